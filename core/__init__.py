@@ -1,0 +1,1 @@
+"""The core services: one folder per process."""

@@ -1,0 +1,1 @@
+"""The one door: registry, routes and pages behind Envoy."""

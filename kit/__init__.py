@@ -1,0 +1,1 @@
+"""What every process shares. It knows no venue and no service."""

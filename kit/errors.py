@@ -1,0 +1,169 @@
+"""The errors that cross a process boundary, and their one translation to gRPC.
+
+VenuemeshError
+├── BadRequest            INVALID_ARGUMENT     correct the request
+├── BadPageToken          INVALID_ARGUMENT     start the list again
+├── UnknownInstrument     NOT_FOUND            see ListInstruments
+├── UnknownService        NOT_FOUND            see Registry.ListServices
+├── CursorExpired         OUT_OF_RANGE         record a gap, start from the earliest
+├── SubscriberTooSlow     RESOURCE_EXHAUSTED   resume from the cursor, or be conflated
+├── TooManySubscribers    RESOURCE_EXHAUSTED   try again later
+├── RateLimited           RESOURCE_EXHAUSTED   try again after retry_after_ms
+├── VenueUnavailable      UNAVAILABLE          try again later
+├── StoreUnavailable      UNAVAILABLE          try again later
+├── Draining              UNAVAILABLE          try again, another instance answers
+├── NotSupported          FAILED_PRECONDITION  ask another process
+└── InternalError         INTERNAL             look up error_id in the log
+
+SettingError stands apart: it stops a process before it serves anyone.
+The reasons and their metadata are documented in proto/venuemesh/common/v1/errors.proto.
+"""
+
+from typing import ClassVar
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import error_details_pb2, status_pb2
+
+DOMAIN = "venuemesh"
+STATUS_DETAILS_KEY = "grpc-status-details-bin"
+
+
+class VenuemeshError(Exception):
+    """An error with a documented reason. The keyword arguments become its metadata."""
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+    reason: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str, **metadata: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata = {key: str(value) for key, value in metadata.items()}
+
+
+class BadRequest(VenuemeshError):
+    """Metadata: field, value, allowed."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "BAD_REQUEST"
+
+
+class BadPageToken(VenuemeshError):
+    """Metadata: page_token."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "BAD_PAGE_TOKEN"
+
+
+class UnknownInstrument(VenuemeshError):
+    """Metadata: venue, symbol."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "UNKNOWN_INSTRUMENT"
+
+
+class UnknownService(VenuemeshError):
+    """Metadata: name."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "UNKNOWN_SERVICE"
+
+
+class CursorExpired(VenuemeshError):
+    """Metadata: channel, cursor, earliest, why (too_old, other_epoch, ahead)."""
+
+    code = grpc.StatusCode.OUT_OF_RANGE
+    reason = "CURSOR_EXPIRED"
+
+
+class SubscriberTooSlow(VenuemeshError):
+    """Metadata: channel, cursor (the last batch that was sent)."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = "SUBSCRIBER_TOO_SLOW"
+
+
+class TooManySubscribers(VenuemeshError):
+    """Metadata: limit."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = "TOO_MANY_SUBSCRIBERS"
+
+
+class RateLimited(VenuemeshError):
+    """Metadata: venue, retry_after_ms."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    reason = "RATE_LIMITED"
+
+
+class VenueUnavailable(VenuemeshError):
+    """Metadata: venue, detail."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = "VENUE_UNAVAILABLE"
+
+
+class StoreUnavailable(VenuemeshError):
+    """Metadata: store."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = "STORE_UNAVAILABLE"
+
+
+class Draining(VenuemeshError):
+    """No metadata."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = "DRAINING"
+
+
+class NotSupported(VenuemeshError):
+    """Metadata: service, wanted."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "NOT_SUPPORTED"
+
+
+class InternalError(VenuemeshError):
+    """Metadata: error_id."""
+
+
+class SettingError(Exception):
+    """A setting is wrong. Says the key, the value and what is allowed."""
+
+    def __init__(self, key: str, value: object, allowed: str) -> None:
+        super().__init__(f"setting {key} = {value!r}: {allowed}")
+        self.key = key
+
+
+def trailing_metadata(error: VenuemeshError) -> tuple[tuple[str, bytes], ...]:
+    """The google.rpc.Status that goes with a gRPC status, as its trailing metadata."""
+    info = error_details_pb2.ErrorInfo(
+        reason=error.reason, domain=DOMAIN, metadata=error.metadata
+    )
+    detail = any_pb2.Any()
+    detail.Pack(info)
+    status = status_pb2.Status(
+        code=error.code.value[0], message=error.message, details=[detail]
+    )
+    return ((STATUS_DETAILS_KEY, status.SerializeToString()),)
+
+
+def error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | None:
+    """The reason and metadata that a server gave, or None when it gave none."""
+    for key, value in error.trailing_metadata() or ():
+        if key != STATUS_DETAILS_KEY:
+            continue
+        status = status_pb2.Status.FromString(value)
+        for detail in status.details:
+            info = error_details_pb2.ErrorInfo()
+            if detail.Unpack(info):
+                return info
+    return None
+
+
+def reason_of(error: grpc.aio.AioRpcError) -> str:
+    """The reason that a server gave, or "" when it gave none."""
+    info = error_info(error)
+    return info.reason if info is not None else ""

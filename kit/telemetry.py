@@ -1,0 +1,195 @@
+"""Logs as JSON lines, metrics for Prometheus, and the figures of a heartbeat.
+
+One Meter per process holds both, so that what Studio shows and what Prometheus scrapes agree.
+"""
+
+import json
+import logging
+import sys
+import time
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from venuemesh.registry.v1 import registry_pb2
+
+ROOT_LOGGER = "venuemesh"
+LAG_BUCKETS_MS = (0.5, 1, 2, 5, 10, 20, 50, 100, 250, 500, 1000, 5000, 30000)
+PAGE_SIZE_BYTES = 4096
+_STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time, level, service, logger, event, and the record's extras."""
+
+    def __init__(self, service_id: str) -> None:
+        super().__init__()
+        self._service_id = service_id
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "service": self._service_id,
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        extras = vars(record).items()
+        line.update({key: value for key, value in extras if key not in _STANDARD_FIELDS})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def configure_logging(service_id: str, level: str) -> None:
+    """Log to standard error from here on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(service_id))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    set_log_level(level)
+
+
+def set_log_level(level: str) -> None:
+    """Change how much our own code logs: debug, info, warning or error."""
+    logging.getLogger(ROOT_LOGGER).setLevel(level.upper())
+
+
+def logger(name: str) -> logging.Logger:
+    """The logger of one module; pass values as ``extra={...}``, not inside the text."""
+    return logging.getLogger(f"{ROOT_LOGGER}.{name}")
+
+
+class OncePerKind:
+    """Logs the first of each kind with its text, and counts the rest.
+
+    A venue that sends the same malformed frame a thousand times a second must not fill the disk.
+    """
+
+    def __init__(self, log: logging.Logger, kinds_max: int = 256) -> None:
+        self._log = log
+        self._kinds_max = kinds_max
+        self.counts: dict[str, int] = {}
+
+    def warning(self, kind: str, text: str, **extra: object) -> None:
+        """Count one more of this kind; log it if it is the first."""
+        if kind not in self.counts and len(self.counts) >= self._kinds_max:
+            kind = "other"
+        seen = self.counts.get(kind, 0)
+        self.counts[kind] = seen + 1
+        if seen == 0:
+            self._log.warning(kind, extra={"text": text[:500], **extra})
+
+
+class Meter:
+    """The figures that every process keeps. Names follow Prometheus' conventions."""
+
+    def __init__(self, service_id: str) -> None:
+        self.registry = CollectorRegistry()
+        self._service_id = service_id
+        self._events_before = 0
+        self._read_at_ns = time.monotonic_ns()
+        self.state = registry_pb2.SERVICE_STATE_STARTING
+        self.detail = ""
+        self.events_total = 0
+        self.gaps_total = 0
+        self.reconnects_total = 0
+        self.lag_entries = 0
+        self.lag_ms = 0.0
+        self.counters: dict[str, float] = {}
+        self._events = self.counter("events", "Events handled", "channel")
+        self._batches = self.counter("batches", "Batches handled", "channel")
+        self._gaps = self.counter("gaps", "Gaps seen", "reason")
+        self._reconnects = self.counter("reconnects", "Connections made again")
+        self._lag_entries = self.gauge("lag_entries", "Stream entries that wait")
+        self._lag = Histogram(
+            "venuemesh_lag_ms",
+            "Age of the newest event of a batch when it was handled, ms",
+            buckets=LAG_BUCKETS_MS,
+            registry=self.registry,
+        )
+
+    def counter(self, name: str, help_text: str, *labels: str) -> Counter:
+        """A counter ``venuemesh_<name>_total``."""
+        return Counter(f"venuemesh_{name}", help_text, labels, registry=self.registry)
+
+    def gauge(self, name: str, help_text: str, *labels: str) -> Gauge:
+        """A gauge ``venuemesh_<name>``."""
+        return Gauge(f"venuemesh_{name}", help_text, labels, registry=self.registry)
+
+    def batch(self, channel: str, events: int) -> None:
+        """One batch was handled."""
+        self.events_total += events
+        self._events.labels(channel).inc(events)
+        self._batches.labels(channel).inc()
+
+    def gap(self, reason: str) -> None:
+        """One gap was seen."""
+        self.gaps_total += 1
+        self._gaps.labels(reason).inc()
+
+    def reconnect(self) -> None:
+        """A connection was made again."""
+        self.reconnects_total += 1
+        self._reconnects.inc()
+
+    def lag(self, age_ms: float) -> None:
+        """The newest event of a batch was this old when it was handled."""
+        self.lag_ms = age_ms
+        self._lag.observe(age_ms)
+
+    def waiting(self, entries: int) -> None:
+        """So many stream entries wait."""
+        self.lag_entries = entries
+        self._lag_entries.set(entries)
+
+    def count(self, name: str, amount: float = 1) -> None:
+        """Add to a counter that only Admin.GetStatus shows."""
+        self.counters[name] = self.counters.get(name, 0) + amount
+
+    def serving(self) -> None:
+        """The process does its work."""
+        self.state, self.detail = registry_pb2.SERVICE_STATE_SERVING, ""
+
+    def degraded(self, detail: str) -> None:
+        """The process runs without something that it needs."""
+        self.state, self.detail = registry_pb2.SERVICE_STATE_DEGRADED, detail
+
+    def status(self) -> registry_pb2.ServiceStatus:
+        """The figures now. The rate is since the last reading that was a second or more ago."""
+        return registry_pb2.ServiceStatus(
+            state=self.state,
+            detail=self.detail,
+            events_total=self.events_total,
+            events_per_second=self._rate(),
+            lag_entries=self.lag_entries,
+            lag_ms=self.lag_ms,
+            gaps_total=self.gaps_total,
+            reconnects_total=self.reconnects_total,
+            memory_bytes=resident_bytes(),
+        )
+
+    def serve(self, host: str, port: int) -> None:
+        """Answer Prometheus on this port from a thread of its own."""
+        start_http_server(port, host, registry=self.registry)
+
+    def _rate(self) -> float:
+        now_ns = time.monotonic_ns()
+        elapsed_s = (now_ns - self._read_at_ns) / 1e9
+        if elapsed_s >= 1:
+            self._last_rate = (self.events_total - self._events_before) / elapsed_s
+            self._events_before, self._read_at_ns = self.events_total, now_ns
+        return self._last_rate
+
+    _last_rate = 0.0
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM now; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * PAGE_SIZE_BYTES
+    except OSError:
+        return 0

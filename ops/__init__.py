@@ -1,0 +1,1 @@
+"""Running Venuemesh: the command line, the local supervisor, checks and packaging."""

@@ -1,0 +1,1 @@
+"""Tests that cross folders; unit tests sit beside their code."""

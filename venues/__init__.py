@@ -1,0 +1,1 @@
+"""The connectors: one folder per exchange API."""
