@@ -139,14 +139,10 @@ class SettingError(Exception):
 
 def trailing_metadata(error: VenuemeshError) -> tuple[tuple[str, bytes], ...]:
     """The google.rpc.Status that goes with a gRPC status, as its trailing metadata."""
-    info = error_details_pb2.ErrorInfo(
-        reason=error.reason, domain=DOMAIN, metadata=error.metadata
-    )
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     detail = any_pb2.Any()
     detail.Pack(info)
-    status = status_pb2.Status(
-        code=error.code.value[0], message=error.message, details=[detail]
-    )
+    status = status_pb2.Status(code=error.code.value[0], message=error.message, details=[detail])
     return ((STATUS_DETAILS_KEY, status.SerializeToString()),)
 
 

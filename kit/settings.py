@@ -84,17 +84,18 @@ def _variable(section: str, key: str) -> str:
     return "VENUEMESH_" + name.upper().replace(".", "_")
 
 
-def _file_section(section: str, file: Path) -> Mapping[str, Any]:
+def _file_section(section: str, file: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        found: Any = tomllib.loads(file.read_text())
+        found: dict[str, Any] = tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
         raise SettingError(str(file), "", f"not TOML: {error}") from None
     for part in section.split("."):
-        found = found.get(part, {})
-        if not isinstance(found, dict):
-            raise SettingError(section, found, f"must be a section of {file}")
+        inner = found.get(part, {})
+        if not isinstance(inner, dict):
+            raise SettingError(section, inner, f"must be a section of {file}")
+        found = inner
     return found
 
 

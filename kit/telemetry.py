@@ -7,10 +7,10 @@ import json
 import logging
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-
 from venuemesh.registry.v1 import registry_pb2
 
 ROOT_LOGGER = "venuemesh"
@@ -189,7 +189,6 @@ class Meter:
 def resident_bytes() -> int:
     """Memory of this process that is in RAM now; 0 where the system does not tell."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * PAGE_SIZE_BYTES
+        return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_SIZE_BYTES
     except OSError:
         return 0

@@ -1,0 +1,110 @@
+"""gRPC as every process uses it: channel and server options, and errors translated at the edge."""
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from kit import telemetry
+from kit.errors import InternalError, VenuemeshError, trailing_metadata
+
+MESSAGE_BYTES_MAX = 64 * 1024 * 1024
+
+# Without the window limits one slow reader makes the sender hold tens of megabytes for it.
+OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    ("grpc.so_reuseport", 0),
+)
+
+_log = telemetry.logger("rpc")
+
+Handler = grpc.RpcMethodHandler[Any, Any]
+
+
+def channel(address: str) -> grpc.aio.Channel:
+    """A connection to another process of the mesh, host:port."""
+    return grpc.aio.insecure_channel(address, options=OPTIONS)
+
+
+def server() -> grpc.aio.Server:
+    """A server whose handlers may raise VenuemeshError."""
+    return grpc.aio.server(interceptors=(ErrorTranslator(),), options=OPTIONS)
+
+
+class ErrorTranslator(grpc.aio.ServerInterceptor):
+    """Turns what a handler raises into a status with a documented reason.
+
+    Anything that is not a VenuemeshError is a fault of ours: it is logged under an id, and the
+    caller gets the id.
+    """
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        method = handler_call_details.method
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(
+                _guard_unary(handler.unary_unary, method),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(
+                _guard_stream(handler.unary_stream, method),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
+        return handler
+
+
+def _guard_unary(behaviour: Any, method: str) -> Any:
+    async def guarded(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            return await behaviour(request, context)
+        except VenuemeshError as error:
+            await _abort(context, error)
+        except (grpc.aio.AbortError, grpc.aio.UsageError):
+            raise
+        except Exception:
+            await _abort(context, _fault(method))
+
+    return guarded
+
+
+def _guard_stream(behaviour: Any, method: str) -> Any:
+    async def guarded(
+        request: Any, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[Any]:
+        try:
+            async for response in behaviour(request, context):
+                yield response
+        except VenuemeshError as error:
+            await _abort(context, error)
+        except (grpc.aio.AbortError, grpc.aio.UsageError):
+            raise
+        except Exception:
+            await _abort(context, _fault(method))
+
+    return guarded
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: VenuemeshError) -> None:
+    await context.abort(error.code, error.message, trailing_metadata(error))
+
+
+def _fault(method: str) -> InternalError:
+    error_id = uuid.uuid4().hex[:12]
+    _log.exception("handler failed", extra={"method": method, "error_id": error_id})
+    return InternalError(f"internal error {error_id}", error_id=error_id)

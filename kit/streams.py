@@ -1,0 +1,209 @@
+"""Redis Streams: entries whose ids are cursors, and consumers that own their position.
+
+A stream belongs to one venue and channel, ``md:{binance}:trades``. The id of an entry is the
+cursor of its batch, so writing an entry again is refused by Redis and does no harm. A consumer
+group here is a named, committed position and nothing more: the consumer reads from where its own
+store says that it is, and moves the group's position afterwards, so that trimming follows what is
+really done.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import redis.asyncio as redis
+from redis.exceptions import RedisError, ResponseError
+from venuemesh.common.v1 import types_pb2
+
+from kit.errors import StoreUnavailable
+
+KEYS_SET = "md:streams"
+FIELD = b"b"
+SOCKET_TIMEOUT_S = 10.0
+
+
+class Cursor(NamedTuple):
+    """Position in a channel; ordered. Text form "<epoch>-<sequence>"."""
+
+    epoch: int
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.sequence}"
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> "Cursor":
+        """The cursor in its text form. Raises ValueError."""
+        epoch, _, sequence = (text.decode() if isinstance(text, bytes) else text).partition("-")
+        return cls(int(epoch), int(sequence))
+
+    @classmethod
+    def of(cls, message: types_pb2.Cursor) -> "Cursor":
+        """The cursor in a message."""
+        return cls(message.epoch, message.sequence)
+
+    def message(self) -> types_pb2.Cursor:
+        """As a message."""
+        return types_pb2.Cursor(epoch=self.epoch, sequence=self.sequence)
+
+
+START = Cursor(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKey:
+    """One venue and channel."""
+
+    venue: str
+    channel: "types_pb2.Channel.ValueType"
+
+    def __str__(self) -> str:
+        return f"md:{{{self.venue}}}:{channel_name(self.channel)}"
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> "StreamKey":
+        """From the key in Redis. Raises ValueError."""
+        name = text.decode() if isinstance(text, bytes) else text
+        venue, _, channel = name.removeprefix("md:{").partition("}:")
+        return cls(venue, types_pb2.Channel.Value(f"CHANNEL_{channel.upper()}"))
+
+
+def channel_name(channel: "types_pb2.Channel.ValueType") -> str:
+    """The channel in lower case without its prefix, for example "trades"."""
+    return types_pb2.Channel.Name(channel).removeprefix("CHANNEL_").lower()
+
+
+class Entry(NamedTuple):
+    """One batch in a stream."""
+
+    key: StreamKey
+    cursor: Cursor
+    batch: bytes
+
+
+class Streams:
+    """All streams of one Redis. Every method raises StoreUnavailable when Redis is away."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = redis.Redis.from_url(url, socket_timeout=SOCKET_TIMEOUT_S)
+
+    async def append(self, entries: Sequence[Entry]) -> int:
+        """Write entries in one round trip. Returns how many were there already."""
+        pipe = self._redis.pipeline(transaction=False)
+        for entry in entries:
+            pipe.xadd(str(entry.key), {FIELD: entry.batch}, id=str(entry.cursor))
+        try:
+            replies = await pipe.execute(raise_on_error=False)
+        except RedisError as error:
+            raise _away(error) from error
+        return sum(_was_there(reply) for reply in replies)
+
+    async def register(self, key: StreamKey) -> None:
+        """Make the stream known to those who read all streams."""
+        await self._call(self._redis.sadd(KEYS_SET, str(key)))
+
+    async def keys(self) -> list[StreamKey]:
+        """The streams that there are, by key."""
+        members = await self._call(self._redis.smembers(KEYS_SET))
+        return sorted((StreamKey.parse(member) for member in members), key=str)
+
+    async def last(self, key: StreamKey) -> Cursor | None:
+        """Cursor of the newest entry ever written, None when there is none."""
+        info = await self._info(key)
+        cursor = Cursor.parse(info["last-generated-id"]) if info else START
+        return None if cursor == START else cursor
+
+    async def first(self, key: StreamKey) -> Cursor | None:
+        """Cursor of the oldest entry that is held, None when there is none."""
+        entries = await self._call(self._redis.xrange(str(key), count=1))
+        return Cursor.parse(entries[0][0]) if entries else None
+
+    async def read(
+        self, after: Mapping[StreamKey, Cursor], count: int, block_ms: int
+    ) -> list[Entry]:
+        """Entries after these positions, up to count per stream; waits up to block_ms for one."""
+        positions: Any = {str(key): str(cursor) for key, cursor in after.items()}
+        reply: Any = await self._call(self._redis.xread(positions, count=count, block=block_ms))
+        return [
+            Entry(StreamKey.parse(name), Cursor.parse(entry_id), fields[FIELD])
+            for name, entries in reply or ()
+            for entry_id, fields in entries
+        ]
+
+    async def commit(self, group: str, positions: Mapping[StreamKey, Cursor]) -> None:
+        """Say how far a consumer has got, so that trimming may follow."""
+        for key, cursor in positions.items():
+            try:
+                await self._redis.xgroup_setid(str(key), group, str(cursor))
+            except ResponseError:
+                await self._call(
+                    self._redis.xgroup_create(str(key), group, str(cursor), mkstream=True)
+                )
+            except RedisError as error:
+                raise _away(error) from error
+
+    async def groups(self, key: StreamKey) -> dict[str, Cursor]:
+        """How far each consumer has got."""
+        try:
+            rows = await self._redis.xinfo_groups(str(key))
+        except ResponseError:
+            return {}
+        except RedisError as error:
+            raise _away(error) from error
+        return {_text(row["name"]): Cursor.parse(row["last-delivered-id"]) for row in rows}
+
+    async def length(self, key: StreamKey) -> int:
+        """Number of entries held."""
+        return int(await self._call(self._redis.xlen(str(key))))
+
+    async def trim_before(self, key: StreamKey, cursor: Cursor) -> int:
+        """Let go of entries older than this one, roughly. Returns how many."""
+        return int(
+            await self._call(self._redis.xtrim(str(key), minid=str(cursor), approximate=True))
+        )
+
+    async def memory_bytes(self) -> int:
+        """Memory that Redis uses for data."""
+        info = await self._call(self._redis.info("memory"))
+        return int(info["used_memory"])
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._redis.aclose()
+
+    async def _info(self, key: StreamKey) -> Any:
+        try:
+            return await self._redis.xinfo_stream(str(key))
+        except ResponseError:
+            return None
+        except RedisError as error:
+            raise _away(error) from error
+
+    async def _call(self, awaitable: Any) -> Any:
+        try:
+            return await awaitable
+        except RedisError as error:
+            raise _away(error) from error
+
+
+def _was_there(reply: object) -> bool:
+    if isinstance(reply, ResponseError):
+        if "equal or smaller" in str(reply):
+            return True
+        raise StoreUnavailable(f"Redis refused an entry: {reply}", store="redis") from reply
+    if isinstance(reply, Exception):
+        raise _away(reply) from reply
+    return False
+
+
+def _away(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"Redis is away: {error}", store="redis")
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def positions_of(entries: Iterable[Entry]) -> dict[StreamKey, Cursor]:
+    """The last cursor of each stream among entries that are in order."""
+    return {entry.key: entry.cursor for entry in entries}
