@@ -2,9 +2,12 @@
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor
 
 from kit import telemetry
 from kit.errors import InternalError, VenuemeshError, trailing_metadata
@@ -36,6 +39,35 @@ def channel(address: str) -> grpc.aio.Channel:
 def server() -> grpc.aio.Server:
     """A server whose handlers may raise VenuemeshError."""
     return grpc.aio.server(interceptors=(ErrorTranslator(),), options=OPTIONS)
+
+
+def serve_raw_stream(
+    server: grpc.aio.Server,
+    method: MethodDescriptor,
+    behaviour: Callable[[Any, grpc.aio.ServicerContext[Any, Any]], AsyncIterator[bytes]],
+) -> None:
+    """Serve a streaming method whose handler yields messages that are serialised already.
+
+    Call it before the generated ``add_..._to_server``: the handler that was added first answers.
+    """
+    request = message_factory.GetMessageClass(method.input_type)
+    handler: Handler = grpc.unary_stream_rpc_method_handler(behaviour, request.FromString, None)
+    service = method.containing_service.full_name
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(service, {method.name: handler}),)
+    )
+
+
+def raw_stream(
+    channel: grpc.aio.Channel, method: MethodDescriptor
+) -> grpc.aio.UnaryStreamMultiCallable[Any, bytes]:
+    """Call a streaming method and get its messages as they came, not parsed."""
+    request = message_factory.GetMessageClass(method.input_type)
+    return channel.unary_stream(
+        f"/{method.containing_service.full_name}/{method.name}",
+        request_serializer=request.SerializeToString,
+        response_deserializer=None,
+    )
 
 
 class ErrorTranslator(grpc.aio.ServerInterceptor):
@@ -88,8 +120,9 @@ def _guard_stream(behaviour: Any, method: str) -> Any:
         request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Any]:
         try:
-            async for response in behaviour(request, context):
-                yield response
+            async with aclosing(behaviour(request, context)) as responses:
+                async for response in responses:
+                    yield response
         except VenuemeshError as error:
             await _abort(context, error)
         except (grpc.aio.AbortError, grpc.aio.UsageError):

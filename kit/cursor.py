@@ -1,0 +1,57 @@
+"""Positions in channels, and the names of channels."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from venuemesh.common.v1 import types_pb2
+
+
+class Cursor(NamedTuple):
+    """Position in a channel; ordered. Text form "<epoch>-<sequence>"."""
+
+    epoch: int
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.sequence}"
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> "Cursor":
+        """The cursor in its text form. Raises ValueError."""
+        epoch, _, sequence = (text.decode() if isinstance(text, bytes) else text).partition("-")
+        return cls(int(epoch), int(sequence))
+
+    @classmethod
+    def of(cls, message: types_pb2.Cursor) -> "Cursor":
+        """The cursor in a message."""
+        return cls(message.epoch, message.sequence)
+
+    def message(self) -> types_pb2.Cursor:
+        """As a message."""
+        return types_pb2.Cursor(epoch=self.epoch, sequence=self.sequence)
+
+
+START = Cursor(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamKey:
+    """One venue and channel. As text it is the key of their Redis Stream."""
+
+    venue: str
+    channel: "types_pb2.Channel.ValueType"
+
+    def __str__(self) -> str:
+        return f"md:{{{self.venue}}}:{channel_name(self.channel)}"
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> "StreamKey":
+        """From the key in Redis. Raises ValueError."""
+        name = text.decode() if isinstance(text, bytes) else text
+        venue, _, channel = name.removeprefix("md:{").partition("}:")
+        return cls(venue, types_pb2.Channel.Value(f"CHANNEL_{channel.upper()}"))
+
+
+def channel_name(channel: "types_pb2.Channel.ValueType") -> str:
+    """The channel in lower case without its prefix, for example "trades"."""
+    return types_pb2.Channel.Name(channel).removeprefix("CHANNEL_").lower()
