@@ -1,0 +1,82 @@
+"""Siblings alike: whoever knows one service or one venue knows where to look in the others."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from tests.tidy.project import File, Finding
+
+SERVICE_ROLES = ("__init__.py", "app.py", "settings.py", "tests")
+"""What every folder core/<service> has. Its other files are named for what they do."""
+
+VENUE_ROLES = (
+    "__init__.py",
+    "README.md",
+    "app.py",
+    "book.py",
+    "catalog.py",
+    "feed.py",
+    "history.py",
+    "instruments.py",
+    "parse.py",
+    "simulator",
+    "tests",
+)
+"""What every folder venues/<exchange> has, and nothing beside it."""
+
+
+def service_folders(files: Iterable[File]) -> Iterator[Finding]:
+    """Every service has the files of SERVICE_ROLES, and service.py when it serves gRPC."""
+    sources = list(files)
+    for folder, names in _folders(sources, "core").items():
+        for missing in sorted(set(SERVICE_ROLES) - names):
+            yield Finding("service_folders", folder, 1, f"{missing} is missing")
+    for file in sources:
+        if file.matches(["core/*.py"]) and not file.is_test:
+            yield from _servicers_elsewhere(file)
+
+
+def venue_folders(files: Iterable[File]) -> Iterator[Finding]:
+    """Every venue has the files of VENUE_ROLES and no others."""
+    for folder, names in _folders(files, "venues").items():
+        for missing in sorted(set(VENUE_ROLES) - names):
+            yield Finding("venue_folders", folder, 1, f"{missing} is missing")
+        for unknown in sorted(names - set(VENUE_ROLES)):
+            yield Finding("venue_folders", folder, 1, f"{unknown} is in no other venue folder")
+
+
+def tests_beside_code(files: Iterable[File]) -> Iterator[Finding]:
+    """A tests folder is a package and holds tests."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for file in files:
+        folder, _, name = file.path.rpartition("/")
+        if folder.split("/")[-1] == "tests" and not folder.startswith("studio/"):
+            found[folder].add(name)
+    for folder, names in found.items():
+        if folder == "tests":
+            continue
+        if "__init__.py" not in names:
+            yield Finding("tests_beside_code", folder, 1, "__init__.py is missing")
+        if not any(name.startswith("test_") for name in names):
+            yield Finding("tests_beside_code", folder, 1, "no test_*.py in it")
+
+
+def _folders(files: Iterable[File], parent: str) -> dict[str, set[str]]:
+    """What stands directly in each folder of the parent."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for file in files:
+        parts = file.path.split("/")
+        if parts[0] == parent and len(parts) > 2:
+            found[f"{parent}/{parts[1]}"].add(parts[2])
+    return dict(found)
+
+
+def _servicers_elsewhere(file: File) -> Iterator[Finding]:
+    if file.path.endswith("/service.py"):
+        return
+    for node in ast.walk(file.tree):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        if any(ast.unparse(base).endswith("Servicer") for base in node.bases):
+            text = f"{node.name} answers gRPC: its place is service.py"
+            yield Finding("service_folders", file.path, node.lineno, text)

@@ -1,0 +1,53 @@
+"""Sizes: what can be read at one sitting."""
+
+import ast
+from collections.abc import Iterator
+
+from tests.tidy.project import File, Finding
+
+FUNCTION_LINES_MAX = 60
+FILE_LINES_MAX = 400
+LINE_CHARACTERS_MAX = 100
+FILE_BYTES_MAX = 256 * 1024
+SOURCES = ("*.py", "*.proto", "*.sql", "*.ts", "*.tsx")
+
+
+def function_length(file: File) -> Iterator[Finding]:
+    """A function does one thing, in at most FUNCTION_LINES_MAX lines."""
+    for node in ast.walk(file.tree) if file.is_python else ():
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        lines = (node.end_lineno or node.lineno) - node.lineno + 1
+        if lines > FUNCTION_LINES_MAX:
+            text = f"{node.name} has {lines} lines, more than {FUNCTION_LINES_MAX}"
+            excess = lines - FUNCTION_LINES_MAX
+            yield Finding("function_length", file.path, node.lineno, text, excess)
+
+
+def file_length(file: File) -> Iterator[Finding]:
+    """A file has one subject, in at most FILE_LINES_MAX lines."""
+    lines = len(file.lines)
+    if file.matches(SOURCES) and lines > FILE_LINES_MAX:
+        text = f"{lines} lines, more than {FILE_LINES_MAX}"
+        yield Finding("file_length", file.path, lines, text, lines - FILE_LINES_MAX)
+
+
+def line_length(file: File) -> Iterator[Finding]:
+    """A line fits beside another file on one screen."""
+    for number, line in enumerate(file.lines, 1) if file.matches(SOURCES) else ():
+        if len(line) > LINE_CHARACTERS_MAX:
+            text = f"{len(line)} characters, more than {LINE_CHARACTERS_MAX}"
+            yield Finding("line_length", file.path, number, text)
+
+
+def file_size(file: File) -> Iterator[Finding]:
+    """The repository holds what people write, not data."""
+    if len(file.content) > FILE_BYTES_MAX:
+        text = f"{len(file.content)} bytes, more than {FILE_BYTES_MAX}"
+        yield Finding("file_size", file.path, 1, text)
+
+
+def generated_code(file: File) -> Iterator[Finding]:
+    """Generated code is made from its source, not kept."""
+    if any(mark in line for line in file.lines[:5] for mark in ("DO NOT EDIT", "@generated")):
+        yield Finding("generated_code", file.path, 1, "generated code; git must not keep it")

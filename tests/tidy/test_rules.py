@@ -1,0 +1,246 @@
+"""Each rule bites, and only where it should."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.tidy import prose, siblings, sizes, words
+from tests.tidy.project import File, Finding, read_project
+from tests.tidy.waivers import Waiver, complaints
+
+REASON = "the venue's own word, which has no other name"
+
+
+def python(text: str, path: str = "kit/example.py") -> File:
+    return File(path, text.encode())
+
+
+def folder(parent: str, names: Iterable[str]) -> list[File]:
+    return [File(f"{parent}/{name}", b"") for name in names]
+
+
+def function_of(lines: int) -> str:
+    return "def long() -> None:\n" + "    work()\n" * (lines - 1)
+
+
+def test_a_function_may_have_sixty_lines_and_no_more() -> None:
+    assert not list(sizes.function_length(python(function_of(60))))
+    (finding,) = sizes.function_length(python("\n" + function_of(63)))
+    assert (finding.line, finding.amount) == (2, 3)
+
+
+def test_an_inner_function_is_measured_too() -> None:
+    inner = "".join(f"    {line}\n" for line in function_of(61).splitlines())
+    found = list(sizes.function_length(python(f"def outer() -> None:\n{inner}")))
+    assert [finding.text.split()[0] for finding in found] == ["outer", "long"]
+
+
+@pytest.mark.parametrize("path", ["kit/a.py", "proto/a.proto", "schema/0001_a.sql", "studio/a.tsx"])
+def test_files_and_lines_have_a_length(path: str) -> None:
+    long_line = File(path, b"x" * 101)
+    long_file = File(path, b"x\n" * 402)
+    assert [finding.line for finding in sizes.line_length(long_line)] == [1]
+    assert [finding.amount for finding in sizes.file_length(long_file)] == [2]
+    assert not list(sizes.line_length(File(path, "é".encode() * 100)))
+    assert not list(sizes.file_length(File(path, b"x\n" * 400)))
+
+
+def test_data_and_generated_code_are_not_kept() -> None:
+    assert list(sizes.file_size(File("docs/picture.png", b"\xff" * (256 * 1024 + 1))))
+    assert list(sizes.generated_code(File("kit/a_pb2.py", b"# Generated. DO NOT EDIT!")))
+    assert not list(sizes.file_size(File("docs/picture.png", b"\xff" * 256 * 1024)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# TODO later",
+        "cp x /work/main/x",
+        "cd /root/x",
+        'open("/tmp/x")',
+        "--index-url https://mirror",
+        '"resolved": "https://mirror/x.tgz"',
+        "see issue #12",
+        "as issue 3 says",
+    ],
+)
+def test_banned_words_bite_in_any_file(text: str) -> None:
+    for path in ("docs/a.md", "kit/a.py", "Dockerfile"):
+        assert len(list(words.banned_word(File(path, f"fine\n{text}\n".encode())))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no issue here", "venues/workers/x", "--no-emit-index-url", "the todo list", "a/tmp/x"],
+)
+def test_harmless_words_pass(text: str) -> None:
+    assert not list(words.banned_word(File("docs/a.md", text.encode())))
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("kit/a.py", "print(1)"),
+        ("core/bars/a.py", "from decimal import Decimal\nx = float(1)"),
+        ("venues/x/parse.py", "values.astype(float)"),
+        ("venues/x/parse.py", "np.array(values, dtype=np.float64)"),
+        ("core/ingest/a.py", "at = time.time_ns()"),
+        ("gateway/a.py", "clock = time.monotonic"),
+        ("ops/a.py", "datetime.utcnow()"),
+        ("kit/a.py", "raise NotImplementedError"),
+    ],
+)
+def test_banned_names_bite(path: str, code: str) -> None:
+    assert len(list(words.banned_name(python(code, path)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("ops/a.py", "print(1)"),
+        ("kit/a.py", "# print(1)\ntext = 'print(1)'"),
+        ("core/bars/a.py", "def f(timeout_s: float) -> float:\n    wait_s: float = g()"),
+        ("core/bars/tests/test_a.py", "assert float('1') == 1"),
+        ("kit/statistics.py", "float(1)"),
+        ("kit/clock.py", "time.time_ns()"),
+        ("core/bars/a.py", "clock.time_ns()"),
+    ],
+)
+def test_allowed_names_pass(path: str, code: str) -> None:
+    assert not list(words.banned_name(python(code, path)))
+
+
+@pytest.mark.parametrize(
+    ("code", "amount"),
+    [
+        ("try:\n    f()\nexcept:\n    log()", 1),
+        ("try:\n    f()\nexcept Exception:\n    pass", 1),
+        (
+            "while x:\n    try:\n        f()\n    except (OSError, Exception):\n        continue",
+            1,
+        ),
+        ("with contextlib.suppress(Exception):\n    f()", 1),
+        ("try:\n    f()\nexcept OSError:\n    pass", 0),
+        ("try:\n    f()\nexcept Exception:\n    log()", 0),
+        ("with suppress(OSError):\n    f()", 0),
+    ],
+)
+def test_errors_are_not_swallowed(code: str, amount: int) -> None:
+    assert len(list(words.swallowed_error(python(code)))) == amount
+
+
+def test_tests_do_not_sleep() -> None:
+    code = "await asyncio.sleep(0.2)\nawait asyncio.sleep(0.01)\ntime.sleep(1)\ntime.sleep(step)"
+    found = words.sleeping_test(python(code, "kit/tests/test_a.py"))
+    assert sorted(finding.line for finding in found) == [1, 3]
+    assert not list(words.sleeping_test(python(code, "kit/a.py")))
+
+
+def test_public_things_have_docstrings() -> None:
+    code = """
+class Shown:
+    def method(self): ...
+    def _inner(self): ...
+
+class Child(Shown):
+    "Documented."
+    def method(self): ...
+
+def shown(): ...
+def _hidden(): ...
+"""
+    found = [finding.text.split()[0] for finding in prose.docstrings([python(code)])]
+    assert found == ["module", "Shown", "Shown.method", "shown"]
+    assert not list(prose.docstrings([python(code, "kit/tests/test_a.py")]))
+
+
+def test_a_protocol_documents_the_methods_of_those_who_keep_it() -> None:
+    protocol = '"m"\nclass Clock(Protocol):\n    "c"\n    def now(self):\n        "Time."\n'
+    keeper = '"m"\nclass Watch:\n    "c"\n    def now(self): ...\n'
+    assert not list(prose.docstrings([python(protocol), python(keeper, "kit/watch.py")]))
+    assert list(prose.docstrings([python(keeper, "kit/watch.py")]))
+
+
+@pytest.mark.parametrize(
+    ("body", "amount"),
+    [
+        ("run()", 1),
+        ("assert run()", 0),
+        ("with pytest.raises(ValueError):\n        run()", 0),
+        ("check_book(run())", 0),
+        ("book.assert_whole()", 0),
+    ],
+)
+def test_tests_assert(body: str, amount: int) -> None:
+    code = f"async def test_it():\n    {body}\n\ndef helper():\n    run()\n"
+    assert len(list(prose.assertions(python(code, "kit/tests/test_a.py")))) == amount
+    assert not list(prose.assertions(python(code, "kit/a.py")))
+
+
+def test_services_are_alike() -> None:
+    whole = folder("core/bars", ["__init__.py", "app.py", "settings.py", "tests/test_a.py"])
+    assert not list(siblings.service_folders(whole))
+    assert [finding.text for finding in siblings.service_folders(whole[:2])] == [
+        "settings.py is missing",
+        "tests is missing",
+    ]
+
+
+def test_a_servicer_stands_in_service_py() -> None:
+    code = "class Bars(bars_pb2_grpc.BarsServicer):\n    pass"
+    whole = folder("core/bars", ["__init__.py", "app.py", "settings.py", "tests/test_a.py"])
+    wrong = siblings.service_folders([*whole, python(code, "core/bars/answers.py")])
+    right = siblings.service_folders([*whole, python(code, "core/bars/service.py")])
+    assert [finding.path for finding in wrong] == ["core/bars/answers.py"]
+    assert not list(right)
+
+
+def test_venues_are_alike() -> None:
+    whole = folder("venues/x", siblings.VENUE_ROLES)
+    assert not list(siblings.venue_folders(whole))
+    assert [f.text for f in siblings.venue_folders(whole[1:])] == ["__init__.py is missing"]
+    more = [*whole, File("venues/x/helpers.py", b"")]
+    assert [f.text for f in siblings.venue_folders(more)] == [
+        "helpers.py is in no other venue folder"
+    ]
+
+
+def test_tests_folders_are_packages_with_tests() -> None:
+    assert not list(siblings.tests_beside_code(folder("kit/tests", ["__init__.py", "test_a.py"])))
+    assert len(list(siblings.tests_beside_code(folder("kit/tests", ["help.py"])))) == 2
+
+
+@pytest.mark.parametrize(
+    ("waived", "said"),
+    [(3, ""), (2, "beyond the waiver of 2"), (4, "lower or remove it")],
+)
+def test_a_waiver_forgives_exactly_what_is_there(waived: int, said: str) -> None:
+    found = [Finding("r", "kit/a.py", 1, "long", 2), Finding("r", "kit/a.py", 9, "long", 1)]
+    left = complaints(found, [Waiver("r", "kit/a.py", waived, REASON)])
+    assert bool(left) == bool(said)
+    assert all(said in line for line in left)
+
+
+def test_a_waiver_for_nothing_is_a_complaint() -> None:
+    (line,) = complaints([], [Waiver("r", "kit/a.py", 1, REASON)])
+    assert "0 is needed" in line
+
+
+def test_a_waiver_needs_a_reason() -> None:
+    with pytest.raises(ValueError, match="reason"):
+        Waiver("r", "kit/a.py", 1, "because")
+
+
+def test_ignored_files_and_links_are_not_read(tmp_path: Path) -> None:
+    for path in (".gitignore", "a.py", "gen/b.py", "web/.gitignore", "web/src/made/c.ts", "d.pyc"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch()
+    (tmp_path / ".gitignore").write_text("gen/\n*.pyc\n")
+    (tmp_path / "web/.gitignore").write_text("src/made/\n")
+    (tmp_path / "link.py").symlink_to(tmp_path / "a.py")
+    assert [file.path for file in read_project(tmp_path)] == [
+        ".gitignore",
+        "a.py",
+        "web/.gitignore",
+    ]

@@ -1,0 +1,220 @@
+"""Words that have no place here, each with what to write instead and why."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.tidy.project import File, Finding
+
+THIS_FOLDER = "tests/tidy/*"
+"""Names the words in order to ban them."""
+
+TEST_SLEEP_SECONDS_MAX = 0.05
+
+
+@dataclass(frozen=True)
+class Word:
+    """A text that must not stand in any file, code or prose."""
+
+    pattern: re.Pattern[str]
+    instead: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """A dotted name that code must not use, and where that is so."""
+
+    names: frozenset[str]
+    within: tuple[str, ...]
+    but: tuple[str, ...]
+    instead: str
+    why: str
+
+
+WORDS = (
+    Word(
+        re.compile(r"\b(TODO|FIXME|XXX|HACK)\b"),
+        "do it, or say in the docs what is not done",
+        "a note to oneself is read by nobody",
+    ),
+    Word(
+        re.compile(r"(?<![\w.])/(work|root|tmp)/\w"),
+        "a path relative to the project, or a temporary folder asked of the system",
+        "no other machine has this path",
+    ),
+    Word(
+        re.compile(r"(?i)(?<!emit-)index-url|\"resolved\": ?\"http|registry ?= ?http|find-links"),
+        "leave addresses to the machine's own configuration",
+        "a mirror's address breaks the build of everyone else",
+    ),
+    Word(
+        re.compile(r"(?i)\bissue #?\d+\b"),
+        "say what the matter is",
+        "the reader does not have our tracker",
+    ),
+)
+
+CLOCK_NAMES = frozenset(
+    {
+        "time.time",
+        "time.time_ns",
+        "time.monotonic",
+        "time.monotonic_ns",
+        "time.perf_counter",
+        "time.perf_counter_ns",
+        "datetime.now",
+        "datetime.datetime.now",
+    }
+)
+MONEY_PATHS = (
+    "kit/numbers.py",
+    "kit/columns.py",
+    "kit/book.py",
+    "venues/*/parse.py",
+    "venues/*/history.py",
+    "venues/*/instruments.py",
+    "core/recorder/*",
+    "core/bars/*",
+)
+PROCESS_CODE = ("kit/*", "venues/*", "core/*", "gateway/*")
+SUPPRESS_NAMES = ("suppress", "contextlib.suppress")
+TESTS = ("*/tests/*", "tests/*", "conftest.py")
+
+NAMES = (
+    Name(
+        frozenset({"print"}),
+        ("*.py",),
+        ("ops/*", "benchmarks/*", "kit/runtime.py"),
+        "kit.telemetry.logger",
+        "what a process says is a structured log line",
+    ),
+    Name(
+        CLOCK_NAMES,
+        PROCESS_CODE,
+        ("kit/clock.py", "kit/telemetry.py", "kit/runtime.py", *TESTS),
+        "the Clock that was passed in",
+        "a test must be able to set the time",
+    ),
+    Name(
+        frozenset({"float", "np.float64", "np.float32", "numpy.float64", "numpy.float32"}),
+        MONEY_PATHS,
+        TESTS,
+        "scaled integers or decimal.Decimal",
+        "0.1 + 0.2 is not 0.3, and this is money",
+    ),
+    Name(
+        frozenset({"datetime.utcnow", "datetime.datetime.utcnow", "datetime.utcfromtimestamp"}),
+        ("*.py",),
+        (),
+        "datetime.now(tz=UTC)",
+        "it has no time zone and compares wrongly",
+    ),
+    Name(
+        frozenset({"NotImplementedError"}),
+        ("*.py",),
+        (),
+        "a Protocol, or kit.errors.NotSupported",
+        "nothing unfinished is called done",
+    ),
+    Name(
+        frozenset({"asyncio.ensure_future", "asyncio.get_event_loop"}),
+        ("*.py",),
+        TESTS,
+        "asyncio.TaskGroup, asyncio.get_running_loop",
+        "a task without an owner fails unseen",
+    ),
+)
+
+
+def banned_word(file: File) -> Iterator[Finding]:
+    """No file holds one of WORDS."""
+    if file.matches([THIS_FOLDER]):
+        return
+    for word in WORDS:
+        for match in word.pattern.finditer(file.text):
+            line = file.text.count("\n", 0, match.start()) + 1
+            text = f"{match.group()!r}: {word.instead}; {word.why}"
+            yield Finding("banned_word", file.path, line, text)
+
+
+def banned_name(file: File) -> Iterator[Finding]:
+    """No code uses one of NAMES where it may not."""
+    if not file.is_python:
+        return
+    rules = [name for name in NAMES if file.matches(name.within) and not file.matches(name.but)]
+    if not rules:
+        return
+    for line, used in _names_used(file.tree):
+        for rule in rules:
+            if used in rule.names:
+                text = f"{used}: use {rule.instead}; {rule.why}"
+                yield Finding("banned_name", file.path, line, text)
+
+
+def swallowed_error(file: File) -> Iterator[Finding]:
+    """No handler catches everything and says nothing."""
+    for node in ast.walk(file.tree) if file.is_python else ():
+        if isinstance(node, ast.ExceptHandler) and _is_silent(node):
+            text = "catches everything: name the errors, or log what came"
+            yield Finding("swallowed_error", file.path, node.lineno, text)
+        if isinstance(node, ast.Call) and _suppresses_all(node):
+            text = "suppresses everything: name the errors"
+            yield Finding("swallowed_error", file.path, node.lineno, text)
+
+
+def sleeping_test(file: File) -> Iterator[Finding]:
+    """A test waits for a condition, not for time to pass."""
+    for node in ast.walk(file.tree) if file.is_python and file.is_test else ():
+        if not isinstance(node, ast.Call) or not node.args:
+            continue
+        length = node.args[0]
+        if (
+            _dotted(node.func) in ("asyncio.sleep", "time.sleep")
+            and isinstance(length, ast.Constant)
+            and isinstance(length.value, int | float)
+            and length.value > TEST_SLEEP_SECONDS_MAX
+        ):
+            text = f"sleeps {length.value} s: wait for what it waits for, with a timeout"
+            yield Finding("sleeping_test", file.path, node.lineno, text)
+
+
+def _names_used(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Dotted names that are read, without those in annotations."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        name = _dotted(node)
+        if isinstance(node, ast.Name | ast.Attribute) and name:
+            yield node.lineno, name
+            continue
+        for field, value in ast.iter_fields(node):
+            if field not in ("annotation", "returns"):
+                children = value if isinstance(value, list) else [value]
+                waiting += [child for child in children if isinstance(child, ast.AST)]
+
+
+def _dotted(node: ast.AST | None) -> str:
+    """The name as a text, for example a.b.c; empty for any other expression."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        owner = _dotted(node.value)
+        return f"{owner}.{node.attr}" if owner else ""
+    return ""
+
+
+def _is_silent(handler: ast.ExceptHandler) -> bool:
+    says_nothing = all(isinstance(line, ast.Pass | ast.Continue) for line in handler.body)
+    return handler.type is None or (says_nothing and _catches_all(handler.type))
+
+
+def _suppresses_all(call: ast.Call) -> bool:
+    return _dotted(call.func) in SUPPRESS_NAMES and any(map(_catches_all, call.args))
+
+
+def _catches_all(caught: ast.expr | None) -> bool:
+    if isinstance(caught, ast.Tuple):
+        return any(map(_catches_all, caught.elts))
+    return caught is None or _dotted(caught) in ("Exception", "BaseException")
