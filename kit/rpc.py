@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 from google.protobuf import message_factory
@@ -28,7 +28,11 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 
 _log = telemetry.logger("rpc")
 
-Handler = grpc.RpcMethodHandler[Any, Any]
+if TYPE_CHECKING:
+    Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+else:
+    # Generic in the stubs only.
+    Handler = grpc.RpcMethodHandler
 
 
 def channel(address: str) -> grpc.aio.Channel:
