@@ -12,6 +12,7 @@ VenuemeshError
 ├── VenueUnavailable      UNAVAILABLE          try again later
 ├── StoreUnavailable      UNAVAILABLE          try again later
 ├── Draining              UNAVAILABLE          try again, another instance answers
+├── ServiceUnavailable    UNAVAILABLE          try again later
 ├── NotSupported          FAILED_PRECONDITION  ask another process
 └── InternalError         INTERNAL             look up error_id in the log
 
@@ -116,6 +117,13 @@ class Draining(VenuemeshError):
 
     code = grpc.StatusCode.UNAVAILABLE
     reason = "DRAINING"
+
+
+class ServiceUnavailable(VenuemeshError):
+    """No metadata."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+    reason = "SERVICE_UNAVAILABLE"
 
 
 class NotSupported(VenuemeshError):
