@@ -1,0 +1,48 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
+
+/** Why a call failed, ready to be shown. */
+export interface Failure {
+  /** Reason of the mesh's error list, for example "STORE_UNAVAILABLE"; otherwise the gRPC code. */
+  readonly reason: string;
+  /** In words. */
+  readonly message: string;
+  /** True when the request itself was refused: the same request will hardly fare better. */
+  readonly refused: boolean;
+}
+
+export const STREAM_ENDED: Failure = {
+  reason: "STREAM_ENDED",
+  message: "The server ended the stream.",
+  refused: false,
+};
+
+const REFUSALS: ReadonlySet<Code> = new Set([
+  Code.InvalidArgument,
+  Code.FailedPrecondition,
+  Code.Unimplemented,
+  Code.PermissionDenied,
+  Code.Unauthenticated,
+]);
+
+export function describeFailure(error: unknown): Failure {
+  const status = ConnectError.from(error);
+  const info = status.findDetails(ErrorInfoSchema)[0];
+  const reason = info?.reason ?? codeName(status.code);
+  return {
+    reason,
+    message: status.rawMessage || "The call failed without a message.",
+    // A venue that is not registered may be starting; an unlisted instrument stays unlisted.
+    refused: REFUSALS.has(status.code) || reason === "UNKNOWN_INSTRUMENT",
+  };
+}
+
+export function failureText(failure: Failure): string {
+  return `${failure.reason}: ${failure.message}`;
+}
+
+/** 14 is "Unavailable" is "UNAVAILABLE"; 5 is "NotFound" is "NOT_FOUND". */
+function codeName(code: Code): string {
+  return Code[code].replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
+}

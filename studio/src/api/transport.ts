@@ -1,0 +1,30 @@
+import type { CallOptions } from "@connectrpc/connect";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcWebTransport } from "@connectrpc/connect-web";
+
+import { Admin } from "../gen/venuemesh/admin/v1/admin_pb";
+import { Bars } from "../gen/venuemesh/bars/v1/bars_pb";
+import { History } from "../gen/venuemesh/history/v1/history_pb";
+import { Live } from "../gen/venuemesh/live/v1/live_pb";
+import { MarketData } from "../gen/venuemesh/marketdata/v1/market_data_pb";
+import { Registry } from "../gen/venuemesh/registry/v1/registry_pb";
+
+// The gateway serves Studio too, so the API is at the same origin as the page.
+const transport = createGrpcWebTransport({ baseUrl: "/" });
+
+export const registry = createClient(Registry, transport);
+export const live = createClient(Live, transport);
+export const history = createClient(History, transport);
+export const bars = createClient(Bars, transport);
+export const marketData = createClient(MarketData, transport);
+export const admin = createClient(Admin, transport);
+
+/** Many processes serve MarketData; this header tells the gateway which venue is meant. */
+export function toVenue(venue: string, signal: AbortSignal): CallOptions {
+  return { headers: { "venuemesh-venue": venue }, signal };
+}
+
+/** Every process serves Admin; this header tells the gateway which one is meant. */
+export function toService(serviceId: string, signal: AbortSignal): CallOptions {
+  return { headers: { "venuemesh-service": serviceId }, signal };
+}

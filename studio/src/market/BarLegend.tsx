@@ -1,0 +1,46 @@
+import { useFrameStore } from "../state/frameStore";
+import { formatCount } from "../ui/format";
+import type { BarFeed } from "./barFeed";
+import { alignDecimals } from "./decimal";
+import type { Precision } from "./instruments";
+import { coveragePercent, intervalSeconds, isIncomplete } from "./intervals";
+
+interface BarLegendProps {
+  readonly feed: BarFeed;
+  /** Open time of the bar under the pointer. */
+  readonly hovered: bigint | undefined;
+  readonly precision: Precision;
+}
+
+/** The numbers of one bar, exact: of the one under the pointer, otherwise of the newest. */
+export function BarLegend({ feed, hovered, precision }: BarLegendProps) {
+  const newest = useFrameStore(feed.newest);
+  const bar = (hovered === undefined ? undefined : feed.bar(hovered)) ?? newest;
+  if (!bar) return <p className="bar-legend">No bars yet.</p>;
+  const intervalNs = BigInt(intervalSeconds(feed.interval)) * 1_000_000_000n;
+  const tone = Number(bar.close) < Number(bar.open) ? "down" : "up";
+  const prices = { O: bar.open, H: bar.high, L: bar.low, C: bar.close };
+  return (
+    <p className="bar-legend">
+      <b>
+        {feed.symbol} · {feed.interval}
+      </b>
+      {Object.entries(prices).map(([name, text]) => (
+        <span key={name}>
+          {name} <em className={tone}>{alignDecimals(text, precision.price)}</em>
+        </span>
+      ))}
+      <span>
+        Vol <em>{alignDecimals(bar.volume, 0)}</em>
+      </span>
+      <span>
+        Trades <em>{formatCount(bar.tradeCount)}</em>
+      </span>
+      {isIncomplete(bar, intervalNs) && (
+        <span className="incomplete" title="Trades may be missing: the rest was not watched.">
+          {coveragePercent(bar, intervalNs)}% covered
+        </span>
+      )}
+    </p>
+  );
+}

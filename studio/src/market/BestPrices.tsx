@@ -1,0 +1,64 @@
+import { useFrameStore } from "../state/frameStore";
+import type { BookStatus } from "./book";
+import { alignDecimals, formatScaled, percentText, type Scaled, subtract } from "./decimal";
+import type { Precision } from "./instruments";
+import type { MarketFeed } from "./marketFeed";
+import { bestStatus } from "./quote";
+import { Stat } from "./Stat";
+
+const DOUBTS: Record<BookStatus, string> = {
+  waiting: "no proven book yet",
+  proven: "",
+  in_doubt: "in doubt",
+  stale: "connection lost",
+};
+
+/** Best bid and ask and the spread between; plainly marked when they are not proven. */
+export function BestPrices({ feed, precision }: { feed: MarketFeed; precision: Precision }) {
+  const quote = useFrameStore(feed.quote);
+  const status = bestStatus(quote, useFrameStore(feed.book));
+  const known = quote.status !== "waiting";
+  const price = (value: Scaled) => alignDecimals(formatScaled(value), precision.price);
+  const size = (value: Scaled) => alignDecimals(formatScaled(value), precision.size);
+  const spread = subtract(quote.ask, quote.bid);
+  return (
+    <div className="best-prices" data-state={status}>
+      <Best
+        name="bid"
+        price={known ? price(quote.bid) : "—"}
+        size={known ? size(quote.bidSize) : ""}
+        status={status}
+      />
+      <Best
+        name="ask"
+        price={known ? price(quote.ask) : "—"}
+        size={known ? size(quote.askSize) : ""}
+        status={status}
+      />
+      {known && status === "proven" && (
+        <Stat label="Spread" value={price(spread)} title={`${percentText(spread, quote.bid)}%`} />
+      )}
+      {status !== "proven" && <span className="doubt-mark">{DOUBTS[status]}</span>}
+    </div>
+  );
+}
+
+interface BestProps {
+  readonly name: "bid" | "ask";
+  readonly price: string;
+  readonly size: string;
+  readonly status: BookStatus;
+}
+
+function Best({ name, price, size, status }: BestProps) {
+  return (
+    <div className={`stat best-${name}`} title={DOUBTS[status]}>
+      <span className="stat-label">
+        {name} <span className="stat-size">{size}</span>
+      </span>
+      <span className="stat-value" data-testid={`best-${name}`} data-state={status}>
+        {price}
+      </span>
+    </div>
+  );
+}

@@ -1,0 +1,37 @@
+import { useFrameStore } from "../state/frameStore";
+import { formatDateTime } from "../ui/format";
+import { Panel } from "../ui/Panel";
+import { GAP_NOTICES_MAX } from "./gaps";
+import type { MarketFeed } from "./marketFeed";
+
+/** Where events are, or may be, missing. */
+export function GapList({ feed }: { readonly feed: MarketFeed }) {
+  const gaps = useFrameStore(feed.gaps);
+  const count = gaps.length === GAP_NOTICES_MAX ? `newest ${gaps.length}` : String(gaps.length);
+  return (
+    <Panel
+      title="Gaps"
+      className="gaps"
+      aside={
+        <span className="panel-note" data-testid="gap-count">
+          {gaps.length === 0 ? "none in the last hour" : count}
+        </span>
+      }
+    >
+      {gaps.length > 0 && (
+        <ol>
+          {gaps.map((gap) => (
+            <li key={gap.key} data-testid="gap-row">
+              <time>{formatDateTime(gap.detectedTimeNs)}</time>
+              <span>{gap.channel}</span>
+              <strong>{gap.reason}</strong>
+              <span className="gap-detail" title={gap.detail}>
+                {gap.detail}
+              </span>
+            </li>
+          ))}
+        </ol>
+      )}
+    </Panel>
+  );
+}

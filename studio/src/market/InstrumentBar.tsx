@@ -1,0 +1,123 @@
+import { useEffect } from "react";
+
+import { Side } from "../gen/venuemesh/common/v1/types_pb";
+import { go, type MarketRoute } from "../route";
+import { useFrameStore } from "../state/frameStore";
+import type { BarFeed } from "./barFeed";
+import { BestPrices } from "./BestPrices";
+import { alignDecimals, compare, formatScaled, parseDecimal, percentText, subtract } from "./decimal";
+import type { Instruments, Precision } from "./instruments";
+import type { MarketFeed } from "./marketFeed";
+import { Stat } from "./Stat";
+import { SymbolPicker } from "./SymbolPicker";
+import type { Tape } from "./tape";
+import type { Venue } from "./venues";
+
+interface InstrumentBarProps {
+  readonly route: MarketRoute;
+  readonly venues: readonly Venue[];
+  readonly instruments: Instruments;
+  readonly streamed: ReadonlySet<string> | undefined;
+  readonly feed: MarketFeed;
+  readonly bars: BarFeed;
+  readonly precision: Precision;
+  readonly searching: boolean;
+  readonly onSearching: (searching: boolean) => void;
+}
+
+/** Which instrument this is, and how it stands. */
+export function InstrumentBar(props: InstrumentBarProps) {
+  const { route, venues, instruments, streamed, feed, bars, precision } = props;
+  return (
+    <div className="instrument-bar">
+      <VenueSelect route={route} venues={venues} />
+      <SymbolPicker
+        {...{ instruments, streamed }}
+        symbol={route.symbol}
+        open={props.searching}
+        onOpen={props.onSearching}
+        onPick={(symbol) => {
+          go({ ...route, symbol });
+        }}
+      />
+      <LastPrice feed={feed} precision={precision} />
+      <BestPrices feed={feed} precision={precision} />
+      <DayStats bars={bars} precision={precision} />
+    </div>
+  );
+}
+
+function VenueSelect({ route, venues }: { route: MarketRoute; venues: readonly Venue[] }) {
+  return (
+    <select
+      id="venue-select"
+      data-testid="venue-select"
+      aria-label="Venue"
+      value={route.venue}
+      onChange={(event) => {
+        go({ ...route, venue: event.target.value, symbol: "" });
+      }}
+    >
+      {venues.map(({ id, isServing }) => (
+        <option key={id} value={id}>
+          {isServing ? id : `${id} (not serving)`}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function LastPrice({ feed, precision }: { feed: MarketFeed; precision: Precision }) {
+  const tape = useFrameStore(feed.tape);
+  const last = tape.rows[0];
+  const text = last ? alignDecimals(formatScaled(last.price), precision.price) : "";
+  useEffect(() => {
+    document.title = text === "" ? `${feed.symbol} · Venuemesh` : `${text} ${feed.symbol}`;
+    return () => {
+      document.title = "Venuemesh";
+    };
+  }, [text, feed.symbol]);
+  return (
+    <output
+      className={`last-price ${direction(tape)}`}
+      data-testid="last-price"
+      aria-label="Last price"
+      data-side={last ? Side[last.side].toLowerCase() : undefined}
+    >
+      {text || "—"}
+    </output>
+  );
+}
+
+/** Whether the last price is above or below the different one before it. */
+function direction(tape: Tape): "up" | "down" | "" {
+  const last = tape.rows[0];
+  if (!last) return "";
+  for (const row of tape.rows) {
+    const change = compare(last.price, row.price);
+    if (change !== 0) return change > 0 ? "up" : "down";
+  }
+  return "";
+}
+
+function DayStats({ bars, precision }: { bars: BarFeed; precision: Precision }) {
+  const day = useFrameStore(bars.day);
+  if (!day) return null;
+  const open = parseDecimal(day.open);
+  const change = subtract(parseDecimal(day.close), open);
+  const sign = change.value > 0n ? "+" : "";
+  const price = (text: string) => alignDecimals(text, precision.price);
+  return (
+    <>
+      <Stat
+        label="Day, UTC"
+        title={`${sign}${price(formatScaled(change))} since the first trade of the day (UTC)`}
+        tone={change.value < 0n ? "down" : "up"}
+        value={`${sign}${percentText(change, open)}%`}
+      />
+      <Stat label="High" value={price(day.high)} />
+      <Stat label="Low" value={price(day.low)} />
+      <Stat label="Volume" value={alignDecimals(day.volume, 0)} title="Of the day, in base units" />
+    </>
+  );
+}

@@ -1,0 +1,75 @@
+import { memo } from "react";
+
+import { useFrameStore } from "../state/frameStore";
+import { Panel } from "../ui/Panel";
+import type { BookStatus } from "./book";
+import type { Precision } from "./instruments";
+import { ladderRows, sideTotal } from "./ladderRows";
+import type { MarketFeed } from "./marketFeed";
+
+const STATES: Record<BookStatus, { readonly word: string; readonly text: string }> = {
+  waiting: { word: "waiting", text: "Waiting for the first snapshot." },
+  proven: { word: "proven", text: "Every update since the snapshot is in." },
+  in_doubt: {
+    word: "in doubt",
+    text: "An update is missing. These levels may be wrong until the next snapshot.",
+  },
+  stale: { word: "stale", text: "Connection lost. These are the last levels that were seen." },
+};
+
+/** The order book, twenty levels a side, with the sum of sizes as bars. */
+export function Ladder({ feed, precision }: { feed: MarketFeed; precision: Precision }) {
+  const book = useFrameStore(feed.book);
+  const { word, text } = STATES[book.status];
+  const full = Math.max(sideTotal(book.bids), sideTotal(book.asks));
+  return (
+    <Panel
+      title="Book"
+      className="ladder"
+      aside={
+        <span className="book-state" data-testid="book-state" data-state={book.status} title={text}>
+          {word}
+        </span>
+      }
+    >
+      <div className="ladder-head">
+        <span>Price</span>
+        <span>Size</span>
+        <span>Total</span>
+      </div>
+      <div className="ladder-body" data-state={book.status}>
+        <ol className="asks" aria-label="Asks">
+          {ladderRows(book.asks, precision, full).map((row) => (
+            <LadderLine key={row.price} {...row} />
+          ))}
+        </ol>
+        <div className="ladder-middle" role="status">
+          {book.status === "proven" ? "" : text}
+        </div>
+        <ol className="bids" aria-label="Bids">
+          {ladderRows(book.bids, precision, full).map((row) => (
+            <LadderLine key={row.price} {...row} />
+          ))}
+        </ol>
+      </div>
+    </Panel>
+  );
+}
+
+interface LadderLineProps {
+  readonly price: string;
+  readonly size: string;
+  readonly total: string;
+  readonly depth: number;
+}
+
+const LadderLine = memo(function LadderLine({ price, size, total, depth }: LadderLineProps) {
+  return (
+    <li className="ladder-row">
+      <span className="price">{price}</span>
+      <span>{size}</span>
+      <span>{total}</span>
+      <i className="depth" style={{ transform: `scaleX(${depth.toFixed(3)})` }} />
+    </li>
+  );
+});

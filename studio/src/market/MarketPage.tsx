@@ -1,0 +1,91 @@
+import { type ReactNode, useEffect, useMemo, useState } from "react";
+
+import { failureText } from "../api/failure";
+import { formatRoute, go, type MarketRoute } from "../route";
+import { useFrameStore } from "../state/frameStore";
+import type { Polled } from "../state/poll";
+import { useRunning } from "../state/running";
+import { type Instruments, InstrumentList } from "./instruments";
+import { MarketRoom } from "./MarketRoom";
+import { pollStreamed, pollVenues, type Venue } from "./venues";
+
+/** Finds out what the address means: which venue, which instrument. Then shows its room. */
+export function MarketPage({ route }: { readonly route: MarketRoute }) {
+  const [poll] = useState(pollVenues);
+  useRunning(poll);
+  const { value: venues, failure } = useFrameStore(poll.state);
+  const first = venues?.[0]?.id;
+  useEffect(() => {
+    if (route.venue === "" && first !== undefined) go({ ...route, venue: first }, true);
+  }, [route, first]);
+
+  const venue = venues?.find(({ id }) => id === route.venue);
+  if (venues && venue) return <VenuePage key={venue.id} {...{ route, venues, venue }} />;
+  let text = "Looking for venues …";
+  if (failure) text = `The registry does not answer. ${failureText(failure)}`;
+  else if (venues?.length === 0) text = "No venue is registered yet. Waiting for one to start …";
+  else if (venues && route.venue !== "") {
+    text = `Venue “${route.venue}” is not registered. Waiting for it …`;
+  }
+  return (
+    <Notice text={text}>
+      {venues?.map(({ id }) => (
+        <a key={id} href={formatRoute({ ...route, venue: id, symbol: "" })}>
+          {id}
+        </a>
+      ))}
+    </Notice>
+  );
+}
+
+interface VenuePageProps {
+  readonly route: MarketRoute;
+  readonly venues: readonly Venue[];
+  readonly venue: Venue;
+}
+
+function VenuePage({ route, venues, venue }: VenuePageProps) {
+  const list = useMemo(() => new InstrumentList(venue.id), [venue.id]);
+  const poll = useMemo(() => pollStreamed(venue.serviceId), [venue.serviceId]);
+  useRunning(list);
+  useRunning(poll);
+  const instruments = useFrameStore(list.state);
+  const streamed = useFrameStore(poll.state);
+  const symbol = route.symbol || firstSymbol(instruments, streamed);
+  useEffect(() => {
+    if (route.symbol === "" && symbol !== "") go({ ...route, symbol }, true);
+  }, [route, symbol]);
+  const instrument = useMemo(
+    () => instruments.list.find((candidate) => candidate.symbol === symbol),
+    [instruments, symbol],
+  );
+  if (symbol === "") {
+    const { failure } = instruments;
+    const text = failure ? failureText(failure) : `Loading the instruments of ${venue.id} …`;
+    return <Notice text={text} />;
+  }
+  return (
+    <MarketRoom
+      key={symbol}
+      route={{ ...route, symbol }}
+      streamed={streamed.value}
+      {...{ venues, venue, instruments, instrument }}
+    />
+  );
+}
+
+/** What is streamed comes first, because there is something to see; otherwise what is listed. */
+function firstSymbol(instruments: Instruments, streamed: Polled<ReadonlySet<string>>): string {
+  const [first] = streamed.value ?? [];
+  if (first !== undefined) return first;
+  return streamed.value || streamed.failure ? (instruments.list[0]?.symbol ?? "") : "";
+}
+
+function Notice({ text, children }: { readonly text: string; readonly children?: ReactNode }) {
+  return (
+    <main className="notice-page">
+      <p role="status">{text}</p>
+      {children}
+    </main>
+  );
+}

@@ -1,0 +1,32 @@
+import { useState } from "react";
+
+import { describeFailure, failureText } from "../api/failure";
+import { startStreaming, type Venue } from "./venues";
+
+/** Says why nothing comes, and offers to change that. */
+export function NotStreamed({ venue, symbol }: { readonly venue: Venue; readonly symbol: string }) {
+  const [answer, setAnswer] = useState("");
+  const start = async () => {
+    setAnswer("Asking the venue …");
+    try {
+      await startStreaming(venue.serviceId, symbol);
+      setAnswer("Asked for. Waiting for the first event …");
+    } catch (error) {
+      setAnswer(failureText(describeFailure(error)));
+    }
+  };
+  return (
+    <div className="not-streamed" role="status">
+      <span>{answer || `${venue.id} does not stream ${symbol} at present.`}</span>
+      <button
+        className="text-button"
+        data-testid="start-streaming"
+        onClick={() => {
+          void start();
+        }}
+      >
+        Stream it
+      </button>
+    </div>
+  );
+}

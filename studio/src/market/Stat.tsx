@@ -1,0 +1,16 @@
+interface StatProps {
+  readonly label: string;
+  readonly value: string;
+  readonly title?: string;
+  readonly tone?: "up" | "down";
+}
+
+/** A small number with its name above. */
+export function Stat({ label, value, title, tone }: StatProps) {
+  return (
+    <div className="stat" title={title}>
+      <span className="stat-label">{label}</span>
+      <span className={`stat-value ${tone ?? ""}`}>{value}</span>
+    </div>
+  );
+}

@@ -1,0 +1,144 @@
+import { type KeyboardEvent, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+
+import { failureText } from "../api/failure";
+import { type Instrument, InstrumentKind, InstrumentStatus } from "../gen/venuemesh/common/v1/types_pb";
+import { type Instruments, searchInstruments } from "./instruments";
+
+/** Rows of the list; who wants others types more. */
+const OPTIONS_MAX = 100;
+const NONE: ReadonlySet<string> = new Set();
+
+interface SymbolPickerProps {
+  readonly symbol: string;
+  readonly instruments: Instruments;
+  readonly streamed: ReadonlySet<string> | undefined;
+  readonly open: boolean;
+  readonly onOpen: (open: boolean) => void;
+  readonly onPick: (symbol: string) => void;
+}
+
+/** The instrument, as a button that opens a search over all that the venue lists. */
+export function SymbolPicker(props: SymbolPickerProps) {
+  const { symbol, instruments, open, onOpen } = props;
+  const instrument = instruments.list.find((candidate) => candidate.symbol === symbol);
+  return (
+    <div className="symbol-picker">
+      <button
+        className="symbol-button"
+        data-testid="symbol-select"
+        aria-haspopup="listbox"
+        aria-expanded={open}
+        title="Find an instrument ( / )"
+        onClick={() => {
+          onOpen(!open);
+        }}
+      >
+        <strong>{symbol}</strong>
+        <span>{instrument?.unifiedSymbol ?? ""}</span>
+      </button>
+      {open && <Search {...props} />}
+    </div>
+  );
+}
+
+function Search({ instruments, streamed = NONE, onOpen, onPick }: SymbolPickerProps) {
+  const [text, setText] = useState("");
+  const [active, setActive] = useState(0);
+  const wanted = useDeferredValue(text);
+  const found = useMemo(
+    () => searchInstruments(instruments.list, wanted, streamed),
+    [instruments.list, wanted, streamed],
+  );
+  const options = found.slice(0, OPTIONS_MAX);
+  const pick = (instrument: Instrument | undefined) => {
+    if (!instrument) return;
+    onPick(instrument.symbol);
+    onOpen(false);
+  };
+  const onKey = (event: KeyboardEvent) => {
+    if (event.key === "Escape") onOpen(false);
+    else if (event.key === "Enter") pick(options[active]);
+    else if (event.key === "ArrowDown") setActive(Math.min(active + 1, options.length - 1));
+    else if (event.key === "ArrowUp") setActive(Math.max(active - 1, 0));
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <div
+      className="symbol-search"
+      onKeyDown={onKey}
+      onBlur={(event) => {
+        if (!event.currentTarget.contains(event.relatedTarget)) onOpen(false);
+      }}
+    >
+      <input
+        data-testid="symbol-search"
+        autoFocus
+        placeholder="Symbol, e.g. BTC"
+        aria-label="Find an instrument"
+        spellCheck={false}
+        value={text}
+        onChange={(event) => {
+          setText(event.target.value);
+          setActive(0);
+        }}
+      />
+      <ul role="listbox" aria-label="Instruments">
+        {options.map((instrument, index) => (
+          <Option
+            key={instrument.symbol}
+            instrument={instrument}
+            active={index === active}
+            streamed={streamed.has(instrument.symbol)}
+            onPick={pick}
+          />
+        ))}
+      </ul>
+      <p className="symbol-count">{countText(instruments, found.length)}</p>
+    </div>
+  );
+}
+
+interface OptionProps {
+  readonly instrument: Instrument;
+  readonly active: boolean;
+  readonly streamed: boolean;
+  readonly onPick: (instrument: Instrument) => void;
+}
+
+function Option({ instrument, active, streamed, onPick }: OptionProps) {
+  const row = useRef<HTMLLIElement>(null);
+  useEffect(() => {
+    if (active) row.current?.scrollIntoView({ block: "nearest" });
+  }, [active]);
+  const halted = instrument.status === InstrumentStatus.HALTED;
+  return (
+    <li
+      ref={row}
+      role="option"
+      aria-selected={active}
+      data-testid={`symbol-option-${instrument.symbol}`}
+      // Pointer down, because the search closes when it loses the focus.
+      onPointerDown={(event) => {
+        event.preventDefault();
+        onPick(instrument);
+      }}
+    >
+      <span className={streamed ? "lamp on" : "lamp"} title={streamed ? "Streamed now" : ""} />
+      <strong>{instrument.symbol}</strong>
+      <span>{instrument.unifiedSymbol}</span>
+      <small>{halted ? "halted" : kindText(instrument.kind)}</small>
+    </li>
+  );
+}
+
+function kindText(kind: InstrumentKind): string {
+  return kind === InstrumentKind.UNSPECIFIED ? "" : InstrumentKind[kind].toLowerCase();
+}
+
+function countText(instruments: Instruments, found: number): string {
+  if (instruments.failure) return failureText(instruments.failure);
+  if (!instruments.complete) return `${found} found, more are loading …`;
+  if (found === 0) return "Nothing like that is listed here.";
+  return found > OPTIONS_MAX ? `${found} found, type to narrow down` : `${found} found`;
+}

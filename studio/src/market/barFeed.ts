@@ -1,0 +1,144 @@
+import { describeFailure, type Failure } from "../api/failure";
+import { CONNECTING, follow, type StreamState } from "../api/stream";
+import { bars, history } from "../api/transport";
+import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
+import { Order } from "../gen/venuemesh/history/v1/history_pb";
+import { FrameStore } from "../state/frameStore";
+import { BarSeries } from "./barSeries";
+import type { Interval } from "./intervals";
+
+const UPDATE_INTERVAL_MS = 200;
+const PAGE_SIZE = 500;
+const DAY: Interval = "1d";
+
+/** What draws the bars. */
+export interface BarView {
+  /** Draw these bars and no others. */
+  showAll(bars: readonly Bar[]): void;
+  /** Draw one bar that is new or has changed; `last` when none is later. */
+  showOne(bar: Bar, last: boolean): void;
+}
+
+export interface HistoryState {
+  readonly loading: boolean;
+  /** True when there is nothing older to load, or no room for it. */
+  readonly complete: boolean;
+  readonly failure: Failure | undefined;
+}
+
+/** The bars of one instrument and interval: live ones from a stream, past ones page by page. */
+export class BarFeed {
+  readonly state = new FrameStore<StreamState>(CONNECTING);
+  readonly past = new FrameStore<HistoryState>({
+    loading: false,
+    complete: false,
+    failure: undefined,
+  });
+  /** The newest bar of the chart, and of the day (UTC). */
+  readonly newest = new FrameStore<Bar | undefined>(undefined);
+  readonly day = new FrameStore<Bar | undefined>(undefined);
+  readonly #series = new BarSeries();
+  #view: BarView | undefined;
+
+  constructor(
+    readonly venue: string,
+    readonly symbol: string,
+    readonly interval: Interval,
+  ) {}
+
+  /** Lets a view draw the bars; returns what ends that. */
+  attach(view: BarView): () => void {
+    this.#view = view;
+    view.showAll(this.#series.bars);
+    return () => {
+      this.#view = undefined;
+    };
+  }
+
+  /** Opens the stream and loads the newest page; returns what stops both. */
+  start(): () => void {
+    const controller = new AbortController();
+    const { venue, symbol, interval } = this;
+    const request = { venue, symbol, intervals: [...new Set([interval, DAY])] };
+    const stop = follow(
+      (options) =>
+        bars.subscribe({ ...request, updateIntervalMs: UPDATE_INTERVAL_MS }, options),
+      {
+        onMessage: (message) => {
+          for (const bar of message.bars) this.#take(bar);
+        },
+        onState: (state) => {
+          this.state.set(state);
+          // What became final while the stream was away is in the database.
+          if (state.phase === "live") void this.#loadNewest(controller.signal);
+        },
+      },
+    );
+    void this.#loadNewest(controller.signal);
+    return () => {
+      stop();
+      controller.abort();
+      this.state.set(CONNECTING);
+    };
+  }
+
+  bar(openTimeNs: bigint): Bar | undefined {
+    return this.#series.find(openTimeNs);
+  }
+
+  /** Loads the page before the oldest bar, unless that is under way or there is none. */
+  async loadOlder(signal: AbortSignal): Promise<void> {
+    const oldest = this.#series.bars[0];
+    const { loading, complete } = this.past.latest;
+    if (!oldest || loading || complete) return;
+    await this.#loadPage(oldest.openTimeNs, signal);
+  }
+
+  async #loadNewest(signal: AbortSignal): Promise<void> {
+    const known = this.#series.bars.at(-1)?.openTimeNs;
+    const page = await this.#loadPage(0n, signal);
+    // A page that does not reach what was there would leave a hole that looks like silence.
+    const oldest = page?.at(-1)?.openTimeNs;
+    if (page && known !== undefined && oldest !== undefined && oldest > known) {
+      this.#series.dropBefore(oldest);
+      this.#view?.showAll(this.#series.bars);
+    }
+  }
+
+  /** Loads the newest bars before a time (0: the newest of all). Undefined when it failed. */
+  async #loadPage(endTimeNs: bigint, signal: AbortSignal): Promise<Bar[] | undefined> {
+    const { venue, symbol, interval } = this;
+    this.past.set({ ...this.past.latest, loading: true });
+    try {
+      const page = await history.listBars(
+        {
+          venue,
+          symbol,
+          interval,
+          range: { endTimeNs },
+          order: Order.NEWEST_FIRST,
+          pageSize: PAGE_SIZE,
+        },
+        { signal },
+      );
+      if (this.#series.merge(page.bars)) this.#view?.showAll(this.#series.bars);
+      this.newest.set(this.#series.bars.at(-1));
+      const complete = page.nextPageToken === "" || this.#series.isFull;
+      this.past.set({ loading: false, complete, failure: undefined });
+      return page.bars;
+    } catch (error) {
+      const failure = signal.aborted ? undefined : describeFailure(error);
+      this.past.set({ ...this.past.latest, loading: false, failure });
+      return undefined;
+    }
+  }
+
+  #take(bar: Bar): void {
+    if (bar.interval === DAY) this.day.set(bar);
+    if (bar.interval !== this.interval) return;
+    const change = this.#series.put(bar);
+    if (change === "all") this.#view?.showAll(this.#series.bars);
+    else if (change !== "nothing") this.#view?.showOne(bar, change === "last");
+    this.newest.set(this.#series.bars.at(-1));
+  }
+}

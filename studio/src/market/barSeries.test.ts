@@ -1,0 +1,52 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+
+import { BarSchema } from "../gen/venuemesh/bars/v1/bars_pb";
+import { BARS_MAX, BarSeries } from "./barSeries";
+
+function bar(openTime: number, tradeCount = 1, rest: { final?: boolean; revision?: number } = {}) {
+  return create(BarSchema, { openTimeNs: BigInt(openTime), tradeCount: BigInt(tradeCount), ...rest });
+}
+
+const times = (series: BarSeries) => series.bars.map((each) => Number(each.openTimeNs));
+
+test("live bars grow at the end and tell the chart what to draw", () => {
+  const series = new BarSeries();
+  expect(series.put(bar(10))).toBe("last");
+  expect(series.put(bar(10, 2))).toBe("last");
+  expect(series.put(bar(30))).toBe("last");
+  expect(series.put(bar(10, 2, { final: true }))).toBe("earlier");
+  expect(series.put(bar(20))).toBe("all");
+  expect(times(series)).toEqual([10, 20, 30]);
+});
+
+test("an older state of a bar changes nothing", () => {
+  const series = new BarSeries();
+  series.put(bar(10, 5, { final: true, revision: 1 }));
+  expect(series.put(bar(10, 4))).toBe("nothing");
+  expect(series.put(bar(10, 5, { final: true, revision: 0 }))).toBe("nothing");
+  expect(series.merge([bar(10, 5)])).toBe(false);
+  expect(series.find(10n)).toMatchObject({ tradeCount: 5n, revision: 1 });
+  expect(series.find(11n)).toBeUndefined();
+});
+
+test("a page of history in descending order goes before what is there", () => {
+  const series = new BarSeries();
+  series.put(bar(30, 9));
+  expect(series.merge([bar(30, 1), bar(20), bar(10)])).toBe(true);
+  expect(times(series)).toEqual([10, 20, 30]);
+  expect(series.find(30n)?.tradeCount).toBe(9n);
+  series.dropBefore(20n);
+  expect(times(series)).toEqual([20, 30]);
+});
+
+test("the oldest bars are given up when there are too many", () => {
+  const series = new BarSeries();
+  const page = Array.from({ length: BARS_MAX }, (_, index) => bar(index));
+  series.merge(page);
+  expect(series.isFull).toBe(true);
+  expect(series.put(bar(BARS_MAX))).toBe("all");
+  expect(series.bars.length).toBeLessThan(BARS_MAX);
+  expect(series.bars.at(-1)?.openTimeNs).toBe(BigInt(BARS_MAX));
+  expect(series.isFull).toBe(true);
+});

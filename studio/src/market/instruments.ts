@@ -1,0 +1,98 @@
+import { describeFailure, type Failure } from "../api/failure";
+import { marketData, toVenue } from "../api/transport";
+import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
+import { FrameStore } from "../state/frameStore";
+import { decimalPlaces } from "./decimal";
+
+const PAGE_SIZE = 1_000;
+const RETRY_MS = 3_000;
+/** More than any venue lists. */
+const INSTRUMENTS_MAX = 20_000;
+
+export interface Instruments {
+  readonly list: readonly Instrument[];
+  readonly complete: boolean;
+  readonly failure: Failure | undefined;
+}
+
+/** How many decimals an instrument's prices and sizes are shown with. */
+export interface Precision {
+  readonly price: number;
+  readonly size: number;
+}
+
+/** All instruments of a venue, loaded page by page. */
+export class InstrumentList {
+  readonly state = new FrameStore<Instruments>({ list: [], complete: false, failure: undefined });
+
+  constructor(readonly venue: string) {}
+
+  start(): () => void {
+    const controller = new AbortController();
+    if (!this.state.latest.complete) void this.#load(controller.signal);
+    return () => {
+      controller.abort();
+    };
+  }
+
+  async #load(signal: AbortSignal): Promise<void> {
+    let list: readonly Instrument[] = [];
+    let pageToken = "";
+    do {
+      try {
+        const request = { venue: this.venue, pageSize: PAGE_SIZE, pageToken };
+        const page = await marketData.listInstruments(request, toVenue(this.venue, signal));
+        list = [...list, ...page.instruments];
+        pageToken = page.nextPageToken;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.state.set({ ...this.state.latest, failure: describeFailure(error) });
+        window.setTimeout(() => {
+          if (!signal.aborted) void this.#load(signal);
+        }, RETRY_MS);
+        return;
+      }
+      const complete = pageToken === "" || list.length >= INSTRUMENTS_MAX;
+      this.state.set({ list, complete, failure: undefined });
+    } while (!this.state.latest.complete);
+  }
+}
+
+/** Without an instrument the trailing zeros are dropped, which is always right if not pretty. */
+export function precisionOf(instrument: Instrument | undefined): Precision {
+  return {
+    price: decimalPlaces(instrument?.priceTick ?? ""),
+    size: decimalPlaces(instrument?.sizeStep ?? ""),
+  };
+}
+
+/**
+ * Instruments that a person may mean by a text, the likeliest first: the symbol itself, what is
+ * streamed already, what begins with the text, what holds it.
+ */
+export function searchInstruments(
+  list: readonly Instrument[],
+  text: string,
+  streamed: ReadonlySet<string>,
+): readonly Instrument[] {
+  const wanted = searchable(text);
+  const rank = (instrument: Instrument): number => {
+    const symbol = searchable(instrument.symbol);
+    if (symbol === wanted) return 0;
+    if (streamed.has(instrument.symbol)) return 1;
+    return symbol.startsWith(wanted) ? 2 : 3;
+  };
+  return list
+    .filter(
+      ({ symbol, unifiedSymbol }) =>
+        searchable(symbol).includes(wanted) || searchable(unifiedSymbol).includes(wanted),
+    )
+    .map((instrument) => ({ instrument, rank: rank(instrument) }))
+    .sort((left, right) => left.rank - right.rank)
+    .map(({ instrument }) => instrument);
+}
+
+/** "BTC/USDT" and "btc-usdt" are looked for alike. */
+function searchable(text: string): string {
+  return text.toUpperCase().replace(/[^A-Z0-9]/g, "");
+}

@@ -1,0 +1,49 @@
+import { admin, registry, toService } from "../api/transport";
+import { ServiceState } from "../gen/venuemesh/registry/v1/registry_pb";
+import { Poll } from "../state/poll";
+
+export interface Venue {
+  readonly id: string;
+  readonly serviceId: string;
+  readonly isServing: boolean;
+}
+
+const PAUSE_MS = 5_000;
+
+/** The venues of the mesh, as they come and go. */
+export function pollVenues(): Poll<readonly Venue[]> {
+  return new Poll(async (signal) => {
+    const { services } = await registry.listServices({ kind: "venue" }, { signal });
+    return services.flatMap(({ instance, status }) =>
+      instance
+        ? [
+            {
+              id: instance.name,
+              serviceId: instance.serviceId,
+              isServing: status?.state === ServiceState.SERVING,
+            },
+          ]
+        : [],
+    );
+  }, PAUSE_MS);
+}
+
+/** The native symbols that a venue process streams now. */
+export function pollStreamed(serviceId: string): Poll<ReadonlySet<string>> {
+  return new Poll(async (signal) => {
+    const { subscriptions } = await admin.listSubscriptions(
+      { serviceId },
+      toService(serviceId, signal),
+    );
+    return new Set(subscriptions.map((subscription) => subscription.symbol));
+  }, PAUSE_MS);
+}
+
+/** Asks a venue process to stream one more instrument. */
+export async function startStreaming(serviceId: string, symbol: string): Promise<void> {
+  const { signal } = new AbortController();
+  await admin.updateSubscriptions(
+    { serviceId, addSymbols: [symbol] },
+    toService(serviceId, signal),
+  );
+}

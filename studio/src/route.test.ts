@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+
+import { formatRoute, parseRoute, type Route } from "./route";
+
+test.each<[Route, string]>([
+  [{ page: "mesh" }, "#/mesh"],
+  [
+    { page: "market", venue: "binance", symbol: "BTCUSDT", interval: "5m" },
+    "#/market/binance/BTCUSDT/5m",
+  ],
+  [
+    { page: "market", venue: "kraken", symbol: "BTC/USDT", interval: "1w" },
+    "#/market/kraken/BTC%2FUSDT/1w",
+  ],
+  [{ page: "market", venue: "", symbol: "", interval: "1m" }, "#/market"],
+])("%j has an address that leads back to it", (route, hash) => {
+  expect(formatRoute(route)).toBe(hash);
+  expect(parseRoute(hash)).toEqual(route);
+});
+
+test("an address that says nothing is the market with defaults", () => {
+  const home = { page: "market", venue: "", symbol: "", interval: "1m" };
+  expect(parseRoute("")).toEqual(home);
+  expect(parseRoute("#/nowhere")).toEqual(home);
+  expect(parseRoute("#/market/binance/BTCUSDT/7m")).toMatchObject({ interval: "1m" });
+  expect(parseRoute("#/market/%E0%A4%A/x/1m")).toMatchObject({ venue: "%E0%A4%A" });
+});

@@ -1,0 +1,74 @@
+import { useSyncExternalStore } from "react";
+
+import { type Interval, isInterval } from "./market/intervals";
+
+/** What the address shows. It is a link that others can open. */
+export type Route =
+  | { readonly page: "mesh" }
+  | {
+      readonly page: "market";
+      /** Empty: the first one. */
+      readonly venue: string;
+      /** Empty: the first one of the venue. */
+      readonly symbol: string;
+      readonly interval: Interval;
+    };
+
+export type MarketRoute = Extract<Route, { page: "market" }>;
+
+const INTERVAL_DEFAULT: Interval = "1m";
+
+/** Reads "#/market/<venue>/<symbol>/<interval>" or "#/mesh". What it cannot read is the market. */
+export function parseRoute(hash: string): Route {
+  const [, page, venue = "", symbol = "", interval = ""] = hash.split("/").map(decode);
+  if (page === "mesh") return { page };
+  return {
+    page: "market",
+    venue,
+    symbol,
+    interval: isInterval(interval) ? interval : INTERVAL_DEFAULT,
+  };
+}
+
+export function formatRoute(route: Route): string {
+  if (route.page === "mesh") return "#/mesh";
+  const { venue, symbol, interval } = route;
+  if (venue === "" || symbol === "") return venue === "" ? "#/market" : `#/market/${encode(venue)}`;
+  return `#/market/${encode(venue)}/${encode(symbol)}/${interval}`;
+}
+
+/** Goes there; with `replace` the browser's back button does not come back here. */
+export function go(route: Route, replace = false): void {
+  const hash = formatRoute(route);
+  if (hash === window.location.hash) return;
+  if (replace) window.history.replaceState(null, "", hash);
+  else window.history.pushState(null, "", hash);
+  window.dispatchEvent(new HashChangeEvent("hashchange"));
+}
+
+export function useRoute(): Route {
+  return parseRoute(useSyncExternalStore(subscribe, readHash));
+}
+
+function subscribe(listener: () => void): () => void {
+  window.addEventListener("hashchange", listener);
+  window.addEventListener("popstate", listener);
+  return () => {
+    window.removeEventListener("hashchange", listener);
+    window.removeEventListener("popstate", listener);
+  };
+}
+
+function readHash(): string {
+  return window.location.hash;
+}
+
+const encode = encodeURIComponent;
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
