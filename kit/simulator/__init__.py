@@ -1,0 +1,10 @@
+"""A pretend exchange: one server that speaks every venue's own wire dialect.
+
+In the world ``simulate`` its frames come from a seeded market, in the world ``replay`` from a file
+of captured frames. The connectors, and any other client, cannot tell the difference.
+
+    world     market (simulate) or tape (replay)       what happens, in which order, when
+    dialect   venues/<exchange>/simulator              how the exchange would say it
+    venue     streams, connections, faults             who hears it
+    server    HTTP and websocket on one port           how they are reached
+"""

@@ -1,0 +1,108 @@
+"""Wiring of the simulator: settings, worlds, server."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Mapping, Sequence
+
+from aiohttp import web
+
+from kit import settings, telemetry
+from kit.clock import Clock, SystemClock
+from kit.errors import SettingError
+from kit.runtime import run_process
+from kit.settings import MeshSettings
+from kit.simulator.dialect import Dialect, Floor, find_dialects
+from kit.simulator.replay import BOOK_WAIT_S_MAX, Player, ReplayFloor
+from kit.simulator.server import SimulatorServer
+from kit.simulator.settings import SimulatorSettings, parse_speed
+from kit.simulator.tape import Tape
+from kit.simulator.venue import Venue
+
+SHUTDOWN_SECONDS_MAX = 1.0
+
+_log = telemetry.logger("simulator")
+
+
+class Simulator:
+    """The server and what plays on it."""
+
+    def __init__(
+        self,
+        world: str,
+        chosen: SimulatorSettings,
+        dialects: Mapping[str, Callable[[], Dialect]],
+        clock: Clock,
+    ) -> None:
+        """Raises SettingError for a world or a venue that cannot be played."""
+        self.port = chosen.port
+        self._clock = clock
+        self._players: list[Player] = []
+        self._venues: dict[str, tuple[Venue, Floor]] = {}
+        if world != "replay":
+            raise SettingError("mesh.world", world, "the simulator plays simulate and replay")
+        self._build_replay(chosen, dialects)
+
+    async def run(self, host: str, stopping: asyncio.Event) -> None:
+        """Serve until told to stop. Raises SettingError when the port is in use."""
+        server = SimulatorServer(self._venues, self._clock, self._replay_status)
+        runner = web.AppRunner(
+            server.application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS_MAX
+        )
+        await runner.setup()
+        try:
+            await self._listen(runner, host)
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(player.run()) for player in self._players]
+                await stopping.wait()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            for venue, _ in self._venues.values():
+                await venue.close_all(1001, "the simulator stops")
+            await runner.cleanup()
+
+    async def _listen(self, runner: web.AppRunner, host: str) -> None:
+        site = web.TCPSite(runner, host, self.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise SettingError("simulator.port", self.port, f"cannot be used: {error}") from None
+        self.port = runner.addresses[0][1]
+        _log.info("serving", extra={"port": self.port, "venues": sorted(self._venues)})
+
+    def _build_replay(
+        self, chosen: SimulatorSettings, dialects: Mapping[str, Callable[[], Dialect]]
+    ) -> None:
+        tapes = chosen.tapes()
+        if not tapes:
+            raise SettingError("simulator.replay", "", "the world replay needs VENUE=FILE")
+        for venue_id, files in tapes.items():
+            if venue_id not in dialects:
+                known = f"no such venue; allowed are {', '.join(sorted(dialects))}"
+                raise SettingError("simulator.replay", venue_id, known)
+            dialect = dialects[venue_id]()
+            venue = Venue(venue_id, dialect, self._clock, chosen.start_delay_ms / 1000)
+            tape = Tape(files)
+            floor = ReplayFloor(tape, dialect.capture, BOOK_WAIT_S_MAX)
+            speed = parse_speed(chosen.speed)
+            self._players.append(Player(venue, floor, tape, speed, self._clock))
+            self._venues[venue_id] = (venue, floor)
+
+    def _replay_status(self) -> Sequence[Mapping[str, object]]:
+        return [player.status() for player in self._players]
+
+
+def main() -> int:
+    """The process ``./venuemesh run simulator``."""
+    mesh = settings.load(MeshSettings, "mesh")
+    chosen = settings.load(SimulatorSettings, "simulator")
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        simulator = Simulator(mesh.world, chosen, find_dialects(), SystemClock())
+        await simulator.run(mesh.host, stopping)
+
+    return run_process("simulator", mesh, run)

@@ -1,0 +1,199 @@
+"""What an exchange must bring to be pretended: its dialect. Found by folder, never by name.
+
+``venues/<exchange>/simulator`` has a mapping ``DIALECTS`` from venue id to something that makes a
+Dialect. The kit knows what markets, tapes, sockets and faults are; a dialect knows the words.
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Protocol
+
+from kit.simulator.events import MarketEvent
+from kit.simulator.history import TradeHistory, TradePrint
+
+
+class Channel(StrEnum):
+    """What a stream carries, in the mesh's words."""
+
+    TRADES = "trades"
+    QUOTES = "quotes"
+    BOOK = "book"
+    TICKERS = "tickers"
+    MARKS = "marks"
+    CANDLES = "candles"
+    STATUS = "status"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """One thing that a client can subscribe to. A dialect makes one object per name, so identity
+    is enough to compare."""
+
+    name: str
+    """As the exchange names it, for example "btcusdt@trade"."""
+    channel: Channel
+    symbol: str
+    """The exchange's own, for example "BTCUSDT"; "" when the stream has more than one."""
+
+
+SNAPSHOT = Stream("a book snapshot", Channel.BOOK, "")
+"""Line of a capture that the exchange gave as the answer to a REST call."""
+CONVERSATION = Stream("an answer", Channel.OTHER, "")
+"""Line of a capture that answered the client of then: not for the clients of now."""
+UNKNOWN = Stream("unknown", Channel.OTHER, "")
+"""Line of a capture that no rule knows. Everyone gets it: replay hides nothing."""
+
+Frame = tuple[Stream, bytes]
+"""A message of a stream, as the text of one websocket frame."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What the exchange remembers of one websocket connection."""
+
+    streams: dict[str, Stream] = field(default_factory=dict)
+    """What it is subscribed to, by the name that the client used."""
+    shape: Callable[[Stream, bytes], bytes] | None = None
+    """Turns a frame into what this connection must get; None: it is right as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One REST call."""
+
+    method: str
+    path: str
+    """Without the venue's name in front."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to a REST call."""
+
+    body: bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An instrument as its exchange lists it. Numbers are decimal text."""
+
+    symbol: str
+    base: str
+    quote: str
+    tick_size: str
+    lot_size: str
+    minimum_notional: str
+    derived: bool = False
+    """True when tick and lot were only seen in a capture, not told by the exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookSnapshot:
+    """A book at one moment, best level first. Prices and sizes are decimal text."""
+
+    sequence: int
+    bids: Sequence[Sequence[str]]
+    asks: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRules:
+    """When the exchange ends a connection."""
+
+    ping_interval_s: float
+    """The exchange sends a ping frame this often."""
+    pong_timeout_s: float
+    """A connection that did not answer a ping for so long is closed."""
+    messages_per_second_max: int
+    """A connection that sends more is closed."""
+    streams_max: int
+    lifetime_s: float
+    """Every connection is closed at this age."""
+
+
+class Floor(Protocol):
+    """What there is to know about a venue's market, in whichever world."""
+
+    def time_ns(self) -> int:
+        """The exchange's own clock, ns since the Unix epoch."""
+
+    def listings(self) -> Sequence[Listing]:
+        """The instruments."""
+
+    def history(self, symbol: str) -> TradeHistory:
+        """Past trades, bounded; empty for an unknown symbol."""
+
+    async def book(self, symbol: str) -> BookSnapshot | None:
+        """The book; in replay the newest that was really captured. None: there is none (yet)."""
+
+    def recorded(self, path: str) -> bytes | None:
+        """The body that the exchange really gave for this REST path, when a capture has it."""
+
+
+class CaptureFormat(Protocol):
+    """How the lines of a capture of this exchange are read."""
+
+    def stream_of(self, line: bytes) -> Stream:
+        """The stream that a frame belongs to, or SNAPSHOT, CONVERSATION, UNKNOWN. Must be fast,
+        and must not raise."""
+
+    def trade_of(self, line: bytes) -> TradePrint | None:
+        """The trade in a frame of a trade stream; None when the line is damaged."""
+
+    def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+        """The symbol ("" when it does not say) and book of a snapshot line or REST body."""
+
+    def sequence_of(self, line: bytes) -> int:
+        """The last sequence of a book frame, 0 when it cannot be read."""
+
+    def listings_of(self, lines: Iterable[bytes]) -> Sequence[Listing]:
+        """The instruments that some lines are about, as far as the lines tell."""
+
+
+class Dialect(Protocol):
+    """How one exchange speaks."""
+
+    hosts: Collection[str]
+    """Its real host names: a request with one of them in its Host header is for this venue."""
+    rules: ConnectionRules
+    capture: CaptureFormat
+    failures: Mapping[int, bytes]
+    """What it says, by HTTP status, when it refuses a call."""
+
+    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+        """A websocket was opened at this path; None: there is no websocket at this path."""
+
+    def receive(self, session: Session, text: str) -> list[bytes]:
+        """The client said something. Returns the answers and updates the session's streams."""
+
+    async def answer(self, request: Request, floor: Floor) -> Answer:
+        """One REST call."""
+
+    def encode(
+        self, events: Iterable[MarketEvent], time_ns: int, wanted: Collection[Stream]
+    ) -> list[Frame]:
+        """What happened in a simulated market up to this time, as frames of the wanted streams."""
+
+
+NO_FAILURES: Mapping[int, bytes] = MappingProxyType({})
+
+
+def find_dialects() -> dict[str, Callable[[], Dialect]]:
+    """All dialects in the folder ``venues``, by venue id."""
+    found: dict[str, Callable[[], Dialect]] = {}
+    for folder in pkgutil.iter_modules(importlib.import_module("venues").__path__):
+        name = f"venues.{folder.name}.simulator"
+        if folder.ispkg and importlib.util.find_spec(name) is not None:
+            found.update(importlib.import_module(name).DIALECTS)
+    return found

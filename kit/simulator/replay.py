@@ -1,0 +1,219 @@
+"""The world of captured frames: a tape on one timeline per venue, shared by all connections."""
+
+import asyncio
+import bisect
+from collections import deque
+from collections.abc import Sequence
+
+from aiohttp import WSCloseCode
+
+from kit import telemetry
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.simulator.dialect import (
+    SNAPSHOT,
+    BookSnapshot,
+    CaptureFormat,
+    Channel,
+    Listing,
+    Stream,
+)
+from kit.simulator.history import TradeHistory
+from kit.simulator.tape import Block, RecordedAnswer, Tape, TapeDamaged
+from kit.simulator.venue import Venue
+
+HEAD_LINES = 20_000
+"""So many lines are read at the start, to learn the instruments."""
+BOOK_WAIT_S_MAX = 8.0
+"""A client that asks for a book before the tape had one waits so long; ccxt gives up after 10 s."""
+UNREAD_TRADES_MAX = 20_000
+
+_log = telemetry.logger("simulator.replay")
+
+
+class ReplayFloor:
+    """What the played part of a tape tells about the market. Nothing is made up: a book is only
+    ever one that the exchange gave."""
+
+    def __init__(self, tape: Tape, capture: CaptureFormat, book_wait_s: float) -> None:
+        self.now_ns = 0
+        self._capture = capture
+        self._book_wait_s = book_wait_s
+        head = tape.head(HEAD_LINES)
+        self._listings = capture.listings_of(head)
+        self._last_book_lines = self._first_book_lines(head)
+        self._books: dict[str, BookSnapshot] = {}
+        self._book_arrived = asyncio.Event()
+        self._histories: dict[str, TradeHistory] = {}
+        self._unread_trades: dict[str, list[bytes]] = {}
+        self._answers = tape.recorded_answers()
+        self._coming_books = self._books_of(self._answers)
+
+    def time_ns(self) -> int:
+        return self.now_ns
+
+    def listings(self) -> Sequence[Listing]:
+        return self._listings
+
+    def history(self, symbol: str) -> TradeHistory:
+        self._read_trades(symbol)
+        return self._histories.get(symbol) or TradeHistory()
+
+    async def book(self, symbol: str) -> BookSnapshot | None:
+        """The newest book that was played; waits a while for the first one."""
+        try:
+            async with asyncio.timeout(self._book_wait_s):
+                while symbol not in self._books:
+                    self._book_arrived.clear()
+                    await self._book_arrived.wait()
+        except TimeoutError:
+            _log.warning("no book of this symbol was played yet", extra={"symbol": symbol})
+            return None
+        return self._books[symbol]
+
+    def recorded(self, path: str) -> bytes | None:
+        slug = path.strip("/").replace("/", "_")
+        for answer in reversed(self._answers):
+            if answer.url.partition("?")[0] == path or answer.url == slug:
+                return answer.file.read_bytes()
+        return None
+
+    def played(self, lines: Sequence[bytes], streams: Sequence[Stream], now_ns: int) -> None:
+        """The tape has passed these lines."""
+        self.now_ns = now_ns
+        for stream, line in zip(streams, lines, strict=True):
+            if stream.channel is Channel.TRADES:
+                self._keep_trade(stream.symbol, line)
+            elif stream.channel is Channel.BOOK:
+                if stream is SNAPSHOT:
+                    self._keep_snapshot(line)
+                else:
+                    self._last_book_lines[stream.symbol] = line
+        while self._coming_books and self._coming_books[0][0] <= now_ns:
+            _, symbol, book = self._coming_books.popleft()
+            self._keep_book(symbol, book)
+
+    def _keep_trade(self, symbol: str, line: bytes) -> None:
+        unread = self._unread_trades.setdefault(symbol, [])
+        unread.append(line)
+        if len(unread) >= UNREAD_TRADES_MAX:
+            self._read_trades(symbol)
+
+    def _read_trades(self, symbol: str) -> None:
+        unread = self._unread_trades.pop(symbol, ())
+        if not unread:
+            return
+        history = self._histories.setdefault(symbol, TradeHistory())
+        for line in unread:
+            trade = self._capture.trade_of(line)
+            if trade is not None:
+                history.add(trade)
+
+    def _keep_snapshot(self, line: bytes) -> None:
+        found = self._capture.snapshot_of(line)
+        if found is None:
+            return
+        symbol, book = found
+        self._keep_book(symbol or self._nearest_symbol(book.sequence), book)
+
+    def _keep_book(self, symbol: str, book: BookSnapshot) -> None:
+        self._books[symbol] = book
+        self._book_arrived.set()
+
+    def _nearest_symbol(self, sequence: int) -> str:
+        """Whose book a snapshot without a name is: of the symbols, the one whose last sequence is
+        nearest. Each instrument of an exchange counts for itself, so they lie far apart."""
+        distances = {
+            symbol: abs(self._capture.sequence_of(line) - sequence)
+            for symbol, line in self._last_book_lines.items()
+        }
+        return min(distances, key=lambda symbol: distances[symbol], default="")
+
+    def _first_book_lines(self, head: Sequence[bytes]) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for line in head:
+            stream = self._capture.stream_of(line)
+            if stream.channel is Channel.BOOK and stream is not SNAPSHOT:
+                found.setdefault(stream.symbol, line)
+        return found
+
+    def _books_of(self, answers: Sequence[RecordedAnswer]) -> deque[tuple[int, str, BookSnapshot]]:
+        found: deque[tuple[int, str, BookSnapshot]] = deque()
+        for answer in answers:
+            book = self._capture.snapshot_of(answer.file.read_bytes(), answer.url)
+            if book is not None and book[0]:
+                found.append((answer.time_ns, *book))
+        return found
+
+
+class Player:
+    """Plays a tape to the connections of a venue: at its recorded pace, N times, or as fast as the
+    slowest connection reads. Stands still while nobody listens."""
+
+    def __init__(
+        self, venue: Venue, floor: ReplayFloor, tape: Tape, speed: float | None, clock: Clock
+    ) -> None:
+        self.frames_played = 0
+        self.finished = False
+        self.failure = ""
+        self._venue = venue
+        self._floor = floor
+        self._tape = tape
+        self._speed = speed
+        self._clock = clock
+        self._stream_of = venue.dialect.capture.stream_of
+        self._anchor: tuple[int, int] | None = None
+
+    def status(self) -> dict[str, object]:
+        """Where the tape is."""
+        return {
+            "venue": self._venue.venue_id,
+            "files": [str(file) for file in self._tape.files],
+            "frames_played": self.frames_played,
+            "frames_sent": self._venue.frames_sent,
+            "finished": self.finished,
+            "failure": self.failure,
+        }
+
+    async def run(self) -> None:
+        """Play to the end, once. Connections stay open afterwards, silent."""
+        try:
+            for block in self._tape.blocks():
+                if self._speed is None:
+                    await self._venue.audience()
+                    await self._play(block.lines, block.times_ns[-1])
+                else:
+                    await self._play_paced(block, self._speed)
+        except TapeDamaged as error:
+            self.failure = str(error)
+            _log.error("the capture cannot be read on", extra={"detail": str(error)})
+            await self._venue.close_all(WSCloseCode.INTERNAL_ERROR, "capture damaged")
+        self.finished = True
+        _log.info("replay finished", extra=self.status())
+
+    async def _play_paced(self, block: Block, speed: float) -> None:
+        lines, times_ns = block.lines, block.times_ns
+        done = 0
+        while done < len(lines):
+            tape_ns = await self._tape_time_ns(times_ns[done], speed)
+            due = bisect.bisect_right(times_ns, tape_ns, done)
+            if due > done:
+                await self._play(lines[done:due], times_ns[due - 1])
+                done = due
+            else:
+                wait_ns = (times_ns[done] - tape_ns) / speed
+                await self._clock.sleep(wait_ns / NANOSECONDS_PER_SECOND)
+
+    async def _tape_time_ns(self, next_ns: int, speed: float) -> int:
+        """Up to which receive time the tape may be played now. While nobody listens it stands."""
+        if self._anchor is None or not self._venue.has_audience():
+            await self._venue.audience()
+            self._anchor = (self._clock.monotonic_ns(), next_ns)
+        started_ns, tape_ns = self._anchor
+        return tape_ns + int((self._clock.monotonic_ns() - started_ns) * speed)
+
+    async def _play(self, lines: Sequence[bytes], now_ns: int) -> None:
+        streams = list(map(self._stream_of, lines))
+        self._floor.played(lines, streams, now_ns)
+        await self._venue.deliver(zip(streams, lines, strict=True))
+        self.frames_played += len(lines)
+        await self._clock.sleep(0)

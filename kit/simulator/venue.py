@@ -1,0 +1,100 @@
+"""One pretend venue: who is connected, who hears what."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+
+from kit import telemetry
+from kit.clock import Clock
+from kit.simulator.connection import Connection
+from kit.simulator.dialect import UNKNOWN, Dialect, Frame, Stream
+
+_log = telemetry.logger("simulator.venue")
+
+
+class Venue:
+    """The connections of one venue, and the way of a frame to those that asked for it."""
+
+    def __init__(self, venue_id: str, dialect: Dialect, clock: Clock, start_delay_s: float) -> None:
+        self.venue_id = venue_id
+        self.dialect = dialect
+        self.connections: list[Connection] = []
+        self._clock = clock
+        self._start_delay_s = start_delay_s
+        self._readers: dict[Stream, list[Connection]] = {}
+        self._changed = asyncio.Event()
+        self._settled = False
+        self._sent_to_gone = 0
+
+    @property
+    def wanted(self) -> Collection[Stream]:
+        """The streams that someone is subscribed to."""
+        return self._readers.keys()
+
+    @property
+    def frames_sent(self) -> int:
+        """To all connections that are and were."""
+        return self._sent_to_gone + sum(one.frames_sent for one in self.connections)
+
+    def join(self, connection: Connection) -> None:
+        """A client has connected."""
+        self.connections.append(connection)
+        self.subscriptions_changed()
+
+    def leave(self, connection: Connection) -> None:
+        """A client is gone."""
+        self.connections.remove(connection)
+        self._sent_to_gone += connection.frames_sent
+        self.subscriptions_changed()
+
+    def subscriptions_changed(self) -> None:
+        """A connection wants other streams than before."""
+        readers: dict[Stream, list[Connection]] = {}
+        for connection in self.connections:
+            streams = set(connection.session.streams.values())
+            for stream in streams:
+                readers.setdefault(stream, []).append(connection)
+            if streams:
+                readers.setdefault(UNKNOWN, []).append(connection)
+        self._settled = self._settled and bool(readers)
+        self._readers = readers
+        self._changed.set()
+
+    def has_audience(self) -> bool:
+        """Whether someone listens and the first subscriptions have settled."""
+        return self._settled
+
+    async def audience(self) -> None:
+        """Wait until someone is subscribed, and for a moment in which nobody else subscribes.
+
+        So a client that opens several connections, or subscribes in several messages, hears a tape
+        from its beginning on all of them.
+        """
+        while not self._settled:
+            self._changed.clear()
+            if not self._readers:
+                await self._changed.wait()
+                continue
+            await self._clock.sleep(self._start_delay_s)
+            self._settled = not self._changed.is_set()
+
+    async def deliver(self, frames: Iterable[Frame]) -> None:
+        """Send to each connection what it is subscribed to; as fast as the slowest reads."""
+        readers = self._readers
+        touched: dict[Connection, None] = {}
+        for stream, payload in frames:
+            for connection in readers.get(stream, ()):
+                connection.add(stream, payload)
+                touched[connection] = None
+        await self._flush(list(touched))
+
+    async def close_all(self, code: int, reason: str) -> None:
+        """End all connections."""
+        for connection in list(self.connections):
+            await connection.close(code, reason)
+
+    @staticmethod
+    async def _flush(connections: Sequence[Connection]) -> None:
+        if len(connections) == 1:
+            await connections[0].flush()
+        elif connections:
+            await asyncio.gather(*(connection.flush() for connection in connections))

@@ -1,0 +1,186 @@
+"""Lines of a Binance capture: combined (``{"stream":…,"data":…}``) or bare (only the data)."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, BookSnapshot, Listing, Stream
+from kit.simulator.history import TradePrint
+from venues.binance.simulator.streams import Streams
+
+COMBINED = b'{"stream":"'
+COMBINED_LENGTH = len(COMBINED)
+DATA = b'","data":'
+NANOSECONDS_PER_MILLISECOND = 1_000_000
+BARE_STREAMS = {
+    "trade": "trade",
+    "aggTrade": "aggTrade",
+    "depthUpdate": "depth@100ms",
+    "24hrTicker": "ticker",
+    "24hrMiniTicker": "miniTicker",
+}
+"""A bare book frame does not say its speed; 100 ms is what clients ask for."""
+QUOTE_ASSETS = (
+    "USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "TRY", "BRL", "GBP", "JPY", "BTC",
+    "ETH", "BNB",
+)  # fmt: skip
+SYMBOL_IN_URL = re.compile(r"depth\b.*[?&]symbol=([A-Z0-9]+)|depth_symbol_([A-Z0-9]+)")
+
+
+class _Trade(msgspec.Struct):
+    t: int
+    p: str
+    q: str
+    T: int
+    m: bool
+
+
+class _Bare(msgspec.Struct):
+    e: str = ""
+    s: str = ""
+    u: int = 0
+    k: msgspec.Raw = msgspec.Raw(b"")
+    b: msgspec.Raw = msgspec.Raw(b"")
+    B: msgspec.Raw = msgspec.Raw(b"")
+    result: msgspec.Raw = msgspec.Raw(b"")
+    id: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Numbers(msgspec.Struct):
+    """The prices and sizes of whichever frame."""
+
+    s: str = ""
+    p: str = ""
+    q: str = ""
+    b: str | list[tuple[str, str]] = ""
+    B: str = ""
+    a: str | int | list[tuple[str, str]] = ""
+    A: str = ""
+
+
+class _Kline(msgspec.Struct):
+    i: str
+
+
+class _Snapshot(msgspec.Struct):
+    lastUpdateId: int  # noqa: N815 - Binance's word
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+
+
+_trade = msgspec.json.Decoder(_Trade)
+_bare = msgspec.json.Decoder(_Bare)
+_numbers = msgspec.json.Decoder(_Numbers)
+_kline = msgspec.json.Decoder(_Kline)
+_snapshot = msgspec.json.Decoder(_Snapshot)
+
+
+class BinanceCapture:
+    """Reads lines; keeps nothing but the streams' names."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._stream = streams.get
+
+    def stream_of(self, line: bytes) -> Stream:
+        if line.startswith(COMBINED):
+            end = line.find(b'"', COMBINED_LENGTH)
+            return self._stream(line[COMBINED_LENGTH:end]) if end > 0 else UNKNOWN
+        if line.startswith(b'{"lastUpdateId"'):
+            return SNAPSHOT
+        return self._bare_stream(line)
+
+    def trade_of(self, line: bytes) -> TradePrint | None:
+        try:
+            trade = _trade.decode(data_of(line))
+        except msgspec.DecodeError:
+            return None
+        time_ns = trade.T * NANOSECONDS_PER_MILLISECOND
+        return TradePrint(trade.t, trade.p, trade.q, time_ns, not trade.m)
+
+    def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+        try:
+            found = _snapshot.decode(body)
+        except msgspec.DecodeError:
+            return None
+        symbol = SYMBOL_IN_URL.search(url)
+        name = (symbol.group(1) or symbol.group(2)) if symbol else ""
+        return name, BookSnapshot(found.lastUpdateId, found.bids, found.asks)
+
+    def sequence_of(self, line: bytes) -> int:
+        try:
+            return _bare.decode(data_of(line)).u
+        except msgspec.DecodeError:
+            return 0
+
+    def listings_of(self, lines: Iterable[bytes]) -> Sequence[Listing]:
+        prices: dict[str, int] = {}
+        sizes: dict[str, int] = {}
+        for line in lines:
+            symbol = self.stream_of(line).symbol
+            if symbol:
+                found_prices, found_sizes = _numbers_of(line)
+                prices[symbol] = max(prices.get(symbol, 0), _places(found_prices))
+                sizes[symbol] = max(sizes.get(symbol, 0), _places(found_sizes))
+        return [
+            Listing(symbol, *_split(symbol), _step(prices[symbol]), _step(sizes[symbol]), "0", True)
+            for symbol in prices
+        ]
+
+    def _bare_stream(self, line: bytes) -> Stream:
+        try:
+            frame = _bare.decode(line)
+        except msgspec.DecodeError:
+            return UNKNOWN if line else CONVERSATION
+        symbol = frame.s.lower()
+        if frame.e == "kline" and frame.k:
+            return self._stream(f"{symbol}@kline_{_kline.decode(frame.k).i}".encode())
+        if frame.e in BARE_STREAMS:
+            return self._stream(f"{symbol}@{BARE_STREAMS[frame.e]}".encode())
+        if not frame.e and frame.u and frame.b and frame.B:
+            return self._stream(f"{symbol}@bookTicker".encode())
+        return CONVERSATION if frame.id or frame.result else UNKNOWN
+
+
+def data_of(line: bytes) -> bytes:
+    """The event without its wrapper."""
+    if not line.startswith(COMBINED):
+        return line
+    start = line.find(DATA, COMBINED_LENGTH)
+    return line[start + len(DATA) : -1] if start > 0 else line
+
+
+def combined(name: str, data: bytes) -> bytes:
+    """The event in its wrapper."""
+    return b"%b%b%b%b}" % (COMBINED, name.encode(), DATA, data)
+
+
+def _numbers_of(line: bytes) -> tuple[list[str], list[str]]:
+    try:
+        found = _numbers.decode(data_of(line))
+    except msgspec.DecodeError:
+        return [], []
+    prices, sizes = [found.p], [found.q, found.B, found.A]
+    for side in (found.b, found.a):
+        if isinstance(side, str):
+            prices.append(side)
+        elif isinstance(side, list):
+            prices.extend(level[0] for level in side)
+            sizes.extend(level[1] for level in side)
+    return prices, sizes
+
+
+def _places(texts: Iterable[str]) -> int:
+    return max((len(text.rstrip("0").partition(".")[2]) for text in texts), default=0)
+
+
+def _step(places: int) -> str:
+    return "0." + "1".rjust(places, "0") if places else "1"
+
+
+def _split(symbol: str) -> tuple[str, str]:
+    for quote in QUOTE_ASSETS:
+        if symbol.endswith(quote) and symbol != quote:
+            return symbol[: -len(quote)], quote
+    return symbol, ""
