@@ -1,9 +1,15 @@
-"""Positions in channels, and the names of channels."""
+"""Positions in channels, and the names of channels and of gap reasons."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from venuemesh.common.v1 import types_pb2
+
+if TYPE_CHECKING:
+    Channel: TypeAlias = types_pb2.Channel.ValueType
+else:
+    # Enum values are plain integers at run time; their type exists for the checker only.
+    Channel = int
 
 
 class Cursor(NamedTuple):
@@ -39,7 +45,7 @@ class StreamKey:
     """One venue and channel. As text it is the key of their Redis Stream."""
 
     venue: str
-    channel: "types_pb2.Channel.ValueType"
+    channel: Channel
 
     def __str__(self) -> str:
         return f"md:{{{self.venue}}}:{channel_name(self.channel)}"
@@ -52,6 +58,11 @@ class StreamKey:
         return cls(venue, types_pb2.Channel.Value(f"CHANNEL_{channel.upper()}"))
 
 
-def channel_name(channel: "types_pb2.Channel.ValueType") -> str:
+def channel_name(channel: Channel) -> str:
     """The channel in lower case without its prefix, for example "trades"."""
     return types_pb2.Channel.Name(channel).removeprefix("CHANNEL_").lower()
+
+
+def gap_reason_name(reason: "types_pb2.GapReason.ValueType") -> str:
+    """The reason in lower case without its prefix, for example "sequence"."""
+    return types_pb2.GapReason.Name(reason).removeprefix("GAP_REASON_").lower()

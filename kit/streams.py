@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from kit.cursor import START as START
@@ -24,6 +26,32 @@ FIELD = b"b"
 SOCKET_TIMEOUT_S = 10.0
 
 
+# Redis runs a script as one step, and refuses it as a whole when memory is short.
+APPEND_AFTER = """
+-- KEYS: the streams. ARGV: for each of them the id of its newest entry as the caller knows it, then
+-- for each new entry the number of its stream in KEYS, its id and its batch.
+for number, key in ipairs(KEYS) do
+  local newest = "0-0"
+  local info = redis.pcall("XINFO", "STREAM", key)
+  if info.err and not string.find(info.err, "no such key", 1, true) then
+    return info
+  end
+  for field = 1, #info, 2 do
+    if info[field] == "last-generated-id" then
+      newest = info[field + 1]
+    end
+  end
+  if newest ~= ARGV[number] then
+    return {key, newest}
+  end
+end
+for place = #KEYS + 1, #ARGV, 3 do
+  redis.call("XADD", KEYS[tonumber(ARGV[place])], ARGV[place + 1], "b", ARGV[place + 2])
+end
+return false
+"""
+
+
 class Entry(NamedTuple):
     """One batch in a stream."""
 
@@ -32,11 +60,42 @@ class Entry(NamedTuple):
     batch: bytes
 
 
+class StreamMoved(Exception):
+    """The newest entry of a stream is not the one that the writer wanted to follow."""
+
+    def __init__(self, key: StreamKey, newest: Cursor) -> None:
+        super().__init__(f"the newest entry of {key} is {newest}")
+        self.key = key
+        self.newest = newest
+
+
 class Streams:
     """All streams of one Redis. Every method raises StoreUnavailable when Redis is away."""
 
     def __init__(self, url: str) -> None:
-        self._redis = redis.Redis.from_url(url, socket_timeout=SOCKET_TIMEOUT_S)
+        # Callers try again themselves: they know what has to be asked anew before they do.
+        self._redis = redis.Redis.from_url(
+            url, socket_timeout=SOCKET_TIMEOUT_S, retry=Retry(NoBackoff(), 0)
+        )
+        self._append_after = self._redis.register_script(APPEND_AFTER)
+
+    async def append_after(
+        self, newest: Mapping[StreamKey, Cursor], entries: Sequence[Entry]
+    ) -> None:
+        """Write entries of one venue, all or none, each stream's after its newest entry.
+
+        Raises StreamMoved when another entry is the newest: someone else has written, or Redis was
+        restarted and has lost the end of the stream. Writing on would make a hole that no later
+        write can fill, as ids only grow.
+        """
+        keys = list(positions_of(entries))
+        number = {key: str(place) for place, key in enumerate(keys, 1)}
+        arguments: list[str | bytes] = [str(newest[key]) for key in keys]
+        for entry in entries:
+            arguments += (number[entry.key], str(entry.cursor), entry.batch)
+        reply = await self._call(self._append_after(list(map(str, keys)), arguments))
+        if reply:
+            raise StreamMoved(StreamKey.parse(reply[0]), Cursor.parse(reply[1]))
 
     async def append(self, entries: Sequence[Entry]) -> int:
         """Write entries in one round trip. Returns how many were there already."""
@@ -70,9 +129,12 @@ class Streams:
         return Cursor.parse(entries[0][0]) if entries else None
 
     async def read(
-        self, after: Mapping[StreamKey, Cursor], count: int, block_ms: int
+        self, after: Mapping[StreamKey, Cursor], count: int, block_ms: int | None = None
     ) -> list[Entry]:
-        """Entries after these positions, up to count per stream; waits up to block_ms for one."""
+        """Entries after these positions, up to count per stream; waits up to block_ms for one.
+
+        Without block_ms it does not wait; 0 waits until one comes.
+        """
         positions: Any = {str(key): str(cursor) for key, cursor in after.items()}
         reply: Any = await self._call(self._redis.xread(positions, count=count, block=block_ms))
         return [
@@ -112,6 +174,16 @@ class Streams:
         return int(
             await self._call(self._redis.xtrim(str(key), minid=str(cursor), approximate=True))
         )
+
+    async def trim_to_length(self, key: StreamKey, entries_max: int) -> int:
+        """Let go of the oldest entries beyond this many, roughly. Returns how many."""
+        return int(
+            await self._call(self._redis.xtrim(str(key), maxlen=entries_max, approximate=True))
+        )
+
+    async def stream_bytes(self, key: StreamKey) -> int:
+        """Memory that one stream uses, roughly."""
+        return int(await self._call(self._redis.memory_usage(str(key))) or 0)
 
     async def memory_bytes(self) -> int:
         """Memory that Redis uses for data."""

@@ -1,0 +1,74 @@
+"""Whether a batch follows the newest entry of its stream."""
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2
+
+from kit.cursor import START, Cursor, StreamKey, channel_name
+from kit.streams import Entry
+
+
+class VenueBehind(Exception):
+    """The venue's batches are numbered below what the stream holds, so Redis would refuse them.
+
+    A venue's epoch grows with each of its starts. When it has shrunk, the venue has lost its data
+    folder while its clock stood back, or two venues share one name. A person has to decide.
+    """
+
+    def __init__(self, key: StreamKey, offered: Cursor | str, newest: Cursor) -> None:
+        super().__init__(
+            f"{key} ends at {newest}, and the venue offers {offered}, which is before it: "
+            f"start the venue again with a clock that is right, or delete the stream"
+        )
+
+
+def entries_for(
+    key: StreamKey, newest: Cursor, cursor: Cursor, batch: bytes, now_ns: int
+) -> list[Entry]:
+    """What to append for one batch: nothing when it is there already; a gap before it when batches
+    between it and the newest entry are missing.
+
+    Raises VenueBehind.
+    """
+    if cursor.epoch < newest.epoch:
+        raise VenueBehind(key, cursor, newest)
+    if cursor <= newest:
+        return []
+    entry = Entry(key, cursor, batch)
+    if _follows(newest, cursor):
+        return [entry]
+    return [_gap(key, newest, cursor, now_ns), entry]
+
+
+def _follows(newest: Cursor, cursor: Cursor) -> bool:
+    if newest == START:
+        # An empty stream begins with whatever comes first. A recorder that has seen more of it,
+        # before Redis was emptied, knows that itself.
+        return True
+    if cursor.epoch == newest.epoch:
+        return cursor.sequence == newest.sequence + 1
+    # The first batch of an epoch carries the venue's own gap, with the reason RESTART.
+    return cursor.sequence == 1
+
+
+def _gap(key: StreamKey, newest: Cursor, cursor: Cursor, now_ns: int) -> Entry:
+    """An entry that says what is missing.
+
+    Its id is the one just before the batch that came: free for ever, as it belongs to one of the
+    missing batches, and in order. A reader thus finds a hole in the numbers only in front of an
+    entry that explains it.
+    """
+    before = Cursor(cursor.epoch, cursor.sequence - 1)
+    gap = types_pb2.Gap(
+        reason=types_pb2.GAP_REASON_CURSOR_EXPIRED,
+        detected_time_ns=now_ns,
+        detail=f"the venue no longer held the {channel_name(key.channel)} between "
+        f"{newest} and {cursor}",
+    )
+    batch = batch_pb2.MarketDataBatch(
+        venue=key.venue,
+        channel=key.channel,
+        cursor=before.message(),
+        gaps=[gap],
+        published_time_ns=now_ns,
+    )
+    return Entry(key, before, batch.SerializeToString())

@@ -1,0 +1,41 @@
+"""What has been read from a venue and waits for Redis."""
+
+import asyncio
+from collections import deque
+
+from kit.streams import Entry
+
+
+class Pending:
+    """A queue between one reader and one writer, bounded in bytes."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._entries: deque[Entry] = deque()
+        self._filled = asyncio.Event()
+        self._drained = asyncio.Event()
+        self.bytes = 0
+
+    async def put(self, entries: list[Entry]) -> None:
+        """Add; then wait until no more than the bound waits."""
+        self._entries.extend(entries)
+        self.bytes += sum(len(entry.batch) for entry in entries)
+        if self._entries:
+            self._filled.set()
+        while self.bytes > self._bytes_max:
+            self._drained.clear()
+            await self._drained.wait()
+
+    async def take(self, bytes_max: int) -> list[Entry]:
+        """What has gathered, in order: one entry, and more as long as they fit these bytes."""
+        await self._filled.wait()
+        taken = [self._entries.popleft()]
+        size = len(taken[0].batch)
+        while self._entries and size + len(self._entries[0].batch) <= bytes_max:
+            taken.append(self._entries.popleft())
+            size += len(taken[-1].batch)
+        self.bytes -= size
+        self._drained.set()
+        if not self._entries:
+            self._filled.clear()
+        return taken

@@ -1,0 +1,150 @@
+"""Letting go of entries: what everyone has read, and, at the bound, what has to go."""
+
+from collections import deque
+from collections.abc import Collection, Mapping
+
+from venuemesh.common.v1 import types_pb2
+
+from core.ingest.room import Room
+from core.ingest.settings import IngestSettings
+from kit import telemetry
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.cursor import START, Channel, Cursor, StreamKey
+from kit.errors import StoreUnavailable
+from kit.streams import Streams
+from kit.telemetry import Meter
+from kit.troubles import Troubles
+
+INTERVAL_SECONDS = 1.0
+FORCED_SHARE = 0.1
+"""Part of the largest stream that goes at once when Redis is full."""
+FORCED_STEPS_MAX = 40
+ENTRIES_KEPT = 100
+"""A stream is never forced below this: at that point something else fills Redis."""
+
+_log = telemetry.logger("trimming")
+
+
+def read_by_all(groups: Mapping[str, Cursor], required: Collection[str]) -> Cursor | None:
+    """The last entry that every required group has read, None when one has not committed yet."""
+    if not required or not groups.keys() >= set(required):
+        return None
+    return min(groups[name] for name in required)
+
+
+class Ages:
+    """When entries were written, one sample per look: cursors do not tell the time."""
+
+    def __init__(self, keep_seconds: float) -> None:
+        self._keep_ns = int(keep_seconds * NANOSECONDS_PER_SECOND)
+        self._samples: deque[tuple[int, Cursor]] = deque()
+
+    def add(self, now_ns: int, newest: Cursor) -> None:
+        """The newest entry at this time."""
+        if not self._samples or newest != self._samples[-1][1]:
+            self._samples.append((now_ns, newest))
+
+    def older_than_kept(self, now_ns: int) -> Cursor | None:
+        """The newest entry that is surely older than the time to keep, None when none is."""
+        while len(self._samples) > 1 and self._samples[1][0] <= now_ns - self._keep_ns:
+            self._samples.popleft()
+        if self._samples and self._samples[0][0] <= now_ns - self._keep_ns:
+            return self._samples[0][1]
+        return None
+
+
+class Trimmer:
+    """Looks at every stream once a second."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        room: Room,
+        settings: IngestSettings,
+        meter: Meter,
+        troubles: Troubles,
+        clock: Clock,
+    ) -> None:
+        self._streams = streams
+        self._room = room
+        self._keep_seconds = settings.keep_seconds
+        self._required: dict[Channel, tuple[str, ...]] = {
+            types_pb2.CHANNEL_TRADES: settings.trades_groups,
+            types_pb2.CHANNEL_QUOTES: settings.quotes_groups,
+            types_pb2.CHANNEL_BOOK: settings.book_groups,
+        }
+        self._troubles = troubles
+        self._clock = clock
+        self._ages: dict[StreamKey, Ages] = {}
+        self._used = meter.gauge("redis_used_bytes", "Memory that Redis uses")
+        self._trimmed = meter.counter("trimmed_entries", "Entries let go of after all read them")
+        self._forced = meter.counter(
+            "forced_entries", "Entries let go of because Redis was full, read or not", "venue"
+        )
+
+    async def run(self) -> None:
+        """Endless."""
+        while True:
+            try:
+                await self.look()
+            except StoreUnavailable as error:
+                _log.debug("not trimmed", extra={"detail": str(error)})
+            await self._clock.sleep(INTERVAL_SECONDS)
+
+    async def look(self) -> None:
+        """Once: let go of what was read, then see whether there is room."""
+        keys = await self._streams.keys()
+        for key in keys:
+            await self._trim_read(key)
+        await self._measure()
+        if self._room.is_full and not self._room.waits:
+            await self._make_room(keys)
+        self._report()
+
+    async def _trim_read(self, key: StreamKey) -> None:
+        now_ns = self._clock.monotonic_ns()
+        ages = self._ages.setdefault(key, Ages(self._keep_seconds))
+        ages.add(now_ns, await self._streams.last(key) or START)
+        read = read_by_all(await self._streams.groups(key), self._required[key.channel])
+        if read is None:
+            return
+        if self._room.used_bytes < self._room.bytes_max // 2:
+            old = ages.older_than_kept(now_ns)
+            if old is None:
+                return
+            read = min(read, old)
+        self._trimmed.inc(await self._streams.trim_before(key, read))
+
+    async def _measure(self) -> None:
+        self._room.measure(await self._streams.memory_bytes())
+        self._used.set(self._room.used_bytes)
+
+    async def _make_room(self, keys: list[StreamKey]) -> None:
+        """The largest stream gives first: as a rule a book, which is the least to miss."""
+        gone: dict[StreamKey, int] = {}
+        for _ in range(FORCED_STEPS_MAX):
+            sizes = {key: await self._streams.stream_bytes(key) for key in keys}
+            lengths = {key: await self._streams.length(key) for key in keys}
+            candidates = [key for key in keys if lengths[key] > ENTRIES_KEPT]
+            if not candidates or not self._room.is_full:
+                break
+            largest = max(candidates, key=lambda key: sizes[key])
+            left = max(ENTRIES_KEPT, int(lengths[largest] * (1 - FORCED_SHARE)))
+            count = await self._streams.trim_to_length(largest, left)
+            gone[largest] = gone.get(largest, 0) + count
+            await self._measure()
+        for key, count in gone.items():
+            self._forced.labels(key.venue).inc(count)
+            _log.error(
+                "Redis is full: entries were let go of that may not have been read",
+                extra={"stream": str(key), "entries": count, "used_bytes": self._room.used_bytes},
+            )
+
+    def _report(self) -> None:
+        if not self._room.is_full:
+            self._troubles.clear("redis memory")
+            return
+        what = "the venues wait for room" if self._room.waits else "the oldest entries go"
+        self._troubles.report(
+            "redis memory", f"{self._room.bytes_max} bytes are used; {what}, see the readers' lag"
+        )
