@@ -1,0 +1,49 @@
+"""The registry process: it knows who runs where, and keeps the door leading there."""
+
+from pathlib import Path
+
+import grpc
+from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
+
+from gateway import contracts
+from gateway.configuration import Configuration
+from gateway.registry import Registry
+from gateway.service import RegistryServicer
+from gateway.settings import GatewaySettings
+from gateway.unrouted import Unrouted
+from gateway.web import Pages
+from kit import settings as kit_settings
+from kit.clock import SystemClock
+from kit.runtime import Identity, Runtime, run_process
+from kit.settings import MeshSettings
+
+SERVICE_ID = "registry"
+
+
+async def run(settings: GatewaySettings, mesh: MeshSettings) -> None:
+    """Serve until told to stop."""
+    clock = SystemClock()
+    known = contracts.load()
+    registry = Registry(clock)
+    configuration = Configuration(settings, mesh, known, registry, clock)
+    pages = Pages(Path(settings.studio_dir), known)
+
+    def add_to_server(server: grpc.aio.Server) -> None:
+        server.add_generic_rpc_handlers((Unrouted(known.services),))
+        registry_pb2_grpc.add_RegistryServicer_to_server(RegistryServicer(registry), server)
+
+    runtime = Runtime(Identity(SERVICE_ID, "registry", "registry", settings.port), mesh)
+    runtime.serve(registry_pb2.DESCRIPTOR, "Registry", add_to_server)
+    runtime.describe(contract.name for contract in known.services)
+    runtime.run_task("leases", registry.run)
+    runtime.run_task("configuration", configuration.run)
+    runtime.run_task("pages", lambda: pages.run(mesh.host, settings.web_port))
+    runtime.meter.serving()
+    await runtime.run()
+
+
+def main() -> int:
+    """Run the process. Returns its exit code."""
+    settings = kit_settings.load(GatewaySettings, "gateway")
+    mesh = kit_settings.load(MeshSettings, "mesh")
+    return run_process(SERVICE_ID, mesh, lambda: run(settings, mesh))

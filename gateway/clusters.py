@@ -1,0 +1,142 @@
+"""Envoy's clusters: which processes stand behind each contract."""
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from venuemesh.registry.v1 import registry_pb2
+
+from gateway.contracts import Contract
+
+CONNECT_TIMEOUT = "1s"
+BUFFER_BYTES = 32 * 1024
+STREAM_WINDOW_BYTES = 64 * 1024
+CONNECTION_WINDOW_BYTES = 1024 * 1024
+STREAMS_MAX = 1024
+
+REGISTRY = "registry"
+WEB = "web"
+ADMIN = "envoy-admin"
+
+Json = dict[str, Any]
+
+# A reader that does not read makes Envoy hold at most about a connection window for it.
+HTTP2: Json = {
+    "initial_stream_window_size": STREAM_WINDOW_BYTES,
+    "initial_connection_window_size": CONNECTION_WINDOW_BYTES,
+    # Finds out that a process is gone without a word, as when its machine is.
+    "connection_keepalive": {"interval": "10s", "timeout": "5s"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where one process listens."""
+
+    host: str
+    port: int
+    healthy: bool = True
+
+    @classmethod
+    def parse(cls, address: str, healthy: bool = True) -> "Endpoint":
+        """From host:port."""
+        host, _, port = address.rpartition(":")
+        return cls(host, int(port), healthy)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A contract, the one that is meant where there are many, and the processes behind it."""
+
+    contract: Contract
+    key: str
+    """The venue or service id. Empty where the contract has no address."""
+    endpoints: tuple[Endpoint, ...]
+
+    @property
+    def cluster(self) -> str:
+        """Name of its cluster."""
+        return f"{self.contract.name}/{self.key}" if self.key else self.contract.name
+
+
+def targets(
+    contracts: Iterable[Contract], services: Sequence[registry_pb2.Service]
+) -> list[Target]:
+    """What can be called, by contract and key."""
+    found: list[Target] = []
+    for contract in contracts:
+        groups: dict[str, list[Endpoint]] = {}
+        for service in services:
+            if contract.name in service.instance.grpc_services:
+                groups.setdefault(_key(contract, service.instance), []).append(_endpoint(service))
+        found += [Target(contract, key, tuple(groups[key])) for key in sorted(groups)]
+    return found
+
+
+def grpc_cluster(name: str, endpoints: Sequence[Endpoint]) -> Json:
+    """A cluster of gRPC servers."""
+    return {
+        **_cluster(name, endpoints),
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": "type.googleapis.com/"
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                "explicit_http_config": {"http2_protocol_options": HTTP2},
+            }
+        },
+    }
+
+
+def http_cluster(name: str, endpoint: Endpoint) -> Json:
+    """A cluster of one HTTP/1.1 server."""
+    return _cluster(name, [endpoint])
+
+
+def _cluster(name: str, endpoints: Sequence[Endpoint]) -> Json:
+    return {
+        "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+        "name": name,
+        "type": "STATIC" if all(_is_ip(endpoint.host) for endpoint in endpoints) else "STRICT_DNS",
+        "connect_timeout": CONNECT_TIMEOUT,
+        "lb_policy": "LEAST_REQUEST",
+        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
+        # The registry's word is the health check. Where no process is well the caller hears it at
+        # once, instead of waiting for one that is known to be away.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "circuit_breakers": {
+            "thresholds": [{"max_requests": STREAMS_MAX, "max_connections": STREAMS_MAX}]
+        },
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [_lb_endpoint(endpoint) for endpoint in endpoints]}],
+        },
+    }
+
+
+def _lb_endpoint(endpoint: Endpoint) -> Json:
+    address = {"address": endpoint.host, "port_value": endpoint.port}
+    return {
+        "health_status": "HEALTHY" if endpoint.healthy else "UNHEALTHY",
+        "endpoint": {"address": {"socket_address": address}},
+    }
+
+
+def _key(contract: Contract, instance: registry_pb2.ServiceInstance) -> str:
+    if contract.address is None:
+        return ""
+    key: str = getattr(instance, contract.address.instance_field)
+    return key
+
+
+def _endpoint(service: registry_pb2.Service) -> Endpoint:
+    lost = service.status.state == registry_pb2.SERVICE_STATE_LOST
+    return Endpoint.parse(service.instance.address, healthy=not lost)
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,164 @@
+"""Envoy's configuration on disk: written at start, and kept following the registry.
+
+Envoy reads ``bootstrap.yaml`` once, and the other files again when one is renamed into place. It
+refuses a file that is wrong and goes on with what it had. The files hold JSON, which is YAML too.
+
+Clusters are written before the routes that lead to them. Envoy may still see the routes first: a
+call to a process that has just come or gone then hears UNAVAILABLE for some milliseconds.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from venuemesh.registry.v1 import registry_pb2
+
+from gateway import clusters, listener, routes
+from gateway.clusters import ADMIN, REGISTRY, WEB, Endpoint
+from gateway.contracts import Contracts
+from gateway.registry import Registry
+from gateway.settings import GatewaySettings
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.settings import MeshSettings
+
+FOLDER = "envoy"
+MEMORY_FILE = "services.binpb"
+GRACE_S = 5.0
+SETTLE_S = 0.01
+LOOPBACK = "127.0.0.1"
+ANY_ADDRESS = "0.0.0.0"
+METRICS_PORT_OFFSET = 10_000
+CONNECTIONS_MAX = 4_096
+REGEX_SIZE_MAX = 4_096
+
+Json = dict[str, Any]
+
+
+class Configuration:
+    """The files of one gateway."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        mesh: MeshSettings,
+        contracts: Contracts,
+        registry: Registry,
+        clock: Clock,
+    ) -> None:
+        self.folder = (Path(mesh.data_dir) / FOLDER).absolute()
+        self._settings = settings
+        self._host = mesh.host
+        self._own_host = mesh.advertise_host or _reachable(mesh.host)
+        self._contracts = contracts
+        self._registry = registry
+        self._clock = clock
+        self._written: dict[str, bytes] = {}
+        self._remembered: list[registry_pb2.Service] = []
+
+    def write(self) -> None:
+        """Write everything; the bootstrap last, as Envoy is started when it is there."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._remembered = self._recall()
+        self._replace_resources("transcoder.yaml", listener.transcoder(self._contracts))
+        self._follow()
+        self._replace("bootstrap.yaml", _json(self._bootstrap()))
+
+    async def run(self) -> None:
+        """Write all, then follow the registry for as long as this runs."""
+        self.write()
+        grace_ends_ns = self._clock.monotonic_ns() + int(GRACE_S * NANOSECONDS_PER_SECOND)
+        while True:
+            seen = self._registry.revision
+            left_s = (grace_ends_ns - self._clock.monotonic_ns()) / NANOSECONDS_PER_SECOND
+            if left_s <= 0:
+                self._remembered = []
+            self._follow()
+            await self._registry.wait_for_change(seen, left_s if self._remembered else None)
+            # Processes come in groups; one writing is enough for those of one moment.
+            await self._clock.sleep(SETTLE_S)
+
+    def _follow(self) -> None:
+        """Write what has changed.
+
+        After a restart of this process the registry is empty until the others have come back. Those
+        that it had before keep their routes for that time, so that their callers notice nothing.
+        """
+        present = self._registry.services()
+        ids = {service.instance.service_id for service in present}
+        present += [old for old in self._remembered if old.instance.service_id not in ids]
+        targets = clusters.targets(self._contracts.services, present)
+        processes = [clusters.grpc_cluster(to.cluster, to.endpoints) for to in targets]
+        self._replace_resources("clusters.yaml", *self._own_clusters(), *processes)
+        configuration = routes.route_configuration(
+            self._contracts.services, targets, self._settings.hosts
+        )
+        self._replace_resources("routes.yaml", configuration)
+        self._replace(MEMORY_FILE, _memory(present))
+
+    def _own_clusters(self) -> list[Json]:
+        return [
+            clusters.grpc_cluster(REGISTRY, [Endpoint(self._own_host, self._settings.port)]),
+            clusters.http_cluster(WEB, Endpoint(self._own_host, self._settings.web_port)),
+        ]
+
+    def _bootstrap(self) -> Json:
+        settings, host = self._settings, self._host
+        admin = clusters.http_cluster(ADMIN, Endpoint(LOOPBACK, settings.admin_port))
+        # A static resource is no "Any", and does not say its type.
+        del admin["@type"]
+        return {
+            "node": {"id": "gateway", "cluster": "venuemesh"},
+            "admin": {"address": listener.socket_address(LOOPBACK, settings.admin_port)},
+            "dynamic_resources": {"cds_config": listener.file_source(self.folder, "clusters.yaml")},
+            "static_resources": {
+                "clusters": [admin],
+                "listeners": [
+                    listener.public(host, settings.public_port, settings.hosts, self.folder),
+                    listener.metrics(host, settings.public_port + METRICS_PORT_OFFSET),
+                ],
+            },
+            # Paths of a contract are one regular expression, which may be longer than Envoy likes.
+            "layered_runtime": {
+                "layers": [
+                    {
+                        "name": "static",
+                        "static_layer": {"re2.max_program_size.error_level": REGEX_SIZE_MAX},
+                    }
+                ]
+            },
+            "overload_manager": listener.connection_limit(CONNECTIONS_MAX),
+        }
+
+    def _recall(self) -> list[registry_pb2.Service]:
+        """The processes that were there when this one ended."""
+        try:
+            memory = (self.folder / MEMORY_FILE).read_bytes()
+        except FileNotFoundError:
+            return []
+        return list(registry_pb2.ListServicesResponse.FromString(memory).services)
+
+    def _replace_resources(self, name: str, *resources: Json) -> None:
+        self._replace(name, _json({"resources": resources}))
+
+    def _replace(self, name: str, content: bytes) -> None:
+        """Envoy never sees half a file, and hears of no file that has not changed."""
+        if self._written.get(name) == content:
+            return
+        fresh = self.folder / f".{name}"
+        fresh.write_bytes(content)
+        fresh.rename(self.folder / name)
+        self._written[name] = content
+
+
+def _memory(services: list[registry_pb2.Service]) -> bytes:
+    # Without the status: it changes with each heartbeat, and is worth nothing afterwards.
+    instances = [registry_pb2.Service(instance=service.instance) for service in services]
+    return registry_pb2.ListServicesResponse(services=instances).SerializeToString()
+
+
+def _json(document: Json) -> bytes:
+    return json.dumps(document, indent=1).encode()
+
+
+def _reachable(host: str) -> str:
+    return LOOPBACK if host == ANY_ADDRESS else host

@@ -1,0 +1,225 @@
+"""Envoy's listeners: the chain of filters that a call passes, and what Envoy itself answers.
+
+::
+
+    rbac            refuses pages of other hosts
+    cors            lets the pages of known hosts read the answers
+    grpc_web        gRPC for browsers
+    transcoder      REST, from the google.api.http options of the contracts
+    router          to the process (routes.py)
+"""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway.clusters import ADMIN, BUFFER_BYTES, HTTP2
+from gateway.contracts import Contracts
+from gateway.routes import ANY_HOST, CONFIGURATION_NAME, NO_TIMEOUT, origin_pattern
+from kit.errors import DOMAIN, ServiceUnavailable, VenuemeshError, trailing_metadata
+
+TRANSCODER = "transcoder"
+BODY_BYTES_MAX = 64 * 1024 * 1024
+QUIET_CONNECTION_TIMEOUT = "3600s"
+METRICS_PATH = "/metrics"
+HTTP_FORBIDDEN = 403
+HTTP_UNAVAILABLE = 503
+HTTP_TIMEOUT = 504
+
+Json = dict[str, Any]
+
+_TYPES = "type.googleapis.com/envoy.extensions.filters"
+_TRANSCODER_TYPE = f"{_TYPES}.http.grpc_json_transcoder.v3.GrpcJsonTranscoder"
+
+
+def public(host: str, port: int, hosts: Sequence[str], folder: Path) -> Json:
+    """The door itself."""
+    filters = [
+        _filter("rbac", f"{_TYPES}.http.rbac.v3.RBAC", rules=_foreign_pages(hosts)),
+        _filter("cors", f"{_TYPES}.http.cors.v3.Cors"),
+        _filter("grpc_web", f"{_TYPES}.http.grpc_web.v3.GrpcWeb"),
+        {
+            "name": TRANSCODER,
+            # By discovery: a change of the contracts then does not end the streams.
+            "config_discovery": {
+                "config_source": file_source(folder, "transcoder.yaml"),
+                "type_urls": [_TRANSCODER_TYPE],
+            },
+        },
+    ]
+    manager = _connection_manager("gateway", filters) | {
+        "rds": {
+            "route_config_name": CONFIGURATION_NAME,
+            "config_source": file_source(folder, "routes.yaml"),
+        },
+        "http2_protocol_options": HTTP2 | {"max_concurrent_streams": 256},
+        "stream_idle_timeout": NO_TIMEOUT,
+        "normalize_path": True,
+        "local_reply_config": {"mappers": _own_answers()},
+    }
+    return _listener("public", host, port, manager)
+
+
+def metrics(host: str, port: int) -> Json:
+    """Envoy's own figures for Prometheus, and nothing else of its administration."""
+    rewrite = {"cluster": ADMIN, "prefix_rewrite": "/stats/prometheus"}
+    manager = _connection_manager("metrics", []) | {
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "metrics",
+                    "domains": ["*"],
+                    "routes": [{"match": {"path": METRICS_PATH}, "route": rewrite}],
+                }
+            ]
+        },
+    }
+    return _listener("metrics", host, port, manager)
+
+
+def transcoder(contracts: Contracts) -> Json:
+    """REST as the contracts describe it."""
+    descriptor = base64.b64encode(contracts.transcoder_descriptors).decode()
+    return {
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": TRANSCODER,
+        "typed_config": {
+            "@type": _TRANSCODER_TYPE,
+            "proto_descriptor_bin": descriptor,
+            "services": [contract.name for contract in contracts.services],
+            # The path chooses the process, so what it was before transcoding must count.
+            "match_incoming_request_route": True,
+            "convert_grpc_status": True,
+            "request_validation_options": {"reject_unknown_query_parameters": True},
+            # Symbols such as BTC/USDT stand in a path as BTC%2FUSDT.
+            "url_unescape_spec": "ALL_CHARACTERS",
+            "max_request_body_size": BODY_BYTES_MAX,
+            "max_response_body_size": BODY_BYTES_MAX,
+            "print_options": {
+                "preserve_proto_field_names": True,
+                "always_print_primitive_fields": True,
+                "stream_newline_delimited": True,
+            },
+        },
+    }
+
+
+def connection_limit(connections_max: int) -> Json:
+    """A bound on all callers together; a connection beyond it is closed at once."""
+    kind = (
+        "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+    )
+    return {
+        "resource_monitors": [
+            {
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typed_config": {
+                    "@type": f"type.googleapis.com/{kind}",
+                    "max_active_downstream_connections": connections_max,
+                },
+            }
+        ]
+    }
+
+
+def socket_address(host: str, port: int) -> Json:
+    """A TCP address."""
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def file_source(folder: Path, name: str) -> Json:
+    """A part of the configuration that is replaced, by rename, while Envoy runs."""
+    return {
+        "resource_api_version": "V3",
+        "path_config_source": {
+            "path": str(folder / name),
+            "watched_directory": {"path": str(folder)},
+        },
+    }
+
+
+def _listener(name: str, host: str, port: int, manager: Json) -> Json:
+    network_filter = {"name": "envoy.filters.network.http_connection_manager"}
+    return {
+        "name": name,
+        "address": socket_address(host, port),
+        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
+        # Finds out that a reader is gone without a word.
+        "tcp_keepalive": {"keepalive_time": 30, "keepalive_interval": 10, "keepalive_probes": 3},
+        "filter_chains": [{"filters": [network_filter | {"typed_config": manager}]}],
+    }
+
+
+def _connection_manager(name: str, filters: Sequence[Json]) -> Json:
+    router = _filter("router", f"{_TYPES}.http.router.v3.Router")
+    return {
+        "@type": f"{_TYPES}.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": name,
+        "common_http_protocol_options": {"idle_timeout": QUIET_CONNECTION_TIMEOUT},
+        "http_filters": [*filters, router],
+    }
+
+
+def _filter(name: str, kind: str, **config: Any) -> Json:
+    return {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": kind, **config}}
+
+
+def _foreign_pages(hosts: Sequence[str]) -> Json:
+    """A browser names the page's origin; no page may drive the mesh but those of known hosts."""
+    if ANY_HOST in hosts:
+        return {"action": "DENY"}
+    known = {"string_match": {"safe_regex": {"regex": origin_pattern(hosts)}}}
+    foreign = {
+        "and_ids": {
+            "ids": [
+                {"header": {"name": "origin", "present_match": True}},
+                {"header": {"name": "origin", "invert_match": True, **known}},
+            ]
+        }
+    }
+    policy = {"permissions": [{"any": True}], "principals": [foreign]}
+    return {"action": "DENY", "policies": {"foreign pages": policy}}
+
+
+def _own_answers() -> list[Json]:
+    """What Envoy says when it cannot pass a call on: as gRPC and as JSON."""
+    away = ServiceUnavailable("the process does not answer; it may be starting again")
+    late = ServiceUnavailable("the process did not answer in time")
+    return [
+        *_own_answer(HTTP_UNAVAILABLE, away),
+        *_own_answer(HTTP_TIMEOUT, late),
+    ]
+
+
+def _own_answer(status: int, error: VenuemeshError) -> list[Json]:
+    (key, details), *_ = trailing_metadata(error)
+    header = {"key": key, "value": base64.b64encode(details).decode().rstrip("=")}
+    is_status = {"comparison": {"value": {"default_value": status, "runtime_key": "unused"}}}
+    is_grpc = {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}
+    as_json = {
+        "code": error.code.value[0],
+        "message": error.message,
+        "details": [
+            {
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+                "reason": error.reason,
+                "domain": DOMAIN,
+            }
+        ],
+    }
+    return [
+        {
+            "filter": {
+                "and_filter": {
+                    "filters": [{"status_code_filter": is_status}, {"header_filter": is_grpc}]
+                }
+            },
+            "headers_to_add": [{"header": header}],
+            "body": {"inline_string": error.message},
+        },
+        {
+            "filter": {"status_code_filter": is_status},
+            "body_format_override": {"json_format": as_json},
+        },
+    ]

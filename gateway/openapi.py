@@ -1,0 +1,239 @@
+"""The REST API as an OpenAPI 3.1 document, from the contracts and their comments."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    EnumDescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+)
+
+from gateway.contracts import Binding, Contract, Contracts, Method
+from kit.runtime import VERSION
+
+Json = dict[str, Any]
+Place = tuple[int, ...]
+
+# Field numbers of FileDescriptorProto and DescriptorProto; the paths of comments consist of them.
+MESSAGES, ENUMS, SERVICES, MEMBERS = 4, 5, 6, 2
+
+_Kind = FieldDescriptorProto
+# As the JSON mapping of protobuf writes them: 64 bits do not fit into a number of JavaScript.
+SCALARS: dict[int, Json] = {
+    _Kind.TYPE_DOUBLE: {"type": "number", "format": "double"},
+    _Kind.TYPE_FLOAT: {"type": "number", "format": "float"},
+    _Kind.TYPE_INT64: {"type": "string", "format": "int64"},
+    _Kind.TYPE_UINT64: {"type": "string", "format": "uint64"},
+    _Kind.TYPE_SINT64: {"type": "string", "format": "int64"},
+    _Kind.TYPE_FIXED64: {"type": "string", "format": "uint64"},
+    _Kind.TYPE_SFIXED64: {"type": "string", "format": "int64"},
+    _Kind.TYPE_INT32: {"type": "integer", "format": "int32"},
+    _Kind.TYPE_SINT32: {"type": "integer", "format": "int32"},
+    _Kind.TYPE_SFIXED32: {"type": "integer", "format": "int32"},
+    _Kind.TYPE_UINT32: {"type": "integer", "minimum": 0},
+    _Kind.TYPE_FIXED32: {"type": "integer", "minimum": 0},
+    _Kind.TYPE_BOOL: {"type": "boolean"},
+    _Kind.TYPE_STRING: {"type": "string"},
+    _Kind.TYPE_BYTES: {"type": "string", "format": "byte"},
+}
+
+DESCRIPTION = (
+    "Everything that the mesh serves over gRPC, as REST. Amounts are decimal text, exact. Integers "
+    "of 64 bits are text. A method that streams answers with one JSON object per line, for as long "
+    "as the caller reads. A list goes on with page_token until next_page_token is empty."
+)
+
+ERROR: Json = {
+    "description": "A google.rpc.Status. The reason in its details tells what to do.",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+}
+REASONS = "venuemesh.common.v1.ErrorReason"
+REASON_PREFIX = "ERROR_REASON_"
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    descriptor: DescriptorProto
+    file: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class _Enum:
+    descriptor: EnumDescriptorProto
+    file: str
+    place: Place
+
+
+def document(contracts: Contracts) -> Json:
+    """The document, ready to be written as JSON."""
+    return _Writer(contracts).document()
+
+
+class _Writer:
+    """Turns descriptors into schemas, and remembers which of them are needed."""
+
+    def __init__(self, contracts: Contracts) -> None:
+        self._contracts = contracts
+        self._comments: dict[tuple[str, Place], str] = {}
+        self._messages: dict[str, _Message] = {}
+        self._enums: dict[str, _Enum] = {}
+        self._schemas: Json = {}
+        for file in contracts.descriptors.file:
+            self._read(file)
+
+    def document(self) -> Json:
+        paths: Json = {}
+        for contract in self._contracts.services:
+            for method in contract.methods:
+                if method.binding is not None:
+                    operation = self._operation(contract, method, method.binding)
+                    path = paths.setdefault(method.binding.path, {})
+                    path[method.binding.verb.lower()] = operation
+        schemas = {"Error": self._error(), **dict(sorted(self._schemas.items()))}
+        return {
+            "openapi": "3.1.0",
+            "info": {"title": "Venuemesh", "version": VERSION, "description": DESCRIPTION},
+            "servers": [{"url": "/"}],
+            "tags": [self._tag(contract) for contract in self._contracts.services],
+            "paths": paths,
+            "components": {"schemas": schemas, "responses": {"Error": ERROR}},
+        }
+
+    def _operation(self, contract: Contract, method: Method, binding: Binding) -> Json:
+        request = self._messages[method.request]
+        content = {"application/json": {"schema": self._reference(method.response)}}
+        answer = "One object per line, as it happens." if method.streams else "The answer."
+        operation: Json = {
+            "operationId": f"{_short(contract.name)}.{method.name}",
+            "tags": [_short(contract.name)],
+            "description": self._comments[method.file, method.place],
+            "parameters": list(self._parameters(request, binding)),
+            "responses": {
+                "200": {"description": answer, "content": content},
+                "default": {"$ref": "#/components/responses/Error"},
+            },
+        }
+        if binding.has_body:
+            schema = self._object(request, leave_out=binding.fields)
+            body = {"application/json": {"schema": schema}}
+            operation["requestBody"] = {"required": True, "content": body}
+        return operation
+
+    def _parameters(self, request: _Message, binding: Binding) -> Iterator[Json]:
+        for name, field, comment in self._flat_fields(request):
+            in_path = name in binding.fields
+            if in_path or not binding.has_body:
+                yield {
+                    "name": name,
+                    "in": "path" if in_path else "query",
+                    "required": in_path,
+                    "description": comment,
+                    "schema": self._field(field),
+                }
+
+    def _flat_fields(
+        self, message: _Message, prefix: str = ""
+    ) -> Iterator[tuple[str, FieldDescriptorProto, str]]:
+        """The fields that a query can carry: those of inner messages as "range.start_time_ns"."""
+        for place, field in enumerate(message.descriptor.field):
+            name = f"{prefix}{field.name}"
+            if field.type != _Kind.TYPE_MESSAGE:
+                yield name, field, self._comment(message, MEMBERS, place)
+            elif field.label != _Kind.LABEL_REPEATED:
+                inner = self._messages[field.type_name.removeprefix(".")]
+                yield from self._flat_fields(inner, f"{name}.")
+
+    def _reference(self, full_name: str) -> Json:
+        if full_name not in self._schemas:
+            # First a place, as messages may refer to each other.
+            self._schemas[full_name] = {}
+            self._schemas[full_name] = self._named(full_name)
+        return {"$ref": f"#/components/schemas/{full_name}"}
+
+    def _named(self, full_name: str) -> Json:
+        if full_name in self._messages:
+            return self._object(self._messages[full_name])
+        return self._enumeration(self._enums[full_name])
+
+    def _object(self, message: _Message, leave_out: tuple[str, ...] = ()) -> Json:
+        properties = {
+            field.name: self._field(field) | {"description": self._comment(message, MEMBERS, place)}
+            for place, field in enumerate(message.descriptor.field)
+            if field.name not in leave_out
+        }
+        return {
+            "type": "object",
+            "description": self._comment(message),
+            "properties": properties,
+        }
+
+    def _enumeration(self, enum: _Enum) -> Json:
+        values = [value.name for value in enum.descriptor.value]
+        meanings = [
+            f"- {value}: {self._comment(enum, MEMBERS, place)}"
+            for place, value in enumerate(values)
+        ]
+        description = "\n".join([self._comment(enum), "", *meanings])
+        return {"type": "string", "enum": values, "description": description}
+
+    def _field(self, field: FieldDescriptorProto) -> Json:
+        name = field.type_name.removeprefix(".")
+        entry = self._messages.get(name)
+        if entry is not None and entry.descriptor.options.map_entry:
+            return {
+                "type": "object",
+                "additionalProperties": self._field(entry.descriptor.field[1]),
+            }
+        schema = SCALARS.get(field.type) or self._reference(name)
+        if field.label == _Kind.LABEL_REPEATED:
+            return {"type": "array", "items": schema}
+        return dict(schema)
+
+    def _error(self) -> Json:
+        reasons = self._enumeration(self._enums[REASONS])
+        info = {
+            "@type": {"type": "string", "const": "type.googleapis.com/google.rpc.ErrorInfo"},
+            "reason": {
+                "type": "string",
+                "enum": [value.removeprefix(REASON_PREFIX) for value in reasons["enum"][1:]],
+                "description": reasons["description"].replace(REASON_PREFIX, ""),
+            },
+            "domain": {"type": "string", "const": "venuemesh"},
+            "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+        }
+        details = {"type": "array", "items": {"type": "object", "properties": info}}
+        code = {"type": "integer", "description": "A google.rpc.Code."}
+        message = {"type": "string", "description": "For a person."}
+        properties = {"code": code, "message": message, "details": details}
+        return {"type": "object", "properties": properties, "required": ["code", "message"]}
+
+    def _tag(self, contract: Contract) -> Json:
+        file, (_, place, *_rest) = contract.methods[0].file, contract.methods[0].place
+        comment = self._comments[file, (SERVICES, place)]
+        return {"name": _short(contract.name), "description": comment}
+
+    def _comment(self, item: _Message | _Enum, *below: int) -> str:
+        return self._comments.get((item.file, (*item.place, *below)), "")
+
+    def _read(self, file: FileDescriptorProto) -> None:
+        for location in file.source_code_info.location:
+            if location.leading_comments:
+                # Lines of a comment are broken for the editor, not for the reader.
+                text = " ".join(location.leading_comments.split())
+                self._comments[file.name, tuple(location.path)] = text
+        for place, message in enumerate(file.message_type):
+            name = f"{file.package}.{message.name}"
+            self._messages[name] = _Message(message, file.name, (MESSAGES, place))
+            for inner in message.nested_type:
+                self._messages[f"{name}.{inner.name}"] = _Message(inner, file.name, ())
+        for place, enum in enumerate(file.enum_type):
+            name = f"{file.package}.{enum.name}"
+            self._enums[name] = _Enum(enum, file.name, (ENUMS, place))
+
+
+def _short(full_name: str) -> str:
+    return full_name.rpartition(".")[2]

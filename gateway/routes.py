@@ -1,0 +1,143 @@
+"""Envoy's routes: which call goes to which cluster.
+
+A call finds its process in this order; the first that matches takes it::
+
+    gRPC    /venuemesh.history.v1.History/…               a process that serves it
+    gRPC    /venuemesh.admin.v1.Admin/…  + header         the process that the header names
+    REST    /v1/venues/binance/instruments                the process that the path names
+    either, of a contract, but nobody is there            the registry, which says so (unrouted.py)
+    gRPC    anything else: health, reflection             the registry
+    HTTP    anything else                                 the pages (web.py)
+
+Envoy matches REST paths before it transcodes them, so that the path may choose the cluster.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from gateway.clusters import REGISTRY, WEB, Target
+from gateway.contracts import Contract, Method
+from gateway.unrouted import UNROUTED_PREFIX
+
+CONFIGURATION_NAME = "venuemesh"
+REST_TIMEOUT = "60s"
+NO_TIMEOUT = "0s"
+CORS_MAX_AGE_S = "3600"
+EXPOSED_HEADERS = "grpc-status,grpc-message,grpc-status-details-bin"
+ALLOWED_HEADERS = (
+    "content-type,x-grpc-web,x-user-agent,grpc-timeout,venuemesh-venue,venuemesh-service"
+)
+ANY_HOST = "*"
+
+Json = dict[str, Any]
+
+# Only where the process has certainly not begun with the call.
+RETRY: Json = {"retry_on": "connect-failure,refused-stream", "num_retries": 2}
+UNROUTED: Json = {"pattern": {"regex": "^/"}, "substitution": UNROUTED_PREFIX}
+
+
+def route_configuration(
+    contracts: Sequence[Contract], targets: Iterable[Target], hosts: Sequence[str]
+) -> Json:
+    """All routes, for these contracts and the processes that there are."""
+    routes: list[Json] = []
+    for target in targets:
+        routes += _routes_of(target.contract, target.key, target.cluster)
+    for contract in contracts:
+        for route in _routes_of(contract, "", REGISTRY, addressed=False):
+            route["route"]["regex_rewrite"] = UNROUTED
+            routes.append(route)
+    routes += [
+        _route({"prefix": "/", "headers": [_grpc_content()]}, REGISTRY, NO_TIMEOUT),
+        _route({"prefix": "/"}, WEB, REST_TIMEOUT),
+    ]
+    known = {
+        "name": "known",
+        "domains": _domains(hosts),
+        "routes": routes,
+        "typed_per_filter_config": {"envoy.filters.http.cors": _cors(hosts)},
+    }
+    return {
+        "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+        "name": CONFIGURATION_NAME,
+        "virtual_hosts": [known] if ANY_HOST in hosts else [known, _unknown_host()],
+    }
+
+
+def origin_pattern(hosts: Iterable[str]) -> str:
+    """A regular expression for the origins of the pages that may call."""
+    if ANY_HOST in hosts:
+        return ".*"
+    return f"https?://({'|'.join(re.escape(host) for host in hosts)})(:[0-9]+)?"
+
+
+def _routes_of(contract: Contract, key: str, cluster: str, addressed: bool = True) -> list[Json]:
+    """gRPC and REST of one contract; without an address for whatever key the caller names."""
+    match: Json = {"prefix": f"/{contract.name}/"}
+    if contract.address is not None and addressed:
+        match["headers"] = [{"name": contract.address.header, "string_match": {"exact": key}}]
+    # Deadlines of gRPC are the caller's, who sends them along.
+    return [_route(match, cluster, NO_TIMEOUT), *_rest_routes(contract, key, cluster)]
+
+
+def _rest_routes(contract: Contract, key: str, cluster: str) -> list[Json]:
+    """One route for all paths that share verb and timeout, so that the list stays short."""
+    field = contract.address.field if contract.address is not None else ""
+    bound = sorted((method for method in contract.methods if method.binding), key=_kind)
+    routes = []
+    for (verb, streams), methods in groupby(bound, key=_kind):
+        patterns = [method.binding.pattern(field, key) for method in methods if method.binding]
+        match = {
+            "safe_regex": {"regex": "|".join(patterns)},
+            "headers": [{"name": ":method", "string_match": {"exact": verb}}],
+        }
+        routes.append(_route(match, cluster, NO_TIMEOUT if streams else REST_TIMEOUT))
+    return routes
+
+
+def _kind(method: Method) -> tuple[str, bool]:
+    return (method.binding.verb if method.binding else "", method.streams)
+
+
+def _route(match: Json, cluster: str, timeout: str) -> Json:
+    action: Json = {"cluster": cluster, "timeout": timeout, "retry_policy": RETRY}
+    if timeout == NO_TIMEOUT:
+        # A quiet instrument is not a dead stream; TCP and HTTP/2 keepalive find the dead ones.
+        action["idle_timeout"] = NO_TIMEOUT
+    return {"match": match, "route": action}
+
+
+def _grpc_content() -> Json:
+    return {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+
+
+def _domains(hosts: Iterable[str]) -> list[str]:
+    return [ANY_HOST] if ANY_HOST in hosts else [*hosts, *(f"{host}:*" for host in hosts)]
+
+
+def _cors(hosts: Iterable[str]) -> Json:
+    return {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.cors.v3.CorsPolicy",
+        "allow_origin_string_match": [{"safe_regex": {"regex": origin_pattern(hosts)}}],
+        "allow_methods": "GET,POST,OPTIONS",
+        "allow_headers": ALLOWED_HEADERS,
+        "expose_headers": EXPOSED_HEADERS,
+        "max_age": CORS_MAX_AGE_S,
+    }
+
+
+def _unknown_host() -> Json:
+    """A name that somebody else points at this machine must not open the door to his pages."""
+    text = "unknown host: call the gateway by one of the names in gateway.hosts"
+    return {
+        "name": "unknown",
+        "domains": [ANY_HOST],
+        "routes": [
+            {
+                "match": {"prefix": "/"},
+                "direct_response": {"status": 403, "body": {"inline_string": text}},
+            }
+        ],
+    }

@@ -1,0 +1,67 @@
+"""What a caller hears whose call no process can take.
+
+Envoy sends here each call of a contract for which it has no cluster, with a prefix to its path.
+REST and gRPC-web callers hear the same, as Envoy translates the answer.
+"""
+
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+import grpc
+from google.protobuf import descriptor_pool, message_factory
+from google.protobuf.message import Message
+
+from gateway.contracts import Contract, Method
+from kit import rpc
+from kit.errors import BadRequest, UnknownService, VenuemeshError
+
+UNROUTED_PREFIX = "/unrouted/"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class Unrouted(grpc.GenericRpcHandler):
+    """Answers every method of every contract with the reason why nobody else does."""
+
+    def __init__(self, contracts: Iterable[Contract]) -> None:
+        self._methods = {
+            f"{UNROUTED_PREFIX}{contract.name}/{method.name}": (contract, method)
+            for contract in contracts
+            for method in contract.methods
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> rpc.Handler | None:
+        """A handler for a call that Envoy had no process for; None leaves it to the others."""
+        found = self._methods.get(handler_call_details.method or "")
+        if found is None:
+            return None
+        contract, method = found
+        metadata = dict(handler_call_details.invocation_metadata or ())
+        header = metadata.get(contract.address.header, "") if contract.address else ""
+
+        async def answer(request: Message, context: Context) -> NoReturn:
+            raise reason(contract, str(header), request)
+
+        # An error ends a streaming call just as it ends a unary one.
+        return grpc.unary_unary_rpc_method_handler(answer, _message_class(method).FromString)
+
+
+def reason(contract: Contract, header: str, request: Message) -> VenuemeshError:
+    """Why no process took the call: none was named, or none is there."""
+    if contract.address is None:
+        return UnknownService(f"no process serves {contract.name}", name=contract.name)
+    name = header or getattr(request, contract.address.field)
+    if not name:
+        return BadRequest(
+            f"say which {contract.address.field} is meant in the header {contract.address.header}",
+            field=contract.address.header,
+            value="",
+            allowed="see Registry.ListServices",
+        )
+    kind = contract.address.field.removesuffix("_id")
+    return UnknownService(f"no {kind} {name!r} is registered", name=name)
+
+
+def _message_class(method: Method) -> type[Message]:
+    descriptor = descriptor_pool.Default().FindMessageTypeByName(method.request)
+    return message_factory.GetMessageClass(descriptor)

@@ -1,0 +1,123 @@
+"""Pages: Studio's files, the API's document, and whether the gateway is up."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from aiohttp import web
+
+from gateway.contracts import Contracts
+from gateway.docs import page
+from gateway.openapi import document
+from kit.errors import SettingError
+
+ASSETS = "assets/"
+INDEX = "index.html"
+YEAR_S = 31_536_000
+NEVER_CHANGES = f"public, max-age={YEAR_S}, immutable"
+ALWAYS_ASK = "no-cache"
+
+# Not from the machine's own table, which differs from one to the next.
+CONTENT_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".map": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+}
+
+HEADERS = {
+    # Charts set styles from scripts, which counts as inline.
+    "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+NOT_BUILT = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Venuemesh</title>
+<h1>Studio is not built</h1>
+<p>The gateway runs, and its API with it: see <a href="/docs">the documentation</a>.</p>
+<p>To have Studio here, install Node 20 or newer with npm, then run</p>
+<pre>cd studio &amp;&amp; npm ci &amp;&amp; npm run build</pre>
+<p>and load this page again.</p>
+</html>
+"""
+
+
+class Pages:
+    """Answers for one Studio and one set of contracts."""
+
+    def __init__(self, studio: Path, contracts: Contracts) -> None:
+        self._studio = studio.absolute()
+        api = document(contracts)
+        self._document = json.dumps(api, indent=1)
+        self._docs = page(api)
+
+    async def run(self, host: str, port: int) -> None:
+        """Serve for as long as this runs. Raises SettingError when the port is taken."""
+        runner = web.AppRunner(self.application(), access_log=None)
+        await runner.setup()
+        try:
+            try:
+                await web.TCPSite(runner, host, port).start()
+            except OSError:
+                allowed = "is in use; stop what uses it or change it"
+                raise SettingError("gateway.web_port", port, allowed) from None
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
+
+    def application(self) -> web.Application:
+        """The pages, without a server."""
+        application = web.Application()
+        application.on_response_prepare.append(_add_headers)
+        application.router.add_get("/healthz", self._health)
+        application.router.add_get("/openapi.json", self._openapi)
+        application.router.add_get("/docs", self._docs_page)
+        application.router.add_route("*", "/v1/{path:.*}", self._no_such_path)
+        application.router.add_get("/{path:.*}", self._studio_file)
+        return application
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _openapi(self, request: web.Request) -> web.Response:
+        return web.json_response(text=self._document, headers={"Cache-Control": ALWAYS_ASK})
+
+    async def _docs_page(self, request: web.Request) -> web.Response:
+        return web.Response(text=self._docs, content_type="text/html")
+
+    async def _no_such_path(self, request: web.Request) -> web.Response:
+        message = f"no {request.method} {request.path}: see /openapi.json"
+        return web.json_response({"code": 5, "message": message, "details": []}, status=404)
+
+    async def _studio_file(self, request: web.Request) -> web.StreamResponse:
+        path = request.match_info["path"]
+        file = (self._studio / path).resolve()
+        if file.is_relative_to(self._studio) and file.is_file():
+            return _file(file, NEVER_CHANGES if path.startswith(ASSETS) else ALWAYS_ASK)
+        if path.startswith(ASSETS) or Path(path).suffix in CONTENT_TYPES:
+            raise web.HTTPNotFound
+        # Any other path is one of Studio's own, which its script knows how to show.
+        index = self._studio / INDEX
+        if not index.is_file():
+            return web.Response(text=NOT_BUILT, content_type="text/html", status=503)
+        return _file(index, ALWAYS_ASK)
+
+
+def _file(file: Path, cache: str) -> web.FileResponse:
+    content_type = CONTENT_TYPES.get(file.suffix, "application/octet-stream")
+    if content_type.startswith("text/"):
+        content_type += "; charset=utf-8"
+    return web.FileResponse(file, headers={"Cache-Control": cache, "Content-Type": content_type})
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
