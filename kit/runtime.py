@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,7 @@ class Runtime:
         self.directory = Directory(mesh.registry)
         self._server = rpc.server()
         self._service_names: list[str] = []
+        self._described: list[str] = []
         self._tasks: list[tuple[str, Task]] = []
         self._finish: list[Callable[[], Awaitable[None]]] = []
         self._stopping = asyncio.Event()
@@ -82,6 +83,10 @@ class Runtime:
         """Serve one gRPC service of a contract file."""
         add_to_server(self._server)
         self._service_names.append(file.services_by_name[service].full_name)
+
+    def describe(self, service_names: Iterable[str]) -> None:
+        """Let reflection tell of these services too, which other processes serve."""
+        self._described += service_names
 
     def run_task(self, name: str, task: Task) -> None:
         """Run this beside the server. When it fails, the process ends."""
@@ -150,8 +155,10 @@ class Runtime:
         instance.grpc_services[:] = self._service_names
         health_servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, self._server)
-        names = [*self._service_names, health.SERVICE_NAME, reflection.SERVICE_NAME]
-        reflection.enable_server_reflection(names, self._server)
+        names = {*self._service_names, *self._described}
+        reflection.enable_server_reflection(
+            [*sorted(names), health.SERVICE_NAME, reflection.SERVICE_NAME], self._server
+        )
         address = f"{self.mesh.host}:{self.identity.port}"
         try:
             self._server.add_insecure_port(address)
