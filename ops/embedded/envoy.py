@@ -6,6 +6,7 @@ from pathlib import Path
 from ops.embedded.command import LOOPBACK, Command, package_folder
 
 PACKAGE = "envoy"
+FOLDER = "envoy"
 BOOTSTRAP_FILE = "bootstrap.yaml"
 
 
@@ -22,6 +23,11 @@ def prepare(folder: Path) -> None:
 def has_configuration(folder: Path) -> bool:
     """Whether the registry has written what Envoy starts from."""
     return (folder / BOOTSTRAP_FILE).exists()
+
+
+def forget_configuration(folder: Path) -> None:
+    """Make Envoy wait until the registry has written anew."""
+    (folder / BOOTSTRAP_FILE).unlink(missing_ok=True)
 
 
 def command(folder: Path) -> Command:

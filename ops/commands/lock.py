@@ -1,0 +1,54 @@
+"""``./venuemesh lock``: pin what the project needs anew, with hashes."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ops.arguments import OneLineParser
+from ops.errors import OperationsError
+from ops.project import ROOT
+
+LOCKS = ("requirements", "requirements-dev")
+"""Each NAME.in becomes NAME.lock; the second is constrained by the first."""
+OPTIONS = (
+    "--quiet",
+    "--universal",
+    "--python-version=3.11",
+    "--generate-hashes",
+    "--no-header",
+    # A lock says what is installed, not from where.
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Returns 0 when all locks are written. Raises OperationsError with what uv had to say."""
+    parser = OneLineParser("lock", "Pin what the project needs anew, with hashes.")
+    parser.add_argument("--upgrade", action="store_true", help="take newer versions where allowed")
+    chosen = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name:
+        uv = _install_uv(Path(name))
+        for lock in LOCKS:
+            compile_command = [str(uv), "pip", "compile", *OPTIONS]
+            if chosen.upgrade:
+                compile_command.append("--upgrade")
+            _run([*compile_command, f"{lock}.in", "--output-file", f"{lock}.lock"])
+            print(f"{lock}.lock is written")
+    return 0
+
+
+def _install_uv(folder: Path) -> Path:
+    """A uv of its own: the project itself does not need it."""
+    _run([sys.executable, "-m", "venv", str(folder)])
+    pip = str(folder / "bin" / "pip")
+    _run([pip, "install", "--quiet", "--disable-pip-version-check", "uv"])
+    return folder / "bin" / "uv"
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise OperationsError(f"{Path(command[0]).name} failed:\n{done.stderr.strip()}")

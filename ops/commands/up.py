@@ -1,0 +1,107 @@
+"""``./venuemesh up``: the whole mesh in the foreground."""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from kit import settings as kit_settings
+from kit.settings import MeshSettings
+from ops import ports
+from ops.arguments import OneLineParser
+from ops.embedded import envoy
+from ops.errors import OperationsError
+from ops.supervisor import folder, options, state
+from ops.supervisor.display import Display, Lines, LiveTable
+from ops.supervisor.mesh import Mesh
+from ops.supervisor.options import WORLDS, Options
+from ops.supervisor.session import Session
+from ops.venues import known_ports
+
+DEFAULT_VENUES = ("binance",)
+LEFTOVER_SECONDS_MAX = 8.0
+"""After an unclean end the processes of before need so long at most to end as well."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Returns 0 after a clean stop. Raises OperationsError and SettingError before a start."""
+    mesh_settings = kit_settings.load(MeshSettings, "mesh")
+    chosen = _options(_parser().parse_args(arguments), mesh_settings)
+    venue_ports = known_ports()
+    options.check(chosen, sorted(venue_ports))
+    assigned = ports.assign({name: venue_ports[name] for name in chosen.venues}, chosen.base_port)
+    mesh = Mesh(chosen, assigned, mesh_settings)
+    with folder.locked(chosen.data):
+        _require_free_ports(mesh)
+        state.remove(chosen.data)
+        # One of an earlier run may name other ports.
+        envoy.forget_configuration(chosen.data / envoy.FOLDER)
+        return asyncio.run(Session(mesh, _display(mesh)).run())
+
+
+def _display(mesh: Mesh) -> Display:
+    if sys.stdout.isatty():
+        return LiveTable(mesh.headline, mesh.registry)
+    return Lines(mesh.headline)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = OneLineParser("up", "Run the whole mesh in the foreground; Ctrl-C stops it.")
+    parser.add_argument("--world", choices=WORLDS, help="default: simulate")
+    parser.add_argument(
+        "--replay",
+        action="append",
+        default=[],
+        metavar="VENUE=FILE",
+        help="frames.jsonl or frames.jsonl.gz to play in the world replay; may be repeated",
+    )
+    parser.add_argument(
+        "--speed", type=str, metavar="N|max", help="times as fast as the clock, or max"
+    )
+    parser.add_argument("--venues", metavar="A,B", help="default: those replayed, or binance")
+    parser.add_argument("--seed", type=int, metavar="N", help="of the simulated market")
+    parser.add_argument(
+        "--for", dest="seconds", type=float, metavar="SECONDS", help="stop by itself after these"
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="default: data")
+    parser.add_argument(
+        "--base-port", type=int, metavar="N", help="use the ports from N on, not the usual ones"
+    )
+    return parser
+
+
+def _options(arguments: argparse.Namespace, mesh: MeshSettings) -> Options:
+    replays = options.parse_replays(arguments.replay)
+    replayed = tuple(dict.fromkeys(venue for venue, _ in replays))
+    named = arguments.venues
+    if named is not None:
+        venues = tuple(dict.fromkeys(part.strip() for part in named.split(",") if part.strip()))
+    else:
+        venues = replayed or DEFAULT_VENUES
+    return Options(
+        world=arguments.world or mesh.world,
+        venues=venues,
+        data=(arguments.data or Path(mesh.data_dir)).expanduser().absolute(),
+        replays=replays,
+        speed=None if arguments.speed is None else options.parse_speed(arguments.speed),
+        seed=arguments.seed,
+        seconds=arguments.seconds,
+        base_port=arguments.base_port,
+    )
+
+
+def _require_free_ports(mesh: Mesh) -> None:
+    own = mesh.own_ports()
+    ended_uncleanly = state.read(mesh.options.data) is not None
+    patience_ends = time.monotonic() + (LEFTOVER_SECONDS_MAX if ended_uncleanly else 0)
+    while True:
+        try:
+            ports.require_free({**own, **ports.metrics(own)})
+        except OperationsError:
+            if time.monotonic() > patience_ends:
+                raise
+            time.sleep(0.1)
+        else:
+            return

@@ -1,0 +1,78 @@
+"""Every port of a local mesh, in one table."""
+
+import errno
+import socket
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from kit.runtime import METRICS_PORT_OFFSET
+from ops.embedded.command import LOOPBACK
+from ops.errors import OperationsError
+
+PORT_MIN = 1
+PORT_MAX = 65_535
+
+DEFAULTS: Mapping[str, int] = MappingProxyType(
+    {
+        "gateway": 8081,
+        "registry": 8082,
+        "envoy admin": 8083,
+        "pages": 8084,
+        "valkey": 6379,
+        "postgres": 8432,
+        "simulator": 8300,
+        "ingest": 8110,
+        "recorder": 8111,
+        "bars": 8112,
+        "bridge": 8113,
+    }
+)
+"""By what they are for. The venues' own follow them."""
+
+WITHOUT_METRICS = frozenset({"envoy admin", "pages", "valkey", "postgres", "simulator"})
+
+
+def assign(venue_ports: Mapping[str, int], base_port: int | None = None) -> dict[str, int]:
+    """The ports of a mesh with these venues: the defaults, or all from base_port on, in order.
+
+    Raises OperationsError when they would not fit below 65536.
+    """
+    ports = {**DEFAULTS, **venue_ports}
+    if base_port is not None:
+        ports = {name: base_port + place for place, name in enumerate(ports)}
+        last = max(ports.values()) + METRICS_PORT_OFFSET
+        if base_port < PORT_MIN or last > PORT_MAX:
+            most = PORT_MAX - METRICS_PORT_OFFSET - len(ports) + 1
+            raise OperationsError(f"--base-port {base_port}: allowed are {PORT_MIN} to {most}")
+    return ports
+
+
+def metrics(ports: Mapping[str, int]) -> dict[str, int]:
+    """The Prometheus ports that belong to them."""
+    return {
+        f"{name} metrics": port + METRICS_PORT_OFFSET
+        for name, port in ports.items()
+        if name not in WITHOUT_METRICS
+    }
+
+
+def require_free(ports: Mapping[str, int]) -> None:
+    """Raises OperationsError for the first port that cannot be listened on."""
+    for name, port in ports.items():
+        with socket.socket() as probe:
+            # As servers do: a connection that has just ended does not hold the port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((LOOPBACK, port))
+                probe.listen()
+            except OSError as error:
+                raise OperationsError(_refusal(name, port, error)) from None
+
+
+def _refusal(name: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} ({name}) is in use: stop what uses it, or choose other ports with "
+            f"--base-port, for example --base-port 9000"
+        )
+    return f"port {port} ({name}) cannot be used: {error.strerror}; choose others with --base-port"

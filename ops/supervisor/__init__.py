@@ -1,0 +1,1 @@
+"""The local supervisor behind ``./venuemesh up``: starts every process, restarts what dies."""

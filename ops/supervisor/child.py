@@ -1,0 +1,190 @@
+"""One process that is kept alive."""
+
+import asyncio
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kit import backoff
+from kit.runtime import EXIT_WRONG_SETTING
+from ops.supervisor.logs import ServiceLog
+from ops.supervisor.service import Service
+
+LOOK_AGAIN_SECONDS = 0.05
+STARTS_BEFORE_READY_MAX = 5
+REFUSAL = "venuemesh: "
+"""How a process begins the line that says why it will not start."""
+
+
+class State(StrEnum):
+    """Where a process is in its life."""
+
+    WAITING = "waiting"
+    """For what it starts from."""
+    STARTING = "starting"
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    """It ended by itself, and will be started again."""
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait before a process is started again."""
+
+    first_seconds: float = 0.2
+    most_seconds: float = 5.0
+    well_seconds: float = 30.0
+    """After a life of this length the wait is the first again."""
+
+
+class Useless(Exception):
+    """To start the process again would not help. The text says why."""
+
+
+class Child:
+    """Starts its service, and again whenever it ends, until it is stopped."""
+
+    def __init__(
+        self,
+        service: Service,
+        log: ServiceLog,
+        changed: Callable[[], None],
+        patience: Patience | None = None,
+    ) -> None:
+        self.service = service
+        self.log = log
+        self.state = State.WAITING
+        self.since = time.time()
+        """When it entered the state, s since the Unix epoch."""
+        self.detail = ""
+        """How it ended, while it is restarting."""
+        self.restarts = 0
+        self.pid: int | None = None
+        self._changed = changed
+        self._patience = patience or Patience()
+        self._process: asyncio.subprocess.Process | None = None
+        self._stop_asked = asyncio.Event()
+        self._finished = asyncio.Event()
+        self._was_ready = False
+        self._starts = 0
+
+    async def keep_running(self) -> None:
+        """Run until stopped. Raises Useless when there is no sense in another start."""
+        waits = self._waits()
+        try:
+            while not self._stop_asked.is_set():
+                began = time.monotonic()
+                await self._live_once()
+                if time.monotonic() - began >= self._patience.well_seconds:
+                    waits = self._waits()
+                if not await self._stop_asked_within(next(waits)):
+                    self.restarts += 1
+        finally:
+            self._enter(State.STOPPED)
+            self._finished.set()
+
+    async def stop(self, seconds_max: float) -> None:
+        """Ask it to end, and end it when it has not after this long."""
+        self._stop_asked.set()
+        if self._is_alive():
+            self._enter(State.STOPPING)
+            self._send(self.service.command.stop_signal)
+        try:
+            async with asyncio.timeout(seconds_max):
+                await self._finished.wait()
+        except TimeoutError:
+            self.kill()
+            await self._finished.wait()
+
+    def kill(self) -> None:
+        """End it at once, and for good."""
+        self._stop_asked.set()
+        self._send(signal.SIGKILL)
+
+    async def _live_once(self) -> None:
+        try:
+            await asyncio.to_thread(self.service.prepare)
+            if not await self._may_start():
+                return
+            process = await self._spawn()
+        except (RuntimeError, OSError) as error:
+            self._failed(str(error), final=not self._was_ready)
+            return
+        readiness = asyncio.create_task(self._watch_readiness())
+        code = await process.wait()
+        readiness.cancel()
+        self.pid = None
+        if not self._stop_asked.is_set():
+            self._ended(code)
+
+    async def _may_start(self) -> bool:
+        if not self.service.may_start():
+            self._enter(State.WAITING)
+        while not self._stop_asked.is_set() and not self.service.may_start():
+            await self._stop_asked_within(LOOK_AGAIN_SECONDS)
+        return not self._stop_asked.is_set()
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        command = self.service.command
+        with self.log.open() as output:
+            process = await asyncio.create_subprocess_exec(
+                *command.arguments,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                **command.spawn_options(),
+            )
+        self._process, self.pid = process, process.pid
+        self._starts += 1
+        self._enter(State.STARTING)
+        if self._stop_asked.is_set():
+            # stop() came while there was no process yet that it could ask.
+            self._send(command.stop_signal)
+        return process
+
+    async def _watch_readiness(self) -> None:
+        while not await self.service.is_ready():
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        self._was_ready = True
+        if self.state is State.STARTING:
+            self._enter(State.RUNNING)
+
+    def _ended(self, code: int) -> None:
+        if code == EXIT_WRONG_SETTING and self.service.refuses_settings and self.restarts == 0:
+            line = self.log.last_line(REFUSAL) or self.log.last_line() or "no reason given"
+            raise Useless(f"{self.service.name}: {line.removeprefix(REFUSAL)}")
+        how = f"killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        self._failed(how, final=not self._was_ready and self._starts >= STARTS_BEFORE_READY_MAX)
+
+    def _failed(self, how: str, final: bool) -> None:
+        self._enter(State.RESTARTING, how)
+        if final:
+            line = self.log.last_line()
+            detail = f"{how}: {line}" if line else how
+            raise Useless(f"{self.service.name} does not start, {detail} (see {self.log.path})")
+
+    def _enter(self, state: State, detail: str = "") -> None:
+        self.state, self.detail, self.since = state, detail, time.time()
+        self._changed()
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process is not None and self._is_alive():
+            self._process.send_signal(number)
+
+    def _is_alive(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    def _waits(self) -> Iterator[float]:
+        return backoff.delays(self._patience.first_seconds, self._patience.most_seconds)
+
+    async def _stop_asked_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop_asked.wait()
+        except TimeoutError:
+            return False
+        return True

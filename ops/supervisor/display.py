@@ -1,0 +1,86 @@
+"""What ``up`` shows while it runs: a live table in a terminal, lines at changes elsewhere."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+
+from ops.supervisor import table
+from ops.supervisor.state import ChildState
+
+REFRESH_SECONDS = 1.0
+NOTES_MAX = 5
+
+
+class Display(Protocol):
+    """A way to show a mesh."""
+
+    def say(self, text: str) -> None:
+        """Show a line that is worth reading."""
+
+    def changed(self, children: Sequence[ChildState]) -> None:
+        """Something may have changed."""
+
+    async def run(self) -> None:
+        """Show until cancelled."""
+
+
+class Lines:
+    """One line for each change of a state."""
+
+    def __init__(self, headline: str) -> None:
+        self._shown: dict[str, str] = {}
+        self.say(headline)
+
+    def say(self, text: str) -> None:
+        """Print it."""
+        print(text, flush=True)
+
+    def changed(self, children: Sequence[ChildState]) -> None:
+        """Print what is new."""
+        for child in children:
+            state = f"{child.state} ({child.detail})" if child.detail else child.state
+            if self._shown.get(child.service) != state:
+                self._shown[child.service] = state
+                self.say(f"{table.clock(child.since)} {child.service} {state}")
+
+    async def run(self) -> None:
+        """Nothing to be done between changes."""
+
+
+class LiveTable:
+    """A table that is drawn again each second, with the latest lines above it."""
+
+    def __init__(self, headline: str, registry: str) -> None:
+        self._headline = headline
+        self._registry = registry
+        self._notes: list[str] = []
+        self._children: Sequence[ChildState] = ()
+
+    def say(self, text: str) -> None:
+        """Keep it above the table."""
+        self._notes = [*self._notes, text][-NOTES_MAX:]
+
+    def changed(self, children: Sequence[ChildState]) -> None:
+        """Draw these next."""
+        self._children = children
+
+    async def run(self) -> None:
+        """Draw until cancelled."""
+        # Loaded when the processes are on their way, as it takes as long as starting some.
+        from kit.directory import Directory
+        from ops.supervisor.overview import read_registry, rows
+
+        directory = Directory(self._registry)
+        try:
+            with Live(console=Console(), auto_refresh=False) as live:
+                while True:
+                    found = rows(self._children, await read_registry(directory))
+                    text = "\n".join([self._headline, *self._notes])
+                    live.update(table.render(text, found, time.time()), refresh=True)
+                    await asyncio.sleep(REFRESH_SECONDS)
+        finally:
+            await directory.close()

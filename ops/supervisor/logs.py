@@ -1,0 +1,37 @@
+"""One log file per service, bounded in size."""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+LOG_BYTES_MAX = 16 * 1024 * 1024
+TAIL_BYTES = 8 * 1024
+
+
+class ServiceLog:
+    """The file that one service's standard output and error go to.
+
+    When it has grown over the bound at a start, it becomes ``<name>.log.1`` and a new one begins.
+    """
+
+    def __init__(self, folder: Path, service: str) -> None:
+        self.path = folder / f"{service}.log"
+
+    def open(self) -> BinaryIO:
+        """Open it to append. Raises OSError when the disk does not let us."""
+        if self.path.exists() and self.path.stat().st_size > LOG_BYTES_MAX:
+            self.path.replace(self.path.with_suffix(".log.1"))
+        return self.path.open("ab")
+
+    def last_line(self, start: str = "") -> str:
+        """The last line that starts like this, or "" when the end of the file has none."""
+        try:
+            with self.path.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - TAIL_BYTES))
+                lines = file.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return next(
+            (line for line in reversed(lines) if line.strip() and line.startswith(start)), ""
+        )

@@ -1,0 +1,175 @@
+"""A local mesh as a list of services: which processes there are, and what each is told."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.settings import MeshSettings
+from ops.embedded import envoy, postgres, valkey
+from ops.embedded.command import LOOPBACK, Command
+from ops.supervisor.options import Options
+from ops.supervisor.service import Service, StopTurn
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDIO_FOLDER = ROOT / "studio" / "dist"
+CONSUMERS = ("recorder", "bars", "bridge")
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """What is to be run, and where."""
+
+    options: Options
+    ports: Mapping[str, int]
+    settings: MeshSettings
+    """From venuemesh.toml and the environment: says which stores are not ours to start."""
+
+    @property
+    def has_own_valkey(self) -> bool:
+        """Whether to start a Valkey; not when another was named."""
+        return self.settings.redis_url == MeshSettings().redis_url
+
+    @property
+    def has_own_postgres(self) -> bool:
+        """Whether to start a PostgreSQL; not when another was named."""
+        return self.settings.database_url == MeshSettings().database_url
+
+    @property
+    def has_simulator(self) -> bool:
+        """Whether the exchanges are pretended."""
+        return self.options.world != "live"
+
+    @property
+    def gateway(self) -> str:
+        """The one URL that users need."""
+        return f"http://{LOOPBACK}:{self.ports['gateway']}"
+
+    @property
+    def registry(self) -> str:
+        """host:port."""
+        return f"{LOOPBACK}:{self.ports['registry']}"
+
+    @property
+    def headline(self) -> str:
+        """What runs, in one line."""
+        options = self.options
+        venues = ", ".join(options.venues)
+        return f"Venuemesh · {self.gateway} · {options.world} · {venues} · {options.data}"
+
+    def own_ports(self) -> dict[str, int]:
+        """The ports that this mesh will listen on."""
+        absent = {
+            "valkey": self.has_own_valkey,
+            "postgres": self.has_own_postgres,
+            "simulator": self.has_simulator,
+        }
+        return {name: port for name, port in self.ports.items() if absent.get(name, True)}
+
+    def services(self) -> list[Service]:
+        """All of them, the ones that take longest to start first."""
+        return [*self._stores(), *self._processes(), self._envoy()]
+
+    def _stores(self) -> Iterator[Service]:
+        if self.has_own_postgres:
+            yield postgres_service(self.options.data / "postgres", self.ports["postgres"])
+        if self.has_own_valkey:
+            yield valkey_service(self.options.data / "valkey", self.ports["valkey"])
+
+    def _processes(self) -> Iterator[Service]:
+        yield self._process("registry", StopTurn.GATEWAY)
+        if self.has_simulator:
+            yield self._process("simulator", StopTurn.AROUND_VENUES)
+        for venue in self.options.venues:
+            yield self._process(venue, StopTurn.VENUES, verb="venue")
+        yield self._process("ingest", StopTurn.AROUND_VENUES)
+        for name in CONSUMERS:
+            yield self._process(name, StopTurn.CONSUMERS)
+
+    def _process(self, name: str, turn: StopTurn, verb: str = "run") -> Service:
+        arguments = (sys.executable, "-m", "ops.cli", verb, name)
+        command = Command(arguments=arguments, environment=self.environment())
+        return Service(name=name, command=command, stop_turn=turn, refuses_settings=True)
+
+    def _envoy(self) -> Service:
+        return envoy_service(self.options.data / "envoy", self.ports["envoy admin"])
+
+    def environment(self) -> dict[str, str]:
+        """What every process is told. It wins over venuemesh.toml."""
+        ports = self.ports
+        told = {
+            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "gen"))),
+            "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
+            "VENUEMESH_WORLD": self.options.world,
+            "VENUEMESH_DATA_DIR": str(self.options.data),
+            "VENUEMESH_REGISTRY": self.registry,
+            "VENUEMESH_REDIS_URL": self.settings.redis_url,
+            "VENUEMESH_DATABASE_URL": self.settings.database_url,
+            "VENUEMESH_GATEWAY_PORT": str(ports["registry"]),
+            "VENUEMESH_GATEWAY_PUBLIC_PORT": str(ports["gateway"]),
+            "VENUEMESH_GATEWAY_ADMIN_PORT": str(ports["envoy admin"]),
+            "VENUEMESH_GATEWAY_WEB_PORT": str(ports["pages"]),
+            "VENUEMESH_GATEWAY_STUDIO_DIR": str(STUDIO_FOLDER),
+        }
+        for name in ("ingest", *CONSUMERS, *self.options.venues):
+            told[f"VENUEMESH_{name.upper()}_PORT"] = str(ports[name])
+        if self.has_own_valkey:
+            told["VENUEMESH_REDIS_URL"] = valkey.url(ports["valkey"])
+        if self.has_own_postgres:
+            told["VENUEMESH_DATABASE_URL"] = postgres.url(ports["postgres"])
+        if self.has_simulator:
+            told |= self._simulator_environment()
+        return told
+
+    def _simulator_environment(self) -> dict[str, str]:
+        port, options = self.ports["simulator"], self.options
+        told = {
+            "VENUEMESH_SIMULATOR_URL": f"http://{LOOPBACK}:{port}",
+            "VENUEMESH_SIMULATOR_PORT": str(port),
+        }
+        if options.speed is not None:
+            told["VENUEMESH_SIMULATOR_SPEED"] = options.speed
+        if options.seed is not None:
+            told["VENUEMESH_SIMULATOR_SEED"] = str(options.seed)
+        if options.replays:
+            files = ",".join(f"{venue}={file}" for venue, file in options.replays)
+            told["VENUEMESH_SIMULATOR_REPLAY"] = files
+        return told
+
+
+def valkey_service(folder: Path, port: int) -> Service:
+    """Valkey on this folder and port."""
+    return Service(
+        name="valkey",
+        command=valkey.command(folder, port),
+        stop_turn=StopTurn.STORES,
+        prepare=lambda: valkey.prepare(folder),
+        is_ready=lambda: valkey.is_ready(port),
+    )
+
+
+def postgres_service(folder: Path, port: int) -> Service:
+    """PostgreSQL on this folder and port."""
+
+    async def is_ready() -> bool:
+        return postgres.is_ready(folder)
+
+    return Service(
+        name="postgres",
+        command=postgres.command(folder, port),
+        stop_turn=StopTurn.STORES,
+        prepare=lambda: postgres.prepare(folder),
+        is_ready=is_ready,
+    )
+
+
+def envoy_service(folder: Path, admin_port: int) -> Service:
+    """Envoy on the files that the registry writes into this folder."""
+    return Service(
+        name="envoy",
+        command=envoy.command(folder),
+        stop_turn=StopTurn.GATEWAY,
+        may_start=lambda: envoy.has_configuration(folder),
+        is_ready=lambda: envoy.is_ready(admin_port),
+    )

@@ -1,0 +1,111 @@
+"""What ``up`` was asked for, refused in one line when it makes no sense."""
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.errors import OperationsError
+
+WORLDS = ("simulate", "live", "replay")
+SPEED_MAX = "max"
+CHUNK_BYTES = 1024 * 1024
+CHECKED_BYTES_MAX = 256 * CHUNK_BYTES
+"""Of a capture at start. What is wrong after them is found as they are played."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """A mesh to be run."""
+
+    world: str
+    venues: tuple[str, ...]
+    data: Path
+    """Absolute."""
+    replays: tuple[tuple[str, Path], ...] = ()
+    """Venue and file of frames, in the world replay; a venue's files are played in this order."""
+    speed: str | None = None
+    """How many times faster than the clock; "max" is as fast as it is read. None: as configured."""
+    seed: int | None = None
+    seconds: float | None = None
+    """How long to run. None: until stopped."""
+    base_port: int | None = None
+
+
+def parse_replays(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
+    """``["binance=/a/frames.jsonl"]`` to venues and files. Raises OperationsError."""
+    replays = []
+    for text in texts:
+        venue, separator, name = text.partition("=")
+        if not separator or not venue or not name:
+            raise OperationsError(f"--replay {text}: write it as VENUE=FILE")
+        if "," in name:
+            raise OperationsError(f"--replay {text}: the name of a file may not have a comma")
+        replays.append((venue, Path(name).expanduser().absolute()))
+    return tuple(replays)
+
+
+def parse_speed(text: str) -> str:
+    """A number greater than 0, or "max". Raises OperationsError."""
+    if text == SPEED_MAX:
+        return text
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise OperationsError(f"--speed {text}: allowed are a number greater than 0, and max")
+    return text
+
+
+def check(options: Options, known_venues: Sequence[str]) -> None:
+    """Raises OperationsError when the options do not go together or name what is not there."""
+    for venue in (*options.venues, *(venue for venue, _ in options.replays)):
+        if venue not in known_venues:
+            raise OperationsError(f"no venue {venue!r}; there are {', '.join(known_venues)}")
+    if not options.venues:
+        raise OperationsError("name at least one venue with --venues")
+    if options.seconds is not None and options.seconds <= 0:
+        raise OperationsError(f"--for {options.seconds:g}: allowed is a number greater than 0")
+    if options.world == "replay":
+        _check_replays(options)
+    elif options.replays:
+        raise OperationsError(f"--replay goes with --world replay, not with {options.world}")
+    if options.world == "live" and (options.speed is not None or options.seed is not None):
+        raise OperationsError("--speed and --seed are for the worlds simulate and replay")
+
+
+def _check_replays(options: Options) -> None:
+    for venue in options.venues:
+        if venue not in dict(options.replays):
+            raise OperationsError(f"--world replay needs a file: --replay {venue}=FILE")
+    for venue, file in options.replays:
+        if venue not in options.venues:
+            raise OperationsError(f"--replay {venue}={file}: {venue} is not among --venues")
+        check_capture(file)
+        for name in ("recv_ns.txt", "recv_ns.txt.gz"):
+            beside = file.with_name(name)
+            if beside.exists():
+                check_capture(beside)
+
+
+def check_capture(file: Path) -> None:
+    """Raises OperationsError unless the file is there, can be read to its end and is not empty."""
+    if file.is_dir():
+        raise OperationsError(f"{file} is a folder: name the file of frames in it")
+    opener = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opener(file, "rb") as stream:
+            read = 0
+            while chunk := stream.read(CHUNK_BYTES):
+                read += len(chunk)
+                if read >= CHECKED_BYTES_MAX:
+                    break
+    except FileNotFoundError:
+        raise OperationsError(f"{file} is not there") from None
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise OperationsError(f"{file} cannot be read: {reason}") from None
+    if not read:
+        raise OperationsError(f"{file} is empty")

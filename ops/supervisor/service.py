@@ -1,0 +1,52 @@
+"""What there is to know about one process before it is started."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from ops.embedded.command import Command
+
+
+class StopTurn(IntEnum):
+    """The order in which a mesh stops: each turn has ended before the next one begins.
+
+    Along the way of the data, so that what was read is also written.
+    """
+
+    VENUES = 0
+    AROUND_VENUES = 1
+    """What venues read from, and what reads from venues."""
+    CONSUMERS = 2
+    GATEWAY = 3
+    STORES = 4
+
+
+def nothing() -> None:
+    """The preparation of what needs none."""
+
+
+def at_once() -> bool:
+    """The condition of what waits for nothing."""
+    return True
+
+
+async def when_started() -> bool:
+    """The readiness of what need not be asked."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process to be kept alive."""
+
+    name: str
+    command: Command
+    stop_turn: StopTurn
+    prepare: Callable[[], None] = nothing
+    """Before each start, in a thread. Raises RuntimeError or OSError when it cannot."""
+    may_start: Callable[[], bool] = at_once
+    """Asked until it is true, before each start."""
+    is_ready: Callable[[], Awaitable[bool]] = when_started
+    """Asked until it is true, after each start."""
+    refuses_settings: bool = False
+    """Whether exit code 2 means a wrong setting, as it does for the mesh's own processes."""

@@ -1,0 +1,56 @@
+"""One run of a mesh: the supervisor, what is shown of it, and what other shells are told."""
+
+import asyncio
+import os
+import time
+
+from ops.studio import Studio
+from ops.supervisor import state
+from ops.supervisor.display import Display
+from ops.supervisor.folder import LOG_FOLDER
+from ops.supervisor.mesh import Mesh
+from ops.supervisor.state import MeshState
+from ops.supervisor.supervisor import Supervisor
+
+EXIT_KILLED = 130
+
+
+class Session:
+    """From start to stop."""
+
+    def __init__(self, mesh: Mesh, display: Display) -> None:
+        self._mesh = mesh
+        self._started = time.time()
+        self._logs = mesh.options.data / LOG_FOLDER
+        self._supervisor = Supervisor(mesh.services(), self._logs, self._changed)
+        self._display = display
+
+    async def run(self) -> int:
+        """Run to the end. Returns the exit code; raises OperationsError when it cannot go on."""
+        self._supervisor.listen_for_signals()
+        beside = [
+            asyncio.create_task(Studio().build(self._logs / "studio.log", self._display.say)),
+            asyncio.create_task(self._display.run()),
+        ]
+        try:
+            await self._supervisor.run(self._mesh.options.seconds)
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            state.remove(self._mesh.options.data)
+        return EXIT_KILLED if self._supervisor.killed else 0
+
+    def _changed(self) -> None:
+        children = [state.describe(child) for child in self._supervisor.children]
+        self._display.changed(children)
+        described = MeshState(
+            supervisor_pid=os.getpid(),
+            started=self._started,
+            world=self._mesh.options.world,
+            gateway=self._mesh.gateway,
+            registry=self._mesh.registry,
+            ports=dict(self._mesh.own_ports()),
+            children=children,
+        )
+        state.write(self._mesh.options.data, described)

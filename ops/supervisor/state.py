@@ -1,0 +1,68 @@
+"""The small file in the data folder that tells other shells what the supervisor started."""
+
+from pathlib import Path
+
+import msgspec
+
+from ops.supervisor.child import Child
+
+STATE_FILE = "state.json"
+
+
+class ChildState(msgspec.Struct, frozen=True, kw_only=True):
+    """One process."""
+
+    service: str
+    state: str
+    detail: str
+    since: float
+    """s since the Unix epoch."""
+    restarts: int
+    pid: int | None
+
+
+class MeshState(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole mesh."""
+
+    supervisor_pid: int
+    started: float
+    """s since the Unix epoch."""
+    world: str
+    gateway: str
+    """URL."""
+    registry: str
+    """host:port."""
+    ports: dict[str, int]
+    children: list[ChildState]
+
+
+def describe(child: Child) -> ChildState:
+    """A process as it is now."""
+    return ChildState(
+        service=child.service.name,
+        state=child.state,
+        detail=child.detail,
+        since=child.since,
+        restarts=child.restarts,
+        pid=child.pid,
+    )
+
+
+def write(folder: Path, state: MeshState) -> None:
+    """Replace the file as a whole, so that nobody reads half of it."""
+    fresh = folder / f"{STATE_FILE}.new"
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
+    fresh.replace(folder / STATE_FILE)
+
+
+def read(folder: Path) -> MeshState | None:
+    """What was written last, or None when there is nothing readable."""
+    try:
+        return msgspec.json.decode((folder / STATE_FILE).read_bytes(), type=MeshState)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def remove(folder: Path) -> None:
+    """Nothing runs any more."""
+    (folder / STATE_FILE).unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+"""All processes of a local mesh together: started at once, stopped in turns."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from ops.errors import OperationsError
+from ops.supervisor.child import Child, Patience, Useless
+from ops.supervisor.logs import ServiceLog
+from ops.supervisor.service import Service
+
+STOP_SECONDS_MAX = 10.0
+"""A turn that takes longer is ended by force. The processes themselves drain for at most 5 s."""
+
+
+class Supervisor:
+    """Keeps a set of services alive until it is told to stop."""
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        log_folder: Path,
+        changed: Callable[[], None] = lambda: None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.children = [
+            Child(service, ServiceLog(log_folder, service.name), changed, patience)
+            for service in services
+        ]
+        self.killed = False
+        """Whether it was stopped without regard for order."""
+        self._stopping = asyncio.Event()
+        self._failure = ""
+
+    async def run(self, seconds: float | None = None) -> None:
+        """Keep all alive until stop(), or for this long. When it returns or raises, all have ended.
+
+        Raises OperationsError with the words of a process that cannot be started.
+        """
+        async with asyncio.TaskGroup() as group:
+            for child in self.children:
+                group.create_task(self._keep(child), name=child.service.name)
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._stopping.wait()
+            except TimeoutError:
+                self._stopping.set()
+            await self._stop_in_turns()
+        if self._failure:
+            raise OperationsError(self._failure)
+
+    def stop(self) -> None:
+        """Stop everything in order; asked a second time, at once."""
+        if self._stopping.is_set():
+            self.killed = True
+            for child in self.children:
+                child.kill()
+        self._stopping.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop, or has to."""
+        return self._stopping.is_set()
+
+    def listen_for_signals(self) -> None:
+        """Let SIGINT and SIGTERM stop it."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self.stop)
+
+    async def _keep(self, child: Child) -> None:
+        try:
+            await child.keep_running()
+        except Useless as error:
+            # The first reason counts: what ends after it ends because of it.
+            self._failure = self._failure or str(error)
+            self._stopping.set()
+
+    async def _stop_in_turns(self) -> None:
+        def turn_of(child: Child) -> int:
+            return child.service.stop_turn
+
+        for _, turn in groupby(sorted(self.children, key=turn_of), key=turn_of):
+            async with asyncio.TaskGroup() as group:
+                for child in turn:
+                    group.create_task(child.stop(STOP_SECONDS_MAX))
