@@ -13,6 +13,7 @@ VenuemeshError
 ├── StoreUnavailable      UNAVAILABLE          try again later
 ├── Draining              UNAVAILABLE          try again, another instance answers
 ├── ServiceUnavailable    UNAVAILABLE          try again later
+├── ForeignPage           PERMISSION_DENIED    call from a known host
 ├── NotSupported          FAILED_PRECONDITION  ask another process
 └── InternalError         INTERNAL             look up error_id in the log
 
@@ -124,6 +125,13 @@ class ServiceUnavailable(VenuemeshError):
 
     code = grpc.StatusCode.UNAVAILABLE
     reason = "SERVICE_UNAVAILABLE"
+
+
+class ForeignPage(VenuemeshError):
+    """No metadata."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    reason = "FOREIGN_PAGE"
 
 
 class NotSupported(VenuemeshError):
