@@ -17,15 +17,19 @@ from typing import Any
 from gateway.clusters import ADMIN, BUFFER_BYTES, HTTP2
 from gateway.contracts import Contracts
 from gateway.routes import ANY_HOST, CONFIGURATION_NAME, NO_TIMEOUT, origin_pattern
-from kit.errors import DOMAIN, ServiceUnavailable, VenuemeshError, trailing_metadata
+from kit.errors import (
+    DOMAIN,
+    BadRequest,
+    ForeignPage,
+    ServiceUnavailable,
+    VenuemeshError,
+    trailing_metadata,
+)
 
 TRANSCODER = "transcoder"
 BODY_BYTES_MAX = 64 * 1024 * 1024
 QUIET_CONNECTION_TIMEOUT = "3600s"
 METRICS_PATH = "/metrics"
-HTTP_FORBIDDEN = 403
-HTTP_UNAVAILABLE = 503
-HTTP_TIMEOUT = 504
 
 Json = dict[str, Any]
 
@@ -183,43 +187,48 @@ def _foreign_pages(hosts: Sequence[str]) -> Json:
 
 
 def _own_answers() -> list[Json]:
-    """What Envoy says when it cannot pass a call on: as gRPC and as JSON."""
-    away = ServiceUnavailable("the process does not answer; it may be starting again")
-    late = ServiceUnavailable("the process did not answer in time")
-    return [
-        *_own_answer(HTTP_UNAVAILABLE, away),
-        *_own_answer(HTTP_TIMEOUT, late),
-    ]
-
-
-def _own_answer(status: int, error: VenuemeshError) -> list[Json]:
-    (key, details), *_ = trailing_metadata(error)
-    header = {"key": key, "value": base64.b64encode(details).decode().rstrip("=")}
-    is_status = {"comparison": {"value": {"default_value": status, "runtime_key": "unused"}}}
-    is_grpc = {"header": {"name": "content-type", "string_match": {"prefix": "application/grpc"}}}
-    as_json = {
-        "code": error.code.value[0],
-        "message": error.message,
-        "details": [
-            {
-                "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-                "reason": error.reason,
-                "domain": DOMAIN,
-            }
-        ],
+    """What Envoy says when it cannot pass a call on: as gRPC, and as JSON."""
+    answers = {
+        400: BadRequest("%LOCAL_REPLY_BODY%"),
+        403: ForeignPage("a page of this host may not call; see the setting gateway.hosts"),
+        503: ServiceUnavailable("the process does not answer; it may be starting again"),
+        504: ServiceUnavailable("the process did not answer in time"),
     }
     return [
-        {
-            "filter": {
-                "and_filter": {
-                    "filters": [{"status_code_filter": is_status}, {"header_filter": is_grpc}]
-                }
-            },
-            "headers_to_add": [{"header": header}],
-            "body": {"inline_string": error.message},
-        },
-        {
-            "filter": {"status_code_filter": is_status},
-            "body_format_override": {"json_format": as_json},
-        },
+        answer
+        for status, error in answers.items()
+        for answer in (_grpc_answer(status, error), _json_answer(status, error))
     ]
+
+
+def _grpc_answer(status: int, error: VenuemeshError) -> Json:
+    (key, details), *_ = trailing_metadata(error)
+    header = {"key": key, "value": base64.b64encode(details).decode().rstrip("=")}
+    is_grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    # The transcoder makes a gRPC call of a REST call, whose caller nevertheless wants JSON.
+    is_rest = {"name": "x-envoy-original-path", "present_match": True}
+    conditions: list[Json] = [
+        _status_is(status),
+        {"header_filter": {"header": is_grpc}},
+        {"header_filter": {"header": is_rest | {"invert_match": True}}},
+    ]
+    return {
+        "filter": {"and_filter": {"filters": conditions}},
+        "headers_to_add": [{"header": header}],
+        "body_format_override": {"text_format_source": {"inline_string": error.message}},
+    }
+
+
+def _json_answer(status: int, error: VenuemeshError) -> Json:
+    info = {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": error.reason,
+        "domain": DOMAIN,
+    }
+    body = {"code": error.code.value[0], "message": error.message, "details": [info]}
+    return {"filter": _status_is(status), "body_format_override": {"json_format": body}}
+
+
+def _status_is(status: int) -> Json:
+    value = {"default_value": status, "runtime_key": "unused"}
+    return {"status_code_filter": {"comparison": {"value": value}}}
