@@ -8,34 +8,36 @@ The last frame of each write goes through aiohttp, which waits while the client 
 import asyncio
 import socket
 import struct
+from collections.abc import Sequence
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from kit.simulator.dialect import Session, Stream
+from kit.simulator.dialect import Session
 
 WRITE_WAIT_S_MAX = 120.0
 """A client that reads nothing for so long is cut off."""
 TEXT_FRAME = 0x81
+USUAL_LENGTH_MAX = 4096
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
-def frame_header(length: int) -> bytes:
-    """What stands before the payload of an unfragmented, unmasked text frame (RFC 6455, 5.2)."""
-    if length < 126:
-        return bytes((TEXT_FRAME, length))
-    if length < 65536:
-        return struct.pack(">BBH", TEXT_FRAME, 126, length)
-    return struct.pack(">BBQ", TEXT_FRAME, 127, length)
+class _Headers(dict[int, bytes]):
+    """What stands before an unfragmented, unmasked text frame, by payload length (RFC 6455, 5.2).
+    Those of usual lengths are made once."""
+
+    def __missing__(self, length: int) -> bytes:
+        if length < 126:
+            header = bytes((TEXT_FRAME, length))
+        elif length < 65536:
+            header = struct.pack(">BBH", TEXT_FRAME, 126, length)
+        else:
+            header = struct.pack(">BBQ", TEXT_FRAME, 127, length)
+        if length < USUAL_LENGTH_MAX:
+            self[length] = header
+        return header
 
 
-HEADERS = [frame_header(length) for length in range(4096)]
-"""Of the usual lengths, made once."""
-
-
-def text_frame(payload: bytes) -> bytes:
-    """A whole frame as it goes over the wire."""
-    length = len(payload)
-    return (HEADERS[length] if length < 4096 else frame_header(length)) + payload
+_headers = _Headers()
 
 
 class Connection:
@@ -51,7 +53,6 @@ class Connection:
         """True: nothing is sent or read any more, and the other side is not told."""
         self._websocket = websocket
         self._transport = transport
-        self._pending: list[bytes] = []
 
     @property
     def open(self) -> bool:
@@ -63,20 +64,18 @@ class Connection:
         """What the client has not taken yet, beside what the system's sockets hold."""
         return self._transport.get_write_buffer_size()
 
-    def add(self, stream: Stream, payload: bytes) -> None:
-        """Put a frame behind those that wait for ``flush``."""
-        shape = self.session.shape
-        self._pending.append(payload if shape is None else shape(stream, payload))
-
-    async def flush(self) -> None:
-        """Send what waits; returns when the client reads fast enough for more."""
-        pending, self._pending = self._pending, []
-        if not pending or self.stalled or not self.open:
+    async def send(self, payloads: Sequence[bytes]) -> None:
+        """Send one frame each; returns when the client reads fast enough for more."""
+        if self.stalled or not self.open:
             return
+        shape = self.session.shape
+        pending = list(payloads) if shape is None else list(map(shape, payloads))
         self.frames_sent += len(pending)
         last = pending.pop()
         if pending:
-            self._transport.write(b"".join([text_frame(payload) for payload in pending]))
+            self._transport.write(
+                b"".join([_headers[len(payload)] + payload for payload in pending])
+            )
         try:
             async with asyncio.timeout(WRITE_WAIT_S_MAX):
                 await self._websocket.send_frame(last, WSMsgType.TEXT)
@@ -86,9 +85,9 @@ class Connection:
             return
 
     def reply(self, payload: bytes) -> None:
-        """Send one frame at once, before all that wait."""
+        """Send one frame at once."""
         if not self.stalled and self.open:
-            self._transport.write(text_frame(payload))
+            self._transport.write(_headers[len(payload)] + payload)
 
     async def ping(self, payload: bytes) -> None:
         """Send a ping frame."""

@@ -59,8 +59,8 @@ class Session:
 
     streams: dict[str, Stream] = field(default_factory=dict)
     """What it is subscribed to, by the name that the client used."""
-    shape: Callable[[Stream, bytes], bytes] | None = None
-    """Turns a frame into what this connection must get; None: it is right as it is."""
+    shape: Callable[[bytes], bytes] | None = None
+    """Turns a frame's text into what this connection must get; None: it is right as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,9 @@ class Floor(Protocol):
 class CaptureFormat(Protocol):
     """How the lines of a capture of this exchange are read."""
 
-    def stream_of(self, line: bytes) -> Stream:
-        """The stream that a frame belongs to, or SNAPSHOT, CONVERSATION, UNKNOWN. Must be fast,
-        and must not raise."""
+    def frame_of(self, line: bytes) -> Frame:
+        """The line as ``encode`` would have made it. Its stream may be SNAPSHOT, CONVERSATION or
+        UNKNOWN. Must be fast, and must not raise."""
 
     def trade_of(self, line: bytes) -> TradePrint | None:
         """The trade in a frame of a trade stream; None when the line is damaged."""

@@ -14,8 +14,8 @@ from kit.simulator.dialect import (
     BookSnapshot,
     CaptureFormat,
     Channel,
+    Frame,
     Listing,
-    Stream,
 )
 from kit.simulator.history import TradeHistory
 from kit.simulator.tape import Block, RecordedAnswer, Tape, TapeDamaged
@@ -26,6 +26,8 @@ HEAD_LINES = 20_000
 BOOK_WAIT_S_MAX = 8.0
 """A client that asks for a book before the tape had one waits so long; ccxt gives up after 10 s."""
 UNREAD_TRADES_MAX = 20_000
+
+_TRADES, _BOOK = Channel.TRADES, Channel.BOOK
 
 _log = telemetry.logger("simulator.replay")
 
@@ -77,13 +79,14 @@ class ReplayFloor:
                 return answer.file.read_bytes()
         return None
 
-    def played(self, lines: Sequence[bytes], streams: Sequence[Stream], now_ns: int) -> None:
-        """The tape has passed these lines."""
+    def played(self, frames: Sequence[Frame], now_ns: int) -> None:
+        """The tape has passed these frames."""
         self.now_ns = now_ns
-        for stream, line in zip(streams, lines, strict=True):
-            if stream.channel is Channel.TRADES:
+        for stream, line in frames:
+            channel = stream.channel
+            if channel is _TRADES:
                 self._keep_trade(stream.symbol, line)
-            elif stream.channel is Channel.BOOK:
+            elif channel is _BOOK:
                 if stream is SNAPSHOT:
                     self._keep_snapshot(line)
                 else:
@@ -131,8 +134,8 @@ class ReplayFloor:
     def _first_book_lines(self, head: Sequence[bytes]) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         for line in head:
-            stream = self._capture.stream_of(line)
-            if stream.channel is Channel.BOOK and stream is not SNAPSHOT:
+            stream, _ = self._capture.frame_of(line)
+            if stream.channel is _BOOK and stream is not SNAPSHOT:
                 found.setdefault(stream.symbol, line)
         return found
 
@@ -160,7 +163,7 @@ class Player:
         self._tape = tape
         self._speed = speed
         self._clock = clock
-        self._stream_of = venue.dialect.capture.stream_of
+        self._frame_of = venue.dialect.capture.frame_of
         self._anchor: tuple[int, int] | None = None
 
     def status(self) -> dict[str, object]:
@@ -212,8 +215,8 @@ class Player:
         return tape_ns + int((self._clock.monotonic_ns() - started_ns) * speed)
 
     async def _play(self, lines: Sequence[bytes], now_ns: int) -> None:
-        streams = list(map(self._stream_of, lines))
-        self._floor.played(lines, streams, now_ns)
-        await self._venue.deliver(zip(streams, lines, strict=True))
+        frames = list(map(self._frame_of, lines))
+        self._floor.played(frames, now_ns)
+        await self._venue.deliver(frames)
         self.frames_played += len(lines)
         await self._clock.sleep(0)

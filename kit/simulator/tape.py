@@ -5,14 +5,13 @@ time of the same line (ns since the Unix epoch), ``rest/`` the REST bodies of th
 ``index.tsv`` (seconds since the epoch, URL, file) saying what they answered.
 """
 
-import gzip
-import io
 import itertools
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from kit import telemetry
 from kit.clock import NANOSECONDS_PER_SECOND
@@ -21,10 +20,11 @@ from kit.errors import SettingError
 BLOCK_BYTES = 128 * 1024
 EVEN_PACE_NS = 1_000_000
 """Between two frames of a capture whose receive times are not known."""
+PACKED_BYTES = 16 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
+GZIP_WINDOW_BITS = 31
+"""zlib's way to say: the largest window, and a gzip header."""
 DAMAGED = (OSError, EOFError, zlib.error)
-
-_Readable = io.BufferedReader | gzip.GzipFile | io.BytesIO
 
 _log = telemetry.logger("simulator.tape")
 
@@ -79,10 +79,9 @@ class Tape:
         last_ns = 0
         for file in self.files:
             try:
-                with _open(file) as frames, _times_beside(file) as times:
-                    for block in _blocks(frames, times, last_ns):
-                        last_ns = block.times_ns[-1]
-                        yield block
+                for block in _blocks(file, last_ns):
+                    last_ns = block.times_ns[-1]
+                    yield block
             except DAMAGED as error:
                 raise TapeDamaged(f"{file}: {error}") from None
 
@@ -96,38 +95,42 @@ class Tape:
         if not file.is_file():
             raise SettingError("simulator.replay", str(file), "no such file")
         try:
-            with _open(file) as frames:
-                first = frames.read(BLOCK_BYTES)
+            first = next(_chunks(file), b"")
         except DAMAGED as error:
             raise SettingError("simulator.replay", str(file), f"cannot be read: {error}") from None
         if not first.strip():
             raise SettingError("simulator.replay", str(file), "is empty")
 
 
-def _open(file: Path) -> _Readable:
-    with file.open("rb") as raw:
-        packed = raw.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-    return gzip.open(file) if packed else file.open("rb")
+def _chunks(file: Path) -> Iterator[bytes]:
+    """The file's bytes, unpacked if they are packed. Raises one of DAMAGED."""
+    with file.open("rb") as source:
+        packed = source.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        source.seek(0)
+        while chunk := source.read(PACKED_BYTES if packed else BLOCK_BYTES):
+            if not packed:
+                yield chunk
+                continue
+            yield from _unpacked(chunk, source)
+            return
 
 
-def _times_beside(file: Path) -> _Readable:
-    for name in ("recv_ns.txt.gz", "recv_ns.txt"):
-        if (file.parent / name).is_file():
-            return _open(file.parent / name)
-    return io.BytesIO()
+def _unpacked(chunk: bytes, source: BinaryIO) -> Iterator[bytes]:
+    """The members of a gzip file, one after the other. zlib alone costs half of the gzip module."""
+    member = zlib.decompressobj(GZIP_WINDOW_BITS)
+    while chunk:
+        yield member.decompress(chunk)
+        chunk = member.unused_data.lstrip(b"\0") or source.read(PACKED_BYTES)
+        if member.eof and chunk:
+            member = zlib.decompressobj(GZIP_WINDOW_BITS)
+    if not member.eof:
+        raise EOFError("the file ends in the middle")
 
 
-def _blocks(frames: _Readable, times: _Readable, last_ns: int) -> Iterator[Block]:
-    for lines in _lines(frames):
-        times_ns = _next_times(times, len(lines), last_ns)
-        last_ns = times_ns[-1]
-        yield Block(lines, times_ns)
-
-
-def _lines(frames: _Readable) -> Iterator[list[bytes]]:
+def _lines(chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
     """All whole lines, some at a time. What was read before a damaged place is given out first."""
     rest = b""
-    while chunk := frames.read1(BLOCK_BYTES):
+    for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         if b"\r" in chunk:
             lines = [line.rstrip(b"\r") for line in lines]
@@ -137,18 +140,29 @@ def _lines(frames: _Readable) -> Iterator[list[bytes]]:
         yield [rest]
 
 
-def _next_times(times: _Readable, count: int, last_ns: int) -> list[int]:
-    texts = list(itertools.islice(times, count))
-    try:
-        found = list(map(int, texts))
-    except ValueError:
-        found = [int(text) if text.strip().isdigit() else last_ns for text in texts]
-    start_ns = max(found[-1], last_ns) if found else last_ns
-    missing = count - len(found)
-    found.extend(
-        range(start_ns + EVEN_PACE_NS, start_ns + (missing + 1) * EVEN_PACE_NS, EVEN_PACE_NS)
-    )
-    return list(itertools.accumulate(found, max))
+def _blocks(file: Path, last_ns: int) -> Iterator[Block]:
+    times = _times_beside(file)
+    for lines in _lines(_chunks(file)):
+        found = list(itertools.islice(times, len(lines)))
+        known_ns = max(found[-1], last_ns) if found else last_ns
+        missing = range(1, len(lines) - len(found) + 1)
+        found.extend([known_ns + EVEN_PACE_NS * count for count in missing])
+        found[0] = max(found[0], last_ns)
+        times_ns = list(itertools.accumulate(found, max))
+        last_ns = times_ns[-1]
+        yield Block(lines, times_ns)
+
+
+def _times_beside(file: Path) -> Iterator[int]:
+    """The receive times, as far as there are any; what is not a number becomes 0."""
+    for name in ("recv_ns.txt.gz", "recv_ns.txt"):
+        if (file.parent / name).is_file():
+            for texts in _lines(_chunks(file.parent / name)):
+                try:
+                    yield from list(map(int, texts))
+                except ValueError:
+                    yield from [int(text) if text.isdigit() else 0 for text in texts]
+            return
 
 
 def _recorded(folder: Path) -> Iterator[RecordedAnswer]:

@@ -1,7 +1,7 @@
 """One pretend venue: who is connected, who hears what."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from kit import telemetry
 from kit.clock import Clock
@@ -79,22 +79,20 @@ class Venue:
 
     async def deliver(self, frames: Iterable[Frame]) -> None:
         """Send to each connection what it is subscribed to; as fast as the slowest reads."""
-        readers = self._readers
-        touched: dict[Connection, None] = {}
+        mail: dict[Connection, list[bytes]] = {one: [] for one in self.connections}
+        readers = {
+            stream: [mail[one].append for one in found] for stream, found in self._readers.items()
+        }
         for stream, payload in frames:
-            for connection in readers.get(stream, ()):
-                connection.add(stream, payload)
-                touched[connection] = None
-        await self._flush(list(touched))
+            for append in readers.get(stream, ()):
+                append(payload)
+        sending = [one.send(payloads) for one, payloads in mail.items() if payloads]
+        if len(sending) == 1:
+            await sending[0]
+        elif sending:
+            await asyncio.gather(*sending)
 
     async def close_all(self, code: int, reason: str) -> None:
         """End all connections."""
         for connection in list(self.connections):
             await connection.close(code, reason)
-
-    @staticmethod
-    async def _flush(connections: Sequence[Connection]) -> None:
-        if len(connections) == 1:
-            await connections[0].flush()
-        elif connections:
-            await asyncio.gather(*(connection.flush() for connection in connections))

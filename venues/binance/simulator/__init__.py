@@ -22,7 +22,7 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import MarketEvent
 from venues.binance.simulator import rest
-from venues.binance.simulator.capture import COMBINED, BinanceCapture, combined, data_of
+from venues.binance.simulator.capture import BinanceCapture, data_of
 from venues.binance.simulator.streams import NAME, Streams
 
 RULES = ConnectionRules(
@@ -64,10 +64,10 @@ class BinanceSpot:
         """``/stream?streams=a/b`` wraps each event in its stream's name, ``/ws/a`` does not."""
         parts = path.strip("/").split("/")
         if parts == ["stream"]:
-            session = Session(shape=_as_combined)
+            session = Session()
             names = query.get("streams", "").split("/")
         elif "ws" in parts:
-            session = Session(shape=_as_bare)
+            session = Session(shape=data_of)
             names = parts[parts.index("ws") + 1 :]
         else:
             return None
@@ -87,10 +87,10 @@ class BinanceSpot:
         if call.method == "LIST_SUBSCRIPTIONS":
             return [_result(list(session.streams), call.id)]
         if call.method == "SET_PROPERTY" and call.params[:1] == ["combined"]:
-            session.shape = _as_combined if call.params[-1] is True else _as_bare
+            session.shape = None if call.params[-1] is True else data_of
             return [_result(None, call.id)]
         if call.method == "GET_PROPERTY":
-            return [_result(session.shape is _as_combined, call.id)]
+            return [_result(session.shape is None, call.id)]
         return [_error(2, f"Invalid request: unknown method {call.method[:60]}", call.id)]
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
@@ -119,16 +119,6 @@ class BinanceSpot:
     def _subscribe(self, session: Session, names: Iterable[str]) -> None:
         for name in names:
             session.streams[name] = self._streams.get(name.encode())
-
-
-def _as_combined(stream: Stream, payload: bytes) -> bytes:
-    if payload.startswith(COMBINED) or not stream.symbol:
-        return payload
-    return combined(stream.name, payload)
-
-
-def _as_bare(stream: Stream, payload: bytes) -> bytes:
-    return data_of(payload)
 
 
 def _result(result: object, call_id: int | str | None) -> bytes:

@@ -5,12 +5,21 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, BookSnapshot, Listing, Stream
+from kit.simulator.dialect import (
+    CONVERSATION,
+    SNAPSHOT,
+    UNKNOWN,
+    BookSnapshot,
+    Frame,
+    Listing,
+    Stream,
+)
 from kit.simulator.history import TradePrint
 from venues.binance.simulator.streams import Streams
 
 COMBINED = b'{"stream":"'
 COMBINED_LENGTH = len(COMBINED)
+SNAPSHOT_START = b'{"lastUpdateId"'
 DATA = b'","data":'
 NANOSECONDS_PER_MILLISECOND = 1_000_000
 BARE_STREAMS = {
@@ -81,15 +90,18 @@ class BinanceCapture:
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
-        self._stream = streams.get
 
-    def stream_of(self, line: bytes) -> Stream:
-        if line.startswith(COMBINED):
-            end = line.find(b'"', COMBINED_LENGTH)
-            return self._stream(line[COMBINED_LENGTH:end]) if end > 0 else UNKNOWN
-        if line.startswith(b'{"lastUpdateId"'):
-            return SNAPSHOT
-        return self._bare_stream(line)
+    def frame_of(self, line: bytes) -> Frame:
+        stream = self._streams.known(line[COMBINED_LENGTH : line.find(b'"', COMBINED_LENGTH)])
+        if stream is not None:
+            return stream, line
+        if line.startswith(COMBINED) and line.count(b'"', COMBINED_LENGTH):
+            name = line[COMBINED_LENGTH : line.find(b'"', COMBINED_LENGTH)]
+            return self._streams.get(name), line
+        if line.startswith(SNAPSHOT_START):
+            return SNAPSHOT, line
+        stream = self._bare_stream(line)
+        return stream, combined(stream.name, line) if stream.symbol else line
 
     def trade_of(self, line: bytes) -> TradePrint | None:
         try:
@@ -118,7 +130,7 @@ class BinanceCapture:
         prices: dict[str, int] = {}
         sizes: dict[str, int] = {}
         for line in lines:
-            symbol = self.stream_of(line).symbol
+            symbol = self.frame_of(line)[0].symbol
             if symbol:
                 found_prices, found_sizes = _numbers_of(line)
                 prices[symbol] = max(prices.get(symbol, 0), _places(found_prices))
@@ -135,11 +147,11 @@ class BinanceCapture:
             return UNKNOWN if line else CONVERSATION
         symbol = frame.s.lower()
         if frame.e == "kline" and frame.k:
-            return self._stream(f"{symbol}@kline_{_kline.decode(frame.k).i}".encode())
+            return self._streams.get(f"{symbol}@kline_{_kline.decode(frame.k).i}".encode())
         if frame.e in BARE_STREAMS:
-            return self._stream(f"{symbol}@{BARE_STREAMS[frame.e]}".encode())
+            return self._streams.get(f"{symbol}@{BARE_STREAMS[frame.e]}".encode())
         if not frame.e and frame.u and frame.b and frame.B:
-            return self._stream(f"{symbol}@bookTicker".encode())
+            return self._streams.get(f"{symbol}@bookTicker".encode())
         return CONVERSATION if frame.id or frame.result else UNKNOWN
 
 

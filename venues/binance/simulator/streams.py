@@ -19,6 +19,8 @@ class Streams:
 
     def __init__(self) -> None:
         self._by_name: dict[bytes, Stream] = {}
+        self.known = self._by_name.get
+        """The stream of this name, if it was named before. Called for every frame of a capture."""
 
     def get(self, name: bytes) -> Stream:
         """The stream of this name, known or not to the exchange: a name is all that it needs."""
