@@ -1,10 +1,15 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb";
 import { describeFailure } from "./failure";
-import { delayMs, follow, type StreamState } from "./stream";
+import { delayMs, untilAnswered } from "./patience";
+import { follow, type StreamState } from "./stream";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 /** Answers each opening with the next script: messages, then the error, if any. */
 function scripted(scripts: { messages: string[]; error?: Error }[]) {
@@ -51,7 +56,10 @@ test("a stream that ends is opened again", async () => {
 test("a lost stream reconnects and says why, a refused one is an error", async () => {
   const away = refusal("STORE_UNAVAILABLE", Code.Unavailable);
   const unknown = refusal("UNKNOWN_INSTRUMENT", Code.NotFound);
-  const seen = await watch([{ messages: [], error: away }, { messages: [], error: unknown }]);
+  const seen = await watch([
+    { messages: [], error: away },
+    { messages: [], error: unknown },
+  ]);
   expect(seen.phases).toEqual(["connecting", "reconnecting", "error"]);
   expect(seen.states[1]).toMatchObject({ failure: { reason: "STORE_UNAVAILABLE" } });
   expect(seen.states[2]).toMatchObject({ failure: { reason: "UNKNOWN_INSTRUMENT" } });
@@ -80,6 +88,42 @@ test("nothing is reported after stopping, and the call is let go", async () => {
   );
   await expect.poll(() => closed).toBe(true);
   expect(seen).toEqual(["connecting", "live", "a"]);
+});
+
+test("a stream that is accepted and stays silent is live after a second", async () => {
+  vi.useFakeTimers();
+  const phases: string[] = [];
+  const stop = follow(
+    async function* (options): AsyncGenerator<string> {
+      options.onHeader?.(new Headers());
+      await new Promise(() => undefined);
+      yield "never";
+    },
+    { onMessage: () => undefined, onState: (state) => phases.push(state.phase) },
+  );
+  await vi.advanceTimersByTimeAsync(900);
+  expect(phases).toEqual(["connecting"]);
+  await vi.advanceTimersByTimeAsync(200);
+  expect(phases).toEqual(["connecting", "live"]);
+  stop();
+});
+
+test("a question is asked until there is an answer, and no longer than wanted", async () => {
+  const failures: string[] = [];
+  const away = refusal("STORE_UNAVAILABLE", Code.Unavailable);
+  const controller = new AbortController();
+  const answers = [away, away, "bars"];
+  const ask = () => {
+    const answer = answers.shift();
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+  };
+  const note = (failure: { reason: string }) => failures.push(failure.reason);
+  const noWait = () => Promise.resolve();
+  expect(await untilAnswered(ask, controller.signal, note, noWait)).toBe("bars");
+  expect(failures).toEqual(["STORE_UNAVAILABLE", "STORE_UNAVAILABLE"]);
+  controller.abort();
+  answers.push(away);
+  expect(await untilAnswered(ask, controller.signal, note, noWait)).toBeUndefined();
 });
 
 test("delays double up to ten seconds and jitter takes off at most a half", () => {

@@ -1,6 +1,7 @@
 import type { CallOptions } from "@connectrpc/connect";
 
 import { describeFailure, type Failure, STREAM_ENDED } from "./failure";
+import { delayMs, type Wait, waitMs } from "./patience";
 
 /** Where a stream stands. */
 export type StreamState =
@@ -20,10 +21,12 @@ export interface StreamHandlers<Message> {
 }
 
 export type OpenStream<Message> = (options: CallOptions) => AsyncIterable<Message>;
-export type Wait = (delayMs: number, signal: AbortSignal) => Promise<void>;
 
-const DELAY_FIRST_MS = 500;
-const DELAY_MAX_MS = 10_000;
+/**
+ * A stream that was accepted counts as live with its first message, or when it has held this long:
+ * a quiet market sends nothing, and some servers accept before they refuse.
+ */
+const SETTLE_MS = 1_000;
 
 /**
  * Keeps a server stream open: opens it, and opens it again with growing delays whenever it ends.
@@ -53,12 +56,17 @@ async function run<Message>(
   while (!stopped()) {
     let failure = STREAM_ENDED;
     let isLive = false;
+    let settling: ReturnType<typeof setTimeout> | undefined;
     const goLive = () => {
+      clearTimeout(settling);
       if (!isLive && !stopped()) handlers.onState(LIVE);
       isLive = true;
     };
+    const onHeader = () => {
+      settling = setTimeout(goLive, SETTLE_MS);
+    };
     try {
-      for await (const message of open({ signal, onHeader: goLive })) {
+      for await (const message of open({ signal, onHeader })) {
         if (stopped()) return;
         goLive();
         // Only a message proves that it works: a server that accepts and hangs up is backed off from.
@@ -67,28 +75,12 @@ async function run<Message>(
       }
     } catch (error) {
       failure = describeFailure(error);
+    } finally {
+      clearTimeout(settling);
     }
     if (stopped()) return;
     handlers.onState({ phase: failure.refused ? "error" : "reconnecting", failure });
     await wait(delayMs(failures, Math.random()), signal);
     failures += 1;
   }
-}
-
-/** Doubles from half a second to ten, of which `jitter` (0 to 1) takes off up to a half. */
-export function delayMs(failures: number, jitter: number): number {
-  const full = Math.min(DELAY_MAX_MS, DELAY_FIRST_MS * 2 ** Math.min(failures, 10));
-  return full * (1 - jitter / 2);
-}
-
-function waitMs(delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, delayMs);
-    signal.addEventListener("abort", done);
-  });
 }

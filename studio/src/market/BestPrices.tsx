@@ -1,6 +1,6 @@
 import { useFrameStore } from "../state/frameStore";
 import type { BookStatus } from "./book";
-import { alignDecimals, formatScaled, percentText, type Scaled, subtract } from "./decimal";
+import { alignDecimals, formatScaled, ratioText, type Scaled, subtract } from "./decimal";
 import type { Precision } from "./instruments";
 import type { MarketFeed } from "./marketFeed";
 import { bestStatus } from "./quote";
@@ -36,7 +36,11 @@ export function BestPrices({ feed, precision }: { feed: MarketFeed; precision: P
         status={status}
       />
       {known && status === "proven" && (
-        <Stat label="Spread" value={price(spread)} title={`${percentText(spread, quote.bid)}%`} />
+        <Stat
+          label="Spread"
+          value={price(spread)}
+          title={`${ratioText(spread, quote.bid, 10_000n)} basis points`}
+        />
       )}
       {status !== "proven" && <span className="doubt-mark">{DOUBTS[status]}</span>}
     </div>

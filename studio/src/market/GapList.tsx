@@ -7,14 +7,16 @@ import type { MarketFeed } from "./marketFeed";
 /** Where events are, or may be, missing. */
 export function GapList({ feed }: { readonly feed: MarketFeed }) {
   const gaps = useFrameStore(feed.gaps);
-  const count = gaps.length === GAP_NOTICES_MAX ? `newest ${gaps.length}` : String(gaps.length);
+  const pastKnown = useFrameStore(feed.pastKnown);
+  let count = gaps.length === GAP_NOTICES_MAX ? `newest ${gaps.length}` : String(gaps.length);
+  if (gaps.length === 0) count = pastKnown ? "none in the last hour" : "none seen yet";
   return (
     <Panel
       title="Gaps"
       className="gaps"
       aside={
         <span className="panel-note" data-testid="gap-count">
-          {gaps.length === 0 ? "none in the last hour" : count}
+          {count}
         </span>
       }
     >

@@ -1,11 +1,12 @@
-import { useEffect } from "react";
+import { useEffect, useMemo, useRef } from "react";
 
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import { go, type MarketRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";
+import { useShortcuts } from "../ui/shortcuts";
 import type { BarFeed } from "./barFeed";
 import { BestPrices } from "./BestPrices";
-import { alignDecimals, compare, formatScaled, parseDecimal, percentText, subtract } from "./decimal";
+import { alignDecimals, compare, formatScaled, parseDecimal, ratioText, subtract } from "./decimal";
 import type { Instruments, Precision } from "./instruments";
 import type { MarketFeed } from "./marketFeed";
 import { Stat } from "./Stat";
@@ -21,8 +22,6 @@ interface InstrumentBarProps {
   readonly feed: MarketFeed;
   readonly bars: BarFeed;
   readonly precision: Precision;
-  readonly searching: boolean;
-  readonly onSearching: (searching: boolean) => void;
 }
 
 /** Which instrument this is, and how it stands. */
@@ -34,8 +33,6 @@ export function InstrumentBar(props: InstrumentBarProps) {
       <SymbolPicker
         {...{ instruments, streamed }}
         symbol={route.symbol}
-        open={props.searching}
-        onOpen={props.onSearching}
         onPick={(symbol) => {
           go({ ...route, symbol });
         }}
@@ -48,9 +45,12 @@ export function InstrumentBar(props: InstrumentBarProps) {
 }
 
 function VenueSelect({ route, venues }: { route: MarketRoute; venues: readonly Venue[] }) {
+  const select = useRef<HTMLSelectElement>(null);
+  useShortcuts(useMemo(() => ({ v: () => select.current?.focus() }), []));
   return (
     <select
-      id="venue-select"
+      ref={select}
+      className="venue-select"
       data-testid="venue-select"
       aria-label="Venue"
       value={route.venue}
@@ -69,6 +69,7 @@ function VenueSelect({ route, venues }: { route: MarketRoute; venues: readonly V
 
 function LastPrice({ feed, precision }: { feed: MarketFeed; precision: Precision }) {
   const tape = useFrameStore(feed.tape);
+  const { phase } = useFrameStore(feed.state);
   const last = tape.rows[0];
   const text = last ? alignDecimals(formatScaled(last.price), precision.price) : "";
   useEffect(() => {
@@ -82,6 +83,7 @@ function LastPrice({ feed, precision }: { feed: MarketFeed; precision: Precision
       className={`last-price ${direction(tape)}`}
       data-testid="last-price"
       aria-label="Last price"
+      data-state={phase}
       data-side={last ? Side[last.side].toLowerCase() : undefined}
     >
       {text || "—"}
@@ -108,16 +110,16 @@ function DayStats({ bars, precision }: { bars: BarFeed; precision: Precision }) 
   const sign = change.value > 0n ? "+" : "";
   const price = (text: string) => alignDecimals(text, precision.price);
   return (
-    <>
+    <div className="day-stats">
       <Stat
         label="Day, UTC"
         title={`${sign}${price(formatScaled(change))} since the first trade of the day (UTC)`}
         tone={change.value < 0n ? "down" : "up"}
-        value={`${sign}${percentText(change, open)}%`}
+        value={`${sign}${ratioText(change, open, 100n)}%`}
       />
       <Stat label="High" value={price(day.high)} />
       <Stat label="Low" value={price(day.low)} />
       <Stat label="Volume" value={alignDecimals(day.volume, 0)} title="Of the day, in base units" />
-    </>
+    </div>
   );
 }

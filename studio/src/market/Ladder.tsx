@@ -2,7 +2,8 @@ import { memo } from "react";
 
 import { useFrameStore } from "../state/frameStore";
 import { Panel } from "../ui/Panel";
-import type { BookStatus } from "./book";
+import type { Book, BookStatus } from "./book";
+import { alignDecimals, formatScaled, ratioText, subtract } from "./decimal";
 import type { Precision } from "./instruments";
 import { ladderRows, sideTotal } from "./ladderRows";
 import type { MarketFeed } from "./marketFeed";
@@ -44,7 +45,7 @@ export function Ladder({ feed, precision }: { feed: MarketFeed; precision: Preci
           ))}
         </ol>
         <div className="ladder-middle" role="status">
-          {book.status === "proven" ? "" : text}
+          {book.status === "proven" ? <Spread book={book} precision={precision} /> : text}
         </div>
         <ol className="bids" aria-label="Bids">
           {ladderRows(book.bids, precision, full).map((row) => (
@@ -53,6 +54,30 @@ export function Ladder({ feed, precision }: { feed: MarketFeed; precision: Preci
         </ol>
       </div>
     </Panel>
+  );
+}
+
+/** The distance between the sides, and how what rests is shared between them. */
+function Spread({ book, precision }: { book: Book; precision: Precision }) {
+  const bid = book.bids[0]?.price;
+  const ask = book.asks[0]?.price;
+  if (!bid || !ask) return "One side is empty.";
+  const spread = subtract(ask, bid);
+  const bids = sideTotal(book.bids);
+  const share = bids / (bids + sideTotal(book.asks));
+  return (
+    <>
+      <span>
+        Spread <em>{alignDecimals(formatScaled(spread), precision.price)}</em>
+      </span>
+      <span>{ratioText(spread, bid, 10_000n)} bp</span>
+      <meter
+        min={0}
+        max={1}
+        value={share}
+        title={`Bids are ${(share * 100).toFixed(0)}% of the sizes shown`}
+      />
+    </>
   );
 }
 

@@ -1,4 +1,4 @@
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 
 import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
 import { go, type MarketRoute } from "../route";
@@ -35,26 +35,17 @@ export function MarketRoom(props: MarketRoomProps) {
   const { route, venues, venue, instruments, instrument, streamed } = props;
   const { symbol, interval } = route;
   const feed = useMemo(() => new MarketFeed(venue.id, symbol), [venue.id, symbol]);
-  const bars = useMemo(
-    () => new BarFeed(venue.id, symbol, interval),
-    [venue.id, symbol, interval],
-  );
+  const bars = useMemo(() => new BarFeed(venue.id, symbol, interval), [venue.id, symbol, interval]);
   useRunning(feed);
   useRunning(bars);
   const precision = useMemo(() => precisionOf(instrument), [instrument]);
-  const [searching, setSearching] = useState(false);
-  const shortcuts = useMemo(() => roomShortcuts(route, setSearching), [route]);
-  useShortcuts(shortcuts);
+  useShortcuts(useMemo(() => intervalShortcuts(route), [route]));
   return (
     <main className="market">
       <TopStatus>
         <FeedState feed={feed} bars={bars} />
       </TopStatus>
-      <InstrumentBar
-        {...{ route, venues, instruments, streamed, feed, bars, precision }}
-        searching={searching}
-        onSearching={setSearching}
-      />
+      <InstrumentBar {...{ route, venues, instruments, streamed, feed, bars, precision }} />
       <div className="market-main">
         {streamed && !streamed.has(symbol) && <NotStreamed venue={venue} symbol={symbol} />}
         <ChartPanel key={interval} feed={bars} route={route} precision={precision} />
@@ -66,21 +57,13 @@ export function MarketRoom(props: MarketRoomProps) {
   );
 }
 
-function roomShortcuts(route: MarketRoute, setSearching: (searching: boolean) => void): Shortcuts {
+function intervalShortcuts(route: MarketRoute): Shortcuts {
   const keys = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "-"];
-  const intervals = INTERVALS.map((interval, index) => [
+  const entries = INTERVALS.map((interval, index) => [
     keys[index],
     () => {
       go({ ...route, interval }, true);
     },
   ]);
-  return {
-    ...(Object.fromEntries(intervals) as Shortcuts),
-    "/": () => {
-      setSearching(true);
-    },
-    v: () => {
-      document.getElementById("venue-select")?.focus();
-    },
-  };
+  return Object.fromEntries(entries) as Shortcuts;
 }

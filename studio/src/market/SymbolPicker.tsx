@@ -1,7 +1,12 @@
 import { type KeyboardEvent, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 
 import { failureText } from "../api/failure";
-import { type Instrument, InstrumentKind, InstrumentStatus } from "../gen/venuemesh/common/v1/types_pb";
+import {
+  type Instrument,
+  InstrumentKind,
+  InstrumentStatus,
+} from "../gen/venuemesh/common/v1/types_pb";
+import { useShortcuts } from "../ui/shortcuts";
 import { type Instruments, searchInstruments } from "./instruments";
 
 /** Rows of the list; who wants others types more. */
@@ -12,14 +17,23 @@ interface SymbolPickerProps {
   readonly symbol: string;
   readonly instruments: Instruments;
   readonly streamed: ReadonlySet<string> | undefined;
-  readonly open: boolean;
-  readonly onOpen: (open: boolean) => void;
   readonly onPick: (symbol: string) => void;
 }
 
 /** The instrument, as a button that opens a search over all that the venue lists. */
 export function SymbolPicker(props: SymbolPickerProps) {
-  const { symbol, instruments, open, onOpen } = props;
+  const { symbol, instruments } = props;
+  const [open, setOpen] = useState(false);
+  useShortcuts(
+    useMemo(
+      () => ({
+        "/": () => {
+          setOpen(true);
+        },
+      }),
+      [],
+    ),
+  );
   const instrument = instruments.list.find((candidate) => candidate.symbol === symbol);
   return (
     <div className="symbol-picker">
@@ -30,18 +44,29 @@ export function SymbolPicker(props: SymbolPickerProps) {
         aria-expanded={open}
         title="Find an instrument ( / )"
         onClick={() => {
-          onOpen(!open);
+          setOpen(!open);
         }}
       >
         <strong>{symbol}</strong>
         <span>{instrument?.unifiedSymbol ?? ""}</span>
       </button>
-      {open && <Search {...props} />}
+      {open && (
+        <Search
+          {...props}
+          onClose={() => {
+            setOpen(false);
+          }}
+        />
+      )}
     </div>
   );
 }
 
-function Search({ instruments, streamed = NONE, onOpen, onPick }: SymbolPickerProps) {
+interface SearchProps extends SymbolPickerProps {
+  readonly onClose: () => void;
+}
+
+function Search({ instruments, streamed = NONE, onClose, onPick }: SearchProps) {
   const [text, setText] = useState("");
   const [active, setActive] = useState(0);
   const wanted = useDeferredValue(text);
@@ -53,10 +78,10 @@ function Search({ instruments, streamed = NONE, onOpen, onPick }: SymbolPickerPr
   const pick = (instrument: Instrument | undefined) => {
     if (!instrument) return;
     onPick(instrument.symbol);
-    onOpen(false);
+    onClose();
   };
   const onKey = (event: KeyboardEvent) => {
-    if (event.key === "Escape") onOpen(false);
+    if (event.key === "Escape") onClose();
     else if (event.key === "Enter") pick(options[active]);
     else if (event.key === "ArrowDown") setActive(Math.min(active + 1, options.length - 1));
     else if (event.key === "ArrowUp") setActive(Math.max(active - 1, 0));
@@ -68,7 +93,7 @@ function Search({ instruments, streamed = NONE, onOpen, onPick }: SymbolPickerPr
       className="symbol-search"
       onKeyDown={onKey}
       onBlur={(event) => {
-        if (!event.currentTarget.contains(event.relatedTarget)) onOpen(false);
+        if (!event.currentTarget.contains(event.relatedTarget)) onClose();
       }}
     >
       <input

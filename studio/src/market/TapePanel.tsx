@@ -30,7 +30,13 @@ export function TapePanel({ feed, precision }: { feed: MarketFeed; precision: Pr
   );
 }
 
-const TapeLine = memo(function TapeLine({ row, precision }: { row: TapeRow; precision: Precision }) {
+const TapeLine = memo(function TapeLine({
+  row,
+  precision,
+}: {
+  row: TapeRow;
+  precision: Precision;
+}) {
   return (
     <li className="tape-row" data-testid="trade-row" data-side={Side[row.side].toLowerCase()}>
       <span className="price">{alignDecimals(formatScaled(row.price), precision.price)}</span>

@@ -1,4 +1,5 @@
 import { describeFailure, type Failure } from "../api/failure";
+import { untilAnswered } from "../api/patience";
 import { CONNECTING, follow, type StreamState } from "../api/stream";
 import { bars, history } from "../api/transport";
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
@@ -57,27 +58,29 @@ export class BarFeed {
 
   /** Opens the stream and loads the newest page; returns what stops both. */
   start(): () => void {
-    const controller = new AbortController();
+    let past = new AbortController();
+    const loadNewest = () => {
+      past.abort();
+      past = new AbortController();
+      void this.#loadNewest(past.signal);
+    };
     const { venue, symbol, interval } = this;
-    const request = { venue, symbol, intervals: [...new Set([interval, DAY])] };
-    const stop = follow(
-      (options) =>
-        bars.subscribe({ ...request, updateIntervalMs: UPDATE_INTERVAL_MS }, options),
-      {
-        onMessage: (message) => {
-          for (const bar of message.bars) this.#take(bar);
-        },
-        onState: (state) => {
-          this.state.set(state);
-          // What became final while the stream was away is in the database.
-          if (state.phase === "live") void this.#loadNewest(controller.signal);
-        },
+    const intervals = [...new Set([interval, DAY])];
+    const request = { venue, symbol, intervals, updateIntervalMs: UPDATE_INTERVAL_MS };
+    const stop = follow((options) => bars.subscribe(request, options), {
+      onMessage: (message) => {
+        for (const bar of message.bars) this.#take(bar);
       },
-    );
-    void this.#loadNewest(controller.signal);
+      onState: (state) => {
+        this.state.set(state);
+        // What became final while the stream was away is in the database. The first state is
+        // "connecting": history does not wait for the stream.
+        if (state.phase === "live" || state.phase === "connecting") loadNewest();
+      },
+    });
     return () => {
       stop();
-      controller.abort();
+      past.abort();
       this.state.set(CONNECTING);
     };
   }
@@ -91,46 +94,55 @@ export class BarFeed {
     const oldest = this.#series.bars[0];
     const { loading, complete } = this.past.latest;
     if (!oldest || loading || complete) return;
-    await this.#loadPage(oldest.openTimeNs, signal);
+    try {
+      await this.#loadPage(oldest.openTimeNs, signal);
+    } catch (error) {
+      if (!signal.aborted) this.#failPast(describeFailure(error));
+    } finally {
+      this.past.set({ ...this.past.latest, loading: false });
+    }
   }
 
   async #loadNewest(signal: AbortSignal): Promise<void> {
     const known = this.#series.bars.at(-1)?.openTimeNs;
-    const page = await this.#loadPage(0n, signal);
+    const page = await untilAnswered(
+      () => this.#loadPage(0n, signal),
+      signal,
+      (failure) => {
+        this.#failPast(failure);
+      },
+    );
     // A page that does not reach what was there would leave a hole that looks like silence.
     const oldest = page?.at(-1)?.openTimeNs;
-    if (page && known !== undefined && oldest !== undefined && oldest > known) {
-      this.#series.dropBefore(oldest);
-      this.#view?.showAll(this.#series.bars);
-    }
+    if (known === undefined || oldest === undefined || oldest <= known) return;
+    this.#series.dropBefore(oldest);
+    this.#view?.showAll(this.#series.bars);
   }
 
-  /** Loads the newest bars before a time (0: the newest of all). Undefined when it failed. */
-  async #loadPage(endTimeNs: bigint, signal: AbortSignal): Promise<Bar[] | undefined> {
+  /** Loads and shows the newest bars before a time (0: the newest of all). */
+  async #loadPage(endTimeNs: bigint, signal: AbortSignal): Promise<readonly Bar[]> {
     const { venue, symbol, interval } = this;
     this.past.set({ ...this.past.latest, loading: true });
-    try {
-      const page = await history.listBars(
-        {
-          venue,
-          symbol,
-          interval,
-          range: { endTimeNs },
-          order: Order.NEWEST_FIRST,
-          pageSize: PAGE_SIZE,
-        },
-        { signal },
-      );
-      if (this.#series.merge(page.bars)) this.#view?.showAll(this.#series.bars);
-      this.newest.set(this.#series.bars.at(-1));
-      const complete = page.nextPageToken === "" || this.#series.isFull;
-      this.past.set({ loading: false, complete, failure: undefined });
-      return page.bars;
-    } catch (error) {
-      const failure = signal.aborted ? undefined : describeFailure(error);
-      this.past.set({ ...this.past.latest, loading: false, failure });
-      return undefined;
-    }
+    const page = await history.listBars(
+      {
+        venue,
+        symbol,
+        interval,
+        range: { endTimeNs },
+        order: Order.NEWEST_FIRST,
+        pageSize: PAGE_SIZE,
+      },
+      { signal },
+    );
+    if (this.#series.merge(page.bars)) this.#view?.showAll(this.#series.bars);
+    this.newest.set(this.#series.bars.at(-1));
+    const complete = page.nextPageToken === "" || this.#series.isFull;
+    this.past.set({ loading: false, complete, failure: undefined });
+    return page.bars;
+  }
+
+  #failPast(failure: Failure): void {
+    this.past.set({ ...this.past.latest, loading: false, failure });
   }
 
   #take(bar: Bar): void {

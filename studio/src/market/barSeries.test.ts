@@ -5,7 +5,11 @@ import { BarSchema } from "../gen/venuemesh/bars/v1/bars_pb";
 import { BARS_MAX, BarSeries } from "./barSeries";
 
 function bar(openTime: number, tradeCount = 1, rest: { final?: boolean; revision?: number } = {}) {
-  return create(BarSchema, { openTimeNs: BigInt(openTime), tradeCount: BigInt(tradeCount), ...rest });
+  return create(BarSchema, {
+    openTimeNs: BigInt(openTime),
+    tradeCount: BigInt(tradeCount),
+    ...rest,
+  });
 }
 
 const times = (series: BarSeries) => series.bars.map((each) => Number(each.openTimeNs));

@@ -2,7 +2,10 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 
 import { Channel } from "../gen/venuemesh/common/v1/types_pb";
-import { type BookColumnsSchema, MarketDataBatchSchema } from "../gen/venuemesh/marketdata/v1/batch_pb";
+import {
+  type BookColumnsSchema,
+  MarketDataBatchSchema,
+} from "../gen/venuemesh/marketdata/v1/batch_pb";
 import { applyBookBatch, type Level, loseBook, NO_BOOK } from "./book";
 import { formatScaled } from "./decimal";
 import { applyQuoteBatch, bestStatus, NO_QUOTE } from "./quote";

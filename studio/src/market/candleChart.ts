@@ -89,7 +89,8 @@ export class CandleChart {
       close: Number(bar.close),
     };
     if (!isIncomplete(bar, this.#intervalNs)) return candle;
-    const color = candle.close < candle.open ? chartColors.downIncomplete : chartColors.upIncomplete;
+    const color =
+      candle.close < candle.open ? chartColors.downIncomplete : chartColors.upIncomplete;
     return { ...candle, color, wickColor: color };
   }
 
@@ -99,9 +100,7 @@ export class CandleChart {
 
   readonly #onCrosshair = (event: MouseEventParams): void => {
     const { time } = event;
-    this.#events.onHover(
-      typeof time === "number" ? BigInt(time) * 1_000_000_000n : undefined,
-    );
+    this.#events.onHover(typeof time === "number" ? BigInt(time) * 1_000_000_000n : undefined);
   };
 }
 

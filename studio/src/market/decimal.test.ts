@@ -6,7 +6,7 @@ import {
   decimalPlaces,
   formatScaled,
   parseDecimal,
-  percentText,
+  ratioText,
   subtract,
 } from "./decimal";
 
@@ -46,7 +46,8 @@ test("differences and comparison across scales are exact", () => {
   expect(compare(parseDecimal("1.09"), parseDecimal("1.1"))).toBe(-1);
 });
 
-test("percent has two decimals and no division by zero", () => {
-  expect(percentText(parseDecimal("-1"), parseDecimal("80"))).toBe("-1.25");
-  expect(percentText(parseDecimal("1"), parseDecimal("0"))).toBe("0.00");
+test("ratios have two decimals and no division by zero", () => {
+  expect(ratioText(parseDecimal("-1"), parseDecimal("80"), 100n)).toBe("-1.25");
+  expect(ratioText(parseDecimal("0.13"), parseDecimal("64000"), 10_000n)).toBe("0.02");
+  expect(ratioText(parseDecimal("1"), parseDecimal("0"), 100n)).toBe("0.00");
 });

@@ -47,12 +47,12 @@ export function compare(left: Scaled, right: Scaled): number {
   return value === 0n ? 0 : value < 0n ? -1 : 1;
 }
 
-/** `part` as hundredths of a percent of `whole`, rounded down: the text "1.25" is 1.25 %. */
-export function percentText(part: Scaled, whole: Scaled): string {
+/** `part` of `whole` with two decimals, cut: in percent with 100n, in basis points with 10_000n. */
+export function ratioText(part: Scaled, whole: Scaled, unit: bigint): string {
   const scale = Math.max(part.scale, whole.scale);
   const divisor = rescale(whole, scale);
   if (divisor === 0n) return "0.00";
-  return formatScaled({ value: (rescale(part, scale) * 10_000n) / divisor, scale: 2 });
+  return formatScaled({ value: (rescale(part, scale) * unit * 100n) / divisor, scale: 2 });
 }
 
 /** For drawing and proportions only; text is made from the exact number. */

@@ -1,11 +1,11 @@
-import { describeFailure, type Failure } from "../api/failure";
+import type { Failure } from "../api/failure";
+import { untilAnswered } from "../api/patience";
 import { marketData, toVenue } from "../api/transport";
 import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
 import { FrameStore } from "../state/frameStore";
 import { decimalPlaces } from "./decimal";
 
 const PAGE_SIZE = 1_000;
-const RETRY_MS = 3_000;
 /** More than any venue lists. */
 const INSTRUMENTS_MAX = 20_000;
 
@@ -39,19 +39,17 @@ export class InstrumentList {
     let list: readonly Instrument[] = [];
     let pageToken = "";
     do {
-      try {
-        const request = { venue: this.venue, pageSize: PAGE_SIZE, pageToken };
-        const page = await marketData.listInstruments(request, toVenue(this.venue, signal));
-        list = [...list, ...page.instruments];
-        pageToken = page.nextPageToken;
-      } catch (error) {
-        if (signal.aborted) return;
-        this.state.set({ ...this.state.latest, failure: describeFailure(error) });
-        window.setTimeout(() => {
-          if (!signal.aborted) void this.#load(signal);
-        }, RETRY_MS);
-        return;
-      }
+      const request = { venue: this.venue, pageSize: PAGE_SIZE, pageToken };
+      const page = await untilAnswered(
+        () => marketData.listInstruments(request, toVenue(this.venue, signal)),
+        signal,
+        (failure) => {
+          this.state.set({ ...this.state.latest, failure });
+        },
+      );
+      if (!page) return;
+      list = [...list, ...page.instruments];
+      pageToken = page.nextPageToken;
       const complete = pageToken === "" || list.length >= INSTRUMENTS_MAX;
       this.state.set({ list, complete, failure: undefined });
     } while (!this.state.latest.complete);

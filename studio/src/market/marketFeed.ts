@@ -1,4 +1,4 @@
-import { describeFailure } from "../api/failure";
+import { untilAnswered } from "../api/patience";
 import { CONNECTING, follow, type StreamState } from "../api/stream";
 import { history, live } from "../api/transport";
 import { Channel } from "../gen/venuemesh/common/v1/types_pb";
@@ -22,6 +22,8 @@ export class MarketFeed {
   readonly quote = new FrameStore(NO_QUOTE);
   readonly book = new FrameStore(NO_BOOK);
   readonly gaps = new FrameStore<readonly GapNotice[]>([]);
+  /** Whether the gap list holds what was recorded before the page was opened. */
+  readonly pastKnown = new FrameStore(false);
   /** Time of the newest message by this computer's clock, ms. 0: none yet. */
   messageTimeMs = 0;
 
@@ -32,22 +34,22 @@ export class MarketFeed {
 
   /** Opens the stream; returns what closes it. */
   start(): () => void {
-    const past = new AbortController();
-    const stop = follow(
-      (options) => live.subscribe(this.#request(), options),
-      {
-        onMessage: (message) => {
-          this.#apply(message);
-        },
-        onState: (state) => {
-          this.#changeState(state, past.signal);
-        },
+    let past = new AbortController();
+    const stop = follow((options) => live.subscribe(this.#request(), options), {
+      onMessage: (message) => {
+        this.#apply(message);
       },
-    );
+      onState: (state) => {
+        past.abort();
+        past = new AbortController();
+        this.#changeState(state);
+        if (state.phase === "live") void this.#loadPast(past.signal);
+      },
+    });
     return () => {
       stop();
       past.abort();
-      this.#changeState(CONNECTING, past.signal);
+      this.#changeState(CONNECTING);
     };
   }
 
@@ -65,12 +67,9 @@ export class MarketFeed {
     };
   }
 
-  #changeState(state: StreamState, signal: AbortSignal): void {
+  #changeState(state: StreamState): void {
     this.state.set(state);
-    if (state.phase === "live") {
-      void this.#loadPast(signal);
-      return;
-    }
+    if (state.phase === "live") return;
     // Nothing says what happened while the stream was away, so nothing stays marked good.
     this.quote.set(loseQuote(this.quote.latest));
     this.book.set(loseBook(this.book.latest));
@@ -92,25 +91,27 @@ export class MarketFeed {
     }
   }
 
-  /** Fills the tape and the gap list with what was recorded. They do without when it fails. */
+  /** Fills the tape and the gap list with what was recorded. The page does without meanwhile. */
   async #loadPast(signal: AbortSignal): Promise<void> {
     const { venue, symbol } = this;
     const startTimeNs = BigInt(Date.now() - GAPS_SINCE_MS) * 1_000_000n;
-    try {
-      const [trades, gaps] = await Promise.all([
-        history.listTrades(
-          { venue, symbol, order: Order.NEWEST_FIRST, pageSize: TAPE_ROWS_MAX },
-          { signal },
-        ),
-        history.listGaps({ venue, symbol, range: { startTimeNs } }, { signal }),
-      ]);
-      this.tape.set(fillTape(this.tape.latest, trades.trades));
-      const notices = gaps.gaps.flatMap(({ channel, gap }) =>
-        gap ? [gapNotice(channel, gap)] : [],
-      );
-      this.gaps.set(addNotices(this.gaps.latest, notices));
-    } catch (error) {
-      if (!signal.aborted) console.warn("No recorded trades:", describeFailure(error));
-    }
+    const newest = { venue, symbol, order: Order.NEWEST_FIRST, pageSize: TAPE_ROWS_MAX };
+    const past = await untilAnswered(
+      () =>
+        Promise.all([
+          history.listTrades(newest, { signal }),
+          history.listGaps({ venue, symbol, range: { startTimeNs } }, { signal }),
+        ]),
+      signal,
+      () => {
+        this.pastKnown.set(false);
+      },
+    );
+    if (!past) return;
+    const [{ trades }, { gaps }] = past;
+    this.tape.set(fillTape(this.tape.latest, trades));
+    const notices = gaps.flatMap(({ channel, gap }) => (gap ? [gapNotice(channel, gap)] : []));
+    this.gaps.set(addNotices(this.gaps.latest, notices));
+    this.pastKnown.set(true);
   }
 }

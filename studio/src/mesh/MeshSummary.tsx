@@ -1,4 +1,8 @@
-import { type Service, ServiceState, type ServiceStatus } from "../gen/venuemesh/registry/v1/registry_pb";
+import {
+  type Service,
+  ServiceState,
+  type ServiceStatus,
+} from "../gen/venuemesh/registry/v1/registry_pb";
 import { formatBytes, formatCount, formatMillis, formatRate } from "../ui/format";
 import type { MeshService } from "./meshFeed";
 
@@ -12,7 +16,11 @@ export function MeshSummary({ services }: { readonly services: readonly MeshServ
     ["Serving", `${serving.length} of ${all.length}`, serving.length < all.length],
     ["Venues", formatCount(venues.length), false],
     ["Events/s from venues", formatRate(sum(venues, (status) => status.eventsPerSecond)), false],
-    ["Largest lag", formatMillis(Math.max(0, ...all.map(({ status }) => status?.lagMs ?? 0))), false],
+    [
+      "Largest lag",
+      formatMillis(Math.max(0, ...all.map(({ status }) => status?.lagMs ?? 0))),
+      false,
+    ],
     ["Gaps of venues", formatCount(gaps), gaps > 0],
     ["Memory", formatBytes(BigInt(sum(all, (status) => Number(status.memoryBytes)))), false],
   ];

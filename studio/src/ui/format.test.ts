@@ -18,7 +18,12 @@ test("counts and rates", () => {
 test("durations have two units at most", () => {
   const texts = [0, 5_900, 65_000, 3_600_000, 93_784_000].map(formatDuration);
   expect(texts).toEqual(["0s", "5s", "1m 5s", "1h 0m", "1d 2h"]);
-  expect([0.42, 42.4, 1_500, 120_000].map(formatMillis)).toEqual(["0.4 ms", "42 ms", "1.5 s", "2m 0s"]);
+  expect([0.42, 42.4, 1_500, 120_000].map(formatMillis)).toEqual([
+    "0.4 ms",
+    "42 ms",
+    "1.5 s",
+    "2m 0s",
+  ]);
 });
 
 test("memory", () => {

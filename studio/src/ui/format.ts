@@ -36,7 +36,9 @@ export function formatDuration(ms: number): string {
 
 export function formatBytes(bytes: bigint): string {
   const mebibytes = Number(bytes) / 2 ** 20;
-  return mebibytes >= 1_024 ? `${(mebibytes / 1_024).toFixed(2)} GiB` : `${mebibytes.toFixed(0)} MiB`;
+  return mebibytes >= 1_024
+    ? `${(mebibytes / 1_024).toFixed(2)} GiB`
+    : `${mebibytes.toFixed(0)} MiB`;
 }
 
 /** Time of day in UTC with milliseconds, of ns since the Unix epoch: "14:05:09.123". */
