@@ -1,0 +1,247 @@
+"""The outside of ingest: a venue with a ring, a registry that lists it, a Valkey to be killed."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from subprocess import DEVNULL
+
+import grpc
+import redis
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2, market_data_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
+
+from kit import rpc
+from kit.cursor import Channel, Cursor, StreamKey, channel_name
+from kit.errors import CursorExpired
+from ops.embedded import valkey
+
+VENUE = "binance"
+TRADES = StreamKey(VENUE, types_pb2.CHANNEL_TRADES)
+QUOTES = StreamKey(VENUE, types_pb2.CHANNEL_QUOTES)
+WAIT_SECONDS_MAX = 30.0
+TIED_TO_PARENT = """
+import ctypes, os, sys
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, 9)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Starts a program that Linux kills when this process is gone."""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait until it is true."""
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
+    """Numbers batches, holds the newest of them, and serves them from a cursor."""
+
+    def __init__(self, epoch: int = 1000, ring_entries: int = 1_000_000) -> None:
+        self.epoch = epoch
+        self.ring_entries = ring_entries
+        self.rings: dict[Channel, dict[Cursor, bytes]] = {}
+        self.requests: list[market_data_pb2.SubscribeRequest] = []
+        self.sent = 0
+        self._numbers: dict[Channel, int] = {}
+        self._more = asyncio.Condition()
+
+    async def publish(self, key: StreamKey = TRADES, count: int = 1) -> None:
+        for _ in range(count):
+            number = self._numbers[key.channel] = self._numbers.get(key.channel, 0) + 1
+            cursor = Cursor(self.epoch, number)
+            ring = self.rings.setdefault(key.channel, {})
+            ring[cursor] = batch_of(key, cursor)
+            if len(ring) > self.ring_entries:
+                del ring[next(iter(ring))]
+        async with self._more:
+            self._more.notify_all()
+
+    def restart(self, epoch: int) -> None:
+        """As the process does: nothing is held, numbers begin anew."""
+        self.epoch = epoch
+        self.rings.clear()
+        self._numbers.clear()
+
+    def newest(self, key: StreamKey = TRADES) -> Cursor:
+        return next(reversed(self.rings[key.channel]))
+
+    async def Subscribe(
+        self, request: market_data_pb2.SubscribeRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[market_data_pb2.SubscribeResponse]:
+        self.requests.append(request)
+        epoch = self.epoch
+        after = {each.channel: Cursor.of(each.cursor) for each in request.resume_after}
+        for channel, cursor in after.items():
+            self._check(channel, cursor)
+        while self.epoch == epoch:
+            batches = []
+            for channel in request.channels:
+                ring = self.rings.get(channel, {})
+                batches += [
+                    ring[cursor] for cursor in ring if cursor > after.get(channel, Cursor(0, 0))
+                ]
+                if ring:
+                    after[channel] = next(reversed(ring))
+            if batches:
+                message = market_data_pb2.SubscribeResponse()
+                message.batches.extend(map(batch_pb2.MarketDataBatch.FromString, batches))
+                self.sent += len(batches)
+                yield message
+            else:
+                async with self._more:
+                    await self._more.wait()
+
+    def _check(self, channel: Channel, cursor: Cursor) -> None:
+        ring = self.rings.get(channel) or {Cursor(self.epoch, 1): b""}
+        earliest = next(iter(ring))
+        if cursor.epoch != self.epoch:
+            why = "other_epoch"
+        elif cursor.sequence < earliest.sequence - 1:
+            why = "too_old"
+        else:
+            return
+        raise CursorExpired(
+            f"{cursor} is not held",
+            channel=channel_name(channel),
+            cursor=cursor,
+            earliest=earliest,
+            why=why,
+        )
+
+
+class FakeRegistry(registry_pb2_grpc.RegistryServicer):
+    """Lists venues; takes every registration and remembers none."""
+
+    def __init__(self, **addresses: str) -> None:
+        self.addresses = addresses
+        self._changed = asyncio.Condition()
+
+    async def list_only(self, **addresses: str) -> None:
+        self.addresses = addresses
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def Register(self, request, context) -> registry_pb2.RegisterResponse:
+        return registry_pb2.RegisterResponse(heartbeat_interval_ms=1000)
+
+    async def Heartbeat(self, request, context) -> registry_pb2.HeartbeatResponse:
+        return registry_pb2.HeartbeatResponse()
+
+    async def Unregister(self, request, context) -> registry_pb2.UnregisterResponse:
+        return registry_pb2.UnregisterResponse()
+
+    async def Watch(self, request, context) -> AsyncIterator[registry_pb2.WatchResponse]:
+        while True:
+            yield registry_pb2.WatchResponse(
+                services=[
+                    registry_pb2.Service(
+                        instance=registry_pb2.ServiceInstance(
+                            service_id=name, kind="venue", name=name, address=address
+                        )
+                    )
+                    for name, address in self.addresses.items()
+                ]
+            )
+            async with self._changed:
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def serving(
+    venue: FakeVenue | None = None, registry: FakeRegistry | None = None, port: int = 0
+) -> AsyncIterator[str]:
+    """A server with these; its address. Ends at once, as a killed process does."""
+    server = rpc.server()
+    if venue is not None:
+        market_data_pb2_grpc.add_MarketDataServicer_to_server(venue, server)
+    if registry is not None:
+        registry_pb2_grpc.add_RegistryServicer_to_server(registry, server)
+    port = server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+class ValkeyProcess:
+    """A Valkey of one test's own, that can lose its newest entries."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self._folder = folder / "data"
+        self._copy = folder / "copy"
+        self._port = port
+        self.url = valkey.url(port)
+        valkey.prepare(self._folder)
+
+    async def start(self) -> None:
+        self._process = self._spawn()
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            while not await valkey.is_ready(self._port):
+                await asyncio.sleep(0.01)
+
+    def _spawn(self) -> subprocess.Popen:
+        # This process has gRPC's threads, so nothing may run between fork and exec in it.
+        arguments = valkey.command(self._folder, self._port).arguments
+        return subprocess.Popen(
+            [sys.executable, "-c", TIED_TO_PARENT, *arguments],
+            stdout=DEVNULL,
+        )
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def remember(self) -> None:
+        """Take a copy of what is on disk, which ``forget`` goes back to."""
+        with redis.Redis.from_url(self.url) as client:
+            # The answer to a write that waits for the append-only file comes after its sync.
+            client.execute_command("WAITAOF", 1, 0, 5000)
+        shutil.rmtree(self._copy, ignore_errors=True)
+        shutil.copytree(self._folder, self._copy)
+
+    def forget(self) -> None:
+        shutil.rmtree(self._folder)
+        shutil.copytree(self._copy, self._folder)
+
+
+def batch_of(key: StreamKey, cursor: Cursor, symbols: Sequence[str] = ("BTCUSDT",)) -> bytes:
+    """A batch with one row per symbol; its price and id are the sequence."""
+    rows = len(symbols)
+    batch = batch_pb2.MarketDataBatch(
+        venue=key.venue,
+        channel=key.channel,
+        cursor=cursor.message(),
+        instruments=[
+            batch_pb2.InstrumentEntry(symbol=symbol, price_scale=2, size_scale=5)
+            for symbol in symbols
+        ],
+        published_time_ns=cursor.sequence,
+    )
+    if key.channel == types_pb2.CHANNEL_TRADES:
+        batch.trades.instrument.extend(range(rows))
+        batch.trades.price.extend([cursor.sequence] * rows)
+        batch.trades.trade_id.extend([cursor.sequence] * rows)
+    else:
+        batch.quotes.instrument.extend(range(rows))
+        batch.quotes.bid_price.extend([cursor.sequence] * rows)
+    return batch.SerializeToString()
+
+
+def stored(url: str, key: StreamKey = TRADES) -> list[tuple[Cursor, bytes]]:
+    """What the stream holds."""
+    with redis.Redis.from_url(url) as client:
+        return [
+            (Cursor.parse(entry_id), fields[b"b"]) for entry_id, fields in client.xrange(str(key))
+        ]
+
+
+def cursors(url: str, key: StreamKey = TRADES) -> list[Cursor]:
+    return [cursor for cursor, _ in stored(url, key)]

@@ -1,0 +1,38 @@
+import asyncio
+
+from core.ingest.pending import Pending
+from core.ingest.tests.fakes import TRADES
+from kit.cursor import Cursor
+from kit.streams import Entry
+
+
+def entries(*sizes: int) -> list[Entry]:
+    return [Entry(TRADES, Cursor(1, size), b"x" * size) for size in sizes]
+
+
+async def test_what_gathered_is_taken_in_order_and_within_the_bytes():
+    pending = Pending(1000)
+    await pending.put(entries(10, 20, 30))
+    assert await pending.take(30) == entries(10, 20)
+    assert await pending.take(1) == entries(30)
+    assert pending.bytes == 0
+
+
+async def test_the_reader_waits_while_too_much_waits():
+    pending = Pending(25)
+    await pending.put(entries(10))
+    reader = asyncio.create_task(pending.put(entries(20)))
+    await asyncio.wait([reader], timeout=0.01)
+    assert not reader.done()
+    assert await pending.take(1) == entries(10)
+    await asyncio.wait_for(reader, 5)
+
+
+async def test_the_writer_waits_for_an_entry():
+    pending = Pending(25)
+    writer = asyncio.create_task(pending.take(100))
+    await pending.put([])
+    await asyncio.wait([writer], timeout=0.01)
+    assert not writer.done()
+    await pending.put(entries(5))
+    assert await asyncio.wait_for(writer, 5) == entries(5)
