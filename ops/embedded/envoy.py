@@ -57,7 +57,7 @@ async def is_ready(admin_port: int) -> bool:
     except OSError:
         return False
     try:
-        writer.write(b"GET /ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        writer.write(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         return b" 200 " in await reader.readline()
     except OSError:
         return False

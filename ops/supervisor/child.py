@@ -107,6 +107,8 @@ class Child:
         self._send(signal.SIGKILL)
 
     async def _live_once(self) -> None:
+        if self.state is State.WAITING:
+            self._enter(State.STARTING)
         try:
             await asyncio.to_thread(self.service.prepare)
             if not await self._may_start():
@@ -140,7 +142,8 @@ class Child:
             )
         self._process, self.pid = process, process.pid
         self._starts += 1
-        self._enter(State.STARTING)
+        if self.state is not State.STARTING:
+            self._enter(State.STARTING)
         if self._stop_asked.is_set():
             # stop() came while there was no process yet that it could ask.
             self._send(command.stop_signal)

@@ -8,7 +8,10 @@ from typing import Protocol
 from rich.console import Console
 from rich.live import Live
 
+from kit.directory import Directory
 from ops.supervisor import table
+from ops.supervisor.child import State
+from ops.supervisor.overview import read_registry, rows
 from ops.supervisor.state import ChildState
 
 REFRESH_SECONDS = 1.0
@@ -28,8 +31,12 @@ class Display(Protocol):
         """Show until cancelled."""
 
 
+# Ways to another state: in lines they would say everything twice.
+PASSING = frozenset({State.WAITING, State.STARTING, State.STOPPING})
+
+
 class Lines:
-    """One line for each change of a state."""
+    """One line for each change that lasts."""
 
     def __init__(self, headline: str) -> None:
         self._shown: dict[str, str] = {}
@@ -43,7 +50,7 @@ class Lines:
         """Print what is new."""
         for child in children:
             state = f"{child.state} ({child.detail})" if child.detail else child.state
-            if self._shown.get(child.service) != state:
+            if child.state not in PASSING and self._shown.get(child.service) != state:
                 self._shown[child.service] = state
                 self.say(f"{table.clock(child.since)} {child.service} {state}")
 
@@ -70,10 +77,6 @@ class LiveTable:
 
     async def run(self) -> None:
         """Draw until cancelled."""
-        # Loaded when the processes are on their way, as it takes as long as starting some.
-        from kit.directory import Directory
-        from ops.supervisor.overview import read_registry, rows
-
         directory = Directory(self._registry)
         try:
             with Live(console=Console(), auto_refresh=False) as live:

@@ -112,8 +112,10 @@ class Mesh:
             "VENUEMESH_GATEWAY_WEB_PORT": str(ports["pages"]),
             "VENUEMESH_GATEWAY_STUDIO_DIR": str(STUDIO_FOLDER),
         }
-        for name in ("ingest", *CONSUMERS, *self.options.venues):
+        for name in ("ingest", *CONSUMERS):
             told[f"VENUEMESH_{name.upper()}_PORT"] = str(ports[name])
+        for venue in self.options.venues:
+            told[f"VENUEMESH_VENUES_{venue.upper()}_PORT"] = str(ports[venue])
         if self.has_own_valkey:
             told["VENUEMESH_REDIS_URL"] = valkey.url(ports["valkey"])
         if self.has_own_postgres:

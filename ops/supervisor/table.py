@@ -26,11 +26,11 @@ MEBIBYTE = 1024 * 1024
 def render(headline: str, rows: Sequence[Row], now: float) -> RenderableType:
     """The headline and the table below it."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("service")
-    table.add_column("state")
+    table.add_column("service", no_wrap=True)
+    table.add_column("state", no_wrap=True)
     for name in ("for", "events/s", "lag ms", "waiting", "gaps", "MB", "restarts"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column(overflow="ellipsis")
     for row in rows:
         table.add_row(*_cells(row, now))
     total = sum(row.memory_bytes for row in rows) / MEBIBYTE
@@ -49,7 +49,7 @@ def _cells(row: Row, now: float) -> tuple[RenderableType, ...]:
         _number(row.gaps_total),
         f"{row.memory_bytes / MEBIBYTE:,.0f}",
         str(row.restarts),
-        Text(row.detail, style="dim", overflow="ellipsis", no_wrap=True),
+        Text(row.detail, style="dim"),
     )
 
 

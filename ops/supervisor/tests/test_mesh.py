@@ -1,0 +1,73 @@
+"""Which processes a mesh has, and what they are told."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kit.settings import MeshSettings
+from ops import ports
+from ops.supervisor.mesh import Mesh
+from ops.supervisor.options import Options
+
+OPTIONS = Options(
+    world="replay",
+    venues=("binance",),
+    data=Path("/data"),
+    replays=(("binance", Path("/a/frames.jsonl")), ("binance", Path("/b/frames.jsonl"))),
+    speed="max",
+    seed=7,
+)
+PORTS = ports.assign({"binance": 5060}, base_port=9400)
+
+
+def names(mesh: Mesh) -> list[str]:
+    return sorted(service.name for service in mesh.services())
+
+
+def test_a_replayed_mesh_is_whole():
+    mesh = Mesh(OPTIONS, PORTS, MeshSettings())
+    assert names(mesh) == [
+        *("bars", "binance", "bridge", "envoy", "ingest"),
+        *("postgres", "recorder", "registry", "simulator", "valkey"),
+    ]
+    told = mesh.environment()
+    assert told["VENUEMESH_SIMULATOR_REPLAY"] == "binance=/a/frames.jsonl,binance=/b/frames.jsonl"
+    assert (told["VENUEMESH_SIMULATOR_SPEED"], told["VENUEMESH_SIMULATOR_SEED"]) == ("max", "7")
+    assert told["VENUEMESH_SIMULATOR_URL"] == f"http://127.0.0.1:{PORTS['simulator']}"
+    assert told["VENUEMESH_VENUES_BINANCE_PORT"] == str(PORTS["binance"])
+    assert told["VENUEMESH_REGISTRY"] == "127.0.0.1:9401"
+
+
+def test_the_real_exchanges_need_no_simulator():
+    live = replace(OPTIONS, world="live", replays=(), speed=None, seed=None)
+    mesh = Mesh(live, PORTS, MeshSettings())
+    assert "simulator" not in names(mesh)
+    assert "simulator" not in mesh.own_ports()
+    assert not [name for name in mesh.environment() if "SIMULATOR" in name]
+
+
+@pytest.mark.parametrize(
+    ("settings", "absent", "variable", "value"),
+    [
+        (
+            MeshSettings(redis_url="redis://elsewhere/0"),
+            "valkey",
+            "VENUEMESH_REDIS_URL",
+            "redis://elsewhere/0",
+        ),
+        (
+            MeshSettings(database_url="postgresql://elsewhere/x"),
+            "postgres",
+            "VENUEMESH_DATABASE_URL",
+            "postgresql://elsewhere/x",
+        ),
+    ],
+)
+def test_a_store_that_was_named_is_not_started(
+    settings: MeshSettings, absent: str, variable: str, value: str
+):
+    mesh = Mesh(OPTIONS, PORTS, settings)
+    assert absent not in names(mesh)
+    assert absent not in mesh.own_ports()
+    assert mesh.environment()[variable] == value

@@ -1,0 +1,81 @@
+"""What is shown of a mesh."""
+
+import os
+
+import pytest
+from rich.console import Console
+from venuemesh.registry.v1 import registry_pb2
+
+from ops.supervisor import table
+from ops.supervisor.display import Lines
+from ops.supervisor.overview import rows
+from ops.supervisor.state import ChildState
+
+
+def child(service: str, state: str = "running", **more) -> ChildState:
+    values = {"detail": "", "since": 1000.0, "restarts": 0, "pid": None} | more
+    return ChildState(service=service, state=state, **values)
+
+
+def registered(service_id: str) -> registry_pb2.Service:
+    return registry_pb2.Service(
+        instance=registry_pb2.ServiceInstance(service_id=service_id, start_time_ns=10**9),
+        status=registry_pb2.ServiceStatus(
+            state=registry_pb2.SERVICE_STATE_DEGRADED,
+            detail="no database",
+            events_per_second=1234.5,
+            gaps_total=3,
+            memory_bytes=5,
+        ),
+    )
+
+
+def test_a_running_process_is_told_of_by_the_registry():
+    found = rows([child("bars", restarts=2, pid=os.getpid())], {"bars": registered("bars")})
+    assert [row.service for row in found] == ["bars"]
+    assert (found[0].state, found[0].detail) == ("degraded", "no database")
+    assert (found[0].events_per_second, found[0].gaps_total) == (1234.5, 3)
+    assert (found[0].restarts, found[0].since) == (2, 1000.0)
+    assert found[0].memory_bytes > 1_000_000
+
+
+def test_what_has_died_is_not_told_of_by_the_registry():
+    dead = child("bars", "restarting", detail="killed by signal 9")
+    found = rows([dead], {"bars": registered("bars")})
+    assert (found[0].state, found[0].detail) == ("restarting", "killed by signal 9")
+    assert found[0].events_per_second is None
+
+
+def test_services_of_others_are_listed_after_ours():
+    found = rows([child("valkey")], {"kraken": registered("kraken")})
+    assert [row.service for row in found] == ["valkey", "kraken"]
+    assert found[1].since == 1.0
+
+
+def test_the_table_holds_the_figures():
+    found = rows([child("bars", restarts=2)], {"bars": registered("bars")})
+    console = Console(width=120)
+    with console.capture() as shown:
+        console.print(table.render("Venuemesh", found, now=1125.0))
+    text = shown.get()
+    for part in ("Venuemesh", "bars", "degraded", "2m05s", "1,234", "no database"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0s"), (59.9, "59s"), (185, "3m05s"), (7620, "2h07m"), (356_400, "4d03h")],
+)
+def test_durations(seconds: float, text: str):
+    assert table.duration(seconds) == text
+
+
+def test_lines_are_printed_once_and_only_for_what_lasts(capsys: pytest.CaptureFixture[str]):
+    lines = Lines("Venuemesh")
+    lines.changed([child("bars", "starting")])
+    lines.changed([child("bars", "running")])
+    lines.changed([child("bars", "running")])
+    lines.changed([child("bars", "restarting", detail="killed by signal 9")])
+    lines.changed([child("bars", "running")])
+    printed = [line.partition("bars ")[2] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert printed == ["running", "restarting (killed by signal 9)", "running"]

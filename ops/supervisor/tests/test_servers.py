@@ -1,0 +1,109 @@
+"""The real servers under the supervisor: killed, they come back with what they held."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+import pytest
+import redis
+
+from conftest import free_port
+from ops.embedded import envoy, postgres, valkey
+from ops.supervisor.child import Child, State
+from ops.supervisor.mesh import envoy_service, postgres_service, valkey_service
+from ops.supervisor.service import Service
+from ops.supervisor.tests.helpers import Watched
+
+ENDLESS_QUERY = "SELECT count(*) FROM generate_series(1, 1e12)"
+
+
+@pytest.fixture
+def folder():
+    """A folder that the user PostgreSQL runs as may enter."""
+    with TemporaryDirectory(prefix="venuemesh-test-") as name:
+        yield Path(name)
+
+
+@asynccontextmanager
+async def running(folder: Path, service: Service) -> AsyncIterator[tuple[Watched, Child]]:
+    watched = Watched(folder, service)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watched.supervisor.run())
+        try:
+            await watched.until_running()
+            yield watched, watched.supervisor.children[0]
+        finally:
+            watched.supervisor.stop()
+
+
+async def kill_and_await_return(watched: Watched, child: Child) -> None:
+    before = child.pid
+    os.kill(before, signal.SIGKILL)
+    await watched.until(lambda: child.pid not in (None, before) and child.state is State.RUNNING)
+
+
+async def test_valkey_keeps_what_was_synced(folder: Path):
+    port = free_port()
+    async with running(folder, valkey_service(folder / "valkey", port)) as (watched, child):
+        with redis.Redis.from_url(valkey.url(port)) as client:
+            client.xadd("stream", {"b": b"batch"}, id="7-1")
+            assert client.execute_command("WAITAOF", 1, 0, 5000)[0] == 1
+        await kill_and_await_return(watched, child)
+        with redis.Redis.from_url(valkey.url(port)) as client:
+            assert client.xinfo_stream("stream")["last-generated-id"] == b"7-1"
+
+
+async def test_postgres_returns_with_a_session_left_behind(folder: Path):
+    port = free_port()
+    async with running(folder, postgres_service(folder / "postgres", port)) as (watched, child):
+        with psycopg.connect(postgres.url(port)) as connection:
+            connection.execute("CREATE TABLE kept (number integer)")
+            connection.execute("INSERT INTO kept VALUES (42)")
+        busy = psycopg.connect(postgres.url(port))
+        orphan = busy.info.backend_pid
+        thread = threading.Thread(target=endure, args=(busy,))
+        thread.start()
+        await kill_and_await_return(watched, child)
+        thread.join()
+        assert not Path(f"/proc/{orphan}/exe").exists()
+        with psycopg.connect(postgres.url(port)) as connection:
+            assert connection.execute("SELECT number FROM kept").fetchone() == (42,)
+
+
+def endure(busy: psycopg.Connection) -> None:
+    """A query that only the end of its server ends."""
+    with suppress(psycopg.OperationalError), busy:
+        busy.execute(ENDLESS_QUERY)
+
+
+async def test_postgres_refuses_a_folder_that_is_no_cluster(folder: Path):
+    (folder / "postgres" / postgres.CLUSTER).mkdir(parents=True)
+    watched = Watched(folder, postgres_service(folder / "postgres", free_port()))
+    with pytest.raises(Exception, match="postgres does not start"):
+        await watched.supervisor.run()
+
+
+async def test_envoy_starts_when_it_is_configured(folder: Path):
+    port = free_port()
+    service = envoy_service(folder / "envoy", port)
+    watched = Watched(folder, service)
+    child = watched.supervisor.children[0]
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watched.supervisor.run())
+        try:
+            await watched.until(lambda: child.state is State.WAITING)
+            address = f"{{address: 127.0.0.1, port_value: {port}}}"
+            envoy.prepare(folder / "envoy")
+            bootstrap = folder / "envoy" / "fresh"
+            bootstrap.write_text(f"admin: {{address: {{socket_address: {address}}}}}\n")
+            bootstrap.rename(folder / "envoy" / envoy.BOOTSTRAP_FILE)
+            await watched.until_running()
+        finally:
+            watched.supervisor.stop()
+    assert child.restarts == 0

@@ -1,0 +1,166 @@
+"""What is started is kept alive, and ends with its supervisor."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ops.errors import OperationsError
+from ops.supervisor.child import State
+from ops.supervisor.service import Service, StopTurn
+from ops.supervisor.tests.helpers import (
+    SECONDS_MAX,
+    SLEEPS,
+    Watched,
+    service,
+    trapping,
+    wait_for_end,
+)
+
+
+@asynccontextmanager
+async def running(folder: Path, *services: Service) -> AsyncIterator[Watched]:
+    """A supervisor at work, stopped at the end."""
+    watched = Watched(folder, *services)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watched.supervisor.run())
+        try:
+            yield watched
+        finally:
+            watched.supervisor.stop()
+
+
+async def test_restarts_what_was_killed(tmp_path: Path):
+    async with running(tmp_path, service("a", SLEEPS), service("b", SLEEPS)) as watched:
+        a, b = watched.children["a"], watched.children["b"]
+        await watched.until_running()
+        before, untouched = a.pid, b.pid
+        os.kill(before, signal.SIGKILL)
+        await watched.until(lambda: a.state is State.RUNNING and a.pid != before)
+        assert a.restarts == 1
+        assert (b.pid, b.restarts) == (untouched, 0)
+    assert a.state is State.STOPPED
+
+
+async def test_restarts_what_ended_by_itself_and_says_how(tmp_path: Path):
+    script = "echo x >> lives; [ $(wc -l < lives) -ge 3 ] && exec sleep 60; exit 7"
+    flaky = service("flaky", f"cd {tmp_path}; {script}")
+    async with running(tmp_path, flaky) as watched:
+        child = watched.children["flaky"]
+        await watched.until(lambda: child.detail == "ended with code 7")
+        await watched.until(lambda: child.restarts == 2 and child.state is State.RUNNING)
+    assert (tmp_path / "lives").read_text() == "x\nx\nx\n"
+
+
+async def test_a_wrong_setting_stops_everything_with_its_words(tmp_path: Path):
+    words = "echo started >&2; echo 'venuemesh: setting key = 3: no such key' >&2; exit 2"
+    watched = Watched(
+        tmp_path, service("good", SLEEPS), service("bad", words, refuses_settings=True)
+    )
+    with pytest.raises(OperationsError, match="bad: setting key = 3: no such key"):
+        async with asyncio.timeout(SECONDS_MAX):
+            await watched.supervisor.run()
+    assert watched.children["good"].state is State.STOPPED
+    assert watched.children["good"].pid is None
+
+
+async def test_what_never_gets_ready_is_given_up(tmp_path: Path):
+    async def never() -> bool:
+        return False
+
+    watched = Watched(tmp_path, service("server", "echo no room >&2; exit 1", is_ready=never))
+    with pytest.raises(OperationsError, match="server does not start, ended with code 1: no room"):
+        async with asyncio.timeout(SECONDS_MAX):
+            await watched.supervisor.run()
+
+
+async def test_a_failed_preparation_is_reported(tmp_path: Path):
+    def fail() -> None:
+        raise RuntimeError("initdb failed: no space left")
+
+    watched = Watched(tmp_path, service("server", SLEEPS, prepare=fail))
+    with pytest.raises(OperationsError, match="server does not start, initdb failed: no space"):
+        await watched.supervisor.run()
+
+
+async def test_waits_for_what_it_starts_from(tmp_path: Path):
+    file = tmp_path / "configuration"
+    waits = service("late", SLEEPS, may_start=file.exists)
+    async with running(tmp_path, waits, service("other", SLEEPS)) as watched:
+        late = watched.children["late"]
+        await watched.until(lambda: watched.children["other"].state is State.RUNNING)
+        await watched.until(lambda: late.state is State.WAITING)
+        assert late.pid is None
+        file.touch()
+        await watched.until(lambda: late.state is State.RUNNING)
+
+
+async def test_stops_along_the_way_of_the_data(tmp_path: Path):
+    order = tmp_path / "order"
+    turns = [StopTurn.STORES, StopTurn.VENUES, StopTurn.GATEWAY, StopTurn.CONSUMERS]
+    services = [
+        trapping(tmp_path, turn.name, f"echo {turn.name} >> {order}; exit 0", turn)
+        for turn in turns
+    ]
+    async with running(tmp_path, *services) as watched:
+        await watched.until_running()
+    assert order.read_text().split() == ["VENUES", "CONSUMERS", "GATEWAY", "STORES"]
+
+
+async def test_stops_by_itself_after_a_time(tmp_path: Path):
+    watched = Watched(tmp_path, service("a", SLEEPS))
+    async with asyncio.timeout(SECONDS_MAX):
+        await watched.supervisor.run(seconds=0.05)
+    assert watched.children["a"].state is State.STOPPED
+    assert not watched.supervisor.killed
+
+
+async def test_a_second_stop_does_not_wait(tmp_path: Path):
+    deaf = trapping(tmp_path, "deaf", "", StopTurn.CONSUMERS)
+    watched = Watched(tmp_path, deaf)
+    async with asyncio.timeout(SECONDS_MAX), asyncio.TaskGroup() as group:
+        group.create_task(watched.supervisor.run())
+        await watched.until_running()
+        watched.supervisor.stop()
+        await watched.until(lambda: watched.children["deaf"].state is State.STOPPING)
+        watched.supervisor.stop()
+    assert watched.supervisor.killed
+
+
+async def test_what_does_not_hear_is_ended_by_force(tmp_path: Path):
+    async with running(tmp_path, trapping(tmp_path, "deaf", "", StopTurn.CONSUMERS)) as watched:
+        await watched.until_running()
+        child = watched.children["deaf"]
+        await child.stop(seconds_max=0.05)
+        assert child.pid is None
+
+
+SUPERVISING = """
+import asyncio, sys
+from pathlib import Path
+from ops.supervisor.tests.helpers import SLEEPS, Watched, service
+
+async def main():
+    watched = Watched(Path(sys.argv[1]), service("a", SLEEPS), service("b", SLEEPS))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watched.supervisor.run())
+        await watched.until_running()
+        print(*(child.pid for child in watched.children.values()), flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_nothing_outlives_a_killed_supervisor(tmp_path: Path):
+    command = [sys.executable, "-c", SUPERVISING, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
+        pids = [int(pid) for pid in supervisor.stdout.readline().split()]
+        supervisor.kill()
+    assert len(pids) == 2
+    assert all(wait_for_end(pid) for pid in pids)
