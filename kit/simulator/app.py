@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
 
@@ -12,9 +13,11 @@ from kit.errors import SettingError
 from kit.runtime import run_process
 from kit.settings import MeshSettings
 from kit.simulator.dialect import Dialect, Floor, find_dialects
+from kit.simulator.market import Market
 from kit.simulator.replay import BOOK_WAIT_S_MAX, Player, ReplayFloor
 from kit.simulator.server import SimulatorServer
 from kit.simulator.settings import SimulatorSettings, parse_speed
+from kit.simulator.simulate import MarketFloor, MarketRunner
 from kit.simulator.tape import Tape
 from kit.simulator.venue import Venue
 
@@ -37,10 +40,14 @@ class Simulator:
         self.port = chosen.port
         self._clock = clock
         self._players: list[Player] = []
+        self._runs: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._venues: dict[str, tuple[Venue, Floor]] = {}
-        if world != "replay":
+        if world == "replay":
+            self._build_replay(chosen, dialects)
+        elif world == "simulate":
+            self._build_markets(chosen, dialects)
+        else:
             raise SettingError("mesh.world", world, "the simulator plays simulate and replay")
-        self._build_replay(chosen, dialects)
 
     async def run(self, host: str, stopping: asyncio.Event) -> None:
         """Serve until told to stop. Raises SettingError when the port is in use."""
@@ -52,7 +59,7 @@ class Simulator:
         try:
             await self._listen(runner, host)
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(player.run()) for player in self._players]
+                tasks = [group.create_task(run()) for run in self._runs]
                 await stopping.wait()
                 for task in tasks:
                     task.cancel()
@@ -85,7 +92,22 @@ class Simulator:
             tape = Tape(files)
             floor = ReplayFloor(tape, dialect.capture, BOOK_WAIT_S_MAX)
             speed = parse_speed(chosen.speed)
-            self._players.append(Player(venue, floor, tape, speed, self._clock))
+            player = Player(venue, floor, tape, speed, self._clock)
+            self._players.append(player)
+            self._runs.append(player.run)
+            self._venues[venue_id] = (venue, floor)
+
+    def _build_markets(
+        self, chosen: SimulatorSettings, dialects: Mapping[str, Callable[[], Dialect]]
+    ) -> None:
+        speed = parse_speed(chosen.speed)
+        for venue_id in sorted(dialects):
+            dialect = dialects[venue_id]()
+            seed = f"{chosen.seed}/{venue_id}"
+            market = Market(seed, self._clock.time_ns(), chosen.events_per_second)
+            venue = Venue(venue_id, dialect, self._clock, chosen.start_delay_ms / 1000)
+            floor = MarketFloor(market, dialect)
+            self._runs.append(MarketRunner(venue, floor, market, speed, self._clock).run)
             self._venues[venue_id] = (venue, floor)
 
     def _replay_status(self) -> Sequence[Mapping[str, object]]:

@@ -12,13 +12,18 @@ from collections.abc import Sequence
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from kit import telemetry
 from kit.simulator.dialect import Session
 
 WRITE_WAIT_S_MAX = 120.0
 """A client that reads nothing for so long is cut off."""
+UNSENT_BYTES_MAX = 64 * 1024 * 1024
 TEXT_FRAME = 0x81
 USUAL_LENGTH_MAX = 4096
 RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+
+
+_log = telemetry.logger("simulator.connection")
 
 
 class _Headers(dict[int, bytes]):
@@ -59,30 +64,22 @@ class Connection:
         """Whether frames can still reach the client."""
         return not self._websocket.closed and not self._transport.is_closing()
 
-    @property
-    def unsent_bytes(self) -> int:
-        """What the client has not taken yet, beside what the system's sockets hold."""
-        return self._transport.get_write_buffer_size()
-
-    async def send(self, payloads: Sequence[bytes]) -> None:
-        """Send one frame each; returns when the client reads fast enough for more."""
+    async def send(self, payloads: Sequence[bytes], wait: bool) -> None:
+        """Send one frame each. With ``wait`` it returns when the client is ready for more; without,
+        a client that is UNSENT_BYTES_MAX behind is cut off."""
         if self.stalled or not self.open:
             return
         shape = self.session.shape
         pending = list(payloads) if shape is None else list(map(shape, payloads))
         self.frames_sent += len(pending)
-        last = pending.pop()
+        last = pending.pop() if wait else None
         if pending:
-            self._transport.write(
-                b"".join([_headers[len(payload)] + payload for payload in pending])
-            )
-        try:
-            async with asyncio.timeout(WRITE_WAIT_S_MAX):
-                await self._websocket.send_frame(last, WSMsgType.TEXT)
-        except TimeoutError:
+            self._transport.write(b"".join([_headers[len(one)] + one for one in pending]))
+        if last is not None:
+            await self._send_and_drain(last)
+        elif self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
+            _log.warning("a client reads too slowly, it is cut off")
             self._transport.abort()
-        except ConnectionError:
-            return
 
     def reply(self, payload: bytes) -> None:
         """Send one frame at once."""
@@ -109,3 +106,13 @@ class Connection:
         """Fall silent without a word, as when the network between is gone."""
         self.stalled = True
         self._transport.pause_reading()
+
+    async def _send_and_drain(self, payload: bytes) -> None:
+        try:
+            async with asyncio.timeout(WRITE_WAIT_S_MAX):
+                await self._websocket.send_frame(payload, WSMsgType.TEXT)
+        except TimeoutError:
+            _log.warning("a client reads nothing, it is cut off")
+            self._transport.abort()
+        except ConnectionError:
+            return

@@ -10,11 +10,11 @@ import pkgutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
-from kit.simulator.events import MarketEvent
+from kit.simulator.events import Instrument
 from kit.simulator.history import TradeHistory, TradePrint
+from kit.simulator.market import Step
 
 
 class Channel(StrEnum):
@@ -131,8 +131,8 @@ class Floor(Protocol):
     def listings(self) -> Sequence[Listing]:
         """The instruments."""
 
-    def history(self, symbol: str) -> TradeHistory:
-        """Past trades, bounded; empty for an unknown symbol."""
+    def history(self, symbol: str) -> TradeHistory[Any]:
+        """Past trades, bounded. The symbol must be listed."""
 
     async def book(self, symbol: str) -> BookSnapshot | None:
         """The book; in replay the newest that was really captured. None: there is none (yet)."""
@@ -174,19 +174,17 @@ class Dialect(Protocol):
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         """A websocket was opened at this path; None: there is no websocket at this path."""
 
-    def receive(self, session: Session, text: str) -> list[bytes]:
+    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
         """The client said something. Returns the answers and updates the session's streams."""
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
         """One REST call."""
 
-    def encode(
-        self, events: Iterable[MarketEvent], time_ns: int, wanted: Collection[Stream]
-    ) -> list[Frame]:
-        """What happened in a simulated market up to this time, as frames of the wanted streams."""
+    def list(self, instrument: Instrument) -> Listing:
+        """A simulated instrument in the exchange's words."""
 
-
-NO_FAILURES: Mapping[int, bytes] = MappingProxyType({})
+    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+        """What happened in a simulated market, as frames of the wanted streams."""
 
 
 def find_dialects() -> dict[str, Callable[[], Dialect]]:

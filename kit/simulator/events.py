@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Instrument:
     """What is traded. One tick is ``tick_units / 10^price_scale``, one lot 1 / 10^size_scale."""
 
@@ -21,9 +23,24 @@ class Instrument:
     share: float
     """Of all orders, relative to the other instruments."""
 
+    def price_text(self, ticks: int) -> str:
+        """As decimal text, with all its decimal places."""
+        return decimal_text(ticks * self.tick_units, self.price_scale)
 
-@dataclass(frozen=True, slots=True)
-class Trade:
+    def size_text(self, lots: int) -> str:
+        """As decimal text, with all its decimal places."""
+        return decimal_text(lots, self.size_scale)
+
+
+def decimal_text(units: int, scale: int) -> str:
+    """``(6183763, 2)`` is "61837.63", ``(5, 2)`` is "0.05", ``(7, 0)`` is "7"."""
+    if scale == 0:
+        return str(units)
+    digits = str(units).rjust(scale + 1, "0")
+    return f"{digits[:-scale]}.{digits[-scale:]}"
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False):
     """Two orders met."""
 
     instrument: Instrument
@@ -34,8 +51,7 @@ class Trade:
     time_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class LevelChange:
+class LevelChange(msgspec.Struct, frozen=True, gc=False):
     """A level of a book has a new size; 0: the level is gone."""
 
     instrument: Instrument
@@ -46,8 +62,7 @@ class LevelChange:
     time_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class BestQuote:
+class BestQuote(msgspec.Struct, frozen=True, gc=False):
     """The best bid or ask has another price or size than before."""
 
     instrument: Instrument

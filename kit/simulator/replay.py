@@ -25,7 +25,6 @@ HEAD_LINES = 20_000
 """So many lines are read at the start, to learn the instruments."""
 BOOK_WAIT_S_MAX = 8.0
 """A client that asks for a book before the tape had one waits so long; ccxt gives up after 10 s."""
-UNREAD_TRADES_MAX = 20_000
 
 _TRADES, _BOOK = Channel.TRADES, Channel.BOOK
 
@@ -45,8 +44,7 @@ class ReplayFloor:
         self._last_book_lines = self._first_book_lines(head)
         self._books: dict[str, BookSnapshot] = {}
         self._book_arrived = asyncio.Event()
-        self._histories: dict[str, TradeHistory] = {}
-        self._unread_trades: dict[str, list[bytes]] = {}
+        self._histories: dict[str, TradeHistory[bytes]] = {}
         self._answers = tape.recorded_answers()
         self._coming_books = self._books_of(self._answers)
 
@@ -56,9 +54,11 @@ class ReplayFloor:
     def listings(self) -> Sequence[Listing]:
         return self._listings
 
-    def history(self, symbol: str) -> TradeHistory:
-        self._read_trades(symbol)
-        return self._histories.get(symbol) or TradeHistory()
+    def history(self, symbol: str) -> TradeHistory[bytes]:
+        history = self._histories.get(symbol)
+        if history is None:
+            history = self._histories[symbol] = TradeHistory(self._capture.trade_of)
+        return history
 
     async def book(self, symbol: str) -> BookSnapshot | None:
         """The newest book that was played; waits a while for the first one."""
@@ -85,7 +85,7 @@ class ReplayFloor:
         for stream, line in frames:
             channel = stream.channel
             if channel is _TRADES:
-                self._keep_trade(stream.symbol, line)
+                self.history(stream.symbol).note(line)
             elif channel is _BOOK:
                 if stream is SNAPSHOT:
                     self._keep_snapshot(line)
@@ -94,22 +94,6 @@ class ReplayFloor:
         while self._coming_books and self._coming_books[0][0] <= now_ns:
             _, symbol, book = self._coming_books.popleft()
             self._keep_book(symbol, book)
-
-    def _keep_trade(self, symbol: str, line: bytes) -> None:
-        unread = self._unread_trades.setdefault(symbol, [])
-        unread.append(line)
-        if len(unread) >= UNREAD_TRADES_MAX:
-            self._read_trades(symbol)
-
-    def _read_trades(self, symbol: str) -> None:
-        unread = self._unread_trades.pop(symbol, ())
-        if not unread:
-            return
-        history = self._histories.setdefault(symbol, TradeHistory())
-        for line in unread:
-            trade = self._capture.trade_of(line)
-            if trade is not None:
-                history.add(trade)
 
     def _keep_snapshot(self, line: bytes) -> None:
         found = self._capture.snapshot_of(line)
@@ -217,6 +201,6 @@ class Player:
     async def _play(self, lines: Sequence[bytes], now_ns: int) -> None:
         frames = list(map(self._frame_of, lines))
         self._floor.played(frames, now_ns)
-        await self._venue.deliver(frames)
+        await self._venue.deliver(frames, wait=True)
         self.frames_played += len(lines)
         await self._clock.sleep(0)

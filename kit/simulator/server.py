@@ -62,7 +62,7 @@ class SimulatorServer:
             session = venue.dialect.open(path, request.query)
             if session is None:
                 return _json({"error": "no websocket at this path"}, status=404)
-            return await self._converse(request, venue, session)
+            return await self._converse(request, venue, floor, session)
         asked = Request(request.method, path, request.query, await request.read())
         return _response(await venue.dialect.answer(asked, floor))
 
@@ -74,7 +74,7 @@ class SimulatorServer:
         return first, "/" + rest
 
     async def _converse(
-        self, request: web.Request, venue: Venue, session: Session
+        self, request: web.Request, venue: Venue, floor: Floor, session: Session
     ) -> web.WebSocketResponse:
         websocket = web.WebSocketResponse(
             autoping=False, compress=False, max_msg_size=MESSAGE_BYTES_MAX, writer_limit=0
@@ -84,14 +84,18 @@ class SimulatorServer:
         venue.join(connection)
         keep_alive = asyncio.create_task(self._keep_alive(venue, connection))
         try:
-            await self._read(websocket, venue, connection)
+            await self._read(websocket, venue, floor, connection)
         finally:
             keep_alive.cancel()
             venue.leave(connection)
         return websocket
 
     async def _read(
-        self, websocket: web.WebSocketResponse, venue: Venue, connection: Connection
+        self,
+        websocket: web.WebSocketResponse,
+        venue: Venue,
+        floor: Floor,
+        connection: Connection,
     ) -> None:
         rules = venue.dialect.rules
         arrivals: list[int] = []
@@ -106,7 +110,8 @@ class SimulatorServer:
             elif message.type is WSMsgType.PONG:
                 connection.last_pong_ns = now_ns
             elif message.type is WSMsgType.TEXT:
-                for answer in venue.dialect.receive(connection.session, message.data):
+                session, text = connection.session, message.data
+                for answer in await venue.dialect.receive(session, text, floor):
                     connection.reply(answer)
                 venue.subscriptions_changed()
 

@@ -77,8 +77,12 @@ class Venue:
             await self._clock.sleep(self._start_delay_s)
             self._settled = not self._changed.is_set()
 
-    async def deliver(self, frames: Iterable[Frame]) -> None:
-        """Send to each connection what it is subscribed to; as fast as the slowest reads."""
+    async def deliver(self, frames: Iterable[Frame], wait: bool) -> None:
+        """Send to each connection what it is subscribed to.
+
+        With ``wait`` it returns when the slowest is ready for more. Without, a connection that is
+        too far behind is cut off, as exchanges do.
+        """
         mail: dict[Connection, list[bytes]] = {one: [] for one in self.connections}
         readers = {
             stream: [mail[one].append for one in found] for stream, found in self._readers.items()
@@ -86,7 +90,7 @@ class Venue:
         for stream, payload in frames:
             for append in readers.get(stream, ()):
                 append(payload)
-        sending = [one.send(payloads) for one, payloads in mail.items() if payloads]
+        sending = [one.send(payloads, wait) for one, payloads in mail.items() if payloads]
         if len(sending) == 1:
             await sending[0]
         elif sending:

@@ -1,10 +1,11 @@
 """Binance spot as an exchange would speak it: for the simulator.
 
 ``DIALECTS`` is what the simulator looks for. The conversation is here, the names of streams in
-``streams``, the REST calls in ``rest``, the lines of captures in ``capture``.
+``streams``, the REST calls in ``rest``, the lines of captures in ``capture``, a simulated market's
+frames in ``encode``.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,13 +17,16 @@ from kit.simulator.dialect import (
     Dialect,
     Floor,
     Frame,
+    Listing,
     Request,
     Session,
     Stream,
 )
-from kit.simulator.events import MarketEvent
+from kit.simulator.events import Instrument
+from kit.simulator.market import Step
 from venues.binance.simulator import rest
 from venues.binance.simulator.capture import BinanceCapture, data_of
+from venues.binance.simulator.encode import Encoder, listing
 from venues.binance.simulator.streams import NAME, Streams
 
 RULES = ConnectionRules(
@@ -58,6 +62,7 @@ class BinanceSpot:
 
     def __init__(self) -> None:
         self._streams = Streams()
+        self._encoder = Encoder(self._streams)
         self.capture: CaptureFormat = BinanceCapture(self._streams)
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
@@ -74,7 +79,7 @@ class BinanceSpot:
         self._subscribe(session, [name for name in names if NAME.fullmatch(name)])
         return session
 
-    def receive(self, session: Session, text: str) -> list[bytes]:
+    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
         """``{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}``"""
         try:
             call = _call.decode(text)
@@ -96,10 +101,11 @@ class BinanceSpot:
     async def answer(self, request: Request, floor: Floor) -> Answer:
         return await rest.answer(request, floor)
 
-    def encode(
-        self, events: Iterable[MarketEvent], time_ns: int, wanted: Collection[Stream]
-    ) -> list[Frame]:
-        return []
+    def list(self, instrument: Instrument) -> Listing:
+        return listing(instrument)
+
+    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, floor)
 
     def _change_subscriptions(self, session: Session, call: _Call) -> bytes:
         names = [name for name in call.params if isinstance(name, str)]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import (
     CONVERSATION,
     SNAPSHOT,
@@ -21,7 +22,6 @@ COMBINED = b'{"stream":"'
 COMBINED_LENGTH = len(COMBINED)
 SNAPSHOT_START = b'{"lastUpdateId"'
 DATA = b'","data":'
-NANOSECONDS_PER_MILLISECOND = 1_000_000
 BARE_STREAMS = {
     "trade": "trade",
     "aggTrade": "aggTrade",

@@ -5,13 +5,15 @@ Documentation: https://developers.binance.com/docs/binance-spot-api-docs/rest-ap
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
+from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Answer, BookSnapshot, Floor, Listing, Request
 from kit.simulator.history import TradeHistory, TradePrint
+from venues.binance.simulator.candles import candle_row, eight_places, interval_start
 
-NANOSECONDS_PER_MILLISECOND = 1_000_000
 TRADES_MAX = 1000
 TRADES_USUAL = 500
 DEPTH_USUAL = 100
@@ -117,10 +119,21 @@ async def _aggregate_trades(request: Request, floor: Floor) -> Answer:
     if "fromId" in request.query:
         found = history.from_id(_number(request, "fromId", 0), limit)
     elif "startTime" in request.query or "endTime" in request.query:
-        found = history.between(*_times_ns(request))[:limit]
+        found = history.between(*_times_ns(request), limit)
     else:
         found = history.latest(limit)
     return _answer([_aggregate(one) for one in found])
+
+
+async def _candles(request: Request, floor: Floor) -> Answer:
+    interval = request.query.get("interval", "")
+    start_of = interval_start(interval)
+    if start_of is None:
+        raise Refusal(-1120, "Invalid interval.")
+    limit = _number(request, "limit", TRADES_USUAL, TRADES_MAX)
+    found = _history(request, floor).candles(start_of, *_times_ns(request))
+    chosen = found[:limit] if "startTime" in request.query else found[-limit:]
+    return _answer([candle_row(candle, interval) for candle in chosen])
 
 
 HANDLERS: Mapping[str, Callable[[Request, Floor], Awaitable[Answer]]] = {
@@ -131,17 +144,19 @@ HANDLERS: Mapping[str, Callable[[Request, Floor], Awaitable[Answer]]] = {
     "trades": _trades,
     "historicalTrades": _historical_trades,
     "aggTrades": _aggregate_trades,
+    "klines": _candles,
 }
 
 
 def depth_body(book: BookSnapshot, limit: int) -> bytes:
-    """The body of a depth answer, and of a partial book frame."""
+    """``{"lastUpdateId","bids":[["price","size"]],"asks":[]}``: the body of a depth answer, and of
+    a partial book frame."""
     return msgspec.json.encode(
         {"lastUpdateId": book.sequence, "bids": book.bids[:limit], "asks": book.asks[:limit]}
     )
 
 
-def _history(request: Request, floor: Floor) -> TradeHistory:
+def _history(request: Request, floor: Floor) -> TradeHistory[Any]:
     return floor.history(_symbol_of(request, floor))
 
 
@@ -225,9 +240,9 @@ def _trade(trade: TradePrint) -> dict[str, object]:
     """``{"id","price","qty","quoteQty","time","isBuyerMaker","isBestMatch"}``"""
     return {
         "id": trade.trade_id,
-        "price": trade.price,
-        "qty": trade.size,
-        "quoteQty": f"{Decimal(trade.price) * Decimal(trade.size):.8f}",
+        "price": eight_places(Decimal(trade.price)),
+        "qty": eight_places(Decimal(trade.size)),
+        "quoteQty": eight_places(Decimal(trade.price) * Decimal(trade.size)),
         "time": trade.time_ns // NANOSECONDS_PER_MILLISECOND,
         "isBuyerMaker": not trade.taker_buys,
         "isBestMatch": True,
@@ -238,8 +253,8 @@ def _aggregate(trade: TradePrint) -> dict[str, object]:
     """``{"a","p","q","f","l","T","m","M"}``; each trade stands alone, under its own id."""
     return {
         "a": trade.trade_id,
-        "p": trade.price,
-        "q": trade.size,
+        "p": eight_places(Decimal(trade.price)),
+        "q": eight_places(Decimal(trade.size)),
         "f": trade.trade_id,
         "l": trade.trade_id,
         "T": trade.time_ns // NANOSECONDS_PER_MILLISECOND,

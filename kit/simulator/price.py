@@ -1,0 +1,71 @@
+"""The price around which a simulated market trades: a pure function of seed and time.
+
+It is a sum of smooth noises, each with a period four times longer than the one before and twice as
+strong, so that it moves like a random walk at every scale from seconds to weeks. Because it is a
+function of time, not a walk that starts somewhere, a restarted market goes on where the clock is,
+and the past can be told as well as the present.
+"""
+
+import math
+import random
+
+from kit.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.events import Instrument
+
+SHORTEST_PERIOD_S = 1
+PERIOD_COUNT = 11
+PERIOD_RATIO = 4
+SECONDS_PER_DAY = 86_400
+MASK_64 = 0xFFFF_FFFF_FFFF_FFFF
+NOISE_DEVIATION = 0.72
+"""Of smoothed noise between normal values: how much of their deviation is left."""
+
+
+class PriceProcess:
+    """The fair price of one instrument."""
+
+    def __init__(self, instrument: Instrument, seed: str) -> None:
+        self._instrument = instrument
+        periods_s = [SHORTEST_PERIOD_S * PERIOD_RATIO**step for step in range(PERIOD_COUNT)]
+        per_second = instrument.volatility / math.sqrt(SECONDS_PER_DAY)
+        self._noises = [
+            _Noise(f"{seed}/{period_s}", period_s, per_second * math.sqrt(period_s))
+            for period_s in periods_s
+        ]
+
+    def at(self, time_ns: int) -> float:
+        """The fair price at this time."""
+        seconds = time_ns / NANOSECONDS_PER_SECOND
+        change = sum(noise.at(seconds) for noise in self._noises)
+        return self._instrument.start_price * math.exp(change)
+
+
+class _Noise:
+    """Random values at the multiples of a period, joined by a smooth curve."""
+
+    def __init__(self, seed: str, period_s: int, deviation: float) -> None:
+        self._seed = random.Random(seed).getrandbits(64)
+        self._period_s = period_s
+        self._deviation = deviation * NOISE_DEVIATION
+        self._index = -1
+        self._from = 0.0
+        self._to = 0.0
+
+    def at(self, seconds: float) -> float:
+        index, rest = divmod(seconds, self._period_s)
+        if index != self._index:
+            self._index = int(index)
+            self._from = self._value(self._index)
+            self._to = self._value(self._index + 1)
+        share = rest / self._period_s
+        smooth = share * share * (3 - 2 * share)
+        return self._from + (self._to - self._from) * smooth
+
+    def _value(self, index: int) -> float:
+        """Nearly normal: four uniform numbers out of one hash of the index (splitmix64)."""
+        bits = (self._seed + index * 0x9E3779B97F4A7C15) & MASK_64
+        bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & MASK_64
+        bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & MASK_64
+        bits ^= bits >> 31
+        total = sum((bits >> shift & 0xFFFF) for shift in (0, 16, 32, 48)) / 0xFFFF
+        return (total - 2) * math.sqrt(3) * self._deviation
