@@ -12,6 +12,7 @@ test.each<[Route, string]>([
     { page: "market", venue: "kraken", symbol: "BTC/USDT", interval: "1w" },
     "#/market/kraken/BTC%2FUSDT/1w",
   ],
+  [{ page: "market", venue: "kraken", symbol: "", interval: "1h" }, "#/market/kraken//1h"],
   [{ page: "market", venue: "", symbol: "", interval: "1m" }, "#/market"],
 ])("%j has an address that leads back to it", (route, hash) => {
   expect(formatRoute(route)).toBe(hash);

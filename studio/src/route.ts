@@ -33,7 +33,7 @@ export function parseRoute(hash: string): Route {
 export function formatRoute(route: Route): string {
   if (route.page === "mesh") return "#/mesh";
   const { venue, symbol, interval } = route;
-  if (venue === "" || symbol === "") return venue === "" ? "#/market" : `#/market/${encode(venue)}`;
+  if (venue === "") return "#/market";
   return `#/market/${encode(venue)}/${encode(symbol)}/${interval}`;
 }
 
