@@ -25,19 +25,24 @@ async def run(settings: GatewaySettings, mesh: MeshSettings) -> None:
     clock = SystemClock()
     known = contracts.load()
     registry = Registry(clock)
+    servicer = RegistryServicer(registry)
     configuration = Configuration(settings, mesh, known, registry, clock)
     pages = Pages(Path(settings.studio_dir), known)
 
     def add_to_server(server: grpc.aio.Server) -> None:
         server.add_generic_rpc_handlers((Unrouted(known.services),))
-        registry_pb2_grpc.add_RegistryServicer_to_server(RegistryServicer(registry), server)
+        registry_pb2_grpc.add_RegistryServicer_to_server(servicer, server)
 
+    # Before the server: who sees the registry answer may start Envoy.
+    configuration.write()
     runtime = Runtime(Identity(SERVICE_ID, "registry", "registry", settings.port), mesh)
     runtime.serve(registry_pb2.DESCRIPTOR, "Registry", add_to_server)
     runtime.describe(contract.name for contract in known.services)
     runtime.run_task("leases", registry.run)
     runtime.run_task("configuration", configuration.run)
     runtime.run_task("pages", lambda: pages.run(mesh.host, settings.web_port))
+    runtime.meter.gauge("services", "Processes that are known").set_function(registry.__len__)
+    runtime.meter.gauge("watchers", "Readers of the list").set_function(lambda: servicer.watchers)
     runtime.meter.serving()
     await runtime.run()
 

@@ -19,6 +19,7 @@ from gateway.contracts import Contracts
 from gateway.registry import Registry
 from gateway.settings import GatewaySettings
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.errors import SettingError
 from kit.settings import MeshSettings
 
 FOLDER = "envoy"
@@ -56,16 +57,22 @@ class Configuration:
         self._remembered: list[registry_pb2.Service] = []
 
     def write(self) -> None:
-        """Write everything; the bootstrap last, as Envoy is started when it is there."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._remembered = self._recall()
-        self._replace_resources("transcoder.yaml", listener.transcoder(self._contracts))
-        self._follow()
-        self._replace("bootstrap.yaml", _json(self._bootstrap()))
+        """Write everything; the bootstrap last, as Envoy is started when it is there.
+
+        Raises SettingError when the folder cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._remembered = self._recall()
+            self._replace_resources("transcoder.yaml", listener.transcoder(self._contracts))
+            self._follow()
+            self._replace("bootstrap.yaml", _json(self._bootstrap()))
+        except OSError as error:
+            allowed = f"cannot be written: {error.strerror}"
+            raise SettingError("mesh.data_dir", str(self.folder), allowed) from None
 
     async def run(self) -> None:
-        """Write all, then follow the registry for as long as this runs."""
-        self.write()
+        """Follow the registry for as long as this runs, after all has been written."""
         grace_ends_ns = self._clock.monotonic_ns() + int(GRACE_S * NANOSECONDS_PER_SECOND)
         while True:
             seen = self._registry.revision

@@ -54,6 +54,10 @@ class Registry:
         self._entries: dict[str, _Entry] = {}
         self._changed = asyncio.Event()
 
+    def __len__(self) -> int:
+        """How many are known, lost ones included."""
+        return len(self._entries)
+
     def register(self, instance: ServiceInstance) -> None:
         """Make a process known, in place of what had its id. Raises BadRequest."""
         check(instance)

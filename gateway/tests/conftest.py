@@ -36,10 +36,13 @@ class Door:
         self.address = f"{LOOPBACK}:{self.ports['public_port']}"
         self.registry_address = f"{LOOPBACK}:{self.ports['port']}"
         self.url = f"http://{self.address}"
+        self.admin_url = f"http://{LOOPBACK}:{self.ports['admin_port']}"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start_registry(self) -> None:
-        settings = {f"VENUEMESH_GATEWAY_{name.upper()}": str(self.ports[name]) for name in self.ports}
+        settings = {
+            f"VENUEMESH_GATEWAY_{name.upper()}": str(self.ports[name]) for name in self.ports
+        }
         environment = {
             **os.environ,
             **settings,

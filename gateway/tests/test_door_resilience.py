@@ -1,0 +1,199 @@
+"""What callers of the door notice when processes come, go, stall or are killed."""
+
+import asyncio
+import contextlib
+
+import aiohttp
+import grpc
+import pytest
+from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
+
+from gateway.tests.fakes import instance, process, succeeds
+from kit import rpc
+from kit.errors import reason_of
+
+METADATA = (("venuemesh-venue", "steady"),)
+HELD_BYTES_MAX = 2 * 1024 * 1024
+ENVOY_BYTES_MAX = 2 * 1024 * 1024
+LARGE = market_data_pb2.SubscribeRequest(symbols=["LARGE"])
+SOME = market_data_pb2.ListInstrumentsRequest(page_size=1)
+
+
+@pytest.fixture
+async def venue(directory, channel):
+    """A process that callers reach through the door."""
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    async with process(directory, "steady") as opened:
+        await succeeds(lambda: stub.ListInstruments(SOME, metadata=METADATA))
+        yield opened.venue
+
+
+@pytest.fixture
+async def stream(channel, venue):
+    """A subscription of which the first message has come."""
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    call = stub.Subscribe(market_data_pb2.SubscribeRequest(), metadata=METADATA)
+    await call.read()
+    yield call
+    call.cancel()
+
+
+async def test_a_stream_survives_that_others_come_and_go(directory, channel, venue, stream):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    for name in ("passing-1", "passing-2"):
+        async with process(directory, name):
+            there = (("venuemesh-venue", name),)
+            await succeeds(lambda there=there: stub.ListInstruments(SOME, metadata=there))
+            await _still_flows(venue, stream)
+        await _still_flows(venue, stream)
+
+
+async def test_a_stream_survives_a_change_of_its_own_cluster(door, directory, venue, stream):
+    async with process(directory, "steady-2", name="steady") as second:
+        cluster = "venuemesh.marketdata.v1.MarketData/steady"
+        port = second.instance.address.rpartition(":")[2]
+        await _envoy_says(door, f"{cluster}::127.0.0.1:{port}::")
+        await _still_flows(venue, stream)
+    await _still_flows(venue, stream)
+
+
+async def test_a_stream_and_new_calls_survive_that_the_registry_is_killed(
+    door, directory, channel, venue, stream
+):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    door.kill_registry()
+    await _still_flows(venue, stream)
+    await stub.ListInstruments(SOME, metadata=METADATA)
+    door.start_registry()
+    async with asyncio.timeout(10):
+        # Until it has registered again its route must stay.
+        while not await _is_registered(door, "steady"):
+            await stub.ListInstruments(SOME, metadata=METADATA)
+    await stub.ListInstruments(SOME, metadata=METADATA)
+    await _still_flows(venue, stream)
+
+
+async def test_who_does_not_come_back_after_a_restart_is_forgotten(door, directory, channel):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    metadata = (("venuemesh-venue", "gone"),)
+    async with process(directory, "gone"):
+        await succeeds(lambda: stub.ListInstruments(SOME, metadata=metadata))
+        door.kill_registry()
+    door.start_registry()
+    async with asyncio.timeout(20):
+        while await _reason(stub, metadata) != "UNKNOWN_SERVICE":
+            await asyncio.sleep(0.05)
+
+
+async def test_a_process_without_heartbeat_is_lost_and_calls_fail_at_once(door, channel):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    # An address that answers nothing at all, as of a machine that is gone.
+    silent = instance(
+        "silent", "venue", "silent", "192.0.2.1:9", "venuemesh.marketdata.v1.MarketData"
+    )
+    async with rpc.channel(door.registry_address) as direct:
+        registry = registry_pb2_grpc.RegistryStub(direct)
+        await registry.Register(registry_pb2.RegisterRequest(instance=silent))
+        watch = registry.Watch(registry_pb2.WatchRequest(kind="venue"))
+        async with asyncio.timeout(15):
+            while not _is_lost(await watch.read(), "silent"):
+                pass
+        watch.cancel()
+        await _envoy_says(door, "192.0.2.1:9::health_flags::/failed_eds_health")
+        async with asyncio.timeout(0.5):
+            assert await _reason(stub, (("venuemesh-venue", "silent"),)) == "SERVICE_UNAVAILABLE"
+        await registry.Unregister(registry_pb2.UnregisterRequest(service_id="silent"))
+
+
+async def test_a_reader_that_stalls_is_not_buffered_for(door, venue):
+    before = await _envoy_allocated_bytes(door)
+    options = (("grpc.http2.lookahead_bytes", 16_384), ("grpc.http2.bdp_probe", 0))
+    async with grpc.aio.insecure_channel(door.address, options=options) as slow:
+        call = market_data_pb2_grpc.MarketDataStub(slow).Subscribe(LARGE, metadata=METADATA)
+        await call.read()
+        await _stalls(venue)
+        assert venue.bytes_sent < HELD_BYTES_MAX
+        assert await _envoy_allocated_bytes(door) - before < ENVOY_BYTES_MAX
+        call.cancel()
+
+
+async def test_a_rest_reader_that_stalls_is_not_buffered_for(door, venue, browser):
+    before = await _envoy_allocated_bytes(door)
+    async with browser.get("/v1/venues/steady/stream?symbols=LARGE") as response:
+        await response.content.read(1)
+        await _stalls(venue)
+        # The kernel's socket buffers take some megabytes of text, which Envoy does not hold.
+        assert venue.bytes_sent < 8 * HELD_BYTES_MAX
+        assert await _envoy_allocated_bytes(door) - before < ENVOY_BYTES_MAX
+
+
+async def test_a_reader_that_stalls_does_not_delay_another(directory, channel, door, venue):
+    slow = market_data_pb2_grpc.MarketDataStub(channel).Subscribe(LARGE, metadata=METADATA)
+    await slow.read()
+    await _stalls(venue)
+    async with rpc.channel(door.address) as other:
+        stub = market_data_pb2_grpc.MarketDataStub(other)
+        async with asyncio.timeout(2):
+            for _ in range(20):
+                await stub.ListInstruments(SOME, metadata=METADATA)
+            quick = stub.Subscribe(LARGE, metadata=METADATA)
+            for _ in range(50):
+                await quick.read()
+            quick.cancel()
+    slow.cancel()
+
+
+async def _still_flows(venue, stream):
+    venue.next_batch.set()
+    async with asyncio.timeout(5):
+        assert await stream.read() is not grpc.aio.EOF
+
+
+async def _stalls(venue):
+    """Wait until the venue cannot get rid of more."""
+    quiet = 0
+    async with asyncio.timeout(20):
+        while quiet < 10:
+            before = venue.bytes_sent
+            await asyncio.sleep(0.05)
+            quiet = quiet + 1 if venue.bytes_sent == before else 0
+
+
+async def _reason(stub, metadata):
+    try:
+        await stub.ListInstruments(SOME, metadata=metadata)
+    except grpc.aio.AioRpcError as error:
+        return reason_of(error)
+    return ""
+
+
+async def _is_registered(door, service_id):
+    async with rpc.channel(door.registry_address) as direct:
+        stub = registry_pb2_grpc.RegistryStub(direct)
+        with contextlib.suppress(grpc.aio.AioRpcError):
+            services = (await stub.ListServices(registry_pb2.ListServicesRequest())).services
+            return service_id in {service.instance.service_id for service in services}
+    return False
+
+
+def _is_lost(answer, service_id):
+    return any(
+        service.status.state == registry_pb2.SERVICE_STATE_LOST
+        for service in answer.services
+        if service.instance.service_id == service_id
+    )
+
+
+async def _envoy_says(door, text):
+    """Wait until Envoy's administration tells of a cluster in these words."""
+    async with asyncio.timeout(10), aiohttp.ClientSession(door.admin_url) as admin:
+        while True:
+            async with admin.get("/clusters") as response:
+                if text in await response.text():
+                    return
+
+
+async def _envoy_allocated_bytes(door):
+    async with aiohttp.ClientSession(door.admin_url) as admin, admin.get("/memory") as response:
+        return int((await response.json(content_type=None))["allocated"])

@@ -1,0 +1,217 @@
+"""Leases, and who hears of changes."""
+
+import asyncio
+
+import grpc
+import pytest
+from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
+
+from gateway import registry as registry_module
+from gateway import service
+from gateway.registry import FORGOTTEN_AFTER_S, LOST_AFTER_S, Registry
+from gateway.service import RegistryServicer
+from gateway.tests.fakes import StillClock, eventually, instance, status
+from kit import rpc
+from kit.errors import BadRequest, TooManySubscribers, UnknownService, reason_of
+
+BINANCE = instance("binance", "venue", "binance", "127.0.0.1:5060")
+KRAKEN = instance("kraken", "venue", "kraken", "kraken.mesh:5062")
+BARS = instance("bars-2", "bars", "bars", "127.0.0.1:8112")
+LOST = registry_pb2.SERVICE_STATE_LOST
+SERVING = registry_pb2.SERVICE_STATE_SERVING
+DEGRADED = registry_pb2.SERVICE_STATE_DEGRADED
+
+
+@pytest.fixture
+def clock():
+    return StillClock()
+
+
+@pytest.fixture
+def registry(clock):
+    return Registry(clock)
+
+
+def ids(registry, kind=""):
+    return [found.instance.service_id for found in registry.services(kind)]
+
+
+def state(registry):
+    return registry.services()[0].status.state
+
+
+def test_services_come_by_kind_and_name(registry):
+    for known in (KRAKEN, BINANCE, BARS):
+        registry.register(known)
+    assert ids(registry) == ["bars-2", "binance", "kraken"]
+    assert ids(registry, "venue") == ["binance", "kraken"]
+
+
+def test_the_same_id_replaces_what_was_there(registry):
+    registry.register(BINANCE)
+    registry.register(instance("binance", "venue", "binance", "127.0.0.1:6000"))
+    assert [found.instance.address for found in registry.services()] == ["127.0.0.1:6000"]
+
+
+def test_a_heartbeat_of_a_stranger_asks_it_to_register(registry):
+    with pytest.raises(UnknownService) as caught:
+        registry.heartbeat("binance", status())
+    assert caught.value.metadata == {"name": "binance"}
+
+
+def test_silence_makes_lost_then_forgotten(registry, clock):
+    registry.register(BINANCE)
+    registry.heartbeat("binance", status(SERVING))
+    clock.pass_seconds(LOST_AFTER_S - 0.1)
+    registry.sweep()
+    assert state(registry) == SERVING
+    clock.pass_seconds(0.1)
+    registry.sweep()
+    assert state(registry) == LOST
+    clock.pass_seconds(FORGOTTEN_AFTER_S - LOST_AFTER_S)
+    registry.sweep()
+    assert ids(registry) == []
+
+
+def test_a_heartbeat_brings_a_lost_process_back(registry, clock):
+    registry.register(BINANCE)
+    clock.pass_seconds(LOST_AFTER_S)
+    registry.sweep()
+    registry.heartbeat("binance", status(SERVING))
+    registry.sweep()
+    assert state(registry) == SERVING
+
+
+def test_the_revision_grows_with_what_others_must_know(registry, clock):
+    seen = [registry.revision]
+
+    def grew():
+        seen.append(registry.revision)
+        return seen[-1] > seen[-2]
+
+    registry.register(BINANCE)
+    assert grew()
+    registry.heartbeat("binance", status(SERVING))
+    assert grew()
+    registry.heartbeat("binance", status(SERVING))
+    assert not grew()
+    registry.heartbeat("binance", status(DEGRADED))
+    assert grew()
+    clock.pass_seconds(LOST_AFTER_S)
+    registry.sweep()
+    assert grew()
+    registry.sweep()
+    assert not grew()
+    registry.unregister("binance")
+    assert grew()
+    registry.unregister("binance")
+    assert not grew()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        (instance("", "venue", "binance", "127.0.0.1:1"), "service_id"),
+        (instance("Binance", "venue", "binance", "127.0.0.1:1"), "service_id"),
+        (instance("a/b", "venue", "binance", "127.0.0.1:1"), "service_id"),
+        (instance("x" * 65, "venue", "binance", "127.0.0.1:1"), "service_id"),
+        (instance("binance", "", "binance", "127.0.0.1:1"), "kind"),
+        (instance("binance", "venue", "bi nance", "127.0.0.1:1"), "name"),
+        (instance("binance", "venue", "binance", ""), "address"),
+        (instance("binance", "venue", "binance", "127.0.0.1"), "address"),
+        (instance("binance", "venue", "binance", "127.0.0.1:0"), "address"),
+        (instance("binance", "venue", "binance", "127.0.0.1:65536"), "address"),
+        (instance("binance", "venue", "binance", "host name:1"), "address"),
+        (instance("binance", "venue", "binance", "h:1", *map(str, range(65))), "grpc_services"),
+    ],
+)
+def test_what_envoy_could_not_route_to_is_refused(registry, wrong, field):
+    with pytest.raises(BadRequest) as caught:
+        registry.register(wrong)
+    assert caught.value.metadata["field"] == f"instance.{field}"
+    assert ids(registry) == []
+
+
+def test_it_holds_only_so_many(registry, monkeypatch):
+    monkeypatch.setattr(registry_module, "SERVICES_MAX", 1)
+    registry.register(BINANCE)
+    registry.register(BINANCE)
+    with pytest.raises(TooManySubscribers):
+        registry.register(KRAKEN)
+
+
+async def test_waiting_ends_with_a_change(registry):
+    waiting = asyncio.create_task(registry.wait_for_change(registry.revision))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    registry.register(BINANCE)
+    await asyncio.wait_for(waiting, 1)
+
+
+async def test_waiting_ends_at_once_when_the_change_was_before(registry):
+    seen = registry.revision
+    registry.register(BINANCE)
+    await asyncio.wait_for(registry.wait_for_change(seen), 1)
+
+
+async def test_waiting_ends_with_the_time(registry):
+    await asyncio.wait_for(registry.wait_for_change(registry.revision, 0.01), 1)
+
+
+async def test_it_sweeps_while_it_runs(registry):
+    registry.register(BINANCE)
+    running = asyncio.create_task(registry.run())
+    await eventually(lambda: ids(registry) == [])
+    running.cancel()
+
+
+@pytest.fixture
+async def served(registry):
+    """The registry over gRPC: its servicer and a stub."""
+    server, servicer = rpc.server(), RegistryServicer(registry)
+    registry_pb2_grpc.add_RegistryServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with rpc.channel(f"127.0.0.1:{port}") as channel:
+        yield servicer, registry_pb2_grpc.RegistryStub(channel)
+    await server.stop(None)
+
+
+async def test_a_watch_gives_the_list_at_each_change(registry, served):
+    _, stub = served
+    call = stub.Watch(registry_pb2.WatchRequest(kind="venue"))
+    async with asyncio.timeout(5):
+        assert list((await call.read()).services) == []
+        registry.register(BINANCE)
+        while not (services := (await call.read()).services):
+            pass
+        assert services[0].instance == BINANCE
+    call.cancel()
+
+
+async def test_a_watch_repeats_the_list_with_the_heartbeats(registry, served, monkeypatch):
+    monkeypatch.setattr(service, "HEARTBEAT_INTERVAL_MS", 10)
+    registry.register(BINANCE)
+    _, stub = served
+    call = stub.Watch(registry_pb2.WatchRequest())
+    await call.read()
+    registry.heartbeat("binance", registry_pb2.ServiceStatus(events_total=7))
+    async with asyncio.timeout(5):
+        while (await call.read()).services[0].status.events_total != 7:
+            pass
+    call.cancel()
+
+
+async def test_there_are_only_so_many_watchers(served, monkeypatch):
+    monkeypatch.setattr(service, "WATCHERS_MAX", 1)
+    servicer, stub = served
+    first = stub.Watch(registry_pb2.WatchRequest())
+    await first.read()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Watch(registry_pb2.WatchRequest()).read()
+    assert reason_of(caught.value) == "TOO_MANY_SUBSCRIBERS"
+    first.cancel()
+    await eventually(lambda: servicer.watchers == 0)
+    again = stub.Watch(registry_pb2.WatchRequest())
+    await again.read()
+    again.cancel()
