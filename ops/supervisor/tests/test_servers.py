@@ -20,7 +20,7 @@ from ops.supervisor.mesh import envoy_service, postgres_service, valkey_service
 from ops.supervisor.service import Service
 from ops.supervisor.tests.helpers import Watched
 
-ENDLESS_QUERY = "SELECT count(*) FROM generate_series(1, 1e12)"
+ENDLESS_QUERY = "SELECT count(*) FROM (SELECT generate_series(1, 1e15::bigint)) AS numbers"
 
 
 @pytest.fixture
