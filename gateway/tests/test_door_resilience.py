@@ -45,8 +45,8 @@ async def test_a_stream_survives_that_others_come_and_go(directory, channel, ven
         async with process(directory, name):
             there = (("venuemesh-venue", name),)
             await succeeds(lambda there=there: stub.ListInstruments(SOME, metadata=there))
-            await _still_flows(venue, stream)
-        await _still_flows(venue, stream)
+            assert await _still_flows(venue, stream)
+        assert await _still_flows(venue, stream)
 
 
 async def test_a_stream_survives_a_change_of_its_own_cluster(door, directory, venue, stream):
@@ -54,8 +54,8 @@ async def test_a_stream_survives_a_change_of_its_own_cluster(door, directory, ve
         cluster = "venuemesh.marketdata.v1.MarketData/steady"
         port = second.instance.address.rpartition(":")[2]
         await _envoy_says(door, f"{cluster}::127.0.0.1:{port}::")
-        await _still_flows(venue, stream)
-    await _still_flows(venue, stream)
+        assert await _still_flows(venue, stream)
+    assert await _still_flows(venue, stream)
 
 
 async def test_a_stream_and_new_calls_survive_that_the_registry_is_killed(
@@ -63,7 +63,7 @@ async def test_a_stream_and_new_calls_survive_that_the_registry_is_killed(
 ):
     stub = market_data_pb2_grpc.MarketDataStub(channel)
     door.kill_registry()
-    await _still_flows(venue, stream)
+    assert await _still_flows(venue, stream)
     await stub.ListInstruments(SOME, metadata=METADATA)
     door.start_registry()
     async with asyncio.timeout(10):
@@ -71,7 +71,7 @@ async def test_a_stream_and_new_calls_survive_that_the_registry_is_killed(
         while not await _is_registered(door, "steady"):
             await stub.ListInstruments(SOME, metadata=METADATA)
     await stub.ListInstruments(SOME, metadata=METADATA)
-    await _still_flows(venue, stream)
+    assert await _still_flows(venue, stream)
 
 
 async def test_who_does_not_come_back_after_a_restart_is_forgotten(door, directory, channel):
@@ -82,8 +82,9 @@ async def test_who_does_not_come_back_after_a_restart_is_forgotten(door, directo
         door.kill_registry()
     door.start_registry()
     async with asyncio.timeout(20):
-        while await _reason(stub, metadata) != "UNKNOWN_SERVICE":
+        while (reason := await _reason(stub, metadata)) == "SERVICE_UNAVAILABLE":
             await asyncio.sleep(0.05)
+    assert reason == "UNKNOWN_SERVICE"
 
 
 async def test_a_process_without_heartbeat_is_lost_and_calls_fail_at_once(door, channel):
@@ -139,7 +140,7 @@ async def test_a_reader_that_stalls_does_not_delay_another(directory, channel, d
                 await stub.ListInstruments(SOME, metadata=METADATA)
             quick = stub.Subscribe(LARGE, metadata=METADATA)
             for _ in range(50):
-                await quick.read()
+                assert (await quick.read()).batches
             quick.cancel()
     slow.cancel()
 
@@ -147,7 +148,7 @@ async def test_a_reader_that_stalls_does_not_delay_another(directory, channel, d
 async def _still_flows(venue, stream):
     venue.next_batch.set()
     async with asyncio.timeout(5):
-        assert await stream.read() is not grpc.aio.EOF
+        return await stream.read() is not grpc.aio.EOF
 
 
 async def _stalls(venue):

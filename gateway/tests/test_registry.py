@@ -152,16 +152,19 @@ async def test_waiting_ends_at_once_when_the_change_was_before(registry):
     seen = registry.revision
     registry.register(BINANCE)
     await asyncio.wait_for(registry.wait_for_change(seen), 1)
+    assert registry.revision > seen
 
 
 async def test_waiting_ends_with_the_time(registry):
-    await asyncio.wait_for(registry.wait_for_change(registry.revision, 0.01), 1)
+    seen = registry.revision
+    await asyncio.wait_for(registry.wait_for_change(seen, 0.01), 1)
+    assert registry.revision == seen
 
 
 async def test_it_sweeps_while_it_runs(registry):
     registry.register(BINANCE)
     running = asyncio.create_task(registry.run())
-    await eventually(lambda: ids(registry) == [])
+    assert await eventually(lambda: ids(registry) == [])
     running.cancel()
 
 
@@ -197,8 +200,9 @@ async def test_a_watch_repeats_the_list_with_the_heartbeats(registry, served, mo
     await call.read()
     registry.heartbeat("binance", registry_pb2.ServiceStatus(events_total=7))
     async with asyncio.timeout(5):
-        while (await call.read()).services[0].status.events_total != 7:
+        while not (events := (await call.read()).services[0].status.events_total):
             pass
+    assert events == 7
     call.cancel()
 
 
@@ -211,7 +215,7 @@ async def test_there_are_only_so_many_watchers(served, monkeypatch):
         await stub.Watch(registry_pb2.WatchRequest()).read()
     assert reason_of(caught.value) == "TOO_MANY_SUBSCRIBERS"
     first.cancel()
-    await eventually(lambda: servicer.watchers == 0)
+    assert await eventually(lambda: servicer.watchers == 0)
     again = stub.Watch(registry_pb2.WatchRequest())
     await again.read()
     again.cancel()
