@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import grpc
-from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2
 
 from gateway import contracts
 from gateway.configuration import Configuration
@@ -28,15 +27,11 @@ async def run(settings: GatewaySettings, mesh: MeshSettings) -> None:
     servicer = RegistryServicer(registry)
     configuration = Configuration(settings, mesh, known, registry, clock)
     pages = Pages(Path(settings.studio_dir), known)
-
-    def add_to_server(server: grpc.aio.Server) -> None:
-        server.add_generic_rpc_handlers((Unrouted(known.services),))
-        registry_pb2_grpc.add_RegistryServicer_to_server(servicer, server)
-
     # Before the server: who sees the registry answer may start Envoy.
     configuration.write()
     runtime = Runtime(Identity(SERVICE_ID, "registry", "registry", settings.port), mesh)
-    runtime.serve(registry_pb2.DESCRIPTOR, "Registry", add_to_server)
+    runtime.serve(registry_pb2.DESCRIPTOR, "Registry", servicer)
+    runtime.answer_rest(Unrouted(known.services))
     runtime.describe(contract.name for contract in known.services)
     runtime.run_task("leases", registry.run)
     runtime.run_task("configuration", configuration.run)

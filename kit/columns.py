@@ -2,10 +2,12 @@
 
 A parser turns frames into one of three row sets, each a struct of equally long columns. ``encode``
 makes a MarketDataBatch of a row set: one instrument entry per symbol, all its numbers at one scale.
+The scale is that of the batch alone, so that one odd number cannot spoil those that come later.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
@@ -122,6 +124,32 @@ class BookRows:
     def __len__(self) -> int:
         return len(self.symbol)
 
+    def level_counts(self) -> list[int]:
+        """Levels of each update, both sides together."""
+        return [bids + asks for bids, asks in zip(self.bid_count, self.ask_count, strict=True)]
+
+    def take(self, rows: IntColumn) -> "BookRows":
+        """Only these rows, with their levels."""
+        keep = rows.tolist()
+        kept = np.zeros(len(self), dtype=bool)
+        kept[rows] = True
+        levels = np.flatnonzero(np.repeat(kept, self.level_counts()))
+        return BookRows(
+            [self.symbol[row] for row in keep],
+            [self.first_sequence[row] for row in keep],
+            [self.last_sequence[row] for row in keep],
+            [self.previous_sequence[row] for row in keep],
+            [self.venue_time_ns[row] for row in keep],
+            [self.received_time_ns[row] for row in keep],
+            [self.bid_count[row] for row in keep],
+            [self.ask_count[row] for row in keep],
+            self.price.take(levels),
+            self.size.take(levels),
+        )
+
+
+AnyRows = TypeVar("AnyRows", TradeRows, QuoteRows, BookRows)
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -129,25 +157,6 @@ class Scale:
 
     price: int = 0
     size: int = 0
-
-
-class Scales:
-    """The scale of each symbol: the most decimal places seen, so it only grows."""
-
-    def __init__(self) -> None:
-        self._scales: dict[str, Scale] = {}
-
-    def of(self, symbol: str) -> Scale:
-        """The scale now."""
-        return self._scales.get(symbol, Scale())
-
-    def grow(self, symbol: str, price: int = 0, size: int = 0) -> Scale:
-        """At least this many places from now on."""
-        now = self.of(symbol)
-        if price > now.price or size > now.size:
-            now = replace(now, price=max(price, now.price), size=max(size, now.size))
-            self._scales[symbol] = now
-        return now
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,12 +185,13 @@ class Symbols:
         return result.tolist()
 
 
-def encode_trades(rows: TradeRows, scales: Scales) -> Batch:
-    """A batch without venue, channel and cursor."""
+def encode_trades(rows: TradeRows) -> Batch:
+    """A batch without venue, channel and cursor. Raises NumberError when a number does not fit."""
     symbols = Symbols.of(rows.symbol)
-    price_scale, size_scale = _grow(symbols, scales, [rows.price], [rows.size])
+    scales = _scales(symbols, [rows.price], [rows.size])
+    price_scale, size_scale = _per_row(scales, symbols)
     return Batch(
-        instruments=_entries(symbols.names, scales),
+        instruments=map(instrument_entry, symbols.names, scales),
         trades=batch_pb2.TradeColumns(
             instrument=symbols.row.tolist(),
             price=_scaled(rows.price, price_scale),
@@ -194,14 +204,13 @@ def encode_trades(rows: TradeRows, scales: Scales) -> Batch:
     )
 
 
-def encode_quotes(rows: QuoteRows, scales: Scales) -> Batch:
-    """A batch without venue, channel and cursor."""
+def encode_quotes(rows: QuoteRows) -> Batch:
+    """A batch without venue, channel and cursor. Raises NumberError when a number does not fit."""
     symbols = Symbols.of(rows.symbol)
-    price_scale, size_scale = _grow(
-        symbols, scales, [rows.bid_price, rows.ask_price], [rows.bid_size, rows.ask_size]
-    )
+    scales = _scales(symbols, [rows.bid_price, rows.ask_price], [rows.bid_size, rows.ask_size])
+    price_scale, size_scale = _per_row(scales, symbols)
     return Batch(
-        instruments=_entries(symbols.names, scales),
+        instruments=map(instrument_entry, symbols.names, scales),
         quotes=batch_pb2.QuoteColumns(
             instrument=symbols.row.tolist(),
             bid_price=_scaled(rows.bid_price, price_scale),
@@ -213,6 +222,11 @@ def encode_quotes(rows: QuoteRows, scales: Scales) -> Batch:
             sequence=rows.sequence.tolist(),
         ),
     )
+
+
+def instrument_entry(symbol: str, scale: Scale) -> batch_pb2.InstrumentEntry:
+    """The dictionary entry of a batch."""
+    return batch_pb2.InstrumentEntry(symbol=symbol, price_scale=scale.price, size_scale=scale.size)
 
 
 def row_count(batch: Batch) -> int:
@@ -294,32 +308,20 @@ def _select_book(source: batch_pb2.BookColumns, wanted: set[int]) -> batch_pb2.B
     return target
 
 
-def _grow(
-    symbols: Symbols, scales: Scales, prices: list[Numbers], sizes: list[Numbers]
-) -> tuple[Places, Places]:
-    """Make the scales large enough for these rows. Returns them, one for all or one per row."""
-    places = zip(symbols.names, symbols.most(prices), symbols.most(sizes), strict=True)
-    grown = [scales.grow(name, price, size) for name, price, size in places]
-    return (
-        _per_row([scale.price for scale in grown], symbols),
-        _per_row([scale.size for scale in grown], symbols),
-    )
+def _scales(symbols: Symbols, prices: list[Numbers], sizes: list[Numbers]) -> list[Scale]:
+    """The smallest scale of each symbol at which all its numbers are integers."""
+    return list(map(Scale, symbols.most(prices), symbols.most(sizes)))
 
 
-def _per_row(places: list[int], symbols: Symbols) -> Places:
-    if len(set(places)) == 1:
-        return places[0]
-    return np.array(places, dtype=np.int64)[symbols.row]
+def _per_row(scales: list[Scale], symbols: Symbols) -> tuple[Places, Places]:
+    """Price and size scales, one for all rows or one per row."""
+    if len(set(scales)) == 1:
+        return scales[0].price, scales[0].size
+    price = np.array([scale.price for scale in scales], dtype=np.int64)
+    size = np.array([scale.size for scale in scales], dtype=np.int64)
+    return price[symbols.row], size[symbols.row]
 
 
 def _scaled(column: Numbers, scale: Places) -> list[int]:
     scaled: list[int] = rescale(column.unscaled, column.decimals, scale).tolist()
     return scaled
-
-
-def _entries(names: Sequence[str], scales: Scales) -> list[batch_pb2.InstrumentEntry]:
-    found = [(name, scales.of(name)) for name in names]
-    return [
-        batch_pb2.InstrumentEntry(symbol=name, price_scale=scale.price, size_scale=scale.size)
-        for name, scale in found
-    ]

@@ -1,13 +1,13 @@
 """gRPC as every process uses it: channel and server options, and errors translated at the edge."""
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 from google.protobuf import message_factory
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from kit import telemetry
 from kit.errors import InternalError, VenuemeshError, trailing_metadata
@@ -45,20 +45,32 @@ def server() -> grpc.aio.Server:
     return grpc.aio.server(interceptors=(ErrorTranslator(),), options=OPTIONS)
 
 
-def serve_raw_stream(
+def serve(
     server: grpc.aio.Server,
-    method: MethodDescriptor,
-    behaviour: Callable[[Any, grpc.aio.ServicerContext[Any, Any]], AsyncIterator[bytes]],
+    service: ServiceDescriptor,
+    servicer: object,
+    raw: Collection[str] = (),
 ) -> None:
-    """Serve a streaming method whose handler yields messages that are serialised already.
+    """Serve every method of a service by the servicer's method of the same name.
 
-    Call it before the generated ``add_..._to_server``: the handler that was added first answers.
+    The methods named in ``raw`` yield responses that are serialised already.
     """
-    request = message_factory.GetMessageClass(method.input_type)
-    handler: Handler = grpc.unary_stream_rpc_method_handler(behaviour, request.FromString, None)
-    service = method.containing_service.full_name
+    handlers: dict[str, Handler] = {}
+    for method in service.methods:
+        request = message_factory.GetMessageClass(method.input_type)
+        response = message_factory.GetMessageClass(method.output_type)
+        handle = (
+            grpc.unary_stream_rpc_method_handler
+            if method.server_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        handlers[method.name] = handle(
+            getattr(servicer, method.name),
+            request.FromString,
+            None if method.name in raw else response.SerializeToString,
+        )
     server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(service, {method.name: handler}),)
+        (grpc.method_handlers_generic_handler(service.full_name, handlers),)
     )
 
 

@@ -3,7 +3,7 @@
 A process is wired in its ``app.py``::
 
     runtime = Runtime(identity, mesh)
-    runtime.serve(history_pb2.DESCRIPTOR, "History", lambda server: add_..._to_server(x, server))
+    runtime.serve(history_pb2.DESCRIPTOR, "History", HistoryServicer(...))
     runtime.run_task("recorder", recorder.run)
     await runtime.run()
 
@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ import uvloop
 from google.protobuf.descriptor import FileDescriptor
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
+from venuemesh.admin.v1 import admin_pb2
 from venuemesh.registry.v1 import registry_pb2
 
 from kit import rpc, telemetry
@@ -75,18 +75,24 @@ class Runtime:
         self._finish: list[Callable[[], Awaitable[None]]] = []
         self._stopping = asyncio.Event()
         self._venue: VenueControl | None = None
+        self._rest: grpc.GenericRpcHandler | None = None
         self._started_ns = time.time_ns()
 
     def serve(
-        self, file: FileDescriptor, service: str, add_to_server: Callable[[grpc.aio.Server], None]
+        self, file: FileDescriptor, service: str, servicer: object, raw: Collection[str] = ()
     ) -> None:
-        """Serve one gRPC service of a contract file."""
-        add_to_server(self._server)
-        self._service_names.append(file.services_by_name[service].full_name)
+        """Serve one service of a contract file. See rpc.serve for ``raw``."""
+        descriptor = file.services_by_name[service]
+        rpc.serve(self._server, descriptor, servicer, raw)
+        self._service_names.append(descriptor.full_name)
 
     def describe(self, service_names: Iterable[str]) -> None:
         """Let reflection tell of these services too, which other processes serve."""
         self._described += service_names
+
+    def answer_rest(self, handler: grpc.GenericRpcHandler) -> None:
+        """Ask this for a handler when no service here has the called method."""
+        self._rest = handler
 
     def run_task(self, name: str, task: Task) -> None:
         """Run this beside the server. When it fails, the process ends."""
@@ -147,11 +153,9 @@ class Runtime:
         self, instance: registry_pb2.ServiceInstance
     ) -> health.aio.HealthServicer:
         admin = AdminServicer(instance, self.meter, self.stop, self._venue)
-        self.serve(
-            admin_pb2.DESCRIPTOR,
-            "Admin",
-            lambda server: admin_pb2_grpc.add_AdminServicer_to_server(admin, server),
-        )
+        self.serve(admin_pb2.DESCRIPTOR, "Admin", admin)
+        if self._rest is not None:
+            self._server.add_generic_rpc_handlers((self._rest,))
         instance.grpc_services[:] = self._service_names
         health_servicer = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, self._server)

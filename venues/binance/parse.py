@@ -5,29 +5,15 @@ Documentation: https://developers.binance.com/docs/binance-spot-api-docs/web-soc
 """
 
 from collections.abc import Sequence
-from enum import Enum
 
 import msgspec
 import numpy as np
 
 from kit.columns import SIDE_BUY, SIDE_SELL, BookRows, Numbers, QuoteRows, TradeRows
 from kit.numbers import NumberError, parse_joined
+from kit.venue.contract import FrameError, Kind
 
 NANOSECONDS_PER_MILLISECOND = 1_000_000
-
-
-class FrameError(ValueError):
-    """A frame is not what its stream name promises."""
-
-
-class Kind(Enum):
-    """What a frame is about."""
-
-    TRADES = "trades"
-    QUOTES = "quotes"
-    BOOK = "book"
-    REPLY = "reply"
-    UNKNOWN = "unknown"
 
 
 # By the text between "@" and the closing quote of the stream name.

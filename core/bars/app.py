@@ -1,0 +1,48 @@
+"""Wires the bar aggregator: settings, streams, database, board."""
+
+from venuemesh.bars.v1 import bars_pb2
+
+from core.bars.aggregator import Aggregator
+from core.bars.board import Board
+from core.bars.service import BarsServicer
+from core.bars.settings import BarsSettings
+from core.bars.store import Store
+from kit import settings as setting_files
+from kit.clock import SystemClock
+from kit.database import Database, migrate_when_there
+from kit.runtime import Identity, Runtime, run_process
+from kit.settings import MeshSettings
+from kit.streams import Streams
+from kit.troubles import Troubles
+
+SERVICE = "bars"
+
+
+def main() -> int:
+    """Run the bar aggregator until it is told to stop. Returns the exit code."""
+    mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
+    settings = setting_files.load(BarsSettings, SERVICE)
+    return run_process(SERVICE, mesh, lambda: run(settings, mesh))
+
+
+async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
+    """Run the bar aggregator in this event loop."""
+    runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    clock = SystemClock()
+    streams = Streams(mesh.redis_url)
+    database = Database(mesh.database_url)
+    troubles = Troubles(runtime.meter)
+    board = Board(settings.subscribers_max, settings.subscriber_bars_max)
+    aggregator = Aggregator(
+        settings, mesh.world, streams, Store(database), board, runtime.meter, troubles, clock
+    )
+    runtime.serve(bars_pb2.DESCRIPTOR, "Bars", BarsServicer(board, clock))
+
+    async def aggregate() -> None:
+        await migrate_when_there(mesh.database_url, troubles, clock)
+        await aggregator.run()
+
+    runtime.run_task("aggregator", aggregate)
+    runtime.at_end(database.close)
+    runtime.at_end(streams.close)
+    await runtime.run()

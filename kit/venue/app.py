@@ -1,0 +1,140 @@
+"""The process of one venue: the parts put together."""
+
+import asyncio
+from pathlib import Path
+
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from kit import backoff, settings, telemetry
+from kit.clock import SystemClock
+from kit.columns import Batch
+from kit.errors import VenuemeshError
+from kit.runtime import Identity, Runtime, run_process
+from kit.settings import MeshSettings
+from kit.venue import discovery
+from kit.venue.bookkeeper import Resync
+from kit.venue.contract import Venue
+from kit.venue.control import Control
+from kit.venue.epoch import EpochFile
+from kit.venue.hub import Hub
+from kit.venue.instruments import Instruments
+from kit.venue.intake import Intake
+from kit.venue.market_data import MarketDataServicer
+from kit.venue.session import Session
+from kit.venue.settings import VenueSettings
+from kit.venue.subscriptions import CHANNELS, Subscriptions
+
+CHECKPOINT_INTERVAL_S = 1.0
+PRESSURE_CHECK_S = 0.005
+UNREAD_SHARE_MAX = 0.5
+ALL_SYMBOLS = "*"
+
+_log = telemetry.logger("venue.app")
+
+
+def main(venue_id: str) -> int:
+    """Run a venue. Returns the exit code."""
+    mesh = settings.load(MeshSettings, settings.MESH_SECTION)
+    own = settings.load(VenueSettings, f"venues.{venue_id}")
+    venue = discovery.require(venue_id)(mesh.world, mesh.simulator_url)
+
+    async def serve() -> None:
+        await VenueProcess(venue, mesh, own).run()
+
+    return run_process(venue_id, mesh, serve)
+
+
+class VenueProcess:
+    """Feed, hub and services of one venue."""
+
+    def __init__(self, venue: Venue, mesh: MeshSettings, own: VenueSettings) -> None:
+        clock = SystemClock()
+        port = own.port or venue.port
+        self.runtime = Runtime(Identity(venue.venue_id, "venue", venue.venue_id, port), mesh)
+        self._venue = venue
+        self._mesh = mesh
+        self._own = own
+        self._clock = clock
+        epochs = EpochFile(Path(mesh.data_dir) / "epochs" / venue.venue_id)
+        self._epoch_before = epochs.last()
+        meter = self.runtime.meter
+        self.hub = Hub(venue.venue_id, epochs.next(clock), clock, meter, own.ring_bytes_max)
+        self.subscriptions = Subscriptions()
+        self.intake = Intake(venue, self.hub, self.subscriptions, clock)
+        self.session = Session(venue, self.intake, meter, clock)
+        self.instruments = Instruments(venue.venue_id, venue.history)
+        self.control = Control(
+            venue.venue_id, self.instruments, self.subscriptions, self.intake, self.session
+        )
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        runtime = self.runtime
+        servicer = MarketDataServicer(
+            self.hub, self.intake, self.instruments, self.subscriptions, self._venue.history
+        )
+        runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
+        runtime.control_venue(self.control)
+        runtime.run_task("session", self.session.run)
+        runtime.run_task(
+            "resync", Resync(self.intake.bookkeeper, self._venue.history, self._clock).run
+        )
+        runtime.run_task("start", self._start)
+        runtime.run_task("checkpoints", self._publish_checkpoints)
+        if self._mesh.world == "replay":
+            runtime.run_task("pressure", self._wait_for_readers)
+        runtime.at_end(self._venue.history.close)
+        await runtime.run()
+
+    async def _start(self) -> None:
+        """Subscribe, when it is known to what."""
+        if self._epoch_before is not None:
+            self.intake.restarted(f"epoch {self._epoch_before} ended")
+        symbols = await self._wanted_symbols()
+        _log.info("subscribing", extra={"symbols": len(symbols)})
+        self.control.start(symbols)
+        self.runtime.meter.serving()
+
+    async def _wanted_symbols(self) -> list[str]:
+        configured = list(self._own.symbols)
+        if not configured:
+            live = self._mesh.world == "live"
+            configured = list(self._venue.default_symbols) if live else [ALL_SYMBOLS]
+        waits = backoff.delays()
+        while True:
+            try:
+                listed = await self.instruments.all()
+                break
+            except VenuemeshError as error:
+                self.runtime.meter.degraded(error.message)
+                await self._clock.sleep(next(waits))
+        if ALL_SYMBOLS in configured:
+            return list(listed)
+        for symbol in configured:
+            if symbol not in listed:
+                _log.error("not listed, left out", extra={"symbol": symbol})
+        return [symbol for symbol in configured if symbol in listed]
+
+    async def _publish_checkpoints(self) -> None:
+        """Say in a quiet channel that nothing has happened, so that its readers know the time."""
+        published = dict.fromkeys(CHANNELS, 0)
+        while True:
+            await self._clock.sleep(CHECKPOINT_INTERVAL_S)
+            for channel in CHANNELS:
+                cursor = self.hub.cursor(channel)
+                if cursor.sequence == published[channel] and self.session.connected:
+                    cursor = self.hub.publish(channel, Batch())
+                published[channel] = cursor.sequence
+
+    async def _wait_for_readers(self) -> None:
+        """A replay is as fast as it is read: do not let the rings move past a reader."""
+        while True:
+            if self.hub.unread_bytes_share() > UNREAD_SHARE_MAX:
+                self.session.pause_reading()
+                room = asyncio.Event()
+                self.hub.when_room(room.set)
+                await room.wait()
+            else:
+                self.session.resume_reading()
+                await self._clock.sleep(PRESSURE_CHECK_S)
+

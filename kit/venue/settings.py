@@ -1,0 +1,21 @@
+"""Settings of a venue process, section ``venues.<id>``."""
+
+import msgspec
+
+from kit.errors import SettingError
+
+
+class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one venue."""
+
+    port: int = 0
+    """Of the gRPC server. 0: as the venue's catalog says."""
+    symbols: tuple[str, ...] = ()
+    """Native symbols to subscribe to at start. "*" means all that are listed. Empty: the venue's
+    defaults in the live world, all otherwise."""
+    ring_bytes_max: int = 16 * 1024 * 1024
+    """Bytes of batches that are held for readers, per channel."""
+
+    def __post_init__(self) -> None:
+        if self.ring_bytes_max < 65_536:
+            raise SettingError("ring_bytes_max", self.ring_bytes_max, "at least 65536")

@@ -1,0 +1,190 @@
+"""One websocket to a venue, made again for as long as it is wanted.
+
+The socket is thin: it hands out whole messages with their receive time and knows nothing of what is
+in them. What happens is told to a Sink, in order: opened, frames, closed, opened, …
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from picows import (
+    WSAutoPingStrategy,
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
+
+from kit import backoff, telemetry
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+
+FRAME_BYTES_MAX = 64 * 1024 * 1024
+STEADY_S = 30.0
+"""After so long a connection counts as good, and the next failure starts with a short wait."""
+
+_log = telemetry.logger("websocket")
+
+
+class Sink(Protocol):
+    """Who listens."""
+
+    def opened(self, socket: "Websocket") -> None:
+        """Connected; messages may be sent."""
+
+    def frame(self, payload: bytes, received_time_ns: int) -> None:
+        """One whole message."""
+
+    def closed(self, reason: str) -> None:
+        """Not connected any more; it will be tried again."""
+
+
+class Websocket:
+    """A connection that comes back. ``run`` keeps it until it is cancelled."""
+
+    def __init__(
+        self,
+        url: str,
+        sink: Sink,
+        clock: Clock,
+        ping_interval_s: float | None = None,
+        silence_s: float = 60.0,
+    ) -> None:
+        self.url = url
+        self._sink = sink
+        self._clock = clock
+        self._ping_interval_s = ping_interval_s
+        self._silence_s = silence_s
+        self._transport: WSTransport | None = None
+        self._heard_ns = 0
+        self._reading = True
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can be sent."""
+        return self._transport is not None
+
+    def send(self, text: str) -> None:
+        """Send a message; without a connection it is dropped, as opened() sends what is needed."""
+        if self._transport is not None:
+            self._transport.send(WSMsgType.TEXT, text.encode())
+
+    def drop(self) -> None:
+        """Break the connection; it is made again."""
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def pause_reading(self) -> None:
+        """Leave what comes in the kernel's buffers, so that the sender has to wait."""
+        if self._transport is not None and self._reading:
+            self._transport.underlying_transport.pause_reading()
+            self._reading = False
+
+    def resume_reading(self) -> None:
+        """End a pause."""
+        if self._transport is not None and not self._reading:
+            self._transport.underlying_transport.resume_reading()
+        self._reading = True
+
+    async def run(self) -> None:
+        """Connect, serve, and connect again, endless."""
+        waits = backoff.delays()
+        while True:
+            started_ns = self._clock.monotonic_ns()
+            try:
+                await self._serve_once()
+            except (TimeoutError, OSError, WSError) as error:
+                _log.warning("no connection", extra={"url": self.url, "detail": str(error)})
+            lived_s = (self._clock.monotonic_ns() - started_ns) / NANOSECONDS_PER_SECOND
+            if lived_s > STEADY_S:
+                waits = backoff.delays()
+            await self._clock.sleep(next(waits))
+
+    async def _serve_once(self) -> None:
+        listener = _Listener(self._opened, self._message, self._heard, self._closed)
+        ping = self._ping_interval_s
+        transport, _ = await ws_connect(
+            lambda: listener,
+            self.url,
+            max_frame_size=FRAME_BYTES_MAX,
+            enable_auto_ping=ping is not None,
+            auto_ping_idle_timeout=ping or 10.0,
+            auto_ping_reply_timeout=ping or 10.0,
+            auto_ping_strategy=WSAutoPingStrategy.PING_PERIODICALLY,
+        )
+        watchdog = asyncio.create_task(self._watch_silence())
+        try:
+            await transport.wait_disconnected()
+        finally:
+            watchdog.cancel()
+            transport.disconnect(graceful=False)
+
+    async def _watch_silence(self) -> None:
+        """A half-open connection says nothing and never ends; end it."""
+        while True:
+            await self._clock.sleep(self._silence_s / 4)
+            silent_ns = self._clock.monotonic_ns() - self._heard_ns
+            if self._reading and silent_ns > self._silence_s * NANOSECONDS_PER_SECOND:
+                _log.warning("silent connection dropped", extra={"url": self.url})
+                self.drop()
+
+    def _opened(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self._reading = True
+        self._heard_ns = self._clock.monotonic_ns()
+        self._sink.opened(self)
+
+    def _message(self, payload: bytes) -> None:
+        self._sink.frame(payload, self._clock.time_ns())
+
+    def _heard(self) -> None:
+        self._heard_ns = self._clock.monotonic_ns()
+
+    def _closed(self, reason: str) -> None:
+        if self._transport is not None:
+            self._transport = None
+            self._sink.closed(reason)
+
+
+class _Listener(WSListener):
+    """picows' callbacks, turned into whole messages and told to the owner."""
+
+    def __init__(
+        self,
+        opened: Callable[[WSTransport], None],
+        message: Callable[[bytes], None],
+        heard: Callable[[], None],
+        closed: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self._tell_opened = opened
+        self._tell_message = message
+        self._tell_heard = heard
+        self._tell_closed = closed
+        self._parts: list[bytes] = []
+        self._reason = "connection lost"
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._tell_opened(transport)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if kind == WSMsgType.TEXT and frame.fin:
+            self._tell_message(frame.get_payload_as_bytes())
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self._parts.append(frame.get_payload_as_bytes())
+            if frame.fin:
+                self._tell_message(b"".join(self._parts))
+                self._parts.clear()
+        elif kind == WSMsgType.CLOSE:
+            self._reason = f"closed by the venue: {frame.get_close_code()}"
+            transport.send_close(WSCloseCode.OK)
+            transport.disconnect()
+        if frame.last_in_buffer:
+            self._tell_heard()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._tell_closed(self._reason)

@@ -1,0 +1,43 @@
+"""The health check of a container, by grpc.health.v1.
+
+Run as ``python -m ops.docker.health [HOST:PORT]``; without an argument the address is in
+VENUEMESH_HEALTH_ADDRESS. Exit code 0: the process serves. 1: it does not, or is away. 2: there is
+no address to ask.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+ADDRESS_VARIABLE = "VENUEMESH_HEALTH_ADDRESS"
+TIMEOUT_S = 2.0
+EXIT_SERVING, EXIT_NOT_SERVING, EXIT_USAGE = 0, 1, 2
+
+
+def ask(address: str) -> str:
+    """What the server at host:port says of itself, as "SERVING", or why it says nothing."""
+    with grpc.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_S)
+        except grpc.RpcError as error:
+            return str(error.code().name)
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the state and return the exit code."""
+    address = arguments[0] if arguments else os.environ.get(ADDRESS_VARIABLE, "")
+    if not address:
+        print(f"name HOST:PORT, or set {ADDRESS_VARIABLE}", file=sys.stderr)
+        return EXIT_USAGE
+    state = ask(address)
+    print(state)
+    return EXIT_SERVING if state == "SERVING" else EXIT_NOT_SERVING
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

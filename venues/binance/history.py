@@ -1,0 +1,137 @@
+"""Binance's REST answers, through ccxt: its limits, errors and quirks; the venue's exact texts.
+
+ccxt's unified methods make floats of the numbers; its raw ones leave them as text.
+https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.columns import Numbers
+from kit.errors import BadRequest
+from kit.numbers import format_scaled, parse_number
+from kit.venue import ccxt_client
+from kit.venue.contract import BookSnapshot
+from venues.binance import instruments
+
+BOOK_DEPTH = 1000
+INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "1w")
+
+
+class BinanceHistory:
+    """What is asked over REST."""
+
+    def __init__(self, venue_id: str, base_url: str | None, clock: Clock) -> None:
+        self._venue_id = venue_id
+        self._base_url = base_url
+        self._clock = clock
+        self._made: Any = None
+
+    async def instruments(self) -> list[types_pb2.Instrument]:
+        """GET /api/v3/exchangeInfo."""
+        markets = await self._call(self._exchange.fetch_markets)
+        return [instruments.instrument(self._venue_id, market) for market in markets]
+
+    async def book(self, symbol: str) -> BookSnapshot:
+        """GET /api/v3/depth: {"lastUpdateId":5009323,"bids":[["61837.63","3.7"],…],"asks":…}."""
+        query = {"symbol": symbol, "limit": BOOK_DEPTH}
+        answer = await self._call(self._exchange.publicGetDepth, query)
+        received_time_ns = self._clock.time_ns()
+        levels = [*answer["bids"], *answer["asks"]]
+        return BookSnapshot(
+            last_sequence=int(answer["lastUpdateId"]),
+            bid_count=len(answer["bids"]),
+            price=Numbers.parse([level[0] for level in levels]),
+            size=Numbers.parse([level[1] for level in levels]),
+            received_time_ns=received_time_ns,
+        )
+
+    async def trades(
+        self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
+    ) -> list[market_data_pb2.Trade]:
+        """GET /api/v3/historicalTrades from an id; a time is first looked up in aggTrades."""
+        query: dict[str, Any] = {"symbol": symbol, "limit": count}
+        if not first_trade_id and start_time_ns:
+            first_trade_id = await self._first_trade_at(symbol, start_time_ns)
+            if not first_trade_id:
+                return []
+        if first_trade_id:
+            query["fromId"] = first_trade_id
+        rows = await self._call(self._exchange.publicGetHistoricalTrades, query)
+        return [_trade(row) for row in rows]
+
+    async def candles(
+        self, symbol: str, interval: str, start_time_ns: int, count: int
+    ) -> list[market_data_pb2.Candle]:
+        """GET /api/v3/klines. Raises BadRequest for an interval that the venue does not have."""
+        if interval not in INTERVALS:
+            raise BadRequest(
+                f"no candles of {interval!r}",
+                field="interval",
+                value=interval,
+                allowed=" ".join(INTERVALS),
+            )
+        query: dict[str, Any] = {"symbol": symbol, "interval": interval, "limit": count}
+        if start_time_ns:
+            query["startTime"] = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
+        rows = await self._call(self._exchange.publicGetKlines, query)
+        return [_candle(row) for row in rows]
+
+    async def close(self) -> None:
+        """End the connections."""
+        if self._made is not None:
+            await self._made.close()
+
+    async def _first_trade_at(self, symbol: str, start_time_ns: int) -> int:
+        start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
+        query = {"symbol": symbol, "startTime": start_ms, "limit": 1}
+        rows = await self._call(self._exchange.publicGetAggTrades, query)
+        return int(rows[0]["f"]) if rows else 0
+
+    async def _call(self, function: Any, *arguments: Any) -> Any:
+        return await ccxt_client.call(self._venue_id, function, *arguments)
+
+    @property
+    def _exchange(self) -> Any:
+        """Made when first needed: the feed can start before ccxt is loaded."""
+        if self._made is None:
+            options = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False}
+            config: dict[str, Any] = {"options": options}
+            if self._base_url is not None:
+                rest = f"{self._base_url}/api/v3"
+                config["urls"] = {"api": {"public": rest, "private": rest}}
+            self._made = ccxt_client.load("binance")(config)
+        return self._made
+
+
+def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
+    """{"id":28457,"price":"4.00000100","qty":"12.00000000","time":1499865549590,
+    "isBuyerMaker":true,…}; the buyer was the maker, so the taker sold."""
+    maker_bought = row["isBuyerMaker"]
+    return market_data_pb2.Trade(
+        trade_id=str(row["id"]),
+        price=_plain(row["price"]),
+        size=_plain(row["qty"]),
+        side=types_pb2.SIDE_SELL if maker_bought else types_pb2.SIDE_BUY,
+        venue_time_ns=int(row["time"]) * NANOSECONDS_PER_MILLISECOND,
+    )
+
+
+def _candle(row: list[Any]) -> market_data_pb2.Candle:
+    """[open time ms, open, high, low, close, volume, …], prices as text."""
+    return market_data_pb2.Candle(
+        open_time_ns=int(row[0]) * NANOSECONDS_PER_MILLISECOND,
+        open=_plain(row[1]),
+        high=_plain(row[2]),
+        low=_plain(row[3]),
+        close=_plain(row[4]),
+        volume=_plain(row[5]),
+    )
+
+
+def _plain(text: str) -> str:
+    return format_scaled(*parse_number(text))

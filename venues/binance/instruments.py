@@ -1,0 +1,47 @@
+"""Binance's exchangeInfo to instruments, with tick and lot as the venue writes them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from venuemesh.common.v1 import types_pb2
+
+from kit.numbers import format_scaled, parse_number
+
+STATUSES = {
+    "TRADING": types_pb2.INSTRUMENT_STATUS_TRADING,
+    "HALT": types_pb2.INSTRUMENT_STATUS_HALTED,
+    "BREAK": types_pb2.INSTRUMENT_STATUS_HALTED,
+    "END_OF_DAY": types_pb2.INSTRUMENT_STATUS_HALTED,
+    "CANCEL_ONLY": types_pb2.INSTRUMENT_STATUS_HALTED,
+}
+
+
+def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument:
+    """One market of ccxt's fetch_markets; the exact numbers are in its raw ``info``.
+
+    info: {"symbol":"BTCUSDT","status":"TRADING","filters":[{"filterType":"PRICE_FILTER",
+    "tickSize":"0.01000000",…},{"filterType":"LOT_SIZE","stepSize":"0.00001000",…},
+    {"filterType":"NOTIONAL","minNotional":"5.00000000",…}],…}
+    """
+    info = market["info"]
+    filters = {entry["filterType"]: entry for entry in info.get("filters", ())}
+    lot = filters.get("LOT_SIZE", {})
+    notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL") or {}
+    return types_pb2.Instrument(
+        venue=venue_id,
+        symbol=info["symbol"],
+        unified_symbol=market["symbol"],
+        kind=types_pb2.INSTRUMENT_KIND_SPOT,
+        base=market["base"],
+        quote=market["quote"],
+        price_tick=_plain(filters.get("PRICE_FILTER", {}).get("tickSize")),
+        size_step=_plain(lot.get("stepSize")),
+        size_min=_plain(lot.get("minQty")),
+        notional_min=_plain(notional.get("minNotional")),
+        contract_size="1",
+        status=STATUSES.get(info.get("status", ""), types_pb2.INSTRUMENT_STATUS_UNSPECIFIED),
+    )
+
+
+def _plain(text: str | None) -> str:
+    return format_scaled(*parse_number(text)) if text else ""
