@@ -1,0 +1,1 @@
+"""Prometheus beside the mesh: what it scrapes, and when it wakes someone."""

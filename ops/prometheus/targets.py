@@ -1,0 +1,102 @@
+"""The targets of Prometheus, kept in a file that follows the registry.
+
+Run as ``python -m ops.prometheus.targets FILE``. Prometheus reads the file by its file_sd_configs.
+A process that says good-bye is taken out. One that is lost stays, so that its silence is seen,
+until it comes back or this process ends.
+"""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from venuemesh.registry.v1 import registry_pb2
+
+from kit import settings, telemetry
+from kit.directory import Directory
+from kit.runtime import run_process
+from kit.settings import MeshSettings
+
+EXIT_USAGE = 2
+
+_log = telemetry.logger("targets")
+
+Service = registry_pb2.Service
+
+
+class Watched(Protocol):
+    """What is asked of the directory."""
+
+    def watch(self) -> AsyncIterator[Sequence[Service]]:
+        """Who is there, now and at each change."""
+
+
+class Targets:
+    """The processes whose metrics are to be read."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Service] = {}
+
+    def update(self, present: Iterable[Service]) -> list[dict[str, Any]]:
+        """Take the registry's list as it is now. Returns the content of the file."""
+        lost = {
+            service_id: service
+            for service_id, service in self._known.items()
+            if service.status.state == registry_pb2.SERVICE_STATE_LOST
+        }
+        self._known = lost | {service.instance.service_id: service for service in present}
+        return [_target(self._known[service_id]) for service_id in sorted(self._known)]
+
+
+async def follow(directory: Watched, file: Path) -> None:
+    """Keep the file up to date, for as long as this runs."""
+    targets = Targets()
+    written = ""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    async for services in directory.watch():
+        content = json.dumps(targets.update(services), indent=1)
+        if content != written:
+            _replace(file, content)
+            written = content
+
+
+def _target(service: Service) -> dict[str, Any]:
+    instance = service.instance
+    return {
+        "targets": [instance.metrics_address],
+        "labels": {
+            "service_id": instance.service_id,
+            "kind": instance.kind,
+            "name": instance.name,
+        },
+    }
+
+
+def _replace(file: Path, content: str) -> None:
+    """Prometheus never sees half a file."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(content)
+    fresh.replace(file)
+    _log.info("written", extra={"file": str(file)})
+
+
+async def _run(file: Path, mesh: MeshSettings) -> None:
+    directory = Directory(mesh.registry)
+    try:
+        await follow(directory, file)
+    finally:
+        await directory.close()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Follow the registry until interrupted. Returns the exit code."""
+    if len(arguments) != 1:
+        print("usage: python -m ops.prometheus.targets FILE", file=sys.stderr)
+        return EXIT_USAGE
+    mesh = settings.load(MeshSettings, settings.MESH_SECTION)
+    return run_process("targets", mesh, lambda: _run(Path(arguments[0]), mesh))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
