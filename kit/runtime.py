@@ -16,7 +16,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,7 +122,7 @@ class Runtime:
                     for name, task in [
                         *self._tasks,
                         ("announce", lambda: self.directory.announce(instance, self.meter.status)),
-                        ("watch parent", self._watch_parent),
+                        ("watch parent", lambda: watch_parent(self.stop)),
                     ]
                 ]
                 await self._stopping.wait()
@@ -189,15 +189,16 @@ class Runtime:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
 
-    async def _watch_parent(self) -> None:
-        """End with the supervisor that started us, also when it was killed."""
-        if "VENUEMESH_SUPERVISOR_PID" not in os.environ:
-            return
-        supervisor = int(os.environ["VENUEMESH_SUPERVISOR_PID"])
-        while os.getppid() == supervisor:
-            await asyncio.sleep(PARENT_CHECK_SECONDS)
-        _log.warning("the supervisor is gone")
-        self.stop()
+
+async def watch_parent(stop: Callable[[], None]) -> None:
+    """Stop with the supervisor that started us, also when it was killed."""
+    if "VENUEMESH_SUPERVISOR_PID" not in os.environ:
+        return
+    supervisor = int(os.environ["VENUEMESH_SUPERVISOR_PID"])
+    while os.getppid() == supervisor:
+        await asyncio.sleep(PARENT_CHECK_SECONDS)
+    _log.warning("the supervisor is gone")
+    stop()
 
 
 def run_process(
