@@ -104,6 +104,9 @@ class Meter:
         self._gaps = self.counter("gaps", "Gaps seen", "reason")
         self._reconnects = self.counter("reconnects", "Connections made again")
         self._lag_entries = self.gauge("lag_entries", "Stream entries that wait")
+        state = self.gauge("state", "ServiceState of the contract, by its number")
+        state.set_function(lambda: self.state)
+        self.gauge("resident_bytes", "Memory that is in RAM").set_function(resident_bytes)
         self._lag = Histogram(
             "venuemesh_lag_ms",
             "Age of the newest event of a batch when it was handled, ms",
