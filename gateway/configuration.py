@@ -20,6 +20,7 @@ from gateway.registry import Registry
 from gateway.settings import GatewaySettings
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.errors import SettingError
+from kit.runtime import METRICS_PORT_OFFSET
 from kit.settings import MeshSettings
 
 FOLDER = "envoy"
@@ -28,7 +29,6 @@ GRACE_S = 5.0
 SETTLE_S = 0.01
 LOOPBACK = "127.0.0.1"
 ANY_ADDRESS = "0.0.0.0"
-METRICS_PORT_OFFSET = 10_000
 CONNECTIONS_MAX = 4_096
 REGEX_SIZE_MAX = 4_096
 

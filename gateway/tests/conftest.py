@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
@@ -14,9 +15,9 @@ import aiohttp
 import grpc
 import pytest
 
-from gateway.configuration import METRICS_PORT_OFFSET
 from kit import rpc
 from kit.directory import Directory
+from kit.runtime import METRICS_PORT_OFFSET
 from ops.embedded import envoy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,43 @@ class Door:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start_registry(self) -> None:
+        self._spawn_registry()
+        # Both are there when the last of them is.
+        self._await("registry", lambda: listens(self.ports["port"]))
+        self._await("registry", lambda: listens(self.ports["web_port"]))
+
+    def run_registry(self, seconds_max: float) -> int:
+        """Start one that is to end by itself. Returns its exit code."""
+        self._spawn_registry()
+        return self._running.pop("registry").wait(seconds_max)
+
+    def end_registry(self, number: signal.Signals, seconds_max: float) -> int:
+        """Tell it to end. Returns its exit code."""
+        process = self._running.pop("registry")
+        process.send_signal(number)
+        return process.wait(seconds_max)
+
+    def start_envoy(self) -> None:
+        folder = self.folder / envoy.FOLDER
+        self._await("registry", lambda: envoy.has_configuration(folder))
+        command = envoy.command(folder)
+        self._start("envoy", command.arguments, **command.spawn_options())
+        self._await("envoy", lambda: listens(self.ports["public_port"]))
+
+    def kill_registry(self) -> None:
+        """As kill -9 does."""
+        self.end_registry(signal.SIGKILL, START_SECONDS_MAX)
+
+    def close(self) -> None:
+        for process in self._running.values():
+            process.kill()
+            process.wait()
+
+    def log(self, name: str) -> str:
+        """What a process has said."""
+        return (self.folder / f"{name}.log").read_text()
+
+    def _spawn_registry(self) -> None:
         settings = {
             f"VENUEMESH_GATEWAY_{name.upper()}": str(self.ports[name]) for name in self.ports
         }
@@ -51,34 +89,8 @@ class Door:
             "VENUEMESH_REGISTRY": self.registry_address,
             "VENUEMESH_GATEWAY_STUDIO_DIR": str(self.folder / "studio"),
         }
-        self._start(
-            "registry", (sys.executable, "-m", "ops.cli", "run", "registry"), env=environment
-        )
-        # Both are there when the last of them is.
-        self._await("registry", lambda: listens(self.ports["port"]))
-        self._await("registry", lambda: listens(self.ports["web_port"]))
-
-    def start_envoy(self) -> None:
-        folder = self.folder / envoy.FOLDER
-        self._await("registry", lambda: envoy.has_configuration(folder))
-        command = envoy.command(folder)
-        self._start("envoy", command.arguments, **command.spawn_options())
-        self._await("envoy", lambda: listens(self.ports["public_port"]))
-
-    def kill_registry(self) -> None:
-        """As kill -9 does."""
-        process = self._running.pop("registry")
-        process.kill()
-        process.wait()
-
-    def close(self) -> None:
-        for process in self._running.values():
-            process.kill()
-            process.wait()
-
-    def log(self, name: str) -> str:
-        """What a process has said."""
-        return (self.folder / f"{name}.log").read_text()
+        arguments = (sys.executable, "-m", "ops.cli", "run", "registry")
+        self._start("registry", arguments, env=environment)
 
     def _start(self, name: str, arguments: tuple[str, ...], **options: Any) -> None:
         with (self.folder / f"{name}.log").open("ab") as log:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -10,9 +11,10 @@ from aiohttp import web
 from kit import settings, telemetry
 from kit.clock import Clock, SystemClock
 from kit.errors import SettingError
-from kit.runtime import run_process
+from kit.runtime import run_process, watch_parent
 from kit.settings import MeshSettings
 from kit.simulator.dialect import Dialect, Floor, find_dialects
+from kit.simulator.faults import Faults, read_script
 from kit.simulator.market import Market
 from kit.simulator.replay import BOOK_WAIT_S_MAX, Player, ReplayFloor
 from kit.simulator.server import SimulatorServer
@@ -39,6 +41,7 @@ class Simulator:
         """Raises SettingError for a world or a venue that cannot be played."""
         self.port = chosen.port
         self._clock = clock
+        self._script = read_script(Path(chosen.faults)) if chosen.faults else []
         self._players: list[Player] = []
         self._runs: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._venues: dict[str, tuple[Venue, Floor]] = {}
@@ -88,7 +91,7 @@ class Simulator:
                 known = f"no such venue; allowed are {', '.join(sorted(dialects))}"
                 raise SettingError("simulator.replay", venue_id, known)
             dialect = dialects[venue_id]()
-            venue = Venue(venue_id, dialect, self._clock, chosen.start_delay_ms / 1000)
+            venue = self._venue(venue_id, dialect, chosen)
             tape = Tape(files)
             floor = ReplayFloor(tape, dialect.capture, BOOK_WAIT_S_MAX)
             speed = parse_speed(chosen.speed)
@@ -105,10 +108,15 @@ class Simulator:
             dialect = dialects[venue_id]()
             seed = f"{chosen.seed}/{venue_id}"
             market = Market(seed, self._clock.time_ns(), chosen.events_per_second)
-            venue = Venue(venue_id, dialect, self._clock, chosen.start_delay_ms / 1000)
+            venue = self._venue(venue_id, dialect, chosen)
             floor = MarketFloor(market, dialect)
             self._runs.append(MarketRunner(venue, floor, market, speed, self._clock).run)
             self._venues[venue_id] = (venue, floor)
+
+    def _venue(self, venue_id: str, dialect: Dialect, chosen: SimulatorSettings) -> Venue:
+        orders = [order for order in self._script if order.venue == venue_id]
+        faults = Faults(venue_id, chosen.seed, orders)
+        return Venue(venue_id, dialect, faults, self._clock, chosen.start_delay_ms / 1000)
 
     def _replay_status(self) -> Sequence[Mapping[str, object]]:
         return [player.status() for player in self._players]
@@ -125,6 +133,9 @@ def main() -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         simulator = Simulator(mesh.world, chosen, find_dialects(), SystemClock())
-        await simulator.run(mesh.host, stopping)
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch_parent(stopping.set))
+            await simulator.run(mesh.host, stopping)
+            watching.cancel()
 
     return run_process("simulator", mesh, run)

@@ -174,6 +174,7 @@ class Player:
             self.failure = str(error)
             _log.error("the capture cannot be read on", extra={"detail": str(error)})
             await self._venue.close_all(WSCloseCode.INTERNAL_ERROR, "capture damaged")
+        await self._venue.deliver(self._venue.faults.release(), wait=True)
         self.finished = True
         _log.info("replay finished", extra=self.status())
 
@@ -201,6 +202,7 @@ class Player:
     async def _play(self, lines: Sequence[bytes], now_ns: int) -> None:
         frames = list(map(self._frame_of, lines))
         self._floor.played(frames, now_ns)
+        self._venue.faults.advance(now_ns)
         await self._venue.deliver(frames, wait=True)
         self.frames_played += len(lines)
         await self._clock.sleep(0)

@@ -1,11 +1,11 @@
 """One HTTP and websocket server for all pretend venues.
 
 Which venue is meant is told by the first segment of the path (``/binance/api/v3/time``,
-``ws://…/binance/stream``) or by the Host header (``api.binance.com``).
+``ws://…/binance/stream``) or by the Host header (``api.binance.com``). Three paths are the server's
+own: ``/status``, ``/replay/status`` and ``/faults``.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -13,13 +13,16 @@ import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from kit import telemetry
-from kit.clock import Clock
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.connection import Connection
 from kit.simulator.dialect import Answer, Floor, Request, Session
+from kit.simulator.faults import FaultKind, FaultOrder
 from kit.simulator.venue import Venue
 
+CLOSE_WAIT_S = 1.0
 MESSAGE_BYTES_MAX = 1024 * 1024
-RATE_WINDOW_NS = 1_000_000_000
+HTML_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
+RATE_WINDOW_NS = NANOSECONDS_PER_SECOND
 
 _log = telemetry.logger("simulator.server")
 
@@ -45,9 +48,29 @@ class SimulatorServer:
     def application(self) -> web.Application:
         """What aiohttp serves."""
         app = web.Application(client_max_size=MESSAGE_BYTES_MAX)
+        app.router.add_get("/status", self._get_status)
         app.router.add_get("/replay/status", self._get_replay_status)
+        app.router.add_get("/faults", self._get_faults)
+        app.router.add_post("/faults", self._post_faults)
+        app.router.add_delete("/faults", self._delete_faults)
         app.router.add_route("*", "/{path:.*}", self._venue_request)
         return app
+
+    async def _get_status(self, request: web.Request) -> web.Response:
+        return _json(
+            {
+                "venues": [
+                    {
+                        "venue": venue.venue_id,
+                        "time_ns": floor.time_ns(),
+                        "connections": len(venue.connections),
+                        "streams": sorted(stream.name for stream in venue.wanted),
+                        "frames_sent": venue.frames_sent,
+                    }
+                    for venue, floor in self._venues.values()
+                ]
+            }
+        )
 
     async def _get_replay_status(self, request: web.Request) -> web.Response:
         return _json({"venues": list(self._replay_status())})
@@ -64,7 +87,48 @@ class SimulatorServer:
                 return _json({"error": "no websocket at this path"}, status=404)
             return await self._converse(request, venue, floor, session)
         asked = Request(request.method, path, request.query, await request.read())
+        refusal = await self._fail_on_purpose(venue, path)
+        if refusal is not None:
+            return refusal
         return _response(await venue.dialect.answer(asked, floor))
+
+    async def _get_faults(self, request: web.Request) -> web.Response:
+        return _json(
+            {"faults": [one for venue in self._chosen(request) for one in venue.faults.status()]}
+        )
+
+    async def _post_faults(self, request: web.Request) -> web.Response:
+        try:
+            order = msgspec.json.decode(await request.read(), type=FaultOrder)
+            if order.venue not in self._venues:
+                raise ValueError(f"no such venue; allowed are {', '.join(sorted(self._venues))}")
+            self._venues[order.venue][0].faults.order(order)
+        except ValueError as error:
+            return _json({"error": str(error)}, status=400)
+        return _json({"ordered": order})
+
+    async def _delete_faults(self, request: web.Request) -> web.Response:
+        for venue in self._chosen(request):
+            venue.faults.clear()
+        return _json({})
+
+    def _chosen(self, request: web.Request) -> list[Venue]:
+        wanted = request.query.get("venue")
+        return [venue for name, (venue, _) in self._venues.items() if wanted in (None, name)]
+
+    async def _fail_on_purpose(self, venue: Venue, path: str) -> web.Response | None:
+        order = venue.faults.on_rest(path)
+        if order is None:
+            return None
+        if order.fault is FaultKind.REST_DELAY:
+            await self._clock.sleep(order.seconds)
+            return None
+        if order.fault is FaultKind.REST_HTML:
+            return web.Response(body=HTML_PAGE, status=502, content_type="text/html")
+        status = int(order.fault.removeprefix("rest_"))
+        headers = {"Retry-After": f"{order.seconds:.0f}"} if status != 500 else {}
+        body = venue.dialect.failures.get(status, b"{}")
+        return _response(Answer(body, status, headers))
 
     def _venue_of(self, request: web.Request) -> tuple[str, str]:
         by_host = self._by_host.get((request.host or "").partition(":")[0])
@@ -77,7 +141,11 @@ class SimulatorServer:
         self, request: web.Request, venue: Venue, floor: Floor, session: Session
     ) -> web.WebSocketResponse:
         websocket = web.WebSocketResponse(
-            autoping=False, compress=False, max_msg_size=MESSAGE_BYTES_MAX, writer_limit=0
+            timeout=CLOSE_WAIT_S,
+            autoping=False,
+            compress=False,
+            max_msg_size=MESSAGE_BYTES_MAX,
+            writer_limit=0,
         )
         await websocket.prepare(request)
         connection = Connection(websocket, cast("asyncio.Transport", request.transport), session)
@@ -122,12 +190,20 @@ class SimulatorServer:
         while connection.open:
             await self._clock.sleep(rules.ping_interval_s)
             now_ns = self._clock.monotonic_ns()
-            if now_ns - opened_ns > rules.lifetime_s * 1e9:
+            if connection.stalled:
+                if _passed_s(connection.last_pong_ns, now_ns) > rules.pong_timeout_s:
+                    connection.reset()
+                continue
+            if _passed_s(opened_ns, now_ns) > rules.lifetime_s:
                 await connection.close(WSCloseCode.GOING_AWAY, "lifetime is over")
-            elif now_ns - connection.last_pong_ns > rules.pong_timeout_s * 1e9:
+            elif _passed_s(connection.last_pong_ns, now_ns) > rules.pong_timeout_s:
                 await connection.close(WSCloseCode.GOING_AWAY, "no pong")
             else:
-                await connection.ping(str(time.time_ns() // 1_000_000).encode())
+                await connection.ping(str(now_ns).encode())
+
+
+def _passed_s(since_ns: int, now_ns: int) -> float:
+    return (now_ns - since_ns) / NANOSECONDS_PER_SECOND
 
 
 def _response(answer: Answer) -> web.Response:

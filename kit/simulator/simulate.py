@@ -100,6 +100,7 @@ class MarketRunner:
         step = self._market.advance(next_ns)
         self._floor.happened(step)
         frames = self._venue.dialect.encode(step, self._venue.wanted, self._floor)
+        self._venue.faults.advance(next_ns)
         if frames:
             await self._venue.deliver(frames, wait)
 

@@ -3,20 +3,28 @@
 import asyncio
 from collections.abc import Collection, Iterable
 
-from kit import telemetry
+from aiohttp import WSCloseCode
+
 from kit.clock import Clock
 from kit.simulator.connection import Connection
 from kit.simulator.dialect import UNKNOWN, Dialect, Frame, Stream
-
-_log = telemetry.logger("simulator.venue")
+from kit.simulator.faults import Cut, FaultKind, Faults
 
 
 class Venue:
     """The connections of one venue, and the way of a frame to those that asked for it."""
 
-    def __init__(self, venue_id: str, dialect: Dialect, clock: Clock, start_delay_s: float) -> None:
+    def __init__(
+        self,
+        venue_id: str,
+        dialect: Dialect,
+        faults: Faults,
+        clock: Clock,
+        start_delay_s: float = 0.0,
+    ) -> None:
         self.venue_id = venue_id
         self.dialect = dialect
+        self.faults = faults
         self.connections: list[Connection] = []
         self._clock = clock
         self._start_delay_s = start_delay_s
@@ -50,6 +58,8 @@ class Venue:
         """A connection wants other streams than before."""
         readers: dict[Stream, list[Connection]] = {}
         for connection in self.connections:
+            if connection.stalled or not connection.open:
+                continue
             streams = set(connection.session.streams.values())
             for stream in streams:
                 readers.setdefault(stream, []).append(connection)
@@ -83,6 +93,21 @@ class Venue:
         With ``wait`` it returns when the slowest is ready for more. Without, a connection that is
         too far behind is cut off, as exchanges do.
         """
+        if self.faults.quiet:
+            await self._send(frames, wait)
+            return
+        for part in self.faults.apply(frames, self._readers.keys()):
+            if isinstance(part, Cut):
+                await self._cut(part)
+            else:
+                await self._send(part, wait)
+
+    async def close_all(self, code: int, reason: str) -> None:
+        """End all connections."""
+        for connection in list(self.connections):
+            await connection.close(code, reason)
+
+    async def _send(self, frames: Iterable[Frame], wait: bool) -> None:
         mail: dict[Connection, list[bytes]] = {one: [] for one in self.connections}
         readers = {
             stream: [mail[one].append for one in found] for stream, found in self._readers.items()
@@ -96,7 +121,12 @@ class Venue:
         elif sending:
             await asyncio.gather(*sending)
 
-    async def close_all(self, code: int, reason: str) -> None:
-        """End all connections."""
-        for connection in list(self.connections):
-            await connection.close(code, reason)
+    async def _cut(self, cut: Cut) -> None:
+        for connection in self._readers.get(cut.stream, ()):
+            if cut.kind is FaultKind.RESET:
+                connection.reset()
+            elif cut.kind is FaultKind.STALL:
+                connection.stall()
+            else:
+                await connection.close(WSCloseCode.GOING_AWAY, "")
+        self.subscriptions_changed()

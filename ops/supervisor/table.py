@@ -49,7 +49,7 @@ def _cells(row: Row, now: float) -> tuple[RenderableType, ...]:
         _number(row.gaps_total),
         f"{row.memory_bytes / MEBIBYTE:,.0f}",
         str(row.restarts),
-        Text(row.detail, style="dim"),
+        Text(row.detail, style="dim", no_wrap=True, overflow="ellipsis"),
     )
 
 

@@ -58,6 +58,9 @@ function VenueSelect({ route, venues }: { route: MarketRoute; venues: readonly V
         go({ ...route, venue: event.target.value, symbol: "" });
       }}
     >
+      {!venues.some(({ id }) => id === route.venue) && (
+        <option value={route.venue}>{route.venue} (not registered)</option>
+      )}
       {venues.map(({ id, isServing }) => (
         <option key={id} value={id}>
           {isServing ? id : `${id} (not serving)`}

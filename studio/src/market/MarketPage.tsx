@@ -19,8 +19,11 @@ export function MarketPage({ route }: { readonly route: MarketRoute }) {
     if (route.venue === "" && first !== undefined) go({ ...route, venue: first }, true);
   }, [route, first]);
 
-  const venue = venues?.find(({ id }) => id === route.venue);
-  if (venues && venue) return <VenuePage key={venue.id} {...{ route, venues, venue }} />;
+  const venue = useKept(
+    venues?.find(({ id }) => id === route.venue),
+    route.venue,
+  );
+  if (venue) return <VenuePage key={venue.id} {...{ route, venue }} venues={venues ?? [venue]} />;
   let text = "Looking for venues …";
   if (failure) text = `The registry does not answer. ${failureText(failure)}`;
   else if (venues?.length === 0) text = "No venue is registered yet. Waiting for one to start …";
@@ -36,6 +39,13 @@ export function MarketPage({ route }: { readonly route: MarketRoute }) {
       ))}
     </Notice>
   );
+}
+
+/** The venue as last seen: a registry that restarts forgets it for a moment, its feed goes on. */
+function useKept(found: Venue | undefined, id: string): Venue | undefined {
+  const [kept, setKept] = useState(found);
+  if (found && found !== kept) setKept(found);
+  return found ?? (kept?.id === id ? kept : undefined);
 }
 
 interface VenuePageProps {

@@ -47,7 +47,9 @@ export function MarketRoom(props: MarketRoomProps) {
       </TopStatus>
       <InstrumentBar {...{ route, venues, instruments, streamed, feed, bars, precision }} />
       <div className="market-main">
-        {streamed && !streamed.has(symbol) && <NotStreamed venue={venue} symbol={symbol} />}
+        {streamed && !streamed.has(symbol) && (
+          <NotStreamed {...{ venue, symbol }} listed={!instruments.complete || !!instrument} />
+        )}
         <ChartPanel key={interval} feed={bars} route={route} precision={precision} />
         <GapList feed={feed} />
       </div>

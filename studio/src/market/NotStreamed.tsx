@@ -3,8 +3,15 @@ import { useState } from "react";
 import { describeFailure, failureText } from "../api/failure";
 import { startStreaming, type Venue } from "./venues";
 
+interface NotStreamedProps {
+  readonly venue: Venue;
+  readonly symbol: string;
+  /** False when the venue is known not to list the symbol. */
+  readonly listed: boolean;
+}
+
 /** Says why nothing comes, and offers to change that. */
-export function NotStreamed({ venue, symbol }: { readonly venue: Venue; readonly symbol: string }) {
+export function NotStreamed({ venue, symbol, listed }: NotStreamedProps) {
   const [answer, setAnswer] = useState("");
   const start = async () => {
     setAnswer("Asking the venue …");
@@ -15,6 +22,13 @@ export function NotStreamed({ venue, symbol }: { readonly venue: Venue; readonly
       setAnswer(failureText(describeFailure(error)));
     }
   };
+  if (!listed) {
+    return (
+      <div className="not-streamed" role="status">
+        {venue.id} does not list {symbol}. Press / to find another instrument.
+      </div>
+    );
+  }
   return (
     <div className="not-streamed" role="status">
       <span>{answer || `${venue.id} does not stream ${symbol} at present.`}</span>
