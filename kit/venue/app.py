@@ -61,6 +61,8 @@ class VenueProcess:
         self.hub = Hub(venue.venue_id, epochs.next(clock), clock, meter, own.ring_bytes_max)
         self.subscriptions = Subscriptions()
         self.intake = Intake(venue, self.hub, self.subscriptions, clock)
+        doubted = meter.gauge("books_in_doubt", "Books that wait for a snapshot or an update")
+        doubted.set_function(self.intake.bookkeeper.doubted_count)
         self.session = Session(venue, self.intake, meter, clock)
         self.instruments = Instruments(venue.venue_id, venue.history)
         self.control = Control(

@@ -42,6 +42,10 @@ class Bookkeeper:
         """Symbols whose book cannot go on without one."""
         return [symbol for symbol, book in self.books.items() if book.wanted_since_ns]
 
+    def doubted_count(self) -> int:
+        """Number of these. Safe to ask from another thread, as metrics are."""
+        return sum(book.wanted_since_ns > 0 for book in list(self.books.values()))
+
     def on_rows(self, rows: BookRows) -> None:
         """Updates from the feed, of added symbols. Raises NumberError before any change."""
         counts = rows.level_counts()
