@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rich.console import Console
 from rich.live import Live
+from venuemesh.registry.v1 import registry_pb2
 
 from kit.directory import Directory
 from ops.supervisor import table
@@ -80,10 +81,17 @@ class LiveTable:
         directory = Directory(self._registry)
         try:
             with Live(console=Console(), auto_refresh=False) as live:
-                while True:
-                    found = rows(self._children, await read_registry(directory))
-                    text = "\n".join([self._headline, *self._notes])
-                    live.update(table.render(text, found, time.time()), refresh=True)
-                    await asyncio.sleep(REFRESH_SECONDS)
+                try:
+                    while True:
+                        self._draw(live, await read_registry(directory))
+                        await asyncio.sleep(REFRESH_SECONDS)
+                finally:
+                    # What stays on the terminal is how it ended.
+                    self._draw(live, {})
         finally:
             await directory.close()
+
+    def _draw(self, live: Live, registered: Mapping[str, registry_pb2.Service]) -> None:
+        text = "\n".join([self._headline, *self._notes])
+        found = rows(self._children, registered)
+        live.update(table.render(text, found, time.time()), refresh=True)
