@@ -9,7 +9,7 @@ from kit.columns import Batch
 from kit.cursor import StreamKey
 from kit.errors import VenuemeshError
 from kit.newest import BookSource, BookState, QuoteState, TradeState
-from kit.subscription import RESPONSE_BYTES_MAX, Publication, Symbols, frame
+from kit.subscription import Publication, Symbols, frame, responses_of
 
 State = BookState | QuoteState | TradeState
 
@@ -111,7 +111,8 @@ class ConflatedMailbox:
                 batches = self._conflator.take()
                 due = loop.time() + self._interval_seconds
             self._urgent.clear()
-            for response in _responses(batches):
+            # All made before the first is sent: while it is, the states go on changing.
+            for response in list(responses_of(map(_framed, batches))):
                 yield response
 
     async def _wait_until(self, due: float) -> None:
@@ -129,12 +130,5 @@ class ConflatedMailbox:
             self._urgent.set()
 
 
-def _responses(batches: Iterator[Batch]) -> list[bytes]:
-    """As few messages as the bound of their size allows."""
-    responses: list[bytearray] = []
-    for batch in batches:
-        framed = frame(batch.SerializeToString())
-        if not responses or len(responses[-1]) + len(framed) > RESPONSE_BYTES_MAX:
-            responses.append(bytearray())
-        responses[-1] += framed
-    return list(map(bytes, responses))
+def _framed(batch: Batch) -> bytes:
+    return frame(batch.SerializeToString())

@@ -21,6 +21,16 @@ class Cursor(NamedTuple):
     def __str__(self) -> str:
         return f"{self.epoch}-{self.sequence}"
 
+    def follows(self, before: "Cursor") -> bool:
+        """Whether no batch is missing between the two.
+
+        The first batch of an epoch follows whatever was before: it carries the venue's own gap,
+        with the reason RESTART.
+        """
+        if self.epoch == before.epoch:
+            return self.sequence == before.sequence + 1
+        return self.epoch > before.epoch and self.sequence == 1
+
     @classmethod
     def parse(cls, text: str | bytes) -> "Cursor":
         """The cursor in its text form. Raises ValueError."""

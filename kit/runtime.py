@@ -73,6 +73,7 @@ class Runtime:
         self._described: list[str] = []
         self._tasks: list[tuple[str, Task]] = []
         self._finish: list[Callable[[], Awaitable[None]]] = []
+        self._when_draining: list[Callable[[], None]] = []
         self._stopping = asyncio.Event()
         self._venue: VenueControl | None = None
         self._rest: grpc.GenericRpcHandler | None = None
@@ -97,6 +98,10 @@ class Runtime:
     def run_task(self, name: str, task: Task) -> None:
         """Run this beside the server. When it fails, the process ends."""
         self._tasks.append((name, task))
+
+    def when_draining(self, callback: Callable[[], None]) -> None:
+        """Call this when the process is told to stop, to end streams that have no end."""
+        self._when_draining.append(callback)
 
     def at_end(self, finish: Callable[[], Awaitable[None]]) -> None:
         """Call this after the tasks have ended, last registered first."""
@@ -182,6 +187,8 @@ class Runtime:
         self.meter.state = registry_pb2.SERVICE_STATE_DRAINING
         await health_servicer.enter_graceful_shutdown()
         await self.directory.withdraw(self.identity.service_id)
+        for callback in self._when_draining:
+            callback()
         await self._server.stop(DRAIN_SECONDS_MAX)
 
     def _listen_for_signals(self) -> None:

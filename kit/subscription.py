@@ -16,7 +16,7 @@ and what must be made of one for some readers is made once, in its ``Publication
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Protocol
@@ -44,6 +44,20 @@ def frame(batch: bytes) -> bytes:
         length >>= 7
     prefix.append(length)
     return bytes(prefix) + batch
+
+
+def responses_of(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """Framed batches as few messages, none above RESPONSE_BYTES_MAX unless one batch alone is."""
+    gathered: list[bytes] = []
+    size = 0
+    for framed in frames:
+        if gathered and size + len(framed) > RESPONSE_BYTES_MAX:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+        gathered.append(framed)
+        size += len(framed)
+    if gathered:
+        yield b"".join(gathered)
 
 
 class Publication:
@@ -247,6 +261,12 @@ class Subscribers:
         finally:
             subscription.leave()
             self._admitted.discard(subscription)
+
+    def end(self, error: VenuemeshError) -> None:
+        """End every mailbox with this."""
+        for seats in self._seats.values():
+            for seat in seats.values():
+                seat.mailbox.end(error)
 
     def publish(self, publication: Publication) -> None:
         """Leave one batch with every reader of its channel."""

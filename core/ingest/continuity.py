@@ -34,20 +34,11 @@ def entries_for(
     if cursor <= newest:
         return []
     entry = Entry(key, cursor, batch)
-    if _follows(newest, cursor):
-        return [entry]
-    return [_gap(key, newest, cursor, now_ns), entry]
-
-
-def _follows(newest: Cursor, cursor: Cursor) -> bool:
-    if newest == START:
+    if newest == START or cursor.follows(newest):
         # An empty stream begins with whatever comes first. A recorder that has seen more of it,
         # before Redis was emptied, knows that itself.
-        return True
-    if cursor.epoch == newest.epoch:
-        return cursor.sequence == newest.sequence + 1
-    # The first batch of an epoch carries the venue's own gap, with the reason RESTART.
-    return cursor.sequence == 1
+        return [entry]
+    return [_gap(key, newest, cursor, now_ns), entry]
 
 
 def _gap(key: StreamKey, newest: Cursor, cursor: Cursor, now_ns: int) -> Entry:

@@ -1,4 +1,5 @@
 import asyncio
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -7,13 +8,14 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.cursor import Cursor, StreamKey
-from kit.errors import SubscriberTooSlow, TooManySubscribers
+from kit.errors import Draining, SubscriberTooSlow, TooManySubscribers
 from kit.subscription import (
     RESPONSE_BYTES_MAX,
     LosslessMailbox,
     Publication,
     Subscribers,
     frame,
+    responses_of,
 )
 
 TRADES = StreamKey("binance", types_pb2.CHANNEL_TRADES)
@@ -188,3 +190,22 @@ def test_readers_are_bounded_in_number_and_leave_nothing_behind():
     assert len(subscribers) == 0
     with subscribers.admit():
         assert len(subscribers) == 1
+
+
+def test_all_readers_can_be_ended_at_once():
+    subscribers = Subscribers(1)
+    mailbox = LosslessMailbox(1000)
+    with subscribers.admit() as subscription:
+        subscription.join(TRADES, mailbox)
+        subscribers.end(Draining("for the test"))
+        with pytest.raises(Draining):
+            mailbox.take()
+
+
+@given(st.lists(st.integers(1, RESPONSE_BYTES_MAX + 10), max_size=8))
+def test_frames_become_few_bounded_responses(sizes):
+    responses = list(responses_of(b"x" * size for size in sizes))
+    assert sum(map(len, responses)) == sum(sizes)
+    assert all(len(each) <= max(RESPONSE_BYTES_MAX, *sizes) for each in responses)
+    neighbours = pairwise(responses)
+    assert all(len(left) + len(right) > RESPONSE_BYTES_MAX for left, right in neighbours)
