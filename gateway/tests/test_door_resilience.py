@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 
 import aiohttp
 import grpc
@@ -13,19 +14,24 @@ from gateway.tests.fakes import instance, process, succeeds
 from kit import rpc
 from kit.errors import reason_of
 
-METADATA = (("venuemesh-venue", "steady"),)
+# Not one name for all: Envoy may hear of a process that goes and comes within a moment twice.
+NAMES = (f"steady-{number}" for number in itertools.count(1))
 HELD_BYTES_MAX = 2 * 1024 * 1024
 ENVOY_BYTES_MAX = 2 * 1024 * 1024
 LARGE = market_data_pb2.SubscribeRequest(symbols=["LARGE"])
 SOME = market_data_pb2.ListInstrumentsRequest(page_size=1)
 
 
+def named(venue):
+    return (("venuemesh-venue", venue),)
+
+
 @pytest.fixture
 async def venue(directory, channel):
     """A process that callers reach through the door."""
     stub = market_data_pb2_grpc.MarketDataStub(channel)
-    async with process(directory, "steady") as opened:
-        await succeeds(lambda: stub.ListInstruments(SOME, metadata=METADATA))
+    async with process(directory, name := next(NAMES)) as opened:
+        await succeeds(lambda: stub.ListInstruments(SOME, metadata=named(name)))
         yield opened.venue
 
 
@@ -33,7 +39,7 @@ async def venue(directory, channel):
 async def stream(channel, venue):
     """A subscription of which the first message has come."""
     stub = market_data_pb2_grpc.MarketDataStub(channel)
-    call = stub.Subscribe(market_data_pb2.SubscribeRequest(), metadata=METADATA)
+    call = stub.Subscribe(market_data_pb2.SubscribeRequest(), metadata=named(venue.name))
     await call.read()
     yield call
     call.cancel()
@@ -43,15 +49,15 @@ async def test_a_stream_survives_that_others_come_and_go(directory, channel, ven
     stub = market_data_pb2_grpc.MarketDataStub(channel)
     for name in ("passing-1", "passing-2"):
         async with process(directory, name):
-            there = (("venuemesh-venue", name),)
+            there = named(name)
             await succeeds(lambda there=there: stub.ListInstruments(SOME, metadata=there))
             assert await _still_flows(venue, stream)
         assert await _still_flows(venue, stream)
 
 
 async def test_a_stream_survives_a_change_of_its_own_cluster(door, directory, venue, stream):
-    async with process(directory, "steady-2", name="steady") as second:
-        cluster = "venuemesh.marketdata.v1.MarketData/steady"
+    async with process(directory, "another", name=venue.name) as second:
+        cluster = f"venuemesh.marketdata.v1.MarketData/{venue.name}"
         port = second.instance.address.rpartition(":")[2]
         await _envoy_says(door, f"{cluster}::127.0.0.1:{port}::")
         assert await _still_flows(venue, stream)
@@ -64,19 +70,19 @@ async def test_a_stream_and_new_calls_survive_that_the_registry_is_killed(
     stub = market_data_pb2_grpc.MarketDataStub(channel)
     door.kill_registry()
     assert await _still_flows(venue, stream)
-    await stub.ListInstruments(SOME, metadata=METADATA)
+    await stub.ListInstruments(SOME, metadata=named(venue.name))
     door.start_registry()
     async with asyncio.timeout(10):
         # Until it has registered again its route must stay.
-        while not await _is_registered(door, "steady"):
-            await stub.ListInstruments(SOME, metadata=METADATA)
-    await stub.ListInstruments(SOME, metadata=METADATA)
+        while not await _is_registered(door, venue.name):
+            await stub.ListInstruments(SOME, metadata=named(venue.name))
+    await stub.ListInstruments(SOME, metadata=named(venue.name))
     assert await _still_flows(venue, stream)
 
 
 async def test_who_does_not_come_back_after_a_restart_is_forgotten(door, directory, channel):
     stub = market_data_pb2_grpc.MarketDataStub(channel)
-    metadata = (("venuemesh-venue", "gone"),)
+    metadata = named("gone")
     async with process(directory, "gone"):
         await succeeds(lambda: stub.ListInstruments(SOME, metadata=metadata))
         door.kill_registry()
@@ -103,7 +109,7 @@ async def test_a_process_without_heartbeat_is_lost_and_calls_fail_at_once(door, 
         watch.cancel()
         await _envoy_says(door, "192.0.2.1:9::health_flags::/failed_eds_health")
         async with asyncio.timeout(0.5):
-            assert await _reason(stub, (("venuemesh-venue", "silent"),)) == "SERVICE_UNAVAILABLE"
+            assert await _reason(stub, named("silent")) == "SERVICE_UNAVAILABLE"
         await registry.Unregister(registry_pb2.UnregisterRequest(service_id="silent"))
 
 
@@ -111,7 +117,9 @@ async def test_a_reader_that_stalls_is_not_buffered_for(door, venue):
     before = await _envoy_allocated_bytes(door)
     options = (("grpc.http2.lookahead_bytes", 16_384), ("grpc.http2.bdp_probe", 0))
     async with grpc.aio.insecure_channel(door.address, options=options) as slow:
-        call = market_data_pb2_grpc.MarketDataStub(slow).Subscribe(LARGE, metadata=METADATA)
+        call = market_data_pb2_grpc.MarketDataStub(slow).Subscribe(
+            LARGE, metadata=named(venue.name)
+        )
         await call.read()
         await _stalls(venue)
         assert venue.bytes_sent < HELD_BYTES_MAX
@@ -121,7 +129,7 @@ async def test_a_reader_that_stalls_is_not_buffered_for(door, venue):
 
 async def test_a_rest_reader_that_stalls_is_not_buffered_for(door, venue, browser):
     before = await _envoy_allocated_bytes(door)
-    async with browser.get("/v1/venues/steady/stream?symbols=LARGE") as response:
+    async with browser.get(f"/v1/venues/{venue.name}/stream?symbols=LARGE") as response:
         await response.content.read(1)
         await _stalls(venue)
         # The kernel's socket buffers take some megabytes of text, which Envoy does not hold.
@@ -130,15 +138,15 @@ async def test_a_rest_reader_that_stalls_is_not_buffered_for(door, venue, browse
 
 
 async def test_a_reader_that_stalls_does_not_delay_another(directory, channel, door, venue):
-    slow = market_data_pb2_grpc.MarketDataStub(channel).Subscribe(LARGE, metadata=METADATA)
+    slow = market_data_pb2_grpc.MarketDataStub(channel).Subscribe(LARGE, metadata=named(venue.name))
     await slow.read()
     await _stalls(venue)
     async with rpc.channel(door.address) as other:
         stub = market_data_pb2_grpc.MarketDataStub(other)
         async with asyncio.timeout(2):
             for _ in range(20):
-                await stub.ListInstruments(SOME, metadata=METADATA)
-            quick = stub.Subscribe(LARGE, metadata=METADATA)
+                await stub.ListInstruments(SOME, metadata=named(venue.name))
+            quick = stub.Subscribe(LARGE, metadata=named(venue.name))
             for _ in range(50):
                 assert (await quick.read()).batches
             quick.cancel()
