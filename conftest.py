@@ -5,6 +5,7 @@ end with the run, also when it is interrupted or killed.
 """
 
 import itertools
+import os
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,7 @@ import redis
 from ops.embedded import postgres, valkey
 from ops.embedded.command import LOOPBACK, Command
 
+ROOT = Path(__file__).resolve().parent
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 10.0
 LOOK_AGAIN_SECONDS = 0.02
@@ -51,6 +53,15 @@ def _postgres_server(_folder: Path) -> Iterator[int]:
     command = postgres.command(folder, port, fsync="off")
     with _running(command, lambda: postgres.is_ready(folder)):
         yield port
+
+
+@pytest.fixture(scope="session")
+def captures() -> Path:
+    """The folder of real exchange captures; tests that need it are skipped without it."""
+    folder = Path(os.environ.get("VENUEMESH_CAPTURES", ROOT.parent / "shared" / "captures"))
+    if not folder.is_dir():
+        pytest.skip("no captures: set VENUEMESH_CAPTURES to their folder")
+    return folder
 
 
 @pytest.fixture

@@ -139,4 +139,3 @@ class VenueProcess:
             else:
                 self.session.resume_reading()
                 await self._clock.sleep(PRESSURE_CHECK_S)
-

@@ -167,8 +167,9 @@ def _levels(sides: Sequence[bytes]) -> tuple[Numbers, Numbers, list[int]]:
     All lists are read as one text: without its brackets and quotes it is a list of numbers.
     """
     counts = [side.count(b'["') for side in sides]
-    if any(side.count(b'"') != 4 * count for side, count in zip(sides, counts, strict=True)):
-        raise FrameError("a level is not a pair of texts")
+    for side, count in zip(sides, counts, strict=True):
+        if side.count(b'"') != 4 * count or not side.startswith(b"[[" if count else b"[]"):
+            raise FrameError("a side is not a list of pairs of texts")
     joined = b",".join([side for side, count in zip(sides, counts, strict=True) if count])
     unscaled, decimals = parse_joined(joined.translate(None, b'[]" '), 2 * sum(counts))
     pairs = Numbers(unscaled, decimals)

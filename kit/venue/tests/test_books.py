@@ -1,0 +1,192 @@
+"""A book that says it is proven is right, whatever the feed does."""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from venuemesh.common.v1 import types_pb2
+
+from kit.book import Book
+from kit.venue.books import BookState, Changed, Doubted, GuardedBook, Outcome, Update
+from kit.venue.contract import Join, UpdateNumbers
+
+
+class Contiguous:
+    """Ids join without a hole, as on Binance spot."""
+
+    def after_update(self, last: int, update: UpdateNumbers) -> Join:
+        if update.last <= last:
+            return Join.OLD
+        return Join.HOLE if update.first > last + 1 else Join.APPLY
+
+    def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
+        return self.after_update(last, update)
+
+
+@dataclass
+class Truth:
+    """What the venue's book was after each update id."""
+
+    updates: list[Update] = field(default_factory=list)
+    states: dict[int, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = field(
+        default_factory=dict
+    )
+
+
+def make_truth(seed: int, count: int) -> Truth:
+    source = random.Random(seed)
+    truth, book, last = Truth(), Book(), 0
+    truth.states[0] = ([], [])
+    for _ in range(count):
+        first, last = last + 1, last + source.randint(1, 3)
+        bids = [(source.randint(90, 99), source.randint(0, 3)) for _ in range(2)]
+        asks = [(source.randint(100, 110), source.randint(0, 3)) for _ in range(2)]
+        update = Update(
+            UpdateNumbers(first, last, 0),
+            last,
+            last,
+            len(bids),
+            [price for price, _ in bids + asks],
+            [size for _, size in bids + asks],
+        )
+        book.apply(update.price, update.size, update.bid_count)
+        truth.updates.append(update)
+        truth.states[last] = (book.bids(), book.asks())
+    return truth
+
+
+def snapshot_at(truth: Truth, number: int) -> Update:
+    bids, asks = truth.states[number]
+    levels = bids + asks
+    return Update(
+        UpdateNumbers(number, number, 0),
+        number,
+        number,
+        len(bids),
+        [price for price, _ in levels],
+        [size for _, size in levels],
+    )
+
+
+class Follower:
+    """A reader that knows nothing but what is published."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self.good = False
+        self.last = 0
+        self.epoch = 0
+
+    def take(self, outcomes: Iterable[Outcome]) -> None:
+        for outcome in outcomes:
+            if isinstance(outcome, Doubted):
+                self.good = False
+                continue
+            update = outcome.update
+            if outcome.snapshot:
+                self.book.replace(update.price, update.size, update.bid_count)
+                assert outcome.epoch == self.epoch + 1
+                self.good, self.epoch = True, outcome.epoch
+            else:
+                assert self.good
+                assert outcome.epoch == self.epoch
+                self.book.apply(update.price, update.size, update.bid_count)
+            self.last = update.numbers.last
+
+
+def proven_book(truth: Truth) -> tuple[GuardedBook, Follower]:
+    book, follower = GuardedBook("BTCUSDT", Contiguous()), Follower()
+    follower.take(book.on_snapshot(snapshot_at(truth, 0)))
+    assert book.state is BookState.PROVEN
+    return book, follower
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.lists(
+        st.sampled_from(["keep", "keep", "keep", "drop", "double", "swap", "snapshot"]),
+        min_size=40,
+        max_size=40,
+    ),
+)
+def test_proven_means_right(seed: int, fates: list[str]) -> None:
+    truth = make_truth(seed, len(fates))
+    book, follower = GuardedBook("BTCUSDT", Contiguous()), Follower()
+    arrivals: list[Update | int] = []
+    for update, fate in zip(truth.updates, fates, strict=True):
+        if fate == "drop":
+            continue
+        if fate == "swap" and arrivals:
+            arrivals.insert(-1, update)
+        else:
+            arrivals.append(update)
+        if fate == "double":
+            arrivals.append(update)
+        if fate == "snapshot":
+            arrivals.append(update.numbers.last)
+    for arrival in arrivals:
+        if isinstance(arrival, int):
+            follower.take(book.on_snapshot(snapshot_at(truth, arrival)))
+        else:
+            follower.take(book.on_update(arrival))
+        assert follower.good == (book.state is BookState.PROVEN)
+        if book.state is BookState.PROVEN:
+            wanted = truth.states[book.last_sequence]
+            assert (book.book.bids(), book.book.asks()) == wanted
+            assert (follower.book.bids(), follower.book.asks()) == wanted
+
+
+def test_a_missing_update_is_a_gap_with_its_ids() -> None:
+    truth = make_truth(1, 10)
+    book, follower = proven_book(truth)
+    follower.take(book.on_update(truth.updates[0]))
+    (outcome,) = book.on_update(truth.updates[2])
+    assert isinstance(outcome, Doubted)
+    assert outcome.gap.reason == types_pb2.GAP_REASON_SEQUENCE
+    assert outcome.gap.last_id_before == truth.updates[0].numbers.last
+    assert outcome.gap.first_id_after == truth.updates[2].numbers.first
+    assert book.state is BookState.IN_DOUBT
+    assert book.wanted_since_ns
+
+
+def test_a_late_update_heals_the_book() -> None:
+    truth = make_truth(2, 10)
+    book, follower = proven_book(truth)
+    for index in (0, 2, 3, 1):
+        follower.take(book.on_update(truth.updates[index]))
+    assert book.state is BookState.PROVEN
+    assert book.epoch == 2
+    assert (book.book.bids(), book.book.asks()) == truth.states[truth.updates[3].numbers.last]
+
+
+def test_an_old_snapshot_does_not_bridge() -> None:
+    truth = make_truth(3, 10)
+    book, follower = proven_book(truth)
+    for index in (0, 1, 4):
+        follower.take(book.on_update(truth.updates[index]))
+    assert list(book.on_snapshot(snapshot_at(truth, truth.updates[1].numbers.last))) == []
+    assert book.state is BookState.IN_DOUBT
+
+
+def test_a_newer_snapshot_ends_the_doubt() -> None:
+    truth = make_truth(4, 10)
+    book, follower = proven_book(truth)
+    for index in (0, 1, 4, 5):
+        follower.take(book.on_update(truth.updates[index]))
+    outcomes = list(book.on_snapshot(snapshot_at(truth, truth.updates[4].numbers.last)))
+    follower.take(outcomes)
+    assert [isinstance(outcome, Changed) for outcome in outcomes] == [True, True]
+    assert book.last_sequence == truth.updates[5].numbers.last
+    assert follower.good
+
+
+def test_a_lost_connection_puts_the_book_in_doubt_once() -> None:
+    truth = make_truth(5, 3)
+    book, _ = proven_book(truth)
+    reason = types_pb2.GAP_REASON_RECONNECT
+    assert len(list(book.doubt(reason, 5, "closed"))) == 1
+    assert list(book.doubt(reason, 6, "closed")) == []
+    assert book.state is BookState.IN_DOUBT

@@ -1,0 +1,139 @@
+"""Binance frames: digit for digit what the venue wrote."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from kit.columns import Numbers
+from kit.numbers import to_decimal
+from kit.venue.contract import FrameError, Kind
+from venues.binance import parse
+
+TRADE = (
+    b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,'
+    b'"p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}'
+)
+QUOTE = (
+    b'{"stream":"btcusdt@bookTicker","data":{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000",'
+    b'"B":"3.78826000","a":"61837.64000000","A":"1.54698000"}}'
+)
+DEPTH = (
+    b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1723161255308,"s":"BTCUSDT",'
+    b'"U":50093239203,"u":50093239207,"b":[["55653.87000000","0.00000000"]],'
+    b'"a":[["61838.04000000","0.32332000"],["61844.30","0.4"]]}}'
+)
+
+
+def decimals(column: Numbers) -> list[Decimal]:
+    places = column.decimals
+    each = [places] * len(column) if isinstance(places, int) else places.tolist()
+    return [to_decimal(*pair) for pair in zip(column.unscaled.tolist(), each, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind"),
+    [
+        (TRADE, Kind.TRADES),
+        (QUOTE, Kind.QUOTES),
+        (DEPTH, Kind.BOOK),
+        (b'{"result":null,"id":1}', Kind.REPLY),
+        (b'{"stream":"btcusdt@kline_1m","data":{}}', Kind.UNKNOWN),
+        (b"", Kind.REPLY),
+        (b'{"stream":"btcusdt@trade', Kind.UNKNOWN),
+    ],
+)
+def test_frames_are_told_apart_by_their_stream(frame: bytes, kind: Kind) -> None:
+    assert parse.classify(frame) is kind
+
+
+def test_a_trade() -> None:
+    rows = parse.trades([TRADE], [7])
+    assert list(rows.symbol) == ["BTCUSDT"]
+    assert decimals(rows.price) == [Decimal("61837.63")]
+    assert decimals(rows.size) == [Decimal("0.02")]
+    assert rows.side.tolist() == [2]  # the buyer was the maker: the taker sold
+    assert rows.venue_time_ns.tolist() == [1723161255342_000_000]
+    assert rows.received_time_ns.tolist() == [7]
+    assert rows.trade_id.tolist() == [3735683259]
+
+
+def test_a_quote() -> None:
+    rows = parse.quotes([QUOTE], [7])
+    assert decimals(rows.bid_price) == [Decimal("61837.63")]
+    assert decimals(rows.ask_size) == [Decimal("1.54698")]
+    assert rows.sequence.tolist() == [50093239212]
+    assert rows.venue_time_ns.tolist() == [0]
+
+
+def test_a_book_update() -> None:
+    rows = parse.book([DEPTH, DEPTH], [7, 8])
+    assert rows.first_sequence == [50093239203] * 2
+    assert rows.last_sequence == [50093239207] * 2
+    assert rows.bid_count == [1, 1]
+    assert rows.ask_count == [2, 2]
+    once = [Decimal("55653.87"), Decimal("61838.04"), Decimal("61844.30")]
+    assert decimals(rows.price) == once * 2
+    assert decimals(rows.size) == [Decimal(0), Decimal("0.32332"), Decimal("0.4")] * 2
+
+
+def test_empty_sides_are_no_levels() -> None:
+    empty = DEPTH.replace(b'[["55653.87000000","0.00000000"]]', b"[]")
+    rows = parse.book([empty], [7])
+    assert (rows.bid_count, rows.ask_count, len(rows.price)) == ([0], [2], 2)
+
+
+@pytest.mark.parametrize(
+    ("parser", "frame"),
+    [
+        (parse.trades, TRADE[:-1]),
+        (parse.trades, TRADE.replace(b'"61837.63000000"', b"61837.63")),
+        (parse.trades, TRADE.replace(b'"61837.63000000"', b'"NaN"')),
+        (parse.trades, TRADE.replace(b'"t":3735683259,', b"")),
+        (parse.trades, TRADE.replace(b"3735683259", b"99999999999999999999")),
+        (parse.quotes, QUOTE.replace(b'"3.78826000"', b'""')),
+        (parse.quotes, QUOTE.replace(b"50093239212", b"-")),
+        (parse.book, DEPTH.replace(b'"61844.30","0.4"', b'"61844.30"')),
+        (parse.book, DEPTH.replace(b'"61844.30","0.4"', b'"61844.30","0.4","1"')),
+        (parse.book, DEPTH.replace(b'"61844.30"', b'"6.18.44"')),
+        (parse.book, DEPTH.replace(b'"61844.30"', b"61844.30")),
+        (parse.book, DEPTH.replace(b'[["55653.87000000","0.00000000"]]', b"null")),
+        (parse.book, DEPTH.replace(b'[["55653.87000000","0.00000000"]]', b"{}")),
+        (parse.book, b"[]"),
+        (parse.trades, b"\xff\xfe"),
+    ],
+)
+def test_what_is_malformed_is_refused(parser, frame: bytes) -> None:
+    with pytest.raises(FrameError):
+        parser([frame], [7])
+
+
+def test_unusual_numbers_are_exact() -> None:
+    rows = parse.trades([TRADE.replace(b'"0.02000000"', b'"1e-7"')], [7])
+    assert decimals(rows.size) == [Decimal("1e-7")]
+
+
+def test_a_real_session_is_read_digit_for_digit(captures: Path) -> None:
+    frames = (captures / "binance/btcusdt_first30s/frames.jsonl").read_bytes().splitlines()
+    wanted: dict[Kind, list[dict]] = {kind: [] for kind in Kind}
+    sorted_frames: dict[Kind, list[bytes]] = {kind: [] for kind in Kind}
+    for frame in frames:
+        kind = parse.classify(frame)
+        sorted_frames[kind].append(frame)
+        wanted[kind].append(json.loads(frame).get("data"))
+    times = {kind: list(range(len(found))) for kind, found in sorted_frames.items()}
+    trades = parse.trades(sorted_frames[Kind.TRADES], times[Kind.TRADES])
+    assert decimals(trades.price) == [Decimal(row["p"]) for row in wanted[Kind.TRADES]]
+    assert decimals(trades.size) == [Decimal(row["q"]) for row in wanted[Kind.TRADES]]
+    assert trades.trade_id.tolist() == [row["t"] for row in wanted[Kind.TRADES]]
+    quotes = parse.quotes(sorted_frames[Kind.QUOTES], times[Kind.QUOTES])
+    for column, key in (("bid_price", "b"), ("bid_size", "B"), ("ask_price", "a")):
+        texts = [Decimal(row[key]) for row in wanted[Kind.QUOTES]]
+        assert decimals(getattr(quotes, column)) == texts
+    book = parse.book(sorted_frames[Kind.BOOK], times[Kind.BOOK])
+    levels = [level for row in wanted[Kind.BOOK] for level in row["b"] + row["a"]]
+    assert decimals(book.price) == [Decimal(price) for price, _ in levels]
+    assert decimals(book.size) == [Decimal(size) for _, size in levels]
+    assert len(trades) > 500
+    assert len(book) > 200
