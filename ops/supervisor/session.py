@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from contextlib import suppress
 
 from ops.studio import Studio
 from ops.supervisor import state
@@ -53,4 +54,6 @@ class Session:
             ports=dict(self._mesh.own_ports()),
             children=children,
         )
-        state.write(self._mesh.options.data, described)
+        # On a full disk other shells see old figures; the mesh itself goes on.
+        with suppress(OSError):
+            state.write(self._mesh.options.data, described)

@@ -59,16 +59,14 @@ class Supervisor:
                 child.kill()
         self._stopping.set()
 
-    @property
-    def stopping(self) -> bool:
-        """Whether it was told to stop, or has to."""
-        return self._stopping.is_set()
-
     def listen_for_signals(self) -> None:
-        """Let SIGINT and SIGTERM stop it."""
+        """Let Ctrl-C, SIGTERM and the end of its terminal stop it."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGINT, self.stop)
+        loop.add_signal_handler(signal.SIGTERM, self.stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            # Otherwise it was started with nohup, to go on without a terminal.
+            loop.add_signal_handler(signal.SIGHUP, self.stop)
 
     async def _keep(self, child: Child) -> None:
         try:
