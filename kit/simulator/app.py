@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
 from kit import settings, telemetry
 from kit.clock import Clock, SystemClock
@@ -51,16 +51,26 @@ class Simulator:
             self._build_markets(chosen, dialects)
         else:
             raise SettingError("mesh.world", world, "the simulator plays simulate and replay")
-
-    async def run(self, host: str, stopping: asyncio.Event) -> None:
-        """Serve until told to stop. Raises SettingError when the port is in use."""
-        server = SimulatorServer(self._venues, self._clock, self._replay_status)
-        runner = web.AppRunner(
+        server = SimulatorServer(self._venues, clock, self._replay_status)
+        self._runner = web.AppRunner(
             server.application(), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS_MAX
         )
-        await runner.setup()
+
+    async def start(self, host: str) -> None:
+        """Listen, on ``port``. Raises SettingError when it is in use."""
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, self.port)
         try:
-            await self._listen(runner, host)
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise SettingError("simulator.port", self.port, f"cannot be used: {error}") from None
+        self.port = self._runner.addresses[0][1]
+        _log.info("serving", extra={"port": self.port, "venues": sorted(self._venues)})
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Play until told to stop."""
+        try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(run()) for run in self._runs]
                 await stopping.wait()
@@ -68,17 +78,8 @@ class Simulator:
                     task.cancel()
         finally:
             for venue, _ in self._venues.values():
-                await venue.close_all(1001, "the simulator stops")
-            await runner.cleanup()
-
-    async def _listen(self, runner: web.AppRunner, host: str) -> None:
-        site = web.TCPSite(runner, host, self.port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise SettingError("simulator.port", self.port, f"cannot be used: {error}") from None
-        self.port = runner.addresses[0][1]
-        _log.info("serving", extra={"port": self.port, "venues": sorted(self._venues)})
+                await venue.close_all(WSCloseCode.GOING_AWAY, "the simulator stops")
+            await self._runner.cleanup()
 
     def _build_replay(
         self, chosen: SimulatorSettings, dialects: Mapping[str, Callable[[], Dialect]]
@@ -133,9 +134,10 @@ def main() -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         simulator = Simulator(mesh.world, chosen, find_dialects(), SystemClock())
+        await simulator.start(mesh.host)
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(watch_parent(stopping.set))
-            await simulator.run(mesh.host, stopping)
+            await simulator.run(stopping)
             watching.cancel()
 
     return run_process("simulator", mesh, run)

@@ -144,7 +144,7 @@ def _blocks(file: Path, last_ns: int) -> Iterator[Block]:
     times = _times_beside(file)
     for lines in _lines(_chunks(file)):
         found = list(itertools.islice(times, len(lines)))
-        known_ns = max(found[-1], last_ns) if found else last_ns
+        known_ns = max(last_ns, *found) if found else last_ns
         missing = range(1, len(lines) - len(found) + 1)
         found.extend([known_ns + EVEN_PACE_NS * count for count in missing])
         found[0] = max(found[0], last_ns)

@@ -1,0 +1,108 @@
+"""A small exchange and a clock that no test waits for."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from kit.simulator.dialect import (
+    CONVERSATION,
+    SNAPSHOT,
+    UNKNOWN,
+    Answer,
+    BookSnapshot,
+    Channel,
+    ConnectionRules,
+    Floor,
+    Frame,
+    Listing,
+    Request,
+    Session,
+    Stream,
+)
+from kit.simulator.events import Instrument
+from kit.simulator.history import TradePrint
+from kit.simulator.market import Step
+
+
+class FakeClock:
+    """Time passes only by sleeping, and then at once."""
+
+    def __init__(self) -> None:
+        self.now_ns = 1_000_000_000
+
+    def time_ns(self) -> int:
+        return self.now_ns
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns
+
+    async def sleep(self, seconds: float) -> None:
+        self.now_ns += int(seconds * 1e9)
+        await asyncio.sleep(0)
+
+
+class FakeCapture:
+    """Lines ``trades/A/7`` (channel, symbol, number); ``snapshot/7``; ``answer``."""
+
+    def __init__(self, streams: dict[str, Stream]) -> None:
+        self._streams = streams
+
+    def frame_of(self, line: bytes) -> Frame:
+        parts = line.decode().split("/")
+        if parts[0] == "snapshot":
+            return SNAPSHOT, line
+        if parts[0] in ("answer", ""):
+            return CONVERSATION, line
+        if len(parts) != 3:
+            return UNKNOWN, line
+        name = "/".join(parts[:2])
+        return self._streams.setdefault(name, Stream(name, Channel(parts[0]), parts[1])), line
+
+    def trade_of(self, line: bytes) -> TradePrint | None:
+        number = int(line.rsplit(b"/", 1)[1])
+        return TradePrint(number, "1", "1", number, True)
+
+    def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
+        return url.rpartition("/")[2], BookSnapshot(int(body.rsplit(b"/", 1)[1]), [], [])
+
+    def sequence_of(self, line: bytes) -> int:
+        return int(line.rsplit(b"/", 1)[1])
+
+    def listings_of(self, lines: Iterable[bytes]) -> Sequence[Listing]:
+        symbols = {self.frame_of(line)[0].symbol for line in lines} - {""}
+        return [Listing(symbol, symbol, "", "1", "1", "0", True) for symbol in sorted(symbols)]
+
+
+class FakeExchange:
+    """A client says the names of its streams, with commas; they are answered in capitals."""
+
+    hosts: Collection[str] = ("api.fake.example",)
+    rules = ConnectionRules(20, 60, 5, 100, 86_400)
+    failures: Mapping[int, bytes] = {429: b'{"error":"slower"}'}
+
+    def __init__(self) -> None:
+        self.streams: dict[str, Stream] = {}
+        self.capture = FakeCapture(self.streams)
+
+    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+        return Session() if path == "/ws" else None
+
+    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+        for name in text.split(","):
+            channel, _, symbol = name.partition("/")
+            stream = self.streams.setdefault(name, Stream(name, Channel(channel), symbol))
+            session.streams[name] = stream
+        return [text.upper().encode()]
+
+    async def answer(self, request: Request, floor: Floor) -> Answer:
+        if request.path == "/book":
+            book = await floor.book(request.query["symbol"])
+            return Answer(b"none", 503) if book is None else Answer(str(book.sequence).encode())
+        return Answer(request.path.encode())
+
+    def list(self, instrument: Instrument) -> Listing:
+        symbol = instrument.base + instrument.quote
+        return Listing(symbol, instrument.base, instrument.quote, "1", "1", "0")
+
+    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+        stream = self.streams.get("status/all")
+        return [(stream, str(step.time_ns).encode())] if stream is not None else []

@@ -1,0 +1,189 @@
+"""Faults do what they say, and nothing else."""
+
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.errors import SettingError
+from kit.simulator.dialect import Channel, Frame, Stream
+from kit.simulator.faults import UNKNOWN_EVENT, Cut, FaultKind, FaultOrder, Faults, read_script
+
+TRADES_A = Stream("trades/A", Channel.TRADES, "A")
+TRADES_B = Stream("trades/B", Channel.TRADES, "B")
+BOOK_A = Stream("book/A", Channel.BOOK, "A")
+STREAMS = [TRADES_A, TRADES_B, BOOK_A]
+SECOND_NS = 1_000_000_000
+
+
+def frames_of(count: int) -> list[Frame]:
+    """Frames that take turns on three streams."""
+    return [(STREAMS[number % 3], f"payload {number}".encode()) for number in range(count)]
+
+
+def faults_of(*orders: FaultOrder, seed: int = 1) -> Faults:
+    return Faults("fake", seed, orders)
+
+
+def order(fault: str, **fields) -> FaultOrder:
+    return FaultOrder(venue="fake", fault=FaultKind(fault), **fields)
+
+
+def applied(faults: Faults, frames: list[Frame], heard=STREAMS) -> list[Frame | Cut]:
+    found: list[Frame | Cut] = []
+    for part in faults.apply(frames, heard):
+        found.extend([part] if isinstance(part, Cut) else part)
+    return found
+
+
+def test_without_faults_frames_pass_untouched():
+    faults = faults_of()
+    assert faults.quiet
+    assert applied(faults, frames_of(9)) == frames_of(9)
+
+
+def test_drop_takes_one_frame_of_the_named_stream_only():
+    frames = frames_of(9)
+    faults = faults_of(order("drop", symbol="A", channel="book"))
+    assert applied(faults, frames) == frames[:2] + frames[3:]
+    assert faults.quiet
+
+
+def test_duplicate_sends_a_frame_twice():
+    frames = frames_of(4)
+    faults = faults_of(order("duplicate", symbol="B"))
+    assert applied(faults, frames) == [*frames[:2], frames[1], *frames[2:]]
+
+
+def test_reorder_swaps_a_frame_with_the_next_of_its_stream_across_calls():
+    frames = frames_of(9)
+    faults = faults_of(order("reorder", channel="trades", symbol="A"))
+    assert applied(faults, frames[:2]) == [frames[1]]
+    assert not faults.quiet
+    assert applied(faults, frames[2:]) == [frames[2], frames[3], frames[0], *frames[4:]]
+    assert faults.quiet
+
+
+def test_a_frame_that_waits_for_a_next_one_is_released_at_the_end():
+    frames = frames_of(1)
+    faults = faults_of(order("reorder"))
+    assert applied(faults, frames) == []
+    assert faults.release() == frames
+    assert faults.release() == []
+
+
+@pytest.mark.parametrize("fault", ["malformed", "unknown_event", "huge"])
+def test_extra_frames_come_before_and_lose_nothing(fault):
+    frames = frames_of(3)
+    found = applied(faults_of(order(fault, symbol="B")), frames)
+    (extra,) = [frame for frame in found if frame not in frames]
+    assert found == [frames[0], extra, *frames[1:]]
+    assert extra[0] is TRADES_B
+    if fault == "malformed":
+        assert frames[1][1].startswith(extra[1])
+        assert 0 < len(extra[1]) < len(frames[1][1])
+    elif fault == "huge":
+        assert len(extra[1]) > 20_000_000
+    else:
+        assert extra[1] == UNKNOWN_EVENT
+
+
+@pytest.mark.parametrize("fault", ["disconnect", "reset", "stall"])
+def test_cuts_stand_before_the_frame_that_they_waited_for(fault):
+    frames = frames_of(3)
+    found = applied(faults_of(order(fault, symbol="B")), frames)
+    assert found == [frames[0], Cut(FaultKind(fault), TRADES_B), *frames[1:]]
+
+
+def test_what_nobody_hears_uses_up_no_fault():
+    faults = faults_of(order("drop"))
+    assert applied(faults, frames_of(3), heard=[BOOK_A]) == []
+    assert applied(faults, frames_of(3), heard=[TRADES_A]) == frames_of(1)
+
+
+def test_a_fault_fires_with_its_probability_until_it_is_switched_off():
+    faults = faults_of(order("drop", probability=0.1, count=0))
+    left = applied(faults, frames_of(10_000))
+    assert 8_800 < len(left) < 9_200
+    (status,) = faults.status()
+    assert status["fired"] == 10_000 - len(left)
+    faults.clear()
+    assert applied(faults, frames_of(100)) == frames_of(100)
+
+
+@given(seed=st.integers(0, 99), sizes=st.lists(st.integers(1, 40), min_size=1, max_size=20))
+def test_the_same_seed_gives_the_same_faults_in_blocks_of_any_size(seed, sizes):
+    frames = frames_of(sum(sizes))
+    orders = [order(kind, probability=0.2, count=0) for kind in ("drop", "duplicate", "reorder")]
+    whole, pieces = (faults_of(*orders, seed=seed) for _ in range(2))
+    expected = applied(whole, frames) + whole.release()
+    found = []
+    for size in sizes:
+        found += applied(pieces, frames[:size])
+        frames = frames[size:]
+    assert found + pieces.release() == expected
+
+
+@given(seed=st.integers(0, 99))
+def test_dropped_doubled_and_swapped_frames_account_for_every_difference(seed):
+    frames = frames_of(300)
+    faults = faults_of(
+        *(order(kind, probability=0.05, count=0) for kind in ("drop", "duplicate", "reorder")),
+        seed=seed,
+    )
+    found = applied(faults, frames) + faults.release()
+    counts = Counter(payload for _, payload in found)
+    fired = {one["fault"]: one["fired"] for one in faults.status()}
+    assert sum(count == 2 for count in counts.values()) == fired["duplicate"]
+    assert len(frames) - len(counts) == fired["drop"]
+
+
+def test_a_fault_waits_for_its_time_by_the_venues_own_clock():
+    faults = faults_of(order("drop", at_s=5))
+    faults.advance(100 * SECOND_NS)
+    assert applied(faults, frames_of(2)) == frames_of(2)
+    faults.advance(105 * SECOND_NS)
+    assert applied(faults, frames_of(2)) == frames_of(2)[1:]
+
+
+def test_rest_faults_concern_paths():
+    faults = faults_of(order("rest_429", path="depth", seconds=7, count=2))
+    assert faults.on_rest("/api/v3/time") is None
+    first = faults.on_rest("/api/v3/depth")
+    assert first is not None
+    assert (first.fault, first.seconds) == (FaultKind.REST_429, 7)
+    assert faults.on_rest("/api/v3/depth") is not None
+    assert faults.on_rest("/api/v3/depth") is None
+    assert faults.quiet
+
+
+def test_a_script_is_one_order_per_line(tmp_path: Path):
+    file = tmp_path / "faults.jsonl"
+    file.write_text(
+        '{"venue":"fake","fault":"drop","at_s":2}\n\n{"venue":"other","fault":"reset"}\n'
+    )
+    assert read_script(file) == [
+        order("drop", at_s=2),
+        FaultOrder(venue="other", fault=FaultKind.RESET),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"venue":"fake","fault":"explode"}',
+        '{"venue":"fake","fault":"drop","probability":2}',
+        '{"venue":"fake","fault":"drop","colour":"red"}',
+        "drop",
+    ],
+)
+def test_a_wrong_script_is_refused_with_its_line(tmp_path: Path, line: str):
+    file = tmp_path / "faults.jsonl"
+    file.write_text('{"venue":"fake","fault":"drop"}\n' + line)
+    with pytest.raises(SettingError, match=r"faults\.jsonl:2"):
+        read_script(file)
+    with pytest.raises(msgspec.DecodeError):
+        msgspec.json.decode(line, type=FaultOrder)
