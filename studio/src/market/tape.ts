@@ -3,7 +3,7 @@ import type { Trade } from "../gen/venuemesh/marketdata/v1/market_data_pb";
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import { parseDecimal, type Scaled } from "./decimal";
 
-export const TAPE_ROWS_MAX = 200;
+export const TAPE_ROWS_MAX = 100;
 
 export interface TapeRow {
   /** Unique within the tape. */
