@@ -96,8 +96,6 @@ def transcoder(contracts: Contracts) -> Json:
             "match_incoming_request_route": True,
             "convert_grpc_status": True,
             "request_validation_options": {"reject_unknown_query_parameters": True},
-            # Symbols such as BTC/USDT stand in a path as BTC%2FUSDT.
-            "url_unescape_spec": "ALL_CHARACTERS",
             "max_request_body_size": BODY_BYTES_MAX,
             "max_response_body_size": BODY_BYTES_MAX,
             "print_options": {

@@ -61,11 +61,13 @@ async def test_a_body_fills_the_request(directory, browser):
 
 
 async def test_a_streaming_call_may_have_a_body(directory, browser):
-    async with process(directory, "bridge", kind="bridge"):
-        await until_ok(browser, "/v1/services/bridge/status")
-        body = {"selectors": [{"venue": "one"}, {"venue": "two"}]}
-        async with browser.post("/v1/live:subscribe", json=body) as response:
-            lines = [json.loads(line) async for line in response.content]
+    body = {"selectors": [{"venue": "one"}, {"venue": "two"}]}
+    async with process(directory, "bridge", kind="bridge"), asyncio.timeout(5):
+        status = 0
+        while status != HTTP_OK:
+            async with browser.post("/v1/live:subscribe", json=body) as response:
+                status = response.status
+                lines = [json.loads(line) async for line in response.content]
     assert [line["batches"][0]["venue"] for line in lines] == ["one", "two"]
 
 
