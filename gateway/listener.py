@@ -1,4 +1,4 @@
-"""Envoy's listeners: the chain of filters that a call passes, and what Envoy itself answers.
+"""Envoy's listeners, and the chain of filters that a call passes.
 
 ::
 
@@ -14,22 +14,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gateway.answers import own_answers
 from gateway.clusters import ADMIN, BUFFER_BYTES, HTTP2
 from gateway.contracts import Contracts
-from gateway.routes import ANY_HOST, CONFIGURATION_NAME, NO_TIMEOUT, origin_pattern
-from kit.errors import (
-    DOMAIN,
-    BadRequest,
-    ForeignPage,
-    ServiceUnavailable,
-    VenuemeshError,
-    trailing_metadata,
-)
+from gateway.routes import ANY_HOST, CONFIGURATION_NAME, origin_pattern
 
 TRANSCODER = "transcoder"
 BODY_BYTES_MAX = 64 * 1024 * 1024
 QUIET_CONNECTION_TIMEOUT = "3600s"
+REQUEST_HEADERS_TIMEOUT = "10s"
 METRICS_PATH = "/metrics"
+GRPC_FAILURES = ("UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
+HTTP_FAILURE = 500
 
 Json = dict[str, Any]
 
@@ -58,9 +54,10 @@ def public(host: str, port: int, hosts: Sequence[str], folder: Path) -> Json:
             "config_source": file_source(folder, "routes.yaml"),
         },
         "http2_protocol_options": HTTP2 | {"max_concurrent_streams": 256},
-        "stream_idle_timeout": NO_TIMEOUT,
+        "request_headers_timeout": REQUEST_HEADERS_TIMEOUT,
         "normalize_path": True,
-        "local_reply_config": {"mappers": _own_answers()},
+        "local_reply_config": {"mappers": own_answers()},
+        "access_log": [_failure_log()],
     }
     return _listener("public", host, port, manager)
 
@@ -167,6 +164,38 @@ def _filter(name: str, kind: str, **config: Any) -> Json:
     return {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": kind, **config}}
 
 
+def _failure_log() -> Json:
+    """A line on standard error for each call that failed through no fault of the caller's."""
+    status = {"default_value": HTTP_FAILURE, "runtime_key": "unused"}
+    either = [
+        {"status_code_filter": {"comparison": {"op": "GE", "value": status}}},
+        {"grpc_status_filter": {"statuses": GRPC_FAILURES}},
+    ]
+    line = {
+        "time": "%START_TIME%",
+        "level": "warning",
+        "service": "gateway",
+        "event": "call failed",
+        "method": "%REQ(:METHOD)%",
+        "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+        "cluster": "%UPSTREAM_CLUSTER%",
+        "address": "%UPSTREAM_HOST%",
+        "status": "%RESPONSE_CODE%",
+        "grpc_status": "%GRPC_STATUS%",
+        "detail": "%RESPONSE_CODE_DETAILS%",
+        "duration_ms": "%DURATION%",
+    }
+    return {
+        "name": "envoy.access_loggers.stderr",
+        "filter": {"or_filter": {"filters": either}},
+        "typed_config": {
+            "@type": "type.googleapis.com/"
+            "envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
+            "log_format": {"json_format": line},
+        },
+    }
+
+
 def _foreign_pages(hosts: Sequence[str]) -> Json:
     """A browser names the page's origin; no page may drive the mesh but those of known hosts."""
     if ANY_HOST in hosts:
@@ -182,51 +211,3 @@ def _foreign_pages(hosts: Sequence[str]) -> Json:
     }
     policy = {"permissions": [{"any": True}], "principals": [foreign]}
     return {"action": "DENY", "policies": {"foreign pages": policy}}
-
-
-def _own_answers() -> list[Json]:
-    """What Envoy says when it cannot pass a call on: as gRPC, and as JSON."""
-    answers = {
-        400: BadRequest("%LOCAL_REPLY_BODY%"),
-        403: ForeignPage("a page of this host may not call; see the setting gateway.hosts"),
-        503: ServiceUnavailable("the process does not answer; it may be starting again"),
-        504: ServiceUnavailable("the process did not answer in time"),
-    }
-    return [
-        answer
-        for status, error in answers.items()
-        for answer in (_grpc_answer(status, error), _json_answer(status, error))
-    ]
-
-
-def _grpc_answer(status: int, error: VenuemeshError) -> Json:
-    (key, details), *_ = trailing_metadata(error)
-    header = {"key": key, "value": base64.b64encode(details).decode().rstrip("=")}
-    is_grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
-    # The transcoder makes a gRPC call of a REST call, whose caller nevertheless wants JSON.
-    is_rest = {"name": "x-envoy-original-path", "present_match": True}
-    conditions: list[Json] = [
-        _status_is(status),
-        {"header_filter": {"header": is_grpc}},
-        {"header_filter": {"header": is_rest | {"invert_match": True}}},
-    ]
-    return {
-        "filter": {"and_filter": {"filters": conditions}},
-        "headers_to_add": [{"header": header}],
-        "body_format_override": {"text_format_source": {"inline_string": error.message}},
-    }
-
-
-def _json_answer(status: int, error: VenuemeshError) -> Json:
-    info = {
-        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-        "reason": error.reason,
-        "domain": DOMAIN,
-    }
-    body = {"code": error.code.value[0], "message": error.message, "details": [info]}
-    return {"filter": _status_is(status), "body_format_override": {"json_format": body}}
-
-
-def _status_is(status: int) -> Json:
-    value = {"default_value": status, "runtime_key": "unused"}
-    return {"status_code_filter": {"comparison": {"value": value}}}

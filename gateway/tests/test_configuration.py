@@ -100,12 +100,12 @@ def test_streams_have_no_timeout_and_other_rest_calls_have(files):
     files.registry.register(BINANCE)
     files.configuration.write()
     timeouts = {
-        path: route["route"]["timeout"]
+        path: (route["route"]["timeout"], route["route"].get("idle_timeout"))
         for route in files.routes()
         for path in route["match"].get("safe_regex", {"regex": ""})["regex"].split("|")
     }
-    assert timeouts["/v1/venues/binance/stream"] == "0s"
-    assert timeouts["/v1/venues/binance/instruments"] == "60s"
+    assert timeouts["/v1/venues/binance/stream"] == ("0s", "0s")
+    assert timeouts["/v1/venues/binance/instruments"] == ("60s", None)
 
 
 def test_what_has_not_changed_is_not_written_again(files):

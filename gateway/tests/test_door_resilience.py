@@ -11,7 +11,7 @@ import pytest
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
-from gateway.tests.fakes import MARKET_DATA, instance, process, succeeds
+from gateway.tests.fakes import MARKET_DATA, eventually, instance, process, succeeds
 from kit import rpc
 from kit.errors import reason_of
 
@@ -92,6 +92,27 @@ async def test_who_does_not_come_back_after_a_restart_is_forgotten(door, directo
         while (reason := await _reason(stub, metadata)) == "SERVICE_UNAVAILABLE":
             await asyncio.sleep(0.05)
     assert reason == "UNKNOWN_SERVICE"
+
+
+async def test_a_host_that_cannot_be_found_does_not_hold_up_others(door, directory, channel):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    async with rpc.channel(door.registry_address) as direct:
+        registry = registry_pb2_grpc.RegistryStub(direct)
+        astray = instance("astray", "venue", "astray", "nowhere.invalid:5060", MARKET_DATA)
+        await registry.Register(registry_pb2.RegisterRequest(instance=astray))
+        async with process(directory, "beside"):
+            answer = await succeeds(lambda: stub.ListInstruments(SOME, metadata=named("beside")), 3)
+            assert answer.instruments
+        await registry.Unregister(registry_pb2.UnregisterRequest(service_id="astray"))
+
+
+async def test_a_failed_call_is_logged(door, directory, channel):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    async with process(directory, "failing") as opened:
+        await succeeds(lambda: stub.ListInstruments(SOME, metadata=named("failing")))
+        await opened.server.stop(None)
+        assert await _reason(stub, named("failing")) == "SERVICE_UNAVAILABLE"
+        assert await eventually(lambda: f"{MARKET_DATA}/failing" in door.log("envoy"))
 
 
 async def test_calls_to_a_process_without_heartbeat_fail_at_once(door, channel):
