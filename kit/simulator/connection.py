@@ -93,7 +93,8 @@ class Connection:
 
     async def close(self, code: int = WSCloseCode.OK, reason: str = "") -> None:
         """End the connection as the websocket's rules say."""
-        await self._websocket.close(code=code, message=reason.encode())
+        # Whoever asked may be cancelled by the connection's own end; the closing frame must go out.
+        await asyncio.shield(self._websocket.close(code=code, message=reason.encode()))
 
     def reset(self) -> None:
         """End the connection as a crash would: a TCP RST, no closing frame."""

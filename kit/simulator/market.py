@@ -27,7 +27,7 @@ EVENTS_PER_ORDER = 1.2
 IDS_PER_MILLISECOND = 10
 """Ids of a market begin at its opening time, so that a restarted one does not use an id twice."""
 HISTORY_MINUTES = 24 * 60
-SAMPLES_PER_MINUTE = 6
+SAMPLES_PER_MINUTE = 4
 TRADES_PER_MINUTE = 60
 
 
@@ -107,36 +107,37 @@ class Market:
         """The last day before the opening: candles of the price process, with plain volumes."""
         price = self._pits[instrument].price
         tick = Decimal(instrument.tick_units).scaleb(-instrument.price_scale)
-        lot = Decimal(1).scaleb(-instrument.size_scale)
         last = opening_ns - opening_ns % MINUTE_NS
+        first = last - HISTORY_MINUTES * MINUTE_NS
+        ticks = [
+            round(price.smoothed_at(at_ns) / float(tick))
+            for at_ns in range(first, last + 1, MINUTE_NS // SAMPLES_PER_MINUTE)
+        ]
         found: list[Candle] = []
-        for start_ns in range(last - HISTORY_MINUTES * MINUTE_NS, last, MINUTE_NS):
-            times_ns = [
-                start_ns + MINUTE_NS * sample // SAMPLES_PER_MINUTE
-                for sample in range(SAMPLES_PER_MINUTE + 1)
-            ]
-            prices = [round(Decimal(price.at(at_ns)) / tick) * tick for at_ns in times_ns]
-            found.append(_plain_candle(start_ns, prices, instrument.typical_size, lot))
+        for minute, start_ns in enumerate(range(first, last, MINUTE_NS)):
+            begin = minute * SAMPLES_PER_MINUTE
+            inside = ticks[begin : begin + SAMPLES_PER_MINUTE + 1]
+            found.append(_plain_candle(instrument, start_ns, inside, tick))
         return found
 
 
 def _plain_candle(
-    start_ns: int, prices: Sequence[Decimal], typical_size: float, lot: Decimal
+    instrument: Instrument, start_ns: int, ticks: Sequence[int], tick: Decimal
 ) -> Candle:
-    moved = sum(abs(later / earlier - 1) for earlier, later in itertools.pairwise(prices))
-    busy = TRADES_PER_MINUTE * (1 + 1000 * moved)
-    volume = round(Decimal(typical_size) * busy / lot) * lot
-    bought = round(volume / 2 / lot) * lot
-    value = volume * prices[-1]
+    moved = sum(abs(later - earlier) for earlier, later in itertools.pairwise(ticks)) / ticks[0]
+    trade_count = int(TRADES_PER_MINUTE * (1 + 1000 * moved))
+    lots = int(instrument.typical_size * 10**instrument.size_scale * trade_count)
+    volume, bought = (Decimal(one).scaleb(-instrument.size_scale) for one in (lots, lots // 2))
+    close = ticks[-1] * tick
     return Candle(
         start_ns,
-        open=prices[0],
-        high=max(prices),
-        low=min(prices),
-        close=prices[-1],
+        open=ticks[0] * tick,
+        high=max(ticks) * tick,
+        low=min(ticks) * tick,
+        close=close,
         volume=volume,
-        quote_volume=value,
+        quote_volume=volume * close,
         taker_buy_volume=bought,
-        taker_buy_quote_volume=bought * prices[-1],
-        trade_count=int(busy),
+        taker_buy_quote_volume=bought * close,
+        trade_count=trade_count,
     )

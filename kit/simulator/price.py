@@ -8,6 +8,7 @@ and the past can be told as well as the present.
 
 import math
 import random
+from collections.abc import Sequence
 
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.events import Instrument
@@ -15,6 +16,8 @@ from kit.simulator.events import Instrument
 SHORTEST_PERIOD_S = 1
 PERIOD_COUNT = 11
 PERIOD_RATIO = 4
+SLOW_FROM = 3
+"""Index of the first period longer than a minute."""
 SECONDS_PER_DAY = 86_400
 MASK_64 = 0xFFFF_FFFF_FFFF_FFFF
 NOISE_DEVIATION = 0.72
@@ -32,11 +35,19 @@ class PriceProcess:
             _Noise(f"{seed}/{period_s}", period_s, per_second * math.sqrt(period_s))
             for period_s in periods_s
         ]
+        self._slow_noises = self._noises[SLOW_FROM:]
 
     def at(self, time_ns: int) -> float:
         """The fair price at this time."""
+        return self._sum(self._noises, time_ns)
+
+    def smoothed_at(self, time_ns: int) -> float:
+        """As ``at`` without what changes within a minute: for the past, told in minutes."""
+        return self._sum(self._slow_noises, time_ns)
+
+    def _sum(self, noises: Sequence["_Noise"], time_ns: int) -> float:
         seconds = time_ns / NANOSECONDS_PER_SECOND
-        change = sum(noise.at(seconds) for noise in self._noises)
+        change = sum([noise.at(seconds) for noise in noises])
         return self._instrument.start_price * math.exp(change)
 
 

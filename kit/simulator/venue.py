@@ -26,17 +26,14 @@ class Venue:
         self.dialect = dialect
         self.faults = faults
         self.connections: list[Connection] = []
+        self.wanted: Collection[Stream] = frozenset()
+        """The streams that someone is subscribed to."""
         self._clock = clock
         self._start_delay_s = start_delay_s
         self._readers: dict[Stream, list[Connection]] = {}
         self._changed = asyncio.Event()
         self._settled = False
         self._sent_to_gone = 0
-
-    @property
-    def wanted(self) -> Collection[Stream]:
-        """The streams that someone is subscribed to."""
-        return self._readers.keys()
 
     @property
     def frames_sent(self) -> int:
@@ -67,6 +64,7 @@ class Venue:
                 readers.setdefault(UNKNOWN, []).append(connection)
         self._settled = self._settled and bool(readers)
         self._readers = readers
+        self.wanted = readers.keys() - {UNKNOWN}
         self._changed.set()
 
     def has_audience(self) -> bool:
