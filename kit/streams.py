@@ -7,7 +7,8 @@ store says that it is, and moves the group's position afterwards, so that trimmi
 really done.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import redis.asyncio as redis
@@ -103,7 +104,7 @@ class Streams:
         for entry in entries:
             pipe.xadd(str(entry.key), {FIELD: entry.batch}, id=str(entry.cursor))
         try:
-            replies = await pipe.execute(raise_on_error=False)
+            replies = await _result(pipe.execute(raise_on_error=False))
         except RedisError as error:
             raise _away(error) from error
         return sum(_was_there(reply) for reply in replies)
@@ -138,7 +139,7 @@ class Streams:
         positions: Any = {str(key): str(cursor) for key, cursor in after.items()}
         reply: Any = await self._call(self._redis.xread(positions, count=count, block=block_ms))
         return [
-            Entry(StreamKey.parse(name), Cursor.parse(entry_id), fields[FIELD])
+            Entry(StreamKey.parse(name), Cursor.parse(entry_id), fields.get(FIELD, b""))
             for name, entries in reply or ()
             for entry_id, fields in entries
         ]
@@ -147,7 +148,7 @@ class Streams:
         """Say how far a consumer has got, so that trimming may follow."""
         for key, cursor in positions.items():
             try:
-                await self._redis.xgroup_setid(str(key), group, str(cursor))
+                await _result(self._redis.xgroup_setid(str(key), group, str(cursor)))
             except ResponseError:
                 await self._call(
                     self._redis.xgroup_create(str(key), group, str(cursor), mkstream=True)
@@ -158,7 +159,7 @@ class Streams:
     async def groups(self, key: StreamKey) -> dict[str, Cursor]:
         """How far each consumer has got."""
         try:
-            rows = await self._redis.xinfo_groups(str(key))
+            rows = await _result(self._redis.xinfo_groups(str(key)))
         except ResponseError:
             return {}
         except RedisError as error:
@@ -196,7 +197,7 @@ class Streams:
 
     async def _info(self, key: StreamKey) -> Any:
         try:
-            return await self._redis.xinfo_stream(str(key))
+            return await _result(self._redis.xinfo_stream(str(key)))
         except ResponseError:
             return None
         except RedisError as error:
@@ -204,9 +205,24 @@ class Streams:
 
     async def _call(self, awaitable: Any) -> Any:
         try:
-            return await awaitable
+            return await _result(awaitable)
         except RedisError as error:
             raise _away(error) from error
+
+
+async def _result(awaitable: Awaitable[Any]) -> Any:
+    """The result of a command, unless the task was cancelled while it was under way.
+
+    The client sends with asyncio.wait_for, which before Python 3.12 forgets a cancellation that
+    comes when the data is as good as sent. The task would go on for ever.
+    """
+    task = asyncio.current_task()
+    cancelled_before = task.cancelling() if task else 0
+    try:
+        return await awaitable
+    finally:
+        if task and task.cancelling() > cancelled_before:
+            raise asyncio.CancelledError
 
 
 def _was_there(reply: object) -> bool:

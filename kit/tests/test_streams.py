@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 from venuemesh.common.v1 import types_pb2
 
@@ -74,3 +76,18 @@ async def test_a_redis_that_is_away_is_one_typed_error():
     with pytest.raises(StoreUnavailable):
         await streams.append_after({TRADES: START}, [entry(TRADES, 1)])
     await streams.close()
+
+
+async def test_a_cancelled_reader_ends_wherever_it_was(streams):
+    for yields in range(40):
+        reading = asyncio.create_task(_read_for_ever(streams))
+        for _ in range(yields % 8):
+            await asyncio.sleep(0)
+        reading.cancel()
+        _, still_running = await asyncio.wait([reading], timeout=2)
+        assert not still_running
+
+
+async def _read_for_ever(streams):
+    while True:
+        await streams.read({TRADES: START}, count=1, block_ms=1)
