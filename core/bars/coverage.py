@@ -1,0 +1,170 @@
+"""Which part of the time an instrument was watched: from its first trade on, less the holes.
+
+A hole is what a Gap leaves behind. Where the gap does not say everything, the widest honest answer
+is taken: a missing start is the newest trade known before it, a missing end is the next trade after
+it, and until that comes the hole is open. A hole whose trades have all come late, which their ids
+tell, never was one, and its time counts again; so does a hole between two consecutive ids.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from core.bars.trade_ids import NO_ID, TradeIds
+
+HOLES_MAX = 1024
+END_OF_TIME_NS = 2**63 - 1
+
+Span = tuple[int, int]
+"""From the first time to before the second, ns since the Unix epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A time in which trades may be missing."""
+
+    start_ns: int
+    end_ns: int | None
+    """None: not over yet."""
+    last_id: int = NO_ID
+    """The trade before it. NO_ID: unknown, so that it cannot be proven to be filled."""
+    first_id: int = NO_ID
+    """The trade after it. NO_ID: not known yet."""
+    whole_channel: bool = False
+    """Whether it ends with the next trade of any instrument of the venue."""
+
+    @property
+    def span(self) -> Span:
+        """The time that it takes."""
+        return self.start_ns, END_OF_TIME_NS if self.end_ns is None else self.end_ns
+
+    @property
+    def waits_for_trade(self) -> bool:
+        """Whether the next trade of the instrument tells more about it."""
+        needs_id = self.last_id != NO_ID and self.first_id == NO_ID
+        return needs_id or (self.end_ns is None and not self.whole_channel)
+
+
+class Coverage:
+    """The watched time of one instrument.
+
+    More than ``HOLES_MAX`` holes are not kept: the two oldest become one that reaches from the
+    start of the first to the end of the second. Coverage is then understated, never overstated.
+    """
+
+    def __init__(self, since_ns: int | None = None, holes: Iterable[Hole] = ()) -> None:
+        self.since_ns = since_ns
+        """Venue time of the first trade. None: there was none."""
+        self.holes = list(holes)
+        self._missing: list[Span] | None = None
+        self._touched: list[Span] = []
+
+    def begin(self, time_ns: int) -> None:
+        """A trade has this time."""
+        if self.since_ns is None:
+            self.since_ns = time_ns
+        elif time_ns < self.since_ns:
+            self._touched.append((time_ns, self.since_ns))
+            self.since_ns = time_ns
+
+    def add(self, hole: Hole) -> None:
+        """Trades may be missing here."""
+        if hole in self.holes:
+            return
+        self.holes.append(hole)
+        if len(self.holes) > HOLES_MAX:
+            self.holes.sort(key=lambda hole: hole.start_ns)
+            first, second, *rest = self.holes
+            end_ns = max(first.span[1], second.span[1])
+            joined = Hole(first.start_ns, None if end_ns == END_OF_TIME_NS else end_ns)
+            self.holes = [joined, *rest]
+            self._touched.append(joined.span)
+        self._change(hole.span)
+
+    @property
+    def waits_for_trade(self) -> bool:
+        """Whether the next trade of the instrument tells more about a hole."""
+        return any(hole.waits_for_trade for hole in self.holes)
+
+    def pass_trade(self, time_ns: int, trade_id: int) -> None:
+        """A trade came. It is what some hole waited for, unless it belongs before it."""
+        for index, hole in enumerate(self.holes):
+            if hole.waits_for_trade:
+                self._learn(index, self._after_trade(hole, time_ns, trade_id))
+
+    def pass_channel(self, time_ns: int) -> None:
+        """A trade of some instrument of the venue came."""
+        for index, hole in enumerate(self.holes):
+            if hole.whole_channel and hole.end_ns is None and time_ns >= hole.start_ns:
+                self._learn(index, replace(hole, end_ns=time_ns))
+
+    def close(self, seen: TradeIds) -> None:
+        """Let go of holes whose trades have all been seen."""
+        for hole in self.holes:
+            if _is_filled(hole, seen):
+                self._change(hole.span)
+        self.holes = [hole for hole in self.holes if not _is_filled(hole, seen)]
+
+    def touched(self) -> list[Span]:
+        """Where coverage has changed since the last call."""
+        spans, self._touched = self._touched, []
+        return [span for span in spans if span[0] < span[1]]
+
+    def covered_ns(self, start_ns: int, stop_ns: int) -> int:
+        """How much of this time was watched."""
+        if self.since_ns is None:
+            return 0
+        start_ns = max(start_ns, self.since_ns)
+        if start_ns >= stop_ns:
+            return 0
+        missing = self._merged()
+        covered = stop_ns - start_ns
+        for index in range(bisect_right(missing, start_ns, key=_end), len(missing)):
+            lost_from, lost_to = missing[index]
+            if lost_from >= stop_ns:
+                break
+            covered -= min(lost_to, stop_ns) - max(lost_from, start_ns)
+        return covered
+
+    def _after_trade(self, hole: Hole, time_ns: int, trade_id: int) -> Hole:
+        if hole.end_ns is None and not hole.whole_channel and time_ns >= hole.start_ns:
+            hole = replace(hole, end_ns=time_ns)
+        if hole.last_id != NO_ID and hole.first_id == NO_ID and trade_id > hole.last_id:
+            hole = replace(hole, first_id=trade_id)
+        return hole
+
+    def _learn(self, index: int, hole: Hole) -> None:
+        before, self.holes[index] = self.holes[index], hole
+        if before.end_ns != hole.end_ns:
+            self._change((hole.span[1], before.span[1]))
+
+    def _change(self, span: Span) -> None:
+        self._missing = None
+        self._touched.append(span)
+
+    def _merged(self) -> list[Span]:
+        """The holes as spans that neither touch nor overlap, ascending."""
+        if self._missing is None:
+            self._missing = merged(hole.span for hole in self.holes)
+        return self._missing
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The same time as spans that neither touch nor overlap, ascending; empty ones left out."""
+    result: list[Span] = []
+    for start_ns, stop_ns in sorted(span for span in spans if span[0] < span[1]):
+        if result and start_ns <= result[-1][1]:
+            result[-1] = (result[-1][0], max(result[-1][1], stop_ns))
+        else:
+            result.append((start_ns, stop_ns))
+    return result
+
+
+def _is_filled(hole: Hole, seen: TradeIds) -> bool:
+    return NO_ID not in (hole.last_id, hole.first_id) and seen.has_all(
+        hole.last_id + 1, hole.first_id - 1
+    )
+
+
+def _end(span: Span) -> int:
+    return span[1]

@@ -1,0 +1,234 @@
+"""The bars of one instrument: trades gather as one-second partials, then roll up into every bar."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import compress
+
+from venuemesh.common.v1 import types_pb2
+
+from core.bars import kernel
+from core.bars.coverage import Coverage, Hole, Span, merged
+from core.bars.intervals import INTERVALS, SECOND
+from core.bars.kernel import Partial, Trades
+from core.bars.trade_ids import NO_ID, TradeIds
+from kit.columns import Scale
+
+NO_DECIMALS = Scale()
+
+Key = tuple[int, int]
+"""Position in INTERVALS, and open time in ns."""
+
+
+class Bar:
+    """One bar as it stands. Equal only to itself."""
+
+    __slots__ = ("covered_ns", "final", "instrument", "level", "open_ns", "revision", "total")
+
+    def __init__(
+        self,
+        instrument: "Instrument",
+        key: Key,
+        total: Partial,
+        revision: int = 0,
+        final: bool = False,
+        covered_ns: int = 0,
+    ) -> None:
+        self.instrument = instrument
+        self.level, self.open_ns = key
+        self.total = total
+        self.revision = revision
+        """Number of trades that came after the watermark had passed the end."""
+        self.final = final
+        self.covered_ns = covered_ns
+
+    @property
+    def end_ns(self) -> int:
+        """Start of the next interval."""
+        return self.open_ns + INTERVALS[self.level].length_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What a fold has done."""
+
+    created: list[Bar]
+    changed: list[Bar]
+    """Also those that were created."""
+
+
+class Instrument:
+    """What is known of one instrument, and those of its bars that are held in memory.
+
+    Bars that ended before a horizon may be in the database only. ``unloaded`` tells which of them
+    are needed before the next fold.
+    """
+
+    def __init__(
+        self,
+        symbol: str,
+        scale: Scale = NO_DECIMALS,
+        seen: TradeIds | None = None,
+        coverage: Coverage | None = None,
+        newest_ns: int = 0,
+    ) -> None:
+        self.symbol = symbol
+        self.scale = scale
+        """Of all numbers held here; the largest that any batch had."""
+        self.seen = seen or TradeIds()
+        self.coverage = coverage or Coverage()
+        self.newest_ns = newest_ns
+        """Largest venue time of its trades."""
+        self.bars: dict[Key, Bar] = {}
+        self._seconds: dict[int, Partial] = {}
+        self._late: Counter[Key] = Counter()
+        self._touched: list[Span] = []
+        self._loaded: set[Span] = set()
+
+    @property
+    def waits_for_fold(self) -> int:
+        """Number of partials that have not become part of bars."""
+        return len(self._seconds)
+
+    def add(
+        self, trades: Trades, scale: Scale, watermarks: Sequence[int] | None
+    ) -> list[bool] | None:
+        """Take trades in the order in which they came, with the watermark before each of them.
+
+        Without watermarks none of them is late. Returns which trades had not been seen before, or
+        None when none had.
+        """
+        late_before = self.seen.late_total
+        fresh = self.seen.add(trades.trade_id)
+        if fresh is not None:
+            if not any(fresh):
+                return fresh
+            trades = kernel.take(trades, list(compress(range(len(fresh)), fresh)))
+            watermarks = None if watermarks is None else list(compress(watermarks, fresh))
+        trades = self._at_one_scale(trades, scale)
+        if watermarks is not None:
+            self._count_late(trades.time_ns, watermarks)
+        if self.coverage.holes:
+            self._pass_holes(trades, fills=self.seen.late_total > late_before)
+        trades = kernel.in_order(trades)
+        self.coverage.begin(trades.time_ns[0])
+        self.newest_ns = max(self.newest_ns, trades.time_ns[-1])
+        for open_ns, partial in kernel.by_second(trades):
+            held = self._seconds.get(open_ns)
+            self._seconds[open_ns] = kernel.combine(held, partial) if held else partial
+        return fresh
+
+    def add_gap(self, gap: types_pb2.Gap, channel_newest_ns: int) -> None:
+        """Trades may be missing before those that come next."""
+        if self.coverage.since_ns is None:
+            return
+        whole_channel = not gap.symbol
+        last_id, first_id = int(gap.last_id_before), int(gap.first_id_after)
+        if gap.reason == types_pb2.GAP_REASON_VENUE_RESET:
+            self.seen.clear()
+            last_id = first_id = NO_ID
+        else:
+            last_id = last_id or self.seen.newest
+            if first_id != NO_ID and first_id <= last_id:
+                last_id = first_id = NO_ID
+        start_ns = gap.last_time_ns or (channel_newest_ns if whole_channel else self.newest_ns)
+        end_ns = gap.first_time_ns or None
+        self.coverage.add(Hole(start_ns, end_ns, last_id, first_id, whole_channel))
+        self.coverage.close(self.seen)
+
+    def unloaded(self, horizon_ns: int) -> list[Span]:
+        """Times whose bars a fold would change, of which some may be in the database only."""
+        self._touched += self.coverage.touched()
+        if not self._touched and min(self._seconds, default=horizon_ns) >= horizon_ns:
+            return []
+        needed = [(second, second + SECOND.length_ns) for second in self._seconds]
+        needed += [(start, min(stop, horizon_ns)) for start, stop in self._touched]
+        return [
+            span for span in merged(needed) if span[0] < horizon_ns and span not in self._loaded
+        ]
+
+    def restore(self, bars: Iterable[Bar], spans: Iterable[Span] = ()) -> list[Bar]:
+        """Take bars from the database, all that there are in these times. Returns those taken."""
+        self._loaded.update(spans)
+        taken = [bar for bar in bars if (bar.level, bar.open_ns) not in self.bars]
+        self.bars.update({(bar.level, bar.open_ns): bar for bar in taken})
+        return taken
+
+    def fold(self) -> Fold:
+        """Roll the partials up into bars of every interval."""
+        partials = sorted(self._seconds.items())
+        created: list[Bar] = []
+        changed: dict[Bar, None] = {}
+        for level, interval in enumerate(INTERVALS):
+            partials = kernel.roll_up(partials, interval) if level else partials
+            for open_ns, partial in partials:
+                bar = self._merge((level, open_ns), partial, created)
+                bar.revision += self._late.pop((level, open_ns), 0)
+                changed[bar] = None
+        self._touched += self.coverage.touched()
+        if self._touched:
+            changed.update(dict.fromkeys(self._overlapping(merged(self._touched))))
+        self._seconds.clear()
+        self._touched.clear()
+        self._loaded.clear()
+        return Fold(created, list(changed))
+
+    def cover(self, bar: Bar, watermark_ns: int) -> None:
+        """Measure which part of a bar was watched, up to the watermark."""
+        bar.covered_ns = self.coverage.covered_ns(bar.open_ns, min(bar.end_ns, watermark_ns))
+
+    def _merge(self, key: Key, partial: Partial, created: list[Bar]) -> Bar:
+        bar = self.bars.get(key)
+        if bar is None:
+            bar = self.bars[key] = Bar(self, key, partial)
+            created.append(bar)
+        else:
+            bar.total = kernel.combine(bar.total, partial)
+        return bar
+
+    def _overlapping(self, spans: list[Span]) -> Iterable[Bar]:
+        for bar in self.bars.values():
+            if any(start < bar.end_ns and bar.open_ns < stop for start, stop in spans):
+                yield bar
+
+    def _pass_holes(self, trades: Trades, fills: bool) -> None:
+        waits = self.coverage.waits_for_trade
+        if waits:
+            for time_ns, trade_id in zip(trades.time_ns, trades.trade_id, strict=True):
+                self.coverage.pass_trade(time_ns, trade_id)
+                if not self.coverage.waits_for_trade:
+                    break
+        if waits or fills:
+            self.coverage.close(self.seen)
+
+    def _count_late(self, times_ns: Sequence[int], watermarks: Sequence[int]) -> None:
+        for time_ns, watermark_ns in zip(times_ns, watermarks, strict=True):
+            for level, interval in enumerate(INTERVALS):
+                open_ns = interval.open_ns(time_ns)
+                if open_ns + interval.length_ns > watermark_ns:
+                    break
+                self._late[level, open_ns] += 1
+
+    def _at_one_scale(self, trades: Trades, scale: Scale) -> Trades:
+        """These trades at the scale of all; the scale grows when they need it."""
+        if scale == self.scale:
+            return trades
+        grown = Scale(max(scale.price, self.scale.price), max(scale.size, self.scale.size))
+        self._grow(grown)
+        price_factor = 10 ** (grown.price - scale.price)
+        size_factor = 10 ** (grown.size - scale.size)
+        return trades._replace(
+            price=[price * price_factor for price in trades.price],
+            size=[size * size_factor for size in trades.size],
+        )
+
+    def _grow(self, scale: Scale) -> None:
+        price_factor = 10 ** (scale.price - self.scale.price)
+        size_factor = 10 ** (scale.size - self.scale.size)
+        self.scale = scale
+        if price_factor == size_factor == 1:
+            return
+        for bar in self.bars.values():
+            bar.total = kernel.rescale(bar.total, price_factor, size_factor)
+        for open_ns, partial in self._seconds.items():
+            self._seconds[open_ns] = kernel.rescale(partial, price_factor, size_factor)

@@ -1,0 +1,48 @@
+"""The settings of the bar aggregator."""
+
+import msgspec
+
+from kit.errors import SettingError
+
+
+class BarsSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section "bars"."""
+
+    port: int = 8112
+    """gRPC port, of Bars and Admin."""
+    lateness_ms: int = 2_000
+    """A bar is final when its venue's newest trade is this much later than its end. A trade that
+    comes later still amends the bar."""
+    ahead_max_ms: int = 60_000
+    """In the world live: a trade whose venue time is further ahead of our clock than this moves the
+    watermark no further."""
+    publish_interval_ms: int = 100
+    """How often subscribers may see a change."""
+    store_interval_ms: int = 250
+    """How often changed bars are written."""
+    kept_seconds: int = 120
+    """Final bars stay in memory this long, in venue time; a trade that comes later still reads its
+    bars from the database first."""
+    read_entries_max: int = 64
+    """Entries of each stream that are read at once."""
+    waiting_bars_max: int = 50_000
+    """Changed bars that may wait for the database. When full, the streams are not read."""
+    subscribers_max: int = 256
+    """Subscriptions that are served at a time."""
+    subscriber_bars_max: int = 10_000
+    """Bars that may wait for one subscriber. When full, it is ended as too slow."""
+
+    def __post_init__(self) -> None:
+        for key in ("lateness_ms", "ahead_max_ms", "kept_seconds"):
+            if getattr(self, key) < 0:
+                raise SettingError(f"bars.{key}", getattr(self, key), "must not be negative")
+        for key in (
+            "publish_interval_ms",
+            "store_interval_ms",
+            "read_entries_max",
+            "waiting_bars_max",
+            "subscribers_max",
+            "subscriber_bars_max",
+        ):
+            if getattr(self, key) <= 0:
+                raise SettingError(f"bars.{key}", getattr(self, key), "must be above 0")

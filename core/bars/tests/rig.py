@@ -1,0 +1,146 @@
+"""An aggregator with a real Valkey and a real PostgreSQL, and what tests ask of it."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from fractions import Fraction
+
+import psycopg
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2
+
+from core.bars.aggregator import Aggregator
+from core.bars.board import Board
+from core.bars.intervals import INTERVALS
+from core.bars.settings import BarsSettings
+from core.bars.store import Store
+from core.bars.tests.market import BarKey, NaiveBar
+from kit.clock import SystemClock
+from kit.cursor import Cursor, StreamKey
+from kit.database import Database, migrate
+from kit.streams import Entry, Streams
+from kit.telemetry import Meter
+from kit.troubles import Troubles
+
+KEY = StreamKey("binance", types_pb2.CHANNEL_TRADES)
+TIMEOUT_S = 30.0
+FAST = BarsSettings(store_interval_ms=10, publish_interval_ms=10, kept_seconds=5)
+
+LEVELS = {interval.name: level for level, interval in enumerate(INTERVALS)}
+
+
+class Rig:
+    """One venue's stream, and the aggregator that follows it."""
+
+    def __init__(self, valkey_url: str, postgres_url: str, settings: BarsSettings = FAST) -> None:
+        self.postgres_url = postgres_url
+        self.settings = settings
+        self.streams = Streams(valkey_url)
+        self.database = Database(postgres_url)
+        self.board = Board(settings.subscribers_max, settings.subscriber_bars_max)
+        self.meter = Meter("bars")
+        self.newest = Cursor(1, 0)
+        self.aggregator = self.new_aggregator()
+
+    def new_aggregator(self, world: str = "replay") -> Aggregator:
+        """An aggregator that knows nothing yet."""
+        troubles = Troubles(self.meter)
+        store = Store(self.database)
+        return Aggregator(
+            self.settings,
+            world,
+            self.streams,
+            store,
+            self.board,
+            self.meter,
+            troubles,
+            SystemClock(),
+        )
+
+    async def append(self, *batches: batch_pb2.MarketDataBatch) -> None:
+        """Write batches to the stream, numbered one after another."""
+        await self.streams.register(KEY)
+        for message in batches:
+            self.newest = Cursor(self.newest.epoch, self.newest.sequence + 1)
+            entry = Entry(KEY, self.newest, message.SerializeToString())
+            await self.streams.append([entry])
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The aggregator runs for so long."""
+        task = asyncio.create_task(self.aggregator.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def stored(self) -> None:
+        """Wait until everything that was appended is stored."""
+        await eventually(self._is_stored)
+
+    async def bars(self) -> dict[BarKey, NaiveBar]:
+        """What the database holds."""
+        rows = await self.query(
+            "SELECT symbol, interval, open_time_ns, open, high, low, close, volume, buy_volume,"
+            " quote_volume, trade_count FROM bars"
+        )
+        return {row[:3]: NaiveBar(*map(Fraction, row[3:10]), row[10]) for row in rows}
+
+    async def facts(self) -> dict[BarKey, tuple[int, bool, int]]:
+        """Revision, final, and the coverage of what is final."""
+        rows = await self.query(
+            "SELECT symbol, interval, open_time_ns, revision, final,"
+            " CASE WHEN final THEN covered_ns ELSE 0 END FROM bars"
+        )
+        return {row[:3]: row[3:] for row in rows}
+
+    async def query(self, text: str) -> list[tuple]:
+        """Rows of the database."""
+        connection = await psycopg.AsyncConnection.connect(self.postgres_url)
+        async with connection:
+            rows = await connection.execute(text)
+            return await rows.fetchall()
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self.streams.close()
+        await self.database.close()
+
+    async def _is_stored(self) -> bool:
+        rows = await self.query("SELECT epoch, sequence FROM stream_positions")
+        return rows == [tuple(self.newest)]
+
+
+@contextlib.asynccontextmanager
+async def rig_for(
+    valkey_url: str, postgres_url: str, settings: BarsSettings = FAST
+) -> AsyncIterator[Rig]:
+    """A rig on an empty database with the schema."""
+    await migrate(postgres_url)
+    rig = Rig(valkey_url, postgres_url, settings)
+    try:
+        yield rig
+    finally:
+        await rig.close()
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until it is true. Fails after TIMEOUT_S."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not await condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+def in_batches(items: Iterable, lengths: Iterable[int]) -> list[list]:
+    """Cut a list into parts of these lengths, again and again."""
+    rest, parts = list(items), []
+    for length in lengths:
+        if not rest:
+            break
+        parts.append(rest[:length])
+        del rest[:length]
+    return parts

@@ -1,0 +1,169 @@
+import asyncio
+import random
+from itertools import cycle
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+
+from core.bars.settings import BarsSettings
+from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bars
+from core.bars.tests.memory import MemoryVenue
+from core.bars.tests.rig import KEY, Rig, eventually, in_batches, rig_for
+from kit.cursor import Cursor
+from kit.streams import Entry
+
+T = MONDAY_NS + 3600 * SECOND_NS
+
+
+@pytest.fixture
+async def rig(valkey_url, postgres_url):
+    async with rig_for(valkey_url, postgres_url) as rig:
+        yield rig
+
+
+def market(count: int, seed: int = 1, span_s: int = 120) -> list[Trade]:
+    """Trades of two instruments over some time, a few of them late and a few twice."""
+    source = random.Random(seed)
+    times = sorted(T + source.randint(0, span_s * 1000) * 1_000_000 for _ in range(count))
+    trades = [
+        Trade(
+            id=number,
+            time_ns=time_ns,
+            price=source.randint(1, 10**7),
+            size=source.randint(1, 10**15),
+            side=source.randint(1, 2),
+            symbol=source.choice(["BTCUSDT", "SHIBUSDT"]),
+        )
+        for number, time_ns in enumerate(times, start=1)
+    ]
+    trades.sort(key=lambda trade: trade.id + source.choice([0, 0, 0, 0, count // 4]))
+    for _ in range(count // 20):
+        place = source.randrange(count)
+        trades.insert(place + source.randrange(20), trades[place])
+    return trades
+
+
+async def test_stored_bars_equal_the_obvious_computation(rig: Rig) -> None:
+    trades = market(2000)
+    async with rig.running():
+        for part in in_batches(trades, cycle([1, 3, 50])):
+            await rig.append(batch(part))
+        await rig.stored()
+    assert await rig.bars() == naive_bars(trades)
+
+
+async def test_a_restart_goes_on_where_it_was(rig: Rig) -> None:
+    trades = market(600)
+    expected = MemoryVenue()
+    for part in in_batches(trades, cycle([20])):
+        async with rig.running():
+            await rig.append(batch(part))
+            await rig.stored()
+        rig.aggregator = rig.new_aggregator()
+        expected.take(batch(part))
+    expected.fold()
+    assert await rig.bars() == naive_bars(trades)
+    assert await rig.facts() == {key: stored[2:] for key, stored in expected.settled().items()}
+
+
+async def test_a_rival_makes_it_begin_anew_and_nothing_counts_twice(rig: Rig) -> None:
+    trades = market(400)
+    rival = rig.new_aggregator()
+    async with rig.running():
+        rig.aggregator = rival
+        async with rig.running():
+            for part in in_batches(trades, cycle([5])):
+                await rig.append(batch(part))
+            await rig.stored()
+    assert await rig.bars() == naive_bars(trades)
+
+
+async def test_the_group_follows_so_that_the_stream_can_be_trimmed(rig: Rig) -> None:
+    async with rig.running():
+        await rig.append(batch([Trade(1, T)]), batch([Trade(2, T)]))
+
+        async def committed() -> bool:
+            return await rig.streams.groups(KEY) == {"bars": rig.newest}
+
+        await eventually(committed)
+    assert rig.newest == Cursor(1, 2)
+
+
+async def test_entries_that_are_gone_lower_the_coverage(rig: Rig) -> None:
+    await rig.append(batch([Trade(1, T)]))
+    async with rig.running():
+        await rig.stored()
+    rig.aggregator = rig.new_aggregator()
+    rig.newest = Cursor(1, 5)
+    await rig.append(batch([Trade(9, T + 4 * SECOND_NS)]))
+    await rig.append(batch([Trade(10, T + 60 * SECOND_NS)]))
+    async with rig.running():
+        await rig.stored()
+    facts = await rig.facts()
+    assert facts["BTCUSDT", "15s", T] == (0, True, 11 * SECOND_NS)
+    assert rig.meter.gaps_total == 1
+
+
+async def test_an_unreadable_entry_is_passed_over(rig: Rig) -> None:
+    broken = batch([Trade(1, T)])
+    del broken.trades.price[0]
+    async with rig.running():
+        await rig.append(broken)
+        rig.newest = Cursor(1, 2)
+        await rig.streams.append([Entry(KEY, rig.newest, b"\xff\xff")])
+        await rig.append(batch([Trade(2, T)]))
+        await rig.stored()
+    assert (await rig.bars())["BTCUSDT", "1s", T].trade_count == 1
+    assert rig.meter.counters["malformed_batches_total"] == 2
+
+
+async def test_a_late_trade_amends_a_bar_of_an_hour_ago(rig: Rig) -> None:
+    async with rig.running():
+        await rig.append(batch([Trade(1, T), Trade(3, T + 3600 * SECOND_NS)]))
+        await rig.stored()
+        await rig.append(batch([Trade(2, T + 1)]))
+        await rig.stored()
+    assert (await rig.bars())["BTCUSDT", "5s", T].trade_count == 2
+    assert (await rig.facts())["BTCUSDT", "5s", T][0] == 1
+
+
+async def test_memory_is_bounded_while_the_database_is_away(
+    valkey_url, postgres_url, monkeypatch
+) -> None:
+    small = BarsSettings(store_interval_ms=10, waiting_bars_max=100, read_entries_max=1)
+    async with rig_for(valkey_url, postgres_url, small) as rig:
+        url, rig.database._url = rig.database._url, "postgresql://nobody@127.0.0.1:1/none"
+        away = rig.aggregator
+        rig.database._url = url
+        async with rig.running():
+            await rig.append(batch([Trade(1, T)]))
+            await rig.stored()
+            rig.database._url = "postgresql://nobody@127.0.0.1:1/none"
+            await rig.database.close()
+            for number in range(2, 200):
+                await rig.append(batch([Trade(number, T + number * SECOND_NS)]))
+
+            async def full() -> bool:
+                return away._is_full()
+
+            await eventually(full)
+            position = away._venues["binance"].position
+            for _ in range(20):
+                await asyncio.sleep(0.01)
+            assert away._venues["binance"].position == position < rig.newest
+            assert "PostgreSQL" in rig.meter.detail
+            rig.database._url = url
+            await rig.stored()
+        assert rig.meter.detail == ""
+        assert (await rig.bars())["BTCUSDT", "1h", T].trade_count == 199
+
+
+async def test_checkpoints_make_bars_final_in_a_live_world(rig: Rig) -> None:
+    rig.aggregator = rig.new_aggregator("simulate")
+    async with rig.running():
+        await rig.append(batch([Trade(1, T)]), batch(published_ns=T + 10 * SECOND_NS))
+        await rig.stored()
+    facts = await rig.facts()
+    assert facts["BTCUSDT", "5s", T] == (0, True, 5 * SECOND_NS)
+    assert not facts["BTCUSDT", "15s", T][1]
+    assert KEY.channel == types_pb2.CHANNEL_TRADES

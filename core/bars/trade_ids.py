@@ -1,0 +1,109 @@
+"""Which trades have been counted: their ids, as ranges.
+
+Venues number the trades of an instrument one after another, so what has been seen is a few ranges,
+one more for each hole.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+
+NO_ID = 0
+"""The id of a trade whose venue gives none, or one that is not a number."""
+
+RANGES_MAX = 1024
+
+
+class TradeIds:
+    """The ids of an instrument that have been seen.
+
+    More than ``RANGES_MAX`` ranges are not kept. Beyond that the lowest range is let go and ids
+    below the next one count as seen: a trade that comes so late is left out rather than perhaps
+    counted twice.
+    """
+
+    __slots__ = ("_firsts", "_lasts", "_ranges_max", "floor", "late_total")
+
+    def __init__(
+        self,
+        ranges: Iterable[tuple[int, int]] = (),
+        floor: int | None = None,
+        ranges_max: int = RANGES_MAX,
+    ) -> None:
+        pairs = sorted(ranges)
+        self._firsts = [first for first, _ in pairs]
+        self._lasts = [last for _, last in pairs]
+        self._ranges_max = ranges_max
+        self.floor = floor
+        """Ids below it count as seen. None: it has not been needed."""
+        self.late_total = 0
+        """New ids that were smaller than one seen before."""
+
+    @property
+    def newest(self) -> int:
+        """The largest id seen; 0 before the first."""
+        return self._lasts[-1] if self._lasts else NO_ID
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """First and last id of each range, ascending."""
+        return list(zip(self._firsts, self._lasts, strict=True))
+
+    def add(self, ids: Sequence[int]) -> list[bool] | None:
+        """Note these ids. Returns which of them are new, or None when all are."""
+        first = ids[0]
+        run = range(first, first + len(ids))
+        if first > max(self.newest, NO_ID) and run[-1] == ids[-1] and list(run) == ids:
+            self._append(first, run[-1])
+            return None
+        fresh = [self._add(number) for number in ids]
+        return None if all(fresh) else fresh
+
+    def has_all(self, first: int, last: int) -> bool:
+        """Whether every id from first to last has been seen for certain; true of no id at all."""
+        if first > last:
+            return True
+        position = bisect_right(self._firsts, first) - 1
+        return position >= 0 and last <= self._lasts[position]
+
+    def clear(self) -> None:
+        """Forget everything: the venue numbers its trades anew."""
+        self._firsts.clear()
+        self._lasts.clear()
+        self.floor = None
+
+    def _add(self, number: int) -> bool:
+        if number == NO_ID:
+            return True
+        if self.floor is not None and number < self.floor:
+            return False
+        position = bisect_right(self._firsts, number) - 1
+        if position >= 0 and number <= self._lasts[position]:
+            return False
+        self.late_total += position + 1 < len(self._firsts)
+        joins_left = position >= 0 and self._lasts[position] == number - 1
+        joins_right = position + 1 < len(self._firsts) and self._firsts[position + 1] == number + 1
+        if joins_left and joins_right:
+            self._lasts[position] = self._lasts.pop(position + 1)
+            del self._firsts[position + 1]
+        elif joins_left:
+            self._lasts[position] = number
+        elif joins_right:
+            self._firsts[position + 1] = number
+        else:
+            self._firsts.insert(position + 1, number)
+            self._lasts.insert(position + 1, number)
+            self._bound()
+        return True
+
+    def _append(self, first: int, last: int) -> None:
+        """Note a run of ids beyond the newest."""
+        if self._lasts and self._lasts[-1] == first - 1:
+            self._lasts[-1] = last
+        else:
+            self._firsts.append(first)
+            self._lasts.append(last)
+            self._bound()
+
+    def _bound(self) -> None:
+        if len(self._firsts) > self._ranges_max:
+            del self._firsts[0], self._lasts[0]
+            self.floor = self._firsts[0]
