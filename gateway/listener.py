@@ -24,7 +24,8 @@ BODY_BYTES_MAX = 64 * 1024 * 1024
 QUIET_CONNECTION_TIMEOUT = "3600s"
 REQUEST_HEADERS_TIMEOUT = "10s"
 METRICS_PATH = "/metrics"
-GRPC_FAILURES = ("UNKNOWN", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
+GRPC_FAILURES = ("INTERNAL", "UNAVAILABLE", "DATA_LOSS")
+HTTP_OK = 200
 HTTP_FAILURE = 500
 
 Json = dict[str, Any]
@@ -166,11 +167,9 @@ def _filter(name: str, kind: str, **config: Any) -> Json:
 
 def _failure_log() -> Json:
     """A line on standard error for each call that failed through no fault of the caller's."""
-    status = {"default_value": HTTP_FAILURE, "runtime_key": "unused"}
-    either = [
-        {"status_code_filter": {"comparison": {"op": "GE", "value": status}}},
-        {"grpc_status_filter": {"statuses": GRPC_FAILURES}},
-    ]
+    # Only where HTTP went well: Envoy otherwise makes up a gRPC status of its own.
+    grpc_failed = [_status("LE", HTTP_OK), {"grpc_status_filter": {"statuses": GRPC_FAILURES}}]
+    either = [_status("GE", HTTP_FAILURE), {"and_filter": {"filters": grpc_failed}}]
     line = {
         "time": "%START_TIME%",
         "level": "warning",
@@ -194,6 +193,11 @@ def _failure_log() -> Json:
             "log_format": {"json_format": line},
         },
     }
+
+
+def _status(comparison: str, status: int) -> Json:
+    value = {"default_value": status, "runtime_key": "unused"}
+    return {"status_code_filter": {"comparison": {"op": comparison, "value": value}}}
 
 
 def _foreign_pages(hosts: Sequence[str]) -> Json:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import socket
 
 import aiohttp
@@ -106,13 +107,20 @@ async def test_a_host_that_cannot_be_found_does_not_hold_up_others(door, directo
         await registry.Unregister(registry_pb2.UnregisterRequest(service_id="astray"))
 
 
-async def test_a_failed_call_is_logged(door, directory, channel):
+async def test_a_call_is_logged_if_it_failed(door, directory, channel, browser):
     stub = market_data_pb2_grpc.MarketDataStub(channel)
     async with process(directory, "failing") as opened:
         await succeeds(lambda: stub.ListInstruments(SOME, metadata=named("failing")))
+        for path in ("/healthz", "/v1/nothing", "/v1/venues/failing/instruments?page_size=many"):
+            async with browser.get(path) as response:
+                await response.read()
         await opened.server.stop(None)
         assert await _reason(stub, named("failing")) == "SERVICE_UNAVAILABLE"
-        assert await eventually(lambda: f"{MARKET_DATA}/failing" in door.log("envoy"))
+        cluster = f"{MARKET_DATA}/failing"
+        assert await eventually(lambda: cluster in door.log("envoy"))
+    lines = [json.loads(line) for line in door.log("envoy").splitlines() if line.startswith("{")]
+    assert {line["status"] for line in lines} <= {200, 503}
+    assert [line["grpc_status"] for line in lines if line["cluster"] == cluster] == ["Unavailable"]
 
 
 async def test_calls_to_a_process_without_heartbeat_fail_at_once(door, channel):
