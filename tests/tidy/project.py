@@ -36,6 +36,11 @@ class File:
         """The syntax tree of a Python file."""
         return ast.parse(self.text, self.path)
 
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree of a Python file; of another file, none."""
+        return list(ast.walk(self.tree)) if self.is_python else []
+
     @property
     def is_python(self) -> bool:
         """Whether it is Python of ours."""

@@ -38,7 +38,7 @@ def assertions(file: File) -> Iterator[Finding]:
     """
     if not file.is_python or not file.path.rpartition("/")[2].startswith("test_"):
         return
-    for node in ast.walk(file.tree):
+    for node in file.nodes:
         if not isinstance(node, Function) or not node.name.startswith("test_"):
             continue
         if not any(map(_checks, ast.walk(node))):

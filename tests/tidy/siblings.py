@@ -12,7 +12,6 @@ SERVICE_ROLES = ("__init__.py", "app.py", "settings.py", "tests")
 VENUE_ROLES = (
     "__init__.py",
     "README.md",
-    "app.py",
     "book.py",
     "catalog.py",
     "feed.py",
@@ -74,7 +73,7 @@ def _folders(files: Iterable[File], parent: str) -> dict[str, set[str]]:
 def _servicers_elsewhere(file: File) -> Iterator[Finding]:
     if file.path.endswith("/service.py"):
         return
-    for node in ast.walk(file.tree):
+    for node in file.nodes:
         if not isinstance(node, ast.ClassDef):
             continue
         if any(ast.unparse(base).endswith("Servicer") for base in node.bases):

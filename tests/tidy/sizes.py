@@ -14,7 +14,7 @@ SOURCES = ("*.py", "*.proto", "*.sql", "*.ts", "*.tsx")
 
 def function_length(file: File) -> Iterator[Finding]:
     """A function does one thing, in at most FUNCTION_LINES_MAX lines."""
-    for node in ast.walk(file.tree) if file.is_python else ():
+    for node in file.nodes:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         lines = (node.end_lineno or node.lineno) - node.lineno + 1
