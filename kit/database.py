@@ -27,12 +27,19 @@ from kit.errors import SettingError, StoreUnavailable
 from kit.troubles import Troubles
 
 SCHEMA_DIR = Path(__file__).parent.parent / "schema"
+TROUBLE = "postgresql"
+"""Its name in ``Troubles`` and in the metadata of StoreUnavailable."""
 CONNECTIONS_MAX = 4
 CONNECT_SECONDS_MAX = 5
 MIGRATION_LOCK = 7_466_083_219_551
 """Any number that nothing else in the database locks."""
-TROUBLE = "PostgreSQL"
-"""Under this name ``Troubles`` tells that it is away."""
+
+UNAVAILABLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    # After a failover the connection may lead to a replica.
+    psycopg.errors.ReadOnlySqlTransaction,
+)
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 
@@ -254,6 +261,6 @@ async def _roll_back(connection: Connection) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+    except UNAVAILABLE as error:
         words = str(error).strip().splitlines() or [type(error).__name__]
-        raise StoreUnavailable(f"PostgreSQL is away: {words[0]}", store="postgresql") from error
+        raise StoreUnavailable(f"PostgreSQL is away: {words[0]}", store=TROUBLE) from error

@@ -74,7 +74,7 @@ CREATE TABLE book_batch_rows (
     -- The batch's cursor.
     epoch bigint NOT NULL,
     sequence bigint NOT NULL,
-    -- Of its updates; of a batch without updates, the time at which it was published.
+    -- Of its updates. A batch without updates is not stored; its gaps are.
     first_received_time_ns bigint NOT NULL,
     last_received_time_ns bigint NOT NULL,
     update_count integer NOT NULL,
@@ -98,14 +98,14 @@ CREATE TABLE gap_rows (
     epoch bigint NOT NULL,
     sequence bigint NOT NULL,
     -- Its place among the gaps of that batch, from 0.
-    ordinal smallint NOT NULL,
+    ordinal integer NOT NULL,
     -- Null: it concerns every instrument of the channel.
     symbol text,
     -- As GapReason in the contract.
-    reason smallint NOT NULL,
+    reason integer NOT NULL,
     -- The venue's ids and times on both sides, 0 where they are not known.
-    last_id_before numeric NOT NULL,
-    first_id_after numeric NOT NULL,
+    last_id_before bigint NOT NULL,
+    first_id_after bigint NOT NULL,
     last_time_ns bigint NOT NULL,
     first_time_ns bigint NOT NULL,
     detected_time_ns bigint NOT NULL,
