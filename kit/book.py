@@ -6,36 +6,25 @@ from heapq import nlargest, nsmallest
 Levels = list[tuple[int, int]]
 """Pairs of price and size, best first."""
 
-COMPACT_AFTER_REMOVALS = 2_000
-
 
 class Book:
-    """Price levels of two sides.
+    """Price levels of two sides."""
 
-    A removed level is kept with size 0 until enough of them have gathered: setting a whole update
-    is then one dict.update per side, which is what makes a deep, busy book cheap.
-    """
-
-    __slots__ = ("_asks", "_bids", "_removals")
+    __slots__ = ("_asks", "_bids")
 
     def __init__(self) -> None:
         self._bids: dict[int, int] = {}
         self._asks: dict[int, int] = {}
-        self._removals = 0
 
     def apply(self, prices: Sequence[int], sizes: Sequence[int], bid_count: int) -> None:
         """Set levels, the bids first; size 0 removes."""
-        self._bids.update(zip(prices[:bid_count], sizes[:bid_count], strict=True))
-        self._asks.update(zip(prices[bid_count:], sizes[bid_count:], strict=True))
-        self._removals += sizes.count(0)
-        if self._removals > COMPACT_AFTER_REMOVALS:
-            self._compact()
+        _set_levels(self._bids, prices[:bid_count], sizes[:bid_count])
+        _set_levels(self._asks, prices[bid_count:], sizes[bid_count:])
 
     def replace(self, prices: Sequence[int], sizes: Sequence[int], bid_count: int) -> None:
         """Forget everything, then set levels."""
         self._bids.clear()
         self._asks.clear()
-        self._removals = 0
         self.apply(prices, sizes, bid_count)
 
     def fits(self, price_factor: int, size_factor: int, bound: int) -> bool:
@@ -55,7 +44,6 @@ class Book:
 
     def trim(self, levels_max: int) -> None:
         """Let go of the levels farthest from the middle."""
-        self._compact()
         if len(self._bids) > levels_max:
             self._bids = dict(self.bids(levels_max))
         if len(self._asks) > levels_max:
@@ -63,19 +51,23 @@ class Book:
 
     def bids(self, depth: int | None = None) -> Levels:
         """Highest price first."""
-        levels = [level for level in self._bids.items() if level[1]]
+        levels = self._bids.items()
         return sorted(levels, reverse=True) if depth is None else nlargest(depth, levels)
 
     def asks(self, depth: int | None = None) -> Levels:
         """Lowest price first."""
-        levels = [level for level in self._asks.items() if level[1]]
+        levels = self._asks.items()
         return sorted(levels) if depth is None else nsmallest(depth, levels)
 
     def level_count(self) -> int:
-        """Levels of the larger side, removed ones that are still held included."""
+        """Levels of the larger side."""
         return max(len(self._bids), len(self._asks))
 
-    def _compact(self) -> None:
-        self._bids = {price: size for price, size in self._bids.items() if size}
-        self._asks = {price: size for price, size in self._asks.items() if size}
-        self._removals = 0
+
+def _set_levels(side: dict[int, int], prices: Sequence[int], sizes: Sequence[int]) -> None:
+    # One update for the whole side and a second look at the removals is faster than a loop.
+    side.update(zip(prices, sizes, strict=True))
+    if 0 in sizes:
+        for price, size in zip(prices, sizes, strict=True):
+            if not size:
+                side.pop(price, None)

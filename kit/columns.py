@@ -7,6 +7,7 @@ The scale is that of the batch alone, so that one odd number cannot spoil those 
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeVar
 
 import numpy as np
@@ -32,6 +33,19 @@ class Numbers:
     def parse(cls, texts: Sequence[str]) -> "Numbers":
         """From decimal texts. Raises NumberError."""
         return cls(*parse_column(texts))
+
+    @classmethod
+    def parse_all(cls, *columns: Sequence[str]) -> list["Numbers"]:
+        """Equally long columns at once, which costs less than one by one. Raises NumberError."""
+        unscaled, decimals = parse_column(list(chain.from_iterable(columns)))
+        count = len(columns[0])
+        return [
+            cls(
+                unscaled[start : start + count],
+                decimals if isinstance(decimals, int) else decimals[start : start + count],
+            )
+            for start in range(0, count * len(columns), count)
+        ]
 
     def take(self, rows: IntColumn) -> "Numbers":
         """Only these rows."""

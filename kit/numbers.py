@@ -64,25 +64,33 @@ def parse_joined(joined: bytes, count: int) -> tuple[IntColumn, Places]:
         return _parse_each(joined.decode().split(","))
     raw = np.frombuffer(joined, dtype=np.uint8)
     ends = np.append(np.flatnonzero(raw == _COMMA), len(raw))
-    dots = np.flatnonzero(raw == _DOT)
     if len(ends) != count:
         raise NumberError("a number has a comma in it")
-    decimals = np.zeros(count, dtype=np.int64)
-    if len(dots) == count and (dots < ends).all() and (dots[1:] > ends[:-1]).all():
-        decimals = ends - dots - 1
-    elif len(dots):
-        owner = np.searchsorted(ends, dots)
-        if (np.diff(owner) == 0).any():
-            raise NumberError("a number has two decimal points")
-        decimals[owner] = ends[owner] - dots - 1
     widths = np.diff(ends, prepend=-1) - 1
     if widths.max() > DIGITS_MAX + 1 or widths.min() < 1 or b",.," in b"," + joined + b",":
         return _parse_each(joined.decode().split(","))
+    decimals = _decimals(ends, np.flatnonzero(raw == _DOT), widths)
     unscaled = np.fromstring(joined.translate(None, b"."), dtype=np.int64, sep=",")
     if len(unscaled) != count:
         raise NumberError("a text has no digits")
-    first = int(decimals[0])
-    return unscaled, first if (decimals == first).all() else decimals
+    return unscaled, decimals
+
+
+def _decimals(ends: IntColumn, dots: IntColumn, widths: IntColumn) -> Places:
+    """Digits after the point of each text, which ends before ``ends``. Raises NumberError."""
+    if len(dots) == 0:
+        return 0
+    if len(dots) == len(ends):
+        after = ends - dots - 1
+        if (after < widths).all() and (after >= 0).all():
+            first = int(after[0])
+            return first if (after == first).all() else after
+    owner = np.searchsorted(ends, dots)
+    if (np.diff(owner) == 0).any():
+        raise NumberError("a number has two decimal points")
+    decimals = np.zeros(len(ends), dtype=np.int64)
+    decimals[owner] = ends[owner] - dots - 1
+    return decimals
 
 
 def most(decimals: Places) -> int:

@@ -32,11 +32,12 @@ _log = telemetry.logger("websocket")
 class Sink(Protocol):
     """Who listens."""
 
+    @property
+    def frame(self) -> Callable[[bytes, int], None]:
+        """Takes one whole message and its receive time, ns since the Unix epoch."""
+
     def opened(self, socket: "Websocket") -> None:
         """Connected; messages may be sent."""
-
-    def frame(self, payload: bytes, received_time_ns: int) -> None:
-        """One whole message."""
 
     def closed(self, reason: str) -> None:
         """Not connected any more; it will be tried again."""
@@ -104,7 +105,9 @@ class Websocket:
             await self._clock.sleep(next(waits))
 
     async def _serve_once(self) -> None:
-        listener = _Listener(self._opened, self._message, self._heard, self._closed)
+        listener = _Listener(
+            self._opened, self._sink.frame, self._heard, self._closed, self._clock.time_ns
+        )
         ping = self._ping_interval_s
         transport, _ = await ws_connect(
             lambda: listener,
@@ -137,9 +140,6 @@ class Websocket:
         self._heard_ns = self._clock.monotonic_ns()
         self._sink.opened(self)
 
-    def _message(self, payload: bytes) -> None:
-        self._sink.frame(payload, self._clock.time_ns())
-
     def _heard(self) -> None:
         self._heard_ns = self._clock.monotonic_ns()
 
@@ -155,15 +155,17 @@ class _Listener(WSListener):
     def __init__(
         self,
         opened: Callable[[WSTransport], None],
-        message: Callable[[bytes], None],
+        message: Callable[[bytes, int], None],
         heard: Callable[[], None],
         closed: Callable[[str], None],
+        time_ns: Callable[[], int],
     ) -> None:
         super().__init__()
         self._tell_opened = opened
         self._tell_message = message
         self._tell_heard = heard
         self._tell_closed = closed
+        self._time_ns = time_ns
         self._parts: list[bytes] = []
         self._reason = "connection lost"
 
@@ -173,11 +175,11 @@ class _Listener(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind == WSMsgType.TEXT and frame.fin:
-            self._tell_message(frame.get_payload_as_bytes())
+            self._tell_message(frame.get_payload_as_bytes(), self._time_ns())
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             self._parts.append(frame.get_payload_as_bytes())
             if frame.fin:
-                self._tell_message(b"".join(self._parts))
+                self._tell_message(b"".join(self._parts), self._time_ns())
                 self._parts.clear()
         elif kind == WSMsgType.CLOSE:
             self._reason = f"closed by the venue: {frame.get_close_code()}"

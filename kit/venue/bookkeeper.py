@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2
 
 from kit import backoff, columns, telemetry
 from kit.clock import Clock
@@ -129,35 +131,40 @@ class _Draft:
         """Write what happened to one book."""
         for outcome in outcomes:
             if isinstance(outcome, Changed):
-                self._add(book, outcome)
+                self._rows.append((self._entry(book), outcome))
             else:
-                if self._entries:
+                if self._rows:
                     self.publish()
                 self._batch.gaps.append(outcome.gap)
 
     def publish(self) -> None:
         """Publish what was written, if anything."""
-        if self._entries or self._batch.gaps:
+        if self._rows or self._batch.gaps:
+            if self._rows:
+                self._batch.book.CopyFrom(self._columns())
             self._publish(self._batch)
             self._begin()
 
     def _begin(self) -> None:
         self._batch = Batch()
         self._entries: dict[tuple[str, Scale], int] = {}
+        self._rows: list[tuple[int, Changed]] = []
 
-    def _add(self, book: GuardedBook, changed: Changed) -> None:
-        update, book_columns = changed.update, self._batch.book
-        book_columns.instrument.append(self._entry(book))
-        book_columns.first_sequence.append(update.numbers.first)
-        book_columns.last_sequence.append(update.numbers.last)
-        book_columns.snapshot.append(changed.snapshot)
-        book_columns.book_epoch.append(changed.epoch)
-        book_columns.venue_time_ns.append(update.venue_time_ns)
-        book_columns.received_time_ns.append(update.received_time_ns)
-        book_columns.bid_count.append(update.bid_count)
-        book_columns.ask_count.append(len(update.price) - update.bid_count)
-        book_columns.price.extend(update.price)
-        book_columns.size.extend(update.size)
+    def _columns(self) -> batch_pb2.BookColumns:
+        updates = [changed.update for _, changed in self._rows]
+        return batch_pb2.BookColumns(
+            instrument=[entry for entry, _ in self._rows],
+            first_sequence=[update.numbers.first for update in updates],
+            last_sequence=[update.numbers.last for update in updates],
+            snapshot=[changed.snapshot for _, changed in self._rows],
+            book_epoch=[changed.epoch for _, changed in self._rows],
+            venue_time_ns=[update.venue_time_ns for update in updates],
+            received_time_ns=[update.received_time_ns for update in updates],
+            bid_count=[update.bid_count for update in updates],
+            ask_count=[len(update.price) - update.bid_count for update in updates],
+            price=list(chain.from_iterable([update.price for update in updates])),
+            size=list(chain.from_iterable([update.size for update in updates])),
+        )
 
     def _entry(self, book: GuardedBook) -> int:
         key = (book.symbol, book.scale)

@@ -11,7 +11,7 @@ History   what is asked over REST
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import NamedTuple, Protocol
 
 from venuemesh.common.v1 import types_pb2
@@ -24,15 +24,15 @@ class FrameError(ValueError):
     """A frame is not what it promises to be. Raised by parsers."""
 
 
-class Kind(Enum):
+class Kind(IntEnum):
     """What a frame is about."""
 
-    TRADES = "trades"
-    QUOTES = "quotes"
-    BOOK = "book"
-    REPLY = "reply"
+    TRADES = 0
+    QUOTES = 1
+    BOOK = 2
+    REPLY = 3
     """The answer to a request of ours."""
-    UNKNOWN = "unknown"
+    UNKNOWN = 4
 
 
 class Wire(Protocol):

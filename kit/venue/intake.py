@@ -7,6 +7,7 @@ delayed, and a burst becomes a few large batches.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
 from typing import TypeVar
 
 import numpy as np
@@ -45,9 +46,8 @@ class Intake:
             lambda batch: self._publish(types_pb2.CHANNEL_BOOK, batch),
         )
         self.skipped = telemetry.OncePerKind(telemetry.logger("venue.intake"))
-        self._frames: dict[Kind, list[bytes]] = {kind: [] for kind in Kind}
-        self._times: dict[Kind, list[int]] = {kind: [] for kind in Kind}
-        self._gathered = 0
+        self._frames: list[bytes] = []
+        self._times: list[int] = []
         self._flush_at: asyncio.TimerHandle | asyncio.Handle | None = None
         self._flushed_at = 0.0
 
@@ -56,11 +56,9 @@ class Intake:
         if len(payload) > FRAME_BYTES_MAX:
             self.skipped.warning("oversized frame", repr(payload[:200]), size_bytes=len(payload))
             return
-        kind = self._venue.wire.classify(payload)
-        self._frames[kind].append(payload)
-        self._times[kind].append(received_time_ns)
-        self._gathered += 1
-        if self._gathered >= GATHERED_FRAMES_MAX:
+        self._frames.append(payload)
+        self._times.append(received_time_ns)
+        if len(self._frames) >= GATHERED_FRAMES_MAX:
             self.flush()
         elif self._flush_at is None:
             self._schedule()
@@ -71,15 +69,21 @@ class Intake:
             self._flush_at.cancel()
             self._flush_at = None
         self._flushed_at = asyncio.get_running_loop().time()
-        self._gathered = 0
+        frames, self._frames = self._frames, []
+        times, self._times = self._times, []
+        kinds = list(map(self._venue.wire.classify, frames))
         parsers = self._venue.parsers
-        self._handle(Kind.TRADES, parsers.trades, self._on_trades)
-        self._handle(Kind.QUOTES, parsers.quotes, self._on_quotes)
-        self._handle(Kind.BOOK, parsers.book, self._on_book)
-        for reply in self._take(Kind.REPLY)[0]:
-            self._on_reply(reply)
-        for unknown in self._take(Kind.UNKNOWN)[0]:
-            self.skipped.warning("unknown event", repr(unknown[:200]))
+        for kind in dict.fromkeys(kinds):
+            mask = [found is kind for found in kinds]
+            chosen, chosen_times = list(compress(frames, mask)), list(compress(times, mask))
+            if kind is Kind.TRADES:
+                self._handle("trades", parsers.trades, self._on_trades, chosen, chosen_times)
+            elif kind is Kind.QUOTES:
+                self._handle("quotes", parsers.quotes, self._on_quotes, chosen, chosen_times)
+            elif kind is Kind.BOOK:
+                self._handle("book", parsers.book, self._on_book, chosen, chosen_times)
+            else:
+                self._on_other(kind, chosen)
 
     def reconnected(self, symbols: Iterable[str], reason: str) -> None:
         """The connection of these instruments was lost; what was under way is gone."""
@@ -113,21 +117,14 @@ class Intake:
         else:
             self._flush_at = loop.call_soon(self.flush)
 
-    def _take(self, kind: Kind) -> tuple[list[bytes], list[int]]:
-        frames, times = self._frames[kind], self._times[kind]
-        if frames:
-            self._frames[kind], self._times[kind] = [], []
-        return frames, times
-
     def _handle(
         self,
-        kind: Kind,
+        name: str,
         parse: Callable[[Sequence[bytes], Sequence[int]], columns.AnyRows],
         handle: Callable[[columns.AnyRows], None],
+        frames: Sequence[bytes],
+        times: Sequence[int],
     ) -> None:
-        frames, times = self._take(kind)
-        if not frames:
-            return
         try:
             handle(parse(frames, times))
         except (FrameError, NumberError):
@@ -137,7 +134,7 @@ class Intake:
                     handle(parse([payload], [time_ns]))
                 except (FrameError, NumberError) as error:
                     text = repr(payload[:200])
-                    self.skipped.warning(f"malformed {kind.value}", text, detail=str(error))
+                    self.skipped.warning(f"malformed {name}", text, detail=str(error))
 
     def _on_trades(self, rows: TradeRows) -> None:
         self._check_and_publish(types_pb2.CHANNEL_TRADES, rows, self._trades, columns.encode_trades)
@@ -178,10 +175,14 @@ class Intake:
         known = [row for row, name in enumerate(rows.symbol) if name not in names]
         return rows.take(np.array(known, dtype=np.int64))
 
-    def _on_reply(self, reply: bytes) -> None:
-        refusal = self._venue.wire.refusal(reply)
-        if refusal is not None:
-            self.skipped.warning("refused by the venue", refusal)
+    def _on_other(self, kind: Kind, frames: Sequence[bytes]) -> None:
+        for payload in frames:
+            if kind is Kind.UNKNOWN:
+                self.skipped.warning("unknown event", repr(payload[:200]))
+                continue
+            refusal = self._venue.wire.refusal(payload)
+            if refusal is not None:
+                self.skipped.warning("refused by the venue", refusal)
 
     def _publish(self, channel: Channel, batch: Batch) -> None:
         self._subscriptions.note(channel, batch)

@@ -5,6 +5,7 @@ Documentation: https://developers.binance.com/docs/binance-spot-api-docs/web-soc
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -16,7 +17,6 @@ from kit.venue.contract import FrameError, Kind
 NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 
-# By the text between "@" and the closing quote of the stream name.
 _KINDS = {
     b"trade": Kind.TRADES,
     b"bookTicker": Kind.QUOTES,
@@ -24,7 +24,8 @@ _KINDS = {
     b"depth": Kind.BOOK,
 }
 _STREAM = b'{"stream":"'
-_STREAM_NAME_BYTES_MAX = 64
+_NAME_AT = len(_STREAM)
+_NAME_BYTES_MAX = 64
 
 
 def classify(frame: bytes) -> Kind:
@@ -33,10 +34,17 @@ def classify(frame: bytes) -> Kind:
     A data frame begins {"stream":"btcusdt@trade","data":…; anything without a stream is the answer
     to a request of ours, for example {"result":null,"id":1}.
     """
-    at = frame.find(b"@", 0, _STREAM_NAME_BYTES_MAX)
-    if at < 0 or not frame.startswith(_STREAM):
+    name = frame[_NAME_AT : frame.find(b'"', _NAME_AT, _NAME_AT + _NAME_BYTES_MAX)]
+    kind = _kind_of_stream(name)
+    if kind is Kind.UNKNOWN and not frame.startswith(_STREAM):
         return Kind.REPLY
-    return _KINDS.get(frame[at + 1 : frame.find(b'"', at)], Kind.UNKNOWN)
+    return kind
+
+
+@lru_cache(maxsize=4096)
+def _kind_of_stream(name: bytes) -> Kind:
+    """btcusdt@trade, btcusdt@bookTicker, btcusdt@depth@100ms."""
+    return _KINDS.get(name.partition(b"@")[2], Kind.UNKNOWN)
 
 
 class _Trade(msgspec.Struct, gc=False):
@@ -93,8 +101,7 @@ def trades(frames: Sequence[bytes], received_time_ns: Sequence[int]) -> TradeRow
     """
     try:
         found = [frame.data for frame in _decode_trades(_join(frames))]
-        price = Numbers.parse([trade.p for trade in found])
-        size = Numbers.parse([trade.q for trade in found])
+        price, size = Numbers.parse_all([trade.p for trade in found], [trade.q for trade in found])
         return TradeRows(
             symbol=[trade.s for trade in found],
             price=price,
@@ -118,12 +125,18 @@ def quotes(frames: Sequence[bytes], received_time_ns: Sequence[int]) -> QuoteRow
     """
     try:
         found = [frame.data for frame in _decode_quotes(_join(frames))]
+        bid_price, bid_size, ask_price, ask_size = Numbers.parse_all(
+            [quote.b for quote in found],
+            [quote.B for quote in found],
+            [quote.a for quote in found],
+            [quote.A for quote in found],
+        )
         return QuoteRows(
             symbol=[quote.s for quote in found],
-            bid_price=Numbers.parse([quote.b for quote in found]),
-            bid_size=Numbers.parse([quote.B for quote in found]),
-            ask_price=Numbers.parse([quote.a for quote in found]),
-            ask_size=Numbers.parse([quote.A for quote in found]),
+            bid_price=bid_price,
+            bid_size=bid_size,
+            ask_price=ask_price,
+            ask_size=ask_size,
             venue_time_ns=np.zeros(len(found), dtype=np.int64),
             received_time_ns=np.array(received_time_ns, dtype=np.int64),
             sequence=np.array([quote.u for quote in found], dtype=np.int64),

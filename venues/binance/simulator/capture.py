@@ -45,11 +45,19 @@ class _Trade(msgspec.Struct):
     m: bool
 
 
+class _Kline(msgspec.Struct):
+    i: str = ""
+
+
 class _Bare(msgspec.Struct):
+    """Any frame; ``stream`` and ``data`` only of a combined one that is written with spaces."""
+
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"")
     e: str = ""
     s: str = ""
     u: int = 0
-    k: msgspec.Raw = msgspec.Raw(b"")
+    k: _Kline = _Kline()
     b: msgspec.Raw = msgspec.Raw(b"")
     B: msgspec.Raw = msgspec.Raw(b"")
     result: msgspec.Raw = msgspec.Raw(b"")
@@ -68,10 +76,6 @@ class _Numbers(msgspec.Struct):
     A: str = ""
 
 
-class _Kline(msgspec.Struct):
-    i: str
-
-
 class _Snapshot(msgspec.Struct):
     lastUpdateId: int  # noqa: N815 - Binance's word
     bids: list[tuple[str, str]]
@@ -81,7 +85,6 @@ class _Snapshot(msgspec.Struct):
 _trade = msgspec.json.Decoder(_Trade)
 _bare = msgspec.json.Decoder(_Bare)
 _numbers = msgspec.json.Decoder(_Numbers)
-_kline = msgspec.json.Decoder(_Kline)
 _snapshot = msgspec.json.Decoder(_Snapshot)
 
 
@@ -100,8 +103,8 @@ class BinanceCapture:
             return self._streams.get(name), line
         if line.startswith(SNAPSHOT_START):
             return SNAPSHOT, line
-        stream = self._bare_stream(line)
-        return stream, combined(stream.name, line) if stream.symbol else line
+        stream = self._unusual_stream(line)
+        return stream, combined(stream.name, data_of(line)) if stream.symbol else line
 
     def trade_of(self, line: bytes) -> TradePrint | None:
         try:
@@ -140,14 +143,16 @@ class BinanceCapture:
             for symbol in prices
         ]
 
-    def _bare_stream(self, line: bytes) -> Stream:
+    def _unusual_stream(self, line: bytes) -> Stream:
         try:
             frame = _bare.decode(line)
         except msgspec.DecodeError:
             return UNKNOWN if line else CONVERSATION
+        if frame.stream:
+            return self._streams.get(frame.stream.encode())
         symbol = frame.s.lower()
-        if frame.e == "kline" and frame.k:
-            return self._streams.get(f"{symbol}@kline_{_kline.decode(frame.k).i}".encode())
+        if frame.e == "kline":
+            return self._streams.get(f"{symbol}@kline_{frame.k.i}".encode())
         if frame.e in BARE_STREAMS:
             return self._streams.get(f"{symbol}@{BARE_STREAMS[frame.e]}".encode())
         if not frame.e and frame.u and frame.b and frame.B:
@@ -156,11 +161,14 @@ class BinanceCapture:
 
 
 def data_of(line: bytes) -> bytes:
-    """The event without its wrapper."""
-    if not line.startswith(COMBINED):
+    """The event without its wrapper; a line that has none, or a damaged one, as it is."""
+    if line.startswith(COMBINED):
+        start = line.find(DATA, COMBINED_LENGTH)
+        return line[start + len(DATA) : -1] if start > 0 else line
+    try:
+        return bytes(_bare.decode(line).data) or line
+    except msgspec.DecodeError:
         return line
-    start = line.find(DATA, COMBINED_LENGTH)
-    return line[start + len(DATA) : -1] if start > 0 else line
 
 
 def combined(name: str, data: bytes) -> bytes:

@@ -5,6 +5,8 @@ import re
 from kit.simulator.dialect import Channel, Stream
 
 NAME = re.compile(r"[a-z0-9_.]+@[a-zA-Z0-9_@]+|![a-zA-Z]+(@arr)?")
+NAMES_MAX = 100_000
+"""More names than these come from garbage, and are not remembered."""
 CHANNELS = {
     "trade": Channel.TRADES,
     "aggTrade": Channel.OTHER,
@@ -26,7 +28,9 @@ class Streams:
         """The stream of this name, known or not to the exchange: a name is all that it needs."""
         stream = self._by_name.get(name)
         if stream is None:
-            stream = self._by_name[name] = make_stream(name.decode(errors="replace"))
+            stream = make_stream(name.decode(errors="replace"))
+            if len(self._by_name) < NAMES_MAX:
+                self._by_name[name] = stream
         return stream
 
 
