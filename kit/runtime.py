@@ -126,11 +126,15 @@ class Runtime:
                     group.create_task(task(), name=name)
                     for name, task in [
                         *self._tasks,
-                        ("announce", lambda: self.directory.announce(instance, self.meter.status)),
                         ("watch parent", lambda: watch_parent(self.stop)),
                     ]
                 ]
+                announcing = group.create_task(
+                    self.directory.announce(instance, self.meter.status), name="announce"
+                )
                 await self._stopping.wait()
+                # A heartbeat after the withdrawal would make it known again.
+                announcing.cancel()
                 await self._drain(health_servicer)
                 for task in running:
                     task.cancel()
