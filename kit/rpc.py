@@ -24,6 +24,10 @@ OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
     ("grpc.so_reuseport", 0),
+    # The processes of a mesh start together: waiting a second, as is the default, for one that is a
+    # moment late would be most of the start.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 
 _log = telemetry.logger("rpc")
