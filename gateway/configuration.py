@@ -7,10 +7,10 @@ Clusters are written before the routes that lead to them. Envoy may still see th
 call to a process that has just come or gone then hears UNAVAILABLE for some milliseconds.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from venuemesh.registry.v1 import registry_pb2
 
 from gateway import clusters, listener, routes
@@ -164,7 +164,8 @@ def _memory(services: list[registry_pb2.Service]) -> bytes:
 
 
 def _json(document: Json) -> bytes:
-    return json.dumps(document, indent=1).encode()
+    # With line breaks, as people read these files too.
+    return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
 
 def _reachable(host: str) -> str:

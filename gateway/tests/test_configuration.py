@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from asyncio.subprocess import DEVNULL
 
 import pytest
 
@@ -12,6 +13,7 @@ from gateway.settings import GatewaySettings
 from gateway.tests.fakes import ADMIN, LIVE, MARKET_DATA, StillClock, eventually, instance
 from kit.errors import SettingError
 from kit.settings import MeshSettings
+from ops.embedded import envoy
 
 CONTRACTS = contracts.load()
 BINANCE = instance("binance", "venue", "binance", "127.0.0.1:5060", MARKET_DATA, ADMIN)
@@ -20,11 +22,10 @@ BINANCE = instance("binance", "venue", "binance", "127.0.0.1:5060", MARKET_DATA,
 class Files:
     """The configuration of a mesh, and how to read it."""
 
-    def __init__(self, folder, clock, **mesh):
+    def __init__(self, folder, clock, settings=None, **mesh):
         self.registry = Registry(clock)
-        self.settings = GatewaySettings()
         self.configuration = Configuration(
-            self.settings,
+            settings or GatewaySettings(),
             MeshSettings(data_dir=str(folder), **mesh),
             CONTRACTS,
             self.registry,
@@ -134,6 +135,23 @@ def test_in_a_container_the_administration_stays_on_the_loopback(tmp_path, clock
     assert public["address"]["socket_address"]["address"] == "0.0.0.0"
     assert bootstrap["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
     assert addresses(files.clusters()["registry"]) == [("registry", 8082)]
+
+
+async def test_hosts_may_be_added_or_all_be_let_in(tmp_path, clock):
+    for hosts, domains in [
+        (("localhost", "gateway"), [["localhost", "gateway", "localhost:*", "gateway:*"], ["*"]]),
+        (("*",), [["*"]]),
+    ]:
+        files = Files(tmp_path / str(len(hosts)), clock, GatewaySettings(hosts=hosts))
+        files.configuration.write()
+        virtual_hosts = files.read("routes.yaml")["resources"][0]["virtual_hosts"]
+        assert [found["domains"] for found in virtual_hosts] == domains
+        program = (envoy.binary(), "--mode", "validate", "--config-path")
+        bootstrap = files.configuration.folder / "bootstrap.yaml"
+        checked = await asyncio.create_subprocess_exec(
+            *program, bootstrap, stdout=DEVNULL, stderr=DEVNULL
+        )
+        assert await checked.wait() == 0
 
 
 async def test_it_follows_the_registry(files):
