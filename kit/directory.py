@@ -9,6 +9,7 @@ from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 from kit import backoff, rpc, telemetry
 
 CALL_TIMEOUT_S = 5.0
+RETRY_SECONDS_MAX = 0.5
 
 _log = telemetry.logger("directory")
 
@@ -27,13 +28,13 @@ class Directory:
         self, instance: ServiceInstance, status: Callable[[], ServiceStatus]
     ) -> None:
         """Be known, for as long as this runs. Survives a registry that is away or forgets."""
-        waits = backoff.delays(most_seconds=2.0)
+        waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         while True:
             try:
                 await self._register_and_beat(instance, status)
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.NOT_FOUND:
-                    waits = backoff.delays(most_seconds=2.0)
+                    waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
                     continue
                 _log.debug("registry is away", extra={"detail": error.details()})
                 await asyncio.sleep(next(waits))
@@ -54,12 +55,12 @@ class Directory:
 
     async def watch(self, kind: str = "") -> AsyncIterator[Sequence[registry_pb2.Service]]:
         """Who is there, now and at each change; endless, across restarts of the registry."""
-        waits = backoff.delays(most_seconds=2.0)
+        waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         while True:
             call = self._registry.Watch(registry_pb2.WatchRequest(kind=kind))
             try:
                 async for response in call:
-                    waits = backoff.delays(most_seconds=2.0)
+                    waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
                     yield response.services
             except grpc.aio.AioRpcError as error:
                 _log.debug("watch ended", extra={"detail": error.details()})
