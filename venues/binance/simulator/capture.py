@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Annotated
 
 import msgspec
 
@@ -37,15 +38,18 @@ QUOTE_ASSETS = (
 SYMBOL_IN_URL = re.compile(r"depth\b.*[?&]symbol=([A-Z0-9]+)|depth_symbol_([A-Z0-9]+)")
 
 
+Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(\.[0-9]+)?$")]
+
+
 class _Trade(msgspec.Struct):
     t: int
-    p: str
-    q: str
+    p: Number
+    q: Number
     T: int
     m: bool
 
 
-class _Kline(msgspec.Struct):
+class _Kline(msgspec.Struct, frozen=True):
     i: str = ""
 
 

@@ -36,7 +36,7 @@ class Streams:
 
 def make_stream(name: str) -> Stream:
     """What a name means."""
-    symbol, _, rest = name.partition("@")
+    symbol, at, rest = name.partition("@")
     kind = rest.partition("@")[0]
     if kind.startswith("kline"):
         channel = Channel.CANDLES
@@ -44,4 +44,4 @@ def make_stream(name: str) -> Stream:
         channel = Channel.BOOK
     else:
         channel = CHANNELS.get(kind, Channel.OTHER)
-    return Stream(name, channel, "" if name.startswith("!") else symbol.upper())
+    return Stream(name, channel, symbol.upper() if at and not name.startswith("!") else "")

@@ -1,0 +1,81 @@
+"""A running simulator with Binance's dialect, and both kinds of clients of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import ccxt.pro
+
+from kit.clock import SystemClock
+from kit.simulator.app import Simulator
+from kit.simulator.dialect import find_dialects
+from kit.simulator.settings import SimulatorSettings
+
+WAIT_S = 20.0
+
+
+@asynccontextmanager
+async def running(world: str, **fields) -> AsyncIterator[str]:
+    """Yields the base address of Binance on a free port."""
+    dialects = {"binance": find_dialects()["binance"]}
+    chosen = SimulatorSettings(port=0, start_delay_ms=50, **fields)
+    simulator = Simulator(world, chosen, dialects, SystemClock())
+    await simulator.start("127.0.0.1")
+    stopping = asyncio.Event()
+    task = asyncio.create_task(simulator.run(stopping))
+    try:
+        yield f"http://127.0.0.1:{simulator.port}/binance"
+    finally:
+        stopping.set()
+        await asyncio.wait_for(task, WAIT_S)
+
+
+@asynccontextmanager
+async def ccxt_client(base: str) -> AsyncIterator[ccxt.pro.binance]:
+    """ccxt as it comes, with other addresses. Its spot address must contain ``/stream``."""
+    client = ccxt.pro.binance(
+        {
+            "enableRateLimit": False,
+            "options": {"fetchMarkets": {"types": ["spot", "linear", "inverse"]}},
+            "urls": {
+                "api": {
+                    "public": f"{base}/api/v3",
+                    "private": f"{base}/api/v3",
+                    "v1": f"{base}/api/v1",
+                    "sapi": f"{base}/sapi/v1",
+                    "fapiPublic": f"{base}/fapi/v1",
+                    "dapiPublic": f"{base}/dapi/v1",
+                    "ws": {"spot": base.replace("http", "ws") + "/stream/ws"},
+                }
+            },
+        }
+    )
+    try:
+        async with asyncio.timeout(WAIT_S):
+            yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def raw_client(base: str) -> AsyncIterator["RawClient"]:
+    """A client that sees what is on the wire."""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(WAIT_S):
+        yield RawClient(session, base)
+
+
+class RawClient:
+    """Websockets and REST calls, unexplained."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
+        self._session = session
+        self._base = base
+
+    async def connect(self, path: str) -> aiohttp.ClientWebSocketResponse:
+        return await self._session.ws_connect(self._base + path, max_msg_size=0)
+
+    async def get(self, path: str, expected_status: int = 200):
+        async with self._session.get(self._base + path) as response:
+            assert response.status == expected_status, await response.text()
+            return await response.json()

@@ -1,0 +1,116 @@
+"""Which stream a captured line belongs to, and what it says."""
+
+import pytest
+
+from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Listing
+from venues.binance.simulator.capture import BinanceCapture, data_of
+from venues.binance.simulator.streams import Streams
+
+TRADE = b'{"e":"trade","E":1,"s":"BTCUSDT","t":5,"p":"61837.63000000","q":"0.02","T":9,"m":true}'
+BOOK = b'{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":7,"u":9,"b":[["1.50","2.250"]],"a":[]}'
+QUOTE = b'{"u":50,"s":"BTCUSDT","b":"1.5","B":"2","a":"1.625","A":"3"}'
+KLINE = b'{"e":"kline","E":1,"s":"BTCUSDT","k":{"t":0,"T":59999,"s":"BTCUSDT","i":"1m"}}'
+
+
+@pytest.fixture
+def capture() -> BinanceCapture:
+    return BinanceCapture(Streams())
+
+
+def combined(name: str, data: bytes) -> bytes:
+    return b'{"stream":"%b","data":%b}' % (name.encode(), data)
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "channel"),
+    [
+        (TRADE, "btcusdt@trade", Channel.TRADES),
+        (BOOK, "btcusdt@depth@100ms", Channel.BOOK),
+        (QUOTE, "btcusdt@bookTicker", Channel.QUOTES),
+        (KLINE, "btcusdt@kline_1m", Channel.CANDLES),
+    ],
+)
+def test_combined_and_bare_lines_become_the_same_frame(
+    capture: BinanceCapture, data: bytes, name: str, channel: Channel
+):
+    whole = combined(name, data)
+    spaced = b'{"stream": "%b", "data": %b}' % (name.encode(), data)
+    for line in (whole, whole, data, spaced):
+        stream, text = capture.frame_of(line)
+        assert (stream.name, stream.channel, stream.symbol) == (name, channel, "BTCUSDT")
+        assert text == whole
+        assert stream is capture.frame_of(whole)[0]
+    assert data_of(whole) == data
+
+
+@pytest.mark.parametrize(
+    ("line", "stream"),
+    [
+        (b'{"lastUpdateId":7,"bids":[],"asks":[]}', SNAPSHOT),
+        (b'{"result":null,"id":1}', CONVERSATION),
+        (b"", CONVERSATION),
+        (b"not json", UNKNOWN),
+        (b'{"stream":"', UNKNOWN),
+        (b'{"e":"kline","s":5}', UNKNOWN),
+        (b'{"e":"neverHeardOf","s":"BTCUSDT"}', UNKNOWN),
+        (b"[1,2]", UNKNOWN),
+        (b"\xff\xfe\x00", UNKNOWN),
+    ],
+)
+def test_lines_of_no_stream_are_as_they_are(capture: BinanceCapture, line: bytes, stream):
+    assert capture.frame_of(line) == (stream, line)
+
+
+def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: BinanceCapture):
+    line = combined("btcusdt@trade", TRADE)[:60]
+    stream, text = capture.frame_of(line)
+    assert (stream.name, text) == ("btcusdt@trade", line)
+    assert capture.trade_of(line) is None
+
+
+def test_a_trade_is_read_digit_for_digit(capture: BinanceCapture):
+    trade = capture.trade_of(combined("btcusdt@trade", TRADE))
+    assert trade is not None
+    assert (trade.trade_id, trade.price, trade.size) == (5, "61837.63000000", "0.02")
+    assert (trade.time_ns, trade.taker_buys) == (9_000_000, False)
+
+
+@pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3"])
+def test_a_trade_with_a_strange_price_is_no_history(capture: BinanceCapture, price: str):
+    line = combined("btcusdt@trade", TRADE.replace(b"61837.63000000", price.encode()))
+    assert capture.trade_of(line) is None
+
+
+def test_a_snapshot_belongs_to_the_symbol_of_its_address(capture: BinanceCapture):
+    body = b'{"lastUpdateId":7,"bids":[["1.5","2"]],"asks":[]}'
+    for url in (
+        "/api/v3/depth?symbol=BTCUSDT&limit=1000",
+        "/api/v3/depth?limit=5&symbol=BTCUSDT",
+        "api_v3_depth_symbol_BTCUSDT_limit_1000",
+    ):
+        symbol, book = capture.snapshot_of(body, url) or ("", None)
+        assert symbol == "BTCUSDT"
+        assert book is not None
+        assert (book.sequence, list(book.bids), list(book.asks)) == (7, [("1.5", "2")], [])
+    assert (capture.snapshot_of(body) or ("?",))[0] == ""
+    assert capture.snapshot_of(b'{"symbols":[]}') is None
+
+
+def test_instruments_have_the_digits_that_were_seen(capture: BinanceCapture):
+    lines = [
+        combined("btcusdt@trade", TRADE),
+        combined("btcusdt@depth@100ms", BOOK),
+        combined("btcusdt@bookTicker", QUOTE),
+        combined("ethbtc@aggTrade", b'{"e":"aggTrade","p":"0.04100000","q":"3.00000000"}'),
+        combined("!ticker@arr", b"[]"),
+        b"garbage",
+    ]
+    assert capture.listings_of(lines) == [
+        Listing("BTCUSDT", "BTC", "USDT", "0.001", "0.01", "0", derived=True),
+        Listing("ETHBTC", "ETH", "BTC", "0.001", "1", "0", derived=True),
+    ]
+
+
+def test_the_sequence_of_a_book_frame(capture: BinanceCapture):
+    assert capture.sequence_of(combined("btcusdt@depth@100ms", BOOK)) == 9
+    assert capture.sequence_of(b"garbage") == 0
