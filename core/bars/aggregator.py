@@ -31,7 +31,7 @@ from kit.streams import Entry, Streams
 from kit.telemetry import Meter, OncePerKind
 from kit.troubles import Troubles
 
-STREAMS_TROUBLE = "Redis"
+STREAMS_TROUBLE = "redis"
 LOOK_SECONDS = 1.0
 """How often new streams are looked for, and the lag is measured."""
 BLOCK_MS = 500
@@ -160,16 +160,17 @@ class Aggregator:
 
     def _take(self, entry: Entry) -> None:
         venue = self._venues[entry.key.venue]
+        gaps: list[types_pb2.Gap] = []
+        count = 0
         try:
             batch = Batch.FromString(entry.batch)
-            gap = venue.gap_before(entry.cursor, batch)
-            gaps = [gap, *batch.gaps] if gap else list(batch.gaps)
+            lost = venue.gap_before(entry.cursor, batch)
+            gaps = [lost, *batch.gaps] if lost else list(batch.gaps)
             count = venue.take(entry.cursor, batch, gaps)
         except (DecodeError, MalformedBatch) as error:
-            venue.skip(entry.cursor)
+            gaps = [venue.skip(entry.cursor, str(error))]
             self._meter.count("malformed_batches_total")
             self._malformed.warning(str(error), str(entry.cursor), stream=str(entry.key))
-            return
         self._meter.batch(channel_name(entry.key.channel), count)
         for gap in gaps:
             self._meter.gap(_reason(gap))

@@ -10,6 +10,7 @@ from core.bars.store import Store
 from kit import settings as setting_files
 from kit.clock import SystemClock
 from kit.database import Database, migrate_when_there
+from kit.errors import Draining
 from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
 from kit.streams import Streams
@@ -36,13 +37,14 @@ async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
     aggregator = Aggregator(
         settings, mesh.world, streams, Store(database), board, runtime.meter, troubles, clock
     )
-    runtime.serve(bars_pb2.DESCRIPTOR, "Bars", BarsServicer(board, clock))
 
     async def aggregate() -> None:
         await migrate_when_there(mesh.database_url, troubles, clock)
         await aggregator.run()
 
+    runtime.serve(bars_pb2.DESCRIPTOR, "Bars", BarsServicer(board, clock))
     runtime.run_task("aggregator", aggregate)
+    runtime.when_draining(lambda: board.end(Draining("the bar aggregator is stopping")))
     runtime.at_end(database.close)
     runtime.at_end(streams.close)
     await runtime.run()

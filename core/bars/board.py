@@ -10,7 +10,7 @@ from core.bars.instrument import Bar
 from core.bars.intervals import INTERVALS
 from core.bars.record import message, record
 from kit.clock import Clock
-from kit.errors import SubscriberTooSlow, TooManySubscribers
+from kit.errors import SubscriberTooSlow, TooManySubscribers, VenuemeshError
 
 InstrumentKey = tuple[str, str]
 """Venue id and symbol."""
@@ -28,32 +28,35 @@ class Reader:
     """
 
     def __init__(self, intervals: Collection[str], bars_max: int) -> None:
-        self.intervals = intervals
+        self._intervals = intervals
         self._bars_max = bars_max
         self._waiting: dict[tuple[str, int], bars_pb2.Bar] = {}
         self._wake = asyncio.Event()
-        self._too_slow = False
+        self._error: VenuemeshError | None = None
 
     def offer(self, bar: bars_pb2.Bar) -> None:
         """Show a bar, in place of an older form of it. Never waits."""
-        if self._too_slow or bar.interval not in self.intervals:
+        if self._error is not None or bar.interval not in self._intervals:
             return
         self._waiting[bar.interval, bar.open_time_ns] = bar
         self._wake.set()
         if len(self._waiting) > self._bars_max:
+            detail = f"the reader did not keep up: more than {self._bars_max} bars wait"
+            self.end(SubscriberTooSlow(detail, channel="bars", cursor=""))
+
+    def end(self, error: VenuemeshError) -> None:
+        """Show nothing further; the reader gets this error. The first one stays."""
+        if self._error is None:
+            self._error = error
             self._waiting.clear()
-            self._too_slow = True
+            self._wake.set()
 
     async def updates(self, interval_ms: int, clock: Clock) -> AsyncIterator[list[bars_pb2.Bar]]:
-        """What has changed, at most once per interval; endless. Raises SubscriberTooSlow."""
+        """What has changed, at most once per interval; endless. Raises what it is ended with."""
         while True:
             await self._wake.wait()
-            if self._too_slow:
-                raise SubscriberTooSlow(
-                    f"the reader did not keep up: more than {self._bars_max} bars wait",
-                    channel="bars",
-                    cursor="",
-                )
+            if self._error is not None:
+                raise self._error
             bars, self._waiting = list(self._waiting.values()), {}
             self._wake.clear()
             yield bars
@@ -101,6 +104,12 @@ class Board:
             self._readers[key].discard(reader)
             if not self._readers[key]:
                 del self._readers[key]
+
+    def end(self, error: VenuemeshError) -> None:
+        """End every reader with this."""
+        for readers in self._readers.values():
+            for reader in readers:
+                reader.end(error)
 
     def show(self, venue_id: str, bars: Iterable[Bar]) -> None:
         """Leave changed bars with those who read them."""

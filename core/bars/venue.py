@@ -72,7 +72,7 @@ class Venue:
     def take(self, cursor: Cursor, batch: Batch, gaps: Iterable[types_pb2.Gap]) -> int:
         """Take one batch, after the gaps before it. Returns its number of trades.
 
-        Raises MalformedBatch; the batch then counts for nothing.
+        Raises MalformedBatch; nothing of the batch then counts, and it has to be skipped.
         """
         trades = _trades(batch)
         self.position = cursor
@@ -84,9 +84,12 @@ class Venue:
             self.watermark.reach(batch.published_time_ns)
         return len(trades.time_ns)
 
-    def skip(self, cursor: Cursor) -> None:
-        """Pass over a batch that cannot be read."""
+    def skip(self, cursor: Cursor, why: str) -> types_pb2.Gap:
+        """Pass over a batch that cannot be read. Returns the gap that this leaves."""
+        gap = types_pb2.Gap(reason=types_pb2.GAP_REASON_MALFORMED, detail=why)
         self.position = cursor
+        self._add_gap(gap)
+        return gap
 
     @property
     def waits_for_fold(self) -> int:

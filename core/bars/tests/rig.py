@@ -14,7 +14,7 @@ from core.bars.aggregator import Aggregator
 from core.bars.board import Board
 from core.bars.intervals import INTERVALS
 from core.bars.settings import BarsSettings
-from core.bars.store import Store
+from core.bars.store import CONSUMER, Store
 from core.bars.tests.market import BarKey, NaiveBar
 from kit.clock import SystemClock
 from kit.cursor import Cursor, StreamKey
@@ -81,6 +81,18 @@ class Rig:
         """Wait until everything that was appended is stored."""
         await eventually(self._is_stored)
 
+    async def stored_up_to(self, entries: int) -> None:
+        """Wait until so many entries are stored."""
+
+        async def is_there() -> bool:
+            return await self._position() >= entries
+
+        await eventually(is_there)
+
+    async def forget_group(self) -> None:
+        """Undo what the aggregator has told Redis, as a crash of Redis can."""
+        await self.streams.commit(CONSUMER, {KEY: Cursor(0, 0)})
+
     async def bars(self) -> dict[BarKey, NaiveBar]:
         """What the database holds."""
         rows = await self.query(
@@ -110,8 +122,11 @@ class Rig:
         await self.database.close()
 
     async def _is_stored(self) -> bool:
-        rows = await self.query("SELECT epoch, sequence FROM stream_positions")
-        return rows == [tuple(self.newest)]
+        return await self._position() == self.newest.sequence
+
+    async def _position(self) -> int:
+        rows = await self.query("SELECT sequence FROM stream_positions")
+        return rows[0][0] if rows else 0
 
 
 @contextlib.asynccontextmanager

@@ -64,13 +64,13 @@ def _fed(trades: list[Trade], source: random.Random) -> MemoryVenue:
 
 
 @given(_streams(), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_bars_equal_the_obvious_computation(trades, source) -> None:
     assert _fed(trades, source).bars() == naive_bars(trades)
 
 
 @given(_streams(), st.randoms(use_true_random=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_how_the_stream_is_cut_makes_no_difference(trades, source) -> None:
     one_by_one = MemoryVenue(LATENESS_NS)
     for trade in trades:
@@ -80,7 +80,7 @@ def test_how_the_stream_is_cut_makes_no_difference(trades, source) -> None:
 
 
 @given(_streams())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_revision_counts_the_trades_that_came_too_late(trades) -> None:
     memory = MemoryVenue(LATENESS_NS).take(batch(trades))
     memory.fold()
@@ -97,7 +97,7 @@ def test_revision_counts_the_trades_that_came_too_late(trades) -> None:
 
 
 @given(_streams(), st.randoms(use_true_random=False))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_arrival_order_makes_no_difference_to_what_a_bar_says(trades, source) -> None:
     shuffled = source.sample(trades, len(trades))
     assert _fed(shuffled, source).bars() == _fed(trades, source).bars()

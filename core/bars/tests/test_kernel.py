@@ -1,0 +1,71 @@
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.bars import kernel
+from core.bars.intervals import INTERVALS
+from core.bars.kernel import Trades
+
+ROWS = st.lists(
+    st.tuples(
+        st.integers(0, 10_000_000_000_000),
+        st.integers(0, 5),
+        st.integers(-(2**63), 2**63 - 1),
+        st.integers(0, 2**63 - 1),
+        st.integers(0, 1),
+    ),
+    min_size=1,
+    max_size=50,
+)
+
+
+def trades(rows) -> Trades:
+    times, ids, prices, sizes, bought = map(list, zip(*rows, strict=True))
+    return Trades(times, ids, prices, sizes, bytes(bought))
+
+
+@given(ROWS)
+def test_order_is_by_time_and_id_and_then_as_they_came(rows) -> None:
+    ordered = kernel.in_order(trades(rows))
+    assert list(zip(*ordered, strict=True)) == sorted(rows, key=lambda row: row[:2])
+
+
+@given(ROWS)
+def test_partials_of_seconds_add_up_to_those_of_every_interval(rows) -> None:
+    ordered = kernel.in_order(trades(rows))
+    partials = kernel.by_second(ordered)
+    for interval in INTERVALS[1:]:
+        partials = kernel.roll_up(partials, interval)
+        groups: dict[int, list] = {}
+        for row in zip(*ordered, strict=True):
+            groups.setdefault(interval.open_ns(row[0]), []).append(row)
+        assert [opened for opened, _ in partials] == sorted(groups)
+        for opened, partial in partials:
+            group = groups[opened]
+            assert partial.first == group[0][:2]
+            assert partial.last == group[-1][:2]
+            assert (partial.open, partial.close) == (group[0][2], group[-1][2])
+            assert partial.high == max(row[2] for row in group)
+            assert partial.low == min(row[2] for row in group)
+            assert partial.volume == sum(row[3] for row in group)
+            assert partial.buy_volume == sum(row[3] for row in group if row[4])
+            assert partial.quote_volume == sum(row[2] * row[3] for row in group)
+            assert partial.trade_count == len(group)
+
+
+@given(ROWS, st.integers(0, 3), st.integers(0, 3))
+def test_a_smaller_unit_changes_no_amount(rows, price_places, size_places) -> None:
+    price, size = 10**price_places, 10**size_places
+    finer = [(t, i, p * price, s * size, b) for t, i, p, s, b in rows]
+    rescaled = [
+        (opened, kernel.rescale(partial, price, size))
+        for opened, partial in kernel.by_second(kernel.in_order(trades(rows)))
+    ]
+    assert rescaled == kernel.by_second(kernel.in_order(trades(finer)))
+
+
+def test_every_interval_opens_where_a_lower_one_opens() -> None:
+    for lower, higher in pairwise(INTERVALS):
+        assert higher.length_ns % lower.length_ns == 0
+        assert (higher.first_open_ns - lower.first_open_ns) % lower.length_ns == 0

@@ -1,0 +1,217 @@
+import asyncio
+import contextlib
+
+import grpc
+import pytest
+from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
+
+from core.bars.board import Board
+from core.bars.service import BarsServicer
+from core.bars.settings import BarsSettings
+from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
+from core.bars.tests.memory import MemoryVenue
+from core.bars.tests.rig import rig_for
+from kit import rpc
+from kit.clock import SystemClock
+from kit.errors import Draining, SettingError, SubscriberTooSlow, error_info, reason_of
+from tests.support.waiting import WAIT_SECONDS_MAX
+
+T = MONDAY_NS
+
+
+@contextlib.asynccontextmanager
+async def served(board: Board):
+    """The service on a free port, and a stub that calls it."""
+    server = rpc.server()
+    rpc.serve(server, bars_pb2.DESCRIPTOR.services_by_name["Bars"], BarsServicer(board, CLOCK))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with rpc.channel(f"127.0.0.1:{port}") as channel:
+        yield bars_pb2_grpc.BarsStub(channel)
+    await server.stop(0)
+
+
+CLOCK = SystemClock()
+
+
+def request(**fields) -> bars_pb2.SubscribeRequest:
+    wanted = {"venue": "binance", "symbol": "BTCUSDT", "update_interval_ms": 50, **fields}
+    return bars_pb2.SubscribeRequest(**wanted)
+
+
+def board_of(memory: MemoryVenue, **bounds: int) -> Board:
+    board = Board(**{"readers_max": 2, "reader_bars_max": 100, **bounds})
+    board.standing = lambda venue_id, symbol: [
+        bar for bar in memory.venue.instruments[symbol].bars.values() if not bar.final
+    ]
+    return board
+
+
+async def test_open_bars_come_first_as_they_stand() -> None:
+    memory = MemoryVenue().take(batch([Trade(1, T, price=12_345, size=10), Trade(2, T + 1)]))
+    memory.fold()
+    async with served(board_of(memory)) as bars:
+        call = bars.Subscribe(request(intervals=["1m", "1w"]))
+        first = await call.read()
+        call.cancel()
+    assert sorted(bar.interval for bar in first.bars) == ["1m", "1w"]
+    assert first.bars[0] == bars_pb2.Bar(
+        venue="binance",
+        symbol="BTCUSDT",
+        interval="1m",
+        open_time_ns=T,
+        open="123.45",
+        high="123.45",
+        low="1",
+        close="1",
+        volume="0.011",
+        buy_volume="0.011",
+        quote_volume="1.2355",
+        trade_count=2,
+        covered_ns=0,
+    )
+
+
+async def test_changes_and_the_final_form_come_after() -> None:
+    memory = MemoryVenue().take(batch([Trade(1, T)]))
+    memory.fold()
+    board = board_of(memory)
+    async with served(board) as bars:
+        call = bars.Subscribe(request(intervals=["1s"]))
+        await call.read()
+        for number, second in ((2, 0.5), (3, 10), (4, 0.6)):
+            memory.take(batch([Trade(number, T + round(second * SECOND_NS))]))
+            board.show("binance", memory.fold())
+            seen = [(bar.trade_count, bar.final, bar.revision) for bar in (await call.read()).bars]
+            expected = {
+                2: [(2, False, 0)],
+                3: [(1, False, 0), (2, True, 0)],
+                4: [(3, True, 1)],
+            }
+            assert sorted(seen) == expected[number]
+        call.cancel()
+
+
+async def test_other_instruments_are_not_shown() -> None:
+    memory = MemoryVenue().take(batch([Trade(1, T), Trade(1, T, symbol="ETHUSDT")]))
+    board = board_of(memory)
+    with board.admit("binance", "ETHUSDT", ["1s"]) as reader:
+        board.show("binance", memory.fold())
+        updates = reader.updates(50, CLOCK)
+        assert [bar.symbol for bar in await anext(updates)] == ["ETHUSDT"]
+
+
+async def test_a_slow_reader_gets_the_newest_form_once() -> None:
+    memory = MemoryVenue()
+    board = board_of(memory)
+    memory.take(batch([Trade(1, T)])).fold()
+    with board.admit("binance", "BTCUSDT", ["1d"]) as reader:
+        for number in range(2, 1000):
+            board.show("binance", memory.take(batch([Trade(number, T + number)])).fold())
+        waiting = await anext(reader.updates(50, CLOCK))
+    assert [bar.trade_count for bar in waiting] == [999]
+
+
+async def test_a_reader_that_is_far_too_slow_is_ended_and_delays_no_other() -> None:
+    memory = MemoryVenue().take(batch([Trade(1, T)]))
+    memory.fold()
+    board = board_of(memory, reader_bars_max=5)
+    with (
+        board.admit("binance", "BTCUSDT", ["1s"]) as slow,
+        board.admit("binance", "BTCUSDT", ["1w"]) as other,
+    ):
+        for number in range(2, 10):
+            trade = Trade(number, T + number * SECOND_NS)
+            board.show("binance", memory.take(batch([trade])).fold())
+        with pytest.raises(SubscriberTooSlow):
+            await anext(slow.updates(50, CLOCK))
+        assert [bar.trade_count for bar in await anext(other.updates(50, CLOCK))] == [9]
+
+
+async def test_an_update_interval_is_kept() -> None:
+    class Watch(SystemClock):
+        def __init__(self) -> None:
+            self.slept: list[float] = []
+
+        async def sleep(self, seconds: float) -> None:
+            self.slept.append(seconds)
+
+    memory, watch = MemoryVenue().take(batch([Trade(1, T)])), Watch()
+    memory.fold()
+    board = board_of(memory)
+    with board.admit("binance", "BTCUSDT", []) as reader:
+        updates = reader.updates(400, watch)
+        assert len(await anext(updates)) == 11
+        board.show("binance", memory.take(batch([Trade(2, T)])).fold())
+        await anext(updates)
+    assert watch.slept == [0.4]
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"venue": ""}, "venue"),
+        ({"symbol": ""}, "symbol"),
+        ({"intervals": ["1m", "2m"]}, "intervals"),
+        ({"update_interval_ms": 1}, "update_interval_ms"),
+        ({"update_interval_ms": 60_001}, "update_interval_ms"),
+    ],
+)
+async def test_a_wrong_request_is_refused(fields, field) -> None:
+    async with served(Board(2, 2)) as bars:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await bars.Subscribe(request(**fields)).read()
+    assert reason_of(caught.value) == "BAD_REQUEST"
+    assert error_info(caught.value).metadata["field"] == field
+
+
+async def test_readers_are_limited_and_make_room_when_they_leave() -> None:
+    board = Board(readers_max=1, reader_bars_max=2)
+    async with served(board) as bars:
+        first = bars.Subscribe(request())
+        await first.initial_metadata()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await bars.Subscribe(request()).read()
+        assert reason_of(caught.value) == "TOO_MANY_SUBSCRIBERS"
+        first.cancel()
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            while board.is_watched:
+                await asyncio.sleep(0.01)
+        again = bars.Subscribe(request())
+        assert await again.initial_metadata() is not None
+        again.cancel()
+
+
+async def test_draining_ends_readers_with_its_reason() -> None:
+    board = Board(readers_max=1, reader_bars_max=2)
+    async with served(board) as bars:
+        call = bars.Subscribe(request())
+        await call.initial_metadata()
+        board.end(Draining("stopping"))
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+    assert reason_of(caught.value) == "DRAINING"
+
+
+async def test_a_symbol_that_has_not_traded_yet_is_waited_for(valkey_url, postgres_url) -> None:
+    async with (
+        rig_for(valkey_url, postgres_url) as rig,
+        rig.running(),
+        served(rig.board) as bars,
+    ):
+        call = bars.Subscribe(request(intervals=["1s"]))
+        await call.initial_metadata()
+        await rig.append(batch([Trade(1, T)]))
+        assert [bar.trade_count for bar in (await call.read()).bars] == [1]
+        again = bars.Subscribe(request(intervals=["1h"]))
+        assert [bar.interval for bar in (await again.read()).bars] == ["1h"]
+        call.cancel()
+        again.cancel()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"lateness_ms": -1}, {"store_interval_ms": 0}, {"waiting_bars_max": 0}]
+)
+def test_wrong_settings_are_refused(wrong) -> None:
+    with pytest.raises(SettingError):
+        BarsSettings(**wrong)
