@@ -67,9 +67,8 @@ class Feed:
         while self.listed:
             try:
                 await self._run_once()
-            except* RUN_ENDS as group:
-                for error in group.exceptions:
-                    self._run_ended(error)
+            except RUN_ENDS as error:
+                self._run_ended(error)
             await self._clock.sleep(next(self._waits))
             self._meter.reconnect()
         self._troubles.clear(self._about)
@@ -84,9 +83,24 @@ class Feed:
             await self._streams.register(key)
         self._troubles.clear("redis")
         pending = Pending(self._settings.pending_bytes_max)
-        async with rpc.channel(self.address) as channel, asyncio.TaskGroup() as group:
-            group.create_task(self._read(channel, dict(newest), pending))
-            group.create_task(self._write(newest, pending))
+        async with rpc.channel(self.address) as channel:
+            # Not a task group: in Python 3.11, one that is cancelled while one of its tasks fails
+            # forgets that it was cancelled, and this feed would never end.
+            reader = asyncio.create_task(self._read_into(pending, channel, dict(newest)))
+            try:
+                await self._write(newest, pending)
+            finally:
+                reader.cancel()
+                await asyncio.wait([reader])
+
+    async def _read_into(
+        self, pending: Pending, channel: grpc.aio.Channel, newest: dict[StreamKey, Cursor]
+    ) -> None:
+        """Read until it fails. The writer gets the error after what was read before it."""
+        try:
+            await self._read(channel, newest, pending)
+        except Exception as error:
+            pending.end(error)
 
     async def _read(
         self, channel: grpc.aio.Channel, newest: dict[StreamKey, Cursor], pending: Pending

@@ -14,6 +14,7 @@ class Pending:
         self._entries: deque[Entry] = deque()
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
+        self._error: Exception | None = None
         self.bytes = 0
 
     async def put(self, entries: list[Entry]) -> None:
@@ -26,9 +27,19 @@ class Pending:
             self._drained.clear()
             await self._drained.wait()
 
+    def end(self, error: Exception) -> None:
+        """Nothing more comes, because of this."""
+        self._error = error
+        self._filled.set()
+
     async def take(self, bytes_max: int) -> list[Entry]:
-        """What has gathered, in order: one entry, and more as long as they fit these bytes."""
+        """What has gathered, in order: one entry, and more as long as they fit these bytes.
+
+        Raises the error that the queue was ended with, once it is empty.
+        """
         await self._filled.wait()
+        if self._error is not None and not self._entries:
+            raise self._error
         taken = [self._entries.popleft()]
         size = len(taken[0].batch)
         while self._entries and size + len(self._entries[0].batch) <= bytes_max:
@@ -36,6 +47,6 @@ class Pending:
             size += len(taken[-1].batch)
         self.bytes -= size
         self._drained.set()
-        if not self._entries:
+        if not self._entries and self._error is None:
             self._filled.clear()
         return taken

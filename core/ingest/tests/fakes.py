@@ -1,13 +1,8 @@
-"""The outside of ingest: a venue with a ring, a registry that lists it, a Valkey to be killed."""
+"""The outside of ingest: a venue with a ring, and a registry that lists it."""
 
 import asyncio
-import shutil
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
-from subprocess import DEVNULL
 
 import grpc
 import redis
@@ -16,28 +11,12 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2, market_data_pb2_
 from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from kit import rpc
-from kit.cursor import Channel, Cursor, StreamKey, channel_name
+from kit.cursor import START, Channel, Cursor, StreamKey, channel_name
 from kit.errors import CursorExpired
-from ops.embedded import valkey
 
 VENUE = "binance"
 TRADES = StreamKey(VENUE, types_pb2.CHANNEL_TRADES)
 QUOTES = StreamKey(VENUE, types_pb2.CHANNEL_QUOTES)
-WAIT_SECONDS_MAX = 30.0
-TIED_TO_PARENT = """
-import ctypes, os, sys
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, 9)
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-"""Starts a program that Linux kills when this process is gone."""
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Wait until it is true."""
-    async with asyncio.timeout(WAIT_SECONDS_MAX):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
@@ -171,47 +150,6 @@ async def serving(
         await server.stop(None)
 
 
-class ValkeyProcess:
-    """A Valkey of one test's own, that can lose its newest entries."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self._folder = folder / "data"
-        self._copy = folder / "copy"
-        self._port = port
-        self.url = valkey.url(port)
-        valkey.prepare(self._folder)
-
-    async def start(self) -> None:
-        self._process = self._spawn()
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            while not await valkey.is_ready(self._port):
-                await asyncio.sleep(0.01)
-
-    def _spawn(self) -> subprocess.Popen:
-        # This process has gRPC's threads, so nothing may run between fork and exec in it.
-        arguments = valkey.command(self._folder, self._port).arguments
-        return subprocess.Popen(
-            [sys.executable, "-c", TIED_TO_PARENT, *arguments],
-            stdout=DEVNULL,
-        )
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def remember(self) -> None:
-        """Take a copy of what is on disk, which ``forget`` goes back to."""
-        with redis.Redis.from_url(self.url) as client:
-            # The answer to a write that waits for the append-only file comes after its sync.
-            client.execute_command("WAITAOF", 1, 0, 5000)
-        shutil.rmtree(self._copy, ignore_errors=True)
-        shutil.copytree(self._folder, self._copy)
-
-    def forget(self) -> None:
-        shutil.rmtree(self._folder)
-        shutil.copytree(self._copy, self._folder)
-
-
 def batch_of(key: StreamKey, cursor: Cursor, symbols: Sequence[str] = ("BTCUSDT",)) -> bytes:
     """A batch with one row per symbol; its price and id are the sequence."""
     rows = len(symbols)
@@ -245,3 +183,10 @@ def stored(url: str, key: StreamKey = TRADES) -> list[tuple[Cursor, bytes]]:
 
 def cursors(url: str, key: StreamKey = TRADES) -> list[Cursor]:
     return [cursor for cursor, _ in stored(url, key)]
+
+
+def newest(url: str, key: StreamKey = TRADES) -> Cursor:
+    """The newest entry that the stream holds."""
+    with redis.Redis.from_url(url) as client:
+        entries = client.xrevrange(str(key), count=1)
+    return Cursor.parse(entries[0][0]) if entries else START

@@ -14,10 +14,11 @@ from core.ingest.tests.fakes import (
     FakeRegistry,
     FakeVenue,
     cursors,
+    newest,
     serving,
     stored,
-    until,
 )
+from tests.support.waiting import until
 
 MAIN = "from core.ingest.app import main; raise SystemExit(main())"
 KILLS = 5
@@ -80,13 +81,13 @@ async def test_a_killed_ingest_loses_nothing_and_doubles_nothing(valkey_url, reg
         await fake_registry.list_only(binance=address)
         async with publishing(venue):
             for _ in range(KILLS):
-                before = len(cursors(valkey_url))
+                goal = newest(valkey_url).sequence + 50
                 ingest.start()
-                await until(lambda before=before: len(cursors(valkey_url)) > before + 50)
+                await until(lambda goal=goal: newest(valkey_url).sequence > goal)
                 ingest.kill()
         ingest.start()
         await venue.publish(count=1000)
-        await until(lambda: cursors(valkey_url)[-1] == venue.newest())
+        await until(lambda: newest(valkey_url) == venue.newest())
         ingest.process.terminate()
         assert await asyncio.to_thread(ingest.process.wait, 15) == 0
     assert dict(stored(valkey_url)) == venue.rings[TRADES.channel]

@@ -15,18 +15,18 @@ from core.ingest.tests.fakes import (
     TRADES,
     VENUE,
     FakeVenue,
-    ValkeyProcess,
     batch_of,
     cursors,
     serving,
     stored,
-    until,
 )
 from kit.clock import SystemClock
 from kit.cursor import Cursor
 from kit.streams import Entry, Streams
 from kit.telemetry import Meter
 from kit.troubles import Troubles
+from tests.support.valkey_process import ValkeyProcess
+from tests.support.waiting import until
 
 
 class Rig:

@@ -1,5 +1,7 @@
 import asyncio
 
+import pytest
+
 from core.ingest.pending import Pending
 from core.ingest.tests.fakes import TRADES
 from kit.cursor import Cursor
@@ -36,3 +38,13 @@ async def test_the_writer_waits_for_an_entry():
     assert not writer.done()
     await pending.put(entries(5))
     assert await asyncio.wait_for(writer, 5) == entries(5)
+
+
+async def test_the_writer_gets_the_error_after_what_was_read_before_it():
+    pending = Pending(1000)
+    await pending.put(entries(10, 20))
+    pending.end(ValueError("the venue is gone"))
+    assert await pending.take(10) == entries(10)
+    assert await pending.take(1000) == entries(20)
+    with pytest.raises(ValueError, match="gone"):
+        await pending.take(1000)
