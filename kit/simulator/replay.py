@@ -26,6 +26,8 @@ HEAD_LINES = 20_000
 BOOK_WAIT_S_MAX = 8.0
 """A client that asks for a book before the tape had one waits so long; ccxt gives up after 10 s."""
 
+TIMER_NS = 1_000_000
+"""No wait is shorter: event loops round shorter ones to nothing."""
 _TRADES, _BOOK = Channel.TRADES, Channel.BOOK
 
 _log = telemetry.logger("simulator.replay")
@@ -188,7 +190,7 @@ class Player:
                 await self._play(lines[done:due], times_ns[due - 1])
                 done = due
             else:
-                wait_ns = (times_ns[done] - tape_ns) / speed
+                wait_ns = max((times_ns[done] - tape_ns) / speed, TIMER_NS)
                 await self._clock.sleep(wait_ns / NANOSECONDS_PER_SECOND)
 
     async def _tape_time_ns(self, next_ns: int, speed: float) -> int:

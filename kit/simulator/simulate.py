@@ -13,6 +13,8 @@ from kit.simulator.venue import Venue
 
 STEP_NS = 5_000_000
 """Market time moves in steps of this length, at multiples of it."""
+TIMER_NS = 1_000_000
+"""No wait is shorter: event loops round shorter ones to nothing."""
 BOOK_LEVELS_MAX = 5_000
 BEHIND_NS_MAX = NANOSECONDS_PER_SECOND
 """A market that cannot keep its pace lets go of what it is behind, beyond this."""
@@ -110,7 +112,7 @@ class MarketRunner:
             due_ns = opened_ns + int((self._clock.monotonic_ns() - anchor_ns) * speed)
             behind_ns = due_ns - self._market.time_ns
             if behind_ns < STEP_NS:
-                wait_ns = (STEP_NS - behind_ns) / speed
+                wait_ns = max((STEP_NS - behind_ns) / speed, TIMER_NS)
                 await self._clock.sleep(wait_ns / NANOSECONDS_PER_SECOND)
                 continue
             if behind_ns > BEHIND_NS_MAX * max(speed, 1.0):

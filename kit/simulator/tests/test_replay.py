@@ -8,7 +8,7 @@ import pytest
 
 from kit.simulator.dialect import Session
 from kit.simulator.faults import Faults
-from kit.simulator.replay import Player, ReplayFloor
+from kit.simulator.replay import TIMER_NS, Player, ReplayFloor
 from kit.simulator.tape import Tape
 from kit.simulator.tests.fakes import FakeClock, FakeExchange
 from kit.simulator.venue import Venue
@@ -99,7 +99,7 @@ async def test_the_recorded_pace_is_kept(tmp_path: Path, speed: float):
     assert listener.heard == [one.encode() for one in lines]
     began_ns = listener.at_ns[0]
     for at_ns, offset_ns in zip(listener.at_ns, offsets_ns, strict=True):
-        assert at_ns - began_ns == pytest.approx(offset_ns / speed, abs=1_000)
+        assert at_ns - began_ns == pytest.approx(offset_ns / speed, abs=TIMER_NS)
     assert stage.floor.time_ns() == times_ns[-1]
 
 
@@ -119,7 +119,8 @@ async def test_time_stands_still_while_nobody_listens(tmp_path: Path):
     second = await stage.listener("trades/A")
     await playing
     assert first.heard + second.heard == [one.encode() for one in lines]
-    assert second.at_ns[-1] - second.at_ns[0] == (len(second.heard) - 1) * 1_000_000
+    lasted_ns = second.at_ns[-1] - second.at_ns[0]
+    assert lasted_ns == pytest.approx((len(second.heard) - 1) * 1_000_000, abs=TIMER_NS)
 
 
 async def test_the_tape_waits_until_subscriptions_have_settled(tmp_path: Path):

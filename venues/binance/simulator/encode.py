@@ -3,7 +3,7 @@
 Documentation: https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -28,9 +28,34 @@ DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
 PARTIAL_DEPTHS = (5, 10, 20)
 
 
+class WireNumber:
+    """Writes whole numbers of ticks or lots as Binance writes all numbers: with eight places."""
+
+    def __init__(self, units: int, scale: int) -> None:
+        self._units = units
+        self._power = 10**scale
+        places = max(scale, 1)
+        self._pattern = f"%d.%0{places}d{'0' * (DECIMAL_PLACES - places)}"
+
+    def text(self, count: int) -> str:
+        """For ticks of 0.01: 6183763 is "61837.63000000"."""
+        text: str = self._pattern % divmod(count * self._units, self._power)
+        return text
+
+
 def native_symbol(instrument: Instrument) -> str:
     """``BTCUSDT``"""
     return instrument.base + instrument.quote
+
+
+def price_format(instrument: Instrument) -> WireNumber:
+    """Of this instrument's ticks."""
+    return WireNumber(instrument.tick_units, instrument.price_scale)
+
+
+def size_format(instrument: Instrument) -> WireNumber:
+    """Of this instrument's lots."""
+    return WireNumber(1, instrument.size_scale)
 
 
 def listing(instrument: Instrument) -> Listing:
@@ -39,26 +64,10 @@ def listing(instrument: Instrument) -> Listing:
         native_symbol(instrument),
         instrument.base,
         instrument.quote,
-        tick_size=price_text(instrument, 1),
-        lot_size=size_text(instrument, 1),
-        minimum_notional=wire_text("0.0001" if instrument.quote == "BTC" else "5"),
+        tick_size=price_format(instrument).text(1),
+        lot_size=size_format(instrument).text(1),
+        minimum_notional="0.00010000" if instrument.quote == "BTC" else "5.00000000",
     )
-
-
-def price_text(instrument: Instrument, ticks: int) -> str:
-    """With eight decimal places, as Binance writes all numbers."""
-    return wire_text(instrument.price_text(ticks))
-
-
-def size_text(instrument: Instrument, lots: int) -> str:
-    """With eight decimal places, as Binance writes all numbers."""
-    return wire_text(instrument.size_text(lots))
-
-
-def wire_text(text: str) -> str:
-    """A decimal text with eight places."""
-    whole, _, fraction = text.partition(".")
-    return f"{whole}.{fraction:0<{DECIMAL_PLACES}}"
 
 
 @dataclass(slots=True)
@@ -76,6 +85,8 @@ class _Desk:
     """One instrument's streams."""
 
     symbol: str
+    price: Callable[[int], str]
+    size: Callable[[int], str]
     trade: Stream
     aggregate: Stream
     quote: Stream
@@ -117,6 +128,8 @@ class Encoder:
         stream = self._streams.get
         desk = self._desks[instrument] = _Desk(
             symbol,
+            price=price_format(instrument).text,
+            size=size_format(instrument).text,
             trade=stream(f"{name}@trade".encode()),
             aggregate=stream(f"{name}@aggTrade".encode()),
             quote=stream(f"{name}@bookTicker".encode()),
@@ -144,10 +157,10 @@ class Encoder:
         desk.pending[speed] = _Pending()
         stream = desk.books[speed]
         if stream in wanted:
-            yield stream, _book_frame(stream, instrument, desk, pending, step.time_ns)
+            yield stream, _book_frame(stream, desk, pending, step.time_ns)
         for (count, partial_speed), partial in desk.partials.items():
             if partial_speed == speed and partial in wanted:
-                book = BookSnapshot(pending.last, *_top(instrument, step, count))
+                book = BookSnapshot(pending.last, *_top(instrument, desk, step, count))
                 yield partial, combined(partial.name, depth_body(book, count))
 
 
@@ -163,8 +176,7 @@ def _note_level(desk: _Desk, change: LevelChange) -> None:
 def _trade_frames(desk: _Desk, trade: Trade, wanted: Collection[Stream]) -> Iterator[Frame]:
     """``{"e":"trade","E","s","t":id,"p","q","T","m":buyer is maker,"M"}``; an aggregate trade is
     here always one trade."""
-    price = price_text(trade.instrument, trade.price_ticks)
-    size = size_text(trade.instrument, trade.size_lots)
+    price, size = desk.price(trade.price_ticks), desk.size(trade.size_lots)
     maker = "false" if trade.taker_buys else "true"
     time_ms = trade.time_ns // NANOSECONDS_PER_MILLISECOND
     common = f'"p":"{price}","q":"{size}"'
@@ -184,26 +196,20 @@ def _trade_frames(desk: _Desk, trade: Trade, wanted: Collection[Stream]) -> Iter
 
 def _quote_frame(desk: _Desk, quote: BestQuote) -> bytes:
     """``{"u":update id,"s","b":bid,"B":its size,"a":ask,"A":its size}``"""
-    instrument = quote.instrument
     data = (
         f'{{"u":{quote.sequence},"s":"{desk.symbol}",'
-        f'"b":"{price_text(instrument, quote.bid_ticks)}",'
-        f'"B":"{size_text(instrument, quote.bid_lots)}",'
-        f'"a":"{price_text(instrument, quote.ask_ticks)}",'
-        f'"A":"{size_text(instrument, quote.ask_lots)}"}}'
+        f'"b":"{desk.price(quote.bid_ticks)}",'
+        f'"B":"{desk.size(quote.bid_lots)}",'
+        f'"a":"{desk.price(quote.ask_ticks)}",'
+        f'"A":"{desk.size(quote.ask_lots)}"}}'
     )
     return combined(desk.quote.name, data.encode())
 
 
-def _book_frame(
-    stream: Stream, instrument: Instrument, desk: _Desk, pending: _Pending, time_ns: int
-) -> bytes:
+def _book_frame(stream: Stream, desk: _Desk, pending: _Pending, time_ns: int) -> bytes:
     """``{"e":"depthUpdate","E","s","U":first,"u":last,"b":[["price","size"]],"a":[]}``"""
     bids, asks = (
-        ",".join(
-            f'["{price_text(instrument, ticks)}","{size_text(instrument, lots)}"]'
-            for ticks, lots in side.items()
-        )
+        ",".join(f'["{desk.price(ticks)}","{desk.size(lots)}"]' for ticks, lots in side.items())
         for side in (pending.bids, pending.asks)
     )
     data = (
@@ -246,9 +252,11 @@ def _ticker_frames(stream: Stream, small: bool, time_ns: int, floor: Floor) -> I
         yield stream, combined(stream.name, msgspec.json.encode(event))
 
 
-def _top(instrument: Instrument, step: Step, count: int) -> Iterator[Sequence[tuple[str, str]]]:
+def _top(
+    instrument: Instrument, desk: _Desk, step: Step, count: int
+) -> Iterator[Sequence[tuple[str, str]]]:
     for is_bid in (True, False):
         yield [
-            (price_text(instrument, ticks), size_text(instrument, lots))
+            (desk.price(ticks), desk.size(lots))
             for ticks, lots in step.books.levels(instrument, is_bid, count)
         ]
