@@ -144,9 +144,12 @@ class Meter:
         self._lag.observe(age_ms)
 
     def waiting(self, entries: int) -> None:
-        """So many stream entries wait."""
-        self.lag_entries = entries
-        self._lag_entries.set(entries)
+        """So many stream entries wait.
+
+        Less than none is none: a reader may move on while its stream is asked for its end.
+        """
+        self.lag_entries = max(0, entries)
+        self._lag_entries.set(self.lag_entries)
 
     def count(self, name: str, amount: float = 1) -> None:
         """Add to a counter that only Admin.GetStatus shows."""
