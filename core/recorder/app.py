@@ -1,0 +1,47 @@
+"""Wires the recorder: settings, streams, database, and the History service."""
+
+from venuemesh.history.v1 import history_pb2
+
+from core.recorder.queries import Queries
+from core.recorder.recorder import Recorder
+from core.recorder.service import HistoryServicer
+from core.recorder.settings import RecorderSettings
+from core.recorder.store import Store
+from kit import settings as setting_files
+from kit.clock import SystemClock
+from kit.database import Database, migrate_when_there
+from kit.runtime import Identity, Runtime, run_process
+from kit.settings import MeshSettings
+from kit.streams import Streams
+from kit.troubles import Troubles
+
+SERVICE = "recorder"
+
+
+def main() -> int:
+    """Run the recorder until it is told to stop. Returns the exit code."""
+    mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
+    settings = setting_files.load(RecorderSettings, SERVICE)
+    return run_process(SERVICE, mesh, lambda: run(settings, mesh))
+
+
+async def run(settings: RecorderSettings, mesh: MeshSettings) -> None:
+    """Run the recorder in this event loop."""
+    runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    clock = SystemClock()
+    streams = Streams(mesh.redis_url)
+    # Two, so that no one who lists the past keeps the recording waiting for a connection.
+    written, listed = Database(mesh.database_url), Database(mesh.database_url)
+    troubles = Troubles(runtime.meter)
+    recorder = Recorder(streams, Store(written), settings, runtime.meter, troubles, clock)
+    history = HistoryServicer(Queries(listed))
+
+    async def record() -> None:
+        await migrate_when_there(mesh.database_url, troubles, clock)
+        await recorder.run()
+
+    runtime.serve(history_pb2.DESCRIPTOR, "History", history)
+    runtime.run_task("recorder", record)
+    for finish in (streams.close, written.close, listed.close, recorder.finish):
+        runtime.at_end(finish)
+    await runtime.run()

@@ -1,0 +1,81 @@
+"""A recorder with what is around it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from venuemesh.registry.v1 import registry_pb2
+
+from core.recorder.recorder import Recorder
+from core.recorder.settings import RecorderSettings
+from core.recorder.store import Store
+from kit.clock import SystemClock
+from kit.cursor import START, Cursor, StreamKey
+from kit.database import Database, migrate
+from kit.errors import StoreUnavailable
+from kit.streams import Entry, Streams
+from kit.telemetry import Meter
+from kit.troubles import Troubles
+from tests.support.waiting import WAIT_SECONDS_MAX
+
+SETTINGS = RecorderSettings(chunk_rows_max=500, chunk_age_ms=5)
+
+
+class Rig:
+    """Its parts, and the streams that it reads from."""
+
+    def __init__(self, valkey_url: str, postgres_url: str) -> None:
+        self.streams = Streams(valkey_url)
+        self.database = Database(postgres_url)
+        self.store = Store(self.database)
+        self.meter = Meter("recorder")
+        self.recorder = Recorder(
+            self.streams, self.store, SETTINGS, self.meter, Troubles(self.meter), SystemClock()
+        )
+
+    async def append(self, *entries: Entry) -> None:
+        for key in dict.fromkeys(entry.key for entry in entries):
+            await self.streams.register(key)
+        await self.streams.append(entries)
+
+    async def recorded(self, key: StreamKey, cursor: Cursor) -> None:
+        """Wait until the stream is recorded up to here."""
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            while await self.position(key) < cursor:
+                await asyncio.sleep(0.01)
+
+    async def position(self, key: StreamKey) -> Cursor:
+        try:
+            return (await self.store.positions()).get(key, START)
+        except StoreUnavailable:
+            return START
+
+    @property
+    def is_degraded(self) -> bool:
+        return self.meter.state == registry_pb2.SERVICE_STATE_DEGRADED
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The recorder runs; at the end it is cancelled, as by the runtime."""
+        task = asyncio.create_task(self.recorder.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def close(self) -> None:
+        await self.streams.close()
+        await self.database.close()
+
+
+@asynccontextmanager
+async def rig_for(valkey_url: str, postgres_url: str) -> AsyncIterator[Rig]:
+    """A rig on these servers, with the schema in place."""
+    await migrate(postgres_url)
+    rig = Rig(valkey_url, postgres_url)
+    try:
+        yield rig
+    finally:
+        await rig.close()
