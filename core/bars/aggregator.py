@@ -16,9 +16,10 @@ from core.bars.board import Board
 from core.bars.coverage import Span
 from core.bars.instrument import Bar, Instrument
 from core.bars.record import record
+from core.bars.rows import MalformedBatch
 from core.bars.settings import BarsSettings
 from core.bars.store import CONSUMER, Snapshot, Store, instrument_row
-from core.bars.venue import MalformedBatch, Venue
+from core.bars.venue import Venue
 from core.bars.watermark import Watermark
 from kit import telemetry
 from kit.backoff import delays

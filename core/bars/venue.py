@@ -1,28 +1,18 @@
 """The bars of one venue: batches of its trades channel in, bars out, in the order of the stream."""
 
 import heapq
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable
 from itertools import compress, count
 
 from venuemesh.common.v1 import types_pb2
 
 from core.bars.coverage import Span
 from core.bars.instrument import Bar, Instrument
-from core.bars.kernel import Trades, take
+from core.bars.kernel import take
+from core.bars.rows import Rows, read_rows
 from core.bars.watermark import Watermark
-from kit.columns import SIDE_BUY, Batch, Scale
+from kit.columns import Batch
 from kit.cursor import START, Cursor
-
-SCALE_MAX = 36
-"""More decimal places than any venue has; beyond them a batch is malformed."""
-TIME_NS_MAX = 2**62
-"""Venue times are before the year 2116, so that the end of a bar is a 64-bit integer."""
-
-_BOUGHT = bytes(side == SIDE_BUY for side in range(256))
-
-
-class MalformedBatch(ValueError):
-    """A batch contradicts itself."""
 
 
 class Venue:
@@ -74,15 +64,15 @@ class Venue:
 
         Raises MalformedBatch; nothing of the batch then counts, and it has to be skipped.
         """
-        trades = _trades(batch)
+        rows = read_rows(batch)
         self.position = cursor
         for gap in gaps:
             self._add_gap(gap)
-        if trades.time_ns:
-            self._add_trades(batch, trades)
+        if rows.parts:
+            self._add_rows(rows)
         elif not batch.gaps and self._checkpoints_count:
             self.watermark.reach(batch.published_time_ns)
-        return len(trades.time_ns)
+        return len(rows.received_ns)
 
     def skip(self, cursor: Cursor, why: str) -> types_pb2.Gap:
         """Pass over a batch that cannot be read. Returns the gap that this leaves."""
@@ -163,23 +153,23 @@ class Venue:
             instrument.add_gap(gap, self.watermark.newest_ns)
         self.changed.update(concerned)
 
-    def _add_trades(self, batch: Batch, trades: Trades) -> None:
-        watermarks = self.watermark.pass_trades(trades.time_ns, batch.trades.received_time_ns)
+    def _add_rows(self, rows: Rows) -> None:
+        trades = rows.trades
+        watermarks = self.watermark.pass_trades(trades.time_ns, rows.received_ns)
         fresh_rows: list[int] = []
-        for place, rows in _rows_by_place(batch.trades.instrument):
-            entry = batch.instruments[place]
-            instrument = self.instruments.get(entry.symbol)
+        for symbol, scale, numbers in rows.parts:
+            instrument = self.instruments.get(symbol)
             if instrument is None:
-                instrument = self.instruments[entry.symbol] = Instrument(entry.symbol)
-            whole = len(rows) == len(trades.time_ns)
-            fresh = instrument.add(
-                trades if whole else take(trades, rows),
-                Scale(entry.price_scale, entry.size_scale),
-                watermarks if whole or watermarks is None else [watermarks[row] for row in rows],
-            )
+                instrument = self.instruments[symbol] = Instrument(symbol)
+            if numbers is None:
+                fresh = instrument.add(trades, scale, watermarks)
+            else:
+                marks = None if watermarks is None else [watermarks[row] for row in numbers]
+                fresh = instrument.add(take(trades, numbers), scale, marks)
             self.changed.add(instrument)
             if self._channel_starts:
-                fresh_rows += rows if fresh is None else compress(rows, fresh)
+                those = range(len(trades.time_ns)) if numbers is None else numbers
+                fresh_rows += those if fresh is None else compress(those, fresh)
         if fresh_rows:
             self._pass_channel(trades.time_ns[row] for row in sorted(fresh_rows))
 
@@ -191,40 +181,3 @@ class Venue:
                     instrument.coverage.pass_channel(time_ns)
                 self.changed.update(self.instruments.values())
                 self._channel_starts = [s for s in self._channel_starts if s > time_ns]
-
-
-def _rows_by_place(places: Sequence[int]) -> Iterable[tuple[int, Sequence[int]]]:
-    """The rows of each instrument entry, in their order."""
-    if len(set(places)) == 1:
-        return [(places[0], range(len(places)))]
-    rows: dict[int, list[int]] = {}
-    for row, place in enumerate(places):
-        rows.setdefault(place, []).append(row)
-    return rows.items()
-
-
-def _trades(batch: Batch) -> Trades:
-    """The rows of a batch as columns. Raises MalformedBatch."""
-    rows = batch.trades
-    count = len(rows.instrument)
-    columns = (rows.venue_time_ns, rows.received_time_ns, rows.trade_id, rows.price, rows.size)
-    if any(len(column) != count for column in (*columns, rows.side)):
-        raise MalformedBatch("columns differ in length")
-    for entry in batch.instruments:
-        if max(entry.price_scale, entry.size_scale) > SCALE_MAX or "\0" in entry.symbol:
-            raise MalformedBatch("an instrument entry has an absurd scale or symbol")
-    times_ns = list(rows.venue_time_ns)
-    if count and (
-        max(list(rows.instrument)) >= len(batch.instruments)
-        or min(times_ns) < 0
-        or max(times_ns) > TIME_NS_MAX
-    ):
-        raise MalformedBatch("a row refers to no instrument or has an absurd time")
-    return Trades(
-        times_ns,
-        list(rows.trade_id),
-        list(rows.price),
-        list(rows.size),
-        # Sides beyond those known today are one byte, too; what is not BUY did not buy.
-        bytes(list(rows.side)).translate(_BOUGHT),
-    )

@@ -93,6 +93,11 @@ class Rig:
         """Undo what the aggregator has told Redis, as a crash of Redis can."""
         await self.streams.commit(CONSUMER, {KEY: Cursor(0, 0)})
 
+    async def empty_streams(self) -> None:
+        """Lose everything that Redis holds; the next batch is written as number 1 again."""
+        await self.streams._redis.flushall()
+        self.newest = Cursor(self.newest.epoch, 0)
+
     async def bars(self) -> dict[BarKey, NaiveBar]:
         """What the database holds."""
         rows = await self.query(

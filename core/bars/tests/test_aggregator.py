@@ -94,6 +94,37 @@ async def test_a_rival_makes_it_begin_anew_and_nothing_counts_twice(rig: Rig) ->
     assert await rig.bars() == naive_bars(trades)
 
 
+async def test_connections_that_break_at_any_moment_lose_and_double_nothing(rig: Rig) -> None:
+    batches = [as_batch(part) for part in in_batches(market(1500), cycle([5]))]
+    source = random.Random(3)
+    async with rig.running():
+        writing = asyncio.create_task(rig.append(*batches))
+        for entries in sorted(source.sample(range(len(batches)), 8)):
+            await rig.stored_up_to(entries)
+            await rig.query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        await writing
+        await rig.stored()
+    expected = MemoryVenue().take(*batches)
+    expected.fold()
+    assert await rig.bars() == naive_bars(market(1500))
+    assert await rig.facts() == {key: stored[2:] for key, stored in expected.settled().items()}
+
+
+async def test_a_stream_that_was_lost_and_written_again_counts_once(rig: Rig) -> None:
+    trades = market(300)
+    batches = [batch(part) for part in in_batches(trades, cycle([5]))]
+    async with rig.running():
+        await rig.append(*batches[:30])
+        await rig.stored()
+        await rig.empty_streams()
+        await rig.append(*batches)
+        await rig.stored()
+    assert await rig.bars() == naive_bars(trades)
+
+
 async def test_the_group_follows_so_that_the_stream_can_be_trimmed(rig: Rig) -> None:
     async with rig.running():
         await rig.append(batch([Trade(1, T)]), batch([Trade(2, T)]))

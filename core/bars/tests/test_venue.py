@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 
 from core.bars.intervals import BY_NAME, INTERVALS
+from core.bars.rows import MalformedBatch
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bars
 from core.bars.tests.memory import MemoryVenue
-from core.bars.venue import MalformedBatch
 from kit.cursor import Cursor
 
 T = MONDAY_NS + 3600 * SECOND_NS
@@ -203,8 +203,9 @@ def test_malformed_batches_count_for_nothing() -> None:
     stranger.trades.instrument[0] = 1
     ancient = batch([Trade(1, -1)])
     absurd = batch([Trade(1, at(0))], scale=(0, 1_000_000))
+    sideways = batch([Trade(1, at(0), side=-1)])
     memory = MemoryVenue()
-    for message in (short, stranger, ancient, absurd):
+    for message in (short, stranger, ancient, absurd, sideways):
         with pytest.raises(MalformedBatch):
             memory.give(message, Cursor(1, 1))
     assert not memory.fold()
