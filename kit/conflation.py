@@ -104,16 +104,20 @@ class ConflatedMailbox:
             await self._wait_until(due)
             if self._error is not None:
                 raise self._error
-            if loop.time() < due:
-                batches = self._conflator.take_urgent()
-            else:
-                self._changed.clear()
-                batches = self._conflator.take()
-                due = loop.time() + self._interval_seconds
-            self._urgent.clear()
+            is_due = loop.time() >= due
             # All made before the first is sent: while it is, the states go on changing.
-            for response in list(responses_of(map(_framed, batches))):
+            responses = list(responses_of(map(_framed, self._take(only_urgent=not is_due))))
+            if responses and is_due:
+                due = loop.time() + self._interval_seconds
+            for response in responses:
                 yield response
+
+    def _take(self, only_urgent: bool) -> Iterator[Batch]:
+        self._urgent.clear()
+        if only_urgent:
+            return self._conflator.take_urgent()
+        self._changed.clear()
+        return self._conflator.take()
 
     async def _wait_until(self, due: float) -> None:
         """Until then, or until something urgent is there."""

@@ -74,9 +74,10 @@ class Streams:
     """All streams of one Redis. Every method raises StoreUnavailable when Redis is away."""
 
     def __init__(self, url: str) -> None:
-        # Callers try again themselves: they know what has to be asked anew before they do.
+        # One retry, at once: after a restart of Redis an idle connection is found to be dead only
+        # when it is used. Beyond that callers wait and ask anew what they have to know.
         self._redis = redis.Redis.from_url(
-            url, socket_timeout=SOCKET_TIMEOUT_S, retry=Retry(NoBackoff(), 0)
+            url, socket_timeout=SOCKET_TIMEOUT_S, retry=Retry(NoBackoff(), 1)
         )
         self._append_after = self._redis.register_script(APPEND_AFTER)
 

@@ -247,6 +247,10 @@ class Subscribers:
     def __len__(self) -> int:
         return len(self._admitted)
 
+    def joined(self, key: StreamKey) -> int:
+        """How many readers a channel has."""
+        return len(self._seats.get(key, ()))
+
     @contextmanager
     def admit(self) -> Iterator[Subscription]:
         """A place for one reader for as long as it reads. Raises TooManySubscribers."""

@@ -1,0 +1,55 @@
+"""Wires the bridge: settings, streams, tail, books and the Live service."""
+
+from venuemesh.live.v1 import live_pb2
+
+from core.bridge.books import Books
+from core.bridge.service import LiveServicer
+from core.bridge.settings import BridgeSettings
+from core.bridge.tail import Tail
+from core.bridge.venues import Venues
+from kit import settings as setting_files
+from kit.clock import SystemClock
+from kit.errors import Draining
+from kit.runtime import Identity, Runtime, run_process
+from kit.settings import MeshSettings
+from kit.streams import Streams
+from kit.subscription import Publication, Subscribers
+from kit.troubles import Troubles
+
+SERVICE = "bridge"
+
+
+def main() -> int:
+    """Run the bridge until it is told to stop. Returns the exit code."""
+    mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
+    settings = setting_files.load(BridgeSettings, SERVICE)
+    return run_process(SERVICE, mesh, lambda: run(settings, mesh))
+
+
+async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
+    """Run the bridge in this event loop."""
+    runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    clock = SystemClock()
+    streams = Streams(mesh.redis_url)
+    subscribers = Subscribers(settings.subscribers_max)
+    venues = Venues(runtime.directory, clock)
+    troubles = Troubles(runtime.meter)
+
+    def publish(publication: Publication) -> None:
+        # Books first: a subscriber who hears that one has changed may look it up at once.
+        books.apply(publication)
+        subscribers.publish(publication)
+
+    tail = Tail(
+        streams, publish, lambda key: books.entries_lost(key), runtime.meter, troubles, clock
+    )
+    books = Books(venues, tail.position, clock)
+    live = LiveServicer(streams, tail, subscribers, books, venues, settings)
+    runtime.serve(live_pb2.DESCRIPTOR, "Live", live, raw=("Subscribe",))
+    runtime.run_task("tail", tail.run)
+    runtime.run_task("venues", venues.run)
+    runtime.run_task("books", books.run)
+    runtime.when_draining(lambda: subscribers.end(Draining("the bridge is stopping")))
+    runtime.at_end(streams.close)
+    runtime.at_end(venues.close)
+    await runtime.run()

@@ -1,0 +1,93 @@
+"""From a cursor to the newest entry, and from there on live: without a hole, without a double."""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+from venuemesh.wire.v1 import wire_pb2
+
+from core.bridge.selection import Wish
+from core.bridge.tail import Tail, explains_hole
+from kit.cursor import Cursor, StreamKey, channel_name
+from kit.errors import CursorExpired
+from kit.streams import Entry, Streams
+from kit.subscription import LosslessMailbox, Publication, Subscription, Symbols, responses_of
+
+PAGE_ENTRIES_MAX = 50
+"""Per stream."""
+BLOCK_MS = 1_000
+"""How long a page may wait: a Redis that has lost its end gets it again from ingest."""
+
+
+class CatchUp:
+    """Reads the streams on behalf of one subscriber, page by page, at the pace of that subscriber.
+
+    It has caught up when a page reaches what the tail has handed out: then the subscriber joins
+    those whom the tail serves, from the entry after its own last one. As nothing can happen between
+    the look at the tail and the joining, no entry falls between.
+    """
+
+    def __init__(self, streams: Streams, tail: Tail, wishes: Sequence[Wish]) -> None:
+        self._streams = streams
+        self._tail = tail
+        self._symbols: dict[StreamKey, Symbols] = {wish.key: wish.symbols for wish in wishes}
+        self._positions: dict[StreamKey, Cursor] = {
+            wish.key: tail.position(wish.key) if wish.resume_after is None else wish.resume_after
+            for wish in wishes
+        }
+
+    async def responses(
+        self, subscription: Subscription, mailbox: LosslessMailbox
+    ) -> AsyncIterator[bytes]:
+        """Messages up to the newest entry. Before the last ones the mailbox joins every channel.
+
+        Raises CursorExpired, StoreUnavailable.
+        """
+        await self._refuse_ahead()
+        page: list[Entry] = []
+        while not self._has_reached_tail():
+            for response in responses_of(self._frames(page)):
+                yield response
+            page = await self._streams.read(self._positions, PAGE_ENTRIES_MAX, BLOCK_MS)
+            await self._move_over(page)
+        for key, cursor in self._positions.items():
+            subscription.join(key, mailbox, self._symbols[key], cursor)
+        for response in responses_of(self._frames(page)):
+            yield response
+
+    def _has_reached_tail(self) -> bool:
+        return all(cursor >= self._tail.position(key) for key, cursor in self._positions.items())
+
+    def _frames(self, page: list[Entry]) -> Iterator[bytes]:
+        for entry in page:
+            publication = Publication(entry.key, entry.cursor, entry.batch)
+            framed = publication.framed_for(self._symbols[entry.key])
+            if framed is not None:
+                yield framed
+
+    async def _move_over(self, page: list[Entry]) -> None:
+        """Note how far a page goes, and refuse one that does not join: entries were trimmed."""
+        for entry in page:
+            position = self._positions[entry.key]
+            if not entry.cursor.follows(position):
+                header = wire_pb2.BatchHeader.FromString(entry.batch)
+                if not explains_hole(header):
+                    same_epoch = position.epoch == entry.cursor.epoch
+                    why = "too_old" if same_epoch else "other_epoch"
+                    raise await self._expired(entry.key, position, why)
+            self._positions[entry.key] = entry.cursor
+
+    async def _refuse_ahead(self) -> None:
+        for key, cursor in self._positions.items():
+            if cursor > self._tail.position(key):
+                newest = await self._streams.last(key)
+                if newest is None or cursor > newest:
+                    raise await self._expired(key, cursor, "ahead")
+
+    async def _expired(self, key: StreamKey, cursor: Cursor, why: str) -> CursorExpired:
+        return CursorExpired(
+            f"cursor {cursor} of {channel_name(key.channel)} is not held: {why}",
+            venue=key.venue,
+            channel=channel_name(key.channel),
+            cursor=cursor,
+            earliest=await self._streams.first(key) or "",
+            why=why,
+        )

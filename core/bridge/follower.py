@@ -1,0 +1,183 @@
+"""One order book, kept from a snapshot and the updates after it."""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from kit.book import Book
+from kit.columns import Scale
+from kit.cursor import START, Cursor
+from kit.newest import BookTop
+from kit.numbers import most, parse_column, rescale
+
+HELD_MAX = 20_000
+
+
+class FollowerState(Enum):
+    """What a book waits for."""
+
+    WANTED = "wanted"
+    """A snapshot has to be fetched from the venue. Meanwhile what happens is held."""
+    IN_DOUBT = "in doubt"
+    """The venue has said that an update is missing, and will publish a snapshot."""
+    PROVEN = "proven"
+
+
+class BookUpdate(NamedTuple):
+    """One row of a BOOK batch. The levels are at this scale, the bids first."""
+
+    scale: Scale
+    snapshot: bool
+    epoch: int
+    last_sequence: int
+    venue_time_ns: int
+    received_time_ns: int
+    bid_count: int
+    price: Sequence[int]
+    size: Sequence[int]
+
+
+class Follower:
+    """The book of one instrument."""
+
+    def __init__(self, position: Cursor) -> None:
+        self.state = FollowerState.WANTED
+        self._held_after = position
+        """Everything after this entry of the stream has been seen."""
+        self._contained = START
+        """What stands in the stream up to here is in the book already."""
+        self._held: list[tuple[Cursor, BookUpdate | None]] = []
+        self._book = Book()
+        self._scale = Scale()
+        self._epoch = 0
+        self._last_sequence = 0
+        self._venue_time_ns = 0
+        self._received_time_ns = 0
+        self._tops: dict[int, BookTop] = {}
+
+    def want(self, position: Cursor) -> None:
+        """Entries after this one were missed: only a snapshot helps."""
+        self.state = FollowerState.WANTED
+        self._held_after = position
+        self._held.clear()
+
+    def on_gap(self, cursor: Cursor) -> None:
+        """The venue has missed something."""
+        if self.state is FollowerState.WANTED:
+            self._hold(cursor, None)
+        elif cursor > self._contained:
+            self.state = FollowerState.IN_DOUBT
+
+    def on_update(self, cursor: Cursor, update: BookUpdate) -> None:
+        """The next row of the stream."""
+        if cursor <= self._contained:
+            return
+        if update.snapshot:
+            self._replace(cursor, update)
+        elif self.state is FollowerState.WANTED:
+            self._hold(cursor, update)
+        elif self.state is FollowerState.PROVEN:
+            if update.epoch == self._epoch:
+                self._apply(update)
+            else:
+                self.want(cursor)
+
+    def on_fetched(self, response: market_data_pb2.GetOrderBookResponse) -> bool:
+        """A snapshot from the venue. Returns whether it is of use: not older than what was held."""
+        cursor = Cursor.of(response.cursor)
+        if self.state is not FollowerState.WANTED:
+            return True
+        if cursor < self._held_after:
+            return False
+        held, self._held = self._held, []
+        self._contained = cursor
+        if response.state == market_data_pb2.BOOK_STATE_PROVEN:
+            self._replace(cursor, _update_of(response))
+        else:
+            self.state = FollowerState.IN_DOUBT
+        for held_cursor, update in held:
+            if update is None:
+                self.on_gap(held_cursor)
+            else:
+                self.on_update(held_cursor, update)
+        return True
+
+    def top(self, depth: int) -> BookTop | None:
+        """The best levels, None while the book is not proven."""
+        if self.state is not FollowerState.PROVEN:
+            return None
+        if depth not in self._tops:
+            self._tops[depth] = BookTop(
+                self._scale,
+                self._epoch,
+                self._last_sequence,
+                self._venue_time_ns,
+                self._received_time_ns,
+                self._book.bids(depth),
+                self._book.asks(depth),
+            )
+        return self._tops[depth]
+
+    def _replace(self, cursor: Cursor, update: BookUpdate) -> None:
+        self.state = FollowerState.PROVEN
+        self._held.clear()
+        self._scale = update.scale
+        self._epoch = update.epoch
+        self._book.replace(list(update.price), list(update.size), update.bid_count)
+        self._note(update)
+
+    def _apply(self, update: BookUpdate) -> None:
+        if update.scale == self._scale:
+            price, size = list(update.price), list(update.size)
+        else:
+            scale = self._grow(update.scale)
+            price_factor = 10 ** (scale.price - update.scale.price)
+            size_factor = 10 ** (scale.size - update.scale.size)
+            price = [value * price_factor for value in update.price]
+            size = [value * size_factor for value in update.size]
+        self._book.apply(price, size, update.bid_count)
+        self._note(update)
+
+    def _grow(self, scale: Scale) -> Scale:
+        """The scale of a book is the largest that came, so that every level is an integer."""
+        grown = Scale(max(scale.price, self._scale.price), max(scale.size, self._scale.size))
+        if grown != self._scale:
+            self._book.rescale(
+                10 ** (grown.price - self._scale.price), 10 ** (grown.size - self._scale.size)
+            )
+            self._scale = grown
+        return grown
+
+    def _note(self, update: BookUpdate) -> None:
+        self._last_sequence = update.last_sequence
+        self._venue_time_ns = update.venue_time_ns or self._venue_time_ns
+        self._received_time_ns = update.received_time_ns or self._received_time_ns
+        self._tops.clear()
+
+    def _hold(self, cursor: Cursor, update: BookUpdate | None) -> None:
+        """Keep it for when the snapshot comes. When there is too much, the snapshot has to be newer
+        than all that was held so far."""
+        if len(self._held) >= HELD_MAX:
+            self.want(cursor)
+        else:
+            self._held.append((cursor, update))
+
+
+def _update_of(response: market_data_pb2.GetOrderBookResponse) -> BookUpdate:
+    levels = [*response.bids, *response.asks]
+    price, price_places = parse_column([level.price for level in levels])
+    size, size_places = parse_column([level.size for level in levels])
+    scale = Scale(most(price_places), most(size_places))
+    return BookUpdate(
+        scale=scale,
+        snapshot=True,
+        epoch=response.book_epoch,
+        last_sequence=response.last_sequence,
+        venue_time_ns=response.venue_time_ns,
+        received_time_ns=0,
+        bid_count=len(response.bids),
+        price=rescale(price, price_places, scale.price).tolist(),
+        size=rescale(size, size_places, scale.size).tolist(),
+    )

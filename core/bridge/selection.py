@@ -1,0 +1,87 @@
+"""What a subscriber asks for, checked."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.live.v1 import live_pb2
+
+from core.bridge.settings import BridgeSettings
+from kit.cursor import Channel, Cursor, StreamKey
+from kit.errors import BadRequest
+from kit.subscription import Symbols
+
+CHANNELS = (types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES, types_pb2.CHANNEL_BOOK)
+INTERVAL_MS_DEFAULT, INTERVAL_MS_MIN, INTERVAL_MS_MAX = 100, 10, 60_000
+BOOK_DEPTH_DEFAULT = 20
+
+
+class Wish(NamedTuple):
+    """One channel of one venue."""
+
+    key: StreamKey
+    symbols: Symbols
+    """None named: all."""
+    resume_after: Cursor | None
+    """None: with the next batch."""
+
+
+class Conflation(NamedTuple):
+    """How a conflated subscriber is served."""
+
+    interval_seconds: float
+    book_depth: int
+
+
+def wishes(request: live_pb2.SubscribeRequest) -> list[Wish]:
+    """The channels that the selectors name. Raises BadRequest."""
+    venues = [selector.venue for selector in request.selectors]
+    if not venues or "" in venues or len(set(venues)) < len(venues):
+        raise _bad("selectors", ",".join(venues), "one or more, each of another venue")
+    conflated = request.delivery.WhichOneof("mode") == "conflated"
+    if conflated and any(selector.resume_after for selector in request.selectors):
+        raise _bad("resume_after", "a cursor", "lossless delivery only")
+    return [wish for selector in request.selectors for wish in _of_venue(selector)]
+
+
+def conflation(delivery: types_pb2.Delivery, settings: BridgeSettings) -> Conflation:
+    """The interval and the depth, or their defaults. Raises BadRequest."""
+    interval_ms = delivery.conflated.interval_ms or INTERVAL_MS_DEFAULT
+    if not INTERVAL_MS_MIN <= interval_ms <= INTERVAL_MS_MAX:
+        raise _bad("interval_ms", interval_ms, f"{INTERVAL_MS_MIN} to {INTERVAL_MS_MAX}")
+    depth = delivery.conflated.book_depth or BOOK_DEPTH_DEFAULT
+    if depth > settings.book_depth_max:
+        raise _bad("book_depth", depth, f"1 to {settings.book_depth_max}")
+    return Conflation(interval_ms / 1000, depth)
+
+
+def buffer_bytes(delivery: types_pb2.Delivery, settings: BridgeSettings) -> int:
+    """What may wait for a lossless subscriber."""
+    wanted = delivery.lossless.buffer_bytes_max or settings.buffer_bytes
+    return min(wanted, settings.buffer_bytes_max)
+
+
+def _of_venue(selector: live_pb2.Selector) -> Iterator[Wish]:
+    channels = list(dict.fromkeys(selector.channels))
+    unknown = [channel for channel in channels if channel not in CHANNELS]
+    if unknown or not channels:
+        allowed = " ".join(map(types_pb2.Channel.Name, CHANNELS))
+        raise _bad("channels", ",".join(map(str, unknown)), f"one or more of {allowed}")
+    if "" in selector.symbols:
+        raise _bad("symbols", "", "native symbols, or none for all")
+    cursors = _cursors(selector, channels)
+    symbols = frozenset(selector.symbols)
+    for channel in channels:
+        yield Wish(StreamKey(selector.venue, channel), symbols, cursors.get(channel))
+
+
+def _cursors(selector: live_pb2.Selector, channels: Sequence[Channel]) -> dict[Channel, Cursor]:
+    cursors = {each.channel: Cursor.of(each.cursor) for each in selector.resume_after}
+    if len(cursors) < len(selector.resume_after) or not cursors.keys() <= set(channels):
+        value = ",".join(types_pb2.Channel.Name(each.channel) for each in selector.resume_after)
+        raise _bad("resume_after", value, "at most one cursor for each of the channels")
+    return cursors
+
+
+def _bad(field: str, value: object, allowed: str) -> BadRequest:
+    return BadRequest(f"{field}: allowed is {allowed}", field=field, value=value, allowed=allowed)

@@ -1,0 +1,95 @@
+"""Answers Live."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import ExitStack, aclosing
+from typing import Any
+
+import grpc
+from venuemesh.common.v1 import types_pb2
+from venuemesh.live.v1 import live_pb2, live_pb2_grpc
+
+from core.bridge import selection
+from core.bridge.books import Books
+from core.bridge.catch_up import CatchUp
+from core.bridge.selection import Conflation, Wish
+from core.bridge.settings import BridgeSettings
+from core.bridge.tail import Tail
+from core.bridge.venues import Venues
+from kit.conflation import ConflatedMailbox, Conflator
+from kit.errors import StoreUnavailable, UnknownService
+from kit.streams import Streams
+from kit.subscription import LosslessMailbox, Subscribers, Subscription
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class LiveServicer(live_pb2_grpc.LiveServicer):
+    """Subscribe yields serialised responses."""
+
+    def __init__(
+        self,
+        streams: Streams,
+        tail: Tail,
+        subscribers: Subscribers,
+        books: Books,
+        venues: Venues,
+        settings: BridgeSettings,
+    ) -> None:
+        self._streams = streams
+        self._tail = tail
+        self._subscribers = subscribers
+        self._books = books
+        self._venues = venues
+        self._settings = settings
+
+    async def Subscribe(  # type: ignore[override]  # responses are serialised already
+        self, request: live_pb2.SubscribeRequest, context: Context
+    ) -> AsyncIterator[bytes]:
+        wishes = selection.wishes(request)
+        delivery = request.delivery
+        conflation = None
+        if delivery.WhichOneof("mode") == "conflated":
+            conflation = selection.conflation(delivery, self._settings)
+        await self._require_known(wishes)
+        with self._subscribers.admit() as subscription:
+            responses = (
+                self._lossless(wishes, delivery, subscription)
+                if conflation is None
+                else self._conflated(wishes, conflation, subscription)
+            )
+            async with aclosing(responses):
+                async for response in responses:
+                    yield response
+
+    async def _require_known(self, wishes: Sequence[Wish]) -> None:
+        if not self._tail.started:
+            raise StoreUnavailable("Redis has not answered yet", store="redis")
+        for venue, symbols in {wish.key.venue: wish.symbols for wish in wishes}.items():
+            if not self._tail.knows(venue) and not self._venues.knows(venue):
+                raise UnknownService(f"no venue {venue!r} is known", name=venue)
+            await self._venues.require_listed(venue, symbols)
+
+    async def _lossless(
+        self, wishes: Sequence[Wish], delivery: types_pb2.Delivery, subscription: Subscription
+    ) -> AsyncGenerator[bytes, None]:
+        mailbox = LosslessMailbox(selection.buffer_bytes(delivery, self._settings))
+        catch_up = CatchUp(self._streams, self._tail, wishes)
+        async for response in catch_up.responses(subscription, mailbox):
+            yield response
+        async for response in mailbox.responses():
+            yield response
+
+    async def _conflated(
+        self, wishes: Sequence[Wish], conflation: Conflation, subscription: Subscription
+    ) -> AsyncGenerator[bytes, None]:
+        conflator = Conflator(
+            self._books, conflation.book_depth, self._settings.conflated_trades_max
+        )
+        mailbox = ConflatedMailbox(conflator, conflation.interval_seconds)
+        with ExitStack() as followed:
+            for key, symbols, _ in wishes:
+                subscription.join(key, mailbox, symbols)
+                if key.channel == types_pb2.CHANNEL_BOOK:
+                    followed.enter_context(self._books.followed(key, symbols, mailbox))
+            async for response in mailbox.responses():
+                yield response

@@ -1,0 +1,142 @@
+"""The newest entries of every stream, and who gets them."""
+
+from collections.abc import Callable, Iterable
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2
+from venuemesh.wire.v1 import wire_pb2
+
+from kit import backoff, telemetry
+from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
+from kit.cursor import START, Cursor, StreamKey, channel_name, gap_reason_name
+from kit.errors import StoreUnavailable
+from kit.streams import Entry, Streams
+from kit.subscription import Publication
+from kit.telemetry import Meter
+from kit.troubles import Troubles
+
+GROUP = "bridge"
+LOOK_SECONDS = 1.0
+"""How often new streams are looked for, and the position is committed."""
+READ_ENTRIES_MAX = 100
+"""Per stream and read."""
+RETRY_SECONDS_MAX = 2.0
+
+_log = telemetry.logger("tail")
+
+
+def explains_hole(header: wire_pb2.BatchHeader) -> bool:
+    """Whether a batch says itself that others before it are missing."""
+    return any(not gap.symbol for gap in header.gaps)
+
+
+class Tail:
+    """Reads all streams from where they end when it starts. One reader serves all subscribers.
+
+    Streams that appear later are new, and are read from their beginning.
+    """
+
+    def __init__(
+        self,
+        streams: Streams,
+        publish: Callable[[Publication], None],
+        entries_lost: Callable[[StreamKey], None],
+        meter: Meter,
+        troubles: Troubles,
+        clock: Clock,
+    ) -> None:
+        self._streams = streams
+        self._publish = publish
+        self._entries_lost = entries_lost
+        self._meter = meter
+        self._troubles = troubles
+        self._clock = clock
+        self._positions: dict[StreamKey, Cursor] = {}
+        self._committed: dict[StreamKey, Cursor] = {}
+        self.started = False
+        """Whether the streams have been seen."""
+
+    def position(self, key: StreamKey) -> Cursor:
+        """The last entry that was published."""
+        return self._positions.get(key, START)
+
+    def knows(self, venue: str) -> bool:
+        """Whether there is a stream of this venue."""
+        return any(key.venue == venue for key in self._positions)
+
+    async def run(self) -> None:
+        """Endless. While Redis is away subscribers stay, and wait."""
+        waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
+        while True:
+            try:
+                await self._look()
+                self._troubles.clear("redis")
+                waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
+                await self._read_for(LOOK_SECONDS)
+            except StoreUnavailable as error:
+                self._troubles.report("redis", error.message)
+                await self._clock.sleep(next(waits))
+
+    async def _look(self) -> None:
+        """See which streams there are, and tell how far they have been read."""
+        for key in await self._streams.keys():
+            if key not in self._positions:
+                newest = START if self.started else await self._streams.last(key)
+                self._positions[key] = newest or START
+        self.started = True
+        moved = dict(self._positions.items() - self._committed.items())
+        await self._streams.commit(GROUP, moved)
+        self._committed.update(moved)
+
+    async def _read_for(self, seconds: float) -> None:
+        if not self._positions:
+            await self._clock.sleep(seconds)
+            return
+        until_ns = self._clock.monotonic_ns() + int(seconds * NANOSECONDS_PER_SECOND)
+        while (left_ns := until_ns - self._clock.monotonic_ns()) > 0:
+            block_ms = left_ns // NANOSECONDS_PER_MILLISECOND + 1
+            entries = await self._streams.read(self._positions, READ_ENTRIES_MAX, block_ms)
+            self._hand_out(entries)
+
+    def _hand_out(self, entries: Iterable[Entry]) -> None:
+        now_ns = self._clock.time_ns()
+        waiting = 0
+        for entry in entries:
+            header = wire_pb2.BatchHeader.FromString(entry.batch)
+            position = self._positions[entry.key]
+            hole = position != START and not entry.cursor.follows(position)
+            if hole and not explains_hole(header):
+                self._lost(entry.key, position, entry.cursor, now_ns)
+            self._positions[entry.key] = entry.cursor
+            self._publish(Publication(entry.key, entry.cursor, entry.batch))
+            self._count(header, now_ns)
+            waiting += 1
+        self._meter.waiting(waiting if waiting >= READ_ENTRIES_MAX else 0)
+
+    def _lost(self, key: StreamKey, position: Cursor, cursor: Cursor, now_ns: int) -> None:
+        """Redis let go of entries before they were read: subscribers get a gap in their place."""
+        _log.error(
+            "entries were trimmed before they were read",
+            extra={"stream": str(key), "after": str(position), "before": str(cursor)},
+        )
+        before = Cursor(cursor.epoch, cursor.sequence - 1)
+        batch = batch_pb2.MarketDataBatch(
+            venue=key.venue, channel=key.channel, cursor=before.message(), published_time_ns=now_ns
+        )
+        batch.gaps.add(
+            reason=types_pb2.GAP_REASON_CURSOR_EXPIRED,
+            detected_time_ns=now_ns,
+            detail=f"the stream no longer held what is between {position} and {cursor}",
+        )
+        self._positions[key] = before
+        self._entries_lost(key)
+        self._publish(Publication(key, before, batch.SerializeToString()))
+        self._meter.gap(gap_reason_name(types_pb2.GAP_REASON_CURSOR_EXPIRED))
+
+    def _count(self, header: wire_pb2.BatchHeader, now_ns: int) -> None:
+        columns = header.WhichOneof("columns")
+        rows = len(getattr(header, columns).instrument) if columns else 0
+        self._meter.batch(channel_name(header.channel), rows)
+        for gap in header.gaps:
+            self._meter.gap(gap_reason_name(gap.reason))
+        self._meter.lag((now_ns - header.published_time_ns) / NANOSECONDS_PER_MILLISECOND)

@@ -1,0 +1,211 @@
+"""A book that was spliced from a snapshot and the stream is the book of the venue."""
+
+import random
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from core.bridge.follower import HELD_MAX, BookUpdate, Follower, FollowerState
+from kit.book import Book, Levels
+from kit.columns import Scale
+from kit.cursor import Cursor
+from kit.numbers import format_scaled
+
+DEPTH = 3
+PRICE_SCALE, SIZE_SCALE = 2, 3
+
+
+class Step(NamedTuple):
+    """What the stream has at one cursor."""
+
+    update: BookUpdate | None
+    """None is a gap."""
+    bids: Levels
+    asks: Levels
+    epoch: int
+    proven: bool
+
+
+class Venue:
+    """Publishes a book with gaps, and snapshots that heal it, at varying scales."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+        self._book = Book()
+        self._epoch = 0
+        self._proven = False
+        self.steps: list[Step] = []
+
+    def run(self, count: int) -> None:
+        for number in range(1, count + 1):
+            if self._proven and self._random.random() < 0.1:
+                self._proven = False
+                self._note(None)
+            elif self._proven:
+                self._note(self._update(number, snapshot=False))
+            else:
+                self._proven = True
+                self._epoch += 1
+                self._note(self._update(number, snapshot=True))
+
+    def _update(self, number: int, snapshot: bool) -> BookUpdate:
+        bids = {self._random.randint(1, 8): self._size() for _ in range(2)}
+        asks = {self._random.randint(9, 16): self._size() for _ in range(2)}
+        prices, sizes = [*bids, *asks], [*bids.values(), *asks.values()]
+        change = self._book.replace if snapshot else self._book.apply
+        change(prices, sizes, len(bids))
+        finer = self._random.choice([0, 0, 1, 3])
+        return BookUpdate(
+            scale=Scale(PRICE_SCALE + finer, SIZE_SCALE + finer),
+            snapshot=snapshot,
+            epoch=self._epoch,
+            last_sequence=number,
+            venue_time_ns=number,
+            received_time_ns=number,
+            bid_count=len(bids),
+            price=[price * 10**finer for price in prices],
+            size=[size * 10**finer for size in sizes],
+        )
+
+    def _size(self) -> int:
+        return self._random.choice([0, 0, 1, 2, 10, 100])
+
+    def _note(self, update: BookUpdate | None) -> None:
+        bids, asks = self._book.bids(), self._book.asks()
+        self.steps.append(Step(update, bids, asks, self._epoch, self._proven))
+
+    def answer(self, sequence: int) -> market_data_pb2.GetOrderBookResponse:
+        """What GetOrderBook says when so many batches have been published."""
+        step = self.steps[sequence - 1]
+        proven, doubt = market_data_pb2.BOOK_STATE_PROVEN, market_data_pb2.BOOK_STATE_IN_DOUBT
+        return market_data_pb2.GetOrderBookResponse(
+            state=proven if step.proven else doubt,
+            book_epoch=step.epoch,
+            last_sequence=sequence,
+            cursor=types_pb2.Cursor(epoch=1, sequence=sequence),
+            bids=list(map(level, step.bids)),
+            asks=list(map(level, step.asks)),
+        )
+
+
+def level(pair: tuple[int, int]) -> market_data_pb2.Level:
+    price, size = pair
+    return market_data_pb2.Level(
+        price=format_scaled(price, PRICE_SCALE), size=format_scaled(size, SIZE_SCALE)
+    )
+
+
+def texts(levels: Levels, scale: Scale) -> list[tuple[str, str]]:
+    return [
+        (format_scaled(price, scale.price), format_scaled(size, scale.size))
+        for price, size in levels
+    ]
+
+
+def feed(follower: Follower, venue: Venue, sequence: int) -> None:
+    update = venue.steps[sequence - 1].update
+    cursor = Cursor(1, sequence)
+    if update is None:
+        follower.on_gap(cursor)
+    else:
+        follower.on_update(cursor, update)
+
+
+def assert_true(follower: Follower, step: Step) -> None:
+    """The follower has the venue's book, and knows whether it can be relied on."""
+    top = follower.top(DEPTH)
+    if not step.proven:
+        assert top is None
+        return
+    assert top is not None
+    scale = Scale(PRICE_SCALE, SIZE_SCALE)
+    assert texts(top.bids, top.scale) == texts(step.bids[:DEPTH], scale)
+    assert texts(top.asks, top.scale) == texts(step.asks[:DEPTH], scale)
+
+
+@given(st.integers(0, 10_000), st.integers(0, 20), st.integers(0, 20), st.integers(-20, 20))
+def test_a_spliced_book_is_the_venues_book(seed, start, waited, ahead):
+    """The follower begins after ``start`` entries, and its answer comes ``waited`` entries later,
+    true at a cursor that may be ahead of what the stream had then, or before it."""
+    venue = Venue(seed)
+    venue.run(70)
+    follower = Follower(Cursor(1, start))
+    fetched_at = start + waited
+    true_at = max(start, fetched_at + ahead, 1)
+    for sequence in range(start + 1, 71):
+        if sequence == fetched_at + 1:
+            assert follower.on_fetched(venue.answer(true_at))
+        feed(follower, venue, sequence)
+        if sequence > fetched_at and sequence >= true_at:
+            assert_true(follower, venue.steps[sequence - 1])
+
+
+def updates_of(count: int) -> Venue:
+    """A venue that was never in doubt."""
+    for seed in range(1000):
+        venue = Venue(seed)
+        venue.run(count)
+        if all(step.proven for step in venue.steps):
+            return venue
+    raise AssertionError("no seed without a gap")
+
+
+def test_an_answer_older_than_what_was_seen_is_of_no_use():
+    venue = updates_of(10)
+    follower = Follower(Cursor(1, 5))
+    feed(follower, venue, 6)
+    assert not follower.on_fetched(venue.answer(4))
+    assert follower.top(DEPTH) is None
+    assert follower.on_fetched(venue.answer(8))
+    assert_true(follower, venue.steps[7])
+
+
+def test_a_book_whose_entries_were_lost_is_not_shown_until_it_was_fetched():
+    venue = updates_of(10)
+    follower = Follower(Cursor(1, 0))
+    feed(follower, venue, 1)
+    assert_true(follower, venue.steps[0])
+    follower.want(Cursor(1, 5))
+    feed(follower, venue, 6)
+    assert follower.top(DEPTH) is None
+    assert not follower.on_fetched(venue.answer(3))
+    assert follower.on_fetched(venue.answer(6))
+    assert_true(follower, venue.steps[5])
+
+
+def test_an_update_of_another_epoch_than_the_book_is_not_applied():
+    venue = updates_of(5)
+    follower = Follower(Cursor(1, 0))
+    feed(follower, venue, 1)
+    other = venue.steps[1].update._replace(epoch=7)
+    follower.on_update(Cursor(1, 2), other)
+    assert follower.state is FollowerState.WANTED
+    assert follower.top(DEPTH) is None
+
+
+def test_what_is_held_is_bounded():
+    venue = updates_of(2)
+    follower = Follower(Cursor(1, 0))
+    update = venue.steps[1].update
+    for sequence in range(2, HELD_MAX + 10):
+        follower.on_update(Cursor(1, sequence), update)
+    assert not follower.on_fetched(venue.answer(1))
+    answer = venue.answer(2)
+    answer.cursor.sequence = HELD_MAX + 9
+    assert follower.on_fetched(answer)
+    assert_true(follower, venue.steps[1])
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_the_top_is_made_anew_only_when_the_book_changes(depth):
+    venue = updates_of(5)
+    follower = Follower(Cursor(1, 0))
+    feed(follower, venue, 1)
+    first = follower.top(depth)
+    assert follower.top(depth) is first
+    feed(follower, venue, 2)
+    assert follower.top(depth) is not first

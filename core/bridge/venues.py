@@ -1,0 +1,118 @@
+"""Where the venues are, what they list, and their books."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import grpc
+from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+
+from kit import rpc, telemetry
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.directory import Directory
+from kit.errors import UnknownInstrument, UnknownService
+
+VENUE = "venue"
+CALL_TIMEOUT_SECONDS = 5.0
+PAGE_SIZE = 1_000
+BOOK_DEPTH = 5_000
+LIST_AGAIN_SECONDS = 30
+"""A symbol that is not listed is looked for again only after this time."""
+
+_log = telemetry.logger("venues")
+
+
+class _Venue(NamedTuple):
+    address: str
+    channel: grpc.aio.Channel
+    stub: "market_data_pb2_grpc.MarketDataAsyncStub"
+
+
+class _Listed(NamedTuple):
+    symbols: frozenset[str]
+    time_ns: int
+
+
+class Venues:
+    """The venues that the registry lists, and connections to those that were asked something."""
+
+    def __init__(self, directory: Directory, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._addresses: dict[str, str] = {}
+        self._connected: dict[str, _Venue] = {}
+        self._listed: dict[str, _Listed] = {}
+
+    async def run(self) -> None:
+        """Follow the registry. Endless."""
+        async for services in self._directory.watch(VENUE):
+            self._addresses = {
+                service.instance.name: service.instance.address for service in services
+            }
+
+    def knows(self, venue: str) -> bool:
+        """Whether the registry lists it."""
+        return venue in self._addresses
+
+    async def order_book(self, venue: str, symbol: str) -> market_data_pb2.GetOrderBookResponse:
+        """The book now, as deep as the venue gives it.
+
+        Raises UnknownService, grpc.aio.AioRpcError.
+        """
+        request = market_data_pb2.GetOrderBookRequest(venue=venue, symbol=symbol, depth=BOOK_DEPTH)
+        stub = await self._stub(venue)
+        return await stub.GetOrderBook(request, timeout=CALL_TIMEOUT_SECONDS)
+
+    async def require_listed(self, venue: str, symbols: Iterable[str]) -> None:
+        """Raises UnknownInstrument for the first that the venue does not list. A venue that does
+        not answer cannot be asked; then any symbol may pass."""
+        wanted = frozenset(symbols)
+        if not wanted:
+            return
+        listed = self._listed.get(venue)
+        if listed is None or (wanted - listed.symbols and self._is_old(listed)):
+            listed = await self._list(venue) or listed
+        if listed is None:
+            return
+        unknown = sorted(wanted - listed.symbols)
+        if unknown:
+            symbol = unknown[0]
+            raise UnknownInstrument(f"{venue} does not list {symbol!r}", venue=venue, symbol=symbol)
+
+    async def close(self) -> None:
+        """End the connections."""
+        for connected in self._connected.values():
+            await connected.channel.close()
+
+    def _is_old(self, listed: _Listed) -> bool:
+        age_ns = self._clock.monotonic_ns() - listed.time_ns
+        return age_ns > LIST_AGAIN_SECONDS * NANOSECONDS_PER_SECOND
+
+    async def _list(self, venue: str) -> _Listed | None:
+        symbols: set[str] = set()
+        request = market_data_pb2.ListInstrumentsRequest(venue=venue, page_size=PAGE_SIZE)
+        try:
+            stub = await self._stub(venue)
+            while True:
+                page = await stub.ListInstruments(request, timeout=CALL_TIMEOUT_SECONDS)
+                symbols.update(instrument.symbol for instrument in page.instruments)
+                request.page_token = page.next_page_token
+                if not page.next_page_token:
+                    break
+        except (UnknownService, grpc.aio.AioRpcError) as error:
+            _log.info("not listed", extra={"venue": venue, "detail": str(error)})
+            return None
+        self._listed[venue] = _Listed(frozenset(symbols), self._clock.monotonic_ns())
+        return self._listed[venue]
+
+    async def _stub(self, venue: str) -> "market_data_pb2_grpc.MarketDataAsyncStub":
+        address = self._addresses.get(venue)
+        if address is None:
+            raise UnknownService(f"no venue {venue!r} is registered", name=venue)
+        connected = self._connected.get(venue)
+        if connected is None or connected.address != address:
+            if connected is not None:
+                await connected.channel.close()
+            channel = rpc.channel(address)
+            stub = market_data_pb2_grpc.MarketDataStub(channel)
+            connected = self._connected[venue] = _Venue(address, channel, stub)
+        return connected.stub
