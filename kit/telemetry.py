@@ -101,6 +101,7 @@ class Meter:
         self.counters: dict[str, float] = {}
         self._events = self.counter("events", "Events handled", "channel")
         self._batches = self.counter("batches", "Batches handled", "channel")
+        self._by_channel: dict[str, tuple[Counter, Counter]] = {}
         self._gaps = self.counter("gaps", "Gaps seen", "reason")
         self._reconnects = self.counter("reconnects", "Connections made again")
         self._lag_entries = self.gauge("lag_entries", "Stream entries that wait")
@@ -125,8 +126,14 @@ class Meter:
     def batch(self, channel: str, events: int) -> None:
         """One batch was handled."""
         self.events_total += events
-        self._events.labels(channel).inc(events)
-        self._batches.labels(channel).inc()
+        if channel not in self._by_channel:
+            self._by_channel[channel] = (
+                self._events.labels(channel),
+                self._batches.labels(channel),
+            )
+        events_counter, batches_counter = self._by_channel[channel]
+        events_counter.inc(events)
+        batches_counter.inc()
 
     def gap(self, reason: str) -> None:
         """One gap was seen."""
