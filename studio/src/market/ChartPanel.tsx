@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { failureText } from "../api/failure";
 import { go, type MarketRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";
+import { Icon } from "../ui/Icon";
 import { Panel } from "../ui/Panel";
 import { useShortcuts } from "../ui/shortcuts";
 import type { BarFeed } from "./barFeed";
@@ -54,9 +55,10 @@ export function ChartPanel({ feed, route, precision }: ChartPanelProps) {
           <button
             className="quiet-button"
             title="Newest bar (End)"
+            aria-label="Newest bar"
             onClick={() => chart.current?.scrollToNewest()}
           >
-            ⇥
+            <Icon name="newest" />
           </button>
         </>
       }

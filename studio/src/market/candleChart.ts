@@ -116,6 +116,9 @@ function volumeColumn(bar: Bar) {
 function chartOptions(interval: Interval) {
   return {
     autoSize: true,
+    // Not the browser's: the rest of the page has one language too, and some systems name a
+    // locale that Intl refuses.
+    localization: { locale: "en-GB", dateFormat: "yyyy-MM-dd" },
     layout: {
       background: { type: ColorType.Solid, color: chartColors.background },
       textColor: chartColors.text,

@@ -9,6 +9,7 @@ import { useFrameStore } from "../state/frameStore";
 import { Poll } from "../state/poll";
 import { useRunning } from "../state/running";
 import { formatCount, formatDateTime } from "../ui/format";
+import { Icon } from "../ui/Icon";
 import { Panel } from "../ui/Panel";
 
 const PAUSE_MS = 2_000;
@@ -30,7 +31,7 @@ export function ServiceDetail({ instance, onClose }: ServiceDetailProps) {
       className="service-detail"
       aside={
         <button className="quiet-button" aria-label="Close" onClick={onClose}>
-          ✕
+          <Icon name="close" />
         </button>
       }
     >

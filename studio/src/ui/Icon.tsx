@@ -1,0 +1,13 @@
+const PATHS = {
+  newest: "M3 8h8M8 5l3 3-3 3M13 4v8",
+  close: "M4 4l8 8M12 4l-8 8",
+} as const;
+
+/** A small drawn sign: not every computer has a glyph for it. */
+export function Icon({ name }: { readonly name: keyof typeof PATHS }) {
+  return (
+    <svg className="icon" viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">
+      <path d={PATHS[name]} />
+    </svg>
+  );
+}
