@@ -95,7 +95,10 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python -m ops.prometheus.targets FILE", file=sys.stderr)
         return EXIT_USAGE
     mesh = settings.load(MeshSettings, settings.MESH_SECTION)
-    return run_process("targets", mesh, lambda: _run(Path(arguments[0]), mesh))
+    try:
+        return run_process("targets", mesh, lambda: _run(Path(arguments[0]), mesh))
+    except KeyboardInterrupt:
+        return 0
 
 
 if __name__ == "__main__":
