@@ -1,10 +1,28 @@
 """An order book by price level (L2), in scaled integers."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from heapq import nlargest, nsmallest
+
+import numpy as np
+
+from kit.numbers import IntColumn
 
 Levels = list[tuple[int, int]]
 """Pairs of price and size, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Changes of one side, in order."""
+
+    price: IntColumn
+    size: IntColumn
+
+    @classmethod
+    def of(cls, levels: Levels) -> "Side":
+        """From pairs of price and size."""
+        column = np.array(levels, dtype=np.int64).reshape(-1, 2)
+        return cls(column[:, 0], column[:, 1])
 
 
 class Book:
@@ -16,16 +34,16 @@ class Book:
         self._bids: dict[int, int] = {}
         self._asks: dict[int, int] = {}
 
-    def apply(self, prices: Sequence[int], sizes: Sequence[int], bid_count: int) -> None:
-        """Set levels, the bids first; size 0 removes."""
-        _set_levels(self._bids, prices[:bid_count], sizes[:bid_count])
-        _set_levels(self._asks, prices[bid_count:], sizes[bid_count:])
+    def apply(self, bids: Side, asks: Side) -> None:
+        """Set levels; size 0 removes. Later ones of the same price win."""
+        _set_levels(self._bids, bids)
+        _set_levels(self._asks, asks)
 
-    def replace(self, prices: Sequence[int], sizes: Sequence[int], bid_count: int) -> None:
+    def replace(self, bids: Side, asks: Side) -> None:
         """Forget everything, then set levels."""
         self._bids.clear()
         self._asks.clear()
-        self.apply(prices, sizes, bid_count)
+        self.apply(bids, asks)
 
     def fits(self, price_factor: int, size_factor: int, bound: int) -> bool:
         """Whether all numbers stay below a bound when multiplied."""
@@ -64,10 +82,9 @@ class Book:
         return max(len(self._bids), len(self._asks))
 
 
-def _set_levels(side: dict[int, int], prices: Sequence[int], sizes: Sequence[int]) -> None:
-    # One update for the whole side and a second look at the removals is faster than a loop.
-    side.update(zip(prices, sizes, strict=True))
-    if 0 in sizes:
-        for price, size in zip(prices, sizes, strict=True):
-            if not size:
-                side.pop(price, None)
+def _set_levels(levels: dict[int, int], side: Side) -> None:
+    # One update for all and a second look at the removals is faster than a loop.
+    levels.update(zip(side.price.tolist(), side.size.tolist(), strict=True))
+    for price in side.price[side.size == 0].tolist():
+        if not levels.get(price, 1):
+            del levels[price]

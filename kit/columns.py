@@ -1,20 +1,18 @@
 """Rows as columns: what parsers make, and how they become batches; and reading batches.
 
-A parser turns frames into one of three row sets, each a struct of equally long columns. ``encode``
-makes a MarketDataBatch of a row set: one instrument entry per symbol, all its numbers at one scale.
-The scale is that of the batch alone, so that one odd number cannot spoil those that come later.
+A parser turns frames into one of three row sets, each a struct of equally long columns; kit.encode
+makes batches of them.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TypeVar
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from kit.numbers import IntColumn, Places, most, parse_column, rescale
+from kit.numbers import IntColumn, Places, most, parse_column
 
 Batch = batch_pb2.MarketDataBatch
 SIDE_BUY = int(types_pb2.SIDE_BUY)
@@ -35,17 +33,12 @@ class Numbers:
         return cls(*parse_column(texts))
 
     @classmethod
-    def parse_all(cls, *columns: Sequence[str]) -> list["Numbers"]:
-        """Equally long columns at once, which costs less than one by one. Raises NumberError."""
-        unscaled, decimals = parse_column(list(chain.from_iterable(columns)))
-        count = len(columns[0])
-        return [
-            cls(
-                unscaled[start : start + count],
-                decimals if isinstance(decimals, int) else decimals[start : start + count],
-            )
-            for start in range(0, count * len(columns), count)
-        ]
+    def compact(cls, unscaled: IntColumn, decimals: IntColumn) -> "Numbers":
+        """With one number of places when all rows have the same."""
+        if len(decimals) == 0:
+            return cls(unscaled, 0)
+        first = int(decimals[0])
+        return cls(unscaled, first if (decimals == first).all() else decimals)
 
     def take(self, rows: IntColumn) -> "Numbers":
         """Only these rows."""
@@ -59,118 +52,6 @@ class Numbers:
 
     def __len__(self) -> int:
         return len(self.unscaled)
-
-
-@dataclass(frozen=True, slots=True)
-class TradeRows:
-    """Public trades, in the order in which they came. Times in ns since the Unix epoch."""
-
-    symbol: Sequence[str]
-    price: Numbers
-    size: Numbers
-    side: IntColumn
-    venue_time_ns: IntColumn
-    received_time_ns: IntColumn
-    trade_id: IntColumn
-
-    def __len__(self) -> int:
-        return len(self.symbol)
-
-    def take(self, rows: IntColumn) -> "TradeRows":
-        """Only these rows."""
-        return TradeRows(
-            [self.symbol[row] for row in rows.tolist()],
-            self.price.take(rows),
-            self.size.take(rows),
-            self.side[rows],
-            self.venue_time_ns[rows],
-            self.received_time_ns[rows],
-            self.trade_id[rows],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class QuoteRows:
-    """Best bids and asks, in the order in which they came."""
-
-    symbol: Sequence[str]
-    bid_price: Numbers
-    bid_size: Numbers
-    ask_price: Numbers
-    ask_size: Numbers
-    venue_time_ns: IntColumn
-    received_time_ns: IntColumn
-    sequence: IntColumn
-
-    def __len__(self) -> int:
-        return len(self.symbol)
-
-    def take(self, rows: IntColumn) -> "QuoteRows":
-        """Only these rows."""
-        return QuoteRows(
-            [self.symbol[row] for row in rows.tolist()],
-            self.bid_price.take(rows),
-            self.bid_size.take(rows),
-            self.ask_price.take(rows),
-            self.ask_size.take(rows),
-            self.venue_time_ns[rows],
-            self.received_time_ns[rows],
-            self.sequence[rows],
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class BookRows:
-    """Changes of books. The level columns hold all updates one after another, bids before asks."""
-
-    symbol: Sequence[str]
-    first_sequence: Sequence[int]
-    last_sequence: Sequence[int]
-    previous_sequence: Sequence[int]
-    """The last_sequence that must have come before, on venues that say so; otherwise 0."""
-    venue_time_ns: Sequence[int]
-    received_time_ns: Sequence[int]
-    bid_count: Sequence[int]
-    ask_count: Sequence[int]
-    price: Numbers
-    size: Numbers
-
-    def __len__(self) -> int:
-        return len(self.symbol)
-
-    def level_counts(self) -> list[int]:
-        """Levels of each update, both sides together."""
-        return [bids + asks for bids, asks in zip(self.bid_count, self.ask_count, strict=True)]
-
-    def take(self, rows: IntColumn) -> "BookRows":
-        """Only these rows, with their levels."""
-        keep = rows.tolist()
-        kept = np.zeros(len(self), dtype=bool)
-        kept[rows] = True
-        levels = np.flatnonzero(np.repeat(kept, self.level_counts()))
-        return BookRows(
-            [self.symbol[row] for row in keep],
-            [self.first_sequence[row] for row in keep],
-            [self.last_sequence[row] for row in keep],
-            [self.previous_sequence[row] for row in keep],
-            [self.venue_time_ns[row] for row in keep],
-            [self.received_time_ns[row] for row in keep],
-            [self.bid_count[row] for row in keep],
-            [self.ask_count[row] for row in keep],
-            self.price.take(levels),
-            self.size.take(levels),
-        )
-
-
-AnyRows = TypeVar("AnyRows", TradeRows, QuoteRows, BookRows)
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Decimal places of an instrument's numbers."""
-
-    price: int = 0
-    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +70,29 @@ class Symbols:
         position = {name: index for index, name in enumerate(names)}
         return cls(names, np.fromiter(map(position.__getitem__, symbols), np.int64, len(symbols)))
 
+    def take(self, rows: IntColumn) -> "Symbols":
+        """Of these rows only; names that none of them has are left out."""
+        used, row = np.unique(self.row[rows], return_inverse=True)
+        return Symbols([self.names[number] for number in used.tolist()], row)
+
+    def counts(self) -> list[int]:
+        """Rows of each symbol."""
+        counts: list[int] = np.bincount(self.row, minlength=len(self.names)).tolist()
+        return counts
+
+    def rows_of(self) -> "Iterator[tuple[str, slice | IntColumn]]":
+        """Each symbol with its rows, in order."""
+        if len(self.names) == 1:
+            yield self.names[0], slice(None)
+            return
+        order = np.argsort(self.row, kind="stable")
+        bounds = np.searchsorted(self.row[order], np.arange(1, len(self.names)))
+        yield from zip(self.names, np.split(order, bounds), strict=True)
+
+    def per_row(self) -> list[str]:
+        """The symbol of each row."""
+        return [self.names[number] for number in self.row.tolist()]
+
     def most(self, columns: Sequence[Numbers]) -> list[int]:
         """The most decimal places that each symbol has in these columns."""
         if len(self.names) == 1 or all(isinstance(column.decimals, int) for column in columns):
@@ -199,43 +103,115 @@ class Symbols:
         return result.tolist()
 
 
-def encode_trades(rows: TradeRows) -> Batch:
-    """A batch without venue, channel and cursor. Raises NumberError when a number does not fit."""
-    symbols = Symbols.of(rows.symbol)
-    scales = _scales(symbols, [rows.price], [rows.size])
-    price_scale, size_scale = _per_row(scales, symbols)
-    return Batch(
-        instruments=map(instrument_entry, symbols.names, scales),
-        trades=batch_pb2.TradeColumns(
-            instrument=symbols.row.tolist(),
-            price=_scaled(rows.price, price_scale),
-            size=_scaled(rows.size, size_scale),
-            side=rows.side.tolist(),
-            venue_time_ns=rows.venue_time_ns.tolist(),
-            received_time_ns=rows.received_time_ns.tolist(),
-            trade_id=rows.trade_id.tolist(),
-        ),
-    )
+@dataclass(frozen=True, slots=True)
+class TradeRows:
+    """Public trades, in the order in which they came. Times in ns since the Unix epoch."""
+
+    symbols: Symbols
+    price: Numbers
+    size: Numbers
+    side: IntColumn
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+    trade_id: IntColumn
+
+    def __len__(self) -> int:
+        return len(self.symbols.row)
+
+    def take(self, rows: IntColumn) -> "TradeRows":
+        """Only these rows."""
+        return TradeRows(
+            self.symbols.take(rows),
+            self.price.take(rows),
+            self.size.take(rows),
+            self.side[rows],
+            self.venue_time_ns[rows],
+            self.received_time_ns[rows],
+            self.trade_id[rows],
+        )
 
 
-def encode_quotes(rows: QuoteRows) -> Batch:
-    """A batch without venue, channel and cursor. Raises NumberError when a number does not fit."""
-    symbols = Symbols.of(rows.symbol)
-    scales = _scales(symbols, [rows.bid_price, rows.ask_price], [rows.bid_size, rows.ask_size])
-    price_scale, size_scale = _per_row(scales, symbols)
-    return Batch(
-        instruments=map(instrument_entry, symbols.names, scales),
-        quotes=batch_pb2.QuoteColumns(
-            instrument=symbols.row.tolist(),
-            bid_price=_scaled(rows.bid_price, price_scale),
-            bid_size=_scaled(rows.bid_size, size_scale),
-            ask_price=_scaled(rows.ask_price, price_scale),
-            ask_size=_scaled(rows.ask_size, size_scale),
-            venue_time_ns=rows.venue_time_ns.tolist(),
-            received_time_ns=rows.received_time_ns.tolist(),
-            sequence=rows.sequence.tolist(),
-        ),
-    )
+@dataclass(frozen=True, slots=True)
+class QuoteRows:
+    """Best bids and asks, in the order in which they came."""
+
+    symbols: Symbols
+    bid_price: Numbers
+    bid_size: Numbers
+    ask_price: Numbers
+    ask_size: Numbers
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+    sequence: IntColumn
+
+    def __len__(self) -> int:
+        return len(self.symbols.row)
+
+    def take(self, rows: IntColumn) -> "QuoteRows":
+        """Only these rows."""
+        return QuoteRows(
+            self.symbols.take(rows),
+            self.bid_price.take(rows),
+            self.bid_size.take(rows),
+            self.ask_price.take(rows),
+            self.ask_size.take(rows),
+            self.venue_time_ns[rows],
+            self.received_time_ns[rows],
+            self.sequence[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BookRows:
+    """Changes of books. The level columns hold all updates one after another, bids before asks."""
+
+    symbols: Symbols
+    first_sequence: IntColumn
+    last_sequence: IntColumn
+    previous_sequence: IntColumn
+    """The last_sequence that must have come before, on venues that say so; otherwise 0."""
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+    bid_count: IntColumn
+    ask_count: IntColumn
+    price: Numbers
+    size: Numbers
+
+    def __len__(self) -> int:
+        return len(self.symbols.row)
+
+    def level_counts(self) -> IntColumn:
+        """Levels of each update, both sides together."""
+        return self.bid_count + self.ask_count
+
+    def take(self, rows: IntColumn) -> "BookRows":
+        """Only these rows, with their levels."""
+        kept = np.zeros(len(self), dtype=bool)
+        kept[rows] = True
+        levels = np.flatnonzero(np.repeat(kept, self.level_counts()))
+        return BookRows(
+            self.symbols.take(rows),
+            self.first_sequence[rows],
+            self.last_sequence[rows],
+            self.previous_sequence[rows],
+            self.venue_time_ns[rows],
+            self.received_time_ns[rows],
+            self.bid_count[rows],
+            self.ask_count[rows],
+            self.price.take(levels),
+            self.size.take(levels),
+        )
+
+
+AnyRows = TypeVar("AnyRows", TradeRows, QuoteRows, BookRows)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Decimal places of an instrument's numbers."""
+
+    price: int = 0
+    size: int = 0
 
 
 def instrument_entry(symbol: str, scale: Scale) -> batch_pb2.InstrumentEntry:
@@ -320,22 +296,3 @@ def _select_book(source: batch_pb2.BookColumns, wanted: set[int]) -> batch_pb2.B
         if field.name not in level_columns:
             getattr(target, field.name).extend([column[row] for row in keep])
     return target
-
-
-def _scales(symbols: Symbols, prices: list[Numbers], sizes: list[Numbers]) -> list[Scale]:
-    """The smallest scale of each symbol at which all its numbers are integers."""
-    return list(map(Scale, symbols.most(prices), symbols.most(sizes)))
-
-
-def _per_row(scales: list[Scale], symbols: Symbols) -> tuple[Places, Places]:
-    """Price and size scales, one for all rows or one per row."""
-    if len(set(scales)) == 1:
-        return scales[0].price, scales[0].size
-    price = np.array([scale.price for scale in scales], dtype=np.int64)
-    size = np.array([scale.size for scale in scales], dtype=np.int64)
-    return price[symbols.row], size[symbols.row]
-
-
-def _scaled(column: Numbers, scale: Places) -> list[int]:
-    scaled: list[int] = rescale(column.unscaled, column.decimals, scale).tolist()
-    return scaled

@@ -7,7 +7,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit import backoff, settings, telemetry
 from kit.clock import SystemClock
-from kit.columns import Batch
+from kit.encode import Draft
 from kit.errors import VenuemeshError
 from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
@@ -125,7 +125,7 @@ class VenueProcess:
             for channel in CHANNELS:
                 cursor = self.hub.cursor(channel)
                 if cursor.sequence == published[channel] and self.session.connected:
-                    cursor = self.hub.publish(channel, Batch())
+                    cursor = self.hub.publish(channel, Draft())
                 published[channel] = cursor.sequence
 
     async def _wait_for_readers(self) -> None:

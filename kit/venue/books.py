@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit.book import Book
+from kit.book import Book, Side
 from kit.columns import Scale
 from kit.numbers import DIGITS_MAX, NumberError
 from kit.venue.contract import Join, SequenceRule, UpdateNumbers
@@ -34,14 +35,13 @@ class BookState(Enum):
 
 
 class Update(NamedTuple):
-    """Levels of one update or snapshot, at the book's scale; the bids first."""
+    """One update or snapshot, at the book's scale."""
 
     numbers: UpdateNumbers
     venue_time_ns: int
     received_time_ns: int
-    bid_count: int
-    price: list[int]
-    size: list[int]
+    bids: Side
+    asks: Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +94,9 @@ class GuardedBook:
         if not self.book.fits(price_factor, size_factor, 10**DIGITS_MAX):
             raise NumberError(f"the book of {self.symbol} does not fit {scale}")
         self.book.rescale(price_factor, size_factor)
+        factors = np.int64(price_factor), np.int64(size_factor)
         self._held = [
-            update._replace(
-                price=[price * price_factor for price in update.price],
-                size=[size * size_factor for size in update.size],
-            )
+            update._replace(bids=_times(update.bids, *factors), asks=_times(update.asks, *factors))
             for update in self._held
         ]
         self.scale = scale
@@ -114,6 +112,10 @@ class GuardedBook:
         elif self._rule.after_update(self.last_sequence, update.numbers) is Join.APPLY:
             yield from self._heal_from_held()
 
+    def follow_run(self, updates: Update) -> None:
+        """Many updates as one, all of which are known to join; its ``numbers`` are the last's."""
+        self._apply(updates)
+
     def on_snapshot(self, snapshot: Update) -> Iterator[Outcome]:
         """A whole book from the venue. One that does not bridge to the held updates is ignored."""
         last = snapshot.numbers.last
@@ -126,7 +128,7 @@ class GuardedBook:
         ]
         if held and self._rule.after_snapshot(last, held[0].numbers) is Join.HOLE:
             return
-        self.book.replace(snapshot.price, snapshot.size, snapshot.bid_count)
+        self.book.replace(snapshot.bids, snapshot.asks)
         yield self._proven(snapshot)
         self._held = []
         for position, update in enumerate(held):
@@ -191,7 +193,7 @@ class GuardedBook:
             yield self._proven(self._whole())
 
     def _apply(self, update: Update) -> Changed:
-        self.book.apply(update.price, update.size, update.bid_count)
+        self.book.apply(update.bids, update.asks)
         if self.book.level_count() > LEVELS_MAX:
             self.book.trim(LEVELS_MAX // 2)
         self._note(update)
@@ -205,15 +207,12 @@ class GuardedBook:
         return Changed(snapshot, snapshot=True, epoch=self.epoch)
 
     def _whole(self) -> Update:
-        bids, asks = self.book.bids(), self.book.asks()
-        levels = [*bids, *asks]
         return Update(
             UpdateNumbers(self.last_sequence, self.last_sequence, 0),
             self.venue_time_ns,
             self.received_time_ns,
-            len(bids),
-            [price for price, _ in levels],
-            [size for _, size in levels],
+            Side.of(self.book.bids()),
+            Side.of(self.book.asks()),
         )
 
     def _note(self, update: Update) -> None:
@@ -231,3 +230,7 @@ class GuardedBook:
         self._held.append(update)
         if len(self._held) > HELD_UPDATES_MAX:
             del self._held[: HELD_UPDATES_MAX // 2]
+
+
+def _times(side: Side, price_factor: np.int64, size_factor: np.int64) -> Side:
+    return Side(side.price * price_factor, side.size * size_factor)

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit.columns import QuoteRows, Symbols, TradeRows
+from kit.columns import QuoteRows, TradeRows
 from kit.numbers import IntColumn
 
 HOLES_MAX = 256
@@ -65,14 +65,15 @@ class Continuity(Generic[RowsT]):
             if symbol in self._seen:
                 self._seen[symbol].reconnected = True
 
-    def check(self, rows: RowsT, symbols: Symbols) -> list[Segment[RowsT]]:
+    def check(self, rows: RowsT) -> list[Segment[RowsT]]:
         """The rows to keep, in segments that begin where something is missing."""
-        ids = self._ids(rows)
-        if all(self._joins(name, ids[part]) for name, part in _by_symbol(symbols)):
-            for name, part in _by_symbol(symbols):
-                self._advance(name, int(ids[part][-1]), int(_times(rows)[part][-1]))
+        ids, times = self._ids(rows), _times(rows)
+        parts = list(rows.symbols.rows_of())
+        if all(self._joins(name, ids[part]) for name, part in parts):
+            for name, part in parts:
+                self._advance(name, int(ids[part][-1]), int(times[part][-1]))
             return [Segment([], rows)]
-        return self._row_by_row(rows, ids)
+        return self._row_by_row(rows, ids, times)
 
     def _joins(self, symbol: str, ids: IntColumn) -> bool:
         seen = self._seen.get(symbol)
@@ -80,11 +81,10 @@ class Continuity(Generic[RowsT]):
             return self._usual(ids)
         return not seen.reconnected and self._usual(np.concatenate(([seen.id], ids)))
 
-    def _row_by_row(self, rows: RowsT, ids: IntColumn) -> list[Segment[RowsT]]:
+    def _row_by_row(self, rows: RowsT, ids: IntColumn, times: IntColumn) -> list[Segment[RowsT]]:
         starts: list[tuple[int, types_pb2.Gap]] = []
         kept: list[int] = []
-        times = _times(rows)
-        for row, symbol in enumerate(rows.symbol):
+        for row, symbol in enumerate(rows.symbols.per_row()):
             keep, gap = self._row(symbol, int(ids[row]), int(times[row]), rows, row)
             if gap is not None:
                 starts.append((len(kept), gap))
@@ -158,15 +158,6 @@ def _judge_quote(seen: _Seen, number: int) -> tuple[bool, "types_pb2.GapReason.V
     if number > seen.id:
         return True, types_pb2.GAP_REASON_RECONNECT if seen.reconnected else None
     return False, types_pb2.GAP_REASON_OUT_OF_ORDER if number < seen.id else None
-
-
-def _by_symbol(symbols: Symbols) -> Iterable[tuple[str, slice | IntColumn]]:
-    if len(symbols.names) == 1:
-        yield symbols.names[0], slice(None)
-        return
-    order = np.argsort(symbols.row, kind="stable")
-    bounds = np.searchsorted(symbols.row[order], np.arange(1, len(symbols.names)))
-    yield from zip(symbols.names, np.split(order, bounds), strict=True)
 
 
 def _times(rows: TradeRows | QuoteRows) -> IntColumn:

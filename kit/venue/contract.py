@@ -18,10 +18,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.columns import BookRows, Numbers, QuoteRows, TradeRows
-
-
-class FrameError(ValueError):
-    """A frame is not what it promises to be. Raised by parsers."""
+from kit.frames import Frames
+from kit.numbers import IntColumn
 
 
 class Kind(IntEnum):
@@ -47,8 +45,8 @@ class Wire(Protocol):
     def unsubscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
         """Messages that end those subscriptions."""
 
-    def classify(self, frame: bytes) -> Kind:
-        """What a frame is about, cheaply."""
+    def classify(self, frames: Frames) -> list[Kind]:
+        """What each frame is about, cheaply."""
 
     def refusal(self, reply: bytes) -> str | None:
         """The venue's words when a reply refuses a request, otherwise None."""
@@ -56,11 +54,11 @@ class Wire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Parsers:
-    """Frames of one kind, and when they were received, to rows. They raise FrameError."""
+    """Frames of one kind to rows. They raise FrameError."""
 
-    trades: Callable[[Sequence[bytes], Sequence[int]], TradeRows]
-    quotes: Callable[[Sequence[bytes], Sequence[int]], QuoteRows]
-    book: Callable[[Sequence[bytes], Sequence[int]], BookRows]
+    trades: Callable[[Frames], TradeRows]
+    quotes: Callable[[Frames], QuoteRows]
+    book: Callable[[Frames], BookRows]
 
 
 class UpdateNumbers(NamedTuple):
@@ -90,6 +88,11 @@ class SequenceRule(Protocol):
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
         """May this be the first update after a snapshot of ``last``?"""
+
+    def run_joins(
+        self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
+    ) -> bool:
+        """Do all these updates follow the one that ended with ``last``, each the one before it?"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from venuemesh.common.v1 import types_pb2
 
-from kit import columns
 from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.columns import Batch
 from kit.cursor import Channel, Cursor, StreamKey, channel_name
+from kit.encode import Draft
 from kit.errors import CursorExpired, SubscriberTooSlow, TooManySubscribers
 from kit.subscription import RESPONSE_BYTES_MAX, Publication, Symbols
 from kit.telemetry import Meter
@@ -82,17 +82,22 @@ class Hub:
         self._left_at: dict[Channel, int] = dict.fromkeys(CHANNELS, 0)
         self._on_room: Callable[[], None] | None = None
 
-    def publish(self, channel: Channel, batch: Batch) -> Cursor:
+    def publish(self, channel: Channel, draft: Draft) -> Cursor:
         """Number a batch, hold it, wake its readers."""
         ring = self._rings[channel]
         cursor = Cursor(self.epoch, ring.last + 1)
         now_ns = self._clock.time_ns()
-        batch.venue = self.venue_id
-        batch.channel = channel
-        batch.cursor.epoch, batch.cursor.sequence = cursor
-        batch.published_time_ns = now_ns
-        ring.append(Publication(self._keys[channel], cursor, batch.SerializeToString()))
-        self._measure(channel, batch, now_ns)
+        head = Batch(
+            venue=self.venue_id,
+            channel=channel,
+            cursor=cursor.message(),
+            instruments=draft.instruments,
+            gaps=draft.gaps,
+            published_time_ns=now_ns,
+        )
+        batch = head.SerializeToString() + draft.columns
+        ring.append(Publication(self._keys[channel], cursor, batch))
+        self._measure(channel, draft, now_ns)
         for reader in self._readers:
             reader.wake(channel)
         return cursor
@@ -190,15 +195,14 @@ class Hub:
             )
         return cursor.sequence
 
-    def _measure(self, channel: Channel, batch: Batch, now_ns: int) -> None:
-        events = columns.row_count(batch)
-        self._meter.batch(channel_name(channel), events)
-        for gap in batch.gaps:
+    def _measure(self, channel: Channel, draft: Draft, now_ns: int) -> None:
+        self._meter.batch(channel_name(channel), draft.events)
+        for gap in draft.gaps:
             self._meter.gap(
                 types_pb2.GapReason.Name(gap.reason).removeprefix("GAP_REASON_").lower()
             )
-        if events:
-            age_ns = now_ns - columns.newest_received_ns(batch)
+        if draft.received_time_ns:
+            age_ns = now_ns - draft.received_time_ns
             self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
 
 

@@ -6,21 +6,22 @@ delayed, and a burst becomes a few large batches.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
-from itertools import compress
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit import columns, telemetry
+from kit import columns, encode, telemetry
 from kit.clock import Clock
-from kit.columns import Batch, QuoteRows, Symbols, TradeRows
+from kit.columns import QuoteRows, TradeRows
 from kit.cursor import Channel
+from kit.encode import Draft
+from kit.frames import FrameError, Frames
 from kit.numbers import NumberError
 from kit.venue.bookkeeper import Bookkeeper
 from kit.venue.continuity import Continuity, quote_continuity, trade_continuity
-from kit.venue.contract import FrameError, Kind, Venue
+from kit.venue.contract import Kind, Venue
 from kit.venue.hub import Hub
 from kit.venue.subscriptions import CHANNELS, Subscriptions
 
@@ -43,7 +44,7 @@ class Intake:
         self._quotes = quote_continuity()
         self.bookkeeper = Bookkeeper(
             venue.sequence_rule,
-            lambda batch: self._publish(types_pb2.CHANNEL_BOOK, batch),
+            lambda draft: self._publish(types_pb2.CHANNEL_BOOK, draft),
         )
         self.skipped = telemetry.OncePerKind(telemetry.logger("venue.intake"))
         self._frames: list[bytes] = []
@@ -69,19 +70,19 @@ class Intake:
             self._flush_at.cancel()
             self._flush_at = None
         self._flushed_at = asyncio.get_running_loop().time()
-        frames, self._frames = self._frames, []
-        times, self._times = self._times, []
-        kinds = list(map(self._venue.wire.classify, frames))
+        frames = Frames(self._frames, self._times)
+        self._frames, self._times = [], []
+        kinds = self._venue.wire.classify(frames)
+        column = np.array(kinds, dtype=np.int64)
         parsers = self._venue.parsers
         for kind in dict.fromkeys(kinds):
-            mask = [found is kind for found in kinds]
-            chosen, chosen_times = list(compress(frames, mask)), list(compress(times, mask))
+            chosen = frames.take(np.flatnonzero(column == kind))
             if kind is Kind.TRADES:
-                self._handle("trades", parsers.trades, self._on_trades, chosen, chosen_times)
+                self._handle("trades", parsers.trades, self._on_trades, chosen)
             elif kind is Kind.QUOTES:
-                self._handle("quotes", parsers.quotes, self._on_quotes, chosen, chosen_times)
+                self._handle("quotes", parsers.quotes, self._on_quotes, chosen)
             elif kind is Kind.BOOK:
-                self._handle("book", parsers.book, self._on_book, chosen, chosen_times)
+                self._handle("book", parsers.book, self._on_book, chosen)
             else:
                 self._on_other(kind, chosen)
 
@@ -102,7 +103,7 @@ class Intake:
                 detected_time_ns=self._clock.time_ns(),
                 detail=detail,
             )
-            self._publish(channel, Batch(gaps=[gap]))
+            self._publish(channel, Draft(gaps=[gap]))
 
     def dropped_total(self) -> int:
         """Duplicates, and quotes that newer ones had overtaken."""
@@ -120,63 +121,62 @@ class Intake:
     def _handle(
         self,
         name: str,
-        parse: Callable[[Sequence[bytes], Sequence[int]], columns.AnyRows],
+        parse: Callable[[Frames], columns.AnyRows],
         handle: Callable[[columns.AnyRows], None],
-        frames: Sequence[bytes],
-        times: Sequence[int],
+        frames: Frames,
     ) -> None:
         try:
-            handle(parse(frames, times))
+            handle(parse(frames))
         except (FrameError, NumberError):
             # One of them is bad. Handled one by one, it is found and the others are kept.
-            for payload, time_ns in zip(frames, times, strict=True):
+            for frame in frames.one_by_one():
                 try:
-                    handle(parse([payload], [time_ns]))
+                    handle(parse(frame))
                 except (FrameError, NumberError) as error:
-                    text = repr(payload[:200])
+                    text = repr(frame.payloads[0][:200])
                     self.skipped.warning(f"malformed {name}", text, detail=str(error))
 
     def _on_trades(self, rows: TradeRows) -> None:
-        self._check_and_publish(types_pb2.CHANNEL_TRADES, rows, self._trades, columns.encode_trades)
+        self._check_and_publish(types_pb2.CHANNEL_TRADES, rows, self._trades, encode.trades)
 
     def _on_quotes(self, rows: QuoteRows) -> None:
-        self._check_and_publish(types_pb2.CHANNEL_QUOTES, rows, self._quotes, columns.encode_quotes)
+        self._check_and_publish(types_pb2.CHANNEL_QUOTES, rows, self._quotes, encode.quotes)
+
+    def _on_book(self, rows: columns.BookRows) -> None:
+        rows = self._listed(rows)
+        if len(rows):
+            self.bookkeeper.on_rows(rows)
 
     def _check_and_publish(
         self,
         channel: Channel,
         rows: RowsT,
         continuity: Continuity[RowsT],
-        encode: Callable[[RowsT], Batch],
+        write: Callable[[RowsT], Draft],
     ) -> None:
-        symbols = Symbols.of(rows.symbol)
-        unlisted = self._subscriptions.unlisted(symbols.names)
-        if unlisted:
-            rows = self._without(rows, unlisted)
-            symbols = Symbols.of(rows.symbol)
+        rows = self._listed(rows)
         if not len(rows):
             return
-        whole = encode(rows)  # before the check: rows that cannot be encoded must not count as seen
-        for segment in continuity.check(rows, symbols):
-            batch = whole if segment.rows is rows else encode(segment.rows)
-            batch.gaps.extend(segment.gaps)
-            self._publish(channel, batch)
+        whole = write(rows)  # before the check: rows that cannot be written must not count as seen
+        for segment in continuity.check(rows):
+            if segment.rows is rows:
+                self._publish(channel, whole)
+            else:
+                draft = write(segment.rows) if len(segment.rows) else Draft()
+                self._publish(channel, draft.after(segment.gaps))
 
-    def _on_book(self, rows: columns.BookRows) -> None:
-        unlisted = self._subscriptions.unlisted(dict.fromkeys(rows.symbol))
-        if unlisted:
-            rows = self._without(rows, unlisted)
-        self.bookkeeper.on_rows(rows)
-
-    def _without(self, rows: columns.AnyRows, unlisted: Iterable[str]) -> columns.AnyRows:
-        names = set(unlisted)
-        for name in names:
+    def _listed(self, rows: columns.AnyRows) -> columns.AnyRows:
+        """Without the symbols that nobody asked for."""
+        unlisted = set(self._subscriptions.unlisted(rows.symbols.names))
+        if not unlisted:
+            return rows
+        for name in unlisted:
             self.skipped.warning("symbol not subscribed", name)
-        known = [row for row, name in enumerate(rows.symbol) if name not in names]
-        return rows.take(np.array(known, dtype=np.int64))
+        listed = [number for number, name in enumerate(rows.symbols.names) if name not in unlisted]
+        return rows.take(np.flatnonzero(np.isin(rows.symbols.row, listed)))
 
-    def _on_other(self, kind: Kind, frames: Sequence[bytes]) -> None:
-        for payload in frames:
+    def _on_other(self, kind: Kind, frames: Frames) -> None:
+        for payload in frames.payloads:
             if kind is Kind.UNKNOWN:
                 self.skipped.warning("unknown event", repr(payload[:200]))
                 continue
@@ -184,6 +184,6 @@ class Intake:
             if refusal is not None:
                 self.skipped.warning("refused by the venue", refusal)
 
-    def _publish(self, channel: Channel, batch: Batch) -> None:
-        self._subscriptions.note(channel, batch)
-        self._hub.publish(channel, batch)
+    def _publish(self, channel: Channel, draft: Draft) -> None:
+        self._subscriptions.note(channel, draft)
+        self._hub.publish(channel, draft)

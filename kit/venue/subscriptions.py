@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
 
-from kit.columns import Batch
 from kit.cursor import Channel
+from kit.encode import Draft
 
 CHANNELS: tuple[Channel, ...] = (
     types_pb2.CHANNEL_TRADES,
@@ -48,19 +48,16 @@ class Subscriptions:
         """Those among them that nobody asked for."""
         return [symbol for symbol in symbols if symbol not in self._figures]
 
-    def note(self, channel: Channel, batch: Batch) -> None:
+    def note(self, channel: Channel, draft: Draft) -> None:
         """Count what is about to be published."""
-        kind = batch.WhichOneof("columns")
-        if kind is not None:
-            rows = getattr(batch, kind)
-            self._count_rows(channel, batch, rows.instrument, rows.received_time_ns[-1])
-        for gap in batch.gaps:
+        for entry, events in zip(draft.instruments, draft.event_counts, strict=True):
+            if entry.symbol in self._figures:
+                figures = self._figures[entry.symbol][channel]
+                figures.events_total += events
+                figures.received_time_ns = draft.received_time_ns
+        for gap in draft.gaps:
             if gap.symbol in self._figures:
                 self._figures[gap.symbol][channel].gaps_total += 1
-
-    def events_total(self, symbol: str, channel: Channel) -> int:
-        """Events since the subscription was added."""
-        return self._figures[symbol][channel].events_total
 
     def rows(self, doubted: Iterable[str], connected: bool) -> list[admin_pb2.Subscription]:
         """As Admin lists them, by symbol and channel."""
@@ -77,17 +74,6 @@ class Subscriptions:
             for symbol in self.symbols
             for channel, figures in self._figures[symbol].items()
         ]
-
-    def _count_rows(
-        self, channel: Channel, batch: Batch, instruments: "list[int]", received_time_ns: int
-    ) -> None:
-        single = len(batch.instruments) == 1
-        for index, entry in enumerate(batch.instruments):
-            if entry.symbol not in self._figures:
-                continue
-            figures = self._figures[entry.symbol][channel]
-            figures.events_total += len(instruments) if single else list(instruments).count(index)
-            figures.received_time_ns = received_time_ns
 
 
 def _state(

@@ -5,6 +5,9 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 u is not newer than the book, and there is a hole when U is greater than the book's id plus one.
 """
 
+import numpy as np
+
+from kit.numbers import IntColumn
 from kit.venue.contract import Join, UpdateNumbers
 
 
@@ -20,3 +23,10 @@ class SpotBookRule:
     def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
         """The same: lastUpdateId of the snapshot is the id before."""
         return self.after_update(last, update)
+
+    def run_joins(
+        self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
+    ) -> bool:
+        """The same, for many updates at once."""
+        before = np.concatenate(([last], lasts[:-1]))
+        return bool((firsts <= before + 1).all() and (lasts > before).all())

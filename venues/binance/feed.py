@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from kit.frames import Frames
 from kit.venue.contract import Kind
 from venues.binance import parse
 
@@ -46,9 +47,9 @@ class BinanceWire:
         """{"method":"UNSUBSCRIBE","params":["btcusdt@trade",…],"id":2}."""
         return [_request("UNSUBSCRIBE", symbols, request_id)]
 
-    def classify(self, frame: bytes) -> Kind:
-        """From the stream's name."""
-        return parse.classify(frame)
+    def classify(self, frames: Frames) -> list[Kind]:
+        """From the streams' names."""
+        return parse.classify(frames)
 
     def refusal(self, reply: bytes) -> str | None:
         """The text of an error; also when the reply cannot be read."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 
-from kit.book import Book
+from kit.book import Book, Side
 from kit.venue.books import BookState, Changed, Doubted, GuardedBook, Outcome, Update
 from kit.venue.contract import Join, UpdateNumbers
 
@@ -47,11 +47,10 @@ def make_truth(seed: int, count: int) -> Truth:
             UpdateNumbers(first, last, 0),
             last,
             last,
-            len(bids),
-            [price for price, _ in bids + asks],
-            [size for _, size in bids + asks],
+            Side.of(bids),
+            Side.of(asks),
         )
-        book.apply(update.price, update.size, update.bid_count)
+        book.apply(update.bids, update.asks)
         truth.updates.append(update)
         truth.states[last] = (book.bids(), book.asks())
     return truth
@@ -59,15 +58,7 @@ def make_truth(seed: int, count: int) -> Truth:
 
 def snapshot_at(truth: Truth, number: int) -> Update:
     bids, asks = truth.states[number]
-    levels = bids + asks
-    return Update(
-        UpdateNumbers(number, number, 0),
-        number,
-        number,
-        len(bids),
-        [price for price, _ in levels],
-        [size for _, size in levels],
-    )
+    return Update(UpdateNumbers(number, number, 0), number, number, Side.of(bids), Side.of(asks))
 
 
 class Follower:
@@ -86,13 +77,13 @@ class Follower:
                 continue
             update = outcome.update
             if outcome.snapshot:
-                self.book.replace(update.price, update.size, update.bid_count)
+                self.book.replace(update.bids, update.asks)
                 assert outcome.epoch == self.epoch + 1
                 self.good, self.epoch = True, outcome.epoch
             else:
                 assert self.good
                 assert outcome.epoch == self.epoch
-                self.book.apply(update.price, update.size, update.bid_count)
+                self.book.apply(update.bids, update.asks)
             self.last = update.numbers.last
 
 

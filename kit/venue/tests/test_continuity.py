@@ -17,20 +17,22 @@ def trades(ids: list[int], symbols: list[str] | None = None) -> TradeRows:
     ones = Numbers.parse(["1"] * len(ids))
     times = column([number * 10 for number in ids])
     names = symbols or ["BTCUSDT"] * len(ids)
-    return TradeRows(names, ones, ones, column([1] * len(ids)), times, times, column(ids))
+    return TradeRows(
+        Symbols.of(names), ones, ones, column([1] * len(ids)), times, times, column(ids)
+    )
 
 
 def quotes(sequences: list[int]) -> QuoteRows:
     ones = Numbers.parse(["1"] * len(sequences))
     times = column(sequences)
     names = ["BTCUSDT"] * len(sequences)
-    return QuoteRows(names, ones, ones, ones, ones, times * 0, times, times)
+    return QuoteRows(Symbols.of(names), ones, ones, ones, ones, times * 0, times, times)
 
 
 def feed(check, row_sets) -> tuple[list[int], list[types_pb2.Gap]]:
     kept, gaps = [], []
     for rows in row_sets:
-        for segment in check.check(rows, Symbols.of(rows.symbol)):
+        for segment in check.check(rows):
             gaps += segment.gaps
             numbers = (
                 segment.rows.trade_id if isinstance(rows, TradeRows) else segment.rows.sequence
@@ -42,7 +44,7 @@ def feed(check, row_sets) -> tuple[list[int], list[types_pb2.Gap]]:
 def test_consecutive_trades_pass_whole() -> None:
     check = trade_continuity()
     rows = trades([5, 6, 7])
-    (segment,) = check.check(rows, Symbols.of(rows.symbol))
+    (segment,) = check.check(rows)
     assert segment.rows is rows
     assert segment.gaps == []
 
@@ -70,7 +72,7 @@ def test_every_missing_trade_is_in_a_gap(missing: set[int]) -> None:
 def test_a_gap_stands_before_the_trade_that_follows_it() -> None:
     check = trade_continuity()
     rows = trades([1, 2, 5, 6])
-    first, second = check.check(rows, Symbols.of(rows.symbol))
+    first, second = check.check(rows)
     assert first.rows.trade_id.tolist() == [1, 2]
     assert second.rows.trade_id.tolist() == [5, 6]
     assert [(gap.last_id_before, gap.first_id_after) for gap in second.gaps] == [(2, 5)]

@@ -2,12 +2,16 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 from venuemesh.common.v1 import types_pb2
-from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
+from venuemesh.marketdata.v1 import market_data_pb2
 
+from kit import encode
 from kit.clock import SystemClock
+from kit.columns import Numbers, Symbols, TradeRows
 from kit.cursor import Cursor
+from kit.encode import Draft
 from kit.errors import CursorExpired, SubscriberTooSlow
 from kit.telemetry import Meter
 from kit.venue.hub import Hub
@@ -19,13 +23,10 @@ def make_hub(ring_bytes_max: int = 1 << 20) -> Hub:
     return Hub("binance", 1000, SystemClock(), Meter("binance"), ring_bytes_max)
 
 
-def trade(number: int, symbol: str = "BTCUSDT") -> batch_pb2.MarketDataBatch:
-    return batch_pb2.MarketDataBatch(
-        instruments=[batch_pb2.InstrumentEntry(symbol=symbol)],
-        trades=batch_pb2.TradeColumns(
-            instrument=[0], price=[1], size=[1], trade_id=[number], received_time_ns=[1]
-        ),
-    )
+def trade(number: int, symbol: str = "BTCUSDT") -> Draft:
+    one, ones = np.array([1]), Numbers(np.array([1]), 0)
+    rows = TradeRows(Symbols.of([symbol]), ones, ones, one, one, one, np.array([number]))
+    return encode.trades(rows)
 
 
 def ids(response: bytes) -> list[int]:
@@ -42,7 +43,7 @@ def test_batches_are_numbered_from_one() -> None:
     hub = make_hub()
     cursors = [hub.publish(TRADES, trade(number)) for number in range(3)]
     assert cursors == [Cursor(1000, 1), Cursor(1000, 2), Cursor(1000, 3)]
-    assert hub.publish(BOOK, batch_pb2.MarketDataBatch()) == Cursor(1000, 1)
+    assert hub.publish(BOOK, Draft()) == Cursor(1000, 1)
 
 
 def test_a_reader_gets_what_is_held_and_what_comes() -> None:

@@ -4,11 +4,13 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kit.columns import Numbers
+from kit.frames import FrameError, Frames
 from kit.numbers import to_decimal
-from kit.venue.contract import FrameError, Kind
+from kit.venue.contract import Kind
 from venues.binance import parse
 
 TRADE = (
@@ -41,16 +43,16 @@ def decimals(column: Numbers) -> list[Decimal]:
         (b'{"result":null,"id":1}', Kind.REPLY),
         (b'{"stream":"btcusdt@kline_1m","data":{}}', Kind.UNKNOWN),
         (b"", Kind.REPLY),
-        (b'{"stream":"btcusdt@trade', Kind.UNKNOWN),
+        (b'{"stream":"btcusdt@nothing', Kind.UNKNOWN),
     ],
 )
 def test_frames_are_told_apart_by_their_stream(frame: bytes, kind: Kind) -> None:
-    assert parse.classify(frame) is kind
+    assert parse.classify(Frames([frame], [1])) == [kind]
 
 
 def test_a_trade() -> None:
-    rows = parse.trades([TRADE], [7])
-    assert list(rows.symbol) == ["BTCUSDT"]
+    rows = parse.trades(Frames([TRADE], [7]))
+    assert rows.symbols.per_row() == ["BTCUSDT"]
     assert decimals(rows.price) == [Decimal("61837.63")]
     assert decimals(rows.size) == [Decimal("0.02")]
     assert rows.side.tolist() == [2]  # the buyer was the maker: the taker sold
@@ -60,7 +62,7 @@ def test_a_trade() -> None:
 
 
 def test_a_quote() -> None:
-    rows = parse.quotes([QUOTE], [7])
+    rows = parse.quotes(Frames([QUOTE], [7]))
     assert decimals(rows.bid_price) == [Decimal("61837.63")]
     assert decimals(rows.ask_size) == [Decimal("1.54698")]
     assert rows.sequence.tolist() == [50093239212]
@@ -68,11 +70,11 @@ def test_a_quote() -> None:
 
 
 def test_a_book_update() -> None:
-    rows = parse.book([DEPTH, DEPTH], [7, 8])
-    assert rows.first_sequence == [50093239203] * 2
-    assert rows.last_sequence == [50093239207] * 2
-    assert rows.bid_count == [1, 1]
-    assert rows.ask_count == [2, 2]
+    rows = parse.book(Frames([DEPTH, DEPTH], [7, 8]))
+    assert rows.first_sequence.tolist() == [50093239203] * 2
+    assert rows.last_sequence.tolist() == [50093239207] * 2
+    assert rows.bid_count.tolist() == [1, 1]
+    assert rows.ask_count.tolist() == [2, 2]
     once = [Decimal("55653.87"), Decimal("61838.04"), Decimal("61844.30")]
     assert decimals(rows.price) == once * 2
     assert decimals(rows.size) == [Decimal(0), Decimal("0.32332"), Decimal("0.4")] * 2
@@ -80,8 +82,8 @@ def test_a_book_update() -> None:
 
 def test_empty_sides_are_no_levels() -> None:
     empty = DEPTH.replace(b'[["55653.87000000","0.00000000"]]', b"[]")
-    rows = parse.book([empty], [7])
-    assert (rows.bid_count, rows.ask_count, len(rows.price)) == ([0], [2], 2)
+    rows = parse.book(Frames([empty], [7]))
+    assert (rows.bid_count.tolist(), rows.ask_count.tolist(), len(rows.price)) == ([0], [2], 2)
 
 
 @pytest.mark.parametrize(
@@ -106,32 +108,34 @@ def test_empty_sides_are_no_levels() -> None:
 )
 def test_what_is_malformed_is_refused(parser, frame: bytes) -> None:
     with pytest.raises(FrameError):
-        parser([frame], [7])
+        parser(Frames([frame], [7]))
 
 
 def test_unusual_numbers_are_exact() -> None:
-    rows = parse.trades([TRADE.replace(b'"0.02000000"', b'"1e-7"')], [7])
+    rows = parse.trades(Frames([TRADE.replace(b'"0.02000000"', b'"1e-7"')], [7]))
     assert decimals(rows.size) == [Decimal("1e-7")]
 
 
 def test_a_real_session_is_read_digit_for_digit(captures: Path) -> None:
-    frames = (captures / "binance/btcusdt_first30s/frames.jsonl").read_bytes().splitlines()
+    lines = (captures / "binance/btcusdt_first30s/frames.jsonl").read_bytes().splitlines()
+    frames = Frames(lines, range(len(lines)))
+    kinds = parse.classify(frames)
     wanted: dict[Kind, list[dict]] = {kind: [] for kind in Kind}
-    sorted_frames: dict[Kind, list[bytes]] = {kind: [] for kind in Kind}
-    for frame in frames:
-        kind = parse.classify(frame)
-        sorted_frames[kind].append(frame)
-        wanted[kind].append(json.loads(frame).get("data"))
-    times = {kind: list(range(len(found))) for kind, found in sorted_frames.items()}
-    trades = parse.trades(sorted_frames[Kind.TRADES], times[Kind.TRADES])
+    for line, kind in zip(lines, kinds, strict=True):
+        wanted[kind].append(json.loads(line).get("data"))
+
+    def of(kind: Kind) -> Frames:
+        return frames.take(np.flatnonzero(np.array(kinds) == kind))
+
+    trades = parse.trades(of(Kind.TRADES))
     assert decimals(trades.price) == [Decimal(row["p"]) for row in wanted[Kind.TRADES]]
     assert decimals(trades.size) == [Decimal(row["q"]) for row in wanted[Kind.TRADES]]
     assert trades.trade_id.tolist() == [row["t"] for row in wanted[Kind.TRADES]]
-    quotes = parse.quotes(sorted_frames[Kind.QUOTES], times[Kind.QUOTES])
+    quotes = parse.quotes(of(Kind.QUOTES))
     for column, key in (("bid_price", "b"), ("bid_size", "B"), ("ask_price", "a")):
         texts = [Decimal(row[key]) for row in wanted[Kind.QUOTES]]
         assert decimals(getattr(quotes, column)) == texts
-    book = parse.book(sorted_frames[Kind.BOOK], times[Kind.BOOK])
+    book = parse.book(of(Kind.BOOK))
     levels = [level for row in wanted[Kind.BOOK] for level in row["b"] + row["a"]]
     assert decimals(book.price) == [Decimal(price) for price, _ in levels]
     assert decimals(book.size) == [Decimal(size) for _, size in levels]
