@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import grpc
+import numpy as np
 from venuemesh.marketdata.v1 import batch_pb2
 
 from core.bridge.follower import BookUpdate, Follower, FollowerState
 from core.bridge.venues import Venues
 from kit import backoff, telemetry
+from kit.book import Side
 from kit.clock import Clock
 from kit.columns import Scale
 from kit.conflation import ConflatedMailbox
@@ -147,23 +149,22 @@ def _updates(
 ) -> Iterator[tuple[str, BookUpdate]]:
     """The rows of the books that are followed."""
     rows = batch.book
+    price, size = np.array(rows.price, dtype=np.int64), np.array(rows.size, dtype=np.int64)
     start = 0
     for row, instrument in enumerate(rows.instrument):
-        stop = start + rows.bid_count[row] + rows.ask_count[row]
+        middle = start + rows.bid_count[row]
+        stop = middle + rows.ask_count[row]
         entry = batch.instruments[instrument]
         if entry.symbol in followers:
-            yield (
-                entry.symbol,
-                BookUpdate(
-                    scale=Scale(entry.price_scale, entry.size_scale),
-                    snapshot=rows.snapshot[row],
-                    epoch=rows.book_epoch[row],
-                    last_sequence=rows.last_sequence[row],
-                    venue_time_ns=rows.venue_time_ns[row],
-                    received_time_ns=rows.received_time_ns[row],
-                    bid_count=rows.bid_count[row],
-                    price=rows.price[start:stop],
-                    size=rows.size[start:stop],
-                ),
+            update = BookUpdate(
+                scale=Scale(entry.price_scale, entry.size_scale),
+                snapshot=rows.snapshot[row],
+                epoch=rows.book_epoch[row],
+                last_sequence=rows.last_sequence[row],
+                venue_time_ns=rows.venue_time_ns[row],
+                received_time_ns=rows.received_time_ns[row],
+                bids=Side(price[start:middle], size[start:middle]),
+                asks=Side(price[middle:stop], size[middle:stop]),
             )
+            yield entry.symbol, update
         start = stop

@@ -1,18 +1,18 @@
 """One order book, kept from a snapshot and the updates after it."""
 
-from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from kit.book import Book
+from kit.book import Book, Side
 from kit.columns import Scale
 from kit.cursor import START, Cursor
 from kit.newest import BookTop
-from kit.numbers import most, parse_column, rescale
+from kit.numbers import DIGITS_MAX, NumberError, most, parse_column, rescale
 
 HELD_MAX = 20_000
+NUMBER_BOUND = 10**DIGITS_MAX
 
 
 class FollowerState(Enum):
@@ -26,7 +26,7 @@ class FollowerState(Enum):
 
 
 class BookUpdate(NamedTuple):
-    """One row of a BOOK batch. The levels are at this scale, the bids first."""
+    """One row of a BOOK batch, its levels at this scale."""
 
     scale: Scale
     snapshot: bool
@@ -34,9 +34,8 @@ class BookUpdate(NamedTuple):
     last_sequence: int
     venue_time_ns: int
     received_time_ns: int
-    bid_count: int
-    price: Sequence[int]
-    size: Sequence[int]
+    bids: Side
+    asks: Side
 
 
 class Follower:
@@ -78,11 +77,8 @@ class Follower:
             self._replace(cursor, update)
         elif self.state is FollowerState.WANTED:
             self._hold(cursor, update)
-        elif self.state is FollowerState.PROVEN:
-            if update.epoch == self._epoch:
-                self._apply(update)
-            else:
-                self.want(cursor)
+        elif self.state is FollowerState.PROVEN and not self._apply(update):
+            self.want(cursor)
 
     def on_fetched(self, response: market_data_pb2.GetOrderBookResponse) -> bool:
         """A snapshot from the venue. Returns whether it is of use: not older than what was held."""
@@ -125,30 +121,38 @@ class Follower:
         self._held.clear()
         self._scale = update.scale
         self._epoch = update.epoch
-        self._book.replace(list(update.price), list(update.size), update.bid_count)
+        self._book.replace(update.bids, update.asks)
         self._note(update)
 
-    def _apply(self, update: BookUpdate) -> None:
-        if update.scale == self._scale:
-            price, size = list(update.price), list(update.size)
-        else:
-            scale = self._grow(update.scale)
-            price_factor = 10 ** (scale.price - update.scale.price)
-            size_factor = 10 ** (scale.size - update.scale.size)
-            price = [value * price_factor for value in update.price]
-            size = [value * size_factor for value in update.size]
-        self._book.apply(price, size, update.bid_count)
-        self._note(update)
-
-    def _grow(self, scale: Scale) -> Scale:
-        """The scale of a book is the largest that came, so that every level is an integer."""
-        grown = Scale(max(scale.price, self._scale.price), max(scale.size, self._scale.size))
-        if grown != self._scale:
-            self._book.rescale(
-                10 ** (grown.price - self._scale.price), 10 ** (grown.size - self._scale.size)
+    def _apply(self, update: BookUpdate) -> bool:
+        """Returns False for an update that does not belong to this book."""
+        if update.epoch != self._epoch:
+            return False
+        try:
+            self._grow(update.scale)
+            bids, asks = (
+                _at_scale(side, update.scale, self._scale) for side in (update.bids, update.asks)
             )
-            self._scale = grown
-        return grown
+        except NumberError:
+            return False
+        self._book.apply(bids, asks)
+        self._note(update)
+        return True
+
+    def _grow(self, scale: Scale) -> None:
+        """The scale of a book is the largest that came, so that every level is an integer.
+
+        Raises NumberError when its numbers would not fit.
+        """
+        grown = Scale(max(scale.price, self._scale.price), max(scale.size, self._scale.size))
+        if grown == self._scale:
+            return
+        price_factor = 10 ** (grown.price - self._scale.price)
+        size_factor = 10 ** (grown.size - self._scale.size)
+        if not self._book.fits(price_factor, size_factor, NUMBER_BOUND):
+            raise NumberError(f"the book does not fit {grown}")
+        self._book.rescale(price_factor, size_factor)
+        self._scale = grown
 
     def _note(self, update: BookUpdate) -> None:
         self._last_sequence = update.last_sequence
@@ -165,11 +169,22 @@ class Follower:
             self._held.append((cursor, update))
 
 
+def _at_scale(side: Side, scale: Scale, wanted: Scale) -> Side:
+    """Raises NumberError when a number would not fit."""
+    return Side(
+        rescale(side.price, scale.price, wanted.price),
+        rescale(side.size, scale.size, wanted.size),
+    )
+
+
 def _update_of(response: market_data_pb2.GetOrderBookResponse) -> BookUpdate:
     levels = [*response.bids, *response.asks]
     price, price_places = parse_column([level.price for level in levels])
     size, size_places = parse_column([level.size for level in levels])
     scale = Scale(most(price_places), most(size_places))
+    price = rescale(price, price_places, scale.price)
+    size = rescale(size, size_places, scale.size)
+    split = len(response.bids)
     return BookUpdate(
         scale=scale,
         snapshot=True,
@@ -177,7 +192,6 @@ def _update_of(response: market_data_pb2.GetOrderBookResponse) -> BookUpdate:
         last_sequence=response.last_sequence,
         venue_time_ns=response.venue_time_ns,
         received_time_ns=0,
-        bid_count=len(response.bids),
-        price=rescale(price, price_places, scale.price).tolist(),
-        size=rescale(size, size_places, scale.size).tolist(),
+        bids=Side(price[:split], size[:split]),
+        asks=Side(price[split:], size[split:]),
     )

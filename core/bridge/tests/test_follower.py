@@ -10,7 +10,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from core.bridge.follower import HELD_MAX, BookUpdate, Follower, FollowerState
-from kit.book import Book, Levels
+from kit.book import Book, Levels, Side
 from kit.columns import Scale
 from kit.cursor import Cursor
 from kit.numbers import format_scaled
@@ -55,9 +55,8 @@ class Venue:
     def _update(self, number: int, snapshot: bool) -> BookUpdate:
         bids = {self._random.randint(1, 8): self._size() for _ in range(2)}
         asks = {self._random.randint(9, 16): self._size() for _ in range(2)}
-        prices, sizes = [*bids, *asks], [*bids.values(), *asks.values()]
         change = self._book.replace if snapshot else self._book.apply
-        change(prices, sizes, len(bids))
+        change(Side.of(list(bids.items())), Side.of(list(asks.items())))
         finer = self._random.choice([0, 0, 1, 3])
         return BookUpdate(
             scale=Scale(PRICE_SCALE + finer, SIZE_SCALE + finer),
@@ -66,9 +65,8 @@ class Venue:
             last_sequence=number,
             venue_time_ns=number,
             received_time_ns=number,
-            bid_count=len(bids),
-            price=[price * 10**finer for price in prices],
-            size=[size * 10**finer for size in sizes],
+            bids=scaled(bids, 10**finer),
+            asks=scaled(asks, 10**finer),
         )
 
     def _size(self) -> int:
@@ -90,6 +88,10 @@ class Venue:
             bids=list(map(level, step.bids)),
             asks=list(map(level, step.asks)),
         )
+
+
+def scaled(levels: dict[int, int], factor: int) -> Side:
+    return Side.of([(price * factor, size * factor) for price, size in levels.items()])
 
 
 def level(pair: tuple[int, int]) -> market_data_pb2.Level:
@@ -185,6 +187,15 @@ def test_an_update_of_another_epoch_than_the_book_is_not_applied():
     follower.on_update(Cursor(1, 2), other)
     assert follower.state is FollowerState.WANTED
     assert follower.top(DEPTH) is None
+
+
+def test_numbers_that_have_no_common_scale_are_not_guessed():
+    venue = updates_of(5)
+    follower = Follower(Cursor(1, 0))
+    feed(follower, venue, 1)
+    odd = venue.steps[1].update._replace(scale=Scale(40, 40))
+    follower.on_update(Cursor(1, 2), odd)
+    assert follower.state is FollowerState.WANTED
 
 
 def test_what_is_held_is_bounded():
