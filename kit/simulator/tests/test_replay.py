@@ -124,13 +124,15 @@ async def test_time_stands_still_while_nobody_listens(tmp_path: Path):
 
 
 async def test_the_tape_waits_until_subscriptions_have_settled(tmp_path: Path):
-    stage = Stage(tmp_path, ["trades/A/1", "trades/B/2"], speed=None)
+    stage = Stage(tmp_path, ["trades/A/1", "trades/B/2", "trades/C/3"], speed=None)
     playing = asyncio.create_task(stage.play())
-    first = await stage.listener("trades/A")
-    await asyncio.sleep(0)
-    second = await stage.listener("trades/B")
+    listeners = []
+    for symbol in "ABC":
+        listeners.append(await stage.listener(f"trades/{symbol}"))
+        await asyncio.sleep(0)
     await playing
-    assert (first.heard, second.heard) == ([b"trades/A/1"], [b"trades/B/2"])
+    heard = [listener.heard for listener in listeners]
+    assert heard == [[b"trades/A/1"], [b"trades/B/2"], [b"trades/C/3"]]
 
 
 async def test_a_book_is_the_newest_that_was_played_and_never_made_up(tmp_path: Path):
