@@ -1,0 +1,98 @@
+"""Subscribers in threads of their own, who come back when they are thrown out."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import grpc
+from venuemesh.common.v1 import types_pb2
+from venuemesh.live.v1 import live_pb2, live_pb2_grpc
+from venuemesh.marketdata.v1 import batch_pb2
+
+from tests.integration.mesh import LOOK_AGAIN_SECONDS, VENUE, Mesh
+
+
+class Reader(Protocol):
+    """What a subscriber asks for, and what becomes of it."""
+
+    def subscribe(self, channel: grpc.Channel) -> grpc.Call:
+        """Call for a stream of batches."""
+
+    def take(self, batch: batch_pb2.MarketDataBatch) -> None:
+        """One batch of the stream."""
+
+
+@contextmanager
+def following(mesh: Mesh, reader: Reader) -> Iterator["Follower"]:
+    """Read in the background, through the gateway."""
+    follower = Follower(mesh.gateway, reader)
+    follower.start()
+    try:
+        yield follower
+    finally:
+        follower.stop()
+
+
+class Follower:
+    """Subscribes again whenever a subscription ends, until it is stopped."""
+
+    def __init__(self, gateway: str, reader: Reader) -> None:
+        self.ends: list[str] = []
+        """Why subscriptions ended."""
+        self._gateway = gateway
+        self._reader = reader
+        self._stopping = threading.Event()
+        self._call: grpc.Call | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stopping.set()
+        if self._call is not None:
+            self._call.cancel()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            with grpc.insecure_channel(self._gateway) as channel:
+                try:
+                    self._call = self._reader.subscribe(channel)
+                    for response in self._call:
+                        for batch in response.batches:
+                            self._reader.take(batch)
+                except grpc.RpcError as error:
+                    self.ends.append(f"{error.code().name}: {error.details()}")
+            self._stopping.wait(LOOK_AGAIN_SECONDS)
+
+
+class LiveTrades:
+    """Every trade of the bridge, from the first one on, resumed by cursor."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = Counter()
+        """How often each trade id came."""
+        self.gaps: list[types_pb2.Gap] = []
+        self._cursor = types_pb2.Cursor()
+
+    def subscribe(self, channel: grpc.Channel) -> grpc.Call:
+        """From the batch after the last one."""
+        resume_after = types_pb2.ChannelCursor(
+            channel=types_pb2.CHANNEL_TRADES, cursor=self._cursor
+        )
+        selector = live_pb2.Selector(
+            venue=VENUE, channels=[types_pb2.CHANNEL_TRADES], resume_after=[resume_after]
+        )
+        request = live_pb2.SubscribeRequest(selectors=[selector])
+        return live_pb2_grpc.LiveStub(channel).Subscribe(request)
+
+    def take(self, batch: batch_pb2.MarketDataBatch) -> None:
+        """Count its trades."""
+        self.counts.update(batch.trades.trade_id)
+        self.gaps.extend(batch.gaps)
+        self._cursor = batch.cursor

@@ -1,0 +1,266 @@
+"""A real mesh in a folder of its own: started as a user does, looked at from outside."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE_PORTS = range(9800, 9900, 20)
+METRICS_PORT_OFFSET = 10_000
+START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 60.0
+CALL_SECONDS_MAX = 10.0
+LOOK_AGAIN_SECONDS = 0.05
+LOG_LINES = 8
+MARK = "VENUEMESH_TEST_MESH"
+"""In the environment of every process of a mesh: how those that it leaves behind are found."""
+NOT_YET = (OSError, psycopg.Error, grpc.RpcError, json.JSONDecodeError)
+"""What looking at something fails with while it is not there."""
+
+VENUE = "binance"
+SYMBOL = "BTCUSDT"
+SERVICES = frozenset(
+    {
+        *("bars", "binance", "bridge", "envoy", "ingest"),
+        *("postgres", "recorder", "registry", "simulator", "valkey"),
+    }
+)
+
+
+class Mesh:
+    """One run of ``./venuemesh up``."""
+
+    def __init__(self, data: Path, base_port: int, *arguments: str, path: str) -> None:
+        self.data = data
+        self.output = data / "up.out"
+        self._channel: grpc.Channel | None = None
+        command = [sys.executable, "-m", "ops.cli", "up", "--data", str(data)]
+        environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "PATH": path, MARK: str(data)}
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*command, "--base-port", str(base_port), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=ROOT,
+                env=os.environ | environment,
+            )
+
+    def state(self) -> dict[str, Any]:
+        """What the supervisor tells other shells."""
+        state: dict[str, Any] = json.loads((self.data / "state.json").read_bytes())
+        return state
+
+    def children(self) -> dict[str, dict[str, Any]]:
+        """The supervised processes by name."""
+        return {child["service"]: child for child in self.state()["children"]}
+
+    def port(self, name: str) -> int:
+        """One of the ports of the mesh."""
+        port: int = self.state()["ports"][name]
+        return port
+
+    @property
+    def gateway(self) -> str:
+        """host:port of the one door."""
+        return f"127.0.0.1:{self.port('gateway')}"
+
+    @property
+    def channel(self) -> grpc.Channel:
+        """A connection to the gateway."""
+        if self._channel is None:
+            self._channel = grpc.insecure_channel(self.gateway)
+        return self._channel
+
+    def get(self, path: str, port: str = "gateway") -> tuple[int, Any]:
+        """Status and JSON of a page."""
+        return self._fetch(f"http://127.0.0.1:{self.port(port)}{path}")
+
+    def post(self, path: str, body: object) -> tuple[int, Any]:
+        """Status and JSON of the answer."""
+        return self._fetch(f"http://{self.gateway}{path}", json.dumps(body).encode())
+
+    def metrics(self, service: str) -> str:
+        """The Prometheus page of a process."""
+        url = f"http://127.0.0.1:{self.port(service) + METRICS_PORT_OFFSET}/metrics"
+        with urllib.request.urlopen(url, timeout=CALL_SECONDS_MAX) as response:
+            page: str = response.read().decode()
+        return page
+
+    def replay(self) -> dict[str, Any]:
+        """Where the tape is."""
+        return next(iter(self.get("/replay/status", port="simulator")[1]["venues"]))
+
+    def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Rows from the database."""
+        url = f"postgresql://postgres@127.0.0.1:{self.port('postgres')}/venuemesh"
+        with psycopg.connect(url, connect_timeout=2) as connection:
+            return connection.execute(query.encode(), values or None).fetchall()
+
+    def log(self, service: str) -> list[dict[str, Any]]:
+        """The lines that one of the mesh's own processes has logged."""
+        lines = (self.data / "logs" / f"{service}.log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def wait_until(
+        self, condition: Callable[[], object], what: str, seconds: float = START_SECONDS_MAX
+    ) -> None:
+        """Look until it is true. Raises AssertionError with what is known of the mesh."""
+        deadline = time.monotonic() + seconds
+        trouble: Exception | None = None
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the mesh ended before {what}\n{self.describe()}")
+            try:
+                if condition():
+                    return
+                trouble = None
+            except NOT_YET as error:
+                trouble = error
+            time.sleep(LOOK_AGAIN_SECONDS)
+        raise AssertionError(f"{what}: not within {seconds:g} s ({trouble})\n{self.describe()}")
+
+    def wait_until_running(self) -> None:
+        """Wait for every process."""
+
+        def all_run() -> bool:
+            states = {name: child["state"] for name, child in self.children().items()}
+            return states.keys() >= SERVICES and set(states.values()) == {"running"}
+
+        self.wait_until(all_run, "every process runs")
+
+    def kill(self, service: str) -> int:
+        """kill -9 one of its processes. Returns the pid that it had; 0 when it had none."""
+        pid = self.children()[service]["pid"] or 0
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """End it as Ctrl-C does. Returns the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(STOP_SECONDS_MAX)
+
+    def end(self) -> None:
+        """Leave nothing behind, whatever has happened."""
+        if self._channel is not None:
+            self._channel.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        for pid in self.leftovers():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+    def leftovers(self) -> dict[int, str]:
+        """Processes of this mesh that still live: pid and command line."""
+        found = {}
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit() and int(process.name) != self.process.pid:
+                try:
+                    command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    if command and self._is_ours(process):
+                        found[int(process.name)] = command
+                except OSError:
+                    # It has ended meanwhile.
+                    continue
+        return found
+
+    def describe(self) -> str:
+        """The end of what it has said, and the troubles of its processes, for a failed test."""
+        parts = [self.output.read_text()]
+        for log in sorted((self.data / "logs").glob("*.log")):
+            said = [line for line in log.read_text().splitlines() if '"level": "info"' not in line]
+            parts += [f"== {log.name}", *said[-LOG_LINES:]]
+        return "\n".join(parts)
+
+    def _is_ours(self, process: Path) -> bool:
+        mark = f"{MARK}={self.data}".encode()
+        # PostgreSQL writes over its environment, but works in its folder.
+        in_folder = (process / "cwd").readlink().is_relative_to(self.data)
+        return in_folder or mark in (process / "environ").read_bytes().split(b"\0")
+
+    @staticmethod
+    def _fetch(url: str, body: bytes | None = None) -> tuple[int, Any]:
+        headers = {"Content-Type": "application/json"} if body else {}
+        request = urllib.request.Request(url, body, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=CALL_SECONDS_MAX) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+
+@contextmanager
+def new_folder() -> Iterator[Path]:
+    """A data folder. Not below pytest's own, which PostgreSQL's user may not enter."""
+    data = Path(tempfile.mkdtemp(prefix="venuemesh-test-"))
+    try:
+        yield data
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@contextmanager
+def running(data: Path, *arguments: str, path: str = "/nowhere") -> Iterator[Mesh]:
+    """A mesh that is ended at the end. Without a PATH it finds nothing to build Studio with."""
+    mesh = Mesh(data, free_base_port(), *arguments, path=path)
+    try:
+        mesh.wait_until(lambda: mesh.state()["children"], "the supervisor speaks")
+        yield mesh
+    finally:
+        mesh.end()
+
+
+@contextmanager
+def replaying(frames: Path, speed: str, *arguments: str) -> Iterator[Mesh]:
+    """A mesh that plays a capture."""
+    replay = ("--world", "replay", "--replay", f"{VENUE}={frames}", "--speed", speed)
+    with new_folder() as data, running(data, *replay, *arguments) as mesh:
+        yield mesh
+
+
+def free_base_port() -> int:
+    """The first of a row of ports that nobody listens on."""
+    for number in BASE_PORTS:
+        row = range(number, number + BASE_PORTS.step)
+        if all(map(_is_free, (*row, *(port + METRICS_PORT_OFFSET for port in row)))):
+            return number
+    raise AssertionError(f"no row of free ports from {BASE_PORTS.start} on")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError:
+            return False
+    return True
+
+
+def metadata(venue: str = VENUE) -> Sequence[tuple[str, str]]:
+    """What tells the gateway which venue a gRPC call is for."""
+    return [("venuemesh-venue", venue)]

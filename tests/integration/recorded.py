@@ -1,0 +1,119 @@
+"""What a mesh has recorded, read from its database with plain SQL."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from venuemesh.marketdata.v1 import batch_pb2
+
+from tests.integration.capture import Bar, BookUpdate, Levels, Quote, Trade
+from tests.integration.mesh import SYMBOL, VENUE, Mesh
+
+BAR_COLUMNS = ", ".join(Bar._fields)
+
+
+class Gap(NamedTuple):
+    """A row of the view gaps."""
+
+    channel: str
+    symbol: str | None
+    reason: str
+    last_id_before: int
+    first_id_after: int
+    detected_time_ns: int
+
+    @property
+    def missing(self) -> range:
+        """The ids that it says are missing."""
+        if not self.last_id_before or not self.first_id_after:
+            return range(0)
+        return range(self.last_id_before + 1, self.first_id_after)
+
+
+class RecordedUpdate(NamedTuple):
+    """A row of a book batch."""
+
+    snapshot: bool
+    book_epoch: int
+    update: BookUpdate
+
+
+def trades(mesh: Mesh) -> list[Trade]:
+    """All trades, by id."""
+    rows = mesh.sql(
+        "SELECT trade_id, price, size, side, venue_time_ns FROM trades"
+        " WHERE venue = %s AND symbol = %s ORDER BY trade_id",
+        *(VENUE, SYMBOL),
+    )
+    return [Trade(*row) for row in rows]
+
+
+def trade_count(mesh: Mesh) -> int:
+    """How many trades are recorded, of whatever instrument."""
+    return int(mesh.sql("SELECT count(*) FROM trade_rows")[0][0])
+
+
+def quotes(mesh: Mesh) -> list[Quote]:
+    """All quotes, in the order in which they were written."""
+    rows = mesh.sql(
+        "SELECT sequence, bid_price, bid_size, ask_price, ask_size FROM quote_rows ORDER BY ctid"
+    )
+    return [Quote(*row) for row in rows]
+
+
+def gaps(mesh: Mesh) -> list[Gap]:
+    """All gaps, in the order of their streams."""
+    rows = mesh.sql(
+        "SELECT channel, symbol, reason, last_id_before, first_id_after, detected_time_ns"
+        " FROM gaps ORDER BY channel, epoch, sequence"
+    )
+    return [Gap(*row) for row in rows]
+
+
+def bars(mesh: Mesh, interval: str) -> dict[int, Bar]:
+    """The bars of one interval by open time, ns."""
+    rows = mesh.sql(
+        f"SELECT open_time_ns, {BAR_COLUMNS} FROM bars"
+        " WHERE venue = %s AND symbol = %s AND interval = %s ORDER BY open_time_ns",
+        *(VENUE, SYMBOL, interval),
+    )
+    return {row[0]: Bar(*row[1:]) for row in rows}
+
+
+def book_updates(mesh: Mesh) -> list[RecordedUpdate]:
+    """The rows of all book batches."""
+    rows = mesh.sql(
+        "SELECT batch FROM book_batches WHERE venue = %s ORDER BY epoch, sequence", VENUE
+    )
+    batches = (batch_pb2.MarketDataBatch.FromString(bytes(row[0])) for row in rows)
+    return [update for batch in batches for update in updates_of(batch)]
+
+
+def updates_of(batch: batch_pb2.MarketDataBatch) -> Iterator[RecordedUpdate]:
+    """The rows of one book batch."""
+    columns = batch.book
+    start = 0
+    for row, place in enumerate(columns.instrument):
+        middle = start + columns.bid_count[row]
+        stop = middle + columns.ask_count[row]
+        instrument = batch.instruments[place]
+        price = [
+            Decimal(number).scaleb(-instrument.price_scale) for number in columns.price[start:stop]
+        ]
+        size = [
+            Decimal(number).scaleb(-instrument.size_scale) for number in columns.size[start:stop]
+        ]
+        levels = list(zip(price, size, strict=True))
+        bids: Levels = levels[: middle - start]
+        asks: Levels = levels[middle - start :]
+        start = stop
+        yield RecordedUpdate(
+            columns.snapshot[row],
+            columns.book_epoch[row],
+            BookUpdate(columns.first_sequence[row], columns.last_sequence[row], bids, asks),
+        )
+
+
+def missing_ids(recorded: Iterable[Gap], channel: str) -> set[int]:
+    """The ids that the gaps of a channel say are missing."""
+    return {id_ for gap in recorded if gap.channel == channel for id_ in gap.missing}
