@@ -2,16 +2,21 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Protocol
 
 import grpc
 from venuemesh.common.v1 import types_pb2
 from venuemesh.live.v1 import live_pb2, live_pb2_grpc
-from venuemesh.marketdata.v1 import batch_pb2
+from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2, market_data_pb2_grpc
 
-from tests.integration.mesh import LOOK_AGAIN_SECONDS, VENUE, Mesh
+from tests.integration.capture import Book, BookUpdate
+from tests.integration.mesh import LOOK_AGAIN_SECONDS, VENUE, Mesh, metadata
+from tests.integration.recorded import RecordedUpdate, updates_of
+
+BestPrices = tuple[Decimal, Decimal]
 
 
 class Reader(Protocol):
@@ -96,3 +101,81 @@ class LiveTrades:
         self.counts.update(batch.trades.trade_id)
         self.gaps.extend(batch.gaps)
         self._cursor = batch.cursor
+
+
+class BookWatcher:
+    """Follows a venue's book by the contract alone, and says when a book that counts as proven is
+    not the true one."""
+
+    def __init__(self, truth: Mapping[int, BestPrices]) -> None:
+        self.proven = False
+        self.checked = 0
+        """Updates after which the book was proven and has been compared."""
+        self.last = 0
+        self.snapshots: list[int] = []
+        """Update ids of the snapshots."""
+        self.wrong: list[str] = []
+        self._truth = truth
+        self._book: Book | None = None
+        self._cursor: types_pb2.Cursor | None = None
+
+    def subscribe(self, channel: grpc.Channel) -> grpc.Call:
+        """From the earliest batch that is held, or after the last one."""
+        request = market_data_pb2.SubscribeRequest(
+            venue=VENUE,
+            channels=[types_pb2.CHANNEL_BOOK],
+            start_at=market_data_pb2.START_AT_EARLIEST,
+        )
+        if self._cursor is not None:
+            request.resume_after.add(channel=types_pb2.CHANNEL_BOOK, cursor=self._cursor)
+        return market_data_pb2_grpc.MarketDataStub(channel).Subscribe(request, metadata=metadata())
+
+    def take(self, batch: batch_pb2.MarketDataBatch) -> None:
+        """Apply its updates, each of which is to lead to the true best prices."""
+        self._cursor = batch.cursor
+        if batch.gaps:
+            self.proven = False
+        for update in updates_of(batch):
+            self._take(update)
+
+    def _take(self, found: RecordedUpdate) -> None:
+        update = found.update
+        if found.snapshot:
+            self._book, self.proven = Book(update), True
+            self.snapshots.append(update.last)
+        elif self._book is None or not self.proven:
+            self.wrong.append(f"{update.first} to {update.last} came without a snapshot")
+            return
+        else:
+            self._apply(update)
+        self.last = update.last
+        if self._book.best == self._truth.get(update.last):
+            self.checked += 1
+        else:
+            self.wrong.append(f"at {update.last} the best prices are {self._book.best}")
+
+    def _apply(self, update: BookUpdate) -> None:
+        try:
+            self._book.apply(update)
+        except ValueError as error:
+            self.wrong.append(f"{error}, and no gap says so")
+
+
+class QuoteWatcher:
+    """Sees whether quotes ever go backwards."""
+
+    def __init__(self) -> None:
+        self.sequences: list[int] = []
+
+    def subscribe(self, channel: grpc.Channel) -> grpc.Call:
+        """From the earliest batch that is held."""
+        request = market_data_pb2.SubscribeRequest(
+            venue=VENUE,
+            channels=[types_pb2.CHANNEL_QUOTES],
+            start_at=market_data_pb2.START_AT_EARLIEST,
+        )
+        return market_data_pb2_grpc.MarketDataStub(channel).Subscribe(request, metadata=metadata())
+
+    def take(self, batch: batch_pb2.MarketDataBatch) -> None:
+        """Note the ids of its quotes."""
+        self.sequences.extend(batch.quotes.sequence)
