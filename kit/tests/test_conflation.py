@@ -334,3 +334,14 @@ async def test_an_ended_mailbox_raises_its_error():
     mailbox.end(Draining("for the test"))
     with pytest.raises(Draining):
         await next_of(responses)
+
+
+def test_the_later_row_of_a_symbol_wins_also_when_its_scale_changed():
+    reader = conflator()
+    batch = quotes([("A", 1), ("B", 2)]).message
+    batch.instruments[1].symbol = "A"
+    reader.add(publish(QUOTES, batch), ALL_SYMBOLS)
+    batch.quotes.instrument[:] = [1, 0]
+    assert quote_rows(reader.take()) == {"A": (1, 2)}
+    reader.add(publish(QUOTES, batch), ALL_SYMBOLS)
+    assert quote_rows(reader.take()) == {"A": (0, 2)}

@@ -165,3 +165,13 @@ async def test_books_that_nobody_looks_at_any_more_are_let_go(bridge, venue):
     second.call.cancel()
     await until(lambda: bridge.subscribers.joined(BOOK) == 0)
     await until(lambda: bridge.books.top(BOOK, "BTCUSDT", 1) is None)
+
+
+async def test_one_book_is_let_go_while_another_is_looked_at(bridge, venue):
+    venue.has_book(1, bids=[("1", "1")], asks=[])
+    first = bridge.subscribe(request(types_pb2.CHANNEL_BOOK))
+    second = bridge.subscribe(request(types_pb2.CHANNEL_BOOK, symbols=["ETHUSDT"]))
+    await asyncio.gather(first.batch(), second.batch())
+    first.call.cancel()
+    await until(lambda: bridge.books.top(BOOK, "BTCUSDT", 1) is None)
+    assert bridge.books.top(BOOK, "ETHUSDT", 1) is not None
