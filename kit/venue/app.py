@@ -8,7 +8,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit import backoff, settings, telemetry
 from kit.clock import SystemClock
 from kit.encode import Draft
-from kit.errors import VenuemeshError
+from kit.errors import Draining, VenuemeshError
 from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
 from kit.venue import discovery
@@ -77,6 +77,7 @@ class VenueProcess:
         )
         runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
         runtime.control_venue(self.control)
+        runtime.when_draining(lambda: self.hub.end(Draining("the venue is stopping")))
         runtime.run_task("session", self.session.run)
         runtime.run_task(
             "resync", Resync(self.intake.bookkeeper, self._venue.history, self._clock).run

@@ -14,7 +14,7 @@ from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.columns import Batch
 from kit.cursor import Channel, Cursor, StreamKey, channel_name
 from kit.encode import Draft
-from kit.errors import CursorExpired, SubscriberTooSlow, TooManySubscribers
+from kit.errors import CursorExpired, SubscriberTooSlow, TooManySubscribers, VenuemeshError
 from kit.subscription import RESPONSE_BYTES_MAX, Publication, Symbols
 from kit.telemetry import Meter
 from kit.venue.subscriptions import CHANNELS
@@ -81,9 +81,12 @@ class Hub:
         self._readers: set[HubReader] = set()
         self._left_at: dict[Channel, int] = dict.fromkeys(CHANNELS, 0)
         self._on_room: Callable[[], None] | None = None
+        self._end: VenuemeshError | None = None
 
     def publish(self, channel: Channel, draft: Draft) -> Cursor:
-        """Number a batch, hold it, wake its readers."""
+        """Number a batch, hold it, wake its readers. After the end: nothing, the cursor stays."""
+        if self._end is not None:
+            return self.cursor(channel)
         ring = self._rings[channel]
         cursor = Cursor(self.epoch, ring.last + 1)
         now_ns = self._clock.time_ns()
@@ -138,6 +141,18 @@ class Hub:
         reader = HubReader(self, positions, symbols)
         self._readers.add(reader)
         return reader
+
+    def end(self, error: VenuemeshError) -> None:
+        """Publish nothing more. Each reader takes what is held, and ends with this error."""
+        self._end = error
+        for reader in self._readers:
+            for channel in CHANNELS:
+                reader.wake(channel)
+
+    def require_open(self) -> None:
+        """Raises the error that the hub was ended with."""
+        if self._end is not None:
+            raise self._end
 
     def leave(self, reader: "HubReader") -> None:
         """The reader is gone. Its position counts until another one reads."""
@@ -241,7 +256,10 @@ class HubReader:
         return b"".join(parts)
 
     async def responses(self) -> AsyncIterator[bytes]:
-        """Response after response, endless; each holds what came while the last was being sent."""
+        """Response after response, each holds what came while the last was being sent.
+
+        Raises what the hub was ended with, when all is taken.
+        """
         try:
             while True:
                 self._wake.clear()
@@ -249,6 +267,7 @@ class HubReader:
                 if response:
                     yield response
                 else:
+                    self._hub.require_open()
                     await self._wake.wait()
         finally:
             self._hub.leave(self)

@@ -1,6 +1,7 @@
 """The hub: numbered without holes, each reader at its own pace, nothing lost in silence."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from kit.clock import SystemClock
 from kit.columns import Numbers, Symbols, TradeRows
 from kit.cursor import Cursor
 from kit.encode import Draft
-from kit.errors import CursorExpired, SubscriberTooSlow
+from kit.errors import CursorExpired, Draining, SubscriberTooSlow
 from kit.telemetry import Meter
 from kit.venue.hub import Hub
 
@@ -99,7 +100,7 @@ def test_symbols_are_filtered() -> None:
 async def test_a_waiting_reader_is_woken() -> None:
     hub = make_hub()
     responses = read_from(hub).responses()
-    waiting = asyncio.ensure_future(anext(responses))
+    waiting = asyncio.create_task(next_of(responses))
     await asyncio.sleep(0)
     hub.publish(TRADES, trade(7))
     assert ids(await asyncio.wait_for(waiting, 1)) == [7]
@@ -129,3 +130,30 @@ def test_a_new_epoch_ends_the_readers_of_the_old() -> None:
     with pytest.raises(SubscriberTooSlow):
         reader.take()
     assert hub.publish(TRADES, trade(2)) == Cursor(2000, 1)
+
+
+async def test_at_the_end_a_reader_takes_what_is_held_and_no_more() -> None:
+    hub = make_hub()
+    reader = read_from(hub)
+    hub.publish(TRADES, trade(1))
+    hub.end(Draining("the venue is stopping"))
+    assert hub.publish(TRADES, trade(2)) == Cursor(1000, 1)
+    responses = reader.responses()
+    assert ids(await anext(responses)) == [1]
+    with pytest.raises(Draining):
+        await anext(responses)
+
+
+async def next_of(responses: AsyncIterator[bytes]) -> bytes:
+    return await anext(responses)
+
+
+async def test_the_end_wakes_a_reader_that_waits() -> None:
+    hub = make_hub()
+    responses = read_from(hub).responses()
+    waiting = asyncio.create_task(next_of(responses))
+    await asyncio.sleep(0)
+    hub.end(Draining("the venue is stopping"))
+    with pytest.raises(Draining):
+        async with asyncio.timeout(5):
+            await waiting
