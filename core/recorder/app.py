@@ -38,10 +38,11 @@ async def run(settings: RecorderSettings, mesh: MeshSettings) -> None:
 
     async def record() -> None:
         await migrate_when_there(mesh.database_url, troubles, clock)
+        runtime.at_end(recorder.finish)
         await recorder.run()
 
     runtime.serve(history_pb2.DESCRIPTOR, "History", history)
     runtime.run_task("recorder", record)
-    for finish in (streams.close, written.close, listed.close, recorder.finish):
+    for finish in (streams.close, written.close, listed.close):
         runtime.at_end(finish)
     await runtime.run()

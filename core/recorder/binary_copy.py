@@ -18,6 +18,8 @@ from kit.numbers import IntColumn, Places
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 
+Buffer = bytes | memoryview
+
 _BASE = 10_000
 _BASE_DIGITS = 4
 _NEGATIVE = 0x4000
@@ -98,8 +100,13 @@ class Numerics:
         return 1 + -(-len(str(largest)) // _BASE_DIGITS)
 
 
-def encode(row_count: int, fields: Sequence[Field], texts: Sequence[bytes] | None = None) -> bytes:
-    """The rows, header and trailer included; each row's text, if any, is its last field."""
+def encode(
+    row_count: int, fields: Sequence[Field], texts: Sequence[bytes] | None = None
+) -> list[Buffer]:
+    """The rows, header and trailer included; each row's text, if any, is its last field.
+
+    In several parts, as joining them would cost more than the encoding.
+    """
     parts: list[tuple[str, str | np.dtype[Any]]] = [("field_count", ">i2")]
     for number, field in enumerate(fields):
         parts += [(f"length_{number}", ">i4"), (f"value_{number}", field.dtype)]
@@ -109,10 +116,10 @@ def encode(row_count: int, fields: Sequence[Field], texts: Sequence[bytes] | Non
         target = rows[f"value_{number}"]
         rows[f"length_{number}"] = target.dtype.itemsize
         field.write(target)
-    data = rows.tobytes()
+    data: Buffer = rows.view(np.uint8).data
     if texts is not None:
-        data = b"".join(_with_texts(data, rows.dtype.itemsize, texts))
-    return HEADER + data + TRAILER
+        data = b"".join(_with_texts(rows.tobytes(), rows.dtype.itemsize, texts))
+    return [HEADER, data, TRAILER]
 
 
 def _with_texts(rows: bytes, row_bytes: int, texts: Sequence[bytes]) -> Iterator[bytes]:

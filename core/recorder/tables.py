@@ -9,12 +9,10 @@ import psycopg
 from numpy.typing import NDArray
 from venuemesh.common.v1 import types_pb2
 
-from core.recorder.binary_copy import Field, Integers, Numerics, encode
-from core.recorder.chunk import Chunk, FoundGap, ScaledInstrument
+from core.recorder.binary_copy import Buffer, Field, Integers, Numerics, encode
+from core.recorder.chunk import BookBatch, Chunk, FoundGap, ScaledInstrument
 from core.recorder.columns import Columns
 from kit.numbers import IntColumn, Places
-
-KNOWN_SIDES = (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL)
 
 Copy = psycopg.AsyncCopy
 InstrumentIds = Mapping[tuple[str, str], int]
@@ -28,11 +26,12 @@ class EncodedRows:
     table: str
     columns: str
     row_count: int
-    data: bytes
+    data: Sequence[Buffer]
 
     async def send(self, copy: Copy) -> None:
         """Write them into a binary COPY of the table."""
-        await copy.write(self.data)
+        for part in self.data:
+            await copy.write(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,18 @@ Rows = EncodedRows | FewRows
 def rows_of(chunk: Chunk, ids: InstrumentIds) -> list[Rows]:
     """Everything that is to be written, table by table; tables without rows are left out."""
     instruments = list(chunk.instruments)
-    tables: list[Rows] = [
-        _trades(chunk.trades, instruments, ids),
-        _text_trades(chunk.text_trades, chunk.text_ids, instruments, ids),
-        _quotes(chunk.quotes, instruments, ids),
-        _book_batches(chunk, ids),
-        _gaps(chunk.gaps),
-    ]
-    return [rows for rows in tables if rows.row_count]
+    tables: list[Rows] = []
+    if chunk.trades:
+        tables.append(_trades(chunk.trades, instruments, ids))
+    if chunk.text_trades:
+        tables.append(_text_trades(chunk.text_trades, chunk.text_ids, instruments, ids))
+    if chunk.quotes:
+        tables.append(_quotes(chunk.quotes, instruments, ids))
+    if chunk.book_batches:
+        tables.append(_book_batches(chunk.book_batches, ids))
+    if chunk.gaps:
+        tables.append(_gaps(chunk.gaps))
+    return tables
 
 
 def _trades(
@@ -96,9 +99,10 @@ def _text_trades(
 
 def _trade_fields(columns: Columns, place: "_Place") -> list[Field]:
     side = columns.column("side")
+    known = (side == types_pb2.SIDE_BUY) | (side == types_pb2.SIDE_SELL)
     return [
         Integers(place.instrument_id, 4),
-        Integers(np.where(np.isin(side, KNOWN_SIDES), side, 0)[place.order], 2),
+        Integers(np.where(known, side, 0)[place.order], 2),
         Integers(columns.column("venue_time_ns")[place.order], 8),
         Integers(columns.column("received_time_ns")[place.order], 8),
         Numerics(columns.column("price")[place.order], place.price_scale),
@@ -126,7 +130,7 @@ def _quotes(
     return EncodedRows("quote_rows", names, len(columns), encode(len(columns), fields))
 
 
-def _book_batches(chunk: Chunk, ids: InstrumentIds) -> FewRows:
+def _book_batches(batches: Sequence[BookBatch], ids: InstrumentIds) -> FewRows:
     return FewRows(
         "book_batch_rows",
         "venue, epoch, sequence, first_received_time_ns, last_received_time_ns, update_count, "
@@ -143,7 +147,7 @@ def _book_batches(chunk: Chunk, ids: InstrumentIds) -> FewRows:
                 sorted(ids[batch.venue, symbol] for symbol in batch.snapshot_symbols),
                 batch.batch,
             )
-            for batch in chunk.book_batches
+            for batch in batches
         ],
     )
 

@@ -28,7 +28,8 @@ def stored(connection, unscaled, scale):
     values = np.array(unscaled, dtype=np.int64)
     data = encode(len(values), [Integers(np.arange(len(values)), 4), Numerics(values, scale)])
     with connection.cursor().copy("COPY numbers FROM STDIN (FORMAT BINARY)") as copy:
-        copy.write(data)
+        for part in data:
+            copy.write(part)
     return [row[0] for row in connection.execute("SELECT value FROM numbers ORDER BY place")]
 
 
@@ -68,6 +69,7 @@ def test_texts_of_any_length_end_the_rows(connection, texts):
         [text.encode() for text in texts],
     )
     with connection.cursor().copy("COPY words FROM STDIN (FORMAT BINARY)") as copy:
-        copy.write(data)
+        for part in data:
+            copy.write(part)
     found = connection.execute("SELECT place, small, word FROM words ORDER BY place").fetchall()
     assert found == [(place, place % 7, text) for place, text in enumerate(texts)]

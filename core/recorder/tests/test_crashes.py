@@ -5,9 +5,11 @@ import random
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from conftest import free_port
@@ -34,9 +36,9 @@ from kit.errors import StoreUnavailable
 from kit.streams import Entry
 from tests.support.postgres_process import PostgresProcess
 from tests.support.valkey_process import ValkeyProcess
-from tests.support.waiting import until
+from tests.support.waiting import WAIT_SECONDS_MAX, until
 
-KILLS = 4
+TABLES = ("stream_positions", "trade_rows", "quote_rows", "book_batch_rows")
 BATCHES = 600
 ROWS_EACH = 4
 
@@ -95,19 +97,36 @@ def folder():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-async def test_the_recorder_may_be_killed_at_any_time(valkey_url, postgres_url):
-    source, tape = random.Random(3), Tape()
+@asynccontextmanager
+async def locked(url: str, table: str):
+    """Whoever wants to write into the table waits until the block ends."""
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        await connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE".encode())
+        yield connection
+
+
+async def someone_waits_for(connection, table: str) -> None:
+    query = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = %s::regclass"
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        while not await (await connection.execute(query, [table])).fetchone():
+            await asyncio.sleep(0.01)
+
+
+async def test_the_recorder_may_be_killed_at_any_step(valkey_url, postgres_url):
+    """Each time it has come to another table. The server learns of its end only later."""
+    tape = Tape()
+    part = len(tape.entries) // (len(TABLES) + 1)
     process = RecorderProcess(valkey_url, postgres_url)
     async with rig_for(valkey_url, postgres_url) as rig:
         process.start()
         try:
-            writing = asyncio.create_task(append_slowly(rig, tape.parts(source)))
-            for kill in range(1, KILLS + 1):
-                await rig.recorded(TRADES, Cursor(1, kill * BATCHES // (KILLS + 2)))
-                await asyncio.sleep(source.uniform(0, 0.02))
-                process.kill()
+            for step, table in enumerate(TABLES):
+                async with locked(postgres_url, table) as connection:
+                    await rig.append(*tape.entries[step * part : (step + 1) * part])
+                    await someone_waits_for(connection, table)
+                    process.kill()
                 process.start()
-            await writing
+            await rig.append(*tape.entries[len(TABLES) * part :])
             await tape.is_recorded(rig)
         finally:
             process.kill()

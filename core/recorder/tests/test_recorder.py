@@ -244,9 +244,12 @@ async def test_a_gap_of_one_instrument_does_not_explain_a_hole(rig: Rig, postgre
 async def test_of_two_recorders_each_row_is_written_by_one(rig: Rig, valkey_url, postgres_url):
     entries = trade_entries(400)
     quotes = [entry(QUOTES, quote_batch(Cursor(1, n), [n, n])) for n in range(1, 401)]
-    async with rig_for(valkey_url, postgres_url) as second, rig.running(), second.running():
-        for start in range(0, 400, 10):
-            await rig.append(*entries[start : start + 10], *quotes[start : start + 10])
+    async with rig_for(valkey_url, postgres_url) as second, second.running():
+        async with rig.running():
+            for start in range(0, 300, 10):
+                await rig.append(*entries[start : start + 10], *quotes[start : start + 10])
+            await rig.recorded(TRADES, Cursor(1, 300))
+        await rig.append(*entries[300:], *quotes[300:])
         await rig.recorded(TRADES, Cursor(1, 400))
         await rig.recorded(QUOTES, Cursor(1, 400))
     assert recorded_trades(postgres_url) == expected_trades(trades(3, 1200))
