@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -26,6 +27,14 @@ ROOT = Path(__file__).resolve().parent
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 10.0
 LOOK_AGAIN_SECONDS = 0.02
+
+# A busy machine makes an example slow, which says nothing about the code.
+hypothesis.settings.register_profile(
+    "venuemesh",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("venuemesh")
 
 _database_numbers = itertools.count(1)
 

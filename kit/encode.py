@@ -7,6 +7,7 @@ object in between would cost more than all the rest.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from google.protobuf.descriptor import FieldDescriptor
@@ -90,9 +91,8 @@ class _Writer:
     def __init__(self, name: str, message: type[Message]) -> None:
         self._message = message
         self._tag = _tag(Batch.DESCRIPTOR.fields_by_name[name])
-        columns: list[FieldDescriptor] = sorted(
-            message.DESCRIPTOR.fields, key=lambda column: column.number
-        )
+        by_number: dict[int, Any] = {**message.DESCRIPTOR.fields_by_number}
+        columns = [by_number[number] for number in sorted(by_number)]
         self._fields = [(column.name, _tag(column), _packer(column)) for column in columns]
 
     def write(self, **columns: IntColumn) -> bytes:

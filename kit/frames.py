@@ -171,7 +171,7 @@ class Schema:
             rows = [getattr(frame, self._path) for frame in found]
             texts = {name: [getattr(row, name) for row in rows] for name in self._fields}
             return _reference_columns(self._fields, texts)
-        except (msgspec.DecodeError, NumberError, OverflowError) as error:
+        except (msgspec.DecodeError, NumberError, OverflowError, UnicodeDecodeError) as error:
             raise FrameError(str(error)) from error
 
 

@@ -61,14 +61,14 @@ def parse_joined(joined: bytes, count: int) -> tuple[IntColumn, Places]:
     if count == 0:
         return _EMPTY, 0
     if joined.translate(None, _PLAIN_BYTES) or joined.count(b"-"):
-        return _parse_each(joined.decode().split(","))
+        return _parse_each(_texts(joined))
     raw = np.frombuffer(joined, dtype=np.uint8)
     ends = np.append(np.flatnonzero(raw == _COMMA), len(raw))
     if len(ends) != count:
         raise NumberError("a number has a comma in it")
     widths = np.diff(ends, prepend=-1) - 1
     if widths.max() > DIGITS_MAX + 1 or widths.min() < 1 or b",.," in b"," + joined + b",":
-        return _parse_each(joined.decode().split(","))
+        return _parse_each(_texts(joined))
     decimals = _decimals(ends, np.flatnonzero(raw == _DOT), widths)
     unscaled = np.fromstring(joined.translate(None, b"."), dtype=np.int64, sep=",")
     if len(unscaled) != count:
@@ -138,6 +138,10 @@ def _parse_unusual(text: str) -> tuple[str, int]:
         raise NumberError(f"not a number that can be kept: {text[:60]!r}")
     figures = "".join(map(str, digits)) + "0" * max(exponent, 0)
     return ("-" if sign else "") + figures, max(-exponent, 0)
+
+
+def _texts(joined: bytes) -> list[str]:
+    return joined.decode("ascii", "replace").split(",")
 
 
 def _parse_each(texts: Sequence[str]) -> tuple[IntColumn, Places]:
