@@ -8,7 +8,7 @@
 #     docker build --secret id=pip_config,src=PIP.CONF --secret id=npm_config,src=NPMRC .
 #
 # With --build-arg STUDIO=ready, Studio is not built but taken from studio/dist as it is; NODE_IMAGE may
-# then be any image.
+# then be any image. With an empty COMPILER nothing is compiled, and frames are read more slowly.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 ARG NODE_IMAGE=node:20-bookworm-slim
 
@@ -27,7 +27,14 @@ RUN if [ "${STUDIO}" = build ]; then npm run build; else test -f dist/index.html
 
 
 FROM ${BASE_IMAGE} AS build
+ARG COMPILER="gcc libc6-dev"
 WORKDIR /app
+# hadolint ignore=DL3008,SC2086
+RUN if [ -n "${COMPILER}" ]; then \
+        apt-get update \
+        && apt-get install --yes --no-install-recommends ${COMPILER} \
+        && rm -rf /var/lib/apt/lists/*; \
+    fi
 ENV PATH=/opt/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv /opt/venv
 COPY requirements.lock ./
@@ -49,7 +56,8 @@ COPY ops ./ops
 COPY schema ./schema
 COPY --from=studio /build/studio/dist ./studio/dist
 # Compiled once here, as the file system may be read-only later.
-RUN python -m compileall -q --invalidation-mode unchecked-hash kit venues core gateway ops gen
+RUN python -m ops.native \
+    && python -m compileall -q --invalidation-mode unchecked-hash kit venues core gateway ops gen
 
 
 FROM ${BASE_IMAGE}

@@ -9,7 +9,7 @@ FUNCTION_LINES_MAX = 60
 FILE_LINES_MAX = 400
 LINE_CHARACTERS_MAX = 100
 FILE_BYTES_MAX = 256 * 1024
-SOURCES = ("*.py", "*.proto", "*.sql", "*.ts", "*.tsx")
+SOURCES = ("*.py", "*.proto", "*.sql", "*.c", "*.h", "*.ts", "*.tsx")
 
 
 def function_length(file: File) -> Iterator[Finding]:
