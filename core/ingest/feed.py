@@ -20,7 +20,7 @@ from kit.telemetry import Meter
 from kit.troubles import Troubles
 
 CHANNELS = (types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES, types_pb2.CHANNEL_BOOK)
-RETRY_SECONDS_MAX = 5.0
+RETRY_SECONDS_MAX = 1.0
 RUN_ENDS = (StoreUnavailable, StreamMoved, VenueBehind, VenueUnavailable, grpc.aio.AioRpcError)
 
 _SUBSCRIBE = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"].methods_by_name["Subscribe"]
@@ -180,7 +180,12 @@ class Feed:
         metadata = info.metadata if info is not None else {}
         _log.warning("cursor expired", extra={"venue": self.venue, **metadata})
         named = {key for key in self._keys if channel_name(key.channel) == metadata.get("channel")}
-        self._expired |= named or set(self._keys)
+        if not named or metadata.get("why") == "other_epoch":
+            # The venue was started anew, and all of its channels with it.
+            named = set(self._keys)
+        self._expired |= named
+        # The venue is there; only the question was wrong.
+        self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
 
     async def _write(self, newest: dict[StreamKey, Cursor], pending: Pending) -> None:
         while True:

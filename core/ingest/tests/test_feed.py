@@ -107,12 +107,18 @@ async def test_a_venue_that_goes_and_comes_is_read_from_where_it_was_left(valkey
 async def test_a_new_epoch_of_the_venue_begins_with_its_first_batch(valkey_url):
     venue = FakeVenue(epoch=1000)
     await venue.publish(count=5)
+    await venue.publish(QUOTES, 3)
     async with serving(venue) as address, feeding(valkey_url, address):
         await until(lambda: cursors(valkey_url) == held(venue))
+        await until(lambda: len(cursors(valkey_url, QUOTES)) == 3)
         venue.restart(2000)
+        await venue.publish(QUOTES)
         await venue.publish(count=2)
         await until(lambda: Cursor(2000, 2) in cursors(valkey_url))
         assert cursors(valkey_url)[5:] == [Cursor(2000, 1), Cursor(2000, 2)]
+        assert cursors(valkey_url, QUOTES)[3:] == [Cursor(2000, 1)]
+    # Asked once from the old cursors and then, for all channels, from the beginning.
+    assert [len(request.resume_after) for request in venue.requests] == [0, 2, 0]
 
 
 async def test_what_the_venue_no_longer_holds_is_a_gap_in_the_stream(valkey_url):
