@@ -10,6 +10,7 @@ decides.
 """
 
 import ctypes
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -22,6 +23,8 @@ import numpy as np
 from kit import native
 from kit.columns import Numbers, Symbols
 from kit.numbers import IntColumn, NumberError, parse_joined
+
+_SPACE = re.compile(rb"\s")
 
 
 class FrameError(ValueError):
@@ -263,11 +266,16 @@ def _parse_levels(sides: Sequence[bytes]) -> tuple[Numbers, Numbers, list[int]]:
 
     All lists are read as one text: without its brackets and quotes it is a list of numbers.
     """
-    counts = [side.count(b'["') for side in sides]
-    for side, count in zip(sides, counts, strict=True):
+    compact = [_without_space(side) if _SPACE.search(side) else side for side in sides]
+    counts = [side.count(b'["') for side in compact]
+    for side, count in zip(compact, counts, strict=True):
         if side.count(b'"') != 4 * count or not side.startswith(b"[[" if count else b"[]"):
             raise FrameError("a side is not a list of pairs of texts")
-    joined = b",".join([side for side, count in zip(sides, counts, strict=True) if count])
-    unscaled, decimals = parse_joined(joined.translate(None, b'[]" '), 2 * sum(counts))
+    joined = b",".join([side for side, count in zip(compact, counts, strict=True) if count])
+    unscaled, decimals = parse_joined(joined.translate(None, b'[]"'), 2 * sum(counts))
     pairs = Numbers(unscaled, decimals)
     return pairs.every_second(0), pairs.every_second(1), counts
+
+
+def _without_space(side: bytes) -> bytes:
+    return msgspec.json.encode(msgspec.json.decode(side, type=list[tuple[str, str]]))

@@ -153,6 +153,18 @@ def test_the_compiled_reader_never_disagrees(seed: int, monkeypatch: pytest.Monk
         assert outcome(payloads) == found, payloads
 
 
+@pytest.mark.parametrize("text", [b'"1 2"', b'" 12"', b'"1\\u0032"', b"12", b'"12"," "'])
+def test_a_level_is_two_texts_that_are_numbers(text: bytes) -> None:
+    row = {"s": "X", "i": 1, "d": "1.5", "f": True, "b": [["LEVEL", "2"]], "a": []}
+    payload = frame(row).replace(b'"LEVEL"', text)
+    expected = [Decimal(12)] if text == b'"1\\u0032"' else None
+    assert outcome([payload]) == "refused" or plain_price(payload) == expected
+
+
+def plain_price(payload: bytes) -> list[Decimal]:
+    return plain(SCHEMA.decode(frames([payload])).level_price)
+
+
 @compiled
 def test_plain_frames_take_the_compiled_way(monkeypatch: pytest.MonkeyPatch) -> None:
     row = {"s": "X", "i": 1, "d": "1.5", "f": True, "b": [["1", "2"]], "a": []}
@@ -163,7 +175,7 @@ def test_plain_frames_take_the_compiled_way(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("library", [None, native.library])
 def test_the_first_pattern_decides(library: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "library", library)
-    patterns = Patterns([b"@trade", b"stream"], window_bytes=12)
+    patterns = Patterns([b"@trade", b"stream"], window_bytes=14)
     payloads = [b'{"stream@trade"', b'{"stream":1}', b"{}", b"", b"0123456789ab@trade"]
     assert patterns.classify(frames(payloads)).tolist() == [0, 1, 2, 2, 2]
 
