@@ -134,7 +134,8 @@ def _parse_unusual(text: str) -> tuple[str, int]:
     except InvalidOperation:
         raise NumberError(f"not a number: {text[:60]!r}") from None
     sign, digits, exponent = value.as_tuple()
-    if not isinstance(exponent, int) or "_" in text or abs(exponent) > DIGITS_MAX:
+    strange = "_" in text or text != text.strip()
+    if strange or not isinstance(exponent, int) or abs(exponent) > DIGITS_MAX:
         raise NumberError(f"not a number that can be kept: {text[:60]!r}")
     figures = "".join(map(str, digits)) + "0" * max(exponent, 0)
     return ("-" if sign else "") + figures, max(-exponent, 0)

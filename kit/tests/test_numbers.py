@@ -33,7 +33,8 @@ def test_one_scale_for_all_is_exact(texts: list[str]) -> None:
 
 @pytest.mark.parametrize("length", [1, 100])
 @pytest.mark.parametrize(
-    "text", ["NaN", "Infinity", "", "-", ".", "1.2.3", "1,2", "1_000", "abc", " ", "0x10", "1e99"]
+    "text",
+    ["NaN", "Infinity", "", "-", ".", "1.2.3", "1,2", "1_000", " 12", "abc", " ", "0x10", "1e99"],
 )
 def test_what_is_not_a_number_is_refused(text: str, length: int) -> None:
     with pytest.raises(numbers.NumberError):
