@@ -18,7 +18,7 @@ from core.bars.instrument import Bar, Instrument
 from core.bars.record import record
 from core.bars.rows import MalformedBatch
 from core.bars.settings import BarsSettings
-from core.bars.store import CONSUMER, Snapshot, Store, instrument_row
+from core.bars.store import CONSUMER, Snapshot, Store, instrument_row, restored
 from core.bars.venue import Venue
 from core.bars.watermark import Watermark
 from kit import telemetry
@@ -214,12 +214,13 @@ class Aggregator:
         while needed := self._unloaded():
             for venue, instrument, spans in needed:
                 try:
-                    bars = await self._store.load_bars(venue.venue_id, instrument, spans)
+                    rows = await self._store.load_bars(venue.venue_id, instrument.symbol, spans)
                 except StoreUnavailable as error:
                     self._troubles.report(TROUBLE, error.message)
                     await self._clock.sleep(next(waits))
                 else:
                     self._troubles.clear(TROUBLE)
+                    bars = [restored(row, instrument) for row in rows]
                     venue.restore(instrument, bars, spans)
 
     def _unloaded(self) -> list[tuple[Venue, Instrument, list[Span]]]:

@@ -57,14 +57,15 @@ class Coverage:
         """Venue time of the first trade. None: there was none."""
         self.holes = list(holes)
         self._missing: list[Span] | None = None
-        self._touched: list[Span] = []
+        self.touched: list[Span] = []
+        """Where coverage has changed since whoever measures it cleared this."""
 
     def begin(self, time_ns: int) -> None:
         """A trade has this time."""
         if self.since_ns is None:
             self.since_ns = time_ns
         elif time_ns < self.since_ns:
-            self._touched.append((time_ns, self.since_ns))
+            self.touched.append((time_ns, self.since_ns))
             self.since_ns = time_ns
 
     def add(self, hole: Hole) -> None:
@@ -78,7 +79,7 @@ class Coverage:
             end_ns = max(first.span[1], second.span[1])
             joined = Hole(first.start_ns, None if end_ns == END_OF_TIME_NS else end_ns)
             self.holes = [joined, *rest]
-            self._touched.append(joined.span)
+            self.touched.append(joined.span)
         self._change(hole.span)
 
     @property
@@ -104,11 +105,6 @@ class Coverage:
             if _is_filled(hole, seen):
                 self._change(hole.span)
         self.holes = [hole for hole in self.holes if not _is_filled(hole, seen)]
-
-    def touched(self) -> list[Span]:
-        """Where coverage has changed since the last call."""
-        spans, self._touched = self._touched, []
-        return [span for span in spans if span[0] < span[1]]
 
     def covered_ns(self, start_ns: int, stop_ns: int) -> int:
         """How much of this time was watched."""
@@ -140,7 +136,7 @@ class Coverage:
 
     def _change(self, span: Span) -> None:
         self._missing = None
-        self._touched.append(span)
+        self.touched.append(span)
 
     def _merged(self) -> list[Span]:
         """The holes as spans that neither touch nor overlap, ascending."""

@@ -82,7 +82,6 @@ class Instrument:
         self.bars: dict[Key, Bar] = {}
         self._seconds: dict[int, Partial] = {}
         self._late: Counter[Key] = Counter()
-        self._touched: list[Span] = []
         self._loaded: set[Span] = set()
 
     @property
@@ -138,11 +137,11 @@ class Instrument:
 
     def unloaded(self, horizon_ns: int) -> list[Span]:
         """Times whose bars a fold would change, of which some may be in the database only."""
-        self._touched += self.coverage.touched()
-        if not self._touched and min(self._seconds, default=horizon_ns) >= horizon_ns:
+        touched = self.coverage.touched
+        if not touched and min(self._seconds, default=horizon_ns) >= horizon_ns:
             return []
         needed = [(second, second + SECOND.length_ns) for second in self._seconds]
-        needed += [(start, min(stop, horizon_ns)) for start, stop in self._touched]
+        needed += [(start, min(stop, horizon_ns)) for start, stop in touched]
         return [
             span for span in merged(needed) if span[0] < horizon_ns and span not in self._loaded
         ]
@@ -165,11 +164,10 @@ class Instrument:
                 bar = self._merge((level, open_ns), partial, created)
                 bar.revision += self._late.pop((level, open_ns), 0)
                 changed[bar] = None
-        self._touched += self.coverage.touched()
-        if self._touched:
-            changed.update(dict.fromkeys(self._overlapping(merged(self._touched))))
+        if self.coverage.touched:
+            changed.update(dict.fromkeys(self._overlapping(merged(self.coverage.touched))))
         self._seconds.clear()
-        self._touched.clear()
+        self.coverage.touched.clear()
         self._loaded.clear()
         return Fold(created, list(changed))
 

@@ -74,6 +74,9 @@ _UPSERT_VENUES = (
     " ON CONFLICT (venue) DO UPDATE SET newest_time_ns = excluded.newest_time_ns"
 )
 
+BarRow = tuple[Any, ...]
+"""A row of _SELECT."""
+
 InstrumentRow = tuple[str, str, int, int, int, int, str, int | None, str]
 """The columns of bar_instruments."""
 
@@ -108,6 +111,26 @@ def instrument_row(venue_id: str, instrument: Instrument) -> InstrumentRow:
     )
 
 
+def restored(row: BarRow, instrument: Instrument) -> Bar:
+    """A stored bar, at the scale that the instrument has now: it may have grown while loading."""
+    name, open_ns, first_ns, first_id, last_ns, last_id = row[1:7]
+    price_scale, size_scale = instrument.scale.price, instrument.scale.size
+    opens, high, low, close = (_unscaled(text, price_scale) for text in row[7:11])
+    total = Partial(
+        first=(first_ns, first_id),
+        last=(last_ns, last_id),
+        open=opens,
+        high=high,
+        low=low,
+        close=close,
+        volume=_unscaled(row[11], size_scale),
+        buy_volume=_unscaled(row[12], size_scale),
+        quote_volume=_unscaled(row[13], price_scale + size_scale),
+        trade_count=row[14],
+    )
+    return Bar(instrument, (_LEVELS[name], open_ns), total, *row[15:])
+
+
 class Store:
     """Reads and writes for one aggregator. Methods raise StoreUnavailable."""
 
@@ -136,17 +159,14 @@ class Store:
                 await _load_venue(connection, venue, kept_ns)
         return venues
 
-    async def load_bars(
-        self, venue_id: str, instrument: Instrument, spans: Sequence[Span]
-    ) -> list[Bar]:
-        """All stored bars of an instrument that overlap one of these times."""
+    async def load_bars(self, venue_id: str, symbol: str, spans: Sequence[Span]) -> list[BarRow]:
+        """All stored bars of an instrument that overlap one of these times, for ``restored``."""
         starts, stops = zip(*spans, strict=True)
         async with self._database.transaction() as connection:
             rows = await connection.execute(
-                _OVERLAPPING,
-                [_NAMES, _LENGTHS_NS, list(starts), list(stops), venue_id, instrument.symbol],
+                _OVERLAPPING, [_NAMES, _LENGTHS_NS, list(starts), list(stops), venue_id, symbol]
             )
-            return [_bar(row, instrument) async for row in rows]
+            return await rows.fetchall()
 
     async def save(self, snapshot: Snapshot) -> None:
         """Write all of it or nothing. Raises PositionMoved when another process has written."""
@@ -168,7 +188,7 @@ async def _load_venue(connection: Connection, venue: Venue, kept_ns: int) -> Non
     rows = await connection.execute(_AFTER, [_NAMES, _LENGTHS_NS, venue.horizon_ns, venue.venue_id])
     async for row in rows:
         instrument = venue.instruments[row[0]]
-        venue.restore(instrument, [_bar(row, instrument)])
+        venue.restore(instrument, [restored(row, instrument)])
 
 
 async def _save_bars(connection: Connection, bars: Iterable[BarRecord]) -> None:
@@ -189,7 +209,7 @@ def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _instrument(row: Sequence[Any]) -> Instrument:
+def _instrument(row: tuple[Any, ...]) -> Instrument:
     symbol, price_scale, size_scale, since_ns, newest_ns, trade_ids, floor, holes = row
     return Instrument(
         symbol,
@@ -198,25 +218,6 @@ def _instrument(row: Sequence[Any]) -> Instrument:
         Coverage(since_ns, (Hole(*hole) for hole in holes)),
         newest_ns,
     )
-
-
-def _bar(row: Sequence[Any], instrument: Instrument) -> Bar:
-    name, open_ns, first_ns, first_id, last_ns, last_id = row[1:7]
-    price_scale, size_scale = instrument.scale.price, instrument.scale.size
-    opens, high, low, close = (_unscaled(text, price_scale) for text in row[7:11])
-    total = Partial(
-        first=(first_ns, first_id),
-        last=(last_ns, last_id),
-        open=opens,
-        high=high,
-        low=low,
-        close=close,
-        volume=_unscaled(row[11], size_scale),
-        buy_volume=_unscaled(row[12], size_scale),
-        quote_volume=_unscaled(row[13], price_scale + size_scale),
-        trade_count=row[14],
-    )
-    return Bar(instrument, (_LEVELS[name], open_ns), total, *row[15:])
 
 
 def _unscaled(text: str, scale: int) -> int:

@@ -151,6 +151,21 @@ async def test_entries_that_are_gone_lower_the_coverage(rig: Rig) -> None:
     assert rig.meter.gaps_total == 1
 
 
+async def test_a_hole_that_is_open_at_a_restart_ends_after_it(rig: Rig) -> None:
+    reconnect = types_pb2.Gap(reason=types_pb2.GAP_REASON_RECONNECT)
+    await rig.append(batch([Trade(1, T)]), batch(gaps=[reconnect]))
+    async with rig.running():
+        await rig.stored()
+    rig.aggregator = rig.new_aggregator()
+    await rig.append(
+        batch([Trade(1, T + 4 * SECOND_NS, symbol="ETHUSDT")]),
+        batch([Trade(9, T + 60 * SECOND_NS)]),
+    )
+    async with rig.running():
+        await rig.stored()
+    assert (await rig.facts())["BTCUSDT", "15s", T] == (0, True, 11 * SECOND_NS)
+
+
 async def test_an_unreadable_entry_is_passed_over(rig: Rig) -> None:
     broken = batch([Trade(1, T)])
     del broken.trades.price[0]

@@ -180,6 +180,17 @@ def test_a_late_trade_amends_a_bar_that_is_no_longer_in_memory() -> None:
     assert len(changed) == len(INTERVALS)
 
 
+def test_bars_that_wait_for_the_database_are_not_evicted() -> None:
+    memory = MemoryVenue().take(batch([Trade(1, at(0)), Trade(2, at(600))]))
+    busy = {bar for bar in memory.fold() if bar.level == 0 and bar.final}
+    held = memory.venue.instruments["BTCUSDT"].bars
+    memory.venue.evict(0, busy)
+    assert busy
+    assert busy <= set(held.values())
+    memory.venue.evict(0, busy=())
+    assert not busy & set(held.values())
+
+
 def test_checkpoints_move_time_only_where_time_is_the_wall_clock() -> None:
     for counts in (True, False):
         memory = MemoryVenue(checkpoints_count=counts).take(batch([Trade(1, at(0))]))
