@@ -27,7 +27,7 @@ CREATE TABLE bars (
     last_trade_id bigint NOT NULL,
     PRIMARY KEY (venue, symbol, interval, open_time_ns)
 )
--- An open bar is written several times a second; room in its page keeps that from growing the index.
+-- An open bar is written several times a second; room in its page keeps the index from growing.
 WITH (fillfactor = 70);
 
 -- What the bar aggregator knows of an instrument, as of its stream position.
