@@ -263,4 +263,6 @@ def _translated() -> Iterator[None]:
         yield
     except UNAVAILABLE as error:
         words = str(error).strip().splitlines() or [type(error).__name__]
-        raise StoreUnavailable(f"PostgreSQL is away: {words[0]}", store=TROUBLE) from error
+        # Only a server that is there gives its errors a code: it starts, stops, or has no room.
+        says = "is away" if error.sqlstate is None else "refuses"
+        raise StoreUnavailable(f"PostgreSQL {says}: {words[0]}", store=TROUBLE) from error

@@ -196,7 +196,7 @@ class Recorder:
 
     async def _commit(self) -> None:
         """Let the entries go that are recorded."""
-        recorded = dict(self._recorded)
+        recorded = {key: self._recorded[key] for key in self._keys if key in self._recorded}
         moved = {key: at for key, at in recorded.items() if self._committed.get(key) != at}
         await self._streams.commit(CONSUMER, moved)
         self._committed = recorded

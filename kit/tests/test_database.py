@@ -141,8 +141,14 @@ async def test_a_connection_that_dies_in_use_is_an_unavailable_store(database):
             await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
+async def test_a_server_that_refuses_is_an_unavailable_store(database):
+    with pytest.raises(StoreUnavailable, match="refuses: canceling statement"):
+        async with database.transaction() as connection:
+            await connection.execute("SET LOCAL statement_timeout = 1; SELECT pg_sleep(10)")
+
+
 async def test_a_server_that_is_away_is_an_unavailable_store():
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable, match="is away"):
         await migrate("postgresql://postgres@127.0.0.1:1/venuemesh")
 
 

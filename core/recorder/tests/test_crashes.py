@@ -140,8 +140,8 @@ async def test_postgresql_may_be_killed_at_any_time(valkey_url, folder):
     try:
         async with rig_for(valkey_url, postgres.url) as rig, rig.running():
             writing = asyncio.create_task(append_slowly(rig, tape.parts(source)))
-            for kill in range(1, 4):
-                await rig.recorded(TRADES, Cursor(1, kill * BATCHES // 5))
+            for kill in range(1, 3):
+                await rig.recorded(TRADES, Cursor(1, kill * BATCHES // 4))
                 postgres.kill()
                 await until(lambda: rig.is_degraded)
                 await postgres.start()

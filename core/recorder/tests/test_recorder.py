@@ -97,49 +97,31 @@ async def test_duplicates_of_the_venue_are_recorded_once(rig: Rig, postgres_url)
     assert rig.meter.counters["duplicate_rows_total"] == 10 + 5 + 5 + 1
 
 
-def poison(kind: str) -> bytes:
-    """Bytes at 1-2 that are no batch of trades."""
-    message = trade_batch(Cursor(1, 2), trades(1, 2))
-    match kind:
-        case "not a message":
-            return b"\xff\xff\xff"
-        case "nothing":
-            return b""
-        case "another channel":
-            return quote_batch(Cursor(1, 2), [1]).SerializeToString()
-        case "unequal columns":
-            message.trades.price.append(1)
-        case "no such instrument":
-            message.trades.instrument[1] = 1
-        case "an absurd scale":
-            message.instruments[0].price_scale = 4_000_000_000
-        case "a text with a zero":
-            message.instruments[0].symbol = "BTC\0USDT"
-        case "too many trade ids":
-            message.trades.trade_id_text.extend(["1", "2", "3"])
-    return message.SerializeToString()
+def unreadable(cursor: Cursor) -> list[bytes]:
+    """Bytes that are no batch of trades, each in its own way."""
+    messages = [trade_batch(cursor, trades(1, 2)) for _ in range(5)]
+    messages[0].trades.price.append(1)
+    messages[1].trades.instrument[1] = 1
+    messages[2].instruments[0].price_scale = 4_000_000_000
+    messages[3].instruments[0].symbol = "BTC\0USDT"
+    messages[4].trades.trade_id_text.extend(["1", "2", "3"])
+    others = [b"\xff\xff\xff", b"", quote_batch(cursor, [1]).SerializeToString()]
+    return [*others, *(message.SerializeToString() for message in messages)]
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "not a message",
-        "nothing",
-        "another channel",
-        "unequal columns",
-        "no such instrument",
-        "an absurd scale",
-        "a text with a zero",
-        "too many trade ids",
-    ],
-)
-async def test_a_batch_that_cannot_be_read_is_a_gap(rig: Rig, postgres_url, kind):
-    first, _, last = trade_entries(3)
-    await rig.append(first, entry(TRADES, poison(kind), Cursor(1, 2)), last)
+async def test_batches_that_cannot_be_read_are_gaps(rig: Rig, postgres_url):
+    bad = unreadable(Cursor(1, 1))
+    for number, message in enumerate(bad):
+        await rig.append(
+            entry(TRADES, message, Cursor(1, 2 * number + 1)),
+            entry(TRADES, trade_batch(Cursor(1, 2 * number + 2), trades(number * 3, 3))),
+        )
     async with rig.running():
-        await rig.recorded(TRADES, Cursor(1, 3))
-    assert recorded_gaps(postgres_url) == [("trades", None, "malformed", 1, 2)]
-    assert recorded_trades(postgres_url) == expected_trades([*trades(3, 3), *trades(9, 3)])
+        await rig.recorded(TRADES, Cursor(1, 2 * len(bad)))
+    assert recorded_gaps(postgres_url) == [
+        ("trades", None, "malformed", 1, 2 * number + 1) for number in range(len(bad))
+    ]
+    assert recorded_trades(postgres_url) == expected_trades(trades(0, 3 * len(bad)))
     assert not rig.is_degraded
 
 
@@ -154,16 +136,20 @@ async def test_a_number_beyond_63_bits_cannot_be_read(rig: Rig, postgres_url, ro
     assert count(postgres_url, "quotes") == rows
 
 
-@pytest.mark.parametrize(
-    "column", ["snapshot", "bid_count", "price", "instrument", "received_time_ns"]
-)
-async def test_a_book_batch_that_contradicts_itself_cannot_be_read(rig: Rig, postgres_url, column):
-    message = book_batch(Cursor(1, 1))
-    getattr(message.book, column).append(1)
-    await rig.append(entry(BOOK, message), entry(BOOK, book_batch(Cursor(1, 2))))
+async def test_book_batches_that_contradict_themselves_are_gaps(rig: Rig, postgres_url):
+    columns = ("snapshot", "bid_count", "price", "instrument", "received_time_ns")
+    for number, column in enumerate(columns, 1):
+        message = book_batch(Cursor(1, number))
+        getattr(message.book, column).append(1)
+        await rig.append(entry(BOOK, message))
+    message = book_batch(Cursor(1, 6))
+    message.book.instrument[0] = 1
+    await rig.append(entry(BOOK, message), entry(BOOK, book_batch(Cursor(1, 7))))
     async with rig.running():
-        await rig.recorded(BOOK, Cursor(1, 2))
-    assert recorded_gaps(postgres_url) == [("book", None, "malformed", 1, 1)]
+        await rig.recorded(BOOK, Cursor(1, 7))
+    assert recorded_gaps(postgres_url) == [
+        ("book", None, "malformed", 1, number) for number in range(1, 7)
+    ]
     assert count(postgres_url, "book_batches") == 1
 
 
