@@ -35,6 +35,8 @@ QUOTE_ASSETS = (
     "USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "TRY", "BRL", "GBP", "JPY", "BTC",
     "ETH", "BNB",
 )  # fmt: skip
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
+"""What a line that is no JSON, or no text at all, is refused with."""
 SYMBOL_IN_URL = re.compile(r"depth\b.*[?&]symbol=([A-Z0-9]+)|depth_symbol_([A-Z0-9]+)")
 
 
@@ -113,7 +115,7 @@ class BinanceCapture:
     def trade_of(self, line: bytes) -> TradePrint | None:
         try:
             trade = _trade.decode(data_of(line))
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return None
         time_ns = trade.T * NANOSECONDS_PER_MILLISECOND
         return TradePrint(trade.t, trade.p, trade.q, time_ns, not trade.m)
@@ -121,7 +123,7 @@ class BinanceCapture:
     def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
         try:
             found = _snapshot.decode(body)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return None
         symbol = SYMBOL_IN_URL.search(url)
         name = (symbol.group(1) or symbol.group(2)) if symbol else ""
@@ -130,7 +132,7 @@ class BinanceCapture:
     def sequence_of(self, line: bytes) -> int:
         try:
             return _bare.decode(data_of(line)).u
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return 0
 
     def listings_of(self, lines: Iterable[bytes]) -> Sequence[Listing]:
@@ -150,7 +152,7 @@ class BinanceCapture:
     def _unusual_stream(self, line: bytes) -> Stream:
         try:
             frame = _bare.decode(line)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return UNKNOWN if line else CONVERSATION
         if frame.stream:
             return self._streams.get(frame.stream.encode())
@@ -171,7 +173,7 @@ def data_of(line: bytes) -> bytes:
         return line[start + len(DATA) : -1] if start > 0 else line
     try:
         return bytes(_bare.decode(line).data) or line
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return line
 
 
@@ -183,7 +185,7 @@ def combined(name: str, data: bytes) -> bytes:
 def _numbers_of(line: bytes) -> tuple[list[str], list[str]]:
     try:
         found = _numbers.decode(data_of(line))
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return [], []
     prices, sizes = [found.p], [found.q, found.B, found.A]
     for side in (found.b, found.a):

@@ -114,3 +114,15 @@ def test_instruments_have_the_digits_that_were_seen(capture: BinanceCapture):
 def test_the_sequence_of_a_book_frame(capture: BinanceCapture):
     assert capture.sequence_of(combined("btcusdt@depth@100ms", BOOK)) == 9
     assert capture.sequence_of(b"garbage") == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"e":"\xff"}', combined("btcusdt@trade", b'{"s":"\xff","p":"\xfe"}'), b"\x00\xff\x9d"],
+)
+def test_bytes_that_are_no_text_are_passed_on_as_they_are(line: bytes, capture: BinanceCapture):
+    assert capture.frame_of(line)[1] == line
+    assert capture.trade_of(line) is None
+    assert capture.snapshot_of(line) is None
+    assert capture.sequence_of(line) == 0
+    assert all(listing.tick_size == "1" for listing in capture.listings_of([line]))
