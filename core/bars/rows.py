@@ -42,15 +42,13 @@ class Rows(NamedTuple):
 def read_rows(batch: Batch) -> Rows:
     """The rows of a batch. Raises MalformedBatch."""
     source = batch.trades
-    places = list(source.instrument)
-    times_ns = list(source.venue_time_ns)
-    received_ns = list(source.received_time_ns)
+    places = source.instrument[:]
+    times_ns = source.venue_time_ns[:]
     trades = Trades(
-        times_ns, list(source.trade_id), list(source.price), list(source.size), _bought(source.side)
+        times_ns, source.trade_id[:], source.price[:], source.size[:], _bought(source.side[:])
     )
-    if not (len(places) == len(received_ns) == len(times_ns) == len(trades.trade_id)) or not (
-        len(places) == len(trades.price) == len(trades.size) == len(trades.bought)
-    ):
+    received_ns = source.received_time_ns
+    if any(len(column) != len(places) for column in (received_ns, *trades)):
         raise MalformedBatch("columns differ in length")
     if times_ns and (min(times_ns) < 0 or max(times_ns) > TIME_NS_MAX):
         raise MalformedBatch("a row has an absurd time")
@@ -82,6 +80,6 @@ def _part(batch: Batch, place: int, rows: Sequence[int] | None) -> Part:
 def _bought(sides: Sequence[int]) -> bytes:
     """1 where the taker bought. Sides beyond those known today did not buy."""
     try:
-        return bytes(list(sides)).translate(_BOUGHT)
+        return bytes(sides).translate(_BOUGHT)
     except ValueError:
         raise MalformedBatch("a row has an absurd side") from None

@@ -41,13 +41,13 @@ class Watermark:
         stated = self._believable(times_ns, received_ns)
         newest_ns = max(self.newest_ns, max(stated))
         oldest_end_ns = SECOND.open_ns(min(times_ns)) + SECOND.length_ns
-        if oldest_end_ns > newest_ns - self._lateness_ns:
+        if oldest_end_ns > newest_ns - self._lateness_ns or (
+            oldest_end_ns > self.time_ns and times_ns == sorted(times_ns)
+        ):
             self.newest_ns = newest_ns
             return None
         before = list(accumulate(stated, max, initial=self.newest_ns))
         self.newest_ns = before.pop()
-        if oldest_end_ns > before[0] - self._lateness_ns and times_ns == sorted(times_ns):
-            return None
         return [time_ns - self._lateness_ns for time_ns in before]
 
     def _believable(self, times_ns: Sequence[int], received_ns: Sequence[int]) -> Sequence[int]:
