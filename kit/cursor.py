@@ -1,6 +1,7 @@
 """Positions in channels, and the names of channels and of gap reasons."""
 
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from venuemesh.common.v1 import types_pb2
@@ -58,7 +59,7 @@ class StreamKey:
     channel: Channel
 
     def __str__(self) -> str:
-        return f"md:{{{self.venue}}}:{channel_name(self.channel)}"
+        return _stream_name(self.venue, self.channel)
 
     @classmethod
     def parse(cls, text: str | bytes) -> "StreamKey":
@@ -68,11 +69,18 @@ class StreamKey:
         return cls(venue, types_pb2.Channel.Value(f"CHANNEL_{channel.upper()}"))
 
 
+@lru_cache(maxsize=4096)
+def _stream_name(venue: str, channel: Channel) -> str:
+    return f"md:{{{venue}}}:{channel_name(channel)}"
+
+
+@cache
 def channel_name(channel: Channel) -> str:
     """The channel in lower case without its prefix, for example "trades"."""
     return types_pb2.Channel.Name(channel).removeprefix("CHANNEL_").lower()
 
 
+@cache
 def gap_reason_name(reason: "types_pb2.GapReason.ValueType") -> str:
     """The reason in lower case without its prefix, for example "sequence"."""
     return types_pb2.GapReason.Name(reason).removeprefix("GAP_REASON_").lower()

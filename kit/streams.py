@@ -8,23 +8,24 @@ really done.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from kit.cursor import START as START
 from kit.cursor import Cursor as Cursor
 from kit.cursor import StreamKey as StreamKey
 from kit.cursor import channel_name as channel_name
 from kit.errors import StoreUnavailable
+from kit.redis_commands import TIMEOUT_SECONDS, RedisCommands
 
 KEYS_SET = "md:streams"
 FIELD = b"b"
-SOCKET_TIMEOUT_S = 10.0
 
 
 # Redis runs a script as one step, and refuses it as a whole when memory is short.
@@ -77,9 +78,10 @@ class Streams:
         # One retry, at once: after a restart of Redis an idle connection is found to be dead only
         # when it is used. Beyond that callers wait and ask anew what they have to know.
         self._redis = redis.Redis.from_url(
-            url, socket_timeout=SOCKET_TIMEOUT_S, retry=Retry(NoBackoff(), 1)
+            url, socket_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 1)
         )
-        self._append_after = self._redis.register_script(APPEND_AFTER)
+        self._commands = RedisCommands(url)
+        self._append_after_sha = hashlib.sha1(APPEND_AFTER.encode()).hexdigest()
 
     async def append_after(
         self, newest: Mapping[StreamKey, Cursor], entries: Sequence[Entry]
@@ -92,10 +94,10 @@ class Streams:
         """
         keys = list(positions_of(entries))
         number = {key: str(place) for place, key in enumerate(keys, 1)}
-        arguments: list[str | bytes] = [str(newest[key]) for key in keys]
+        arguments: list[str | bytes] = [*map(str, keys), *(str(newest[key]) for key in keys)]
         for entry in entries:
             arguments += (number[entry.key], str(entry.cursor), entry.batch)
-        reply = await self._call(self._append_after(list(map(str, keys)), arguments))
+        reply = await self._call(self._run_append_after(len(keys), arguments))
         if reply:
             raise StreamMoved(StreamKey.parse(reply[0]), Cursor.parse(reply[1]))
 
@@ -137,10 +139,13 @@ class Streams:
 
         Without block_ms it does not wait; 0 waits until one comes.
         """
-        positions: Any = {str(key): str(cursor) for key, cursor in after.items()}
-        reply: Any = await self._call(self._redis.xread(positions, count=count, block=block_ms))
+        names = {str(key).encode(): key for key in after}
+        blocking: tuple[str | int, ...] = () if block_ms is None else ("BLOCK", block_ms)
+        command = ("XREAD", "COUNT", count, *blocking, "STREAMS", *names, *map(str, after.values()))
+        timeout_seconds = None if block_ms == 0 else TIMEOUT_SECONDS + (block_ms or 0) / 1000
+        reply = await self._call(self._commands.call(*command, timeout_seconds=timeout_seconds))
         return [
-            Entry(StreamKey.parse(name), Cursor.parse(entry_id), fields.get(FIELD, b""))
+            Entry(names[name], Cursor.parse(entry_id), _batch_in(fields))
             for name, entries in reply or ()
             for entry_id, fields in entries
         ]
@@ -194,7 +199,16 @@ class Streams:
 
     async def close(self) -> None:
         """End the connections."""
+        await self._commands.close()
         await self._redis.aclose()
+
+    async def _run_append_after(self, key_count: int, arguments: list[str | bytes]) -> Any:
+        try:
+            return await self._commands.call(
+                "EVALSHA", self._append_after_sha, key_count, *arguments
+            )
+        except NoScriptError:
+            return await self._commands.call("EVAL", APPEND_AFTER, key_count, *arguments)
 
     async def _info(self, key: StreamKey) -> Any:
         try:
@@ -224,6 +238,11 @@ async def _result(awaitable: Awaitable[Any]) -> Any:
     finally:
         if task and task.cancelling() > cancelled_before:
             raise asyncio.CancelledError
+
+
+def _batch_in(fields: list[bytes]) -> bytes:
+    """The batch of an entry; empty when it is not one of ours."""
+    return fields[1] if fields[0] == FIELD else b""
 
 
 def _was_there(reply: object) -> bool:
