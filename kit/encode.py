@@ -126,7 +126,9 @@ def _pack_varints(values: IntColumn, zigzag: int) -> bytes:
     assert native.library is not None
     values = np.ascontiguousarray(values, dtype=np.int64)
     out = np.empty(len(values) * VARINT_BYTES_MAX, dtype=np.uint8)
-    size = native.library.venuemesh_pack(values.ctypes.data, len(values), zigzag, out.ctypes.data)
+    size = native.library.venuemesh_pack(
+        native.address(values), len(values), zigzag, native.address(out)
+    )
     return out[:size].tobytes()
 
 

@@ -24,6 +24,9 @@ from kit import native
 from kit.columns import Numbers, Symbols
 from kit.numbers import IntColumn, NumberError, parse_joined
 
+PLAN_FRAMES_MIN = 1_024
+PLAN_BYTES_MIN = 256 * 1024
+
 _SPACE = re.compile(rb"\s")
 
 
@@ -94,14 +97,14 @@ class Patterns:
             return kinds
         native.library.venuemesh_classify(
             frames.buffer,
-            frames.starts.ctypes.data,
-            frames.ends.ctypes.data,
+            native.address(frames.starts),
+            native.address(frames.ends),
             len(frames),
             self._pointers,
-            self._lengths.ctypes.data,
+            native.address(self._lengths),
             len(self._patterns),
             self._window_bytes,
-            kinds.ctypes.data,
+            native.address(kinds),
         )
         return kinds
 
@@ -142,8 +145,8 @@ class Schema:
     def __init__(self, path: str, **fields: Field) -> None:
         self._path = path
         self._fields = fields
-        self._text = next((name for name, kind in fields.items() if kind is Field.TEXT), "")
         self._decode = _reference_decoder(path, fields)
+        self._plan: _Plan | None = None
 
     def decode(self, frames: Frames) -> Decoded:
         """Columns of all frames. Raises FrameError when one of them is not as the schema says."""
@@ -153,20 +156,23 @@ class Schema:
     def _decode_compiled(self, frames: Frames) -> Decoded | None:
         assert native.library is not None
         count = len(frames)
-        plan = _Plan(self._fields, count, len(frames.buffer))
+        plan = self._plan
+        if plan is None or not plan.holds(count, len(frames.buffer)):
+            plan = self._plan = _Plan(self._fields, count, len(frames.buffer))
+        plan.begin()
         done = native.library.venuemesh_decode(
             frames.buffer,
-            frames.starts.ctypes.data,
-            frames.ends.ctypes.data,
+            native.address(frames.starts),
+            native.address(frames.ends),
             count,
             self._path.encode(),
             len(self._path),
             plan.fields,
             len(self._fields),
-            ctypes.byref(plan.texts),
-            ctypes.byref(plan.levels),
+            plan.texts_pointer,
+            plan.levels_pointer,
         )
-        return plan.decoded(frames.buffer) if done == count else None
+        return plan.decoded(frames.buffer, count) if done == count else None
 
     def _decode_by_reference(self, frames: Frames) -> Decoded:
         try:
@@ -179,41 +185,60 @@ class Schema:
 
 
 class _Plan:
-    """The arrays that the compiled reader fills."""
+    """The arrays that the compiled reader fills. Kept and filled again: making them costs more."""
 
     def __init__(self, fields: dict[str, Field], count: int, buffer_bytes: int) -> None:
         self._kinds = fields
-        self._values = {name: np.empty(count, dtype=np.int64) for name in fields}
+        self._count = max(count, PLAN_FRAMES_MIN)
+        # The shortest level is ["1","1"], nine bytes.
+        has_levels = Field.LEVELS in fields.values()
+        self._capacity = max(buffer_bytes, PLAN_BYTES_MIN) // 9 + 1 if has_levels else 0
+        self._values = {name: np.empty(self._count, dtype=np.int64) for name in fields}
         decimal = [name for name, kind in fields.items() if kind is Field.DECIMAL]
-        self._decimals = {name: np.empty(count, dtype=np.int64) for name in decimal}
+        self._decimals = {name: np.empty(self._count, dtype=np.int64) for name in decimal}
         self.fields = (native.Field * len(fields))(
             *[
                 native.Field(
                     name.encode(),
                     len(name),
                     kind,
-                    self._values[name].ctypes.data,
-                    self._decimals[name].ctypes.data if name in self._decimals else None,
+                    native.address(self._values[name]),
+                    native.address(self._decimals[name]) if name in self._decimals else None,
                 )
                 for name, kind in fields.items()
             ]
         )
         self._bounds = np.empty((2, native.SYMBOLS_MAX), dtype=np.int64)
-        self.texts = native.Texts(self._bounds[0].ctypes.data, self._bounds[1].ctypes.data, 0)
-        # The shortest level is ["1","1"], nine bytes.
-        capacity = buffer_bytes // 9 + 1 if Field.LEVELS in fields.values() else 0
-        self._levels = np.empty((4, capacity), dtype=np.int64)
-        self.levels = native.Levels(*[row.ctypes.data for row in self._levels], 0, capacity)
+        self._texts = native.Texts(*map(native.address, self._bounds), 0)
+        self._level_columns = np.empty((4, self._capacity), dtype=np.int64)
+        rows = map(native.address, self._level_columns)
+        self._levels = native.Levels(*rows, 0, self._capacity)
+        self.texts_pointer = ctypes.byref(self._texts)
+        self.levels_pointer = ctypes.byref(self._levels)
 
-    def decoded(self, buffer: bytes) -> Decoded:
-        """What was read."""
-        columns: dict[str, Any] = dict(self._values)
-        for name, decimals in self._decimals.items():
-            columns[name] = Numbers.compact(self._values[name], decimals)
+    def holds(self, count: int, buffer_bytes: int) -> bool:
+        """Whether there is room for so many frames."""
+        enough_levels = not self._capacity or buffer_bytes // 9 < self._capacity
+        return count <= self._count and enough_levels
+
+    def begin(self) -> None:
+        """Forget what was read before."""
+        self._levels.count = self._texts.count = 0
+        ctypes.memset(self._texts.slots, 0, ctypes.sizeof(self._texts.slots))
+
+    def decoded(self, buffer: bytes, count: int) -> Decoded:
+        """A copy of what was read."""
+        columns: dict[str, Any] = {}
         for name, kind in self._kinds.items():
+            values = self._values[name][:count].copy()
             if kind is Field.TEXT:
-                columns[name] = Symbols(self._distinct_texts(buffer), self._values[name])
-        price, price_decimals, size, size_decimals = self._levels[:, : self.levels.count]
+                columns[name] = Symbols(self._distinct_texts(buffer), values)
+            elif kind is Field.DECIMAL:
+                columns[name] = Numbers.compact(values, self._decimals[name][:count].copy())
+            else:
+                columns[name] = values
+        levels = self._level_columns[:, : self._levels.count].copy()
+        price, price_decimals, size, size_decimals = levels
         return Decoded(
             columns,
             Numbers.compact(price, price_decimals),
@@ -221,7 +246,7 @@ class _Plan:
         )
 
     def _distinct_texts(self, buffer: bytes) -> list[str]:
-        ranges = self._bounds[:, : self.texts.count].T.tolist()
+        ranges = self._bounds[:, : self._texts.count].T.tolist()
         return [buffer[start:end].decode("ascii") for start, end in ranges]
 
 

@@ -23,6 +23,8 @@ from kit import backoff, telemetry
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
+READ_BYTES = 256 * 1024
+"""Taken from the socket at once: under load, what is read together is handled together."""
 STEADY_S = 30.0
 """After so long a connection counts as good, and the next failure starts with a short wait."""
 
@@ -113,6 +115,7 @@ class Websocket:
             lambda: listener,
             self.url,
             max_frame_size=FRAME_BYTES_MAX,
+            read_buffer_init_size=READ_BYTES,
             enable_auto_ping=ping is not None,
             auto_ping_idle_timeout=ping or 10.0,
             auto_ping_reply_timeout=ping or 10.0,

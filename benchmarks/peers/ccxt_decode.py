@@ -11,16 +11,25 @@ from pathlib import Path
 
 import ccxt.pro
 
+PASSES = 2
 URL = "wss://stream.binance.com:9443/stream/ws"
 
 
-async def measure(lines: list[bytes]) -> dict[str, float]:
+async def one_pass(lines: list[bytes]) -> float:
+    """Seconds for all frames."""
     exchange = ccxt.pro.binance({"options": {"tradesLimit": 1000}})
     market = exchange.safe_market_structure(
         {
-            "id": "BTCUSDT", "symbol": "BTC/USDT", "base": "BTC", "quote": "USDT",
-            "baseId": "BTC", "quoteId": "USDT", "type": "spot", "spot": True,
-            "active": True, "precision": {"amount": 1e-5, "price": 0.01},
+            "id": "BTCUSDT",
+            "symbol": "BTC/USDT",
+            "base": "BTC",
+            "quote": "USDT",
+            "baseId": "BTC",
+            "quoteId": "USDT",
+            "type": "spot",
+            "spot": True,
+            "active": True,
+            "precision": {"amount": 1e-5, "price": 0.01},
         }
     )
     exchange.set_markets([market])
@@ -30,14 +39,21 @@ async def measure(lines: list[bytes]) -> dict[str, float]:
     book["nonce"] = snapshot["lastUpdateId"]
     exchange.orderbooks["BTC/USDT"] = book
     frames = [line for line in lines if b"lastUpdateId" not in line[:20]]
-    started = time.perf_counter()
+    started = time.process_time()
     for frame in frames:
         exchange.handle_message(client, json.loads(frame)["data"])
-    seconds = time.perf_counter() - started
-    result = exchange.orderbooks["BTC/USDT"]
+    seconds = time.process_time() - started
     await exchange.close()
-    return {"events": len(frames), "seconds": seconds, "best_bid": result["bids"][0][0]}
+    return seconds
+
+
+def main(file: Path) -> None:
+    """The fastest of some passes counts, as it was disturbed least."""
+    lines = file.read_bytes().splitlines()
+    seconds = min(asyncio.run(one_pass(lines)) for _ in range(PASSES))
+    events = sum(b"lastUpdateId" not in line[:20] for line in lines)
+    print(json.dumps({"events": events, "seconds": seconds}))
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure(Path(sys.argv[1]).read_bytes().splitlines()))))
+    main(Path(sys.argv[1]))

@@ -16,8 +16,11 @@ from cryptofeed.exchanges import Binance
 from cryptofeed.symbols import Symbols
 from cryptofeed.types import OrderBook
 
+PASSES = 5
+
 
 def as_aggregate(frame: bytes) -> str:
+    """A trade in the words of an aggregated one."""
     text = frame.decode()
     if '@trade"' in text[:40]:
         text = text.replace('"e":"trade"', '"e":"aggTrade"').replace('"t":', '"a":')
@@ -25,10 +28,12 @@ def as_aggregate(frame: bytes) -> str:
 
 
 async def ignore(*_: object) -> None:
+    """What a user would do with an event."""
     return
 
 
 def make_feed(snapshot: dict) -> Binance:
+    """A feed whose book is the snapshot."""
     Symbols.set(Binance.id, {"BTC-USDT": "BTCUSDT"}, {})
     feed = Binance(
         symbols=["BTC-USDT"],
@@ -43,17 +48,24 @@ def make_feed(snapshot: dict) -> Binance:
     return feed
 
 
-async def measure(lines: list[bytes]) -> dict[str, float]:
+async def one_pass(lines: list[bytes]) -> float:
+    """Seconds for all frames."""
     snapshot = next(json.loads(line) for line in lines if b"lastUpdateId" in line[:20])
     feed = make_feed(snapshot)
     frames = [as_aggregate(line) for line in lines if b"lastUpdateId" not in line[:20]]
-    started = time.perf_counter()
+    started = time.process_time()
     for frame in frames:
         await feed.message_handler(frame, None, 0.0)
-    seconds = time.perf_counter() - started
-    best = feed._l2_book["BTC-USDT"].book.bids.index(0)[0]
-    return {"events": len(frames), "seconds": seconds, "best_bid": float(best)}
+    return time.process_time() - started
+
+
+def main(file: Path) -> None:
+    """The fastest of some passes counts, as it was disturbed least."""
+    lines = file.read_bytes().splitlines()
+    seconds = min(asyncio.run(one_pass(lines)) for _ in range(PASSES))
+    events = sum(b"lastUpdateId" not in line[:20] for line in lines)
+    print(json.dumps({"events": events, "seconds": seconds}))
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure(Path(sys.argv[1]).read_bytes().splitlines()))))
+    main(Path(sys.argv[1]))

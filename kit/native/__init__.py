@@ -7,6 +7,9 @@ it, slower: each function has a reference in Python that decides whenever the co
 import ctypes
 import os
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 LIBRARY_PATH = Path(__file__).resolve().parents[2] / "gen" / "native" / "columns.so"
 OFF_VARIABLE = "VENUEMESH_NATIVE"
@@ -52,6 +55,12 @@ class Texts(ctypes.Structure):
         ("count", Count),
         ("slots", ctypes.c_int16 * SYMBOL_SLOTS),
     )
+
+
+def address(array: NDArray[Any]) -> int:
+    """Where an array's numbers begin. ``array.ctypes.data`` says the same, three times slower."""
+    where: int = array.__array_interface__["data"][0]
+    return where
 
 
 def _load() -> ctypes.CDLL | None:

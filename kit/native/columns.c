@@ -296,8 +296,8 @@ static int take_object(struct cursor *c, const struct field *fields, int64_t fie
     return take(c, '}') && seen == (1ull << field_count) - 1;
 }
 
-/* Frames {…,"<path>":{fields},…} to columns. starts and ends are ranges of the buffer, one per frame.
- * Returns the number of frames, or -1 - the first frame that is not plain. */
+/* Frames {…,"<path>":{fields},…} to columns. starts and ends are ranges of the buffer, one per
+ * frame. Returns the number of frames, or -1 - the first frame that is not plain. */
 int64_t venuemesh_decode(const uint8_t *buffer, const int64_t *starts, const int64_t *ends,
                          int64_t frame_count, const char *path, int64_t path_length,
                          const struct field *fields, int64_t field_count, struct texts *texts,
@@ -314,9 +314,12 @@ int64_t venuemesh_decode(const uint8_t *buffer, const int64_t *starts, const int
                 return -1 - row;
             int wanted = end - start == path_length &&
                          memcmp(path, start, (size_t)path_length) == 0;
-            if (wanted ? found++ || !take_object(&c, fields, field_count, row, buffer, texts, levels)
-                       : !skip_value(&c))
+            int good = !wanted ? skip_value(&c)
+                               : !found && take_object(&c, fields, field_count, row, buffer,
+                                                       texts, levels);
+            if (!good)
                 return -1 - row;
+            found |= wanted;
         } while (take(&c, ','));
         if (!take(&c, '}') || !found || peek(&c) != -1)
             return -1 - row;

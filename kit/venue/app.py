@@ -55,10 +55,10 @@ class VenueProcess:
         self._mesh = mesh
         self._own = own
         self._clock = clock
-        epochs = EpochFile(Path(mesh.data_dir) / "epochs" / venue.venue_id)
-        self._epoch_before = epochs.last()
+        self._epochs = EpochFile(Path(mesh.data_dir) / "epochs" / venue.venue_id)
+        self._epoch_before = self._epochs.last()
         meter = self.runtime.meter
-        self.hub = Hub(venue.venue_id, epochs.next(clock), clock, meter, own.ring_bytes_max)
+        self.hub = Hub(venue.venue_id, self._epochs.next(clock), clock, meter, own.ring_bytes_max)
         self.subscriptions = Subscriptions()
         self.intake = Intake(venue, self.hub, self.subscriptions, clock)
         doubted = meter.gauge("books_in_doubt", "Books that wait for a snapshot or an update")
@@ -73,7 +73,13 @@ class VenueProcess:
         """Serve until told to stop."""
         runtime = self.runtime
         servicer = MarketDataServicer(
-            self.hub, self.intake, self.instruments, self.subscriptions, self._venue.history
+            self.hub,
+            self.intake,
+            self.instruments,
+            self.subscriptions,
+            self._venue.history,
+            self._epochs,
+            self._clock,
         )
         runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
         runtime.control_venue(self.control)
@@ -123,11 +129,18 @@ class VenueProcess:
         published = dict.fromkeys(CHANNELS, 0)
         while True:
             await self._clock.sleep(CHECKPOINT_INTERVAL_S)
+            self._tell_connection()
             for channel in CHANNELS:
                 cursor = self.hub.cursor(channel)
                 if cursor.sequence == published[channel] and self.session.connected:
                     cursor = self.hub.publish(channel, Draft())
                 published[channel] = cursor.sequence
+
+    def _tell_connection(self) -> None:
+        if self.session.connected:
+            self.runtime.meter.serving()
+        elif self.subscriptions.symbols:
+            self.runtime.meter.degraded("no connection to the venue")
 
     async def _wait_for_readers(self) -> None:
         """A replay is as fast as it is read: do not let the rings move past a reader."""

@@ -45,8 +45,8 @@ class Wire(Protocol):
     def unsubscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
         """Messages that end those subscriptions."""
 
-    def classify(self, frames: Frames) -> list[Kind]:
-        """What each frame is about, cheaply."""
+    def classify(self, frames: Frames) -> IntColumn:
+        """The Kind of each frame, cheaply."""
 
     def refusal(self, reply: bytes) -> str | None:
         """The venue's words when a reply refuses a request, otherwise None."""

@@ -26,7 +26,6 @@ from kit.venue.hub import Hub
 from kit.venue.subscriptions import CHANNELS, Subscriptions
 
 FLUSH_INTERVAL_S = 0.001
-GATHERED_FRAMES_MAX = 512
 FRAME_BYTES_MAX = 8 * 1024 * 1024
 
 RowsT = TypeVar("RowsT", TradeRows, QuoteRows)
@@ -54,14 +53,9 @@ class Intake:
 
     def frame(self, payload: bytes, received_time_ns: int) -> None:
         """One message from the socket."""
-        if len(payload) > FRAME_BYTES_MAX:
-            self.skipped.warning("oversized frame", repr(payload[:200]), size_bytes=len(payload))
-            return
         self._frames.append(payload)
         self._times.append(received_time_ns)
-        if len(self._frames) >= GATHERED_FRAMES_MAX:
-            self.flush()
-        elif self._flush_at is None:
+        if self._flush_at is None:
             self._schedule()
 
     def flush(self) -> None:
@@ -70,21 +64,31 @@ class Intake:
             self._flush_at.cancel()
             self._flush_at = None
         self._flushed_at = asyncio.get_running_loop().time()
-        frames = Frames(self._frames, self._times)
+        frames = self._sensible(Frames(self._frames, self._times))
         self._frames, self._times = [], []
         kinds = self._venue.wire.classify(frames)
-        column = np.array(kinds, dtype=np.int64)
         parsers = self._venue.parsers
-        for kind in dict.fromkeys(kinds):
-            chosen = frames.take(np.flatnonzero(column == kind))
-            if kind is Kind.TRADES:
+        for kind in np.unique(kinds).tolist():
+            chosen = frames.take(np.flatnonzero(kinds == kind))
+            if kind == Kind.TRADES:
                 self._handle("trades", parsers.trades, self._on_trades, chosen)
-            elif kind is Kind.QUOTES:
+            elif kind == Kind.QUOTES:
                 self._handle("quotes", parsers.quotes, self._on_quotes, chosen)
-            elif kind is Kind.BOOK:
+            elif kind == Kind.BOOK:
                 self._handle("book", parsers.book, self._on_book, chosen)
             else:
                 self._on_other(kind, chosen)
+
+    def _sensible(self, frames: Frames) -> Frames:
+        """Without those that are larger than anything a venue means to send."""
+        oversized = frames.ends - frames.starts > FRAME_BYTES_MAX
+        if not oversized.any():
+            return frames
+        for frame in frames.take(np.flatnonzero(oversized)).one_by_one():
+            size_bytes = int(frame.ends[0] - frame.starts[0])
+            text = repr(frame.payloads[0][:200])
+            self.skipped.warning("oversized frame", text, size_bytes=size_bytes)
+        return frames.take(np.flatnonzero(~oversized))
 
     def reconnected(self, symbols: Iterable[str], reason: str) -> None:
         """The connection of these instruments was lost; what was under way is gone."""
@@ -175,9 +179,9 @@ class Intake:
         listed = [number for number, name in enumerate(rows.symbols.names) if name not in unlisted]
         return rows.take(np.flatnonzero(np.isin(rows.symbols.row, listed)))
 
-    def _on_other(self, kind: Kind, frames: Frames) -> None:
+    def _on_other(self, kind: int, frames: Frames) -> None:
         for payload in frames.payloads:
-            if kind is Kind.UNKNOWN:
+            if kind == Kind.UNKNOWN:
                 self.skipped.warning("unknown event", repr(payload[:200]))
                 continue
             refusal = self._venue.wire.refusal(payload)

@@ -8,12 +8,14 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from kit import paging
+from kit.clock import Clock
 from kit.columns import Scale
 from kit.cursor import Channel, Cursor
 from kit.errors import BadRequest, UnknownInstrument
 from kit.numbers import format_scaled
 from kit.venue.books import BookState, GuardedBook
 from kit.venue.contract import History
+from kit.venue.epoch import EpochFile
 from kit.venue.hub import Hub
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
@@ -22,6 +24,8 @@ from kit.venue.subscriptions import CHANNELS, Subscriptions
 DEPTH_DEFAULT, DEPTH_MAX = 20, 5_000
 INSTRUMENTS_DEFAULT, INSTRUMENTS_MAX = 200, 1_000
 HISTORY_DEFAULT, HISTORY_MAX = 500, 1_000
+EPOCH_MAX = 2**45
+"""Ms since the Unix epoch, in the year 3084: a cursor beyond it was never ours."""
 
 STATES = {
     BookState.EMPTY: market_data_pb2.BOOK_STATE_EMPTY,
@@ -42,12 +46,16 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         instruments: Instruments,
         subscriptions: Subscriptions,
         history: History,
+        epochs: EpochFile,
+        clock: Clock,
     ) -> None:
         self._hub = hub
         self._intake = intake
         self._instruments = instruments
         self._subscriptions = subscriptions
         self._history = history
+        self._epochs = epochs
+        self._clock = clock
 
     async def ListInstruments(
         self, request: market_data_pb2.ListInstrumentsRequest, context: Context
@@ -147,8 +155,8 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         """A reader that has seen a newer epoch than ours proves that our clock or our memory of
         epochs is behind; without a newer one Redis would refuse everything that we publish."""
         newest = max((cursor.epoch for cursor in resume.values()), default=0)
-        if newest > self._hub.epoch:
-            self._hub.start_epoch(newest + 1)
+        if self._hub.epoch < newest < EPOCH_MAX:
+            self._hub.start_epoch(self._epochs.next(self._clock, above=newest))
 
 
 def _channels(request: market_data_pb2.SubscribeRequest) -> list[Channel]:

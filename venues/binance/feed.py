@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from kit.frames import Frames
-from kit.venue.contract import Kind
+from kit.numbers import IntColumn
 from venues.binance import parse
 
 STREAMS = ("trade", "bookTicker", "depth@100ms")
@@ -47,7 +47,7 @@ class BinanceWire:
         """{"method":"UNSUBSCRIBE","params":["btcusdt@trade",…],"id":2}."""
         return [_request("UNSUBSCRIBE", symbols, request_id)]
 
-    def classify(self, frames: Frames) -> list[Kind]:
+    def classify(self, frames: Frames) -> IntColumn:
         """From the streams' names."""
         return parse.classify(frames)
 

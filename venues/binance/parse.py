@@ -12,7 +12,7 @@ from kit.venue.contract import Kind
 
 NANOSECONDS_PER_MILLISECOND = 1_000_000
 
-KINDS = (Kind.TRADES, Kind.QUOTES, Kind.BOOK, Kind.UNKNOWN, Kind.REPLY)
+KINDS = np.array((Kind.TRADES, Kind.QUOTES, Kind.BOOK, Kind.UNKNOWN, Kind.REPLY))
 """By the number of the pattern; a frame without any of them answers a request of ours."""
 
 # A data frame begins {"stream":"btcusdt@trade","data":…, an answer is {"result":null,"id":1}.
@@ -50,9 +50,9 @@ DEPTH = Schema(
 )
 
 
-def classify(frames: Frames) -> list[Kind]:
-    """What each frame is about, from the name of its stream alone."""
-    return [KINDS[number] for number in PATTERNS.classify(frames).tolist()]
+def classify(frames: Frames) -> IntColumn:
+    """The Kind of each frame, from the name of its stream alone."""
+    return KINDS[PATTERNS.classify(frames)]
 
 
 def trades(frames: Frames) -> TradeRows:

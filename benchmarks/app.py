@@ -1,0 +1,39 @@
+"""``./venuemesh bench [NAME …] [--json] [--runs N] [--frames FILE] [--peers PYTHON]``."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks import decode, latency, path, startup
+from benchmarks.options import Options
+from benchmarks.report import Report, as_json, as_table
+
+BENCHMARKS: dict[str, Callable[[Options], Report]] = {
+    "decode": decode.run,
+    "path": path.run,
+    "latency": latency.run,
+    "startup": startup.run,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the named benchmarks, or all. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="./venuemesh bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    parser.add_argument("--runs", type=int, default=5, help="how often each is measured")
+    parser.add_argument("--frames", type=Path, help="a Binance capture, frames.jsonl[.gz]")
+    parser.add_argument("--peers", type=Path, help="python with ccxt and cryptofeed installed")
+    chosen = parser.parse_args(arguments)
+    unknown = sorted(set(chosen.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}")
+    options = Options.find(chosen.runs, chosen.frames, chosen.peers)
+    reports = []
+    for name in chosen.names or BENCHMARKS:
+        reports.append(BENCHMARKS[name](options))
+        if not chosen.json:
+            print(as_table(reports[-1]), flush=True)
+    if chosen.json:
+        print(as_json(reports))
+    return 0

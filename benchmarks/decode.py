@@ -1,0 +1,109 @@
+"""One core: frames to numbered, serialised batches, books kept; against peers on the same frames.
+
+The peers are run in turn with ours, in processes of their own, so that a change of the machine's speed
+falls on all. ccxt.pro and cryptofeed stop at Python objects; ours goes on to the bytes that travel.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.options import ROOT, Options
+from benchmarks.report import Figure, Report
+from kit.clock import SystemClock
+from kit.columns import Numbers
+from kit.telemetry import Meter
+from kit.venue.contract import BookSnapshot
+from kit.venue.discovery import require
+from kit.venue.hub import Hub
+from kit.venue.intake import Intake
+from kit.venue.subscriptions import Subscriptions
+
+SYMBOL = "BTCUSDT"
+SNAPSHOT_MARK = b"lastUpdateId"
+FRAMES_PER_READ = 1_000
+"""About what one read from a busy socket holds."""
+PASSES = 5
+"""Passes over the file in one process; the fastest counts, as it was disturbed least."""
+
+
+def run(options: Options) -> Report:
+    """Events per second, and how many times the peers'."""
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
+        Path(file.name).write_bytes(b"\n".join(options.lines()) + b"\n")
+        contestants = {"venuemesh": [sys.executable, "-m", "benchmarks.decode", file.name]}
+        if options.peers is not None:
+            for peer in ("ccxt", "cryptofeed"):
+                script = ROOT / "benchmarks" / "peers" / f"{peer}_decode.py"
+                contestants[peer] = [str(options.peers), str(script), file.name]
+        rates: dict[str, list[float]] = {name: [] for name in contestants}
+        for _ in range(options.runs):
+            for name, command in contestants.items():
+                rates[name].append(_measure(command))
+    return _report(rates)
+
+
+def _measure(command: list[str]) -> float:
+    done = subprocess.run(command, capture_output=True, check=True, cwd=ROOT)
+    found = json.loads(done.stdout)
+    return float(found["events"] / found["seconds"])
+
+
+def _report(rates: dict[str, list[float]]) -> Report:
+    targets = {"ccxt": "at least 10", "cryptofeed": "at least 8"}
+    figures = [Figure(name, "events/s", runs) for name, runs in rates.items()]
+    notes = []
+    for peer, target in targets.items():
+        if peer in rates:
+            pairs = zip(rates["venuemesh"], rates[peer], strict=True)
+            figures.append(
+                Figure(f"times {peer}", "x", [ours / other for ours, other in pairs], target)
+            )
+        else:
+            notes.append(f"{peer}: not installed, see docs/BENCHMARKS.md")
+    return Report("decode: frame to serialised batch, one core", figures, notes)
+
+
+async def _one_pass(lines: list[bytes]) -> float:
+    clock, subscriptions = SystemClock(), Subscriptions()
+    hub = Hub("binance", 1, clock, Meter("binance"))
+    intake = Intake(require("binance")("replay", "http://127.0.0.1:1"), hub, subscriptions, clock)
+    subscriptions.add([SYMBOL])
+    intake.bookkeeper.add([SYMBOL])
+    intake.bookkeeper.on_snapshot(SYMBOL, _snapshot(lines))
+    frames = [line for line in lines if SNAPSHOT_MARK not in line[:20]]
+    take, now_ns = intake.frame, clock.time_ns
+    started = time.process_time()
+    for start in range(0, len(frames), FRAMES_PER_READ):
+        for frame in frames[start : start + FRAMES_PER_READ]:
+            take(frame, now_ns())
+        intake.flush()
+    return time.process_time() - started
+
+
+def _snapshot(lines: list[bytes]) -> BookSnapshot:
+    found = next(json.loads(line) for line in lines if SNAPSHOT_MARK in line[:20])
+    levels = [*found["bids"], *found["asks"]]
+    return BookSnapshot(
+        last_sequence=found["lastUpdateId"],
+        bid_count=len(found["bids"]),
+        price=Numbers.parse([price for price, _ in levels]),
+        size=Numbers.parse([size for _, size in levels]),
+        received_time_ns=1,
+    )
+
+
+def main(file: Path) -> None:
+    """Measure ours in this process, and print it as the peers' scripts do."""
+    lines = file.read_bytes().splitlines()
+    seconds = min(asyncio.run(_one_pass(lines)) for _ in range(PASSES))
+    events = sum(SNAPSHOT_MARK not in line[:20] for line in lines)
+    print(json.dumps({"events": events, "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,37 @@
+"""What the benchmarks work on."""
+
+import gzip
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.errors import OperationsError
+
+ROOT = Path(__file__).resolve().parent.parent
+CAPTURE = Path("binance/btcusdt_20240808/frames.jsonl.gz")
+PEERS_PYTHON = ROOT / "benchmarks" / ".venv" / "bin" / "python"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Chosen on the command line, or found."""
+
+    runs: int
+    frames: Path
+    peers: Path | None
+    """Interpreter of the peers' environment; None: their columns say that they are missing."""
+
+    @classmethod
+    def find(cls, runs: int, frames: Path | None, peers: Path | None) -> "Options":
+        """Raises OperationsError when there is no capture."""
+        captures = Path(os.environ.get("VENUEMESH_CAPTURES", ROOT.parent / "shared" / "captures"))
+        chosen = frames or captures / CAPTURE
+        if not chosen.exists():
+            raise OperationsError(f"no capture at {chosen}: name one with --frames")
+        interpreter = peers or PEERS_PYTHON
+        return cls(runs, chosen, interpreter if interpreter.exists() else None)
+
+    def lines(self) -> list[bytes]:
+        """The frames, one per line."""
+        data = self.frames.read_bytes()
+        return (gzip.decompress(data) if self.frames.suffix == ".gz" else data).splitlines()

@@ -1,0 +1,61 @@
+"""What a benchmark found, as a table and as JSON."""
+
+import json
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured thing over several runs."""
+
+    name: str
+    unit: str
+    runs: Sequence[float]
+    target: str = ""
+    """What it should be, in words. Empty: nothing was promised."""
+
+    @property
+    def median(self) -> float:
+        """Of the runs."""
+        return statistics.median(self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The figures of one benchmark."""
+
+    benchmark: str
+    figures: Sequence[Figure]
+    notes: Sequence[str] = field(default=())
+
+
+def as_table(report: Report) -> str:
+    """For people."""
+    rows = [("figure", "median", "min", "max", "unit", "target")]
+    for figure in report.figures:
+        numbers = (figure.median, min(figure.runs), max(figure.runs))
+        rows.append((figure.name, *map(_short, numbers), figure.unit, figure.target))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [f"== {report.benchmark}"]
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        lines.append("  ".join(cell.ljust(width) for cell, width in cells).rstrip())
+    return "\n".join([*lines, *(f"   {note}" for note in report.notes)])
+
+
+def as_json(reports: Sequence[Report]) -> str:
+    """For programs: one object."""
+    found = [
+        {
+            **asdict(report),
+            "figures": [{**asdict(figure), "median": figure.median} for figure in report.figures],
+        }
+        for report in reports
+    ]
+    return json.dumps({"reports": found})
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
