@@ -2,6 +2,7 @@
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
+from venuemesh.wire.v1 import wire_pb2
 
 from kit.cursor import START, Cursor, StreamKey, channel_name
 from kit.streams import Entry
@@ -22,23 +23,32 @@ class VenueBehind(Exception):
 
 
 def entries_for(
-    key: StreamKey, newest: Cursor, cursor: Cursor, batch: bytes, now_ns: int
+    key: StreamKey, newest: Cursor, header: wire_pb2.BatchHeader, batch: bytes, now_ns: int
 ) -> list[Entry]:
     """What to append for one batch: nothing when it is there already; a gap before it when batches
-    between it and the newest entry are missing.
+    between it and the newest entry are missing, or may be.
 
     Raises VenueBehind.
     """
+    cursor = Cursor.of(header.cursor)
     if cursor.epoch < newest.epoch:
         raise VenueBehind(key, cursor, newest)
     if cursor <= newest:
         return []
     entry = Entry(key, cursor, batch)
-    if newest == START or cursor.follows(newest):
+    if newest == START or _joins(newest, cursor, header):
         # An empty stream begins with whatever comes first. A recorder that has seen more of it,
         # before Redis was emptied, knows that itself.
         return [entry]
     return [_gap(key, newest, cursor, now_ns), entry]
+
+
+def _joins(newest: Cursor, cursor: Cursor, header: wire_pb2.BatchHeader) -> bool:
+    if cursor.epoch == newest.epoch:
+        return cursor.follows(newest)
+    # The end of the epoch before may have been lost with the venue's process. A venue says so in
+    # the first batch of its new epoch; where that is missing, it is said here.
+    return cursor.follows(newest) and any(not gap.symbol for gap in header.gaps)
 
 
 def _gap(key: StreamKey, newest: Cursor, cursor: Cursor, now_ns: int) -> Entry:
@@ -52,7 +62,7 @@ def _gap(key: StreamKey, newest: Cursor, cursor: Cursor, now_ns: int) -> Entry:
     gap = types_pb2.Gap(
         reason=types_pb2.GAP_REASON_CURSOR_EXPIRED,
         detected_time_ns=now_ns,
-        detail=f"the venue no longer held the {channel_name(key.channel)} between "
+        detail=f"the venue did not hold the {channel_name(key.channel)} between "
         f"{newest} and {cursor}",
     )
     batch = batch_pb2.MarketDataBatch(

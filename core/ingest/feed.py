@@ -131,13 +131,12 @@ class Feed:
     def _entries(self, newest: dict[StreamKey, Cursor], batch: bytes) -> list[Entry]:
         header = wire_pb2.BatchHeader.FromString(batch)
         key = StreamKey(self.venue, header.channel)
-        cursor = Cursor.of(header.cursor)
-        entries = entries_for(key, newest[key], cursor, batch, self._clock.time_ns())
+        entries = entries_for(key, newest[key], header, batch, self._clock.time_ns())
         self._expired.discard(key)
         if not entries:
             self._meter.count("duplicate_batches_total")
             return entries
-        newest[key] = cursor
+        newest[key] = entries[-1].cursor
         self._count(key, header, len(entries) > 1)
         return entries
 

@@ -151,7 +151,8 @@ async def serving(
 
 
 def batch_of(key: StreamKey, cursor: Cursor, symbols: Sequence[str] = ("BTCUSDT",)) -> bytes:
-    """A batch with one row per symbol; its price and id are the sequence."""
+    """A batch with one row per symbol; its price and id are the sequence. The first of an epoch
+    says that the venue was started anew."""
     rows = len(symbols)
     batch = batch_pb2.MarketDataBatch(
         venue=key.venue,
@@ -163,6 +164,8 @@ def batch_of(key: StreamKey, cursor: Cursor, symbols: Sequence[str] = ("BTCUSDT"
         ],
         published_time_ns=cursor.sequence,
     )
+    if cursor.sequence == 1:
+        batch.gaps.add(reason=types_pb2.GAP_REASON_RESTART)
     if key.channel == types_pb2.CHANNEL_TRADES:
         batch.trades.instrument.extend(range(rows))
         batch.trades.price.extend([cursor.sequence] * rows)

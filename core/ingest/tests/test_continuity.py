@@ -10,21 +10,36 @@ from venuemesh.wire.v1 import wire_pb2
 from core.ingest.continuity import VenueBehind, entries_for
 from core.ingest.tests.fakes import QUOTES, TRADES, batch_of
 from kit.cursor import START, Cursor
+from kit.streams import Entry
+
+
+def offer(newest: Cursor, cursor: Cursor, restart: bool = True) -> list[Entry]:
+    """What is appended for a batch; the first of an epoch tells of the restart."""
+    header = wire_pb2.BatchHeader(cursor=cursor.message())
+    if restart and cursor.sequence == 1:
+        header.gaps.add(reason=types_pb2.GAP_REASON_RESTART)
+    return entries_for(TRADES, newest, header, b"batch", 7)
+
 
 CURSORS = st.builds(Cursor, st.integers(1, 3), st.integers(1, 6))
 
 
 def ids(newest: Cursor, cursor: Cursor) -> list[Cursor]:
-    return [entry.cursor for entry in entries_for(TRADES, newest, cursor, b"batch", 7)]
+    return [entry.cursor for entry in offer(newest, cursor)]
 
 
 def test_the_next_batch_is_one_entry_with_the_same_bytes():
-    (entry,) = entries_for(TRADES, Cursor(1, 4), Cursor(1, 5), b"batch", 7)
+    (entry,) = offer(Cursor(1, 4), Cursor(1, 5))
     assert entry == (TRADES, Cursor(1, 5), b"batch")
 
 
 def test_the_first_batch_of_a_new_epoch_follows_any_batch_before():
     assert ids(Cursor(1, 4), Cursor(2, 1)) == [Cursor(2, 1)]
+
+
+def test_a_new_epoch_that_does_not_tell_of_the_restart_begins_with_a_gap():
+    gap, entry = offer(Cursor(1, 4), Cursor(2, 1), restart=False)
+    assert (gap.cursor, entry.cursor) == (Cursor(2, 0), Cursor(2, 1))
 
 
 def test_an_empty_stream_begins_anywhere():
@@ -33,7 +48,7 @@ def test_an_empty_stream_begins_anywhere():
 
 @pytest.mark.parametrize("cursor", [Cursor(1, 9), Cursor(2, 9)])
 def test_missing_batches_are_a_gap_just_before_the_batch_that_came(cursor):
-    gap, entry = entries_for(TRADES, Cursor(1, 4), cursor, b"batch", 7)
+    gap, entry = offer(Cursor(1, 4), cursor)
     assert entry.cursor == cursor
     assert gap.cursor == Cursor(cursor.epoch, 8)
     batch = batch_pb2.MarketDataBatch.FromString(gap.batch)
@@ -53,7 +68,7 @@ def test_a_batch_that_is_there_is_not_written_again():
 
 def test_an_epoch_that_went_back_is_refused_with_both_positions():
     with pytest.raises(VenueBehind, match=r"ends at 2-4.*offers 1-9"):
-        entries_for(TRADES, Cursor(2, 4), Cursor(1, 9), b"batch", 7)
+        offer(Cursor(2, 4), Cursor(1, 9))
 
 
 @given(st.lists(CURSORS, max_size=20))
@@ -62,7 +77,7 @@ def test_ids_grow_and_every_hole_is_explained(offered):
     written: list[tuple[Cursor, bool]] = []
     for cursor in offered:
         try:
-            entries = entries_for(TRADES, newest, cursor, b"batch", 7)
+            entries = offer(newest, cursor)
         except VenueBehind:
             assert cursor.epoch < newest.epoch
             continue

@@ -137,7 +137,8 @@ async def test_what_the_venue_no_longer_holds_is_a_gap_in_the_stream(valkey_url)
         assert [cursor.sequence for cursor, _ in found] == [3, 16, 17, 18, 19, 20, 21]
         gap = batch_pb2.MarketDataBatch.FromString(found[1][1])
         assert gap.gaps[0].reason == types_pb2.GAP_REASON_CURSOR_EXPIRED
-        assert rig.meter.gaps_total == 1
+        reason = {"reason": "cursor_expired"}
+        assert rig.meter.registry.get_sample_value("venuemesh_gaps_total", reason) == 1
         assert cursors(valkey_url, QUOTES) == [Cursor(1000, 1)]
 
 
