@@ -125,19 +125,22 @@ class Aggregator:
                     if key.channel == types_pb2.CHANNEL_TRADES:
                         waiting += await self._lag(key)
                 self._meter.waiting(waiting)
+                self._troubles.clear(STREAMS_TROUBLE)
             except StoreUnavailable as error:
-                _log.debug("could not look", extra={"detail": error.message})
+                self._troubles.report(STREAMS_TROUBLE, error.message)
             await self._commit(self._store.positions)
             await self._clock.sleep(LOOK_SECONDS)
 
     async def _lag(self, key: StreamKey) -> int:
-        """Number of entries that wait, and none fewer than those of the newest epoch."""
+        """Number of entries that wait, of the newest epoch. A new stream is followed from now on."""
         if key.venue not in self._venues:
             self._venues[key.venue] = self._make_venue(key.venue, 0, START)
             self._known.set()
         newest = await self._streams.last(key) or START
         position = self._venues[key.venue].position
-        return newest.sequence - (position.sequence if newest.epoch == position.epoch else 0)
+        taken = position.sequence if newest.epoch == position.epoch else 0
+        # A stream that has lost its end stands behind the position for a while.
+        return max(0, newest.sequence - taken)
 
     async def _consume(self) -> None:
         waits = delays()

@@ -11,7 +11,8 @@ from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bar
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.rig import KEY, Rig, eventually, in_batches, rig_for
 from kit.cursor import Cursor
-from kit.streams import Entry
+from kit.streams import Entry, Streams
+from tests.support.waiting import until
 
 T = MONDAY_NS + 3600 * SECOND_NS
 
@@ -214,6 +215,20 @@ async def test_memory_is_bounded_while_the_database_is_away(valkey_url, postgres
             await rig.stored()
         assert rig.meter.detail == ""
         assert (await rig.bars())["BTCUSDT", "1h", T].trade_count == 199
+
+
+async def test_redis_that_is_away_at_the_start_is_waited_for(rig: Rig) -> None:
+    there, rig.streams = rig.streams, Streams("redis://127.0.0.1:1/0")
+    rig.aggregator = rig.new_aggregator()
+    async with rig.running():
+        await until(lambda: "Redis is away" in rig.meter.detail)
+        rig.aggregator._streams, away = there, rig.streams
+        rig.streams = there
+        await rig.append(batch([Trade(1, T)]))
+        await rig.stored()
+        await until(lambda: not rig.meter.detail)
+    assert (await rig.bars())["BTCUSDT", "1s", T].trade_count == 1
+    await away.close()
 
 
 async def test_checkpoints_make_bars_final_in_a_live_world(rig: Rig) -> None:
