@@ -132,7 +132,7 @@ class Aggregator:
             await self._clock.sleep(LOOK_SECONDS)
 
     async def _lag(self, key: StreamKey) -> int:
-        """Number of entries that wait, of the newest epoch. A new stream is followed from now on."""
+        """Entries that wait, of the newest epoch. A stream that is new is followed from now on."""
         if key.venue not in self._venues:
             self._venues[key.venue] = self._make_venue(key.venue, 0, START)
             self._known.set()
