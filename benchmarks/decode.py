@@ -1,7 +1,8 @@
 """One core: frames to numbered, serialised batches, books kept; against peers on the same frames.
 
-The peers are run in turn with ours, in processes of their own, so that a change of the machine's speed
-falls on all. ccxt.pro and cryptofeed stop at Python objects; ours goes on to the bytes that travel.
+The peers are run in turn with ours, in processes of their own, so that a change of the machine's
+speed falls on all. Processor time is counted. ccxt.pro and cryptofeed stop at Python objects; ours
+goes on to the bytes that travel.
 """
 
 import asyncio

@@ -33,7 +33,7 @@ class Report:
 
 def as_table(report: Report) -> str:
     """For people."""
-    rows = [("figure", "median", "min", "max", "unit", "target")]
+    rows: list[tuple[str, ...]] = [("figure", "median", "min", "max", "unit", "target")]
     for figure in report.figures:
         numbers = (figure.median, min(figure.runs), max(figure.runs))
         rows.append((figure.name, *map(_short, numbers), figure.unit, figure.target))

@@ -43,7 +43,7 @@ def make_feed(snapshot: dict) -> Binance:
     book = OrderBook(Binance.id, "BTC-USDT", max_depth=feed.max_depth)
     for side, levels in ((BID, snapshot["bids"]), (ASK, snapshot["asks"])):
         book.book[side] = {Decimal(price): Decimal(size) for price, size in levels}
-    feed._l2_book["BTC-USDT"] = book
+    feed._l2_book["BTC-USDT"] = book  # noqa: SLF001  # it has no other door
     feed.last_update_id["BTC-USDT"] = snapshot["lastUpdateId"]
     return feed
 

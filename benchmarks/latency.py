@@ -1,0 +1,71 @@
+"""From the venue's socket to a subscriber of the bridge, at about 10,000 events/s.
+
+The session is played so much faster that its events come at that rate on the average; the bursts of
+the real market are in it. Each event's age is taken when the subscriber has it.
+"""
+
+import time
+
+import grpc
+import numpy as np
+from venuemesh.common.v1 import types_pb2
+from venuemesh.live.v1 import live_pb2, live_pb2_grpc
+
+from benchmarks.options import Options
+from benchmarks.report import Figure, Report
+from tests.integration.mesh import SYMBOL, VENUE, Mesh, replaying
+
+EVENTS_PER_SECOND = 10_000
+NANOSECONDS_PER_MILLISECOND = 1e6
+CHANNELS = (types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES, types_pb2.CHANNEL_BOOK)
+SECONDS_MAX = 120
+
+
+def run(options: Options) -> Report:
+    """Percentiles of the age, ms."""
+    speed = _speed(options)
+    percentiles: dict[int, list[float]] = {50: [], 99: []}
+    rates = []
+    for _ in range(min(options.runs, 3)):
+        with replaying(options.frames, f"{speed:g}") as mesh:
+            ages_ms, seconds = _ages(mesh)
+            rates.append(len(ages_ms) / seconds)
+            for number, runs in percentiles.items():
+                runs.append(float(np.percentile(ages_ms, number)))
+    figures = [
+        Figure("p50", "ms", percentiles[50], "under 5"),
+        Figure("p99", "ms", percentiles[99], "under 20"),
+        Figure("rate", "events/s", rates, "about 10,000"),
+    ]
+    return Report("latency: venue socket to subscriber of the bridge", figures)
+
+
+def _speed(options: Options) -> float:
+    """How many times faster than recorded gives the wanted rate."""
+    lines = options.lines()
+    times = [int(line.split(b'"E":', 1)[1].split(b",", 1)[0]) for line in lines if b'"E":' in line]
+    return EVENTS_PER_SECOND * (max(times) - min(times)) / 1000 / len(lines)
+
+
+def _ages(mesh: Mesh) -> tuple[list[float], float]:
+    """The age of each event, and how long they came."""
+    mesh.wait_until(lambda: mesh.get("/v1/services?kind=bridge")[1]["services"], "the bridge")
+    ages: list[float] = []
+    started = ended = 0.0
+    with grpc.insecure_channel(f"127.0.0.1:{mesh.port('bridge')}") as channel:
+        selector = live_pb2.Selector(venue=VENUE, channels=CHANNELS)
+        request = live_pb2.SubscribeRequest(selectors=[selector])
+        call = live_pb2_grpc.LiveStub(channel).Subscribe(request, timeout=SECONDS_MAX)
+        for response in call:
+            now_ns = time.time_ns()
+            for batch in response.batches:
+                kind = batch.WhichOneof("columns")
+                if kind is None:
+                    if started and mesh.replay()["finished"]:
+                        call.cancel()
+                        return ages, ended - started
+                    continue
+                started, ended = started or time.perf_counter(), time.perf_counter()
+                received_ns = np.array(getattr(batch, kind).received_time_ns, dtype=np.int64)
+                ages += ((now_ns - received_ns) / NANOSECONDS_PER_MILLISECOND).tolist()
+    raise AssertionError(f"no end of {SYMBOL} within {SECONDS_MAX} s")

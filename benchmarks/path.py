@@ -1,0 +1,125 @@
+"""The whole path on this machine: exchange server, venue, ingest, Redis, recorder, bars and bridge.
+
+A real session is played as fast as it is read, repeated with ids and times that go on, until the
+recorder, the bars and the bridge have all of it. Nothing may be missing in the database afterwards.
+"""
+
+import json
+import re
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.options import Options
+from benchmarks.processes import cpu_seconds, resident_mb
+from benchmarks.report import Figure, Report
+from tests.integration.mesh import Mesh, replaying
+
+EVENTS_WANTED = 400_000
+CONSUMERS = ("recorder", "bars", "bridge")
+SNAPSHOT_MARK = b"lastUpdateId"
+POLL_SECONDS = 0.02
+
+_NUMBERS = re.compile(rb'"(E|T|t|U|u)":(\d+)')
+
+
+def run(options: Options) -> Report:
+    """Events per second through everything, share of the processor by process, memory."""
+    lines = options.lines()
+    repeats = max(1, EVENTS_WANTED // len(lines))
+    rates, shares, memory = [], {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "frames.jsonl"
+        events, trades = write_repeated(lines, repeats, file)
+        for _ in range(min(options.runs, 3)):
+            with replaying(file, "max") as mesh:
+                rates.append(events / _seconds_for(mesh, trades))
+                memory.append(resident_mb(mesh))
+                for name, seconds in cpu_seconds(mesh).items():
+                    shares.setdefault(name, []).append(seconds / events * 1e6)
+    figures = [
+        Figure("events through the whole path", "events/s", rates, "at least 100,000"),
+        Figure("memory of the whole mesh", "MB", memory, "under 1,500"),
+    ]
+    figures += [
+        Figure(f"processor: {name}", "us/event", runs) for name, runs in sorted(shares.items())
+    ]
+    note = f"{events:,} events, {trades:,} trades, every one in the database"
+    return Report("path: exchange to database, bars and bridge", figures, [note])
+
+
+def write_repeated(lines: list[bytes], repeats: int, file: Path) -> tuple[int, int]:
+    """The session several times in a row. Returns its events and trades."""
+    body = [line for line in lines if SNAPSHOT_MARK not in line[:20]]
+    spans = _spans(body)
+    with file.open("wb") as output:
+        for number in range(repeats):
+            source = lines if number == 0 else body
+            for line in source:
+                moved = line if number == 0 else _moved(line, spans, number)
+                output.write(moved + b"\n")
+    trades = sum(b'@trade"' in line[:40] for line in body)
+    return len(body) * repeats, trades * repeats
+
+
+def _spans(body: list[bytes]) -> dict[str, int]:
+    """How far one session reaches in ids and in time."""
+    found: dict[str, list[int]] = {"t": [], "u": [], "E": []}
+    first_update = 0
+    for line in body:
+        data = json.loads(line)["data"]
+        if "t" in data:
+            found["t"].append(data["t"])
+            found["E"].append(data["E"])
+        elif "U" in data:
+            first_update = first_update or data["U"]
+            found["u"].append(data["u"])
+            found["E"].append(data["E"])
+    return {
+        "t": found["t"][-1] - found["t"][0] + 1,
+        "u": found["u"][-1] - first_update + 1,
+        "E": max(found["E"]) - min(found["E"]) + 1,
+    }
+
+
+def _moved(line: bytes, spans: dict[str, int], times: int) -> bytes:
+    steps = {
+        b"E": spans["E"],
+        b"T": spans["E"],
+        b"t": spans["t"],
+        b"U": spans["u"],
+        b"u": spans["u"],
+    }
+
+    def move(match: re.Match[bytes]) -> bytes:
+        name, number = match.groups()
+        return b'"%s":%d' % (name, int(number) + steps[name] * times)
+
+    return _NUMBERS.sub(move, line)
+
+
+def _seconds_for(mesh: Mesh, trades: int) -> float:
+    """From the first frame played until every consumer has everything."""
+    mesh.wait_until(lambda: mesh.replay()["frames_played"] > 0, "the replay begins")
+    started = time.perf_counter()
+    mesh.wait_until(lambda: mesh.replay()["finished"], "the replay ends", 300)
+
+    def all_done() -> bool:
+        ends = mesh.sql(
+            "select stream, epoch, sequence from stream_positions where consumer = 'recorder'"
+        )
+        bars = mesh.sql("select epoch, sequence from stream_positions where consumer = 'bars'")
+        return (
+            mesh.sql("select count(*) from trade_rows") == [(trades,)]
+            and bars == [row[1:] for row in ends if row[0].endswith("trades")]
+            and _bridge_lag(mesh) == 0
+        )
+
+    while not all_done():
+        time.sleep(POLL_SECONDS)
+    return time.perf_counter() - started
+
+
+def _bridge_lag(mesh: Mesh) -> int:
+    _, found = mesh.get("/v1/services?kind=bridge")
+    return int(found["services"][0]["status"]["lag_entries"])

@@ -1,0 +1,45 @@
+"""What the processes of a mesh use."""
+
+import os
+from pathlib import Path
+
+from tests.integration.mesh import Mesh
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+KIBIBYTES_PER_MEBIBYTE = 1024
+
+
+def cpu_seconds(mesh: Mesh) -> dict[str, float]:
+    """Processor time since the start, by service; servers with their own children."""
+    return {name: sum(map(_cpu, _family(pid))) for name, pid in _pids(mesh).items()}
+
+
+def resident_mb(mesh: Mesh) -> float:
+    """Memory of all together, MiB; what processes share is counted once."""
+    pids = [pid for root in _pids(mesh).values() for pid in _family(root)]
+    return sum(map(_proportional_kib, [mesh.process.pid, *pids])) / KIBIBYTES_PER_MEBIBYTE
+
+
+def _pids(mesh: Mesh) -> dict[str, int]:
+    return {name: child["pid"] for name, child in mesh.children().items() if child["pid"]}
+
+
+def _family(pid: int) -> list[int]:
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found += _family(int(child))
+    return found
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+def _proportional_kib(pid: int) -> int:
+    try:
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(row.split()[1]) for row in rows if row.startswith("Pss:"))
