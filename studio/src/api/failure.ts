@@ -18,6 +18,12 @@ export const STREAM_ENDED: Failure = {
   refused: false,
 };
 
+const CONNECTION_LOST: Failure = {
+  reason: "CONNECTION_LOST",
+  message: "The gateway cannot be reached.",
+  refused: false,
+};
+
 const REFUSALS: ReadonlySet<Code> = new Set([
   Code.InvalidArgument,
   Code.FailedPrecondition,
@@ -28,6 +34,8 @@ const REFUSALS: ReadonlySet<Code> = new Set([
 
 export function describeFailure(error: unknown): Failure {
   const status = ConnectError.from(error);
+  // How a browser tells of a connection that broke or was never made, each in its own words.
+  if (status.cause instanceof TypeError) return CONNECTION_LOST;
   const info = status.findDetails(ErrorInfoSchema)[0];
   const reason = info?.reason ?? codeName(status.code);
   return {

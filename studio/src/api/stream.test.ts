@@ -136,3 +136,8 @@ test("a failure without details is named by its gRPC code", () => {
   const failure = describeFailure(new ConnectError("gone", Code.DeadlineExceeded));
   expect(failure).toEqual({ reason: "DEADLINE_EXCEEDED", message: "gone", refused: false });
 });
+
+test("a connection that breaks is told apart from an answer", () => {
+  const failure = describeFailure(new TypeError("network error"));
+  expect(failure).toMatchObject({ reason: "CONNECTION_LOST", refused: false });
+});
