@@ -49,7 +49,7 @@ def _speed(options: Options) -> float:
 
 def _ages(mesh: Mesh) -> tuple[list[float], float]:
     """The age of each event, and how long they came."""
-    mesh.wait_until(lambda: mesh.get("/v1/services?kind=bridge")[1]["services"], "the bridge")
+    mesh.wait_until(lambda: _is_listed(mesh, "bridge") and _is_listed(mesh, "venue"), "the bridge")
     ages: list[float] = []
     started = ended = 0.0
     with grpc.insecure_channel(f"127.0.0.1:{mesh.port('bridge')}") as channel:
@@ -69,3 +69,7 @@ def _ages(mesh: Mesh) -> tuple[list[float], float]:
                 received_ns = np.array(getattr(batch, kind).received_time_ns, dtype=np.int64)
                 ages += ((now_ns - received_ns) / NANOSECONDS_PER_MILLISECOND).tolist()
     raise AssertionError(f"no end of {SYMBOL} within {SECONDS_MAX} s")
+
+
+def _is_listed(mesh: Mesh, kind: str) -> bool:
+    return bool(mesh.get(f"/v1/services?kind={kind}")[1]["services"])
