@@ -44,7 +44,7 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
         streams, publish, lambda key: books.entries_lost(key), runtime.meter, troubles, clock
     )
     books = Books(venues, tail.position, clock)
-    live = LiveServicer(streams, tail, subscribers, books, venues, settings)
+    live = LiveServicer(streams, tail, subscribers, books, venues, settings, clock)
     runtime.serve(live_pb2.DESCRIPTOR, "Live", live, raw=("Subscribe",))
     runtime.run_task("tail", tail.run)
     runtime.run_task("venues", venues.run)

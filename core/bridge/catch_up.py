@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from venuemesh.wire.v1 import wire_pb2
-
+from core.bridge.entries import receive
 from core.bridge.selection import Wish
-from core.bridge.tail import Tail, explains_hole
+from core.bridge.tail import Tail
+from kit.clock import Clock
 from kit.cursor import Cursor, StreamKey, channel_name
 from kit.errors import CursorExpired
 from kit.streams import Entry, Streams
@@ -25,9 +25,10 @@ class CatchUp:
     the look at the tail and the joining, no entry falls between.
     """
 
-    def __init__(self, streams: Streams, tail: Tail, wishes: Sequence[Wish]) -> None:
+    def __init__(self, streams: Streams, tail: Tail, wishes: Sequence[Wish], clock: Clock) -> None:
         self._streams = streams
         self._tail = tail
+        self._clock = clock
         self._symbols: dict[StreamKey, Symbols] = {wish.key: wish.symbols for wish in wishes}
         self._positions: dict[StreamKey, Cursor] = {
             wish.key: tail.position(wish.key) if wish.resume_after is None else wish.resume_after
@@ -42,12 +43,12 @@ class CatchUp:
         Raises CursorExpired, StoreUnavailable.
         """
         await self._refuse_ahead()
-        page: list[Entry] = []
+        page: list[Publication] = []
         while not self._has_reached_tail():
             for response in responses_of(self._frames(page)):
                 yield response
-            page = await self._streams.read(self._positions, PAGE_ENTRIES_MAX, BLOCK_MS)
-            await self._move_over(page)
+            entries = await self._streams.read(self._positions, PAGE_ENTRIES_MAX, BLOCK_MS)
+            page = [await self._move_over(entry) for entry in entries]
         for key, cursor in self._positions.items():
             subscription.join(key, mailbox, self._symbols[key], cursor)
         for response in responses_of(self._frames(page)):
@@ -56,24 +57,21 @@ class CatchUp:
     def _has_reached_tail(self) -> bool:
         return all(cursor >= self._tail.position(key) for key, cursor in self._positions.items())
 
-    def _frames(self, page: list[Entry]) -> Iterator[bytes]:
-        for entry in page:
-            publication = Publication(entry.key, entry.cursor, entry.batch)
-            framed = publication.framed_for(self._symbols[entry.key])
+    def _frames(self, page: list[Publication]) -> Iterator[bytes]:
+        for publication in page:
+            framed = publication.framed_for(self._symbols[publication.key])
             if framed is not None:
                 yield framed
 
-    async def _move_over(self, page: list[Entry]) -> None:
-        """Note how far a page goes, and refuse one that does not join: entries were trimmed."""
-        for entry in page:
-            position = self._positions[entry.key]
-            if not entry.cursor.follows(position):
-                header = wire_pb2.BatchHeader.FromString(entry.batch)
-                if not explains_hole(header):
-                    same_epoch = position.epoch == entry.cursor.epoch
-                    why = "too_old" if same_epoch else "other_epoch"
-                    raise await self._expired(entry.key, position, why)
-            self._positions[entry.key] = entry.cursor
+    async def _move_over(self, entry: Entry) -> Publication:
+        """Note that it was read, and refuse one that does not join: entries were trimmed."""
+        received = receive(entry, self._clock.time_ns())
+        position = self._positions[entry.key]
+        if not entry.cursor.follows(position) and not received.explains_hole:
+            why = "too_old" if position.epoch == entry.cursor.epoch else "other_epoch"
+            raise await self._expired(entry.key, position, why)
+        self._positions[entry.key] = entry.cursor
+        return received.publication
 
     async def _refuse_ahead(self) -> None:
         for key, cursor in self._positions.items():

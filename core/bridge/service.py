@@ -15,6 +15,7 @@ from core.bridge.selection import Conflation, Wish
 from core.bridge.settings import BridgeSettings
 from core.bridge.tail import Tail
 from core.bridge.venues import Venues
+from kit.clock import Clock
 from kit.conflation import ConflatedMailbox, Conflator
 from kit.errors import StoreUnavailable, UnknownService
 from kit.streams import Streams
@@ -34,6 +35,7 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
         books: Books,
         venues: Venues,
         settings: BridgeSettings,
+        clock: Clock,
     ) -> None:
         self._streams = streams
         self._tail = tail
@@ -41,6 +43,7 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
         self._books = books
         self._venues = venues
         self._settings = settings
+        self._clock = clock
 
     async def Subscribe(  # type: ignore[override]  # responses are serialised already
         self, request: live_pb2.SubscribeRequest, context: Context
@@ -73,7 +76,7 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
         self, wishes: Sequence[Wish], delivery: types_pb2.Delivery, subscription: Subscription
     ) -> AsyncGenerator[bytes, None]:
         mailbox = LosslessMailbox(selection.buffer_bytes(delivery, self._settings))
-        catch_up = CatchUp(self._streams, self._tail, wishes)
+        catch_up = CatchUp(self._streams, self._tail, wishes, self._clock)
         async for response in catch_up.responses(subscription, mailbox):
             yield response
         async for response in mailbox.responses():

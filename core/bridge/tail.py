@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from venuemesh.common.v1 import types_pb2
-from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
+from core.bridge.entries import Received, lost, receive
 from kit import backoff, telemetry
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.cursor import START, Cursor, StreamKey, channel_name, gap_reason_name
@@ -23,11 +22,6 @@ READ_ENTRIES_MAX = 100
 RETRY_SECONDS_MAX = 2.0
 
 _log = telemetry.logger("tail")
-
-
-def explains_hole(header: wire_pb2.BatchHeader) -> bool:
-    """Whether a batch says itself that others before it are missing."""
-    return any(not gap.symbol for gap in header.gaps)
 
 
 class Tail:
@@ -102,14 +96,12 @@ class Tail:
         now_ns = self._clock.time_ns()
         waiting = 0
         for entry in entries:
-            header = wire_pb2.BatchHeader.FromString(entry.batch)
+            received = receive(entry, now_ns)
             position = self._positions[entry.key]
             hole = position != START and not entry.cursor.follows(position)
-            if hole and not explains_hole(header):
+            if hole and not received.explains_hole:
                 self._lost(entry.key, position, entry.cursor, now_ns)
-            self._positions[entry.key] = entry.cursor
-            self._publish(Publication(entry.key, entry.cursor, entry.batch))
-            self._count(header, now_ns)
+            self._hand_out_one(received, now_ns)
             waiting += 1
         self._meter.waiting(waiting if waiting >= READ_ENTRIES_MAX else 0)
 
@@ -119,19 +111,16 @@ class Tail:
             "entries were trimmed before they were read",
             extra={"stream": str(key), "after": str(position), "before": str(cursor)},
         )
-        before = Cursor(cursor.epoch, cursor.sequence - 1)
-        batch = batch_pb2.MarketDataBatch(
-            venue=key.venue, channel=key.channel, cursor=before.message(), published_time_ns=now_ns
-        )
-        batch.gaps.add(
-            reason=types_pb2.GAP_REASON_CURSOR_EXPIRED,
-            detected_time_ns=now_ns,
-            detail=f"the stream no longer held what is between {position} and {cursor}",
-        )
-        self._positions[key] = before
+        received = lost(key, position, cursor, now_ns)
+        self._positions[key] = received.publication.cursor
         self._entries_lost(key)
-        self._publish(Publication(key, before, batch.SerializeToString()))
-        self._meter.gap(gap_reason_name(types_pb2.GAP_REASON_CURSOR_EXPIRED))
+        self._hand_out_one(received, now_ns)
+
+    def _hand_out_one(self, received: Received, now_ns: int) -> None:
+        publication = received.publication
+        self._positions[publication.key] = publication.cursor
+        self._publish(publication)
+        self._count(received.header, now_ns)
 
     def _count(self, header: wire_pb2.BatchHeader, now_ns: int) -> None:
         columns = header.WhichOneof("columns")

@@ -3,6 +3,7 @@
 import asyncio
 
 import grpc
+from google.protobuf.message import DecodeError
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 from venuemesh.wire.v1 import wire_pb2
@@ -21,7 +22,14 @@ from kit.troubles import Troubles
 
 CHANNELS = (types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES, types_pb2.CHANNEL_BOOK)
 RETRY_SECONDS_MAX = 1.0
-RUN_ENDS = (StoreUnavailable, StreamMoved, VenueBehind, VenueUnavailable, grpc.aio.AioRpcError)
+RUN_ENDS = (
+    DecodeError,
+    StoreUnavailable,
+    StreamMoved,
+    VenueBehind,
+    VenueUnavailable,
+    grpc.aio.AioRpcError,
+)
 
 _SUBSCRIBE = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"].methods_by_name["Subscribe"]
 _log = telemetry.logger("ingest")
@@ -131,6 +139,8 @@ class Feed:
     def _entries(self, newest: dict[StreamKey, Cursor], batch: bytes) -> list[Entry]:
         header = wire_pb2.BatchHeader.FromString(batch)
         key = StreamKey(self.venue, header.channel)
+        if key not in newest:
+            raise VenueUnavailable("a batch came that was not asked for", venue=self.venue)
         entries = entries_for(key, newest[key], header, batch, self._clock.time_ns())
         self._expired.discard(key)
         if not entries:

@@ -175,7 +175,7 @@ class Bridge:
         )
         self.books = Books(self.venues, self.tail.position, clock)
         self.servicer = LiveServicer(
-            self.streams, self.tail, self.subscribers, self.books, self.venues, given
+            self.streams, self.tail, self.subscribers, self.books, self.venues, given, clock
         )
         self.live: live_pb2_grpc.LiveStub
 

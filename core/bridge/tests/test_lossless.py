@@ -20,6 +20,7 @@ from core.bridge.tests.fakes import (
 )
 from kit.cursor import Cursor
 from kit.errors import error_info
+from kit.streams import Entry
 from tests.support.valkey_process import ValkeyProcess
 from tests.support.waiting import until
 
@@ -186,6 +187,24 @@ async def test_entries_that_were_trimmed_unread_are_a_gap(bridge):
     assert [batch.cursor.sequence for batch in found] == [9, 10]
     assert [each.reason for each in found[0].gaps] == [types_pb2.GAP_REASON_CURSOR_EXPIRED]
     assert bridge.meter.gaps_total == 1
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [b"\xff\xff garbage", b"", quotes(1, 1).batch],
+    ids=["garbage", "empty", "of another channel"],
+)
+async def test_a_batch_that_cannot_be_read_is_a_gap(bridge, batch):
+    await bridge.write_and_read(trades(1))
+    live = bridge.subscribe(request())
+    await joined(bridge)
+    await bridge.write_and_read(Entry(TRADES, after(2), batch), trades(3))
+    late = bridge.subscribe(request(after=after(1)))
+    for reader in (live, late):
+        found = await reader.batch()
+        assert found.cursor == after(2).message()
+        assert [each.reason for each in found.gaps] == [types_pb2.GAP_REASON_MALFORMED]
+        assert (await reader.batch()).cursor == after(3).message()
 
 
 async def test_the_restart_of_a_venue_is_not_a_hole(bridge):

@@ -13,6 +13,7 @@ from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 from kit import rpc
 from kit.cursor import START, Channel, Cursor, StreamKey, channel_name
 from kit.errors import CursorExpired
+from kit.subscription import frame
 
 VENUE = "binance"
 TRADES = StreamKey(VENUE, types_pb2.CHANNEL_TRADES)
@@ -53,7 +54,7 @@ class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
 
     async def Subscribe(
         self, request: market_data_pb2.SubscribeRequest, context: grpc.aio.ServicerContext
-    ) -> AsyncIterator[market_data_pb2.SubscribeResponse]:
+    ) -> AsyncIterator[bytes]:
         self.requests.append(request)
         epoch = self.epoch
         after = {each.channel: Cursor.of(each.cursor) for each in request.resume_after}
@@ -69,10 +70,8 @@ class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
                 if ring:
                     after[channel] = next(reversed(ring))
             if batches:
-                message = market_data_pb2.SubscribeResponse()
-                message.batches.extend(map(batch_pb2.MarketDataBatch.FromString, batches))
                 self.sent += len(batches)
-                yield message
+                yield b"".join(map(frame, batches))
             else:
                 async with self._more:
                     await self._more.wait()
@@ -139,7 +138,8 @@ async def serving(
     """A server with these; its address. Ends at once, as a killed process does."""
     server = rpc.server()
     if venue is not None:
-        market_data_pb2_grpc.add_MarketDataServicer_to_server(venue, server)
+        service = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"]
+        rpc.serve(server, service, venue, raw=("Subscribe",))
     if registry is not None:
         registry_pb2_grpc.add_RegistryServicer_to_server(registry, server)
     port = server.add_insecure_port(f"127.0.0.1:{port}")

@@ -17,16 +17,19 @@ from core.ingest.tests.fakes import (
     FakeVenue,
     batch_of,
     cursors,
+    newest,
     serving,
     stored,
 )
 from kit.clock import SystemClock
-from kit.cursor import Cursor
+from kit.cursor import Cursor, StreamKey
 from kit.streams import Entry, Streams
 from kit.telemetry import Meter
 from kit.troubles import Troubles
 from tests.support.valkey_process import ValkeyProcess
 from tests.support.waiting import until
+
+OTHER = StreamKey("other", types_pb2.CHANNEL_UNSPECIFIED)
 
 
 class Rig:
@@ -154,6 +157,26 @@ async def test_a_venue_numbered_below_the_stream_is_reported(valkey_url):
         venue.restart(4000)
         await venue.publish()
         await until(lambda: Cursor(4000, 1) in cursors(valkey_url))
+        await until(lambda: rig.meter.state == registry_pb2.SERVICE_STATE_SERVING)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [b"\xff\xff garbage", batch_of(OTHER, Cursor(1000, 2))],
+    ids=["garbage", "of another channel"],
+)
+async def test_what_is_no_batch_of_the_venue_is_reported(valkey_url, batch):
+    venue = FakeVenue()
+    await venue.publish()
+    async with serving(venue) as address, feeding(valkey_url, address) as rig:
+        await until(lambda: cursors(valkey_url) == held(venue))
+        venue.rings[TRADES.channel][Cursor(1000, 2)] = batch
+        await venue.publish(QUOTES)
+        await until(lambda: f"venue {VENUE}" in rig.meter.detail)
+        assert len(cursors(valkey_url)) == 1
+        venue.restart(2000)
+        await venue.publish()
+        await until(lambda: newest(valkey_url) == Cursor(2000, 1))
         await until(lambda: rig.meter.state == registry_pb2.SERVICE_STATE_SERVING)
 
 

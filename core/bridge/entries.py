@@ -1,0 +1,62 @@
+"""Entries of the streams, as subscribers get them."""
+
+from typing import NamedTuple
+
+from google.protobuf.message import DecodeError
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2
+from venuemesh.wire.v1 import wire_pb2
+
+from kit.cursor import Cursor, StreamKey
+from kit.streams import Entry
+from kit.subscription import Publication
+
+
+class Received(NamedTuple):
+    """A batch, and what has to be known of it without decoding its columns."""
+
+    publication: Publication
+    header: wire_pb2.BatchHeader
+
+    @property
+    def explains_hole(self) -> bool:
+        """Whether the batch says itself that something of its channel is missing before it."""
+        return any(not gap.symbol for gap in self.header.gaps)
+
+
+def receive(entry: Entry, now_ns: int) -> Received:
+    """The batch of an entry; in place of one that cannot be read, a gap."""
+    try:
+        header = wire_pb2.BatchHeader.FromString(entry.batch)
+    except DecodeError:
+        header = wire_pb2.BatchHeader()
+    if header.channel == entry.key.channel and header.venue == entry.key.venue:
+        return Received(Publication(entry.key, entry.cursor, entry.batch), header)
+    reason, detail = types_pb2.GAP_REASON_MALFORMED, "the batch could not be read"
+    return _gap(entry.key, entry.cursor, reason, detail, now_ns)
+
+
+def lost(key: StreamKey, position: Cursor, cursor: Cursor, now_ns: int) -> Received:
+    """A gap in place of the entries between these two, just before the second."""
+    before = Cursor(cursor.epoch, cursor.sequence - 1)
+    detail = f"the stream no longer held what is between {position} and {cursor}"
+    return _gap(key, before, types_pb2.GAP_REASON_CURSOR_EXPIRED, detail, now_ns)
+
+
+def _gap(
+    key: StreamKey,
+    cursor: Cursor,
+    reason: "types_pb2.GapReason.ValueType",
+    detail: str,
+    now_ns: int,
+) -> Received:
+    gap = types_pb2.Gap(reason=reason, detected_time_ns=now_ns, detail=detail)
+    batch = batch_pb2.MarketDataBatch(
+        venue=key.venue,
+        channel=key.channel,
+        cursor=cursor.message(),
+        gaps=[gap],
+        published_time_ns=now_ns,
+    ).SerializeToString()
+    header = wire_pb2.BatchHeader.FromString(batch)
+    return Received(Publication(key, cursor, batch), header)
