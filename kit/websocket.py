@@ -116,6 +116,9 @@ class Websocket:
             self.url,
             max_frame_size=FRAME_BYTES_MAX,
             read_buffer_init_size=READ_BYTES,
+            # A pong is ours to send: picows tells nothing of a ping that it answers itself, and a
+            # venue that only pings is quiet, not gone.
+            enable_auto_pong=True,
             enable_auto_ping=ping is not None,
             auto_ping_idle_timeout=ping or 10.0,
             auto_ping_reply_timeout=ping or 10.0,
@@ -184,6 +187,8 @@ class _Listener(WSListener):
             if frame.fin:
                 self._tell_message(b"".join(self._parts), self._time_ns())
                 self._parts.clear()
+        elif kind == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             self._reason = f"closed by the venue: {frame.get_close_code()}"
             transport.send_close(WSCloseCode.OK)

@@ -3,7 +3,6 @@
 Run as ``python -m ops.native``. Without a compiler everything works, slower; a line says so.
 """
 
-import hashlib
 import os
 import shlex
 import shutil
@@ -11,25 +10,21 @@ import subprocess
 import sys
 
 from kit import native
-from ops.stubs import ROOT
 
-SOURCE = ROOT / "kit" / "native" / "columns.c"
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O3", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror")
 
 
 def build() -> None:
-    """Bring the library up to date."""
-    compiler = find_compiler()
-    stamp = native.LIBRARY_PATH.with_suffix(".stamp")
-    wanted = hashlib.sha256(SOURCE.read_bytes() + repr((compiler, FLAGS)).encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
+    """Bring the library up to date. Without a compiler it is said once for each source."""
+    told = native.LIBRARY_PATH.with_suffix(".missing")
+    if native.LIBRARY_PATH.exists() or told.exists():
         return
-    native.LIBRARY_PATH.parent.mkdir(parents=True, exist_ok=True)
-    native.LIBRARY_PATH.unlink(missing_ok=True)
+    native.FOLDER.mkdir(parents=True, exist_ok=True)
+    compiler = find_compiler()
     if compiler is None or not compile_library(compiler):
         print("venuemesh: no C compiler: frames are read by Python, more slowly", file=sys.stderr)
-    stamp.write_text(wanted)
+        told.touch()
 
 
 def find_compiler() -> str | None:
@@ -42,7 +37,7 @@ def find_compiler() -> str | None:
 def compile_library(compiler: str) -> bool:
     """Returns whether it worked."""
     fresh = native.LIBRARY_PATH.with_suffix(".new")
-    command = [*shlex.split(compiler), *FLAGS, "-o", str(fresh), str(SOURCE)]
+    command = [*shlex.split(compiler), *FLAGS, "-o", str(fresh), str(native.SOURCE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(f"venuemesh: {compiler} failed: {done.stderr.strip()[:500]}", file=sys.stderr)

@@ -5,13 +5,17 @@ it, slower: each function has a reference in Python that decides whenever the co
 """
 
 import ctypes
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-LIBRARY_PATH = Path(__file__).resolve().parents[2] / "gen" / "native" / "columns.so"
+SOURCE = Path(__file__).with_name("columns.c")
+FOLDER = SOURCE.parents[2] / "gen" / "native"
+# Named after its source, so that a library of another source is never loaded.
+LIBRARY_PATH = FOLDER / f"columns-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}.so"
 OFF_VARIABLE = "VENUEMESH_NATIVE"
 
 SYMBOLS_MAX = 4096
@@ -94,6 +98,16 @@ def _load() -> ctypes.CDLL | None:
     )
     library.venuemesh_pack.restype = Count
     library.venuemesh_pack.argtypes = (Pointer, Count, Count, Pointer)
+    library.venuemesh_set_levels.restype = Count
+    library.venuemesh_set_levels.argtypes = (
+        Pointer,
+        Pointer,
+        Count,
+        Count,
+        Pointer,
+        Pointer,
+        Count,
+    )
     return library
 
 

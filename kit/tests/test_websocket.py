@@ -1,0 +1,102 @@
+"""A connection that stays for as long as it is alive, and comes back."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+from aiohttp import WSMsgType, web
+
+from conftest import free_port
+from kit.clock import SystemClock
+from kit.websocket import Websocket
+from tests.support.waiting import until
+
+SILENCE_S = 0.2
+
+Handler = Callable[[web.WebSocketResponse], Awaitable[None]]
+
+
+class Sink:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.opened_count = 0
+        self.frames: list[bytes] = []
+        self.closed_because: list[str] = []
+
+    def frame(self, payload: bytes, received_time_ns: int) -> None:
+        self.frames.append(payload)
+
+    def opened(self, socket: Websocket) -> None:
+        self.opened_count += 1
+
+    def closed(self, reason: str) -> None:
+        self.closed_because.append(reason)
+
+
+@asynccontextmanager
+async def connected(handle: Handler) -> AsyncIterator[Sink]:
+    """A websocket that is kept to a server that does this."""
+
+    async def converse(request: web.Request) -> web.WebSocketResponse:
+        websocket = web.WebSocketResponse(autoping=False)
+        await websocket.prepare(request)
+        await handle(websocket)
+        return websocket
+
+    application = web.Application()
+    application.router.add_get("/", converse)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    sink = Sink()
+    socket = Websocket(f"ws://127.0.0.1:{port}/", sink, SystemClock(), silence_s=SILENCE_S)
+    task = asyncio.create_task(socket.run())
+    try:
+        yield sink
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await runner.cleanup()
+
+
+async def test_a_server_that_only_pings_is_answered_and_kept():
+    answered = asyncio.Event()
+
+    async def ping_for_long(websocket: web.WebSocketResponse) -> None:
+        until_s = time.monotonic() + 4 * SILENCE_S
+        while time.monotonic() < until_s:
+            await websocket.ping(b"still there")
+            message = await websocket.receive()
+            assert (message.type, bytes(message.data)) == (WSMsgType.PONG, b"still there")
+        answered.set()
+        await websocket.receive()
+
+    async with connected(ping_for_long) as sink:
+        await until(answered.is_set)
+        assert (sink.opened_count, sink.closed_because) == (1, [])
+
+
+async def test_a_silent_connection_is_made_again():
+    async def say_nothing(websocket: web.WebSocketResponse) -> None:
+        await websocket.receive()
+
+    async with connected(say_nothing) as sink:
+        await until(lambda: sink.opened_count == 2)
+        assert len(sink.closed_because) == 1
+
+
+async def test_parts_of_a_message_are_put_together():
+    async def send_in_parts(websocket: web.WebSocketResponse) -> None:
+        await websocket.send_frame(b"one whole", WSMsgType.TEXT)
+        # RFC 6455, 5.4: a first part, a continuation, and the last one.
+        for header, part in ((0x01, b"in "), (0x00, b"three "), (0x80, b"parts")):
+            websocket._req.transport.write(bytes((header, len(part))) + part)
+        await websocket.receive()
+
+    async with connected(send_in_parts) as sink:
+        await until(lambda: len(sink.frames) == 2)
+        assert sink.frames == [b"one whole", b"in three parts"]
