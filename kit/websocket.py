@@ -118,7 +118,7 @@ class Websocket:
             read_buffer_init_size=READ_BYTES,
             # A pong is ours to send: picows tells nothing of a ping that it answers itself, and a
             # venue that only pings is quiet, not gone.
-            enable_auto_pong=True,
+            enable_auto_pong=False,
             enable_auto_ping=ping is not None,
             auto_ping_idle_timeout=ping or 10.0,
             auto_ping_reply_timeout=ping or 10.0,
