@@ -71,8 +71,10 @@ def _report(rates: dict[str, list[float]]) -> Report:
 
 async def _one_pass(lines: list[bytes]) -> float:
     clock, subscriptions = SystemClock(), Subscriptions()
-    hub = Hub("binance", 1, clock, Meter("binance"))
-    intake = Intake(require("binance")("replay", "http://127.0.0.1:1"), hub, subscriptions, clock)
+    meter = Meter("binance")
+    hub = Hub("binance", 1, clock, meter)
+    venue = require("binance")("replay", "http://127.0.0.1:1")
+    intake = Intake(venue, hub, subscriptions, meter, clock)
     subscriptions.add([SYMBOL])
     intake.bookkeeper.add([SYMBOL])
     intake.bookkeeper.on_snapshot(SYMBOL, _snapshot(lines))

@@ -132,6 +132,10 @@ class Streams:
         entries = await self._call(self._redis.xrange(str(key), count=1))
         return Cursor.parse(entries[0][0]) if entries else None
 
+    async def holds(self, key: StreamKey, cursor: Cursor) -> bool:
+        """Whether there is an entry of this cursor."""
+        return bool(await self._call(self._redis.xrange(str(key), str(cursor), str(cursor))))
+
     async def read(
         self, after: Mapping[StreamKey, Cursor], count: int, block_ms: int | None = None
     ) -> list[Entry]:

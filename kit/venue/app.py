@@ -60,7 +60,7 @@ class VenueProcess:
         meter = self.runtime.meter
         self.hub = Hub(venue.venue_id, self._epochs.next(clock), clock, meter, own.ring_bytes_max)
         self.subscriptions = Subscriptions()
-        self.intake = Intake(venue, self.hub, self.subscriptions, clock)
+        self.intake = Intake(venue, self.hub, self.subscriptions, meter, clock)
         doubted = meter.gauge("books_in_doubt", "Books that wait for a snapshot or an update")
         doubted.set_function(self.intake.bookkeeper.doubted_count)
         self.session = Session(venue, self.intake, meter, clock)
@@ -130,6 +130,7 @@ class VenueProcess:
         while True:
             await self._clock.sleep(CHECKPOINT_INTERVAL_S)
             self._tell_connection()
+            self.runtime.meter.counters["dropped_rows_total"] = self.intake.dropped_total()
             for channel in CHANNELS:
                 cursor = self.hub.cursor(channel)
                 if cursor.sequence == published[channel] and self.session.connected:

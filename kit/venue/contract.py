@@ -49,7 +49,10 @@ class Wire(Protocol):
         """The Kind of each frame, cheaply."""
 
     def refusal(self, reply: bytes) -> str | None:
-        """The venue's words when a reply refuses a request, otherwise None."""
+        """The venue's words when a reply refuses a request, otherwise None.
+
+        Raises FrameError when it is no reply at all.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from kit.cursor import Channel
 from kit.encode import Draft
 from kit.frames import FrameError, Frames
 from kit.numbers import NumberError
+from kit.telemetry import Meter
 from kit.venue.bookkeeper import Bookkeeper
 from kit.venue.continuity import Continuity, quote_continuity, trade_continuity
 from kit.venue.contract import Kind, Venue
@@ -34,7 +35,9 @@ RowsT = TypeVar("RowsT", TradeRows, QuoteRows)
 class Intake:
     """Everything between the socket and the hub of one venue."""
 
-    def __init__(self, venue: Venue, hub: Hub, subscriptions: Subscriptions, clock: Clock) -> None:
+    def __init__(
+        self, venue: Venue, hub: Hub, subscriptions: Subscriptions, meter: Meter, clock: Clock
+    ) -> None:
         self._venue = venue
         self._hub = hub
         self._subscriptions = subscriptions
@@ -45,7 +48,9 @@ class Intake:
             venue.sequence_rule,
             lambda draft: self._publish(types_pb2.CHANNEL_BOOK, draft),
         )
-        self.skipped = telemetry.OncePerKind(telemetry.logger("venue.intake"))
+        self._meter = meter
+        self._skipped = telemetry.OncePerKind(telemetry.logger("venue.intake"))
+        self._skipped_counter = meter.counter("skipped_frames", "Frames left out", "kind")
         self._frames: list[bytes] = []
         self._times: list[int] = []
         self._flush_at: asyncio.TimerHandle | asyncio.Handle | None = None
@@ -87,7 +92,7 @@ class Intake:
         for frame in frames.take(np.flatnonzero(oversized)).one_by_one():
             size_bytes = int(frame.ends[0] - frame.starts[0])
             text = repr(frame.payloads[0][:200])
-            self.skipped.warning("oversized frame", text, size_bytes=size_bytes)
+            self._skip("oversized frame", text, size_bytes=size_bytes)
         return frames.take(np.flatnonzero(~oversized))
 
     def reconnected(self, symbols: Iterable[str], reason: str) -> None:
@@ -138,7 +143,7 @@ class Intake:
                     handle(parse(frame))
                 except (FrameError, NumberError) as error:
                     text = repr(frame.payloads[0][:200])
-                    self.skipped.warning(f"malformed {name}", text, detail=str(error))
+                    self._skip(f"malformed {name}", text, detail=str(error))
 
     def _on_trades(self, rows: TradeRows) -> None:
         self._check_and_publish(types_pb2.CHANNEL_TRADES, rows, self._trades, encode.trades)
@@ -175,18 +180,29 @@ class Intake:
         if not unlisted:
             return rows
         for name in unlisted:
-            self.skipped.warning("symbol not subscribed", name)
+            self._skip("symbol not subscribed", name)
         listed = [number for number, name in enumerate(rows.symbols.names) if name not in unlisted]
         return rows.take(np.flatnonzero(np.isin(rows.symbols.row, listed)))
 
     def _on_other(self, kind: int, frames: Frames) -> None:
         for payload in frames.payloads:
+            text = repr(payload[:200])
             if kind == Kind.UNKNOWN:
-                self.skipped.warning("unknown event", repr(payload[:200]))
+                self._skip("unknown event", text)
                 continue
-            refusal = self._venue.wire.refusal(payload)
+            try:
+                refusal = self._venue.wire.refusal(payload)
+            except FrameError as error:
+                self._skip("unknown event", text, detail=str(error))
+                continue
             if refusal is not None:
-                self.skipped.warning("refused by the venue", refusal)
+                self._skip("refused by the venue", refusal)
+
+    def _skip(self, kind: str, text: str, **extra: object) -> None:
+        """Leave something out: counted, and logged with its text once per kind."""
+        self._skipped.warning(kind, text, **extra)
+        self._skipped_counter.labels(kind).inc()
+        self._meter.count("skipped_frames_total")
 
     def _publish(self, channel: Channel, draft: Draft) -> None:
         self._subscriptions.note(channel, draft)

@@ -8,7 +8,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from kit import paging
-from kit.clock import Clock
+from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.columns import Scale
 from kit.cursor import Channel, Cursor
 from kit.errors import BadRequest, UnknownInstrument
@@ -24,8 +24,8 @@ from kit.venue.subscriptions import CHANNELS, Subscriptions
 DEPTH_DEFAULT, DEPTH_MAX = 20, 5_000
 INSTRUMENTS_DEFAULT, INSTRUMENTS_MAX = 200, 1_000
 HISTORY_DEFAULT, HISTORY_MAX = 500, 1_000
-EPOCH_MAX = 2**45
-"""Ms since the Unix epoch, in the year 3084: a cursor beyond it was never ours."""
+EPOCH_AHEAD_MAX_MS = 24 * 60 * 60 * 1000
+"""A cursor of a later time than that was never ours."""
 
 STATES = {
     BookState.EMPTY: market_data_pb2.BOOK_STATE_EMPTY,
@@ -155,7 +155,8 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         """A reader that has seen a newer epoch than ours proves that our clock or our memory of
         epochs is behind; without a newer one Redis would refuse everything that we publish."""
         newest = max((cursor.epoch for cursor in resume.values()), default=0)
-        if self._hub.epoch < newest < EPOCH_MAX:
+        now_ms = self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
+        if self._hub.epoch < newest < max(now_ms, self._hub.epoch) + EPOCH_AHEAD_MAX_MS:
             self._hub.start_epoch(self._epochs.next(self._clock, above=newest))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kit.frames import Frames
+from kit.frames import FrameError, Frames
 from kit.numbers import IntColumn
 from venues.binance import parse
 
@@ -23,7 +23,8 @@ class _Error(msgspec.Struct):
 class _Reply(msgspec.Struct):
     """{"result":null,"id":1}, {"code":2,"msg":"Invalid request: …"} or {"error":{…},"id":1}."""
 
-    id: int | str | None = None
+    id: int | str | None | msgspec.UnsetType = msgspec.UNSET
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     code: int | None = None
     msg: str = ""
     error: _Error | None = None
@@ -52,14 +53,18 @@ class BinanceWire:
         return parse.classify(frames)
 
     def refusal(self, reply: bytes) -> str | None:
-        """The text of an error; also when the reply cannot be read."""
+        """The text of an error. Raises FrameError for what answers nothing."""
         try:
             decoded = msgspec.json.decode(reply, type=_Reply)
-        except msgspec.DecodeError as error:
-            return f"unreadable reply: {error}"
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FrameError(str(error)) from error
         if decoded.error is not None:
             return f"{decoded.error.code}: {decoded.error.msg}"
-        return f"{decoded.code}: {decoded.msg}" if decoded.code is not None else None
+        if decoded.code is not None:
+            return f"{decoded.code}: {decoded.msg}"
+        if decoded.id is msgspec.UNSET and decoded.result is msgspec.UNSET:
+            raise FrameError("neither data nor an answer")
+        return None
 
 
 def _request(method: str, symbols: Sequence[str], request_id: int) -> str:
