@@ -23,7 +23,7 @@ class _Error(msgspec.Struct):
 class _Reply(msgspec.Struct):
     """{"result":null,"id":1}, {"code":2,"msg":"Invalid request: …"} or {"error":{…},"id":1}."""
 
-    id: int | str | None | msgspec.UnsetType = msgspec.UNSET
+    id: int | str | msgspec.UnsetType | None = msgspec.UNSET
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     code: int | None = None
     msg: str = ""
