@@ -10,7 +10,7 @@ const DOUBTS: Record<BookStatus, string> = {
   waiting: "no proven book yet",
   proven: "",
   in_doubt: "in doubt",
-  stale: "connection lost",
+  stale: "not current",
 };
 
 /** Best bid and ask and the spread between; plainly marked when they are not proven. */

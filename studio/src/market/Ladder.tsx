@@ -15,7 +15,7 @@ const STATES: Record<BookStatus, { readonly word: string; readonly text: string 
     word: "in doubt",
     text: "An update is missing. These levels may be wrong until the next snapshot.",
   },
-  stale: { word: "stale", text: "Connection lost. These are the last levels that were seen." },
+  stale: { word: "stale", text: "Not current. These are the last levels that were seen." },
 };
 
 /** The order book, twenty levels a side, with the sum of sizes as bars. */

@@ -1,4 +1,4 @@
-import { useMemo } from "react";
+import { useEffect, useMemo } from "react";
 
 import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
 import { go, type MarketRoute } from "../route";
@@ -38,6 +38,9 @@ export function MarketRoom(props: MarketRoomProps) {
   const bars = useMemo(() => new BarFeed(venue.id, symbol, interval), [venue.id, symbol, interval]);
   useRunning(feed);
   useRunning(bars);
+  useEffect(() => {
+    if (!venue.isServing) feed.markStale();
+  }, [feed, venue.isServing]);
   const precision = useMemo(() => precisionOf(instrument), [instrument]);
   useShortcuts(useMemo(() => intervalShortcuts(route), [route]));
   return (

@@ -14,7 +14,7 @@ export type BookStatus =
   | "proven"
   /** An update is missing; the levels are the last proven ones and may be wrong. */
   | "in_doubt"
-  /** The connection is gone; the levels are the last that were seen. */
+  /** The stream or the venue is away; the levels are the last that were seen. */
   | "stale";
 
 /** The order book of one instrument. Bids from the highest price, asks from the lowest. */
@@ -49,7 +49,7 @@ export function applyBookBatch(book: Book, batch: MarketDataBatch, symbol: strin
   return next;
 }
 
-/** Marks a book whose connection was lost; what is in doubt stays so. */
+/** Marks a book that nothing keeps current; what is in doubt stays so. */
 export function loseBook(book: Book): Book {
   return book.status === "proven" ? { ...book, status: "stale" } : book;
 }

@@ -53,6 +53,15 @@ export class MarketFeed {
     };
   }
 
+  /**
+   * Takes the mark "proven" from quote and book, until new ones come: while the stream or the
+   * venue is away nothing tells what happens.
+   */
+  markStale(): void {
+    this.quote.set(loseQuote(this.quote.latest));
+    this.book.set(loseBook(this.book.latest));
+  }
+
   #request() {
     const { venue, symbol } = this;
     const channels = [Channel.TRADES, Channel.QUOTES, Channel.BOOK];
@@ -69,10 +78,7 @@ export class MarketFeed {
 
   #changeState(state: StreamState): void {
     this.state.set(state);
-    if (state.phase === "live") return;
-    // Nothing says what happened while the stream was away, so nothing stays marked good.
-    this.quote.set(loseQuote(this.quote.latest));
-    this.book.set(loseBook(this.book.latest));
+    if (state.phase !== "live") this.markStale();
   }
 
   #apply(message: SubscribeResponse): void {

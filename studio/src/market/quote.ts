@@ -43,7 +43,7 @@ export function applyQuoteBatch(quote: Quote, batch: MarketDataBatch, symbol: st
   return next;
 }
 
-/** Marks a quote whose connection was lost; what is in doubt stays so. */
+/** Marks a quote that nothing keeps current; what is in doubt stays so. */
 export function loseQuote(quote: Quote): Quote {
   return quote.status === "proven" ? { ...quote, status: "stale" } : quote;
 }
