@@ -6,7 +6,7 @@ from core.bridge.entries import receive
 from core.bridge.selection import Wish
 from core.bridge.tail import Tail
 from kit.clock import Clock
-from kit.cursor import Cursor, StreamKey, channel_name
+from kit.cursor import START, Cursor, StreamKey, channel_name
 from kit.errors import CursorExpired
 from kit.streams import Entry, Streams
 from kit.subscription import LosslessMailbox, Publication, Subscription, Symbols, responses_of
@@ -34,6 +34,8 @@ class CatchUp:
             wish.key: tail.position(wish.key) if wish.resume_after is None else wish.resume_after
             for wish in wishes
         }
+        self._unseen = {wish.key for wish in wishes if wish.resume_after not in (None, START)}
+        """Streams of which no entry was read yet: their position is what the subscriber says."""
 
     async def responses(
         self, subscription: Subscription, mailbox: LosslessMailbox
@@ -67,9 +69,16 @@ class CatchUp:
         """Note that it was read, and refuse one that does not join: entries were trimmed."""
         received = receive(entry, self._clock.time_ns())
         position = self._positions[entry.key]
-        if not entry.cursor.follows(position) and not received.explains_hole:
-            why = "too_old" if position.epoch == entry.cursor.epoch else "other_epoch"
+        same_epoch = position.epoch == entry.cursor.epoch
+        joins = entry.cursor.follows(position) or received.explains_hole
+        if entry.key in self._unseen and not same_epoch:
+            # The first batch of an epoch follows any other; whether that one was the last of its
+            # own epoch only the stream can tell.
+            joins = joins and await self._streams.holds(entry.key, position)
+        if not joins:
+            why = "too_old" if same_epoch else "other_epoch"
             raise await self._expired(entry.key, position, why)
+        self._unseen.discard(entry.key)
         self._positions[entry.key] = entry.cursor
         return received.publication
 

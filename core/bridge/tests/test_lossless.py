@@ -149,6 +149,26 @@ async def test_a_cursor_that_is_not_held_is_refused(bridge, cursor, why):
     }
 
 
+@pytest.mark.parametrize("cursor", [Cursor(500, 1), Cursor(EPOCH, 3)])
+async def test_a_cursor_of_an_epoch_whose_end_is_not_held_is_refused(bridge, cursor):
+    await bridge.write_and_read(trades(1), trades(2), trades(1, epoch=EPOCH + 1))
+    error = await bridge.subscribe(request(after=cursor)).error()
+    info = error_info(error)
+    assert (info.reason, info.metadata["why"]) == ("CURSOR_EXPIRED", "other_epoch")
+
+
+async def test_a_reader_resumes_over_the_restart_of_a_venue(bridge):
+    await bridge.write_and_read(trades(1), trades(2), trades(1, epoch=EPOCH + 1))
+    reader = bridge.subscribe(request(after=after(2)))
+    assert (await reader.batch()).cursor == Cursor(EPOCH + 1, 1).message()
+
+
+async def test_a_reader_may_begin_before_the_first_entry(bridge):
+    await bridge.write_and_read(trades(1), trades(2))
+    reader = bridge.subscribe(request(after=Cursor(0, 0)))
+    assert await reader.sequences(2) == [1, 2]
+
+
 async def test_a_hole_that_a_gap_explains_can_be_resumed_over(bridge):
     explained = gap(TRADES, 9, symbol="")
     await bridge.write_and_read(trades(1), trades(2), explained, trades(10))
