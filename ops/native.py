@@ -37,7 +37,7 @@ def find_compiler() -> str | None:
 def compile_library(compiler: str) -> bool:
     """Returns whether it worked."""
     fresh = native.LIBRARY_PATH.with_suffix(".new")
-    command = [*shlex.split(compiler), *FLAGS, "-o", str(fresh), str(native.SOURCE)]
+    command = [*shlex.split(compiler), *FLAGS, "-o", str(fresh), *map(str, native.SOURCES)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(f"venuemesh: {compiler} failed: {done.stderr.strip()[:500]}", file=sys.stderr)

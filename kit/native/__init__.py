@@ -1,7 +1,8 @@
 """The compiled part of the hot path, when there was a C compiler to build it; otherwise None.
 
-``columns.c`` is built by ``ops.native`` at the first start, into gen/. Everything works without
-it, slower: each function has a reference in Python that decides whenever the compiled one does not.
+The C files beside this one are built by ``ops.native`` at the first start, into gen/. Everything
+works without them, slower: each function has a reference in Python, which decides whenever the
+compiled one does not.
 """
 
 import ctypes
@@ -12,10 +13,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-SOURCE = Path(__file__).with_name("columns.c")
-FOLDER = SOURCE.parents[2] / "gen" / "native"
-# Named after its source, so that a library of another source is never loaded.
-LIBRARY_PATH = FOLDER / f"columns-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}.so"
+SOURCES = tuple(sorted(Path(__file__).parent.glob("*.c")))
+FOLDER = Path(__file__).resolve().parents[2] / "gen" / "native"
+_FINGERPRINT = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()
+# Named after its sources, so that a library of others is never loaded.
+LIBRARY_PATH = FOLDER / f"venuemesh-{_FINGERPRINT[:16]}.so"
 OFF_VARIABLE = "VENUEMESH_NATIVE"
 
 SYMBOLS_MAX = 4096

@@ -11,7 +11,7 @@ from kit import paging
 from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.columns import Scale
 from kit.cursor import Channel, Cursor
-from kit.errors import BadRequest, UnknownInstrument
+from kit.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.numbers import format_scaled
 from kit.venue.books import BookState, GuardedBook
 from kit.venue.contract import History
@@ -74,6 +74,12 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     async def Subscribe(  # type: ignore[override]  # responses are serialised already
         self, request: market_data_pb2.SubscribeRequest, context: Context
     ) -> AsyncIterator[bytes]:
+        if request.delivery.HasField("conflated"):
+            raise NotSupported(
+                "a venue serves every event; Live serves conflated subscriptions",
+                service=self._hub.venue_id,
+                wanted="conflated",
+            )
         channels = _channels(request)
         for symbol in request.symbols:
             self._require_subscribed(symbol)
