@@ -59,6 +59,9 @@ def run(options: Options) -> Report:
 
 def write_repeated(lines: list[bytes], repeats: int, file: Path) -> tuple[int, int]:
     """The session several times in a row. Returns its events and trades."""
+    # To the last change of the book, so that the next round's numbers join.
+    last = max(number for number, line in enumerate(lines) if b"@depth" in line[:40])
+    lines = lines[: last + 1]
     body = [line for line in lines if SNAPSHOT_MARK not in line[:20]]
     spans = _spans(body)
     with file.open("wb") as output:

@@ -27,6 +27,8 @@ from kit.venue.hub import Hub
 from kit.venue.subscriptions import CHANNELS, Subscriptions
 
 FLUSH_INTERVAL_S = 0.001
+GATHERED_FRAMES_MAX = 2_000
+"""More are not waited for: a batch this large gains nothing more, and would make readers wait."""
 FRAME_BYTES_MAX = 8 * 1024 * 1024
 
 RowsT = TypeVar("RowsT", TradeRows, QuoteRows)
@@ -62,6 +64,8 @@ class Intake:
         self._times.append(received_time_ns)
         if self._flush_at is None:
             self._schedule()
+        elif len(self._frames) >= GATHERED_FRAMES_MAX:
+            self.flush()
 
     def flush(self) -> None:
         """Handle what was gathered."""
