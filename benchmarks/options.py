@@ -33,5 +33,16 @@ class Options:
 
     def lines(self) -> list[bytes]:
         """The frames, one per line."""
-        data = self.frames.read_bytes()
-        return (gzip.decompress(data) if self.frames.suffix == ".gz" else data).splitlines()
+        return _read(self.frames).splitlines()
+
+    def received_times_ns(self) -> list[int]:
+        """When each frame was received. Raises OperationsError when nobody noted it."""
+        found = sorted(self.frames.parent.glob("recv_ns.txt*"))
+        if not found:
+            raise OperationsError(f"no recv_ns.txt beside {self.frames}")
+        return [int(line) for line in _read(found[0]).split()]
+
+
+def _read(file: Path) -> bytes:
+    data = file.read_bytes()
+    return gzip.decompress(data) if file.suffix == ".gz" else data
