@@ -122,7 +122,7 @@ test("a question is asked until there is an answer, and no longer than wanted", 
   expect(await untilAnswered(ask, controller.signal, note, noWait)).toBe("bars");
   expect(failures).toEqual(["STORE_UNAVAILABLE", "STORE_UNAVAILABLE"]);
   controller.abort();
-  answers.push(away);
+  answers.push(away, "too late");
   expect(await untilAnswered(ask, controller.signal, note, noWait)).toBeUndefined();
 });
 

@@ -29,6 +29,7 @@ test("an older state of a bar changes nothing", () => {
   series.put(bar(10, 5, { final: true, revision: 1 }));
   expect(series.put(bar(10, 4))).toBe("nothing");
   expect(series.put(bar(10, 5, { final: true, revision: 0 }))).toBe("nothing");
+  expect(series.put(bar(10, 5, { final: true, revision: 1 }))).toBe("nothing");
   expect(series.merge([bar(10, 5)])).toBe(false);
   expect(series.find(10n)).toMatchObject({ tradeCount: 5n, revision: 1 });
   expect(series.find(11n)).toBeUndefined();

@@ -44,6 +44,9 @@ test("the tape is bounded and counts what it does not hold", () => {
   expect(tape.rows).toHaveLength(TAPE_ROWS_MAX);
   expect(tape.rows[0]?.id).toBe(String(TAPE_ROWS_MAX + 50));
   expect(tape.liveCount).toBe(TAPE_ROWS_MAX + 50);
+  const next = applyTradeBatch(tape, tradeBatch([1000, 1001]), "BTCUSDT");
+  expect(next.rows).toHaveLength(TAPE_ROWS_MAX);
+  expect(next.rows[0]?.id).toBe("1001");
 });
 
 test("recorded trades go below the live ones, each trade once", () => {
