@@ -69,7 +69,7 @@ async function run<Message>(
       for await (const message of open({ signal, onHeader })) {
         if (stopped()) return;
         goLive();
-        // Only a message proves that it works: a server that accepts and hangs up is backed off from.
+        // Only a message proves that it works: from a server that hangs up at once, back off.
         failures = 0;
         handlers.onMessage(message);
       }

@@ -80,7 +80,7 @@ function applyUpdate(
   };
 }
 
-/** Levels after changes; size 0 removes. `direction` is 1 for ascending prices, -1 for descending. */
+/** Levels after changes; size 0 removes. `direction`: 1 for ascending prices, else -1. */
 export function mergeLevels(
   levels: readonly Level[],
   changes: readonly Level[],
