@@ -59,11 +59,11 @@ function VenueSelect({ route, venues }: { route: MarketRoute; venues: readonly V
       }}
     >
       {!venues.some(({ id }) => id === route.venue) && (
-        <option value={route.venue}>{route.venue} (not registered)</option>
+        <option value={route.venue}>{route.venue} (away)</option>
       )}
       {venues.map(({ id, isServing }) => (
         <option key={id} value={id}>
-          {isServing ? id : `${id} (not serving)`}
+          {isServing ? id : `${id} (away)`}
         </option>
       ))}
     </select>
