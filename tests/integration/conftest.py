@@ -1,5 +1,6 @@
 """What the tests of the whole mesh share."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import pytest
 
 from tests.integration import capture, recorded
 from tests.integration.capture import Capture
-from tests.integration.mesh import Mesh, replaying
+from tests.integration.mesh import Mesh, new_folder, replaying, running
+from tests.integration.simulation import SIMULATE, TRADES_MIN, FirstRun, run_once
 
 
 @pytest.fixture(scope="session")
@@ -34,6 +36,25 @@ def replayed(long_capture: Path, truth: Capture) -> Iterator[Mesh]:
     with replaying(long_capture, "max") as mesh:
         mesh.wait_until(lambda: mesh.replay()["finished"], "the tape has been played")
         wait_until_recorded(mesh, truth)
+        yield mesh
+
+
+@pytest.fixture(scope="session")
+def first_run() -> Iterator[FirstRun]:
+    """A mesh in the world simulate, started and ended with Ctrl-C."""
+    with new_folder() as data:
+        yield run_once(data)
+
+
+@pytest.fixture(scope="session")
+def simulated(first_run: FirstRun) -> Iterator[Mesh]:
+    """A second run on the same folder."""
+    before = first_run.trades[-1].trade_id
+    with running(first_run.data, *SIMULATE, path=os.environ["PATH"]) as mesh:
+        mesh.wait_until_running()
+        mesh.wait_until(
+            lambda: recorded.trades(mesh)[-TRADES_MIN].trade_id > before, "new trades are recorded"
+        )
         yield mesh
 
 

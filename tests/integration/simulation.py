@@ -1,0 +1,57 @@
+"""A mesh in the world simulate: one run that is ended by Ctrl-C, and what the exchange says."""
+
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from tests.integration import recorded
+from tests.integration.capture import NANOSECONDS_PER_MILLISECOND, Trade
+from tests.integration.followers import LiveTrades, following
+from tests.integration.mesh import SYMBOL, VENUE, Mesh, running
+
+SIMULATE = ("--world", "simulate", "--seed", "7")
+TRADES_MIN = 20
+"""Recorded before the first run ends."""
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    """What there was to see of it."""
+
+    data: Path
+    first_tick_seconds: float
+    """From the start of ``up`` to the first trade that a subscriber of the gateway had."""
+    trades: list[Trade]
+    """By the word of the exchange, from the first one that was recorded."""
+    exit_code: int
+    leftovers: dict[int, str]
+
+
+def run_once(data: Path) -> FirstRun:
+    """Start, wait for trades, end with Ctrl-C."""
+    began = time.monotonic()
+    live = LiveTrades()
+    with running(data, *SIMULATE) as mesh:
+        with following(mesh, live):
+            mesh.wait_until(lambda: live.counts, "the first trade")
+            seconds = time.monotonic() - began
+        mesh.wait_until(lambda: len(recorded.trades(mesh)) >= TRADES_MIN, "trades are recorded")
+        trades = exchange_trades(mesh, recorded.trades(mesh)[0].trade_id)
+        exit_code = mesh.stop()
+        return FirstRun(data, seconds, trades, exit_code, mesh.leftovers())
+
+
+def exchange_trades(mesh: Mesh, first_id: int) -> list[Trade]:
+    """Trades as the pretended exchange tells them over its own REST."""
+    path = f"/{VENUE}/api/v3/historicalTrades?symbol={SYMBOL}&limit=1000&fromId={first_id}"
+    return [
+        Trade(
+            each["id"],
+            Decimal(each["price"]),
+            Decimal(each["qty"]),
+            "sell" if each["isBuyerMaker"] else "buy",
+            each["time"] * NANOSECONDS_PER_MILLISECOND,
+        )
+        for each in mesh.get(path, port="simulator")[1]
+    ]

@@ -1,0 +1,118 @@
+"""The pretended market: from the first tick to Ctrl-C, and on from there with a second start."""
+
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+
+import pytest
+
+from tests.integration import recorded
+from tests.integration.mesh import ROOT, SERVICES, SYMBOL, VENUE
+from tests.integration.simulation import exchange_trades
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+COMMAND_SECONDS_MAX = 30.0
+RESTART_IDS = 1_000
+"""Ids of the exchange begin anew with the time, ten for each ms."""
+FIRST_TICK_SECONDS_MAX = 60.0
+"""Generous: this machine may be busy. What it took is in the report."""
+
+
+def test_the_first_tick_comes_soon(first_run, record_property):
+    record_property("first_tick_seconds", round(first_run.first_tick_seconds, 1))
+    print(f"first tick through the gateway after {first_run.first_tick_seconds:.1f} s")
+    assert first_run.first_tick_seconds < FIRST_TICK_SECONDS_MAX
+
+
+def test_ctrl_c_ends_everything(first_run):
+    assert first_run.exit_code == 0
+    assert first_run.leftovers == {}
+    assert not (first_run.data / "state.json").exists()
+
+
+def test_a_second_start_loses_and_doubles_nothing(first_run, simulated):
+    last_before = first_run.trades[-1].trade_id
+    first_now = min(
+        trade.trade_id
+        for trade in recorded.trades(simulated)
+        if trade.trade_id > last_before + RESTART_IDS
+    )
+    now = exchange_trades(simulated, first_now)
+    simulated.wait_until(
+        lambda: recorded.trades(simulated)[-1].trade_id >= now[-1].trade_id, "the newest trade"
+    )
+    found = recorded.trades(simulated)
+    assert [trade for trade in found if trade.trade_id <= last_before] == first_run.trades
+    assert [t for t in found if first_now <= t.trade_id <= now[-1].trade_id] == now
+    # Between them only the few that came between the look at the exchange and Ctrl-C.
+    rest = [trade.trade_id for trade in found if last_before < trade.trade_id < first_now]
+    assert rest == list(range(last_before + 1, last_before + 1 + len(rest)))
+
+
+@pytest.mark.parametrize("channel", ["trades", "quotes", "book"])
+def test_the_restart_is_a_gap_of_each_channel(channel, simulated):
+    gaps = [gap for gap in recorded.gaps(simulated) if gap.channel == channel]
+    assert [(gap.symbol, gap.reason) for gap in gaps] == [(None, "restart")]
+
+
+def test_books_become_proven(simulated):
+    listed = simulated.get(f"/v1/venues/{VENUE}/instruments")[1]["instruments"]
+    assert SYMBOL in [instrument["symbol"] for instrument in listed]
+
+    def books():
+        paths = [f"/v1/venues/{VENUE}/instruments/{each['symbol']}/book" for each in listed]
+        return [simulated.get(path)[1] for path in paths]
+
+    simulated.wait_until(
+        lambda: {book["state"] for book in books()} == {"BOOK_STATE_PROVEN"}, "books are proven"
+    )
+    for book in books():
+        assert Decimal(book["bids"][0]["price"]) < Decimal(book["asks"][0]["price"])
+
+
+def test_status_tells_another_shell_the_truth(simulated):
+    done = venuemesh("status", "--json", "--data", str(simulated.data))
+    status = json.loads(done.stdout)
+    assert (done.returncode, status["running"], status["world"]) == (0, True, "simulate")
+    assert status["gateway"] == f"http://{simulated.gateway}"
+    assert status["supervisor_pid"] == simulated.process.pid
+    rows = {row["service"]: row for row in status["services"]}
+    assert rows.keys() == SERVICES
+    told = {name: row["pid"] for name, row in rows.items()}
+    assert told == {name: child["pid"] for name, child in simulated.children().items()}
+    assert all(is_alive(pid) for pid in told.values())
+    for name in (VENUE, "ingest", "recorder", "bars", "bridge"):
+        assert rows[name]["events_per_second"] > 0, name
+        assert rows[name]["state"] == "serving"
+
+
+def test_a_second_mesh_on_the_same_folder_is_refused(simulated):
+    done = venuemesh("up", "--data", str(simulated.data))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "already" in done.stderr
+
+
+def venuemesh(*arguments):
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "ops.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS_MAX,
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "PATH": "/nowhere"},
+        check=False,
+    )
+
+
+def is_alive(pid):
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

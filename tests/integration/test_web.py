@@ -1,0 +1,148 @@
+"""What a browser does: gRPC-web through the gateway, and Studio in a real headless browser."""
+
+import shutil
+import struct
+import urllib.request
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.history.v1 import history_pb2
+from venuemesh.live.v1 import live_pb2
+
+from ops.studio import Studio
+from tests.integration.mesh import CALL_SECONDS_MAX, SERVICES, SYMBOL, VENUE
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+PAGE_WAIT_MS = 30_000
+BUILD_SECONDS_MAX = 240.0
+TRADE_ROWS_MIN = 5
+NO_PROCESS_OF_OURS = {"envoy", "postgres", "valkey", "simulator"}
+"""They do not register."""
+TRAILER_FLAG = 0x80
+
+
+def test_a_call_over_grpc_web(simulated):
+    request = history_pb2.ListTradesRequest(venue=VENUE, symbol=SYMBOL, page_size=3)
+    with web_call(simulated, "venuemesh.history.v1.History/ListTrades", request) as response:
+        flag, payload = read_frame(response)
+        answer = history_pb2.ListTradesResponse.FromString(payload)
+        assert (flag, len(answer.trades)) == (0, 3)
+        flag, trailers = read_frame(response)
+        assert flag == TRAILER_FLAG
+        assert b"grpc-status:0" in trailers.replace(b" ", b"")
+
+
+def test_a_stream_over_grpc_web(simulated):
+    selector = live_pb2.Selector(venue=VENUE, channels=[types_pb2.CHANNEL_QUOTES])
+    request = live_pb2.SubscribeRequest(selectors=[selector])
+    with web_call(simulated, "venuemesh.live.v1.Live/Subscribe", request) as response:
+        rows = 0
+        while rows < TRADE_ROWS_MIN:
+            flag, payload = read_frame(response)
+            assert flag == 0
+            answer = live_pb2.SubscribeResponse.FromString(payload)
+            rows += sum(len(batch.quotes.sequence) for batch in answer.batches)
+
+
+def web_call(mesh, method, request):
+    """Open a gRPC-web call, as a browser does."""
+    payload = request.SerializeToString()
+    headers = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
+    url = f"http://{mesh.gateway}/{method}"
+    body = struct.pack(">BI", 0, len(payload)) + payload
+    called = urllib.request.Request(url, body, headers)
+    return urllib.request.urlopen(called, timeout=CALL_SECONDS_MAX)
+
+
+def read_frame(response):
+    """Flag and payload of the next frame."""
+    flag, length = struct.unpack(">BI", response.read(5))
+    return flag, response.read(length)
+
+
+@pytest.fixture(scope="module")
+def studio(simulated):
+    """The address of Studio, once it is built."""
+    if not Studio().is_current():
+        if shutil.which("npm") is None:
+            pytest.skip("Studio is not built, and there is no npm to build it")
+        simulated.wait_until(
+            lambda: "Studio is built" in simulated.output.read_text(), "a Studio", BUILD_SECONDS_MAX
+        )
+    return f"http://{simulated.gateway}/"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser without a window."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium on the PATH")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        # No sandbox: tests may run as root.
+        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(browser, studio):
+    """A page of Studio, and everything that went wrong on it."""
+    opened = browser.new_page(viewport={"width": 1440, "height": 900})
+    opened.set_default_timeout(PAGE_WAIT_MS)
+    errors = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    yield opened
+    opened.close()
+    assert errors == []
+
+
+def test_the_index_page_loads(studio):
+    with urllib.request.urlopen(studio, timeout=CALL_SECONDS_MAX) as response:
+        html = response.read().decode()
+    assert '<div id="root">' in html
+    script = html.partition('src="/')[2].partition('"')[0]
+    with urllib.request.urlopen(studio + script, timeout=CALL_SECONDS_MAX) as response:
+        assert "javascript" in response.headers["Content-Type"]
+
+
+def test_the_market_moves(page, studio, tmp_path):
+    page.goto(f"{studio}#/market/{VENUE}/{SYMBOL}/1m")
+    rows = page.get_by_test_id("trade-row")
+    rows.nth(TRADE_ROWS_MIN).wait_for()
+    last_price = page.get_by_test_id("last-price")
+    before = last_price.inner_text()
+    page.wait_for_function(
+        "before => document.querySelector('[data-testid=last-price]').innerText !== before",
+        arg=before,
+    )
+    for side in ("bid", "ask"):
+        best = page.locator(f"[data-testid=best-{side}][data-state=proven]")
+        best.wait_for()
+        assert as_number(best.inner_text()) > 0
+    assert page.get_by_test_id("chart").locator("canvas").first.is_visible()
+    page.screenshot(path=tmp_path / "studio.png")
+
+
+def test_the_chart_moves(page, studio, simulated):
+    page.goto(f"{studio}#/market/{VENUE}/{SYMBOL}/1s")
+    page.get_by_test_id("trade-row").first.wait_for()
+    chart = page.get_by_test_id("chart")
+    before = chart.screenshot()
+    simulated.wait_until(lambda: chart.screenshot() != before, "the chart is drawn anew")
+
+
+def test_the_mesh_page_lists_every_service(page, studio):
+    page.goto(f"{studio}#/mesh")
+    for service in SERVICES - NO_PROCESS_OF_OURS:
+        row = page.get_by_test_id(f"mesh-row-{service}")
+        row.wait_for()
+        assert row.get_attribute("data-state") == "serving", row.inner_text()
+
+
+def as_number(text):
+    """A price as it is written on the page."""
+    return Decimal(text.replace(",", "").replace("\u2009", "").replace("\u00a0", ""))
