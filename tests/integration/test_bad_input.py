@@ -37,7 +37,7 @@ def bad_frames(trade, quote, update):
         b'{"stream":"btcusdt@trade","data":{"s":"\xff\xfe"}}',
         b'{"stream":',
         b"\x00\xff\xfe\x80\x9drubbish\x07",
-        b'{"id":"\xff","msg":"\xfe"}',
+        b'{"msg":"\xff\xfe"}',
         b"null",
         b"[]",
         b'{"e":"neverHeardOf","s":"BTCUSDT"}',
