@@ -142,18 +142,16 @@ class _TableStore:
     def _make(self, slots: int) -> None:
         self._price = np.zeros(slots, dtype=np.int64)
         self._size = np.zeros(slots, dtype=np.int64)
+        self._table = native.address(self._price), native.address(self._size), slots
 
     def _fill(self, changes: Side) -> None:
         assert native.library is not None
-        price, size = np.ascontiguousarray(changes.price), np.ascontiguousarray(changes.size)
         self._count = native.library.venuemesh_set_levels(
-            native.address(self._price),
-            native.address(self._size),
-            len(self._price),
+            *self._table,
             self._count,
-            native.address(price),
-            native.address(size),
-            len(price),
+            changes.price.tobytes(),
+            changes.size.tobytes(),
+            len(changes.price),
         )
 
 

@@ -5,8 +5,10 @@ The columns are written as protobuf's bytes directly: with millions of numbers a
 object in between would cost more than all the rest.
 """
 
+import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from kit.numbers import IntColumn, Places, rescale
 
 LENGTH_DELIMITED = 2
 VARINT_BYTES_MAX = 10
+
+_room = [ctypes.create_string_buffer(64 * 1024)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +128,24 @@ def _pack_fixed(values: IntColumn) -> bytes:
 
 def _pack_varints(values: IntColumn, zigzag: int) -> bytes:
     assert native.library is not None
-    values = np.ascontiguousarray(values, dtype=np.int64)
-    out = np.empty(len(values) * VARINT_BYTES_MAX, dtype=np.uint8)
-    size = native.library.venuemesh_pack(
-        native.address(values), len(values), zigzag, native.address(out)
-    )
-    return out[:size].tobytes()
+    values = values.astype(np.int64, copy=False)
+    scratch = _scratch(len(values) * VARINT_BYTES_MAX)
+    size = native.library.venuemesh_pack(values.tobytes(), len(values), zigzag, scratch)
+    return ctypes.string_at(scratch, size)
+
+
+def _scratch(size: int) -> ctypes.Array[ctypes.c_char]:
+    """Room for one column, kept for the next."""
+    if len(_room[0]) < size:
+        _room[0] = ctypes.create_string_buffer(2 * size)
+    return _room[0]
 
 
 def _tag(column: FieldDescriptor) -> bytes:
     return _varint(column.number << 3 | LENGTH_DELIMITED)
 
 
+@lru_cache(maxsize=4096)
 def _varint(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:

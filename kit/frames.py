@@ -87,7 +87,8 @@ class Patterns:
         self._patterns = tuple(patterns)
         self._window_bytes = window_bytes
         self._pointers = (ctypes.c_char_p * len(patterns))(*patterns)
-        self._lengths = np.array([len(pattern) for pattern in patterns], dtype=np.int64)
+        lengths = np.array([len(pattern) for pattern in patterns], dtype=np.int64)
+        self._lengths = lengths.tobytes()
 
     def classify(self, frames: Frames) -> IntColumn:
         """For each frame the number of its pattern, or the number of patterns for none."""
@@ -97,11 +98,11 @@ class Patterns:
             return kinds
         native.library.venuemesh_classify(
             frames.buffer,
-            native.address(frames.starts),
-            native.address(frames.ends),
+            frames.starts.tobytes(),
+            frames.ends.tobytes(),
             len(frames),
             self._pointers,
-            native.address(self._lengths),
+            self._lengths,
             len(self._patterns),
             self._window_bytes,
             native.address(kinds),
@@ -162,8 +163,8 @@ class Schema:
         plan.begin()
         done = native.library.venuemesh_decode(
             frames.buffer,
-            native.address(frames.starts),
-            native.address(frames.ends),
+            frames.starts.tobytes(),
+            frames.ends.tobytes(),
             count,
             self._path.encode(),
             len(self._path),

@@ -64,7 +64,10 @@ class Texts(ctypes.Structure):
 
 
 def address(array: NDArray[Any]) -> int:
-    """Where an array's numbers begin. ``array.ctypes.data`` says the same, three times slower."""
+    """Where an array's numbers begin, to be asked once per array: it costs a microsecond.
+
+    What is only read is better handed over as ``array.tobytes()``, which ctypes takes as it is.
+    """
     where: int = array.__array_interface__["data"][0]
     return where
 

@@ -26,7 +26,7 @@ from kit.venue.contract import Kind, Venue
 from kit.venue.hub import Hub
 from kit.venue.subscriptions import CHANNELS, Subscriptions
 
-FLUSH_INTERVAL_S = 0.001
+FLUSH_INTERVAL_S = 0.002
 GATHERED_FRAMES_MAX = 2_000
 """More are not waited for: a batch this large gains nothing more, and would make readers wait."""
 FRAME_BYTES_MAX = 8 * 1024 * 1024
