@@ -54,8 +54,8 @@ def compile_stubs(files: list[Path], typed: bool) -> None:
         outputs += [
             f"--plugin={plugins / 'protoc-gen-mypy'}",
             f"--plugin={plugins / 'protoc-gen-mypy_grpc'}",
-            f"--mypy_out={GENERATED}",
-            f"--mypy_grpc_out={GENERATED}",
+            f"--mypy_out=quiet:{GENERATED}",
+            f"--mypy_grpc_out=quiet:{GENERATED}",
         ]
     arguments = ["protoc", f"-I{PROTO}", f"-I{THIRD_PARTY}", f"-I{include}", *outputs]
     if protoc.main([*arguments, *map(str, files)]) != 0:
@@ -81,8 +81,8 @@ def generate() -> bool:
     wanted = fingerprint(files, typed)
     if STAMP.exists() and STAMP.read_text() == wanted:
         return False
-    shutil.rmtree(GENERATED, ignore_errors=True)
-    GENERATED.mkdir()
+    # Written over, not taken away: processes that run may still be importing them.
+    GENERATED.mkdir(exist_ok=True)
     copy_google_api()
     compile_stubs(files, typed)
     write_descriptor_set(files)
