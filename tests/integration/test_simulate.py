@@ -23,7 +23,6 @@ FIRST_TICK_SECONDS_MAX = 60.0
 
 def test_the_first_tick_comes_soon(first_run, record_property):
     record_property("first_tick_seconds", round(first_run.first_tick_seconds, 1))
-    print(f"first tick through the gateway after {first_run.first_tick_seconds:.1f} s")
     assert first_run.first_tick_seconds < FIRST_TICK_SECONDS_MAX
 
 

@@ -133,6 +133,7 @@ def test_the_chart_moves(page, studio, simulated):
     chart = page.get_by_test_id("chart")
     before = chart.screenshot()
     simulated.wait_until(lambda: chart.screenshot() != before, "the chart is drawn anew")
+    assert chart.locator("canvas").first.is_visible()
 
 
 def test_the_mesh_page_lists_every_service(page, studio):
