@@ -50,7 +50,9 @@ class Field(IntEnum):
 class Frames:
     """Messages of a feed with their receive times, ns since the Unix epoch."""
 
-    def __init__(self, payloads: Sequence[bytes], received_time_ns: Sequence[int]) -> None:
+    def __init__(
+        self, payloads: Sequence[bytes], received_time_ns: Sequence[int] | IntColumn
+    ) -> None:
         self._payloads = payloads
         self.received_time_ns: IntColumn = np.array(received_time_ns, dtype=np.int64)
         self.buffer = b"".join(payloads)

@@ -1,7 +1,8 @@
 """One websocket to a venue, made again for as long as it is wanted.
 
-The socket is thin: it hands out whole messages with their receive time and knows nothing of what is
-in them. What happens is told to a Sink, in order: opened, frames, closed, opened, …
+The socket is thin: it hands out whole messages, those of one read together and with the time at
+which they were read, and knows nothing of what is in them. What happens is told to a Sink, in
+order: opened, frames, closed, opened, …
 """
 
 import asyncio
@@ -34,12 +35,11 @@ _log = telemetry.logger("websocket")
 class Sink(Protocol):
     """Who listens."""
 
-    @property
-    def frame(self) -> Callable[[bytes, int], None]:
-        """Takes one whole message and its receive time, ns since the Unix epoch."""
-
     def opened(self, socket: "Websocket") -> None:
         """Connected; messages may be sent."""
+
+    def frames(self, payloads: list[bytes], received_time_ns: int) -> None:
+        """Whole messages that were read from the socket together."""
 
     def closed(self, reason: str) -> None:
         """Not connected any more; it will be tried again."""
@@ -108,7 +108,7 @@ class Websocket:
 
     async def _serve_once(self) -> None:
         listener = _Listener(
-            self._opened, self._sink.frame, self._heard, self._closed, self._clock.time_ns
+            self._opened, self._sink.frames, self._heard, self._closed, self._clock.time_ns
         )
         ping = self._ping_interval_s
         transport, _ = await ws_connect(
@@ -161,17 +161,18 @@ class _Listener(WSListener):
     def __init__(
         self,
         opened: Callable[[WSTransport], None],
-        message: Callable[[bytes, int], None],
+        messages: Callable[[list[bytes], int], None],
         heard: Callable[[], None],
         closed: Callable[[str], None],
         time_ns: Callable[[], int],
     ) -> None:
         super().__init__()
         self._tell_opened = opened
-        self._tell_message = message
+        self._tell_messages = messages
         self._tell_heard = heard
         self._tell_closed = closed
         self._time_ns = time_ns
+        self._whole: list[bytes] = []
         self._parts: list[bytes] = []
         self._reason = "connection lost"
 
@@ -181,11 +182,11 @@ class _Listener(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind == WSMsgType.TEXT and frame.fin:
-            self._tell_message(frame.get_payload_as_bytes(), self._time_ns())
+            self._whole.append(frame.get_payload_as_bytes())
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             self._parts.append(frame.get_payload_as_bytes())
             if frame.fin:
-                self._tell_message(b"".join(self._parts), self._time_ns())
+                self._whole.append(b"".join(self._parts))
                 self._parts.clear()
         elif kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
@@ -195,6 +196,9 @@ class _Listener(WSListener):
             transport.disconnect()
         if frame.last_in_buffer:
             self._tell_heard()
+            if self._whole:
+                messages, self._whole = self._whole, []
+                self._tell_messages(messages, self._time_ns())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._tell_closed(self._reason)

@@ -59,53 +59,64 @@ static int peek(struct cursor *c)
     return c->at < c->end ? *c->at : -1;
 }
 
+/* Bytes that a text may hold without an escape: ASCII but for controls, the quote and \\. */
+static const uint8_t PLAIN[256] = {
+    [' '] = 1, ['!'] = 1, ['#' ... '['] = 1, [']' ... '~'] = 1, [0x7f] = 1,
+};
+
 /* A text without escapes; its bytes stand between *start and *end. */
 static int take_text(struct cursor *c, const uint8_t **start, const uint8_t **end)
 {
     if (!take(c, '"'))
         return 0;
     *start = c->at;
-    while (c->at < c->end && *c->at != '"') {
-        if (*c->at == '\\' || *c->at < 0x20 || *c->at >= 0x80)
-            return 0;
+    while (c->at < c->end && PLAIN[*c->at])
         c->at++;
-    }
-    if (c->at >= c->end)
+    if (c->at >= c->end || *c->at != '"')
         return 0;
     *end = c->at++;
     return 1;
 }
 
+static const uint8_t *skip_zeros(const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && *at == '0')
+        at++;
+    return at;
+}
+
+/* Digits into a value, which is too large to be right after more than DIGITS_MAX of them. */
+static const uint8_t *read_digits(const uint8_t *at, const uint8_t *end, uint64_t *value)
+{
+    uint64_t read = *value;
+    for (; at < end && (uint8_t)(*at - '0') < 10; at++)
+        read = read * 10 + (uint64_t)(*at - '0');
+    *value = read;
+    return at;
+}
+
 /* -?digits[.digits], at most DIGITS_MAX significant digits. */
 static int take_plain_number(struct cursor *c, int64_t *unscaled, int64_t *decimals)
 {
-    const uint8_t *at = c->at;
-    int negative = at < c->end && *at == '-';
-    at += negative;
+    int negative = c->at < c->end && *c->at == '-';
+    const uint8_t *first = c->at + negative;
     uint64_t value = 0;
-    int digits = 0, seen = 0;
-    while (at < c->end && *at >= '0' && *at <= '9') {
-        value = value * 10 + (uint64_t)(*at++ - '0');
-        digits += value != 0;
-        seen = 1;
-        if (digits > DIGITS_MAX)
-            return 0;
-    }
-    if (!seen)
+    const uint8_t *significant = skip_zeros(first, c->end);
+    const uint8_t *at = read_digits(significant, c->end, &value);
+    int64_t digits = at - significant, places = 0;
+    if (at == first)
         return 0;
-    int64_t places = 0;
     if (at < c->end && *at == '.') {
-        at++;
-        while (at < c->end && *at >= '0' && *at <= '9') {
-            value = value * 10 + (uint64_t)(*at++ - '0');
-            digits += value != 0;
-            places++;
-            if (digits > DIGITS_MAX || places > DIGITS_MAX)
-                return 0;
-        }
+        const uint8_t *fraction = at + 1;
+        significant = digits ? fraction : skip_zeros(fraction, c->end);
+        at = read_digits(significant, c->end, &value);
+        digits += at - significant;
+        places = at - fraction;
         if (places == 0)
             return 0;
     }
+    if (digits > DIGITS_MAX || places > DIGITS_MAX)
+        return 0;
     c->at = at;
     *unscaled = negative ? -(int64_t)value : (int64_t)value;
     *decimals = places;

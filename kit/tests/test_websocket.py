@@ -22,11 +22,11 @@ class Sink:
 
     def __init__(self) -> None:
         self.opened_count = 0
-        self.frames: list[bytes] = []
+        self.received: list[bytes] = []
         self.closed_because: list[str] = []
 
-    def frame(self, payload: bytes, received_time_ns: int) -> None:
-        self.frames.append(payload)
+    def frames(self, payloads: list[bytes], received_time_ns: int) -> None:
+        self.received += payloads
 
     def opened(self, socket: Websocket) -> None:
         self.opened_count += 1
@@ -98,5 +98,5 @@ async def test_parts_of_a_message_are_put_together():
         await websocket.receive()
 
     async with connected(send_in_parts) as sink:
-        await until(lambda: len(sink.frames) == 2)
-        assert sink.frames == [b"one whole", b"in three parts"]
+        await until(lambda: len(sink.received) == 2)
+        assert sink.received == [b"one whole", b"in three parts"]

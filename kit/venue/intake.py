@@ -54,18 +54,19 @@ class Intake:
         self._skipped = telemetry.OncePerKind(telemetry.logger("venue.intake"))
         self._skipped_counter = meter.counter("skipped_frames", "Frames left out", "kind")
         self._frames: list[bytes] = []
-        self._times: list[int] = []
+        self._reads: list[tuple[int, int]] = []
+        """Receive time and number of messages of each read."""
         self._flush_at: asyncio.TimerHandle | asyncio.Handle | None = None
         self._flushed_at = 0.0
 
-    def frame(self, payload: bytes, received_time_ns: int) -> None:
-        """One message from the socket."""
-        self._frames.append(payload)
-        self._times.append(received_time_ns)
-        if self._flush_at is None:
-            self._schedule()
-        elif len(self._frames) >= GATHERED_FRAMES_MAX:
+    def frames(self, payloads: list[bytes], received_time_ns: int) -> None:
+        """Messages that were read from a socket together."""
+        self._frames += payloads
+        self._reads.append((received_time_ns, len(payloads)))
+        if len(self._frames) >= GATHERED_FRAMES_MAX:
             self.flush()
+        elif self._flush_at is None:
+            self._schedule()
 
     def flush(self) -> None:
         """Handle what was gathered."""
@@ -73,8 +74,9 @@ class Intake:
             self._flush_at.cancel()
             self._flush_at = None
         self._flushed_at = asyncio.get_running_loop().time()
-        frames = self._sensible(Frames(self._frames, self._times))
-        self._frames, self._times = [], []
+        times, counts = np.array(self._reads, dtype=np.int64).reshape(-1, 2).T
+        frames = self._sensible(Frames(self._frames, np.repeat(times, counts)))
+        self._frames, self._reads = [], []
         kinds = self._venue.wire.classify(frames)
         parsers = self._venue.parsers
         for kind in np.unique(kinds).tolist():

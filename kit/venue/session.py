@@ -22,8 +22,6 @@ class Line:
 
     def __init__(self, venue: Venue, intake: Intake, meter: Meter, clock: Clock) -> None:
         self.symbols: list[str] = []
-        self.frame = intake.frame
-        """One message. The intake's own method, as one call more per frame would be felt."""
         self._venue = venue
         self._intake = intake
         self._meter = meter
@@ -45,6 +43,10 @@ class Line:
         self._opened_before = True
         _log.info("connected", extra={"url": socket.url, "symbols": len(self.symbols)})
         self._say(self._messages(self._venue.wire.subscribe, self.symbols))
+
+    def frames(self, payloads: list[bytes], received_time_ns: int) -> None:
+        """Messages that were read together."""
+        self._intake.frames(payloads, received_time_ns)
 
     def closed(self, reason: str) -> None:
         """What was under way is lost."""
