@@ -1,0 +1,101 @@
+"""From Binance's frames to numbered batches, rubbish included."""
+
+import json
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
+
+from kit.clock import SystemClock
+from kit.telemetry import Meter
+from kit.venue.hub import Hub
+from kit.venue.intake import Intake
+from kit.venue.subscriptions import CHANNELS, Subscriptions
+from venues.binance.catalog import spot
+
+
+def trade(number: int, price: str = "10.50", symbol: str = "BTCUSDT") -> bytes:
+    data = {"e": "trade", "s": symbol, "t": number, "p": price, "q": "1", "T": number, "m": False}
+    return json.dumps({"stream": f"{symbol.lower()}@trade", "data": data}).encode()
+
+
+def depth(first: int, last: int, price: str = "10.50") -> bytes:
+    data = {"E": 1, "s": "BTCUSDT", "U": first, "u": last, "b": [[price, "1"]], "a": []}
+    return json.dumps({"stream": "btcusdt@depth@100ms", "data": data}).encode()
+
+
+class Feed:
+    """An intake, and what has come out of it."""
+
+    def __init__(self) -> None:
+        self.meter = Meter("binance")
+        self._hub = Hub("binance", 1, SystemClock(), self.meter)
+        subscriptions = Subscriptions()
+        venue = spot("replay", "http://127.0.0.1:1")
+        self.intake = Intake(venue, self._hub, subscriptions, self.meter, SystemClock())
+        subscriptions.add(["BTCUSDT"])
+        self.intake.bookkeeper.add(["BTCUSDT"])
+        self._reader = self._hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
+
+    def take(self, *frames: bytes) -> list[batch_pb2.MarketDataBatch]:
+        self.intake.frames(list(frames), 7)
+        self.intake.flush()
+        response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
+        return list(response.batches)
+
+
+@pytest.fixture
+async def feed() -> Feed:
+    return Feed()
+
+
+def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
+    return [number for batch in batches for number in batch.trades.trade_id]
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"not json",
+        b"",
+        b"\xff\xfe",
+        trade(9)[:-1],
+        trade(9, price="NaN"),
+        trade(9, price="1" * 40),
+        trade(9, symbol="NEVERLISTED"),
+        b'{"stream":"btcusdt@kline_1m","data":{}}',
+        b'{"stream":"btcusdt@trade","data":[]}',
+        b'{"stream":"btcusdt@trade","data":"' + b"x" * 9_000_000 + b'"}',
+    ],
+)
+async def test_rubbish_is_counted_and_the_rest_goes_on(feed: Feed, rubbish: bytes) -> None:
+    assert ids(feed.take(trade(1), rubbish, trade(2))) == [1, 2]
+    assert ids(feed.take(trade(3))) == [3]
+    assert feed.meter.counters["skipped_frames_total"] == 1
+    assert feed.meter.gaps_total == 0
+
+
+async def test_an_odd_number_does_not_spoil_those_that_come_later(feed: Feed) -> None:
+    (odd,) = feed.take(trade(1, price="1e-17"))
+    (plain,) = feed.take(trade(2, price="61837.63000000"))
+    assert (list(odd.trades.price), odd.instruments[0].price_scale) == ([1], 17)
+    assert (list(plain.trades.price), plain.instruments[0].price_scale) == ([6183763000000], 8)
+
+
+async def test_a_number_that_does_not_fit_is_not_counted_as_seen(feed: Feed) -> None:
+    feed.take(trade(1))
+    assert ids(feed.take(trade(2, price="123456789012345678"), trade(3, price="0.5"))) == [2, 3]
+    assert feed.meter.gaps_total == 0
+
+
+async def test_a_hole_is_told_before_the_trade_after_it(feed: Feed) -> None:
+    first, second = feed.take(trade(1), trade(5))
+    assert ids([first]) == [1]
+    assert ids([second]) == [5]
+    assert [gap.reason for gap in second.gaps] == [types_pb2.GAP_REASON_SEQUENCE]
+
+
+async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
+    assert feed.take(depth(1, 2), depth(3, 4)) == []
+    assert feed.intake.bookkeeper.wanting_snapshot() == ["BTCUSDT"]
+    assert feed.intake.bookkeeper.snapshot_wanted.is_set()
