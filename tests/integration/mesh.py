@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -20,7 +21,8 @@ import grpc
 import psycopg
 
 ROOT = Path(__file__).resolve().parents[2]
-BASE_PORTS = range(9800, 9900, 20)
+BASE_PORTS = range(10_000, 20_000, 20)
+"""With their metrics below those that the system gives to outgoing connections."""
 METRICS_PORT_OFFSET = 10_000
 START_SECONDS_MAX = 60.0
 STOP_SECONDS_MAX = 60.0
@@ -242,8 +244,11 @@ def replaying(frames: Path, speed: str, *arguments: str) -> Iterator[Mesh]:
 
 
 def free_base_port() -> int:
-    """The first of a row of ports that nobody listens on."""
-    for number in BASE_PORTS:
+    """The first of a row of ports that nobody listens on.
+
+    Which row is left to chance: two runs at once must not meet.
+    """
+    for number in random.sample(BASE_PORTS, len(BASE_PORTS)):
         row = range(number, number + BASE_PORTS.step)
         if all(map(_is_free, (*row, *(port + METRICS_PORT_OFFSET for port in row)))):
             return number
