@@ -37,13 +37,20 @@ class ReplayFloor:
     """What the played part of a tape tells about the market. Nothing is made up: a book is only
     ever one that the exchange gave."""
 
-    def __init__(self, tape: Tape, capture: CaptureFormat, book_wait_s: float) -> None:
+    def __init__(
+        self, tape: Tape, capture: CaptureFormat, book_wait_s: float, keeps_first: bool = False
+    ) -> None:
+        """With ``keeps_first`` the first who asks for a book gets the first one that was played. A
+        tape that is played as fast as it is read may have come to its end by then, and all that
+        happened between the first book and a later one would belong to no book."""
         self.now_ns = 0
         self._capture = capture
         self._book_wait_s = book_wait_s
         head = tape.head(HEAD_LINES)
         self._listings = capture.listings_of(head)
         self._last_book_lines = self._first_book_lines(head)
+        self._keeps_first = keeps_first
+        self._unasked_books: dict[str, BookSnapshot] = {}
         self._books: dict[str, BookSnapshot] = {}
         self._book_arrived = asyncio.Event()
         self._histories: dict[str, TradeHistory[bytes]] = {}
@@ -63,7 +70,7 @@ class ReplayFloor:
         return history
 
     async def book(self, symbol: str) -> BookSnapshot | None:
-        """The newest book that was played; waits a while for the first one."""
+        """The newest book that was played, or the first; waits a while for the first one."""
         try:
             async with asyncio.timeout(self._book_wait_s):
                 while symbol not in self._books:
@@ -72,7 +79,7 @@ class ReplayFloor:
         except TimeoutError:
             _log.warning("no book of this symbol was played yet", extra={"symbol": symbol})
             return None
-        return self._books[symbol]
+        return self._unasked_books.pop(symbol, self._books[symbol])
 
     def recorded(self, path: str) -> bytes | None:
         slug = path.strip("/").replace("/", "_")
@@ -105,6 +112,8 @@ class ReplayFloor:
         self._keep_book(symbol or self._nearest_symbol(book.sequence), book)
 
     def _keep_book(self, symbol: str, book: BookSnapshot) -> None:
+        if self._keeps_first and symbol not in self._books:
+            self._unasked_books[symbol] = book
         self._books[symbol] = book
         self._book_arrived.set()
 

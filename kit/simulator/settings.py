@@ -22,8 +22,9 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """World simulate: trades and changes of best price, of all instruments of a venue together."""
     replay: list[str] = []
     """World replay: VENUE=FILE; the same venue more than once: one file after the other."""
-    start_delay_ms: int = 200
-    """A tape starts when no client has subscribed for so long, so that all hear its beginning."""
+    start_delay_ms: int = 600
+    """A tape starts when no client has subscribed for so long, so that all hear its beginning.
+    Longer than a client pauses between two messages to keep to the limits of an exchange."""
     faults: str = ""
     """File with faults to switch on, one JSON object per line, ``at_s`` seconds after the start."""
 

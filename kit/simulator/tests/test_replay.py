@@ -49,7 +49,7 @@ class Stage:
         self.exchange = FakeExchange()
         self.venue = Venue("fake", self.exchange, Faults("fake", 1), self.clock, 0.2)
         tape = Tape([file])
-        self.floor = ReplayFloor(tape, self.exchange.capture, book_wait_s=0.05)
+        self.floor = ReplayFloor(tape, self.exchange.capture, 0.05, keeps_first=speed is None)
         self.player = Player(self.venue, self.floor, tape, speed, self.clock)
 
     async def listener(self, names: str) -> Listener:
@@ -152,6 +152,15 @@ async def test_a_book_is_the_newest_that_was_played_and_never_made_up(tmp_path: 
     assert book.sequence == 7
     assert seen[b"book/A/6"].sequence == 5
     assert await stage.floor.book("B") is None
+
+
+async def test_a_tape_that_has_run_away_still_gives_its_first_book_first(tmp_path: Path):
+    lines = ["book/A/4", "snapshot/5", "book/A/6", "snapshot/7", "book/A/8", "snapshot/9"]
+    stage = Stage(tmp_path, lines, speed=None)
+    await stage.listener("book/A")
+    await stage.play()
+    books = [await stage.floor.book("A") for _ in range(3)]
+    assert [book.sequence for book in books if book is not None] == [5, 9, 9]
 
 
 async def test_a_request_for_a_book_waits_for_the_first_one(tmp_path: Path):
