@@ -33,6 +33,7 @@ class Gap(NamedTuple):
 class RecordedUpdate(NamedTuple):
     """A row of a book batch."""
 
+    symbol: str
     snapshot: bool
     book_epoch: int
     update: BookUpdate
@@ -108,6 +109,7 @@ def updates_of(batch: batch_pb2.MarketDataBatch) -> Iterator[RecordedUpdate]:
         asks: Levels = levels[middle - start :]
         start = stop
         yield RecordedUpdate(
+            instrument.symbol,
             columns.snapshot[row],
             columns.book_epoch[row],
             BookUpdate(columns.first_sequence[row], columns.last_sequence[row], bids, asks),
