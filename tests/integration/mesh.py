@@ -31,7 +31,7 @@ LOOK_AGAIN_SECONDS = 0.05
 LOG_LINES = 8
 MARK = "VENUEMESH_TEST_MESH"
 """In the environment of every process of a mesh: how those that it leaves behind are found."""
-NOT_YET = (OSError, psycopg.Error, grpc.RpcError, json.JSONDecodeError)
+NOT_YET = (OSError, psycopg.Error, grpc.RpcError, json.JSONDecodeError, LookupError)
 """What looking at something fails with while it is not there."""
 
 VENUE = "binance"

@@ -68,6 +68,8 @@ def test_each_was_killed_and_came_back(survivor):
     assert set(survivor.kills) == set(VICTIMS)
     restarts = {name: child["restarts"] for name, child in survivor.children().items()}
     assert {name: restarts[name] for name in VICTIMS} == survivor.kills
+    # Nobody ended by itself because somebody else was away.
+    assert "ended with code" not in survivor.output.read_text()
 
 
 def test_every_trade_is_recorded_once_and_exactly(survivor, truth):

@@ -8,7 +8,7 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from tests.integration import capture, recorded
 from tests.integration.capture import Bar, Book
-from tests.integration.mesh import SYMBOL, VENUE, metadata
+from tests.integration.mesh import SERVICES, SYMBOL, VENUE, metadata
 
 pytestmark = pytest.mark.integration
 
@@ -89,6 +89,11 @@ def test_trades_of_history_are_those_of_the_file(replayed, truth):
 def test_no_gap_is_recorded(replayed):
     assert recorded.gaps(replayed) == []
     assert list_all(replayed, "gaps") == []
+
+
+def test_no_process_had_to_be_started_again(replayed):
+    restarts = {name: child["restarts"] for name, child in replayed.children().items()}
+    assert restarts == dict.fromkeys(SERVICES, 0)
 
 
 def list_all(mesh, path, **query):
