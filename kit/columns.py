@@ -1,12 +1,11 @@
-"""Rows as columns: what parsers make, and how they become batches; and reading batches.
+"""Rows as columns: what parsers make of frames, one row set for each channel.
 
-A parser turns frames into one of three row sets, each a struct of equally long columns; kit.encode
-makes batches of them.
+kit.encode makes batches of them, kit.batches reads batches.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
@@ -14,7 +13,6 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.numbers import IntColumn, Places, most, parse_column
 
-Batch = batch_pb2.MarketDataBatch
 SIDE_BUY = int(types_pb2.SIDE_BUY)
 SIDE_SELL = int(types_pb2.SIDE_SELL)
 
@@ -80,10 +78,10 @@ class Symbols:
         counts: list[int] = np.bincount(self.row, minlength=len(self.names)).tolist()
         return counts
 
-    def rows_of(self) -> "Iterator[tuple[str, slice | IntColumn]]":
+    def rows_of(self) -> Iterator[tuple[str, IntColumn]]:
         """Each symbol with its rows, in order."""
         if len(self.names) == 1:
-            yield self.names[0], slice(None)
+            yield self.names[0], np.arange(len(self.row))
             return
         order = np.argsort(self.row, kind="stable")
         bounds = np.searchsorted(self.row[order], np.arange(1, len(self.names)))
@@ -96,7 +94,7 @@ class Symbols:
     def most(self, columns: Sequence[Numbers]) -> list[int]:
         """The most decimal places that each symbol has in these columns."""
         if len(self.names) == 1 or all(isinstance(column.decimals, int) for column in columns):
-            return [max(most(column.decimals) for column in columns)] * len(self.names)
+            return [max([most(column.decimals) for column in columns], default=0)] * len(self.names)
         result = np.zeros(len(self.names), dtype=np.int64)
         for column in columns:
             np.maximum.at(result, self.row, column.decimals)
@@ -104,7 +102,60 @@ class Symbols:
 
 
 @dataclass(frozen=True, slots=True)
-class TradeRows:
+class Levels:
+    """Price levels of many book updates, one update after another."""
+
+    count: IntColumn
+    """Levels of each update."""
+    price: Numbers
+    size: Numbers
+
+    @classmethod
+    def parse(cls, pairs: Sequence[Sequence[str]]) -> "Levels":
+        """One update, from price and size texts. Raises NumberError."""
+        price = Numbers.parse([pair[0] for pair in pairs])
+        size = Numbers.parse([pair[1] for pair in pairs])
+        return cls(np.array([len(pairs)], dtype=np.int64), price, size)
+
+    def take(self, rows: IntColumn) -> "Levels":
+        """Of these updates only."""
+        starts = np.cumsum(self.count) - self.count
+        count = self.count[rows]
+        kept = np.repeat(starts[rows] - (np.cumsum(count) - count), count) + np.arange(count.sum())
+        return Levels(count, self.price.take(kept), self.size.take(kept))
+
+
+class _Table:
+    """Rows whose columns are all equally long."""
+
+    __slots__ = ()
+
+    symbols: Symbols
+    venue_time_ns: IntColumn
+    """0 where the venue does not say."""
+    received_time_ns: IntColumn
+
+    def __len__(self) -> int:
+        return len(self.symbols.row)
+
+    def take(self, rows: IntColumn) -> Self:
+        """Only these rows."""
+        columns = {name: getattr(self, name) for name in self.__dataclass_fields__}  # type: ignore[attr-defined]
+        return type(self)(**{name: _take(column, rows) for name, column in columns.items()})
+
+
+def _take(column: Any, rows: IntColumn) -> Any:
+    if column is None:
+        return None
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    if isinstance(column, list):
+        return [column[row] for row in rows.tolist()]
+    return column.take(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRows(_Table):
     """Public trades, in the order in which they came. Times in ns since the Unix epoch."""
 
     symbols: Symbols
@@ -114,25 +165,15 @@ class TradeRows:
     venue_time_ns: IntColumn
     received_time_ns: IntColumn
     trade_id: IntColumn
-
-    def __len__(self) -> int:
-        return len(self.symbols.row)
-
-    def take(self, rows: IntColumn) -> "TradeRows":
-        """Only these rows."""
-        return TradeRows(
-            self.symbols.take(rows),
-            self.price.take(rows),
-            self.size.take(rows),
-            self.side[rows],
-            self.venue_time_ns[rows],
-            self.received_time_ns[rows],
-            self.trade_id[rows],
-        )
+    """0 where the venue's ids are no numbers."""
+    previous_id: IntColumn | None = None
+    """The trade_id that must have come before; None where ids cannot show a hole."""
+    trade_id_text: list[str] | None = None
+    """The ids, where they are no numbers."""
 
 
 @dataclass(frozen=True, slots=True)
-class QuoteRows:
+class QuoteRows(_Table):
     """Best bids and asks, in the order in which they came."""
 
     symbols: Symbols
@@ -143,156 +184,96 @@ class QuoteRows:
     venue_time_ns: IntColumn
     received_time_ns: IntColumn
     sequence: IntColumn
-
-    def __len__(self) -> int:
-        return len(self.symbols.row)
-
-    def take(self, rows: IntColumn) -> "QuoteRows":
-        """Only these rows."""
-        return QuoteRows(
-            self.symbols.take(rows),
-            self.bid_price.take(rows),
-            self.bid_size.take(rows),
-            self.ask_price.take(rows),
-            self.ask_size.take(rows),
-            self.venue_time_ns[rows],
-            self.received_time_ns[rows],
-            self.sequence[rows],
-        )
+    """The venue's update id, which grows; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class BookRows:
-    """Changes of books. The level columns hold all updates one after another, bids before asks."""
+class BookRows(_Table):
+    """Changes of books, and whole books."""
 
     symbols: Symbols
     first_sequence: IntColumn
     last_sequence: IntColumn
     previous_sequence: IntColumn
     """The last_sequence that must have come before, on venues that say so; otherwise 0."""
+    snapshot: IntColumn
+    """1: the row is a whole book, and replaces what was known."""
+    checksum: IntColumn | None
+    """Of the book after the row, as the venue says; None where it does not."""
     venue_time_ns: IntColumn
     received_time_ns: IntColumn
-    bid_count: IntColumn
-    ask_count: IntColumn
-    price: Numbers
-    size: Numbers
-
-    def __len__(self) -> int:
-        return len(self.symbols.row)
-
-    def level_counts(self) -> IntColumn:
-        """Levels of each update, both sides together."""
-        return self.bid_count + self.ask_count
-
-    def take(self, rows: IntColumn) -> "BookRows":
-        """Only these rows, with their levels."""
-        kept = np.zeros(len(self), dtype=bool)
-        kept[rows] = True
-        levels = np.flatnonzero(np.repeat(kept, self.level_counts()))
-        return BookRows(
-            self.symbols.take(rows),
-            self.first_sequence[rows],
-            self.last_sequence[rows],
-            self.previous_sequence[rows],
-            self.venue_time_ns[rows],
-            self.received_time_ns[rows],
-            self.bid_count[rows],
-            self.ask_count[rows],
-            self.price.take(levels),
-            self.size.take(levels),
-        )
-
-
-AnyRows = TypeVar("AnyRows", TradeRows, QuoteRows, BookRows)
+    bids: Levels
+    asks: Levels
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class TickerRows(_Table):
+    """Figures of the last 24 hours; 0 where the venue does not say."""
+
+    symbols: Symbols
+    last_price: Numbers
+    open_price: Numbers
+    high_price: Numbers
+    low_price: Numbers
+    volume: Numbers
+    """In base units or contracts."""
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRows(_Table):
+    """What derivatives are valued at; 0 where the row does not say."""
+
+    symbols: Symbols
+    mark_price: Numbers
+    index_price: Numbers
+    funding_rate: Numbers
+    """A fraction of the position's value."""
+    next_funding_time_ns: IntColumn
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+
+
+@dataclass(frozen=True, slots=True)
+class CandleRows(_Table):
+    """Candles as the venue computes them; the same one comes again as it grows."""
+
+    symbols: Symbols
+    interval_s: IntColumn
+    open_time_ns: IntColumn
+    open: Numbers
+    high: Numbers
+    low: Numbers
+    close: Numbers
+    volume: Numbers
+    closed: IntColumn
+    """1: the venue says that it is final."""
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+
+
+Rows = TradeRows | QuoteRows | BookRows | TickerRows | MarkRows | CandleRows
+
+
+def zeros(count: int) -> IntColumn:
+    """A column that says nothing."""
+    return np.zeros(count, dtype=np.int64)
+
+
+class Scale(NamedTuple):
     """Decimal places of an instrument's numbers."""
 
     price: int = 0
     size: int = 0
+    rate: int = 0
 
 
 def instrument_entry(symbol: str, scale: Scale) -> batch_pb2.InstrumentEntry:
     """The dictionary entry of a batch."""
-    return batch_pb2.InstrumentEntry(symbol=symbol, price_scale=scale.price, size_scale=scale.size)
-
-
-def row_count(batch: Batch) -> int:
-    """Events in a batch; a book update is one event."""
-    match batch.WhichOneof("columns"):
-        case "trades":
-            return len(batch.trades.instrument)
-        case "quotes":
-            return len(batch.quotes.instrument)
-        case "book":
-            return len(batch.book.instrument)
-    return 0
-
-
-def newest_received_ns(batch: Batch) -> int:
-    """Receive time of the last row; 0 without rows."""
-    match batch.WhichOneof("columns"):
-        case "trades":
-            return batch.trades.received_time_ns[-1] if batch.trades.received_time_ns else 0
-        case "quotes":
-            return batch.quotes.received_time_ns[-1] if batch.quotes.received_time_ns else 0
-        case "book":
-            return batch.book.received_time_ns[-1] if batch.book.received_time_ns else 0
-    return 0
-
-
-def select(batch: Batch, symbols: Collection[str]) -> Batch | None:
-    """The part of a batch that concerns these symbols, or None when nothing does.
-
-    Gaps that concern the whole channel are kept. The instrument entries keep their positions.
-    """
-    wanted = {index for index, entry in enumerate(batch.instruments) if entry.symbol in symbols}
-    gaps = [gap for gap in batch.gaps if not gap.symbol or gap.symbol in symbols]
-    if len(wanted) == len(batch.instruments) and len(gaps) == len(batch.gaps):
-        return batch
-    if not wanted and not gaps:
-        return None
-    result = Batch(
-        venue=batch.venue,
-        channel=batch.channel,
-        cursor=batch.cursor,
-        instruments=batch.instruments,
-        gaps=gaps,
-        published_time_ns=batch.published_time_ns,
+    return batch_pb2.InstrumentEntry(
+        symbol=symbol,
+        price_scale=scale.price,
+        size_scale=scale.size,
+        rate_scale=scale.rate,
     )
-    kind = batch.WhichOneof("columns")
-    if kind == "book":
-        result.book.CopyFrom(_select_book(batch.book, wanted))
-    elif kind is not None:
-        _select_flat(getattr(batch, kind), getattr(result, kind), wanted)
-    return result
-
-
-def _select_flat(
-    source: "batch_pb2.TradeColumns | batch_pb2.QuoteColumns",
-    target: "batch_pb2.TradeColumns | batch_pb2.QuoteColumns",
-    wanted: set[int],
-) -> None:
-    keep = [row for row, index in enumerate(source.instrument) if index in wanted]
-    for field, column in source.ListFields():
-        getattr(target, field.name).extend([column[row] for row in keep])
-
-
-def _select_book(source: batch_pb2.BookColumns, wanted: set[int]) -> batch_pb2.BookColumns:
-    target = batch_pb2.BookColumns()
-    level_columns = ("price", "size")
-    start = 0
-    keep = []
-    for row, index in enumerate(source.instrument):
-        stop = start + source.bid_count[row] + source.ask_count[row]
-        if index in wanted:
-            keep.append(row)
-            target.price.extend(source.price[start:stop])
-            target.size.extend(source.size[start:stop])
-        start = stop
-    for field, column in source.ListFields():
-        if field.name not in level_columns:
-            getattr(target, field.name).extend([column[row] for row in keep])
-    return target

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.columns import Batch
+from kit.batches import Batch
 from kit.cursor import StreamKey
 from kit.errors import VenuemeshError
 from kit.newest import BookSource, BookState, QuoteState, TradeState

@@ -13,6 +13,18 @@ else:
     Channel = int
 
 
+CHANNELS: tuple[Channel, ...] = (
+    types_pb2.CHANNEL_TRADES,
+    types_pb2.CHANNEL_QUOTES,
+    types_pb2.CHANNEL_BOOK,
+    types_pb2.CHANNEL_TICKERS,
+    types_pb2.CHANNEL_MARKS,
+    types_pb2.CHANNEL_CANDLES,
+    types_pb2.CHANNEL_STATUS,
+)
+"""All that there are."""
+
+
 class Cursor(NamedTuple):
     """Position in a channel; ordered. Text form "<epoch>-<sequence>"."""
 

@@ -6,9 +6,10 @@ object in between would cost more than all the rest.
 """
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,19 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit import native
-from kit.columns import Batch, Numbers, QuoteRows, Scale, Symbols, TradeRows, instrument_entry
+from kit.batches import Batch
+from kit.book import Changes
+from kit.columns import (
+    CandleRows,
+    MarkRows,
+    Numbers,
+    QuoteRows,
+    Scale,
+    Symbols,
+    TickerRows,
+    TradeRows,
+    instrument_entry,
+)
 from kit.numbers import IntColumn, Places, rescale
 
 LENGTH_DELIMITED = 2
@@ -62,6 +75,7 @@ def trades(rows: TradeRows) -> Draft:
         venue_time_ns=rows.venue_time_ns,
         received_time_ns=rows.received_time_ns,
         trade_id=rows.trade_id,
+        **({} if rows.trade_id_text is None else {"trade_id_text": rows.trade_id_text}),
     )
     return _draft(rows.symbols, scales, body, rows.received_time_ns)
 
@@ -84,9 +98,96 @@ def quotes(rows: QuoteRows) -> Draft:
     return _draft(rows.symbols, scales, body, rows.received_time_ns)
 
 
-def book_columns(**columns: IntColumn) -> bytes:
-    """The book columns of a batch, by the names of BookColumns' fields."""
-    return _BOOK.write(**columns)
+def tickers(rows: TickerRows) -> Draft:
+    """Raises NumberError when a number does not fit."""
+    prices = {
+        "last_price": rows.last_price,
+        "open_price": rows.open_price,
+        "high_price": rows.high_price,
+        "low_price": rows.low_price,
+    }
+    return _scaled_rows(_TICKERS, rows, prices, {"volume": rows.volume}, {}, {})
+
+
+def marks(rows: MarkRows) -> Draft:
+    """Raises NumberError when a number does not fit."""
+    prices = {"mark_price": rows.mark_price, "index_price": rows.index_price}
+    rates = {"funding_rate": rows.funding_rate}
+    plain = {"next_funding_time_ns": rows.next_funding_time_ns}
+    return _scaled_rows(_MARKS, rows, prices, {}, rates, plain)
+
+
+def candles(rows: CandleRows) -> Draft:
+    """Raises NumberError when a number does not fit."""
+    prices = {"open": rows.open, "high": rows.high, "low": rows.low, "close": rows.close}
+    plain = {
+        "interval_s": rows.interval_s,
+        "open_time_ns": rows.open_time_ns,
+        "closed": rows.closed,
+    }
+    return _scaled_rows(_CANDLES, rows, prices, {"volume": rows.volume}, {}, plain)
+
+
+def statuses(
+    definitions: Sequence[types_pb2.Instrument],
+    changes: "Sequence[batch_pb2.StatusChange.ValueType]",
+    received_time_ns: int,
+) -> Draft:
+    """What has changed about instruments; they are few, so this is a plain message."""
+    columns = batch_pb2.StatusColumns(
+        instrument=range(len(definitions)),
+        change=changes,
+        definition=definitions,
+        received_time_ns=[received_time_ns] * len(definitions),
+    )
+    entries = [instrument_entry(one.symbol, Scale()) for one in definitions]
+    counts = [1] * len(entries)
+    return Draft(entries, counts, Batch(status=columns).SerializeToString(), received_time_ns)
+
+
+def book(bids: Changes, asks: Changes, **columns: IntColumn) -> bytes:
+    """The book columns of a batch, by the names of BookColumns' fields; ``bids`` and ``asks`` at
+    the scales of the instrument entries."""
+    columns["bid_count"], columns["ask_count"] = bids.count, asks.count
+    levels = {
+        "price": _Levels(bids.price, bids.count, asks.price, asks.count),
+        "size": _Levels(bids.size, bids.count, asks.size, asks.count),
+    }
+    return _BOOK.write(**columns, **levels)
+
+
+@dataclass(frozen=True, slots=True)
+class _Levels:
+    """One number of each level: of each update the bids, then the asks."""
+
+    bids: IntColumn
+    bid_counts: IntColumn
+    asks: IntColumn
+    ask_counts: IntColumn
+
+    def tolist(self) -> list[int]:
+        """In the order in which they are written."""
+        bids, asks = iter(self.bids.tolist()), iter(self.asks.tolist())
+        counts = zip(self.bid_counts.tolist(), self.ask_counts.tolist(), strict=True)
+        return [
+            value
+            for bid_count, ask_count in counts
+            for value in (*islice(bids, bid_count), *islice(asks, ask_count))
+        ]
+
+    def pack(self) -> bytes:
+        """As packed varints."""
+        assert native.library is not None
+        scratch = _scratch((len(self.bids) + len(self.asks)) * VARINT_BYTES_MAX)
+        columns = self.bids, self.bid_counts, self.asks, self.ask_counts
+        count = len(self.bid_counts)
+        size = native.library.venuemesh_pack_levels(
+            *[column.tobytes() for column in columns], count, scratch
+        )
+        return ctypes.string_at(scratch, size)
+
+
+Column = IntColumn | _Levels | list[str]
 
 
 class _Writer:
@@ -99,22 +200,30 @@ class _Writer:
         columns = [by_number[number] for number in sorted(by_number)]
         self._fields = [(column.name, _tag(column), _packer(column)) for column in columns]
 
-    def write(self, **columns: IntColumn) -> bytes:
+    def write(self, **columns: Column) -> bytes:
         """Serialised; a field without a column is left out."""
         if native.library is None:
-            plain = {name: column.tolist() for name, column in columns.items()}
+            plain = {name: _plain(column) for name, column in columns.items()}
             body = self._message(**plain).SerializeToString()
         else:
             parts: list[bytes] = []
             for name, tag, pack in self._fields:
-                if name in columns:
-                    packed = pack(columns[name])
+                if name not in columns:
+                    continue
+                column = columns[name]
+                for packed in (
+                    map(str.encode, column) if isinstance(column, list) else [pack(column)]
+                ):
                     parts += (tag, _varint(len(packed)), packed)
             body = b"".join(parts)
         return b"".join((self._tag, _varint(len(body)), body))
 
 
-def _packer(column: FieldDescriptor) -> Callable[[IntColumn], bytes]:
+def _plain(column: Column) -> list[Any]:
+    return column if isinstance(column, list) else column.tolist()
+
+
+def _packer(column: FieldDescriptor) -> Callable[[Any], bytes]:
     if column.type == FieldDescriptor.TYPE_SFIXED64:
         return _pack_fixed
     if column.type == FieldDescriptor.TYPE_SINT64:
@@ -126,8 +235,10 @@ def _pack_fixed(values: IntColumn) -> bytes:
     return values.astype("<i8", copy=False).tobytes()
 
 
-def _pack_varints(values: IntColumn, zigzag: int) -> bytes:
+def _pack_varints(values: IntColumn | _Levels, zigzag: int) -> bytes:
     assert native.library is not None
+    if isinstance(values, _Levels):
+        return values.pack()
     values = values.astype(np.int64, copy=False)
     scratch = _scratch(len(values) * VARINT_BYTES_MAX)
     size = native.library.venuemesh_pack(values.tobytes(), len(values), zigzag, scratch)
@@ -155,6 +266,32 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
+def _scaled_rows(
+    writer: _Writer,
+    rows: TickerRows | MarkRows | CandleRows,
+    prices: Mapping[str, Numbers],
+    sizes: Mapping[str, Numbers],
+    rates: Mapping[str, Numbers],
+    plain: Mapping[str, IntColumn],
+) -> Draft:
+    groups = [list(group.values()) for group in (prices, sizes, rates)]
+    scales = list(map(Scale, *[rows.symbols.most(group) for group in groups]))
+    per_row = [_spread([scale[place] for scale in scales], rows.symbols) for place in range(3)]
+    columns = {
+        name: rescale(numbers.unscaled, numbers.decimals, places)
+        for group, places in zip((prices, sizes, rates), per_row, strict=True)
+        for name, numbers in group.items()
+    }
+    body = writer.write(
+        instrument=rows.symbols.row,
+        venue_time_ns=rows.venue_time_ns,
+        received_time_ns=rows.received_time_ns,
+        **columns,
+        **plain,
+    )
+    return _draft(rows.symbols, scales, body, rows.received_time_ns)
+
+
 def _draft(
     symbols: Symbols, scales: list[Scale], body: bytes, received_time_ns: IntColumn
 ) -> Draft:
@@ -169,13 +306,20 @@ def _scales(symbols: Symbols, prices: list[Numbers], sizes: list[Numbers]) -> li
 
 def _per_row(scales: list[Scale], symbols: Symbols) -> tuple[Places, Places]:
     """Price and size scales, one for all rows or one per row."""
-    if len(set(scales)) == 1:
-        return scales[0].price, scales[0].size
-    price = np.array([scale.price for scale in scales], dtype=np.int64)
-    size = np.array([scale.size for scale in scales], dtype=np.int64)
-    return price[symbols.row], size[symbols.row]
+    price, size = ([scale[place] for scale in scales] for place in range(2))
+    return _spread(price, symbols), _spread(size, symbols)
+
+
+def _spread(scales: list[int], symbols: Symbols) -> Places:
+    """A scale of each symbol, as one for all rows or one per row."""
+    if scales.count(scales[0]) == len(scales):
+        return scales[0]
+    return np.array(scales, dtype=np.int64)[symbols.row]
 
 
 _TRADES = _Writer("trades", batch_pb2.TradeColumns)
 _QUOTES = _Writer("quotes", batch_pb2.QuoteColumns)
 _BOOK = _Writer("book", batch_pb2.BookColumns)
+_TICKERS = _Writer("tickers", batch_pb2.TickerColumns)
+_MARKS = _Writer("marks", batch_pb2.MarkColumns)
+_CANDLES = _Writer("candles", batch_pb2.CandleColumns)

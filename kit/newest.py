@@ -16,8 +16,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit import columns
+from kit.batches import Batch, row_count
 from kit.book import Levels
-from kit.columns import Batch, Scale
+from kit.columns import Scale
 from kit.cursor import StreamKey
 from kit.subscription import Publication, Symbols
 
@@ -148,7 +149,7 @@ class TradeState:
         if batch is None:
             return
         self._batches.append(batch)
-        self._rows += columns.row_count(batch)
+        self._rows += row_count(batch)
         while self._rows > self._rows_max and len(self._batches) > 1:
             self._give_up(self._batches.popleft())
 
@@ -171,7 +172,7 @@ class TradeState:
         yield from merged
 
     def _give_up(self, batch: Batch) -> None:
-        self._rows -= columns.row_count(batch)
+        self._rows -= row_count(batch)
         self._gaps.add(batch.gaps, frozenset())
         for instrument in batch.trades.instrument:
             symbol = batch.instruments[instrument].symbol

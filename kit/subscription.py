@@ -23,7 +23,7 @@ from typing import Protocol
 
 from venuemesh.marketdata.v1 import batch_pb2
 
-from kit import columns
+from kit import batches
 from kit.cursor import START, Cursor, StreamKey, channel_name
 from kit.errors import SubscriberTooSlow, TooManySubscribers, VenuemeshError
 
@@ -85,7 +85,7 @@ class Publication:
         if not symbols:
             return self.message
         if symbols not in self._selected:
-            self._selected[symbols] = columns.select(self.message, symbols)
+            self._selected[symbols] = batches.select(self.message, symbols)
         return self._selected[symbols]
 
     def framed_for(self, symbols: Symbols) -> bytes | None:

@@ -23,8 +23,8 @@ from core.bars.venue import Venue
 from core.bars.watermark import Watermark
 from kit import telemetry
 from kit.backoff import delays
+from kit.batches import Batch, newest_received_ns
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
-from kit.columns import Batch, newest_received_ns
 from kit.cursor import START, Cursor, StreamKey, channel_name
 from kit.database import TROUBLE, PositionMoved
 from kit.errors import StoreUnavailable

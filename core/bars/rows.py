@@ -5,7 +5,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from core.bars.kernel import Trades
-from kit.columns import SIDE_BUY, Batch, Scale
+from kit.batches import Batch
+from kit.columns import SIDE_BUY, Scale
 
 SCALE_MAX = 36
 """More decimal places than any venue has."""

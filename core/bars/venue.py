@@ -11,7 +11,7 @@ from core.bars.instrument import Bar, Instrument
 from core.bars.kernel import take
 from core.bars.rows import Rows, read_rows
 from core.bars.watermark import Watermark
-from kit.columns import Batch
+from kit.batches import Batch
 from kit.cursor import START, Cursor
 
 

@@ -7,7 +7,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from core.recorder.columns import INT64_MAX, MalformedBatch
-from kit.columns import Batch
+from kit.batches import Batch
 from kit.cursor import Cursor, channel_name
 from kit.streams import Entry
 

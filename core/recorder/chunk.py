@@ -10,7 +10,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from core.recorder.batches import check_book, expired, explains_hole, malformed, read_batch
 from core.recorder.columns import LARGE_BATCH_ROWS, Columns, MalformedBatch, Repeated
-from kit.columns import Batch
+from kit.batches import Batch
 from kit.cursor import START, Channel, Cursor, StreamKey
 from kit.streams import Entry
 

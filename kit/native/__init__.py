@@ -14,29 +14,53 @@ from typing import Any
 from numpy.typing import NDArray
 
 SOURCES = tuple(sorted(Path(__file__).parent.glob("*.c")))
+HEADERS = tuple(sorted(Path(__file__).parent.glob("*.h")))
 FOLDER = Path(__file__).resolve().parents[2] / "gen" / "native"
-_FINGERPRINT = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()
+_FINGERPRINT = hashlib.sha256(
+    b"".join(source.read_bytes() for source in SOURCES + HEADERS)
+).hexdigest()
 # Named after its sources, so that a library of others is never loaded.
 LIBRARY_PATH = FOLDER / f"venuemesh-{_FINGERPRINT[:16]}.so"
 OFF_VARIABLE = "VENUEMESH_NATIVE"
 
 SYMBOLS_MAX = 4096
 SYMBOL_SLOTS = 8192
+SCOPES_MAX = 4
+NONE_YET, VARIED = -1, -2
 
 Pointer = ctypes.c_void_p
 Count = ctypes.c_int64
 
 
-class Field(ctypes.Structure):
-    """``struct field``."""
+class Place(ctypes.Structure):
+    """``struct place``."""
 
-    _fields_ = (
-        ("key", ctypes.c_char_p),
-        ("key_length", ctypes.c_int32),
-        ("kind", ctypes.c_int32),
-        ("values", Pointer),
-        ("decimals", Pointer),
-    )
+    _fields_ = (("key", ctypes.c_char_p), ("key_length", Count))
+
+
+class Node(ctypes.Structure):
+    """``struct node``."""
+
+
+Node._fields_ = (
+    ("key", ctypes.c_char_p),
+    ("key_length", ctypes.c_int32),
+    ("kind", ctypes.c_int32),
+    ("optional", ctypes.c_int32),
+    ("scope", ctypes.c_int32),
+    ("child_count", ctypes.c_int32),
+    ("sides", ctypes.c_int32),
+    ("children", ctypes.POINTER(Node)),
+    ("values", Pointer),
+    ("decimals", Pointer),
+    ("texts", Pointer),
+    ("uniform", Count),
+    ("price", Place),
+    ("size", Place),
+    ("side", Place),
+    ("bid", ctypes.c_char_p),
+    ("bid_length", Count),
+)
 
 
 class Levels(ctypes.Structure):
@@ -47,8 +71,11 @@ class Levels(ctypes.Structure):
         ("price_decimals", Pointer),
         ("size", Pointer),
         ("size_decimals", Pointer),
+        ("row_counts", Pointer),
         ("count", Count),
         ("capacity", Count),
+        ("price_uniform", Count),
+        ("size_uniform", Count),
     )
 
 
@@ -63,6 +90,45 @@ class Texts(ctypes.Structure):
     )
 
 
+class Output(ctypes.Structure):
+    """``struct output``."""
+
+    _fields_ = (
+        ("bids", Levels),
+        ("asks", Levels),
+        ("parents", Pointer * SCOPES_MAX),
+        ("counts", Count * SCOPES_MAX),
+        ("row_capacity", Count),
+        ("innermost", Count),
+    )
+
+
+class Side(ctypes.Structure):
+    """``struct side``."""
+
+    _fields_ = (("keys", Pointer), ("sizes", Pointer), ("count", Count))
+
+
+class Book(ctypes.Structure):
+    """``struct book``."""
+
+    _fields_ = (
+        ("bids", Side),
+        ("asks", Side),
+        ("depth", Count),
+        ("checksum_kind", Count),
+        ("stop_when_crossed", Count),
+        ("price_scale", Count),
+        ("size_scale", Count),
+    )
+
+
+class Changes(ctypes.Structure):
+    """``struct changes``."""
+
+    _fields_ = (("price", Pointer), ("size", Pointer), ("start", Pointer), ("count", Pointer))
+
+
 def address(array: NDArray[Any]) -> int:
     """Where an array's numbers begin, to be asked once per array: it costs a microsecond.
 
@@ -72,23 +138,14 @@ def address(array: NDArray[Any]) -> int:
     return where
 
 
-def _load() -> ctypes.CDLL | None:
+def _load() -> ctypes.PyDLL | None:
     if os.environ.get(OFF_VARIABLE) == "0" or not LIBRARY_PATH.exists():
         return None
-    library = ctypes.CDLL(str(LIBRARY_PATH))
+    # PyDLL keeps the interpreter's lock: letting go of it for microseconds would hand it to
+    # gRPC's thread, and waiting to get it back costs far more than the call.
+    library = ctypes.PyDLL(str(LIBRARY_PATH))
     library.venuemesh_decode.restype = Count
-    library.venuemesh_decode.argtypes = (
-        Pointer,
-        Pointer,
-        Pointer,
-        Count,
-        ctypes.c_char_p,
-        Count,
-        Pointer,
-        Count,
-        Pointer,
-        Pointer,
-    )
+    library.venuemesh_decode.argtypes = (Pointer, Pointer, Pointer, Count, Pointer, Pointer)
     library.venuemesh_classify.restype = None
     library.venuemesh_classify.argtypes = (
         Pointer,
@@ -103,15 +160,17 @@ def _load() -> ctypes.CDLL | None:
     )
     library.venuemesh_pack.restype = Count
     library.venuemesh_pack.argtypes = (Pointer, Count, Count, Pointer)
-    library.venuemesh_set_levels.restype = Count
-    library.venuemesh_set_levels.argtypes = (
+    library.venuemesh_pack_levels.restype = Count
+    library.venuemesh_pack_levels.argtypes = (Pointer, Pointer, Pointer, Pointer, Count, Pointer)
+    library.venuemesh_follow.restype = Count
+    library.venuemesh_follow.argtypes = (
         Pointer,
         Pointer,
         Count,
-        Count,
         Pointer,
         Pointer,
-        Count,
+        Pointer,
+        Pointer,
     )
     return library
 

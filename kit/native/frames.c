@@ -1,226 +1,79 @@
 /* JSON frames to columns.
  *
  * Every function reads and writes arrays that the caller owns and has sized. Nothing is allocated,
- * nothing is kept. What is not plain (an escape in a text, an exponent in a number,
- * anything malformed) is not judged here: the function says which frame it was, and Python's slower
- * reference in kit/frames.py decides. Loaded by kit/native/__init__.py, where the calls are typed.
+ * nothing is kept. What is not plain (an escape in a text, anything malformed) is not judged here:
+ * the function says so, and Python's slower reference in kit/frames/reference.py decides. Loaded by
+ * kit/native/__init__.py, where the calls are typed.
  */
 
-#include <stdint.h>
-#include <string.h>
+#include "json.h"
 
-enum { DIGITS_MAX = 18, DEPTH_MAX = 32, SYMBOLS_MAX = 4096, SYMBOL_SLOTS = 8192 };
+enum { SCOPES_MAX = 4, SYMBOLS_MAX = 4096, SYMBOL_SLOTS = 8192 };
 
-/* Kinds of a field; the same numbers stand in kit/native/__init__.py. */
-enum kind { TEXT = 0, INTEGER = 1, DECIMAL = 2, FLAG = 3, LEVELS = 4 };
+/* Kinds of a node; the same numbers stand in kit/frames/layout.py. */
+enum kind { TEXT, IDENTIFIER, INTEGER, DECIMAL, FLAG, TIME, OBJECT = 10, ROWS = 11, LEVELS = 12 };
+enum sides { BIDS, ASKS, BOTH };
 
-struct field {
+/* Decimal places of a column: NONE_YET, a number, or VARIED. */
+enum { NONE_YET = -1, VARIED = -2 };
+
+/* A key, or with a negative length the position in a list: -1 - length. */
+struct place {
     const char *key;
-    int32_t key_length;
-    int32_t kind;
-    int64_t *values;   /* TEXT: number of the distinct text; DECIMAL: unscaled; LEVELS: count */
-    int64_t *decimals; /* DECIMAL only */
+    int64_t key_length;
 };
 
-struct levels {
-    int64_t *price, *price_decimals, *size, *size_decimals;
-    int64_t count, capacity;
-};
-
-/* Distinct texts of one field, as ranges of the buffer. */
+/* Distinct texts of a column, as ranges of the buffer. */
 struct texts {
     int64_t *start, *end;
     int64_t count;
     int16_t slots[SYMBOL_SLOTS];
 };
 
-struct cursor {
-    const uint8_t *at, *end;
+/* A member that is wanted. The columns have an element for each row of the node's scope. */
+struct node {
+    const char *key;
+    int32_t key_length;
+    int32_t kind;
+    int32_t optional;
+    int32_t scope;
+    int32_t child_count;
+    int32_t sides;
+    struct node *children;
+    int64_t *values;     /* TEXT: number of the distinct text; IDENTIFIER: start; DECIMAL: unscaled */
+    int64_t *decimals;   /* DECIMAL: places; IDENTIFIER: end */
+    struct texts *texts; /* TEXT */
+    int64_t uniform;     /* DECIMAL: the places of all rows */
+    struct place price, size, side;
+    const char *bid;
+    int64_t bid_length;
 };
 
-static void skip_space(struct cursor *c)
-{
-    while (c->at < c->end && (*c->at == ' ' || *c->at == '\t' || *c->at == '\n' || *c->at == '\r'))
-        c->at++;
-}
-
-static int take(struct cursor *c, uint8_t wanted)
-{
-    skip_space(c);
-    if (c->at >= c->end || *c->at != wanted)
-        return 0;
-    c->at++;
-    return 1;
-}
-
-static int peek(struct cursor *c)
-{
-    skip_space(c);
-    return c->at < c->end ? *c->at : -1;
-}
-
-/* Bytes that a text may hold without an escape: ASCII but for controls, the quote and \\. */
-static const uint8_t PLAIN[256] = {
-    [' '] = 1, ['!'] = 1, ['#' ... '['] = 1, [']' ... '~'] = 1, [0x7f] = 1,
+struct levels {
+    int64_t *price, *price_decimals, *size, *size_decimals;
+    int64_t *row_counts;
+    int64_t count, capacity;
+    int64_t price_uniform, size_uniform;
 };
 
-/* A text without escapes; its bytes stand between *start and *end. */
-static int take_text(struct cursor *c, const uint8_t **start, const uint8_t **end)
+struct output {
+    struct levels bids, asks;
+    int64_t *parents[SCOPES_MAX]; /* for each row of a scope its row in the scope above */
+    int64_t counts[SCOPES_MAX];
+    int64_t row_capacity;
+    int64_t innermost;
+};
+
+static void note_places(int64_t *uniform, int64_t places)
 {
-    if (!take(c, '"'))
-        return 0;
-    *start = c->at;
-    while (c->at < c->end && PLAIN[*c->at])
-        c->at++;
-    if (c->at >= c->end || *c->at != '"')
-        return 0;
-    *end = c->at++;
-    return 1;
+    if (*uniform != places)
+        *uniform = *uniform == NONE_YET ? places : VARIED;
 }
 
-static const uint8_t *skip_zeros(const uint8_t *at, const uint8_t *end)
+static int is_key(const struct place *place, const uint8_t *start, const uint8_t *end)
 {
-    while (at < end && *at == '0')
-        at++;
-    return at;
-}
-
-/* Digits into a value, which is too large to be right after more than DIGITS_MAX of them. */
-static const uint8_t *read_digits(const uint8_t *at, const uint8_t *end, uint64_t *value)
-{
-    uint64_t read = *value;
-    for (; at < end && (uint8_t)(*at - '0') < 10; at++)
-        read = read * 10 + (uint64_t)(*at - '0');
-    *value = read;
-    return at;
-}
-
-/* -?digits[.digits], at most DIGITS_MAX significant digits. */
-static int take_plain_number(struct cursor *c, int64_t *unscaled, int64_t *decimals)
-{
-    int negative = c->at < c->end && *c->at == '-';
-    const uint8_t *first = c->at + negative;
-    uint64_t value = 0;
-    const uint8_t *significant = skip_zeros(first, c->end);
-    const uint8_t *at = read_digits(significant, c->end, &value);
-    int64_t digits = at - significant, places = 0;
-    if (at == first)
-        return 0;
-    if (at < c->end && *at == '.') {
-        const uint8_t *fraction = at + 1;
-        significant = digits ? fraction : skip_zeros(fraction, c->end);
-        at = read_digits(significant, c->end, &value);
-        digits += at - significant;
-        places = at - fraction;
-        if (places == 0)
-            return 0;
-    }
-    if (digits > DIGITS_MAX || places > DIGITS_MAX)
-        return 0;
-    c->at = at;
-    *unscaled = negative ? -(int64_t)value : (int64_t)value;
-    *decimals = places;
-    return 1;
-}
-
-/* A number outside of quotes: JSON allows no leading zero there. */
-static int take_bare_number(struct cursor *c, int64_t *unscaled, int64_t *decimals)
-{
-    skip_space(c);
-    const uint8_t *at = c->at + (c->at < c->end && *c->at == '-');
-    if (c->end - at > 1 && at[0] == '0' && at[1] >= '0' && at[1] <= '9')
-        return 0;
-    return take_plain_number(c, unscaled, decimals);
-}
-
-static int take_decimal(struct cursor *c, int64_t *unscaled, int64_t *decimals)
-{
-    if (!take(c, '"') || !take_plain_number(c, unscaled, decimals))
-        return 0;
-    return c->at < c->end && *c->at++ == '"';
-}
-
-static int take_integer(struct cursor *c, int64_t *value)
-{
-    int64_t decimals;
-    return take_bare_number(c, value, &decimals) && decimals == 0;
-}
-
-static int take_word(struct cursor *c, const char *word)
-{
-    size_t length = strlen(word);
-    skip_space(c);
-    if ((size_t)(c->end - c->at) < length || memcmp(c->at, word, length) != 0)
-        return 0;
-    c->at += length;
-    return 1;
-}
-
-/* Any value that nobody asked for. */
-static int skip_value(struct cursor *c)
-{
-    uint8_t closers[DEPTH_MAX];
-    int depth = 0;
-    do {
-        const uint8_t *start, *end;
-        int64_t unscaled, decimals;
-        int next = peek(c);
-        if (next == '{' || next == '[') {
-            if (depth == DEPTH_MAX)
-                return 0;
-            c->at++;
-            closers[depth++] = next == '{' ? '}' : ']';
-            if (peek(c) != closers[depth - 1]) {
-                if (next == '{' && !(take_text(c, &start, &end) && take(c, ':')))
-                    return 0;
-                continue;
-            }
-        } else if (next == '"') {
-            if (!take_text(c, &start, &end))
-                return 0;
-        } else if (next == 't' || next == 'f' || next == 'n') {
-            if (!take_word(c, "true") && !take_word(c, "false") && !take_word(c, "null"))
-                return 0;
-        } else if (!take_bare_number(c, &unscaled, &decimals)) {
-            return 0;
-        }
-        while (depth > 0) {
-            if (take(c, closers[depth - 1])) {
-                depth--;
-                continue;
-            }
-            if (!take(c, ','))
-                return 0;
-            if (closers[depth - 1] == '}' && !(take_text(c, &start, &end) && take(c, ':')))
-                return 0;
-            break;
-        }
-    } while (depth > 0);
-    return 1;
-}
-
-/* [["61837.63","0.02"],…] */
-static int take_levels(struct cursor *c, struct levels *to, int64_t *count)
-{
-    int64_t before = to->count;
-    if (!take(c, '['))
-        return 0;
-    if (!take(c, ']')) {
-        do {
-            int64_t row = to->count;
-            if (row == to->capacity || !take(c, '[') ||
-                !take_decimal(c, &to->price[row], &to->price_decimals[row]) || !take(c, ',') ||
-                !take_decimal(c, &to->size[row], &to->size_decimals[row]))
-                return 0;
-            to->count++;
-            if (!take(c, ']'))
-                return 0;
-        } while (take(c, ','));
-        if (!take(c, ']'))
-            return 0;
-    }
-    *count = to->count - before;
-    return 1;
+    return place->key_length == end - start &&
+           memcmp(place->key, start, (size_t)(end - start)) == 0;
 }
 
 /* The number of a text among the distinct ones, which grows by one when it is new; -1 when full. */
@@ -246,96 +99,232 @@ static int64_t number_of(struct texts *known, const uint8_t *buffer, const uint8
     }
 }
 
-static int take_field(struct cursor *c, const struct field *field, int64_t row,
-                      const uint8_t *buffer, struct texts *texts, struct levels *levels)
+/* What one level says. */
+struct level {
+    int64_t price, price_decimals, size, size_decimals;
+    int has_price, has_size, has_side, is_bid;
+};
+
+static int take_level_part(struct cursor *c, const struct node *node, struct level *level,
+                           int price, int size, int side)
 {
     const uint8_t *start, *end;
-    switch (field->kind) {
+    if (price)
+        return !level->has_price++ && take_number(c, &level->price, &level->price_decimals);
+    if (size)
+        return !level->has_size++ && take_number(c, &level->size, &level->size_decimals);
+    if (!side)
+        return skip_value(c);
+    if (level->has_side++ || !take_text(c, &start, &end))
+        return 0;
+    level->is_bid = node->bid_length == end - start &&
+                    memcmp(node->bid, start, (size_t)(end - start)) == 0;
+    return 1;
+}
+
+/* ["61837.63","0.02"] or {"price":61837.63,"qty":0.02} */
+static int take_level(struct cursor *c, const struct node *node, struct level *level)
+{
+    const uint8_t *start, *end;
+    int by_position = node->price.key_length < 0;
+    if (!take(c, by_position ? '[' : '{'))
+        return 0;
+    int64_t position = -1;
+    do {
+        int price, size, side;
+        if (by_position) {
+            price = position == node->price.key_length;
+            size = position == node->size.key_length;
+            side = node->sides == BOTH && position == node->side.key_length;
+            position--;
+        } else {
+            if (!take_text(c, &start, &end) || !take(c, ':'))
+                return 0;
+            price = is_key(&node->price, start, end);
+            size = is_key(&node->size, start, end);
+            side = node->sides == BOTH && is_key(&node->side, start, end);
+        }
+        if (!take_level_part(c, node, level, price, size, side))
+            return 0;
+    } while (take(c, ','));
+    return take(c, by_position ? ']' : '}') && level->has_price && level->has_size &&
+           (node->sides != BOTH || level->has_side);
+}
+
+static int take_levels(struct cursor *c, const struct node *node, int64_t row, struct output *out)
+{
+    if (!take(c, '['))
+        return 0;
+    if (take(c, ']'))
+        return 1;
+    do {
+        struct level level = {.is_bid = node->sides == BIDS};
+        if (!take_level(c, node, &level))
+            return 0;
+        struct levels *to = level.is_bid ? &out->bids : &out->asks;
+        if (to->count == to->capacity)
+            return 0;
+        to->price[to->count] = level.price;
+        to->price_decimals[to->count] = level.price_decimals;
+        to->size[to->count] = level.size;
+        to->size_decimals[to->count] = level.size_decimals;
+        note_places(&to->price_uniform, level.price_decimals);
+        note_places(&to->size_uniform, level.size_decimals);
+        to->count++;
+        to->row_counts[row]++;
+    } while (take(c, ','));
+    return take(c, ']');
+}
+
+static int take_leaf(struct cursor *c, struct node *node, const uint8_t *buffer,
+                     struct output *out)
+{
+    const uint8_t *start, *end;
+    int64_t row = out->counts[node->scope] - 1, places = 0;
+    if (node->optional && peek(c) == 'n')
+        return take_word(c, "null");
+    switch (node->kind) {
     case TEXT:
         if (!take_text(c, &start, &end))
             return 0;
-        field->values[row] = number_of(texts, buffer, start, end);
-        return field->values[row] >= 0;
+        node->values[row] = number_of(node->texts, buffer, start, end);
+        return node->values[row] >= 0;
+    case IDENTIFIER:
+        if (!take_text(c, &start, &end))
+            return 0;
+        node->values[row] = start - buffer;
+        node->decimals[row] = end - buffer;
+        return 1;
     case INTEGER:
-        return take_integer(c, &field->values[row]);
+        return take_number(c, &node->values[row], &places) && places == 0;
     case DECIMAL:
-        return take_decimal(c, &field->values[row], &field->decimals[row]);
+        if (!take_number(c, &node->values[row], &places))
+            return 0;
+        node->decimals[row] = places;
+        return 1;
     case FLAG:
-        if (take_word(c, "true"))
-            return field->values[row] = 1;
-        field->values[row] = 0;
-        return take_word(c, "false");
+        node->values[row] = peek(c) == 't';
+        return take_word(c, node->values[row] ? "true" : "false");
+    case TIME:
+        return take_time(c, &node->values[row]);
     default:
-        return take_levels(c, levels, &field->values[row]);
+        return take_levels(c, node, row, out);
     }
 }
 
-/* The members of one object. Every field must be there, once. */
-static int take_object(struct cursor *c, const struct field *fields, int64_t field_count,
-                       int64_t row, const uint8_t *buffer, struct texts *texts,
-                       struct levels *levels)
+/* What a row says of a member until it is read: nothing. */
+static void forget_leaf(struct node *node, struct output *out)
 {
-    uint64_t seen = 0;
-    int64_t expected = 0;
+    int64_t row = out->counts[node->scope] - 1;
+    if (node->values)
+        node->values[row] = node->kind == TEXT ? -1 : 0;
+    if (node->decimals)
+        node->decimals[row] = 0;
+}
+
+static int take_rows(struct cursor *c, struct node *node, const uint8_t *buffer,
+                     struct output *out);
+
+static int take_object(struct cursor *c, struct node *node, const uint8_t *buffer,
+                       struct output *out)
+{
+    uint64_t seen = 0, wanted = 0;
+    int32_t expected = 0;
+    for (int32_t index = 0; index < node->child_count; index++) {
+        struct node *child = &node->children[index];
+        if (child->optional)
+            forget_leaf(child, out);
+        else
+            wanted |= 1ull << index;
+    }
     if (!take(c, '{'))
         return 0;
+    if (take(c, '}'))
+        return wanted == 0;
     do {
         const uint8_t *start, *end;
         if (!take_text(c, &start, &end) || !take(c, ':'))
             return 0;
-        int64_t found = -1;
-        for (int64_t tried = 0; tried < field_count; tried++) {
-            int64_t index = (expected + tried) % field_count;
-            if (fields[index].key_length == end - start &&
-                memcmp(fields[index].key, start, (size_t)(end - start)) == 0) {
-                found = index;
+        struct node *child = NULL;
+        for (int32_t tried = 0; tried < node->child_count; tried++) {
+            int32_t index = expected + tried;
+            index -= index < node->child_count ? 0 : node->child_count;
+            struct node *candidate = &node->children[index];
+            if (candidate->key_length == end - start &&
+                memcmp(candidate->key, start, (size_t)(end - start)) == 0) {
+                child = candidate;
+                expected = index;
                 break;
             }
         }
-        if (found < 0) {
+        if (!child) {
             if (!skip_value(c))
                 return 0;
             continue;
         }
-        /* Levels are gathered in the order of the fields, so that order must be kept. */
-        if (seen & (1ull << found) || (fields[found].kind == LEVELS && seen >> found) ||
-            !take_field(c, &fields[found], row, buffer, texts, levels))
+        int good = child->kind == OBJECT ? take_object(c, child, buffer, out)
+                   : child->kind == ROWS ? take_rows(c, child, buffer, out)
+                                         : take_leaf(c, child, buffer, out);
+        if (!good || seen & 1ull << expected)
             return 0;
-        seen |= 1ull << found;
-        expected = found + 1;
+        seen |= 1ull << expected;
+        expected++;
     } while (take(c, ','));
-    return take(c, '}') && seen == (1ull << field_count) - 1;
+    return take(c, '}') && (seen & wanted) == wanted;
 }
 
-/* Frames {…,"<path>":{fields},…} to columns. starts and ends are ranges of the buffer, one per
- * frame. Returns the number of frames, or -1 - the first frame that is not plain. */
-int64_t venuemesh_decode(const uint8_t *buffer, const int64_t *starts, const int64_t *ends,
-                         int64_t frame_count, const char *path, int64_t path_length,
-                         const struct field *fields, int64_t field_count, struct texts *texts,
-                         struct levels *levels)
+/* A new row of a scope, whose place in the scope above is `parent`. */
+static int begin_row(struct output *out, int64_t scope, int64_t parent)
 {
-    for (int64_t row = 0; row < frame_count; row++) {
-        struct cursor c = {buffer + starts[row], buffer + ends[row]};
-        int found = 0;
-        if (!take(&c, '{'))
-            return -1 - row;
-        do {
-            const uint8_t *start, *end;
-            if (!take_text(&c, &start, &end) || !take(&c, ':'))
-                return -1 - row;
-            int wanted = end - start == path_length &&
-                         memcmp(path, start, (size_t)path_length) == 0;
-            int good = !wanted ? skip_value(&c)
-                               : !found && take_object(&c, fields, field_count, row, buffer,
-                                                       texts, levels);
-            if (!good)
-                return -1 - row;
-            found |= wanted;
-        } while (take(&c, ','));
-        if (!take(&c, '}') || !found || peek(&c) != -1)
-            return -1 - row;
+    int64_t row = out->counts[scope];
+    if (row == out->row_capacity)
+        return 0;
+    out->parents[scope][row] = parent;
+    out->counts[scope]++;
+    if (scope == out->innermost)
+        out->bids.row_counts[row] = out->asks.row_counts[row] = 0;
+    return 1;
+}
+
+static int take_rows(struct cursor *c, struct node *node, const uint8_t *buffer,
+                     struct output *out)
+{
+    int64_t parent = out->counts[node->scope] - 1;
+    if (!take(c, '['))
+        return 0;
+    if (take(c, ']'))
+        return 1;
+    do {
+        if (!begin_row(out, node->scope + 1, parent) ||
+            !take_object(c, node->children, buffer, out))
+            return 0;
+    } while (take(c, ','));
+    return take(c, ']');
+}
+
+static void note_column(struct node *node, const struct output *out)
+{
+    for (int32_t index = 0; index < node->child_count; index++)
+        note_column(&node->children[index], out);
+    if (node->kind != DECIMAL)
+        return;
+    node->uniform = NONE_YET;
+    for (int64_t row = 0; row < out->counts[node->scope] && node->uniform != VARIED; row++)
+        note_places(&node->uniform, node->decimals[row]);
+}
+
+/* Frames to the columns of a tree of nodes. starts and ends are ranges of the buffer, one per
+ * frame. Returns 1, or 0 when a frame is not plain. */
+int64_t venuemesh_decode(const uint8_t *buffer, const int64_t *starts, const int64_t *ends,
+                         int64_t frame_count, struct node *root, struct output *out)
+{
+    for (int64_t frame = 0; frame < frame_count; frame++) {
+        struct cursor c = {buffer + starts[frame], buffer + ends[frame]};
+        if (!begin_row(out, 0, frame) || !take_object(&c, root, buffer, out) || peek(&c) != -1)
+            return 0;
     }
-    return frame_count;
+    note_column(root, out);
+    return 1;
 }
 
 /* For each frame the number of the first pattern that stands within its first `window` bytes, or

@@ -1,12 +1,15 @@
 """A book is what the last change of each price says, with and without compiled code."""
 
 import random
+import zlib
 
 import numpy as np
 import pytest
 
 from kit import native
-from kit.book import Book, Side
+from kit.book import Book, Changes, Proof, Side, Verdict
+from kit.checksum import Checksum, kraken_checksum, top_checksum
+from kit.columns import Scale
 
 LIBRARIES = [
     pytest.param(None, id="reference"),
@@ -76,3 +79,72 @@ def test_changes_may_be_a_view_of_other_columns() -> None:
     book.apply(Side(column[::2], column[1::2]), Side.of([]))
     assert book.asks() == []
     assert book.bids(1) == [(19, 20)]
+
+
+def one_by_one(updates: list[tuple[list, list]]) -> tuple[Changes, Changes]:
+    sides = zip(*updates, strict=True)
+    bids, asks = (Changes.joined([Side.of(side) for side in found]) for found in sides)
+    return bids, asks
+
+
+def run_of(count: int) -> np.ndarray:
+    return np.arange(count)
+
+
+ASKS = (("45285.2", "0.00100000"), ("45286.4", "1.54571953"))
+BIDS = (("45283.5", "0.10000000"), ("0.4", "12.00000000"))
+
+
+def scaled(pairs: tuple[tuple[str, str], ...]) -> list[tuple[int, int]]:
+    return [(int(price.replace(".", "")), int(size.replace(".", ""))) for price, size in pairs]
+
+
+@pytest.mark.parametrize("error", [0, 1])
+def test_krakens_checksum(error: int) -> None:
+    numbers = [text for side in (ASKS, BIDS) for pair in side for text in pair]
+    text = "".join(number.replace(".", "").lstrip("0") for number in numbers)
+    claimed = np.array([zlib.crc32(text.encode()) + error])
+    book = Book(Proof(Checksum.KRAKEN, depth=10))
+    bids, asks = one_by_one([(scaled(BIDS), scaled(ASKS))])
+    right, wrong = (1, Verdict.GOOD), (0, Verdict.CHECKSUM)
+    assert book.follow(run_of(1), bids, asks, claimed, Scale(1, 8)) == (wrong if error else right)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("kind", [Checksum.KRAKEN, Checksum.OKX])
+def test_checksums_of_a_run_agree_with_the_reference(kind: Checksum, seed: int) -> None:
+    source = random.Random(seed)
+    scale = Scale(source.randrange(4), source.randrange(6))
+    updates = [(changes(source, 8, 60), changes(source, 8, 60)) for _ in range(30)]
+    follower, claimed = Book(Proof(depth=12)), []
+    for bids, asks in updates:
+        follower.apply(Side.of(bids), Side.of(asks))
+        top = follower.bids(25), follower.asks(25)
+        whole = kraken_checksum(*top) if kind is Checksum.KRAKEN else top_checksum(*top, scale)
+        claimed.append(whole - 2**32 if source.random() < 0.5 else whole)
+    sides = one_by_one(updates)
+    book = Book(Proof(kind, depth=12))
+    assert book.follow(run_of(30), *sides, np.array(claimed), scale) == (30, Verdict.GOOD)
+    assert (book.bids(), book.asks()) == (follower.bids(), follower.asks())
+    claimed[17] ^= 1
+    again = Book(Proof(kind, depth=12))
+    assert again.follow(run_of(30), *sides, np.array(claimed), scale) == (17, Verdict.CHECKSUM)
+
+
+def test_a_checksum_of_zero_says_nothing_on_okx() -> None:
+    book = Book(Proof(Checksum.OKX))
+    sides = one_by_one([([(5, 1)], [])])
+    assert book.follow(run_of(1), *sides, np.array([0]), Scale()) == (1, Verdict.GOOD)
+
+
+def test_a_crossed_book_stops_a_run() -> None:
+    book = Book(Proof(uncrossed=True))
+    sides = one_by_one([([(5, 1)], [(6, 1)]), ([(6, 1)], []), ([(4, 1)], [])])
+    assert book.follow(run_of(3), *sides, None, Scale()) == (1, Verdict.CROSSED)
+
+
+def test_only_the_named_updates_are_followed() -> None:
+    book = Book()
+    sides = one_by_one([([(1, 1)], [(9, 1)]), ([(2, 2)], [(8, 2)]), ([(3, 3)], [(7, 3)])])
+    book.follow(np.array([0, 2]), *sides, None, Scale())
+    assert (book.bids(), book.asks()) == ([(3, 3), (1, 1)], [(7, 3), (9, 1)])

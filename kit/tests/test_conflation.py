@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
-from kit.columns import Batch, Scale
+from kit.batches import Batch
+from kit.columns import Scale
 from kit.conflation import ConflatedMailbox, Conflator
 from kit.cursor import Cursor, StreamKey
 from kit.errors import Draining

@@ -7,22 +7,23 @@ from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit import backoff, settings, telemetry
 from kit.clock import SystemClock
+from kit.cursor import Channel
 from kit.encode import Draft
 from kit.errors import Draining, VenuemeshError
 from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
 from kit.venue import discovery
-from kit.venue.bookkeeper import Resync
-from kit.venue.contract import Venue
+from kit.venue.contract import Place, Venue
 from kit.venue.control import Control
 from kit.venue.epoch import EpochFile
 from kit.venue.hub import Hub
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
 from kit.venue.market_data import MarketDataServicer
+from kit.venue.resync import Resync
 from kit.venue.session import Session
 from kit.venue.settings import VenueSettings
-from kit.venue.subscriptions import CHANNELS, Subscriptions
+from kit.venue.subscriptions import Subscriptions
 
 CHECKPOINT_INTERVAL_S = 1.0
 PRESSURE_CHECK_S = 0.005
@@ -36,7 +37,7 @@ def main(venue_id: str) -> int:
     """Run a venue. Returns the exit code."""
     mesh = settings.load(MeshSettings, settings.MESH_SECTION)
     own = settings.load(VenueSettings, f"venues.{venue_id}")
-    venue = discovery.require(venue_id)(mesh.world, mesh.simulator_url)
+    venue = discovery.require(venue_id)(Place(mesh.world, mesh.simulator_url, own.options))
 
     async def serve() -> None:
         await VenueProcess(venue, mesh, own).run()
@@ -59,7 +60,8 @@ class VenueProcess:
         self._epoch_before = self._epochs.last()
         meter = self.runtime.meter
         self.hub = Hub(venue.venue_id, self._epochs.next(clock), clock, meter, own.ring_bytes_max)
-        self.subscriptions = Subscriptions()
+        channels = set[Channel]().union(*[wire.channels for wire in venue.wires])
+        self.subscriptions = Subscriptions(channels)
         self.intake = Intake(venue, self.hub, self.subscriptions, meter, clock)
         doubted = meter.gauge("books_in_doubt", "Books that wait for a snapshot or an update")
         doubted.set_function(self.intake.bookkeeper.doubted_count)
@@ -85,9 +87,14 @@ class VenueProcess:
         runtime.control_venue(self.control)
         runtime.when_draining(lambda: self.hub.end(Draining("the venue is stopping")))
         runtime.run_task("session", self.session.run)
-        runtime.run_task(
-            "resync", Resync(self.intake.bookkeeper, self._venue.history, self._clock).run
+        resync = Resync(
+            self.intake.bookkeeper,
+            self._venue.book.snapshots,
+            self._venue.history,
+            self.session.renew_book,
+            self._clock,
         )
+        runtime.run_task("resync", resync.run)
         runtime.run_task("start", self._start)
         runtime.run_task("checkpoints", self._publish_checkpoints)
         if self._mesh.world == "replay":
@@ -98,7 +105,8 @@ class VenueProcess:
     async def _start(self) -> None:
         """Subscribe, when it is known to what."""
         if self._epoch_before is not None:
-            self.intake.restarted(f"epoch {self._epoch_before} ended")
+            ended = f"epoch {self._epoch_before} ended"
+            self.intake.restarted(self.subscriptions.channels, ended)
         symbols = await self._wanted_symbols()
         _log.info("subscribing", extra={"symbols": len(symbols)})
         self.control.start(symbols)
@@ -126,12 +134,12 @@ class VenueProcess:
 
     async def _publish_checkpoints(self) -> None:
         """Say in a quiet channel that nothing has happened, so that its readers know the time."""
-        published = dict.fromkeys(CHANNELS, 0)
+        published = dict.fromkeys(self.subscriptions.channels, 0)
         while True:
             await self._clock.sleep(CHECKPOINT_INTERVAL_S)
             self._tell_connection()
             self.runtime.meter.counters["dropped_rows_total"] = self.intake.dropped_total()
-            for channel in CHANNELS:
+            for channel in self.subscriptions.channels:
                 cursor = self.hub.cursor(channel)
                 if cursor.sequence == published[channel] and self.session.connected:
                     cursor = self.hub.publish(channel, Draft())

@@ -1,4 +1,4 @@
-"""All books of a venue: rows in, published batches out, snapshots fetched where one is needed."""
+"""All books of a venue: rows in, published batches out."""
 
 import asyncio
 from collections import Counter
@@ -8,20 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit import backoff, encode, telemetry
-from kit.book import Side
-from kit.clock import Clock
-from kit.columns import BookRows, Numbers, Scale, Symbols, instrument_entry
+from kit import encode
+from kit.book import Changes, Verdict
+from kit.columns import BookRows, Levels, Numbers, Scale, Symbols, instrument_entry, zeros
 from kit.encode import Draft
-from kit.errors import VenuemeshError
-from kit.numbers import IntColumn, NumberError, Places, rescale
+from kit.numbers import IntColumn, rescale
 from kit.venue.books import BookState, Changed, GuardedBook, Outcome, Update
-from kit.venue.contract import BookSnapshot, History, SequenceRule, UpdateNumbers
-
-SNAPSHOTS_AT_ONCE_MAX = 4
-
-_log = telemetry.logger("venue.books")
-
+from kit.venue.contract import BookRules, BookSnapshot, UpdateNumbers
 
 Publish = Callable[[Draft], object]
 
@@ -29,16 +22,16 @@ Publish = Callable[[Draft], object]
 class Bookkeeper:
     """Keeps every book and publishes what changes."""
 
-    def __init__(self, rule: SequenceRule, publish: Publish) -> None:
+    def __init__(self, rules: BookRules, publish: Publish) -> None:
         self.books: dict[str, GuardedBook] = {}
         self.snapshot_wanted = asyncio.Event()
-        self._rule = rule
+        self._rules = rules
         self._publish = publish
 
     def add(self, symbols: Iterable[str]) -> None:
         """Keep books for these too."""
         for symbol in symbols:
-            self.books.setdefault(symbol, GuardedBook(symbol, self._rule))
+            self.books.setdefault(symbol, GuardedBook(symbol, self._rules))
 
     def remove(self, symbols: Iterable[str]) -> None:
         """Forget these."""
@@ -59,35 +52,36 @@ class Bookkeeper:
         Books whose updates all join, which is the usual case, take them as one; the others are
         looked at update by update.
         """
-        levels = self._scaled(rows.symbols, rows.price, rows.size, rows.level_counts())
-        starts = np.cumsum(rows.level_counts()) - rows.level_counts()
-        joining = [
-            number
-            for number, (name, part) in enumerate(rows.symbols.rows_of())
-            if self._run_joins(self.books[name], rows, part)
-        ]
-        if len(joining) == len(rows.symbols.names):
-            self._follow_runs(rows, levels)
-            return
-        run = np.isin(rows.symbols.row, joining)
-        if joining:
-            level_run = np.repeat(run, rows.level_counts())
-            kept = _Levels(levels.price[level_run], levels.size[level_run])
-            self._follow_runs(rows.take(np.flatnonzero(run)), kept)
-        self._follow_each(rows, np.flatnonzero(~run).tolist(), starts, levels)
+        sheet = _Sheet(rows, *self._scaled(rows.symbols, rows.bids, rows.asks))
+        good: list[IntColumn] = []
+        left: list[IntColumn] = []
+        pen = _Pen(self._publish)
+        for name, part in rows.symbols.rows_of():
+            book = self.books[name]
+            if not self._joins(book, rows, part):
+                left.append(part)
+                continue
+            done, verdict = book.follow_run(part, sheet.bids, sheet.asks, rows.checksum)
+            if done:
+                good.append(part[:done])
+                book.followed(sheet.update(int(part[done - 1])))
+            if verdict is not Verdict.GOOD:
+                pen.take(book, book.broken(verdict, sheet.update(int(part[done]))))
+                left.append(part[done + 1 :])
+        if good:
+            self._publish_run(sheet, good)
+        self._follow_each(sheet, left, pen)
 
     def on_snapshot(self, symbol: str, snapshot: BookSnapshot) -> bool:
         """A book from REST. Returns whether the book is proven now. Raises NumberError."""
         if symbol not in self.books:
             return True
-        symbols = Symbols.of([symbol])
-        counts = np.array([len(snapshot.price)], dtype=np.int64)
-        levels = self._scaled(symbols, snapshot.price, snapshot.size, counts)
+        bids, asks = self._scaled(Symbols.of([symbol]), snapshot.bids, snapshot.asks)
         book = self.books[symbol]
-        bids, asks = levels.sides(0, snapshot.bid_count, len(snapshot.price))
         numbers = UpdateNumbers(snapshot.last_sequence, snapshot.last_sequence, 0)
+        whole = Update(numbers, 0, snapshot.received_time_ns, bids.of(0), asks.of(0))
         pen = _Pen(self._publish)
-        pen.take(book, book.on_snapshot(Update(numbers, 0, snapshot.received_time_ns, bids, asks)))
+        pen.take(book, book.on_snapshot(whole))
         pen.publish()
         return book.state is BookState.PROVEN
 
@@ -106,94 +100,64 @@ class Bookkeeper:
                 pen.take(book, book.doubt(reason, now_ns, detail))
         pen.publish()
 
-    def _run_joins(self, book: GuardedBook, rows: BookRows, part: slice | IntColumn) -> bool:
-        return book.state is BookState.PROVEN and self._rule.run_joins(
-            book.last_sequence,
-            rows.first_sequence[part],
-            rows.last_sequence[part],
-            rows.previous_sequence[part],
+    def _joins(self, book: GuardedBook, rows: BookRows, part: IntColumn) -> bool:
+        return not rows.snapshot[part].any() and book.joins(
+            rows.first_sequence[part], rows.last_sequence[part], rows.previous_sequence[part]
         )
 
-    def _follow_runs(self, rows: BookRows, levels: "_Levels") -> None:
-        """Updates that all join: each book takes its own as one, and they are published as is."""
-        is_bid = _bid_levels(rows)
-        owner = np.repeat(rows.symbols.row, rows.level_counts())
-        epochs = np.empty(len(rows), dtype=np.int64)
-        entries = []
-        for number, (name, part) in enumerate(rows.symbols.rows_of()):
-            book = self.books[name]
-            mine = owner == number
-            last = rows.last_sequence[part][-1]
-            book.follow_run(
-                Update(
-                    UpdateNumbers(int(rows.first_sequence[part][0]), int(last), 0),
-                    int(rows.venue_time_ns[part][-1]),
-                    int(rows.received_time_ns[part][-1]),
-                    levels.side(mine & is_bid),
-                    levels.side(mine & ~is_bid),
-                )
-            )
-            epochs[part] = book.epoch
-            entries.append(instrument_entry(name, book.scale))
-        columns = encode.book_columns(
+    def _publish_run(self, sheet: "_Sheet", good: list[IntColumn]) -> None:
+        """Updates that joined are published as they came."""
+        kept = sum(map(len, good))
+        if kept < len(sheet.rows):
+            sheet = sheet.take(np.sort(np.concatenate(good)))
+        rows = sheet.rows
+        books = [self.books[name] for name in rows.symbols.names]
+        epochs = np.array([book.epoch for book in books], dtype=np.int64)
+        columns = encode.book(
+            sheet.bids,
+            sheet.asks,
             instrument=rows.symbols.row,
             first_sequence=rows.first_sequence,
             last_sequence=rows.last_sequence,
-            snapshot=np.zeros(len(rows), dtype=np.int64),
-            book_epoch=epochs,
+            snapshot=zeros(len(rows)),
+            book_epoch=epochs[rows.symbols.row],
             venue_time_ns=rows.venue_time_ns,
             received_time_ns=rows.received_time_ns,
-            bid_count=rows.bid_count,
-            ask_count=rows.ask_count,
-            price=levels.price,
-            size=levels.size,
         )
+        entries = [instrument_entry(book.symbol, book.scale) for book in books]
         received_time_ns = int(rows.received_time_ns[-1])
         self._publish(Draft(entries, rows.symbols.counts(), columns, received_time_ns))
 
-    def _follow_each(
-        self, rows: BookRows, chosen: list[int], starts: IntColumn, levels: "_Levels"
-    ) -> None:
-        pen = _Pen(self._publish)
-        symbols = rows.symbols.per_row()
-        for row in chosen:
-            middle = int(starts[row] + rows.bid_count[row])
-            bids, asks = levels.sides(int(starts[row]), middle, middle + int(rows.ask_count[row]))
-            update = Update(
-                UpdateNumbers(
-                    int(rows.first_sequence[row]),
-                    int(rows.last_sequence[row]),
-                    int(rows.previous_sequence[row]),
-                ),
-                int(rows.venue_time_ns[row]),
-                int(rows.received_time_ns[row]),
-                bids,
-                asks,
-            )
-            book = self.books[symbols[row]]
-            pen.take(book, book.on_update(update))
-            if book.wanted_since_ns:
-                self.snapshot_wanted.set()
+    def _follow_each(self, sheet: "_Sheet", left: list[IntColumn], pen: "_Pen") -> None:
+        names = sheet.rows.symbols.names
+        for row in sorted(row for part in left for row in part.tolist()):
+            book = self.books[names[sheet.rows.symbols.row[row]]]
+            take = book.on_feed_snapshot if sheet.rows.snapshot[row] else book.on_update
+            pen.take(book, take(sheet.update(row)))
         pen.publish()
+        if self.wanting_snapshot():
+            self.snapshot_wanted.set()
 
-    def _scaled(
-        self, symbols: Symbols, price: Numbers, size: Numbers, counts: IntColumn
-    ) -> "_Levels":
+    def _scaled(self, symbols: Symbols, *sides: Levels) -> "tuple[Changes, Changes]":
         """Level numbers at the scale of their books, which grow where they have to."""
-        owner = np.repeat(symbols.row, counts)
-        places = zip(
-            symbols.names,
-            Symbols(symbols.names, owner).most([price]),
-            Symbols(symbols.names, owner).most([size]),
-            strict=True,
+        owners = [Symbols(symbols.names, np.repeat(symbols.row, side.count)) for side in sides]
+        prices = [owner.most([side.price]) for owner, side in zip(owners, sides, strict=True)]
+        sizes = [owner.most([side.size]) for owner, side in zip(owners, sides, strict=True)]
+        scales = [
+            self._grow(self.books[name], max(price), max(size))
+            for name, price, size in zip(
+                symbols.names, zip(*prices, strict=True), zip(*sizes, strict=True), strict=True
+            )
+        ]
+        bids, asks = (
+            Changes(
+                _at_scales(side.price, [scale.price for scale in scales], owner.row),
+                _at_scales(side.size, [scale.size for scale in scales], owner.row),
+                side.count,
+            )
+            for owner, side in zip(owners, sides, strict=True)
         )
-        scales = [self._grow(self.books[symbol], *needed) for symbol, *needed in places]
-        price_scales = np.array([scale.price for scale in scales], dtype=np.int64)
-        size_scales = np.array([scale.size for scale in scales], dtype=np.int64)
-        return _Levels(
-            rescale(price.unscaled, price.decimals, _one_or_each(price_scales, owner)),
-            rescale(size.unscaled, size.decimals, _one_or_each(size_scales, owner)),
-        )
+        return bids, asks
 
     def _grow(self, book: GuardedBook, price_places: int, size_places: int) -> Scale:
         if price_places > book.scale.price or size_places > book.scale.size:
@@ -203,22 +167,33 @@ class Bookkeeper:
 
 
 @dataclass(frozen=True, slots=True)
-class _Levels:
-    """Levels of many updates one after another, at the scale of their books."""
+class _Sheet:
+    """Updates of several books, their levels at the scales of the books."""
 
-    price: IntColumn
-    size: IntColumn
+    rows: BookRows
+    bids: Changes
+    asks: Changes
 
-    def side(self, chosen: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Side:
-        """Those of a mask."""
-        return Side(self.price[chosen], self.size[chosen])
-
-    def sides(self, start: int, middle: int, stop: int) -> tuple[Side, Side]:
-        """Two neighbouring ranges: the bids and the asks of an update."""
-        return (
-            Side(self.price[start:middle], self.size[start:middle]),
-            Side(self.price[middle:stop], self.size[middle:stop]),
+    def update(self, row: int) -> Update:
+        """One of them."""
+        rows = self.rows
+        numbers = UpdateNumbers(
+            int(rows.first_sequence[row]),
+            int(rows.last_sequence[row]),
+            int(rows.previous_sequence[row]),
         )
+        return Update(
+            numbers,
+            int(rows.venue_time_ns[row]),
+            int(rows.received_time_ns[row]),
+            self.bids.of(row),
+            self.asks.of(row),
+            None if rows.checksum is None else int(rows.checksum[row]),
+        )
+
+    def take(self, kept: IntColumn) -> "_Sheet":
+        """Only these rows."""
+        return _Sheet(self.rows.take(kept), self.bids.take(kept), self.asks.take(kept))
 
 
 class _Pen:
@@ -251,8 +226,9 @@ class _Pen:
         position = {entry: index for index, entry in enumerate(entries)}
         changes = [changed for _, _, changed in self._rows]
         updates = [changed.update for changed in changes]
-        sides = [side for update in updates for side in (update.bids, update.asks)]
-        columns = encode.book_columns(
+        columns = encode.book(
+            Changes.joined([update.bids for update in updates]),
+            Changes.joined([update.asks for update in updates]),
             instrument=_column(position[book.symbol, scale] for book, scale, _ in self._rows),
             first_sequence=_column(update.numbers.first for update in updates),
             last_sequence=_column(update.numbers.last for update in updates),
@@ -260,10 +236,6 @@ class _Pen:
             book_epoch=_column(changed.epoch for changed in changes),
             venue_time_ns=_column(update.venue_time_ns for update in updates),
             received_time_ns=_column(update.received_time_ns for update in updates),
-            bid_count=_column(len(update.bids.price) for update in updates),
-            ask_count=_column(len(update.asks.price) for update in updates),
-            price=np.concatenate([side.price for side in sides]),
-            size=np.concatenate([side.size for side in sides]),
         )
         return Draft(
             [instrument_entry(*entry) for entry in entries],
@@ -273,55 +245,13 @@ class _Pen:
         )
 
 
-class Resync:
-    """Fetches a snapshot for each book that wants one, again and again until it is proven."""
-
-    def __init__(self, bookkeeper: Bookkeeper, history: History, clock: Clock) -> None:
-        self._bookkeeper = bookkeeper
-        self._history = history
-        self._clock = clock
-        self._free = asyncio.Semaphore(SNAPSHOTS_AT_ONCE_MAX)
-        self._running: set[str] = set()
-
-    async def run(self) -> None:
-        """Endless."""
-        async with asyncio.TaskGroup() as group:
-            while True:
-                await self._bookkeeper.snapshot_wanted.wait()
-                self._bookkeeper.snapshot_wanted.clear()
-                for symbol in self._bookkeeper.wanting_snapshot():
-                    if symbol not in self._running:
-                        self._running.add(symbol)
-                        group.create_task(self._prove(symbol))
-
-    async def _prove(self, symbol: str) -> None:
-        waits = backoff.delays(first_seconds=0.25)
-        try:
-            while symbol in self._bookkeeper.wanting_snapshot():
-                if not await self._fetch(symbol):
-                    await self._clock.sleep(next(waits))
-        finally:
-            self._running.discard(symbol)
-
-    async def _fetch(self, symbol: str) -> bool:
-        async with self._free:
-            try:
-                snapshot = await self._history.book(symbol)
-                return self._bookkeeper.on_snapshot(symbol, snapshot)
-            except (VenuemeshError, NumberError) as error:
-                _log.warning("no snapshot", extra={"symbol": symbol, "detail": str(error)})
-                return False
-
-
 def _column(values: Iterable[int]) -> IntColumn:
     return np.fromiter(values, dtype=np.int64)
 
 
-def _bid_levels(rows: BookRows) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """For each level whether it is a bid."""
-    runs = np.column_stack((rows.bid_count, rows.ask_count)).ravel()
-    return np.repeat(np.tile([True, False], len(rows)), runs)
-
-
-def _one_or_each(scales: IntColumn, owner: IntColumn) -> Places:
-    return int(scales[0]) if (scales == scales[0]).all() else scales[owner]
+def _at_scales(numbers: Numbers, scales: list[int], owner: IntColumn) -> IntColumn:
+    """The numbers of levels, each at the scale of its owner."""
+    if scales.count(scales[0]) == len(scales):
+        return rescale(numbers.unscaled, numbers.decimals, scales[0])
+    each = np.array(scales, dtype=np.int64)[owner]
+    return rescale(numbers.unscaled, numbers.decimals, each)

@@ -4,12 +4,15 @@ Each instrument's book is a small state machine. Updates and snapshots go in; wh
 published comes out: updates that join without a hole, snapshots, and gaps.
 
 EMPTY      nothing yet: updates are held until a snapshot comes
-PROVEN     every update since the snapshot was applied, none is missing
-IN_DOUBT   an update is missing: updates are held until the missing one comes late, or a newer
-           snapshot bridges to them; then the whole book is published again, with a new epoch
+PROVEN     every update since the snapshot was applied, none is missing, each proof held
+IN_DOUBT   something is missing or wrong: updates are held until the missing one comes late, or a
+           newer snapshot bridges to them; then the whole book is published again, with a new epoch
+
+Snapshots come over REST, beside the updates and maybe older than some of them, or over the feed
+itself, where each begins the book anew.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -17,13 +20,21 @@ from typing import NamedTuple
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit.book import Book, Side
+from kit.book import ONLY, Book, Changes, Proof, Side, Verdict
 from kit.columns import Scale
-from kit.numbers import DIGITS_MAX, NumberError
-from kit.venue.contract import Join, SequenceRule, UpdateNumbers
+from kit.numbers import DIGITS_MAX, IntColumn, NumberError
+from kit.venue.contract import BookRules, Join, SnapshotSource, UpdateNumbers
 
 HELD_UPDATES_MAX = 50_000
 LEVELS_MAX = 20_000
+
+GapReason = types_pb2.GapReason
+REASONS = {
+    Verdict.CHECKSUM: types_pb2.GAP_REASON_CHECKSUM,
+    Verdict.CROSSED: types_pb2.GAP_REASON_CROSSED,
+}
+BROKEN = frozenset({types_pb2.GAP_REASON_SEQUENCE, *REASONS.values()})
+"""Reasons after which the venue sends no new book by itself."""
 
 
 class BookState(Enum):
@@ -42,6 +53,8 @@ class Update(NamedTuple):
     received_time_ns: int
     bids: Side
     asks: Side
+    checksum: int | None = None
+    """Of the book after it, as the venue says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,7 @@ Outcome = Changed | Doubted
 class GuardedBook:
     """The book of one instrument, and whether it is right."""
 
-    def __init__(self, symbol: str, rule: SequenceRule) -> None:
+    def __init__(self, symbol: str, rules: BookRules) -> None:
         self.symbol = symbol
         self.state = BookState.EMPTY
         self.epoch = 0
@@ -74,12 +87,15 @@ class GuardedBook:
         self.venue_time_ns = 0
         self.received_time_ns = 0
         self.scale = Scale()
-        self.book = Book()
+        self.book = Book(Proof(rules.checksum, rules.depth, rules.crossing_is_wrong))
         self.ignored_total = 0
         """Updates that were contained already."""
         self.wanted_since_ns = 0
         """Since when a snapshot is needed; 0 when none is."""
-        self._rule = rule
+        self.wanted_because: GapReason.ValueType = types_pb2.GAP_REASON_UNSPECIFIED
+        """Why it is needed; not said for a book that was never there."""
+        self._rules = rules
+        self._rule = rules.sequence
         self._held: list[Update] = []
 
     @property
@@ -101,6 +117,22 @@ class GuardedBook:
         ]
         self.scale = scale
 
+    def joins(self, firsts: IntColumn, lasts: IntColumn, previous: IntColumn) -> bool:
+        """Whether all these updates may follow, each the one before it."""
+        if self.state is not BookState.PROVEN:
+            return False
+        if len(lasts) > 1:
+            return self._rule.run_joins(self.last_sequence, firsts, lasts, previous)
+        numbers = UpdateNumbers(int(firsts[0]), int(lasts[0]), int(previous[0]))
+        return self._rule.after_update(self.last_sequence, numbers) is Join.APPLY
+
+    def follow_run(
+        self, updates: IntColumn, bids: Changes, asks: Changes, checksums: IntColumn | None
+    ) -> tuple[int, Verdict]:
+        """Apply some updates of many, which are known to join. Returns how many were right; the one
+        after them, if any, has broken the book, and must be told with ``broken``."""
+        return self.book.follow(updates, bids, asks, checksums, self.scale)
+
     def on_update(self, update: Update) -> Iterator[Outcome]:
         """The next update from the feed."""
         if self.state is BookState.PROVEN:
@@ -108,39 +140,40 @@ class GuardedBook:
             return
         self._hold(update)
         if self.state is BookState.EMPTY:
-            self._want(update.received_time_ns)
-        elif self._rule.after_update(self.last_sequence, update.numbers) is Join.APPLY:
+            self._want(update.received_time_ns, types_pb2.GAP_REASON_UNSPECIFIED)
+        elif self._may_heal and self._rule.after_update(self.last_sequence, update.numbers) is (
+            Join.APPLY
+        ):
             yield from self._heal_from_held()
 
-    def follow_run(self, updates: Update) -> None:
-        """Many updates as one, all of which are known to join; its ``numbers`` are the last's."""
-        self._apply(updates)
-
     def on_snapshot(self, snapshot: Update) -> Iterator[Outcome]:
-        """A whole book from the venue. One that does not bridge to the held updates is ignored."""
+        """A whole book from REST. One that does not bridge to the held updates is ignored."""
         last = snapshot.numbers.last
         if self.state is BookState.PROVEN or last < self.last_sequence:
             return
-        held = [
-            update
-            for update in sorted(self._held, key=lambda update: update.numbers.first)
-            if self._rule.after_snapshot(last, update.numbers) is not Join.OLD
-        ]
+        held = self._held_after(last)
         if held and self._rule.after_snapshot(last, held[0].numbers) is Join.HOLE:
             return
-        self.book.replace(snapshot.bids, snapshot.asks)
-        yield self._proven(snapshot)
-        self._held = []
-        for position, update in enumerate(held):
-            join = self._rule.after_snapshot if position == 0 else self._rule.after_update
-            if join(self.last_sequence, update.numbers) is Join.APPLY:
-                yield self._apply(update)
-            else:
-                yield from self.on_update(update)
+        yield from self._begin(snapshot, held)
 
-    def doubt(
-        self, reason: "types_pb2.GapReason.ValueType", now_ns: int, detail: str
-    ) -> Iterator[Outcome]:
+    def on_feed_snapshot(self, snapshot: Update) -> Iterator[Outcome]:
+        """A whole book from the feed, which begins the book anew whatever was before."""
+        yield from self._begin(snapshot, self._held_after(snapshot.numbers.last))
+
+    def followed(self, update: Update) -> None:
+        """This update is in the book."""
+        self.last_sequence = update.numbers.last
+        self.venue_time_ns = update.venue_time_ns or self.venue_time_ns
+        self.received_time_ns = update.received_time_ns
+        if self.book.level_count() > LEVELS_MAX:
+            self.book.trim(LEVELS_MAX // 2)
+
+    def broken(self, verdict: Verdict, update: Update) -> Iterator[Outcome]:
+        """This update, applied, has proven the book wrong."""
+        what = f"{verdict.name.lower()} at {update.numbers.last}"
+        yield from self._break(REASONS[verdict], update, update.received_time_ns, what)
+
+    def doubt(self, reason: "GapReason.ValueType", now_ns: int, detail: str) -> Iterator[Outcome]:
         """Something outside the numbering broke, such as the connection."""
         if self.state is BookState.PROVEN:
             yield from self._break(reason, None, now_ns, detail)
@@ -148,7 +181,7 @@ class GuardedBook:
     def _follow(self, update: Update) -> Iterator[Outcome]:
         join = self._rule.after_update(self.last_sequence, update.numbers)
         if join is Join.APPLY:
-            yield self._apply(update)
+            yield from self._apply(update)
         elif join is Join.OLD:
             self.ignored_total += 1
         else:
@@ -159,13 +192,13 @@ class GuardedBook:
 
     def _break(
         self,
-        reason: "types_pb2.GapReason.ValueType",
+        reason: "GapReason.ValueType",
         update: Update | None,
         now_ns: int,
         detail: str,
     ) -> Iterator[Outcome]:
         self.state = BookState.IN_DOUBT
-        self._want(now_ns)
+        self._want(now_ns, reason)
         yield Doubted(
             types_pb2.Gap(
                 symbol=self.symbol,
@@ -179,31 +212,73 @@ class GuardedBook:
             )
         )
 
+    @property
+    def _may_heal(self) -> bool:
+        """Whether late updates can mend the book: it was right when they stopped to join, and their
+        numbers are those of one unbroken row."""
+        if self.wanted_because == types_pb2.GAP_REASON_SEQUENCE:
+            return True
+        return self.wanted_because not in BROKEN and self._rules.snapshots is SnapshotSource.REST
+
     def _heal_from_held(self) -> Iterator[Outcome]:
         """The missing update came late: apply what joins now, and see whether all does."""
         waiting: list[Update] = []
         for update in sorted(self._held, key=lambda update: update.numbers.first):
             join = self._rule.after_update(self.last_sequence, update.numbers)
-            if join is Join.APPLY:
-                self._apply(update)
-            elif join is Join.HOLE:
+            if join is Join.HOLE:
                 waiting.append(update)
+            elif join is Join.APPLY and self._set(update) is not Verdict.GOOD:
+                self.wanted_because = types_pb2.GAP_REASON_CHECKSUM
+                return
         self._held = waiting
         if not waiting:
             yield self._proven(self._whole())
 
-    def _apply(self, update: Update) -> Changed:
-        self.book.apply(update.bids, update.asks)
-        if self.book.level_count() > LEVELS_MAX:
-            self.book.trim(LEVELS_MAX // 2)
-        self._note(update)
-        return Changed(update, snapshot=False, epoch=self.epoch)
+    def _held_after(self, last: int) -> list[Update]:
+        """The held updates that a snapshot does not contain."""
+        return [
+            update
+            for update in sorted(self._held, key=lambda update: update.numbers.first)
+            if self._rule.after_snapshot(last, update.numbers) is not Join.OLD
+        ]
+
+    def _begin(self, snapshot: Update, held: Sequence[Update]) -> Iterator[Outcome]:
+        """From a snapshot, and the held updates that follow it."""
+        self.book.replace(Side.of([]), Side.of([]))
+        verdict = self._set(snapshot)
+        if verdict is not Verdict.GOOD:
+            yield from self.broken(verdict, snapshot)
+            return
+        yield self._proven(snapshot)
+        self._held = []
+        for position, update in enumerate(held):
+            join = self._rule.after_snapshot if position == 0 else self._rule.after_update
+            if join(self.last_sequence, update.numbers) is Join.APPLY:
+                yield from self._apply(update)
+            else:
+                yield from self.on_update(update)
+
+    def _apply(self, update: Update) -> Iterator[Outcome]:
+        verdict = self._set(update)
+        if verdict is Verdict.GOOD:
+            yield Changed(update, snapshot=False, epoch=self.epoch)
+        else:
+            yield from self.broken(verdict, update)
+
+    def _set(self, update: Update) -> Verdict:
+        """Set the levels of one update, and see what the proof says."""
+        sides = Changes.joined([update.bids]), Changes.joined([update.asks])
+        claimed = None if update.checksum is None else np.array([update.checksum], dtype=np.int64)
+        _, verdict = self.book.follow(ONLY, *sides, claimed, self.scale)
+        if verdict is Verdict.GOOD:
+            self.followed(update)
+        return verdict
 
     def _proven(self, snapshot: Update) -> Changed:
         self.state = BookState.PROVEN
         self.epoch += 1
         self.wanted_since_ns = 0
-        self._note(snapshot)
+        self.wanted_because = types_pb2.GAP_REASON_UNSPECIFIED
         return Changed(snapshot, snapshot=True, epoch=self.epoch)
 
     def _whole(self) -> Update:
@@ -215,14 +290,11 @@ class GuardedBook:
             Side.of(self.book.asks()),
         )
 
-    def _note(self, update: Update) -> None:
-        self.last_sequence = update.numbers.last
-        self.venue_time_ns = update.venue_time_ns or self.venue_time_ns
-        self.received_time_ns = update.received_time_ns
-
-    def _want(self, now_ns: int) -> None:
+    def _want(self, now_ns: int, reason: "GapReason.ValueType") -> None:
         if not self.wanted_since_ns:
             self.wanted_since_ns = now_ns
+        if self.wanted_because not in REASONS.values():
+            self.wanted_because = reason
 
     def _hold(self, update: Update) -> None:
         """Keep an update for later. When there are too many, the oldest go: a snapshot to come is

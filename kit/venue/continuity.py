@@ -1,13 +1,13 @@
-"""Whether anything is missing: trades by their consecutive ids, quotes by their growing ids.
+"""Whether anything is missing: trades by their ids, quotes by their growing ids or times.
 
 Rows go in, segments come out: each a set of gaps and the rows that follow them. The usual case,
-where every id follows the one before, is checked by numpy for the whole row set; only a set with
+where everything follows what was before, is checked by numpy for the whole row set; only a set with
 something odd in it is looked at row by row.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
@@ -15,6 +15,8 @@ from venuemesh.common.v1 import types_pb2
 from kit.columns import QuoteRows, TradeRows
 from kit.numbers import IntColumn
 
+TEXT_IDS_MAX = 5_000
+"""Ids remembered per instrument: more than a venue sends again."""
 HOLES_MAX = 256
 """Open holes remembered per instrument; a late trade of an older hole counts as a duplicate."""
 
@@ -29,6 +31,16 @@ class Segment(Generic[RowsT]):
     rows: RowsT
 
 
+class Links(NamedTuple):
+    """What tells how rows follow each other."""
+
+    number: IntColumn
+    before: IntColumn | None
+    """The number that must have come before; None where numbers only grow."""
+    may_repeat: bool = False
+    """Growing numbers: whether the same one may come again."""
+
+
 @dataclass(slots=True)
 class _Seen:
     """The newest row of an instrument."""
@@ -39,22 +51,18 @@ class _Seen:
     holes: list[tuple[int, int]] = field(default_factory=list)
 
 
-Verdict = tuple[bool, types_pb2.Gap | None]
-"""Whether to keep a row, and the gap before it."""
+class Verdict(NamedTuple):
+    """Whether to keep a row, and why there is a gap before it, if there is."""
+
+    keep: bool
+    reason: "types_pb2.GapReason.ValueType | None" = None
 
 
 class Continuity(Generic[RowsT]):
-    """The newest id of each instrument of a channel, and what is missing before it."""
+    """The newest number of each instrument of a channel, and what is missing before it."""
 
-    def __init__(
-        self,
-        ids: Callable[[RowsT], IntColumn],
-        judge: Callable[[_Seen, int], tuple[bool, "types_pb2.GapReason.ValueType | None"]],
-        usual: Callable[[IntColumn], bool],
-    ) -> None:
-        self._ids: Callable[[RowsT], IntColumn] = ids
-        self._judge = judge
-        self._usual = usual
+    def __init__(self, links: Callable[[RowsT], Links]) -> None:
+        self._links: Callable[[RowsT], Links] = links
         self._seen: dict[str, _Seen] = {}
         self.dropped_total = 0
         """Rows left out: duplicates, and quotes that a newer one had overtaken."""
@@ -67,53 +75,49 @@ class Continuity(Generic[RowsT]):
 
     def check(self, rows: RowsT) -> list[Segment[RowsT]]:
         """The rows to keep, in segments that begin where something is missing."""
-        ids, times = self._ids(rows), _times(rows)
+        links, times = self._links(rows), times_of(rows)
         parts = list(rows.symbols.rows_of())
-        if all(self._joins(name, ids[part]) for name, part in parts):
+        if all(self._joins(name, links, part) for name, part in parts):
             for name, part in parts:
-                self._advance(name, int(ids[part][-1]), int(times[part][-1]))
+                newest = part[-1]
+                self._advance(name, int(links.number[newest]), int(times[newest]))
             return [Segment([], rows)]
-        return self._row_by_row(rows, ids, times)
+        return self._row_by_row(rows, links, times)
 
-    def _joins(self, symbol: str, ids: IntColumn) -> bool:
+    def _joins(self, symbol: str, links: Links, part: IntColumn) -> bool:
         seen = self._seen.get(symbol)
-        if seen is None:
-            return self._usual(ids)
-        return not seen.reconnected and self._usual(np.concatenate(([seen.id], ids)))
+        if seen is not None:
+            if seen.reconnected:
+                return False
+            if not _follows(seen.id, links, int(part[0])):
+                return False
+        return len(part) == 1 or _all_follow(links, part)
 
-    def _row_by_row(self, rows: RowsT, ids: IntColumn, times: IntColumn) -> list[Segment[RowsT]]:
+    def _row_by_row(self, rows: RowsT, links: Links, times: IntColumn) -> list[Segment[RowsT]]:
         starts: list[tuple[int, types_pb2.Gap]] = []
         kept: list[int] = []
         for row, symbol in enumerate(rows.symbols.per_row()):
-            keep, gap = self._row(symbol, int(ids[row]), int(times[row]), rows, row)
-            if gap is not None:
+            number, time_ns = int(links.number[row]), int(times[row])
+            seen = self._seen.get(symbol)
+            verdict = Verdict(True) if seen is None else _judge(seen, links, row)
+            if seen is not None and verdict.reason is not None:
+                gap = types_pb2.Gap(
+                    symbol=symbol,
+                    reason=verdict.reason,
+                    last_id_before=seen.id,
+                    first_id_after=number if links.before is None else int(links.before[row]) + 1,
+                    last_time_ns=seen.time_ns,
+                    first_time_ns=time_ns,
+                    detected_time_ns=int(rows.received_time_ns[row]),
+                )
                 starts.append((len(kept), gap))
-            if keep:
+            if seen is None or number >= seen.id:
+                self._advance(symbol, number, time_ns)
+            if verdict.keep:
                 kept.append(row)
             else:
                 self.dropped_total += 1
-        return _cut(rows, kept, starts)
-
-    def _row(self, symbol: str, number: int, time_ns: int, rows: RowsT, row: int) -> Verdict:
-        seen = self._seen.get(symbol)
-        if seen is None:
-            self._advance(symbol, number, time_ns)
-            return True, None
-        keep, reason = self._judge(seen, number)
-        gap = None
-        if reason is not None:
-            gap = types_pb2.Gap(
-                symbol=symbol,
-                reason=reason,
-                last_id_before=seen.id,
-                first_id_after=number,
-                last_time_ns=seen.time_ns,
-                first_time_ns=time_ns,
-                detected_time_ns=int(rows.received_time_ns[row]),
-            )
-        if number > seen.id:
-            self._advance(symbol, number, time_ns)
-        return keep, gap
+        return cut(rows, kept, starts)
 
     def _advance(self, symbol: str, number: int, time_ns: int) -> None:
         seen = self._seen.setdefault(symbol, _Seen())
@@ -121,51 +125,118 @@ class Continuity(Generic[RowsT]):
 
 
 def trade_continuity() -> Continuity[TradeRows]:
-    """Ids grow by one. A late trade that fills a hole is kept, any other old one is a duplicate."""
-    return Continuity(
-        ids=lambda rows: rows.trade_id,
-        judge=_judge_trade,
-        usual=lambda ids: bool((np.diff(ids) == 1).all()),
-    )
+    """Each id follows the one before. A late trade that fills a hole is kept, any other old one is
+    a duplicate."""
+    return Continuity(lambda rows: Links(rows.trade_id, rows.previous_id))
 
 
 def quote_continuity() -> Continuity[QuoteRows]:
-    """Ids grow. A quote that a newer one has overtaken is not passed on: it is wrong by now."""
-    return Continuity(
-        ids=lambda rows: rows.sequence,
-        judge=_judge_quote,
-        usual=lambda ids: bool((np.diff(ids) > 0).all()),
-    )
+    """Ids grow, or times where there are no ids. A quote that a newer one has overtaken is not
+    passed on: it is wrong by now."""
+    return Continuity(_quote_links)
 
 
-def _judge_trade(seen: _Seen, number: int) -> tuple[bool, "types_pb2.GapReason.ValueType | None"]:
-    if number == seen.id + 1:
-        return True, None
+def _quote_links(rows: QuoteRows) -> Links:
+    if rows.sequence[0]:
+        return Links(rows.sequence, None)
+    return Links(times_of(rows), None, may_repeat=True)
+
+
+def _follows(last: int, links: Links, row: int) -> bool:
+    if links.before is not None:
+        return int(links.before[row]) == last
+    number = int(links.number[row])
+    return number > last or (links.may_repeat and number == last)
+
+
+def _all_follow(links: Links, part: IntColumn) -> bool:
+    number = links.number[part]
+    if links.before is not None:
+        return bool((links.before[part[1:]] == number[:-1]).all())
+    grown = number[1:] - number[:-1]
+    return bool((grown >= (0 if links.may_repeat else 1)).all())
+
+
+def _judge(seen: _Seen, links: Links, row: int) -> Verdict:
+    number = int(links.number[row])
+    if links.before is None:
+        return _judge_growing(seen, number, links.may_repeat)
+    before = int(links.before[row])
+    if before <= seen.id < number:
+        # Usually they are equal; a print that sums up several trades may overlap after a reconnect.
+        return Verdict(True)
     if number > seen.id:
-        seen.holes.append((seen.id + 1, number - 1))
+        seen.holes.append((seen.id + 1, before))
         del seen.holes[:-HOLES_MAX]
         missed = types_pb2.GAP_REASON_RECONNECT
-        return True, missed if seen.reconnected else types_pb2.GAP_REASON_SEQUENCE
+        return Verdict(True, missed if seen.reconnected else types_pb2.GAP_REASON_SEQUENCE)
     for index, (first, last) in enumerate(seen.holes):
         if first <= number <= last:
-            rest = [(first, number - 1), (number + 1, last)]
+            rest = [(first, before), (number + 1, last)]
             seen.holes[index : index + 1] = [hole for hole in rest if hole[0] <= hole[1]]
-            return True, types_pb2.GAP_REASON_OUT_OF_ORDER
-    return False, None
+            return Verdict(True, types_pb2.GAP_REASON_OUT_OF_ORDER)
+    return Verdict(False)
 
 
-def _judge_quote(seen: _Seen, number: int) -> tuple[bool, "types_pb2.GapReason.ValueType | None"]:
-    if number > seen.id:
-        return True, types_pb2.GAP_REASON_RECONNECT if seen.reconnected else None
-    return False, types_pb2.GAP_REASON_OUT_OF_ORDER if number < seen.id else None
+def _judge_growing(seen: _Seen, number: int, may_repeat: bool) -> Verdict:
+    if number > seen.id or (may_repeat and number == seen.id):
+        return Verdict(True, types_pb2.GAP_REASON_RECONNECT if seen.reconnected else None)
+    return Verdict(False, types_pb2.GAP_REASON_OUT_OF_ORDER if number < seen.id else None)
 
 
-def _times(rows: TradeRows | QuoteRows) -> IntColumn:
+class TextIds:
+    """Trades whose ids are texts: none twice, and whether one is missing cannot be known."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, None]] = {}
+        self._newest: dict[str, int] = {}
+        self._reconnected: set[str] = set()
+        self.dropped_total = 0
+        """Trades that had come before."""
+
+    def reconnected(self, symbols: Iterable[str]) -> None:
+        """These instruments have a new connection: trades may have been missed."""
+        self._reconnected.update(symbol for symbol in symbols if symbol in self._known)
+
+    def check(self, rows: TradeRows) -> list[Segment[TradeRows]]:
+        """The rows to keep, in segments that begin where something may be missing."""
+        assert rows.trade_id_text is not None
+        starts: list[tuple[int, types_pb2.Gap]] = []
+        kept: list[int] = []
+        times = times_of(rows)
+        for row, symbol in enumerate(rows.symbols.per_row()):
+            known = self._known.setdefault(symbol, {})
+            if rows.trade_id_text[row] in known:
+                self.dropped_total += 1
+                continue
+            if symbol in self._reconnected:
+                self._reconnected.discard(symbol)
+                starts.append((len(kept), self._gap(symbol, rows, row, int(times[row]))))
+            known[rows.trade_id_text[row]] = None
+            if len(known) > TEXT_IDS_MAX:
+                del known[next(iter(known))]
+            self._newest[symbol] = int(times[row])
+            kept.append(row)
+        if len(kept) == len(rows) and not starts:
+            return [Segment([], rows)]
+        return cut(rows, kept, starts)
+
+    def _gap(self, symbol: str, rows: TradeRows, row: int, time_ns: int) -> types_pb2.Gap:
+        return types_pb2.Gap(
+            symbol=symbol,
+            reason=types_pb2.GAP_REASON_RECONNECT,
+            last_time_ns=self._newest[symbol],
+            first_time_ns=time_ns,
+            detected_time_ns=int(rows.received_time_ns[row]),
+        )
+
+
+def times_of(rows: TradeRows | QuoteRows) -> IntColumn:
     """Venue time, or receive time where the venue does not say."""
     return np.where(rows.venue_time_ns > 0, rows.venue_time_ns, rows.received_time_ns)
 
 
-def _cut(
+def cut(
     rows: RowsT, kept: list[int], starts: list[tuple[int, types_pb2.Gap]]
 ) -> list[Segment[RowsT]]:
     """Split the kept rows at the places where gaps are."""

@@ -1,40 +1,73 @@
 """What a venue folder supplies. Everything else of a connector is the kit's.
 
 A folder ``venues/<exchange>`` has a ``catalog.py`` with ``VENUES``, a dict from venue id to a
-function that makes a Venue for a world. The parts of a Venue:
+function that makes a Venue for a place. The parts of a Venue:
 
-Wire      how to reach the feed and what its frames are about
-Parsers   frames to rows, pure
-SequenceRule  how updates of a book join
-History   what is asked over REST
+Wire          how to reach a feed: addresses, subscriptions, keep-alive, what its answers mean
+FrameKind     frames that begin alike, and the pure functions that turn them into rows
+BookRules     how updates of a book join, and how a book proves itself
+History       what is asked over REST
+Limits        what the venue allows
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, IntEnum
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple, Protocol
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from kit.columns import BookRows, Numbers, QuoteRows, TradeRows
+from kit.checksum import Checksum
+from kit.columns import Levels, Rows
+from kit.cursor import Channel
 from kit.frames import Frames
 from kit.numbers import IntColumn
 
+Parse = Callable[[Frames], Rows]
+"""Frames to rows, pure: no I/O, no clock, no state. Raises FrameError."""
 
-class Kind(IntEnum):
-    """What a frame is about."""
 
-    TRADES = 0
-    QUOTES = 1
-    BOOK = 2
-    REPLY = 3
-    """The answer to a request of ours."""
-    UNKNOWN = 4
+@dataclass(frozen=True, slots=True)
+class FrameKind:
+    """Frames that have a text near their beginning, and what is read from them."""
+
+    name: str
+    """For logs and metrics, for example "trades"."""
+    pattern: bytes
+    """A text within the first ``window_bytes`` of a frame, as the wire says."""
+    parsers: Sequence[Parse]
+    """Each frame goes through all of them. Empty: known, and of no interest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a frame of no FrameKind means: a reply, a heartbeat, a notice."""
+
+    refusal: str = ""
+    """The venue's words when it refuses a request."""
+    refused_symbols: Sequence[str] = ()
+    """Whose subscriptions are refused for good, where the refusal says so."""
+    say: Sequence[str] = ()
+    """Messages that must be sent back, on the same connection."""
+    leaving: bool = False
+    """The venue will close this connection: move to another one now."""
 
 
 class Wire(Protocol):
-    """How to reach a venue's feed. Stateless."""
+    """How to reach one feed of a venue. Stateless. A venue with several feeds has several."""
+
+    @property
+    def channels(self) -> frozenset[Channel]:
+        """What comes over it; a lost connection breaks these."""
+
+    @property
+    def kinds(self) -> Sequence[FrameKind]:
+        """Of its frames. The first that matches decides."""
+
+    @property
+    def window_bytes(self) -> int:
+        """Within how many bytes the pattern of a kind stands."""
 
     def url(self, symbols: Sequence[str]) -> str:
         """Address of the websocket that serves these symbols."""
@@ -45,23 +78,14 @@ class Wire(Protocol):
     def unsubscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
         """Messages that end those subscriptions."""
 
-    def classify(self, frames: Frames) -> IntColumn:
-        """The Kind of each frame, cheaply."""
+    def renew_book(self, symbol: str, request_id: int) -> list[str]:
+        """Messages that make the venue send this book anew; none where it comes over REST."""
 
-    def refusal(self, reply: bytes) -> str | None:
-        """The venue's words when a reply refuses a request, otherwise None.
+    def ping(self, request_id: int) -> str | None:
+        """The venue's own keep-alive message; None: a websocket ping frame."""
 
-        Raises FrameError when it is no reply at all.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Parsers:
-    """Frames of one kind to rows. They raise FrameError."""
-
-    trades: Callable[[Frames], TradeRows]
-    quotes: Callable[[Frames], QuoteRows]
-    book: Callable[[Frames], BookRows]
+    def understand(self, frame: bytes) -> Answer:
+        """Raises FrameError when it is nothing that the venue is known to say."""
 
 
 class UpdateNumbers(NamedTuple):
@@ -84,7 +108,7 @@ class Join(Enum):
 
 
 class SequenceRule(Protocol):
-    """How the updates of a venue's book join. Pure."""
+    """How the updates of a venue's book join. Pure. kit/venue/sequence.py has the common ones."""
 
     def after_update(self, last: int, update: UpdateNumbers) -> Join:
         """May this update follow the update that ended with ``last``?"""
@@ -98,14 +122,35 @@ class SequenceRule(Protocol):
         """Do all these updates follow the one that ended with ``last``, each the one before it?"""
 
 
+class SnapshotSource(Enum):
+    """Where a whole book comes from."""
+
+    REST = "rest"
+    """History.book, whenever one is needed."""
+    FEED = "feed"
+    """The feed, after a subscription; Wire.renew_book asks for another."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookRules:
+    """How a book is kept and how it proves itself."""
+
+    sequence: SequenceRule
+    snapshots: SnapshotSource
+    checksum: Checksum = Checksum.NONE
+    depth: int = 0
+    """Levels per side that the venue keeps up to date; what falls out is cut. 0: all."""
+    crossing_is_wrong: bool = False
+    """A best bid not below the best ask proves a missed update, where nothing else can."""
+
+
 @dataclass(frozen=True, slots=True)
 class BookSnapshot:
-    """A whole book as a venue's REST answer gives it; bids before asks in the level columns."""
+    """A whole book as a venue's REST answer gives it."""
 
     last_sequence: int
-    bid_count: int
-    price: Numbers
-    size: Numbers
+    bids: Levels
+    asks: Levels
     received_time_ns: int
 
 
@@ -121,7 +166,7 @@ class History(Protocol):
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Trade]:
-        """Oldest first, from a trade id (when not 0) or from a time."""
+        """Oldest first, from a trade id (when not 0) or from a time; neither: the newest."""
 
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
@@ -137,12 +182,60 @@ class Limits:
     """What a venue allows. Sources stand in the folder's README."""
 
     symbols_per_connection: int
-    requests_per_second: float
+    symbols_per_message: int
+    messages_per_second: float
     """Messages that may be sent on one connection."""
     ping_interval_s: float | None
     """How often to ping by ourselves; None where the venue pings and we answer."""
     silence_s: float
     """A connection without any frame for so long is dead."""
+    lifetime_s: float | None = None
+    """The venue ends every connection at this age; we move before."""
+    requests_per_second: float = 10
+    """REST calls of this process, of all kinds together."""
+
+
+class Maturity(Enum):
+    """How far a connector can be relied on."""
+
+    PREVIEW = "preview"
+    """It passes its own simulator."""
+    PROVEN = "proven"
+    """It reads real captures of the venue exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a person wants to know of a venue before using it; the exchange catalog."""
+
+    exchange: str
+    """For example "Binance"."""
+    segment: str
+    """"spot", "perpetual" or "derivatives"."""
+    maturity: Maturity
+    credentials: Sequence[str] = ()
+    """Names of what a live connection for market data needs; usually nothing."""
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a venue runs, and what was chosen for it."""
+
+    world: str
+    """"live", "simulate" or "replay"."""
+    simulator_url: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The section ``venues.<id>.options`` of the settings."""
+
+    def rest(self, venue_id: str) -> str | None:
+        """Base address of the pretended venue; None in the live world."""
+        return None if self.world == "live" else f"{self.simulator_url}/{venue_id}"
+
+    def feed(self, venue_id: str, live: str) -> str:
+        """Base address for websockets: the live one, or the pretended venue's."""
+        pretended = self.rest(venue_id)
+        return live if pretended is None else pretended.replace("http", "ws", 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +244,17 @@ class Venue:
 
     venue_id: str
     port: int
-    wire: Wire
-    parsers: Parsers
-    sequence_rule: SequenceRule
+    profile: Profile
+    wires: Sequence[Wire]
+    book: BookRules
     history: History
     limits: Limits
     default_symbols: Sequence[str]
     """Used in the live world when nothing is configured."""
+    connection_sequence: Callable[[Frames], IntColumn] | None = None
+    """The number of each frame of a connection, where the venue counts all of them together: a
+    jump means that something of any instrument of the connection is missing."""
 
 
-VenueFactory = Callable[[str, str], Venue]
-"""(world, simulator_url) -> Venue."""
-
+VenueFactory = Callable[[Place], Venue]
 Catalog = Mapping[str, VenueFactory]

@@ -10,14 +10,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
 from venuemesh.common.v1 import types_pb2
 
+from kit.batches import Batch
 from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.columns import Batch
-from kit.cursor import Channel, Cursor, StreamKey, channel_name
+from kit.cursor import CHANNELS, Channel, Cursor, StreamKey, channel_name
 from kit.encode import Draft
 from kit.errors import CursorExpired, SubscriberTooSlow, TooManySubscribers, VenuemeshError
 from kit.subscription import RESPONSE_BYTES_MAX, Publication, Symbols
 from kit.telemetry import Meter
-from kit.venue.subscriptions import CHANNELS
 
 RING_BYTES_MAX = 16 * 1024 * 1024
 READERS_MAX = 64

@@ -1,69 +1,87 @@
 """From frames to batches: gather, parse together, check, publish.
 
-Frames are gathered by kind and handled together when the loop has read what the socket had: at
+Frames are gathered by wire and handled together when the loop has read what the socket had: at
 once after a quiet moment, otherwise FLUSH_INTERVAL_S after the last time. So a single tick is not
 delayed, and a burst becomes a few large batches.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Protocol
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit import columns, encode, telemetry
+from kit import encode, telemetry
 from kit.clock import Clock
-from kit.columns import QuoteRows, TradeRows
+from kit.columns import BookRows, CandleRows, MarkRows, QuoteRows, Rows, TickerRows, TradeRows
 from kit.cursor import Channel
 from kit.encode import Draft
-from kit.frames import FrameError, Frames
+from kit.frames import FrameError, Frames, Patterns
 from kit.numbers import NumberError
 from kit.telemetry import Meter
 from kit.venue.bookkeeper import Bookkeeper
-from kit.venue.continuity import Continuity, quote_continuity, trade_continuity
-from kit.venue.contract import Kind, Venue
+from kit.venue.connection_sequence import ConnectionSequence
+from kit.venue.continuity import Segment, TextIds, quote_continuity, trade_continuity
+from kit.venue.contract import Answer, FrameKind, Parse, Venue, Wire
 from kit.venue.hub import Hub
-from kit.venue.subscriptions import CHANNELS, Subscriptions
+from kit.venue.subscriptions import Subscriptions
 
 FLUSH_INTERVAL_S = 0.002
 GATHERED_FRAMES_MAX = 2_000
 """More are not waited for: a batch this large gains nothing more, and would make readers wait."""
 FRAME_BYTES_MAX = 8 * 1024 * 1024
 
-RowsT = TypeVar("RowsT", TradeRows, QuoteRows)
+
+class Source(Protocol):
+    """The connection that frames come from."""
+
+    def answered(self, answer: Answer) -> None:
+        """The venue has said something of the connection itself."""
+
+    def broken(self, detail: str) -> None:
+        """Something that the venue sent over it did not arrive."""
 
 
 class Intake:
-    """Everything between the socket and the hub of one venue."""
+    """Everything between the sockets and the hub of one venue."""
 
     def __init__(
         self, venue: Venue, hub: Hub, subscriptions: Subscriptions, meter: Meter, clock: Clock
     ) -> None:
-        self._venue = venue
         self._hub = hub
         self._subscriptions = subscriptions
         self._clock = clock
         self._trades = trade_continuity()
+        self._text_trades = TextIds()
         self._quotes = quote_continuity()
         self.bookkeeper = Bookkeeper(
-            venue.sequence_rule,
-            lambda draft: self._publish(types_pb2.CHANNEL_BOOK, draft),
+            venue.book, lambda draft: self._publish(types_pb2.CHANNEL_BOOK, draft)
         )
+        self._takers: dict[type[Any], Callable[[Any], None]] = {
+            TradeRows: self._on_trades,
+            QuoteRows: self._on_quotes,
+            BookRows: self.bookkeeper.on_rows,
+            TickerRows: lambda rows: self._publish(CHANNEL_TICKERS, encode.tickers(rows)),
+            MarkRows: lambda rows: self._publish(CHANNEL_MARKS, encode.marks(rows)),
+            CandleRows: lambda rows: self._publish(CHANNEL_CANDLES, encode.candles(rows)),
+        }
         self._meter = meter
         self._skipped = telemetry.OncePerKind(telemetry.logger("venue.intake"))
         self._skipped_counter = meter.counter("skipped_frames", "Frames left out", "kind")
-        self._frames: list[bytes] = []
-        self._reads: list[tuple[int, int]] = []
-        """Receive time and number of messages of each read."""
+        self._gathered = {wire: _Gathered(wire) for wire in venue.wires}
+        self._sequence = ConnectionSequence(venue.connection_sequence)
+        self._waiting = 0
         self._flush_at: asyncio.TimerHandle | asyncio.Handle | None = None
         self._flushed_at = 0.0
 
-    def frames(self, payloads: list[bytes], received_time_ns: int) -> None:
+    def frames(
+        self, payloads: list[bytes], received_time_ns: int, wire: Wire, source: Source
+    ) -> None:
         """Messages that were read from a socket together."""
-        self._frames += payloads
-        self._reads.append((received_time_ns, len(payloads)))
-        if len(self._frames) >= GATHERED_FRAMES_MAX:
+        self._gathered[wire].add(payloads, received_time_ns, source)
+        self._waiting += len(payloads)
+        if self._waiting >= GATHERED_FRAMES_MAX:
             self.flush()
         elif self._flush_at is None:
             self._schedule()
@@ -74,45 +92,29 @@ class Intake:
             self._flush_at.cancel()
             self._flush_at = None
         self._flushed_at = asyncio.get_running_loop().time()
-        times, counts = np.array(self._reads, dtype=np.int64).reshape(-1, 2).T
-        frames = self._sensible(Frames(self._frames, np.repeat(times, counts)))
-        self._frames, self._reads = [], []
-        kinds = self._venue.wire.classify(frames)
-        parsers = self._venue.parsers
-        for kind in np.unique(kinds).tolist():
-            chosen = frames.take(np.flatnonzero(kinds == kind))
-            if kind == Kind.TRADES:
-                self._handle("trades", parsers.trades, self._on_trades, chosen)
-            elif kind == Kind.QUOTES:
-                self._handle("quotes", parsers.quotes, self._on_quotes, chosen)
-            elif kind == Kind.BOOK:
-                self._handle("book", parsers.book, self._on_book, chosen)
-            else:
-                self._on_other(kind, chosen)
+        self._waiting = 0
+        for gathered in self._gathered.values():
+            if gathered.payloads:
+                self._handle_all(gathered.wire, *gathered.take())
 
-    def _sensible(self, frames: Frames) -> Frames:
-        """Without those that are larger than anything a venue means to send."""
-        oversized = frames.ends - frames.starts > FRAME_BYTES_MAX
-        if not oversized.any():
-            return frames
-        for frame in frames.take(np.flatnonzero(oversized)).one_by_one():
-            size_bytes = int(frame.ends[0] - frame.starts[0])
-            text = repr(frame.payloads[0][:200])
-            self._skip("oversized frame", text, size_bytes=size_bytes)
-        return frames.take(np.flatnonzero(~oversized))
-
-    def reconnected(self, symbols: Iterable[str], reason: str) -> None:
+    def reconnected(
+        self, symbols: Iterable[str], channels: Collection[Channel], reason: str
+    ) -> None:
         """The connection of these instruments was lost; what was under way is gone."""
         self.flush()
         names = list(symbols)
-        self._trades.reconnected(names)
-        self._quotes.reconnected(names)
-        now_ns = self._clock.time_ns()
-        self.bookkeeper.doubt(names, types_pb2.GAP_REASON_RECONNECT, now_ns, reason)
+        if types_pb2.CHANNEL_TRADES in channels:
+            self._trades.reconnected(names)
+            self._text_trades.reconnected(names)
+        if types_pb2.CHANNEL_QUOTES in channels:
+            self._quotes.reconnected(names)
+        if types_pb2.CHANNEL_BOOK in channels:
+            now_ns = self._clock.time_ns()
+            self.bookkeeper.doubt(names, types_pb2.GAP_REASON_RECONNECT, now_ns, reason)
 
-    def restarted(self, detail: str) -> None:
-        """Tell every channel that the process was started anew."""
-        for channel in CHANNELS:
+    def restarted(self, channels: Iterable[Channel], detail: str) -> None:
+        """Tell these channels that the process was started anew."""
+        for channel in channels:
             gap = types_pb2.Gap(
                 reason=types_pb2.GAP_REASON_RESTART,
                 detected_time_ns=self._clock.time_ns(),
@@ -123,7 +125,8 @@ class Intake:
     def dropped_total(self) -> int:
         """Duplicates, and quotes that newer ones had overtaken."""
         ignored = sum(book.ignored_total for book in self.bookkeeper.books.values())
-        return self._trades.dropped_total + self._quotes.dropped_total + ignored
+        checks = (self._trades, self._text_trades, self._quotes)
+        return ignored + sum(check.dropped_total for check in checks)
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
@@ -133,54 +136,66 @@ class Intake:
         else:
             self._flush_at = loop.call_soon(self.flush)
 
-    def _handle(
-        self,
-        name: str,
-        parse: Callable[[Frames], columns.AnyRows],
-        handle: Callable[[columns.AnyRows], None],
-        frames: Frames,
-    ) -> None:
-        try:
-            handle(parse(frames))
-        except (FrameError, NumberError):
-            # One of them is bad. Handled one by one, it is found and the others are kept.
-            for frame in frames.one_by_one():
-                try:
-                    handle(parse(frame))
-                except (FrameError, NumberError) as error:
-                    text = repr(frame.payloads[0][:200])
-                    self._skip(f"malformed {name}", text, detail=str(error))
+    def _handle_all(self, wire: Wire, frames: Frames, sources: "list[Source]") -> None:
+        frames, sources = self._sequence.unbroken(*self._sensible(frames, sources))
+        kinds = self._gathered[wire].patterns.classify(frames)
+        for number in np.unique(kinds).tolist():
+            chosen = np.flatnonzero(kinds == number)
+            some = frames if len(chosen) == len(frames) else frames.take(chosen)
+            if number < len(wire.kinds):
+                self._handle_kind(wire.kinds[number], some)
+            else:
+                asked = [sources[row] for row in chosen.tolist()]
+                self._on_answers(wire, some, asked)
 
-    def _on_trades(self, rows: TradeRows) -> None:
-        self._check_and_publish(types_pb2.CHANNEL_TRADES, rows, self._trades, encode.trades)
+    def _handle_kind(self, kind: FrameKind, frames: Frames) -> None:
+        for parse in kind.parsers:
+            try:
+                self._take(parse(frames))
+            except (FrameError, NumberError):
+                self._handle_one_by_one(kind, parse, frames)
 
-    def _on_quotes(self, rows: QuoteRows) -> None:
-        self._check_and_publish(types_pb2.CHANNEL_QUOTES, rows, self._quotes, encode.quotes)
+    def _handle_one_by_one(self, kind: FrameKind, parse: Parse, frames: Frames) -> None:
+        """One of them is bad. Handled one by one, it is found and the others are kept."""
+        for frame in frames.one_by_one():
+            try:
+                self._take(parse(frame))
+            except (FrameError, NumberError) as error:
+                text = repr(frame.payloads[0][:200])
+                self._skip(f"malformed {kind.name}", text, detail=str(error))
 
-    def _on_book(self, rows: columns.BookRows) -> None:
+    def _take(self, rows: Rows) -> None:
         rows = self._listed(rows)
         if len(rows):
-            self.bookkeeper.on_rows(rows)
+            self._takers[type(rows)](rows)
 
-    def _check_and_publish(
+    def _on_trades(self, rows: TradeRows) -> None:
+        # Written before the check: rows that cannot be written must not count as seen.
+        whole = encode.trades(rows)
+        check = self._trades if rows.trade_id_text is None else self._text_trades
+        for segment in check.check(rows):
+            self._publish_segment(types_pb2.CHANNEL_TRADES, segment, rows, whole, encode.trades)
+
+    def _on_quotes(self, rows: QuoteRows) -> None:
+        whole = encode.quotes(rows)
+        for segment in self._quotes.check(rows):
+            self._publish_segment(types_pb2.CHANNEL_QUOTES, segment, rows, whole, encode.quotes)
+
+    def _publish_segment(
         self,
         channel: Channel,
-        rows: RowsT,
-        continuity: Continuity[RowsT],
-        write: Callable[[RowsT], Draft],
+        segment: Segment[Any],
+        rows: Rows,
+        whole: Draft,
+        write: Callable[[Any], Draft],
     ) -> None:
-        rows = self._listed(rows)
-        if not len(rows):
-            return
-        whole = write(rows)  # before the check: rows that cannot be written must not count as seen
-        for segment in continuity.check(rows):
-            if segment.rows is rows:
-                self._publish(channel, whole)
-            else:
-                draft = write(segment.rows) if len(segment.rows) else Draft()
-                self._publish(channel, draft.after(segment.gaps))
+        if segment.rows is rows:
+            self._publish(channel, whole)
+        else:
+            draft = write(segment.rows) if len(segment.rows) else Draft()
+            self._publish(channel, draft.after(segment.gaps))
 
-    def _listed(self, rows: columns.AnyRows) -> columns.AnyRows:
+    def _listed(self, rows: Rows) -> Rows:
         """Without the symbols that nobody asked for."""
         unlisted = set(self._subscriptions.unlisted(rows.symbols.names))
         if not unlisted:
@@ -190,19 +205,29 @@ class Intake:
         listed = [number for number, name in enumerate(rows.symbols.names) if name not in unlisted]
         return rows.take(np.flatnonzero(np.isin(rows.symbols.row, listed)))
 
-    def _on_other(self, kind: int, frames: Frames) -> None:
-        for payload in frames.payloads:
-            text = repr(payload[:200])
-            if kind == Kind.UNKNOWN:
-                self._skip("unknown event", text)
-                continue
+    def _on_answers(self, wire: Wire, frames: Frames, sources: "list[Source]") -> None:
+        for payload, source in zip(frames.payloads, sources, strict=True):
             try:
-                refusal = self._venue.wire.refusal(payload)
+                answer = wire.understand(payload)
             except FrameError as error:
-                self._skip("unknown event", text, detail=str(error))
+                self._skip("unknown event", repr(payload[:200]), detail=str(error))
                 continue
-            if refusal is not None:
-                self._skip("refused by the venue", refusal)
+            if answer.refusal:
+                self._skip("refused by the venue", answer.refusal)
+                self._subscriptions.refuse(answer.refused_symbols, wire.channels)
+            source.answered(answer)
+
+    def _sensible(self, frames: Frames, sources: "list[Source]") -> "tuple[Frames, list[Source]]":
+        """Without those that are larger than anything a venue means to send."""
+        oversized = frames.ends - frames.starts > FRAME_BYTES_MAX
+        if not oversized.any():
+            return frames, sources
+        for frame in frames.take(np.flatnonzero(oversized)).one_by_one():
+            size_bytes = int(frame.ends[0] - frame.starts[0])
+            text = repr(frame.payloads[0][:200])
+            self._skip("oversized frame", text, size_bytes=size_bytes)
+        kept = np.flatnonzero(~oversized)
+        return frames.take(kept), [sources[row] for row in kept.tolist()]
 
     def _skip(self, kind: str, text: str, **extra: object) -> None:
         """Leave something out: counted, and logged with its text once per kind."""
@@ -213,3 +238,35 @@ class Intake:
     def _publish(self, channel: Channel, draft: Draft) -> None:
         self._subscriptions.note(channel, draft)
         self._hub.publish(channel, draft)
+
+
+class _Gathered:
+    """Frames of one wire that wait to be handled together."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.patterns = Patterns([kind.pattern for kind in wire.kinds], wire.window_bytes)
+        self.payloads: list[bytes] = []
+        self._times: list[int] = []
+        self._counts: list[int] = []
+        self._sources: list[Source] = []
+
+    def add(self, payloads: list[bytes], received_time_ns: int, source: Source) -> None:
+        """What one read brought."""
+        self.payloads += payloads
+        self._times.append(received_time_ns)
+        self._counts.append(len(payloads))
+        self._sources.append(source)
+
+    def take(self) -> "tuple[Frames, list[Source]]":
+        """All of it, with the source of each frame; nothing is left."""
+        frames = Frames(self.payloads, np.repeat(self._times, self._counts))
+        reads = zip(self._sources, self._counts, strict=True)
+        sources = [source for source, count in reads for _ in range(count)]
+        self.payloads, self._times, self._counts, self._sources = [], [], [], []
+        return frames, sources
+
+
+CHANNEL_TICKERS = types_pb2.CHANNEL_TICKERS
+CHANNEL_MARKS = types_pb2.CHANNEL_MARKS
+CHANNEL_CANDLES = types_pb2.CHANNEL_CANDLES

@@ -10,7 +10,7 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from kit import paging
 from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.columns import Scale
-from kit.cursor import Channel, Cursor
+from kit.cursor import CHANNELS, Channel, Cursor
 from kit.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.numbers import format_scaled
 from kit.venue.books import BookState, GuardedBook
@@ -19,7 +19,7 @@ from kit.venue.epoch import EpochFile
 from kit.venue.hub import Hub
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
-from kit.venue.subscriptions import CHANNELS, Subscriptions
+from kit.venue.subscriptions import Subscriptions
 
 DEPTH_DEFAULT, DEPTH_MAX = 20, 5_000
 INSTRUMENTS_DEFAULT, INSTRUMENTS_MAX = 200, 1_000
@@ -174,7 +174,7 @@ def _channels(request: market_data_pb2.SubscribeRequest) -> list[Channel]:
             "name the channels to subscribe to",
             field="channels",
             value=",".join(map(str, unknown)),
-            allowed="CHANNEL_TRADES CHANNEL_QUOTES CHANNEL_BOOK",
+            allowed=" ".join(map(types_pb2.Channel.Name, CHANNELS)),
         )
     return channels
 

@@ -13,6 +13,8 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...] = ()
     """Native symbols to subscribe to at start. "*" means all that are listed. Empty: the venue's
     defaults in the live world, all otherwise."""
+    options: dict[str, str] = {}
+    """What the venue's own README offers to choose, for example which of its feeds."""
     ring_bytes_max: int = 16 * 1024 * 1024
     """Bytes of batches that are held for readers, per channel."""
 

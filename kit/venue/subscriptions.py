@@ -9,24 +9,20 @@ from venuemesh.common.v1 import types_pb2
 from kit.cursor import Channel
 from kit.encode import Draft
 
-CHANNELS: tuple[Channel, ...] = (
-    types_pb2.CHANNEL_TRADES,
-    types_pb2.CHANNEL_QUOTES,
-    types_pb2.CHANNEL_BOOK,
-)
-
 
 @dataclass(slots=True)
 class _Figures:
     events_total: int = 0
     gaps_total: int = 0
     received_time_ns: int = 0
+    refused: bool = False
 
 
 class Subscriptions:
-    """The instruments, each on every channel, with its figures."""
+    """The instruments, each on every channel that the venue has, with its figures."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: Iterable[Channel]) -> None:
+        self.channels = tuple(sorted(channels))
         self._figures: dict[str, dict[Channel, _Figures]] = {}
 
     @property
@@ -37,7 +33,7 @@ class Subscriptions:
     def add(self, symbols: Iterable[str]) -> None:
         """Those that are there already keep their figures."""
         for symbol in symbols:
-            self._figures.setdefault(symbol, {channel: _Figures() for channel in CHANNELS})
+            self._figures.setdefault(symbol, {channel: _Figures() for channel in self.channels})
 
     def remove(self, symbols: Iterable[str]) -> None:
         """Those that are not there are left alone."""
@@ -48,6 +44,13 @@ class Subscriptions:
         """Those among them that nobody asked for."""
         return [symbol for symbol in symbols if symbol not in self._figures]
 
+    def refuse(self, symbols: Iterable[str], channels: Iterable[Channel]) -> None:
+        """The venue will not serve these."""
+        for symbol in symbols:
+            for channel in channels:
+                if symbol in self._figures:
+                    self._figures[symbol][channel].refused = True
+
     def note(self, channel: Channel, draft: Draft) -> None:
         """Count what is about to be published."""
         for entry, events in zip(draft.instruments, draft.event_counts, strict=True):
@@ -55,6 +58,7 @@ class Subscriptions:
                 figures = self._figures[entry.symbol][channel]
                 figures.events_total += events
                 figures.received_time_ns = draft.received_time_ns
+                figures.refused = False
         for gap in draft.gaps:
             if gap.symbol in self._figures:
                 self._figures[gap.symbol][channel].gaps_total += 1
@@ -79,6 +83,8 @@ class Subscriptions:
 def _state(
     figures: _Figures, channel: Channel, in_doubt: bool, connected: bool
 ) -> "admin_pb2.SubscriptionState.ValueType":
+    if figures.refused:
+        return admin_pb2.SUBSCRIPTION_STATE_REFUSED
     if in_doubt and channel == types_pb2.CHANNEL_BOOK:
         return admin_pb2.SUBSCRIPTION_STATE_IN_DOUBT
     if not connected or not figures.events_total:

@@ -7,12 +7,15 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 from collections.abc import Sequence
 
 import msgspec
+from venuemesh.common.v1 import types_pb2
 
-from kit.frames import FrameError, Frames
-from kit.numbers import IntColumn
+from kit.frames import FrameError
+from kit.venue.contract import Answer, FrameKind
 from venues.binance import parse
 
 STREAMS = ("trade", "bookTicker", "depth@100ms")
+WINDOW_BYTES = 64
+"""The name of a stream stands within so many bytes: {"stream":"btcusdt@trade","data":…"""
 
 
 class _Error(msgspec.Struct):
@@ -30,8 +33,18 @@ class _Reply(msgspec.Struct):
     error: _Error | None = None
 
 
-class BinanceWire:
+class SpotWire:
     """The combined stream of one connection."""
+
+    channels = frozenset(
+        (types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES, types_pb2.CHANNEL_BOOK)
+    )
+    kinds = (
+        FrameKind("trades", b'@trade"', (parse.trades,)),
+        FrameKind("quotes", b'@bookTicker"', (parse.quotes,)),
+        FrameKind("book", b"@depth", (parse.book,)),
+    )
+    window_bytes = WINDOW_BYTES
 
     def __init__(self, base_url: str) -> None:
         self._url = f"{base_url}/stream"
@@ -48,23 +61,27 @@ class BinanceWire:
         """{"method":"UNSUBSCRIBE","params":["btcusdt@trade",…],"id":2}."""
         return [_request("UNSUBSCRIBE", symbols, request_id)]
 
-    def classify(self, frames: Frames) -> IntColumn:
-        """From the streams' names."""
-        return parse.classify(frames)
+    def renew_book(self, symbol: str, request_id: int) -> list[str]:
+        """None: whole books come over REST."""
+        return []
 
-    def refusal(self, reply: bytes) -> str | None:
-        """The text of an error. Raises FrameError for what answers nothing."""
+    def ping(self, request_id: int) -> str | None:
+        """None: the venue pings."""
+        return None
+
+    def understand(self, frame: bytes) -> Answer:
+        """An answer to a request. Raises FrameError for what answers nothing."""
         try:
-            decoded = msgspec.json.decode(reply, type=_Reply)
+            decoded = msgspec.json.decode(frame, type=_Reply)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FrameError(str(error)) from error
         if decoded.error is not None:
-            return f"{decoded.error.code}: {decoded.error.msg}"
+            return Answer(refusal=f"{decoded.error.code}: {decoded.error.msg}")
         if decoded.code is not None:
-            return f"{decoded.code}: {decoded.msg}"
+            return Answer(refusal=f"{decoded.code}: {decoded.msg}")
         if decoded.id is msgspec.UNSET and decoded.result is msgspec.UNSET:
             raise FrameError("neither data nor an answer")
-        return None
+        return Answer()
 
 
 def _request(method: str, symbols: Sequence[str], request_id: int) -> str:

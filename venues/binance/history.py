@@ -11,7 +11,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.columns import Numbers
+from kit.columns import Levels
 from kit.errors import BadRequest
 from kit.numbers import format_scaled, parse_number
 from kit.venue import ccxt_client
@@ -41,12 +41,10 @@ class BinanceHistory:
         query = {"symbol": symbol, "limit": BOOK_DEPTH}
         answer = await self._call(self._exchange.publicGetDepth, query)
         received_time_ns = self._clock.time_ns()
-        levels = [*answer["bids"], *answer["asks"]]
         return BookSnapshot(
             last_sequence=int(answer["lastUpdateId"]),
-            bid_count=len(answer["bids"]),
-            price=Numbers.parse([level[0] for level in levels]),
-            size=Numbers.parse([level[1] for level in levels]),
+            bids=Levels.parse(answer["bids"]),
+            asks=Levels.parse(answer["asks"]),
             received_time_ns=received_time_ns,
         )
 

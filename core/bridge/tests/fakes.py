@@ -16,8 +16,8 @@ from core.bridge.settings import BridgeSettings
 from core.bridge.tail import Tail
 from core.bridge.venues import Venues
 from kit import rpc
+from kit.batches import Batch
 from kit.clock import SystemClock
-from kit.columns import Batch
 from kit.cursor import Cursor, StreamKey
 from kit.streams import Entry, Streams
 from kit.subscription import Publication, Subscribers

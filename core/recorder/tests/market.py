@@ -8,7 +8,7 @@ from typing import NamedTuple
 import psycopg
 from venuemesh.common.v1 import types_pb2
 
-from kit.columns import Batch
+from kit.batches import Batch
 from kit.cursor import Cursor, StreamKey
 from kit.numbers import to_decimal
 from kit.streams import Entry

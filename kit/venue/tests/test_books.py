@@ -9,20 +9,14 @@ from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 
 from kit.book import Book, Side
+from kit.checksum import Checksum, kraken_checksum
 from kit.venue.books import BookState, Changed, Doubted, GuardedBook, Outcome, Update
-from kit.venue.contract import Join, UpdateNumbers
+from kit.venue.contract import BookRules, SnapshotSource, UpdateNumbers
+from kit.venue.sequence import ChainRule, OverlapRule, UnnumberedRule
 
-
-class Contiguous:
-    """Ids join without a hole, as on Binance spot."""
-
-    def after_update(self, last: int, update: UpdateNumbers) -> Join:
-        if update.last <= last:
-            return Join.OLD
-        return Join.HOLE if update.first > last + 1 else Join.APPLY
-
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
-        return self.after_update(last, update)
+RULES = BookRules(sequence=OverlapRule(), snapshots=SnapshotSource.REST)
+CHAINED = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED)
+CHECKED = BookRules(UnnumberedRule(), SnapshotSource.FEED, Checksum.KRAKEN, depth=10)
 
 
 @dataclass
@@ -88,7 +82,7 @@ class Follower:
 
 
 def proven_book(truth: Truth) -> tuple[GuardedBook, Follower]:
-    book, follower = GuardedBook("BTCUSDT", Contiguous()), Follower()
+    book, follower = GuardedBook("BTCUSDT", RULES), Follower()
     follower.take(book.on_snapshot(snapshot_at(truth, 0)))
     assert book.state is BookState.PROVEN
     return book, follower
@@ -105,7 +99,7 @@ def proven_book(truth: Truth) -> tuple[GuardedBook, Follower]:
 )
 def test_proven_means_right(seed: int, fates: list[str]) -> None:
     truth = make_truth(seed, len(fates))
-    book, follower = GuardedBook("BTCUSDT", Contiguous()), Follower()
+    book, follower = GuardedBook("BTCUSDT", RULES), Follower()
     arrivals: list[Update | int] = []
     for update, fate in zip(truth.updates, fates, strict=True):
         if fate == "drop":
@@ -181,3 +175,52 @@ def test_a_lost_connection_puts_the_book_in_doubt_once() -> None:
     assert len(list(book.doubt(reason, 5, "closed"))) == 1
     assert list(book.doubt(reason, 6, "closed")) == []
     assert book.state is BookState.IN_DOUBT
+
+
+def linked(first: int, previous: int, price: int) -> Update:
+    level = Side.of([(price, 1)])
+    return Update(UpdateNumbers(first, first, previous), first, first, level, Side.of([]))
+
+
+def test_a_snapshot_of_the_feed_begins_the_book_anew() -> None:
+    book, follower = GuardedBook("BTC-USDT", CHAINED), Follower()
+    follower.take(book.on_feed_snapshot(linked(10, -1, 100)))
+    follower.take(book.on_update(linked(15, 10, 101)))
+    assert book.book.bids() == [(101, 1), (100, 1)]
+    follower.take(book.on_feed_snapshot(linked(3, -1, 90)))
+    assert (book.state, book.epoch, book.book.bids()) == (BookState.PROVEN, 2, [(90, 1)])
+    follower.take(book.on_update(linked(7, 3, 91)))
+    assert follower.book.bids() == [(91, 1), (90, 1)]
+
+
+def test_a_broken_chain_waits_for_a_snapshot_or_the_missing_link() -> None:
+    book, follower = GuardedBook("BTC-USDT", CHAINED), Follower()
+    follower.take(book.on_feed_snapshot(linked(10, -1, 100)))
+    follower.take(book.on_update(linked(20, 15, 102)))
+    assert (book.state, follower.good) == (BookState.IN_DOUBT, False)
+    follower.take(book.on_update(linked(15, 10, 101)))
+    assert (book.state, book.book.bids()[0]) == (BookState.PROVEN, (102, 1))
+
+
+def test_a_lost_connection_of_a_feed_heals_by_its_snapshot_alone() -> None:
+    book, follower = GuardedBook("BTC-USDT", CHAINED), Follower()
+    follower.take(book.on_feed_snapshot(linked(10, -1, 100)))
+    follower.take(book.doubt(types_pb2.GAP_REASON_RECONNECT, 5, "closed"))
+    follower.take(book.on_update(linked(15, 10, 101)))
+    assert book.state is BookState.IN_DOUBT
+    follower.take(book.on_feed_snapshot(linked(20, -1, 103)))
+    assert (book.state, follower.book.bids()) == (BookState.PROVEN, [(103, 1)])
+
+
+def test_a_wrong_checksum_is_a_gap_and_only_a_snapshot_helps() -> None:
+    book, follower = GuardedBook("BTC/USD", CHECKED), Follower()
+    right = kraken_checksum([(100, 1)], [])
+    follower.take(book.on_feed_snapshot(linked(0, 0, 100)._replace(checksum=right)))
+    assert book.state is BookState.PROVEN
+    outcomes = list(book.on_update(linked(0, 0, 101)._replace(checksum=right)))
+    assert [outcome.gap.reason for outcome in outcomes] == [types_pb2.GAP_REASON_CHECKSUM]
+    after = kraken_checksum([(102, 1), (101, 1), (100, 1)], [])
+    assert list(book.on_update(linked(0, 0, 102)._replace(checksum=after))) == []
+    assert book.state is BookState.IN_DOUBT
+    follower.take(book.on_feed_snapshot(linked(0, 0, 100)._replace(checksum=right)))
+    assert (book.state, book.epoch) == (BookState.PROVEN, 2)

@@ -17,9 +17,8 @@ def trades(ids: list[int], symbols: list[str] | None = None) -> TradeRows:
     ones = Numbers.parse(["1"] * len(ids))
     times = column([number * 10 for number in ids])
     names = symbols or ["BTCUSDT"] * len(ids)
-    return TradeRows(
-        Symbols.of(names), ones, ones, column([1] * len(ids)), times, times, column(ids)
-    )
+    side, numbers = column([1] * len(ids)), column(ids)
+    return TradeRows(Symbols.of(names), ones, ones, side, times, times, numbers, numbers - 1)
 
 
 def quotes(sequences: list[int]) -> QuoteRows:

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from kit.frames import FrameError
-from venues.binance.feed import BinanceWire
+from kit.frames import FrameError, Frames, Patterns
+from venues.binance.feed import SpotWire
 
-wire = BinanceWire("wss://stream.binance.com:9443")
+wire = SpotWire("wss://stream.binance.com:9443")
 
 
 def test_all_symbols_share_the_combined_stream() -> None:
@@ -31,20 +31,45 @@ def test_a_subscription_names_every_stream_of_every_symbol() -> None:
 
 
 @pytest.mark.parametrize(
+    ("frame", "kind"),
+    [
+        (b'{"stream":"btcusdt@trade","data":{}}', "trades"),
+        (b'{"stream":"1000satsusdt@bookTicker","data":{}}', "quotes"),
+        (b'{"stream":"btcusdt@depth@100ms","data":{}}', "book"),
+        (b'{"result":null,"id":1}', None),
+        (b'{"stream":"btcusdt@kline_1m","data":{}}', None),
+        (b"", None),
+    ],
+)
+def test_frames_are_told_apart_by_their_stream(frame: bytes, kind: str | None) -> None:
+    patterns = Patterns([kind.pattern for kind in wire.kinds], wire.window_bytes)
+    (number,) = patterns.classify(Frames([frame], [1])).tolist()
+    assert [*(kind.name for kind in wire.kinds), None][number] == kind
+
+
+@pytest.mark.parametrize(
     ("reply", "refusal"),
     [
-        (b'{"result":null,"id":1}', None),
+        (b'{"result":null,"id":1}', ""),
         (b'{"code":2,"msg":"Invalid request"}', "2: Invalid request"),
         (b'{"error":{"code":3,"msg":"Invalid JSON"},"id":null}', "3: Invalid JSON"),
     ],
 )
-def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str | None) -> None:
-    assert wire.refusal(reply) == refusal
+def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str) -> None:
+    assert wire.understand(reply).refusal == refusal
 
 
 @pytest.mark.parametrize(
-    "frame", [b'{"e":"neverHeardOf","s":"BTCUSDT"}', b"not json", b'{"msg":"\xff"}', b"[]", b""]
+    "frame",
+    [
+        b'{"e":"neverHeardOf","s":"BTCUSDT"}',
+        b'{"stream":"btcusdt@kline_1m","data":{}}',
+        b"not json",
+        b'{"msg":"\xff"}',
+        b"[]",
+        b"",
+    ],
 )
 def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
-        wire.refusal(frame)
+        wire.understand(frame)

@@ -7,10 +7,12 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.clock import SystemClock
+from kit.cursor import CHANNELS
 from kit.telemetry import Meter
+from kit.venue.contract import Answer, Place
 from kit.venue.hub import Hub
 from kit.venue.intake import Intake
-from kit.venue.subscriptions import CHANNELS, Subscriptions
+from kit.venue.subscriptions import Subscriptions
 from venues.binance.catalog import spot
 
 
@@ -24,21 +26,32 @@ def depth(first: int, last: int, price: str = "10.50") -> bytes:
     return json.dumps({"stream": "btcusdt@depth@100ms", "data": data}).encode()
 
 
+class Silent:
+    """A connection of which nothing is told."""
+
+    def answered(self, answer: Answer) -> None:
+        assert not answer.say
+
+    def broken(self, detail: str) -> None:
+        raise AssertionError(detail)
+
+
 class Feed:
     """An intake, and what has come out of it."""
 
     def __init__(self) -> None:
         self.meter = Meter("binance")
         self._hub = Hub("binance", 1, SystemClock(), self.meter)
-        subscriptions = Subscriptions()
-        venue = spot("replay", "http://127.0.0.1:1")
+        subscriptions = Subscriptions(CHANNELS)
+        venue = spot(Place("replay", "http://127.0.0.1:1"))
+        self._wire = venue.wires[0]
         self.intake = Intake(venue, self._hub, subscriptions, self.meter, SystemClock())
         subscriptions.add(["BTCUSDT"])
         self.intake.bookkeeper.add(["BTCUSDT"])
         self._reader = self._hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
 
     def take(self, *frames: bytes) -> list[batch_pb2.MarketDataBatch]:
-        self.intake.frames(list(frames), 7)
+        self.intake.frames(list(frames), 7, self._wire, Silent())
         self.intake.flush()
         response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
         return list(response.batches)

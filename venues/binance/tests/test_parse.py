@@ -4,13 +4,11 @@ import json
 from decimal import Decimal
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from kit.columns import Numbers
 from kit.frames import FrameError, Frames
 from kit.numbers import to_decimal
-from kit.venue.contract import Kind
 from venues.binance import parse
 
 TRADE = (
@@ -32,22 +30,6 @@ def decimals(column: Numbers) -> list[Decimal]:
     places = column.decimals
     each = [places] * len(column) if isinstance(places, int) else places.tolist()
     return [to_decimal(*pair) for pair in zip(column.unscaled.tolist(), each, strict=True)]
-
-
-@pytest.mark.parametrize(
-    ("frame", "kind"),
-    [
-        (TRADE, Kind.TRADES),
-        (QUOTE, Kind.QUOTES),
-        (DEPTH, Kind.BOOK),
-        (b'{"result":null,"id":1}', Kind.REPLY),
-        (b'{"stream":"btcusdt@kline_1m","data":{}}', Kind.UNKNOWN),
-        (b"", Kind.REPLY),
-        (b'{"stream":"btcusdt@nothing', Kind.UNKNOWN),
-    ],
-)
-def test_frames_are_told_apart_by_their_stream(frame: bytes, kind: Kind) -> None:
-    assert parse.classify(Frames([frame], [1])).tolist() == [kind]
 
 
 def test_a_trade() -> None:
@@ -73,33 +55,33 @@ def test_a_book_update() -> None:
     rows = parse.book(Frames([DEPTH, DEPTH], [7, 8]))
     assert rows.first_sequence.tolist() == [50093239203] * 2
     assert rows.last_sequence.tolist() == [50093239207] * 2
-    assert rows.bid_count.tolist() == [1, 1]
-    assert rows.ask_count.tolist() == [2, 2]
-    once = [Decimal("55653.87"), Decimal("61838.04"), Decimal("61844.30")]
-    assert decimals(rows.price) == once * 2
-    assert decimals(rows.size) == [Decimal(0), Decimal("0.32332"), Decimal("0.4")] * 2
+    assert rows.bids.count.tolist() == [1, 1]
+    assert rows.asks.count.tolist() == [2, 2]
+    assert decimals(rows.bids.price) == [Decimal("55653.87")] * 2
+    assert decimals(rows.bids.size) == [Decimal(0)] * 2
+    assert decimals(rows.asks.price) == [Decimal("61838.04"), Decimal("61844.30")] * 2
+    assert decimals(rows.asks.size) == [Decimal("0.32332"), Decimal("0.4")] * 2
 
 
 def test_empty_sides_are_no_levels() -> None:
     empty = DEPTH.replace(b'[["55653.87000000","0.00000000"]]', b"[]")
     rows = parse.book(Frames([empty], [7]))
-    assert (rows.bid_count.tolist(), rows.ask_count.tolist(), len(rows.price)) == ([0], [2], 2)
+    assert (rows.bids.count.tolist(), rows.asks.count.tolist()) == ([0], [2])
+    assert (len(rows.bids.price), len(rows.asks.price)) == (0, 2)
 
 
 @pytest.mark.parametrize(
     ("parser", "frame"),
     [
         (parse.trades, TRADE[:-1]),
-        (parse.trades, TRADE.replace(b'"61837.63000000"', b"61837.63")),
         (parse.trades, TRADE.replace(b'"61837.63000000"', b'"NaN"')),
         (parse.trades, TRADE.replace(b'"t":3735683259,', b"")),
         (parse.trades, TRADE.replace(b"3735683259", b"99999999999999999999")),
         (parse.quotes, QUOTE.replace(b'"3.78826000"', b'""')),
         (parse.quotes, QUOTE.replace(b"50093239212", b"-")),
         (parse.book, DEPTH.replace(b'"61844.30","0.4"', b'"61844.30"')),
-        (parse.book, DEPTH.replace(b'"61844.30","0.4"', b'"61844.30","0.4","1"')),
         (parse.book, DEPTH.replace(b'"61844.30"', b'"6.18.44"')),
-        (parse.book, DEPTH.replace(b'"61844.30"', b"61844.30")),
+        (parse.book, DEPTH.replace(b'"61844.30"', b"true")),
         (parse.book, DEPTH.replace(b'[["55653.87000000","0.00000000"]]', b"null")),
         (parse.book, DEPTH.replace(b'[["55653.87000000","0.00000000"]]', b"{}")),
         (parse.book, b"[]"),
@@ -118,26 +100,25 @@ def test_unusual_numbers_are_exact() -> None:
 
 def test_a_real_session_is_read_digit_for_digit(captures: Path) -> None:
     lines = (captures / "binance/btcusdt_first30s/frames.jsonl").read_bytes().splitlines()
-    frames = Frames(lines, range(len(lines)))
-    kinds = parse.classify(frames)
-    wanted: dict[Kind, list[dict]] = {kind: [] for kind in Kind}
-    for line, kind in zip(lines, kinds.tolist(), strict=True):
-        wanted[Kind(kind)].append(json.loads(line).get("data"))
 
-    def of(kind: Kind) -> Frames:
-        return frames.take(np.flatnonzero(kinds == kind))
+    def of(stream: str) -> tuple[Frames, list[dict]]:
+        chosen = [line for line in lines if f'@{stream}"'.encode() in line[:64]]
+        return Frames(chosen, range(len(chosen))), [json.loads(line)["data"] for line in chosen]
 
-    trades = parse.trades(of(Kind.TRADES))
-    assert decimals(trades.price) == [Decimal(row["p"]) for row in wanted[Kind.TRADES]]
-    assert decimals(trades.size) == [Decimal(row["q"]) for row in wanted[Kind.TRADES]]
-    assert trades.trade_id.tolist() == [row["t"] for row in wanted[Kind.TRADES]]
-    quotes = parse.quotes(of(Kind.QUOTES))
-    for column, key in (("bid_price", "b"), ("bid_size", "B"), ("ask_price", "a")):
-        texts = [Decimal(row[key]) for row in wanted[Kind.QUOTES]]
-        assert decimals(getattr(quotes, column)) == texts
-    book = parse.book(of(Kind.BOOK))
-    levels = [level for row in wanted[Kind.BOOK] for level in row["b"] + row["a"]]
-    assert decimals(book.price) == [Decimal(price) for price, _ in levels]
-    assert decimals(book.size) == [Decimal(size) for _, size in levels]
+    frames, wanted = of("trade")
+    trades = parse.trades(frames)
+    assert decimals(trades.price) == [Decimal(row["p"]) for row in wanted]
+    assert decimals(trades.size) == [Decimal(row["q"]) for row in wanted]
+    assert trades.trade_id.tolist() == [row["t"] for row in wanted]
     assert len(trades) > 500
+    frames, wanted = of("bookTicker")
+    quotes = parse.quotes(frames)
+    for column, key in (("bid_price", "b"), ("bid_size", "B"), ("ask_price", "a")):
+        assert decimals(getattr(quotes, column)) == [Decimal(row[key]) for row in wanted]
+    frames, wanted = of("depth@100ms")
+    book = parse.book(frames)
+    for side, key in ((book.bids, "b"), (book.asks, "a")):
+        levels = [level for row in wanted for level in row[key]]
+        assert decimals(side.price) == [Decimal(price) for price, _ in levels]
+        assert decimals(side.size) == [Decimal(size) for _, size in levels]
     assert len(book) > 200

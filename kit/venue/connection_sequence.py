@@ -1,0 +1,61 @@
+"""Venues that count all frames of a connection: a jump means that something did not arrive."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from kit.frames import FrameError, Frames
+from kit.numbers import IntColumn
+
+
+class Breakable(Protocol):
+    """A connection that can be told that something is missing."""
+
+    def broken(self, detail: str) -> None:
+        """Something that the venue sent over it did not arrive."""
+
+
+SourceT = TypeVar("SourceT", bound=Breakable)
+UNREADABLE, BROKEN = -1, -3
+
+
+class ConnectionSequence:
+    """The newest number of each connection. Without a way to read numbers it does nothing."""
+
+    def __init__(self, read: Callable[[Frames], IntColumn] | None) -> None:
+        self._read = read
+        self._newest: WeakKeyDictionary[Breakable, int] = WeakKeyDictionary()
+
+    def unbroken(self, frames: Frames, sources: list[SourceT]) -> tuple[Frames, list[SourceT]]:
+        """The frames up to the first jump of each connection. A connection with a jump is told so,
+        once; what it still brings is left out."""
+        if self._read is None:
+            return frames, sources
+        kept: list[int] = []
+        for row, (number, source) in enumerate(zip(self._numbers(frames), sources, strict=True)):
+            newest = self._newest.get(source)
+            if newest is None or number == newest + 1:
+                self._newest[source] = number
+                kept.append(row)
+            elif newest != BROKEN:
+                self._newest[source] = BROKEN
+                source.broken(f"frame {newest + 1} of the connection is missing")
+        if len(kept) == len(frames):
+            return frames, sources
+        return frames.take(np.array(kept, dtype=np.int64)), [sources[row] for row in kept]
+
+    def _numbers(self, frames: Frames) -> list[int]:
+        assert self._read is not None
+        try:
+            return [int(number) for number in self._read(frames)]
+        except FrameError:
+            return [self._number(frame) for frame in frames.one_by_one()]
+
+    def _number(self, frame: Frames) -> int:
+        assert self._read is not None
+        try:
+            return int(self._read(frame)[0])
+        except FrameError:
+            return UNREADABLE
