@@ -1,0 +1,50 @@
+"""The venues of Bybit's API: their ids, ports, limits and parts."""
+
+from kit.clock import SystemClock
+from kit.errors import SettingError
+from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
+from venues.bybit.book import BOOK
+from venues.bybit.feed import DEPTHS, BybitWire
+from venues.bybit.history import BybitHistory
+
+VENUE_ID = "bybit"
+LIVE_FEED = "wss://stream.bybit.com"
+DEPTH_USUAL = "200"
+"""REST counts the updates of this depth, so that a book can be compared with its answer."""
+
+PROFILE = Profile(
+    exchange="Bybit",
+    segment="spot",
+    maturity=Maturity.PROVEN,
+    notes="Trade ids do not tell what is missing; REST keeps the newest 60 trades. "
+    "Option depth: levels of the book, 50 (every 20 ms), 200 or 1000 (every 200 ms).",
+)
+LIMITS = Limits(
+    symbols_per_connection=100,  # 21,000 characters of topics, at most 180 for a symbol
+    symbols_per_message=20,  # one request each; ten topics are allowed, a symbol has five
+    messages_per_second=50,
+    ping_interval_s=20,
+    silence_s=60,
+    requests_per_second=20,  # 120 are allowed, shared with all that runs at this address
+)
+
+
+def spot(place: Place) -> Venue:
+    """Bybit spot. Raises SettingError for a depth that the venue does not have."""
+    depth = place.options.get("depth", DEPTH_USUAL)
+    if depth not in DEPTHS:
+        key = f"venues.{VENUE_ID}.options.depth"
+        raise SettingError(key, depth, f"allowed are {', '.join(DEPTHS)}")
+    return Venue(
+        venue_id=VENUE_ID,
+        port=5061,
+        profile=PROFILE,
+        wires=(BybitWire(place.feed(VENUE_ID, LIVE_FEED), depth),),
+        book=BOOK,
+        history=BybitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock()),
+        limits=LIMITS,
+        default_symbols=("BTCUSDT", "ETHUSDT"),
+    )
+
+
+VENUES = {VENUE_ID: spot}

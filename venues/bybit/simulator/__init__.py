@@ -1,0 +1,174 @@
+"""Bybit spot as an exchange would speak it: for the simulator.
+
+``DIALECTS`` is what the simulator looks for. The conversation is here, the names of topics in
+``streams``, the REST calls in ``rest``, the lines of captures in ``capture``, a simulated market's
+frames in ``encode``.
+"""
+
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from kit.simulator.dialect import (
+    Answer,
+    CaptureFormat,
+    Channel,
+    ConnectionRules,
+    Dialect,
+    Floor,
+    Frame,
+    Listing,
+    Request,
+    Session,
+    Stream,
+)
+from kit.simulator.events import Instrument
+from kit.simulator.market import Step
+from venues.bybit.simulator import rest
+from venues.bybit.simulator.capture import BybitCapture
+from venues.bybit.simulator.encode import INSTRUMENTS, BookTopic, Encoder, listing
+from venues.bybit.simulator.streams import Streams, book_depth
+
+PATH = "/v5/public/spot"
+RULES = ConnectionRules(
+    ping_interval_s=20,
+    pong_timeout_s=60,
+    messages_per_second_max=500,
+    streams_max=1000,
+    lifetime_s=7 * 24 * 3600,
+    idle_s=600,
+)
+TOPICS_PER_REQUEST_MAX = 10
+TOPICS_LENGTH_MAX = 21_000
+"""Characters of all topics of one connection."""
+
+
+class _Call(msgspec.Struct):
+    """``{"req_id":"1","op":"subscribe","args":["publicTrade.BTCUSDT"]}``"""
+
+    op: str = ""
+    args: list[str] = []
+    req_id: str | int = ""
+
+
+_call = msgspec.json.Decoder(_Call)
+
+
+@dataclass(slots=True)
+class BybitSession(Session):
+    """A connection, which Bybit names in every answer."""
+
+    name: str = ""
+
+
+class BybitSpot:
+    """``Dialect`` of Bybit spot."""
+
+    hosts: Collection[str] = ("api.bybit.com", "stream.bybit.com")
+    rules = RULES
+    failures: Mapping[int, bytes] = rest.FAILURES
+    instruments: Sequence[Instrument] = INSTRUMENTS
+
+    def __init__(self) -> None:
+        self._streams = Streams()
+        self._encoder = Encoder(self._streams)
+        self._connections = itertools.count(1)
+        self.capture: CaptureFormat = BybitCapture(self._streams)
+        self.faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {
+            "update_id_skip": _skip_update,
+            "same_update_id": _repeat_quote,
+            "service_restart": self._encoder.restart,
+        }
+
+    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+        """One path for all topics of spot markets."""
+        if path.rstrip("/") != PATH:
+            return None
+        return BybitSession(name=f"simulated-{next(self._connections)}")
+
+    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+        """``{"req_id":"1","op":"subscribe","args":["publicTrade.BTCUSDT"]}``"""
+        try:
+            call = _call.decode(text)
+        except msgspec.DecodeError as error:
+            return [_reply(session, _Call(), f"Failed to decode incoming data:{error}")]
+        if call.op == "ping":
+            return [_reply(session, call, message="pong")]
+        if call.op == "subscribe":
+            return [*self._subscribe(session, call, floor)]
+        if call.op == "unsubscribe":
+            for name in call.args:
+                session.streams.pop(name, None)
+            return [_reply(session, call)]
+        return [_reply(session, call, "error:invalid op")]
+
+    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+        """Nothing is said by the clock alone."""
+        return []
+
+    async def answer(self, request: Request, floor: Floor) -> Answer:
+        return await rest.answer(request, floor, self._book)
+
+    def list(self, instrument: Instrument) -> Listing:
+        return listing(instrument)
+
+    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, floor)
+
+    def _book(self, symbol: str, depth: int) -> BookTopic | None:
+        return self._encoder.book(self._streams.get(f"orderbook.{depth}.{symbol}".encode()))
+
+    def _subscribe(self, session: Session, call: _Call, floor: Floor) -> Sequence[bytes]:
+        """All or nothing. What a book topic has told so far follows the acknowledgement."""
+        streams = {name: self._streams.get(name.encode()) for name in call.args}
+        refusal = _refusal(session, streams, floor)
+        if refusal:
+            return [_reply(session, call, refusal)]
+        session.streams.update(streams)
+        books = (self._encoder.snapshot(one) for one in streams.values() if book_depth(one))
+        return [_reply(session, call), *(book for book in books if book is not None)]
+
+
+def _refusal(session: Session, streams: Mapping[str, Stream], floor: Floor) -> str:
+    """Why these topics cannot be had, in Bybit's words; of the length limit they are not known."""
+    if len(streams) > TOPICS_PER_REQUEST_MAX:
+        return "args size >10"
+    listed = {listing.symbol for listing in floor.listings()}
+    for name, stream in streams.items():
+        if stream.channel is Channel.OTHER:
+            return f"error:handler not found,topic:{name}"
+        if stream.symbol not in listed:
+            return f"Invalid symbol :[{name}]"
+        if name in session.streams:
+            return f"error:already subscribed,topic:{name}"
+    if sum(map(len, (*session.streams, *streams))) > TOPICS_LENGTH_MAX:
+        return f"args length >{TOPICS_LENGTH_MAX}"
+    return ""
+
+
+def _reply(session: Session, call: _Call, refusal: str = "", message: str = "") -> bytes:
+    """``{"success":true,"ret_msg":"subscribe","conn_id":"…","req_id":"1","op":"subscribe"}``"""
+    assert isinstance(session, BybitSession)
+    reply = {
+        "success": not refusal,
+        "ret_msg": refusal or message or call.op,
+        "conn_id": session.name,
+        "req_id": str(call.req_id),
+        "op": call.op,
+    }
+    return msgspec.json.encode(reply)
+
+
+def _skip_update(frame: Frame) -> Sequence[Frame]:
+    """A change of a book that never comes, so that the update ids skip one."""
+    return [] if frame[0].channel is Channel.BOOK else [frame]
+
+
+def _repeat_quote(frame: Frame) -> Sequence[Frame]:
+    """A best quote that is told again, with the same update id."""
+    return [frame, frame] if frame[0].channel is Channel.QUOTES else [frame]
+
+
+DIALECTS: Mapping[str, Callable[[], Dialect]] = {"bybit": BybitSpot}

@@ -1,0 +1,290 @@
+"""A simulated market's events as Bybit's frames.
+
+Documentation: https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.numbers import format_scaled
+from kit.simulator.dialect import BookSnapshot, Channel, Floor, Frame, Listing, Stream
+from kit.simulator.events import Instrument, LevelChange, Trade
+from kit.simulator.market import BookView, Step
+from venues.bybit.simulator.candles import candle_event, interval_start, plain, ticker_event
+from venues.bybit.simulator.streams import Streams
+
+INTERVALS_NS = {
+    1: 10 * NANOSECONDS_PER_MILLISECOND,
+    50: 20 * NANOSECONDS_PER_MILLISECOND,
+    200: 200 * NANOSECONDS_PER_MILLISECOND,
+    1000: 200 * NANOSECONDS_PER_MILLISECOND,
+}
+"""How often a book topic speaks, by its depth."""
+QUIET_NS_MAX = 3 * NANOSECONDS_PER_SECOND
+"""A best quote that has not changed for so long is told again."""
+SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
+DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
+TRADES_PER_FRAME_MAX = 1024
+UPDATE_IDS_BEGIN = 200_000_000
+INSTRUMENTS = (
+    Instrument("BTC", "USDT", 1, 6, 1, 61_800.0, 0.05, 0.030, 4.0),
+    Instrument("ETH", "USDT", 2, 5, 1, 2_650.0, 0.8, 0.035, 3.0),
+    Instrument("SOL", "USDT", 2, 3, 1, 158.0, 12.0, 0.045, 2.0),
+    Instrument("XRP", "USDT", 4, 2, 1, 0.5800, 900.0, 0.045, 1.0),
+    Instrument("DOGE", "USDT", 5, 1, 1, 0.10400, 4_000.0, 0.050, 1.0),
+    Instrument("ETH", "BTC", 6, 3, 1, 0.042900, 0.8, 0.015, 0.5),
+)
+RESTART_UPDATE_ID = 1
+
+
+def native_symbol(instrument: Instrument) -> str:
+    """``BTCUSDT``"""
+    return instrument.base + instrument.quote
+
+
+def listing(instrument: Instrument) -> Listing:
+    """A simulated instrument as Bybit lists it."""
+    return Listing(
+        native_symbol(instrument),
+        instrument.base,
+        instrument.quote,
+        tick_size=plain(Decimal(instrument.price_text(1))),
+        lot_size=plain(Decimal(instrument.size_text(1))),
+        minimum_notional="0.0001" if instrument.quote == "BTC" else "5",
+    )
+
+
+@dataclass(slots=True)
+class BookTopic:
+    """An ``orderbook`` topic and what it has told so far: the best levels, ticks to lots."""
+
+    desk: "_Desk"
+    stream: Stream
+    depth: int
+    update_id: int = UPDATE_IDS_BEGIN
+    bids: Mapping[int, int] = field(default_factory=dict)
+    asks: Mapping[int, int] = field(default_factory=dict)
+    behind: bool = True
+    """The book may have changed since."""
+    told_ns: int = 0
+    """When it spoke last; 0: it never did."""
+
+    def book(self) -> BookSnapshot:
+        """All that was told."""
+        bids, asks = (
+            [(self.desk.price(ticks), self.desk.size(lots)) for ticks, lots in side.items()]
+            for side in (self.bids, self.asks)
+        )
+        return BookSnapshot(self.update_id, bids, asks)
+
+    def snapshot(self, time_ns: int) -> bytes:
+        """That, in one frame."""
+        return self.frame("snapshot", self.bids.items(), self.asks.items(), time_ns)
+
+    def frame(
+        self,
+        kind: str,
+        bids: Iterable[tuple[int, int]],
+        asks: Iterable[tuple[int, int]],
+        time_ns: int,
+    ) -> bytes:
+        """``{"topic","ts","type","data":{"s","b":[["price","size"]],"a","u","seq"},"cts"}``"""
+        desk = self.desk
+        return (
+            f'{{"topic":"{self.stream.name}","ts":{time_ns // NANOSECONDS_PER_MILLISECOND},'
+            f'"type":"{kind}","data":{{"s":"{desk.symbol}","b":[{desk.levels(bids)}],'
+            f'"a":[{desk.levels(asks)}],"u":{self.update_id},"seq":{desk.sequence}}},'
+            f'"cts":{desk.changed_ns // NANOSECONDS_PER_MILLISECOND}}}'
+        ).encode()
+
+
+@dataclass(slots=True)
+class _Desk:
+    """One instrument."""
+
+    instrument: Instrument
+    symbol: str
+    trades: Stream
+    books: list[BookTopic] = field(default_factory=list)
+    sequence: int = 0
+    changed_ns: int = 0
+
+    def price(self, ticks: int) -> str:
+        """As Bybit writes prices: without trailing zeros."""
+        return format_scaled(ticks * self.instrument.tick_units, self.instrument.price_scale)
+
+    def size(self, lots: int) -> str:
+        """Likewise."""
+        return format_scaled(lots * self.instrument.lot_units, self.instrument.size_scale)
+
+    def levels(self, levels: Iterable[tuple[int, int]]) -> str:
+        """``["61837.6","0.02"],…``"""
+        return ",".join(f'["{self.price(ticks)}","{self.size(lots)}"]' for ticks, lots in levels)
+
+
+class Encoder:
+    """Remembers what each book topic has told."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._desks: dict[Instrument, _Desk] = {}
+        self._topics: dict[Stream, BookTopic] = {}
+        self._books: BookView | None = None
+        self._time_ns = 0
+        self._followed: Collection[Stream] = ()
+        """The streams that someone heard at the last step."""
+
+    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> list[Frame]:
+        """The frames of a step: trades, then books, then what is sent by the clock."""
+        self._books, self._time_ns, self._followed = step.books, step.time_ns, wanted
+        trades: dict[Instrument, list[Trade]] = {}
+        for event in step.events:
+            desk = self._desks.get(event.instrument) or self._open_desk(event.instrument)
+            if type(event) is LevelChange:
+                desk.sequence, desk.changed_ns = event.sequence, event.time_ns
+                for topic in desk.books:
+                    topic.behind = True
+            elif type(event) is Trade and desk.trades in wanted:
+                trades.setdefault(event.instrument, []).append(event)
+        frames: list[Frame] = []
+        for instrument, happened in trades.items():
+            frames.extend(_trade_frames(self._desks[instrument], happened, step.time_ns))
+        for topic in self._topics.values():
+            if step.time_ns % INTERVALS_NS[topic.depth] == 0 and topic.stream in wanted:
+                frames.extend(self._book_frames(topic, step))
+        if step.time_ns % SUMMARY_INTERVAL_NS == 0:
+            frames.extend(_summaries(step.time_ns, wanted, floor))
+        return frames
+
+    def book(self, stream: Stream) -> BookTopic | None:
+        """What a new listener of a book topic is told first, so that the next update joins it.
+        None: there is no simulated market, or it has not begun."""
+        topic = self._topics.get(stream)
+        if topic is not None and stream not in self._followed and self._books is not None:
+            self._catch_up(topic, self._books)
+        return topic
+
+    def snapshot(self, stream: Stream) -> bytes | None:
+        """That, as a frame."""
+        topic = self.book(stream)
+        return None if topic is None else topic.snapshot(self._time_ns)
+
+    def restart(self, frame: Frame) -> Sequence[Frame]:
+        """The venue's service restarts: the whole book instead of this frame, and update ids begin
+        anew. A frame of no simulated book stays as it is."""
+        topic = self._topics.get(frame[0])
+        if topic is None:
+            return [frame]
+        topic.update_id = RESTART_UPDATE_ID
+        return [(topic.stream, topic.snapshot(self._time_ns))]
+
+    def _open_desk(self, instrument: Instrument) -> _Desk:
+        symbol = native_symbol(instrument)
+        stream = self._streams.get
+        desk = _Desk(instrument, symbol, stream(f"publicTrade.{symbol}".encode()))
+        for depth in INTERVALS_NS:
+            topic = BookTopic(desk, stream(f"orderbook.{depth}.{symbol}".encode()), depth)
+            self._topics[topic.stream] = topic
+            desk.books.append(topic)
+        self._desks[instrument] = desk
+        return desk
+
+    def _book_frames(self, topic: BookTopic, step: Step) -> Iterator[Frame]:
+        first = not topic.told_ns
+        bids, asks = self._catch_up(topic, step.books)
+        if bids or asks:
+            if first or topic.depth == 1:
+                yield topic.stream, topic.snapshot(step.time_ns)
+            else:
+                yield topic.stream, topic.frame("delta", bids, asks, step.time_ns)
+        elif topic.depth == 1 and step.time_ns - topic.told_ns >= QUIET_NS_MAX:
+            topic.told_ns = step.time_ns
+            yield topic.stream, topic.snapshot(step.time_ns)
+
+    def _catch_up(self, topic: BookTopic, books: BookView) -> tuple["_Changes", "_Changes"]:
+        """Bring a topic to the book as it is. Returns the changes of its bids and asks."""
+        if not topic.behind:
+            return [], []
+        instrument = topic.desk.instrument
+        bids, asks = (dict(books.levels(instrument, side, topic.depth)) for side in (True, False))
+        changes = _changes(topic.bids, bids), _changes(topic.asks, asks)
+        topic.bids, topic.asks, topic.behind = bids, asks, False
+        if any(changes):
+            topic.update_id += 1
+            topic.told_ns = self._time_ns
+        return changes
+
+
+_Changes = list[tuple[int, int]]
+
+
+def _changes(before: Mapping[int, int], after: Mapping[int, int]) -> _Changes:
+    """New sizes by price; 0 for a level that is gone, or has fallen out of the depth."""
+    gone = [(ticks, 0) for ticks in before if ticks not in after]
+    return [level for level in after.items() if before.get(level[0]) != level[1]] + gone
+
+
+def _trade_frames(desk: _Desk, trades: Sequence[Trade], time_ns: int) -> Iterator[Frame]:
+    """``{"topic","ts","type":"snapshot","data":[{"i","T","p","v","S","seq","s","BT","RPI"},…]}``"""
+    for first in range(0, len(trades), TRADES_PER_FRAME_MAX):
+        rows = ",".join(
+            f'{{"i":"{trade.trade_id}",'
+            f'"T":{trade.time_ns // NANOSECONDS_PER_MILLISECOND},'
+            f'"p":"{desk.price(trade.price_ticks)}","v":"{desk.size(trade.size_lots)}",'
+            f'"S":"{"Buy" if trade.taker_buys else "Sell"}","seq":{desk.sequence},'
+            f'"s":"{desk.symbol}","BT":false,"RPI":false}}'
+            for trade in trades[first : first + TRADES_PER_FRAME_MAX]
+        )
+        yield (
+            desk.trades,
+            f'{{"topic":"{desk.trades.name}","ts":{time_ns // NANOSECONDS_PER_MILLISECOND},'
+            f'"type":"snapshot","data":[{rows}]}}'.encode(),
+        )
+
+
+def _summaries(time_ns: int, wanted: Collection[Stream], floor: Floor) -> Iterator[Frame]:
+    """Candles and tickers, which are sent by the clock. The last frame of a candle says that it is
+    closed."""
+    symbols = {one.symbol for one in floor.listings()}
+    for stream in wanted:
+        if stream.symbol not in symbols:
+            continue
+        if stream.channel is Channel.CANDLES:
+            yield from _candle_frames(stream, time_ns, floor)
+        elif stream.channel is Channel.TICKERS:
+            yield from _ticker_frames(stream, time_ns, floor)
+
+
+def _candle_frames(stream: Stream, time_ns: int, floor: Floor) -> Iterator[Frame]:
+    interval = stream.name.split(".")[1]
+    start_of = interval_start(interval)
+    if start_of is None:
+        return
+    start_ns = start_of(time_ns)
+    before_ns = start_of(start_ns - 1)
+    first_ns = before_ns if time_ns - start_ns < SUMMARY_INTERVAL_NS else start_ns
+    for candle in floor.history(stream.symbol).candles(start_of, first_ns, time_ns):
+        event = {
+            "topic": stream.name,
+            "data": [candle_event(candle, interval, time_ns)],
+            "ts": time_ns // NANOSECONDS_PER_MILLISECOND,
+            "type": "snapshot",
+        }
+        yield stream, msgspec.json.encode(event)
+
+
+def _ticker_frames(stream: Stream, time_ns: int, floor: Floor) -> Iterator[Frame]:
+    first_ns = time_ns - DAY_NS
+    for day in floor.history(stream.symbol).candles(lambda at_ns: first_ns, first_ns, time_ns):
+        event = {
+            "topic": stream.name,
+            "ts": time_ns // NANOSECONDS_PER_MILLISECOND,
+            "type": "snapshot",
+            "cs": day.last_trade_id,
+            "data": ticker_event(day, stream.symbol),
+        }
+        yield stream, msgspec.json.encode(event)

@@ -1,0 +1,89 @@
+"""REST calls against the pretend Bybit: exact numbers, oldest first."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+
+from kit.clock import SystemClock
+from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from venues.bybit.history import BybitHistory
+from venues.bybit.simulator.tests.running import RawClient, raw_client, running
+
+MINUTE_NS = 60_000_000_000
+
+
+@pytest.fixture
+async def base() -> AsyncIterator[str]:
+    async with running("simulate", events_per_second=2_000) as base:
+        yield base
+
+
+@pytest.fixture
+async def raw(base: str) -> AsyncIterator[RawClient]:
+    async with raw_client(base) as client:
+        yield client
+
+
+@pytest.fixture
+async def history(base: str) -> AsyncIterator[BybitHistory]:
+    history = BybitHistory("bybit", base, SystemClock())
+    yield history
+    await history.close()
+
+
+async def test_instruments(history: BybitHistory) -> None:
+    found = {one.symbol: one for one in await history.instruments()}
+    bitcoin = found["BTCUSDT"]
+    assert (bitcoin.base, bitcoin.quote, bitcoin.unified_symbol) == ("BTC", "USDT", "BTC/USDT")
+    assert (bitcoin.price_tick, bitcoin.size_step, bitcoin.notional_min) == ("0.1", "0.000001", "5")
+    assert bitcoin.kind == types_pb2.INSTRUMENT_KIND_SPOT
+    assert bitcoin.status == types_pb2.INSTRUMENT_STATUS_TRADING
+
+
+async def test_a_book_is_as_deep_and_counts_as_its_topic(
+    history: BybitHistory, raw: RawClient
+) -> None:
+    websocket = await raw.connect("orderbook.200.BTCUSDT")
+    told = (await websocket.receive_json())["data"]
+    book = await history.book("BTCUSDT")
+    assert book.bids.count.tolist() == book.asks.count.tolist() == [200]
+    assert told["u"] <= book.last_sequence <= told["u"] + 10
+    assert book.bids.price.unscaled[0] > 0
+
+
+async def test_the_newest_trades_come_oldest_first(history: BybitHistory, raw: RawClient) -> None:
+    websocket = await raw.connect("publicTrade.BTCUSDT")
+    rows = (await websocket.receive_json())["data"]
+    trades = await history.trades("BTCUSDT", 0, 0, 1000)
+    assert 1 <= len(trades) <= 60
+    ids = [int(trade.trade_id) for trade in trades]
+    assert ids == sorted(ids)
+    known = {trade.trade_id: trade for trade in trades}
+    assert known[rows[-1]["i"]].price == rows[-1]["p"]
+    assert (await history.trades("BTCUSDT", 0, 0, 1))[0].trade_id >= trades[-1].trade_id
+    later = await history.trades("BTCUSDT", ids[0], 0, 1)
+    assert int(later[0].trade_id) >= ids[0]
+    assert await history.trades("BTCUSDT", 0, trades[-1].venue_time_ns + 10**15, 5) == []
+
+
+async def test_candles_come_oldest_first(history: BybitHistory) -> None:
+    newest = await history.candles("BTCUSDT", "1m", 0, 10)
+    starts = [candle.open_time_ns for candle in newest]
+    assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))
+    again = await history.candles("BTCUSDT", "1m", starts[0] + 1, 3)
+    assert [candle.open_time_ns for candle in again] == starts[1:4]
+    with pytest.raises(BadRequest):
+        await history.candles("BTCUSDT", "1s", 0, 1)
+
+
+async def test_refusals_are_our_errors(history: BybitHistory, raw: RawClient) -> None:
+    with pytest.raises(UnknownInstrument):
+        await history.book("NOPEUSDT")
+    await raw.order(venue="bybit", fault="rest_429", path="orderbook")
+    with pytest.raises(RateLimited):
+        await history.book("BTCUSDT")
+    await raw.order(venue="bybit", fault="rest_html", path="orderbook")
+    with pytest.raises(VenueUnavailable):
+        await history.book("BTCUSDT")
+    assert (await history.book("BTCUSDT")).last_sequence
