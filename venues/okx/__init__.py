@@ -1,0 +1,1 @@
+"""OKX: spot and perpetual swaps."""

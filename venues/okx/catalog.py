@@ -1,0 +1,80 @@
+"""The venues of OKX's API: their ids, ports, limits and parts."""
+
+from collections.abc import Mapping
+
+from kit.clock import SystemClock
+from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, Venue
+from venues.okx.book import BOOK
+from venues.okx.feed import CANDLE_CHANNELS, SPOT_CHANNELS, SWAP_CHANNELS, InstrumentOf, OkxWire
+from venues.okx.history import OkxHistory
+
+LIVE_FEED = "wss://ws.okx.com:8443"
+
+LIMITS = Limits(
+    symbols_per_connection=100,  # none is documented but the size of a request
+    symbols_per_message=100,  # 40 kB of the 64 kB that a request may have
+    messages_per_second=2,  # 480 an hour; a start needs a few, a book that is asked for anew two
+    ping_interval_s=15,  # what is silent for 30 s is closed
+    silence_s=30,
+    requests_per_second=10,
+)
+
+
+def spot(place: Place) -> Venue:
+    """OKX spot."""
+    return _venue(
+        place,
+        "okx",
+        port=5063,
+        market_type="spot",
+        profile=Profile("OKX", "spot", Maturity.PROVEN),
+        channels=SPOT_CHANNELS,
+        default_symbols=("BTC-USDT", "ETH-USDT"),
+    )
+
+
+def futures(place: Place) -> Venue:
+    """OKX perpetual swaps."""
+    return _venue(
+        place,
+        "okx_futures",
+        port=5068,
+        market_type="swap",
+        profile=Profile(
+            "OKX",
+            "perpetual",
+            Maturity.PROVEN,
+            notes="Sizes count contracts. Mark, index and funding come in rows of their own.",
+        ),
+        channels=SWAP_CHANNELS,
+        default_symbols=("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
+    )
+
+
+def _venue(
+    place: Place,
+    venue_id: str,
+    *,
+    port: int,
+    market_type: str,
+    profile: Profile,
+    channels: Mapping[str, InstrumentOf],
+    default_symbols: tuple[str, ...],
+) -> Venue:
+    feed = f"{place.feed(venue_id, LIVE_FEED)}/ws/v5"
+    return Venue(
+        venue_id=venue_id,
+        port=port,
+        profile=profile,
+        wires=(
+            OkxWire(f"{feed}/public", channels),
+            OkxWire(f"{feed}/business", CANDLE_CHANNELS),
+        ),
+        book=BOOK,
+        history=OkxHistory(venue_id, market_type, place.rest(venue_id), SystemClock()),
+        limits=LIMITS,
+        default_symbols=default_symbols,
+    )
+
+
+VENUES: Catalog = {"okx": spot, "okx_futures": futures}

@@ -1,0 +1,154 @@
+"""How to reach OKX's feeds: addresses, subscriptions, keep-alive, and what its answers mean.
+
+https://www.okx.com/docs-v5/en/#overview-websocket
+wss://ws.okx.com:8443/ws/v5/public has all channels of market data but candles, which are at
+/ws/v5/business. A subscription is confirmed for each of its arguments.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from venuemesh.common.v1 import types_pb2
+
+from kit.cursor import Channel
+from kit.frames import FrameError
+from kit.venue.contract import Answer, FrameKind, Parse
+from venues.okx import parse
+
+PING, PONG = "ping", b"pong"
+SERVICE_UPGRADE = "64008"
+"""The code of the notice that stands before the end of a connection, by about a minute."""
+NO_SUCH_CHANNEL = "60018"
+QUIET_EVENTS = frozenset({"subscribe", "unsubscribe", "channel-conn-count"})
+"""Answers that only confirm."""
+WINDOW_BYTES = 48
+"""A frame begins {"arg":{"channel":"trades","instId":…; a confirmation begins with its event."""
+REFUSED = re.compile(r"channel:([^,]+),instId:([^ ]+)")
+
+InstrumentOf = Callable[[str], str]
+"""What a channel calls an instrument."""
+
+
+def by_symbol(symbol: str) -> str:
+    """As everywhere."""
+    return symbol
+
+
+def by_index(symbol: str) -> str:
+    """BTC-USDT-SWAP stands on the index BTC-USDT."""
+    return symbol.removesuffix(parse.SWAP)
+
+
+SPOT_CHANNELS: Mapping[str, InstrumentOf] = {
+    "trades": by_symbol,
+    "bbo-tbt": by_symbol,
+    "books": by_symbol,
+    "tickers": by_symbol,
+}
+SWAP_CHANNELS: Mapping[str, InstrumentOf] = {
+    **SPOT_CHANNELS,
+    "mark-price": by_symbol,
+    "funding-rate": by_symbol,
+    "index-tickers": by_index,
+}
+CANDLE_CHANNELS: Mapping[str, InstrumentOf] = {"candle1m": by_symbol}
+
+CARRIES: Mapping[str, tuple[Channel, Parse]] = {
+    "trades": (types_pb2.CHANNEL_TRADES, parse.trades),
+    "bbo-tbt": (types_pb2.CHANNEL_QUOTES, parse.quotes),
+    "books": (types_pb2.CHANNEL_BOOK, parse.book),
+    "tickers": (types_pb2.CHANNEL_TICKERS, parse.tickers),
+    "mark-price": (types_pb2.CHANNEL_MARKS, parse.marks),
+    "funding-rate": (types_pb2.CHANNEL_MARKS, parse.fundings),
+    "index-tickers": (types_pb2.CHANNEL_MARKS, parse.indexes),
+    "candle1m": (types_pb2.CHANNEL_CANDLES, parse.candles),
+}
+"""What comes over each of OKX's channels, and how it is read."""
+
+
+class _Event(msgspec.Struct):
+    """{"event":"error","code":"60018","msg":"…","connId":"a4d3ae55"}."""
+
+    event: str
+    code: str = ""
+    msg: str = ""
+
+
+_event = msgspec.json.Decoder(_Event)
+
+
+class OkxWire:
+    """Some of OKX's channels, all at one address."""
+
+    window_bytes = WINDOW_BYTES
+
+    def __init__(self, url: str, channels: Mapping[str, InstrumentOf]) -> None:
+        self._url = url
+        self._channels = channels
+        self.channels = frozenset(CARRIES[channel][0] for channel in channels)
+        self.kinds: Sequence[FrameKind] = [
+            FrameKind(channel, _beginning(channel), (CARRIES[channel][1],)) for channel in channels
+        ]
+
+    def url(self, symbols: Sequence[str]) -> str:
+        """The same for all symbols: what is wanted is said in messages."""
+        return self._url
+
+    def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
+        """{"id":"1","op":"subscribe","args":[{"channel":"trades","instId":"BTC-USDT"},…]}."""
+        return [_request("subscribe", self._arguments(symbols), request_id)]
+
+    def unsubscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
+        """{"id":"2","op":"unsubscribe","args":[{"channel":"trades","instId":"BTC-USDT"},…]}."""
+        return [_request("unsubscribe", self._arguments(symbols), request_id)]
+
+    def renew_book(self, symbol: str, request_id: int) -> list[str]:
+        """Leave the book and come back: a subscription begins with a snapshot."""
+        if "books" not in self._channels:
+            return []
+        book = [{"channel": "books", "instId": symbol}]
+        return [_request(word, book, request_id) for word in ("unsubscribe", "subscribe")]
+
+    def ping(self, request_id: int) -> str | None:
+        """A text, which is answered with "pong"."""
+        return PING
+
+    def understand(self, frame: bytes) -> Answer:
+        """ "pong", and events, which may be written over several lines."""
+        if frame == PONG:
+            return Answer()
+        try:
+            said = _event.decode(frame)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FrameError(str(error)) from error
+        if said.event in QUIET_EVENTS:
+            return Answer()
+        if said.event == "notice":
+            return Answer(leaving=said.code == SERVICE_UPGRADE)
+        if said.event == "error":
+            refused = self._refused(said.msg) if said.code == NO_SUCH_CHANNEL else []
+            return Answer(refusal=f"{said.code}: {said.msg}", refused_symbols=refused)
+        raise FrameError(f"neither data nor an answer: {said.event[:40]!r}")
+
+    def _refused(self, text: str) -> list[str]:
+        """Instruments that are not there: a refusal of the first channel says so. Another one can
+        be missing alone, as where an index goes by another name."""
+        first = next(iter(self._channels))
+        return [symbol for channel, symbol in REFUSED.findall(text) if channel == first]
+
+    def _arguments(self, symbols: Sequence[str]) -> list[dict[str, str]]:
+        return [
+            {"channel": channel, "instId": instrument_of(symbol)}
+            for symbol in symbols
+            for channel, instrument_of in self._channels.items()
+        ]
+
+
+def _beginning(channel: str) -> bytes:
+    return b'{"arg":{"channel":"%b"' % channel.encode()
+
+
+def _request(word: str, arguments: list[dict[str, str]], request_id: int) -> str:
+    message = {"id": str(request_id), "op": word, "args": arguments}
+    return msgspec.json.encode(message).decode()

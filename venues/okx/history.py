@@ -1,0 +1,215 @@
+"""OKX's REST answers, through ccxt: its limits, errors and quirks; the venue's exact texts.
+
+ccxt's unified methods make floats of the numbers; its raw ones leave them as text. OKX answers the
+newest first, and pages by ``after``: what is older than an id or a time.
+https://www.okx.com/docs-v5/en/#order-book-trading-market-data
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.columns import Levels
+from kit.errors import BadRequest
+from kit.numbers import format_scaled, parse_number
+from kit.venue import ccxt_client
+from kit.venue.contract import BookSnapshot
+from venues.okx import instruments
+
+BOOK_DEPTH = 400
+NEWEST_TRADES_MAX = 500
+TRADES_PAGE, CANDLES_PAGE = 100, 300
+BY_ID, BY_TIME = 1, 2
+"""Ways to page through history-trades."""
+RECENT_CANDLES = 1_439
+"""So many of an interval are among the recent candles; older ones are history."""
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+INTERVALS: Mapping[str, tuple[str, int]] = {
+    "1s": ("1s", 1_000),
+    "1m": ("1m", MINUTE_MS),
+    "3m": ("3m", 3 * MINUTE_MS),
+    "5m": ("5m", 5 * MINUTE_MS),
+    "15m": ("15m", 15 * MINUTE_MS),
+    "30m": ("30m", 30 * MINUTE_MS),
+    "1h": ("1H", HOUR_MS),
+    "2h": ("2H", 2 * HOUR_MS),
+    "4h": ("4H", 4 * HOUR_MS),
+    "6h": ("6Hutc", 6 * HOUR_MS),
+    "12h": ("12Hutc", 12 * HOUR_MS),
+    "1d": ("1Dutc", DAY_MS),
+    "1w": ("1Wutc", 7 * DAY_MS),
+}
+"""OKX's names, and lengths, ms. From six hours on its plain names mean days of Hong Kong."""
+
+
+class OkxHistory:
+    """What is asked over REST, of the instruments of one kind."""
+
+    def __init__(self, venue_id: str, market_type: str, base_url: str | None, clock: Clock) -> None:
+        """``market_type``: ccxt's word, "spot" or "swap"."""
+        self._venue_id = venue_id
+        self._market_type = market_type
+        self._base_url = base_url
+        self._clock = clock
+        self._made: Any = None
+
+    async def instruments(self) -> list[types_pb2.Instrument]:
+        """GET /api/v5/public/instruments."""
+        markets = await self._call(self._exchange.fetch_markets)
+        return [instruments.instrument(self._venue_id, market) for market in markets]
+
+    async def book(self, symbol: str) -> BookSnapshot:
+        """GET /api/v5/market/books: {"asks":[["41006.8","0.60038921","0","1"],…],"bids":…,"ts":…,
+        "seqId":…}, in a list of one. Where it has no seqId, the sequence is 0."""
+        query = {"instId": symbol, "sz": BOOK_DEPTH}
+        answer = await self._data(self._exchange.publicGetMarketBooks, query)
+        received_time_ns = self._clock.time_ns()
+        return BookSnapshot(
+            last_sequence=int(answer[0].get("seqId") or 0),
+            bids=Levels.parse(answer[0]["bids"]),
+            asks=Levels.parse(answer[0]["asks"]),
+            received_time_ns=received_time_ns,
+        )
+
+    async def trades(
+        self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
+    ) -> list[market_data_pb2.Trade]:
+        """GET /api/v5/market/history-trades from an id, 100 a call; a time is looked up first.
+        The newest: GET /api/v5/market/trades. Single matches, where the feed puts some together."""
+        if not first_trade_id and start_time_ns:
+            first_trade_id = await self._first_trade_at(symbol, start_time_ns)
+            if not first_trade_id:
+                return []
+        if first_trade_id:
+            rows = await self._trades_from(symbol, first_trade_id, count)
+        else:
+            query = {"instId": symbol, "limit": min(count, NEWEST_TRADES_MAX)}
+            rows = (await self._data(self._exchange.publicGetMarketTrades, query))[::-1]
+        return [_trade(row) for row in rows]
+
+    async def candles(
+        self, symbol: str, interval: str, start_time_ns: int, count: int
+    ) -> list[market_data_pb2.Candle]:
+        """GET /api/v5/market/candles, or history-candles for old ones, 300 a call. Raises
+        BadRequest for an interval that the venue does not have."""
+        if interval not in INTERVALS:
+            raise BadRequest(
+                f"no candles of {interval!r}",
+                field="interval",
+                value=interval,
+                allowed=" ".join(INTERVALS),
+            )
+        query = {"instId": symbol, "bar": INTERVALS[interval][0]}
+        if start_time_ns:
+            start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
+            rows = await self._candles_from(query, INTERVALS[interval][1], start_ms, count)
+        else:
+            rows = await self._newest_candles(query, count)
+        return [_candle(row) for row in rows]
+
+    async def close(self) -> None:
+        """End the connections."""
+        if self._made is not None:
+            await self._made.close()
+
+    async def _trades_from(self, symbol: str, first_trade_id: int, count: int) -> list[Any]:
+        """Windows of ids, each asked for as what is older than its end."""
+        found: list[Any] = []
+        while len(found) < count:
+            after = first_trade_id + TRADES_PAGE
+            query = {"instId": symbol, "type": BY_ID, "after": after, "limit": TRADES_PAGE}
+            rows = await self._data(self._exchange.publicGetMarketHistoryTrades, query)
+            page = [row for row in reversed(rows) if int(row["tradeId"]) >= first_trade_id]
+            if not page:
+                break
+            found += page
+            first_trade_id = after
+        return found[:count]
+
+    async def _first_trade_at(self, symbol: str, start_time_ns: int) -> int:
+        """The id after the newest trade before that time; 0 where none is kept from then."""
+        start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
+        query = {"instId": symbol, "type": BY_TIME, "after": start_ms, "limit": 1}
+        rows = await self._data(self._exchange.publicGetMarketHistoryTrades, query)
+        return int(rows[0]["tradeId"]) + 1 if rows else 0
+
+    async def _candles_from(
+        self, query: Mapping[str, Any], length_ms: int, start_ms: int, count: int
+    ) -> list[Any]:
+        now_ms = self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
+        recent = start_ms > now_ms - RECENT_CANDLES * length_ms
+        exchange = self._exchange
+        ask = exchange.publicGetMarketCandles if recent else exchange.publicGetMarketHistoryCandles
+        found: list[Any] = []
+        while len(found) < count:
+            # Both bounds are left out of the answer.
+            end_ms = start_ms + CANDLES_PAGE * length_ms
+            bounds = {"before": start_ms - 1, "after": end_ms, "limit": CANDLES_PAGE}
+            page = await self._data(ask, {**query, **bounds})
+            if not page:
+                break
+            found += reversed(page)
+            start_ms = end_ms
+        return found[:count]
+
+    async def _newest_candles(self, query: Mapping[str, Any], count: int) -> list[Any]:
+        found: list[Any] = []
+        while len(found) < count:
+            page_query = {**query, "limit": min(count - len(found), CANDLES_PAGE)}
+            if found:
+                page_query["after"] = found[-1][0]
+            page = await self._data(self._exchange.publicGetMarketCandles, page_query)
+            if not page:
+                break
+            found += page
+        return found[::-1]
+
+    async def _data(self, function: Any, query: Mapping[str, Any]) -> list[Any]:
+        answer = await self._call(function, query)
+        data: list[Any] = answer["data"]
+        return data
+
+    async def _call(self, function: Any, *arguments: Any) -> Any:
+        return await ccxt_client.call(self._venue_id, function, *arguments)
+
+    @property
+    def _exchange(self) -> Any:
+        """Made when first needed: the feed can start before ccxt is loaded."""
+        if self._made is None:
+            options = {"fetchMarkets": {"types": [self._market_type]}, "fetchCurrencies": False}
+            config: dict[str, Any] = {"options": options}
+            if self._base_url is not None:
+                config["urls"] = {"api": {"rest": self._base_url}}
+            self._made = ccxt_client.load("okx")(config)
+        return self._made
+
+
+def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
+    """{"instId":"BTC-USDT","side":"sell","sz":"0.00001","px":"29963.2","source":"0",
+    "tradeId":"242720720","ts":"1654161646974"}; the side is the taker's."""
+    return market_data_pb2.Trade(
+        trade_id=str(row["tradeId"]),
+        price=_plain(row["px"]),
+        size=_plain(row["sz"]),
+        side=types_pb2.SIDE_BUY if row["side"] == "buy" else types_pb2.SIDE_SELL,
+        venue_time_ns=int(row["ts"]) * NANOSECONDS_PER_MILLISECOND,
+    )
+
+
+def _candle(row: list[Any]) -> market_data_pb2.Candle:
+    """[begin ms, open, high, low, close, volume, …], all as text. Volume of swaps: contracts."""
+    return market_data_pb2.Candle(
+        open_time_ns=int(row[0]) * NANOSECONDS_PER_MILLISECOND,
+        open=_plain(row[1]),
+        high=_plain(row[2]),
+        low=_plain(row[3]),
+        close=_plain(row[4]),
+        volume=_plain(row[5]),
+    )
+
+
+def _plain(text: str) -> str:
+    return format_scaled(*parse_number(text))

@@ -1,0 +1,160 @@
+"""OKX as an exchange would speak it, spot and swaps: for the simulator.
+
+``DIALECTS`` is what the simulator looks for. The conversation is here, the names of channels in
+``streams``, the REST calls in ``rest``, the lines of captures in ``capture``, a simulated market's
+frames in ``encode`` and ``books``, what the two kinds of instruments do not share in ``listings``.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from kit.simulator.dialect import (
+    Answer,
+    CaptureFormat,
+    ConnectionRules,
+    Dialect,
+    Floor,
+    Frame,
+    Listing,
+    Request,
+    Session,
+    Stream,
+)
+from kit.simulator.events import Instrument
+from kit.simulator.market import Step
+from venues.okx.simulator import listings, rest
+from venues.okx.simulator.capture import OkxCapture
+from venues.okx.simulator.encode import Encoder
+from venues.okx.simulator.faults import Fault, faults
+from venues.okx.simulator.listings import Segment
+from venues.okx.simulator.streams import Streams, access_of, symbol_of
+
+RULES = ConnectionRules(
+    ping_interval_s=20,
+    pong_timeout_s=60,
+    messages_per_second_max=10,
+    streams_max=10_000,
+    lifetime_s=24 * 3600,
+    idle_s=30,
+)
+ROOT = "/ws/v5/"
+ACCESSES = ("public", "business")
+CONNECTION = "a4d3ae55"
+"""What stands for the connection's id in every answer."""
+WRONG_CHANNEL = (
+    "Wrong URL or channel:{channel},instId:{name} doesn't exist. Please use the correct URL, "
+    "channel and parameters referring to API document."
+)
+
+
+class _Argument(msgspec.Struct):
+    channel: str = ""
+    instId: str = ""  # noqa: N815 - OKX's word
+
+
+class _Call(msgspec.Struct):
+    op: str = ""
+    args: list[_Argument] = []
+    id: str | None = None
+
+
+_call = msgspec.json.Decoder(_Call)
+
+
+@dataclass(slots=True)
+class OkxSession(Session):
+    """A connection to one of the addresses."""
+
+    access: str = "public"
+
+
+class Okx:
+    """``Dialect`` of OKX, of the instruments of one segment."""
+
+    rules = RULES
+    failures: Mapping[int, bytes] = rest.FAILURES
+
+    def __init__(self, segment: Segment, hosts: Collection[str]) -> None:
+        self.hosts = hosts
+        self.instruments: Sequence[Instrument] = segment.instruments
+        self._segment = segment
+        self._streams = Streams()
+        self._encoder = Encoder(self._streams, segment)
+        self.capture: CaptureFormat = OkxCapture(self._streams)
+        self.faults: Mapping[str, Fault] = faults(self._encoder)
+
+    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+        """``/ws/v5/public`` or ``/ws/v5/business``."""
+        access = path.removeprefix(ROOT)
+        return OkxSession(access=access) if access in ACCESSES else None
+
+    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+        """``{"id":"1","op":"subscribe","args":[{"channel":"trades","instId":"BTC-USDT"}]}``"""
+        if text == "ping":
+            return [b"pong"]
+        try:
+            call = _call.decode(text)
+        except msgspec.DecodeError:
+            return [_illegal(text)]
+        if call.op not in ("subscribe", "unsubscribe") or not call.args:
+            return [_illegal(text)]
+        change = self._subscribe if call.op == "subscribe" else self._unsubscribe
+        return [answer for one in call.args for answer in change(session, one, call.id, floor)]
+
+    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+        """Nothing is said by the clock but what is subscribed to."""
+        return []
+
+    async def answer(self, request: Request, floor: Floor) -> Answer:
+        return await rest.answer(request, floor)
+
+    def list(self, instrument: Instrument) -> Listing:
+        return self._segment.listing(instrument)
+
+    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, floor)
+
+    def _subscribe(
+        self, session: Session, one: _Argument, call_id: str | None, floor: Floor
+    ) -> Sequence[bytes]:
+        """Each argument is confirmed or refused for itself."""
+        access = session.access if isinstance(session, OkxSession) else ""
+        if access_of(one.channel) != access or not _is_known(one, floor):
+            message = WRONG_CHANNEL.format(channel=one.channel[:60], name=one.instId[:60])
+            return [_event("error", call_id, code="60018", msg=message)]
+        stream = self._streams.get(one.channel, one.instId)
+        session.streams[stream.name] = stream
+        confirmed = _event("subscribe", call_id, arg=msgspec.to_builtins(one))
+        return [confirmed, *self._encoder.greeting(stream, floor)]
+
+    def _unsubscribe(
+        self, session: Session, one: _Argument, call_id: str | None, floor: Floor
+    ) -> Sequence[bytes]:
+        session.streams.pop(f"{one.channel}:{one.instId}", None)
+        return [_event("unsubscribe", call_id, arg=msgspec.to_builtins(one))]
+
+
+def _is_known(one: _Argument, floor: Floor) -> bool:
+    symbol = symbol_of(one.channel, one.instId)
+    return any(listing.symbol == symbol for listing in floor.listings())
+
+
+def _event(event: str, call_id: str | None, **rest: Any) -> bytes:
+    named = {} if call_id is None else {"id": call_id}
+    return msgspec.json.encode({**named, "event": event, **rest, "connId": CONNECTION})
+
+
+def _illegal(text: str) -> bytes:
+    return _event("error", None, code="60012", msg=f"Illegal request: {text[:500]}")
+
+
+DIALECTS: Mapping[str, Callable[[], Dialect]] = {
+    "okx": partial(Okx, listings.SPOT, ("www.okx.com", "ws.okx.com", "aws.okx.com")),
+    "okx_futures": partial(Okx, listings.SWAP, ()),
+}
+"""Both answer at the same hosts in the real world. By its host name only spot can be reached here,
+swaps by the venue's id in the path."""

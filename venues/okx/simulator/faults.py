@@ -1,0 +1,78 @@
+"""What goes wrong at OKX in particular: names of faults, and what becomes of a frame.
+
+okx_heartbeat         an update of the book with nothing in it follows: seqId is prevSeqId
+okx_sequence_restart  an update with nothing in it follows, after which the ids begin anew
+okx_checksum_zero     the checksum is 0, as it has been at OKX since June 2026
+okx_checksum_wrong    the checksum is of another book
+okx_service_upgrade   the notice 64008 stands before the frame
+okx_error             an error event without an id stands before the frame
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from kit.simulator.dialect import Channel, Frame
+from venues.okx.simulator.encode import Encoder
+from venues.okx.simulator.streams import argument, parts
+
+SERVICE_UPGRADE = (
+    b'{"event":"notice","msg":"The connection will soon be closed for a service upgrade. Please '
+    b'reconnect.","code":"64008","connId":"a4d3ae55"}'
+)
+ERROR = (
+    b'{"event":"error","msg":"Wrong URL or channel:nothing,instId:NOTHING doesn\'t exist. Please '
+    b'use the correct URL, channel and parameters referring to API document.","code":"60018",'
+    b'"connId":"a4d3ae55"}'
+)
+CHECKSUM = re.compile(rb'"checksum":(-?[0-9]+)')
+SEQUENCE = re.compile(rb'"seqId":([0-9]+)')
+TIME = re.compile(rb'"ts":"([0-9]+)"')
+
+Fault = Callable[[Frame], Sequence[Frame]]
+
+
+def faults(encoder: Encoder) -> Mapping[str, Fault]:
+    """By name. ``encoder`` numbers the books that are simulated."""
+
+    def restart(frame: Frame) -> Sequence[Frame]:
+        update = encoder.restart(frame[0])
+        return [frame] if update is None else [frame, (frame[0], update)]
+
+    return {
+        "okx_heartbeat": _heartbeat,
+        "okx_sequence_restart": restart,
+        "okx_checksum_zero": _checksum_zero,
+        "okx_checksum_wrong": _checksum_wrong,
+        "okx_service_upgrade": lambda frame: [(frame[0], SERVICE_UPGRADE), frame],
+        "okx_error": lambda frame: [(frame[0], ERROR), frame],
+    }
+
+
+def _heartbeat(frame: Frame) -> Sequence[Frame]:
+    stream, payload = frame
+    sequence, time = SEQUENCE.search(payload), TIME.search(payload)
+    if stream.channel is not Channel.BOOK or sequence is None or time is None:
+        return [frame]
+    checksum = CHECKSUM.search(payload)
+    empty = (
+        b'{"arg":%b,"action":"update","data":[{"asks":[],"bids":[],"ts":"%b","checksum":%b,'
+        b'"prevSeqId":%b,"seqId":%b}]}'
+    ) % (
+        argument(*parts(stream)),
+        time.group(1),
+        checksum.group(1) if checksum else b"0",
+        sequence.group(1),
+        sequence.group(1),
+    )
+    return [frame, (stream, empty)]
+
+
+def _checksum_zero(frame: Frame) -> Sequence[Frame]:
+    return [(frame[0], CHECKSUM.sub(b'"checksum":0', frame[1]))]
+
+
+def _checksum_wrong(frame: Frame) -> Sequence[Frame]:
+    def other(found: re.Match[bytes]) -> bytes:
+        return b'"checksum":%d' % (int(found.group(1)) ^ 1 or 2)
+
+    return [(frame[0], CHECKSUM.sub(other, frame[1]))]

@@ -1,0 +1,56 @@
+"""How updates of an OKX book join, with the exceptions that are legal."""
+
+import numpy as np
+import pytest
+
+from kit.venue.contract import Join, UpdateNumbers
+from venues.okx.book import BOOK
+
+rule = BOOK.sequence
+
+
+def update(previous: int, last: int) -> UpdateNumbers:
+    return UpdateNumbers(min(previous + 1, last), last, previous)
+
+
+@pytest.mark.parametrize(
+    ("last", "numbers", "join"),
+    [
+        (10, update(10, 15), Join.APPLY),
+        (15, update(15, 15), Join.APPLY),  # nothing has happened for a minute
+        (15, update(15, 3), Join.APPLY),  # the numbering begins anew
+        (3, update(3, 5), Join.APPLY),
+        (15, update(10, 15), Join.OLD),  # the same one again
+        (15, update(16, 20), Join.HOLE),
+        (15, update(3, 5), Join.HOLE),  # the one that began the numbering anew was missed
+        (0, update(0, 0), Join.APPLY),  # captures of before there were numbers
+    ],
+)
+def test_an_update_names_the_one_before_it(last: int, numbers: UpdateNumbers, join: Join) -> None:
+    assert rule.after_update(last, numbers) is join
+
+
+@pytest.mark.parametrize(
+    ("numbers", "join"),
+    [
+        (update(15, 17), Join.APPLY),
+        (update(15, 3), Join.APPLY),
+        (update(10, 15), Join.OLD),
+        (update(9, 10), Join.OLD),
+        (update(12, 18), Join.APPLY),
+        (update(16, 18), Join.HOLE),
+    ],
+)
+def test_the_first_update_after_a_snapshot(numbers: UpdateNumbers, join: Join) -> None:
+    assert rule.after_snapshot(15, numbers) is join
+
+
+def column(*numbers: int) -> np.ndarray:
+    return np.array(numbers, dtype=np.int64)
+
+
+def test_a_run_is_an_unbroken_chain() -> None:
+    lasts = column(15, 15, 3, 5)
+    assert rule.run_joins(10, column(0, 0, 0, 0), lasts, column(10, 15, 15, 3))
+    assert not rule.run_joins(9, column(0, 0, 0, 0), lasts, column(10, 15, 15, 3))
+    assert not rule.run_joins(10, column(0, 0, 0, 0), lasts, column(10, 15, 14, 3))
