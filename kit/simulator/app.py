@@ -108,7 +108,9 @@ class Simulator:
         for venue_id in sorted(dialects):
             dialect = dialects[venue_id]()
             seed = f"{chosen.seed}/{venue_id}"
-            market = Market(seed, self._clock.time_ns(), chosen.events_per_second)
+            market = Market(
+                seed, self._clock.time_ns(), chosen.events_per_second, dialect.instruments
+            )
             venue = self._venue(venue_id, dialect, chosen)
             floor = MarketFloor(market, dialect)
             self._runs.append(MarketRunner(venue, floor, market, speed, self._clock).run)
@@ -116,7 +118,10 @@ class Simulator:
 
     def _venue(self, venue_id: str, dialect: Dialect, chosen: SimulatorSettings) -> Venue:
         orders = [order for order in self._script if order.venue == venue_id]
-        faults = Faults(venue_id, chosen.seed, orders)
+        try:
+            faults = Faults(venue_id, chosen.seed, orders, dialect.faults)
+        except ValueError as error:
+            raise SettingError("simulator.faults", chosen.faults, str(error)) from None
         return Venue(venue_id, dialect, faults, self._clock, chosen.start_delay_ms / 1000)
 
     def _replay_status(self) -> Sequence[Mapping[str, object]]:

@@ -8,12 +8,13 @@ The last frame of each write goes through aiohttp, which waits while the client 
 import asyncio
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from kit import telemetry
 from kit.simulator.dialect import Session
+from kit.simulator.letters import Letter, Mailbox
 
 WRITE_WAIT_S_MAX = 120.0
 """A client that reads nothing for so long is cut off."""
@@ -49,13 +50,21 @@ class Connection:
     """A client that is connected."""
 
     def __init__(
-        self, websocket: web.WebSocketResponse, transport: asyncio.Transport, session: Session
+        self,
+        websocket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        session: Session,
+        now_ns: int,
     ) -> None:
         self.session = session
         self.frames_sent = 0
-        self.last_pong_ns = 0
+        self.opened_ns = self.last_pong_ns = self.last_word_ns = now_ns
+        """When it was opened, answered a ping last, and said something last."""
         self.stalled = False
         """True: nothing is sent or read any more, and the other side is not told."""
+        self.subscribed = bool(session.streams)
+        """Whether it has ever subscribed to anything."""
+        self._mailbox = Mailbox()
         self._websocket = websocket
         self._transport = transport
 
@@ -67,24 +76,23 @@ class Connection:
     async def send(self, payloads: Sequence[bytes], wait: bool) -> None:
         """Send one frame each. With ``wait`` it returns when the client is ready for more; without,
         a client that is UNSENT_BYTES_MAX behind is cut off."""
-        if self.stalled or not self.open:
-            return
         shape = self.session.shape
-        pending = list(payloads) if shape is None else list(map(shape, payloads))
-        self.frames_sent += len(pending)
-        last = pending.pop() if wait else None
-        if pending:
-            self._transport.write(b"".join([_headers[len(one)] + one for one in pending]))
-        if last is not None:
-            await self._send_and_drain(last)
-        elif self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
-            _log.warning("a client reads too slowly, it is cut off")
-            self._transport.abort()
+        await self._write(payloads if shape is None else list(map(shape, payloads)), wait)
+
+    async def send_letters(self, letters: Iterable[Letter], wait: bool) -> None:
+        """Likewise, for frames that faults have changed."""
+        await self._write(self._mailbox.open(letters, self.session.shape), wait)
+
+    async def send_kept(self) -> None:
+        """Send what a fault has kept for later."""
+        await self._write(self._mailbox.empty(), wait=True)
 
     def reply(self, payload: bytes) -> None:
         """Send one frame at once."""
+        shape = self.session.shape
+        text = payload if shape is None else shape(payload)
         if not self.stalled and self.open:
-            self._transport.write(_headers[len(payload)] + payload)
+            self._transport.write(_headers[len(text)] + text)
 
     async def ping(self, payload: bytes) -> None:
         """Send a ping frame."""
@@ -107,6 +115,20 @@ class Connection:
         """Fall silent without a word, as when the network between is gone."""
         self.stalled = True
         self._transport.pause_reading()
+
+    async def _write(self, payloads: Sequence[bytes], wait: bool) -> None:
+        if self.stalled or not self.open:
+            return
+        pending = list(payloads)
+        self.frames_sent += len(pending)
+        last = pending.pop() if wait and pending else None
+        if pending:
+            self._transport.write(b"".join([_headers[len(one)] + one for one in pending]))
+        if last is not None:
+            await self._send_and_drain(last)
+        elif self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
+            _log.warning("a client reads too slowly, it is cut off")
+            self._transport.abort()
 
     async def _send_and_drain(self, payload: bytes) -> None:
         try:

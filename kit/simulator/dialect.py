@@ -10,7 +10,7 @@ import pkgutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from kit.simulator.events import Instrument
 from kit.simulator.history import TradeHistory, TradePrint
@@ -55,12 +55,15 @@ Frame = tuple[Stream, bytes]
 
 @dataclass(slots=True)
 class Session:
-    """What the exchange remembers of one websocket connection."""
+    """What the exchange remembers of one websocket connection. A dialect with more to remember
+    makes a dataclass of it that has this one as its base."""
 
     streams: dict[str, Stream] = field(default_factory=dict)
     """What it is subscribed to, by the name that the client used."""
     shape: Callable[[bytes], bytes] | None = None
-    """Turns a frame's text into what this connection must get; None: it is right as it is."""
+    """Turns a text into what this connection must get; None: it is right as it is. Called once for
+    each frame, answer and tick, in their order, also for a frame that a fault then loses, doubles
+    or delays: so a dialect that numbers the messages of a connection does it here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,15 @@ class Answer:
     content_type: str = "application/json"
 
 
+class InstrumentKind(StrEnum):
+    """What is traded."""
+
+    SPOT = "spot"
+    PERPETUAL = "perpetual"
+    FUTURE = "future"
+    OPTION = "option"
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """An instrument as its exchange lists it. Numbers are decimal text."""
@@ -96,6 +108,12 @@ class Listing:
     minimum_notional: str
     derived: bool = False
     """True when tick and lot were only seen in a capture, not told by the exchange."""
+    kind: InstrumentKind = InstrumentKind.SPOT
+    contract_size: str = ""
+    """What one contract is worth, in base units; of an inverse contract in quote units. Empty:
+    sizes are no contracts."""
+    settle: str = ""
+    """In what a derivative is settled, for example "USDT"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +123,18 @@ class BookSnapshot:
     sequence: int
     bids: Sequence[Sequence[str]]
     asks: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a derivative is worth by its exchange's formula. Numbers are decimal text; what is not
+    known is empty, or 0."""
+
+    mark_price: str
+    index_price: str
+    funding_rate: str
+    """That the next funding will have if nothing changes, as a share: "0.0001" is 0.01 %."""
+    next_funding_time_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +150,10 @@ class ConnectionRules:
     streams_max: int
     lifetime_s: float
     """Every connection is closed at this age."""
+    idle_s: float | None = None
+    """A client that says nothing for so long is closed. A pong says nothing."""
+    subscribe_within_s: float | None = None
+    """A client that has subscribed to nothing so long after it has connected is closed."""
 
 
 class Floor(Protocol):
@@ -136,6 +170,10 @@ class Floor(Protocol):
 
     async def book(self, symbol: str) -> BookSnapshot | None:
         """The book; in replay the newest that was really captured. None: there is none (yet)."""
+
+    def mark(self, symbol: str) -> Mark | None:
+        """What a derivative is worth; in replay what the capture said last. None: it is none, or
+        nothing is known."""
 
     def recorded(self, path: str) -> bytes | None:
         """The body that the exchange really gave for this REST path, when a capture has it."""
@@ -161,6 +199,15 @@ class CaptureFormat(Protocol):
         """The instruments that some lines are about, as far as the lines tell."""
 
 
+@runtime_checkable
+class MarkFormat(Protocol):
+    """What a CaptureFormat of an exchange with derivatives has besides."""
+
+    def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
+        """The symbol that a frame of a stream of marks or tickers is about, and what it says of it;
+        what it does not say is empty. None: nothing of that."""
+
+
 class Dialect(Protocol):
     """How one exchange speaks."""
 
@@ -170,12 +217,22 @@ class Dialect(Protocol):
     capture: CaptureFormat
     failures: Mapping[int, bytes]
     """What it says, by HTTP status, when it refuses a call."""
+    instruments: Sequence[Instrument]
+    """The markets that it runs in a simulated world."""
+    faults: Mapping[str, Callable[[Frame], Sequence[Frame]]]
+    """What can go wrong at this exchange alone, besides the faults that each can have (see
+    faults.py): by name, what becomes of a frame that it hits. It acts once for all who hear the
+    frame, before their shapes. Nothing: the frame is lost, though still counted by the shapes."""
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         """A websocket was opened at this path; None: there is no websocket at this path."""
 
     async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
         """The client said something. Returns the answers and updates the session's streams."""
+
+    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+        """A second has passed for a connection. What it is told by the clock: heartbeats, test
+        requests."""
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
         """One REST call."""

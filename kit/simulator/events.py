@@ -7,7 +7,8 @@ import msgspec
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instrument:
-    """What is traded. One tick is ``tick_units / 10^price_scale``, one lot 1 / 10^size_scale."""
+    """What is traded. One tick is ``tick_units / 10^price_scale``, one lot
+    ``lot_units / 10^size_scale``."""
 
     base: str
     quote: str
@@ -17,11 +18,12 @@ class Instrument:
     start_price: float
     """Around which the price wanders."""
     typical_size: float
-    """Of one order, in base units."""
+    """Of one order, in the units of sizes."""
     volatility: float
     """Standard deviation of one day's relative change."""
     share: float
     """Of all orders, relative to the other instruments."""
+    lot_units: int = 1
 
     def price_text(self, ticks: int) -> str:
         """As decimal text, with all its decimal places."""
@@ -29,7 +31,7 @@ class Instrument:
 
     def size_text(self, lots: int) -> str:
         """As decimal text, with all its decimal places."""
-        return decimal_text(lots, self.size_scale)
+        return decimal_text(lots * self.lot_units, self.size_scale)
 
 
 def decimal_text(units: int, scale: int) -> str:

@@ -13,21 +13,24 @@ one that was ordered first; extra frames stand before the frame that they were m
 """
 
 import random
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.errors import SettingError
 from kit.simulator.dialect import Frame, Stream
+from kit.simulator.letters import Fate, Letter
 
 HUGE_BYTES = 20 * 1024 * 1024
 UNKNOWN_EVENT = b'{"e":"neverHeardOf","event":"neverHeardOf","type":"neverHeardOf"}'
 ACTIVE_MAX = 1_000
 """Faults that wait or fire at the same time, of one venue."""
+NOTHING: Mapping[str, Callable[[Frame], Sequence[Frame]]] = MappingProxyType({})
 
 
 class FaultKind(StrEnum):
@@ -49,6 +52,17 @@ class FaultKind(StrEnum):
     REST_HTML = "rest_html"
 
 
+FATES: Mapping[str, Fate] = {
+    FaultKind.DROP: Fate.LOST,
+    FaultKind.DUPLICATE: Fate.TWICE,
+    FaultKind.REORDER: Fate.KEPT,
+    FaultKind.MALFORMED: Fate.HALVED,
+}
+FOREIGN: Mapping[str, Callable[[], bytes]] = {
+    FaultKind.UNKNOWN_EVENT: lambda: UNKNOWN_EVENT,
+    FaultKind.HUGE: lambda: b'{"huge":"%b"}' % (b"x" * HUGE_BYTES),
+}
+"""Frames that come before the one that was hit."""
 CUTS = frozenset({FaultKind.DISCONNECT, FaultKind.RESET, FaultKind.STALL})
 REST = frozenset(kind for kind in FaultKind if kind.startswith("rest_"))
 
@@ -57,7 +71,8 @@ class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What is to go wrong."""
 
     venue: str
-    fault: FaultKind
+    fault: str
+    """A FaultKind, or one of the venue's own."""
     symbol: str = ""
     """Only frames of this native symbol. Empty: of all."""
     channel: str = ""
@@ -96,11 +111,21 @@ class _Fault:
         self.fired = 0
         self._random = random.Random(seed)
 
+    def concerns(self, stream: Stream) -> bool:
+        order = self.order
+        return (not order.symbol or order.symbol == stream.symbol) and (
+            not order.channel or order.channel == stream.channel
+        )
+
     def fires(self) -> bool:
         if self._random.random() >= self.order.probability:
             return False
         self.fired += 1
         return True
+
+    def missed(self) -> None:
+        """It fired at what it cannot change."""
+        self.fired -= 1
 
     @property
     def over(self) -> bool:
@@ -110,7 +135,16 @@ class _Fault:
 class Faults:
     """The faults of one venue."""
 
-    def __init__(self, venue_id: str, seed: int, orders: Iterable[FaultOrder] = ()) -> None:
+    def __init__(
+        self,
+        venue_id: str,
+        seed: int,
+        orders: Iterable[FaultOrder] = (),
+        own: Mapping[str, Callable[[Frame], Sequence[Frame]]] = NOTHING,
+    ) -> None:
+        """``own``: the faults that only this venue can have. Raises ValueError."""
+        self.known = frozenset(FaultKind) | own.keys()
+        self._own = own
         self._seed = f"{seed}/{venue_id}"
         self._ordered = 0
         self._began_ns = 0
@@ -118,7 +152,7 @@ class Faults:
         self._waiting: list[_Fault] = []
         self._on_frames: list[_Fault] = []
         self._on_rest: list[_Fault] = []
-        self._held: dict[Stream, Frame] = {}
+        self._held: set[Stream] = set()
         for order in orders:
             self.order(order)
 
@@ -128,7 +162,11 @@ class Faults:
         return not self._on_frames and not self._held
 
     def order(self, order: FaultOrder) -> None:
-        """Switch a fault on. Raises ValueError when there are too many."""
+        """Switch a fault on. Raises ValueError when there is none of this name, or too many."""
+        if order.fault not in self.known:
+            raise ValueError(
+                f"no fault {order.fault[:60]}; allowed are {', '.join(sorted(self.known))}"
+            )
         if len(self._waiting) + len(self._on_frames) + len(self._on_rest) >= ACTIVE_MAX:
             raise ValueError(f"more than {ACTIVE_MAX} faults")
         self._ordered += 1
@@ -153,32 +191,29 @@ class Faults:
 
     def apply(
         self, frames: Iterable[Frame], heard: Collection[Stream]
-    ) -> Iterator[list[Frame] | Cut]:
-        """What becomes of these frames: lists of frames to send, and cuts, in their order."""
-        out: list[Frame] = []
+    ) -> Iterator[list[Letter] | Cut]:
+        """What becomes of these frames: letters to send, and cuts, in their order."""
+        out: list[Letter] = []
         for frame in frames:
-            stream = frame[0]
+            stream, payload = frame
             if stream not in heard:
                 continue
             if stream in self._held:
-                out += [frame, self._held.pop(stream)]
+                self._held.remove(stream)
+                out.append(Letter(stream, payload, Fate.FREEING))
                 continue
-            fault = _first_that_fires(self._on_frames, stream)
-            if fault is None:
-                out.append(frame)
-            elif fault.order.fault in CUTS:
+            fault, changed = self._hit(frame)
+            if fault is not None and fault.order.fault in CUTS:
                 yield out
-                yield Cut(fault.order.fault, stream)
-                out = [frame]
-            else:
-                out += self._changed(fault.order.fault, frame)
+                yield Cut(FaultKind(fault.order.fault), stream)
+                out = []
+            out += changed
         self._on_frames = [fault for fault in self._on_frames if not fault.over]
         yield out
 
-    def release(self) -> list[Frame]:
-        """The frames that wait for a next one which will not come."""
-        held, self._held = self._held, {}
-        return list(held.values())
+    def release(self) -> None:
+        """No frame will come any more for which another one waits."""
+        self._held.clear()
 
     def on_rest(self, path: str) -> FaultOrder | None:
         """What goes wrong with this REST call, if anything."""
@@ -188,21 +223,29 @@ class Faults:
                 return fault.order
         return None
 
-    def _changed(self, kind: FaultKind, frame: Frame) -> list[Frame]:
+    def _hit(self, frame: Frame) -> tuple[_Fault | None, list[Letter]]:
+        """The first fault that fires, and what it makes of the frame."""
+        for fault in self._on_frames:
+            if fault.concerns(frame[0]) and not fault.over and fault.fires():
+                changed = self._changed(fault.order.fault, frame)
+                if changed is not None:
+                    return fault, changed
+                fault.missed()
+        return None, [Letter(*frame)]
+
+    def _changed(self, name: str, frame: Frame) -> list[Letter] | None:
+        """None: a fault of the venue's own that has nothing to do with this frame."""
         stream, payload = frame
-        if kind is FaultKind.DROP:
-            return []
-        if kind is FaultKind.DUPLICATE:
-            return [frame, frame]
-        if kind is FaultKind.REORDER:
-            self._held[stream] = frame
-            return []
-        extra = {
-            FaultKind.MALFORMED: payload[: len(payload) // 2],
-            FaultKind.UNKNOWN_EVENT: UNKNOWN_EVENT,
-            FaultKind.HUGE: b'{"huge":"%b"}' % (b"x" * HUGE_BYTES),
-        }
-        return [(stream, extra[kind]), frame]
+        if name in self._own:
+            found = list(self._own[name](frame))
+            if found == [frame]:
+                return None
+            return [Letter(*one) for one in found] or [Letter(stream, payload, Fate.LOST)]
+        if name == FaultKind.REORDER:
+            self._held.add(stream)
+        if name in FOREIGN:
+            return [Letter(stream, FOREIGN[name](), Fate.FOREIGN), Letter(*frame)]
+        return [Letter(stream, payload, FATES.get(name, Fate.SENT))]
 
     def _begin_due(self) -> None:
         elapsed_s = (self._now_ns - self._began_ns) / NANOSECONDS_PER_SECOND
@@ -226,14 +269,3 @@ def read_script(file: Path) -> list[FaultOrder]:
             except msgspec.DecodeError as error:
                 raise SettingError("simulator.faults", f"{file}:{number}", str(error)) from None
     return orders
-
-
-def _first_that_fires(faults: Sequence[_Fault], stream: Stream) -> _Fault | None:
-    for fault in faults:
-        order = fault.order
-        concerns = (not order.symbol or order.symbol == stream.symbol) and (
-            not order.channel or order.channel == stream.channel
-        )
-        if concerns and not fault.over and fault.fires():
-            return fault
-    return None

@@ -32,7 +32,8 @@ class OrderFlow:
         self._rate = rate
         self._tick = instrument.tick_units / 10**instrument.price_scale
         self._gap_ticks = max(1.0, instrument.start_price * GAP_SHARE / self._tick)
-        self._typical_lots = instrument.typical_size * 10**instrument.size_scale
+        lot = instrument.lot_units / 10**instrument.size_scale
+        self._typical_lots = instrument.typical_size / lot
         self._quotes: dict[bool, list[int]] = {True: [], False: []}
         """Prices that were quoted deep in the book, by side; some are traded away by now."""
         self._fair_ticks = 0.0

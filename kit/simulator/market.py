@@ -66,7 +66,7 @@ class Market:
         seed: str,
         opening_ns: int,
         events_per_second: float,
-        instruments: Sequence[Instrument] = INSTRUMENTS,
+        instruments: Sequence[Instrument],
     ) -> None:
         self.instruments = instruments
         self.time_ns = opening_ns
@@ -103,6 +103,10 @@ class Market:
         """Of the last change of a level."""
         return self._pits[instrument].book.sequence
 
+    def fair_price(self, instrument: Instrument, time_ns: int) -> float:
+        """Around which it is traded."""
+        return self._pits[instrument].price.at(time_ns)
+
     def minutes_before(self, instrument: Instrument, opening_ns: int) -> list[Candle]:
         """The last day before the opening: candles of the price process, with plain volumes."""
         price = self._pits[instrument].price
@@ -126,8 +130,9 @@ def _plain_candle(
 ) -> Candle:
     moved = sum(abs(later - earlier) for earlier, later in itertools.pairwise(ticks)) / ticks[0]
     trade_count = int(TRADES_PER_MINUTE * (1 + 1000 * moved))
-    lots = int(instrument.typical_size * 10**instrument.size_scale * trade_count)
-    volume, bought = (Decimal(one).scaleb(-instrument.size_scale) for one in (lots, lots // 2))
+    units = int(instrument.typical_size * 10**instrument.size_scale * trade_count)
+    lots = units // instrument.lot_units
+    volume, bought = (Decimal(instrument.size_text(one)) for one in (lots, lots // 2))
     close = ticks[-1] * tick
     return Candle(
         start_ns,

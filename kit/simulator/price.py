@@ -32,7 +32,7 @@ class PriceProcess:
         periods_s = [SHORTEST_PERIOD_S * PERIOD_RATIO**step for step in range(PERIOD_COUNT)]
         per_second = instrument.volatility / math.sqrt(SECONDS_PER_DAY)
         self._noises = [
-            _Noise(f"{seed}/{period_s}", period_s, per_second * math.sqrt(period_s))
+            Noise(f"{seed}/{period_s}", period_s, per_second * math.sqrt(period_s))
             for period_s in periods_s
         ]
         self._slow_noises = self._noises[SLOW_FROM:]
@@ -45,13 +45,13 @@ class PriceProcess:
         """As ``at`` without what changes within a minute: for the past, told in minutes."""
         return self._sum(self._slow_noises, time_ns)
 
-    def _sum(self, noises: Sequence["_Noise"], time_ns: int) -> float:
+    def _sum(self, noises: Sequence["Noise"], time_ns: int) -> float:
         seconds = time_ns / NANOSECONDS_PER_SECOND
         change = sum([noise.at(seconds) for noise in noises])
         return self._instrument.start_price * math.exp(change)
 
 
-class _Noise:
+class Noise:
     """Random values at the multiples of a period, joined by a smooth curve."""
 
     def __init__(self, seed: str, period_s: int, deviation: float) -> None:

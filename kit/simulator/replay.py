@@ -16,6 +16,9 @@ from kit.simulator.dialect import (
     Channel,
     Frame,
     Listing,
+    Mark,
+    MarkFormat,
+    Stream,
 )
 from kit.simulator.history import TradeHistory
 from kit.simulator.tape import Block, RecordedAnswer, Tape, TapeDamaged
@@ -29,6 +32,7 @@ BOOK_WAIT_S_MAX = 8.0
 TIMER_NS = 1_000_000
 """No wait is shorter: event loops round shorter ones to nothing."""
 _TRADES, _BOOK = Channel.TRADES, Channel.BOOK
+_WITH_MARKS = frozenset({Channel.MARKS, Channel.TICKERS})
 
 _log = telemetry.logger("simulator.replay")
 
@@ -54,6 +58,8 @@ class ReplayFloor:
         self._books: dict[str, BookSnapshot] = {}
         self._book_arrived = asyncio.Event()
         self._histories: dict[str, TradeHistory[bytes]] = {}
+        self._unread_marks: dict[Stream, bytes] = {}
+        self._marks: dict[str, Mark] = {}
         self._answers = tape.recorded_answers()
         self._coming_books = self._books_of(self._answers)
 
@@ -81,6 +87,18 @@ class ReplayFloor:
             return None
         return self._unasked_books.pop(symbol, self._books[symbol])
 
+    def mark(self, symbol: str) -> Mark | None:
+        """Put together of what the newest frames of marks and tickers said of the symbol."""
+        if not isinstance(self._capture, MarkFormat):
+            return None
+        for line in self._unread_marks.values():
+            found = self._capture.mark_of(line)
+            if found is not None:
+                name, said = found
+                self._marks[name] = _joined(self._marks.get(name), said)
+        self._unread_marks.clear()
+        return self._marks.get(symbol)
+
     def recorded(self, path: str) -> bytes | None:
         slug = path.strip("/").replace("/", "_")
         for answer in reversed(self._answers):
@@ -95,6 +113,8 @@ class ReplayFloor:
             channel = stream.channel
             if channel is _TRADES:
                 self.history(stream.symbol).note(line)
+            elif channel in _WITH_MARKS:
+                self._unread_marks[stream] = line
             elif channel is _BOOK:
                 if stream is SNAPSHOT:
                     self._keep_snapshot(line)
@@ -143,6 +163,17 @@ class ReplayFloor:
         return found
 
 
+def _joined(before: Mark | None, said: Mark) -> Mark:
+    if before is None:
+        return said
+    return Mark(
+        said.mark_price or before.mark_price,
+        said.index_price or before.index_price,
+        said.funding_rate or before.funding_rate,
+        said.next_funding_time_ns or before.next_funding_time_ns,
+    )
+
+
 class Player:
     """Plays a tape to the connections of a venue: at its recorded pace, N times, or as fast as the
     slowest connection reads. Stands still while nobody listens."""
@@ -185,7 +216,7 @@ class Player:
             self.failure = str(error)
             _log.error("the capture cannot be read on", extra={"detail": str(error)})
             await self._venue.close_all(WSCloseCode.INTERNAL_ERROR, "capture damaged")
-        await self._venue.deliver(self._venue.faults.release(), wait=True)
+        await self._venue.release()
         self.finished = True
         _log.info("replay finished", extra=self.status())
 

@@ -14,6 +14,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from kit import telemetry
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.simulator import keepalive
 from kit.simulator.connection import Connection
 from kit.simulator.dialect import Answer, Floor, Request, Session
 from kit.simulator.faults import FaultKind, FaultOrder
@@ -120,10 +121,10 @@ class SimulatorServer:
         order = venue.faults.on_rest(path)
         if order is None:
             return None
-        if order.fault is FaultKind.REST_DELAY:
+        if order.fault == FaultKind.REST_DELAY:
             await self._clock.sleep(order.seconds)
             return None
-        if order.fault is FaultKind.REST_HTML:
+        if order.fault == FaultKind.REST_HTML:
             return web.Response(body=HTML_PAGE, status=502, content_type="text/html")
         status = int(order.fault.removeprefix("rest_"))
         headers = {"Retry-After": f"{order.seconds:.0f}"} if status != 500 else {}
@@ -148,9 +149,12 @@ class SimulatorServer:
             writer_limit=0,
         )
         await websocket.prepare(request)
-        connection = Connection(websocket, cast("asyncio.Transport", request.transport), session)
+        transport = cast("asyncio.Transport", request.transport)
+        connection = Connection(websocket, transport, session, self._clock.monotonic_ns())
         venue.join(connection)
-        keep_alive = asyncio.create_task(self._keep_alive(venue, connection))
+        keep_alive = asyncio.create_task(
+            keepalive.keep_alive(connection, venue.dialect, floor, self._clock)
+        )
         try:
             await self._read(websocket, venue, floor, connection)
         finally:
@@ -173,37 +177,18 @@ class SimulatorServer:
             if len(arrivals) > rules.messages_per_second_max:
                 await connection.close(WSCloseCode.POLICY_VIOLATION, "too many requests")
                 return
+            if message.type is WSMsgType.PONG:
+                connection.last_pong_ns = now_ns
+                continue
+            connection.last_word_ns = now_ns
             if message.type is WSMsgType.PING:
                 await websocket.pong(message.data)
-            elif message.type is WSMsgType.PONG:
-                connection.last_pong_ns = now_ns
             elif message.type is WSMsgType.TEXT:
                 session, text = connection.session, message.data
                 for answer in await venue.dialect.receive(session, text, floor):
                     connection.reply(answer)
+                connection.subscribed = connection.subscribed or bool(session.streams)
                 venue.subscriptions_changed()
-
-    async def _keep_alive(self, venue: Venue, connection: Connection) -> None:
-        """Ping as the exchange does; end what does not answer, and what is too old."""
-        rules = venue.dialect.rules
-        opened_ns = connection.last_pong_ns = self._clock.monotonic_ns()
-        while connection.open:
-            await self._clock.sleep(rules.ping_interval_s)
-            now_ns = self._clock.monotonic_ns()
-            if connection.stalled:
-                if _passed_s(connection.last_pong_ns, now_ns) > rules.pong_timeout_s:
-                    connection.reset()
-                continue
-            if _passed_s(opened_ns, now_ns) > rules.lifetime_s:
-                await connection.close(WSCloseCode.GOING_AWAY, "lifetime is over")
-            elif _passed_s(connection.last_pong_ns, now_ns) > rules.pong_timeout_s:
-                await connection.close(WSCloseCode.GOING_AWAY, "no pong")
-            else:
-                await connection.ping(str(now_ns).encode())
-
-
-def _passed_s(since_ns: int, now_ns: int) -> float:
-    return (now_ns - since_ns) / NANOSECONDS_PER_SECOND
 
 
 def _response(answer: Answer) -> web.Response:

@@ -5,10 +5,11 @@ from functools import partial
 
 from kit import telemetry
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.simulator.dialect import BookSnapshot, Dialect, Listing
+from kit.simulator.dialect import BookSnapshot, Dialect, InstrumentKind, Listing, Mark
 from kit.simulator.events import Instrument, Trade
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.market import Market, Step
+from kit.simulator.marks import MarkProcess
 from kit.simulator.venue import Venue
 
 STEP_NS = 5_000_000
@@ -29,12 +30,15 @@ class MarketFloor:
         self._market = market
         self._listings = [dialect.list(instrument) for instrument in market.instruments]
         self._instruments: dict[str, Instrument] = {}
+        self._marks: dict[str, MarkProcess] = {}
         self._histories: dict[Instrument, TradeHistory[Trade]] = {}
         for instrument, listing in zip(market.instruments, self._listings, strict=True):
             history = TradeHistory(partial(_print_of, instrument))
             history.note_minutes(market.minutes_before(instrument, market.time_ns))
             self._instruments[listing.symbol] = instrument
             self._histories[instrument] = history
+            if listing.kind is not InstrumentKind.SPOT:
+                self._marks[listing.symbol] = MarkProcess(instrument, listing.symbol)
 
     def time_ns(self) -> int:
         return self._market.time_ns
@@ -58,6 +62,14 @@ class MarketFloor:
             for is_bid in (True, False)
         )
         return BookSnapshot(self._market.sequence(instrument), bids, asks)
+
+    def mark(self, symbol: str) -> Mark | None:
+        """What a derivative is worth now."""
+        process = self._marks.get(symbol)
+        if process is None:
+            return None
+        now_ns = self._market.time_ns
+        return process.at(now_ns, self._market.fair_price(self._instruments[symbol], now_ns))
 
     def recorded(self, path: str) -> bytes | None:
         """Nothing: this market never was."""

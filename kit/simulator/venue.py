@@ -9,6 +9,7 @@ from kit.clock import Clock
 from kit.simulator.connection import Connection
 from kit.simulator.dialect import UNKNOWN, Dialect, Frame, Stream
 from kit.simulator.faults import Cut, FaultKind, Faults
+from kit.simulator.letters import Letter
 
 
 class Venue:
@@ -98,7 +99,13 @@ class Venue:
             if isinstance(part, Cut):
                 await self._cut(part)
             else:
-                await self._send(part, wait)
+                await self._send_letters(part, wait)
+
+    async def release(self) -> None:
+        """Send the frames that wait for a next one: none will come."""
+        self.faults.release()
+        for connection in self.connections:
+            await connection.send_kept()
 
     async def close_all(self, code: int, reason: str) -> None:
         """End all connections."""
@@ -118,6 +125,14 @@ class Venue:
             await sending[0]
         elif sending:
             await asyncio.gather(*sending)
+
+    async def _send_letters(self, letters: Iterable[Letter], wait: bool) -> None:
+        mail: dict[Connection, list[Letter]] = {}
+        for letter in letters:
+            for connection in self._readers.get(letter.stream, ()):
+                mail.setdefault(connection, []).append(letter)
+        for connection, received in mail.items():
+            await connection.send_letters(received, wait)
 
     async def _cut(self, cut: Cut) -> None:
         for connection in self._readers.get(cut.stream, ()):

@@ -1,7 +1,7 @@
 """A small exchange and a clock that no test waits for."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from kit.simulator.dialect import (
     CONVERSATION,
@@ -20,7 +20,7 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import Instrument
 from kit.simulator.history import TradePrint
-from kit.simulator.market import Step
+from kit.simulator.market import INSTRUMENTS, Step
 
 
 class FakeClock:
@@ -78,9 +78,11 @@ class FakeExchange:
     hosts: Collection[str] = ("api.fake.example",)
     rules = ConnectionRules(20, 60, 5, 100, 86_400)
     failures: Mapping[int, bytes] = {429: b'{"error":"slower"}'}
+    instruments: Sequence[Instrument] = INSTRUMENTS
 
     def __init__(self) -> None:
         self.streams: dict[str, Stream] = {}
+        self.faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {}
         self.capture = FakeCapture(self.streams)
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
@@ -92,6 +94,9 @@ class FakeExchange:
             stream = self.streams.setdefault(name, Stream(name, Channel(channel), symbol))
             session.streams[name] = stream
         return [text.upper().encode()]
+
+    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+        return []
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
         if request.path == "/book":

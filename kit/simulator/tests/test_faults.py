@@ -1,5 +1,6 @@
 """Faults do what they say, and nothing else."""
 
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -10,7 +11,16 @@ from hypothesis import strategies as st
 
 from kit.errors import SettingError
 from kit.simulator.dialect import Channel, Frame, Stream
-from kit.simulator.faults import UNKNOWN_EVENT, Cut, FaultKind, FaultOrder, Faults, read_script
+from kit.simulator.faults import (
+    NOTHING,
+    UNKNOWN_EVENT,
+    Cut,
+    FaultKind,
+    FaultOrder,
+    Faults,
+    read_script,
+)
+from kit.simulator.letters import Mailbox
 
 TRADES_A = Stream("trades/A", Channel.TRADES, "A")
 TRADES_B = Stream("trades/B", Channel.TRADES, "B")
@@ -24,61 +34,80 @@ def frames_of(count: int) -> list[Frame]:
     return [(STREAMS[number % 3], f"payload {number}".encode()) for number in range(count)]
 
 
-def faults_of(*orders: FaultOrder, seed: int = 1) -> Faults:
-    return Faults("fake", seed, orders)
+class Way(Faults):
+    """Faults, and one connection that hears everything that is heard."""
+
+    mailbox: Mailbox
+
+    def applied(self, frames: list[Frame], heard=STREAMS, shape=None) -> list[Frame | Cut]:
+        found: list[Frame | Cut] = []
+        for part in self.apply(frames, heard):
+            if isinstance(part, Cut):
+                found.append(part)
+                continue
+            for letter in part:
+                found += [(letter.stream, text) for text in self.mailbox.open([letter], shape)]
+        return found
+
+    def released(self) -> list[bytes]:
+        self.release()
+        return self.mailbox.empty()
+
+
+def faults_of(*orders: FaultOrder, seed: int = 1, own=NOTHING) -> Way:
+    way = Way("fake", seed, orders, own)
+    way.mailbox = Mailbox()
+    return way
 
 
 def order(fault: str, **fields) -> FaultOrder:
-    return FaultOrder(venue="fake", fault=FaultKind(fault), **fields)
+    return FaultOrder(venue="fake", fault=fault, **fields)
 
 
-def applied(faults: Faults, frames: list[Frame], heard=STREAMS) -> list[Frame | Cut]:
-    found: list[Frame | Cut] = []
-    for part in faults.apply(frames, heard):
-        found.extend([part] if isinstance(part, Cut) else part)
-    return found
+def payloads(found) -> list[bytes]:
+    return [payload for _, payload in found]
 
 
 def test_without_faults_frames_pass_untouched():
     faults = faults_of()
     assert faults.quiet
-    assert applied(faults, frames_of(9)) == frames_of(9)
+    assert faults.applied(frames_of(9)) == frames_of(9)
 
 
 def test_drop_takes_one_frame_of_the_named_stream_only():
     frames = frames_of(9)
     faults = faults_of(order("drop", symbol="A", channel="book"))
-    assert applied(faults, frames) == frames[:2] + frames[3:]
+    assert faults.applied(frames) == frames[:2] + frames[3:]
     assert faults.quiet
 
 
 def test_duplicate_sends_a_frame_twice():
     frames = frames_of(4)
     faults = faults_of(order("duplicate", symbol="B"))
-    assert applied(faults, frames) == [*frames[:2], frames[1], *frames[2:]]
+    assert faults.applied(frames) == [*frames[:2], frames[1], *frames[2:]]
 
 
 def test_reorder_swaps_a_frame_with_the_next_of_its_stream_across_calls():
     frames = frames_of(9)
     faults = faults_of(order("reorder", channel="trades", symbol="A"))
-    assert applied(faults, frames[:2]) == [frames[1]]
+    assert faults.applied(frames[:2]) == [frames[1]]
     assert not faults.quiet
-    assert applied(faults, frames[2:]) == [frames[2], frames[3], frames[0], *frames[4:]]
+    assert faults.applied(frames[2:]) == [frames[2], frames[3], frames[0], *frames[4:]]
     assert faults.quiet
 
 
 def test_a_frame_that_waits_for_a_next_one_is_released_at_the_end():
     frames = frames_of(1)
     faults = faults_of(order("reorder"))
-    assert applied(faults, frames) == []
-    assert faults.release() == frames
-    assert faults.release() == []
+    assert faults.applied(frames) == []
+    assert faults.released() == payloads(frames)
+    assert faults.released() == []
 
 
 @pytest.mark.parametrize("fault", ["malformed", "unknown_event", "huge"])
 def test_extra_frames_come_before_and_lose_nothing(fault):
     frames = frames_of(3)
-    found = applied(faults_of(order(fault, symbol="B")), frames)
+    found = faults_of(order(fault, symbol="B")).applied(frames)
     (extra,) = [frame for frame in found if frame not in frames]
     assert found == [frames[0], extra, *frames[1:]]
     assert extra[0] is TRADES_B
@@ -94,24 +123,24 @@ def test_extra_frames_come_before_and_lose_nothing(fault):
 @pytest.mark.parametrize("fault", ["disconnect", "reset", "stall"])
 def test_cuts_stand_before_the_frame_that_they_waited_for(fault):
     frames = frames_of(3)
-    found = applied(faults_of(order(fault, symbol="B")), frames)
+    found = faults_of(order(fault, symbol="B")).applied(frames)
     assert found == [frames[0], Cut(FaultKind(fault), TRADES_B), *frames[1:]]
 
 
 def test_what_nobody_hears_uses_up_no_fault():
     faults = faults_of(order("drop"))
-    assert applied(faults, frames_of(3), heard=[BOOK_A]) == []
-    assert applied(faults, frames_of(3), heard=[TRADES_A]) == frames_of(1)
+    assert faults.applied(frames_of(3), heard=[BOOK_A]) == []
+    assert faults.applied(frames_of(3), heard=[TRADES_A]) == frames_of(1)
 
 
 def test_a_fault_fires_with_its_probability_until_it_is_switched_off():
     faults = faults_of(order("drop", probability=0.1, count=0))
-    left = applied(faults, frames_of(10_000))
+    left = faults.applied(frames_of(10_000))
     assert 8_800 < len(left) < 9_200
     (status,) = faults.status()
     assert status["fired"] == 10_000 - len(left)
     faults.clear()
-    assert applied(faults, frames_of(100)) == frames_of(100)
+    assert faults.applied(frames_of(100)) == frames_of(100)
 
 
 @given(seed=st.integers(0, 99), sizes=st.lists(st.integers(1, 40), min_size=1, max_size=20))
@@ -119,12 +148,12 @@ def test_the_same_seed_gives_the_same_faults_in_blocks_of_any_size(seed, sizes):
     frames = frames_of(sum(sizes))
     orders = [order(kind, probability=0.2, count=0) for kind in ("drop", "duplicate", "reorder")]
     whole, pieces = (faults_of(*orders, seed=seed) for _ in range(2))
-    expected = applied(whole, frames) + whole.release()
+    expected = payloads(whole.applied(frames)) + whole.released()
     found = []
     for size in sizes:
-        found += applied(pieces, frames[:size])
+        found += pieces.applied(frames[:size])
         frames = frames[size:]
-    assert found + pieces.release() == expected
+    assert payloads(found) + pieces.released() == expected
 
 
 @given(seed=st.integers(0, 99))
@@ -134,19 +163,40 @@ def test_dropped_doubled_and_swapped_frames_account_for_every_difference(seed):
         *(order(kind, probability=0.05, count=0) for kind in ("drop", "duplicate", "reorder")),
         seed=seed,
     )
-    found = applied(faults, frames) + faults.release()
-    counts = Counter(payload for _, payload in found)
+    counts = Counter(payloads(faults.applied(frames)) + faults.released())
     fired = {one["fault"]: one["fired"] for one in faults.status()}
     assert sum(count == 2 for count in counts.values()) == fired["duplicate"]
     assert len(frames) - len(counts) == fired["drop"]
 
 
+def test_what_is_lost_doubled_or_late_was_counted_before():
+    numbers = itertools.count()
+    faults = faults_of(*(order(kind) for kind in ("drop", "duplicate", "reorder", "malformed")))
+    frames = [(TRADES_A, letter) for letter in (b"a", b"b", b"c", b"d", b"efgh", b"i")]
+    found = faults.applied(frames, shape=lambda payload: b"%d%b" % (next(numbers), payload))
+    assert payloads(found) == [b"1b", b"1b", b"3d", b"2c", b"4e", b"4efgh", b"5i"]
+
+
+def test_what_only_this_venue_can_suffer():
+    own = {
+        "empty": lambda frame: [(frame[0], b"")],
+        "lose_books": lambda frame: [] if frame[0] is BOOK_A else [frame],
+    }
+    frames = frames_of(9)
+    faults = faults_of(order("empty", symbol="B"), order("lose_books"), own=own)
+    expected = [frames[0], (TRADES_B, b""), *frames[3:]]
+    assert faults.applied(frames) == expected
+    assert faults.quiet
+    with pytest.raises(ValueError, match="lose_books"):
+        faults.order(order("explode"))
+
+
 def test_a_fault_waits_for_its_time_by_the_venues_own_clock():
     faults = faults_of(order("drop", at_s=5))
     faults.advance(100 * SECOND_NS)
-    assert applied(faults, frames_of(2)) == frames_of(2)
+    assert faults.applied(frames_of(2)) == frames_of(2)
     faults.advance(105 * SECOND_NS)
-    assert applied(faults, frames_of(2)) == frames_of(2)[1:]
+    assert faults.applied(frames_of(2)) == frames_of(2)[1:]
 
 
 def test_rest_faults_concern_paths():
@@ -174,7 +224,6 @@ def test_a_script_is_one_order_per_line(tmp_path: Path):
 @pytest.mark.parametrize(
     "line",
     [
-        '{"venue":"fake","fault":"explode"}',
         '{"venue":"fake","fault":"drop","probability":2}',
         '{"venue":"fake","fault":"drop","colour":"red"}',
         "drop",

@@ -61,7 +61,7 @@ class Rebuilt:
 @settings(max_examples=25, deadline=None)
 @given(seed=st.text(max_size=8), events_per_second=st.sampled_from([50, 2_000, 50_000]))
 def test_trades_books_and_quotes_tell_the_same(seed, events_per_second):
-    market = Market(seed, OPENING_NS, events_per_second)
+    market = Market(seed, OPENING_NS, events_per_second, INSTRUMENTS)
     rebuilt: dict[Instrument, Rebuilt] = {one: Rebuilt() for one in INSTRUMENTS}
     seconds = 3_000 / events_per_second
     step = market.advance(OPENING_NS + int(seconds * SECOND_NS))
@@ -85,7 +85,7 @@ def test_trades_books_and_quotes_tell_the_same(seed, events_per_second):
 
 
 def test_the_same_seed_gives_the_same_market_in_steps_of_any_length():
-    markets = [Market("7", OPENING_NS, 500) for _ in range(2)]
+    markets = [Market("7", OPENING_NS, 500, INSTRUMENTS) for _ in range(2)]
     end_ns = OPENING_NS + 4 * SECOND_NS
     whole = list(markets[0].advance(end_ns).events)
     pieces = []
@@ -93,13 +93,13 @@ def test_the_same_seed_gives_the_same_market_in_steps_of_any_length():
         pieces += markets[1].advance(time_ns).events
     assert len(whole) > 2_000
     assert whole == pieces
-    other = Market("8", OPENING_NS, 500).advance(end_ns).events
+    other = Market("8", OPENING_NS, 500, INSTRUMENTS).advance(end_ns).events
     assert whole != list(other)
 
 
 @pytest.mark.parametrize("events_per_second", [200, 5_000])
 def test_the_rate_is_about_what_was_asked_for(events_per_second):
-    market = Market("1", OPENING_NS, events_per_second)
+    market = Market("1", OPENING_NS, events_per_second, INSTRUMENTS)
     market.advance(OPENING_NS)
     seconds = 10_000 // events_per_second
     events = market.advance(OPENING_NS + seconds * SECOND_NS).events
@@ -109,7 +109,7 @@ def test_the_rate_is_about_what_was_asked_for(events_per_second):
 
 
 def test_books_stay_deep_and_spreads_narrow():
-    market = Market("3", OPENING_NS, 2_000)
+    market = Market("3", OPENING_NS, 2_000, INSTRUMENTS)
     spreads = []
     for second in range(1, 31):
         market.advance(OPENING_NS + second * SECOND_NS)
@@ -122,7 +122,7 @@ def test_books_stay_deep_and_spreads_narrow():
 
 
 def test_minutes_before_the_opening_lead_to_it():
-    market = Market("1", OPENING_NS, 200)
+    market = Market("1", OPENING_NS, 200, INSTRUMENTS)
     minutes = market.minutes_before(INSTRUMENTS[0], OPENING_NS)
     starts = [minute.start_ns for minute in minutes]
     assert starts == list(range(starts[0], OPENING_NS - OPENING_NS % MINUTE_NS, MINUTE_NS))
@@ -134,9 +134,9 @@ def test_minutes_before_the_opening_lead_to_it():
 
 
 def test_a_restarted_market_goes_on_at_the_same_price_with_new_ids():
-    before = Market("1", OPENING_NS, 200)
+    before = Market("1", OPENING_NS, 200, INSTRUMENTS)
     before.advance(OPENING_NS + SECOND_NS)
-    after = Market("1", OPENING_NS + SECOND_NS, 200)
+    after = Market("1", OPENING_NS + SECOND_NS, 200, INSTRUMENTS)
     prices = [one.levels(INSTRUMENTS[0], True, 1)[0][0] for one in (before, after)]
     assert prices[0] == pytest.approx(prices[1], rel=1e-3)
     assert after.sequence(INSTRUMENTS[0]) > before.sequence(INSTRUMENTS[0])

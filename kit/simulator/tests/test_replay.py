@@ -34,6 +34,9 @@ class Listener:
         self.heard += payloads
         self.at_ns += [self._clock.now_ns] * len(payloads)
 
+    async def send_kept(self) -> None:
+        """Nothing is kept without faults."""
+
 
 class Stage:
     """A tape of some lines, one each millisecond, and what plays it."""

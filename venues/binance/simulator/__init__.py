@@ -23,7 +23,7 @@ from kit.simulator.dialect import (
     Stream,
 )
 from kit.simulator.events import Instrument
-from kit.simulator.market import Step
+from kit.simulator.market import INSTRUMENTS, Step
 from venues.binance.simulator import rest
 from venues.binance.simulator.capture import BinanceCapture, data_of
 from venues.binance.simulator.encode import Encoder, listing
@@ -59,6 +59,8 @@ class BinanceSpot:
     )
     rules = RULES
     failures: Mapping[int, bytes] = rest.FAILURES
+    instruments: Sequence[Instrument] = INSTRUMENTS
+    faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {}
 
     def __init__(self) -> None:
         self._streams = Streams()
@@ -97,6 +99,10 @@ class BinanceSpot:
         if call.method == "GET_PROPERTY":
             return [_result(session.shape is None, call.id)]
         return [_error(2, f"Invalid request: unknown method {call.method[:60]}", call.id)]
+
+    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+        """Nothing is said by the clock alone."""
+        return []
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
         return await rest.answer(request, floor)

@@ -7,7 +7,7 @@ import pytest
 
 from kit.simulator.dialect import Answer, Request, Session
 from kit.simulator.faults import Faults
-from kit.simulator.market import Market
+from kit.simulator.market import INSTRUMENTS, Market
 from kit.simulator.simulate import MarketFloor
 from venues.binance.simulator import BinanceSpot
 
@@ -23,7 +23,7 @@ def exchange() -> BinanceSpot:
 
 @pytest.fixture(scope="module")
 def floor(exchange: BinanceSpot) -> MarketFloor:
-    market = Market("1", OPENING_NS, 2_000)
+    market = Market("1", OPENING_NS, 2_000, INSTRUMENTS)
     floor = MarketFloor(market, exchange)
     floor.happened(market.advance(OPENING_NS + 5 * SECOND_NS))
     return floor

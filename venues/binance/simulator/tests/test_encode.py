@@ -30,7 +30,7 @@ class Show:
 
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = BinanceSpot()
-        self.market = Market("1", OPENING_NS, events_per_second)
+        self.market = Market("1", OPENING_NS, events_per_second, INSTRUMENTS)
         self.floor = MarketFloor(self.market, self.exchange)
         self.session = Session()
         self.said: dict[str, list[dict]] = {name: [] for name in NAMES}
