@@ -1,0 +1,1 @@
+"""Coinbase: spot, over the Advanced Trade feed or the Exchange feed."""

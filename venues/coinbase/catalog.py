@@ -1,0 +1,73 @@
+"""The venue of Coinbase's spot markets: its id, port, limits and parts, over either feed."""
+
+from kit.clock import SystemClock
+from kit.errors import SettingError
+from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, Venue
+from venues.coinbase import parse
+from venues.coinbase.book import BOOK
+from venues.coinbase.feed import AdvancedWire, ExchangeWire
+from venues.coinbase.history import AdvancedHistory, ExchangeHistory
+
+ADVANCED_FEED = "wss://advanced-trade-ws.coinbase.com"
+EXCHANGE_FEED = "wss://ws-feed.exchange.coinbase.com"
+
+ADVANCED_LIMITS = Limits(
+    symbols_per_connection=10,  # a lost frame may be of any of them, so all of them begin anew
+    symbols_per_message=10,
+    messages_per_second=4,  # eight without a key, of one address
+    ping_interval_s=20,
+    silence_s=15,  # a heartbeat comes every second
+    requests_per_second=8,  # ten, of one address
+)
+EXCHANGE_LIMITS = Limits(
+    symbols_per_connection=50,
+    symbols_per_message=50,
+    messages_per_second=4,
+    ping_interval_s=20,
+    silence_s=15,  # a heartbeat comes every second for each product
+    requests_per_second=8,  # ten, of one address
+)
+
+
+def spot(place: Place) -> Venue:
+    """Coinbase spot. The option ``feed`` is advanced (the default) or exchange."""
+    feed = place.options.get("feed", "advanced")
+    if feed == "advanced":
+        return _advanced(place)
+    if feed == "exchange":
+        return _exchange(place)
+    raise SettingError("venues.coinbase.options.feed", feed, "allowed are advanced, exchange")
+
+
+def _advanced(place: Place) -> Venue:
+    return Venue(
+        venue_id="coinbase",
+        port=5064,
+        profile=_profile(Maturity.PREVIEW, "over the Advanced Trade feed"),
+        wires=(AdvancedWire(place.feed("coinbase", ADVANCED_FEED)),),
+        book=BOOK,
+        history=AdvancedHistory("coinbase", place.rest("coinbase"), SystemClock()),
+        limits=ADVANCED_LIMITS,
+        default_symbols=("BTC-USD", "ETH-USD"),
+        connection_sequence=parse.advanced_sequence,
+    )
+
+
+def _exchange(place: Place) -> Venue:
+    return Venue(
+        venue_id="coinbase",
+        port=5064,
+        profile=_profile(Maturity.PROVEN, "over the Exchange feed"),
+        wires=(ExchangeWire(place.feed("coinbase", EXCHANGE_FEED)),),
+        book=BOOK,
+        history=ExchangeHistory("coinbase", place.rest("coinbase"), SystemClock()),
+        limits=EXCHANGE_LIMITS,
+        default_symbols=("BTC-USD", "ETH-USD"),
+    )
+
+
+def _profile(maturity: Maturity, notes: str) -> Profile:
+    return Profile(exchange="Coinbase", segment="spot", maturity=maturity, notes=notes)
+
+
+VENUES: Catalog = {"coinbase": spot}

@@ -1,0 +1,387 @@
+"""Coinbase's REST answers, through ccxt: its limits, errors and quirks; the venue's exact texts.
+
+ccxt's unified methods make floats of the numbers; its raw ones leave texts as they are.
+https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/rest-api
+https://docs.cdp.coinbase.com/exchange/introduction/welcome
+"""
+
+import functools
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.columns import Levels, Numbers
+from kit.errors import BadRequest, VenueUnavailable
+from kit.frames.reference import time_ns
+from kit.numbers import format_scaled, parse_number
+from kit.venue import ccxt_client
+from kit.venue.contract import BookSnapshot
+from venues.coinbase import instruments
+
+TRADES_MAX = 1000
+"""Of one answer, on both APIs."""
+CANDLES_MAX = 300
+"""Of one answer of Exchange; Advanced Trade refuses a time in which 350 would fit."""
+CALLS_MAX = 40
+"""Made for one question. More would take longer than anyone waits."""
+BOOK_DEPTH = 1000
+FIRST_WINDOW_S = 60
+"""Of the time in which Advanced Trade is asked for trades; it becomes what is needed."""
+ADVANCED_INTERVALS: Mapping[str, tuple[str, int]] = {
+    "1m": ("ONE_MINUTE", 60),
+    "5m": ("FIVE_MINUTE", 300),
+    "15m": ("FIFTEEN_MINUTE", 900),
+    "30m": ("THIRTY_MINUTE", 1800),
+    "1h": ("ONE_HOUR", 3600),
+    "2h": ("TWO_HOUR", 7200),
+    "6h": ("SIX_HOUR", 21_600),
+    "1d": ("ONE_DAY", 86_400),
+}
+EXCHANGE_INTERVALS: Mapping[str, int] = {
+    "1m": 60,
+    "5m": 300,
+    "15m": 900,
+    "1h": 3600,
+    "6h": 21_600,
+    "1d": 86_400,
+}
+
+_TAKERS = {"BUY": types_pb2.SIDE_SELL, "SELL": types_pb2.SIDE_BUY}
+"""By the side of the maker, which both APIs tell."""
+
+Trade = market_data_pb2.Trade
+Candle = market_data_pb2.Candle
+AnswerT = TypeVar("AnswerT")
+
+
+class AdvancedHistory:
+    """What is asked of the Advanced Trade API. Its public calls need no key."""
+
+    def __init__(self, venue_id: str, base_url: str | None, clock: Clock) -> None:
+        urls = {} if base_url is None else {"rest": base_url}
+        self._rest = _Rest(venue_id, "coinbase", urls)
+        self._clock = clock
+
+    async def instruments(self) -> list[types_pb2.Instrument]:
+        """GET /api/v3/brokerage/market/products, of spot markets, each under one name."""
+        return await self._rest.instruments()
+
+    async def book(self, symbol: str) -> BookSnapshot:
+        """GET /api/v3/brokerage/market/product_book: {"pricebook":{"bids":[{"price":"68923.66",
+        "size":"0.17189468"},…],"asks":[…],"time":"2026-04-07T00:28:59.662782Z"}}."""
+
+        def read(answer: Any) -> BookSnapshot:
+            bids, asks = (
+                _levels([(level["price"], level["size"]) for level in answer["pricebook"][side]])
+                for side in ("bids", "asks")
+            )
+            return BookSnapshot(0, bids, asks, self._clock.time_ns())
+
+        query = {"product_id": symbol, "limit": BOOK_DEPTH}
+        return await self._rest.get("v3PublicGetBrokerageMarketProductBook", query, read)
+
+    async def trades(
+        self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
+    ) -> list[Trade]:
+        """GET /api/v3/brokerage/market/products/BTC-USD/ticker, which knows times only: an id is
+        looked for from the newest trade back. Raises VenueUnavailable when it lies too far back."""
+        if first_trade_id:
+            return (await self._back_to(symbol, first_trade_id))[:count]
+        if start_time_ns:
+            return await self._forth_from(symbol, start_time_ns, count)
+        return await self._trades_of(symbol, {"limit": min(count, TRADES_MAX)})
+
+    async def candles(
+        self, symbol: str, interval: str, start_time_ns: int, count: int
+    ) -> list[Candle]:
+        """GET /api/v3/brokerage/market/products/BTC-USD/candles: {"candles":[{"start":
+        "1712192400","low":"66055.14","high":…,"open":…,"close":…,"volume":…},…]}, newest first.
+        Raises BadRequest for an interval that the venue does not have."""
+        granularity, interval_s = _known(interval, ADVANCED_INTERVALS)
+
+        async def between(start_s: int, end_s: int) -> list[Candle]:
+            query = {
+                "product_id": symbol,
+                "granularity": granularity,
+                "start": str(start_s),
+                "end": str(end_s),
+            }
+            method = "v3PublicGetBrokerageMarketProductsProductIdCandles"
+            return await self._rest.get(method, query, _advanced_candles)
+
+        now_s = self._clock.time_ns() // NANOSECONDS_PER_SECOND
+        return await _candles(between, interval_s, start_time_ns, count, now_s)
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._rest.close()
+
+    async def _back_to(self, symbol: str, trade_id: int) -> list[Trade]:
+        """The trades from this one to the newest."""
+        found: dict[int, Trade] = {}
+        query: dict[str, object] = {"limit": TRADES_MAX}
+        for _ in range(CALLS_MAX):
+            page = {int(one.trade_id): one for one in await self._trades_of(symbol, query)}
+            if not page.keys() - found.keys() or min(page) <= trade_id:
+                found |= page
+                return [found[number] for number in sorted(found) if number >= trade_id]
+            found |= page
+            end_s = found[min(found)].venue_time_ns // NANOSECONDS_PER_SECOND + 1
+            query |= {"start": "1", "end": str(end_s)}
+        raise self._rest.unavailable(f"trade {trade_id} of {symbol} lies too far back")
+
+    async def _forth_from(self, symbol: str, start_ns: int, count: int) -> list[Trade]:
+        """The first trades from a time on."""
+        found: dict[int, Trade] = {}
+        start_s, window_s = start_ns // NANOSECONDS_PER_SECOND, FIRST_WINDOW_S
+        now_s = self._clock.time_ns() // NANOSECONDS_PER_SECOND
+        for _ in range(CALLS_MAX):
+            times = {"start": str(start_s), "end": str(start_s + window_s)}
+            page = await self._trades_of(symbol, {"limit": TRADES_MAX, **times})
+            if len(page) >= TRADES_MAX and window_s > 1:
+                window_s = max(window_s // 4, 1)  # there may be more, older than these
+                continue
+            found |= {int(one.trade_id): one for one in page if one.venue_time_ns >= start_ns}
+            start_s += window_s
+            if len(found) >= count or start_s > now_s:
+                break
+            window_s *= 2
+        return [found[number] for number in sorted(found)][:count]
+
+    async def _trades_of(self, symbol: str, query: Mapping[str, object]) -> list[Trade]:
+        """Of {"trades":[{"trade_id":"995098663","product_id":"BTC-USD","price":"68923.67",
+        "size":"0.00064","time":"2026-04-07T00:28:58.544778Z","side":"SELL",…},…]}, oldest first."""
+        method = "v3PublicGetBrokerageMarketProductsProductIdTicker"
+        return await self._rest.get(method, {"product_id": symbol, **query}, _advanced_trades)
+
+
+class ExchangeHistory:
+    """What is asked of the Exchange API. Its public calls need no key."""
+
+    def __init__(self, venue_id: str, base_url: str | None, clock: Clock) -> None:
+        urls = {} if base_url is None else {"public": base_url, "private": base_url}
+        self._rest = _Rest(venue_id, "coinbaseexchange", urls)
+        self._clock = clock
+
+    async def instruments(self) -> list[types_pb2.Instrument]:
+        """GET /products."""
+        return await self._rest.instruments()
+
+    async def book(self, symbol: str) -> BookSnapshot:
+        """GET /products/BTC-USD/book?level=2: {"bids":[["0.1135","35",1],…],"asks":[…],
+        "sequence":406959136,…}; the sequence is none that level2 frames have."""
+
+        def read(answer: Any) -> BookSnapshot:
+            bids, asks = (
+                _levels([(price, size) for price, size, _ in answer[side]])
+                for side in ("bids", "asks")
+            )
+            return BookSnapshot(0, bids, asks, self._clock.time_ns())
+
+        return await self._rest.get("publicGetProductsIdBook", {"id": symbol, "level": 2}, read)
+
+    async def trades(
+        self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
+    ) -> list[Trade]:
+        """GET /products/BTC-USD/trades, exact by id; a time is first looked for among the ids."""
+        limit = min(count, TRADES_MAX)
+        if not first_trade_id and not start_time_ns:
+            return await self._before(symbol, 0, limit)
+        if not first_trade_id:
+            first_trade_id = await self._first_at(symbol, start_time_ns)
+            if not first_trade_id:
+                return []
+        page = await self._before(symbol, first_trade_id + limit, limit)
+        return [one for one in page if int(one.trade_id) >= first_trade_id]
+
+    async def candles(
+        self, symbol: str, interval: str, start_time_ns: int, count: int
+    ) -> list[Candle]:
+        """GET /products/BTC-USD/candles: [[time s, low, high, open, close, volume],…] as bare
+        numbers, newest first. Raises BadRequest for an interval that the venue does not have."""
+        interval_s = _known(interval, EXCHANGE_INTERVALS)
+
+        async def between(start_s: int, end_s: int) -> list[Candle]:
+            times = {"start": self._rest.iso(start_s), "end": self._rest.iso(end_s)}
+            query = {"id": symbol, "granularity": interval_s, **times}
+            return await self._rest.get("publicGetProductsIdCandles", query, _exchange_candles)
+
+        now_s = self._clock.time_ns() // NANOSECONDS_PER_SECOND
+        return await _candles(between, interval_s, start_time_ns, count, now_s)
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._rest.close()
+
+    async def _first_at(self, symbol: str, start_ns: int) -> int:
+        """The id of the first trade at or after a time; 0: there is none yet."""
+        page = await self._before(symbol, 0, TRADES_MAX)
+        last = int(page[-1].trade_id) if page else 0
+        earlier, later, step = 0, 0, TRADES_MAX
+        for _ in range(CALLS_MAX):
+            if not page or page[-1].venue_time_ns < start_ns:
+                earlier = last
+            elif page[0].venue_time_ns < start_ns:
+                return next(int(one.trade_id) for one in page if one.venue_time_ns >= start_ns)
+            else:
+                later = int(page[0].trade_id)
+            if later <= earlier + 1:
+                return later
+            step *= 8
+            last = (earlier + later) // 2 if earlier else max(later - step, later // 2)
+            page = await self._before(symbol, last + 1, TRADES_MAX)
+        raise self._rest.unavailable(f"the trades of {symbol} at that time are not found")
+
+    async def _before(self, symbol: str, trade_id: int, limit: int) -> list[Trade]:
+        """The newest trades older than this one (0: than now), oldest first: rows are
+        {"trade_id":15035219,"side":"sell","size":"0.27426731","price":"25820.42000000",
+        "time":"2023-09-10T13:47:41.447577Z"}."""
+        query = {"id": symbol, "limit": limit} | ({"after": trade_id} if trade_id else {})
+        return await self._rest.get("publicGetProductsIdTrades", query, _exchange_trades)
+
+
+class _Rest:
+    """One ccxt client, made when first needed: the feed can start before ccxt is loaded."""
+
+    def __init__(self, venue_id: str, exchange_id: str, urls: Mapping[str, str]) -> None:
+        self._venue_id = venue_id
+        self._exchange_id = exchange_id
+        self._urls = urls
+        self._made: Any = None
+
+    async def get(
+        self, method: str, query: Mapping[str, object], read: Callable[[Any], AnswerT]
+    ) -> AnswerT:
+        """What is read from the answer to a raw call. An answer that cannot be read counts as
+        none."""
+
+        async def ask() -> AnswerT:
+            return read(await getattr(self._client, method)(query))
+
+        return cast("AnswerT", await ccxt_client.call(self._venue_id, ask))
+
+    async def instruments(self) -> list[types_pb2.Instrument]:
+        """Spot markets, each under one name."""
+        return await self.get("fetch_markets", {}, self._read_markets)
+
+    def iso(self, time_s: int) -> str:
+        """2023-09-10T13:47:41.000Z"""
+        text: str = self._client.iso8601(time_s * 1000)
+        return text
+
+    def unavailable(self, message: str) -> VenueUnavailable:
+        """What is asked for is not to be had."""
+        return VenueUnavailable(message, venue=self._venue_id, detail="")
+
+    async def close(self) -> None:
+        """End the connections."""
+        if self._made is not None:
+            await self._made.close()
+
+    def _read_markets(self, markets: Any) -> list[types_pb2.Instrument]:
+        return [
+            instruments.instrument(self._venue_id, market)
+            for market in markets
+            if market["spot"] and not instruments.is_alias(market)
+        ]
+
+    @property
+    def _client(self) -> Any:
+        if self._made is None:
+            config: dict[str, Any] = {"options": {"fetchCurrencies": False}}
+            if self._urls:
+                config["urls"] = {"api": dict(self._urls)}
+            self._made = ccxt_client.load(self._exchange_id)(config)
+            # Candles of Exchange are bare numbers, which must not become floats.
+            self._made.on_json_response = functools.partial(json.loads, parse_float=str)
+        return self._made
+
+
+def _known(interval: str, intervals: Mapping[str, Any]) -> Any:
+    if interval not in intervals:
+        raise BadRequest(
+            f"no candles of {interval!r}",
+            field="interval",
+            value=interval,
+            allowed=" ".join(intervals),
+        )
+    return intervals[interval]
+
+
+async def _candles(
+    between: Callable[[int, int], Awaitable[list[Candle]]],
+    interval_s: int,
+    start_ns: int,
+    count: int,
+    now_s: int,
+) -> list[Candle]:
+    """Candles of as many calls as it takes. The venue leaves out those without a trade."""
+    if start_ns:
+        first_s = -(-start_ns // (interval_s * NANOSECONDS_PER_SECOND)) * interval_s
+    else:
+        first_s = now_s - now_s % interval_s - (count - 1) * interval_s
+    found: dict[int, Candle] = {}
+    for _ in range(CALLS_MAX):
+        if first_s > now_s or len(found) >= count:
+            break
+        end_s = first_s + (min(count, CANDLES_MAX) - 1) * interval_s
+        found |= {one.open_time_ns: one for one in await between(first_s, end_s)}
+        first_s = end_s + interval_s
+    return [found[open_ns] for open_ns in sorted(found)][:count]
+
+
+def _advanced_trades(answer: Any) -> list[Trade]:
+    return [_trade(row) for row in reversed(answer["trades"])]
+
+
+def _exchange_trades(rows: Any) -> list[Trade]:
+    return [_trade(row) for row in reversed(rows)]
+
+
+def _advanced_candles(answer: Any) -> list[Candle]:
+    columns = ("start", "open", "high", "low", "close", "volume")
+    return [_candle(*(row[name] for name in columns)) for row in answer["candles"]]
+
+
+def _exchange_candles(rows: Any) -> list[Candle]:
+    return [
+        _candle(start, open_, high, low, close, volume)
+        for start, low, high, open_, close, volume in rows
+    ]
+
+
+def _trade(row: Mapping[str, Any]) -> Trade:
+    """Of either API."""
+    return Trade(
+        trade_id=str(row["trade_id"]),
+        price=_plain(row["price"]),
+        size=_plain(row["size"]),
+        side=_TAKERS[row["side"].upper()],
+        venue_time_ns=time_ns(row["time"]),
+    )
+
+
+def _candle(start: Any, open_: Any, high: Any, low: Any, close: Any, volume: Any) -> Candle:
+    return Candle(
+        open_time_ns=int(start) * NANOSECONDS_PER_SECOND,
+        open=_plain(open_),
+        high=_plain(high),
+        low=_plain(low),
+        close=_plain(close),
+        volume=_plain(volume),
+    )
+
+
+def _levels(pairs: Sequence[Sequence[str]]) -> Levels:
+    count = np.array([len(pairs)], dtype=np.int64)
+    prices, sizes = [price for price, _ in pairs], [size for _, size in pairs]
+    return Levels(count, Numbers.parse(prices), Numbers.parse(sizes))
+
+
+def _plain(number: Any) -> str:
+    return format_scaled(*parse_number(str(number)))

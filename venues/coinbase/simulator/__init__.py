@@ -1,0 +1,262 @@
+"""Coinbase as an exchange would speak it: for the simulator.
+
+``DIALECTS`` is what the simulator looks for. It speaks both feeds and both REST APIs; which feed a
+connection is of, its first message tells. The conversation is here, the names of streams in
+``streams``, the words of the feeds in ``advanced`` and ``exchange``, the REST calls in ``rest`` and
+beside it, the lines of captures in ``capture``, a simulated market's frames in ``encode``.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from kit.simulator.dialect import (
+    Answer,
+    CaptureFormat,
+    Channel,
+    ConnectionRules,
+    Dialect,
+    Floor,
+    Frame,
+    Listing,
+    Request,
+    Session,
+    Stream,
+)
+from kit.simulator.events import Instrument
+from kit.simulator.market import Step
+from venues.coinbase.simulator import advanced, exchange, rest
+from venues.coinbase.simulator.answers import listing_of
+from venues.coinbase.simulator.capture import CoinbaseCapture
+from venues.coinbase.simulator.encode import Encoder, listing
+from venues.coinbase.simulator.streams import ADVANCED, EXCHANGE, HEARTBEATS, PRODUCT, Streams
+
+RULES = ConnectionRules(
+    ping_interval_s=20,
+    pong_timeout_s=60,
+    messages_per_second_max=8,
+    streams_max=10_000,
+    lifetime_s=24 * 3600,
+    subscribe_within_s=5,
+)
+INSTRUMENTS = (
+    Instrument("BTC", "USD", 2, 8, 1, 61_800.0, 0.05, 0.030, 4.0),
+    Instrument("ETH", "USD", 2, 8, 1, 2_650.0, 0.8, 0.035, 3.0),
+    Instrument("SOL", "USD", 2, 8, 1, 158.0, 12.0, 0.045, 2.0),
+    Instrument("XRP", "USD", 4, 6, 1, 0.5800, 900.0, 0.045, 1.0),
+    Instrument("DOGE", "USD", 5, 1, 1, 0.10400, 4_000.0, 0.050, 1.0),
+    Instrument("ETH", "BTC", 5, 8, 1, 0.04290, 0.8, 0.015, 0.5),
+)
+
+
+class _Call(msgspec.Struct):
+    """``channel`` is said to Advanced Trade, ``channels`` to Exchange."""
+
+    type: str = ""
+    channel: str | None = None
+    channels: list[Any] | None = None
+    product_ids: list[str] = []
+
+
+class _Channel(msgspec.Struct):
+    """The other way to name a channel of Exchange."""
+
+    name: str
+    product_ids: list[str] = []
+
+
+_call = msgspec.json.Decoder(_Call)
+
+
+@dataclass(slots=True)
+class CoinbaseSession(Session):
+    """A connection to either feed."""
+
+    feed: str = ""
+    """"": nothing was said yet."""
+    frame_count: int = 0
+    """Numbered so far; only Advanced Trade numbers."""
+    beat_count: int = 0
+
+    def number(self, payload: bytes) -> bytes:
+        """Give a frame its number on this connection."""
+        text = advanced.numbered(payload, self.frame_count)
+        if text is None:
+            return payload
+        self.frame_count += 1
+        return text
+
+    def wanted(self) -> dict[str, list[str]]:
+        """What it is subscribed to: products by channel, in the client's words."""
+        found: dict[str, list[str]] = {}
+        for name in self.streams:
+            channel, _, product = name.partition(".")
+            found.setdefault(channel, []).append(product or channel)
+        return found
+
+
+class Coinbase:
+    """``Dialect`` of Coinbase's spot markets."""
+
+    hosts: Collection[str] = (
+        "advanced-trade-ws.coinbase.com",
+        "ws-feed.exchange.coinbase.com",
+        "api.coinbase.com",
+        "api.exchange.coinbase.com",
+    )
+    rules = RULES
+    failures: Mapping[int, bytes] = rest.FAILURES
+    instruments: Sequence[Instrument] = INSTRUMENTS
+
+    def __init__(self) -> None:
+        self._streams = Streams()
+        self._encoder = Encoder(self._streams)
+        self._early: dict[Stream, bytes] = {}
+        """Updates of books that will come before the next whole book."""
+        self.capture: CaptureFormat = CoinbaseCapture(self._streams)
+        self.faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {
+            "sequence_gap": _sequence_gap,
+            "error": _error,
+            "slow_consumer": _slow_consumer,
+            "update_before_snapshot": self._update_before_snapshot,
+        }
+
+    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+        """Both feeds are at the root of their hosts."""
+        return CoinbaseSession() if path.strip("/") == "" else None
+
+    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+        """``{"type":"subscribe","product_ids":["BTC-USD"],"channel":"level2"}``, or with
+        ``"channels":["level2_batch"]``."""
+        assert isinstance(session, CoinbaseSession)
+        try:
+            call = _call.decode(text)
+        except msgspec.DecodeError:
+            return [advanced.NOT_UNDERSTOOD if session.feed == ADVANCED else exchange.MALFORMED]
+        session.feed = session.feed or (EXCHANGE if call.channel is None else ADVANCED)
+        if session.feed == ADVANCED:
+            session.shape = session.number
+            return [*self._say_to_advanced(session, call, floor)]
+        return [*self._say_to_exchange(session, call, floor)]
+
+    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+        """Heartbeats: of the connection on Advanced Trade, of each product on Exchange."""
+        assert isinstance(session, CoinbaseSession)
+        session.beat_count += 1
+        if HEARTBEATS in session.streams:
+            return [advanced.heartbeat(floor.time_ns(), session.beat_count)]
+        products = session.wanted().get("heartbeat", ()) if session.feed == EXCHANGE else ()
+        return [beat for product in products for beat in self._encoder.heartbeat(product, floor)]
+
+    async def answer(self, request: Request, floor: Floor) -> Answer:
+        return await rest.answer(request, floor)
+
+    def list(self, instrument: Instrument) -> Listing:
+        return listing(instrument)
+
+    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, floor)
+
+    def _say_to_advanced(
+        self, session: CoinbaseSession, call: _Call, floor: Floor
+    ) -> Sequence[bytes]:
+        """Data that begins a subscription comes before its acknowledgement, as on the real feed.
+        Products that are not listed are left out of it."""
+        channel = call.channel or ""
+        if call.type not in ("subscribe", "unsubscribe"):
+            return [advanced.NOT_UNDERSTOOD]
+        if channel == HEARTBEATS:
+            products = [""]
+        elif self._streams.get(ADVANCED, channel, "") is None:
+            return [advanced.UNKNOWN_CHANNEL]
+        else:
+            products = [one for one in call.product_ids if _is_product(one, floor)]
+        first: list[bytes] = []
+        for product in products:
+            first += self._change(session, call.type, channel, product, floor)
+        return [*first, advanced.subscriptions(floor.time_ns(), session.wanted())]
+
+    def _say_to_exchange(
+        self, session: CoinbaseSession, call: _Call, floor: Floor
+    ) -> Sequence[bytes]:
+        """The acknowledgement comes first. One wrong name, and nothing of a request is done."""
+        try:
+            pairs = _pairs(call)
+        except msgspec.ValidationError:
+            return [exchange.MALFORMED]
+        if call.type not in ("subscribe", "unsubscribe") or not pairs:
+            return [exchange.refusal("no channel or no product")]
+        for channel, product in pairs:
+            if self._streams.get(EXCHANGE, channel, "") is None:
+                return [exchange.refusal(f"{channel} is not a valid channel")]
+            if not _is_product(product, floor):
+                return [exchange.refusal(f"{product} is not a valid product")]
+        first: list[bytes] = []
+        for channel, product in pairs:
+            first += self._change(session, call.type, channel, product, floor)
+        return [exchange.subscriptions(session.wanted()), *first]
+
+    def _change(
+        self, session: CoinbaseSession, verb: str, channel: str, product: str, floor: Floor
+    ) -> Sequence[bytes]:
+        """Begin or end one subscription. Returns what it begins with."""
+        name = f"{channel}.{product}" if product else channel
+        if verb == "unsubscribe":
+            session.streams.pop(name, None)
+            return []
+        stream = self._streams.get(session.feed, channel, product)
+        if stream is None or name in session.streams:
+            return []
+        session.streams[name] = stream
+        same = stream.name.split(".")[1]
+        first = self._encoder.first_frames(session.feed, same, product, floor)
+        early = self._early.pop(stream, None)
+        return first if early is None else [early, *first]
+
+    def _update_before_snapshot(self, frame: Frame) -> Sequence[Frame]:
+        """An update of a book comes twice, and again before the next whole book."""
+        stream, payload = frame
+        if stream.channel is not Channel.BOOK:
+            return [frame]
+        self._early[stream] = payload
+        return [frame, frame]
+
+
+def _sequence_gap(frame: Frame) -> Sequence[Frame]:
+    """A frame of Advanced Trade is lost, and its number with it."""
+    return [] if advanced.MARK in frame[1] else [frame]
+
+
+def _error(frame: Frame) -> Sequence[Frame]:
+    """An error before the frame, about nothing in particular."""
+    return [(frame[0], advanced.NOT_UNDERSTOOD), frame]
+
+
+def _slow_consumer(frame: Frame) -> Sequence[Frame]:
+    """The last words before the exchange hangs up; it does with the fault "disconnect"."""
+    return [frame, (frame[0], exchange.SLOW)]
+
+
+def _pairs(call: _Call) -> list[tuple[str, str]]:
+    """Channels and products of a message to Exchange. Raises ValidationError."""
+    pairs: list[tuple[str, str]] = []
+    for entry in call.channels or ():
+        if isinstance(entry, str):
+            pairs += [(entry, product) for product in call.product_ids]
+        else:
+            named = msgspec.convert(entry, _Channel)
+            products = named.product_ids or call.product_ids
+            pairs += [(named.name, product) for product in products]
+    return pairs
+
+
+def _is_product(name: str, floor: Floor) -> bool:
+    """Whether it is listed. A capture's own list has more products than were recorded."""
+    if listing_of(name, floor) is not None:
+        return True
+    return floor.recorded("/products") is not None and PRODUCT.fullmatch(name) is not None
+
+
+DIALECTS: Mapping[str, Callable[[], Dialect]] = {"coinbase": Coinbase}

@@ -1,0 +1,76 @@
+"""What both of Coinbase's REST APIs share: answers, refusals, and reading what was asked."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from kit.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Answer, Floor, Listing, Request
+from kit.simulator.history import TradeHistory
+
+TIME_END_S = 2**33
+NAMES: Mapping[str, str] = {
+    "USD": "US Dollar",
+    "EUR": "Euro",
+    "GBP": "British Pound",
+    "BTC": "Bitcoin",
+    "ETH": "Ethereum",
+    "SOL": "Solana",
+    "XRP": "XRP",
+    "DOGE": "Dogecoin",
+}
+FIAT = ("USD", "EUR", "GBP")
+
+
+class Refusal(Exception):
+    """The exchange does not do what it was asked."""
+
+    def __init__(self, status: int, body: Mapping[str, object]) -> None:
+        super().__init__(status)
+        self.answer = as_json(body, status=status)
+
+
+def as_json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    """As JSON."""
+    return Answer(msgspec.json.encode(value), status=status, headers=headers or {})
+
+
+def listing_of(product: str, floor: Floor) -> Listing | None:
+    """A product, if it is listed."""
+    return next((one for one in floor.listings() if one.symbol == product), None)
+
+
+def currencies(floor: Floor) -> list[str]:
+    """Of all that is listed."""
+    return sorted({name for one in floor.listings() for name in (one.base, one.quote)})
+
+
+def last_price(history: TradeHistory[Any]) -> str:
+    """Of the newest trade; "" before the first."""
+    newest = history.latest(1)
+    return newest[0].price if newest else ""
+
+
+def whole_number(request: Request, name: str, usual: int) -> int | None:
+    """A number that was asked for, or the usual one; None: it is no number."""
+    text = request.query.get(name, str(usual))
+    return int(text) if text.isdigit() and len(text) <= 18 else None
+
+
+def time_s(request: Request, name: str, usual: int) -> int | None:
+    """A time in seconds since the Unix epoch, or RFC 3339; None: it is neither."""
+    text = request.query.get(name, str(usual))
+    if text.isdigit() and len(text) <= 18:
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def ns(seconds: int) -> int:
+    """Seconds as ns."""
+    return seconds * NANOSECONDS_PER_SECOND

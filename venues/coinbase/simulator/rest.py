@@ -1,0 +1,28 @@
+"""Coinbase's REST answers: Advanced Trade under /api/v3/brokerage and /v2, Exchange elsewhere."""
+
+from collections.abc import Mapping
+
+from kit.simulator.dialect import Answer, Floor, Request
+from venues.coinbase.simulator import rest_advanced, rest_exchange
+from venues.coinbase.simulator.answers import Refusal
+
+FAILURES: Mapping[int, bytes] = {
+    418: b'{"error":"rate_limit_exceeded","message":"Public rate limit exceeded"}',
+    429: b'{"error":"rate_limit_exceeded","message":"Public rate limit exceeded"}',
+    500: b'{"error":"internal_server_error","message":"Internal server error"}',
+}
+"""One body for both: clients of Advanced Trade read ``error``, those of Exchange ``message``."""
+
+
+async def answer(request: Request, floor: Floor) -> Answer:
+    """One call."""
+    recorded = floor.recorded(request.path)
+    if recorded is not None:
+        return Answer(recorded)
+    parts = request.path.strip("/").split("/")
+    try:
+        if parts[0] in ("api", "v2"):
+            return await rest_advanced.answer(parts, request, floor)
+        return await rest_exchange.answer(parts, request, floor)
+    except Refusal as refusal:
+        return refusal.answer

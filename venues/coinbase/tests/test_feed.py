@@ -1,0 +1,176 @@
+"""What Coinbase is told, and what its answers mean."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kit.errors import SettingError
+from kit.frames import FrameError, Frames, Patterns
+from kit.venue.contract import Place
+from venues.coinbase.catalog import spot
+from venues.coinbase.feed import AdvancedWire, ExchangeWire
+from venues.coinbase.tests import test_parse as real
+
+ADVANCED = AdvancedWire("wss://advanced-trade-ws.coinbase.com")
+EXCHANGE = ExchangeWire("wss://ws-feed.exchange.coinbase.com")
+HEARTBEATS = (
+    b'{"channel":"heartbeats","timestamp":"2026-09-07T23:37:22.675755362Z","sequence_num":3,'
+    b'"events":[{"current_time":"2026-09-07 23:37:22.674409 +0000 UTC m=+139651.272674714",'
+    b'"heartbeat_counter":139651}]}'
+)
+ADVANCED_ACK = (
+    b'{"channel":"subscriptions","timestamp":"2026-09-07T23:37:22.278662782Z","sequence_num":1,'
+    b'"events":[{"subscriptions":{"level2":["BTC-USD","ETH-USD"]}}]}'
+)
+HEARTBEAT = (
+    b'{"type":"heartbeat","sequence":90,"last_trade_id":20,"product_id":"BTC-USD",'
+    b'"time":"2014-11-07T08:19:28.464459Z"}'
+)
+EXCHANGE_ACK = (
+    b'{"type":"subscriptions","channels":[{"name":"level2","product_ids":["BAND-GBP","BAND-BTC"]}]}'
+)
+NOT_LISTED = (
+    b'{"type":"error","message":"Failed to subscribe","reason":"FOO-USD is not a valid product"}'
+)
+
+
+def messages(texts: list[str]) -> list[dict]:
+    return [json.loads(text) for text in texts]
+
+
+def kind_of(wire: AdvancedWire | ExchangeWire, frame: bytes) -> str:
+    patterns = Patterns([kind.pattern for kind in wire.kinds], wire.window_bytes)
+    (number,) = patterns.classify(Frames([frame], [1])).tolist()
+    return [*(kind.name for kind in wire.kinds), "none"][number]
+
+
+def test_advanced_is_told_each_channel_by_itself() -> None:
+    products = ["BTC-USD", "ETH-USD"]
+    assert messages(ADVANCED.subscribe(products, 7)) == [
+        {"type": "subscribe", "channel": "heartbeats"},
+        *(
+            {"type": "subscribe", "channel": channel, "product_ids": products}
+            for channel in ("level2", "market_trades", "ticker", "candles")
+        ),
+    ]
+    assert [one["type"] for one in messages(ADVANCED.unsubscribe(products, 8))] == [
+        "unsubscribe"
+    ] * 4
+
+
+def test_exchange_is_told_all_channels_at_once() -> None:
+    channels = ["level2_batch", "matches", "ticker", "heartbeat"]
+    for make, verb in ((EXCHANGE.subscribe, "subscribe"), (EXCHANGE.unsubscribe, "unsubscribe")):
+        assert messages(make(["BTC-USD"], 7)) == [
+            {"type": verb, "product_ids": ["BTC-USD"], "channels": channels}
+        ]
+
+
+def test_a_book_is_renewed_by_subscribing_again() -> None:
+    assert messages(ADVANCED.renew_book("BTC-USD", 7)) == [
+        {"type": verb, "channel": "level2", "product_ids": ["BTC-USD"]}
+        for verb in ("unsubscribe", "subscribe")
+    ]
+    assert messages(EXCHANGE.renew_book("BTC-USD", 7)) == [
+        {"type": verb, "product_ids": ["BTC-USD"], "channels": ["level2_batch"]}
+        for verb in ("unsubscribe", "subscribe")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind"),
+    [
+        (real.ADVANCED_TRADES, "trades"),
+        (real.ADVANCED_BOOK, "book"),
+        (real.ADVANCED_TICKER, "tickers"),
+        (real.ADVANCED_CANDLES, "candles"),
+        (HEARTBEATS, "heartbeats"),
+        (ADVANCED_ACK, "none"),
+        (b'{"type":"error","message":"authentication failure"}', "none"),
+        (b"", "none"),
+    ],
+)
+def test_frames_of_advanced_are_told_apart_by_their_channel(frame: bytes, kind: str) -> None:
+    assert kind_of(ADVANCED, frame) == kind
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind"),
+    [
+        (real.MATCH, "trades"),
+        (real.MATCH.replace(b'"match"', b'"last_match"'), "trades"),
+        (real.SNAPSHOT, "book"),
+        (real.UPDATE, "book"),
+        (real.TICKER, "tickers"),
+        (HEARTBEAT, "heartbeats"),
+        (EXCHANGE_ACK, "none"),
+        (NOT_LISTED, "none"),
+        (b"", "none"),
+    ],
+)
+def test_frames_of_exchange_are_told_apart_by_their_type(frame: bytes, kind: str) -> None:
+    assert kind_of(EXCHANGE, frame) == kind
+
+
+def test_every_captured_frame_is_known(captures) -> None:
+    file = captures / "coinbase/exchange_6_products_2021/frames.jsonl"
+    lines = file.read_bytes().splitlines()
+    patterns = Patterns([kind.pattern for kind in EXCHANGE.kinds], EXCHANGE.window_bytes)
+    kinds = patterns.classify(Frames(lines, range(len(lines))))
+    answers = [lines[row] for row in np.flatnonzero(kinds == len(EXCHANGE.kinds)).tolist()]
+    assert [EXCHANGE.understand(answer).refusal for answer in answers] == [""] * 3
+
+
+@pytest.mark.parametrize(
+    ("wire", "frame", "words"),
+    [
+        (ADVANCED, ADVANCED_ACK, ""),
+        (ADVANCED, b'{"type":"error","message":"rate limit"}', "rate limit"),
+        (EXCHANGE, EXCHANGE_ACK, ""),
+        (EXCHANGE, NOT_LISTED, "Failed to subscribe: FOO-USD is not a valid product"),
+    ],
+)
+def test_an_answer_tells_whether_it_refuses(wire, frame: bytes, words: str) -> None:
+    answer = wire.understand(frame)
+    assert answer.refusal == words
+    assert not answer.leaving
+
+
+def test_products_that_are_refused_for_good_are_named() -> None:
+    assert list(EXCHANGE.understand(NOT_LISTED).refused_symbols) == ["FOO-USD"]
+    gone = NOT_LISTED.replace(b"is not a valid product", b"is delisted")
+    assert list(EXCHANGE.understand(gone).refused_symbols) == ["FOO-USD"]
+
+
+def test_the_last_words_to_a_slow_reader_mean_a_move() -> None:
+    for wire in (ADVANCED, EXCHANGE):
+        assert wire.understand(b'{"type":"error","message":"ErrSlowConsume"}').leaving
+
+
+@pytest.mark.parametrize("wire", [ADVANCED, EXCHANGE])
+@pytest.mark.parametrize(
+    "frame", [b'{"type":"neverHeardOf"}', b"not json", b'{"message":"\xff"}', b"[]", b""]
+)
+def test_what_answers_nothing_is_no_answer(wire, frame: bytes) -> None:
+    with pytest.raises(FrameError):
+        wire.understand(frame)
+
+
+def test_the_feed_is_chosen_by_an_option() -> None:
+    live = {"world": "live", "simulator_url": "http://127.0.0.1:1"}
+    urls = {
+        "advanced": "wss://advanced-trade-ws.coinbase.com",
+        "exchange": "wss://ws-feed.exchange.coinbase.com",
+    }
+    for feed, url in urls.items():
+        (wire,) = spot(Place(**live, options={"feed": feed})).wires
+        assert wire.url(["BTC-USD"]) == url
+    assert isinstance(spot(Place(**live)).wires[0], AdvancedWire)
+    with pytest.raises(SettingError, match="advanced, exchange"):
+        spot(Place(**live, options={"feed": "carrier pigeon"}))
+
+
+def test_the_pretended_feed_stands_where_the_simulator_is() -> None:
+    place = Place("simulate", "http://127.0.0.1:8300")
+    assert spot(place).wires[0].url([]) == "ws://127.0.0.1:8300/coinbase"
