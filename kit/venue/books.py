@@ -158,7 +158,10 @@ class GuardedBook:
 
     def on_feed_snapshot(self, snapshot: Update) -> Iterator[Outcome]:
         """A whole book from the feed, which begins the book anew whatever was before."""
-        yield from self._begin(snapshot, self._held_after(snapshot.numbers.last))
+        if self.state is BookState.PROVEN and snapshot.numbers.last != self.last_sequence:
+            reason = types_pb2.GAP_REASON_VENUE_RESET
+            yield from self._break(reason, snapshot, snapshot.received_time_ns, "")
+        yield from self._begin(snapshot, self._run_after(snapshot.numbers.last))
 
     def followed(self, update: Update) -> None:
         """This update is in the book."""
@@ -241,6 +244,21 @@ class GuardedBook:
             for update in sorted(self._held, key=lambda update: update.numbers.first)
             if self._rule.after_snapshot(last, update.numbers) is not Join.OLD
         ]
+
+    def _run_after(self, last: int) -> list[Update]:
+        """The held updates that follow a snapshot of the feed without a hole. The others are from
+        before it, when the venue may have counted otherwise; should they not be, the next update
+        shows the hole."""
+        run: list[Update] = []
+        for update in self._held_after(last):
+            join = self._rule.after_update if run else self._rule.after_snapshot
+            verdict = join(last, update.numbers)
+            if verdict is Join.HOLE:
+                break
+            if verdict is Join.APPLY:
+                run.append(update)
+                last = update.numbers.last
+        return run
 
     def _begin(self, snapshot: Update, held: Sequence[Update]) -> Iterator[Outcome]:
         """From a snapshot, and the held updates that follow it."""

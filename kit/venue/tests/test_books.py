@@ -12,10 +12,11 @@ from kit.book import Book, Side
 from kit.checksum import Checksum, kraken_checksum
 from kit.venue.books import BookState, Changed, Doubted, GuardedBook, Outcome, Update
 from kit.venue.contract import BookRules, SnapshotSource, UpdateNumbers
-from kit.venue.sequence import ChainRule, OverlapRule, UnnumberedRule
+from kit.venue.sequence import ChainRule, CountingRule, OverlapRule, UnnumberedRule
 
 RULES = BookRules(sequence=OverlapRule(), snapshots=SnapshotSource.REST)
 CHAINED = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED)
+COUNTED = BookRules(sequence=CountingRule(), snapshots=SnapshotSource.FEED)
 CHECKED = BookRules(UnnumberedRule(), SnapshotSource.FEED, Checksum.KRAKEN, depth=10)
 
 
@@ -224,3 +225,39 @@ def test_a_wrong_checksum_is_a_gap_and_only_a_snapshot_helps() -> None:
     assert book.state is BookState.IN_DOUBT
     follower.take(book.on_feed_snapshot(linked(0, 0, 100)._replace(checksum=right)))
     assert (book.state, book.epoch) == (BookState.PROVEN, 2)
+
+
+def counted(number: int, price: int) -> Update:
+    return linked(number, 0, price)
+
+
+def test_a_snapshot_that_nobody_asked_for_is_a_gap_before_it() -> None:
+    book = GuardedBook("BTCUSDT", COUNTED)
+    list(book.on_feed_snapshot(counted(500, 100)))
+    gap, begun = book.on_feed_snapshot(counted(1, 90))
+    assert isinstance(gap, Doubted)
+    assert gap.gap.reason == types_pb2.GAP_REASON_VENUE_RESET
+    assert (gap.gap.last_id_before, gap.gap.first_id_after) == (500, 1)
+    assert isinstance(begun, Changed)
+    assert (begun.snapshot, begun.epoch, book.state) == (True, 2, BookState.PROVEN)
+
+
+def test_what_was_held_before_the_venue_counts_anew_does_not_break_the_new_book() -> None:
+    book, follower = GuardedBook("BTCUSDT", COUNTED), Follower()
+    follower.take(book.on_feed_snapshot(counted(500, 100)))
+    follower.take(book.on_update(counted(502, 102)))
+    assert book.state is BookState.IN_DOUBT
+    follower.take(book.on_feed_snapshot(counted(1, 90)))
+    assert (book.state, book.held_count) == (BookState.PROVEN, 0)
+    follower.take(book.on_update(counted(2, 91)))
+    assert follower.book.bids() == [(91, 1), (90, 1)]
+
+
+def test_what_follows_a_late_snapshot_is_applied_up_to_the_next_hole() -> None:
+    book, follower = GuardedBook("BTCUSDT", COUNTED), Follower()
+    for number in (11, 12, 12, 14):
+        follower.take(book.on_update(counted(number, 100 + number)))
+    follower.take(book.on_feed_snapshot(counted(10, 100)))
+    assert (book.state, book.last_sequence) == (BookState.PROVEN, 12)
+    follower.take(book.on_update(counted(15, 115)))
+    assert (book.state, follower.good) == (BookState.IN_DOUBT, False)
