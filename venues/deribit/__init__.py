@@ -1,0 +1,1 @@
+"""Deribit: perpetuals, dated futures and options."""

@@ -1,0 +1,41 @@
+"""The venue of Deribit's API: its id, port, limits and parts."""
+
+from kit.clock import SystemClock
+from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
+from venues.deribit.book import BOOK
+from venues.deribit.feed import DeribitWire
+from venues.deribit.history import DeribitHistory
+
+VENUE_ID = "deribit"
+LIVE_FEED = "wss://www.deribit.com"
+
+LIMITS = Limits(
+    symbols_per_connection=100,  # five channels each
+    symbols_per_message=50,  # a request may have 32 KiB, this has about 8
+    messages_per_second=3,  # of a subscription: 3,000 credits, of which 10,000 a second come back
+    ping_interval_s=None,  # the venue asks, as set_heartbeat has told it to
+    silence_s=40,
+    requests_per_second=10,
+)
+
+
+def deribit(place: Place) -> Venue:
+    """Deribit: perpetuals, futures and options of all currencies."""
+    return Venue(
+        venue_id=VENUE_ID,
+        port=5081,
+        profile=Profile(
+            exchange="Deribit",
+            segment="derivatives",
+            maturity=Maturity.PROVEN,
+            notes="Sizes are the venue's amounts: US dollars where the contract is inverse.",
+        ),
+        wires=(DeribitWire(place.feed(VENUE_ID, LIVE_FEED)),),
+        book=BOOK,
+        history=DeribitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock()),
+        limits=LIMITS,
+        default_symbols=("BTC-PERPETUAL", "ETH-PERPETUAL"),
+    )
+
+
+VENUES = {VENUE_ID: deribit}

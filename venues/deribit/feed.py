@@ -1,0 +1,149 @@
+"""How to reach Deribit's feed: JSON-RPC 2.0 over one websocket.
+
+https://docs.deribit.com/articles/json-rpc-overview, /articles/notifications and
+/api-reference/session-management/public-set_heartbeat
+
+The answer to a subscription lists the channels that were accepted; what is not in it was refused.
+An answer repeats the id of its request, so our ids say what was asked: "7 subscribe BTC-PERPETUAL".
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+from venuemesh.common.v1 import types_pb2
+
+from kit.cursor import Channel
+from kit.frames import FrameError
+from kit.venue.contract import Answer
+from venues.deribit import parse
+
+STREAMS = ("trades.{}.100ms", "quote.{}", "book.{}.100ms", "ticker.{}.100ms", "chart.trades.{}.1")
+BOOK_STREAM = "book.{}.100ms"
+HEARTBEAT_S = 15
+"""The venue speaks at least this often, and wants an answer; it allows no less than 10."""
+TOO_MANY_REQUESTS = 10028
+"""The venue ends the session after this error."""
+REFUSED_SHOWN_MAX = 20
+
+
+class _Error(msgspec.Struct):
+    code: int
+    message: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Parameters(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+class _Message(msgspec.Struct):
+    """{"jsonrpc":"2.0","id":…,"result":…}, {…,"error":{"message","code"}} or
+    {"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}."""
+
+    id: int | str | None = None
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: _Error | None = None
+    method: str = ""
+    params: _Parameters = _Parameters()
+
+
+class DeribitWire:
+    """One websocket with all channels."""
+
+    channels: frozenset[Channel] = frozenset(
+        {
+            types_pb2.CHANNEL_TRADES,
+            types_pb2.CHANNEL_QUOTES,
+            types_pb2.CHANNEL_BOOK,
+            types_pb2.CHANNEL_TICKERS,
+            types_pb2.CHANNEL_MARKS,
+            types_pb2.CHANNEL_CANDLES,
+        }
+    )
+    kinds = parse.KINDS
+    window_bytes = parse.WINDOW_BYTES
+
+    def __init__(self, base_url: str) -> None:
+        self._url = f"{base_url}/ws/api/v2"
+
+    def url(self, symbols: Sequence[str]) -> str:
+        """The same for all symbols: what is wanted is said in messages."""
+        return self._url
+
+    def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
+        """{"jsonrpc":"2.0","id":"7 subscribe BTC-PERPETUAL","method":"public/subscribe",
+        "params":{"channels":["trades.BTC-PERPETUAL.100ms",…]}}, and then a wish for heartbeats,
+        which is harmless when there are some already."""
+        asked = f"{request_id} subscribe {' '.join(symbols)}"
+        return [
+            _request(asked, "public/subscribe", {"channels": _named(STREAMS, symbols)}),
+            _request(f"{request_id} heartbeat", "public/set_heartbeat", {"interval": HEARTBEAT_S}),
+        ]
+
+    def unsubscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
+        """{"jsonrpc":"2.0","id":"8 unsubscribe","method":"public/unsubscribe","params":…}."""
+        channels = {"channels": _named(STREAMS, symbols)}
+        return [_request(f"{request_id} unsubscribe", "public/unsubscribe", channels)]
+
+    def renew_book(self, symbol: str, request_id: int) -> list[str]:
+        """A new subscription begins with a new snapshot."""
+        channels = {"channels": _named([BOOK_STREAM], [symbol])}
+        return [
+            _request(f"{request_id} unsubscribe", "public/unsubscribe", channels),
+            _request(f"{request_id} renew {symbol}", "public/subscribe", channels),
+        ]
+
+    def ping(self, request_id: int) -> str | None:
+        """public/test, which the venue answers with its version."""
+        return _request(f"{request_id} test", "public/test", {})
+
+    def understand(self, frame: bytes) -> Answer:
+        """A test request is answered; a refused channel and an error are told. Raises FrameError
+        for what is neither an answer nor a heartbeat."""
+        try:
+            message = msgspec.json.decode(frame, type=_Message)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise FrameError(str(error)) from error
+        if message.error is not None:
+            return _refused(message.error)
+        if message.method == "heartbeat":
+            wanted = message.params.type == "test_request"
+            return Answer(say=[_request("test", "public/test", {})] if wanted else ())
+        if message.result is msgspec.UNSET:
+            raise FrameError("neither data nor an answer")
+        return _accepted(message.id, message.result)
+
+
+def _refused(error: _Error) -> Answer:
+    refusal = f"{error.code}: {error.message} {bytes(error.data).decode()}".rstrip()
+    return Answer(refusal=refusal, leaving=error.code == TOO_MANY_REQUESTS)
+
+
+def _accepted(asked: int | str | None, result: msgspec.Raw) -> Answer:
+    """What of a subscription was accepted, and what was therefore refused."""
+    verb, *symbols = str(asked).partition(" ")[2].split(" ")
+    streams = {"subscribe": STREAMS, "renew": (BOOK_STREAM,)}.get(verb, ())
+    if not streams:
+        return Answer()
+    try:
+        accepted = frozenset(msgspec.json.decode(result, type=list[str]))
+    except msgspec.DecodeError as error:
+        raise FrameError(str(error)) from error
+    missing = [name for name in _named(streams, symbols) if name not in accepted]
+    if not missing:
+        return Answer()
+    gone = [one for one in symbols if not accepted.intersection(_named(streams, [one]))]
+    return Answer(
+        refusal=f"not accepted: {' '.join(missing[:REFUSED_SHOWN_MAX])}",
+        refused_symbols=gone,
+    )
+
+
+def _named(streams: Iterable[str], symbols: Sequence[str]) -> list[str]:
+    names = list(streams)
+    return [stream.format(symbol) for symbol in symbols for stream in names]
+
+
+def _request(request_id: str, method: str, parameters: Mapping[str, object]) -> str:
+    message = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": parameters}
+    return msgspec.json.encode(message).decode()

@@ -1,0 +1,211 @@
+"""Deribit as an exchange would speak it: for the simulator.
+
+``DIALECTS`` is what the simulator looks for. The conversation is here, the names of channels in
+``streams``, the methods in ``rest``, instruments in ``contracts``, the lines of captures in
+``capture``, a simulated market's frames in ``encode``.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from kit.simulator.dialect import (
+    Answer,
+    CaptureFormat,
+    Channel,
+    ConnectionRules,
+    Dialect,
+    Floor,
+    Frame,
+    Listing,
+    Request,
+    Session,
+    Stream,
+)
+from kit.simulator.events import Instrument
+from kit.simulator.market import Step
+from venues.deribit.simulator import rest
+from venues.deribit.simulator.capture import DeribitCapture
+from venues.deribit.simulator.contracts import listing
+from venues.deribit.simulator.encode import Encoder
+from venues.deribit.simulator.rest import Refusal, envelope, wrong
+from venues.deribit.simulator.streams import NAME, RAW, Streams
+
+PATH = "/ws/api/v2"
+HEARTBEAT_S_MIN = 10
+RULES = ConnectionRules(
+    ping_interval_s=30,
+    pong_timeout_s=90,
+    messages_per_second_max=100,  # the burst that 50,000 credits allow
+    streams_max=500,
+    lifetime_s=7 * 24 * 3600,
+    idle_s=None,
+    subscribe_within_s=None,
+)
+INSTRUMENTS = (
+    Instrument("BTC", "USD", 1, 0, 5, 61_800.0, 3_000.0, 0.030, 4.0, lot_units=10),
+    Instrument("ETH", "USD", 2, 0, 5, 2_650.0, 2_000.0, 0.035, 3.0),
+)
+"""Inverse perpetuals: sizes are US dollars, in contracts of 10 and of 1."""
+HEARTBEAT = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}}'
+TEST_REQUEST = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}'
+TOO_MANY_REQUESTS = (
+    b'{"jsonrpc":"2.0","error":{"message":"too_many_requests","code":10028},"testnet":false}'
+)
+
+
+class _Call(msgspec.Struct):
+    method: str
+    params: dict[str, Any] = {}
+    id: int | str | None = None
+
+
+_call = msgspec.json.Decoder(_Call)
+
+
+@dataclass(slots=True)
+class DeribitSession(Session):
+    """A connection, and whether its client still answers."""
+
+    heartbeat_s: int = 0
+    """How often the client wants to hear something; 0: never."""
+    age_s: int = 0
+    heard: bool = False
+    """Whether the client has said something since the last heartbeat."""
+    asked: bool = False
+    """Whether it was asked to answer, and has not yet."""
+
+
+class Deribit:
+    """``Dialect`` of Deribit."""
+
+    hosts: Collection[str] = ("www.deribit.com",)
+    rules = RULES
+    failures: Mapping[int, bytes] = rest.FAILURES
+    instruments: Sequence[Instrument] = INSTRUMENTS
+
+    def __init__(self) -> None:
+        self._streams = Streams()
+        self._encoder = Encoder(self._streams)
+        self.capture: CaptureFormat = DeribitCapture(self._streams)
+        self.faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {
+            "omitted_channel": self._omit,
+            "test_request": lambda frame: [(frame[0], TEST_REQUEST), frame],
+            "too_many_requests": self._end,
+        }
+        self._omitted: set[Stream] = set()
+        self._ending: set[Stream] = set()
+
+    def open(self, path: str, query: Mapping[str, str]) -> Session | None:
+        return DeribitSession() if path.rstrip("/") == PATH else None
+
+    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+        """``{"jsonrpc":"2.0","id":1,"method":"public/subscribe","params":{"channels":[…]}}``"""
+        assert isinstance(session, DeribitSession)
+        session.heard = True
+        try:
+            call = _call.decode(text)
+        except msgspec.DecodeError:
+            return [envelope({"error": Refusal(-32700, "Parse error").error}, floor)]
+        session.asked = session.asked and call.method != "public/test"
+        try:
+            result, more = await self._perform(session, call, floor)
+        except Refusal as refusal:
+            return [envelope({"id": call.id, "error": refusal.error}, floor)]
+        return [envelope({"id": call.id, "result": result}, floor), *more]
+
+    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+        """Heartbeats, as often as the client wants them; with a question when it was silent. Who
+        does not answer until the next one is gone."""
+        assert isinstance(session, DeribitSession)
+        session.age_s += 1
+        ending = self._ending.intersection(session.streams.values())
+        if ending:
+            self._ending -= ending
+            session.closing = "too many requests"
+        if not session.heartbeat_s or session.age_s % session.heartbeat_s:
+            return []
+        if session.asked:
+            session.closing = "no answer to a test request"
+        if session.heard:
+            session.heard = False
+            return [HEARTBEAT]
+        session.asked = True
+        return [HEARTBEAT, TEST_REQUEST]
+
+    async def answer(self, request: Request, floor: Floor) -> Answer:
+        return await rest.answer(request, floor)
+
+    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, floor)
+
+    async def _perform(
+        self, session: DeribitSession, call: _Call, floor: Floor
+    ) -> tuple[object, list[bytes]]:
+        """The result, and what a new subscription begins with."""
+        if call.method == "public/subscribe":
+            return self._subscribe(session, _channels(call), floor)
+        if call.method in ("public/unsubscribe", "public/unsubscribe_all"):
+            gone = list(session.streams) if call.method.endswith("_all") else _channels(call)
+            known = [name for name in gone if session.streams.pop(name, None) is not None]
+            return "ok" if call.method.endswith("_all") else known, []
+        if call.method == "public/set_heartbeat":
+            interval = call.params.get("interval")
+            if not isinstance(interval, int) or interval < HEARTBEAT_S_MIN:
+                raise wrong("interval", f"must be at least {HEARTBEAT_S_MIN}")
+            session.heartbeat_s, session.age_s = interval, 0
+            return "ok", []
+        if call.method == "public/disable_heartbeat":
+            session.heartbeat_s = 0
+            return "ok", []
+        parameters = {name: str(value) for name, value in call.params.items()}
+        return await rest.perform(call.method, parameters, floor), []
+
+    def _subscribe(
+        self, session: DeribitSession, names: Sequence[str], floor: Floor
+    ) -> tuple[list[str], list[bytes]]:
+        """What is wrong, or not for everyone, is left out of the answer without a word."""
+        listed = {one.symbol for one in floor.listings()}
+        accepted: list[str] = []
+        begin: list[bytes] = []
+        for name in dict.fromkeys(names):
+            stream = self._streams.get(name)
+            known = NAME.fullmatch(name) and not name.endswith(RAW) and stream.symbol in listed
+            full = len(session.streams) >= RULES.streams_max and name not in session.streams
+            if not known or full:
+                continue
+            if stream in self._omitted:
+                self._omitted.remove(stream)
+                continue
+            accepted.append(name)
+            if name not in session.streams and stream.channel is Channel.BOOK:
+                snapshot = self._encoder.snapshot(stream, floor.time_ns())
+                begin += [] if snapshot is None else [snapshot]
+            session.streams[name] = stream
+        return accepted, begin
+
+    def _omit(self, frame: Frame) -> Sequence[Frame]:
+        """A fault: the frame is lost, and the next subscription to its channel is left out of the
+        answer."""
+        self._omitted.add(frame[0])
+        return []
+
+    def _end(self, frame: Frame) -> Sequence[Frame]:
+        """A fault: instead of the frame comes error 10028, and within a second the end."""
+        self._ending.add(frame[0])
+        return [(frame[0], TOO_MANY_REQUESTS)]
+
+    def list(self, instrument: Instrument) -> Listing:
+        return listing(instrument)
+
+
+def _channels(call: _Call) -> list[str]:
+    names = call.params.get("channels")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise wrong("channels", "must be a list of names")
+    return names
+
+
+DIALECTS: Mapping[str, Callable[[], Dialect]] = {"deribit": Deribit}

@@ -1,0 +1,108 @@
+"""Deribit's numbers and candles: how it writes them.
+
+Amounts of its perpetuals are US dollars, while the volume of a candle is in the base currency.
+"""
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import lru_cache
+
+import msgspec
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.simulator.events import decimal_text
+from kit.simulator.history import Candle, TradeHistory
+
+RESOLUTIONS = {
+    "1": 60, "3": 180, "5": 300, "10": 600, "15": 900, "30": 1800,
+    "60": 3600, "120": 7200, "180": 10_800, "360": 21_600, "720": 43_200, "1D": 86_400,
+}  # fmt: skip
+"""Lengths of candles, s, by their names."""
+DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
+SMALLEST_PLAIN = Decimal("0.0001")
+"""Numbers closer to zero than this are written with an exponent."""
+VOLUME_PLACES = Decimal("1e-8")
+
+
+def start_of(resolution: str) -> Callable[[int], int]:
+    """The function from a time to the start of its candle, both ns since the Unix epoch."""
+    length_ns = RESOLUTIONS[resolution] * NANOSECONDS_PER_SECOND
+    return lambda time_ns: time_ns - time_ns % length_ns
+
+
+def number(value: Decimal | str) -> msgspec.Raw:
+    """As Deribit writes a float: 37240.0, 0.0005, 5e-05."""
+    exact = Decimal(value).normalize()
+    if exact and abs(exact) < SMALLEST_PLAIN:
+        digits, _, exponent = f"{exact:e}".partition("e")
+        return msgspec.Raw(f"{digits}e-{abs(int(exponent)):02d}".encode())
+    text = f"{exact:f}"
+    return msgspec.Raw((text if "." in text else f"{text}.0").encode())
+
+
+@lru_cache(maxsize=100_000)
+def plain(units: int, scale: int) -> str:
+    """``units / 10^scale`` the same way, for numbers that are never tiny."""
+    whole, _, fraction = decimal_text(units, scale).partition(".")
+    return f"{whole}.{fraction.rstrip('0') or '0'}"
+
+
+def base_volume(candle: Candle, inverse: bool) -> Decimal:
+    """In base units. Of an inverse contract it would be the sum of amount / price; a candle knows
+    only the sums of amounts and of amount x price, which give nearly the same."""
+    if not inverse or not candle.volume:
+        return candle.volume
+    return (candle.volume * candle.volume / candle.quote_volume).quantize(VOLUME_PLACES)
+
+
+def cost(candle: Candle, inverse: bool) -> Decimal:
+    """In quote units: what the amounts of an inverse contract are already."""
+    return candle.volume if inverse else candle.quote_volume
+
+
+def chart(candles: Sequence[Candle], inverse: bool) -> dict[str, object]:
+    """``{"ticks":[…],"open":[…],"high":…,"low":…,"close":…,"volume":…,"cost":…,"status":"ok"}``"""
+    return {
+        "volume": [number(base_volume(one, inverse)) for one in candles],
+        "ticks": [one.start_ns // NANOSECONDS_PER_MILLISECOND for one in candles],
+        "status": "ok" if candles else "no_data",
+        "open": [number(one.open) for one in candles],
+        "low": [number(one.low) for one in candles],
+        "high": [number(one.high) for one in candles],
+        "cost": [number(cost(one, inverse)) for one in candles],
+        "close": [number(one.close) for one in candles],
+    }
+
+
+def chart_event(candle: Candle, inverse: bool) -> dict[str, object]:
+    """``{"volume","tick","open","low","high","cost","close"}``"""
+    return {
+        "volume": number(base_volume(candle, inverse)),
+        "tick": candle.start_ns // NANOSECONDS_PER_MILLISECOND,
+        "open": number(candle.open),
+        "low": number(candle.low),
+        "high": number(candle.high),
+        "cost": number(cost(candle, inverse)),
+        "close": number(candle.close),
+    }
+
+
+def last_day(history: TradeHistory[object], time_ns: int) -> Candle | None:
+    """The last 24 hours as one candle; None: nothing was traded."""
+    first_ns = time_ns - DAY_NS
+    found = history.candles(lambda at_ns: first_ns, first_ns, time_ns)
+    return found[0] if found else None
+
+
+def stats(day: Candle | None, inverse: bool) -> dict[str, object]:
+    """The figures of 24 hours in a ticker; null where nothing was traded."""
+    if day is None:
+        return {"volume": None, "price_change": None, "low": None, "high": None}
+    change = (day.close - day.open) / day.open * 100
+    return {
+        "volume_usd": number(cost(day, inverse)),
+        "volume": number(base_volume(day, inverse)),
+        "price_change": number(change.quantize(Decimal("0.0001"))),
+        "low": number(day.low),
+        "high": number(day.high),
+    }

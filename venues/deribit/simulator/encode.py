@@ -1,0 +1,246 @@
+"""A simulated market's events as Deribit's frames.
+
+Documentation: https://docs.deribit.com/articles/notifications
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import BookSnapshot, Channel, Floor, Frame, Listing, Stream
+from kit.simulator.events import BestQuote, Instrument, Trade
+from kit.simulator.history import TradePrint
+from kit.simulator.market import Step
+from kit.simulator.published import PublishedBooks
+from venues.deribit.simulator.candles import chart_event, number, plain, start_of
+from venues.deribit.simulator.capture import START
+from venues.deribit.simulator.contracts import is_inverse, listing, native_symbol
+from venues.deribit.simulator.rest import tick_direction, ticker, trade_row
+from venues.deribit.simulator.streams import Streams
+
+INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
+SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
+GROUPED_DEPTHS = (1, 10, 20)
+DEPTH_MAX = 10_000
+
+
+@dataclass(slots=True)
+class _Desk:
+    """One instrument's streams, and what they have not said yet."""
+
+    instrument: Instrument
+    listing: Listing
+    trade: Stream
+    quote: Stream
+    book: Stream
+    grouped: dict[int, Stream]
+    trades: list[Trade] = field(default_factory=list)
+    last_price: Decimal = Decimal(0)
+    direction: int = 0
+    shown: dict[bool, set[int]] = field(default_factory=lambda: {True: set(), False: set()})
+    """Prices, in ticks, of the levels that the book stream has told: bids under True."""
+
+    @property
+    def symbol(self) -> str:
+        return self.listing.symbol
+
+    def level(self, ticks: int, lots: int) -> str:
+        """``37240.0,20.0``"""
+        one = self.instrument
+        price = plain(ticks * one.tick_units, one.price_scale)
+        return f"{price},{plain(lots * one.lot_units, one.size_scale)}"
+
+
+class Encoder:
+    """Remembers what was said of each book, and what is to be said at the end of an interval."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._desks: dict[Instrument, _Desk] = {}
+        self._books = PublishedBooks()
+
+    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> list[Frame]:
+        """The frames of a step, in the order of what happened."""
+        frames: list[Frame] = []
+        self._books.note(step)
+        for event in step.events:
+            desk = self._desks.get(event.instrument) or self._open_desk(event.instrument)
+            if type(event) is BestQuote:
+                if desk.quote in wanted:
+                    frames.append((desk.quote, _quote_frame(desk, event)))
+            elif type(event) is Trade:
+                desk.trades.append(event)
+        if step.time_ns % INTERVAL_NS == 0:
+            for desk in self._desks.values():
+                frames.extend(_trade_frames(desk, wanted, floor))
+                frames.extend(self._book_frames(desk, step, wanted))
+        if step.time_ns % SUMMARY_INTERVAL_NS == 0:
+            frames.extend(self._summaries(step, wanted, floor))
+        return frames
+
+    def snapshot(self, stream: Stream, time_ns: int) -> bytes | None:
+        """The first frame of a book stream: the book as the stream has told it so far. None where
+        there is no market, as when a tape is played."""
+        for instrument, desk in self._desks.items():
+            if desk.book is stream:
+                book = self._books.snapshot(instrument, DEPTH_MAX)
+                sides = (_snapshot_side(side) for side in (book.bids, book.asks))
+                return _book_frame(desk, "snapshot", time_ns, book.sequence, "", *sides)
+        return None
+
+    def _open_desk(self, instrument: Instrument) -> _Desk:
+        symbol = native_symbol(instrument)
+        stream = self._streams.get
+        desk = self._desks[instrument] = _Desk(
+            instrument,
+            listing(instrument),
+            trade=stream(f"trades.{symbol}.100ms"),
+            quote=stream(f"quote.{symbol}"),
+            book=stream(f"book.{symbol}.100ms"),
+            grouped={
+                count: stream(f"book.{symbol}.none.{count}.100ms") for count in GROUPED_DEPTHS
+            },
+        )
+        return desk
+
+    def _book_frames(self, desk: _Desk, step: Step, wanted: Collection[Stream]) -> Iterator[Frame]:
+        changes = self._books.changes(desk.instrument)
+        if changes is None:
+            return
+        sides = [
+            _changed_side(desk, is_bid, levels)
+            for is_bid, levels in ((True, changes.bids), (False, changes.asks))
+        ]
+        if desk.book in wanted:
+            previous = f'"prev_change_id":{changes.previous},'
+            payload = _book_frame(desk, "change", step.time_ns, changes.last, previous, *sides)
+            yield desk.book, payload
+        for count, stream in desk.grouped.items():
+            if stream in wanted:
+                yield stream, _grouped_frame(desk, stream, step, changes.last, count)
+
+    def _summaries(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Iterator[Frame]:
+        """Tickers and candles, which are sent by the clock here."""
+        desks = {desk.symbol: desk for desk in self._desks.values()}
+        for stream in wanted:
+            desk = desks.get(stream.symbol)
+            if desk is None:
+                continue
+            if stream.channel is Channel.TICKERS:
+                event = ticker(desk.symbol, _best(desk, step), floor)
+                yield stream, framed(stream.name, msgspec.json.encode(event))
+            elif stream.channel is Channel.CANDLES:
+                yield from _candle_frames(stream, step.time_ns, floor)
+
+
+def framed(name: str, data: bytes) -> bytes:
+    """What a channel says."""
+    return b'%b%b","data":%b}}' % (START, name.encode(), data)
+
+
+def _quote_frame(desk: _Desk, quote: BestQuote) -> bytes:
+    """``{"timestamp","instrument_name","best_bid_price","best_bid_amount",…}``"""
+    bid = desk.level(quote.bid_ticks, quote.bid_lots).split(",")
+    ask = desk.level(quote.ask_ticks, quote.ask_lots).split(",")
+    data = (
+        f'{{"timestamp":{quote.time_ns // NANOSECONDS_PER_MILLISECOND},'
+        f'"instrument_name":"{desk.symbol}",'
+        f'"best_bid_price":{bid[0]},"best_bid_amount":{bid[1]},'
+        f'"best_ask_price":{ask[0]},"best_ask_amount":{ask[1]}}}'
+    )
+    return framed(desk.quote.name, data.encode())
+
+
+def _trade_frames(desk: _Desk, wanted: Collection[Stream], floor: Floor) -> Iterator[Frame]:
+    """All trades of an interval in one frame."""
+    trades, desk.trades = desk.trades, []
+    if not trades:
+        return
+    mark = floor.mark(desk.symbol)
+    rows: list[dict[str, object]] = []
+    for trade in trades:
+        one = trade.instrument
+        price = one.price_text(trade.price_ticks)
+        exact = Decimal(price)
+        desk.direction = tick_direction(desk.last_price, exact, desk.direction)
+        desk.last_price = exact
+        size = one.size_text(trade.size_lots)
+        told = TradePrint(trade.trade_id, price, size, trade.time_ns, trade.taker_buys)
+        rows.append(trade_row(told, desk.direction, desk.listing, mark))
+    if desk.trade in wanted:
+        yield desk.trade, framed(desk.trade.name, msgspec.json.encode(rows))
+
+
+def _book_frame(
+    desk: _Desk, kind: str, time_ns: int, change_id: int, previous: str, bids: str, asks: str
+) -> bytes:
+    """``{"type","timestamp","prev_change_id","instrument_name","change_id","bids","asks"}``"""
+    data = (
+        f'{{"type":"{kind}","timestamp":{time_ns // NANOSECONDS_PER_MILLISECOND},{previous}'
+        f'"instrument_name":"{desk.symbol}","change_id":{change_id},'
+        f'"bids":[{bids}],"asks":[{asks}]}}'
+    )
+    return framed(desk.book.name, data.encode())
+
+
+def _changed_side(desk: _Desk, is_bid: bool, levels: Sequence[tuple[int, int]]) -> str:
+    """``["new",36809.5,254870.0],["delete",36779.0,0.0]``; a level that came and went within the
+    interval is not told."""
+    shown, told = desk.shown[is_bid], []
+    for ticks, lots in levels:
+        known = ticks in shown
+        if lots:
+            shown.add(ticks)
+            told.append(f'["{"change" if known else "new"}",{desk.level(ticks, lots)}]')
+        elif known:
+            shown.remove(ticks)
+            told.append(f'["delete",{desk.level(ticks, 0)}]')
+    return ",".join(told)
+
+
+def _snapshot_side(levels: Sequence[Sequence[str]]) -> str:
+    rows = [["new", number(price), number(size)] for price, size in levels]
+    return msgspec.json.encode(rows)[1:-1].decode()
+
+
+def _grouped_frame(desk: _Desk, stream: Stream, step: Step, change_id: int, count: int) -> bytes:
+    """``{"timestamp","instrument_name","change_id","bids":[[32000.0,20.0]],"asks":[]}``"""
+    bids, asks = (
+        ",".join(
+            f"[{desk.level(ticks, lots)}]"
+            for ticks, lots in step.books.levels(desk.instrument, is_bid, count)
+        )
+        for is_bid in (True, False)
+    )
+    data = (
+        f'{{"timestamp":{step.time_ns // NANOSECONDS_PER_MILLISECOND},'
+        f'"instrument_name":"{desk.symbol}","change_id":{change_id},'
+        f'"bids":[{bids}],"asks":[{asks}]}}'
+    )
+    return framed(stream.name, data.encode())
+
+
+def _best(desk: _Desk, step: Step) -> BookSnapshot:
+    one = desk.instrument
+    bids, asks = (
+        [
+            (one.price_text(ticks), one.size_text(lots))
+            for ticks, lots in step.books.levels(one, is_bid, 1)
+        ]
+        for is_bid in (True, False)
+    )
+    return BookSnapshot(0, bids, asks)
+
+
+def _candle_frames(stream: Stream, time_ns: int, floor: Floor) -> Iterator[Frame]:
+    """The candle of now, and for a moment the one before, whose last trades came with its end."""
+    begin = start_of(stream.name.rpartition(".")[2])
+    start_ns = begin(time_ns)
+    before_ns = begin(start_ns - 1)
+    first_ns = before_ns if time_ns - start_ns < SUMMARY_INTERVAL_NS else start_ns
+    for candle in floor.history(stream.symbol).candles(begin, first_ns, time_ns):
+        event = chart_event(candle, is_inverse(stream.symbol))
+        yield stream, framed(stream.name, msgspec.json.encode(event))

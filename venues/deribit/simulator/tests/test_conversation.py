@@ -1,0 +1,250 @@
+"""What the pretend Deribit answers on a websocket and to REST calls."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from kit.simulator.dialect import Answer, Request, Session
+from kit.simulator.market import Market
+from kit.simulator.simulate import STEP_NS, MarketFloor
+from venues.deribit.simulator import HEARTBEAT, TEST_REQUEST, Deribit
+
+OPENING_NS = 1_790_000_000_000_000_000
+SECOND_NS = 1_000_000_000
+HOUR_MS = 3_600_000
+BTC = "BTC-PERPETUAL"
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Deribit:
+    return Deribit()
+
+
+@pytest.fixture(scope="module")
+def floor(exchange: Deribit) -> MarketFloor:
+    market = Market("1", OPENING_NS, 2_000, exchange.instruments)
+    floor = MarketFloor(market, exchange)
+    while market.time_ns < OPENING_NS + 5 * SECOND_NS:
+        step = market.advance(market.time_ns + STEP_NS)
+        floor.happened(step)
+        exchange.encode(step, frozenset(), floor)
+    return floor
+
+
+@pytest.fixture
+def session(exchange: Deribit) -> Session:
+    session = exchange.open("/ws/api/v2", {})
+    assert session is not None
+    return session
+
+
+async def say(exchange, session, floor, method: str, **params) -> list[dict]:
+    call = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
+    answers = await exchange.receive(session, json.dumps(call), floor)
+    return [json.loads(answer, parse_float=Decimal) for answer in answers]
+
+
+async def ask(exchange: Deribit, floor: MarketFloor, method: str, **query: object) -> Answer:
+    texts = {key: str(value) for key, value in query.items()}
+    return await exchange.answer(Request("GET", f"/api/v2/public/{method}", texts), floor)
+
+
+async def asked(exchange: Deribit, floor: MarketFloor, method: str, **query: object):
+    answer = await ask(exchange, floor, method, **query)
+    assert answer.status == 200, answer.body
+    return json.loads(answer.body, parse_float=Decimal)["result"]
+
+
+async def test_subscribing_and_unsubscribing(exchange, session, floor):
+    names = [f"trades.{BTC}.100ms", f"quote.{BTC}"]
+    (answer,) = await say(exchange, session, floor, "public/subscribe", channels=names)
+    assert (answer["id"], answer["result"]) == (7, names)
+    assert answer["testnet"] is False
+    (answer,) = await say(exchange, session, floor, "public/unsubscribe", channels=names[:1])
+    assert answer["result"] == names[:1]
+    assert list(session.streams) == names[1:]
+    (answer,) = await say(exchange, session, floor, "public/unsubscribe_all")
+    assert answer["result"] == "ok"
+    assert not session.streams
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "trades.NOPE-PERPETUAL.100ms",
+        f"trades.{BTC}.raw",
+        f"trades.{BTC}",
+        f"chart.trades.{BTC}.7",
+        f"book.{BTC}.none.7.100ms",
+        "neverHeardOf",
+        "",
+    ],
+)
+async def test_a_wrong_channel_is_left_out_of_the_answer(exchange, session, floor, name: str):
+    names = [name, f"quote.{BTC}"]
+    (answer,) = await say(exchange, session, floor, "public/subscribe", channels=names)
+    assert answer["result"] == names[1:]
+    assert list(session.streams) == names[1:]
+
+
+async def test_a_book_begins_with_a_snapshot_each_time(exchange, session, floor):
+    channels = [f"book.{BTC}.100ms"]
+    for _ in range(2):
+        _, first = await say(exchange, session, floor, "public/subscribe", channels=channels)
+        data = first["params"]["data"]
+        assert (first["params"]["channel"], data["type"]) == (channels[0], "snapshot")
+        assert len(data["bids"]) > 100
+        assert {level[0] for level in data["bids"] + data["asks"]} == {"new"}
+        assert data["bids"][0][1] < data["asks"][0][1]
+        again = await say(exchange, session, floor, "public/subscribe", channels=channels)
+        assert len(again) == 1
+        await say(exchange, session, floor, "public/unsubscribe", channels=channels)
+
+
+async def test_methods_are_the_same_over_the_websocket(exchange, session, floor):
+    (answer,) = await say(
+        exchange, session, floor, "public/get_order_book", instrument_name=BTC, depth=5
+    )
+    book = await asked(exchange, floor, "get_order_book", instrument_name=BTC, depth=5)
+    assert answer["result"] == book
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{", -32700),
+        ('{"id":1,"method":"public/subscribe"}', -32602),
+        ('{"id":1,"method":"public/subscribe","params":{"channels":"x"}}', -32602),
+        ('{"id":1,"method":"public/set_heartbeat","params":{"interval":5}}', -32602),
+        ('{"id":1,"method":"public/dance"}', -32601),
+        ('{"id":1,"method":"public/ticker","params":{"instrument_name":"NOPE"}}', -32602),
+    ],
+)
+async def test_wrong_requests_are_refused(exchange, session, floor, text: str, code: int):
+    (answer,) = await exchange.receive(session, text, floor)
+    assert json.loads(answer)["error"]["code"] == code
+    assert not session.streams
+
+
+async def test_heartbeats_ask_a_silent_client(exchange, session, floor):
+    def seconds(count: int) -> list[bytes]:
+        return [said for _ in range(count) for said in exchange.tick(session, floor)]
+
+    assert not seconds(60)
+    (answer,) = await say(exchange, session, floor, "public/set_heartbeat", interval=10)
+    assert answer["result"] == "ok"
+    assert not seconds(9)
+    assert seconds(1) == [HEARTBEAT]
+    assert seconds(10) == [HEARTBEAT, TEST_REQUEST]
+    await say(exchange, session, floor, "public/test")
+    assert seconds(10) == [HEARTBEAT]
+    assert seconds(10) == [HEARTBEAT, TEST_REQUEST]
+    assert not session.closing
+    seconds(10)
+    assert session.closing
+
+
+async def test_the_book_is_cut_to_the_depth(exchange, floor):
+    book = await asked(exchange, floor, "get_order_book", instrument_name=BTC, depth=5)
+    assert len(book["bids"]) == len(book["asks"]) == 5
+    bids, asks = ([price for price, _ in book[side]] for side in ("bids", "asks"))
+    assert bids == sorted(bids, reverse=True)
+    assert asks == sorted(asks)
+    assert bids[0] < asks[0]
+    assert (book["best_bid_price"], book["best_bid_amount"]) == tuple(book["bids"][0])
+    whole = await asked(exchange, floor, "get_order_book", instrument_name=BTC, depth=10000)
+    assert whole["bids"][:5] == book["bids"]
+    assert all(price % Decimal("0.5") == 0 for price, _ in whole["bids"])
+    assert all(amount % 10 == 0 for _, amount in whole["bids"])
+
+
+async def test_trades_by_number_leave_no_hole(exchange, floor):
+    method = "get_last_trades_by_instrument"
+    newest = await asked(exchange, floor, method, instrument_name=BTC, count=50, sorting="asc")
+    numbers = [trade["trade_seq"] for trade in newest["trades"]]
+    assert numbers == list(range(numbers[0], numbers[0] + 50))
+    assert newest["has_more"] is True
+    again = await asked(
+        exchange, floor, method, instrument_name=BTC,
+        start_seq=numbers[10], end_seq=numbers[29], count=100,
+    )  # fmt: skip
+    assert [trade["trade_seq"] for trade in again["trades"]] == numbers[10:30]
+    few = await asked(exchange, floor, method, instrument_name=BTC)
+    assert [trade["trade_seq"] for trade in few["trades"]] == numbers[:-11:-1]
+
+
+async def test_trades_of_a_time(exchange, floor):
+    start_ms = OPENING_NS // 10**6 + 1_000
+    found = await asked(
+        exchange, floor, "get_last_trades_by_instrument_and_time", instrument_name=BTC,
+        start_timestamp=start_ms, end_timestamp=start_ms + 999, count=1000, sorting="asc",
+    )  # fmt: skip
+    times = [trade["timestamp"] for trade in found["trades"]]
+    assert times
+    assert times == sorted(times)
+    assert all(start_ms <= at <= start_ms + 999 for at in times)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "length_ms"),
+    [("1", 60_000), ("5", 300_000), ("60", HOUR_MS), ("1D", 24 * HOUR_MS)],
+)
+async def test_candles_follow_one_another(exchange, floor, resolution: str, length_ms: int):
+    now_ms = OPENING_NS // 10**6
+    chart = await asked(
+        exchange, floor, "get_tradingview_chart_data", instrument_name=BTC, resolution=resolution,
+        start_timestamp=now_ms - 24 * HOUR_MS, end_timestamp=now_ms,
+    )  # fmt: skip
+    ticks = chart["ticks"]
+    assert chart["status"] == "ok"
+    assert ticks == list(range(ticks[0], ticks[-1] + 1, length_ms))
+    assert all(tick % length_ms == 0 for tick in ticks)
+    names = ("open", "high", "low", "close", "volume", "cost")
+    assert all(len(chart[name]) == len(ticks) for name in names)
+    bounds = zip(chart["low"], chart["high"], strict=True)
+    for (low, high), volume, cost in zip(bounds, chart["volume"], chart["cost"], strict=True):
+        assert low <= round(cost / volume, 1) <= high
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "code"),
+    [
+        ("get_order_book", {}, -32602),
+        ("get_order_book", {"instrument_name": "NOPE"}, -32602),
+        ("get_order_book", {"instrument_name": BTC, "depth": "many"}, -32602),
+        ("get_last_trades_by_instrument", {"instrument_name": BTC, "count": "1001"}, -32602),
+        ("get_tradingview_chart_data", {"instrument_name": BTC, "resolution": "7"}, -32602),
+        ("dance", {}, -32601),
+    ],
+)
+async def test_wrong_calls_are_refused_in_deribits_words(exchange, floor, method, query, code):
+    answer = await ask(exchange, floor, method, **query)
+    assert answer.status == 400
+    assert json.loads(answer.body)["error"]["code"] == code
+
+
+async def test_instruments_have_what_clients_read(exchange, floor):
+    entries = await asked(exchange, floor, "get_instruments", currency="any", kind="future")
+    instruments = {one["instrument_name"]: one for one in entries}
+    one = instruments[BTC]
+    assert (one["tick_size"], one["min_trade_amount"], one["contract_size"]) == (
+        Decimal("0.5"),
+        Decimal(10),
+        Decimal(10),
+    )
+    assert (one["kind"], one["settlement_period"], one["future_type"]) == (
+        "future",
+        "perpetual",
+        "reversed",
+    )
+    assert instruments["ETH-PERPETUAL"]["tick_size"] == Decimal("0.05")
+    assert "simulator" not in one
+    assert await asked(exchange, floor, "get_instrument", instrument_name=BTC) == one
+    assert await asked(exchange, floor, "get_instruments", currency="SOL") == []
+    assert await asked(exchange, floor, "get_time") == OPENING_NS // 10**6 + 5_000
+
+
+def test_every_failure_has_words(exchange: Deribit):
+    for status in (418, 429, 500):
+        assert json.loads(exchange.failures[status])["error"]["code"] > 0

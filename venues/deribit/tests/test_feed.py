@@ -1,0 +1,133 @@
+"""What Deribit is told, and what its answers mean."""
+
+import json
+
+import pytest
+
+from kit.frames import FrameError
+from kit.venue.contract import Answer
+from venues.deribit.feed import DeribitWire
+
+wire = DeribitWire("wss://www.deribit.com")
+BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
+SUBSCRIBE = "public/subscribe"
+
+
+def channels(symbol: str) -> list[str]:
+    return [
+        f"trades.{symbol}.100ms",
+        f"quote.{symbol}",
+        f"book.{symbol}.100ms",
+        f"ticker.{symbol}.100ms",
+        f"chart.trades.{symbol}.1",
+    ]
+
+
+def answer(asked: object, result: object) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": asked, "result": result, "usIn": 1}).encode()
+
+
+def asked_with(messages: list[str]) -> str:
+    (asked,) = [one["id"] for one in map(json.loads, messages) if one["method"] == SUBSCRIBE]
+    return asked
+
+
+def test_all_symbols_share_one_address() -> None:
+    assert wire.url([BTC]) == "wss://www.deribit.com/ws/api/v2"
+
+
+def test_a_subscription_asks_for_heartbeats_and_names_every_channel() -> None:
+    subscription, heartbeat = map(json.loads, wire.subscribe([BTC, ETH], 7))
+    assert heartbeat["method"] == "public/set_heartbeat"
+    assert heartbeat["params"]["interval"] >= 10
+    assert subscription == {
+        "jsonrpc": "2.0",
+        "id": "7 subscribe BTC-PERPETUAL ETH-PERPETUAL",
+        "method": "public/subscribe",
+        "params": {"channels": channels(BTC) + channels(ETH)},
+    }
+    assert heartbeat["id"] != subscription["id"]
+
+
+def test_unsubscribing_names_the_same_channels() -> None:
+    (message,) = map(json.loads, wire.unsubscribe([BTC], 8))
+    assert message["method"] == "public/unsubscribe"
+    assert message["params"] == {"channels": channels(BTC)}
+
+
+def test_a_book_is_renewed_by_subscribing_to_it_anew() -> None:
+    stop, start = map(json.loads, wire.renew_book(BTC, 9))
+    assert (stop["method"], start["method"]) == ("public/unsubscribe", "public/subscribe")
+    for message in (stop, start):
+        assert message["params"] == {"channels": ["book.BTC-PERPETUAL.100ms"]}
+
+
+def test_what_was_accepted_is_no_refusal() -> None:
+    asked = asked_with(wire.subscribe([BTC, ETH], 7))
+    accepted = answer(asked, channels(ETH) + channels(BTC))
+    assert wire.understand(accepted) == Answer()
+    renewed = asked_with(wire.renew_book(BTC, 9))
+    assert wire.understand(answer(renewed, ["book.BTC-PERPETUAL.100ms"])) == Answer()
+
+
+def test_a_channel_that_is_not_in_the_answer_was_refused() -> None:
+    asked = asked_with(wire.subscribe([BTC, ETH], 7))
+    understood = wire.understand(answer(asked, [*channels(BTC)[1:], *channels(ETH)]))
+    assert understood.refusal == "not accepted: trades.BTC-PERPETUAL.100ms"
+    assert list(understood.refused_symbols) == []
+
+
+def test_an_instrument_without_any_channel_was_refused_for_good() -> None:
+    asked = asked_with(wire.subscribe([BTC, ETH], 7))
+    understood = wire.understand(answer(asked, channels(BTC)))
+    assert all(name in understood.refusal for name in channels(ETH))
+    assert list(understood.refused_symbols) == [ETH]
+
+
+def test_a_test_request_is_answered_and_a_heartbeat_is_not() -> None:
+    frame = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"%b"}}'
+    (said,) = map(json.loads, wire.understand(frame % b"test_request").say)
+    assert said["method"] == "public/test"
+    assert wire.understand(frame % b"heartbeat") == Answer()
+    turned = b'{"params":{"type":"test_request"},"method":"heartbeat","jsonrpc":"2.0"}'
+    assert len(wire.understand(turned).say) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "refusal", "leaving"),
+    [
+        (answer("7 heartbeat", "ok"), "", False),
+        (answer("test", {"version": "1.2.26"}), "", False),
+        (answer("8 unsubscribe", []), "", False),
+        (answer(None, "ok"), "", False),
+        (
+            b'{"id":1,"error":{"message":"Invalid params","data":{"param":"x"},"code":-32602}}',
+            '-32602: Invalid params {"param":"x"}',
+            False,
+        ),
+        (
+            b'{"jsonrpc":"2.0","error":{"message":"too_many_requests","code":10028}}',
+            "10028: too_many_requests",
+            True,
+        ),
+    ],
+)
+def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str, leaving: bool) -> None:
+    understood = wire.understand(reply)
+    assert (understood.refusal, understood.leaving) == (refusal, leaving)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"neverHeardOf"}}',
+        b"not json",
+        b'{"error":{"message":"\xff"}}',
+        b"[]",
+        b"",
+        answer("7 subscribe BTC-PERPETUAL", "ok"),
+    ],
+)
+def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
+    with pytest.raises(FrameError):
+        wire.understand(frame)
