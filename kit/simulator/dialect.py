@@ -64,6 +64,8 @@ class Session:
     """Turns a text into what this connection must get; None: it is right as it is. Called once for
     each frame, answer and tick, in their order, also for a frame that a fault then loses, doubles
     or delays: so a dialect that numbers the messages of a connection does it here."""
+    closing: str = ""
+    """Why the exchange ends this connection now, after what it has said; empty: it does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ async def keep_alive(connection: Connection, dialect: Dialect, floor: Floor, clo
             ticked_ns = now_ns
             for text in dialect.tick(connection.session, floor):
                 connection.reply(text)
+            if connection.session.closing:
+                await connection.close(WSCloseCode.GOING_AWAY, connection.session.closing)
+                return
 
 
 def _broken_rule(connection: Connection, rules: ConnectionRules, now_ns: int) -> str:

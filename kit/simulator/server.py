@@ -187,6 +187,9 @@ class SimulatorServer:
                 session, text = connection.session, message.data
                 for answer in await venue.dialect.receive(session, text, floor):
                     connection.reply(answer)
+                if session.closing:
+                    await connection.close(WSCloseCode.POLICY_VIOLATION, session.closing)
+                    return
                 connection.subscribed = connection.subscribed or bool(session.streams)
                 venue.subscriptions_changed()
 
