@@ -14,7 +14,9 @@ from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from kit.clock import SystemClock
 from kit.errors import SettingError
+from kit.simulator import keepalive
 from kit.simulator.app import Simulator
+from kit.simulator.dialect import Session
 from kit.simulator.settings import SimulatorSettings
 from kit.simulator.tests.fakes import FakeExchange
 
@@ -182,6 +184,27 @@ async def test_the_exchange_pings_and_ends_what_does_not_answer():
         assert (message.type, message.data) == (WSMsgType.CLOSE, 1001)
         assert not reading.done()
         reading.cancel()
+
+
+async def test_each_connection_is_told_something_by_the_clock(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(keepalive, "TICK_S", 0.02)
+
+    class Ticking(FakeExchange):
+        def tick(self, session, floor) -> list[bytes]:
+            return [",".join(session.streams).encode(), b"tick"]
+
+        def open(self, path, query):
+            numbers = itertools.count()
+            return Session(shape=lambda payload: b"%d %b" % (next(numbers), payload))
+
+    async with running(exchange=Ticking) as client:
+        for name in ("book/A", "book/B"):
+            websocket = await client.session.ws_connect(client.base + "/fake/ws")
+            await websocket.send_str(name)
+            heard = [await text_of(websocket) for _ in range(5)]
+            assert heard == [
+                f"0 {name.upper()}", f"1 {name}", "2 tick", f"3 {name}", "4 tick",
+            ]  # fmt: skip
 
 
 async def test_a_client_that_talks_too_much_is_ended():

@@ -1,0 +1,87 @@
+"""What derivatives are worth: made by the market, or said by a capture."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kit.simulator.dialect import InstrumentKind, Listing, Mark
+from kit.simulator.events import Instrument
+from kit.simulator.market import INSTRUMENTS, Market
+from kit.simulator.replay import ReplayFloor
+from kit.simulator.simulate import MarketFloor
+from kit.simulator.tape import Tape
+from kit.simulator.tests.fakes import FakeCapture, FakeExchange
+
+OPENING_NS = 1_790_000_000_000_000_000
+HOUR_NS = 3_600_000_000_000
+
+
+class Derivatives(FakeExchange):
+    """All that is quoted in USDT is a perpetual."""
+
+    def list(self, instrument: Instrument) -> Listing:
+        listing = super().list(instrument)
+        if instrument.quote != "USDT":
+            return listing
+        return replace(listing, kind=InstrumentKind.PERPETUAL, contract_size="1", settle="USDT")
+
+
+class MarkCapture(FakeCapture):
+    """Lines ``marks/A/mark=5,funding=0.1``."""
+
+    def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
+        _, symbol, rest = line.decode().split("/")
+        said = dict(part.split("=") for part in rest.split(","))
+        price, rate = said.get("mark", ""), said.get("funding", "")
+        return symbol, Mark(price, "", rate, int(said.get("next", "0")))
+
+
+def market_at(time_ns: int) -> tuple[Market, MarketFloor]:
+    market = Market("1", OPENING_NS, 500, INSTRUMENTS)
+    floor = MarketFloor(market, Derivatives())
+    market.advance(time_ns)
+    return market, floor
+
+
+def test_the_same_seed_and_time_give_the_same_mark_near_the_market():
+    time_ns = OPENING_NS + HOUR_NS // 1800
+    market, floor = market_at(time_ns)
+    mark = floor.mark("BTCUSDT")
+    assert mark is not None
+    assert mark == market_at(time_ns)[1].mark("BTCUSDT")
+    ((bid, _),) = market.levels(INSTRUMENTS[0], True, 1)
+    assert float(mark.index_price) == pytest.approx(bid / 100, rel=1e-3)
+    assert 0 < abs(float(mark.mark_price) / float(mark.index_price) - 1) < 2e-3
+    assert len(mark.mark_price.partition(".")[2]) == 4
+    assert abs(float(mark.funding_rate)) <= 0.003
+    assert mark.next_funding_time_ns % (8 * HOUR_NS) == 0
+    assert 0 < mark.next_funding_time_ns - time_ns <= 8 * HOUR_NS
+
+
+def test_spot_has_no_mark():
+    _, floor = market_at(OPENING_NS)
+    assert floor.mark("ETHBTC") is None
+    assert floor.mark("NOPE") is None
+
+
+def replayed(folder: Path, capture: FakeCapture, *lines: bytes) -> ReplayFloor:
+    file = folder / "frames.jsonl"
+    file.write_bytes(b"\n".join(lines))
+    floor = ReplayFloor(Tape([file]), capture, 0.05)
+    floor.played([capture.frame_of(line) for line in lines], OPENING_NS)
+    return floor
+
+
+def test_in_replay_a_mark_is_what_the_capture_said_last(tmp_path: Path):
+    lines = [b"marks/A/mark=5,next=7", b"marks/B/mark=1", b"tickers/A/funding=0.1"]
+    floor = replayed(tmp_path, MarkCapture({}), *lines)
+    assert floor.mark("A") == Mark("5", "", "0.1", 7)
+    assert floor.mark("B") == Mark("1", "", "", 0)
+    assert floor.mark("C") is None
+    floor.played([MarkCapture({}).frame_of(b"marks/A/mark=6")], OPENING_NS)
+    assert floor.mark("A") == Mark("6", "", "0.1", 7)
+
+
+def test_a_capture_that_knows_no_marks_makes_none_up(tmp_path: Path):
+    assert replayed(tmp_path, FakeCapture({}), b"marks/A/5").mark("A") is None
