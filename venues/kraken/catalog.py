@@ -1,0 +1,51 @@
+"""The venues of Kraken's API: their ids, ports, limits and parts."""
+
+from kit.clock import SystemClock
+from kit.errors import SettingError
+from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
+from venues.kraken import book
+from venues.kraken.feed import KrakenWire
+from venues.kraken.history import KrakenHistory
+
+LIVE_FEED = "wss://ws.kraken.com"
+DEPTH_USUAL = "100"
+
+SPOT_LIMITS = Limits(
+    symbols_per_connection=200,  # Kraken states no limit; four channels for each symbol
+    symbols_per_message=50,
+    messages_per_second=5,
+    ping_interval_s=30,  # a connection without a subscription is closed after about 60 s
+    silence_s=10,  # a heartbeat comes every second
+    requests_per_second=1,
+)
+
+
+def spot(place: Place) -> Venue:
+    """Kraken spot. Option ``depth``: levels per side of a book. Raises SettingError."""
+    depth = _depth(place)
+    return Venue(
+        venue_id="kraken",
+        port=5062,
+        profile=Profile(
+            exchange="Kraken",
+            segment="spot",
+            maturity=Maturity.PROVEN,
+            notes="Books end at a chosen depth (option depth, 100); each message has a checksum.",
+        ),
+        wires=(KrakenWire(place.feed("kraken", LIVE_FEED), depth),),
+        book=book.rules(depth),
+        history=KrakenHistory("kraken", place.rest("kraken"), SystemClock()),
+        limits=SPOT_LIMITS,
+        default_symbols=("BTC/USDT", "ETH/USDT"),
+    )
+
+
+def _depth(place: Place) -> int:
+    chosen = place.options.get("depth", DEPTH_USUAL)
+    if chosen not in map(str, book.DEPTHS):
+        allowed = f"allowed are {', '.join(map(str, book.DEPTHS))}"
+        raise SettingError("venues.kraken.options.depth", chosen, allowed)
+    return int(chosen)
+
+
+VENUES = {"kraken": spot}

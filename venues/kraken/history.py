@@ -1,0 +1,263 @@
+"""Kraken's REST answers, through ccxt: its limits, errors and quirks; the venue's exact texts.
+
+ccxt's unified methods make floats of the numbers; its raw ones leave them as text.
+https://docs.kraken.com/api/docs/rest-api/get-recent-trades and its neighbours.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.columns import Levels
+from kit.errors import BadRequest, UnknownInstrument, VenueUnavailable
+from kit.numbers import format_scaled, parse_number
+from kit.venue import ccxt_client
+from kit.venue.contract import BookSnapshot
+from venues.kraken import instruments
+
+BOOK_DEPTH = 500
+TRADES_MAX = 1000
+"""Of one answer, of which there are many; of candles there are never more than 720."""
+INTERVALS = {
+    "1m": 1, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "4h": 240, "1d": 1440, "1w": 10_080,
+}  # fmt: skip
+"""Minutes."""
+SAME_TIME_NS = 1_000
+"""Trades of one order have one time: what follows a trade is asked for from a little before it."""
+SEARCH_STEPS_MAX = 12
+"""Answers looked at to find a trade by its id."""
+SIDES = {"b": types_pb2.SIDE_BUY, "s": types_pb2.SIDE_SELL}
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A trade that is known: where it stands in time and in number."""
+
+    time_ns: int
+    trade_id: int
+
+
+class KrakenHistory:
+    """What is asked over REST."""
+
+    def __init__(self, venue_id: str, base_url: str | None, clock: Clock) -> None:
+        self._venue_id = venue_id
+        self._base_url = base_url
+        self._clock = clock
+        self._made: Any = None
+        self._pairs: dict[str, str] = {}
+        """REST has other names: "BTC/USDT" is XBTUSDT, "ETH/BTC" is XETHXXBT."""
+        self._newest_asked: dict[str, _Mark] = {}
+        """By symbol, the last trade of the last answer: the next one is asked from there."""
+
+    async def instruments(self) -> list[types_pb2.Instrument]:
+        """GET /0/public/AssetPairs, without those that the feed does not carry."""
+        markets = await self._call(self._exchange.fetch_markets)
+        named = [(instruments.native_symbol(market), market) for market in markets]
+        self._pairs = {symbol: market["id"] for symbol, market in named if symbol}
+        return [
+            instruments.instrument(self._venue_id, market) for symbol, market in named if symbol
+        ]
+
+    async def book(self, symbol: str) -> BookSnapshot:
+        """GET /0/public/Depth: {"error":[],"result":{"XBTUSDT":{"asks":[["64746.20000","0.002",
+        1784518777],…],"bids":…}}}. Unnumbered, and sizes are cut to three decimal places."""
+        query = {"pair": await self._pair(symbol), "count": BOOK_DEPTH}
+        answer = await self._call(self._exchange.publicGetDepth, query)
+        received_time_ns = self._clock.time_ns()
+        (sides,) = answer["result"].values()
+        return BookSnapshot(
+            last_sequence=0,
+            bids=Levels.parse(sides["bids"]),
+            asks=Levels.parse(sides["asks"]),
+            received_time_ns=received_time_ns,
+        )
+
+    async def trades(
+        self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
+    ) -> list[market_data_pb2.Trade]:
+        """GET /0/public/Trades. Kraken finds trades by time only; with an id, the time at which to
+        begin the search is a help."""
+        if first_trade_id:
+            found = await self._trades_from(symbol, first_trade_id, start_time_ns, count)
+        elif start_time_ns:
+            found = await self._page(symbol, start_time_ns - 1, count)
+        else:
+            found = await self._page(symbol, None, count)
+        if found:
+            self._newest_asked[symbol] = _mark(found[-1])
+        return found
+
+    async def candles(
+        self, symbol: str, interval: str, start_time_ns: int, count: int
+    ) -> list[market_data_pb2.Candle]:
+        """GET /0/public/OHLC, which has the last 720 whatever is asked for. Raises BadRequest for
+        an interval that the venue does not have."""
+        if interval not in INTERVALS:
+            raise BadRequest(
+                f"no candles of {interval!r}",
+                field="interval",
+                value=interval,
+                allowed=" ".join(INTERVALS),
+            )
+        query = {"pair": await self._pair(symbol), "interval": INTERVALS[interval]}
+        answer = await self._call(self._exchange.publicGetOHLC, query)
+        found = [_candle(row) for row in _rows(answer)]
+        if not start_time_ns:
+            return found[-count:]
+        return [candle for candle in found if candle.open_time_ns >= start_time_ns][:count]
+
+    async def close(self) -> None:
+        """End the connections."""
+        if self._made is not None:
+            await self._made.close()
+
+    async def _trades_from(
+        self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
+    ) -> list[market_data_pb2.Trade]:
+        page = await self._page_with(symbol, first_trade_id, start_time_ns)
+        found = [trade for trade in page if int(trade.trade_id) >= first_trade_id]
+        while len(found) < count and len(page) == TRADES_MAX:
+            last = _mark(page[-1])
+            page = await self._page(symbol, last.time_ns - SAME_TIME_NS, TRADES_MAX)
+            later = [trade for trade in page if int(trade.trade_id) > last.trade_id]
+            if not later:
+                break
+            found += later
+        return found[:count]
+
+    async def _page_with(
+        self, symbol: str, trade_id: int, start_time_ns: int
+    ) -> list[market_data_pb2.Trade]:
+        """The answer in which a trade stands, or the oldest that is newer; [] when there is none.
+
+        Each answer tells the time and the number of its trades, so that the next guess is better.
+        """
+        below, above = self._newest_asked.get(symbol), None
+        if below is not None and below.trade_id >= trade_id:
+            below = None
+        since = start_time_ns - 1 if start_time_ns else None
+        if below is not None and trade_id - below.trade_id <= TRADES_MAX // 2:
+            since = below.time_ns - SAME_TIME_NS
+        for _ in range(SEARCH_STEPS_MAX):
+            page = await self._page(symbol, since, TRADES_MAX)
+            if not page or (int(page[-1].trade_id) < trade_id and len(page) < TRADES_MAX):
+                return []
+            first, last = _mark(page[0]), _mark(page[-1])
+            if last.trade_id < trade_id:
+                if since is None:
+                    return []
+                below = last
+            elif first.trade_id > trade_id and since != 0:
+                above = first
+            else:
+                return page
+            since = _guess(trade_id, below, above, _pace_ns(first, last))
+        raise VenueUnavailable(
+            f"{self._venue_id} has trade {trade_id}, but not where it was looked for",
+            venue=self._venue_id,
+            detail=symbol,
+        )
+
+    async def _page(
+        self, symbol: str, since_ns: int | None, count: int
+    ) -> list[market_data_pb2.Trade]:
+        """The oldest trades later than a time, or the newest of all; oldest first."""
+        query: dict[str, Any] = {"pair": await self._pair(symbol), "count": count}
+        if since_ns is not None:
+            query["since"] = since_ns
+        return [
+            _trade(row) for row in _rows(await self._call(self._exchange.publicGetTrades, query))
+        ]
+
+    async def _pair(self, symbol: str) -> str:
+        if not self._pairs:
+            await self.instruments()
+        if symbol not in self._pairs:
+            raise UnknownInstrument(
+                f"{self._venue_id} does not list {symbol!r}", venue=self._venue_id, symbol=symbol
+            )
+        return self._pairs[symbol]
+
+    async def _call(self, function: Any, *arguments: Any) -> Any:
+        return await ccxt_client.call(self._venue_id, function, *arguments)
+
+    @property
+    def _exchange(self) -> Any:
+        """Made when first needed: the feed can start before ccxt is loaded."""
+        if self._made is None:
+            config: dict[str, Any] = {}
+            if self._base_url is not None:
+                config["urls"] = {"api": {"public": self._base_url}}
+            self._made = ccxt_client.load("kraken")(config)
+            # The times of trades have more digits than a float keeps.
+            self._made.on_json_response = partial(json.loads, parse_float=str)
+        return self._made
+
+
+def _guess(trade_id: int, below: _Mark | None, above: _Mark | None, pace_ns: int) -> int:
+    """Since when to ask next, ns: so that the trade stands early in the answer."""
+    early_ns = TRADES_MAX // 4 * pace_ns
+    if below is None:
+        assert above is not None
+        return max(above.time_ns - (above.trade_id - trade_id) * pace_ns - early_ns, 0)
+    if trade_id - below.trade_id <= TRADES_MAX // 2:
+        return below.time_ns - SAME_TIME_NS
+    if above is None:
+        return below.time_ns + (trade_id - below.trade_id) * pace_ns - early_ns
+    span_ns, span = above.time_ns - below.time_ns, above.trade_id - below.trade_id
+    between_ns = span_ns * (trade_id - below.trade_id - TRADES_MAX // 4) // span
+    return below.time_ns + max(between_ns, 0)
+
+
+def _pace_ns(first: _Mark, last: _Mark) -> int:
+    """Mean time between two trades, at least 1."""
+    return max((last.time_ns - first.time_ns) // max(last.trade_id - first.trade_id, 1), 1)
+
+
+def _mark(trade: market_data_pb2.Trade) -> _Mark:
+    return _Mark(trade.venue_time_ns, int(trade.trade_id))
+
+
+def _rows(answer: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    """The list in {"error":[],"result":{"XBTUSDT":[…],"last":…}}; its name is not always the one
+    that was asked for."""
+    lists: list[Sequence[Any]] = [
+        value for name, value in answer["result"].items() if name != "last"
+    ]
+    (rows,) = lists
+    return rows
+
+
+def _trade(row: Sequence[Any]) -> market_data_pb2.Trade:
+    """["64746.10000","0.00003630",1784518777.8277369,"b","l","",106799953]; b: the taker bought."""
+    return market_data_pb2.Trade(
+        trade_id=str(row[6]),
+        price=_plain(row[0]),
+        size=_plain(row[1]),
+        side=SIDES[row[3]],
+        venue_time_ns=int(Decimal(row[2]).scaleb(9)),
+    )
+
+
+def _candle(row: Sequence[Any]) -> market_data_pb2.Candle:
+    """[begin s, open, high, low, close, vwap, volume, trades], prices as text."""
+    return market_data_pb2.Candle(
+        open_time_ns=int(row[0]) * NANOSECONDS_PER_SECOND,
+        open=_plain(row[1]),
+        high=_plain(row[2]),
+        low=_plain(row[3]),
+        close=_plain(row[4]),
+        volume=_plain(row[6]),
+    )
+
+
+def _plain(text: str) -> str:
+    return format_scaled(*parse_number(text))

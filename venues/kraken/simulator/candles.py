@@ -1,0 +1,73 @@
+"""Kraken's candles and tickers: a candle and a day of trades in Kraken's words."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import lru_cache
+from time import gmtime, strftime
+
+from kit.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.history import Candle
+
+MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
+DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
+ZERO = Decimal(0)
+
+
+def interval_start(minutes: int) -> Callable[[int], int]:
+    """For an interval, the function from a time to the start of its interval, both ns since the
+    Unix epoch."""
+    length_ns = minutes * MINUTE_NS
+
+    def start_of(time_ns: int) -> int:
+        return time_ns - time_ns % length_ns
+
+    return start_of
+
+
+def rfc3339(time_ns: int, places: int = 6) -> str:
+    """``2026-07-20T03:39:38.235508Z``"""
+    seconds, rest = divmod(time_ns, NANOSECONDS_PER_SECOND)
+    return f"{_second(seconds)}.{f'{rest:09d}'[:places]}Z"
+
+
+def vwap(candle: Candle) -> Decimal:
+    """Mean price by size."""
+    return candle.quote_volume / candle.volume if candle.volume else candle.close
+
+
+def candle_row(candle: Candle, symbol: str, minutes: int, places: int, size_places: int) -> str:
+    """``{"symbol","open","high","low","close","trades","volume","vwap","interval_begin",…}``"""
+    end_ns = candle.start_ns + minutes * MINUTE_NS
+    return (
+        f'{{"symbol":"{symbol}","open":{candle.open:.{places}f},"high":{candle.high:.{places}f},'
+        f'"low":{candle.low:.{places}f},"close":{candle.close:.{places}f},'
+        f'"trades":{candle.trade_count},"volume":{candle.volume:.{size_places}f},'
+        f'"vwap":{vwap(candle):.{places}f},'
+        f'"interval_begin":"{rfc3339(candle.start_ns, 9)}","interval":{minutes},'
+        f'"timestamp":"{rfc3339(end_ns)}"}}'
+    )
+
+
+def candle_frame(kind: str, rows: list[str], now_ns: int) -> bytes:
+    """``{"channel":"ohlc","type":"snapshot"|"update","timestamp","data":[…]}``"""
+    return (
+        f'{{"channel":"ohlc","type":"{kind}","timestamp":"{rfc3339(now_ns, 9)}",'
+        f'"data":[{",".join(rows)}]}}'
+    ).encode()
+
+
+def day_figures(day: Candle, last: Decimal, places: int, size_places: int) -> str:
+    """``"last","volume","vwap","low","high","change","change_pct","trades"`` of 24 hours."""
+    change = last - day.open
+    percent = change / day.open * 100 if day.open else ZERO
+    return (
+        f'"last":{last:.{places}f},"volume":{day.volume:.{size_places}f},'
+        f'"vwap":{vwap(day):.{places}f},"low":{min(day.low, last):.{places}f},'
+        f'"high":{max(day.high, last):.{places}f},"change":{change:.{places}f},'
+        f'"change_pct":{percent:.2f},"trades":{day.trade_count}'
+    )
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(seconds))

@@ -1,0 +1,82 @@
+"""A running simulator with Kraken's dialect, and both kinds of clients of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import ccxt.pro
+
+from kit.clock import SystemClock
+from kit.simulator.app import Simulator
+from kit.simulator.dialect import find_dialects
+from kit.simulator.settings import SimulatorSettings
+
+WAIT_S = 20.0
+
+
+@asynccontextmanager
+async def running(world: str, **fields) -> AsyncIterator[str]:
+    """Yields the base address of Kraken on a free port."""
+    dialects = {"kraken": find_dialects()["kraken"]}
+    chosen = SimulatorSettings(port=0, start_delay_ms=50, **fields)
+    simulator = Simulator(world, chosen, dialects, SystemClock())
+    await simulator.start("127.0.0.1")
+    stopping = asyncio.Event()
+    task = asyncio.create_task(simulator.run(stopping))
+    try:
+        yield f"http://127.0.0.1:{simulator.port}/kraken"
+    finally:
+        stopping.set()
+        await asyncio.wait_for(task, WAIT_S)
+
+
+@asynccontextmanager
+async def ccxt_client(base: str) -> AsyncIterator[ccxt.pro.kraken]:
+    """ccxt as it comes, with other addresses."""
+    client = ccxt.pro.kraken(
+        {
+            "enableRateLimit": False,
+            "urls": {
+                "api": {
+                    "public": base,
+                    "private": base,
+                    "ws": {"publicV2": base.replace("http", "ws") + "/v2"},
+                }
+            },
+        }
+    )
+    try:
+        async with asyncio.timeout(WAIT_S):
+            yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
+async def raw_client(base: str) -> AsyncIterator["RawClient"]:
+    """A client that sees what is on the wire."""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(WAIT_S):
+        yield RawClient(session, base)
+
+
+class RawClient:
+    """Websockets and REST calls, unexplained."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
+        self._session = session
+        self._base = base
+
+    async def connect(self) -> aiohttp.ClientWebSocketResponse:
+        return await self._session.ws_connect(self._base + "/v2", max_msg_size=0)
+
+    async def subscribe(
+        self, websocket: aiohttp.ClientWebSocketResponse, channel: str, *symbols: str, **more
+    ) -> None:
+        params = {"channel": channel, "symbol": symbols, **more}
+        await websocket.send_json({"method": "subscribe", "params": params, "req_id": 1})
+
+    async def get(self, path: str, expected_status: int = 200):
+        async with self._session.get(self._base + path) as response:
+            assert response.status == expected_status, await response.text()
+            return await response.json()

@@ -1,0 +1,141 @@
+"""Which stream a captured line belongs to, and what it says."""
+
+import pytest
+
+from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel, Listing
+from venues.kraken.simulator.capture import KrakenCapture, time_of
+from venues.kraken.simulator.streams import Streams
+
+TRADE = (
+    b'{"channel":"trade","type":"update","data":[{"symbol":"BTC/USD","side":"buy",'
+    b'"price":81205.1,"qty":0.00003630,"ord_type":"limit","trade_id":106799953,'
+    b'"timestamp":"2026-09-04T00:21:20.564568Z"},{"symbol":"BTC/USD","side":"sell",'
+    b'"price":81205.0,"qty":0.00200000,"ord_type":"limit","trade_id":106799954,'
+    b'"timestamp":"2026-09-04T00:21:20.564568Z"}]}'
+)
+BOOK = (
+    b'{"channel":"book","type":"update","data":[{"symbol":"BTC/USD","bids":[{"price":64746.1,'
+    b'"qty":4.15747761}],"asks":[],"checksum":681655668,"timestamp":"2026-07-20T03:39:38.23Z"}]}'
+)
+TICKER = (
+    b'{"channel":"ticker","type":"update","data":[{"symbol":"BTC/USD","bid":81205.0,'
+    b'"bid_qty":0.58905885,"ask":81205.1,"ask_qty":0.69697106,"last":81205.1}]}'
+)
+CANDLE = (
+    b'{"channel":"ohlc","type":"update","timestamp":"2026-09-10T17:35:52.114514810Z","data":[{'
+    b'"symbol":"BTC/USD","open":77499.9,"volume":0.58051276,"interval":5}]}'
+)
+BOOK_REPLY = (
+    b'{"method":"subscribe","result":{"channel":"book","depth":25,"snapshot":true,'
+    b'"symbol":"BTC/USD"},"success":true,"time_in":"x","time_out":"x"}'
+)
+TICKER_REPLY = BOOK_REPLY.replace(b'"book","depth":25', b'"ticker","event_trigger":"bbo"')
+
+
+@pytest.fixture
+def capture() -> KrakenCapture:
+    return KrakenCapture(Streams())
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "channel"),
+    [
+        (TRADE, "trade BTC/USD", Channel.TRADES),
+        (BOOK, "book-10 BTC/USD", Channel.BOOK),
+        (TICKER, "ticker-trades BTC/USD", Channel.TICKERS),
+        (CANDLE, "ohlc-5 BTC/USD", Channel.CANDLES),
+    ],
+)
+def test_a_line_belongs_to_a_stream(
+    capture: KrakenCapture, line: bytes, name: str, channel: Channel
+):
+    for written in (line, line.replace(b":", b": ").replace(b",", b", ")):
+        stream, text = capture.frame_of(written)
+        assert (stream.name, stream.channel, stream.symbol) == (name, channel, "BTC/USD")
+        assert text == written
+        assert stream is capture.frame_of(line)[0]
+
+
+def test_what_the_client_of_then_asked_for_is_learned_from_the_answers(capture: KrakenCapture):
+    assert capture.frame_of(BOOK_REPLY) == (CONVERSATION, BOOK_REPLY)
+    assert capture.frame_of(TICKER_REPLY) == (CONVERSATION, TICKER_REPLY)
+    assert capture.frame_of(BOOK)[0].name == "book-25 BTC/USD"
+    assert capture.frame_of(TICKER)[0].name == "ticker-bbo BTC/USD"
+
+
+def test_without_answers_the_depth_is_that_of_the_first_book(capture: KrakenCapture):
+    levels = b",".join(b'{"price":%d.0,"qty":1.00000000}' % price for price in range(11, 31))
+    snapshot = BOOK.replace(b'"asks":[]', b'"asks":[%b]' % levels)
+    assert capture.frame_of(snapshot)[0].name == "book-25 BTC/USD"
+    assert capture.frame_of(BOOK)[0].name == "book-25 BTC/USD"
+
+
+@pytest.mark.parametrize(
+    ("line", "stream"),
+    [
+        (b'{"channel":"heartbeat"}', CONVERSATION),
+        (b'{"channel":"status","type":"update","data":[{"system":"online"}]}', CONVERSATION),
+        (b'{"error":"Currency pair not supported X","method":"subscribe"}', CONVERSATION),
+        (b'{"method":"pong","time_in":"x","time_out":"x"}', CONVERSATION),
+        (b'{"method":5', CONVERSATION),
+        (b"", CONVERSATION),
+        (b"not json", UNKNOWN),
+        (b'{"channel":"book"', UNKNOWN),
+        (b'[320,{"as":[],"bs":[]},"book-25","XBT/USD"]', UNKNOWN),
+        (b"\xff\xfe\x00", UNKNOWN),
+    ],
+)
+def test_lines_of_no_stream_are_as_they_are(capture: KrakenCapture, line: bytes, stream):
+    assert capture.frame_of(line) == (stream, line)
+
+
+def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: KrakenCapture):
+    line = TRADE[:80]
+    stream, text = capture.frame_of(line)
+    assert (stream.name, text) == ("trade BTC/USD", line)
+    assert capture.trades_of(line) == []
+
+
+def test_trades_are_read_digit_for_digit(capture: KrakenCapture):
+    first, second = capture.trades_of(TRADE)
+    assert (first.trade_id, first.price, first.size) == (106799953, "81205.1", "0.00003630")
+    assert (first.time_ns, first.taker_buys) == (1_788_481_280_564_568_000, True)
+    assert (second.trade_id, second.taker_buys) == (106799954, False)
+
+
+@pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3", '"1"', "null"])
+def test_a_trade_with_a_strange_price_is_no_history(capture: KrakenCapture, price: str):
+    assert capture.trades_of(TRADE.replace(b"81205.1", price.encode())) == []
+
+
+def test_times_have_up_to_nine_digits():
+    assert time_of("2026-09-10T17:35:52.114514810Z") == 1_789_061_752_114_514_810
+    assert time_of("2026-09-10T17:35:52Z") == 1_789_061_752_000_000_000
+
+
+def test_instruments_have_the_digits_that_were_seen(capture: KrakenCapture):
+    lines = [
+        TRADE,
+        BOOK,
+        TICKER.replace(b"BTC/USD", b"ETH/BTC").replace(b"81205.0", b"0.03140"),
+        b'{"channel":"heartbeat"}',
+        b"garbage",
+    ]
+    assert capture.listings_of(lines) == [
+        Listing("BTC/USD", "BTC", "USD", "0.1", "0.00000001", "0", derived=True),
+        Listing("ETH/BTC", "ETH", "BTC", "0.00001", "0.00000001", "0", derived=True),
+    ]
+
+
+def test_nothing_of_the_feed_is_the_answer_to_a_call(capture: KrakenCapture):
+    assert capture.snapshot_of(BOOK) is None
+    assert capture.sequence_of(BOOK) == 0
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"e":"\xff"}', BOOK.replace(b"BTC/USD", b"\xff"), b"\x00\xff\x9d"]
+)
+def test_bytes_that_are_no_text_are_passed_on_as_they_are(line: bytes, capture: KrakenCapture):
+    assert capture.frame_of(line)[1] == line
+    assert capture.trades_of(line) == []
+    assert all(listing.tick_size == "1" for listing in capture.listings_of([line]))

@@ -1,0 +1,233 @@
+"""What the pretend Kraken answers on a websocket and to REST calls."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from kit.simulator.dialect import Request, Session
+from kit.simulator.market import Market
+from kit.simulator.simulate import MarketFloor
+from venues.kraken.simulator import HEARTBEAT, INSTRUMENTS, KrakenSpot
+from venues.kraken.simulator.streams import Streams
+
+OPENING_NS = 1_790_000_000_000_000_000
+SECOND_NS = 1_000_000_000
+PAIR = "XBTUSDT"
+
+
+@pytest.fixture(scope="module")
+def exchange() -> KrakenSpot:
+    return KrakenSpot()
+
+
+@pytest.fixture(scope="module")
+def floor(exchange: KrakenSpot) -> MarketFloor:
+    market = Market("1", OPENING_NS, 2_000, INSTRUMENTS)
+    floor = MarketFloor(market, exchange)
+    step = market.advance(OPENING_NS + 5 * SECOND_NS)
+    floor.happened(step)
+    exchange.encode(step, (), floor)
+    return floor
+
+
+@pytest.fixture
+async def session(exchange: KrakenSpot) -> Session:
+    session = exchange.open("/v2", {})
+    assert session is not None
+    return session
+
+
+async def say(exchange: KrakenSpot, session: Session, floor: MarketFloor, **call) -> list[dict]:
+    answers = await exchange.receive(session, json.dumps(call), floor)
+    return [one for one in map(json.loads, answers) if one.get("channel") != "status"]
+
+
+async def asked(exchange: KrakenSpot, floor: MarketFloor, name: str, **query: object):
+    texts = {key: str(value) for key, value in query.items()}
+    answer = await exchange.answer(Request("GET", f"/0/public/{name}", texts), floor)
+    assert answer.status == 200, answer.body
+    found = json.loads(answer.body)
+    assert found["error"] == []
+    return found["result"]
+
+
+async def test_a_connection_is_greeted_once(exchange, floor, session: Session):
+    (status,) = exchange.tick(session, floor)
+    assert json.loads(status)["data"][0]["system"] == "online"
+    assert exchange.tick(session, floor) == []
+    assert exchange.open("/v1", {}) is None
+
+
+async def test_the_greeting_comes_before_the_first_answer(exchange, floor, session: Session):
+    first, second = await exchange.receive(session, '{"method":"ping"}', floor)
+    assert json.loads(first)["channel"] == "status"
+    assert json.loads(second)["method"] == "pong"
+
+
+async def test_each_symbol_is_acknowledged_alone_then_its_book_comes(exchange, floor, session):
+    params = {"channel": "book", "depth": 25, "symbol": ["BTC/USDT", "ETH/USDT"]}
+    answers = await say(exchange, session, floor, method="subscribe", params=params, req_id=7)
+    replies, books = answers[:2], answers[2:]
+    assert [one["result"]["symbol"] for one in replies] == ["ETH/USDT", "BTC/USDT"]
+    assert all(one["success"] and one["req_id"] == 7 for one in replies)
+    assert {one["result"]["depth"] for one in replies} == {25}
+    assert [one["type"] for one in books] == ["snapshot", "snapshot"]
+    assert {one["data"][0]["symbol"] for one in books} == {"BTC/USDT", "ETH/USDT"}
+    assert all(len(one["data"][0]["bids"]) == 25 for one in books)
+    assert list(session.streams) == ["book-25 ETH/USDT", "book-25 BTC/USDT"]
+
+
+async def test_heartbeats_begin_with_a_subscription(exchange, floor, session: Session):
+    exchange.tick(session, floor)
+    params = {"channel": "trade", "symbol": ["BTC/USDT"], "snapshot": False}
+    (reply,) = await say(exchange, session, floor, method="subscribe", params=params)
+    assert reply["success"] is True
+    assert exchange.tick(session, floor) == [HEARTBEAT]
+    (reply,) = await say(exchange, session, floor, method="unsubscribe", params=params)
+    assert reply["success"] is True
+    assert exchange.tick(session, floor) == []
+
+
+async def test_a_trade_subscription_begins_with_fifty_trades(exchange, floor, session: Session):
+    params = {"channel": "trade", "symbol": ["BTC/USDT"]}
+    _, snapshot = await say(exchange, session, floor, method="subscribe", params=params)
+    ids = [trade["trade_id"] for trade in snapshot["data"]]
+    assert snapshot["type"] == "snapshot"
+    assert ids == list(range(ids[-1] - 49, ids[-1] + 1))
+
+
+async def test_other_subscriptions_begin_with_what_is_known(exchange, floor, session: Session):
+    params = {"channel": "ticker", "symbol": ["SOL/USDT"], "event_trigger": "bbo"}
+    _, ticker = await say(exchange, session, floor, method="subscribe", params=params)
+    figures = ticker["data"][0]
+    assert figures["bid"] < figures["ask"]
+    assert figures["low"] <= figures["last"] <= figures["high"]
+    params = {"channel": "ohlc", "symbol": ["SOL/USDT"], "interval": 1}
+    _, candles = await say(exchange, session, floor, method="subscribe", params=params)
+    begins = [candle["interval_begin"] for candle in candles["data"]]
+    assert begins == sorted(begins)
+    assert len(begins) == 12
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ({"method": "dance"}, "Unsupported method dance"),
+        ({"method": "subscribe", "params": {"channel": "gossip"}}, "Subscription name invalid"),
+        (
+            {"method": "subscribe", "params": {"channel": "book", "depth": 7}},
+            "Subscription depth not supported",
+        ),
+        (
+            {"method": "subscribe", "params": {"channel": "ohlc", "interval": 2}},
+            "Subscription ohlc interval not supported",
+        ),
+        (
+            {"method": "subscribe", "params": {"channel": "trade", "symbol": ["XBT/USDT"]}},
+            "Currency pair not supported XBT/USDT",
+        ),
+        (
+            {"method": "unsubscribe", "params": {"channel": "trade", "symbol": ["BTC/USDT"]}},
+            "Subscription Not Found",
+        ),
+        ({"method": "subscribe", "params": {"channel": 5}}, "Malformed request"),
+    ],
+)
+async def test_wrong_requests_are_refused(exchange, floor, session, call: dict, error: str):
+    (answer,) = await say(exchange, session, floor, **call)
+    assert (answer["error"], answer["success"]) == (error, False)
+    assert not session.streams
+
+
+async def test_one_wrong_symbol_does_not_spoil_the_others(exchange, floor, session: Session):
+    params = {"channel": "trade", "symbol": ["BTC/USDT", "NOPE/USDT"], "snapshot": False}
+    refused, done = await say(exchange, session, floor, method="subscribe", params=params)
+    assert (refused["symbol"], refused["success"]) == ("NOPE/USDT", False)
+    assert (done["result"]["symbol"], done["success"]) == ("BTC/USDT", True)
+    (again,) = await say(
+        exchange, session, floor, method="subscribe", params={**params, "symbol": ["BTC/USDT"]}
+    )
+    assert again["error"] == "Already subscribed"
+
+
+async def test_depth_is_the_book_now_cut_to_the_count(exchange, floor):
+    book = (await asked(exchange, floor, "Depth", pair=PAIR, count=5))[PAIR]
+    assert len(book["bids"]) == len(book["asks"]) == 5
+    bids, asks = ([Decimal(row[0]) for row in book[side]] for side in ("bids", "asks"))
+    assert bids == sorted(bids, reverse=True)
+    assert asks == sorted(asks)
+    assert bids[0] < asks[0]
+    assert all(len(row[1].partition(".")[2]) == 3 for row in book["bids"])
+
+
+async def test_trades_since_a_time_leave_no_hole(exchange, floor):
+    newest = await asked(exchange, floor, "Trades", pair=PAIR, count=50)
+    ids = [row[6] for row in newest[PAIR]]
+    assert ids == list(range(ids[0], ids[0] + 50))
+    since = OPENING_NS + SECOND_NS
+    first = await asked(exchange, floor, "Trades", pair=PAIR, since=since, count=100)
+    then = await asked(exchange, floor, "Trades", pair=PAIR, since=first["last"], count=100)
+    ids = [row[6] for row in first[PAIR] + then[PAIR]]
+    assert ids == sorted(set(ids))
+    assert all(row[2] >= since / SECOND_NS for row in first[PAIR])
+    in_seconds = await asked(
+        exchange, floor, "Trades", pair=PAIR, since=since // SECOND_NS, count=100
+    )
+    assert in_seconds == first
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 60, 1440])
+async def test_candles_follow_one_another(exchange, floor, minutes: int):
+    rows = (await asked(exchange, floor, "OHLC", pair=PAIR, interval=minutes))[PAIR]
+    starts = [row[0] for row in rows]
+    assert starts == list(range(starts[0], starts[-1] + 1, minutes * 60))
+    assert all(start % (minutes * 60) == 0 for start in starts)
+    assert len(rows) <= 720
+    rest = (await asked(exchange, floor, "OHLC", pair=PAIR, interval=minutes, since=starts[0]))[
+        PAIR
+    ]
+    assert rest == rows[1:] or len(rows) == 720
+
+
+async def test_every_name_of_a_pair_is_understood(exchange, floor):
+    pairs = await asked(exchange, floor, "AssetPairs")
+    assert pairs["XBTUSDT"]["wsname"] == "XBT/USDT"
+    assert pairs["XETHXXBT"]["altname"] == "ETHXBT"
+    assert (pairs["XDGUSDT"]["base"], pairs["SOLUSDT"]["base"]) == ("XXDG", "SOL")
+    assert pairs["XBTUSDT"]["tick_size"] == "0.1"
+    assert (pairs["XBTUSDT"]["pair_decimals"], pairs["XBTUSDT"]["lot_decimals"]) == (1, 8)
+    for name in ("XETHXXBT", "ETHXBT", "ETH/XBT", "ETH/BTC"):
+        assert list(await asked(exchange, floor, "AssetPairs", pair=name)) == ["XETHXXBT"]
+    assert {"XXBT", "XETH", "USDT"} <= (await asked(exchange, floor, "Assets")).keys()
+    assert (await asked(exchange, floor, "Time"))["unixtime"] == OPENING_NS // SECOND_NS + 5
+    assert (await asked(exchange, floor, "SystemStatus"))["status"] == "online"
+    assert PAIR in await asked(exchange, floor, "Ticker", pair=PAIR)
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "error"),
+    [
+        ("Depth", {}, "EGeneral:Invalid arguments"),
+        ("Depth", {"pair": "NOPE"}, "EQuery:Unknown asset pair"),
+        ("Depth", {"pair": PAIR, "count": "many"}, "EGeneral:Invalid arguments"),
+        ("OHLC", {"pair": PAIR, "interval": "7"}, "EGeneral:Invalid arguments"),
+        ("Gossip", {}, "EGeneral:Unknown method"),
+    ],
+)
+async def test_wrong_calls_are_refused_in_krakens_words(exchange, floor, name, query, error):
+    answer = await exchange.answer(Request("GET", f"/0/public/{name}", query), floor)
+    assert answer.status == 200
+    assert json.loads(answer.body) == {"error": [error]}
+
+
+def test_every_failure_has_words(exchange: KrakenSpot):
+    for status in (418, 429, 500):
+        assert json.loads(exchange.failures[status])["error"][0].startswith("E")
+
+
+def test_a_bad_checksum_is_another_one_and_nothing_else(exchange: KrakenSpot):
+    stream = Streams().get("book", "BTC/USDT", 10)
+    frame = b'{"channel":"book","data":[{"bids":[],"checksum":681655668}]}'
+    ((_, wrong),) = exchange.faults["bad_checksum"]((stream, frame))
+    assert wrong == frame.replace(b"681655668", b"681655669")

@@ -1,0 +1,208 @@
+"""Frames of a simulated market: the book that they make is the market's own, and proves itself."""
+
+import json
+import zlib
+from collections import defaultdict
+from decimal import Decimal
+
+import pytest
+
+from kit.simulator.dialect import Session
+from kit.simulator.market import Market
+from kit.simulator.simulate import STEP_NS, MarketFloor
+from venues.kraken.simulator import INSTRUMENTS, KrakenSpot
+
+OPENING_NS = 1_790_000_000_000_000_000
+SECOND_NS = 1_000_000_000
+BTC = INSTRUMENTS[0]
+CHANNELS = [
+    {"channel": "trade"},
+    {"channel": "ticker", "event_trigger": "bbo"},
+    {"channel": "ticker", "event_trigger": "trades"},
+    {"channel": "book", "depth": 10},
+    {"channel": "book", "depth": 100},
+    {"channel": "ohlc", "interval": 1},
+]
+
+
+class Show:
+    """A market and all that it says about Bitcoin. Numbers are kept as the text that they were."""
+
+    def __init__(self, events_per_second: int = 1_000) -> None:
+        self.exchange = KrakenSpot()
+        self.market = Market("1", OPENING_NS, events_per_second, INSTRUMENTS)
+        self.floor = MarketFloor(self.market, self.exchange)
+        self.session = Session()
+        self.said: defaultdict[str, list[dict]] = defaultdict(list)
+
+    async def subscribe(self) -> None:
+        session = self.exchange.open("/v2", {})
+        assert session is not None
+        self.session = session
+        for channel in CHANNELS:
+            call = {"method": "subscribe", "params": {**channel, "symbol": ["BTC/USDT"]}}
+            answers = await self.exchange.receive(session, json.dumps(call), self.floor)
+            name = list(session.streams)[-1]
+            self.said[name] += [one for one in map(exact, answers) if one.get("type") == "snapshot"]
+
+    def run(self, until_ns: int) -> None:
+        wanted = set(self.session.streams.values())
+        while self.market.time_ns < until_ns:
+            step = self.market.advance(self.market.time_ns + STEP_NS)
+            self.floor.happened(step)
+            for stream, text in self.exchange.encode(step, wanted, self.floor):
+                self.said[stream.name].append(exact(text))
+
+    def rows(self, name: str) -> list[dict]:
+        return [row for frame in self.said[name] for row in frame["data"]]
+
+
+def exact(text: bytes) -> dict:
+    return json.loads(text, parse_float=str)
+
+
+@pytest.fixture
+async def show() -> Show:
+    show = Show()
+    show.run(OPENING_NS + SECOND_NS)
+    await show.subscribe()
+    return show
+
+
+class ClientBook:
+    """A book as a client keeps it that does what the documentation says, with texts."""
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.sides: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
+
+    def apply(self, frame: dict) -> None:
+        (row,) = frame["data"]
+        for name, side in self.sides.items():
+            if frame["type"] == "snapshot":
+                side.clear()
+            for level in row[name]:
+                side[level["price"]] = level["qty"]
+            for price in [price for price, qty in side.items() if Decimal(qty) == 0]:
+                del side[price]
+            for price in self.best_first(name)[self.depth :]:
+                del side[price]
+
+    def best_first(self, name: str) -> list[str]:
+        return sorted(self.sides[name], key=Decimal, reverse=name == "bids")
+
+    def checksum(self) -> int:
+        texts = [
+            text.replace(".", "").lstrip("0")
+            for name in ("asks", "bids")
+            for price in self.best_first(name)[:10]
+            for text in (price, self.sides[name][price])
+        ]
+        return zlib.crc32("".join(texts).encode())
+
+
+@pytest.mark.parametrize("depth", [10, 100])
+async def test_snapshot_and_updates_make_the_markets_book(show: Show, depth: int):
+    show.run(OPENING_NS + 6 * SECOND_NS)
+    frames = show.said[f"book-{depth} BTC/USDT"]
+    assert [frame["type"] for frame in frames[:2]] == ["snapshot", "update"]
+    assert len(frames) > 100
+    book = ClientBook(depth)
+    for frame in frames:
+        book.apply(frame)
+        assert book.checksum() == frame["data"][0]["checksum"]
+    now = await show.floor.book("BTC/USDT")
+    assert now is not None
+    for name, levels in (("bids", now.bids), ("asks", now.asks)):
+        held = [(price, book.sides[name][price]) for price in book.best_first(name)]
+        assert held == [tuple(level) for level in levels[:depth]]
+
+
+async def test_a_level_that_is_pushed_out_is_not_mentioned_and_comes_back(show: Show):
+    show.run(OPENING_NS + 6 * SECOND_NS)
+    book, pushed, returned = ClientBook(10), set[str](), set[str]()
+    for frame in show.said["book-10 BTC/USDT"]:
+        before = set(book.sides["bids"])
+        book.apply(frame)
+        mentioned = {level["price"] for level in frame["data"][0]["bids"]}
+        returned |= mentioned & pushed
+        pushed |= before - set(book.sides["bids"]) - mentioned
+    assert returned
+
+
+async def test_a_second_subscription_joins_the_first(show: Show):
+    show.run(OPENING_NS + 2 * SECOND_NS)
+    late = show.exchange.open("/v2", {})
+    assert late is not None
+    call = {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USDT"]}}
+    answers = await show.exchange.receive(late, json.dumps(call), show.floor)
+    book = ClientBook(10)
+    book.apply(exact(answers[-1]))
+    heard = len(show.said["book-10 BTC/USDT"])
+    show.run(OPENING_NS + 3 * SECOND_NS)
+    for frame in show.said["book-10 BTC/USDT"][heard:]:
+        book.apply(frame)
+        assert book.checksum() == frame["data"][0]["checksum"]
+
+
+async def test_numbers_have_all_their_decimal_places(show: Show):
+    show.run(OPENING_NS + 2 * SECOND_NS)
+    for row in show.rows("book-10 BTC/USDT"):
+        for level in row["bids"] + row["asks"]:
+            assert [len(level[key].partition(".")[2]) for key in ("price", "qty")] == [1, 8]
+    for row in show.rows("trade BTC/USDT"):
+        assert [len(row[key].partition(".")[2]) for key in ("price", "qty")] == [1, 8]
+
+
+async def test_trades_are_consecutive_and_agree_with_history(show: Show):
+    show.run(OPENING_NS + 4 * SECOND_NS)
+    trades = show.rows("trade BTC/USDT")
+    assert show.said["trade BTC/USDT"][0]["type"] == "snapshot"
+    ids = [trade["trade_id"] for trade in trades]
+    assert ids == list(range(ids[0], ids[0] + len(ids)))
+    kept = show.floor.history("BTC/USDT").from_id(ids[0], len(ids))
+    assert [one.trade_id for one in kept] == ids
+    for trade, past in zip(trades, kept, strict=True):
+        assert (trade["price"], trade["qty"]) == (past.price, past.size)
+        assert (trade["side"] == "buy") is past.taker_buys
+    many = [frame for frame in show.said["trade BTC/USDT"][1:] if len(frame["data"]) > 1]
+    assert many
+
+
+async def test_quotes_follow_the_best_of_the_book(show: Show):
+    show.run(OPENING_NS + 4 * SECOND_NS)
+    quotes = show.rows("ticker-bbo BTC/USDT")
+    assert len(quotes) > 100
+    assert len(show.rows("ticker-trades BTC/USDT")) < len(quotes)
+    bid, ask = (show.market.levels(BTC, is_bid, 1)[0] for is_bid in (True, False))
+    last = quotes[-1]
+    assert (last["bid"], last["bid_qty"]) == (BTC.price_text(bid[0]), BTC.size_text(bid[1]))
+    assert (last["ask"], last["ask_qty"]) == (BTC.price_text(ask[0]), BTC.size_text(ask[1]))
+    trades = show.rows("trade BTC/USDT")
+    assert last["last"] == trades[-1]["price"]
+    assert all(Decimal(one["low"]) <= Decimal(one["last"]) for one in quotes)
+
+
+async def test_candles_come_once_a_second_and_once_more_when_they_are_over():
+    show = Show(events_per_second=100)
+    await show.subscribe()
+    minute_ns = 60 * SECOND_NS
+    show.run(OPENING_NS - OPENING_NS % minute_ns + minute_ns + 2 * SECOND_NS)
+    candles = show.rows("ohlc-1 BTC/USDT")
+    assert {candle["interval"] for candle in candles} == {1}
+    over = candles[-1]["interval_begin"]
+    past = [candle for candle in candles if candle["interval_begin"] < over][-1]
+    trades = [
+        trade
+        for trade in show.rows("trade BTC/USDT")
+        if past["interval_begin"] <= trade["timestamp"] < over
+    ]
+    assert past["close"] == trades[-1]["price"]
+    volume = sum(Decimal(trade["qty"]) for trade in trades)
+    assert Decimal(past["volume"]) == volume
+
+
+async def test_nobody_listening_means_no_frames():
+    show = Show()
+    show.run(OPENING_NS + 2 * SECOND_NS)
+    assert not show.said

@@ -1,0 +1,85 @@
+"""What Kraken is told, and what its answers mean."""
+
+import json
+
+import pytest
+
+from kit.frames import FrameError
+from venues.kraken.feed import KrakenWire
+
+ACCEPTED = (
+    b'{"method":"subscribe","result":{"channel":"book","depth":10,"snapshot":true,'
+    b'"symbol":"BTC/USD"},"success":true,"time_in":"x","time_out":"x"}'
+)
+UNKNOWN = (
+    b'{"error":"Currency pair not supported NOPE/USD","method":"subscribe",'
+    b'"success":false,"symbol":"NOPE/USD","time_in":"x","time_out":"x"}'
+)
+REFUSED = b'{"error":"Already subscribed","method":"subscribe","success":false,"symbol":"BTC/USD"}'
+
+wire = KrakenWire("wss://ws.kraken.com", 100)
+
+
+def test_all_symbols_share_one_address() -> None:
+    assert wire.url(["BTC/USDT"]) == "wss://ws.kraken.com/v2"
+
+
+def test_a_subscription_has_a_message_for_each_channel() -> None:
+    messages = [json.loads(one) for one in wire.subscribe(["BTC/USDT", "ETH/USDT"], 7)]
+    rest = {"symbol": ["BTC/USDT", "ETH/USDT"], "snapshot": True}
+    assert [one["params"] for one in messages] == [
+        {"channel": "trade", **rest},
+        {"channel": "ticker", "event_trigger": "bbo", **rest},
+        {"channel": "book", "depth": 100, **rest},
+        {"channel": "ohlc", "interval": 1, **rest},
+    ]
+    assert {(one["method"], one["req_id"]) for one in messages} == {("subscribe", 7)}
+
+
+def test_the_end_of_a_subscription_says_the_same_without_a_snapshot() -> None:
+    messages = [json.loads(one) for one in wire.unsubscribe(["BTC/USDT"], 8)]
+    assert len(messages) == 4
+    assert messages[2] == {
+        "method": "unsubscribe",
+        "params": {"channel": "book", "depth": 100, "symbol": ["BTC/USDT"]},
+        "req_id": 8,
+    }
+
+
+def test_a_book_is_renewed_by_going_out_and_in() -> None:
+    out, back = [json.loads(one) for one in wire.renew_book("BTC/USDT", 9)]
+    assert (out["method"], back["method"]) == ("unsubscribe", "subscribe")
+    assert (out["params"]["channel"], back["params"]["channel"]) == ("book", "book")
+    assert back["params"]["snapshot"] is True
+    assert out["params"]["symbol"] == back["params"]["symbol"] == ["BTC/USDT"]
+
+
+def test_a_ping_is_a_message_of_krakens_own() -> None:
+    assert json.loads(wire.ping(5) or "") == {"method": "ping", "req_id": 5}
+
+
+@pytest.mark.parametrize(
+    ("reply", "refusal", "symbols"),
+    [
+        (ACCEPTED, "", ()),
+        (b'{"method":"pong","req_id":1,"time_in":"x","time_out":"x"}', "", ()),
+        (UNKNOWN, "Currency pair not supported NOPE/USD (NOPE/USD)", ("NOPE/USD",)),
+        (REFUSED, "Already subscribed (BTC/USD)", ()),
+        (b'{"error":"Malformed request","success":false}', "Malformed request (all)", ()),
+    ],
+)
+def test_an_answer_tells_whether_it_refuses(
+    reply: bytes, refusal: str, symbols: tuple[str, ...]
+) -> None:
+    answer = wire.understand(reply)
+    assert (answer.refusal, tuple(answer.refused_symbols)) == (refusal, symbols)
+    assert not answer.leaving
+    assert not answer.say
+
+
+@pytest.mark.parametrize(
+    "frame", [b'{"event":"neverHeardOf"}', b"not json", b'{"error":"\xff"}', b"[]", b"", b"{}"]
+)
+def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
+    with pytest.raises(FrameError):
+        wire.understand(frame)
