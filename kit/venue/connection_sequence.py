@@ -18,7 +18,7 @@ class Breakable(Protocol):
 
 
 SourceT = TypeVar("SourceT", bound=Breakable)
-UNREADABLE, BROKEN = -1, -3
+NONE, BROKEN = -1, -3
 
 
 class ConnectionSequence:
@@ -30,13 +30,16 @@ class ConnectionSequence:
 
     def unbroken(self, frames: Frames, sources: list[SourceT]) -> tuple[Frames, list[SourceT]]:
         """The frames up to the first jump of each connection. A connection with a jump is told so,
-        once; what it still brings is left out."""
+        once; what it still brings is left out. A frame without a number says nothing of others:
+        it may be one that is not counted, and if it was damaged, the next number shows it."""
         if self._read is None:
             return frames, sources
         kept: list[int] = []
         for row, (number, source) in enumerate(zip(self._numbers(frames), sources, strict=True)):
             newest = self._newest.get(source)
-            if newest is None or number == newest + 1:
+            if number == NONE and newest != BROKEN:
+                kept.append(row)
+            elif newest is None or number == newest + 1:
                 self._newest[source] = number
                 kept.append(row)
             elif newest != BROKEN:
@@ -58,4 +61,4 @@ class ConnectionSequence:
         try:
             return int(self._read(frame)[0])
         except FrameError:
-            return UNREADABLE
+            return NONE
