@@ -170,6 +170,9 @@ class TradeRows(_Table):
     """The trade_id that must have come before; None where ids cannot show a hole."""
     trade_id_text: list[str] | None = None
     """The ids, where they are no numbers."""
+    spent: IntColumn | None = None
+    """1: the venue used the id for something that is no trade of the market. It is counted, so that
+    no hole seems to be there, and not passed on. None: there are none."""
 
 
 @dataclass(frozen=True, slots=True)

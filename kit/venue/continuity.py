@@ -231,6 +231,14 @@ class TextIds:
         )
 
 
+def without_spent(segment: Segment[TradeRows]) -> Segment[TradeRows]:
+    """Without the ids that no trade belongs to; the same segment when there are none."""
+    rows = segment.rows
+    if rows.spent is None or not rows.spent.any():
+        return segment
+    return Segment(segment.gaps, rows.take(np.flatnonzero(rows.spent == 0)))
+
+
 def times_of(rows: TradeRows | QuoteRows) -> IntColumn:
     """Venue time, or receive time where the venue does not say."""
     return np.where(rows.venue_time_ns > 0, rows.venue_time_ns, rows.received_time_ns)

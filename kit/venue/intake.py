@@ -22,7 +22,13 @@ from kit.numbers import NumberError
 from kit.telemetry import Meter
 from kit.venue.bookkeeper import Bookkeeper
 from kit.venue.connection_sequence import ConnectionSequence
-from kit.venue.continuity import Segment, TextIds, quote_continuity, trade_continuity
+from kit.venue.continuity import (
+    Segment,
+    TextIds,
+    quote_continuity,
+    trade_continuity,
+    without_spent,
+)
 from kit.venue.contract import Answer, FrameKind, Parse, Venue, Wire
 from kit.venue.hub import Hub
 from kit.venue.subscriptions import Subscriptions
@@ -174,7 +180,8 @@ class Intake:
         whole = encode.trades(rows)
         check = self._trades if rows.trade_id_text is None else self._text_trades
         for segment in check.check(rows):
-            self._publish_segment(types_pb2.CHANNEL_TRADES, segment, rows, whole, encode.trades)
+            real = without_spent(segment)
+            self._publish_segment(types_pb2.CHANNEL_TRADES, real, rows, whole, encode.trades)
 
     def _on_quotes(self, rows: QuoteRows) -> None:
         whole = encode.quotes(rows)
@@ -191,7 +198,7 @@ class Intake:
     ) -> None:
         if segment.rows is rows:
             self._publish(channel, whole)
-        else:
+        elif len(segment.rows) or segment.gaps:
             draft = write(segment.rows) if len(segment.rows) else Draft()
             self._publish(channel, draft.after(segment.gaps))
 

@@ -1,12 +1,14 @@
 """Every trade once, every hole told, no overtaken quote."""
 
+import dataclasses
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 
 from kit.columns import Numbers, QuoteRows, Symbols, TradeRows
-from kit.venue.continuity import quote_continuity, trade_continuity
+from kit.venue.continuity import quote_continuity, trade_continuity, without_spent
 
 
 def column(values: list[int]) -> np.ndarray:
@@ -46,6 +48,18 @@ def test_consecutive_trades_pass_whole() -> None:
     (segment,) = check.check(rows)
     assert segment.rows is rows
     assert segment.gaps == []
+
+
+def test_a_spent_id_is_no_hole_and_no_trade() -> None:
+    check = trade_continuity()
+    (first,) = check.check(dataclasses.replace(trades([5, 6, 7]), spent=column([0, 1, 0])))
+    assert first.gaps == []
+    assert without_spent(first).rows.trade_id.tolist() == [5, 7]
+    (alone,) = check.check(dataclasses.replace(trades([8]), spent=column([1])))
+    assert len(without_spent(alone).rows) == 0
+    (whole,) = check.check(trades([9]))
+    assert whole.gaps == []
+    assert without_spent(whole) is whole
 
 
 @given(st.permutations(range(100, 140)), st.lists(st.integers(1, 8), min_size=40, max_size=40))
