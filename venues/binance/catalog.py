@@ -2,17 +2,31 @@
 
 from kit.clock import SystemClock
 from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
-from venues.binance.book import SPOT_BOOK
-from venues.binance.feed import SpotWire
-from venues.binance.history import BinanceHistory
+from venues.binance.book import FUTURES_BOOK, SPOT_BOOK
+from venues.binance.feed import (
+    FUTURES_MARKET_STREAMS,
+    FUTURES_PUBLIC_STREAMS,
+    SPOT_STREAMS,
+    BinanceWire,
+)
+from venues.binance.history import FUTURES_API, SPOT_API, BinanceHistory
 
 SPOT_FEED = "wss://stream.binance.com:9443"
+FUTURES_FEED = "wss://fstream.binance.com"
 
 SPOT_LIMITS = Limits(
-    symbols_per_connection=200,  # 1024 streams, three for each symbol, with room to spare
+    symbols_per_connection=200,  # 1024 streams, five for each symbol
     symbols_per_message=50,
     messages_per_second=4,  # five incoming messages per second, our pongs included
     ping_interval_s=None,  # the venue pings every 20 s
+    silence_s=60,
+    lifetime_s=24 * 3600,
+)
+FUTURES_LIMITS = Limits(
+    symbols_per_connection=200,  # 1024 streams, three for each symbol on each route
+    symbols_per_message=50,
+    messages_per_second=8,  # ten incoming messages per second, our pings and pongs included
+    ping_interval_s=20,  # the venue pings every three minutes, too seldom to tell a dead line
     silence_s=60,
     lifetime_s=24 * 3600,
 )
@@ -24,12 +38,31 @@ def spot(place: Place) -> Venue:
         venue_id="binance",
         port=5060,
         profile=Profile("Binance", "spot", Maturity.PROVEN),
-        wires=(SpotWire(place.feed("binance", SPOT_FEED)),),
+        wires=(BinanceWire(place.feed("binance", SPOT_FEED), SPOT_STREAMS),),
         book=SPOT_BOOK,
-        history=BinanceHistory("binance", place.rest("binance"), SystemClock()),
+        history=BinanceHistory("binance", SPOT_API, place.rest("binance"), SystemClock()),
         limits=SPOT_LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
     )
 
 
-VENUES = {"binance": spot}
+def futures(place: Place) -> Venue:
+    """Binance's USD-M perpetuals."""
+    venue_id = "binance_futures"
+    feed = place.feed(venue_id, FUTURES_FEED)
+    return Venue(
+        venue_id=venue_id,
+        port=5065,
+        profile=Profile("Binance", "perpetual", Maturity.PROVEN),
+        wires=(
+            BinanceWire(f"{feed}/public", FUTURES_PUBLIC_STREAMS),
+            BinanceWire(f"{feed}/market", FUTURES_MARKET_STREAMS),
+        ),
+        book=FUTURES_BOOK,
+        history=BinanceHistory(venue_id, FUTURES_API, place.rest(venue_id), SystemClock()),
+        limits=FUTURES_LIMITS,
+        default_symbols=("BTCUSDT", "ETHUSDT"),
+    )
+
+
+VENUES = {"binance": spot, "binance_futures": futures}

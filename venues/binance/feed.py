@@ -1,21 +1,65 @@
-"""How to reach Binance's spot feed.
+"""How to reach Binance's feeds: combined streams, and SUBSCRIBE messages.
 
-Combined streams, wss://stream.binance.com:9443/stream, with SUBSCRIBE messages:
+Spot has one address. Futures have two, each with streams of its own: what is subscribed to at the
+wrong one is acknowledged, and never comes.
 https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 from venuemesh.common.v1 import types_pb2
 
+from kit.cursor import Channel
 from kit.frames import FrameError
 from kit.venue.contract import Answer, FrameKind
 from venues.binance import parse
 
-STREAMS = ("trade", "bookTicker", "depth@100ms")
 WINDOW_BYTES = 64
 """The name of a stream stands within so many bytes: {"stream":"btcusdt@trade","data":…"""
+SHUTDOWN = "serverShutdown"
+
+
+class Stream(NamedTuple):
+    """What is subscribed to for each symbol."""
+
+    name: str
+    channel: Channel
+    kind: FrameKind
+
+
+SPOT_STREAMS = (
+    Stream("trade", types_pb2.CHANNEL_TRADES, FrameKind("trades", b'@trade"', [parse.trades])),
+    Stream(
+        "bookTicker", types_pb2.CHANNEL_QUOTES, FrameKind("quotes", b'@bookTicker"', [parse.quotes])
+    ),
+    Stream("depth@100ms", types_pb2.CHANNEL_BOOK, FrameKind("book", b"@depth", [parse.book])),
+    Stream("ticker", types_pb2.CHANNEL_TICKERS, FrameKind("tickers", b'@ticker"', [parse.tickers])),
+    Stream(
+        "kline_1m", types_pb2.CHANNEL_CANDLES, FrameKind("candles", b"@kline_", [parse.candles])
+    ),
+)
+FUTURES_PUBLIC_STREAMS = (
+    Stream(
+        "trade", types_pb2.CHANNEL_TRADES, FrameKind("trades", b'@trade"', [parse.futures_trades])
+    ),
+    Stream(
+        "bookTicker",
+        types_pb2.CHANNEL_QUOTES,
+        FrameKind("quotes", b'@bookTicker"', [parse.futures_quotes]),
+    ),
+    Stream(
+        "depth@100ms", types_pb2.CHANNEL_BOOK, FrameKind("book", b"@depth", [parse.futures_book])
+    ),
+)
+FUTURES_MARKET_STREAMS = (
+    Stream(
+        "markPrice@1s", types_pb2.CHANNEL_MARKS, FrameKind("marks", b"@markPrice", [parse.marks])
+    ),
+    *SPOT_STREAMS[3:],
+)
 
 
 class _Error(msgspec.Struct):
@@ -23,31 +67,29 @@ class _Error(msgspec.Struct):
     msg: str
 
 
-class _Reply(msgspec.Struct):
-    """{"result":null,"id":1}, {"code":2,"msg":"Invalid request: …"} or {"error":{…},"id":1}."""
+class _Notice(msgspec.Struct):
+    """{"result":null,"id":1}, {"code":2,"msg":"Invalid request: …"}, {"error":{…},"id":1} or
+    {"e":"serverShutdown","E":1770123456789}."""
 
     id: int | str | msgspec.UnsetType | None = msgspec.UNSET
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     code: int | None = None
     msg: str = ""
     error: _Error | None = None
+    e: str = ""
 
 
-class SpotWire:
+class BinanceWire:
     """The combined stream of one connection."""
 
-    channels = frozenset(
-        (types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES, types_pb2.CHANNEL_BOOK)
-    )
-    kinds = (
-        FrameKind("trades", b'@trade"', (parse.trades,)),
-        FrameKind("quotes", b'@bookTicker"', (parse.quotes,)),
-        FrameKind("book", b"@depth", (parse.book,)),
-    )
     window_bytes = WINDOW_BYTES
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, streams: Sequence[Stream]) -> None:
+        """The address without the last part, and what it serves."""
+        self.channels = frozenset(stream.channel for stream in streams)
+        self.kinds = [stream.kind for stream in streams]
         self._url = f"{base_url}/stream"
+        self._names = [stream.name for stream in streams]
 
     def url(self, symbols: Sequence[str]) -> str:
         """The same for all symbols: what is wanted is said in messages."""
@@ -55,36 +97,38 @@ class SpotWire:
 
     def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
         """{"method":"SUBSCRIBE","params":["btcusdt@trade",…],"id":1}."""
-        return [_request("SUBSCRIBE", symbols, request_id)]
+        return [self._request("SUBSCRIBE", symbols, request_id)]
 
     def unsubscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
         """{"method":"UNSUBSCRIBE","params":["btcusdt@trade",…],"id":2}."""
-        return [_request("UNSUBSCRIBE", symbols, request_id)]
+        return [self._request("UNSUBSCRIBE", symbols, request_id)]
 
     def renew_book(self, symbol: str, request_id: int) -> list[str]:
         """None: whole books come over REST."""
         return []
 
     def ping(self, request_id: int) -> str | None:
-        """None: the venue pings."""
+        """None: a websocket ping frame is all that Binance knows."""
         return None
 
     def understand(self, frame: bytes) -> Answer:
-        """An answer to a request. Raises FrameError for what answers nothing."""
+        """An answer to a request, or the news that the server will go. Raises FrameError for what
+        is neither."""
         try:
-            decoded = msgspec.json.decode(frame, type=_Reply)
+            decoded = msgspec.json.decode(frame, type=_Notice)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FrameError(str(error)) from error
         if decoded.error is not None:
             return Answer(refusal=f"{decoded.error.code}: {decoded.error.msg}")
         if decoded.code is not None:
             return Answer(refusal=f"{decoded.code}: {decoded.msg}")
+        if decoded.e == SHUTDOWN:
+            return Answer(leaving=True)
         if decoded.id is msgspec.UNSET and decoded.result is msgspec.UNSET:
             raise FrameError("neither data nor an answer")
         return Answer()
 
-
-def _request(method: str, symbols: Sequence[str], request_id: int) -> str:
-    streams = [f"{symbol.lower()}@{stream}" for symbol in symbols for stream in STREAMS]
-    message = {"method": method, "params": streams, "id": request_id}
-    return msgspec.json.encode(message).decode()
+    def _request(self, method: str, symbols: Sequence[str], request_id: int) -> str:
+        names = [f"{symbol.lower()}@{name}" for symbol in symbols for name in self._names]
+        message = {"method": method, "params": names, "id": request_id}
+        return msgspec.json.encode(message).decode()

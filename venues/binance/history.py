@@ -2,9 +2,11 @@
 
 ccxt's unified methods make floats of the numbers; its raw ones leave them as text.
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
+https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from venuemesh.common.v1 import types_pb2
@@ -19,27 +21,55 @@ from kit.venue.contract import BookSnapshot
 from venues.binance import instruments
 
 BOOK_DEPTH = 1000
-INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "1w")
+NEWEST_TRADES_MAX = 1000
+INTERVALS = ("1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "1w")
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What differs between the markets' REST calls."""
+
+    exchange: str
+    """Class of ccxt."""
+    methods: str
+    """How the names of ccxt's raw methods begin."""
+    path: str
+    intervals: Sequence[str]
+    trades_max: int
+    """That historicalTrades gives in one answer."""
+    candles_max: int
+
+
+SPOT_API = Api(
+    "binance", "public", "/api/v3", ("1s", *INTERVALS), trades_max=1000, candles_max=1000
+)
+FUTURES_API = Api(
+    "binanceusdm", "fapiPublic", "/fapi/v1", INTERVALS, trades_max=500, candles_max=1500
+)
 
 
 class BinanceHistory:
     """What is asked over REST."""
 
-    def __init__(self, venue_id: str, base_url: str | None, clock: Clock) -> None:
+    def __init__(self, venue_id: str, api: Api, base_url: str | None, clock: Clock) -> None:
         self._venue_id = venue_id
+        self._api = api
         self._base_url = base_url
         self._clock = clock
         self._made: Any = None
 
     async def instruments(self) -> list[types_pb2.Instrument]:
-        """GET /api/v3/exchangeInfo."""
-        markets = await self._call(self._exchange.fetch_markets)
-        return [instruments.instrument(self._venue_id, market) for market in markets]
+        """GET exchangeInfo. Of futures the perpetuals: dated ones are left out."""
+        markets = await ccxt_client.call(self._venue_id, self._exchange.fetch_markets)
+        return [
+            instruments.instrument(self._venue_id, market)
+            for market in markets
+            if market["type"] in instruments.KINDS
+        ]
 
     async def book(self, symbol: str) -> BookSnapshot:
-        """GET /api/v3/depth: {"lastUpdateId":5009323,"bids":[["61837.63","3.7"],…],"asks":…}."""
-        query = {"symbol": symbol, "limit": BOOK_DEPTH}
-        answer = await self._call(self._exchange.publicGetDepth, query)
+        """GET depth: {"lastUpdateId":5009323,"bids":[["61837.63","3.7"],…],"asks":…}."""
+        answer = await self._get("Depth", {"symbol": symbol, "limit": BOOK_DEPTH})
         received_time_ns = self._clock.time_ns()
         return BookSnapshot(
             last_sequence=int(answer["lastUpdateId"]),
@@ -51,33 +81,39 @@ class BinanceHistory:
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Trade]:
-        """GET /api/v3/historicalTrades from an id; a time is first looked up in aggTrades."""
-        query: dict[str, Any] = {"symbol": symbol, "limit": count}
+        """From an id: out of the newest, or GET historicalTrades if it is older than they are; for
+        that Binance wants a key. A time is first looked up in aggTrades."""
         if not first_trade_id and start_time_ns:
             first_trade_id = await self._first_trade_at(symbol, start_time_ns)
             if not first_trade_id:
                 return []
-        if first_trade_id:
-            query["fromId"] = first_trade_id
-        rows = await self._call(self._exchange.publicGetHistoricalTrades, query)
-        return [_trade(row) for row in rows]
+        newest = NEWEST_TRADES_MAX if first_trade_id else min(count, NEWEST_TRADES_MAX)
+        rows = await self._get("Trades", {"symbol": symbol, "limit": newest})
+        if first_trade_id and rows and int(rows[0]["id"]) > first_trade_id:
+            query = {
+                "symbol": symbol,
+                "limit": min(count, self._api.trades_max),
+                "fromId": first_trade_id,
+            }
+            rows = await self._get("HistoricalTrades", query)
+        return [_trade(row) for row in rows if int(row["id"]) >= first_trade_id][:count]
 
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:
-        """GET /api/v3/klines. Raises BadRequest for an interval that the venue does not have."""
-        if interval not in INTERVALS:
+        """GET klines. Raises BadRequest for an interval that the venue does not have."""
+        if interval not in self._api.intervals:
             raise BadRequest(
                 f"no candles of {interval!r}",
                 field="interval",
                 value=interval,
-                allowed=" ".join(INTERVALS),
+                allowed=" ".join(self._api.intervals),
             )
-        query: dict[str, Any] = {"symbol": symbol, "interval": interval, "limit": count}
+        limit = min(count, self._api.candles_max)
+        query: dict[str, Any] = {"symbol": symbol, "interval": interval, "limit": limit}
         if start_time_ns:
             query["startTime"] = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
-        rows = await self._call(self._exchange.publicGetKlines, query)
-        return [_candle(row) for row in rows]
+        return [_candle(row) for row in await self._get("Klines", query)]
 
     async def close(self) -> None:
         """End the connections."""
@@ -86,25 +122,27 @@ class BinanceHistory:
 
     async def _first_trade_at(self, symbol: str, start_time_ns: int) -> int:
         start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
-        query = {"symbol": symbol, "startTime": start_ms, "limit": 1}
-        rows = await self._call(self._exchange.publicGetAggTrades, query)
+        rows = await self._get("AggTrades", {"symbol": symbol, "startTime": start_ms, "limit": 1})
         return int(rows[0]["f"]) if rows else 0
 
-    async def _call(self, function: Any, *arguments: Any) -> Any:
-        return await ccxt_client.call(self._venue_id, function, *arguments)
+    async def _get(self, name: str, query: Mapping[str, Any]) -> Any:
+        method = getattr(self._exchange, f"{self._api.methods}Get{name}")
+        return await ccxt_client.call(self._venue_id, method, query)
 
     @property
     def _exchange(self) -> Any:
         """Made when first needed: the feed can start before ccxt is loaded."""
         if self._made is None:
-            options = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False}
+            options: dict[str, Any] = {"fetchCurrencies": False, "fetchMargins": False}
+            if self._api is SPOT_API:
+                options["fetchMarkets"] = {"types": ["spot"]}
             config: dict[str, Any] = {"options": options}
             if self._base_url is not None:
-                rest = f"{self._base_url}/api/v3"
-                config["urls"] = {"api": {"public": rest, "private": rest}}
+                rest = f"{self._base_url}{self._api.path}"
+                config["urls"] = {"api": {"public": rest, "private": rest, "fapiPublic": rest}}
                 # ccxt asks for a key before it calls historicalTrades; the pretender takes any.
                 config["apiKey"] = "pretended"
-            self._made = ccxt_client.load("binance")(config)
+            self._made = ccxt_client.load(self._api.exchange)(config)
         return self._made
 
 

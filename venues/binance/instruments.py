@@ -13,7 +13,20 @@ STATUSES = {
     "BREAK": types_pb2.INSTRUMENT_STATUS_HALTED,
     "END_OF_DAY": types_pb2.INSTRUMENT_STATUS_HALTED,
     "CANCEL_ONLY": types_pb2.INSTRUMENT_STATUS_HALTED,
+    # Futures:
+    "PENDING_TRADING": types_pb2.INSTRUMENT_STATUS_HALTED,
+    "PRE_DELIVERING": types_pb2.INSTRUMENT_STATUS_HALTED,
+    "PRE_SETTLE": types_pb2.INSTRUMENT_STATUS_HALTED,
+    "DELIVERING": types_pb2.INSTRUMENT_STATUS_HALTED,
+    "SETTLING": types_pb2.INSTRUMENT_STATUS_HALTED,
+    "DELIVERED": types_pb2.INSTRUMENT_STATUS_DELISTED,
+    "CLOSE": types_pb2.INSTRUMENT_STATUS_DELISTED,
 }
+KINDS = {
+    "spot": types_pb2.INSTRUMENT_KIND_SPOT,
+    "swap": types_pb2.INSTRUMENT_KIND_PERPETUAL,
+}
+"""By ccxt's type of a market. What is of another type is not listed."""
 
 
 def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument:
@@ -22,6 +35,9 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
     info: {"symbol":"BTCUSDT","status":"TRADING","filters":[{"filterType":"PRICE_FILTER",
     "tickSize":"0.01000000",…},{"filterType":"LOT_SIZE","stepSize":"0.00001000",…},
     {"filterType":"NOTIONAL","minNotional":"5.00000000",…}],…}
+
+    Futures say {"filterType":"MIN_NOTIONAL","notional":"100"}; pricePrecision is not their tick.
+    Their sizes are in base units, so a contract is one unit.
     """
     info = market["info"]
     filters = {entry["filterType"]: entry for entry in info.get("filters", ())}
@@ -31,13 +47,13 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
         venue=venue_id,
         symbol=info["symbol"],
         unified_symbol=market["symbol"],
-        kind=types_pb2.INSTRUMENT_KIND_SPOT,
+        kind=KINDS[market["type"]],
         base=market["base"],
         quote=market["quote"],
         price_tick=_plain(filters.get("PRICE_FILTER", {}).get("tickSize")),
         size_step=_plain(lot.get("stepSize")),
         size_min=_plain(lot.get("minQty")),
-        notional_min=_plain(notional.get("minNotional")),
+        notional_min=_plain(notional.get("minNotional") or notional.get("notional")),
         contract_size="1",
         status=STATUSES.get(info.get("status", ""), types_pb2.INSTRUMENT_STATUS_UNSPECIFIED),
     )

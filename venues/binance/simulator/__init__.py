@@ -1,11 +1,13 @@
-"""Binance spot as an exchange would speak it: for the simulator.
+"""Binance as it would speak itself, for the simulator: spot, and USD-M futures.
 
-``DIALECTS`` is what the simulator looks for. The conversation is here, the names of streams in
-``streams``, the REST calls in ``rest``, the lines of captures in ``capture``, a simulated market's
-frames in ``encode``.
+``DIALECTS`` is what the simulator looks for. The conversation is here; what differs between the two
+is in ``segments`` and ``messages``; the names of streams are in ``streams``, the REST calls in
+``rest`` and ``symbols``, the lines of captures in ``capture``, a simulated market's frames in
+``encode``, what goes wrong nowhere else in ``faults``.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -13,29 +15,24 @@ import msgspec
 from kit.simulator.dialect import (
     Answer,
     CaptureFormat,
-    ConnectionRules,
+    Channel,
     Dialect,
     Floor,
     Frame,
+    InstrumentKind,
     Listing,
     Request,
     Session,
     Stream,
 )
 from kit.simulator.events import Instrument
-from kit.simulator.market import INSTRUMENTS, Step
+from kit.simulator.market import Step
 from venues.binance.simulator import rest
 from venues.binance.simulator.capture import BinanceCapture, data_of
-from venues.binance.simulator.encode import Encoder, listing
-from venues.binance.simulator.streams import NAME, Streams
+from venues.binance.simulator.encode import Encoder, native_symbol
+from venues.binance.simulator.segments import FUTURES, ROUTES, SPOT, Segment
+from venues.binance.simulator.streams import NAME, PUBLIC, Streams
 
-RULES = ConnectionRules(
-    ping_interval_s=20,
-    pong_timeout_s=60,
-    messages_per_second_max=5,
-    streams_max=1024,
-    lifetime_s=24 * 3600,
-)
 INVALID_JSON = b'{"code":3,"msg":"Invalid JSON: expected value"}'
 
 
@@ -48,33 +45,39 @@ class _Call(msgspec.Struct):
 _call = msgspec.json.Decoder(_Call)
 
 
-class BinanceSpot:
-    """``Dialect`` of Binance spot."""
+@dataclass(slots=True)
+class BinanceSession(Session):
+    """A connection, and by which route it came."""
 
-    hosts: Collection[str] = (
-        "api.binance.com",
-        "stream.binance.com",
-        "data-stream.binance.vision",
-        "data-api.binance.vision",
-    )
-    rules = RULES
-    failures: Mapping[int, bytes] = rest.FAILURES
-    instruments: Sequence[Instrument] = INSTRUMENTS
-    faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {}
+    route: str = ""
+    """One of ROUTES; "" where everything comes over one address."""
 
-    def __init__(self) -> None:
+
+class Binance:
+    """``Dialect`` of one of Binance's markets."""
+
+    def __init__(self, segment: Segment) -> None:
+        self.hosts = segment.hosts
+        self.rules = segment.rules
+        self.instruments = segment.instruments
+        self.faults = segment.faults
+        self.failures: Mapping[int, bytes] = rest.FAILURES
+        self._segment = segment
         self._streams = Streams()
-        self._encoder = Encoder(self._streams)
+        self._encoder = Encoder(self._streams, segment.messages)
         self.capture: CaptureFormat = BinanceCapture(self._streams)
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
-        """``/stream?streams=a/b`` wraps each event in its stream's name, ``/ws/a`` does not."""
+        """``/stream?streams=a/b`` wraps each event in its stream's name, ``/ws/a`` does not.
+        Futures have a route before it; what comes without one is served as ``/public``."""
         parts = path.strip("/").split("/")
+        session = BinanceSession()
+        if self._segment.routed:
+            session.route = parts.pop(0) if parts[0] in ROUTES else ROUTES[0]
         if parts == ["stream"]:
-            session = Session()
             names = query.get("streams", "").split("/")
         elif "ws" in parts:
-            session = Session(shape=data_of)
+            session.shape = data_of
             names = parts[parts.index("ws") + 1 :]
         else:
             return None
@@ -105,10 +108,21 @@ class BinanceSpot:
         return []
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
-        return await rest.answer(request, floor)
+        return await self._segment.rest.answer(request, floor)
 
     def list(self, instrument: Instrument) -> Listing:
-        return listing(instrument)
+        segment = self._segment
+        spot = segment.kind is InstrumentKind.SPOT
+        return Listing(
+            native_symbol(instrument),
+            instrument.base,
+            instrument.quote,
+            tick_size=segment.messages.price(instrument)(1),
+            lot_size=segment.messages.size(instrument)(1),
+            minimum_notional=segment.minimum_notional[instrument.quote],
+            kind=segment.kind,
+            settle="" if spot else instrument.quote,
+        )
 
     def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
         return self._encoder.encode(step, wanted, floor)
@@ -123,14 +137,23 @@ class BinanceSpot:
             return _result(None, call.id)
         if not all(map(NAME.fullmatch, names)):
             return _error(2, "Invalid request: invalid stream name", call.id)
-        if len(session.streams.keys() | set(names)) > RULES.streams_max:
+        if len(session.streams.keys() | set(names)) > self.rules.streams_max:
             return _error(2, "Invalid request: too many streams", call.id)
         self._subscribe(session, names)
         return _result(None, call.id)
 
     def _subscribe(self, session: Session, names: Iterable[str]) -> None:
+        """A stream of another route is accepted like any other, and then never says anything."""
         for name in names:
-            session.streams[name] = self._streams.get(name.encode())
+            if _serves(session, name):
+                session.streams[name] = self._streams.asked(name.encode())
+            else:
+                session.streams[name] = Stream(name, Channel.OTHER, "")
+
+
+def _serves(session: Session, name: str) -> bool:
+    route = session.route if isinstance(session, BinanceSession) else ""
+    return not route or route == ("public" if PUBLIC.fullmatch(name) else "market")
 
 
 def _result(result: object, call_id: int | str | None) -> bytes:
@@ -141,4 +164,7 @@ def _error(code: int, message: str, call_id: int | str | None) -> bytes:
     return msgspec.json.encode({"error": {"code": code, "msg": message}, "id": call_id})
 
 
-DIALECTS: Mapping[str, Callable[[], Dialect]] = {"binance": BinanceSpot}
+DIALECTS: Mapping[str, Callable[[], Dialect]] = {
+    "binance": lambda: Binance(SPOT),
+    "binance_futures": lambda: Binance(FUTURES),
+}

@@ -16,7 +16,10 @@ MONTH = "1M"
 WEEK_OFFSET_S = {"1w": 4 * 86_400}
 """Weeks begin on Monday; the Unix epoch was a Thursday."""
 HALF_DAY_S = 43_200
+DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
 MONTH_DAYS_MAX = 31
+NumberText = Callable[[Decimal], str]
+"""How the market writes a number."""
 
 
 def interval_start(interval: str) -> Callable[[int], int] | None:
@@ -46,25 +49,27 @@ def interval_end_ms(interval: str, start_ns: int) -> int:
     return end_ns // NANOSECONDS_PER_MILLISECOND - 1
 
 
-def candle_row(candle: Candle, interval: str) -> list[object]:
+def candle_row(candle: Candle, interval: str, number: NumberText) -> list[object]:
     """``[start, "o", "h", "l", "c", "v", end, "q", trades, "taker v", "taker q", "0"]``"""
     return [
         candle.start_ns // NANOSECONDS_PER_MILLISECOND,
-        eight_places(candle.open),
-        eight_places(candle.high),
-        eight_places(candle.low),
-        eight_places(candle.close),
-        eight_places(candle.volume),
+        number(candle.open),
+        number(candle.high),
+        number(candle.low),
+        number(candle.close),
+        number(candle.volume),
         interval_end_ms(interval, candle.start_ns),
-        eight_places(candle.quote_volume),
+        number(candle.quote_volume),
         candle.trade_count,
-        eight_places(candle.taker_buy_volume),
-        eight_places(candle.taker_buy_quote_volume),
+        number(candle.taker_buy_volume),
+        number(candle.taker_buy_quote_volume),
         "0",
     ]
 
 
-def candle_event(candle: Candle, interval: str, symbol: str, now_ns: int) -> dict[str, object]:
+def candle_event(
+    candle: Candle, interval: str, symbol: str, now_ns: int, number: NumberText
+) -> dict[str, object]:
     """``{"e":"kline","E","s","k":{"t","T","s","i","f","L","o","c","h","l","v","n","x","q",…}}``"""
     now_ms = now_ns // NANOSECONDS_PER_MILLISECOND
     end_ms = interval_end_ms(interval, candle.start_ns)
@@ -79,47 +84,46 @@ def candle_event(candle: Candle, interval: str, symbol: str, now_ns: int) -> dic
             "i": interval,
             "f": candle.first_trade_id,
             "L": candle.last_trade_id,
-            "o": eight_places(candle.open),
-            "c": eight_places(candle.close),
-            "h": eight_places(candle.high),
-            "l": eight_places(candle.low),
-            "v": eight_places(candle.volume),
+            "o": number(candle.open),
+            "c": number(candle.close),
+            "h": number(candle.high),
+            "l": number(candle.low),
+            "v": number(candle.volume),
             "n": candle.trade_count,
             "x": now_ms > end_ms,
-            "q": eight_places(candle.quote_volume),
-            "V": eight_places(candle.taker_buy_volume),
-            "Q": eight_places(candle.taker_buy_quote_volume),
+            "q": number(candle.quote_volume),
+            "V": number(candle.taker_buy_volume),
+            "Q": number(candle.taker_buy_quote_volume),
             "B": "0",
         },
     }
 
 
-def ticker_event(day: Candle, symbol: str, now_ns: int, small: bool) -> dict[str, object]:
+def ticker_event(
+    day: Candle, symbol: str, now_ns: int, small: bool, number: NumberText
+) -> dict[str, object]:
     """``24hrMiniTicker`` or ``24hrTicker`` of the last 24 hours, given as one candle."""
     event: dict[str, object] = {
         "e": "24hrMiniTicker" if small else "24hrTicker",
         "E": now_ns // NANOSECONDS_PER_MILLISECOND,
         "s": symbol,
-        "c": eight_places(day.close),
-        "o": eight_places(day.open),
-        "h": eight_places(day.high),
-        "l": eight_places(day.low),
-        "v": eight_places(day.volume),
-        "q": eight_places(day.quote_volume),
+        "c": number(day.close),
+        "o": number(day.open),
+        "h": number(day.high),
+        "l": number(day.low),
+        "v": number(day.volume),
+        "q": number(day.quote_volume),
     }
     if not small:
         change = day.close - day.open
-        event["p"] = eight_places(change)
+        event["p"] = number(change)
         event["P"] = f"{change / day.open * 100:.3f}"
-        event["w"] = eight_places(day.quote_volume / day.volume if day.volume else day.close)
+        mean = day.quote_volume / day.volume if day.volume else day.close
+        event["w"] = number(mean.quantize(day.close))
         event["n"] = day.trade_count
         event["F"], event["L"] = day.first_trade_id, day.last_trade_id
+        event["O"], event["C"] = (now_ns - DAY_NS) // NANOSECONDS_PER_MILLISECOND, event["E"]
     return event
-
-
-def eight_places(number: Decimal) -> str:
-    """As Binance writes all numbers."""
-    return f"{number:.8f}"
 
 
 def _month_start(time_ns: int) -> int:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,8 +12,10 @@ from kit.simulator.dialect import (
     SNAPSHOT,
     UNKNOWN,
     BookSnapshot,
+    Channel,
     Frame,
     Listing,
+    Mark,
     Stream,
 )
 from kit.simulator.history import TradePrint
@@ -26,11 +28,13 @@ DATA = b'","data":'
 BARE_STREAMS = {
     "trade": "trade",
     "aggTrade": "aggTrade",
+    "bookTicker": "bookTicker",
     "depthUpdate": "depth@100ms",
     "24hrTicker": "ticker",
     "24hrMiniTicker": "miniTicker",
+    "markPriceUpdate": "markPrice@1s",
 }
-"""A bare book frame does not say its speed; 100 ms is what clients ask for."""
+"""A bare frame does not say its speed; these are what clients ask for."""
 QUOTE_ASSETS = (
     "USDT", "USDC", "FDUSD", "BUSD", "TUSD", "USD", "EUR", "TRY", "BRL", "GBP", "JPY", "BTC",
     "ETH", "BNB",
@@ -40,6 +44,9 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 SYMBOL_IN_URL = re.compile(r"depth\b.*[?&]symbol=([A-Z0-9]+)|depth_symbol_([A-Z0-9]+)")
 
 
+MARKET = "MARKET"
+"""Futures: a trade of the order book. Others (of the insurance fund; an id that was used up without
+a trade) are in the stream, but in no REST answer."""
 Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(\.[0-9]+)?$")]
 
 
@@ -49,6 +56,7 @@ class _Trade(msgspec.Struct):
     q: Number
     T: int
     m: bool
+    X: str = MARKET
 
 
 class _Kline(msgspec.Struct, frozen=True):
@@ -88,7 +96,17 @@ class _Snapshot(msgspec.Struct):
     asks: list[tuple[str, str]]
 
 
+class _Mark(msgspec.Struct):
+    e: Literal["markPriceUpdate"]
+    s: str
+    p: str
+    i: str
+    r: str
+    T: int
+
+
 _trade = msgspec.json.Decoder(_Trade)
+_mark = msgspec.json.Decoder(_Mark)
 _bare = msgspec.json.Decoder(_Bare)
 _numbers = msgspec.json.Decoder(_Numbers)
 _snapshot = msgspec.json.Decoder(_Snapshot)
@@ -106,7 +124,7 @@ class BinanceCapture:
             return stream, line
         if line.startswith(COMBINED) and line.count(b'"', COMBINED_LENGTH):
             name = line[COMBINED_LENGTH : line.find(b'"', COMBINED_LENGTH)]
-            return self._streams.get(name), line
+            return self._streams.recorded(name), line
         if line.startswith(SNAPSHOT_START):
             return SNAPSHOT, line
         stream = self._unusual_stream(line)
@@ -117,8 +135,19 @@ class BinanceCapture:
             trade = _trade.decode(data_of(line))
         except UNREADABLE:
             return None
+        if trade.X != MARKET:
+            return None
         time_ns = trade.T * NANOSECONDS_PER_MILLISECOND
         return TradePrint(trade.t, trade.p, trade.q, time_ns, not trade.m)
+
+    def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
+        """``{"e":"markPriceUpdate","E","s","p":mark,"i":index,"r":funding,"T":next funding}``"""
+        try:
+            found = _mark.decode(data_of(line))
+        except UNREADABLE:
+            return None
+        next_ns = found.T * NANOSECONDS_PER_MILLISECOND
+        return found.s, Mark(found.p, found.i, found.r, next_ns)
 
     def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
         try:
@@ -139,9 +168,12 @@ class BinanceCapture:
         prices: dict[str, int] = {}
         sizes: dict[str, int] = {}
         for line in lines:
-            symbol = self.frame_of(line)[0].symbol
+            stream, _ = self.frame_of(line)
+            symbol = stream.symbol
             if symbol:
-                found_prices, found_sizes = _numbers_of(line)
+                # A mark price is computed, and has more digits than the tick.
+                marks = stream.channel is Channel.MARKS
+                found_prices, found_sizes = ([], []) if marks else _numbers_of(line)
                 prices[symbol] = max(prices.get(symbol, 0), _places(found_prices))
                 sizes[symbol] = max(sizes.get(symbol, 0), _places(found_sizes))
         return [
@@ -155,14 +187,14 @@ class BinanceCapture:
         except UNREADABLE:
             return UNKNOWN if line else CONVERSATION
         if frame.stream:
-            return self._streams.get(frame.stream.encode())
+            return self._streams.recorded(frame.stream.encode())
         symbol = frame.s.lower()
         if frame.e == "kline":
-            return self._streams.get(f"{symbol}@kline_{frame.k.i}".encode())
+            return self._streams.recorded(f"{symbol}@kline_{frame.k.i}".encode())
         if frame.e in BARE_STREAMS:
-            return self._streams.get(f"{symbol}@{BARE_STREAMS[frame.e]}".encode())
+            return self._streams.recorded(f"{symbol}@{BARE_STREAMS[frame.e]}".encode())
         if not frame.e and frame.u and frame.b and frame.B:
-            return self._streams.get(f"{symbol}@bookTicker".encode())
+            return self._streams.recorded(f"{symbol}@bookTicker".encode())
         return CONVERSATION if frame.id or frame.result else UNKNOWN
 
 

@@ -1,26 +1,22 @@
 """Binance's REST answers.
 
-Documentation: https://developers.binance.com/docs/binance-spot-api-docs/rest-api
+Documentation: https://developers.binance.com/docs/binance-spot-api-docs/rest-api and
+https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Answer, BookSnapshot, Floor, Listing, Request
+from kit.simulator.dialect import Answer, Floor, Listing, Request
 from kit.simulator.history import TradeHistory, TradePrint
-from venues.binance.simulator.candles import candle_row, eight_places, interval_start
+from venues.binance.simulator.candles import candle_row, interval_start
+from venues.binance.simulator.messages import Messages
 
-TRADES_MAX = 1000
-TRADES_USUAL = 500
-DEPTH_USUAL = 100
 TIME_END_NS = 2**63
-EMPTY_LISTS = ("/fapi/v1/exchangeInfo", "/dapi/v1/exchangeInfo")
-"""Asked for by ccxt in the same breath; this venue lists no derivatives."""
-ORDER_TYPES = ["LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT"]
 FAILURES: Mapping[int, bytes] = {
     418: b'{"code":-1003,"msg":"Way too much request weight used; IP banned. Please use WebSocket '
     b'Streams for live updates to avoid bans."}',
@@ -29,6 +25,7 @@ FAILURES: Mapping[int, bytes] = {
     500: b'{"code":-1000,"msg":"An unknown error occurred while processing the request."}',
     503: b'{"code":-1008,"msg":"Request throttled by system-level protection."}',
 }
+INTEREST_RATE = "0.00010000"
 
 
 class Refusal(Exception):
@@ -40,120 +37,178 @@ class Refusal(Exception):
         self.status = status
 
 
-async def answer(request: Request, floor: Floor) -> Answer:
-    """One call."""
-    if request.path in EMPTY_LISTS:
-        return _answer({"timezone": "UTC", "rateLimits": [], "symbols": []})
-    handler = HANDLERS.get(request.path.removeprefix("/api/v3/").removeprefix("/api/v1/"))
-    if handler is None:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one call gives."""
+
+    weight_per_minute: int
+    trades_max: int
+    historical_usual: int
+    historical_max: int
+    candles_max: int
+    depth_usual: int
+    depth_max: int | None
+    """Deeper ones are cut; None: see depths."""
+    depths: Collection[int] = ()
+    """The only ones that can be asked for; empty: any."""
+    window_ms_max: int = TIME_END_NS
+    """Of trades by time."""
+    trades_usual: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RestApi:
+    """The public calls of one market."""
+
+    prefixes: Sequence[str]
+    """Of the paths; versions that answer alike."""
+    messages: Messages
+    limits: Limits
+    symbol: Callable[[Listing], Mapping[str, object]]
+    """What exchangeInfo says of an instrument."""
+    marks: bool = False
+    """Whether there is a premiumIndex."""
+    absent: Collection[str] = field(default=())
+    """Paths that answer with an empty exchangeInfo: markets that this venue does not pretend, but
+    which ccxt asks for in the same breath."""
+
+    async def answer(self, request: Request, floor: Floor) -> Answer:
+        """One call."""
+        if request.path in self.absent:
+            return _answer({"timezone": "UTC", "rateLimits": [], "symbols": []})
+        name = request.path
+        for prefix in self.prefixes:
+            name = name.removeprefix(prefix)
+        try:
+            return await self._answer(name, request, floor)
+        except Refusal as refusal:
+            return Answer(refusal.body, status=refusal.status)
+
+    async def _answer(self, name: str, request: Request, floor: Floor) -> Answer:
+        match name:
+            case "ping":
+                return Answer(b"{}")
+            case "time":
+                return _answer({"serverTime": _now_ms(floor)})
+            case "exchangeInfo":
+                return self._exchange_info(request, floor)
+            case "depth":
+                return await self._depth(request, floor)
+            case "trades":
+                return _answer(self._trades(request, floor))
+            case "historicalTrades":
+                return _answer(self._historical_trades(request, floor))
+            case "aggTrades":
+                return _answer(self._aggregate_trades(request, floor))
+            case "klines":
+                return _answer(self._candles(request, floor))
+            case "premiumIndex" if self.marks:
+                return _answer(_premium_index(request, floor))
         return Answer(b'{"code":-1000,"msg":"no such path"}', status=404)
-    try:
-        return await handler(request, floor)
-    except Refusal as refusal:
-        return Answer(refusal.body, status=refusal.status)
 
-
-async def _ping(request: Request, floor: Floor) -> Answer:
-    return Answer(b"{}")
-
-
-async def _time(request: Request, floor: Floor) -> Answer:
-    return _answer({"serverTime": floor.time_ns() // NANOSECONDS_PER_MILLISECOND})
-
-
-async def _exchange_info(request: Request, floor: Floor) -> Answer:
-    recorded = floor.recorded(request.path)
-    if recorded is not None:
-        return Answer(recorded)
-    wanted = _wanted_symbols(request)
-    symbols = [_symbol(listing) for listing in floor.listings()]
-    if wanted:
-        symbols = [symbol for symbol in symbols if symbol["symbol"] in wanted]
-        if len(symbols) != len(wanted):
-            raise Refusal(-1121, "Invalid symbol.")
-    return _answer(
-        {
-            "timezone": "UTC",
-            "serverTime": floor.time_ns() // NANOSECONDS_PER_MILLISECOND,
-            "rateLimits": [
-                {
-                    "rateLimitType": "REQUEST_WEIGHT",
-                    "interval": "MINUTE",
-                    "intervalNum": 1,
-                    "limit": 6000,
-                }
-            ],
-            "exchangeFilters": [],
-            "symbols": symbols,
+    def _exchange_info(self, request: Request, floor: Floor) -> Answer:
+        recorded = floor.recorded(request.path)
+        if recorded is not None:
+            return Answer(recorded)
+        wanted = _wanted_symbols(request)
+        symbols = [self.symbol(listing) for listing in floor.listings()]
+        if wanted:
+            symbols = [symbol for symbol in symbols if symbol["symbol"] in wanted]
+            if len(symbols) != len(wanted):
+                raise Refusal(-1121, "Invalid symbol.")
+        limit = {
+            "rateLimitType": "REQUEST_WEIGHT",
+            "interval": "MINUTE",
+            "intervalNum": 1,
+            "limit": self.limits.weight_per_minute,
         }
-    )
+        return _answer(
+            {
+                "timezone": "UTC",
+                "serverTime": _now_ms(floor),
+                "rateLimits": [limit],
+                "exchangeFilters": [],
+                "symbols": symbols,
+            }
+        )
+
+    async def _depth(self, request: Request, floor: Floor) -> Answer:
+        symbol = _symbol_of(request, floor)
+        limits = self.limits
+        limit = _number(request, "limit", limits.depth_usual, limits.depth_max)
+        if limits.depths and limit not in limits.depths:
+            raise Refusal(-4021, f"{limit} is not valid depth limit.")
+        book = await floor.book(symbol)
+        if book is None:
+            return Answer(FAILURES[503], status=503)
+        bids, asks = book.bids[:limit], book.asks[:limit]
+        return Answer(self.messages.depth_answer(book.sequence, bids, asks, floor.time_ns()))
+
+    def _trades(self, request: Request, floor: Floor) -> list[dict[str, object]]:
+        limit = _number(request, "limit", self.limits.trades_usual, self.limits.trades_max)
+        return [self.messages.trade_row(one) for one in _history(request, floor).latest(limit)]
+
+    def _historical_trades(self, request: Request, floor: Floor) -> list[dict[str, object]]:
+        limits = self.limits
+        limit = _number(request, "limit", limits.historical_usual, limits.historical_max)
+        history = _history(request, floor)
+        if "fromId" in request.query:
+            found = history.from_id(_number(request, "fromId", 0), limit)
+        else:
+            found = history.latest(limit)
+        return [self.messages.trade_row(one) for one in found]
+
+    def _aggregate_trades(self, request: Request, floor: Floor) -> list[dict[str, object]]:
+        limit = _number(request, "limit", self.limits.trades_usual, self.limits.trades_max)
+        history = _history(request, floor)
+        found: Sequence[TradePrint]
+        if "fromId" in request.query:
+            found = history.from_id(_number(request, "fromId", 0), limit)
+        elif "startTime" in request.query or "endTime" in request.query:
+            start_ns, end_ns = _times_ns(request)
+            both = {"startTime", "endTime"} <= request.query.keys()
+            if both and end_ns - start_ns > self.limits.window_ms_max * NANOSECONDS_PER_MILLISECOND:
+                raise Refusal(-1127, "More than 1 hours between startTime and endTime.")
+            found = history.between(start_ns, end_ns, limit)
+        else:
+            found = history.latest(limit)
+        return [self.messages.aggregate_row(one) for one in found]
+
+    def _candles(self, request: Request, floor: Floor) -> list[list[object]]:
+        interval = request.query.get("interval", "")
+        start_of = interval_start(interval)
+        if start_of is None:
+            raise Refusal(-1120, "Invalid interval.")
+        limit = _number(request, "limit", self.limits.trades_usual, self.limits.candles_max)
+        found = _history(request, floor).candles(start_of, *_times_ns(request))
+        chosen = found[:limit] if "startTime" in request.query else found[-limit:]
+        return [candle_row(candle, interval, self.messages.number) for candle in chosen]
 
 
-async def _depth(request: Request, floor: Floor) -> Answer:
-    limit = _number(request, "limit", DEPTH_USUAL, 5000)
-    book = await floor.book(_symbol_of(request, floor))
-    if book is None:
-        return Answer(FAILURES[503], status=503)
-    return Answer(depth_body(book, limit))
+def _premium_index(request: Request, floor: Floor) -> object:
+    """``{"symbol","markPrice","indexPrice",…,"lastFundingRate","nextFundingTime","time"}``, or such
+    of all symbols."""
+    symbols = [listing.symbol for listing in floor.listings()]
+    rows = [_mark(symbol, floor) for symbol in symbols]
+    if "symbol" not in request.query:
+        return [row for row in rows if row]
+    return rows[symbols.index(_symbol_of(request, floor))]
 
 
-async def _trades(request: Request, floor: Floor) -> Answer:
-    limit = _number(request, "limit", TRADES_USUAL, TRADES_MAX)
-    return _answer([_trade(one) for one in _history(request, floor).latest(limit)])
-
-
-async def _historical_trades(request: Request, floor: Floor) -> Answer:
-    limit = _number(request, "limit", TRADES_USUAL, TRADES_MAX)
-    history = _history(request, floor)
-    if "fromId" in request.query:
-        found = history.from_id(_number(request, "fromId", 0), limit)
-    else:
-        found = history.latest(limit)
-    return _answer([_trade(one) for one in found])
-
-
-async def _aggregate_trades(request: Request, floor: Floor) -> Answer:
-    limit = _number(request, "limit", TRADES_USUAL, TRADES_MAX)
-    history = _history(request, floor)
-    found: Sequence[TradePrint]
-    if "fromId" in request.query:
-        found = history.from_id(_number(request, "fromId", 0), limit)
-    elif "startTime" in request.query or "endTime" in request.query:
-        found = history.between(*_times_ns(request), limit)
-    else:
-        found = history.latest(limit)
-    return _answer([_aggregate(one) for one in found])
-
-
-async def _candles(request: Request, floor: Floor) -> Answer:
-    interval = request.query.get("interval", "")
-    start_of = interval_start(interval)
-    if start_of is None:
-        raise Refusal(-1120, "Invalid interval.")
-    limit = _number(request, "limit", TRADES_USUAL, TRADES_MAX)
-    found = _history(request, floor).candles(start_of, *_times_ns(request))
-    chosen = found[:limit] if "startTime" in request.query else found[-limit:]
-    return _answer([candle_row(candle, interval) for candle in chosen])
-
-
-HANDLERS: Mapping[str, Callable[[Request, Floor], Awaitable[Answer]]] = {
-    "ping": _ping,
-    "time": _time,
-    "exchangeInfo": _exchange_info,
-    "depth": _depth,
-    "trades": _trades,
-    "historicalTrades": _historical_trades,
-    "aggTrades": _aggregate_trades,
-    "klines": _candles,
-}
-
-
-def depth_body(book: BookSnapshot, limit: int) -> bytes:
-    """``{"lastUpdateId","bids":[["price","size"]],"asks":[]}``: the body of a depth answer, and of
-    a partial book frame."""
-    return msgspec.json.encode(
-        {"lastUpdateId": book.sequence, "bids": book.bids[:limit], "asks": book.asks[:limit]}
-    )
+def _mark(symbol: str, floor: Floor) -> dict[str, object]:
+    mark = floor.mark(symbol)
+    if mark is None:
+        return {}
+    return {
+        "symbol": symbol,
+        "markPrice": mark.mark_price,
+        "indexPrice": mark.index_price,
+        "estimatedSettlePrice": mark.index_price,
+        "lastFundingRate": mark.funding_rate,
+        "interestRate": INTEREST_RATE,
+        "nextFundingTime": mark.next_funding_time_ns // NANOSECONDS_PER_MILLISECOND,
+        "time": _now_ms(floor),
+    }
 
 
 def _history(request: Request, floor: Floor) -> TradeHistory[Any]:
@@ -194,73 +249,8 @@ def _wanted_symbols(request: Request) -> list[str]:
         raise Refusal(-1100, "Illegal characters found in parameter 'symbols'.") from None
 
 
-def _symbol(listing: Listing) -> dict[str, object]:
-    marks = {"simulator": "tick and lot as seen in a capture"} if listing.derived else {}
-    return {
-        **marks,
-        "symbol": listing.symbol,
-        "status": "TRADING",
-        "baseAsset": listing.base,
-        "baseAssetPrecision": 8,
-        "quoteAsset": listing.quote,
-        "quotePrecision": 8,
-        "quoteAssetPrecision": 8,
-        "orderTypes": ORDER_TYPES,
-        "icebergAllowed": True,
-        "isSpotTradingAllowed": True,
-        "isMarginTradingAllowed": False,
-        "filters": [
-            {
-                "filterType": "PRICE_FILTER",
-                "minPrice": listing.tick_size,
-                "maxPrice": "10000000.00000000",
-                "tickSize": listing.tick_size,
-            },
-            {
-                "filterType": "LOT_SIZE",
-                "minQty": listing.lot_size,
-                "maxQty": "1000000.00000000",
-                "stepSize": listing.lot_size,
-            },
-            {
-                "filterType": "NOTIONAL",
-                "minNotional": listing.minimum_notional,
-                "applyMinToMarket": True,
-                "maxNotional": "9000000.00000000",
-                "applyMaxToMarket": False,
-                "avgPriceMins": 5,
-            },
-        ],
-        "permissions": [],
-        "permissionSets": [["SPOT"]],
-    }
-
-
-def _trade(trade: TradePrint) -> dict[str, object]:
-    """``{"id","price","qty","quoteQty","time","isBuyerMaker","isBestMatch"}``"""
-    return {
-        "id": trade.trade_id,
-        "price": eight_places(Decimal(trade.price)),
-        "qty": eight_places(Decimal(trade.size)),
-        "quoteQty": eight_places(Decimal(trade.price) * Decimal(trade.size)),
-        "time": trade.time_ns // NANOSECONDS_PER_MILLISECOND,
-        "isBuyerMaker": not trade.taker_buys,
-        "isBestMatch": True,
-    }
-
-
-def _aggregate(trade: TradePrint) -> dict[str, object]:
-    """``{"a","p","q","f","l","T","m","M"}``; each trade stands alone, under its own id."""
-    return {
-        "a": trade.trade_id,
-        "p": eight_places(Decimal(trade.price)),
-        "q": eight_places(Decimal(trade.size)),
-        "f": trade.trade_id,
-        "l": trade.trade_id,
-        "T": trade.time_ns // NANOSECONDS_PER_MILLISECOND,
-        "m": not trade.taker_buys,
-        "M": True,
-    }
+def _now_ms(floor: Floor) -> int:
+    return floor.time_ns() // NANOSECONDS_PER_MILLISECOND
 
 
 def _answer(value: object) -> Answer:

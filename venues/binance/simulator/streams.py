@@ -11,9 +11,13 @@ CHANNELS = {
     "trade": Channel.TRADES,
     "aggTrade": Channel.OTHER,
     "bookTicker": Channel.QUOTES,
+    "depth": Channel.BOOK,
     "miniTicker": Channel.TICKERS,
     "ticker": Channel.TICKERS,
+    "markPrice": Channel.MARKS,
 }
+PUBLIC = re.compile(r"[a-z0-9_.]+@(trade|bookTicker|depth.*|rpiDepth.*)|!bookTicker")
+"""Streams that futures serve on the route ``/public``; all others are on ``/market``."""
 
 
 class Streams:
@@ -21,6 +25,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._by_name: dict[bytes, Stream] = {}
+        self._recorded: dict[bytes, Stream] = {}
         self.known = self._by_name.get
         """The stream of this name, if it was named before. Called for every frame of a capture."""
 
@@ -33,15 +38,26 @@ class Streams:
                 self._by_name[name] = stream
         return stream
 
+    def recorded(self, name: bytes) -> Stream:
+        """The stream of this name, which a capture has."""
+        stream = self.get(name)
+        self._recorded.setdefault(without_speed(name), stream)
+        return stream
+
+    def asked(self, name: bytes) -> Stream:
+        """What a client hears that asks for this name. A capture has a stream at the speed that was
+        asked for when it was made, and whoever asks for another speed hears that one."""
+        return self.known(name) or self._recorded.get(without_speed(name)) or self.get(name)
+
+
+def without_speed(name: bytes) -> bytes:
+    """``btcusdt@depth`` of ``btcusdt@depth@100ms``."""
+    return b"@".join(name.split(b"@")[:2])
+
 
 def make_stream(name: str) -> Stream:
     """What a name means."""
     symbol, at, rest = name.partition("@")
     kind = rest.partition("@")[0]
-    if kind.startswith("kline"):
-        channel = Channel.CANDLES
-    elif kind == "depth":
-        channel = Channel.BOOK
-    else:
-        channel = CHANNELS.get(kind, Channel.OTHER)
+    channel = Channel.CANDLES if kind.startswith("kline") else CHANNELS.get(kind, Channel.OTHER)
     return Stream(name, channel, symbol.upper() if at and not name.startswith("!") else "")

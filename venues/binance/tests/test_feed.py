@@ -5,13 +5,21 @@ import json
 import pytest
 
 from kit.frames import FrameError, Frames, Patterns
-from venues.binance.feed import SpotWire
+from venues.binance.feed import (
+    FUTURES_MARKET_STREAMS,
+    FUTURES_PUBLIC_STREAMS,
+    SPOT_STREAMS,
+    BinanceWire,
+)
 
-wire = SpotWire("wss://stream.binance.com:9443")
+wire = BinanceWire("wss://stream.binance.com:9443", SPOT_STREAMS)
+public = BinanceWire("wss://fstream.binance.com/public", FUTURES_PUBLIC_STREAMS)
+market = BinanceWire("wss://fstream.binance.com/market", FUTURES_MARKET_STREAMS)
 
 
 def test_all_symbols_share_the_combined_stream() -> None:
     assert wire.url(["BTCUSDT"]) == "wss://stream.binance.com:9443/stream"
+    assert public.url(["BTCUSDT"]) == "wss://fstream.binance.com/public/stream"
 
 
 def test_a_subscription_names_every_stream_of_every_symbol() -> None:
@@ -22,26 +30,50 @@ def test_a_subscription_names_every_stream_of_every_symbol() -> None:
             "btcusdt@trade",
             "btcusdt@bookTicker",
             "btcusdt@depth@100ms",
+            "btcusdt@ticker",
+            "btcusdt@kline_1m",
             "ethusdt@trade",
             "ethusdt@bookTicker",
             "ethusdt@depth@100ms",
+            "ethusdt@ticker",
+            "ethusdt@kline_1m",
         ],
         "id": 7,
     }
 
 
+def test_each_route_of_futures_is_asked_for_its_own_streams() -> None:
+    names = [
+        [name.partition("@")[2] for name in json.loads(one)["params"]]
+        for one in (*public.subscribe(["BTCUSDT"], 1), *market.unsubscribe(["BTCUSDT"], 2))
+    ]
+    assert names == [
+        ["trade", "bookTicker", "depth@100ms"],
+        ["markPrice@1s", "ticker", "kline_1m"],
+    ]
+    assert not public.channels & market.channels
+
+
 @pytest.mark.parametrize(
-    ("frame", "kind"),
+    ("wire", "frame", "kind"),
     [
-        (b'{"stream":"btcusdt@trade","data":{}}', "trades"),
-        (b'{"stream":"1000satsusdt@bookTicker","data":{}}', "quotes"),
-        (b'{"stream":"btcusdt@depth@100ms","data":{}}', "book"),
-        (b'{"result":null,"id":1}', None),
-        (b'{"stream":"btcusdt@kline_1m","data":{}}', None),
-        (b"", None),
+        (wire, b'{"stream":"btcusdt@trade","data":{}}', "trades"),
+        (wire, b'{"stream":"btcusdt@aggTrade","data":{}}', None),
+        (wire, b'{"stream":"1000satsusdt@bookTicker","data":{}}', "quotes"),
+        (wire, b'{"stream":"btcusdt@depth@100ms","data":{}}', "book"),
+        (wire, b'{"stream":"btcusdt@ticker","data":{}}', "tickers"),
+        (wire, b'{"stream":"btcusdt@kline_1m","data":{}}', "candles"),
+        (wire, b'{"stream":"btcusdt@miniTicker","data":{}}', None),
+        (wire, b'{"result":null,"id":1}', None),
+        (wire, b"", None),
+        (public, b'{"stream":"btcusdt@depth@0ms","data":{}}', "book"),
+        (market, b'{"stream":"btcusdt@markPrice@1s","data":{}}', "marks"),
+        (market, b'{"stream":"!markPrice@arr","data":[]}', None),
     ],
 )
-def test_frames_are_told_apart_by_their_stream(frame: bytes, kind: str | None) -> None:
+def test_frames_are_told_apart_by_their_stream(
+    wire: BinanceWire, frame: bytes, kind: str | None
+) -> None:
     patterns = Patterns([kind.pattern for kind in wire.kinds], wire.window_bytes)
     (number,) = patterns.classify(Frames([frame], [1])).tolist()
     assert [*(kind.name for kind in wire.kinds), None][number] == kind
@@ -63,7 +95,7 @@ def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str) -> None:
     "frame",
     [
         b'{"e":"neverHeardOf","s":"BTCUSDT"}',
-        b'{"stream":"btcusdt@kline_1m","data":{}}',
+        b'{"stream":"btcusdt@miniTicker","data":{}}',
         b"not json",
         b'{"msg":"\xff"}',
         b"[]",
@@ -73,3 +105,8 @@ def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str) -> None:
 def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
         wire.understand(frame)
+
+
+def test_a_server_that_will_go_is_left() -> None:
+    assert wire.understand(b'{"e":"serverShutdown","E":1770123456789}').leaving
+    assert not wire.understand(b'{"result":null,"id":1}').leaving

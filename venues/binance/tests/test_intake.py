@@ -9,16 +9,22 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 from kit.clock import SystemClock
 from kit.cursor import CHANNELS
 from kit.telemetry import Meter
-from kit.venue.contract import Answer, Place
+from kit.venue.contract import Answer, Place, VenueFactory
 from kit.venue.hub import Hub
 from kit.venue.intake import Intake
 from kit.venue.subscriptions import Subscriptions
-from venues.binance.catalog import spot
+from venues.binance.catalog import futures, spot
 
 
 def trade(number: int, price: str = "10.50", symbol: str = "BTCUSDT") -> bytes:
     data = {"e": "trade", "s": symbol, "t": number, "p": price, "q": "1", "T": number, "m": False}
     return json.dumps({"stream": f"{symbol.lower()}@trade", "data": data}).encode()
+
+
+def futures_trade(number: int, kind: str = "MARKET", price: str = "10.50") -> bytes:
+    data = {"e": "trade", "E": number, "T": number, "s": "BTCUSDT", "t": number, "p": price}
+    data |= {"q": "1" if price != "0" else "0", "X": kind, "m": False}
+    return json.dumps({"stream": "btcusdt@trade", "data": data}).encode()
 
 
 def depth(first: int, last: int, price: str = "10.50") -> bytes:
@@ -39,11 +45,11 @@ class Silent:
 class Feed:
     """An intake, and what has come out of it."""
 
-    def __init__(self) -> None:
-        self.meter = Meter("binance")
-        self._hub = Hub("binance", 1, SystemClock(), self.meter)
+    def __init__(self, factory: VenueFactory = spot) -> None:
+        venue = factory(Place("replay", "http://127.0.0.1:1"))
+        self.meter = Meter(venue.venue_id)
+        self._hub = Hub(venue.venue_id, 1, SystemClock(), self.meter)
         subscriptions = Subscriptions(CHANNELS)
-        venue = spot(Place("replay", "http://127.0.0.1:1"))
         self._wire = venue.wires[0]
         self.intake = Intake(venue, self._hub, subscriptions, self.meter, SystemClock())
         subscriptions.add(["BTCUSDT"])
@@ -76,6 +82,7 @@ def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
         trade(9, price="NaN"),
         trade(9, price="1" * 40),
         trade(9, symbol="NEVERLISTED"),
+        b'{"stream":"btcusdt@miniTicker","data":{}}',
         b'{"stream":"btcusdt@kline_1m","data":{}}',
         b'{"stream":"btcusdt@trade","data":[]}',
         b'{"stream":"btcusdt@trade","data":"' + b"x" * 9_000_000 + b'"}',
@@ -112,3 +119,13 @@ async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
     assert feed.take(depth(1, 2), depth(3, 4)) == []
     assert feed.intake.bookkeeper.wanting_snapshot() == ["BTCUSDT"]
     assert feed.intake.bookkeeper.snapshot_wanted.is_set()
+
+
+async def test_an_id_without_a_trade_is_no_hole_and_no_trade() -> None:
+    feed = Feed(futures)
+    spent = futures_trade(2, "NA", "0")
+    assert ids(feed.take(futures_trade(1), spent, futures_trade(3))) == [1, 3]
+    assert feed.take(futures_trade(4, "NA", "0"), futures_trade(5, "INSURANCE_FUND", "99")) == []
+    assert ids(feed.take(futures_trade(6))) == [6]
+    assert feed.meter.gaps_total == 0
+    assert [len(batch.gaps) for batch in feed.take(futures_trade(8))] == [1]

@@ -1,8 +1,9 @@
 """A running simulator with Binance's dialect, and both kinds of clients of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import ccxt.pro
@@ -11,21 +12,22 @@ from kit.clock import SystemClock
 from kit.simulator.app import Simulator
 from kit.simulator.dialect import find_dialects
 from kit.simulator.settings import SimulatorSettings
+from kit.simulator.tape import Tape
 
 WAIT_S = 20.0
 
 
 @asynccontextmanager
-async def running(world: str, **fields) -> AsyncIterator[str]:
-    """Yields the base address of Binance on a free port."""
-    dialects = {"binance": find_dialects()["binance"]}
+async def running(world: str, venue: str = "binance", **fields) -> AsyncIterator[str]:
+    """Yields the base address of one of Binance's venues on a free port."""
+    dialects = {venue: find_dialects()[venue]}
     chosen = SimulatorSettings(port=0, start_delay_ms=50, **fields)
     simulator = Simulator(world, chosen, dialects, SystemClock())
     await simulator.start("127.0.0.1")
     stopping = asyncio.Event()
     task = asyncio.create_task(simulator.run(stopping))
     try:
-        yield f"http://127.0.0.1:{simulator.port}/binance"
+        yield f"http://127.0.0.1:{simulator.port}/{venue}"
     finally:
         stopping.set()
         await asyncio.wait_for(task, WAIT_S)
@@ -59,6 +61,28 @@ async def ccxt_client(base: str) -> AsyncIterator[ccxt.pro.binance]:
 
 
 @asynccontextmanager
+async def ccxt_futures_client(base: str) -> AsyncIterator[ccxt.pro.binanceusdm]:
+    """The same for futures. Their address must end in ``/ws``, before which ccxt puts the route."""
+    client = ccxt.pro.binanceusdm(
+        {
+            "enableRateLimit": False,
+            "options": {"fetchCurrencies": False},
+            "urls": {
+                "api": {
+                    "fapiPublic": f"{base}/fapi/v1",
+                    "ws": {"linear": base.replace("http", "ws") + "/ws"},
+                }
+            },
+        }
+    )
+    try:
+        async with asyncio.timeout(WAIT_S):
+            yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
 async def raw_client(base: str) -> AsyncIterator["RawClient"]:
     """A client that sees what is on the wire."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(WAIT_S):
@@ -79,3 +103,9 @@ class RawClient:
         async with self._session.get(self._base + path) as response:
             assert response.status == expected_status, await response.text()
             return await response.json()
+
+
+def lines_of(file: Path) -> Iterator[bytes]:
+    """The frames of a capture."""
+    for block in Tape([file]).blocks():
+        yield from block.lines

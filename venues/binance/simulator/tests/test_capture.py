@@ -2,13 +2,17 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Listing
+from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Listing, Mark
 from venues.binance.simulator.capture import BinanceCapture, data_of
 from venues.binance.simulator.streams import Streams
 
 TRADE = b'{"e":"trade","E":1,"s":"BTCUSDT","t":5,"p":"61837.63000000","q":"0.02","T":9,"m":true}'
 BOOK = b'{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":7,"u":9,"b":[["1.50","2.250"]],"a":[]}'
 QUOTE = b'{"u":50,"s":"BTCUSDT","b":"1.5","B":"2","a":"1.625","A":"3"}'
+MARK = (
+    b'{"e":"markPriceUpdate","E":1,"s":"BTCUSDT","p":"61800.12345678","P":"61799.1",'
+    b'"i":"61799.5","r":"0.00010000","T":9}'
+)
 KLINE = b'{"e":"kline","E":1,"s":"BTCUSDT","k":{"t":0,"T":59999,"s":"BTCUSDT","i":"1m"}}'
 
 
@@ -28,6 +32,8 @@ def combined(name: str, data: bytes) -> bytes:
         (BOOK, "btcusdt@depth@100ms", Channel.BOOK),
         (QUOTE, "btcusdt@bookTicker", Channel.QUOTES),
         (KLINE, "btcusdt@kline_1m", Channel.CANDLES),
+        (b'{"e":"bookTicker",' + QUOTE[1:], "btcusdt@bookTicker", Channel.QUOTES),
+        (MARK, "btcusdt@markPrice@1s", Channel.MARKS),
     ],
 )
 def test_combined_and_bare_lines_become_the_same_frame(
@@ -75,6 +81,33 @@ def test_a_trade_is_read_digit_for_digit(capture: BinanceCapture):
     assert (trade.time_ns, trade.taker_buys) == (9_000_000, False)
 
 
+@pytest.mark.parametrize("kind", ["NA", "INSURANCE_FUND", "ADL"])
+def test_what_was_not_traded_in_the_order_book_is_no_history(capture: BinanceCapture, kind: str):
+    market = TRADE.replace(b'"m":true', b'"X":"MARKET","m":true')
+    assert capture.trade_of(combined("btcusdt@trade", market)) is not None
+    other = market.replace(b"MARKET", kind.encode())
+    assert capture.trade_of(combined("btcusdt@trade", other)) is None
+
+
+def test_a_mark_is_read_digit_for_digit(capture: BinanceCapture):
+    mark = Mark("61800.12345678", "61799.5", "0.00010000", 9_000_000)
+    assert capture.mark_of(combined("btcusdt@markPrice", MARK)) == ("BTCUSDT", mark)
+    assert capture.mark_of(combined("btcusdt@bookTicker", QUOTE)) is None
+    assert capture.mark_of(b"garbage") is None
+
+
+def test_who_asks_for_another_speed_hears_the_captured_one():
+    streams = Streams()
+    asked_before = streams.asked(b"btcusdt@depth@500ms")
+    recorded, _ = BinanceCapture(streams).frame_of(combined("btcusdt@depth@0ms", BOOK))
+    assert recorded.name == "btcusdt@depth@0ms"
+    assert streams.asked(b"btcusdt@depth@100ms") is recorded
+    assert streams.asked(b"btcusdt@depth") is recorded
+    assert streams.asked(b"btcusdt@depth@500ms") is asked_before
+    assert streams.asked(b"btcusdt@depth20@100ms") is not recorded
+    assert streams.asked(b"ethusdt@depth@100ms") is not recorded
+
+
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3"])
 def test_a_trade_with_a_strange_price_is_no_history(capture: BinanceCapture, price: str):
     line = combined("btcusdt@trade", TRADE.replace(b"61837.63000000", price.encode()))
@@ -102,6 +135,7 @@ def test_instruments_have_the_digits_that_were_seen(capture: BinanceCapture):
         combined("btcusdt@depth@100ms", BOOK),
         combined("btcusdt@bookTicker", QUOTE),
         combined("ethbtc@aggTrade", b'{"e":"aggTrade","p":"0.04100000","q":"3.00000000"}'),
+        combined("btcusdt@markPrice", MARK),
         combined("!ticker@arr", b"[]"),
         b"garbage",
     ]

@@ -2,14 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from kit.simulator.tape import Tape
-from venues.binance.simulator.tests.running import ccxt_client, raw_client, running
+from venues.binance.simulator.tests.running import ccxt_client, lines_of, raw_client, running
 
 STREAMS = "btcusdt@trade/btcusdt@depth@100ms/btcusdt@bookTicker"
 
@@ -60,11 +58,6 @@ async def test_unmodified_ccxt_follows_a_replayed_book(captures: Path):
         assert min(nonces) >= 50_093_239_218
         past = await client.fetch_trades("BTC/USDT", limit=10)
         assert past
-
-
-def lines_of(file: Path) -> Iterator[bytes]:
-    for block in Tape([file]).blocks():
-        yield from block.lines
 
 
 def with_frames(captures: Path) -> list[Path]:

@@ -7,9 +7,9 @@ import pytest
 
 from kit.simulator.dialect import Answer, Request, Session
 from kit.simulator.faults import Faults
-from kit.simulator.market import INSTRUMENTS, Market
+from kit.simulator.market import Market
 from kit.simulator.simulate import MarketFloor
-from venues.binance.simulator import BinanceSpot
+from venues.binance.simulator import SPOT, Binance
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -17,35 +17,35 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
-def exchange() -> BinanceSpot:
-    return BinanceSpot()
+def exchange() -> Binance:
+    return Binance(SPOT)
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: BinanceSpot) -> MarketFloor:
-    market = Market("1", OPENING_NS, 2_000, INSTRUMENTS)
+def floor(exchange: Binance) -> MarketFloor:
+    market = Market("1", OPENING_NS, 2_000, SPOT.instruments)
     floor = MarketFloor(market, exchange)
     floor.happened(market.advance(OPENING_NS + 5 * SECOND_NS))
     return floor
 
 
-async def say(exchange: BinanceSpot, session: Session, floor: MarketFloor, text: str) -> dict:
+async def say(exchange: Binance, session: Session, floor: MarketFloor, text: str) -> dict:
     (answer,) = await exchange.receive(session, text, floor)
     return json.loads(answer)
 
 
-async def ask(exchange: BinanceSpot, floor: MarketFloor, path: str, **query: object) -> Answer:
+async def ask(exchange: Binance, floor: MarketFloor, path: str, **query: object) -> Answer:
     texts = {key: str(value) for key, value in query.items()}
     return await exchange.answer(Request("GET", path, texts), floor)
 
 
-async def asked(exchange: BinanceSpot, floor: MarketFloor, path: str, **query: object):
+async def asked(exchange: Binance, floor: MarketFloor, path: str, **query: object):
     answer = await ask(exchange, floor, path, **query)
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
 
 
-async def test_subscribing_and_unsubscribing(exchange: BinanceSpot, floor: MarketFloor):
+async def test_subscribing_and_unsubscribing(exchange: Binance, floor: MarketFloor):
     session = exchange.open("/stream", {"streams": "ethusdt@trade"})
     assert session is not None
     subscribe = '{"method":"SUBSCRIBE","params":["btcusdt@trade","btcusdt@depth@100ms"],"id":7}'
@@ -74,7 +74,7 @@ async def test_wrong_requests_are_refused(exchange, floor, text: str, code: int)
     assert not session.streams
 
 
-async def test_too_many_streams_are_refused(exchange: BinanceSpot, floor: MarketFloor):
+async def test_too_many_streams_are_refused(exchange: Binance, floor: MarketFloor):
     session = exchange.open("/ws", {})
     assert session is not None
     names = [f"s{number}@trade" for number in range(1_025)]
@@ -82,7 +82,7 @@ async def test_too_many_streams_are_refused(exchange: BinanceSpot, floor: Market
     assert (await say(exchange, session, floor, call))["error"]["code"] == 2
 
 
-async def test_a_raw_connection_gets_the_data_only(exchange: BinanceSpot, floor: MarketFloor):
+async def test_a_raw_connection_gets_the_data_only(exchange: Binance, floor: MarketFloor):
     whole = b'{"stream":"btcusdt@trade","data":{"e":"trade"}}'
     for path in ("/ws/btcusdt@trade", "/stream/ws/0"):
         session = exchange.open(path, {})
@@ -197,7 +197,7 @@ async def test_exchange_info_has_what_clients_read(exchange, floor):
     assert time == {"serverTime": OPENING_NS // 10**6 + 5_000}
 
 
-def test_every_failure_has_words(exchange: BinanceSpot):
+def test_every_failure_has_words(exchange: Binance):
     assert Faults("binance", 1).quiet
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["code"] < 0

@@ -7,7 +7,7 @@ import pytest
 from kit.simulator.dialect import Session
 from kit.simulator.market import INSTRUMENTS, Market
 from kit.simulator.simulate import STEP_NS, MarketFloor
-from venues.binance.simulator import BinanceSpot
+from venues.binance.simulator import SPOT, Binance
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -29,8 +29,8 @@ class Show:
     """A market and all that it says about Bitcoin."""
 
     def __init__(self, events_per_second: int = 1_000) -> None:
-        self.exchange = BinanceSpot()
-        self.market = Market("1", OPENING_NS, events_per_second, INSTRUMENTS)
+        self.exchange = Binance(SPOT)
+        self.market = Market("1", OPENING_NS, events_per_second, SPOT.instruments)
         self.floor = MarketFloor(self.market, self.exchange)
         self.session = Session()
         self.said: dict[str, list[dict]] = {name: [] for name in NAMES}

@@ -1,0 +1,45 @@
+"""What goes wrong at Binance and nowhere else."""
+
+import json
+
+import pytest
+
+from kit.simulator.dialect import Channel, Stream
+from venues.binance.simulator import FUTURES, SPOT
+
+TRADES = Stream("btcusdt@trade", Channel.TRADES, "BTCUSDT")
+BOOK = Stream("btcusdt@depth@100ms", Channel.BOOK, "BTCUSDT")
+TRADE = (
+    b'{"stream":"btcusdt@trade","data":{"e":"trade","E":5,"T":5,"s":"BTCUSDT","t":7,'
+    b'"p":"61800.30","q":"0.006","X":"MARKET","m":false}}'
+)
+UPDATE = (
+    b'{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":5,"T":5,"s":"BTCUSDT",'
+    b'"U":20,"u":30,"pu":10,"b":[],"a":[]}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("segment", "name", "stream", "frame", "changed"),
+    [
+        (SPOT, "first_id_gap", BOOK, UPDATE, {"U": 21}),
+        (FUTURES, "previous_mismatch", BOOK, UPDATE, {"pu": 9}),
+        (FUTURES, "spent_trade_id", TRADES, TRADE, {"p": "0", "q": "0", "X": "NA"}),
+        (FUTURES, "insurance_fund", TRADES, TRADE, {"p": "123600.30", "X": "INSURANCE_FUND"}),
+    ],
+)
+def test_a_fault_changes_what_it_is_named_for(segment, name, stream, frame, changed):
+    fault = segment.faults[name]
+    ((same_stream, text),) = fault((stream, frame))
+    assert same_stream is stream
+    before = json.loads(frame)["data"]
+    assert json.loads(text)["data"] == before | changed
+    other = Stream("btcusdt@bookTicker", Channel.QUOTES, "BTCUSDT")
+    assert list(fault((other, frame))) == [(other, frame)]
+
+
+@pytest.mark.parametrize("segment", [SPOT, FUTURES])
+def test_a_shutdown_is_told_before_the_frame(segment):
+    notice, frame = segment.faults["server_shutdown"]((TRADES, TRADE))
+    assert frame == (TRADES, TRADE)
+    assert json.loads(notice[1]) == {"e": "serverShutdown", "E": 5}
