@@ -29,7 +29,7 @@ from kit.simulator.market import Step
 from venues.okx.simulator import listings, rest
 from venues.okx.simulator.capture import OkxCapture
 from venues.okx.simulator.encode import Encoder
-from venues.okx.simulator.faults import Fault, faults
+from venues.okx.simulator.faults import SERVICE_UPGRADE, Fault, faults
 from venues.okx.simulator.listings import Segment
 from venues.okx.simulator.streams import Streams, access_of, symbol_of
 
@@ -40,9 +40,12 @@ RULES = ConnectionRules(
     streams_max=10_000,
     lifetime_s=24 * 3600,
     idle_s=30,
+    subscribe_within_s=30,
 )
 ROOT = "/ws/v5/"
 ACCESSES = ("public", "business")
+NOTICE_S = 30
+"""A connection ends so long after the notice of a service upgrade."""
 CONNECTION = "a4d3ae55"
 """What stands for the connection's id in every answer."""
 WRONG_CHANNEL = (
@@ -70,6 +73,14 @@ class OkxSession(Session):
     """A connection to one of the addresses."""
 
     access: str = "public"
+    ends_in_s: int = 0
+    """After the notice of a service upgrade; 0: there was none."""
+
+    def hear(self, text: bytes) -> bytes:
+        """What is sent passes here, unchanged."""
+        if text == SERVICE_UPGRADE:
+            self.ends_in_s = NOTICE_S
+        return text
 
 
 class Okx:
@@ -90,7 +101,11 @@ class Okx:
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         """``/ws/v5/public`` or ``/ws/v5/business``."""
         access = path.removeprefix(ROOT)
-        return OkxSession(access=access) if access in ACCESSES else None
+        if not path.startswith(ROOT) or access not in ACCESSES:
+            return None
+        session = OkxSession(access=access)
+        session.shape = session.hear
+        return session
 
     async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
         """``{"id":"1","op":"subscribe","args":[{"channel":"trades","instId":"BTC-USDT"}]}``"""
@@ -106,7 +121,11 @@ class Okx:
         return [answer for one in call.args for answer in change(session, one, call.id, floor)]
 
     def tick(self, session: Session, floor: Floor) -> list[bytes]:
-        """Nothing is said by the clock but what is subscribed to."""
+        """Nothing is said by the clock but what is subscribed to. What was given notice, ends."""
+        if isinstance(session, OkxSession) and session.ends_in_s:
+            session.ends_in_s -= 1
+            if not session.ends_in_s:
+                session.closing = "service upgrade"
         return []
 
     async def answer(self, request: Request, floor: Floor) -> Answer:

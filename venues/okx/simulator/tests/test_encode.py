@@ -1,0 +1,328 @@
+"""Frames of a simulated market: the book that they make is the market's own."""
+
+import json
+import zlib
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from kit.simulator.dialect import Frame, Session
+from kit.simulator.market import Market
+from kit.simulator.simulate import STEP_NS, MarketFloor
+from venues.okx.simulator import DIALECTS, Okx
+from venues.okx.simulator.books import BOOK_LEVELS
+
+OPENING_NS = 1_790_000_000_000_000_000
+SECOND_NS = 1_000_000_000
+PUBLIC = ("trades", "bbo-tbt", "books", "books5", "tickers")
+MARKS = ("mark-price", "index-tickers", "funding-rate")
+BUSINESS = ("trades-all", "candle1m")
+
+
+class Show:
+    """A market and all that it says about one instrument."""
+
+    def __init__(self, venue_id: str = "okx", events_per_second: float = 1_000) -> None:
+        self.exchange: Okx = DIALECTS[venue_id]()
+        self.instrument = self.exchange.instruments[0]
+        self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
+        self.floor = MarketFloor(self.market, self.exchange)
+        self.symbol = self.exchange.list(self.instrument).symbol
+        self.said: dict[str, list[dict]] = {}
+        self.sessions: list[Session] = []
+        self.fault: Callable[[Frame], list[Frame]] | None = None
+
+    async def subscribe(self, access: str, *channels: str) -> list[dict]:
+        """Returns what the subscriptions begin with."""
+        session = self.exchange.open(f"/ws/v5/{access}", {})
+        assert session is not None
+        arguments = [
+            {
+                "channel": channel,
+                "instId": self.symbol.removesuffix("-SWAP") if "index" in channel else self.symbol,
+            }
+            for channel in channels
+        ]
+        call = json.dumps({"op": "subscribe", "args": arguments})
+        answers = map(json.loads, await self.exchange.receive(session, call, self.floor))
+        self.sessions.append(session)
+        return [answer for answer in answers if "event" not in answer]
+
+    async def subscribe_to_all(self) -> list[dict]:
+        """As above, of every channel of the instrument."""
+        marks = MARKS if self.symbol.endswith("SWAP") else ()
+        first = await self.subscribe("public", *PUBLIC, *marks)
+        return first + await self.subscribe("business", *BUSINESS)
+
+    def run(self, seconds: float) -> None:
+        until_ns = self.market.time_ns + int(seconds * SECOND_NS)
+        wanted = {stream for session in self.sessions for stream in session.streams.values()}
+        while self.market.time_ns < until_ns:
+            now_ns = self.market.time_ns
+            step = self.market.advance(now_ns - now_ns % STEP_NS + STEP_NS)
+            self.floor.happened(step)
+            for frame in self.exchange.encode(step, wanted, self.floor):
+                for stream, text in self.fault(frame) if self.fault else [frame]:
+                    said = json.loads(text)
+                    channel = said["arg"]["channel"]
+                    assert f"{channel}:{said['arg']['instId']}" == stream.name
+                    self.said.setdefault(channel, []).append(said)
+
+    def rows(self, channel: str) -> list[dict]:
+        return [row for said in self.said[channel] for row in said["data"]]
+
+
+class Follower:
+    """A client that keeps the book by the rules, and checks each checksum."""
+
+    def __init__(self, snapshot: dict) -> None:
+        assert snapshot["action"] == "snapshot"
+        self.sides: tuple[dict, dict] = ({}, {})
+        self.sequence = -1
+        self.checked = 0
+        self.take(snapshot)
+
+    def take(self, said: dict) -> None:
+        (row,) = said["data"]
+        assert row["prevSeqId"] == self.sequence
+        self.sequence = row["seqId"]
+        for side, name in zip(self.sides, ("bids", "asks"), strict=True):
+            for price, size, zero, orders in row[name]:
+                assert (zero, orders) == ("0", "0" if size == "0" else "1")
+                side[Decimal(price)] = (price, size)
+                if size == "0":
+                    del side[Decimal(price)]
+            assert len(side) <= BOOK_LEVELS
+        if row["checksum"]:
+            assert row["checksum"] & 0xFFFFFFFF == self.checksum()
+            self.checked += 1
+
+    def levels(self) -> list[list[tuple[str, str]]]:
+        bids, asks = self.sides
+        return [[bids[at] for at in sorted(bids, reverse=True)], [asks[at] for at in sorted(asks)]]
+
+    def checksum(self) -> int:
+        sides = [side[:25] for side in self.levels()]
+        pairs = [side[place] for place in range(25) for side in sides if place < len(side)]
+        return zlib.crc32(":".join(text for pair in pairs for text in pair).encode())
+
+
+def market_book(show: Show) -> list[list[tuple[Decimal, Decimal]]]:
+    instrument = show.instrument
+    return [
+        [
+            (Decimal(instrument.price_text(ticks)), Decimal(instrument.size_text(lots)))
+            for ticks, lots in show.market.levels(instrument, is_bid, BOOK_LEVELS)
+        ]
+        for is_bid in (True, False)
+    ]
+
+
+def numbers(levels: list[list[tuple[str, str]]]) -> list[list[tuple[Decimal, Decimal]]]:
+    return [[(Decimal(price), Decimal(size)) for price, size in side] for side in levels]
+
+
+async def with_book(show: Show) -> Follower:
+    """Someone who has subscribed to the book, at a time between two updates."""
+    show.run(1.03)
+    (snapshot,) = await show.subscribe("public", "books")
+    return Follower(snapshot)
+
+
+def follow(show: Show, follower: Follower, seconds: float) -> None:
+    show.said.clear()
+    show.run(seconds)
+    for said in show.said.get("books", []):
+        follower.take(said)
+
+
+@pytest.mark.parametrize("venue_id", ["okx", "okx_futures"])
+async def test_snapshot_and_updates_make_the_markets_book(venue_id: str):
+    show = Show(venue_id, events_per_second=3_000)
+    follower = await with_book(show)
+    follow(show, follower, 4.97)
+    assert follower.checked > 40
+    assert numbers(follower.levels()) == market_book(show)
+    assert follower.sequence == show.market.sequence(show.instrument)
+
+
+async def test_whoever_comes_later_joins_the_others():
+    show = Show()
+    first = await with_book(show)
+    follow(show, first, 1.02)
+    (snapshot,) = await show.subscribe("public", "books")
+    second = Follower(snapshot)
+    assert (second.sequence, second.levels()) == (first.sequence, first.levels())
+    follow(show, second, 0.95)
+    for said in show.said["books"]:
+        first.take(said)
+    assert second.levels() == first.levels()
+    assert numbers(second.levels()) == market_book(show)
+
+
+async def test_a_book_that_nobody_follows_is_forgotten():
+    show = Show()
+    await with_book(show)
+    show.sessions.clear()
+    show.run(1.03)
+    show.said.clear()
+    (snapshot,) = await show.subscribe("public", "books")
+    follower = Follower(snapshot)
+    assert numbers(follower.levels()) == market_book(show)
+    follow(show, follower, 1)
+
+
+async def test_a_quiet_book_says_so_every_minute():
+    show = Show(events_per_second=1e-6)
+    follower = await with_book(show)
+    before = follower.sequence
+    follow(show, follower, 125)
+    first, second = show.rows("books")
+    for row in (first, second):
+        assert (row["bids"], row["asks"]) == ([], [])
+        assert row["prevSeqId"] == row["seqId"] == before
+    assert int(second["ts"]) - int(first["ts"]) == 60_000
+
+
+def once(show: Show, name: str) -> None:
+    """Let a fault act on the next book frame."""
+
+    def act(frame: Frame) -> list[Frame]:
+        changed = list(show.exchange.faults[name](frame))
+        if changed != [frame]:
+            show.fault = None
+        return changed
+
+    show.fault = act
+
+
+async def test_a_restart_of_the_numbering_is_one_legal_step():
+    show = Show()
+    follower = await with_book(show)
+    once(show, "okx_sequence_restart")
+    follow(show, follower, 2)
+    sequences = [row["seqId"] for row in show.rows("books")]
+    assert sequences.count(1) == 1
+    place = sequences.index(1)
+    assert sequences[:place] == sorted(sequences[:place])
+    assert sequences[place:] == sorted(sequences[place:])
+    assert place > 0
+    follow(show, follower, 0.97)
+    assert numbers(follower.levels()) == market_book(show)
+    (snapshot,) = await show.subscribe("public", "books")
+    assert snapshot["data"][0]["seqId"] == follower.sequence
+
+
+async def test_an_empty_update_is_legal():
+    show = Show()
+    follower = await with_book(show)
+    once(show, "okx_heartbeat")
+    follow(show, follower, 1)
+    (empty,) = [row for row in show.rows("books") if row["prevSeqId"] == row["seqId"]]
+    assert (empty["bids"], empty["asks"]) == ([], [])
+    assert follower.checked == 12
+
+
+async def test_checksums_may_be_zero_or_wrong():
+    show = Show()
+    follower = await with_book(show)
+    once(show, "okx_checksum_zero")
+    follow(show, follower, 1)
+    assert follower.checked == 10
+    once(show, "okx_checksum_wrong")
+    with pytest.raises(AssertionError):
+        follow(show, follower, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "event", "code"),
+    [("okx_service_upgrade", "notice", "64008"), ("okx_error", "error", "60018")],
+)
+async def test_a_connection_is_told_things_without_an_id(name: str, event: str, code: str):
+    show = Show()
+    await show.subscribe_to_all()
+    faults = show.exchange.faults
+    stream = next(iter(show.sessions[0].streams.values()))
+    frame = (stream, b'{"arg":{}}')
+    told, same = faults[name](frame)
+    assert same == frame
+    said = json.loads(told[1])
+    assert (said["event"], said["code"]) == (event, code)
+    assert "id" not in said
+    assert faults["okx_heartbeat"](frame) == [frame]
+    assert faults["okx_sequence_restart"](frame) == [frame]
+
+
+async def test_trades_and_quotes_agree_with_history():
+    show = Show(events_per_second=6_000)
+    await show.subscribe_to_all()
+    show.run(4)
+    every, trades = show.rows("trades-all"), show.rows("trades")
+    ids = [int(trade["tradeId"]) for trade in every]
+    assert ids == list(range(ids[0], ids[0] + len(ids)))
+    kept = show.floor.history(show.symbol).from_id(ids[0], len(ids))
+    for trade, past in zip(every, kept, strict=True):
+        assert (Decimal(trade["px"]), Decimal(trade["sz"])) == (
+            Decimal(past.price),
+            Decimal(past.size),
+        )
+        assert (trade["side"] == "buy") is past.taker_buys
+        assert int(trade["ts"]) == past.time_ns // 10**6
+    counts = [int(trade["count"]) for trade in trades]
+    assert max(counts) > 1
+    position = 0
+    for trade, count in zip(trades, counts, strict=True):
+        group, position = every[position : position + count], position + count
+        assert trade["tradeId"] == group[-1]["tradeId"]
+        assert Decimal(trade["sz"]) == sum(Decimal(one["sz"]) for one in group)
+        assert {(one["px"], one["side"]) for one in group} == {(trade["px"], trade["side"])}
+    assert position == len(every)
+    quotes = show.rows("bbo-tbt")
+    assert [row["seqId"] for row in quotes] == sorted({row["seqId"] for row in quotes})
+    assert len(quotes) > 100
+    assert all(Decimal(one["bids"][0][0]) < Decimal(one["asks"][0][0]) for one in quotes)
+
+
+async def test_small_books_are_the_top_of_the_book():
+    show = Show()
+    await show.subscribe_to_all()
+    show.run(2)
+    last = show.rows("books5")[-1]
+    top = [[tuple(level[:2]) for level in last[side]] for side in ("bids", "asks")]
+    assert numbers(top) == [side[:5] for side in market_book(show)]
+    assert last["instId"] == show.symbol
+
+
+async def test_candles_and_tickers_come_by_the_clock():
+    show = Show(events_per_second=100)
+    await show.subscribe_to_all()
+    show.run(62 - OPENING_NS // SECOND_NS % 60)
+    rows = show.rows("candle1m")
+    (closed,) = [row for row in rows if row[8] == "1"]
+    start_ms = int(closed[0])
+    trades = [one for one in show.rows("trades") if start_ms <= int(one["ts"]) < start_ms + 60_000]
+    assert closed[4] == trades[-1]["px"]
+    assert rows[-1][0] == str(start_ms + 60_000)
+    assert rows[-1][4] == show.rows("tickers")[-1]["last"]
+
+
+async def test_what_swaps_are_valued_at_comes_in_three_channels():
+    show = Show("okx_futures", events_per_second=100)
+    show.run(1)
+    begun = await show.subscribe_to_all()
+    told = {said["arg"]["channel"]: said["data"][0] for said in begun}
+    assert set(MARKS) <= told.keys()
+    show.run(60)
+    assert len(show.rows("mark-price")) == len(show.rows("index-tickers")) == 305
+    assert len(show.rows("funding-rate")) == 1
+    assert told["index-tickers"]["instId"] == "BTC-USDT"
+    price = Decimal(show.rows("trades")[-1]["px"])
+    for row, key in ((show.rows("mark-price")[-1], "markPx"), (told["index-tickers"], "idxPx")):
+        assert abs(Decimal(row[key]) / price - 1) < Decimal("0.02")
+
+
+async def test_nobody_listening_means_no_frames():
+    show = Show()
+    show.run(2)
+    assert not show.said
