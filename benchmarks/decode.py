@@ -16,9 +16,10 @@ from pathlib import Path
 from benchmarks.options import ROOT, Options
 from benchmarks.report import Figure, Report
 from kit.clock import SystemClock
-from kit.columns import Numbers
+from kit.columns import Levels
+from kit.cursor import CHANNELS
 from kit.telemetry import Meter
-from kit.venue.contract import BookSnapshot
+from kit.venue.contract import Answer, BookSnapshot, Place
 from kit.venue.discovery import require
 from kit.venue.hub import Hub
 from kit.venue.intake import Intake
@@ -70,10 +71,12 @@ def _report(rates: dict[str, list[float]]) -> Report:
 
 
 async def _one_pass(lines: list[bytes]) -> float:
-    clock, subscriptions = SystemClock(), Subscriptions()
+    clock, subscriptions = SystemClock(), Subscriptions(CHANNELS)
     meter = Meter("binance")
     hub = Hub("binance", 1, clock, meter)
-    venue = require("binance")("replay", "http://127.0.0.1:1")
+    venue = require("binance")(Place("replay", "http://127.0.0.1:1"))
+    (wire,) = venue.wires
+    source = _Silent()
     intake = Intake(venue, hub, subscriptions, meter, clock)
     subscriptions.add([SYMBOL])
     intake.bookkeeper.add([SYMBOL])
@@ -84,21 +87,29 @@ async def _one_pass(lines: list[bytes]) -> float:
     ]
     started = time.process_time()
     for read in reads:
-        intake.frames(read, clock.time_ns())
+        intake.frames(read, clock.time_ns(), wire, source)
         intake.flush()
     return time.process_time() - started
 
 
 def _snapshot(lines: list[bytes]) -> BookSnapshot:
     found = next(json.loads(line) for line in lines if SNAPSHOT_MARK in line[:20])
-    levels = [*found["bids"], *found["asks"]]
     return BookSnapshot(
         last_sequence=found["lastUpdateId"],
-        bid_count=len(found["bids"]),
-        price=Numbers.parse([price for price, _ in levels]),
-        size=Numbers.parse([size for _, size in levels]),
+        bids=Levels.parse(found["bids"]),
+        asks=Levels.parse(found["asks"]),
         received_time_ns=1,
     )
+
+
+class _Silent:
+    """A connection on which nothing but data comes."""
+
+    def answered(self, answer: Answer) -> None:
+        raise ValueError(f"not data: {answer}")
+
+    def broken(self, detail: str) -> None:
+        raise ValueError(detail)
 
 
 def main(file: Path) -> None:

@@ -74,7 +74,8 @@ class Changes:
     def pointers(self) -> native.Changes:
         """For compiled code. What it points to must be contiguous, and lives as long as this."""
         columns = (self.price, self.size, self.start, self.count)
-        self.__dict__["held"] = held = [np.ascontiguousarray(column) for column in columns]
+        held = [np.require(column, requirements=["C", "W"]) for column in columns]
+        self.__dict__["held"] = held
         return native.Changes(*map(native.address, held))
 
 
@@ -106,7 +107,7 @@ class Book:
 
     def __init__(self, proof: Proof = Proof()) -> None:
         self._proof = proof
-        self._store: _Store = _Plain(proof) if native.library is None else _Compiled(proof)
+        self._store = _new_store(proof)
 
     def apply(self, bids: Side, asks: Side) -> None:
         """Set levels; size 0 removes. Later ones of the same price win."""
@@ -126,7 +127,7 @@ class Book:
 
     def replace(self, bids: Side, asks: Side) -> None:
         """Forget everything, then set levels."""
-        self._store = type(self._store)(self._proof)
+        self._store = _new_store(self._proof)
         self.apply(bids, asks)
 
     def fits(self, price_factor: int, size_factor: int, bound: int) -> bool:
@@ -161,8 +162,6 @@ class Book:
 
 class _Store(Protocol):
     """The levels of both sides."""
-
-    def __init__(self, proof: Proof) -> None: ...
 
     def follow(
         self,
@@ -240,17 +239,16 @@ class _Plain:
 
 
 class _Compiled:
-    """The same in arrays that compiled code fills: sorted, the best level last."""
+    """The same in arrays that compiled code fills; how, tells the kind of store."""
 
     def __init__(self, proof: Proof) -> None:
-        self._bids, self._asks = _room(ROOM_MIN), _room(ROOM_MIN)
+        self._bids, self._asks = _column_pair(0), _column_pair(0)
         self._verdict = ctypes.c_int64()
         self._book = native.Book(
             depth=proof.depth,
             checksum_kind=proof.checksum.value,
             stop_when_crossed=proof.uncrossed,
         )
-        self._point()
         self._pointers = ctypes.addressof(self._book), ctypes.addressof(self._verdict)
 
     def follow(
@@ -263,7 +261,8 @@ class _Compiled:
     ) -> tuple[int, Verdict]:
         assert native.library is not None
         book, verdict = self._pointers
-        self._make_room(updates, bids, asks)
+        self._bids = self._with_room(self._book.bids, self._bids, bids, updates)
+        self._asks = self._with_room(self._book.asks, self._asks, asks, updates)
         self._book.price_scale, self._book.size_scale = scale.price, scale.size
         done = native.library.venuemesh_follow(
             book,
@@ -277,42 +276,98 @@ class _Compiled:
         return done, Verdict(self._verdict.value)
 
     def bids(self) -> Side:
-        keys, sizes = self._bids[:, : self._book.bids.count][:, ::-1]
+        keys, sizes = self._best_first(self._book.bids, self._bids)
         return Side(keys, sizes)
 
     def asks(self) -> Side:
-        keys, sizes = self._asks[:, : self._book.asks.count][:, ::-1]
+        keys, sizes = self._best_first(self._book.asks, self._asks)
         return Side(-keys, sizes)
 
     def level_count(self) -> int:
         return int(max(self._book.bids.count, self._book.asks.count))
 
-    def _make_room(self, updates: IntColumn, bids: Changes, asks: Changes) -> None:
-        """For all levels that may be added. Counting those of the updates alone costs more than
-        seeing that there is room for all."""
-        held = self._book.bids.count, self._book.asks.count
-        room = self._bids.shape[1], self._asks.shape[1]
-        if held[0] + len(bids.price) <= room[0] and held[1] + len(asks.price) <= room[1]:
-            return
-        self._bids = _grown(self._bids, held[0] + int(bids.count[updates].sum()))
-        self._asks = _grown(self._asks, held[1] + int(asks.count[updates].sum()))
-        self._point()
+    def _with_room(
+        self, side: native.Side, columns: IntColumn, changes: Changes, updates: IntColumn
+    ) -> IntColumn:
+        """The columns, larger when not all levels may fit. Counting those of the updates alone
+        costs more than seeing that there is room for all."""
+        if self._holds(columns, side.count + len(changes.price)):
+            return columns
+        levels = side.count + int(changes.count[updates].sum())
+        if self._holds(columns, levels):
+            return columns
+        larger = self._moved(side, columns, max(ROOM_MIN, 1 << levels.bit_length()))
+        side.keys, side.sizes = map(native.address, larger)
+        return larger
 
-    def _point(self) -> None:
-        for side, columns in ((self._book.bids, self._bids), (self._book.asks, self._asks)):
-            side.keys, side.sizes = map(native.address, columns)
+    def _holds(self, columns: IntColumn, levels: int) -> bool:
+        raise NotImplementedError
+
+    def _moved(self, side: native.Side, columns: IntColumn, levels: int) -> IntColumn:
+        """The same levels in columns with more room."""
+        raise NotImplementedError
+
+    def _best_first(self, side: native.Side, columns: IntColumn) -> IntColumn:
+        raise NotImplementedError
 
 
-def _room(levels: int) -> IntColumn:
+class _Sorted(_Compiled):
+    """Levels in order, the best last."""
+
+    def _holds(self, columns: IntColumn, levels: int) -> bool:
+        return levels <= len(columns[0])
+
+    def _moved(self, side: native.Side, columns: IntColumn, levels: int) -> IntColumn:
+        larger = _column_pair(levels)
+        larger[:, : side.count] = columns[:, : side.count]
+        return larger
+
+    def _best_first(self, side: native.Side, columns: IntColumn) -> IntColumn:
+        return columns[:, : side.count][:, ::-1]
+
+
+class _Table(_Compiled):
+    """Levels in no order, found by their price: for books whose order proves nothing."""
+
+    def _holds(self, columns: IntColumn, levels: int) -> bool:
+        return 2 * levels <= len(columns[0])
+
+    def _moved(self, side: native.Side, columns: IntColumn, levels: int) -> IntColumn:
+        larger = _column_pair(2 * levels)
+        larger[1] = 0
+        # Filled by the compiled code itself, as into an empty side.
+        empty = native.Book()
+        empty.bids.slots = side.slots = 2 * levels
+        empty.bids.keys, empty.bids.sizes = map(native.address, larger)
+        keys, sizes = columns[:, columns[1] != 0]
+        changes, none = Changes.joined([Side(keys, sizes)]), Changes.joined([Side.of([])])
+        assert native.library is not None
+        native.library.venuemesh_follow(
+            ctypes.addressof(empty),
+            ONLY.tobytes(),
+            1,
+            ctypes.byref(changes.pointers),
+            ctypes.byref(none.pointers),
+            None,
+            ctypes.byref(ctypes.c_int64()),
+        )
+        return larger
+
+    def _best_first(self, side: native.Side, columns: IntColumn) -> IntColumn:
+        held = columns[:, columns[1] != 0]
+        return held[:, np.argsort(-held[0])]
+
+
+def _new_store(proof: Proof) -> _Store:
+    if native.library is None:
+        return _Plain(proof)
+    looks = proof.depth or proof.uncrossed or proof.checksum is not Checksum.NONE
+    return _Sorted(proof) if looks else _Table(proof)
+
+
+def _column_pair(levels: int) -> IntColumn:
+    """Keys and sizes."""
     return np.empty((2, levels), dtype=np.int64)
-
-
-def _grown(columns: IntColumn, levels: int) -> IntColumn:
-    if levels <= columns.shape[1]:
-        return columns
-    larger = _room(1 << levels.bit_length())
-    larger[:, : columns.shape[1]] = columns
-    return larger
 
 
 def _pairs(side: Side, depth: int | None) -> Levels:

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from kit import native
+from kit.columns import zeros
 from kit.frames import reference
 from kit.frames.compiled import Plan
 from kit.frames.decoded import Decoded, FrameError
@@ -34,13 +35,17 @@ __all__ = [
 
 
 class Frames:
-    """Messages of a feed with their receive times, ns since the Unix epoch."""
+    """Messages of a feed with their receive times, ns since the Unix epoch, and the positions of
+    their sources in a list that someone else has."""
 
     def __init__(
-        self, payloads: Sequence[bytes], received_time_ns: Sequence[int] | IntColumn
+        self,
+        payloads: Sequence[bytes],
+        received_time_ns: Sequence[int] | IntColumn,
+        source: IntColumn | None = None,
     ) -> None:
-        self._payloads = payloads
         self.received_time_ns: IntColumn = np.array(received_time_ns, dtype=np.int64)
+        self.source = zeros(len(payloads)) if source is None else source
         self.buffer = b"".join(payloads)
         lengths = np.fromiter(map(len, payloads), np.int64, len(payloads))
         self.ends: IntColumn = np.cumsum(lengths)
@@ -60,6 +65,7 @@ class Frames:
         chosen = object.__new__(Frames)
         chosen.buffer = self.buffer
         chosen.received_time_ns = self.received_time_ns[rows]
+        chosen.source = self.source[rows]
         chosen.starts, chosen.ends = self.starts[rows], self.ends[rows]
         return chosen
 

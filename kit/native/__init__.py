@@ -86,6 +86,7 @@ class Texts(ctypes.Structure):
         ("start", Pointer),
         ("end", Pointer),
         ("count", Count),
+        ("last", Count),
         ("slots", ctypes.c_int16 * SYMBOL_SLOTS),
     )
 
@@ -106,7 +107,7 @@ class Output(ctypes.Structure):
 class Side(ctypes.Structure):
     """``struct side``."""
 
-    _fields_ = (("keys", Pointer), ("sizes", Pointer), ("count", Count))
+    _fields_ = (("keys", Pointer), ("sizes", Pointer), ("count", Count), ("slots", Count))
 
 
 class Book(ctypes.Structure):
@@ -130,12 +131,11 @@ class Changes(ctypes.Structure):
 
 
 def address(array: NDArray[Any]) -> int:
-    """Where an array's numbers begin, to be asked once per array: it costs a microsecond.
+    """Where the numbers of a contiguous, writable array begin; 0 when it has none.
 
     What is only read is better handed over as ``array.tobytes()``, which ctypes takes as it is.
     """
-    where: int = array.__array_interface__["data"][0]
-    return where
+    return ctypes.addressof(ctypes.c_char.from_buffer(array)) if array.size else 0
 
 
 def _load() -> ctypes.PyDLL | None:

@@ -1,8 +1,10 @@
 /* Order books by price level: updates in, and the proof that a book is right.
  *
- * A side is sorted with its best level last, where almost all changes are: keys are prices for bids
- * and negative prices for asks. Nothing is allocated; the caller has made room for all levels of a
- * run. The references in Python are in kit/book.py and kit/checksum.py.
+ * Keys are prices for bids and negative prices for asks. A side whose order proves something is
+ * sorted, with its best level last, where almost all changes are. Any other is a table with open
+ * addressing: changes are many, and far from the best too. Nothing is allocated; the caller has
+ * made room for all levels of a run. The references in Python are in kit/book.py and
+ * kit/checksum.py.
  */
 
 #include <stdint.h>
@@ -15,6 +17,7 @@ enum { VERDICT_GOOD, VERDICT_CHECKSUM, VERDICT_CROSSED };
 struct side {
     int64_t *keys, *sizes;
     int64_t count;
+    int64_t slots; /* of a table: a power of two, at least twice the count; 0: sorted */
 };
 
 struct book {
@@ -30,7 +33,43 @@ struct changes {
     const int64_t *price, *size, *start, *count;
 };
 
-static void set_level(struct side *side, int64_t key, int64_t size)
+static uint64_t slot_of(int64_t key, uint64_t mask)
+{
+    return ((uint64_t)key * 0x9e3779b97f4a7c15ull >> 20) & mask;
+}
+
+/* Free a slot of a table, and move up what would not be found behind the hole. */
+static void free_slot(struct side *side, uint64_t hole)
+{
+    uint64_t mask = (uint64_t)side->slots - 1;
+    for (uint64_t slot = (hole + 1) & mask; side->sizes[slot]; slot = (slot + 1) & mask) {
+        uint64_t home = slot_of(side->keys[slot], mask);
+        if (((slot - home) & mask) >= ((slot - hole) & mask)) {
+            side->keys[hole] = side->keys[slot];
+            side->sizes[hole] = side->sizes[slot];
+            hole = slot;
+        }
+    }
+    side->sizes[hole] = 0;
+}
+
+/* In a table, where a size of 0 means a free slot. */
+static void set_slot(struct side *side, int64_t key, int64_t size)
+{
+    uint64_t mask = (uint64_t)side->slots - 1, slot = slot_of(key, mask);
+    while (side->sizes[slot] && side->keys[slot] != key)
+        slot = (slot + 1) & mask;
+    if (size) {
+        side->count += side->sizes[slot] == 0;
+        side->keys[slot] = key;
+        side->sizes[slot] = size;
+    } else if (side->sizes[slot]) {
+        side->count--;
+        free_slot(side, slot);
+    }
+}
+
+static void set_sorted(struct side *side, int64_t key, int64_t size)
 {
     int64_t low = 0, high = side->count, step = 1;
     while (high > 0 && side->keys[high - 1] > key) {
@@ -74,8 +113,12 @@ static void set_level(struct side *side, int64_t key, int64_t size)
 static void set_levels(struct side *side, const struct changes *from, int64_t update, int sign)
 {
     int64_t end = from->start[update] + from->count[update];
-    for (int64_t at = from->start[update]; at < end; at++)
-        set_level(side, sign * from->price[at], from->size[at]);
+    if (side->slots)
+        for (int64_t at = from->start[update]; at < end; at++)
+            set_slot(side, sign * from->price[at], from->size[at]);
+    else
+        for (int64_t at = from->start[update]; at < end; at++)
+            set_sorted(side, sign * from->price[at], from->size[at]);
 }
 
 static void cut(struct side *side, int64_t depth)

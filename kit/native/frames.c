@@ -26,7 +26,7 @@ struct place {
 /* Distinct texts of a column, as ranges of the buffer. */
 struct texts {
     int64_t *start, *end;
-    int64_t count;
+    int64_t count, last;
     int16_t slots[SYMBOL_SLOTS];
 };
 
@@ -80,6 +80,10 @@ static int is_key(const struct place *place, const uint8_t *start, const uint8_t
 static int64_t number_of(struct texts *known, const uint8_t *buffer, const uint8_t *start,
                          const uint8_t *end)
 {
+    /* Most texts are the one that was read last time. */
+    if (known->count && known->end[known->last] - known->start[known->last] == end - start &&
+        memcmp(buffer + known->start[known->last], start, (size_t)(end - start)) == 0)
+        return known->last;
     uint32_t hash = 2166136261u;
     for (const uint8_t *at = start; at < end; at++)
         hash = (hash ^ *at) * 16777619u;
@@ -91,11 +95,11 @@ static int64_t number_of(struct texts *known, const uint8_t *buffer, const uint8
             known->start[known->count] = start - buffer;
             known->end[known->count] = end - buffer;
             known->slots[slot] = (int16_t)++known->count;
-            return known->count - 1;
+            return known->last = known->count - 1;
         }
         if (known->end[number] - known->start[number] == end - start &&
             memcmp(buffer + known->start[number], start, (size_t)(end - start)) == 0)
-            return number;
+            return known->last = number;
     }
 }
 
@@ -151,16 +155,28 @@ static int take_level(struct cursor *c, const struct node *node, struct level *l
            (node->sides != BOTH || level->has_side);
 }
 
+/* ["61837.63","0.02"], the usual level, without looking at what else it could be. */
+static inline int take_pair(struct cursor *c, struct level *level)
+{
+    return take(c, '[') && take_number(c, &level->price, &level->price_decimals) &&
+           take(c, ',') && take_number(c, &level->size, &level->size_decimals) && take(c, ']');
+}
+
 static int take_levels(struct cursor *c, const struct node *node, int64_t row, struct output *out)
 {
+    int pairs = node->sides != BOTH && node->price.key_length == -1 && node->size.key_length == -2;
     if (!take(c, '['))
         return 0;
     if (take(c, ']'))
         return 1;
     do {
         struct level level = {.is_bid = node->sides == BIDS};
-        if (!take_level(c, node, &level))
-            return 0;
+        struct cursor before = *c;
+        if (!pairs || !take_pair(c, &level)) {
+            *c = before;
+            if (!take_level(c, node, &level))
+                return 0;
+        }
         struct levels *to = level.is_bid ? &out->bids : &out->asks;
         if (to->count == to->capacity)
             return 0;
@@ -250,7 +266,7 @@ static int take_object(struct cursor *c, struct node *node, const uint8_t *buffe
             int32_t index = expected + tried;
             index -= index < node->child_count ? 0 : node->child_count;
             struct node *candidate = &node->children[index];
-            if (candidate->key_length == end - start &&
+            if (candidate->key_length == end - start && candidate->key[0] == (char)*start &&
                 memcmp(candidate->key, start, (size_t)(end - start)) == 0) {
                 child = candidate;
                 expected = index;
@@ -327,6 +343,18 @@ int64_t venuemesh_decode(const uint8_t *buffer, const int64_t *starts, const int
     return 1;
 }
 
+static int stands_in(const uint8_t *at, const uint8_t *end, const char *pattern, int64_t length)
+{
+    for (; end - at >= length; at++) {
+        at = memchr(at, pattern[0], (size_t)(end - at));
+        if (!at || end - at < length)
+            return 0;
+        if (memcmp(at, pattern, (size_t)length) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 /* For each frame the number of the first pattern that stands within its first `window` bytes, or
  * pattern_count when none does. */
 void venuemesh_classify(const uint8_t *buffer, const int64_t *starts, const int64_t *ends,
@@ -337,11 +365,10 @@ void venuemesh_classify(const uint8_t *buffer, const int64_t *starts, const int6
     for (int64_t row = 0; row < frame_count; row++) {
         const uint8_t *from = buffer + starts[row];
         int64_t length = ends[row] - starts[row];
-        length = length < window ? length : window;
+        const uint8_t *end = from + (length < window ? length : window);
         int64_t kind = 0;
-        for (; kind < pattern_count; kind++)
-            if (memmem(from, (size_t)length, patterns[kind], (size_t)pattern_lengths[kind]))
-                break;
+        while (kind < pattern_count && !stands_in(from, end, patterns[kind], pattern_lengths[kind]))
+            kind++;
         kinds[row] = kind;
     }
 }

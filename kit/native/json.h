@@ -15,13 +15,16 @@ struct cursor {
     const uint8_t *at, *end;
 };
 
-static void skip_space(struct cursor *c)
+static inline void skip_space(struct cursor *c)
 {
+    /* Venues send none, so it is ruled out at once. */
+    if (c->at < c->end && *c->at > ' ')
+        return;
     while (c->at < c->end && (*c->at == ' ' || *c->at == '\t' || *c->at == '\n' || *c->at == '\r'))
         c->at++;
 }
 
-static int take(struct cursor *c, uint8_t wanted)
+static inline int take(struct cursor *c, uint8_t wanted)
 {
     skip_space(c);
     if (c->at >= c->end || *c->at != wanted)
@@ -30,7 +33,7 @@ static int take(struct cursor *c, uint8_t wanted)
     return 1;
 }
 
-static int peek(struct cursor *c)
+static inline int peek(struct cursor *c)
 {
     skip_space(c);
     return c->at < c->end ? *c->at : -1;
@@ -62,9 +65,26 @@ static const uint8_t *skip_zeros(const uint8_t *at, const uint8_t *end)
     return at;
 }
 
-/* Digits into a value, which is too large to be right after more than DIGITS_MAX of them. */
-static const uint8_t *read_digits(const uint8_t *at, const uint8_t *end, uint64_t *value)
+/* Eight digits at once: the bytes are summed up in pairs, fours and eights. */
+static inline int eight_digits(const uint8_t *at, uint64_t *value)
 {
+    uint64_t eight;
+    memcpy(&eight, at, sizeof eight);
+    uint64_t digits = eight - 0x3030303030303030ull;
+    if ((digits | (digits + 0x7676767676767676ull)) & 0x8080808080808080ull)
+        return 0;
+    digits = digits * 10 + (digits >> 8);
+    digits = ((digits & 0x000000ff000000ffull) * 0x000f424000000064ull +
+              ((digits >> 16) & 0x000000ff000000ffull) * 0x0000271000000001ull) >> 32;
+    *value = *value * 100000000 + (uint32_t)digits;
+    return 1;
+}
+
+/* Digits into a value, which is too large to be right after more than DIGITS_MAX of them. */
+static inline const uint8_t *read_digits(const uint8_t *at, const uint8_t *end, uint64_t *value)
+{
+    while (end - at >= 8 && eight_digits(at, value))
+        at += 8;
     uint64_t read = *value;
     for (; at < end && (uint8_t)(*at - '0') < 10; at++)
         read = read * 10 + (uint64_t)(*at - '0');
@@ -91,7 +111,7 @@ static int take_exponent(struct cursor *c, uint64_t *value, int64_t *digits, int
 }
 
 /* -?digits[.digits][e±digits], at most DIGITS_MAX significant digits. */
-static int take_plain_number(struct cursor *c, int64_t *unscaled, int64_t *decimals)
+static inline int take_plain_number(struct cursor *c, int64_t *unscaled, int64_t *decimals)
 {
     int negative = c->at < c->end && *c->at == '-';
     const uint8_t *first = c->at + negative;

@@ -58,6 +58,7 @@ class Bookkeeper:
         pen = _Pen(self._publish)
         for name, part in rows.symbols.rows_of():
             book = self.books[name]
+            part = _without_old(book, rows, part)
             if not self._joins(book, rows, part):
                 left.append(part)
                 continue
@@ -101,8 +102,12 @@ class Bookkeeper:
         pen.publish()
 
     def _joins(self, book: GuardedBook, rows: BookRows, part: IntColumn) -> bool:
-        return not rows.snapshot[part].any() and book.joins(
-            rows.first_sequence[part], rows.last_sequence[part], rows.previous_sequence[part]
+        return (
+            bool(len(part))
+            and not rows.snapshot[part].any()
+            and book.joins(
+                rows.first_sequence[part], rows.last_sequence[part], rows.previous_sequence[part]
+            )
         )
 
     def _publish_run(self, sheet: "_Sheet", good: list[IntColumn]) -> None:
@@ -247,6 +252,19 @@ class _Pen:
 
 def _column(values: Iterable[int]) -> IntColumn:
     return np.fromiter(values, dtype=np.int64)
+
+
+def _without_old(book: GuardedBook, rows: BookRows, part: IntColumn) -> IntColumn:
+    """The updates of a book from the first on that it does not contain already."""
+    for place, row in enumerate(part.tolist()):
+        numbers = UpdateNumbers(
+            int(rows.first_sequence[row]),
+            int(rows.last_sequence[row]),
+            int(rows.previous_sequence[row]),
+        )
+        if rows.snapshot[row] or not book.ignores(numbers):
+            return part[place:]
+    return part[:0]
 
 
 def _at_scales(numbers: Numbers, scales: list[int], owner: IntColumn) -> IntColumn:

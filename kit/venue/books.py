@@ -117,6 +117,14 @@ class GuardedBook:
         ]
         self.scale = scale
 
+    def ignores(self, numbers: UpdateNumbers) -> bool:
+        """Whether an update is contained already; it is counted then."""
+        if self.state is not BookState.PROVEN:
+            return False
+        old = self._rule.after_update(self.last_sequence, numbers) is Join.OLD
+        self.ignored_total += old
+        return old
+
     def joins(self, firsts: IntColumn, lasts: IntColumn, previous: IntColumn) -> bool:
         """Whether all these updates may follow, each the one before it."""
         if self.state is not BookState.PROVEN:

@@ -1,6 +1,6 @@
 """Venues that count all frames of a connection: a jump means that something did not arrive."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -28,14 +28,17 @@ class ConnectionSequence:
         self._read = read
         self._newest: WeakKeyDictionary[Breakable, int] = WeakKeyDictionary()
 
-    def unbroken(self, frames: Frames, sources: list[SourceT]) -> tuple[Frames, list[SourceT]]:
+    def unbroken(self, frames: Frames, sources: Sequence[SourceT]) -> Frames:
         """The frames up to the first jump of each connection. A connection with a jump is told so,
         once; what it still brings is left out. A frame without a number says nothing of others:
-        it may be one that is not counted, and if it was damaged, the next number shows it."""
+        it may be one that is not counted, and if it was damaged, the next number shows it.
+        Frames.source counts in ``sources``."""
         if self._read is None:
-            return frames, sources
+            return frames
         kept: list[int] = []
-        for row, (number, source) in enumerate(zip(self._numbers(frames), sources, strict=True)):
+        numbers = zip(self._numbers(frames), frames.source.tolist(), strict=True)
+        for row, (number, place) in enumerate(numbers):
+            source = sources[place]
             newest = self._newest.get(source)
             if number == NONE and newest != BROKEN:
                 kept.append(row)
@@ -45,9 +48,7 @@ class ConnectionSequence:
             elif newest != BROKEN:
                 self._newest[source] = BROKEN
                 source.broken(f"frame {newest + 1} of the connection is missing")
-        if len(kept) == len(frames):
-            return frames, sources
-        return frames.take(np.array(kept, dtype=np.int64)), [sources[row] for row in kept]
+        return frames if len(kept) == len(frames) else frames.take(np.array(kept, dtype=np.int64))
 
     def _numbers(self, frames: Frames) -> list[int]:
         assert self._read is not None

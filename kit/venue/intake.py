@@ -143,16 +143,15 @@ class Intake:
             self._flush_at = loop.call_soon(self.flush)
 
     def _handle_all(self, wire: Wire, frames: Frames, sources: "list[Source]") -> None:
-        frames, sources = self._sequence.unbroken(*self._sensible(frames, sources))
+        frames = self._sequence.unbroken(self._sensible(frames), sources)
         kinds = self._gathered[wire].patterns.classify(frames)
-        for number in np.unique(kinds).tolist():
+        for number in np.flatnonzero(np.bincount(kinds)).tolist():
             chosen = np.flatnonzero(kinds == number)
             some = frames if len(chosen) == len(frames) else frames.take(chosen)
             if number < len(wire.kinds):
                 self._handle_kind(wire.kinds[number], some)
             else:
-                asked = [sources[row] for row in chosen.tolist()]
-                self._on_answers(wire, some, asked)
+                self._on_answers(wire, some, sources)
 
     def _handle_kind(self, kind: FrameKind, frames: Frames) -> None:
         for parse in kind.parsers:
@@ -213,7 +212,7 @@ class Intake:
         return rows.take(np.flatnonzero(np.isin(rows.symbols.row, listed)))
 
     def _on_answers(self, wire: Wire, frames: Frames, sources: "list[Source]") -> None:
-        for payload, source in zip(frames.payloads, sources, strict=True):
+        for payload, source in zip(frames.payloads, frames.source.tolist(), strict=True):
             try:
                 answer = wire.understand(payload)
             except FrameError as error:
@@ -222,19 +221,18 @@ class Intake:
             if answer.refusal:
                 self._skip("refused by the venue", answer.refusal)
                 self._subscriptions.refuse(answer.refused_symbols, wire.channels)
-            source.answered(answer)
+            sources[source].answered(answer)
 
-    def _sensible(self, frames: Frames, sources: "list[Source]") -> "tuple[Frames, list[Source]]":
+    def _sensible(self, frames: Frames) -> Frames:
         """Without those that are larger than anything a venue means to send."""
         oversized = frames.ends - frames.starts > FRAME_BYTES_MAX
         if not oversized.any():
-            return frames, sources
+            return frames
         for frame in frames.take(np.flatnonzero(oversized)).one_by_one():
             size_bytes = int(frame.ends[0] - frame.starts[0])
             text = repr(frame.payloads[0][:200])
             self._skip("oversized frame", text, size_bytes=size_bytes)
-        kept = np.flatnonzero(~oversized)
-        return frames.take(kept), [sources[row] for row in kept.tolist()]
+        return frames.take(np.flatnonzero(~oversized))
 
     def _skip(self, kind: str, text: str, **extra: object) -> None:
         """Leave something out: counted, and logged with its text once per kind."""
@@ -266,10 +264,10 @@ class _Gathered:
         self._sources.append(source)
 
     def take(self) -> "tuple[Frames, list[Source]]":
-        """All of it, with the source of each frame; nothing is left."""
-        frames = Frames(self.payloads, np.repeat(self._times, self._counts))
-        reads = zip(self._sources, self._counts, strict=True)
-        sources = [source for source, count in reads for _ in range(count)]
+        """All of it, with the sources that Frames.source counts in; nothing is left."""
+        counts = self._counts
+        times, source = np.repeat(np.array((self._times, range(len(counts)))), counts, axis=1)
+        frames, sources = Frames(self.payloads, times, source), self._sources
         self.payloads, self._times, self._counts, self._sources = [], [], [], []
         return frames, sources
 
