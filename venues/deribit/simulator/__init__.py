@@ -28,7 +28,7 @@ from kit.simulator.events import Instrument
 from kit.simulator.market import Step
 from venues.deribit.simulator import rest
 from venues.deribit.simulator.capture import DeribitCapture
-from venues.deribit.simulator.contracts import listing
+from venues.deribit.simulator.contracts import listing, native_symbol
 from venues.deribit.simulator.encode import Encoder
 from venues.deribit.simulator.rest import Refusal, envelope, wrong
 from venues.deribit.simulator.streams import NAME, RAW, Streams
@@ -95,6 +95,7 @@ class Deribit:
             "test_request": lambda frame: [(frame[0], TEST_REQUEST), frame],
             "too_many_requests": self._end,
         }
+        self._markets = {native_symbol(one): one for one in self.instruments}
         self._omitted: set[Stream] = set()
         self._ending: set[Stream] = set()
 
@@ -167,7 +168,7 @@ class Deribit:
         self, session: DeribitSession, names: Sequence[str], floor: Floor
     ) -> tuple[list[str], list[bytes]]:
         """What is wrong, or not for everyone, is left out of the answer without a word."""
-        listed = {one.symbol for one in floor.listings()}
+        listed = {one.symbol: one for one in floor.listings()}
         accepted: list[str] = []
         begin: list[bytes] = []
         for name in dict.fromkeys(names):
@@ -180,9 +181,11 @@ class Deribit:
                 self._omitted.remove(stream)
                 continue
             accepted.append(name)
-            if name not in session.streams and stream.channel is Channel.BOOK:
-                snapshot = self._encoder.snapshot(stream, floor.time_ns())
-                begin += [] if snapshot is None else [snapshot]
+            is_book = stream.channel is Channel.BOOK and name not in session.streams
+            if is_book and not listed[stream.symbol].derived:
+                # A tape brings its own snapshots.
+                instrument = self._markets[stream.symbol]
+                begin.append(self._encoder.snapshot(instrument, floor.time_ns()))
             session.streams[name] = stream
         return accepted, begin
 

@@ -81,15 +81,12 @@ class Encoder:
             frames.extend(self._summaries(step, wanted, floor))
         return frames
 
-    def snapshot(self, stream: Stream, time_ns: int) -> bytes | None:
-        """The first frame of a book stream: the book as the stream has told it so far. None where
-        there is no market, as when a tape is played."""
-        for instrument, desk in self._desks.items():
-            if desk.book is stream:
-                book = self._books.snapshot(instrument, DEPTH_MAX)
-                sides = (_snapshot_side(side) for side in (book.bids, book.asks))
-                return _book_frame(desk, "snapshot", time_ns, book.sequence, "", *sides)
-        return None
+    def snapshot(self, instrument: Instrument, time_ns: int) -> bytes:
+        """The first frame of a book stream: the book as the stream has told it so far."""
+        desk = self._desks.get(instrument) or self._open_desk(instrument)
+        book = self._books.snapshot(instrument, DEPTH_MAX)
+        bids, asks = _snapshot_side(book.bids), _snapshot_side(book.asks)
+        return _book_frame(desk, "snapshot", time_ns, book.sequence, "", bids, asks)
 
     def _open_desk(self, instrument: Instrument) -> _Desk:
         symbol = native_symbol(instrument)

@@ -72,3 +72,9 @@ class RawClient:
         async with self._session.get(self._base + path) as response:
             assert response.status == expected_status, await response.text()
             return await response.json()
+
+    async def order(self, **fault: object) -> None:
+        """Switch a fault on."""
+        address = self._base.rsplit("/", 1)[0] + "/faults"
+        async with self._session.post(address, json=fault) as response:
+            assert response.status == 200, await response.text()

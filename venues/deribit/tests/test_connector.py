@@ -1,0 +1,169 @@
+"""The connector against the pretend Deribit: proven books, unbroken trades, and every fault."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+
+from kit.numbers import to_decimal
+from kit.simulator.market import Market
+from kit.simulator.simulate import MarketFloor
+from tests.support.waiting import until
+from venues.deribit.feed import DeribitWire
+from venues.deribit.simulator import TEST_REQUEST, Deribit, DeribitSession
+from venues.deribit.simulator.tests.running import RawClient, raw_client, running
+from venues.deribit.tests.connector import Connector, connected
+
+BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
+BOOK, TRADES = types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_TRADES
+OPENING_NS = 1_790_000_000_000_000_000
+EVENTS_PER_SECOND = 60
+"""Few, so that the feed and a REST answer often tell the same book."""
+
+
+@pytest.fixture
+async def base() -> AsyncIterator[str]:
+    async with running("simulate", events_per_second=EVENTS_PER_SECOND) as base:
+        yield base
+
+
+@pytest.fixture
+async def raw(base: str) -> AsyncIterator[RawClient]:
+    async with raw_client(base) as client:
+        yield client
+
+
+@pytest.fixture
+async def connector(base: str) -> AsyncIterator[Connector]:
+    async with connected(base, BTC, ETH) as connector:
+        await until(lambda: connector.proven(BTC) and connector.proven(ETH))
+        yield connector
+
+
+async def check_book(connector: Connector, raw: RawClient, symbol: str) -> None:
+    """It equals what the exchange says, as soon as both are at the same change."""
+    for _ in range(200):
+        path = f"/api/v2/public/get_order_book?instrument_name={symbol}&depth=10000"
+        told = (await raw.get(path))["result"]
+        connector.intake.flush()
+        book = connector.book(symbol)
+        if connector.proven(symbol) and book.last_sequence == told["change_id"]:
+            for ours, theirs in ((book.book.bids(), "bids"), (book.book.asks(), "asks")):
+                levels = [(Decimal(str(price)), Decimal(str(size))) for price, size in told[theirs]]
+                assert [
+                    (to_decimal(price, book.scale.price), to_decimal(size, book.scale.size))
+                    for price, size in ours
+                ] == levels
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("the feed and the exchange never were at the same change")
+
+
+def check_trades(connector: Connector, symbol: str) -> None:
+    numbers = connector.trade_ids(symbol)
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+async def test_books_are_proven_and_trades_unbroken(connector: Connector, raw: RawClient) -> None:
+    await until(lambda: len(connector.trade_ids(BTC)) > 20)
+    for symbol in (BTC, ETH):
+        await check_book(connector, raw, symbol)
+        check_trades(connector, symbol)
+        assert connector.book(symbol).epoch == 1
+    assert not any(batch.gaps for batch in connector.batches)
+    assert connector.skipped == 0
+
+
+async def test_every_channel_speaks(connector: Connector) -> None:
+    wanted = connector.venue.wires[0].channels
+    await until(lambda: wanted <= {batch.channel for batch in connector.batches})
+    (mark, *_) = connector.of(types_pb2.CHANNEL_MARKS)
+    assert mark.marks.mark_price[0] > 0
+    assert mark.marks.index_price[0] > 0
+    (candle, *_) = connector.of(types_pb2.CHANNEL_CANDLES)
+    assert candle.candles.interval_s[0] == 60
+
+
+@pytest.mark.parametrize("fault", ["drop", "reorder", "omitted_channel"])
+async def test_a_hole_in_a_book_heals_and_disturbs_no_other(
+    connector: Connector, raw: RawClient, fault: str
+) -> None:
+    await raw.order(venue="deribit", fault=fault, symbol=BTC, channel="book")
+    await until(lambda: connector.gaps(BOOK, BTC))
+    await until(lambda: connector.book(BTC).epoch == 2)
+    await check_book(connector, raw, BTC)
+    (gap,) = connector.gaps(BOOK, BTC)
+    assert gap.reason == types_pb2.GAP_REASON_SEQUENCE
+    assert not connector.gaps(BOOK, ETH)
+    assert connector.book(ETH).epoch == 1
+    refused = fault == "omitted_channel"
+    assert connector.skipped == int(refused)
+
+
+async def test_a_frame_that_comes_twice_changes_nothing(
+    connector: Connector, raw: RawClient
+) -> None:
+    for channel in ("book", "trades"):
+        await raw.order(venue="deribit", fault="duplicate", symbol=BTC, channel=channel)
+    await until(lambda: connector.intake.dropped_total() >= 2)
+    await check_book(connector, raw, BTC)
+    check_trades(connector, BTC)
+    assert connector.book(BTC).epoch == 1
+
+
+async def test_a_lost_trade_is_a_gap(connector: Connector, raw: RawClient) -> None:
+    await until(lambda: connector.trade_ids(BTC))
+    await raw.order(venue="deribit", fault="drop", symbol=BTC, channel="trades")
+    await until(lambda: connector.gaps(TRADES, BTC))
+    (gap,) = connector.gaps(TRADES, BTC)
+    assert gap.reason == types_pb2.GAP_REASON_SEQUENCE
+    numbers = connector.trade_ids(BTC)
+    missing = set(range(numbers[0], numbers[-1])) - set(numbers)
+    assert missing == set(range(gap.last_id_before + 1, gap.first_id_after))
+    assert not connector.gaps(TRADES, ETH)
+
+
+@pytest.mark.parametrize("fault", ["disconnect", "reset", "too_many_requests"])
+async def test_after_a_reconnect_the_book_is_the_new_one(
+    connector: Connector, raw: RawClient, fault: str
+) -> None:
+    await raw.order(venue="deribit", fault=fault, symbol=BTC, channel="book")
+    for symbol in (BTC, ETH):
+        await until(lambda symbol=symbol: connector.book(symbol).epoch == 2)
+        await check_book(connector, raw, symbol)
+        (gap,) = connector.gaps(BOOK, symbol)
+        assert gap.reason == types_pb2.GAP_REASON_RECONNECT
+
+
+async def test_a_test_request_disturbs_nothing(connector: Connector, raw: RawClient) -> None:
+    await raw.order(venue="deribit", fault="test_request", channel="book", count=3)
+    before = connector.book(BTC).last_sequence
+    await until(lambda: connector.book(BTC).last_sequence > before + 50)
+    assert connector.skipped == 0
+    assert not connector.gaps(BOOK, BTC)
+
+
+async def test_the_exchange_is_content_with_the_answer_to_its_test_request() -> None:
+    exchange, wire = Deribit(), DeribitWire("ws://127.0.0.1:1")
+    floor = MarketFloor(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
+    session = exchange.open("/ws/api/v2", {})
+    assert isinstance(session, DeribitSession)
+    for message in wire.subscribe([BTC], 1):
+        assert await exchange.receive(session, message, floor)
+    said: list[bytes] = []
+    for _ in range(10 * session.heartbeat_s):
+        said += exchange.tick(session, floor)
+        for frame in said[-1:]:
+            for answer in wire.understand(frame).say:
+                await exchange.receive(session, answer, floor)
+        assert not session.closing
+    assert TEST_REQUEST in said
+
+
+async def test_an_instrument_that_is_not_listed_is_refused(base: str) -> None:
+    async with connected(base, BTC, "NOPE-PERPETUAL") as connector:
+        await until(lambda: connector.proven(BTC))
+        await until(lambda: connector.skipped)
+        assert connector.skipped == 1

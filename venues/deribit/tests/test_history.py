@@ -1,0 +1,100 @@
+"""REST calls against the pretend Deribit: exact numbers, oldest first."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+
+from kit.clock import SystemClock
+from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from venues.deribit.history import DeribitHistory
+from venues.deribit.simulator.tests.running import RawClient, raw_client, running
+
+BTC = "BTC-PERPETUAL"
+MINUTE_NS = 60_000_000_000
+
+
+@pytest.fixture
+async def base() -> AsyncIterator[str]:
+    async with running("simulate", events_per_second=2_000) as base:
+        yield base
+
+
+@pytest.fixture
+async def raw(base: str) -> AsyncIterator[RawClient]:
+    async with raw_client(base) as client:
+        yield client
+
+
+@pytest.fixture
+async def history(base: str) -> AsyncIterator[DeribitHistory]:
+    history = DeribitHistory("deribit", base, SystemClock())
+    yield history
+    await history.close()
+
+
+async def test_instruments(history: DeribitHistory) -> None:
+    found = {one.symbol: one for one in await history.instruments()}
+    bitcoin, ether = found[BTC], found["ETH-PERPETUAL"]
+    assert (bitcoin.base, bitcoin.quote, bitcoin.unified_symbol) == ("BTC", "USD", "BTC/USD:BTC")
+    assert (bitcoin.price_tick, bitcoin.size_step, bitcoin.size_min) == ("0.5", "10", "10")
+    assert (bitcoin.contract_size, bitcoin.notional_min) == ("10", "")
+    assert (ether.price_tick, ether.size_step, ether.contract_size) == ("0.05", "1", "1")
+    assert bitcoin.kind == types_pb2.INSTRUMENT_KIND_PERPETUAL
+    assert bitcoin.status == types_pb2.INSTRUMENT_STATUS_TRADING
+
+
+async def test_a_book_is_whole_and_exact(history: DeribitHistory) -> None:
+    book = await history.book(BTC)
+    assert book.last_sequence > 0
+    assert min(book.bids.count[0], book.asks.count[0]) > 100
+    assert (book.bids.price.decimals, book.bids.size.decimals) == (1, 1)
+    assert all(price % 5 == 0 for price in book.bids.price.unscaled.tolist())
+    assert all(size % 100 == 0 for size in book.asks.size.unscaled.tolist())
+
+
+async def test_trades_come_oldest_first_and_from_a_number(
+    history: DeribitHistory, raw: RawClient
+) -> None:
+    websocket = await raw.subscribe(f"trades.{BTC}.100ms")
+    await websocket.receive_json()
+    told = (await websocket.receive_json())["params"]["data"]
+    first = told[0]["trade_seq"]
+    trades = await history.trades(BTC, first, 0, len(told))
+    assert [int(trade.trade_id) for trade in trades] == [row["trade_seq"] for row in told]
+    assert [Decimal(trade.price) for trade in trades] == [Decimal(str(r["price"])) for r in told]
+    assert [Decimal(trade.size) for trade in trades] == [Decimal(str(r["amount"])) for r in told]
+    sides = {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}
+    assert [trade.side for trade in trades] == [sides[row["direction"]] for row in told]
+    newest = await history.trades(BTC, 0, 0, 1000)
+    numbers = [int(trade.trade_id) for trade in newest]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    later = await history.trades(BTC, 0, newest[3].venue_time_ns, 5)
+    assert later[0].venue_time_ns >= newest[3].venue_time_ns
+    assert int(later[0].trade_id) <= numbers[3]
+    assert await history.trades(BTC, numbers[-1] + 10**6, 0, 5) == []
+
+
+async def test_candles_come_oldest_first(history: DeribitHistory) -> None:
+    newest = await history.candles(BTC, "1m", 0, 10)
+    starts = [candle.open_time_ns for candle in newest]
+    assert starts == list(range(starts[0], starts[0] + 10 * MINUTE_NS, MINUTE_NS))
+    again = await history.candles(BTC, "1m", starts[0] + 1, 3)
+    assert [candle.open_time_ns for candle in again] == starts[1:4]
+    assert again[:2] == newest[1:3]
+    with pytest.raises(BadRequest):
+        await history.candles(BTC, "1s", 0, 1)
+
+
+async def test_refusals_are_our_errors(history: DeribitHistory, raw: RawClient) -> None:
+    with pytest.raises(UnknownInstrument) as raised:
+        await history.book("NOPE-PERPETUAL")
+    assert "NOPE-PERPETUAL" in str(raised.value)
+    await raw.order(venue="deribit", fault="rest_429", path="order_book")
+    with pytest.raises(RateLimited):
+        await history.book(BTC)
+    await raw.order(venue="deribit", fault="rest_html", path="order_book")
+    with pytest.raises(VenueUnavailable):
+        await history.book(BTC)
+    assert (await history.book(BTC)).last_sequence
