@@ -38,7 +38,7 @@ HEARTBEAT_S_MIN = 10
 RULES = ConnectionRules(
     ping_interval_s=30,
     pong_timeout_s=90,
-    messages_per_second_max=100,  # the burst that 50,000 credits allow
+    messages_per_second_max=1000,  # credits end a connection before
     streams_max=500,
     lifetime_s=7 * 24 * 3600,
     idle_s=None,
@@ -49,6 +49,10 @@ INSTRUMENTS = (
     Instrument("ETH", "USD", 2, 0, 5, 2_650.0, 2_000.0, 0.035, 3.0),
 )
 """Inverse perpetuals: sizes are US dollars, in contracts of 10 and of 1."""
+CREDITS_PER_SECOND = 10_000
+CREDITS, CALL_COST = 50_000, 500
+SUBSCRIPTION_CREDITS, SUBSCRIPTION_COST = 30_000, 3_000
+"""Who has none left is told so and sent away."""
 HEARTBEAT = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}}'
 TEST_REQUEST = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}'
 TOO_MANY_REQUESTS = (
@@ -67,8 +71,10 @@ _call = msgspec.json.Decoder(_Call)
 
 @dataclass(slots=True)
 class DeribitSession(Session):
-    """A connection, and whether its client still answers."""
+    """A connection, whether its client still answers, and how much it may still ask."""
 
+    credits: int = CREDITS
+    subscription_credits: int = SUBSCRIPTION_CREDITS
     heartbeat_s: int = 0
     """How often the client wants to hear something; 0: never."""
     age_s: int = 0
@@ -111,6 +117,9 @@ class Deribit:
         except msgspec.DecodeError:
             return [envelope({"error": Refusal(-32700, "Parse error").error}, floor)]
         session.asked = session.asked and call.method != "public/test"
+        if not _paid(session, call.method):
+            session.closing = "too many requests"
+            return [TOO_MANY_REQUESTS]
         try:
             result, more = await self._perform(session, call, floor)
         except Refusal as refusal:
@@ -122,6 +131,9 @@ class Deribit:
         does not answer until the next one is gone."""
         assert isinstance(session, DeribitSession)
         session.age_s += 1
+        session.credits = min(session.credits + CREDITS_PER_SECOND, CREDITS)
+        more = session.subscription_credits + CREDITS_PER_SECOND
+        session.subscription_credits = min(more, SUBSCRIPTION_CREDITS)
         ending = self._ending.intersection(session.streams.values())
         if ending:
             self._ending -= ending
@@ -202,6 +214,15 @@ class Deribit:
 
     def list(self, instrument: Instrument) -> Listing:
         return listing(instrument)
+
+
+def _paid(session: DeribitSession, method: str) -> bool:
+    """Subscriptions have credits of their own."""
+    if method in ("public/subscribe", "public/unsubscribe"):
+        session.subscription_credits -= SUBSCRIPTION_COST
+    else:
+        session.credits -= CALL_COST
+    return min(session.subscription_credits, session.credits) >= 0
 
 
 def _channels(call: _Call) -> list[str]:

@@ -127,6 +127,21 @@ async def test_wrong_requests_are_refused(exchange, session, floor, text: str, c
     assert not session.streams
 
 
+async def test_who_asks_too_much_is_told_and_sent_away(exchange, session, floor):
+    channels = [f"quote.{BTC}"]
+    for _ in range(10):
+        (answer,) = await say(exchange, session, floor, "public/subscribe", channels=channels)
+        assert answer["result"] == channels
+    exchange.tick(session, floor)
+    for _ in range(3):
+        await say(exchange, session, floor, "public/subscribe", channels=channels)
+    await say(exchange, session, floor, "public/test")
+    assert not session.closing
+    (answer,) = await say(exchange, session, floor, "public/subscribe", channels=channels)
+    assert answer["error"]["code"] == 10028
+    assert session.closing
+
+
 async def test_heartbeats_ask_a_silent_client(exchange, session, floor):
     def seconds(count: int) -> list[bytes]:
         return [said for _ in range(count) for said in exchange.tick(session, floor)]
