@@ -43,11 +43,11 @@ class BybitWire:
         }
     )
     kinds: Sequence[FrameKind] = (
-        FrameKind("trades", b'"topic":"publicTrade.', [parse.trades]),
-        FrameKind("quotes", b'"topic":"orderbook.1.', [parse.quotes]),
-        FrameKind("book", b'"topic":"orderbook.', [parse.book]),
-        FrameKind("tickers", b'"topic":"tickers.', [parse.tickers]),
-        FrameKind("candles", b'"topic":"kline.', [parse.candles]),
+        FrameKind("trades", b'"publicTrade.', [parse.trades]),
+        FrameKind("quotes", b'"orderbook.1.', [parse.quotes]),
+        FrameKind("book", b'"orderbook.', [parse.book]),
+        FrameKind("tickers", b'"tickers.', [parse.tickers]),
+        FrameKind("candles", b'"kline.', [parse.candles]),
     )
     window_bytes = 32
 

@@ -1,0 +1,168 @@
+"""From Bybit's frames to numbered batches, rubbish included."""
+
+import json
+
+import pytest
+from venuemesh.admin.v1 import admin_pb2
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
+
+from kit.clock import SystemClock
+from kit.cursor import CHANNELS
+from kit.telemetry import Meter
+from kit.venue.books import BookState
+from kit.venue.contract import Answer, Place
+from kit.venue.hub import Hub
+from kit.venue.intake import Intake
+from kit.venue.subscriptions import Subscriptions
+from venues.bybit.catalog import spot
+
+
+def trade(number: int, price: str = "10.50", symbol: str = "BTCUSDT") -> bytes:
+    row = {"i": str(number), "T": number, "p": price, "v": "1", "S": "Buy", "s": symbol}
+    return json.dumps({"topic": f"publicTrade.{symbol}", "data": [row]}).encode()
+
+
+def book(number: int, price: str = "10.50", kind: str = "delta") -> bytes:
+    data = {"s": "BTCUSDT", "b": [[price, "1"]], "a": [["20", "1"]], "u": number, "seq": 1}
+    frame = {"topic": "orderbook.200.BTCUSDT", "type": kind, "data": data, "cts": number}
+    return json.dumps(frame).encode()
+
+
+def quote(sequence: int, number: int) -> bytes:
+    data = {"s": "BTCUSDT", "b": [["1", "1"]], "a": [["2", "1"]], "u": number, "seq": sequence}
+    frame = {"topic": "orderbook.1.BTCUSDT", "type": "snapshot", "data": data, "cts": sequence}
+    return json.dumps(frame).encode()
+
+
+class Silent:
+    """A connection of which nothing is told."""
+
+    def answered(self, answer: Answer) -> None:
+        assert not answer.say
+
+    def broken(self, detail: str) -> None:
+        raise AssertionError(detail)
+
+
+class Feed:
+    """An intake, and what has come out of it."""
+
+    def __init__(self) -> None:
+        self.meter = Meter("bybit")
+        self._hub = Hub("bybit", 1, SystemClock(), self.meter)
+        self.subscriptions = Subscriptions(CHANNELS)
+        venue = spot(Place("replay", "http://127.0.0.1:1"))
+        self._wire = venue.wires[0]
+        self.intake = Intake(venue, self._hub, self.subscriptions, self.meter, SystemClock())
+        self.subscriptions.add(["BTCUSDT"])
+        self.intake.bookkeeper.add(["BTCUSDT"])
+        self.book = self.intake.bookkeeper.books["BTCUSDT"]
+        self._reader = self._hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
+
+    def take(self, *frames: bytes) -> list[batch_pb2.MarketDataBatch]:
+        self.intake.frames(list(frames), 7, self._wire, Silent())
+        self.intake.flush()
+        response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
+        return list(response.batches)
+
+    def reconnect(self) -> None:
+        self.intake.reconnected(["BTCUSDT"], self._wire.channels, "closed")
+
+
+@pytest.fixture
+async def feed() -> Feed:
+    return Feed()
+
+
+def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[str]:
+    return [text for batch in batches for text in batch.trades.trade_id_text]
+
+
+def gaps(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
+    return [gap.reason for batch in batches for gap in batch.gaps]
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"not json",
+        b"",
+        b"\xff\xfe",
+        trade(9)[:-1],
+        trade(9, price="NaN"),
+        trade(9, price="1" * 40),
+        trade(9, symbol="NEVERLISTED"),
+        b'{"topic":"liquidation.BTCUSDT","data":{}}',
+        b'{"topic":"publicTrade.BTCUSDT","data":{}}',
+        b'{"topic":"publicTrade.BTCUSDT","data":"' + b"x" * 9_000_000 + b'"}',
+    ],
+)
+async def test_rubbish_is_counted_and_the_rest_goes_on(feed: Feed, rubbish: bytes) -> None:
+    assert ids(feed.take(trade(1), rubbish, trade(2))) == ["1", "2"]
+    assert ids(feed.take(trade(3))) == ["3"]
+    assert feed.meter.counters["skipped_frames_total"] == 1
+    assert feed.meter.gaps_total == 0
+
+
+async def test_a_trade_that_comes_again_is_dropped(feed: Feed) -> None:
+    assert ids(feed.take(trade(1), trade(5), trade(1))) == ["1", "5"]
+    assert gaps(feed.take(trade(5))) == []
+
+
+async def test_trades_after_a_reconnect_may_be_missing_some(feed: Feed) -> None:
+    feed.take(trade(1))
+    feed.reconnect()
+    batches = feed.take(trade(1), trade(2))
+    assert ids(batches) == ["2"]
+    assert gaps(batches) == [types_pb2.GAP_REASON_RECONNECT]
+
+
+async def test_a_best_quote_that_is_told_again_is_dropped(feed: Feed) -> None:
+    (batch,) = feed.take(quote(7, 70), quote(7, 70), quote(9, 71))
+    assert list(batch.quotes.sequence) == [7, 9]
+    assert gaps([batch]) == []
+
+
+async def test_quotes_go_on_when_update_ids_begin_anew(feed: Feed) -> None:
+    feed.take(quote(7, 70))
+    (batch,) = feed.take(quote(9, 1))
+    assert (list(batch.quotes.sequence), gaps([batch])) == ([9], [])
+
+
+async def test_a_book_begins_with_the_whole_of_it(feed: Feed) -> None:
+    assert feed.take(book(101)) == []
+    assert feed.book.state is BookState.EMPTY
+    (batch,) = feed.take(book(100, kind="snapshot"), book(101), book(102))
+    assert list(batch.book.last_sequence) == [100, 101, 102]
+    assert list(batch.book.snapshot) == [True, False, False]
+    assert feed.book.state is BookState.PROVEN
+
+
+async def test_a_skipped_update_is_a_gap_until_the_whole_book_comes(feed: Feed) -> None:
+    feed.take(book(100, kind="snapshot"), book(101))
+    (batch,) = feed.take(book(103, price="11"))
+    assert gaps([batch]) == [types_pb2.GAP_REASON_SEQUENCE]
+    assert feed.intake.bookkeeper.wanting_snapshot() == ["BTCUSDT"]
+    assert feed.take(book(104)) == []
+    feed.take(book(104, price="12", kind="snapshot"), book(105, price="13"))
+    assert (feed.book.state, feed.book.epoch) == (BookState.PROVEN, 2)
+    assert feed.book.book.bids() == [(1300, 1), (1200, 1)]
+
+
+@pytest.mark.parametrize("before", [[], [103, 104]])
+async def test_a_restart_of_the_service_replaces_the_book(feed: Feed, before: list[int]) -> None:
+    feed.take(book(100, kind="snapshot"), book(101), *map(book, before))
+    batches = feed.take(book(1, price="12", kind="snapshot"), book(2, price="13"))
+    expected = [] if before else [types_pb2.GAP_REASON_VENUE_RESET]
+    assert gaps(batches) == expected
+    assert (feed.book.state, feed.book.epoch, feed.book.last_sequence) == (BookState.PROVEN, 2, 2)
+    assert [price // 100 for price, _ in feed.book.book.bids()] == [13, 12]
+
+
+async def test_a_refused_symbol_is_shown_as_refused(feed: Feed) -> None:
+    refusal = {"success": False, "ret_msg": "Invalid symbol :[tickers.BTCUSDT]", "op": "subscribe"}
+    feed.take(json.dumps(refusal).encode())
+    rows = feed.subscriptions.rows([], connected=True)
+    refused = {row.channel for row in rows if row.state == admin_pb2.SUBSCRIPTION_STATE_REFUSED}
+    assert types_pb2.CHANNEL_TRADES in refused
