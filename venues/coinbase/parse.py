@@ -31,7 +31,7 @@ TAKER_OF_MAKER = {
 """Both feeds tell the side of the maker, whose order was in the book."""
 SNAPSHOT = {"snapshot": 1, "update": 0, "l2update": 0}
 
-ADVANCED_FRAME = Schema("", {"sequence_num": optional(Field.INTEGER), "channel": Field.TEXT})
+ADVANCED_FRAME = Schema("", {"sequence_num": Field.INTEGER})
 ADVANCED_TRADE = Schema(
     "events[].trades[]",
     {
@@ -122,7 +122,10 @@ EXCHANGE_TICKER = Schema(
 
 
 def advanced_sequence(frames: Frames) -> IntColumn:
-    """The number of each frame of a connection, which counts frames of all channels together."""
+    """The number of each frame of a connection, which counts frames of all channels together.
+
+    Raises FrameError when one has none: errors are not counted.
+    """
     return ADVANCED_FRAME.decode(frames).integers("sequence_num")
 
 

@@ -134,8 +134,10 @@ class Encoder:
         """Of a step: what is told by the clock, and the ticker of what was traded."""
         if now_ns % BOOK_INTERVAL_NS == 0:
             changes = self._books.changes(desk.instrument)
-            if changes is not None:
+            if changes is not None and changes.previous:
                 yield from _book_frames(desk, changes, now_ns, wanted)
+            elif changes is not None:
+                yield from self._whole_books(desk, now_ns, wanted)
         if now_ns % TRADES_INTERVAL_NS == 0 and desk.gathered:
             gathered, desk.gathered = desk.gathered, []
             stream = desk.streams[ADVANCED, "market_trades"]
@@ -149,6 +151,16 @@ class Encoder:
         stream = desk.streams[ADVANCED, "candles"]
         if now_ns % CANDLES_INTERVAL_NS == 0 and stream in wanted:
             yield stream, advanced.candles(desk.product, now_ns, "update", _candles(desk, floor, 1))
+
+    def _whole_books(self, desk: _Desk, now_ns: int, wanted: Collection[Stream]) -> Iterator[Frame]:
+        """At the end of the first interval, for those who were there before the market opened."""
+        book = self._books.snapshot(desk.instrument, DEPTH_MAX)
+        stream = desk.streams[ADVANCED, "level2"]
+        if stream in wanted:
+            yield stream, advanced.book(desk.product, now_ns, "snapshot", book.bids, book.asks)
+        stream = desk.streams[EXCHANGE, "level2"]
+        if stream in wanted:
+            yield stream, exchange.snapshot(desk.product, book.bids, book.asks)
 
     def _ticker_frames(
         self, desk: _Desk, channel: str, now_ns: int, wanted: Collection[Stream], floor: Floor
@@ -168,12 +180,14 @@ class Encoder:
         product = desk.product
         if channel == "level2":
             book = self._books.snapshot(desk.instrument, DEPTH_MAX)
-            yield advanced.book(product, now_ns, "snapshot", book.bids, book.asks)
+            if book.sequence:
+                yield advanced.book(product, now_ns, "snapshot", book.bids, book.asks)
         elif channel == "market_trades":
             told = desk.gathered[0].trade_id if desk.gathered else None
             recent = floor.history(product).latest(RECENT_TRADES + len(desk.gathered))
             prints = [one for one in recent if told is None or one.trade_id < told]
-            yield advanced.trades(product, now_ns, "snapshot", prints)
+            if prints:  # a snapshot without a trade ends the receive loop of ccxt
+                yield advanced.trades(product, now_ns, "snapshot", prints)
         elif channel == "candles":
             yield advanced.candles(
                 product, now_ns, "snapshot", _candles(desk, floor, RECENT_CANDLES)
@@ -186,7 +200,8 @@ class Encoder:
     def _first_of_exchange(self, desk: _Desk, channel: str, floor: Floor) -> Iterator[bytes]:
         if channel == "level2":
             book = self._books.snapshot(desk.instrument, DEPTH_MAX)
-            yield exchange.snapshot(desk.product, book.bids, book.asks)
+            if book.sequence:
+                yield exchange.snapshot(desk.product, book.bids, book.asks)
         elif channel == "matches" and desk.last is not None:
             yield exchange.match(desk.product, "last_match", desk.last, desk.sequence)
         elif channel in ("ticker", "ticker_batch"):
