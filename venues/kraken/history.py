@@ -155,7 +155,7 @@ class KrakenHistory:
                 if since is None:
                     return []
                 below = last
-            elif first.trade_id > trade_id and since != 0:
+            elif first.trade_id > trade_id and (above is None or first.trade_id < above.trade_id):
                 above = first
             else:
                 return page

@@ -80,3 +80,15 @@ class RawClient:
         async with self._session.get(self._base + path) as response:
             assert response.status == expected_status, await response.text()
             return await response.json()
+
+    async def order(self, **fault) -> None:
+        """Switch a fault on."""
+        server = self._base.rpartition("/")[0]
+        async with self._session.post(f"{server}/faults", json=fault) as response:
+            assert response.status == 200, await response.text()
+
+    async def clear_faults(self) -> None:
+        """Switch all off."""
+        server = self._base.rpartition("/")[0]
+        async with self._session.delete(f"{server}/faults") as response:
+            assert response.status == 200, await response.text()

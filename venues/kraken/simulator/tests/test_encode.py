@@ -1,7 +1,6 @@
 """Frames of a simulated market: the book that they make is the market's own, and proves itself."""
 
 import json
-import zlib
 from collections import defaultdict
 from decimal import Decimal
 
@@ -11,6 +10,7 @@ from kit.simulator.dialect import Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, MarketFloor
 from venues.kraken.simulator import INSTRUMENTS, KrakenSpot
+from venues.kraken.simulator.tests.books import ClientBook
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -69,38 +69,6 @@ async def show() -> Show:
     return show
 
 
-class ClientBook:
-    """A book as a client keeps it that does what the documentation says, with texts."""
-
-    def __init__(self, depth: int) -> None:
-        self.depth = depth
-        self.sides: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
-
-    def apply(self, frame: dict) -> None:
-        (row,) = frame["data"]
-        for name, side in self.sides.items():
-            if frame["type"] == "snapshot":
-                side.clear()
-            for level in row[name]:
-                side[level["price"]] = level["qty"]
-            for price in [price for price, qty in side.items() if Decimal(qty) == 0]:
-                del side[price]
-            for price in self.best_first(name)[self.depth :]:
-                del side[price]
-
-    def best_first(self, name: str) -> list[str]:
-        return sorted(self.sides[name], key=Decimal, reverse=name == "bids")
-
-    def checksum(self) -> int:
-        texts = [
-            text.replace(".", "").lstrip("0")
-            for name in ("asks", "bids")
-            for price in self.best_first(name)[:10]
-            for text in (price, self.sides[name][price])
-        ]
-        return zlib.crc32("".join(texts).encode())
-
-
 @pytest.mark.parametrize("depth", [10, 100])
 async def test_snapshot_and_updates_make_the_markets_book(show: Show, depth: int):
     show.run(OPENING_NS + 6 * SECOND_NS)
@@ -109,13 +77,12 @@ async def test_snapshot_and_updates_make_the_markets_book(show: Show, depth: int
     assert len(frames) > 100
     book = ClientBook(depth)
     for frame in frames:
-        book.apply(frame)
+        book.apply_read(frame)
         assert book.checksum() == frame["data"][0]["checksum"]
     now = await show.floor.book("BTC/USDT")
     assert now is not None
     for name, levels in (("bids", now.bids), ("asks", now.asks)):
-        held = [(price, book.sides[name][price]) for price in book.best_first(name)]
-        assert held == [tuple(level) for level in levels[:depth]]
+        assert book.levels(name) == [tuple(level) for level in levels[:depth]]
 
 
 async def test_a_level_that_is_pushed_out_is_not_mentioned_and_comes_back(show: Show):
@@ -123,7 +90,7 @@ async def test_a_level_that_is_pushed_out_is_not_mentioned_and_comes_back(show: 
     book, pushed, returned = ClientBook(10), set[str](), set[str]()
     for frame in show.said["book-10 BTC/USDT"]:
         before = set(book.sides["bids"])
-        book.apply(frame)
+        book.apply_read(frame)
         mentioned = {level["price"] for level in frame["data"][0]["bids"]}
         returned |= mentioned & pushed
         pushed |= before - set(book.sides["bids"]) - mentioned
@@ -137,11 +104,11 @@ async def test_a_second_subscription_joins_the_first(show: Show):
     call = {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USDT"]}}
     answers = await show.exchange.receive(late, json.dumps(call), show.floor)
     book = ClientBook(10)
-    book.apply(exact(answers[-1]))
+    book.apply_read(exact(answers[-1]))
     heard = len(show.said["book-10 BTC/USDT"])
     show.run(OPENING_NS + 3 * SECOND_NS)
     for frame in show.said["book-10 BTC/USDT"][heard:]:
-        book.apply(frame)
+        book.apply_read(frame)
         assert book.checksum() == frame["data"][0]["checksum"]
 
 
