@@ -97,6 +97,7 @@ class GuardedBook:
         self._rules = rules
         self._rule = rules.sequence
         self._held: list[Update] = []
+        self._renewing = False
 
     @property
     def held_count(self) -> int:
@@ -171,6 +172,11 @@ class GuardedBook:
             yield from self._break(reason, snapshot, snapshot.received_time_ns, "")
         yield from self._begin(snapshot, self._run_after(snapshot.numbers.last))
 
+    def renewing(self) -> None:
+        """The feed was asked for this book anew. It may leave out updates until that has come, so
+        nothing else can mend the book."""
+        self._renewing = True
+
     def followed(self, update: Update) -> None:
         """This update is in the book."""
         self.last_sequence = update.numbers.last
@@ -227,6 +233,8 @@ class GuardedBook:
     def _may_heal(self) -> bool:
         """Whether late updates can mend the book: it was right when they stopped to join, and their
         numbers are those of one unbroken row."""
+        if self._renewing:
+            return False
         if self.wanted_because == types_pb2.GAP_REASON_SEQUENCE:
             return True
         return self.wanted_because not in BROKEN and self._rules.snapshots is SnapshotSource.REST
@@ -305,6 +313,7 @@ class GuardedBook:
         self.epoch += 1
         self.wanted_since_ns = 0
         self.wanted_because = types_pb2.GAP_REASON_UNSPECIFIED
+        self._renewing = False
         return Changed(snapshot, snapshot=True, epoch=self.epoch)
 
     def _whole(self) -> Update:

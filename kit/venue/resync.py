@@ -75,6 +75,8 @@ class Resync:
                 return False
 
     async def _renew(self, symbol: str) -> bool:
+        if symbol in self._bookkeeper.books:
+            self._bookkeeper.books[symbol].renewing()
         self._renew_subscription(symbol)
         await self._clock.sleep(COMING_WAIT_S)
         return symbol not in self._bookkeeper.wanting_snapshot()

@@ -148,6 +148,19 @@ def test_a_late_update_heals_the_book() -> None:
     assert (book.book.bids(), book.book.asks()) == truth.states[truth.updates[3].numbers.last]
 
 
+def test_a_book_that_was_asked_for_anew_waits_for_it() -> None:
+    truth = make_truth(2, 10)
+    book, follower = proven_book(truth)
+    for index in (0, 2, 3):
+        follower.take(book.on_update(truth.updates[index]))
+    book.renewing()
+    follower.take(book.on_update(truth.updates[1]))
+    assert book.state is BookState.IN_DOUBT
+    follower.take(book.on_feed_snapshot(snapshot_at(truth, truth.updates[2].numbers.last)))
+    assert book.state is BookState.PROVEN
+    assert (book.book.bids(), book.book.asks()) == truth.states[truth.updates[3].numbers.last]
+
+
 def test_an_old_snapshot_does_not_bridge() -> None:
     truth = make_truth(3, 10)
     book, follower = proven_book(truth)
