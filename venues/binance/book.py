@@ -1,28 +1,38 @@
-"""How the updates of Binance's books join."""
+"""How the updates of Binance's books join.
 
+https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
+"How to manage a local order book correctly": an update covers the ids U to u; it is ignored when
+u is not newer than the book, and there is a hole when U is greater than the book's id plus one.
+The whole book comes over REST, with lastUpdateId as the id before the first update.
+
+https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+Ids of futures are shared by all symbols, so U says nothing; each update names as pu the u of the
+one before it. Between pu and U nothing happened to this book.
+"""
+
+from kit.numbers import IntColumn
 from kit.venue.contract import BookRules, Join, SnapshotSource, UpdateNumbers
-from kit.venue.sequence import ChainRule, OverlapRule
-
-SPOT_BOOK = BookRules(OverlapRule(), SnapshotSource.REST)
-"""An update covers the ids U to u; it is ignored when u is not newer than the book, and there is a
-hole when U is greater than the book's id plus one. "How to manage a local order book correctly":
-https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams"""
+from kit.venue.sequence import OverlapRule
 
 
-class FuturesRule(ChainRule):
-    """Each update names the last id of the one before; a snapshot may lie within an update.
+class FuturesRule(OverlapRule):
+    """As spot's, with the ids that follow pu for those from U on.
 
-    Ids are shared by all symbols, so an update's first id says nothing. Binance wants the first
-    update after a snapshot to have U <= lastUpdateId <= u. That is a case of what is asked here:
-    between pu and U nothing happened to the book, so a snapshot from pu on has all before U.
-    https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
+    Binance says: the first update after a snapshot has U <= lastUpdateId <= u, each other one has
+    the u before as its pu. Both are cases of this rule. A book between pu and u is one that a
+    snapshot has brought there, and may take the update, as sizes are absolute.
     """
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
-        """pu must not be newer than the snapshot."""
-        if update.last <= last:
-            return Join.OLD
-        return Join.APPLY if update.previous <= last else Join.HOLE
+    def after_update(self, last: int, update: UpdateNumbers) -> Join:
+        """pu must not be greater than the id before."""
+        return super().after_update(last, update._replace(first=update.previous + 1))
+
+    def run_joins(
+        self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
+    ) -> bool:
+        """The same, for many updates at once."""
+        return super().run_joins(last, previous + 1, lasts, previous)
 
 
-FUTURES_BOOK = BookRules(FuturesRule(), SnapshotSource.REST)
+SPOT_BOOK = BookRules(sequence=OverlapRule(), snapshots=SnapshotSource.REST)
+FUTURES_BOOK = BookRules(sequence=FuturesRule(), snapshots=SnapshotSource.REST)

@@ -26,9 +26,9 @@ def first_id_gap(frame: Frame) -> Sequence[Frame]:
 
 
 def previous_mismatch(frame: Frame) -> Sequence[Frame]:
-    """pu is smaller by one."""
+    """pu is greater by one."""
     return [
-        _replaced(frame, Channel.BOOK, PREVIOUS_ID, lambda found: b'"pu":%d' % (int(found[1]) - 1))
+        _replaced(frame, Channel.BOOK, PREVIOUS_ID, lambda found: b'"pu":%d' % (int(found[1]) + 1))
     ]
 
 

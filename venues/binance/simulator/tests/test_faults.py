@@ -23,7 +23,7 @@ UPDATE = (
     ("segment", "name", "stream", "frame", "changed"),
     [
         (SPOT, "first_id_gap", BOOK, UPDATE, {"U": 21}),
-        (FUTURES, "previous_mismatch", BOOK, UPDATE, {"pu": 9}),
+        (FUTURES, "previous_mismatch", BOOK, UPDATE, {"pu": 11}),
         (FUTURES, "spent_trade_id", TRADES, TRADE, {"p": "0", "q": "0", "X": "NA"}),
         (FUTURES, "insurance_fund", TRADES, TRADE, {"p": "123600.30", "X": "INSURANCE_FUND"}),
     ],

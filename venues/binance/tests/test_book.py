@@ -1,0 +1,164 @@
+"""How updates of Binance's books join: by U and u, or by pu, and over whole captures."""
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kit.book import Levels as BookLevels
+from kit.columns import Levels
+from kit.encode import Draft
+from kit.frames import Frames
+from kit.numbers import to_decimal
+from kit.venue.bookkeeper import Bookkeeper
+from kit.venue.books import BookState, GuardedBook
+from kit.venue.contract import BookRules, BookSnapshot, Join, UpdateNumbers
+from venues.binance import parse
+from venues.binance.book import FUTURES_BOOK, SPOT_BOOK
+from venues.binance.tests.test_parse import captured
+
+SNAPSHOT = b'{"lastUpdateId"'
+
+
+def spot(first: int, last: int) -> UpdateNumbers:
+    return UpdateNumbers(first, last, 0)
+
+
+def futures(previous: int, last: int) -> UpdateNumbers:
+    return UpdateNumbers(last - 1, last, previous)
+
+
+@pytest.mark.parametrize(
+    ("rules", "numbers", "join"),
+    [
+        (SPOT_BOOK, spot(11, 15), Join.APPLY),
+        (SPOT_BOOK, spot(8, 15), Join.APPLY),
+        (SPOT_BOOK, spot(8, 10), Join.OLD),
+        (SPOT_BOOK, spot(12, 15), Join.HOLE),
+        (FUTURES_BOOK, futures(10, 15), Join.APPLY),
+        (FUTURES_BOOK, futures(8, 15), Join.APPLY),  # a snapshot lies within it
+        (FUTURES_BOOK, futures(8, 10), Join.OLD),
+        (FUTURES_BOOK, futures(11, 15), Join.HOLE),
+    ],
+)
+def test_an_update_follows_10(rules: BookRules, numbers: UpdateNumbers, join: Join) -> None:
+    assert rules.sequence.after_update(10, numbers) is join
+    assert rules.sequence.after_snapshot(10, numbers) is join
+    columns = [np.array([number], dtype=np.int64) for number in numbers]
+    assert rules.sequence.run_joins(10, *columns) is (join is Join.APPLY)
+
+
+@dataclass
+class Reading:
+    """A capture's books as anyone may read them, with json and nothing of the project."""
+
+    snapshots: dict[str, dict] = field(default_factory=dict)
+    updates: dict[str, list[dict]] = field(default_factory=dict)
+    lines: list[bytes] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, *folders: Path) -> "Reading":
+        reading = cls()
+        for file in folders[0].glob("rest/*depth*.json"):
+            reading.snapshots[file.stem.split("_")[4]] = json.loads(file.read_text())
+        for line in itertools.chain.from_iterable(map(captured, folders)):
+            if line.startswith(SNAPSHOT):
+                reading.snapshots["BTCUSDT"] = json.loads(line)
+            elif b"@depth@" in line[:64]:
+                reading.lines.append(line)
+                data = json.loads(line)["data"]
+                reading.updates.setdefault(data["s"], []).append(data)
+        return reading
+
+    def book(self, symbol: str) -> list[list[tuple[Decimal, Decimal]]]:
+        """Bids and asks after all updates, best first."""
+        snapshot = self.snapshots[symbol]
+        sides = []
+        for name, key in (("bids", "b"), ("asks", "a")):
+            side = {Decimal(price): Decimal(size) for price, size in snapshot[name]}
+            for update in self.updates[symbol]:
+                if update["u"] > snapshot["lastUpdateId"]:
+                    side |= {Decimal(price): Decimal(size) for price, size in update[key]}
+            sides.append(sorted((level for level in side.items() if level[1]), reverse=key == "b"))
+        return sides
+
+
+class Kept:
+    """The kit's books of a capture, and all that they published."""
+
+    def __init__(self, rules: BookRules, symbols: list[str]) -> None:
+        self.drafts: list[Draft] = []
+        self._keeper = Bookkeeper(rules, self.drafts.append)
+        self._keeper.add(symbols)
+
+    def take(self, rows) -> None:
+        self._keeper.on_rows(rows)
+
+    def start(self, symbol: str, snapshot: dict) -> bool:
+        bids, asks = Levels.parse(snapshot["bids"]), Levels.parse(snapshot["asks"])
+        return self._keeper.on_snapshot(
+            symbol, BookSnapshot(snapshot["lastUpdateId"], bids, asks, 1)
+        )
+
+    def of(self, symbol: str) -> GuardedBook:
+        return self._keeper.books[symbol]
+
+
+def levels_of(book: GuardedBook) -> list[list[tuple[Decimal, Decimal]]]:
+    def exact(side: BookLevels) -> list[tuple[Decimal, Decimal]]:
+        places = book.scale
+        return [
+            (to_decimal(price, places.price), to_decimal(size, places.size)) for price, size in side
+        ]
+
+    return [exact(book.book.bids()), exact(book.book.asks())]
+
+
+CAPTURES = [
+    (["binance/btcusdt_20240808", "binance/btcusdt_20240809"], SPOT_BOOK, parse.book),
+    (["binance/binance_us_2021"], SPOT_BOOK, parse.book),
+    (["binance/binance_tr_2023"], SPOT_BOOK, parse.book),
+    (["binance_futures/btcusdt_20240808"], FUTURES_BOOK, parse.futures_book),
+    (["binance_futures/sushi_akro_2021"], FUTURES_BOOK, parse.futures_book),
+]
+
+
+@pytest.mark.parametrize(("names", "rules", "read"), CAPTURES)
+def test_books_of_captures_are_never_in_doubt(captures: Path, names, rules, read) -> None:
+    """Updates come in sets of any size; the snapshot comes before the last of the first hundred."""
+    reading = Reading.of(*[captures / name for name in names])
+    symbols = sorted(reading.snapshots.keys() & reading.updates.keys())
+    assert symbols
+    kept = Kept(rules, sorted(reading.updates))
+    frames = Frames(reading.lines, range(len(reading.lines)))
+    rows = read(frames)
+    begin, size = 0, 1
+    while begin < len(rows):
+        kept.take(rows.take(np.arange(begin, min(begin + size, len(rows)))))
+        begin, size = begin + size, size % 50 + 7
+        for symbol in symbols:
+            if kept.of(symbol).state is BookState.EMPTY:
+                kept.start(symbol, reading.snapshots[symbol])
+    for symbol in symbols:
+        book = kept.of(symbol)
+        assert (book.state, book.epoch) == (BookState.PROVEN, 1)
+        assert book.last_sequence == max(
+            reading.updates[symbol][-1]["u"], reading.snapshots[symbol]["lastUpdateId"]
+        )
+        assert levels_of(book) == reading.book(symbol)
+    assert not any(draft.gaps for draft in kept.drafts)
+
+
+def test_each_update_of_the_futures_captures_names_the_one_before(captures: Path) -> None:
+    for name in ("btcusdt_20240808", "sushi_akro_2021"):
+        reading = Reading.of(captures / "binance_futures" / name)
+        for symbol, updates in reading.updates.items():
+            lasts = [update["u"] for update in updates]
+            assert [update["pu"] for update in updates[1:]] == lasts[:-1]
+            snapshot = reading.snapshots[symbol]["lastUpdateId"]
+            first = next(update for update in updates if update["u"] >= snapshot)
+            assert first["U"] <= snapshot
