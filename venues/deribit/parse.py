@@ -258,6 +258,18 @@ def _charts(channels: Symbols) -> tuple[Symbols, IntColumn]:
     return Symbols(distinct.names, distinct.row[channels.row]), lengths[channels.row]
 
 
+UNREAD = (
+    "perpetual.",
+    "deribit_price_index.",
+    "deribit_volatility_index.",
+    "estimated_expiration_price.",
+    "markprice.options.",
+    "instrument.state.",
+    "platform_state",
+    "announcements",
+)
+"""Channels that are never asked for."""
+
 KINDS = (
     FrameKind("grouped book", b".none.", ()),
     FrameKind("trades", b'"channel":"trades.', (trades,)),
@@ -265,7 +277,8 @@ KINDS = (
     FrameKind("book", b'"channel":"book.', (book,)),
     FrameKind("tickers", b'"channel":"ticker.', (tickers, marks)),
     FrameKind("candles", b'"channel":"chart.trades.', (candles,)),
+    *(FrameKind(name, f'"channel":"{name}'.encode(), ()) for name in UNREAD),
 )
-"""A grouped book is the top of a book, without a chain: never asked for, but known."""
+"""A grouped book is the top of a book, without a chain: never asked for either."""
 WINDOW_BYTES = 128
 """A frame begins {"jsonrpc":"2.0","method":"subscription","params":{"channel":"trades.…"."""

@@ -154,7 +154,7 @@ def _quote_frame(desk: _Desk, quote: BestQuote) -> bytes:
 def _trade_frames(desk: _Desk, wanted: Collection[Stream], floor: Floor) -> Iterator[Frame]:
     """All trades of an interval in one frame."""
     trades, desk.trades = desk.trades, []
-    if not trades:
+    if not trades or desk.trade not in wanted:
         return
     mark = floor.mark(desk.symbol)
     rows: list[dict[str, object]] = []
@@ -167,8 +167,7 @@ def _trade_frames(desk: _Desk, wanted: Collection[Stream], floor: Floor) -> Iter
         size = one.size_text(trade.size_lots)
         told = TradePrint(trade.trade_id, price, size, trade.time_ns, trade.taker_buys)
         rows.append(trade_row(told, desk.direction, desk.listing, mark))
-    if desk.trade in wanted:
-        yield desk.trade, framed(desk.trade.name, msgspec.json.encode(rows))
+    yield desk.trade, framed(desk.trade.name, msgspec.json.encode(rows))
 
 
 def _book_frame(
