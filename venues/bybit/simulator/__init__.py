@@ -2,7 +2,7 @@
 
 ``DIALECTS`` is what the simulator looks for. The conversation is here, the names of topics in
 ``streams``, the REST calls in ``rest``, the lines of captures in ``capture``, a simulated market's
-frames in ``encode``.
+frames in ``encode``, what goes wrong in ``faults``.
 """
 
 import itertools
@@ -29,6 +29,7 @@ from kit.simulator.market import Step
 from venues.bybit.simulator import rest
 from venues.bybit.simulator.capture import BybitCapture
 from venues.bybit.simulator.encode import INSTRUMENTS, BookTopic, Encoder, listing
+from venues.bybit.simulator.faults import FrameFault, faults
 from venues.bybit.simulator.streams import Streams, book_depth
 
 PATH = "/v5/public/spot"
@@ -76,11 +77,7 @@ class BybitSpot:
         self._encoder = Encoder(self._streams)
         self._connections = itertools.count(1)
         self.capture: CaptureFormat = BybitCapture(self._streams)
-        self.faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {
-            "update_id_skip": _skip_update,
-            "same_update_id": _repeat_quote,
-            "service_restart": self._encoder.restart,
-        }
+        self.faults: Mapping[str, FrameFault] = faults(self._encoder)
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         """One path for all topics of spot markets."""
@@ -159,16 +156,6 @@ def _reply(session: Session, call: _Call, refusal: str = "", message: str = "") 
         "op": call.op,
     }
     return msgspec.json.encode(reply)
-
-
-def _skip_update(frame: Frame) -> Sequence[Frame]:
-    """A change of a book that never comes, so that the update ids skip one."""
-    return [] if frame[0].channel is Channel.BOOK else [frame]
-
-
-def _repeat_quote(frame: Frame) -> Sequence[Frame]:
-    """A best quote that is told again, with the same update id."""
-    return [frame, frame] if frame[0].channel is Channel.QUOTES else [frame]
 
 
 DIALECTS: Mapping[str, Callable[[], Dialect]] = {"bybit": BybitSpot}

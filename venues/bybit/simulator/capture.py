@@ -83,12 +83,24 @@ class BybitCapture:
         return CONVERSATION if frame.op else UNKNOWN, line
 
     def trade_of(self, line: bytes) -> TradePrint | None:
+        """The first of the line; ``trades_of`` has all."""
+        return next(iter(self.trades_of(line)), None)
+
+    def trades_of(self, line: bytes) -> Sequence[TradePrint]:
         try:
-            trade = _trades.decode(line).data[0]
-        except (*UNREADABLE, IndexError):
-            return None
-        time_ns = trade.T * NANOSECONDS_PER_MILLISECOND
-        return TradePrint(int(trade.i), trade.p, trade.v, time_ns, trade.S == "Buy")
+            found = _trades.decode(line).data
+        except UNREADABLE:
+            return ()
+        return [
+            TradePrint(
+                int(trade.i),
+                trade.p,
+                trade.v,
+                trade.T * NANOSECONDS_PER_MILLISECOND,
+                trade.S == "Buy",
+            )
+            for trade in found
+        ]
 
     def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
         try:

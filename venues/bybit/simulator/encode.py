@@ -173,14 +173,14 @@ class Encoder:
         topic = self.book(stream)
         return None if topic is None else topic.snapshot(self._time_ns)
 
-    def restart(self, frame: Frame) -> Sequence[Frame]:
-        """The venue's service restarts: the whole book instead of this frame, and update ids begin
-        anew. A frame of no simulated book stays as it is."""
-        topic = self._topics.get(frame[0])
+    def restart(self, stream: Stream) -> bytes | None:
+        """The exchange's service restarts: the update ids of a book begin anew, with the whole of
+        it. None: it is no simulated book."""
+        topic = self._topics.get(stream)
         if topic is None:
-            return [frame]
+            return None
         topic.update_id = RESTART_UPDATE_ID
-        return [(topic.stream, topic.snapshot(self._time_ns))]
+        return topic.snapshot(self._time_ns)
 
     def _open_desk(self, instrument: Instrument) -> _Desk:
         symbol = native_symbol(instrument)

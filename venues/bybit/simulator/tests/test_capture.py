@@ -59,9 +59,11 @@ def test_lines_of_no_topic_are_as_they_are(capture: BybitCapture, line: bytes, s
     assert capture.frame_of(line) == (stream, line)
 
 
-def test_a_trade_is_read_digit_for_digit(capture: BybitCapture):
-    trade = capture.trade_of(TRADE)
-    assert trade is not None
+def test_trades_are_read_digit_for_digit(capture: BybitCapture):
+    two = TRADE.replace(b"}]}", b'},{"i":"6","T":10,"p":"1","v":"2","S":"Buy"}]}')
+    trade, other = capture.trades_of(two)
+    assert capture.trade_of(two) == trade
+    assert (other.trade_id, other.taker_buys) == (6, True)
     assert (trade.trade_id, trade.price, trade.size) == (2290000001162605275, "63311.4", "0.000001")
     assert (trade.time_ns, trade.taker_buys) == (9_000_000, False)
 
