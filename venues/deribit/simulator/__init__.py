@@ -2,7 +2,7 @@
 
 ``DIALECTS`` is what the simulator looks for. The conversation is here, the names of channels in
 ``streams``, the methods in ``rest``, instruments in ``contracts``, the lines of captures in
-``capture``, a simulated market's frames in ``encode``.
+``capture``, a simulated market's frames in ``encode``, what can go wrong in ``faults``.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,6 +30,7 @@ from venues.deribit.simulator import rest
 from venues.deribit.simulator.capture import DeribitCapture
 from venues.deribit.simulator.contracts import listing, native_symbol
 from venues.deribit.simulator.encode import Encoder
+from venues.deribit.simulator.faults import TEST_REQUEST, TOO_MANY_REQUESTS, DeribitFaults
 from venues.deribit.simulator.rest import Refusal, envelope, wrong
 from venues.deribit.simulator.streams import NAME, RAW, Streams
 
@@ -54,10 +55,6 @@ CREDITS, CALL_COST = 50_000, 500
 SUBSCRIPTION_CREDITS, SUBSCRIPTION_COST = 30_000, 3_000
 """Who has none left is told so and sent away."""
 HEARTBEAT = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"heartbeat"}}'
-TEST_REQUEST = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}'
-TOO_MANY_REQUESTS = (
-    b'{"jsonrpc":"2.0","error":{"message":"too_many_requests","code":10028},"testnet":false}'
-)
 
 
 class _Call(msgspec.Struct):
@@ -96,14 +93,9 @@ class Deribit:
         self._streams = Streams()
         self._encoder = Encoder(self._streams)
         self.capture: CaptureFormat = DeribitCapture(self._streams)
-        self.faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {
-            "omitted_channel": self._omit,
-            "test_request": lambda frame: [(frame[0], TEST_REQUEST), frame],
-            "too_many_requests": self._end,
-        }
         self._markets = {native_symbol(one): one for one in self.instruments}
-        self._omitted: set[Stream] = set()
-        self._ending: set[Stream] = set()
+        self._own_faults = DeribitFaults()
+        self.faults = self._own_faults.by_name
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         return DeribitSession() if path.rstrip("/") == PATH else None
@@ -134,9 +126,7 @@ class Deribit:
         session.credits = min(session.credits + CREDITS_PER_SECOND, CREDITS)
         more = session.subscription_credits + CREDITS_PER_SECOND
         session.subscription_credits = min(more, SUBSCRIPTION_CREDITS)
-        ending = self._ending.intersection(session.streams.values())
-        if ending:
-            self._ending -= ending
+        if self._own_faults.ends(session.streams.values()):
             session.closing = "too many requests"
         if not session.heartbeat_s or session.age_s % session.heartbeat_s:
             return []
@@ -187,10 +177,7 @@ class Deribit:
             stream = self._streams.get(name)
             known = NAME.fullmatch(name) and not name.endswith(RAW) and stream.symbol in listed
             full = len(session.streams) >= RULES.streams_max and name not in session.streams
-            if not known or full:
-                continue
-            if stream in self._omitted:
-                self._omitted.remove(stream)
+            if not known or full or self._own_faults.omits(stream):
                 continue
             accepted.append(name)
             is_book = stream.channel is Channel.BOOK and name not in session.streams
@@ -200,17 +187,6 @@ class Deribit:
                 begin.append(self._encoder.snapshot(instrument, floor.time_ns()))
             session.streams[name] = stream
         return accepted, begin
-
-    def _omit(self, frame: Frame) -> Sequence[Frame]:
-        """A fault: the frame is lost, and the next subscription to its channel is left out of the
-        answer."""
-        self._omitted.add(frame[0])
-        return []
-
-    def _end(self, frame: Frame) -> Sequence[Frame]:
-        """A fault: instead of the frame comes error 10028, and within a second the end."""
-        self._ending.add(frame[0])
-        return [(frame[0], TOO_MANY_REQUESTS)]
 
     def list(self, instrument: Instrument) -> Listing:
         return listing(instrument)

@@ -12,7 +12,8 @@ from kit.simulator.market import Market
 from kit.simulator.simulate import MarketFloor
 from tests.support.waiting import until
 from venues.deribit.feed import DeribitWire
-from venues.deribit.simulator import TEST_REQUEST, Deribit, DeribitSession
+from venues.deribit.simulator import Deribit, DeribitSession
+from venues.deribit.simulator.faults import TEST_REQUEST
 from venues.deribit.simulator.tests.running import RawClient, raw_client, running
 from venues.deribit.tests.connector import Connector, connected
 
@@ -86,7 +87,7 @@ async def test_every_channel_speaks(connector: Connector) -> None:
     assert candle.candles.interval_s[0] == 60
 
 
-@pytest.mark.parametrize("fault", ["drop", "reorder", "omitted_channel"])
+@pytest.mark.parametrize("fault", ["drop", "reorder", "omitted_channel", "previous_mismatch"])
 async def test_a_hole_in_a_book_heals_and_disturbs_no_other(
     connector: Connector, raw: RawClient, fault: str
 ) -> None:

@@ -8,7 +8,8 @@ import pytest
 from kit.simulator.dialect import Answer, Request, Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, MarketFloor
-from venues.deribit.simulator import HEARTBEAT, TEST_REQUEST, Deribit
+from venues.deribit.simulator import HEARTBEAT, Deribit
+from venues.deribit.simulator.faults import TEST_REQUEST
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
