@@ -99,6 +99,18 @@ class RawClient:
     async def connect(self, path: str) -> aiohttp.ClientWebSocketResponse:
         return await self._session.ws_connect(self._base + path, max_msg_size=0)
 
+    async def order(self, **fault) -> None:
+        """Switch a fault on."""
+        server = self._base.rpartition("/")[0]
+        async with self._session.post(f"{server}/faults", json=fault) as response:
+            assert response.status == 200, await response.text()
+
+    async def clear_faults(self) -> None:
+        """Switch all off."""
+        server = self._base.rpartition("/")[0]
+        async with self._session.delete(f"{server}/faults") as response:
+            assert response.status == 200, await response.text()
+
     async def get(self, path: str, expected_status: int = 200):
         async with self._session.get(self._base + path) as response:
             assert response.status == expected_status, await response.text()

@@ -1,0 +1,155 @@
+"""The connectors against the pretended Binance, through the real kit."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+
+from venues.binance.simulator.tests.running import RawClient, raw_client, running
+from venues.binance.tests.connecting import Connector, connected
+from venues.binance.tests.test_book import levels_of
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "DOGEUSDT")
+
+
+@pytest.fixture(params=["binance", "binance_futures"])
+async def base(request) -> AsyncIterator[str]:
+    async with running("simulate", request.param, events_per_second=300) as base:
+        yield base
+
+
+@pytest.fixture
+async def exchange(base: str) -> AsyncIterator[RawClient]:
+    async with raw_client(base) as client:
+        yield client
+
+
+@pytest.fixture
+async def connector(base: str) -> AsyncIterator[Connector]:
+    async with connected(base, SYMBOLS) as connector:
+        yield connector
+
+
+async def check_book(connector: Connector, exchange: RawClient, symbol: str) -> None:
+    """The book is the one that a second client has, level by level, at the same update."""
+    book = connector.book(symbol)
+    futures = connector.venue.venue_id == "binance_futures"
+    websocket = await exchange.connect(f"{'/public' * futures}/ws/{symbol.lower()}@depth@100ms")
+    await websocket.receive()
+    path = "/fapi/v1/depth" if futures else "/api/v3/depth"
+    snapshot = await exchange.get(f"{path}?symbol={symbol}&limit=1000")
+    sides = [
+        {Decimal(price): Decimal(size) for price, size in snapshot[side]}
+        for side in ("bids", "asks")
+    ]
+    while True:
+        update = await websocket.receive_json()
+        if update["u"] <= snapshot["lastUpdateId"]:
+            continue
+        for side, key in zip(sides, ("b", "a"), strict=True):
+            side.update((Decimal(price), Decimal(size)) for price, size in update[key])
+        await connector.until(lambda last=update["u"]: book.last_sequence >= last)
+        if book.last_sequence == update["u"]:
+            break
+    await websocket.close()
+    bids, asks = (sorted(level for level in side.items() if level[1]) for side in sides)
+    assert levels_of(book) == [bids[::-1], asks]
+
+
+async def test_every_channel_comes_and_books_are_the_exchanges(
+    connector: Connector, exchange: RawClient
+) -> None:
+    channels = [channel for wire in connector.venue.wires for channel in wire.channels]
+    await connector.until(lambda: all(connector.rows[channel] > 3 for channel in channels))
+    for symbol in SYMBOLS:
+        await check_book(connector, exchange, symbol)
+    assert connector.gaps == []
+
+
+async def test_trades_come_once_each_in_order(connector: Connector) -> None:
+    await connector.until(lambda: len(connector.trade_ids.get("BTCUSDT", [])) > 100)
+    for ids in connector.trade_ids.values():
+        assert ids == list(range(ids[0], ids[0] + len(ids)))
+
+
+@pytest.mark.parametrize("fault", ["drop", "hole"])
+async def test_a_broken_book_is_a_gap_and_comes_back_right(
+    connector: Connector, exchange: RawClient, fault: str
+) -> None:
+    venue = connector.venue.venue_id
+    own = {"binance": "first_id_gap", "binance_futures": "previous_mismatch"}
+    order = {"fault": own[venue] if fault == "hole" else fault, "symbol": "BTCUSDT"}
+    await exchange.order(venue=venue, channel="book", count=1, **order)
+    await connector.until(lambda: connector.gaps)
+    await connector.until(connector.proven)
+    (gap,) = connector.gaps
+    assert (gap.symbol, gap.reason) == ("BTCUSDT", types_pb2.GAP_REASON_SEQUENCE)
+    assert [connector.book(symbol).epoch for symbol in SYMBOLS] == [2, 1, 1]
+    for symbol in SYMBOLS:
+        await check_book(connector, exchange, symbol)
+
+
+@pytest.mark.parametrize("fault", ["duplicate", "malformed", "unknown_event"])
+async def test_what_does_no_harm_is_no_gap(
+    connector: Connector, exchange: RawClient, fault: str
+) -> None:
+    order = {"venue": connector.venue.venue_id, "fault": fault, "symbol": "BTCUSDT"}
+    await exchange.order(**order, channel="book", count=3)
+    started = connector.rows[types_pb2.CHANNEL_BOOK]
+    await connector.until(lambda: connector.rows[types_pb2.CHANNEL_BOOK] > started + 30)
+    await check_book(connector, exchange, "BTCUSDT")
+    assert connector.gaps == []
+
+
+async def test_updates_in_the_wrong_order_heal_without_a_snapshot(
+    connector: Connector, exchange: RawClient
+) -> None:
+    order = {"venue": connector.venue.venue_id, "fault": "reorder", "symbol": "BTCUSDT"}
+    await exchange.order(**order, channel="book")
+    await exchange.order(venue=order["venue"], fault="rest_500", path="depth", count=0)
+    await connector.until(lambda: connector.gaps)
+    await connector.until(connector.proven)
+    await exchange.clear_faults()
+    await check_book(connector, exchange, "BTCUSDT")
+    assert len(connector.gaps) == 1
+
+
+async def test_after_a_lost_connection_books_are_new_and_others_undisturbed(
+    connector: Connector, exchange: RawClient
+) -> None:
+    await connector.until(lambda: len(connector.trade_ids) == len(SYMBOLS))
+    order = {"venue": connector.venue.venue_id, "fault": "disconnect", "symbol": "BTCUSDT"}
+    await exchange.order(**order, channel="book")
+    await connector.until(lambda: not connector.proven())
+    await connector.until(connector.proven)
+    for symbol in SYMBOLS:
+        await check_book(connector, exchange, symbol)
+    assert {gap.reason for gap in connector.gaps} == {types_pb2.GAP_REASON_RECONNECT}
+
+
+@pytest.mark.parametrize("base", ["binance_futures"], indirect=True)
+@pytest.mark.parametrize("fault", ["spent_trade_id", "insurance_fund"])
+async def test_what_is_no_trade_of_the_market_is_left_out(
+    connector: Connector, exchange: RawClient, fault: str
+) -> None:
+    await connector.until(lambda: len(connector.trade_ids) == len(SYMBOLS))
+    await exchange.order(venue="binance_futures", fault=fault, symbol="BTCUSDT", count=3)
+    ids = connector.trade_ids["BTCUSDT"]
+    begin = ids[0]
+    await connector.until(lambda: ids[-1] - begin > len(ids) + 1)
+    await connector.until(lambda: len(ids) > 50)
+    assert ids == sorted(set(ids))
+    assert len(ids) == ids[-1] - begin + 1 - 3
+    assert connector.gaps == []
+
+
+async def test_a_server_that_will_go_is_left_before_it_does(
+    connector: Connector, exchange: RawClient
+) -> None:
+    order = {"venue": connector.venue.venue_id, "fault": "server_shutdown", "symbol": "BTCUSDT"}
+    await exchange.order(**order, channel="book")
+    await connector.until(lambda: connector.gaps)
+    await connector.until(connector.proven)
+    assert {gap.reason for gap in connector.gaps} == {types_pb2.GAP_REASON_RECONNECT}
+    await check_book(connector, exchange, "BTCUSDT")
