@@ -74,8 +74,7 @@ class Changes:
     def pointers(self) -> native.Changes:
         """For compiled code. What it points to must be contiguous, and lives as long as this."""
         columns = (self.price, self.size, self.start, self.count)
-        held = [np.require(column, requirements=["C", "W"]) for column in columns]
-        self.__dict__["held"] = held
+        self.__dict__["held"] = held = list(map(native.held, columns))
         return native.Changes(*map(native.address, held))
 
 

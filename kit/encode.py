@@ -5,20 +5,13 @@ The columns are written as protobuf's bytes directly: with millions of numbers a
 object in between would cost more than all the rest.
 """
 
-import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from itertools import islice
-from typing import Any
 
 import numpy as np
-from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from kit import native
 from kit.batches import Batch
 from kit.book import Changes
 from kit.columns import (
@@ -33,11 +26,7 @@ from kit.columns import (
     instrument_entry,
 )
 from kit.numbers import IntColumn, Places, rescale
-
-LENGTH_DELIMITED = 2
-VARINT_BYTES_MAX = 10
-
-_room = [ctypes.create_string_buffer(64 * 1024)]
+from kit.writer import LevelColumn, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,124 +139,14 @@ def book(bids: Changes, asks: Changes, **columns: IntColumn) -> bytes:
     the scales of the instrument entries."""
     columns["bid_count"], columns["ask_count"] = bids.count, asks.count
     levels = {
-        "price": _Levels(bids.price, bids.count, asks.price, asks.count),
-        "size": _Levels(bids.size, bids.count, asks.size, asks.count),
+        "price": LevelColumn(bids.price, bids.count, asks.price, asks.count),
+        "size": LevelColumn(bids.size, bids.count, asks.size, asks.count),
     }
     return _BOOK.write(**columns, **levels)
 
 
-@dataclass(frozen=True, slots=True)
-class _Levels:
-    """One number of each level: of each update the bids, then the asks."""
-
-    bids: IntColumn
-    bid_counts: IntColumn
-    asks: IntColumn
-    ask_counts: IntColumn
-
-    def tolist(self) -> list[int]:
-        """In the order in which they are written."""
-        bids, asks = iter(self.bids.tolist()), iter(self.asks.tolist())
-        counts = zip(self.bid_counts.tolist(), self.ask_counts.tolist(), strict=True)
-        return [
-            value
-            for bid_count, ask_count in counts
-            for value in (*islice(bids, bid_count), *islice(asks, ask_count))
-        ]
-
-    def pack(self) -> bytes:
-        """As packed varints."""
-        assert native.library is not None
-        scratch = _scratch((len(self.bids) + len(self.asks)) * VARINT_BYTES_MAX)
-        columns = self.bids, self.bid_counts, self.asks, self.ask_counts
-        count = len(self.bid_counts)
-        size = native.library.venuemesh_pack_levels(
-            *[column.tobytes() for column in columns], count, scratch
-        )
-        return ctypes.string_at(scratch, size)
-
-
-Column = IntColumn | _Levels | list[str]
-
-
-class _Writer:
-    """Writes one columns message, as the field of a batch that holds it."""
-
-    def __init__(self, name: str, message: type[Message]) -> None:
-        self._message = message
-        self._tag = _tag(Batch.DESCRIPTOR.fields_by_name[name])
-        by_number: dict[int, Any] = {**message.DESCRIPTOR.fields_by_number}
-        columns = [by_number[number] for number in sorted(by_number)]
-        self._fields = [(column.name, _tag(column), _packer(column)) for column in columns]
-
-    def write(self, **columns: Column) -> bytes:
-        """Serialised; a field without a column is left out."""
-        if native.library is None:
-            plain = {name: _plain(column) for name, column in columns.items()}
-            body = self._message(**plain).SerializeToString()
-        else:
-            parts: list[bytes] = []
-            for name, tag, pack in self._fields:
-                if name not in columns:
-                    continue
-                column = columns[name]
-                for packed in (
-                    map(str.encode, column) if isinstance(column, list) else [pack(column)]
-                ):
-                    parts += (tag, _varint(len(packed)), packed)
-            body = b"".join(parts)
-        return b"".join((self._tag, _varint(len(body)), body))
-
-
-def _plain(column: Column) -> list[Any]:
-    return column if isinstance(column, list) else column.tolist()
-
-
-def _packer(column: FieldDescriptor) -> Callable[[Any], bytes]:
-    if column.type == FieldDescriptor.TYPE_SFIXED64:
-        return _pack_fixed
-    if column.type == FieldDescriptor.TYPE_SINT64:
-        return lambda values: _pack_varints(values, zigzag=1)
-    return lambda values: _pack_varints(values, zigzag=0)
-
-
-def _pack_fixed(values: IntColumn) -> bytes:
-    return values.astype("<i8", copy=False).tobytes()
-
-
-def _pack_varints(values: IntColumn | _Levels, zigzag: int) -> bytes:
-    assert native.library is not None
-    if isinstance(values, _Levels):
-        return values.pack()
-    values = values.astype(np.int64, copy=False)
-    scratch = _scratch(len(values) * VARINT_BYTES_MAX)
-    size = native.library.venuemesh_pack(values.tobytes(), len(values), zigzag, scratch)
-    return ctypes.string_at(scratch, size)
-
-
-def _scratch(size: int) -> ctypes.Array[ctypes.c_char]:
-    """Room for one column, kept for the next."""
-    if len(_room[0]) < size:
-        _room[0] = ctypes.create_string_buffer(2 * size)
-    return _room[0]
-
-
-def _tag(column: FieldDescriptor) -> bytes:
-    return _varint(column.number << 3 | LENGTH_DELIMITED)
-
-
-@lru_cache(maxsize=4096)
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 def _scaled_rows(
-    writer: _Writer,
+    writer: Writer,
     rows: TickerRows | MarkRows | CandleRows,
     prices: Mapping[str, Numbers],
     sizes: Mapping[str, Numbers],
@@ -317,9 +196,9 @@ def _spread(scales: list[int], symbols: Symbols) -> Places:
     return np.array(scales, dtype=np.int64)[symbols.row]
 
 
-_TRADES = _Writer("trades", batch_pb2.TradeColumns)
-_QUOTES = _Writer("quotes", batch_pb2.QuoteColumns)
-_BOOK = _Writer("book", batch_pb2.BookColumns)
-_TICKERS = _Writer("tickers", batch_pb2.TickerColumns)
-_MARKS = _Writer("marks", batch_pb2.MarkColumns)
-_CANDLES = _Writer("candles", batch_pb2.CandleColumns)
+_TRADES = Writer("trades", batch_pb2.TradeColumns)
+_QUOTES = Writer("quotes", batch_pb2.QuoteColumns)
+_BOOK = Writer("book", batch_pb2.BookColumns)
+_TICKERS = Writer("tickers", batch_pb2.TickerColumns)
+_MARKS = Writer("marks", batch_pb2.MarkColumns)
+_CANDLES = Writer("candles", batch_pb2.CandleColumns)

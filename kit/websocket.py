@@ -24,7 +24,7 @@ from kit import backoff, telemetry
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 
 FRAME_BYTES_MAX = 64 * 1024 * 1024
-READ_BYTES = 256 * 1024
+READ_BYTES = 512 * 1024
 """Taken from the socket at once: under load, what is read together is handled together."""
 STEADY_S = 30.0
 """After so long a connection counts as good, and the next failure starts with a short wait."""

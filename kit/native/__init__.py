@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 SOURCES = tuple(sorted(Path(__file__).parent.glob("*.c")))
@@ -29,6 +30,7 @@ SCOPES_MAX = 4
 NONE_YET, VARIED = -1, -2
 
 Pointer = ctypes.c_void_p
+_Byte = ctypes.c_char
 Count = ctypes.c_int64
 
 
@@ -130,12 +132,34 @@ class Changes(ctypes.Structure):
     _fields_ = (("price", Pointer), ("size", Pointer), ("start", Pointer), ("count", Pointer))
 
 
+class Column(ctypes.Structure):
+    """``struct column``."""
+
+    _fields_ = (
+        ("values", Pointer),
+        ("value_counts", Pointer),
+        ("more", Pointer),
+        ("more_counts", Pointer),
+        ("count", Count),
+        ("kind", ctypes.c_int32),
+        ("tag", ctypes.c_int32),
+    )
+
+
 def address(array: NDArray[Any]) -> int:
     """Where the numbers of a contiguous, writable array begin; 0 when it has none.
 
     What is only read is better handed over as ``array.tobytes()``, which ctypes takes as it is.
     """
-    return ctypes.addressof(ctypes.c_char.from_buffer(array)) if array.size else 0
+    return ctypes.addressof(_Byte.from_buffer(array)) if array.size else 0  # type: ignore[arg-type]
+
+
+def held(array: NDArray[Any]) -> NDArray[np.int64]:
+    """The same numbers so that compiled code can read them; keep it while it does."""
+    flags = array.flags
+    if array.dtype == np.int64 and flags.c_contiguous and flags.writeable:
+        return array
+    return np.array(array, dtype=np.int64)
 
 
 def _load() -> ctypes.PyDLL | None:
@@ -158,10 +182,8 @@ def _load() -> ctypes.PyDLL | None:
         Count,
         Pointer,
     )
-    library.venuemesh_pack.restype = Count
-    library.venuemesh_pack.argtypes = (Pointer, Count, Count, Pointer)
-    library.venuemesh_pack_levels.restype = Count
-    library.venuemesh_pack_levels.argtypes = (Pointer, Pointer, Pointer, Pointer, Count, Pointer)
+    library.venuemesh_write.restype = Count
+    library.venuemesh_write.argtypes = (Pointer, Count, Pointer)
     library.venuemesh_follow.restype = Count
     library.venuemesh_follow.argtypes = (
         Pointer,

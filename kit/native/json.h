@@ -58,13 +58,6 @@ static int take_text(struct cursor *c, const uint8_t **start, const uint8_t **en
     return 1;
 }
 
-static const uint8_t *skip_zeros(const uint8_t *at, const uint8_t *end)
-{
-    while (at < end && *at == '0')
-        at++;
-    return at;
-}
-
 /* Eight digits at once: the bytes are summed up in pairs, fours and eights. */
 static inline int eight_digits(const uint8_t *at, uint64_t *value)
 {
@@ -110,27 +103,36 @@ static int take_exponent(struct cursor *c, uint64_t *value, int64_t *digits, int
     return *places <= DIGITS_MAX && *digits <= DIGITS_MAX;
 }
 
+static int leading_zeros(const uint8_t *at)
+{
+    int zeros = 0;
+    for (; *at == '0' || *at == '.'; at++)
+        zeros += *at == '0';
+    return zeros;
+}
+
 /* -?digits[.digits][e±digits], at most DIGITS_MAX significant digits. */
 static inline int take_plain_number(struct cursor *c, int64_t *unscaled, int64_t *decimals)
 {
     int negative = c->at < c->end && *c->at == '-';
-    const uint8_t *first = c->at + negative;
+    const uint8_t *first = c->at + negative, *at = first;
     uint64_t value = 0;
-    const uint8_t *significant = skip_zeros(first, c->end);
-    const uint8_t *at = read_digits(significant, c->end, &value);
-    int64_t digits = at - significant, places = 0;
-    if (at == first)
+    for (; at < c->end && (uint8_t)(*at - '0') < 10; at++)
+        value = value * 10 + (uint64_t)(*at - '0');
+    int64_t digits = at - first, places = 0;
+    if (digits == 0)
         return 0;
     if (at < c->end && *at == '.') {
         const uint8_t *fraction = at + 1;
-        significant = digits ? fraction : skip_zeros(fraction, c->end);
-        at = read_digits(significant, c->end, &value);
-        digits += at - significant;
+        at = read_digits(fraction, c->end, &value);
         places = at - fraction;
         if (places == 0)
             return 0;
+        digits += places;
     }
-    if (digits > DIGITS_MAX || places > DIGITS_MAX)
+    if (digits > DIGITS_MAX && (digits -= leading_zeros(first)) > DIGITS_MAX)
+        return 0;
+    if (places > DIGITS_MAX)
         return 0;
     c->at = at;
     if (at < c->end && (*at | 32) == 'e' && !take_exponent(c, &value, &digits, &places))
