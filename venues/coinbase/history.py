@@ -7,6 +7,7 @@ https://docs.cdp.coinbase.com/exchange/introduction/welcome
 
 import functools
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
@@ -16,7 +17,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.columns import Levels, Numbers
-from kit.errors import BadRequest, VenueUnavailable
+from kit.errors import BadRequest, UnknownInstrument, VenueUnavailable
 from kit.frames.reference import time_ns
 from kit.numbers import format_scaled, parse_number
 from kit.venue import ccxt_client
@@ -51,6 +52,8 @@ EXCHANGE_INTERVALS: Mapping[str, int] = {
     "1d": 86_400,
 }
 
+NOT_FOUND = re.compile(r'"NOT_FOUND"| NotFound')
+"""How the APIs call a product that they do not list; ccxt has no error of its own for it."""
 _TAKERS = {"BUY": types_pb2.SIDE_SELL, "SELL": types_pb2.SIDE_BUY}
 """By the side of the maker, which both APIs tell."""
 
@@ -263,7 +266,13 @@ class _Rest:
         async def ask() -> AnswerT:
             return read(await getattr(self._client, method)(query))
 
-        return cast("AnswerT", await ccxt_client.call(self._venue_id, ask))
+        try:
+            return cast("AnswerT", await ccxt_client.call(self._venue_id, ask))
+        except VenueUnavailable as error:
+            if NOT_FOUND.search(error.message) is None:
+                raise
+            symbol = str(query.get("product_id") or query.get("id") or "")
+            raise UnknownInstrument(error.message, venue=self._venue_id, symbol=symbol) from error
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """Spot markets, each under one name."""

@@ -1,6 +1,7 @@
 """Coinbase's frames: digit for digit what the venue wrote."""
 
 import json
+from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 
@@ -282,12 +283,33 @@ def test_real_books_are_read_digit_for_digit_and_never_cross(captures: Path) -> 
 
 
 def test_the_side_of_a_real_match_is_the_makers(captures: Path) -> None:
-    """A maker who sells stands among the asks: the ticker of the same trade calls the other side,
-    and the price is one at which somebody was selling."""
-    lines = captured(captures)
-    _, matches = of_types(lines, "match")
-    _, tickers = of_types(lines, "ticker")
-    takers = {(row["product_id"], row["trade_id"]): row["side"] for row in tickers}
-    told = [row for row in matches if (row["product_id"], row["trade_id"]) in takers]
-    assert all(row["side"] != takers[row["product_id"], row["trade_id"]] for row in told)
-    assert len(told) == 70
+    """Its price stands, or stood a moment ago, on that side of the book, and not on the other; the
+    ticker of the same trade names the other side."""
+    lines = (captures / "coinbase/exchange_6_products_2021/frames.jsonl").read_bytes().splitlines()
+    prices: dict[tuple[str, str], set[Decimal]] = {}
+    newest: dict[tuple[str, str], list[Decimal]] = {}
+    sides: defaultdict[tuple[str, int], list[str]] = defaultdict(list)
+    for row in map(json.loads, lines):
+        product = row.get("product_id", "")
+        if row["type"] == "snapshot":
+            for side, name in (("buy", "bids"), ("sell", "asks")):
+                prices[product, side] = {Decimal(price) for price, _ in row[name]}
+                newest[product, side] = []
+        for side, price, size in row.get("changes", ()):
+            level = Decimal(price)
+            change = prices[product, side].add if Decimal(size) else prices[product, side].discard
+            change(level)
+            newest[product, side] = [*newest[product, side][-2:], level]
+        if row["type"] == "match":
+            stood = {
+                side
+                for side in ("buy", "sell")
+                if Decimal(row["price"]) in prices[product, side] | set(newest[product, side])
+            }
+            assert stood == {row["side"]}
+            sides[product, row["trade_id"]].append(row["side"])
+        elif row["type"] == "ticker":
+            sides[product, row["trade_id"]].append(row["side"])
+    pairs = [tuple(two) for two in sides.values() if len(two) == 2]
+    assert set(pairs) == {("buy", "sell"), ("sell", "buy")}
+    assert len(pairs) == 70

@@ -1,0 +1,174 @@
+"""The connector against the pretended Coinbase, through the real kit: books are right or in doubt.
+
+Books have no numbers to compare at; at the quiet pace of these markets ours and the exchange's are
+the same most of the time, and a wrong one would never be.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+
+from kit.columns import Levels
+from kit.numbers import most, rescale
+from venues.coinbase.simulator.tests.running import RawClient, raw_client, running
+from venues.coinbase.tests.connecting import WAIT_S, Connector, connected
+
+SYMBOLS = ("BTC-USD", "ETH-USD", "DOGE-USD")
+
+
+@pytest.fixture
+async def base() -> AsyncIterator[str]:
+    async with running("simulate", events_per_second=100) as base:
+        yield base
+
+
+@pytest.fixture
+async def exchange(base: str) -> AsyncIterator[RawClient]:
+    async with raw_client(base) as client:
+        yield client
+
+
+@pytest.fixture(params=["advanced", "exchange"])
+async def connector(base: str, request: pytest.FixtureRequest) -> AsyncIterator[Connector]:
+    async with connected(base, request.param, SYMBOLS) as connector:
+        yield connector
+
+
+@pytest.fixture
+async def advanced(base: str) -> AsyncIterator[Connector]:
+    async with connected(base, "advanced", SYMBOLS) as connector:
+        yield connector
+
+
+@pytest.fixture
+async def of_exchange(base: str) -> AsyncIterator[Connector]:
+    async with connected(base, "exchange", SYMBOLS) as connector:
+        yield connector
+
+
+async def check_book(connector: Connector, symbol: str) -> None:
+    """The book is the one that the exchange tells over REST."""
+    book = connector.book(symbol)
+
+    def at_our_scale(levels: Levels) -> list[tuple[int, int]]:
+        price = rescale(levels.price.unscaled, levels.price.decimals, book.scale.price)
+        size = rescale(levels.size.unscaled, levels.size.decimals, book.scale.size)
+        return list(zip(price.tolist(), size.tolist(), strict=True))
+
+    async def same() -> bool:
+        theirs = await connector.venue.history.book(symbol)
+        sides = (theirs.bids, theirs.asks)
+        if (
+            max(most(side.price.decimals) for side in sides) > book.scale.price
+            or max(most(side.size.decimals) for side in sides) > book.scale.size
+        ):
+            return False  # the feed has not yet told a number with so many places
+        bids, asks = at_our_scale(theirs.bids), at_our_scale(theirs.asks)
+        return (book.book.bids(), book.book.asks()) == (bids, asks)
+
+    async with asyncio.timeout(WAIT_S):
+        while not await same():
+            await connector.next_batch()
+
+
+async def test_every_channel_comes_and_books_are_the_exchanges(connector: Connector) -> None:
+    wire = connector.venue.wires[0]
+    await connector.until(lambda: all(connector.rows[channel] > 3 for channel in wire.channels))
+    for symbol in SYMBOLS:
+        await check_book(connector, symbol)
+    assert connector.gaps == []
+
+
+async def test_trades_come_once_each_in_order(connector: Connector) -> None:
+    await connector.until(lambda: len(connector.trade_ids.get("BTC-USD", [])) > 60)
+    for ids in connector.trade_ids.values():
+        assert ids == list(range(ids[0], ids[0] + len(ids)))
+
+
+@pytest.mark.parametrize("fault", ["sequence_gap", "drop", "reorder"])
+async def test_a_hole_in_the_numbers_breaks_all_books_of_the_connection(
+    advanced: Connector, exchange: RawClient, fault: str
+) -> None:
+    await exchange.order(fault=fault, symbol="ETH-USD", channel="book")
+    await advanced.until(lambda: advanced.gaps)
+    await advanced.until(advanced.proven)
+    assert {gap.symbol for gap in advanced.gaps} == set(SYMBOLS)
+    assert {gap.reason for gap in advanced.gaps} == {types_pb2.GAP_REASON_RECONNECT}
+    for symbol in SYMBOLS:
+        assert advanced.book(symbol).epoch == 2
+        await check_book(advanced, symbol)
+
+
+async def test_trades_missed_by_advanced_come_with_the_new_subscription(
+    advanced: Connector, exchange: RawClient
+) -> None:
+    await advanced.until(lambda: advanced.trade_ids.get("BTC-USD"))
+    before = len(advanced.trade_ids["BTC-USD"])
+    await exchange.order(fault="disconnect", symbol="BTC-USD", channel="trades")
+    await advanced.until(lambda: len(advanced.trade_ids["BTC-USD"]) > before + 20)
+    ids = advanced.trade_ids["BTC-USD"]
+    assert ids == list(range(ids[0], ids[0] + len(ids)))
+
+
+async def test_a_lost_connection_is_a_gap_and_comes_back(
+    connector: Connector, exchange: RawClient
+) -> None:
+    await exchange.order(fault="disconnect", symbol="BTC-USD", channel="book")
+    await connector.until(lambda: not connector.proven())
+    await connector.until(connector.proven)
+    for symbol in SYMBOLS:
+        await check_book(connector, symbol)
+    assert {gap.reason for gap in connector.gaps} == {types_pb2.GAP_REASON_RECONNECT}
+
+
+async def test_the_last_words_to_a_slow_reader_move_the_connection(
+    connector: Connector, exchange: RawClient
+) -> None:
+    await exchange.order(fault="slow_consumer", symbol="BTC-USD")
+    await connector.until(lambda: not connector.proven())
+    await connector.until(connector.proven)
+    await check_book(connector, "BTC-USD")
+
+
+@pytest.mark.parametrize("fault", ["error", "malformed", "unknown_event"])
+async def test_what_does_no_harm_is_no_gap(
+    connector: Connector, exchange: RawClient, fault: str
+) -> None:
+    await exchange.order(fault=fault, symbol="BTC-USD", channel="book", count=3)
+    await connector.until(lambda: connector.meter.counters.get("skipped_frames_total", 0) >= 3)
+    await check_book(connector, "BTC-USD")
+    assert connector.gaps == []
+
+
+async def test_an_update_before_the_whole_book_does_no_harm(
+    connector: Connector, exchange: RawClient
+) -> None:
+    await exchange.order(fault="update_before_snapshot", symbol="BTC-USD", channel="book")
+    started = connector.rows[types_pb2.CHANNEL_BOOK]
+    await connector.until(lambda: connector.rows[types_pb2.CHANNEL_BOOK] > started + 10)
+    connector.session.drop()
+    await connector.until(lambda: not connector.proven())
+    await connector.until(connector.proven)
+    await check_book(connector, "BTC-USD")
+
+
+async def test_a_lost_update_of_exchange_is_found_when_the_book_crosses(
+    of_exchange: Connector, exchange: RawClient
+) -> None:
+    """Nothing else can show it: the market moves on until the stale level is crossed."""
+    await exchange.order(fault="drop", symbol="BTC-USD", channel="book", count=20)
+    await of_exchange.until(lambda: of_exchange.gaps)
+    await of_exchange.until(of_exchange.proven)
+    assert {gap.symbol for gap in of_exchange.gaps} == {"BTC-USD"}
+    assert {gap.reason for gap in of_exchange.gaps} == {types_pb2.GAP_REASON_CROSSED}
+    await check_book(of_exchange, "ETH-USD")
+    assert of_exchange.book("ETH-USD").epoch == 1
+
+
+async def test_a_product_that_is_not_listed_is_refused(of_exchange: Connector) -> None:
+    of_exchange.add(["NOPE-USD"])
+    await of_exchange.until(lambda: of_exchange.meter.counters.get("skipped_frames_total"))
+    await check_book(of_exchange, "BTC-USD")
+    assert of_exchange.gaps == []
