@@ -15,7 +15,7 @@ from venues.deribit.feed import DeribitWire
 from venues.deribit.simulator import Deribit, DeribitSession
 from venues.deribit.simulator.faults import TEST_REQUEST
 from venues.deribit.simulator.tests.running import RawClient, raw_client, running
-from venues.deribit.tests.connector import Connector, connected
+from venues.deribit.tests.connecting import Connector, connected
 
 BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
 BOOK, TRADES = types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_TRADES
