@@ -129,7 +129,7 @@ class Okx:
         return []
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
-        return await rest.answer(request, floor)
+        return await rest.answer(request, floor, self._encoder.told)
 
     def list(self, instrument: Instrument) -> Listing:
         return self._segment.listing(instrument)

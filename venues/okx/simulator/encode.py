@@ -12,7 +12,7 @@ import msgspec
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.numbers import format_scaled
-from kit.simulator.dialect import Channel, Floor, Frame, Listing, Stream
+from kit.simulator.dialect import BookSnapshot, Channel, Floor, Frame, Listing, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.market import BookView, Step
 from venues.okx.simulator.books import BOOK_LEVELS, SMALL_BOOK_LEVELS, SaidBook, Side, Writing
@@ -105,6 +105,18 @@ class Encoder:
             return [self._small_book_frame(desk, now_ns)]
         return [text for _, text in self._summary(stream, now_ns, floor)]
 
+    def told(self, symbol: str) -> BookSnapshot | None:
+        """A book as it was told last. None while nobody follows it."""
+        desk = self._by_symbol.get(symbol)
+        if desk is None or desk.said is None:
+            return None
+        writing = desk.writing
+        bids, asks = (
+            [(writing.price(ticks), writing.size(lots)) for ticks, lots in side.items()]
+            for side in (desk.said.bids, desk.said.asks)
+        )
+        return BookSnapshot(desk.number(desk.said.sequence), bids, asks)
+
     def restart(self, stream: Stream) -> bytes | None:
         """Begin the numbering of a book anew, as after maintenance: an update with nothing in it,
         whose seqId is below its prevSeqId. None: nobody was told of this book."""
@@ -152,11 +164,15 @@ class Encoder:
     ) -> Iterator[Frame]:
         if desk.small_book in wanted:
             yield desk.small_book, self._small_book_frame(desk, time_ns)
-        before = desk.said
-        if before is None:
-            return
         if desk.book not in wanted:
             desk.said = None
+            return
+        before = desk.said
+        if before is None:
+            # Asked for before the market had opened.
+            desk.said = self._book_now(desk, time_ns)
+            number = desk.number(desk.sequence)
+            yield desk.book, desk.said.snapshot(desk.book, desk.writing, number)
             return
         if desk.sequence != before.sequence:
             now = desk.said = self._book_now(desk, time_ns)

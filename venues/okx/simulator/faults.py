@@ -1,11 +1,11 @@
 """What goes wrong at OKX in particular: names of faults, and what becomes of a frame.
 
-okx_heartbeat         an update of the book with nothing in it follows: seqId is prevSeqId
-okx_sequence_restart  an update with nothing in it follows, after which the ids begin anew
-okx_checksum_zero     the checksum is 0, as it has been at OKX since June 2026
-okx_checksum_wrong    the checksum is of another book
-okx_service_upgrade   the notice 64008 stands before the frame
-okx_error             an error event without an id stands before the frame
+empty_update        an update of the book with nothing in it follows: its seqId is its prevSeqId
+sequence_restart    an update with nothing in it follows, after which the ids begin anew
+checksum_zero       the checksum is 0, as it has been at OKX since June 2026
+checksum_wrong      the checksum is of another book
+service_upgrade     the notice 64008 comes before the frame, and the end half a minute later
+error_without_id    an error event that answers nothing comes before the frame
 """
 
 import re
@@ -39,16 +39,16 @@ def faults(encoder: Encoder) -> Mapping[str, Fault]:
         return [frame] if update is None else [frame, (frame[0], update)]
 
     return {
-        "okx_heartbeat": _heartbeat,
-        "okx_sequence_restart": restart,
-        "okx_checksum_zero": _checksum_zero,
-        "okx_checksum_wrong": _checksum_wrong,
-        "okx_service_upgrade": lambda frame: [(frame[0], SERVICE_UPGRADE), frame],
-        "okx_error": lambda frame: [(frame[0], ERROR), frame],
+        "empty_update": _empty_update,
+        "sequence_restart": restart,
+        "checksum_zero": _checksum_zero,
+        "checksum_wrong": _checksum_wrong,
+        "service_upgrade": lambda frame: [(frame[0], SERVICE_UPGRADE), frame],
+        "error_without_id": lambda frame: [(frame[0], ERROR), frame],
     }
 
 
-def _heartbeat(frame: Frame) -> Sequence[Frame]:
+def _empty_update(frame: Frame) -> Sequence[Frame]:
     stream, payload = frame
     sequence, time = SEQUENCE.search(payload), TIME.search(payload)
     if stream.channel is not Channel.BOOK or sequence is None or time is None:

@@ -40,6 +40,9 @@ FAILURES: Mapping[int, bytes] = {
 }
 
 
+Told = Callable[[str], BookSnapshot | None]
+
+
 class Refusal(Exception):
     """The exchange does not do what it was asked. It says so in an answer of status 200."""
 
@@ -48,22 +51,22 @@ class Refusal(Exception):
         self.body = msgspec.json.encode({"code": code, "data": [], "msg": message})
 
 
-async def answer(request: Request, floor: Floor) -> Answer:
-    """One call."""
+async def answer(request: Request, floor: Floor, told: Told) -> Answer:
+    """One call. ``told``: the books as the feed has told them last, where it has."""
     handler = HANDLERS.get(request.path.removeprefix(ROOT))
     if handler is None or not request.path.startswith(ROOT):
         return Answer(b'{"msg":"Not Found","code":"404"}', status=404)
     try:
-        return await handler(request, floor)
+        return await handler(request, floor, told)
     except Refusal as refusal:
         return Answer(refusal.body)
 
 
-async def _time(request: Request, floor: Floor) -> Answer:
+async def _time(request: Request, floor: Floor, told: Told) -> Answer:
     return _answer([{"ts": _milliseconds(floor.time_ns())}])
 
 
-async def _instruments(request: Request, floor: Floor) -> Answer:
+async def _instruments(request: Request, floor: Floor, told: Told) -> Answer:
     wanted = request.query.get("instType", "")
     if wanted not in INSTRUMENT_TYPES:
         raise Refusal("51000", "Parameter instType error")
@@ -82,22 +85,23 @@ async def _instruments(request: Request, floor: Floor) -> Answer:
     return _answer(rows)
 
 
-async def _book(request: Request, floor: Floor) -> Answer:
+async def _book(request: Request, floor: Floor, told: Told) -> Answer:
     depth = _number(request, "sz", 1, BOOK_LEVELS_MAX)
-    book = await floor.book(_listing(request, floor).symbol)
+    symbol = _listing(request, floor).symbol
+    book = told(symbol) or await floor.book(symbol)
     if book is None:
         return Answer(FAILURES[503], status=503)
     row = {**book_sides(book, depth), "ts": _milliseconds(floor.time_ns()), "seqId": book.sequence}
     return _answer([row])
 
 
-async def _trades(request: Request, floor: Floor) -> Answer:
+async def _trades(request: Request, floor: Floor, told: Told) -> Answer:
     limit = _number(request, "limit", USUAL, TRADES_MAX)
     listing = _listing(request, floor)
     return _trade_rows(floor.history(listing.symbol).latest(limit), listing)
 
 
-async def _history_trades(request: Request, floor: Floor) -> Answer:
+async def _history_trades(request: Request, floor: Floor, told: Told) -> Answer:
     """``type`` 1: ``after`` and ``before`` are ids, both left out; 2: ``after`` is a time. With
     ``before`` alone the newest are given, as OKX does."""
     limit = _number(request, "limit", USUAL, HISTORY_TRADES_MAX)
@@ -114,7 +118,7 @@ async def _history_trades(request: Request, floor: Floor) -> Answer:
     return _trade_rows(older, listing)
 
 
-async def _candles(request: Request, floor: Floor) -> Answer:
+async def _candles(request: Request, floor: Floor, told: Told) -> Answer:
     """Newest first; ``after`` and ``before`` are begins, both left out."""
     start_of = bar_start(request.query.get("bar", "1m"))
     if start_of is None:
@@ -133,24 +137,24 @@ async def _candles(request: Request, floor: Floor) -> Answer:
     )
 
 
-async def _ticker(request: Request, floor: Floor) -> Answer:
+async def _ticker(request: Request, floor: Floor, told: Told) -> Answer:
     listing = _listing(request, floor)
     book = await floor.book(listing.symbol)
     row = ticker_row(floor, listing, best_of(book))
     return _answer([] if row is None else [row])
 
 
-async def _mark_price(request: Request, floor: Floor) -> Answer:
+async def _mark_price(request: Request, floor: Floor, told: Told) -> Answer:
     listing, mark = _mark_of(request, floor)
     return _answer([mark_row(mark, listing, floor.time_ns())])
 
 
-async def _funding_rate(request: Request, floor: Floor) -> Answer:
+async def _funding_rate(request: Request, floor: Floor, told: Told) -> Answer:
     listing, mark = _mark_of(request, floor)
     return _answer([funding_row(mark, listing, floor.time_ns())])
 
 
-async def _index_tickers(request: Request, floor: Floor) -> Answer:
+async def _index_tickers(request: Request, floor: Floor, told: Told) -> Answer:
     name = request.query.get("instId", "")
     mark = floor.mark(name + SUFFIX)
     if mark is None:
@@ -158,7 +162,7 @@ async def _index_tickers(request: Request, floor: Floor) -> Answer:
     return _answer([index_row(mark, name, floor.time_ns())])
 
 
-Handler = Callable[[Request, Floor], Awaitable[Answer]]
+Handler = Callable[[Request, Floor, Told], Awaitable[Answer]]
 HANDLERS: Mapping[str, Handler] = {
     "public/time": _time,
     "public/instruments": _instruments,

@@ -19,7 +19,7 @@ WAIT_S = 20.0
 async def running(world: str, venue_id: str = "okx", **fields) -> AsyncIterator[str]:
     """Yields the base address of one of OKX's venues on a free port."""
     chosen = SimulatorSettings(port=0, start_delay_ms=50, **fields)
-    simulator = Simulator(world, chosen, DIALECTS, SystemClock())
+    simulator = Simulator(world, chosen, {venue_id: DIALECTS[venue_id]}, SystemClock())
     await simulator.start("127.0.0.1")
     stopping = asyncio.Event()
     task = asyncio.create_task(simulator.run(stopping))
@@ -72,3 +72,7 @@ class RawClient:
         async with self._session.post(self._base + path, json=content) as response:
             assert response.status == 200, await response.text()
             return await response.json()
+
+    async def order(self, **fields: object) -> None:
+        """Let something go wrong."""
+        await self.post("/../faults", fields)

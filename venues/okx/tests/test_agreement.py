@@ -1,0 +1,125 @@
+"""What we make of captured frames is what ccxt.pro makes of them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ccxt.pro
+import pytest
+
+from kit.columns import SIDE_BUY
+from kit.frames import Frames
+from kit.venue.bookkeeper import Bookkeeper
+from venues.okx import parse
+from venues.okx.book import BOOK
+from venues.okx.tests.test_captures import SESSIONS, lines_of
+from venues.okx.tests.test_parse import decimals
+
+SYMBOLS = ("BTC-USDT", "BTC-USD", "ETH-USD", "USDC-USDT", "USDT-USD")
+
+
+class Wire:
+    """What ccxt's handlers need of a connection: everything is subscribed to."""
+
+    url = "wss://ws.okx.com:8443/ws/v5/public"
+
+    def __init__(self) -> None:
+        self.subscriptions = Everything()
+
+    def resolve(self, result: object, name: str) -> None:
+        """Nobody waits."""
+
+    def reject(self, error: Exception, name: object = None) -> None:
+        raise error
+
+
+class Everything(dict[str, Any]):
+    """A dict that has every key."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+
+@pytest.fixture
+async def exchange() -> Any:
+    client = ccxt.pro.okx()
+    kind = {"type": "spot", "spot": True, "swap": False, "contract": False, "active": True}
+    markets = []
+    for name in SYMBOLS:
+        base, quote = name.split("-")
+        market = {"id": name, "symbol": f"{base}/{quote}", "base": base, "quote": quote}
+        markets.append(client.safe_market_structure(market | kind))
+    client.set_markets(markets)
+    yield client
+    await client.close()
+
+
+def heard(exchange: Any, captures: Path, channel: str) -> Iterator[tuple[str, bytes]]:
+    """The frames of a channel with ccxt's symbol, each after ccxt has handled it."""
+    wire = Wire()
+    for name in SESSIONS:
+        for line in lines_of(captures, name):
+            if line.startswith(b'{"arg":{"channel":"%b"' % channel.encode()):
+                exchange.handle_message(wire, json.loads(line))
+                yield json.loads(line)["arg"]["instId"].replace("-", "/"), line
+
+
+def floats(columns: list[Any]) -> list[float]:
+    return [float(decimals(column)[0]) for column in columns]
+
+
+async def test_trades_agree(exchange, captures: Path) -> None:
+    count = 0
+    for symbol, line in heard(exchange, captures, "trades"):
+        rows = parse.trades(Frames([line], [1]))
+        theirs = exchange.trades[symbol][-1]
+        assert floats([rows.price, rows.size]) == [theirs["price"], theirs["amount"]]
+        assert str(rows.trade_id[0]) == theirs["id"]
+        assert bool(rows.side[0] == SIDE_BUY) is (theirs["side"] == "buy")
+        assert rows.venue_time_ns[0] == theirs["timestamp"] * 10**6
+        count += 1
+    assert count == 73
+
+
+async def test_books_agree(exchange, captures: Path) -> None:
+    keeper = Bookkeeper(BOOK, lambda draft: None)
+    count = 0
+    for symbol, line in heard(exchange, captures, "books"):
+        rows = parse.book(Frames([line], [1]))
+        keeper.add(rows.symbols.names)
+        keeper.on_rows(rows)
+        book = keeper.books[rows.symbols.names[0]]
+        theirs = exchange.orderbooks[symbol]
+        for ours, side in ((book.book.bids(), theirs["bids"]), (book.book.asks(), theirs["asks"])):
+            scales = 10**book.scale.price, 10**book.scale.size
+            assert [(price / scales[0], size / scales[1]) for price, size in ours] == [
+                (level[0], level[1]) for level in side
+            ]
+        count += 1
+    assert count == 104
+
+
+async def test_tickers_agree(exchange, captures: Path) -> None:
+    count = 0
+    for symbol, line in heard(exchange, captures, "tickers"):
+        rows = parse.tickers(Frames([line], [1]))
+        theirs = exchange.tickers[symbol]
+        columns = [rows.last_price, rows.open_price, rows.high_price, rows.low_price, rows.volume]
+        names = ("last", "open", "high", "low", "baseVolume")
+        assert floats(columns) == [theirs[key] for key in names]
+        assert rows.venue_time_ns[0] == theirs["timestamp"] * 10**6
+        count += 1
+    assert count == 33
+
+
+async def test_candles_agree(exchange, captures: Path) -> None:
+    count = 0
+    for symbol, line in heard(exchange, captures, "candle1m"):
+        rows = parse.candles(Frames([line], [1]))
+        theirs = exchange.ohlcvs[symbol]["1m"][-1]
+        columns = [rows.open, rows.high, rows.low, rows.close, rows.volume]
+        assert floats(columns) == theirs[1:6]
+        assert rows.open_time_ns[0] == theirs[0] * 10**6
+        count += 1
+    assert count == 12

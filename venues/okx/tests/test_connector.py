@@ -1,0 +1,193 @@
+"""The connector against the pretended OKX, through the real kit: books are right or in doubt."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+
+from kit.numbers import rescale
+from venues.okx.simulator.tests.running import RawClient, raw_client, running
+from venues.okx.tests.connecting import Connector, connected
+
+SPOT = ("BTC-USDT", "ETH-USDT", "SOL-USDT")
+SWAPS = tuple(f"{symbol}-SWAP" for symbol in SPOT)
+FIRST = "BTC-USDT"
+
+
+@pytest.fixture
+async def base() -> AsyncIterator[str]:
+    async with running("simulate", events_per_second=1_000) as base:
+        yield base
+
+
+@pytest.fixture
+async def exchange(base: str) -> AsyncIterator[RawClient]:
+    async with raw_client(base) as client:
+        yield client
+
+
+@pytest.fixture
+async def connector(base: str) -> AsyncIterator[Connector]:
+    async with connected(base, SPOT) as connector:
+        yield connector
+
+
+async def check_book(connector: Connector, symbol: str) -> None:
+    """The book is the one that the exchange tells over REST, at the same seqId."""
+    book = connector.book(symbol)
+    theirs = await connector.venue.history.book(symbol)
+    while book.last_sequence != theirs.last_sequence:
+        await connector.next_batch()
+        theirs = await connector.venue.history.book(symbol)
+    for ours, levels in ((book.book.bids(), theirs.bids), (book.book.asks(), theirs.asks)):
+        price = rescale(levels.price.unscaled, levels.price.decimals, book.scale.price)
+        size = rescale(levels.size.unscaled, levels.size.decimals, book.scale.size)
+        assert ours == list(zip(price.tolist(), size.tolist(), strict=True))
+
+
+async def check_all(connector: Connector, symbols: tuple[str, ...] = SPOT) -> None:
+    for symbol in symbols:
+        await check_book(connector, symbol)
+
+
+@pytest.mark.parametrize(("venue_id", "symbols"), [("okx", SPOT), ("okx_futures", SWAPS)])
+async def test_every_channel_comes_and_books_are_the_exchanges(venue_id, symbols) -> None:
+    async with (
+        running("simulate", venue_id, events_per_second=1_000) as base,
+        connected(base, symbols) as connector,
+    ):
+        channels = connector.channels
+        assert (types_pb2.CHANNEL_MARKS in channels) is (venue_id == "okx_futures")
+        await connector.until(lambda: all(connector.rows(channel) > 3 for channel in channels))
+        await check_all(connector, symbols)
+        assert connector.gaps == []
+        assert connector.meter.counters.get("skipped_frames_total", 0) == 0
+
+
+async def test_all_that_swaps_are_valued_at_reaches_the_swap() -> None:
+    async with (
+        running("simulate", "okx_futures", events_per_second=200) as base,
+        connected(base, SWAPS[:1]) as connector,
+    ):
+        told: dict[str, int] = {}
+
+        def complete() -> bool:
+            for batch, columns in connector.columns(types_pb2.CHANNEL_MARKS):
+                assert [entry.symbol for entry in batch.instruments] == [SWAPS[0]]
+                for name in ("mark_price", "index_price", "funding_rate", "next_funding_time_ns"):
+                    told[name] = max(told.get(name, 0), *map(abs, getattr(columns, name)))
+            return len(told) == 4 and all(told.values())
+
+        await connector.until(complete)
+        assert told["next_funding_time_ns"] % (8 * 3_600_000_000_000) == 0
+
+
+async def test_trades_come_once_each_in_order(connector: Connector) -> None:
+    await connector.until(lambda: len(connector.trade_ids(FIRST)) > 100)
+    for symbol in SPOT:
+        ids = connector.trade_ids(symbol)
+        assert ids == sorted(set(ids))
+    assert connector.gaps == []
+
+
+async def test_a_lost_trade_is_a_gap_with_both_ids(
+    connector: Connector, exchange: RawClient
+) -> None:
+    await connector.until(lambda: connector.trade_ids(FIRST))
+    await exchange.order(venue="okx", fault="drop", symbol=FIRST, channel="trades")
+    await connector.until(lambda: connector.gaps)
+    (gap,) = connector.gaps
+    assert (gap.symbol, gap.reason) == (FIRST, types_pb2.GAP_REASON_SEQUENCE)
+    ids = connector.trade_ids(FIRST)
+    history = await connector.venue.history.trades(FIRST, gap.last_id_before + 1, 0, 50)
+    missing = range(gap.last_id_before + 1, gap.first_id_after)
+    assert missing
+    assert not set(missing) & set(ids)
+    assert [int(trade.trade_id) for trade in history][: len(missing)] == list(missing)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("drop", types_pb2.GAP_REASON_SEQUENCE),
+        ("reorder", types_pb2.GAP_REASON_SEQUENCE),
+        ("checksum_wrong", types_pb2.GAP_REASON_CHECKSUM),
+    ],
+)
+async def test_a_broken_book_is_a_gap_and_comes_back_right(
+    connector: Connector, exchange: RawClient, fault: str, reason: int
+) -> None:
+    epoch = connector.book(FIRST).epoch
+    await exchange.order(venue="okx", fault=fault, symbol=FIRST, channel="book")
+    await connector.until(lambda: connector.gaps)
+    await connector.until(connector.proven)
+    assert [(gap.symbol, gap.reason) for gap in connector.gaps] == [(FIRST, reason)]
+    assert connector.book(FIRST).epoch == epoch + 1
+    await check_all(connector)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "duplicate",
+        "malformed",
+        "unknown_event",
+        "empty_update",
+        "sequence_restart",
+        "checksum_zero",
+        "error_without_id",
+    ],
+)
+async def test_what_does_no_harm_is_no_gap(
+    connector: Connector, exchange: RawClient, fault: str
+) -> None:
+    await exchange.order(venue="okx", fault=fault, symbol=FIRST, channel="book", count=3)
+    started = connector.rows(types_pb2.CHANNEL_BOOK)
+    await connector.until(lambda: connector.rows(types_pb2.CHANNEL_BOOK) > started + 30)
+    await check_all(connector)
+    assert connector.gaps == []
+    if fault == "sequence_restart":
+        assert connector.book(FIRST).last_sequence < 10_000
+
+
+async def test_a_missed_restart_of_the_numbering_is_a_hole(
+    connector: Connector, exchange: RawClient
+) -> None:
+    """All ids that follow are below the book's: they must not pass for old."""
+    await exchange.order(venue="okx", fault="sequence_restart", symbol=FIRST, channel="book")
+    await connector.until(lambda: connector.book(FIRST).last_sequence < 10_000)
+    connector.book(FIRST).last_sequence += 10**9
+    await connector.until(lambda: connector.gaps)
+    await connector.until(connector.proven)
+    assert connector.gaps[0].reason == types_pb2.GAP_REASON_SEQUENCE
+    await check_all(connector)
+
+
+async def test_a_lost_connection_is_a_gap_and_comes_back(
+    connector: Connector, exchange: RawClient
+) -> None:
+    await exchange.order(venue="okx", fault="disconnect", symbol=FIRST, channel="book")
+    await connector.until(lambda: not connector.proven())
+    await connector.until(connector.proven)
+    await check_all(connector)
+    assert {gap.reason for gap in connector.gaps} == {types_pb2.GAP_REASON_RECONNECT}
+    assert {gap.symbol for gap in connector.gaps} == set(SPOT)
+
+
+async def test_notice_of_a_service_upgrade_is_followed_at_once(
+    connector: Connector, exchange: RawClient
+) -> None:
+    public = next(line for line in connector.session._lines if "public" in line.wire.url([]))
+    before = public._connection
+    await exchange.order(venue="okx", fault="service_upgrade", symbol=FIRST, channel="book")
+    await connector.until(lambda: public._connection is not before and connector.proven())
+    await check_all(connector)
+
+
+async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connector: Connector) -> None:
+    connector.add(["NO-SUCH", "XRP-USDT"])
+    book = connector.book("XRP-USDT")
+    await connector.until(lambda: book.epoch == 1)
+    await check_book(connector, "XRP-USDT")
+    assert connector.book("NO-SUCH").epoch == 0
+    assert connector.gaps == []

@@ -1,0 +1,132 @@
+"""REST calls against the pretend OKX: exact numbers, oldest first."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+
+from kit.clock import SystemClock
+from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from venues.okx.history import OkxHistory
+from venues.okx.instruments import instrument
+from venues.okx.simulator.tests.running import RawClient, raw_client, running
+
+SYMBOL = "BTC-USDT"
+MINUTE_NS = 60_000_000_000
+DAY_NS = 1_440 * MINUTE_NS
+
+
+@pytest.fixture
+async def base() -> AsyncIterator[str]:
+    async with running("simulate", events_per_second=4_000) as base:
+        yield base
+
+
+@pytest.fixture
+async def raw(base: str) -> AsyncIterator[RawClient]:
+    async with raw_client(base) as client:
+        yield client
+
+
+@pytest.fixture
+async def history(base: str) -> AsyncIterator[OkxHistory]:
+    history = OkxHistory("okx", "spot", base, SystemClock())
+    yield history
+    await history.close()
+
+
+async def test_instruments(history: OkxHistory) -> None:
+    found = {one.symbol: one for one in await history.instruments()}
+    bitcoin = found[SYMBOL]
+    assert (bitcoin.venue, bitcoin.unified_symbol) == ("okx", "BTC/USDT")
+    assert (bitcoin.base, bitcoin.quote, bitcoin.contract_size) == ("BTC", "USDT", "1")
+    assert (bitcoin.price_tick, bitcoin.size_step) == ("0.1", "0.00000001")
+    assert (bitcoin.size_min, bitcoin.notional_min) == ("0.00000001", "")
+    assert bitcoin.kind == types_pb2.INSTRUMENT_KIND_SPOT
+    assert bitcoin.status == types_pb2.INSTRUMENT_STATUS_TRADING
+
+
+async def test_swaps_have_contracts() -> None:
+    async with running("simulate", "okx_futures", events_per_second=100) as base:
+        history = OkxHistory("okx_futures", "swap", base, SystemClock())
+        found = {one.symbol: one for one in await history.instruments()}
+        await history.close()
+    ether = found["ETH-USDT-SWAP"]
+    assert (ether.unified_symbol, ether.base, ether.quote) == ("ETH/USDT:USDT", "ETH", "USDT")
+    assert (ether.contract_size, ether.size_step) == ("0.1", "0.01")
+    assert ether.kind == types_pb2.INSTRUMENT_KIND_PERPETUAL
+    assert len(found) == 5
+
+
+def test_an_instrument_that_is_not_open_yet_has_no_contract() -> None:
+    info = {"instType": "SWAP", "instId": "NEW-USDT-SWAP", "state": "preopen"}
+    market = {"info": info, "symbol": "NEW-USDT-SWAP", "base": "", "quote": ""}
+    found = instrument("okx_futures", market)
+    assert (found.symbol, found.contract_size) == ("NEW-USDT-SWAP", "")
+    assert found.status == types_pb2.INSTRUMENT_STATUS_HALTED
+
+
+async def test_a_book_is_as_deep_as_its_channel(history: OkxHistory, raw: RawClient) -> None:
+    websocket = await raw.connect("/ws/v5/public")
+    argument = {"channel": "books", "instId": SYMBOL}
+    await websocket.send_json({"op": "subscribe", "args": [argument]})
+    assert (await websocket.receive_json())["event"] == "subscribe"
+    (told,) = (await websocket.receive_json())["data"]
+    book = await history.book(SYMBOL)
+    assert 300 < book.bids.count[0] <= 400
+    assert book.last_sequence >= told["seqId"]
+    assert len(book.asks.price) == book.asks.count[0]
+
+
+async def trades_are_there(history: OkxHistory, count: int) -> list[int]:
+    """The ids of the newest, when there are so many."""
+    while True:
+        found = await history.trades(SYMBOL, 0, 0, 500)
+        if len(found) >= count:
+            return [int(trade.trade_id) for trade in found]
+
+
+async def test_trades_from_an_id_take_as_many_calls_as_it_needs(history: OkxHistory) -> None:
+    ids = await trades_are_there(history, 260)
+    assert ids == list(range(ids[0], ids[-1] + 1))
+    found = await history.trades(SYMBOL, ids[5], 0, 250)
+    assert [int(trade.trade_id) for trade in found] == ids[5:255]
+    more = await history.trades(SYMBOL, ids[0], 0, 1_000)
+    assert [int(trade.trade_id) for trade in more][: len(ids)] == ids
+    assert await history.trades(SYMBOL, ids[-1] + 10**6, 0, 10) == []
+
+
+async def test_trades_from_a_time(history: OkxHistory) -> None:
+    await trades_are_there(history, 50)
+    newest = await history.trades(SYMBOL, 0, 0, 50)
+    start_ns = newest[20].venue_time_ns
+    found = await history.trades(SYMBOL, 0, start_ns, 10)
+    assert all(trade.venue_time_ns >= start_ns for trade in found)
+    first = next(trade for trade in newest if trade.venue_time_ns >= start_ns)
+    assert found[0] == first
+    assert await history.trades(SYMBOL, 0, 1, 10) == []
+
+
+async def test_candles_come_oldest_first(history: OkxHistory) -> None:
+    newest = await history.candles(SYMBOL, "1m", 0, 400)
+    starts = [candle.open_time_ns for candle in newest]
+    assert starts == list(range(starts[0], starts[0] + 400 * MINUTE_NS, MINUTE_NS))
+    again = await history.candles(SYMBOL, "1m", starts[0] + 1, 350)
+    assert [candle.open_time_ns for candle in again] == starts[1:351]
+    assert again[0] == newest[1]
+    (day,) = await history.candles(SYMBOL, "1d", 0, 1)
+    assert day.open_time_ns % DAY_NS == 0
+    with pytest.raises(BadRequest):
+        await history.candles(SYMBOL, "8h", 0, 1)
+
+
+async def test_refusals_are_our_errors(history: OkxHistory, raw: RawClient) -> None:
+    with pytest.raises(UnknownInstrument):
+        await history.book("NO-SUCH")
+    await raw.order(venue="okx", fault="rest_429", path="books")
+    with pytest.raises(RateLimited):
+        await history.book(SYMBOL)
+    await raw.order(venue="okx", fault="rest_html", path="books")
+    with pytest.raises(VenueUnavailable):
+        await history.book(SYMBOL)
+    assert (await history.book(SYMBOL)).last_sequence
