@@ -52,7 +52,7 @@ class BinanceHistory:
     """What is asked over REST."""
 
     def __init__(self, venue_id: str, api: Api, base_url: str | None, clock: Clock) -> None:
-        self._venue_id = venue_id
+        self.venue_id = venue_id
         self._api = api
         self._base_url = base_url
         self._clock = clock
@@ -60,9 +60,9 @@ class BinanceHistory:
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET exchangeInfo. Of futures the perpetuals: dated ones are left out."""
-        markets = await ccxt_client.call(self._venue_id, self._exchange.fetch_markets)
+        markets = await ccxt_client.call(self.venue_id, self._exchange.fetch_markets)
         return [
-            instruments.instrument(self._venue_id, market)
+            instruments.instrument(self.venue_id, market)
             for market in markets
             if market["type"] in instruments.KINDS
         ]
@@ -127,7 +127,7 @@ class BinanceHistory:
 
     async def _get(self, name: str, query: Mapping[str, Any]) -> Any:
         method = getattr(self._exchange, f"{self._api.methods}Get{name}")
-        return await ccxt_client.call(self._venue_id, method, query)
+        return await ccxt_client.call(self.venue_id, method, query)
 
     @property
     def _exchange(self) -> Any:
