@@ -14,8 +14,9 @@ from kit.errors import SettingError
 from kit.runtime import run_process, watch_parent
 from kit.settings import MeshSettings
 from kit.simulator.dialect import Dialect, Floor, find_dialects
-from kit.simulator.faults import Faults, read_script
+from kit.simulator.faults import Faults
 from kit.simulator.market import Market
+from kit.simulator.orders import Act, FaultKind, FaultOrder, read_script
 from kit.simulator.replay import BOOK_WAIT_S_MAX, Player, ReplayFloor
 from kit.simulator.server import SimulatorServer
 from kit.simulator.settings import SimulatorSettings, parse_speed
@@ -99,7 +100,7 @@ class Simulator:
             player = Player(venue, floor, tape, speed, self._clock)
             self._players.append(player)
             self._runs.append(player.run)
-            self._venues[venue_id] = (venue, floor)
+            self._open(venue, floor)
 
     def _build_markets(
         self, chosen: SimulatorSettings, dialects: Mapping[str, Callable[[], Dialect]]
@@ -114,15 +115,28 @@ class Simulator:
             venue = self._venue(venue_id, dialect, chosen)
             floor = MarketFloor(market, dialect)
             self._runs.append(MarketRunner(venue, floor, market, speed, self._clock).run)
-            self._venues[venue_id] = (venue, floor)
+            self._open(venue, floor)
 
     def _venue(self, venue_id: str, dialect: Dialect, chosen: SimulatorSettings) -> Venue:
-        orders = [order for order in self._script if order.venue == venue_id]
-        try:
-            faults = Faults(venue_id, chosen.seed, orders, dialect.faults)
-        except ValueError as error:
-            raise SettingError("simulator.faults", chosen.faults, str(error)) from None
-        return Venue(venue_id, dialect, faults, self._clock, chosen.start_delay_ms / 1000)
+        faults = Faults(venue_id, chosen.seed, own=dialect.faults)
+        venue = Venue(venue_id, dialect, faults, self._clock, chosen.start_delay_ms / 1000)
+        faults.learn(Act.SERVER_SHUTDOWN, venue.shut_down)
+        return venue
+
+    def _open(self, venue: Venue, floor: MarketFloor | ReplayFloor) -> None:
+        """Let a venue be reached, and its script begin."""
+
+        def keep_books(order: FaultOrder) -> None:
+            venue.old_books.update(floor.books())
+
+        venue.faults.learn(FaultKind.STALE_SNAPSHOT, keep_books)
+        self._venues[venue.venue_id] = (venue, floor)
+        for order in self._script:
+            if order.venue == venue.venue_id:
+                try:
+                    venue.faults.order(order)
+                except ValueError as error:
+                    raise SettingError("simulator.faults", order.fault, str(error)) from None
 
     def _replay_status(self) -> Sequence[Mapping[str, object]]:
         return [player.status() for player in self._players]

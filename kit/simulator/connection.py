@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from kit import telemetry
-from kit.simulator.dialect import Session
+from kit.simulator.dialect import Session, Stream
 from kit.simulator.letters import Letter, Mailbox
 
 WRITE_WAIT_S_MAX = 120.0
@@ -64,6 +64,8 @@ class Connection:
         """True: nothing is sent or read any more, and the other side is not told."""
         self.subscribed = bool(session.streams)
         """Whether it has ever subscribed to anything."""
+        self.muted: set[Stream] = set()
+        """Streams that it is subscribed to, and will not hear."""
         self._mailbox = Mailbox()
         self._websocket = websocket
         self._transport = transport

@@ -202,6 +202,14 @@ class CaptureFormat(Protocol):
 
 
 @runtime_checkable
+class TradesFormat(Protocol):
+    """What a CaptureFormat has besides, where one frame can hold several trades."""
+
+    def trades_of(self, line: bytes) -> Sequence[TradePrint]:
+        """All trades in a frame of a trade stream; none when the line is damaged."""
+
+
+@runtime_checkable
 class MarkFormat(Protocol):
     """What a CaptureFormat of an exchange with derivatives has besides."""
 
@@ -224,7 +232,8 @@ class Dialect(Protocol):
     faults: Mapping[str, Callable[[Frame], Sequence[Frame]]]
     """What can go wrong at this exchange alone, besides the faults that each can have (see
     faults.py): by name, what becomes of a frame that it hits. It acts once for all who hear the
-    frame, before their shapes. Nothing: the frame is lost, though still counted by the shapes."""
+    frame, before their shapes. Nothing: the frame is lost, though still counted by the shapes. The
+    frame alone: the fault has nothing to do with it, and waits on."""
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         """A websocket was opened at this path; None: there is no websocket at this path."""

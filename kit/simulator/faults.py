@@ -1,98 +1,51 @@
-"""What can go wrong on purpose. Switched on by name, over HTTP or by a script; seeded.
-
-A fault waits for what it concerns (a frame that someone hears, or a REST call), fires with its
-probability, and is over when it has fired ``count`` times. At most one fault acts on one frame, the
-one that was ordered first; extra frames stand before the frame that they were made of.
-
-    drop, duplicate, reorder            one frame is missing, comes twice, comes after its next
-    malformed, unknown_event, huge      an extra frame: cut in half, of no known kind, of 20 MB
-    disconnect, reset, stall            all who hear the frame: closed, TCP RST, silent for ever
-    rest_delay                          the answer takes ``seconds`` longer
-    rest_429, rest_418, rest_500        refused in the exchange's words, with Retry-After
-    rest_html                           502 with a page instead of JSON
-"""
+"""Where faults wait, fire, and are over. What each does is told in orders.py. Seeded."""
 
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
 
+from kit import telemetry
 from kit.clock import NANOSECONDS_PER_SECOND
-from kit.errors import SettingError
-from kit.simulator.dialect import Frame, Stream
+from kit.simulator.dialect import Channel, Frame, Stream
 from kit.simulator.letters import Fate, Letter
+from kit.simulator.orders import (
+    CUTS,
+    LASTING,
+    ON_ANSWERS,
+    ON_CALLS,
+    ON_SUBSCRIPTIONS,
+    ON_WORDS,
+    FaultKind,
+    FaultOrder,
+)
 
 HUGE_BYTES = 20 * 1024 * 1024
 UNKNOWN_EVENT = b'{"e":"neverHeardOf","event":"neverHeardOf","type":"neverHeardOf"}'
 ACTIVE_MAX = 1_000
 """Faults that wait or fire at the same time, of one venue."""
 NOTHING: Mapping[str, Callable[[Frame], Sequence[Frame]]] = MappingProxyType({})
-
-
-class FaultKind(StrEnum):
-    """The name of a fault."""
-
-    DROP = "drop"
-    DUPLICATE = "duplicate"
-    REORDER = "reorder"
-    MALFORMED = "malformed"
-    UNKNOWN_EVENT = "unknown_event"
-    HUGE = "huge"
-    DISCONNECT = "disconnect"
-    RESET = "reset"
-    STALL = "stall"
-    REST_DELAY = "rest_delay"
-    REST_429 = "rest_429"
-    REST_418 = "rest_418"
-    REST_500 = "rest_500"
-    REST_HTML = "rest_html"
-
-
 FATES: Mapping[str, Fate] = {
     FaultKind.DROP: Fate.LOST,
+    FaultKind.SEQUENCE_GAP: Fate.LOST,
     FaultKind.DUPLICATE: Fate.TWICE,
     FaultKind.REORDER: Fate.KEPT,
     FaultKind.MALFORMED: Fate.HALVED,
+    FaultKind.SILENCE: Fate.LOST,
 }
 FOREIGN: Mapping[str, Callable[[], bytes]] = {
     FaultKind.UNKNOWN_EVENT: lambda: UNKNOWN_EVENT,
     FaultKind.HUGE: lambda: b'{"huge":"%b"}' % (b"x" * HUGE_BYTES),
 }
 """Frames that come before the one that was hit."""
-CUTS = frozenset({FaultKind.DISCONNECT, FaultKind.RESET, FaultKind.STALL})
-REST = frozenset(kind for kind in FaultKind if kind.startswith("rest_"))
+USUAL = frozenset(FaultKind) - {FaultKind.STALE_SNAPSHOT}
+"""That every venue can have in every world."""
+ELSEWHERE = ON_SUBSCRIPTIONS | ON_WORDS | ON_CALLS | ON_ANSWERS
+"""They act on something else than frames."""
 
-
-class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to go wrong."""
-
-    venue: str
-    fault: str
-    """A FaultKind, or one of the venue's own."""
-    symbol: str = ""
-    """Only frames of this native symbol. Empty: of all."""
-    channel: str = ""
-    """Only frames of this channel, for example "trades". Empty: of all."""
-    path: str = ""
-    """Only REST calls whose path contains this."""
-    probability: float = 1.0
-    """That it fires, each time that it could."""
-    count: int = 1
-    """How often it fires; 0: until it is switched off."""
-    seconds: float = 1.0
-    """How long a delay lasts, and what Retry-After says."""
-    at_s: float = 0.0
-    """Seconds of the venue's own time after its beginning, before which it waits."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.probability <= 1:
-            raise ValueError("probability must be from 0 to 1")
-        if self.count < 0 or self.seconds < 0 or self.at_s < 0:
-            raise ValueError("count, seconds and at_s must not be negative")
+_log = telemetry.logger("simulator.faults")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +63,35 @@ class _Fault:
         self.order = order
         self.fired = 0
         self._random = random.Random(seed)
+        self._lasts = order.fault in LASTING
+        self._until_ns = 0
 
     def concerns(self, stream: Stream) -> bool:
         order = self.order
-        return (not order.symbol or order.symbol == stream.symbol) and (
-            not order.channel or order.channel == stream.channel
-        )
+        if order.symbol and order.symbol != stream.symbol:
+            return False
+        if order.fault == FaultKind.SEQUENCE_GAP and not order.channel:
+            return stream.channel is Channel.BOOK
+        return not order.channel or order.channel == stream.channel
 
-    def fires(self) -> bool:
-        if self._random.random() >= self.order.probability:
+    def fires(self, now_ns: int) -> bool:
+        """Whether it acts now. One that lasts does so until its time has passed."""
+        if self._lasts and now_ns < self._until_ns:
+            return True
+        if self.over(now_ns) or self._random.random() >= self.order.probability:
             return False
         self.fired += 1
+        if self._lasts:
+            length_ns = int(self.order.seconds * NANOSECONDS_PER_SECOND)
+            self._until_ns = now_ns + length_ns if length_ns else 1 << 63
         return True
 
     def missed(self) -> None:
         """It fired at what it cannot change."""
         self.fired -= 1
 
-    @property
-    def over(self) -> bool:
-        return 0 < self.order.count <= self.fired
+    def over(self, now_ns: int) -> bool:
+        return 0 < self.order.count <= self.fired and now_ns >= self._until_ns
 
 
 class Faults:
@@ -143,51 +105,70 @@ class Faults:
         own: Mapping[str, Callable[[Frame], Sequence[Frame]]] = NOTHING,
     ) -> None:
         """``own``: the faults that only this venue can have. Raises ValueError."""
-        self.known = frozenset(FaultKind) | own.keys()
         self._own = own
+        self._acts: dict[str, Callable[[FaultOrder], None]] = {}
         self._seed = f"{seed}/{venue_id}"
         self._ordered = 0
         self._began_ns = 0
         self._now_ns = 0
         self._waiting: list[_Fault] = []
         self._on_frames: list[_Fault] = []
-        self._on_rest: list[_Fault] = []
+        self._elsewhere: list[_Fault] = []
         self._held: set[Stream] = set()
         for order in orders:
             self.order(order)
+
+    @property
+    def known(self) -> list[str]:
+        """The names of all that can be ordered here."""
+        return sorted({*USUAL, *self._own, *self._acts})
 
     @property
     def quiet(self) -> bool:
         """Whether frames pass untouched."""
         return not self._on_frames and not self._held
 
+    def learn(self, name: str, act: Callable[[FaultOrder], None]) -> None:
+        """What this world does when such an order begins; it may raise ValueError."""
+        self._acts[name] = act
+
     def order(self, order: FaultOrder) -> None:
-        """Switch a fault on. Raises ValueError when there is none of this name, or too many."""
+        """Switch a fault on, or let an act happen. Raises ValueError when there is none of this
+        name, when there are too many, or when it cannot be done."""
         if order.fault not in self.known:
-            raise ValueError(
-                f"no fault {order.fault[:60]}; allowed are {', '.join(sorted(self.known))}"
-            )
-        if len(self._waiting) + len(self._on_frames) + len(self._on_rest) >= ACTIVE_MAX:
+            raise ValueError(f"no fault {order.fault[:60]}; allowed are {', '.join(self.known)}")
+        if len(self._waiting) + len(self._on_frames) + len(self._elsewhere) >= ACTIVE_MAX:
             raise ValueError(f"more than {ACTIVE_MAX} faults")
         self._ordered += 1
-        self._waiting.append(_Fault(order, f"{self._seed}/{self._ordered}"))
-        self._begin_due()
+        fault = _Fault(order, f"{self._seed}/{self._ordered}")
+        if self._due(fault):
+            self._begin(fault)
+        else:
+            self._waiting.append(fault)
 
     def clear(self) -> None:
         """Switch all off."""
-        self._waiting, self._on_frames, self._on_rest = [], [], []
+        self._waiting, self._on_frames, self._elsewhere = [], [], []
 
     def status(self) -> Sequence[dict[str, object]]:
         """The faults that are not over, and how often each has fired."""
-        faults = [*self._waiting, *self._on_frames, *self._on_rest]
-        return [{**msgspec.to_builtins(one.order), "fired": one.fired} for one in faults]
+        faults = [*self._waiting, *self._on_frames, *self._elsewhere]
+        left = self._left(faults)
+        return [{**msgspec.to_builtins(one.order), "fired": one.fired} for one in left]
 
     def advance(self, now_ns: int) -> None:
         """The venue's own time has come to this."""
         self._began_ns = self._began_ns or now_ns
         self._now_ns = now_ns
-        if self._waiting:
-            self._begin_due()
+        due = [fault for fault in self._waiting if self._due(fault)]
+        if due:
+            self._waiting = [fault for fault in self._waiting if not self._due(fault)]
+        for fault in due:
+            try:
+                self._begin(fault)
+            except ValueError as error:
+                detail = {"fault": fault.order.fault, "detail": str(error)}
+                _log.warning("an order cannot be done", extra=detail)
 
     def apply(
         self, frames: Iterable[Frame], heard: Collection[Stream]
@@ -203,35 +184,70 @@ class Faults:
                 out.append(Letter(stream, payload, Fate.FREEING))
                 continue
             fault, changed = self._hit(frame)
-            if fault is not None and fault.order.fault in CUTS:
+            if fault in CUTS:
                 yield out
-                yield Cut(FaultKind(fault.order.fault), stream)
+                yield Cut(FaultKind(fault), stream)
                 out = []
             out += changed
-        self._on_frames = [fault for fault in self._on_frames if not fault.over]
+        self._on_frames = self._left(self._on_frames)
         yield out
 
     def release(self) -> None:
         """No frame will come any more for which another one waits."""
         self._held.clear()
 
-    def on_rest(self, path: str) -> FaultOrder | None:
-        """What goes wrong with this REST call, if anything."""
-        for fault in self._on_rest:
-            if fault.order.path in path and fault.fires():
-                self._on_rest = [one for one in self._on_rest if not one.over]
+    def on_subscription(self, stream: Stream) -> FaultOrder | None:
+        """What goes wrong with a new subscription, if anything."""
+        return self._elsewhere_fires(ON_SUBSCRIPTIONS, lambda fault: fault.concerns(stream))
+
+    def on_words(self) -> FaultOrder | None:
+        """What goes wrong with something that a client says, if anything."""
+        return self._elsewhere_fires(ON_WORDS, lambda fault: True)
+
+    def on_call(self, path: str, opens_websocket: bool = False) -> FaultOrder | None:
+        """What goes wrong with this REST call, if anything; with a websocket's opening only where
+        the order has a path."""
+
+        def concerned(fault: _Fault) -> bool:
+            named = fault.order.path
+            return named in path and (bool(named) or not opens_websocket)
+
+        return self._elsewhere_fires(ON_CALLS, concerned)
+
+    def on_answer(self, kind: FaultKind, path: str, symbol: str = "") -> FaultOrder | None:
+        """What goes wrong with what this REST call shows (of this symbol), if anything."""
+        return self._elsewhere_fires(
+            {kind},
+            lambda fault: (
+                fault.order.path in path and (not symbol or fault.order.symbol in ("", symbol))
+            ),
+        )
+
+    def waits_for(self, kind: FaultKind) -> bool:
+        """Whether such a fault is switched on."""
+        return any(fault.order.fault == kind for fault in self._elsewhere)
+
+    def _elsewhere_fires(
+        self, kinds: Collection[str], concerned: Callable[[_Fault], bool]
+    ) -> FaultOrder | None:
+        for fault in self._elsewhere:
+            if fault.order.fault in kinds and concerned(fault) and fault.fires(self._now_ns):
+                self._elsewhere = self._left(self._elsewhere)
                 return fault.order
         return None
 
-    def _hit(self, frame: Frame) -> tuple[_Fault | None, list[Letter]]:
-        """The first fault that fires, and what it makes of the frame."""
+    def _left(self, faults: Iterable[_Fault]) -> list[_Fault]:
+        return [fault for fault in faults if not fault.over(self._now_ns)]
+
+    def _hit(self, frame: Frame) -> tuple[str, list[Letter]]:
+        """The name of the first fault that fires, or "", and what it makes of the frame."""
         for fault in self._on_frames:
-            if fault.concerns(frame[0]) and not fault.over and fault.fires():
+            if fault.concerns(frame[0]) and fault.fires(self._now_ns):
                 changed = self._changed(fault.order.fault, frame)
                 if changed is not None:
-                    return fault, changed
+                    return fault.order.fault, changed
                 fault.missed()
-        return None, [Letter(*frame)]
+        return "", [Letter(*frame)]
 
     def _changed(self, name: str, frame: Frame) -> list[Letter] | None:
         """None: a fault of the venue's own that has nothing to do with this frame."""
@@ -247,25 +263,14 @@ class Faults:
             return [Letter(stream, FOREIGN[name](), Fate.FOREIGN), Letter(*frame)]
         return [Letter(stream, payload, FATES.get(name, Fate.SENT))]
 
-    def _begin_due(self) -> None:
-        elapsed_s = (self._now_ns - self._began_ns) / NANOSECONDS_PER_SECOND
-        due = [fault for fault in self._waiting if fault.order.at_s <= elapsed_s]
-        self._waiting = [fault for fault in self._waiting if fault.order.at_s > elapsed_s]
-        for fault in due:
-            (self._on_rest if fault.order.fault in REST else self._on_frames).append(fault)
+    def _due(self, fault: _Fault) -> bool:
+        return self._now_ns - self._began_ns >= fault.order.at_s * NANOSECONDS_PER_SECOND
 
-
-def read_script(file: Path) -> list[FaultOrder]:
-    """The orders of a script, one JSON object per line. Raises SettingError."""
-    orders: list[FaultOrder] = []
-    try:
-        lines = file.read_bytes().splitlines()
-    except OSError as error:
-        raise SettingError("simulator.faults", str(file), str(error.strerror)) from None
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                orders.append(msgspec.json.decode(line, type=FaultOrder))
-            except msgspec.DecodeError as error:
-                raise SettingError("simulator.faults", f"{file}:{number}", str(error)) from None
-    return orders
+    def _begin(self, fault: _Fault) -> None:
+        name = fault.order.fault
+        if name in self._acts:
+            self._acts[name](fault.order)
+        if name in ELSEWHERE and name not in self._own:
+            self._elsewhere.append(fault)
+        elif name in self._own or name not in self._acts:
+            self._on_frames.append(fault)

@@ -4,7 +4,7 @@ Trades arrive at full speed and are asked for rarely, so they are kept as they c
 """
 
 import bisect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Generic, TypeVar
 
@@ -81,9 +81,9 @@ class TradeHistory(Generic[RawT]):
     """Trades by id, each once, and their minutes."""
 
     def __init__(
-        self, read: Callable[[RawT], TradePrint | None], trades_max: int = TRADES_MAX
+        self, read: Callable[[RawT], Iterable[TradePrint]], trades_max: int = TRADES_MAX
     ) -> None:
-        """``read`` makes a trade of what ``note`` was given; None: it is not one."""
+        """``read`` makes trades of what ``note`` was given."""
         self._read = read
         self._trades_max = trades_max
         self._unread: list[RawT] = []
@@ -93,7 +93,7 @@ class TradeHistory(Generic[RawT]):
         self._minute_starts: list[int] = []
 
     def note(self, raw: RawT) -> None:
-        """A trade happened; in any order, also one that is known."""
+        """Trades happened; in any order, also such that are known."""
         self._unread.append(raw)
         if len(self._unread) >= UNREAD_MAX:
             self._catch_up()
@@ -156,9 +156,9 @@ class TradeHistory(Generic[RawT]):
     def _catch_up(self) -> None:
         unread, self._unread = self._unread, []
         for raw in unread:
-            trade = self._read(raw)
-            if trade is not None and trade.trade_id not in self._trades:
-                self._keep(trade)
+            for trade in self._read(raw):
+                if trade.trade_id not in self._trades:
+                    self._keep(trade)
         if len(self._ids) > self._trades_max + UNREAD_MAX:
             for trade_id in self._ids[: -self._trades_max]:
                 del self._trades[trade_id]

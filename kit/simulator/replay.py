@@ -3,7 +3,7 @@
 import asyncio
 import bisect
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import WSCloseCode
 
@@ -19,8 +19,9 @@ from kit.simulator.dialect import (
     Mark,
     MarkFormat,
     Stream,
+    TradesFormat,
 )
-from kit.simulator.history import TradeHistory
+from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.tape import Block, RecordedAnswer, Tape, TapeDamaged
 from kit.simulator.venue import Venue
 
@@ -58,6 +59,7 @@ class ReplayFloor:
         self._books: dict[str, BookSnapshot] = {}
         self._book_arrived = asyncio.Event()
         self._histories: dict[str, TradeHistory[bytes]] = {}
+        self._trades_of = _reader_of_trades(capture)
         self._unread_marks: dict[Stream, bytes] = {}
         self._marks: dict[str, Mark] = {}
         self._answers = tape.recorded_answers()
@@ -72,7 +74,7 @@ class ReplayFloor:
     def history(self, symbol: str) -> TradeHistory[bytes]:
         history = self._histories.get(symbol)
         if history is None:
-            history = self._histories[symbol] = TradeHistory(self._capture.trade_of)
+            history = self._histories[symbol] = TradeHistory(self._trades_of)
         return history
 
     async def book(self, symbol: str) -> BookSnapshot | None:
@@ -86,6 +88,10 @@ class ReplayFloor:
             _log.warning("no book of this symbol was played yet", extra={"symbol": symbol})
             return None
         return self._unasked_books.pop(symbol, self._books[symbol])
+
+    def books(self) -> Mapping[str, BookSnapshot]:
+        """The newest that were played."""
+        return self._books
 
     def mark(self, symbol: str) -> Mark | None:
         """Put together of what the newest frames of marks and tickers said of the symbol."""
@@ -161,6 +167,17 @@ class ReplayFloor:
             if book is not None and book[0]:
                 found.append((answer.time_ns, *book))
         return found
+
+
+def _reader_of_trades(capture: CaptureFormat) -> Callable[[bytes], Sequence[TradePrint]]:
+    if isinstance(capture, TradesFormat):
+        return capture.trades_of
+
+    def read(line: bytes) -> Sequence[TradePrint]:
+        trade = capture.trade_of(line)
+        return () if trade is None else (trade,)
+
+    return read
 
 
 def _joined(before: Mark | None, said: Mark) -> Mark:

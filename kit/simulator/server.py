@@ -10,20 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import msgspec
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import web
 
 from kit import telemetry
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.simulator import keepalive
+from kit.clock import Clock
 from kit.simulator.connection import Connection
+from kit.simulator.conversation import Conversation
 from kit.simulator.dialect import Answer, Floor, Request, Session
-from kit.simulator.faults import FaultKind, FaultOrder
+from kit.simulator.orders import FaultKind, FaultOrder
+from kit.simulator.shown import ShownFloor
 from kit.simulator.venue import Venue
 
 CLOSE_WAIT_S = 1.0
 MESSAGE_BYTES_MAX = 1024 * 1024
 HTML_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
-RATE_WINDOW_NS = NANOSECONDS_PER_SECOND
 
 _log = telemetry.logger("simulator.server")
 
@@ -82,20 +82,26 @@ class SimulatorServer:
             known = ", ".join(sorted(self._venues))
             return _json({"error": f"no such venue; this server has {known}"}, status=404)
         venue, floor = self._venues[venue_id]
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            session = venue.dialect.open(path, request.query)
-            if session is None:
-                return _json({"error": "no websocket at this path"}, status=404)
-            return await self._converse(request, venue, floor, session)
+        opens_websocket = request.headers.get("Upgrade", "").lower() == "websocket"
         asked = Request(request.method, path, request.query, await request.read())
-        refusal = await self._fail_on_purpose(venue, path)
+        refusal = await self._fail_on_purpose(venue, path, opens_websocket)
         if refusal is not None:
             return refusal
-        return _response(await venue.dialect.answer(asked, floor))
+        if not opens_websocket:
+            shown = ShownFloor(floor, venue, path)
+            return _response(await venue.dialect.answer(asked, shown))
+        session = venue.dialect.open(path, request.query)
+        if session is None:
+            return _json({"error": "no websocket at this path"}, status=404)
+        return await self._converse(request, venue, floor, session)
 
     async def _get_faults(self, request: web.Request) -> web.Response:
+        venues = self._chosen(request)
         return _json(
-            {"faults": [one for venue in self._chosen(request) for one in venue.faults.status()]}
+            {
+                "faults": [one for venue in venues for one in venue.faults.status()],
+                "known": {venue.venue_id: venue.faults.known for venue in venues},
+            }
         )
 
     async def _post_faults(self, request: web.Request) -> web.Response:
@@ -117,8 +123,10 @@ class SimulatorServer:
         wanted = request.query.get("venue")
         return [venue for name, (venue, _) in self._venues.items() if wanted in (None, name)]
 
-    async def _fail_on_purpose(self, venue: Venue, path: str) -> web.Response | None:
-        order = venue.faults.on_rest(path)
+    async def _fail_on_purpose(
+        self, venue: Venue, path: str, opens_websocket: bool
+    ) -> web.Response | None:
+        order = venue.faults.on_call(path, opens_websocket)
         if order is None:
             return None
         if order.fault == FaultKind.REST_DELAY:
@@ -127,7 +135,7 @@ class SimulatorServer:
         if order.fault == FaultKind.REST_HTML:
             return web.Response(body=HTML_PAGE, status=502, content_type="text/html")
         status = int(order.fault.removeprefix("rest_"))
-        headers = {"Retry-After": f"{order.seconds:.0f}"} if status != 500 else {}
+        headers = {"Retry-After": f"{order.seconds:.0f}"} if status < 500 else {}
         body = venue.dialect.failures.get(status, b"{}")
         return _response(Answer(body, status, headers))
 
@@ -151,47 +159,8 @@ class SimulatorServer:
         await websocket.prepare(request)
         transport = cast("asyncio.Transport", request.transport)
         connection = Connection(websocket, transport, session, self._clock.monotonic_ns())
-        venue.join(connection)
-        keep_alive = asyncio.create_task(
-            keepalive.keep_alive(connection, venue.dialect, floor, self._clock)
-        )
-        try:
-            await self._read(websocket, venue, floor, connection)
-        finally:
-            keep_alive.cancel()
-            venue.leave(connection)
+        await Conversation(venue, floor, connection, self._clock).hold(websocket)
         return websocket
-
-    async def _read(
-        self,
-        websocket: web.WebSocketResponse,
-        venue: Venue,
-        floor: Floor,
-        connection: Connection,
-    ) -> None:
-        rules = venue.dialect.rules
-        arrivals: list[int] = []
-        async for message in websocket:
-            now_ns = self._clock.monotonic_ns()
-            arrivals = [at for at in arrivals if now_ns - at < RATE_WINDOW_NS] + [now_ns]
-            if len(arrivals) > rules.messages_per_second_max:
-                await connection.close(WSCloseCode.POLICY_VIOLATION, "too many requests")
-                return
-            if message.type is WSMsgType.PONG:
-                connection.last_pong_ns = now_ns
-                continue
-            connection.last_word_ns = now_ns
-            if message.type is WSMsgType.PING:
-                await websocket.pong(message.data)
-            elif message.type is WSMsgType.TEXT:
-                session, text = connection.session, message.data
-                for answer in await venue.dialect.receive(session, text, floor):
-                    connection.reply(answer)
-                if session.closing:
-                    await connection.close(WSCloseCode.POLICY_VIOLATION, session.closing)
-                    return
-                connection.subscribed = connection.subscribed or bool(session.streams)
-                venue.subscriptions_changed()
 
 
 def _response(answer: Answer) -> web.Response:

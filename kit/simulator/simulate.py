@@ -1,6 +1,6 @@
 """The world of a seeded market: it runs by the clock, whoever listens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from kit import telemetry
@@ -33,7 +33,7 @@ class MarketFloor:
         self._marks: dict[str, MarkProcess] = {}
         self._histories: dict[Instrument, TradeHistory[Trade]] = {}
         for instrument, listing in zip(market.instruments, self._listings, strict=True):
-            history = TradeHistory(partial(_print_of, instrument))
+            history = TradeHistory(partial(_prints_of, instrument))
             history.note_minutes(market.minutes_before(instrument, market.time_ns))
             self._instruments[listing.symbol] = instrument
             self._histories[instrument] = history
@@ -52,8 +52,13 @@ class MarketFloor:
     async def book(self, symbol: str) -> BookSnapshot | None:
         """The book now."""
         instrument = self._instruments.get(symbol)
-        if instrument is None:
-            return None
+        return None if instrument is None else self._book(instrument)
+
+    def books(self) -> Mapping[str, BookSnapshot]:
+        """All books now."""
+        return {symbol: self._book(one) for symbol, one in self._instruments.items()}
+
+    def _book(self, instrument: Instrument) -> BookSnapshot:
         bids, asks = (
             [
                 (instrument.price_text(ticks), instrument.size_text(lots))
@@ -134,11 +139,12 @@ class MarketRunner:
             await self.step(wait=False)
 
 
-def _print_of(instrument: Instrument, trade: Trade) -> TradePrint:
-    return TradePrint(
+def _prints_of(instrument: Instrument, trade: Trade) -> tuple[TradePrint]:
+    told = TradePrint(
         trade.trade_id,
         instrument.price_text(trade.price_ticks),
         instrument.size_text(trade.size_lots),
         trade.time_ns,
         trade.taker_buys,
     )
+    return (told,)

@@ -1,15 +1,20 @@
 """One pretend venue: who is connected, who hears what."""
 
 import asyncio
+from collections import deque
 from collections.abc import Collection, Iterable
 
 from aiohttp import WSCloseCode
 
 from kit.clock import Clock
 from kit.simulator.connection import Connection
-from kit.simulator.dialect import UNKNOWN, Dialect, Frame, Stream
-from kit.simulator.faults import Cut, FaultKind, Faults
+from kit.simulator.dialect import UNKNOWN, BookSnapshot, Dialect, Frame, Stream
+from kit.simulator.faults import Cut, Faults
 from kit.simulator.letters import Letter
+from kit.simulator.orders import FaultKind, FaultOrder
+
+RESENT_USUAL = 5
+RECENT_MAX = 10_000
 
 
 class Venue:
@@ -29,12 +34,17 @@ class Venue:
         self.connections: list[Connection] = []
         self.wanted: Collection[Stream] = frozenset()
         """The streams that someone is subscribed to."""
+        self.old_books: dict[str, BookSnapshot] = {}
+        """Books as they were when a fault was ordered that shows them later."""
         self._clock = clock
         self._start_delay_s = start_delay_s
         self._readers: dict[Stream, list[Connection]] = {}
         self._changed = asyncio.Event()
         self._settled = False
         self._sent_to_gone = 0
+        self._recent: deque[Frame] = deque(maxlen=RECENT_MAX)
+        """The newest frames, while a fault may send some of them again."""
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def frames_sent(self) -> int:
@@ -58,7 +68,7 @@ class Venue:
         for connection in self.connections:
             if connection.stalled or not connection.open:
                 continue
-            streams = set(connection.session.streams.values())
+            streams = set(connection.session.streams.values()) - connection.muted
             for stream in streams:
                 readers.setdefault(stream, []).append(connection)
             if streams:
@@ -86,12 +96,33 @@ class Venue:
             await self._clock.sleep(self._start_delay_s)
             self._settled = not self._changed.is_set()
 
+    def subscribed(self, connection: Connection, stream: Stream) -> list[Letter]:
+        """A connection has subscribed to one more. Returns what faults make of that."""
+        order = self.faults.on_subscription(stream)
+        if order is None:
+            return []
+        if order.fault == FaultKind.ACK_THEN_SILENCE:
+            connection.muted.add(stream)
+            return []
+        count = int(order.value or RESENT_USUAL)
+        frames = [payload for at, payload in self._recent if at is stream]
+        return [Letter(stream, payload) for payload in reversed(frames[-count:])]
+
+    def shut_down(self, order: FaultOrder) -> None:
+        """Close all connections that there are now, after the order's seconds."""
+        task = asyncio.create_task(self._close_later(list(self.connections), order.seconds))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
     async def deliver(self, frames: Iterable[Frame], wait: bool) -> None:
         """Send to each connection what it is subscribed to.
 
         With ``wait`` it returns when the slowest is ready for more. Without, a connection that is
         too far behind is cut off, as exchanges do.
         """
+        if self.faults.waits_for(FaultKind.RESEND):
+            frames = list(frames)
+            self._recent.extend(frames)
         if self.faults.quiet:
             await self._send(frames, wait)
             return
@@ -133,6 +164,11 @@ class Venue:
                 mail.setdefault(connection, []).append(letter)
         for connection, received in mail.items():
             await connection.send_letters(received, wait)
+
+    async def _close_later(self, connections: Iterable[Connection], seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        for connection in connections:
+            await connection.close(WSCloseCode.GOING_AWAY, "shutting down")
 
     async def _cut(self, cut: Cut) -> None:
         for connection in self._readers.get(cut.stream, ()):

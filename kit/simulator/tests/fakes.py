@@ -102,6 +102,8 @@ class FakeExchange:
         if request.path == "/book":
             book = await floor.book(request.query["symbol"])
             return Answer(b"none", 503) if book is None else Answer(str(book.sequence).encode())
+        if request.path == "/listings":
+            return Answer(",".join(one.symbol for one in floor.listings()).encode())
         return Answer(request.path.encode())
 
     def list(self, instrument: Instrument) -> Listing:

@@ -15,12 +15,10 @@ from kit.simulator.faults import (
     NOTHING,
     UNKNOWN_EVENT,
     Cut,
-    FaultKind,
-    FaultOrder,
     Faults,
-    read_script,
 )
 from kit.simulator.letters import Mailbox
+from kit.simulator.orders import FaultKind, FaultOrder, read_script
 
 TRADES_A = Stream("trades/A", Channel.TRADES, "A")
 TRADES_B = Stream("trades/B", Channel.TRADES, "B")
@@ -199,14 +197,94 @@ def test_a_fault_waits_for_its_time_by_the_venues_own_clock():
     assert faults.applied(frames_of(2)) == frames_of(2)[1:]
 
 
+def test_a_sequence_gap_is_in_a_book_where_nothing_else_is_said():
+    frames = frames_of(9)
+    assert faults_of(order("sequence_gap")).applied(frames) == frames[:2] + frames[3:]
+    named = faults_of(order("sequence_gap", channel="trades"))
+    assert named.applied(frames) == frames[1:]
+
+
+@pytest.mark.parametrize(("seconds", "silent_s"), [(3, 3), (0, 1_000)])
+def test_silence_lasts_and_concerns_one_symbol(seconds: float, silent_s: int):
+    faults = faults_of(order("silence", symbol="A", seconds=seconds))
+    frames, heard = frames_of(9), []
+    for second in range(silent_s + 1):
+        faults.advance((100 + second) * SECOND_NS)
+        heard.append(faults.applied(frames))
+    assert heard[:silent_s] == [frames[1::3]] * silent_s
+    assert (heard[-1] == frames) == (seconds > 0)
+    assert faults.quiet == (seconds > 0)
+
+
+def test_subscriptions_fail_by_stream():
+    faults = faults_of(order("ack_then_silence", symbol="A", channel="book"))
+    assert faults.quiet
+    assert faults.on_subscription(TRADES_A) is None
+    fault = faults.on_subscription(BOOK_A)
+    assert fault is not None
+    assert fault.fault == FaultKind.ACK_THEN_SILENCE
+    assert faults.on_subscription(BOOK_A) is None
+
+
+def test_a_client_is_not_heard_for_a_while():
+    faults = faults_of(order("no_pong", seconds=2))
+    faults.advance(100 * SECOND_NS)
+    assert faults.on_words() is not None
+    faults.advance(101 * SECOND_NS)
+    assert faults.on_words() is not None
+    faults.advance(102 * SECOND_NS)
+    assert faults.on_words() is None
+    assert list(faults.status()) == []
+
+
+def test_a_world_does_what_it_has_learned_when_the_time_comes():
+    faults, done = faults_of(), []
+    with pytest.raises(ValueError, match="allowed are"):
+        faults.order(order("halt", symbol="A"))
+    faults.learn("halt", lambda one: done.append(one.symbol))
+    assert "halt" in faults.known
+    faults.advance(100 * SECOND_NS)
+    faults.order(order("halt", symbol="A"))
+    faults.order(order("halt", symbol="B", at_s=5))
+    assert done == ["A"]
+    assert len(faults.status()) == 1
+    faults.advance(105 * SECOND_NS)
+    assert done == ["A", "B"]
+    assert list(faults.status()) == []
+    assert faults.quiet
+
+
+def test_what_cannot_be_done_is_refused_at_once_and_noted_later():
+    def refuse(one: FaultOrder) -> None:
+        raise ValueError("no such instrument")
+
+    faults = faults_of()
+    faults.learn("halt", refuse)
+    with pytest.raises(ValueError, match="no such instrument"):
+        faults.order(order("halt"))
+    faults.order(order("halt", at_s=1))
+    faults.advance(100 * SECOND_NS)
+    faults.advance(200 * SECOND_NS)
+    assert list(faults.status()) == []
+
+
+def test_the_opening_of_a_websocket_is_refused_only_by_its_path():
+    faults = faults_of(order("rest_429"), order("rest_429", path="/ws"))
+    found = faults.on_call("/ws", opens_websocket=True)
+    assert found is not None
+    assert found.path == "/ws"
+    assert faults.on_call("/ws", opens_websocket=True) is None
+    assert faults.on_call("/time") is not None
+
+
 def test_rest_faults_concern_paths():
     faults = faults_of(order("rest_429", path="depth", seconds=7, count=2))
-    assert faults.on_rest("/api/v3/time") is None
-    first = faults.on_rest("/api/v3/depth")
+    assert faults.on_call("/api/v3/time") is None
+    first = faults.on_call("/api/v3/depth")
     assert first is not None
     assert (first.fault, first.seconds) == (FaultKind.REST_429, 7)
-    assert faults.on_rest("/api/v3/depth") is not None
-    assert faults.on_rest("/api/v3/depth") is None
+    assert faults.on_call("/api/v3/depth") is not None
+    assert faults.on_call("/api/v3/depth") is None
     assert faults.quiet
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from kit.simulator.dialect import Session
 from kit.simulator.faults import Faults
+from kit.simulator.history import TradePrint
 from kit.simulator.replay import TIMER_NS, Player, ReplayFloor
 from kit.simulator.tape import Tape
-from kit.simulator.tests.fakes import FakeClock, FakeExchange
+from kit.simulator.tests.fakes import FakeCapture, FakeClock, FakeExchange
 from kit.simulator.venue import Venue
 
 START_NS = 1_700_000_000_000_000_000
@@ -26,6 +27,7 @@ class Listener:
         self.at_ns: list[int] = []
         self.frames_sent = 0
         self.stalled = False
+        self.muted = set()
         self.open = True
         self._clock = clock
 
@@ -213,3 +215,16 @@ async def test_played_trades_are_history(tmp_path: Path):
     assert [one.trade_id for one in stage.floor.history("A").latest(9)] == [1, 2, 3, 4]
     assert list(stage.floor.history("B").latest(9)) == []
     assert [one.symbol for one in stage.floor.listings()] == ["A"]
+
+
+async def test_all_trades_of_a_frame_are_remembered(tmp_path: Path):
+    class Crowded(FakeCapture):
+        def trades_of(self, line: bytes) -> list[TradePrint]:
+            number = int(line.rsplit(b"/", 1)[1])
+            return [TradePrint(number + one, "1", "1", number, True) for one in range(3)]
+
+    stage = Stage(tmp_path, ["trades/A/10", "trades/A/20"], speed=None)
+    capture = Crowded(stage.exchange.streams)
+    floor = ReplayFloor(Tape([tmp_path / "frames.jsonl"]), capture, 0.05)
+    floor.played([capture.frame_of(line) for line in (b"trades/A/10", b"trades/A/20")], START_NS)
+    assert [one.trade_id for one in floor.history("A").latest(9)] == [10, 11, 12, 20, 21, 22]

@@ -272,6 +272,93 @@ async def test_a_delayed_answer_comes_later_than_the_next():
         assert await slow == (200, b"/slow")
 
 
+async def test_a_subscription_is_acknowledged_and_then_silent_until_it_is_made_again():
+    async with running() as client:
+        assert await client.fault("ack_then_silence") == 200
+        muted = await client.subscribe("status/all")
+        heard = await client.subscribe("status/all")
+        for _ in range(5):
+            await text_of(heard)
+        assert await quietly(muted) is None
+        assert not muted.closed
+
+
+async def test_a_subscription_begins_with_frames_that_were_sent_before():
+    async with running() as client:
+        assert await client.fault("resend", value="3", count=2) == 200
+        first = await client.subscribe("status/all")
+        heard = [await text_of(first) for _ in range(20)]
+        again = await client.subscribe("status/all")
+        resent = [int(await text_of(again)) for _ in range(3)]
+        assert resent == sorted(resent, reverse=True)
+        assert int(heard[0]) <= min(resent)
+        following = int(await text_of(again))
+        assert following == max(resent) + 5_000_000
+
+
+async def test_a_client_that_is_not_heard_gets_no_answer():
+    async with running() as client:
+        websocket = await client.subscribe("status/all")
+        assert await client.fault("no_pong", seconds=0) == 200
+        await websocket.send_str("book/A")
+        await websocket.ping(b"hello")
+        for _ in range(20):
+            assert (await text_of(websocket)).isdigit()
+        async with client.session.delete(client.base + "/faults") as response:
+            assert response.status == 200
+        await websocket.send_str("book/B")
+        async with asyncio.timeout(WAIT_S):
+            while (text := await text_of(websocket)).isdigit():
+                pass
+        assert text == "BOOK/B"
+
+
+async def test_rest_shows_no_market_one_twice_or_an_old_book():
+    async with running() as client:
+        _, listed = await client.get("/fake/listings")
+        symbols = listed.decode().split(",")
+        assert await client.fault("empty_market_list", path="listings") == 200
+        assert await client.get("/fake/listings") == (200, b"")
+        assert await client.fault("symbol_twice", path="listings", symbol=symbols[1]) == 200
+        _, twice = await client.get("/fake/listings")
+        assert sorted(twice.decode().split(",")) == sorted([*symbols, symbols[1]])
+        assert await client.get("/fake/listings") == (200, listed)
+        path = f"/fake/book?symbol={symbols[0]}"
+        _, old = await client.get(path)
+        assert await client.fault("stale_snapshot", symbol=symbols[0], count=2) == 200
+        _, stale = await client.get(path)
+        websocket = await client.subscribe("status/all")
+        for _ in range(40):
+            await text_of(websocket)
+        assert await client.get(path) == (200, stale)
+        _, new = await client.get(path)
+        assert int(old) <= int(stale) < int(new)
+
+
+async def test_a_server_that_shuts_down_closes_all_connections_of_that_moment():
+    async with running() as client:
+        connections = [await client.subscribe("book/A"), await client.subscribe("status/all")]
+        assert await client.fault("server_shutdown", seconds=0.1) == 200
+        later = await client.subscribe("status/all")
+        for websocket in connections:
+            async with asyncio.timeout(WAIT_S):
+                async for message in websocket:
+                    assert message.type is WSMsgType.TEXT
+            assert websocket.close_code == 1001
+        await text_of(later)
+
+
+async def test_a_websocket_is_refused_as_it_is_opened():
+    async with running() as client:
+        assert await client.fault("rest_429", path="/ws", seconds=7) == 200
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.subscribe("book/A")
+        assert refused.value.status == 429
+        assert refused.value.headers is not None
+        assert refused.value.headers["Retry-After"] == "7"
+        await client.subscribe("book/A")
+
+
 async def test_faults_are_listed_switched_off_and_refused_when_wrong():
     async with running() as client:
         assert await client.fault("drop", symbol="NEVER", count=0) == 200
@@ -279,7 +366,9 @@ async def test_faults_are_listed_switched_off_and_refused_when_wrong():
         assert (listed["fault"], listed["fired"]) == ("drop", 0)
         async with client.session.delete(client.base + "/faults?venue=fake") as response:
             assert response.status == 200
-        assert await client.json("/faults") == {"faults": []}
+        answer = await client.json("/faults")
+        assert answer["faults"] == []
+        assert {"drop", "stall", "rest_429"} <= set(answer["known"]["fake"])
         assert await client.fault("explode") == 400
         assert await client.fault("drop", probability=2) == 400
         assert await client.fault("drop", venue="other") == 400
