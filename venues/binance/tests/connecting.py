@@ -38,6 +38,7 @@ class Connector:
         books, rules = self.intake.bookkeeper, self.venue.book
         renew = self.session.renew_book
         self.resync = Resync(books, rules.snapshots, self.venue.history, renew, clock)
+        self.batches: list[batch_pb2.MarketDataBatch] = []
         self.gaps: list[types_pb2.Gap] = []
         self.rows: dict[int, int] = dict.fromkeys(CHANNELS, 0)
         self.trade_ids: dict[str, list[int]] = {}
@@ -75,6 +76,7 @@ class Connector:
             self._heard.set()
 
     def _hear(self, batch: batch_pb2.MarketDataBatch) -> None:
+        self.batches.append(batch)
         self.gaps += batch.gaps
         kind = batch.WhichOneof("columns")
         if kind is not None:

@@ -1,0 +1,91 @@
+"""Captures through the simulator and the connector: what is published is what is in the file."""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from venuemesh.marketdata.v1 import batch_pb2
+
+from kit.numbers import to_decimal
+from kit.venue.books import BookState
+from venues.binance.simulator.tests.running import running
+from venues.binance.tests.connecting import Connector, connected
+from venues.binance.tests.test_book import Reading, levels_of
+from venues.binance.tests.test_parse import captured
+
+Row = tuple[object, ...]
+
+
+def data_of(lines: list[bytes], stream: str) -> list[dict]:
+    return [json.loads(line)["data"] for line in lines if stream.encode() in line[:64]]
+
+
+def published(
+    connector: Connector, kind: str, number: str, *columns: tuple[str, str]
+) -> Iterator[Row]:
+    """The rows of a channel: symbol, number, and columns of prices and sizes."""
+    for batch in connector.batches:
+        if batch.WhichOneof("columns") == kind:
+            yield from rows_of(batch, getattr(batch, kind), number, columns)
+
+
+def rows_of(
+    batch: batch_pb2.MarketDataBatch, found: object, number: str, columns: tuple
+) -> Iterator[Row]:
+    for row, index in enumerate(found.instrument):
+        entry = batch.instruments[index]
+        values = (
+            to_decimal(getattr(found, name)[row], getattr(entry, scale)) for name, scale in columns
+        )
+        yield entry.symbol, getattr(found, number)[row], *values
+
+
+PRICE, SIZE = "price_scale", "size_scale"
+
+
+@pytest.mark.parametrize("venue", ["binance", "binance_futures"])
+async def test_all_of_a_capture_is_published(captures: Path, venue: str) -> None:
+    folder = captures / venue / "btcusdt_first30s"
+    lines, reading = captured(folder), Reading.of(folder)
+    tape = f"{venue}={folder / 'frames.jsonl'}"
+    async with (
+        running("replay", venue, replay=[tape], speed="max") as base,
+        connected(base, ["BTCUSDT"]) as connector,
+    ):
+        trades, quotes = data_of(lines, "@trade"), data_of(lines, "@bookTicker")
+        book, last = connector.book("BTCUSDT"), reading.updates["BTCUSDT"][-1]["u"]
+        await connector.until(
+            lambda: (
+                book.last_sequence == last
+                and len(connector.trade_ids.get("BTCUSDT", [])) == len(trades)
+                and sum(1 for _ in published(connector, "quotes", "sequence")) == len(quotes)
+            )
+        )
+        assert (book.state, book.epoch, connector.gaps) == (BookState.PROVEN, 1, [])
+        assert levels_of(book) == reading.book("BTCUSDT")
+    columns = (("price", PRICE), ("size", SIZE))
+    assert list(published(connector, "trades", "trade_id", *columns)) == [
+        ("BTCUSDT", one["t"], Decimal(one["p"]), Decimal(one["q"])) for one in trades
+    ]
+    columns = (("bid_price", PRICE), ("bid_size", SIZE), ("ask_price", PRICE), ("ask_size", SIZE))
+    assert list(published(connector, "quotes", "sequence", *columns)) == [
+        ("BTCUSDT", one["u"], *(Decimal(one[key]) for key in ("b", "B", "a", "A")))
+        for one in quotes
+    ]
+
+
+async def test_each_symbol_of_a_capture_has_its_own_book(captures: Path) -> None:
+    folder = captures / "binance_futures" / "sushi_akro_2021"
+    reading = Reading.of(folder)
+    tape = f"binance_futures={folder / 'frames.jsonl'}"
+    async with (
+        running("replay", "binance_futures", replay=[tape], speed="max") as base,
+        connected(base, ["SUSHIUSDT", "AKROUSDT"]) as connector,
+    ):
+        for symbol, updates in reading.updates.items():
+            book, last = connector.book(symbol), updates[-1]["u"]
+            await connector.until(lambda book=book, last=last: book.last_sequence == last)
+            assert levels_of(book) == reading.book(symbol)
+        assert connector.gaps == []
