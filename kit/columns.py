@@ -92,9 +92,10 @@ class Symbols:
         return [self.names[number] for number in self.row.tolist()]
 
     def most(self, columns: Sequence[Numbers]) -> list[int]:
-        """The most decimal places that each symbol has in these columns."""
+        """The most decimal places that each symbol has in these columns; 0 for one without rows."""
         if len(self.names) == 1 or all(isinstance(column.decimals, int) for column in columns):
-            return [max([most(column.decimals) for column in columns], default=0)] * len(self.names)
+            places = max([most(column.decimals) for column in columns], default=0)
+            return [places if count else 0 for count in self.counts()]
         result = np.zeros(len(self.names), dtype=np.int64)
         for column in columns:
             np.maximum.at(result, self.row, column.decimals)
