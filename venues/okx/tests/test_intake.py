@@ -1,0 +1,177 @@
+"""From OKX's frames to numbered batches, rubbish included."""
+
+import json
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
+
+from kit.clock import SystemClock
+from kit.cursor import CHANNELS
+from kit.telemetry import Meter
+from kit.venue.books import BookState
+from kit.venue.contract import Answer, Place
+from kit.venue.hub import Hub
+from kit.venue.intake import Intake
+from kit.venue.subscriptions import Subscriptions
+from venues.okx.catalog import VENUES
+
+SWAP = "BTC-USDT-SWAP"
+
+
+def frame(channel: str, *rows: object, name: str = SWAP, **rest: object) -> bytes:
+    message = {"arg": {"channel": channel, "instId": name}, **rest, "data": rows}
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def trade(number: int, count: int = 1, price: str = "10.5", symbol: str = SWAP) -> bytes:
+    row = {"instId": symbol, "tradeId": str(number), "px": price, "sz": "1", "side": "buy"}
+    return frame("trades", row | {"ts": "5", "count": str(count)}, name=symbol)
+
+
+def book(previous: int, last: int, price: str = "10.5", size: str = "1") -> bytes:
+    row = {"asks": [], "bids": [[price, size, "0", "1"]], "ts": "5", "checksum": 0}
+    action = "snapshot" if previous < 0 else "update"
+    return frame("books", row | {"prevSeqId": previous, "seqId": last}, action=action)
+
+
+def quote(time_ms: int, sequence: int) -> bytes:
+    row = {"asks": [["11", "1", "0", "1"]], "bids": [["10", "1", "0", "1"]], "ts": str(time_ms)}
+    return frame("bbo-tbt", row | {"seqId": sequence})
+
+
+class Listener:
+    """A connection that hears what is told of it."""
+
+    def __init__(self) -> None:
+        self.told: list[Answer] = []
+
+    def answered(self, answer: Answer) -> None:
+        self.told.append(answer)
+
+    def broken(self, detail: str) -> None:
+        raise AssertionError(detail)
+
+
+class Feed:
+    """An intake, and what has come out of it."""
+
+    def __init__(self) -> None:
+        self.venue = VENUES["okx_futures"](Place("replay", "http://127.0.0.1:1"))
+        self.meter = Meter(self.venue.venue_id)
+        self._hub = Hub(self.venue.venue_id, 1, SystemClock(), self.meter)
+        subscriptions = Subscriptions(CHANNELS)
+        self.intake = Intake(self.venue, self._hub, subscriptions, self.meter, SystemClock())
+        self.listener = Listener()
+        subscriptions.add([SWAP])
+        self.intake.bookkeeper.add([SWAP])
+        self._reader = self._hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
+
+    @property
+    def skipped(self) -> int:
+        """Frames left out."""
+        return self.meter.counters.get("skipped_frames_total", 0)
+
+    def take(self, *frames: bytes, wire: int = 0) -> list[batch_pb2.MarketDataBatch]:
+        self.intake.frames(list(frames), 7, self.venue.wires[wire], self.listener)
+        self.intake.flush()
+        response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
+        return list(response.batches)
+
+
+@pytest.fixture
+async def feed() -> Feed:
+    return Feed()
+
+
+def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
+    return [number for batch in batches for number in batch.trades.trade_id]
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"not json",
+        b"",
+        b"\xff\xfe",
+        trade(9)[:-1],
+        trade(9, price="NaN"),
+        trade(9, price="1" * 40),
+        trade(9, symbol="NEVER-LISTED-SWAP"),
+        frame("price-limit", {"instId": SWAP}),
+        frame("trades", {"instId": SWAP}),
+        b'{"arg":{"channel":"trades"},"data":"' + b"x" * 9_000_000 + b'"}',
+    ],
+)
+async def test_rubbish_is_counted_and_the_rest_goes_on(feed: Feed, rubbish: bytes) -> None:
+    assert ids(feed.take(trade(1), rubbish, trade(2))) == [1, 2]
+    assert ids(feed.take(trade(3))) == [3]
+    assert feed.skipped == 1
+    assert feed.meter.gaps_total == 0
+
+
+async def test_a_hole_is_told_before_the_trade_after_it(feed: Feed) -> None:
+    first, second = feed.take(trade(1), trade(5))
+    assert ids([first]) == [1]
+    assert ids([second]) == [5]
+    assert [gap.reason for gap in second.gaps] == [types_pb2.GAP_REASON_SEQUENCE]
+    assert (second.gaps[0].last_id_before, second.gaps[0].first_id_after) == (1, 5)
+
+
+async def test_a_trade_that_stands_for_several_is_no_hole(feed: Feed) -> None:
+    assert ids(feed.take(trade(1), trade(5, count=4), trade(6))) == [1, 5, 6]
+    assert feed.meter.gaps_total == 0
+    (batch,) = feed.take(trade(10, count=3))
+    assert (batch.gaps[0].last_id_before, batch.gaps[0].first_id_after) == (6, 8)
+
+
+async def test_quotes_go_on_when_ids_begin_anew(feed: Feed) -> None:
+    (before,) = feed.take(quote(1, 900), quote(2, 901))
+    (after,) = feed.take(quote(3, 5), quote(4, 6))
+    assert len(before.quotes.instrument) == len(after.quotes.instrument) == 2
+    assert feed.meter.gaps_total == 0
+
+
+async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
+    assert feed.take(book(1, 2), book(2, 3)) == []
+    assert feed.intake.bookkeeper.wanting_snapshot() == [SWAP]
+    assert feed.intake.bookkeeper.snapshot_wanted.is_set()
+
+
+async def test_a_book_follows_through_all_that_is_legal(feed: Feed) -> None:
+    feed.take(book(-1, 10), book(10, 15, "10.6"), book(15, 15), book(15, 3), book(3, 5, "10.7"))
+    kept = feed.intake.bookkeeper.books[SWAP]
+    assert (kept.state, kept.last_sequence) == (BookState.PROVEN, 5)
+    assert len(kept.book.bids()) == 3
+    assert feed.meter.gaps_total == 0
+
+
+async def test_a_hole_in_a_book_is_told_and_healed_by_a_snapshot(feed: Feed) -> None:
+    feed.take(book(-1, 10))
+    (doubt,) = feed.take(book(12, 13, "10.6"))
+    kept = feed.intake.bookkeeper.books[SWAP]
+    assert [gap.reason for gap in doubt.gaps] == [types_pb2.GAP_REASON_SEQUENCE]
+    assert kept.state is BookState.IN_DOUBT
+    (healed,) = feed.take(book(-1, 20, "10.8"), book(20, 21, "10.9"))
+    assert list(healed.book.snapshot) == [True, False]
+    assert list(healed.book.book_epoch) == [2, 2]
+    assert (kept.state, kept.last_sequence) == (BookState.PROVEN, 21)
+
+
+async def test_marks_and_candles_become_batches(feed: Feed) -> None:
+    (mark,) = feed.take(frame("mark-price", {"instId": SWAP, "markPx": "10.51", "ts": "5"}))
+    assert list(mark.marks.mark_price) == [1051]
+    index = {"instId": "BTC-USDT", "idxPx": "10.52", "ts": "5"}
+    (priced,) = feed.take(frame("index-tickers", index, name="BTC-USDT"))
+    assert priced.instruments[0].symbol == SWAP
+    assert list(priced.marks.index_price) == [1052]
+    row = ["60000", "1", "3", "1", "2", "7", "7", "14", "1"]
+    (candle,) = feed.take(frame("candle1m", row), wire=1)
+    assert (list(candle.candles.high), list(candle.candles.closed)) == ([3], [True])
+    assert feed.skipped == 0
+
+
+async def test_what_concerns_the_connection_is_told_to_it(feed: Feed) -> None:
+    feed.take(b"pong", b'{"event":"notice","code":"64008","msg":"x","connId":"a"}')
+    assert [answer.leaving for answer in feed.listener.told] == [False, True]
+    assert feed.skipped == 0
