@@ -15,6 +15,7 @@ SNAPSHOTS_AT_ONCE_MAX = 4
 FIRST_WAIT_S = 0.25
 COMING_WAIT_S = 3.0
 """After a subscription the feed's snapshot is on its way; it is not asked for again before."""
+LOOK_AGAIN_S = 0.05
 
 _log = telemetry.logger("venue.resync")
 
@@ -54,7 +55,7 @@ class Resync:
         waits = backoff.delays(first_seconds=FIRST_WAIT_S)
         try:
             if self._from_feed and not self._broken(symbol):
-                await self._clock.sleep(COMING_WAIT_S)
+                await self._comes(symbol)
             while symbol in self._bookkeeper.wanting_snapshot():
                 if not await self._ask(symbol):
                     await self._clock.sleep(next(waits))
@@ -78,5 +79,16 @@ class Resync:
         if symbol in self._bookkeeper.books:
             self._bookkeeper.books[symbol].renewing()
         self._renew_subscription(symbol)
-        await self._clock.sleep(COMING_WAIT_S)
+        return await self._comes(symbol)
+
+    async def _comes(self, symbol: str) -> bool:
+        """Wait until the feed's snapshot is there, or should be. Returns whether the book is proven
+        now: it may have broken again."""
+        books = self._bookkeeper.books
+        epoch = books[symbol].epoch if symbol in books else 0
+        for _ in range(round(COMING_WAIT_S / LOOK_AGAIN_S)):
+            wanted = symbol in self._bookkeeper.wanting_snapshot()
+            if not wanted or books[symbol].epoch != epoch:
+                break
+            await self._clock.sleep(LOOK_AGAIN_S)
         return symbol not in self._bookkeeper.wanting_snapshot()
