@@ -1,8 +1,8 @@
 """How the updates of a Coinbase book join: by nothing that is in them.
 
 Neither feed numbers the updates of a book; both promise that level2 loses none:
-https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-channels#level2-channel
-https://docs.cdp.coinbase.com/exchange/websocket-feed/channels#level2-channel
+https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-channels
+https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
 So an update always follows the one before. What proves a book is around it: on Advanced Trade the
 number of each frame of the connection (``parse.advanced_sequence``), on both that a best bid is
 below the best ask. A whole book comes first, over the feed, and again after a new subscription.

@@ -2,7 +2,8 @@
 
 Advanced Trade, one channel per message:
 https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-overview
-Exchange, all channels in one message: https://docs.cdp.coinbase.com/exchange/websocket-feed/overview
+Exchange, all channels in one message:
+https://docs.cdp.coinbase.com/exchange/websocket-feed/overview
 """
 
 import re

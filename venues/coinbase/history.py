@@ -8,15 +8,14 @@ https://docs.cdp.coinbase.com/exchange/introduction/welcome
 import functools
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
 
-import numpy as np
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.columns import Levels, Numbers
+from kit.columns import Levels
 from kit.errors import BadRequest, UnknownInstrument, VenueUnavailable
 from kit.frames.reference import time_ns
 from kit.numbers import format_scaled, parse_number
@@ -80,7 +79,9 @@ class AdvancedHistory:
 
         def read(answer: Any) -> BookSnapshot:
             bids, asks = (
-                _levels([(level["price"], level["size"]) for level in answer["pricebook"][side]])
+                Levels.parse(
+                    [(level["price"], level["size"]) for level in answer["pricebook"][side]]
+                )
                 for side in ("bids", "asks")
             )
             return BookSnapshot(0, bids, asks, self._clock.time_ns())
@@ -181,7 +182,7 @@ class ExchangeHistory:
 
         def read(answer: Any) -> BookSnapshot:
             bids, asks = (
-                _levels([(price, size) for price, size, _ in answer[side]])
+                Levels.parse([(price, size) for price, size, _ in answer[side]])
                 for side in ("bids", "asks")
             )
             return BookSnapshot(0, bids, asks, self._clock.time_ns())
@@ -263,8 +264,10 @@ class _Rest:
         """What is read from the answer to a raw call. An answer that cannot be read counts as
         none."""
 
+        ask_venue = getattr(self._client, method)
+
         async def ask() -> AnswerT:
-            return read(await getattr(self._client, method)(query))
+            return read(await ask_venue(query))
 
         try:
             return cast("AnswerT", await ccxt_client.call(self._venue_id, ask))
@@ -384,12 +387,6 @@ def _candle(start: Any, open_: Any, high: Any, low: Any, close: Any, volume: Any
         close=_plain(close),
         volume=_plain(volume),
     )
-
-
-def _levels(pairs: Sequence[Sequence[str]]) -> Levels:
-    count = np.array([len(pairs)], dtype=np.int64)
-    prices, sizes = [price for price, _ in pairs], [size for _, size in pairs]
-    return Levels(count, Numbers.parse(prices), Numbers.parse(sizes))
 
 
 def _plain(number: Any) -> str:

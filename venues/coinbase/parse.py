@@ -1,7 +1,7 @@
 """Coinbase's frames to rows. No I/O, no clock, no state: bytes in, columns out.
 
-Advanced Trade: https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-channels
-Exchange: https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
+https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-channels
+https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
 """
 
 import numpy as np

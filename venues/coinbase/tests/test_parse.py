@@ -43,8 +43,9 @@ ADVANCED_CANDLES = (
 )
 MATCH = (
     b'{"type":"match","trade_id":280232,"maker_order_id":"2a0da34e-61f7-4c36-88e5-c9dd15927b16",'
-    b'"taker_order_id":"3c82abaa-c01e-4608-be59-6a1e69742891","side":"sell","size":"985","price":'
-    b'"0.00001305","product_id":"SKL-BTC","sequence":177100030,"time":"2021-04-17T16:43:37.089723Z"}'
+    b'"taker_order_id":"3c82abaa-c01e-4608-be59-6a1e69742891","side":"sell","size":"985",'
+    b'"price":"0.00001305","product_id":"SKL-BTC","sequence":177100030,'
+    b'"time":"2021-04-17T16:43:37.089723Z"}'
 )
 SNAPSHOT = (
     b'{"type":"snapshot","product_id":"BTC-USD","asks":[["37212.77","0.05724592"],["37215.39",'
