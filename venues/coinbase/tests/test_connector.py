@@ -5,13 +5,17 @@ the same most of the time, and a wrong one would never be.
 """
 
 import asyncio
+import json
+from collections import Counter
 from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.columns import Levels
-from kit.numbers import most, rescale
+from kit.numbers import most, rescale, to_decimal
 from venues.coinbase.simulator.tests.running import RawClient, raw_client, running
 from venues.coinbase.tests.connecting import WAIT_S, Connector, connected
 
@@ -172,3 +176,35 @@ async def test_a_product_that_is_not_listed_is_refused(of_exchange: Connector) -
     await of_exchange.until(lambda: of_exchange.meter.counters.get("skipped_frames_total"))
     await check_book(of_exchange, "BTC-USD")
     assert of_exchange.gaps == []
+
+
+async def test_a_replayed_session_ends_with_the_books_of_the_file(captures: Path) -> None:
+    file = captures / "coinbase/exchange_6_products_2021/frames.jsonl"
+    books: dict[str, dict[str, dict[Decimal, Decimal]]] = {}
+    counts: Counter[str] = Counter()
+    for row in map(json.loads, file.read_bytes().splitlines()):
+        counts[row["type"]] += 1
+        if row["type"] == "snapshot":
+            books[row["product_id"]] = {
+                side: {Decimal(price): Decimal(size) for price, size in row[name]}
+                for side, name in (("buy", "bids"), ("sell", "asks"))
+            }
+        for side, price, size in row.get("changes", ()):
+            books[row["product_id"]][side][Decimal(price)] = Decimal(size)
+    async with (
+        running("replay", replay=[f"coinbase={file}"], speed="max") as base,
+        connected(base, "exchange", books) as connector,
+    ):
+        updates = counts["snapshot"] + counts["l2update"]
+        await connector.until(lambda: connector.rows[types_pb2.CHANNEL_BOOK] == updates)
+        await connector.until(lambda: connector.rows[types_pb2.CHANNEL_QUOTES] == 76)
+        assert connector.rows[types_pb2.CHANNEL_TRADES] == 76
+        assert connector.gaps == []
+        for symbol, sides in books.items():
+            book = connector.book(symbol)
+            for ours, side in ((book.book.bids(), "buy"), (book.book.asks(), "sell")):
+                told = {price: size for price, size in sides[side].items() if size}
+                assert {
+                    to_decimal(price, book.scale.price): to_decimal(size, book.scale.size)
+                    for price, size in ours
+                } == told
