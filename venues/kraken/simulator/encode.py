@@ -180,16 +180,19 @@ class Encoder:
         return bids, asks
 
     def _book_frames(self, desk: _Desk, wanted: Collection[Stream]) -> Iterator[Frame]:
-        for depth, (bids, asks) in list(desk.said.items()):
-            stream = desk.books[depth]
+        """What has changed; the whole book where the subscription was there before the market."""
+        for depth, stream in desk.books.items():
+            before = desk.said.pop(depth, None)
             if stream not in wanted:
-                del desk.said[depth]
                 continue
-            now = self._top(desk, depth)
-            desk.said[depth] = now
-            changes = _changes(bids, now[0], depth, True), _changes(asks, now[1], depth, False)
-            if any(changes):
-                yield stream, self._book_frame("update", desk, *changes, *now)
+            desk.said[depth] = now = self._top(desk, depth)
+            if before is None:
+                yield stream, self._book_frame("snapshot", desk, *now)
+                continue
+            bids = _changes(before[0], now[0], depth, is_bid=True)
+            asks = _changes(before[1], now[1], depth, is_bid=False)
+            if bids or asks:
+                yield stream, self._book_frame("update", desk, bids, asks, *now)
 
     def _book_frame(self, kind: str, desk: _Desk, bids: Side, asks: Side, *now: Side) -> bytes:
         """``{"channel":"book","type","data":[{"symbol","bids":[{"price","qty"}],"asks",…}]}``; the

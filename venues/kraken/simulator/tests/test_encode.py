@@ -112,6 +112,18 @@ async def test_a_second_subscription_joins_the_first(show: Show):
         assert book.checksum() == frame["data"][0]["checksum"]
 
 
+async def test_who_came_before_the_market_gets_the_whole_book_when_it_opens():
+    show = Show()
+    await show.subscribe()
+    show.run(OPENING_NS + 2 * SECOND_NS)
+    for depth in (10, 100):
+        book = ClientBook(depth)
+        for frame in show.said[f"book-{depth} BTC/USDT"]:
+            book.apply_read(frame)
+            assert book.checksum() == book.claimed
+        assert len(book.levels("bids")) == depth
+
+
 async def test_numbers_have_all_their_decimal_places(show: Show):
     show.run(OPENING_NS + 2 * SECOND_NS)
     for row in show.rows("book-10 BTC/USDT"):

@@ -1,0 +1,209 @@
+"""From Kraken's frames to numbered batches, rubbish included."""
+
+import json
+
+import pytest
+from venuemesh.admin.v1 import admin_pb2
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
+
+from kit.clock import SystemClock
+from kit.cursor import CHANNELS
+from kit.telemetry import Meter
+from kit.venue.contract import Answer, Place
+from kit.venue.hub import Hub
+from kit.venue.intake import Intake
+from kit.venue.subscriptions import Subscriptions
+from venues.kraken.catalog import spot
+from venues.kraken.simulator.tests.books import ClientBook
+from venues.kraken.tests.test_parse import CANDLE, CANDLES, TICKER
+
+TIME = "2026-09-04T00:21:20.564568Z"
+
+
+def trades(
+    *numbers: int, price: str = "10.50", symbol: str = "BTC/USDT", kind: str = "update"
+) -> bytes:
+    rows = [
+        f'{{"symbol":"{symbol}","side":"buy","price":{price},"qty":1.00000000,"ord_type":"limit",'
+        f'"trade_id":{number},"timestamp":"{TIME}"}}'
+        for number in numbers
+    ]
+    return f'{{"channel":"trade","type":"{kind}","data":[{",".join(rows)}]}}'.encode()
+
+
+class BookFeed:
+    """Frames of a book with right checksums."""
+
+    def __init__(self) -> None:
+        self._book = ClientBook(100)
+
+    def say(self, kind: str, bid: str, size: str = "1.00000000") -> bytes:
+        """A bid; with a snapshot nothing else."""
+        row = {"bids": [{"price": bid, "qty": size}], "asks": [], "checksum": 0}
+        if kind == "snapshot":
+            row["asks"] = [{"price": "20.0", "qty": "2.00000000"}]
+        self._book.apply_read({"type": kind, "data": [row]})
+        asks = '{"price":20.0,"qty":2.00000000}' if kind == "snapshot" else ""
+        return (
+            f'{{"channel":"book","type":"{kind}","data":[{{"symbol":"BTC/USDT",'
+            f'"bids":[{{"price":{bid},"qty":{size}}}],"asks":[{asks}],'
+            f'"checksum":{self._book.checksum()},"timestamp":"{TIME}"}}]}}'
+        ).encode()
+
+
+class Silent:
+    """A connection of which nothing is told."""
+
+    def answered(self, answer: Answer) -> None:
+        assert not answer.say
+
+    def broken(self, detail: str) -> None:
+        raise AssertionError(detail)
+
+
+class Feed:
+    """An intake, and what has come out of it."""
+
+    def __init__(self) -> None:
+        self.meter = Meter("kraken")
+        self._hub = Hub("kraken", 1, SystemClock(), self.meter)
+        self.subscriptions = Subscriptions(CHANNELS)
+        venue = spot(Place("replay", "http://127.0.0.1:1"))
+        self._wire = venue.wires[0]
+        self.intake = Intake(venue, self._hub, self.subscriptions, self.meter, SystemClock())
+        self.subscriptions.add(["BTC/USDT"])
+        self.intake.bookkeeper.add(["BTC/USDT"])
+        self._reader = self._hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
+
+    def take(self, *frames: bytes) -> list[batch_pb2.MarketDataBatch]:
+        self.intake.frames(list(frames), 7, self._wire, Silent())
+        self.intake.flush()
+        response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
+        return list(response.batches)
+
+    def reconnect(self) -> list[batch_pb2.MarketDataBatch]:
+        self.intake.reconnected(["BTC/USDT"], self._wire.channels, "closed")
+        return self.take()
+
+
+@pytest.fixture
+async def feed() -> Feed:
+    return Feed()
+
+
+def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
+    return [number for batch in batches for number in batch.trades.trade_id]
+
+
+def gaps(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
+    return [gap.reason for batch in batches for gap in batch.gaps]
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"not json",
+        b"",
+        b"\xff\xfe",
+        trades(9)[:-1],
+        trades(9, price='"NaN"'),
+        trades(9, price="1" * 40),
+        trades(9, symbol="NEVER/LISTED"),
+        b'{"channel":"level3","type":"update","data":[]}',
+        b'{"channel":"trade","type":"update","data":5}',
+        b'{"channel":"trade","data":"' + b"x" * 9_000_000 + b'"}',
+    ],
+)
+async def test_rubbish_is_counted_and_the_rest_goes_on(feed: Feed, rubbish: bytes) -> None:
+    assert ids(feed.take(trades(1), rubbish, trades(2))) == [1, 2]
+    assert ids(feed.take(trades(3))) == [3]
+    assert feed.meter.counters["skipped_frames_total"] == 1
+    assert feed.meter.gaps_total == 0
+
+
+async def test_signs_of_life_say_nothing(feed: Feed) -> None:
+    status = b'{"channel":"status","type":"update","data":[{"system":"online"}]}'
+    pong = b'{"method":"pong","req_id":1,"time_in":"x","time_out":"x"}'
+    assert feed.take(b'{"channel":"heartbeat"}', status, pong) == []
+    assert not feed.meter.counters.get("skipped_frames_total")
+
+
+async def test_a_hole_is_told_before_the_trade_after_it(feed: Feed) -> None:
+    first, second = feed.take(trades(1, 2), trades(5, 6))
+    assert (ids([first]), ids([second])) == ([1, 2], [5, 6])
+    assert gaps([second]) == [types_pb2.GAP_REASON_SEQUENCE]
+
+
+async def test_the_trades_that_a_subscription_begins_with_fill_a_hole(feed: Feed) -> None:
+    feed.take(trades(*range(1, 11)))
+    feed.reconnect()
+    batches = feed.take(trades(*range(3, 53), kind="snapshot"), trades(53))
+    assert ids(batches) == list(range(11, 54))
+    assert gaps(batches) == []
+
+
+async def test_a_hole_that_is_too_long_is_a_gap(feed: Feed) -> None:
+    feed.take(trades(*range(1, 11)))
+    feed.reconnect()
+    batches = feed.take(trades(*range(13, 63), kind="snapshot"))
+    assert ids(batches) == list(range(13, 63))
+    (gap,) = [gap for batch in batches for gap in batch.gaps]
+    assert gap.reason == types_pb2.GAP_REASON_RECONNECT
+    assert (gap.last_id_before, gap.first_id_after) == (10, 13)
+
+
+async def test_a_ticker_is_a_quote_too(feed: Feed) -> None:
+    quotes, tickers = feed.take(TICKER.replace(b"BTC/USD", b"BTC/USDT"))
+    assert list(quotes.quotes.bid_price) == [812050]
+    assert list(tickers.tickers.open_price) == [853717]
+
+
+async def test_a_candle_comes_through(feed: Feed) -> None:
+    (batch,) = feed.take(CANDLES % CANDLE)
+    assert list(batch.candles.interval_s) == [60]
+    assert list(batch.candles.closed) == [False]
+
+
+async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
+    book = BookFeed()
+    begin, update = book.say("snapshot", "10.0"), book.say("update", "11.0")
+    assert feed.take(update) == []
+    assert feed.intake.bookkeeper.wanting_snapshot() == ["BTC/USDT"]
+    (batch,) = feed.take(begin, update)
+    assert list(batch.book.snapshot) == [True, False]
+    assert feed.intake.bookkeeper.wanting_snapshot() == []
+
+
+async def test_a_missed_update_is_found_by_the_next(feed: Feed) -> None:
+    book = BookFeed()
+    feed.take(book.say("snapshot", "10.0"), book.say("update", "11.0"))
+    book.say("update", "12.0")
+    batches = feed.take(book.say("update", "13.0"), book.say("update", "14.0"))
+    assert gaps(batches) == [types_pb2.GAP_REASON_CHECKSUM]
+    assert all(not batch.book.instrument for batch in batches)
+    (batch,) = feed.take(book.say("snapshot", "15.0"), book.say("update", "16.0"))
+    assert list(batch.book.book_epoch) == [2, 2]
+    assert list(batch.book.snapshot) == [True, False]
+
+
+async def test_what_was_held_is_older_than_the_snapshot(feed: Feed) -> None:
+    book = BookFeed()
+    feed.take(book.say("snapshot", "10.0"))
+    feed.reconnect()
+    late = book.say("update", "11.0")
+    (batch,) = feed.take(late, book.say("snapshot", "12.0"), book.say("update", "13.0"))
+    assert list(batch.book.price) == [120, 200, 130]
+
+
+async def test_a_refused_symbol_is_shown_as_refused(feed: Feed) -> None:
+    refusal = {
+        "error": "Currency pair not supported BTC/USDT",
+        "method": "subscribe",
+        "success": False,
+        "symbol": "BTC/USDT",
+    }
+    feed.take(json.dumps(refusal).encode())
+    rows = feed.subscriptions.rows([], connected=True)
+    refused = {row.channel for row in rows if row.state == admin_pb2.SUBSCRIPTION_STATE_REFUSED}
+    assert types_pb2.CHANNEL_BOOK in refused
