@@ -21,6 +21,7 @@ SPOT_LIMITS = Limits(
     ping_interval_s=None,  # the venue pings every 20 s
     silence_s=60,
     lifetime_s=24 * 3600,
+    requests_per_second=2,  # a snapshot weighs 50 of 6000 a minute
 )
 FUTURES_LIMITS = Limits(
     symbols_per_connection=200,  # 1024 streams, three for each symbol on each route
@@ -29,6 +30,7 @@ FUTURES_LIMITS = Limits(
     ping_interval_s=20,  # the venue pings every three minutes, too seldom to tell a dead line
     silence_s=60,
     lifetime_s=24 * 3600,
+    requests_per_second=2,  # a snapshot weighs 20 of 2400 a minute
 )
 
 

@@ -90,7 +90,7 @@ FUTURES_DEPTH = Schema(
 TICKER = Schema(
     "data",
     {
-        "E": Field.INTEGER,
+        "C": Field.INTEGER,
         "s": Field.TEXT,
         "c": Field.DECIMAL,
         "o": Field.DECIMAL,
@@ -212,8 +212,8 @@ def tickers(frames: Frames) -> TickerRows:
     "P":"1.405","w":"1782.01","c":"1782.02","Q":"0.003","o":"1757.33","h":"1809.33","l":"1750.45",
     "v":"1678290.411","q":"2990736920.72","O":1653728760000,"C":1653815205856,…}}
 
-    c, o, h, l: last, first, highest and lowest price of 24 hours; v: volume in base units.
-    Raises FrameError.
+    c, o, h, l: last, first, highest and lowest price of the 24 hours from O to C, ms; v: volume in
+    base units. Raises FrameError.
     """
     found = TICKER.decode(frames)
     return TickerRows(
@@ -223,7 +223,7 @@ def tickers(frames: Frames) -> TickerRows:
         high_price=found.numbers("h"),
         low_price=found.numbers("l"),
         volume=found.numbers("v"),
-        venue_time_ns=_time_ns(found, "E"),
+        venue_time_ns=_time_ns(found, "C"),
         received_time_ns=frames.received_time_ns,
     )
 

@@ -124,7 +124,7 @@ def test_a_ticker() -> None:
         ["1748.94000000"],
         ["471703.53110000"],
     ]
-    assert rows.venue_time_ns.tolist() == [1653812650349_000_000]
+    assert rows.venue_time_ns.tolist() == [1653812650344_000_000]
 
 
 def test_a_candle() -> None:

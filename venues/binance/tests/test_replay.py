@@ -76,13 +76,23 @@ async def test_all_of_a_capture_is_published(captures: Path, venue: str) -> None
     ]
 
 
-async def test_each_symbol_of_a_capture_has_its_own_book(captures: Path) -> None:
-    folder = captures / "binance_futures" / "sushi_akro_2021"
+@pytest.mark.parametrize(
+    ("venue", "name"),
+    [
+        ("binance", "binance_us_2021"),
+        ("binance", "binance_tr_2023"),
+        ("binance_futures", "sushi_akro_2021"),
+    ],
+)
+async def test_each_symbol_of_a_capture_has_its_own_book(
+    captures: Path, venue: str, name: str
+) -> None:
+    folder = captures / venue / name
     reading = Reading.of(folder)
-    tape = f"binance_futures={folder / 'frames.jsonl'}"
+    tape = f"{venue}={folder / 'frames.jsonl'}"
     async with (
-        running("replay", "binance_futures", replay=[tape], speed="max") as base,
-        connected(base, ["SUSHIUSDT", "AKROUSDT"]) as connector,
+        running("replay", venue, replay=[tape], speed="max") as base,
+        connected(base, list(reading.updates)) as connector,
     ):
         for symbol, updates in reading.updates.items():
             book, last = connector.book(symbol), updates[-1]["u"]
