@@ -186,6 +186,31 @@ async def test_the_exchange_pings_and_ends_what_does_not_answer():
         reading.cancel()
 
 
+@pytest.mark.parametrize(("by_clock", "code"), [(False, 1008), (True, 1001)])
+async def test_an_exchange_may_end_a_connection_after_what_it_says(
+    monkeypatch: pytest.MonkeyPatch, by_clock: bool, code: int
+):
+    monkeypatch.setattr(keepalive, "TICK_S", 0.02)
+
+    class Leaving(FakeExchange):
+        async def receive(self, session, text, floor) -> list[bytes]:
+            session.closing = "" if by_clock else "enough"
+            return [b"heard"]
+
+        def tick(self, session, floor) -> list[bytes]:
+            session.closing = "enough" if by_clock else ""
+            return []
+
+    async with running(exchange=Leaving) as client:
+        websocket = await client.session.ws_connect(client.base + "/fake/ws")
+        await websocket.send_str("book/A")
+        if not by_clock:
+            assert await text_of(websocket) == "heard"
+        while (message := await websocket.receive()).type is WSMsgType.TEXT:
+            assert message.data == "heard"
+        assert (websocket.close_code, message.extra) == (code, "enough")
+
+
 async def test_each_connection_is_told_something_by_the_clock(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(keepalive, "TICK_S", 0.02)
 
