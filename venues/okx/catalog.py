@@ -43,8 +43,9 @@ def futures(place: Place) -> Venue:
         profile=Profile(
             "OKX",
             "perpetual",
-            Maturity.PROVEN,
-            notes="Sizes count contracts. Mark, index and funding come in rows of their own.",
+            Maturity.PREVIEW,
+            notes="Sizes count contracts. Mark, index and funding come in rows of their own. "
+            "No captured session of swaps has been read, only single frames.",
         ),
         channels=SWAP_CHANNELS,
         default_symbols=("BTC-USDT-SWAP", "ETH-USDT-SWAP"),

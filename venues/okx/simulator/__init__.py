@@ -158,8 +158,9 @@ class Okx:
 
 
 def _is_known(one: _Argument, floor: Floor) -> bool:
+    """Of a tape only the beginning is known: any name may come."""
     symbol = symbol_of(one.channel, one.instId)
-    return any(listing.symbol == symbol for listing in floor.listings())
+    return any(listing.symbol == symbol or listing.derived for listing in floor.listings())
 
 
 def _event(event: str, call_id: str | None, **rest: Any) -> bytes:

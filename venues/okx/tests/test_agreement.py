@@ -13,10 +13,11 @@ from kit.frames import Frames
 from kit.venue.bookkeeper import Bookkeeper
 from venues.okx import parse
 from venues.okx.book import BOOK
-from venues.okx.tests.test_captures import SESSIONS, lines_of
+from venues.okx.tests.test_captures import captured
 from venues.okx.tests.test_parse import decimals
 
-SYMBOLS = ("BTC-USDT", "BTC-USD", "ETH-USD", "USDC-USDT", "USDT-USD")
+SPOT = ("BTC-USDT", "BTC-USD", "ETH-USD", "USDC-USDT", "USDT-USD")
+SWAPS = ("BTC-USDT-SWAP",)
 
 
 class Wire:
@@ -41,14 +42,22 @@ class Everything(dict[str, Any]):
         return True
 
 
+def unified(name: str) -> str:
+    """ccxt's symbol."""
+    base, quote, *swap = name.split("-")
+    return f"{base}/{quote}:{quote}" if swap else f"{base}/{quote}"
+
+
 @pytest.fixture
 async def exchange() -> Any:
     client = ccxt.pro.okx()
-    kind = {"type": "spot", "spot": True, "swap": False, "contract": False, "active": True}
     markets = []
-    for name in SYMBOLS:
-        base, quote = name.split("-")
-        market = {"id": name, "symbol": f"{base}/{quote}", "base": base, "quote": quote}
+    for name in (*SPOT, *SWAPS):
+        base, quote, *_ = name.split("-")
+        swap = name in SWAPS
+        market = {"id": name, "symbol": unified(name), "base": base, "quote": quote}
+        kind = {"type": "swap" if swap else "spot", "spot": not swap, "swap": swap}
+        kind |= {"contract": swap, "linear": swap or None, "active": True}
         markets.append(client.safe_market_structure(market | kind))
     client.set_markets(markets)
     yield client
@@ -56,13 +65,14 @@ async def exchange() -> Any:
 
 
 def heard(exchange: Any, captures: Path, channel: str) -> Iterator[tuple[str, bytes]]:
-    """The frames of a channel with ccxt's symbol, each after ccxt has handled it."""
+    """The frames of a channel, sessions before loose ones, with ccxt's symbol, each after ccxt has
+    handled it."""
     wire = Wire()
-    for name in SESSIONS:
-        for line in lines_of(captures, name):
-            if line.startswith(b'{"arg":{"channel":"%b"' % channel.encode()):
-                exchange.handle_message(wire, json.loads(line))
-                yield json.loads(line)["arg"]["instId"].replace("-", "/"), line
+    for line in captured(captures, channel):
+        frame = json.loads(line)
+        if frame["arg"]["instId"] in (*SPOT, *SWAPS):
+            exchange.handle_message(wire, frame)
+            yield unified(frame["arg"]["instId"]), line
 
 
 def floats(columns: list[Any]) -> list[float]:
@@ -79,7 +89,7 @@ async def test_trades_agree(exchange, captures: Path) -> None:
         assert bool(rows.side[0] == SIDE_BUY) is (theirs["side"] == "buy")
         assert rows.venue_time_ns[0] == theirs["timestamp"] * 10**6
         count += 1
-    assert count == 73
+    assert count == 75
 
 
 async def test_books_agree(exchange, captures: Path) -> None:
@@ -110,16 +120,41 @@ async def test_tickers_agree(exchange, captures: Path) -> None:
         assert floats(columns) == [theirs[key] for key in names]
         assert rows.venue_time_ns[0] == theirs["timestamp"] * 10**6
         count += 1
-    assert count == 33
+    assert count == 35
+
+
+async def test_quotes_agree(exchange, captures: Path) -> None:
+    count = 0
+    for symbol, line in heard(exchange, captures, "bbo-tbt"):
+        rows = parse.quotes(Frames([line], [1]))
+        theirs = exchange.bidsasks[symbol]
+        columns = [rows.bid_price, rows.bid_size, rows.ask_price, rows.ask_size]
+        names = ("bid", "bidVolume", "ask", "askVolume")
+        assert floats(columns) == [theirs[key] for key in names]
+        count += 1
+    assert count == 2
+
+
+async def test_fundings_agree(exchange, captures: Path) -> None:
+    count = 0
+    for symbol, line in heard(exchange, captures, "funding-rate"):
+        rows = parse.fundings(Frames([line], [1]))
+        theirs = exchange.fundingRates[symbol]
+        assert floats([rows.funding_rate]) == [theirs["fundingRate"]]
+        assert rows.next_funding_time_ns[0] == theirs["fundingTimestamp"] * 10**6
+        count += 1
+    assert count == 1
 
 
 async def test_candles_agree(exchange, captures: Path) -> None:
+    """But for the volume of swaps: ours counts contracts, as all sizes of swaps do."""
     count = 0
     for symbol, line in heard(exchange, captures, "candle1m"):
         rows = parse.candles(Frames([line], [1]))
         theirs = exchange.ohlcvs[symbol]["1m"][-1]
         columns = [rows.open, rows.high, rows.low, rows.close, rows.volume]
-        assert floats(columns) == theirs[1:6]
+        contracts = 100 if symbol.endswith(":USDT") else 1
+        assert floats(columns) == [*theirs[1:5], round(theirs[5] * contracts, 8)]
         assert rows.open_time_ns[0] == theirs[0] * 10**6
         count += 1
-    assert count == 12
+    assert count == 14
