@@ -31,7 +31,14 @@ from venues.coinbase.simulator import advanced, exchange, rest
 from venues.coinbase.simulator.answers import listing_of
 from venues.coinbase.simulator.capture import CoinbaseCapture
 from venues.coinbase.simulator.encode import Encoder, listing
-from venues.coinbase.simulator.streams import ADVANCED, EXCHANGE, HEARTBEATS, PRODUCT, Streams
+from venues.coinbase.simulator.streams import (
+    ADVANCED,
+    EXCHANGE,
+    HEARTBEATS,
+    PRODUCT,
+    SAME,
+    Streams,
+)
 
 RULES = ConnectionRules(
     ping_interval_s=20,
@@ -210,8 +217,8 @@ class Coinbase:
         if stream is None or name in session.streams:
             return []
         session.streams[name] = stream
-        same = stream.name.split(".")[1]
-        first = self._encoder.first_frames(session.feed, same, product, floor)
+        told_as = SAME.get(channel, channel)
+        first = self._encoder.first_frames(session.feed, told_as, product, floor)
         early = self._early.pop(stream, None)
         return first if early is None else [early, *first]
 
