@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -21,6 +23,7 @@ from venues.binance import parse
 from venues.binance.book import FUTURES_BOOK, SPOT_BOOK
 from venues.binance.tests.test_parse import captured
 
+BEST = 20
 SNAPSHOT = b'{"lastUpdateId"'
 
 
@@ -108,14 +111,14 @@ class Kept:
         return self._keeper.books[symbol]
 
 
-def levels_of(book: GuardedBook) -> list[list[tuple[Decimal, Decimal]]]:
+def levels_of(book: GuardedBook, depth: int | None = None) -> list[list[tuple[Decimal, Decimal]]]:
     def exact(side: BookLevels) -> list[tuple[Decimal, Decimal]]:
         places = book.scale
         return [
             (to_decimal(price, places.price), to_decimal(size, places.size)) for price, size in side
         ]
 
-    return [exact(book.book.bids()), exact(book.book.asks())]
+    return [exact(book.book.bids(depth)), exact(book.book.asks(depth))]
 
 
 CAPTURES = [
@@ -162,3 +165,63 @@ def test_each_update_of_the_futures_captures_names_the_one_before(captures: Path
             snapshot = reading.snapshots[symbol]["lastUpdateId"]
             first = next(update for update in updates if update["u"] >= snapshot)
             assert first["U"] <= snapshot
+
+
+def damaged(count: int, chance: random.Random) -> Iterator[tuple[int, int]]:
+    """Which frame arrives, and how many the venue has sent by then: one in a hundred is lost, comes
+    twice, or comes after its next."""
+    late: list[int] = []
+    for number in range(count):
+        fate = chance.random()
+        if fate < 0.01:
+            continue
+        if fate < 0.02:
+            late.append(number)
+            continue
+        for arriving in [number, *late, *([number] if fate < 0.03 else [])]:
+            yield arriving, number
+        late = []
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("venue", "rules", "read"),
+    [
+        ("binance", SPOT_BOOK, parse.book),
+        ("binance_futures", FUTURES_BOOK, parse.futures_book),
+    ],
+)
+def test_whatever_happens_no_proven_book_is_wrong(
+    captures: Path, venue: str, rules, read, seed: int
+) -> None:
+    """The truth is the book after each update; snapshots are of any of them, seldom in time."""
+    reading = Reading.of(captures / venue / "btcusdt_first30s")
+    snapshot, updates = reading.snapshots["BTCUSDT"], reading.updates["BTCUSDT"]
+    begin = next(n for n, one in enumerate(updates) if one["u"] > snapshot["lastUpdateId"])
+    updates, rows = updates[begin:], read(Frames(reading.lines[begin:], [1] * len(updates)))
+    truth: list[dict] = []
+    best: dict[int, list[list[tuple[Decimal, Decimal]]]] = {}
+    sides = [dict(snapshot[key]) for key in ("bids", "asks")]
+    for update in updates:
+        for side, key in zip(sides, ("b", "a"), strict=True):
+            side.update(update[key])
+            for price in [price for price, size in update[key] if not Decimal(size)]:
+                side.pop(price)
+        levels = [
+            [(Decimal(price), Decimal(size)) for price, size in side.items()] for side in sides
+        ]
+        best[update["u"]] = [sorted(levels[0])[: -BEST - 1 : -1], sorted(levels[1])[:BEST]]
+        bids, asks = (list(side.items()) for side in sides)
+        truth.append({"lastUpdateId": update["u"], "bids": bids, "asks": asks})
+    chance = random.Random(seed)
+    kept, proven = Kept(rules, ["BTCUSDT"]), 0
+    for arriving, sent in damaged(len(updates), chance):
+        kept.take(rows.take(np.array([arriving])))
+        book = kept.of("BTCUSDT")
+        if book.wanted_since_ns and chance.random() < 0.2:
+            kept.start("BTCUSDT", truth[max(0, sent - chance.randrange(3))])
+        if book.state is BookState.PROVEN:
+            proven += 1
+            assert levels_of(book, BEST) == best[book.last_sequence]
+    assert proven > len(updates) / 2
+    assert sum(len(draft.gaps) for draft in kept.drafts) > 1
