@@ -8,10 +8,10 @@ from venuemesh.common.v1 import types_pb2
 from kit.batches import Batch
 from kit.cursor import StreamKey
 from kit.errors import VenuemeshError
-from kit.newest import BookSource, BookState, QuoteState, TradeState
+from kit.newest import BookSource, BookState, RowState, TradeState
 from kit.subscription import Publication, Symbols, frame, responses_of
 
-State = BookState | QuoteState | TradeState
+State = BookState | RowState | TradeState
 
 
 class Conflator:
@@ -64,9 +64,9 @@ class Conflator:
         match key.channel:
             case types_pb2.CHANNEL_BOOK:
                 return BookState(key, self._books, self._book_depth)
-            case types_pb2.CHANNEL_QUOTES:
-                return QuoteState(key)
-        return TradeState(key, self._trades_max)
+            case types_pb2.CHANNEL_TRADES:
+                return TradeState(key, self._trades_max)
+        return RowState(key)
 
 
 class ConflatedMailbox:

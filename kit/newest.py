@@ -1,6 +1,6 @@
 """The newest state of a channel for one reader, instead of every event.
 
-QuoteState  the newest row of each instrument
+RowState    the newest row of each instrument
 BookState   the best levels of each instrument, as a snapshot
 TradeState  all trades up to a bound; beyond it the oldest go, and a Gap with OVERFLOW says so
 
@@ -10,7 +10,7 @@ bounded by the number of instruments and the bound of trades, however slow the r
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
@@ -19,12 +19,8 @@ from kit import columns
 from kit.batches import Batch, row_count
 from kit.book import Levels
 from kit.columns import Scale
-from kit.cursor import StreamKey
+from kit.cursor import StreamKey, channel_name
 from kit.subscription import Publication, Symbols
-
-QUOTE_COLUMNS = tuple(
-    field.name for field in batch_pb2.QuoteColumns.DESCRIPTOR.fields if field.name != "instrument"
-)
 
 
 class BookTop(NamedTuple):
@@ -78,13 +74,14 @@ class Gaps:
         self._gaps[gap.symbol] = joined
 
 
-class QuoteState:
-    """The newest quote of each instrument."""
+class RowState:
+    """The newest row of each instrument, for channels whose rows replace each other."""
 
     def __init__(self, key: StreamKey) -> None:
         self._key = key
+        self._column = channel_name(key.channel)
         self._gaps = Gaps()
-        self._newest: dict[str, tuple[Scale, tuple[int, ...]]] = {}
+        self._newest: dict[tuple[str, RowKind], tuple[batch_pb2.InstrumentEntry, Batch, int]] = {}
         self._published_time_ns = 0
 
     @property
@@ -97,32 +94,31 @@ class QuoteState:
         batch = publication.message
         self._published_time_ns = batch.published_time_ns
         self._gaps.add(batch.gaps, symbols)
-        quotes = batch.quotes
-        last_rows = dict(zip(quotes.instrument, range(len(quotes.instrument)), strict=True))
-        for instrument, row in sorted(last_rows.items(), key=lambda item: item[1]):
+        rows = getattr(batch, self._column)
+        for row, instrument in enumerate(rows.instrument):
             entry = batch.instruments[instrument]
             if not symbols or entry.symbol in symbols:
-                scale = Scale(entry.price_scale, entry.size_scale)
-                self._newest[entry.symbol] = (scale, _quote(quotes, row))
+                key = entry.symbol, _kind(rows, row)
+                # Taken out first: what is newest stands last.
+                self._newest.pop(key, None)
+                self._newest[key] = entry, batch, row
 
     def take(self) -> Iterator[Batch]:
         """One batch."""
-        batch = self._batch()
-        for place, (symbol, (scale, values)) in enumerate(self._newest.items()):
-            batch.instruments.append(columns.instrument_entry(symbol, scale))
-            batch.quotes.instrument.append(place)
-            for name, value in zip(QUOTE_COLUMNS, values, strict=True):
-                getattr(batch.quotes, name).append(value)
-        self._newest.clear()
-        yield batch
-
-    def _batch(self) -> Batch:
-        return Batch(
+        merged = Batch(
             venue=self._key.venue,
             channel=self._key.channel,
             gaps=self._gaps.take(),
             published_time_ns=self._published_time_ns,
         )
+        target = getattr(merged, self._column)
+        for place, (entry, batch, row) in enumerate(self._newest.values()):
+            merged.instruments.append(entry)
+            for field, column in getattr(batch, self._column).ListFields():
+                value = place if field.name == "instrument" else column[row]
+                getattr(target, field.name).append(value)
+        self._newest.clear()
+        yield merged
 
 
 class TradeState:
@@ -262,8 +258,18 @@ class BookState:
         )
 
 
-def _quote(quotes: batch_pb2.QuoteColumns, row: int) -> tuple[int, ...]:
-    return tuple(getattr(quotes, name)[row] for name in QUOTE_COLUMNS)
+RowKind = tuple[object, ...]
+
+
+def _kind(rows: Any, row: int) -> RowKind:
+    """Rows of one instrument that do not replace each other: candles of other intervals, and marks
+    of venues that tell mark price, index and funding one by one."""
+    if isinstance(rows, batch_pb2.CandleColumns):
+        return (rows.interval_s[row],)
+    if isinstance(rows, batch_pb2.MarkColumns):
+        says = rows.mark_price[row], rows.index_price[row], rows.next_funding_time_ns[row]
+        return tuple(map(bool, says))
+    return ()
 
 
 def _append_trades(merged: Batch, batch: Batch) -> None:

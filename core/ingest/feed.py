@@ -1,6 +1,7 @@
 """One venue: from its MarketData subscription to its streams."""
 
 import asyncio
+from collections.abc import Iterable
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -14,13 +15,12 @@ from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
 from kit import backoff, errors, rpc, telemetry
 from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.cursor import START, Cursor, StreamKey, channel_name, gap_reason_name
+from kit.cursor import CHANNELS, START, Cursor, StreamKey, channel_name, gap_reason_name
 from kit.errors import CursorExpired, StoreUnavailable, SubscriberTooSlow, VenueUnavailable
 from kit.streams import Entry, StreamMoved, Streams, positions_of
 from kit.telemetry import Meter
 from kit.troubles import Troubles
 
-CHANNELS = (types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES, types_pb2.CHANNEL_BOOK)
 RETRY_SECONDS_MAX = 1.0
 RUN_ENDS = (
     DecodeError,
@@ -66,6 +66,7 @@ class Feed:
         self._troubles = troubles
         self._clock = clock
         self._keys = [StreamKey(venue, channel) for channel in CHANNELS]
+        self._registered: set[StreamKey] = set()
         self._expired: set[StreamKey] = set()
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         self._published_time_ns = 0
@@ -87,8 +88,7 @@ class Feed:
 
     async def _run_once(self) -> None:
         newest = {key: await self._streams.last(key) or START for key in self._keys}
-        for key in self._keys:
-            await self._streams.register(key)
+        await self._register(key for key, cursor in newest.items() if cursor != START)
         self._troubles.clear("redis")
         pending = Pending(self._settings.pending_bytes_max)
         async with rpc.channel(self.address) as channel:
@@ -200,9 +200,16 @@ class Feed:
         while True:
             entries = await pending.take(self._settings.append_bytes_max)
             await self._room.wait()
+            await self._register(entry.key for entry in entries)
             await self._streams.append_after(newest, entries)
             newest.update(positions_of(entries))
             self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
             self._room.fill(sum(len(entry.batch) for entry in entries))
             age_ns = self._clock.time_ns() - self._published_time_ns
             self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
+
+    async def _register(self, keys: Iterable[StreamKey]) -> None:
+        """Make these streams known; a venue does not have every channel."""
+        for key in set(keys) - self._registered:
+            await self._streams.register(key)
+            self._registered.add(key)

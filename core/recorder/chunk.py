@@ -10,7 +10,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from core.recorder.batches import check_book, expired, explains_hole, malformed, read_batch
 from core.recorder.columns import LARGE_BATCH_ROWS, Columns, MalformedBatch, Repeated
-from kit.batches import Batch
+from kit.batches import Batch, columns_of, row_count
 from kit.cursor import START, Channel, Cursor, StreamKey
 from kit.streams import Entry
 
@@ -136,8 +136,7 @@ class Chunk:
 
     def _pass_times(self, key: StreamKey, batch: Batch) -> int:
         """Note the venue time of the last event. Returns that of the first, or 0."""
-        kind = batch.WhichOneof("columns")
-        times_ns = getattr(batch, kind).venue_time_ns if kind else ()
+        times_ns = getattr(columns_of(batch), "venue_time_ns", ())
         if not times_ns:
             return 0
         self.last_times_ns[key] = times_ns[-1]
@@ -152,7 +151,8 @@ class Chunk:
                 return self._add_quotes(entry, batch)
             case "book":
                 return self._add_book(entry, batch)
-        return 0
+        # Tickers, marks, candles and status are passed on, not kept; their gaps are.
+        return row_count(batch)
 
     def _add_trades(self, entry: Entry, batch: Batch) -> int:
         rows = batch.trades

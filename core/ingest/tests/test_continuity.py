@@ -9,7 +9,7 @@ from venuemesh.wire.v1 import wire_pb2
 
 from core.ingest.continuity import VenueBehind, entries_for
 from core.ingest.tests.fakes import QUOTES, TRADES, batch_of
-from kit.cursor import START, Cursor
+from kit.cursor import CHANNELS, START, Cursor, channel_name
 from kit.streams import Entry
 
 
@@ -113,7 +113,7 @@ def test_the_twin_has_the_numbers_of_what_it_mirrors(name):
     assert (twin.number, twin.type) == (original.number, original.type)
 
 
-@pytest.mark.parametrize("columns", ["trades", "quotes", "book"])
+@pytest.mark.parametrize("columns", list(map(channel_name, CHANNELS)))
 def test_the_twin_counts_rows_by_the_first_column(columns):
     twin = wire_pb2.BatchHeader.DESCRIPTOR.fields_by_name[columns]
     original = batch_pb2.MarketDataBatch.DESCRIPTOR.fields_by_name[columns]

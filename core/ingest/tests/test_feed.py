@@ -80,7 +80,6 @@ async def test_every_batch_is_written_once_under_its_cursor(valkey_url):
         await until(lambda: len(cursors(valkey_url, QUOTES)) == 3)
         assert dict(stored(valkey_url)) == venue.rings[TRADES.channel]
         assert [str(key) for key in await rig.streams.keys()] == [
-            "md:{binance}:book",
             "md:{binance}:quotes",
             "md:{binance}:trades",
         ]
