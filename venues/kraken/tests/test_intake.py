@@ -15,7 +15,7 @@ from kit.venue.hub import Hub
 from kit.venue.intake import Intake
 from kit.venue.subscriptions import Subscriptions
 from venues.kraken.catalog import spot
-from venues.kraken.simulator.tests.books import ClientBook
+from venues.kraken.simulator.tests.books import Teller
 from venues.kraken.tests.test_parse import CANDLE, CANDLES, TICKER
 
 TIME = "2026-09-04T00:21:20.564568Z"
@@ -30,26 +30,6 @@ def trades(
         for number in numbers
     ]
     return f'{{"channel":"trade","type":"{kind}","data":[{",".join(rows)}]}}'.encode()
-
-
-class BookFeed:
-    """Frames of a book with right checksums."""
-
-    def __init__(self) -> None:
-        self._book = ClientBook(100)
-
-    def say(self, kind: str, bid: str, size: str = "1.00000000") -> bytes:
-        """A bid; with a snapshot nothing else."""
-        row = {"bids": [{"price": bid, "qty": size}], "asks": [], "checksum": 0}
-        if kind == "snapshot":
-            row["asks"] = [{"price": "20.0", "qty": "2.00000000"}]
-        self._book.apply_read({"type": kind, "data": [row]})
-        asks = '{"price":20.0,"qty":2.00000000}' if kind == "snapshot" else ""
-        return (
-            f'{{"channel":"book","type":"{kind}","data":[{{"symbol":"BTC/USDT",'
-            f'"bids":[{{"price":{bid},"qty":{size}}}],"asks":[{asks}],'
-            f'"checksum":{self._book.checksum()},"timestamp":"{TIME}"}}]}}'
-        ).encode()
 
 
 class Silent:
@@ -166,8 +146,8 @@ async def test_a_candle_comes_through(feed: Feed) -> None:
 
 
 async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
-    book = BookFeed()
-    begin, update = book.say("snapshot", "10.0"), book.say("update", "11.0")
+    book = Teller()
+    begin, update = book.begin("10.0"), book.go_on("11.0")
     assert feed.take(update) == []
     assert feed.intake.bookkeeper.wanting_snapshot() == ["BTC/USDT"]
     (batch,) = feed.take(begin, update)
@@ -176,23 +156,23 @@ async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
 
 
 async def test_a_missed_update_is_found_by_the_next(feed: Feed) -> None:
-    book = BookFeed()
-    feed.take(book.say("snapshot", "10.0"), book.say("update", "11.0"))
-    book.say("update", "12.0")
-    batches = feed.take(book.say("update", "13.0"), book.say("update", "14.0"))
+    book = Teller()
+    feed.take(book.begin("10.0"), book.go_on("11.0"))
+    book.go_on("12.0")
+    batches = feed.take(book.go_on("13.0"), book.go_on("14.0"))
     assert gaps(batches) == [types_pb2.GAP_REASON_CHECKSUM]
     assert all(not batch.book.instrument for batch in batches)
-    (batch,) = feed.take(book.say("snapshot", "15.0"), book.say("update", "16.0"))
+    (batch,) = feed.take(book.begin("15.0"), book.go_on("16.0"))
     assert list(batch.book.book_epoch) == [2, 2]
     assert list(batch.book.snapshot) == [True, False]
 
 
 async def test_what_was_held_is_older_than_the_snapshot(feed: Feed) -> None:
-    book = BookFeed()
-    feed.take(book.say("snapshot", "10.0"))
+    book = Teller()
+    feed.take(book.begin("10.0"))
     feed.reconnect()
-    late = book.say("update", "11.0")
-    (batch,) = feed.take(late, book.say("snapshot", "12.0"), book.say("update", "13.0"))
+    late = book.go_on("11.0")
+    (batch,) = feed.take(late, book.begin("12.0"), book.go_on("13.0"))
     assert list(batch.book.price) == [120, 200, 130]
 
 
