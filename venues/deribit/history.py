@@ -4,7 +4,7 @@ Deribit writes numbers bare, which ccxt reads as floats; here it is made to keep
 https://docs.deribit.com/api-reference/market-data
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -46,25 +46,28 @@ class DeribitHistory:
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET public/get_instruments."""
-        markets = await self._call(self._exchange.fetch_markets)
+        markets = await ccxt_client.call(self._venue_id, self._exchange.fetch_markets)
         return [instruments.instrument(self._venue_id, market) for market in markets]
 
     async def book(self, symbol: str) -> BookSnapshot:
         """GET public/get_order_book: {"change_id":45305261539,"bids":[[30434.5,600.0],…],…}."""
-        query = {"depth": BOOK_DEPTH}
-        result = await self._ask(self._exchange.publicGetGetOrderBook, symbol, query)
-        return BookSnapshot(
-            last_sequence=int(result["change_id"]),
-            bids=_levels(result["bids"]),
-            asks=_levels(result["asks"]),
-            received_time_ns=self._clock.time_ns(),
+        found: BookSnapshot = await self._ask(
+            self._exchange.publicGetGetOrderBook,
+            {"instrument_name": symbol, "depth": BOOK_DEPTH},
+            lambda result: BookSnapshot(
+                last_sequence=int(result["change_id"]),
+                bids=_levels(result["bids"]),
+                asks=_levels(result["asks"]),
+                received_time_ns=self._clock.time_ns(),
+            ),
         )
+        return found
 
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Trade]:
         """GET public/get_last_trades_by_instrument, from a trade_seq, or ..._and_time."""
-        query: dict[str, Any] = {"count": min(count, COUNT_MAX)}
+        query: dict[str, Any] = {"instrument_name": symbol, "count": min(count, COUNT_MAX)}
         function = self._exchange.publicGetGetLastTradesByInstrument
         if first_trade_id:
             # Both ends, so that it does not matter from which end the venue counts.
@@ -75,9 +78,8 @@ class DeribitHistory:
             query["end_timestamp"] = self._now_ms()
             query["sorting"] = "asc"
             function = self._exchange.publicGetGetLastTradesByInstrumentAndTime
-        result = await self._ask(function, symbol, query)
-        rows = sorted(result["trades"], key=lambda row: int(row["trade_seq"]))
-        return [_trade(row) for row in rows]
+        found: list[market_data_pb2.Trade] = await self._ask(function, query, _trades)
+        return found
 
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
@@ -98,15 +100,17 @@ class DeribitHistory:
         start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
         first_ms = start_ms or self._now_ms() - count * length_ms
         query = {
+            "instrument_name": symbol,
             "resolution": RESOLUTIONS[interval],
             "start_timestamp": first_ms,
             "end_timestamp": first_ms + count * length_ms,
         }
-        result = await self._ask(self._exchange.publicGetGetTradingviewChartData, symbol, query)
-        names = ("ticks", "open", "high", "low", "close", "volume")
-        rows = sorted(zip(*(result[name] for name in names), strict=True))
-        found = [_candle(row) for row in rows if int(row[0]) >= first_ms]
-        return found[:count] if start_ms else found[-count:]
+        function = self._exchange.publicGetGetTradingviewChartData
+        found: list[market_data_pb2.Candle] = await self._ask(function, query, _candles)
+        # The venue begins with the candle that the first time is in.
+        first_ns = first_ms * NANOSECONDS_PER_MILLISECOND
+        inside = [candle for candle in found if candle.open_time_ns >= first_ns]
+        return inside[:count] if start_ms else inside[-count:]
 
     async def close(self) -> None:
         """End the connections."""
@@ -116,27 +120,25 @@ class DeribitHistory:
     def _now_ms(self) -> int:
         return self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
 
-    async def _ask(self, function: Any, symbol: str, query: Mapping[str, Any]) -> Any:
-        """The ``result`` of a call about one instrument."""
+    async def _ask(
+        self, function: Any, query: Mapping[str, Any], read: Callable[[Any], Any]
+    ) -> Any:
+        """What is read from the ``result`` of a call about one instrument."""
 
         async def ask() -> Any:
             from ccxt.base import errors
 
             try:
-                return await function({"instrument_name": symbol, **query})
+                return read((await function(query))["result"])
             except errors.ExchangeError as error:
-                if WRONG_INSTRUMENT in str(error):
-                    raise UnknownInstrument(
-                        f"{self._venue_id} does not list {symbol}",
-                        venue=self._venue_id,
-                        symbol=symbol,
-                    ) from error
-                raise
+                if WRONG_INSTRUMENT not in str(error):
+                    raise
+                symbol = query["instrument_name"]
+                raise UnknownInstrument(
+                    f"{self._venue_id} does not list {symbol}", venue=self._venue_id, symbol=symbol
+                ) from error
 
-        return (await self._call(ask))["result"]
-
-    async def _call(self, function: Any, *arguments: Any) -> Any:
-        return await ccxt_client.call(self._venue_id, function, *arguments)
+        return await ccxt_client.call(self._venue_id, ask)
 
     @property
     def _exchange(self) -> Any:
@@ -158,6 +160,11 @@ def _levels(rows: Sequence[Sequence[Any]]) -> Levels:
     )
 
 
+def _trades(result: Mapping[str, Any]) -> list[market_data_pb2.Trade]:
+    rows = sorted(result["trades"], key=lambda row: int(row["trade_seq"]))
+    return [_trade(row) for row in rows]
+
+
 def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
     """{"trade_seq":92836831,"timestamp":1616321478553,"price":"56168.0","direction":"buy",
     "amount":"5580.0",…}; direction is the taker's."""
@@ -168,6 +175,12 @@ def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
         side=SIDES[row["direction"]],
         venue_time_ns=int(row["timestamp"]) * NANOSECONDS_PER_MILLISECOND,
     )
+
+
+def _candles(result: Mapping[str, Any]) -> list[market_data_pb2.Candle]:
+    """{"ticks":[1583916960000,…],"open":["7834.0",…],…}"""
+    names = ("ticks", "open", "high", "low", "close", "volume")
+    return [_candle(row) for row in sorted(zip(*(result[name] for name in names), strict=True))]
 
 
 def _candle(row: Sequence[Any]) -> market_data_pb2.Candle:

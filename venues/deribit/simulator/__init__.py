@@ -93,7 +93,8 @@ class Deribit:
         self._streams = Streams()
         self._encoder = Encoder(self._streams)
         self.capture: CaptureFormat = DeribitCapture(self._streams)
-        self._markets = {native_symbol(one): one for one in self.instruments}
+        self._markets: dict[str, Instrument] = {}
+        """By native symbol; there may come more."""
         self._own_faults = DeribitFaults()
         self.faults = self._own_faults.by_name
 
@@ -189,6 +190,7 @@ class Deribit:
         return accepted, begin
 
     def list(self, instrument: Instrument) -> Listing:
+        self._markets[native_symbol(instrument)] = instrument
         return listing(instrument)
 
 

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from venuemesh.common.v1 import types_pb2
 
 from kit.clock import SystemClock
@@ -98,3 +100,21 @@ async def test_refusals_are_our_errors(history: DeribitHistory, raw: RawClient) 
     with pytest.raises(VenueUnavailable):
         await history.book(BTC)
     assert (await history.book(BTC)).last_sequence
+
+
+@pytest.mark.parametrize("body", ['{"result":', '{"result":null}', '{"result":{"bids":[[1]]}}', ""])
+async def test_an_answer_that_cannot_be_read_is_no_crash(body: str) -> None:
+    async def answered(request: web.Request) -> web.Response:
+        return web.Response(text=body, content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answered)
+    async with TestServer(app) as server:
+        history = DeribitHistory("deribit", str(server.make_url("")).rstrip("/"), SystemClock())
+        with pytest.raises(VenueUnavailable):
+            await history.book(BTC)
+        with pytest.raises(VenueUnavailable):
+            await history.trades(BTC, 1, 0, 1)
+        with pytest.raises(VenueUnavailable):
+            await history.candles(BTC, "1m", 0, 1)
+        await history.close()
