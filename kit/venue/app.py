@@ -1,6 +1,7 @@
 """The process of one venue: the parts put together."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from venuemesh.marketdata.v1 import market_data_pb2
@@ -13,6 +14,7 @@ from kit.errors import Draining, VenuemeshError
 from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
 from kit.venue import discovery
+from kit.venue.budget import Budget
 from kit.venue.contract import Place, Venue
 from kit.venue.control import Control
 from kit.venue.epoch import EpochFile
@@ -20,6 +22,7 @@ from kit.venue.hub import Hub
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
 from kit.venue.market_data import MarketDataServicer
+from kit.venue.rationed import RationedHistory
 from kit.venue.resync import Resync
 from kit.venue.session import Session
 from kit.venue.settings import VenueSettings
@@ -50,6 +53,8 @@ class VenueProcess:
 
     def __init__(self, venue: Venue, mesh: MeshSettings, own: VenueSettings) -> None:
         clock = SystemClock()
+        budget = Budget(venue.venue_id, venue.limits.requests_per_second, clock)
+        venue = replace(venue, history=RationedHistory(venue.history, budget))
         port = own.port or venue.port
         self.runtime = Runtime(Identity(venue.venue_id, "venue", venue.venue_id, port), mesh)
         self._venue = venue

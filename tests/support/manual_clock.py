@@ -1,0 +1,48 @@
+"""A clock whose time passes when the test says so."""
+
+import asyncio
+import heapq
+from itertools import count
+
+from kit.clock import NANOSECONDS_PER_SECOND
+
+TURNS_TO_SETTLE = 20
+"""Of the event loop, in which those that were woken do what they have to."""
+
+
+class ManualClock:
+    """Sleepers wake in their order, each at its own time."""
+
+    def __init__(self) -> None:
+        self.now_ns = 1_000_000_000 * NANOSECONDS_PER_SECOND
+        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._order = count()
+
+    def time_ns(self) -> int:
+        return self.now_ns
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns
+
+    async def sleep(self, seconds: float) -> None:
+        awake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        due_ns = self.now_ns + int(seconds * NANOSECONDS_PER_SECOND)
+        heapq.heappush(self._sleepers, (due_ns, next(self._order), awake))
+        await awake
+
+    async def settle(self) -> None:
+        """Let everyone do what needs no time."""
+        for _ in range(TURNS_TO_SETTLE):
+            await asyncio.sleep(0)
+
+    async def advance(self, seconds: float) -> None:
+        """Let so much time pass."""
+        until_ns = self.now_ns + round(seconds * NANOSECONDS_PER_SECOND)
+        await self.settle()
+        while self._sleepers and self._sleepers[0][0] <= until_ns:
+            due_ns, _, awake = heapq.heappop(self._sleepers)
+            self.now_ns = max(self.now_ns, due_ns)
+            if not awake.done():
+                awake.set_result(None)
+                await self.settle()
+        self.now_ns = until_ns
