@@ -46,8 +46,13 @@ class DeribitHistory:
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET public/get_instruments."""
-        markets = await ccxt_client.call(self._venue_id, self._exchange.fetch_markets)
-        return [instruments.instrument(self._venue_id, market) for market in markets]
+
+        async def listed() -> list[types_pb2.Instrument]:
+            markets = await self._exchange.fetch_markets()
+            return [instruments.instrument(self._venue_id, market) for market in markets]
+
+        found: list[types_pb2.Instrument] = await ccxt_client.call(self._venue_id, listed)
+        return found
 
     async def book(self, symbol: str) -> BookSnapshot:
         """GET public/get_order_book: {"change_id":45305261539,"bids":[[30434.5,600.0],…],…}."""

@@ -1,6 +1,8 @@
 """REST calls against the pretend Deribit: exact numbers, oldest first."""
 
+import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
@@ -102,8 +104,10 @@ async def test_refusals_are_our_errors(history: DeribitHistory, raw: RawClient) 
     assert (await history.book(BTC)).last_sequence
 
 
-@pytest.mark.parametrize("body", ['{"result":', '{"result":null}', '{"result":{"bids":[[1]]}}', ""])
-async def test_an_answer_that_cannot_be_read_is_no_crash(body: str) -> None:
+@asynccontextmanager
+async def answering(body: str) -> AsyncIterator[DeribitHistory]:
+    """A venue that always says the same."""
+
     async def answered(request: web.Request) -> web.Response:
         return web.Response(text=body, content_type="application/json")
 
@@ -111,10 +115,46 @@ async def test_an_answer_that_cannot_be_read_is_no_crash(body: str) -> None:
     app.router.add_get("/{path:.*}", answered)
     async with TestServer(app) as server:
         history = DeribitHistory("deribit", str(server.make_url("")).rstrip("/"), SystemClock())
+        yield history
+        await history.close()
+
+
+@pytest.mark.parametrize(
+    "body", ['{"result":', '{"result":null}', '{"result":{"bids":[[1]]}}', "<html></html>", ""]
+)
+async def test_an_answer_that_cannot_be_read_is_no_crash(body: str) -> None:
+    async with answering(body) as history:
         with pytest.raises(VenueUnavailable):
             await history.book(BTC)
         with pytest.raises(VenueUnavailable):
             await history.trades(BTC, 1, 0, 1)
         with pytest.raises(VenueUnavailable):
             await history.candles(BTC, "1m", 0, 1)
-        await history.close()
+
+
+@pytest.mark.parametrize(
+    ("member", "expected"),
+    [
+        ({}, types_pb2.INSTRUMENT_STATUS_TRADING),
+        ({"is_active": False}, types_pb2.INSTRUMENT_STATUS_HALTED),
+        ({"tick_size": 5e-05}, types_pb2.INSTRUMENT_STATUS_TRADING),
+        ({"tick_size": "cheap"}, None),
+        ({"kind": None}, None),
+    ],
+)
+async def test_an_instrument_that_cannot_be_read_is_no_crash(
+    member: dict[str, object], expected: int | None
+) -> None:
+    names = {"base_currency": "BTC", "counter_currency": "USD", "settlement_currency": "BTC"}
+    row = {**names, "instrument_name": "BTC-25JUN21", "kind": "future", "tick_size": 0.5}
+    row |= {"settlement_period": "month", "expiration_timestamp": 1_624_608_000_000}
+    body = json.dumps({"result": [row | member]})
+    async with answering(body) as history:
+        if expected is None:
+            with pytest.raises(VenueUnavailable):
+                await history.instruments()
+            return
+        (found,) = await history.instruments()
+        assert (found.status, found.kind) == (expected, types_pb2.INSTRUMENT_KIND_FUTURE)
+        assert Decimal(found.price_tick) == Decimal(str((row | member)["tick_size"]))
+        assert found.unified_symbol == "BTC/USD:BTC-210625"
