@@ -13,6 +13,7 @@ from kit.clock import Clock, SystemClock
 from kit.errors import SettingError
 from kit.runtime import run_process, watch_parent
 from kit.settings import MeshSettings
+from kit.simulator.acts import MarketActs
 from kit.simulator.dialect import Dialect, Floor, find_dialects
 from kit.simulator.faults import Faults
 from kit.simulator.market import Market
@@ -20,7 +21,7 @@ from kit.simulator.orders import Act, FaultKind, FaultOrder, read_script
 from kit.simulator.replay import BOOK_WAIT_S_MAX, Player, ReplayFloor
 from kit.simulator.server import SimulatorServer
 from kit.simulator.settings import SimulatorSettings, parse_speed
-from kit.simulator.simulate import MarketFloor, MarketRunner
+from kit.simulator.simulate import LEAD_IN_NS, MarketFloor, MarketRunner
 from kit.simulator.tape import Tape
 from kit.simulator.venue import Venue
 
@@ -82,6 +83,14 @@ class Simulator:
                 await venue.close_all(WSCloseCode.GOING_AWAY, "the simulator stops")
             await self._runner.cleanup()
 
+    def venue(self, venue_id: str) -> Venue:
+        """One of the pretended venues."""
+        return self._venues[venue_id][0]
+
+    def floor(self, venue_id: str) -> Floor:
+        """What there is to know about its market."""
+        return self._venues[venue_id][1]
+
     def _build_replay(
         self, chosen: SimulatorSettings, dialects: Mapping[str, Callable[[], Dialect]]
     ) -> None:
@@ -109,11 +118,12 @@ class Simulator:
         for venue_id in sorted(dialects):
             dialect = dialects[venue_id]()
             seed = f"{chosen.seed}/{venue_id}"
-            market = Market(
-                seed, self._clock.time_ns(), chosen.events_per_second, dialect.instruments
-            )
+            opening_ns = self._clock.time_ns() - LEAD_IN_NS
+            rate, instruments = chosen.events_per_second, dialect.instruments
+            market = Market(seed, opening_ns, rate, instruments, price_seed=str(chosen.seed))
             venue = self._venue(venue_id, dialect, chosen)
             floor = MarketFloor(market, dialect)
+            MarketActs(market, floor).teach(venue.faults)
             self._runs.append(MarketRunner(venue, floor, market, speed, self._clock).run)
             self._open(venue, floor)
 

@@ -116,6 +116,8 @@ class Listing:
     sizes are no contracts."""
     settle: str = ""
     """In what a derivative is settled, for example "USDT"."""
+    halted: bool = False
+    """It is listed, but does not trade now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ FAIR_AGE_NS_MAX = 20_000_000
 CLOSE_SPREAD = 0.7
 """How often a spread wider than usual draws a quote."""
 ALL_LOTS = 1 << 62
+LEVELS_MOST = 1 << 20
 TAKE, JOIN, LEAVE, IMPROVE = 0.36, 0.56, 0.70, 0.82
 """Up to where a number in 0 … 1 means this action; the rest quotes and cancels deep in the book."""
 
@@ -26,6 +27,8 @@ class OrderFlow:
         self, instrument: Instrument, book: OrderBook, price: PriceProcess, seed: str, rate: float
     ) -> None:
         """``rate``: orders per second."""
+        self.grain = 1
+        """New prices are multiples of so many ticks."""
         self._book = book
         self._price = price
         self._random = random.Random(seed)
@@ -47,9 +50,28 @@ class OrderFlow:
             distance = 1.0
             for _ in range(LEVELS_PER_SIDE):
                 ticks = round(fair + sign * distance)
-                if ticks > 0:
-                    events += self._quote(is_bid, ticks, time_ns)
+                events += self._quote(is_bid, ticks, time_ns)
                 distance += max(1.0, self._random.expovariate(1 / self._gap_ticks))
+        return events
+
+    def requote(self, time_ns: int) -> list[MarketEvent]:
+        """All levels go, worst first, and are quoted around the fair price of now."""
+        events: list[MarketEvent] = []
+        for is_bid in (True, False):
+            for ticks, _ in reversed(self._book.levels(is_bid, LEVELS_MOST)):
+                events += self._book.cancel(is_bid, ticks, ALL_LOTS, time_ns)
+            self._quotes[is_bid] = []
+        self._fair_known_ns = time_ns - FAIR_AGE_NS_MAX - 1
+        return events + self.open(time_ns)
+
+    def burst(self, trade_count: int, time_ns: int) -> list[MarketEvent]:
+        """So many trades of one lot, as far as there are quotes to trade with."""
+        events: list[MarketEvent] = []
+        for _ in range(trade_count):
+            buys = self._random.random() < 0.5
+            best = self._book.best(not buys)
+            if best is not None:
+                events += self._book.take(buys, best, 1, time_ns)
         return events
 
     def wait_ns(self) -> int:
@@ -92,7 +114,7 @@ class OrderFlow:
         """Quote inside the spread, near the fair price; where there is no room, at the best."""
         near = round(self._random.gauss(fair, self._gap_ticks / 4))
         ticks = max(bid, min(near, ask - 1)) if is_bid else min(ask, max(near, bid + 1))
-        return self._book.rest(is_bid, ticks, self._lots(), time_ns)
+        return self._book.rest(is_bid, self._grained(is_bid, ticks), self._lots(), time_ns)
 
     def _change_deep(self, is_bid: bool, bid: int, ask: int, time_ns: int) -> list[MarketEvent]:
         """Quote or cancel away from the best, so that about LEVELS_PER_SIDE levels stay."""
@@ -108,11 +130,20 @@ class OrderFlow:
         spread = self._gap_ticks * LEVELS_PER_SIDE / 4
         distance = 1 + int(self._random.expovariate(1 / spread))
         ticks = round(near) - distance if is_bid else round(near) + distance
-        return self._quote(is_bid, ticks, time_ns) if ticks > 0 else []
+        return self._quote(is_bid, ticks, time_ns)
 
     def _quote(self, is_bid: bool, ticks: int, time_ns: int) -> list[MarketEvent]:
+        if ticks <= 0:
+            return []
+        ticks = self._grained(is_bid, ticks)
         self._quotes[is_bid].append(ticks)
         return self._book.rest(is_bid, ticks, self._lots(), time_ns)
+
+    def _grained(self, is_bid: bool, ticks: int) -> int:
+        """Away from the other side, so that nothing crosses."""
+        if is_bid:
+            return max(self.grain, ticks - ticks % self.grain)
+        return ticks + -ticks % self.grain
 
     def _lots(self) -> int:
         return 1 + int(self._typical_lots * self._random.lognormvariate(-0.5, 1.0))

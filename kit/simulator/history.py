@@ -16,6 +16,7 @@ CANDLES_MAX = 20_000
 """Minutes of one instrument."""
 UNREAD_MAX = 20_000
 MINUTE_NS = 60_000_000_000
+HOUR_NS = 60 * MINUTE_NS
 ZERO = Decimal(0)
 
 RawT = TypeVar("RawT")
@@ -86,22 +87,26 @@ class TradeHistory(Generic[RawT]):
         """``read`` makes trades of what ``note`` was given."""
         self._read = read
         self._trades_max = trades_max
+        self._unread_max = min(UNREAD_MAX, trades_max)
+        self._untold: list[Callable[[], Sequence[Candle]]] = []
         self._unread: list[RawT] = []
         self._ids: list[int] = []
         self._trades: dict[int, TradePrint] = {}
         self._minutes: dict[int, Candle] = {}
         self._minute_starts: list[int] = []
+        self._hours: dict[int, Candle] = {}
+        """Put together of minutes; made when needed, forgotten when one of them changes."""
 
     def note(self, raw: RawT) -> None:
         """Trades happened; in any order, also such that are known."""
         self._unread.append(raw)
-        if len(self._unread) >= UNREAD_MAX:
+        if len(self._unread) >= self._unread_max:
             self._catch_up()
 
-    def note_minutes(self, minutes: Sequence[Candle]) -> None:
-        """Candles from before the first trade, oldest first."""
-        self._minutes.update({minute.start_ns: minute for minute in minutes})
-        self._minute_starts = sorted(self._minutes)
+    def note_minutes(self, tell: Callable[[], Sequence[Candle]]) -> None:
+        """There were minutes of which no trades are known. They are asked for when they are needed,
+        and count where there is no trade."""
+        self._untold.append(tell)
 
     def latest(self, count: int) -> Sequence[TradePrint]:
         """The newest, oldest of them first."""
@@ -132,8 +137,9 @@ class TradeHistory(Generic[RawT]):
         made of the trades that are kept, longer ones of the minutes.
         """
         self._catch_up()
+        self._hear_minutes()
         whole_minutes = start_of(MINUTE_NS - 1) == start_of(0)
-        parts = self._minutes_from(start_ns) if whole_minutes else self._instants()
+        parts = self._parts(start_of, start_ns) if whole_minutes else self._instants()
         made: dict[int, Candle] = {}
         for part in parts:
             start = start_of(part.start_ns)
@@ -145,9 +151,35 @@ class TradeHistory(Generic[RawT]):
                 made[start] = msgspec.structs.replace(part, start_ns=start)
         return [made[start] for start in sorted(made)]
 
-    def _minutes_from(self, start_ns: int) -> Iterator[Candle]:
-        first = bisect.bisect_left(self._minute_starts, start_ns)
-        return (self._minutes[start] for start in self._minute_starts[first:])
+    def _parts(self, start_of: Callable[[int], int], start_ns: int) -> Iterator[Candle]:
+        """Minutes, and instead of those of a whole hour, where they belong together, the hour."""
+        starts, at = self._minute_starts, bisect.bisect_left(self._minute_starts, start_ns)
+        while at < len(starts):
+            hour_ns = starts[at] - starts[at] % HOUR_NS
+            begins = at == 0 or starts[at - 1] < hour_ns
+            end = bisect.bisect_left(starts, hour_ns + HOUR_NS, at) if begins else at
+            if begins and end < len(starts) and start_of(hour_ns) == start_of(starts[end - 1]):
+                yield self._hour(hour_ns, starts[at:end])
+                at = end
+            else:
+                yield self._minutes[starts[at]]
+                at += 1
+
+    def _hour(self, hour_ns: int, minute_starts: Sequence[int]) -> Candle:
+        hour = self._hours.get(hour_ns)
+        if hour is None:
+            first, *others = (self._minutes[start] for start in minute_starts)
+            hour = self._hours[hour_ns] = msgspec.structs.replace(first)
+            for minute in others:
+                hour.join(minute)
+        return hour
+
+    def _hear_minutes(self) -> None:
+        untold, self._untold = self._untold, []
+        for tell in untold:
+            for minute in tell():
+                if minute.start_ns not in self._minutes:
+                    self._keep_minute(minute)
 
     def _instants(self) -> Iterator[Candle]:
         trades = (self._trades[trade_id] for trade_id in self._ids)
@@ -159,12 +191,13 @@ class TradeHistory(Generic[RawT]):
             for trade in self._read(raw):
                 if trade.trade_id not in self._trades:
                     self._keep(trade)
-        if len(self._ids) > self._trades_max + UNREAD_MAX:
+        if len(self._ids) > self._trades_max + self._unread_max:
             for trade_id in self._ids[: -self._trades_max]:
                 del self._trades[trade_id]
             del self._ids[: -self._trades_max]
         for start in self._minute_starts[:-CANDLES_MAX]:
             del self._minutes[start]
+            self._hours.pop(start - start % HOUR_NS, None)
         del self._minute_starts[:-CANDLES_MAX]
 
     def _keep(self, trade: TradePrint) -> None:
@@ -176,10 +209,16 @@ class TradeHistory(Generic[RawT]):
         start = trade.time_ns - trade.time_ns % MINUTE_NS
         minute = self._minutes.get(start)
         if minute is None:
-            self._minutes[start] = _candle_of(trade, start)
-            bisect.insort(self._minute_starts, start)
+            self._keep_minute(_candle_of(trade, start))
         else:
             minute.add(trade)
+            self._hours.pop(start - start % HOUR_NS, None)
+
+    def _keep_minute(self, minute: Candle) -> None:
+        start = minute.start_ns
+        self._minutes[start] = minute
+        bisect.insort(self._minute_starts, start)
+        self._hours.pop(start - start % HOUR_NS, None)
 
 
 def _candle_of(trade: TradePrint, start_ns: int) -> Candle:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.flow import OrderFlow
 from kit.simulator.history import MINUTE_NS, Candle
@@ -24,6 +24,9 @@ INSTRUMENTS = (
 )
 EVENTS_PER_ORDER = 1.2
 """Trades and changes of the best price that one order causes, on average."""
+REQUOTE_AFTER_NS = 10 * NANOSECONDS_PER_SECOND
+QUOTE_CURRENCIES = {"USDT": "USD", "USDC": "USD"}
+"""What has the same price in different words."""
 IDS_PER_MILLISECOND = 10
 """Ids of a market begin at its opening time, so that a restarted one does not use an id twice."""
 HISTORY_MINUTES = 24 * 60
@@ -56,10 +59,11 @@ class _Pit:
     book: OrderBook
     flow: OrderFlow
     price: PriceProcess
+    halted: bool = False
 
 
 class Market:
-    """The same seed and opening time give the same events."""
+    """The same seed and opening time give the same events, as long as nobody interferes."""
 
     def __init__(
         self,
@@ -67,34 +71,81 @@ class Market:
         opening_ns: int,
         events_per_second: float,
         instruments: Sequence[Instrument],
+        price_seed: str | None = None,
     ) -> None:
-        self.instruments = instruments
-        self.time_ns = opening_ns
+        """Markets with the same ``price_seed`` trade around the same prices; None: as ``seed``."""
+        self.instruments: list[Instrument] = []
+        self.opening_ns = self.time_ns = opening_ns
+        self._seed = seed
+        self._price_seed = seed if price_seed is None else price_seed
+        shares = sum(instrument.share for instrument in instruments)
+        self._orders_per_share = events_per_second / EVENTS_PER_ORDER / shares
         self._pits: dict[Instrument, _Pit] = {}
         self._due: list[tuple[int, int]] = []
-        self._opening: list[MarketEvent] = []
-        shares = sum(instrument.share for instrument in instruments)
-        first_id = opening_ns // NANOSECONDS_PER_MILLISECOND * IDS_PER_MILLISECOND
-        for index, instrument in enumerate(instruments):
-            name = f"{seed}/{instrument.base}/{instrument.quote}"
-            rate = events_per_second / EVENTS_PER_ORDER * instrument.share / shares
-            book = LevelBook(instrument, first_id)
-            price = PriceProcess(instrument, name)
-            flow = OrderFlow(instrument, book, price, name, rate)
-            self._pits[instrument] = _Pit(book, flow, price)
-            self._opening += flow.open(opening_ns)
-            heapq.heappush(self._due, (opening_ns + flow.wait_ns(), index))
+        self._early: list[MarketEvent] = []
+        """What happened since the last step."""
+        for instrument in instruments:
+            self.open(instrument)
+
+    def open(self, instrument: Instrument) -> None:
+        """Trade one more instrument from now on."""
+        name = f"{self._seed}/{instrument.base}/{instrument.quote}"
+        currency = QUOTE_CURRENCIES.get(instrument.quote, instrument.quote)
+        price = PriceProcess(instrument, f"{self._price_seed}/{instrument.base}/{currency}")
+        first_id = self.time_ns // NANOSECONDS_PER_MILLISECOND * IDS_PER_MILLISECOND
+        book = LevelBook(instrument, first_id)
+        rate = self._orders_per_share * instrument.share
+        flow = OrderFlow(instrument, book, price, name, rate)
+        self._pits[instrument] = _Pit(book, flow, price)
+        self._early += flow.open(self.time_ns)
+        heapq.heappush(self._due, (self.time_ns + flow.wait_ns(), len(self.instruments)))
+        self.instruments.append(instrument)
 
     def advance(self, time_ns: int) -> Step:
         """Let the market go on until this time."""
-        events, self._opening = self._opening, []
-        while self._due[0][0] <= time_ns:
+        events, self._early = self._early, []
+        while self._due and self._due[0][0] <= time_ns:
             due_ns, index = self._due[0]
-            flow = self._pits[self.instruments[index]].flow
-            events += flow.act(due_ns)
-            heapq.heapreplace(self._due, (due_ns + flow.wait_ns(), index))
+            pit = self._pits[self.instruments[index]]
+            if pit.halted:
+                heapq.heappop(self._due)
+                continue
+            events += pit.flow.act(due_ns)
+            heapq.heapreplace(self._due, (due_ns + pit.flow.wait_ns(), index))
         self.time_ns = time_ns
         return Step(time_ns, events, self)
+
+    def pause(self, time_ns: int) -> None:
+        """Let nothing happen until this time. After a long pause all quotes are made anew."""
+        length_ns = time_ns - self.time_ns
+        self._due = [(due_ns + length_ns, index) for due_ns, index in self._due]
+        self.time_ns = time_ns
+        if length_ns > REQUOTE_AFTER_NS:
+            for pit in self._pits.values():
+                if not pit.halted:
+                    self._early += pit.flow.requote(time_ns)
+
+    def halt(self, instrument: Instrument) -> None:
+        """Let nobody trade or quote it; its book stays as it is."""
+        self._pits[instrument].halted = True
+
+    def resume(self, instrument: Instrument) -> None:
+        """Let it trade again."""
+        pit = self._pits[instrument]
+        if pit.halted:
+            pit.halted = False
+            index = self.instruments.index(instrument)
+            self._due = [one for one in self._due if one[1] != index]
+            heapq.heapify(self._due)
+            heapq.heappush(self._due, (self.time_ns + pit.flow.wait_ns(), index))
+
+    def burst(self, instrument: Instrument, trade_count: int) -> None:
+        """So many trades at one moment, each of one lot at the best price."""
+        self._early += self._pits[instrument].flow.burst(trade_count, self.time_ns)
+
+    def set_grain(self, instrument: Instrument, ticks: int) -> None:
+        """New prices are multiples of so many ticks from now on."""
+        self._pits[instrument].flow.grain = ticks
 
     def levels(self, instrument: Instrument, is_bid: bool, count: int) -> Sequence[tuple[int, int]]:
         return self._pits[instrument].book.levels(is_bid, count)
@@ -107,16 +158,16 @@ class Market:
         """Around which it is traded."""
         return self._pits[instrument].price.at(time_ns)
 
-    def minutes_before(self, instrument: Instrument, opening_ns: int) -> list[Candle]:
-        """The last day before the opening: candles of the price process, with plain volumes."""
+    def minutes(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Candle]:
+        """Candles of the price process, with plain volumes, for minutes in which nothing was traded
+        here: those that begin between two times, and not longer than a day before the end."""
         price = self._pits[instrument].price
         tick = Decimal(instrument.tick_units).scaleb(-instrument.price_scale)
-        last = opening_ns - opening_ns % MINUTE_NS
-        first = last - HISTORY_MINUTES * MINUTE_NS
-        ticks = [
-            round(price.smoothed_at(at_ns) / float(tick))
-            for at_ns in range(first, last + 1, MINUTE_NS // SAMPLES_PER_MINUTE)
-        ]
+        last = end_ns - end_ns % MINUTE_NS
+        first = max(start_ns - start_ns % MINUTE_NS, last - HISTORY_MINUTES * MINUTE_NS)
+        step_ns = MINUTE_NS // SAMPLES_PER_MINUTE
+        path = price.smoothed(first, step_ns, (last - first) // step_ns + 1)
+        ticks = [round(value / float(tick)) for value in path]
         found: list[Candle] = []
         for minute, start_ns in enumerate(range(first, last, MINUTE_NS)):
             begin = minute * SAMPLES_PER_MINUTE

@@ -8,11 +8,14 @@ and the past can be told as well as the present.
 
 import math
 import random
-from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.events import Instrument
 
+FloatColumn = NDArray[np.float64]
 SHORTEST_PERIOD_S = 1
 PERIOD_COUNT = 11
 PERIOD_RATIO = 4
@@ -35,20 +38,20 @@ class PriceProcess:
             Noise(f"{seed}/{period_s}", period_s, per_second * math.sqrt(period_s))
             for period_s in periods_s
         ]
-        self._slow_noises = self._noises[SLOW_FROM:]
 
     def at(self, time_ns: int) -> float:
         """The fair price at this time."""
-        return self._sum(self._noises, time_ns)
-
-    def smoothed_at(self, time_ns: int) -> float:
-        """As ``at`` without what changes within a minute: for the past, told in minutes."""
-        return self._sum(self._slow_noises, time_ns)
-
-    def _sum(self, noises: Sequence["Noise"], time_ns: int) -> float:
         seconds = time_ns / NANOSECONDS_PER_SECOND
-        change = sum([noise.at(seconds) for noise in noises])
+        change = sum([noise.at(seconds) for noise in self._noises])
         return self._instrument.start_price * math.exp(change)
+
+    def smoothed(self, start_ns: int, step_ns: int, count: int) -> list[float]:
+        """As ``at`` at many times, without what changes within a minute: for the past, told in
+        minutes."""
+        seconds = (start_ns + step_ns * np.arange(count)) / NANOSECONDS_PER_SECOND
+        change = np.sum([noise.at_all(seconds) for noise in self._noises[SLOW_FROM:]], axis=0)
+        prices: list[float] = (self._instrument.start_price * np.exp(change)).tolist()
+        return prices
 
 
 class Noise:
@@ -71,6 +74,17 @@ class Noise:
         share = rest / self._period_s
         smooth = share * share * (3 - 2 * share)
         return self._from + (self._to - self._from) * smooth
+
+    def at_all(self, seconds: FloatColumn) -> FloatColumn:
+        """The same for many times."""
+        index, rest = np.divmod(seconds, self._period_s)
+        first, last = int(index.min()), int(index.max())
+        values = np.array([self._value(number) for number in range(first, last + 2)])
+        before = (index - first).astype(np.int64)
+        share = rest / self._period_s
+        smooth = share * share * (3 - 2 * share)
+        found: FloatColumn = values[before] + (values[before + 1] - values[before]) * smooth
+        return found
 
     def _value(self, index: int) -> float:
         """Nearly normal: four uniform numbers out of one hash of the index (splitmix64)."""

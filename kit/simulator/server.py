@@ -82,6 +82,7 @@ class SimulatorServer:
             known = ", ".join(sorted(self._venues))
             return _json({"error": f"no such venue; this server has {known}"}, status=404)
         venue, floor = self._venues[venue_id]
+        venue.touch()
         opens_websocket = request.headers.get("Upgrade", "").lower() == "websocket"
         asked = Request(request.method, path, request.query, await request.read())
         refusal = await self._fail_on_purpose(venue, path, opens_websocket)
@@ -109,7 +110,9 @@ class SimulatorServer:
             order = msgspec.json.decode(await request.read(), type=FaultOrder)
             if order.venue not in self._venues:
                 raise ValueError(f"no such venue; allowed are {', '.join(sorted(self._venues))}")
-            self._venues[order.venue][0].faults.order(order)
+            venue, _ = self._venues[order.venue]
+            venue.touch()
+            venue.faults.order(order)
         except ValueError as error:
             return _json({"error": str(error)}, status=400)
         return _json({"ordered": order})

@@ -1,11 +1,16 @@
-"""The world of a seeded market: it runs by the clock, whoever listens."""
+"""The world of a seeded market: it runs by the clock, as long as anyone takes an interest."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Any
+
+import msgspec
 
 from kit import telemetry
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.simulator.dialect import BookSnapshot, Dialect, InstrumentKind, Listing, Mark
+from kit.simulator.dialect import BookSnapshot, Dialect, Frame, InstrumentKind, Listing, Mark
 from kit.simulator.events import Instrument, Trade
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.market import Market, Step
@@ -16,7 +21,11 @@ STEP_NS = 5_000_000
 """Market time moves in steps of this length, at multiples of it."""
 TIMER_NS = 1_000_000
 """No wait is shorter: event loops round shorter ones to nothing."""
+LEAD_IN_NS = NANOSECONDS_PER_SECOND
+"""So long a market runs before anyone sees it: every stream has spoken once."""
 BOOK_LEVELS_MAX = 5_000
+TRADES_MAX = 10_000
+"""Of one instrument, that can be asked for."""
 BEHIND_NS_MAX = NANOSECONDS_PER_SECOND
 """A market that cannot keep its pace lets go of what it is behind, beyond this."""
 
@@ -27,24 +36,24 @@ class MarketFloor:
     """What a simulated market shows of itself."""
 
     def __init__(self, market: Market, dialect: Dialect) -> None:
+        self.skew_ns = 0
+        """How far the exchange's clock is ahead of the market's."""
         self._market = market
-        self._listings = [dialect.list(instrument) for instrument in market.instruments]
+        self._dialect = dialect
+        self._listings: dict[str, Listing] = {}
+        self._delisted: dict[str, Listing] = {}
         self._instruments: dict[str, Instrument] = {}
         self._marks: dict[str, MarkProcess] = {}
         self._histories: dict[Instrument, TradeHistory[Trade]] = {}
-        for instrument, listing in zip(market.instruments, self._listings, strict=True):
-            history = TradeHistory(partial(_prints_of, instrument))
-            history.note_minutes(market.minutes_before(instrument, market.time_ns))
-            self._instruments[listing.symbol] = instrument
-            self._histories[instrument] = history
-            if listing.kind is not InstrumentKind.SPOT:
-                self._marks[listing.symbol] = MarkProcess(instrument, listing.symbol)
+        for instrument in market.instruments:
+            self.enter(instrument)
+        self.paused(0, market.time_ns)
 
     def time_ns(self) -> int:
-        return self._market.time_ns
+        return self._market.time_ns + self.skew_ns
 
     def listings(self) -> Sequence[Listing]:
-        return self._listings
+        return list(self._listings.values())
 
     def history(self, symbol: str) -> TradeHistory[Trade]:
         return self._histories[self._instruments[symbol]]
@@ -76,6 +85,44 @@ class MarketFloor:
         now_ns = self._market.time_ns
         return process.at(now_ns, self._market.fair_price(self._instruments[symbol], now_ns))
 
+    def instrument(self, symbol: str) -> Instrument:
+        """Of a listed symbol. Raises ValueError."""
+        if symbol not in self._listings:
+            raise ValueError(f"no such symbol; listed are {', '.join(self._listings)}")
+        return self._instruments[symbol]
+
+    def enter(self, instrument: Instrument) -> None:
+        """List one more, which the market trades. Raises ValueError when its symbol is taken."""
+        listing = self._dialect.list(instrument)
+        symbol = listing.symbol
+        if symbol in self._instruments:
+            raise ValueError(f"{symbol} is known already")
+        self._listings[symbol] = listing
+        self._instruments[symbol] = instrument
+        self._histories[instrument] = TradeHistory(partial(_prints_of, instrument), TRADES_MAX)
+        if listing.kind is not InstrumentKind.SPOT:
+            self._marks[symbol] = MarkProcess(instrument, symbol)
+
+    def relist(self, symbol: str, **changes: Any) -> None:
+        """Change the listing of a symbol."""
+        self._listings[symbol] = replace(self._listings[symbol], **changes)
+
+    def delist(self, symbol: str) -> None:
+        """The symbol is not listed any more."""
+        self._delisted[symbol] = self._listings.pop(symbol)
+
+    def list_again(self, symbol: str) -> Instrument:
+        """The symbol is listed as it was. Raises ValueError."""
+        if symbol not in self._delisted:
+            raise ValueError(f"{symbol} was not delisted")
+        self._listings[symbol] = self._delisted.pop(symbol)
+        return self._instruments[symbol]
+
+    def paused(self, start_ns: int, end_ns: int) -> None:
+        """Nothing was traded between two times; candles there were all the same."""
+        for instrument, history in self._histories.items():
+            history.note_minutes(partial(self._market.minutes, instrument, start_ns, end_ns))
+
     def recorded(self, path: str) -> bytes | None:
         """Nothing: this market never was."""
         return None
@@ -88,7 +135,8 @@ class MarketFloor:
 
 
 class MarketRunner:
-    """Runs a market at its speed and tells the venue's connections."""
+    """Runs a market at its speed and tells the venue's connections. While nobody is interested in
+    the venue it does nothing at all, and nothing happens in the market."""
 
     def __init__(
         self,
@@ -103,40 +151,81 @@ class MarketRunner:
         self._market = market
         self._speed = speed
         self._clock = clock
+        self._awake = asyncio.Event()
+        self._anchor = (clock.monotonic_ns(), market.time_ns + LEAD_IN_NS)
+        venue.on_interest = self.wake
+        venue.faults.advance(market.time_ns)
+
+    def wake(self) -> None:
+        """Bring a market that sleeps to the time that it is now, its last second lived through, so
+        that whoever has come finds books that have spoken."""
+        if self._awake.is_set():
+            return
+        self._awake.set()
+        now_ns = self._due_ns()
+        self._skip(now_ns - LEAD_IN_NS)
+        while self._market.time_ns + STEP_NS <= now_ns:
+            self._live()
 
     async def run(self) -> None:
         """Go on until cancelled."""
-        if self._speed is None:
-            while True:
+        while True:
+            await self._awake.wait()
+            if self._speed is None:
                 await self._venue.audience()
                 await self.step(wait=True)
                 await self._clock.sleep(0)
-        await self._run_paced(self._speed)
+            elif self._venue.of_interest:
+                await self._keep_pace(self._speed)
+            else:
+                self._awake.clear()
 
     async def step(self, wait: bool) -> None:
         """One step of market time."""
-        next_ns = self._market.time_ns - self._market.time_ns % STEP_NS + STEP_NS
-        step = self._market.advance(next_ns)
-        self._floor.happened(step)
-        frames = self._venue.dialect.encode(step, self._venue.wanted, self._floor)
-        self._venue.faults.advance(next_ns)
+        frames = self._live()
         if frames:
             await self._venue.deliver(frames, wait)
 
-    async def _run_paced(self, speed: float) -> None:
-        anchor_ns, opened_ns = self._clock.monotonic_ns(), self._market.time_ns
-        while True:
-            due_ns = opened_ns + int((self._clock.monotonic_ns() - anchor_ns) * speed)
-            behind_ns = due_ns - self._market.time_ns
-            if behind_ns < STEP_NS:
-                wait_ns = max((STEP_NS - behind_ns) / speed, TIMER_NS)
-                await self._clock.sleep(wait_ns / NANOSECONDS_PER_SECOND)
-                continue
-            if behind_ns > BEHIND_NS_MAX * max(speed, 1.0):
-                _log.warning("the market is slower than its pace", extra={"behind_ns": behind_ns})
-                anchor_ns, opened_ns = self._clock.monotonic_ns(), self._market.time_ns
-                continue
-            await self.step(wait=False)
+    async def _keep_pace(self, speed: float) -> None:
+        """A step, if it is time for one; otherwise wait until then."""
+        behind_ns = self._due_ns() - self._market.time_ns
+        if behind_ns < STEP_NS:
+            wait_ns = max((STEP_NS - behind_ns) / speed, TIMER_NS)
+            await self._clock.sleep(wait_ns / NANOSECONDS_PER_SECOND)
+            return
+        if behind_ns > BEHIND_NS_MAX * max(speed, 1.0):
+            _log.warning("the market is slower than its pace", extra={"behind_ns": behind_ns})
+            self._skip(self._market.time_ns + behind_ns)
+        await self.step(wait=False)
+
+    def _live(self) -> Sequence[Frame]:
+        next_ns = self._market.time_ns - self._market.time_ns % STEP_NS + STEP_NS
+        step = _as_told(self._market.advance(next_ns), self._floor.skew_ns)
+        self._floor.happened(step)
+        frames = self._venue.dialect.encode(step, self._venue.wanted, self._floor)
+        self._venue.faults.advance(next_ns)
+        return frames
+
+    def _skip(self, time_ns: int) -> None:
+        """Let nothing happen until this time."""
+        before_ns, time_ns = self._market.time_ns, time_ns - time_ns % STEP_NS
+        if time_ns > before_ns:
+            self._market.pause(time_ns)
+            self._floor.paused(before_ns, time_ns)
+
+    def _due_ns(self) -> int:
+        """Where the market should be by the clock; at full speed, a little ahead of its opening."""
+        started_ns, opened_ns = self._anchor
+        elapsed_ns = self._clock.monotonic_ns() - started_ns
+        return opened_ns + int(elapsed_ns * (self._speed or 0))
+
+
+def _as_told(step: Step, skew_ns: int) -> Step:
+    """By the exchange's clock."""
+    if not skew_ns:
+        return step
+    events = [msgspec.structs.replace(one, time_ns=one.time_ns + skew_ns) for one in step.events]
+    return Step(step.time_ns + skew_ns, events, step.books)
 
 
 def _prints_of(instrument: Instrument, trade: Trade) -> tuple[TradePrint]:

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from aiohttp import WSCloseCode
 
-from kit.clock import Clock
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.connection import Connection
 from kit.simulator.dialect import UNKNOWN, BookSnapshot, Dialect, Frame, Stream
 from kit.simulator.faults import Cut, Faults
 from kit.simulator.letters import Letter
 from kit.simulator.orders import FaultKind, FaultOrder
 
+INTEREST_NS = 60 * NANOSECONDS_PER_SECOND
 RESENT_USUAL = 5
 RECENT_MAX = 10_000
 
@@ -36,6 +37,9 @@ class Venue:
         """The streams that someone is subscribed to."""
         self.old_books: dict[str, BookSnapshot] = {}
         """Books as they were when a fault was ordered that shows them later."""
+        self.on_interest: Callable[[], None] | None = None
+        """Called when someone may have come who wants to know about the market."""
+        self._touched_ns = 0
         self._clock = clock
         self._start_delay_s = start_delay_s
         self._readers: dict[Stream, list[Connection]] = {}
@@ -51,6 +55,18 @@ class Venue:
         """To all connections that are and were."""
         return self._sent_to_gone + sum(one.frames_sent for one in self.connections)
 
+    @property
+    def of_interest(self) -> bool:
+        """Whether anyone is connected, or has asked for something in the last minute."""
+        idle_ns = self._clock.monotonic_ns() - self._touched_ns
+        return bool(self.connections) or idle_ns < INTEREST_NS
+
+    def touch(self) -> None:
+        """Someone takes an interest."""
+        self._touched_ns = self._clock.monotonic_ns()
+        if self.on_interest is not None:
+            self.on_interest()
+
     def join(self, connection: Connection) -> None:
         """A client has connected."""
         self.connections.append(connection)
@@ -59,6 +75,7 @@ class Venue:
     def leave(self, connection: Connection) -> None:
         """A client is gone."""
         self.connections.remove(connection)
+        self.touch()
         self._sent_to_gone += connection.frames_sent
         self.subscriptions_changed()
 

@@ -123,7 +123,7 @@ def test_books_stay_deep_and_spreads_narrow():
 
 def test_minutes_before_the_opening_lead_to_it():
     market = Market("1", OPENING_NS, 200, INSTRUMENTS)
-    minutes = market.minutes_before(INSTRUMENTS[0], OPENING_NS)
+    minutes = market.minutes(INSTRUMENTS[0], 0, OPENING_NS)
     starts = [minute.start_ns for minute in minutes]
     assert starts == list(range(starts[0], OPENING_NS - OPENING_NS % MINUTE_NS, MINUTE_NS))
     for minute in minutes:

@@ -1,0 +1,81 @@
+"""What can be ordered to happen to a simulated market. How it is ordered is told in orders.py."""
+
+from dataclasses import replace
+from decimal import Decimal, InvalidOperation
+
+from kit.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.events import Instrument
+from kit.simulator.faults import Faults
+from kit.simulator.market import Market
+from kit.simulator.orders import Act, FaultOrder
+from kit.simulator.simulate import STEP_NS, MarketFloor
+
+BURST_TRADES_USUAL = 2_000
+BURST_TRADES_MAX = 100_000
+GRAIN_MAX_SHARE = 0.001
+"""The coarsest tick size, relative to the price."""
+
+
+class MarketActs:
+    """The acts of one market. Each raises ValueError when it cannot be done."""
+
+    def __init__(self, market: Market, floor: MarketFloor) -> None:
+        self._market = market
+        self._floor = floor
+
+    def teach(self, faults: Faults) -> None:
+        """Let them be ordered."""
+        faults.learn(Act.CLOCK_SKEW, self.skew_clock)
+        faults.learn(Act.BURST, self.burst)
+        faults.learn(Act.HALT, self.halt)
+        faults.learn(Act.RESUME, self.resume)
+        faults.learn(Act.DELIST, self.delist)
+        faults.learn(Act.LIST, self.list)
+        faults.learn(Act.TICK_SIZE, self.set_tick_size)
+
+    def skew_clock(self, order: FaultOrder) -> None:
+        """In whole steps, so that streams go on speaking at their intervals."""
+        self._floor.skew_ns = round(order.seconds * NANOSECONDS_PER_SECOND / STEP_NS) * STEP_NS
+
+    def burst(self, order: FaultOrder) -> None:
+        text = order.value or str(BURST_TRADES_USUAL)
+        if not text.isdigit() or not 1 <= int(text) <= BURST_TRADES_MAX:
+            raise ValueError(f"value must be a number of trades, 1 to {BURST_TRADES_MAX}")
+        self._market.burst(self._floor.instrument(order.symbol), int(text))
+
+    def halt(self, order: FaultOrder) -> None:
+        self._market.halt(self._floor.instrument(order.symbol))
+        self._floor.relist(order.symbol, halted=True)
+
+    def resume(self, order: FaultOrder) -> None:
+        self._market.resume(self._floor.instrument(order.symbol))
+        self._floor.relist(order.symbol, halted=False)
+
+    def delist(self, order: FaultOrder) -> None:
+        self._market.halt(self._floor.instrument(order.symbol))
+        self._floor.delist(order.symbol)
+
+    def list(self, order: FaultOrder) -> None:
+        if not order.value:
+            self._market.resume(self._floor.list_again(order.symbol))
+            return
+        instrument = replace(self._floor.instrument(order.symbol), base=order.value)
+        self._floor.enter(instrument)
+        self._market.open(instrument)
+
+    def set_tick_size(self, order: FaultOrder) -> None:
+        instrument = self._floor.instrument(order.symbol)
+        self._market.set_grain(instrument, _ticks(instrument, order.value))
+        self._floor.relist(order.symbol, tick_size=order.value)
+
+
+def _ticks(instrument: Instrument, text: str) -> int:
+    tick = Decimal(instrument.price_text(1))
+    try:
+        ticks, rest = divmod(Decimal(text), tick)
+    except InvalidOperation:
+        ticks, rest = Decimal(0), tick
+    most = instrument.start_price * GRAIN_MAX_SHARE / float(tick)
+    if rest or not 1 <= ticks <= max(1, most):
+        raise ValueError(f"value must be a tick size, a multiple of {tick}, small for its price")
+    return int(ticks)
