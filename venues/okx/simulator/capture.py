@@ -120,12 +120,23 @@ class OkxCapture:
         return self._unusual_stream(line), line
 
     def trade_of(self, line: bytes) -> TradePrint | None:
+        """The first of the line; ``trades_of`` has all."""
+        return next(iter(self.trades_of(line)), None)
+
+    def trades_of(self, line: bytes) -> Sequence[TradePrint]:
         try:
-            trade = _trades.decode(line).data[0]
-            time_ns = int(trade.ts) * NANOSECONDS_PER_MILLISECOND
-            return TradePrint(int(trade.tradeId), trade.px, trade.sz, time_ns, trade.side == "buy")
-        except (*UNREADABLE, IndexError, ValueError):
-            return None
+            return [
+                TradePrint(
+                    int(trade.tradeId),
+                    trade.px,
+                    trade.sz,
+                    int(trade.ts) * NANOSECONDS_PER_MILLISECOND,
+                    trade.side == "buy",
+                )
+                for trade in _trades.decode(line).data
+            ]
+        except (*UNREADABLE, ValueError):
+            return []
 
     def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
         try:

@@ -70,7 +70,7 @@ class Encoder:
 
     def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> list[Frame]:
         """The frames of a step."""
-        self._books = step.books
+        opening, self._books = self._books is None, step.books
         for event in step.events:
             desk = self._desks.get(event.instrument) or self._open_desk(event.instrument)
             if type(event) is LevelChange:
@@ -80,6 +80,9 @@ class Encoder:
             elif type(event) is Trade:
                 desk.matches.append(event)
         frames: list[Frame] = []
+        if opening:
+            # For those who were there before there was anything to say.
+            frames += [(one, text) for one in wanted for text in self.greeting(one, floor)]
         for desk in self._desks.values():
             frames.extend(_trade_frames(desk, wanted))
             if step.time_ns % QUOTE_INTERVAL_NS == 0:
@@ -164,15 +167,11 @@ class Encoder:
     ) -> Iterator[Frame]:
         if desk.small_book in wanted:
             yield desk.small_book, self._small_book_frame(desk, time_ns)
-        if desk.book not in wanted:
-            desk.said = None
-            return
         before = desk.said
         if before is None:
-            # Asked for before the market had opened.
-            desk.said = self._book_now(desk, time_ns)
-            number = desk.number(desk.sequence)
-            yield desk.book, desk.said.snapshot(desk.book, desk.writing, number)
+            return
+        if desk.book not in wanted:
+            desk.said = None
             return
         if desk.sequence != before.sequence:
             now = desk.said = self._book_now(desk, time_ns)

@@ -101,6 +101,9 @@ def test_a_trade_is_read_digit_for_digit(capture: OkxCapture):
     assert trade is not None
     assert (trade.trade_id, trade.price, trade.size) == (5, "61837.63", "0.02")
     assert (trade.time_ns, trade.taker_buys) == (9_000_000, False)
+    row = TRADE[TRADE.index(b'[{"') + 1 : -2]
+    two = TRADE.replace(row, row + b"," + row.replace(b'"5"', b'"6"'))
+    assert [one.trade_id for one in capture.trades_of(two)] == [5, 6]
 
 
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3"])

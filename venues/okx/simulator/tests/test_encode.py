@@ -161,15 +161,16 @@ async def test_whoever_comes_later_joins_the_others():
     assert numbers(second.levels()) == market_book(show)
 
 
-async def test_a_book_that_is_asked_for_before_the_market_opens_comes_then():
-    show = Show()
-    assert await show.subscribe("public", "books", "bbo-tbt", "tickers") == []
+async def test_what_is_asked_for_before_the_market_opens_comes_then():
+    show = Show("okx_futures")
+    assert await show.subscribe("public", "books", "funding-rate", "tickers") == []
     show.run(1)
     snapshot, *updates = show.said["books"]
     follower = Follower(snapshot)
     for update in updates:
         follower.take(update)
     assert numbers(follower.levels()) == market_book(show)
+    assert len(show.rows("funding-rate")) == 1
 
 
 async def test_a_book_that_nobody_follows_is_forgotten():
