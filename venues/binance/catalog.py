@@ -1,12 +1,16 @@
 """The venues of Binance's API: their ids, ports, limits and parts."""
 
 from kit.clock import SystemClock
+from kit.errors import SettingError
 from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
 from venues.binance.book import FUTURES_BOOK, SPOT_BOOK
 from venues.binance.feed import (
+    AGGREGATE_TRADES,
     FUTURES_MARKET_STREAMS,
     FUTURES_PUBLIC_STREAMS,
+    FUTURES_TRADES,
     SPOT_STREAMS,
+    TRADES,
     BinanceWire,
 )
 from venues.binance.history import FUTURES_API, SPOT_API, BinanceHistory
@@ -15,7 +19,7 @@ SPOT_FEED = "wss://stream.binance.com:9443"
 FUTURES_FEED = "wss://fstream.binance.com"
 
 SPOT_LIMITS = Limits(
-    symbols_per_connection=200,  # 1024 streams, five for each symbol
+    symbols_per_connection=200,  # 1024 streams, at most five for each symbol
     symbols_per_message=50,
     messages_per_second=4,  # five incoming messages per second, our pongs included
     ping_interval_s=None,  # the venue pings every 20 s
@@ -24,7 +28,7 @@ SPOT_LIMITS = Limits(
     requests_per_second=2,  # a snapshot weighs 50 of 6000 a minute
 )
 FUTURES_LIMITS = Limits(
-    symbols_per_connection=200,  # 1024 streams, three for each symbol on each route
+    symbols_per_connection=200,  # 1024 streams, at most four for each symbol
     symbols_per_message=50,
     messages_per_second=8,  # ten incoming messages per second, our pings and pongs included
     ping_interval_s=20,  # the venue pings every three minutes, too seldom to tell a dead line
@@ -35,36 +39,51 @@ FUTURES_LIMITS = Limits(
 
 
 def spot(place: Place) -> Venue:
-    """Binance spot."""
+    """Binance spot. The option ``trades`` is single (the default) or aggregate."""
+    venue_id = "binance"
+    aggregate = _aggregate(place, venue_id)
+    streams = (AGGREGATE_TRADES if aggregate else TRADES, *SPOT_STREAMS)
     return Venue(
-        venue_id="binance",
+        venue_id=venue_id,
         port=5060,
         profile=Profile("Binance", "spot", Maturity.PROVEN),
-        wires=(BinanceWire(place.feed("binance", SPOT_FEED), SPOT_STREAMS),),
+        wires=(BinanceWire(place.feed(venue_id, SPOT_FEED), streams),),
         book=SPOT_BOOK,
-        history=BinanceHistory("binance", SPOT_API, place.rest("binance"), SystemClock()),
+        history=BinanceHistory(venue_id, SPOT_API, place.rest(venue_id), SystemClock(), aggregate),
         limits=SPOT_LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
     )
 
 
 def futures(place: Place) -> Venue:
-    """Binance's USD-M perpetuals."""
+    """Binance's USD-M perpetuals, with the same option."""
     venue_id = "binance_futures"
+    aggregate = _aggregate(place, venue_id)
+    public, market = FUTURES_PUBLIC_STREAMS, FUTURES_MARKET_STREAMS
     feed = place.feed(venue_id, FUTURES_FEED)
     return Venue(
         venue_id=venue_id,
         port=5065,
         profile=Profile("Binance", "perpetual", Maturity.PROVEN),
         wires=(
-            BinanceWire(f"{feed}/public", FUTURES_PUBLIC_STREAMS),
-            BinanceWire(f"{feed}/market", FUTURES_MARKET_STREAMS),
+            BinanceWire(f"{feed}/public", public if aggregate else (FUTURES_TRADES, *public)),
+            BinanceWire(f"{feed}/market", (AGGREGATE_TRADES, *market) if aggregate else market),
         ),
         book=FUTURES_BOOK,
-        history=BinanceHistory(venue_id, FUTURES_API, place.rest(venue_id), SystemClock()),
+        history=BinanceHistory(
+            venue_id, FUTURES_API, place.rest(venue_id), SystemClock(), aggregate
+        ),
         limits=FUTURES_LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
     )
+
+
+def _aggregate(place: Place, venue_id: str) -> bool:
+    trades = place.options.get("trades", "single")
+    if trades not in ("single", "aggregate"):
+        key = f"venues.{venue_id}.options.trades"
+        raise SettingError(key, trades, "allowed are single, aggregate")
+    return trades == "aggregate"
 
 
 VENUES = {"binance": spot, "binance_futures": futures}

@@ -30,21 +30,28 @@ class Stream(NamedTuple):
     kind: FrameKind
 
 
-SPOT_STREAMS = (
-    Stream("trade", types_pb2.CHANNEL_TRADES, FrameKind("trades", b'@trade"', [parse.trades])),
-    Stream(
-        "bookTicker", types_pb2.CHANNEL_QUOTES, FrameKind("quotes", b'@bookTicker"', [parse.quotes])
-    ),
-    Stream("depth@100ms", types_pb2.CHANNEL_BOOK, FrameKind("book", b"@depth", [parse.book])),
+TRADES = Stream("trade", types_pb2.CHANNEL_TRADES, FrameKind("trades", b'@trade"', [parse.trades]))
+AGGREGATE_TRADES = Stream(
+    "aggTrade", types_pb2.CHANNEL_TRADES, FrameKind("trades", b'@aggTrade"', [parse.aggregates])
+)
+FUTURES_TRADES = Stream(
+    "trade", types_pb2.CHANNEL_TRADES, FrameKind("trades", b'@trade"', [parse.futures_trades])
+)
+_SUMMARIES = (
     Stream("ticker", types_pb2.CHANNEL_TICKERS, FrameKind("tickers", b'@ticker"', [parse.tickers])),
     Stream(
         "kline_1m", types_pb2.CHANNEL_CANDLES, FrameKind("candles", b"@kline_", [parse.candles])
     ),
 )
-FUTURES_PUBLIC_STREAMS = (
+SPOT_STREAMS = (
     Stream(
-        "trade", types_pb2.CHANNEL_TRADES, FrameKind("trades", b'@trade"', [parse.futures_trades])
+        "bookTicker", types_pb2.CHANNEL_QUOTES, FrameKind("quotes", b'@bookTicker"', [parse.quotes])
     ),
+    Stream("depth@100ms", types_pb2.CHANNEL_BOOK, FrameKind("book", b"@depth", [parse.book])),
+    *_SUMMARIES,
+)
+"""All but the trades, of which there are two kinds to choose from."""
+FUTURES_PUBLIC_STREAMS = (
     Stream(
         "bookTicker",
         types_pb2.CHANNEL_QUOTES,
@@ -54,12 +61,14 @@ FUTURES_PUBLIC_STREAMS = (
         "depth@100ms", types_pb2.CHANNEL_BOOK, FrameKind("book", b"@depth", [parse.futures_book])
     ),
 )
+"""Of the route /public, which also has the single trades."""
 FUTURES_MARKET_STREAMS = (
     Stream(
         "markPrice@1s", types_pb2.CHANNEL_MARKS, FrameKind("marks", b"@markPrice", [parse.marks])
     ),
-    *SPOT_STREAMS[3:],
+    *_SUMMARIES,
 )
+"""Of the route /market, which also has the trades that are summed up."""
 
 
 class _Error(msgspec.Struct):

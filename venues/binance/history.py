@@ -51,8 +51,17 @@ FUTURES_API = Api(
 class BinanceHistory:
     """What is asked over REST."""
 
-    def __init__(self, venue_id: str, api: Api, base_url: str | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        venue_id: str,
+        api: Api,
+        base_url: str | None,
+        clock: Clock,
+        aggregate: bool = False,
+    ) -> None:
+        """With ``aggregate`` trades are those of @aggTrade, which have their own ids."""
         self.venue_id = venue_id
+        self._aggregate = aggregate
         self._api = api
         self._base_url = base_url
         self._clock = clock
@@ -83,6 +92,8 @@ class BinanceHistory:
     ) -> list[market_data_pb2.Trade]:
         """From an id: out of the newest, or GET historicalTrades if it is older than they are; for
         that Binance wants a key. A time is first looked up in aggTrades."""
+        if self._aggregate:
+            return await self._aggregates(symbol, first_trade_id, start_time_ns, count)
         if not first_trade_id and start_time_ns:
             first_trade_id = await self._first_trade_at(symbol, start_time_ns)
             if not first_trade_id:
@@ -112,7 +123,7 @@ class BinanceHistory:
         limit = min(count, self._api.candles_max)
         query: dict[str, Any] = {"symbol": symbol, "interval": interval, "limit": limit}
         if start_time_ns:
-            query["startTime"] = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
+            query["startTime"] = _milliseconds(start_time_ns)
         return [_candle(row) for row in await self._get("Klines", query)]
 
     async def close(self) -> None:
@@ -120,9 +131,19 @@ class BinanceHistory:
         if self._made is not None:
             await self._made.close()
 
+    async def _aggregates(
+        self, symbol: str, first_id: int, start_time_ns: int, count: int
+    ) -> list[market_data_pb2.Trade]:
+        query: dict[str, Any] = {"symbol": symbol, "limit": min(count, NEWEST_TRADES_MAX)}
+        if first_id:
+            query["fromId"] = first_id
+        elif start_time_ns:
+            query["startTime"] = _milliseconds(start_time_ns)
+        return [_aggregate(row) for row in await self._get("AggTrades", query)]
+
     async def _first_trade_at(self, symbol: str, start_time_ns: int) -> int:
-        start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
-        rows = await self._get("AggTrades", {"symbol": symbol, "startTime": start_ms, "limit": 1})
+        query = {"symbol": symbol, "startTime": _milliseconds(start_time_ns), "limit": 1}
+        rows = await self._get("AggTrades", query)
         return int(rows[0]["f"]) if rows else 0
 
     async def _get(self, name: str, query: Mapping[str, Any]) -> Any:
@@ -159,6 +180,18 @@ def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
     )
 
 
+def _aggregate(row: Mapping[str, Any]) -> market_data_pb2.Trade:
+    """{"a":26129,"p":"0.01633102","q":"4.70443515","f":27781,"l":27781,"T":1498793709153,"m":true},
+    of the same meaning."""
+    return market_data_pb2.Trade(
+        trade_id=str(row["a"]),
+        price=_plain(row["p"]),
+        size=_plain(row["q"]),
+        side=types_pb2.SIDE_SELL if row["m"] else types_pb2.SIDE_BUY,
+        venue_time_ns=int(row["T"]) * NANOSECONDS_PER_MILLISECOND,
+    )
+
+
 def _candle(row: list[Any]) -> market_data_pb2.Candle:
     """[open time ms, open, high, low, close, volume, …], prices as text."""
     return market_data_pb2.Candle(
@@ -169,6 +202,11 @@ def _candle(row: list[Any]) -> market_data_pb2.Candle:
         close=_plain(row[4]),
         volume=_plain(row[5]),
     )
+
+
+def _milliseconds(time_ns: int) -> int:
+    """The first that is not before this time."""
+    return -(-time_ns // NANOSECONDS_PER_MILLISECOND)
 
 
 def _plain(text: str) -> str:

@@ -87,6 +87,17 @@ FUTURES_DEPTH = Schema(
         "a": LevelList.asks(0, 1),
     },
 )
+AGGREGATE = Schema(
+    "data",
+    {
+        "s": Field.TEXT,
+        "a": Field.INTEGER,
+        "p": Field.DECIMAL,
+        "q": Field.DECIMAL,
+        "T": Field.INTEGER,
+        "m": Field.FLAG,
+    },
+)
 TICKER = Schema(
     "data",
     {
@@ -135,7 +146,7 @@ def trades(frames: Frames) -> TradeRows:
 
     m: the buyer was the maker, so the taker sold. T: trade time, ms. Raises FrameError.
     """
-    return _trade_rows(TRADE.decode(frames), frames, None)
+    return _trade_rows(TRADE.decode(frames), frames, "t")
 
 
 def futures_trades(frames: Frames) -> TradeRows:
@@ -150,9 +161,21 @@ def futures_trades(frames: Frames) -> TradeRows:
     found = FUTURES_TRADE.decode(frames)
     kinds = found.symbols("X")
     if kinds.names == [MARKET]:
-        return _trade_rows(found, frames, None)
+        return _trade_rows(found, frames, "t")
     spent = np.array([kind != MARKET for kind in kinds.names], dtype=np.int64)[kinds.row]
-    return _trade_rows(found, frames, spent)
+    return _trade_rows(found, frames, "t", spent)
+
+
+def aggregates(frames: Frames) -> TradeRows:
+    """Frames of <symbol>@aggTrade, of spot and futures: what one order took at one price.
+
+    {"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1616202009196,"a":389551486,
+    "s":"BTCUSDT","p":"58665.00","q":"0.043","f":621622993,"l":621622993,"T":1616202009188,
+    "m":false}}
+
+    a: its own id, which counts by one; f and l: the ids of the trades in it. Raises FrameError.
+    """
+    return _trade_rows(AGGREGATE.decode(frames), frames, "a")
 
 
 def quotes(frames: Frames) -> QuoteRows:
@@ -276,8 +299,10 @@ def marks(frames: Frames) -> MarkRows:
     )
 
 
-def _trade_rows(found: Decoded, frames: Frames, spent: IntColumn | None) -> TradeRows:
-    trade_id = found.integers("t")
+def _trade_rows(
+    found: Decoded, frames: Frames, number: str, spent: IntColumn | None = None
+) -> TradeRows:
+    trade_id = found.integers(number)
     return TradeRows(
         symbols=found.symbols("s"),
         price=found.numbers("p"),

@@ -1,7 +1,7 @@
 """The connector on a pretended Binance: what a venue process is made of, without its services."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 from venuemesh.common.v1 import types_pb2
@@ -25,12 +25,12 @@ WAIT_S = 20.0
 class Connector:
     """What it has heard, and what became of it."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, options: Mapping[str, str]) -> None:
         """``base``: of the pretended venue, which ends with its id."""
         simulator_url, _, venue_id = base.rpartition("/")
         clock = SystemClock()
         meter = Meter(venue_id)
-        self.venue = VENUES[venue_id](Place("simulate", simulator_url))
+        self.venue = VENUES[venue_id](Place("simulate", simulator_url, options))
         self.hub = Hub(venue_id, 1, clock, meter)
         self.subscriptions = Subscriptions(CHANNELS)
         self.intake = Intake(self.venue, self.hub, self.subscriptions, meter, clock)
@@ -88,9 +88,9 @@ class Connector:
 
 
 @asynccontextmanager
-async def connected(base: str, symbols: Iterable[str]) -> AsyncIterator[Connector]:
+async def connected(base: str, symbols: Iterable[str], **options: str) -> AsyncIterator[Connector]:
     """With every book proven."""
-    connector = Connector(base)
+    connector = Connector(base, options)
     connector.add(symbols)
     runs = (connector.session.run, connector.resync.run, connector.listen)
     tasks = [asyncio.create_task(run()) for run in runs]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from kit.columns import SIDE_BUY, Numbers, Rows
+from kit.frames import Frames
 from venues.binance.tests.test_book import Reading
-from venues.binance.tests.test_parse import FUTURES_KINDS, SPOT_KINDS, captured, decimals, read_all
+from venues.binance.tests.test_parse import FUTURES_KINDS, SPOT_KINDS, captured, decimals
 
 UNIFIED = {"COMPUSDT": "COMP/USDT", "OMGBUSD": "OMG/BUSD", "CRVUSDT": "CRV/USDT"}
 UNIFIED |= {"ZRXUSDT": "ZRX/USDT", "BELBTC": "BEL/BTC", "XEMUSDT": "XEM/USDT"}
@@ -27,7 +28,7 @@ CAPTURES = [
     ("binance_futures", "sushi_akro_2021"),
     ("binance_futures", "single_frames"),
 ]
-UNREAD = (b'"!', b"@depth20", b"@aggTrade", b"@kline_1M")
+UNREAD = (b'"!', b"@depth20", b"@kline_1M")
 """Streams of the loose frames that nobody subscribes to here."""
 
 
@@ -78,9 +79,10 @@ def rows_of(capture: tuple[Ccxt, list[bytes]], wanted: str) -> Iterator[tuple[Cc
     """Each row of a kind, alone, after ccxt has read its frame; and the frame's data."""
     client, lines = capture
     frames = [line for line in lines if line.startswith(b'{"stream"')]
-    for _, rows, _ in read_all(frames, [one for one in client.kinds if one.name == wanted]):
-        (pattern,) = [kind.pattern for kind in client.kinds if kind.name == wanted]
-        chosen = [line for line in frames if pattern in line[:64]]
+    for kind in [kind for kind in client.kinds if kind.name == wanted]:
+        chosen = [line for line in frames if kind.pattern in line[:64]]
+        (parser,) = kind.parsers
+        rows = parser(Frames(chosen, range(len(chosen))))
         for row, line in enumerate(chosen):
             client.read(line)
             yield client, rows.take(np.array([row])), json.loads(line)["data"]

@@ -6,6 +6,9 @@ from decimal import Decimal
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.errors import SettingError
+from kit.venue.contract import Place
+from venues.binance.catalog import VENUES
 from venues.binance.simulator.tests.running import RawClient, raw_client, running
 from venues.binance.tests.connecting import Connector, connected
 from venues.binance.tests.test_book import levels_of
@@ -71,6 +74,24 @@ async def test_trades_come_once_each_in_order(connector: Connector) -> None:
     await connector.until(lambda: len(connector.trade_ids.get("BTCUSDT", [])) > 100)
     for ids in connector.trade_ids.values():
         assert ids == list(range(ids[0], ids[0] + len(ids)))
+
+
+async def test_aggregate_trades_are_chosen_by_an_option(base: str) -> None:
+    async with connected(base, SYMBOLS, trades="aggregate") as connector:
+        await connector.until(lambda: len(connector.trade_ids.get("BTCUSDT", [])) > 20)
+        ids = connector.trade_ids["BTCUSDT"]
+        assert ids == list(range(ids[0], ids[0] + len(ids)))
+        (found,) = await connector.venue.history.trades("BTCUSDT", ids[5], 0, 1)
+        assert int(found.trade_id) == ids[5]
+        sent = [name for wire in connector.venue.wires for name in wire.subscribe(["X"], 1)]
+        assert "x@aggTrade" in "".join(sent)
+        assert "x@trade" not in "".join(sent)
+
+
+def test_another_option_is_refused() -> None:
+    for factory in VENUES.values():
+        with pytest.raises(SettingError):
+            factory(Place("live", "", {"trades": "some"}))
 
 
 @pytest.mark.parametrize("fault", ["drop", "hole"])

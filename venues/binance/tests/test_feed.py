@@ -8,12 +8,14 @@ from kit.frames import FrameError, Frames, Patterns
 from venues.binance.feed import (
     FUTURES_MARKET_STREAMS,
     FUTURES_PUBLIC_STREAMS,
+    FUTURES_TRADES,
     SPOT_STREAMS,
+    TRADES,
     BinanceWire,
 )
 
-wire = BinanceWire("wss://stream.binance.com:9443", SPOT_STREAMS)
-public = BinanceWire("wss://fstream.binance.com/public", FUTURES_PUBLIC_STREAMS)
+wire = BinanceWire("wss://stream.binance.com:9443", (TRADES, *SPOT_STREAMS))
+public = BinanceWire("wss://fstream.binance.com/public", (FUTURES_TRADES, *FUTURES_PUBLIC_STREAMS))
 market = BinanceWire("wss://fstream.binance.com/market", FUTURES_MARKET_STREAMS)
 
 

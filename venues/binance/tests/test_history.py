@@ -78,6 +78,20 @@ async def test_trades_by_id_leave_no_hole(history: BinanceHistory) -> None:
 
 
 @both
+async def test_aggregate_trades_have_their_own_ids(base: str) -> None:
+    venue = base.rpartition("/")[2]
+    history = BinanceHistory(venue, APIS[venue], base, SystemClock(), aggregate=True)
+    while len(newest := await history.trades("BTCUSDT", 0, 0, 50)) < 50:
+        pass
+    ids = [int(trade.trade_id) for trade in newest]
+    assert ids == list(range(ids[0], ids[0] + 50))
+    assert await history.trades("BTCUSDT", ids[10], 0, 20) == newest[10:30]
+    since = await history.trades("BTCUSDT", 0, newest[5].venue_time_ns, 3)
+    assert since[0].venue_time_ns >= newest[5].venue_time_ns
+    await history.close()
+
+
+@both
 async def test_older_trades_than_the_newest_are_had_too(history: BinanceHistory) -> None:
     (first,) = await history.trades("BTCUSDT", 0, 0, 1)
     number = int(first.trade_id)

@@ -14,11 +14,23 @@ from kit.frames import FrameError, Frames, Patterns
 from kit.numbers import to_decimal
 from kit.venue.contract import FrameKind
 from venues.binance import parse
-from venues.binance.feed import FUTURES_MARKET_STREAMS, FUTURES_PUBLIC_STREAMS, SPOT_STREAMS
+from venues.binance.feed import (
+    AGGREGATE_TRADES,
+    FUTURES_MARKET_STREAMS,
+    FUTURES_PUBLIC_STREAMS,
+    FUTURES_TRADES,
+    SPOT_STREAMS,
+    TRADES,
+)
 
 TRADE = (
     b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":3735683259,'
     b'"p":"61837.63000000","q":"0.02000000","T":1723161255342,"m":true,"M":true}}'
+)
+AGGREGATE = (
+    b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1616202009196,"a":389551486,'
+    b'"s":"BTCUSDT","p":"58665.00","q":"0.043","f":621622993,"l":621622995,"T":1616202009188,'
+    b'"m":false}}'
 )
 QUOTE = (
     b'{"stream":"btcusdt@bookTicker","data":{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000",'
@@ -92,6 +104,14 @@ def test_a_trade() -> None:
     assert rows.trade_id.tolist() == [3735683259]
     assert rows.previous_id is not None
     assert rows.previous_id.tolist() == [3735683258]
+
+
+def test_an_aggregate_trade_has_an_id_of_its_own() -> None:
+    rows = parse.aggregates(Frames([AGGREGATE], [7]))
+    assert (texts(rows.price), texts(rows.size)) == (["58665.00"], ["0.043"])
+    assert rows.side.tolist() == [SIDE_BUY]
+    assert rows.trade_id.tolist() == [389551486]
+    assert rows.venue_time_ns.tolist() == [1616202009188_000_000]
 
 
 def test_a_quote() -> None:
@@ -229,8 +249,9 @@ def test_unusual_numbers_are_exact() -> None:
     assert decimals(rows.size) == [Decimal("1e-7")]
 
 
-SPOT_KINDS = [stream.kind for stream in SPOT_STREAMS]
-FUTURES_KINDS = [stream.kind for stream in FUTURES_PUBLIC_STREAMS + FUTURES_MARKET_STREAMS]
+SPOT_KINDS = [stream.kind for stream in (TRADES, AGGREGATE_TRADES, *SPOT_STREAMS)]
+FUTURES_STREAMS = (*FUTURES_PUBLIC_STREAMS, *FUTURES_MARKET_STREAMS)
+FUTURES_KINDS = [stream.kind for stream in (FUTURES_TRADES, AGGREGATE_TRADES, *FUTURES_STREAMS)]
 CAPTURES = [
     ("binance", "btcusdt_first30s", SPOT_KINDS),
     ("binance", "btcusdt_20240808", SPOT_KINDS),
@@ -267,9 +288,9 @@ def read_all(
 
 @pytest.mark.parametrize(("venue", "name", "kinds"), CAPTURES)
 def test_every_frame_is_read_digit_for_digit(captures: Path, venue: str, name: str, kinds) -> None:
-    """What is left are snapshots, and prints that sum up trades."""
+    """What is left are snapshots."""
     lines = captured(captures / venue / name)
-    left = [line for line in lines if b"@aggTrade" in line[:64] or line.startswith(b'{"lastUp')]
+    left = [line for line in lines if line.startswith(b'{"lastUpdateId"')]
     read = 0
     for kind, rows, wanted in read_all(lines, kinds):
         read += len(rows)
@@ -292,15 +313,26 @@ def same_levels(levels: Levels, wanted: list[list[list[str]]]) -> None:
     assert texts(levels.size) == [size for _, size in flat]
 
 
-@pytest.mark.parametrize("venue", ["binance", "binance_futures"])
-def test_trade_ids_are_consecutive_and_quotes_in_order(captures: Path, venue: str) -> None:
-    kinds = SPOT_KINDS if venue == "binance" else FUTURES_KINDS
-    for kind, rows, wanted in read_all(captured(captures / venue / "btcusdt_20240808"), kinds):
+@pytest.mark.parametrize(
+    ("venue", "name", "kinds"),
+    [
+        ("binance", "btcusdt_20240808", SPOT_KINDS),
+        ("binance", "binance_us_2021", SPOT_KINDS),
+        ("binance_futures", "btcusdt_20240808", FUTURES_KINDS),
+        ("binance_futures", "sushi_akro_2021", FUTURES_KINDS),
+    ],
+)
+def test_trade_ids_are_consecutive_and_quotes_in_order(
+    captures: Path, venue: str, name: str, kinds
+) -> None:
+    for kind, rows, wanted in read_all(captured(captures / venue / name), kinds):
         if kind == "trades":
-            assert set(np.diff(rows.trade_id)) == {1}
+            for _, part in rows.symbols.rows_of():
+                assert set(np.diff(rows.trade_id[part])) == {1}
             assert rows.previous_id.tolist() == (rows.trade_id - 1).tolist()
             sides = [SIDE_SELL if row["m"] else SIDE_BUY for row in wanted]
             assert rows.side.tolist() == sides
             assert rows.venue_time_ns.tolist() == [row["T"] * 1_000_000 for row in wanted]
         elif kind == "quotes":
-            assert (np.diff(rows.sequence) > 0).all()
+            for _, part in rows.symbols.rows_of():
+                assert (np.diff(rows.sequence[part]) > 0).all()

@@ -92,10 +92,16 @@ async def test_each_symbol_of_a_capture_has_its_own_book(
     tape = f"{venue}={folder / 'frames.jsonl'}"
     async with (
         running("replay", venue, replay=[tape], speed="max") as base,
-        connected(base, list(reading.updates)) as connector,
+        connected(base, list(reading.updates), trades="aggregate") as connector,
     ):
         for symbol, updates in reading.updates.items():
             book, last = connector.book(symbol), updates[-1]["u"]
             await connector.until(lambda book=book, last=last: book.last_sequence == last)
             assert levels_of(book) == reading.book(symbol)
+        prints = data_of(captured(folder), "@aggTrade")
+        await connector.until(lambda: sum(map(len, connector.trade_ids.values())) == len(prints))
         assert connector.gaps == []
+    columns = (("price", PRICE), ("size", SIZE))
+    assert list(published(connector, "trades", "trade_id", *columns)) == [
+        (one["s"], one["a"], Decimal(one["p"]), Decimal(one["q"])) for one in prints
+    ]
