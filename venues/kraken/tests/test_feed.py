@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from kit.errors import SettingError
 from kit.frames import FrameError
+from kit.venue.contract import Place
+from venues.kraken.catalog import spot
 from venues.kraken.feed import KrakenWire
 
 ACCEPTED = (
@@ -83,3 +86,14 @@ def test_an_answer_tells_whether_it_refuses(
 def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
         wire.understand(frame)
+
+
+def test_the_depth_can_be_chosen() -> None:
+    venue = spot(Place("simulate", "http://127.0.0.1:1", {"depth": "10"}))
+    (chosen,) = venue.wires
+    assert chosen.url([]) == "ws://127.0.0.1:1/kraken/v2"
+    assert json.loads(chosen.subscribe(["BTC/USDT"], 1)[2])["params"]["depth"] == 10
+    assert venue.book.depth == 10
+    assert spot(Place("live", "")).book.depth == 100
+    with pytest.raises(SettingError, match="depth = '20'"):
+        spot(Place("live", "", {"depth": "20"}))

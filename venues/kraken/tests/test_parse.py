@@ -162,9 +162,10 @@ def test_a_candle() -> None:
 
 def test_a_candle_is_closed_when_the_next_is_in_the_same_frame() -> None:
     later = CANDLE.replace(b"17:35:00", b"17:36:00")
-    other = later.replace(b"BTC/USDT", b"ETH/USDT")
+    latest = CANDLE.replace(b"17:35:00", b"17:37:00")
+    other = latest.replace(b"BTC/USDT", b"ETH/USDT").replace(b"17:37:00", b"17:38:00")
     snapshot = CANDLES % b",".join([CANDLE, later])
-    rows = parse.candles(Frames([snapshot, CANDLES % b",".join([later, other])], [7, 8]))
+    rows = parse.candles(Frames([snapshot, CANDLES % b",".join([latest, other])], [7, 8]))
     assert rows.closed.tolist() == [1, 0, 0, 0]
 
 
