@@ -30,6 +30,7 @@ from kit.simulator.market import Step
 from venues.binance.simulator import rest
 from venues.binance.simulator.capture import BinanceCapture, data_of
 from venues.binance.simulator.encode import Encoder, native_symbol
+from venues.binance.simulator.faults import FrameFault, SnapshotMemory
 from venues.binance.simulator.segments import FUTURES, ROUTES, SPOT, Segment
 from venues.binance.simulator.streams import NAME, PUBLIC, Streams
 
@@ -60,7 +61,11 @@ class Binance:
         self.hosts = segment.hosts
         self.rules = segment.rules
         self.instruments = segment.instruments
-        self.faults = segment.faults
+        self._memory = SnapshotMemory()
+        self.faults: Mapping[str, FrameFault] = {
+            **segment.faults,
+            "old_snapshot": self._memory.lose_update,
+        }
         self.failures: Mapping[int, bytes] = rest.FAILURES
         self._segment = segment
         self._streams = Streams()
@@ -108,7 +113,8 @@ class Binance:
         return []
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
-        return await self._segment.rest.answer(request, floor)
+        answer = await self._segment.rest.answer(request, floor)
+        return self._memory.exchanged(request, answer)
 
     def list(self, instrument: Instrument) -> Listing:
         segment = self._segment

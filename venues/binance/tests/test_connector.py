@@ -111,6 +111,17 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
         await check_book(connector, exchange, symbol)
 
 
+async def test_a_snapshot_from_before_the_hole_heals_nothing(
+    connector: Connector, exchange: RawClient
+) -> None:
+    order = {"venue": connector.venue.venue_id, "fault": "old_snapshot", "symbol": "BTCUSDT"}
+    await exchange.order(**order)
+    await connector.until(lambda: connector.gaps)
+    await connector.until(connector.proven)
+    await check_book(connector, exchange, "BTCUSDT")
+    assert connector.book("BTCUSDT").epoch == 2
+
+
 @pytest.mark.parametrize("fault", ["duplicate", "malformed", "unknown_event"])
 async def test_what_does_no_harm_is_no_gap(
     connector: Connector, exchange: RawClient, fault: str
