@@ -79,7 +79,8 @@ def described(listing: Listing) -> dict[str, object] | None:
         "min_trade_amount": number(listing.lot_size),
         "maker_commission": number("0"),
         "kind": "option" if is_option else "future",
-        "is_active": True,
+        "is_active": not listing.halted,
+        "state": state(listing),
         "instrument_type": "linear" if found["quote"] else "reversed",
         "instrument_name": listing.symbol,
         "expiration_timestamp": _expiration_ms(day) if day else NEVER_MS,
@@ -90,6 +91,11 @@ def described(listing: Listing) -> dict[str, object] | None:
         "base_currency": found["base"],
         **more,
     }
+
+
+def state(listing: Listing) -> str:
+    """Whether it trades."""
+    return "halted" if listing.halted else "open"
 
 
 def _expiration_ms(day: str) -> int:

@@ -122,12 +122,13 @@ class Encoder:
     def _summaries(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Iterator[Frame]:
         """Tickers and candles, which are sent by the clock here."""
         desks = {desk.symbol: desk for desk in self._desks.values()}
+        listed = {one.symbol: one for one in floor.listings()}
         for stream in wanted:
-            desk = desks.get(stream.symbol)
-            if desk is None:
+            if stream.symbol not in desks or stream.symbol not in listed:
                 continue
             if stream.channel is Channel.TICKERS:
-                event = ticker(desk.symbol, _best(desk, step), floor)
+                best = _best(desks[stream.symbol], step)
+                event = ticker(listed[stream.symbol], best, floor)
                 yield stream, framed(stream.name, msgspec.json.encode(event))
             elif stream.channel is Channel.CANDLES:
                 yield from _candle_frames(stream, step.time_ns, floor)

@@ -20,7 +20,7 @@ from venues.deribit.simulator.candles import (
     start_of,
     stats,
 )
-from venues.deribit.simulator.contracts import contracts, described, is_inverse
+from venues.deribit.simulator.contracts import contracts, described, is_inverse, state
 
 BASE_PATH = "/api/v2/"
 TRADES_USUAL, TRADES_MAX = 10, 1000
@@ -110,18 +110,18 @@ async def _instrument(parameters: Parameters, floor: Floor) -> object:
 
 
 async def _order_book(parameters: Parameters, floor: Floor) -> object:
-    symbol = _listing(parameters, floor).symbol
+    found = _listing(parameters, floor)
     depth = _integer(parameters, "depth", DEPTH_USUAL)
-    book = await floor.book(symbol)
+    book = await floor.book(found.symbol)
     if book is None:
         raise Refusal(10040, "retry")
     sides = {"bids": book_side(book.bids[:depth]), "asks": book_side(book.asks[:depth])}
-    return {**ticker(symbol, book, floor), "change_id": book.sequence, **sides}
+    return {**ticker(found, book, floor), "change_id": book.sequence, **sides}
 
 
 async def _ticker(parameters: Parameters, floor: Floor) -> object:
-    symbol = _listing(parameters, floor).symbol
-    return ticker(symbol, await floor.book(symbol), floor)
+    found = _listing(parameters, floor)
+    return ticker(found, await floor.book(found.symbol), floor)
 
 
 async def _trades(parameters: Parameters, floor: Floor) -> object:
@@ -180,9 +180,9 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def ticker(symbol: str, book: BookSnapshot | None, floor: Floor) -> dict[str, object]:
+def ticker(listing: Listing, book: BookSnapshot | None, floor: Floor) -> dict[str, object]:
     """What a ticker frame, and the answers to ticker and get_order_book, have in common."""
-    inverse = is_inverse(symbol)
+    symbol, inverse = listing.symbol, is_inverse(listing.symbol)
     history: TradeHistory[Any] = floor.history(symbol)
     day = last_day(history, floor.time_ns())
     best_bid = book.bids[0] if book is not None and book.bids else ("0", "0")
@@ -190,7 +190,7 @@ def ticker(symbol: str, book: BookSnapshot | None, floor: Floor) -> dict[str, ob
     return {
         "timestamp": floor.time_ns() // NANOSECONDS_PER_MILLISECOND,
         "stats": stats(day, inverse),
-        "state": "open",
+        "state": state(listing),
         "open_interest": OPEN_INTEREST,
         "last_price": None if day is None else number(day.close),
         "instrument_name": symbol,

@@ -261,6 +261,16 @@ async def test_instruments_have_what_clients_read(exchange, floor):
     assert await asked(exchange, floor, "get_time") == OPENING_NS // 10**6 + 5_000
 
 
+async def test_a_halted_instrument_says_so():
+    exchange = Deribit()
+    floor = MarketFloor(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
+    floor.relist("ETH-PERPETUAL", halted=True, tick_size="0.5")
+    one = await asked(exchange, floor, "get_instrument", instrument_name="ETH-PERPETUAL")
+    assert (one["is_active"], one["state"], one["tick_size"]) == (False, "halted", Decimal("0.5"))
+    ticker = await asked(exchange, floor, "ticker", instrument_name="ETH-PERPETUAL")
+    assert ticker["state"] == "halted"
+
+
 def test_every_failure_has_words(exchange: Deribit):
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["error"]["code"] > 0
