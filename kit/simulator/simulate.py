@@ -156,10 +156,15 @@ class MarketRunner:
         venue.on_interest = self.wake
         venue.faults.advance(market.time_ns)
 
+    @property
+    def asleep(self) -> bool:
+        """Whether it does nothing, since nobody takes an interest."""
+        return not self._awake.is_set()
+
     def wake(self) -> None:
         """Bring a market that sleeps to the time that it is now, its last second lived through, so
         that whoever has come finds books that have spoken."""
-        if self._awake.is_set():
+        if not self.asleep:
             return
         self._awake.set()
         now_ns = self._due_ns()

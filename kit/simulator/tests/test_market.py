@@ -65,23 +65,85 @@ def test_trades_books_and_quotes_tell_the_same(seed, events_per_second):
     rebuilt: dict[Instrument, Rebuilt] = {one: Rebuilt() for one in INSTRUMENTS}
     seconds = 3_000 / events_per_second
     step = market.advance(OPENING_NS + int(seconds * SECOND_NS))
-    latest_ns = 0
-    for event in step.events:
-        book = rebuilt[event.instrument]
-        assert latest_ns <= event.time_ns <= step.time_ns, "events are in the order of time"
-        latest_ns = event.time_ns
-        if isinstance(event, Trade):
-            book.trade(event)
-        elif isinstance(event, LevelChange):
-            book.change(event)
-        else:
-            book.quote(event)
+    times_ns = [event.time_ns for event in step.events]
+    assert times_ns == sorted(times_ns), "events are in the order of time"
+    assert times_ns[-1] <= step.time_ns
+    rebuild(rebuilt, step.events)
     for instrument, book in rebuilt.items():
         for is_bid in (True, False):
             levels = market.levels(instrument, is_bid, 10_000)
             assert dict(levels) == book.sides[is_bid]
             assert [ticks for ticks, _ in levels] == sorted(book.sides[is_bid], reverse=is_bid)
         assert market.sequence(instrument) == book.sequence
+
+
+def rebuild(rebuilt: dict[Instrument, Rebuilt], events) -> None:
+    for event in events:
+        book = rebuilt.setdefault(event.instrument, Rebuilt())
+        if isinstance(event, Trade):
+            book.trade(event)
+        elif isinstance(event, LevelChange):
+            book.change(event)
+        else:
+            book.quote(event)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.text(max_size=4),
+    does=st.lists(
+        st.sampled_from(["advance", "pause", "long pause", "halt", "resume", "burst", "grain"]),
+        max_size=12,
+    ),
+)
+def test_books_stay_whole_whatever_is_done_to_the_market(seed, does):
+    instruments = INSTRUMENTS[:2]
+    market = Market(seed, OPENING_NS, 2_000, instruments)
+    rebuilt: dict[Instrument, Rebuilt] = {}
+    for what in [*does, "resume", "advance"]:
+        if what == "pause":
+            market.pause(market.time_ns + SECOND_NS)
+        elif what == "long pause":
+            market.pause(market.time_ns + 3_600 * SECOND_NS)
+        elif what == "halt":
+            market.halt(instruments[0])
+        elif what == "resume":
+            market.resume(instruments[0])
+        elif what == "burst":
+            market.burst(instruments[1], 50)
+        elif what == "grain":
+            market.set_grain(instruments[1], 50)
+        rebuild(rebuilt, market.advance(market.time_ns + SECOND_NS // 5).events)
+    for instrument in instruments:
+        for is_bid in (True, False):
+            levels = market.levels(instrument, is_bid, 10_000)
+            assert dict(levels) == rebuilt[instrument].sides[is_bid]
+        assert market.sequence(instrument) == rebuilt[instrument].sequence
+
+
+def test_after_a_long_pause_a_market_is_where_one_that_never_paused_is():
+    end_ns = OPENING_NS + 6 * 3_600 * SECOND_NS
+    paused = Market("5", OPENING_NS, 2_000, INSTRUMENTS[:1])
+    paused.advance(OPENING_NS + SECOND_NS)
+    paused.pause(end_ns)
+    paused.advance(end_ns + SECOND_NS)
+    ((bid, _),) = paused.levels(INSTRUMENTS[0], True, 1)
+    fair_ticks = paused.fair_price(INSTRUMENTS[0], end_ns + SECOND_NS) * 100
+    assert bid == pytest.approx(fair_ticks, rel=2e-4)
+    assert bid != pytest.approx(paused.fair_price(INSTRUMENTS[0], OPENING_NS) * 100, rel=2e-4)
+
+
+def test_markets_of_one_world_trade_around_the_same_prices():
+    spot = Instrument("BTC", "USDT", 2, 5, 1, 61_800.0, 0.05, 0.030, 4.0)
+    inverse = Instrument("BTC", "USD", 1, 0, 5, 61_800.0, 3_000.0, 0.030, 4.0, lot_units=10)
+    markets = [
+        Market(f"1/{one.quote}", OPENING_NS, 500, [one], price_seed="1") for one in (spot, inverse)
+    ]
+    fair = [market.fair_price(market.instruments[0], OPENING_NS) for market in markets]
+    assert fair[0] == fair[1]
+    sizes = {lots for _, lots in markets[1].levels(inverse, True, 400)}
+    texts = {inverse.size_text(lots) for lots in sizes}
+    assert all(int(text) % 10 == 0 for text in texts)
 
 
 def test_the_same_seed_gives_the_same_market_in_steps_of_any_length():

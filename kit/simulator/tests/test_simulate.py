@@ -1,0 +1,144 @@
+"""A market runs by the clock while someone takes an interest, and costs nothing otherwise."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+
+import pytest
+
+from kit.simulator.dialect import Floor, Frame, Session, Stream
+from kit.simulator.events import LevelChange, Trade
+from kit.simulator.faults import Faults
+from kit.simulator.history import MINUTE_NS
+from kit.simulator.market import INSTRUMENTS, Market, Step
+from kit.simulator.simulate import LEAD_IN_NS, STEP_NS, MarketFloor, MarketRunner
+from kit.simulator.tests.fakes import FakeClock, FakeExchange
+from kit.simulator.venue import INTEREST_NS, Venue
+
+OPENING_NS = 1_790_000_000_000_000_000
+SECOND_NS = 1_000_000_000
+HOUR_NS = 3_600 * SECOND_NS
+WAIT_S = 10.0
+
+
+class Witness(FakeExchange):
+    """Remembers all steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[Step] = []
+
+    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+        self.steps.append(step)
+        return super().encode(step, wanted, floor)
+
+
+class Visitor:
+    """Stands where a connection would."""
+
+    def __init__(self) -> None:
+        self.session = Session()
+        self.frames_sent = 0
+        self.stalled = False
+        self.open = True
+        self.muted: set[Stream] = set()
+
+
+class World:
+    """One market, and a clock that runs only while the market sleeps or waits."""
+
+    def __init__(self, speed: float | None = 1.0) -> None:
+        self.clock = FakeClock()
+        self.exchange = Witness()
+        self.venue = Venue("fake", self.exchange, Faults("fake", 1), self.clock)
+        self.market = Market("1", OPENING_NS, 200, INSTRUMENTS[:2])
+        self.floor = MarketFloor(self.market, self.exchange)
+        self.runner = MarketRunner(self.venue, self.floor, self.market, speed, self.clock)
+
+    async def run_until(self, condition: Callable[[], bool]) -> None:
+        running = asyncio.create_task(self.runner.run())
+        async with asyncio.timeout(WAIT_S):
+            while not condition():
+                await asyncio.sleep(0)
+        running.cancel()
+
+    def now_ns(self) -> int:
+        """Where the market should be."""
+        return OPENING_NS + LEAD_IN_NS + self.clock.now_ns - FakeClock().now_ns
+
+
+def test_nothing_happens_before_someone_comes_and_then_a_second_has_been_lived_through():
+    world = World()
+    world.clock.now_ns += HOUR_NS
+    assert world.market.time_ns == OPENING_NS
+    world.venue.touch()
+    assert world.market.time_ns == world.now_ns()
+    times_ns = [step.time_ns for step in world.exchange.steps]
+    begin_ns = world.now_ns() - LEAD_IN_NS
+    assert times_ns == list(range(begin_ns + STEP_NS, world.now_ns() + 1, STEP_NS))
+    world.venue.touch()
+    assert len(world.exchange.steps) == len(times_ns)
+
+
+async def test_a_market_sleeps_when_the_last_has_left_and_wakes_where_the_clock_is():
+    world = World()
+    visitor = Visitor()
+    world.venue.touch()
+    world.venue.join(visitor)
+    start_ns = world.now_ns()
+    await world.run_until(lambda: world.market.time_ns > start_ns + 2 * INTEREST_NS)
+    world.venue.leave(visitor)
+    left_ns = world.market.time_ns
+    await world.run_until(lambda: world.runner.asleep)
+    slept_ns = world.market.time_ns
+    assert slept_ns < left_ns + INTEREST_NS + SECOND_NS
+    assert slept_ns > left_ns + INTEREST_NS - SECOND_NS
+    world.clock.now_ns += HOUR_NS
+    assert world.market.time_ns == slept_ns
+    world.venue.touch()
+    assert world.market.time_ns == pytest.approx(slept_ns + HOUR_NS, abs=SECOND_NS)
+
+
+async def test_a_sleep_tears_no_hole_into_books_ids_or_candles():
+    world = World()
+    world.venue.touch()
+    first_ns = world.market.time_ns
+    world.clock.now_ns += INTEREST_NS
+    await world.run_until(lambda: world.runner.asleep)
+    world.clock.now_ns += 3 * HOUR_NS
+    world.venue.touch()
+    events = [event for step in world.exchange.steps for event in step.events]
+    for instrument in world.market.instruments:
+        mine = [event for event in events if event.instrument is instrument]
+        for kind, number in ((Trade, "trade_id"), (LevelChange, "sequence")):
+            numbers = [getattr(event, number) for event in mine if isinstance(event, kind)]
+            assert len(numbers) > 5
+            assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    symbol = world.floor.listings()[0].symbol
+    history = world.floor.history(symbol)
+    candles = history.candles(lambda at_ns: at_ns - at_ns % MINUTE_NS, 0, world.now_ns())
+    starts = [candle.start_ns for candle in candles]
+    assert starts == list(range(starts[0], starts[-1] + 1, MINUTE_NS))
+    assert starts[0] < first_ns - 23 * HOUR_NS
+    assert starts[-1] + 2 * MINUTE_NS > world.now_ns()
+
+
+async def test_a_market_that_cannot_keep_its_pace_stays_with_the_clock():
+    world = World()
+    world.venue.touch()
+    world.venue.join(Visitor())
+    world.clock.now_ns += 30 * SECOND_NS
+    due_ns = world.now_ns()
+    steps = len(world.exchange.steps)
+    await world.run_until(lambda: world.market.time_ns >= due_ns)
+    assert len(world.exchange.steps) < steps + 10
+
+
+async def test_at_full_speed_time_stands_still_until_someone_listens():
+    world = World(speed=None)
+    visitor = Visitor()
+    world.venue.touch()
+    assert world.market.time_ns == OPENING_NS + LEAD_IN_NS
+    visitor.send = lambda payloads, wait: asyncio.sleep(0)
+    await world.exchange.receive(visitor.session, "status/all", world.floor)
+    world.venue.join(visitor)
+    await world.run_until(lambda: world.market.time_ns > OPENING_NS + 5 * SECOND_NS)
