@@ -60,7 +60,7 @@ async def _call(venue_id: str, function: Callable[..., Awaitable[Any]], *argumen
         ) from error
     except VenuemeshError:
         raise
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         # What an HTML page or a truncated body does to a parser.
         raise VenueUnavailable(
             f"{venue_id} gave an answer that cannot be read", venue=venue_id, detail=repr(error)
