@@ -5,19 +5,21 @@ newest first, and pages by ``after``: what is older than an id or a time.
 https://www.okx.com/docs-v5/en/#order-book-trading-market-data
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.columns import Levels
-from kit.errors import BadRequest
+from kit.errors import BadRequest, VenueUnavailable
 from kit.numbers import format_scaled, parse_number
 from kit.venue import ccxt_client
 from kit.venue.contract import BookSnapshot
 from venues.okx import instruments
+
+Read = TypeVar("Read")
 
 BOOK_DEPTH = 400
 NEWEST_TRADES_MAX = 500
@@ -58,21 +60,32 @@ class OkxHistory:
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET /api/v5/public/instruments."""
-        markets = await self._call(self._exchange.fetch_markets)
-        return [instruments.instrument(self._venue_id, market) for market in markets]
+
+        async def ask() -> list[types_pb2.Instrument]:
+            markets = await self._exchange.fetch_markets()
+            return [instruments.instrument(self._venue_id, market) for market in markets]
+
+        found: list[types_pb2.Instrument] = await ccxt_client.call(self._venue_id, ask)
+        return found
 
     async def book(self, symbol: str) -> BookSnapshot:
         """GET /api/v5/market/books: {"asks":[["41006.8","0.60038921","0","1"],…],"bids":…,"ts":…,
         "seqId":…}, in a list of one. Where it has no seqId, the sequence is 0."""
         query = {"instId": symbol, "sz": BOOK_DEPTH}
-        answer = await self._data(self._exchange.publicGetMarketBooks, query)
-        received_time_ns = self._clock.time_ns()
-        return BookSnapshot(
-            last_sequence=int(answer[0].get("seqId") or 0),
-            bids=Levels.parse(answer[0]["bids"]),
-            asks=Levels.parse(answer[0]["asks"]),
-            received_time_ns=received_time_ns,
-        )
+
+        def read(row: Mapping[str, Any]) -> BookSnapshot:
+            return BookSnapshot(
+                last_sequence=int(row["seqId"]) if "seqId" in row else 0,
+                bids=Levels.parse(row["bids"]),
+                asks=Levels.parse(row["asks"]),
+                received_time_ns=self._clock.time_ns(),
+            )
+
+        books = await self._ask(self._exchange.publicGetMarketBooks, query, read)
+        if not books:
+            text = f"{self._venue_id} gave no book of {symbol}"
+            raise VenueUnavailable(text, venue=self._venue_id, detail="empty answer")
+        return books[0]
 
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
@@ -84,11 +97,9 @@ class OkxHistory:
             if not first_trade_id:
                 return []
         if first_trade_id:
-            rows = await self._trades_from(symbol, first_trade_id, count)
-        else:
-            query = {"instId": symbol, "limit": min(count, NEWEST_TRADES_MAX)}
-            rows = (await self._data(self._exchange.publicGetMarketTrades, query))[::-1]
-        return [_trade(row) for row in rows]
+            return await self._trades_from(symbol, first_trade_id, count)
+        query = {"instId": symbol, "limit": min(count, NEWEST_TRADES_MAX)}
+        return (await self._ask(self._exchange.publicGetMarketTrades, query, _trade))[::-1]
 
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
@@ -103,77 +114,87 @@ class OkxHistory:
                 allowed=" ".join(INTERVALS),
             )
         query = {"instId": symbol, "bar": INTERVALS[interval][0]}
-        if start_time_ns:
-            start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
-            rows = await self._candles_from(query, INTERVALS[interval][1], start_ms, count)
-        else:
-            rows = await self._newest_candles(query, count)
-        return [_candle(row) for row in rows]
+        if not start_time_ns:
+            return await self._newest_candles(query, count)
+        start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
+        return await self._candles_from(query, INTERVALS[interval][1], start_ms, count)
 
     async def close(self) -> None:
         """End the connections."""
         if self._made is not None:
             await self._made.close()
 
-    async def _trades_from(self, symbol: str, first_trade_id: int, count: int) -> list[Any]:
+    async def _trades_from(
+        self, symbol: str, first_trade_id: int, count: int
+    ) -> list[market_data_pb2.Trade]:
         """Windows of ids, each asked for as what is older than its end."""
-        found: list[Any] = []
+        found: list[market_data_pb2.Trade] = []
         while len(found) < count:
             after = first_trade_id + TRADES_PAGE
-            query = {"instId": symbol, "type": BY_ID, "after": after, "limit": TRADES_PAGE}
-            rows = await self._data(self._exchange.publicGetMarketHistoryTrades, query)
-            page = [row for row in reversed(rows) if int(row["tradeId"]) >= first_trade_id]
-            if not page:
+            page = await self._history_trades(symbol, BY_ID, after, TRADES_PAGE)
+            fresh = [trade for trade in reversed(page) if int(trade.trade_id) >= first_trade_id]
+            if not fresh:
                 break
-            found += page
+            found += fresh
             first_trade_id = after
         return found[:count]
 
     async def _first_trade_at(self, symbol: str, start_time_ns: int) -> int:
         """The id after the newest trade before that time; 0 where none is kept from then."""
         start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
-        query = {"instId": symbol, "type": BY_TIME, "after": start_ms, "limit": 1}
-        rows = await self._data(self._exchange.publicGetMarketHistoryTrades, query)
-        return int(rows[0]["tradeId"]) + 1 if rows else 0
+        before = await self._history_trades(symbol, BY_TIME, start_ms, 1)
+        return int(before[0].trade_id) + 1 if before else 0
+
+    async def _history_trades(
+        self, symbol: str, kind: int, after: int, limit: int
+    ) -> list[market_data_pb2.Trade]:
+        """Newest first."""
+        query = {"instId": symbol, "type": kind, "after": after, "limit": limit}
+        return await self._ask(self._exchange.publicGetMarketHistoryTrades, query, _trade)
 
     async def _candles_from(
         self, query: Mapping[str, Any], length_ms: int, start_ms: int, count: int
-    ) -> list[Any]:
+    ) -> list[market_data_pb2.Candle]:
         now_ms = self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
         recent = start_ms > now_ms - RECENT_CANDLES * length_ms
         exchange = self._exchange
-        ask = exchange.publicGetMarketCandles if recent else exchange.publicGetMarketHistoryCandles
-        found: list[Any] = []
+        call = exchange.publicGetMarketCandles if recent else exchange.publicGetMarketHistoryCandles
+        found: list[market_data_pb2.Candle] = []
         while len(found) < count:
             # Both bounds are left out of the answer.
             end_ms = start_ms + CANDLES_PAGE * length_ms
             bounds = {"before": start_ms - 1, "after": end_ms, "limit": CANDLES_PAGE}
-            page = await self._data(ask, {**query, **bounds})
+            page = await self._ask(call, {**query, **bounds}, _candle)
             if not page:
                 break
             found += reversed(page)
             start_ms = end_ms
         return found[:count]
 
-    async def _newest_candles(self, query: Mapping[str, Any], count: int) -> list[Any]:
-        found: list[Any] = []
+    async def _newest_candles(
+        self, query: Mapping[str, Any], count: int
+    ) -> list[market_data_pb2.Candle]:
+        found: list[market_data_pb2.Candle] = []
         while len(found) < count:
-            page_query = {**query, "limit": min(count - len(found), CANDLES_PAGE)}
+            wanted = {**query, "limit": min(count - len(found), CANDLES_PAGE)}
             if found:
-                page_query["after"] = found[-1][0]
-            page = await self._data(self._exchange.publicGetMarketCandles, page_query)
+                wanted["after"] = found[-1].open_time_ns // NANOSECONDS_PER_MILLISECOND
+            page = await self._ask(self._exchange.publicGetMarketCandles, wanted, _candle)
             if not page:
                 break
             found += page
         return found[::-1]
 
-    async def _data(self, function: Any, query: Mapping[str, Any]) -> list[Any]:
-        answer = await self._call(function, query)
-        data: list[Any] = answer["data"]
-        return data
+    async def _ask(
+        self, function: Any, query: Mapping[str, Any], read: Callable[[Any], Read]
+    ) -> list[Read]:
+        """The rows of an answer."""
 
-    async def _call(self, function: Any, *arguments: Any) -> Any:
-        return await ccxt_client.call(self._venue_id, function, *arguments)
+        async def ask() -> list[Read]:
+            return [read(row) for row in (await function(query))["data"]]
+
+        rows: list[Read] = await ccxt_client.call(self._venue_id, ask)
+        return rows
 
     @property
     def _exchange(self) -> Any:

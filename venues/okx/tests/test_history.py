@@ -1,6 +1,7 @@
 """REST calls against the pretend OKX: exact numbers, oldest first."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from venuemesh.common.v1 import types_pb2
@@ -130,3 +131,56 @@ async def test_refusals_are_our_errors(history: OkxHistory, raw: RawClient) -> N
     with pytest.raises(VenueUnavailable):
         await history.book(SYMBOL)
     assert (await history.book(SYMBOL)).last_sequence
+
+
+class Odd:
+    """ccxt's client, which gives this answer to whatever is asked."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def __getattr__(self, name: str) -> Any:
+        async def ask(*arguments: object) -> Any:
+            return self._answer
+
+        return ask
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"data": None},
+        {"data": [{}]},
+        {"data": ["row"]},
+        {"data": [{"tradeId": "1", "px": "many", "sz": "1", "side": "buy", "ts": "1"}]},
+        {"data": [["1", "1", "1"]]},
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_our_error(answer: Any) -> None:
+    history = OkxHistory("okx", "spot", None, SystemClock())
+    history._made = Odd(answer)
+    for asking in (
+        history.book(SYMBOL),
+        history.trades(SYMBOL, 5, 0, 10),
+        history.trades(SYMBOL, 0, 5, 10),
+        history.candles(SYMBOL, "1m", 0, 10),
+        history.candles(SYMBOL, "1m", 5, 10),
+    ):
+        with pytest.raises(VenueUnavailable):
+            await asking
+
+
+async def test_instruments_that_cannot_be_read_are_our_error() -> None:
+    history = OkxHistory("okx", "spot", None, SystemClock())
+    history._made = Odd([{"info": {}}])
+    with pytest.raises(VenueUnavailable):
+        await history.instruments()
+
+
+async def test_no_answer_is_no_book() -> None:
+    history = OkxHistory("okx", "spot", None, SystemClock())
+    history._made = Odd({"data": []})
+    with pytest.raises(VenueUnavailable):
+        await history.book(SYMBOL)
+    assert await history.trades(SYMBOL, 0, 0, 10) == []
