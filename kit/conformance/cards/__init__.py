@@ -1,0 +1,5 @@
+"""The cards, by what they are about. Importing this fills kit.conformance.card.CARDS."""
+
+from kit.conformance.cards import books, faults, history, listing, quotes, trades, values
+
+__all__ = ["books", "faults", "history", "listing", "quotes", "trades", "values"]

@@ -1,0 +1,146 @@
+"""Cards about order books: right, or in doubt."""
+
+from decimal import Decimal
+
+from venuemesh.common.v1 import types_pb2
+
+from kit.checksum import Checksum
+from kit.conformance.card import Failed, Rig, card, expect
+from kit.conformance.connector import WAIT_SECONDS_MAX
+from kit.numbers import to_decimal
+from kit.venue.books import BookState
+from kit.venue.sequence import UnnumberedRule
+
+BOOK = types_pb2.CHANNEL_BOOK
+LEVELS = 5
+UPDATES = 10
+
+
+def losses_show(rig: Rig) -> str:
+    """Why a lost update cannot be seen."""
+    rules = rig.connector.venue.book
+    unnumbered = isinstance(rules.sequence, UnnumberedRule) and rules.checksum is Checksum.NONE
+    counted = rig.connector.venue.connection_sequence is not None
+    return "the venue does not number its updates" if unnumbered and not counted else ""
+
+
+def books_are_apart(rig: Rig) -> str:
+    """Why the loss of one concerns the others."""
+    if rig.connector.venue.connection_sequence is not None:
+        return "the venue numbers all frames of a connection together"
+    return losses_show(rig)
+
+
+@card("BOK-1", "A proven book is the exchange's book")
+async def right(rig: Rig) -> None:
+    for symbol in rig.symbols:
+        await expect_right(rig, symbol)
+
+
+@card("BOK-2", "A reader who knows only what was published has the same book")
+async def readable(rig: Rig) -> None:
+    await more_updates(rig, rig.first)
+    book = rig.connector.book(rig.first)
+    bids, asks, good = rig.connector.followed(rig.first)
+    expect(good, "the reader's book is in doubt, ours is not")
+    ours = book.book.bids(LEVELS), book.book.asks(LEVELS)
+    expect((bids[:LEVELS], asks[:LEVELS]) == ours, f"the reader has {bids[0]}, we have {ours[0]}")
+
+
+@card("BOK-3", "A lost update puts the book in doubt until it is right again", needs=losses_show)
+async def lost(rig: Rig) -> None:
+    await break_and_mend(rig, "drop")
+
+
+@card("BOK-4", "A lost update disturbs no other instrument", needs=books_are_apart)
+async def apart(rig: Rig) -> None:
+    since = len(rig.connector.batches)
+    await break_and_mend(rig, "drop")
+    for symbol in rig.symbols[1:]:
+        expect(not rig.connector.gaps(BOOK, symbol, since), f"{symbol} was disturbed")
+
+
+@card("BOK-5", "A doubled update changes nothing")
+async def doubled(rig: Rig) -> None:
+    rig.exchange.order("duplicate", rig.first, "book", count=3)
+    await more_updates(rig, rig.first)
+    await expect_right(rig, rig.first)
+
+
+@card("BOK-6", "Updates in the wrong order never make a wrong book", needs=losses_show)
+async def reordered(rig: Rig) -> None:
+    rig.exchange.order("reorder", rig.first, "book", count=2)
+    await more_updates(rig, rig.first)
+    await expect_right(rig, rig.first)
+
+
+@card("BOK-7", "A closed connection is a gap, and then the book is right again")
+async def closed(rig: Rig) -> None:
+    await break_and_mend(rig, "disconnect")
+
+
+@card("BOK-8", "A connection that is reset is a gap, and then the book is right again")
+async def reset(rig: Rig) -> None:
+    await break_and_mend(rig, "reset")
+
+
+@card("BOK-9", "A new tick size in the middle leaves the book right")
+async def another_tick(rig: Rig) -> None:
+    coarser = Decimal(rig.exchange.tick_size(rig.first)) * 10
+    try:
+        rig.exchange.order("tick_size", rig.first, value=f"{coarser:f}")
+    except ValueError as error:
+        raise Failed(f"the exchange cannot do it: {error}") from None
+    await more_updates(rig, rig.first)
+    await expect_right(rig, rig.first)
+
+
+async def break_and_mend(rig: Rig, fault: str) -> None:
+    """Order a fault of the first book; see that it is told, and that the book comes back right."""
+    since, epoch = len(rig.connector.batches), rig.connector.book(rig.first).epoch
+    rig.exchange.order(fault, rig.first, "book")
+    await rig.connector.until(
+        lambda: rig.connector.gaps(BOOK, rig.first, since), f"a gap after {fault}"
+    )
+    await rig.connector.until(lambda: rig.connector.proven(rig.first), "a proven book")
+    expect(rig.connector.book(rig.first).epoch > epoch, "the book has no new epoch")
+    await expect_right(rig, rig.first)
+
+
+async def more_updates(rig: Rig, symbol: str) -> None:
+    """Wait for some, and for a proven book."""
+    since = len(rig.connector.batches)
+    await rig.connector.until(
+        lambda: rig.connector.row_count(BOOK, symbol, since) >= UPDATES, f"{UPDATES} updates"
+    )
+    await rig.connector.until(lambda: rig.connector.proven(symbol), "a proven book")
+
+
+async def expect_right(rig: Rig, symbol: str) -> None:
+    """The book comes to be the exchange's within a while. The exchange's own goes on meanwhile, so
+    that the two are equal only at moments."""
+    book = rig.connector.book(symbol)
+    ours: object = None
+    theirs: object = None
+
+    async def same() -> bool:
+        nonlocal ours, theirs
+        told = await rig.exchange.book(symbol)
+        theirs = [
+            [(Decimal(price), Decimal(size)) for price, size, *_ in side[:LEVELS]]
+            for side in (told.bids, told.asks)
+        ]
+        ours = [
+            [
+                (to_decimal(price, book.scale.price), to_decimal(size, book.scale.size))
+                for price, size in side
+            ]
+            for side in (book.book.bids(LEVELS), book.book.asks(LEVELS))
+        ]
+        return book.state is BookState.PROVEN and ours == theirs
+
+    deadline = rig.connector.now_s() + WAIT_SECONDS_MAX
+    while not await same():
+        if rig.connector.now_s() > deadline:
+            raise Failed(f"{symbol}: {book.state.value}, we have {ours}, it is {theirs}")
+        await rig.connector.next_batch()

@@ -1,0 +1,130 @@
+"""Cards about trades: every one, once, as the venue made it, or a gap."""
+
+from decimal import Decimal
+from itertools import pairwise
+
+from venuemesh.common.v1 import types_pb2
+
+from kit.conformance.card import Failed, Rig, card, expect
+from kit.numbers import to_decimal
+
+TRADES = types_pb2.CHANNEL_TRADES
+ENOUGH = 30
+
+
+def ids_show_holes(rig: Rig) -> str:
+    """Why a lost trade cannot be seen."""
+    texts = any(columns.trade_id_text for columns, _ in rig.connector.rows(TRADES, rig.first))
+    return "the venue's trade ids have no order" if texts else ""
+
+
+@card("TRD-1", "Trades are those of the venue's own history: price, size, side, time")
+async def true(rig: Rig) -> None:
+    await more_trades(rig, 0, ENOUGH)
+    history = await rig.connector.venue.history.trades(rig.first, 0, 0, 50)
+    expect(history, "the venue's history is empty")
+    told = {one.trade_id: one for one in history}
+    compared, summed = 0, _sums_up(rig)
+    for trade_id, price, size, side, time_ns in _trades(rig):
+        if trade_id in told:
+            one = told[trade_id]
+            compared += 1
+            expect(price == Decimal(one.price), f"{trade_id}: price {price}, it is {one.price}")
+            theirs = Decimal(one.size)
+            right = size == theirs or (summed and size > theirs)
+            expect(right, f"{trade_id}: size {size}, it is {theirs}")
+            expect(side == one.side, f"{trade_id}: side {side}, it is {one.side}")
+            late_ns = abs(time_ns - one.venue_time_ns)
+            expect(late_ns < 1_000_000, f"{trade_id}: time off by {late_ns} ns")
+    expect(compared, "no trade of the feed is in the history")
+
+
+@card("TRD-2", "Without a fault no trade is missing and none comes twice")
+async def whole(rig: Rig) -> None:
+    since = len(rig.connector.batches)
+    await more_trades(rig, since, ENOUGH)
+    for symbol in rig.symbols:
+        gaps = rig.connector.gaps(TRADES, symbol, since)
+        expect(not gaps, f"gaps without a fault: {', '.join(map(_short, gaps))}")
+    _expect_once(rig)
+
+
+@card("TRD-3", "A lost trade is a gap, or is fetched", needs=ids_show_holes)
+async def lost(rig: Rig) -> None:
+    since = len(rig.connector.batches)
+    rig.exchange.order("drop", rig.first, "trades")
+    summed = _sums_up(rig)
+    await more_trades(rig, since, ENOUGH)
+    if summed:
+        expect(rig.connector.gaps(TRADES, rig.first, since), "no gap was told")
+        return
+    ids = [int(one[0]) for one in _trades(rig)]
+    missing = set(range(min(ids), max(ids) + 1)) - set(ids)
+    told = {
+        number
+        for gap in rig.connector.gaps(TRADES, rig.first, since)
+        for number in range(gap.last_id_before + 1, gap.first_id_after)
+    }
+    expect(missing <= told, f"missing in silence: {sorted(missing - told)[:5]}")
+    _expect_once(rig)
+    for symbol in rig.symbols[1:]:
+        expect(not rig.connector.gaps(TRADES, symbol, since), f"{symbol} was disturbed")
+
+
+@card("TRD-4", "A doubled trade comes once")
+async def doubled(rig: Rig) -> None:
+    since = len(rig.connector.batches)
+    rig.exchange.order("duplicate", rig.first, "trades", count=3)
+    await more_trades(rig, since, ENOUGH)
+    _expect_once(rig)
+
+
+@card("TRD-5", "Trades that are sent again after a new connection come once")
+async def again(rig: Rig) -> None:
+    since = len(rig.connector.batches)
+    rig.exchange.order("disconnect", rig.first, "trades")
+    await more_trades(rig, since, ENOUGH)
+    _expect_once(rig)
+
+
+async def more_trades(rig: Rig, since: int, count: int) -> None:
+    """Wait for so many trades of the first instrument."""
+    await rig.connector.until(
+        lambda: rig.connector.row_count(TRADES, rig.first, since) >= count,
+        f"{count} trades of {rig.first}",
+    )
+
+
+def _trades(rig: Rig) -> list[tuple[str, Decimal, Decimal, int, int]]:
+    found = []
+    for scale, columns, row in rig.connector.scaled_rows(TRADES, rig.first):
+        texts = columns.trade_id_text
+        found.append(
+            (
+                texts[row] if texts else str(columns.trade_id[row]),
+                to_decimal(columns.price[row], scale.price),
+                to_decimal(columns.size[row], scale.size),
+                columns.side[row],
+                columns.venue_time_ns[row],
+            )
+        )
+    return found
+
+
+def _sums_up(rig: Rig) -> bool:
+    """Whether the venue sums up what trades at once, so that its ids do not count by one."""
+    ids = [one[0] for one in _trades(rig)]
+    if not all(map(str.isdigit, ids)):
+        return False
+    return any(int(later) > int(earlier) + 1 for earlier, later in pairwise(ids))
+
+
+def _expect_once(rig: Rig) -> None:
+    ids = [one[0] for one in _trades(rig)]
+    if len(set(ids)) < len(ids):
+        twice = next(trade_id for trade_id in ids if ids.count(trade_id) > 1)
+        raise Failed(f"trade {twice} came {ids.count(twice)} times")
+
+
+def _short(gap: types_pb2.Gap) -> str:
+    return f"{types_pb2.GapReason.Name(gap.reason)} {gap.last_id_before} to {gap.first_id_after}"

@@ -1,0 +1,174 @@
+"""A connector without its services, and what it has published."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from kit.batches import Batch, columns_of
+from kit.book import Book, Levels, Side
+from kit.clock import SystemClock
+from kit.columns import Scale
+from kit.cursor import CHANNELS, Channel
+from kit.telemetry import Meter
+from kit.venue.books import BookState, GuardedBook
+from kit.venue.contract import Venue
+from kit.venue.hub import Hub
+from kit.venue.intake import Intake
+from kit.venue.resync import Resync
+from kit.venue.session import Session
+from kit.venue.subscriptions import Subscriptions
+
+WAIT_SECONDS_MAX = 15.0
+
+
+class Connector:
+    """A venue's feed, from its sockets to its hub."""
+
+    def __init__(self, venue: Venue) -> None:
+        clock = SystemClock()
+        self.venue = venue
+        self.meter = Meter(venue.venue_id)
+        self.hub = Hub(venue.venue_id, 1, clock, self.meter)
+        self.subscriptions = Subscriptions(self.channels)
+        self.intake = Intake(venue, self.hub, self.subscriptions, self.meter, clock)
+        self.session = Session(venue, self.intake, self.meter, clock)
+        books, rules = self.intake.bookkeeper, venue.book
+        renew = self.session.renew_book
+        self.resync = Resync(books, rules.snapshots, venue.history, renew, clock)
+        self.batches: list[Batch] = []
+        """All that was published."""
+        self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
+        self._heard = asyncio.Event()
+
+    @property
+    def channels(self) -> set[Channel]:
+        """All that the venue has."""
+        return {channel for wire in self.venue.wires for channel in wire.channels}
+
+    @property
+    def skipped(self) -> int:
+        """Frames that were left out."""
+        return int(self.meter.counters.get("skipped_frames_total", 0))
+
+    def add(self, symbols: Iterable[str]) -> None:
+        """Subscribe to these too."""
+        fresh = list(symbols)
+        self.subscriptions.add(fresh)
+        self.intake.bookkeeper.add(fresh)
+        self.session.add(fresh)
+
+    def book(self, symbol: str) -> GuardedBook:
+        """One book."""
+        return self.intake.bookkeeper.books[symbol]
+
+    def proven(self, symbol: str = "") -> bool:
+        """Whether a book is; without a symbol: whether all are."""
+        books = [self.book(symbol)] if symbol else self.intake.bookkeeper.books.values()
+        return all(book.state is BookState.PROVEN for book in books)
+
+    def gaps(self, channel: Channel, symbol: str, since: int = 0) -> list[types_pb2.Gap]:
+        """What was told to be missing, from a position in ``batches`` on."""
+        return [
+            gap
+            for batch in self.batches[since:]
+            if batch.channel == channel
+            for gap in batch.gaps
+            if gap.symbol in ("", symbol)
+        ]
+
+    def rows(self, channel: Channel, symbol: str, since: int = 0) -> Iterator[tuple[Any, int]]:
+        """Each row of an instrument: the columns and the position in them."""
+        for _, columns, row in self.scaled_rows(channel, symbol, since):
+            yield columns, row
+
+    def scaled_rows(
+        self, channel: Channel, symbol: str, since: int = 0
+    ) -> Iterator[tuple[Scale, Any, int]]:
+        """Each row of an instrument, with the scale of its numbers."""
+        for batch in self.batches[since:]:
+            columns = columns_of(batch)
+            if batch.channel != channel or columns is None:
+                continue
+            for row, place in enumerate(columns.instrument):
+                entry = batch.instruments[place]
+                if entry.symbol == symbol:
+                    yield Scale(entry.price_scale, entry.size_scale, entry.rate_scale), columns, row
+
+    def row_count(self, channel: Channel, symbol: str, since: int = 0) -> int:
+        """How many have been published."""
+        return sum(1 for _ in self.rows(channel, symbol, since))
+
+    def followed(self, symbol: str) -> tuple[Levels, Levels, bool]:
+        """The book as a reader has it who knows nothing but what was published; and whether it may
+        rely on it."""
+        book, scale, good, at = Book(), Scale(), False, 0
+        for batch in self.batches:
+            if batch.channel != types_pb2.CHANNEL_BOOK:
+                continue
+            good = good and not any(gap.symbol in ("", symbol) for gap in batch.gaps)
+            at = 0
+            for row, place in enumerate(batch.book.instrument):
+                entry, bids = batch.instruments[place], batch.book.bid_count[row]
+                start, middle = at, at + bids
+                at = middle + batch.book.ask_count[row]
+                if entry.symbol != symbol:
+                    continue
+                grown = Scale(entry.price_scale, entry.size_scale)
+                if grown != scale:
+                    factors = 10 ** (grown.price - scale.price), 10 ** (grown.size - scale.size)
+                    book.rescale(*factors)
+                    scale = grown
+                sides = (
+                    Side.of(list(zip(batch.book.price[a:b], batch.book.size[a:b], strict=True)))
+                    for a, b in ((start, middle), (middle, at))
+                )
+                if batch.book.snapshot[row]:
+                    book.replace(*sides)
+                    good = True
+                else:
+                    book.apply(*sides)
+        return book.bids(), book.asks(), good
+
+    def now_s(self) -> float:
+        """By a clock that never goes back."""
+        return asyncio.get_running_loop().time()
+
+    async def until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait for something that a batch brings. Raises TimeoutError, which says what."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS_MAX):
+                while not condition():
+                    await self.next_batch()
+        except TimeoutError:
+            raise TimeoutError(f"waited in vain for {what}") from None
+
+    async def next_batch(self) -> None:
+        """Wait for whatever comes."""
+        self._heard.clear()
+        await self._heard.wait()
+
+    async def listen(self) -> None:
+        """Endless."""
+        async for response in self._reader.responses():
+            self.batches += market_data_pb2.SubscribeResponse.FromString(response).batches
+            self._heard.set()
+
+
+@asynccontextmanager
+async def connector(venue: Venue, symbols: Iterable[str]) -> AsyncIterator[Connector]:
+    """Subscribed to these symbols."""
+    made = Connector(venue)
+    made.add(symbols)
+    runs = (made.session.run, made.resync.run, made.listen)
+    tasks = [asyncio.create_task(run()) for run in runs]
+    try:
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await venue.history.close()

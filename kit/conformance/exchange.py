@@ -1,0 +1,95 @@
+"""One pretended exchange in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from kit.clock import SystemClock
+from kit.simulator.app import Simulator
+from kit.simulator.dialect import BookSnapshot, Dialect
+from kit.simulator.orders import FaultOrder
+from kit.simulator.settings import SimulatorSettings
+
+STOP_SECONDS_MAX = 20.0
+
+
+class Exchange:
+    """A running simulator of one venue."""
+
+    def __init__(self, venue_id: str, simulator: Simulator) -> None:
+        self.venue_id = venue_id
+        self.url = f"http://127.0.0.1:{simulator.port}"
+        self._simulator = simulator
+
+    @property
+    def faults(self) -> list[str]:
+        """The names of all that can be ordered."""
+        return self._simulator.venue(self.venue_id).faults.known
+
+    @property
+    def connections(self) -> int:
+        """Clients that are connected."""
+        return len(self._simulator.venue(self.venue_id).connections)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """All that it lists."""
+        listings = self._simulator.floor(self.venue_id).listings()
+        return tuple(one.symbol for one in listings)
+
+    def order(
+        self,
+        fault: str,
+        symbol: str = "",
+        channel: str = "",
+        *,
+        path: str = "",
+        value: str = "",
+        count: int = 1,
+        seconds: float = 1.0,
+    ) -> None:
+        """Let something go wrong; see kit/simulator/orders.py."""
+        self._simulator.venue(self.venue_id).faults.order(
+            FaultOrder(
+                venue=self.venue_id,
+                fault=fault,
+                symbol=symbol,
+                channel=channel,
+                path=path,
+                value=value,
+                count=count,
+                seconds=seconds,
+            )
+        )
+
+    def clear(self) -> None:
+        """Let nothing go wrong any more."""
+        self._simulator.venue(self.venue_id).faults.clear()
+
+    async def book(self, symbol: str) -> BookSnapshot:
+        """The book as it is at the exchange now."""
+        book = await self._simulator.floor(self.venue_id).book(symbol)
+        assert book is not None
+        return book
+
+    def tick_size(self, symbol: str) -> str:
+        """As the exchange lists it."""
+        listings = self._simulator.floor(self.venue_id).listings()
+        return next(one.tick_size for one in listings if one.symbol == symbol)
+
+
+@asynccontextmanager
+async def exchange(
+    venue_id: str, make: Callable[[], Dialect], events_per_second: int = 1_000
+) -> AsyncIterator[Exchange]:
+    """A market of the world simulate, on a free port."""
+    chosen = SimulatorSettings(port=0, start_delay_ms=50, events_per_second=events_per_second)
+    simulator = Simulator("simulate", chosen, {venue_id: make}, SystemClock())
+    await simulator.start("127.0.0.1")
+    stopping = asyncio.Event()
+    task = asyncio.create_task(simulator.run(stopping))
+    try:
+        yield Exchange(venue_id, simulator)
+    finally:
+        stopping.set()
+        await asyncio.wait_for(task, STOP_SECONDS_MAX)
