@@ -122,6 +122,18 @@ async def test_a_sleep_tears_no_hole_into_books_ids_or_candles():
     assert starts[-1] + 2 * MINUTE_NS > world.now_ns()
 
 
+def test_all_times_are_told_by_the_exchanges_clock():
+    world = World()
+    world.floor.skew_ns = 7 * SECOND_NS
+    world.venue.touch()
+    step = world.exchange.steps[-1]
+    assert step.time_ns == world.market.time_ns + 7 * SECOND_NS == world.floor.time_ns()
+    times_ns = [event.time_ns for one in world.exchange.steps[1:] for event in one.events]
+    assert min(times_ns) > world.market.time_ns + 6 * SECOND_NS
+    trades = world.floor.history(world.floor.listings()[0].symbol).latest(100)
+    assert all(trade.time_ns > world.market.time_ns for trade in trades)
+
+
 async def test_a_market_that_cannot_keep_its_pace_stays_with_the_clock():
     world = World()
     world.venue.touch()
