@@ -25,10 +25,10 @@ WAIT_S = 20.0
 class Connector:
     """What it has heard, and what became of it."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, **options: str) -> None:
         clock = SystemClock()
         meter = Meter("bybit")
-        self.venue = spot(Place("simulate", base.rpartition("/")[0]))
+        self.venue = spot(Place("simulate", base.rpartition("/")[0], options))
         self.hub = Hub("bybit", 1, clock, meter)
         self.subscriptions = Subscriptions(CHANNELS)
         self.intake = Intake(self.venue, self.hub, self.subscriptions, meter, clock)
@@ -88,9 +88,9 @@ class Connector:
 
 
 @asynccontextmanager
-async def connected(base: str, symbols: Iterable[str]) -> AsyncIterator[Connector]:
+async def connected(base: str, symbols: Iterable[str], **options: str) -> AsyncIterator[Connector]:
     """With every book proven."""
-    connector = Connector(base)
+    connector = Connector(base, **options)
     connector.add(symbols)
     runs = (connector.session.run, connector.resync.run, connector.listen)
     tasks = [asyncio.create_task(run()) for run in runs]

@@ -1,13 +1,17 @@
 """The connector against the pretended Bybit, through the real kit: books are right or in doubt."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.numbers import rescale
+from kit.numbers import rescale, to_decimal
 from venues.bybit.simulator.tests.running import RawClient, raw_client, running
-from venues.bybit.tests.connecting import Connector, connected
+from venues.bybit.tests.connecting import WAIT_S, Connector, connected
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
@@ -34,9 +38,10 @@ async def check_book(connector: Connector, symbol: str) -> None:
     """The book is the one that the exchange tells over REST, at the same update id."""
     book = connector.book(symbol)
     theirs = await connector.venue.history.book(symbol)
-    while book.last_sequence != theirs.last_sequence:
-        await connector.next_batch()
-        theirs = await connector.venue.history.book(symbol)
+    async with asyncio.timeout(WAIT_S):
+        while book.last_sequence != theirs.last_sequence:
+            await connector.next_batch()
+            theirs = await connector.venue.history.book(symbol)
     for ours, levels in ((book.book.bids(), theirs.bids), (book.book.asks(), theirs.asks)):
         price = rescale(levels.price.unscaled, levels.price.decimals, book.scale.price)
         size = rescale(levels.size.unscaled, levels.size.decimals, book.scale.size)
@@ -72,8 +77,11 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
     await exchange.order(venue="bybit", fault=fault, symbol="BTCUSDT", channel="book")
     await connector.until(lambda: connector.gaps)
     await connector.until(connector.proven)
+    book = connector.book("BTCUSDT")
+    healed = book.last_sequence
+    await connector.until(lambda: book.last_sequence > healed + 3)
     assert [(gap.symbol, gap.reason) for gap in connector.gaps] == [("BTCUSDT", reason)]
-    assert connector.book("BTCUSDT").epoch == epoch + 1
+    assert book.epoch == epoch + 1
     for symbol in SYMBOLS:
         await check_book(connector, symbol)
 
@@ -117,3 +125,26 @@ async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connector: Con
     await check_book(connector, "XRPUSDT")
     assert connector.book("NOPEUSDT").epoch == 0
     assert connector.gaps == []
+
+
+async def test_a_replayed_book_is_that_of_the_capture(captures: Path) -> None:
+    file = captures / "bybit" / "btcusdt_book50_2026" / "frames.jsonl"
+    frames = [json.loads(line) for line in file.read_text().splitlines() if '"topic"' in line]
+    sides: list[dict[Decimal, Decimal]] = [{}, {}]
+    for frame in frames:
+        for side, name in zip(sides, "ba", strict=True):
+            side.update({Decimal(price): Decimal(size) for price, size in frame["data"][name]})
+    last = frames[-1]["data"]["u"]
+    async with (
+        running("replay", replay=[f"bybit={file}"], speed="max") as base,
+        connected(base, ["BTCUSDT"], depth="50") as connector,
+    ):
+        book = connector.book("BTCUSDT")
+        await connector.until(lambda: book.last_sequence == last)
+        for side, levels in zip(sides, (book.book.bids(), book.book.asks()), strict=True):
+            ours = {
+                to_decimal(price, book.scale.price): to_decimal(size, book.scale.size)
+                for price, size in levels
+            }
+            assert ours == {price: size for price, size in side.items() if size}
+        assert connector.gaps == []
