@@ -61,7 +61,7 @@ class KrakenHistory:
         """GET /0/public/AssetPairs, without those that the feed does not carry."""
         markets = await self._call(self._exchange.fetch_markets)
         named = [(instruments.native_symbol(market), market) for market in markets]
-        self._pairs = {symbol: market["id"] for symbol, market in named if symbol}
+        self._pairs = {symbol: market["id"] for symbol, market in reversed(named) if symbol}
         return [
             instruments.instrument(self._venue_id, market) for symbol, market in named if symbol
         ]

@@ -98,11 +98,6 @@ def _with_bad_checksum(frame: Frame) -> Sequence[Frame]:
     return [(stream, wrong)]
 
 
-def _silenced(frame: Frame) -> Sequence[Frame]:
-    """The connection lives, as its heartbeats say, but a symbol is not heard of any more."""
-    return []
-
-
 @dataclass(slots=True)
 class KrakenSession(Session):
     """A connection, which begins with a word about the exchange's state."""
@@ -117,10 +112,7 @@ class KrakenSpot:
     rules = RULES
     failures: Mapping[int, bytes] = rest.FAILURES
     instruments: Sequence[Instrument] = INSTRUMENTS
-    faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {
-        "bad_checksum": _with_bad_checksum,
-        "heartbeat_only": _silenced,
-    }
+    faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {"bad_checksum": _with_bad_checksum}
 
     def __init__(self) -> None:
         self._streams = Streams()

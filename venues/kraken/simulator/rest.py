@@ -81,7 +81,11 @@ async def _asset_pairs(request: Request, floor: Floor) -> Answer:
     if recorded is not None:
         return Answer(recorded)
     pairs = [_pair_of(request, floor)] if "pair" in request.query else _all(floor)
-    return _answer({pair.key: _described(pair) for pair in pairs})
+    described: dict[str, object] = {}
+    for pair in pairs:
+        # A pair that stands here twice does so under two keys, as dark pools once did.
+        described[f"{pair.key}.d" if pair.key in described else pair.key] = _described(pair)
+    return _answer(described)
 
 
 async def _depth(request: Request, floor: Floor) -> Answer:
@@ -230,7 +234,7 @@ def _described(pair: Pair) -> dict[str, object]:
         "ordermin": listing.lot_size,
         "costmin": listing.minimum_notional,
         "tick_size": listing.tick_size,
-        "status": "online",
+        "status": "cancel_only" if listing.halted else "online",
     }
 
 

@@ -116,7 +116,7 @@ async def test_after_a_lost_connection_books_are_new_and_no_trade_is_missing(
 async def test_a_silent_symbol_does_not_silence_the_others(
     connector: Connector, exchange: RawClient
 ) -> None:
-    await exchange.order(venue="kraken", fault="heartbeat_only", symbol="BTC/USDT", count=0)
+    await exchange.order(venue="kraken", fault="silence", symbol="BTC/USDT", seconds=0)
     silent = []
     for _ in range(2):
         started = connector.rows[types_pb2.CHANNEL_BOOK]

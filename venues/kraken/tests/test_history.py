@@ -46,6 +46,20 @@ async def test_instruments(history: KrakenHistory) -> None:
     assert {"DOGE/USDT", "ETH/BTC"} <= found.keys()
 
 
+async def test_listings_may_be_odd(history: KrakenHistory, raw: RawClient) -> None:
+    await raw.order(venue="kraken", fault="halt", symbol="BTC/USDT")
+    await raw.order(venue="kraken", fault="tick_size", symbol="ETH/USDT", value="0.05")
+    await raw.order(venue="kraken", fault="symbol_twice", symbol="SOL/USDT")
+    found = await history.instruments()
+    assert sorted(one.symbol for one in found).count("SOL/USDT") == 2
+    known = {one.symbol: one for one in found}
+    assert known["BTC/USDT"].status == types_pb2.INSTRUMENT_STATUS_HALTED
+    assert known["ETH/USDT"].price_tick == "0.05"
+    assert (await history.book("SOL/USDT")).bids.count[0]
+    await raw.order(venue="kraken", fault="empty_market_list")
+    assert await history.instruments() == []
+
+
 async def test_a_book_has_no_number_and_short_sizes(history: KrakenHistory) -> None:
     book = await history.book("ETH/BTC")
     assert book.last_sequence == 0
