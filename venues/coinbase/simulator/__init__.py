@@ -87,9 +87,11 @@ class CoinbaseSession(Session):
     """Numbered so far; only Advanced Trade numbers."""
     beat_count: int = 0
 
-    def number(self, payload: bytes) -> bytes:
-        """Give a frame its number on this connection."""
-        text = advanced.numbered(payload, self.frame_count)
+    def tell(self, payload: bytes) -> bytes:
+        """Give a frame its number on this connection, where it has one."""
+        if payload == exchange.SLOW:
+            self.closing = "slow consumer"
+        text = advanced.numbered(payload, self.frame_count) if self.feed == ADVANCED else None
         if text is None:
             return payload
         self.frame_count += 1
@@ -124,7 +126,6 @@ class Coinbase:
         """Updates of books that will come before the next whole book."""
         self.capture: CaptureFormat = CoinbaseCapture(self._streams)
         self.faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {
-            "sequence_gap": _sequence_gap,
             "error": _error,
             "slow_consumer": _slow_consumer,
             "update_before_snapshot": self._update_before_snapshot,
@@ -143,8 +144,8 @@ class Coinbase:
         except msgspec.DecodeError:
             return [advanced.NOT_UNDERSTOOD if session.feed == ADVANCED else exchange.MALFORMED]
         session.feed = session.feed or (EXCHANGE if call.channel is None else ADVANCED)
+        session.shape = session.tell
         if session.feed == ADVANCED:
-            session.shape = session.number
             return [*self._say_to_advanced(session, call, floor)]
         return [*self._say_to_exchange(session, call, floor)]
 
@@ -231,18 +232,13 @@ class Coinbase:
         return [frame, frame]
 
 
-def _sequence_gap(frame: Frame) -> Sequence[Frame]:
-    """A frame of Advanced Trade is lost, and its number with it."""
-    return [] if advanced.MARK in frame[1] else [frame]
-
-
 def _error(frame: Frame) -> Sequence[Frame]:
     """An error before the frame, about nothing in particular."""
     return [(frame[0], advanced.NOT_UNDERSTOOD), frame]
 
 
 def _slow_consumer(frame: Frame) -> Sequence[Frame]:
-    """The last words before the exchange hangs up; it does with the fault "disconnect"."""
+    """The last words to who hears the frame; the exchange hangs up."""
     return [frame, (frame[0], exchange.SLOW)]
 
 

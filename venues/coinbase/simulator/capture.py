@@ -49,6 +49,16 @@ class _Match(msgspec.Struct):
     time: str
 
 
+class _Event(msgspec.Struct):
+    trades: list[_Match]
+
+
+class _Trades(msgspec.Struct):
+    """A frame of market_trades."""
+
+    events: list[_Event]
+
+
 class _Envelope(msgspec.Struct):
     """Any frame of either feed."""
 
@@ -79,6 +89,7 @@ class _Book(msgspec.Struct):
 
 
 _match = msgspec.json.Decoder(_Match)
+_trades = msgspec.json.Decoder(_Trades, strict=False)
 _envelope = msgspec.json.Decoder(_Envelope)
 _numbers = msgspec.json.Decoder(_Numbers)
 _book = msgspec.json.Decoder(_Book)
@@ -104,12 +115,17 @@ class CoinbaseCapture:
         return stream, line
 
     def trade_of(self, line: bytes) -> TradePrint | None:
+        """The newest of a frame."""
+        return next(iter(self.trades_of(line)), None)
+
+    def trades_of(self, line: bytes) -> Sequence[TradePrint]:
         try:
-            match = _match.decode(line)
-            at_ns = time_ns(match.time)
+            if MARK not in line:
+                return [_print(_match.decode(line))]
+            events = _trades.decode(line.replace(MARK, b'"sequence_num":0')).events
+            return [_print(trade) for event in events for trade in event.trades]
         except (*UNREADABLE, ValueError):
-            return None
-        return TradePrint(match.trade_id, match.price, match.size, at_ns, match.side == "sell")
+            return []
 
     def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
         try:
@@ -171,6 +187,12 @@ class CoinbaseCapture:
         if name is None or len(products) != 1:
             return UNKNOWN, line
         return self._streams.get(ADVANCED, name, products.pop().decode()) or UNKNOWN, line
+
+
+def _print(trade: _Match) -> TradePrint:
+    """The side is the maker's."""
+    taker_buys = trade.side.lower() == "sell"
+    return TradePrint(trade.trade_id, trade.price, trade.size, time_ns(trade.time), taker_buys)
 
 
 def _numbers_of(line: bytes) -> tuple[list[str], list[str]]:

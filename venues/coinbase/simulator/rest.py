@@ -7,9 +7,11 @@ from venues.coinbase.simulator import rest_advanced, rest_exchange
 from venues.coinbase.simulator.answers import Refusal
 
 FAILURES: Mapping[int, bytes] = {
+    403: b'{"error":"PERMISSION_DENIED","message":"Forbidden"}',
     418: b'{"error":"rate_limit_exceeded","message":"Public rate limit exceeded"}',
     429: b'{"error":"rate_limit_exceeded","message":"Public rate limit exceeded"}',
     500: b'{"error":"internal_server_error","message":"Internal server error"}',
+    503: b'{"error":"UNAVAILABLE","message":"Service unavailable"}',
 }
 """One body for both: clients of Advanced Trade read ``error``, those of Exchange ``message``."""
 

@@ -121,7 +121,7 @@ def _product(one: Listing, floor: Floor) -> dict[str, object]:
         "cancel_only": False,
         "limit_only": False,
         "post_only": False,
-        "trading_disabled": False,
+        "trading_disabled": one.halted,
         "auction_mode": False,
         "product_type": "SPOT",
         "quote_currency_id": one.quote,

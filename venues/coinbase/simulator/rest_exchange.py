@@ -86,7 +86,7 @@ def _product(one: Listing) -> dict[str, object]:
         "cancel_only": False,
         "status": "online",
         "status_message": "",
-        "trading_disabled": False,
+        "trading_disabled": one.halted,
         "fx_stablecoin": False,
         "max_slippage_percentage": "0.02000000",
         "auction_mode": False,

@@ -16,9 +16,13 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.columns import Levels
 from kit.numbers import most, rescale, to_decimal
+from kit.simulator.market import Market
+from kit.simulator.simulate import STEP_NS, MarketFloor
+from venues.coinbase.simulator import Coinbase
 from venues.coinbase.simulator.tests.running import RawClient, raw_client, running
 from venues.coinbase.tests.connecting import WAIT_S, Connector, connected
 
+OPENING_NS = 1_790_000_000_000_000_000
 SYMBOLS = ("BTC-USD", "ETH-USD", "DOGE-USD")
 
 
@@ -208,3 +212,44 @@ async def test_a_replayed_session_ends_with_the_books_of_the_file(captures: Path
                     to_decimal(price, book.scale.price): to_decimal(size, book.scale.size)
                     for price, size in ours
                 } == told
+
+
+async def recorded_session(until_ns: int) -> list[bytes]:
+    """What one connection to Advanced Trade hears of a market, from its first word."""
+    pretended = Coinbase()
+    market = Market("1", OPENING_NS, 200, pretended.instruments)
+    floor = MarketFloor(market, pretended)
+    session = pretended.open("/", {})
+    assert session is not None
+    heard: list[bytes] = []
+    for channel in ("heartbeats", "level2", "market_trades", "ticker"):
+        call = {"type": "subscribe", "channel": channel, "product_ids": list(SYMBOLS)}
+        heard += await pretended.receive(session, json.dumps(call), floor)
+    wanted = set(session.streams.values())
+    while market.time_ns < until_ns:
+        step = market.advance(market.time_ns + STEP_NS)
+        floor.happened(step)
+        heard += [text for _, text in pretended.encode(step, wanted, floor)]
+        heard += pretended.tick(session, floor) if step.time_ns % 10**9 == 0 else []
+    assert session.shape is not None
+    return [session.shape(text) for text in heard]
+
+
+async def test_a_recording_of_advanced_is_numbered_anew(tmp_path: Path) -> None:
+    lines = await recorded_session(OPENING_NS + 5 * 10**9)
+    file = tmp_path / "frames.jsonl"
+    file.write_bytes(b"".join(line + b"\n" for line in lines))
+    updates = sum(b'"l2_data"' in line[:30] for line in lines)
+    async with (
+        # Longer than the pause between two of its messages: the tape begins when all are said.
+        running("replay", replay=[f"coinbase={file}"], speed="max", start_delay_ms=600) as base,
+        connected(base, "advanced", SYMBOLS) as connector,
+    ):
+        await connector.until(lambda: connector.rows[types_pb2.CHANNEL_BOOK] == updates)
+        assert connector.gaps == []
+        assert connector.proven()
+        for ids in connector.trade_ids.values():
+            assert ids == list(range(ids[0], ids[0] + len(ids)))
+        async with raw_client(base) as client:
+            told = await client.get("/products/BTC-USD/trades?limit=10")
+        assert [row["trade_id"] for row in reversed(told)] == connector.trade_ids["BTC-USD"][-10:]

@@ -19,7 +19,7 @@ WAIT_S = 20.0
 async def running(world: str, **fields) -> AsyncIterator[str]:
     """Yields the base address of Coinbase on a free port."""
     dialects = {"coinbase": find_dialects()["coinbase"]}
-    chosen = SimulatorSettings(port=0, start_delay_ms=50, **fields)
+    chosen = SimulatorSettings(**{"port": 0, "start_delay_ms": 50, **fields})
     simulator = Simulator(world, chosen, dialects, SystemClock())
     await simulator.start("127.0.0.1")
     stopping = asyncio.Event()

@@ -83,6 +83,15 @@ def test_a_trade_is_read_digit_for_digit(capture: CoinbaseCapture) -> None:
     assert (trade.time_ns, trade.taker_buys) == (1618677817089723000, True)
 
 
+def test_a_frame_of_advanced_has_many_trades(capture: CoinbaseCapture) -> None:
+    _, line = capture.frame_of(real.ADVANCED_TRADES)
+    first, second = capture.trades_of(line)
+    assert (first.trade_id, first.size, first.taker_buys) == (846149799, "1", False)
+    assert (second.trade_id, second.price, second.taker_buys) == (846149798, "2668.35", True)
+    assert capture.trade_of(line) == first
+    assert capture.trades_of(line[:-3]) == []
+
+
 @pytest.mark.parametrize("price", [b"NaN", b"", b"1e-7", b"-1", b"1.2.3", b"\xff"])
 def test_a_trade_with_a_strange_price_is_no_history(capture, price: bytes) -> None:
     assert capture.trade_of(real.MATCH.replace(b"0.00001305", price)) is None

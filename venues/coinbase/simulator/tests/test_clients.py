@@ -132,6 +132,8 @@ async def test_what_a_slow_reader_is_told_last() -> None:
         while "message" not in (found := await websocket.receive_json()):
             assert found["channel"] in ("l2_data", "subscriptions")
         assert found == {"type": "error", "message": "ErrSlowConsume"}
+        while not websocket.closed:
+            await websocket.receive()
 
 
 async def test_an_update_may_come_before_the_whole_book() -> None:
@@ -149,6 +151,14 @@ async def test_an_update_may_come_before_the_whole_book() -> None:
         await second.send_json(call)
         types = [(await second.receive_json())["type"] for _ in range(3)]
         assert types == ["subscriptions", "l2update", "snapshot"]
+
+
+async def test_a_halted_product_cannot_be_traded_on_either_api() -> None:
+    async with running("simulate") as base, raw_client(base) as client:
+        await client.order(fault="halt", symbol="BTC-USD")
+        first = await client.get("/api/v3/brokerage/market/products/BTC-USD")
+        second = await client.get("/products/BTC-USD")
+        assert first["trading_disabled"] is second["trading_disabled"] is True
 
 
 async def test_who_does_not_subscribe_is_shown_out() -> None:
