@@ -124,7 +124,7 @@ class KrakenSpot:
         return KrakenSession() if path.strip("/") == "v2" else None
 
     async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
-        """``{"method":"subscribe","params":{"channel":"book","depth":10,"symbol":["BTC/USDT"]}}``"""
+        """``{"method":"subscribe","params":{"channel":"book","symbol":["BTC/USDT"]}}``"""
         answers = _greeting(session)
         try:
             call = _call.decode(text)
