@@ -11,7 +11,7 @@ STATUSES = {
     "Trading": types_pb2.INSTRUMENT_STATUS_TRADING,
     "PreLaunch": types_pb2.INSTRUMENT_STATUS_HALTED,
     "Delivering": types_pb2.INSTRUMENT_STATUS_DELISTED,
-    "Closed": types_pb2.INSTRUMENT_STATUS_DELISTED,
+    "Closed": types_pb2.INSTRUMENT_STATUS_HALTED,
 }
 
 

@@ -198,7 +198,7 @@ def _instrument(listing: Listing) -> Result:
         "baseCoin": listing.base,
         "quoteCoin": listing.quote,
         "innovation": "0",
-        "status": "Trading",
+        "status": "Closed" if listing.halted else "Trading",
         "marginTrading": "none",
         "stTag": "0",
         "lotSizeFilter": {
