@@ -6,7 +6,6 @@ Dialect. The kit knows what markets, tapes, sockets and faults are; a dialect kn
 
 import importlib
 import importlib.util
-import pkgutil
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 from kit.simulator.events import Instrument
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.market import Step
+from kit.venue import discovery
 
 
 class Channel(StrEnum):
@@ -258,10 +258,10 @@ class Dialect(Protocol):
 
 
 def find_dialects() -> dict[str, Callable[[], Dialect]]:
-    """All dialects in the folder ``venues``, by venue id."""
+    """The dialects of all packages that bring venues, by venue id."""
     found: dict[str, Callable[[], Dialect]] = {}
-    for folder in pkgutil.iter_modules(importlib.import_module("venues").__path__):
-        name = f"venues.{folder.name}.simulator"
-        if folder.ispkg and importlib.util.find_spec(name) is not None:
+    for package in discovery.packages():
+        name = f"{package}.simulator"
+        if importlib.util.find_spec(name) is not None:
             found.update(importlib.import_module(name).DIALECTS)
     return found

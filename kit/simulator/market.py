@@ -1,13 +1,16 @@
 """A simulated market: instruments, their books, and the orders that reach them in time order."""
 
 import heapq
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.numbers import IntColumn
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.flow import OrderFlow
 from kit.simulator.history import MINUTE_NS, Candle
@@ -162,34 +165,41 @@ class Market:
         """Candles of the price process, with plain volumes, for minutes in which nothing was traded
         here: those that begin between two times, and not longer than a day before the end."""
         price = self._pits[instrument].price
-        tick = Decimal(instrument.tick_units).scaleb(-instrument.price_scale)
+        tick = instrument.tick_units / 10**instrument.price_scale
         last = end_ns - end_ns % MINUTE_NS
         first = max(start_ns - start_ns % MINUTE_NS, last - HISTORY_MINUTES * MINUTE_NS)
+        if first >= last:
+            return []
         step_ns = MINUTE_NS // SAMPLES_PER_MINUTE
         path = price.smoothed(first, step_ns, (last - first) // step_ns + 1)
-        ticks = [round(value / float(tick)) for value in path]
-        found: list[Candle] = []
-        for minute, start_ns in enumerate(range(first, last, MINUTE_NS)):
-            begin = minute * SAMPLES_PER_MINUTE
-            inside = ticks[begin : begin + SAMPLES_PER_MINUTE + 1]
-            found.append(_plain_candle(instrument, start_ns, inside, tick))
-        return found
+        ticks = np.rint(path / tick).astype(np.int64)
+        return [
+            _plain_candle(instrument, start_ns, *found)
+            for start_ns, found in zip(range(first, last, MINUTE_NS), _minutes(ticks), strict=True)
+        ]
+
+
+def _minutes(ticks: IntColumn) -> Iterable[tuple[int, int, int, int, int]]:
+    """Open, high, low, close and the way of the price of each minute, in ticks."""
+    inside = sliding_window_view(ticks, SAMPLES_PER_MINUTE + 1)[::SAMPLES_PER_MINUTE]
+    ways = np.abs(np.diff(inside)).sum(axis=1)
+    columns = (inside[:, 0], inside.max(axis=1), inside.min(axis=1), inside[:, -1], ways)
+    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _plain_candle(
-    instrument: Instrument, start_ns: int, ticks: Sequence[int], tick: Decimal
+    instrument: Instrument, start_ns: int, opened: int, high: int, low: int, closed: int, way: int
 ) -> Candle:
-    moved = sum(abs(later - earlier) for earlier, later in itertools.pairwise(ticks)) / ticks[0]
-    trade_count = int(TRADES_PER_MINUTE * (1 + 1000 * moved))
-    units = int(instrument.typical_size * 10**instrument.size_scale * trade_count)
-    lots = units // instrument.lot_units
-    volume, bought = (Decimal(instrument.size_text(one)) for one in (lots, lots // 2))
-    close = ticks[-1] * tick
+    trade_count = int(TRADES_PER_MINUTE * (1 + 1000 * way / opened))
+    size = instrument.typical_size * 10**instrument.size_scale / instrument.lot_units
+    lots, lot = int(size * trade_count), Decimal(instrument.size_text(1))
+    tick = Decimal(instrument.price_text(1))
+    volume, bought, close = lots * lot, lots // 2 * lot, closed * tick
     return Candle(
         start_ns,
-        open=ticks[0] * tick,
-        high=max(ticks) * tick,
-        low=min(ticks) * tick,
+        open=opened * tick,
+        high=high * tick,
+        low=low * tick,
         close=close,
         volume=volume,
         quote_volume=volume * close,

@@ -45,12 +45,12 @@ class PriceProcess:
         change = sum([noise.at(seconds) for noise in self._noises])
         return self._instrument.start_price * math.exp(change)
 
-    def smoothed(self, start_ns: int, step_ns: int, count: int) -> list[float]:
+    def smoothed(self, start_ns: int, step_ns: int, count: int) -> FloatColumn:
         """As ``at`` at many times, without what changes within a minute: for the past, told in
         minutes."""
         seconds = (start_ns + step_ns * np.arange(count)) / NANOSECONDS_PER_SECOND
         change = np.sum([noise.at_all(seconds) for noise in self._noises[SLOW_FROM:]], axis=0)
-        prices: list[float] = (self._instrument.start_price * np.exp(change)).tolist()
+        prices: FloatColumn = self._instrument.start_price * np.exp(change)
         return prices
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.simulator.history import MINUTE_NS, TradeHistory, TradePrint
+from kit.simulator.history import HOUR_NS, MINUTE_NS, Candle, TradeHistory, TradePrint
 
 SECOND_NS = 1_000_000_000
 
@@ -76,3 +76,46 @@ def test_candles_of_any_interval_add_up_to_the_trades(found, interval_s):
         assert (candle.open, candle.close) == (inside[0], inside[-1])
         assert (candle.high, candle.low) == (max(inside), min(inside))
         assert candle.volume == Decimal("0.5") * len(inside)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5 * 60), st.integers(1, 99)), min_size=1, max_size=80),
+    st.sampled_from([1, 30, 60, 240, 7 * 24 * 60]),
+    st.integers(0, 200),
+    st.randoms(use_true_random=False),
+)
+def test_hours_that_were_put_together_follow_their_minutes(found, minutes, start_minute, random):
+    random.shuffle(found)
+    history, length_ns = history_of(), minutes * MINUTE_NS
+    for number, (minute, price) in enumerate(found):
+        one = trade(minute * 1000 + number, str(price), "2", minute * MINUTE_NS)
+        history.note(one)
+        candles = history.candles(
+            lambda at_ns: at_ns - at_ns % length_ns, start_minute * MINUTE_NS, 10**18
+        )
+        known = [one for one in found[: number + 1] if one[0] >= start_minute]
+        inside = [
+            price
+            for minute, price in known
+            if minute * MINUTE_NS - minute * MINUTE_NS % length_ns >= start_minute * MINUTE_NS
+        ]
+        assert sum(candle.volume for candle in candles) == 2 * len(inside)
+        assert max((candle.high for candle in candles), default=0) == max(inside, default=0)
+
+
+def test_minutes_without_trades_are_asked_for_once_and_give_way_to_trades():
+    asked = []
+
+    def tell() -> list[Candle]:
+        asked.append(True)
+        prices = [Decimal(7)] * 4
+        return [Candle(minute * MINUTE_NS, *prices, Decimal(1)) for minute in range(3)]
+
+    history = history_of(trade(1, "10", "5", MINUTE_NS))
+    history.note_minutes(tell)
+    assert ids(history.latest(5)) == [1]
+    assert not asked
+    for _ in range(2):
+        candles = history.candles(lambda at_ns: at_ns - at_ns % MINUTE_NS, 0, HOUR_NS)
+        assert [candle.volume for candle in candles] == [1, 5, 1]
+    assert len(asked) == 1

@@ -191,6 +191,7 @@ def test_minutes_before_the_opening_lead_to_it():
     for minute in minutes:
         assert minute.low <= min(minute.open, minute.close)
         assert minute.high >= max(minute.open, minute.close)
+    assert market.minutes(INSTRUMENTS[0], OPENING_NS, OPENING_NS + 1) == []
     bid = market.levels(INSTRUMENTS[0], True, 1)[0][0] / 100
     assert float(minutes[-1].close) == pytest.approx(bid, rel=0.01)
 
