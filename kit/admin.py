@@ -26,6 +26,9 @@ class VenueControl(Protocol):
     async def update(self, add: Iterable[str], remove: Iterable[str]) -> list[str]:
         """Change the instruments. Returns all symbols after it. Raises UnknownInstrument."""
 
+    def conformance(self) -> admin_pb2.ConformanceScore | None:
+        """How the connector did when the cards were last played."""
+
     async def reconnect(self) -> None:
         """Drop the connections and make them anew."""
 
@@ -125,6 +128,7 @@ class AdminServicer(admin_pb2_grpc.AdminServicer):
             instance=self._instance,
             status=self._meter.status(),
             counters=self._meter.counters,
+            conformance=self._venue_control.conformance() if self._venue_control else None,
         )
 
     def _venue(self) -> VenueControl:

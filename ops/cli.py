@@ -12,6 +12,7 @@ COMMANDS = {
     "status": "what runs, since when, rates, lags, gaps",
     "venue": "run one venue in the foreground",
     "run": "run one service in the foreground",
+    "conform": "play the conformance cards against connectors",
     "test": "run the tests",
     "check": "format, lint, types, import rules, contracts, style",
     "bench": "run the benchmarks",

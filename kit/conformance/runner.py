@@ -25,14 +25,9 @@ class Score:
     venue_id: str
     results: Sequence[Result]
 
-    def count(self, outcome: Outcome) -> int:
-        """Cards that ended so."""
-        return sum(result.outcome is outcome for result in self.results)
-
-    @property
-    def passed(self) -> bool:
-        """Whether no card failed."""
-        return not self.count(Outcome.FAILED)
+    def cards(self, outcome: Outcome) -> list[str]:
+        """Ids of the cards that ended so."""
+        return [result.card.card_id for result in self.results if result.outcome is outcome]
 
 
 async def play(

@@ -73,7 +73,12 @@ class VenueProcess:
         self.session = Session(venue, self.intake, meter, clock)
         self.instruments = Instruments(venue.venue_id, venue.history)
         self.control = Control(
-            venue.venue_id, self.instruments, self.subscriptions, self.intake, self.session
+            venue.venue_id,
+            self.instruments,
+            self.subscriptions,
+            self.intake,
+            self.session,
+            Path(mesh.data_dir),
         )
 
     async def run(self) -> None:

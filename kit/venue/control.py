@@ -1,10 +1,12 @@
 """What Admin can do to a venue while it runs."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from venuemesh.admin.v1 import admin_pb2
 
 from kit.errors import UnknownInstrument
+from kit.venue import score
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
 from kit.venue.session import Session
@@ -21,17 +23,23 @@ class Control:
         subscriptions: Subscriptions,
         intake: Intake,
         session: Session,
+        data_dir: Path,
     ) -> None:
         self._venue_id = venue_id
         self._instruments = instruments
         self._subscriptions = subscriptions
         self._intake = intake
         self._session = session
+        self._data_dir = data_dir
 
     def subscriptions(self) -> list[admin_pb2.Subscription]:
         """Per instrument and channel."""
         doubted = self._intake.bookkeeper.wanting_snapshot()
         return self._subscriptions.rows(doubted, self._session.connected)
+
+    def conformance(self) -> admin_pb2.ConformanceScore | None:
+        """How the connector did when the cards were last played."""
+        return score.read(self._data_dir, self._venue_id)
 
     async def update(self, add: Iterable[str], remove: Iterable[str]) -> list[str]:
         """Change the instruments; the others are not disturbed. Raises UnknownInstrument."""

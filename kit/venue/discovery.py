@@ -1,7 +1,7 @@
 """Finding venues: folders beside us, and packages installed from elsewhere.
 
-A venue folder is ``venues/<exchange>`` with a ``catalog.py``; a package from elsewhere names such a
-module under the entry-point group ``venuemesh.venues``.
+A venue folder is ``venues/<exchange>`` with a ``catalog.py``; a package from elsewhere is laid out
+in the same way, and names its catalog under the entry-point group ``venuemesh.venues``.
 """
 
 import importlib
@@ -31,9 +31,16 @@ def require(venue_id: str) -> VenueFactory:
     return known[venue_id]
 
 
-def _catalogs() -> list[ModuleType]:
+def packages() -> list[str]:
+    """Names of the packages that bring venues: each has a ``catalog``, and may have a
+    ``simulator``."""
     folder = importlib.import_module("venues")
-    names = [entry.name for entry in pkgutil.iter_modules(folder.__path__) if entry.ispkg]
-    modules = [importlib.import_module(f"venues.{name}.catalog") for name in names]
-    modules += [entry.load() for entry in entry_points(group=ENTRY_POINT_GROUP)]
-    return modules
+    found = [
+        f"venues.{entry.name}" for entry in pkgutil.iter_modules(folder.__path__) if entry.ispkg
+    ]
+    elsewhere = entry_points(group=ENTRY_POINT_GROUP)
+    return found + [entry.module.removesuffix(".catalog") for entry in elsewhere]
+
+
+def _catalogs() -> list[ModuleType]:
+    return [importlib.import_module(f"{package}.catalog") for package in packages()]

@@ -1,0 +1,1 @@
+"""The conformance cards, against all connectors and against broken ones."""
