@@ -1,4 +1,7 @@
-"""The connector against the pretended Bybit, through the real kit: books are right or in doubt."""
+"""The connector against the pretended Bybit, through the real kit: what is Bybit's own.
+
+What every connector must do is in the cards of kit/conformance.
+"""
 
 import asyncio
 import json
@@ -9,122 +12,100 @@ from pathlib import Path
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.conformance.connector import WAIT_SECONDS_MAX, Connector, connector
+from kit.conformance.exchange import Exchange, exchange
 from kit.numbers import rescale, to_decimal
-from venues.bybit.simulator.tests.running import RawClient, raw_client, running
-from venues.bybit.tests.connecting import WAIT_S, Connector, connected
+from kit.venue.contract import Place
+from venues.bybit.catalog import VENUE_ID, spot
+from venues.bybit.simulator import BybitSpot
+from venues.bybit.simulator.tests.running import running
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 
 @pytest.fixture
-async def base() -> AsyncIterator[str]:
-    async with running("simulate", events_per_second=1_000) as base:
-        yield base
+async def pretended() -> AsyncIterator[Exchange]:
+    async with exchange(VENUE_ID, BybitSpot) as pretended:
+        yield pretended
 
 
 @pytest.fixture
-async def exchange(base: str) -> AsyncIterator[RawClient]:
-    async with raw_client(base) as client:
-        yield client
+async def connected(pretended: Exchange) -> AsyncIterator[Connector]:
+    async with connector(spot(Place("simulate", pretended.url)), SYMBOLS) as connected:
+        await connected.until(connected.proven, "proven books")
+        yield connected
 
 
-@pytest.fixture
-async def connector(base: str) -> AsyncIterator[Connector]:
-    async with connected(base, SYMBOLS) as connector:
-        yield connector
+def all_gaps(connected: Connector) -> list[tuple[str, int]]:
+    return [(gap.symbol, gap.reason) for batch in connected.batches for gap in batch.gaps]
 
 
-async def check_book(connector: Connector, symbol: str) -> None:
+async def check_book(connected: Connector, symbol: str) -> None:
     """The book is the one that the exchange tells over REST, at the same update id."""
-    book = connector.book(symbol)
-    theirs = await connector.venue.history.book(symbol)
-    async with asyncio.timeout(WAIT_S):
+    book, history = connected.book(symbol), connected.venue.history
+    theirs = await history.book(symbol)
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         while book.last_sequence != theirs.last_sequence:
-            await connector.next_batch()
-            theirs = await connector.venue.history.book(symbol)
+            await connected.next_batch()
+            theirs = await history.book(symbol)
     for ours, levels in ((book.book.bids(), theirs.bids), (book.book.asks(), theirs.asks)):
         price = rescale(levels.price.unscaled, levels.price.decimals, book.scale.price)
         size = rescale(levels.size.unscaled, levels.size.decimals, book.scale.size)
         assert ours == list(zip(price.tolist(), size.tolist(), strict=True))
 
 
-async def test_every_channel_comes_and_books_are_the_exchanges(connector: Connector) -> None:
-    wire = connector.venue.wires[0]
-    await connector.until(lambda: all(connector.rows[channel] > 3 for channel in wire.channels))
+async def test_rest_counts_the_updates_of_the_book(connected: Connector) -> None:
     for symbol in SYMBOLS:
-        await check_book(connector, symbol)
-    assert connector.gaps == []
-
-
-async def test_trades_come_once_each_in_order(connector: Connector) -> None:
-    await connector.until(lambda: len(connector.trade_ids.get("BTCUSDT", [])) > 100)
-    for ids in connector.trade_ids.values():
-        assert ids == list(range(ids[0], ids[0] + len(ids)))
+        await check_book(connected, symbol)
+    assert all_gaps(connected) == []
 
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
         ("update_id_skip", types_pb2.GAP_REASON_SEQUENCE),
-        ("drop", types_pb2.GAP_REASON_SEQUENCE),
         ("service_restart", types_pb2.GAP_REASON_VENUE_RESET),
     ],
 )
-async def test_a_broken_book_is_a_gap_and_comes_back_right(
-    connector: Connector, exchange: RawClient, fault: str, reason: int
+async def test_a_broken_book_is_a_gap_and_goes_on_right(
+    connected: Connector, pretended: Exchange, fault: str, reason: int
 ) -> None:
-    epoch = connector.book("BTCUSDT").epoch
-    await exchange.order(venue="bybit", fault=fault, symbol="BTCUSDT", channel="book")
-    await connector.until(lambda: connector.gaps)
-    await connector.until(connector.proven)
-    book = connector.book("BTCUSDT")
+    book = connected.book("BTCUSDT")
+    epoch = book.epoch
+    pretended.order(fault, "BTCUSDT", "book")
+    await connected.until(lambda: all_gaps(connected), "a gap")
+    await connected.until(connected.proven, "proven books")
     healed = book.last_sequence
-    await connector.until(lambda: book.last_sequence > healed + 3)
-    assert [(gap.symbol, gap.reason) for gap in connector.gaps] == [("BTCUSDT", reason)]
+    await connected.until(lambda: book.last_sequence > healed + 3, "more updates")
+    assert all_gaps(connected) == [("BTCUSDT", reason)]
     assert book.epoch == epoch + 1
     for symbol in SYMBOLS:
-        await check_book(connector, symbol)
+        await check_book(connected, symbol)
 
 
-@pytest.mark.parametrize("fault", ["duplicate", "malformed", "unknown_event"])
-async def test_what_does_no_harm_is_no_gap(
-    connector: Connector, exchange: RawClient, fault: str
+@pytest.mark.parametrize("fault", ["service_restart", "same_update_id"])
+async def test_quotes_outlive_what_happens_to_update_ids(
+    connected: Connector, pretended: Exchange, fault: str
 ) -> None:
-    await exchange.order(venue="bybit", fault=fault, symbol="BTCUSDT", channel="book", count=3)
-    started = connector.rows[types_pb2.CHANNEL_BOOK]
-    await connector.until(lambda: connector.rows[types_pb2.CHANNEL_BOOK] > started + 30)
-    await check_book(connector, "BTCUSDT")
-    assert connector.gaps == []
+    quotes, before = types_pb2.CHANNEL_QUOTES, len(connected.batches)
+    pretended.order(fault, "BTCUSDT", "quotes", count=3)
+    await connected.until(
+        lambda: connected.row_count(quotes, "BTCUSDT", before) > 50, "quotes after the fault"
+    )
+    sequences = [
+        columns.sequence[row] for columns, row in connected.rows(quotes, "BTCUSDT", before)
+    ]
+    assert sequences == sorted(set(sequences))
+    assert all_gaps(connected) == []
+    assert connected.intake.dropped_total() == (3 if fault == "same_update_id" else 0)
 
 
-async def test_a_quote_that_is_told_again_is_dropped(
-    connector: Connector, exchange: RawClient
-) -> None:
-    await exchange.order(venue="bybit", fault="same_update_id", channel="quotes", count=5)
-    await connector.until(lambda: connector.intake.dropped_total() >= 5)
-    assert connector.gaps == []
-
-
-async def test_a_lost_connection_is_a_gap_of_each_channel_and_comes_back(
-    connector: Connector, exchange: RawClient
-) -> None:
-    await connector.until(lambda: len(connector.trade_ids) == len(SYMBOLS))
-    await exchange.order(venue="bybit", fault="disconnect", symbol="BTCUSDT", channel="book")
-    await connector.until(lambda: not connector.proven())
-    await connector.until(connector.proven)
-    for symbol in SYMBOLS:
-        await check_book(connector, symbol)
-    assert {gap.reason for gap in connector.gaps} == {types_pb2.GAP_REASON_RECONNECT}
-    assert {gap.symbol for gap in connector.gaps} == set(SYMBOLS)
-
-
-async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connector: Connector) -> None:
-    connector.add(["NOPEUSDT", "XRPUSDT"])
-    book = connector.book("XRPUSDT")
-    await connector.until(lambda: book.epoch == 1)
-    await check_book(connector, "XRPUSDT")
-    assert connector.book("NOPEUSDT").epoch == 0
-    assert connector.gaps == []
+async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connected: Connector) -> None:
+    connected.add(["NOPEUSDT", "XRPUSDT"])
+    await connected.until(lambda: connected.proven("XRPUSDT"), "the book of the listed one")
+    await check_book(connected, "XRPUSDT")
+    assert not connected.proven("NOPEUSDT")
+    assert all_gaps(connected) == []
 
 
 async def test_a_replayed_book_is_that_of_the_capture(captures: Path) -> None:
@@ -135,16 +116,15 @@ async def test_a_replayed_book_is_that_of_the_capture(captures: Path) -> None:
         for side, name in zip(sides, "ba", strict=True):
             side.update({Decimal(price): Decimal(size) for price, size in frame["data"][name]})
     last = frames[-1]["data"]["u"]
-    async with (
-        running("replay", replay=[f"bybit={file}"], speed="max") as base,
-        connected(base, ["BTCUSDT"], depth="50") as connector,
-    ):
-        book = connector.book("BTCUSDT")
-        await connector.until(lambda: book.last_sequence == last)
-        for side, levels in zip(sides, (book.book.bids(), book.book.asks()), strict=True):
-            ours = {
-                to_decimal(price, book.scale.price): to_decimal(size, book.scale.size)
-                for price, size in levels
-            }
-            assert ours == {price: size for price, size in side.items() if size}
-        assert connector.gaps == []
+    async with running("replay", replay=[f"bybit={file}"], speed="max") as base:
+        venue = spot(Place("replay", base.rpartition("/")[0], {"depth": "50"}))
+        async with connector(venue, ["BTCUSDT"]) as connected:
+            book = connected.book("BTCUSDT")
+            await connected.until(lambda: book.last_sequence == last, "the last update")
+            for side, levels in zip(sides, (book.book.bids(), book.book.asks()), strict=True):
+                ours = {
+                    to_decimal(price, book.scale.price): to_decimal(size, book.scale.size)
+                    for price, size in levels
+                }
+                assert ours == {price: size for price, size in side.items() if size}
+            assert all_gaps(connected) == []
