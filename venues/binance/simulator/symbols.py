@@ -17,7 +17,7 @@ def spot_symbol(listing: Listing) -> dict[str, object]:
     """https://developers.binance.com/docs/binance-spot-api-docs/filters"""
     return _marks(listing) | {
         "symbol": listing.symbol,
-        "status": "TRADING",
+        "status": "HALT" if listing.halted else "TRADING",
         "baseAsset": listing.base,
         "baseAssetPrecision": ASSET_PRECISION,
         "quoteAsset": listing.quote,
@@ -64,7 +64,7 @@ def futures_symbol(listing: Listing) -> dict[str, object]:
         "contractType": "PERPETUAL",
         "deliveryDate": NO_DELIVERY_MS,
         "onboardDate": LISTED_MS,
-        "status": "TRADING",
+        "status": "PRE_SETTLE" if listing.halted else "TRADING",
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
         "baseAsset": listing.base,

@@ -197,6 +197,14 @@ async def test_exchange_info_has_what_clients_read(exchange, floor):
     assert time == {"serverTime": OPENING_NS // 10**6 + 5_000}
 
 
+async def test_a_halted_symbol_is_listed_as_halted(exchange, floor):
+    floor.relist("ETHUSDT", halted=True)
+    info = await asked(exchange, floor, "/api/v3/exchangeInfo")
+    floor.relist("ETHUSDT", halted=False)
+    statuses = {one["symbol"]: one["status"] for one in info["symbols"]}
+    assert (statuses["ETHUSDT"], statuses["BTCUSDT"]) == ("HALT", "TRADING")
+
+
 def test_every_failure_has_words(exchange: Binance):
     assert Faults("binance", 1).quiet
     for status in (418, 429, 500):
