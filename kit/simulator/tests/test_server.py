@@ -373,6 +373,50 @@ async def test_a_server_that_shuts_down_closes_all_connections_of_that_moment():
         await text_of(later)
 
 
+async def test_a_shutdown_is_announced_in_the_venues_own_words():
+    class Polite(FakeExchange):
+        def __init__(self) -> None:
+            super().__init__()
+            self.faults = {"server_shutdown": lambda frame: [(frame[0], b"we go"), frame]}
+
+    async with running(exchange=Polite) as client:
+        websocket = await client.subscribe("status/all")
+        assert await client.fault("server_shutdown", seconds=0.2) == 200
+        async with asyncio.timeout(WAIT_S):
+            heard = [message.data async for message in websocket]
+        assert heard.count("we go") == 1
+        assert heard[-1].isdigit()
+        assert websocket.close_code == 1001
+
+
+async def test_a_market_changes_on_order():
+    async with running() as client:
+        assert await client.fault("delist", symbol="ETHBTC") == 200
+        _, listed = await client.get("/fake/listings")
+        assert b"ETHBTC" not in listed.split(b",")
+        assert await client.fault("delist", symbol="ETHBTC") == 400
+        assert await client.fault("list", symbol="ETHBTC") == 200
+        _, listed = await client.get("/fake/listings")
+        assert b"ETHBTC" in listed.split(b",")
+        known = (await client.json("/faults"))["known"]["fake"]
+        assert {"halt", "list", "tick_size", "burst", "clock_skew", "stale_snapshot"} <= set(known)
+
+
+async def test_in_replay_a_market_cannot_be_changed(tape: Path):
+    async with running("replay", replay=[f"fake={tape}"]) as client:
+        assert await client.fault("halt", symbol="A") == 400
+        assert await client.fault("stale_snapshot") == 200
+
+
+async def test_a_script_is_refused_where_it_asks_for_what_is_not_known(tmp_path: Path):
+    script = tmp_path / "faults.jsonl"
+    script.write_text('{"venue":"fake","fault":"explode"}')
+    chosen = SimulatorSettings(faults=str(script))
+    with pytest.raises(SettingError) as refused:
+        Simulator("simulate", chosen, {"fake": FakeExchange}, SystemClock())
+    assert refused.value.key == "simulator.faults"
+
+
 async def test_a_websocket_is_refused_as_it_is_opened():
     async with running() as client:
         assert await client.fault("rest_429", path="/ws", seconds=7) == 200
