@@ -30,7 +30,6 @@ from kit.simulator.market import Step
 from venues.binance.simulator import rest
 from venues.binance.simulator.capture import BinanceCapture, data_of
 from venues.binance.simulator.encode import Encoder, native_symbol
-from venues.binance.simulator.faults import FrameFault, SnapshotMemory
 from venues.binance.simulator.segments import FUTURES, ROUTES, SPOT, Segment
 from venues.binance.simulator.streams import NAME, PUBLIC, Streams
 
@@ -61,11 +60,7 @@ class Binance:
         self.hosts = segment.hosts
         self.rules = segment.rules
         self.instruments = segment.instruments
-        self._memory = SnapshotMemory()
-        self.faults: Mapping[str, FrameFault] = {
-            **segment.faults,
-            "old_snapshot": self._memory.lose_update,
-        }
+        self.faults = segment.faults
         self.failures: Mapping[int, bytes] = rest.FAILURES
         self._segment = segment
         self._streams = Streams()
@@ -113,8 +108,7 @@ class Binance:
         return []
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
-        answer = await self._segment.rest.answer(request, floor)
-        return self._memory.exchanged(request, answer)
+        return await self._segment.rest.answer(request, floor)
 
     def list(self, instrument: Instrument) -> Listing:
         segment = self._segment

@@ -4,21 +4,19 @@ first_id_gap        spot: a book update begins one id too late, so one seems to 
 previous_mismatch   futures: a book update follows one that never was
 spent_trade_id      futures: an id is used up without a trade, so price and size are 0
 insurance_fund      futures: a trade that was not made in the order book, far from its prices
-server_shutdown     an extra frame: the server says that it will go
-old_snapshot        a book update is lost, and the next snapshot is one that was given before
+server_shutdown     an extra frame: the server says that it will go, which it then does
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from kit.simulator.dialect import Answer, Channel, Frame, Request
+from kit.simulator.dialect import Channel, Frame
 
 FIRST_ID = re.compile(rb'"U":(\d+)')
 PREVIOUS_ID = re.compile(rb'"pu":(\d+)')
 PRICE_AND_SIZE = re.compile(rb'"p":"[^"]*","q":"[^"]*","X":"MARKET"')
 PRICE = re.compile(rb'"p":"(\d+)([^"]*)","q":"([^"]*)","X":"MARKET"')
 EVENT_TIME = re.compile(rb'"E":(\d+)')
-OK = 200
 FrameFault = Callable[[Frame], Sequence[Frame]]
 
 
@@ -55,33 +53,6 @@ def server_shutdown(frame: Frame) -> Sequence[Frame]:
     time = EVENT_TIME.search(payload)
     notice = b'{"e":"serverShutdown","E":%b}' % (time[1] if time else b"0")
     return [(stream, notice), frame]
-
-
-class SnapshotMemory:
-    """The last answer to ``depth`` for each symbol, to be given again on purpose."""
-
-    def __init__(self) -> None:
-        self._given: dict[str, Answer] = {}
-        self._repeated: set[str] = set()
-
-    def lose_update(self, frame: Frame) -> Sequence[Frame]:
-        """Nothing of a book's update, if there was a snapshot of the book before."""
-        stream, _ = frame
-        if stream.channel is not Channel.BOOK or stream.symbol not in self._given:
-            return [frame]
-        self._repeated.add(stream.symbol)
-        return []
-
-    def exchanged(self, request: Request, answer: Answer) -> Answer:
-        """The answer that a call gets."""
-        symbol = request.query.get("symbol", "")
-        if not request.path.endswith("/depth") or answer.status != OK:
-            return answer
-        if symbol in self._repeated:
-            self._repeated.remove(symbol)
-            return self._given[symbol]
-        self._given[symbol] = answer
-        return answer
 
 
 def _replaced(

@@ -114,7 +114,7 @@ class RestApi:
         symbols = [self.symbol(listing) for listing in floor.listings()]
         if wanted:
             symbols = [symbol for symbol in symbols if symbol["symbol"] in wanted]
-            if len(symbols) != len(wanted):
+            if {symbol["symbol"] for symbol in symbols} != set(wanted):
                 raise Refusal(-1121, "Invalid symbol.")
         limit = {
             "rateLimitType": "REQUEST_WEIGHT",

@@ -114,8 +114,9 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
 async def test_a_snapshot_from_before_the_hole_heals_nothing(
     connector: Connector, exchange: RawClient
 ) -> None:
-    order = {"venue": connector.venue.venue_id, "fault": "old_snapshot", "symbol": "BTCUSDT"}
-    await exchange.order(**order)
+    order = {"venue": connector.venue.venue_id, "symbol": "BTCUSDT"}
+    await exchange.order(**order, fault="stale_snapshot", path="depth")
+    await exchange.order(**order, fault="drop", channel="book")
     await connector.until(lambda: connector.gaps)
     await connector.until(connector.proven)
     await check_book(connector, exchange, "BTCUSDT")

@@ -54,6 +54,21 @@ async def test_instruments_of_futures(history: BinanceHistory) -> None:
 
 
 @both
+async def test_listings_may_be_odd(history: BinanceHistory, raw: RawClient) -> None:
+    venue = history.venue_id
+    await raw.order(venue=venue, fault="halt", symbol="BTCUSDT")
+    await raw.order(venue=venue, fault="tick_size", symbol="ETHUSDT", value="0.05")
+    await raw.order(venue=venue, fault="symbol_twice", symbol="SOLUSDT")
+    found = await history.instruments()
+    assert [one.symbol for one in found].count("SOLUSDT") == 2
+    known = {one.symbol: one for one in found}
+    assert known["BTCUSDT"].status == types_pb2.INSTRUMENT_STATUS_HALTED
+    assert known["ETHUSDT"].price_tick == "0.05"
+    await raw.order(venue=venue, fault="empty_market_list")
+    assert await history.instruments() == []
+
+
+@both
 async def test_a_book_is_exact(history: BinanceHistory, raw: RawClient) -> None:
     book = await history.book("BTCUSDT")
     path = "/fapi/v1/depth" if history.venue_id == "binance_futures" else "/api/v3/depth"

@@ -4,9 +4,8 @@ import json
 
 import pytest
 
-from kit.simulator.dialect import Answer, Channel, Request, Stream
+from kit.simulator.dialect import Channel, Stream
 from venues.binance.simulator import FUTURES, SPOT
-from venues.binance.simulator.faults import SnapshotMemory
 
 TRADES = Stream("btcusdt@trade", Channel.TRADES, "BTCUSDT")
 BOOK = Stream("btcusdt@depth@100ms", Channel.BOOK, "BTCUSDT")
@@ -37,19 +36,6 @@ def test_a_fault_changes_what_it_is_named_for(segment, name, stream, frame, chan
     assert json.loads(text)["data"] == before | changed
     other = Stream("btcusdt@bookTicker", Channel.QUOTES, "BTCUSDT")
     assert list(fault((other, frame))) == [(other, frame)]
-
-
-def test_an_old_snapshot_is_given_once_after_a_lost_update():
-    memory = SnapshotMemory()
-    asked = Request("GET", "/fapi/v1/depth", {"symbol": "BTCUSDT"})
-    first, second = Answer(b"first"), Answer(b"second")
-    assert memory.lose_update((BOOK, UPDATE)) == [(BOOK, UPDATE)]
-    assert memory.exchanged(asked, first) is first
-    assert memory.lose_update((TRADES, TRADE)) == [(TRADES, TRADE)]
-    assert memory.lose_update((BOOK, UPDATE)) == []
-    assert memory.exchanged(Request("GET", "/fapi/v1/time"), second) is second
-    assert memory.exchanged(asked, second) is first
-    assert memory.exchanged(asked, second) is second
 
 
 @pytest.mark.parametrize("segment", [SPOT, FUTURES])
