@@ -5,6 +5,7 @@ of captured frames. The connectors, and any other client, cannot tell the differ
 
     world     market (simulate) or tape (replay)       what happens, in which order, when
     dialect   venues/<exchange>/simulator              how the exchange would say it
-    venue     streams, connections, faults             who hears it
+    venue     streams, connections                     who hears it
+    faults    orders over HTTP or in a script          what goes wrong, or changes, on purpose
     server    HTTP and websocket on one port           how they are reached
 """

@@ -38,24 +38,29 @@ class MarketActs:
         self._floor.skew_ns = round(order.seconds * NANOSECONDS_PER_SECOND / STEP_NS) * STEP_NS
 
     def burst(self, order: FaultOrder) -> None:
+        """Many trades at one moment."""
         text = order.value or str(BURST_TRADES_USUAL)
         if not text.isdigit() or not 1 <= int(text) <= BURST_TRADES_MAX:
             raise ValueError(f"value must be a number of trades, 1 to {BURST_TRADES_MAX}")
         self._market.burst(self._floor.instrument(order.symbol), int(text))
 
     def halt(self, order: FaultOrder) -> None:
+        """No trade, no quote; it stays listed."""
         self._market.halt(self._floor.instrument(order.symbol))
         self._floor.relist(order.symbol, halted=True)
 
     def resume(self, order: FaultOrder) -> None:
+        """It trades again, as before."""
         self._market.resume(self._floor.instrument(order.symbol))
         self._floor.relist(order.symbol, halted=False)
 
     def delist(self, order: FaultOrder) -> None:
+        """It is gone from the list, and silent."""
         self._market.halt(self._floor.instrument(order.symbol))
         self._floor.delist(order.symbol)
 
     def list(self, order: FaultOrder) -> None:
+        """A delisted one again, or a new one."""
         if not order.value:
             self._market.resume(self._floor.list_again(order.symbol))
             return
@@ -64,6 +69,7 @@ class MarketActs:
         self._market.open(instrument)
 
     def set_tick_size(self, order: FaultOrder) -> None:
+        """New prices follow it; those that are in the book stay."""
         instrument = self._floor.instrument(order.symbol)
         self._market.set_grain(instrument, _ticks(instrument, order.value))
         self._floor.relist(order.symbol, tick_size=order.value)

@@ -66,6 +66,7 @@ class Noise:
         self._to = 0.0
 
     def at(self, seconds: float) -> float:
+        """The value at this time, in seconds since the epoch."""
         index, rest = divmod(seconds, self._period_s)
         if index != self._index:
             self._index = int(index)
