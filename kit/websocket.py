@@ -6,7 +6,7 @@ order: opened, frames, closed, opened, …
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from picows import (
@@ -14,6 +14,7 @@ from picows import (
     WSCloseCode,
     WSError,
     WSFrame,
+    WSHandshakeError,
     WSListener,
     WSMsgType,
     WSTransport,
@@ -28,6 +29,8 @@ READ_BYTES = 512 * 1024
 """Taken from the socket at once: under load, what is read together is handled together."""
 STEADY_S = 30.0
 """After so long a connection counts as good, and the next failure starts with a short wait."""
+RETRY_AFTER_S_MAX = 600.0
+"""A venue that refuses us may say for how long; no longer than this is it believed."""
 
 _log = telemetry.logger("websocket")
 
@@ -55,12 +58,15 @@ class Websocket:
         clock: Clock,
         ping_interval_s: float | None = None,
         silence_s: float = 60.0,
+        may_try: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
+        """``may_try`` is awaited before each attempt to connect."""
         self.url = url
         self._sink = sink
         self._clock = clock
         self._ping_interval_s = ping_interval_s
         self._silence_s = silence_s
+        self._may_try = may_try
         self._transport: WSTransport | None = None
         self._heard_ns = 0
         self._reading = True
@@ -96,15 +102,19 @@ class Websocket:
         """Connect, serve, and connect again, endless."""
         waits = backoff.delays()
         while True:
+            if self._may_try is not None:
+                await self._may_try()
             started_ns = self._clock.monotonic_ns()
+            told_s = 0.0
             try:
                 await self._serve_once()
             except (TimeoutError, OSError, WSError) as error:
                 _log.warning("no connection", extra={"url": self.url, "detail": str(error)})
+                told_s = _retry_after_s(error)
             lived_s = (self._clock.monotonic_ns() - started_ns) / NANOSECONDS_PER_SECOND
             if lived_s > STEADY_S:
                 waits = backoff.delays()
-            await self._clock.sleep(next(waits))
+            await self._clock.sleep(told_s + next(waits))
 
     async def _serve_once(self) -> None:
         listener = _Listener(
@@ -153,6 +163,14 @@ class Websocket:
         if self._transport is not None:
             self._transport = None
             self._sink.closed(reason)
+
+
+def _retry_after_s(error: Exception) -> float:
+    """What a venue says that refuses a connection; 0 when it says nothing of the kind."""
+    if not isinstance(error, WSHandshakeError) or error.response is None:
+        return 0.0
+    said = error.response.headers.get("Retry-After", "")
+    return min(float(said), RETRY_AFTER_S_MAX) if said.isdecimal() else 0.0
 
 
 class _Listener(WSListener):

@@ -12,7 +12,7 @@ from kit import encode
 from kit.book import Changes, Verdict
 from kit.columns import BookRows, Levels, Numbers, Scale, Symbols, instrument_entry, zeros
 from kit.encode import Draft
-from kit.numbers import IntColumn, rescale
+from kit.numbers import IntColumn, NumberError, rescale
 from kit.venue.books import BookState, Changed, GuardedBook, Outcome, Update
 from kit.venue.contract import BookRules, BookSnapshot, UpdateNumbers
 
@@ -86,6 +86,17 @@ class Bookkeeper:
         pen.publish()
         return book.state is BookState.PROVEN
 
+    def take_over(self, others: "Bookkeeper", now_ns: int) -> None:
+        """Go on with the books of another connection. Each begins a new epoch; one that is not
+        proven there is in doubt from now on."""
+        pen = _Pen(self._publish)
+        for symbol, other in others.books.items():
+            if symbol in self.books:
+                pen.take(self.books[symbol], self._succeeded(self.books[symbol], other, now_ns))
+        pen.publish()
+        if self.wanting_snapshot():
+            self.snapshot_wanted.set()
+
     def doubt(
         self,
         symbols: Iterable[str],
@@ -100,6 +111,17 @@ class Bookkeeper:
                 book = self.books[symbol]
                 pen.take(book, book.doubt(reason, now_ns, detail))
         pen.publish()
+
+    def _succeeded(self, book: GuardedBook, other: GuardedBook, now_ns: int) -> Iterable[Outcome]:
+        detail = "not whole yet on the new connection"
+        if other.state is BookState.PROVEN:
+            try:
+                self._grow(book, other.scale.price, other.scale.size)
+                self._grow(other, book.scale.price, book.scale.size)
+                return book.succeed(other)
+            except NumberError as error:
+                detail = str(error)
+        return book.doubt(types_pb2.GAP_REASON_RECONNECT, now_ns, detail)
 
     def _joins(self, book: GuardedBook, rows: BookRows, part: IntColumn) -> bool:
         return (

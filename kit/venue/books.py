@@ -172,6 +172,11 @@ class GuardedBook:
             yield from self._break(reason, snapshot, snapshot.received_time_ns, "")
         yield from self._begin(snapshot, self._run_after(snapshot.numbers.last))
 
+    def succeed(self, other: "GuardedBook") -> Iterator[Outcome]:
+        """Go on with a proven book of the same instrument and scale, whatever was before."""
+        self._held = []
+        yield from self._begin(other.whole(), [])
+
     def renewing(self) -> None:
         """The feed was asked for this book anew. It may leave out updates until that has come, so
         nothing else can mend the book."""
@@ -251,7 +256,7 @@ class GuardedBook:
                 return
         self._held = waiting
         if not waiting:
-            yield self._proven(self._whole())
+            yield self._proven(self.whole())
 
     def _held_after(self, last: int) -> list[Update]:
         """The held updates that a snapshot does not contain."""
@@ -316,7 +321,8 @@ class GuardedBook:
         self._renewing = False
         return Changed(snapshot, snapshot=True, epoch=self.epoch)
 
-    def _whole(self) -> Update:
+    def whole(self) -> Update:
+        """All levels, as one update."""
         return Update(
             UpdateNumbers(self.last_sequence, self.last_sequence, 0),
             self.venue_time_ns,

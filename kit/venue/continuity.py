@@ -239,6 +239,12 @@ def without_spent(segment: Segment[TradeRows]) -> Segment[TradeRows]:
     return Segment(segment.gaps, rows.take(np.flatnonzero(rows.spent == 0)))
 
 
+def without_overtaken(segment: Segment[RowsT]) -> Segment[RowsT]:
+    """Without gaps that tell of rows which came too late: those that come a second time do."""
+    gaps = [gap for gap in segment.gaps if gap.reason != types_pb2.GAP_REASON_OUT_OF_ORDER]
+    return segment if len(gaps) == len(segment.gaps) else Segment(gaps, segment.rows)
+
+
 def times_of(rows: TradeRows | QuoteRows) -> IntColumn:
     """Venue time, or receive time where the venue does not say."""
     return np.where(rows.venue_time_ns > 0, rows.venue_time_ns, rows.received_time_ns)

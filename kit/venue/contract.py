@@ -51,7 +51,9 @@ class Answer:
     say: Sequence[str] = ()
     """Messages that must be sent back, on the same connection."""
     leaving: bool = False
-    """The venue will close this connection: move to another one now."""
+    """The venue will close this connection: move to another one now, and miss nothing."""
+    broken: bool = False
+    """The venue has given this connection up: make it anew."""
 
 
 class Wire(Protocol):
@@ -193,6 +195,10 @@ class Limits:
     """The venue ends every connection at this age; we move before."""
     requests_per_second: float = 10
     """REST calls of this process, of all kinds together."""
+    connections_per_minute: float = 60
+    """Attempts to connect of this process, on average; ten may come at once."""
+    stale_after_s: float = 60
+    """A subscription that is silent for less is left alone, however lively it was before."""
 
 
 class Maturity(Enum):

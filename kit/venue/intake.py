@@ -6,8 +6,8 @@ delayed, and a burst becomes a few large batches.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
@@ -27,10 +27,10 @@ from kit.venue.continuity import (
     TextIds,
     quote_continuity,
     trade_continuity,
+    without_overtaken,
     without_spent,
 )
-from kit.venue.contract import Answer, FrameKind, Parse, Venue, Wire
-from kit.venue.hub import Hub
+from kit.venue.contract import Answer, FrameKind, Parse, SnapshotSource, Venue, Wire
 from kit.venue.subscriptions import Subscriptions
 
 FLUSH_INTERVAL_S = 0.002
@@ -49,15 +49,31 @@ class Source(Protocol):
         """Something that the venue sent over it did not arrive."""
 
 
+class Publisher(Protocol):
+    """Where batches go; the hub."""
+
+    def publish(self, channel: Channel, draft: Draft) -> object:
+        """Number a batch and hand it to the readers."""
+
+
+class Heard(NamedTuple):
+    """Frames that were read together."""
+
+    payloads: list[bytes]
+    received_time_ns: int
+    source: Source
+
+
 class Intake:
     """Everything between the sockets and the hub of one venue."""
 
     def __init__(
-        self, venue: Venue, hub: Hub, subscriptions: Subscriptions, meter: Meter, clock: Clock
+        self, venue: Venue, hub: Publisher, subscriptions: Subscriptions, meter: Meter, clock: Clock
     ) -> None:
         self._hub = hub
-        self._subscriptions = subscriptions
+        self.subscriptions = subscriptions
         self._clock = clock
+        self._books_come = venue.book.snapshots is SnapshotSource.FEED
         self._trades = trade_continuity()
         self._text_trades = TextIds()
         self._quotes = quote_continuity()
@@ -80,6 +96,7 @@ class Intake:
         self._waiting = 0
         self._flush_at: asyncio.TimerHandle | asyncio.Handle | None = None
         self._flushed_at = 0.0
+        self._overlapping = False
 
     def frames(
         self, payloads: list[bytes], received_time_ns: int, wire: Wire, source: Source
@@ -117,6 +134,41 @@ class Intake:
         if types_pb2.CHANNEL_BOOK in channels:
             now_ns = self._clock.time_ns()
             self.bookkeeper.doubt(names, types_pb2.GAP_REASON_RECONNECT, now_ns, reason)
+
+    def renewed(
+        self, symbol: str, stale: Channel, channels: Collection[Channel], detail: str
+    ) -> None:
+        """These channels of an instrument were subscribed to anew, as one of them was silent beyond
+        its usual pace. Of the others something may have been missed meanwhile."""
+        self.flush()
+        now_ns = self._clock.time_ns()
+        if types_pb2.CHANNEL_BOOK in channels:
+            self.bookkeeper.doubt([symbol], types_pb2.GAP_REASON_STALE, now_ns, detail)
+            if self._books_come:
+                # Should it not come, it is asked for again.
+                self.bookkeeper.snapshot_wanted.set()
+        self.reconnected([symbol], set(channels) - {stale, types_pb2.CHANNEL_BOOK}, detail)
+        if stale != types_pb2.CHANNEL_BOOK:
+            reason = types_pb2.GAP_REASON_STALE
+            gap = types_pb2.Gap(
+                symbol=symbol, reason=reason, detected_time_ns=now_ns, detail=detail
+            )
+            self._publish(stale, Draft(gaps=[gap]))
+
+    def take_over(self, wire: Wire, held: Iterable[Heard], books: Bookkeeper | None) -> None:
+        """Another connection goes on where that of before ends, of which nothing comes any more.
+        ``held``: its newest frames, of which many have come over the other one already. ``books``:
+        those that it has brought, where whole books come over the feed."""
+        self.flush()
+        if books is not None:
+            self.bookkeeper.take_over(books, self._clock.time_ns())
+        self._overlapping = True
+        try:
+            for heard in held:
+                self._gathered[wire].add(*heard)
+            self.flush()
+        finally:
+            self._overlapping = False
 
     def restarted(self, channels: Iterable[Channel], detail: str) -> None:
         """Tell these channels that the process was started anew."""
@@ -171,6 +223,8 @@ class Intake:
 
     def _take(self, rows: Rows) -> None:
         rows = self._listed(rows)
+        if self._overlapping and len(rows):
+            rows = self._unheard(rows)
         if len(rows):
             self._takers[type(rows)](rows)
 
@@ -180,11 +234,15 @@ class Intake:
         check = self._trades if rows.trade_id_text is None else self._text_trades
         for segment in check.check(rows):
             real = without_spent(segment)
+            if self._overlapping and rows.previous_id is None:
+                real = without_overtaken(real)
             self._publish_segment(types_pb2.CHANNEL_TRADES, real, rows, whole, encode.trades)
 
     def _on_quotes(self, rows: QuoteRows) -> None:
         whole = encode.quotes(rows)
         for segment in self._quotes.check(rows):
+            if self._overlapping:
+                segment = without_overtaken(segment)
             self._publish_segment(types_pb2.CHANNEL_QUOTES, segment, rows, whole, encode.quotes)
 
     def _publish_segment(
@@ -203,13 +261,25 @@ class Intake:
 
     def _listed(self, rows: Rows) -> Rows:
         """Without the symbols that nobody asked for."""
-        unlisted = set(self._subscriptions.unlisted(rows.symbols.names))
+        unlisted = set(self.subscriptions.unlisted(rows.symbols.names))
         if not unlisted:
             return rows
         for name in unlisted:
             self._skip("symbol not subscribed", name)
         listed = [number for number, name in enumerate(rows.symbols.names) if name not in unlisted]
         return rows.take(np.flatnonzero(np.isin(rows.symbols.row, listed)))
+
+    def _unheard(self, rows: Rows) -> Rows:
+        """Without what has come over the connection of before. Trades and quotes are known by their
+        numbers, books by theirs or, where they come over the feed, whole; the rest by its time."""
+        if isinstance(rows, BookRows):
+            return rows.take(np.array([], dtype=np.int64)) if self._books_come else rows
+        if isinstance(rows, TradeRows | QuoteRows):
+            return rows
+        channel = TIMED_CHANNELS[type(rows)]
+        newest = [self.subscriptions.received_time_ns(one, channel) for one in rows.symbols.names]
+        heard_ns = np.array(newest, dtype=np.int64)[rows.symbols.row]
+        return rows.take(np.flatnonzero(rows.received_time_ns > heard_ns))
 
     def _on_answers(self, wire: Wire, frames: Frames, sources: "list[Source]") -> None:
         for payload, source in zip(frames.payloads, frames.source.tolist(), strict=True):
@@ -220,7 +290,7 @@ class Intake:
                 continue
             if answer.refusal:
                 self._skip("refused by the venue", answer.refusal)
-                self._subscriptions.refuse(answer.refused_symbols, wire.channels)
+                self.subscriptions.refuse(answer.refused_symbols, wire.channels)
             sources[source].answered(answer)
 
     def _sensible(self, frames: Frames) -> Frames:
@@ -241,7 +311,7 @@ class Intake:
         self._meter.count("skipped_frames_total")
 
     def _publish(self, channel: Channel, draft: Draft) -> None:
-        self._subscriptions.note(channel, draft)
+        self.subscriptions.note(channel, draft)
         self._hub.publish(channel, draft)
 
 
@@ -275,3 +345,9 @@ class _Gathered:
 CHANNEL_TICKERS = types_pb2.CHANNEL_TICKERS
 CHANNEL_MARKS = types_pb2.CHANNEL_MARKS
 CHANNEL_CANDLES = types_pb2.CHANNEL_CANDLES
+TIMED_CHANNELS: Mapping[type[Any], Channel] = {
+    TickerRows: CHANNEL_TICKERS,
+    MarkRows: CHANNEL_MARKS,
+    CandleRows: CHANNEL_CANDLES,
+}
+"""Rows that have no number."""

@@ -1,165 +1,227 @@
-"""The connections of a venue: who is subscribed where, and what happens when one breaks."""
+"""The connections of a venue: who is subscribed where, and what happens when one breaks or ages."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import random
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from venuemesh.common.v1 import types_pb2
 
 from kit import telemetry
-from kit.clock import Clock
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.cursor import Channel
 from kit.telemetry import Meter
-from kit.venue.contract import Answer, Venue, Wire
-from kit.venue.intake import Intake
-from kit.websocket import Websocket
+from kit.venue.budget import Budget, Priority
+from kit.venue.connection import Connection, OpenSocket, Socket
+from kit.venue.contract import Venue, Wire
+from kit.venue.intake import Intake, Source
+from kit.venue.rehearsal import Rehearsal
+from kit.websocket import Sink, Websocket
 
-MakeMessages = Callable[[Sequence[str], int], list[str]]
+LOOK_AGAIN_S = 0.5
+LEAD_S_MAX = 15 * 60.0
+"""So long before the venue ends a connection another one is opened, or a little later: not all of
+them at the same time."""
+LEAD_SHARE_MAX = 0.6
+"""Of a lifetime that is shorter than any real one."""
+ATTEMPTS_AT_ONCE = 10
 
 _log = telemetry.logger("venue.session")
 
 
-class Line:
-    """One websocket of a wire and the instruments that it carries."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all lines of a session share."""
 
-    def __init__(
-        self, venue: Venue, wire: Wire, intake: Intake, meter: Meter, clock: Clock
-    ) -> None:
+    venue: Venue
+    intake: Intake
+    meter: Meter
+    clock: Clock
+    open_socket: OpenSocket
+
+
+class Line:
+    """A wire, the instruments that it carries, and the connection over which they come. For a while
+    there are two: see kit/venue/rehearsal.py."""
+
+    def __init__(self, around: Surroundings, wire: Wire, symbols: Sequence[str]) -> None:
         self.wire = wire
-        self.symbols: list[str] = []
-        self._venue = venue
-        self._intake = intake
-        self._meter = meter
-        self._clock = clock
-        self._request_id = 0
-        self._connection: _Connection | None = None
-        self._sending: set[asyncio.Task[None]] = set()
-        self.socket: Websocket | None = None
+        self.symbols = list(symbols)
+        self._around = around
+        self._current: Connection | None = None
+        self._successor: Connection | None = None
+        self._rehearsal: Rehearsal | None = None
+        self._running: dict[Connection, asyncio.Task[None]] = {}
+        self._move_at_ns: float | None = None
+        self._was_open = False
 
     @property
     def connected(self) -> bool:
         """Whether data can come."""
-        return self.socket is not None and self.socket.connected
+        return self._current is not None and self._current.connected
 
-    def opened(self, socket: Websocket) -> None:
-        """Subscribe to everything."""
-        if self._connection is not None:
-            self._meter.reconnect()
-        self._connection = _Connection(self)
-        _log.info("connected", extra={"url": socket.url, "symbols": len(self.symbols)})
-        self._say(self._messages(self.wire.subscribe, self.symbols))
-
-    def frames(self, payloads: list[bytes], received_time_ns: int) -> None:
-        """Messages that were read together."""
-        assert self._connection is not None
-        self._intake.frames(payloads, received_time_ns, self.wire, self._connection)
-
-    def closed(self, reason: str) -> None:
-        """What was under way is lost."""
-        _log.warning("disconnected", extra={"reason": reason})
-        self._intake.reconnected(self.symbols, self.wire.channels, reason)
+    @property
+    def connections(self) -> Collection[Connection]:
+        """One, or two while the line moves; none while it does not run."""
+        return self._running.keys()
 
     def add(self, symbols: Sequence[str]) -> None:
         """Carry these too."""
         self.symbols.extend(symbols)
-        self._say(self._messages(self.wire.subscribe, symbols))
+        if self._rehearsal is not None:
+            self._rehearsal.add(symbols)
+        for connection in self.connections:
+            connection.subscribe(symbols)
 
     def remove(self, symbols: Sequence[str]) -> None:
         """Carry these no longer."""
         self.symbols = [symbol for symbol in self.symbols if symbol not in symbols]
-        self._say(self._messages(self.wire.unsubscribe, symbols))
+        for connection in self.connections:
+            connection.unsubscribe(symbols)
 
     def renew_book(self, symbol: str) -> None:
         """Ask the venue for this book anew."""
-        self._request_id += 1
-        self._say(self.wire.renew_book(symbol, self._request_id))
+        if self._current is not None:
+            self._current.renew_book(symbol)
 
-    def answered(self, answer: Answer) -> None:
-        """The venue has said something of this connection."""
-        self._say(answer.say)
-        if answer.leaving:
-            self.drop()
+    def renew(self, symbol: str, channel: Channel) -> frozenset[Channel]:
+        """Make the subscription of a channel anew. Returns what is made anew with it."""
+        if self._current is None:
+            return frozenset()
+        if channel == types_pb2.CHANNEL_BOOK and self._current.renew_book(symbol):
+            return frozenset([channel])
+        self._current.resubscribe(symbol)
+        return self.wire.channels
 
     def drop(self) -> None:
         """Break the connection; it is made again."""
-        if self.socket is not None:
-            self.socket.drop()
+        self._give_up_successor()
+        if self._current is not None:
+            self._current.drop()
+
+    def forget(self) -> None:
+        """The line ends; what its connections still have to tell is of no interest."""
+        self._current = self._successor = self._rehearsal = None
+        self._running.clear()
 
     async def run(self) -> None:
-        """Keep the connection, endless."""
-        limits = self._venue.limits
-        by_message = self.wire.ping(0) is not None
-        self.socket = Websocket(
-            self.wire.url(self.symbols),
-            self,
-            self._clock,
-            ping_interval_s=None if by_message else limits.ping_interval_s,
-            silence_s=limits.silence_s,
+        """Keep the connection, and replace it before the venue ends it; endless."""
+        async with asyncio.TaskGroup() as group:
+            self._current = self._begin(group)
+            try:
+                while True:
+                    await self._around.clock.sleep(LOOK_AGAIN_S)
+                    self._look(group)
+            finally:
+                self.forget()
+
+    def opened(self, connection: Connection) -> None:
+        """Subscribe to everything."""
+        _log.info("connected", extra={"symbols": len(self.symbols)})
+        connection.subscribe(self.symbols)
+        if connection is self._successor:
+            venue, clock = self._around.venue, self._around.clock
+            self._rehearsal = Rehearsal(venue, self.wire, self.symbols, clock)
+        elif connection is self._current:
+            if self._was_open:
+                self._around.meter.reconnect()
+            self._was_open = True
+            self._plan_move()
+
+    def heard(
+        self, connection: Connection, payloads: list[bytes], received_time_ns: int, source: Source
+    ) -> None:
+        """Of the connection that counts everything is handled, of its successor it is kept."""
+        if connection is self._current:
+            self._around.intake.frames(payloads, received_time_ns, self.wire, source)
+        elif connection is self._successor and self._rehearsal is not None:
+            self._rehearsal.frames(payloads, received_time_ns, source)
+
+    def lost(self, connection: Connection, reason: str) -> None:
+        """What was under way is lost. A successor that is there takes over at once."""
+        if connection is self._successor:
+            self._rehearsal = None
+        elif connection is self._current:
+            _log.warning("disconnected", extra={"reason": reason})
+            self._around.intake.reconnected(self.symbols, self.wire.channels, reason)
+            if self._rehearsal is not None:
+                self._around.meter.reconnect()
+                self._move(self._rehearsal)
+            else:
+                self._give_up_successor()
+
+    def leaving(self, connection: Connection) -> None:
+        """Move away from it now."""
+        if connection is self._current:
+            self._move_at_ns = 0.0
+        elif connection is self._successor:
+            connection.drop()
+
+    def _look(self, group: asyncio.TaskGroup) -> None:
+        if self._current is None or self._move_at_ns is None:
+            return
+        if self._successor is None:
+            now_ns = self._around.clock.monotonic_ns()
+            if now_ns >= self._move_at_ns and self._current.connected:
+                self._successor = self._begin(group)
+        elif self._rehearsal is not None:
+            if self._successor.has_said_all:
+                self._rehearsal.subscribed()
+            if self._rehearsal.is_ready(self._around.intake, self.symbols):
+                self._move(self._rehearsal)
+
+    def _plan_move(self) -> None:
+        self._move_at_ns = None
+        lifetime_s = self._around.venue.limits.lifetime_s
+        if lifetime_s is not None and self._current is not None:
+            lead_s = min(LEAD_S_MAX, lifetime_s * LEAD_SHARE_MAX) * random.uniform(0.6, 1)
+            age_ns = (lifetime_s - lead_s) * NANOSECONDS_PER_SECOND
+            self._move_at_ns = self._current.opened_ns + age_ns
+
+    def _move(self, rehearsal: Rehearsal) -> None:
+        """The successor is the connection from now on."""
+        old, self._current = self._current, self._successor
+        self._successor = self._rehearsal = None
+        rehearsal.take_over(self._around.intake)
+        if old is not None:
+            self._end(old)
+        self._plan_move()
+        self._around.meter.count("moved_connections_total")
+        _log.info("moved to a new connection", extra={"symbols": len(self.symbols)})
+
+    def _give_up_successor(self) -> None:
+        successor, self._successor, self._rehearsal = self._successor, None, None
+        if successor is not None:
+            self._end(successor)
+
+    def _begin(self, group: asyncio.TaskGroup) -> Connection:
+        around = self._around
+        connection = Connection(
+            self, self.wire, around.venue.limits, around.open_socket, self.symbols, around.clock
         )
-        pinging = asyncio.create_task(self._ping_by_message()) if by_message else None
-        try:
-            await self.socket.run()
-        finally:
-            if pinging is not None:
-                pinging.cancel()
-            self.socket.drop()
-            self.socket = None
+        self._running[connection] = group.create_task(connection.run())
+        return connection
 
-    async def _ping_by_message(self) -> None:
-        interval_s = self._venue.limits.ping_interval_s
-        while interval_s is not None:
-            await self._clock.sleep(interval_s)
-            self._request_id += 1
-            message = self.wire.ping(self._request_id)
-            if self.socket is not None and message is not None:
-                self.socket.send(message)
-
-    def _messages(self, make: MakeMessages, symbols: Sequence[str]) -> list[str]:
-        messages: list[str] = []
-        size = self._venue.limits.symbols_per_message
-        for start in range(0, len(symbols), size):
-            self._request_id += 1
-            messages += make(symbols[start : start + size], self._request_id)
-        return messages
-
-    def _say(self, messages: Sequence[str]) -> None:
-        """Send at the pace that the venue allows, beside everything else."""
-        if messages:
-            task = asyncio.ensure_future(self._send_paced(messages))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
-
-    async def _send_paced(self, messages: Sequence[str]) -> None:
-        pause_s = 1 / self._venue.limits.messages_per_second
-        for position, message in enumerate(messages):
-            if position:
-                await self._clock.sleep(pause_s)
-            if self.socket is not None:
-                self.socket.send(message)
-
-
-class _Connection:
-    """One opening of a line, so that what comes late of an earlier one is not taken for it."""
-
-    def __init__(self, line: Line) -> None:
-        self._line = line
-
-    def answered(self, answer: Answer) -> None:
-        """The venue has said something of this connection."""
-        self._line.answered(answer)
-
-    def broken(self, detail: str) -> None:
-        """Something that the venue sent over it did not arrive."""
-        _log.warning("the connection has a hole", extra={"detail": detail})
-        self._line.drop()
+    def _end(self, connection: Connection) -> None:
+        self._running.pop(connection).cancel()
 
 
 class Session:
     """All connections of a venue. The instruments are spread over as many as the venue asks for."""
 
-    def __init__(self, venue: Venue, intake: Intake, meter: Meter, clock: Clock) -> None:
+    def __init__(
+        self,
+        venue: Venue,
+        intake: Intake,
+        meter: Meter,
+        clock: Clock,
+        open_socket: OpenSocket | None = None,
+    ) -> None:
         self._venue = venue
-        self._intake = intake
-        self._meter = meter
         self._clock = clock
+        per_second = venue.limits.connections_per_minute / 60
+        self._attempts = Budget(venue.venue_id, per_second, clock, burst=ATTEMPTS_AT_ONCE)
+        self._around = Surroundings(venue, intake, meter, clock, open_socket or self._open_socket)
         self._lines: dict[Line, asyncio.Task[None] | None] = {}
         self._changed = asyncio.Event()
         self._paused = False
@@ -168,6 +230,11 @@ class Session:
     def connected(self) -> bool:
         """Whether every connection stands."""
         return bool(self._lines) and all(line.connected for line in self._lines)
+
+    def carries(self, symbol: str, channel: Channel) -> bool:
+        """Whether this can come now."""
+        lines = self._lines_of(symbol, channel)
+        return bool(lines) and all(line.connected for line in lines)
 
     def add(self, symbols: Iterable[str]) -> None:
         """Subscribe to these on every wire, on connections with room first."""
@@ -189,9 +256,14 @@ class Session:
 
     def renew_book(self, symbol: str) -> None:
         """Ask the venue for this book anew."""
-        for line in self._lines:
-            if symbol in line.symbols and types_pb2.CHANNEL_BOOK in line.wire.channels:
-                line.renew_book(symbol)
+        for line in self._lines_of(symbol, types_pb2.CHANNEL_BOOK):
+            line.renew_book(symbol)
+
+    def renew(self, symbol: str, channel: Channel) -> frozenset[Channel]:
+        """Make a subscription anew, alone if the venue lets us. Returns the channels of the
+        instrument that are made anew with it."""
+        renewed = [line.renew(symbol, channel) for line in self._lines_of(symbol, channel)]
+        return frozenset[Channel]().union(*renewed)
 
     def drop(self) -> None:
         """Break every connection; they are made again."""
@@ -202,11 +274,12 @@ class Session:
         """Break every connection, and stay apart."""
         self._paused = True
         for line, task in self._lines.items():
+            line.forget()
             if task is not None:
                 task.cancel()
             self._lines[line] = None
         for line in self._lines:
-            self._intake.reconnected(line.symbols, line.wire.channels, "paused")
+            self._around.intake.reconnected(line.symbols, line.wire.channels, "paused")
 
     def resume(self) -> None:
         """End a pause."""
@@ -216,14 +289,14 @@ class Session:
     def pause_reading(self) -> None:
         """Make the sender wait: nothing is read until resume_reading."""
         for line in self._lines:
-            if line.socket is not None:
-                line.socket.pause_reading()
+            for connection in line.connections:
+                connection.pause_reading()
 
     def resume_reading(self) -> None:
         """Read on."""
         for line in self._lines:
-            if line.socket is not None:
-                line.socket.resume_reading()
+            for connection in line.connections:
+                connection.resume_reading()
 
     async def run(self) -> None:
         """Keep all connections, endless."""
@@ -235,6 +308,11 @@ class Session:
                     if task is None and not self._paused:
                         self._lines[line] = group.create_task(line.run())
 
+    def _lines_of(self, symbol: str, channel: Channel) -> list[Line]:
+        return [
+            line for line in self._lines if channel in line.wire.channels and symbol in line.symbols
+        ]
+
     def _add_on(self, wire: Wire, waiting: list[str]) -> None:
         size = self._venue.limits.symbols_per_connection
         for line in [line for line in self._lines if line.wire is wire]:
@@ -243,6 +321,20 @@ class Session:
                 line.add(waiting[:room])
                 waiting = waiting[room:]
         for start in range(0, len(waiting), size):
-            line = Line(self._venue, wire, self._intake, self._meter, self._clock)
-            line.symbols = waiting[start : start + size]
+            line = Line(self._around, wire, waiting[start : start + size])
             self._lines[line] = None
+
+    def _open_socket(self, url: str, sink: Sink, ping_interval_s: float | None) -> Socket:
+        return Websocket(
+            url,
+            sink,
+            self._clock,
+            ping_interval_s=ping_interval_s,
+            silence_s=self._venue.limits.silence_s,
+            may_try=self._may_try,
+        )
+
+    async def _may_try(self) -> None:
+        """Attempts to connect are paced for all lines together."""
+        async with self._attempts.turn(Priority.NEW):
+            return

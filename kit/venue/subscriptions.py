@@ -16,6 +16,8 @@ class _Figures:
     gaps_total: int = 0
     received_time_ns: int = 0
     refused: bool = False
+    stale: str = ""
+    """What is odd about its silence; empty: nothing."""
 
 
 class Subscriptions:
@@ -51,6 +53,29 @@ class Subscriptions:
                 if symbol in self._figures:
                     self._figures[symbol][channel].refused = True
 
+    def events_total(self, symbol: str, channel: Channel) -> int:
+        """That were published; 0 of what nobody asked for."""
+        figures = self._figures.get(symbol, {}).get(channel)
+        return figures.events_total if figures is not None else 0
+
+    def received_time_ns(self, symbol: str, channel: Channel) -> int:
+        """When the last event came; 0: none yet."""
+        figures = self._figures.get(symbol, {}).get(channel)
+        return figures.received_time_ns if figures is not None else 0
+
+    def stale(self, symbol: str, channel: Channel, detail: str) -> None:
+        """It is silent beyond its own usual pace. The next event ends that."""
+        if symbol in self._figures:
+            self._figures[symbol][channel].stale = detail
+
+    def is_stale(self, symbol: str, channel: Channel) -> bool:
+        """Whether it is known to be."""
+        return symbol in self._figures and bool(self._figures[symbol][channel].stale)
+
+    def is_refused(self, symbol: str, channel: Channel) -> bool:
+        """Whether the venue will not serve it."""
+        return symbol in self._figures and self._figures[symbol][channel].refused
+
     def note(self, channel: Channel, draft: Draft) -> None:
         """Count what is about to be published."""
         for entry, events in zip(draft.instruments, draft.event_counts, strict=True):
@@ -59,6 +84,7 @@ class Subscriptions:
                 figures.events_total += events
                 figures.received_time_ns = draft.received_time_ns
                 figures.refused = False
+                figures.stale = ""
         for gap in draft.gaps:
             if gap.symbol in self._figures:
                 self._figures[gap.symbol][channel].gaps_total += 1
@@ -74,6 +100,7 @@ class Subscriptions:
                 received_time_ns=figures.received_time_ns,
                 events_total=figures.events_total,
                 gaps_total=figures.gaps_total,
+                detail=figures.stale,
             )
             for symbol in self.symbols
             for channel, figures in self._figures[symbol].items()
@@ -85,6 +112,8 @@ def _state(
 ) -> "admin_pb2.SubscriptionState.ValueType":
     if figures.refused:
         return admin_pb2.SUBSCRIPTION_STATE_REFUSED
+    if figures.stale and connected:
+        return admin_pb2.SUBSCRIPTION_STATE_STALE
     if in_doubt and channel == types_pb2.CHANNEL_BOOK:
         return admin_pb2.SUBSCRIPTION_STATE_IN_DOUBT
     if not connected or not figures.events_total:

@@ -19,7 +19,7 @@ from venues.coinbase import parse
 
 ADVANCED_CHANNELS = ("level2", "market_trades", "ticker", "candles")
 EXCHANGE_CHANNELS = ("level2_batch", "matches", "ticker", "heartbeat")
-LEAVING = "ErrSlowConsume"
+TOO_SLOW = "ErrSlowConsume"
 """The last words to a client that reads too slowly."""
 REFUSED = re.compile(r"([A-Z0-9]+-[A-Z0-9-]+) is (?:not a valid product|delisted)")
 
@@ -160,7 +160,7 @@ def _error(message: _Message) -> Answer:
     return Answer(
         refusal=words,
         refused_symbols=REFUSED.findall(words),
-        leaving=message.message == LEAVING,
+        broken=message.message == TOO_SLOW,
     )
 
 

@@ -72,13 +72,9 @@ class DeribitWire:
 
     def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
         """{"jsonrpc":"2.0","id":"7 subscribe BTC-PERPETUAL","method":"public/subscribe",
-        "params":{"channels":["trades.BTC-PERPETUAL.100ms",…]}}, and then a wish for heartbeats,
-        which is harmless when there are some already."""
+        "params":{"channels":["trades.BTC-PERPETUAL.100ms",…]}}."""
         asked = f"{request_id} subscribe {' '.join(symbols)}"
-        return [
-            _request(asked, "public/subscribe", {"channels": _named(STREAMS, symbols)}),
-            _request(f"{request_id} heartbeat", "public/set_heartbeat", {"interval": HEARTBEAT_S}),
-        ]
+        return [_request(asked, "public/subscribe", {"channels": _named(STREAMS, symbols)})]
 
     def unsubscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
         """{"jsonrpc":"2.0","id":"8 unsubscribe","method":"public/unsubscribe","params":…}."""
@@ -98,8 +94,9 @@ class DeribitWire:
         return _request(f"{request_id} test", "public/test", {})
 
     def understand(self, frame: bytes) -> Answer:
-        """A test request is answered; a refused channel and an error are told. Raises FrameError
-        for what is neither an answer nor a heartbeat."""
+        """A test request is answered; a refused channel and an error are told. With a subscription
+        comes the wish for heartbeats, which is harmless when there are some already. Raises
+        FrameError for what is neither an answer nor a heartbeat."""
         try:
             message = msgspec.json.decode(frame, type=_Message)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -108,7 +105,7 @@ class DeribitWire:
             return _refused(message.error)
         if message.method == "heartbeat":
             wanted = message.params.type == "test_request"
-            return Answer(say=[_request("test", "public/test", {})] if wanted else ())
+            return Answer(say=[TEST] if wanted else ())
         if message.result is msgspec.UNSET:
             raise FrameError("neither data nor an answer")
         return _accepted(message.id, message.result)
@@ -116,7 +113,7 @@ class DeribitWire:
 
 def _refused(error: _Error) -> Answer:
     refusal = f"{error.code}: {error.message} {bytes(error.data).decode()}".rstrip()
-    return Answer(refusal=refusal, leaving=error.code == TOO_MANY_REQUESTS)
+    return Answer(refusal=refusal, broken=error.code == TOO_MANY_REQUESTS)
 
 
 def _accepted(asked: int | str | None, result: msgspec.Raw) -> Answer:
@@ -130,12 +127,12 @@ def _accepted(asked: int | str | None, result: msgspec.Raw) -> Answer:
     except msgspec.DecodeError as error:
         raise FrameError(str(error)) from error
     missing = [name for name in _named(streams, symbols) if name not in accepted]
-    if not missing:
-        return Answer()
-    gone = [one for one in symbols if not accepted.intersection(_named(streams, [one]))]
     return Answer(
-        refusal=f"not accepted: {' '.join(missing[:REFUSED_SHOWN_MAX])}",
-        refused_symbols=gone,
+        refusal=f"not accepted: {' '.join(missing[:REFUSED_SHOWN_MAX])}" if missing else "",
+        refused_symbols=[
+            one for one in symbols if not accepted.intersection(_named(streams, [one]))
+        ],
+        say=[SET_HEARTBEAT] if verb == "subscribe" else (),
     )
 
 
@@ -147,3 +144,7 @@ def _named(streams: Iterable[str], symbols: Sequence[str]) -> list[str]:
 def _request(request_id: str, method: str, parameters: Mapping[str, object]) -> str:
     message = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": parameters}
     return msgspec.json.encode(message).decode()
+
+
+TEST = _request("test", "public/test", {})
+SET_HEARTBEAT = _request("heartbeat", "public/set_heartbeat", {"interval": HEARTBEAT_S})

@@ -134,7 +134,7 @@ def test_every_captured_frame_is_known(captures) -> None:
 def test_an_answer_tells_whether_it_refuses(wire, frame: bytes, words: str) -> None:
     answer = wire.understand(frame)
     assert answer.refusal == words
-    assert not answer.leaving
+    assert not answer.broken
 
 
 def test_products_that_are_refused_for_good_are_named() -> None:
@@ -145,7 +145,7 @@ def test_products_that_are_refused_for_good_are_named() -> None:
 
 def test_the_last_words_to_a_slow_reader_mean_a_move() -> None:
     for wire in (ADVANCED, EXCHANGE):
-        assert wire.understand(b'{"type":"error","message":"ErrSlowConsume"}').leaving
+        assert wire.understand(b'{"type":"error","message":"ErrSlowConsume"}').broken
 
 
 @pytest.mark.parametrize("wire", [ADVANCED, EXCHANGE])

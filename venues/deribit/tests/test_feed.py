@@ -36,17 +36,14 @@ def test_all_symbols_share_one_address() -> None:
     assert wire.url([BTC]) == "wss://www.deribit.com/ws/api/v2"
 
 
-def test_a_subscription_asks_for_heartbeats_and_names_every_channel() -> None:
-    subscription, heartbeat = map(json.loads, wire.subscribe([BTC, ETH], 7))
-    assert heartbeat["method"] == "public/set_heartbeat"
-    assert heartbeat["params"]["interval"] >= 10
+def test_a_subscription_names_every_channel() -> None:
+    (subscription,) = map(json.loads, wire.subscribe([BTC, ETH], 7))
     assert subscription == {
         "jsonrpc": "2.0",
         "id": "7 subscribe BTC-PERPETUAL ETH-PERPETUAL",
         "method": "public/subscribe",
         "params": {"channels": channels(BTC) + channels(ETH)},
     }
-    assert heartbeat["id"] != subscription["id"]
 
 
 def test_unsubscribing_names_the_same_channels() -> None:
@@ -64,10 +61,19 @@ def test_a_book_is_renewed_by_subscribing_to_it_anew() -> None:
 
 def test_what_was_accepted_is_no_refusal() -> None:
     asked = asked_with(wire.subscribe([BTC, ETH], 7))
-    accepted = answer(asked, channels(ETH) + channels(BTC))
-    assert wire.understand(accepted) == Answer()
+    understood = wire.understand(answer(asked, channels(ETH) + channels(BTC)))
+    assert (understood.refusal, list(understood.refused_symbols)) == ("", [])
     renewed = asked_with(wire.renew_book(BTC, 9))
-    assert wire.understand(answer(renewed, ["book.BTC-PERPETUAL.100ms"])) == Answer()
+    understood = wire.understand(answer(renewed, ["book.BTC-PERPETUAL.100ms"]))
+    assert (understood.refusal, list(understood.say)) == ("", [])
+
+
+def test_with_a_subscription_heartbeats_are_wanted() -> None:
+    asked = asked_with(wire.subscribe([BTC], 7))
+    (heartbeat,) = map(json.loads, wire.understand(answer(asked, channels(BTC))).say)
+    assert heartbeat["method"] == "public/set_heartbeat"
+    assert heartbeat["params"]["interval"] >= 10
+    assert wire.understand(answer(heartbeat["id"], "ok")) == Answer()
 
 
 def test_a_channel_that_is_not_in_the_answer_was_refused() -> None:
@@ -94,7 +100,7 @@ def test_a_test_request_is_answered_and_a_heartbeat_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "refusal", "leaving"),
+    ("reply", "refusal", "broken"),
     [
         (answer("7 heartbeat", "ok"), "", False),
         (answer("test", {"version": "1.2.26"}), "", False),
@@ -112,9 +118,9 @@ def test_a_test_request_is_answered_and_a_heartbeat_is_not() -> None:
         ),
     ],
 )
-def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str, leaving: bool) -> None:
+def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str, broken: bool) -> None:
     understood = wire.understand(reply)
-    assert (understood.refusal, understood.leaving) == (refusal, leaving)
+    assert (understood.refusal, understood.broken) == (refusal, broken)
 
 
 @pytest.mark.parametrize(
