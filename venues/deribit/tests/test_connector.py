@@ -126,7 +126,18 @@ async def test_a_lost_trade_is_a_gap(connector: Connector, raw: RawClient) -> No
     assert not connector.gaps(TRADES, ETH)
 
 
-@pytest.mark.parametrize("fault", ["disconnect", "reset", "too_many_requests"])
+async def test_an_exchange_that_sends_us_away_is_left_in_good_order(
+    connector: Connector, raw: RawClient
+) -> None:
+    await raw.order(venue="deribit", fault="too_many_requests", symbol=BTC, channel="book")
+    await until(lambda: connector.book(BTC).epoch > 1 and connector.book(ETH).epoch > 1)
+    for symbol in (BTC, ETH):
+        await check_book(connector, raw, symbol)
+    assert connector.skipped == 1
+    await until(lambda: connector.gaps(BOOK, BTC))
+
+
+@pytest.mark.parametrize("fault", ["disconnect", "reset"])
 async def test_after_a_reconnect_the_book_is_the_new_one(
     connector: Connector, raw: RawClient, fault: str
 ) -> None:
@@ -151,8 +162,12 @@ async def test_the_exchange_is_content_with_the_answer_to_its_test_request() -> 
     floor = MarketFloor(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
     session = exchange.open("/ws/api/v2", {})
     assert isinstance(session, DeribitSession)
-    for message in wire.subscribe([BTC], 1):
-        assert await exchange.receive(session, message, floor)
+    (message,) = wire.subscribe([BTC], 1)
+    for frame in await exchange.receive(session, message, floor):
+        if b'"result"' in frame:
+            (wish,) = wire.understand(frame).say
+            await exchange.receive(session, wish, floor)
+    assert session.heartbeat_s
     said: list[bytes] = []
     for _ in range(10 * session.heartbeat_s):
         said += exchange.tick(session, floor)
@@ -168,3 +183,21 @@ async def test_an_instrument_that_is_not_listed_is_refused(base: str) -> None:
         await until(lambda: connector.proven(BTC))
         await until(lambda: connector.skipped)
         assert connector.skipped == 1
+
+
+async def test_a_burst_of_trades_loses_none(connector: Connector, raw: RawClient) -> None:
+    await raw.order(venue="deribit", fault="burst", symbol=BTC, value="3000")
+    await until(lambda: len(connector.trade_ids(BTC)) > 3000)
+    check_trades(connector, BTC)
+    await check_book(connector, raw, BTC)
+    assert not any(batch.gaps for batch in connector.batches)
+
+
+async def test_an_instrument_can_be_listed_and_followed_later(
+    connector: Connector, raw: RawClient
+) -> None:
+    await raw.order(venue="deribit", fault="list", symbol=BTC, value="PEPE")
+    connector.start("PEPE-PERPETUAL")
+    await until(lambda: connector.proven("PEPE-PERPETUAL"))
+    await check_book(connector, raw, "PEPE-PERPETUAL")
+    assert connector.book(BTC).epoch == 1
