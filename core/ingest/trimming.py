@@ -73,6 +73,7 @@ class Trimmer:
             types_pb2.CHANNEL_QUOTES: settings.quotes_groups,
             types_pb2.CHANNEL_BOOK: settings.book_groups,
         }
+        self._required_elsewhere = settings.other_groups
         self._troubles = troubles
         self._clock = clock
         self._ages: dict[StreamKey, Ages] = {}
@@ -105,7 +106,8 @@ class Trimmer:
         now_ns = self._clock.monotonic_ns()
         ages = self._ages.setdefault(key, Ages(self._keep_seconds))
         ages.add(now_ns, await self._streams.last(key) or START)
-        read = read_by_all(await self._streams.groups(key), self._required[key.channel])
+        required = self._required.get(key.channel, self._required_elsewhere)
+        read = read_by_all(await self._streams.groups(key), required)
         if read is None:
             return
         if self._room.used_bytes < self._room.bytes_max // 2:
