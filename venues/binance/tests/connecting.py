@@ -29,7 +29,7 @@ class Connector:
         """``base``: of the pretended venue, which ends with its id."""
         simulator_url, _, venue_id = base.rpartition("/")
         clock = SystemClock()
-        meter = Meter(venue_id)
+        self.meter = meter = Meter(venue_id)
         self.venue = VENUES[venue_id](Place("simulate", simulator_url, options))
         self.hub = Hub(venue_id, 1, clock, meter)
         self.subscriptions = Subscriptions(CHANNELS)

@@ -10,7 +10,7 @@ from kit.errors import SettingError
 from kit.venue.contract import Place
 from venues.binance.catalog import VENUES
 from venues.binance.simulator.tests.running import RawClient, raw_client, running
-from venues.binance.tests.connecting import Connector, connected
+from venues.binance.tests.connecting import WAIT_S, Connector, connected
 from venues.binance.tests.test_book import levels_of
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "DOGEUSDT")
@@ -177,12 +177,15 @@ async def test_what_is_no_trade_of_the_market_is_left_out(
     assert connector.gaps == []
 
 
-async def test_a_server_that_will_go_is_left_before_it_does(
+async def test_a_server_that_will_go_is_left_without_a_gap(
     connector: Connector, exchange: RawClient
 ) -> None:
     order = {"venue": connector.venue.venue_id, "fault": "server_shutdown", "symbol": "BTCUSDT"}
-    await exchange.order(**order, channel="book")
-    await connector.until(lambda: connector.gaps)
-    await connector.until(connector.proven)
-    assert {gap.reason for gap in connector.gaps} == {types_pb2.GAP_REASON_RECONNECT}
+    await exchange.order(**order, channel="book", seconds=WAIT_S)
+    await connector.until(lambda: connector.meter.counters.get("moved_connections_total"))
+    trades = len(connector.trade_ids["BTCUSDT"])
+    await connector.until(lambda: len(connector.trade_ids["BTCUSDT"]) > trades + 20)
     await check_book(connector, exchange, "BTCUSDT")
+    assert connector.gaps == []
+    for ids in connector.trade_ids.values():
+        assert ids == list(range(ids[0], ids[0] + len(ids)))
