@@ -20,6 +20,7 @@ from typing import Any
 from gateway.clusters import REGISTRY, WEB, Target
 from gateway.contracts import Contract, Method
 from gateway.unrouted import UNROUTED_PREFIX
+from kit.rpc import STREAM_WRITER
 
 CONFIGURATION_NAME = "venuemesh"
 REST_TIMEOUT = "60s"
@@ -62,6 +63,8 @@ def route_configuration(
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": CONFIGURATION_NAME,
+        # Only processes of the mesh may say it, and they call each other directly.
+        "request_headers_to_remove": [STREAM_WRITER[0]],
         "virtual_hosts": [known] if ANY_HOST in hosts else [known, _unknown_host()],
     }
 

@@ -13,6 +13,9 @@ from kit import telemetry
 from kit.errors import InternalError, VenuemeshError, trailing_metadata
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024
+STREAM_WRITER = ("venuemesh-stream-writer", "1")
+"""Metadata of a call by which a process of the mesh says that it writes what it reads to the
+streams, so that its cursors are those of the streams. The gateway takes it from every call."""
 
 # Without the window limits one slow reader makes the sender hold tens of megabytes for it.
 OPTIONS: tuple[tuple[str, int], ...] = (

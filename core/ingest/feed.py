@@ -113,7 +113,8 @@ class Feed:
     async def _read(
         self, channel: grpc.aio.Channel, newest: dict[StreamKey, Cursor], pending: Pending
     ) -> None:
-        call = rpc.raw_stream(channel, _SUBSCRIBE)(self._request(newest))
+        subscribe = rpc.raw_stream(channel, _SUBSCRIBE)
+        call = subscribe(self._request(newest), metadata=[rpc.STREAM_WRITER])
         try:
             async for response in call:
                 for batch in wire_pb2.BatchFrames.FromString(response).batches:

@@ -50,6 +50,8 @@ class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
         self.calls = 0
         self.bytes_sent = 0
         self.next_batch = asyncio.Event()
+        self.metadata = {}
+        """Of the newest call of GetOrderBook."""
 
     async def ListInstruments(self, request, context):
         self.calls += 1
@@ -60,8 +62,14 @@ class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
 
     async def GetOrderBook(self, request, context):
         self.calls += 1
+        self.metadata = dict(context.invocation_metadata())
         return market_data_pb2.GetOrderBookResponse(
             venue=request.venue, symbol=request.symbol, last_sequence=2**53 + 1
+        )
+
+    async def VerifyBook(self, request, context):
+        return market_data_pb2.VerifyBookResponse(
+            symbol=request.symbol, verdict=market_data_pb2.BOOK_VERDICT_AGREES
         )
 
     async def Subscribe(self, request, context):

@@ -18,6 +18,7 @@ from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 from gateway import contracts
 from gateway.tests.fakes import MARKET_DATA, UNLISTED, process, succeeds
 from kit.errors import error_info, reason_of
+from kit.rpc import STREAM_WRITER
 
 LIST = f"/{MARKET_DATA}/ListInstruments"
 SUBSCRIBE = f"/{MARKET_DATA}/Subscribe"
@@ -41,6 +42,16 @@ async def test_the_header_chooses_the_venue(directory, channel):
                 lambda venue=venue: stub.ListInstruments(request, metadata=to_venue(venue))
             )
             assert [instrument.venue for instrument in answer.instruments] == [venue]
+
+
+async def test_nobody_outside_can_say_that_he_writes_the_streams(directory, channel):
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    request = market_data_pb2.GetOrderBookRequest(venue="header", symbol="A")
+    metadata = [*to_venue("header"), STREAM_WRITER, ("venuemesh-other", "1")]
+    async with process(directory, "header") as opened:
+        await succeeds(lambda: stub.GetOrderBook(request, metadata=metadata))
+        assert opened.venue.metadata["venuemesh-other"] == "1"
+        assert STREAM_WRITER[0] not in opened.venue.metadata
 
 
 async def test_the_header_chooses_the_process(directory, channel):

@@ -8,6 +8,7 @@ import pytest
 from gateway import contracts
 from gateway.contracts import PLACEHOLDER
 from gateway.tests.fakes import UNLISTED, process
+from kit.rpc import STREAM_WRITER
 
 HTTP_OK = 200
 KNOWN_ORIGIN = {"Origin": "http://localhost:5173"}
@@ -39,6 +40,22 @@ async def test_integers_of_64_bits_come_as_text(directory, browser):
     async with process(directory, "rest-long"):
         answer = await until_ok(browser, "/v1/venues/rest-long/instruments/A/book")
     assert answer["last_sequence"] == str(2**53 + 1)
+
+
+async def test_a_path_may_end_in_a_verb(directory, browser):
+    async with process(directory, "rest-verb"):
+        answer = await until_ok(browser, "/v1/venues/rest-verb/instruments/BTC%2FUSDT/book:verify")
+    assert (answer["symbol"], answer["verdict"]) == ("BTC/USDT", "BOOK_VERDICT_AGREES")
+
+
+async def test_nobody_outside_can_say_that_he_writes_the_streams(directory, browser):
+    async with process(directory, "rest-header") as opened:
+        path, (name, value) = "/v1/venues/rest-header/instruments/A/book", STREAM_WRITER
+        await until_ok(browser, path)
+        async with browser.get(path, headers={name: value, "venuemesh-other": "1"}) as response:
+            assert response.status == HTTP_OK
+        assert opened.venue.metadata["venuemesh-other"] == "1"
+        assert name not in opened.venue.metadata
 
 
 async def test_a_stream_is_one_object_per_line(directory, browser):

@@ -13,6 +13,7 @@ from kit.columns import Scale
 from kit.cursor import CHANNELS, Channel, Cursor
 from kit.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.numbers import format_scaled
+from kit.rpc import STREAM_WRITER
 from kit.venue.books import BookState, GuardedBook
 from kit.venue.contract import History
 from kit.venue.epoch import EpochFile
@@ -84,7 +85,8 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         for symbol in request.symbols:
             self._require_subscribed(symbol)
         resume = {item.channel: Cursor.of(item.cursor) for item in request.resume_after}
-        self._learn_epoch(resume)
+        if STREAM_WRITER in (context.invocation_metadata() or ()):
+            self._learn_epoch(resume)
         fresh = [channel for channel in channels if channel not in resume]
         earliest = request.start_at == market_data_pb2.START_AT_EARLIEST
         reader = self._hub.reader(
@@ -158,8 +160,9 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
             )
 
     def _learn_epoch(self, resume: dict[Channel, Cursor]) -> None:
-        """A reader that has seen a newer epoch than ours proves that our clock or our memory of
-        epochs is behind; without a newer one Redis would refuse everything that we publish."""
+        """Streams with a newer epoch than ours prove that our clock or our memory of epochs is
+        behind; without a newer one Redis would refuse everything that we publish. Nobody but their
+        writer is believed: a new epoch is a gap for every reader."""
         newest = max((cursor.epoch for cursor in resume.values()), default=0)
         now_ms = self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
         if self._hub.epoch < newest < max(now_ms, self._hub.epoch) + EPOCH_AHEAD_MAX_MS:

@@ -28,6 +28,8 @@ class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
         self.ring_entries = ring_entries
         self.rings: dict[Channel, dict[Cursor, bytes]] = {}
         self.requests: list[market_data_pb2.SubscribeRequest] = []
+        self.metadata: list[tuple[str, str]] = []
+        """Of the newest request."""
         self.sent = 0
         self._numbers: dict[Channel, int] = {}
         self._more = asyncio.Condition()
@@ -56,6 +58,7 @@ class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
         self, request: market_data_pb2.SubscribeRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[bytes]:
         self.requests.append(request)
+        self.metadata = list(context.invocation_metadata())
         epoch = self.epoch
         after = {each.channel: Cursor.of(each.cursor) for each in request.resume_after}
         for channel, cursor in after.items():

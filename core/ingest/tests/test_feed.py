@@ -23,6 +23,7 @@ from core.ingest.tests.fakes import (
 )
 from kit.clock import SystemClock
 from kit.cursor import Cursor, StreamKey
+from kit.rpc import STREAM_WRITER
 from kit.streams import Entry, Streams
 from kit.telemetry import Meter
 from kit.troubles import Troubles
@@ -67,6 +68,13 @@ async def feeding(url: str, address: str):
 
 def held(venue: FakeVenue, *keys) -> list[Cursor]:
     return list(venue.rings[TRADES.channel])
+
+
+async def test_it_says_that_it_writes_the_streams(valkey_url):
+    venue = FakeVenue()
+    async with serving(venue) as address, feeding(valkey_url, address):
+        await until(lambda: venue.requests)
+        assert STREAM_WRITER in venue.metadata
 
 
 async def test_every_batch_is_written_once_under_its_cursor(valkey_url):
