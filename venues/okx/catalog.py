@@ -17,6 +17,7 @@ LIMITS = Limits(
     ping_interval_s=15,  # what is silent for 30 s is closed
     silence_s=30,
     requests_per_second=10,
+    stale_after_s=90,  # a book in which nothing happens says so about once a minute
 )
 
 
