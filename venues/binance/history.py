@@ -157,7 +157,8 @@ class BinanceHistory:
             options: dict[str, Any] = {"fetchCurrencies": False, "fetchMargins": False}
             if self._api is SPOT_API:
                 options["fetchMarkets"] = {"types": ["spot"]}
-            config: dict[str, Any] = {"options": options}
+            # The kit paces the calls, by what they are for; ccxt would by their order.
+            config: dict[str, Any] = {"options": options, "enableRateLimit": False}
             if self._base_url is not None:
                 rest = f"{self._base_url}{self._api.path}"
                 config["urls"] = {"api": {"public": rest, "private": rest, "fapiPublic": rest}}
