@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -64,6 +64,19 @@ class Changes:
         price = np.concatenate([side.price for side in sides])
         return cls(price, np.concatenate([side.size for side in sides]), count)
 
+    def removing(self, fallen: "Fallen") -> "Changes":
+        """The same, and levels that are removed by updates, each at the end of its update."""
+        if not len(fallen.update):
+            return self
+        owner = np.concatenate((np.repeat(np.arange(len(self.count)), self.count), fallen.update))
+        order = np.argsort(owner, kind="stable")
+        none = np.zeros(len(fallen.price), dtype=np.int64)
+        return Changes(
+            np.concatenate((self.price, fallen.price))[order],
+            np.concatenate((self.size, none))[order],
+            np.bincount(owner, minlength=len(self.count)),
+        )
+
     def of(self, update: int) -> Side:
         """Those of one update."""
         begin = int(self.start[update])
@@ -76,6 +89,15 @@ class Changes:
         columns = (self.price, self.size, self.start, self.count)
         self.__dict__["held"] = held = list(map(native.held, columns))
         return native.Changes(*map(native.address, held))
+
+
+class Fallen(NamedTuple):
+    """Levels of one side that fell out of the depth of a book: readers must be told, as the venue
+    says nothing of them."""
+
+    update: IntColumn
+    """The update at which it happened."""
+    price: IntColumn
 
 
 class Verdict(IntEnum):
@@ -123,6 +145,10 @@ class Book:
         """Apply some updates of many, each with its proof. Stops behind the first that proves the
         book wrong. Returns how many were right."""
         return self._store.follow(updates, bids, asks, checksums, scale)
+
+    def fallen(self) -> tuple[Fallen, Fallen]:
+        """The bids and asks that fell out of the depth when the book followed updates last."""
+        return self._store.fallen()
 
     def replace(self, bids: Side, asks: Side) -> None:
         """Forget everything, then set levels."""
@@ -172,6 +198,9 @@ class _Store(Protocol):
     ) -> tuple[int, Verdict]:
         """As Book.follow."""
 
+    def fallen(self) -> tuple[Fallen, Fallen]:
+        """As Book.fallen."""
+
     def bids(self) -> Side:
         """Best first."""
 
@@ -189,6 +218,7 @@ class _Plain:
         self._proof = proof
         self._bids: dict[int, int] = {}
         self._asks: dict[int, int] = {}
+        self._fallen: tuple[list[tuple[int, int]], list[tuple[int, int]]] = [], []
 
     def follow(
         self,
@@ -198,9 +228,12 @@ class _Plain:
         checksums: IntColumn | None,
         scale: Scale,
     ) -> tuple[int, Verdict]:
+        self._fallen = [], []
         for done, update in enumerate(updates.tolist()):
-            self._set(self._bids, bids.of(update), best_first=-1)
-            self._set(self._asks, asks.of(update), best_first=1)
+            self._set(self._bids, bids.of(update))
+            self._set(self._asks, asks.of(update))
+            self._cut(self._bids, -1, update, self._fallen[0])
+            self._cut(self._asks, 1, update, self._fallen[1])
             claimed = None if checksums is None else int(checksums[update])
             verdict = self._judge(claimed, scale)
             if verdict is not Verdict.GOOD:
@@ -216,15 +249,29 @@ class _Plain:
     def level_count(self) -> int:
         return max(len(self._bids), len(self._asks))
 
-    def _set(self, sizes: dict[int, int], changes: Side, best_first: int) -> None:
+    def fallen(self) -> tuple[Fallen, Fallen]:
+        bids, asks = (
+            Fallen(*np.array(pairs, dtype=np.int64).reshape(-1, 2).T) for pairs in self._fallen
+        )
+        return bids, asks
+
+    def _set(self, sizes: dict[int, int], changes: Side) -> None:
         # One update for all and a second look at the removals is faster than a loop.
         sizes.update(zip(changes.price.tolist(), changes.size.tolist(), strict=True))
         for price in changes.price[changes.size == 0].tolist():
             if not sizes.get(price, 1):
                 del sizes[price]
-        if self._proof.depth and len(sizes) > self._proof.depth:
-            for price in sorted(sizes, key=lambda price: best_first * price)[self._proof.depth :]:
-                del sizes[price]
+
+    def _cut(
+        self, sizes: dict[int, int], sign: int, update: int, fallen: list[tuple[int, int]]
+    ) -> None:
+        """Keep the depth; with a sign of -1 the highest prices are best."""
+        if not self._proof.depth or len(sizes) <= self._proof.depth:
+            return
+        worst = sorted(sizes, key=lambda price: sign * price)[self._proof.depth :]
+        for price in reversed(worst):
+            del sizes[price]
+            fallen.append((update, price))
 
     def _judge(self, claimed: int | None, scale: Scale) -> Verdict:
         both = self._proof.uncrossed and self._bids and self._asks
@@ -249,6 +296,8 @@ class _Compiled:
             stop_when_crossed=proof.uncrossed,
         )
         self._pointers = ctypes.addressof(self._book), ctypes.addressof(self._verdict)
+        self._depth = proof.depth
+        self._cuts = _column_pair(0), _column_pair(0)
 
     def follow(
         self,
@@ -263,6 +312,8 @@ class _Compiled:
         self._bids = self._with_room(self._book.bids, self._bids, bids, updates)
         self._asks = self._with_room(self._book.asks, self._asks, asks, updates)
         self._book.price_scale, self._book.size_scale = scale.price, scale.size
+        if self._depth:
+            self._make_room_for_cuts(bids, asks)
         done = native.library.venuemesh_follow(
             book,
             updates.tobytes(),
@@ -274,6 +325,15 @@ class _Compiled:
         )
         return done, Verdict(self._verdict.value)
 
+    def fallen(self) -> tuple[Fallen, Fallen]:
+        bids, asks = (
+            Fallen(*columns[:, : cuts.count].copy())
+            for columns, cuts in zip(
+                self._cuts, (self._book.bid_cuts, self._book.ask_cuts), strict=True
+            )
+        )
+        return bids, Fallen(asks.update, -asks.price)
+
     def bids(self) -> Side:
         keys, sizes = self._best_first(self._book.bids, self._bids)
         return Side(keys, sizes)
@@ -284,6 +344,16 @@ class _Compiled:
 
     def level_count(self) -> int:
         return int(max(self._book.bids.count, self._book.asks.count))
+
+    def _make_room_for_cuts(self, bids: Changes, asks: Changes) -> None:
+        """A level that falls out has come at some time."""
+        needed = len(bids.price) + len(asks.price)
+        if needed > self._cuts[0].shape[1]:
+            self._cuts = _column_pair(2 * needed), _column_pair(2 * needed)
+            for cuts, columns in zip(
+                (self._book.bid_cuts, self._book.ask_cuts), self._cuts, strict=True
+            ):
+                cuts.updates, cuts.keys = map(native.address, columns)
 
     def _with_room(
         self, side: native.Side, columns: IntColumn, changes: Changes, updates: IntColumn

@@ -112,12 +112,20 @@ class Side(ctypes.Structure):
     _fields_ = (("keys", Pointer), ("sizes", Pointer), ("count", Count), ("slots", Count))
 
 
+class Cuts(ctypes.Structure):
+    """``struct cuts``."""
+
+    _fields_ = (("updates", Pointer), ("keys", Pointer), ("count", Count))
+
+
 class Book(ctypes.Structure):
     """``struct book``."""
 
     _fields_ = (
         ("bids", Side),
         ("asks", Side),
+        ("bid_cuts", Cuts),
+        ("ask_cuts", Cuts),
         ("depth", Count),
         ("checksum_kind", Count),
         ("stop_when_crossed", Count),

@@ -20,8 +20,15 @@ struct side {
     int64_t slots; /* of a table: a power of two, at least twice the count; 0: sorted */
 };
 
+/* Levels that were cut, in the order in which it happened; the caller has made room. */
+struct cuts {
+    int64_t *updates, *keys;
+    int64_t count;
+};
+
 struct book {
     struct side bids, asks;
+    struct cuts bid_cuts, ask_cuts;
     int64_t depth; /* levels per side that are kept; 0: all */
     int64_t checksum_kind;
     int64_t stop_when_crossed;
@@ -121,11 +128,15 @@ static void set_levels(struct side *side, const struct changes *from, int64_t up
             set_sorted(side, sign * from->price[at], from->size[at]);
 }
 
-static void cut(struct side *side, int64_t depth)
+static void cut(struct side *side, int64_t depth, int64_t update, struct cuts *cuts)
 {
     int64_t over = side->count - depth;
     if (depth == 0 || over <= 0)
         return;
+    for (int64_t at = 0; at < over; at++) {
+        cuts->updates[cuts->count] = update;
+        cuts->keys[cuts->count++] = side->keys[at];
+    }
     memmove(side->keys, side->keys + over, (size_t)depth * sizeof(int64_t));
     memmove(side->sizes, side->sizes + over, (size_t)depth * sizeof(int64_t));
     side->count = depth;
@@ -227,18 +238,20 @@ static int64_t verdict_on(const struct book *book, const int64_t *checksum)
 }
 
 /* Apply the updates that `rows` names, one after another, each with its proof. Stops behind the
- * first that proves the book wrong, and says so in `verdict`. Returns how many were right. */
+ * first that proves the book wrong, and says so in `verdict`. Returns how many were right. What fell
+ * out of the depth stands in the book's cuts. */
 int64_t venuemesh_follow(struct book *book, const int64_t *rows, int64_t row_count,
                          const struct changes *bids, const struct changes *asks,
                          const int64_t *checksums, int64_t *verdict)
 {
     *verdict = VERDICT_GOOD;
+    book->bid_cuts.count = book->ask_cuts.count = 0;
     for (int64_t index = 0; index < row_count; index++) {
         int64_t update = rows[index];
         set_levels(&book->bids, bids, update, 1);
         set_levels(&book->asks, asks, update, -1);
-        cut(&book->bids, book->depth);
-        cut(&book->asks, book->depth);
+        cut(&book->bids, book->depth, update, &book->bid_cuts);
+        cut(&book->asks, book->depth, update, &book->ask_cuts);
         *verdict = verdict_on(book, checksums ? checksums + update : NULL);
         if (*verdict != VERDICT_GOOD)
             return index;

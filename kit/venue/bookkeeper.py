@@ -9,7 +9,7 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 
 from kit import encode
-from kit.book import Changes, Verdict
+from kit.book import Changes, Fallen, Verdict
 from kit.columns import BookRows, Levels, Numbers, Scale, Symbols, instrument_entry, zeros
 from kit.encode import Draft
 from kit.numbers import IntColumn, NumberError, rescale
@@ -52,9 +52,12 @@ class Bookkeeper:
         Books whose updates all join, which is the usual case, take them as one; the others are
         looked at update by update.
         """
+        if rows.snapshot.any():
+            self._forget_scales(rows)
         sheet = _Sheet(rows, *self._scaled(rows.symbols, rows.bids, rows.asks))
         good: list[IntColumn] = []
         left: list[IntColumn] = []
+        fallen: list[tuple[Fallen, Fallen]] = []
         pen = _Pen(self._publish)
         for name, part in rows.symbols.rows_of():
             book = self.books[name]
@@ -63,6 +66,8 @@ class Bookkeeper:
                 left.append(part)
                 continue
             done, verdict = book.follow_run(part, sheet.bids, sheet.asks, rows.checksum)
+            if self._rules.depth:
+                fallen.append(book.book.fallen())
             if done:
                 good.append(part[:done])
                 book.followed(sheet.update(int(part[done - 1])))
@@ -70,7 +75,7 @@ class Bookkeeper:
                 pen.take(book, book.broken(verdict, sheet.update(int(part[done]))))
                 left.append(part[done + 1 :])
         if good:
-            self._publish_run(sheet, good)
+            self._publish_run(sheet.removing(fallen), good)
         self._follow_each(sheet, left, pen)
 
     def on_snapshot(self, symbol: str, snapshot: BookSnapshot) -> bool:
@@ -165,6 +170,14 @@ class Bookkeeper:
         if self.wanting_snapshot():
             self.snapshot_wanted.set()
 
+    def _forget_scales(self, rows: BookRows) -> None:
+        """A doubtful book that begins anew begins with the decimal places of its snapshot: a venue
+        may write fewer than before, and a checksum is over what it writes."""
+        for name, part in rows.symbols.rows_of():
+            book = self.books[name]
+            if rows.snapshot[part].any() and book.state is not BookState.PROVEN:
+                book.forget()
+
     def _scaled(self, symbols: Symbols, *sides: Levels) -> "tuple[Changes, Changes]":
         """Level numbers at the scale of their books, which grow where they have to."""
         owners = [Symbols(symbols.names, np.repeat(symbols.row, side.count)) for side in sides]
@@ -217,6 +230,16 @@ class _Sheet:
             self.asks.of(row),
             None if rows.checksum is None else int(rows.checksum[row]),
         )
+
+    def removing(self, fallen: list[tuple[Fallen, Fallen]]) -> "_Sheet":
+        """The same, and the removal of what fell out of the depth."""
+        if not fallen:
+            return self
+        bids, asks = (
+            Fallen(*map(np.concatenate, zip(*side, strict=True)))
+            for side in zip(*fallen, strict=True)
+        )
+        return _Sheet(self.rows, self.bids.removing(bids), self.asks.removing(asks))
 
     def take(self, kept: IntColumn) -> "_Sheet":
         """Only these rows."""

@@ -104,6 +104,11 @@ class GuardedBook:
         """Updates that wait for a snapshot."""
         return len(self._held)
 
+    def forget(self) -> None:
+        """A new beginning is coming: let go of the levels, of what is held, and of the scale."""
+        self.book.replace(Side.of([]), Side.of([]))
+        self.scale, self._held = Scale(), []
+
     def rescale(self, scale: Scale) -> None:
         """The scale of the instrument has grown. Raises NumberError when a level would not fit."""
         price_factor = 10 ** (scale.price - self.scale.price)
@@ -300,9 +305,15 @@ class GuardedBook:
     def _apply(self, update: Update) -> Iterator[Outcome]:
         verdict = self._set(update)
         if verdict is Verdict.GOOD:
-            yield Changed(update, snapshot=False, epoch=self.epoch)
+            yield Changed(self._told(update), snapshot=False, epoch=self.epoch)
         else:
             yield from self.broken(verdict, update)
+
+    def _told(self, update: Update) -> Update:
+        """The update that was set last, with the removal of what fell out of the depth."""
+        sides = Changes.joined([update.bids]), Changes.joined([update.asks])
+        bids, asks = map(Changes.removing, sides, self.book.fallen())
+        return update._replace(bids=bids.of(0), asks=asks.of(0))
 
     def _set(self, update: Update) -> Verdict:
         """Set the levels of one update, and see what the proof says."""

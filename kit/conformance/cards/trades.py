@@ -6,6 +6,7 @@ from itertools import pairwise
 from venuemesh.common.v1 import types_pb2
 
 from kit.conformance.card import Failed, Rig, card, expect
+from kit.cursor import gap_reason_name
 from kit.numbers import to_decimal
 
 TRADES = types_pb2.CHANNEL_TRADES
@@ -45,7 +46,7 @@ async def whole(rig: Rig) -> None:
     await more_trades(rig, since, ENOUGH)
     for symbol in rig.symbols:
         gaps = rig.connector.gaps(TRADES, symbol, since)
-        expect(not gaps, f"gaps without a fault: {', '.join(map(_short, gaps))}")
+        expect(not gaps, f"gaps without a fault: {', '.join(map(short, gaps))}")
     _expect_once(rig)
 
 
@@ -126,5 +127,7 @@ def _expect_once(rig: Rig) -> None:
         raise Failed(f"trade {twice} came {ids.count(twice)} times")
 
 
-def _short(gap: types_pb2.Gap) -> str:
-    return f"{types_pb2.GapReason.Name(gap.reason)} {gap.last_id_before} to {gap.first_id_after}"
+def short(gap: types_pb2.Gap) -> str:
+    """A gap in a few words."""
+    reason = gap_reason_name(gap.reason)
+    return f"{reason} {gap.last_id_before} to {gap.first_id_after} {gap.detail}".rstrip()
