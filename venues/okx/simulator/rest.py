@@ -321,7 +321,7 @@ def _instrument(listing: Listing, code: int) -> dict[str, object]:
         "quoteCcy": "" if is_swap else listing.quote,
         "ruleType": "normal",
         "settleCcy": listing.settle,
-        "state": "live",
+        "state": "suspend" if listing.halted else "live",
         "stk": "",
         "tickSz": listing.tick_size,
         "uly": index,

@@ -279,6 +279,14 @@ async def test_instruments_have_what_clients_read(exchange, floor):
     assert (swap["ctVal"], swap["ctValCcy"], swap["uly"]) == ("0.01", "BTC", "BTC-USDT")
 
 
+async def test_a_halted_instrument_is_listed_as_suspended(exchange, floor):
+    floor.relist("ETH-USDT", halted=True)
+    rows = await asked(exchange, floor, "public/instruments", instType="SPOT")
+    floor.relist("ETH-USDT", halted=False)
+    states = {row["instId"]: row["state"] for row in rows}
+    assert (states["ETH-USDT"], states["BTC-USDT"]) == ("suspend", "live")
+
+
 def test_every_failure_has_words(exchange: Okx):
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["code"].startswith("50")
