@@ -8,18 +8,15 @@ of both. The names that those modules take from the package are put there by han
 import importlib
 import importlib.util
 import math
+import pkgutil
 import sys
 import types
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from kit.errors import RateLimited, UnknownInstrument, VenuemeshError, VenueUnavailable
+from kit.venue import refusals
 from kit.venue.budget import spending
-
-UNSAID_RETRY_S = 10.0
-"""To leave a venue alone that wants it and does not say for how long."""
-RETRY_S_MAX = 24 * 3600.0
-SLOW_DOWN, BANNED = 429, 418
 
 
 def load(exchange_id: str) -> Any:
@@ -29,6 +26,20 @@ def load(exchange_id: str) -> Any:
         _install_bare_packages()
     module = importlib.import_module(f"ccxt.async_support.{exchange_id}")
     return type(exchange_id, (_Listening, getattr(module, exchange_id)), {})
+
+
+def load_streaming(exchange_id: str) -> Any:
+    """The class of an exchange in ccxt.pro, which has websockets too; otherwise as ``load``."""
+    if "ccxt" not in sys.modules:
+        _install_bare_packages()
+    module = importlib.import_module(f"ccxt.pro.{exchange_id}")
+    return type(exchange_id, (_Listening, getattr(module, exchange_id)), {})
+
+
+def streaming_ids() -> list[str]:
+    """The exchanges of ccxt.pro by name, without loading any of it. Raises ImportError."""
+    folder = f"{_folder()}/pro"
+    return sorted(entry.name for entry in pkgutil.iter_modules([folder]) if not entry.ispkg)
 
 
 async def call(venue_id: str, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
@@ -50,7 +61,9 @@ async def _call(venue_id: str, function: Callable[..., Awaitable[Any]], *argumen
         raise UnknownInstrument(str(error)[:200], venue=venue_id, symbol="") from error
     except (errors.RateLimitExceeded, errors.DDoSProtection) as error:
         raise RateLimited(
-            str(error)[:200], venue=venue_id, retry_after_ms=math.ceil(_left_alone_s() * 1000)
+            str(error)[:200],
+            venue=venue_id,
+            retry_after_ms=math.ceil(refusals.left_alone_s() * 1000),
         ) from error
     except errors.BaseError as error:
         raise VenueUnavailable(
@@ -73,38 +86,18 @@ class _Listening:
     def on_rest_response(
         self, code: int, reason: str, url: str, method: str, headers: Mapping[str, str], *rest: Any
     ) -> str:
-        account = spending()
-        if code in (SLOW_DOWN, BANNED) and account is not None:
-            account.budget.close(_retry_after_s(headers))
+        refusals.heard(code, headers)
         answer: str = super().on_rest_response(  # type: ignore[misc]  # of the exchange
             code, reason, url, method, headers, *rest
         )
         return answer
 
 
-def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """In seconds; the header may also hold a date, or nonsense."""
-    said = {name.lower(): value for name, value in headers.items()}.get("retry-after", "")
-    return min(float(said), RETRY_S_MAX) if said.isdecimal() else UNSAID_RETRY_S
-
-
-def _left_alone_s() -> float:
-    """How long to wait after a refusal, which may have come as an ordinary answer."""
-    account = spending()
-    if account is None:
-        return UNSAID_RETRY_S
-    if not account.budget.closed_s():
-        account.budget.close(UNSAID_RETRY_S)
-    return account.budget.closed_s()
-
-
 def _install_bare_packages() -> None:
-    spec = importlib.util.find_spec("ccxt")
-    if spec is None or not spec.submodule_search_locations:
-        raise ImportError("ccxt is not installed")
-    folder = spec.submodule_search_locations[0]
+    folder = _folder()
     package = _bare("ccxt", folder)
-    _bare("ccxt.async_support", f"{folder}/async_support")
+    package.async_support = _bare("ccxt.async_support", f"{folder}/async_support")  # type: ignore[attr-defined]
+    package.pro = _bare("ccxt.pro", f"{folder}/pro")  # type: ignore[attr-defined]
     errors = importlib.import_module("ccxt.base.errors")
     for name, value in vars(errors).items():
         if isinstance(value, type):
@@ -113,8 +106,25 @@ def _install_bare_packages() -> None:
     package.Exchange = base.Exchange  # type: ignore[attr-defined]
 
 
+class _Bare(types.ModuleType):
+    """A package of ccxt without its ``__init__``. As in the real one, the name of an exchange is
+    its class and not its module; it is loaded when first needed."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, getattr(value, name, value))
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            importlib.import_module(f"{self.__name__}.{name}")
+        except ModuleNotFoundError as error:
+            raise AttributeError(name) from error
+        return self.__dict__[name]
+
+
 def _bare(name: str, folder: str) -> types.ModuleType:
-    module = types.ModuleType(name)
+    module = _Bare(name)
     module.__path__ = [folder]
     sys.modules[name] = module
     return module
