@@ -93,6 +93,14 @@ class _Listening:
         return answer
 
 
+def _folder() -> str:
+    """Where ccxt is installed. Raises ImportError."""
+    spec = importlib.util.find_spec("ccxt")
+    if spec is None or not spec.submodule_search_locations:
+        raise ImportError("ccxt is not installed")
+    return spec.submodule_search_locations[0]
+
+
 def _install_bare_packages() -> None:
     folder = _folder()
     package = _bare("ccxt", folder)
