@@ -26,6 +26,7 @@ from kit.venue.rationed import RationedHistory
 from kit.venue.resync import Resync
 from kit.venue.session import Session
 from kit.venue.settings import VenueSettings
+from kit.venue.staleness import Staleness
 from kit.venue.subscriptions import Subscriptions
 
 CHECKPOINT_INTERVAL_S = 1.0
@@ -109,6 +110,11 @@ class VenueProcess:
         runtime.run_task("checkpoints", self._publish_checkpoints)
         if self._mesh.world == "replay":
             runtime.run_task("pressure", self._wait_for_readers)
+        else:
+            # A tape is as it is: what is silent on it cannot be had by asking.
+            minimum_s = self._venue.limits.stale_after_s
+            staleness = Staleness(self.intake, self.session, minimum_s, runtime.meter, self._clock)
+            runtime.run_task("staleness", staleness.run)
         runtime.at_end(self._venue.history.close)
         await runtime.run()
 

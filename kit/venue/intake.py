@@ -144,9 +144,7 @@ class Intake:
         now_ns = self._clock.time_ns()
         if types_pb2.CHANNEL_BOOK in channels:
             self.bookkeeper.doubt([symbol], types_pb2.GAP_REASON_STALE, now_ns, detail)
-            if self._books_come:
-                # Should it not come, it is asked for again.
-                self.bookkeeper.snapshot_wanted.set()
+            self.bookkeeper.snapshot_wanted.set()
         self.reconnected([symbol], set(channels) - {stale, types_pb2.CHANNEL_BOOK}, detail)
         if stale != types_pb2.CHANNEL_BOOK:
             reason = types_pb2.GAP_REASON_STALE

@@ -46,7 +46,8 @@ class Line:
 
     def __init__(self, around: Surroundings, wire: Wire, symbols: Sequence[str]) -> None:
         self.wire = wire
-        self.symbols = list(symbols)
+        self.symbols = dict.fromkeys(symbols)
+        """In the order in which they were added."""
         self._around = around
         self._current: Connection | None = None
         self._successor: Connection | None = None
@@ -67,7 +68,7 @@ class Line:
 
     def add(self, symbols: Sequence[str]) -> None:
         """Carry these too."""
-        self.symbols.extend(symbols)
+        self.symbols |= dict.fromkeys(symbols)
         if self._rehearsal is not None:
             self._rehearsal.add(symbols)
         for connection in self.connections:
@@ -75,7 +76,8 @@ class Line:
 
     def remove(self, symbols: Sequence[str]) -> None:
         """Carry these no longer."""
-        self.symbols = [symbol for symbol in self.symbols if symbol not in symbols]
+        for symbol in symbols:
+            self.symbols.pop(symbol, None)
         for connection in self.connections:
             connection.unsubscribe(symbols)
 
@@ -118,10 +120,10 @@ class Line:
     def opened(self, connection: Connection) -> None:
         """Subscribe to everything."""
         _log.info("connected", extra={"symbols": len(self.symbols)})
-        connection.subscribe(self.symbols)
+        connection.subscribe(list(self.symbols))
         if connection is self._successor:
             venue, clock = self._around.venue, self._around.clock
-            self._rehearsal = Rehearsal(venue, self.wire, self.symbols, clock)
+            self._rehearsal = Rehearsal(venue, self.wire, list(self.symbols), clock)
         elif connection is self._current:
             if self._was_open:
                 self._around.meter.reconnect()
@@ -167,7 +169,7 @@ class Line:
         elif self._rehearsal is not None:
             if self._successor.has_said_all:
                 self._rehearsal.subscribed()
-            if self._rehearsal.is_ready(self._around.intake, self.symbols):
+            if self._rehearsal.is_ready(self._around.intake, list(self.symbols)):
                 self._move(self._rehearsal)
 
     def _plan_move(self) -> None:
@@ -195,9 +197,9 @@ class Line:
             self._end(successor)
 
     def _begin(self, group: asyncio.TaskGroup) -> Connection:
-        around = self._around
+        around, symbols = self._around, list(self.symbols)
         connection = Connection(
-            self, self.wire, around.venue.limits, around.open_socket, self.symbols, around.clock
+            self, self.wire, around.venue.limits, around.open_socket, symbols, around.clock
         )
         self._running[connection] = group.create_task(connection.run())
         return connection

@@ -1,0 +1,4 @@
+"""What new things are copied from: real code, held to the rules of the code that it becomes.
+
+examplex   a venue: a small made-up exchange, with its connector and its simulator
+"""

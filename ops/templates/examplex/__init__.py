@@ -1,0 +1,1 @@
+"""Examplex: spot."""

@@ -1,0 +1,49 @@
+"""The venues of Examplex's API: their ids, ports, limits and parts.
+
+To change: the addresses, PROFILE, LIMITS (from the exchange's documentation; say where in the
+README), the default symbols. An exchange with a second API of the same kind gets a second function
+here and a second entry in VENUES.
+"""
+
+from kit.clock import SystemClock
+from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
+from ops.templates.examplex.book import BOOK
+from ops.templates.examplex.feed import ExamplexWire
+from ops.templates.examplex.history import ExamplexHistory
+
+VENUE_ID = "examplex"
+LIVE_FEED = "wss://feed.examplex.invalid"
+LIVE_REST = "https://api.examplex.invalid"
+
+PROFILE = Profile(
+    exchange="Examplex",
+    segment="spot",
+    maturity=Maturity.PREVIEW,  # PROVEN when it reads real captures exactly
+    notes="A made-up exchange.",
+)
+LIMITS = Limits(
+    symbols_per_connection=100,
+    symbols_per_message=20,
+    messages_per_second=10,
+    ping_interval_s=15,  # None where the exchange pings and we answer
+    silence_s=30,
+    requests_per_second=10,
+)
+
+
+def spot(place: Place) -> Venue:
+    """Examplex spot."""
+    base_url = place.rest(VENUE_ID) or LIVE_REST
+    return Venue(
+        venue_id=VENUE_ID,
+        port=65_000,
+        profile=PROFILE,
+        wires=(ExamplexWire(place.feed(VENUE_ID, LIVE_FEED)),),
+        book=BOOK,
+        history=ExamplexHistory(VENUE_ID, base_url, SystemClock()),
+        limits=LIMITS,
+        default_symbols=("BTC-USD", "ETH-USD"),
+    )
+
+
+VENUES = {VENUE_ID: spot}

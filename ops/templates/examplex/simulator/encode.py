@@ -1,0 +1,128 @@
+"""A simulated market's events as Examplex's frames.
+
+To change: the markets, the frames, and how often a book speaks.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+
+import msgspec
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Floor, Frame, Listing, Stream
+from kit.simulator.events import BestQuote, Instrument, Trade
+from kit.simulator.market import Step
+from kit.simulator.published import PublishedBooks
+from ops.templates.examplex.simulator.streams import Streams
+
+BOOK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
+DEPTH_MAX = 10_000
+INSTRUMENTS = (
+    Instrument("BTC", "USD", 2, 5, 1, 61_800.0, 0.05, 0.030, 4.0),
+    Instrument("ETH", "USD", 2, 4, 1, 2_650.0, 0.8, 0.035, 3.0),
+    Instrument("SOL", "USD", 2, 3, 1, 158.0, 12.0, 0.045, 2.0),
+    Instrument("ETH", "BTC", 5, 4, 1, 0.04290, 0.8, 0.015, 0.5),
+)
+
+
+def native_symbol(instrument: Instrument) -> str:
+    """``BTC-USD``"""
+    return f"{instrument.base}-{instrument.quote}"
+
+
+def listing(instrument: Instrument) -> Listing:
+    """A simulated instrument as Examplex lists it."""
+    return Listing(
+        native_symbol(instrument),
+        instrument.base,
+        instrument.quote,
+        tick_size=instrument.price_text(1),
+        lot_size=instrument.size_text(1),
+        minimum_notional="0.0001" if instrument.quote == "BTC" else "5",
+    )
+
+
+class Encoder:
+    """Remembers what was said of each book."""
+
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+        self._books = PublishedBooks()
+        self._symbols: dict[Instrument, str] = {}
+
+    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> list[Frame]:
+        """The frames of a step, in the order of what happened; books at their intervals."""
+        frames: list[Frame] = []
+        self._books.note(step)
+        for event in step.events:
+            one = event.instrument
+            symbol = self._symbols.setdefault(one, native_symbol(one))
+            if type(event) is Trade:
+                stream = self._streams.get("trades", symbol)
+                if stream in wanted:
+                    frames.append((stream, _trade_frame(symbol, event)))
+            elif type(event) is BestQuote:
+                stream = self._streams.get("quotes", symbol)
+                if stream in wanted:
+                    frames.append((stream, _quote_frame(symbol, event)))
+        if step.time_ns % BOOK_INTERVAL_NS == 0:
+            frames += self._updates(step.time_ns, wanted)
+        return frames
+
+    def snapshot(self, instrument: Instrument, time_ns: int) -> bytes:
+        """The whole book, as the feed has told it so far: the next update joins it."""
+        book = self._books.snapshot(instrument, DEPTH_MAX)
+        head = {"channel": "book", "type": "snapshot", "symbol": native_symbol(instrument)}
+        body = {"sequence": book.sequence, "bids": book.bids, "asks": book.asks}
+        return _framed(head | body, time_ns)
+
+    def _updates(self, time_ns: int, wanted: Collection[Stream]) -> Iterable[Frame]:
+        for instrument, symbol in self._symbols.items():
+            changes = self._books.changes(instrument)
+            stream = self._streams.get("book", symbol)
+            if changes is None or stream not in wanted:
+                continue
+            head = {"channel": "book", "type": "update", "symbol": symbol}
+            body = {
+                "sequence": changes.last,
+                "previous": changes.previous,
+                "bids": _levels(instrument, changes.bids),
+                "asks": _levels(instrument, changes.asks),
+            }
+            yield stream, _framed(head | body, time_ns)
+
+
+def _trade_frame(symbol: str, trade: Trade) -> bytes:
+    """``{"channel":"trades","symbol","id","price","size","side","time"}``"""
+    one = trade.instrument
+    body = {
+        "channel": "trades",
+        "symbol": symbol,
+        "id": trade.trade_id,
+        "price": one.price_text(trade.price_ticks),
+        "size": one.size_text(trade.size_lots),
+        "side": "buy" if trade.taker_buys else "sell",
+    }
+    return _framed(body, trade.time_ns)
+
+
+def _quote_frame(symbol: str, quote: BestQuote) -> bytes:
+    """``{"channel":"quotes","symbol","sequence","bid","bid_size","ask","ask_size","time"}``"""
+    one = quote.instrument
+    body = {
+        "channel": "quotes",
+        "symbol": symbol,
+        "sequence": quote.sequence,
+        "bid": one.price_text(quote.bid_ticks),
+        "bid_size": one.size_text(quote.bid_lots),
+        "ask": one.price_text(quote.ask_ticks),
+        "ask_size": one.size_text(quote.ask_lots),
+    }
+    return _framed(body, quote.time_ns)
+
+
+def _levels(instrument: Instrument, levels: Iterable[tuple[int, int]]) -> list[tuple[str, str]]:
+    return [(instrument.price_text(ticks), instrument.size_text(lots)) for ticks, lots in levels]
+
+
+def _framed(body: Mapping[str, object], time_ns: int) -> bytes:
+    return msgspec.json.encode({**body, "time": time_ns // NANOSECONDS_PER_MILLISECOND})

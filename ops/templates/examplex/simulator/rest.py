@@ -1,0 +1,111 @@
+"""Examplex's REST answers, as the exchange would give them.
+
+To change: paths, parameters and answers; what it says when it refuses a call.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Answer, Floor, Listing, Request
+from kit.simulator.history import TradePrint
+from ops.templates.examplex.simulator.candles import candle_row, interval_start
+
+LIMIT_USUAL = 100
+LIMIT_MAX = 1000
+FAILURES: Mapping[int, bytes] = {
+    418: b'{"error":"banned"}',
+    429: b'{"error":"too many requests"}',
+    500: b'{"error":"internal error"}',
+}
+NO_SYMBOL = Answer(b'{"error":"unknown symbol"}', status=404)
+WRONG = Answer(b'{"error":"wrong parameter"}', status=400)
+
+
+async def answer(request: Request, floor: Floor) -> Answer:
+    """One call."""
+    recorded = floor.recorded(request.path)
+    if recorded is not None:
+        return Answer(recorded)
+    if request.path == "/instruments":
+        return _answer([_market(one) for one in floor.listings()])
+    handler = HANDLERS.get(request.path)
+    if handler is None:
+        return Answer(b'{"error":"no such path"}', status=404)
+    symbol = request.query.get("symbol", "")
+    if symbol not in {one.symbol for one in floor.listings()}:
+        return NO_SYMBOL
+    try:
+        return await handler(symbol, request.query, floor)
+    except ValueError:
+        return WRONG
+
+
+async def _book(symbol: str, query: Mapping[str, str], floor: Floor) -> Answer:
+    book = await floor.book(symbol)
+    if book is None:
+        return Answer(FAILURES[500], status=500)
+    return _answer({"sequence": book.sequence, "bids": book.bids, "asks": book.asks})
+
+
+async def _trades(symbol: str, query: Mapping[str, str], floor: Floor) -> Answer:
+    """From an id, from a time, or the newest; oldest first."""
+    history, limit = floor.history(symbol), _limit(query)
+    if "from_id" in query:
+        found = history.from_id(int(query["from_id"]), limit)
+    elif "start" in query:
+        start_ns = int(query["start"]) * NANOSECONDS_PER_MILLISECOND
+        found = history.between(start_ns, floor.time_ns(), limit)
+    else:
+        found = history.latest(limit)
+    return _answer([_trade(one) for one in found])
+
+
+async def _candles(symbol: str, query: Mapping[str, str], floor: Floor) -> Answer:
+    """From a time, or the newest; oldest first."""
+    start_of = interval_start(query.get("interval", ""))
+    if start_of is None:
+        return WRONG
+    start_ns = int(query.get("start", 0)) * NANOSECONDS_PER_MILLISECOND
+    found = floor.history(symbol).candles(start_of, start_ns, floor.time_ns())
+    limit = _limit(query)
+    chosen = found[:limit] if "start" in query else found[-limit:]
+    return _answer([candle_row(candle) for candle in chosen])
+
+
+HANDLERS: Mapping[str, Callable[[str, Mapping[str, str], Floor], Awaitable[Answer]]] = {
+    "/book": _book,
+    "/trades": _trades,
+    "/candles": _candles,
+}
+
+
+def _limit(query: Mapping[str, str]) -> int:
+    return max(1, min(int(query.get("limit", LIMIT_USUAL)), LIMIT_MAX))
+
+
+def _answer(body: object) -> Answer:
+    return Answer(msgspec.json.encode(body))
+
+
+def _market(one: Listing) -> dict[str, str]:
+    return {
+        "symbol": one.symbol,
+        "base": one.base,
+        "quote": one.quote,
+        "tick_size": one.tick_size,
+        "lot_size": one.lot_size,
+        "minimum_notional": one.minimum_notional,
+        "status": "halted" if one.halted else "trading",
+    }
+
+
+def _trade(trade: TradePrint) -> dict[str, object]:
+    return {
+        "id": trade.trade_id,
+        "price": trade.price,
+        "size": trade.size,
+        "side": "buy" if trade.taker_buys else "sell",
+        "time": trade.time_ns // NANOSECONDS_PER_MILLISECOND,
+    }
