@@ -36,7 +36,9 @@ class Sink:
 
 
 @asynccontextmanager
-async def connected(handle: Handler) -> AsyncIterator[Sink]:
+async def connected(
+    handle: Handler, may_try: Callable[[], Awaitable[None]] | None = None
+) -> AsyncIterator[Sink]:
     """A websocket that is kept to a server that does this."""
 
     async def converse(request: web.Request) -> web.WebSocketResponse:
@@ -52,7 +54,8 @@ async def connected(handle: Handler) -> AsyncIterator[Sink]:
     port = free_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     sink = Sink()
-    socket = Websocket(f"ws://127.0.0.1:{port}/", sink, SystemClock(), silence_s=SILENCE_S)
+    url = f"ws://127.0.0.1:{port}/"
+    socket = Websocket(url, sink, SystemClock(), silence_s=SILENCE_S, may_try=may_try)
     task = asyncio.create_task(socket.run())
     try:
         yield sink
@@ -100,3 +103,47 @@ async def test_parts_of_a_message_are_put_together():
     async with connected(send_in_parts) as sink:
         await until(lambda: len(sink.received) == 2)
         assert sink.received == [b"one whole", b"in three parts"]
+
+
+async def test_each_attempt_waits_until_it_may():
+    asked = 0
+    allowed = asyncio.Semaphore(1)
+
+    async def may_try() -> None:
+        nonlocal asked
+        asked += 1
+        await allowed.acquire()
+
+    async def close_at_once(websocket: web.WebSocketResponse) -> None:
+        await websocket.close()
+
+    async with connected(close_at_once, may_try) as sink:
+        await until(lambda: asked == 2)
+        assert sink.opened_count == 1
+        allowed.release()
+        await until(lambda: asked == 3)
+        assert sink.opened_count == 2
+
+
+async def test_a_venue_that_refuses_us_is_left_alone_for_as_long_as_it_says():
+    slept_s: list[float] = []
+
+    class Clock(SystemClock):
+        async def sleep(self, seconds: float) -> None:
+            slept_s.append(seconds)
+            await asyncio.Event().wait()
+
+    async def refuse(request: web.Request) -> web.Response:
+        return web.Response(status=429, headers={"Retry-After": "17"})
+
+    application = web.Application()
+    application.router.add_get("/", refuse)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    task = asyncio.create_task(Websocket(f"ws://127.0.0.1:{port}/", Sink(), Clock()).run())
+    await until(lambda: slept_s)
+    task.cancel()
+    await runner.cleanup()
+    assert 17 < slept_s[0] < 18
