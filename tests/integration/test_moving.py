@@ -13,6 +13,8 @@ from venuemesh.common.v1 import types_pb2
 
 from conftest import free_port
 from kit.conformance.connector import Connector, connector
+from kit.conformance.exchange import exchange
+from kit.simulator.dialect import find_dialects
 from kit.venue import discovery
 from kit.venue.contract import Place, Venue
 from tests.integration.mesh import ROOT
@@ -106,3 +108,24 @@ def check_ids(venue_id: str, made: Connector, symbol: str) -> None:
     if venue_id in ("binance", "coinbase", "kraken"):
         assert ids == list(range(ids[0], ids[0] + len(ids))), (venue_id, symbol)
     assert ids == sorted(set(ids)), (venue_id, symbol)
+
+
+@pytest.mark.parametrize(
+    ("venue_id", "fault"), [("binance", "server_shutdown"), ("okx", "service_upgrade")]
+)
+async def test_a_venue_that_says_that_it_will_go_is_left_in_time(venue_id: str, fault: str) -> None:
+    async with exchange(venue_id, find_dialects()[venue_id], events_per_second=100) as pretended:
+        venue = discovery.require(venue_id)(Place("simulate", pretended.url))
+        async with connector(venue, pretended.symbols[:SYMBOLS]) as made:
+            await made.until(made.proven, "proven books")
+            lines = pretended.connections
+            pretended.order(fault, pretended.symbols[0], "trades", seconds=10)
+            await made.until(lambda: moves(made), "a move")
+            await made.until(lambda: pretended.connections == lines, "the end of the old one")
+            count = made.row_count(TRADES, pretended.symbols[0])
+            await made.until(
+                lambda: made.row_count(TRADES, pretended.symbols[0]) > count + 5, "more trades"
+            )
+            assert [gap for batch in made.batches for gap in batch.gaps] == []
+            assert made.meter.reconnects_total == 0
+            assert made.proven()
