@@ -61,7 +61,6 @@ class OrderFlow:
             for ticks, _ in reversed(self._book.levels(is_bid, LEVELS_MOST)):
                 events += self._book.cancel(is_bid, ticks, ALL_LOTS, time_ns)
             self._quotes[is_bid] = []
-        self._fair_known_ns = time_ns - FAIR_AGE_NS_MAX - 1
         return events + self.open(time_ns)
 
     def burst(self, trade_count: int, time_ns: int) -> list[MarketEvent]:

@@ -73,7 +73,8 @@ class FakeCapture:
 
 
 class FakeExchange:
-    """A client says the names of its streams, with commas; they are answered in capitals."""
+    """A client says the names of its streams, with commas; they are answered in capitals. A minus
+    before a name ends a subscription."""
 
     hosts: Collection[str] = ("api.fake.example",)
     rules = ConnectionRules(20, 60, 5, 100, 86_400)
@@ -90,6 +91,9 @@ class FakeExchange:
 
     async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
         for name in text.split(","):
+            if name.startswith("-"):
+                del session.streams[name[1:]]
+                continue
             channel, _, symbol = name.partition("/")
             stream = self.streams.setdefault(name, Stream(name, Channel(channel), symbol))
             session.streams[name] = stream

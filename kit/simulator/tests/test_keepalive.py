@@ -82,7 +82,8 @@ async def test_pings_until_the_lifetime_is_over():
 )
 async def test_what_breaks_a_rule_is_ended(fields, happened):
     clock = FakeClock()
-    assert (await lived(Wire(clock, False), clock, replace(RULES, **fields)))[-1] == happened
+    wire = Wire(clock, answers=bool(fields))
+    assert (await lived(wire, clock, replace(RULES, **fields)))[-1] == happened
 
 
 async def test_what_keeps_the_rules_lives_on():

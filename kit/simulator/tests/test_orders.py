@@ -78,6 +78,10 @@ async def test_a_subscription_is_acknowledged_and_then_silent_until_it_is_made_a
             await text_of(heard)
         assert await quietly(muted) is None
         assert not muted.closed
+        for name in ("-status/all", "status/all"):
+            await muted.send_str(name)
+            assert await text_of(muted) == name.upper()
+        assert (await text_of(muted)).isdigit()
 
 
 async def test_a_subscription_begins_with_frames_that_were_sent_before():

@@ -1,0 +1,64 @@
+"""One REST call sees one market, also when a fault shows another than there is."""
+
+from pathlib import Path
+
+from kit.simulator.dialect import BookSnapshot
+from kit.simulator.faults import Faults
+from kit.simulator.orders import FaultOrder
+from kit.simulator.replay import ReplayFloor
+from kit.simulator.shown import ShownFloor
+from kit.simulator.tape import Tape
+from kit.simulator.tests.fakes import FakeClock, FakeExchange
+from kit.simulator.venue import Venue
+
+
+class World:
+    """A tape of two symbols, with what the exchange once answered at /info."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "frames.jsonl").write_text("trades/A/1\ntrades/B/2\n")
+        (folder / "rest").mkdir()
+        (folder / "rest" / "info.json").write_text("as recorded/5")
+        exchange = FakeExchange()
+        self.floor = ReplayFloor(Tape([folder / "frames.jsonl"]), exchange.capture, 0.05)
+        self.venue = Venue("fake", exchange, Faults("fake", 1), FakeClock())
+
+    def order(self, fault: str, **fields) -> None:
+        self.venue.faults.order(FaultOrder(venue="fake", fault=fault, **fields))
+
+    def call(self, path: str = "/info") -> ShownFloor:
+        return ShownFloor(self.floor, self.venue, path)
+
+
+def symbols(floor: ShownFloor) -> list[str]:
+    return [listing.symbol for listing in floor.listings()]
+
+
+def test_a_fault_lasts_as_long_as_the_call(tmp_path: Path):
+    world = World(tmp_path)
+    world.order("empty_market_list", path="info")
+    assert symbols(world.call("/time")) == ["A", "B"]
+    call = world.call()
+    assert symbols(call) == symbols(call) == []
+    assert symbols(world.call()) == ["A", "B"]
+
+
+def test_what_was_recorded_is_not_shown_where_a_fault_shows_something_else(tmp_path: Path):
+    world = World(tmp_path)
+    assert world.call().recorded("/info") == b"as recorded/5"
+    world.order("symbol_twice", path="info")
+    call = world.call()
+    assert call.recorded("/info") is None
+    assert symbols(call) == ["A", "B", "A"]
+    assert world.call().recorded("/info") == b"as recorded/5"
+
+
+async def test_an_old_book_is_shown_of_the_named_symbol_once(tmp_path: Path):
+    world = World(tmp_path)
+    world.venue.faults.learn("stale_snapshot", lambda order: None)
+    old = BookSnapshot(7, [], [])
+    world.venue.old_books["A"] = old
+    world.order("stale_snapshot", symbol="A")
+    assert await world.call().book("B") is None
+    assert await world.call().book("A") is old
+    assert await world.call().book("A") is None
