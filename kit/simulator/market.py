@@ -79,7 +79,7 @@ class Market:
         """Markets with the same ``price_seed`` trade around the same prices; None: as ``seed``."""
         self.instruments: list[Instrument] = []
         self.opening_ns = self.time_ns = opening_ns
-        self._seed = seed
+        self.seed = seed
         self._price_seed = seed if price_seed is None else price_seed
         shares = sum(instrument.share for instrument in instruments)
         self._orders_per_share = events_per_second / EVENTS_PER_ORDER / shares
@@ -92,7 +92,7 @@ class Market:
 
     def open(self, instrument: Instrument) -> None:
         """Trade one more instrument from now on."""
-        name = f"{self._seed}/{instrument.base}/{instrument.quote}"
+        name = f"{self.seed}/{instrument.base}/{instrument.quote}"
         currency = QUOTE_CURRENCIES.get(instrument.quote, instrument.quote)
         price = PriceProcess(instrument, f"{self._price_seed}/{instrument.base}/{currency}")
         first_id = self.time_ns // NANOSECONDS_PER_MILLISECOND * IDS_PER_MILLISECOND

@@ -101,7 +101,7 @@ class MarketFloor:
         self._instruments[symbol] = instrument
         self._histories[instrument] = TradeHistory(partial(_prints_of, instrument), TRADES_MAX)
         if listing.kind is not InstrumentKind.SPOT:
-            self._marks[symbol] = MarkProcess(instrument, symbol)
+            self._marks[symbol] = MarkProcess(instrument, f"{self._market.seed}/{symbol}")
 
     def relist(self, symbol: str, **changes: Any) -> None:
         """Change the listing of a symbol."""

@@ -37,8 +37,8 @@ class MarkCapture(FakeCapture):
         return symbol, Mark(price, "", rate, int(said.get("next", "0")))
 
 
-def market_at(time_ns: int) -> tuple[Market, MarketFloor]:
-    market = Market("1", OPENING_NS, 500, INSTRUMENTS)
+def market_at(time_ns: int, seed: str = "1") -> tuple[Market, MarketFloor]:
+    market = Market(seed, OPENING_NS, 500, INSTRUMENTS)
     floor = MarketFloor(market, Derivatives())
     market.advance(time_ns)
     return market, floor
@@ -50,6 +50,9 @@ def test_the_same_seed_and_time_give_the_same_mark_near_the_market():
     mark = floor.mark("BTCUSDT")
     assert mark is not None
     assert mark == market_at(time_ns)[1].mark("BTCUSDT")
+    other = market_at(time_ns, seed="2")[1].mark("BTCUSDT")
+    assert other is not None
+    assert other.funding_rate != mark.funding_rate
     ((bid, _),) = market.levels(INSTRUMENTS[0], True, 1)
     assert float(mark.index_price) == pytest.approx(bid / 100, rel=1e-3)
     assert 0 < abs(float(mark.mark_price) / float(mark.index_price) - 1) < 2e-3
