@@ -13,6 +13,8 @@ from kit.numbers import DIGITS_MAX, NumberError, most, parse_column, rescale
 
 HELD_MAX = 20_000
 NUMBER_BOUND = 10**DIGITS_MAX
+FOLLOWED = (market_data_pb2.BOOK_STATE_PROVEN, market_data_pb2.BOOK_STATE_UNPROVEN)
+"""States of a venue's book that it goes on from, update by update."""
 
 
 class FollowerState(Enum):
@@ -23,6 +25,7 @@ class FollowerState(Enum):
     IN_DOUBT = "in doubt"
     """The venue has said that an update is missing, and will publish a snapshot."""
     PROVEN = "proven"
+    """As good as the venue's own."""
 
 
 class BookUpdate(NamedTuple):
@@ -89,7 +92,7 @@ class Follower:
             return False
         held, self._held = self._held, []
         self._contained = cursor
-        if response.state == market_data_pb2.BOOK_STATE_PROVEN:
+        if response.state in FOLLOWED:
             self._replace(cursor, _update_of(response))
         else:
             self.state = FollowerState.IN_DOUBT

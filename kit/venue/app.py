@@ -4,11 +4,11 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit import backoff, settings, telemetry
 from kit.clock import SystemClock
-from kit.cursor import Channel
 from kit.encode import Draft
 from kit.errors import Draining, VenuemeshError
 from kit.runtime import Identity, Runtime, run_process
@@ -26,6 +26,7 @@ from kit.venue.rationed import RationedHistory
 from kit.venue.resync import Resync
 from kit.venue.session import Session
 from kit.venue.settings import VenueSettings
+from kit.venue.source import Feed
 from kit.venue.staleness import Staleness
 from kit.venue.subscriptions import Subscriptions
 
@@ -37,10 +38,13 @@ ALL_SYMBOLS = "*"
 _log = telemetry.logger("venue.app")
 
 
-def main(venue_id: str) -> int:
-    """Run a venue. Returns the exit code."""
+def main(name: str, port: int = 0) -> int:
+    """Run a venue, on its usual port or another one. Returns the exit code."""
     mesh = settings.load(MeshSettings, settings.MESH_SECTION)
+    venue_id = discovery.venue_id(name)
     own = settings.load(VenueSettings, f"venues.{venue_id}")
+    if port:
+        own = msgspec.structs.replace(own, port=port)
     venue = discovery.require(venue_id)(Place(mesh.world, mesh.simulator_url, own.options))
 
     async def serve() -> None:
@@ -66,12 +70,15 @@ class VenueProcess:
         self._epoch_before = self._epochs.last()
         meter = self.runtime.meter
         self.hub = Hub(venue.venue_id, self._epochs.next(clock), clock, meter, own.ring_bytes_max)
-        channels = set[Channel]().union(*[wire.channels for wire in venue.wires])
-        self.subscriptions = Subscriptions(channels)
+        self.subscriptions = Subscriptions(venue.channels)
         self.intake = Intake(venue, self.hub, self.subscriptions, meter, clock)
         doubted = meter.gauge("books_in_doubt", "Books that wait for a snapshot or an update")
         doubted.set_function(self.intake.bookkeeper.doubted_count)
-        self.session = Session(venue, self.intake, meter, clock)
+        self.session: Feed = (
+            Session(venue, self.intake, meter, clock)
+            if venue.source is None
+            else venue.source.feed(self.intake, meter, clock)
+        )
         self.instruments = Instruments(venue.venue_id, venue.history)
         self.control = Control(
             venue.venue_id,

@@ -4,7 +4,8 @@ Each instrument's book is a small state machine. Updates and snapshots go in; wh
 published comes out: updates that join without a hole, snapshots, and gaps.
 
 EMPTY      nothing yet: updates are held until a snapshot comes
-PROVEN     every update since the snapshot was applied, none is missing, each proof held
+PROVEN     every update since the snapshot was applied, none is missing, each proof held; of a
+           book that is not provable: nothing has shown it to be wrong
 IN_DOUBT   something is missing or wrong: updates are held until the missing one comes late, or a
            newer snapshot bridges to them; then the whole book is published again, with a new epoch
 
@@ -98,6 +99,11 @@ class GuardedBook:
         self._rule = rules.sequence
         self._held: list[Update] = []
         self._renewing = False
+
+    @property
+    def provable(self) -> bool:
+        """Whether a missed update would show."""
+        return self._rules.provable
 
     @property
     def held_count(self) -> int:

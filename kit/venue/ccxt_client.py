@@ -95,6 +95,8 @@ class _Listening:
 
 def _folder() -> str:
     """Where ccxt is installed. Raises ImportError."""
+    if "ccxt" in sys.modules:
+        return list(sys.modules["ccxt"].__path__)[0]
     spec = importlib.util.find_spec("ccxt")
     if spec is None or not spec.submodule_search_locations:
         raise ImportError("ccxt is not installed")

@@ -23,6 +23,7 @@ from kit.columns import Levels, Rows
 from kit.cursor import Channel
 from kit.frames import Frames
 from kit.numbers import IntColumn
+from kit.venue.source import RowSource
 
 Parse = Callable[[Frames], Rows]
 """Frames to rows, pure: no I/O, no clock, no state. Raises FrameError."""
@@ -144,6 +145,8 @@ class BookRules:
     """Levels per side that the venue keeps up to date; what falls out is cut. 0: all."""
     crossing_is_wrong: bool = False
     """A best bid not below the best ask proves a missed update, where nothing else can."""
+    provable: bool = True
+    """False: nothing would show that an update was missed, so that no book is called proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +263,16 @@ class Venue:
     connection_sequence: Callable[[Frames], IntColumn] | None = None
     """The number of each frame of a connection, where the venue counts all of them together: a
     jump means that something of any instrument of the connection is missing."""
+    source: RowSource | None = None
+    """Instead of wires: a client that is not ours, see kit/venue/source.py."""
+
+    @property
+    def channels(self) -> frozenset[Channel]:
+        """All that comes from it."""
+        parts = [wire.channels for wire in self.wires]
+        if self.source is not None:
+            parts.append(self.source.channels)
+        return frozenset[Channel]().union(*parts)
 
 
 VenueFactory = Callable[[Place], Venue]

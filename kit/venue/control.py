@@ -9,7 +9,7 @@ from kit.errors import UnknownInstrument
 from kit.venue import score
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
-from kit.venue.session import Session
+from kit.venue.source import Feed
 from kit.venue.subscriptions import Subscriptions
 
 
@@ -22,7 +22,7 @@ class Control:
         instruments: Instruments,
         subscriptions: Subscriptions,
         intake: Intake,
-        session: Session,
+        session: Feed,
         data_dir: Path,
     ) -> None:
         self._venue_id = venue_id

@@ -2,6 +2,9 @@
 
 A venue folder is ``venues/<exchange>`` with a ``catalog.py``; a package from elsewhere is laid out
 in the same way, and names its catalog under the entry-point group ``venuemesh.venues``.
+
+A catalog may have a family of venues besides those that it lists: they are found by name only, as
+"ccxt:gate", whose venue id is "ccxt_gate". It has a function ``named`` for the part after the colon.
 """
 
 import importlib
@@ -13,6 +16,7 @@ from kit.errors import SettingError
 from kit.venue.contract import VenueFactory
 
 ENTRY_POINT_GROUP = "venuemesh.venues"
+FAMILY_MARK = ":"
 
 
 def venues() -> dict[str, VenueFactory]:
@@ -23,12 +27,23 @@ def venues() -> dict[str, VenueFactory]:
     return found
 
 
-def require(venue_id: str) -> VenueFactory:
-    """One of them. Raises SettingError."""
+def venue_id(name: str) -> str:
+    """What a venue is called in keys, routes, file names and settings: without a colon."""
+    return name.replace(FAMILY_MARK, "_", 1)
+
+
+def require(name: str) -> VenueFactory:
+    """One of them, or one of a family. Raises SettingError."""
     known = venues()
-    if venue_id not in known:
-        raise SettingError("venue", venue_id, f"known are {', '.join(sorted(known))}")
-    return known[venue_id]
+    wanted = venue_id(name)
+    if wanted in known:
+        return known[wanted]
+    for module in _catalogs():
+        family = module.__name__.removesuffix(".catalog").rpartition(".")[2]
+        if hasattr(module, "named") and wanted.startswith(f"{family}_"):
+            found: VenueFactory = module.named(wanted.removeprefix(f"{family}_"))
+            return found
+    raise SettingError("venue", name, f"known are {', '.join(sorted(known))}")
 
 
 def packages() -> list[str]:

@@ -109,6 +109,29 @@ class Intake:
         elif self._flush_at is None:
             self._schedule()
 
+    def rows(self, rows: Rows) -> bool:
+        """Rows that a client of its own has read. Returns False, and leaves them out, when they
+        have a number that cannot be written."""
+        try:
+            self._take(rows)
+        except NumberError as error:
+            self._skip("malformed rows", type(rows).__name__, detail=str(error))
+            return False
+        return True
+
+    def missed(
+        self, symbol: str, channel: Channel, reason: "types_pb2.GapReason.ValueType", detail: str
+    ) -> None:
+        """Something of this instrument did not arrive, while the connection stands."""
+        now_ns = self._clock.time_ns()
+        gap = types_pb2.Gap(symbol=symbol, reason=reason, detected_time_ns=now_ns, detail=detail)
+        self._publish(channel, Draft(gaps=[gap]))
+
+    def refused(self, symbol: str, channel: Channel, words: str) -> None:
+        """The venue will not serve this."""
+        self._skip("refused by the venue", words)
+        self.subscriptions.refuse([symbol], [channel])
+
     def flush(self) -> None:
         """Handle what was gathered."""
         if self._flush_at is not None:

@@ -112,7 +112,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         return market_data_pb2.GetOrderBookResponse(
             venue=self._hub.venue_id,
             symbol=request.symbol,
-            state=STATES[book.state],
+            state=_state(book),
             book_epoch=book.epoch,
             last_sequence=book.last_sequence,
             cursor=self._hub.cursor(types_pb2.CHANNEL_BOOK).message(),
@@ -180,6 +180,12 @@ def _channels(request: market_data_pb2.SubscribeRequest) -> list[Channel]:
             allowed=" ".join(map(types_pb2.Channel.Name, CHANNELS)),
         )
     return channels
+
+
+def _state(book: GuardedBook) -> "market_data_pb2.BookState.ValueType":
+    if book.state is BookState.PROVEN and not book.provable:
+        return market_data_pb2.BOOK_STATE_UNPROVEN
+    return STATES[book.state]
 
 
 def _levels(book: GuardedBook, levels: list[tuple[int, int]]) -> list[market_data_pb2.Level]:

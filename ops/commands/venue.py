@@ -11,5 +11,7 @@ APP = "kit.venue.app"
 def run(arguments: Sequence[str]) -> int:
     """Returns the exit code of the venue."""
     parser = OneLineParser("venue", "Run one venue in the foreground.")
-    parser.add_argument("venue", metavar="ID", help="for example binance")
-    return int(importlib.import_module(APP).main(parser.parse_args(arguments).venue))
+    parser.add_argument("venue", metavar="ID", help="for example binance, or ccxt:gate")
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="not its usual one")
+    chosen = parser.parse_args(arguments)
+    return int(importlib.import_module(APP).main(chosen.venue, chosen.port))
