@@ -4,12 +4,13 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import decode, latency, path, startup
+from benchmarks import decode, latency, path, startup, venues
 from benchmarks.options import Options
 from benchmarks.report import Report, as_json, as_table
 
 BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "decode": decode.run,
+    "venues": venues.run,
     "path": path.run,
     "latency": latency.run,
     "startup": startup.run,

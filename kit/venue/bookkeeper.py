@@ -27,6 +27,7 @@ class Bookkeeper:
         self.snapshot_wanted = asyncio.Event()
         self._rules = rules
         self._publish = publish
+        self._resting: set[str] = set()
 
     def add(self, symbols: Iterable[str]) -> None:
         """Keep books for these too."""
@@ -36,11 +37,25 @@ class Bookkeeper:
     def remove(self, symbols: Iterable[str]) -> None:
         """Forget these."""
         for symbol in symbols:
+            self._resting.discard(symbol)
             self.books.pop(symbol, None)
 
     def wanting_snapshot(self) -> list[str]:
         """Symbols whose book cannot go on without one."""
-        return [symbol for symbol, book in self.books.items() if book.wanted_since_ns]
+        return [
+            symbol
+            for symbol, book in self.books.items()
+            if book.wanted_since_ns and symbol not in self._resting
+        ]
+
+    def rest(self, symbol: str) -> None:
+        """Want no snapshot of this one: the venue has no such book now."""
+        self._resting.add(symbol)
+
+    def wake(self, symbol: str) -> None:
+        """End its rest."""
+        self._resting.discard(symbol)
+        self.snapshot_wanted.set()
 
     def doubted_count(self) -> int:
         """Number of these. Safe to ask from another thread, as metrics are."""
@@ -58,9 +73,9 @@ class Bookkeeper:
         good: list[IntColumn] = []
         left: list[IntColumn] = []
         fallen: list[tuple[Fallen, Fallen]] = []
+        parts = self._begun(sheet)
         pen = _Pen(self._publish)
-        for name, part in rows.symbols.rows_of():
-            book = self.books[name]
+        for book, part in parts:
             part = _without_old(book, rows, part)
             if not self._joins(book, rows, part):
                 left.append(part)
@@ -160,12 +175,27 @@ class Bookkeeper:
         received_time_ns = int(rows.received_time_ns[-1])
         self._publish(Draft(entries, rows.symbols.counts(), columns, received_time_ns))
 
+    def _begun(self, sheet: "_Sheet") -> list[tuple[GuardedBook, IntColumn]]:
+        """Each book with the updates that are left when it is proven: a snapshot that comes with
+        many updates behind it must not make all of them slow."""
+        pen = _Pen(self._publish)
+        parts: list[tuple[GuardedBook, IntColumn]] = []
+        for name, part in sheet.rows.symbols.rows_of():
+            book, done = self.books[name], 0
+            while done < len(part) and (
+                sheet.rows.snapshot[part[done]] or book.state is not BookState.PROVEN
+            ):
+                pen.take(book, _take(book, sheet, int(part[done])))
+                done += 1
+            parts.append((book, part[done:]))
+        pen.publish()
+        return parts
+
     def _follow_each(self, sheet: "_Sheet", left: list[IntColumn], pen: "_Pen") -> None:
         names = sheet.rows.symbols.names
         for row in sorted(row for part in left for row in part.tolist()):
             book = self.books[names[sheet.rows.symbols.row[row]]]
-            take = book.on_feed_snapshot if sheet.rows.snapshot[row] else book.on_update
-            pen.take(book, take(sheet.update(row)))
+            pen.take(book, _take(book, sheet, row))
         pen.publish()
         if self.wanting_snapshot():
             self.snapshot_wanted.set()
@@ -297,6 +327,11 @@ class _Pen:
 
 def _column(values: Iterable[int]) -> IntColumn:
     return np.fromiter(values, dtype=np.int64)
+
+
+def _take(book: GuardedBook, sheet: _Sheet, row: int) -> Iterable[Outcome]:
+    take = book.on_feed_snapshot if sheet.rows.snapshot[row] else book.on_update
+    return take(sheet.update(row))
 
 
 def _without_old(book: GuardedBook, rows: BookRows, part: IntColumn) -> IntColumn:

@@ -1,6 +1,7 @@
 """From Bybit's frames to numbered batches, rubbish included."""
 
 import json
+from decimal import Decimal
 
 import pytest
 from venuemesh.admin.v1 import admin_pb2
@@ -9,6 +10,7 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.clock import SystemClock
 from kit.cursor import CHANNELS
+from kit.numbers import to_decimal
 from kit.telemetry import Meter
 from kit.venue.books import BookState
 from kit.venue.contract import Answer, Place
@@ -130,12 +132,16 @@ async def test_quotes_go_on_when_update_ids_begin_anew(feed: Feed) -> None:
     assert (list(batch.quotes.sequence), gaps([batch])) == ([9], [])
 
 
+def bid_prices(feed: Feed) -> list[Decimal]:
+    return [to_decimal(price, feed.book.scale.price) for price, _ in feed.book.book.bids()]
+
+
 async def test_a_book_begins_with_the_whole_of_it(feed: Feed) -> None:
     assert feed.take(book(101)) == []
     assert feed.book.state is BookState.EMPTY
-    (batch,) = feed.take(book(100, kind="snapshot"), book(101), book(102))
-    assert list(batch.book.last_sequence) == [100, 101, 102]
-    assert list(batch.book.snapshot) == [True, False, False]
+    batches = feed.take(book(100, kind="snapshot"), book(101), book(102))
+    assert [one for batch in batches for one in batch.book.last_sequence] == [100, 101, 102]
+    assert [one for batch in batches for one in batch.book.snapshot] == [True, False, False]
     assert feed.book.state is BookState.PROVEN
 
 
@@ -147,7 +153,7 @@ async def test_a_skipped_update_is_a_gap_until_the_whole_book_comes(feed: Feed) 
     assert feed.take(book(104)) == []
     feed.take(book(104, price="12", kind="snapshot"), book(105, price="13"))
     assert (feed.book.state, feed.book.epoch) == (BookState.PROVEN, 2)
-    assert feed.book.book.bids() == [(1300, 1), (1200, 1)]
+    assert bid_prices(feed) == [13, 12]
 
 
 @pytest.mark.parametrize("before", [[], [103, 104]])
@@ -157,7 +163,7 @@ async def test_a_restart_of_the_service_replaces_the_book(feed: Feed, before: li
     expected = [] if before else [types_pb2.GAP_REASON_VENUE_RESET]
     assert gaps(batches) == expected
     assert (feed.book.state, feed.book.epoch, feed.book.last_sequence) == (BookState.PROVEN, 2, 2)
-    assert [price // 100 for price, _ in feed.book.book.bids()] == [13, 12]
+    assert bid_prices(feed) == [13, 12]
 
 
 async def test_a_refused_symbol_is_shown_as_refused(feed: Feed) -> None:

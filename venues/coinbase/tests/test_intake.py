@@ -203,9 +203,9 @@ async def test_a_crossed_book_is_in_doubt_until_it_is_told_anew(open_feed, feed_
 
 async def test_an_update_before_the_whole_book_is_not_applied_to_it(open_feed) -> None:
     feed = open_feed("exchange")
-    (batch,) = feed.take(update("buy", "9", "7"), snapshot("10", "11"), update("sell", "12"))
-    assert list(batch.book.snapshot) == [True, False]
-    assert list(batch.book.price) == [10, 11, 12]
+    begun, went_on = feed.take(update("buy", "9", "7"), snapshot("10", "11"), update("sell", "12"))
+    assert (list(begun.book.snapshot), list(begun.book.price)) == ([True], [10, 11])
+    assert (list(went_on.book.snapshot), list(went_on.book.price)) == ([False], [12])
     assert feed.book_state() is BookState.PROVEN
 
 

@@ -149,9 +149,9 @@ async def test_a_hole_within_a_frame_is_told_before_the_trade_after_it(feed: Fee
 async def test_a_book_begins_with_the_whole_of_it(feed: Feed) -> None:
     assert feed.take(book(20, 15)) == []
     assert feed.books[BTC].state is BookState.EMPTY
-    (batch,) = feed.take(book(15), book(20, 15), book(31, 20))
-    assert list(batch.book.last_sequence) == [15, 20, 31]
-    assert list(batch.book.snapshot) == [True, False, False]
+    begun, went_on = feed.take(book(15), book(20, 15), book(31, 20))
+    assert (list(begun.book.last_sequence), list(begun.book.snapshot)) == ([15], [True])
+    assert list(went_on.book.last_sequence) == [20, 31]
     assert feed.books[BTC].state is BookState.PROVEN
 
 

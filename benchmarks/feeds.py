@@ -1,0 +1,72 @@
+"""Frames of a venue in quantity: what its pretended exchange says of a busy market.
+
+Real captures of most venues are short. These frames have the same form, and books whose updates
+join and whose checksums hold, so that nobody can skip the work.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from kit.simulator.dialect import BookSnapshot, Dialect, Session, find_dialects
+from kit.simulator.market import Market
+from kit.simulator.simulate import MarketFloor
+from kit.venue.contract import Place, SnapshotSource, Venue, Wire
+from kit.venue.discovery import require
+
+OPENING_NS = 1_780_000_000 * 1_000_000_000
+STEP_NS = 5_000_000
+EVENTS_PER_SECOND = 5_000
+SEED = "benchmark"
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What came over one connection."""
+
+    venue: Venue
+    wire: Wire
+    symbols: tuple[str, ...]
+    frames: list[bytes]
+    books: dict[str, BookSnapshot]
+    """As they were at the beginning, for venues whose books come over REST."""
+
+
+async def make(venue_id: str, frame_count: int, symbol_count: int) -> Feed:
+    """The first frames of the venue's first wire."""
+    venue = require(venue_id)(Place("simulate", "http://127.0.0.1:1"))
+    wire = venue.wires[0]
+    dialect = find_dialects()[venue_id]()
+    market = Market(SEED, OPENING_NS, EVENTS_PER_SECOND, dialect.instruments)
+    floor = MarketFloor(market, dialect)
+    symbols = tuple(one.symbol for one in floor.listings())[:symbol_count]
+    floor.happened(market.advance(OPENING_NS + STEP_NS))
+    session = _open(dialect, wire.url(symbols), venue_id)
+    frames: list[bytes] = []
+    for message in wire.subscribe(symbols, 1):
+        answers = await dialect.receive(session, message, floor)
+        frames += [_shaped(session, answer) for answer in answers]
+    books = {}
+    if venue.book.snapshots is SnapshotSource.REST:
+        for symbol in symbols:
+            book = await floor.book(symbol)
+            assert book is not None
+            books[symbol] = book
+    wanted = set(session.streams.values())
+    while len(frames) < frame_count:
+        step = market.advance(market.time_ns + STEP_NS)
+        floor.happened(step)
+        told = dialect.encode(step, wanted, floor)
+        frames += [_shaped(session, payload) for stream, payload in told if stream in wanted]
+    return Feed(venue, wire, symbols, frames, books)
+
+
+def _open(dialect: Dialect, url: str, venue_id: str) -> Session:
+    parts = urlsplit(url)
+    query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+    session = dialect.open(parts.path.removeprefix(f"/{venue_id}"), query)
+    assert session is not None, f"{venue_id} has no websocket at {parts.path}"
+    return session
+
+
+def _shaped(session: Session, payload: bytes) -> bytes:
+    return payload if session.shape is None else session.shape(payload)
