@@ -18,6 +18,7 @@ ADVANCED_LIMITS = Limits(
     ping_interval_s=20,
     silence_s=15,  # a heartbeat comes every second
     requests_per_second=8,  # ten, of one address
+    connections_per_minute=240,  # eight a second, of one address
 )
 EXCHANGE_LIMITS = Limits(
     symbols_per_connection=50,
@@ -26,6 +27,7 @@ EXCHANGE_LIMITS = Limits(
     ping_interval_s=20,
     silence_s=15,  # a heartbeat comes every second for each product
     requests_per_second=8,  # ten, of one address
+    connections_per_minute=240,  # eight a second, of one address
 )
 
 
