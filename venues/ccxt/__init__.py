@@ -1,0 +1,1 @@
+"""Any exchange that ccxt.pro knows, by its name there: "ccxt:gate"."""

@@ -1,0 +1,88 @@
+"""Books that ccxt.pro keeps: copied at once, told as changes, and never called proven."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kit.columns import BookRows, Levels, Symbols
+from kit.numbers import IntColumn
+from kit.venue.contract import BookRules, SnapshotSource
+from kit.venue.sequence import UnnumberedRule
+from venues.ccxt.parse import plain, time_ns
+
+# Of an update ccxt.pro tells neither which it is nor which came before, and on many exchanges it
+# does not look either. Only a crossed book shows that one was missed.
+BOOK = BookRules(
+    sequence=UnnumberedRule(),
+    snapshots=SnapshotSource.FEED,
+    crossing_is_wrong=True,
+    provable=False,
+)
+
+Sizes = dict[float, float]
+"""By price."""
+
+
+class BookCopy:
+    """What was told of one book. ccxt.pro's own object changes under our hands."""
+
+    def __init__(self, symbol: str, depth: int) -> None:
+        self._symbol = symbol
+        self._depth = depth
+        self._bids: Sizes = {}
+        self._asks: Sizes = {}
+        self._told = False
+
+    def forget(self) -> None:
+        """The next one is told as a whole."""
+        self._bids, self._asks, self._told = {}, {}, False
+
+    def changes(self, book: Mapping[str, Any], received_time_ns: int) -> BookRows | None:
+        """What is different now; the whole book at first. None: nothing is."""
+        bids, asks = self._top(book["bids"]), self._top(book["asks"])
+        changed = _changes(self._bids, bids), _changes(self._asks, asks)
+        snapshot, self._told = not self._told, True
+        self._bids, self._asks = bids, asks
+        if not snapshot and not any(changed):
+            return None
+        sequence = _column(book.get("nonce") or 0)
+        return BookRows(
+            symbols=Symbols.of([self._symbol]),
+            first_sequence=sequence,
+            last_sequence=sequence,
+            previous_sequence=_column(0),
+            snapshot=_column(int(snapshot)),
+            checksum=None,
+            venue_time_ns=_column(time_ns(book)),
+            received_time_ns=_column(received_time_ns),
+            bids=_levels(changed[0]),
+            asks=_levels(changed[1]),
+        )
+
+    def _top(self, side: Sequence[Sequence[Any]]) -> Sizes:
+        """The best levels, one for each price; some exchanges list the orders of a price."""
+        sizes: Sizes = {}
+        for level in side[: self._depth]:
+            price, size = level[0], level[1]
+            if size:
+                sizes[price] = sizes[price] + size if price in sizes else size
+        return sizes
+
+
+def whole_levels(side: Iterable[Sequence[Any]]) -> Levels:
+    """A side of a book from REST. Raises NumberError."""
+    return Levels.parse([(plain(level[0]), plain(level[1])) for level in side if level[1]])
+
+
+def _changes(before: Sizes, now: Sizes) -> list[tuple[float, float]]:
+    gone = [(price, 0.0) for price in before if price not in now]
+    return gone + [(price, size) for price, size in now.items() if before.get(price) != size]
+
+
+def _levels(changes: Sequence[tuple[float, float]]) -> Levels:
+    return Levels.parse([(plain(price), plain(size)) for price, size in changes])
+
+
+def _column(value: int) -> IntColumn:
+    return np.array([value], dtype=np.int64)

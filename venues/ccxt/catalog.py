@@ -1,0 +1,112 @@
+"""Venues by name: each exchange of ccxt.pro, with its id, port and parts.
+
+Nothing is listed here and nothing of ccxt is loaded before a venue runs: the names are those of
+ccxt's files.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from kit.errors import SettingError
+from kit.venue import ccxt_client
+from kit.venue.contract import Limits, Maturity, Place, Profile, Venue, VenueFactory
+from venues.ccxt import book
+from venues.ccxt.exchange import CcxtExchange
+from venues.ccxt.feed import CcxtSource
+from venues.ccxt.history import CcxtHistory
+
+FIRST_PORT = 5100
+DEPTH_USUAL = "100"
+DEPTH_MAX = 1_000
+TRADE_IDS = ("any", "consecutive")
+ALIASES = {
+    "bitfinex2": "bitfinex",
+    "coinbasepro": "coinbaseexchange",
+    "gateio": "gate",
+    "huobi": "htx",
+    "okex": "okx",
+}
+"""Names that ccxt has given up, and what it says now."""
+
+LIMITS = Limits(
+    symbols_per_connection=1_000,  # ccxt spreads them over sockets as it thinks fit
+    symbols_per_message=1,
+    messages_per_second=10,
+    ping_interval_s=15,
+    silence_s=40,  # answers to pings count, so this is a dead socket
+    requests_per_second=5,  # ccxt paces itself by exchange besides
+)
+
+
+def named(name: str) -> VenueFactory:
+    """The venue of an exchange. Raises SettingError."""
+    names = sorted({*ccxt_client.streaming_ids(), *ALIASES})
+    if name not in names:
+        raise SettingError("venue", f"ccxt:{name}", f"ccxt.pro knows {', '.join(names)}")
+    port = FIRST_PORT + names.index(name)
+
+    def make(place: Place) -> Venue:
+        return _venue(name, port, place)
+
+    return make
+
+
+def _venue(name: str, port: int, place: Place) -> Venue:
+    """Options ``config``, ``depth``, ``trade_ids``. Raises SettingError."""
+    venue_id = f"ccxt_{name}"
+    config = _config(venue_id, place)
+    if place.world != "live" and "urls" not in config:
+        raise SettingError(
+            f"venues.{venue_id}.options.config",
+            place.options.get("config", ""),
+            f'in the world {place.world} it must have "urls" of a pretended exchange',
+        )
+    exchange = CcxtExchange(ALIASES.get(name, name), config)
+    consecutive = _choice(venue_id, place, "trade_ids", TRADE_IDS) == "consecutive"
+    return Venue(
+        venue_id=venue_id,
+        port=port,
+        profile=Profile(
+            exchange=name,
+            segment="spot and derivatives",
+            maturity=Maturity.PREVIEW,
+            notes="Through ccxt.pro: books are unproven, and trades may be missed unnoticed.",
+        ),
+        wires=(),
+        book=book.BOOK,
+        history=CcxtHistory(venue_id, exchange),
+        limits=LIMITS,
+        default_symbols=("BTC/USDT", "ETH/USDT"),
+        source=CcxtSource(exchange, _depth(venue_id, place), consecutive, LIMITS.silence_s),
+    )
+
+
+def _config(venue_id: str, place: Place) -> Mapping[str, Any]:
+    text = place.options.get("config", "{}")
+    try:
+        config = json.loads(text)
+    except json.JSONDecodeError:
+        config = None
+    if not isinstance(config, dict):
+        raise SettingError(f"venues.{venue_id}.options.config", text, "a JSON object, as text")
+    return config
+
+
+def _depth(venue_id: str, place: Place) -> int:
+    text = place.options.get("depth", DEPTH_USUAL)
+    if not text.isdecimal() or not 1 <= int(text) <= DEPTH_MAX:
+        allowed = f"allowed are 1 to {DEPTH_MAX}"
+        raise SettingError(f"venues.{venue_id}.options.depth", text, allowed)
+    return int(text)
+
+
+def _choice(venue_id: str, place: Place, option: str, allowed: tuple[str, ...]) -> str:
+    chosen = place.options.get(option, allowed[0])
+    if chosen not in allowed:
+        known = f"allowed are {', '.join(allowed)}"
+        raise SettingError(f"venues.{venue_id}.options.{option}", chosen, known)
+    return chosen
+
+
+VENUES: dict[str, VenueFactory] = {}

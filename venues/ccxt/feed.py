@@ -1,0 +1,258 @@
+"""The feed: one watcher per stream, and what happens when ccxt fails it.
+
+Each channel of each instrument is a task of its own that does nothing but watch and hand over.
+ccxt subscribes when it is watched, and makes the sockets. When a socket breaks, each watcher on it
+gets an error, tells of its own gap, and watches again.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from kit import backoff, telemetry
+from kit.clock import Clock
+from kit.cursor import Channel
+from kit.telemetry import Meter
+from kit.venue.source import RowTaker
+from venues.ccxt.exchange import CURRENT, CcxtExchange, break_socket
+from venues.ccxt.streams import BOOK, FEATURES, KINDS, Surroundings
+
+LOOK_S = 0.25
+"""How long at most something lies in ccxt's caches."""
+FIRST_ANSWER_S = 30.0
+"""A book comes with the subscription. When it does not, ccxt waits for what was refused."""
+UNWATCH_S = 5.0
+
+_log = telemetry.logger("venues.ccxt.feed")
+
+
+class Stream:
+    """One channel of one instrument."""
+
+    def __init__(self, around: Surroundings, symbol: str, channel: Channel) -> None:
+        self.symbol = symbol
+        self.channel = channel
+        self.client: Any = None
+        self.refused = False
+        self._around = around
+        self._kind = KINDS[channel](around, symbol)
+        self._answered = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether something can come."""
+        return self.client is not None and self.client.isConnected and self.client.error is None
+
+    @property
+    def can_unwatch(self) -> bool:
+        """Whether ccxt can end this subscription alone."""
+        feature = FEATURES[self.channel]
+        return bool(self._around.exchange.has.get(f"unW{feature.removeprefix('w')}"))
+
+    async def run(self) -> None:
+        """Watch, endless; until the exchange refuses it."""
+        from ccxt.base import errors
+
+        refusals = (
+            errors.BadSymbol,
+            errors.NotSupported,
+            errors.ArgumentsRequired,
+            errors.AuthenticationError,
+        )
+        CURRENT.set(self)
+        waits = backoff.delays()
+        while True:
+            self._answered = False
+            try:
+                await self._watch()
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                # ccxt cancels who waits for a socket that it closes.
+                self._lost("ccxt closed the socket", socket_is_bad=True)
+            except refusals as error:
+                self.refused = True
+                self._around.taker.refused(self.symbol, self.channel, str(error)[:200])
+                return
+            except errors.ExchangeError as error:
+                self._lost(repr(error)[:200], socket_is_bad=False)
+            except Exception as error:  # whatever ccxt raises to its watchers
+                self._lost(repr(error)[:200], socket_is_bad=True)
+            if self._answered:
+                waits = backoff.delays()
+            await self._around.clock.sleep(next(waits))
+
+    def sweep(self) -> None:
+        """Take what lies in ccxt's caches."""
+        self._kind.sweep()
+
+    def break_socket(self, reason: str) -> None:
+        """Its socket is of no use any more."""
+        if self.client is not None:
+            break_socket(self.client, reason)
+
+    async def unwatch(self) -> None:
+        """End the subscription where that is possible; otherwise it ends with its socket."""
+        if not self.can_unwatch:
+            return
+        try:
+            async with asyncio.timeout(UNWATCH_S):
+                await self._kind.unwatch()
+        except Exception as error:  # whatever ccxt raises
+            _log.info("not unsubscribed", extra={"symbol": self.symbol, "detail": repr(error)})
+
+    async def renew(self) -> None:
+        """Make the subscription anew, alone where that is possible."""
+        if self.can_unwatch:
+            await self.unwatch()
+        else:
+            self.break_socket(f"a new subscription of {self.symbol} is needed")
+
+    def forget(self) -> None:
+        """It is not watched any more."""
+        self.client = None
+        self._kind.forget()
+
+    async def _watch(self) -> None:
+        patience_s = FIRST_ANSWER_S if self.channel == BOOK else None
+        async with asyncio.timeout(patience_s):
+            answer = await self._kind.watch()
+        while True:
+            self._answered = True
+            self._kind.take(answer)
+            answer = await self._kind.watch()
+
+    def _lost(self, reason: str, socket_is_bad: bool) -> None:
+        client = self.client
+        self.forget()
+        _log.warning(
+            "lost", extra={"symbol": self.symbol, "channel": self.channel, "reason": reason}
+        )
+        self._around.taker.reconnected([self.symbol], [self.channel], reason)
+        if socket_is_bad and client is not None:
+            break_socket(client, reason)
+
+
+class CcxtFeed:
+    """All streams of an exchange."""
+
+    def __init__(
+        self, around: Surroundings, channels: Iterable[Channel], silence_s: float, meter: Meter
+    ) -> None:
+        self._around = around
+        self._channels = tuple(channels)
+        self._silence_s = silence_s
+        self._meter = meter
+        self._streams: dict[Stream, asyncio.Task[None] | None] = {}
+        self._asides: list[Coroutine[Any, Any, None]] = []
+        self._paused = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether all streams that are not refused can come."""
+        wanted = [stream for stream in self._streams if not stream.refused]
+        return bool(wanted) and all(stream.connected for stream in wanted)
+
+    def carries(self, symbol: str, channel: Channel) -> bool:
+        """Whether this can come now."""
+        streams = self._of(symbol, channel)
+        return bool(streams) and all(stream.connected for stream in streams)
+
+    def add(self, symbols: Iterable[str]) -> None:
+        """Watch these."""
+        for symbol in symbols:
+            for channel in self._channels:
+                self._streams[Stream(self._around, symbol, channel)] = None
+
+    def remove(self, symbols: Iterable[str]) -> None:
+        """Watch these no more."""
+        unwanted = set(symbols)
+        for stream in [one for one in self._streams if one.symbol in unwanted]:
+            _end(self._streams.pop(stream))
+            self._asides.append(stream.unwatch())
+            stream.forget()
+
+    def renew_book(self, symbol: str) -> None:
+        """Have ccxt make this book anew."""
+        self.renew(symbol, BOOK)
+
+    def renew(self, symbol: str, channel: Channel) -> frozenset[Channel]:
+        """Make a subscription anew. What else is on its socket tells of its own gaps."""
+        streams = self._of(symbol, channel)
+        self._asides += [stream.renew() for stream in streams]
+        return frozenset(stream.channel for stream in streams)
+
+    def drop(self) -> None:
+        """Break every socket; they are made again."""
+        self._around.exchange.break_all("dropped")
+
+    def pause(self) -> None:
+        """Break every socket, and stay apart."""
+        self._paused = True
+        for stream, task in self._streams.items():
+            _end(task)
+            self._streams[stream] = None
+            stream.forget()
+            self._around.taker.reconnected([stream.symbol], [stream.channel], "paused")
+        self._around.exchange.break_all("paused")
+
+    def resume(self) -> None:
+        """End a pause."""
+        self._paused = False
+
+    def pause_reading(self) -> None:
+        """ccxt cannot be made to wait."""
+
+    def resume_reading(self) -> None:
+        """It has not waited."""
+
+    async def run(self) -> None:
+        """Keep all streams, endless."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._start(group)
+                await self._around.clock.sleep(LOOK_S)
+                for stream in self._streams:
+                    stream.sweep()
+                self._around.exchange.break_silent(self._silence_s)
+
+    def _start(self, group: asyncio.TaskGroup) -> None:
+        asides, self._asides = self._asides, []
+        for aside in asides:
+            group.create_task(aside)
+        if not self._paused:
+            for stream, task in self._streams.items():
+                if task is None:
+                    self._streams[stream] = group.create_task(stream.run())
+
+    def _of(self, symbol: str, channel: Channel) -> list[Stream]:
+        return [one for one in self._streams if (one.symbol, one.channel) == (symbol, channel)]
+
+
+class CcxtSource:
+    """What the process asks for its feed."""
+
+    def __init__(
+        self, exchange: CcxtExchange, depth: int, consecutive: bool, silence_s: float
+    ) -> None:
+        self._exchange = exchange
+        self._depth = depth
+        self._consecutive = consecutive
+        self._silence_s = silence_s
+
+    @property
+    def channels(self) -> frozenset[Channel]:
+        """Those that ccxt.pro has for this exchange."""
+        has = self._exchange.has
+        return frozenset(channel for channel, feature in FEATURES.items() if has.get(feature))
+
+    def feed(self, taker: RowTaker, meter: Meter, clock: Clock) -> CcxtFeed:
+        """None of the sockets is made yet."""
+        around = Surroundings(self._exchange, taker, clock, self._depth, self._consecutive)
+        return CcxtFeed(around, self.channels, self._silence_s, meter)
+
+
+def _end(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()

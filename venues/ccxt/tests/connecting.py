@@ -1,0 +1,149 @@
+"""The connector on a pretended exchange that ccxt.pro takes for a real one: feed, books and hub of
+a venue process, without its services."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
+
+from kit.clock import SystemClock
+from kit.conformance.exchange import Exchange, exchange
+from kit.cursor import CHANNELS
+from kit.simulator.dialect import find_dialects
+from kit.telemetry import Meter
+from kit.venue.books import BookState, GuardedBook
+from kit.venue.contract import Place, Venue
+from kit.venue.hub import Hub
+from kit.venue.intake import Intake
+from kit.venue.resync import Resync
+from kit.venue.subscriptions import Subscriptions
+from venues.ccxt import catalog
+from venues.ccxt.feed import CcxtFeed
+
+WAIT_S = 20.0
+
+
+def addresses(name: str, base: str) -> dict:
+    """What ccxt must be told to take a pretended exchange for the real one."""
+    feed = base.replace("http", "ws")
+    if name == "binance":
+        keys = ("public", "private", "v1", "sapi", "fapiPublic", "dapiPublic")
+        paths = ("/api/v3", "/api/v3", "/api/v1", "/sapi/v1", "/fapi/v1", "/dapi/v1")
+        rest = {key: base + path for key, path in zip(keys, paths, strict=True)}
+        return {**rest, "ws": {"spot": f"{feed}/stream/ws"}}
+    if name == "kraken":
+        return {"public": base, "private": base, "ws": {"publicV2": f"{feed}/v2"}}
+    if name == "okx":
+        return {"rest": base, "ws": f"{feed}/ws/v5"}
+    if name == "bybit":
+        rest = dict.fromkeys(("spot", "futures", "v2", "public", "private"), base)
+        return {**rest, "ws": {"public": {"spot": f"{feed}/v5/public/spot"}}}
+    if name == "coinbase":
+        return {"rest": base, "ws": feed}
+    return {"rest": base, "ws": f"{feed}/ws/api/v2"}
+
+
+def venue(name: str, base: str, **options: str) -> Venue:
+    """The venue of an exchange that is pretended at this address."""
+    more = {"options": {"fetchMarkets": {"types": ["spot"]}}} if name == "binance" else {}
+    config = {"enableRateLimit": False, "urls": {"api": addresses(name, base)}, **more}
+    place = Place("simulate", "", {"config": json.dumps(config), **options})
+    return catalog.named(name)(place)
+
+
+class Connector:
+    """What it has heard, and what became of it."""
+
+    def __init__(self, made: Venue) -> None:
+        clock, meter = SystemClock(), Meter(made.venue_id)
+        self.venue = made
+        self.hub = Hub(made.venue_id, 1, clock, meter)
+        self.subscriptions = Subscriptions(CHANNELS)
+        self.intake = Intake(made, self.hub, self.subscriptions, meter, clock)
+        assert made.source is not None
+        feed = made.source.feed(self.intake, meter, clock)
+        assert isinstance(feed, CcxtFeed)
+        self.feed = feed
+        books = self.intake.bookkeeper
+        self.resync = Resync(books, made.book.snapshots, made.history, feed.renew_book, clock)
+        self.batches: list[batch_pb2.MarketDataBatch] = []
+        self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
+        self._heard = asyncio.Event()
+
+    def add(self, symbols: Iterable[str]) -> None:
+        """Subscribe to these too."""
+        fresh = list(symbols)
+        self.subscriptions.add(fresh)
+        self.intake.bookkeeper.add(fresh)
+        self.feed.add(fresh)
+
+    def book(self, symbol: str) -> GuardedBook:
+        """One book."""
+        return self.intake.bookkeeper.books[symbol]
+
+    def followed(self) -> bool:
+        """Whether nothing is known to be wrong with any book."""
+        books = self.intake.bookkeeper.books.values()
+        return all(book.state is BookState.PROVEN for book in books)
+
+    def rows(self, channel: int, since: int = 0) -> int:
+        """Of a channel, from a position in ``batches`` on."""
+        chosen = [batch for batch in self.batches[since:] if batch.channel == channel]
+        kinds = [batch.WhichOneof("columns") for batch in chosen]
+        return sum(
+            len(getattr(batch, kind).instrument)
+            for batch, kind in zip(chosen, kinds, strict=True)
+            if kind
+        )
+
+    def gaps(self, channel: int, since: int = 0) -> list[types_pb2.Gap]:
+        """What was told to be missing."""
+        chosen = [batch for batch in self.batches[since:] if batch.channel == channel]
+        return [gap for batch in chosen for gap in batch.gaps]
+
+    def trade_ids(self, symbol: str, since: int = 0) -> list[str]:
+        """As the exchange writes them."""
+        found: list[str] = []
+        for batch in self.batches[since:]:
+            rows = zip(batch.trades.instrument, batch.trades.trade_id_text, strict=True)
+            found += [text for place, text in rows if batch.instruments[place].symbol == symbol]
+        return found
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for something that a batch brings."""
+        async with asyncio.timeout(WAIT_S):
+            while not condition():
+                self._heard.clear()
+                await self._heard.wait()
+
+    async def listen(self) -> None:
+        """Endless."""
+        async for response in self._reader.responses():
+            self.batches += market_data_pb2.SubscribeResponse.FromString(response).batches
+            self._heard.set()
+
+
+@asynccontextmanager
+async def connected(
+    name: str, symbols: Iterable[str], venue_id: str = "", **options: str
+) -> AsyncIterator[tuple[Connector, Exchange]]:
+    """With every book there."""
+    dialect = find_dialects()[venue_id or name]
+    async with exchange(venue_id or name, dialect, events_per_second=200) as pretended:
+        made = venue(name, f"{pretended.url}/{pretended.venue_id}", **options)
+        await made.history.instruments()
+        connector = Connector(made)
+        connector.add(symbols)
+        runs = (connector.feed.run, connector.resync.run, connector.listen)
+        tasks = [asyncio.create_task(run()) for run in runs]
+        try:
+            await connector.until(connector.followed)
+            yield connector, pretended
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await made.history.close()
