@@ -129,6 +129,8 @@ class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("count and at_s must not be negative")
         if self.seconds < 0 and self.fault != Act.CLOCK_SKEW:
             raise ValueError("seconds must not be negative")
+        if self.fault == FaultKind.RESEND and not (self.value or "1").isdigit():
+            raise ValueError("value must be a number of frames")
 
 
 def read_script(file: Path) -> list[FaultOrder]:

@@ -157,6 +157,8 @@ class Venue:
 
     async def close_all(self, code: int, reason: str) -> None:
         """End all connections."""
+        for task in self._closing:
+            task.cancel()
         for connection in list(self.connections):
             await connection.close(code, reason)
 

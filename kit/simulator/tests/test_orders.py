@@ -218,4 +218,7 @@ async def test_faults_are_listed_switched_off_and_refused_when_wrong():
         assert {"drop", "stall", "rest_429"} <= set(answer["known"]["fake"])
         assert await client.fault("explode") == 400
         assert await client.fault("drop", probability=2) == 400
+        assert await client.fault("drop", seconds=-1) == 400
+        assert await client.fault("clock_skew", seconds=-1) == 200
+        assert await client.fault("resend", value="many") == 400
         assert await client.fault("drop", venue="other") == 400
