@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.registry.v1 import registry_pb2
 
-from gateway import contracts
+from gateway import contracts, installed
+from gateway.activation import Activation
+from gateway.catalog import Catalog
 from gateway.configuration import Configuration
 from gateway.registry import Registry
-from gateway.service import RegistryServicer
+from gateway.service import CatalogServicer, RegistryServicer
 from gateway.settings import GatewaySettings
 from gateway.unrouted import Unrouted
 from gateway.web import Pages
@@ -25,12 +28,15 @@ async def run(settings: GatewaySettings, mesh: MeshSettings) -> None:
     known = contracts.load()
     registry = Registry(clock)
     servicer = RegistryServicer(registry)
+    catalog = Catalog(installed.load(mesh), registry)
+    activation = Activation(catalog, registry, settings.supervisor, clock)
     configuration = Configuration(settings, mesh, known, registry, clock)
     pages = Pages(Path(settings.studio_dir), known)
     # Before the server: who sees the registry answer may start Envoy.
     configuration.write()
     runtime = Runtime(Identity(SERVICE_ID, "registry", "registry", settings.port), mesh)
     runtime.serve(registry_pb2.DESCRIPTOR, "Registry", servicer)
+    runtime.serve(catalog_pb2.DESCRIPTOR, "Catalog", CatalogServicer(catalog, activation))
     runtime.answer_rest(Unrouted(known.services))
     runtime.describe(contract.name for contract in known.services)
     runtime.run_task("leases", registry.run)

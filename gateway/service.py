@@ -1,13 +1,17 @@
-"""The Registry as gRPC serves it."""
+"""The Registry and the Catalog as gRPC serves them."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+from venuemesh.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
+from gateway.activation import Activation
+from gateway.catalog import Catalog
 from gateway.registry import HEARTBEAT_INTERVAL_MS, Registry
-from kit.errors import TooManySubscribers
+from kit.errors import STATUS_DETAILS_KEY, ServiceUnavailable, TooManySubscribers, error_info
 
 WATCHERS_MAX = 256
 
@@ -59,3 +63,48 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
                 await self._registry.wait_for_change(seen, HEARTBEAT_INTERVAL_MS / 1000)
         finally:
             self.watchers -= 1
+
+
+class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
+    """Answers for the installed venues."""
+
+    def __init__(self, catalog: Catalog, activation: Activation) -> None:
+        self._catalog = catalog
+        self._activation = activation
+
+    async def ListVenues(
+        self, request: catalog_pb2.ListVenuesRequest, context: Context
+    ) -> catalog_pb2.ListVenuesResponse:
+        return catalog_pb2.ListVenuesResponse(venues=await self._catalog.venues())
+
+    async def GetVenue(
+        self, request: catalog_pb2.GetVenueRequest, context: Context
+    ) -> catalog_pb2.GetVenueResponse:
+        return catalog_pb2.GetVenueResponse(venue=await self._catalog.venue(request.venue))
+
+    async def ActivateVenue(
+        self, request: catalog_pb2.ActivateVenueRequest, context: Context
+    ) -> catalog_pb2.ActivateVenueResponse:
+        async with _passing_refusals_on(context):
+            venue = await self._activation.activate(request.venue)
+        return catalog_pb2.ActivateVenueResponse(venue=venue)
+
+    async def DeactivateVenue(
+        self, request: catalog_pb2.DeactivateVenueRequest, context: Context
+    ) -> catalog_pb2.DeactivateVenueResponse:
+        async with _passing_refusals_on(context):
+            venue = await self._activation.deactivate(request.venue)
+        return catalog_pb2.DeactivateVenueResponse(venue=venue)
+
+
+@asynccontextmanager
+async def _passing_refusals_on(context: Context) -> AsyncIterator[None]:
+    """Let the caller hear the supervisor's own words."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        if error_info(error) is None:
+            raise ServiceUnavailable("the supervisor does not answer") from None
+        metadata = error.trailing_metadata() or ()
+        details = tuple(pair for pair in metadata if pair[0] == STATUS_DETAILS_KEY)
+        await context.abort(error.code(), error.details() or "", details)

@@ -23,6 +23,9 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     another host is refused, so that no site in the user's browser can drive the mesh."""
     studio_dir: str = "studio/dist"
     """Studio as it was built."""
+    supervisor: str = ""
+    """host:port of the supervisor that starts and stops venues. Empty: there is none, as with
+    containers."""
 
     def __post_init__(self) -> None:
         for key in ("port", "public_port", "admin_port", "web_port"):

@@ -5,6 +5,7 @@ VenuemeshError
 ├── BadPageToken          INVALID_ARGUMENT     start the list again
 ├── UnknownInstrument     NOT_FOUND            see ListInstruments
 ├── UnknownService        NOT_FOUND            see Registry.ListServices
+├── UnknownVenue          NOT_FOUND            see Catalog.ListVenues
 ├── CursorExpired         OUT_OF_RANGE         record a gap, start from the earliest
 ├── SubscriberTooSlow     RESOURCE_EXHAUSTED   resume from the cursor, or be conflated
 ├── TooManySubscribers    RESOURCE_EXHAUSTED   try again later
@@ -15,6 +16,7 @@ VenuemeshError
 ├── ServiceUnavailable    UNAVAILABLE          try again later
 ├── ForeignPage           PERMISSION_DENIED    call from a known host
 ├── NotSupported          FAILED_PRECONDITION  ask another process
+├── PortInUse             FAILED_PRECONDITION  stop what uses it, or configure another
 └── InternalError         INTERNAL             look up error_id in the log
 
 SettingError stands apart: it stops a process before it serves anyone.
@@ -69,6 +71,13 @@ class UnknownService(VenuemeshError):
 
     code = grpc.StatusCode.NOT_FOUND
     reason = "UNKNOWN_SERVICE"
+
+
+class UnknownVenue(VenuemeshError):
+    """Metadata: venue."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "UNKNOWN_VENUE"
 
 
 class CursorExpired(VenuemeshError):
@@ -139,6 +148,13 @@ class NotSupported(VenuemeshError):
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "NOT_SUPPORTED"
+
+
+class PortInUse(VenuemeshError):
+    """Metadata: venue, port."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "PORT_IN_USE"
 
 
 class InternalError(VenuemeshError):

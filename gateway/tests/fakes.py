@@ -97,10 +97,11 @@ class FakeAdmin(admin_pb2_grpc.AdminServicer):
     def __init__(self, service_id: str) -> None:
         self._service_id = service_id
         self.levels: list[str] = []
+        self.score: admin_pb2.ConformanceScore | None = None
 
     async def GetStatus(self, request, context):
         instance = registry_pb2.ServiceInstance(service_id=self._service_id)
-        return admin_pb2.GetStatusResponse(instance=instance)
+        return admin_pb2.GetStatusResponse(instance=instance, conformance=self.score)
 
     async def SetLogLevel(self, request, context):
         self.levels.append(request.level)

@@ -213,6 +213,13 @@ class Maturity(Enum):
     """It reads real captures of the venue exactly."""
 
 
+class TradeHistory(Enum):
+    """By what History.trades can find past trades."""
+
+    BY_ID = "by id"
+    BY_TIME = "by time"
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What a person wants to know of a venue before using it; the exchange catalog."""
@@ -225,6 +232,8 @@ class Profile:
     credentials: Sequence[str] = ()
     """Names of what a live connection for market data needs; usually nothing."""
     notes: str = ""
+    trade_history: Sequence[TradeHistory] = (TradeHistory.BY_ID, TradeHistory.BY_TIME)
+    """Empty where a venue tells its newest trades only."""
 
 
 @dataclass(frozen=True, slots=True)

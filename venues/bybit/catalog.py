@@ -18,6 +18,7 @@ PROFILE = Profile(
     maturity=Maturity.PROVEN,
     notes="Trade ids do not tell what is missing; REST keeps the newest 60 trades. "
     "Option depth: levels of the book, 50 (every 20 ms), 200 or 1000 (every 200 ms).",
+    trade_history=(),
 )
 LIMITS = Limits(
     symbols_per_connection=100,  # 21,000 characters of topics, at most 180 for a symbol

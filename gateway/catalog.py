@@ -1,0 +1,120 @@
+"""The exchange catalog: what each installed venue can do, and how those do that run.
+
+What a venue can do is read from its own catalog, once, at start. How it does is asked of its
+process at each call.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
+from venuemesh.catalog.v1 import catalog_pb2
+from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2
+
+from gateway.installed import Installed
+from gateway.registry import Registry
+from kit import rpc
+from kit.errors import UnknownVenue
+
+VENUE = "venue"
+ANSWER_S_MAX = 2.0
+"""A process that needs longer is told of without what it would have said."""
+INSTRUMENTS_PER_PAGE = 1_000
+
+BEST_FIRST = (
+    registry_pb2.SERVICE_STATE_SERVING,
+    registry_pb2.SERVICE_STATE_DEGRADED,
+    registry_pb2.SERVICE_STATE_STARTING,
+    registry_pb2.SERVICE_STATE_DRAINING,
+    registry_pb2.SERVICE_STATE_LOST,
+)
+
+
+class Catalog:
+    """All installed venues, with what the registry knows of those that run."""
+
+    def __init__(self, installed: Installed, registry: Registry) -> None:
+        self._installed = installed
+        self._registry = registry
+
+    async def venues(self) -> list[catalog_pb2.Venue]:
+        """All, by id."""
+        return list(await asyncio.gather(*map(self.venue, sorted(self._installed))))
+
+    async def venue(self, venue_id: str) -> catalog_pb2.Venue:
+        """One of them. Raises UnknownVenue."""
+        self.require(venue_id)
+        found = catalog_pb2.Venue()
+        found.CopyFrom(self._installed[venue_id])
+        service = self.process(venue_id)
+        if service is not None:
+            found.running.CopyFrom(await _running(service))
+        return found
+
+    def require(self, venue_id: str) -> None:
+        """Raises UnknownVenue for one that is not installed."""
+        if venue_id not in self._installed:
+            raise UnknownVenue(
+                f"no venue {venue_id!r}: installed are {', '.join(sorted(self._installed))}",
+                venue=venue_id,
+            )
+
+    def process(self, venue_id: str) -> registry_pb2.Service | None:
+        """Of the processes of a venue the one that does best; None when there is none."""
+        services = [
+            service
+            for service in self._registry.services(VENUE)
+            if service.instance.name == venue_id
+        ]
+        return min(services, key=_place, default=None)
+
+
+async def _running(service: registry_pb2.Service) -> catalog_pb2.RunningVenue:
+    running = catalog_pb2.RunningVenue(
+        state=service.status.state,
+        detail=service.status.detail,
+        address=service.instance.address,
+    )
+    if service.status.state == registry_pb2.SERVICE_STATE_LOST:
+        return running
+    async with rpc.channel(service.instance.address) as channel:
+        async with _unless_it_is_silent():
+            status = await admin_pb2_grpc.AdminStub(channel).GetStatus(
+                admin_pb2.GetStatusRequest(), timeout=ANSWER_S_MAX
+            )
+            if status.HasField("conformance"):
+                running.conformance.CopyFrom(status.conformance)
+        async with _unless_it_is_silent():
+            running.markets = await _count_markets(channel, service.instance.name)
+    return running
+
+
+async def _count_markets(channel: grpc.aio.Channel, venue_id: str) -> int:
+    stub = market_data_pb2_grpc.MarketDataStub(channel)
+    count, token = 0, ""
+    while True:
+        request = market_data_pb2.ListInstrumentsRequest(
+            venue=venue_id, page_size=INSTRUMENTS_PER_PAGE, page_token=token
+        )
+        page = await stub.ListInstruments(request, timeout=ANSWER_S_MAX)
+        count += len(page.instruments)
+        token = page.next_page_token
+        if not token:
+            return count
+
+
+@asynccontextmanager
+async def _unless_it_is_silent() -> AsyncIterator[None]:
+    """What a process does not say, or not in time, is left out."""
+    try:
+        yield
+    except grpc.aio.AioRpcError:
+        return
+
+
+def _place(service: registry_pb2.Service) -> int:
+    state = service.status.state
+    return BEST_FIRST.index(state) if state in BEST_FIRST else len(BEST_FIRST)

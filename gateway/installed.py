@@ -1,0 +1,98 @@
+"""The installed venues as the catalog tells of them, from what their own catalogs say.
+
+Nothing is connected for it: a venue that is made opens nothing before it is run.
+"""
+
+from collections.abc import Mapping
+
+from venuemesh.catalog.v1 import catalog_pb2
+from venuemesh.common.v1 import types_pb2
+
+from kit import settings
+from kit.checksum import Checksum
+from kit.settings import MeshSettings
+from kit.venue import contract, discovery
+from kit.venue.contract import BookRules, Place
+from kit.venue.sequence import UnnumberedRule
+from kit.venue.settings import VenueSettings
+
+Installed = Mapping[str, catalog_pb2.Venue]
+"""By venue id. The running process is not set."""
+
+MATURITIES = {
+    contract.Maturity.PREVIEW: catalog_pb2.MATURITY_PREVIEW,
+    contract.Maturity.PROVEN: catalog_pb2.MATURITY_PROVEN,
+}
+SNAPSHOT_SOURCES = {
+    contract.SnapshotSource.REST: catalog_pb2.SNAPSHOT_SOURCE_REST,
+    contract.SnapshotSource.FEED: catalog_pb2.SNAPSHOT_SOURCE_FEED,
+}
+TRADE_HISTORIES = {
+    contract.TradeHistory.BY_ID: catalog_pb2.TRADE_HISTORY_BY_ID,
+    contract.TradeHistory.BY_TIME: catalog_pb2.TRADE_HISTORY_BY_TIME,
+}
+
+
+def load(mesh: MeshSettings) -> Installed:
+    """Read the catalogs of all venues, with what was chosen for each in the settings.
+
+    Raises SettingError for a choice that a venue does not have.
+    """
+    found = {}
+    for venue_id, make in discovery.venues().items():
+        own = settings.load(VenueSettings, f"venues.{venue_id}")
+        venue = make(Place(mesh.world, mesh.simulator_url, own.options))
+        found[venue_id] = describe(venue, own.port or venue.port)
+    return found
+
+
+def describe(venue: contract.Venue, port: int) -> catalog_pb2.Venue:
+    """One venue, as it would be served on this port."""
+    profile = venue.profile
+    return catalog_pb2.Venue(
+        venue=venue.venue_id,
+        exchange=profile.exchange,
+        segment=profile.segment,
+        port=port,
+        channels=sorted(venue.channels),
+        features=_features(venue),
+        credentials=profile.credentials,
+        maturity=MATURITIES[profile.maturity],
+        default_symbols=venue.default_symbols,
+        notes=profile.notes,
+        limits=_limits(venue.limits),
+    )
+
+
+def _features(venue: contract.Venue) -> catalog_pb2.Features:
+    return catalog_pb2.Features(
+        book_proofs=_book_proofs(venue.book, venue.connection_sequence is not None),
+        snapshot_source=SNAPSHOT_SOURCES[venue.book.snapshots],
+        book_depth=venue.book.depth,
+        venue_candles=types_pb2.CHANNEL_CANDLES in venue.channels,
+        trade_history=[TRADE_HISTORIES[way] for way in venue.profile.trade_history],
+    )
+
+
+def _book_proofs(rules: BookRules, counts_frames: bool) -> "list[catalog_pb2.BookProof.ValueType]":
+    found: list[catalog_pb2.BookProof.ValueType] = []
+    if not rules.provable:
+        return found
+    if not isinstance(rules.sequence, UnnumberedRule):
+        found.append(catalog_pb2.BOOK_PROOF_SEQUENCE)
+    if rules.checksum is not Checksum.NONE:
+        found.append(catalog_pb2.BOOK_PROOF_CHECKSUM)
+    if counts_frames:
+        found.append(catalog_pb2.BOOK_PROOF_CONNECTION_SEQUENCE)
+    return found
+
+
+def _limits(limits: contract.Limits) -> catalog_pb2.Limits:
+    return catalog_pb2.Limits(
+        symbols_per_connection=limits.symbols_per_connection,
+        symbols_per_message=limits.symbols_per_message,
+        messages_per_second=limits.messages_per_second,
+        requests_per_second=limits.requests_per_second,
+        connections_per_minute=limits.connections_per_minute,
+        connection_lifetime_s=limits.lifetime_s or 0,
+    )
