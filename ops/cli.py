@@ -13,6 +13,7 @@ COMMANDS = {
     "venue": "run one venue in the foreground",
     "run": "run one service in the foreground",
     "conform": "play the conformance cards against connectors",
+    "new-venue": "make a folder for one more venue",
     "test": "run the tests",
     "check": "format, lint, types, import rules, contracts, style",
     "bench": "run the benchmarks",
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"venuemesh: no command {name!r}; see ./venuemesh --help", file=sys.stderr)
         return EXIT_WRONG_USE
     # Only this one, so that a process does not load what it does not need.
-    command = importlib.import_module(f"ops.commands.{name}")
+    command = importlib.import_module(f"ops.commands.{name.replace('-', '_')}")
     try:
         return int(command.run(arguments[1:]))
     except SettingError as error:

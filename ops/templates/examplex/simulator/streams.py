@@ -1,4 +1,4 @@
-"""Names of Examplex's streams: ``trades:BTC-USD``, ``quotes:BTC-USD``, ``book:BTC-USD``.
+"""Names of Examplex's streams: ``trades:BTC-USD``, and the same of quotes and book.
 
 To change: how the exchange names what can be subscribed to.
 """

@@ -1,0 +1,43 @@
+"""The connector against the pretended Examplex: what is this exchange's own.
+
+What every connector must do is in the cards of kit/conformance.
+"""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kit.conformance.connector import Connector, connector
+from kit.conformance.exchange import Exchange, exchange
+from kit.venue.contract import Place
+from ops.templates.examplex.catalog import VENUE_ID, spot
+from ops.templates.examplex.simulator import ExamplexExchange
+
+
+@pytest.fixture
+async def pretended() -> AsyncIterator[Exchange]:
+    async with exchange(VENUE_ID, ExamplexExchange) as pretended:
+        yield pretended
+
+
+@pytest.fixture
+async def connected(pretended: Exchange) -> AsyncIterator[Connector]:
+    symbols = pretended.symbols[:2]
+    async with connector(spot(Place("simulate", pretended.url)), symbols) as connected:
+        await connected.until(connected.proven, "proven books")
+        yield connected
+
+
+async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connected: Connector) -> None:
+    connected.add(["NOPE-USD", "SOL-USD"])
+    await connected.until(lambda: connected.proven("SOL-USD"), "the book of the listed one")
+    assert not connected.proven("NOPE-USD")
+    assert not any(batch.gaps for batch in connected.batches)
+
+
+async def test_a_lost_update_begins_a_new_epoch(connected: Connector, pretended: Exchange) -> None:
+    book = connected.book("BTC-USD")
+    epoch = book.epoch
+    pretended.order("drop", "BTC-USD", "book")
+    await connected.until(lambda: book.epoch > epoch, "a new epoch")
+    assert book.epoch == epoch + 1

@@ -1,0 +1,58 @@
+"""A new venue's name and port, and what is told about it. That it works is in tests/conformance."""
+
+from pathlib import Path
+
+import pytest
+
+from ops import cli
+from ops.commands.new_venue import PORT_FIRST, free_port
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Bad", "is no name"),
+        ("9venue", "is no name"),
+        ("two words", "is no name"),
+        ("import", "is no name"),
+        ("../away", "is no name"),
+        ("a" * 25, "is no name"),
+        ("binance", "is taken"),
+        ("binance_futures", "is taken"),
+        ("recorder", "is taken"),
+        ("json", "is taken"),
+    ],
+)
+def test_a_name_that_cannot_be_had_is_refused_in_one_line(
+    name: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new"
+    assert cli.main(["new-venue", name, "--outside", str(folder)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+    assert not folder.exists()
+
+
+def test_nothing_is_written_over_what_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["new-venue", "faraway", "--outside", str(tmp_path)]) == 1
+    assert "is there already" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_is_the_first_that_no_other_venue_has() -> None:
+    assert free_port(set()) == PORT_FIRST
+    assert free_port({PORT_FIRST, PORT_FIRST + 1, PORT_FIRST + 3}) == PORT_FIRST + 2
+
+
+def test_it_tells_what_is_left_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "new"
+    assert cli.main(["new-venue", "far_away", "--outside", str(folder)]) == 0
+    told = capsys.readouterr().out
+    assert "./venuemesh conform far_away" in told
+    assert "command: [venue, far_away]" in told
+    written = "\n".join(file.read_text() for file in folder.rglob("*") if file.is_file())
+    assert "examplex" not in written.lower()
+    assert "65000" not in written
+    assert "class FarAwayWire" in written
