@@ -118,6 +118,7 @@ class FakeSocket:
     def __init__(self, url: str, sink: Sink, clock: ManualClock) -> None:
         self.connected = False
         self.running = False
+        self.reading = True
         self.sent: list[tuple[float, str]] = []
         """With the time since it was made, s."""
         self._sink = sink
@@ -147,10 +148,10 @@ class FakeSocket:
             self.close("dropped")
 
     def pause_reading(self) -> None:
-        raise NotImplementedError
+        self.reading = False
 
     def resume_reading(self) -> None:
-        raise NotImplementedError
+        self.reading = True
 
     async def run(self) -> None:
         self.running = True

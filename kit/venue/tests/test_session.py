@@ -293,3 +293,12 @@ async def test_a_pause_ends_both(make_stage: MakeStage) -> None:
     stage.session.resume()
     await stage.clock.settle()
     assert [socket.running for socket in stage.sockets] == [False, False, True]
+
+
+async def test_both_wait_while_nothing_is_read(make_stage: MakeStage) -> None:
+    stage = make_stage(lifetime_s=LIFETIME_S)
+    sockets = await moving(stage, "A")
+    stage.session.pause_reading()
+    assert [socket.reading for socket in sockets] == [False, False]
+    stage.session.resume_reading()
+    assert [socket.reading for socket in sockets] == [True, True]
