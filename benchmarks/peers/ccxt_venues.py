@@ -52,6 +52,9 @@ class Everything(dict):
     def __contains__(self, key):
         return True
 
+    def __delitem__(self, key):
+        """It goes on as if it were there."""
+
 
 def market(exchange, venue, symbol):
     """As ccxt would have loaded it."""
