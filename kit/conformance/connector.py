@@ -18,11 +18,13 @@ from kit.venue.books import BookState, GuardedBook
 from kit.venue.contract import Venue
 from kit.venue.hub import Hub
 from kit.venue.intake import Intake
+from kit.venue.refill import Refill
 from kit.venue.resync import Resync
 from kit.venue.session import Session
 from kit.venue.subscriptions import Subscriptions
 
 WAIT_SECONDS_MAX = 15.0
+REFILL_SECONDS = 5.0
 
 
 class Connector:
@@ -39,6 +41,8 @@ class Connector:
         books, rules = self.intake.bookkeeper, venue.book
         renew = self.session.renew_book
         self.resync = Resync(books, rules.snapshots, venue.history, renew, clock)
+        trades = self.intake.tradekeeper
+        self.refill = Refill(trades, venue.history, REFILL_SECONDS, self.meter, clock)
         self.batches: list[Batch] = []
         """All that was published."""
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
@@ -163,7 +167,7 @@ async def connector(venue: Venue, symbols: Iterable[str]) -> AsyncIterator[Conne
     """Subscribed to these symbols."""
     made = Connector(venue)
     made.add(symbols)
-    runs = (made.session.run, made.resync.run, made.listen)
+    runs = (made.session.run, made.resync.run, made.refill.run, made.listen)
     tasks = [asyncio.create_task(run()) for run in runs]
     try:
         yield made

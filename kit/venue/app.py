@@ -23,6 +23,7 @@ from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
 from kit.venue.market_data import MarketDataServicer
 from kit.venue.rationed import RationedHistory
+from kit.venue.refill import Refill
 from kit.venue.resync import Resync
 from kit.venue.session import Session
 from kit.venue.settings import VenueSettings
@@ -113,6 +114,15 @@ class VenueProcess:
             self._clock,
         )
         runtime.run_task("resync", resync.run)
+        if self._own.refill_s:
+            refill = Refill(
+                self.intake.tradekeeper,
+                self._venue.history,
+                self._own.refill_s,
+                runtime.meter,
+                self._clock,
+            )
+            runtime.run_task("refill", refill.run)
         runtime.run_task("start", self._start)
         runtime.run_task("checkpoints", self._publish_checkpoints)
         if self._mesh.world == "replay":

@@ -41,6 +41,15 @@ class Links(NamedTuple):
     """Growing numbers: whether the same one may come again."""
 
 
+class Last(NamedTuple):
+    """The newest row of an instrument."""
+
+    number: int
+    time_ns: int
+    reconnected: bool
+    """There is a new connection since."""
+
+
 @dataclass(slots=True)
 class _Seen:
     """The newest row of an instrument."""
@@ -76,13 +85,27 @@ class Continuity(Generic[RowsT]):
     def check(self, rows: RowsT) -> list[Segment[RowsT]]:
         """The rows to keep, in segments that begin where something is missing."""
         links, times = self._links(rows), times_of(rows)
-        parts = list(rows.symbols.rows_of())
-        if all(self._joins(name, links, part) for name, part in parts):
-            for name, part in parts:
-                newest = part[-1]
-                self._advance(name, int(links.number[newest]), int(times[newest]))
+        if self._whole(rows, links, times):
             return [Segment([], rows)]
         return self._row_by_row(rows, links, times)
+
+    def is_whole(self, rows: RowsT) -> bool:
+        """Whether everything follows; then, and only then, it counts as seen."""
+        return self._whole(rows, self._links(rows), times_of(rows))
+
+    def last(self, symbol: str) -> Last | None:
+        """The newest row of an instrument; None before the first."""
+        seen = self._seen.get(symbol)
+        return None if seen is None else Last(seen.id, seen.time_ns, seen.reconnected)
+
+    def _whole(self, rows: RowsT, links: Links, times: IntColumn) -> bool:
+        parts = list(rows.symbols.rows_of())
+        if not all(self._joins(name, links, part) for name, part in parts):
+            return False
+        for name, part in parts:
+            newest = part[-1]
+            self._advance(name, int(links.number[newest]), int(times[newest]))
+        return True
 
     def _joins(self, symbol: str, links: Links, part: IntColumn) -> bool:
         seen = self._seen.get(symbol)
@@ -190,6 +213,7 @@ class TextIds:
     def __init__(self) -> None:
         self._known: dict[str, dict[str, None]] = {}
         self._newest: dict[str, int] = {}
+        self._gap_end_ns: dict[str, int] = {}
         self._reconnected: set[str] = set()
         self.dropped_total = 0
         """Trades that had come before."""
@@ -197,6 +221,22 @@ class TextIds:
     def reconnected(self, symbols: Iterable[str]) -> None:
         """These instruments have a new connection: trades may have been missed."""
         self._reconnected.update(symbol for symbol in symbols if symbol in self._known)
+
+    def may_miss(self, symbol: str) -> bool:
+        """Whether trades before the next one may have been missed."""
+        return symbol in self._reconnected
+
+    def missed_nothing(self, symbol: str) -> None:
+        """What was missed of this instrument since the last connection is there now."""
+        self._reconnected.discard(symbol)
+
+    def gap_end_ns(self, symbol: str) -> int:
+        """Time of the first trade after the newest gap that was told; 0: none was."""
+        return self._gap_end_ns.get(symbol, 0)
+
+    def knows(self, symbol: str, trade_id: str) -> bool:
+        """Whether this trade has come, lately."""
+        return trade_id in self._known.get(symbol, ())
 
     def check(self, rows: TradeRows) -> list[Segment[TradeRows]]:
         """The rows to keep, in segments that begin where something may be missing."""
@@ -211,6 +251,7 @@ class TextIds:
                 continue
             if symbol in self._reconnected:
                 self._reconnected.discard(symbol)
+                self._gap_end_ns[symbol] = int(times[row])
                 starts.append((len(kept), self._gap(symbol, rows, row, int(times[row]))))
             known[rows.trade_id_text[row]] = None
             if len(known) > TEXT_IDS_MAX:

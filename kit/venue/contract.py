@@ -25,6 +25,8 @@ from kit.frames import Frames
 from kit.numbers import IntColumn
 from kit.venue.source import RowSource
 
+CHANNEL_STATUS: Channel = types_pb2.CHANNEL_STATUS
+
 Parse = Callable[[Frames], Rows]
 """Frames to rows, pure: no I/O, no clock, no state. Raises FrameError."""
 
@@ -154,9 +156,12 @@ class BookSnapshot:
     """A whole book as a venue's REST answer gives it."""
 
     last_sequence: int
+    """Of its last update, as the feed counts them; 0 where the answer does not say."""
     bids: Levels
     asks: Levels
     received_time_ns: int
+    size_decimals: int | None = None
+    """Sizes are cut to so many decimal places, where the answer knows them worse than the feed."""
 
 
 class History(Protocol):
@@ -277,11 +282,11 @@ class Venue:
 
     @property
     def channels(self) -> frozenset[Channel]:
-        """All that comes from it."""
+        """All that is published: what comes from it, and STATUS, which is made of what it lists."""
         parts = [wire.channels for wire in self.wires]
         if self.source is not None:
             parts.append(self.source.channels)
-        return frozenset[Channel]().union(*parts)
+        return frozenset([CHANNEL_STATUS]).union(*parts)
 
 
 VenueFactory = Callable[[Place], Venue]

@@ -45,7 +45,7 @@ class Control:
         """Change the instruments; the others are not disturbed. Raises UnknownInstrument."""
         listed = await self._instruments.all()
         wanted, unwanted = list(dict.fromkeys(add)), set(remove)
-        for symbol in [*wanted, *unwanted]:
+        for symbol in [*wanted, *self._subscriptions.unlisted(unwanted)]:
             if symbol not in listed:
                 raise UnknownInstrument(
                     f"{self._venue_id} does not list {symbol}", venue=self._venue_id, symbol=symbol

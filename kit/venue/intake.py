@@ -22,16 +22,10 @@ from kit.numbers import NumberError
 from kit.telemetry import Meter
 from kit.venue.bookkeeper import Bookkeeper
 from kit.venue.connection_sequence import ConnectionSequence
-from kit.venue.continuity import (
-    Segment,
-    TextIds,
-    quote_continuity,
-    trade_continuity,
-    without_overtaken,
-    without_spent,
-)
+from kit.venue.continuity import quote_continuity, without_overtaken
 from kit.venue.contract import Answer, FrameKind, Parse, SnapshotSource, Venue, Wire
 from kit.venue.subscriptions import Subscriptions
+from kit.venue.tradekeeper import Tradekeeper
 
 FLUSH_INTERVAL_S = 0.002
 GATHERED_FRAMES_MAX = 2_000
@@ -74,14 +68,15 @@ class Intake:
         self.subscriptions = subscriptions
         self._clock = clock
         self._books_come = venue.book.snapshots is SnapshotSource.FEED
-        self._trades = trade_continuity()
-        self._text_trades = TextIds()
         self._quotes = quote_continuity()
+        self.tradekeeper = Tradekeeper(
+            lambda draft: self._publish(types_pb2.CHANNEL_TRADES, draft), subscriptions, clock
+        )
         self.bookkeeper = Bookkeeper(
             venue.book, lambda draft: self._publish(types_pb2.CHANNEL_BOOK, draft)
         )
         self._takers: dict[type[Any], Callable[[Any], None]] = {
-            TradeRows: self._on_trades,
+            TradeRows: lambda rows: self.tradekeeper.on_rows(rows, self._overlapping),
             QuoteRows: self._on_quotes,
             BookRows: self.bookkeeper.on_rows,
             TickerRows: lambda rows: self._publish(CHANNEL_TICKERS, encode.tickers(rows)),
@@ -150,8 +145,7 @@ class Intake:
         self.flush()
         names = list(symbols)
         if types_pb2.CHANNEL_TRADES in channels:
-            self._trades.reconnected(names)
-            self._text_trades.reconnected(names)
+            self.tradekeeper.reconnected(names)
         if types_pb2.CHANNEL_QUOTES in channels:
             self._quotes.reconnected(names)
         if types_pb2.CHANNEL_BOOK in channels:
@@ -204,8 +198,7 @@ class Intake:
     def dropped_total(self) -> int:
         """Duplicates, and quotes that newer ones had overtaken."""
         ignored = sum(book.ignored_total for book in self.bookkeeper.books.values())
-        checks = (self._trades, self._text_trades, self._quotes)
-        return ignored + sum(check.dropped_total for check in checks)
+        return ignored + self.tradekeeper.dropped_total + self._quotes.dropped_total
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
@@ -249,36 +242,17 @@ class Intake:
         if len(rows):
             self._takers[type(rows)](rows)
 
-    def _on_trades(self, rows: TradeRows) -> None:
-        # Written before the check: rows that cannot be written must not count as seen.
-        whole = encode.trades(rows)
-        check = self._trades if rows.trade_id_text is None else self._text_trades
-        for segment in check.check(rows):
-            real = without_spent(segment)
-            if self._overlapping and rows.previous_id is None:
-                real = without_overtaken(real)
-            self._publish_segment(types_pb2.CHANNEL_TRADES, real, rows, whole, encode.trades)
-
     def _on_quotes(self, rows: QuoteRows) -> None:
+        # Written before the check: rows that cannot be written must not count as seen.
         whole = encode.quotes(rows)
         for segment in self._quotes.check(rows):
             if self._overlapping:
                 segment = without_overtaken(segment)
-            self._publish_segment(types_pb2.CHANNEL_QUOTES, segment, rows, whole, encode.quotes)
-
-    def _publish_segment(
-        self,
-        channel: Channel,
-        segment: Segment[Any],
-        rows: Rows,
-        whole: Draft,
-        write: Callable[[Any], Draft],
-    ) -> None:
-        if segment.rows is rows:
-            self._publish(channel, whole)
-        elif len(segment.rows) or segment.gaps:
-            draft = write(segment.rows) if len(segment.rows) else Draft()
-            self._publish(channel, draft.after(segment.gaps))
+            if segment.rows is rows:
+                self._publish(types_pb2.CHANNEL_QUOTES, whole)
+            elif len(segment.rows) or segment.gaps:
+                draft = encode.quotes(segment.rows) if len(segment.rows) else Draft()
+                self._publish(types_pb2.CHANNEL_QUOTES, draft.after(segment.gaps))
 
     def _listed(self, rows: Rows) -> Rows:
         """Without the symbols that nobody asked for."""

@@ -8,25 +8,25 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from kit import paging
-from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.checksum import TOP_LEVELS, top_checksum
 from kit.columns import Scale
 from kit.cursor import CHANNELS, Channel, Cursor
 from kit.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.numbers import format_scaled
 from kit.rpc import STREAM_WRITER
+from kit.venue.beginning import Beginning
 from kit.venue.books import BookState, GuardedBook
 from kit.venue.contract import History
-from kit.venue.epoch import EpochFile
 from kit.venue.hub import Hub
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
 from kit.venue.subscriptions import Subscriptions
+from kit.venue.verification import Verification
 
 DEPTH_DEFAULT, DEPTH_MAX = 20, 5_000
+VERIFIED_DEFAULT, VERIFIED_MAX = 100, 1_000
 INSTRUMENTS_DEFAULT, INSTRUMENTS_MAX = 200, 1_000
 HISTORY_DEFAULT, HISTORY_MAX = 500, 1_000
-EPOCH_AHEAD_MAX_MS = 24 * 60 * 60 * 1000
-"""A cursor of a later time than that was never ours."""
 
 STATES = {
     BookState.EMPTY: market_data_pb2.BOOK_STATE_EMPTY,
@@ -47,16 +47,16 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         instruments: Instruments,
         subscriptions: Subscriptions,
         history: History,
-        epochs: EpochFile,
-        clock: Clock,
+        verification: Verification,
+        beginning: Beginning,
     ) -> None:
         self._hub = hub
         self._intake = intake
         self._instruments = instruments
         self._subscriptions = subscriptions
         self._history = history
-        self._epochs = epochs
-        self._clock = clock
+        self._verification = verification
+        self._beginning = beginning
 
     async def ListInstruments(
         self, request: market_data_pb2.ListInstrumentsRequest, context: Context
@@ -86,7 +86,8 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
             self._require_subscribed(symbol)
         resume = {item.channel: Cursor.of(item.cursor) for item in request.resume_after}
         if STREAM_WRITER in (context.invocation_metadata() or ()):
-            self._learn_epoch(resume)
+            # Nobody but their writer is believed: a new epoch is a gap for every reader.
+            self._beginning.seen(max((cursor.epoch for cursor in resume.values()), default=0))
         fresh = [channel for channel in channels if channel not in resume]
         earliest = request.start_at == market_data_pb2.START_AT_EARLIEST
         reader = self._hub.reader(
@@ -101,11 +102,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     async def GetOrderBook(
         self, request: market_data_pb2.GetOrderBookRequest, context: Context
     ) -> market_data_pb2.GetOrderBookResponse:
-        depth = request.depth or DEPTH_DEFAULT
-        if depth > DEPTH_MAX:
-            raise BadRequest(
-                "depth is out of range", field="depth", value=depth, allowed=f"0 to {DEPTH_MAX}"
-            )
+        depth = _depth(request.depth, DEPTH_DEFAULT, DEPTH_MAX)
         self._require_subscribed(request.symbol)
         self._intake.flush()
         book = self._intake.bookkeeper.books[request.symbol]
@@ -119,7 +116,17 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
             venue_time_ns=book.venue_time_ns,
             bids=_levels(book, book.book.bids(depth)),
             asks=_levels(book, book.book.asks(depth)),
+            checksum=top_checksum(
+                book.book.bids(TOP_LEVELS), book.book.asks(TOP_LEVELS), book.scale
+            ),
         )
+
+    async def VerifyBook(
+        self, request: market_data_pb2.VerifyBookRequest, context: Context
+    ) -> market_data_pb2.VerifyBookResponse:
+        depth = _depth(request.depth, VERIFIED_DEFAULT, VERIFIED_MAX)
+        self._require_subscribed(request.symbol)
+        return await self._verification.verify(request.symbol, depth)
 
     async def ListTrades(
         self, request: market_data_pb2.ListTradesRequest, context: Context
@@ -159,14 +166,13 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
                 symbol=symbol,
             )
 
-    def _learn_epoch(self, resume: dict[Channel, Cursor]) -> None:
-        """Streams with a newer epoch than ours prove that our clock or our memory of epochs is
-        behind; without a newer one Redis would refuse everything that we publish. Nobody but their
-        writer is believed: a new epoch is a gap for every reader."""
-        newest = max((cursor.epoch for cursor in resume.values()), default=0)
-        now_ms = self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
-        if self._hub.epoch < newest < max(now_ms, self._hub.epoch) + EPOCH_AHEAD_MAX_MS:
-            self._hub.start_epoch(self._epochs.next(self._clock, above=newest))
+
+def _depth(asked: int, usual: int, most: int) -> int:
+    if asked > most:
+        raise BadRequest(
+            "depth is out of range", field="depth", value=asked, allowed=f"0 to {most}"
+        )
+    return asked or usual
 
 
 def _channels(request: market_data_pb2.SubscribeRequest) -> list[Channel]:

@@ -4,6 +4,8 @@ import msgspec
 
 from kit.errors import SettingError
 
+REFILL_S_MAX = 60.0
+
 
 class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of one venue."""
@@ -17,7 +19,12 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the venue's own README offers to choose, for example which of its feeds."""
     ring_bytes_max: int = 16 * 1024 * 1024
     """Bytes of batches that are held for readers, per channel."""
+    refill_s: float = 3.0
+    """So long trades wait while the venue is asked for missing ones before them. 0: a hole is told
+    at once."""
 
     def __post_init__(self) -> None:
         if self.ring_bytes_max < 65_536:
             raise SettingError("ring_bytes_max", self.ring_bytes_max, "at least 65536")
+        if not 0 <= self.refill_s <= REFILL_S_MAX:
+            raise SettingError("refill_s", self.refill_s, f"0 to {REFILL_S_MAX}")

@@ -26,6 +26,7 @@ class Subscriptions:
     def __init__(self, channels: Iterable[Channel]) -> None:
         self.channels = tuple(sorted(channels))
         self._figures: dict[str, dict[Channel, _Figures]] = {}
+        self._idle: dict[str, str] = {}
 
     @property
     def symbols(self) -> list[str]:
@@ -41,6 +42,7 @@ class Subscriptions:
         """Those that are not there are left alone."""
         for symbol in symbols:
             self._figures.pop(symbol, None)
+            self._idle.pop(symbol, None)
 
     def unlisted(self, symbols: Iterable[str]) -> list[str]:
         """Those among them that nobody asked for."""
@@ -62,6 +64,11 @@ class Subscriptions:
         """When the last event came; 0: none yet."""
         figures = self._figures.get(symbol, {}).get(channel)
         return figures.received_time_ns if figures is not None else 0
+
+    def idle(self, symbol: str, why: str) -> None:
+        """The venue does not let it trade; an empty reason: it does."""
+        if symbol in self._figures:
+            self._idle[symbol] = why
 
     def stale(self, symbol: str, channel: Channel, detail: str) -> None:
         """It is silent beyond its own usual pace. The next event ends that."""
@@ -100,7 +107,7 @@ class Subscriptions:
                 received_time_ns=figures.received_time_ns,
                 events_total=figures.events_total,
                 gaps_total=figures.gaps_total,
-                detail=figures.stale,
+                detail="; ".join(filter(None, (self._idle.get(symbol), figures.stale))),
             )
             for symbol in self.symbols
             for channel, figures in self._figures[symbol].items()
@@ -110,6 +117,9 @@ class Subscriptions:
 def _state(
     figures: _Figures, channel: Channel, in_doubt: bool, connected: bool
 ) -> "admin_pb2.SubscriptionState.ValueType":
+    if channel == types_pb2.CHANNEL_STATUS:
+        # It needs no connection, and is told of all that is listed.
+        return admin_pb2.SUBSCRIPTION_STATE_LIVE
     if figures.refused:
         return admin_pb2.SUBSCRIPTION_STATE_REFUSED
     if figures.stale and connected:

@@ -23,6 +23,7 @@ from kit.venue.contract import BookSnapshot
 from venues.kraken import instruments
 
 BOOK_DEPTH = 500
+BOOK_SIZE_DECIMALS = 3
 TRADES_MAX = 1000
 """Of one answer, of which there are many; of candles there are never more than 720."""
 INTERVALS = {
@@ -78,6 +79,7 @@ class KrakenHistory:
             bids=Levels.parse(sides["bids"]),
             asks=Levels.parse(sides["asks"]),
             received_time_ns=received_time_ns,
+            size_decimals=BOOK_SIZE_DECIMALS,
         )
 
     async def trades(

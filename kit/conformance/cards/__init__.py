@@ -1,5 +1,25 @@
 """The cards, by what they are about. Importing this fills kit.conformance.card.CARDS."""
 
-from kit.conformance.cards import books, faults, history, listing, quotes, trades, values
+from kit.conformance.cards import (
+    books,
+    faults,
+    history,
+    listing,
+    quotes,
+    status,
+    trades,
+    values,
+    verification,
+)
 
-__all__ = ["books", "faults", "history", "listing", "quotes", "trades", "values"]
+__all__ = [
+    "books",
+    "faults",
+    "history",
+    "listing",
+    "quotes",
+    "status",
+    "trades",
+    "values",
+    "verification",
+]

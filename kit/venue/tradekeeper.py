@@ -1,0 +1,196 @@
+"""Trades of all instruments: rows in, published batches out. Every trade comes once and in order,
+or lies inside a gap.
+
+Where one is missing, the later trades of that instrument alone wait while the venue is asked for it
+(kit/venue/refill.py). They wait for a bounded time, and only so many of them.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import numpy as np
+from venuemesh.common.v1 import types_pb2
+
+from kit import encode
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.columns import TradeRows
+from kit.encode import Draft
+from kit.numbers import IntColumn, NumberError
+from kit.venue.continuity import (
+    Segment,
+    TextIds,
+    trade_continuity,
+    without_overtaken,
+    without_spent,
+)
+from kit.venue.holds import Hold, NumberedHold, TextHold
+from kit.venue.subscriptions import Subscriptions
+
+HELD_ROWS_MAX = 20_000
+"""Trades of one instrument that wait; more, and the hole stays one."""
+
+NOT_THERE = "the venue does not have them"
+TOO_MANY = f"more than {HELD_ROWS_MAX} trades would have to wait"
+LOST_AGAIN = "the connection was lost again"
+
+
+class Tradekeeper:
+    """Judges every trade and publishes those that are new."""
+
+    def __init__(
+        self, publish: Callable[[Draft], object], subscriptions: Subscriptions, clock: Clock
+    ) -> None:
+        self.holds: dict[str, Hold] = {}
+        """What waits, by symbol."""
+        self.refill_wanted = asyncio.Event()
+        self.patience_s = 0.0
+        """So long trades may wait; 0: there is nobody who asks for the missing ones."""
+        self._publish = publish
+        self._subscriptions = subscriptions
+        self._clock = clock
+        self._numbered = trade_continuity()
+        self._texts = TextIds()
+        self._waiting_until_ns: dict[Hold, int] = {}
+        self._dropped = 0
+
+    @property
+    def dropped_total(self) -> int:
+        """Duplicates."""
+        return self._dropped + self._numbered.dropped_total + self._texts.dropped_total
+
+    def on_rows(self, rows: TradeRows, overlapping: bool = False) -> None:
+        """Trades of the feed. ``overlapping``: many have come already. Raises NumberError before
+        any change."""
+        # Written before the check: rows that cannot be written must not count as seen.
+        whole = encode.trades(rows)
+        for segment in self._checked(rows):
+            if overlapping and rows.previous_id is None:
+                segment = without_overtaken(segment)
+            self._publish_segment(segment, rows, whole)
+
+    def reconnected(self, symbols: Iterable[str]) -> None:
+        """These instruments have a new connection; some of their trades may have been missed."""
+        names = set(symbols)
+        for hold in [hold for hold in self.holds.values() if hold.symbol in names]:
+            if isinstance(hold, TextHold):
+                self.release(hold, LOST_AGAIN)
+        self._numbered.reconnected(names)
+        self._texts.reconnected(names)
+
+    def left_s(self, hold: Hold) -> float:
+        """For how long it may wait."""
+        left_ns = self._waiting_until_ns.get(hold, 0) - self._clock.monotonic_ns()
+        return left_ns / NANOSECONDS_PER_SECOND
+
+    def release(self, hold: Hold, why: str = "") -> None:
+        """Publish what waits. ``why``: what became of the trades that are still missing. A hold
+        that has ended already is left alone."""
+        if self.holds.get(hold.symbol) is not hold:
+            return
+        del self.holds[hold.symbol], self._waiting_until_ns[hold]
+        self._dropped += hold.duplicates
+        if self._subscriptions.unlisted([hold.symbol]) or not hold.row_count:
+            return
+        rows = hold.rows()
+        if rows.trade_id_text is not None and hold.is_whole:
+            self._texts.missed_nothing(hold.symbol)
+        check = self._numbered if rows.trade_id_text is None else self._texts
+        for segment in check.check(rows):
+            for gap in segment.gaps:
+                _explain(gap, hold, why or NOT_THERE)
+            self._publish_segment(segment)
+
+    def _checked(self, rows: TradeRows) -> list[Segment[TradeRows]]:
+        numbered = rows.trade_id_text is None
+        nobody_waits = self.holds.keys().isdisjoint(rows.symbols.names)
+        if numbered and nobody_waits and self._numbered.is_whole(rows):
+            return [Segment([], rows)]
+        if self.patience_s:
+            rows = self._keep_back(rows)
+        if not len(rows):
+            return []
+        return self._numbered.check(rows) if numbered else self._texts.check(rows)
+
+    def _keep_back(self, rows: TradeRows) -> TradeRows:
+        """Without those that have to wait."""
+        held: list[int] = []
+        for symbol, part in list(rows.symbols.rows_of()):
+            hold = self.holds.get(symbol)
+            start = 0 if hold is not None else self._first_after_hole(symbol, rows, part)
+            if start == len(part):
+                continue
+            hold = hold or self._begin(symbol, rows)
+            hold.add(rows.take(part[start:]))
+            held += part[start:].tolist()
+            if hold.is_whole:
+                self.release(hold)
+            elif hold.row_count > HELD_ROWS_MAX:
+                self.release(hold, TOO_MANY)
+        if not held:
+            return rows
+        return rows.take(np.delete(np.arange(len(rows)), held))
+
+    def _first_after_hole(self, symbol: str, rows: TradeRows, part: IntColumn) -> int:
+        """Where in the part a hole shows; its length if there is none."""
+        if rows.trade_id_text is not None:
+            return self._first_unknown(symbol, rows.trade_id_text, part)
+        last = self._numbered.last(symbol)
+        if last is None or rows.previous_id is None:
+            return len(part)
+        top = last.number
+        for place, row in enumerate(part.tolist()):
+            if rows.previous_id[row] > top:
+                return place
+            top = max(top, int(rows.trade_id[row]))
+        return len(part)
+
+    def _first_unknown(self, symbol: str, texts: list[str], part: IntColumn) -> int:
+        places = range(len(part)) if self._texts.may_miss(symbol) else ()
+        unknown = (at for at in places if not self._texts.knows(symbol, texts[part[at]]))
+        return next(unknown, len(part))
+
+    def _begin(self, symbol: str, rows: TradeRows) -> Hold:
+        hold: Hold
+        last = self._numbered.last(symbol)
+        if rows.trade_id_text is not None:
+            knows = partial(self._texts.knows, symbol)
+            hold = TextHold(symbol, knows, self._texts.gap_end_ns(symbol))
+        else:
+            assert last is not None
+            hold = NumberedHold(symbol, last)
+        patience_ns = int(self.patience_s * NANOSECONDS_PER_SECOND)
+        self._waiting_until_ns[hold] = self._clock.monotonic_ns() + patience_ns
+        self.holds[symbol] = hold
+        self.refill_wanted.set()
+        return hold
+
+    def _publish_segment(
+        self, segment: Segment[TradeRows], rows: TradeRows | None = None, whole: Draft | None = None
+    ) -> None:
+        """``whole``: the draft of ``rows``, of which the segment is a part."""
+        real = without_spent(segment)
+        if whole is not None and real.rows is rows:
+            self._publish(whole)
+        elif len(real.rows):
+            for place, draft in enumerate(_drafts(real.rows)):
+                self._publish(draft.after(real.gaps) if place == 0 else draft)
+        elif real.gaps:
+            self._publish(Draft(gaps=real.gaps))
+
+
+def _drafts(rows: TradeRows) -> list[Draft]:
+    """One, or one of each row where their numbers do not fit into a common scale."""
+    try:
+        return [encode.trades(rows)]
+    except NumberError:
+        return [encode.trades(rows.take(np.array([row]))) for row in range(len(rows))]
+
+
+def _explain(gap: types_pb2.Gap, hold: Hold, why: str) -> None:
+    """Say in a gap what became of its trades."""
+    if gap.reason == types_pb2.GAP_REASON_OUT_OF_ORDER:
+        return
+    gap.detail = why
+    if isinstance(hold, NumberedHold) and hold.reconnected_before(gap.first_id_after):
+        gap.reason = types_pb2.GAP_REASON_RECONNECT
