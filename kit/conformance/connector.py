@@ -17,11 +17,14 @@ from kit.telemetry import Meter
 from kit.venue.books import BookState, GuardedBook
 from kit.venue.contract import Venue
 from kit.venue.hub import Hub
+from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
+from kit.venue.listing import Listing
 from kit.venue.refill import Refill
 from kit.venue.resync import Resync
 from kit.venue.session import Session
 from kit.venue.subscriptions import Subscriptions
+from kit.venue.verification import Verification
 
 WAIT_SECONDS_MAX = 15.0
 REFILL_SECONDS = 5.0
@@ -35,7 +38,7 @@ class Connector:
         self.venue = venue
         self.meter = Meter(venue.venue_id)
         self.hub = Hub(venue.venue_id, 1, clock, self.meter)
-        self.subscriptions = Subscriptions(self.channels)
+        self.subscriptions = Subscriptions(venue.channels)
         self.intake = Intake(venue, self.hub, self.subscriptions, self.meter, clock)
         self.session = Session(venue, self.intake, self.meter, clock)
         books, rules = self.intake.bookkeeper, venue.book
@@ -43,15 +46,18 @@ class Connector:
         self.resync = Resync(books, rules.snapshots, venue.history, renew, clock)
         trades = self.intake.tradekeeper
         self.refill = Refill(trades, venue.history, REFILL_SECONDS, self.meter, clock)
+        instruments = Instruments(venue.venue_id, venue.history)
+        self.listing = Listing(instruments, self.intake, self.hub, self.session, clock)
+        self.verification = Verification(self.hub, self.intake, venue, clock)
         self.batches: list[Batch] = []
         """All that was published."""
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
         self._heard = asyncio.Event()
 
     @property
-    def channels(self) -> set[Channel]:
+    def channels(self) -> frozenset[Channel]:
         """All that the venue has."""
-        return {channel for wire in self.venue.wires for channel in wire.channels}
+        return self.venue.channels
 
     @property
     def skipped(self) -> int:

@@ -14,6 +14,7 @@ from kit.errors import Draining, VenuemeshError
 from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
 from kit.venue import discovery
+from kit.venue.beginning import Beginning
 from kit.venue.budget import Budget
 from kit.venue.contract import Place, Venue
 from kit.venue.control import Control
@@ -21,6 +22,7 @@ from kit.venue.epoch import EpochFile
 from kit.venue.hub import Hub
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
+from kit.venue.listing import Listing
 from kit.venue.market_data import MarketDataServicer
 from kit.venue.rationed import RationedHistory
 from kit.venue.refill import Refill
@@ -30,6 +32,7 @@ from kit.venue.settings import VenueSettings
 from kit.venue.source import Feed
 from kit.venue.staleness import Staleness
 from kit.venue.subscriptions import Subscriptions
+from kit.venue.verification import Verification
 
 CHECKPOINT_INTERVAL_S = 1.0
 PRESSURE_CHECK_S = 0.005
@@ -67,10 +70,10 @@ class VenueProcess:
         self._mesh = mesh
         self._own = own
         self._clock = clock
-        self._epochs = EpochFile(Path(mesh.data_dir) / "epochs" / venue.venue_id)
-        self._epoch_before = self._epochs.last()
+        epochs = EpochFile(Path(mesh.data_dir) / "epochs" / venue.venue_id)
+        self._epoch_before = epochs.last()
         meter = self.runtime.meter
-        self.hub = Hub(venue.venue_id, self._epochs.next(clock), clock, meter, own.ring_bytes_max)
+        self.hub = Hub(venue.venue_id, epochs.next(clock), clock, meter, own.ring_bytes_max)
         self.subscriptions = Subscriptions(venue.channels)
         self.intake = Intake(venue, self.hub, self.subscriptions, meter, clock)
         doubted = meter.gauge("books_in_doubt", "Books that wait for a snapshot or an update")
@@ -81,6 +84,8 @@ class VenueProcess:
             else venue.source.feed(self.intake, meter, clock)
         )
         self.instruments = Instruments(venue.venue_id, venue.history)
+        self.listing = Listing(self.instruments, self.intake, self.hub, self.session, clock)
+        self._beginning = Beginning(self.hub, self.intake, self.listing, epochs, clock)
         self.control = Control(
             venue.venue_id,
             self.instruments,
@@ -99,8 +104,8 @@ class VenueProcess:
             self.instruments,
             self.subscriptions,
             self._venue.history,
-            self._epochs,
-            self._clock,
+            Verification(self.hub, self.intake, self._venue, self._clock),
+            self._beginning,
         )
         runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
         runtime.control_venue(self.control)
@@ -136,14 +141,15 @@ class VenueProcess:
         await runtime.run()
 
     async def _start(self) -> None:
-        """Subscribe, when it is known to what."""
+        """Subscribe, when it is known to what, and follow what is listed."""
         if self._epoch_before is not None:
-            ended = f"epoch {self._epoch_before} ended"
-            self.intake.restarted(self.subscriptions.channels, ended)
+            self._beginning.after(self._epoch_before)
         symbols = await self._wanted_symbols()
         _log.info("subscribing", extra={"symbols": len(symbols)})
         self.control.start(symbols)
         self.runtime.meter.serving()
+        await self.listing.begin()
+        await self.listing.run(self._own.instruments_refresh_s)
 
     async def _wanted_symbols(self) -> list[str]:
         configured = list(self._own.symbols)
@@ -170,7 +176,7 @@ class VenueProcess:
         published = dict.fromkeys(self.subscriptions.channels, 0)
         while True:
             await self._clock.sleep(CHECKPOINT_INTERVAL_S)
-            self._tell_connection()
+            self._tell_state()
             self.runtime.meter.counters["dropped_rows_total"] = self.intake.dropped_total()
             for channel in self.subscriptions.channels:
                 cursor = self.hub.cursor(channel)
@@ -178,11 +184,13 @@ class VenueProcess:
                     cursor = self.hub.publish(channel, Draft())
                 published[channel] = cursor.sequence
 
-    def _tell_connection(self) -> None:
-        if self.session.connected:
-            self.runtime.meter.serving()
-        elif self.subscriptions.symbols:
+    def _tell_state(self) -> None:
+        if self.subscriptions.symbols and not self.session.connected:
             self.runtime.meter.degraded("no connection to the venue")
+        elif self.listing.trouble:
+            self.runtime.meter.degraded(self.listing.trouble)
+        elif self.session.connected:
+            self.runtime.meter.serving()
 
     async def _wait_for_readers(self) -> None:
         """A replay is as fast as it is read: do not let the rings move past a reader."""

@@ -22,9 +22,13 @@ class VenueSettings(msgspec.Struct, frozen=True, kw_only=True):
     refill_s: float = 3.0
     """So long trades wait while the venue is asked for missing ones before them. 0: a hole is told
     at once."""
+    instruments_refresh_s: float = 60.0
+    """How often the venue is asked what it lists."""
 
     def __post_init__(self) -> None:
         if self.ring_bytes_max < 65_536:
             raise SettingError("ring_bytes_max", self.ring_bytes_max, "at least 65536")
         if not 0 <= self.refill_s <= REFILL_S_MAX:
             raise SettingError("refill_s", self.refill_s, f"0 to {REFILL_S_MAX}")
+        if not self.instruments_refresh_s >= 1:
+            raise SettingError("instruments_refresh_s", self.instruments_refresh_s, "at least 1")
