@@ -10,7 +10,7 @@ from tests.integration.capture import NANOSECONDS_PER_MILLISECOND, Trade
 from tests.integration.followers import LiveTrades, following
 from tests.integration.mesh import SYMBOL, VENUE, Mesh, running
 
-SIMULATE = ("--world", "simulate", "--seed", "7")
+SIMULATE = ("--world", "simulate", "--seed", "7", "--venues", "binance")
 TRADES_MIN = 20
 """Recorded before the first run ends."""
 

@@ -1,0 +1,46 @@
+"""All venues at once, from their pretended exchanges to the database and to live readers."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from kit.venue import discovery
+from tests.integration.mesh import Mesh, new_folder, running
+
+pytestmark = pytest.mark.integration
+
+TRADES_MIN = 5
+
+
+@pytest.fixture(scope="module")
+def mesh() -> Iterator[Mesh]:
+    with new_folder() as data, running(data, "--world", "simulate", "--seed", "7") as mesh:
+        yield mesh
+
+
+def counts(mesh: Mesh) -> dict[str, int]:
+    """Recorded trades by venue."""
+    return dict(mesh.sql("SELECT venue, count(*) FROM trades GROUP BY venue"))
+
+
+def test_trades_of_every_venue_are_recorded(mesh: Mesh) -> None:
+    venues = set(discovery.venues())
+    mesh.wait_until(
+        lambda: {name for name, count in counts(mesh).items() if count >= TRADES_MIN} == venues,
+        "trades of every venue",
+    )
+    assert set(counts(mesh)) == venues
+
+
+@pytest.mark.parametrize("venue", sorted(discovery.venues()))
+def test_books_become_proven(mesh: Mesh, venue: str) -> None:
+    listed = mesh.get(f"/v1/venues/{venue}/instruments")[1]["instruments"]
+    assert listed
+
+    def states() -> set[str]:
+        symbols = [each["symbol"].replace("/", "%2F") for each in listed]
+        paths = [f"/v1/venues/{venue}/instruments/{symbol}/book" for symbol in symbols]
+        return {mesh.get(path)[1]["state"] for path in paths}
+
+    mesh.wait_until(lambda: states() == {"BOOK_STATE_PROVEN"}, f"books of {venue}")
+    assert states() == {"BOOK_STATE_PROVEN"}
