@@ -236,7 +236,7 @@ class CcxtSource:
     def __init__(
         self, exchange: CcxtExchange, depth: int, consecutive: bool, silence_s: float
     ) -> None:
-        self._exchange = exchange
+        self.exchange = exchange
         self._depth = depth
         self._consecutive = consecutive
         self._silence_s = silence_s
@@ -244,12 +244,12 @@ class CcxtSource:
     @property
     def channels(self) -> frozenset[Channel]:
         """Those that ccxt.pro has for this exchange."""
-        has = self._exchange.has
+        has = self.exchange.has
         return frozenset(channel for channel, feature in FEATURES.items() if has.get(feature))
 
     def feed(self, taker: RowTaker, meter: Meter, clock: Clock) -> CcxtFeed:
         """None of the sockets is made yet."""
-        around = Surroundings(self._exchange, taker, clock, self._depth, self._consecutive)
+        around = Surroundings(self.exchange, taker, clock, self._depth, self._consecutive)
         return CcxtFeed(around, self.channels, self._silence_s, meter)
 
 

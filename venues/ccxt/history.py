@@ -25,6 +25,10 @@ from venues.ccxt.parse import (
 )
 
 
+NEWEST_ASKED = 500
+"""Trades among which one is looked for by its id; exchanges give 100 to 1000 at a time."""
+
+
 class CcxtHistory:
     """What is asked over REST."""
 
@@ -62,7 +66,8 @@ class CcxtHistory:
         """fetch_trades. ccxt finds trades by time; an id must be among the newest."""
         self._require("fetchTrades")
         since = start_time_ns // NANOSECONDS_PER_MILLISECOND or None
-        answer = await self._call("fetch_trades", symbol, since, count)
+        asked = max(count, NEWEST_ASKED) if first_trade_id else count
+        answer = await self._call("fetch_trades", symbol, since, asked)
         whole = [trade for trade in answer if is_whole_trade(trade)]
         try:
             found = [_trade(*pair) for pair in zip(whole, trade_ids(whole), strict=True)]

@@ -5,6 +5,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
@@ -46,10 +47,13 @@ def addresses(name: str, base: str) -> dict:
     return {"rest": base, "ws": f"{feed}/ws/api/v2"}
 
 
-def venue(name: str, base: str, **options: str) -> Venue:
+def venue(name: str, base: str, trades_max: int | None = None, **options: str) -> Venue:
     """The venue of an exchange that is pretended at this address."""
-    more = {"options": {"fetchMarkets": {"types": ["spot"]}}} if name == "binance" else {}
-    config = {"enableRateLimit": False, "urls": {"api": addresses(name, base)}, **more}
+    chosen: dict = {"fetchMarkets": {"types": ["spot"]}} if name == "binance" else {}
+    if trades_max is not None:
+        chosen["tradesLimit"] = trades_max
+    urls = {"api": addresses(name, base)}
+    config = {"enableRateLimit": False, "urls": urls, "options": chosen}
     place = Place("simulate", "", {"config": json.dumps(config), **options})
     return catalog.named(name)(place)
 
@@ -128,12 +132,14 @@ class Connector:
 
 @asynccontextmanager
 async def connected(
-    name: str, symbols: Iterable[str], venue_id: str = "", **options: str
+    name: str,
+    symbols: Iterable[str],
+    adjust: Callable[[Venue], Venue] = lambda made: made,
+    **options: Any,
 ) -> AsyncIterator[tuple[Connector, Exchange]]:
     """With every book there."""
-    dialect = find_dialects()[venue_id or name]
-    async with exchange(venue_id or name, dialect, events_per_second=200) as pretended:
-        made = venue(name, f"{pretended.url}/{pretended.venue_id}", **options)
+    async with exchange(name, find_dialects()[name], events_per_second=200) as pretended:
+        made = adjust(venue(name, f"{pretended.url}/{name}", **options))
         await made.history.instruments()
         connector = Connector(made)
         connector.add(symbols)

@@ -1,11 +1,35 @@
-"""The connector on exchanges that ccxt.pro takes for real ones."""
+"""The connector on exchanges that ccxt.pro takes for real ones, and what they do to it."""
+
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from venues.ccxt.tests.connecting import connected
+from kit.venue.contract import Venue
+from venues.ccxt.exchange import CcxtExchange
+from venues.ccxt.feed import CcxtSource
+from venues.ccxt.tests.connecting import Connector, connected
 
 TRADES, BOOK = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_BOOK
+SYMBOL = "BTC/USDT"
+NATIVE = {"binance": "BTCUSDT", "kraken": "BTC/USDT", "okx": "BTC-USDT", "bybit": "BTCUSDT"}
+BURST = 2_500
+
+
+def consecutive(ids: list[str]) -> bool:
+    """Whether none is missing and none is double."""
+    return [int(one) for one in ids] == list(range(int(ids[0]), int(ids[-1]) + 1))
+
+
+async def begins_again(connector: Connector, since: int) -> None:
+    """A gap was told, and trades and the book go on after it."""
+    await connector.until(lambda: connector.gaps(BOOK, since) and connector.gaps(TRADES, since))
+    told = len(connector.batches)
+    await connector.until(connector.followed)
+    await connector.until(
+        lambda: connector.rows(TRADES, told) > 2 and connector.rows(BOOK, told) > 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -25,3 +49,118 @@ async def test_every_channel_that_ccxt_has_arrives(name: str, symbol: str) -> No
         assert {TRADES, BOOK} <= wanted
         await connector.until(lambda: all(connector.rows(channel) > 2 for channel in wanted))
         assert connector.gaps(BOOK) == []
+        ids = connector.trade_ids(symbol)
+        # OKX puts several trades into one, so its ids do not count by one.
+        assert consecutive(ids) if name != "okx" else len(ids) == len(set(ids))
+
+
+async def test_a_book_is_that_of_the_exchange() -> None:
+    async with connected("binance", [SYMBOL]) as (connector, pretended):
+        pretended.order("halt", "BTCUSDT")
+        truth = await pretended.book("BTCUSDT")
+        best = [Decimal(truth.bids[0][0]), Decimal(truth.asks[0][0])]
+
+        def ours() -> list[Decimal]:
+            book = connector.book(SYMBOL)
+            tops = (book.book.bids(1), book.book.asks(1))
+            return [Decimal(levels[0][0]).scaleb(-book.scale.price) for levels in tops]
+
+        await connector.until(lambda: ours() == best)
+
+
+@pytest.mark.parametrize("name", ["binance", "kraken", "okx", "bybit"])
+@pytest.mark.parametrize("fault", ["disconnect", "malformed"])
+async def test_a_broken_socket_is_a_gap_and_is_made_anew(name: str, fault: str) -> None:
+    """A frame that is cut in half ends ccxt's own receive loop without a word."""
+    async with connected(name, [SYMBOL]) as (connector, pretended):
+        await connector.until(lambda: connector.rows(TRADES) > 2)
+        since = len(connector.batches)
+        for channel in ("trades", "book"):
+            pretended.order(fault, NATIVE[name], channel)
+        await begins_again(connector, since)
+        ids = connector.trade_ids(SYMBOL)
+        assert len(ids) == len(set(ids))
+        assert connector.book(SYMBOL).epoch >= 2
+
+
+async def test_a_socket_that_is_silent_and_deaf_is_given_up() -> None:
+    async with connected("okx", [SYMBOL], adjust=impatient) as (connector, pretended):
+        await connector.until(lambda: connector.rows(TRADES) > 2)
+        since = len(connector.batches)
+        pretended.order("stall", NATIVE["okx"])
+        await begins_again(connector, since)
+
+
+async def test_a_burst_of_trades_loses_none() -> None:
+    async with connected("binance", [SYMBOL]) as (connector, pretended):
+        await connector.until(lambda: connector.rows(TRADES) > 2)
+        pretended.order("burst", "BTCUSDT", value=str(BURST))
+        await connector.until(lambda: connector.rows(TRADES) > BURST + 10)
+        assert consecutive(connector.trade_ids(SYMBOL))
+        assert connector.gaps(TRADES) == []
+
+
+async def test_a_burst_that_is_too_large_is_a_gap() -> None:
+    async with connected("binance", [SYMBOL], trades_max=500) as (connector, pretended):
+        await connector.until(lambda: connector.rows(TRADES) > 2)
+        pretended.order("burst", "BTCUSDT", value=str(BURST))
+        await connector.until(lambda: connector.gaps(TRADES))
+        assert {gap.reason for gap in connector.gaps(TRADES)} == {types_pb2.GAP_REASON_OVERFLOW}
+        assert not consecutive(connector.trade_ids(SYMBOL))
+
+
+async def test_ids_that_count_show_what_ccxt_has_lost() -> None:
+    async with connected("binance", [SYMBOL], trade_ids="consecutive") as (connector, pretended):
+        await connector.until(lambda: connector.rows(TRADES) > 20)
+        assert connector.gaps(TRADES) == []
+        pretended.order("drop", "BTCUSDT", "trades")
+        await connector.until(lambda: connector.gaps(TRADES))
+        assert connector.gaps(TRADES)[0].reason == types_pb2.GAP_REASON_SEQUENCE
+
+
+async def test_a_book_can_be_had_anew() -> None:
+    async with connected("okx", [SYMBOL]) as (connector, _):
+        doubted = types_pb2.GAP_REASON_CROSSED
+        connector.intake.bookkeeper.doubt([SYMBOL], doubted, 1, "for the test")
+        connector.intake.bookkeeper.snapshot_wanted.set()
+        await connector.until(lambda: connector.followed() and connector.book(SYMBOL).epoch == 2)
+
+
+async def test_what_is_not_wanted_any_more_ends_and_the_rest_goes_on() -> None:
+    async with connected("bybit", [SYMBOL, "ETH/USDT"]) as (connector, _):
+        connector.feed.remove([SYMBOL])
+        connector.intake.bookkeeper.remove([SYMBOL])
+        connector.subscriptions.remove([SYMBOL])
+        since = len(connector.batches)
+        await connector.until(lambda: connector.rows(TRADES, since) > 5)
+        assert connector.trade_ids(SYMBOL, since) == []
+        assert connector.trade_ids("ETH/USDT", since)
+        assert not connector.feed.carries(SYMBOL, TRADES)
+
+
+async def test_a_pause_is_a_gap() -> None:
+    async with connected("bybit", [SYMBOL]) as (connector, _):
+        await connector.until(lambda: connector.rows(TRADES) > 2)
+        since = len(connector.batches)
+        connector.feed.pause()
+        assert not connector.feed.connected
+        connector.feed.resume()
+        await begins_again(connector, since)
+
+
+async def test_what_is_held_of_trades_is_let_go() -> None:
+    async with connected("binance", [SYMBOL]) as (connector, _):
+        await connector.until(lambda: connector.rows(TRADES) > 50)
+        exchange = exchange_of(connector.venue)
+        await connector.until(lambda: len(exchange.api.trades[SYMBOL]) < 20)
+
+
+def exchange_of(venue: Venue) -> CcxtExchange:
+    source = venue.source
+    assert isinstance(source, CcxtSource)
+    return source.exchange
+
+
+def impatient(venue: Venue) -> Venue:
+    """It gives up a socket after two silent seconds."""
+    return replace(venue, source=CcxtSource(exchange_of(venue), 100, False, silence_s=2.0))
