@@ -108,21 +108,26 @@ async def break_and_mend(rig: Rig, fault: str) -> None:
 
     # What is deep in a book may be lost without harm to what a checksum proves: then once more.
     for _ in range(TRIES):
-        seen = len(rig.connector.batches)
         rig.exchange.order(fault, rig.first, "book")
-        await rig.connector.until(
-            lambda seen=seen: (
-                told()  # type: ignore[misc]
-                or rig.connector.row_count(BOOK, rig.first, seen) >= UPDATES
-            ),
-            f"a gap after {fault}",
-        )
+        await _told_or_gone_on(rig, since)
         if told():
             break
     expect(told(), f"{TRIES} times {fault}, and no gap")
     await rig.connector.until(lambda: rig.connector.proven(rig.first), "a proven book")
     expect(rig.connector.book(rig.first).epoch > epoch, "the book has no new epoch")
     await expect_right(rig, rig.first)
+
+
+async def _told_or_gone_on(rig: Rig, since: int) -> None:
+    """Wait for a gap from a position on, or for so many updates that none will be told."""
+    seen = len(rig.connector.batches)
+    await rig.connector.until(
+        lambda: (
+            rig.connector.gaps(BOOK, rig.first, since)
+            or rig.connector.row_count(BOOK, rig.first, seen) >= UPDATES
+        ),
+        "a gap or further updates",
+    )
 
 
 async def more_updates(rig: Rig, symbol: str) -> None:
