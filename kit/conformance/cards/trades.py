@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.conformance.card import Failed, Rig, card, expect
+from kit.conformance.card import Failed, Rig, Skipped, card, expect
 from kit.cursor import gap_reason_name
 from kit.numbers import to_decimal
 
@@ -50,24 +50,14 @@ async def whole(rig: Rig) -> None:
     _expect_once(rig)
 
 
-@card("TRD-3", "A lost trade is a gap, or is fetched", needs=ids_show_holes)
+@card("TRD-3", "A lost trade is fetched, or is a gap", needs=ids_show_holes)
 async def lost(rig: Rig) -> None:
-    since = len(rig.connector.batches)
+    await more_trades(rig, 0, 1)
+    since, newest = len(rig.connector.batches), _newest_id(rig)
     rig.exchange.order("drop", rig.first, "trades")
-    summed = _sums_up(rig)
     await more_trades(rig, since, ENOUGH)
-    if summed:
-        expect(rig.connector.gaps(TRADES, rig.first, since), "no gap was told")
-        return
-    ids = [int(one[0]) for one in _trades(rig)]
-    missing = set(range(min(ids), max(ids) + 1)) - set(ids)
-    told = {
-        number
-        for gap in rig.connector.gaps(TRADES, rig.first, since)
-        for number in range(gap.last_id_before + 1, gap.first_id_after)
-    }
-    expect(missing <= told, f"missing in silence: {sorted(missing - told)[:5]}")
     _expect_once(rig)
+    await _expect_all_or_told(rig, newest, since)
     for symbol in rig.symbols[1:]:
         expect(not rig.connector.gaps(TRADES, symbol, since), f"{symbol} was disturbed")
 
@@ -80,12 +70,43 @@ async def doubled(rig: Rig) -> None:
     _expect_once(rig)
 
 
-@card("TRD-5", "Trades that are sent again after a new connection come once")
+@card("TRD-5", "After a new connection trades come once, and those missed are fetched or a gap")
 async def again(rig: Rig) -> None:
+    await more_trades(rig, 0, 1)
     since = len(rig.connector.batches)
     rig.exchange.order("disconnect", rig.first, "trades")
     await more_trades(rig, since, ENOUGH)
     _expect_once(rig)
+    if rig.connector.gaps(TRADES, rig.first, since) or _sums_up(rig):
+        return
+    history = await rig.connector.venue.history.trades(rig.first, 0, 0, 50)
+    there = {one[0] for one in _trades(rig)}
+    places = [place for place, one in enumerate(history) if one.trade_id in there]
+    between = history[places[0] : places[-1]] if places else []
+    missing = [one.trade_id for one in between if one.trade_id not in there]
+    expect(not missing, f"missing in silence: {missing[:5]}")
+
+
+@card("TRD-6", "Trades lost with a connection are all fetched", needs=ids_show_holes)
+async def fetched(rig: Rig) -> None:
+    await more_trades(rig, 0, 1)
+    reason = ids_show_holes(rig)
+    if reason:
+        raise Skipped(reason)
+    since, newest = len(rig.connector.batches), _newest_id(rig)
+    reconnects = rig.connector.meter.reconnects_total
+    rig.exchange.order("disconnect", rig.first, "trades")
+    rig.exchange.order("drop", rig.first, "trades", count=3)
+    await rig.connector.until(
+        lambda: rig.connector.meter.reconnects_total > reconnects, "a new connection"
+    )
+    await more_trades(rig, len(rig.connector.batches), ENOUGH)
+    _expect_once(rig)
+    gaps = rig.connector.gaps(TRADES, rig.first, since)
+    expect(not gaps, f"not fetched: {', '.join(map(short, gaps))}")
+    ids = [int(one[0]) for one in _trades(rig)]
+    expect(ids == sorted(ids), "they are not in order")
+    await _expect_all_or_told(rig, newest, since)
 
 
 async def more_trades(rig: Rig, since: int, count: int) -> None:
@@ -118,6 +139,30 @@ def _sums_up(rig: Rig) -> bool:
     if not all(map(str.isdigit, ids)):
         return False
     return any(int(later) > int(earlier) + 1 for earlier, later in pairwise(ids))
+
+
+def _newest_id(rig: Rig) -> int:
+    return max(int(one[0]) for one in _trades(rig))
+
+
+async def _expect_all_or_told(rig: Rig, newest: int, since: int) -> None:
+    """Nothing after the trade ``newest`` is missing in silence. Sizes are compared, as a venue may
+    sum up what trades at once."""
+    sizes = {int(one[0]): one[2] for one in _trades(rig) if int(one[0]) > newest}
+    last = max(sizes)
+    history = await rig.connector.venue.history.trades(rig.first, newest + 1, 0, last - newest)
+    told = {
+        number
+        for gap in rig.connector.gaps(TRADES, rig.first, since)
+        for number in range(gap.last_id_before + 1, gap.first_id_after)
+    }
+    true = {int(one.trade_id): Decimal(one.size) for one in history if int(one.trade_id) <= last}
+    expect(true, "the venue's history has none of them")
+    missing = sorted(true.keys() - sizes.keys() - told)
+    if missing and _sums_up(rig):
+        theirs = sum(size for number, size in true.items() if number not in told)
+        missing = missing if sum(sizes.values()) != theirs else []
+    expect(not missing, f"missing in silence: {missing[:5]}")
 
 
 def _expect_once(rig: Rig) -> None:
