@@ -93,13 +93,14 @@ CARDS: list[Card] = []
 
 def card(
     card_id: str,
-    title: str,
     needs: Callable[[Rig], str] = nothing,
     limits: Callable[[Limits], Limits] = usual,
 ) -> Callable[[Action], Action]:
-    """Makes a card of an action. It passes when the action returns."""
+    """Makes a card of an action, whose docstring says what is right. It passes when the action
+    returns."""
 
     def add(action: Action) -> Action:
+        title = " ".join((action.__doc__ or "").split()).removesuffix(".")
         CARDS.append(Card(card_id, title, action, needs, limits))
         return action
 

@@ -32,14 +32,16 @@ def books_are_apart(rig: Rig) -> str:
     return losses_show(rig)
 
 
-@card("BOK-1", "A proven book is the exchange's book")
+@card("BOK-1")
 async def right(rig: Rig) -> None:
+    """A proven book is the exchange's book."""
     for symbol in rig.symbols:
         await expect_right(rig, symbol)
 
 
-@card("BOK-2", "A reader who knows only what was published has the same book")
+@card("BOK-2")
 async def readable(rig: Rig) -> None:
+    """A reader who knows only what was published has the same book."""
     await more_updates(rig, rig.first)
     book = rig.connector.book(rig.first)
 
@@ -51,45 +53,52 @@ async def readable(rig: Rig) -> None:
     await rig.connector.until(same, "the reader's book to be ours")
 
 
-@card("BOK-3", "A lost update puts the book in doubt until it is right again", needs=losses_show)
+@card("BOK-3", needs=losses_show)
 async def lost(rig: Rig) -> None:
+    """A lost update puts the book in doubt until it is right again."""
     await break_and_mend(rig, "drop")
 
 
-@card("BOK-4", "A lost update disturbs no other instrument", needs=books_are_apart)
+@card("BOK-4", needs=books_are_apart)
 async def apart(rig: Rig) -> None:
+    """A lost update disturbs no other instrument."""
     since = len(rig.connector.batches)
     await break_and_mend(rig, "drop")
     for symbol in rig.symbols[1:]:
         expect(not rig.connector.gaps(BOOK, symbol, since), f"{symbol} was disturbed")
 
 
-@card("BOK-5", "A doubled update changes nothing")
+@card("BOK-5")
 async def doubled(rig: Rig) -> None:
+    """A doubled update changes nothing."""
     rig.exchange.order("duplicate", rig.first, "book", count=3)
     await more_updates(rig, rig.first)
     await expect_right(rig, rig.first)
 
 
-@card("BOK-6", "Updates in the wrong order never make a wrong book", needs=losses_show)
+@card("BOK-6", needs=losses_show)
 async def reordered(rig: Rig) -> None:
+    """Updates in the wrong order never make a wrong book."""
     rig.exchange.order("reorder", rig.first, "book", count=2)
     await more_updates(rig, rig.first)
     await expect_right(rig, rig.first)
 
 
-@card("BOK-7", "A closed connection is a gap, and then the book is right again")
+@card("BOK-7")
 async def closed(rig: Rig) -> None:
+    """A closed connection is a gap, and then the book is right again."""
     await break_and_mend(rig, "disconnect")
 
 
-@card("BOK-8", "A connection that is reset is a gap, and then the book is right again")
+@card("BOK-8")
 async def reset(rig: Rig) -> None:
+    """A connection that is reset is a gap, and then the book is right again."""
     await break_and_mend(rig, "reset")
 
 
-@card("BOK-9", "A new tick size in the middle leaves the book right")
+@card("BOK-9")
 async def another_tick(rig: Rig) -> None:
+    """A new tick size in the middle leaves the book right."""
     coarser = Decimal(rig.exchange.tick_size(rig.first)) * 10
     try:
         rig.exchange.order("tick_size", rig.first, value=f"{coarser:f}")

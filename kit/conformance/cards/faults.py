@@ -12,28 +12,33 @@ BOOK = types_pb2.CHANNEL_BOOK
 ENOUGH = 20
 
 
-@card("BAD-1", "A frame that is cut in half is skipped, and the feed goes on")
+@card("BAD-1")
 async def malformed(rig: Rig) -> None:
+    """A frame that is cut in half is skipped, and the feed goes on."""
     await _skips(rig, "malformed")
 
 
-@card("BAD-2", "An event that nobody knows is skipped, and the feed goes on")
+@card("BAD-2")
 async def unknown(rig: Rig) -> None:
+    """An event that nobody knows is skipped, and the feed goes on."""
     await _skips(rig, "unknown_event")
 
 
-@card("BAD-3", "A frame of 20 MB is skipped, and the feed goes on")
+@card("BAD-3")
 async def huge(rig: Rig) -> None:
+    """A frame of 20 MB is skipped, and the feed goes on."""
     await _skips(rig, "huge")
 
 
-@card("LIV-1", "A connection that has fallen silent is made again", limits=impatient)
+@card("LIV-1", limits=impatient)
 async def stalled(rig: Rig) -> None:
+    """A connection that has fallen silent is made again."""
     await _comes_back(rig, lambda: rig.exchange.order("stall", rig.first, "book"))
 
 
-@card("LIV-2", "An exchange that closes all connections finds us again", limits=impatient)
+@card("LIV-2", limits=impatient)
 async def shut_down(rig: Rig) -> None:
+    """An exchange that closes all connections finds us again."""
     since = len(rig.connector.batches)
     rig.exchange.order("server_shutdown", seconds=0.2)
     await more_trades(rig, since, ENOUGH)
@@ -41,8 +46,9 @@ async def shut_down(rig: Rig) -> None:
     await expect_right(rig, rig.first)
 
 
-@card("CLK-1", "A clock of the exchange that is five seconds off changes nothing")
+@card("CLK-1")
 async def skewed(rig: Rig) -> None:
+    """A clock of the exchange that is five seconds off changes nothing."""
     since = len(rig.connector.batches)
     for seconds in (5.0, -5.0, 0.0):
         rig.exchange.order("clock_skew", seconds=seconds)

@@ -8,8 +8,9 @@ from kit.errors import NotSupported, RateLimited, VenuemeshError, VenueUnavailab
 COUNT = 20
 
 
-@card("HST-1", "Past trades come oldest first, from an id where ids are numbers")
+@card("HST-1")
 async def trades(rig: Rig) -> None:
+    """Past trades come oldest first, from an id where ids are numbers."""
     history = rig.connector.venue.history
     newest = await history.trades(rig.first, 0, 0, COUNT)
     expect(newest, "there are none")
@@ -26,8 +27,9 @@ async def trades(rig: Rig) -> None:
     expect(ids and ids[0] >= begin and ids == sorted(ids), f"from {begin}: {ids[:3]}")
 
 
-@card("HST-2", "Past candles come oldest first, and are sane")
+@card("HST-2")
 async def candles(rig: Rig) -> None:
+    """Past candles come oldest first, and are sane."""
     found = await rig.connector.venue.history.candles(rig.first, "1m", 0, COUNT)
     expect(found, "there are none")
     times = [one.open_time_ns for one in found]
@@ -38,20 +40,23 @@ async def candles(rig: Rig) -> None:
         expect(low <= Decimal(one.close) <= high, f"close {one.close}, low {low}, high {high}")
 
 
-@card("HST-3", "A 429 is RATE_LIMITED, and says when to come back")
+@card("HST-3")
 async def rate_limited(rig: Rig) -> None:
+    """A 429 is RATE_LIMITED, and says when to come back."""
     error = await _refused(rig, "rest_429")
     expect(isinstance(error, RateLimited), f"it was {error.reason}: {error.message}")
 
 
-@card("HST-4", "A page of HTML is VENUE_UNAVAILABLE")
+@card("HST-4")
 async def page(rig: Rig) -> None:
+    """A page of HTML is VENUE_UNAVAILABLE."""
     error = await _refused(rig, "rest_html")
     expect(isinstance(error, VenueUnavailable), f"it was {error.reason}: {error.message}")
 
 
-@card("HST-5", "Whatever else is refused is an error that says why")
+@card("HST-5")
 async def refused(rig: Rig) -> None:
+    """Whatever else is refused is an error that says why."""
     for fault in ("rest_403", "rest_418", "rest_500", "rest_503"):
         error = await _refused(rig, fault)
         expect(isinstance(error, VenueUnavailable | RateLimited), f"{fault}: {error.reason}")

@@ -9,8 +9,9 @@ from kit.errors import VenuemeshError
 from kit.venue.instruments import Instruments
 
 
-@card("LST-1", "Instruments have exact ticks and steps, as the exchange lists them")
+@card("LST-1")
 async def exact(rig: Rig) -> None:
+    """Instruments have exact ticks and steps, as the exchange lists them."""
     listed = {one.symbol: one for one in await rig.connector.venue.history.instruments()}
     for symbol in rig.symbols:
         expect(symbol in listed, f"{symbol} is not listed")
@@ -25,15 +26,17 @@ async def exact(rig: Rig) -> None:
         expect(one.venue == rig.connector.venue.venue_id, f"{symbol} is of {one.venue!r}")
 
 
-@card("LST-2", "An instrument that is listed twice is one")
+@card("LST-2")
 async def twice(rig: Rig) -> None:
+    """An instrument that is listed twice is one."""
     rig.exchange.order("symbol_twice", rig.first, count=0)
     listed = await _listed(rig)
     expect(list(listed).count(rig.first) == 1, f"{rig.first} is listed {listed.count(rig.first)}x")
 
 
-@card("LST-3", "An empty list of instruments is no crash")
+@card("LST-3")
 async def empty(rig: Rig) -> None:
+    """An empty list of instruments is no crash."""
     rig.exchange.order("empty_market_list", count=0)
     try:
         listed = await _listed(rig)

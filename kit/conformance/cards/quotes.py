@@ -8,8 +8,9 @@ QUOTES = types_pb2.CHANNEL_QUOTES
 ENOUGH = 20
 
 
-@card("QTE-1", "The best bid is below the best ask, and both have a size")
+@card("QTE-1")
 async def sane(rig: Rig) -> None:
+    """The best bid is below the best ask, and both have a size."""
     await _more(rig, 0)
     for columns, row in rig.connector.rows(QUOTES, rig.first):
         bid, ask = columns.bid_price[row], columns.ask_price[row]
@@ -19,8 +20,9 @@ async def sane(rig: Rig) -> None:
         expect(columns.received_time_ns[row] > 0, "no receive time")
 
 
-@card("QTE-2", "A quote that a newer one has overtaken is not passed on")
+@card("QTE-2")
 async def overtaken(rig: Rig) -> None:
+    """A quote that a newer one has overtaken is not passed on."""
     since = len(rig.connector.batches)
     rig.exchange.order("reorder", rig.first, "quotes", count=2)
     await _more(rig, since)

@@ -23,8 +23,9 @@ else:
     Change = int
 
 
-@card("STA-1", "All that is listed is told, once")
+@card("STA-1")
 async def listed(rig: Rig) -> None:
+    """All that is listed is told, once."""
     since = len(rig.connector.batches)
     await rig.connector.listing.begin()
     await rig.connector.listing.look()
@@ -35,8 +36,9 @@ async def listed(rig: Rig) -> None:
         expect(told == [LISTED], f"{symbol}: {_names(told)}")
 
 
-@card("STA-2", "A halt is told, and that it is over")
+@card("STA-2")
 async def halted(rig: Rig) -> None:
+    """A halt is told, and that it is over."""
     await _change(rig, "halt", HALTED)
     rows = [row for row in rig.connector.subscriptions.rows([], True) if row.symbol == rig.first]
     expect(all(row.detail for row in rows), "Admin does not say that it is halted")
@@ -45,16 +47,18 @@ async def halted(rig: Rig) -> None:
     await expect_right(rig, rig.first)
 
 
-@card("STA-3", "Another tick size is told")
+@card("STA-3")
 async def another_tick(rig: Rig) -> None:
+    """Another tick size is told."""
     coarser = f"{Decimal(rig.exchange.tick_size(rig.first)) * 10:f}"
     definition = await _change(rig, "tick_size", TERMS, coarser)
     told = Decimal(definition.price_tick)
     expect(told == Decimal(coarser), f"the tick is told as {told}, it is {coarser}")
 
 
-@card("STA-4", "A delisting is told; the instrument flows again when it is listed again")
+@card("STA-4")
 async def delisted(rig: Rig) -> None:
+    """A delisting is told; the instrument flows again when it is listed again."""
     definition = await _change(rig, "delist", DELISTED)
     status = types_pb2.INSTRUMENT_STATUS_DELISTED
     expect(definition.status == status, "its status is not DELISTED")
@@ -66,8 +70,9 @@ async def delisted(rig: Rig) -> None:
     await expect_right(rig, rig.first)
 
 
-@card("STA-5", "An empty list changes nothing, and is told as a trouble")
+@card("STA-5")
 async def empty(rig: Rig) -> None:
+    """An empty list changes nothing, and is told as a trouble."""
     since = await _look(rig)
     rig.exchange.order("empty_market_list", count=0)
     await rig.connector.listing.look()

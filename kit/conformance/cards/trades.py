@@ -19,8 +19,9 @@ def ids_show_holes(rig: Rig) -> str:
     return "the venue's trade ids have no order" if texts else ""
 
 
-@card("TRD-1", "Trades are those of the venue's own history: price, size, side, time")
+@card("TRD-1")
 async def true(rig: Rig) -> None:
+    """Trades are those of the venue's own history: price, size, side, time."""
     await more_trades(rig, 0, ENOUGH)
     history = await rig.connector.venue.history.trades(rig.first, 0, 0, 50)
     expect(history, "the venue's history is empty")
@@ -40,8 +41,9 @@ async def true(rig: Rig) -> None:
     expect(compared, "no trade of the feed is in the history")
 
 
-@card("TRD-2", "Without a fault no trade is missing and none comes twice")
+@card("TRD-2")
 async def whole(rig: Rig) -> None:
+    """Without a fault no trade is missing and none comes twice."""
     since = len(rig.connector.batches)
     await more_trades(rig, since, ENOUGH)
     for symbol in rig.symbols:
@@ -50,8 +52,9 @@ async def whole(rig: Rig) -> None:
     _expect_once(rig)
 
 
-@card("TRD-3", "A lost trade is fetched, or is a gap", needs=ids_show_holes)
+@card("TRD-3", needs=ids_show_holes)
 async def lost(rig: Rig) -> None:
+    """A lost trade is fetched, or is a gap."""
     await more_trades(rig, 0, 1)
     since, newest = len(rig.connector.batches), _newest_id(rig)
     rig.exchange.order("drop", rig.first, "trades")
@@ -62,16 +65,18 @@ async def lost(rig: Rig) -> None:
         expect(not rig.connector.gaps(TRADES, symbol, since), f"{symbol} was disturbed")
 
 
-@card("TRD-4", "A doubled trade comes once")
+@card("TRD-4")
 async def doubled(rig: Rig) -> None:
+    """A doubled trade comes once."""
     since = len(rig.connector.batches)
     rig.exchange.order("duplicate", rig.first, "trades", count=3)
     await more_trades(rig, since, ENOUGH)
     _expect_once(rig)
 
 
-@card("TRD-5", "After a new connection trades come once, and those missed are fetched or a gap")
+@card("TRD-5")
 async def again(rig: Rig) -> None:
+    """After a new connection trades come once, and those missed are fetched or a gap."""
     await more_trades(rig, 0, 1)
     since = len(rig.connector.batches)
     rig.exchange.order("disconnect", rig.first, "trades")
@@ -87,8 +92,9 @@ async def again(rig: Rig) -> None:
     expect(not missing, f"missing in silence: {missing[:5]}")
 
 
-@card("TRD-6", "Trades lost with a connection are all fetched", needs=ids_show_holes)
+@card("TRD-6", needs=ids_show_holes)
 async def fetched(rig: Rig) -> None:
+    """Trades lost with a connection are all fetched."""
     await more_trades(rig, 0, 1)
     reason = ids_show_holes(rig)
     if reason:

@@ -20,8 +20,9 @@ def _has(channel: Channel) -> Callable[[Rig], str]:
     return needs
 
 
-@card("TCK-1", "Tickers: the last price lies between low and high", needs=_has(TICKERS))
+@card("TCK-1", needs=_has(TICKERS))
 async def tickers(rig: Rig) -> None:
+    """Tickers: the last price lies between low and high."""
     await _some(rig, TICKERS)
     for columns, row in rig.connector.rows(TICKERS, rig.first):
         last, low, high = (
@@ -32,8 +33,10 @@ async def tickers(rig: Rig) -> None:
         expect(not high or last <= high, f"last {last} above high {high}")
 
 
-@card("MRK-1", "Marks: mark price, index price and funding are told", needs=_has(MARKS))
+@card("MRK-1", needs=_has(MARKS))
 async def marks(rig: Rig) -> None:
+    """Marks: mark price, index price and funding are told."""
+
     def told(name: str) -> bool:
         rows = rig.connector.rows(MARKS, rig.first)
         return any(getattr(columns, name)[row] for columns, row in rows)
@@ -42,8 +45,9 @@ async def marks(rig: Rig) -> None:
     await rig.connector.until(lambda: all(map(told, names)), " and ".join(names))
 
 
-@card("CND-1", "Candles: open and close lie between low and high", needs=_has(CANDLES))
+@card("CND-1", needs=_has(CANDLES))
 async def candles(rig: Rig) -> None:
+    """Candles: open and close lie between low and high."""
     await _some(rig, CANDLES)
     for columns, row in rig.connector.rows(CANDLES, rig.first):
         low, high = columns.low[row], columns.high[row]

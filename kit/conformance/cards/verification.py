@@ -11,16 +11,18 @@ DEPTH = 50
 LEVELS_MIN = 10
 
 
-@card("VFY-1", "A proven book agrees with the exchange's REST answer")
+@card("VFY-1")
 async def agrees(rig: Rig) -> None:
+    """A proven book agrees with the exchange's REST answer."""
     found = await _verify(rig)
     expect(found.verdict == AGREES, _told(found))
     expect(found.levels_compared >= LEVELS_MIN, f"only {found.levels_compared} levels compared")
     expect(not found.differences, "levels are told to differ")
 
 
-@card("VFY-2", "A REST answer that is old does not agree with the book")
+@card("VFY-2")
 async def old(rig: Rig) -> None:
+    """A REST answer that is old does not agree with the book."""
     rig.exchange.order("stale_snapshot", rig.first, count=0)
     history = rig.connector.venue.history
     then = await history.book(rig.first)
