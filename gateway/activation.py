@@ -60,9 +60,11 @@ class Activation:
     ) -> "AsyncIterator[supervisor_pb2_grpc.SupervisorAsyncStub]":
         self._catalog.require(venue_id)
         if not self._supervisor_address:
+            # Names of hosts, and so of containers, have no underscores.
+            container = venue_id.replace("_", "-")
             raise NotSupported(
                 "no supervisor runs here: start or stop the venue's container instead, for "
-                f"example `docker compose up -d {venue_id}` or `docker compose stop {venue_id}`",
+                f"example `docker compose up -d {container}` or `docker compose stop {container}`",
                 service="registry",
                 wanted="supervisor",
             )

@@ -25,11 +25,14 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
         "recorder": 8111,
         "bars": 8112,
         "bridge": 8113,
+        "supervisor": 8085,
     }
 )
 """By what they are for. The venues' own follow them."""
 
-WITHOUT_METRICS = frozenset({"envoy admin", "pages", "valkey", "postgres", "simulator"})
+WITHOUT_METRICS = frozenset(
+    {"envoy admin", "pages", "valkey", "postgres", "simulator", "supervisor"}
+)
 
 
 def assign(venue_ports: Mapping[str, int], base_port: int | None = None) -> dict[str, int]:

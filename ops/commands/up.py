@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kit import settings as kit_settings
@@ -20,7 +20,9 @@ from ops.supervisor.options import WORLDS, Options
 from ops.supervisor.session import Session
 from ops.venues import known_ports
 
-DEFAULT_VENUES = ("binance",)
+LIVE_VENUES = ("binance",)
+"""Where nothing was chosen: the simulator plays every venue, but of real exchanges one is enough
+until somebody asks for more."""
 LEFTOVER_SECONDS_MAX = 8.0
 """After an unclean end the processes of before need so long at most to end as well."""
 
@@ -28,10 +30,10 @@ LEFTOVER_SECONDS_MAX = 8.0
 def run(arguments: Sequence[str]) -> int:
     """Returns 0 after a clean stop. Raises OperationsError and SettingError before a start."""
     mesh_settings = kit_settings.load(MeshSettings, "mesh")
-    chosen = _options(_parser().parse_args(arguments), mesh_settings)
     venue_ports = known_ports()
+    chosen = _options(_parser().parse_args(arguments), mesh_settings, list(venue_ports))
     options.check(chosen, sorted(venue_ports))
-    assigned = ports.assign({name: venue_ports[name] for name in chosen.venues}, chosen.base_port)
+    assigned = ports.assign(_first(chosen.venues, venue_ports), chosen.base_port)
     mesh = Mesh(chosen, assigned, mesh_settings)
     with folder.locked(chosen.data):
         _require_free_ports(mesh)
@@ -39,6 +41,11 @@ def run(arguments: Sequence[str]) -> int:
         # One of an earlier run may name other ports.
         envoy.forget_configuration(chosen.data / envoy.FOLDER)
         return asyncio.run(Session(mesh, _display(mesh)).run())
+
+
+def _first(venues: Sequence[str], venue_ports: Mapping[str, int]) -> dict[str, int]:
+    """The ports of all venues, of these before the others."""
+    return {venue: venue_ports[venue] for venue in (*venues, *sorted(venue_ports))}
 
 
 def _display(mesh: Mesh) -> Display:
@@ -60,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--speed", type=str, metavar="N|max", help="times as fast as the clock, or max"
     )
-    parser.add_argument("--venues", metavar="A,B", help="default: those replayed, or binance")
+    parser.add_argument(
+        "--venues", metavar="A,B", help="default: those replayed; all in simulate; binance in live"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="of the simulated market")
     parser.add_argument(
         "--for", dest="seconds", type=float, metavar="SECONDS", help="stop by itself after these"
@@ -72,16 +81,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _options(arguments: argparse.Namespace, mesh: MeshSettings) -> Options:
+def _options(
+    arguments: argparse.Namespace, mesh: MeshSettings, known_venues: Sequence[str]
+) -> Options:
+    world = arguments.world or mesh.world
     replays = options.parse_replays(arguments.replay)
     replayed = tuple(dict.fromkeys(venue for venue, _ in replays))
     named = arguments.venues
     if named is not None:
         venues = tuple(dict.fromkeys(part.strip() for part in named.split(",") if part.strip()))
     else:
-        venues = replayed or DEFAULT_VENUES
+        default = known_venues if world == "simulate" else LIVE_VENUES
+        venues = replayed or tuple(default)
     return Options(
-        world=arguments.world or mesh.world,
+        world=world,
         venues=venues,
         data=(arguments.data or Path(mesh.data_dir)).expanduser().absolute(),
         replays=replays,

@@ -62,7 +62,7 @@ class Child:
         self.since = time.time()
         """When it entered the state, s since the Unix epoch."""
         self.detail = ""
-        """How it ended, while it is restarting."""
+        """How it ended, while it is restarting, or why it was given up."""
         self.restarts = 0
         self.pid: int | None = None
         self._changed = changed
@@ -84,8 +84,11 @@ class Child:
                     waits = self._waits()
                 if not await self._stop_asked_within(next(waits)):
                     self.restarts += 1
-        finally:
             self._enter(State.STOPPED)
+        except Useless as error:
+            self._enter(State.STOPPED, str(error))
+            raise
+        finally:
             self._finished.set()
 
     async def stop(self, seconds_max: float) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.settings import MeshSettings
+from ops import ports
 from ops.embedded import envoy, postgres, valkey
 from ops.embedded.command import LOOPBACK, Command
 from ops.supervisor.options import Options
@@ -23,6 +24,7 @@ class Mesh:
 
     options: Options
     ports: Mapping[str, int]
+    """Of all known venues, also of those that are not to run yet."""
     settings: MeshSettings
     """From venuemesh.toml and the environment: says which stores are not ours to start."""
 
@@ -52,6 +54,11 @@ class Mesh:
         return f"{LOOPBACK}:{self.ports['registry']}"
 
     @property
+    def known_venues(self) -> frozenset[str]:
+        """Those that could run."""
+        return frozenset(self.ports) - frozenset(ports.DEFAULTS)
+
+    @property
     def headline(self) -> str:
         """What runs, in one line."""
         options = self.options
@@ -59,13 +66,19 @@ class Mesh:
         return f"Venuemesh · {self.gateway} · {options.world} · {venues} · {options.data}"
 
     def own_ports(self) -> dict[str, int]:
-        """The ports that this mesh will listen on."""
-        absent = {
+        """The ports that this mesh will listen on, with the venues that it starts with."""
+        used = {
             "valkey": self.has_own_valkey,
             "postgres": self.has_own_postgres,
             "simulator": self.has_simulator,
         }
-        return {name: port for name, port in self.ports.items() if absent.get(name, True)}
+        used |= {venue: venue in self.options.venues for venue in self.known_venues}
+        return {name: port for name, port in self.ports.items() if used.get(name, True)}
+
+    def venue_ports(self, venue: str) -> dict[str, int]:
+        """The ports that one venue listens on, or would."""
+        own = {venue: self.ports[venue]}
+        return {**own, **ports.metrics(own)}
 
     def services(self) -> list[Service]:
         """All of them, the ones that take longest to start first."""
@@ -82,10 +95,14 @@ class Mesh:
         if self.has_simulator:
             yield self._process("simulator", StopTurn.AROUND_VENUES)
         for venue in self.options.venues:
-            yield self._process(venue, StopTurn.VENUES, verb="venue")
+            yield self.venue_service(venue)
         yield self._process("ingest", StopTurn.AROUND_VENUES)
         for name in CONSUMERS:
             yield self._process(name, StopTurn.CONSUMERS)
+
+    def venue_service(self, venue: str) -> Service:
+        """The process of one of the known venues."""
+        return self._process(venue, StopTurn.VENUES, verb="venue")
 
     def _process(self, name: str, turn: StopTurn, verb: str = "run") -> Service:
         arguments = (sys.executable, "-m", "ops.cli", verb, name)
@@ -97,7 +114,7 @@ class Mesh:
 
     def environment(self) -> dict[str, str]:
         """What every process is told. It wins over venuemesh.toml."""
-        ports = self.ports
+        numbers = self.ports
         told = {
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "gen"))),
             "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
@@ -106,20 +123,21 @@ class Mesh:
             "VENUEMESH_REGISTRY": self.registry,
             "VENUEMESH_REDIS_URL": self.settings.redis_url,
             "VENUEMESH_DATABASE_URL": self.settings.database_url,
-            "VENUEMESH_GATEWAY_PORT": str(ports["registry"]),
-            "VENUEMESH_GATEWAY_PUBLIC_PORT": str(ports["gateway"]),
-            "VENUEMESH_GATEWAY_ADMIN_PORT": str(ports["envoy admin"]),
-            "VENUEMESH_GATEWAY_WEB_PORT": str(ports["pages"]),
+            "VENUEMESH_GATEWAY_PORT": str(numbers["registry"]),
+            "VENUEMESH_GATEWAY_PUBLIC_PORT": str(numbers["gateway"]),
+            "VENUEMESH_GATEWAY_ADMIN_PORT": str(numbers["envoy admin"]),
+            "VENUEMESH_GATEWAY_WEB_PORT": str(numbers["pages"]),
             "VENUEMESH_GATEWAY_STUDIO_DIR": str(STUDIO_FOLDER),
+            "VENUEMESH_GATEWAY_SUPERVISOR": f"{LOOPBACK}:{numbers['supervisor']}",
         }
         for name in ("ingest", *CONSUMERS):
-            told[f"VENUEMESH_{name.upper()}_PORT"] = str(ports[name])
-        for venue in self.options.venues:
-            told[f"VENUEMESH_VENUES_{venue.upper()}_PORT"] = str(ports[venue])
+            told[f"VENUEMESH_{name.upper()}_PORT"] = str(numbers[name])
+        for venue in self.known_venues:
+            told[f"VENUEMESH_VENUES_{venue.upper()}_PORT"] = str(numbers[venue])
         if self.has_own_valkey:
-            told["VENUEMESH_REDIS_URL"] = valkey.url(ports["valkey"])
+            told["VENUEMESH_REDIS_URL"] = valkey.url(numbers["valkey"])
         if self.has_own_postgres:
-            told["VENUEMESH_DATABASE_URL"] = postgres.url(ports["postgres"])
+            told["VENUEMESH_DATABASE_URL"] = postgres.url(numbers["postgres"])
         if self.has_simulator:
             told |= self._simulator_environment()
         return told

@@ -3,10 +3,11 @@
 import asyncio
 import os
 import time
+from collections.abc import Collection
 from contextlib import suppress
 
 from ops.studio import Studio
-from ops.supervisor import state
+from ops.supervisor import control, state
 from ops.supervisor.display import Display
 from ops.supervisor.folder import LOG_FOLDER
 from ops.supervisor.mesh import Mesh
@@ -34,7 +35,8 @@ class Session:
             asyncio.create_task(self._display.run()),
         ]
         try:
-            await self._supervisor.run(self._mesh.options.seconds)
+            async with control.serving(self._mesh, self._supervisor):
+                await self._supervisor.run(self._mesh.options.seconds)
         finally:
             for task in beside:
                 task.cancel()
@@ -51,9 +53,16 @@ class Session:
             world=self._mesh.options.world,
             gateway=self._mesh.gateway,
             registry=self._mesh.registry,
-            ports=dict(self._mesh.own_ports()),
+            ports=self._ports([child.service for child in children]),
             children=children,
         )
         # On a full disk other shells see old figures; the mesh itself goes on.
         with suppress(OSError):
             state.write(self._mesh.options.data, described)
+
+    def _ports(self, running: Collection[str]) -> dict[str, int]:
+        """As they are used now, with venues that were started or stopped meanwhile."""
+        mesh = self._mesh
+        absent = mesh.known_venues - frozenset(running)
+        used = mesh.own_ports() | {venue: mesh.ports[venue] for venue in mesh.known_venues}
+        return {name: port for name, port in used.items() if name not in absent}

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 
@@ -25,12 +26,13 @@ class Supervisor:
         changed: Callable[[], None] = lambda: None,
         patience: Patience | None = None,
     ) -> None:
-        self.children = [
-            Child(service, ServiceLog(log_folder, service.name), changed, patience)
-            for service in services
-        ]
+        self._log_folder = log_folder
+        self._changed = changed
+        self._patience = patience
+        self.children = [self._child(service) for service in services]
         self.killed = False
         """Whether it was stopped without regard for order."""
+        self._group = asyncio.TaskGroup()
         self._stopping = asyncio.Event()
         self._failure = ""
 
@@ -39,7 +41,7 @@ class Supervisor:
 
         Raises OperationsError with the words of a process that cannot be started.
         """
-        async with asyncio.TaskGroup() as group:
+        async with self._group as group:
             for child in self.children:
                 group.create_task(self._keep(child), name=child.service.name)
             try:
@@ -50,6 +52,27 @@ class Supervisor:
             await self._stop_in_turns()
         if self._failure:
             raise OperationsError(self._failure)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it has been told to stop, so that nothing may be added."""
+        return self._stopping.is_set()
+
+    def child(self, name: str) -> Child | None:
+        """One of its children, if it has it."""
+        return next((child for child in self.children if child.service.name == name), None)
+
+    def add(self, service: Service) -> None:
+        """Start one more, while the others run. When it cannot be started, it alone ends."""
+        child = self._child(service)
+        self.children.append(child)
+        self._group.create_task(self._keep_apart(child), name=service.name)
+
+    async def remove(self, child: Child) -> None:
+        """Stop one for good, while the others run."""
+        await child.stop(STOP_SECONDS_MAX)
+        self.children.remove(child)
+        self._changed()
 
     def stop(self) -> None:
         """Stop everything in order; asked a second time, at once."""
@@ -75,6 +98,15 @@ class Supervisor:
             # The first reason counts: what ends after it ends because of it.
             self._failure = self._failure or str(error)
             self._stopping.set()
+
+    async def _keep_apart(self, child: Child) -> None:
+        # The child says why itself, for as long as it is listed.
+        with suppress(Useless):
+            await child.keep_running()
+
+    def _child(self, service: Service) -> Child:
+        log = ServiceLog(self._log_folder, service.name)
+        return Child(service, log, self._changed, self._patience)
 
     async def _stop_in_turns(self) -> None:
         def turn_of(child: Child) -> int:

@@ -21,7 +21,7 @@ SERVICES = {
     *("bars", "binance", "bridge", "envoy", "ingest"),
     *("postgres", "recorder", "registry", "simulator", "valkey"),
 }
-BASE_PORTS = range(9420, 9460, 20)
+BASE_PORTS = range(9420, 9500, 40)
 STOP_SECONDS_MAX = 60
 
 
@@ -50,7 +50,7 @@ def up(data: Path, base_port: int, *arguments: str) -> Iterator[subprocess.Popen
     """``./venuemesh up``, with nothing to build Studio with."""
     command = [sys.executable, "-m", "ops.cli", "up", "--data", str(data)]
     process = subprocess.Popen(
-        [*command, "--base-port", str(base_port), *arguments],
+        [*command, "--base-port", str(base_port), "--venues", "binance", *arguments],
         stdout=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "PATH": "/nowhere"},

@@ -50,12 +50,17 @@ async def test_restarts_what_was_killed(tmp_path: Path):
 
 async def test_restarts_what_ended_by_itself_and_says_how(tmp_path: Path):
     script = "echo x >> lives; [ $(wc -l < lives) -ge 3 ] && exec sleep 60; exit 7"
-    flaky = service("flaky", f"cd {tmp_path}; {script}")
+    lives = tmp_path / "lives"
+
+    async def is_ready() -> bool:
+        return lives.exists() and lives.read_text() == "x\nx\nx\n"
+
+    flaky = service("flaky", f"cd {tmp_path}; {script}", is_ready=is_ready)
     async with running(tmp_path, flaky) as watched:
         child = watched.children["flaky"]
         await watched.until(lambda: child.detail == "ended with code 7")
-        await watched.until(lambda: child.restarts == 2 and child.state is State.RUNNING)
-    assert (tmp_path / "lives").read_text() == "x\nx\nx\n"
+        await watched.until(lambda: child.state is State.RUNNING)
+        assert child.restarts == 2
 
 
 async def test_a_wrong_setting_stops_everything_with_its_words(tmp_path: Path):
