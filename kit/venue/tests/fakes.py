@@ -171,7 +171,7 @@ class Stage:
         self.venue = _venue(self.wire, Limits(**{**LIMITS, **limits}), snapshots)
         self.meter = Meter("somewhere")
         self.hub = Hub("somewhere", 1, self.clock, self.meter)
-        self.subscriptions = Subscriptions(self.wire.channels)
+        self.subscriptions = Subscriptions(self.venue.channels)
         self.intake = Intake(self.venue, self.hub, self.subscriptions, self.meter, self.clock)
         self.session = Session(self.venue, self.intake, self.meter, self.clock, self._open)
         self.batches: list[batch_pb2.MarketDataBatch] = []
