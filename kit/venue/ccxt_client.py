@@ -96,7 +96,7 @@ class _Listening:
 def _folder() -> str:
     """Where ccxt is installed. Raises ImportError."""
     if "ccxt" in sys.modules:
-        return list(sys.modules["ccxt"].__path__)[0]
+        return next(iter(sys.modules["ccxt"].__path__))
     spec = importlib.util.find_spec("ccxt")
     if spec is None or not spec.submodule_search_locations:
         raise ImportError("ccxt is not installed")
@@ -106,8 +106,8 @@ def _folder() -> str:
 def _install_bare_packages() -> None:
     folder = _folder()
     package = _bare("ccxt", folder)
-    package.async_support = _bare("ccxt.async_support", f"{folder}/async_support")  # type: ignore[attr-defined]
-    package.pro = _bare("ccxt.pro", f"{folder}/pro")  # type: ignore[attr-defined]
+    for name in ("async_support", "pro"):
+        setattr(package, name, _bare(f"ccxt.{name}", f"{folder}/{name}"))
     errors = importlib.import_module("ccxt.base.errors")
     for name, value in vars(errors).items():
         if isinstance(value, type):

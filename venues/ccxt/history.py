@@ -24,7 +24,6 @@ from venues.ccxt.parse import (
     trade_ids,
 )
 
-
 NEWEST_ASKED = 500
 """Trades among which one is looked for by its id; exchanges give 100 to 1000 at a time."""
 

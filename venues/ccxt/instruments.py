@@ -47,7 +47,7 @@ def _step(precision: float | None, mode: int) -> str:
         return ""
     if mode == TICK_SIZE:
         return _plain(precision)
-    return format_scaled(1, int(precision)) if float(precision).is_integer() else ""
+    return format_scaled(1, int(precision)) if precision % 1 == 0 else ""
 
 
 def _plain(value: float | str | None) -> str:

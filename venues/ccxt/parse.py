@@ -31,9 +31,9 @@ def plain(value: float | str | None) -> str:
 
 def exact(value: float | str | None, raw: Mapping[float, str]) -> str:
     """The exchange's own text of a number, where the raw answer has it."""
-    if isinstance(value, float | int) and value in raw:
-        return raw[value]
-    return plain(value)
+    if value is None or isinstance(value, str):
+        return plain(value)
+    return raw.get(value) or plain(value)
 
 
 def raw_numbers(info: Any) -> dict[float, str]:

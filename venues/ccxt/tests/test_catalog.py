@@ -71,4 +71,4 @@ def test_nothing_of_ccxt_is_loaded_before_a_venue_runs() -> None:
         "loaded = [name for name in sys.modules if name.startswith('ccxt.pro.')]\n"
         "assert loaded == ['ccxt.pro.gate'], loaded\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

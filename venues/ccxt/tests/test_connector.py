@@ -66,6 +66,7 @@ async def test_a_book_is_that_of_the_exchange() -> None:
             return [Decimal(levels[0][0]).scaleb(-book.scale.price) for levels in tops]
 
         await connector.until(lambda: ours() == best)
+        assert connector.gaps(BOOK) == []
 
 
 @pytest.mark.parametrize("name", ["binance", "kraken", "okx", "bybit"])
@@ -88,6 +89,20 @@ async def test_a_socket_that_is_silent_and_deaf_is_given_up() -> None:
         await connector.until(lambda: connector.rows(TRADES) > 2)
         since = len(connector.batches)
         pretended.order("stall", NATIVE["okx"])
+        await begins_again(connector, since)
+        reasons = {gap.reason for gap in connector.gaps(BOOK, since)}
+        assert reasons == {types_pb2.GAP_REASON_RECONNECT}
+
+
+async def test_a_socket_that_ccxt_closes_itself_is_a_gap() -> None:
+    """ccxt cancels those who wait for it, as if we had done so."""
+    async with connected("bybit", [SYMBOL]) as (connector, _):
+        await connector.until(lambda: connector.rows(TRADES) > 2)
+        since = len(connector.batches)
+        sockets = exchange_of(connector.venue).sockets()
+        assert sockets
+        for client in sockets:
+            await client.close()
         await begins_again(connector, since)
 
 
@@ -124,6 +139,7 @@ async def test_a_book_can_be_had_anew() -> None:
         connector.intake.bookkeeper.doubt([SYMBOL], doubted, 1, "for the test")
         connector.intake.bookkeeper.snapshot_wanted.set()
         await connector.until(lambda: connector.followed() and connector.book(SYMBOL).epoch == 2)
+        assert [gap.reason for gap in connector.gaps(BOOK)] == [doubted]
 
 
 async def test_what_is_not_wanted_any_more_ends_and_the_rest_goes_on() -> None:
@@ -151,8 +167,8 @@ async def test_a_pause_is_a_gap() -> None:
 async def test_what_is_held_of_trades_is_let_go() -> None:
     async with connected("binance", [SYMBOL]) as (connector, _):
         await connector.until(lambda: connector.rows(TRADES) > 50)
-        exchange = exchange_of(connector.venue)
-        await connector.until(lambda: len(exchange.api.trades[SYMBOL]) < 20)
+        await connector.until(lambda: len(exchange_of(connector.venue).api.trades[SYMBOL]) < 20)
+        assert consecutive(connector.trade_ids(SYMBOL))
 
 
 def exchange_of(venue: Venue) -> CcxtExchange:
