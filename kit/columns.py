@@ -3,7 +3,7 @@
 kit.encode makes batches of them, kit.batches reads batches.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -141,8 +141,8 @@ class _Table:
 
     def take(self, rows: IntColumn) -> Self:
         """Only these rows."""
-        columns = {name: getattr(self, name) for name in self.__dataclass_fields__}  # type: ignore[attr-defined]
-        return type(self)(**{name: _take(column, rows) for name, column in columns.items()})
+        names: Iterable[str] = vars(type(self))["__dataclass_fields__"]
+        return type(self)(**{name: _take(getattr(self, name), rows) for name in names})
 
 
 def _take(column: Any, rows: IntColumn) -> Any:

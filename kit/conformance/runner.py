@@ -1,6 +1,5 @@
 """Plays cards against a venue, and tells the score."""
 
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -72,7 +71,7 @@ async def _rig(
 
 
 async def _play_one(card: Card, rig: Rig) -> Result:
-    started = time.monotonic()
+    started = rig.connector.now_s()
     outcome, detail = Outcome.PASSED, ""
     reason = card.needs(rig)
     if reason:
@@ -85,4 +84,4 @@ async def _play_one(card: Card, rig: Rig) -> Result:
         outcome, detail = Outcome.FAILED, str(failure)
     except Exception as error:  # A connector that raises anything else has failed too.
         outcome, detail = Outcome.FAILED, repr(error)
-    return Result(card, outcome, detail, time.monotonic() - started)
+    return Result(card, outcome, detail, rig.connector.now_s() - started)

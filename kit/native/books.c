@@ -3,7 +3,7 @@
  * Keys are prices for bids and negative prices for asks. A side whose order proves something is
  * sorted, with its best level last, where almost all changes are. Any other is a table with open
  * addressing: changes are many, and far from the best too. Nothing is allocated; the caller has
- * made room for all levels of a run. The references in Python are in kit/book.py and
+ * made room for all levels of a run. The references in Python are in kit/book and
  * kit/checksum.py.
  */
 
@@ -238,8 +238,8 @@ static int64_t verdict_on(const struct book *book, const int64_t *checksum)
 }
 
 /* Apply the updates that `rows` names, one after another, each with its proof. Stops behind the
- * first that proves the book wrong, and says so in `verdict`. Returns how many were right. What fell
- * out of the depth stands in the book's cuts. */
+ * first that proves the book wrong, and says so in `verdict`. Returns how many were right. What
+ * fell out of the depth stands in the book's cuts. */
 int64_t venuemesh_follow(struct book *book, const int64_t *rows, int64_t row_count,
                          const struct changes *bids, const struct changes *asks,
                          const int64_t *checksums, int64_t *verdict)

@@ -40,7 +40,7 @@ struct node {
     int32_t child_count;
     int32_t sides;
     struct node *children;
-    int64_t *values;     /* TEXT: number of the distinct text; IDENTIFIER: start; DECIMAL: unscaled */
+    int64_t *values;     /* TEXT: number of the text; IDENTIFIER: start; DECIMAL: unscaled */
     int64_t *decimals;   /* DECIMAL: places; IDENTIFIER: end */
     struct texts *texts; /* TEXT */
     int64_t uniform;     /* DECIMAL: the places of all rows */

@@ -236,7 +236,8 @@ static int take_time(struct cursor *c, int64_t *time_ns)
         at[7] != '-' || at[10] != 'T' || at[13] != ':' || at[16] != ':')
         return 0;
     int year = digits_of(at, 4), month = digits_of(at + 5, 2), day = digits_of(at + 8, 2);
-    int hour = digits_of(at + 11, 2), minute = digits_of(at + 14, 2), second = digits_of(at + 17, 2);
+    int hour = digits_of(at + 11, 2), minute = digits_of(at + 14, 2);
+    int second = digits_of(at + 17, 2);
     static const uint8_t month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     if (year < 1 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || minute < 0 ||

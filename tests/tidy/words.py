@@ -71,7 +71,7 @@ CLOCK_NAMES = frozenset(
 MONEY_PATHS = (
     "kit/numbers.py",
     "kit/columns.py",
-    "kit/book.py",
+    "kit/book/*",
     "venues/*/parse.py",
     "venues/*/history.py",
     "venues/*/instruments.py",
