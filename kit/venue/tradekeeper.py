@@ -18,8 +18,10 @@ from kit.columns import TradeRows
 from kit.encode import Draft
 from kit.numbers import IntColumn, NumberError
 from kit.venue.continuity import (
+    Last,
     Segment,
     TextIds,
+    times_of,
     trade_continuity,
     without_overtaken,
     without_spent,
@@ -27,8 +29,8 @@ from kit.venue.continuity import (
 from kit.venue.holds import Hold, NumberedHold, TextHold
 from kit.venue.subscriptions import Subscriptions
 
-HELD_ROWS_MAX = 20_000
-"""Trades of one instrument that wait; more, and the hole stays one."""
+HELD_ROWS_MAX = 50_000
+"""Trades that wait, of all instruments together; with more, the hole stays one."""
 
 NOT_THERE = "the venue does not have them"
 TOO_MANY = f"more than {HELD_ROWS_MAX} trades would have to wait"
@@ -68,6 +70,9 @@ class Tradekeeper:
             if overlapping and rows.previous_id is None:
                 segment = without_overtaken(segment)
             self._publish_segment(segment, rows, whole)
+        # What waits comes after those that did not have to.
+        for symbol in rows.symbols.names if self.holds else ():
+            self._end_wait(symbol)
 
     def reconnected(self, symbols: Iterable[str]) -> None:
         """These instruments have a new connection; some of their trades may have been missed."""
@@ -117,53 +122,59 @@ class Tradekeeper:
         held: list[int] = []
         for symbol, part in list(rows.symbols.rows_of()):
             hold = self.holds.get(symbol)
-            start = 0 if hold is not None else self._first_after_hole(symbol, rows, part)
-            if start == len(part):
-                continue
-            hold = hold or self._begin(symbol, rows)
+            start = 0
+            if hold is None:
+                hold, start = self._hold_from(symbol, rows, part)
+                if hold is None:
+                    continue
+                self._begin(hold)
             hold.add(rows.take(part[start:]))
             held += part[start:].tolist()
-            if hold.is_whole:
-                self.release(hold)
-            elif hold.row_count > HELD_ROWS_MAX:
-                self.release(hold, TOO_MANY)
         if not held:
             return rows
         return rows.take(np.delete(np.arange(len(rows)), held))
 
-    def _first_after_hole(self, symbol: str, rows: TradeRows, part: IntColumn) -> int:
-        """Where in the part a hole shows; its length if there is none."""
+    def _hold_from(self, symbol: str, rows: TradeRows, part: IntColumn) -> tuple[Hold | None, int]:
+        """A hold for the part of the rows that is after a hole, and where that begins."""
         if rows.trade_id_text is not None:
-            return self._first_unknown(symbol, rows.trade_id_text, part)
+            return self._hold_after_connection(symbol, rows.trade_id_text, part)
+        if rows.previous_id is None:
+            return None, 0
         last = self._numbered.last(symbol)
-        if last is None or rows.previous_id is None:
-            return len(part)
-        top = last.number
+        times = times_of(rows)
         for place, row in enumerate(part.tolist()):
-            if rows.previous_id[row] > top:
-                return place
-            top = max(top, int(rows.trade_id[row]))
-        return len(part)
+            number = int(rows.trade_id[row])
+            if last is not None and rows.previous_id[row] > last.number:
+                return NumberedHold(symbol, last), place
+            if last is None or number > last.number:
+                last = Last(number, int(times[row]), False)
+        return None, 0
 
-    def _first_unknown(self, symbol: str, texts: list[str], part: IntColumn) -> int:
-        places = range(len(part)) if self._texts.may_miss(symbol) else ()
-        unknown = (at for at in places if not self._texts.knows(symbol, texts[part[at]]))
-        return next(unknown, len(part))
-
-    def _begin(self, symbol: str, rows: TradeRows) -> Hold:
-        hold: Hold
-        last = self._numbered.last(symbol)
-        if rows.trade_id_text is not None:
+    def _hold_after_connection(
+        self, symbol: str, texts: list[str], part: IntColumn
+    ) -> tuple[Hold | None, int]:
+        if self._texts.may_miss(symbol):
             knows = partial(self._texts.knows, symbol)
-            hold = TextHold(symbol, knows, self._texts.gap_end_ns(symbol))
-        else:
-            assert last is not None
-            hold = NumberedHold(symbol, last)
+            for place, row in enumerate(part.tolist()):
+                if not knows(texts[row]):
+                    return TextHold(symbol, knows, self._texts.gap_end_ns(symbol)), place
+        return None, 0
+
+    def _begin(self, hold: Hold) -> None:
         patience_ns = int(self.patience_s * NANOSECONDS_PER_SECOND)
         self._waiting_until_ns[hold] = self._clock.monotonic_ns() + patience_ns
-        self.holds[symbol] = hold
+        self.holds[hold.symbol] = hold
         self.refill_wanted.set()
-        return hold
+
+    def _end_wait(self, symbol: str) -> None:
+        """If nothing is missing any more, or too many wait."""
+        hold = self.holds.get(symbol)
+        if hold is None:
+            return
+        if hold.is_whole:
+            self.release(hold)
+        elif sum(one.row_count for one in self.holds.values()) > HELD_ROWS_MAX:
+            self.release(hold, TOO_MANY)
 
     def _publish_segment(
         self, segment: Segment[TradeRows], rows: TradeRows | None = None, whole: Draft | None = None

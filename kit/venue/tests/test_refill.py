@@ -187,6 +187,19 @@ async def test_missing_trades_come_before_those_that_waited(stage: Stage) -> Non
     assert stage.counted() == (3, 0)
 
 
+async def test_a_hole_within_the_first_trades_is_filled(stage: Stage) -> None:
+    stage.history.kept = {1, 2, 3, 4, 5}
+    stage.keeper.on_rows(trades([1, 2, 4]))
+    assert stage.ids() == [1, 2]
+    await stage.filled()
+    stage.keeper.on_rows(trades([5, 6, 9]))
+    stage.history.kept = set(range(7, 10))
+    assert stage.ids() == [1, 2, 3, 4, 5, 6]
+    await stage.filled()
+    assert stage.events() == list(range(1, 10))
+    assert [first for _, first, _ in stage.history.asked] == [3, 7]
+
+
 async def test_refilled_trades_have_the_time_at_which_they_came(stage: Stage) -> None:
     stage.history.kept = {1, 2, 3}
     before_ns = SystemClock().time_ns()
