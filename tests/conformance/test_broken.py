@@ -89,6 +89,24 @@ def careless(place: Place) -> Venue:
     return replace(venue, book=replace(venue.book, sequence=Careless()))
 
 
+class Forgetful:
+    """A history of which no past trade can be had."""
+
+    def __init__(self, history) -> None:
+        self._history = history
+
+    def __getattr__(self, name: str):
+        return getattr(self._history, name)
+
+    async def trades(self, *question):
+        return []
+
+
+def forgetful(place: Place) -> Venue:
+    venue = discovery.require(VENUE)(place)
+    return replace(venue, history=Forgetful(venue.history))
+
+
 @pytest.mark.parametrize(
     ("make", "cards"),
     [
@@ -98,8 +116,17 @@ def careless(place: Place) -> Venue:
         (broken("quotes", exchanged), {"QTE-1"}),
         (broken("book", without_removals), {"BOK-1"}),
         (careless, {"BOK-3"}),
+        (forgetful, {"TRD-6"}),
     ],
-    ids=["rounded", "other side", "unchecked ids", "exchanged", "no removals", "careless"],
+    ids=[
+        "rounded",
+        "other side",
+        "unchecked ids",
+        "exchanged",
+        "no removals",
+        "careless",
+        "forgetful",
+    ],
 )
 async def test_what_is_broken_fails_its_card(make, cards) -> None:
     others = {"LST-1", "TRD-2", "QTE-2"}
