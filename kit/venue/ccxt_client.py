@@ -22,16 +22,14 @@ from kit.venue.budget import spending
 def load(exchange_id: str) -> Any:
     """The class of an exchange in ccxt.async_support, for example "binance". When the venue says
     429 or 418, it closes the budget of the call."""
-    if "ccxt" not in sys.modules:
-        _install_bare_packages()
+    _install_bare_packages()
     module = importlib.import_module(f"ccxt.async_support.{exchange_id}")
     return type(exchange_id, (_Listening, getattr(module, exchange_id)), {})
 
 
 def load_streaming(exchange_id: str) -> Any:
     """The class of an exchange in ccxt.pro, which has websockets too; otherwise as ``load``."""
-    if "ccxt" not in sys.modules:
-        _install_bare_packages()
+    _install_bare_packages()
     module = importlib.import_module(f"ccxt.pro.{exchange_id}")
     return type(exchange_id, (_Listening, getattr(module, exchange_id)), {})
 
@@ -53,6 +51,8 @@ async def call(venue_id: str, function: Callable[..., Awaitable[Any]], *argument
 
 
 async def _call(venue_id: str, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    # An exchange is often loaded within the call only, and this import must not load all others.
+    _install_bare_packages()
     from ccxt.base import errors
 
     try:
@@ -104,6 +104,8 @@ def _folder() -> str:
 
 
 def _install_bare_packages() -> None:
+    if "ccxt" in sys.modules:
+        return
     folder = _folder()
     package = _bare("ccxt", folder)
     for name in ("async_support", "pro"):
