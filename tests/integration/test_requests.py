@@ -111,8 +111,8 @@ GRPC = {
         ("INVALID_ARGUMENT", "BAD_REQUEST", {"field": "channels"}),
     ),
     "a channel that is not there": (
-        lambda calls: calls.subscribe(channels=[7]),
-        ("INVALID_ARGUMENT", "BAD_REQUEST", {"field": "channels", "value": "7"}),
+        lambda calls: calls.subscribe(channels=[0]),
+        ("INVALID_ARGUMENT", "BAD_REQUEST", {"field": "channels", "value": "0"}),
     ),
     "a live channel that is not there": (
         lambda calls: calls.live(channels=[0]),

@@ -7,9 +7,11 @@ import sys
 from decimal import Decimal
 
 import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from tests.integration import recorded
-from tests.integration.mesh import ROOT, SERVICES, SYMBOL, VENUE
+from tests.integration.mesh import ROOT, SERVICES, SYMBOL, VENUE, metadata
 from tests.integration.simulation import exchange_trades
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
@@ -70,6 +72,30 @@ def test_books_become_proven(simulated):
     )
     for book in books():
         assert Decimal(book["bids"][0]["price"]) < Decimal(book["asks"][0]["price"])
+
+
+def test_a_book_agrees_with_the_exchanges_own(simulated):
+    path = f"/v1/venues/{VENUE}/instruments/{SYMBOL}/book:verify"
+    status, found = simulated.get(path)
+    assert (status, found["verdict"]) == (200, "BOOK_VERDICT_AGREES"), found
+    assert found["levels_compared"] > 0
+    assert int(found["venue_sequence"]) > 0
+
+
+def test_all_that_is_listed_is_told_to_readers(simulated):
+    listed = simulated.get(f"/v1/venues/{VENUE}/instruments")[1]["instruments"]
+    request = market_data_pb2.SubscribeRequest(
+        venue=VENUE,
+        channels=[types_pb2.CHANNEL_STATUS],
+        start_at=market_data_pb2.START_AT_EARLIEST,
+    )
+    stub = market_data_pb2_grpc.MarketDataStub(simulated.channel)
+    call = stub.Subscribe(request, metadata=metadata(), timeout=COMMAND_SECONDS_MAX)
+    told = []
+    while len(told) < len(listed):
+        told += [row for batch in next(call).batches for row in batch.status.definition]
+    call.cancel()
+    assert [row.symbol for row in told] == [row["symbol"] for row in listed]
 
 
 def test_status_tells_another_shell_the_truth(simulated):
