@@ -2,17 +2,23 @@
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.conformance.connector import Connector, connector
+from kit.cursor import Channel
+from kit.venue.contract import Place
+from venues.kraken.catalog import spot
 from venues.kraken.simulator.capture import time_of
 from venues.kraken.simulator.tests.books import ClientBook
 from venues.kraken.simulator.tests.running import RawClient, raw_client, running
-from venues.kraken.tests.connecting import Connector, connected
 from venues.kraken.tests.test_book import as_written
 
+BOOK = types_pb2.CHANNEL_BOOK
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "DOGE/USDT")
+DEPTH, DEPTH_SMALL = 100, 10
 
 
 @pytest.fixture
@@ -27,24 +33,57 @@ async def exchange(base: str) -> AsyncIterator[RawClient]:
         yield client
 
 
+@asynccontextmanager
+async def connecting(base: str, depth: int) -> AsyncIterator[Connector]:
+    """With every book proven."""
+    place = Place("simulate", base.rpartition("/")[0], {"depth": str(depth)})
+    async with connector(spot(place), SYMBOLS) as connected:
+        await connected.until(connected.proven, "proven books")
+        yield connected
+
+
 @pytest.fixture
-async def connector(base: str) -> AsyncIterator[Connector]:
-    async with connected(base, SYMBOLS) as connector:
-        yield connector
+async def connected(base: str) -> AsyncIterator[Connector]:
+    async with connecting(base, DEPTH) as connected:
+        yield connected
 
 
-async def check_book(connector: Connector, exchange: RawClient, symbol: str) -> None:
+def all_gaps(connected: Connector) -> list[tuple[str, int]]:
+    return [(gap.symbol, gap.reason) for batch in connected.batches for gap in batch.gaps]
+
+
+def count(connected: Connector, channel: Channel) -> int:
+    """Rows of all instruments."""
+    return sum(connected.row_count(channel, symbol) for symbol in SYMBOLS)
+
+
+def trade_ids(connected: Connector, symbol: str) -> list[int]:
+    rows = connected.rows(types_pb2.CHANNEL_TRADES, symbol)
+    return [columns.trade_id[row] for columns, row in rows]
+
+
+def check_trades(connected: Connector) -> None:
+    """None is missing, and each came once."""
+    for symbol in SYMBOLS:
+        ids = trade_ids(connected, symbol)
+        first = min(ids, default=0)
+        assert ids == list(range(first, first + len(ids)))
+
+
+async def check_book(
+    connected: Connector, exchange: RawClient, symbol: str, depth: int = DEPTH
+) -> None:
     """The book is the one that a second client has, level by level, at the same time."""
-    book, client = connector.book(symbol), ClientBook(connector.depth)
+    book, client = connected.book(symbol), ClientBook(depth)
     websocket = await exchange.connect()
-    await exchange.subscribe(websocket, "book", symbol, depth=connector.depth)
+    await exchange.subscribe(websocket, "book", symbol, depth=depth)
     while True:
         text = (await websocket.receive()).data
         if not text.startswith('{"channel":"book"'):
             continue
         client.apply(text)
         told_ns = time_of(json.loads(text)["data"][0]["timestamp"])
-        await connector.until(lambda at_ns=told_ns: book.venue_time_ns >= at_ns)
+        await connected.until(lambda at_ns=told_ns: book.venue_time_ns >= at_ns, "as late a book")
         if book.venue_time_ns == told_ns:
             assert as_written(book, book.book.bids()) == client.levels("bids")
             assert as_written(book, book.book.asks()) == client.levels("asks")
@@ -53,90 +92,84 @@ async def check_book(connector: Connector, exchange: RawClient, symbol: str) -> 
 
 
 async def test_every_channel_comes_and_books_are_the_exchanges(
-    connector: Connector, exchange: RawClient
+    connected: Connector, exchange: RawClient
 ) -> None:
-    wire = connector.venue.wires[0]
-    await connector.until(lambda: all(connector.rows[channel] > 3 for channel in wire.channels))
+    wire = connected.venue.wires[0]
+    await connected.until(lambda: all(count(connected, one) > 3 for one in wire.channels), "rows")
     for symbol in SYMBOLS:
-        await check_book(connector, exchange, symbol)
-    assert connector.gaps == []
+        await check_book(connected, exchange, symbol)
+    assert all_gaps(connected) == []
 
 
-async def test_trades_come_once_each_in_order(connector: Connector) -> None:
-    await connector.until(lambda: len(connector.trade_ids.get("BTC/USDT", [])) > 100)
-    for ids in connector.trade_ids.values():
-        assert ids == list(range(ids[0], ids[0] + len(ids)))
+async def test_trades_come_once_each_in_order(connected: Connector) -> None:
+    await connected.until(lambda: len(trade_ids(connected, "BTC/USDT")) > 100, "trades")
+    check_trades(connected)
 
 
 @pytest.mark.parametrize(("fault", "count"), [("bad_checksum", 1), ("drop", 5)])
 async def test_a_broken_book_is_a_gap_and_comes_back_right(
     base: str, exchange: RawClient, fault: str, count: int
 ) -> None:
-    async with connected(base, SYMBOLS, depth=10) as connector:
-        epoch = connector.book("BTC/USDT").epoch
+    async with connecting(base, DEPTH_SMALL) as connected:
+        epoch = connected.book("BTC/USDT").epoch
         order = {"venue": "kraken", "fault": fault, "symbol": "BTC/USDT", "channel": "book"}
         await exchange.order(**order, count=count)
-        await connector.until(lambda: connector.gaps)
-        await connector.until(connector.proven)
-        assert {(gap.symbol, gap.reason) for gap in connector.gaps} == {
-            ("BTC/USDT", types_pb2.GAP_REASON_CHECKSUM)
-        }
-        assert connector.book("BTC/USDT").epoch == epoch + len(connector.gaps)
+        await connected.until(lambda: all_gaps(connected), "a gap")
+        await connected.until(connected.proven, "proven books")
+        assert set(all_gaps(connected)) == {("BTC/USDT", types_pb2.GAP_REASON_CHECKSUM)}
+        assert connected.book("BTC/USDT").epoch == epoch + len(all_gaps(connected))
         for symbol in SYMBOLS:
-            await check_book(connector, exchange, symbol)
+            await check_book(connected, exchange, symbol, DEPTH_SMALL)
 
 
 @pytest.mark.parametrize("fault", ["duplicate", "malformed", "unknown_event"])
 async def test_what_does_no_harm_is_no_gap(
-    connector: Connector, exchange: RawClient, fault: str
+    connected: Connector, exchange: RawClient, fault: str
 ) -> None:
     order = {"venue": "kraken", "fault": fault, "symbol": "BTC/USDT", "channel": "book"}
     await exchange.order(**order, count=3)
-    started = connector.rows[types_pb2.CHANNEL_BOOK]
-    await connector.until(lambda: connector.rows[types_pb2.CHANNEL_BOOK] > started + 30)
-    await check_book(connector, exchange, "BTC/USDT")
-    assert connector.gaps == []
+    started = count(connected, BOOK)
+    await connected.until(lambda: count(connected, BOOK) > started + 30, "more")
+    await check_book(connected, exchange, "BTC/USDT")
+    assert all_gaps(connected) == []
 
 
 async def test_after_a_lost_connection_books_are_new_and_no_trade_is_missing(
-    connector: Connector, exchange: RawClient
+    connected: Connector, exchange: RawClient
 ) -> None:
-    await connector.until(lambda: len(connector.trade_ids) == len(SYMBOLS))
+    await connected.until(lambda: all(trade_ids(connected, one) for one in SYMBOLS), "trades")
     await exchange.order(venue="kraken", fault="disconnect", symbol="BTC/USDT", channel="book")
-    await connector.until(lambda: not connector.proven())
-    await connector.until(connector.proven)
+    await connected.until(lambda: not connected.proven(), "a doubt")
+    await connected.until(connected.proven, "proven books")
     for symbol in SYMBOLS:
-        await check_book(connector, exchange, symbol)
-    assert {gap.reason for gap in connector.gaps} == {types_pb2.GAP_REASON_RECONNECT}
-    assert {gap.symbol for gap in connector.gaps} == set(SYMBOLS)
-    for ids in connector.trade_ids.values():
-        assert ids == list(range(ids[0], ids[0] + len(ids)))
+        await check_book(connected, exchange, symbol)
+    assert {reason for _, reason in all_gaps(connected)} == {types_pb2.GAP_REASON_RECONNECT}
+    assert {symbol for symbol, _ in all_gaps(connected)} == set(SYMBOLS)
+    check_trades(connected)
 
 
 async def test_a_silent_symbol_does_not_silence_the_others(
-    connector: Connector, exchange: RawClient
+    connected: Connector, exchange: RawClient
 ) -> None:
     await exchange.order(venue="kraken", fault="silence", symbol="BTC/USDT", seconds=0)
     silent = []
     for _ in range(2):
-        started = connector.rows[types_pb2.CHANNEL_BOOK]
-        await connector.until(
-            lambda rows=started: connector.rows[types_pb2.CHANNEL_BOOK] > rows + 30
-        )
-        silent.append(connector.book("BTC/USDT").venue_time_ns)
+        started = count(connected, BOOK)
+        await connected.until(lambda rows=started: count(connected, BOOK) > rows + 30, "more")
+        silent.append(connected.book("BTC/USDT").venue_time_ns)
     assert silent[0] == silent[1]
     await exchange.clear_faults()
-    await connector.until(lambda: connector.gaps)
-    await connector.until(connector.proven)
-    await check_book(connector, exchange, "BTC/USDT")
+    await connected.until(lambda: all_gaps(connected), "a gap")
+    await connected.until(connected.proven, "proven books")
+    await check_book(connected, exchange, "BTC/USDT")
 
 
 async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(
-    connector: Connector, exchange: RawClient
+    connected: Connector, exchange: RawClient
 ) -> None:
-    connector.add(["NOPE/USDT", "XRP/USDT"])
-    book = connector.book("XRP/USDT")
-    await connector.until(lambda: book.epoch == 1)
-    await check_book(connector, exchange, "XRP/USDT")
-    assert connector.book("NOPE/USDT").epoch == 0
-    assert connector.gaps == []
+    connected.add(["NOPE/USDT", "XRP/USDT"])
+    book = connected.book("XRP/USDT")
+    await connected.until(lambda: book.epoch == 1, "its book")
+    await check_book(connected, exchange, "XRP/USDT")
+    assert connected.book("NOPE/USDT").epoch == 0
+    assert all_gaps(connected) == []
