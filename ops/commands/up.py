@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kit import settings as kit_settings
 from kit.settings import MeshSettings
+from kit.venue import discovery
 from ops import ports
 from ops.arguments import OneLineParser
 from ops.embedded import envoy
@@ -30,8 +31,9 @@ LEFTOVER_SECONDS_MAX = 8.0
 def run(arguments: Sequence[str]) -> int:
     """Returns 0 after a clean stop. Raises OperationsError and SettingError before a start."""
     mesh_settings = kit_settings.load(MeshSettings, "mesh")
-    venue_ports = known_ports()
-    chosen = _options(_parser().parse_args(arguments), mesh_settings, list(venue_ports))
+    asked = _parser().parse_args(arguments)
+    venue_ports = known_ports(_names(asked))
+    chosen = _options(asked, mesh_settings, list(known_ports()))
     options.check(chosen, sorted(venue_ports))
     assigned = ports.assign(_first(chosen.venues, venue_ports), chosen.base_port)
     mesh = Mesh(chosen, assigned, mesh_settings)
@@ -81,15 +83,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _names(arguments: argparse.Namespace) -> list[str]:
+    """Venues as they were named."""
+    return [part.strip() for part in (arguments.venues or "").split(",") if part.strip()]
+
+
 def _options(
     arguments: argparse.Namespace, mesh: MeshSettings, known_venues: Sequence[str]
 ) -> Options:
     world = arguments.world or mesh.world
     replays = options.parse_replays(arguments.replay)
     replayed = tuple(dict.fromkeys(venue for venue, _ in replays))
-    named = arguments.venues
-    if named is not None:
-        venues = tuple(dict.fromkeys(part.strip() for part in named.split(",") if part.strip()))
+    if arguments.venues is not None:
+        venues = tuple(dict.fromkeys(map(discovery.venue_id, _names(arguments))))
     else:
         default = known_venues if world == "simulate" else LIVE_VENUES
         venues = replayed or tuple(default)
