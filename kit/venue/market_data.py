@@ -136,10 +136,12 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         await self._instruments.require(request.symbol)
         first = int(position[0]) if position else request.first_trade_id
         trades = await self._history.trades(request.symbol, first, request.start_time_ns, size)
+        # Where ids are no numbers, nothing can be asked for from an id on.
+        goes_on = len(trades) == size and trades[-1].trade_id.isdecimal()
         return market_data_pb2.ListTradesResponse(
             trades=trades,
             next_page_token=paging.make_token(request, [int(trades[-1].trade_id) + 1])
-            if len(trades) == size
+            if goes_on
             else "",
         )
 

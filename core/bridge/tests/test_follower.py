@@ -156,6 +156,15 @@ def updates_of(count: int) -> Venue:
     raise AssertionError("no seed without a gap")
 
 
+def test_a_book_that_its_venue_cannot_prove_is_shown_as_well():
+    venue = updates_of(10)
+    answer = venue.answer(8)
+    answer.state = market_data_pb2.BOOK_STATE_UNPROVEN
+    follower = Follower(Cursor(1, 5))
+    assert follower.on_fetched(answer)
+    assert_true(follower, venue.steps[7])
+
+
 def test_an_answer_older_than_what_was_seen_is_of_no_use():
     venue = updates_of(10)
     follower = Follower(Cursor(1, 5))

@@ -114,6 +114,23 @@ async def test_the_checksum_is_that_of_the_example() -> None:
     assert top_checksum([(10_000, 50)], [(10_025, 200)], Scale(2, 2)) == 0x12E9987F
 
 
+async def test_a_book_that_nothing_could_prove_wrong_is_not_called_proven(tmp_path: Path) -> None:
+    for provable, state in [
+        (True, market_data_pb2.BOOK_STATE_PROVEN),
+        (False, market_data_pb2.BOOK_STATE_UNPROVEN),
+    ]:
+        rig = Rig(tmp_path)
+        socket = await rig.stage.start("A")
+        kept = rig.stage.intake.bookkeeper.books["A"]
+        kept._rules = replace(kept._rules, provable=provable)
+        socket.say(book(10, whole=True))
+        assert (await rig.order_book(symbol="A")).state == state
+        rig.stage.intake.bookkeeper.doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
+        doubted = await rig.order_book(symbol="A")
+        assert doubted.state == market_data_pb2.BOOK_STATE_IN_DOUBT
+        await rig.stage.stop()
+
+
 async def test_a_depth_beyond_the_bound_is_refused(rig: Rig) -> None:
     await rig.stage.start("A")
     with pytest.raises(BadRequest):
