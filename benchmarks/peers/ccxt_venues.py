@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import ccxt.pro
 
@@ -32,31 +33,31 @@ QUOTES = ("USDT", "USD", "BTC")
 class Client:
     """What ccxt's handlers need of a connection: everything is subscribed to."""
 
-    def __init__(self, url):
+    def __init__(self, url: str) -> None:
         self.url = url
         self.subscriptions = Everything()
-        self.futures = {}
+        self.futures: dict[str, object] = {}
         self.lastPong = 0
 
-    def resolve(self, result, name=None):
+    def resolve(self, result: object, name: str | None = None) -> object:
         """Nobody waits."""
         return result
 
-    def reject(self, error, name=None):
+    def reject(self, error: Exception, name: str | None = None) -> None:
         """Nobody waits."""
 
 
-class Everything(dict):
+class Everything(dict[str, object]):
     """A dict that has every key."""
 
-    def __contains__(self, key):
+    def __contains__(self, key: object) -> bool:
         return True
 
-    def __delitem__(self, key):
+    def __delitem__(self, key: str) -> None:
         """It goes on as if it were there."""
 
 
-def market(exchange, venue, symbol):
+def market(exchange: Any, venue: str, symbol: str) -> Any:
     """As ccxt would have loaded it."""
     contract = venue in ("binance_futures", "okx_futures", "deribit")
     plain = symbol.replace("-SWAP", "").replace("-PERPETUAL", "USD").replace("/", "")
@@ -86,7 +87,7 @@ def market(exchange, venue, symbol):
     )
 
 
-async def one_pass(head, frames):
+async def one_pass(head: dict[str, Any], frames: list[bytes]) -> float:
     """Seconds for all frames."""
     name, url = CLASSES[head["venue"]]
     exchange = getattr(ccxt.pro, name)({"options": OPTIONS})
@@ -110,7 +111,7 @@ async def one_pass(head, frames):
     return seconds
 
 
-def main(file):
+def main(file: Path) -> None:
     """The fastest of some passes counts, as it was disturbed least."""
     head, *frames = file.read_bytes().splitlines()
     told = json.loads(head)
