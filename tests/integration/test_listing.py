@@ -1,0 +1,113 @@
+"""A venue process whose exchange changes what it lists."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.registry.v1 import registry_pb2
+
+from conftest import free_port
+from kit.conformance.exchange import Exchange, exchange
+from kit.runtime import METRICS_PORT_OFFSET
+from kit.settings import MeshSettings
+from kit.simulator.dialect import find_dialects
+from kit.venue import discovery
+from kit.venue.app import VenueProcess
+from kit.venue.contract import Place
+from kit.venue.settings import VenueSettings
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+VENUE = "binance"
+STATUS = types_pb2.CHANNEL_STATUS
+DEGRADED = registry_pb2.SERVICE_STATE_DEGRADED
+SERVING = registry_pb2.SERVICE_STATE_SERVING
+
+
+@asynccontextmanager
+async def process(pretended: Exchange, data: Path) -> AsyncIterator[VenueProcess]:
+    """A venue process in this one, which looks every second."""
+    mesh = MeshSettings(data_dir=str(data), simulator_url=pretended.url, registry="127.0.0.1:1")
+    port = free_port()
+    while port + METRICS_PORT_OFFSET > 65_535:
+        port = free_port()
+    own = VenueSettings(port=port, instruments_refresh_s=1.0)
+    venue = discovery.require(VENUE)(Place("simulate", pretended.url, {}))
+    made = VenueProcess(venue, mesh, own)
+    task = asyncio.create_task(made.run())
+    try:
+        await until(lambda: task.done() or told(made))
+        yield made
+    finally:
+        made.runtime.stop()
+        await task
+
+
+def told(venue: VenueProcess) -> list[tuple[str, int]]:
+    """Symbol and change of each row of STATUS that is held."""
+    publications = venue.hub.ring(STATUS).after(0, 1 << 20)
+    return [
+        (definition.symbol, change)
+        for publication in publications
+        for change, definition in zip(
+            publication.message.status.change, publication.message.status.definition, strict=True
+        )
+    ]
+
+
+@pytest.fixture
+async def pretended() -> AsyncIterator[Exchange]:
+    async with exchange(VENUE, find_dialects()[VENUE]) as made:
+        yield made
+
+
+async def test_an_empty_list_is_degraded_and_nothing_is_delisted(
+    pretended: Exchange, tmp_path: Path
+) -> None:
+    async with process(pretended, tmp_path) as venue:
+        meter = venue.runtime.meter
+        await until(lambda: meter.state == SERVING and venue.session.connected)
+        before = told(venue)
+        pretended.order("empty_market_list", count=0)
+        await until(lambda: meter.state == DEGRADED)
+        assert "lists no instruments" in meter.detail
+        assert len(await venue.instruments.all()) == len(pretended.symbols)
+        pretended.clear()
+        await until(lambda: meter.state == SERVING)
+        assert told(venue) == before
+
+
+async def test_the_process_lives_through_a_delisting(pretended: Exchange, tmp_path: Path) -> None:
+    symbol = pretended.symbols[0]
+    async with process(pretended, tmp_path) as venue:
+        await until(venue.intake.bookkeeper.doubted_count)
+        await until(lambda: not venue.intake.bookkeeper.doubted_count())
+        pretended.order("delist", symbol)
+
+        def details() -> set[str]:
+            return {one.detail for one in venue.control.subscriptions() if one.symbol == symbol}
+
+        await until(lambda: details() == {"delisted"})
+        pretended.order("list", symbol)
+        await until(lambda: details() == {""})
+        book = venue.intake.bookkeeper.books[symbol]
+        seen = book.last_sequence
+        await until(lambda: book.last_sequence > seen and not book.wanted_since_ns)
+        # It can be taken off while it is not listed, too.
+        pretended.order("delist", symbol)
+        await until(lambda: details() == {"delisted"})
+        assert symbol not in await venue.control.update([], [symbol])
+
+
+async def test_a_restart_is_a_gap_of_status_too(pretended: Exchange, tmp_path: Path) -> None:
+    async with process(pretended, tmp_path) as venue:
+        assert STATUS in venue.subscriptions.channels
+        checkpoint = venue.hub.cursor(STATUS).sequence + 2
+        await until(lambda: venue.hub.cursor(STATUS).sequence >= checkpoint)
+    async with process(pretended, tmp_path) as venue:
+        (first, *_) = venue.hub.ring(STATUS).after(0, 1)
+        assert [gap.reason for gap in first.message.gaps] == [types_pb2.GAP_REASON_RESTART]
