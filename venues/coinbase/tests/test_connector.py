@@ -7,7 +7,8 @@ the same most of the time, and a wrong one would never be.
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,14 +16,19 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.columns import Levels
+from kit.conformance.connector import WAIT_SECONDS_MAX, Connector, connector
+from kit.cursor import Channel
 from kit.numbers import most, rescale, to_decimal
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.venue.contract import Place
+from venues.coinbase.catalog import spot
 from venues.coinbase.simulator import Coinbase
 from venues.coinbase.simulator.tests.running import RawClient, raw_client, running
-from venues.coinbase.tests.connecting import WAIT_S, Connector, connected
 
 OPENING_NS = 1_790_000_000_000_000_000
+BOOK, QUOTES = types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_QUOTES
+TRADES = types_pb2.CHANNEL_TRADES
 SYMBOLS = ("BTC-USD", "ETH-USD", "DOGE-USD")
 
 
@@ -38,27 +44,58 @@ async def exchange(base: str) -> AsyncIterator[RawClient]:
         yield client
 
 
+@asynccontextmanager
+async def connecting(base: str, feed: str, symbols: Iterable[str]) -> AsyncIterator[Connector]:
+    """With every book proven."""
+    place = Place("simulate", base.rpartition("/")[0], {"feed": feed})
+    async with connector(spot(place), symbols) as connected:
+        await connected.until(connected.proven, "proven books")
+        yield connected
+
+
 @pytest.fixture(params=["advanced", "exchange"])
-async def connector(base: str, request: pytest.FixtureRequest) -> AsyncIterator[Connector]:
-    async with connected(base, request.param, SYMBOLS) as connector:
-        yield connector
+async def connected(base: str, request: pytest.FixtureRequest) -> AsyncIterator[Connector]:
+    async with connecting(base, request.param, SYMBOLS) as connected:
+        yield connected
 
 
 @pytest.fixture
 async def advanced(base: str) -> AsyncIterator[Connector]:
-    async with connected(base, "advanced", SYMBOLS) as connector:
-        yield connector
+    async with connecting(base, "advanced", SYMBOLS) as connected:
+        yield connected
 
 
 @pytest.fixture
 async def of_exchange(base: str) -> AsyncIterator[Connector]:
-    async with connected(base, "exchange", SYMBOLS) as connector:
-        yield connector
+    async with connecting(base, "exchange", SYMBOLS) as connected:
+        yield connected
 
 
-async def check_book(connector: Connector, symbol: str) -> None:
+def all_gaps(connected: Connector) -> list[tuple[str, int]]:
+    return [(gap.symbol, gap.reason) for batch in connected.batches for gap in batch.gaps]
+
+
+def count(connected: Connector, channel: Channel) -> int:
+    """Rows of all instruments."""
+    symbols = connected.intake.bookkeeper.books
+    return sum(connected.row_count(channel, symbol) for symbol in symbols)
+
+
+def trade_ids(connected: Connector, symbol: str) -> list[int]:
+    return [columns.trade_id[row] for columns, row in connected.rows(TRADES, symbol)]
+
+
+def check_trades(connected: Connector) -> None:
+    """None is missing, and each came once."""
+    for symbol in SYMBOLS:
+        ids = trade_ids(connected, symbol)
+        first = min(ids, default=0)
+        assert ids == list(range(first, first + len(ids)))
+
+
+async def check_book(connected: Connector, symbol: str) -> None:
     """The book is the one that the exchange tells over REST."""
-    book = connector.book(symbol)
+    book = connected.book(symbol)
 
     def at_our_scale(levels: Levels) -> list[tuple[int, int]]:
         price = rescale(levels.price.unscaled, levels.price.decimals, book.scale.price)
@@ -66,7 +103,7 @@ async def check_book(connector: Connector, symbol: str) -> None:
         return list(zip(price.tolist(), size.tolist(), strict=True))
 
     async def same() -> bool:
-        theirs = await connector.venue.history.book(symbol)
+        theirs = await connected.venue.history.book(symbol)
         sides = (theirs.bids, theirs.asks)
         if (
             max(most(side.price.decimals) for side in sides) > book.scale.price
@@ -76,23 +113,22 @@ async def check_book(connector: Connector, symbol: str) -> None:
         bids, asks = at_our_scale(theirs.bids), at_our_scale(theirs.asks)
         return (book.book.bids(), book.book.asks()) == (bids, asks)
 
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
         while not await same():
-            await connector.next_batch()
+            await connected.next_batch()
 
 
-async def test_every_channel_comes_and_books_are_the_exchanges(connector: Connector) -> None:
-    wire = connector.venue.wires[0]
-    await connector.until(lambda: all(connector.rows[channel] > 3 for channel in wire.channels))
+async def test_every_channel_comes_and_books_are_the_exchanges(connected: Connector) -> None:
+    wire = connected.venue.wires[0]
+    await connected.until(lambda: all(count(connected, one) > 3 for one in wire.channels), "rows")
     for symbol in SYMBOLS:
-        await check_book(connector, symbol)
-    assert connector.gaps == []
+        await check_book(connected, symbol)
+    assert all_gaps(connected) == []
 
 
-async def test_trades_come_once_each_in_order(connector: Connector) -> None:
-    await connector.until(lambda: len(connector.trade_ids.get("BTC-USD", [])) > 60)
-    for ids in connector.trade_ids.values():
-        assert ids == list(range(ids[0], ids[0] + len(ids)))
+async def test_trades_come_once_each_in_order(connected: Connector) -> None:
+    await connected.until(lambda: len(trade_ids(connected, "BTC-USD")) > 60, "trades")
+    check_trades(connected)
 
 
 @pytest.mark.parametrize("fault", ["sequence_gap", "drop", "reorder"])
@@ -100,10 +136,10 @@ async def test_a_hole_in_the_numbers_breaks_all_books_of_the_connection(
     advanced: Connector, exchange: RawClient, fault: str
 ) -> None:
     await exchange.order(fault=fault, symbol="ETH-USD", channel="book")
-    await advanced.until(lambda: advanced.gaps)
-    await advanced.until(advanced.proven)
-    assert {gap.symbol for gap in advanced.gaps} == set(SYMBOLS)
-    assert {gap.reason for gap in advanced.gaps} == {types_pb2.GAP_REASON_RECONNECT}
+    await advanced.until(lambda: all_gaps(advanced), "a gap")
+    await advanced.until(advanced.proven, "proven books")
+    assert {symbol for symbol, _ in all_gaps(advanced)} == set(SYMBOLS)
+    assert {reason for _, reason in all_gaps(advanced)} == {types_pb2.GAP_REASON_RECONNECT}
     for symbol in SYMBOLS:
         assert advanced.book(symbol).epoch == 2
         await check_book(advanced, symbol)
@@ -112,54 +148,54 @@ async def test_a_hole_in_the_numbers_breaks_all_books_of_the_connection(
 async def test_trades_missed_by_advanced_come_with_the_new_subscription(
     advanced: Connector, exchange: RawClient
 ) -> None:
-    await advanced.until(lambda: advanced.trade_ids.get("BTC-USD"))
-    before = len(advanced.trade_ids["BTC-USD"])
+    await advanced.until(lambda: trade_ids(advanced, "BTC-USD"), "trades")
+    before = len(trade_ids(advanced, "BTC-USD"))
     await exchange.order(fault="disconnect", symbol="BTC-USD", channel="trades")
-    await advanced.until(lambda: len(advanced.trade_ids["BTC-USD"]) > before + 20)
-    ids = advanced.trade_ids["BTC-USD"]
+    await advanced.until(lambda: len(trade_ids(advanced, "BTC-USD")) > before + 20, "more")
+    ids = trade_ids(advanced, "BTC-USD")
     assert ids == list(range(ids[0], ids[0] + len(ids)))
 
 
 async def test_a_lost_connection_is_a_gap_and_comes_back(
-    connector: Connector, exchange: RawClient
+    connected: Connector, exchange: RawClient
 ) -> None:
     await exchange.order(fault="disconnect", symbol="BTC-USD", channel="book")
-    await connector.until(lambda: not connector.proven())
-    await connector.until(connector.proven)
+    await connected.until(lambda: not connected.proven(), "a doubt")
+    await connected.until(connected.proven, "proven books")
     for symbol in SYMBOLS:
-        await check_book(connector, symbol)
-    assert {gap.reason for gap in connector.gaps} == {types_pb2.GAP_REASON_RECONNECT}
+        await check_book(connected, symbol)
+    assert {reason for _, reason in all_gaps(connected)} == {types_pb2.GAP_REASON_RECONNECT}
 
 
 async def test_the_last_words_to_a_slow_reader_move_the_connection(
-    connector: Connector, exchange: RawClient
+    connected: Connector, exchange: RawClient
 ) -> None:
     await exchange.order(fault="slow_consumer", symbol="BTC-USD")
-    await connector.until(lambda: not connector.proven())
-    await connector.until(connector.proven)
-    await check_book(connector, "BTC-USD")
+    await connected.until(lambda: not connected.proven(), "a doubt")
+    await connected.until(connected.proven, "proven books")
+    await check_book(connected, "BTC-USD")
 
 
 @pytest.mark.parametrize("fault", ["error", "malformed", "unknown_event"])
 async def test_what_does_no_harm_is_no_gap(
-    connector: Connector, exchange: RawClient, fault: str
+    connected: Connector, exchange: RawClient, fault: str
 ) -> None:
     await exchange.order(fault=fault, symbol="BTC-USD", channel="book", count=3)
-    await connector.until(lambda: connector.meter.counters.get("skipped_frames_total", 0) >= 3)
-    await check_book(connector, "BTC-USD")
-    assert connector.gaps == []
+    await connected.until(lambda: connected.skipped >= 3, "skips")
+    await check_book(connected, "BTC-USD")
+    assert all_gaps(connected) == []
 
 
 async def test_an_update_before_the_whole_book_does_no_harm(
-    connector: Connector, exchange: RawClient
+    connected: Connector, exchange: RawClient
 ) -> None:
     await exchange.order(fault="update_before_snapshot", symbol="BTC-USD", channel="book")
-    started = connector.rows[types_pb2.CHANNEL_BOOK]
-    await connector.until(lambda: connector.rows[types_pb2.CHANNEL_BOOK] > started + 10)
-    connector.session.drop()
-    await connector.until(lambda: not connector.proven())
-    await connector.until(connector.proven)
-    await check_book(connector, "BTC-USD")
+    started = count(connected, BOOK)
+    await connected.until(lambda: count(connected, BOOK) > started + 10, "more")
+    connected.session.drop()
+    await connected.until(lambda: not connected.proven(), "a doubt")
+    await connected.until(connected.proven, "proven books")
+    await check_book(connected, "BTC-USD")
 
 
 async def test_a_lost_update_of_exchange_is_found_when_the_book_crosses(
@@ -167,19 +203,19 @@ async def test_a_lost_update_of_exchange_is_found_when_the_book_crosses(
 ) -> None:
     """Nothing else can show it: the market moves on until the stale level is crossed."""
     await exchange.order(fault="drop", symbol="BTC-USD", channel="book", count=20)
-    await of_exchange.until(lambda: of_exchange.gaps)
-    await of_exchange.until(of_exchange.proven)
-    assert {gap.symbol for gap in of_exchange.gaps} == {"BTC-USD"}
-    assert {gap.reason for gap in of_exchange.gaps} == {types_pb2.GAP_REASON_CROSSED}
+    await of_exchange.until(lambda: all_gaps(of_exchange), "a gap")
+    await of_exchange.until(of_exchange.proven, "proven books")
+    assert {symbol for symbol, _ in all_gaps(of_exchange)} == {"BTC-USD"}
+    assert {reason for _, reason in all_gaps(of_exchange)} == {types_pb2.GAP_REASON_CROSSED}
     await check_book(of_exchange, "ETH-USD")
     assert of_exchange.book("ETH-USD").epoch == 1
 
 
 async def test_a_product_that_is_not_listed_is_refused(of_exchange: Connector) -> None:
     of_exchange.add(["NOPE-USD"])
-    await of_exchange.until(lambda: of_exchange.meter.counters.get("skipped_frames_total"))
+    await of_exchange.until(lambda: of_exchange.skipped, "a refusal")
     await check_book(of_exchange, "BTC-USD")
-    assert of_exchange.gaps == []
+    assert all_gaps(of_exchange) == []
 
 
 async def test_a_replayed_session_ends_with_the_books_of_the_file(captures: Path) -> None:
@@ -197,15 +233,15 @@ async def test_a_replayed_session_ends_with_the_books_of_the_file(captures: Path
             books[row["product_id"]][side][Decimal(price)] = Decimal(size)
     async with (
         running("replay", replay=[f"coinbase={file}"], speed="max") as base,
-        connected(base, "exchange", books) as connector,
+        connecting(base, "exchange", books) as connected,
     ):
         updates = counts["snapshot"] + counts["l2update"]
-        await connector.until(lambda: connector.rows[types_pb2.CHANNEL_BOOK] == updates)
-        await connector.until(lambda: connector.rows[types_pb2.CHANNEL_QUOTES] == 76)
-        assert connector.rows[types_pb2.CHANNEL_TRADES] == 76
-        assert connector.gaps == []
+        await connected.until(lambda: count(connected, BOOK) == updates, "all updates")
+        await connected.until(lambda: count(connected, QUOTES) == 76, "all quotes")
+        assert count(connected, TRADES) == 76
+        assert all_gaps(connected) == []
         for symbol, sides in books.items():
-            book = connector.book(symbol)
+            book = connected.book(symbol)
             for ours, side in ((book.book.bids(), "buy"), (book.book.asks(), "sell")):
                 told = {price: size for price, size in sides[side].items() if size}
                 assert {
@@ -243,13 +279,12 @@ async def test_a_recording_of_advanced_is_numbered_anew(tmp_path: Path) -> None:
     async with (
         # Longer than the pause between two of its messages: the tape begins when all are said.
         running("replay", replay=[f"coinbase={file}"], speed="max", start_delay_ms=600) as base,
-        connected(base, "advanced", SYMBOLS) as connector,
+        connecting(base, "advanced", SYMBOLS) as connected,
     ):
-        await connector.until(lambda: connector.rows[types_pb2.CHANNEL_BOOK] == updates)
-        assert connector.gaps == []
-        assert connector.proven()
-        for ids in connector.trade_ids.values():
-            assert ids == list(range(ids[0], ids[0] + len(ids)))
+        await connected.until(lambda: count(connected, BOOK) == updates, "all updates")
+        assert all_gaps(connected) == []
+        assert connected.proven()
+        check_trades(connected)
         async with raw_client(base) as client:
             told = await client.get("/products/BTC-USD/trades?limit=10")
-        assert [row["trade_id"] for row in reversed(told)] == connector.trade_ids["BTC-USD"][-10:]
+        assert [row["trade_id"] for row in reversed(told)] == trade_ids(connected, "BTC-USD")[-10:]
