@@ -4,6 +4,7 @@ A hold knows what to ask the venue for, takes what it answers, and in the end gi
 is, in order. It does no I/O.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -78,7 +79,7 @@ class NumberedHold:
         self.last = last
         self.row_count = self.duplicates = self.behind = 0
         self._missing: list[tuple[int, int]] = []
-        """First and last ids."""
+        """First and last ids of each hole, in their order."""
         self._first = 0
         """After the hole that began this."""
         self._top = last.number
@@ -147,18 +148,25 @@ class NumberedHold:
                 self._first = self._first or before + 1
             self._top = number
             return True
-        missing = self._missing
-        self._missing = [
-            rest
-            for first, last in missing
-            for rest in ((first, min(last, before)), (max(first, number + 1), last))
-            if rest[0] <= rest[1]
-        ]
         # An older one is judged when the hold ends: it may be late for a hole of before.
-        return self._missing != missing or number <= self.last.number
+        return self._is_filled(before + 1, number) or number <= self.last.number
+
+    def _is_filled(self, first: int, last: int) -> bool:
+        """Whether some of these ids were missing; they are not any more."""
+        start = bisect_left(self._missing, first, key=_last)
+        stop = bisect_right(self._missing, last, key=_first)
+        if start >= stop:
+            return False
+        rest = [
+            (self._missing[start][0], first - 1),
+            (last + 1, self._missing[stop - 1][1]),
+        ]
+        self._missing[start:stop] = [one for one in rest if one[0] <= one[1]]
+        return True
 
     def _misses(self, number: int) -> bool:
-        return any(first <= number <= last for first, last in self._missing)
+        place = bisect_left(self._missing, number, key=_last)
+        return place < len(self._missing) and self._missing[place][0] <= number
 
 
 class TextHold:
@@ -263,6 +271,14 @@ def _numbers(parts: Sequence[Numbers]) -> Numbers:
     decimals = [np.broadcast_to(part.decimals, len(part)) for part in parts]
     unscaled = np.concatenate([part.unscaled for part in parts])
     return Numbers.compact(unscaled, np.concatenate(decimals))
+
+
+def _first(ids: tuple[int, int]) -> int:
+    return ids[0]
+
+
+def _last(ids: tuple[int, int]) -> int:
+    return ids[1]
 
 
 def _take(rows: TradeRows, places: list[int]) -> TradeRows:

@@ -70,9 +70,9 @@ class Tradekeeper:
             if overlapping and rows.previous_id is None:
                 segment = without_overtaken(segment)
             self._publish_segment(segment, rows, whole)
-        # What waits comes after those that did not have to.
-        for symbol in rows.symbols.names if self.holds else ():
-            self._end_wait(symbol)
+        if self.holds:
+            # What waits comes after those that did not have to.
+            self._end_waits(rows.symbols.names)
 
     def reconnected(self, symbols: Iterable[str]) -> None:
         """These instruments have a new connection; some of their trades may have been missed."""
@@ -166,15 +166,13 @@ class Tradekeeper:
         self.holds[hold.symbol] = hold
         self.refill_wanted.set()
 
-    def _end_wait(self, symbol: str) -> None:
-        """If nothing is missing any more, or too many wait."""
-        hold = self.holds.get(symbol)
-        if hold is None:
-            return
-        if hold.is_whole:
-            self.release(hold)
-        elif sum(one.row_count for one in self.holds.values()) > HELD_ROWS_MAX:
-            self.release(hold, TOO_MANY)
+    def _end_waits(self, symbols: Iterable[str]) -> None:
+        """Where nothing is missing any more, and where the most wait when too many do."""
+        for hold in [self.holds[symbol] for symbol in symbols if symbol in self.holds]:
+            if hold.is_whole:
+                self.release(hold)
+        while sum(hold.row_count for hold in self.holds.values()) > HELD_ROWS_MAX:
+            self.release(max(self.holds.values(), key=lambda hold: hold.row_count), TOO_MANY)
 
     def _publish_segment(
         self, segment: Segment[TradeRows], rows: TradeRows | None = None, whole: Draft | None = None

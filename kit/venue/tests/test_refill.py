@@ -327,6 +327,21 @@ async def test_large_holes_are_filled_page_by_page(stage: Stage) -> None:
     assert stage.events() == list(range(1, 1_501))
 
 
+async def test_single_trades_fill_a_hole_of_summed_ones(stage: Stage) -> None:
+    def summed(number: int, before: int) -> TradeRows:
+        previous = np.array([before], dtype=np.int64)
+        return dataclasses.replace(trades([number]), previous_id=previous)
+
+    stage.history.kept = set(range(1, 12))
+    stage.keeper.on_rows(summed(1, 0))
+    stage.keeper.on_rows(summed(10, 7))
+    await until(lambda: stage.counted() == (6, 0))
+    stage.keeper.on_rows(summed(7, 4))
+    stage.keeper.on_rows(summed(12, 10))
+    assert stage.events() == [1, 2, 3, 4, 5, 6, 7, 10, 12]
+    assert stage.keeper.dropped_total == 1
+
+
 async def test_what_is_not_subscribed_any_more_is_left_out(stage: Stage) -> None:
     stage.history.may_answer.clear()
     stage.keeper.on_rows(trades([1]))
