@@ -2,32 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import aiohttp
 import ccxt.pro
 
-from kit.clock import SystemClock
-from kit.simulator.app import Simulator
-from kit.simulator.settings import SimulatorSettings
-from venues.bybit.simulator import DIALECTS, PATH
+from tests.support.pretended_exchange import pretended_exchange
+from venues.bybit.simulator import PATH
 
 WAIT_S = 20.0
 
 
-@asynccontextmanager
-async def running(world: str, **fields) -> AsyncIterator[str]:
-    """Yields the base address of Bybit on a free port."""
-    chosen = SimulatorSettings(port=0, start_delay_ms=50, **fields)
-    simulator = Simulator(world, chosen, DIALECTS, SystemClock())
-    await simulator.start("127.0.0.1")
-    stopping = asyncio.Event()
-    task = asyncio.create_task(simulator.run(stopping))
-    try:
-        yield f"http://127.0.0.1:{simulator.port}/bybit"
-    finally:
-        stopping.set()
-        await asyncio.wait_for(task, WAIT_S)
+def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
+    """The base address of Bybit on a free port."""
+    return pretended_exchange(world, "bybit", **fields)
 
 
 @asynccontextmanager

@@ -2,33 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import aiohttp
 import ccxt.pro
 
-from kit.clock import SystemClock
-from kit.simulator.app import Simulator
-from kit.simulator.dialect import find_dialects
-from kit.simulator.settings import SimulatorSettings
+from tests.support.pretended_exchange import pretended_exchange
 
 WAIT_S = 20.0
 
 
-@asynccontextmanager
-async def running(world: str, **fields) -> AsyncIterator[str]:
-    """Yields the base address of Kraken on a free port."""
-    dialects = {"kraken": find_dialects()["kraken"]}
-    chosen = SimulatorSettings(port=0, start_delay_ms=50, **fields)
-    simulator = Simulator(world, chosen, dialects, SystemClock())
-    await simulator.start("127.0.0.1")
-    stopping = asyncio.Event()
-    task = asyncio.create_task(simulator.run(stopping))
-    try:
-        yield f"http://127.0.0.1:{simulator.port}/kraken"
-    finally:
-        stopping.set()
-        await asyncio.wait_for(task, WAIT_S)
+def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
+    """The base address of Kraken on a free port."""
+    return pretended_exchange(world, "kraken", **fields)
 
 
 @asynccontextmanager

@@ -1,0 +1,28 @@
+"""A running simulator of one venue, in any world."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from kit.clock import SystemClock
+from kit.simulator.app import Simulator
+from kit.simulator.dialect import find_dialects
+from kit.simulator.settings import SimulatorSettings
+
+STOP_SECONDS_MAX = 20.0
+
+
+@asynccontextmanager
+async def pretended_exchange(world: str, venue_id: str, **fields) -> AsyncIterator[str]:
+    """Yields its base address, on a free port. ``fields`` are settings of the simulator."""
+    chosen = SimulatorSettings(**{"port": 0, "start_delay_ms": 50, **fields})
+    dialects = {venue_id: find_dialects()[venue_id]}
+    simulator = Simulator(world, chosen, dialects, SystemClock())
+    await simulator.start("127.0.0.1")
+    stopping = asyncio.Event()
+    task = asyncio.create_task(simulator.run(stopping))
+    try:
+        yield f"http://127.0.0.1:{simulator.port}/{venue_id}"
+    finally:
+        stopping.set()
+        await asyncio.wait_for(task, STOP_SECONDS_MAX)
