@@ -1,164 +1,22 @@
-"""Whatever is lost, doubled or late: every trade once and in order, or inside a gap."""
+"""Missing trades are asked for, and come before those that waited for them."""
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
-from venuemesh.marketdata.v1 import market_data_pb2
 
-from kit.batches import Batch
 from kit.clock import SystemClock
-from kit.columns import Numbers, Symbols, TradeRows, zeros
-from kit.cursor import CHANNELS
-from kit.encode import Draft
+from kit.columns import TradeRows
 from kit.errors import VenueUnavailable
-from kit.telemetry import Meter
 from kit.venue import tradekeeper
-from kit.venue.hub import Hub
-from kit.venue.refill import Refill
-from kit.venue.subscriptions import Subscriptions
-from kit.venue.tradekeeper import LOST_AGAIN, NOT_THERE, TOO_MANY, Tradekeeper
+from kit.venue.tests.refilling import OTHER, SYMBOL, Stage, trades
+from kit.venue.tradekeeper import LOST_AGAIN, NOT_THERE, TOO_MANY
 from tests.support.waiting import until
 
-TRADES = types_pb2.CHANNEL_TRADES
 RECONNECT, SEQUENCE = types_pb2.GAP_REASON_RECONNECT, types_pb2.GAP_REASON_SEQUENCE
-SYMBOL, OTHER = "BTCUSDT", "ETHUSDT"
-PATIENCE_S = 3.0
-
-
-def trades(
-    ids: Iterable[int], symbol: str = SYMBOL, texts: bool = False, price: str = ""
-) -> TradeRows:
-    """As the feed brings them; a price is the id, a time is too."""
-    numbers = np.array(list(ids), dtype=np.int64)
-    prices = Numbers.parse([price or f"{number}.0" for number in numbers])
-    rows = TradeRows(
-        Symbols.of([symbol] * len(numbers)),
-        prices,
-        Numbers.parse(["1"] * len(numbers)),
-        zeros(len(numbers)) + 1,
-        numbers,
-        numbers,
-        numbers,
-        numbers - 1,
-    )
-    if not texts:
-        return rows
-    named = [f"t{number}" for number in numbers]
-    none = zeros(len(numbers))
-    return dataclasses.replace(rows, trade_id=none, previous_id=None, trade_id_text=named)
-
-
-class FakeHistory:
-    """A venue that keeps some of its trades, and answers when it may."""
-
-    def __init__(self) -> None:
-        self.kept: set[int] = set()
-        self.coming: set[int] = set()
-        """Kept after the first answer."""
-        self.texts = False
-        self.newest = 60
-        self.page = 1_000
-        self.asked: list[tuple[str, int, int]] = []
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
-        self.error: Exception | None = None
-        self.price = ""
-
-    async def trades(
-        self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
-    ) -> list[market_data_pb2.Trade]:
-        self.asked.append((symbol, first_trade_id, count))
-        await self.may_answer.wait()
-        if self.error is not None:
-            raise self.error
-        found = sorted(number for number in self.kept if number >= first_trade_id)
-        self.kept = self.kept | self.coming
-        wanted = found[: min(count, self.page)] if first_trade_id else found[-self.newest :]
-        return [self._trade(number) for number in wanted]
-
-    def _trade(self, number: int) -> market_data_pb2.Trade:
-        return market_data_pb2.Trade(
-            trade_id=f"t{number}" if self.texts else str(number),
-            price=self.price or f"{number}.00",
-            size="1",
-            side=types_pb2.SIDE_SELL,
-            venue_time_ns=number,
-        )
-
-
-class Impatient(SystemClock):
-    """Who sleeps wakes at once."""
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(0)
-
-
-class Stage:
-    """A tradekeeper, what fills its holes, and what came out."""
-
-    def __init__(self) -> None:
-        clock = Impatient()
-        self.history = FakeHistory()
-        self.meter = Meter("somewhere")
-        self.subscriptions = Subscriptions(CHANNELS)
-        self.subscriptions.add([SYMBOL, OTHER])
-        self._hub = Hub("somewhere", 1, clock, self.meter)
-        self._reader = self._hub.reader({}, earliest=[TRADES], latest=(), symbols=frozenset())
-        self.keeper = Tradekeeper(self._publish, self.subscriptions, clock)
-        self._clock = clock
-        self._batches: list[Batch] = []
-        self._task: asyncio.Task[None] | None = None
-
-    async def start(self, patience_s: float = PATIENCE_S) -> None:
-        history = self.history
-        refill = Refill(self.keeper, history, patience_s, self.meter, self._clock)  # type: ignore[arg-type]  # asked for trades alone
-        self._task = asyncio.create_task(refill.run())
-        await asyncio.sleep(0)
-
-    async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def filled(self) -> None:
-        """Wait until nothing waits."""
-        await until(lambda: not self.keeper.holds)
-
-    def _publish(self, draft: Draft) -> None:
-        self._hub.publish(TRADES, draft)
-
-    def events(self, symbol: str = SYMBOL) -> list[int | types_pb2.Gap]:
-        """Trades and gaps in the order in which a reader has them."""
-        response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
-        self._batches += response.batches
-        found: list[int | types_pb2.Gap] = []
-        for batch in self._batches:
-            found += [gap for gap in batch.gaps if gap.symbol == symbol]
-            columns = batch.trades
-            for row, place in enumerate(columns.instrument):
-                entry = batch.instruments[place]
-                if entry.symbol == symbol:
-                    scale = 10**entry.price_scale
-                    assert columns.price[row] % scale == 0
-                    found.append(columns.price[row] // scale)
-        return found
-
-    def ids(self, symbol: str = SYMBOL) -> list[int]:
-        return [one for one in self.events(symbol) if isinstance(one, int)]
-
-    def gaps(self, symbol: str = SYMBOL) -> list[types_pb2.Gap]:
-        return [one for one in self.events(symbol) if not isinstance(one, int)]
-
-    def counted(self) -> tuple[float, float]:
-        """Refilled trades, failures."""
-        counters = self.meter.counters
-        return counters["refilled_trades_total"], counters["refill_failures_total"]
 
 
 @pytest.fixture
@@ -207,7 +65,7 @@ async def test_refilled_trades_have_the_time_at_which_they_came(stage: Stage) ->
     stage.keeper.on_rows(trades([3]))
     await stage.filled()
     stage.events()
-    *_, batch = stage._batches
+    *_, batch = stage.batches
     assert list(batch.trades.trade_id) == [2, 3]
     assert batch.trades.received_time_ns[0] >= before_ns
     assert list(batch.trades.side) == [types_pb2.SIDE_SELL, types_pb2.SIDE_BUY]
@@ -422,68 +280,3 @@ async def test_a_connection_that_is_lost_again_leaves_a_gap(texts: Stage) -> Non
     texts.keeper.on_rows(trades([115], texts=True))
     await texts.filled()
     assert texts.events() == [*range(80, 101), gap, *range(110, 116)]
-
-
-LAST = 60
-
-
-@st.composite
-def feeds(draw: st.DrawFn) -> tuple[list[Sequence[int]], set[int]]:
-    """Row sets of a feed that begins with 1 and ends with LAST, an empty one being a new
-    connection; and the ids that the venue's history has."""
-    lost = draw(st.sets(st.integers(2, LAST - 1), max_size=30))
-    sent = [number for number in range(2, LAST) if number not in lost]
-    for _ in range(draw(st.integers(0, 6))):
-        if sent:
-            place = draw(st.integers(0, len(sent) - 1))
-            moved = sent[place] if draw(st.booleans()) else sent.pop(place)
-            sent.insert(min(len(sent), place + draw(st.integers(1, 8))), moved)
-    row_sets: list[Sequence[int]] = [[1]]
-    for size in draw(st.lists(st.integers(0, 7), max_size=20)):
-        row_sets.append(sent[:size])
-        sent = sent[size:]
-    row_sets.append(sent)
-    unknown = draw(st.sets(st.integers(2, LAST - 1), max_size=10))
-    return [*row_sets, [LAST, LAST + 1]], set(range(1, LAST + 2)) - unknown
-
-
-async def play(row_sets: Sequence[Sequence[int]], kept: set[int], turns: Sequence[int]) -> Stage:
-    stage = Stage()
-    await stage.start()
-    stage.history.kept = kept
-    for place, ids in enumerate(row_sets):
-        if ids:
-            stage.keeper.on_rows(trades(ids))
-        else:
-            stage.keeper.reconnected([SYMBOL])
-        for _ in range(turns[place % len(turns)]):
-            await asyncio.sleep(0)
-    await stage.filled()
-    await stage.stop()
-    return stage
-
-
-@settings(deadline=None)
-@given(feeds(), st.lists(st.integers(0, 6), min_size=1, max_size=8))
-def test_every_trade_comes_once_and_in_order_or_is_in_a_gap(
-    feed: tuple[list[Sequence[int]], set[int]], turns: list[int]
-) -> None:
-    row_sets, kept = feed
-    stage = asyncio.run(play(row_sets, kept, turns))
-    ids = stage.ids()
-    assert len(ids) == len(set(ids))
-    brought = {number for one in row_sets for number in one}
-    assert brought <= set(ids) <= brought | kept
-    told: set[int] = set()
-    newest = 0
-    late = False
-    for event in stage.events():
-        if isinstance(event, int):
-            assert event > newest or (late and event in told), (event, newest)
-            newest, late = max(newest, event), False
-        elif event.reason == types_pb2.GAP_REASON_OUT_OF_ORDER:
-            late = True
-        else:
-            told.update(range(event.last_id_before + 1, event.first_id_after))
-    assert set(range(1, LAST + 2)) - set(ids) <= told
-    assert told.isdisjoint(kept)
