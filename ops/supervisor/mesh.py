@@ -3,13 +3,14 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kit.settings import MeshSettings
 from ops import ports
 from ops.embedded import envoy, postgres, valkey
 from ops.embedded.command import LOOPBACK, Command
+from ops.supervisor.head_start import HeadStart
 from ops.supervisor.options import Options
 from ops.supervisor.service import Service, StopTurn
 
@@ -94,8 +95,11 @@ class Mesh:
         yield self._process("registry", StopTurn.GATEWAY)
         if self.has_simulator:
             yield self._process("simulator", StopTurn.AROUND_VENUES)
-        for venue in self.options.venues:
-            yield self.venue_service(venue)
+        first, *others = self.options.venues
+        yield self.venue_service(first)
+        head_start = HeadStart(self.ports["simulator" if self.has_simulator else first])
+        for venue in others:
+            yield replace(self.venue_service(venue), may_start=head_start.is_over)
         yield self._process("ingest", StopTurn.AROUND_VENUES)
         for name in CONSUMERS:
             yield self._process(name, StopTurn.CONSUMERS)

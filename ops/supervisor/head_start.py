@@ -1,0 +1,35 @@
+"""The first venue starts before the other ones, together with the simulator if there is one.
+
+A start is work for the processor, most of all. When all start at once on few cores, the simulator
+is late, and every venue waits for it. With a head start it is there early, and so are the first
+prices.
+"""
+
+import socket
+import time
+
+from ops.embedded.command import LOOPBACK
+
+SECONDS_MAX = 4.0
+"""After so long the others start, whatever has become of it."""
+CONNECT_SECONDS_MAX = 0.1
+
+
+class HeadStart:
+    """Of the process that will listen on this port of the loopback."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._ends_s: float | None = None
+
+    def is_over(self) -> bool:
+        """Whether the others may start. The time begins when this is asked first."""
+        now_s = time.monotonic()
+        if self._ends_s is None:
+            self._ends_s = now_s + SECONDS_MAX
+        return now_s >= self._ends_s or self._listens()
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            probe.settimeout(CONNECT_SECONDS_MAX)
+            return probe.connect_ex((LOOPBACK, self._port)) == 0
