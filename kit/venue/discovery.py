@@ -4,7 +4,8 @@ A venue folder is ``venues/<exchange>`` with a ``catalog.py``; a package from el
 in the same way, and names its catalog under the entry-point group ``venuemesh.venues``.
 
 A catalog may have a family of venues besides those that it lists: they are found by name only, as
-"ccxt:gate", whose venue id is "ccxt_gate". It has a function ``named`` for the part after the colon.
+"ccxt:gate", whose venue id is "ccxt_gate". It has a function ``named`` for the part after the
+colon.
 """
 
 import importlib
