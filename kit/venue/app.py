@@ -81,7 +81,7 @@ class VenueProcess:
         self.session: Feed = (
             Session(venue, self.intake, meter, clock)
             if venue.source is None
-            else venue.source.feed(self.intake, meter, clock)
+            else venue.source.feed(self.intake, clock)
         )
         self.instruments = Instruments(venue.venue_id, venue.history)
         self.listing = Listing(self.instruments, self.intake, self.hub, self.session, clock)

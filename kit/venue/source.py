@@ -13,7 +13,6 @@ from venuemesh.common.v1 import types_pb2
 from kit.clock import Clock
 from kit.columns import Rows
 from kit.cursor import Channel
-from kit.telemetry import Meter
 
 
 class RowTaker(Protocol):
@@ -85,5 +84,5 @@ class RowSource(Protocol):
     def channels(self) -> frozenset[Channel]:
         """What comes from it."""
 
-    def feed(self, taker: RowTaker, meter: Meter, clock: Clock) -> Feed:
+    def feed(self, taker: RowTaker, clock: Clock) -> Feed:
         """Its connections, none of them made yet."""

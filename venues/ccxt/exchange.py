@@ -114,10 +114,16 @@ class _Guarded:
         return super().watch_multiple(url, *arguments, **named)  # type: ignore[misc]  # as above
 
     def _note(self, url: str) -> None:
-        """Remember over which socket the stream of this task comes."""
+        """Remember over which socket the stream of this task comes. An error reaches only those who
+        wait at that moment; who has just been answered would go on over a new socket unawares."""
+        from ccxt.base.errors import NetworkError
+
         watcher = CURRENT.get()
         if watcher is not None:
-            watcher.client = self.client(url)
+            client = self.client(url)
+            if watcher.client not in (None, client):
+                raise NetworkError("the socket was lost meanwhile")
+            watcher.client = client
 
 
 def _handle_safely(client: Any, handle: Callable[[Any], None], message: Any) -> None:

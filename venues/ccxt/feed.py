@@ -12,7 +12,6 @@ from typing import Any
 from kit import backoff, telemetry
 from kit.clock import Clock
 from kit.cursor import Channel
-from kit.telemetry import Meter
 from kit.venue.source import RowTaker
 from venues.ccxt.exchange import CURRENT, CcxtExchange, break_socket
 from venues.ccxt.streams import BOOK, FEATURES, KINDS, Surroundings
@@ -92,22 +91,18 @@ class Stream:
         if self.client is not None:
             break_socket(self.client, reason)
 
-    async def unwatch(self) -> None:
-        """End the subscription where that is possible; otherwise it ends with its socket."""
+    async def unwatch(self) -> bool:
+        """End the subscription alone. Returns whether that was possible; if not, it ends with its
+        socket."""
         if not self.can_unwatch:
-            return
+            return False
         try:
             async with asyncio.timeout(UNWATCH_S):
                 await self._kind.unwatch()
         except Exception as error:  # whatever ccxt raises
             _log.info("not unsubscribed", extra={"symbol": self.symbol, "detail": repr(error)})
-
-    async def renew(self) -> None:
-        """Make the subscription anew, alone where that is possible."""
-        if self.can_unwatch:
-            await self.unwatch()
-        else:
-            self.break_socket(f"a new subscription of {self.symbol} is needed")
+            return False
+        return True
 
     def forget(self) -> None:
         """It is not watched any more."""
@@ -137,15 +132,12 @@ class Stream:
 class CcxtFeed:
     """All streams of an exchange."""
 
-    def __init__(
-        self, around: Surroundings, channels: Iterable[Channel], silence_s: float, meter: Meter
-    ) -> None:
+    def __init__(self, around: Surroundings, channels: Iterable[Channel], silence_s: float) -> None:
         self._around = around
         self._channels = tuple(channels)
         self._silence_s = silence_s
-        self._meter = meter
         self._streams: dict[Stream, asyncio.Task[None] | None] = {}
-        self._asides: list[Coroutine[Any, Any, None]] = []
+        self._asides: list[Coroutine[Any, Any, object]] = []
         self._paused = False
 
     @property
@@ -180,7 +172,7 @@ class CcxtFeed:
     def renew(self, symbol: str, channel: Channel) -> frozenset[Channel]:
         """Make a subscription anew. What else is on its socket tells of its own gaps."""
         streams = self._of(symbol, channel)
-        self._asides += [stream.renew() for stream in streams]
+        self._asides += [self._renew(stream) for stream in streams]
         return frozenset(stream.channel for stream in streams)
 
     def drop(self) -> None:
@@ -226,6 +218,15 @@ class CcxtFeed:
                 if task is None:
                     self._streams[stream] = group.create_task(stream.run())
 
+    async def _renew(self, stream: Stream) -> None:
+        """A watcher that waits for what was ended would wait for ever, so it begins anew too."""
+        if not await stream.unwatch():
+            stream.break_socket(f"a new subscription of {stream.symbol} is needed")
+        elif stream in self._streams:
+            _end(self._streams[stream])
+            self._streams[stream] = None
+            stream.forget()
+
     def _of(self, symbol: str, channel: Channel) -> list[Stream]:
         return [one for one in self._streams if (one.symbol, one.channel) == (symbol, channel)]
 
@@ -247,10 +248,10 @@ class CcxtSource:
         has = self.exchange.has
         return frozenset(channel for channel, feature in FEATURES.items() if has.get(feature))
 
-    def feed(self, taker: RowTaker, meter: Meter, clock: Clock) -> CcxtFeed:
+    def feed(self, taker: RowTaker, clock: Clock) -> CcxtFeed:
         """None of the sockets is made yet."""
         around = Surroundings(self.exchange, taker, clock, self._depth, self._consecutive)
-        return CcxtFeed(around, self.channels, self._silence_s, meter)
+        return CcxtFeed(around, self.channels, self._silence_s)
 
 
 def _end(task: asyncio.Task[None] | None) -> None:

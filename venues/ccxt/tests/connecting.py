@@ -68,7 +68,7 @@ class Connector:
         self.subscriptions = Subscriptions(CHANNELS)
         self.intake = Intake(made, self.hub, self.subscriptions, meter, clock)
         assert made.source is not None
-        feed = made.source.feed(self.intake, meter, clock)
+        feed = made.source.feed(self.intake, clock)
         assert isinstance(feed, CcxtFeed)
         self.feed = feed
         books = self.intake.bookkeeper

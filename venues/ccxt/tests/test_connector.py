@@ -133,8 +133,10 @@ async def test_ids_that_count_show_what_ccxt_has_lost() -> None:
         assert connector.gaps(TRADES)[0].reason == types_pb2.GAP_REASON_SEQUENCE
 
 
-async def test_a_book_can_be_had_anew() -> None:
-    async with connected("okx", [SYMBOL]) as (connector, _):
+@pytest.mark.parametrize("name", ["okx", "kraken"])
+async def test_a_book_can_be_had_anew(name: str) -> None:
+    """Alone on OKX, with its whole socket on Kraken."""
+    async with connected(name, [SYMBOL]) as (connector, _):
         doubted = types_pb2.GAP_REASON_CROSSED
         connector.intake.bookkeeper.doubt([SYMBOL], doubted, 1, "for the test")
         connector.intake.bookkeeper.snapshot_wanted.set()
@@ -152,6 +154,15 @@ async def test_what_is_not_wanted_any_more_ends_and_the_rest_goes_on() -> None:
         assert connector.trade_ids(SYMBOL, since) == []
         assert connector.trade_ids("ETH/USDT", since)
         assert not connector.feed.carries(SYMBOL, TRADES)
+
+
+async def test_sockets_can_be_dropped() -> None:
+    async with connected("bybit", [SYMBOL]) as (connector, _):
+        await connector.until(lambda: connector.rows(TRADES) > 2)
+        since = len(connector.batches)
+        connector.feed.drop()
+        await begins_again(connector, since)
+        assert connector.feed.connected
 
 
 async def test_a_pause_is_a_gap() -> None:
