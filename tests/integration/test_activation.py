@@ -57,18 +57,17 @@ def test_a_venue_that_was_deactivated_is_nowhere(mesh):
     assert venue_is(mesh, VENUE, "SERVICE_STATE_SERVING")
 
 
-def test_who_was_killed_comes_back(newcomer):
-    for victim in (NEWCOMER, "registry"):
-        before = newcomer.kill(victim)
-        newcomer.wait_until(
-            lambda victim=victim, before=before: (
-                newcomer.children()[victim]["pid"] not in (None, before)
-            ),
-            f"{victim} runs again",
-        )
-        newcomer.wait_until(
-            lambda: venue_is(newcomer, NEWCOMER, "SERVICE_STATE_SERVING"), "it serves again"
-        )
+@pytest.mark.parametrize("victim", [NEWCOMER, "registry"])
+def test_who_was_killed_comes_back(newcomer, victim):
+    restarts = newcomer.children()[victim]["restarts"]
+    newcomer.kill(victim)
+    newcomer.wait_until(
+        lambda: newcomer.children()[victim]["restarts"] > restarts, f"{victim} is started again"
+    )
+    newcomer.wait_until(
+        lambda: venue_is(newcomer, NEWCOMER, "SERVICE_STATE_SERVING"), "it serves again"
+    )
+    assert newcomer.children()[NEWCOMER]["state"] == "running"
 
 
 def test_a_taken_port_is_a_clear_error(mesh):
