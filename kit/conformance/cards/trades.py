@@ -22,7 +22,7 @@ def ids_show_holes(rig: Rig) -> str:
 @card("TRD-1")
 async def true(rig: Rig) -> None:
     """Trades are those of the venue's own history: price, size, side, time."""
-    await more_trades(rig, 0, ENOUGH)
+    await more_trades(rig, len(rig.connector.batches), ENOUGH)
     history = await rig.connector.venue.history.trades(rig.first, 0, 0, 50)
     expect(history, "the venue's history is empty")
     told = {one.trade_id: one for one in history}
