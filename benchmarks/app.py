@@ -4,13 +4,14 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import decode, latency, path, startup, venues
+from benchmarks import crowd, decode, latency, path, startup, venues
 from benchmarks.options import Options
 from benchmarks.report import Report, as_json, as_table
 
 BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "decode": decode.run,
     "venues": venues.run,
+    "crowd": crowd.run,
     "path": path.run,
     "latency": latency.run,
     "startup": startup.run,

@@ -4,10 +4,12 @@ Real captures of most venues are short. These frames have the same form, and boo
 join and whose checksums hold, so that nobody can skip the work.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 from kit.simulator.dialect import BookSnapshot, Dialect, Session, find_dialects
+from kit.simulator.events import Instrument
 from kit.simulator.market import Market
 from kit.simulator.simulate import MarketFloor
 from kit.venue.contract import Place, SnapshotSource, Venue, Wire
@@ -31,12 +33,19 @@ class Feed:
     """As they were at the beginning, for venues whose books come over REST."""
 
 
-async def make(venue_id: str, frame_count: int, symbol_count: int) -> Feed:
-    """The first frames of the venue's first wire."""
+async def make(
+    venue_id: str,
+    frame_count: int,
+    symbol_count: int,
+    others: Callable[[Instrument], Sequence[Instrument]] | None = None,
+) -> Feed:
+    """The first frames of the venue's first wire. ``others``: markets instead of the usual ones,
+    made like the first of them."""
     venue = require(venue_id)(Place("simulate", "http://127.0.0.1:1"))
     wire = venue.wires[0]
     dialect = find_dialects()[venue_id]()
-    market = Market(SEED, OPENING_NS, EVENTS_PER_SECOND, dialect.instruments)
+    markets = others(dialect.instruments[0]) if others else dialect.instruments
+    market = Market(SEED, OPENING_NS, EVENTS_PER_SECOND, markets)
     floor = MarketFloor(market, dialect)
     symbols = tuple(one.symbol for one in floor.listings())[:symbol_count]
     floor.happened(market.advance(OPENING_NS + STEP_NS))

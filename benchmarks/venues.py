@@ -51,7 +51,7 @@ def run(options: Options) -> Report:
     with tempfile.TemporaryDirectory() as folder:
         for venue_id in VENUES:
             file = Path(folder) / f"{venue_id}.jsonl"
-            _write(asyncio.run(feeds.make(venue_id, FRAMES, SYMBOLS)), file)
+            write(asyncio.run(feeds.make(venue_id, FRAMES, SYMBOLS)), file)
             figures += _compare(venue_id, file, options)
     notes = [] if options.peers else ["ccxt: not installed, see docs/BENCHMARKS.md"]
     return Report("venues: frame to serialised batch, one core", figures, notes)
@@ -78,7 +78,7 @@ def _measure(command: list[str]) -> float:
     return float(found["frames"] / found["seconds"])
 
 
-def _write(feed: Feed, file: Path) -> None:
+def write(feed: Feed, file: Path) -> None:
     """For ccxt: a line that tells the venue, then the frames."""
     head = {
         "venue": feed.venue.venue_id,
@@ -101,7 +101,7 @@ class Silent:
         raise ValueError(detail)
 
 
-async def one_pass(feed: Feed) -> float:
+async def one_pass(feed: Feed, frames_per_read: int = FRAMES_PER_READ) -> float:
     """Seconds for all frames. Raises ValueError when a book is not proven at the end."""
     clock, subscriptions = SystemClock(), Subscriptions(CHANNELS)
     meter = Meter(feed.venue.venue_id)
@@ -113,8 +113,8 @@ async def one_pass(feed: Feed) -> float:
         bids, asks = Levels.parse(book.bids), Levels.parse(book.asks)
         intake.bookkeeper.on_snapshot(symbol, BookSnapshot(book.sequence, bids, asks, 1))
     source = Silent()
-    starts = range(0, len(feed.frames), FRAMES_PER_READ)
-    reads = [feed.frames[start : start + FRAMES_PER_READ] for start in starts]
+    starts = range(0, len(feed.frames), frames_per_read)
+    reads = [feed.frames[start : start + frames_per_read] for start in starts]
     started = time.process_time()
     for read in reads:
         intake.frames(read, clock.time_ns(), feed.wire, source)
