@@ -26,7 +26,7 @@ from kit.venue.session import Session
 from kit.venue.subscriptions import Subscriptions
 from kit.venue.verification import Verification
 
-WAIT_SECONDS_MAX = 15.0
+WAIT_SECONDS_MAX = 30.0
 REFILL_SECONDS = 5.0
 
 
