@@ -43,10 +43,11 @@ class Numbers:
         decimals = self.decimals if isinstance(self.decimals, int) else self.decimals[rows]
         return Numbers(self.unscaled[rows], decimals)
 
-    def every_second(self, first: int) -> "Numbers":
-        """Rows first, first + 2, …: one half of a column of pairs."""
-        decimals = self.decimals if isinstance(self.decimals, int) else self.decimals[first::2]
-        return Numbers(self.unscaled[first::2], decimals)
+    def spread(self, rows: IntColumn, count: int) -> "Numbers":
+        """A column of ``count`` rows, in which these rows have the numbers and the others 0."""
+        unscaled, decimals = zeros(count), zeros(count)
+        unscaled[rows], decimals[rows] = self.unscaled, self.decimals
+        return Numbers.compact(unscaled, decimals)
 
     def __len__(self) -> int:
         return len(self.unscaled)
@@ -120,10 +121,17 @@ class Levels:
 
     def take(self, rows: IntColumn) -> "Levels":
         """Of these updates only."""
-        starts = np.cumsum(self.count) - self.count
-        count = self.count[rows]
-        kept = np.repeat(starts[rows] - (np.cumsum(count) - count), count) + np.arange(count.sum())
-        return Levels(count, self.price.take(kept), self.size.take(kept))
+        kept = elements_of(self.count, rows)
+        return Levels(self.count[rows], self.price.take(kept), self.size.take(kept))
+
+    def best(self) -> tuple[Numbers, Numbers]:
+        """Price and size of the first level of each update; 0 where it has none."""
+        if (self.count == 1).all():
+            return self.price, self.size
+        some = np.flatnonzero(self.count)
+        first = (np.cumsum(self.count) - self.count)[some]
+        price, size = self.price.take(first), self.size.take(first)
+        return price.spread(some, len(self.count)), size.spread(some, len(self.count))
 
 
 class _Table:
@@ -255,6 +263,14 @@ class CandleRows(_Table):
     """1: the venue says that it is final."""
     venue_time_ns: IntColumn
     received_time_ns: IntColumn
+
+
+def elements_of(counts: IntColumn, rows: IntColumn) -> IntColumn:
+    """The positions of the elements of some rows, where each row has so many, one after another."""
+    starts = np.cumsum(counts) - counts
+    chosen = counts[rows]
+    shift = starts[rows] - (np.cumsum(chosen) - chosen)
+    return np.repeat(shift, chosen) + np.arange(chosen.sum())
 
 
 Rows = TradeRows | QuoteRows | BookRows | TickerRows | MarkRows | CandleRows

@@ -10,6 +10,7 @@ import numpy as np
 
 from kit import native
 from kit.checksum import Checksum
+from kit.columns import elements_of
 from kit.numbers import IntColumn
 
 Levels = list[tuple[int, int]]
@@ -49,10 +50,8 @@ class Changes:
 
     def take(self, updates: IntColumn) -> "Changes":
         """Those of these updates only."""
-        count = self.count[updates]
-        shift = self.start[updates] - (np.cumsum(count) - count)
-        kept = np.repeat(shift, count) + np.arange(count.sum())
-        return Changes(self.price[kept], self.size[kept], count)
+        kept = elements_of(self.count, updates)
+        return Changes(self.price[kept], self.size[kept], self.count[updates])
 
     @classmethod
     def joined(cls, sides: Sequence[Side]) -> "Changes":

@@ -247,13 +247,8 @@ class _Sheet:
     def update(self, row: int) -> Update:
         """One of them."""
         rows = self.rows
-        numbers = UpdateNumbers(
-            int(rows.first_sequence[row]),
-            int(rows.last_sequence[row]),
-            int(rows.previous_sequence[row]),
-        )
         return Update(
-            numbers,
+            _numbers(rows, row),
             int(rows.venue_time_ns[row]),
             int(rows.received_time_ns[row]),
             self.bids.of(row),
@@ -329,6 +324,14 @@ def _column(values: Iterable[int]) -> IntColumn:
     return np.fromiter(values, dtype=np.int64)
 
 
+def _numbers(rows: BookRows, row: int) -> UpdateNumbers:
+    return UpdateNumbers(
+        int(rows.first_sequence[row]),
+        int(rows.last_sequence[row]),
+        int(rows.previous_sequence[row]),
+    )
+
+
 def _take(book: GuardedBook, sheet: _Sheet, row: int) -> Iterable[Outcome]:
     take = book.on_feed_snapshot if sheet.rows.snapshot[row] else book.on_update
     return take(sheet.update(row))
@@ -337,12 +340,7 @@ def _take(book: GuardedBook, sheet: _Sheet, row: int) -> Iterable[Outcome]:
 def _without_old(book: GuardedBook, rows: BookRows, part: IntColumn) -> IntColumn:
     """The updates of a book from the first on that it does not contain already."""
     for place, row in enumerate(part.tolist()):
-        numbers = UpdateNumbers(
-            int(rows.first_sequence[row]),
-            int(rows.last_sequence[row]),
-            int(rows.previous_sequence[row]),
-        )
-        if rows.snapshot[row] or not book.ignores(numbers):
+        if rows.snapshot[row] or not book.ignores(_numbers(rows, row)):
             return part[place:]
     return part[:0]
 

@@ -4,16 +4,12 @@ Documentation: https://bybit-exchange.github.io/docs/v5/websocket/public/orderbo
 neighbours ``trade``, ``ticker`` and ``kline``.
 """
 
-import numpy as np
-
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.columns import (
     SIDE_BUY,
     SIDE_SELL,
     BookRows,
     CandleRows,
-    Levels,
-    Numbers,
     QuoteRows,
     Symbols,
     TickerRows,
@@ -21,7 +17,6 @@ from kit.columns import (
     zeros,
 )
 from kit.frames import Field, Frames, LevelList, Schema
-from kit.numbers import IntColumn
 
 SIDES = {"Buy": SIDE_BUY, "Sell": SIDE_SELL}
 INTERVALS_S = {"1": 60}
@@ -123,8 +118,8 @@ def quotes(frames: Frames) -> QuoteRows:
     """
     found = QUOTE.decode(frames)
     found.among("type", {"snapshot": 1})
-    bid_price, bid_size = _best(found.bids)
-    ask_price, ask_size = _best(found.asks)
+    bid_price, bid_size = found.bids.best()
+    ask_price, ask_size = found.asks.best()
     return QuoteRows(
         symbols=found.symbols("s"),
         bid_price=bid_price,
@@ -217,21 +212,3 @@ def _symbols_of(topics: Symbols) -> Symbols:
     """What topics such as "kline.1.BTCUSDT" are about."""
     symbols = Symbols.of([topic.rpartition(".")[2] for topic in topics.names])
     return Symbols(symbols.names, symbols.row[topics.row])
-
-
-def _best(levels: Levels) -> tuple[Numbers, Numbers]:
-    """Price and size of the first level of each row; 0 where the side is empty."""
-    if (levels.count == 1).all():
-        return levels.price, levels.size
-    some = levels.count > 0
-    first = (np.cumsum(levels.count) - levels.count)[some]
-    return _spread(levels.price.take(first), some), _spread(levels.size.take(first), some)
-
-
-def _spread(numbers: Numbers, rows: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> Numbers:
-    def column(values: int | IntColumn) -> IntColumn:
-        spread = zeros(len(rows))
-        spread[rows] = values
-        return spread
-
-    return Numbers.compact(column(numbers.unscaled), column(numbers.decimals))

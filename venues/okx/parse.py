@@ -13,7 +13,6 @@ from kit.columns import (
     SIDE_SELL,
     BookRows,
     CandleRows,
-    Levels,
     MarkRows,
     Numbers,
     QuoteRows,
@@ -135,8 +134,8 @@ def quotes(frames: Frames) -> QuoteRows:
     from then on would all seem old. Raises FrameError.
     """
     found = QUOTE.decode(frames)
-    bid_price, bid_size = _best(found.bids)
-    ask_price, ask_size = _best(found.asks)
+    bid_price, bid_size = found.bids.best()
+    ask_price, ask_size = found.asks.best()
     return QuoteRows(
         symbols=found.symbols("arg.instId"),
         bid_price=bid_price,
@@ -305,25 +304,6 @@ def _mark_rows(
 
 def _venue_time_ns(found: Decoded) -> IntColumn:
     return found.integers("ts") * NANOSECONDS_PER_MILLISECOND
-
-
-def _best(levels: Levels) -> tuple[Numbers, Numbers]:
-    """The first level of each row, as prices and sizes; 0 and 0 where a row has none."""
-    if (levels.count == 1).all():
-        return levels.price, levels.size
-    there = np.flatnonzero(levels.count)
-    firsts = (np.cumsum(levels.count) - levels.count)[there]
-    return _spread(levels.price, firsts, there, len(levels.count)), _spread(
-        levels.size, firsts, there, len(levels.count)
-    )
-
-
-def _spread(numbers: Numbers, chosen: IntColumn, rows: IntColumn, count: int) -> Numbers:
-    """A column in which these rows have the chosen numbers, and the others 0."""
-    unscaled, decimals = zeros(count), zeros(count)
-    part = numbers.take(chosen)
-    unscaled[rows], decimals[rows] = part.unscaled, part.decimals
-    return Numbers.compact(unscaled, decimals)
 
 
 def _integers(texts: list[str]) -> IntColumn:
