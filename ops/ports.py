@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
         "recorder": 8111,
         "bars": 8112,
         "bridge": 8113,
+        "history": 8114,
         "supervisor": 8085,
     }
 )

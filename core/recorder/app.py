@@ -1,10 +1,6 @@
-"""Wires the recorder: settings, streams, database, and the History service."""
+"""Wires the recorder: settings, streams, database."""
 
-from venuemesh.history.v1 import history_pb2
-
-from core.recorder.queries import Queries
 from core.recorder.recorder import Recorder
-from core.recorder.service import HistoryServicer
 from core.recorder.settings import RecorderSettings
 from core.recorder.store import Store
 from kit import settings as setting_files
@@ -30,19 +26,16 @@ async def run(settings: RecorderSettings, mesh: MeshSettings) -> None:
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     streams = Streams(mesh.redis_url)
-    # Two, so that no one who lists the past keeps the recording waiting for a connection.
-    written, listed = Database(mesh.database_url), Database(mesh.database_url)
+    database = Database(mesh.database_url)
     troubles = Troubles(runtime.meter)
-    recorder = Recorder(streams, Store(written), settings, runtime.meter, troubles, clock)
-    history = HistoryServicer(Queries(listed))
+    recorder = Recorder(streams, Store(database), settings, runtime.meter, troubles, clock)
 
     async def record() -> None:
         await migrate_when_there(mesh.database_url, troubles, clock)
         runtime.at_end(recorder.finish)
         await recorder.run()
 
-    runtime.serve(history_pb2.DESCRIPTOR, "History", history)
     runtime.run_task("recorder", record)
-    for finish in (streams.close, written.close, listed.close):
+    for finish in (streams.close, database.close):
         runtime.at_end(finish)
     await runtime.run()

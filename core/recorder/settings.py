@@ -9,7 +9,7 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Section "recorder"."""
 
     port: int = 8111
-    """gRPC port, of History and Admin."""
+    """gRPC port, of Admin only."""
     chunk_rows_max: int = 50_000
     """Rows that are written in one transaction, roughly."""
     chunk_bytes_max: int = 16 * 1024 * 1024

@@ -16,7 +16,7 @@ from ops.supervisor.service import Service, StopTurn
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIO_FOLDER = ROOT / "studio" / "dist"
-CONSUMERS = ("recorder", "bars", "bridge")
+CONSUMERS = ("recorder", "bars", "bridge", "history")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ops.supervisor import folder, state
 from ops.supervisor.tests.helpers import wait_for_end
 
 SERVICES = {
-    *("bars", "binance", "bridge", "envoy", "ingest"),
+    *("bars", "binance", "bridge", "envoy", "history", "ingest"),
     *("postgres", "recorder", "registry", "simulator", "valkey"),
 }
 BASE_PORTS = range(9420, 9500, 40)

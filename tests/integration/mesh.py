@@ -38,7 +38,7 @@ VENUE = "binance"
 SYMBOL = "BTCUSDT"
 SERVICES = frozenset(
     {
-        *("bars", "binance", "bridge", "envoy", "ingest"),
+        *("bars", "binance", "bridge", "envoy", "history", "ingest"),
         *("postgres", "recorder", "registry", "simulator", "valkey"),
     }
 )

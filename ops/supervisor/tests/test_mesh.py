@@ -28,7 +28,7 @@ def names(mesh: Mesh) -> list[str]:
 def test_a_replayed_mesh_is_whole():
     mesh = Mesh(OPTIONS, PORTS, MeshSettings())
     assert names(mesh) == [
-        *("bars", "binance", "bridge", "envoy", "ingest"),
+        *("bars", "binance", "bridge", "envoy", "history", "ingest"),
         *("postgres", "recorder", "registry", "simulator", "valkey"),
     ]
     told = mesh.environment()

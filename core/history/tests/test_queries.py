@@ -6,21 +6,18 @@ from venuemesh.bars.v1 import bars_pb2
 from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 
-from core.recorder.chunk import Chunk
-from core.recorder.queries import Queries
-from core.recorder.store import Store
-from core.recorder.tests.market import (
+from core.history.queries import Queries
+from core.history.tests.recorded import (
     BTC,
     ETH,
     START_NS,
-    TRADES,
     VENUE,
     Instrument,
     Trade,
-    entry,
-    trade_batch,
+    instrument_id,
+    record_gaps,
+    record_trades,
 )
-from kit.cursor import Cursor
 from kit.database import Database, migrate
 from kit.errors import BadPageToken, BadRequest, UnknownInstrument, UnknownService
 from kit.numbers import format_scaled
@@ -35,13 +32,6 @@ async def database(postgres_url):
     database = Database(postgres_url)
     yield database
     await database.close()
-
-
-async def record(database, rows, gaps=()):
-    chunk = Chunk({})
-    chunk.add(entry(TRADES, trade_batch(Cursor(1, 1), rows, gaps)), START_NS)
-    store = Store(database)
-    await store.write(await store.prepare(chunk))
 
 
 async def forget(database):
@@ -90,13 +80,7 @@ async def test_pages_of_trades_join_without_hole_or_overlap(
     await migrate(postgres_url)
     database = Database(postgres_url)
     await forget(database)
-    numbers = [trade for trade in rows if isinstance(trade.trade_id, int)]
-    texts = [trade for trade in rows if isinstance(trade.trade_id, str)]
-    chunk = Chunk({})
-    for sequence, part in enumerate([[Trade(0, venue_time_ns=1)], numbers, texts], 1):
-        chunk.add(entry(TRADES, trade_batch(Cursor(1, sequence), part)), START_NS)
-    store = Store(database)
-    await store.write(await store.prepare(chunk))
+    await record_trades(database, [Trade(0, venue_time_ns=1), *rows])
 
     end = max(start, START_NS) + length
     request = trades_request(page_size=size, order=order)
@@ -129,7 +113,7 @@ async def test_numbers_are_short_and_exact(database):
         "E": (500, 3),
     }
     rows = [Trade(1, Instrument(name, scale), price) for name, (price, scale) in scales.items()]
-    await record(database, rows)
+    await record_trades(database, rows)
     found = {
         name: (
             await Queries(database).trades(history_pb2.ListTradesRequest(venue=VENUE, symbol=name))
@@ -146,7 +130,7 @@ async def test_numbers_are_short_and_exact(database):
 
 
 async def test_a_trade_has_all_its_fields(database):
-    await record(database, [Trade(77, venue_time_ns=5, side=types_pb2.SIDE_SELL)])
+    await record_trades(database, [Trade(77, venue_time_ns=5, side=types_pb2.SIDE_SELL)])
     (trade,), token = await Queries(database).trades(trades_request())
     assert (trade.trade_id, trade.price, trade.size) == ("77", "61837.63", "0.12345")
     assert (trade.side, trade.venue_time_ns, trade.received_time_ns) == (2, 5, 5_000_005)
@@ -154,7 +138,7 @@ async def test_a_trade_has_all_its_fields(database):
 
 
 async def test_a_page_token_serves_its_own_request_only(database):
-    await record(database, [Trade(number) for number in range(1, 5)])
+    await record_trades(database, [Trade(number) for number in range(1, 5)])
     queries = Queries(database)
     _, token = await queries.trades(trades_request(page_size=2))
     for request in (
@@ -179,7 +163,7 @@ async def test_a_page_token_serves_its_own_request_only(database):
     "position", [[], [1, 2], [1, 2, 3], ["1", 2, ""], [2**63, 1, ""], [True, 1, ""], [1, 1, "\0"]]
 )
 async def test_a_made_up_position_is_a_bad_page_token(database, monkeypatch, position):
-    await record(database, [Trade(1)])
+    await record_trades(database, [Trade(1)])
     monkeypatch.setattr("kit.paging.read_token", lambda request: position)
     with pytest.raises(BadPageToken):
         await Queries(database).trades(trades_request(page_token="any"))
@@ -194,14 +178,14 @@ async def test_a_made_up_position_is_a_bad_page_token(database, monkeypatch, pos
     ],
 )
 async def test_wrong_fields_are_named(database, fields, field):
-    await record(database, [Trade(1)])
+    await record_trades(database, [Trade(1)])
     with pytest.raises(BadRequest) as caught:
         await Queries(database).trades(trades_request(**fields))
     assert caught.value.metadata["field"] == field
 
 
 async def test_what_was_never_recorded_is_unknown(database):
-    await record(database, [Trade(1)])
+    await record_trades(database, [Trade(1)])
     queries = Queries(database)
     for venue, symbol in (("binance", "ETHUSDT"), ("kraken", "BTCUSDT"), ("binance", "BTC\0")):
         with pytest.raises(UnknownInstrument):
@@ -217,7 +201,7 @@ async def test_what_was_never_recorded_is_unknown(database):
 
 
 async def test_a_known_instrument_without_rows_is_an_empty_list(database):
-    await record(database, [Trade(1)])
+    await record_trades(database, [Trade(1)])
     queries = Queries(database)
     bars = history_pb2.ListBarsRequest(venue=VENUE, symbol="BTCUSDT", interval="1m")
     assert await queries.bars(bars) == ([], "")
@@ -225,7 +209,7 @@ async def test_a_known_instrument_without_rows_is_an_empty_list(database):
 
 
 async def test_bars_come_by_interval_in_pages(database):
-    await record(database, [Trade(1)])
+    await record_trades(database, [Trade(1)])
     async with database.transaction() as connection:
         for number in range(7):
             await connection.execute(
@@ -275,7 +259,9 @@ async def test_gaps_come_by_cursor_with_those_of_the_whole_channel(database, pos
             ("", types_pb2.GAP_REASON_RESTART, 30),
         ]
     ]
-    await record(database, [], gaps)
+    async with database.transaction() as connection:
+        await instrument_id(connection)
+    await record_gaps(database, gaps)
     with psycopg.connect(postgres_url) as connection:
         connection.execute(
             "INSERT INTO gap_rows"

@@ -1,0 +1,34 @@
+"""Wires History: settings, database, service."""
+
+from venuemesh.history.v1 import history_pb2
+
+from core.history.queries import Queries
+from core.history.service import HistoryServicer
+from core.history.settings import HistorySettings
+from kit import settings as setting_files
+from kit.clock import SystemClock
+from kit.database import Database, migrate_when_there
+from kit.runtime import Identity, Runtime, run_process
+from kit.settings import MeshSettings
+from kit.troubles import Troubles
+
+SERVICE = "history"
+
+
+def main() -> int:
+    """Serve what was recorded until told to stop. Returns the exit code."""
+    mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
+    settings = setting_files.load(HistorySettings, SERVICE)
+    return run_process(SERVICE, mesh, lambda: run(settings, mesh))
+
+
+async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
+    """Serve it in this event loop."""
+    runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    clock = SystemClock()
+    database = Database(mesh.database_url)
+    troubles = Troubles(runtime.meter)
+    runtime.serve(history_pb2.DESCRIPTOR, "History", HistoryServicer(Queries(database)))
+    runtime.run_task("schema", lambda: migrate_when_there(mesh.database_url, troubles, clock))
+    runtime.at_end(database.close)
+    await runtime.run()

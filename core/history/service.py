@@ -1,0 +1,73 @@
+"""History: what was recorded."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from venuemesh.history.v1 import history_pb2, history_pb2_grpc
+
+from core.history.queries import Queries
+from kit.errors import NotSupported
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class HistoryServicer(history_pb2_grpc.HistoryServicer):
+    """Answers History from the database."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    async def ListTrades(
+        self, request: history_pb2.ListTradesRequest, context: Context
+    ) -> history_pb2.ListTradesResponse:
+        trades, token = await self._queries.trades(request)
+        return history_pb2.ListTradesResponse(trades=trades, next_page_token=token)
+
+    async def ListQuotes(
+        self, request: history_pb2.ListQuotesRequest, context: Context
+    ) -> history_pb2.ListQuotesResponse:
+        raise _not_there("ListQuotes")
+
+    async def ListBars(
+        self, request: history_pb2.ListBarsRequest, context: Context
+    ) -> history_pb2.ListBarsResponse:
+        bars, token = await self._queries.bars(request)
+        return history_pb2.ListBarsResponse(bars=bars, next_page_token=token)
+
+    async def ListGaps(
+        self, request: history_pb2.ListGapsRequest, context: Context
+    ) -> history_pb2.ListGapsResponse:
+        gaps, token = await self._queries.gaps(request)
+        return history_pb2.ListGapsResponse(gaps=gaps, next_page_token=token)
+
+    async def GetOrderBookAt(
+        self, request: history_pb2.GetOrderBookAtRequest, context: Context
+    ) -> history_pb2.GetOrderBookAtResponse:
+        raise _not_there("GetOrderBookAt")
+
+    async def Read(
+        self, request: history_pb2.ReadRequest, context: Context
+    ) -> AsyncIterator[history_pb2.ReadResponse]:
+        raise _not_there("Read")
+        yield
+
+    async def ReadBars(
+        self, request: history_pb2.ReadBarsRequest, context: Context
+    ) -> AsyncIterator[history_pb2.ReadBarsResponse]:
+        raise _not_there("ReadBars")
+        yield
+
+    async def ListCoverage(
+        self, request: history_pb2.ListCoverageRequest, context: Context
+    ) -> history_pb2.ListCoverageResponse:
+        raise _not_there("ListCoverage")
+
+    async def ListQuality(
+        self, request: history_pb2.ListQualityRequest, context: Context
+    ) -> history_pb2.ListQualityResponse:
+        raise _not_there("ListQuality")
+
+
+def _not_there(method: str) -> NotSupported:
+    return NotSupported(f"{method} is not there yet", service="history", wanted=method)
