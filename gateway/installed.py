@@ -31,6 +31,11 @@ TRADE_HISTORIES = {
     contract.TradeHistory.BY_ID: catalog_pb2.TRADE_HISTORY_BY_ID,
     contract.TradeHistory.BY_TIME: catalog_pb2.TRADE_HISTORY_BY_TIME,
 }
+TRADE_NUMBERINGS = {
+    contract.TradeNumbering.NONE: catalog_pb2.TRADE_NUMBERING_UNSPECIFIED,
+    contract.TradeNumbering.CONSECUTIVE: catalog_pb2.TRADE_NUMBERING_CONSECUTIVE,
+    contract.TradeNumbering.SKIPPING: catalog_pb2.TRADE_NUMBERING_SKIPPING,
+}
 
 
 def load(mesh: MeshSettings) -> Installed:
@@ -71,6 +76,8 @@ def _features(venue: contract.Venue) -> catalog_pb2.Features:
         book_depth=venue.book.depth,
         venue_candles=types_pb2.CHANNEL_CANDLES in venue.channels,
         trade_history=[TRADE_HISTORIES[way] for way in venue.profile.trade_history],
+        trade_numbering=TRADE_NUMBERINGS[venue.profile.trade_numbering],
+        candles_sum_trades=venue.profile.candles_sum_trades,
     )
 
 

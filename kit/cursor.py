@@ -22,7 +22,10 @@ CHANNELS: tuple[Channel, ...] = (
     types_pb2.CHANNEL_CANDLES,
     types_pb2.CHANNEL_STATUS,
 )
-"""All that there are."""
+"""All that a venue's process may publish."""
+
+CHANNEL_REPAIRS: Channel = types_pb2.CHANNEL_REPAIRS
+"""Beside these: a stream of each venue that core/repair alone writes."""
 
 
 class Cursor(NamedTuple):

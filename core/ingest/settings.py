@@ -26,6 +26,8 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
     """As trades_groups, for book updates."""
     other_groups: tuple[str, ...] = ("recorder",)
     """As trades_groups, for tickers, marks, candles and status."""
+    repairs_groups: tuple[str, ...] = ("recorder", "bars")
+    """As trades_groups, for what Repair has fetched."""
     keep_seconds: float = 60.0
     """Entries that everyone has read are kept this long, for subscribers of the bridge who come
     back; but not while Redis uses more than half of redis_bytes_max."""

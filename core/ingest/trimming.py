@@ -9,7 +9,7 @@ from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
 from kit import telemetry
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.cursor import START, Channel, Cursor, StreamKey
+from kit.cursor import CHANNEL_REPAIRS, START, Channel, Cursor, StreamKey
 from kit.errors import StoreUnavailable
 from kit.streams import Streams
 from kit.telemetry import Meter
@@ -72,6 +72,7 @@ class Trimmer:
             types_pb2.CHANNEL_TRADES: settings.trades_groups,
             types_pb2.CHANNEL_QUOTES: settings.quotes_groups,
             types_pb2.CHANNEL_BOOK: settings.book_groups,
+            CHANNEL_REPAIRS: settings.repairs_groups,
         }
         self._required_elsewhere = settings.other_groups
         self._troubles = troubles

@@ -52,6 +52,9 @@ installed.load(MeshSettings(world="live"))
 print([name for name in sys.modules if name.partition(".")[0] == "ccxt"])
 """
 
+CONSECUTIVE = catalog_pb2.TRADE_NUMBERING_CONSECUTIVE
+SKIPPING = catalog_pb2.TRADE_NUMBERING_SKIPPING
+
 
 @pytest.fixture(scope="module")
 def venues() -> installed.Installed:
@@ -92,6 +95,15 @@ def test_features_are_those_of_the_connector(venues):
     assert asked == {"binance", "binance_futures"}
     assert list(venues["bybit"].features.trade_history) == []
     assert len(venues["binance"].features.trade_history) == 2
+    numberings = {one: venues[one].features.trade_numbering for one in PORTS}
+    skipping = {"binance_futures", "okx", "okx_futures"}
+    unsaid = {"bybit"}
+    assert {one for one, is_ in numberings.items() if is_ == SKIPPING} == skipping
+    assert {one for one, is_ in numberings.items() if is_ == CONSECUTIVE} == (
+        PORTS.keys() - skipping - unsaid
+    )
+    other_units = {one for one in PORTS if not venues[one].features.candles_sum_trades}
+    assert other_units == {"deribit"}
     with_marks = {one for one in PORTS if types_pb2.CHANNEL_MARKS in venues[one].channels}
     assert with_marks == DERIVATIVES
     assert {one for one in PORTS if venues[one].segment != "spot"} == DERIVATIVES

@@ -225,6 +225,18 @@ class TradeHistory(Enum):
     BY_TIME = "by time"
 
 
+class TradeNumbering(Enum):
+    """What the ids of the published trades tell about those that are missing."""
+
+    NONE = "none"
+    """Nothing."""
+    CONSECUTIVE = "consecutive"
+    """Each trade of an instrument has the number after the one before."""
+    SKIPPING = "skipping"
+    """Numbers grow, but some belong to no trade, or several to one that sums them up. What is
+    missing shows when a trade comes, not in the published ids alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """What a person wants to know of a venue before using it; the exchange catalog."""
@@ -239,6 +251,9 @@ class Profile:
     notes: str = ""
     trade_history: Sequence[TradeHistory] = (TradeHistory.BY_ID, TradeHistory.BY_TIME)
     """Empty where a venue tells its newest trades only."""
+    trade_numbering: TradeNumbering = TradeNumbering.NONE
+    candles_sum_trades: bool = True
+    """Whether a candle's volume is the sum of the trades' sizes. False: it is in another unit."""
 
 
 @dataclass(frozen=True, slots=True)

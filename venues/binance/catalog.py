@@ -2,7 +2,7 @@
 
 from kit.clock import SystemClock
 from kit.errors import SettingError
-from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
+from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.binance.book import FUTURES_BOOK, SPOT_BOOK
 from venues.binance.feed import (
     AGGREGATE_TRADES,
@@ -46,7 +46,9 @@ def spot(place: Place) -> Venue:
     return Venue(
         venue_id=venue_id,
         port=5060,
-        profile=Profile("Binance", "spot", Maturity.PROVEN),
+        profile=Profile(
+            "Binance", "spot", Maturity.PROVEN, trade_numbering=TradeNumbering.CONSECUTIVE
+        ),
         wires=(BinanceWire(place.feed(venue_id, SPOT_FEED), streams),),
         book=SPOT_BOOK,
         history=BinanceHistory(venue_id, SPOT_API, place.rest(venue_id), SystemClock(), aggregate),
@@ -64,7 +66,13 @@ def futures(place: Place) -> Venue:
     return Venue(
         venue_id=venue_id,
         port=5065,
-        profile=Profile("Binance", "perpetual", Maturity.PROVEN),
+        profile=Profile(
+            "Binance",
+            "perpetual",
+            Maturity.PROVEN,
+            # Single trades leave out the ids of what is no trade of the market.
+            trade_numbering=(TradeNumbering.CONSECUTIVE if aggregate else TradeNumbering.SKIPPING),
+        ),
         wires=(
             BinanceWire(f"{feed}/public", public if aggregate else (FUTURES_TRADES, *public)),
             BinanceWire(f"{feed}/market", (AGGREGATE_TRADES, *market) if aggregate else market),

@@ -10,7 +10,7 @@ from typing import Any
 
 from kit.errors import SettingError
 from kit.venue import ccxt_client
-from kit.venue.contract import Limits, Maturity, Place, Profile, Venue, VenueFactory
+from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue, VenueFactory
 from venues.ccxt import book
 from venues.ccxt.exchange import CcxtExchange
 from venues.ccxt.feed import CcxtSource
@@ -72,6 +72,7 @@ def _venue(name: str, port: int, place: Place) -> Venue:
             segment="spot and derivatives",
             maturity=Maturity.PREVIEW,
             notes="Through ccxt.pro: books are unproven, and trades may be missed unnoticed.",
+            trade_numbering=(TradeNumbering.CONSECUTIVE if consecutive else TradeNumbering.NONE),
         ),
         wires=(),
         book=book.BOOK,

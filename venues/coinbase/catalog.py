@@ -2,7 +2,7 @@
 
 from kit.clock import SystemClock
 from kit.errors import SettingError
-from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, Venue
+from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.coinbase import parse
 from venues.coinbase.book import BOOK
 from venues.coinbase.feed import AdvancedWire, ExchangeWire
@@ -69,7 +69,13 @@ def _exchange(place: Place) -> Venue:
 
 
 def _profile(maturity: Maturity, notes: str) -> Profile:
-    return Profile(exchange="Coinbase", segment="spot", maturity=maturity, notes=notes)
+    return Profile(
+        exchange="Coinbase",
+        segment="spot",
+        maturity=maturity,
+        notes=notes,
+        trade_numbering=TradeNumbering.CONSECUTIVE,
+    )
 
 
 VENUES: Catalog = {"coinbase": spot}

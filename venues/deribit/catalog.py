@@ -1,7 +1,7 @@
 """The venue of Deribit's API: its id, port, limits and parts."""
 
 from kit.clock import SystemClock
-from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
+from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.deribit.book import BOOK
 from venues.deribit.feed import DeribitWire
 from venues.deribit.history import DeribitHistory
@@ -29,6 +29,8 @@ def deribit(place: Place) -> Venue:
             segment="derivatives",
             maturity=Maturity.PROVEN,
             notes="Sizes are the venue's amounts: US dollars where the contract is inverse.",
+            trade_numbering=TradeNumbering.CONSECUTIVE,
+            candles_sum_trades=False,
         ),
         wires=(DeribitWire(place.feed(VENUE_ID, LIVE_FEED)),),
         book=BOOK,

@@ -2,7 +2,7 @@
 
 from kit.clock import SystemClock
 from kit.errors import SettingError
-from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
+from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.kraken import book
 from venues.kraken.feed import KrakenWire
 from venues.kraken.history import KrakenHistory
@@ -32,6 +32,7 @@ def spot(place: Place) -> Venue:
             segment="spot",
             maturity=Maturity.PROVEN,
             notes="Books end at a chosen depth (option depth, 100); each message has a checksum.",
+            trade_numbering=TradeNumbering.CONSECUTIVE,
         ),
         wires=(KrakenWire(place.feed("kraken", LIVE_FEED), depth),),
         book=book.rules(depth),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from kit.clock import SystemClock
-from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, Venue
+from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.okx.book import BOOK
 from venues.okx.feed import CANDLE_CHANNELS, SPOT_CHANNELS, SWAP_CHANNELS, InstrumentOf, OkxWire
 from venues.okx.history import OkxHistory
@@ -28,7 +28,7 @@ def spot(place: Place) -> Venue:
         "okx",
         port=5063,
         market_type="spot",
-        profile=Profile("OKX", "spot", Maturity.PROVEN),
+        profile=Profile("OKX", "spot", Maturity.PROVEN, trade_numbering=TradeNumbering.SKIPPING),
         channels=SPOT_CHANNELS,
         default_symbols=("BTC-USDT", "ETH-USDT"),
     )
@@ -47,6 +47,7 @@ def futures(place: Place) -> Venue:
             Maturity.PREVIEW,
             notes="Sizes count contracts. Mark, index and funding come in rows of their own. "
             "No captured session of swaps has been read, only single frames.",
+            trade_numbering=TradeNumbering.SKIPPING,
         ),
         channels=SWAP_CHANNELS,
         default_symbols=("BTC-USDT-SWAP", "ETH-USDT-SWAP"),

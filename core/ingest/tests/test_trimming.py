@@ -10,7 +10,7 @@ from core.ingest.settings import IngestSettings
 from core.ingest.tests.fakes import QUOTES, TRADES, cursors
 from core.ingest.trimming import Ages, Trimmer, read_by_all
 from kit.clock import NANOSECONDS_PER_SECOND
-from kit.cursor import START, Cursor
+from kit.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
 from kit.errors import SettingError
 from kit.streams import Entry, Streams
 from kit.telemetry import Meter
@@ -115,6 +115,19 @@ async def test_the_slowest_required_group_decides(rig):
     assert 1400 < rig.first(QUOTES) <= 1500
     gone = rig.first(TRADES) - 1 + rig.first(QUOTES) - 1
     assert rig.metric("trimmed_entries_total") == gone
+
+
+async def test_what_was_repaired_goes_when_recorder_and_bars_have_it(valkey_url):
+    rig = Rig(valkey_url)
+    repairs = StreamKey(TRADES.venue, CHANNEL_REPAIRS)
+    await rig.fill(repairs)
+    await rig.streams.commit("recorder", {repairs: Cursor(1, COUNT)})
+    await rig.trimmer.look()
+    assert rig.first(repairs) == 1
+    await rig.streams.commit("bars", {repairs: Cursor(1, 1500)})
+    await rig.trimmer.look()
+    assert 1400 < rig.first(repairs) <= 1500
+    await rig.streams.close()
 
 
 async def test_what_all_have_read_stays_for_those_who_come_back(valkey_url):
