@@ -8,6 +8,7 @@ from core.bridge.tail import Tail
 from kit.clock import Clock
 from kit.cursor import START, Cursor, StreamKey, channel_name
 from kit.errors import CursorExpired
+from kit.joining import goes_on, joins
 from kit.streams import Entry, Streams
 from kit.subscription import LosslessMailbox, Publication, Subscription, Symbols, responses_of
 
@@ -70,12 +71,12 @@ class CatchUp:
         received = receive(entry, self._clock.time_ns())
         position = self._positions[entry.key]
         same_epoch = position.epoch == entry.cursor.epoch
-        joins = entry.cursor.follows(position) or received.explains_hole
-        if entry.key in self._unseen and not same_epoch:
+        follows = joins(position, entry.cursor, received.header)
+        if entry.key in self._unseen and not same_epoch and not goes_on(position, received.header):
             # The first batch of an epoch follows any other; whether that one was the last of its
             # own epoch only the stream can tell.
-            joins = joins and await self._streams.holds(entry.key, position)
-        if not joins:
+            follows = follows and await self._streams.holds(entry.key, position)
+        if not follows:
             why = "too_old" if same_epoch else "other_epoch"
             raise await self._expired(entry.key, position, why)
         self._unseen.discard(entry.key)

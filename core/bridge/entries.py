@@ -18,11 +18,6 @@ class Received(NamedTuple):
     publication: Publication
     header: wire_pb2.BatchHeader
 
-    @property
-    def explains_hole(self) -> bool:
-        """Whether the batch says itself that something of its channel is missing before it."""
-        return any(not gap.symbol for gap in self.header.gaps)
-
 
 def receive(entry: Entry, now_ns: int) -> Received:
     """The batch of an entry; in place of one that cannot be read, a gap."""

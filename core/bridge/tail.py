@@ -9,6 +9,7 @@ from kit import backoff, telemetry
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.cursor import START, Cursor, StreamKey, channel_name, gap_reason_name
 from kit.errors import StoreUnavailable
+from kit.joining import joins
 from kit.streams import Entry, Streams
 from kit.subscription import Publication
 from kit.telemetry import Meter
@@ -98,8 +99,7 @@ class Tail:
         for entry in entries:
             received = receive(entry, now_ns)
             position = self._positions[entry.key]
-            hole = position != START and not entry.cursor.follows(position)
-            if hole and not received.explains_hole:
+            if position != START and not joins(position, entry.cursor, received.header):
                 self._lost(entry.key, position, entry.cursor, now_ns)
             self._hand_out_one(received, now_ns)
             waiting += 1
