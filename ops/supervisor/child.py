@@ -1,10 +1,12 @@
 """One process that is kept alive."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,6 +17,7 @@ from ops.supervisor.service import Service
 
 LOOK_AGAIN_SECONDS = 0.05
 STARTS_BEFORE_READY_MAX = 5
+NICEST = 19
 REFUSAL = "venuemesh: "
 """How a process begins the line that says why it will not start."""
 
@@ -144,6 +147,7 @@ class Child:
                 **command.spawn_options(),
             )
         self._process, self.pid = process, process.pid
+        self._step_back(process.pid)
         self._starts += 1
         if self.state is not State.STARTING:
             self._enter(State.STARTING)
@@ -151,6 +155,13 @@ class Child:
             # stop() came while there was no process yet that it could ask.
             self._send(command.stop_signal)
         return process
+
+    def _step_back(self, pid: int) -> None:
+        """Before it can have started others, which inherit it."""
+        if self.service.niceness:
+            ours = os.getpriority(os.PRIO_PROCESS, 0)
+            with suppress(ProcessLookupError):
+                os.setpriority(os.PRIO_PROCESS, pid, min(ours + self.service.niceness, NICEST))
 
     async def _watch_readiness(self) -> None:
         while not await self.service.is_ready():

@@ -17,6 +17,9 @@ from ops.supervisor.service import Service, StopTurn
 ROOT = Path(__file__).resolve().parents[2]
 STUDIO_FOLDER = ROOT / "studio" / "dist"
 CONSUMERS = ("recorder", "bars", "bridge", "history")
+PATIENT = frozenset({"recorder", "bars", "history", "repair"})
+"""Not on the way of a tick to its reader: when CPU is short, these wait and catch up."""
+NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,13 @@ class Mesh:
     def _process(self, name: str, turn: StopTurn, verb: str = "run") -> Service:
         arguments = (sys.executable, "-m", "ops.cli", verb, name)
         command = Command(arguments=arguments, environment=self.environment())
-        return Service(name=name, command=command, stop_turn=turn, refuses_settings=True)
+        return Service(
+            name=name,
+            command=command,
+            stop_turn=turn,
+            niceness=NICENESS if name in PATIENT else 0,
+            refuses_settings=True,
+        )
 
     def _envoy(self) -> Service:
         return envoy_service(self.options.data / "envoy", self.ports["envoy admin"])
@@ -183,6 +192,7 @@ def postgres_service(folder: Path, port: int) -> Service:
         name="postgres",
         command=postgres.command(folder, port),
         stop_turn=StopTurn.STORES,
+        niceness=NICENESS,
         prepare=lambda: postgres.prepare(folder),
         is_ready=is_ready,
     )

@@ -48,5 +48,7 @@ class Service:
     """Asked until it is true, before each start."""
     is_ready: Callable[[], Awaitable[bool]] = when_started
     """Asked until it is true, after each start."""
+    niceness: int = 0
+    """How far it steps back when there is less CPU than wanted: 0 not at all, 19 furthest."""
     refuses_settings: bool = False
     """Whether exit code 2 means a wrong setting, as it does for the mesh's own processes."""

@@ -1,10 +1,13 @@
 """Every connector passes every card that concerns it."""
 
+import asyncio
+from collections.abc import Collection, Mapping
+
 import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.conformance.card import CARDS, Outcome
-from kit.conformance.runner import play
+from kit.conformance.runner import Score, play
 from kit.simulator.dialect import find_dialects
 from kit.venue import discovery
 from kit.venue.contract import Place
@@ -27,6 +30,11 @@ SKIPS = {
 what its feed has told, so that no old answer is to be had."""
 
 
+AT_ONCE = 3
+"""Venues whose cards are played beside each other: they wait more than they work."""
+PLAY_SECONDS_MAX = 600
+
+
 def skips(venue_id: str) -> set[str]:
     """The cards that do not concern a venue, and no others."""
     channels = discovery.require(venue_id)(Place("simulate", "http://127.0.0.1:1")).channels
@@ -38,9 +46,35 @@ def test_there_is_a_pretended_exchange_for_every_venue() -> None:
     assert set(find_dialects()) == set(discovery.venues()) > set(SKIPS)
 
 
+@pytest.fixture(scope="module")
+def scores(request: pytest.FixtureRequest) -> Mapping[str, Score | BaseException]:
+    """How the venues did that are asked for, or what went wrong."""
+    chosen = {
+        item.callspec.params["venue_id"]
+        for item in request.session.items
+        if item.path == request.path and hasattr(item, "callspec")
+    }
+    return asyncio.run(play_all(sorted(chosen)))
+
+
+async def play_all(venue_ids: Collection[str]) -> Mapping[str, Score | BaseException]:
+    """The cards of several venues, a few venues at once."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def play_one(venue_id: str) -> Score:
+        async with room:
+            return await play(venue_id, discovery.require(venue_id), find_dialects()[venue_id])
+
+    played = await asyncio.gather(*map(play_one, venue_ids), return_exceptions=True)
+    return dict(zip(venue_ids, played, strict=True))
+
+
+@pytest.mark.timeout(PLAY_SECONDS_MAX)
 @pytest.mark.parametrize("venue_id", sorted(discovery.venues()))
-async def test_the_connector_passes(venue_id: str) -> None:
-    score = await play(venue_id, discovery.require(venue_id), find_dialects()[venue_id])
+def test_the_connector_passes(venue_id: str, scores: Mapping[str, Score | BaseException]) -> None:
+    score = scores[venue_id]
+    if isinstance(score, BaseException):
+        raise score
     failed = {
         result.card.card_id: result.detail
         for result in score.results

@@ -48,6 +48,21 @@ async def test_restarts_what_was_killed(tmp_path: Path):
     assert a.state is State.STOPPED
 
 
+async def test_what_is_patient_steps_back_with_all_that_it_starts(tmp_path: Path):
+    told = tmp_path / "told"
+
+    async def has_told() -> bool:
+        return told.exists() and told.read_text().endswith("\n")
+
+    asks = f"{sys.executable} -c 'import os; print(os.getpriority(os.PRIO_PROCESS, 0))'"
+    script = f"sleep 0.3; {asks} > {told}; exec sleep 60"
+    patient = service("patient", script, is_ready=has_told, niceness=7)
+    async with running(tmp_path, patient) as watched:
+        await watched.until_running()
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert int(told.read_text()) == min(ours + 7, 19)
+
+
 async def test_restarts_what_ended_by_itself_and_says_how(tmp_path: Path):
     script = "echo x >> lives; [ $(wc -l < lives) -ge 3 ] && exec sleep 60; exit 7"
     lives = tmp_path / "lives"
