@@ -35,6 +35,11 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
             async for bars in reader.updates(interval_ms, self._clock):
                 yield bars_pb2.SubscribeResponse(bars=bars)
 
+    async def ListIntervals(
+        self, request: bars_pb2.ListIntervalsRequest, context: Context
+    ) -> bars_pb2.ListIntervalsResponse:
+        return bars_pb2.ListIntervalsResponse(intervals=BY_NAME)
+
 
 def _checked(request: bars_pb2.SubscribeRequest) -> int:
     """The update interval of a request that is right, ms. Raises BadRequest."""

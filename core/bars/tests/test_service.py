@@ -6,6 +6,7 @@ import pytest
 from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
 from core.bars.board import Board
+from core.bars.intervals import INTERVALS
 from core.bars.service import BarsServicer
 from core.bars.settings import BarsSettings
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
@@ -70,6 +71,13 @@ async def test_open_bars_come_first_as_they_stand() -> None:
         trade_count=2,
         covered_ns=0,
     )
+
+
+async def test_the_intervals_that_can_be_asked_for() -> None:
+    async with served(board_of(MemoryVenue())) as bars:
+        asked = bars_pb2.ListIntervalsRequest(venue="binance", symbol="BTCUSDT")
+        answer = await bars.ListIntervals(asked)
+    assert list(answer.intervals) == [interval.name for interval in INTERVALS]
 
 
 async def test_changes_and_the_final_form_come_after() -> None:
