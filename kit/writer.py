@@ -65,6 +65,11 @@ class Writer:
 
     def write(self, **columns: Column) -> bytes:
         """Serialised; a field without a column is left out."""
+        body = self.body(**columns)
+        return b"".join((self._tag, _varint(len(body)), body))
+
+    def body(self, **columns: Column) -> bytes:
+        """The columns message alone."""
         texts = {name: column for name, column in columns.items() if isinstance(column, list)}
         numbers = {name: column for name, column in columns.items() if not isinstance(column, list)}
         if native.library is None:
@@ -75,7 +80,7 @@ class Writer:
             if texts:
                 # After the numbers: a reader takes fields in any order.
                 body += self._message(**texts).SerializeToString()
-        return b"".join((self._tag, _varint(len(body)), body))
+        return body
 
     def _write_numbers(self, columns: "Mapping[str, IntColumn | LevelColumn]") -> bytes:
         assert native.library is not None

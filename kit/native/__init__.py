@@ -154,6 +154,33 @@ class Column(ctypes.Structure):
     )
 
 
+class CopiedColumn(ctypes.Structure):
+    """``struct copied_column``."""
+
+    _fields_ = (
+        ("values", Pointer),
+        ("seconds", Pointer),
+        ("nulls", Pointer),
+        ("kind", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
+    )
+
+
+class Copied(ctypes.Structure):
+    """``struct copied``."""
+
+    _fields_ = (
+        ("columns", Pointer),
+        ("column_count", Count),
+        ("row_count", Count),
+        ("header_seen", Count),
+        ("pool", Pointer),
+        ("pool_length", Count),
+        ("fault", Count),
+        ("fault_column", Count),
+    )
+
+
 def address(array: NDArray[Any]) -> int:
     """Where the numbers of a contiguous, writable array begin; 0 when it has none.
 
@@ -202,6 +229,8 @@ def _load() -> ctypes.PyDLL | None:
         Pointer,
         Pointer,
     )
+    library.venuemesh_copied.restype = Count
+    library.venuemesh_copied.argtypes = (Pointer, Count, Pointer)
     return library
 
 

@@ -1,0 +1,161 @@
+"""Reads any channel of the record, in the order in which it was received."""
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import numpy as np
+from venuemesh.common.v1 import types_pb2
+
+from kit.archive.copy_out import copy_out
+from kit.archive.events import Events, TypedEvents, in_portions
+from kit.archive.slices import Slices
+from kit.archive.tables import RANK, SOURCES, Source, in_order
+from kit.batches import Batch
+from kit.cursor import Channel, channel_name
+from kit.database import Database
+from kit.encode import Draft
+from kit.errors import NotSupported, UnknownInstrument, UnknownVenue
+from kit.numbers import IntColumn
+
+EPOCH = 1
+"""Of the cursors of what is read."""
+ROWS_MAX = 10_000
+"""Rows of one batch, when nothing else is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """The instruments of a venue that are read."""
+
+    venue: str
+    names: Sequence[str]
+    """Symbols, ascending."""
+    ids: Sequence[int]
+    """Their numbers in the database."""
+
+    def ranks(self, instrument_id: IntColumn) -> IntColumn:
+        """Of each number the place of its symbol among the names."""
+        places = np.zeros(max(self.ids, default=0) + 1, dtype=np.int64)
+        places[list(self.ids)] = np.arange(len(self.ids))
+        found: IntColumn = places[instrument_id]
+        return found
+
+
+class Archive:
+    """What was recorded in one database.
+
+    Ranges are start_ns <= t < end_ns of received time, in ns since the Unix epoch; 0 is open. The
+    same question over the same record gives the same bytes. Methods raise StoreUnavailable,
+    UnknownVenue for a venue that was never recorded, UnknownInstrument for such a symbol, and
+    MalformedCopy or MalformedArchive when the record is damaged.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._database = Database(database_url)
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._database.close()
+
+    async def batches(
+        self,
+        venue: str,
+        channel: Channel,
+        symbols: Collection[str] = (),
+        start_ns: int = 0,
+        end_ns: int = 0,
+        rows_max: int = ROWS_MAX,
+    ) -> AsyncGenerator[bytes, None]:
+        """Serialised MarketDataBatch messages, each of ``rows_max`` rows, the last one of fewer.
+
+        Their cursors are (1, 1), (1, 2) and so on; their published time is the received time of
+        their last row. Raises NotSupported for a channel without rows of its own.
+        """
+        sequence = 0
+        async with (
+            aclosing(self.events(venue, channel, symbols, start_ns, end_ns)) as events,
+            aclosing(in_portions(events, rows_max)) as portions,
+        ):
+            async for portion in portions:
+                for draft in portion.drafts():
+                    sequence += 1
+                    yield as_batch(venue, channel, sequence, draft)
+
+    async def events(
+        self,
+        venue: str,
+        channel: Channel,
+        symbols: Collection[str] = (),
+        start_ns: int = 0,
+        end_ns: int = 0,
+    ) -> AsyncGenerator[Events, None]:
+        """The same rows as they are read, a slice of time after another."""
+        if channel not in SOURCES:
+            name = channel_name(channel)
+            raise NotSupported(f"{name} cannot be read", service="archive", wanted=name)
+        instruments = await self.instruments(venue, symbols)
+        source = SOURCES[channel]
+        if not (start_ns and end_ns):
+            first_ns, last_ns = await self._bounds(source, instruments)
+            start_ns, end_ns = start_ns or first_ns, end_ns or last_ns + 1
+        reading = _Reading(self._database, source, instruments)
+        async with aclosing(Slices(reading.read, start_ns, end_ns).all()) as slices:
+            async for events in slices:
+                yield events
+
+    async def instruments(self, venue: str, symbols: Collection[str] = ()) -> Instruments:
+        """Of these symbols, or all that were recorded of the venue."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                "SELECT symbol, instrument_id FROM instruments WHERE venue = %s", [venue]
+            )
+            known: dict[str, int] = {row[0]: row[1] async for row in rows}
+        if not known:
+            raise UnknownVenue(f"nothing of {venue!r} was recorded", venue=venue)
+        for symbol in symbols:
+            if symbol not in known:
+                message = f"nothing of {venue} {symbol!r} was recorded"
+                raise UnknownInstrument(message, venue=venue, symbol=symbol)
+        names = sorted(set(symbols) or known)
+        return Instruments(venue, names, [known[name] for name in names])
+
+    async def _bounds(self, source: Source, instruments: Instruments) -> tuple[int, int]:
+        """The first and the last time of a channel; (0, -1) when there is nothing."""
+        async with self._database.transaction() as connection:
+            query = source.bounds_query(instruments.ids).encode()
+            row = await (await connection.execute(query)).fetchone()
+        assert row is not None
+        return (0, -1) if row[0] is None else (row[0], row[1])
+
+
+class _Reading:
+    """Slices of one table."""
+
+    def __init__(self, database: Database, source: Source, instruments: Instruments) -> None:
+        self._database = database
+        self._source = source
+        self._instruments = instruments
+
+    async def read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[Events, int]:
+        """The rows of a span in order."""
+        source = self._source
+        query = source.query(self._instruments.ids, start_ns, end_ns)
+        async with self._database.transaction() as connection:
+            table = await copy_out(connection, query, source.layout, bytes_max)
+        ranks = self._instruments.ranks(table.integers("instrument_id"))
+        table = in_order(table.with_integers(RANK, ranks), source.keys)
+        return TypedEvents(source, self._instruments.names, table), len(table)
+
+
+def as_batch(venue: str, channel: Channel, sequence: int, draft: Draft) -> bytes:
+    """A draft under a number."""
+    head = Batch(
+        venue=venue,
+        channel=channel,
+        cursor=types_pb2.Cursor(epoch=EPOCH, sequence=sequence),
+        instruments=draft.instruments,
+        gaps=draft.gaps,
+        published_time_ns=draft.received_time_ns,
+    )
+    return head.SerializeToString() + draft.columns
