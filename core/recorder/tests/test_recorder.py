@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 import redis
@@ -9,7 +10,6 @@ from core.recorder.tests.market import (
     BOOK,
     QUOTES,
     TRADES,
-    Trade,
     batch,
     book_batch,
     count,
@@ -82,6 +82,7 @@ async def test_a_checkpoint_moves_the_position_alone(rig: Rig, postgres_url):
 
 async def test_duplicates_of_the_venue_are_recorded_once(rig: Rig, postgres_url):
     rows = trades(1, 40)
+    again = replace(rows[6], price=1)
     parts = [rows[:20], rows[10:30], rows[:5], rows[25:]]
     await rig.append(
         *(
@@ -91,7 +92,7 @@ async def test_duplicates_of_the_venue_are_recorded_once(rig: Rig, postgres_url)
     )
     async with rig.running():
         await rig.recorded(TRADES, Cursor(1, 4))
-        await rig.append(entry(TRADES, trade_batch(Cursor(1, 5), [Trade(7, price=1)])))
+        await rig.append(entry(TRADES, trade_batch(Cursor(1, 5), [again])))
         await rig.recorded(TRADES, Cursor(1, 5))
     assert recorded_trades(postgres_url) == expected_trades(rows)
     assert rig.meter.counters["duplicate_rows_total"] == 10 + 5 + 5 + 1
@@ -271,7 +272,7 @@ async def test_what_waits_is_counted(rig: Rig):
     await rig.recorder.finish()
     await rig.append(*trade_entries(9)[7:], entry(BOOK, book_batch(Cursor(3, 1))))
     keys = await rig.streams.keys()
-    assert [await rig.recorder._waiting(key) for key in keys] == [1, 2]
+    assert [await rig.recorder.progress.waiting(key) for key in keys] == [1, 2]
 
 
 async def test_the_age_of_what_was_written_is_measured(rig: Rig):
