@@ -1,0 +1,87 @@
+"""Wires Repair: settings, database, streams, the search for holes, jobs, quality."""
+
+from venuemesh.repair.v1 import repair_pb2
+
+from core.repair.candles import Candles
+from core.repair.filling import Filler
+from core.repair.finder import Finder
+from core.repair.jobs import Jobs
+from core.repair.publisher import Publisher
+from core.repair.quality import Quality
+from core.repair.record import Record
+from core.repair.service import RepairServicer
+from core.repair.settings import RepairSettings
+from core.repair.store import Store
+from core.repair.venues import Venues
+from core.repair.watching import Watching
+from kit import settings as setting_files
+from kit.clock import SystemClock
+from kit.database import Database, migrate_when_there
+from kit.errors import Draining
+from kit.runtime import Identity, Runtime, Task, run_process
+from kit.settings import MeshSettings
+from kit.streams import Streams
+from kit.troubles import Troubles
+
+SERVICE = "repair"
+
+
+def main() -> int:
+    """Find and mend holes until told to stop. Returns the exit code."""
+    mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
+    settings = setting_files.load(RepairSettings, SERVICE)
+    return run_process(SERVICE, mesh, lambda: run(settings, mesh))
+
+
+async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
+    """Run it in this event loop."""
+    runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    clock = SystemClock()
+    meter = runtime.meter
+    troubles = Troubles(meter)
+    database = Database(mesh.database_url)
+    streams = Streams(mesh.redis_url)
+    venues = Venues(runtime.directory, mesh.registry)
+    record, store = Record(database), Store(database)
+    publisher = Publisher(streams, clock)
+    watching = Watching(settings.watchers_max)
+    candles = Candles(database, record, store, venues, settings, meter, clock)
+    finder = Finder(record, store, venues, candles, settings, meter, troubles, clock)
+    filler = Filler(record, store, venues, publisher, clock)
+    jobs = Jobs(
+        store,
+        record,
+        venues,
+        finder,
+        filler,
+        candles,
+        publisher,
+        watching,
+        settings,
+        meter,
+        troubles,
+        clock,
+    )
+    quality = Quality(database, record, store, settings, mesh.world, clock)
+
+    runtime.serve(repair_pb2.DESCRIPTOR, "Repair", RepairServicer(store, record, jobs, watching))
+    runtime.run_task("venues", venues.run)
+
+    def when_migrated(task: Task) -> Task:
+        async def run_it() -> None:
+            await migrate_when_there(mesh.database_url, troubles, clock)
+            await task()
+
+        return run_it
+
+    for name, task in (
+        ("finder", finder.run),
+        ("jobs", jobs.run),
+        ("candles", candles.run),
+        ("quality", quality.run),
+    ):
+        runtime.run_task(name, when_migrated(task))
+    runtime.when_draining(lambda: watching.end(Draining("Repair is stopping")))
+    for finish in (database.close, streams.close, venues.close):
+        runtime.at_end(finish)
+    await runtime.run()

@@ -1,0 +1,239 @@
+"""Our bars of one minute beside the venue's own candles.
+
+Each minute is compared once, some time after its end, and again when a hole in it was filled. The
+venue's candles are those that were recorded; where it sends none they are asked for, a few times a
+minute. A minute in which trades are missing, and which no known hole explains, is a hole.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+
+from venuemesh.catalog.v1 import catalog_pb2
+from venuemesh.repair.v1 import repair_pb2
+
+from core.repair.holes import Hole, Span, new_hole
+from core.repair.record import MINUTE_NS, Candle, Instrument, Record
+from core.repair.settings import RepairSettings
+from core.repair.store import TIME_MAX, Store
+from core.repair.venues import Features, NotEver, NotNow, Venues
+from kit import telemetry
+from kit.clock import Clock
+from kit.database import Database
+from kit.errors import StoreUnavailable
+from kit.telemetry import Meter
+
+SETTLED_NS = 2 * MINUTE_NS
+"""A minute is compared when its end is this long ago: the venue may still correct it."""
+MINUTES_MAX = 500
+"""Of one instrument, in one step."""
+DIFFERENCES_TOLD = 3
+CONSECUTIVE = catalog_pb2.TRADE_NUMBERING_CONSECUTIVE
+
+_SAVE = (
+    "INSERT INTO bar_checks SELECT %s, %s, * FROM unnest(%s::bigint[], %s::smallint[], %s::text[])"
+    " ON CONFLICT (venue, symbol, open_time_ns) DO UPDATE SET verdict = excluded.verdict,"
+    " explanation = excluded.explanation"
+)
+
+_log = telemetry.logger("repair.candles")
+
+
+class Verdict(IntEnum):
+    """What a comparison says of our bar."""
+
+    EQUAL = 0
+    LESS = 1
+    """It is missing, or has less volume."""
+    MORE = 2
+    OTHER = 3
+    """It has other prices."""
+
+
+def compare(ours: Candle | None, theirs: Candle, sums_trades: bool) -> Verdict:
+    """``sums_trades``: whether the venue's volume is the sum of its trades' sizes."""
+    if ours is None:
+        return Verdict.LESS if theirs.volume else Verdict.EQUAL
+    if sums_trades and ours.volume != theirs.volume:
+        return Verdict.LESS if ours.volume < theirs.volume else Verdict.MORE
+    return Verdict.EQUAL if ours[:4] == theirs[:4] else Verdict.OTHER
+
+
+class Candles:
+    """Compares, and keeps what comes of it."""
+
+    def __init__(
+        self,
+        database: Database,
+        record: Record,
+        store: Store,
+        venues: Venues,
+        settings: RepairSettings,
+        meter: Meter,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._record = record
+        self._store = store
+        self._venues = venues
+        self._settings = settings
+        self._meter = meter
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Endless."""
+        while True:
+            try:
+                await self.look()
+            except StoreUnavailable as error:
+                _log.info("not compared", extra={"detail": error.message})
+            await self._clock.sleep(self._settings.candles_interval_s)
+
+    async def look(self) -> None:
+        """Once: the minutes that have settled since. Those that wait for longest go first."""
+        checked = await self._store.scanned()
+        calls: dict[str, int] = {}
+        places = await self._record.instruments()
+        froms = {one: checked.get((one.venue, one.symbol), (0, 0))[1] for one in places}
+        for place, from_ns in sorted(froms.items(), key=lambda pair: pair[1]):
+            may_ask = calls.get(place.venue, 0) < self._settings.candle_calls_max
+            try:
+                before = self._venues.call_counts.get(place.venue, 0)
+                await self._step(place, from_ns, may_ask)
+                asked = self._venues.call_counts.get(place.venue, 0) - before
+                calls[place.venue] = calls.get(place.venue, 0) + asked
+            except (NotNow, NotEver) as error:
+                calls[place.venue] = self._settings.candle_calls_max
+                _log.info("not compared", extra={"venue": place.venue, "detail": str(error)})
+
+    async def compare_asked(self, place: Instrument, start_ns: int, end_ns: int) -> None:
+        """The minutes of a time, as far as they have settled; an end of 0 is now. At most
+        MINUTES_MAX, the newest."""
+        first_ns = await self._first_minute_ns(place)
+        until_ns = min(await self._until_ns(place), end_ns or TIME_MAX)
+        since_ns = max(first_ns, _up(start_ns), until_ns - MINUTES_MAX * MINUTE_NS)
+        if since_ns < until_ns:
+            try:
+                await self._compare(place, since_ns, until_ns, may_ask=True)
+            except (NotNow, NotEver) as error:
+                _log.info("not compared", extra={"venue": place.venue, "detail": str(error)})
+
+    async def compare_again(self, place: Instrument, hole: Hole) -> str:
+        """The minutes of a hole that was filled. Returns what is to be said of them."""
+        span = hole.span
+        since_ns = max(_down(span.start_time_ns), await self._first_minute_ns(place))
+        ended_ns = _down(span.end_time_ns) + MINUTE_NS
+        until_ns = min(ended_ns, await self._until_ns(place), since_ns + MINUTES_MAX * MINUTE_NS)
+        if since_ns >= until_ns:
+            return "its minutes are compared with the venue's candles when they have settled"
+        try:
+            found = await self._compare(place, since_ns, until_ns, True, hole)
+        except (NotNow, NotEver) as error:
+            return f"not compared with the venue's candles: {error}"
+        unequal = {at: words for at, (verdict, words) in found.items() if verdict}
+        if not found:
+            return "the venue has no candles of its minutes"
+        if not unequal:
+            return f"{len(found)} bars of 1m equal the venue's candles"
+        told = [f"{at}: {words or 'unexplained'}" for at, words in sorted(unequal.items())]
+        return f"{len(unequal)} of {len(found)} bars of 1m differ: " + "; ".join(
+            told[:DIFFERENCES_TOLD]
+        )
+
+    async def _step(self, place: Instrument, from_ns: int, may_ask: bool) -> None:
+        since_ns = max(from_ns, await self._first_minute_ns(place))
+        until_ns = min(await self._until_ns(place), since_ns + MINUTES_MAX * MINUTE_NS)
+        if since_ns >= until_ns:
+            return
+        found = await self._compare(place, since_ns, until_ns, may_ask)
+        if found or may_ask:
+            await self._store.save_scan(place.venue, place.symbol, "checked_time_ns", until_ns)
+
+    async def _compare(
+        self,
+        place: Instrument,
+        since_ns: int,
+        until_ns: int,
+        may_ask: bool,
+        filled: Hole | None = None,
+    ) -> Mapping[int, tuple[Verdict, str]]:
+        """Verdict and explanation of each minute of which there is a candle of the venue's. What is
+        ``filled`` explains nothing any more."""
+        features = await self._venues.features(place.venue)
+        theirs = await self._record.venue_minutes(place, since_ns, until_ns)
+        if len(theirs) < (until_ns - since_ns) // MINUTE_NS and may_ask:
+            told = await self._venues.minutes(place.venue, place.symbol, since_ns)
+            theirs |= {at: one for at, one in told.items() if since_ns <= at < until_ns}
+        ours = await self._record.minutes(place, since_ns, until_ns)
+        verdicts = {
+            at: compare(ours.get(at), one, features.candles_sum_trades)
+            for at, one in theirs.items()
+        }
+        unfilled = await self._store.unfilled(place.venue, place.symbol, since_ns, until_ns)
+        holes = [one for one in unfilled if filled is None or one.hole_id != filled.hole_id]
+        found = {at: (verdict, _explanation(at, holes)) for at, verdict in verdicts.items()}
+        for at in [at for at, seen in found.items() if seen == (Verdict.LESS, "")]:
+            hole = await self._hole(place, at, features)
+            if hole is not None and await self._store.add_holes([hole]):
+                self._meter.count("holes_found_total")
+                found[at] = Verdict.LESS, f"hole {hole.hole_id}"
+        await self._save(place, found)
+        return found
+
+    async def _hole(self, place: Instrument, open_ns: int, features: Features) -> Hole | None:
+        """The trades around a minute in which something is missing."""
+        before, after = await self._record.edges(place, open_ns, open_ns + MINUTE_NS)
+        if before is None or after is None:
+            return None
+        ids = (0, 0)
+        if features.trade_numbering and not place.text_ids:
+            ids = before.number, after.number
+        span = Span(before.time_ns, after.time_ns, *ids)
+        if features.trade_numbering == CONSECUTIVE and span.has_ids:
+            count = await self._record.count(place, span)
+            if count == span.first_id_after - span.last_id_before - 1:
+                # The candle is at odds with the venue's own trades.
+                return None
+        return new_hole(
+            place.venue,
+            place.symbol,
+            repair_pb2.HOLE_SOURCE_CANDLES,
+            span,
+            self._clock.time_ns(),
+            detail=f"the bar at {open_ns} ns is less than the venue's candle",
+        )
+
+    async def _save(self, place: Instrument, found: Mapping[int, tuple[Verdict, str]]) -> None:
+        columns = [
+            list(found),
+            [int(verdict) for verdict, _ in found.values()],
+            [words if verdict else "" for verdict, words in found.values()],
+        ]
+        async with self._database.transaction() as connection:
+            await connection.execute(_SAVE, [place.venue, place.symbol, *columns])
+
+    async def _first_minute_ns(self, place: Instrument) -> int:
+        """The first that was recorded as a whole."""
+        first_ns = await self._record.first_time_ns(place)
+        return TIME_MAX if first_ns is None else _down(first_ns) + MINUTE_NS
+
+    async def _until_ns(self, place: Instrument) -> int:
+        """The begin of the first minute that has not settled."""
+        newest_ns = await self._record.venue_time_ns(place.venue)
+        return _down(min(newest_ns, self._clock.time_ns()) - SETTLED_NS)
+
+
+def _explanation(open_ns: int, holes: Iterable[Hole]) -> str:
+    ids: Sequence[str] = [
+        hole.hole_id
+        for hole in holes
+        if hole.span.start_time_ns < open_ns + MINUTE_NS and hole.span.end_time_ns >= open_ns
+    ]
+    return f"hole {', '.join(ids)}" if ids else ""
+
+
+def _down(time_ns: int) -> int:
+    return time_ns - time_ns % MINUTE_NS
+
+
+def _up(time_ns: int) -> int:
+    return -(-time_ns // MINUTE_NS) * MINUTE_NS

@@ -1,0 +1,273 @@
+"""One hole: the venue is asked, and what it tells joined to the record; then it is published."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from venuemesh.catalog.v1 import catalog_pb2
+from venuemesh.common.v1 import types_pb2
+
+from core.repair.holes import Hole, Span
+from core.repair.joining import (
+    AHEAD_MAX_NS,
+    Answer,
+    Joined,
+    Trade,
+    Unjoinable,
+    in_order,
+    join_equals,
+    join_numbers,
+)
+from core.repair.publisher import Publisher
+from core.repair.record import Instrument, Record
+from core.repair.store import Store
+from core.repair.venues import Features, NotEver, NotNow, Venues
+from kit.clock import Clock
+from kit.cursor import Cursor
+
+SEGMENT = 20_000
+"""Told trades that are joined at a time."""
+BEHIND_MAX_NS = 2 * AHEAD_MAX_NS
+"""A venue's history may be so late."""
+BEHIND_WAIT_S = 1.0
+
+COMPLETE = types_pb2.FILL_OUTCOME_COMPLETE
+PARTIAL = types_pb2.FILL_OUTCOME_PARTIAL
+GONE = types_pb2.FILL_OUTCOME_UNAVAILABLE
+
+AnswerT = TypeVar("AnswerT")
+Patience = Callable[[Callable[[], Awaitable[AnswerT]]], Awaitable[AnswerT]]
+"""Asks until there is an answer; raises NotNow when that takes too long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What has become of a hole, once the entry at this cursor has been read by all."""
+
+    hole: Hole
+    outcome: "types_pb2.FillOutcome.ValueType"
+    detail: str
+    cursor: Cursor
+    known_count: int
+    """Trades that were recorded within it before anything was fetched."""
+    published: int
+    """Trades that were missing."""
+    left: Span | None = None
+    """What is still missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the venue's answer means for a hole."""
+
+    outcome: "types_pb2.FillOutcome.ValueType"
+    missing: Sequence[Trade]
+    detail: str
+    left: Span | None = None
+
+
+class Filler:
+    """Fills holes. Raises NotNow when the venue does not answer for now."""
+
+    def __init__(
+        self, record: Record, store: Store, venues: Venues, publisher: Publisher, clock: Clock
+    ) -> None:
+        self._record = record
+        self._store = store
+        self._venues = venues
+        self._publisher = publisher
+        self._clock = clock
+
+    async def fill(
+        self, place: Instrument, hole: Hole, features: Features, patience: Patience[Sequence[Trade]]
+    ) -> Filled:
+        """Publish what was missing, with a fill that says how it has ended."""
+        there = await self._record.count(place, hole.span)
+        await self._store.begin_hole(hole, there)
+        known = there if hole.known_count is None else hole.known_count
+        # What a run that was cut short has brought counts, too.
+        published = there - known
+        try:
+            if hole.span.has_ids and not place.text_ids:
+                finding, more = await self._by_ids(place, hole, features, patience)
+                published += more
+            else:
+                finding = await self._by_equals(place, hole, patience)
+        except (NotEver, Unjoinable) as error:
+            finding = Finding(GONE, (), str(error), hole.span)
+        published += len(finding.missing)
+        fills = [_fill(hole, hole.span, finding.outcome, published, finding.detail)]
+        if finding.outcome == PARTIAL and finding.left is not None:
+            fills.append(_fill(hole, finding.left, GONE, 0, finding.detail))
+        cursor = await self._publisher.publish(place, finding.missing, fills)
+        return Filled(hole, finding.outcome, finding.detail, cursor, known, published, finding.left)
+
+    async def _by_ids(
+        self, place: Instrument, hole: Hole, features: Features, patience: Patience[Sequence[Trade]]
+    ) -> tuple[Finding, int]:
+        """The finding of the last part, and how many trades were published before it."""
+        span, consecutive = hole.span, _is_consecutive(features)
+        recorded = await self._record.numbered(place, span)
+        if not recorded or recorded[0].number != span.last_id_before:
+            raise Unjoinable(f"trade {span.last_id_before} before it is not recorded")
+        after = recorded[-1].number
+        if after < span.first_id_after:
+            raise NotNow("the trade after it is not recorded", BEHIND_WAIT_S)
+        if consecutive and len(recorded) == span.first_id_after - span.last_id_before + 1:
+            return Finding(COMPLETE, (), "nothing is missing: both sides join by their ids"), 0
+        published, begin = 0, max(hole.told_id, span.last_id_before)
+        proven = begin > span.last_id_before
+        while True:
+            answer = await self._told_from(place, hole, begin, after, features, patience)
+            told_to = answer.trades[-1].number if answer.trades else begin
+            is_end = told_to >= after or len(answer.trades) < SEGMENT
+            end = span.first_id_after if is_end else told_to + 1
+            part = Span(span.start_time_ns, span.end_time_ns, begin, end)
+            known = [trade for trade in recorded if trade.number >= begin]
+            joined = join_numbers(answer, known, part, after, consecutive)
+            proven = proven or joined.before
+            if is_end:
+                return self._judged(hole, joined, answer, proven, begin), published
+            if not (consecutive and proven and joined.lost is None):
+                raise Unjoinable(f"{SEGMENT} trades from {begin} on do not join")
+            await self._publisher.publish(place, joined.missing)
+            await self._store.told(hole, told_to)
+            published, begin = published + len(joined.missing), told_to
+
+    async def _told_from(
+        self,
+        place: Instrument,
+        hole: Hole,
+        begin: int,
+        after: int,
+        features: Features,
+        patience: Patience[Sequence[Trade]],
+    ) -> Answer:
+        """What the venue tells from one id to another, as far as a segment goes."""
+        by_id = catalog_pb2.TRADE_HISTORY_BY_ID in features.trade_history
+        told: list[Trade] = []
+        newest, start_ns = begin - 1, hole.span.start_time_ns
+        while len(told) < SEGMENT and newest < after:
+            first = newest + 1 if by_id else 0
+
+            def ask(first: int = first, start_ns: int = start_ns) -> Awaitable[Sequence[Trade]]:
+                return self._venues.trades(place.venue, place.symbol, first, start_ns)
+
+            page = _numbered(await patience(ask))
+            fresh = [trade for trade in page if trade.number > newest]
+            if not fresh:
+                break
+            told += fresh
+            last = max(fresh, key=lambda trade: trade.number)
+            newest = last.number
+            start_ns = start_ns if by_id else max(start_ns, last.time_ns)
+        return in_order(told, numbered=True, now_ns=self._clock.time_ns())
+
+    def _judged(
+        self, hole: Hole, joined: Joined, answer: Answer, before: bool, begin: int
+    ) -> Finding:
+        span, notes = hole.span, list(joined.notes)
+        is_young = span.end_time_ns > self._clock.time_ns() - BEHIND_MAX_NS
+        if not joined.after and is_young:
+            raise NotNow("the venue's history is not as far yet", BEHIND_WAIT_S)
+        if before and joined.after and joined.lost is None:
+            found = f"{len(joined.missing)} trades were missing, both sides join by their ids"
+            return Finding(COMPLETE, joined.missing, _words(found, notes))
+        if not (before or joined.after):
+            detail = _words("the venue does not have them: " + _range(answer), notes)
+            return Finding(GONE, (), detail, span)
+        numbers = [trade.number for trade in answer.trades]
+        first, last = joined.lost or (numbers[-1] + 1, numbers[0] - 1)
+        first = first if before else begin + 1
+        last = last if joined.after else span.first_id_after - 1
+        left = _left(span, first, last, answer)
+        detail = _words(f"the venue does not have {first} to {last}: {_range(answer)}", notes)
+        return Finding(PARTIAL if joined.missing else GONE, joined.missing, detail, left)
+
+    async def _by_equals(
+        self, place: Instrument, hole: Hole, patience: Patience[Sequence[Trade]]
+    ) -> Finding:
+        span = hole.span
+        told: dict[str, Trade] = {}
+        start_ns = span.start_time_ns
+        while len(told) < SEGMENT:
+
+            def ask(start_ns: int = start_ns) -> Awaitable[Sequence[Trade]]:
+                return self._venues.trades(place.venue, place.symbol, 0, start_ns)
+
+            page = await patience(ask)
+            count, newest_ns = len(told), max((trade.time_ns for trade in page), default=0)
+            in_order([*told.values(), *page], numbered=False, now_ns=self._clock.time_ns())
+            told |= {trade.trade_id: trade for trade in page}
+            if len(told) == count or newest_ns > span.end_time_ns or newest_ns <= start_ns:
+                break
+            start_ns = newest_ns
+        answer = in_order(told.values(), numbered=False, now_ns=self._clock.time_ns())
+        recorded = await self._record.between(place, span.start_time_ns, span.end_time_ns)
+        joined = join_equals(answer, recorded, span.start_time_ns, span.end_time_ns)
+        return self._judged_equals(span, joined, answer)
+
+    def _judged_equals(self, span: Span, joined: Joined, answer: Answer) -> Finding:
+        if not joined.after and span.end_time_ns > self._clock.time_ns() - BEHIND_MAX_NS:
+            raise NotNow("the venue's history is not as far yet", BEHIND_WAIT_S)
+        notes, missing = joined.notes, joined.missing
+        if joined.before and joined.after:
+            found = f"{len(missing)} trades were missing, equal trades stand on both sides"
+            return Finding(COMPLETE, missing, _words(found, notes))
+        detail = _words(f"the venue tells only {_range(answer)}", notes)
+        if joined.after and missing:
+            return Finding(PARTIAL, missing, detail, Span(span.start_time_ns, missing[0].time_ns))
+        return Finding(GONE, (), detail, span)
+
+
+def _numbered(trades: Sequence[Trade]) -> Sequence[Trade]:
+    for trade in trades:
+        if not trade.trade_id.isdecimal():
+            raise Unjoinable(f"trade {trade.trade_id!r} has no number")
+    return trades
+
+
+def _is_consecutive(features: Features) -> bool:
+    return bool(features.trade_numbering == catalog_pb2.TRADE_NUMBERING_CONSECUTIVE)
+
+
+def _left(span: Span, first: int, last: int, answer: Answer) -> Span:
+    """What is missing still, between the trades that are there."""
+    times = {trade.number: trade.time_ns for trade in answer.trades}
+    return Span(
+        times.get(first - 1, span.start_time_ns),
+        times.get(last + 1, span.end_time_ns),
+        first - 1,
+        last + 1,
+    )
+
+
+def _range(answer: Answer) -> str:
+    if not answer.trades:
+        return "nothing"
+    first, last = answer.trades[0], answer.trades[-1]
+    return f"trades {first.trade_id} to {last.trade_id}, from {first.time_ns} ns on"
+
+
+def _words(found: str, notes: Sequence[str]) -> str:
+    return "; ".join([found, *notes])
+
+
+def _fill(
+    hole: Hole,
+    span: Span,
+    outcome: "types_pb2.FillOutcome.ValueType",
+    trade_count: int,
+    detail: str,
+) -> types_pb2.Fill:
+    return types_pb2.Fill(
+        symbol=hole.symbol,
+        outcome=outcome,
+        start_time_ns=span.start_time_ns,
+        end_time_ns=span.end_time_ns,
+        last_id_before=span.last_id_before,
+        first_id_after=span.first_id_after,
+        trade_count=trade_count,
+        repair_id=hole.repair_id,
+        detail=detail,
+    )

@@ -1,0 +1,168 @@
+"""Looking for holes: by trade ids, by recorded gaps, by the venue's candles.
+
+Everything is looked at once, in steps of bounded size, and what was looked at is remembered.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from venuemesh.catalog.v1 import catalog_pb2
+from venuemesh.repair.v1 import repair_pb2
+
+from core.repair.candles import Candles
+from core.repair.holes import Hole, Span, new_hole
+from core.repair.joining import Trade
+from core.repair.record import Instrument, Record, RecordedGap
+from core.repair.settings import RepairSettings
+from core.repair.store import TIME_MAX, Store
+from core.repair.venues import Features, NotNow, Venues
+from kit import telemetry
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.errors import StoreUnavailable
+from kit.telemetry import Meter
+from kit.troubles import Troubles
+
+GAP_AGE_MAX_NS = 7 * 24 * 3600 * NANOSECONDS_PER_SECOND
+"""Older gaps are looked at only when someone asks for a repair."""
+JUDGED_MAX = 100_000
+"""Gaps that are remembered, so that none is looked at twice."""
+
+BY_IDS = repair_pb2.HOLE_SOURCE_TRADE_IDS
+BY_GAP = repair_pb2.HOLE_SOURCE_GAP
+
+_log = telemetry.logger("repair.finder")
+
+
+class Finder:
+    """Finds holes and keeps them in the store."""
+
+    def __init__(
+        self,
+        record: Record,
+        store: Store,
+        venues: Venues,
+        candles: Candles,
+        settings: RepairSettings,
+        meter: Meter,
+        troubles: Troubles,
+        clock: Clock,
+    ) -> None:
+        self._record = record
+        self._store = store
+        self._venues = venues
+        self._candles = candles
+        self._settings = settings
+        self._meter = meter
+        self._troubles = troubles
+        self._clock = clock
+        self._judged: dict[tuple[RecordedGap, str], None] = {}
+        meter.count("holes_found_total", 0)
+
+    async def run(self) -> None:
+        """Endless."""
+        while True:
+            try:
+                await self.look()
+                self._troubles.clear("holes")
+            except StoreUnavailable as error:
+                self._troubles.report("holes", error.message)
+            await self._clock.sleep(self._settings.find_interval_s)
+
+    async def look(self) -> None:
+        """Once, at all that is new."""
+        scanned = await self._store.scanned()
+        by_venue: dict[str, list[Instrument]] = {}
+        for place in await self._record.instruments():
+            by_venue.setdefault(place.venue, []).append(place)
+        for venue, places in by_venue.items():
+            try:
+                features = await self._venues.features(venue)
+            except NotNow as error:
+                _log.info("not looked at", extra={"venue": venue, "detail": str(error)})
+                continue
+            for place in places:
+                from_ns = scanned.get((venue, place.symbol), (0, 0))[0]
+                if _is_consecutive(features) and not place.text_ids:
+                    await self._scan(place, from_ns, TIME_MAX)
+            oldest_ns = self._clock.time_ns() - GAP_AGE_MAX_NS
+            await self._look_at_gaps(venue, places, features, oldest_ns)
+
+    async def look_at(self, place: Instrument, start_ns: int, end_ns: int) -> None:
+        """One instrument, at all of a time; an end of 0 is now. Raises NotNow."""
+        features = await self._venues.features(place.venue)
+        last_ns = end_ns or TIME_MAX
+        if _is_consecutive(features) and not place.text_ids:
+            await self._scan(place, start_ns, last_ns, is_asked=True)
+        await self._look_at_gaps(place.venue, [place], features, 0)
+        await self._candles.compare_asked(place, start_ns, end_ns)
+
+    async def _scan(
+        self, place: Instrument, from_ns: int, until_ns: int, is_asked: bool = False
+    ) -> None:
+        """Jumps of ids, from a time on, in steps."""
+        settled_ns = self._settled_ns()
+        while from_ns < until_ns:
+            scan = await self._record.scan(place, from_ns, settled_ns)
+            now_ns = self._clock.time_ns()
+            await self._add(
+                new_hole(place.venue, place.symbol, BY_IDS, span, now_ns) for span in scan.jumps
+            )
+            if not is_asked and scan.scanned_time_ns > from_ns:
+                await self._store.save_scan(
+                    place.venue, place.symbol, "scanned_time_ns", scan.scanned_time_ns
+                )
+            if not scan.is_full or scan.scanned_time_ns <= from_ns:
+                break
+            from_ns = scan.scanned_time_ns
+
+    async def _look_at_gaps(
+        self, venue: str, places: Sequence[Instrument], features: Features, oldest_ns: int
+    ) -> None:
+        for gap in await self._record.gaps(venue, oldest_ns, self._settled_ns()):
+            for place in places:
+                if gap.symbol in ("", place.symbol) and (gap, place.symbol) not in self._judged:
+                    await self._judge(place, gap, features)
+
+    async def _judge(self, place: Instrument, gap: RecordedGap, features: Features) -> None:
+        numbered = features.trade_numbering != catalog_pb2.TRADE_NUMBERING_UNSPECIFIED
+        if numbered and gap.last_id_before and gap.first_id_after and not place.text_ids:
+            times = gap.last_time_ns or gap.first_time_ns, gap.first_time_ns
+            span = Span(*times, gap.last_id_before, gap.first_id_after)
+        else:
+            before, after = await self._sides(place, gap)
+            if after is None:
+                # It is not known yet how far the gap reaches.
+                return
+            if before is None:
+                self._remember(gap, place)
+                return
+            ids = (0, 0)
+            if numbered and not place.text_ids:
+                ids = before.number, after.number
+            span = Span(before.time_ns, after.time_ns, *ids)
+        now_ns = self._clock.time_ns()
+        await self._add([new_hole(place.venue, place.symbol, BY_GAP, span, now_ns, gap.reason)])
+        self._remember(gap, place)
+
+    async def _sides(
+        self, place: Instrument, gap: RecordedGap
+    ) -> tuple[Trade | None, Trade | None]:
+        if gap.last_time_ns and gap.first_time_ns:
+            return await self._record.edges(place, gap.last_time_ns + 1, gap.first_time_ns)
+        return await self._record.around(place, gap.detected_time_ns)
+
+    async def _add(self, holes: Iterable[Hole]) -> None:
+        found = await self._store.add_holes(holes)
+        if found:
+            self._meter.count("holes_found_total", found)
+
+    def _remember(self, gap: RecordedGap, place: Instrument) -> None:
+        self._judged[gap, place.symbol] = None
+        if len(self._judged) > JUDGED_MAX:
+            del self._judged[next(iter(self._judged))]
+
+    def _settled_ns(self) -> int:
+        return self._clock.time_ns() - int(self._settings.settle_s * NANOSECONDS_PER_SECOND)
+
+
+def _is_consecutive(features: Features) -> bool:
+    return bool(features.trade_numbering == catalog_pb2.TRADE_NUMBERING_CONSECUTIVE)

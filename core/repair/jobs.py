@@ -1,0 +1,238 @@
+"""Jobs: of each venue one at a time, its holes newest first, until none is left.
+
+All that counts is in the database. A job that was cut short goes on where it was: it first waits
+until what was published has been recorded, so that nothing is fetched or counted twice.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from core.repair.candles import Candles
+from core.repair.filling import COMPLETE, Filled, Filler
+from core.repair.finder import Finder
+from core.repair.holes import FILLED, OPEN, QUEUED, UNAVAILABLE, Hole, Job
+from core.repair.joining import Trade
+from core.repair.publisher import Publisher
+from core.repair.record import Instrument, Record
+from core.repair.settings import RepairSettings
+from core.repair.store import Store
+from core.repair.venues import NotNow, Venues
+from core.repair.watching import Watching
+from kit import backoff, telemetry
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.cursor import START, Cursor
+from kit.errors import StoreUnavailable
+from kit.streams import StreamMoved
+from kit.telemetry import Meter
+from kit.troubles import Troubles
+
+ROUND_HOLES = 16
+"""Holes that are filled before it is waited for their being recorded."""
+LOOK_SECONDS = 1.0
+PASSED_LOOK_SECONDS = 0.1
+TRIES_MAX = 5
+RETRY_SECONDS_MAX = 5.0
+SOON_SECONDS = 5.0
+"""A hole that could not be filled is tried again after this, then after four times as long, and so
+on up to the setting."""
+WANTED_MAX = 100
+AUTOMATIC = "auto-"
+
+_log = telemetry.logger("repair.jobs")
+
+
+class Jobs:
+    """Runs them."""
+
+    def __init__(
+        self,
+        store: Store,
+        record: Record,
+        venues: Venues,
+        finder: Finder,
+        filler: Filler,
+        candles: Candles,
+        publisher: Publisher,
+        watching: Watching,
+        settings: RepairSettings,
+        meter: Meter,
+        troubles: Troubles,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._record = record
+        self._venues = venues
+        self._finder = finder
+        self._filler = filler
+        self._candles = candles
+        self._publisher = publisher
+        self._watching = watching
+        self._settings = settings
+        self._meter = meter
+        self._troubles = troubles
+        self._clock = clock
+        self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        """By venue: the job and its task."""
+        self._called = asyncio.Event()
+        for name in ("repaired_trades_total", "holes_filled_total", "holes_unavailable_total"):
+            meter.count(name, 0)
+
+    async def run(self) -> None:
+        """Endless."""
+        try:
+            while True:
+                try:
+                    await self._look()
+                    self._troubles.clear("jobs")
+                except StoreUnavailable as error:
+                    self._troubles.report("jobs", error.message)
+                self._called.clear()
+                try:
+                    async with asyncio.timeout(LOOK_SECONDS):
+                        await self._called.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            for _, task in self._running.values():
+                task.cancel()
+
+    async def start(
+        self, venue: str, symbol: str, start_ns: int, end_ns: int, repair_id: str
+    ) -> Job:
+        """A job that someone asked for. Raises RateLimited when too many wait."""
+        job = self._new(repair_id or uuid.uuid4().hex, venue, symbol, start_ns, end_ns)
+        known = await self._store.add_job(job, self._settings.jobs_max)
+        self._called.set()
+        return known
+
+    async def cancel(self, repair_id: str) -> None:
+        """End it, unless it has ended."""
+        await self._store.cancel_job(repair_id, self._clock.time_ns())
+        for running, task in list(self._running.values()):
+            if running == repair_id:
+                task.cancel()
+        self._watching.changed(repair_id)
+
+    async def _look(self) -> None:
+        now_ns = self._clock.time_ns()
+        if self._settings.automatic:
+            for venue, symbol in await self._store.wanted(now_ns, WANTED_MAX):
+                job = self._new(f"{AUTOMATIC}{uuid.uuid4().hex}", venue, symbol, 0, 0)
+                await self._store.add_job(replace(job, automatic=True), self._settings.jobs_max)
+        self._running = {venue: pair for venue, pair in self._running.items() if not pair[1].done()}
+        for job in await self._store.next_jobs():
+            if job.venue not in self._running and self._venues.runs(job.venue):
+                task = asyncio.create_task(self._run(job), name=f"repair {job.repair_id}")
+                self._running[job.venue] = job.repair_id, task
+
+    def _new(self, repair_id: str, venue: str, symbol: str, start_ns: int, end_ns: int) -> Job:
+        now_ns = self._clock.time_ns()
+        return Job(
+            repair_id, venue, symbol, QUEUED, False, start_ns, end_ns, 0, 0, 0, 0, 0, now_ns, 0, 0,
+            "waits for its turn",
+        )  # fmt: skip
+
+    async def _run(self, job: Job) -> None:
+        """Whatever goes wrong, the job is taken up again a moment later."""
+        try:
+            await self._run_once(job)
+        except (StoreUnavailable, StreamMoved, NotNow) as error:
+            _log.warning("a repair begins again", extra={"detail": str(error)})
+            await self._clock.sleep(LOOK_SECONDS)
+        except Exception:
+            _log.exception("a repair failed", extra={"repair_id": job.repair_id})
+            await self._clock.sleep(RETRY_SECONDS_MAX)
+        finally:
+            self._called.set()
+            self._watching.changed(job.repair_id)
+
+    async def _run_once(self, job: Job) -> None:
+        place = await self._record.instrument(job.venue, job.symbol)
+        if place is not None and job.state == QUEUED and not job.automatic:
+            await self._finder.look_at(place, job.start_time_ns, job.end_time_ns)
+        await self._store.begin_job(job, self._clock.time_ns())
+        self._watching.changed(job.repair_id)
+        if place is not None:
+            await self._passed(job, await self._publisher.ends(job.venue))
+            while holes := await self._store.holes_of(job, ROUND_HOLES):
+                await self._round(job, place, holes)
+        await self._store.end_job(job, self._clock.time_ns())
+        _log.info("a repair has ended", extra={"repair_id": job.repair_id, "venue": job.venue})
+
+    async def _round(self, job: Job, place: Instrument, holes: Sequence[Hole]) -> None:
+        features = await self._venues.features(job.venue)
+        done: list[Filled] = []
+        for hole in holes:
+            calls = self._venues.call_counts.get(job.venue, 0)
+            try:
+                done.append(
+                    await self._filler.fill(place, hole, features, lambda ask: self._ask(job, ask))
+                )
+            except NotNow as error:
+                await self._not_now(hole, str(error))
+            calls = self._venues.call_counts.get(job.venue, 0) - calls
+            await self._note(job, f"has asked for {hole.hole_id}", calls)
+        await self._passed(job, max((filled.cursor for filled in done), default=START))
+        for filled in done:
+            await self._end(place, filled)
+            self._watching.changed(job.repair_id)
+
+    async def _end(self, place: Instrument, filled: Filled) -> None:
+        hole = filled.hole
+        had = await self._record.count(place, hole.span) - filled.known_count
+        if had < filled.published:
+            await self._not_now(hole, "what was published is not in the record")
+            return
+        detail = filled.detail
+        if filled.outcome == COMPLETE:
+            said = await self._candles.compare_again(place, hole)
+            await self._store.end_hole(hole, FILLED, had, "; ".join(filter(None, (detail, said))))
+            self._meter.count("holes_filled_total")
+        else:
+            await self._store.end_hole(hole, UNAVAILABLE, had, detail, filled.left)
+            self._meter.count("holes_unavailable_total")
+        self._meter.count("repaired_trades_total", filled.published)
+
+    async def _not_now(self, hole: Hole, why: str) -> None:
+        """It is tried again later; at last the venue counts as one that cannot."""
+        if hole.attempt_count + 1 >= self._settings.attempts_max:
+            detail = f"not in {hole.attempt_count + 1} attempts: {why}"
+            await self._store.end_hole(hole, UNAVAILABLE, 0, detail)
+            return
+        wait_s = min(SOON_SECONDS * 4**hole.attempt_count, self._settings.retry_s)
+        not_before_ns = self._clock.time_ns() + int(wait_s * NANOSECONDS_PER_SECOND)
+        await self._store.end_hole(hole, OPEN, 0, why, not_before_ns=not_before_ns)
+
+    async def _ask(
+        self, job: Job, ask: Callable[[], Awaitable[Sequence[Trade]]]
+    ) -> Sequence[Trade]:
+        """Wait as the venue says. A venue that fails is asked a few times."""
+        tries, waits = 0, backoff.delays(most_seconds=RETRY_SECONDS_MAX)
+        while True:
+            try:
+                return await ask()
+            except NotNow as error:
+                tries += not error.is_limit
+                if tries >= TRIES_MAX:
+                    raise
+                wait_s = error.seconds if error.is_limit else max(next(waits), error.seconds)
+                await self._note(job, f"waits {wait_s:.0f} s: {error}")
+                await self._clock.sleep(wait_s)
+
+    async def _passed(self, job: Job, cursor: Cursor) -> None:
+        """Wait until all who must have an entry have it. Raises StreamMoved when Redis lost it."""
+        while cursor != START:
+            if await self._publisher.ends(job.venue) < cursor:
+                raise NotNow("Redis has lost what was published", LOOK_SECONDS)
+            readers = await self._publisher.readers(job.venue)
+            behind = [name for name in self._settings.wait_for if readers.get(name, START) < cursor]
+            if not behind:
+                return
+            await self._note(job, f"waits for {', '.join(behind)}")
+            await self._clock.sleep(PASSED_LOOK_SECONDS)
+
+    async def _note(self, job: Job, detail: str, calls: int = 0) -> None:
+        await self._store.note(job, detail, calls)
+        self._watching.changed(job.repair_id)

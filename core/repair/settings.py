@@ -1,0 +1,57 @@
+"""The settings of Repair."""
+
+import msgspec
+
+from kit.errors import SettingError
+
+
+class RepairSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section "repair"."""
+
+    port: int = 8115
+    """gRPC port, of Repair and Admin."""
+    automatic: bool = True
+    """Whether new holes are mended without being told to."""
+    find_interval_s: float = 10.0
+    """How often to look for new holes."""
+    settle_s: float = 10.0
+    """Trades may come late: what is missing is a hole only after so long."""
+    candles_interval_s: float = 60.0
+    """How often to compare bars with the venues' candles."""
+    candle_calls_max: int = 10
+    """Calls for candles to one venue in that time, where its candles are not recorded."""
+    retry_s: float = 600.0
+    """A hole that could not be filled for a reason that may pass is tried again after so long."""
+    attempts_max: int = 5
+    """After so many attempts it counts as one that the venue cannot fill."""
+    jobs_max: int = 1_000
+    """Jobs that have not ended; one more is refused."""
+    watchers_max: int = 256
+    """Callers of WatchRepair at a time."""
+    wait_for: tuple[str, ...] = ("recorder", "bars")
+    """Consumers of the stream of repairs that must have a repair before it counts."""
+    quality_interval_s: float = 60.0
+    """How often the quality of the record is computed."""
+    stale_after_s: float = 60.0
+    """An instrument is stale when nothing was traded for this long, and for eight times its usual
+    time between two trades."""
+    keep_s: float = 30 * 24 * 3600.0
+    """Scores, comparisons, ended jobs and filled holes are kept this long."""
+
+    def __post_init__(self) -> None:
+        for key in (
+            "find_interval_s",
+            "candles_interval_s",
+            "candle_calls_max",
+            "retry_s",
+            "attempts_max",
+            "jobs_max",
+            "watchers_max",
+            "quality_interval_s",
+            "stale_after_s",
+            "keep_s",
+        ):
+            if getattr(self, key) <= 0:
+                raise SettingError(f"repair.{key}", getattr(self, key), "must be above 0")
+        if self.settle_s < 0:
+            raise SettingError("repair.settle_s", self.settle_s, "must not be negative")

@@ -1,0 +1,163 @@
+"""Asking the venues: where they are, what their ids tell, and their own history."""
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+
+import grpc
+from venuemesh.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+
+from core.repair.joining import Trade
+from core.repair.record import Candle
+from kit import errors, rpc, telemetry
+from kit.directory import Directory
+from kit.errors import RateLimited, UnknownVenue
+
+VENUE = "venue"
+CALL_SECONDS_MAX = 60.0
+"""A venue's process keeps calls for the past back while more urgent ones wait."""
+PAGE_SIZE = 1_000
+NEVER = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.UNIMPLEMENTED,
+}
+"""What will not be otherwise when it is asked again."""
+AWAY_SECONDS = 1.0
+
+_log = telemetry.logger("repair.venues")
+
+Features = catalog_pb2.Features
+UNKNOWN = Features(candles_sum_trades=True)
+"""Of a venue that the catalog does not know: nothing is taken for granted."""
+
+
+class NotNow(Exception):
+    """The venue does not answer, or wants to be left alone."""
+
+    def __init__(self, why: str, seconds: float, is_limit: bool = False) -> None:
+        super().__init__(why)
+        self.seconds = seconds
+        """So long to wait."""
+        self.is_limit = is_limit
+        """Whether it is only busy: that is no failure."""
+
+
+class NotEver(Exception):
+    """The venue cannot answer this."""
+
+
+class Venues:
+    """The venue processes of the mesh. Questions raise NotNow, NotEver."""
+
+    def __init__(self, directory: Directory, registry: str) -> None:
+        self._directory = directory
+        self._registry = rpc.channel(registry)
+        self._catalog = catalog_pb2_grpc.CatalogStub(self._registry)
+        self._addresses: dict[str, str] = {}
+        self._channels: dict[str, tuple[str, grpc.aio.Channel]] = {}
+        self._features: dict[str, Features] = {}
+        self.call_counts: dict[str, int] = {}
+        """Calls so far, by venue."""
+
+    async def run(self) -> None:
+        """Follow the registry. Endless."""
+        async for services in self._directory.watch(VENUE):
+            self._addresses = {
+                service.instance.name: service.instance.address for service in services
+            }
+
+    def runs(self, venue: str) -> bool:
+        """Whether there is a process to ask."""
+        return venue in self._addresses
+
+    async def features(self, venue: str) -> Features:
+        """What its connector says of it. Raises NotNow while nobody can be asked."""
+        if venue not in self._features:
+            request = catalog_pb2.GetVenueRequest(venue=venue)
+            try:
+                answer = await self._catalog.GetVenue(request, timeout=CALL_SECONDS_MAX)
+            except grpc.aio.AioRpcError as error:
+                if errors.reason_of(error) != UnknownVenue.reason:
+                    raise NotNow("the catalog does not answer", AWAY_SECONDS) from error
+                _log.info("not in the catalog", extra={"venue": venue})
+                self._features[venue] = UNKNOWN
+            else:
+                self._features[venue] = answer.venue.features
+        return self._features[venue]
+
+    async def trades(
+        self, venue: str, symbol: str, first_id: int, start_time_ns: int
+    ) -> Sequence[Trade]:
+        """One page of its past trades as it tells them, from an id on, or (0) from a time on."""
+        request = market_data_pb2.ListTradesRequest(
+            venue=venue,
+            symbol=symbol,
+            first_trade_id=first_id,
+            start_time_ns=start_time_ns,
+            page_size=PAGE_SIZE,
+        )
+        stub = await self._stub(venue)
+        try:
+            answer = await stub.ListTrades(request, timeout=CALL_SECONDS_MAX)
+            return [_trade(one) for one in answer.trades]
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error) from error
+        except InvalidOperation as error:
+            raise NotEver(f"{venue} tells a number that is none") from error
+
+    async def minutes(self, venue: str, symbol: str, start_time_ns: int) -> dict[int, Candle]:
+        """One page of its candles of one minute, by the time at which they begin."""
+        request = market_data_pb2.ListCandlesRequest(
+            venue=venue, symbol=symbol, interval="1m", start_time_ns=start_time_ns,
+            page_size=PAGE_SIZE,
+        )  # fmt: skip
+        stub = await self._stub(venue)
+        try:
+            answer = await stub.ListCandles(request, timeout=CALL_SECONDS_MAX)
+            return {
+                one.open_time_ns: Candle(
+                    *map(Decimal, (one.open, one.high, one.low, one.close, one.volume))
+                )
+                for one in answer.candles
+            }
+        except grpc.aio.AioRpcError as error:
+            raise _translated(error) from error
+        except InvalidOperation as error:
+            raise NotEver(f"{venue} tells a number that is none") from error
+
+    async def close(self) -> None:
+        """End the connections."""
+        for _, channel in self._channels.values():
+            await channel.close()
+        await self._registry.close()
+
+    async def _stub(self, venue: str) -> "market_data_pb2_grpc.MarketDataAsyncStub":
+        address = self._addresses.get(venue)
+        if address is None:
+            raise NotNow(f"{venue} does not run", AWAY_SECONDS)
+        self.call_counts[venue] = self.call_counts.get(venue, 0) + 1
+        known, channel = self._channels.get(venue, ("", None))
+        if channel is None or known != address:
+            if channel is not None:
+                await channel.close()
+            channel = rpc.channel(address)
+            self._channels[venue] = address, channel
+        return market_data_pb2_grpc.MarketDataStub(channel)
+
+
+def _trade(told: market_data_pb2.Trade) -> Trade:
+    numbers = Decimal(told.price), Decimal(told.size)
+    return Trade(told.trade_id, *numbers, told.side, told.venue_time_ns)
+
+
+def _translated(error: grpc.aio.AioRpcError) -> NotNow | NotEver:
+    words = error.details() or error.code().name
+    info = errors.error_info(error)
+    if info is not None and info.reason == RateLimited.reason:
+        seconds = int(info.metadata.get("retry_after_ms", "0") or 0) / 1000
+        return NotNow(words, max(seconds, AWAY_SECONDS), is_limit=True)
+    if error.code() in NEVER:
+        return NotEver(words)
+    return NotNow(words, AWAY_SECONDS)
