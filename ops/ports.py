@@ -26,6 +26,7 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
         "bars": 8112,
         "bridge": 8113,
         "history": 8114,
+        "repair": 8115,
         "supervisor": 8085,
     }
 )

@@ -16,7 +16,7 @@ from ops.supervisor.service import Service, StopTurn
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIO_FOLDER = ROOT / "studio" / "dist"
-CONSUMERS = ("recorder", "bars", "bridge", "history")
+CONSUMERS = ("recorder", "bars", "bridge", "history", "repair")
 PATIENT = frozenset({"recorder", "bars", "history", "repair"})
 """Not on the way of a tick to its reader: when CPU is short, these wait and catch up."""
 NICENESS = 10

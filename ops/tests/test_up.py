@@ -19,7 +19,7 @@ from ops.supervisor.tests.helpers import wait_for_end
 
 SERVICES = {
     *("bars", "binance", "bridge", "envoy", "history", "ingest"),
-    *("postgres", "recorder", "registry", "simulator", "valkey"),
+    *("postgres", "recorder", "registry", "repair", "simulator", "valkey"),
 }
 BASE_PORTS = range(9420, 9500, 40)
 STOP_SECONDS_MAX = 60

@@ -39,7 +39,7 @@ SYMBOL = "BTCUSDT"
 SERVICES = frozenset(
     {
         *("bars", "binance", "bridge", "envoy", "history", "ingest"),
-        *("postgres", "recorder", "registry", "simulator", "valkey"),
+        *("postgres", "recorder", "registry", "repair", "simulator", "valkey"),
     }
 )
 

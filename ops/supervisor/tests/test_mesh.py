@@ -29,7 +29,7 @@ def test_a_replayed_mesh_is_whole():
     mesh = Mesh(OPTIONS, PORTS, MeshSettings())
     assert names(mesh) == [
         *("bars", "binance", "bridge", "envoy", "history", "ingest"),
-        *("postgres", "recorder", "registry", "simulator", "valkey"),
+        *("postgres", "recorder", "registry", "repair", "simulator", "valkey"),
     ]
     told = mesh.environment()
     assert told["VENUEMESH_SIMULATOR_REPLAY"] == "binance=/a/frames.jsonl,binance=/b/frames.jsonl"
