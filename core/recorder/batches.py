@@ -1,6 +1,6 @@
 """Reading an entry of a stream: its batch, or the reason why it is none."""
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 
 from google.protobuf.message import DecodeError
 from venuemesh.common.v1 import types_pb2
@@ -21,11 +21,13 @@ def read_batch(entry: Entry) -> Batch:
         batch = Batch.FromString(entry.batch)
     except DecodeError:
         raise MalformedBatch("not a MarketDataBatch") from None
-    expected = channel_name(entry.key.channel)
+    repairs = entry.key.channel == types_pb2.CHANNEL_REPAIRS
+    expected = "trades" if repairs else channel_name(entry.key.channel)
     if batch.channel != entry.key.channel or batch.WhichOneof("columns") not in (None, expected):
         raise MalformedBatch("a batch of another channel")
     for instrument in batch.instruments:
-        if max(instrument.price_scale, instrument.size_scale) > SCALE_MAX:
+        scales = instrument.price_scale, instrument.size_scale, instrument.rate_scale
+        if max(scales) > SCALE_MAX:
             raise MalformedBatch(f"a scale beyond {SCALE_MAX}")
         _check_text(instrument.symbol)
     for gap in batch.gaps:
@@ -54,9 +56,47 @@ def check_book(columns: batch_pb2.BookColumns, instrument_count: int) -> None:
         raise MalformedBatch("a row refers to no instrument")
 
 
-def explains_hole(batch: Batch) -> bool:
-    """Whether the batch itself says that something of its channel is missing before it."""
-    return any(not gap.symbol for gap in batch.gaps)
+def check_rows(columns: batch_pb2.TradeColumns, instrument_count: int) -> None:
+    """Raises MalformedBatch when the columns do not fit each other."""
+    _check_lengths(
+        len(columns.instrument),
+        columns.price,
+        columns.size,
+        columns.side,
+        columns.venue_time_ns,
+        columns.received_time_ns,
+        columns.trade_id,
+    )
+    if max(columns.instrument, default=-1) >= instrument_count:
+        raise MalformedBatch("a row refers to no instrument")
+
+
+def check_frames(columns: batch_pb2.FrameColumns) -> None:
+    """Raises MalformedBatch when the columns do not fit each other."""
+    rows = len(columns.instrument)
+    _check_lengths(rows, columns.frame, columns.connection, columns.received_time_ns)
+
+
+def trade_ids(batch: Batch) -> Sequence[str] | None:
+    """The ids of its trades where they are texts; None where they are numbers.
+
+    Trades to which the venue gives no id stand under their place in the stream. Raises
+    MalformedBatch.
+    """
+    rows = batch.trades
+    count = len(rows.instrument)
+    if rows.trade_id_text:
+        texts: Sequence[str] = rows.trade_id_text
+    elif not any(rows.trade_id):
+        cursor = Cursor.of(batch.cursor)
+        texts = [f"{cursor}:{row}" for row in range(count)]
+    else:
+        return None
+    if len(texts) != count:
+        raise MalformedBatch("trade ids that do not fit")
+    for text in texts:
+        _check_text(text)
+    return texts
 
 
 def expired(before: Cursor, cursor: Cursor, last_time_ns: int, first_time_ns: int) -> types_pb2.Gap:

@@ -39,14 +39,15 @@ class Field(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Integers:
-    """A column of smallint, integer or bigint."""
+    """A column of smallint, integer or bigint, or of booleans as 0 and 1."""
 
     values: NDArray[Any]
     bytes_each: int
-    """2, 4 or 8. The values must fit."""
+    """2, 4 or 8; 1 for booleans. The values must fit."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """As in Field."""
         return np.dtype(f">i{self.bytes_each}")
 
     def write(self, target: NDArray[Any]) -> None:
@@ -100,12 +101,30 @@ class Numerics:
         return 1 + -(-len(str(largest)) // _BASE_DIGITS)
 
 
+@dataclass(frozen=True, slots=True)
+class Nullable:
+    """A column of which some values are null."""
+
+    field: Field
+    is_null: NDArray[np.bool_]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As in Field."""
+        return self.field.dtype
+
+    def write(self, target: NDArray[Any]) -> None:
+        """As in Field; what stands in the place of a null is left out later."""
+        self.field.write(target)
+
+
 def encode(
     row_count: int, fields: Sequence[Field], texts: Sequence[bytes] | None = None
 ) -> list[Buffer]:
     """The rows, header and trailer included; each row's text, if any, is its last field.
 
-    In several parts, as joining them would cost more than the encoding.
+    In several parts, as joining them would cost more than the encoding. Texts and nulls do not go
+    together.
     """
     parts: list[tuple[str, str | np.dtype[Any]]] = [("field_count", ">i2")]
     for number, field in enumerate(fields):
@@ -119,7 +138,22 @@ def encode(
     data: Buffer = rows.view(np.uint8).data
     if texts is not None:
         data = b"".join(_with_texts(rows.tobytes(), rows.dtype.itemsize, texts))
+    elif any(isinstance(field, Nullable) for field in fields):
+        data = _without_nulls(rows, fields)
     return [HEADER, data, TRAILER]
+
+
+def _without_nulls(rows: NDArray[Any], fields: Sequence[Field]) -> Buffer:
+    """A null has the length -1 and no bytes."""
+    keep = np.ones((len(rows), rows.dtype.itemsize), dtype=bool)
+    places = rows.dtype.fields
+    assert places is not None
+    for number, field in enumerate(fields):
+        if isinstance(field, Nullable):
+            rows[f"length_{number}"][field.is_null] = -1
+            dtype, start = places[f"value_{number}"][:2]
+            keep[field.is_null, start : start + dtype.itemsize] = False
+    return rows.view(np.uint8).reshape(keep.shape)[keep].data
 
 
 def _with_texts(rows: bytes, row_bytes: int, texts: Sequence[bytes]) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
 """Columns that grow batch by batch, and the refusal of batches that contradict themselves."""
 
 from array import array
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,20 @@ from kit.numbers import IntColumn
 LARGE_BATCH_ROWS = 64
 """From this length on numpy is faster than lists; its fixed cost is that of so many numbers."""
 INT64_MAX = 2**63 - 1
+
+
+InstrumentIds = Mapping[tuple[str, str], int]
+"""(venue, symbol) to the number in the table "instruments"."""
+
+
+class ScaledInstrument(NamedTuple):
+    """An instrument with the scale of its numbers in one or more batches."""
+
+    venue: str
+    symbol: str
+    price_scale: int
+    size_scale: int
+    rate_scale: int = 0
 
 
 class Repeated(Protocol):

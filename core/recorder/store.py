@@ -1,24 +1,30 @@
 """The recorder's side of PostgreSQL: positions, instruments, and chunks in one transaction each."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import psycopg
 
 from core.recorder.chunk import Chunk
-from core.recorder.tables import InstrumentIds, Rows, rows_of
+from core.recorder.columns import InstrumentIds
+from core.recorder.rows import Rows
 from kit import telemetry
 from kit.cursor import Cursor, StreamKey
-from kit.database import Connection, Database, load_positions, save_positions
+from kit.database import Database, load_positions, save_positions
 
 CONSUMER = "recorder"
 """Under this name its positions are kept, here and in Redis."""
 
+MAKE_DAYS = """
+SELECT make_days(name, array_agg(start_ns))
+FROM unnest(%s::text[], %s::bigint[]) AS wanted (name, start_ns) GROUP BY name
+"""
+WITH_DAYS = """
+SELECT name, start_ns FROM unnest(%s::text[], %s::bigint[]) AS wanted (name, start_ns)
+WHERE NOT is_native(name) OR to_regclass(day_table(name, start_ns)) IS NOT NULL
+"""
+
 _log = telemetry.logger("recorder")
-
-
-CopyInto = Callable[[Connection, Rows], Awaitable[int]]
-"""Returns how many rows were there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._instrument_ids: dict[tuple[str, str], int] = {}
+        self._days: set[tuple[str, int]] = set()
+        """Tables and days that have a partition."""
 
     async def positions(self) -> dict[StreamKey, Cursor]:
         """The last entry of each stream that was recorded."""
@@ -44,7 +52,9 @@ class Store:
     async def prepare(self, chunk: Chunk) -> Load:
         """Encode a chunk."""
         ids = await self._ids_of(chunk.symbols())
-        return Load(chunk, rows_of(chunk, ids))
+        load = Load(chunk, chunk.rows(ids))
+        await self._make_days(load.tables)
+        return load
 
     async def write(self, load: Load) -> int:
         """All rows and the positions, or nothing. Returns how many rows were there already.
@@ -52,17 +62,28 @@ class Store:
         Raises PositionMoved when another recorder was faster; what is in memory is then worthless.
         """
         try:
-            await self._write(load, _copy)
+            return await self._write(load, careful=False)
         except psycopg.errors.UniqueViolation as error:
             _log.debug("rows that are recorded already", extra={"detail": str(error)})
-            return await self._write(load, _copy_new)
-        return 0
+            return await self._write(load, careful=True)
 
-    async def _write(self, load: Load, copy: CopyInto) -> int:
+    async def _write(self, load: Load, *, careful: bool) -> int:
         chunk = load.chunk
         async with self._database.transaction() as connection:
             await save_positions(connection, CONSUMER, chunk.positions, chunk.before)
-            return sum([await copy(connection, rows) for rows in load.tables])
+            return sum([await rows.write(connection, careful=careful) for rows in load.tables])
+
+    async def _make_days(self, tables: Iterable[Rows]) -> None:
+        """Make room for rows of days that have none yet. In a transaction of its own: what is made
+        stays, and nobody waits for the rows."""
+        wanted = {(rows.table, day_ns) for rows in tables for day_ns in rows.days_ns}
+        missing = sorted(wanted - self._days)
+        if missing:
+            names, days_ns = map(list, zip(*missing, strict=True))
+            async with self._database.transaction() as connection:
+                await connection.execute(MAKE_DAYS, [names, days_ns])
+                found = await connection.execute(WITH_DAYS, [names, days_ns])
+                self._days.update([(row[0], row[1]) async for row in found])
 
     async def _ids_of(self, wanted: Iterable[tuple[str, str]]) -> InstrumentIds:
         """In a transaction of its own, so that what was learned stays true."""
@@ -84,30 +105,3 @@ class Store:
                 learned = {(row[0], row[1]): row[2] async for row in found}
             self._instrument_ids.update(learned)
         return self._instrument_ids
-
-
-async def _copy(connection: Connection, rows: Rows) -> int:
-    """The fast way. Raises UniqueViolation when one row is there already."""
-    await _send(connection, rows, rows.table)
-    return 0
-
-
-async def _copy_new(connection: Connection, rows: Rows) -> int:
-    """The slow way, which passes over rows that are there."""
-    staging = f"new_{rows.table}"
-    await connection.execute(
-        f"CREATE TEMPORARY TABLE IF NOT EXISTS {staging} (LIKE {rows.table})".encode()
-    )
-    await connection.execute(f"TRUNCATE {staging}".encode())
-    await _send(connection, rows, staging)
-    new = await connection.execute(
-        f"INSERT INTO {rows.table} ({rows.columns}) SELECT {rows.columns} FROM {staging}"
-        " ON CONFLICT DO NOTHING".encode()
-    )
-    return rows.row_count - new.rowcount
-
-
-async def _send(connection: Connection, rows: Rows, table: str) -> None:
-    statement = f"COPY {table} ({rows.columns}) FROM STDIN (FORMAT BINARY)".encode()
-    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        await rows.send(copy)

@@ -6,7 +6,7 @@ So nearly everything is told as a small difference (``kit.archive.columns``).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from struct import Struct
 from typing import Self
 
@@ -60,6 +60,10 @@ class BookUpdates:
                 for field in fields(cls)
             )
         )
+
+    def renumbered(self, places: IntColumn) -> Self:
+        """The same, with other positions of the instruments."""
+        return replace(self, instrument=places[self.instrument])
 
     def message(self, head: Batch) -> bytes:
         """A serialised batch: what stands in its head, and these rows."""

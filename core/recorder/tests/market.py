@@ -8,6 +8,7 @@ from typing import NamedTuple
 import psycopg
 from venuemesh.common.v1 import types_pb2
 
+from kit.archive import codec
 from kit.batches import Batch
 from kit.cursor import Cursor, StreamKey
 from kit.numbers import to_decimal
@@ -169,6 +170,13 @@ def recorded_gaps(url: str) -> list[tuple]:
             "SELECT channel, symbol, reason, epoch, sequence FROM gaps"
             " ORDER BY channel, epoch, sequence, reason"
         ).fetchall()
+
+
+def recorded_updates(url: str) -> int:
+    """Book updates in the database, as the blocks have them."""
+    with psycopg.connect(url) as connection:
+        blocks = connection.execute("SELECT codec, batch FROM book_batch_rows").fetchall()
+    return sum(len(codec.unpack_book(number, data)[1]) for number, data in blocks)
 
 
 def count(url: str, table: str) -> int:

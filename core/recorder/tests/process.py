@@ -26,6 +26,7 @@ class RecorderProcess:
             "VENUEMESH_RECORDER_PORT": str(self.port),
             "VENUEMESH_RECORDER_CHUNK_ROWS_MAX": "50",
             "VENUEMESH_RECORDER_CHUNK_AGE_MS": "2",
+            "VENUEMESH_RECORDER_BLOCK_AGE_MS": "10",
         }
 
     def start(self) -> None:

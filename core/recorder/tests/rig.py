@@ -18,7 +18,7 @@ from kit.telemetry import Meter
 from kit.troubles import Troubles
 from tests.support.waiting import WAIT_SECONDS_MAX
 
-SETTINGS = RecorderSettings(chunk_rows_max=500, chunk_age_ms=5)
+SETTINGS = RecorderSettings(chunk_rows_max=500, chunk_age_ms=5, block_age_ms=20)
 
 
 class Rig:

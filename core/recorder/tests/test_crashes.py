@@ -26,6 +26,7 @@ from core.recorder.tests.market import (
     quote_batch,
     recorded_gaps,
     recorded_trades,
+    recorded_updates,
     trade_batch,
     trades,
 )
@@ -73,7 +74,7 @@ class Tape:
         """The database holds the tape, each row once, and no gap."""
         assert recorded_trades(url) == expected_trades(self.rows)
         assert count(url, "quotes") == self.last.sequence
-        assert count(url, "book_batches") == self.last.sequence
+        assert recorded_updates(url) == self.last.sequence
         assert recorded_gaps(url) == []
 
 

@@ -7,7 +7,6 @@ from venuemesh.common.v1 import types_pb2
 from core.recorder.chunk import Chunk
 from core.recorder.store import Store
 from core.recorder.tests.market import (
-    BOOK,
     BTC,
     ETH,
     QUOTES,
@@ -15,7 +14,6 @@ from core.recorder.tests.market import (
     TRADES,
     Instrument,
     Trade,
-    book_batch,
     count,
     entry,
     exact,
@@ -148,24 +146,6 @@ async def test_quotes_are_stored_exactly(store, postgres_url):
     assert rows == [
         (symbol, exact(n, p), exact(n + 1, s), exact(n + 2, p), exact(n + 3, s), START_NS + n, n)
         for symbol, p, s, n in [("BTCUSDT", 2, 5, 7), ("BTCUSDT", 2, 5, 100), ("ETHUSDT", 4, 8, 5)]
-    ]
-
-
-async def test_book_batches_keep_their_bytes(store, postgres_url):
-    messages = [
-        book_batch(Cursor(3, 1), [BTC, ETH, BTC], snapshot=True),
-        book_batch(Cursor(3, 2), [ETH]),
-    ]
-    await write(store, *(entry(BOOK, message) for message in messages))
-    with psycopg.connect(postgres_url) as connection:
-        rows = connection.execute(
-            "SELECT symbols, snapshot_symbols, update_count, first_received_time_ns,"
-            " last_received_time_ns, epoch, sequence, batch FROM book_batches ORDER BY sequence"
-        ).fetchall()
-    both = ["BTCUSDT", "ETHUSDT"]
-    assert rows == [
-        (both, both, 3, START_NS, START_NS + 2, 3, 1, messages[0].SerializeToString()),
-        (["ETHUSDT"], None, 1, START_NS, START_NS, 3, 2, messages[1].SerializeToString()),
     ]
 
 

@@ -1,0 +1,190 @@
+"""Book updates and raw frames: batches that are kept as bytes, many of them in one row.
+
+Alone a small batch is mostly head, and a row of its own costs more than what is in it. So batches
+that follow each other become one. A batch with gaps begins a new one: a gap stands before the first
+row of what is stored under its cursor.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from venuemesh.marketdata.v1 import batch_pb2
+
+from core.recorder.columns import InstrumentIds
+from core.recorder.rows import FewRows, days_of
+from kit.archive import codec
+from kit.archive.book_updates import BookUpdates
+from kit.batches import Batch
+from kit.cursor import Cursor, StreamKey
+from kit.numbers import IntColumn
+
+ROWS_MAX = 20_000
+"""Of one block: whoever wants a moment of it has to unpack all of it."""
+FRAMES_BYTES_MAX = 4 * 1024 * 1024
+HEAD_COLUMNS: Mapping[str, str] = {
+    "venue": "text",
+    "epoch": "int8",
+    "sequence": "int8",
+    "first_received_time_ns": "int8",
+    "last_received_time_ns": "int8",
+}
+BOOK_COLUMNS: Mapping[str, str] = {
+    **HEAD_COLUMNS,
+    "update_count": "int4",
+    "instrument_ids": "int4[]",
+    "snapshot_instrument_ids": "int4[]",
+    "codec": "int2",
+    "batch": "bytea",
+}
+FRAME_COLUMNS: Mapping[str, str] = {
+    **HEAD_COLUMNS,
+    "frame_count": "int4",
+    "codec": "int2",
+    "batch": "bytea",
+}
+
+
+class Times(NamedTuple):
+    """First and last received time, ns."""
+
+    first_ns: int
+    last_ns: int
+
+    @classmethod
+    def of(cls, parts: "Sequence[Times]") -> "Times":
+        """From the first to the last of all."""
+        return cls(min(part.first_ns for part in parts), max(part.last_ns for part in parts))
+
+
+class Block:
+    """Batches of one stream that follow each other, to be kept as one."""
+
+    def __init__(self, key: StreamKey, cursor: Cursor) -> None:
+        self.key = key
+        self.cursor = cursor
+        """Of the first of them."""
+        self.row_count = 0
+        self.byte_count = 0
+        self._published_time_ns = 0
+        self._entries: dict[bytes, int] = {}
+        self._books: list[BookUpdates] = []
+        self._frames: list[batch_pb2.FrameColumns] = []
+        self._times: list[Times] = []
+        self.symbols: set[str] = set()
+        self.snapshot_symbols: set[str] = set()
+
+    def add_book(self, batch: Batch, rows: BookUpdates) -> None:
+        """One more, with columns that fit each other."""
+        places = self._places(batch)
+        symbols = [entry.symbol for entry in batch.instruments]
+        self.symbols.update(symbols[place] for place in np.unique(rows.instrument).tolist())
+        whole = np.unique(rows.instrument[rows.snapshot != 0]).tolist()
+        self.snapshot_symbols.update(symbols[place] for place in whole)
+        if places != list(range(len(places))):
+            rows = rows.renumbered(np.array(places, dtype=np.int64))
+        self._books.append(rows)
+        self._took(batch, rows.received_time_ns)
+
+    def add_frames(self, batch: Batch) -> None:
+        """One more, with columns that fit each other."""
+        self._places(batch)
+        self._frames.append(batch.frames)
+        self.byte_count += batch.frames.ByteSize()
+        self._took(batch, np.asarray(batch.frames.received_time_ns))
+
+    @property
+    def times(self) -> Times:
+        """Of all rows."""
+        return Times.of(self._times)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next batch begins another one."""
+        return self.row_count >= ROWS_MAX or self.byte_count >= FRAMES_BYTES_MAX
+
+    def book_row(self, ids: InstrumentIds) -> tuple[object, ...]:
+        """As BOOK_COLUMNS."""
+        number, data = codec.pack_book(self._head(), BookUpdates.joined(self._books))
+        return (
+            *(self.key.venue, *self.cursor, *self.times, self.row_count),
+            sorted(ids[self.key.venue, symbol] for symbol in self.symbols),
+            sorted(ids[self.key.venue, symbol] for symbol in self.snapshot_symbols),
+            *(int(number), data),
+        )
+
+    def frame_row(self) -> tuple[object, ...]:
+        """As FRAME_COLUMNS."""
+        whole = self._head()
+        for frames in self._frames:
+            whole.frames.MergeFrom(frames)
+        number, data = codec.pack(whole.SerializeToString())
+        return (self.key.venue, *self.cursor, *self.times, self.row_count, int(number), data)
+
+    def _took(self, batch: Batch, received_time_ns: IntColumn) -> None:
+        self.row_count += len(received_time_ns)
+        self._times.append(Times(int(received_time_ns.min()), int(received_time_ns.max())))
+        self._published_time_ns = batch.published_time_ns
+
+    def _places(self, batch: Batch) -> list[int]:
+        """Of each instrument of the batch its place in this block."""
+        return [
+            self._entries.setdefault(entry.SerializeToString(), len(self._entries))
+            for entry in batch.instruments
+        ]
+
+    def _head(self) -> Batch:
+        return Batch(
+            venue=self.key.venue,
+            channel=self.key.channel,
+            cursor=self.cursor.message(),
+            instruments=map(batch_pb2.InstrumentEntry.FromString, self._entries),
+            published_time_ns=self._published_time_ns,
+        )
+
+
+class Blocks:
+    """The blocks of several streams of one channel."""
+
+    def __init__(self) -> None:
+        self._begun: list[Block] = []
+        self._open: dict[StreamKey, Block] = {}
+
+    def block_for(self, key: StreamKey, cursor: Cursor) -> Block:
+        """The one that this batch belongs to."""
+        found = self._open.get(key)
+        if found is None or found.is_full or found.cursor.epoch != cursor.epoch:
+            found = self._open[key] = Block(key, cursor)
+            self._begun.append(found)
+        return found
+
+    def end(self, key: StreamKey) -> None:
+        """The next batch of this stream begins another one."""
+        self._open.pop(key, None)
+
+    def all(self) -> list[Block]:
+        """In the order in which they began."""
+        return self._begun
+
+
+def book_rows(blocks: Sequence[Block], ids: InstrumentIds) -> FewRows:
+    """Rows of book_batch_rows."""
+    rows = [block.book_row(ids) for block in blocks]
+    return _rows("book_batch_rows", BOOK_COLUMNS, rows, blocks)
+
+
+def frame_rows(blocks: Sequence[Block]) -> FewRows:
+    """Rows of frame_rows."""
+    rows = [block.frame_row() for block in blocks]
+    return _rows("frame_rows", FRAME_COLUMNS, rows, blocks)
+
+
+def _rows(
+    table: str,
+    columns: Mapping[str, str],
+    rows: Sequence[tuple[object, ...]],
+    blocks: Sequence[Block],
+) -> FewRows:
+    last_ns = np.array([block.times.last_ns for block in blocks], dtype=np.int64)
+    names, types = ", ".join(columns), list(columns.values())
+    return FewRows(table, names, types, rows, days_ns=days_of(last_ns))

@@ -1,0 +1,84 @@
+"""What was read and waits to be written, in two lanes that are written at their own pace."""
+
+from collections.abc import Iterator
+
+from venuemesh.common.v1 import types_pb2
+
+from core.recorder.chunk import Chunk
+from core.recorder.columns import MalformedBatch
+from core.recorder.settings import RecorderSettings
+from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.cursor import Channel, Cursor, StreamKey
+from kit.streams import Entry
+
+BLOCK_CHANNELS = frozenset({types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_FRAMES})
+"""Kept as bytes: the more batches stand together, the fewer bytes they take."""
+
+
+class Lane:
+    """One chunk after the other, each for as long as its first entry may wait."""
+
+    def __init__(self, positions: dict[StreamKey, Cursor], age_ms: int) -> None:
+        self.chunk = Chunk(positions)
+        self._age_ns = age_ms * NANOSECONDS_PER_MILLISECOND
+        self._due_ns = 0
+
+    def add(self, entry: Entry, now_ns: int, monotonic_ns: int) -> MalformedBatch | None:
+        """As Chunk.add."""
+        if not self.chunk.positions:
+            self._due_ns = monotonic_ns + self._age_ns
+        return self.chunk.add(entry, now_ns)
+
+    def left_ns(self, monotonic_ns: int) -> int:
+        """How long the chunk may still wait."""
+        return self._due_ns - monotonic_ns
+
+    def take(self) -> Chunk:
+        """What waits. The lane goes on with an empty chunk."""
+        taken, self.chunk = self.chunk, self.chunk.next()
+        return taken
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything waits."""
+        return bool(self.chunk.positions)
+
+
+class Lanes:
+    """Rows, which are written soon, and blocks, which gather for longer."""
+
+    def __init__(self, positions: dict[StreamKey, Cursor], settings: RecorderSettings) -> None:
+        self._settings = settings
+        self._rows = Lane(positions, settings.chunk_age_ms)
+        self._blocks = Lane(positions, settings.block_age_ms)
+        self._lanes = (self._rows, self._blocks)
+
+    def of(self, channel: Channel) -> Lane:
+        """The lane of a channel."""
+        return self._blocks if channel in BLOCK_CHANNELS else self._rows
+
+    def position(self, key: StreamKey) -> Cursor:
+        """The last entry of a stream that was read."""
+        return self.of(key.channel).chunk.position(key)
+
+    def waiting(self) -> list[Lane]:
+        """Those in which something waits."""
+        return [lane for lane in self._lanes if lane.waits]
+
+    def due(self, monotonic_ns: int, *, patient: bool) -> Iterator[Chunk]:
+        """Chunks that have waited long enough, taken out; ``patient``: only full ones."""
+        for lane in self.waiting():
+            if self.is_full(lane) or (not patient and lane.left_ns(monotonic_ns) <= 0):
+                yield lane.take()
+
+    def is_full(self, lane: Lane) -> bool:
+        """Whether a chunk may take no more."""
+        return (
+            lane.chunk.row_count >= self._settings.chunk_rows_max
+            or lane.chunk.byte_count >= self._settings.chunk_bytes_max
+        )
+
+    @property
+    def any_full(self) -> bool:
+        """Whether one of them may take no more."""
+        return any(map(self.is_full, self._lanes))

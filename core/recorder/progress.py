@@ -1,0 +1,80 @@
+"""How far the recorder has got: for trimming, for metrics, for Admin."""
+
+from core.recorder.store import CONSUMER
+from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.cursor import START, Cursor, StreamKey
+from kit.errors import StoreUnavailable
+from kit.streams import Streams
+from kit.telemetry import Meter
+from kit.troubles import Troubles
+
+LOOK_INTERVAL_SECONDS = 1.0
+
+
+class Progress:
+    """What is recorded of each stream, and what is not yet."""
+
+    def __init__(self, streams: Streams, meter: Meter, troubles: Troubles, clock: Clock) -> None:
+        self.keys: list[StreamKey] = []
+        """The streams that there are."""
+        self._streams = streams
+        self._meter = meter
+        self._troubles = troubles
+        self._clock = clock
+        self._recorded: dict[StreamKey, Cursor] = {}
+        self._committed: dict[StreamKey, Cursor] = {}
+        self._written_ns = clock.monotonic_ns()
+
+    def begin(self, recorded: dict[StreamKey, Cursor], keys: list[StreamKey]) -> None:
+        """A run begins here."""
+        self._recorded = dict(recorded)
+        self._committed = {}
+        self.keys = keys
+
+    def wrote(self, positions: dict[StreamKey, Cursor], published_time_ns: int) -> None:
+        """So much is recorded now, of which the newest batch was published then."""
+        self._recorded.update(positions)
+        self._written_ns = self._clock.monotonic_ns()
+        if published_time_ns:
+            age_ns = self._clock.time_ns() - published_time_ns
+            self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
+
+    async def run(self) -> None:
+        """Once a second, also while the database is away: which streams there are, how far behind
+        they are, how far we have got. Endless."""
+        while True:
+            try:
+                await self._look()
+            except StoreUnavailable as error:
+                self._troubles.report(error.metadata["store"], error.message)
+            await self._clock.sleep(LOOK_INTERVAL_SECONDS)
+
+    async def commit(self) -> None:
+        """Let the entries go that are recorded."""
+        recorded = {key: self._recorded[key] for key in self.keys if key in self._recorded}
+        moved = {key: at for key, at in recorded.items() if self._committed.get(key) != at}
+        await self._streams.commit(CONSUMER, moved)
+        self._committed = recorded
+
+    async def _look(self) -> None:
+        self.keys = await self._streams.keys()
+        waiting = sum([await self.waiting(key) for key in self.keys])
+        self._meter.waiting(waiting)
+        still_ns = self._clock.monotonic_ns() - self._written_ns
+        if waiting and still_ns > LOOK_INTERVAL_SECONDS * 10**9:
+            # Nothing is written although something waits: what waits is at least so old.
+            self._meter.lag_ms = max(self._meter.lag_ms, still_ns / NANOSECONDS_PER_MILLISECOND)
+        await self.commit()
+
+    async def waiting(self, key: StreamKey) -> int:
+        """Entries of a stream that are not recorded yet."""
+        newest = await self._streams.last(key) or START
+        recorded = self._recorded.get(key, START)
+        if newest < recorded:
+            detail = f"it ends at {newest}, before what is recorded: {recorded}"
+            self._troubles.report(str(key), detail)
+            return 0
+        self._troubles.clear(str(key))
+        if newest.epoch == recorded.epoch:
+            return newest.sequence - recorded.sequence
+        return await self._streams.length(key)
