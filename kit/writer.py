@@ -54,11 +54,11 @@ Column = IntColumn | LevelColumn | list[str]
 
 
 class Writer:
-    """Writes one columns message, as the field of a batch that holds it."""
+    """Writes one columns message, as the field of the message that holds it."""
 
-    def __init__(self, name: str, message: type[Message]) -> None:
+    def __init__(self, name: str, message: type[Message], holder: type[Message] = Batch) -> None:
         self._message = message
-        self._tag = _tag(Batch.DESCRIPTOR.fields_by_name[name])
+        self._tag = _tag(holder.DESCRIPTOR.fields_by_name[name])
         self._descriptors: dict[str, Any] = {**message.DESCRIPTOR.fields_by_name}
         self._native: dict[frozenset[str], Any] = {}
         self._room = ctypes.create_string_buffer(0)
@@ -126,7 +126,7 @@ def _kind(field: FieldDescriptor) -> Kind:
     return Kind.ZIGZAG if field.type == FieldDescriptor.TYPE_SINT64 else Kind.VARINT
 
 
-def _tag(field: FieldDescriptor) -> bytes:
+def _tag(field: Any) -> bytes:
     return _varint(field.number << 3 | LENGTH_DELIMITED)
 
 

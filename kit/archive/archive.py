@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
+from kit.archive.bars import BarReading, Series
+from kit.archive.books import BookReading
 from kit.archive.copy_out import copy_out
 from kit.archive.events import Events, TypedEvents, in_portions
 from kit.archive.slices import Slices
@@ -91,18 +93,31 @@ class Archive:
         end_ns: int = 0,
     ) -> AsyncGenerator[Events, None]:
         """The same rows as they are read, a slice of time after another."""
-        if channel not in SOURCES:
-            name = channel_name(channel)
-            raise NotSupported(f"{name} cannot be read", service="archive", wanted=name)
-        instruments = await self.instruments(venue, symbols)
-        source = SOURCES[channel]
+        reading = await self._reading(venue, channel, symbols)
         if not (start_ns and end_ns):
-            first_ns, last_ns = await self._bounds(source, instruments)
+            first_ns, last_ns = await reading.bounds()
             start_ns, end_ns = start_ns or first_ns, end_ns or last_ns + 1
-        reading = _Reading(self._database, source, instruments)
-        async with aclosing(Slices(reading.read, start_ns, end_ns).all()) as slices:
+        async with aclosing(reading.events(start_ns, end_ns)) as slices:
             async for events in slices:
                 yield events
+
+    async def bars(
+        self,
+        venue: str,
+        symbol: str,
+        interval: str,
+        start_ns: int = 0,
+        end_ns: int = 0,
+        as_of_ns: int = 0,
+        rows_max: int = ROWS_MAX,
+    ) -> AsyncGenerator[bytes, None]:
+        """Serialised BarColumns, by open time, which the range is about. Raises NotSupported when a
+        number does not fit 64 bits."""
+        await self.instruments(venue, [symbol])
+        reading = BarReading(self._database, Series(venue, symbol, interval, as_of_ns))
+        async with aclosing(reading.columns(start_ns, end_ns, rows_max)) as messages:
+            async for message in messages:
+                yield message
 
     async def instruments(self, venue: str, symbols: Collection[str] = ()) -> Instruments:
         """Of these symbols, or all that were recorded of the venue."""
@@ -120,24 +135,42 @@ class Archive:
         names = sorted(set(symbols) or known)
         return Instruments(venue, names, [known[name] for name in names])
 
-    async def _bounds(self, source: Source, instruments: Instruments) -> tuple[int, int]:
-        """The first and the last time of a channel; (0, -1) when there is nothing."""
-        async with self._database.transaction() as connection:
-            query = source.bounds_query(instruments.ids).encode()
-            row = await (await connection.execute(query)).fetchone()
-        assert row is not None
-        return (0, -1) if row[0] is None else (row[0], row[1])
+    async def _reading(
+        self, venue: str, channel: Channel, symbols: Collection[str]
+    ) -> "TypedReading | BookReading":
+        instruments = await self.instruments(venue, symbols)
+        if channel == types_pb2.CHANNEL_BOOK:
+            ids = dict(zip(instruments.names, instruments.ids, strict=True))
+            return BookReading(self._database, venue, ids)
+        if channel in SOURCES:
+            return TypedReading(self._database, SOURCES[channel], instruments)
+        name = channel_name(channel)
+        raise NotSupported(f"{name} cannot be read", service="archive", wanted=name)
 
 
-class _Reading:
-    """Slices of one table."""
+class TypedReading:
+    """Some instruments of one of the tables of typed rows."""
 
     def __init__(self, database: Database, source: Source, instruments: Instruments) -> None:
         self._database = database
         self._source = source
         self._instruments = instruments
 
-    async def read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[Events, int]:
+    async def bounds(self) -> tuple[int, int]:
+        """The first and the last time; (0, -1) when there is nothing."""
+        async with self._database.transaction() as connection:
+            query = self._source.bounds_query(self._instruments.ids).encode()
+            row = await (await connection.execute(query)).fetchone()
+        assert row is not None
+        return (0, -1) if row[0] is None else (row[0], row[1])
+
+    async def events(self, start_ns: int, end_ns: int) -> AsyncGenerator[Events, None]:
+        """Slice after slice."""
+        async with aclosing(Slices(self._read, start_ns, end_ns).all()) as slices:
+            async for events in slices:
+                yield events
+
+    async def _read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[Events, int]:
         """The rows of a span in order."""
         source = self._source
         query = source.query(self._instruments.ids, start_ns, end_ns)

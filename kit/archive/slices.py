@@ -56,12 +56,13 @@ class Slices(Generic[RowsT]):
         start_ns: int,
         end_ns: int,
         rows_usual: int = ROWS_USUAL,
+        first_slice_ns: int = FIRST_SLICE_NS,
     ) -> None:
         self._read = read
         self._next_ns = start_ns
         self._end_ns = end_ns
         self._rows_usual = rows_usual
-        self._length_ns = FIRST_SLICE_NS
+        self._length_ns = first_slice_ns
         self._spans: deque[_Span[RowsT]] = deque()
 
     async def all(self) -> AsyncGenerator[RowsT, None]:

@@ -120,7 +120,7 @@ async def test_the_same_bytes_however_the_range_is_cut(store, monkeypatch):
     archive, connection = store
     add_trades(connection, *(("BTCUSDT", number / 7, number, number) for number in range(1, 200)))
     whole = await read(archive, rows_max=17)
-    monkeypatch.setattr(slices, "FIRST_SLICE_NS", SECOND_NS // 3)
+    monkeypatch.setattr(Slices.__init__, "__defaults__", (slices.ROWS_USUAL, SECOND_NS // 3))
     monkeypatch.setattr(slices, "GROWTH_MAX", 2)
     assert await read(archive, rows_max=17) == whole
     monkeypatch.setattr(slices, "SLICE_BYTES_MAX", 1000)
