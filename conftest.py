@@ -19,11 +19,13 @@ import hypothesis
 import psycopg
 import pytest
 import redis
+from psycopg.conninfo import make_conninfo
 
 from ops.embedded import postgres, valkey
 from ops.embedded.command import LOOPBACK, Command
 
 ROOT = Path(__file__).resolve().parent
+MESHES = ROOT / "tests" / "integration"
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 10.0
 LOOK_AGAIN_SECONDS = 0.02
@@ -37,6 +39,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("venuemesh")
 
 _database_numbers = itertools.count(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what has to stay in one process when the tests are shared between several: a file, and
+    all that uses the same running meshes."""
+    for item in items:
+        folder, file = item.path.parent, item.path
+        item.add_marker(pytest.mark.xdist_group(str(folder if folder == MESHES else file)))
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +101,27 @@ def postgres_url(_postgres_server: int) -> Iterator[str]:
     yield postgres.url(_postgres_server, name)
     with psycopg.connect(administration, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def timescale_url() -> Iterator[str]:
+    """As postgres_url, on a server with TimescaleDB; tests that need it are skipped without one."""
+    server = os.environ.get("VENUEMESH_TIMESCALE_URL")
+    if server is None:
+        pytest.skip("no TimescaleDB: set VENUEMESH_TIMESCALE_URL to a superuser's URL of a server")
+    name = f"venuemesh_test_{os.getpid()}_{next(_database_numbers)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    yield make_conninfo(server, dbname=name)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["postgres_url", "timescale_url"], ids=["PostgreSQL", "TimescaleDB"])
+def any_database_url(request: pytest.FixtureRequest) -> str:
+    """The test is run on each kind of database."""
+    url: str = request.getfixturevalue(request.param)
+    return url
 
 
 def free_port() -> int:

@@ -30,7 +30,7 @@ def truth(long_capture: Path) -> Capture:
     return capture.read(capture.lines(long_capture))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def replayed(long_capture: Path, truth: Capture) -> Iterator[Mesh]:
     """A mesh that has played the long capture as fast as it could, and recorded it."""
     with replaying(long_capture, "max") as mesh:
@@ -39,14 +39,14 @@ def replayed(long_capture: Path, truth: Capture) -> Iterator[Mesh]:
         yield mesh
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def first_run() -> Iterator[FirstRun]:
     """A mesh in the world simulate, started and ended with Ctrl-C."""
     with new_folder() as data:
         yield run_once(data)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def simulated(first_run: FirstRun) -> Iterator[Mesh]:
     """A second run on the same folder."""
     before = first_run.trades[-1].trade_id
