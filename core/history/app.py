@@ -2,6 +2,7 @@
 
 from venuemesh.history.v1 import history_pb2
 
+from core.history.books import Books
 from core.history.queries import Queries
 from core.history.service import HistoryServicer
 from core.history.settings import HistorySettings
@@ -28,7 +29,8 @@ async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
     clock = SystemClock()
     database = Database(mesh.database_url)
     troubles = Troubles(runtime.meter)
-    runtime.serve(history_pb2.DESCRIPTOR, "History", HistoryServicer(Queries(database)))
+    history = HistoryServicer(Queries(database), Books(database))
+    runtime.serve(history_pb2.DESCRIPTOR, "History", history)
     runtime.run_task("schema", lambda: migrate_when_there(mesh.database_url, troubles, clock))
     runtime.at_end(database.close)
     await runtime.run()

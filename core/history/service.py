@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 
+from core.history.books import Books
 from core.history.queries import Queries
 from kit.errors import NotSupported
 
@@ -15,8 +16,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class HistoryServicer(history_pb2_grpc.HistoryServicer):
     """Answers History from the database."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, books: Books) -> None:
         self._queries = queries
+        self._books = books
 
     async def ListTrades(
         self, request: history_pb2.ListTradesRequest, context: Context
@@ -27,7 +29,8 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
     async def ListQuotes(
         self, request: history_pb2.ListQuotesRequest, context: Context
     ) -> history_pb2.ListQuotesResponse:
-        raise _not_there("ListQuotes")
+        quotes, token = await self._queries.quotes(request)
+        return history_pb2.ListQuotesResponse(quotes=quotes, next_page_token=token)
 
     async def ListBars(
         self, request: history_pb2.ListBarsRequest, context: Context
@@ -44,7 +47,7 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
     async def GetOrderBookAt(
         self, request: history_pb2.GetOrderBookAtRequest, context: Context
     ) -> history_pb2.GetOrderBookAtResponse:
-        raise _not_there("GetOrderBookAt")
+        return await self._books.at(request)
 
     async def Read(
         self, request: history_pb2.ReadRequest, context: Context
@@ -66,7 +69,8 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
     async def ListQuality(
         self, request: history_pb2.ListQualityRequest, context: Context
     ) -> history_pb2.ListQualityResponse:
-        raise _not_there("ListQuality")
+        scores, token = await self._queries.quality(request)
+        return history_pb2.ListQualityResponse(scores=scores, next_page_token=token)
 
 
 def _not_there(method: str) -> NotSupported:

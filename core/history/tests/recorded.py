@@ -39,6 +39,29 @@ class Trade:
     venue_time_ns: int = START_NS
 
 
+@dataclass(frozen=True)
+class Quote:
+    """A quote of BTCUSDT."""
+
+    received_time_ns: int
+    price: int = 100
+    sequence: int = 0
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of BTCUSDT."""
+
+    interval: str
+    open_time_ns: int
+    number: int = 0
+    revision: int = 0
+    close: str = "1.70"
+    written_time_ns: int = 0
+    superseded_time_ns: int = 0
+    """0: it is the one that stands."""
+
+
 async def instrument_id(connection: Connection, symbol: str = SYMBOL, venue: str = VENUE) -> int:
     """The number of an instrument, which is made when there is none."""
     await connection.execute(
@@ -95,4 +118,56 @@ async def record_gaps(
                     *(gap.last_id_before, gap.first_id_after, gap.last_time_ns),
                     *(gap.first_time_ns, gap.detected_time_ns, gap.detail),
                 ],
+            )
+
+
+async def record_quotes(database: Database, quotes: Iterable[Quote]) -> None:
+    """These quotes."""
+    async with database.transaction() as connection:
+        number = await instrument_id(connection)
+        for quote in quotes:
+            await connection.execute(
+                "INSERT INTO quote_rows (instrument_id, received_time_ns, venue_time_ns, sequence,"
+                " bid_price, bid_size, ask_price, ask_size)"
+                " VALUES (%s, %s, %s, %s, %s, 1.500, %s, 2)",
+                [
+                    *(number, quote.received_time_ns, quote.received_time_ns - 3, quote.sequence),
+                    *(quote.price, quote.price + 1),
+                ],
+            )
+
+
+async def record_bars(database: Database, bars: Iterable[Bar]) -> None:
+    """These bars, or revisions of bars that were superseded."""
+    names = (
+        "venue, symbol, interval, open_time_ns, number, open, high, low, close, volume, buy_volume,"
+        " quote_volume, trade_count, covered_ns, revision, final, first_time_ns, first_trade_id,"
+        " last_time_ns, last_trade_id, close_time_ns, written_time_ns"
+    )
+    async with database.transaction() as connection:
+        for bar in bars:
+            values = [
+                *(VENUE, SYMBOL, bar.interval, bar.open_time_ns, bar.number, "1.500", 2, 1),
+                *(bar.close, 10, 4, "15.10", 3, 60, bar.revision, True, 0, 0, 0, 0),
+                *(bar.open_time_ns + 60, bar.written_time_ns),
+            ]
+            table, columns = "bars", names
+            if bar.superseded_time_ns:
+                table, columns = "bar_revisions", f"{names}, superseded_time_ns"
+                values.append(bar.superseded_time_ns)
+            places = ", ".join(["%s"] * len(values))
+            await connection.execute(
+                f"INSERT INTO {table} ({columns}) VALUES ({places})".encode(), values
+            )
+
+
+async def record_scores(database: Database, scores: Iterable[tuple[int, str]]) -> None:
+    """Scores by time of computing and symbol."""
+    async with database.transaction() as connection:
+        for time_ns, symbol in scores:
+            await connection.execute(
+                "INSERT INTO quality_rows (venue, symbol, computed_time_ns, window_start_ns,"
+                " window_end_ns, score, coverage, freshness, agreement, open_hole_count)"
+                " VALUES (%s, %s, %s, %s, %s, 0.5, 0.5, 1, 1, 3)",
+                [VENUE, symbol, time_ns, time_ns - 10, time_ns],
             )
