@@ -187,7 +187,7 @@ class Jobs:
             return
         detail = filled.detail
         if filled.outcome == COMPLETE:
-            said = await self._candles.compare_again(place, hole)
+            said = await self._candles.compare_again(place, hole) if filled.published else ""
             await self._store.end_hole(hole, FILLED, had, "; ".join(filter(None, (detail, said))))
             self._meter.count("holes_filled_total")
         else:

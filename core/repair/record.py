@@ -10,6 +10,7 @@ from venuemesh.common.v1 import types_pb2
 from core.repair.holes import Span
 from core.repair.joining import Trade
 from kit.clock import NANOSECONDS_PER_SECOND
+from kit.cursor import StreamKey
 from kit.database import Connection, Database
 
 SLACK_NS = 60 * NANOSECONDS_PER_SECOND
@@ -259,13 +260,15 @@ class Record:
             return {row[0]: Candle(*row[1:]) for row in await found.fetchall()}
 
     async def venue_time_ns(self, venue: str) -> int:
-        """How far the time of a venue's trades has got in the bars; 0 before the first."""
+        """How far the time of a venue's trades has got in all of the bars; 0 before the first."""
+        stream = str(StreamKey(venue, types_pb2.CHANNEL_TRADES))
         async with self._database.transaction() as connection:
             found = await connection.execute(
-                "SELECT newest_time_ns FROM bar_venues WHERE venue = %s", [venue]
+                "SELECT coalesce(min(newest_time_ns), 0) FROM bar_positions"
+                " WHERE stream = %s AND newest_time_ns > 0",
+                [stream],
             )
-            row = await found.fetchone()
-            return 0 if row is None else int(row[0])
+            return int((await found.fetchall())[0][0])
 
 
 def _within(instrument: Instrument, span: Span, first: int, last: int) -> list[Any]:
