@@ -25,9 +25,10 @@ class Directory:
         self._registry = registry_pb2_grpc.RegistryStub(self._channel)
 
     async def announce(
-        self, instance: ServiceInstance, status: Callable[[], ServiceStatus]
+        self, instance: Callable[[], ServiceInstance], status: Callable[[], ServiceStatus]
     ) -> None:
-        """Be known, for as long as this runs. Survives a registry that is away or forgets."""
+        """Be known, for as long as this runs. Survives a registry that is away or forgets. When
+        something about the process is another, it is told anew."""
         waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         while True:
             try:
@@ -73,12 +74,13 @@ class Directory:
         await self._channel.close()
 
     async def _register_and_beat(
-        self, instance: ServiceInstance, status: Callable[[], ServiceStatus]
+        self, instance: Callable[[], ServiceInstance], status: Callable[[], ServiceStatus]
     ) -> None:
+        told = instance()
         registered = await self._registry.Register(
-            registry_pb2.RegisterRequest(instance=instance), timeout=CALL_TIMEOUT_S
+            registry_pb2.RegisterRequest(instance=told), timeout=CALL_TIMEOUT_S
         )
-        while True:
-            beat = registry_pb2.HeartbeatRequest(service_id=instance.service_id, status=status())
+        while instance() == told:
+            beat = registry_pb2.HeartbeatRequest(service_id=told.service_id, status=status())
             await self._registry.Heartbeat(beat, timeout=CALL_TIMEOUT_S)
             await asyncio.sleep(registered.heartbeat_interval_ms / 1000)

@@ -78,6 +78,7 @@ class Runtime:
         self._venue: VenueControl | None = None
         self._rest: grpc.GenericRpcHandler | None = None
         self._started_ns = time.time_ns()
+        self._epoch: Callable[[], int] = lambda: 0
 
     def serve(
         self, file: FileDescriptor, service: str, servicer: object, raw: Collection[str] = ()
@@ -107,6 +108,10 @@ class Runtime:
         """Call this after the tasks have ended, last registered first."""
         self._finish.append(finish)
 
+    def tell_epoch(self, epoch: Callable[[], int]) -> None:
+        """Let the registry know the epoch of a venue."""
+        self._epoch = epoch
+
     def control_venue(self, venue: VenueControl) -> None:
         """Let Admin act on the connections of a venue."""
         self._venue = venue
@@ -130,7 +135,8 @@ class Runtime:
                     ]
                 ]
                 announcing = group.create_task(
-                    self.directory.announce(instance, self.meter.status), name="announce"
+                    self.directory.announce(self._instance_now(instance), self.meter.status),
+                    name="announce",
                 )
                 await self._stopping.wait()
                 # A heartbeat after the withdrawal would make it known again.
@@ -157,6 +163,16 @@ class Runtime:
             version=VERSION,
             start_time_ns=self._started_ns,
         )
+
+    def _instance_now(
+        self, instance: registry_pb2.ServiceInstance
+    ) -> Callable[[], registry_pb2.ServiceInstance]:
+        def now() -> registry_pb2.ServiceInstance:
+            described = registry_pb2.ServiceInstance(epoch=self._epoch())
+            described.MergeFrom(instance)
+            return described
+
+        return now
 
     async def _start_server(
         self, instance: registry_pb2.ServiceInstance

@@ -143,7 +143,7 @@ async def process(
     """A process that serves and announces itself."""
     opened = Process(service_id, kind, name or service_id)
     await opened.server.start()
-    announcing = asyncio.create_task(directory.announce(opened.instance, status))
+    announcing = asyncio.create_task(directory.announce(lambda: opened.instance, status))
     try:
         yield opened
     finally:

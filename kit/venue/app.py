@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit import backoff, settings, telemetry
@@ -15,8 +16,9 @@ from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
 from kit.venue import discovery
 from kit.venue.beginning import Beginning
+from kit.venue.book_snapshots import BookSnapshots
 from kit.venue.budget import Budget
-from kit.venue.contract import Place, Venue
+from kit.venue.contract import CHANNEL_STATUS, Place, Venue
 from kit.venue.control import Control
 from kit.venue.epoch import EpochFile
 from kit.venue.hub import Hub
@@ -25,13 +27,16 @@ from kit.venue.intake import Intake
 from kit.venue.listing import Listing
 from kit.venue.market_data import MarketDataServicer
 from kit.venue.rationed import RationedHistory
+from kit.venue.raw_frames import RawFrames
 from kit.venue.refill import Refill
 from kit.venue.resync import Resync
+from kit.venue.retelling import Retelling
 from kit.venue.session import Session
 from kit.venue.settings import VenueSettings
 from kit.venue.source import Feed
 from kit.venue.staleness import Staleness
 from kit.venue.subscriptions import Subscriptions
+from kit.venue.twin import Twin
 from kit.venue.verification import Verification
 
 CHECKPOINT_INTERVAL_S = 1.0
@@ -54,7 +59,7 @@ def main(name: str, port: int = 0) -> int:
     async def serve() -> None:
         await VenueProcess(venue, mesh, own).run()
 
-    return run_process(venue_id, mesh, serve)
+    return run_process(own.service_id(venue_id), mesh, serve)
 
 
 class VenueProcess:
@@ -65,12 +70,13 @@ class VenueProcess:
         budget = Budget(venue.venue_id, venue.limits.requests_per_second, clock)
         venue = replace(venue, history=RationedHistory(venue.history, budget))
         port = own.port or venue.port
-        self.runtime = Runtime(Identity(venue.venue_id, "venue", venue.venue_id, port), mesh)
+        service_id = own.service_id(venue.venue_id)
+        self.runtime = Runtime(Identity(service_id, "venue", venue.venue_id, port), mesh)
         self._venue = venue
         self._mesh = mesh
         self._own = own
         self._clock = clock
-        epochs = EpochFile(Path(mesh.data_dir) / "epochs" / venue.venue_id)
+        epochs = EpochFile(Path(mesh.data_dir) / "epochs" / service_id)
         self._epoch_before = epochs.last()
         meter = self.runtime.meter
         self.hub = Hub(venue.venue_id, epochs.next(clock), clock, meter, own.ring_bytes_max)
@@ -78,14 +84,26 @@ class VenueProcess:
         self.intake = Intake(venue, self.hub, self.subscriptions, meter, clock)
         doubted = meter.gauge("books_in_doubt", "Books that wait for a snapshot or an update")
         doubted.set_function(self.intake.bookkeeper.doubted_count)
+        self._raw_frames = RawFrames(self.hub) if own.raw_frames else None
         self.session: Feed = (
-            Session(venue, self.intake, meter, clock)
+            Session(venue, self.intake, meter, clock, raw_frames=self._raw_frames)
             if venue.source is None
             else venue.source.feed(self.intake, clock)
         )
         self.instruments = Instruments(venue.venue_id, venue.history)
         self.listing = Listing(self.instruments, self.intake, self.hub, self.session, clock)
         self._beginning = Beginning(self.hub, self.intake, self.listing, epochs, clock)
+        self.runtime.tell_epoch(lambda: self.hub.epoch)
+        self.twin = Twin(
+            venue,
+            service_id,
+            self.hub,
+            self.intake,
+            self._beginning,
+            lambda: self.session.connected,
+            meter,
+            clock,
+        )
         self.control = Control(
             venue.venue_id,
             self.instruments,
@@ -106,10 +124,16 @@ class VenueProcess:
             self._venue.history,
             Verification(self.hub, self.intake, self._venue, self._clock),
             self._beginning,
+            Retelling(
+                self.intake.bookkeeper,
+                lambda draft: self.hub.publish(types_pb2.CHANNEL_BOOK, draft),
+                self.listing,
+                self._clock,
+            ),
         )
         runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
         runtime.control_venue(self.control)
-        runtime.when_draining(lambda: self.hub.end(Draining("the venue is stopping")))
+        runtime.when_draining(self._end)
         runtime.run_task("session", self.session.run)
         resync = Resync(
             self.intake.bookkeeper,
@@ -128,7 +152,16 @@ class VenueProcess:
                 self._clock,
             )
             runtime.run_task("refill", refill.run)
+        if self._own.book_snapshot_interval_s:
+            snapshots = BookSnapshots(
+                self.intake,
+                lambda draft: self.hub.publish(types_pb2.CHANNEL_BOOK, draft),
+                self._own.book_snapshot_interval_s,
+                self._clock,
+            )
+            runtime.run_task("book snapshots", snapshots.run)
         runtime.run_task("start", self._start)
+        runtime.run_task("twin", lambda: self.twin.run(runtime.directory))
         runtime.run_task("checkpoints", self._publish_checkpoints)
         if self._mesh.world == "replay":
             runtime.run_task("pressure", self._wait_for_readers)
@@ -139,6 +172,11 @@ class VenueProcess:
             runtime.run_task("staleness", staleness.run)
         runtime.at_end(self._venue.history.close)
         await runtime.run()
+
+    def _end(self) -> None:
+        if self._raw_frames is not None:
+            self._raw_frames.publish()
+        self.hub.end(Draining("the venue is stopping"))
 
     async def _start(self) -> None:
         """Subscribe, when it is known to what, and follow what is listed."""
@@ -180,7 +218,10 @@ class VenueProcess:
             self.runtime.meter.counters["dropped_rows_total"] = self.intake.dropped_total()
             for channel in self.subscriptions.channels:
                 cursor = self.hub.cursor(channel)
-                if cursor.sequence == published[channel] and self.session.connected:
+                # A twin wants to hear that we live, also while we lack a connection.
+                lives = self.twin.is_there and channel == CHANNEL_STATUS
+                is_quiet = cursor.sequence == published[channel]
+                if is_quiet and (self.session.connected or lives):
                     cursor = self.hub.publish(channel, Draft())
                 published[channel] = cursor.sequence
 

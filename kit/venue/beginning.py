@@ -33,11 +33,14 @@ class Beginning:
         """Streams that hold a newer epoch than ours prove that our clock or our memory of epochs is
         behind; without a newer one Redis would refuse everything that we publish."""
         now_ms = self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
-        if not self._hub.epoch < epoch < max(now_ms, self._hub.epoch) + AHEAD_MAX_MS:
-            return
+        if self._hub.epoch < epoch < max(now_ms, self._hub.epoch) + AHEAD_MAX_MS:
+            self.anew(epoch)
+
+    def anew(self, above: int) -> None:
+        """Begin an epoch above this one."""
         before = self._hub.epoch
         self._intake.flush()
-        self._hub.start_epoch(self._epochs.next(self._clock, above=epoch))
+        self._hub.start_epoch(self._epochs.next(self._clock, above=above))
         self.after(before)
         self._listing.tell_all()
         bookkeeper = self._intake.bookkeeper

@@ -1,8 +1,7 @@
 """All books of a venue: rows in, published batches out."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +12,10 @@ from kit.book import Changes, Fallen, Verdict
 from kit.columns import BookRows, Levels, Numbers, Scale, Symbols, instrument_entry, zeros
 from kit.encode import Draft
 from kit.numbers import IntColumn, NumberError, rescale
-from kit.venue.books import BookState, Changed, GuardedBook, Outcome, Update
+from kit.venue.books import BookState, GuardedBook
 from kit.venue.contract import BookRules, BookSnapshot, UpdateNumbers
-
-Publish = Callable[[Draft], object]
+from kit.venue.outcomes import Outcome, Update
+from kit.venue.pen import Pen, Publish
 
 
 class Bookkeeper:
@@ -28,11 +27,13 @@ class Bookkeeper:
         self._rules = rules
         self._publish = publish
         self._resting: set[str] = set()
+        self._is_patient = False
 
     def add(self, symbols: Iterable[str]) -> None:
         """Keep books for these too."""
         for symbol in symbols:
-            self.books.setdefault(symbol, GuardedBook(symbol, self._rules))
+            book = self.books.setdefault(symbol, GuardedBook(symbol, self._rules))
+            book.is_patient = self._is_patient
 
     def remove(self, symbols: Iterable[str]) -> None:
         """Forget these."""
@@ -61,8 +62,9 @@ class Bookkeeper:
         """Number of these. Safe to ask from another thread, as metrics are."""
         return sum(book.wanted_since_ns > 0 for book in list(self.books.values()))
 
-    def on_rows(self, rows: BookRows) -> None:
-        """Updates from the feed, of added symbols. Raises NumberError before any change.
+    def on_rows(self, rows: BookRows, ahead: Container[str] = ()) -> None:
+        """Updates from the feed, of added symbols. Raises NumberError before any change. ``ahead``:
+        symbols whose updates come from the twin, and may be ahead of those of our own connection.
 
         Books whose updates all join, which is the usual case, take them as one; the others are
         looked at update by update.
@@ -74,7 +76,7 @@ class Bookkeeper:
         left: list[IntColumn] = []
         fallen: list[tuple[Fallen, Fallen]] = []
         parts = self._begun(sheet)
-        pen = _Pen(self._publish)
+        pen = Pen(self._publish)
         for book, part in parts:
             part = _without_old(book, rows, part)
             if not self._joins(book, rows, part):
@@ -91,7 +93,38 @@ class Bookkeeper:
                 left.append(part[done + 1 :])
         if good:
             self._publish_run(sheet.removing(fallen), good)
-        self._follow_each(sheet, left, pen)
+        self._follow_each(sheet, left, pen, ahead)
+
+    def on_twin_snapshots(self, rows: BookRows) -> None:
+        """Whole books of the twin: of use where ours wants one. Raises NumberError."""
+        for row, symbol in enumerate(rows.symbols.per_row()):
+            if self.books[symbol].state is not BookState.PROVEN:
+                one = rows.take(np.array([row]))
+                received_time_ns = int(one.received_time_ns[0])
+                last = int(one.last_sequence[0])
+                self.on_snapshot(symbol, BookSnapshot(last, one.bids, one.asks, received_time_ns))
+
+    def be_patient(self, is_patient: bool) -> None:
+        """Whether a missing update may come from the twin."""
+        self._is_patient = is_patient
+        for book in self.books.values():
+            book.is_patient = is_patient
+
+    def end_waits(self, now_ns: int) -> None:
+        """Tell what was waited for in vain."""
+        pen = Pen(self._publish)
+        for book in self.books.values():
+            pen.take(book, book.end_wait(now_ns))
+        pen.publish()
+        if self.wanting_snapshot():
+            self.snapshot_wanted.set()
+
+    def expect_snapshots(self, symbols: Iterable[str]) -> None:
+        """Our own connection is lost, and the twin goes on: the whole books with which the next one
+        begins are no surprise."""
+        for symbol in symbols:
+            if symbol in self.books:
+                self.books[symbol].expects_snapshot = True
 
     def on_snapshot(self, symbol: str, snapshot: BookSnapshot) -> bool:
         """A book from REST. Returns whether the book is proven now. Raises NumberError."""
@@ -101,7 +134,7 @@ class Bookkeeper:
         book = self.books[symbol]
         numbers = UpdateNumbers(snapshot.last_sequence, snapshot.last_sequence, 0)
         whole = Update(numbers, 0, snapshot.received_time_ns, bids.of(0), asks.of(0))
-        pen = _Pen(self._publish)
+        pen = Pen(self._publish)
         pen.take(book, book.on_snapshot(whole))
         pen.publish()
         return book.state is BookState.PROVEN
@@ -109,7 +142,7 @@ class Bookkeeper:
     def take_over(self, others: "Bookkeeper", now_ns: int) -> None:
         """Go on with the books of another connection. Each begins a new epoch; one that is not
         proven there is in doubt from now on."""
-        pen = _Pen(self._publish)
+        pen = Pen(self._publish)
         for symbol, other in others.books.items():
             if symbol in self.books:
                 pen.take(self.books[symbol], self._succeeded(self.books[symbol], other, now_ns))
@@ -125,7 +158,7 @@ class Bookkeeper:
         detail: str,
     ) -> None:
         """Updates of these may have been missed."""
-        pen = _Pen(self._publish)
+        pen = Pen(self._publish)
         for symbol in symbols:
             if symbol in self.books:
                 book = self.books[symbol]
@@ -178,7 +211,7 @@ class Bookkeeper:
     def _begun(self, sheet: "_Sheet") -> list[tuple[GuardedBook, IntColumn]]:
         """Each book with the updates that are left when it is proven: a snapshot that comes with
         many updates behind it must not make all of them slow."""
-        pen = _Pen(self._publish)
+        pen = Pen(self._publish)
         parts: list[tuple[GuardedBook, IntColumn]] = []
         for name, part in sheet.rows.symbols.rows_of():
             book, done = self.books[name], 0
@@ -191,11 +224,13 @@ class Bookkeeper:
         pen.publish()
         return parts
 
-    def _follow_each(self, sheet: "_Sheet", left: list[IntColumn], pen: "_Pen") -> None:
+    def _follow_each(
+        self, sheet: "_Sheet", left: list[IntColumn], pen: Pen, ahead: Container[str]
+    ) -> None:
         names = sheet.rows.symbols.names
         for row in sorted(row for part in left for row in part.tolist()):
             book = self.books[names[sheet.rows.symbols.row[row]]]
-            pen.take(book, _take(book, sheet, row))
+            pen.take(book, _take(book, sheet, row, book.symbol in ahead))
         pen.publish()
         if self.wanting_snapshot():
             self.snapshot_wanted.set()
@@ -271,59 +306,6 @@ class _Sheet:
         return _Sheet(self.rows.take(kept), self.bids.take(kept), self.asks.take(kept))
 
 
-class _Pen:
-    """Writes outcomes into batches. A gap closes a batch, as gaps stand before the rows."""
-
-    def __init__(self, publish: Publish) -> None:
-        self._publish = publish
-        self._gaps: list[types_pb2.Gap] = []
-        self._rows: list[tuple[GuardedBook, Scale, Changed]] = []
-
-    def take(self, book: GuardedBook, outcomes: Iterable[Outcome]) -> None:
-        """Write what happened to one book."""
-        for outcome in outcomes:
-            if isinstance(outcome, Changed):
-                self._rows.append((book, book.scale, outcome))
-            else:
-                if self._rows:
-                    self.publish()
-                self._gaps.append(outcome.gap)
-
-    def publish(self) -> None:
-        """Publish what was written, if anything."""
-        if self._rows or self._gaps:
-            draft = self._draft() if self._rows else Draft()
-            self._publish(draft.after(self._gaps))
-            self._gaps, self._rows = [], []
-
-    def _draft(self) -> Draft:
-        entries = Counter((book.symbol, scale) for book, scale, _ in self._rows)
-        position = {entry: index for index, entry in enumerate(entries)}
-        changes = [changed for _, _, changed in self._rows]
-        updates = [changed.update for changed in changes]
-        columns = encode.book(
-            Changes.joined([update.bids for update in updates]),
-            Changes.joined([update.asks for update in updates]),
-            instrument=_column(position[book.symbol, scale] for book, scale, _ in self._rows),
-            first_sequence=_column(update.numbers.first for update in updates),
-            last_sequence=_column(update.numbers.last for update in updates),
-            snapshot=_column(changed.snapshot for changed in changes),
-            book_epoch=_column(changed.epoch for changed in changes),
-            venue_time_ns=_column(update.venue_time_ns for update in updates),
-            received_time_ns=_column(update.received_time_ns for update in updates),
-        )
-        return Draft(
-            [instrument_entry(*entry) for entry in entries],
-            list(entries.values()),
-            columns,
-            updates[-1].received_time_ns,
-        )
-
-
-def _column(values: Iterable[int]) -> IntColumn:
-    return np.fromiter(values, dtype=np.int64)
-
-
 def _numbers(rows: BookRows, row: int) -> UpdateNumbers:
     return UpdateNumbers(
         int(rows.first_sequence[row]),
@@ -332,9 +314,10 @@ def _numbers(rows: BookRows, row: int) -> UpdateNumbers:
     )
 
 
-def _take(book: GuardedBook, sheet: _Sheet, row: int) -> Iterable[Outcome]:
-    take = book.on_feed_snapshot if sheet.rows.snapshot[row] else book.on_update
-    return take(sheet.update(row))
+def _take(book: GuardedBook, sheet: _Sheet, row: int, is_ahead: bool = False) -> Iterable[Outcome]:
+    if sheet.rows.snapshot[row]:
+        return book.on_feed_snapshot(sheet.update(row))
+    return book.on_update(sheet.update(row), is_ahead)
 
 
 def _without_old(book: GuardedBook, rows: BookRows, part: IntColumn) -> IntColumn:

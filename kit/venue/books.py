@@ -14,9 +14,7 @@ itself, where each begins the book anew.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
@@ -25,8 +23,13 @@ from kit.book import ONLY, Book, Changes, Proof, Side, Verdict
 from kit.columns import Scale
 from kit.numbers import DIGITS_MAX, IntColumn, NumberError
 from kit.venue.contract import BookRules, Join, SnapshotSource, UpdateNumbers
+from kit.venue.outcomes import Changed, Doubted, Outcome, Update
 
 HELD_UPDATES_MAX = 50_000
+PATIENCE_NS = 300_000_000
+"""So long a missing update may be on its way from the twin."""
+AHEAD_NS = 5_000_000_000
+"""So long updates are kept with which the twin is ahead of our own connection."""
 LEVELS_MAX = 20_000
 
 GapReason = types_pb2.GapReason
@@ -44,37 +47,6 @@ class BookState(Enum):
     EMPTY = "empty"
     PROVEN = "proven"
     IN_DOUBT = "in_doubt"
-
-
-class Update(NamedTuple):
-    """One update or snapshot, at the book's scale."""
-
-    numbers: UpdateNumbers
-    venue_time_ns: int
-    received_time_ns: int
-    bids: Side
-    asks: Side
-    checksum: int | None = None
-    """Of the book after it, as the venue says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """Publish this update."""
-
-    update: Update
-    snapshot: bool
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Doubted:
-    """Publish this gap."""
-
-    gap: types_pb2.Gap
-
-
-Outcome = Changed | Doubted
 
 
 class GuardedBook:
@@ -99,6 +71,13 @@ class GuardedBook:
         self._rule = rules.sequence
         self._held: list[Update] = []
         self._renewing = False
+        self.is_patient = False
+        """Whether a missing update may come from the twin: a hole is then told a bit later."""
+        self.expects_snapshot = False
+        """Whether the next whole book of the feed is one that our own new connection begins with,
+        while the book has gone on from the twin."""
+        self._waiting_since_ns = 0
+        self._ahead_since_ns = 0
 
     @property
     def provable(self) -> bool:
@@ -139,7 +118,7 @@ class GuardedBook:
 
     def joins(self, firsts: IntColumn, lasts: IntColumn, previous: IntColumn) -> bool:
         """Whether all these updates may follow, each the one before it."""
-        if self.state is not BookState.PROVEN:
+        if self.state is not BookState.PROVEN or self._held:
             return False
         if len(lasts) > 1:
             return self._rule.run_joins(self.last_sequence, firsts, lasts, previous)
@@ -153,10 +132,11 @@ class GuardedBook:
         after them, if any, has broken the book, and must be told with ``broken``."""
         return self.book.follow(updates, bids, asks, checksums, self.scale)
 
-    def on_update(self, update: Update) -> Iterator[Outcome]:
-        """The next update from the feed."""
+    def on_update(self, update: Update, is_ahead: bool = False) -> Iterator[Outcome]:
+        """The next update from the feed. ``is_ahead``: of the twin, whose updates may be ahead of
+        those of our own connection; what is then missing comes."""
         if self.state is BookState.PROVEN:
-            yield from self._follow(update)
+            yield from self._follow(update, is_ahead)
             return
         self._hold(update)
         if self.state is BookState.EMPTY:
@@ -178,7 +158,8 @@ class GuardedBook:
 
     def on_feed_snapshot(self, snapshot: Update) -> Iterator[Outcome]:
         """A whole book from the feed, which begins the book anew whatever was before."""
-        if self.state is BookState.PROVEN and snapshot.numbers.last != self.last_sequence:
+        is_new = snapshot.numbers.last != self.last_sequence
+        if self.state is BookState.PROVEN and is_new and not self.expects_snapshot:
             reason = types_pb2.GAP_REASON_VENUE_RESET
             yield from self._break(reason, snapshot, snapshot.received_time_ns, "")
         yield from self._begin(snapshot, self._run_after(snapshot.numbers.last))
@@ -211,17 +192,45 @@ class GuardedBook:
         if self.state is BookState.PROVEN:
             yield from self._break(reason, None, now_ns, detail)
 
-    def _follow(self, update: Update) -> Iterator[Outcome]:
+    def end_wait(self, now_ns: int) -> Iterator[Outcome]:
+        """See whether something that was to come from the twin has not come in time."""
+        if self.state is not BookState.PROVEN or not self._held:
+            return
+        if self._waiting_since_ns and now_ns - self._waiting_since_ns > PATIENCE_NS:
+            yield from self._break(types_pb2.GAP_REASON_SEQUENCE, self._held[0], now_ns, "")
+        elif self._ahead_since_ns and now_ns - self._ahead_since_ns > AHEAD_NS:
+            self._held, self._ahead_since_ns = [], 0
+
+    def _follow(self, update: Update, is_ahead: bool = False) -> Iterator[Outcome]:
         join = self._rule.after_update(self.last_sequence, update.numbers)
         if join is Join.APPLY:
             yield from self._apply(update)
+            yield from self._catch_up()
         elif join is Join.OLD:
             self.ignored_total += 1
+        elif self.is_patient:
+            self._hold(update)
+            self._ahead_since_ns = self._ahead_since_ns or update.received_time_ns
+            if not is_ahead:
+                self._waiting_since_ns = self._waiting_since_ns or update.received_time_ns
         else:
             self._hold(update)
             yield from self._break(
                 types_pb2.GAP_REASON_SEQUENCE, update, update.received_time_ns, ""
             )
+
+    def _catch_up(self) -> Iterator[Outcome]:
+        """What a missing update was waited for has come: apply what joins now."""
+        held, self._held = sorted(self._held, key=lambda update: update.numbers.first), []
+        for place, update in enumerate(held):
+            join = self._rule.after_update(self.last_sequence, update.numbers)
+            if join is Join.APPLY and self.state is BookState.PROVEN:
+                yield from self._apply(update)
+            elif join is not Join.OLD:
+                self._held = held[place:]
+                break
+        if not self._held:
+            self._waiting_since_ns = self._ahead_since_ns = 0
 
     def _break(
         self,
@@ -335,7 +344,8 @@ class GuardedBook:
         self.epoch += 1
         self.wanted_since_ns = 0
         self.wanted_because = types_pb2.GAP_REASON_UNSPECIFIED
-        self._renewing = False
+        self._renewing = self.expects_snapshot = False
+        self._waiting_since_ns = self._ahead_since_ns = 0
         return Changed(snapshot, snapshot=True, epoch=self.epoch)
 
     def whole(self) -> Update:

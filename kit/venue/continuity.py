@@ -93,6 +93,21 @@ class Continuity(Generic[RowsT]):
         """Whether everything follows; then, and only then, it counts as seen."""
         return self._whole(rows, self._links(rows), times_of(rows))
 
+    def without_known(self, rows: RowsT) -> RowsT:
+        """Without what another connection has brought: rows whose numbers are not above the newest,
+        of instruments of which nothing older is missing. They are counted as dropped."""
+        number = self._links(rows).number
+        known = np.zeros(len(rows.symbols.names), dtype=np.int64)
+        for place, name in enumerate(rows.symbols.names):
+            seen = self._seen.get(name)
+            if seen is not None and not seen.holes:
+                known[place] = seen.id
+        fresh = np.flatnonzero(number > known[rows.symbols.row])
+        if len(fresh) == len(rows):
+            return rows
+        self.dropped_total += len(rows) - len(fresh)
+        return rows.take(fresh)
+
     def last(self, symbol: str) -> Last | None:
         """The newest row of an instrument; None before the first."""
         seen = self._seen.get(symbol)

@@ -149,6 +149,9 @@ class BookRules:
     """A best bid not below the best ask proves a missed update, where nothing else can."""
     provable: bool = True
     """False: nothing would show that an update was missed, so that no book is called proven."""
+    same_everywhere: bool = False
+    """The numbers of updates are the same on all connections, and an update that came before can be
+    told by them: so the updates of two connections make one book (kit/venue/twin.py)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,10 @@ class Hub:
         self._left_at: dict[Channel, int] = dict.fromkeys(CHANNELS, 0)
         self._on_room: Callable[[], None] | None = None
         self._end: VenuemeshError | None = None
+        self.twin_cursors: dict[Channel, Cursor] = {}
+        """All of the twin up to here is in what is published; by channel, where it can be said."""
+        self.is_unconnected: Callable[[], bool] = lambda: False
+        """Whether the twin, if there is one, is to know that a connection is lost."""
 
     def publish(self, channel: Channel, draft: Draft) -> Cursor:
         """Number a batch, hold it, wake its readers. After the end: nothing, the cursor stays."""
@@ -96,6 +100,8 @@ class Hub:
             instruments=draft.instruments,
             gaps=draft.gaps,
             published_time_ns=now_ns,
+            twin_cursor=self._twin_cursor(channel),
+            unconnected=self.is_unconnected(),
         )
         batch = head.SerializeToString() + draft.columns
         ring.append(Publication(self._keys[channel], cursor, batch))
@@ -177,6 +183,10 @@ class Hub:
         if self._on_room is not None:
             callback, self._on_room = self._on_room, None
             callback()
+
+    def _twin_cursor(self, channel: Channel) -> types_pb2.Cursor | None:
+        cursor = self.twin_cursors.get(channel)
+        return None if cursor is None else cursor.message()
 
     def _unread_share(self, channel: Channel) -> float:
         ring = self._rings[channel]

@@ -24,6 +24,7 @@ from kit.venue.bookkeeper import Bookkeeper
 from kit.venue.connection_sequence import ConnectionSequence
 from kit.venue.continuity import quote_continuity, without_overtaken
 from kit.venue.contract import Answer, FrameKind, Parse, SnapshotSource, Venue, Wire
+from kit.venue.merging import Merging
 from kit.venue.subscriptions import Subscriptions
 from kit.venue.tradekeeper import Tradekeeper
 
@@ -75,10 +76,11 @@ class Intake:
         self.bookkeeper = Bookkeeper(
             venue.book, lambda draft: self._publish(types_pb2.CHANNEL_BOOK, draft)
         )
+        self.merging = Merging(venue.book.same_everywhere, self._lost, self._covered, meter)
         self._takers: dict[type[Any], Callable[[Any], None]] = {
-            TradeRows: lambda rows: self.tradekeeper.on_rows(rows, self._overlapping),
+            TradeRows: lambda rows: self.tradekeeper.on_rows(rows, self._comes_twice),
             QuoteRows: self._on_quotes,
-            BookRows: self.bookkeeper.on_rows,
+            BookRows: self._on_books,
             TickerRows: lambda rows: self._publish(CHANNEL_TICKERS, encode.tickers(rows)),
             MarkRows: lambda rows: self._publish(CHANNEL_MARKS, encode.marks(rows)),
             CandleRows: lambda rows: self._publish(CHANNEL_CANDLES, encode.candles(rows)),
@@ -114,6 +116,11 @@ class Intake:
             return False
         return True
 
+    def from_twin(self, rows: Rows) -> None:
+        """Rows that another process of the venue has published; see kit/venue/twin.py."""
+        with self.merging.taking_from_twin():
+            self.rows(rows)
+
     def missed(
         self, symbol: str, channel: Channel, reason: "types_pb2.GapReason.ValueType", detail: str
     ) -> None:
@@ -144,13 +151,14 @@ class Intake:
         """The connection of these instruments was lost; what was under way is gone."""
         self.flush()
         names = list(symbols)
-        if types_pb2.CHANNEL_TRADES in channels:
-            self.tradekeeper.reconnected(names)
-        if types_pb2.CHANNEL_QUOTES in channels:
-            self._quotes.reconnected(names)
-        if types_pb2.CHANNEL_BOOK in channels:
-            now_ns = self._clock.time_ns()
-            self.bookkeeper.doubt(names, types_pb2.GAP_REASON_RECONNECT, now_ns, reason)
+        covered = self.merging.covered(channels)
+        self.merging.cover.lean(names, covered)
+        if types_pb2.CHANNEL_TRADES in covered:
+            self.tradekeeper.reconnected(names, is_covered=True)
+        if types_pb2.CHANNEL_BOOK in covered:
+            self.bookkeeper.expect_snapshots(names)
+        self._lost(names, frozenset(channels) - covered, reason)
+        self.merging.cover.when_lost()
 
     def renewed(
         self, symbol: str, stale: Channel, channels: Collection[Channel], detail: str
@@ -198,7 +206,26 @@ class Intake:
     def dropped_total(self) -> int:
         """Duplicates, and quotes that newer ones had overtaken."""
         ignored = sum(book.ignored_total for book in self.bookkeeper.books.values())
-        return ignored + self.tradekeeper.dropped_total + self._quotes.dropped_total
+        trades, quotes = self.tradekeeper.dropped_total, self._quotes.dropped_total
+        return ignored + trades + quotes + self.merging.dropped_total
+
+    @property
+    def _comes_twice(self) -> bool:
+        """Whether another connection has brought many of the rows."""
+        return self._overlapping or self.merging.is_active
+
+    def _covered(self, stands: bool) -> None:
+        self.bookkeeper.be_patient(stands and self.merging.same_books)
+
+    def _lost(self, names: list[str], channels: Collection[Channel], reason: str) -> None:
+        """Some of this may be missing now."""
+        if types_pb2.CHANNEL_TRADES in channels:
+            self.tradekeeper.reconnected(names)
+        if types_pb2.CHANNEL_QUOTES in channels:
+            self._quotes.reconnected(names)
+        if types_pb2.CHANNEL_BOOK in channels:
+            now_ns = self._clock.time_ns()
+            self.bookkeeper.doubt(names, types_pb2.GAP_REASON_RECONNECT, now_ns, reason)
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
@@ -239,6 +266,8 @@ class Intake:
         rows = self._listed(rows)
         if self._overlapping and len(rows):
             rows = self._unheard(rows)
+        if self.merging.is_active and len(rows):
+            rows = self.merging.first_of_each(rows, CHANNEL_OF[type(rows)], self._quotes)
         if len(rows):
             self._takers[type(rows)](rows)
 
@@ -246,13 +275,25 @@ class Intake:
         # Written before the check: rows that cannot be written must not count as seen.
         whole = encode.quotes(rows)
         for segment in self._quotes.check(rows):
-            if self._overlapping:
+            if self._comes_twice:
                 segment = without_overtaken(segment)
             if segment.rows is rows:
                 self._publish(types_pb2.CHANNEL_QUOTES, whole)
             elif len(segment.rows) or segment.gaps:
                 draft = encode.quotes(segment.rows) if len(segment.rows) else Draft()
                 self._publish(types_pb2.CHANNEL_QUOTES, draft.after(segment.gaps))
+
+    def _on_books(self, rows: BookRows) -> None:
+        if not self.merging.is_from_twin:
+            self.bookkeeper.on_rows(rows)
+            return
+        self.bookkeeper.on_twin_snapshots(rows.take(np.flatnonzero(rows.snapshot)))
+        rows = rows.take(np.flatnonzero(rows.snapshot == 0))
+        if len(rows):
+            leans = self.merging.cover.leans
+            names = rows.symbols.names
+            ahead = {name for name in names if not leans(name, types_pb2.CHANNEL_BOOK)}
+            self.bookkeeper.on_rows(rows, ahead)
 
     def _listed(self, rows: Rows) -> Rows:
         """Without the symbols that nobody asked for."""
@@ -271,7 +312,7 @@ class Intake:
             return rows.take(np.array([], dtype=np.int64)) if self._books_come else rows
         if isinstance(rows, TradeRows | QuoteRows):
             return rows
-        channel = TIMED_CHANNELS[type(rows)]
+        channel = CHANNEL_OF[type(rows)]
         newest = [self.subscriptions.received_time_ns(one, channel) for one in rows.symbols.names]
         heard_ns = np.array(newest, dtype=np.int64)[rows.symbols.row]
         return rows.take(np.flatnonzero(rows.received_time_ns > heard_ns))
@@ -307,6 +348,7 @@ class Intake:
 
     def _publish(self, channel: Channel, draft: Draft) -> None:
         self.subscriptions.note(channel, draft)
+        self.merging.count(channel, draft.events)
         self._hub.publish(channel, draft)
 
 
@@ -340,9 +382,11 @@ class _Gathered:
 CHANNEL_TICKERS = types_pb2.CHANNEL_TICKERS
 CHANNEL_MARKS = types_pb2.CHANNEL_MARKS
 CHANNEL_CANDLES = types_pb2.CHANNEL_CANDLES
-TIMED_CHANNELS: Mapping[type[Any], Channel] = {
+CHANNEL_OF: Mapping[type[Any], Channel] = {
+    TradeRows: types_pb2.CHANNEL_TRADES,
+    QuoteRows: types_pb2.CHANNEL_QUOTES,
+    BookRows: types_pb2.CHANNEL_BOOK,
     TickerRows: CHANNEL_TICKERS,
     MarkRows: CHANNEL_MARKS,
     CandleRows: CHANNEL_CANDLES,
 }
-"""Rows that have no number."""

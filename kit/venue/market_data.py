@@ -20,6 +20,7 @@ from kit.venue.contract import History
 from kit.venue.hub import Hub
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
+from kit.venue.retelling import Retelling
 from kit.venue.subscriptions import Subscriptions
 from kit.venue.verification import Verification
 
@@ -49,6 +50,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         history: History,
         verification: Verification,
         beginning: Beginning,
+        retelling: Retelling,
     ) -> None:
         self._hub = hub
         self._intake = intake
@@ -57,6 +59,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         self._history = history
         self._verification = verification
         self._beginning = beginning
+        self._retelling = retelling
 
     async def ListInstruments(
         self, request: market_data_pb2.ListInstrumentsRequest, context: Context
@@ -85,17 +88,27 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         for symbol in request.symbols:
             self._require_subscribed(symbol)
         resume = {item.channel: Cursor.of(item.cursor) for item in request.resume_after}
-        if STREAM_WRITER in (context.invocation_metadata() or ()):
+        is_writer = STREAM_WRITER in (context.invocation_metadata() or ())
+        if request.whole and not is_writer:
+            raise BadRequest(
+                "everything is told anew to the writer of the streams only",
+                field="whole",
+                value=True,
+                allowed="false",
+            )
+        if is_writer:
             # Nobody but their writer is believed: a new epoch is a gap for every reader.
             self._beginning.seen(max((cursor.epoch for cursor in resume.values()), default=0))
         fresh = [channel for channel in channels if channel not in resume]
-        earliest = request.start_at == market_data_pb2.START_AT_EARLIEST
+        earliest = request.start_at == market_data_pb2.START_AT_EARLIEST and not request.whole
         reader = self._hub.reader(
             {channel: resume[channel] for channel in channels if channel in resume},
             earliest=fresh if earliest else (),
             latest=() if earliest else fresh,
             symbols=frozenset(request.symbols),
         )
+        if request.whole:
+            self._retelling.tell()
         async for response in reader.responses():
             yield response
 

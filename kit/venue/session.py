@@ -15,6 +15,7 @@ from kit.venue.budget import Budget, Priority
 from kit.venue.connection import Connection, OpenSocket, Socket
 from kit.venue.contract import Venue, Wire
 from kit.venue.intake import Intake, Source
+from kit.venue.raw_frames import RawFrames
 from kit.venue.rehearsal import Rehearsal
 from kit.websocket import Sink, Websocket
 
@@ -218,12 +219,17 @@ class Session:
         meter: Meter,
         clock: Clock,
         open_socket: OpenSocket | None = None,
+        raw_frames: RawFrames | None = None,
     ) -> None:
+        """``raw_frames`` hears everything that comes."""
         self._venue = venue
         self._clock = clock
         per_second = venue.limits.connections_per_minute / 60
         self._attempts = Budget(venue.venue_id, per_second, clock, burst=ATTEMPTS_AT_ONCE)
-        self._around = Surroundings(venue, intake, meter, clock, open_socket or self._open_socket)
+        opens = open_socket or self._open_socket
+        if raw_frames is not None:
+            opens = raw_frames.over(opens)
+        self._around = Surroundings(venue, intake, meter, clock, opens)
         self._lines: dict[Line, asyncio.Task[None] | None] = {}
         self._changed = asyncio.Event()
         self._paused = False

@@ -64,6 +64,11 @@ class Tradekeeper:
     def on_rows(self, rows: TradeRows, overlapping: bool = False) -> None:
         """Trades of the feed. ``overlapping``: many have come already. Raises NumberError before
         any change."""
+        numbered = rows.trade_id_text is None and rows.previous_id is not None
+        if overlapping and numbered and self.holds.keys().isdisjoint(rows.symbols.names):
+            rows = self._numbered.without_known(rows)
+            if not len(rows):
+                return
         # Written before the check: rows that cannot be written must not count as seen.
         whole = encode.trades(rows)
         for segment in self._checked(rows):
@@ -74,9 +79,13 @@ class Tradekeeper:
             # What waits comes after those that did not have to.
             self._end_waits(rows.symbols.names)
 
-    def reconnected(self, symbols: Iterable[str]) -> None:
-        """These instruments have a new connection; some of their trades may have been missed."""
+    def reconnected(self, symbols: Iterable[str], is_covered: bool = False) -> None:
+        """These instruments have a new connection; some of their trades may have been missed.
+        ``is_covered``: the twin brings them; only a hole in their numbers is one."""
         names = set(symbols)
+        if is_covered:
+            self._numbered.reconnected(names)
+            return
         for hold in [hold for hold in self.holds.values() if hold.symbol in names]:
             if isinstance(hold, TextHold):
                 self.release(hold, LOST_AGAIN)

@@ -34,5 +34,7 @@ class FuturesRule(OverlapRule):
         return super().run_joins(last, previous + 1, lasts, previous)
 
 
-SPOT_BOOK = BookRules(sequence=OverlapRule(), snapshots=SnapshotSource.REST)
-FUTURES_BOOK = BookRules(sequence=FuturesRule(), snapshots=SnapshotSource.REST)
+SPOT_BOOK = BookRules(sequence=OverlapRule(), snapshots=SnapshotSource.REST, same_everywhere=True)
+FUTURES_BOOK = BookRules(
+    sequence=FuturesRule(), snapshots=SnapshotSource.REST, same_everywhere=True
+)

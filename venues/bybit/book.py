@@ -11,4 +11,4 @@ captures both sides have exactly as many levels after each update as before. So 
 from kit.venue.contract import BookRules, SnapshotSource
 from kit.venue.sequence import CountingRule
 
-BOOK = BookRules(sequence=CountingRule(), snapshots=SnapshotSource.FEED)
+BOOK = BookRules(sequence=CountingRule(), snapshots=SnapshotSource.FEED, same_everywhere=True)

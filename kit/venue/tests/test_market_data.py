@@ -20,6 +20,7 @@ from kit.venue.epoch import EpochFile
 from kit.venue.instruments import Instruments
 from kit.venue.listing import Listing
 from kit.venue.market_data import MarketDataServicer
+from kit.venue.retelling import Retelling
 from kit.venue.tests.fakes import BOOK, TRADES, Stage, book, trade
 from kit.venue.tests.test_verification import FakeHistory, answer, levels
 from kit.venue.verification import AGREES, Verification
@@ -55,6 +56,12 @@ class Rig:
             venue.history,
             Verification(stage.hub, stage.intake, venue, stage.clock),
             Beginning(stage.hub, stage.intake, listing, epochs, stage.clock),
+            Retelling(
+                stage.intake.bookkeeper,
+                lambda draft: stage.hub.publish(types_pb2.CHANNEL_BOOK, draft),
+                listing,
+                stage.clock,
+            ),
         )
 
     async def order_book(self, **request: Any) -> market_data_pb2.GetOrderBookResponse:

@@ -1,0 +1,56 @@
+"""Everything as it is now, for readers who go on here after another process of the venue."""
+
+from venuemesh.common.v1 import types_pb2
+
+from kit.clock import Clock
+from kit.venue.bookkeeper import Bookkeeper
+from kit.venue.books import BookState, GuardedBook
+from kit.venue.listing import Listing
+from kit.venue.outcomes import Changed, Doubted
+from kit.venue.pen import Pen, Publish
+
+LEVELS_MAX = 20_000
+"""Of one batch, or one book."""
+
+
+class Retelling:
+    """Tells whole books, and all that is listed."""
+
+    def __init__(
+        self, bookkeeper: Bookkeeper, publish: Publish, listing: Listing, clock: Clock
+    ) -> None:
+        """``publish`` takes batches of books."""
+        self._bookkeeper = bookkeeper
+        self._publish = publish
+        self._listing = listing
+        self._clock = clock
+
+    def tell(self) -> None:
+        """All of it. A book that is in doubt is a gap, as readers may have a better one."""
+        self._listing.tell_all()
+        books = self._bookkeeper.books.values()
+        pen = Pen(self._publish)
+        for book in books:
+            if book.state is not BookState.PROVEN:
+                pen.take(book, [self._doubted(book)])
+        levels = 0
+        for book in books:
+            if book.state is BookState.PROVEN:
+                pen.take(book, [Changed(book.whole(), snapshot=True, epoch=book.epoch)])
+                levels += book.book.level_count()
+            if levels > LEVELS_MAX:
+                pen.publish()
+                levels = 0
+        pen.publish()
+
+    def _doubted(self, book: GuardedBook) -> Doubted:
+        return Doubted(
+            types_pb2.Gap(
+                symbol=book.symbol,
+                reason=types_pb2.GAP_REASON_RECONNECT,
+                last_id_before=book.last_sequence,
+                last_time_ns=book.venue_time_ns,
+                detected_time_ns=self._clock.time_ns(),
+                detail="in doubt where the stream goes on with the other process",
+            )
+        )
