@@ -21,6 +21,7 @@ CHANNELS: tuple[Channel, ...] = (
     types_pb2.CHANNEL_MARKS,
     types_pb2.CHANNEL_CANDLES,
     types_pb2.CHANNEL_STATUS,
+    types_pb2.CHANNEL_FRAMES,
 )
 """All that a venue's process may publish."""
 

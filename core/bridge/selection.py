@@ -40,6 +40,9 @@ def wishes(request: live_pb2.SubscribeRequest) -> list[Wish]:
     conflated = request.delivery.WhichOneof("mode") == "conflated"
     if conflated and any(selector.resume_after for selector in request.selectors):
         raise _bad("resume_after", "a cursor", "lossless delivery only")
+    frames = types_pb2.CHANNEL_FRAMES
+    if conflated and any(frames in selector.channels for selector in request.selectors):
+        raise _bad("channels", types_pb2.Channel.Name(frames), "lossless delivery only")
     return [wish for selector in request.selectors for wish in _of_venue(selector)]
 
 

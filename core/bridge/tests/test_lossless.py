@@ -291,6 +291,13 @@ CURSOR = types_pb2.ChannelCursor(
             ),
             "resume_after",
         ),
+        (
+            selectors(
+                live_pb2.Selector(venue=VENUE, channels=[9]),
+                conflated=types_pb2.Conflated(),
+            ),
+            "channels",
+        ),
         (selectors(TRADES_OF_BINANCE, conflated=types_pb2.Conflated(interval_ms=1)), "interval_ms"),
         (
             selectors(TRADES_OF_BINANCE, conflated=types_pb2.Conflated(book_depth=100_000)),
