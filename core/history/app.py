@@ -3,10 +3,13 @@
 from venuemesh.history.v1 import history_pb2
 
 from core.history.books import Books
+from core.history.coverage import Coverage
 from core.history.queries import Queries
+from core.history.reading import Reading
 from core.history.service import HistoryServicer
 from core.history.settings import HistorySettings
 from kit import settings as setting_files
+from kit.archive.archive import Archive
 from kit.clock import SystemClock
 from kit.database import Database, migrate_when_there
 from kit.runtime import Identity, Runtime, run_process
@@ -29,8 +32,15 @@ async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
     clock = SystemClock()
     database = Database(mesh.database_url)
     troubles = Troubles(runtime.meter)
-    history = HistoryServicer(Queries(database), Books(database))
-    runtime.serve(history_pb2.DESCRIPTOR, "History", history)
+    archive = Archive(mesh.database_url)
+    history = HistoryServicer(
+        Queries(database),
+        Books(database),
+        Coverage(database),
+        Reading(archive, settings.readers_max),
+    )
+    runtime.serve(history_pb2.DESCRIPTOR, "History", history, raw=("Read", "ReadBars"))
     runtime.run_task("schema", lambda: migrate_when_there(mesh.database_url, troubles, clock))
-    runtime.at_end(database.close)
+    for finish in (archive.close, database.close):
+        runtime.at_end(finish)
     await runtime.run()

@@ -39,9 +39,14 @@ def names(request: Instrumental) -> dict[str, object]:
 
     Raises UnknownInstrument.
     """
-    if "\0" in request.venue + request.symbol:
-        raise UnknownInstrument("no such name", venue=request.venue, symbol=request.symbol)
+    check_names(request.venue, request.symbol)
     return {"venue": request.venue, "symbol": request.symbol}
+
+
+def check_names(venue: str, symbol: str) -> None:
+    """Raises UnknownInstrument when nothing can be recorded under these names."""
+    if "\0" in venue + symbol:
+        raise UnknownInstrument("no such name", venue=venue, symbol=symbol)
 
 
 def times(request: Ranged) -> tuple[int, int]:

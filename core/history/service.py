@@ -1,24 +1,30 @@
 """History: what was recorded."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 
 from core.history.books import Books
+from core.history.coverage import Coverage
 from core.history.queries import Queries
-from kit.errors import NotSupported
+from core.history.reading import Reading
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class HistoryServicer(history_pb2_grpc.HistoryServicer):
-    """Answers History from the database."""
+    """Answers History from the database. Read and ReadBars yield serialised responses."""
 
-    def __init__(self, queries: Queries, books: Books) -> None:
+    def __init__(
+        self, queries: Queries, books: Books, coverage: Coverage, reading: Reading
+    ) -> None:
         self._queries = queries
         self._books = books
+        self._coverage = coverage
+        self._reading = reading
 
     async def ListTrades(
         self, request: history_pb2.ListTradesRequest, context: Context
@@ -49,29 +55,27 @@ class HistoryServicer(history_pb2_grpc.HistoryServicer):
     ) -> history_pb2.GetOrderBookAtResponse:
         return await self._books.at(request)
 
-    async def Read(
+    async def Read(  # type: ignore[override]  # responses are serialised already
         self, request: history_pb2.ReadRequest, context: Context
-    ) -> AsyncIterator[history_pb2.ReadResponse]:
-        raise _not_there("Read")
-        yield
+    ) -> AsyncIterator[bytes]:
+        async with aclosing(self._reading.batches(request)) as responses:
+            async for response in responses:
+                yield response
 
-    async def ReadBars(
+    async def ReadBars(  # type: ignore[override]  # responses are serialised already
         self, request: history_pb2.ReadBarsRequest, context: Context
-    ) -> AsyncIterator[history_pb2.ReadBarsResponse]:
-        raise _not_there("ReadBars")
-        yield
+    ) -> AsyncIterator[bytes]:
+        async with aclosing(self._reading.bars(request)) as responses:
+            async for response in responses:
+                yield response
 
     async def ListCoverage(
         self, request: history_pb2.ListCoverageRequest, context: Context
     ) -> history_pb2.ListCoverageResponse:
-        raise _not_there("ListCoverage")
+        return history_pb2.ListCoverageResponse(days=await self._coverage.days(request))
 
     async def ListQuality(
         self, request: history_pb2.ListQualityRequest, context: Context
     ) -> history_pb2.ListQualityResponse:
         scores, token = await self._queries.quality(request)
         return history_pb2.ListQualityResponse(scores=scores, next_page_token=token)
-
-
-def _not_there(method: str) -> NotSupported:
-    return NotSupported(f"{method} is not there yet", service="history", wanted=method)

@@ -2,9 +2,17 @@
 
 import msgspec
 
+from kit.errors import SettingError
+
 
 class HistorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Section "history"."""
 
     port: int = 8114
     """gRPC port, of History and Admin."""
+    readers_max: int = 16
+    """Calls of Read and ReadBars that are served at a time."""
+
+    def __post_init__(self) -> None:
+        if self.readers_max <= 0:
+            raise SettingError("history.readers_max", self.readers_max, "must be above 0")

@@ -21,35 +21,44 @@ class Spans:
     @classmethod
     def of(cls, spans: Iterable[Span]) -> Self:
         """The times that are in any of these."""
-        ordered = np.array(sorted(span for span in spans if span[0] < span[1]), dtype=np.int64)
-        if not len(ordered):
-            return cls(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+        ordered = np.array(
+            sorted(span for span in spans if span[0] < span[1]), dtype=np.int64
+        ).reshape(-1, 2)
         starts, ends = ordered[:, 0], np.maximum.accumulate(ordered[:, 1])
-        begins = np.flatnonzero(starts[1:] > ends[:-1]) + 1
-        first, last = np.append(0, begins), np.append(begins - 1, len(ends) - 1)
-        return cls(starts[first], ends[last])
+        is_first = np.ones(len(ordered), dtype=bool)
+        is_first[1:] = starts[1:] > ends[:-1]
+        is_last = np.roll(is_first, -1)
+        return cls(starts[is_first], ends[is_last])
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    def touches(self, span: Span) -> bool:
-        """Whether some time of the span is in it; of an empty span, its moment."""
-        place = int(np.searchsorted(self.ends, span[0], side="right"))
-        return place < len(self) and int(self.starts[place]) < max(span[1], span[0] + 1)
+    def pairs(self) -> list[Span]:
+        """One by one."""
+        return list(zip(self.starts.tolist(), self.ends.tolist(), strict=True))
 
-    def before(self, times_ns: IntColumn) -> IntColumn:
-        """How much of it, in ns, is before each of these times."""
-        lengths = np.append(0, np.cumsum(self.ends - self.starts))
-        place = np.searchsorted(self.starts, times_ns, side="right")
-        begun: IntColumn = lengths[place]
-        if len(self):
-            # Of the span that holds the time, what comes after it does not count.
-            begun = begun - np.maximum(self.ends[np.maximum(place - 1, 0)] - times_ns, 0) * (
-                place > 0
-            )
-        return begun
+    def missing_in(self, span: Span) -> list[Span]:
+        """The part of a span that is not in it."""
+        starts = np.clip(np.append(span[0], self.ends), *span)
+        ends = np.clip(np.append(self.starts, span[1]), *span)
+        return list(zip(starts.tolist(), ends.tolist(), strict=True))
 
     def within(self, starts_ns: IntColumn, ends_ns: IntColumn) -> IntColumn:
         """How much of it, in ns, is in each of these spans."""
-        result: IntColumn = self.before(ends_ns) - self.before(starts_ns)
+        return self._before(ends_ns) - self._before(starts_ns)
+
+    def touched_by(self, starts_ns: IntColumn, ends_ns: IntColumn) -> IntColumn:
+        """1 for each of these spans, none of them empty, that has some time of it; otherwise 0."""
+        following = np.searchsorted(self.ends, starts_ns, side="right")
+        begins = np.append(self.starts, np.iinfo(np.int64).max)[following]
+        return (begins < ends_ns).astype(np.int64)
+
+    def _before(self, times_ns: IntColumn) -> IntColumn:
+        """How much of it, in ns, is before each of these times."""
+        lengths = np.append(0, np.cumsum(self.ends - self.starts))
+        begun = np.searchsorted(self.starts, times_ns, side="right")
+        # Of the span that was begun last, what is after the time does not count.
+        ends = np.append(np.iinfo(np.int64).min, self.ends)[begun]
+        after: IntColumn = np.where(ends > times_ns, ends - times_ns, 0)
+        result: IntColumn = lengths[begun] - after
         return result
