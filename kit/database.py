@@ -170,7 +170,8 @@ async def migrate(url: str, schema_dir: Path = SCHEMA_DIR) -> None:
 
     The files ``NNNN_*.sql`` are applied in the order of their numbers, each once and in a
     transaction of its own. Several processes may call it at the same time. Raises SettingError when
-    the database holds a schema that these files did not make, StoreUnavailable when it is away.
+    the database holds a schema that these files did not make, a newer one among them, and when it
+    cannot take one of the files; StoreUnavailable when it is away. Nothing of that file stays.
     """
     files = [Migration.read(path) for path in sorted(schema_dir.glob("[0-9]*.sql"))]
     with _translated():
@@ -219,18 +220,31 @@ async def _apply(connection: Connection, files: list[Migration], database: str) 
     for number, (name, checksum) in sorted(applied.items()):
         file = known.get(number)
         if file is None or file.checksum != checksum:
-            difference = "unknown here" if file is None else "different here"
-            allowed = f"was made with {name}, which is {difference}; name another database"
+            newer = file is None and number > max(known, default=0)
+            difference = "different here" if file else "unknown here"
+            remedy = "start a newer version" if newer else "name another database"
+            allowed = f"was made with {name}, which is {difference}; {remedy}"
             raise SettingError("mesh.database_url", database, allowed)
     for file in files:
         if file.number not in applied:
-            async with connection.transaction():
-                await connection.execute(file.text.encode())
-                await connection.execute(
-                    "INSERT INTO schema_migrations (number, name, checksum) VALUES (%s, %s, %s)",
-                    [file.number, file.name, file.checksum],
-                )
+            try:
+                await _apply_one(connection, file)
+            except UNAVAILABLE:
+                raise
+            except psycopg.Error as error:
+                words = str(error).strip().splitlines() or [type(error).__name__]
+                allowed = f"cannot take {file.name}, and is as it was before: {words[0]}"
+                raise SettingError("mesh.database_url", database, allowed) from error
             _log.info("schema changed", extra={"migration": file.name})
+
+
+async def _apply_one(connection: Connection, file: Migration) -> None:
+    async with connection.transaction():
+        await connection.execute(file.text.encode())
+        await connection.execute(
+            "INSERT INTO schema_migrations (number, name, checksum) VALUES (%s, %s, %s)",
+            [file.number, file.name, file.checksum],
+        )
 
 
 async def _create_database(url: str) -> None:

@@ -91,7 +91,8 @@ BEGIN
         WHERE at_ns >= ns_of('2009-01-01Z') AND at_ns < now_ns() + 2 * day_ns()
     LOOP
         CONTINUE WHEN to_regclass(day_table(name, start_ns)) IS NOT NULL;
-        span := format('%I >= %s AND %1$I < %s', column_name, start_ns, start_ns + day_ns());
+        span := format('%1$I >= %2$s AND %1$I < %3$s',
+            column_name, start_ns, start_ns + day_ns());
         EXECUTE format('LOCK TABLE ONLY %I IN SHARE UPDATE EXCLUSIVE MODE', name);
         CONTINUE WHEN to_regclass(day_table(name, start_ns)) IS NOT NULL;
         EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', name || '_other');

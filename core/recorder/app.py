@@ -1,7 +1,10 @@
 """Wires the recorder: settings, streams, database."""
 
+import asyncio
+
+from core.recorder.keeper import Keeper
 from core.recorder.recorder import Recorder
-from core.recorder.settings import RecorderSettings
+from core.recorder.settings import RecorderSettings, StorageSettings
 from core.recorder.store import Store
 from kit import settings as setting_files
 from kit.clock import SystemClock
@@ -12,16 +15,18 @@ from kit.streams import Streams
 from kit.troubles import Troubles
 
 SERVICE = "recorder"
+STORAGE_SECTION = "storage"
 
 
 def main() -> int:
     """Run the recorder until it is told to stop. Returns the exit code."""
     mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
     settings = setting_files.load(RecorderSettings, SERVICE)
-    return run_process(SERVICE, mesh, lambda: run(settings, mesh))
+    storage = setting_files.load(StorageSettings, STORAGE_SECTION)
+    return run_process(SERVICE, mesh, lambda: run(settings, storage, mesh))
 
 
-async def run(settings: RecorderSettings, mesh: MeshSettings) -> None:
+async def run(settings: RecorderSettings, storage: StorageSettings, mesh: MeshSettings) -> None:
     """Run the recorder in this event loop."""
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
@@ -29,11 +34,14 @@ async def run(settings: RecorderSettings, mesh: MeshSettings) -> None:
     database = Database(mesh.database_url)
     troubles = Troubles(runtime.meter)
     recorder = Recorder(streams, Store(database), settings, runtime.meter, troubles, clock)
+    keeper = Keeper(database, storage, runtime.meter, troubles, clock)
 
     async def record() -> None:
         await migrate_when_there(mesh.database_url, troubles, clock)
         runtime.at_end(recorder.finish)
-        await recorder.run()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keeper.run())
+            group.create_task(recorder.run())
 
     runtime.run_task("recorder", record)
     for finish in (streams.close, database.close):

@@ -1,8 +1,12 @@
-"""The settings of the recorder."""
+"""The settings of the recorder, and of how long what it has recorded is kept."""
+
+from collections.abc import Mapping
 
 import msgspec
 
 from kit.errors import SettingError
+
+DAYS_MAX = 36_500
 
 
 class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,3 +30,42 @@ class RecorderSettings(msgspec.Struct, frozen=True, kw_only=True):
         for key in ("chunk_rows_max", "chunk_bytes_max", "chunk_age_ms", "block_age_ms"):
             if getattr(self, key) <= 0:
                 raise SettingError(f"recorder.{key}", getattr(self, key), "must be above 0")
+
+
+class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Section "storage". Days are UTC days of the rows' own times; 0 is for ever."""
+
+    keep_trades_days: int = 0
+    """By venue time, as candles are; the others by the time of their receipt."""
+    keep_quotes_days: int = 0
+    """Best bids and asks."""
+    keep_book_days: int = 0
+    """Book updates."""
+    keep_tickers_days: int = 0
+    """Figures of the last 24 hours."""
+    keep_marks_days: int = 0
+    """Mark prices and funding."""
+    keep_candles_days: int = 0
+    """The venue's own candles."""
+    keep_frames_days: int = 0
+    """Raw frames."""
+    columnstore_after_days: int = 3
+    """With TimescaleDB: from this age on, days of trades, quotes, tickers and marks are packed by
+    columns. 0 is never."""
+
+    def __post_init__(self) -> None:
+        for key in self.__struct_fields__:
+            if not 0 <= getattr(self, key) <= DAYS_MAX:
+                raise SettingError(f"storage.{key}", getattr(self, key), f"0 to {DAYS_MAX}")
+
+    def keep_days(self) -> Mapping[str, int]:
+        """Table to days."""
+        return {
+            "trade_rows": self.keep_trades_days,
+            "quote_rows": self.keep_quotes_days,
+            "book_batch_rows": self.keep_book_days,
+            "ticker_rows": self.keep_tickers_days,
+            "mark_rows": self.keep_marks_days,
+            "candle_rows": self.keep_candles_days,
+            "frame_rows": self.keep_frames_days,
+        }

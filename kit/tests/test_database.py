@@ -53,20 +53,31 @@ async def test_migrations_are_applied_once_in_order_of_their_numbers(postgres_ur
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(postgres_url, tmp_path):
-    folder = numbered(tmp_path, _0001_half="CREATE TABLE half (step int); SELECT 1 / 0")
-    with pytest.raises(psycopg.errors.DivisionByZero):
+    folder = numbered(
+        tmp_path,
+        _0001_whole="CREATE TABLE whole (step int)",
+        _0002_half="CREATE TABLE half (step int); DROP TABLE whole;\nSELECT 1 / 0",
+    )
+    with pytest.raises(SettingError, match=r"0002_half\.sql, .*: division by zero$"):
         await migrate(postgres_url, folder)
     assert await scalar(postgres_url, b"SELECT to_regclass('half')") is None
-
-
-@pytest.mark.parametrize("change", ["SELECT 2", None])
-async def test_a_schema_that_others_made_is_refused(postgres_url, tmp_path, change):
-    folder = numbered(tmp_path, _0001_first="SELECT 1")
+    assert await scalar(postgres_url, b"SELECT count(*) FROM whole") == 0
+    numbered(folder, _0002_half="CREATE TABLE half (step int)")
     await migrate(postgres_url, folder)
-    (folder / "0001_first.sql").unlink()
+    assert await scalar(postgres_url, b"SELECT count(*) FROM half") == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [("SELECT 2", "different here; name another"), (None, "unknown here; start a newer version")],
+)
+async def test_a_schema_that_others_made_is_refused(postgres_url, tmp_path, change, words):
+    folder = numbered(tmp_path, _0001_first="SELECT 1", _0002_second="SELECT 1")
+    await migrate(postgres_url, folder)
+    (folder / "0002_second.sql").unlink()
     if change is not None:
-        numbered(folder, _0001_first=change)
-    with pytest.raises(SettingError, match=r"0001_first\.sql"):
+        numbered(folder, _0002_second=change)
+    with pytest.raises(SettingError, match=rf"made with 0002_second\.sql, which is {words}"):
         await migrate(postgres_url, folder)
 
 
