@@ -5,6 +5,7 @@ from core.ingest.feeds import Feeds
 from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
 from core.ingest.trimming import Trimmer
+from core.ingest.twins import Reading, Twins
 from kit import settings as setting_files
 from kit.clock import SystemClock
 from kit.runtime import Identity, Runtime, run_process
@@ -30,8 +31,11 @@ async def run(settings: IngestSettings, mesh: MeshSettings) -> None:
     troubles = Troubles(runtime.meter)
     room = Room(settings.redis_bytes_max, settings.waits_when_full(mesh.world))
 
-    def feed(venue: str, address: str) -> Feed:
-        return Feed(venue, address, streams, room, settings, runtime.meter, troubles, clock)
+    reading = Reading(runtime.meter)
+
+    def feed(venue: str) -> Feed:
+        twins = Twins(clock)
+        return Feed(venue, twins, reading, streams, room, settings, runtime.meter, troubles, clock)
 
     runtime.run_task("feeds", Feeds(runtime.directory, feed).run)
     runtime.run_task(

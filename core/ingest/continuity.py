@@ -5,6 +5,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from kit.cursor import START, Cursor, StreamKey, channel_name
+from kit.joining import goes_on, tells_of_hole
 from kit.streams import Entry
 
 
@@ -46,9 +47,11 @@ def entries_for(
 def _joins(newest: Cursor, cursor: Cursor, header: wire_pb2.BatchHeader) -> bool:
     if cursor.epoch == newest.epoch:
         return cursor.follows(newest)
+    if goes_on(newest, header):
+        return True
     # The end of the epoch before may have been lost with the venue's process. A venue says so in
     # the first batch of its new epoch; where that is missing, it is said here.
-    return cursor.follows(newest) and any(not gap.symbol for gap in header.gaps)
+    return cursor.follows(newest) and tells_of_hole(header)
 
 
 def _gap(key: StreamKey, newest: Cursor, cursor: Cursor, now_ns: int) -> Entry:

@@ -1,7 +1,9 @@
 """One venue: from its MarketData subscription to its streams."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -10,9 +12,12 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from core.ingest.continuity import VenueBehind, entries_for
+from core.ingest.handover import Handover, plan
 from core.ingest.pending import Pending
 from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
+from core.ingest.twins import Instance, Reading, Twins
+from core.ingest.watch import Watch
 from kit import backoff, errors, rpc, telemetry
 from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.cursor import CHANNELS, START, Cursor, StreamKey, channel_name, gap_reason_name
@@ -46,7 +51,8 @@ class Feed:
     def __init__(
         self,
         venue: str,
-        address: str,
+        twins: Twins,
+        reading: Reading,
         streams: Streams,
         room: Room,
         settings: IngestSettings,
@@ -55,10 +61,11 @@ class Feed:
         clock: Clock,
     ) -> None:
         self.venue = venue
-        self.address = address
+        self.twins = twins
         self.listed = True
         """Whether the registry knows the venue. When it has forgotten the venue, the feed goes on
         for as long as its subscription holds."""
+        self._reading = reading
         self._streams = streams
         self._room = room
         self._settings = settings
@@ -70,6 +77,9 @@ class Feed:
         self._expired: set[StreamKey] = set()
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         self._published_time_ns = 0
+        self._read_from: Instance | None = None
+        self._goes_over = False
+        """Whether another process can be read at once, as the one that was read is lost."""
 
     async def run(self) -> None:
         """Run after run, until a run has ended and the venue is no longer listed."""
@@ -78,7 +88,9 @@ class Feed:
                 await self._run_once()
             except RUN_ENDS as error:
                 self._run_ended(error)
-            await self._clock.sleep(next(self._waits))
+            if not self._goes_over:
+                await self._clock.sleep(next(self._waits))
+            self._goes_over = False
             self._meter.reconnect()
         self._troubles.clear(self._about)
 
@@ -90,66 +102,81 @@ class Feed:
         newest = {key: await self._streams.last(key) or START for key in self._keys}
         await self._register(key for key, cursor in newest.items() if cursor != START)
         self._troubles.clear("redis")
+        instance = self._choose(max(cursor.epoch for cursor in newest.values()))
+        handover = await plan(self._streams, newest, instance.epoch, self._expired)
         pending = Pending(self._settings.pending_bytes_max)
-        async with rpc.channel(self.address) as channel:
+        watch = Watch(instance, self.twins, self._settings.silence_s, self._clock)
+        async with rpc.channel(instance.address) as channel:
             # Not a task group: in Python 3.11, one that is cancelled while one of its tasks fails
             # forgets that it was cancelled, and this feed would never end.
-            reader = asyncio.create_task(self._read_into(pending, channel, dict(newest)))
+            run = _Run(channel, dict(newest), handover, pending, watch)
+            beside = [
+                asyncio.create_task(_until_it_fails(work, pending))
+                for work in (self._read(run), watch.run(channel, newest))
+            ]
             try:
                 await self._write(newest, pending)
             finally:
-                reader.cancel()
-                await asyncio.wait([reader])
+                for task in beside:
+                    task.cancel()
+                await asyncio.wait(beside)
 
-    async def _read_into(
-        self, pending: Pending, channel: grpc.aio.Channel, newest: dict[StreamKey, Cursor]
-    ) -> None:
-        """Read until it fails. The writer gets the error after what was read before it."""
-        try:
-            await self._read(channel, newest, pending)
-        except Exception as error:
-            pending.end(error)
+    def _choose(self, newest_epoch: int) -> Instance:
+        instance = self.twins.choose(newest_epoch)
+        before, self._read_from = self._read_from, instance
+        if before is not None and before.service_id != instance.service_id:
+            detail = {"venue": self.venue, "before": before.service_id, "now": instance.service_id}
+            _log.warning("another process of the venue is read", extra=detail)
+        self._reading.tell(self.venue, instance, self.twins.instances)
+        return instance
 
-    async def _read(
-        self, channel: grpc.aio.Channel, newest: dict[StreamKey, Cursor], pending: Pending
-    ) -> None:
-        subscribe = rpc.raw_stream(channel, _SUBSCRIBE)
-        call = subscribe(self._request(newest), metadata=[rpc.STREAM_WRITER])
+    async def _read(self, run: "_Run") -> None:
+        subscribe = rpc.raw_stream(run.channel, _SUBSCRIBE)
+        call = subscribe(self._request(run.handover), metadata=[rpc.STREAM_WRITER])
         try:
             async for response in call:
+                run.watch.heard()
                 for batch in wire_pb2.BatchFrames.FromString(response).batches:
-                    await pending.put(self._entries(newest, batch))
+                    await run.pending.put(self._entries(run, batch))
+                    # What waits for Redis is not the venue's silence.
+                    run.watch.heard()
                 self._troubles.clear(self._about)
         finally:
             call.cancel()
         raise VenueUnavailable("the venue ended the subscription", venue=self.venue)
 
-    def _request(self, newest: dict[StreamKey, Cursor]) -> market_data_pb2.SubscribeRequest:
+    def _request(self, handover: Handover) -> market_data_pb2.SubscribeRequest:
         return market_data_pb2.SubscribeRequest(
             venue=self.venue,
             channels=CHANNELS,
             resume_after=[
                 types_pb2.ChannelCursor(channel=key.channel, cursor=cursor.message())
-                for key, cursor in newest.items()
-                if cursor != START and key not in self._expired
+                for key, cursor in handover.after.items()
             ],
             start_at=market_data_pb2.START_AT_EARLIEST,
+            whole=handover.is_one,
             delivery=types_pb2.Delivery(lossless=types_pb2.Lossless()),
         )
 
-    def _entries(self, newest: dict[StreamKey, Cursor], batch: bytes) -> list[Entry]:
+    def _entries(self, run: "_Run", batch: bytes) -> list[Entry]:
+        newest, handover = run.newest, run.handover
         header = wire_pb2.BatchHeader.FromString(batch)
         key = StreamKey(self.venue, header.channel)
         if key not in newest:
             raise VenueUnavailable("a batch came that was not asked for", venue=self.venue)
-        entries = entries_for(key, newest[key], header, batch, self._clock.time_ns())
+        now_ns = self._clock.time_ns()
+        between = handover.entries(key, Cursor.of(header.cursor), now_ns)
+        if between:
+            newest[key] = between[-1].cursor
+        batch = handover.without_known(key, header, batch)
+        entries = entries_for(key, newest[key], header, batch, now_ns)
         self._expired.discard(key)
         if not entries:
             self._meter.count("duplicate_batches_total")
             return entries
         newest[key] = entries[-1].cursor
         self._count(key, header, len(entries) > 1)
-        return entries
+        return between + entries
 
     def _count(self, key: StreamKey, header: wire_pb2.BatchHeader, hole: bool) -> None:
         columns = header.WhichOneof("columns")
@@ -169,8 +196,16 @@ class Feed:
                 _log.info("someone else has written", extra={"detail": str(error)})
             case grpc.aio.AioRpcError():
                 self._subscription_ended(error)
+            case VenueUnavailable():
+                self._lost_one()
+                self._troubles.report(self._about, str(error))
             case _:
                 self._troubles.report(self._about, str(error))
+
+    def _lost_one(self) -> None:
+        """The process that was read is not there; another one may be."""
+        if self._read_from is not None:
+            self._goes_over = self.twins.failed(self._read_from)
 
     def _subscription_ended(self, error: grpc.aio.AioRpcError) -> None:
         reason = errors.reason_of(error)
@@ -182,6 +217,7 @@ class Feed:
             extra={"venue": self.venue, "reason": reason, "detail": error.details()},
         )
         if reason != SubscriberTooSlow.reason:
+            self._lost_one()
             self._troubles.report(self._about, error.details() or error.code().name)
 
     def _cursor_expired(self, error: grpc.aio.AioRpcError) -> None:
@@ -189,6 +225,11 @@ class Feed:
         info = errors.error_info(error)
         metadata = info.metadata if info is not None else {}
         _log.warning("cursor expired", extra={"venue": self.venue, **metadata})
+        if metadata.get("why") == "other_epoch":
+            # A process of before; the one that goes on after it may be another one.
+            self._lost_one()
+            if self._goes_over:
+                return
         named = {key for key in self._keys if channel_name(key.channel) == metadata.get("channel")}
         if not named or metadata.get("why") == "other_epoch":
             # The venue was started anew, and all of its channels with it.
@@ -214,3 +255,23 @@ class Feed:
         for key in set(keys) - self._registered:
             await self._streams.register(key)
             self._registered.add(key)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What belongs to one run of a feed."""
+
+    channel: grpc.aio.Channel
+    newest: dict[StreamKey, Cursor]
+    """As it will be when all that was read is written."""
+    handover: Handover
+    pending: Pending
+    watch: Watch
+
+
+async def _until_it_fails(work: Coroutine[Any, Any, None], pending: Pending) -> None:
+    """The writer gets the error after what was read before it."""
+    try:
+        await work
+    except Exception as error:
+        pending.end(error)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from venuemesh.registry.v1 import registry_pb2
 
 from core.ingest.feed import Feed
+from core.ingest.twins import Instance
 from kit.directory import Directory
 
 VENUE = "venue"
@@ -14,7 +15,7 @@ VENUE = "venue"
 class Feeds:
     """Starts a feed for each venue that appears. A feed whose venue is gone ends by itself."""
 
-    def __init__(self, directory: Directory, make: Callable[[str, str], Feed]) -> None:
+    def __init__(self, directory: Directory, make: Callable[[str], Feed]) -> None:
         self._directory = directory
         self._make = make
         self._feeds: dict[str, Feed] = {}
@@ -26,14 +27,18 @@ class Feeds:
                 self._follow(services, group)
 
     def _follow(self, services: Sequence[registry_pb2.Service], group: asyncio.TaskGroup) -> None:
-        addresses = {service.instance.name: service.instance.address for service in services}
-        for venue, address in addresses.items():
-            if venue not in self._feeds:
-                self._feeds[venue] = self._make(venue, address)
-                group.create_task(self._run(self._feeds[venue]), name=f"feed {venue}")
-            self._feeds[venue].address = address
+        found: dict[str, list[Instance]] = {}
+        for service in services:
+            one = service.instance
+            found.setdefault(one.name, []).append(Instance(one.service_id, one.address, one.epoch))
+        for venue, instances in found.items():
+            feed = self._feeds.get(venue)
+            if feed is None:
+                feed = self._feeds[venue] = self._make(venue)
+                group.create_task(self._run(feed), name=f"feed {venue}")
+            feed.twins.instances = tuple(instances)
         for venue, feed in self._feeds.items():
-            feed.listed = venue in addresses
+            feed.listed = venue in found
 
     async def _run(self, feed: Feed) -> None:
         await feed.run()

@@ -12,6 +12,9 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     port: int = 8110
     """gRPC port, of Admin only."""
+    silence_s: float = 2.0
+    """A venue process that is silent for so long, and then does not answer within a second, is left
+    for another process of the same venue."""
     pending_bytes_max: int = 8 * 1024 * 1024
     """Batches of one venue that may wait for Redis. When full, its subscription is not read."""
     append_bytes_max: int = 1024 * 1024
@@ -43,6 +46,9 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True):
         for key in ("pending_bytes_max", "append_bytes_max", "redis_bytes_max"):
             if getattr(self, key) <= 0:
                 raise SettingError(f"ingest.{key}", getattr(self, key), "must be above 0")
+        if self.silence_s < 1:
+            # A quiet venue says so once a second.
+            raise SettingError("ingest.silence_s", self.silence_s, "must be 1 or more")
         if self.keep_seconds < 0:
             raise SettingError("ingest.keep_seconds", self.keep_seconds, "must not be negative")
 

@@ -21,6 +21,7 @@ from core.ingest.tests.fakes import (
     serving,
     stored,
 )
+from core.ingest.twins import Instance, Reading, Twins
 from kit.clock import SystemClock
 from kit.cursor import Cursor, StreamKey
 from kit.rpc import STREAM_WRITER
@@ -42,7 +43,8 @@ class Rig:
         self.room = Room(1_000_000_000, waits=True)
         self.feed = Feed(
             VENUE,
-            "",
+            Twins(SystemClock()),
+            Reading(self.meter),
             self.streams,
             self.room,
             IngestSettings(pending_bytes_max=4096, append_bytes_max=1024),
@@ -55,7 +57,7 @@ class Rig:
 @asynccontextmanager
 async def feeding(url: str, address: str):
     rig = Rig(url)
-    rig.feed.address = address
+    rig.feed.twins.instances = (Instance(VENUE, address),)
     task = asyncio.create_task(rig.feed.run())
     try:
         yield rig
@@ -220,7 +222,7 @@ async def test_a_feed_ends_when_its_venue_is_gone_and_unlisted(valkey_url):
     venue = FakeVenue()
     rig = Rig(valkey_url)
     async with serving(venue) as address:
-        rig.feed.address = address
+        rig.feed.twins.instances = (Instance(VENUE, address),)
         task = asyncio.create_task(rig.feed.run())
         await venue.publish()
         await until(lambda: len(cursors(valkey_url)) == 1)
