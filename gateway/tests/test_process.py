@@ -7,7 +7,7 @@ import pytest
 
 from gateway.tests.conftest import LOOPBACK, Door
 
-END_SECONDS_MAX = 10
+END_SECONDS_MAX = 30
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """One pretended exchange in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from kit.clock import SystemClock
 from kit.simulator.app import Simulator
@@ -11,6 +11,7 @@ from kit.simulator.orders import FaultOrder
 from kit.simulator.settings import SimulatorSettings
 
 STOP_SECONDS_MAX = 20.0
+CALM_SECONDS_MAX = 60.0
 
 
 class Exchange:
@@ -65,6 +66,15 @@ class Exchange:
     def clear(self) -> None:
         """Let nothing go wrong any more."""
         self._simulator.venue(self.venue_id).faults.clear()
+
+    @contextmanager
+    def calm(self) -> Iterator[None]:
+        """Nobody trades or quotes for a while, so that what is behind can come up with it."""
+        self.order("calm", seconds=CALM_SECONDS_MAX)
+        try:
+            yield
+        finally:
+            self.order("calm", seconds=0)
 
     async def book(self, symbol: str) -> BookSnapshot:
         """The book as it is at the exchange now."""

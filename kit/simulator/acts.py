@@ -26,6 +26,7 @@ class MarketActs:
     def teach(self, faults: Faults) -> None:
         """Let them be ordered."""
         faults.learn(Act.CLOCK_SKEW, self.skew_clock)
+        faults.learn(Act.CALM, self.calm)
         faults.learn(Act.BURST, self.burst)
         faults.learn(Act.HALT, self.halt)
         faults.learn(Act.RESUME, self.resume)
@@ -36,6 +37,10 @@ class MarketActs:
     def skew_clock(self, order: FaultOrder) -> None:
         """In whole steps, so that streams go on speaking at their intervals."""
         self._floor.skew_ns = round(order.seconds * NANOSECONDS_PER_SECOND / STEP_NS) * STEP_NS
+
+    def calm(self, order: FaultOrder) -> None:
+        """What is under way still arrives."""
+        self._market.calm(round(order.seconds * NANOSECONDS_PER_SECOND))
 
     def burst(self, order: FaultOrder) -> None:
         """Many trades at one moment."""

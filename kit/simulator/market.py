@@ -85,6 +85,7 @@ class Market:
         self._orders_per_share = events_per_second / EVENTS_PER_ORDER / shares
         self._pits: dict[Instrument, _Pit] = {}
         self._due: list[tuple[int, int]] = []
+        self._calm_until_ns = 0
         self._early: list[MarketEvent] = []
         """What happened since the last step."""
         for instrument in instruments:
@@ -106,6 +107,8 @@ class Market:
 
     def advance(self, time_ns: int) -> Step:
         """Let the market go on until this time."""
+        if time_ns <= self._calm_until_ns:
+            self._delay(time_ns - self.time_ns)
         events, self._early = self._early, []
         while self._due and self._due[0][0] <= time_ns:
             due_ns, index = self._due[0]
@@ -121,12 +124,19 @@ class Market:
     def pause(self, time_ns: int) -> None:
         """Let nothing happen until this time. After a long pause all quotes are made anew."""
         length_ns = time_ns - self.time_ns
-        self._due = [(due_ns + length_ns, index) for due_ns, index in self._due]
+        self._delay(length_ns)
         self.time_ns = time_ns
         if length_ns > REQUOTE_AFTER_NS:
             for pit in self._pits.values():
                 if not pit.halted:
                     self._early += pit.flow.requote(time_ns)
+
+    def calm(self, length_ns: int) -> None:
+        """Let nobody trade or quote anything for so long from now on; with 0, no longer."""
+        self._calm_until_ns = self.time_ns + length_ns
+
+    def _delay(self, length_ns: int) -> None:
+        self._due = [(due_ns + length_ns, index) for due_ns, index in self._due]
 
     def halt(self, instrument: Instrument) -> None:
         """Let nobody trade or quote it; its book stays as it is."""

@@ -28,6 +28,7 @@ At once, once:
                                         where the exchange announces it
     clock_skew                          the exchange's time is off by ``seconds``, until it is
                                         ordered with 0
+    calm                                nobody trades or quotes anything for ``seconds``
     burst                               ``value`` (2000) trades of ``symbol`` in one moment
     halt, resume                        ``symbol`` does not trade any more, trades again
     delist, list                        ``symbol`` is gone, there again; with a ``value`` as
@@ -80,6 +81,7 @@ class Act(StrEnum):
 
     SERVER_SHUTDOWN = "server_shutdown"
     CLOCK_SKEW = "clock_skew"
+    CALM = "calm"
     BURST = "burst"
     HALT = "halt"
     RESUME = "resume"

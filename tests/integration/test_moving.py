@@ -23,8 +23,8 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 VENUES = ("binance", "binance_futures", "bybit", "coinbase", "deribit", "kraken", "okx")
-LIFETIME_S = 16.0
-MOVES = 3
+LIFETIME_S = 24.0
+MOVES = 2
 SYMBOLS = 3
 TRADES = types_pb2.CHANNEL_TRADES
 

@@ -9,11 +9,12 @@ from kit.checksum import Checksum
 from kit.conformance.card import Failed, Rig, card, expect
 from kit.conformance.connector import WAIT_SECONDS_MAX
 from kit.numbers import to_decimal
-from kit.venue.books import BookState
+from kit.venue.books import BookState, GuardedBook
 from kit.venue.sequence import UnnumberedRule
 
 BOOK = types_pb2.CHANNEL_BOOK
 LEVELS = 5
+LOOK_AGAIN_SECONDS = 0.02
 UPDATES = 10
 ROUNDS = 5
 TRIES = 10
@@ -173,30 +174,29 @@ async def more_updates(rig: Rig, symbol: str) -> None:
 
 
 async def expect_right(rig: Rig, symbol: str) -> None:
-    """The book comes to be the exchange's within a while. The exchange's own goes on meanwhile, so
-    that the two are equal only at moments."""
+    """The book comes to be the exchange's within a while in which the exchange's own stays as it
+    is."""
     book = rig.connector.book(symbol)
-    ours: object = None
-    theirs: object = None
-
-    async def same() -> bool:
-        nonlocal ours, theirs
+    with rig.exchange.calm():
         told = await rig.exchange.book(symbol)
         theirs = [
             [(Decimal(price), Decimal(size)) for price, size, *_ in side[:LEVELS]]
             for side in (told.bids, told.asks)
         ]
-        ours = [
-            [
-                (to_decimal(price, book.scale.price), to_decimal(size, book.scale.size))
-                for price, size in side
-            ]
-            for side in (book.book.bids(LEVELS), book.book.asks(LEVELS))
-        ]
-        return book.state is BookState.PROVEN and ours == theirs
+        deadline = rig.connector.now_s() + WAIT_SECONDS_MAX
+        while book.state is not BookState.PROVEN or _best(book) != theirs:
+            if rig.connector.now_s() > deadline:
+                wrong = f"{book.state.value}, we have {_best(book)}, it is {theirs}"
+                raise Failed(f"{symbol}: {wrong}")
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
-    deadline = rig.connector.now_s() + WAIT_SECONDS_MAX
-    while not await same():
-        if rig.connector.now_s() > deadline:
-            raise Failed(f"{symbol}: {book.state.value}, we have {ours}, it is {theirs}")
-        await rig.connector.next_batch()
+
+def _best(book: GuardedBook) -> list[list[tuple[Decimal, Decimal]]]:
+    """The best bids and asks as we have them."""
+    return [
+        [
+            (to_decimal(price, book.scale.price), to_decimal(size, book.scale.size))
+            for price, size in side
+        ]
+        for side in (book.book.bids(LEVELS), book.book.asks(LEVELS))
+    ]

@@ -67,6 +67,16 @@ def test_a_burst_is_so_many_trades_at_one_moment(world: World):
     assert ids == list(range(ids[0], ids[0] + len(ids)))
 
 
+def test_in_a_calm_nothing_happens_anywhere_and_then_it_goes_on(world: World):
+    world.order("calm", seconds=2)
+    assert [list(world.second().events) for _ in range(2)] == [[], []]
+    assert len(world.second().events) > 100
+    world.order("calm", seconds=60)
+    assert list(world.second().events) == []
+    world.order("calm", seconds=0)
+    assert len(world.second().events) > 100
+
+
 def test_a_halted_instrument_is_listed_and_does_nothing_until_it_resumes(world: World):
     world.order("halt")
     world.second()

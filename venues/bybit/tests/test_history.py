@@ -15,7 +15,7 @@ MINUTE_NS = 60_000_000_000
 
 @pytest.fixture
 async def base() -> AsyncIterator[str]:
-    async with running("simulate", events_per_second=2_000) as base:
+    async with running("simulate", events_per_second=200) as base:
         yield base
 
 
