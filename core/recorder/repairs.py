@@ -18,11 +18,12 @@ SAME_TIME_NS = 1_000_000_000
 """A venue's history may round the times of its trades; the same id that near is the same trade."""
 
 # By their ids where both are known, otherwise by their times. A gap of all instruments is not
-# closed by what is known of one.
+# closed by what is known of one, but by a fill of all.
 CLOSE_GAPS = """
 UPDATE gap_rows SET
     fill_outcome = %(outcome)s, filled_time_ns = %(filled_time_ns)s, repair_id = %(repair_id)s
-WHERE venue = %(venue)s AND symbol = %(symbol)s AND channel = %(channel)s
+WHERE venue = %(venue)s AND channel = %(channel)s
+    AND symbol IS NOT DISTINCT FROM nullif(%(symbol)s, '')
     AND fill_outcome IS DISTINCT FROM %(complete)s
     AND CASE
         WHEN last_id_before > 0 AND first_id_after > 0 AND %(first_id_after)s > 0

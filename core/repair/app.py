@@ -46,7 +46,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     publisher = Publisher(streams, clock)
     watching = Watching(settings.watchers_max)
     candles = Candles(database, record, store, venues, settings, meter, clock)
-    finder = Finder(record, store, venues, candles, settings, meter, troubles, clock)
+    finder = Finder(record, store, venues, candles, publisher, settings, meter, troubles, clock)
     filler = Filler(record, store, venues, publisher, clock)
     jobs = Jobs(
         store,

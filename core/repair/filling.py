@@ -167,9 +167,8 @@ class Filler:
         self, hole: Hole, joined: Joined, answer: Answer, before: bool, begin: int
     ) -> Finding:
         span, notes = hole.span, list(joined.notes)
-        is_young = span.end_time_ns > self._clock.time_ns() - BEHIND_MAX_NS
-        if not joined.after and is_young:
-            raise NotNow("the venue's history is not as far yet", BEHIND_WAIT_S)
+        if not joined.after:
+            self._require_told(span, answer)
         if before and joined.after and joined.lost is None:
             found = f"{len(joined.missing)} trades were missing, both sides join by their ids"
             return Finding(COMPLETE, joined.missing, _words(found, notes))
@@ -183,6 +182,13 @@ class Filler:
         left = _left(span, first, last, answer)
         detail = _words(f"the venue does not have {first} to {last}: {_range(answer)}", notes)
         return Finding(PARTIAL if joined.missing else GONE, joined.missing, detail, left)
+
+    def _require_told(self, span: Span, answer: Answer) -> None:
+        """Raises NotNow where the end of a hole is too new to be told already."""
+        told_ns = answer.trades[-1].time_ns if answer.trades else 0
+        is_young = span.end_time_ns > self._clock.time_ns() - BEHIND_MAX_NS
+        if is_young and told_ns < span.end_time_ns:
+            raise NotNow("the venue's history is not as far yet", BEHIND_WAIT_S)
 
     async def _by_equals(
         self, place: Instrument, hole: Hole, patience: Patience[Sequence[Trade]]
@@ -208,8 +214,8 @@ class Filler:
         return self._judged_equals(span, joined, answer)
 
     def _judged_equals(self, span: Span, joined: Joined, answer: Answer) -> Finding:
-        if not joined.after and span.end_time_ns > self._clock.time_ns() - BEHIND_MAX_NS:
-            raise NotNow("the venue's history is not as far yet", BEHIND_WAIT_S)
+        if not joined.after:
+            self._require_told(span, answer)
         notes, missing = joined.notes, joined.missing
         if joined.before and joined.after:
             found = f"{len(missing)} trades were missing, equal trades stand on both sides"

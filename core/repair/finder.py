@@ -6,11 +6,13 @@ Everything is looked at once, in steps of bounded size, and what was looked at i
 from collections.abc import Iterable, Sequence
 
 from venuemesh.catalog.v1 import catalog_pb2
+from venuemesh.common.v1 import types_pb2
 from venuemesh.repair.v1 import repair_pb2
 
 from core.repair.candles import Candles
-from core.repair.holes import Hole, Span, new_hole
+from core.repair.holes import IN_REPAIR, OPEN, UNAVAILABLE, Hole, Span, new_hole
 from core.repair.joining import Trade
+from core.repair.publisher import Publisher
 from core.repair.record import Instrument, Record, RecordedGap
 from core.repair.settings import RepairSettings
 from core.repair.store import TIME_MAX, Store
@@ -18,12 +20,13 @@ from core.repair.venues import Features, NotNow, Venues
 from kit import telemetry
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.errors import StoreUnavailable
+from kit.streams import StreamMoved
 from kit.telemetry import Meter
 from kit.troubles import Troubles
 
 GAP_AGE_MAX_NS = 7 * 24 * 3600 * NANOSECONDS_PER_SECOND
 """Older gaps are looked at only when someone asks for a repair."""
-JUDGED_MAX = 100_000
+JUDGED_MAX = 10_000
 """Gaps that are remembered, so that none is looked at twice."""
 
 BY_IDS = repair_pb2.HOLE_SOURCE_TRADE_IDS
@@ -41,6 +44,7 @@ class Finder:
         store: Store,
         venues: Venues,
         candles: Candles,
+        publisher: Publisher,
         settings: RepairSettings,
         meter: Meter,
         troubles: Troubles,
@@ -50,11 +54,15 @@ class Finder:
         self._store = store
         self._venues = venues
         self._candles = candles
+        self._publisher = publisher
         self._settings = settings
         self._meter = meter
         self._troubles = troubles
         self._clock = clock
-        self._judged: dict[tuple[RecordedGap, str], None] = {}
+        self._judged: dict[RecordedGap, dict[str, Hole | None]] = {}
+        """By symbol: the hole, or None where nothing was recorded before the gap."""
+        self._closed: set[RecordedGap] = set()
+        """Gaps of all instruments that have been told to have ended."""
         meter.count("holes_found_total", 0)
 
     async def run(self) -> None:
@@ -65,6 +73,8 @@ class Finder:
                 self._troubles.clear("holes")
             except StoreUnavailable as error:
                 self._troubles.report("holes", error.message)
+            except StreamMoved as error:
+                _log.info("begins again", extra={"detail": str(error)})
             await self._clock.sleep(self._settings.find_interval_s)
 
     async def look(self) -> None:
@@ -84,7 +94,12 @@ class Finder:
                 if _is_consecutive(features) and not place.text_ids:
                     await self._scan(place, from_ns, TIME_MAX)
             oldest_ns = self._clock.time_ns() - GAP_AGE_MAX_NS
-            await self._look_at_gaps(venue, places, features, oldest_ns)
+            for gap in await self._look_at_gaps(venue, places, features, oldest_ns):
+                if not gap.symbol and len(self._judged[gap]) == len(places):
+                    await self._close(venue, gap)
+            for gap in list(self._judged)[:-JUDGED_MAX]:
+                del self._judged[gap]
+                self._closed.discard(gap)
 
     async def look_at(self, place: Instrument, start_ns: int, end_ns: int) -> None:
         """One instrument, at all of a time; an end of 0 is now. Raises NotNow."""
@@ -116,11 +131,14 @@ class Finder:
 
     async def _look_at_gaps(
         self, venue: str, places: Sequence[Instrument], features: Features, oldest_ns: int
-    ) -> None:
-        for gap in await self._record.gaps(venue, oldest_ns, self._settled_ns()):
+    ) -> Sequence[RecordedGap]:
+        gaps = await self._record.gaps(venue, oldest_ns, self._settled_ns())
+        for gap in gaps:
+            judged = self._judged.setdefault(gap, {})
             for place in places:
-                if gap.symbol in ("", place.symbol) and (gap, place.symbol) not in self._judged:
+                if gap.symbol in ("", place.symbol) and place.symbol not in judged:
                     await self._judge(place, gap, features)
+        return gaps
 
     async def _judge(self, place: Instrument, gap: RecordedGap, features: Features) -> None:
         numbered = features.trade_numbering != catalog_pb2.TRADE_NUMBERING_UNSPECIFIED
@@ -133,15 +151,36 @@ class Finder:
                 # It is not known yet how far the gap reaches.
                 return
             if before is None:
-                self._remember(gap, place)
+                self._judged[gap][place.symbol] = None
                 return
             ids = (0, 0)
             if numbered and not place.text_ids:
                 ids = before.number, after.number
             span = Span(before.time_ns, after.time_ns, *ids)
         now_ns = self._clock.time_ns()
-        await self._add([new_hole(place.venue, place.symbol, BY_GAP, span, now_ns, gap.reason)])
-        self._remember(gap, place)
+        hole = new_hole(place.venue, place.symbol, BY_GAP, span, now_ns, gap.reason)
+        await self._add([hole])
+        self._judged[gap][place.symbol] = hole
+
+    async def _close(self, venue: str, gap: RecordedGap) -> None:
+        """A gap of all instruments has ended when its holes have."""
+        if gap in self._closed:
+            return
+        judged = self._judged[gap]
+        states = await self._store.states([hole for hole in judged.values() if hole is not None])
+        if {OPEN, IN_REPAIR} & states:
+            return
+        outcome = types_pb2.FILL_OUTCOME_COMPLETE
+        if UNAVAILABLE in states:
+            outcome = types_pb2.FILL_OUTCOME_PARTIAL
+        fill = types_pb2.Fill(
+            outcome=outcome,
+            start_time_ns=gap.detected_time_ns,
+            end_time_ns=gap.detected_time_ns,
+            detail=f"{len(judged)} instruments were looked at",
+        )
+        await self._publisher.close_gap(venue, fill)
+        self._closed.add(gap)
 
     async def _sides(
         self, place: Instrument, gap: RecordedGap
@@ -154,11 +193,6 @@ class Finder:
         found = await self._store.add_holes(holes)
         if found:
             self._meter.count("holes_found_total", found)
-
-    def _remember(self, gap: RecordedGap, place: Instrument) -> None:
-        self._judged[gap, place.symbol] = None
-        if len(self._judged) > JUDGED_MAX:
-            del self._judged[next(iter(self._judged))]
 
     def _settled_ns(self) -> int:
         return self._clock.time_ns() - int(self._settings.settle_s * NANOSECONDS_PER_SECOND)

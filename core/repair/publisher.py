@@ -57,6 +57,10 @@ class Publisher:
             self._newest[key] = newest
             return newest
 
+    async def close_gap(self, venue: str, fill: types_pb2.Fill) -> None:
+        """What has become of a gap of all instruments. Raises as publish."""
+        await self.publish(Instrument(0, venue, "", text_ids=False), (), [fill])
+
     async def ends(self, venue: str) -> Cursor:
         """The newest entry that the stream holds or has held; START before the first."""
         return await self._streams.last(StreamKey(venue, CHANNEL_REPAIRS)) or START

@@ -48,6 +48,13 @@ _INSERT_HOLE = (
     "  AND last_id_before <= %(before)s AND first_id_after >= %(after)s)"
     " ON CONFLICT (hole_id) DO NOTHING"
 )
+_STATES = (
+    "SELECT DISTINCT state FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[],"
+    " %s::bigint[]) AS asked (hole_id, venue, symbol, before, after) JOIN holes"
+    " ON holes.venue = asked.venue AND holes.symbol = asked.symbol AND"
+    " (holes.hole_id = asked.hole_id OR (state <> %s AND asked.before > 0 AND last_id_before > 0"
+    "  AND last_id_before <= asked.before AND first_id_after >= asked.after))"
+)
 _CLAIM = (
     "UPDATE holes SET state = %(in_repair)s, repair_id = %(repair_id)s, told_id = 0"
     " WHERE venue = %(venue)s AND symbol = %(symbol)s AND state = ANY (%(states)s)"
@@ -137,6 +144,17 @@ class Store:
             [venue, symbol, FILLED, start_ns, end_ns],
         )
         return list(map(_hole, found))
+
+    async def states(self, holes: Sequence[Hole]) -> set[HoleState]:
+        """Of these holes; of one that lies in a larger one, of that."""
+        columns = [
+            [hole.hole_id for hole in holes],
+            [hole.venue for hole in holes],
+            [hole.symbol for hole in holes],
+            [hole.span.last_id_before for hole in holes],
+            [hole.span.first_id_after for hole in holes],
+        ]
+        return {row[0] for row in await self._rows(_STATES, [*columns, FILLED])}
 
     async def begin_hole(self, hole: Hole, known_count: int) -> None:
         """How many trades were there before anything was fetched; the first word counts."""

@@ -169,7 +169,7 @@ class Rig:
         self.publisher = Publisher(self.streams, clock)
         parts = self.record, self.store, self.venue
         self.candles = Candles(database, *parts, settings, meter, clock)
-        self.finder = Finder(*parts, self.candles, settings, meter, troubles, clock)
+        self.finder = Finder(*parts, self.candles, self.publisher, settings, meter, troubles, clock)
         self.filler = Filler(*parts, self.publisher, clock)
         self.jobs = Jobs(
             self.store,

@@ -26,6 +26,7 @@ from kit.batches import Batch
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.cursor import Cursor
 from kit.streams import Entry
+from tests.support.waiting import until
 
 COMPLETE = types_pb2.FILL_OUTCOME_COMPLETE
 PARTIAL = types_pb2.FILL_OUTCOME_PARTIAL
@@ -199,6 +200,25 @@ async def test_gaps_are_judged_by_the_ids_on_both_sides(rig):
         ids, by_gap = repair_pb2.HOLE_SOURCE_TRADE_IDS, repair_pb2.HOLE_SOURCE_GAP
         assert sources == [by_gap, ids, by_gap]
         assert {fill.outcome for fill in made.fills} == {COMPLETE}
+
+
+async def test_a_gap_of_all_instruments_has_ended_when_all_its_holes_have(rig):
+    async with rig(HISTORY) as made:
+        await made.recorded(without(*range(300, 303)))
+        restart = gap(299, 303, symbol="", detected_time_ns=made.clock.time_ns())
+        await made.gap(restart)
+        await made.finder.look()
+        async with made.running():
+            assert (await made.mended()).trade_count == 3
+            assert {fill.symbol for fill in made.fills} == {SYMBOL}
+            for _ in range(2):
+                # What is so is said once.
+                await made.finder.look()
+            await made.publisher.close_gap(VENUE, types_pb2.Fill(detail="the end"))
+            await until(lambda: made.fills[-1].detail == "the end")
+        (told,) = [fill for fill in made.fills[:-1] if not fill.symbol]
+        assert told.outcome == COMPLETE
+        assert told.start_time_ns == told.end_time_ns == restart.detected_time_ns
 
 
 async def test_a_gap_whose_other_side_is_not_there_yet_waits(rig):
