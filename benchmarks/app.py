@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import crowd, decode, latency, path, startup, venues
+from benchmarks import crowd, decode, latency, path, record, startup, venues
 from benchmarks.options import Options
 from benchmarks.report import Report, as_json, as_table
 
@@ -14,6 +14,7 @@ BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "crowd": crowd.run,
     "path": path.run,
     "latency": latency.run,
+    "record": record.run,
     "startup": startup.run,
 }
 

@@ -76,11 +76,11 @@ async def _one_pass(lines: list[bytes]) -> float:
     hub = Hub("binance", 1, clock, meter)
     venue = require("binance")(Place("replay", "http://127.0.0.1:1"))
     (wire,) = venue.wires
-    source = _Silent()
+    source = Silent()
     intake = Intake(venue, hub, subscriptions, meter, clock)
     subscriptions.add([SYMBOL])
     intake.bookkeeper.add([SYMBOL])
-    intake.bookkeeper.on_snapshot(SYMBOL, _snapshot(lines))
+    intake.bookkeeper.on_snapshot(SYMBOL, snapshot_of(lines))
     frames = [line for line in lines if SNAPSHOT_MARK not in line[:20]]
     reads = [
         frames[start : start + FRAMES_PER_READ] for start in range(0, len(frames), FRAMES_PER_READ)
@@ -92,7 +92,8 @@ async def _one_pass(lines: list[bytes]) -> float:
     return time.process_time() - started
 
 
-def _snapshot(lines: list[bytes]) -> BookSnapshot:
+def snapshot_of(lines: list[bytes]) -> BookSnapshot:
+    """The book that the session begins with."""
     found = next(json.loads(line) for line in lines if SNAPSHOT_MARK in line[:20])
     return BookSnapshot(
         last_sequence=found["lastUpdateId"],
@@ -102,13 +103,15 @@ def _snapshot(lines: list[bytes]) -> BookSnapshot:
     )
 
 
-class _Silent:
+class Silent:
     """A connection on which nothing but data comes."""
 
     def answered(self, answer: Answer) -> None:
+        """It does not."""
         raise ValueError(f"not data: {answer}")
 
     def broken(self, detail: str) -> None:
+        """It is not."""
         raise ValueError(detail)
 
 

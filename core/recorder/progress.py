@@ -25,6 +25,10 @@ class Progress:
         self._committed: dict[StreamKey, Cursor] = {}
         self._written_ns = clock.monotonic_ns()
 
+    def recorded(self, key: StreamKey) -> Cursor:
+        """The last entry of a stream that is recorded."""
+        return self._recorded.get(key, START)
+
     def begin(self, recorded: dict[StreamKey, Cursor], keys: list[StreamKey]) -> None:
         """A run begins here."""
         self._recorded = dict(recorded)
@@ -69,7 +73,7 @@ class Progress:
     async def waiting(self, key: StreamKey) -> int:
         """Entries of a stream that are not recorded yet."""
         newest = await self._streams.last(key) or START
-        recorded = self._recorded.get(key, START)
+        recorded = self.recorded(key)
         if newest < recorded:
             detail = f"it ends at {newest}, before what is recorded: {recorded}"
             self._troubles.report(str(key), detail)

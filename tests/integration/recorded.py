@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from venuemesh.marketdata.v1 import batch_pb2
 
+from kit.archive import codec
 from tests.integration.capture import Bar, BookUpdate, Levels, Quote, Trade
 from tests.integration.mesh import SYMBOL, VENUE, Mesh
 
@@ -84,9 +85,9 @@ def bars(mesh: Mesh, interval: str) -> dict[int, Bar]:
 def book_updates(mesh: Mesh) -> list[RecordedUpdate]:
     """The rows of all book batches."""
     rows = mesh.sql(
-        "SELECT batch FROM book_batches WHERE venue = %s ORDER BY epoch, sequence", VENUE
+        "SELECT codec, batch FROM book_batch_rows WHERE venue = %s ORDER BY epoch, sequence", VENUE
     )
-    batches = (batch_pb2.MarketDataBatch.FromString(bytes(row[0])) for row in rows)
+    batches = (batch_pb2.MarketDataBatch.FromString(codec.unpack(*row)) for row in rows)
     return [update for batch in batches for update in updates_of(batch)]
 
 

@@ -1,0 +1,130 @@
+"""A captured session as the batches that a venue's process publishes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from venuemesh.common.v1 import types_pb2
+
+from benchmarks.decode import SYMBOL, Silent, snapshot_of
+from benchmarks.options import Options
+from benchmarks.path import SNAPSHOT_MARK, write_repeated
+from kit.batches import Batch, row_count
+from kit.clock import SystemClock
+from kit.cursor import CHANNELS, Channel, Cursor, StreamKey
+from kit.encode import Draft
+from kit.numbers import to_decimal
+from kit.streams import Entry
+from kit.telemetry import Meter
+from kit.venue.contract import Place
+from kit.venue.discovery import require
+from kit.venue.intake import Intake
+from kit.venue.subscriptions import Subscriptions
+
+VENUE = "binance"
+EPOCH = 1_723_100_000_000
+FRAMES_PER_READ = 2_000
+GATHER_NS = 2_000_000
+"""As the intake gathers."""
+
+
+@dataclass(slots=True)
+class Published:
+    """Batches, and what is in them."""
+
+    entries: list[Entry] = field(default_factory=list)
+    ends: dict[StreamKey, Cursor] = field(default_factory=dict)
+    trade_count: int = 0
+    quote_count: int = 0
+    update_count: int = 0
+    level_count: int = 0
+
+    @property
+    def row_count(self) -> int:
+        """Trades, quotes and book updates."""
+        return self.trade_count + self.quote_count + self.update_count
+
+    def publish(self, channel: Channel, draft: Draft) -> None:
+        """As the hub does."""
+        key = StreamKey(VENUE, channel)
+        before = self.ends.get(key, Cursor(EPOCH, 0))
+        cursor = self.ends[key] = Cursor(EPOCH, before.sequence + 1)
+        head = Batch(
+            venue=VENUE,
+            channel=channel,
+            cursor=cursor.message(),
+            instruments=draft.instruments,
+            gaps=draft.gaps,
+            published_time_ns=draft.received_time_ns,
+        )
+        batch = head.SerializeToString() + draft.columns
+        self.entries.append(Entry(key, cursor, batch))
+        self._count(Batch.FromString(batch))
+
+    def plain_levels(self) -> Iterator[tuple[object, ...]]:
+        """A row for each level of the book, as a plain table has them."""
+        for entry in self.entries:
+            batch = Batch.FromString(entry.batch)
+            rows, at = batch.book, 0
+            for row in range(len(rows.instrument)):
+                scale = batch.instruments[rows.instrument[row]]
+                times = rows.received_time_ns[row], rows.venue_time_ns[row]
+                for side, count in ((1, rows.bid_count[row]), (2, rows.ask_count[row])):
+                    for level in range(at, at + count):
+                        price = to_decimal(rows.price[level], scale.price_scale)
+                        size = to_decimal(rows.size[level], scale.size_scale)
+                        yield 1, *times, rows.last_sequence[row], side, price, size
+                    at += count
+
+    def _count(self, batch: Batch) -> None:
+        rows = row_count(batch)
+        match batch.channel:
+            case types_pb2.CHANNEL_TRADES:
+                self.trade_count += rows
+            case types_pb2.CHANNEL_QUOTES:
+                self.quote_count += rows
+            case types_pb2.CHANNEL_BOOK:
+                self.update_count += rows
+                self.level_count += len(batch.book.price)
+
+
+def published(options: Options, events_wanted: int) -> Published:
+    """The session as often as it takes, as it comes from a busy socket. Call it within a loop."""
+    lines = options.lines()
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "frames.jsonl"
+        write_repeated(lines, max(1, events_wanted // len(lines)), file)
+        frames = file.read_bytes().splitlines()
+    clock = SystemClock()
+    starts = range(0, len(frames), FRAMES_PER_READ)
+    reads = [(frames[start : start + FRAMES_PER_READ], clock.time_ns()) for start in starts]
+    return _published(reads)
+
+
+def published_slowly(options: Options) -> Published:
+    """The session once, with the pauses that it had. Call it within a loop."""
+    reads: list[tuple[list[bytes], int]] = []
+    for frame, received_ns in zip(options.lines(), options.received_times_ns(), strict=True):
+        if not reads or received_ns - reads[-1][1] > GATHER_NS:
+            reads.append(([], received_ns))
+        reads[-1][0].append(frame)
+    return _published(reads)
+
+
+def _published(reads: list[tuple[list[bytes], int]]) -> Published:
+    found = Published()
+    clock, subscriptions, meter = SystemClock(), Subscriptions(CHANNELS), Meter(VENUE)
+    venue = require(VENUE)(Place("replay", "http://127.0.0.1:1"))
+    (wire,) = venue.wires
+    intake = Intake(venue, found, subscriptions, meter, clock)
+    subscriptions.add([SYMBOL])
+    intake.bookkeeper.add([SYMBOL])
+    intake.bookkeeper.on_snapshot(SYMBOL, snapshot_of([line for read, _ in reads for line in read]))
+    source = Silent()
+    for frames, received_ns in reads:
+        wanted = [frame for frame in frames if SNAPSHOT_MARK not in frame[:20]]
+        if wanted:
+            intake.frames(wanted, received_ns, wire, source)
+            intake.flush()
+    return found
