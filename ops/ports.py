@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from kit.runtime import METRICS_PORT_OFFSET
@@ -32,6 +32,10 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
 )
 """By what they are for. The venues' own follow them."""
 
+TWIN_INSTANCE = "b"
+TWIN_OFFSET = 500
+"""Between the ports of two processes of a venue."""
+
 WITHOUT_METRICS = frozenset(
     {"envoy admin", "pages", "valkey", "postgres", "simulator", "supervisor"}
 )
@@ -50,6 +54,16 @@ def assign(venue_ports: Mapping[str, int], base_port: int | None = None) -> dict
             most = PORT_MAX - METRICS_PORT_OFFSET - len(ports) + 1
             raise OperationsError(f"--base-port {base_port}: allowed are {PORT_MIN} to {most}")
     return ports
+
+
+def of_twins(venues: Iterable[str], venue_ports: Mapping[str, int]) -> dict[str, int]:
+    """Ports of the second processes of these venues, by service id."""
+    return {twin(venue): venue_ports[venue] + TWIN_OFFSET for venue in venues}
+
+
+def twin(venue: str) -> str:
+    """The service id of the second process of a venue."""
+    return f"{venue}-{TWIN_INSTANCE}"
 
 
 def metrics(ports: Mapping[str, int]) -> dict[str, int]:

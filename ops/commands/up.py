@@ -32,10 +32,11 @@ def run(arguments: Sequence[str]) -> int:
     """Returns 0 after a clean stop. Raises OperationsError and SettingError before a start."""
     mesh_settings = kit_settings.load(MeshSettings, "mesh")
     asked = _parser().parse_args(arguments)
-    venue_ports = known_ports(_names(asked))
+    venue_ports = known_ports(_names(asked.venues))
     chosen = _options(asked, mesh_settings, list(known_ports()))
     options.check(chosen, sorted(venue_ports))
-    assigned = ports.assign(_first(chosen.venues, venue_ports), chosen.base_port)
+    own = _first(chosen.venues, venue_ports) | ports.of_twins(chosen.twins, venue_ports)
+    assigned = ports.assign(own, chosen.base_port)
     mesh = Mesh(chosen, assigned, mesh_settings)
     with folder.locked(chosen.data):
         _require_free_ports(mesh)
@@ -72,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--venues", metavar="A,B", help="default: those replayed; all in simulate; binance in live"
     )
+    parser.add_argument(
+        "--twins", metavar="A,B", help="run two processes of these venues, each beside the other"
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="of the simulated market")
     parser.add_argument(
         "--for", dest="seconds", type=float, metavar="SECONDS", help="stop by itself after these"
@@ -83,9 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _names(arguments: argparse.Namespace) -> list[str]:
+def _names(text: str | None) -> list[str]:
     """Venues as they were named."""
-    return [part.strip() for part in (arguments.venues or "").split(",") if part.strip()]
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _ids(text: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(discovery.venue_id, _names(text))))
 
 
 def _options(
@@ -95,7 +103,7 @@ def _options(
     replays = options.parse_replays(arguments.replay)
     replayed = tuple(dict.fromkeys(venue for venue, _ in replays))
     if arguments.venues is not None:
-        venues = tuple(dict.fromkeys(map(discovery.venue_id, _names(arguments))))
+        venues = _ids(arguments.venues)
     else:
         default = known_venues if world == "simulate" else LIVE_VENUES
         venues = replayed or tuple(default)
@@ -108,6 +116,7 @@ def _options(
         seed=arguments.seed,
         seconds=arguments.seconds,
         base_port=arguments.base_port,
+        twins=_ids(arguments.twins),
     )
 
 

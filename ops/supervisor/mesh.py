@@ -60,7 +60,12 @@ class Mesh:
     @property
     def known_venues(self) -> frozenset[str]:
         """Those that could run."""
-        return frozenset(self.ports) - frozenset(ports.DEFAULTS)
+        return frozenset(self.ports) - frozenset(ports.DEFAULTS) - frozenset(self.twins)
+
+    @property
+    def twins(self) -> dict[str, str]:
+        """The second processes of venues, by service id."""
+        return {ports.twin(venue): venue for venue in self.options.twins}
 
     @property
     def headline(self) -> str:
@@ -103,6 +108,8 @@ class Mesh:
         head_start = HeadStart(self.ports["simulator" if self.has_simulator else first])
         for venue in others:
             yield replace(self.venue_service(venue), may_start=head_start.is_over)
+        for twin in self.twins:
+            yield replace(self.twin_service(twin), may_start=head_start.is_over)
         yield self._process("ingest", StopTurn.AROUND_VENUES)
         for name in CONSUMERS:
             yield self._process(name, StopTurn.CONSUMERS)
@@ -110,6 +117,18 @@ class Mesh:
     def venue_service(self, venue: str) -> Service:
         """The process of one of the known venues."""
         return self._process(venue, StopTurn.VENUES, verb="venue")
+
+    def twin_service(self, twin: str) -> Service:
+        """The second process of a venue."""
+        venue = self.twins[twin]
+        service = self._process(venue, StopTurn.VENUES, verb="venue")
+        section = f"VENUEMESH_VENUES_{venue.upper()}"
+        told = {f"{section}_PORT": str(self.ports[twin])}
+        told[f"{section}_INSTANCE"] = ports.TWIN_INSTANCE
+        environment = {**service.command.environment, **told}
+        return replace(
+            service, name=twin, command=replace(service.command, environment=environment)
+        )
 
     def _process(self, name: str, turn: StopTurn, verb: str = "run") -> Service:
         arguments = (sys.executable, "-m", "ops.cli", verb, name)

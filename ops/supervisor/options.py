@@ -31,6 +31,8 @@ class Options:
     seconds: float | None = None
     """How long to run. None: until stopped."""
     base_port: int | None = None
+    twins: tuple[str, ...] = ()
+    """Venues that run twice."""
 
 
 def parse_replays(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
@@ -64,6 +66,11 @@ def check(options: Options, known_venues: Sequence[str]) -> None:
     for venue in (*options.venues, *(venue for venue, _ in options.replays)):
         if venue not in known_venues:
             raise OperationsError(f"no venue {venue!r}; there are {', '.join(known_venues)}")
+    for venue in options.twins:
+        if venue not in options.venues:
+            raise OperationsError(f"--twins {venue}: it is not among --venues")
+    if options.twins and options.world == "replay":
+        raise OperationsError("--twins: a tape is played once, and cannot be heard by two")
     if not options.venues:
         raise OperationsError("name at least one venue with --venues")
     if options.seconds is not None and options.seconds <= 0:
