@@ -93,9 +93,9 @@ class Mesh:
         """Status and JSON of a page."""
         return self._fetch(f"http://127.0.0.1:{self.port(port)}{path}")
 
-    def post(self, path: str, body: object) -> tuple[int, Any]:
+    def post(self, path: str, body: object, port: str = "gateway") -> tuple[int, Any]:
         """Status and JSON of the answer."""
-        return self._fetch(f"http://{self.gateway}{path}", json.dumps(body).encode())
+        return self._fetch(f"http://127.0.0.1:{self.port(port)}{path}", json.dumps(body).encode())
 
     def metrics(self, service: str) -> str:
         """The Prometheus page of a process."""

@@ -1,0 +1,171 @@
+"""Holes that are cut into a session, found, and mended from the exchange's own history."""
+
+import os
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+from venuemesh.repair.v1 import repair_pb2, repair_pb2_grpc
+
+from tests.integration import recorded
+from tests.integration.mesh import SYMBOL, VENUE, Mesh, new_folder, running
+from tests.integration.simulation import TRADES_MIN, exchange_trades
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+SETTINGS = {
+    # A venue's process would ask for what it misses at once; here everything is a hole.
+    "VENUEMESH_VENUES_BINANCE_REFILL_S": "0",
+    "VENUEMESH_VENUES_BYBIT_REFILL_S": "0",
+    "VENUEMESH_REPAIR_AUTOMATIC": "false",
+    "VENUEMESH_REPAIR_SETTLE_S": "1",
+    "VENUEMESH_REPAIR_FIND_INTERVAL_S": "1",
+    "VENUEMESH_REPAIR_QUALITY_INTERVAL_S": "1",
+}
+REPAIR_SECONDS_MAX = 120.0
+DROPPED = 12
+AWAY_CALLS = 8
+"""So many attempts to connect fail: longer than Bybit's newest 60 trades reach back."""
+
+
+@pytest.fixture(scope="module")
+def cut_session() -> Iterator[Mesh]:
+    """A mesh of two exchanges, of which nothing is mended by itself."""
+    arguments = ("--world", "simulate", "--seed", "7", "--venues", "binance,bybit")
+    with (
+        mock.patch.dict(os.environ, SETTINGS),
+        new_folder() as data,
+        running(data, *arguments) as mesh,
+    ):
+        mesh.wait_until_running()
+        mesh.wait_until(lambda: len(recorded.trades(mesh)) >= TRADES_MIN, "trades are recorded")
+        yield mesh
+
+
+def order(mesh: Mesh, fault: str, **fields: object) -> None:
+    """Let something go wrong at an exchange."""
+    body = {"venue": VENUE, "fault": fault, **fields}
+    status, _ = mesh.post("/faults", body, port="simulator")
+    assert status == 200
+
+
+def drop(mesh: Mesh) -> None:
+    """Cut a hole of DROPPED trades, and see trades come after it."""
+    gaps = len(gaps_of(mesh))
+    order(mesh, "drop", channel="trades", symbol=SYMBOL, count=DROPPED)
+    mesh.wait_until(lambda: len(gaps_of(mesh)) > gaps, "the gap is recorded")
+
+
+def gaps_of(mesh: Mesh) -> list[tuple[str | None, int]]:
+    """How each gap in the trades of the instrument has ended, and how many trades are missing."""
+    return mesh.sql(
+        "SELECT fill_outcome, first_id_after - last_id_before - 1 FROM gaps"
+        " WHERE venue = %s AND symbol = %s AND channel = 'trades' AND reason = 'sequence'",
+        VENUE,
+        SYMBOL,
+    )
+
+
+def holes(mesh: Mesh, venue: str, symbol: str = SYMBOL) -> list[repair_pb2.Hole]:
+    """As Repair tells of them, through the gateway."""
+    request = repair_pb2.ListHolesRequest(venue=venue, symbol=symbol)
+    return list(repair_pb2_grpc.RepairStub(mesh.channel).ListHoles(request).holes)
+
+
+def states(mesh: Mesh, venue: str) -> set[int]:
+    """Of the holes of the instrument."""
+    return {hole.state for hole in holes(mesh, venue)}
+
+
+def quality(mesh: Mesh, venue: str) -> float:
+    """The newest score of the last hour."""
+    return mesh.sql(
+        "SELECT score FROM quality WHERE venue = %s AND symbol = %s"
+        " ORDER BY computed_time_ns DESC, window_start_ns DESC LIMIT 1",
+        venue,
+        SYMBOL,
+    )[0][0]
+
+
+def start(mesh: Mesh, venue: str, repair_id: str) -> repair_pb2.RepairJob:
+    """Ask for a repair of everything."""
+    request = repair_pb2.StartRepairRequest(venue=venue, symbol=SYMBOL, repair_id=repair_id)
+    return repair_pb2_grpc.RepairStub(mesh.channel).StartRepair(request).job
+
+
+def job(mesh: Mesh, repair_id: str) -> repair_pb2.RepairJob:
+    """As it stands."""
+    request = repair_pb2.GetRepairRequest(repair_id=repair_id)
+    return repair_pb2_grpc.RepairStub(mesh.channel).GetRepair(request).job
+
+
+def assert_whole(mesh: Mesh) -> None:
+    """Every trade of the exchange is recorded, once."""
+    found = recorded.trades(mesh)
+    truth = exchange_trades(mesh, found[0].trade_id)
+    last = truth[-1].trade_id
+    assert sorted(one for one in found if one.trade_id <= last) == [
+        one for one in truth if one.trade_id <= found[-1].trade_id
+    ]
+
+
+def test_a_hole_is_found_repaired_and_proven(cut_session):
+    mesh = cut_session
+    drop(mesh)
+    mesh.wait_until(lambda: states(mesh, VENUE) == {repair_pb2.HOLE_STATE_OPEN}, "it is found")
+    mesh.wait_until(lambda: quality(mesh, VENUE) < 1, "the score tells")
+    start(mesh, VENUE, "first")
+    watched = repair_pb2_grpc.RepairStub(mesh.channel).WatchRepair(
+        repair_pb2.WatchRepairRequest(repair_id="first"), timeout=REPAIR_SECONDS_MAX
+    )
+    seen = [response.job for response in watched]
+    assert seen[-1].state == repair_pb2.REPAIR_STATE_DONE
+    assert (seen[-1].hole_count, seen[-1].filled_count) == (1, 1)
+    assert seen[-1].trade_count == DROPPED
+    (hole,) = holes(mesh, VENUE)
+    assert hole.state == repair_pb2.HOLE_STATE_FILLED
+    assert "both sides join by their ids" in hole.detail
+    assert gaps_of(mesh) == [("complete", DROPPED)]
+    assert mesh.sql("SELECT count(*) FROM trades WHERE repair_id = 'first'") == [(DROPPED,)]
+    assert_whole(mesh)
+    mesh.wait_until(lambda: quality(mesh, VENUE) == 1, "the score is whole again")
+
+
+def test_a_repair_that_is_killed_goes_on(cut_session):
+    mesh = cut_session
+    for _ in range(2):
+        drop(mesh)
+    mesh.wait_until(lambda: len(holes(mesh, VENUE)) == 3, "both are found")
+    order(mesh, "rest_delay", path="/api/v3/trades", seconds=5, count=1)
+    start(mesh, VENUE, "second")
+    running_state = repair_pb2.REPAIR_STATE_RUNNING
+    mesh.wait_until(lambda: job(mesh, "second").state == running_state, "it runs")
+    for _ in range(3):
+        pid = mesh.kill("repair")
+        mesh.wait_until(
+            lambda pid=pid: mesh.children()["repair"]["pid"] not in (None, pid), "it is back"
+        )
+    done = repair_pb2.REPAIR_STATE_DONE
+    mesh.wait_until(lambda: job(mesh, "second").state == done, "it is done", REPAIR_SECONDS_MAX)
+    assert job(mesh, "second").trade_count == 2 * DROPPED
+    assert gaps_of(mesh) == [("complete", DROPPED)] * 3
+    assert_whole(mesh)
+
+
+def test_where_the_exchange_cannot_give_the_trades_the_gap_stays(cut_session):
+    mesh = cut_session
+    order(mesh, "rest_503", venue="bybit", path="/v5/public", count=AWAY_CALLS)
+    order(mesh, "disconnect", venue="bybit", channel="trades", symbol=SYMBOL, count=1)
+    mesh.wait_until(lambda: holes(mesh, "bybit"), "the hole is found", REPAIR_SECONDS_MAX)
+    start(mesh, "bybit", "third")
+    ended = repair_pb2.REPAIR_STATE_INCOMPLETE
+    mesh.wait_until(lambda: job(mesh, "third").state == ended, "it has ended", REPAIR_SECONDS_MAX)
+    (hole,) = holes(mesh, "bybit")
+    assert hole.state == repair_pb2.HOLE_STATE_UNAVAILABLE
+    assert "the venue tells only trades" in hole.detail
+    outcomes = {row[0] for row in mesh.sql(
+        "SELECT fill_outcome FROM gaps WHERE venue = 'bybit' AND symbol = %s"
+        " AND channel = 'trades'", SYMBOL,
+    )}  # fmt: skip
+    assert outcomes <= {"unavailable", "partial"}
+    mesh.wait_until(lambda: quality(mesh, "bybit") < 1, "the score tells")
