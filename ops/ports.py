@@ -28,6 +28,7 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
         "history": 8114,
         "repair": 8115,
         "supervisor": 8085,
+        "record": 8433,
     }
 )
 """By what they are for. The venues' own follow them."""
@@ -37,7 +38,7 @@ TWIN_OFFSET = 500
 """Between the ports of two processes of a venue."""
 
 WITHOUT_METRICS = frozenset(
-    {"envoy admin", "pages", "valkey", "postgres", "simulator", "supervisor"}
+    {"envoy admin", "pages", "valkey", "postgres", "record", "simulator", "supervisor"}
 )
 
 

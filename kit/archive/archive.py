@@ -8,11 +8,13 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 
 from kit.archive.bars import BarReading, Series
+from kit.archive.book_events import BookEvents
 from kit.archive.books import BookReading
 from kit.archive.copy_out import copy_out
 from kit.archive.events import Events, TypedEvents, in_portions
 from kit.archive.slices import Slices
 from kit.archive.tables import RANK, SOURCES, Source, in_order
+from kit.archive.told import PlacedGap, Term, gaps_of, terms_of
 from kit.batches import Batch
 from kit.cursor import Channel, channel_name
 from kit.database import Database
@@ -118,6 +120,32 @@ class Archive:
         async with aclosing(reading.columns(start_ns, end_ns, rows_max)) as messages:
             async for message in messages:
                 yield message
+
+    async def bounds(
+        self, venue: str, channel: Channel, symbols: Collection[str] = ()
+    ) -> tuple[int, int]:
+        """The first and the last received time of a channel; (0, -1) when it has no rows."""
+        return await (await self._reading(venue, channel, symbols)).bounds()
+
+    async def books_at(
+        self, venue: str, time_ns: int, symbols: Collection[str] = ()
+    ) -> BookEvents | None:
+        """Each book whole, as it was just before a time; None when none was known."""
+        reading = await self._reading(venue, types_pb2.CHANNEL_BOOK, symbols)
+        assert isinstance(reading, BookReading)
+        return await reading.as_of(time_ns)
+
+    async def gaps(
+        self, venue: str, channels: Collection[Channel], symbols: Collection[str] = ()
+    ) -> list[PlacedGap]:
+        """All gaps of some channels, in order."""
+        async with self._database.transaction() as connection:
+            return await gaps_of(connection, venue, channels, symbols)
+
+    async def terms(self, venue: str, symbols: Collection[str] = ()) -> list[Term]:
+        """What its instruments were like, in order."""
+        async with self._database.transaction() as connection:
+            return await terms_of(connection, venue, symbols)
 
     async def instruments(self, venue: str, symbols: Collection[str] = ()) -> Instruments:
         """Of these symbols, or all that were recorded of the venue."""

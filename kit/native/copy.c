@@ -92,7 +92,8 @@ static enum fault read_numeric(const uint8_t *at, int32_t length, int64_t *unsca
 {
     if (length < NUMERIC_HEAD)
         return FAULT_SHAPE;
-    int count = (uint16_t)int16_at(at), weight = int16_at(at + 2), sign = (uint16_t)int16_at(at + 4);
+    int count = (uint16_t)int16_at(at), weight = int16_at(at + 2);
+    int sign = (uint16_t)int16_at(at + 4);
     if (length != NUMERIC_HEAD + 2 * count)
         return FAULT_SHAPE;
     if (sign != NUMERIC_POSITIVE && sign != NUMERIC_NEGATIVE)

@@ -64,8 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         "--replay",
         action="append",
         default=[],
-        metavar="VENUE=FILE",
-        help="frames.jsonl or frames.jsonl.gz to play in the world replay; may be repeated",
+        metavar="VENUE=FILE|VENUE=store:STORE",
+        help="for the world replay, may be repeated: frames.jsonl[.gz], or what was recorded: "
+        "URL of a PostgreSQL or data folder of a mesh, with ?from=TIME&to=TIME&symbols=A,B",
     )
     parser.add_argument(
         "--speed", type=str, metavar="N|max", help="times as fast as the clock, or max"
@@ -101,17 +102,17 @@ def _options(
 ) -> Options:
     world = arguments.world or mesh.world
     replays = options.parse_replays(arguments.replay)
-    replayed = tuple(dict.fromkeys(venue for venue, _ in replays))
     if arguments.venues is not None:
         venues = _ids(arguments.venues)
     else:
         default = known_venues if world == "simulate" else LIVE_VENUES
-        venues = replayed or tuple(default)
+        venues = replays.venues or tuple(default)
     return Options(
         world=world,
         venues=venues,
         data=(arguments.data or Path(mesh.data_dir)).expanduser().absolute(),
-        replays=replays,
+        replays=replays.files,
+        records=replays.records,
         speed=None if arguments.speed is None else options.parse_speed(arguments.speed),
         seed=arguments.seed,
         seconds=arguments.seconds,

@@ -19,6 +19,7 @@ from ops.embedded.command import LOOPBACK
 from ops.errors import OperationsError
 from ops.supervisor.child import State
 from ops.supervisor.mesh import Mesh
+from ops.supervisor.options import Replays
 from ops.supervisor.supervisor import Supervisor
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -59,7 +60,8 @@ class SupervisorServicer(supervisor_pb2_grpc.SupervisorServicer):
             # It was given up, and is asked for again.
             await self._supervisor.remove(child)
         options = self._mesh.options
-        if options.world == "replay" and venue not in dict(options.replays):
+        played = Replays(options.replays, options.records).venues
+        if options.world == "replay" and venue not in played:
             raise NotSupported(
                 f"the world replay has no file of {venue}: start it with --replay {venue}=FILE",
                 service="supervisor",

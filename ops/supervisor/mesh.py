@@ -10,6 +10,7 @@ from kit.settings import MeshSettings
 from ops import ports
 from ops.embedded import envoy, postgres, valkey
 from ops.embedded.command import LOOPBACK, Command
+from ops.supervisor import record
 from ops.supervisor.head_start import HeadStart
 from ops.supervisor.options import Options
 from ops.supervisor.service import Service, StopTurn
@@ -44,8 +45,16 @@ class Mesh:
 
     @property
     def has_simulator(self) -> bool:
-        """Whether the exchanges are pretended."""
-        return self.options.world != "live"
+        """Whether exchanges are pretended."""
+        only_records = bool(self.options.records) and not self.options.replays
+        return self.options.world != "live" and not only_records
+
+    @property
+    def record_folder(self) -> Path | None:
+        """The data folder of another mesh, whose record is played and whose PostgreSQL is not
+        running."""
+        folders = (record.own_folder for record in self.options.records)
+        return next((folder for folder in folders if folder is not None), None)
 
     @property
     def gateway(self) -> str:
@@ -79,6 +88,7 @@ class Mesh:
         used = {
             "valkey": self.has_own_valkey,
             "postgres": self.has_own_postgres,
+            "record": self.record_folder is not None,
             "simulator": self.has_simulator,
         }
         used |= {venue: venue in self.options.venues for venue in self.known_venues}
@@ -96,6 +106,9 @@ class Mesh:
     def _stores(self) -> Iterator[Service]:
         if self.has_own_postgres:
             yield postgres_service(self.options.data / "postgres", self.ports["postgres"])
+        if self.record_folder is not None:
+            folder = self.record_folder / "postgres"
+            yield postgres_service(folder, self.ports[record.SERVICE], record.SERVICE)
         if self.has_own_valkey:
             yield valkey_service(self.options.data / "valkey", self.ports["valkey"])
 
@@ -115,7 +128,15 @@ class Mesh:
             yield self._process(name, StopTurn.CONSUMERS)
 
     def venue_service(self, venue: str) -> Service:
-        """The process of one of the known venues."""
+        """The process of one of the known venues, or of who plays its record."""
+        for played in self.options.records:
+            if played.venue == venue:
+                own_port, port = self.ports[record.SERVICE], self.ports[venue]
+                told = played.environment(own_port, port, self.options.speed)
+                service = self._process("playback", StopTurn.VENUES)
+                environment = {**service.command.environment, **told}
+                command = replace(service.command, environment=environment)
+                return replace(service, name=venue, command=command)
         return self._process(venue, StopTurn.VENUES, verb="venue")
 
     def twin_service(self, twin: str) -> Service:
@@ -201,14 +222,14 @@ def valkey_service(folder: Path, port: int) -> Service:
     )
 
 
-def postgres_service(folder: Path, port: int) -> Service:
+def postgres_service(folder: Path, port: int, name: str = "postgres") -> Service:
     """PostgreSQL on this folder and port."""
 
     async def is_ready() -> bool:
         return postgres.is_ready(folder)
 
     return Service(
-        name="postgres",
+        name=name,
         command=postgres.command(folder, port),
         stop_turn=StopTurn.STORES,
         niceness=NICENESS,

@@ -5,8 +5,10 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ops.errors import OperationsError
+from ops.supervisor.record import PREFIX, Record
 
 WORLDS = ("simulate", "live", "replay")
 SPEED_MAX = "max"
@@ -25,6 +27,8 @@ class Options:
     """Absolute."""
     replays: tuple[tuple[str, Path], ...] = ()
     """Venue and file of frames, in the world replay; a venue's files are played in this order."""
+    records: tuple[Record, ...] = ()
+    """Recorded pasts to play in the world replay, one of a venue at most."""
     speed: str | None = None
     """How many times faster than the clock; "max" is as fast as it is read. None: as configured."""
     seed: int | None = None
@@ -35,17 +39,33 @@ class Options:
     """Venues that run twice."""
 
 
-def parse_replays(texts: Sequence[str]) -> tuple[tuple[str, Path], ...]:
-    """``["binance=/a/frames.jsonl"]`` to venues and files. Raises OperationsError."""
-    replays = []
+class Replays(NamedTuple):
+    """What is played in the world replay."""
+
+    files: tuple[tuple[str, Path], ...]
+    records: tuple[Record, ...]
+
+    @property
+    def venues(self) -> tuple[str, ...]:
+        """Each once."""
+        of_files = (venue for venue, _ in self.files)
+        return tuple(dict.fromkeys([*of_files, *(record.venue for record in self.records)]))
+
+
+def parse_replays(texts: Sequence[str]) -> Replays:
+    """``["binance=/a/frames.jsonl", "okx=store:/b/data"]``. Raises OperationsError."""
+    files, records = [], []
     for text in texts:
         venue, separator, name = text.partition("=")
         if not separator or not venue or not name:
-            raise OperationsError(f"--replay {text}: write it as VENUE=FILE")
+            raise OperationsError(f"--replay {text}: write it as VENUE=FILE or VENUE=store:STORE")
+        if name.startswith(PREFIX):
+            records.append(Record.parse(venue, name.removeprefix(PREFIX)))
+            continue
         if "," in name:
             raise OperationsError(f"--replay {text}: the name of a file may not have a comma")
-        replays.append((venue, Path(name).expanduser().absolute()))
-    return tuple(replays)
+        files.append((venue, Path(name).expanduser().absolute()))
+    return Replays(tuple(files), tuple(records))
 
 
 def parse_speed(text: str) -> str:
@@ -63,7 +83,8 @@ def parse_speed(text: str) -> str:
 
 def check(options: Options, known_venues: Sequence[str]) -> None:
     """Raises OperationsError when the options do not go together or name what is not there."""
-    for venue in (*options.venues, *(venue for venue, _ in options.replays)):
+    replays = Replays(options.replays, options.records)
+    for venue in (*options.venues, *replays.venues):
         if venue not in known_venues:
             raise OperationsError(f"no venue {venue!r}; there are {', '.join(known_venues)}")
     for venue in options.twins:
@@ -75,18 +96,23 @@ def check(options: Options, known_venues: Sequence[str]) -> None:
         raise OperationsError("name at least one venue with --venues")
     if options.seconds is not None and options.seconds <= 0:
         raise OperationsError(f"--for {options.seconds:g}: allowed is a number greater than 0")
+    _check_world(options, replays)
+
+
+def _check_world(options: Options, replays: Replays) -> None:
     if options.world == "replay":
-        _check_replays(options)
-    elif options.replays:
+        _check_replays(options, replays)
+    elif replays.venues:
         raise OperationsError(f"--replay goes with --world replay, not with {options.world}")
     if options.world == "live" and (options.speed is not None or options.seed is not None):
         raise OperationsError("--speed and --seed are for the worlds simulate and replay")
 
 
-def _check_replays(options: Options) -> None:
+def _check_replays(options: Options, replays: Replays) -> None:
     for venue in options.venues:
-        if venue not in dict(options.replays):
+        if venue not in replays.venues:
             raise OperationsError(f"--world replay needs a file: --replay {venue}=FILE")
+    _check_records(options)
     for venue, file in options.replays:
         if venue not in options.venues:
             raise OperationsError(f"--replay {venue}={file}: {venue} is not among --venues")
@@ -95,6 +121,24 @@ def _check_replays(options: Options) -> None:
             beside = file.with_name(name)
             if beside.exists():
                 check_capture(beside)
+
+
+def _check_records(options: Options) -> None:
+    named = [record.venue for record in options.records]
+    for record in options.records:
+        if record.venue not in options.venues:
+            text = f"--replay {record.venue}=store:…: {record.venue} is not among --venues"
+            raise OperationsError(text)
+        if record.venue in dict(options.replays) or named.count(record.venue) > 1:
+            text = f"--replay {record.venue}=store:… goes with no other of {record.venue}"
+            raise OperationsError(text)
+        if record.store == options.data:
+            raise OperationsError(
+                f"{options.data} would be played into itself: name another --data"
+            )
+        record.check()
+    if len({record.own_folder for record in options.records} - {None}) > 1:
+        raise OperationsError("--replay: one data folder can be opened at a time")
 
 
 def check_capture(file: Path) -> None:

@@ -18,7 +18,8 @@ def replayed(file: Path) -> Options:
 
 
 def test_replays_are_read_in_order():
-    assert parse_replays(["binance=/a", "kraken=/b=c", "binance=/d"]) == (
+    replays = parse_replays(["binance=/a", "kraken=/b=c", "binance=/d"])
+    assert replays.files == (
         ("binance", Path("/a")),
         ("kraken", Path("/b=c")),
         ("binance", Path("/d")),

@@ -1,0 +1,146 @@
+"""Wires a playback: the record, the tape, the log, and MarketData."""
+
+import hashlib
+from pathlib import Path
+
+import psycopg
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from core.playback.control import Control
+from core.playback.epochs import Beginning, PlayEpoch
+from core.playback.log import Log
+from core.playback.past import Past
+from core.playback.player import Player
+from core.playback.service import MarketDataServicer
+from core.playback.settings import PlaybackSettings, parse_speed
+from core.playback.tape import CHANNELS, Play, windows
+from kit import backoff, telemetry
+from kit import settings as setting_files
+from kit.archive.archive import Archive
+from kit.archive.told import Term
+from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock, SystemClock
+from kit.database import Database
+from kit.errors import Draining, SettingError, StoreUnavailable, UnknownInstrument, UnknownVenue
+from kit.runtime import Identity, Runtime, run_process
+from kit.settings import MeshSettings
+
+SERVICE = "playback"
+
+_log = telemetry.logger("playback.app")
+
+
+def main() -> int:
+    """Play until told to stop. Returns the exit code."""
+    mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
+    settings = setting_files.load(PlaybackSettings, SERVICE)
+    return run_process(settings.venue or SERVICE, mesh, lambda: run(settings, mesh))
+
+
+async def run(settings: PlaybackSettings, mesh: MeshSettings) -> None:
+    """Play in this event loop."""
+    for key in ("venue", "database_url"):
+        if not getattr(settings, key):
+            raise SettingError(f"playback.{key}", "", "must be named")
+    await Playback(settings, mesh).run()
+
+
+class Playback:
+    """The parts of the process."""
+
+    def __init__(self, settings: PlaybackSettings, mesh: MeshSettings) -> None:
+        venue = settings.venue
+        self._settings = settings
+        self._mesh = mesh
+        self._clock = SystemClock()
+        self._runtime = Runtime(Identity(venue, "venue", venue, settings.port), mesh)
+        self._archive = Archive(settings.database_url)
+        self._database = Database(settings.database_url)
+
+    async def run(self) -> None:
+        """Find out what there is to play, then serve it."""
+        play, symbols, terms = await self._when_there(self._clock)
+        runtime, settings = self._runtime, self._settings
+        speed = parse_speed(settings.speed)
+        epochs = PlayEpoch(
+            Path(self._mesh.data_dir) / "epochs" / f"{play.venue}-playback",
+            _fingerprint(settings, play),
+            play.start_ns,
+        )
+        log = Log(play.venue, epochs.epoch, settings.held_bytes_max, runtime.meter)
+        player = Player(log, speed, runtime.meter, self._clock)
+        past = Past(self._archive, self._database, play, symbols, terms)
+        window_ns = _window_ns(settings, speed)
+        tape = windows(self._archive, play, terms, window_ns, settings.window_rows_max)
+        beginning = Beginning(log, epochs, player)
+        servicer = MarketDataServicer(log, player, past, beginning)
+        runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
+        runtime.control_venue(Control(play, symbols, player))
+        runtime.when_draining(lambda: log.end(Draining("the playback is stopping")))
+        runtime.run_task("player", lambda: player.run(tape, past.symbols))
+        runtime.at_end(self._archive.close)
+        runtime.at_end(self._database.close)
+        runtime.meter.serving()
+        await runtime.run()
+
+    async def _when_there(self, clock: Clock) -> tuple[Play, list[str], list[Term]]:
+        """Waits for a store that is away, as its server may be starting."""
+        waits = backoff.delays()
+        told = ""
+        while True:
+            try:
+                return await self._found()
+            except StoreUnavailable as error:
+                if error.message != told:
+                    told = error.message
+                    _log.warning("the store of the record is away", extra={"detail": told})
+                await clock.sleep(next(waits))
+
+    async def _found(self) -> tuple[Play, list[str], list[Term]]:
+        """Raises SettingError when there is nothing to play."""
+        settings, archive = self._settings, self._archive
+        venue, symbols = settings.venue, tuple(settings.symbols)
+        try:
+            instruments = await archive.instruments(venue, symbols)
+            terms = await archive.terms(venue, symbols)
+            bounds = {
+                channel: await archive.bounds(venue, channel, symbols) for channel in CHANNELS
+            }
+        except UnknownVenue as error:
+            raise SettingError("playback.venue", venue, error.message) from None
+        except UnknownInstrument as error:
+            raise SettingError("playback.symbols", ",".join(symbols), error.message) from None
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+            allowed = "has no record of this version: start a mesh on it once, which brings it up"
+            raise SettingError("playback.database_url", settings.database_url, allowed) from None
+        channels = tuple(name for name in CHANNELS if bounds[name] != (0, -1))
+        first_ns = min((bounds[name][0] for name in channels), default=0)
+        last_ns = max((bounds[name][1] for name in channels), default=-1)
+        if not settings.start_ns:
+            first_ns = min([first_ns, *(term.from_ns for term in terms)])
+        start_ns, end_ns = settings.start_ns or first_ns, settings.end_ns or last_ns + 1
+        if start_ns >= end_ns or start_ns > last_ns or end_ns <= first_ns:
+            span = f"{settings.from_time or 'the first'} to {settings.to_time or 'the last'}"
+            allowed = (
+                f"nothing of {venue} was recorded then; the record has {first_ns} to {last_ns}"
+            )
+            raise SettingError("playback.from_time", span, allowed)
+        play = Play(venue, symbols, start_ns, end_ns, channels)
+        return play, list(instruments.names), terms
+
+
+def _window_ns(settings: PlaybackSettings, speed: float | None) -> int:
+    if speed is None:
+        return NANOSECONDS_PER_SECOND
+    return max(int(settings.window_ms * NANOSECONDS_PER_MILLISECOND * speed), 1)
+
+
+def _fingerprint(settings: PlaybackSettings, play: Play) -> str:
+    """Of all that the batches depend on."""
+    parts = (
+        settings.database_url,
+        play,
+        settings.speed,
+        settings.window_ms,
+        settings.window_rows_max,
+    )
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

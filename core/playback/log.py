@@ -1,0 +1,216 @@
+"""What is played, numbered and held until everybody has read it, in one order for all channels.
+
+A venue's hub (``kit.venue.hub``) has a ring for each channel and lets go of the oldest, as the
+exchange waits for nobody. A play waits: nothing goes that a reader has not taken, and the order in
+which channels follow each other is part of what is played.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from itertools import islice
+
+from kit.batches import Batch
+from kit.cursor import CHANNELS, Channel, Cursor, StreamKey, channel_name, gap_reason_name
+from kit.encode import Draft
+from kit.errors import CursorExpired, TooManySubscribers, VenuemeshError
+from kit.subscription import RESPONSE_BYTES_MAX, Publication, Symbols
+from kit.telemetry import Meter
+
+READERS_MAX = 64
+
+
+class Log:
+    """The newest batches of a play, and who reads them."""
+
+    def __init__(self, venue_id: str, epoch: int, bytes_max: int, meter: Meter) -> None:
+        self.venue_id = venue_id
+        self.epoch = epoch
+        self._bytes_max = bytes_max
+        self._meter = meter
+        self._keys = {channel: StreamKey(venue_id, channel) for channel in CHANNELS}
+        self._sequences = dict.fromkeys(CHANNELS, 0)
+        self._first = dict.fromkeys(CHANNELS, 1)
+        """The first batch of each channel that is held."""
+        self._held: deque[Publication] = deque()
+        self._gone = 0
+        """Batches before the first one held."""
+        self._held_bytes = 0
+        self._bytes_ever = 0
+        self._readers: set[LogReader] = set()
+        self._left_at = 0, 0
+        """How far the reader had got that left last: batches, bytes."""
+        self._room = asyncio.Event()
+        self._end: VenuemeshError | None = None
+
+    def publish(self, channel: Channel, draft: Draft, published_time_ns: int) -> None:
+        """Number a batch, hold it, wake its readers. After the end: nothing."""
+        if self._end is not None:
+            return
+        self._sequences[channel] += 1
+        cursor = self.cursor(channel)
+        head = Batch(
+            venue=self.venue_id,
+            channel=channel,
+            cursor=cursor.message(),
+            instruments=draft.instruments,
+            gaps=draft.gaps,
+            published_time_ns=published_time_ns,
+        )
+        batch = head.SerializeToString() + draft.columns
+        self._held.append(Publication(self._keys[channel], cursor, batch))
+        self._held_bytes += len(batch)
+        self._bytes_ever += len(batch)
+        self._meter.batch(channel_name(channel), draft.events)
+        for gap in draft.gaps:
+            self._meter.gap(gap_reason_name(gap.reason))
+        for reader in self._readers:
+            reader.wake()
+        self._let_go()
+
+    def cursor(self, channel: Channel) -> Cursor:
+        """The last batch of a channel; its sequence is 0 before the first."""
+        return Cursor(self.epoch, self._sequences[channel])
+
+    def start_epoch(self, epoch: int) -> None:
+        """Count in another epoch, before anything was published."""
+        self.epoch = epoch
+
+    async def room(self) -> None:
+        """Wait until the slowest reader has less before it than half of what may be held."""
+        while self._unread_bytes() > self._bytes_max // 2:
+            self._room.clear()
+            await self._room.wait()
+
+    def reader(
+        self,
+        resume_after: Mapping[Channel, Cursor],
+        earliest: Iterable[Channel],
+        latest: Iterable[Channel],
+        symbols: Symbols,
+    ) -> "LogReader":
+        """A reader of some channels, each from a cursor, from the earliest or from now. A cursor of
+        this play may be ahead of it: the process was started anew, and will come to it.
+
+        Raises CursorExpired when a cursor is not held, TooManySubscribers.
+        """
+        if len(self._readers) >= READERS_MAX:
+            raise TooManySubscribers("the play serves no more readers", limit=READERS_MAX)
+        after = {channel: self._checked(channel, at) for channel, at in resume_after.items()}
+        after |= dict.fromkeys(earliest, 0)
+        after |= {channel: self._sequences[channel] for channel in latest}
+        reader = LogReader(self, after, symbols, self._gone, self._bytes_ever - self._held_bytes)
+        self._readers.add(reader)
+        return reader
+
+    def after(self, position: int) -> Iterator[Publication]:
+        """What is held behind so many batches."""
+        return islice(self._held, position - self._gone, None)
+
+    def took(self) -> None:
+        """A reader has taken something."""
+        self._let_go()
+        self._room.set()
+
+    def leave(self, reader: "LogReader") -> None:
+        """The reader is gone. Until another one comes, what it has not read is kept."""
+        self._readers.discard(reader)
+        self._left_at = max(self._left_at, (reader.position, reader.bytes))
+        self._room.set()
+
+    def end(self, error: VenuemeshError) -> None:
+        """Publish nothing more. Each reader takes what is held, and ends with this error."""
+        self._end = error
+        for reader in self._readers:
+            reader.wake()
+
+    def require_open(self) -> None:
+        """Raises the error that the log was ended with."""
+        if self._end is not None:
+            raise self._end
+
+    def _let_go(self) -> None:
+        """Of the oldest, while there are too many bytes and everybody has them."""
+        taken, _ = self._slowest()
+        while self._held_bytes > self._bytes_max and self._gone < taken:
+            gone = self._held.popleft()
+            self._gone += 1
+            self._held_bytes -= len(gone.batch)
+            self._first[gone.key.channel] = gone.cursor.sequence + 1
+
+    def _slowest(self) -> tuple[int, int]:
+        positions = [(reader.position, reader.bytes) for reader in self._readers]
+        return min(positions, default=self._left_at)
+
+    def _unread_bytes(self) -> int:
+        _, taken_bytes = self._slowest()
+        return self._bytes_ever - taken_bytes
+
+    def _checked(self, channel: Channel, cursor: Cursor) -> int:
+        why = ""
+        if cursor.epoch != self.epoch:
+            why = "other_epoch"
+        elif cursor.sequence < self._first[channel] - 1:
+            why = "too_old"
+        if why:
+            raise CursorExpired(
+                f"cursor {cursor} of {channel_name(channel)} is not held: {why}",
+                channel=channel_name(channel),
+                cursor=cursor,
+                earliest=Cursor(self.epoch, self._first[channel]),
+                why=why,
+            )
+        return cursor.sequence
+
+
+class LogReader:
+    """One subscriber: a position, and what it has of each channel already."""
+
+    def __init__(
+        self, log: Log, after: dict[Channel, int], symbols: Symbols, position: int, count: int
+    ) -> None:
+        self.position = position
+        """Batches of the play that it has passed."""
+        self.bytes = count
+        """Their bytes."""
+        self._log = log
+        self._after = after
+        self._symbols = symbols
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Something has come."""
+        self._wake.set()
+
+    def take(self) -> bytes:
+        """What has come, as the bytes of a SubscribeResponse; b"" for nothing."""
+        parts: list[bytes] = []
+        size = 0
+        for publication in self._log.after(self.position):
+            self.position += 1
+            self.bytes += len(publication.batch)
+            after = self._after.get(publication.key.channel)
+            if after is None or publication.cursor.sequence <= after:
+                continue
+            framed = publication.framed_for(self._symbols)
+            if framed is not None:
+                parts.append(framed)
+                size += len(framed)
+                if size >= RESPONSE_BYTES_MAX:
+                    break
+        self._log.took()
+        return b"".join(parts)
+
+    async def responses(self) -> AsyncIterator[bytes]:
+        """Response after response. Raises what the log was ended with, when all is taken."""
+        try:
+            while True:
+                self._wake.clear()
+                response = self.take()
+                if response:
+                    yield response
+                else:
+                    self._log.require_open()
+                    await self._wake.wait()
+        finally:
+            self._log.leave(self)

@@ -1,0 +1,104 @@
+"""Publishes the windows of a tape: at the recorded pace, N times, or as fast as they are read."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
+
+from core.playback.log import Log
+from core.playback.tape import Window
+from kit import telemetry
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.cursor import Channel, Cursor
+from kit.telemetry import Meter
+
+_log = telemetry.logger("playback.player")
+
+
+class Player:
+    """Plays once, from when the first reader has come."""
+
+    def __init__(self, log: Log, speed: float | None, meter: Meter, clock: Clock) -> None:
+        self.played_until_ns = 0
+        """Everything before this received time has been published."""
+        self.finished = False
+        self.doubted: set[str] = set()
+        """Books that a gap was told of and no snapshot since."""
+        self._log = log
+        self._speed = speed
+        self._meter = meter
+        self._clock = clock
+        self._audience = asyncio.Event()
+        self._going = asyncio.Event()
+        self._going.set()
+        self._hurry: dict[Channel, int] = {}
+        self._anchor: tuple[int, int] | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether anybody has come to read."""
+        return self._audience.is_set()
+
+    def start(self, resume_after: Mapping[Channel, Cursor]) -> None:
+        """A reader has come, perhaps with cursors of the same play: what is before all of them is
+        made again at once, as it is for nobody."""
+        for channel, cursor in resume_after.items():
+            if cursor.sequence > self._log.cursor(channel).sequence:
+                self._hurry[channel] = max(cursor.sequence, self._hurry.get(channel, 0))
+        self._audience.set()
+
+    def pause(self) -> None:
+        """Stand still."""
+        self._going.clear()
+
+    def resume(self) -> None:
+        """Go on from there."""
+        self._anchor = None
+        self._going.set()
+
+    @property
+    def paused(self) -> bool:
+        """Whether it was told to stand still."""
+        return not self._going.is_set()
+
+    async def run(self, windows: AsyncGenerator[Window, None], symbols: Iterable[str]) -> None:
+        """Play to the end. Readers stay connected afterwards, and hear nothing more."""
+        await self._audience.wait()
+        async with aclosing(windows):
+            async for window in windows:
+                await self._going.wait()
+                await self._pace(window)
+                await self._log.room()
+                self._publish(window, symbols)
+        self.finished = True
+        self._meter.counters["finished"] = 1
+        _log.info("played to the end", extra={"events": self._meter.events_total})
+
+    async def _pace(self, window: Window) -> None:
+        if self._speed is None or self._hurries():
+            return
+        now_ns = self._clock.monotonic_ns()
+        if self._anchor is None:
+            self._anchor = now_ns, window.start_ns
+        started_ns, tape_ns = self._anchor
+        wait_ns = (window.end_ns - tape_ns) / self._speed - (now_ns - started_ns)
+        if wait_ns > 0:
+            await self._clock.sleep(wait_ns / NANOSECONDS_PER_SECOND)
+
+    def _hurries(self) -> bool:
+        """Whether all channels are still behind what somebody has already."""
+        return bool(self._hurry) and all(
+            self._log.cursor(channel).sequence < sequence
+            for channel, sequence in self._hurry.items()
+        )
+
+    def _publish(self, window: Window, symbols: Iterable[str]) -> None:
+        """Without a pause, so that the books of this moment are those after the whole window."""
+        for channel, draft in window.batches:
+            time_ns = draft.received_time_ns if draft.events else window.end_ns
+            self._log.publish(channel, draft, time_ns)
+        self.played_until_ns = window.end_ns
+        if window.book is not None:
+            for symbol in window.book.doubted:
+                self.doubted.update([symbol] if symbol else symbols)
+            self.doubted -= window.book.whole_books
+        self._meter.counters["played_until_s"] = window.end_ns // NANOSECONDS_PER_SECOND

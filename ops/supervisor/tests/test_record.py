@@ -1,0 +1,105 @@
+"""A recorded past is named in one word, and refused in one line."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kit.database import migrate
+from kit.settings import MeshSettings
+from ops import ports
+from ops.errors import OperationsError
+from ops.supervisor import folder
+from ops.supervisor.mesh import Mesh
+from ops.supervisor.options import Options, check, parse_replays
+from ops.supervisor.record import Record
+
+OPTIONS = Options(world="replay", venues=("binance",), data=Path("/data"), speed="max")
+PORTS = ports.assign({"binance": 5060}, base_port=9400)
+
+
+def test_a_folder_and_what_of_it():
+    (record,) = parse_replays(["binance=store:/a/data?from=2024-08-08&symbols=A,B"]).records
+    assert record == Record("binance", Path("/a/data"), "2024-08-08", "", "A,B")
+
+
+def test_a_url_keeps_what_is_not_ours():
+    text = "binance=store:postgresql://u:p@host:5433/db?sslmode=require&from=5&to=9"
+    (record,) = parse_replays([text]).records
+    assert record.store == "postgresql://u:p@host:5433/db?sslmode=require"
+    assert (record.from_time, record.to_time, record.symbols) == ("5", "9", "")
+    assert record.own_folder is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("binance=store:/a?from=yesterday", "from=yesterday"),
+        ("binance=store:/a?since=5", "since"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(text, words):
+    with pytest.raises(OperationsError, match=words):
+        parse_replays([text])
+
+
+def test_a_record_is_played_instead_of_the_venue(tmp_path):
+    record = Record("binance", tmp_path, to_time="9", symbols="A,B")
+    mesh = Mesh(replace(OPTIONS, records=(record,)), PORTS, MeshSettings())
+    services = {service.name: service for service in mesh.services()}
+    assert "simulator" not in services
+    assert str(tmp_path / "postgres" / "cluster") in services["record"].command.arguments
+    venue = services["binance"].command
+    assert venue.arguments[-2:] == ("run", "playback")
+    told = {
+        name.removeprefix("VENUEMESH_PLAYBACK_"): value
+        for name, value in venue.environment.items()
+        if "PLAYBACK" in name
+    }
+    assert told == {
+        "PORT": str(PORTS["binance"]),
+        "VENUE": "binance",
+        "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{PORTS['record']}/venuemesh",
+        "FROM_TIME": "",
+        "TO_TIME": "9",
+        "SYMBOLS": "A,B",
+        "SPEED": "max",
+    }
+
+
+def test_a_url_needs_no_server_of_ours():
+    record = Record("binance", "postgresql://host/db")
+    mesh = Mesh(replace(OPTIONS, records=(record,)), PORTS, MeshSettings())
+    assert "record" not in {service.name for service in mesh.services()}
+    assert "record" not in mesh.own_ports()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"records": (Record("binance", Path("/nowhere")),)}, "no data folder of a mesh"),
+        ({"records": (Record("binance", Path("/data")),)}, "played into itself"),
+        ({"records": (Record("kraken", Path("/a")),)}, "needs a file"),
+        ({"world": "simulate", "records": (Record("binance", Path("/a")),)}, "--world replay"),
+        ({"records": (Record("binance", "postgresql://127.0.0.1:1/x"),)}, "is away"),
+    ],
+)
+def test_what_cannot_be_played_is_refused(options, words):
+    with pytest.raises(OperationsError, match=words) as refusal:
+        check(replace(OPTIONS, **options), ["binance", "kraken"])
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_a_venue_that_was_never_recorded_is_refused(postgres_url):
+    asyncio.run(migrate(postgres_url))
+    options = replace(OPTIONS, records=(Record("binance", postgres_url),))
+    with pytest.raises(OperationsError, match="nothing of 'binance' was recorded"):
+        check(options, ["binance"])
+
+
+def test_a_folder_in_use_is_read_from_its_own_server(tmp_path):
+    record = Record("binance", tmp_path)
+    assert record.own_folder == tmp_path
+    with folder.locked(tmp_path):
+        assert record.own_folder is None
