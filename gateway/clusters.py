@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from venuemesh.registry.v1 import registry_pb2
@@ -37,6 +37,8 @@ class Endpoint:
     host: str
     port: int
     healthy: bool = True
+    priority: int = 0
+    """Only while those of a lower number are away is it called."""
 
     @classmethod
     def parse(cls, address: str, healthy: bool = True) -> "Endpoint":
@@ -66,11 +68,11 @@ def targets(
     """What can be called, by contract and key."""
     found: list[Target] = []
     for contract in contracts:
-        groups: dict[str, list[Endpoint]] = {}
+        groups: dict[str, list[registry_pb2.Service]] = {}
         for service in services:
             if contract.name in service.instance.grpc_services:
-                groups.setdefault(_key(contract, service.instance), []).append(_endpoint(service))
-        found += [Target(contract, key, tuple(groups[key])) for key in sorted(groups)]
+                groups.setdefault(_key(contract, service.instance), []).append(service)
+        found += [Target(contract, key, _in_turn(groups[key])) for key in sorted(groups)]
     return found
 
 
@@ -109,9 +111,19 @@ def _cluster(name: str, endpoints: Sequence[Endpoint]) -> Json:
         },
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [_lb_endpoint(endpoint) for endpoint in endpoints]}],
+            "endpoints": _by_priority(endpoints),
         },
     }
+
+
+def _by_priority(endpoints: Sequence[Endpoint]) -> list[Json]:
+    groups: dict[int, list[Json]] = {}
+    for endpoint in endpoints:
+        groups.setdefault(endpoint.priority, []).append(_lb_endpoint(endpoint))
+    return [
+        {"lb_endpoints": group, **({"priority": priority} if priority else {})}
+        for priority, group in groups.items()
+    ] or [{"lb_endpoints": []}]
 
 
 def _lb_endpoint(endpoint: Endpoint) -> Json:
@@ -127,6 +139,15 @@ def _key(contract: Contract, instance: registry_pb2.ServiceInstance) -> str:
         return ""
     key: str = getattr(instance, contract.address.instance_field)
     return key
+
+
+def _in_turn(services: Sequence[registry_pb2.Service]) -> tuple[Endpoint, ...]:
+    """Of two processes of a venue the elder is called, whose epoch is the lower one, as long as it
+    is there: cursors of the one mean nothing to the other."""
+    if len({service.instance.epoch for service in services}) == 1:
+        return tuple(map(_endpoint, services))
+    elders = sorted(services, key=lambda one: (one.instance.epoch, one.instance.service_id))
+    return tuple(replace(_endpoint(one), priority=place) for place, one in enumerate(elders))
 
 
 def _endpoint(service: registry_pb2.Service) -> Endpoint:

@@ -35,7 +35,19 @@ ANY_HOST = "*"
 Json = dict[str, Any]
 
 # Only where the process has certainly not begun with the call.
-RETRY: Json = {"retry_on": "connect-failure,refused-stream", "num_retries": 2}
+RETRY: Json = {
+    "retry_on": "connect-failure,refused-stream",
+    "num_retries": 2,
+    # Of two processes of a venue, the second try is for the other one.
+    "retry_priority": {
+        "name": "envoy.retry_priorities.previous_priorities",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3"
+            ".PreviousPrioritiesConfig",
+            "update_frequency": 1,
+        },
+    },
+}
 UNROUTED: Json = {"pattern": {"regex": "^/"}, "substitution": UNROUTED_PREFIX}
 
 

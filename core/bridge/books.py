@@ -136,7 +136,9 @@ class Books:
     async def _fetch_once(self, key: StreamKey, symbol: str, follower: Follower) -> bool:
         try:
             async with self._free:
-                response = await self._venues.order_book(key.venue, symbol)
+                response = await self._venues.order_book(
+                    key.venue, symbol, self._position(key).epoch
+                )
         except (VenuemeshError, grpc.aio.AioRpcError) as error:
             detail = {"stream": str(key), "symbol": symbol, "detail": str(error)}
             _log.info("no snapshot", extra=detail)

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2
 
 from kit import rpc, telemetry
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.directory import Directory
-from kit.errors import UnknownInstrument, UnknownService
+from kit.errors import UnknownInstrument, UnknownService, VenueUnavailable
 
 VENUE = "venue"
 CALL_TIMEOUT_SECONDS = 5.0
@@ -38,29 +39,37 @@ class Venues:
     def __init__(self, directory: Directory, clock: Clock) -> None:
         self._directory = directory
         self._clock = clock
-        self._addresses: dict[str, str] = {}
+        self._instances: dict[str, list[registry_pb2.ServiceInstance]] = {}
         self._connected: dict[str, _Venue] = {}
         self._listed: dict[str, _Listed] = {}
 
     async def run(self) -> None:
         """Follow the registry. Endless."""
         async for services in self._directory.watch(VENUE):
-            self._addresses = {
-                service.instance.name: service.instance.address for service in services
-            }
+            found: dict[str, list[registry_pb2.ServiceInstance]] = {}
+            for service in services:
+                found.setdefault(service.instance.name, []).append(service.instance)
+            self._instances = found
 
     def knows(self, venue: str) -> bool:
         """Whether the registry lists it."""
-        return venue in self._addresses
+        return venue in self._instances
 
-    async def order_book(self, venue: str, symbol: str) -> market_data_pb2.GetOrderBookResponse:
-        """The book now, as deep as the venue gives it.
+    async def order_book(
+        self, venue: str, symbol: str, epoch: int
+    ) -> market_data_pb2.GetOrderBookResponse:
+        """The book now, as deep as the venue gives it. ``epoch``: of the newest entry of its
+        stream. Of two processes of the venue only the one that is read knows the book at a place
+        of the stream.
 
-        Raises UnknownService, grpc.aio.AioRpcError.
+        Raises UnknownService, VenueUnavailable, grpc.aio.AioRpcError.
         """
         request = market_data_pb2.GetOrderBookRequest(venue=venue, symbol=symbol, depth=BOOK_DEPTH)
-        stub = await self._stub(venue)
-        return await stub.GetOrderBook(request, timeout=CALL_TIMEOUT_SECONDS)
+        stub = await self._stub(venue, epoch)
+        response = await stub.GetOrderBook(request, timeout=CALL_TIMEOUT_SECONDS)
+        if len(self._instances.get(venue, ())) > 1 and epoch not in (0, response.cursor.epoch):
+            raise VenueUnavailable("the process that is read does not answer", venue=venue)
+        return response
 
     async def require_listed(self, venue: str, symbols: Iterable[str]) -> None:
         """Raises UnknownInstrument for the first that the venue does not list. A venue that does
@@ -104,10 +113,11 @@ class Venues:
         self._listed[venue] = _Listed(frozenset(symbols), self._clock.monotonic_ns())
         return self._listed[venue]
 
-    async def _stub(self, venue: str) -> "market_data_pb2_grpc.MarketDataAsyncStub":
-        address = self._addresses.get(venue)
-        if address is None:
+    async def _stub(self, venue: str, epoch: int = 0) -> "market_data_pb2_grpc.MarketDataAsyncStub":
+        instances = self._instances.get(venue)
+        if not instances:
             raise UnknownService(f"no venue {venue!r} is registered", name=venue)
+        address = min(instances, key=lambda one: (one.epoch != epoch, one.epoch)).address
         connected = self._connected.get(venue)
         if connected is None or connected.address != address:
             if connected is not None:

@@ -126,7 +126,7 @@ class VenueProcess:
             self._beginning,
             Retelling(
                 self.intake.bookkeeper,
-                lambda draft: self.hub.publish(types_pb2.CHANNEL_BOOK, draft),
+                self.hub,
                 self.listing,
                 self._clock,
             ),

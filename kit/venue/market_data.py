@@ -108,7 +108,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
             symbols=frozenset(request.symbols),
         )
         if request.whole:
-            self._retelling.tell()
+            self._retelling.tell(channels)
         async for response in reader.responses():
             yield response
 

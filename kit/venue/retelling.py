@@ -1,13 +1,18 @@
 """Everything as it is now, for readers who go on here after another process of the venue."""
 
+from collections.abc import Iterable
+
 from venuemesh.common.v1 import types_pb2
 
 from kit.clock import Clock
+from kit.cursor import Channel
+from kit.encode import Draft
 from kit.venue.bookkeeper import Bookkeeper
 from kit.venue.books import BookState, GuardedBook
+from kit.venue.hub import Hub
 from kit.venue.listing import Listing
 from kit.venue.outcomes import Changed, Doubted
-from kit.venue.pen import Pen, Publish
+from kit.venue.pen import Pen
 
 LEVELS_MAX = 20_000
 """Of one batch, or one book."""
@@ -16,20 +21,24 @@ LEVELS_MAX = 20_000
 class Retelling:
     """Tells whole books, and all that is listed."""
 
-    def __init__(
-        self, bookkeeper: Bookkeeper, publish: Publish, listing: Listing, clock: Clock
-    ) -> None:
-        """``publish`` takes batches of books."""
+    def __init__(self, bookkeeper: Bookkeeper, hub: Hub, listing: Listing, clock: Clock) -> None:
         self._bookkeeper = bookkeeper
-        self._publish = publish
+        self._hub = hub
         self._listing = listing
         self._clock = clock
 
-    def tell(self) -> None:
-        """All of it. A book that is in doubt is a gap, as readers may have a better one."""
+    def tell(self, channels: Iterable[Channel]) -> None:
+        """All of it. A book that is in doubt is a gap, as readers may have a better one. Of the
+        other channels at least a batch without rows comes at once, so that all go on together."""
         self._listing.tell_all()
+        for channel in channels:
+            if channel in self._hub.twin_cursors:
+                self._hub.publish(channel, Draft())
+        self._tell_books()
+
+    def _tell_books(self) -> None:
         books = self._bookkeeper.books.values()
-        pen = Pen(self._publish)
+        pen = Pen(lambda draft: self._hub.publish(types_pb2.CHANNEL_BOOK, draft))
         for book in books:
             if book.state is not BookState.PROVEN:
                 pen.take(book, [self._doubted(book)])

@@ -77,6 +77,7 @@ class Twin:
         self._positions: dict[Channel, Cursor] = {}
         self._chains = {channel: Chain() for channel in self._channels}
         self._heard_ns = 0
+        self._is_heard = False
         self._connected_since_ns = 0
         """Since when the twin has all its connections; 0: it does not, or is not heard."""
         self._includes_all = False
@@ -122,7 +123,10 @@ class Twin:
             self._unheard("the twin is silent")
         elif self._connected_since_ns and self._passed_s(self._connected_since_ns) >= SETTLE_S:
             self._intake.merging.cover.begin()
-            self._includes_all = True
+            if not self._includes_all:
+                self._includes_all = True
+                for channel, cursor in self._positions.items():
+                    self._include(channel, cursor)
         self._intake.bookkeeper.end_waits(now_ns)
 
     @property
@@ -218,17 +222,20 @@ class Twin:
                 async with rpc.channel(self._address) as channel:
                     call = rpc.raw_stream(channel, _SUBSCRIBE)(self._request())
                     async for response in call:
+                        self._is_heard = True
                         waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
                         for payload in wire_pb2.BatchFrames.FromString(response).batches:
                             self.take(payload)
             except grpc.aio.AioRpcError as error:
                 if errors.reason_of(error) == CursorExpired.reason:
                     self._forget()
-                _log.info("the twin is not heard", extra={"detail": error.details()})
+                if self._is_heard:
+                    _log.info("the twin is not heard", extra={"detail": error.details()})
             except UNREADABLE as error:
                 # What another process says must not end this one.
                 self._forget()
                 _log.warning("the twin cannot be understood", extra={"detail": repr(error)})
+            self._is_heard = False
             self._unheard("the twin is lost")
             await self._clock.sleep(next(waits))
 

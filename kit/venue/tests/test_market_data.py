@@ -58,7 +58,7 @@ class Rig:
             Beginning(stage.hub, stage.intake, listing, epochs, stage.clock),
             Retelling(
                 stage.intake.bookkeeper,
-                lambda draft: stage.hub.publish(types_pb2.CHANNEL_BOOK, draft),
+                stage.hub,
                 listing,
                 stage.clock,
             ),
