@@ -1,8 +1,10 @@
 import { useMemo, useState } from "react";
 
-import { MarketPage } from "./market/MarketPage";
+import { DataRoom } from "./data/DataRoom";
+import { InstrumentPage } from "./instrument/InstrumentPage";
+import { MarketRoom } from "./market/MarketRoom";
 import { MeshPage } from "./mesh/MeshPage";
-import { formatRoute, go, type MarketRoute, type Route, useRoute } from "./route";
+import { type DataRoute, formatRoute, go, type MarketRoute, type Route, useRoute } from "./route";
 import { ShortcutHelp } from "./ui/ShortcutHelp";
 import { useShortcuts } from "./ui/shortcuts";
 import { StatusPlace } from "./ui/TopStatus";
@@ -13,6 +15,7 @@ const HOME: MarketRoute = { page: "market", venue: "", symbol: "", interval: "1m
 export function App() {
   const route = useRoute();
   const market = useLastMarket(route);
+  const data = dataOf(market);
   const [helpOpen, setHelpOpen] = useState(false);
   const [statusPlace, setStatusPlace] = useState<HTMLElement | null>(null);
   const toggleHelp = () => {
@@ -22,6 +25,9 @@ export function App() {
     () => ({
       m: () => {
         go(market);
+      },
+      d: () => {
+        go(dataOf(market));
       },
       s: () => {
         go({ page: "mesh" });
@@ -39,23 +45,46 @@ export function App() {
           Venuemesh
         </span>
         <PageLink route={market} current={route.page === "market"} label="Market" />
+        <PageLink route={data} current={route.page === "data"} label="Data" />
         <PageLink route={{ page: "mesh" }} current={route.page === "mesh"} label="Mesh" />
         <div className="top-status" ref={setStatusPlace} />
         <button className="quiet-button" title="Keyboard shortcuts (?)" onClick={toggleHelp}>
           ?
         </button>
       </nav>
-      {route.page === "market" ? <MarketPage route={route} /> : <MeshPage />}
+      <Page route={route} />
       {helpOpen && <ShortcutHelp onClose={toggleHelp} />}
     </StatusPlace>
   );
 }
 
-/** The market that was looked at last, so that its tab leads back to it. */
+function Page({ route }: { readonly route: Route }) {
+  if (route.page === "mesh") return <MeshPage />;
+  return (
+    <InstrumentPage
+      route={route}
+      room={(place) => {
+        const { symbol } = place;
+        return route.page === "market" ? (
+          <MarketRoom key={symbol} route={{ ...route, symbol }} place={place} />
+        ) : (
+          <DataRoom key={symbol} route={{ ...route, symbol }} place={place} />
+        );
+      }}
+    />
+  );
+}
+
+/** The market that was looked at last, so that the tabs lead back to it. */
 function useLastMarket(route: Route): MarketRoute {
   const [market, setMarket] = useState(HOME);
-  if (route.page === "market" && formatRoute(route) !== formatRoute(market)) setMarket(route);
+  const seen = route.page === "mesh" ? market : { ...market, ...route, page: "market" as const };
+  if (formatRoute(seen) !== formatRoute(market)) setMarket(seen);
   return market;
+}
+
+function dataOf({ venue, symbol }: MarketRoute): DataRoute {
+  return { page: "data", venue, symbol };
 }
 
 function PageLink({ route, current, label }: { route: Route; current: boolean; label: string }) {

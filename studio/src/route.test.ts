@@ -13,6 +13,12 @@ test.each<[Route, string]>([
     "#/market/kraken/BTC%2FUSDT/1w",
   ],
   [{ page: "market", venue: "kraken", symbol: "", interval: "1h" }, "#/market/kraken//1h"],
+  [
+    { page: "market", venue: "binance", symbol: "BTCUSDT", interval: "tick:100" },
+    "#/market/binance/BTCUSDT/tick:100",
+  ],
+  [{ page: "data", venue: "kraken", symbol: "BTC/USDT" }, "#/data/kraken/BTC%2FUSDT"],
+  [{ page: "data", venue: "", symbol: "" }, "#/data"],
   [{ page: "market", venue: "", symbol: "", interval: "1m" }, "#/market"],
 ])("%j has an address that leads back to it", (route, hash) => {
   expect(formatRoute(route)).toBe(hash);
@@ -24,5 +30,6 @@ test("an address that says nothing is the market with defaults", () => {
   expect(parseRoute("")).toEqual(home);
   expect(parseRoute("#/nowhere")).toEqual(home);
   expect(parseRoute("#/market/binance/BTCUSDT/7m")).toMatchObject({ interval: "1m" });
+  expect(parseRoute("#/market/binance/BTCUSDT/lunar:7")).toMatchObject({ interval: "1m" });
   expect(parseRoute("#/market/%E0%A4%A/x/1m")).toMatchObject({ venue: "%E0%A4%A" });
 });

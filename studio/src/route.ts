@@ -3,25 +3,37 @@ import { useSyncExternalStore } from "react";
 import { type Interval, isInterval } from "./market/intervals";
 
 /** What the address shows. It is a link that others can open. */
-export type Route =
-  | { readonly page: "mesh" }
-  | {
-      readonly page: "market";
-      /** Empty: the first one. */
-      readonly venue: string;
-      /** Empty: the first one of the venue. */
-      readonly symbol: string;
-      readonly interval: Interval;
-    };
+export type Route = { readonly page: "mesh" } | InstrumentRoute;
 
-export type MarketRoute = Extract<Route, { page: "market" }>;
+/** A page about one instrument. */
+export type InstrumentRoute = MarketRoute | DataRoute;
+
+export interface MarketRoute extends Instrument {
+  readonly page: "market";
+  readonly interval: Interval;
+}
+
+export interface DataRoute extends Instrument {
+  readonly page: "data";
+}
+
+interface Instrument {
+  /** Empty: the first one. */
+  readonly venue: string;
+  /** Empty: the first one of the venue. */
+  readonly symbol: string;
+}
 
 const INTERVAL_DEFAULT: Interval = "1m";
 
-/** Reads "#/market/<venue>/<symbol>/<interval>" or "#/mesh". What it cannot read is the market. */
+/**
+ * Reads "#/market/<venue>/<symbol>/<interval>", "#/data/<venue>/<symbol>" or "#/mesh". What it
+ * cannot read is the market.
+ */
 export function parseRoute(hash: string): Route {
   const [, page, venue = "", symbol = "", interval = ""] = hash.split("/").map(decode);
   if (page === "mesh") return { page };
+  if (page === "data") return { page, venue, symbol };
   return {
     page: "market",
     venue,
@@ -32,9 +44,10 @@ export function parseRoute(hash: string): Route {
 
 export function formatRoute(route: Route): string {
   if (route.page === "mesh") return "#/mesh";
-  const { venue, symbol, interval } = route;
-  if (venue === "") return "#/market";
-  return `#/market/${encode(venue)}/${encode(symbol)}/${interval}`;
+  const { page, venue, symbol } = route;
+  if (venue === "") return `#/${page}`;
+  const instrument = `#/${page}/${encode(venue)}/${encode(symbol)}`;
+  return page === "data" ? instrument : `${instrument}/${route.interval}`;
 }
 
 /** Goes there; with `replace` the browser's back button does not come back here. */

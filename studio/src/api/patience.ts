@@ -13,6 +13,7 @@ export function delayMs(failures: number, jitter: number): number {
 
 /** Waits, or returns at once when the signal says so. */
 export function waitMs(delayMs: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);

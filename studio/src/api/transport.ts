@@ -8,6 +8,7 @@ import { History } from "../gen/venuemesh/history/v1/history_pb";
 import { Live } from "../gen/venuemesh/live/v1/live_pb";
 import { MarketData } from "../gen/venuemesh/marketdata/v1/market_data_pb";
 import { Registry } from "../gen/venuemesh/registry/v1/registry_pb";
+import { Repair } from "../gen/venuemesh/repair/v1/repair_pb";
 
 // The gateway serves Studio too, so the API is at the same origin as the page.
 const transport = createGrpcWebTransport({ baseUrl: "/" });
@@ -15,6 +16,7 @@ const transport = createGrpcWebTransport({ baseUrl: "/" });
 export const registry = createClient(Registry, transport);
 export const live = createClient(Live, transport);
 export const history = createClient(History, transport);
+export const repair = createClient(Repair, transport);
 export const bars = createClient(Bars, transport);
 export const marketData = createClient(MarketData, transport);
 export const admin = createClient(Admin, transport);

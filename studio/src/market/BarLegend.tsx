@@ -1,13 +1,13 @@
 import { useFrameStore } from "../state/frameStore";
 import { formatCount } from "../ui/format";
 import type { BarFeed } from "./barFeed";
-import { alignDecimals } from "./decimal";
-import type { Precision } from "./instruments";
-import { coveragePercent, intervalSeconds, isIncomplete } from "./intervals";
+import { alignDecimals } from "../ui/decimal";
+import type { Precision } from "../instrument/instruments";
+import { coveragePercent, intervalText, isIncomplete } from "./intervals";
 
 interface BarLegendProps {
   readonly feed: BarFeed;
-  /** Open time of the bar under the pointer. */
+  /** Slot of the bar under the pointer. */
   readonly hovered: bigint | undefined;
   readonly precision: Precision;
 }
@@ -17,13 +17,12 @@ export function BarLegend({ feed, hovered, precision }: BarLegendProps) {
   const newest = useFrameStore(feed.newest);
   const bar = (hovered === undefined ? undefined : feed.bar(hovered)) ?? newest;
   if (!bar) return <p className="bar-legend">No bars yet.</p>;
-  const intervalNs = BigInt(intervalSeconds(feed.interval)) * 1_000_000_000n;
   const tone = Number(bar.close) < Number(bar.open) ? "down" : "up";
   const prices = { O: bar.open, H: bar.high, L: bar.low, C: bar.close };
   return (
     <p className="bar-legend">
       <b>
-        {feed.symbol} · {feed.interval}
+        {feed.symbol} · {intervalText(feed.interval)}
       </b>
       {Object.entries(prices).map(([name, text]) => (
         <span key={name}>
@@ -36,9 +35,14 @@ export function BarLegend({ feed, hovered, precision }: BarLegendProps) {
       <span>
         Trades <em>{formatCount(bar.tradeCount)}</em>
       </span>
-      {isIncomplete(bar, intervalNs) && (
-        <span className="incomplete" title="Trades may be missing: the rest was not watched.">
-          {coveragePercent(bar, intervalNs)}% covered
+      {bar.revision > 0 && (
+        <span className="revision" data-testid="bar-revision">
+          Revision <em>{bar.revision}</em>
+        </span>
+      )}
+      {isIncomplete(bar) && (
+        <span className="incomplete" data-testid="bar-coverage">
+          {coveragePercent(bar)}% watched
         </span>
       )}
     </p>

@@ -1,10 +1,10 @@
 import { useFrameStore } from "../state/frameStore";
 import type { BookStatus } from "./book";
-import { alignDecimals, formatScaled, ratioText, type Scaled, subtract } from "./decimal";
-import type { Precision } from "./instruments";
+import { alignDecimals, formatScaled, ratioText, type Scaled, subtract } from "../ui/decimal";
+import type { Precision } from "../instrument/instruments";
 import type { MarketFeed } from "./marketFeed";
 import { bestStatus } from "./quote";
-import { Stat } from "./Stat";
+import { Stat } from "../ui/Stat";
 
 const DOUBTS: Record<BookStatus, string> = {
   waiting: "no proven book yet",

@@ -1,28 +1,36 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 
 import { failureText } from "../api/failure";
-import { go, type MarketRoute } from "../route";
+import type { HoleSpan } from "../data/holes";
+import type { Precision } from "../instrument/instruments";
+import type { MarketRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";
 import { Icon } from "../ui/Icon";
 import { Panel } from "../ui/Panel";
 import { useShortcuts } from "../ui/shortcuts";
 import type { BarFeed } from "./barFeed";
 import { BarLegend } from "./BarLegend";
-import { CandleChart } from "./candleChart";
-import type { Precision } from "./instruments";
-import { INTERVALS } from "./intervals";
+import { CandleChart, type Hovered } from "./candleChart";
+import { HoleLegend } from "./HoleLegend";
+import { HoleTip } from "./HoleTip";
+import { IntervalChoice } from "./IntervalChoice";
+import type { Interval } from "./intervals";
 
 interface ChartPanelProps {
   readonly feed: BarFeed;
   readonly route: MarketRoute;
+  /** As in IntervalChoice. */
+  readonly intervals: readonly Interval[] | undefined;
+  readonly holes: readonly HoleSpan[];
   readonly precision: Precision;
 }
 
-/** Candles and volume of one interval, with its past as far as one scrolls. */
-export function ChartPanel({ feed, route, precision }: ChartPanelProps) {
+/** Candles and volume of one interval, with its past as far as one scrolls, and its holes. */
+export function ChartPanel(props: ChartPanelProps) {
+  const { feed, route, intervals, holes, precision } = props;
   const place = useRef<HTMLDivElement>(null);
   const chart = useRef<CandleChart>(null);
-  const [hovered, setHovered] = useState<bigint>();
+  const [hovered, setHovered] = useState<Hovered>();
   useEffect(() => {
     if (!place.current) return undefined;
     const controller = new AbortController();
@@ -42,6 +50,9 @@ export function ChartPanel({ feed, route, precision }: ChartPanelProps) {
   useEffect(() => {
     chart.current?.setPriceDecimals(precision.price);
   }, [feed, precision]);
+  useEffect(() => {
+    chart.current?.showHoles(holes);
+  }, [feed, holes]);
   const shortcuts = useMemo(() => ({ End: () => chart.current?.scrollToNewest() }), []);
   useShortcuts(shortcuts);
   return (
@@ -50,8 +61,9 @@ export function ChartPanel({ feed, route, precision }: ChartPanelProps) {
       className="chart-panel"
       aside={
         <>
-          <IntervalButtons route={route} />
+          <IntervalChoice route={route} intervals={intervals} />
           <PastState feed={feed} />
+          <HoleLegend route={route} holes={holes} />
           <button
             className="quiet-button"
             title="Newest bar (End)"
@@ -64,27 +76,9 @@ export function ChartPanel({ feed, route, precision }: ChartPanelProps) {
       }
     >
       <div className="chart" data-testid="chart" ref={place} />
-      <BarLegend feed={feed} hovered={hovered} precision={precision} />
+      <BarLegend feed={feed} hovered={hovered?.slot} precision={precision} />
+      {hovered?.hole && <HoleTip hole={hovered.hole} x={hovered.x} y={hovered.y} />}
     </Panel>
-  );
-}
-
-function IntervalButtons({ route }: { readonly route: MarketRoute }) {
-  return (
-    <div className="intervals" role="group" aria-label="Bar interval">
-      {INTERVALS.map((interval) => (
-        <button
-          key={interval}
-          data-testid={`interval-${interval}`}
-          aria-pressed={interval === route.interval}
-          onClick={() => {
-            go({ ...route, interval }, true);
-          }}
-        >
-          {interval}
-        </button>
-      ))}
-    </div>
   );
 }
 

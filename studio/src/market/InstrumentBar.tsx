@@ -1,24 +1,29 @@
-import { useEffect, useMemo, useRef } from "react";
+import { useEffect } from "react";
 
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
+import type { Place } from "../instrument/InstrumentPage";
+import type { Precision } from "../instrument/instruments";
+import { SymbolPicker } from "../instrument/SymbolPicker";
+import { VenueSelect } from "../instrument/VenueSelect";
 import { go, type MarketRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";
-import { useShortcuts } from "../ui/shortcuts";
+import {
+  alignDecimals,
+  compare,
+  formatScaled,
+  parseDecimal,
+  ratioText,
+  subtract,
+} from "../ui/decimal";
+import { Stat } from "../ui/Stat";
 import type { BarFeed } from "./barFeed";
 import { BestPrices } from "./BestPrices";
-import { alignDecimals, compare, formatScaled, parseDecimal, ratioText, subtract } from "./decimal";
-import type { Instruments, Precision } from "./instruments";
 import type { MarketFeed } from "./marketFeed";
-import { Stat } from "./Stat";
-import { SymbolPicker } from "./SymbolPicker";
 import type { Tape } from "./tape";
-import type { Venue } from "./venues";
 
 interface InstrumentBarProps {
   readonly route: MarketRoute;
-  readonly venues: readonly Venue[];
-  readonly instruments: Instruments;
-  readonly streamed: ReadonlySet<string> | undefined;
+  readonly place: Place;
   readonly feed: MarketFeed;
   readonly bars: BarFeed;
   readonly precision: Precision;
@@ -26,13 +31,12 @@ interface InstrumentBarProps {
 
 /** Which instrument this is, and how it stands. */
 export function InstrumentBar(props: InstrumentBarProps) {
-  const { route, venues, instruments, streamed, feed, bars, precision } = props;
+  const { route, place, feed, bars, precision } = props;
   return (
     <div className="instrument-bar">
-      <VenueSelect route={route} venues={venues} />
+      <VenueSelect route={route} venues={place.venues} />
       <SymbolPicker
-        {...{ instruments, streamed }}
-        symbol={route.symbol}
+        place={place}
         onPick={(symbol) => {
           go({ ...route, symbol });
         }}
@@ -41,32 +45,6 @@ export function InstrumentBar(props: InstrumentBarProps) {
       <BestPrices feed={feed} precision={precision} />
       <DayStats bars={bars} precision={precision} />
     </div>
-  );
-}
-
-function VenueSelect({ route, venues }: { route: MarketRoute; venues: readonly Venue[] }) {
-  const select = useRef<HTMLSelectElement>(null);
-  useShortcuts(useMemo(() => ({ v: () => select.current?.focus() }), []));
-  return (
-    <select
-      ref={select}
-      className="venue-select"
-      data-testid="venue-select"
-      aria-label="Venue"
-      value={route.venue}
-      onChange={(event) => {
-        go({ ...route, venue: event.target.value, symbol: "" });
-      }}
-    >
-      {!venues.some(({ id }) => id === route.venue) && (
-        <option value={route.venue}>{route.venue} (away)</option>
-      )}
-      {venues.map(({ id, isServing }) => (
-        <option key={id} value={id}>
-          {isServing ? id : `${id} (away)`}
-        </option>
-      ))}
-    </select>
   );
 }
 

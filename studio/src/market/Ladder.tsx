@@ -3,8 +3,8 @@ import { memo } from "react";
 import { useFrameStore } from "../state/frameStore";
 import { Panel } from "../ui/Panel";
 import type { Book, BookStatus } from "./book";
-import { alignDecimals, formatScaled, ratioText, subtract } from "./decimal";
-import type { Precision } from "./instruments";
+import { alignDecimals, formatScaled, ratioText, subtract } from "../ui/decimal";
+import type { Precision } from "../instrument/instruments";
 import { type LadderRow, ladderRows, sideTotal } from "./ladderRows";
 import type { MarketFeed } from "./marketFeed";
 

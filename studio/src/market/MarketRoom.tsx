@@ -1,59 +1,65 @@
 import { useEffect, useMemo } from "react";
 
-import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
+import { type HoleSpan, pollHoles } from "../data/holes";
+import type { Place } from "../instrument/InstrumentPage";
+import { precisionOf } from "../instrument/instruments";
 import { go, type MarketRoute } from "../route";
+import { useFrameStore } from "../state/frameStore";
 import { useRunning } from "../state/running";
 import { type Shortcuts, useShortcuts } from "../ui/shortcuts";
 import { TopStatus } from "../ui/TopStatus";
 import { BarFeed } from "./barFeed";
+import { chartHoles } from "./chartHoles";
 import { ChartPanel } from "./ChartPanel";
 import { FeedState } from "./FeedState";
 import { GapList } from "./GapList";
 import { InstrumentBar } from "./InstrumentBar";
-import { type Instruments, precisionOf } from "./instruments";
-import { INTERVALS } from "./intervals";
+import { IntervalList } from "./intervalList";
+import { TIME_INTERVALS } from "./intervals";
 import { Ladder } from "./Ladder";
 import { MarketFeed } from "./marketFeed";
 import { NotStreamed } from "./NotStreamed";
 import { TapePanel } from "./TapePanel";
-import type { Venue } from "./venues";
 
 interface MarketRoomProps {
   /** With venue and symbol. */
   readonly route: MarketRoute;
-  readonly venues: readonly Venue[];
-  readonly venue: Venue;
-  readonly instruments: Instruments;
-  /** Undefined while it is not loaded, or when the venue does not list it. */
-  readonly instrument: Instrument | undefined;
-  /** Undefined while it is not known. */
-  readonly streamed: ReadonlySet<string> | undefined;
+  readonly place: Place;
 }
 
 /** One instrument: chart, depth ladder, trades, gaps. */
-export function MarketRoom(props: MarketRoomProps) {
-  const { route, venues, venue, instruments, instrument, streamed } = props;
+export function MarketRoom({ route, place }: MarketRoomProps) {
+  const { venue, instruments, instrument, streamed } = place;
   const { symbol, interval } = route;
   const feed = useMemo(() => new MarketFeed(venue.id, symbol), [venue.id, symbol]);
   const bars = useMemo(() => new BarFeed(venue.id, symbol, interval), [venue.id, symbol, interval]);
+  const intervals = useMemo(() => new IntervalList(venue.id, symbol), [venue.id, symbol]);
   useRunning(feed);
   useRunning(bars);
+  useRunning(intervals);
   useEffect(() => {
     if (!venue.isServing) feed.markStale();
   }, [feed, venue.isServing]);
   const precision = useMemo(() => precisionOf(instrument), [instrument]);
+  const holes = useChartHoles(feed);
   useShortcuts(useMemo(() => intervalShortcuts(route), [route]));
   return (
     <main className="market">
       <TopStatus>
         <FeedState feed={feed} bars={bars} />
       </TopStatus>
-      <InstrumentBar {...{ route, venues, instruments, streamed, feed, bars, precision }} />
+      <InstrumentBar {...{ route, place, feed, bars, precision }} />
       <div className="market-main">
         {streamed && !streamed.has(symbol) && (
           <NotStreamed {...{ venue, symbol }} listed={!instruments.complete || !!instrument} />
         )}
-        <ChartPanel key={interval} feed={bars} route={route} precision={precision} />
+        <ChartPanel
+          key={interval}
+          feed={bars}
+          intervals={useFrameStore(intervals.state)}
+          holes={holes}
+          {...{ route, precision }}
+        />
         <GapList feed={feed} />
       </div>
       <Ladder feed={feed} precision={precision} />
@@ -62,9 +68,18 @@ export function MarketRoom(props: MarketRoomProps) {
   );
 }
 
+/** What the chart shades. */
+function useChartHoles(feed: MarketFeed): readonly HoleSpan[] {
+  const poll = useMemo(() => pollHoles(feed.venue, feed.symbol), [feed]);
+  useRunning(poll);
+  const known = useFrameStore(poll.state);
+  const gaps = useFrameStore(feed.gaps);
+  return useMemo(() => chartHoles(known, gaps), [known, gaps]);
+}
+
 function intervalShortcuts(route: MarketRoute): Shortcuts {
   const keys = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "0", "-"];
-  const entries = INTERVALS.map((interval, index) => [
+  const entries = TIME_INTERVALS.map((interval, index) => [
     keys[index],
     () => {
       go({ ...route, interval }, true);

@@ -1,7 +1,7 @@
 import { useState } from "react";
 
 import { describeFailure, failureText } from "../api/failure";
-import { startStreaming, type Venue } from "./venues";
+import { startStreaming, type Venue } from "../instrument/venues";
 
 interface NotStreamedProps {
   readonly venue: Venue;

@@ -4,8 +4,8 @@ import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import { useFrameStore } from "../state/frameStore";
 import { formatRate, formatTime } from "../ui/format";
 import { Panel } from "../ui/Panel";
-import { alignDecimals, formatScaled } from "./decimal";
-import type { Precision } from "./instruments";
+import { alignDecimals, formatScaled } from "../ui/decimal";
+import type { Precision } from "../instrument/instruments";
 import type { MarketFeed } from "./marketFeed";
 import type { TapeRow } from "./tape";
 

@@ -6,7 +6,7 @@ import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
 import { Order } from "../gen/venuemesh/history/v1/history_pb";
 import { FrameStore } from "../state/frameStore";
 import { BarSeries } from "./barSeries";
-import type { Interval } from "./intervals";
+import { barSlot, type Interval } from "./intervals";
 
 const UPDATE_INTERVAL_MS = 200;
 const PAGE_SIZE = 500;
@@ -16,8 +16,8 @@ const DAY: Interval = "1d";
 export interface BarView {
   /** Draw these bars and no others. */
   showAll(bars: readonly Bar[]): void;
-  /** Draw one bar that is new or has changed; `last` when none is later. */
-  showOne(bar: Bar, last: boolean): void;
+  /** Draw one bar that is new or has changed, at its index among all. */
+  showOne(bar: Bar, index: number): void;
 }
 
 export interface HistoryState {
@@ -85,8 +85,9 @@ export class BarFeed {
     };
   }
 
-  bar(openTimeNs: bigint): Bar | undefined {
-    return this.#series.find(openTimeNs);
+  /** See BarSeries.find. */
+  bar(slot: bigint): Bar | undefined {
+    return this.#series.find(slot);
   }
 
   /** Loads the page before the oldest bar, unless that is under way or there is none. */
@@ -95,7 +96,8 @@ export class BarFeed {
     const { loading, complete } = this.past.latest;
     if (!oldest || loading || complete) return;
     try {
-      await this.#loadPage(oldest.openTimeNs, signal);
+      // Bars of other kinds may open at the same time.
+      await this.#loadPage(oldest.openTimeNs + 1n, signal);
     } catch (error) {
       if (!signal.aborted) this.#failPast(describeFailure(error));
     } finally {
@@ -104,7 +106,7 @@ export class BarFeed {
   }
 
   async #loadNewest(signal: AbortSignal): Promise<void> {
-    const known = this.#series.bars.at(-1)?.openTimeNs;
+    const known = this.#series.bars.at(-1);
     const page = await untilAnswered(
       () => this.#loadPage(0n, signal),
       signal,
@@ -113,9 +115,9 @@ export class BarFeed {
       },
     );
     // A page that does not reach what was there would leave a hole that looks like silence.
-    const oldest = page?.at(-1)?.openTimeNs;
-    if (known === undefined || oldest === undefined || oldest <= known) return;
-    this.#series.dropBefore(oldest);
+    const oldest = page?.at(-1);
+    if (!known || !oldest || barSlot(oldest) <= barSlot(known)) return;
+    this.#series.dropBefore(barSlot(oldest));
     this.#view?.showAll(this.#series.bars);
   }
 
@@ -150,7 +152,7 @@ export class BarFeed {
     if (bar.interval !== this.interval) return;
     const change = this.#series.put(bar);
     if (change === "all") this.#view?.showAll(this.#series.bars);
-    else if (change !== "nothing") this.#view?.showOne(bar, change === "last");
+    else if (change !== "nothing") this.#view?.showOne(bar, change.index);
     this.newest.set(this.#series.bars.at(-1));
   }
 }

@@ -1,11 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 
-import { BarSchema } from "../gen/venuemesh/bars/v1/bars_pb";
+import { type Bar, BarSchema } from "../gen/venuemesh/bars/v1/bars_pb";
 import { BARS_MAX, BarSeries } from "./barSeries";
 
-function bar(openTime: number, tradeCount = 1, rest: { final?: boolean; revision?: number } = {}) {
+type Rest = Partial<Pick<Bar, "final" | "revision" | "coveredNs" | "interval" | "number">>;
+
+function bar(openTime: number, tradeCount = 1, rest: Rest = {}) {
   return create(BarSchema, {
+    interval: "1m",
     openTimeNs: BigInt(openTime),
     tradeCount: BigInt(tradeCount),
     ...rest,
@@ -16,10 +19,10 @@ const times = (series: BarSeries) => series.bars.map((each) => Number(each.openT
 
 test("live bars grow at the end and tell the chart what to draw", () => {
   const series = new BarSeries();
-  expect(series.put(bar(10))).toBe("last");
-  expect(series.put(bar(10, 2))).toBe("last");
-  expect(series.put(bar(30))).toBe("last");
-  expect(series.put(bar(10, 2, { final: true }))).toBe("earlier");
+  expect(series.put(bar(10))).toEqual({ index: 0 });
+  expect(series.put(bar(10, 2))).toEqual({ index: 0 });
+  expect(series.put(bar(30))).toEqual({ index: 1 });
+  expect(series.put(bar(10, 2, { final: true }))).toEqual({ index: 0 });
   expect(series.put(bar(20))).toBe("all");
   expect(times(series)).toEqual([10, 20, 30]);
 });
@@ -54,4 +57,27 @@ test("the oldest bars are given up when there are too many", () => {
   expect(series.bars.length).toBeLessThan(BARS_MAX);
   expect(series.bars.at(-1)?.openTimeNs).toBe(BigInt(BARS_MAX));
   expect(series.isFull).toBe(true);
+});
+
+test("a bar whose watched part has changed is drawn anew", () => {
+  const series = new BarSeries();
+  series.put(bar(10, 5, { final: true, coveredNs: 30n }));
+  expect(series.put(bar(10, 5, { final: true, coveredNs: 20n }))).toEqual({ index: 0 });
+  // A page of history may be older than what was seen live.
+  expect(series.merge([bar(10, 5, { final: true, coveredNs: 10n })])).toBe(false);
+  expect(series.merge([bar(10, 5, { final: true, coveredNs: 60n })])).toBe(true);
+  expect(series.find(10n)?.coveredNs).toBe(60n);
+});
+
+test("bars of other kinds are told apart by their number, also when they open at the same time", () => {
+  const tick = (openTime: number, number: number, rest: Rest = {}) =>
+    bar(openTime, 100, { interval: "tick:100", number, ...rest });
+  const series = new BarSeries();
+  series.put(tick(10, 0));
+  expect(series.put(tick(10, 1))).toEqual({ index: 1 });
+  expect(series.put(tick(20, 2))).toEqual({ index: 2 });
+  // A trade that came late moves the begin of all bars after it.
+  expect(series.put(tick(15, 2, { revision: 1 }))).toBe("all");
+  expect(series.merge([tick(20, 2)])).toBe(false);
+  expect(times(series)).toEqual([10, 10, 15]);
 });

@@ -1,10 +1,14 @@
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
+import { barSlot } from "./intervals";
 
 export const BARS_MAX = 20_000;
 /** How many go at once when there are too many, so that it does not happen with every bar. */
 const BARS_DROPPED = 1_000;
 
-/** The bars of one chart: by open time, each once, at most BARS_MAX, oldest dropped first. */
+/** What a chart has to do: nothing, draw one bar (its index) or draw everything anew. */
+export type BarChange = "nothing" | "all" | { readonly index: number };
+
+/** The bars of one chart: by slot, each once, at most BARS_MAX, oldest dropped first. */
 export class BarSeries {
   #bars: Bar[] = [];
 
@@ -16,48 +20,50 @@ export class BarSeries {
     return this.#bars.length >= BARS_MAX - BARS_DROPPED;
   }
 
-  dropBefore(openTimeNs: bigint): void {
-    this.#bars = this.#bars.slice(this.#position(openTimeNs));
+  dropBefore(slot: bigint): void {
+    this.#bars = this.#bars.slice(this.#position(slot));
   }
 
-  find(openTimeNs: bigint): Bar | undefined {
-    const bar = this.#bars[this.#position(openTimeNs)];
-    return bar?.openTimeNs === openTimeNs ? bar : undefined;
+  /** The bar as it stands now, also when it was amended. */
+  find(slot: bigint): Bar | undefined {
+    const bar = this.#bars[this.#position(slot)];
+    return bar && barSlot(bar) === slot ? bar : undefined;
   }
 
-  /**
-   * Takes one live bar. Tells what a chart has to do: draw the bar ("last" or "earlier"), draw
-   * everything anew, or nothing because a newer state of the bar is there.
-   */
-  put(bar: Bar): "last" | "earlier" | "all" | "nothing" {
+  /** Takes one live bar; one that is older than what is there changes nothing. */
+  put(bar: Bar): BarChange {
+    const slot = barSlot(bar);
     const newest = this.#bars.at(-1);
-    if (!newest || bar.openTimeNs > newest.openTimeNs) {
+    if (!newest || slot > barSlot(newest)) {
       this.#bars.push(bar);
-      return this.#trim() ? "all" : "last";
+      return this.#trim() ? "all" : { index: this.#bars.length - 1 };
     }
-    const index = this.#position(bar.openTimeNs);
+    const index = this.#position(slot);
     const present = this.#bars[index];
-    if (present?.openTimeNs !== bar.openTimeNs) {
+    if (!present || barSlot(present) !== slot) {
       this.#bars.splice(index, 0, bar);
       return "all";
     }
-    if (!isNewer(bar, present)) return "nothing";
+    const progress = compareProgress(bar, present);
+    if (progress < 0 || (progress === 0 && bar.coveredNs === present.coveredNs)) return "nothing";
     this.#bars[index] = bar;
-    return present === newest ? "last" : "earlier";
+    return bar.openTimeNs === present.openTimeNs ? { index } : "all";
   }
 
   /** Takes a page of history, in any order. Tells whether anything changed. */
   merge(page: readonly Bar[]): boolean {
-    const byTime = new Map(this.#bars.map((bar) => [bar.openTimeNs, bar]));
+    const bySlot = new Map(this.#bars.map((bar) => [barSlot(bar), bar]));
     let changed = false;
     for (const bar of page) {
-      const present = byTime.get(bar.openTimeNs);
-      if (present && !isNewer(bar, present)) continue;
-      byTime.set(bar.openTimeNs, bar);
+      const slot = barSlot(bar);
+      const present = bySlot.get(slot);
+      if (present && !hasMore(bar, present)) continue;
+      bySlot.set(slot, bar);
       changed = true;
     }
     if (!changed) return false;
-    this.#bars = [...byTime.values()].sort((a, b) => (a.openTimeNs < b.openTimeNs ? -1 : 1));
+    const sorted = [...bySlot].sort(([left], [right]) => (left < right ? -1 : 1));
+    this.#bars = sorted.map(([, bar]) => bar);
     this.#trim();
     return true;
   }
@@ -68,23 +74,29 @@ export class BarSeries {
     return true;
   }
 
-  /** Index of the first bar that opens at or after the time. */
-  #position(openTimeNs: bigint): number {
+  /** Index of the first bar at or after the slot. */
+  #position(slot: bigint): number {
     let low = 0;
     let high = this.#bars.length;
     while (low < high) {
       const middle = (low + high) >> 1;
       const bar = this.#bars[middle];
-      if (bar && bar.openTimeNs < openTimeNs) low = middle + 1;
+      if (bar && barSlot(bar) < slot) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 }
 
-/** A bar only ever gains trades, then becomes final, then is amended by late trades. */
-function isNewer(bar: Bar, present: Bar): boolean {
-  if (bar.tradeCount !== present.tradeCount) return bar.tradeCount > present.tradeCount;
-  if (bar.revision !== present.revision) return bar.revision > present.revision;
-  return bar.final && !present.final;
+/** A page of history may be older than the stream: of two equal bars the better covered one. */
+function hasMore(bar: Bar, present: Bar): boolean {
+  const progress = compareProgress(bar, present);
+  return progress > 0 || (progress === 0 && bar.coveredNs > present.coveredNs);
+}
+
+/** A bar only ever gains trades, then becomes final, then is amended. Above 0: `bar` is newer. */
+function compareProgress(bar: Bar, present: Bar): number {
+  if (bar.revision !== present.revision) return bar.revision - present.revision;
+  if (bar.tradeCount !== present.tradeCount) return bar.tradeCount > present.tradeCount ? 1 : -1;
+  return Number(bar.final) - Number(present.final);
 }

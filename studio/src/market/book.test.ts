@@ -7,7 +7,7 @@ import {
   MarketDataBatchSchema,
 } from "../gen/venuemesh/marketdata/v1/batch_pb";
 import { applyBookBatch, type Level, loseBook, NO_BOOK } from "./book";
-import { formatScaled } from "./decimal";
+import { formatScaled } from "../ui/decimal";
 import { applyQuoteBatch, bestStatus, NO_QUOTE } from "./quote";
 
 const INSTRUMENTS = [

@@ -1,6 +1,6 @@
 import type { Gap } from "../gen/venuemesh/common/v1/types_pb";
 import type { BookColumns, MarketDataBatch } from "../gen/venuemesh/marketdata/v1/batch_pb";
-import { compare, type Scaled } from "./decimal";
+import { compare, type Scaled } from "../ui/decimal";
 
 export interface Level {
   readonly price: Scaled;

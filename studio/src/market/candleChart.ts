@@ -11,17 +11,30 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 
+import type { HoleSpan } from "../data/holes";
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
-import { barSeconds, type Interval, intervalSeconds, isIncomplete } from "./intervals";
+import { barTime, barTimes } from "./barTimes";
 import { chartColors } from "./chartColors";
+import { HolePaint } from "./holePaint";
+import { barSlot, type Interval, intervalSeconds, isIncomplete } from "./intervals";
+
+/** What is under the pointer. */
+export interface Hovered {
+  /** Slot of the bar; undefined when there is none. */
+  readonly slot: bigint | undefined;
+  readonly hole: HoleSpan | undefined;
+  /** Pixels from the left and the top of the chart. */
+  readonly x: number;
+  readonly y: number;
+}
 
 /** Bars left of the screen when older ones are asked for. */
 const OLDER_MARGIN_BARS = 60;
 
 export interface ChartEvents {
   readonly onNeedOlder: () => void;
-  /** Open time of the bar under the pointer; undefined when there is none. */
-  readonly onHover: (openTimeNs: bigint | undefined) => void;
+  /** Undefined when the pointer has left. */
+  readonly onHover: (hovered: Hovered | undefined) => void;
 }
 
 /** Candles above volume, drawn by lightweight-charts. Floats here are pixels, never text. */
@@ -29,17 +42,20 @@ export class CandleChart {
   readonly #chart: IChartApi;
   readonly #candles: ISeriesApi<"Candlestick">;
   readonly #volume: ISeriesApi<"Histogram">;
-  readonly #intervalNs: bigint;
+  readonly #holes = new HolePaint();
   readonly #events: ChartEvents;
+  #bars: readonly Bar[] = [];
+  /** Of each bar, seconds since the Unix epoch. */
+  #times: number[] = [];
 
   constructor(container: HTMLElement, interval: Interval, events: ChartEvents) {
-    this.#intervalNs = BigInt(intervalSeconds(interval)) * 1_000_000_000n;
     this.#events = events;
     this.#chart = createChart(container, chartOptions(interval));
     this.#candles = this.#chart.addSeries(CandlestickSeries, {
       upColor: chartColors.up,
       downColor: chartColors.down,
-      borderVisible: false,
+      borderUpColor: chartColors.up,
+      borderDownColor: chartColors.down,
       wickUpColor: chartColors.up,
       wickDownColor: chartColors.down,
       priceLineColor: chartColors.accent,
@@ -52,6 +68,7 @@ export class CandleChart {
     });
     this.#candles.priceScale().applyOptions({ scaleMargins: { top: 0.08, bottom: 0.24 } });
     this.#volume.priceScale().applyOptions({ scaleMargins: { top: 0.84, bottom: 0 } });
+    this.#candles.attachPrimitive(this.#holes);
     this.#chart.timeScale().subscribeVisibleLogicalRangeChange(this.#onRange);
     this.#chart.subscribeCrosshairMove(this.#onCrosshair);
   }
@@ -63,13 +80,22 @@ export class CandleChart {
   }
 
   showAll(bars: readonly Bar[]): void {
-    this.#candles.setData(bars.map((bar) => this.#candle(bar)));
-    this.#volume.setData(bars.map(volumeColumn));
+    this.#bars = bars;
+    this.#times = barTimes(bars);
+    this.#holes.setBars(bars);
+    this.#candles.setData(bars.map((bar, index) => candle(bar, this.#time(index))));
+    this.#volume.setData(bars.map((bar, index) => volumeColumn(bar, this.#time(index))));
   }
 
-  showOne(bar: Bar, last: boolean): void {
-    this.#candles.update(this.#candle(bar), !last);
-    this.#volume.update(volumeColumn(bar), !last);
+  showOne(bar: Bar, index: number): void {
+    this.#times[index] ??= barTime(bar, this.#times[index - 1]);
+    const isEarlier = index < this.#times.length - 1;
+    this.#candles.update(candle(bar, this.#time(index)), isEarlier);
+    this.#volume.update(volumeColumn(bar, this.#time(index)), isEarlier);
+  }
+
+  showHoles(spans: readonly HoleSpan[]): void {
+    this.#holes.setSpans(spans);
   }
 
   scrollToNewest(): void {
@@ -80,37 +106,42 @@ export class CandleChart {
     this.#chart.remove();
   }
 
-  #candle(bar: Bar) {
-    const candle = {
-      time: barSeconds(bar) as UTCTimestamp,
-      open: Number(bar.open),
-      high: Number(bar.high),
-      low: Number(bar.low),
-      close: Number(bar.close),
-    };
-    if (!isIncomplete(bar, this.#intervalNs)) return candle;
-    const color =
-      candle.close < candle.open ? chartColors.downIncomplete : chartColors.upIncomplete;
-    return { ...candle, color, wickColor: color };
+  #time(index: number): UTCTimestamp {
+    return this.#times[index] as UTCTimestamp;
   }
 
   readonly #onRange = (range: LogicalRange | null): void => {
     if (range && range.from < OLDER_MARGIN_BARS) this.#events.onNeedOlder();
   };
 
-  readonly #onCrosshair = (event: MouseEventParams): void => {
-    const { time } = event;
-    this.#events.onHover(typeof time === "number" ? BigInt(time) * 1_000_000_000n : undefined);
+  readonly #onCrosshair = ({ point, logical }: MouseEventParams): void => {
+    if (!point) {
+      this.#events.onHover(undefined);
+      return;
+    }
+    const { x, y } = point;
+    const bar = logical === undefined ? undefined : this.#bars[logical];
+    const slot = bar && barSlot(bar);
+    this.#events.onHover({ slot, hole: this.#holes.spanAt(x), x, y });
   };
 }
 
-function volumeColumn(bar: Bar) {
-  const fell = Number(bar.close) < Number(bar.open);
+/** A bar of which a part was not watched is hollow. */
+function candle(bar: Bar, time: UTCTimestamp) {
+  const [open, close] = [Number(bar.open), Number(bar.close)];
+  const whole = { time, open, high: Number(bar.high), low: Number(bar.low), close };
+  if (!isIncomplete(bar)) return whole;
   return {
-    time: barSeconds(bar) as UTCTimestamp,
-    value: Number(bar.volume),
-    color: fell ? chartColors.downVolume : chartColors.upVolume,
+    ...whole,
+    color: close < open ? chartColors.downIncomplete : chartColors.upIncomplete,
   };
+}
+
+function volumeColumn(bar: Bar, time: UTCTimestamp) {
+  const fell = Number(bar.close) < Number(bar.open);
+  const whole = fell ? chartColors.downVolume : chartColors.upVolume;
+  const part = fell ? chartColors.downIncomplete : chartColors.upIncomplete;
+  return { time, value: Number(bar.volume), color: isIncomplete(bar) ? part : whole };
 }
 
 function chartOptions(interval: Interval) {

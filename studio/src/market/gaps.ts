@@ -1,4 +1,5 @@
-import { Channel, type Gap, GapReason } from "../gen/venuemesh/common/v1/types_pb";
+import { type HoleSpan, reasonText, spanOfGap } from "../data/holes";
+import { Channel, type Gap } from "../gen/venuemesh/common/v1/types_pb";
 
 export const GAP_NOTICES_MAX = 100;
 
@@ -10,17 +11,20 @@ export interface GapNotice {
   readonly reason: string;
   readonly detectedTimeNs: bigint;
   readonly detail: string;
+  /** The time in which events may be missing. */
+  readonly span: HoleSpan;
 }
 
 export function gapNotice(channel: Channel, gap: Gap): GapNotice {
-  const reason = GapReason[gap.reason].toLowerCase().replaceAll("_", " ");
+  const key = `${channel}/${gap.symbol}/${gap.reason}/${gap.detectedTimeNs}/${gap.firstIdAfter}`;
   return {
-    key: `${channel}/${gap.symbol}/${gap.reason}/${gap.detectedTimeNs}/${gap.firstIdAfter}`,
+    key,
     channel: Channel[channel].toLowerCase(),
     symbol: gap.symbol,
-    reason,
+    reason: reasonText(gap.reason),
     detectedTimeNs: gap.detectedTimeNs,
     detail: gap.detail || idsText(gap),
+    span: spanOfGap(key, gap),
   };
 }
 

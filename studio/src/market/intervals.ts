@@ -1,7 +1,7 @@
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
 
-/** Bar intervals, in the order of the chart's buttons. The keys 1 to 9, 0 and - choose them. */
-export const INTERVALS = [
+/** Intervals of time, in the order of the chart's buttons. The keys 1 to 9, 0 and - choose them. */
+export const TIME_INTERVALS = [
   "1s",
   "5s",
   "15s",
@@ -15,29 +15,72 @@ export const INTERVALS = [
   "1w",
 ] as const;
 
-export type Interval = (typeof INTERVALS)[number];
+/** What ends a bar: an interval of time, or "<kind>:<size>", for example "tick:100". */
+export type Interval = string;
+
+const KINDS: ReadonlyMap<string, string> = new Map([
+  ["tick", "trades"],
+  ["volume", "volume"],
+  ["value", "value"],
+  ["imbalance", "imbalance"],
+  ["runs", "runs"],
+  ["range", "range"],
+  ["renko", "Renko"],
+]);
 
 const UNIT_SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+const SECOND_NS = 1_000_000_000n;
+const DAY_NS = 86_400n * SECOND_NS;
 
+export function isInterval(text: string): boolean {
+  return isTimeInterval(text) || kindOf(text) !== undefined;
+}
+
+export function isTimeInterval(interval: Interval): boolean {
+  return (TIME_INTERVALS as readonly string[]).includes(interval);
+}
+
+/** Length of an interval of time. 0 for other kinds: their bars end when they are full. */
 export function intervalSeconds(interval: Interval): number {
+  if (!isTimeInterval(interval)) return 0;
   return Number(interval.slice(0, -1)) * (UNIT_SECONDS[interval.slice(-1)] ?? 0);
 }
 
-export function isInterval(text: string): text is Interval {
-  return (INTERVALS as readonly string[]).includes(text);
+/** "tick:100" is "100 trades", "renko:10" is "Renko 10", "5m" is "5m". */
+export function intervalText(interval: Interval): string {
+  const word = kindOf(interval);
+  if (word === undefined) return interval;
+  const size = interval.slice(interval.indexOf(":") + 1);
+  return word === "trades" ? `${size} trades` : `${word} ${size}`;
 }
 
-/** Open time of a bar as charts want it, seconds. Every interval is whole seconds. */
-export function barSeconds(bar: Bar): number {
-  return Number(bar.openTimeNs / 1_000_000_000n);
+function kindOf(interval: Interval): string | undefined {
+  const [, kind = ""] = /^([a-z]+):\d+(?:\.\d+)?$/.exec(interval) ?? [];
+  return KINDS.get(kind);
+}
+
+/**
+ * The place of a bar among those of its interval, ascending; the same bar keeps it when trades that
+ * came late move its open time.
+ */
+export function barSlot(bar: Bar): bigint {
+  if (isTimeInterval(bar.interval)) return bar.openTimeNs;
+  return bar.openTimeNs - (bar.openTimeNs % DAY_NS) + BigInt(bar.number);
+}
+
+/** From the begin of a bar to its end; of kinds other than time, to its last trade. */
+export function barLengthNs(bar: Bar): bigint {
+  const seconds = intervalSeconds(bar.interval);
+  return seconds > 0 ? BigInt(seconds) * SECOND_NS : bar.closeTimeNs - bar.openTimeNs;
 }
 
 /** True when a part of a finished bar was not watched, so that trades may be missing in it. */
-export function isIncomplete(bar: Bar, intervalNs: bigint): boolean {
-  return bar.final && bar.coveredNs < intervalNs;
+export function isIncomplete(bar: Bar): boolean {
+  return bar.final && bar.coveredNs < barLengthNs(bar);
 }
 
 /** The watched part of a bar in whole percent, rounded down, so that 100 means all of it. */
-export function coveragePercent(bar: Bar, intervalNs: bigint): number {
-  return Number((bar.coveredNs * 100n) / intervalNs);
+export function coveragePercent(bar: Bar): number {
+  const lengthNs = barLengthNs(bar);
+  return lengthNs > 0n ? Number((bar.coveredNs * 100n) / lengthNs) : 100;
 }

@@ -1,6 +1,6 @@
 import type { Level } from "./book";
-import { alignDecimals, formatScaled, rescale, toNumber } from "./decimal";
-import type { Precision } from "./instruments";
+import { alignDecimals, formatScaled, rescale, toNumber } from "../ui/decimal";
+import type { Precision } from "../instrument/instruments";
 
 export interface LadderRow {
   readonly price: string;

@@ -1,6 +1,6 @@
 import type { MarketDataBatch } from "../gen/venuemesh/marketdata/v1/batch_pb";
 import { type Book, type BookStatus, concerns } from "./book";
-import type { Scaled } from "./decimal";
+import type { Scaled } from "../ui/decimal";
 
 /** Best bid and ask as the venue publishes them. */
 export interface Quote {

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { Channel, GapReason, GapSchema, Side } from "../gen/venuemesh/common/v1/types_pb";
 import { MarketDataBatchSchema } from "../gen/venuemesh/marketdata/v1/batch_pb";
 import { TradeSchema } from "../gen/venuemesh/marketdata/v1/market_data_pb";
-import { formatScaled } from "./decimal";
+import { formatScaled } from "../ui/decimal";
 import { addNotices, GAP_NOTICES_MAX, gapNotice } from "./gaps";
 import { applyTradeBatch, fillTape, NO_TRADES, TAPE_ROWS_MAX } from "./tape";
 

@@ -1,7 +1,7 @@
 import type { MarketDataBatch } from "../gen/venuemesh/marketdata/v1/batch_pb";
 import type { Trade } from "../gen/venuemesh/marketdata/v1/market_data_pb";
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
-import { parseDecimal, type Scaled } from "./decimal";
+import { parseDecimal, type Scaled } from "../ui/decimal";
 
 export const TAPE_ROWS_MAX = 100;
 

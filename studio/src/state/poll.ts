@@ -1,4 +1,6 @@
 import { describeFailure, type Failure } from "../api/failure";
+import { waitMs } from "../api/patience";
+import { CONNECTING, type StreamState } from "../api/stream";
 import { FrameStore } from "./frameStore";
 
 export interface Polled<Value> {
@@ -8,11 +10,20 @@ export interface Polled<Value> {
   readonly failure: Failure | undefined;
 }
 
+const LIVE: StreamState = { phase: "live" };
+
+/** Whether what is polled is current, as for a stream. */
+export function polledState({ value, failure }: Polled<unknown>): StreamState {
+  if (failure) return { phase: failure.refused ? "error" : "reconnecting", failure };
+  return value === undefined ? CONNECTING : LIVE;
+}
+
 /** Asks again and again, with a pause between an answer and the next question. */
 export class Poll<Value> {
   readonly state = new FrameStore<Polled<Value>>({ value: undefined, failure: undefined });
   readonly #ask: (signal: AbortSignal) => Promise<Value>;
   readonly #pauseMs: number;
+  #hurry = new AbortController();
 
   constructor(ask: (signal: AbortSignal) => Promise<Value>, pauseMs: number) {
     this.#ask = ask;
@@ -21,16 +32,24 @@ export class Poll<Value> {
 
   start(): () => void {
     const controller = new AbortController();
-    let timer: number | undefined;
-    const round = async () => {
-      await this.#once(controller.signal);
-      if (!controller.signal.aborted) timer = window.setTimeout(() => void round(), this.#pauseMs);
-    };
-    void round();
+    void this.#run(controller.signal);
     return () => {
       controller.abort();
-      window.clearTimeout(timer);
     };
+  }
+
+  /** Asks again at once: what is known is out of date. An answer under way does not count. */
+  refresh(): void {
+    this.#hurry.abort();
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#hurry = new AbortController();
+      const pauseEnd = AbortSignal.any([signal, this.#hurry.signal]);
+      await this.#once(signal);
+      await waitMs(this.#pauseMs, pauseEnd);
+    }
   }
 
   async #once(signal: AbortSignal): Promise<void> {

@@ -1,5 +1,7 @@
 const PATHS = {
   newest: "M3 8h8M8 5l3 3-3 3M13 4v8",
+  earlier: "M10 3L5 8l5 5",
+  later: "M6 3l5 5-5 5",
   close: "M4 4l8 8M12 4l-8 8",
 } as const;
 

@@ -6,6 +6,7 @@ const SHORTCUTS: readonly [string, string][] = [
   ["1 … 9, 0, -", "Bar interval, 1s to 1w"],
   ["End", "Newest bar"],
   ["m", "Market"],
+  ["d", "Data"],
   ["s", "Mesh (services)"],
   ["?", "This help"],
   ["Esc", "Close"],

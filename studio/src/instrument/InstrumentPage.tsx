@@ -1,16 +1,34 @@
 import { type ReactNode, useEffect, useMemo, useState } from "react";
 
 import { failureText } from "../api/failure";
-import { formatRoute, go, type MarketRoute } from "../route";
+import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
+import { formatRoute, go, type InstrumentRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";
 import type { Polled } from "../state/poll";
 import { useRunning } from "../state/running";
 import { type Instruments, InstrumentList } from "./instruments";
-import { MarketRoom } from "./MarketRoom";
 import { pollStreamed, pollVenues, type Venue } from "./venues";
 
+/** Which instrument a room is about, and what else there is. */
+export interface Place {
+  readonly venues: readonly Venue[];
+  readonly venue: Venue;
+  readonly symbol: string;
+  readonly instruments: Instruments;
+  /** Undefined while it is not loaded, or when the venue does not list it. */
+  readonly instrument: Instrument | undefined;
+  /** Native symbols. Undefined while they are not known. */
+  readonly streamed: ReadonlySet<string> | undefined;
+}
+
+interface InstrumentPageProps {
+  readonly route: InstrumentRoute;
+  /** The room of the instrument, with the symbol as its key. */
+  readonly room: (place: Place) => ReactNode;
+}
+
 /** Finds out what the address means: which venue, which instrument. Then shows its room. */
-export function MarketPage({ route }: { readonly route: MarketRoute }) {
+export function InstrumentPage({ route, room }: InstrumentPageProps) {
   const [poll] = useState(pollVenues);
   useRunning(poll);
   const { value: venues, failure } = useFrameStore(poll.state);
@@ -23,7 +41,9 @@ export function MarketPage({ route }: { readonly route: MarketRoute }) {
     venues?.find(({ id }) => id === route.venue),
     route.venue,
   );
-  if (venue) return <VenuePage key={venue.id} {...{ route, venue }} venues={venues ?? [venue]} />;
+  if (venue) {
+    return <VenuePage key={venue.id} {...{ route, room, venue }} venues={venues ?? [venue]} />;
+  }
   let text = "Looking for venues …";
   if (failure) text = `The registry does not answer. ${failureText(failure)}`;
   else if (venues?.length === 0) text = "No venue is registered yet. Waiting for one to start …";
@@ -48,13 +68,12 @@ function useKept(found: Venue | undefined, id: string): Venue | undefined {
   return found ?? (kept?.id === id ? kept : undefined);
 }
 
-interface VenuePageProps {
-  readonly route: MarketRoute;
+interface VenuePageProps extends InstrumentPageProps {
   readonly venues: readonly Venue[];
   readonly venue: Venue;
 }
 
-function VenuePage({ route, venues, venue }: VenuePageProps) {
+function VenuePage({ route, room, venues, venue }: VenuePageProps) {
   const list = useMemo(() => new InstrumentList(venue.id), [venue.id]);
   const poll = useMemo(() => pollStreamed(venue.serviceId), [venue.serviceId]);
   useRunning(list);
@@ -74,14 +93,7 @@ function VenuePage({ route, venues, venue }: VenuePageProps) {
     const text = failure ? failureText(failure) : `Loading the instruments of ${venue.id} …`;
     return <Notice text={text} />;
   }
-  return (
-    <MarketRoom
-      key={symbol}
-      route={{ ...route, symbol }}
-      streamed={streamed.value}
-      {...{ venues, venue, instruments, instrument }}
-    />
-  );
+  return room({ venues, venue, symbol, instruments, instrument, streamed: streamed.value });
 }
 
 /** What is streamed comes first, because there is something to see; otherwise what is listed. */

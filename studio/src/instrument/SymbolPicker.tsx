@@ -7,6 +7,7 @@ import {
   InstrumentStatus,
 } from "../gen/venuemesh/common/v1/types_pb";
 import { useShortcuts } from "../ui/shortcuts";
+import type { Place } from "./InstrumentPage";
 import { type Instruments, searchInstruments } from "./instruments";
 
 /** Rows of the list; who wants others types more. */
@@ -14,15 +15,13 @@ const OPTIONS_MAX = 100;
 const NONE: ReadonlySet<string> = new Set();
 
 interface SymbolPickerProps {
-  readonly symbol: string;
-  readonly instruments: Instruments;
-  readonly streamed: ReadonlySet<string> | undefined;
+  readonly place: Place;
   readonly onPick: (symbol: string) => void;
 }
 
 /** The instrument, as a button that opens a search over all that the venue lists. */
-export function SymbolPicker(props: SymbolPickerProps) {
-  const { symbol, instruments } = props;
+export function SymbolPicker({ place, onPick }: SymbolPickerProps) {
+  const { symbol, instrument } = place;
   const [open, setOpen] = useState(false);
   useShortcuts(
     useMemo(
@@ -34,7 +33,6 @@ export function SymbolPicker(props: SymbolPickerProps) {
       [],
     ),
   );
-  const instrument = instruments.list.find((candidate) => candidate.symbol === symbol);
   return (
     <div className="symbol-picker">
       <button
@@ -52,7 +50,8 @@ export function SymbolPicker(props: SymbolPickerProps) {
       </button>
       {open && (
         <Search
-          {...props}
+          place={place}
+          onPick={onPick}
           onClose={() => {
             setOpen(false);
           }}
@@ -66,7 +65,8 @@ interface SearchProps extends SymbolPickerProps {
   readonly onClose: () => void;
 }
 
-function Search({ instruments, streamed = NONE, onClose, onPick }: SearchProps) {
+function Search({ place, onClose, onPick }: SearchProps) {
+  const { instruments, streamed = NONE } = place;
   const [text, setText] = useState("");
   const [active, setActive] = useState(0);
   const wanted = useDeferredValue(text);

@@ -3,7 +3,7 @@ import { untilAnswered } from "../api/patience";
 import { marketData, toVenue } from "../api/transport";
 import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
 import { FrameStore } from "../state/frameStore";
-import { decimalPlaces } from "./decimal";
+import { decimalPlaces } from "../ui/decimal";
 
 const PAGE_SIZE = 1_000;
 /** More than any venue lists. */

@@ -1,0 +1,20 @@
+import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
+
+/** The least that two numbers of this size can differ by for sure. */
+const STEP_SECONDS = 1e-6;
+
+/**
+ * Where a chart draws a bar, seconds since the Unix epoch: its open time, or a little later, as a
+ * chart wants each time once and bars of kinds other than time may open together.
+ */
+export function barTime(bar: Bar, before: number | undefined): number {
+  const open = Number(bar.openTimeNs / 1_000n) / 1e6;
+  return before === undefined ? open : Math.max(open, before + STEP_SECONDS);
+}
+
+/** See barTime; of all bars of a chart. */
+export function barTimes(bars: readonly Bar[]): number[] {
+  const times: number[] = [];
+  for (const bar of bars) times.push(barTime(bar, times.at(-1)));
+  return times;
+}
