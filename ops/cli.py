@@ -3,6 +3,7 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from keyword import iskeyword
 
 from kit.errors import SettingError
 from ops.errors import OperationsError
@@ -12,11 +13,15 @@ COMMANDS = {
     "status": "what runs, since when, rates, lags, gaps",
     "venue": "run one venue in the foreground",
     "run": "run one service in the foreground",
+    "export": "write what was recorded to a Parquet or CSV file",
+    "frames": "write recorded raw frames as a tape that up plays",
+    "import": "take a file of trades or candles into the record",
     "conform": "play the conformance cards against connectors",
     "new-venue": "make a folder for one more venue",
     "test": "run the tests",
     "check": "format, lint, types, import rules, contracts, style",
     "bench": "run the benchmarks",
+    "soak": "play a session while processes are killed, and compare what is recorded",
     "lock": "pin what the project needs anew",
 }
 EXIT_FAILED = 1
@@ -33,7 +38,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"venuemesh: no command {name!r}; see ./venuemesh --help", file=sys.stderr)
         return EXIT_WRONG_USE
     # Only this one, so that a process does not load what it does not need.
-    command = importlib.import_module(f"ops.commands.{name.replace('-', '_')}")
+    module = name.replace("-", "_")
+    command = importlib.import_module(f"ops.commands.{module}{'_' * iskeyword(module)}")
     try:
         return int(command.run(arguments[1:]))
     except SettingError as error:

@@ -1,0 +1,69 @@
+"""How files of the past look.
+
+The public archive of Binance: https://github.com/binance/binance-public-data, chapters "Trades",
+"AggTrades" and "Klines" of its README, spot and futures. Its files have a header or none. Spot
+times are in ms, and from 2025-01-01 on in us.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from ops.errors import OperationsError
+
+ID, PRICE, SIZE, TIME = "trade_id", "price", "size", "venue_time_ns"
+FIRST_ID, LAST_ID = "first_id", "last_id"
+MAKER = "buyer_is_maker"
+CLOSE_TIME = "close_time_ns"
+BOOLEANS = frozenset({"true", "false"})
+
+
+class Holds(Enum):
+    """What a row is."""
+
+    TRADES = "trades"
+    AGGREGATES = "aggregates of trades"
+    CANDLES = "candles"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of a CSV file in their order; those that are not used are None."""
+
+    holds: Holds
+    columns: Sequence[str | None]
+
+
+SPOT_TRADES = Layout(Holds.TRADES, (ID, PRICE, SIZE, None, TIME, MAKER, None))
+FUTURES_TRADES = Layout(Holds.TRADES, (ID, PRICE, SIZE, None, TIME, MAKER))
+FUTURES_AGGREGATES = Layout(Holds.AGGREGATES, (ID, PRICE, SIZE, FIRST_ID, LAST_ID, TIME, MAKER))
+SPOT_AGGREGATES = Layout(Holds.AGGREGATES, (*FUTURES_AGGREGATES.columns, None))
+KLINES = Layout(
+    Holds.CANDLES,
+    ("open_time_ns", "open", "high", "low", "close", "volume", CLOSE_TIME, *(None,) * 5),
+)
+EXPORTED = (*("symbol", PRICE, SIZE, "side", TIME, "received_time_ns", ID, "trade_id_text"),)
+"""The columns of ./venuemesh export --channel trades, in CSV."""
+
+_BY_WIDTH = {6: FUTURES_TRADES, 8: SPOT_AGGREGATES, 12: KLINES}
+_EITHER = 7
+"""Columns of spot trades and of futures' aggregates."""
+
+
+def has_header(first_line: str) -> bool:
+    """Whether the first line of an archive is no row."""
+    return not first_line.partition(",")[0].strip().isdecimal()
+
+
+def binance_layout(first_line: str) -> Layout:
+    """Raises OperationsError when it is none of those known."""
+    fields = [field.strip().lower() for field in first_line.split(",")]
+    if len(fields) == _EITHER:
+        sixth = fields[5]
+        is_trades = sixth in BOOLEANS or "maker" in sixth
+        return SPOT_TRADES if is_trades else FUTURES_AGGREGATES
+    if len(fields) not in _BY_WIDTH:
+        raise OperationsError(
+            f"{len(fields)} columns: Binance's trades have 6 or 7, aggTrades 7 or 8, klines 12"
+        )
+    return _BY_WIDTH[len(fields)]

@@ -1,0 +1,74 @@
+"""``./venuemesh import``: take a file of trades or candles into the record."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+
+from kit import settings
+from kit.database import migrate
+from kit.errors import StoreUnavailable
+from kit.settings import MeshSettings
+from kit.venue import discovery
+from ops.arguments import OneLineParser
+from ops.errors import OperationsError
+
+LAYOUTS = ("binance-archive", "parquet", "csv")
+CONNECT_SECONDS_MAX = 5
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Returns 0 when all rows of the file are in the record."""
+    parser = OneLineParser("import", "Take a file of trades or candles into the record.")
+    parser.add_argument("file", metavar="FILE", help="Parquet, CSV, or a zip with one CSV in it")
+    parser.add_argument("--venue", required=True, metavar="ID")
+    parser.add_argument("--symbol", required=True, metavar="SYMBOL", help="the venue's own")
+    parser.add_argument(
+        "--layout",
+        choices=LAYOUTS,
+        help="binance-archive: trades, aggTrades or klines of its public data; parquet and csv: "
+        "trades that were exported. Default: by the name of the file, zip is binance-archive",
+    )
+    parser.add_argument("--database", metavar="URL", help="default: that of the settings")
+    chosen = parser.parse_args(arguments)
+    mesh = settings.load(MeshSettings, settings.MESH_SECTION)
+    file = Path(chosen.file)
+    if not file.is_file():
+        raise OperationsError(f"no file {file}")
+    if chosen.venue not in discovery.venues():
+        known = ", ".join(sorted(discovery.venues()))
+        raise OperationsError(f"no venue {chosen.venue!r}; there are {known}")
+    layout = chosen.layout or _layout_of(file)
+    url = chosen.database or mesh.database_url
+    print(asyncio.run(_import(file, layout, chosen.venue, chosen.symbol, url)))
+    return 0
+
+
+def _layout_of(file: Path) -> str:
+    names = {".parquet": "parquet", ".csv": "csv", ".zip": "binance-archive"}
+    if file.suffix not in names:
+        raise OperationsError(f"what is in {file.name}? say it with --layout")
+    return names[file.suffix]
+
+
+async def _import(file: Path, layout: str, venue: str, symbol: str, url: str) -> str:
+    # Heavy, and not needed before it is clear what to do.
+    from ops.archives.importing import Target, take
+    from ops.archives.reading import read
+
+    try:
+        await migrate(url)
+        connection = await psycopg.AsyncConnection.connect(
+            url, autocommit=True, connect_timeout=CONNECT_SECONDS_MAX
+        )
+        async with connection:
+            parts = read(file, layout, symbol, time.time_ns())
+            outcome = await take(connection, parts, Target(venue, symbol, file.name))
+    except StoreUnavailable as error:
+        raise OperationsError(f"{error.message}; is the mesh running?") from None
+    except psycopg.Error as error:
+        words = str(error).splitlines() or [type(error).__name__]
+        raise OperationsError(f"the database refuses: {words[0]}") from None
+    return f"{file.name}: {outcome}"
