@@ -1,0 +1,150 @@
+"""``./venuemesh soak record``: a long replay while one process after another is killed.
+
+Every few seconds one of them dies with kill -9, in random order, each once before any dies again.
+At the end the database is compared with the file that was played, row by row.
+
+The venue's process is spared unless it is asked for: a tape is played once, and what a venue had in
+its hands when it dies is a gap, of which Repair fetches the trades from the venue's history.
+"""
+
+import argparse
+import random
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import truth
+from benchmarks.options import Options
+from benchmarks.path import write_repeated
+from benchmarks.truth import Truth
+from tests.integration.mesh import VENUE, Mesh, replaying
+
+NEVER_KILLED = "simulator"
+"""It is the exchange: what it does not say never happened."""
+QUIET_SECONDS = 20.0
+"""So long nothing more is written at the end."""
+END_SECONDS_MAX = 600.0
+COUNTS = """
+SELECT (SELECT count(*) FROM trade_rows), (SELECT count(*) FROM quote_rows),
+    (SELECT coalesce(sum(update_count), 0) FROM book_batch_rows), (SELECT count(*) FROM bars),
+    (SELECT sum(trade_count) FROM bars)
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns 0 when the database is equal to the file."""
+    parser = argparse.ArgumentParser(prog="./venuemesh soak", description=__doc__)
+    parser.add_argument("what", choices=["record"], help="what is proven")
+    parser.add_argument("--events", type=int, default=1_000_000, help="frames that are played")
+    parser.add_argument("--every", type=float, default=10.0, help="seconds between two kills")
+    parser.add_argument("--speed", default="16", help="times as fast as it was, or max")
+    parser.add_argument("--seed", type=int, default=1, help="of the order of the kills")
+    parser.add_argument("--with-venue", action="store_true", help="kill the venue's process, too")
+    parser.add_argument("--frames", type=Path, help="a Binance capture, frames.jsonl[.gz]")
+    chosen = parser.parse_args(arguments)
+    lines = Options.find(1, chosen.frames, None).lines()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "frames.jsonl"
+        write_repeated(lines, max(1, chosen.events // len(lines)), file)
+        with replaying(file, chosen.speed) as mesh:
+            started = time.monotonic()
+            spared = {NEVER_KILLED} if chosen.with_venue else {NEVER_KILLED, VENUE}
+            kills = _kill_until_played(mesh, spared, chosen.every, random.Random(chosen.seed))
+            _wait_until_quiet(mesh)
+            seconds = time.monotonic() - started
+            url = f"postgresql://postgres@127.0.0.1:{mesh.port('postgres')}/venuemesh"
+            found = truth.of_database(url)
+            gaps = Counter(mesh.sql("SELECT channel, reason FROM gaps"))
+        with file.open("rb") as frames:
+            expected = truth.of_frames(frames)
+    return _show(expected, found, kills, gaps, seconds)
+
+
+def _kill_until_played(
+    mesh: Mesh, spared: set[str], every_seconds: float, chance: random.Random
+) -> Counter[str]:
+    """Returns how often each was killed."""
+    mesh.wait_until_running()
+    mesh.wait_until(lambda: mesh.replay()["frames_played"], "the tape begins")
+    kills: Counter[str] = Counter()
+    turn: list[str] = []
+    while not _is_played(mesh):
+        if not turn:
+            turn = sorted(mesh.children().keys() - spared)
+            chance.shuffle(turn)
+        victim = turn.pop()
+        if mesh.kill(victim):
+            kills[victim] += 1
+        _pause(mesh, every_seconds)
+    return kills
+
+
+def _pause(mesh: Mesh, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not _is_played(mesh):
+        time.sleep(min(1.0, max(0.0, until - time.monotonic())))
+
+
+def _is_played(mesh: Mesh) -> bool:
+    return bool(mesh.replay()["finished"])
+
+
+def _wait_until_quiet(mesh: Mesh) -> None:
+    """Until nothing more is written."""
+    last: object = None
+    since = time.monotonic()
+
+    def is_quiet() -> bool:
+        nonlocal last, since
+        counts = mesh.sql(COUNTS)
+        if counts != last:
+            last, since = counts, time.monotonic()
+        time.sleep(1.0)
+        return time.monotonic() - since > QUIET_SECONDS
+
+    mesh.wait_until(is_quiet, "all is recorded", END_SECONDS_MAX)
+
+
+def _show(
+    expected: Truth,
+    found: Truth,
+    kills: Counter[str],
+    gaps: Iterable[object],
+    seconds: float,
+) -> int:
+    table = Table(title="the database beside the file", title_justify="left")
+    table.add_column("rows")
+    for column in ("in the file", "recorded", "missing", "too many", "different", "doubled"):
+        table.add_column(column, justify="right")
+    compared: list[tuple[str, Mapping[int, object], Mapping[int, object], int]] = [
+        (name, rows.hashes, found.rows[name].hashes, found.rows[name].doubled)
+        for name, rows in expected.rows.items()
+    ]
+    compared.append(("bars of a minute", expected.bars, found.bars, 0))
+    wrong = 0
+    for name, theirs, ours, doubled in compared:
+        numbers = [*_differences(theirs, ours), doubled]
+        wrong += sum(numbers)
+        cells = [len(theirs), len(ours) + doubled, *numbers]
+        table.add_row(name, *(f"{number:,}" for number in cells))
+    console = Console(width=120)
+    console.print(table)
+    killed = ", ".join(f"{name} {count}" for name, count in sorted(kills.items()))
+    console.print(f"{sum(kills.values())} kills in {seconds:,.0f} s: {killed}")
+    console.print(f"gaps: {', '.join(map(str, sorted(gaps, key=str))) or 'none'}")
+    console.print("[bold red]not equal[/]" if wrong else "[green]equal, row for row[/]")
+    return int(wrong > 0)
+
+
+def _differences(
+    expected: Mapping[int, object], found: Mapping[int, object]
+) -> tuple[int, int, int]:
+    """Rows that are missing, that should not be there, and that say something else."""
+    both = expected.keys() & found.keys()
+    different = sum(expected[key] != found[key] for key in both)
+    return len(expected) - len(both), len(found) - len(both), different

@@ -1,0 +1,67 @@
+"""``./venuemesh frames``: write recorded raw frames as a tape that ``up --replay`` plays."""
+
+import asyncio
+import gzip
+from collections.abc import Sequence
+from contextlib import ExitStack, aclosing
+from pathlib import Path
+
+from kit import settings
+from kit.archive.frames import END_NS, frames
+from kit.database import Database
+from kit.errors import StoreUnavailable
+from kit.settings import MeshSettings
+from ops.archives.times import parse_time
+from ops.arguments import OneLineParser
+from ops.errors import OperationsError
+
+TAPE, TIMES = "frames.jsonl.gz", "recv_ns.txt.gz"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Returns 0 when the files are there."""
+    parser = OneLineParser("frames", "Write recorded raw frames as a tape for up --replay.")
+    parser.add_argument("venue", metavar="VENUE", help="venue id")
+    parser.add_argument("folder", type=Path, help=f"where {TAPE} and {TIMES} are written")
+    parser.add_argument("--from", dest="start", metavar="TIME", help="first receive time")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="first receive time after it")
+    parser.add_argument("--database", metavar="URL", help="default: mesh.database_url")
+    chosen = parser.parse_args(arguments)
+    mesh = settings.load(MeshSettings, settings.MESH_SECTION)
+    start_ns = parse_time(chosen.start) if chosen.start else 0
+    end_ns = parse_time(chosen.end) if chosen.end else END_NS
+    url = chosen.database or mesh.database_url
+    try:
+        chosen.folder.mkdir(parents=True, exist_ok=True)
+        count = asyncio.run(_write(url, chosen.venue, start_ns, end_ns, chosen.folder))
+    except StoreUnavailable as error:
+        raise OperationsError(f"{error.message}; is the mesh running?") from None
+    except OSError as error:
+        raise OperationsError(f"not written: {error}") from None
+    if not count:
+        raise OperationsError(
+            f"no frames of {chosen.venue} are recorded then; "
+            f"venues.{chosen.venue}.raw_frames = true records them"
+        )
+    print(f"{count:,} frames in {chosen.folder / TAPE}")
+    return 0
+
+
+async def _write(url: str, venue: str, start_ns: int, end_ns: int, folder: Path) -> int:
+    database = Database(url)
+    count = 0
+    try:
+        with ExitStack() as files:
+            tape = files.enter_context(gzip.open(folder / TAPE, "wb"))
+            times = files.enter_context(gzip.open(folder / TIMES, "wb"))
+            async with aclosing(frames(database, venue, start_ns, end_ns)) as blocks:
+                async for block in blocks:
+                    for frame, at_ns in zip(block.frame, block.received_time_ns, strict=True):
+                        if start_ns <= at_ns < end_ns:
+                            # A tape has a frame on each line; JSON is the same with a space.
+                            tape.write(frame.replace(b"\n", b" ") + b"\n")
+                            times.write(b"%d\n" % at_ns)
+                            count += 1
+    finally:
+        await database.close()
+    return count

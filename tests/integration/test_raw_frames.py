@@ -1,0 +1,38 @@
+"""Raw frames, recorded and written as a tape again: word for word what was played."""
+
+import gzip
+import os
+
+import pytest
+
+from ops.commands import frames
+from tests.integration import capture
+from tests.integration.mesh import VENUE, replaying
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+SWITCH = "VENUEMESH_VENUES_BINANCE_RAW_FRAMES"
+
+
+@pytest.fixture
+def switched_on():
+    """The venue of a mesh that is started meanwhile passes its frames on."""
+    os.environ[SWITCH] = "true"
+    yield
+    del os.environ[SWITCH]
+
+
+def test_the_tape_is_what_was_played(switched_on, short_capture, tmp_path):
+    played = [line for line in capture.lines(short_capture) if b"lastUpdateId" not in line[:20]]
+    with replaying(short_capture, "max") as mesh:
+        mesh.wait_until(lambda: mesh.replay()["finished"], "the tape has been played")
+        count = "SELECT coalesce(sum(frame_count), 0) FROM frame_rows"
+        mesh.wait_until(lambda: mesh.sql(count)[0][0] >= len(played), "all frames are recorded")
+        url = f"postgresql://postgres@127.0.0.1:{mesh.port('postgres')}/venuemesh"
+        assert frames.run([VENUE, str(tmp_path), "--database", url]) == 0
+        assert mesh.sql("SELECT count(*) FROM gaps") == [(0,)]
+    tape = gzip.decompress((tmp_path / frames.TAPE).read_bytes()).splitlines()
+    assert [line for line in tape if b'"stream"' in line[:20]] == played
+    times = gzip.decompress((tmp_path / frames.TIMES).read_bytes()).split()
+    assert len(times) == len(tape)
+    assert sorted(map(int, times)) == list(map(int, times))
