@@ -3,6 +3,7 @@
 from venuemesh.repair.v1 import repair_pb2
 
 from core.repair.candles import Candles
+from core.repair.figures import Figures
 from core.repair.filling import Filler
 from core.repair.finder import Finder
 from core.repair.jobs import Jobs
@@ -37,16 +38,15 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     """Run it in this event loop."""
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    meter = runtime.meter
-    troubles = Troubles(meter)
+    troubles, figures = Troubles(runtime.meter), Figures(runtime.meter)
     database = Database(mesh.database_url)
     streams = Streams(mesh.redis_url)
     venues = Venues(runtime.directory, mesh.registry)
     record, store = Record(database), Store(database)
     publisher = Publisher(streams, clock)
     watching = Watching(settings.watchers_max)
-    candles = Candles(database, record, store, venues, settings, meter, clock)
-    finder = Finder(record, store, venues, candles, publisher, settings, meter, troubles, clock)
+    candles = Candles(database, record, store, venues, settings, figures, clock)
+    finder = Finder(record, store, venues, candles, publisher, settings, figures, troubles, clock)
     filler = Filler(record, store, venues, publisher, clock)
     jobs = Jobs(
         store,
@@ -58,7 +58,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
         publisher,
         watching,
         settings,
-        meter,
+        figures,
         troubles,
         clock,
     )

@@ -7,11 +7,14 @@ minute. A minute in which trades are missing, and which no known hole explains, 
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
+from itertools import pairwise
 
 from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.repair.v1 import repair_pb2
 
+from core.repair.figures import Figures
 from core.repair.holes import Hole, Span, new_hole
+from core.repair.joining import Trade
 from core.repair.record import MINUTE_NS, Candle, Instrument, Record
 from core.repair.settings import RepairSettings
 from core.repair.store import TIME_MAX, Store
@@ -20,13 +23,13 @@ from kit import telemetry
 from kit.clock import Clock
 from kit.database import Database
 from kit.errors import StoreUnavailable
-from kit.telemetry import Meter
 
 SETTLED_NS = 2 * MINUTE_NS
 """A minute is compared when its end is this long ago: the venue may still correct it."""
 MINUTES_MAX = 500
 """Of one instrument, in one step."""
 DIFFERENCES_TOLD = 3
+BY_CANDLES = repair_pb2.HOLE_SOURCE_CANDLES
 CONSECUTIVE = catalog_pb2.TRADE_NUMBERING_CONSECUTIVE
 
 _SAVE = (
@@ -68,7 +71,7 @@ class Candles:
         store: Store,
         venues: Venues,
         settings: RepairSettings,
-        meter: Meter,
+        figures: Figures,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -76,7 +79,7 @@ class Candles:
         self._store = store
         self._venues = venues
         self._settings = settings
-        self._meter = meter
+        self._figures = figures
         self._clock = clock
 
     async def run(self) -> None:
@@ -172,35 +175,28 @@ class Candles:
         holes = [one for one in unfilled if filled is None or one.hole_id != filled.hole_id]
         found = {at: (verdict, _explanation(at, holes)) for at, verdict in verdicts.items()}
         for at in [at for at, seen in found.items() if seen == (Verdict.LESS, "")]:
-            hole = await self._hole(place, at, features)
-            if hole is not None and await self._store.add_holes([hole]):
-                self._meter.count("holes_found_total")
-                found[at] = Verdict.LESS, f"hole {hole.hole_id}"
+            if not _explanation(at, holes):
+                holes += await self._find(place, at, features)
+            found[at] = Verdict.LESS, _explanation(at, holes)
         await self._save(place, found)
         return found
 
-    async def _hole(self, place: Instrument, open_ns: int, features: Features) -> Hole | None:
-        """The trades around a minute in which something is missing."""
+    async def _find(self, place: Instrument, open_ns: int, features: Features) -> list[Hole]:
+        """The holes of a minute in which something is missing. None where every id is recorded: the
+        candle is then at odds with the venue's own trades."""
         before, after = await self._record.edges(place, open_ns, open_ns + MINUTE_NS)
         if before is None or after is None:
-            return None
-        ids = (0, 0)
+            return []
+        spans = [Span(before.time_ns, after.time_ns)]
         if features.trade_numbering and not place.text_ids:
-            ids = before.number, after.number
-        span = Span(before.time_ns, after.time_ns, *ids)
-        if features.trade_numbering == CONSECUTIVE and span.has_ids:
-            count = await self._record.count(place, span)
-            if count == span.first_id_after - span.last_id_before - 1:
-                # The candle is at odds with the venue's own trades.
-                return None
-        return new_hole(
-            place.venue,
-            place.symbol,
-            repair_pb2.HOLE_SOURCE_CANDLES,
-            span,
-            self._clock.time_ns(),
-            detail=f"the bar at {open_ns} ns is less than the venue's candle",
-        )
+            spans = [Span(before.time_ns, after.time_ns, before.number, after.number)]
+        if features.trade_numbering == CONSECUTIVE and not place.text_ids:
+            spans = jumps(await self._record.numbered(place, spans[0]))
+        detail = f"the bar at {open_ns} ns is less than the venue's candle"
+        names, now_ns = (place.venue, place.symbol), self._clock.time_ns()
+        holes = [new_hole(*names, BY_CANDLES, span, now_ns, detail=detail) for span in spans]
+        self._figures.found(place.venue, await self._store.add_holes(holes))
+        return holes
 
     async def _save(self, place: Instrument, found: Mapping[int, tuple[Verdict, str]]) -> None:
         columns = [
@@ -220,6 +216,15 @@ class Candles:
         """The begin of the first minute that has not settled."""
         newest_ns = await self._record.venue_time_ns(place.venue)
         return _down(min(newest_ns, self._clock.time_ns()) - SETTLED_NS)
+
+
+def jumps(trades: Sequence[Trade]) -> list[Span]:
+    """Where the ids of trades in order jump."""
+    return [
+        Span(one.time_ns, other.time_ns, one.number, other.number)
+        for one, other in pairwise(trades)
+        if other.number > one.number + 1
+    ]
 
 
 def _explanation(open_ns: int, holes: Iterable[Hole]) -> str:

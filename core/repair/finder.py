@@ -10,6 +10,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.repair.v1 import repair_pb2
 
 from core.repair.candles import Candles
+from core.repair.figures import Figures
 from core.repair.holes import IN_REPAIR, OPEN, UNAVAILABLE, Hole, Span, new_hole
 from core.repair.joining import Trade
 from core.repair.publisher import Publisher
@@ -21,7 +22,6 @@ from kit import telemetry
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.errors import StoreUnavailable
 from kit.streams import StreamMoved
-from kit.telemetry import Meter
 from kit.troubles import Troubles
 
 GAP_AGE_MAX_NS = 7 * 24 * 3600 * NANOSECONDS_PER_SECOND
@@ -46,7 +46,7 @@ class Finder:
         candles: Candles,
         publisher: Publisher,
         settings: RepairSettings,
-        meter: Meter,
+        figures: Figures,
         troubles: Troubles,
         clock: Clock,
     ) -> None:
@@ -56,14 +56,13 @@ class Finder:
         self._candles = candles
         self._publisher = publisher
         self._settings = settings
-        self._meter = meter
+        self._figures = figures
         self._troubles = troubles
         self._clock = clock
         self._judged: dict[RecordedGap, dict[str, Hole | None]] = {}
         """By symbol: the hole, or None where nothing was recorded before the gap."""
         self._closed: set[RecordedGap] = set()
         """Gaps of all instruments that have been told to have ended."""
-        meter.count("holes_found_total", 0)
 
     async def run(self) -> None:
         """Endless."""
@@ -118,9 +117,10 @@ class Finder:
         while from_ns < until_ns:
             scan = await self._record.scan(place, from_ns, settled_ns)
             now_ns = self._clock.time_ns()
-            await self._add(
+            holes = [
                 new_hole(place.venue, place.symbol, BY_IDS, span, now_ns) for span in scan.jumps
-            )
+            ]
+            await self._add(place, holes)
             if not is_asked and scan.scanned_time_ns > from_ns:
                 await self._store.save_scan(
                     place.venue, place.symbol, "scanned_time_ns", scan.scanned_time_ns
@@ -159,7 +159,7 @@ class Finder:
             span = Span(before.time_ns, after.time_ns, *ids)
         now_ns = self._clock.time_ns()
         hole = new_hole(place.venue, place.symbol, BY_GAP, span, now_ns, gap.reason)
-        await self._add([hole])
+        await self._add(place, [hole])
         self._judged[gap][place.symbol] = hole
 
     async def _close(self, venue: str, gap: RecordedGap) -> None:
@@ -189,10 +189,8 @@ class Finder:
             return await self._record.edges(place, gap.last_time_ns + 1, gap.first_time_ns)
         return await self._record.around(place, gap.detected_time_ns)
 
-    async def _add(self, holes: Iterable[Hole]) -> None:
-        found = await self._store.add_holes(holes)
-        if found:
-            self._meter.count("holes_found_total", found)
+    async def _add(self, place: Instrument, holes: Iterable[Hole]) -> None:
+        self._figures.found(place.venue, await self._store.add_holes(holes))
 
     def _settled_ns(self) -> int:
         return self._clock.time_ns() - int(self._settings.settle_s * NANOSECONDS_PER_SECOND)

@@ -37,6 +37,10 @@ class Span:
         """Whether ids tell what is missing."""
         return self.last_id_before > 0 and self.first_id_after > 0
 
+    def overlaps(self, other: "Span") -> bool:
+        """Whether they have a time in common; two that share a side have not."""
+        return self.start_time_ns < other.end_time_ns and other.start_time_ns < self.end_time_ns
+
 
 @dataclass(frozen=True, slots=True)
 class Hole:

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from core.repair.candles import Candles
+from core.repair.figures import Figures
 from core.repair.filling import COMPLETE, Filled, Filler
 from core.repair.finder import Finder
-from core.repair.holes import FILLED, OPEN, QUEUED, UNAVAILABLE, Hole, Job
+from core.repair.holes import FILLED, OPEN, QUEUED, UNAVAILABLE, Hole, Job, Span
 from core.repair.joining import Trade
 from core.repair.publisher import Publisher
 from core.repair.record import Instrument, Record
@@ -25,7 +26,6 @@ from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.cursor import START, Cursor
 from kit.errors import StoreUnavailable
 from kit.streams import StreamMoved
-from kit.telemetry import Meter
 from kit.troubles import Troubles
 
 ROUND_HOLES = 16
@@ -57,7 +57,7 @@ class Jobs:
         publisher: Publisher,
         watching: Watching,
         settings: RepairSettings,
-        meter: Meter,
+        figures: Figures,
         troubles: Troubles,
         clock: Clock,
     ) -> None:
@@ -70,14 +70,12 @@ class Jobs:
         self._publisher = publisher
         self._watching = watching
         self._settings = settings
-        self._meter = meter
+        self._figures = figures
         self._troubles = troubles
         self._clock = clock
         self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
         """By venue: the job and its task."""
         self._called = asyncio.Event()
-        for name in ("repaired_trades_total", "holes_filled_total", "holes_unavailable_total"):
-            meter.count(name, 0)
 
     async def run(self) -> None:
         """Endless."""
@@ -164,7 +162,12 @@ class Jobs:
     async def _round(self, job: Job, place: Instrument, holes: Sequence[Hole]) -> None:
         features = await self._venues.features(job.venue)
         done: list[Filled] = []
+        taken: list[Span] = []
         for hole in holes:
+            if any(hole.span.overlaps(span) for span in taken):
+                # What the other one brings must be recorded first: it would be fetched twice.
+                continue
+            taken.append(hole.span)
             calls = self._venues.call_counts.get(job.venue, 0)
             try:
                 done.append(
@@ -189,11 +192,9 @@ class Jobs:
         if filled.outcome == COMPLETE:
             said = await self._candles.compare_again(place, hole) if filled.published else ""
             await self._store.end_hole(hole, FILLED, had, "; ".join(filter(None, (detail, said))))
-            self._meter.count("holes_filled_total")
         else:
             await self._store.end_hole(hole, UNAVAILABLE, had, detail, filled.left)
-            self._meter.count("holes_unavailable_total")
-        self._meter.count("repaired_trades_total", filled.published)
+        self._figures.ended(place.venue, filled.outcome == COMPLETE, filled.published)
 
     async def _not_now(self, hole: Hole, why: str) -> None:
         """It is tried again later; at last the venue counts as one that cannot."""

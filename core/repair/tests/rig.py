@@ -12,6 +12,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.repair.v1 import repair_pb2
 
 from core.repair.candles import Candles
+from core.repair.figures import Figures
 from core.repair.filling import Filler
 from core.repair.finder import Finder
 from core.repair.holes import Hole, Job
@@ -153,7 +154,6 @@ class Rig:
         self.clock = SystemClock()
         self.streams = Streams(valkey_url)
         self.database = Database(postgres_url)
-        self.meter = Meter("repair")
         self.fills: list[types_pb2.Fill] = []
         self.published: list[str] = []
         """Ids of all trades that came over the stream of repairs."""
@@ -162,14 +162,17 @@ class Rig:
 
     def make(self) -> None:
         """A process that knows nothing yet."""
-        meter, settings, clock, database = self.meter, self.settings, self.clock, self.database
-        troubles = Troubles(meter)
+        settings, clock, database = self.settings, self.clock, self.database
+        self.meter = Meter("repair")
+        figures, troubles = Figures(self.meter), Troubles(self.meter)
         self.record, self.store = Record(database), Store(database)
         self.watching = Watching(settings.watchers_max)
         self.publisher = Publisher(self.streams, clock)
         parts = self.record, self.store, self.venue
-        self.candles = Candles(database, *parts, settings, meter, clock)
-        self.finder = Finder(*parts, self.candles, self.publisher, settings, meter, troubles, clock)
+        self.candles = Candles(database, *parts, settings, figures, clock)
+        self.finder = Finder(
+            *parts, self.candles, self.publisher, settings, figures, troubles, clock
+        )
         self.filler = Filler(*parts, self.publisher, clock)
         self.jobs = Jobs(
             self.store,
@@ -181,7 +184,7 @@ class Rig:
             self.publisher,
             self.watching,
             settings,
-            meter,
+            figures,
             troubles,
             clock,
         )

@@ -301,6 +301,28 @@ async def test_a_minute_that_is_less_than_the_venues_candle_is_a_hole(rig):
         assert rows == [(0, "")]
 
 
+async def test_holes_that_overlap_are_mended_one_after_the_other(rig):
+    async with rig(LETTERS, UNNUMBERED) as made:
+        # Missing at the end of a minute and at the beginning of the next.
+        await made.recorded([*LETTERS[:110], *LETTERS[130:]])
+        await made.gap(gap(110, 131))
+        await made.gap(gap(105, 125), 2)
+        async with made.running():
+            job = await made.mended()
+        assert (job.state, job.hole_count, job.trade_count) == (DONE, 2, 20)
+        assert len(made.published) == len(set(made.published)) == 20
+
+
+async def test_where_ids_are_consecutive_they_say_what_a_minute_lacks(rig):
+    async with rig(HISTORY) as made:
+        await made.recorded(without(*range(100, 130)))
+        await made.candles.look()
+        (hole,) = await made.holes()
+        assert (hole.span.last_id_before, hole.span.first_id_after) == (99, 130)
+        await made.finder.look()
+        assert len(await made.holes()) == 1
+
+
 async def test_a_candle_that_disagrees_is_told(rig):
     async with rig(HISTORY) as made:
         candles = await made.venue.minutes(VENUE, SYMBOL, 0)

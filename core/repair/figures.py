@@ -1,0 +1,27 @@
+"""What Repair counts, by venue."""
+
+from kit.telemetry import Meter
+
+
+class Figures:
+    """Metrics."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._found = meter.counter("holes_found", "Holes that were found", "venue")
+        self._filled = meter.counter("holes_filled", "Holes that were filled", "venue")
+        self._unavailable = meter.counter(
+            "holes_unavailable", "Holes that the venue could not fill", "venue"
+        )
+        self._trades = meter.counter(
+            "repaired_trades", "Trades that were missing and are recorded now", "venue"
+        )
+
+    def found(self, venue: str, holes: int) -> None:
+        """New holes."""
+        if holes:
+            self._found.labels(venue).inc(holes)
+
+    def ended(self, venue: str, filled: bool, trades: int) -> None:
+        """A hole, as far as it goes, and the trades that it has got."""
+        (self._filled if filled else self._unavailable).labels(venue).inc()
+        self._trades.labels(venue).inc(trades)

@@ -1,0 +1,143 @@
+"""Repair as a process of its own, with a venue and a registry that it can ask."""
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+from venuemesh.catalog.v1 import catalog_pb2, catalog_pb2_grpc
+from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
+
+from conftest import free_port
+from core.repair.tests.rig import VENUE, FakeVenue
+from kit import rpc
+from kit.errors import RateLimited, UnknownVenue
+
+MAIN = "from core.repair.app import main; raise SystemExit(main())"
+PORTS_MAX = 50_000
+"""Metrics are served on the port plus 10000, which must be a port, too."""
+
+
+class VenueServer(
+    market_data_pb2_grpc.MarketDataServicer,
+    catalog_pb2_grpc.CatalogServicer,
+    registry_pb2_grpc.RegistryServicer,
+):
+    """A venue over gRPC; the registry that knows it, and the catalog."""
+
+    def __init__(self, venue: FakeVenue) -> None:
+        self.venue = venue
+        self.address = ""
+        self.busy = 0
+        """So many calls for trades are refused."""
+
+    async def ListTrades(self, request, context):
+        if self.busy:
+            self.busy -= 1
+            raise RateLimited("left alone", venue=VENUE, retry_after_ms=10)
+        found = await self.venue.trades(
+            request.venue, request.symbol, request.first_trade_id, request.start_time_ns
+        )
+        return market_data_pb2.ListTradesResponse(
+            trades=[
+                market_data_pb2.Trade(
+                    trade_id=one.trade_id,
+                    price=str(one.price),
+                    size=str(one.size),
+                    side=one.side,
+                    venue_time_ns=one.time_ns,
+                )
+                for one in found
+            ]
+        )
+
+    async def ListCandles(self, request, context):
+        found = await self.venue.minutes(request.venue, request.symbol, request.start_time_ns)
+        return market_data_pb2.ListCandlesResponse(
+            candles=[
+                market_data_pb2.Candle(
+                    open_time_ns=at, **{name: str(part) for name, part in one._asdict().items()}
+                )
+                for at, one in sorted(found.items())
+            ]
+        )
+
+    async def GetVenue(self, request, context):
+        if request.venue != VENUE:
+            raise UnknownVenue("not installed", name=request.venue)
+        features = await self.venue.features(request.venue)
+        return catalog_pb2.GetVenueResponse(venue=catalog_pb2.Venue(features=features))
+
+    async def Watch(self, request, context):
+        instance = registry_pb2.ServiceInstance(kind="venue", name=VENUE, address=self.address)
+        yield registry_pb2.WatchResponse(services=[registry_pb2.Service(instance=instance)])
+        while True:
+            await context.read()
+
+    async def Register(self, request, context):
+        return registry_pb2.RegisterResponse(heartbeat_interval_ms=1000)
+
+    async def Heartbeat(self, request, context):
+        return registry_pb2.HeartbeatResponse()
+
+    async def Unregister(self, request, context):
+        return registry_pb2.UnregisterResponse()
+
+
+@asynccontextmanager
+async def serving(venue: FakeVenue) -> AsyncIterator[VenueServer]:
+    """All of it on one port of the loopback."""
+    server, servicer = rpc.server(), VenueServer(venue)
+    market_data_pb2_grpc.add_MarketDataServicer_to_server(servicer, server)
+    catalog_pb2_grpc.add_CatalogServicer_to_server(servicer, server)
+    registry_pb2_grpc.add_RegistryServicer_to_server(servicer, server)
+    servicer.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    try:
+        yield servicer
+    finally:
+        await server.stop(None)
+
+
+class RepairProcess:
+    """Starts it on a free port, and kills it."""
+
+    def __init__(self, valkey_url: str, postgres_url: str, registry: str) -> None:
+        self.port = next(port for port in iter(free_port, None) if port < PORTS_MAX)
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "VENUEMESH_REDIS_URL": valkey_url,
+            "VENUEMESH_DATABASE_URL": postgres_url,
+            "VENUEMESH_REGISTRY": registry,
+            "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
+            "VENUEMESH_REPAIR_PORT": str(self.port),
+            "VENUEMESH_REPAIR_SETTLE_S": "0",
+            "VENUEMESH_REPAIR_AUTOMATIC": "false",
+        }
+
+    @property
+    def address(self) -> str:
+        """host:port of its gRPC server."""
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-c", MAIN], env=self._environment)
+
+    def kill(self) -> None:
+        """As with kill -9: it has no time for anything."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """Ask it to end. Returns its exit code."""
+        self.process.terminate()
+        return self.process.wait(30)
+
+
+def reason(error: grpc.aio.AioRpcError) -> grpc.StatusCode:
+    """Why a call was refused."""
+    return error.code()
