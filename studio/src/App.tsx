@@ -1,6 +1,6 @@
 import { useMemo, useState } from "react";
 
-import { DataRoom } from "./data/DataRoom";
+import { DataRoom } from "./record/DataRoom";
 import { InstrumentPage } from "./instrument/InstrumentPage";
 import { MarketRoom } from "./market/MarketRoom";
 import { MeshPage } from "./mesh/MeshPage";

@@ -2,7 +2,7 @@ import "./ui/theme.css";
 import "./ui/ui.css";
 import "./market/market.css";
 import "./market/depth.css";
-import "./data/data.css";
+import "./record/record.css";
 import "./mesh/mesh.css";
 
 import { StrictMode } from "react";

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 
 import { failureText } from "../api/failure";
-import type { HoleSpan } from "../data/holes";
+import type { HoleSpan } from "../record/holes";
 import type { Precision } from "../instrument/instruments";
 import type { MarketRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";

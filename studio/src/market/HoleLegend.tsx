@@ -1,4 +1,4 @@
-import { type HoleLook, type HoleSpan, LOOK_WORDS } from "../data/holes";
+import { type HoleLook, type HoleSpan, LOOK_WORDS } from "../record/holes";
 import { formatRoute, type MarketRoute } from "../route";
 import { formatCount } from "../ui/format";
 import { countLooks } from "./chartHoles";

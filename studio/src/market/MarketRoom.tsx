@@ -1,6 +1,6 @@
 import { useEffect, useMemo } from "react";
 
-import { type HoleSpan, pollHoles } from "../data/holes";
+import { type HoleSpan, pollHoles } from "../record/holes";
 import type { Place } from "../instrument/InstrumentPage";
 import { precisionOf } from "../instrument/instruments";
 import { go, type MarketRoute } from "../route";

@@ -11,7 +11,7 @@ import {
   type UTCTimestamp,
 } from "lightweight-charts";
 
-import type { HoleSpan } from "../data/holes";
+import type { HoleSpan } from "../record/holes";
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
 import { barTime, barTimes } from "./barTimes";
 import { chartColors } from "./chartColors";

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 
-import type { HoleList, HoleSpan } from "../data/holes";
+import type { HoleList, HoleSpan } from "../record/holes";
 import { STREAM_ENDED } from "../api/failure";
 import { BarSchema } from "../gen/venuemesh/bars/v1/bars_pb";
 import { Channel, GapSchema } from "../gen/venuemesh/common/v1/types_pb";

@@ -1,4 +1,4 @@
-import type { HoleList, HoleLook, HoleSpan } from "../data/holes";
+import type { HoleList, HoleLook, HoleSpan } from "../record/holes";
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
 import type { Polled } from "../state/poll";
 import type { GapNotice } from "./gaps";

@@ -1,4 +1,4 @@
-import { type HoleSpan, reasonText, spanOfGap } from "../data/holes";
+import { type HoleSpan, reasonText, spanOfGap } from "../record/holes";
 import { Channel, type Gap } from "../gen/venuemesh/common/v1/types_pb";
 
 export const GAP_NOTICES_MAX = 100;

@@ -6,7 +6,7 @@ import type {
   SeriesAttachedParameter,
 } from "lightweight-charts";
 
-import type { HoleLook, HoleSpan } from "../data/holes";
+import type { HoleLook, HoleSpan } from "../record/holes";
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
 import { chartColors } from "./chartColors";
 import { timePosition } from "./chartHoles";
