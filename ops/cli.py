@@ -17,6 +17,7 @@ COMMANDS = {
     "frames": "write recorded raw frames as a tape that up plays",
     "import": "take a file of trades or candles into the record",
     "conform": "play the conformance cards against connectors",
+    "endure": "connectors on a long feed with faults in 1 % of the frames",
     "new-venue": "make a folder for one more venue",
     "test": "run the tests",
     "check": "format, lint, types, import rules, contracts, style",

@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager, contextmanager
 from kit.clock import SystemClock
 from kit.simulator.app import Simulator
 from kit.simulator.dialect import BookSnapshot, Dialect
+from kit.simulator.events import Instrument
+from kit.simulator.market import Step
 from kit.simulator.orders import FaultOrder
 from kit.simulator.settings import SimulatorSettings
+from kit.simulator.simulate import MarketFloor
 
 STOP_SECONDS_MAX = 20.0
 CALM_SECONDS_MAX = 60.0
@@ -48,6 +51,7 @@ class Exchange:
         value: str = "",
         count: int = 1,
         seconds: float = 1.0,
+        probability: float = 1.0,
     ) -> None:
         """Let something go wrong; see kit/simulator/orders.py."""
         self._simulator.venue(self.venue_id).faults.order(
@@ -60,6 +64,7 @@ class Exchange:
                 value=value,
                 count=count,
                 seconds=seconds,
+                probability=probability,
             )
         )
 
@@ -75,6 +80,15 @@ class Exchange:
             yield
         finally:
             self.order("calm", seconds=0)
+
+    def watch(self, symbol: str, told: Callable[[Step], None]) -> Instrument:
+        """Be told each step of the market that trades this symbol, once however often it is asked
+        for. Returns what is traded under it."""
+        floor = self._simulator.floor(self.venue_id)
+        assert isinstance(floor, MarketFloor)
+        if told not in floor.watchers:
+            floor.watchers.append(told)
+        return floor.instrument(symbol)
 
     async def book(self, symbol: str) -> BookSnapshot:
         """The book as it is at the exchange now."""

@@ -1,7 +1,7 @@
 """The world of a seeded market: it runs by the clock, as long as anyone takes an interest."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -38,6 +38,8 @@ class MarketFloor:
     def __init__(self, market: Market, dialect: Dialect) -> None:
         self.skew_ns = 0
         """How far the exchange's clock is ahead of the market's."""
+        self.watchers: list[Callable[[Step], None]] = []
+        """Told each step of the market, before anybody else."""
         self._market = market
         self._dialect = dialect
         self._listings: dict[str, Listing] = {}
@@ -129,6 +131,8 @@ class MarketFloor:
 
     def happened(self, step: Step) -> None:
         """Remember the trades."""
+        for watch in self.watchers:
+            watch(step)
         for event in step.events:
             if type(event) is Trade:
                 self._histories[event.instrument].note(event)

@@ -1,0 +1,58 @@
+"""``./venuemesh endure``: connectors on a long feed with losses, doubles and swaps."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from kit.conformance.endurance import Endured, endure
+from kit.errors import SettingError
+from kit.simulator.dialect import find_dialects
+from kit.venue import discovery
+from ops.arguments import OneLineParser
+
+EXIT_FAILED = 1
+EVENTS = 1_000_000
+COLUMNS = ("venue", "fault", "events", "looks", "wrong", "gaps", "missing trades", "in doubt")
+WRONG_SHOWN = 5
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Returns 0 when nothing was wrong."""
+    parser = OneLineParser("endure", "Connectors on a long feed with faults in 1 % of the frames.")
+    parser.add_argument("venues", nargs="*", metavar="VENUE", help="ids; default: all there are")
+    parser.add_argument("--events", type=int, default=EVENTS, help="of each venue")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each line")
+    chosen = parser.parse_args(arguments)
+    dialects = find_dialects()
+    wrong = False
+    table = Table(*COLUMNS, "doubt p50 s", "doubt max s")
+    for venue_id in chosen.venues or sorted(discovery.venues()):
+        if venue_id not in dialects:
+            known = f"it has no simulator to play against; others are {', '.join(sorted(dialects))}"
+            raise SettingError("venue", venue_id, known)
+        make, dialect = discovery.require(venue_id), dialects[venue_id]
+        for result in asyncio.run(endure(venue_id, make, dialect, chosen.events)):
+            wrong = wrong or bool(result.wrong)
+            table.add_row(*_cells(result))
+            if chosen.json:
+                print(msgspec.json.encode(result).decode(), flush=True)
+            for line in result.wrong[:WRONG_SHOWN]:
+                print(f"{venue_id}, {result.fault}: {line}", flush=True)
+    if not chosen.json:
+        Console().print(table)
+    return EXIT_FAILED if wrong else 0
+
+
+def _cells(result: Endured) -> list[str]:
+    times = result.recovery_s
+    counts = (result.events, result.checked, len(result.wrong), result.gaps, result.missing_trades)
+    seconds = (times[len(times) // 2], times[-1]) if times else ()
+    return [
+        result.venue_id,
+        result.fault,
+        *(f"{count:,}" for count in (*counts, len(times))),
+        *(f"{one:.2f}" for one in seconds),
+    ]
