@@ -1,6 +1,6 @@
--- What Repair knows: holes in the recorded trades, the jobs that mend them, how our bars compare with
--- the venues' own candles, and how good the record is. Times are ns since the Unix epoch, at the
--- venue unless it says otherwise.
+-- What Repair knows: holes in the recorded trades, the jobs that mend them, how our bars compare
+-- with the venues' own candles, and how good the record is. Times are ns since the Unix epoch, at
+-- the venue unless it says otherwise.
 
 -- A span of an instrument's trades in which some are, or may be, missing.
 CREATE TABLE holes (

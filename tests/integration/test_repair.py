@@ -1,14 +1,16 @@
 """Holes that are cut into a session, found, and mended from the exchange's own history."""
 
+import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from unittest import mock
 
 import pytest
 from venuemesh.repair.v1 import repair_pb2, repair_pb2_grpc
 
-from tests.integration import recorded
-from tests.integration.mesh import SYMBOL, VENUE, Mesh, new_folder, running
+from tests.integration import capture, recorded
+from tests.integration.mesh import SYMBOL, VENUE, Mesh, new_folder, replaying, running
 from tests.integration.simulation import TRADES_MIN, exchange_trades
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -17,11 +19,21 @@ SETTINGS = {
     # A venue's process would ask for what it misses at once; here everything is a hole.
     "VENUEMESH_VENUES_BINANCE_REFILL_S": "0",
     "VENUEMESH_VENUES_BYBIT_REFILL_S": "0",
-    "VENUEMESH_REPAIR_AUTOMATIC": "false",
     "VENUEMESH_REPAIR_SETTLE_S": "1",
     "VENUEMESH_REPAIR_FIND_INTERVAL_S": "1",
+    "VENUEMESH_REPAIR_CANDLES_INTERVAL_S": "2",
     "VENUEMESH_REPAIR_QUALITY_INTERVAL_S": "1",
 }
+BY_HAND = {"VENUEMESH_REPAIR_AUTOMATIC": "false"}
+CUTS = (
+    {"fault": "drop", "channel": "trades", "count": 1, "at_s": 20},
+    {"fault": "drop", "channel": "trades", "count": 100, "at_s": 61},
+    {"fault": "silence", "channel": "trades", "seconds": 25, "at_s": 110},
+    {"fault": "reorder", "channel": "trades", "count": 3, "at_s": 150},
+    {"fault": "drop", "channel": "trades", "count": 5, "probability": 0.2, "at_s": 180},
+    {"fault": "disconnect", "channel": "trades", "at_s": 240},
+)
+"""Of a captured session, in seconds of its own time."""
 REPAIR_SECONDS_MAX = 120.0
 DROPPED = 12
 AWAY_CALLS = 8
@@ -33,12 +45,23 @@ def cut_session() -> Iterator[Mesh]:
     """A mesh of two exchanges, of which nothing is mended by itself."""
     arguments = ("--world", "simulate", "--seed", "7", "--venues", "binance,bybit")
     with (
-        mock.patch.dict(os.environ, SETTINGS),
+        mock.patch.dict(os.environ, SETTINGS | BY_HAND),
         new_folder() as data,
         running(data, *arguments) as mesh,
     ):
         mesh.wait_until_running()
         mesh.wait_until(lambda: len(recorded.trades(mesh)) >= TRADES_MIN, "trades are recorded")
+        yield mesh
+
+
+@pytest.fixture(scope="module")
+def cut_capture(long_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """A mesh that has played a captured session with holes, and mends them by itself."""
+    script = tmp_path_factory.mktemp("faults") / "faults.jsonl"
+    script.write_text("".join(json.dumps({"venue": VENUE, **cut}) + "\n" for cut in CUTS))
+    settings = SETTINGS | {"VENUEMESH_SIMULATOR_FAULTS": str(script)}
+    with mock.patch.dict(os.environ, settings), replaying(long_capture, "max") as mesh:
+        mesh.wait_until(lambda: mesh.replay()["finished"], "the tape has been played")
         yield mesh
 
 
@@ -107,6 +130,30 @@ def assert_whole(mesh: Mesh) -> None:
     assert sorted(one for one in found if one.trade_id <= last) == [
         one for one in truth if one.trade_id <= found[-1].trade_id
     ]
+
+
+def test_a_captured_session_with_holes_is_made_whole(cut_capture, truth):
+    mesh = cut_capture
+    count = len(truth.trades)
+    mesh.wait_until(
+        lambda: len(recorded.trades(mesh)) == count, "all trades are recorded", REPAIR_SECONDS_MAX
+    )
+    mended = [hole for hole in holes(mesh, VENUE) if "were missing" in hole.detail]
+    assert len(mended) >= len(CUTS) - 2
+    assert recorded.trades(mesh) == truth.trades
+    mesh.wait_until(lambda: states(mesh, VENUE) == {repair_pb2.HOLE_STATE_FILLED}, "all are filled")
+    mesh.wait_until(
+        lambda: recorded.bars(mesh, "1m") == capture.bars(truth.trades, 60), "the bars are amended"
+    )
+    open_gaps = "SELECT count(*) FROM gaps WHERE channel = 'trades' AND fill_outcome IS NULL"
+    mesh.wait_until(
+        lambda: mesh.sql(f"{open_gaps} AND reason <> 'out_of_order'") == [(0,)], "no gap is open"
+    )
+    # The exchange's own candles are the witness.
+    compared = "SELECT count(*), count(*) FILTER (WHERE verdict <> 0) FROM bar_checks"
+    mesh.wait_until(lambda: mesh.sql(compared)[0][0] >= 2, "minutes were compared")
+    assert mesh.sql(compared)[0][1] == 0
+    mesh.wait_until(lambda: quality(mesh, VENUE) == 1, "the score is whole")
 
 
 def test_a_hole_is_found_repaired_and_proven(cut_session):
