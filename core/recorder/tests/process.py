@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
 from conftest import free_port
 
@@ -29,8 +30,11 @@ class RecorderProcess:
             "VENUEMESH_RECORDER_BLOCK_AGE_MS": "10",
         }
 
-    def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", MAIN], env=self._environment)
+    def start(self, **options: Any) -> None:
+        """With options of Popen."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", MAIN], env=self._environment, **options
+        )
 
     def kill(self) -> None:
         """As with kill -9: it has no time for anything."""

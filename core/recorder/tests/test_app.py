@@ -1,3 +1,6 @@
+import subprocess
+
+import psycopg
 import pytest
 from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
@@ -14,6 +17,8 @@ from core.recorder.tests.process import RecorderProcess
 from core.recorder.tests.rig import rig_for
 from kit import rpc
 from kit.cursor import Cursor
+from kit.database import migrate
+from kit.runtime import EXIT_WRONG_SETTING
 
 
 @pytest.fixture
@@ -37,3 +42,17 @@ async def test_the_process_records_and_tells_its_state(process, postgres_url):
     assert status.state == registry_pb2.SERVICE_STATE_SERVING
     assert status.events_total == 3
     assert process.stop() == 0
+
+
+async def test_a_database_of_a_newer_version_is_refused_in_one_line(valkey_url, postgres_url):
+    await migrate(postgres_url)
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute("INSERT INTO schema_migrations VALUES (9999, '9999_later.sql', '')")
+    process = RecorderProcess(valkey_url, postgres_url)
+    process.start(stderr=subprocess.PIPE, text=True)
+    _, words = process.process.communicate(timeout=30)
+    assert process.process.returncode == EXIT_WRONG_SETTING
+    last = words.strip().splitlines()[-1]
+    assert last.startswith("venuemesh: setting mesh.database_url = ")
+    assert last.endswith("9999_later.sql, which is unknown here; start a newer version")
+    assert "Traceback" not in words
