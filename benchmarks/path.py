@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.options import Options
@@ -57,8 +58,11 @@ def run(options: Options) -> Report:
     return Report("path: exchange to database, bars and bridge", figures, [note])
 
 
-def write_repeated(lines: list[bytes], repeats: int, file: Path) -> tuple[int, int]:
-    """The session several times in a row. Returns its events and trades."""
+def write_repeated(
+    lines: list[bytes], repeats: int, file: Path, received_ns: Sequence[int] = ()
+) -> tuple[int, int]:
+    """The session several times in a row; ``received_ns``, its receive times, become those of the
+    tape. Returns its events and trades."""
     # To the last change of the book, so that the next round's numbers join.
     last = max(number for number, line in enumerate(lines) if b"@depth" in line[:40])
     lines = lines[: last + 1]
@@ -70,8 +74,21 @@ def write_repeated(lines: list[bytes], repeats: int, file: Path) -> tuple[int, i
             for line in source:
                 moved = line if number == 0 else _moved(line, spans, number)
                 output.write(moved + b"\n")
+    if received_ns:
+        _write_times(lines, repeats, file, received_ns)
     trades = sum(b'@trade"' in line[:40] for line in body)
     return len(body) * repeats, trades * repeats
+
+
+def _write_times(lines: list[bytes], repeats: int, file: Path, received_ns: Sequence[int]) -> None:
+    """Beside the tape, as far apart as they were in each round."""
+    span_ns = received_ns[len(lines) - 1] - received_ns[0]
+    is_event = [SNAPSHOT_MARK not in line[:20] for line in lines]
+    with file.with_name("recv_ns.txt").open("w") as output:
+        for number in range(repeats):
+            for at_ns, event in zip(received_ns, is_event, strict=False):
+                if event or number == 0:
+                    output.write(f"{at_ns + span_ns * number}\n")
 
 
 def _spans(body: list[bytes]) -> dict[str, int]:

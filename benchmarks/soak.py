@@ -8,6 +8,7 @@ its hands when it dies is a gap, of which Repair fetches the trades from the ven
 """
 
 import argparse
+import os
 import random
 import tempfile
 import time
@@ -26,6 +27,9 @@ from tests.integration.mesh import VENUE, Mesh, replaying
 
 NEVER_KILLED = "simulator"
 """It is the exchange: what it does not say never happened."""
+START_DELAY_MS = "10000"
+"""The tape waits for as long, so that most of the mesh is there when it begins."""
+LOOK_AGAIN_SECONDS = 0.2
 QUIET_SECONDS = 20.0
 """So long nothing more is written at the end."""
 END_SECONDS_MAX = 600.0
@@ -47,10 +51,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--with-venue", action="store_true", help="kill the venue's process, too")
     parser.add_argument("--frames", type=Path, help="a Binance capture, frames.jsonl[.gz]")
     chosen = parser.parse_args(arguments)
-    lines = Options.find(1, chosen.frames, None).lines()
+    os.environ["VENUEMESH_SIMULATOR_START_DELAY_MS"] = START_DELAY_MS
+    options = Options.find(1, chosen.frames, None)
+    lines = options.lines()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "frames.jsonl"
-        write_repeated(lines, max(1, chosen.events // len(lines)), file)
+        rounds = max(1, chosen.events // len(lines))
+        write_repeated(lines, rounds, file, options.received_times_ns())
         with replaying(file, chosen.speed) as mesh:
             started = time.monotonic()
             spared = {NEVER_KILLED} if chosen.with_venue else {NEVER_KILLED, VENUE}
@@ -69,7 +76,6 @@ def _kill_until_played(
     mesh: Mesh, spared: set[str], every_seconds: float, chance: random.Random
 ) -> Counter[str]:
     """Returns how often each was killed."""
-    mesh.wait_until_running()
     mesh.wait_until(lambda: mesh.replay()["frames_played"], "the tape begins")
     kills: Counter[str] = Counter()
     turn: list[str] = []
@@ -80,7 +86,10 @@ def _kill_until_played(
         victim = turn.pop()
         if mesh.kill(victim):
             kills[victim] += 1
-        _pause(mesh, every_seconds)
+            _pause(mesh, every_seconds)
+        else:
+            # It is not there yet, or not again.
+            time.sleep(LOOK_AGAIN_SECONDS)
     return kills
 
 

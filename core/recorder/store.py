@@ -1,5 +1,6 @@
 """The recorder's side of PostgreSQL: positions, instruments, and chunks in one transaction each."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -50,9 +51,10 @@ class Store:
             return await load_positions(connection, CONSUMER)
 
     async def prepare(self, chunk: Chunk) -> Load:
-        """Encode a chunk."""
+        """Encode a chunk. In a thread: most of it needs no Python, and meanwhile the one before is
+        fed to the server."""
         ids = await self._ids_of(chunk.symbols())
-        load = Load(chunk, chunk.rows(ids))
+        load = Load(chunk, await asyncio.to_thread(chunk.rows, ids))
         await self._make_days(load.tables)
         return load
 
