@@ -37,7 +37,7 @@ async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
         Queries(database),
         Books(database),
         Coverage(database),
-        Reading(archive, settings.readers_max),
+        Reading(archive, database, settings.readers_max),
     )
     runtime.serve(history_pb2.DESCRIPTOR, "History", history, raw=("Read", "ReadBars"))
     runtime.run_task("schema", lambda: migrate_when_there(mesh.database_url, troubles, clock))

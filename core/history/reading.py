@@ -11,8 +11,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 
 from core.history import requests
+from core.history.frames import frames
 from kit.archive.archive import Archive
 from kit.cursor import CHANNELS
+from kit.database import Database
 from kit.errors import TooManySubscribers
 from kit.subscription import frame
 
@@ -30,8 +32,9 @@ class Reading:
     TooManySubscribers beyond ``readers_max`` at a time.
     """
 
-    def __init__(self, archive: Archive, readers_max: int) -> None:
+    def __init__(self, archive: Archive, database: Database, readers_max: int) -> None:
         self._archive = archive
+        self._database = database
         self._readers_max = readers_max
         self._readers = 0
 
@@ -46,12 +49,21 @@ class Reading:
         with self._admitted():
             if _is_empty(start_ns, end_ns):
                 return
-            batches = self._archive.batches(
-                request.venue, request.channel, set(request.symbols), start_ns, end_ns
-            )
-            async with aclosing(batches):
+            async with aclosing(self._batches(request, start_ns, end_ns)) as batches:
                 async for batch in batches:
                     yield frame(batch)
+
+    def _batches(
+        self, request: history_pb2.ReadRequest, start_ns: int, end_ns: int
+    ) -> AsyncGenerator[bytes, None]:
+        if request.channel != types_pb2.CHANNEL_FRAMES:
+            return self._archive.batches(
+                request.venue, request.channel, set(request.symbols), start_ns, end_ns
+            )
+        if request.symbols:
+            symbols = ",".join(request.symbols)
+            raise requests.bad("symbols", symbols, "none: a frame is about any number of them")
+        return frames(self._database, request.venue, start_ns, end_ns)
 
     async def bars(self, request: history_pb2.ReadBarsRequest) -> AsyncGenerator[bytes, None]:
         """Of ReadBars."""

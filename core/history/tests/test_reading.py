@@ -3,6 +3,7 @@
 import asyncio
 
 import grpc
+import numpy as np
 import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
@@ -23,7 +24,9 @@ from core.history.tests.recorded import (
     record_trades,
 )
 from kit import errors, rpc
+from kit.archive import codec
 from kit.archive.archive import Archive
+from kit.batches import Batch
 from kit.database import Database, migrate
 
 READERS_MAX = 1
@@ -38,9 +41,9 @@ async def database(postgres_url):
 
 
 @pytest.fixture
-async def reading(postgres_url):
+async def reading(postgres_url, database):
     archive = Archive(postgres_url)
-    yield Reading(archive, READERS_MAX)
+    yield Reading(archive, database, READERS_MAX)
     await archive.close()
 
 
@@ -101,6 +104,8 @@ async def test_what_is_wrong_is_said(database, stub):
         (asked(venue="kraken"), "UNKNOWN_VENUE"),
         (asked(venue="\0"), "UNKNOWN_INSTRUMENT"),
         (asked(symbols=["NONE"]), "UNKNOWN_INSTRUMENT"),
+        (asked(channel=types_pb2.CHANNEL_FRAMES, symbols=[SYMBOL]), "BAD_REQUEST"),
+        (asked(channel=types_pb2.CHANNEL_FRAMES, venue="kraken"), "UNKNOWN_SERVICE"),
     ):
         assert await reason(stub.Read(request)) == expected
     bars = {"venue": VENUE, "symbol": SYMBOL, "interval": "1m"}
@@ -111,6 +116,38 @@ async def test_what_is_wrong_is_said(database, stub):
     ):
         request = history_pb2.ReadBarsRequest(**bars | fields)
         assert await reason(stub.ReadBars(request)) == expected
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 0), (0, 9), (3, 12), (17, 0), (4, 5)])
+async def test_frames_come_as_they_came(database, stub, start, end):
+    times = list(range(1, 21))
+    await record_trades(database, [Trade(1)])
+    async with database.transaction() as connection:
+        for sequence, some in enumerate(np.array_split(times, 7), 1):
+            batch = Batch(venue=VENUE, channel=types_pb2.CHANNEL_FRAMES)
+            batch.instruments.add()
+            for time_ns in some.tolist():
+                batch.frames.instrument.append(0)
+                batch.frames.frame.append(b"%d" % time_ns)
+                batch.frames.connection.append(1)
+                batch.frames.received_time_ns.append(time_ns)
+            kind, data = codec.pack(batch.SerializeToString())
+            await connection.execute(
+                "INSERT INTO frame_rows (venue, epoch, sequence, first_received_time_ns,"
+                " last_received_time_ns, frame_count, codec, batch)"
+                " VALUES (%s, 1, %s, %s, %s, %s, %s, %s)",
+                [VENUE, sequence, int(some[0]), int(some[-1]), len(some), int(kind), data],
+            )
+    span = history_pb2.TimeRange(start_time_ns=start, end_time_ns=end)
+    call = stub.Read(asked(channel=types_pb2.CHANNEL_FRAMES, range=span))
+    batches = [batch async for answer in call for batch in answer.batches]
+    found = [
+        pair
+        for batch in batches
+        for pair in zip(batch.frames.frame, batch.frames.received_time_ns, strict=True)
+    ]
+    assert found == [(b"%d" % t, t) for t in times if start <= t < (end or 99)]
+    assert [batch.cursor.sequence for batch in batches] == list(range(1, len(batches) + 1))
 
 
 async def test_an_empty_range_has_nothing(database, stub):
