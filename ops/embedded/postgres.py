@@ -37,6 +37,8 @@ SETTINGS = {
     # Nothing replicates from here, so that the log need not hold what only a replica reads.
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    # A question without a time locks every day of a table, with its indexes.
+    "max_locks_per_transaction": "256",
     # For short queries on two cores, planning these costs more than it saves.
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
