@@ -1,12 +1,13 @@
-"""Wires the bar aggregator: settings, streams, database, board."""
+"""Wires the bar aggregator: settings, streams, leases, database, board."""
 
 from venuemesh.bars.v1 import bars_pb2
 
 from core.bars.aggregator import Aggregator
 from core.bars.board import Board
+from core.bars.forwarding import Others
+from core.bars.leases import Leases
 from core.bars.service import BarsServicer
 from core.bars.settings import BarsSettings
-from core.bars.store import Store
 from kit import settings as setting_files
 from kit.clock import SystemClock
 from kit.database import Database, migrate_when_there
@@ -23,28 +24,38 @@ def main() -> int:
     """Run the bar aggregator until it is told to stop. Returns the exit code."""
     mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
     settings = setting_files.load(BarsSettings, SERVICE)
-    return run_process(SERVICE, mesh, lambda: run(settings, mesh))
+    return run_process(_service_id(settings), mesh, lambda: run(settings, mesh))
 
 
 async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
     """Run the bar aggregator in this event loop."""
-    runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
+    service_id = _service_id(settings)
+    runtime = Runtime(Identity(service_id, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     streams = Streams(mesh.redis_url)
+    member = f"{service_id}@{mesh.advertise_host or mesh.host}:{settings.port}"
+    leases = Leases(mesh.redis_url, member, settings.lease_seconds)
     database = Database(mesh.database_url)
     troubles = Troubles(runtime.meter)
     board = Board(settings.subscribers_max, settings.subscriber_bars_max)
     aggregator = Aggregator(
-        settings, mesh.world, streams, Store(database), board, runtime.meter, troubles, clock
+        settings, mesh.world, streams, leases, database, board, runtime.meter, troubles, clock
     )
 
     async def aggregate() -> None:
         await migrate_when_there(mesh.database_url, troubles, clock)
         await aggregator.run()
 
-    runtime.serve(bars_pb2.DESCRIPTOR, "Bars", BarsServicer(board, clock))
+    others = Others(leases, aggregator.owns, clock)
+    runtime.serve(bars_pb2.DESCRIPTOR, "Bars", BarsServicer(board, others, settings, clock))
     runtime.run_task("aggregator", aggregate)
     runtime.when_draining(lambda: board.end(Draining("the bar aggregator is stopping")))
     runtime.at_end(database.close)
     runtime.at_end(streams.close)
+    runtime.at_end(leases.close)
+    runtime.at_end(aggregator.leave)
     await runtime.run()
+
+
+def _service_id(settings: BarsSettings) -> str:
+    return f"{SERVICE}-{settings.instance}" if settings.instance else SERVICE

@@ -6,17 +6,21 @@ from contextlib import contextmanager
 
 from venuemesh.bars.v1 import bars_pb2
 
-from core.bars.instrument import Bar
 from core.bars.intervals import INTERVALS
-from core.bars.record import message, record
+from core.bars.record import BarKey, BarRecord, message
+from core.bars.shards import shard_of
 from kit.clock import Clock
 from kit.errors import SubscriberTooSlow, TooManySubscribers, VenuemeshError
 
 InstrumentKey = tuple[str, str]
 """Venue id and symbol."""
 
-Standing = Callable[[str, str], Iterable[Bar]]
+Standing = Callable[[str, str], Iterable[BarRecord]]
 """The bars of a venue's instrument that are not final."""
+
+
+class OwnerChanged(Exception):
+    """Another aggregator makes the bars of this instrument now."""
 
 
 class Reader:
@@ -30,21 +34,26 @@ class Reader:
     def __init__(self, intervals: Collection[str], bars_max: int) -> None:
         self._intervals = intervals
         self._bars_max = bars_max
-        self._waiting: dict[tuple[str, int], bars_pb2.Bar] = {}
+        self._waiting: dict[BarKey, bars_pb2.Bar] = {}
         self._wake = asyncio.Event()
-        self._error: VenuemeshError | None = None
+        self._error: VenuemeshError | OwnerChanged | None = None
 
-    def offer(self, bar: bars_pb2.Bar) -> None:
+    @property
+    def wants_events(self) -> bool:
+        """Whether it reads bars of other kinds than time."""
+        return any(":" in interval for interval in self._intervals)
+
+    def offer(self, found: BarRecord) -> None:
         """Show a bar, in place of an older form of it. Never waits."""
-        if self._error is not None or bar.interval not in self._intervals:
+        if self._error is not None or found.interval not in self._intervals:
             return
-        self._waiting[bar.interval, bar.open_time_ns] = bar
+        self._waiting[found.key] = message(found)
         self._wake.set()
         if len(self._waiting) > self._bars_max:
             detail = f"the reader did not keep up: more than {self._bars_max} bars wait"
             self.end(SubscriberTooSlow(detail, channel="bars", cursor=""))
 
-    def end(self, error: VenuemeshError) -> None:
+    def end(self, error: VenuemeshError | OwnerChanged) -> None:
         """Show nothing further; the reader gets this error. The first one stays."""
         if self._error is None:
             self._error = error
@@ -70,6 +79,7 @@ class Board:
         self._readers_max = readers_max
         self._reader_bars_max = reader_bars_max
         self._readers: dict[InstrumentKey, set[Reader]] = {}
+        self._stood: dict[InstrumentKey, frozenset[BarRecord]] = {}
         self._admitted = 0
         self.standing: Standing = lambda venue_id, symbol: ()
         """Who knows the open bars."""
@@ -93,7 +103,7 @@ class Board:
         wanted = frozenset(intervals or (interval.name for interval in INTERVALS))
         reader = Reader(wanted, self._reader_bars_max)
         for bar in self.standing(venue_id, symbol):
-            reader.offer(message(record(venue_id, bar)))
+            reader.offer(bar)
         key = venue_id, symbol
         self._readers.setdefault(key, set()).add(reader)
         self._admitted += 1
@@ -104,6 +114,7 @@ class Board:
             self._readers[key].discard(reader)
             if not self._readers[key]:
                 del self._readers[key]
+                self._stood.pop(key, None)
 
     def end(self, error: VenuemeshError) -> None:
         """End every reader with this."""
@@ -111,13 +122,32 @@ class Board:
             for reader in readers:
                 reader.end(error)
 
-    def show(self, venue_id: str, bars: Iterable[Bar]) -> None:
+    def owner_changed(self, shards: Collection[int]) -> None:
+        """End every reader of an instrument in these shards: another makes its bars now."""
+        for key, readers in self._readers.items():
+            if shard_of(*key) in shards:
+                for reader in readers:
+                    reader.end(OwnerChanged())
+
+    def watched_events(self) -> list[InstrumentKey]:
+        """The instruments of which someone reads bars of other kinds than time."""
+        return [
+            key
+            for key, readers in self._readers.items()
+            if any(reader.wants_events for reader in readers)
+        ]
+
+    def show(self, bars: Iterable[BarRecord]) -> None:
         """Leave changed bars with those who read them."""
         if not self._readers:
             return
         for bar in bars:
-            readers = self._readers.get((venue_id, bar.instrument.symbol))
-            if readers:
-                shown = message(record(venue_id, bar))
-                for reader in readers:
-                    reader.offer(shown)
+            for reader in self._readers.get((bar.venue, bar.symbol), ()):
+                reader.offer(bar)
+
+    def show_standing(self, venue_id: str, symbol: str, bars: Iterable[BarRecord]) -> None:
+        """As show, of all bars of an instrument that are not final: of those, what is new."""
+        now, before = frozenset(bars), self._stood.get((venue_id, symbol), frozenset())
+        if (venue_id, symbol) in self._readers:
+            self._stood[venue_id, symbol] = now
+        self.show(bar for bar in now if bar not in before)

@@ -99,6 +99,24 @@ class Coverage:
             if hole.whole_channel and hole.end_ns is None and time_ns >= hole.start_ns:
                 self._learn(index, replace(hole, end_ns=time_ns))
 
+    def fill(self, start_ns: int, end_ns: int) -> None:
+        """Nothing is missing between these times: they were looked into again."""
+        if self.since_ns is None or end_ns <= start_ns:
+            return
+        if start_ns < self.since_ns:
+            # What lies between the fill and the first trade was never watched.
+            if end_ns < self.since_ns:
+                self.holes.append(Hole(end_ns, self.since_ns))
+            self._change((start_ns, self.since_ns))
+            self.since_ns = start_ns
+        rest: list[Hole] = []
+        for hole in self.holes:
+            left = _without(hole, (start_ns, end_ns))
+            if left != [hole]:
+                self._change(hole.span)
+            rest += left
+        self.holes = rest
+
     def close(self, seen: TradeIds) -> None:
         """Let go of holes whose trades have all been seen."""
         for hole in self.holes:
@@ -160,6 +178,19 @@ def _is_filled(hole: Hole, seen: TradeIds) -> bool:
     return NO_ID not in (hole.last_id, hole.first_id) and seen.has_all(
         hole.last_id + 1, hole.first_id - 1
     )
+
+
+def _without(hole: Hole, span: Span) -> list[Hole]:
+    """What a span leaves of a hole."""
+    start_ns, end_ns = span
+    if end_ns <= hole.start_ns or hole.span[1] <= start_ns:
+        return [hole]
+    left = []
+    if hole.start_ns < start_ns:
+        left.append(replace(hole, end_ns=start_ns))
+    if end_ns < hole.span[1]:
+        left.append(replace(hole, start_ns=end_ns))
+    return left
 
 
 def _end(span: Span) -> int:

@@ -1,20 +1,23 @@
 """The bars of one instrument: trades gather as one-second partials, then roll up into every bar."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import compress
 
+import numpy as np
 from venuemesh.common.v1 import types_pb2
 
 from core.bars import kernel
 from core.bars.coverage import Coverage, Hole, Span, merged
+from core.bars.events import EventBar, EventBars
 from core.bars.intervals import INTERVALS, SECOND
-from core.bars.kernel import Partial, Trades
+from core.bars.kernel import Ints, Partial, Trades
 from core.bars.trade_ids import NO_ID, TradeIds
 from kit.columns import Scale
 
 NO_DECIMALS = Scale()
+GATHERED_ROWS_MAX = 8192
+"""Trades that gather before they become partials; a few at a time cost more each."""
 
 Key = tuple[int, int]
 """Position in INTERVALS, and open time in ns."""
@@ -71,6 +74,7 @@ class Instrument:
         seen: TradeIds | None = None,
         coverage: Coverage | None = None,
         newest_ns: int = 0,
+        events: EventBars | None = None,
     ) -> None:
         self.symbol = symbol
         self.scale = scale
@@ -79,43 +83,83 @@ class Instrument:
         self.coverage = coverage or Coverage()
         self.newest_ns = newest_ns
         """Largest venue time of its trades."""
+        self.events = events
+        """Bars of other kinds than time, if any are wanted."""
         self.bars: dict[Key, Bar] = {}
+        self._gathered: list[Trades] = []
+        self._gathered_rows = 0
         self._seconds: dict[int, Partial] = {}
         self._late: Counter[Key] = Counter()
         self._loaded: set[Span] = set()
+        if events is not None:
+            self.have(events)
+
+    def have(self, events: EventBars) -> None:
+        """Make bars of other kinds, too. What they know is at the scale of now."""
+        self.events = events
+        self.grow_to(events.places)
 
     @property
+    def waits_at_most(self) -> int:
+        """At least as many as ``waits_for_fold``, told without work."""
+        return len(self._seconds) + self._gathered_rows
+
     def waits_for_fold(self) -> int:
         """Number of partials that have not become part of bars."""
+        self._summarise()
         return len(self._seconds)
 
-    def add(
-        self, trades: Trades, scale: Scale, watermarks: Sequence[int] | None
-    ) -> list[bool] | None:
+    def add(self, trades: Trades, scale: Scale, watermarks: Ints | None) -> None:
         """Take trades in the order in which they came, with the watermark before each of them.
 
-        Without watermarks none of them is late. Returns which trades had not been seen before, or
-        None when none had.
+        Without watermarks none of them is late.
         """
         late_before = self.seen.late_total
-        fresh = self.seen.add(trades.trade_id)
+        self._take(trades, scale, watermarks, self.seen.add(trades.trade_id))
+        if self.coverage.holes and self.seen.late_total > late_before:
+            self.coverage.close(self.seen)
+
+    def repair(self, trades: Trades, scale: Scale, watermark_ns: int) -> None:
+        """Take trades that were missing and have been fetched later. They may be of any time, so
+        they tell nothing of when watching began or of where a hole ends."""
+        fresh = self.seen.add_fetched(trades.trade_id)
+        self._take(trades, scale, np.full(len(trades.time_ns), watermark_ns), fresh, fetched=True)
+        self.coverage.close(self.seen)
+
+    def fill(self, start_ns: int, end_ns: int) -> None:
+        """Nothing is missing any more between these times."""
+        self.coverage.fill(start_ns, end_ns)
+        if self.events is not None:
+            self.events.recount(start_ns, end_ns)
+
+    def _take(
+        self,
+        trades: Trades,
+        scale: Scale,
+        watermarks: Ints | None,
+        fresh: list[bool] | None,
+        fetched: bool = False,
+    ) -> None:
         if fresh is not None:
-            if not any(fresh):
-                return fresh
-            trades = kernel.take(trades, list(compress(range(len(fresh)), fresh)))
-            watermarks = None if watermarks is None else list(compress(watermarks, fresh))
+            rows = np.flatnonzero(fresh)
+            if len(rows) == 0:
+                return
+            trades = kernel.take(trades, rows)
+            watermarks = None if watermarks is None else watermarks[rows]
         trades = self._at_one_scale(trades, scale)
         if watermarks is not None:
             self._count_late(trades.time_ns, watermarks)
-        if self.coverage.holes:
-            self._pass_holes(trades, fills=self.seen.late_total > late_before)
-        trades = kernel.in_order(trades)
-        self.coverage.begin(trades.time_ns[0])
-        self.newest_ns = max(self.newest_ns, trades.time_ns[-1])
-        for open_ns, partial in kernel.by_second(trades):
-            held = self._seconds.get(open_ns)
-            self._seconds[open_ns] = kernel.combine(held, partial) if held else partial
-        return fresh
+        if not fetched:
+            if self.coverage.waits_for_trade:
+                self._pass_holes(trades)
+            self.coverage.begin(int(trades.time_ns.min()))
+        self.newest_ns = max(self.newest_ns, int(trades.time_ns.max()))
+        if self.events is not None:
+            self.events.add(trades)
+        self._gathered.append(trades)
+        self._gathered_rows += len(trades.time_ns)
+        if self._gathered_rows > GATHERED_ROWS_MAX:
+            self._summarise()
 
     def add_gap(self, gap: types_pb2.Gap, channel_newest_ns: int) -> None:
         """Trades may be missing before those that come next."""
@@ -137,6 +181,7 @@ class Instrument:
 
     def unloaded(self, horizon_ns: int) -> list[Span]:
         """Times whose bars a fold would change, of which some may be in the database only."""
+        self._summarise()
         touched = self.coverage.touched
         if not touched and min(self._seconds, default=horizon_ns) >= horizon_ns:
             return []
@@ -155,6 +200,7 @@ class Instrument:
 
     def fold(self) -> Fold:
         """Roll the partials up into bars of every interval."""
+        self._summarise()
         partials = sorted(self._seconds.items())
         created: list[Bar] = []
         changed: dict[Bar, None] = {}
@@ -171,9 +217,39 @@ class Instrument:
         self._loaded.clear()
         return Fold(created, list(changed))
 
+    def settle(self, watermark_ns: int) -> list[EventBar]:
+        """Make bars that end with a trade of what the watermark has passed."""
+        return self.events.settle(watermark_ns, self.scale) if self.events else []
+
     def cover(self, bar: Bar, watermark_ns: int) -> None:
         """Measure which part of a bar was watched, up to the watermark."""
         bar.covered_ns = self.coverage.covered_ns(bar.open_ns, min(bar.end_ns, watermark_ns))
+
+    def grow_to(self, scale: Scale) -> None:
+        """Have at least the decimal places of a scale."""
+        grown = Scale(max(scale.price, self.scale.price), max(scale.size, self.scale.size))
+        price_factor = 10 ** (grown.price - self.scale.price)
+        size_factor = 10 ** (grown.size - self.scale.size)
+        self._summarise()
+        self.scale = grown
+        if price_factor == size_factor == 1:
+            return
+        for bar in self.bars.values():
+            bar.total = kernel.rescale(bar.total, price_factor, size_factor)
+        for open_ns, partial in self._seconds.items():
+            self._seconds[open_ns] = kernel.rescale(partial, price_factor, size_factor)
+        if self.events is not None:
+            self.events.rescale(price_factor, size_factor)
+
+    def _summarise(self) -> None:
+        """Make one-second partials of the trades that have gathered."""
+        if not self._gathered:
+            return
+        trades = kernel.in_order(kernel.joined(self._gathered))
+        self._gathered, self._gathered_rows = [], 0
+        for open_ns, partial in kernel.by_second(trades):
+            held = self._seconds.get(open_ns)
+            self._seconds[open_ns] = kernel.combine(held, partial) if held else partial
 
     def _merge(self, key: Key, partial: Partial, created: list[Bar]) -> Bar:
         bar = self.bars.get(key)
@@ -189,18 +265,20 @@ class Instrument:
             if any(start < bar.end_ns and bar.open_ns < stop for start, stop in spans):
                 yield bar
 
-    def _pass_holes(self, trades: Trades, fills: bool) -> None:
-        waits = self.coverage.waits_for_trade
-        if waits:
-            for time_ns, trade_id in zip(trades.time_ns, trades.trade_id, strict=True):
-                self.coverage.pass_trade(time_ns, trade_id)
-                if not self.coverage.waits_for_trade:
-                    break
-        if waits or fills:
-            self.coverage.close(self.seen)
+    def _pass_holes(self, trades: Trades) -> None:
+        pairs = zip(trades.time_ns.tolist(), trades.trade_id.tolist(), strict=True)
+        for time_ns, trade_id in pairs:
+            self.coverage.pass_trade(time_ns, trade_id)
+            if not self.coverage.waits_for_trade:
+                break
+        self.coverage.close(self.seen)
 
-    def _count_late(self, times_ns: Sequence[int], watermarks: Sequence[int]) -> None:
-        for time_ns, watermark_ns in zip(times_ns, watermarks, strict=True):
+    def _count_late(self, times_ns: Ints, watermarks: Ints) -> None:
+        ends_ns = times_ns - times_ns % SECOND.length_ns + SECOND.length_ns
+        late = ends_ns <= watermarks
+        for time_ns, watermark_ns in zip(
+            times_ns[late].tolist(), watermarks[late].tolist(), strict=True
+        ):
             for level, interval in enumerate(INTERVALS):
                 open_ns = interval.open_ns(time_ns)
                 if open_ns + interval.length_ns > watermark_ns:
@@ -211,22 +289,8 @@ class Instrument:
         """These trades at the scale of all; the scale grows when they need it."""
         if scale == self.scale:
             return trades
-        grown = Scale(max(scale.price, self.scale.price), max(scale.size, self.scale.size))
-        self._grow(grown)
-        price_factor = 10 ** (grown.price - scale.price)
-        size_factor = 10 ** (grown.size - scale.size)
+        self.grow_to(scale)
         return trades._replace(
-            price=[price * price_factor for price in trades.price],
-            size=[size * size_factor for size in trades.size],
+            price=kernel.times(trades.price, 10 ** (self.scale.price - scale.price)),
+            size=kernel.times(trades.size, 10 ** (self.scale.size - scale.size)),
         )
-
-    def _grow(self, scale: Scale) -> None:
-        price_factor = 10 ** (scale.price - self.scale.price)
-        size_factor = 10 ** (scale.size - self.scale.size)
-        self.scale = scale
-        if price_factor == size_factor == 1:
-            return
-        for bar in self.bars.values():
-            bar.total = kernel.rescale(bar.total, price_factor, size_factor)
-        for open_ns, partial in self._seconds.items():
-            self._seconds[open_ns] = kernel.rescale(partial, price_factor, size_factor)

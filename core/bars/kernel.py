@@ -1,32 +1,42 @@
-"""The arithmetic of bars: trades to one-second partials, partials to larger ones.
+"""The arithmetic of bars: trades to partials, partials to larger ones.
 
-Pure: no clock, no input or output, nothing is changed in place. Prices and sizes are integers at
-the scale of their instrument, and Python's integers do not overflow, so every sum is exact. The
-loops are those of the built-in functions, over columns.
+Pure: no clock, no input or output, nothing is changed in place. Trades are columns of whole numbers
+at the scale of their instrument. Sums are taken in 64 bits where they are sure to fit, otherwise in
+Python's integers, which do not overflow, so every one is exact.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
-from itertools import compress
-from operator import itemgetter, mul
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from core.bars.intervals import SECOND, Interval
 
 TradeKey = tuple[int, int]
 """Venue time in ns, and trade id: the order of trades."""
 
+Ints = NDArray[np.int64]
+Exact: TypeAlias = NDArray[Any]
+"""Whole numbers: of 64 bits, or Python's own when they need more."""
+
+INT64_MAX = 2**63 - 1
+BUY, SELL = 1, 2
+"""Sides of a taker. Any other number: not known."""
+
 
 class Trades(NamedTuple):
     """Trades of one instrument, as equally long columns at one scale."""
 
-    time_ns: Sequence[int]
+    time_ns: Ints
     """At the venue, since the Unix epoch."""
-    trade_id: Sequence[int]
-    price: Sequence[int]
-    size: Sequence[int]
-    bought: bytes
-    """1 where the taker bought, otherwise 0."""
+    trade_id: Ints
+    price: Exact
+    size: Exact
+    side: Ints
+    received_ns: Ints
+    text: NDArray[Any] | None = None
+    """Their ids where those are texts."""
 
 
 class Partial(NamedTuple):
@@ -45,25 +55,56 @@ class Partial(NamedTuple):
     trade_count: int
 
 
+def take(trades: Trades, rows: Any) -> Trades:
+    """These rows: numbers, a mask or a slice."""
+    time_ns, trade_id, price, size, side, received_ns, text = trades
+    return Trades(
+        time_ns[rows],
+        trade_id[rows],
+        price[rows],
+        size[rows],
+        side[rows],
+        received_ns[rows],
+        None if text is None else text[rows],
+    )
+
+
+def joined(parts: Sequence[Trades]) -> Trades:
+    """The rows of all parts, one after another."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = list(zip(*parts, strict=True))
+    time_ns, trade_id, price, size, side, received_ns = map(np.concatenate, columns[:6])
+    text = None
+    if any(part.text is not None for part in parts):
+        text = np.concatenate([_texts(part) for part in parts])
+    return Trades(time_ns, trade_id, price, size, side, received_ns, text)
+
+
 def in_order(trades: Trades) -> Trades:
     """The trades by time and id; those equal in both stay as they came."""
     times, ids = trades.time_ns, trades.trade_id
-    if times == sorted(times) and ids == sorted(ids):
+    if (times[1:] >= times[:-1]).all() and (ids[1:] >= ids[:-1]).all():
         return trades
-    keys = list(zip(times, ids, strict=True))
-    return take(trades, sorted(range(len(keys)), key=keys.__getitem__))
+    return take(trades, np.lexsort((ids, times)))
 
 
-def take(trades: Trades, rows: Sequence[int]) -> Trades:
-    """These rows, in this order."""
-    pick = itemgetter(*rows) if len(rows) > 1 else _one(rows)
-    return Trades(
-        list(pick(trades.time_ns)),
-        list(pick(trades.trade_id)),
-        list(pick(trades.price)),
-        list(pick(trades.size)),
-        bytes(pick(trades.bought)),
+def in_recorded_order(trades: Trades) -> Trades:
+    """The trades in an order that the record can tell: by time, id, receipt and text of the id."""
+    if trades.text is None:
+        keys = (trades.received_ns, trades.trade_id, trades.time_ns)
+        return take(trades, np.lexsort(keys))
+    rows = list(
+        zip(
+            trades.time_ns.tolist(),
+            trades.trade_id.tolist(),
+            trades.received_ns.tolist(),
+            map(len, trades.text),
+            trades.text,
+            strict=True,
+        )
     )
+    return take(trades, np.array(sorted(range(len(rows)), key=rows.__getitem__)))
 
 
 def by_second(trades: Trades) -> list[tuple[int, Partial]]:
@@ -71,17 +112,35 @@ def by_second(trades: Trades) -> list[tuple[int, Partial]]:
 
     The trades must be in order.
     """
-    times = trades.time_ns
-    count = len(times)
-    partials = []
-    start = 0
-    while start < count:
-        open_ns = SECOND.open_ns(times[start])
-        close_ns = open_ns + SECOND.length_ns
-        stop = count if times[-1] < close_ns else bisect_left(times, close_ns, start)
-        partials.append((open_ns, _summary(trades, start, stop)))
-        start = stop
-    return partials
+    seconds = trades.time_ns // SECOND.length_ns
+    starts = np.flatnonzero(np.diff(seconds, prepend=-1))
+    opens = (seconds[starts] * SECOND.length_ns).tolist()
+    return list(zip(opens, summaries(trades, starts), strict=True))
+
+
+def summaries(trades: Trades, starts: Ints) -> list[Partial]:
+    """One partial for each run of rows. A run ends where the next one starts, the first is at 0.
+
+    The trades must be in order.
+    """
+    times, ids, prices, sizes = trades[:4]
+    stops = np.append(starts[1:], len(times))
+    lasts = stops - 1
+    return list(
+        map(
+            Partial,
+            zip(times[starts].tolist(), ids[starts].tolist(), strict=True),
+            zip(times[lasts].tolist(), ids[lasts].tolist(), strict=True),
+            prices[starts].tolist(),
+            np.maximum.reduceat(prices, starts).tolist(),
+            np.minimum.reduceat(prices, starts).tolist(),
+            prices[lasts].tolist(),
+            _sums(sizes, starts),
+            _sums(sizes * (trades.side == BUY), starts),
+            _product_sums(prices, sizes, starts),
+            (stops - starts).tolist(),
+        )
+    )
 
 
 def roll_up(
@@ -132,25 +191,41 @@ def rescale(partial: Partial, price_factor: int, size_factor: int) -> Partial:
     )
 
 
-def _summary(trades: Trades, start: int, stop: int) -> Partial:
-    """The partial of rows start to stop, which are in order."""
-    times, ids, prices, sizes, bought = trades
-    if stop - start < len(times):
-        prices, sizes, bought = prices[start:stop], sizes[start:stop], bought[start:stop]
-    return Partial(
-        (times[start], ids[start]),
-        (times[stop - 1], ids[stop - 1]),
-        prices[0],
-        max(prices),
-        min(prices),
-        prices[-1],
-        sum(sizes),
-        sum(compress(sizes, bought)),
-        sum(map(mul, prices, sizes)),
-        stop - start,
-    )
+def times(column: Exact, factor: int) -> Exact:
+    """Each number times a positive factor."""
+    if factor == 1:
+        return column
+    fits = _peak(column) * factor <= INT64_MAX
+    return column * factor if fits else column.astype(object) * factor
 
 
-def _one(rows: Sequence[int]) -> Callable[[Sequence[int]], Sequence[int]]:
-    """As itemgetter of several rows, which gives a tuple; of one row it would give no sequence."""
-    return lambda column: [column[row] for row in rows]
+def _sums(column: Exact, starts: Ints) -> list[int]:
+    if column.dtype != object and _peak(column) * len(column) > INT64_MAX:
+        column = column.astype(object)
+    sums: list[int] = np.add.reduceat(column, starts).tolist()
+    return sums
+
+
+def _product_sums(prices: Exact, sizes: Exact, starts: Ints) -> list[int]:
+    """Sums of price times size. Where they may not fit, sizes are cut into an upper and a lower
+    part whose sums do."""
+    price, size, count = _peak(prices), _peak(sizes), len(prices)
+    if price * size * count <= INT64_MAX:
+        return _sums(prices * sizes, starts)
+    bits = 62 - (price * count).bit_length()
+    if bits > 0 and price * (size >> bits) * count <= INT64_MAX // 2:
+        upper = _sums(prices * (sizes >> bits), starts)
+        lower = _sums(prices * (sizes & ((1 << bits) - 1)), starts)
+        return [(high << bits) + low for high, low in zip(upper, lower, strict=True)]
+    return _sums(prices.astype(object) * sizes.astype(object), starts)
+
+
+def _peak(column: Exact) -> int:
+    """The largest amount of any number."""
+    return max(int(column.max()), -int(column.min()))
+
+
+def _texts(trades: Trades) -> NDArray[Any]:
+    if trades.text is not None:
+        return trades.text
+    return np.full(len(trades.time_ns), "", dtype=object)

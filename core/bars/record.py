@@ -4,18 +4,33 @@ from typing import NamedTuple
 
 from venuemesh.bars.v1 import bars_pb2
 
-from core.bars.instrument import Bar
+from core.bars.events import EventBar
+from core.bars.instrument import Bar, Instrument
 from core.bars.intervals import INTERVALS
+from core.bars.kernel import Partial
+from kit.columns import Scale
 from kit.numbers import format_scaled
 
 
-class BarRecord(NamedTuple):
-    """One bar at one moment. The fields are the columns of the table "bars", in their order."""
+class BarKey(NamedTuple):
+    """What names a bar. The key of the table "bars"."""
 
     venue: str
     symbol: str
     interval: str
     open_time_ns: int
+    number: int
+
+
+class BarRecord(NamedTuple):
+    """One bar at one moment. The fields are columns of the table "bars", in their order."""
+
+    venue: str
+    symbol: str
+    interval: str
+    open_time_ns: int
+    number: int
+    close_time_ns: int
     open: str
     high: str
     low: str
@@ -24,37 +39,51 @@ class BarRecord(NamedTuple):
     buy_volume: str
     quote_volume: str
     trade_count: int
-    covered_ns: int
-    revision: int
-    final: bool
     first_time_ns: int
     first_trade_id: int
     last_time_ns: int
     last_trade_id: int
+    covered_ns: int
+    revision: int
+    final: bool
+
+    @property
+    def key(self) -> BarKey:
+        """What names it."""
+        return BarKey(*self[:5])
 
 
 def record(venue_id: str, bar: Bar) -> BarRecord:
-    """The bar as it stands."""
-    total = bar.total
-    price_scale, size_scale = bar.instrument.scale.price, bar.instrument.scale.size
+    """A time bar as it stands."""
     return BarRecord(
         venue_id,
         bar.instrument.symbol,
         INTERVALS[bar.level].name,
         bar.open_ns,
-        format_scaled(total.open, price_scale),
-        format_scaled(total.high, price_scale),
-        format_scaled(total.low, price_scale),
-        format_scaled(total.close, price_scale),
-        format_scaled(total.volume, size_scale),
-        format_scaled(total.buy_volume, size_scale),
-        format_scaled(total.quote_volume, price_scale + size_scale),
-        total.trade_count,
+        0,
+        bar.end_ns,
+        *_amounts(bar.total, bar.instrument.scale),
         bar.covered_ns,
         bar.revision,
         bar.final,
-        *total.first,
-        *total.last,
+    )
+
+
+def event_record(venue_id: str, instrument: Instrument, event: EventBar) -> BarRecord:
+    """A bar that ends with a trade, as it stands."""
+    bar = event.bar
+    opened_ns, closed_ns = bar.total.first[0], bar.total.last[0]
+    return BarRecord(
+        venue_id,
+        instrument.symbol,
+        event.interval,
+        opened_ns,
+        bar.number,
+        closed_ns,
+        *_amounts(bar.total, instrument.scale),
+        instrument.coverage.covered_ns(opened_ns, closed_ns),
+        event.revision,
+        bar.final,
     )
 
 
@@ -65,6 +94,8 @@ def message(found: BarRecord) -> bars_pb2.Bar:
         symbol=found.symbol,
         interval=found.interval,
         open_time_ns=found.open_time_ns,
+        number=found.number,
+        close_time_ns=found.close_time_ns,
         open=found.open,
         high=found.high,
         low=found.low,
@@ -76,4 +107,22 @@ def message(found: BarRecord) -> bars_pb2.Bar:
         covered_ns=found.covered_ns,
         revision=found.revision,
         final=found.final,
+    )
+
+
+def _amounts(
+    total: Partial, scale: Scale
+) -> tuple[str, str, str, str, str, str, str, int, int, int, int, int]:
+    """The columns from ``open`` to ``last_trade_id``."""
+    return (
+        format_scaled(total.open, scale.price),
+        format_scaled(total.high, scale.price),
+        format_scaled(total.low, scale.price),
+        format_scaled(total.close, scale.price),
+        format_scaled(total.volume, scale.size),
+        format_scaled(total.buy_volume, scale.size),
+        format_scaled(total.quote_volume, scale.price + scale.size),
+        total.trade_count,
+        *total.first,
+        *total.last,
     )

@@ -1,19 +1,19 @@
-"""A batch of the trades channel, checked and taken apart."""
+"""A batch of trades, checked and taken apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from core.bars.kernel import Trades
+import numpy as np
+
+from core.bars.kernel import Ints, Trades
 from kit.batches import Batch
-from kit.columns import SIDE_BUY, Scale
+from kit.columns import Scale
 
 SCALE_MAX = 36
 """More decimal places than any venue has."""
 TIME_NS_MAX = 2**62
 """Venue times are before the year 2116, so that the end of a bar is a 64-bit integer."""
-
-_BOUGHT = bytes(side == SIDE_BUY for side in range(256))
 
 # As many as there are kinds of instruments, which is few.
 _scale = lru_cache(maxsize=256)(Scale)
@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
     symbol: str
     scale: Scale
-    rows: Sequence[int] | None
+    rows: Ints | None
     """Their numbers, ascending. None: all rows of the batch."""
 
 
@@ -36,39 +36,48 @@ class Rows(NamedTuple):
     """The rows of a batch in their order, and whose they are."""
 
     trades: Trades
-    received_ns: Sequence[int]
     parts: Sequence[Part]
 
 
 def read_rows(batch: Batch) -> Rows:
     """The rows of a batch. Raises MalformedBatch."""
     source = batch.trades
-    places = source.instrument[:]
-    times_ns = source.venue_time_ns[:]
+    places = _integers(source.instrument)
     trades = Trades(
-        times_ns, source.trade_id[:], source.price[:], source.size[:], _bought(source.side[:])
+        _integers(source.venue_time_ns),
+        _integers(source.trade_id),
+        _integers(source.price),
+        _integers(source.size),
+        _integers(source.side),
+        _integers(source.received_time_ns),
+        np.array(source.trade_id_text, dtype=object) if source.trade_id_text else None,
     )
-    received_ns = source.received_time_ns
-    if any(len(column) != len(places) for column in (received_ns, *trades)):
+    if any(column is not None and len(column) != len(places) for column in trades):
         raise MalformedBatch("columns differ in length")
-    if times_ns and (min(times_ns) < 0 or max(times_ns) > TIME_NS_MAX):
+    if len(places) == 0:
+        return Rows(trades, ())
+    if trades.time_ns.min() < 0 or trades.time_ns.max() > TIME_NS_MAX:
         raise MalformedBatch("a row has an absurd time")
-    return Rows(trades, received_ns, [_part(batch, *item) for item in _by_place(places)])
+    if trades.side.min() < 0:
+        raise MalformedBatch("a row has an absurd side")
+    return Rows(trades, [_part(batch, *item) for item in _by_place(places)])
 
 
-def _by_place(places: list[int]) -> Sequence[tuple[int, Sequence[int] | None]]:
+def _integers(column: Iterable[int]) -> Ints:
+    return np.array(column, dtype=np.int64)
+
+
+def _by_place(places: Ints) -> Sequence[tuple[int, Ints | None]]:
     """The rows that refer to each instrument entry."""
-    if not places:
-        return []
-    if places.count(places[0]) == len(places):
-        return [(places[0], None)]
-    rows: dict[int, list[int]] = {}
-    for row, place in enumerate(places):
-        rows.setdefault(place, []).append(row)
-    return list(rows.items())
+    first = int(places[0])
+    if (places == first).all():
+        return [(first, None)]
+    order = np.argsort(places, kind="stable")
+    starts = np.flatnonzero(np.diff(places[order])) + 1
+    return [(int(places[rows[0]]), rows) for rows in np.split(order, starts)]
 
 
-def _part(batch: Batch, place: int, rows: Sequence[int] | None) -> Part:
+def _part(batch: Batch, place: int, rows: Ints | None) -> Part:
     if place >= len(batch.instruments):
         raise MalformedBatch("a row refers to no instrument")
     entry = batch.instruments[place]
@@ -76,11 +85,3 @@ def _part(batch: Batch, place: int, rows: Sequence[int] | None) -> Part:
     if scale.price > SCALE_MAX or scale.size > SCALE_MAX or "\0" in entry.symbol:
         raise MalformedBatch("an instrument entry has an absurd scale or symbol")
     return Part(entry.symbol, scale, rows)
-
-
-def _bought(sides: Sequence[int]) -> bytes:
-    """1 where the taker bought. Sides beyond those known today did not buy."""
-    try:
-        return bytes(sides).translate(_BOUGHT)
-    except ValueError:
-        raise MalformedBatch("a row has an absurd side") from None

@@ -1,8 +1,14 @@
 """The settings of the bar aggregator."""
 
+import re
+
 import msgspec
 
+from core.bars.kinds import Spec
 from kit.errors import SettingError
+
+INSTANCE = re.compile("[a-z0-9]{0,16}")
+LEASE_SECONDS_MIN = 0.2
 
 
 class BarsSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -10,6 +16,16 @@ class BarsSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     port: int = 8112
     """gRPC port, of Bars and Admin."""
+    instance: str = ""
+    """Of several aggregators that share the instruments, the name of this one. The first needs
+    none. Each has a port of its own."""
+    lease_seconds: float = 3.0
+    """Another aggregator takes over from one that has not been heard of for so long."""
+    kinds: tuple[str, ...] = ()
+    """Bars to make besides those of time, for all instruments: tick:100, volume:5, value:100000,
+    imbalance:50, runs:50, range:10, renko:10."""
+    kinds_of: dict[str, tuple[str, ...]] = {}
+    """The same for one instrument, "venue/symbol", in place of kinds."""
     lateness_ms: int = 2_000
     """A bar is final when its venue's newest trade is this much later than its end. A trade that
     comes later still amends the bar."""
@@ -32,7 +48,24 @@ class BarsSettings(msgspec.Struct, frozen=True, kw_only=True):
     subscriber_bars_max: int = 10_000
     """Bars that may wait for one subscriber. When full, it is ended as too slow."""
 
+    def specs(self, venue_id: str, symbol: str) -> list[Spec]:
+        """What is to be made besides bars of time."""
+        texts = self.kinds_of.get(f"{venue_id}/{symbol}", self.kinds)
+        return [Spec.parse(text) for text in texts]
+
     def __post_init__(self) -> None:
+        for key, texts in {"kinds": self.kinds, **self.kinds_of}.items():
+            for text in texts:
+                try:
+                    Spec.parse(text)
+                except ValueError as error:
+                    raise SettingError(f"bars.{key}", text, str(error)) from None
+        if not INSTANCE.fullmatch(self.instance):
+            raise SettingError("bars.instance", self.instance, "must be small letters and digits")
+        if self.lease_seconds < LEASE_SECONDS_MIN:
+            raise SettingError(
+                "bars.lease_seconds", self.lease_seconds, f"must be {LEASE_SECONDS_MIN} or more"
+            )
         for key in ("lateness_ms", "ahead_max_ms", "kept_seconds"):
             if getattr(self, key) < 0:
                 raise SettingError(f"bars.{key}", getattr(self, key), "must not be negative")

@@ -1,226 +1,241 @@
 """Bars and what they rest on, in PostgreSQL: written together with the stream positions."""
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from venuemesh.common.v1 import types_pb2
-
-from core.bars.coverage import Coverage, Hole, Span
-from core.bars.instrument import Bar, Instrument
-from core.bars.intervals import INTERVALS
-from core.bars.kernel import Partial
-from core.bars.record import BarRecord
-from core.bars.trade_ids import TradeIds
+from core.bars import stored
+from core.bars.coverage import Span
+from core.bars.instrument import Instrument
+from core.bars.record import BarKey, BarRecord
+from core.bars.shards import SHARDS, shard_of
+from core.bars.stored import BarRow, EventRow, InstrumentRow
 from core.bars.venue import Venue
-from kit.columns import Scale
 from kit.cursor import START, Cursor, StreamKey
-from kit.database import Connection, Database, load_positions, save_positions
+from kit.database import Connection, Database, load_positions
 
-CONSUMER = "bars"
+RECORDER = "recorder"
 
-MakeVenue = Callable[[str, int, Cursor], Venue]
-"""From venue id, newest venue time in ns, and position."""
+MakeVenue = Callable[[str, int, Collection[int], Mapping[StreamKey, Cursor]], Venue]
+"""From venue id, newest venue time in ns, shards and positions."""
+ReadInstrument = Callable[[str, InstrumentRow], Instrument]
+"""From venue id and row."""
 
-_COLUMNS = BarRecord._fields
-_KEY = ("venue", "symbol", "interval", "open_time_ns")
-_NAMES = [interval.name for interval in INTERVALS]
-_LENGTHS_NS = [interval.length_ns for interval in INTERVALS]
-_LEVELS = {name: level for level, name in enumerate(_NAMES)}
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_COLUMNS = (*BarRecord._fields, "written_time_ns")
+_NAMES = ", ".join(_COLUMNS)
+_KEY = BarKey._fields
+_SAME_BAR = " AND ".join(f"bars.{name} = new.{name}" for name in _KEY)
 
+_ACQUIRE = (
+    "UPDATE bar_shards SET lease_epoch = lease_epoch + 1, owner = %s WHERE shard = ANY (%s)"
+    " RETURNING shard, lease_epoch"
+)
+_HOLD = (
+    "SELECT shard FROM bar_shards"
+    " JOIN unnest(%s::int[], %s::bigint[]) AS mine (number, epoch)"
+    " ON shard = number AND lease_epoch = epoch FOR SHARE OF bar_shards"
+)
+_POSITIONS = (
+    "SELECT shard, stream, epoch, sequence, newest_time_ns FROM bar_positions"
+    " WHERE shard = ANY (%s)"
+)
+_UPSERT_POSITIONS = (
+    "INSERT INTO bar_positions"
+    " SELECT * FROM unnest(%s::smallint[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])"
+    " ON CONFLICT (shard, stream) DO UPDATE SET epoch = excluded.epoch,"
+    " sequence = excluded.sequence, newest_time_ns = excluded.newest_time_ns"
+)
+_DONE = (
+    "SELECT stream, epoch, sequence FROM ("
+    " SELECT *, row_number() OVER place AS place, count(*) OVER (PARTITION BY stream) AS shards"
+    " FROM bar_positions WINDOW place AS (PARTITION BY stream ORDER BY epoch, sequence)"
+    ") AS position WHERE place = 1 AND shards = %s"
+)
 _STAGE = "CREATE TEMPORARY TABLE IF NOT EXISTS staged_bars (LIKE bars) ON COMMIT DELETE ROWS"
-_COPY = f"COPY staged_bars ({', '.join(_COLUMNS)}) FROM STDIN"
+_COPY = f"COPY staged_bars ({_NAMES}) FROM STDIN"
+_SUPERSEDE = (
+    f"INSERT INTO bar_revisions ({_NAMES}, superseded_time_ns)"
+    f" SELECT {', '.join(f'bars.{name}' for name in _COLUMNS)}, new.written_time_ns"
+    f" FROM staged_bars AS new JOIN bars ON {_SAME_BAR}"
+    " WHERE new.revision > 0 AND bars.final AND bars.revision < new.revision"
+    " ON CONFLICT DO NOTHING"
+)
 _UPSERT = (
-    f"INSERT INTO bars ({', '.join(_COLUMNS)}) SELECT {', '.join(_COLUMNS)} FROM staged_bars"
+    f"INSERT INTO bars ({_NAMES}) SELECT {_NAMES} FROM staged_bars"
     f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS if name not in _KEY)
+    + ", ".join(f"{name} = excluded.{name}" for name in BarRecord._fields if name not in _KEY)
+    + ", written_time_ns = CASE WHEN bars.final AND bars.revision = excluded.revision"
+    " THEN bars.written_time_ns ELSE excluded.written_time_ns END"
 )
-_SELECT = (
-    "SELECT bars.symbol, bars.interval, open_time_ns, first_time_ns, first_trade_id,"
-    " last_time_ns, last_trade_id, open::text, high::text, low::text, close::text, volume::text,"
-    " buy_volume::text, quote_volume::text, trade_count, revision, final, covered_ns"
-)
-_AFTER = (
-    f"{_SELECT} FROM bar_instruments AS known"
-    " CROSS JOIN unnest(%s::text[], %s::bigint[]) AS kind (name, length_ns)"
-    " JOIN bars ON bars.venue = known.venue AND bars.symbol = known.symbol"
-    " AND bars.interval = kind.name AND bars.open_time_ns > %s - kind.length_ns"
-    " WHERE known.venue = %s"
-)
-_OVERLAPPING = (
-    f"{_SELECT} FROM (SELECT DISTINCT bars.* FROM unnest(%s::text[], %s::bigint[])"
-    " AS kind (name, length_ns)"
-    " CROSS JOIN unnest(%s::bigint[], %s::bigint[]) AS span (start_ns, stop_ns)"
-    " JOIN bars ON bars.venue = %s AND bars.symbol = %s AND bars.interval = kind.name"
-    " AND bars.open_time_ns > span.start_ns - kind.length_ns"
-    " AND bars.open_time_ns < span.stop_ns) AS bars"
-)
-_INSTRUMENTS = (
-    "SELECT symbol, price_scale, size_scale, since_time_ns, newest_time_ns, trade_ids,"
-    " trade_ids_floor, holes FROM bar_instruments WHERE venue = %s"
-)
-_UPSERT_INSTRUMENTS = (
-    "INSERT INTO bar_instruments SELECT * FROM unnest(%s::text[], %s::text[], %s::int[], %s::int[],"
-    " %s::bigint[], %s::bigint[], %s::jsonb[], %s::bigint[], %s::jsonb[])"
-    " ON CONFLICT (venue, symbol) DO UPDATE SET price_scale = excluded.price_scale,"
-    " size_scale = excluded.size_scale, since_time_ns = excluded.since_time_ns,"
-    " newest_time_ns = excluded.newest_time_ns, trade_ids = excluded.trade_ids,"
-    " trade_ids_floor = excluded.trade_ids_floor, holes = excluded.holes"
-)
-_UPSERT_VENUES = (
-    "INSERT INTO bar_venues SELECT * FROM unnest(%s::text[], %s::bigint[])"
-    " ON CONFLICT (venue) DO UPDATE SET newest_time_ns = excluded.newest_time_ns"
+_REMOVE = (
+    "WITH new AS (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::int[])"
+    f" AS new ({', '.join(_KEY)})),"
+    f" gone AS (DELETE FROM bars USING new WHERE {_SAME_BAR} RETURNING bars.*)"
+    f" INSERT INTO bar_revisions ({_NAMES}, superseded_time_ns)"
+    f" SELECT {_NAMES}, %s FROM gone WHERE final ON CONFLICT DO NOTHING"
 )
 
-BarRow = tuple[Any, ...]
-"""A row of _SELECT."""
 
-InstrumentRow = tuple[str, str, int, int, int, int, str, int | None, str]
-"""The columns of bar_instruments."""
+class LeaseLost(Exception):
+    """Another aggregator has taken a shard over: drop what is in memory, begin anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that has changed up to some positions. Nothing in it changes any more."""
 
-    positions: Mapping[StreamKey, Cursor]
-    venues: Sequence[tuple[str, int]]
-    """Venue id and newest venue time in ns."""
+    shards: Collection[int]
+    """Those that it is about."""
+    positions: Sequence[tuple[int, StreamKey, Cursor, int]]
+    """Shard, stream, its position, and newest venue time in ns."""
     instruments: Sequence[InstrumentRow]
     bars: Sequence[BarRecord]
-
-
-def instrument_row(venue_id: str, instrument: Instrument) -> InstrumentRow:
-    """What a restart needs to know of an instrument that has traded."""
-    holes = [
-        [hole.start_ns, hole.end_ns, hole.last_id, hole.first_id, hole.whole_channel]
-        for hole in instrument.coverage.holes
-    ]
-    return (
-        venue_id,
-        instrument.symbol,
-        instrument.scale.price,
-        instrument.scale.size,
-        instrument.coverage.since_ns or 0,
-        instrument.newest_ns,
-        json.dumps(instrument.seen.ranges()),
-        instrument.seen.floor,
-        json.dumps(holes),
-    )
-
-
-def restored(row: BarRow, instrument: Instrument) -> Bar:
-    """A stored bar, at the scale that the instrument has now: it may have grown while loading."""
-    name, open_ns, first_ns, first_id, last_ns, last_id = row[1:7]
-    price_scale, size_scale = instrument.scale.price, instrument.scale.size
-    opens, high, low, close = (_unscaled(text, price_scale) for text in row[7:11])
-    total = Partial(
-        first=(first_ns, first_id),
-        last=(last_ns, last_id),
-        open=opens,
-        high=high,
-        low=low,
-        close=close,
-        volume=_unscaled(row[11], size_scale),
-        buy_volume=_unscaled(row[12], size_scale),
-        quote_volume=_unscaled(row[13], price_scale + size_scale),
-        trade_count=row[14],
-    )
-    return Bar(instrument, (_LEVELS[name], open_ns), total, *row[15:])
+    removed: Sequence[BarKey] = ()
+    """Bars that are not there any more."""
 
 
 class Store:
     """Reads and writes for one aggregator. Methods raise StoreUnavailable."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, owner: str = "bars") -> None:
         self._database = database
-        self._positions: dict[StreamKey, Cursor] = {}
+        self._owner = owner
+        self._epochs: dict[int, int] = {}
+        self._saved: dict[tuple[int, StreamKey], Cursor] = {}
 
-    @property
-    def positions(self) -> Mapping[StreamKey, Cursor]:
-        """Up to where everything is stored."""
-        return self._positions
+    async def acquire(
+        self,
+        shards: Collection[int],
+        make_venue: MakeVenue,
+        read_instrument: ReadInstrument,
+        kept_ns: int,
+    ) -> list[Venue]:
+        """Take shards over from whoever had them: from now on no one else can write to them.
 
-    async def load(self, make_venue: MakeVenue, kept_ns: int) -> dict[str, Venue]:
-        """The venues as they were last stored, with the bars that ended less than kept_ns before
-        their watermark."""
+        Returns the venues as they were last stored, with the time bars that ended less than
+        kept_ns before their watermark. Shards that stand at other positions are in other venues.
+        """
         async with self._database.transaction() as connection:
-            # All of it as of one moment: a predecessor's last commit may still be under way.
+            taken = await connection.execute(_ACQUIRE, [self._owner, list(shards)])
+            self._epochs.update(await taken.fetchall())
+        # What the one before had under way is committed or refused by now.
+        async with self._database.transaction() as connection:
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            self._positions = await load_positions(connection, CONSUMER)
-            rows = await connection.execute("SELECT venue, newest_time_ns FROM bar_venues")
-            venues = {}
-            async for venue_id, newest_ns in rows:
-                key = StreamKey(venue_id, types_pb2.CHANNEL_TRADES)
-                venues[venue_id] = make_venue(venue_id, newest_ns, self._positions.get(key, START))
-            for venue in venues.values():
-                await _load_venue(connection, venue, kept_ns)
+            venues = await self._load_venues(connection, shards, make_venue)
+            for venue in venues:
+                await _fill(connection, venue, read_instrument, kept_ns)
         return venues
 
+    def forget(self, shards: Collection[int]) -> None:
+        """These shards are another's now."""
+        for shard in shards:
+            self._epochs.pop(shard, None)
+        self._saved = {key: value for key, value in self._saved.items() if key[0] not in shards}
+
+    def moved(self, venue: Venue) -> list[tuple[int, StreamKey, Cursor, int]]:
+        """Positions of a venue that are not stored."""
+        return [
+            (shard, key, cursor, venue.watermark.newest_ns)
+            for shard in sorted(venue.shards)
+            for key, cursor in venue.positions.items()
+            if self._saved.get((shard, key), START) != cursor
+        ]
+
     async def load_bars(self, venue_id: str, symbol: str, spans: Sequence[Span]) -> list[BarRow]:
-        """All stored bars of an instrument that overlap one of these times, for ``restored``."""
-        starts, stops = zip(*spans, strict=True)
+        """All stored time bars of an instrument that overlap one of these times."""
         async with self._database.transaction() as connection:
-            rows = await connection.execute(
-                _OVERLAPPING, [_NAMES, _LENGTHS_NS, list(starts), list(stops), venue_id, symbol]
-            )
-            return await rows.fetchall()
+            return await stored.overlapping(connection, venue_id, symbol, spans)
 
-    async def save(self, snapshot: Snapshot) -> None:
-        """Write all of it or nothing. Raises PositionMoved when another process has written."""
+    async def load_day(
+        self, venue_id: str, symbol: str, interval: str, day_ns: int
+    ) -> tuple[list[EventRow], dict[int, int]]:
+        """The stored bars of a kind and day by number, and the newest superseded revision of each
+        number."""
         async with self._database.transaction() as connection:
-            await save_positions(connection, CONSUMER, snapshot.positions, self._positions)
+            return await stored.day(connection, venue_id, symbol, interval, day_ns)
+
+    async def save(self, snapshot: Snapshot, now_ns: int) -> None:
+        """Write all of it or nothing. Raises LeaseLost when another has taken a shard over."""
+        async with self._database.transaction() as connection:
+            await self._hold(connection, snapshot.shards)
+            if snapshot.positions:
+                columns = _columns(
+                    (shard, str(key), *cursor, newest_ns)
+                    for shard, key, cursor, newest_ns in snapshot.positions
+                )
+                await connection.execute(_UPSERT_POSITIONS, columns)
+            if snapshot.removed:
+                await connection.execute(_REMOVE, [*_columns(snapshot.removed), now_ns])
             if snapshot.bars:
-                await _save_bars(connection, snapshot.bars)
+                await _save_bars(connection, snapshot.bars, now_ns)
             if snapshot.instruments:
-                await connection.execute(_UPSERT_INSTRUMENTS, _columns(snapshot.instruments))
-            await connection.execute(_UPSERT_VENUES, _columns(snapshot.venues))
-        self._positions = {**self._positions, **snapshot.positions}
+                await connection.execute(stored.UPSERT_INSTRUMENTS, _columns(snapshot.instruments))
+        for shard, key, cursor, _ in snapshot.positions:
+            self._saved[shard, key] = cursor
+
+    async def done(self) -> dict[StreamKey, Cursor]:
+        """Up to where every shard, of whichever aggregator, is stored."""
+        async with self._database.transaction() as connection:
+            found = await connection.execute(_DONE, [SHARDS])
+            return {StreamKey.parse(row[0]): Cursor(row[1], row[2]) async for row in found}
+
+    async def recorded(self) -> dict[StreamKey, Cursor]:
+        """Up to where trades are recorded."""
+        async with self._database.transaction() as connection:
+            return await load_positions(connection, RECORDER)
+
+    async def _hold(self, connection: Connection, shards: Collection[int]) -> None:
+        """Keep others from taking the shards over before the commit."""
+        epochs = [self._epochs[shard] for shard in shards]
+        held = await connection.execute(_HOLD, [list(shards), epochs])
+        if held.rowcount != len(shards):
+            raise LeaseLost("another aggregator has taken a shard over")
+
+    async def _load_venues(
+        self, connection: Connection, shards: Collection[int], make_venue: MakeVenue
+    ) -> list[Venue]:
+        found = await connection.execute(_POSITIONS, [list(shards)])
+        held: dict[tuple[str, int], dict[StreamKey, Cursor]] = {}
+        newest: dict[tuple[str, int], int] = {}
+        async for shard, stream, epoch, sequence, newest_ns in found:
+            key = StreamKey.parse(stream)
+            self._saved[shard, key] = Cursor(epoch, sequence)
+            held.setdefault((key.venue, shard), {})[key] = Cursor(epoch, sequence)
+            newest[key.venue, shard] = max(newest_ns, newest.get((key.venue, shard), 0))
+        venues: list[Venue] = []
+        for (venue_id, shard), positions in held.items():
+            made = make_venue(venue_id, newest[venue_id, shard], [shard], positions)
+            for venue in venues:
+                if venue.stands_with(made):
+                    venue.join(made)
+                    break
+            else:
+                venues.append(made)
+        return venues
 
 
-async def _load_venue(connection: Connection, venue: Venue, kept_ns: int) -> None:
-    rows = await connection.execute(_INSTRUMENTS, [venue.venue_id])
-    async for row in rows:
-        venue.add_instrument(_instrument(row))
+async def _fill(
+    connection: Connection, venue: Venue, read_instrument: ReadInstrument, kept_ns: int
+) -> None:
+    found = await connection.execute(stored.INSTRUMENTS, [venue.venue_id])
+    async for row in found:
+        if shard_of(venue.venue_id, row[0]) in venue.shards:
+            venue.add_instrument(read_instrument(venue.venue_id, row))
     venue.horizon_ns = max(0, venue.watermark.time_ns - kept_ns)
-    rows = await connection.execute(_AFTER, [_NAMES, _LENGTHS_NS, venue.horizon_ns, venue.venue_id])
-    async for row in rows:
-        instrument = venue.instruments[row[0]]
-        venue.restore(instrument, [restored(row, instrument)])
+    symbols = list(venue.instruments)
+    for bar in await stored.after(connection, venue.venue_id, symbols, venue.horizon_ns):
+        instrument = venue.instruments[bar[0]]
+        venue.restore(instrument, [stored.restored(bar, instrument)])
 
 
-async def _save_bars(connection: Connection, bars: Iterable[BarRecord]) -> None:
+async def _save_bars(connection: Connection, bars: Iterable[BarRecord], now_ns: int) -> None:
     await connection.execute(_STAGE)
     async with connection.cursor() as cursor:
         async with cursor.copy(_COPY) as copy:
-            await copy.write("".join(map(_line, bars)))
+            await copy.write("".join(stored.line(bar, now_ns) for bar in bars))
+        await cursor.execute(_SUPERSEDE)
         await cursor.execute(_UPSERT)
 
 
-def _line(record: BarRecord) -> str:
-    """One line of COPY's text format. Only venue and symbol can hold what must be escaped."""
-    names = (record.venue.translate(_ESCAPES), record.symbol.translate(_ESCAPES))
-    return "\t".join([*names, *map(str, record[2:])]) + "\n"
-
-
-def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _instrument(row: tuple[Any, ...]) -> Instrument:
-    symbol, price_scale, size_scale, since_ns, newest_ns, trade_ids, floor, holes = row
-    return Instrument(
-        symbol,
-        Scale(price_scale, size_scale),
-        TradeIds(map(tuple, trade_ids), floor),
-        Coverage(since_ns, (Hole(*hole) for hole in holes)),
-        newest_ns,
-    )
-
-
-def _unscaled(text: str, scale: int) -> int:
-    """The number of a NUMERIC's text at a scale that it does not exceed."""
-    whole, _, fraction = text.partition(".")
-    return int(whole + fraction.ljust(scale, "0"))
+def _columns(found: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*found, strict=True)]

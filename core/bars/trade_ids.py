@@ -5,7 +5,11 @@ one more for each hole.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+
+import numpy as np
+
+from core.bars.kernel import Ints
 
 NO_ID = 0
 """The id of a trade whose venue gives none, or one that is not a number."""
@@ -18,16 +22,18 @@ class TradeIds:
 
     More than ``RANGES_MAX`` ranges are not kept. Beyond that the lowest range is let go and ids
     below the next one count as seen: a trade that comes so late is left out rather than perhaps
-    counted twice.
+    counted twice. Trades that a repair has fetched are known to have been missing; of those only
+    what a repair has brought before counts as seen.
     """
 
-    __slots__ = ("_firsts", "_lasts", "_ranges_max", "floor", "late_total")
+    __slots__ = ("_firsts", "_lasts", "_ranges_max", "fetched", "floor", "late_total")
 
     def __init__(
         self,
         ranges: Iterable[tuple[int, int]] = (),
         floor: int | None = None,
         ranges_max: int = RANGES_MAX,
+        fetched: "TradeIds | None" = None,
     ) -> None:
         pairs = sorted(ranges)
         self._firsts = [first for first, _ in pairs]
@@ -35,6 +41,8 @@ class TradeIds:
         self._ranges_max = ranges_max
         self.floor = floor
         """Ids below it count as seen. None: it has not been needed."""
+        self.fetched = fetched
+        """Ids below the floor that repairs have brought. None: there was none."""
         self.late_total = 0
         """New ids that were smaller than one seen before."""
 
@@ -47,15 +55,32 @@ class TradeIds:
         """First and last id of each range, ascending."""
         return list(zip(self._firsts, self._lasts, strict=True))
 
-    def add(self, ids: Sequence[int]) -> list[bool] | None:
+    def add(self, ids: Ints) -> list[bool] | None:
         """Note these ids. Returns which of them are new, or None when all are."""
-        first = ids[0]
-        run = range(first, first + len(ids))
-        if first > max(self.newest, NO_ID) and run[-1] == ids[-1] and list(run) == ids:
-            self._append(first, run[-1])
+        steps = np.diff(ids)
+        if ids[0] > max(self.newest, NO_ID) and (steps > 0).all():
+            stops = [*np.flatnonzero(steps > 1).tolist(), len(ids) - 1]
+            start = 0
+            for stop in stops:
+                self._append(int(ids[start]), int(ids[stop]))
+                start = stop + 1
             return None
-        fresh = [self._add(number) for number in ids]
+        fresh = [self._add(number) for number in ids.tolist()]
         return None if all(fresh) else fresh
+
+    def add_fetched(self, ids: Ints) -> list[bool] | None:
+        """As add, of trades that a repair has fetched."""
+        floor = self.floor
+        if floor is None or ids.min() >= floor:
+            return self.add(ids)
+        self.fetched = self.fetched or TradeIds(ranges_max=self._ranges_max)
+        old = (ids < floor) & (ids != NO_ID)
+        fresh = np.ones(len(ids), dtype=bool)
+        for mask, seen in ((old, self.fetched.add), (~old, self.add)):
+            if mask.any():
+                found = seen(ids[mask])
+                fresh[mask] = True if found is None else found
+        return None if fresh.all() else fresh.tolist()
 
     def has_all(self, first: int, last: int) -> bool:
         """Whether every id from first to last has been seen for certain; true of no id at all."""
@@ -69,6 +94,7 @@ class TradeIds:
         self._firsts.clear()
         self._lasts.clear()
         self.floor = None
+        self.fetched = None
 
     def _add(self, number: int) -> bool:
         if number == NO_ID:

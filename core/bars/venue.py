@@ -1,25 +1,36 @@
-"""The bars of one venue: batches of its trades channel in, bars out, in the order of the stream."""
+"""The bars of one venue: batches of its trades and repairs in, bars out."""
 
 import heapq
-from collections.abc import Container, Iterable
-from itertools import compress, count
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
+from itertools import count
+from types import MappingProxyType
 
 from venuemesh.common.v1 import types_pb2
 
 from core.bars.coverage import Span
+from core.bars.events import EventBar
 from core.bars.instrument import Bar, Instrument
 from core.bars.kernel import take
 from core.bars.rows import Rows, read_rows
+from core.bars.shards import SHARDS, shard_of
 from core.bars.watermark import Watermark
 from kit.batches import Batch
-from kit.cursor import START, Cursor
+from kit.cursor import START, Cursor, StreamKey
+from kit.joining import joins
+
+ELSEWHERE_MAX = 10_000
+"""Symbols of other shards that are remembered, so that they need not be looked at again."""
+
+MakeInstrument = Callable[[str], Instrument]
+"""From the symbol, one that nothing is known of."""
 
 
 class Venue:
-    """The instruments of a venue and the watermark of its stream.
+    """The instruments of a venue that are in some shards, and the watermark of its stream.
 
-    ``take`` gathers, ``fold`` makes bars of what has gathered, ``evict`` lets go of bars that have
-    been final for a while. What comes out in the end does not depend on when ``fold`` is called.
+    ``take`` gathers, ``fold`` and ``settle`` make bars of what has gathered, ``evict`` lets go of
+    bars that have been final for a while. What comes out in the end does not depend on when
+    ``fold`` is called.
     """
 
     def __init__(
@@ -27,32 +38,41 @@ class Venue:
         venue_id: str,
         watermark: Watermark,
         checkpoints_count: bool,
-        position: Cursor = START,
+        make_instrument: MakeInstrument = Instrument,
+        shards: Iterable[int] = range(SHARDS),
+        positions: Mapping[StreamKey, Cursor] = MappingProxyType({}),
     ) -> None:
         self.venue_id = venue_id
         self.watermark = watermark
-        self.position = position
-        """The last batch that was taken."""
+        self.shards = set(shards)
+        self.trades_key = StreamKey(venue_id, types_pb2.CHANNEL_TRADES)
+        self.repairs_key = StreamKey(venue_id, types_pb2.CHANNEL_REPAIRS)
+        self.positions = {
+            key: positions.get(key, START) for key in (self.trades_key, self.repairs_key)
+        }
+        """The last batch that was taken of each stream."""
         self.instruments: dict[str, Instrument] = {}
         self.changed: set[Instrument] = set()
         """Those that trades or gaps have come for since the last fold."""
         self.horizon_ns = 0
         """Bars that ended here or before may be in the database only."""
+        self._make_instrument = make_instrument
+        self._elsewhere: set[str] = set()
         self._checkpoints_count = checkpoints_count
         self._channel_starts: list[int] = []
         self._open: list[tuple[int, int, Bar]] = []
         self._evictable: list[tuple[int, int, Bar]] = []
         self._tie_break = count()
 
-    def gap_before(self, cursor: Cursor, batch: Batch) -> types_pb2.Gap | None:
-        """What batches that are missing from the stream itself have left, unless the batch says so.
+    @property
+    def position(self) -> Cursor:
+        """The last batch of trades that was taken."""
+        return self.positions[self.trades_key]
 
-        Batches are numbered without holes; each epoch begins with 1.
-        """
-        expected = self.position.sequence + 1 if cursor.epoch == self.position.epoch else 1
-        if self.position == START or cursor.sequence == expected:
-            return None
-        if any(not gap.symbol for gap in batch.gaps):
+    def gap_before(self, cursor: Cursor, batch: Batch) -> types_pb2.Gap | None:
+        """What batches that are missing from the stream itself have left, unless the batch says
+        so."""
+        if self.position == START or joins(self.position, cursor, batch):
             return None
         return types_pb2.Gap(
             reason=types_pb2.GAP_REASON_CURSOR_EXPIRED,
@@ -65,26 +85,53 @@ class Venue:
         Raises MalformedBatch; nothing of the batch then counts, and it has to be skipped.
         """
         rows = read_rows(batch)
-        self.position = cursor
+        self.positions[self.trades_key] = cursor
         for gap in gaps:
             self._add_gap(gap)
         if rows.parts:
             self._add_rows(rows)
         elif not batch.gaps and self._checkpoints_count:
             self.watermark.reach(batch.published_time_ns)
-        return len(rows.received_ns)
+        return len(rows.trades.time_ns)
 
-    def skip(self, cursor: Cursor, why: str) -> types_pb2.Gap:
-        """Pass over a batch that cannot be read. Returns the gap that this leaves."""
+    def take_repairs(self, cursor: Cursor, batch: Batch) -> int:
+        """Take one batch of trades that were missing, and of what is complete now. Returns its
+        number of trades.
+
+        Raises MalformedBatch; nothing of the batch then counts, and it has to be skipped.
+        """
+        rows = read_rows(batch)
+        self.positions[self.repairs_key] = cursor
+        for symbol, scale, numbers in rows.parts:
+            instrument = self._instrument(symbol)
+            if instrument is not None:
+                trades = rows.trades if numbers is None else take(rows.trades, numbers)
+                instrument.repair(trades, scale, self.watermark.time_ns)
+                self._changes(instrument, self.repairs_key)
+        for fill in batch.fills:
+            instrument = self.instruments.get(fill.symbol)
+            if instrument is not None and fill.outcome == types_pb2.FILL_OUTCOME_COMPLETE:
+                instrument.fill(fill.start_time_ns, fill.end_time_ns)
+                self._changes(instrument, self.repairs_key)
+        return len(rows.trades.time_ns)
+
+    def skip(self, key: StreamKey, cursor: Cursor, why: str) -> types_pb2.Gap:
+        """Pass over a batch that cannot be read. Returns the gap that this leaves, if it is one of
+        trades; one of repairs leaves what was missing before."""
         gap = types_pb2.Gap(reason=types_pb2.GAP_REASON_MALFORMED, detail=why)
-        self.position = cursor
-        self._add_gap(gap)
+        self.positions[key] = cursor
+        if key == self.trades_key:
+            self._add_gap(gap)
         return gap
 
     @property
+    def waits_at_most(self) -> int:
+        """At least as many as ``waits_for_fold``, told without work."""
+        return sum(instrument.waits_at_most for instrument in self.changed)
+
     def waits_for_fold(self) -> int:
         """Number of partials that have not become part of bars."""
-        return sum(instrument.waits_for_fold for instrument in self.changed)
+        return sum(instrument.waits_for_fold() for instrument in self.changed)
 
     def hold(self, bar: Bar) -> None:
         """Watch over a bar that is in memory from now on."""
@@ -112,6 +159,45 @@ class Venue:
             bar.instrument.cover(bar, self.watermark.time_ns)
         return list(changed)
 
+    def settle(self) -> list[tuple[Instrument, EventBar]]:
+        """Make bars that end with a trade, of all that the watermark has passed."""
+        time_ns = self.watermark.time_ns
+        return [
+            (instrument, bar)
+            for instrument in self.instruments.values()
+            if instrument.events is not None and instrument.events.waits
+            for bar in instrument.settle(time_ns)
+        ]
+
+    def stands_with(self, other: "Venue") -> bool:
+        """Whether the two can be one."""
+        return self.venue_id == other.venue_id and self.positions == other.positions
+
+    def join(self, other: "Venue") -> None:
+        """Take over the shards of another that stands at the same positions."""
+        self.shards |= other.shards
+        self.instruments.update(other.instruments)
+        self.changed |= other.changed
+        self.horizon_ns = max(self.horizon_ns, other.horizon_ns)
+        self._elsewhere.clear()
+        for instrument in other.instruments.values():
+            self._watch_channel(instrument)
+        for bar in other.held():
+            self.hold(bar)
+
+    def held(self) -> list[Bar]:
+        """The bars that are in memory."""
+        return [bar for _, _, bar in (*self._open, *self._evictable)]
+
+    def leave(self, shards: Collection[int]) -> None:
+        """Let go of shards and all that belongs to them."""
+        self.shards -= set(shards)
+        gone = {symbol for symbol in self.instruments if shard_of(self.venue_id, symbol) in shards}
+        self.changed -= {self.instruments.pop(symbol) for symbol in gone}
+        for heap in (self._open, self._evictable):
+            heap[:] = [item for item in heap if item[2].instrument.symbol not in gone]
+            heapq.heapify(heap)
+
     def evict(self, kept_ns: int, busy: Container[Bar]) -> None:
         """Let go of bars that ended this long before the watermark and are not busy."""
         self.horizon_ns = max(self.horizon_ns, self.watermark.time_ns - kept_ns)
@@ -129,9 +215,8 @@ class Venue:
     def add_instrument(self, instrument: Instrument) -> None:
         """Take an instrument from the database."""
         self.instruments[instrument.symbol] = instrument
-        for hole in instrument.coverage.holes:
-            if hole.whole_channel and hole.end_ns is None:
-                self._channel_starts.append(hole.start_ns)
+        self._want_late_days(instrument, self.trades_key)
+        self._watch_channel(instrument)
 
     def restore(
         self, instrument: Instrument, bars: Iterable[Bar], spans: Iterable[Span] = ()
@@ -155,29 +240,56 @@ class Venue:
 
     def _add_rows(self, rows: Rows) -> None:
         trades = rows.trades
-        watermarks = self.watermark.pass_trades(trades.time_ns, rows.received_ns)
-        fresh_rows: list[int] = []
+        newest_ns = self.watermark.newest_ns
+        watermarks = self.watermark.pass_trades(trades.time_ns, trades.received_ns)
         for symbol, scale, numbers in rows.parts:
-            instrument = self.instruments.get(symbol)
+            instrument = self._instrument(symbol)
             if instrument is None:
-                instrument = self.instruments[symbol] = Instrument(symbol)
+                continue
             if numbers is None:
-                fresh = instrument.add(trades, scale, watermarks)
+                instrument.add(trades, scale, watermarks)
             else:
-                marks = None if watermarks is None else [watermarks[row] for row in numbers]
-                fresh = instrument.add(take(trades, numbers), scale, marks)
-            self.changed.add(instrument)
-            if self._channel_starts:
-                those = range(len(trades.time_ns)) if numbers is None else numbers
-                fresh_rows += those if fresh is None else compress(those, fresh)
-        if fresh_rows:
-            self._pass_channel(trades.time_ns[row] for row in sorted(fresh_rows))
+                marks = None if watermarks is None else watermarks[numbers]
+                instrument.add(take(trades, numbers), scale, marks)
+            self._changes(instrument, self.trades_key)
+        if self._channel_starts:
+            self._pass_channel(trades.time_ns.tolist(), newest_ns)
 
-    def _pass_channel(self, times_ns: Iterable[int]) -> None:
-        """New trades came. The first that is not older than a hole of the whole channel ends it."""
+    def _instrument(self, symbol: str) -> Instrument | None:
+        """None when it is in another shard."""
+        instrument = self.instruments.get(symbol)
+        if instrument is None and symbol not in self._elsewhere:
+            if shard_of(self.venue_id, symbol) in self.shards:
+                instrument = self.instruments[symbol] = self._make_instrument(symbol)
+            elif len(self._elsewhere) < ELSEWHERE_MAX:
+                self._elsewhere.add(symbol)
+        return instrument
+
+    def _changes(self, instrument: Instrument, key: StreamKey) -> None:
+        self.changed.add(instrument)
+        self._want_late_days(instrument, key)
+
+    def _want_late_days(self, instrument: Instrument, key: StreamKey) -> None:
+        if instrument.events is not None:
+            for day_ns in instrument.events.late_days:
+                instrument.events.want(day_ns, {key: self.positions[key]})
+            instrument.events.late_days.clear()
+
+    def _watch_channel(self, instrument: Instrument) -> None:
+        """The next trade of any instrument ends some of its holes."""
+        for hole in instrument.coverage.holes:
+            if hole.whole_channel and hole.end_ns is None:
+                self._channel_starts.append(hole.start_ns)
+
+    def _pass_channel(self, times_ns: Iterable[int], newest_ns: int) -> None:
+        """Trades came. The first that is newer than all before it, and not older than a hole of the
+        whole channel, ends the hole: a trade that comes again is never newer."""
         for time_ns in times_ns:
-            if any(start_ns <= time_ns for start_ns in self._channel_starts):
+            if time_ns > newest_ns and any(
+                start_ns <= time_ns for start_ns in self._channel_starts
+            ):
                 for instrument in self.instruments.values():
                     instrument.coverage.pass_channel(time_ns)
                 self.changed.update(self.instruments.values())
                 self._channel_starts = [s for s in self._channel_starts if s > time_ns]
+            newest_ns = max(newest_ns, time_ns)

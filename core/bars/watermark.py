@@ -1,9 +1,9 @@
 """How far a venue's time has got: no trade before the watermark is expected any more."""
 
-from collections.abc import Sequence
-from itertools import accumulate
+import numpy as np
 
 from core.bars.intervals import SECOND
+from core.bars.kernel import Ints
 
 
 class Watermark:
@@ -30,33 +30,28 @@ class Watermark:
         """The stream has got this far without a trade."""
         self.newest_ns = max(self.newest_ns, time_ns)
 
-    def pass_trades(
-        self, times_ns: Sequence[int], received_ns: Sequence[int]
-    ) -> Sequence[int] | None:
+    def pass_trades(self, times_ns: Ints, received_ns: Ints) -> Ints | None:
         """Trades came with these times, in this order.
 
         Returns where the watermark stood before each of them, or None when none of them came after
         its shortest bar had become final.
         """
         stated = self._believable(times_ns, received_ns)
-        newest_ns = max(self.newest_ns, max(stated))
-        oldest_end_ns = SECOND.open_ns(min(times_ns)) + SECOND.length_ns
+        newest_ns = max(self.newest_ns, int(stated.max()))
+        oldest_end_ns = SECOND.open_ns(int(times_ns.min())) + SECOND.length_ns
         if oldest_end_ns > newest_ns - self._lateness_ns or (
-            oldest_end_ns > self.time_ns and times_ns == sorted(times_ns)
+            oldest_end_ns > self.time_ns and bool((times_ns[1:] >= times_ns[:-1]).all())
         ):
             self.newest_ns = newest_ns
             return None
-        before = list(accumulate(stated, max, initial=self.newest_ns))
-        self.newest_ns = before.pop()
-        return [time_ns - self._lateness_ns for time_ns in before]
+        before = np.maximum.accumulate(np.append(self.newest_ns, stated[:-1]))
+        self.newest_ns = newest_ns
+        marks: Ints = before - self._lateness_ns
+        return marks
 
-    def _believable(self, times_ns: Sequence[int], received_ns: Sequence[int]) -> Sequence[int]:
+    def _believable(self, times_ns: Ints, received_ns: Ints) -> Ints:
         if self._ahead_max_ns is None:
             return times_ns
-        if max(times_ns) <= max(received_ns) + self._ahead_max_ns:
+        if times_ns.max() <= received_ns.max() + self._ahead_max_ns:
             return times_ns
-        limit = self._ahead_max_ns
-        return [
-            min(time_ns, received + limit)
-            for time_ns, received in zip(times_ns, received_ns, strict=True)
-        ]
+        return np.minimum(times_ns, received_ns + self._ahead_max_ns)

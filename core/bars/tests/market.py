@@ -83,10 +83,11 @@ def naive_bars(trades: Iterable[Trade], scale: tuple[int, int] = (2, 3)) -> dict
             else:
                 opened = trade.time_ns // interval.length_ns * interval.length_ns
             groups.setdefault((trade.symbol, interval.name, opened), []).append(trade)
-    return {key: _naive_bar(group, scale) for key, group in groups.items()}
+    return {key: naive_bar(group, scale) for key, group in groups.items()}
 
 
-def _naive_bar(trades: list[Trade], scale: tuple[int, int]) -> NaiveBar:
+def naive_bar(trades: list[Trade], scale: tuple[int, int]) -> NaiveBar:
+    """The bar of these trades."""
     trades = sorted(trades, key=lambda trade: (trade.time_ns, trade.id))
     prices = [Fraction(trade.price, 10 ** scale[0]) for trade in trades]
     sizes = [Fraction(trade.size, 10 ** scale[1]) for trade in trades]

@@ -6,10 +6,13 @@ from fractions import Fraction
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from core.bars.instrument import Bar
+from core.bars.events import EventBars
+from core.bars.instrument import Bar, Instrument
 from core.bars.intervals import INTERVALS
 from core.bars.kernel import Partial
+from core.bars.kinds import Spec
 from core.bars.tests.market import SECOND_NS, BarKey, NaiveBar
+from core.bars.tests.naive_events import EventKey
 from core.bars.venue import Venue
 from core.bars.watermark import Watermark
 from kit.columns import Scale
@@ -21,8 +24,19 @@ Stored = tuple[Partial, Scale, int, bool, int]
 class MemoryVenue:
     """Feeds a venue and keeps what it lets go of, as the database does."""
 
-    def __init__(self, lateness_ns: int = 2 * SECOND_NS, checkpoints_count: bool = False) -> None:
-        self.venue = Venue("binance", Watermark(lateness_ns), checkpoints_count)
+    def __init__(
+        self,
+        lateness_ns: int = 2 * SECOND_NS,
+        checkpoints_count: bool = False,
+        kinds: Iterable[str] = (),
+    ) -> None:
+        specs = [Spec.parse(text) for text in kinds]
+
+        def make(symbol: str) -> Instrument:
+            return Instrument(symbol, events=EventBars(specs))
+
+        self.venue = Venue("binance", Watermark(lateness_ns), checkpoints_count, make)
+        self.events: dict[EventKey, tuple[NaiveBar, bool]] = {}
         self.stored: dict[BarKey, Stored] = {}
         self.loads = 0
 
@@ -54,6 +68,9 @@ class MemoryVenue:
                 bar.final,
                 bar.covered_ns,
             )
+        for instrument, (interval, bar, _) in self.venue.settle():
+            key = instrument.symbol, interval, bar.day_ns, bar.number
+            self.events[key] = _human(bar.total, instrument.scale), bar.final
         if kept_ns is not None:
             self.venue.evict(kept_ns, busy=())
         return changed

@@ -3,19 +3,22 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from decimal import Decimal
 from fractions import Fraction
 
 import psycopg
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from core.bars.aggregator import Aggregator
+from core.bars.aggregator import CONSUMER, Aggregator
 from core.bars.board import Board
 from core.bars.intervals import INTERVALS
+from core.bars.leases import Leases
 from core.bars.settings import BarsSettings
-from core.bars.store import CONSUMER, Store
-from core.bars.tests.market import BarKey, NaiveBar
+from core.bars.shards import SHARDS
+from core.bars.tests.market import BarKey, NaiveBar, Trade, batch
+from core.bars.tests.naive_events import DAY_NS, EventKey
 from kit.clock import SystemClock
 from kit.cursor import Cursor, StreamKey
 from kit.database import Database, migrate
@@ -24,8 +27,9 @@ from kit.telemetry import Meter
 from kit.troubles import Troubles
 
 KEY = StreamKey("binance", types_pb2.CHANNEL_TRADES)
-TIMEOUT_S = 30.0
-FAST = BarsSettings(store_interval_ms=10, publish_interval_ms=10, kept_seconds=5)
+REPAIRS = StreamKey("binance", types_pb2.CHANNEL_REPAIRS)
+TIMEOUT_S = 90.0
+FAST = BarsSettings(store_interval_ms=10, publish_interval_ms=10, kept_seconds=5, lease_seconds=2.0)
 
 LEVELS = {interval.name: level for level, interval in enumerate(INTERVALS)}
 
@@ -34,24 +38,29 @@ class Rig:
     """One venue's stream, and the aggregator that follows it."""
 
     def __init__(self, valkey_url: str, postgres_url: str, settings: BarsSettings = FAST) -> None:
+        self.valkey_url = valkey_url
         self.postgres_url = postgres_url
         self.settings = settings
         self.streams = Streams(valkey_url)
         self.database = Database(postgres_url)
         self.board = Board(settings.subscribers_max, settings.subscriber_bars_max)
-        self.meter = Meter("bars")
+        self.leases: list[Leases] = []
         self.newest = Cursor(1, 0)
+        self.repaired = Cursor(7, 0)
         self.aggregator = self.new_aggregator()
 
-    def new_aggregator(self, world: str = "replay") -> Aggregator:
+    def new_aggregator(self, world: str = "replay", member: str = "bars") -> Aggregator:
         """An aggregator that knows nothing yet."""
+        self.meter = Meter(member)
         troubles = Troubles(self.meter)
-        store = Store(self.database)
+        leases = Leases(self.valkey_url, member, self.settings.lease_seconds)
+        self.leases.append(leases)
         return Aggregator(
             self.settings,
             world,
             self.streams,
-            store,
+            leases,
+            self.database,
             self.board,
             self.meter,
             troubles,
@@ -65,6 +74,51 @@ class Rig:
             self.newest = Cursor(self.newest.epoch, self.newest.sequence + 1)
             entry = Entry(KEY, self.newest, message.SerializeToString())
             await self.streams.append([entry])
+
+    async def repair(
+        self, trades: Sequence[Trade] = (), fills: Iterable[types_pb2.Fill] = ()
+    ) -> None:
+        """Write what was fetched later."""
+        await self.streams.register(REPAIRS)
+        self.repaired = Cursor(self.repaired.epoch, self.repaired.sequence + 1)
+        message = batch(trades)
+        message.channel = types_pb2.CHANNEL_REPAIRS
+        message.fills.extend(fills)
+        await self.streams.append([Entry(REPAIRS, self.repaired, message.SerializeToString())])
+
+    async def record(self, trades: Iterable[Trade], scale: tuple[int, int] = (2, 3)) -> None:
+        """Do as the recorder does, with trades of the stream or of a repair: it has now got as far
+        as both."""
+        rows = [
+            (
+                trade.symbol,
+                trade.id,
+                trade.time_ns,
+                trade.side,
+                Decimal(trade.price).scaleb(-scale[0]),
+                Decimal(trade.size).scaleb(-scale[1]),
+            )
+            for trade in {(trade.symbol, trade.id): trade for trade in trades}.values()
+        ]
+        connection = await psycopg.AsyncConnection.connect(self.postgres_url)
+        async with connection, connection.cursor() as cursor:
+            await cursor.executemany(
+                "INSERT INTO instruments (venue, symbol) VALUES ('binance', %s)"
+                " ON CONFLICT DO NOTHING",
+                [row[:1] for row in rows],
+            )
+            await cursor.executemany(
+                "INSERT INTO trade_rows (instrument_id, trade_id, venue_time_ns, received_time_ns,"
+                " side, price, size) SELECT instrument_id, %s, %s, %s, %s, %s, %s FROM instruments"
+                " WHERE symbol = %s",
+                [(row[1], row[2], row[2], *row[3:], row[0]) for row in rows],
+            )
+            await cursor.executemany(
+                "INSERT INTO stream_positions VALUES ('recorder', %s, %s, %s)"
+                " ON CONFLICT (consumer, stream) DO UPDATE"
+                " SET epoch = excluded.epoch, sequence = excluded.sequence",
+                [(str(KEY), *self.newest), (str(REPAIRS), *self.repaired)],
+            )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -102,7 +156,7 @@ class Rig:
         """What the database holds."""
         rows = await self.query(
             "SELECT symbol, interval, open_time_ns, open, high, low, close, volume, buy_volume,"
-            " quote_volume, trade_count FROM bars"
+            " quote_volume, trade_count FROM bars WHERE interval NOT LIKE '%:%'"
         )
         return {row[:3]: NaiveBar(*map(Fraction, row[3:10]), row[10]) for row in rows}
 
@@ -110,9 +164,23 @@ class Rig:
         """Revision, final, and the coverage of what is final."""
         rows = await self.query(
             "SELECT symbol, interval, open_time_ns, revision, final,"
-            " CASE WHEN final THEN covered_ns ELSE 0 END FROM bars"
+            " CASE WHEN final THEN covered_ns ELSE 0 END FROM bars WHERE interval NOT LIKE '%:%'"
         )
         return {row[:3]: row[3:] for row in rows}
+
+    async def events(self, final: bool = False) -> dict[EventKey, NaiveBar]:
+        """What the database holds of other kinds; only what is final, if so wanted."""
+        rows = await self.query(
+            "SELECT symbol, interval, open_time_ns, number, open, high, low, close, volume,"
+            " buy_volume, quote_volume, trade_count FROM bars WHERE interval LIKE '%:%'"
+            + (" AND final" if final else "")
+        )
+        return {
+            (row[0], row[1], row[2] // DAY_NS * DAY_NS, row[3]): NaiveBar(
+                *map(Fraction, row[4:11]), row[11]
+            )
+            for row in rows
+        }
 
     async def query(self, text: str) -> list[tuple]:
         """Rows of the database."""
@@ -125,13 +193,27 @@ class Rig:
         """End the connections."""
         await self.streams.close()
         await self.database.close()
+        for leases in self.leases:
+            await leases.close()
+
+    async def repairs_stored(self) -> None:
+        """Wait until every repair that was written is stored."""
+
+        async def are_there() -> bool:
+            return await self._position("repairs") == self.repaired.sequence
+
+        await eventually(are_there)
 
     async def _is_stored(self) -> bool:
         return await self._position() == self.newest.sequence
 
-    async def _position(self) -> int:
-        rows = await self.query("SELECT sequence FROM stream_positions")
-        return rows[0][0] if rows else 0
+    async def _position(self, channel: str = "trades") -> int:
+        """Of the slowest shard."""
+        rows = await self.query(
+            "SELECT min(sequence), count(*) FROM bar_positions"
+            f" WHERE stream = 'md:{{binance}}:{channel}'"
+        )
+        return rows[0][0] if rows[0][1] == SHARDS else 0
 
 
 @contextlib.asynccontextmanager

@@ -85,7 +85,7 @@ async def test_a_restart_goes_on_where_it_was(rig: Rig) -> None:
 
 async def test_a_rival_makes_it_begin_anew_and_nothing_counts_twice(rig: Rig) -> None:
     trades = market(400)
-    rival = rig.new_aggregator()
+    rival = rig.new_aggregator(member="rival")
     async with rig.running():
         rig.aggregator = rival
         async with rig.running():
@@ -206,10 +206,10 @@ async def test_memory_is_bounded_while_the_database_is_away(valkey_url, postgres
                 return away._is_full()
 
             await eventually(full)
-            position = away._venues["binance"].position
+            position = away._following.venues[0].position
             for _ in range(20):
                 await asyncio.sleep(0.01)
-            assert away._venues["binance"].position == position < rig.newest
+            assert away._following.venues[0].position == position < rig.newest
             assert "PostgreSQL" in rig.meter.detail
             rig.database._url = url
             await rig.stored()

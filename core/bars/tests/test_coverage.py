@@ -154,7 +154,7 @@ def test_batches_missing_from_the_stream_are_a_hole() -> None:
 
 def test_a_batch_that_cannot_be_read_is_a_hole() -> None:
     memory = MemoryVenue().take(batch([trade(1, 10)]))
-    memory.venue.skip(Cursor(1, 2), "broken")
+    memory.venue.skip(memory.venue.trades_key, Cursor(1, 2), "broken")
     memory.take(batch([trade(5, 30)]), end())
     assert seconds(memory, "1m") == 30
 

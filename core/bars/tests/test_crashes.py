@@ -8,15 +8,21 @@ import sys
 from itertools import cycle
 
 import pytest
+from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
 from conftest import free_port
-from core.bars.tests.market import naive_bars
+from core.bars.tests.market import MONDAY_NS, Trade, batch, naive_bars
 from core.bars.tests.memory import MemoryVenue
-from core.bars.tests.rig import Rig, in_batches, rig_for
+from core.bars.tests.naive_events import naive_events
+from core.bars.tests.rig import Rig, eventually, in_batches, rig_for
 from core.bars.tests.test_aggregator import as_batch, market
+from core.bars.tests.test_shards import end
+from core.bars.tests.test_shards import market as shared_market
+from kit import rpc
 
 MAIN = "from core.bars.app import main; raise SystemExit(main())"
 KILLS = 5
+KINDS = ("tick:7", "runs:10")
 PORTS_MAX = 50_000
 """Metrics are served on the port plus 10000, which must be a port, too."""
 
@@ -24,8 +30,8 @@ PORTS_MAX = 50_000
 class Process:
     """The aggregator's process."""
 
-    def __init__(self, valkey_url: str, postgres_url: str) -> None:
-        port = next(port for port in iter(free_port, None) if port < PORTS_MAX)
+    def __init__(self, valkey_url: str, postgres_url: str, instance: str = "") -> None:
+        self.port = next(port for port in iter(free_port, None) if port < PORTS_MAX)
         self._environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -34,7 +40,10 @@ class Process:
             "VENUEMESH_DATABASE_URL": postgres_url,
             "VENUEMESH_REGISTRY": "127.0.0.1:1",
             "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
-            "VENUEMESH_BARS_PORT": str(port),
+            "VENUEMESH_BARS_PORT": str(self.port),
+            "VENUEMESH_BARS_INSTANCE": instance,
+            "VENUEMESH_BARS_LEASE_SECONDS": "3",
+            "VENUEMESH_BARS_KINDS": ",".join(KINDS),
             "VENUEMESH_BARS_STORE_INTERVAL_MS": "5",
             "VENUEMESH_BARS_READ_ENTRIES_MAX": "2",
             "VENUEMESH_BARS_KEPT_SECONDS": "1",
@@ -78,3 +87,68 @@ async def test_killed_again_and_again_it_loses_and_doubles_nothing(
     expected.fold()
     assert await rig.bars() == naive_bars(trades)
     assert await rig.facts() == {key: stored[2:] for key, stored in expected.settled().items()}
+
+
+async def test_of_three_that_share_one_after_another_is_killed(
+    rig: Rig, valkey_url, postgres_url
+) -> None:
+    trades = shared_market(3000)
+    batches = [batch(part) for part in in_batches(trades, cycle([7, 1, 13]))]
+    processes = [Process(valkey_url, postgres_url, str(number)) for number in (1, 2, 3)]
+    names = {f"bars-{number}@127.0.0.1:{processes[number - 1].port}" for number in (1, 2, 3)}
+
+    async def shared(owners: set[str]) -> None:
+        async def are_shared() -> bool:
+            return set(await rig.query("SELECT owner FROM bar_shards")) == {
+                (owner,) for owner in owners
+            }
+
+        await eventually(are_shared)
+
+    for process in processes:
+        process.start()
+    try:
+        third = len(batches) // 3
+        await rig.append(*batches[:third])
+        await shared(names)
+        processes[0].kill()
+        await rig.append(*batches[third : 2 * third])
+        await shared({name for name in names if not name.startswith("bars-1")})
+        processes[0].start()
+        processes[1].kill()
+        await rig.append(*batches[2 * third :], batch([end()]))
+        await shared({name for name in names if not name.startswith("bars-2")})
+        await rig.stored()
+    finally:
+        for process in processes:
+            process.kill()
+    assert await rig.bars() == naive_bars([*trades, end()])
+    assert await rig.events(final=True) == naive_events(trades, KINDS)
+
+
+async def test_a_subscription_is_passed_on_to_the_owner_whoever_it_is(
+    rig: Rig, valkey_url, postgres_url
+) -> None:
+    processes = [Process(valkey_url, postgres_url, str(number)) for number in (1, 2)]
+    for process in processes:
+        process.start()
+    request = bars_pb2.SubscribeRequest(venue="binance", symbol="BTCUSDT", intervals=["1w"])
+
+    async def count_at(process: Process, wanted: int) -> None:
+        """Wait until a subscription at this process shows so many trades."""
+        async with asyncio.timeout(60), rpc.channel(f"127.0.0.1:{process.port}") as channel:
+            call = bars_pb2_grpc.BarsStub(channel).Subscribe(request, wait_for_ready=True)
+            async for response in call:
+                if response.bars[-1].trade_count == wanted:
+                    return
+
+    try:
+        await rig.append(batch([Trade(1, MONDAY_NS), Trade(2, MONDAY_NS + 1)]))
+        await asyncio.gather(*(count_at(process, 2) for process in processes))
+        left = asyncio.create_task(count_at(processes[1], 3))
+        processes[0].kill()
+        await rig.append(batch([Trade(3, MONDAY_NS + 2)]))
+        await left
+    finally:
+        for process in processes:
+            process.kill()

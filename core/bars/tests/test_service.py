@@ -6,7 +6,9 @@ import pytest
 from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
 from core.bars.board import Board
+from core.bars.forwarding import Others
 from core.bars.intervals import INTERVALS
+from core.bars.record import BarRecord, record
 from core.bars.service import BarsServicer
 from core.bars.settings import BarsSettings
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
@@ -24,7 +26,8 @@ T = MONDAY_NS
 async def served(board: Board):
     """The service on a free port, and a stub that calls it."""
     server = rpc.server()
-    rpc.serve(server, bars_pb2.DESCRIPTOR.services_by_name["Bars"], BarsServicer(board, CLOCK))
+    servicer = BarsServicer(board, _Alone(), SETTINGS, CLOCK)
+    rpc.serve(server, bars_pb2.DESCRIPTOR.services_by_name["Bars"], servicer)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with rpc.channel(f"127.0.0.1:{port}") as channel:
@@ -33,6 +36,14 @@ async def served(board: Board):
 
 
 CLOCK = SystemClock()
+SETTINGS = BarsSettings(kinds=("tick:2",))
+
+
+class _Alone(Others):
+    """There is no other aggregator."""
+
+    def __init__(self) -> None:
+        super().__init__(None, lambda venue_id, symbol: True, CLOCK)
 
 
 def request(**fields) -> bars_pb2.SubscribeRequest:
@@ -43,9 +54,16 @@ def request(**fields) -> bars_pb2.SubscribeRequest:
 def board_of(memory: MemoryVenue, **bounds: int) -> Board:
     board = Board(**{"readers_max": 2, "reader_bars_max": 100, **bounds})
     board.standing = lambda venue_id, symbol: [
-        bar for bar in memory.venue.instruments[symbol].bars.values() if not bar.final
+        record(venue_id, bar)
+        for bar in memory.venue.instruments[symbol].bars.values()
+        if not bar.final
     ]
     return board
+
+
+def folded(memory: MemoryVenue) -> list[BarRecord]:
+    """The bars that a fold has changed."""
+    return [record("binance", bar) for bar in memory.fold()]
 
 
 async def test_open_bars_come_first_as_they_stand() -> None:
@@ -70,6 +88,7 @@ async def test_open_bars_come_first_as_they_stand() -> None:
         quote_volume="1.2355",
         trade_count=2,
         covered_ns=0,
+        close_time_ns=T + 60 * SECOND_NS,
     )
 
 
@@ -77,7 +96,7 @@ async def test_the_intervals_that_can_be_asked_for() -> None:
     async with served(board_of(MemoryVenue())) as bars:
         asked = bars_pb2.ListIntervalsRequest(venue="binance", symbol="BTCUSDT")
         answer = await bars.ListIntervals(asked)
-    assert list(answer.intervals) == [interval.name for interval in INTERVALS]
+    assert list(answer.intervals) == [*(interval.name for interval in INTERVALS), "tick:2"]
 
 
 async def test_changes_and_the_final_form_come_after() -> None:
@@ -89,7 +108,7 @@ async def test_changes_and_the_final_form_come_after() -> None:
         await call.read()
         for number, second in ((2, 0.5), (3, 10), (4, 0.6)):
             memory.take(batch([Trade(number, T + round(second * SECOND_NS))]))
-            board.show("binance", memory.fold())
+            board.show(folded(memory))
             seen = [(bar.trade_count, bar.final, bar.revision) for bar in (await call.read()).bars]
             expected = {
                 2: [(2, False, 0)],
@@ -104,7 +123,7 @@ async def test_other_instruments_are_not_shown() -> None:
     memory = MemoryVenue().take(batch([Trade(1, T), Trade(1, T, symbol="ETHUSDT")]))
     board = board_of(memory)
     with board.admit("binance", "ETHUSDT", ["1s"]) as reader:
-        board.show("binance", memory.fold())
+        board.show(folded(memory))
         updates = reader.updates(50, CLOCK)
         assert [bar.symbol for bar in await anext(updates)] == ["ETHUSDT"]
 
@@ -115,7 +134,10 @@ async def test_a_slow_reader_gets_the_newest_form_once() -> None:
     memory.take(batch([Trade(1, T)])).fold()
     with board.admit("binance", "BTCUSDT", ["1d"]) as reader:
         for number in range(2, 1000):
-            board.show("binance", memory.take(batch([Trade(number, T + number)])).fold())
+            board.show(
+                record("binance", bar)
+                for bar in memory.take(batch([Trade(number, T + number)])).fold()
+            )
         waiting = await anext(reader.updates(50, CLOCK))
     assert [bar.trade_count for bar in waiting] == [999]
 
@@ -130,7 +152,7 @@ async def test_a_reader_that_is_far_too_slow_is_ended_and_delays_no_other() -> N
     ):
         for number in range(2, 10):
             trade = Trade(number, T + number * SECOND_NS)
-            board.show("binance", memory.take(batch([trade])).fold())
+            board.show(folded(memory.take(batch([trade]))))
         with pytest.raises(SubscriberTooSlow):
             await anext(slow.updates(50, CLOCK))
         assert [bar.trade_count for bar in await anext(other.updates(50, CLOCK))] == [9]
@@ -150,7 +172,7 @@ async def test_an_update_interval_is_kept() -> None:
     with board.admit("binance", "BTCUSDT", []) as reader:
         updates = reader.updates(400, watch)
         assert len(await anext(updates)) == 11
-        board.show("binance", memory.take(batch([Trade(2, T)])).fold())
+        board.show(folded(memory.take(batch([Trade(2, T)]))))
         await anext(updates)
     assert watch.slept == [0.4]
 

@@ -1,7 +1,8 @@
 import pytest
 
 from core.bars.instrument import Instrument
-from core.bars.store import Store, restored
+from core.bars.store import Store
+from core.bars.stored import restored
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
 from core.bars.tests.rig import Rig, rig_for
 from kit.columns import Scale

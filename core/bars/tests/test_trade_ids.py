@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ def test_each_id_is_new_once(lists) -> None:
         for number in ids:
             expected.append(number not in known)
             known.add(number)
-        fresh = seen.add(ids)
+        fresh = seen.add(np.array(ids))
         assert (fresh or [True] * len(ids)) == expected
     covered = {number for first, last in seen.ranges() for number in range(first, last + 1)}
     assert covered == known
@@ -27,45 +28,45 @@ def test_each_id_is_new_once(lists) -> None:
 def test_it_has_all_ids_of_a_run_or_not(lists, first, last) -> None:
     seen = TradeIds()
     for ids in lists:
-        seen.add(ids)
+        seen.add(np.array(ids))
     known = {number for ids in lists for number in ids}
     assert seen.has_all(first, last) == set(range(first, last + 1)).issubset(known)
 
 
 def test_a_consecutive_run_is_one_range() -> None:
     seen = TradeIds()
-    assert seen.add([5, 6, 7]) is None
-    assert seen.add([8]) is None
+    assert seen.add(np.array([5, 6, 7])) is None
+    assert seen.add(np.array([8])) is None
     assert seen.ranges() == [(5, 8)]
-    assert seen.add([8, 9]) == [False, True]
+    assert seen.add(np.array([8, 9])) == [False, True]
 
 
 def test_trades_without_an_id_are_always_new() -> None:
     seen = TradeIds()
-    assert seen.add([0]) is None
-    assert seen.add([0, 0]) is None
+    assert seen.add(np.array([0])) is None
+    assert seen.add(np.array([0, 0])) is None
     assert seen.ranges() == []
 
 
 def test_beyond_the_bound_the_lowest_range_is_let_go_and_counts_as_seen() -> None:
     seen = TradeIds(ranges_max=2)
-    seen.add([10, 20, 30])
+    seen.add(np.array([10, 20, 30]))
     assert seen.ranges() == [(20, 20), (30, 30)]
-    assert seen.add([5, 10, 15, 21]) == [False, False, False, True]
+    assert seen.add(np.array([5, 10, 15, 21])) == [False, False, False, True]
     assert not seen.has_all(10, 10)
-    assert TradeIds(seen.ranges(), seen.floor).add([19]) == [False]
+    assert TradeIds(seen.ranges(), seen.floor).add(np.array([19])) == [False]
 
 
 def test_late_ids_are_counted() -> None:
     seen = TradeIds()
-    seen.add([1, 2, 5])
+    seen.add(np.array([1, 2, 5]))
     assert seen.late_total == 0
-    seen.add([4, 6])
-    seen.add([3, 7])
+    seen.add(np.array([4, 6]))
+    seen.add(np.array([3, 7]))
     assert seen.late_total == 2
 
 
 def test_cleared_it_has_seen_nothing() -> None:
     seen = TradeIds([(1, 9)], floor=1)
     seen.clear()
-    assert seen.add([1]) is None
+    assert seen.add(np.array([1])) is None

@@ -1,3 +1,4 @@
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -5,6 +6,11 @@ from core.bars.tests.market import SECOND_NS
 from core.bars.watermark import Watermark
 
 LATENESS_NS = 2 * SECOND_NS
+
+
+def _passed(watermark: Watermark, times: list[int], received: list[int] = ()) -> list[int] | None:
+    found = watermark.pass_trades(np.array(times), np.array(received or times))
+    return None if found is None else found.tolist()
 
 
 @given(st.lists(st.lists(st.integers(0, 40), min_size=1), min_size=1))
@@ -16,7 +22,7 @@ def test_it_stands_before_each_trade_where_the_trades_before_have_brought_it(lis
         for time_ns in times:
             before.append(newest - LATENESS_NS)
             newest = max(newest, time_ns)
-        found = watermark.pass_trades(times, times)
+        found = _passed(watermark, times)
         late = [
             time_ns // SECOND_NS * SECOND_NS + SECOND_NS <= mark
             for time_ns, mark in zip(times, before, strict=True)
@@ -27,21 +33,21 @@ def test_it_stands_before_each_trade_where_the_trades_before_have_brought_it(lis
 
 def test_trades_in_order_are_never_late() -> None:
     times = [second * SECOND_NS for second in range(1000)]
-    assert Watermark(0).pass_trades(times, times) is None
+    assert _passed(Watermark(0), times) is None
 
 
 def test_a_date_far_ahead_of_its_receipt_moves_it_little() -> None:
     watermark = Watermark(LATENESS_NS, ahead_max_ns=SECOND_NS)
     now = 1000 * SECOND_NS
-    watermark.pass_trades([now, now * 9, now], [now, now, now])
+    _passed(watermark, [now, now * 9, now], [now, now, now])
     assert watermark.newest_ns == now + SECOND_NS
     replay = Watermark(LATENESS_NS)
-    replay.pass_trades([now * 9], [now])
+    _passed(replay, [now * 9], [now])
     assert replay.newest_ns == now * 9
 
 
 def test_it_never_falls_back() -> None:
     watermark = Watermark(LATENESS_NS, newest_ns=100)
     watermark.reach(50)
-    watermark.pass_trades([60], [60])
+    _passed(watermark, [60])
     assert (watermark.newest_ns, watermark.time_ns) == (100, 100 - LATENESS_NS)

@@ -1,0 +1,110 @@
+"""Which aggregators are there, and which of them holds which shard: leases in Redis.
+
+A lease that is not renewed in time is anyone's. It keeps two aggregators from doing the same work,
+no more: that only one of them can write is seen to where the bars are written, see ``store``.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from kit.errors import StoreUnavailable
+from kit.redis_commands import TIMEOUT_SECONDS
+
+MEMBERS = "bars:{leases}:members"
+"""Members by the time, in ms, up to which they are there."""
+HELD = "bars:{leases}:held"
+"""Shard to "<time in ms up to which> <member>"."""
+
+_CLAIM = """
+-- ARGV: the member, how long a lease lasts in ms, then the shards that it wants or holds.
+local clock = redis.call("TIME")
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local ends = string.format("%.0f", now + ARGV[2])
+redis.call("ZADD", KEYS[1], ends, ARGV[1])
+redis.call("ZREMRANGEBYSCORE", KEYS[1], "-inf", now)
+local granted = {}
+for place = 3, #ARGV do
+  local held = redis.call("HGET", KEYS[2], ARGV[place]) or ""
+  local held_until, member = string.match(held, "^(%d+) (.*)$")
+  if not member or member == ARGV[1] or tonumber(held_until) <= now then
+    redis.call("HSET", KEYS[2], ARGV[place], ends .. " " .. ARGV[1])
+    granted[#granted + 1] = ARGV[place]
+  end
+end
+return {redis.call("ZRANGE", KEYS[1], 0, -1), granted}
+"""
+_RELEASE = """
+-- ARGV: the member, then the shards that it lets go of.
+for place = 2, #ARGV do
+  local held = redis.call("HGET", KEYS[1], ARGV[place]) or ""
+  if string.match(held, "^%d+ (.*)$") == ARGV[1] then
+    redis.call("HDEL", KEYS[1], ARGV[place])
+  end
+end
+"""
+
+
+class Leases:
+    """The leases of one member. Methods raise StoreUnavailable when Redis is away."""
+
+    def __init__(self, url: str, member: str, lease_seconds: float) -> None:
+        self.member = member
+        """The same after a restart, so that a process that was killed gets its shards back."""
+        self.lease_seconds = lease_seconds
+        self._redis = redis.Redis.from_url(
+            url,
+            socket_timeout=TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 1),
+            decode_responses=True,
+        )
+        self._claim = self._redis.register_script(_CLAIM)
+        self._release = self._redis.register_script(_RELEASE)
+
+    async def claim(self, shards: Collection[int]) -> tuple[list[str], set[int]]:
+        """Say that we are there, and take or renew these. Returns who is there, and which of the
+        shards are ours now."""
+        milliseconds = int(self.lease_seconds * 1000)
+        arguments = [self.member, milliseconds, *shards]
+        members, granted = await self._run(self._claim, [MEMBERS, HELD], arguments)
+        return list(members), set(map(int, granted))
+
+    async def release(self, shards: Collection[int]) -> None:
+        """Let others have these at once."""
+        await self._run(self._release, [HELD], [self.member, *shards])
+
+    async def holder(self, shard: int) -> str | None:
+        """The member who holds a shard, None when no one does or it is not renewed any more."""
+        try:
+            held = await self._redis.hget(HELD, str(shard))
+            there = await self._redis.zrange(MEMBERS, 0, -1)
+        except RedisError as error:
+            raise _away(error) from error
+        member = str(held).partition(" ")[2] if held else ""
+        return member if member in there else None
+
+    async def leave(self, shards: Collection[int]) -> None:
+        """Let go of everything: the process ends."""
+        try:
+            await self.release(shards)
+            await self._redis.zrem(MEMBERS, self.member)
+        except RedisError as error:
+            raise _away(error) from error
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._redis.aclose()
+
+    async def _run(self, script: Any, keys: list[str], arguments: list[Any]) -> Any:
+        try:
+            return await script(keys=keys, args=arguments)
+        except RedisError as error:
+            raise _away(error) from error
+
+
+def _away(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable(f"Redis is away: {error}", store="redis")

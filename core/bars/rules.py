@@ -1,0 +1,307 @@
+"""When a bar of each kind ends. A trade is never split: the bar ends with the trade that fills it.
+
+All numbers are whole, at the scale of the instrument, so that the same trades give the same bars
+everywhere. Imbalance and runs follow M. Lopez de Prado, Advances in Financial Machine Learning,
+chapter 2.3.2, with the sign of a trade from the taker's side. Where the book leaves a choice, or
+its estimates are known to run away, this is what is done:
+
+- Expectations are counted in millionths and move by a tenth of the difference after each bar,
+  rounded down: ``x += (found - x) // 10``.
+- The expected length begins with the size of the kind, N, and stays between N/2 and 2N.
+- The first imbalance bar of a day ends after N trades, as there is no expectation of signs yet.
+- The expected imbalance of one trade is at least what mere chance needs to give bars of N trades,
+  1 / sqrt(N): a walk of fair steps leaves a corridor of sqrt(N) after N steps.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
+from math import isqrt
+from operator import mul
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from core.bars.kernel import BUY, SELL, Ints, Partial, Trades
+from core.bars.kinds import Kind, Spec
+from kit.columns import Scale
+
+UNIT = 1_000_000
+"""Expectations are whole numbers of 1 / UNIT."""
+MEMORY = 10
+"""A new bar moves an expectation by one part of so many."""
+
+
+class Carry(NamedTuple):
+    """What a rule remembers within a day, beside the open bar."""
+
+    last_price: int = 0
+    last_sign: int = 0
+    """1 bought, -1 sold, 0 when not known yet."""
+    buys: int = 0
+    """Of the open bar."""
+    sells: int = 0
+    expected_trades: int = 0
+    """Of a bar, in 1 / UNIT. 0: there was no bar yet."""
+    expected_sign: int = 0
+    """Mean sign of a trade, or share of buys, in 1 / UNIT."""
+    anchor: int | None = None
+    """Price at which the last brick ended, or the day began. None: it has not begun."""
+    direction: int = 0
+    """Of the last brick: 1 up, -1 down, 0 when there is none."""
+
+
+class Rule(Protocol):
+    """When bars of one kind and size end."""
+
+    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
+        """Where bars end among trades of one day that follow those of the open bar: the number of
+        the row after each last one, ascending; and what to remember."""
+
+
+def rule(spec: Spec, scale: Scale) -> Rule:
+    """The rule of a kind, for trades of this scale."""
+    match spec.kind:
+        case Kind.TICK:
+            return Tick(spec.unscaled)
+        case Kind.VOLUME:
+            return Volume(spec.at_scale(scale.size))
+        case Kind.VALUE:
+            return Value(spec.at_scale(scale.price + scale.size))
+        case Kind.IMBALANCE:
+            return Imbalance(spec.unscaled)
+        case Kind.RUNS:
+            return Runs(spec.unscaled)
+        case Kind.RANGE:
+            return Range(spec.at_scale(scale.price))
+        case Kind.RENKO:
+            return Renko(spec.at_scale(scale.price))
+
+
+class Tick:
+    """A number of trades."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
+        """See Rule."""
+        first = self._size - (opened.trade_count if opened else 0)
+        return list(range(first, len(trades.time_ns) + 1, self._size)), carry
+
+
+class Volume:
+    """The sum of sizes reaches a size."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
+        """See Rule."""
+        held = opened.volume if opened else 0
+        sums = list(accumulate(trades.size.tolist(), initial=held))
+        return _filled(sums, self._size), carry
+
+
+class Value:
+    """The sum of price times size reaches a size."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
+        """See Rule."""
+        held = opened.quote_volume if opened else 0
+        prices = trades.price.tolist()
+        sums = list(accumulate(map(mul, prices, trades.size.tolist()), initial=held))
+        if min(prices) < 0:
+            return _filled_by_some(sums, self._size), carry
+        return _filled(sums, self._size), carry
+
+
+class Imbalance:
+    """Buys less sells, or sells less buys, reach what is expected of a bar."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._least = UNIT * isqrt(size) // size
+
+    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
+        """See Rule."""
+        signs, carry = signed(trades, carry)
+        ends: list[int] = []
+        begin, theta = -(opened.trade_count if opened else 0), carry.buys - carry.sells
+        limit = self._limit(carry)
+        for row, sign in enumerate(signs.tolist(), 1):
+            theta += sign
+            if -limit < theta < limit and (limit != NEVER or row - begin < self._size):
+                continue
+            ends.append(row)
+            carry = self._learn(carry, row - begin, theta)
+            begin, theta, limit = row, 0, self._limit(carry)
+        return ends, _counted(carry, signs, ends)
+
+    def _limit(self, carry: Carry) -> int:
+        """The expected imbalance of a bar."""
+        if not carry.expected_trades:
+            return NEVER
+        expected = max(abs(carry.expected_sign), self._least)
+        return -(-carry.expected_trades * expected // UNIT**2)
+
+    def _learn(self, carry: Carry, count: int, theta: int) -> Carry:
+        mean = theta * UNIT // count
+        if carry.expected_trades:
+            mean = carry.expected_sign + (mean - carry.expected_sign) // MEMORY
+        return carry._replace(
+            expected_sign=mean, expected_trades=_expected_trades(carry, count, self._size)
+        )
+
+
+class Runs:
+    """The buys, or the sells, of a bar reach what is expected of it, whatever stands between."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
+        """See Rule."""
+        signs, carry = signed(trades, carry)
+        buys = [carry.buys, *(np.cumsum(signs > 0) + carry.buys).tolist()]
+        sells = [carry.sells, *(np.cumsum(signs < 0) + carry.sells).tolist()]
+        ends: list[int] = []
+        begin, bought, sold = -(opened.trade_count if opened else 0), 0, 0
+        row = 0
+        while True:
+            limit = self._limit(carry)
+            row = min(
+                bisect_left(buys, bought + limit, row + 1),
+                bisect_left(sells, sold + limit, row + 1),
+            )
+            if row > len(signs):
+                return ends, _counted(carry, signs, ends)
+            ends.append(row)
+            carry = self._learn(carry, row - begin, buys[row] - bought)
+            begin, bought, sold = row, buys[row], sells[row]
+
+    def _limit(self, carry: Carry) -> int:
+        """The expected count of the more frequent side."""
+        trades = carry.expected_trades or self._size * UNIT
+        share = carry.expected_sign if carry.expected_trades else UNIT // 2
+        return max(1, -(-trades * max(share, UNIT - share) // UNIT**2))
+
+    def _learn(self, carry: Carry, count: int, bought: int) -> Carry:
+        share = carry.expected_sign if carry.expected_trades else UNIT // 2
+        return carry._replace(
+            expected_sign=share + (bought * UNIT // count - share) // MEMORY,
+            expected_trades=_expected_trades(carry, count, self._size),
+        )
+
+
+class Range:
+    """Highest less lowest price reaches a size."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
+        """See Rule."""
+        prices = trades.price.tolist()
+        ends: list[int] = []
+        size, count = self._size, len(prices)
+        low, high = (opened.low, opened.high) if opened else (prices[0], prices[0])
+        for row, price in enumerate(prices, 1):
+            if price < low:
+                low = price
+            elif price > high:
+                high = price
+            if high - low >= size:
+                ends.append(row)
+                low = high = prices[row] if row < count else 0
+        return ends, carry
+
+
+class Renko:
+    """The price is a brick further than the last one ended, or two bricks back.
+
+    Bricks stand on the day's first price. A trade that jumps over several of them ends one bar; the
+    next brick is counted from the last one that it has reached.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def ends(self, trades: Trades, opened: Partial | None, carry: Carry) -> tuple[list[int], Carry]:
+        """See Rule."""
+        prices = trades.price.tolist()
+        size, ends = self._size, []
+        anchor = prices[0] if carry.anchor is None else carry.anchor
+        direction = carry.direction
+        upper, lower = self._bounds(anchor, direction)
+        for row, price in enumerate(prices, 1):
+            if lower < price < upper:
+                continue
+            bricks = abs(price - anchor) // size
+            direction = 1 if price > anchor else -1
+            anchor += direction * bricks * size
+            upper, lower = self._bounds(anchor, direction)
+            ends.append(row)
+        return ends, carry._replace(anchor=anchor, direction=direction)
+
+    def _bounds(self, anchor: int, direction: int) -> tuple[int, int]:
+        up = 2 if direction < 0 else 1
+        down = 2 if direction > 0 else 1
+        return anchor + up * self._size, anchor - down * self._size
+
+
+NEVER = 2**63
+
+
+def signed(trades: Trades, carry: Carry) -> tuple[Ints, Carry]:
+    """1 for each trade whose taker bought, -1 where it sold.
+
+    Where the venue does not say, by the tick rule: as the price has moved since the trade before,
+    and as that one's when it has not; 0 as long as the day has told nothing.
+    """
+    sides = trades.side
+    signs: Ints = (sides == BUY).astype(np.int64) - (sides == SELL)
+    if not signs.all():
+        sign, before = carry.last_sign, carry.last_price or int(trades.price[0])
+        for row, price in enumerate(trades.price.tolist()):
+            if signs[row] == 0:
+                signs[row] = (price > before) - (price < before) or sign
+            sign, before = int(signs[row]), price
+    return signs, carry._replace(last_sign=int(signs[-1]), last_price=int(trades.price[-1]))
+
+
+def _filled(sums: Sequence[int], size: int) -> list[int]:
+    """Where ascending sums, before each row and after the last, have grown by a size."""
+    ends, base, row = [], 0, 0
+    while (row := bisect_left(sums, base + size, row + 1)) < len(sums):
+        ends.append(row)
+        base = sums[row]
+    return ends
+
+
+def _filled_by_some(sums: Sequence[int], size: int) -> list[int]:
+    """As _filled, of sums that may also fall."""
+    ends, base = [], 0
+    for row in range(1, len(sums)):
+        if sums[row] - base >= size:
+            ends.append(row)
+            base = sums[row]
+    return ends
+
+
+def _expected_trades(carry: Carry, count: int, size: int) -> int:
+    before = carry.expected_trades or size * UNIT
+    after = before + (count * UNIT - before) // MEMORY
+    return min(max(after, size * UNIT // 2), 2 * size * UNIT)
+
+
+def _counted(carry: Carry, signs: Ints, ends: Sequence[int]) -> Carry:
+    """With the buys and sells of the bar that is open after these rows."""
+    rest = signs[ends[-1] :] if ends else signs
+    buys, sells = (0, 0) if ends else (carry.buys, carry.sells)
+    return carry._replace(
+        buys=buys + int(np.count_nonzero(rest > 0)), sells=sells + int(np.count_nonzero(rest < 0))
+    )

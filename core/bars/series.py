@@ -1,0 +1,104 @@
+"""Bars of one kind, one after another: trades in, bars out, and what has to be known in between.
+
+``advance`` is the one function that makes them: while trades happen, when a stored day is made
+again, and when all are made at once. Each UTC day begins anew, with number 0.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from core.bars import kernel
+from core.bars.intervals import BY_NAME
+from core.bars.kernel import Partial, Trades
+from core.bars.rules import Carry, Rule
+
+DAY_NS = BY_NAME["1d"].length_ns
+
+
+class State(NamedTuple):
+    """Where a series stands after some trades."""
+
+    day_ns: int = -1
+    """Start of the day of its last trade, ns since the Unix epoch. -1: there was none."""
+    number: int = 0
+    """Of the bar that is open, or of the next one."""
+    opened: Partial | None = None
+    carry: Carry = Carry()
+
+
+class NumberedBar(NamedTuple):
+    """One bar of a day."""
+
+    day_ns: int
+    number: int
+    total: Partial
+    final: bool
+
+
+def advance(rule: Rule, state: State, trades: Trades) -> tuple[list[NumberedBar], State]:
+    """The bars that end with these trades, which are in order and follow those before.
+
+    A day's last bar ends with the first trade of a later day.
+    """
+    bars: list[NumberedBar] = []
+    for day_ns, rows in _by_day(trades):
+        if day_ns != state.day_ns:
+            bars += open_bars(state, final=True)
+            state = State(day_ns)
+        ends, carry = rule.ends(rows, state.opened, state.carry)
+        starts = [0, *ends]
+        if starts[-1] == len(rows.time_ns):
+            starts.pop()
+        totals = kernel.summaries(rows, np.array(starts))
+        if state.opened is not None:
+            totals[0] = kernel.combine(state.opened, totals[0])
+        for number, total in enumerate(totals[: len(ends)], state.number):
+            bars.append(NumberedBar(day_ns, number, total, final=True))
+        opened = totals[-1] if len(totals) > len(ends) else None
+        state = State(day_ns, state.number + len(ends), opened, carry)
+    return bars, state
+
+
+def pass_time(state: State, time_ns: int) -> tuple[list[NumberedBar], State]:
+    """No trade before this time will come: a day that has ended ends its last bar."""
+    if state.opened is None or time_ns < state.day_ns + DAY_NS:
+        return [], state
+    return open_bars(state, final=True), state._replace(number=state.number + 1, opened=None)
+
+
+def open_bars(state: State, final: bool = False) -> list[NumberedBar]:
+    """The bar that is open, if one is."""
+    if state.opened is None:
+        return []
+    return [NumberedBar(state.day_ns, state.number, state.opened, final)]
+
+
+def rescale(state: State, price_factor: int, size_factor: int) -> State:
+    """The same in units that are smaller by these factors."""
+    carry = state.carry
+    return state._replace(
+        opened=state.opened and kernel.rescale(state.opened, price_factor, size_factor),
+        carry=carry._replace(
+            last_price=carry.last_price * price_factor,
+            anchor=None if carry.anchor is None else carry.anchor * price_factor,
+        ),
+    )
+
+
+def day_of(time_ns: int) -> int:
+    """Start of the UTC day."""
+    return time_ns - time_ns % DAY_NS
+
+
+def _by_day(trades: Trades) -> Iterator[tuple[int, Trades]]:
+    times = trades.time_ns
+    if len(times) == 0:
+        return
+    start = 0
+    while start < len(times):
+        day_ns = day_of(int(times[start]))
+        stop = int(np.searchsorted(times, day_ns + DAY_NS))
+        yield day_ns, kernel.take(trades, slice(start, stop))
+        start = stop
