@@ -138,7 +138,9 @@ def _seconds_for(mesh: Mesh, trades: int) -> float:
         ends = mesh.sql(
             "select stream, epoch, sequence from stream_positions where consumer = 'recorder'"
         )
-        bars = mesh.sql("select epoch, sequence from stream_positions where consumer = 'bars'")
+        bars = mesh.sql(
+            "select distinct epoch, sequence from bar_positions where stream like '%:trades'"
+        )
         return (
             mesh.sql("select count(*) from trade_rows") == [(trades,)]
             and bars == [row[1:] for row in ends if row[0].endswith("trades")]

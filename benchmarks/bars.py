@@ -1,0 +1,131 @@
+"""One core: trades to bars, in processor time.
+
+``kernel`` is columns in and bars out: all eleven intervals of time, and each other kind.
+``process`` is what the aggregator does with the bytes of batches, short of the database: decoded,
+checked, deduplicated, counted and made into bars of time.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2
+
+from benchmarks.options import Options
+from benchmarks.report import Figure, Report
+from core.bars import kernel, series
+from core.bars.intervals import INTERVALS
+from core.bars.kernel import Trades
+from core.bars.kinds import Spec
+from core.bars.rules import rule
+from core.bars.series import State
+from core.bars.venue import Venue
+from core.bars.watermark import Watermark
+from kit.batches import Batch
+from kit.columns import Scale
+from kit.cursor import Cursor
+
+TRADES = 1_000_000
+CHUNK = 8_192
+"""Rows that the aggregator gathers at most before it makes partials of them."""
+BATCH = 500
+"""About what a batch holds when the path is at its limit."""
+BATCHES_PER_FOLD = 64
+SCALE = Scale(2, 8)
+KINDS = (
+    "tick:100",
+    "volume:20",
+    "value:1000000",
+    "imbalance:100",
+    "runs:100",
+    "range:5",
+    "renko:5",
+)
+START_NS = 1_722_816_000_000_000_000
+
+
+def run(options: Options) -> Report:
+    """Trades per second of one core."""
+    trades = _market(TRADES)
+    batches = _batches(trades)
+    figures = [_figure("kernel, time", options, lambda: _time_bars(trades), "at least 2,000,000")]
+    figures += [
+        _figure(f"kernel, {text}", options, partial(_other_bars, trades, text)) for text in KINDS
+    ]
+    figures.append(_figure(f"process, batches of {BATCH}", options, lambda: _process(batches)))
+    return Report("bars: trades to bars, one core", figures)
+
+
+def _figure(name: str, options: Options, work: Callable[[], None], target: str = "") -> Figure:
+    rates = []
+    for _ in range(options.runs):
+        started = time.process_time()
+        work()
+        rates.append(TRADES / (time.process_time() - started))
+    return Figure(name, "trades/s", rates, target)
+
+
+def _time_bars(trades: Trades) -> None:
+    held: list[dict[int, kernel.Partial]] = [{} for _ in INTERVALS]
+    for start in range(0, TRADES, CHUNK):
+        chunk = kernel.in_order(kernel.take(trades, slice(start, start + CHUNK)))
+        partials = kernel.by_second(chunk)
+        for bars, interval in zip(held, INTERVALS, strict=True):
+            partials = kernel.roll_up(partials, interval)
+            for open_ns, partial in partials:
+                before = bars.get(open_ns)
+                bars[open_ns] = kernel.combine(before, partial) if before else partial
+
+
+def _other_bars(trades: Trades, text: str) -> None:
+    ends, state = rule(Spec.parse(text), SCALE), State()
+    for start in range(0, TRADES, CHUNK):
+        chunk = kernel.in_recorded_order(kernel.take(trades, slice(start, start + CHUNK)))
+        _, state = series.advance(ends, state, chunk)
+
+
+def _process(batches: list[bytes]) -> None:
+    venue = Venue("binance", Watermark(2_000_000_000), checkpoints_count=False)
+    for number, data in enumerate(batches, 1):
+        venue.take(Cursor(1, number), Batch.FromString(data), ())
+        if number % BATCHES_PER_FOLD == 0:
+            venue.fold()
+            venue.evict(10_000_000_000, busy=())
+    venue.fold()
+
+
+def _market(count: int) -> Trades:
+    """A wandering price, about a hundred trades a second, the same each time."""
+    source = np.random.default_rng(7)
+    steps = source.integers(-30, 31, count)
+    return Trades(
+        time_ns=START_NS + np.cumsum(source.integers(0, 20_000_000, count)),
+        trade_id=np.arange(1, count + 1),
+        price=6_000_000 + np.cumsum(steps),
+        size=source.integers(1_000, 100_000_000, count),
+        side=source.integers(1, 3, count),
+        received_ns=START_NS + np.arange(count),
+    )
+
+
+def _batches(trades: Trades) -> list[bytes]:
+    found = []
+    source = random.Random(7)
+    start = 0
+    while start < TRADES:
+        part = kernel.take(trades, slice(start, start + source.randint(1, 2 * BATCH)))
+        start += len(part.time_ns)
+        batch = batch_pb2.MarketDataBatch(venue="binance", channel=types_pb2.CHANNEL_TRADES)
+        batch.instruments.add(symbol="BTCUSDT", price_scale=SCALE.price, size_scale=SCALE.size)
+        batch.trades.instrument.extend([0] * len(part.time_ns))
+        batch.trades.price.extend(part.price.tolist())
+        batch.trades.size.extend(part.size.tolist())
+        batch.trades.side.extend(part.side.tolist())
+        batch.trades.venue_time_ns.extend(part.time_ns.tolist())
+        batch.trades.received_time_ns.extend(part.time_ns.tolist())
+        batch.trades.trade_id.extend(part.trade_id.tolist())
+        found.append(batch.SerializeToString())
+    return found
