@@ -1,6 +1,5 @@
 """What a browser does: gRPC-web through the gateway, and Studio in a real headless browser."""
 
-import shutil
 import struct
 import urllib.request
 from decimal import Decimal
@@ -10,13 +9,11 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 from venuemesh.live.v1 import live_pb2
 
-from ops.studio import Studio
 from tests.integration.mesh import CALL_SECONDS_MAX, SERVICES, SYMBOL, VENUE
+from tests.integration.web import open_page, running_browser, studio_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-PAGE_WAIT_MS = 30_000
-BUILD_SECONDS_MAX = 240.0
 TRADE_ROWS_MIN = 5
 NO_PROCESS_OF_OURS = {"envoy", "postgres", "valkey", "simulator"}
 """They do not register."""
@@ -64,40 +61,22 @@ def read_frame(response):
 
 @pytest.fixture(scope="module")
 def studio(simulated):
-    """The address of Studio, once it is built."""
-    if not Studio().is_current():
-        if shutil.which("npm") is None:
-            pytest.skip("Studio is not built, and there is no npm to build it")
-        simulated.wait_until(
-            lambda: "Studio is built" in simulated.output.read_text(), "a Studio", BUILD_SECONDS_MAX
-        )
-    return f"http://{simulated.gateway}/"
+    """The address of Studio."""
+    return studio_of(simulated)
 
 
 @pytest.fixture(scope="module")
 def browser():
     """A browser without a window."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("no chromium on the PATH")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        # No sandbox: tests may run as root.
-        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with running_browser() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
 def page(browser, studio):
-    """A page of Studio, and everything that went wrong on it."""
-    opened = browser.new_page(viewport={"width": 1440, "height": 900})
-    opened.set_default_timeout(PAGE_WAIT_MS)
-    errors = []
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    yield opened
-    opened.close()
-    assert errors == []
+    """A page of Studio."""
+    with open_page(browser) as page:
+        yield page
 
 
 def test_the_index_page_loads(studio):

@@ -1,4 +1,10 @@
-import { type HoleSpan, LOOK_WORDS, spanLengthText, spanText, tradeCountText } from "../record/holes";
+import {
+  type HoleSpan,
+  LOOK_WORDS,
+  spanLengthText,
+  spanText,
+  tradeCountText,
+} from "../record/holes";
 
 /** Room that the tip needs beside the pointer, pixels. */
 const WIDTH_PX = 300;

@@ -132,9 +132,7 @@ function HoleRow({ span, isBusy, onRepair }: HoleRowProps) {
       <td className="number">{spanLengthText(span)}</td>
       <td className="number">{tradeCountText(span)}</td>
       <td>{span.reason}</td>
-      <td className="detail" title={span.detail}>
-        {span.detail}
-      </td>
+      <td className="detail">{span.detail}</td>
       <td className="act">
         {canBeRepaired && (
           <button className="outline-button" disabled={isBusy} onClick={onRepair}>

@@ -1,0 +1,169 @@
+"""Studio tells what is missing, in a real headless browser: on the chart and on the data page."""
+
+import os
+from unittest import mock
+
+import pytest
+from venuemesh.repair.v1 import repair_pb2, repair_pb2_grpc
+
+from tests.integration import recorded
+from tests.integration.mesh import SYMBOL, VENUE, new_folder, running
+from tests.integration.simulation import SIMULATE, TRADES_MIN
+from tests.integration.web import open_page, running_browser, studio_of
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+SETTINGS = {
+    # Nothing is mended before the page asks for it.
+    "VENUEMESH_VENUES_BINANCE_REFILL_S": "0",
+    "VENUEMESH_REPAIR_AUTOMATIC": "false",
+    "VENUEMESH_REPAIR_SETTLE_S": "1",
+    "VENUEMESH_REPAIR_FIND_INTERVAL_S": "1",
+    "VENUEMESH_REPAIR_QUALITY_INTERVAL_S": "1",
+    "VENUEMESH_BARS_KINDS": "tick:20",
+}
+DROPPED = 12
+STEP_PX = 2
+MARK_COLOR = [227, 176, 75]
+"""Of an open hole, at the upper edge of the chart."""
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    """A mesh whose holes stay."""
+    with (
+        mock.patch.dict(os.environ, SETTINGS),
+        new_folder() as data,
+        running(data, *SIMULATE, path=os.environ["PATH"]) as mesh,
+    ):
+        mesh.wait_until_running()
+        mesh.wait_until(lambda: len(recorded.trades(mesh)) >= TRADES_MIN, "trades are recorded")
+        yield mesh
+
+
+@pytest.fixture(scope="module")
+def studio(mesh):
+    """The address of Studio."""
+    return studio_of(mesh)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser without a window."""
+    with running_browser() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser, studio):
+    """A page of Studio."""
+    with open_page(browser) as page:
+        yield page
+
+
+def order(mesh, fault, **fields):
+    """Let something go wrong at the exchange."""
+    status, _ = mesh.post("/faults", {"venue": VENUE, "fault": fault, **fields}, port="simulator")
+    assert status == 200
+
+
+def open_holes(mesh):
+    """As Repair tells of them, through the gateway."""
+    wanted = repair_pb2.HOLE_STATE_OPEN
+    request = repair_pb2.ListHolesRequest(venue=VENUE, symbol=SYMBOL, state=wanted)
+    return repair_pb2_grpc.RepairStub(mesh.channel).ListHoles(request).holes
+
+
+def cut(mesh):
+    """Cut a hole of DROPPED trades, and wait until it is found."""
+    before = len(open_holes(mesh))
+    order(mesh, "drop", channel="trades", symbol=SYMBOL, count=DROPPED)
+    mesh.wait_until(lambda: len(open_holes(mesh)) > before, "the hole is found")
+
+
+def point_at_hole(page):
+    """Move the pointer over the chart, newest bars first, until it is on a hole. Returns x, y."""
+    box = page.get_by_test_id("chart").bounding_box()
+    tip = page.get_by_test_id("hole-tip")
+    for x in range(int(box["x"] + box["width"]), int(box["x"]), -STEP_PX):
+        page.mouse.move(x, box["y"] + box["height"] / 2)
+        if tip.count():
+            return x - box["x"]
+    raise AssertionError("there is no hole on the chart")
+
+
+def test_a_hole_is_drawn_on_the_chart(page, studio, mesh):
+    cut(mesh)
+    page.goto(f"{studio}#/market/{VENUE}/{SYMBOL}/15s")
+    page.get_by_test_id("holes-open").wait_for()
+    x = point_at_hole(page)
+    text = page.get_by_test_id("hole-tip").inner_text()
+    assert f"{DROPPED} trades missing" in text
+    assert "trade ids jump" in text or "sequence" in text
+    # The pointer may stand a little beside the mark.
+    colors = page.evaluate(
+        """x => {
+          const canvas = document.querySelector("[data-testid=chart] canvas");
+          const ratio = canvas.width / canvas.clientWidth;
+          const row = canvas.getContext("2d").getImageData((x - 4) * ratio, 1, 8 * ratio, 1).data;
+          return Array.from({length: row.length / 4}, (_, i) => [...row.slice(i * 4, i * 4 + 3)]);
+        }""",
+        x,
+    )
+    assert MARK_COLOR in colors
+
+
+def test_bars_of_other_kinds_can_be_chosen(page, studio):
+    page.goto(f"{studio}#/market/{VENUE}/{SYMBOL}/1m")
+    page.get_by_test_id("other-intervals").select_option("tick:20")
+    page.get_by_text(f"{SYMBOL} · 20 trades").wait_for()
+    page.get_by_test_id("interval-1s").click()
+    page.get_by_text(f"{SYMBOL} · 1s").wait_for()
+
+
+def test_the_calendar_is_reached_by_the_keyboard(page, studio, mesh):
+    page.goto(f"{studio}#/data/{VENUE}/{SYMBOL}")
+    days = page.get_by_test_id("coverage-day")
+    today = page.locator("[data-testid=coverage-day]:not([data-level=nothing])").last
+    today.wait_for()
+    assert "watched" in today.get_attribute("aria-label")
+    assert days.count() > 52 * 7
+    for _ in range(50):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.dataset.testid") == "coverage-day":
+            break
+    assert "Trades" in page.get_by_test_id("day-tip").inner_text()
+    day = page.evaluate("document.activeElement.dataset.day")
+    page.keyboard.press("Enter")
+    assert day in page.get_by_test_id("clear-day").inner_text()
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.activeElement.dataset.day") < day
+    assert page.get_by_test_id("quality-score").inner_text() != ""
+
+
+def test_a_repair_is_started_and_watched_until_it_is_done(page, studio, mesh):
+    cut(mesh)
+    page.goto(f"{studio}#/data/{VENUE}/{SYMBOL}")
+    page.locator("[data-testid=hole-row][data-state=open]").first.wait_for()
+    order(mesh, "rest_delay", path="/api/v3/trades", seconds=2, count=1)
+    page.get_by_test_id("repair-start").click()
+    page.locator("[data-testid=repair-job][data-state=running]").wait_for()
+    page.locator("[data-testid=repair-job][data-state=done]").wait_for()
+    assert page.get_by_test_id("repair-progress").get_attribute("aria-valuenow") == "100"
+    page.locator("[data-testid=hole-row][data-state=filled]").first.wait_for()
+    page.locator("[data-testid=hole-row][data-state=open]").wait_for(state="detached")
+    page.locator("[data-testid=repair-row]", has_text="done").first.wait_for()
+    page.goto(f"{studio}#/market/{VENUE}/{SYMBOL}/15s")
+    page.get_by_test_id("holes-filled").wait_for()
+    point_at_hole(page)
+    assert f"{DROPPED} trades were missing" in page.get_by_test_id("hole-tip").inner_text()
+
+
+def test_a_repair_is_cancelled_from_the_page(page, studio, mesh):
+    cut(mesh)
+    order(mesh, "rest_delay", path="/api/v3/trades", seconds=60, count=1)
+    page.goto(f"{studio}#/data/{VENUE}/{SYMBOL}")
+    page.locator("[data-testid=hole-row][data-state=open]").get_by_text("Repair").first.click()
+    page.get_by_test_id("repair-cancel").click()
+    page.locator("[data-testid=repair-job][data-state=cancelled]").wait_for()
+    page.locator("[data-testid=repair-row]", has_text="cancelled").wait_for()
