@@ -77,8 +77,3 @@ class Lanes:
             lane.chunk.row_count >= self._settings.chunk_rows_max
             or lane.chunk.byte_count >= self._settings.chunk_bytes_max
         )
-
-    @property
-    def any_full(self) -> bool:
-        """Whether one of them may take no more."""
-        return any(map(self.is_full, self._lanes))

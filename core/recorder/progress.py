@@ -49,6 +49,7 @@ class Progress:
         while True:
             try:
                 await self._look()
+                self._troubles.clear("redis")
             except StoreUnavailable as error:
                 self._troubles.report(error.metadata["store"], error.message)
             await self._clock.sleep(LOOK_INTERVAL_SECONDS)

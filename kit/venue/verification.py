@@ -131,6 +131,7 @@ class Watched:
     def __init__(self, book: GuardedBook, reader: HubReader) -> None:
         self.symbol = book.symbol
         self.last = book.last_sequence
+        self._epoch = book.epoch
         self.start = Update(self.last, book.scale, book.book.bids(), book.book.asks())
         self.updates: list[Update] = []
         self.broken = ""
@@ -160,9 +161,13 @@ class Watched:
                 entry, at = batch.instruments[place], end
                 scale = Scale(entry.price_scale, entry.size_scale)
                 update = Update(columns.last_sequence[row], scale, bids, asks)
-                self._follow(update, columns.snapshot[row])
+                if not columns.snapshot[row]:
+                    self._follow(update, snapshot=False)
+                elif columns.book_epoch[row] != self._epoch:
+                    self._follow(update, snapshot=True)
+                # A snapshot of the same epoch tells what is known.
 
-    def _follow(self, update: Update, snapshot: bool) -> None:
+    def _follow(self, update: Update, *, snapshot: bool) -> None:
         if snapshot or update.last < self.last:
             self.broken = "our book began anew meanwhile"
         self.updates.append(update)

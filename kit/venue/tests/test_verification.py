@@ -10,8 +10,9 @@ from venuemesh.common.v1 import types_pb2
 from kit.columns import Levels
 from kit.errors import RateLimited
 from kit.numbers import NumberError
+from kit.venue.book_snapshots import BookSnapshots
 from kit.venue.contract import BookSnapshot
-from kit.venue.tests.fakes import FakeSocket, Stage, book
+from kit.venue.tests.fakes import BOOK, FakeSocket, Stage, book
 from kit.venue.verification import (
     AGREES,
     COMING_S_MAX,
@@ -91,6 +92,27 @@ async def test_books_of_the_same_update_agree(rig: Rig) -> None:
     assert (found.venue_sequence, found.last_sequence) == (12, 12)
     assert (found.levels_compared, found.levels_different) == (3, 0)
     assert (found.venue, found.symbol) == ("somewhere", "A")
+
+
+async def test_a_book_that_is_told_anew_meanwhile_is_compared(rig: Rig) -> None:
+    socket = await rig.start()
+    stage = rig.stage
+    snapshots = BookSnapshots(
+        stage.intake, lambda draft: stage.hub.publish(BOOK, draft), 1.0, stage.clock
+    )
+    snapshots.look()
+    await stage.clock.advance(2)
+
+    def when_asked() -> None:
+        snapshots.look()
+        socket.say(book(13))
+
+    rig.history.when_asked = when_asked
+    before = stage.hub.cursor(BOOK).sequence
+    found = await rig.verify(answer(13, levels(10, 11, 12, 13)))
+    assert (found.verdict, found.levels_compared) == (AGREES, 4)
+    assert rig.history.calls == 1
+    assert stage.hub.cursor(BOOK).sequence == before + 2
 
 
 async def test_each_kind_of_difference_is_told(rig: Rig) -> None:
