@@ -72,12 +72,12 @@ def _time_bars(trades: Trades) -> None:
     held: list[dict[int, kernel.Partial]] = [{} for _ in INTERVALS]
     for start in range(0, TRADES, CHUNK):
         chunk = kernel.in_order(kernel.take(trades, slice(start, start + CHUNK)))
-        partials = kernel.by_second(chunk)
+        found = kernel.by_second(chunk)
         for bars, interval in zip(held, INTERVALS, strict=True):
-            partials = kernel.roll_up(partials, interval)
-            for open_ns, partial in partials:
+            found = kernel.roll_up(found, interval)
+            for open_ns, total in found:
                 before = bars.get(open_ns)
-                bars[open_ns] = kernel.combine(before, partial) if before else partial
+                bars[open_ns] = kernel.combine(before, total) if before else total
 
 
 def _other_bars(trades: Trades, text: str) -> None:

@@ -150,19 +150,25 @@ class EventBars:
             },
         }
 
+    def begin(self, newest_ns: int) -> None:
+        """Nothing was known of them, while other trades have come up to this time: those are in the
+        record only."""
+        self.settled_ns = newest_ns + 1
+        self.late_days.add(series.day_of(newest_ns))
+
     def load(self, dumped: Mapping[str, Any]) -> None:
-        """Take over what ``dump`` gave. A kind that was not wanted then begins with the next day,
-        and has the current one made anew."""
-        self.settled_ns = dumped.get("settled_ns", 0)
-        self._pending = [_columns(plain) for plain in dumped.get("pending", ())]
-        for text, needs in dumped.get("wanted", {}).items():
+        """Take over what ``dump`` gave. Of a kind that was not wanted then, the current day is made
+        anew."""
+        self.settled_ns = dumped["settled_ns"]
+        self._pending = [_columns(plain) for plain in dumped["pending"]]
+        for text, needs in dumped["wanted"].items():
             self.wanted[int(text)] = {
                 StreamKey.parse(key): Cursor.parse(cursor) for key, cursor in needs.items()
             }
-        for text, (day_ns, numbers) in dumped.get("removed", {}).items():
+        for text, (day_ns, numbers) in dumped["removed"].items():
             revisions = {int(number): revision for number, revision in numbers.items()}
             self.removed[text] = day_ns, revisions
-        states = dumped.get("states", {})
+        states = dumped["states"]
         for text in self.states:
             if text in states:
                 self.states[text] = _state(states[text])

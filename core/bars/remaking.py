@@ -73,12 +73,11 @@ def next_task(venues: Iterable[Venue]) -> Task | None:
         return None
     day_ns, _, _, venue, instrument, events = found
     wanted = dict(events.wanted[day_ns])
-    needs = dict(wanted)
+    # Whatever bars have been made of has to be in the record, whichever batch it came with.
+    needs = {key: max(cursor, wanted.get(key, START)) for key, cursor in venue.positions.items()}
     until_ns = min(day_ns + DAY_NS, events.settled_ns)
     if until_ns < day_ns + DAY_NS:
         events.log = []
-        # All that is settled has to be in the record, whichever batch it came with.
-        needs[venue.trades_key] = max(venue.position, needs.get(venue.trades_key, START))
     return Task(venue, instrument, events, day_ns, until_ns, wanted, needs)
 
 

@@ -38,13 +38,15 @@ class BarsServicer(bars_pb2_grpc.BarsServicer):
         await context.send_initial_metadata(())
         forwarded = self._others.sent(context)
         while True:
-            if forwarded or self._others.is_ours(request):
+            if self._others.is_ours(request):
                 try:
                     async for response in self._shown(request, interval_ms):
                         yield response
                 except OwnerChanged:
-                    if forwarded:
-                        return
+                    continue
+            elif forwarded:
+                # Whoever has passed it on looks for the owner again.
+                return
             else:
                 async for response in self._others.subscribe(request):
                     yield response

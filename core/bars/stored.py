@@ -144,7 +144,10 @@ def read_instrument(row: InstrumentRow, events: EventBars | None) -> Instrument:
         newest_ns,
     )
     if events is not None:
-        events.load(told)
+        if told:
+            events.load(told)
+        else:
+            events.begin(newest_ns)
         instrument.have(events)
     return instrument
 
