@@ -76,8 +76,10 @@ class GuardedBook:
         self.expects_snapshot = False
         """Whether the next whole book of the feed is one that our own new connection begins with,
         while the book has gone on from the twin."""
+        self._misses = False
+        """Whether an update of our own connection waits for one that may come from the twin."""
         self._waiting_since_ns = 0
-        self._ahead_since_ns = 0
+        """Since when it is known that updates wait."""
 
     @property
     def provable(self) -> bool:
@@ -196,10 +198,12 @@ class GuardedBook:
         """See whether something that was to come from the twin has not come in time."""
         if self.state is not BookState.PROVEN or not self._held:
             return
-        if self._waiting_since_ns and now_ns - self._waiting_since_ns > PATIENCE_NS:
+        self._waiting_since_ns = self._waiting_since_ns or now_ns
+        waited_ns = now_ns - self._waiting_since_ns
+        if self._misses and waited_ns > PATIENCE_NS:
             yield from self._break(types_pb2.GAP_REASON_SEQUENCE, self._held[0], now_ns, "")
-        elif self._ahead_since_ns and now_ns - self._ahead_since_ns > AHEAD_NS:
-            self._held, self._ahead_since_ns = [], 0
+        elif waited_ns > AHEAD_NS:
+            self._held, self._waiting_since_ns = [], 0
 
     def _follow(self, update: Update, is_ahead: bool = False) -> Iterator[Outcome]:
         join = self._rule.after_update(self.last_sequence, update.numbers)
@@ -210,9 +214,7 @@ class GuardedBook:
             self.ignored_total += 1
         elif self.is_patient:
             self._hold(update)
-            self._ahead_since_ns = self._ahead_since_ns or update.received_time_ns
-            if not is_ahead:
-                self._waiting_since_ns = self._waiting_since_ns or update.received_time_ns
+            self._misses = self._misses or not is_ahead
         else:
             self._hold(update)
             yield from self._break(
@@ -229,8 +231,8 @@ class GuardedBook:
             elif join is not Join.OLD:
                 self._held = held[place:]
                 break
-        if not self._held:
-            self._waiting_since_ns = self._ahead_since_ns = 0
+        self._waiting_since_ns = 0
+        self._misses = self._misses and bool(self._held)
 
     def _break(
         self,
@@ -345,7 +347,7 @@ class GuardedBook:
         self.wanted_since_ns = 0
         self.wanted_because = types_pb2.GAP_REASON_UNSPECIFIED
         self._renewing = self.expects_snapshot = False
-        self._waiting_since_ns = self._ahead_since_ns = 0
+        self._misses, self._waiting_since_ns = False, 0
         return Changed(snapshot, snapshot=True, epoch=self.epoch)
 
     def whole(self) -> Update:

@@ -13,7 +13,7 @@ import numpy as np
 
 from kit.columns import Numbers, Symbols, TradeRows, zeros
 from kit.numbers import IntColumn
-from kit.venue.continuity import Last
+from kit.venue.continuity import Last, times_of
 
 PAGE_MAX = 1_000
 """Trades that are asked for at once."""
@@ -135,6 +135,18 @@ class NumberedHold:
         if places:
             self.add(_take(rows, places))
         return len(places)
+
+    def ready(self) -> TradeRows | None:
+        """Those before the first that is missing, by id; they wait no more."""
+        if not self._missing or self._missing[0][0] <= self.last.number + 1:
+            return None
+        rows = self.rows()
+        is_ready = rows.trade_id < self._missing[0][0]
+        ready, rest = (rows.take(np.flatnonzero(some)) for some in (is_ready, ~is_ready))
+        self._parts, self.row_count = [rest], len(rest)
+        newest = int(ready.trade_id[-1])
+        self.last = Last(newest, int(times_of(ready)[-1]), self.last.reconnected)
+        return ready
 
     def rows(self) -> TradeRows:
         """All that there is, by id."""

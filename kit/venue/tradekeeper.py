@@ -78,6 +78,8 @@ class Tradekeeper:
         if self.holds:
             # What waits comes after those that did not have to.
             self._end_waits(rows.symbols.names)
+            if overlapping:
+                self._go_on(rows.symbols.names)
 
     def reconnected(self, symbols: Iterable[str], is_covered: bool = False) -> None:
         """These instruments have a new connection; some of their trades may have been missed.
@@ -182,6 +184,15 @@ class Tradekeeper:
                 self.release(hold)
         while sum(hold.row_count for hold in self.holds.values()) > HELD_ROWS_MAX:
             self.release(max(self.holds.values(), key=lambda hold: hold.row_count), TOO_MANY)
+
+    def _go_on(self, symbols: Iterable[str]) -> None:
+        """Publish what waits before the first that is missing: the twin may wait for it, and hold
+        what is missing here."""
+        for hold in [self.holds[symbol] for symbol in symbols if symbol in self.holds]:
+            ready = hold.ready() if isinstance(hold, NumberedHold) else None
+            if ready is not None:
+                for segment in self._numbered.check(ready):
+                    self._publish_segment(segment)
 
     def _publish_segment(
         self, segment: Segment[TradeRows], rows: TradeRows | None = None, whole: Draft | None = None

@@ -1,0 +1,203 @@
+"""Two processes of one venue: what dies, hangs or is cut on one of them is lost nowhere."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+
+from tests.integration import recorded
+from tests.integration.mesh import SYMBOL, VENUE, Mesh, metadata
+from tests.integration.twins import (
+    ELDER,
+    NAMES,
+    YOUNGER,
+    StreamBooks,
+    Streams,
+    TrueBooks,
+    exchange_ids,
+    is_consecutive,
+    pause,
+    resume,
+    streamed_ids,
+    two,
+    wait_until_covered,
+    watched,
+)
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+
+KILLS = 4
+SWITCH_SECONDS_MAX = 5.0
+"""Generous: this machine may be busy. What it took is in the report."""
+HUNG_SECONDS_MAX = 15.0
+ANSWER_SECONDS_MAX = 4.0
+"""Before the registry knows that a process is lost."""
+TRADES_MORE = 40
+COMPARED_MIN = 3
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    """Both processes run, and cover each other."""
+    with two() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def books(mesh):
+    """The books of the stream, and those of the exchange, from the beginning on."""
+    with watched(mesh) as both:
+        yield both
+
+
+@pytest.fixture(autouse=True)
+def covered(mesh, books):
+    """Each test begins with both."""
+    wait_until_covered(mesh)
+
+
+def read_process(mesh: Mesh) -> str:
+    """Whose batches stand in the streams now."""
+    epoch = Streams(mesh).epoch()
+    status, found = mesh.get("/v1/services?kind=venue")
+    assert status == 200
+    instances = [service["instance"] for service in found["services"]]
+    return next(one["service_id"] for one in instances if int(one.get("epoch", 0)) == epoch)
+
+
+def wait_for_other(mesh: Mesh, epoch: int) -> float:
+    """Until the streams go on in another epoch. Returns how long it took, s."""
+    began = time.monotonic()
+    streams = Streams(mesh)
+    mesh.wait_until(lambda: streams.epoch() != epoch, "the streams go on", HUNG_SECONDS_MAX)
+    return time.monotonic() - began
+
+
+def wait_for_more(mesh: Mesh) -> None:
+    """Until more trades are recorded."""
+    count = len(recorded.trades(mesh))
+    mesh.wait_until(lambda: len(recorded.trades(mesh)) > count + TRADES_MORE, "more trades")
+
+
+def gaps(mesh: Mesh) -> list[recorded.Gap]:
+    """What is recorded as missing."""
+    return recorded.gaps(mesh)
+
+
+def check_books(followed: StreamBooks, true: TrueBooks) -> None:
+    """No best price that counted as good was another than the exchange's."""
+    assert followed.wrong == []
+    both = followed.best.keys() & true.best.keys()
+    assert len(both) >= COMPARED_MIN
+    for last in both:
+        assert followed.best[last] == true.best[last], last
+
+
+def test_kill_9_of_either_loses_nothing(mesh, books, record_property):
+    chance = random.Random(7)
+    streams = Streams(mesh)
+    before = gaps(mesh)
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0, 0.5))  # Any moment will do.
+        epoch = streams.epoch()
+        mesh.kill(read_process(mesh))
+        seconds = wait_for_other(mesh, epoch)
+        record_property("switch_seconds", round(seconds, 2))
+        assert seconds < SWITCH_SECONDS_MAX
+        wait_until_covered(mesh)
+    wait_for_more(mesh)
+    assert gaps(mesh) == before
+    ids = [trade.trade_id for trade in recorded.trades(mesh)]
+    assert ids == exchange_ids(mesh, ids[0], ids[-1])
+    assert is_consecutive(streamed_ids(mesh))
+    assert books[0].handovers == KILLS
+    check_books(*books)
+
+
+def test_quotes_never_go_back(mesh):
+    sequences = [
+        row[0]
+        for row in mesh.sql(
+            "SELECT sequence FROM quotes WHERE venue = %s AND symbol = %s",
+            VENUE,
+            SYMBOL,
+        )
+    ]
+    assert len(sequences) == len(set(sequences))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_cut_connection_of_one_is_no_gap(mesh, books, place):
+    before = gaps(mesh)
+    epoch = Streams(mesh).epoch()
+    read = read_process(mesh)
+    cut = read if place == 0 else next(name for name in NAMES if name != read)
+    told = len(books[0].gaps)
+    pause(mesh, cut)
+    wait_for_more(mesh)
+    resume(mesh, cut)
+    wait_until_covered(mesh)
+    wait_for_more(mesh)
+    assert Streams(mesh).epoch() == epoch
+    assert gaps(mesh) == before
+    ids = [trade.trade_id for trade in recorded.trades(mesh)]
+    assert ids == exchange_ids(mesh, ids[0], ids[-1])
+    assert books[0].gaps[told:] == []
+    check_books(*books)
+    if place == 0:
+        page = mesh.metrics(cut)
+        assert 'venuemesh_merged_events_total{channel="trades",origin="twin"}' in page
+
+
+def test_one_that_hangs_is_left_and_cannot_write_when_it_wakes(mesh, books):
+    before = gaps(mesh)
+    streams = Streams(mesh)
+    epoch = streams.epoch()
+    hung = read_process(mesh)
+    pid = mesh.children()[hung]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for_other(mesh, epoch)
+        wait_for_more(mesh)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    after = streams.epoch()
+    wait_until_covered(mesh)
+    wait_for_more(mesh)
+    assert mesh.children()[hung]["pid"] == pid
+    assert streams.epoch() == after > epoch
+    assert gaps(mesh) == before
+    check_books(*books)
+    ids = [trade.trade_id for trade in recorded.trades(mesh)]
+    assert ids == exchange_ids(mesh, ids[0], ids[-1])
+
+
+def test_the_gateway_asks_one_that_lives(mesh):
+    stub = market_data_pb2_grpc.MarketDataStub(mesh.channel)
+    request = market_data_pb2.GetOrderBookRequest(venue=VENUE, symbol=SYMBOL)
+
+    def book() -> market_data_pb2.GetOrderBookResponse:
+        return stub.GetOrderBook(request, metadata=metadata(), timeout=10)
+
+    assert book().cursor.epoch == Streams(mesh).epoch()
+    epoch = Streams(mesh).epoch()
+    mesh.kill(read_process(mesh))
+    # A call that is on its way to the one that dies may be lost; the next one finds the other.
+    mesh.wait_until(lambda: book().cursor.epoch > epoch, "an answer", ANSWER_SECONDS_MAX)
+    _, found = mesh.get("/v1/services?kind=venue")
+    assert {one["instance"]["service_id"] for one in found["services"]} == {ELDER, YOUNGER}
+
+
+def test_when_both_die_a_gap_says_so(mesh):
+    for name in NAMES:
+        mesh.kill(name)
+    wait_until_covered(mesh)
+    wait_for_more(mesh)
+    reasons = [gap.reason for gap in gaps(mesh) if gap.channel == "trades" and not gap.symbol]
+    assert reasons
+    assert set(reasons) <= {"restart", "cursor_expired"}
+    ids = {trade.trade_id for trade in recorded.trades(mesh)}
+    assert ids <= set(exchange_ids(mesh, min(ids), max(ids)))
