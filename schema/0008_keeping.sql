@@ -4,8 +4,8 @@
 -- The oldest partition whose rows all lie before a time is dropped. Returns the start of its day,
 -- null when there is none or somebody has been reading the table for longer than lock_timeout.
 --
--- A partition can only be dropped while nobody reads or writes any other, so one at a time goes, and
--- whoever waits does so for an instant.
+-- A partition can only be dropped while nobody reads or writes any other, so one at a time goes,
+-- and whoever waits does so for an instant.
 CREATE FUNCTION drop_oldest_day(name text, before_ns bigint) RETURNS bigint
     LANGUAGE plpgsql SET lock_timeout = '2s' AS $$
 DECLARE
@@ -134,46 +134,42 @@ FROM list_days();
 -- date. Batches are packed already. Without: the minutes are made when they are asked for.
 DO $$
 DECLARE
-    -- The order of trades that a venue numbers.
-    place text := 'venue_time_ns::numeric * 18446744073709551616 + coalesce(trade_id, 0)';
     minutes text :=
-        'SELECT instrument_id, %s AS open_time_ns,'
+        'SELECT %s, %s AS open_time_ns,'
         ' %s AS open, max(price) AS high, min(price) AS low, %s AS close, sum(size) AS volume,'
         ' coalesce(sum(size) FILTER (WHERE side = 1), 0) AS buy_volume,'
         ' sum(price * size) AS quote_volume, count(*) AS trade_count,'
-        ' count(trade_id) AS numbered_count'
-        ' FROM trade_rows GROUP BY 1, 2';
+        ' count(trade_id) AS numbered_count FROM trade_rows';
+    -- The order of trades that a venue numbers.
+    place text := 'venue_time_ns::numeric * 18446744073709551616 + coalesce(trade_id, 0)';
+    source text := 'trade_minute_rows JOIN instruments USING (instrument_id)';
+    tables text[] := '{trade_rows, quote_rows, ticker_rows, mark_rows}';
 BEGIN
-    IF NOT has_policies() THEN
-        EXECUTE 'CREATE VIEW trade_minute_rows AS ' || format(
-            minutes,
+    IF has_policies() THEN
+        FOR number IN 1 .. cardinality(tables) LOOP
+            EXECUTE format('ALTER TABLE %I SET (timescaledb.enable_columnstore,'
+                ' timescaledb.segmentby = ''instrument_id'', timescaledb.orderby = %L)',
+                tables[number],
+                CASE number WHEN 1 THEN 'venue_time_ns, trade_id' ELSE 'received_time_ns' END);
+        END LOOP;
+        EXECUTE 'CREATE MATERIALIZED VIEW trade_minute_rows'
+            ' WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS '
+            || format(minutes, 'instrument_id', 'time_bucket(60000000000::bigint, venue_time_ns)',
+                format('first(price, %s)', place), format('last(price, %s)', place))
+            || ' GROUP BY 1, 2 WITH NO DATA';
+        PERFORM add_continuous_aggregate_policy('trade_minute_rows', start_offset => NULL::bigint,
+            end_offset => 120000000000::bigint, schedule_interval => interval '1 minute');
+    ELSE
+        source := '(' || format(minutes, 'venue, symbol',
             'venue_time_ns - venue_time_ns % 60000000000',
             '(array_agg(price ORDER BY venue_time_ns, trade_id))[1]',
-            '(array_agg(price ORDER BY venue_time_ns DESC, trade_id DESC))[1]');
-        RETURN;
+            '(array_agg(price ORDER BY venue_time_ns DESC, trade_id DESC))[1]')
+            || ' JOIN instruments USING (instrument_id) GROUP BY 1, 2, 3) AS minutes';
     END IF;
-    ALTER TABLE trade_rows SET (timescaledb.enable_columnstore,
-        timescaledb.segmentby = 'instrument_id', timescaledb.orderby = 'venue_time_ns, trade_id');
-    ALTER TABLE quote_rows SET (timescaledb.enable_columnstore,
-        timescaledb.segmentby = 'instrument_id', timescaledb.orderby = 'received_time_ns');
-    ALTER TABLE ticker_rows SET (timescaledb.enable_columnstore,
-        timescaledb.segmentby = 'instrument_id', timescaledb.orderby = 'received_time_ns');
-    ALTER TABLE mark_rows SET (timescaledb.enable_columnstore,
-        timescaledb.segmentby = 'instrument_id', timescaledb.orderby = 'received_time_ns');
-    EXECUTE 'CREATE MATERIALIZED VIEW trade_minute_rows'
-        ' WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS '
-        || format(minutes, 'time_bucket(60000000000::bigint, venue_time_ns)',
-            format('first(price, %s)', place), format('last(price, %s)', place))
-        || ' WITH NO DATA';
-    PERFORM add_continuous_aggregate_policy('trade_minute_rows', start_offset => NULL::bigint,
-        end_offset => 120000000000::bigint, schedule_interval => interval '1 minute');
+    EXECUTE 'CREATE VIEW trade_minutes AS SELECT venue, symbol,'
+        ' time_of(open_time_ns) AS open_time, open, high, low, close, volume, buy_volume,'
+        ' quote_volume, trade_count, open_time_ns, numbered_count FROM ' || source;
 END $$;
-
-CREATE VIEW trade_minutes AS
-SELECT
-    venue, symbol, time_of(open_time_ns) AS open_time, open, high, low, close, volume, buy_volume,
-    quote_volume, trade_count, open_time_ns, numbered_count
-FROM trade_minute_rows JOIN instruments USING (instrument_id);
 
 -- Minutes whose bar is not what the trades in the database make. Empty when all is well; a bar that
 -- is not final may lag behind its trades. Of trades without numbers at one time, which was first is
@@ -181,17 +177,26 @@ FROM trade_minute_rows JOIN instruments USING (instrument_id);
 CREATE VIEW bar_differences AS
 SELECT
     venue, symbol, time_of(open_time_ns) AS open_time, final,
-    bars.open, trade_minutes.open AS trades_open,
-    bars.high, trade_minutes.high AS trades_high,
-    bars.low, trade_minutes.low AS trades_low,
-    bars.close, trade_minutes.close AS trades_close,
-    bars.volume, trade_minutes.volume AS trades_volume,
-    bars.trade_count, trade_minutes.trade_count AS trades_count,
+    bars.open, minutes.open AS trades_open,
+    bars.high, minutes.high AS trades_high,
+    bars.low, minutes.low AS trades_low,
+    bars.close, minutes.close AS trades_close,
+    bars.volume, minutes.volume AS trades_volume,
+    bars.trade_count, minutes.trade_count AS trades_count,
     open_time_ns
-FROM (SELECT * FROM bars WHERE interval = '1m') AS bars
-FULL JOIN trade_minutes USING (venue, symbol, open_time_ns)
-WHERE (bars.high, bars.low, bars.volume, bars.buy_volume, bars.quote_volume, bars.trade_count)
-    IS DISTINCT FROM (trade_minutes.high, trade_minutes.low, trade_minutes.volume,
-        trade_minutes.buy_volume, trade_minutes.quote_volume, trade_minutes.trade_count)
-    OR (numbered_count = trade_minutes.trade_count
-        AND (bars.open, bars.close) IS DISTINCT FROM (trade_minutes.open, trade_minutes.close));
+FROM bars LEFT JOIN trade_minutes AS minutes USING (venue, symbol, open_time_ns)
+WHERE interval = '1m' AND (
+    (bars.high, bars.low, bars.volume, bars.buy_volume, bars.quote_volume, bars.trade_count)
+        IS DISTINCT FROM (minutes.high, minutes.low, minutes.volume, minutes.buy_volume,
+            minutes.quote_volume, minutes.trade_count)
+    OR (numbered_count = minutes.trade_count
+        AND (bars.open, bars.close) IS DISTINCT FROM (minutes.open, minutes.close)))
+UNION ALL
+SELECT
+    venue, symbol, open_time, NULL, NULL, open, NULL, high, NULL, low, NULL, close, NULL, volume,
+    NULL, trade_count, open_time_ns
+FROM trade_minutes AS minutes
+WHERE NOT EXISTS (
+    SELECT FROM bars
+    WHERE bars.venue = minutes.venue AND bars.symbol = minutes.symbol AND interval = '1m'
+        AND bars.open_time_ns = minutes.open_time_ns);
