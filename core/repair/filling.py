@@ -24,12 +24,15 @@ from core.repair.store import Store
 from core.repair.venues import Features, NotEver, NotNow, Venues
 from kit.clock import Clock
 from kit.cursor import Cursor
+from kit.numbers import NumberError
 
 SEGMENT = 20_000
 """Told trades that are joined at a time."""
 BEHIND_MAX_NS = 2 * AHEAD_MAX_NS
 """A venue's history may be so late."""
 BEHIND_WAIT_S = 1.0
+
+ID_MAX = 2**63 - 1
 
 COMPLETE = types_pb2.FILL_OUTCOME_COMPLETE
 PARTIAL = types_pb2.FILL_OUTCOME_PARTIAL
@@ -95,12 +98,22 @@ class Filler:
                 finding = await self._by_equals(place, hole, patience)
         except (NotEver, Unjoinable) as error:
             finding = Finding(GONE, (), str(error), hole.span)
+        try:
+            cursor = await self._publish(place, hole, finding, published)
+        except NumberError as error:
+            finding = Finding(GONE, (), f"a number that cannot be recorded: {error}", hole.span)
+            cursor = await self._publish(place, hole, finding, published)
         published += len(finding.missing)
-        fills = [_fill(hole, hole.span, finding.outcome, published, finding.detail)]
+        return Filled(hole, finding.outcome, finding.detail, cursor, known, published, finding.left)
+
+    async def _publish(
+        self, place: Instrument, hole: Hole, finding: Finding, published: int
+    ) -> Cursor:
+        count = published + len(finding.missing)
+        fills = [_fill(hole, hole.span, finding.outcome, count, finding.detail)]
         if finding.outcome == PARTIAL and finding.left is not None:
             fills.append(_fill(hole, finding.left, GONE, 0, finding.detail))
-        cursor = await self._publisher.publish(place, finding.missing, fills)
-        return Filled(hole, finding.outcome, finding.detail, cursor, known, published, finding.left)
+        return await self._publisher.publish(place, finding.missing, fills)
 
     async def _by_ids(
         self, place: Instrument, hole: Hole, features: Features, patience: Patience[Sequence[Trade]]
@@ -228,7 +241,7 @@ class Filler:
 
 def _numbered(trades: Sequence[Trade]) -> Sequence[Trade]:
     for trade in trades:
-        if not trade.trade_id.isdecimal():
+        if not trade.trade_id.isdecimal() or int(trade.trade_id) > ID_MAX:
             raise Unjoinable(f"trade {trade.trade_id!r} has no number")
     return trades
 

@@ -101,11 +101,12 @@ class Finder:
                 self._closed.discard(gap)
 
     async def look_at(self, place: Instrument, start_ns: int, end_ns: int) -> None:
-        """One instrument, at all of a time; an end of 0 is now. Raises NotNow."""
+        """One instrument, at all of a time; an end of 0 is now, and a start of 0 where the search
+        has got to. Raises NotNow."""
         features = await self._venues.features(place.venue)
-        last_ns = end_ns or TIME_MAX
+        scanned = (await self._store.scanned()).get((place.venue, place.symbol), (0, 0))
         if _is_consecutive(features) and not place.text_ids:
-            await self._scan(place, start_ns, last_ns, is_asked=True)
+            await self._scan(place, start_ns or scanned[0], end_ns or TIME_MAX, is_asked=True)
         await self._look_at_gaps(place.venue, [place], features, 0)
         await self._candles.compare_asked(place, start_ns, end_ns)
 

@@ -19,7 +19,7 @@ from core.repair.publisher import Publisher
 from core.repair.record import Instrument, Record
 from core.repair.settings import RepairSettings
 from core.repair.store import Store
-from core.repair.venues import NotNow, Venues
+from core.repair.venues import Features, NotEver, NotNow, Venues
 from core.repair.watching import Watching
 from kit import backoff, telemetry
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
@@ -39,6 +39,8 @@ SOON_SECONDS = 5.0
 on up to the setting."""
 WANTED_MAX = 100
 AUTOMATIC = "auto-"
+
+Ask = Callable[[], Awaitable[Sequence[Trade]]]
 
 _log = telemetry.logger("repair.jobs")
 
@@ -168,19 +170,26 @@ class Jobs:
                 # What the other one brings must be recorded first: it would be fetched twice.
                 continue
             taken.append(hole.span)
-            calls = self._venues.call_counts.get(job.venue, 0)
             try:
-                done.append(
-                    await self._filler.fill(place, hole, features, lambda ask: self._ask(job, ask))
-                )
+                done.append(await self._fill(job, place, hole, features))
             except NotNow as error:
                 await self._not_now(hole, str(error))
-            calls = self._venues.call_counts.get(job.venue, 0) - calls
-            await self._note(job, f"has asked for {hole.hole_id}", calls)
+            except (StoreUnavailable, StreamMoved):
+                raise
+            except Exception:
+                # One hole that we cannot deal with must not keep the others from being mended.
+                _log.exception("a hole is not filled", extra={"hole": hole.hole_id})
+                await self._not_now(hole, "a fault of ours: see the log of repair")
         await self._passed(job, max((filled.cursor for filled in done), default=START))
         for filled in done:
             await self._end(place, filled)
             self._watching.changed(job.repair_id)
+
+    async def _fill(self, job: Job, place: Instrument, hole: Hole, features: Features) -> Filled:
+        async def patiently(ask: Ask) -> Sequence[Trade]:
+            return await self._ask(job, hole, ask)
+
+        return await self._filler.fill(place, hole, features, patiently)
 
     async def _end(self, place: Instrument, filled: Filled) -> None:
         hole = filled.hole
@@ -206,21 +215,25 @@ class Jobs:
         not_before_ns = self._clock.time_ns() + int(wait_s * NANOSECONDS_PER_SECOND)
         await self._store.end_hole(hole, OPEN, 0, why, not_before_ns=not_before_ns)
 
-    async def _ask(
-        self, job: Job, ask: Callable[[], Awaitable[Sequence[Trade]]]
-    ) -> Sequence[Trade]:
+    async def _ask(self, job: Job, hole: Hole, ask: Ask) -> Sequence[Trade]:
         """Wait as the venue says. A venue that fails is asked a few times."""
         tries, waits = 0, backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         while True:
             try:
-                return await ask()
+                told = await ask()
             except NotNow as error:
                 tries += not error.is_limit
                 if tries >= TRIES_MAX:
                     raise
                 wait_s = error.seconds if error.is_limit else max(next(waits), error.seconds)
-                await self._note(job, f"waits {wait_s:.0f} s: {error}")
+                await self._note(job, f"waits {wait_s:.0f} s: {error}", 1)
                 await self._clock.sleep(wait_s)
+            except NotEver:
+                await self._note(job, f"was refused {hole.hole_id}", 1)
+                raise
+            else:
+                await self._note(job, f"was told {len(told)} trades of {hole.hole_id}", 1)
+                return told
 
     async def _passed(self, job: Job, cursor: Cursor) -> None:
         """Wait until all who must have an entry have it. Raises StreamMoved when Redis lost it."""

@@ -305,10 +305,11 @@ class Store:
     async def end_job(self, job: Job, now_ns: int) -> None:
         """It has done what it could."""
         await self._do(
-            "UPDATE repair_jobs SET ended_time_ns = %s, detail = '', state ="
-            " CASE WHEN filled_count = hole_count THEN %s::smallint ELSE %s END"
+            "UPDATE repair_jobs SET ended_time_ns = %s,"
+            " state = CASE WHEN filled_count = hole_count THEN %s::smallint ELSE %s END,"
+            " detail = CASE WHEN filled_count = hole_count THEN '' ELSE %s END"
             " WHERE repair_id = %s AND state = %s",
-            [now_ns, DONE, INCOMPLETE, job.repair_id, RUNNING],
+            [now_ns, DONE, INCOMPLETE, "some holes stay and say why", job.repair_id, RUNNING],
         )
 
     async def cancel_job(self, repair_id: str, now_ns: int) -> None:

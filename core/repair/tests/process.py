@@ -6,7 +6,6 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import grpc
 from venuemesh.catalog.v1 import catalog_pb2, catalog_pb2_grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
@@ -136,8 +135,3 @@ class RepairProcess:
         """Ask it to end. Returns its exit code."""
         self.process.terminate()
         return self.process.wait(30)
-
-
-def reason(error: grpc.aio.AioRpcError) -> grpc.StatusCode:
-    """Why a call was refused."""
-    return error.code()

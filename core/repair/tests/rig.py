@@ -37,7 +37,7 @@ from kit.troubles import Troubles
 VENUE, SYMBOL = "binance", "BTCUSDT"
 BEGIN_NS = 1_723_100_040 * NANOSECONDS_PER_SECOND
 """A whole minute."""
-WAIT_S = 20.0
+WAIT_S = 90.0
 REPAIRS = StreamKey(VENUE, CHANNEL_REPAIRS)
 TRADES = StreamKey(VENUE, types_pb2.CHANNEL_TRADES)
 SETTINGS = RepairSettings(settle_s=0, find_interval_s=0.05, retry_s=0.1)
@@ -75,6 +75,18 @@ def trade(number: int | str, offset_s: float | None = None, size: str = "0.5") -
 def trades(*numbers: int | str) -> list[Trade]:
     """Several."""
     return [trade(number) for number in numbers]
+
+
+def gap(before: int, after: int, **fields) -> types_pb2.Gap:
+    """A gap between two of these trades, without their ids."""
+    usual = {
+        "symbol": SYMBOL,
+        "reason": types_pb2.GAP_REASON_RECONNECT,
+        "last_time_ns": BEGIN_NS + before * NANOSECONDS_PER_SECOND,
+        "first_time_ns": BEGIN_NS + after * NANOSECONDS_PER_SECOND,
+        "detected_time_ns": BEGIN_NS + after * NANOSECONDS_PER_SECOND,
+    }
+    return types_pb2.Gap(**{**usual, **fields})
 
 
 class FakeVenue:

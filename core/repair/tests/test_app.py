@@ -11,7 +11,7 @@ from core.repair.tests.rig import SYMBOL, VENUE, rig_of, trades
 from kit import errors, rpc
 
 HISTORY = trades(*range(1, 601))
-SECONDS_MAX = 60
+SECONDS_MAX = 90
 
 
 @pytest.fixture
