@@ -56,12 +56,14 @@ def nothing_of(channel: int | None) -> Columns:
 
 
 def _writer(kind: str, file: Any, schema: Any) -> Writer:
+    writer: Writer
     if kind == "csv":
         # What would need quotes is refused: nothing that is recorded does.
         options = csv.WriteOptions(quoting_style="none", quoting_header="none")
-        made: Writer = csv.CSVWriter(file, schema, write_options=options)
-        return made
-    return parquet.ParquetWriter(file, schema, compression=COMPRESSION)  # type: ignore[no-any-return]
+        writer = csv.CSVWriter(file, schema, write_options=options)
+    else:
+        writer = parquet.ParquetWriter(file, schema, compression=COMPRESSION)
+    return writer
 
 
 def _shaped(part: Columns, kind: str) -> Any:

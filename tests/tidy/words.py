@@ -77,6 +77,9 @@ MONEY_PATHS = (
     "venues/*/instruments.py",
     "core/recorder/*",
     "core/bars/*",
+    "core/history/*",
+    "kit/reader/*",
+    "ops/archives/*",
 )
 PROCESS_CODE = ("kit/*", "venues/*", "core/*", "gateway/*")
 SUPPRESS_NAMES = ("suppress", "contextlib.suppress")
