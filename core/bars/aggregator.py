@@ -42,6 +42,7 @@ from kit.troubles import Troubles
 
 CONSUMER = "bars"
 STREAMS_TROUBLE = "redis"
+RECORD_TROUBLE = "record"
 LOOK_SECONDS = 1.0
 """How often new streams are looked for, and the lag is measured."""
 REMAKE_SECONDS = 0.5
@@ -342,10 +343,10 @@ class Aggregator:
         while True:
             try:
                 busy = await self._remaker.step(self._following, self._store, self._stored)
-                self._troubles.clear(TROUBLE)
+                self._troubles.clear(RECORD_TROUBLE)
             except StoreUnavailable as error:
                 busy = False
-                self._troubles.report(TROUBLE, error.message)
+                self._troubles.report(RECORD_TROUBLE, error.message)
             if not busy:
                 await self._clock.sleep(REMAKE_SECONDS)
 
