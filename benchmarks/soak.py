@@ -33,6 +33,8 @@ LOOK_AGAIN_SECONDS = 0.2
 QUIET_SECONDS = 20.0
 """So long nothing more is written at the end."""
 END_SECONDS_MAX = 600.0
+CONSUMERS = ("recorder", "bars")
+LAG = "venuemesh_lag_entries "
 COUNTS = """
 SELECT (SELECT count(*) FROM trade_rows), (SELECT count(*) FROM quote_rows),
     (SELECT coalesce(sum(update_count), 0) FROM book_batch_rows), (SELECT count(*) FROM bars),
@@ -104,19 +106,25 @@ def _is_played(mesh: Mesh) -> bool:
 
 
 def _wait_until_quiet(mesh: Mesh) -> None:
-    """Until nothing more is written."""
+    """Until nothing more waits, and nothing more is written."""
     last: object = None
     since = time.monotonic()
 
     def is_quiet() -> bool:
         nonlocal last, since
         counts = mesh.sql(COUNTS)
-        if counts != last:
+        if counts != last or any(map(_waiting, map(mesh.metrics, CONSUMERS))):
             last, since = counts, time.monotonic()
         time.sleep(1.0)
         return time.monotonic() - since > QUIET_SECONDS
 
     mesh.wait_until(is_quiet, "all is recorded", END_SECONDS_MAX)
+
+
+def _waiting(metrics: str) -> float:
+    """Stream entries that a process has yet to take."""
+    (line,) = (line for line in metrics.splitlines() if line.startswith(LAG))
+    return float(line.removeprefix(LAG))
 
 
 def _show(
