@@ -4,7 +4,18 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import crowd, decode, latency, path, record, startup, venues
+from benchmarks import (
+    bars,
+    crowd,
+    decode,
+    history,
+    latency,
+    path,
+    playback,
+    record,
+    startup,
+    venues,
+)
 from benchmarks.options import Options
 from benchmarks.report import Report, as_json, as_table
 
@@ -15,6 +26,9 @@ BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "path": path.run,
     "latency": latency.run,
     "record": record.run,
+    "playback": playback.run,
+    "history": history.run,
+    "bars": bars.run,
     "startup": startup.run,
 }
 

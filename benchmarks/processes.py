@@ -1,6 +1,7 @@
 """What the processes of a mesh use."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from tests.integration.mesh import Mesh
@@ -12,6 +13,15 @@ KIBIBYTES_PER_MEBIBYTE = 1024
 def cpu_seconds(mesh: Mesh) -> dict[str, float]:
     """Processor time since the start, by service; servers with their own children."""
     return {name: sum(map(_cpu, _family(pid))) for name, pid in _pids(mesh).items()}
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """Of a process and those below it; one that ends meanwhile counts for nothing."""
+    used = 0.0
+    for member in _family(pid):
+        with suppress(OSError):
+            used += _cpu(member)
+    return used
 
 
 def resident_mb(mesh: Mesh) -> float:

@@ -18,7 +18,7 @@ from kit import backoff, telemetry
 from kit import settings as setting_files
 from kit.archive.archive import Archive
 from kit.archive.told import Term
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock, SystemClock
+from kit.clock import Clock, SystemClock
 from kit.database import Database
 from kit.errors import Draining, SettingError, StoreUnavailable, UnknownInstrument, UnknownVenue
 from kit.runtime import Identity, Runtime, run_process
@@ -69,8 +69,8 @@ class Playback:
         log = Log(play.venue, epochs.epoch, settings.held_bytes_max, runtime.meter)
         player = Player(log, speed, runtime.meter, self._clock)
         past = Past(self._archive, self._database, play, symbols, terms)
-        window_ns = _window_ns(settings, speed)
-        tape = windows(self._archive, play, terms, window_ns, settings.window_rows_max)
+        rows_max = settings.window_rows_max
+        tape = windows(self._archive, play, terms, settings.window_ns, rows_max)
         beginning = Beginning(log, epochs, player)
         servicer = MarketDataServicer(log, player, past, beginning)
         runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
@@ -126,12 +126,6 @@ class Playback:
             raise SettingError("playback.from_time", span, allowed)
         play = Play(venue, symbols, start_ns, end_ns, channels)
         return play, list(instruments.names), terms
-
-
-def _window_ns(settings: PlaybackSettings, speed: float | None) -> int:
-    if speed is None:
-        return NANOSECONDS_PER_SECOND
-    return max(int(settings.window_ms * NANOSECONDS_PER_MILLISECOND * speed), 1)
 
 
 def _fingerprint(settings: PlaybackSettings, play: Play) -> str:

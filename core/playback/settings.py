@@ -3,9 +3,12 @@
 import msgspec
 
 from kit.archive.times import ALLOWED, parse_time
+from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.errors import SettingError
 
 SPEED_MAX = "max"
+WINDOW_MS = 10
+WINDOW_MAX_MS = 60_000
 
 
 class PlaybackSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,9 +28,9 @@ class PlaybackSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Native symbols that are played. Empty: all."""
     speed: str = "1"
     """Times as fast as it was recorded, or "max": as fast as it is read."""
-    window_ms: int = 10
-    """Channels are merged by windows of so much of the clock's time; with the speed "max" by
-    seconds of recorded time."""
+    window_ms: int = 0
+    """Channels are merged by windows of so much time: of the clock's, with the speed "max" of
+    recorded time. 0: 10 ms, with the speed "max" a minute."""
     window_rows_max: int = 10_000
     """Rows of one window and channel; with more of them a window is shorter."""
     held_bytes_max: int = 32 * 1024 * 1024
@@ -38,9 +41,17 @@ class PlaybackSettings(msgspec.Struct, frozen=True, kw_only=True):
         parse_speed(self.speed)
         for key in ("from_time", "to_time"):
             _time_ns(f"playback.{key}", getattr(self, key))
-        for key in ("window_ms", "window_rows_max", "held_bytes_max"):
-            if getattr(self, key) <= 0:
-                raise SettingError(f"playback.{key}", getattr(self, key), "must be above 0")
+        for key, least in {"window_ms": 0, "window_rows_max": 1, "held_bytes_max": 1}.items():
+            if getattr(self, key) < least:
+                allowed = f"must be {least} or more"
+                raise SettingError(f"playback.{key}", getattr(self, key), allowed)
+
+    @property
+    def window_ns(self) -> int:
+        """Of recorded time."""
+        speed = parse_speed(self.speed)
+        window_ms = self.window_ms or (WINDOW_MS if speed is not None else WINDOW_MAX_MS)
+        return max(int(window_ms * NANOSECONDS_PER_MILLISECOND * (speed or 1)), 1)
 
     @property
     def start_ns(self) -> int:

@@ -37,11 +37,16 @@ class BookEvents:
         return len(self.updates)
 
     def part(self, start: int, stop: int) -> Self:
-        return self.take(np.arange(start, stop))
-
-    def take(self, rows: IntColumn) -> Self:
-        """Only these updates."""
-        return type(self)(self.entries, taken(self.updates, rows), self.times_ns[rows])
+        updates = self.updates
+        ends = np.cumsum(updates.bid_count + updates.ask_count)
+        levels = slice(*(int(ends[row - 1]) if row else 0 for row in (start, stop)))
+        columns = {
+            field.name: getattr(updates, field.name)[
+                levels if field.name in LEVEL_FIELDS else slice(start, stop)
+            ]
+            for field in fields(updates)
+        }
+        return type(self)(self.entries, BookUpdates(**columns), self.times_ns[start:stop])
 
     def and_then(self, later: Sequence[Self]) -> Self:
         parts = [self, *later]
