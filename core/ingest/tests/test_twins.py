@@ -1,0 +1,179 @@
+"""Two processes of one venue: which is read, and how the streams go from one to the other."""
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2
+
+from core.ingest.feed import Feed
+from core.ingest.overlap import Overlap
+from core.ingest.room import Room
+from core.ingest.settings import IngestSettings
+from core.ingest.tests.fakes import TRADES, VENUE, FakeVenue, cursors, serving, stored
+from core.ingest.twins import FAILED_S, Instance, Reading, Twins
+from kit.clock import SystemClock
+from kit.cursor import Cursor
+from kit.streams import Streams
+from kit.telemetry import Meter
+from kit.troubles import Troubles
+from tests.support.manual_clock import ManualClock
+from tests.support.waiting import until
+
+ELDER = Instance("binance", "127.0.0.1:1", 1_000)
+YOUNGER = Instance("binance-b", "127.0.0.1:2", 2_000)
+Batch = batch_pb2.MarketDataBatch
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def twins(clock):
+    return Twins(clock, [YOUNGER, ELDER])
+
+
+def test_the_elder_is_read(twins):
+    assert twins.choose(0) == ELDER
+    assert twins.choose(1_000) == ELDER
+
+
+def test_what_numbers_below_the_stream_is_not_read(twins):
+    assert twins.choose(1_001) == YOUNGER
+    assert twins.deposed(2_000) == [ELDER]
+
+
+def test_where_all_number_below_it_the_elder_is_asked(twins):
+    assert twins.choose(9_000) == ELDER
+
+
+async def test_one_that_has_failed_comes_after_the_other(twins, clock):
+    assert twins.failed(ELDER)
+    assert twins.choose(1_000) == YOUNGER
+    assert not twins.failed(YOUNGER)
+    assert twins.choose(1_000) == ELDER
+    await clock.advance(FAILED_S + 1)
+    assert twins.choose(1_000) == ELDER
+
+
+def test_one_process_is_always_the_one(clock):
+    alone = Twins(clock, [ELDER])
+    assert not alone.failed(ELDER)
+    assert alone.choose(1_000) == ELDER
+
+
+def batch(channel, numbers, symbol="BTCUSDT", **columns):
+    made = Batch(channel=channel, instruments=[batch_pb2.InstrumentEntry(symbol=symbol)])
+    made.published_time_ns = 5
+    if channel == types_pb2.CHANNEL_TRADES:
+        made.trades.instrument.extend([0] * len(numbers))
+        made.trades.trade_id.extend(numbers)
+    else:
+        made.quotes.instrument.extend([0] * len(numbers))
+        made.quotes.sequence.extend(numbers)
+        made.quotes.venue_time_ns.extend(columns.get("times", [0] * len(numbers)))
+    return made.SerializeToString()
+
+
+def test_trades_of_both_come_once():
+    channel = types_pb2.CHANNEL_TRADES
+    overlap = Overlap(channel, Cursor(1_000, 9), [batch(channel, [5, 6]), batch(channel, [7])])
+    kept = Batch.FromString(overlap.without(batch(channel, [4, 6, 7, 8])))
+    assert list(kept.trades.trade_id) == [4, 8]
+    assert len(kept.trades.instrument) == 2
+    nothing = Batch.FromString(overlap.without(batch(channel, [5, 6])))
+    assert nothing.WhichOneof("columns") is None
+    other = batch(channel, [5], "ETHUSDT")
+    assert overlap.without(other) == other
+
+
+def test_quotes_do_not_go_back():
+    channel = types_pb2.CHANNEL_QUOTES
+    overlap = Overlap(channel, Cursor(1_000, 9), [batch(channel, [5, 8])])
+    kept = Batch.FromString(overlap.without(batch(channel, [7, 8, 9])))
+    assert list(kept.quotes.sequence) == [9]
+    timed = Overlap(channel, Cursor(1_000, 9), [batch(channel, [0], times=[50])])
+    kept = Batch.FromString(timed.without(batch(channel, [0, 0, 0], times=[40, 50, 60])))
+    assert list(kept.quotes.venue_time_ns) == [50, 60]
+
+
+def test_an_overlap_ends_when_the_other_has_had_all():
+    overlap = Overlap(types_pb2.CHANNEL_TRADES, Cursor(1_000, 9), [])
+    assert not overlap.is_over(Cursor(1_000, 8), 0)
+    assert overlap.is_over(Cursor(1_000, 9), 0)
+    assert not overlap.is_over(Cursor(999, 20), 0)
+
+
+class Claiming(FakeVenue):
+    """Says in each batch up to where it includes the twin."""
+
+    def __init__(self, epoch, claim):
+        super().__init__(epoch)
+        self.claim = claim
+
+    async def publish(self, key=TRADES, count=1):
+        await super().publish(key, count)
+        ring = self.rings[key.channel]
+        for cursor, payload in list(ring.items())[-count:]:
+            made = Batch.FromString(payload)
+            made.twin_cursor.CopyFrom(self.claim.message())
+            # Each process has its own trades here, so that none is known.
+            made.trades.trade_id[0] += self.epoch
+            ring[cursor] = made.SerializeToString()
+
+
+@asynccontextmanager
+async def feeding(url, *instances):
+    meter = Meter("ingest")
+    twins, streams = Twins(SystemClock(), instances), Streams(url)
+    settings = IngestSettings()
+    room = Room(1_000_000_000, waits=True)
+    feed = Feed(
+        VENUE, twins, Reading(meter), streams, room, settings, meter, Troubles(meter), SystemClock()
+    )
+    task = asyncio.create_task(feed.run())
+    try:
+        yield feed
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await streams.close()
+
+
+async def test_the_stream_goes_on_with_the_younger_one(valkey_url):
+    elder, younger = Claiming(1_000, Cursor(2_000, 4)), Claiming(2_000, Cursor(1_000, 3))
+    await elder.publish(count=3)
+    await younger.publish(count=6)
+    async with serving(younger) as second:
+        async with serving(elder) as first:
+            instances = [ELDER._replace(address=first), YOUNGER._replace(address=second)]
+            async with feeding(valkey_url, *instances):
+                await until(lambda: len(cursors(valkey_url)) == 3)
+        # The server of the elder has ended, and ingest with it: nobody remembers anything.
+        async with feeding(valkey_url, *instances):
+            await until(lambda: len(cursors(valkey_url)) == 6)
+    found = [Cursor(1_000, number) for number in (1, 2, 3)]
+    assert cursors(valkey_url) == found + [Cursor(2_000, number) for number in (4, 5, 6)]
+    between = Batch.FromString(stored(valkey_url)[3][1])
+    assert Cursor.of(between.continues) == Cursor(1_000, 3)
+    assert not between.gaps
+    assert younger.requests[-1].whole
+
+
+async def test_without_a_claim_a_gap_says_so(valkey_url):
+    elder, younger = FakeVenue(1_000), FakeVenue(2_000)
+    await elder.publish(count=3)
+    await younger.publish(count=2)
+    async with serving(younger) as second:
+        async with serving(elder) as first:
+            instances = [ELDER._replace(address=first), YOUNGER._replace(address=second)]
+            async with feeding(valkey_url, *instances):
+                await until(lambda: len(cursors(valkey_url)) == 3)
+        async with feeding(valkey_url, *instances):
+            await until(lambda: len(cursors(valkey_url)) == 5)
+    first_of_younger = Batch.FromString(stored(valkey_url)[3][1])
+    assert [gap.reason for gap in first_of_younger.gaps] == [types_pb2.GAP_REASON_RESTART]
