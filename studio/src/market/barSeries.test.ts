@@ -69,7 +69,7 @@ test("a bar whose watched part has changed is drawn anew", () => {
   expect(series.find(10n)?.coveredNs).toBe(60n);
 });
 
-test("bars of other kinds are told apart by their number, also when they open at the same time", () => {
+test("bars of other kinds are told apart by their number, not by their open time", () => {
   const tick = (openTime: number, number: number, rest: Rest = {}) =>
     bar(openTime, 100, { interval: "tick:100", number, ...rest });
   const series = new BarSeries();

@@ -111,7 +111,7 @@ test("a repair that was begun is watched until it is done", async () => {
   expect(feed.stream.latest).toBeUndefined();
 });
 
-test("a repair that somebody else began is watched; those of other instruments are not", async () => {
+test("a repair that another began is watched, those of other instruments are not", async () => {
   backend.put({ repairId: "other", symbol: "ETHUSDT", state: RUNNING });
   backend.put({ repairId: "auto", symbol: "BTCUSDT", state: RUNNING, holeCount: 3 });
   stop = feed.start();
