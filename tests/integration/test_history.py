@@ -1,0 +1,72 @@
+"""The past through the gateway: the same books and rows as the venue had and the file holds."""
+
+import asyncio
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from kit.reader import read_bars, read_book, read_trades
+from tests.integration.mesh import SYMBOL, VENUE
+
+pytestmark = pytest.mark.integration
+
+BOOK = f"/v1/history/{VENUE}/{SYMBOL}/book?depth=5000"
+BID = 1
+
+
+def get(mesh, path):
+    status, answer = mesh.get(path)
+    assert status == 200, answer
+    return answer
+
+
+def levels(side):
+    return {Decimal(level["price"]): Decimal(level["size"]) for level in side}
+
+
+def test_the_newest_book_of_the_record_is_the_venues_own(replayed):
+    live = get(replayed, f"/v1/venues/{VENUE}/instruments/{SYMBOL}/book?depth=5000")
+    past = get(replayed, BOOK)["book"]
+    assert past["state"] == "BOOK_STATE_PROVEN"
+    for name in ("book_epoch", "last_sequence", "venue_time_ns", "bids", "asks", "checksum"):
+        assert past[name] == live[name], name
+
+
+@pytest.mark.parametrize("part", [0.1, 0.5, 0.9])
+def test_a_book_on_the_way_is_what_its_updates_make(replayed, part):
+    rows = asyncio.run(read_book(replayed.gateway, VENUE, SYMBOL))
+    times_ns = np.maximum.accumulate(rows["received_time_ns"])
+    moment_ns = int(times_ns[int(len(rows) * part)])
+    sides = {}
+    price_unit, size_unit = (Decimal(1).scaleb(-rows.scales[name]) for name in ("price", "size"))
+    for row in np.flatnonzero(times_ns <= moment_ns).tolist():
+        side = sides.setdefault(int(rows["side"][row]) == BID, {})
+        side[int(rows["price"][row]) * price_unit] = int(rows["size"][row]) * size_unit
+    past = get(replayed, f"{BOOK}&time_ns={moment_ns}")["book"]
+    assert past["state"] == "BOOK_STATE_PROVEN"
+    for is_bid, name in ((True, "bids"), (False, "asks")):
+        best = sorted((price for price, size in sides[is_bid].items() if size), reverse=is_bid)
+        expected = {price: sides[is_bid][price] for price in best[:5000]}
+        assert levels(past[name]) == expected
+
+
+def test_a_program_reads_what_is_in_the_file(replayed, truth):
+    trades = asyncio.run(read_trades(replayed.gateway, VENUE, SYMBOL))
+    unit = Decimal(1).scaleb(-trades.scales["price"])
+    found = {
+        trade_id: price * unit
+        for trade_id, price in zip(
+            trades["trade_id"].tolist(), trades["price"].tolist(), strict=True
+        )
+    }
+    assert found == {trade.trade_id: trade.price for trade in truth.trades}
+    assert len(trades) == len(truth.trades)
+    bars = asyncio.run(read_bars(replayed.gateway, VENUE, SYMBOL, "1s"))
+    assert int(bars["trade_count"].sum()) == len(truth.trades)
+
+
+def test_the_calendar_counts_the_trades(replayed, truth):
+    days = get(replayed, f"/v1/history/{VENUE}/{SYMBOL}/coverage")["days"]
+    assert sum(int(day["trade_count"]) for day in days) == len(truth.trades)
+    assert all(day["covered_ns"] == day["expected_ns"] for day in days)
