@@ -73,6 +73,22 @@ def test_a_process_has_a_cluster_for_each_way_to_call_it(files):
     assert LIVE not in clusters
 
 
+def test_of_two_processes_of_a_venue_the_elder_comes_first(files):
+    younger = instance("binance-b", "venue", "binance", "127.0.0.1:5560", MARKET_DATA, ADMIN)
+    younger.epoch, elder = 2_000, type(BINANCE)()
+    elder.CopyFrom(BINANCE)
+    elder.epoch = 1_000
+    for one in (younger, elder):
+        files.registry.register(one)
+    files.configuration.write()
+    clusters = files.clusters()
+    shared = clusters[f"{MARKET_DATA}/binance"]
+    assert addresses(shared) == [("127.0.0.1", 5060), ("127.0.0.1", 5560)]
+    groups = shared["load_assignment"]["endpoints"]
+    assert [group.get("priority", 0) for group in groups] == [0, 1]
+    assert addresses(clusters[f"{ADMIN}/binance-b"]) == [("127.0.0.1", 5560)]
+
+
 def test_processes_of_one_kind_share_a_cluster(files):
     for number in (1, 2):
         name = f"bridge-{number}"

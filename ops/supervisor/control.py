@@ -46,9 +46,10 @@ class SupervisorServicer(supervisor_pb2_grpc.SupervisorServicer):
     ) -> supervisor_pb2.StopVenueResponse:
         async with self._turn:
             self._require(request.venue)
-            child = self._supervisor.child(request.venue)
-            if child is not None:
-                await self._supervisor.remove(child)
+            for name in self._mesh.processes_of(request.venue):
+                child = self._supervisor.child(name)
+                if child is not None:
+                    await self._supervisor.remove(child)
         return supervisor_pb2.StopVenueResponse()
 
     async def _start(self, venue: str) -> None:
@@ -75,6 +76,9 @@ class SupervisorServicer(supervisor_pb2_grpc.SupervisorServicer):
                 raise PortInUse(text, venue=venue, port=port) from None
         self._require(venue)
         self._supervisor.add(self._mesh.venue_service(venue))
+        for twin, of in self._mesh.twins.items():
+            if of == venue and self._supervisor.child(twin) is None:
+                self._supervisor.add(self._mesh.twin_service(twin))
 
     def _require(self, venue: str) -> None:
         """Raises Draining and UnknownVenue."""

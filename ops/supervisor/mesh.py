@@ -94,6 +94,10 @@ class Mesh:
         used |= {venue: venue in self.options.venues for venue in self.known_venues}
         return {name: port for name, port in self.ports.items() if used.get(name, True)}
 
+    def processes_of(self, venue: str) -> list[str]:
+        """Service ids: of a venue that runs twice there are two."""
+        return [venue, *(twin for twin, of in self.twins.items() if of == venue)]
+
     def venue_ports(self, venue: str) -> dict[str, int]:
         """The ports that one venue listens on, or would."""
         own = {venue: self.ports[venue]}

@@ -71,3 +71,19 @@ def test_a_store_that_was_named_is_not_started(
     assert absent not in names(mesh)
     assert absent not in mesh.own_ports()
     assert mesh.environment()[variable] == value
+
+
+def test_a_venue_may_run_twice():
+    options = replace(OPTIONS, world="simulate", replays=(), twins=("binance",))
+    venue_ports = {"binance": 5060}
+    assigned = ports.assign(venue_ports | ports.of_twins(options.twins, venue_ports))
+    mesh = Mesh(options, assigned, MeshSettings())
+    assert mesh.known_venues == {"binance"}
+    assert mesh.processes_of("binance") == ["binance", "binance-b"]
+    found = {service.name: service.command for service in mesh.services()}
+    one, other = found["binance"], found["binance-b"]
+    assert one.arguments == other.arguments
+    assert "VENUEMESH_VENUES_BINANCE_INSTANCE" not in one.environment
+    assert other.environment["VENUEMESH_VENUES_BINANCE_INSTANCE"] == "b"
+    assert one.environment["VENUEMESH_VENUES_BINANCE_PORT"] == "5060"
+    assert other.environment["VENUEMESH_VENUES_BINANCE_PORT"] == "5560"
