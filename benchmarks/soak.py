@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import redis
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +24,8 @@ from benchmarks import truth
 from benchmarks.options import Options
 from benchmarks.path import write_repeated
 from benchmarks.truth import Truth
+from kit.cursor import START, Cursor
+from kit.streams import KEYS_SET
 from tests.integration.mesh import VENUE, Mesh, replaying
 
 NEVER_KILLED = "simulator"
@@ -33,8 +36,6 @@ LOOK_AGAIN_SECONDS = 0.2
 QUIET_SECONDS = 20.0
 """So long nothing more is written at the end."""
 END_SECONDS_MAX = 600.0
-CONSUMERS = ("recorder", "bars")
-LAG = "venuemesh_lag_entries "
 COUNTS = """
 SELECT (SELECT count(*) FROM trade_rows), (SELECT count(*) FROM quote_rows),
     (SELECT coalesce(sum(update_count), 0) FROM book_batch_rows), (SELECT count(*) FROM bars),
@@ -106,25 +107,39 @@ def _is_played(mesh: Mesh) -> bool:
 
 
 def _wait_until_quiet(mesh: Mesh) -> None:
-    """Until nothing more waits, and nothing more is written."""
+    """Until everyone has what stood in the streams a while ago, and nothing more is written.
+
+    The venue's checkpoints go on, so the streams themselves never end.
+    """
+    mesh.wait_until_running()
     last: object = None
+    ends: dict[str, Cursor] = {}
     since = time.monotonic()
 
     def is_quiet() -> bool:
-        nonlocal last, since
+        nonlocal last, ends, since
         counts = mesh.sql(COUNTS)
-        if counts != last or any(map(_waiting, map(mesh.metrics, CONSUMERS))):
-            last, since = counts, time.monotonic()
+        if counts != last:
+            last, ends, since = counts, _ends(mesh), time.monotonic()
         time.sleep(1.0)
-        return time.monotonic() - since > QUIET_SECONDS
+        return time.monotonic() - since > QUIET_SECONDS and _have(mesh, ends)
 
     mesh.wait_until(is_quiet, "all is recorded", END_SECONDS_MAX)
 
 
-def _waiting(metrics: str) -> float:
-    """Stream entries that a process has yet to take."""
-    (line,) = (line for line in metrics.splitlines() if line.startswith(LAG))
-    return float(line.removeprefix(LAG))
+def _ends(mesh: Mesh) -> dict[str, Cursor]:
+    """The newest entry of each stream."""
+    with redis.Redis(port=mesh.port("valkey")) as client:
+        names = [name.decode() for name in client.smembers(KEYS_SET)]
+        return {
+            name: Cursor.parse(client.xinfo_stream(name)["last-generated-id"]) for name in names
+        }
+
+
+def _have(mesh: Mesh, ends: Mapping[str, Cursor]) -> bool:
+    """Whether everyone who keeps a position in a stream has passed its end of before."""
+    rows = mesh.sql("SELECT stream, epoch, sequence FROM stream_positions")
+    return all(Cursor(epoch, sequence) >= ends.get(name, START) for name, epoch, sequence in rows)
 
 
 def _show(
