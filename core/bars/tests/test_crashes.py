@@ -134,21 +134,22 @@ async def test_a_subscription_is_passed_on_to_the_owner_whoever_it_is(
         process.start()
     request = bars_pb2.SubscribeRequest(venue="binance", symbol="BTCUSDT", intervals=["1w"])
 
-    async def count_at(process: Process, wanted: int) -> None:
-        """Wait until a subscription at this process shows so many trades."""
+    async def shows(process: Process, wanted: int) -> bool:
+        """Whether a subscription at this process comes to show so many trades."""
         async with asyncio.timeout(60), rpc.channel(f"127.0.0.1:{process.port}") as channel:
             call = bars_pb2_grpc.BarsStub(channel).Subscribe(request, wait_for_ready=True)
             async for response in call:
                 if response.bars[-1].trade_count == wanted:
-                    return
+                    return True
+        return False
 
     try:
         await rig.append(batch([Trade(1, MONDAY_NS), Trade(2, MONDAY_NS + 1)]))
-        await asyncio.gather(*(count_at(process, 2) for process in processes))
-        left = asyncio.create_task(count_at(processes[1], 3))
+        assert all(await asyncio.gather(*(shows(process, 2) for process in processes)))
+        left = asyncio.create_task(shows(processes[1], 3))
         processes[0].kill()
         await rig.append(batch([Trade(3, MONDAY_NS + 2)]))
-        await left
+        assert await left
     finally:
         for process in processes:
             process.kill()
