@@ -63,7 +63,7 @@ export function CoveragePanel(props: CoveragePanelProps) {
 
 function CoverageNote({ days: { value, failure } }: Pick<CoveragePanelProps, "days">) {
   if (failure) return <span className="panel-note failed">{failureText(failure)}</span>;
-  let text = "Choose a day to see its holes.";
+  let text = "A day leads to its holes.";
   if (value === undefined) text = "Loading …";
   else if (value.length === 0) text = "Nothing recorded in this time.";
   return <span className="panel-note">{text}</span>;

@@ -132,7 +132,9 @@ function HoleRow({ span, isBusy, onRepair }: HoleRowProps) {
       <td className="number">{spanLengthText(span)}</td>
       <td className="number">{tradeCountText(span)}</td>
       <td>{span.reason}</td>
-      <td className="detail">{span.detail}</td>
+      <td className="detail" title={span.detail}>
+        <span>{span.detail}</span>
+      </td>
       <td className="act">
         {canBeRepaired && (
           <button className="outline-button" disabled={isBusy} onClick={onRepair}>
