@@ -10,7 +10,8 @@ from kit.archive.decoded import DecodedColumn, Table
 from kit.archive.layout import MESSAGE_BYTES_MIN, Fault, Kind, Layout, MalformedCopy, fault_text
 from kit.numbers import IntColumn
 
-ROWS_MIN = 4_096
+ROWS_MIN = 131_072
+"""Room of one usual slice at once: what is not used costs nothing, and growing costs a copy."""
 POOL_BYTES_MIN = 65_536
 
 
