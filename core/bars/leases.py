@@ -7,13 +7,10 @@ no more: that only one of them can write is seen to where the bars are written, 
 from collections.abc import Collection
 from typing import Any
 
-import redis.asyncio as redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from kit.errors import StoreUnavailable
-from kit.redis_commands import TIMEOUT_SECONDS
+from kit.redis_commands import RedisCommands
 
 MEMBERS = "bars:{leases}:members"
 """Members by the time, in ms, up to which they are there."""
@@ -56,55 +53,39 @@ class Leases:
         self.member = member
         """The same after a restart, so that a process that was killed gets its shards back."""
         self.lease_seconds = lease_seconds
-        self._redis = redis.Redis.from_url(
-            url,
-            socket_timeout=TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 1),
-            decode_responses=True,
-        )
-        self._claim = self._redis.register_script(_CLAIM)
-        self._release = self._redis.register_script(_RELEASE)
+        self._commands = RedisCommands(url)
 
     async def claim(self, shards: Collection[int]) -> tuple[list[str], set[int]]:
         """Say that we are there, and take or renew these. Returns who is there, and which of the
         shards are ours now."""
         milliseconds = int(self.lease_seconds * 1000)
-        arguments = [self.member, milliseconds, *shards]
-        members, granted = await self._run(self._claim, [MEMBERS, HELD], arguments)
-        return list(members), set(map(int, granted))
+        members, granted = await self._call(
+            "EVAL", _CLAIM, 2, MEMBERS, HELD, self.member, milliseconds, *shards
+        )
+        return [member.decode() for member in members], set(map(int, granted))
 
     async def release(self, shards: Collection[int]) -> None:
         """Let others have these at once."""
-        await self._run(self._release, [HELD], [self.member, *shards])
+        await self._call("EVAL", _RELEASE, 1, HELD, self.member, *shards)
 
     async def holder(self, shard: int) -> str | None:
         """The member who holds a shard, None when no one does or it is not renewed any more."""
-        try:
-            held = await self._redis.hget(HELD, str(shard))
-            there = await self._redis.zrange(MEMBERS, 0, -1)
-        except RedisError as error:
-            raise _away(error) from error
-        member = str(held).partition(" ")[2] if held else ""
-        return member if member in there else None
+        held = await self._call("HGET", HELD, shard) or b""
+        there = await self._call("ZRANGE", MEMBERS, 0, -1)
+        member: bytes = held.partition(b" ")[2]
+        return member.decode() if member in there else None
 
     async def leave(self, shards: Collection[int]) -> None:
         """Let go of everything: the process ends."""
-        try:
-            await self.release(shards)
-            await self._redis.zrem(MEMBERS, self.member)
-        except RedisError as error:
-            raise _away(error) from error
+        await self.release(shards)
+        await self._call("ZREM", MEMBERS, self.member)
 
     async def close(self) -> None:
         """End the connections."""
-        await self._redis.aclose()
+        await self._commands.close()
 
-    async def _run(self, script: Any, keys: list[str], arguments: list[Any]) -> Any:
+    async def _call(self, *command: str | int) -> Any:
         try:
-            return await script(keys=keys, args=arguments)
+            return await self._commands.call(*command)
         except RedisError as error:
-            raise _away(error) from error
-
-
-def _away(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(f"Redis is away: {error}", store="redis")
+            raise StoreUnavailable(f"Redis is away: {error}", store="redis") from error
