@@ -132,6 +132,13 @@ class Streams:
         entries = await self._call(self._redis.xrange(str(key), count=1))
         return Cursor.parse(entries[0][0]) if entries else None
 
+    async def newest(self, key: StreamKey, count: int) -> list[Entry]:
+        """The newest entries that are held, the newest first."""
+        found = await self._call(self._redis.xrevrange(str(key), count=count))
+        return [
+            Entry(key, Cursor.parse(entry_id), fields.get(FIELD, b"")) for entry_id, fields in found
+        ]
+
     async def holds(self, key: StreamKey, cursor: Cursor) -> bool:
         """Whether there is an entry of this cursor."""
         return bool(await self._call(self._redis.xrange(str(key), str(cursor), str(cursor))))
