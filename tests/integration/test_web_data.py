@@ -119,6 +119,7 @@ def test_bars_of_other_kinds_can_be_chosen(page, studio):
     page.get_by_text(f"{SYMBOL} · 20 trades").wait_for()
     page.get_by_test_id("interval-1s").click()
     page.get_by_text(f"{SYMBOL} · 1s").wait_for()
+    assert page.get_by_text(f"{SYMBOL} · 20 trades").count() == 0
 
 
 def test_the_calendar_is_reached_by_the_keyboard(page, studio, mesh):
@@ -167,3 +168,4 @@ def test_a_repair_is_cancelled_from_the_page(page, studio, mesh):
     page.get_by_test_id("repair-cancel").click()
     page.locator("[data-testid=repair-job][data-state=cancelled]").wait_for()
     page.locator("[data-testid=repair-row]", has_text="cancelled").wait_for()
+    assert page.locator("[data-testid=repair-job][data-state=done]").count() == 0
