@@ -43,7 +43,8 @@ _database_numbers = itertools.count(1)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what has to stay in one process when the tests are shared between several: a file, and
-    all that uses the same running meshes."""
+    all that uses the same running meshes. Those take longest, so they begin."""
+    items.sort(key=lambda item: item.path.parent != MESHES)
     for item in items:
         folder, file = item.path.parent, item.path
         item.add_marker(pytest.mark.xdist_group(str(folder if folder == MESHES else file)))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ops.project import ROOT
 
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadgroup")
-"""Two processes: one plays whole meshes, which wait a lot, while the other does the rest. The
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
+"""Three processes: one plays whole meshes, which wait a lot, while the others do the rest. The
 groups are made in conftest.py."""
 
 

@@ -1,6 +1,7 @@
 """All venues at once, from their pretended exchanges to the database and to live readers."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -34,11 +35,15 @@ def test_trades_of_every_venue_are_recorded(mesh: Mesh) -> None:
 
 @pytest.mark.parametrize("venue", sorted(discovery.venues()))
 def test_books_become_proven(mesh: Mesh, venue: str) -> None:
-    listed = mesh.get(f"/v1/venues/{venue}/instruments")[1]["instruments"]
-    assert listed
+    def listed() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = mesh.get(f"/v1/venues/{venue}/instruments")[1]["instruments"]
+        return found
+
+    # The gateway may open after the first trades are recorded.
+    mesh.wait_until(listed, f"instruments of {venue}")
 
     def states() -> set[str]:
-        symbols = [each["symbol"].replace("/", "%2F") for each in listed]
+        symbols = [each["symbol"].replace("/", "%2F") for each in listed()]
         paths = [f"/v1/venues/{venue}/instruments/{symbol}/book" for symbol in symbols]
         return {mesh.get(path)[1]["state"] for path in paths}
 

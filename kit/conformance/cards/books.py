@@ -14,6 +14,7 @@ from kit.venue.sequence import UnnumberedRule
 
 BOOK = types_pb2.CHANNEL_BOOK
 LEVELS = 5
+CALM_SECONDS = 2.0
 LOOK_AGAIN_SECONDS = 0.02
 UPDATES = 10
 ROUNDS = 5
@@ -174,21 +175,26 @@ async def more_updates(rig: Rig, symbol: str) -> None:
 
 
 async def expect_right(rig: Rig, symbol: str) -> None:
-    """The book comes to be the exchange's within a while in which the exchange's own stays as it
-    is."""
+    """The book comes to be the exchange's within a while. It is compared in calms, in which the
+    exchange's own stays as it is; between them the market goes on, as a book may need it to come
+    back."""
     book = rig.connector.book(symbol)
-    with rig.exchange.calm():
-        told = await rig.exchange.book(symbol)
-        theirs = [
-            [(Decimal(price), Decimal(size)) for price, size, *_ in side[:LEVELS]]
-            for side in (told.bids, told.asks)
-        ]
-        deadline = rig.connector.now_s() + WAIT_SECONDS_MAX
-        while book.state is not BookState.PROVEN or _best(book) != theirs:
-            if rig.connector.now_s() > deadline:
-                wrong = f"{book.state.value}, we have {_best(book)}, it is {theirs}"
-                raise Failed(f"{symbol}: {wrong}")
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    theirs: object = None
+    deadline = rig.connector.now_s() + WAIT_SECONDS_MAX
+    while rig.connector.now_s() < deadline:
+        with rig.exchange.calm():
+            told = await rig.exchange.book(symbol)
+            theirs = [
+                [(Decimal(price), Decimal(size)) for price, size, *_ in side[:LEVELS]]
+                for side in (told.bids, told.asks)
+            ]
+            calm_until = rig.connector.now_s() + CALM_SECONDS
+            while book.state is BookState.PROVEN and rig.connector.now_s() < calm_until:
+                if _best(book) == theirs:
+                    return
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    raise Failed(f"{symbol}: {book.state.value}, we have {_best(book)}, it is {theirs}")
 
 
 def _best(book: GuardedBook) -> list[list[tuple[Decimal, Decimal]]]:
