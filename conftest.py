@@ -41,9 +41,13 @@ hypothesis.settings.load_profile("venuemesh")
 _database_numbers = itertools.count(1)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Say what has to stay in one process when the tests are shared between several: a file, and
-    all that uses the same running meshes. Those take longest, so they begin."""
+    all that uses the same running meshes. Those take longest, so they begin.
+
+    First, as pytest-xdist reads the groups in the same hook.
+    """
     items.sort(key=lambda item: item.path.parent != MESHES)
     for item in items:
         folder, file = item.path.parent, item.path
