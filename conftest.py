@@ -25,7 +25,6 @@ from ops.embedded import postgres, valkey
 from ops.embedded.command import LOOPBACK, Command
 
 ROOT = Path(__file__).resolve().parent
-MESHES = ROOT / "tests" / "integration"
 READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 10.0
 LOOK_AGAIN_SECONDS = 0.02
@@ -39,19 +38,6 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("venuemesh")
 
 _database_numbers = itertools.count(1)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what has to stay in one process when the tests are shared between several: a file, and
-    all that uses the same running meshes. Those take longest, so they begin.
-
-    First, as pytest-xdist reads the groups in the same hook.
-    """
-    items.sort(key=lambda item: item.path.parent != MESHES)
-    for item in items:
-        folder, file = item.path.parent, item.path
-        item.add_marker(pytest.mark.xdist_group(str(folder if folder == MESHES else file)))
 
 
 @pytest.fixture(scope="session")

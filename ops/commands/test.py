@@ -1,17 +1,25 @@
 """``./venuemesh test``: the tests."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 
 from ops.project import ROOT
 
-SIDE_BY_SIDE = ("-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder")
-"""Three processes: one plays whole meshes, which wait a lot, while the others do the rest. The
-groups are made in conftest.py."""
+PYTEST = (sys.executable, "-m", "pytest")
+WHOLE_MESHES = "tests/integration"
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile")
+"""They wait more than they work."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Becomes pytest, so that it alone hears Ctrl-C and its exit code is ours."""
+    """All tests: first the others, side by side, then those with whole meshes, which want the
+    machine for themselves. With arguments it becomes pytest, so that it alone hears Ctrl-C and its
+    exit code is ours."""
     os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "pytest", *(arguments or SIDE_BY_SIDE)])
+    if arguments:
+        os.execv(sys.executable, [*PYTEST, *arguments])
+    others = subprocess.run([*PYTEST, *SIDE_BY_SIDE, "--ignore", WHOLE_MESHES], check=False)
+    meshes = subprocess.run([*PYTEST, WHOLE_MESHES], check=False)
+    return others.returncode or meshes.returncode
