@@ -55,8 +55,12 @@ def test_a_second_start_loses_and_doubles_nothing(first_run, simulated):
 
 @pytest.mark.parametrize("channel", ["trades", "quotes", "book"])
 def test_the_restart_is_a_gap_of_each_channel(channel, simulated):
-    gaps = [gap for gap in recorded.gaps(simulated) if gap.channel == channel]
-    assert [(gap.symbol, gap.reason) for gap in gaps] == [(None, "restart")]
+    def told():
+        return [gap for gap in recorded.gaps(simulated) if gap.channel == channel]
+
+    # Books are recorded some seconds after trades.
+    simulated.wait_until(told, "the gap is recorded")
+    assert [(gap.symbol, gap.reason) for gap in told()] == [(None, "restart")]
 
 
 def test_books_become_proven(simulated):
