@@ -291,9 +291,9 @@ async def test_the_first_state_comes_at_once_and_the_next_after_the_interval():
     mailbox = ConflatedMailbox(conflator(), interval_seconds=0.05)
     loop = asyncio.get_running_loop()
     async with aclosing(mailbox.responses()) as responses:
+        start = loop.time()
         mailbox.offer(quotes([("A", 1)]), ALL_SYMBOLS)
         assert quote_rows(await next_of(responses)) == {"A": (0, 1)}
-        start = loop.time()
         for price in (2, 3, 4):
             mailbox.offer(quotes([("A", price)]), ALL_SYMBOLS)
         assert quote_rows(await next_of(responses)) == {"A": (0, 4)}

@@ -163,4 +163,5 @@ test("progress is what the repair is through with, filled or not", () => {
   expect(progressOf(job({ holeCount: 4, filledCount: 1, unavailableCount: 1 }))).toBe(0.5);
   expect(progressOf(job({}))).toBe(0);
   expect(progressOf(job({ state: DONE }))).toBe(1);
+  expect(progressOf(job({ state: DONE, holeCount: 2, filledCount: 1 }))).toBe(1);
 });

@@ -45,8 +45,12 @@ export function hasEnded({ state }: RepairJob): boolean {
   return state !== RepairState.QUEUED && state !== RepairState.RUNNING;
 }
 
-/** Part of the holes that the job is through with, from 0 to 1. */
+/**
+ * Part of the holes that the job is through with, from 0 to 1. One that is done has filled every
+ * hole, also one that was filled together with its neighbour and is not counted.
+ */
 export function progressOf(job: RepairJob): number {
+  if (job.state === RepairState.DONE) return 1;
   if (job.holeCount === 0) return hasEnded(job) ? 1 : 0;
   return Math.min(1, (job.filledCount + job.unavailableCount) / job.holeCount);
 }
