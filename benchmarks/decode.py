@@ -80,7 +80,7 @@ async def _one_pass(lines: list[bytes]) -> float:
     intake = Intake(venue, hub, subscriptions, meter, clock)
     subscriptions.add([SYMBOL])
     intake.bookkeeper.add([SYMBOL])
-    intake.bookkeeper.on_snapshot(SYMBOL, snapshot_of(lines))
+    intake.bookkeeper.on_snapshot(SYMBOL, snapshot_of(lines, clock.time_ns()))
     frames = [line for line in lines if SNAPSHOT_MARK not in line[:20]]
     reads = [
         frames[start : start + FRAMES_PER_READ] for start in range(0, len(frames), FRAMES_PER_READ)
@@ -92,14 +92,14 @@ async def _one_pass(lines: list[bytes]) -> float:
     return time.process_time() - started
 
 
-def snapshot_of(lines: list[bytes]) -> BookSnapshot:
+def snapshot_of(lines: list[bytes], received_time_ns: int) -> BookSnapshot:
     """The book that the session begins with."""
     found = next(json.loads(line) for line in lines if SNAPSHOT_MARK in line[:20])
     return BookSnapshot(
         last_sequence=found["lastUpdateId"],
         bids=Levels.parse(found["bids"]),
         asks=Levels.parse(found["asks"]),
-        received_time_ns=1,
+        received_time_ns=received_time_ns,
     )
 
 

@@ -16,7 +16,7 @@ def cpu_seconds(mesh: Mesh) -> dict[str, float]:
 
 
 def family_cpu_seconds(pid: int) -> float:
-    """Of a process and those below it; one that ends meanwhile counts for nothing."""
+    """Of a process and those below it, also of those that have ended."""
     used = 0.0
     for member in _family(pid):
         with suppress(OSError):
@@ -43,8 +43,9 @@ def _family(pid: int) -> list[int]:
 
 
 def _cpu(pid: int) -> float:
+    """Own time, and that of ended children, each in user and in system mode."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+    return sum(map(int, fields[11:15])) / TICKS_PER_SECOND
 
 
 def _proportional_kib(pid: int) -> int:

@@ -144,7 +144,7 @@ async def _record(servers: Servers, session: Published) -> float:
     await _empty(servers)
     streams, database = Streams(servers.valkey_url), Database(servers.postgres_url)
     meter, clock = Meter("recorder"), SystemClock()
-    recorder = Recorder(streams, Store(database), RecorderSettings(), meter, Troubles(meter), clock)
+    recorder = Recorder(streams, Store(database), SETTINGS, meter, Troubles(meter), clock)
     started = time.perf_counter()
     task = asyncio.create_task(recorder.run())
     while any(recorder.progress.recorded(key) < end for key, end in session.ends.items()):

@@ -120,7 +120,8 @@ def _published(reads: list[tuple[list[bytes], int]]) -> Published:
     intake = Intake(venue, found, subscriptions, meter, clock)
     subscriptions.add([SYMBOL])
     intake.bookkeeper.add([SYMBOL])
-    intake.bookkeeper.on_snapshot(SYMBOL, snapshot_of([line for read, _ in reads for line in read]))
+    lines = [line for read, _ in reads for line in read]
+    intake.bookkeeper.on_snapshot(SYMBOL, snapshot_of(lines, reads[0][1]))
     source = Silent()
     for frames, received_ns in reads:
         wanted = [frame for frame in frames if SNAPSHOT_MARK not in frame[:20]]

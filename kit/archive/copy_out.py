@@ -22,7 +22,11 @@ from kit.archive.reference import ReferenceDecoder
 from kit.database import Connection
 from kit.native import library
 
-READ_BYTES_MAX = 256 * 1024
+READ_BYTES_MAX = 512 * 1024
+GATHER_BYTES_MIN = 128 * 1024
+GATHER_SECONDS = 0.001
+"""The server sends 8 KiB at a time. Taking each of them as it comes costs more than decoding it, so
+where more is to come, less than GATHER_BYTES_MIN is waited for so long."""
 SETTINGS = "SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0; "
 """Rows come as they are stored, from the first on: otherwise their order could differ from one time
 to the next."""
@@ -85,6 +89,8 @@ async def _from_socket(
             waiting = data[answer.feed(data) :]
             bytes_max -= count
             _check_room(bytes_max)
+            if count < GATHER_BYTES_MIN and not answer.ended:
+                await asyncio.sleep(GATHER_SECONDS)
     answer.raise_error()
 
 

@@ -7,15 +7,17 @@ slice is depends on how many rows the ones before had, and has no influence on w
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any, Generic, TypeVar
 
 from kit.archive.copy_out import TooLarge
 from kit.clock import NANOSECONDS_PER_SECOND
 
 ROWS_USUAL = 100_000
-SLICE_BYTES_MAX = 64 * 1024 * 1024
-"""A slice that has more is cut in two, and read again."""
+SLICE_BYTES_MAX = 32 * 1024 * 1024
+"""A slice that has more is cut in pieces, and read again."""
+PIECES = 8
+"""Where a quiet time ends, a slice may be a thousand times too long: so it is not just halved."""
 FIRST_SLICE_NS = 60 * NANOSECONDS_PER_SECOND
 GROWTH_MAX = 8
 AHEAD = 2
@@ -41,10 +43,11 @@ class _Span(Generic[RowsT]):
     def length_ns(self) -> int:
         return self.end_ns - self.start_ns
 
-    def halves(self) -> "tuple[_Span[RowsT], _Span[RowsT]]":
-        """Two pieces, the second one first."""
-        middle_ns = self.start_ns + self.length_ns // 2
-        return _Span(middle_ns, self.end_ns), _Span(self.start_ns, middle_ns)
+    def pieces(self) -> "list[_Span[RowsT]]":
+        """What it is cut into, the last one first."""
+        count = min(PIECES, self.length_ns)
+        cuts = [self.start_ns + self.length_ns * piece // count for piece in range(count + 1)]
+        return [_Span(start, end) for start, end in reversed(list(pairwise(cuts)))]
 
 
 class Slices(Generic[RowsT]):
@@ -75,8 +78,8 @@ class Slices(Generic[RowsT]):
                     rows, count = await first.task
                 except TooLarge:
                     self._spans.popleft()
-                    self._spans.extendleft(first.halves())
-                    self._length_ns = max(first.length_ns // GROWTH_MAX, 1)
+                    self._spans.extendleft(first.pieces())
+                    self._length_ns = max(first.length_ns // PIECES, 1)
                     continue
                 self._spans.popleft()
                 wanted_ns = first.length_ns * self._rows_usual // max(count, 1)
