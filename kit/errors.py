@@ -17,6 +17,13 @@ VenuemeshError
 ├── ForeignPage           PERMISSION_DENIED    call from a known host
 ├── NotSupported          FAILED_PRECONDITION  ask another process
 ├── PortInUse             FAILED_PRECONDITION  stop what uses it, or configure another
+├── InvalidOrder          INVALID_ARGUMENT     correct the order
+├── ApprovalRefused       PERMISSION_DENIED    have the order approved anew
+├── RequestIdReused       ALREADY_EXISTS       use a new request id
+├── UnknownOrder          NOT_FOUND            no such order is known
+├── UnknownAccount        NOT_FOUND            see TradeFlow.ListAccounts
+├── AccountNotReady       FAILED_PRECONDITION  try again when the account is ready
+├── CredentialsRefused    PERMISSION_DENIED    correct the account's credentials
 └── InternalError         INTERNAL             look up error_id in the log
 
 SettingError stands apart: it stops a process before it serves anyone.
@@ -155,6 +162,56 @@ class PortInUse(VenuemeshError):
 
     code = grpc.StatusCode.FAILED_PRECONDITION
     reason = "PORT_IN_USE"
+
+
+class InvalidOrder(VenuemeshError):
+    """Metadata: field, value, allowed, nearest (a valid value, where there is one)."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+    reason = "INVALID_ORDER"
+
+
+class ApprovalRefused(VenuemeshError):
+    """Metadata: why (missing, malformed, unknown_key, signature, expired, stale_epoch,
+    development_key)."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    reason = "APPROVAL_REFUSED"
+
+
+class RequestIdReused(VenuemeshError):
+    """Metadata: request_id."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+    reason = "REQUEST_ID_REUSED"
+
+
+class UnknownOrder(VenuemeshError):
+    """Metadata: client_order_id."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "UNKNOWN_ORDER"
+
+
+class UnknownAccount(VenuemeshError):
+    """Metadata: account."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = "UNKNOWN_ACCOUNT"
+
+
+class AccountNotReady(VenuemeshError):
+    """Metadata: account, state, detail."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = "ACCOUNT_NOT_READY"
+
+
+class CredentialsRefused(VenuemeshError):
+    """Metadata: account, detail."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+    reason = "CREDENTIALS_REFUSED"
 
 
 class InternalError(VenuemeshError):

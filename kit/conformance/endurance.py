@@ -100,10 +100,11 @@ async def endure(
     dialect: Callable[[], Dialect],
     events: int,
     faults: Sequence[str] = FAULTS,
+    events_per_second: int = EVENTS_PER_SECOND,
 ) -> list[Endured]:
     """One kind of fault after another, each for its part of so many events."""
     results: list[Endured] = []
-    async with exchange(venue_id, dialect, EVENTS_PER_SECOND) as pretended:
+    async with exchange(venue_id, dialect, events_per_second) as pretended:
         truth = Truth(pretended)
         venue = make(Place("simulate", pretended.url, {}))
         async with connector(venue, pretended.symbols) as connected:

@@ -27,6 +27,7 @@ class Conversation:
         """Listen and answer until the connection ends."""
         connection, venue = self._connection, self._venue
         venue.join(connection)
+        connection.session.tell = lambda stream, payload: connection.reply(payload)
         keeping = keep_alive(connection, venue.dialect, self._floor, self._clock)
         keeper = asyncio.create_task(keeping)
         try:
@@ -36,6 +37,8 @@ class Conversation:
         finally:
             keeper.cancel()
             venue.leave(connection)
+            for forget in connection.session.when_closed:
+                forget()
 
     async def _hear(self, message: WSMessage, websocket: web.WebSocketResponse) -> None:
         connection, now_ns = self._connection, self._clock.monotonic_ns()

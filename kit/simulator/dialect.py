@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 from kit.simulator.events import Instrument
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.market import Step
+from kit.simulator.matching.contract import House
 from kit.venue import discovery
 
 
@@ -53,6 +54,10 @@ Frame = tuple[Stream, bytes]
 """A message of a stream, as the text of one websocket frame."""
 
 
+def _nobody(stream: Stream, payload: bytes) -> None:
+    """There is no connection yet."""
+
+
 @dataclass(slots=True)
 class Session:
     """What the exchange remembers of one websocket connection. A dialect with more to remember
@@ -66,6 +71,11 @@ class Session:
     or delays: so a dialect that numbers the messages of a connection does it here."""
     closing: str = ""
     """Why the exchange ends this connection now, after what it has said; empty: it does not."""
+    tell: Callable[[Stream, bytes], None] = _nobody
+    """Say something of a stream to this connection alone, at once: what happens to an account.
+    Faults that concern the stream act on it. Set by whoever holds the connection."""
+    when_closed: list[Callable[[], None]] = field(default_factory=list)
+    """Called when the connection has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +87,10 @@ class Request:
     """Without the venue's name in front."""
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    raw_query: str = ""
+    """The query as it came, which is what a client has signed."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +192,10 @@ class Floor(Protocol):
     def mark(self, symbol: str) -> Mark | None:
         """What a derivative is worth; in replay what the capture said last. None: it is none, or
         nothing is known."""
+
+    @property
+    def house(self) -> House | None:
+        """Where orders are matched; None: nobody trades here, as in a replay."""
 
     def recorded(self, path: str) -> bytes | None:
         """The body that the exchange really gave for this REST path, when a capture has it."""

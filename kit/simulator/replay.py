@@ -105,6 +105,10 @@ class ReplayFloor:
         self._unread_marks.clear()
         return self._marks.get(symbol)
 
+    @property
+    def house(self) -> None:
+        """A tape takes no orders."""
+
     def recorded(self, path: str) -> bytes | None:
         slug = path.strip("/").replace("/", "_")
         for answer in reversed(self._answers):

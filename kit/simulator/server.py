@@ -84,7 +84,14 @@ class SimulatorServer:
         venue, floor = self._venues[venue_id]
         venue.touch()
         opens_websocket = request.headers.get("Upgrade", "").lower() == "websocket"
-        asked = Request(request.method, path, request.query, await request.read())
+        asked = Request(
+            request.method,
+            path,
+            request.query,
+            await request.read(),
+            request.url.raw_query_string,
+            request.headers,
+        )
         refusal = await self._fail_on_purpose(venue, path, opens_websocket)
         if refusal is not None:
             return refusal

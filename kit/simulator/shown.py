@@ -5,6 +5,7 @@ from typing import Any
 
 from kit.simulator.dialect import BookSnapshot, Floor, Listing, Mark
 from kit.simulator.history import TradeHistory
+from kit.simulator.matching.contract import House
 from kit.simulator.orders import FaultKind
 from kit.simulator.venue import Venue
 
@@ -37,6 +38,10 @@ class ShownFloor:
 
     def mark(self, symbol: str) -> Mark | None:
         return self._floor.mark(symbol)
+
+    @property
+    def house(self) -> House | None:
+        return self._floor.house
 
     def recorded(self, path: str) -> bytes | None:
         """What was recorded knows nothing of faults."""

@@ -15,6 +15,7 @@ from kit.simulator.events import Instrument, Trade
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.market import Market, Step
 from kit.simulator.marks import MarkProcess
+from kit.simulator.matching.contract import House
 from kit.simulator.venue import Venue
 
 STEP_NS = 5_000_000
@@ -124,6 +125,11 @@ class MarketFloor:
         """Nothing was traded between two times; candles there were all the same."""
         for instrument, history in self._histories.items():
             history.note_minutes(partial(self._market.minutes, instrument, start_ns, end_ns))
+
+    @property
+    def house(self) -> House | None:
+        """Where orders are matched."""
+        return None
 
     def recorded(self, path: str) -> bytes | None:
         """Nothing: this market never was."""

@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from kit.conformance.endurance import Endured, endure
+from kit.conformance.endurance import EVENTS_PER_SECOND, FAULTS, Endured, endure
 from kit.errors import SettingError
 from kit.simulator.dialect import find_dialects
 from kit.venue import discovery
@@ -24,6 +24,9 @@ def run(arguments: Sequence[str]) -> int:
     parser = OneLineParser("endure", "Connectors on a long feed with faults in 1 % of the frames.")
     parser.add_argument("venues", nargs="*", metavar="VENUE", help="ids; default: all there are")
     parser.add_argument("--events", type=int, default=EVENTS, help="of each venue")
+    parser.add_argument(
+        "--rate", type=int, default=EVENTS_PER_SECOND, help="events per second of the exchange"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object for each line")
     chosen = parser.parse_args(arguments)
     dialects = find_dialects()
@@ -34,7 +37,8 @@ def run(arguments: Sequence[str]) -> int:
             known = f"it has no simulator to play against; others are {', '.join(sorted(dialects))}"
             raise SettingError("venue", venue_id, known)
         make, dialect = discovery.require(venue_id), dialects[venue_id]
-        for result in asyncio.run(endure(venue_id, make, dialect, chosen.events)):
+        work = endure(venue_id, make, dialect, chosen.events, FAULTS, chosen.rate)
+        for result in asyncio.run(work):
             wrong = wrong or bool(result.wrong)
             table.add_row(*_cells(result))
             if chosen.json:

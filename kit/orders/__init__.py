@@ -1,0 +1,14 @@
+"""Orders that are exact across crashes: what makes a venue's process a TradeFlow.
+
+contract     what a venue supplies: a Desk for each account
+approval     who allowed an order, and whether that holds
+ids          the venue's id of an order, made of the caller's
+checks       what can be refused before anything is sent
+journal      each step of an order on disk before it is taken
+states       where an order stands, and what may follow
+ledger       the orders of one account in memory, as the journal has them
+pilot        an order's way to the venue; UNKNOWN until the venue has said
+reconciler   the journal against the venue, before new orders are taken
+executions   what happens, numbered, to those who listen
+service      TradeFlow for the accounts of one process
+"""

@@ -1,0 +1,133 @@
+"""Who allowed an order, and whether that holds.
+
+An approval is a signature over a text that says all of the order (``statement``), so that it can be
+made and checked in any language without agreeing on bytes of protobuf. It names the account, ends
+at a time, and carries the fencing epoch of the order authority: when another authority takes over,
+its epoch is higher, and what the old one still approves is refused.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+
+from kit.errors import ApprovalRefused
+
+VERSION = "venuemesh order 1"
+DEVELOPMENT_KEY_ID = "development"
+
+
+def statement(approved: trade_flow_pb2.ApprovedOrder) -> bytes:
+    """The text that is signed: VERSION, then one line ``name=value`` for each field, in the order
+    of the contract; UTF-8, each line ended by a line feed. Amounts have no needless zeros, enums
+    their names without the prefix, booleans are true or false. Raises ApprovalRefused for a text
+    that is no amount, or has a line feed in it."""
+    content = approved.content
+    values: dict[str, object] = {
+        "venue": content.venue,
+        "account": content.account,
+        "symbol": content.symbol,
+        "side": types_pb2.Side.Name(content.side).removeprefix("SIDE_"),
+        "type": orders_pb2.OrderType.Name(content.type).removeprefix("ORDER_TYPE_"),
+        "size": _amount("size", content.size),
+        "price": _amount("price", content.price),
+        "stop_price": _amount("stop_price", content.stop_price),
+        "trailing_offset": _amount("trailing_offset", content.trailing_offset),
+        "time_in_force": orders_pb2.TimeInForce.Name(content.time_in_force).removeprefix(
+            "TIME_IN_FORCE_"
+        ),
+        "expire_time_ns": content.expire_time_ns,
+        "post_only": str(content.post_only).lower(),
+        "reduce_only": str(content.reduce_only).lower(),
+        "request_id": approved.request_id,
+        "expires_time_ns": approved.expires_time_ns,
+        "fencing_epoch": approved.fencing_epoch,
+    }
+    lines = [f"{name}={value}" for name, value in values.items()]
+    if any("\n" in line for line in lines):
+        raise ApprovalRefused("a line feed in a field of the order", why="malformed")
+    return "\n".join((VERSION, *lines, "")).encode()
+
+
+class Signer:
+    """Approves orders with one key."""
+
+    def __init__(self, key_id: str, private_key: Ed25519PrivateKey, fencing_epoch: int) -> None:
+        self.key_id = key_id
+        self._private_key = private_key
+        self._fencing_epoch = fencing_epoch
+
+    def approve(
+        self, content: orders_pb2.OrderContent, request_id: str, expires_time_ns: int
+    ) -> trade_flow_pb2.ApprovedOrder:
+        """Allow this order until a time."""
+        approved = trade_flow_pb2.ApprovedOrder(
+            content=content,
+            request_id=request_id,
+            expires_time_ns=expires_time_ns,
+            fencing_epoch=self._fencing_epoch,
+            key_id=self.key_id,
+        )
+        approved.signature = self._private_key.sign(statement(approved))
+        return approved
+
+
+class Verifier:
+    """Checks approvals against the public keys that are known, by key id."""
+
+    def __init__(self, public_keys: Mapping[str, Ed25519PublicKey], *, live: bool) -> None:
+        """``live``: the development key is refused."""
+        self._public_keys = public_keys
+        self._live = live
+        self.fencing_epoch = 0
+        """The highest that was seen."""
+
+    def check(self, approved: trade_flow_pb2.ApprovedOrder, now_ns: int) -> None:
+        """Raises ApprovalRefused, which says why."""
+        if not approved.signature:
+            raise ApprovalRefused("the order has no approval", why="missing")
+        if approved.key_id == DEVELOPMENT_KEY_ID and self._live:
+            text = "the development key signs nothing in the live world"
+            raise ApprovalRefused(text, why="development_key")
+        key = self._public_keys.get(approved.key_id)
+        if key is None:
+            raise ApprovalRefused(f"no key {approved.key_id!r} is known", why="unknown_key")
+        try:
+            key.verify(approved.signature, statement(approved))
+        except InvalidSignature:
+            text = "the signature is not of this order"
+            raise ApprovalRefused(text, why="signature") from None
+        if approved.expires_time_ns <= now_ns:
+            raise ApprovalRefused("the approval has ended", why="expired")
+        self.check_epoch(approved.fencing_epoch)
+
+    def check_epoch(self, fencing_epoch: int) -> None:
+        """Take note of an authority. Raises ApprovalRefused for one that was replaced."""
+        if fencing_epoch < self.fencing_epoch:
+            text = f"epoch {fencing_epoch} was replaced by {self.fencing_epoch}"
+            raise ApprovalRefused(text, why="stale_epoch")
+        self.fencing_epoch = fencing_epoch
+
+
+def plain(amount: Decimal) -> str:
+    """As few digits as it needs, without an exponent. Exact, however many digits there are."""
+    text = f"{amount.copy_abs():f}" if amount else "0"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return f"-{text}" if amount < 0 else text
+
+
+def _amount(field: str, text: str) -> str:
+    if not text:
+        return ""
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    # An exponent of a million would be written out.
+    if not amount.is_finite() or abs(amount.adjusted()) > 40 or len(text) > 80:
+        raise ApprovalRefused(f"{field} is no amount: {text[:40]!r}", why="malformed")
+    return plain(amount)

@@ -1,0 +1,22 @@
+"""What an order says of itself."""
+
+from decimal import Decimal
+
+import pytest
+
+from kit.simulator.matching.contract import OrderKind, OrderView, Status, Ticket
+
+
+@pytest.mark.parametrize(
+    ("status", "filled", "is_final", "left"),
+    [
+        (Status.UNTRIGGERED, "0", False, "5"),
+        (Status.PARTLY_FILLED, "2", False, "3"),
+        (Status.FILLED, "5", True, "0"),
+        (Status.EXPIRED, "1", True, "4"),
+    ],
+)
+def test_an_order_knows_what_is_left(status, filled, is_final, left):
+    ticket = Ticket("BTCUSDT", True, OrderKind.LIMIT, Decimal(5), price=Decimal(1))
+    order = OrderView(1, "demo", ticket, status, Decimal(filled), Decimal(filled), 0, 0)
+    assert (order.is_final, order.left) == (is_final, Decimal(left))
