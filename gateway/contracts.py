@@ -40,6 +40,7 @@ class Address:
 # Every other service is one thing to its callers, however many processes serve it.
 ADDRESSES = {
     "venuemesh.marketdata.v1.MarketData": Address("venuemesh-venue", "venue", "name"),
+    "venuemesh.tradeflow.v1.TradeFlow": Address("venuemesh-venue", "venue", "name"),
     "venuemesh.admin.v1.Admin": Address("venuemesh-service", "service_id", "service_id"),
 }
 
