@@ -14,7 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 from kit.simulator.events import Instrument
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.market import Step
-from kit.simulator.matching.contract import House
+from kit.simulator.matching.contract import House, HouseRules
 from kit.venue import discovery
 
 
@@ -236,6 +236,27 @@ class MarkFormat(Protocol):
     def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
         """The symbol that a frame of a stream of marks or tickers is about, and what it says of it;
         what it does not say is empty. None: nothing of that."""
+
+
+@runtime_checkable
+class HouseFormat(Protocol):
+    """What a Dialect has besides, where accounts do not trade by the usual rules."""
+
+    house_rules: HouseRules
+    """Fees, ids, keys and what else an exchange does in its own way."""
+
+
+@runtime_checkable
+class OrderEntry(Protocol):
+    """What a Dialect has besides, where orders can be placed over a websocket: so that faults of
+    calls concern its messages too."""
+
+    def path_of(self, text: str) -> str:
+        """What stands for the path of a REST call, for example "order.place"; empty: the message is
+        no such call."""
+
+    def failure_of(self, text: str) -> bytes:
+        """The answer when something in the exchange goes wrong at such a message."""
 
 
 class Dialect(Protocol):

@@ -5,8 +5,8 @@ counts ticks and lots. All of it is deterministic: the same seed and the same ca
 times give the same fills. Calls are synchronous and instantaneous; latency is the server's matter.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -69,6 +69,7 @@ class Refusal(StrEnum):
     UNKNOWN_ORDER = "no such order"
     FINISHED = "order is not open any more"
     TOO_MANY = "too many open orders"
+    SELF_TRADE = "would trade with an order of its own account"
     MALFORMED = "malformed"
 
 
@@ -106,7 +107,7 @@ class Ticket:
     buys: bool
     kind: OrderKind
     size: Decimal
-    """In base units or contracts. 0 where ``value`` is set."""
+    """In base units or contracts. 0 where ``value`` is set; the engine works it out."""
     price: Decimal | None = None
     stop_price: Decimal | None = None
     trail: Decimal | None = None
@@ -118,6 +119,8 @@ class Ticket:
     client_id: str = ""
     value: Decimal | None = None
     """For so much of the quote currency, of a market order, instead of a size."""
+    self_trade: SelfTrade | None = None
+    """None: as the house rules say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,67 @@ class Key:
     password: str
     account: str
     may_withdraw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FeeTier:
+    """What is paid from a traded volume on, as shares of the value. Negative: is received."""
+
+    maker: Decimal
+    taker: Decimal
+    volume_from: Decimal = Decimal(0)
+    """Traded within 30 days, in US dollars or what stands for them."""
+
+
+class FeeAsset(StrEnum):
+    """In what a fee of a spot trade is paid; of a derivative it is what settles it."""
+
+    RECEIVED = "received"
+    """What the order gets: the base of one that buys, the quote of one that sells."""
+    QUOTE = "quote"
+
+
+KEYS = (
+    Key("demo-key", "demo-secret", "demo-password", "demo"),
+    Key("other-key", "other-secret", "other-password", "other"),
+    Key("withdraw-key", "withdraw-secret", "withdraw-password", "demo", may_withdraw=True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseRules:
+    """How an exchange keeps its house."""
+
+    keys: Sequence[Key] = KEYS
+    start: Mapping[str, Decimal] = field(default_factory=dict)
+    """What a new account has, by asset. Of others it has START_BASE of what is traded, and
+    START_QUOTE of what only pays."""
+    tiers: Sequence[FeeTier] = (FeeTier(Decimal("0.001"), Decimal("0.001")),)
+    """By rising volume; the first begins at 0."""
+    fee_asset: FeeAsset = FeeAsset.RECEIVED
+    fee_places: int = 8
+    """Decimal places of a fee; what is beyond is cut off."""
+    id_scope: IdScope = IdScope.OPEN
+    self_trade: SelfTrade = SelfTrade.CANCEL_NEWEST
+    open_orders_max: int = 1_000
+    """Of one account."""
+    price_band: Decimal | None = None
+    """How far a price may be from the last one, as a share of it; None: as far as it likes."""
+    outcomes: Mapping[Refusal, Status] = field(
+        default_factory=lambda: {Refusal.WOULD_NOT_FILL: Status.EXPIRED}
+    )
+    """What is not answered with Refused, but with an order in this final state that says why."""
+    stops_trigger_at_once: bool = False
+    """Whether a stop that the price has already passed is taken, and triggers. Otherwise it is
+    refused."""
+    initial_margin: Decimal = Decimal("0.1")
+    """Of a derivative's value, as a share, to open a position."""
+    maintenance_margin: Decimal = Decimal("0.005")
+    """Below which positions are closed by force."""
+
+
+START_BASE = Decimal(1_000)
+START_QUOTE = Decimal(1_000_000)
 
 
 class House(Protocol):
