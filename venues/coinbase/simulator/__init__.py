@@ -87,7 +87,7 @@ class CoinbaseSession(Session):
     """Numbered so far; only Advanced Trade numbers."""
     beat_count: int = 0
 
-    def tell(self, payload: bytes) -> bytes:
+    def numbered(self, payload: bytes) -> bytes:
         """Give a frame its number on this connection, where it has one."""
         if payload == exchange.SLOW:
             self.closing = "slow consumer"
@@ -144,7 +144,7 @@ class Coinbase:
         except msgspec.DecodeError:
             return [advanced.NOT_UNDERSTOOD if session.feed == ADVANCED else exchange.MALFORMED]
         session.feed = session.feed or (EXCHANGE if call.channel is None else ADVANCED)
-        session.shape = session.tell
+        session.shape = session.numbered
         if session.feed == ADVANCED:
             return [*self._say_to_advanced(session, call, floor)]
         return [*self._say_to_exchange(session, call, floor)]
