@@ -13,6 +13,7 @@ COMMANDS = {
     "status": "what runs, since when, rates, lags, gaps",
     "venue": "run one venue in the foreground",
     "run": "run one service in the foreground",
+    "order": "place, cancel and look at orders",
     "export": "write what was recorded to a Parquet or CSV file",
     "frames": "write recorded raw frames as a tape that up plays",
     "import": "take a file of trades or candles into the record",

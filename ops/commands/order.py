@@ -1,0 +1,126 @@
+"""``./venuemesh order``: orders of a running mesh, from the command line.
+
+What is placed is approved with the development key of the mesh's data folder, which no venue takes
+in the live world. To cancel needs no approval anywhere.
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+from rich.console import Console
+from rich.table import Table
+from venuemesh.tradeflow.v1 import trade_flow_pb2, trade_flow_pb2_grpc
+
+from kit import errors, rpc, settings
+from kit.clock import NANOSECONDS_PER_SECOND
+from kit.orders.keys import development_signer
+from kit.settings import MESH_SECTION, MeshSettings
+from ops.errors import OperationsError
+from ops.orders import arguments, tables
+from ops.supervisor import state
+
+APPROVED_SECONDS = 30
+CALL_SECONDS_MAX = 30
+
+_console = Console()
+
+
+def run(given: Sequence[str]) -> int:
+    """Returns 0 when it was done."""
+    chosen = arguments.parser().parse_args(given)
+    mesh = settings.load(MeshSettings, MESH_SECTION)
+    data = (chosen.data or Path(mesh.data_dir)).expanduser().absolute()
+    running = state.read(data)
+    if running is None:
+        raise OperationsError(f"no mesh runs on {data}; name its folder with --data")
+    try:
+        asyncio.run(_Desk(running.gateway.removeprefix("http://"), data, chosen).do())
+    except grpc.aio.AioRpcError as error:
+        reason = errors.reason_of(error) or error.code().name
+        raise OperationsError(f"{reason}: {error.details()}") from None
+    return 0
+
+
+class _Desk:
+    """One command."""
+
+    def __init__(self, gateway: str, data: Path, chosen: argparse.Namespace) -> None:
+        self._gateway = gateway
+        self._data = data
+        self._chosen = chosen
+        self._whose = {"venue": chosen.venue, "account": chosen.account}
+        self._options: dict[str, Any] = {
+            "metadata": [("venuemesh-venue", chosen.venue)],
+            "timeout": CALL_SECONDS_MAX,
+        }
+
+    async def do(self) -> None:
+        """What was asked."""
+        async with rpc.channel(self._gateway) as channel:
+            stub = trade_flow_pb2_grpc.TradeFlowStub(channel)
+            if self._chosen.verb == "watch":
+                await self._watch(stub)
+            else:
+                _console.print(await self._asked(stub))
+
+    async def _asked(self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> Table:
+        chosen, whose, options = self._chosen, self._whose, self._options
+        match chosen.verb:
+            case "place":
+                request = trade_flow_pb2.PlaceOrderRequest(
+                    venue=chosen.venue, approved=self._approved()
+                )
+                return tables.orders([(await stub.PlaceOrder(request, **options)).order])
+            case "cancel":
+                cancel = trade_flow_pb2.CancelOrderRequest(
+                    client_order_id=chosen.client_order_id, **whose
+                )
+                return tables.orders([(await stub.CancelOrder(cancel, **options)).order])
+            case "cancel-all":
+                every = trade_flow_pb2.CancelAllOrdersRequest(symbol=chosen.symbol, **whose)
+                return tables.orders((await stub.CancelAllOrders(every, **options)).orders)
+            case "list":
+                opened = trade_flow_pb2.ListOpenOrdersRequest(symbol=chosen.symbol, **whose)
+                return tables.orders((await stub.ListOpenOrders(opened, **options)).orders)
+            case "fills":
+                wanted = trade_flow_pb2.ListFillsRequest(symbol=chosen.symbol, **whose)
+                return tables.fills((await stub.ListFills(wanted, **options)).fills)
+        return await self._told(stub)
+
+    async def _told(self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> Table:
+        whose, options = self._whose, self._options
+        if self._chosen.verb == "balances":
+            balances = trade_flow_pb2.ListBalancesRequest(**whose)
+            return tables.balances((await stub.ListBalances(balances, **options)).balances)
+        if self._chosen.verb == "positions":
+            positions = trade_flow_pb2.ListPositionsRequest(**whose)
+            return tables.positions((await stub.ListPositions(positions, **options)).positions)
+        accounts = trade_flow_pb2.ListAccountsRequest(venue=self._chosen.venue)
+        return tables.accounts((await stub.ListAccounts(accounts, **options)).accounts)
+
+    async def _watch(self, stub: "trade_flow_pb2_grpc.TradeFlowAsyncStub") -> None:
+        request = trade_flow_pb2.StreamExecutionsRequest(**self._whose)
+        async for event in stub.StreamExecutions(request, metadata=self._options["metadata"]):
+            kind = event.WhichOneof("event") or ""
+            match kind:
+                case "snapshot":
+                    _console.print(tables.orders(event.snapshot.orders))
+                case "order":
+                    _console.print(kind, *tables.order_cells(event.order))
+                case "fill":
+                    _console.print(kind, *tables.fill_cells(event.fill))
+                case "account":
+                    _console.print(kind, *tables.account_cells(event.account))
+                case _:
+                    _console.print(kind, str(getattr(event, kind)).replace("\n", " "))
+
+    def _approved(self) -> trade_flow_pb2.ApprovedOrder:
+        expires_ns = time.time_ns() + APPROVED_SECONDS * NANOSECONDS_PER_SECOND
+        name = arguments.request_id(self._chosen)
+        content = arguments.content(self._chosen)
+        return development_signer(self._data).approve(content, name, expires_ns)

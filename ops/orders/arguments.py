@@ -1,0 +1,103 @@
+"""What ``./venuemesh order`` is asked to do."""
+
+import argparse
+import secrets
+from pathlib import Path
+from typing import Any
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from ops.arguments import OneLineParser
+
+SIDES = {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}
+LIFETIMES = {
+    "gtc": orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    "ioc": orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL,
+    "fok": orders_pb2.TIME_IN_FORCE_FILL_OR_KILL,
+}
+ID_BYTES = 8
+ACCOUNT = "demo"
+"""That of the pretended exchange."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs."""
+    found = OneLineParser("order", "Place, cancel and look at orders of a running mesh.")
+    verbs = found.add_subparsers(
+        dest="verb", required=True, metavar="VERB", parser_class=argparse.ArgumentParser
+    )
+    place = _verb(verbs, "place", "place an order")
+    place.add_argument("symbol", metavar="SYMBOL", help="as the venue writes it")
+    place.add_argument("side", choices=SIDES)
+    place.add_argument("size", metavar="SIZE", help="in base units, or contracts")
+    place.add_argument("--price", default="", help="limit price; without one it is a market order")
+    waking = place.add_mutually_exclusive_group()
+    waking.add_argument("--stop", default="", metavar="PRICE", help="wakes there, as a stop")
+    waking.add_argument(
+        "--take-profit", default="", metavar="PRICE", help="wakes there, for a gain"
+    )
+    waking.add_argument("--trail", default="", metavar="DISTANCE", help="a stop that follows")
+    place.add_argument("--lifetime", choices=LIFETIMES, default="", help="default: gtc")
+    place.add_argument("--post-only", action="store_true", help="only as maker")
+    place.add_argument("--reduce-only", action="store_true", help="only to make a position smaller")
+    place.add_argument(
+        "--id", default="", metavar="REQUEST_ID", help="the same id is the same order"
+    )
+    cancel = _verb(verbs, "cancel", "cancel an order")
+    cancel.add_argument("client_order_id", metavar="ID", help="client order id, as list tells it")
+    for name, text in (
+        ("cancel-all", "cancel all that is open"),
+        ("list", "orders that are not final"),
+        ("fills", "the newest fills"),
+    ):
+        _verb(verbs, name, text).add_argument("--symbol", default="", help="of one instrument only")
+    _verb(verbs, "balances", "what the account has")
+    _verb(verbs, "positions", "what the account holds of derivatives")
+    _verb(verbs, "accounts", "the accounts, and whether they take orders")
+    _verb(verbs, "watch", "what happens to the account, until Ctrl-C")
+    return found
+
+
+def content(chosen: argparse.Namespace) -> orders_pb2.OrderContent:
+    """The order that is to be placed."""
+    return orders_pb2.OrderContent(
+        venue=chosen.venue,
+        account=chosen.account,
+        symbol=chosen.symbol,
+        side=SIDES[chosen.side],
+        type=_type(chosen),
+        size=chosen.size,
+        price=chosen.price,
+        stop_price=chosen.stop or chosen.take_profit,
+        trailing_offset=chosen.trail,
+        time_in_force=LIFETIMES.get(chosen.lifetime, orders_pb2.TIME_IN_FORCE_UNSPECIFIED),
+        post_only=chosen.post_only,
+        reduce_only=chosen.reduce_only,
+    )
+
+
+def request_id(chosen: argparse.Namespace) -> str:
+    """As it was named, or a new one."""
+    return chosen.id or secrets.token_hex(ID_BYTES)
+
+
+def _type(chosen: argparse.Namespace) -> "orders_pb2.OrderType.ValueType":
+    if chosen.trail:
+        return orders_pb2.ORDER_TYPE_TRAILING_STOP
+    if chosen.stop:
+        limit, market = orders_pb2.ORDER_TYPE_STOP_LIMIT, orders_pb2.ORDER_TYPE_STOP
+    elif chosen.take_profit:
+        limit = orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT
+        market = orders_pb2.ORDER_TYPE_TAKE_PROFIT
+    else:
+        limit, market = orders_pb2.ORDER_TYPE_LIMIT, orders_pb2.ORDER_TYPE_MARKET
+    return limit if chosen.price else market
+
+
+def _verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = verbs.add_parser(name, help=text)
+    made.add_argument("venue", metavar="VENUE", help="venue id")
+    made.add_argument("--account", default=ACCOUNT, help=f"default: {ACCOUNT}")
+    made.add_argument("--data", type=Path, metavar="DIR", help="of the mesh; default: data")
+    return made

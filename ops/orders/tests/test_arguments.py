@@ -1,0 +1,63 @@
+"""What is typed becomes the order that is meant."""
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from ops.orders import arguments
+
+
+def content(*words):
+    chosen = arguments.parser().parse_args(["place", "binance", "BTCUSDT", "buy", "0.5", *words])
+    return arguments.content(chosen)
+
+
+@pytest.mark.parametrize(
+    ("words", "type_name", "price", "stop_price"),
+    [
+        ([], "MARKET", "", ""),
+        (["--price", "60000"], "LIMIT", "60000", ""),
+        (["--stop", "59000"], "STOP", "", "59000"),
+        (["--stop", "59000", "--price", "58990"], "STOP_LIMIT", "58990", "59000"),
+        (["--take-profit", "7"], "TAKE_PROFIT", "", "7"),
+        (["--take-profit", "7", "--price", "8"], "TAKE_PROFIT_LIMIT", "8", "7"),
+        (["--trail", "12.5"], "TRAILING_STOP", "", ""),
+    ],
+)
+def test_prices_say_the_type(words, type_name, price, stop_price):
+    found = content(*words)
+    assert found.type == orders_pb2.OrderType.Value(f"ORDER_TYPE_{type_name}")
+    assert (found.price, found.stop_price) == (price, stop_price)
+
+
+def test_all_of_it_is_in_the_order():
+    found = content("--price", "1", "--lifetime", "ioc", "--post-only", "--account", "desk")
+    assert (found.venue, found.account, found.symbol) == ("binance", "desk", "BTCUSDT")
+    assert (found.side, found.size) == (types_pb2.SIDE_BUY, "0.5")
+    assert found.time_in_force == orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+    assert found.post_only
+    assert not found.reduce_only
+
+
+def test_a_request_id_is_new_unless_it_is_named():
+    given = ["place", "binance", "BTCUSDT", "buy", "1"]
+    parse = arguments.parser().parse_args
+    assert arguments.request_id(parse([*given, "--id", "mine"])) == "mine"
+    assert len({arguments.request_id(parse(given)) for _ in range(5)}) == 5
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["place", "binance", "BTCUSDT", "hold", "1"],
+        ["place", "binance", "BTCUSDT", "buy", "1", "--stop", "1", "--trail", "2"],
+        ["cancel", "binance"],
+        ["nothing"],
+        [],
+    ],
+)
+def test_what_is_not_understood_is_refused(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        arguments.parser().parse_args(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err
