@@ -43,7 +43,8 @@ class Conversation:
     async def _hear(self, message: WSMessage, websocket: web.WebSocketResponse) -> None:
         connection, now_ns = self._connection, self._clock.monotonic_ns()
         self._arrivals = [at for at in self._arrivals if now_ns - at < RATE_WINDOW_NS] + [now_ns]
-        if len(self._arrivals) > self._venue.dialect.rules.messages_per_second_max:
+        usual_max = self._venue.dialect.rules.messages_per_second_max
+        if len(self._arrivals) > (connection.session.messages_per_second_max or usual_max):
             await connection.close(WSCloseCode.POLICY_VIOLATION, "too many requests")
         elif message.type is WSMsgType.PONG:
             connection.last_pong_ns = now_ns

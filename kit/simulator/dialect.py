@@ -76,6 +76,8 @@ class Session:
     Faults that concern the stream act on it. Set by whoever holds the connection."""
     when_closed: list[Callable[[], None]] = field(default_factory=list)
     """Called when the connection has ended."""
+    messages_per_second_max: int | None = None
+    """Where another limit holds than that of the rules: a connection over which orders come."""
 
 
 @dataclass(frozen=True, slots=True)
