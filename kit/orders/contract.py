@@ -164,6 +164,8 @@ class DeskRules:
     reduce_only: bool = False
     amends: bool = True
     """Whether an open order can be changed in place."""
+    amends_to_smaller_only: bool = False
+    """Whether only its size can, and only to a smaller one."""
     has_positions: bool = False
     finds_by_client_id: bool = True
     """Whether find() works by client id, also for orders that are final. False: only open orders
