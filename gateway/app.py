@@ -4,9 +4,11 @@ from pathlib import Path
 
 from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.registry.v1 import registry_pb2
+from venuemesh.tradeflow.v1 import approvals_pb2
 
 from gateway import contracts, installed
 from gateway.activation import Activation
+from gateway.approvals import ApprovalsServicer
 from gateway.catalog import Catalog
 from gateway.configuration import Configuration
 from gateway.registry import Registry
@@ -16,6 +18,7 @@ from gateway.unrouted import Unrouted
 from gateway.web import Pages
 from kit import settings as kit_settings
 from kit.clock import SystemClock
+from kit.orders.keys import development_signer
 from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
 
@@ -37,6 +40,10 @@ async def run(settings: GatewaySettings, mesh: MeshSettings) -> None:
     runtime = Runtime(Identity(SERVICE_ID, "registry", "registry", settings.port), mesh)
     runtime.serve(registry_pb2.DESCRIPTOR, "Registry", servicer)
     runtime.serve(catalog_pb2.DESCRIPTOR, "Catalog", CatalogServicer(catalog, activation))
+    if mesh.world != "live":
+        signer = development_signer(Path(mesh.data_dir))
+        approvals = ApprovalsServicer(signer, clock)
+        runtime.serve(approvals_pb2.DESCRIPTOR, "Approvals", approvals)
     runtime.answer_rest(Unrouted(known.services))
     runtime.describe(contract.name for contract in known.services)
     runtime.run_task("leases", registry.run)

@@ -1,0 +1,36 @@
+"""Approvals of the development key."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from venuemesh.tradeflow.v1 import approvals_pb2, orders_pb2
+
+from gateway.approvals import APPROVED_SECONDS, ApprovalsServicer
+from kit.clock import SystemClock
+from kit.errors import ApprovalRefused, BadRequest
+from kit.orders.approval import DEVELOPMENT_KEY_ID, Signer, Verifier
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+CONTENT = orders_pb2.OrderContent(venue="binance", account="demo", symbol="BTCUSDT", size="1")
+
+
+@pytest.fixture
+def servicer():
+    """With a key of its own."""
+    return ApprovalsServicer(Signer(DEVELOPMENT_KEY_ID, KEY, 1), SystemClock())
+
+
+async def test_what_it_approves_holds_for_a_while_and_not_in_the_live_world(servicer):
+    request = approvals_pb2.ApproveRequest(content=CONTENT, request_id="r1")
+    approved = (await servicer.Approve(request, None)).approved
+    keys = {DEVELOPMENT_KEY_ID: KEY.public_key()}
+    Verifier(keys, live=False).check(approved, approved.expires_time_ns - 1)
+    left_s = (approved.expires_time_ns - SystemClock().time_ns()) / 1e9
+    assert APPROVED_SECONDS - 5 < left_s <= APPROVED_SECONDS
+    with pytest.raises(ApprovalRefused):
+        Verifier(keys, live=True).check(approved, 0)
+
+
+@pytest.mark.parametrize("request_id", ["", "a b", "x" * 65])
+async def test_an_order_needs_a_request_id(servicer, request_id):
+    with pytest.raises(BadRequest):
+        await servicer.Approve(approvals_pb2.ApproveRequest(request_id=request_id), None)
