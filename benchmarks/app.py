@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import (
     bars,
+    busy,
     crowd,
     decode,
     history,
@@ -22,6 +23,7 @@ from benchmarks.report import Report, as_json, as_table
 BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "decode": decode.run,
     "venues": venues.run,
+    "busy": busy.run,
     "crowd": crowd.run,
     "path": path.run,
     "latency": latency.run,

@@ -24,6 +24,11 @@ def family_cpu_seconds(pid: int) -> float:
     return used
 
 
+def family_megabytes(pid: int) -> float:
+    """Memory of a process and those below it, MiB; what they share with others in proportion."""
+    return sum(map(_proportional_kib, _family(pid))) / KIBIBYTES_PER_MEBIBYTE
+
+
 def resident_mb(mesh: Mesh) -> float:
     """Memory of all together, MiB; what processes share is counted once."""
     pids = [pid for root in _pids(mesh).values() for pid in _family(root)]
