@@ -2,7 +2,8 @@
 
 ``DIALECTS`` is what the simulator looks for. The conversation is here, the names of topics in
 ``streams``, the REST calls in ``rest``, the lines of captures in ``capture``, a simulated market's
-frames in ``encode``, what goes wrong in ``faults``.
+frames in ``encode``, what goes wrong in ``faults``, what concerns an account in ``private`` and its
+neighbours.
 """
 
 import itertools
@@ -26,10 +27,13 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import Instrument
 from kit.simulator.market import Step
-from venues.bybit.simulator import rest
+from venues.bybit.simulator import private_rest, private_socket, rest
 from venues.bybit.simulator.capture import BybitCapture
 from venues.bybit.simulator.encode import INSTRUMENTS, BookTopic, Encoder, listing
 from venues.bybit.simulator.faults import FrameFault, faults
+from venues.bybit.simulator.private import HOUSE_RULES
+from venues.bybit.simulator.private_orders import Orders
+from venues.bybit.simulator.private_socket import PRIVATE_PATH, TRADE_PATH, PrivateSession
 from venues.bybit.simulator.streams import Streams, book_depth
 
 PATH = "/v5/public/spot"
@@ -71,8 +75,10 @@ class BybitSpot:
     rules = RULES
     failures: Mapping[int, bytes] = rest.FAILURES
     instruments: Sequence[Instrument] = INSTRUMENTS
+    house_rules = HOUSE_RULES
 
     def __init__(self) -> None:
+        self._orders = Orders()
         self._streams = Streams()
         self._encoder = Encoder(self._streams)
         self._connections = itertools.count(1)
@@ -80,13 +86,19 @@ class BybitSpot:
         self.faults: Mapping[str, FrameFault] = faults(self._encoder)
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
-        """One path for all topics of spot markets."""
-        if path.rstrip("/") != PATH:
+        """One path for all topics of spot markets, and two for accounts."""
+        path = path.rstrip("/")
+        if path not in (PATH, PRIVATE_PATH, TRADE_PATH):
             return None
-        return BybitSession(name=f"simulated-{next(self._connections)}")
+        name = f"simulated-{next(self._connections)}"
+        if path == PATH:
+            return BybitSession(name=name)
+        return PrivateSession(name=name, trades=path == TRADE_PATH)
 
     async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
         """``{"req_id":"1","op":"subscribe","args":["publicTrade.BTCUSDT"]}``"""
+        if isinstance(session, PrivateSession):
+            return private_socket.receive(session, text, floor, self._orders)
         try:
             call = _call.decode(text)
         except msgspec.DecodeError as error:
@@ -106,7 +118,15 @@ class BybitSpot:
         return []
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
+        if request.path in private_rest.PATHS:
+            return await private_rest.answer(request, floor, self._orders)
         return await rest.answer(request, floor, self._book)
+
+    def path_of(self, text: str) -> str:
+        return private_socket.path_of(text)
+
+    def failure_of(self, text: str) -> bytes:
+        return private_socket.failure_of(text)
 
     def list(self, instrument: Instrument) -> Listing:
         return listing(instrument)

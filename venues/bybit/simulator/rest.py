@@ -26,6 +26,7 @@ TIME_END_MS = 2**43
 CATEGORIES = ("spot", "linear", "inverse", "option")
 PARAMETER_ERROR = 10001
 SYSTEM_ERROR = 10016
+NO_HEADERS: Mapping[str, str] = {}
 FAILURES: Mapping[int, bytes] = {
     403: b"403, access too frequent",
     418: b"403, access too frequent",
@@ -98,15 +99,22 @@ async def answer(request: Request, floor: Floor, books: Books) -> Answer:
     if handler is None:
         return Answer(b"", status=404)
     try:
-        return _answer(await handler(_Call(request.query, floor, books)), floor)
+        return envelope(await handler(_Call(request.query, floor, books)), floor)
     except Refusal as refusal:
-        return _answer({}, floor, refusal.code, refusal.message)
+        return envelope({}, floor, refusal.code, refusal.message)
 
 
-def _answer(result: Result, floor: Floor, code: int = 0, message: str = "OK") -> Answer:
+def envelope(
+    result: Result,
+    floor: Floor,
+    code: int = 0,
+    message: str = "OK",
+    headers: Mapping[str, str] = NO_HEADERS,
+) -> Answer:
+    """What all answers have in common."""
     time_ms = floor.time_ns() // NANOSECONDS_PER_MILLISECOND
-    envelope = {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}}
-    return Answer(msgspec.json.encode({**envelope, "time": time_ms}))
+    body = {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}}
+    return Answer(msgspec.json.encode({**body, "time": time_ms}), headers=headers)
 
 
 async def _time(call: _Call) -> Result:

@@ -9,6 +9,7 @@ import ccxt.pro
 
 from tests.support.pretended_exchange import pretended_exchange
 from venues.bybit.simulator import PATH
+from venues.bybit.simulator.private_socket import PRIVATE_PATH, TRADE_PATH
 
 WAIT_S = 20.0
 
@@ -19,12 +20,15 @@ def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
 
 
 @asynccontextmanager
-async def ccxt_client(base: str) -> AsyncIterator[ccxt.pro.bybit]:
-    """ccxt as it comes, with other addresses. Its spot address must contain ``spot``."""
-    feed = base.replace("http", "ws") + PATH
+async def ccxt_client(base: str, **config: object) -> AsyncIterator[ccxt.pro.bybit]:
+    """ccxt as it comes, with other addresses. Its spot address must contain ``spot``. ``config`` is
+    what it is given besides: keys."""
+    feed = base.replace("http", "ws")
     rest = dict.fromkeys(("spot", "futures", "v2", "public", "private"), base)
-    urls = {"api": {**rest, "ws": {"public": {"spot": feed}}}}
-    client = ccxt.pro.bybit({"enableRateLimit": False, "urls": urls})
+    private = {"contract": feed + PRIVATE_PATH, "trade": feed + TRADE_PATH}
+    sockets = {"public": {"spot": feed + PATH}, "private": private}
+    urls = {"api": {**rest, "ws": sockets}}
+    client = ccxt.pro.bybit({"enableRateLimit": False, "urls": urls, **config})
     try:
         async with asyncio.timeout(WAIT_S):
             yield client

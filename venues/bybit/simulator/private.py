@@ -1,0 +1,126 @@
+"""Whose call it is: keys and signatures of Bybit.
+
+Documentation: https://bybit-exchange.github.io/docs/v5/guide#authentication
+A signature is a hex HMAC-SHA256 with the key's secret. What it is of:
+
+REST          timestamp, key, receive window, and the query of a GET or the body of a POST
+websocket     "GET/realtime" and the time in milliseconds until which it holds
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from decimal import Decimal
+from urllib.parse import unquote
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Floor, Request
+from kit.simulator.matching.contract import (
+    FeeTier,
+    House,
+    HouseRules,
+    IdScope,
+    Key,
+    SelfTrade,
+    Status,
+)
+from kit.simulator.matching.contract import Refusal as HouseRefusal
+from venues.bybit.simulator.rest import PARAMETER_ERROR, SYSTEM_ERROR, Refusal
+
+RECEIVE_WINDOW_USUAL_MS = "5000"
+AHEAD_MS_MAX = 1000
+"""So far the client's clock may be ahead of the exchange's."""
+EXPIRED = 10002
+KEY_INVALID = 10003
+SIGNATURE_WRONG = 10004
+OPEN_ORDERS_MAX = 500
+
+HOUSE_RULES = HouseRules(
+    tiers=(FeeTier(maker=Decimal("0.001"), taker=Decimal("0.001")),),
+    id_scope=IdScope.EVER,
+    self_trade=SelfTrade.ALLOW,
+    open_orders_max=OPEN_ORDERS_MAX,
+    outcomes={
+        HouseRefusal.WOULD_TAKE: Status.CANCELLED,
+        HouseRefusal.WOULD_NOT_FILL: Status.CANCELLED,
+    },
+)
+"""An order that its time in force forbids is taken at first, and cancelled then."""
+
+
+def credentials(key: Key) -> dict[str, str]:
+    """What a client is given, by ccxt's names."""
+    return {"apiKey": key.key, "secret": key.secret}
+
+
+def house_of(floor: Floor) -> House:
+    """Where orders are matched. Raises Refusal: a replay has no accounts."""
+    if floor.house is None:
+        raise Refusal(SYSTEM_ERROR, "Server error.")
+    return floor.house
+
+
+def key_of_call(request: Request, floor: Floor) -> Key:
+    """Who has signed a REST call. Raises Refusal."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    name, stamp, signature = (
+        headers.get(f"x-bapi-{one}", "") for one in ("api-key", "timestamp", "sign")
+    )
+    if not (name and stamp and signature):
+        text = f"empty value: apiTimestamp[{stamp}] apiKey[{name}] apiSignature[{signature}]"
+        raise Refusal(PARAMETER_ERROR, text)
+    window = headers.get("x-bapi-recv-window", RECEIVE_WINDOW_USUAL_MS)
+    check_time(stamp, window, floor)
+    key = house_of(floor).key(name)
+    if key is None:
+        raise Refusal(KEY_INVALID, "API key is invalid.")
+    signed = [f"{stamp}{name}{window}{payload}" for payload in _payloads(request)]
+    if not any(hmac.compare_digest(signature.lower(), _sign(key, one)) for one in signed):
+        raise Refusal(SIGNATURE_WRONG, f"error sign! origin_string[{signed[0]}]")
+    return key
+
+
+def key_of_socket(args: list[str | int], floor: Floor) -> Key | None:
+    """Who has signed ``[key, expires, signature]``; None: nobody who may."""
+    if len(args) != 3 or not str(args[1]).isdigit():
+        return None
+    name, expires, signature = map(str, args)
+    key = house_of(floor).key(name)
+    if key is None or int(expires) <= now_ms(floor):
+        return None
+    fits = hmac.compare_digest(signature.lower(), _sign(key, f"GET/realtime{expires}"))
+    return key if fits else None
+
+
+def check_time(stamp: str, window: str, floor: Floor) -> None:
+    """Whether a call is neither too old nor from the future. Raises Refusal."""
+    if not (stamp.isdigit() and window.isdigit()):
+        raise Refusal(PARAMETER_ERROR, "params error: timestamp or recv_window invalid")
+    time_ms = now_ms(floor)
+    if not time_ms - int(window) <= int(stamp) < time_ms + AHEAD_MS_MAX:
+        text = "invalid request, please check your server timestamp or recv_window param. "
+        text += f"req_timestamp[{stamp}],server_timestamp[{time_ms}],recv_window[{window}]"
+        raise Refusal(EXPIRED, text)
+
+
+def now_ms(floor: Floor) -> int:
+    """The exchange's time."""
+    return floor.time_ns() // NANOSECONDS_PER_MILLISECOND
+
+
+def user_id(account: str) -> int:
+    """An account's number, always the same."""
+    return 10_000_000 + int.from_bytes(hashlib.sha256(account.encode()).digest()[:3], "big")
+
+
+def _payloads(request: Request) -> Iterator[str]:
+    """What may be signed: of a query also the text that its client has escaped."""
+    if request.method == "POST":
+        yield request.body.decode(errors="replace")
+        return
+    yield request.raw_query
+    yield unquote(request.raw_query)
+
+
+def _sign(key: Key, text: str) -> str:
+    return hmac.new(key.secret.encode(), text.encode(), hashlib.sha256).hexdigest()

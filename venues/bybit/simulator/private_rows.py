@@ -1,0 +1,257 @@
+"""Orders, executions and wallets as Bybit writes them, over REST and websocket alike.
+
+Documentation: https://bybit-exchange.github.io/docs/v5/order/open-order
+Bybit writes numbers as texts, and has texts that are empty where a number is not known.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Floor
+from kit.simulator.matching.contract import (
+    BalanceView,
+    FillView,
+    Lifetime,
+    OrderKind,
+    OrderView,
+    Refusal,
+    Status,
+)
+from venues.bybit.simulator.candles import plain
+
+ORDER_IDS_BEGIN = 1_900_000_000_000_000_000
+"""Before the engine's own number, so that ids are as long as Bybit's."""
+DOLLARS = ("USDT", "USDC", "USD")
+ZERO = Decimal(0)
+RATE_STEP = Decimal("0.00000001")
+
+Row = dict[str, object]
+Fees = Mapping[int, Mapping[str, Decimal]]
+"""What was paid for an order so far, by its number and the asset."""
+
+OPEN_STATUSES = {
+    Status.UNTRIGGERED: "Untriggered",
+    Status.OPEN: "New",
+    Status.PARTLY_FILLED: "PartiallyFilled",
+    Status.FILLED: "Filled",
+}
+REASONS = {
+    Refusal.WOULD_TAKE: "EC_PostOnlyWillTakeLiquidity",
+    Refusal.WOULD_NOT_FILL: "EC_CancelForNoFullFill",
+    Refusal.SELF_TRADE: "EC_BySelfMatch",
+}
+LIFETIMES = {
+    Lifetime.GOOD_TILL_CANCEL: "GTC",
+    Lifetime.GOOD_TILL_TIME: "GTC",
+    Lifetime.IMMEDIATE_OR_CANCEL: "IOC",
+    Lifetime.FILL_OR_KILL: "FOK",
+}
+AT_MARKET = (OrderKind.MARKET, OrderKind.STOP, OrderKind.TAKE_PROFIT)
+
+
+def order_id(order: OrderView) -> str:
+    """``1900000000000000007``"""
+    return str(ORDER_IDS_BEGIN + order.order_id)
+
+
+def order_number(text: str) -> int:
+    """The engine's number in an order id; 0, which no order has, when it is none of ours."""
+    return max(int(text) - ORDER_IDS_BEGIN, 0) if text.isdigit() and len(text) < 25 else 0
+
+
+def order_status(order: OrderView) -> str:
+    """``PartiallyFilledCanceled`` is of spot orders alone."""
+    if order.status in OPEN_STATUSES:
+        return OPEN_STATUSES[order.status]
+    if order.filled:
+        return "PartiallyFilledCanceled"
+    if order.ticket.stop_price is not None:
+        return "Deactivated" if order.why is None else "Rejected"
+    return "Rejected" if order.status is Status.REJECTED else "Cancelled"
+
+
+def fees_of(fills: Iterable[FillView]) -> Fees:
+    """What was paid, of all orders."""
+    fees: defaultdict[int, defaultdict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    for fill in fills:
+        fees[fill.order.order_id][fill.fee_asset] += fill.fee
+    return fees
+
+
+def order_row(order: OrderView, fees: Fees, stop_type: str) -> Row:
+    """An order. ``stop_type`` is ``Stop`` or ``tpslOrder``, empty of an ordinary one."""
+    ticket, filled = order.ticket, order.filled
+    quantity = ticket.size if ticket.value is None else ticket.value
+    left = order.left if not order.is_final else ZERO
+    by_value = "quoteCoin" if ticket.value is not None else "baseCoin"
+    paid = {asset: plain(fee) for asset, fee in fees.get(order.order_id, {}).items()}
+    return {
+        "orderId": order_id(order),
+        "orderLinkId": ticket.client_id,
+        "blockTradeId": "",
+        "symbol": ticket.symbol,
+        "price": plain(ticket.price or ZERO),
+        "qty": plain(quantity),
+        "side": "Buy" if ticket.buys else "Sell",
+        "isLeverage": "0",
+        "positionIdx": 0,
+        "orderStatus": order_status(order),
+        "cancelType": _cancel_type(order),
+        "rejectReason": _reason(order),
+        "avgPrice": plain(_average(order)) if filled else "",
+        "leavesQty": plain(left),
+        "leavesValue": plain(left * ticket.price if ticket.price else ZERO),
+        "cumExecQty": plain(filled),
+        "cumExecValue": plain(order.filled_value),
+        "cumExecFee": next(iter(paid.values()), "0"),
+        "timeInForce": "PostOnly" if ticket.post_only else LIFETIMES[ticket.lifetime],
+        "orderType": "Market" if ticket.kind in AT_MARKET else "Limit",
+        "stopOrderType": stop_type,
+        "orderIv": "",
+        "marketUnit": by_value if ticket.kind in AT_MARKET else "",
+        "triggerPrice": plain(ticket.stop_price or ZERO),
+        "takeProfit": "0",
+        "stopLoss": "0",
+        "tpLimitPrice": "0",
+        "slLimitPrice": "0",
+        "tpTriggerBy": "",
+        "slTriggerBy": "",
+        "triggerDirection": 0,
+        "triggerBy": "",
+        "basePrice": "",
+        "reduceOnly": False,
+        "closeOnTrigger": False,
+        "placeType": "",
+        "smpType": "None",
+        "smpGroup": 0,
+        "smpOrderId": "",
+        "createdTime": _milliseconds(order.created_ns),
+        "updatedTime": _milliseconds(order.updated_ns),
+        "cumFeeDetail": paid,
+    }
+
+
+def execution_row(fill: FillView, stop_type: str) -> Row:
+    """A fill. Its id is that of the public trade."""
+    ticket, value = fill.order.ticket, fill.price * fill.size
+    paid_on = fill.size if ticket.symbol.startswith(fill.fee_asset) else value
+    return {
+        "symbol": ticket.symbol,
+        "orderId": order_id(fill.order),
+        "orderLinkId": ticket.client_id,
+        "side": "Buy" if ticket.buys else "Sell",
+        "orderPrice": plain(ticket.price or ZERO),
+        "orderQty": plain(ticket.size if ticket.value is None else ticket.value),
+        "leavesQty": plain(fill.order.left),
+        "orderType": "Market" if ticket.kind in AT_MARKET else "Limit",
+        "stopOrderType": stop_type,
+        "execFee": plain(fill.fee),
+        "execId": str(fill.trade_id),
+        "execPrice": plain(fill.price),
+        "execQty": plain(fill.size),
+        "execType": "Trade",
+        "execValue": plain(value),
+        "execTime": _milliseconds(fill.time_ns),
+        "feeCurrency": fill.fee_asset,
+        "isMaker": fill.is_maker,
+        "feeRate": plain((fill.fee / paid_on).quantize(RATE_STEP)) if paid_on else "0",
+        "tradeIv": "",
+        "markIv": "",
+        "markPrice": "",
+        "indexPrice": "",
+        "underlyingPrice": "",
+        "blockTradeId": "",
+        "closedSize": "",
+        "extraFees": "",
+        "seq": fill.trade_id,
+    }
+
+
+def wallet_row(balances: Sequence[BalanceView], floor: Floor) -> Row:
+    """A unified account with these coins. ``availableToWithdraw`` is no longer told."""
+    coins = [_coin(balance, floor) for balance in balances]
+    worth = plain(sum((_worth(one.asset, one.total, floor) for one in balances), ZERO))
+    free = plain(sum((_worth(one.asset, one.free, floor) for one in balances), ZERO))
+    none = dict.fromkeys(
+        (
+            "accountIMRate",
+            "accountIMRateByMp",
+            "accountMMRate",
+            "accountMMRateByMp",
+            "totalPerpUPL",
+            "totalInitialMargin",
+            "totalInitialMarginByMp",
+            "totalMaintenanceMargin",
+            "totalMaintenanceMarginByMp",
+            "accountLTV",
+        ),
+        "0",
+    )
+    return {
+        **none,
+        "totalEquity": worth,
+        "totalWalletBalance": worth,
+        "totalMarginBalance": worth,
+        "totalAvailableBalance": free,
+        "accountType": "UNIFIED",
+        "coin": coins,
+    }
+
+
+def _coin(balance: BalanceView, floor: Floor) -> Row:
+    total = plain(balance.total)
+    return {
+        "coin": balance.asset,
+        "equity": total,
+        "usdValue": plain(_worth(balance.asset, balance.total, floor)),
+        "walletBalance": total,
+        "locked": plain(balance.locked),
+        "availableToWithdraw": "",
+        "availableToBorrow": "",
+        "borrowAmount": "0",
+        "accruedInterest": "0",
+        "totalOrderIM": "0",
+        "totalPositionIM": "0",
+        "totalPositionMM": "0",
+        "unrealisedPnl": "0",
+        "cumRealisedPnl": "0",
+        "bonus": "0",
+        "collateralSwitch": True,
+        "marginCollateral": True,
+        "spotHedgingQty": "0",
+        "spotBorrow": "0",
+    }
+
+
+def _worth(asset: str, amount: Decimal, floor: Floor) -> Decimal:
+    """In dollars, by the last trade; 0 of what does not trade against them."""
+    if asset in DOLLARS:
+        return amount
+    symbol = asset + DOLLARS[0]
+    if symbol not in {listing.symbol for listing in floor.listings()}:
+        return ZERO
+    trades = floor.history(symbol).latest(1)
+    return (amount * Decimal(trades[0].price)).quantize(RATE_STEP) if trades else ZERO
+
+
+def _average(order: OrderView) -> Decimal:
+    return (order.filled_value / order.filled).quantize(RATE_STEP)
+
+
+def _reason(order: OrderView) -> str:
+    if order.why is not None:
+        return REASONS.get(order.why, "EC_Others")
+    return "EC_NoImmediateQtyToFill" if order.status is Status.EXPIRED else "EC_NoError"
+
+
+def _cancel_type(order: OrderView) -> str:
+    if order.why is Refusal.SELF_TRADE:
+        return "CancelBySmp"
+    by_user = order.status is Status.CANCELLED and order.why is None
+    return "CancelByUser" if by_user else "UNKNOWN"
+
+
+def _milliseconds(time_ns: int) -> str:
+    return str(time_ns // NANOSECONDS_PER_MILLISECOND)
