@@ -3,11 +3,12 @@
 ``DIALECTS`` is what the simulator looks for. The conversation is here; what differs between the two
 is in ``segments`` and ``messages``; the names of streams are in ``streams``, the REST calls in
 ``rest`` and ``symbols``, the lines of captures in ``capture``, a simulated market's frames in
-``encode``, what goes wrong nowhere else in ``faults``.
+``encode``, what goes wrong nowhere else in ``faults``. What needs a key is in ``private`` (keys and
+signatures), ``private_calls``, ``private_socket`` and ``private_markets``.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ from kit.simulator.market import Step
 from venues.binance.simulator import rest
 from venues.binance.simulator.capture import BinanceCapture, data_of
 from venues.binance.simulator.encode import Encoder, native_symbol
+from venues.binance.simulator.private_socket import ApiSession
 from venues.binance.simulator.segments import FUTURES, ROUTES, SPOT, Segment
 from venues.binance.simulator.streams import NAME, PUBLIC, Streams
 
@@ -63,6 +65,8 @@ class Binance:
         self.faults = segment.faults
         self.failures: Mapping[int, bytes] = rest.FAILURES
         self._segment = segment
+        self._private = segment.private()
+        self.house_rules = self._private.house_rules
         self._streams = Streams()
         self._encoder = Encoder(self._streams, segment.messages)
         self.capture: CaptureFormat = BinanceCapture(self._streams)
@@ -70,6 +74,8 @@ class Binance:
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         """``/stream?streams=a/b`` wraps each event in its stream's name, ``/ws/a`` does not.
         Futures have a route before it; what comes without one is served as ``/public``."""
+        if path.rstrip("/") == self._private.api_path:
+            return self._private.api.open()
         parts = path.strip("/").split("/")
         session = BinanceSession()
         if self._segment.routed:
@@ -86,6 +92,8 @@ class Binance:
 
     async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
         """``{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}``"""
+        if isinstance(session, ApiSession):
+            return [self._private.api.answer(session, text, floor)]
         try:
             call = _call.decode(text)
         except msgspec.ValidationError as error:
@@ -108,7 +116,21 @@ class Binance:
         return []
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
-        return await self._segment.rest.answer(request, floor)
+        private = await self._private.calls.answer(request, floor)
+        if private is not None:
+            return private
+        usage, now_ns = self._private.calls.usage, floor.time_ns()
+        usage.spend(self._private.public_weight(request), now_ns)
+        found = await self._segment.rest.answer(request, floor)
+        return replace(found, headers={**found.headers, **usage.headers("", now_ns)})
+
+    def path_of(self, text: str) -> str:
+        """Of a call over the websocket API."""
+        return self._private.api.path_of(text)
+
+    def failure_of(self, text: str) -> bytes:
+        """The answer to such a call when nobody knows what has become of it."""
+        return self._private.api.failure_of(text)
 
     def list(self, instrument: Instrument) -> Listing:
         segment = self._segment

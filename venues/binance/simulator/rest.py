@@ -31,10 +31,29 @@ INTEREST_RATE = "0.00010000"
 class Refusal(Exception):
     """The exchange does not do what it was asked."""
 
-    def __init__(self, code: int, message: str, status: int = 400) -> None:
+    def __init__(self, code: int, message: str, status: int = 400, **more: object) -> None:
+        """``more``: what the answer says besides."""
         super().__init__(message)
-        self.body = msgspec.json.encode({"code": code, "msg": message})
+        self.error: dict[str, object] = {"code": code, "msg": message, **more}
         self.status = status
+
+    @property
+    def body(self) -> bytes:
+        """Of the answer."""
+        return msgspec.json.encode(self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLimit:
+    """So many orders in so long, of one account."""
+
+    interval: str
+    """As exchangeInfo writes it, for example "SECOND"."""
+    intervals: int
+    seconds: int
+    limit: int
+    header: str
+    """End of the name of the answer's header, for example "10S"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +73,7 @@ class Limits:
     window_ms_max: int = TIME_END_NS
     """Of trades by time."""
     trades_usual: int = 500
+    orders: Sequence[OrderLimit] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +136,14 @@ class RestApi:
             symbols = [symbol for symbol in symbols if symbol["symbol"] in wanted]
             if {symbol["symbol"] for symbol in symbols} != set(wanted):
                 raise Refusal(-1121, "Invalid symbol.")
-        limit = {
-            "rateLimitType": "REQUEST_WEIGHT",
-            "interval": "MINUTE",
-            "intervalNum": 1,
-            "limit": self.limits.weight_per_minute,
-        }
+        weight = ("REQUEST_WEIGHT", "MINUTE", 1, self.limits.weight_per_minute)
+        orders = [("ORDERS", one.interval, one.intervals, one.limit) for one in self.limits.orders]
+        names = ("rateLimitType", "interval", "intervalNum", "limit")
         return _answer(
             {
                 "timezone": "UTC",
                 "serverTime": _now_ms(floor),
-                "rateLimits": [limit],
+                "rateLimits": [dict(zip(names, limit, strict=True)) for limit in (weight, *orders)],
                 "exchangeFilters": [],
                 "symbols": symbols,
             }

@@ -1,14 +1,15 @@
 """What differs between Binance's markets: addresses, rules, instruments."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from kit.simulator.dialect import ConnectionRules, InstrumentKind
 from kit.simulator.events import Instrument
 from kit.simulator.market import INSTRUMENTS
-from venues.binance.simulator import rest, symbols
+from venues.binance.simulator import private_markets, rest, symbols
 from venues.binance.simulator.faults import FUTURES_FAULTS, SPOT_FAULTS, FrameFault
 from venues.binance.simulator.messages import FuturesMessages, Messages, SpotMessages
+from venues.binance.simulator.private_markets import PrivateSide
 from venues.binance.simulator.rest import RestApi
 
 ROUTES = ("public", "market", "private")
@@ -30,6 +31,7 @@ class Segment:
     routed: bool
     """Whether websockets are divided into ROUTES."""
     faults: Mapping[str, FrameFault]
+    private: Callable[[], PrivateSide]
 
 
 _SPOT_MESSAGES = SpotMessages()
@@ -37,6 +39,7 @@ SPOT = Segment(
     kind=InstrumentKind.SPOT,
     hosts=(
         "api.binance.com",
+        "ws-api.binance.com",
         "stream.binance.com",
         "data-stream.binance.vision",
         "data-api.binance.vision",
@@ -62,18 +65,20 @@ SPOT = Segment(
             candles_max=1000,
             depth_usual=100,
             depth_max=5000,
+            orders=private_markets.SPOT_ORDER_LIMITS,
         ),
         symbol=symbols.spot_symbol,
         absent=("/fapi/v1/exchangeInfo", "/dapi/v1/exchangeInfo"),
     ),
     routed=False,
     faults=SPOT_FAULTS,
+    private=private_markets.spot,
 )
 
 _FUTURES_MESSAGES = FuturesMessages()
 FUTURES = Segment(
     kind=InstrumentKind.PERPETUAL,
-    hosts=("fapi.binance.com", "fstream.binance.com"),
+    hosts=("fapi.binance.com", "fstream.binance.com", "ws-fapi.binance.com"),
     rules=ConnectionRules(
         ping_interval_s=180,
         pong_timeout_s=600,
@@ -103,10 +108,12 @@ FUTURES = Segment(
             depth_max=None,
             depths=(5, 10, 20, 50, 100, 500, 1000),
             window_ms_max=3_600_000,
+            orders=private_markets.FUTURES_ORDER_LIMITS,
         ),
         symbol=symbols.futures_symbol,
         marks=True,
     ),
     routed=True,
     faults=FUTURES_FAULTS,
+    private=private_markets.futures,
 )

@@ -1,0 +1,204 @@
+"""Who asks: API keys, signatures, timestamps; and what a private call is.
+
+Documentation: https://developers.binance.com/docs/binance-spot-api-docs/rest-api/request-security
+and .../websocket-api/request-security. Futures do the same.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from urllib.parse import parse_qsl
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Floor, Listing, Request
+from kit.simulator.matching.contract import House, Key
+from venues.binance.simulator.rest import Refusal
+
+KEY_HEADER = "x-mbx-apikey"
+KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
+CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
+AMOUNT = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+PLACES_MAX = 8
+HMAC_DIGITS = 64
+RECEIVE_WINDOW_MS, RECEIVE_WINDOW_MS_MAX = 5_000, 60_000
+AHEAD_MS_MAX = 1_000
+SIGNING = frozenset({"timestamp", "signature", "recvWindow", "apiKey", "returnRateLimits"})
+"""Parameters that each signed call may have."""
+
+
+def credentials(key: Key) -> dict[str, str]:
+    """What a client is given for a pretended key, by ccxt's names: an HMAC secret."""
+    return {"apiKey": key.key, "secret": key.secret}
+
+
+def ed25519_credentials(key: Key) -> dict[str, str]:
+    """The same with an Ed25519 key as PEM, which ``session.logon`` asks for. A pretended key takes
+    signatures of both kinds."""
+    pem = _ed25519(key).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {"apiKey": key.key, "secret": pem.decode()}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A private call whose signature was right."""
+
+    key: Key
+    params: Mapping[str, str]
+    floor: Floor
+    house: House
+
+    @property
+    def account(self) -> str:
+        """Whose it is."""
+        return self.key.account
+
+    @property
+    def now_ms(self) -> int:
+        """By the exchange's clock."""
+        return self.floor.time_ns() // NANOSECONDS_PER_MILLISECOND
+
+    def text(self, name: str) -> str:
+        """A parameter that must be there."""
+        text = self.params.get(name, "")
+        if not text:
+            words = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
+            raise Refusal(-1102, words)
+        return text
+
+    def amount(self, name: str) -> Decimal:
+        """An amount that must be there."""
+        text = self.text(name)
+        if not AMOUNT.fullmatch(text):
+            raise illegal(name, "^([0-9]{1,20})(\\.[0-9]{1,20})?$")
+        if len(text.partition(".")[2].rstrip("0")) > PLACES_MAX:
+            raise Refusal(-1111, f"Parameter '{name}' has too much precision.")
+        return Decimal(text)
+
+    def number(self, name: str, usual: int, most: int = 2**63) -> int:
+        """A whole number, or the usual one."""
+        text = self.params.get(name) or str(usual)
+        if not text.isascii() or not text.isdigit() or len(text) > 19:
+            raise illegal(name, "^[0-9]{1,20}$")
+        return min(int(text), most)
+
+    def flag(self, name: str) -> bool:
+        """Whether it was said to be true."""
+        text = self.params.get(name, "false").lower()
+        if text not in ("true", "false"):
+            raise illegal(name, "^(true|false)$")
+        return text == "true"
+
+    def client_id(self, name: str) -> str:
+        """A client's own id of an order; "" when it has given none."""
+        text = self.params.get(name, "")
+        if name in self.params and not CLIENT_ID.fullmatch(text):
+            raise illegal(name, "^[\\.A-Z\\:/a-z0-9_-]{1,36}$")
+        return text
+
+    def listing(self) -> Listing:
+        """Of the symbol, which must be there."""
+        symbol = self.text("symbol")
+        for listing in self.floor.listings():
+            if listing.symbol == symbol:
+                return listing
+        raise Refusal(-1121, "Invalid symbol.")
+
+
+def illegal(name: str, pattern: str) -> Refusal:
+    """A parameter has letters that it may not have."""
+    words = f"Illegal characters found in parameter '{name}'; legal range is '{pattern}'."
+    return Refusal(-1100, words)
+
+
+def key_of(house: House, name: str) -> Key:
+    """The API key of this name. Raises Refusal."""
+    if not KEY.fullmatch(name):
+        raise Refusal(-2014, "API-key format invalid.", 401)
+    key = house.key(name)
+    if key is None:
+        raise Refusal(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+    return key
+
+
+def rest_params(request: Request) -> tuple[dict[str, str], str]:
+    """The parameters of query and body, and the text that is signed: both one after the other, as
+    they came, without the signature."""
+    query, body = request.raw_query, request.body.decode(errors="replace")
+    params = dict(parse_qsl(body, keep_blank_values=True))
+    params |= dict(parse_qsl(query, keep_blank_values=True))
+    return params, _unsigned(query) + _unsigned(body)
+
+
+def rest_key(request: Request) -> str:
+    """The name of the key that a request came with."""
+    return next((text for name, text in request.headers.items() if name.lower() == KEY_HEADER), "")
+
+
+def websocket_payload(params: Mapping[str, str]) -> str:
+    """The text that is signed: parameters by name, without the signature."""
+    return "&".join(f"{name}={params[name]}" for name in sorted(params) if name != "signature")
+
+
+def check_time(params: Mapping[str, str], now_ms: int) -> None:
+    """Raises Refusal when a call is too old, or from the future."""
+    timestamp, window = params.get("timestamp", ""), params.get("recvWindow", "")
+    if not timestamp.isdigit() or len(timestamp) > 19:
+        words = "Mandatory parameter 'timestamp' was not sent, was empty/null, or malformed."
+        raise Refusal(-1102, words)
+    if window and (not window.isdigit() or int(window) > RECEIVE_WINDOW_MS_MAX):
+        raise Refusal(-1131, "recvWindow must be less than 60000")
+    if int(timestamp) >= now_ms + AHEAD_MS_MAX:
+        words = "Timestamp for this request was 1000ms ahead of the server's time."
+        raise Refusal(-1021, words)
+    if now_ms - int(timestamp) > int(window or RECEIVE_WINDOW_MS):
+        raise Refusal(-1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+def check_signature(key: Key, payload: str, params: Mapping[str, str]) -> None:
+    """Raises Refusal for a wrong one: HMAC-SHA256 in hex, or Ed25519 in base64."""
+    signature = params.get("signature", "")
+    if not signature:
+        words = "Mandatory parameter 'signature' was not sent, was empty/null, or malformed."
+        raise Refusal(-1102, words)
+    if len(signature) == HMAC_DIGITS:
+        right = hmac.new(key.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+        if hmac.compare_digest(signature.lower(), right):
+            return
+    elif is_ed25519(key, payload, signature):
+        return
+    raise Refusal(-1022, "Signature for this request is not valid.")
+
+
+def is_ed25519(key: Key, payload: str, signature: str) -> bool:
+    """Whether this is the right signature of the Ed25519 kind."""
+    try:
+        given = base64.b64decode(signature, validate=True)
+        _ed25519(key).public_key().verify(given, payload.encode())
+    except (ValueError, InvalidSignature):
+        return False
+    return True
+
+
+def check_known(params: Iterable[str], known: frozenset[str]) -> None:
+    """Raises Refusal when there are parameters that nobody reads."""
+    sent = set(params)
+    read = sent & (known | SIGNING)
+    if read != sent:
+        words = f"read '{len(read)}' parameter(s) but was sent '{len(sent)}'."
+        raise Refusal(-1104, f"Not all sent parameters were read; {words}")
+
+
+def _ed25519(key: Key) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(hashlib.sha256(key.secret.encode()).digest())
+
+
+def _unsigned(text: str) -> str:
+    return "&".join(part for part in text.split("&") if not part.startswith("signature="))

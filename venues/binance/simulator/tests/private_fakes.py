@@ -1,0 +1,165 @@
+"""A house whose engine is a list of what it was asked, and calls signed as clients sign them."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from urllib.parse import urlencode
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from kit.simulator.dialect import BookSnapshot, Request
+from kit.simulator.history import TradePrint
+from kit.simulator.matching.contract import (
+    KEYS,
+    BalanceView,
+    Cause,
+    Key,
+    OrderChanged,
+    OrderView,
+    PositionView,
+    Refusal,
+    Refused,
+    Status,
+    Ticket,
+)
+
+NOW_MS = 1_790_000_000_000
+ZERO = Decimal(0)
+
+
+class FakeHouse:
+    """Takes every order and never fills one, unless it was told to refuse."""
+
+    def __init__(self) -> None:
+        self.keys = KEYS
+        self.refuses: Refusal | None = None
+        self.status = Status.OPEN
+        self.found: dict[int, OrderView] = {}
+        self.held: list[PositionView] = []
+        self.countdown: tuple[str, float] | None = None
+        self._listeners: list = []
+
+    def key(self, name: str) -> Key | None:
+        return next((key for key in self.keys if key.key == name), None)
+
+    def place(self, account: str, ticket: Ticket) -> OrderView:
+        if self.refuses is not None:
+            raise Refused(self.refuses)
+        number, now_ns = len(self.found) + 1, NOW_MS * 10**6
+        order = OrderView(number, account, ticket, self.status, ZERO, ZERO, now_ns, now_ns)
+        return self._keep(order, Cause.NEW)
+
+    def amend(self, account, order_id, size, price, stop_price=None) -> OrderView:
+        order = self.order(account, order_id)
+        ticket = replace(
+            order.ticket, size=size or order.ticket.size, price=price or order.ticket.price
+        )
+        return self._keep(replace(order, ticket=ticket), Cause.AMENDED)
+
+    def cancel(self, account: str, order_id: int) -> OrderView:
+        order = self.order(account, order_id)
+        if order.is_final:
+            raise Refused(Refusal.FINISHED)
+        return self._keep(replace(order, status=Status.CANCELLED), Cause.CANCELLED)
+
+    def cancel_all(self, account: str, symbol: str = "") -> list[OrderView]:
+        return [self.cancel(account, one.order_id) for one in self.open_orders(account, symbol)]
+
+    def order(self, account: str, order_id: int) -> OrderView:
+        if order_id not in self.found or self.found[order_id].account != account:
+            raise Refused(Refusal.UNKNOWN_ORDER)
+        return self.found[order_id]
+
+    def by_client_id(self, account: str, client_id: str) -> OrderView | None:
+        named = [one for one in self.orders(account) if one.ticket.client_id == client_id]
+        return named[-1] if named else None
+
+    def open_orders(self, account: str, symbol: str = "") -> list[OrderView]:
+        return [one for one in self.orders(account, symbol) if not one.is_final]
+
+    def orders(self, account: str, symbol: str = "", since_ns: int = 0) -> list[OrderView]:
+        mine = [one for one in self.found.values() if one.account == account]
+        return [one for one in mine if symbol in ("", one.ticket.symbol)]
+
+    def fills(self, account: str, symbol: str = "", since_ns: int = 0) -> list:
+        return []
+
+    def balances(self, account: str) -> list[BalanceView]:
+        return [BalanceView(account, "USDT", Decimal(1_000), Decimal(10))]
+
+    def positions(self, account: str) -> list[PositionView]:
+        return self.held
+
+    def listen(self, account: str, listener):
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def cancel_after(self, account: str, seconds: float) -> None:
+        self.countdown = (account, seconds)
+
+    def tell(self, event) -> None:
+        for listener in list(self._listeners):
+            listener(event)
+
+    def _keep(self, order: OrderView, cause: Cause) -> OrderView:
+        self.found[order.order_id] = order
+        self.tell(OrderChanged(order, cause))
+        return order
+
+
+class OneTrade:
+    """A history of one trade."""
+
+    def latest(self, limit: int) -> list[TradePrint]:
+        return [TradePrint(1, "50000", "1", NOW_MS * 10**6, True)]
+
+
+class FakeFloor:
+    """Its clock stands still."""
+
+    def __init__(self, house: FakeHouse | None, listings) -> None:
+        self.house = house
+        self.now_ns = NOW_MS * 10**6
+        self._listings = listings
+
+    def time_ns(self) -> int:
+        return self.now_ns
+
+    def listings(self):
+        return self._listings
+
+    def history(self, symbol: str) -> OneTrade:
+        return OneTrade()
+
+    async def book(self, symbol: str) -> BookSnapshot | None:
+        return None
+
+    def mark(self, symbol: str):
+        return None
+
+    def recorded(self, path: str) -> bytes | None:
+        return None
+
+
+def signed(
+    method: str, path: str, secret: str = "demo-secret", key: str = "demo-key", **fields: object
+) -> Request:
+    """A call as a client sends it."""
+    params = {"timestamp": NOW_MS} | fields
+    text = urlencode({name: str(value) for name, value in params.items()})
+    signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    text += f"&signature={signature}"
+    headers = {"X-MBX-APIKEY": key} if key else {}
+    if method in ("GET", "DELETE"):
+        return Request(method, path, {}, b"", text, headers)
+    return Request(method, path, {}, text.encode(), "", headers)
+
+
+def by_ed25519(pem: str, params: Mapping[str, object]) -> str:
+    """The signature of a request to the websocket API."""
+    payload = "&".join(f"{name}={params[name]}" for name in sorted(params))
+    private = load_pem_private_key(pem.encode(), None)
+    return base64.b64encode(private.sign(payload.encode())).decode()
