@@ -71,7 +71,6 @@ class MarketActs:
             return
         instrument = replace(self._floor.instrument(order.symbol), base=order.value)
         self._floor.enter(instrument)
-        self._market.open(instrument)
 
     def set_tick_size(self, order: FaultOrder) -> None:
         """New prices follow it; those that are in the book stay."""

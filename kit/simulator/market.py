@@ -14,7 +14,7 @@ from kit.numbers import IntColumn
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.flow import OrderFlow
 from kit.simulator.history import MINUTE_NS, Candle
-from kit.simulator.levels import LevelBook, OrderBook
+from kit.simulator.matching.book import Book
 from kit.simulator.price import PriceProcess
 
 INSTRUMENTS = (
@@ -59,7 +59,7 @@ class Step:
 class _Pit:
     """Where one instrument is traded."""
 
-    book: OrderBook
+    book: Book
     flow: OrderFlow
     price: PriceProcess
     halted: bool = False
@@ -97,7 +97,7 @@ class Market:
         currency = QUOTE_CURRENCIES.get(instrument.quote, instrument.quote)
         price = PriceProcess(instrument, f"{self._price_seed}/{instrument.base}/{currency}")
         first_id = self.time_ns // NANOSECONDS_PER_MILLISECOND * IDS_PER_MILLISECOND
-        book = LevelBook(instrument, first_id)
+        book = Book(instrument, first_id)
         rate = self._orders_per_share * instrument.share
         flow = OrderFlow(instrument, book, price, name, rate)
         self._pits[instrument] = _Pit(book, flow, price)
@@ -155,6 +155,14 @@ class Market:
     def burst(self, instrument: Instrument, trade_count: int) -> None:
         """So many trades at one moment, each of one lot at the best price."""
         self._early += self._pits[instrument].flow.burst(trade_count, self.time_ns)
+
+    def add(self, events: Sequence[MarketEvent]) -> None:
+        """Something has happened in the books besides the flow."""
+        self._early += events
+
+    def book(self, instrument: Instrument) -> Book:
+        """Where its orders meet."""
+        return self._pits[instrument].book
 
     def set_grain(self, instrument: Instrument, ticks: int) -> None:
         """New prices are multiples of so many ticks from now on."""

@@ -10,12 +10,21 @@ import msgspec
 
 from kit import telemetry
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.simulator.dialect import BookSnapshot, Dialect, Frame, InstrumentKind, Listing, Mark
+from kit.simulator.dialect import (
+    BookSnapshot,
+    Dialect,
+    Frame,
+    HouseFormat,
+    InstrumentKind,
+    Listing,
+    Mark,
+)
 from kit.simulator.events import Instrument, Trade
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.market import Market, Step
 from kit.simulator.marks import MarkProcess
-from kit.simulator.matching.contract import House
+from kit.simulator.matching.contract import House, HouseRules
+from kit.simulator.matching.house import MatchingHouse
 from kit.simulator.venue import Venue
 
 STEP_NS = 5_000_000
@@ -48,6 +57,8 @@ class MarketFloor:
         self._instruments: dict[str, Instrument] = {}
         self._marks: dict[str, MarkProcess] = {}
         self._histories: dict[Instrument, TradeHistory[Trade]] = {}
+        rules = dialect.house_rules if isinstance(dialect, HouseFormat) else HouseRules()
+        self._house = MatchingHouse(rules, lambda: market.time_ns, self._told, market.add)
         for instrument in market.instruments:
             self.enter(instrument)
         self.paused(0, market.time_ns)
@@ -95,30 +106,36 @@ class MarketFloor:
         return self._instruments[symbol]
 
     def enter(self, instrument: Instrument) -> None:
-        """List one more, which the market trades. Raises ValueError when its symbol is taken."""
+        """List one more, and trade it. Raises ValueError when its symbol is taken."""
         listing = self._dialect.list(instrument)
         symbol = listing.symbol
         if symbol in self._instruments:
             raise ValueError(f"{symbol} is known already")
+        if instrument not in self._market.instruments:
+            self._market.open(instrument)
         self._listings[symbol] = listing
         self._instruments[symbol] = instrument
         self._histories[instrument] = TradeHistory(partial(_prints_of, instrument), TRADES_MAX)
+        self._house.enter(instrument, listing, self._market.book(instrument))
         if listing.kind is not InstrumentKind.SPOT:
             self._marks[symbol] = MarkProcess(instrument, f"{self._market.seed}/{symbol}")
 
     def relist(self, symbol: str, **changes: Any) -> None:
         """Change the listing of a symbol."""
         self._listings[symbol] = replace(self._listings[symbol], **changes)
+        self._house.relist(self._listings[symbol])
 
     def delist(self, symbol: str) -> None:
         """The symbol is not listed any more."""
         self._delisted[symbol] = self._listings.pop(symbol)
+        self._house.delist(symbol)
 
     def list_again(self, symbol: str) -> Instrument:
         """The symbol is listed as it was. Raises ValueError."""
         if symbol not in self._delisted:
             raise ValueError(f"{symbol} was not delisted")
         self._listings[symbol] = self._delisted.pop(symbol)
+        self._house.relist(self._listings[symbol])
         return self._instruments[symbol]
 
     def paused(self, start_ns: int, end_ns: int) -> None:
@@ -129,11 +146,14 @@ class MarketFloor:
     @property
     def house(self) -> House | None:
         """Where orders are matched."""
-        return None
+        return self._house
 
     def recorded(self, path: str) -> bytes | None:
         """Nothing: this market never was."""
         return None
+
+    def _told(self, time_ns: int) -> int:
+        return time_ns + self.skew_ns
 
     def happened(self, step: Step) -> None:
         """Remember the trades."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from decimal import ROUND_DOWN, Decimal
 
 import pytest
 
@@ -10,6 +11,7 @@ from kit.simulator.events import LevelChange, Trade
 from kit.simulator.faults import Faults
 from kit.simulator.history import MINUTE_NS
 from kit.simulator.market import INSTRUMENTS, Market, Step
+from kit.simulator.matching.contract import OrderKind, Status, Ticket
 from kit.simulator.simulate import LEAD_IN_NS, STEP_NS, MarketFloor, MarketRunner
 from kit.simulator.tests.fakes import FakeClock, FakeExchange
 from kit.simulator.venue import INTEREST_NS, Venue
@@ -154,3 +156,39 @@ async def test_at_full_speed_time_stands_still_until_someone_listens():
     await world.exchange.receive(visitor.session, "status/all", world.floor)
     world.venue.join(visitor)
     await world.run_until(lambda: world.market.time_ns > OPENING_NS + 5 * SECOND_NS)
+
+
+async def test_an_order_meets_the_crowd_in_the_book_that_everyone_sees():
+    world = World()
+    world.venue.touch()
+    house = world.floor.house
+    assert house is not None
+    before = await world.floor.book("BTCUSDT")
+    assert before is not None
+    price = Decimal(before.bids[0][0]).quantize(Decimal(1), ROUND_DOWN) - 2
+    size = Decimal(before.bids[0][1])
+    bid = Ticket("BTCUSDT", True, OrderKind.LIMIT, Decimal("0.00001"), price)
+    resting = house.place("demo", bid)
+    taken = house.place("demo", Ticket("BTCUSDT", False, OrderKind.MARKET, size))
+    assert taken.status is Status.FILLED
+    book = await world.floor.book("BTCUSDT")
+    assert book is not None
+    assert (book.sequence > before.sequence, book.bids[0] == before.bids[0]) == (True, False)
+    await world.runner.step(wait=False)
+    step = world.exchange.steps[-1]
+    trades = [event for event in step.events if isinstance(event, Trade)]
+    (fill,) = house.fills("demo")
+    assert fill.trade_id in [trade.trade_id for trade in trades]
+    changes = [
+        event
+        for event in step.events
+        if isinstance(event, LevelChange) and event.instrument is INSTRUMENTS[0]
+    ]
+    assert [change.sequence for change in changes] == list(
+        range(before.sequence + 1, before.sequence + 1 + len(changes))
+    )
+    for _ in range(100_000):
+        await world.runner.step(wait=False)
+        if house.order("demo", resting.order_id).status is Status.FILLED:
+            break
+    assert [fill.is_maker for fill in house.fills("demo")] == [False, True]

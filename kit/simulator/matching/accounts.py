@@ -1,0 +1,104 @@
+"""What an account has and has done."""
+
+from collections import deque
+from collections.abc import Iterator
+
+import msgspec
+
+from kit.simulator.matching.contract import AccountEvent, Listener, Status
+from kit.simulator.matching.fees import Volume
+from kit.simulator.matching.order import Order
+
+REMEMBERED_MAX = 100_000
+"""Orders, and fills, of one account."""
+
+
+class Fill(msgspec.Struct, frozen=True, gc=False):
+    """A part of an order has met another one; the order's numbers as they were after it."""
+
+    trade_id: int
+    order: Order
+    ticks: int
+    lots: int
+    fee: int
+    fee_asset: str
+    is_maker: bool
+    time_ns: int
+    filled: int
+    turnover: int
+    status: Status
+
+
+class Account:
+    """One account of the house. Money counts atoms."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.total: dict[str, int] = {}
+        self.locked: dict[str, int] = {}
+        self.open: dict[int, Order] = {}
+        """By number, oldest first."""
+        self.by_number: dict[int, Order] = {}
+        self.by_client_id: dict[str, Order] = {}
+        """The newest of each."""
+        self.orders: deque[Order] = deque()
+        self.fills: deque[Fill] = deque(maxlen=REMEMBERED_MAX)
+        self.volume = Volume()
+        self.listeners: list[Listener] = []
+
+    def free(self, asset: str) -> int:
+        """What can be used."""
+        return self.total.get(asset, 0) - self.locked.get(asset, 0)
+
+    def add(self, asset: str, atoms: int) -> None:
+        """More of an asset, or less."""
+        self.total[asset] = self.total.get(asset, 0) + atoms
+
+    def lock(self, asset: str, atoms: int) -> None:
+        """More of an asset is held by orders, or less."""
+        self.locked[asset] = self.locked.get(asset, 0) + atoms
+
+    def remember(self, order: Order) -> None:
+        """A new order. The oldest is forgotten when there are too many, unless it is open."""
+        self.orders.append(order)
+        self.by_number[order.number] = order
+        if order.ticket.client_id:
+            self.by_client_id[order.ticket.client_id] = order
+        if len(self.orders) > REMEMBERED_MAX:
+            self._forget(self.orders.popleft())
+
+    def open_of(self, symbol: str) -> Iterator[Order]:
+        """Open orders, of one symbol or of all."""
+        for order in list(self.open.values()):
+            if symbol in ("", order.ticket.symbol):
+                yield order
+
+    def tell(self, event: AccountEvent) -> None:
+        """Let all who listen hear it."""
+        for listener in list(self.listeners):
+            listener(event)
+
+    def _forget(self, order: Order) -> None:
+        if order.number in self.open:
+            self.orders.append(order)
+            return
+        del self.by_number[order.number]
+        if self.by_client_id.get(order.ticket.client_id) is order:
+            del self.by_client_id[order.ticket.client_id]
+
+
+class Ledger:
+    """What is no account's: fees, and the crowd's side of each trade. With the accounts it sums up
+    to what there was at the beginning."""
+
+    def __init__(self) -> None:
+        self.fees: dict[str, int] = {}
+        self.crowd: dict[str, int] = {}
+
+    def pay_fee(self, asset: str, atoms: int) -> None:
+        """An account has paid, or with a negative number received."""
+        self.fees[asset] = self.fees.get(asset, 0) + atoms
+
+    def pay_crowd(self, asset: str, atoms: int) -> None:
+        """Likewise to the crowd."""
+        self.crowd[asset] = self.crowd.get(asset, 0) + atoms

@@ -1,0 +1,137 @@
+"""What the house knows of one instrument: its book, its listing, and how its numbers are counted.
+
+Prices count ticks and sizes lots, so that prices times sizes are exact.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from kit.simulator.dialect import InstrumentKind, Listing
+from kit.simulator.events import Instrument
+from kit.simulator.matching.accounts import Fill
+from kit.simulator.matching.book import Book
+from kit.simulator.matching.contract import FillView, OrderView, Refusal, Refused
+from kit.simulator.matching.money import EXACT, amount, atoms_of
+from kit.simulator.matching.order import Order
+
+DIGITS_MAX = 30
+"""Of an amount, before or after the point."""
+
+
+class Board:
+    """One instrument."""
+
+    def __init__(self, instrument: Instrument, listing: Listing, book: Book) -> None:
+        self.instrument = instrument
+        self.book = book
+        self.symbol = listing.symbol
+        self.base, self.quote = listing.base, listing.quote
+        self.is_spot = listing.kind is InstrumentKind.SPOT
+        self.pays_funding = listing.kind is InstrumentKind.PERPETUAL
+        self.settle = listing.quote if self.is_spot else listing.settle or listing.quote
+        self.is_inverse = not self.is_spot and self.settle == listing.base
+        self.tick = Decimal(instrument.price_text(1))
+        self.lot = Decimal(instrument.size_text(1))
+        self.contract = Decimal(listing.contract_size or 1)
+        self.grain = 1
+        """Prices of orders are multiples of so many ticks."""
+        self.notional_min = 0
+        """In atoms."""
+        self.halted = self.delisted = False
+        self.lot_atoms = atoms_of(self.lot)
+        worth = self.lot * self.contract
+        self._unit = worth * self.tick
+        self._unit_atoms = atoms_of(worth / self.tick if self.is_inverse else worth * self.tick)
+        self.relist(listing)
+
+    def relist(self, listing: Listing) -> None:
+        """Its listing has changed."""
+        self.grain = max(1, int(Decimal(listing.tick_size) / self.tick))
+        self.notional_min = atoms_of(Decimal(listing.minimum_notional or 0))
+        self.halted = listing.halted
+
+    def value(self, ticks: int, lots: int) -> int:
+        """Atoms of what settles it: price times size, and for an inverse contract size over
+        price."""
+        if self.is_inverse:
+            return lots * self._unit_atoms // ticks
+        return ticks * lots * self._unit_atoms
+
+    def notional(self, ticks: int, lots: int) -> int:
+        """Atoms of the quote currency."""
+        if self.is_inverse:
+            return atoms_of(self.lot * self.contract) * lots
+        return ticks * lots * self._unit_atoms
+
+    def ticks(self, price: Decimal) -> int:
+        """Raises Refused when it is no price that an order can have."""
+        return _count(price, self.tick * self.grain, Refusal.TICK) * self.grain
+
+    def lots(self, size: Decimal) -> int:
+        """Likewise for a size."""
+        check_amount(size)
+        if size < self.lot:
+            raise Refused(Refusal.SIZE_MIN)
+        return _count(size, self.lot, Refusal.LOT)
+
+    def price(self, ticks: int) -> Decimal:
+        """As the exchange lists it."""
+        return self.tick * ticks
+
+    def size(self, lots: int) -> Decimal:
+        """As the exchange lists it."""
+        return self.lot * lots
+
+    def view(self, order: Order) -> OrderView:
+        """An order as it is now."""
+        turnover = EXACT.multiply(self._unit, order.turnover)
+        return OrderView(
+            order.number,
+            order.account,
+            order.ticket,
+            order.status,
+            self.lot * (order.lots - order.left),
+            turnover,
+            order.created_ns,
+            order.updated_ns,
+            order.why,
+            order.amended,
+        )
+
+    def fill_view(self, fill: Fill) -> FillView:
+        """A fill, with its order as it was after it."""
+        order = replace(
+            self.view(fill.order),
+            status=fill.status,
+            filled=self.lot * fill.filled,
+            filled_value=EXACT.multiply(self._unit, fill.turnover),
+            updated_ns=fill.time_ns,
+            why=None,
+        )
+        return FillView(
+            fill.trade_id,
+            order,
+            self.tick * fill.ticks,
+            self.lot * fill.lots,
+            amount(fill.fee),
+            fill.fee_asset,
+            fill.is_maker,
+            fill.time_ns,
+        )
+
+
+def check_amount(number: Decimal) -> None:
+    """Raises Refused when it is not a positive number of a sane length."""
+    if not number.is_finite() or abs(number.adjusted()) > DIGITS_MAX:
+        raise Refused(Refusal.MALFORMED, f"no amount: {number:.3g}")
+    if number <= 0:
+        raise Refused(Refusal.MALFORMED, "an amount must be positive")
+
+
+def _count(number: Decimal, unit: Decimal, refusal: Refusal) -> int:
+    """How many units it is. Raises Refused when it is no whole number of them."""
+    check_amount(number)
+    count, rest = EXACT.divmod(number, unit)
+    if rest:
+        raise Refused(refusal)
+    return int(count)

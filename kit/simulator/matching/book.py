@@ -1,0 +1,270 @@
+"""One instrument's book: the lots of the market's crowd and the orders of accounts, by price and
+time.
+
+A level in which no account has an order is one number, so a market without clients is as fast as
+one that knows levels only. When an account's order comes to a level, the level gets a queue; what
+the crowd has there is in it as orders of nobody. What the crowd cancels it takes from the end.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Protocol
+
+from kit.simulator.events import BestQuote, Instrument, LevelChange, MarketEvent, Trade
+from kit.simulator.levels import Side
+from kit.simulator.matching.contract import OrderKind, SelfTrade, Ticket
+from kit.simulator.matching.order import NOBODY, Order
+
+Queue = OrderedDict[int, Order]
+_ANY = {buys: Ticket("", buys, OrderKind.LIMIT, Decimal(0)) for buys in (True, False)}
+ANY_PRICE = 1 << 62
+
+
+class Keeper(Protocol):
+    """Who keeps the accounts. It may change the book while it is told."""
+
+    def filled(
+        self, taker: Order | None, maker: Order | None, trade: Trade
+    ) -> Sequence[MarketEvent]:
+        """Two orders have met, whose ``left`` is counted already; None: nobody's. Returns what that
+        has changed in the book."""
+
+    def prevented(self, order: Order, time_ns: int) -> None:
+        """An order was taken out, or is stopped, since its own account's would have met it."""
+
+    def traded(self, low_ticks: int, high_ticks: int, time_ns: int) -> Sequence[MarketEvent]:
+        """The crowd has traded between two prices. Returns what follows."""
+
+
+class Book:
+    """``OrderBook`` of one instrument. Trade ids and sequences are consecutive."""
+
+    def __init__(self, instrument: Instrument, first_id: int) -> None:
+        self.instrument = instrument
+        self.sequence = first_id
+        self.last_ticks = 0
+        """Price of the last trade; 0: there was none."""
+        self.keeper: Keeper | None = None
+        self.watched = False
+        """Whether the keeper wants to know what the crowd trades."""
+        self._trade_id = first_id
+        self._crowd_id = 0
+        self._bids = Side(1)
+        self._asks = Side(-1)
+        self._bid_queues: dict[int, Queue] = {}
+        self._ask_queues: dict[int, Queue] = {}
+        self._quoted = ((0, 0), (0, 0))
+
+    def best(self, is_bid: bool) -> int | None:
+        side = self._bids if is_bid else self._asks
+        return side.keys[-1] * side.sign if side.keys else None
+
+    def levels(self, is_bid: bool, count: int) -> Sequence[tuple[int, int]]:
+        side = self._bids if is_bid else self._asks
+        return [(key * side.sign, side.lots[key]) for key in reversed(side.keys[-count:])]
+
+    def rest(self, is_bid: bool, ticks: int, lots: int, time_ns: int) -> list[MarketEvent]:
+        side, other = (self._bids, self._asks) if is_bid else (self._asks, self._bids)
+        events: list[MarketEvent] = []
+        if other.keys and other.keys[-1] >= ticks * other.sign:
+            lots = self._match(is_bid, ticks, lots, time_ns, None, events)
+            self._tell_crowd_traded(events, time_ns)
+        if lots:
+            key = ticks * side.sign
+            queues = self._bid_queues if is_bid else self._ask_queues
+            if queues and key in queues:
+                self._join_crowd(queues[key], is_bid, ticks, lots, time_ns)
+            there = side.lots.get(key, 0)
+            events.append(self._change(side, is_bid, ticks, there + lots, time_ns))
+        return self._quote(events, time_ns)
+
+    def cancel(self, is_bid: bool, ticks: int, lots: int, time_ns: int) -> list[MarketEvent]:
+        side = self._bids if is_bid else self._asks
+        key = ticks * side.sign
+        there = side.lots.get(key, 0)
+        queues = self._bid_queues if is_bid else self._ask_queues
+        if queues and key in queues:
+            lots = _leave_crowd(queues[key], lots)
+        if not there or not lots:
+            return []
+        change = self._change(side, is_bid, ticks, max(there - lots, 0), time_ns)
+        return self._quote([change], time_ns)
+
+    def take(self, buys: bool, limit_ticks: int, lots: int, time_ns: int) -> list[MarketEvent]:
+        events: list[MarketEvent] = []
+        self._match(buys, limit_ticks, lots, time_ns, None, events)
+        if self.watched:
+            self._tell_crowd_traded(events, time_ns)
+        return self._quote(events, time_ns)
+
+    def enter(self, order: Order, time_ns: int) -> list[MarketEvent]:
+        """Let an account's order meet what is there. What is left is in ``order.left``."""
+        events: list[MarketEvent] = []
+        limit = order.ticks or (ANY_PRICE if order.buys else 0)
+        self._match(order.buys, limit, order.left, time_ns, order, events)
+        return self._quote(events, time_ns)
+
+    def add(self, order: Order, time_ns: int) -> list[MarketEvent]:
+        """Let an order wait at the end of its level. It must not cross the other side."""
+        is_bid = order.buys
+        side = self._bids if is_bid else self._asks
+        queues = self._bid_queues if is_bid else self._ask_queues
+        key = order.ticks * side.sign
+        there = side.lots.get(key, 0)
+        queue = queues.get(key)
+        if queue is None:
+            queue = queues[key] = OrderedDict()
+            if there:
+                self._join_crowd(queue, is_bid, order.ticks, there, time_ns)
+        queue[order.number] = order
+        change = self._change(side, is_bid, order.ticks, there + order.left, time_ns)
+        return self._quote([change], time_ns)
+
+    def remove(self, order: Order, time_ns: int) -> list[MarketEvent]:
+        """Take an order that waits out of the book."""
+        return self._shorten(order, order.left, time_ns)
+
+    def reduce(self, order: Order, lots: int, time_ns: int) -> list[MarketEvent]:
+        """Take so many lots, not all, out of an order that waits; it keeps its place."""
+        events = self._shorten(order, lots, time_ns)
+        order.left -= lots
+        return events
+
+    def would_take(self, buys: bool, ticks: int) -> bool:
+        """Whether an order at this price would meet another one at once."""
+        other = self._asks if buys else self._bids
+        return bool(other.keys) and other.keys[-1] >= ticks * other.sign
+
+    def offers(self, taker: Order) -> Iterator[tuple[int, int]]:
+        """(ticks, lots) that an order would meet, best first, as far as its price goes."""
+        side = self._asks if taker.buys else self._bids
+        queues = self._ask_queues if taker.buys else self._bid_queues
+        limit = (taker.ticks or (ANY_PRICE if taker.buys else 0)) * side.sign
+        for key in reversed(side.keys):
+            if key < limit:
+                return
+            if key not in queues or taker.self_trade is SelfTrade.ALLOW:
+                yield key * side.sign, side.lots[key]
+                continue
+            for order in queues[key].values():
+                if order.account != taker.account:
+                    yield key * side.sign, order.left
+                elif taker.self_trade is not SelfTrade.CANCEL_OLDEST:
+                    return
+
+    def _match(
+        self,
+        buys: bool,
+        limit_ticks: int,
+        lots: int,
+        time_ns: int,
+        taker: Order | None,
+        events: list[MarketEvent],
+    ) -> int:
+        """Returns the lots that found nobody."""
+        side = self._asks if buys else self._bids
+        queues = self._ask_queues if buys else self._bid_queues
+        keys, sign, limit = side.keys, side.sign, limit_ticks * side.sign
+        while lots and keys and keys[-1] >= limit:
+            key = keys[-1]
+            there = side.lots[key]
+            maker: Order | None = None
+            if queues and key in queues:
+                maker = next(iter(queues[key].values()))
+                if taker is not None and _own(taker, maker):
+                    if self._prevent(taker, maker, time_ns, events):
+                        return lots
+                    continue
+                filled = min(lots, maker.left)
+                maker.left -= filled
+                if not maker.left:
+                    _drop(queues, key, maker)
+                if maker.account == NOBODY:
+                    maker = None
+            else:
+                filled = min(lots, there)
+            lots -= filled
+            self._trade_id += 1
+            self.last_ticks = ticks = key * sign
+            trade = Trade(self.instrument, self._trade_id, ticks, filled, buys, time_ns)
+            events.append(trade)
+            events.append(self._change(side, not buys, ticks, there - filled, time_ns))
+            if taker is not None:
+                taker.left = lots
+            if self.keeper is not None and (taker is not None or maker is not None):
+                events.extend(self.keeper.filled(taker, maker, trade))
+                lots = lots if taker is None else taker.left
+        return lots
+
+    def _prevent(self, taker: Order, maker: Order, time_ns: int, events: list[MarketEvent]) -> bool:
+        """Do what the taker wants done when it meets its own account's order. Returns whether that
+        ends the taker."""
+        assert self.keeper is not None
+        if taker.self_trade is not SelfTrade.CANCEL_NEWEST:
+            events.extend(self.remove(maker, time_ns))
+            self.keeper.prevented(maker, time_ns)
+        if taker.self_trade is SelfTrade.CANCEL_OLDEST:
+            return False
+        self.keeper.prevented(taker, time_ns)
+        return True
+
+    def _shorten(self, order: Order, lots: int, time_ns: int) -> list[MarketEvent]:
+        side = self._bids if order.buys else self._asks
+        key = order.ticks * side.sign
+        if lots == order.left:
+            _drop(self._bid_queues if order.buys else self._ask_queues, key, order)
+        change = self._change(side, order.buys, order.ticks, side.lots[key] - lots, time_ns)
+        return self._quote([change], time_ns)
+
+    def _join_crowd(self, queue: Queue, is_bid: bool, ticks: int, lots: int, time_ns: int) -> None:
+        last = next(reversed(queue.values())) if queue else None
+        if last is not None and last.account == NOBODY:
+            last.left += lots
+            return
+        self._crowd_id -= 1
+        ticket = _ANY[is_bid]
+        queue[self._crowd_id] = Order(self._crowd_id, NOBODY, ticket, ticks, lots, time_ns)
+
+    def _tell_crowd_traded(self, events: list[MarketEvent], time_ns: int) -> None:
+        trades = [event.price_ticks for event in events if type(event) is Trade]
+        if trades and self.watched and self.keeper is not None:
+            events.extend(self.keeper.traded(min(trades), max(trades), time_ns))
+
+    def _change(self, side: Side, is_bid: bool, ticks: int, lots: int, time_ns: int) -> LevelChange:
+        side.set(ticks, lots)
+        self.sequence += 1
+        return LevelChange(self.instrument, self.sequence, is_bid, ticks, lots, time_ns)
+
+    def _quote(self, events: list[MarketEvent], time_ns: int) -> list[MarketEvent]:
+        """With the best of both sides, if that is another one than before."""
+        bid, ask = self._bids.best(), self._asks.best()
+        if (bid, ask) != self._quoted:
+            self._quoted = (bid, ask)
+            events.append(BestQuote(self.instrument, self.sequence, *bid, *ask, time_ns))
+        return events
+
+
+def _own(taker: Order, maker: Order) -> bool:
+    return maker.account == taker.account and taker.self_trade is not SelfTrade.ALLOW
+
+
+def _drop(queues: dict[int, Queue], key: int, order: Order) -> None:
+    """Out of its level, which needs no queue any more when only the crowd is left in it."""
+    queue = queues[key]
+    del queue[order.number]
+    if not queue or (len(queue) == 1 and next(iter(queue.values())).account == NOBODY):
+        del queues[key]
+
+
+def _leave_crowd(queue: Queue, lots: int) -> int:
+    """Take from the crowd's, newest first. Returns how much there was."""
+    found = 0
+    for order in reversed(list(queue.values())):
+        if order.account == NOBODY and found < lots:
+            leaving = min(order.left, lots - found)
+            found += leaving
+            order.left -= leaving
+            if not order.left:
+                del queue[order.number]
+    return found

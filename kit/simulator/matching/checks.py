@@ -1,0 +1,102 @@
+"""What an order must be like before the house looks at it: its numbers, and the market's rules."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from kit.simulator.matching.board import Board, check_amount
+from kit.simulator.matching.contract import (
+    HouseRules,
+    Lifetime,
+    OrderKind,
+    Refusal,
+    Refused,
+    Ticket,
+)
+from kit.simulator.matching.money import atoms_of
+from kit.simulator.matching.order import AT_ONCE, PRICED, STOPS, Order
+
+
+def draft(board: Board, account: str, ticket: Ticket, rules: HouseRules, time_ns: int) -> Order:
+    """The order that a ticket asks for, without a number. Raises Refused."""
+    if board.halted:
+        raise Refused(Refusal.HALTED)
+    kind = ticket.kind
+    _check_shape(ticket)
+    ticks = 0
+    if kind in PRICED:
+        assert ticket.price is not None
+        ticks = board.ticks(ticket.price)
+        check_band(board, ticks, rules)
+    mode = ticket.self_trade or rules.self_trade
+    if ticket.value is None:
+        lots = board.lots(ticket.size)
+    else:
+        probe = Order(0, account, ticket, 0, 0, time_ns, mode)
+        lots = _lots_for(board, probe, ticket.value)
+        ticket = replace(ticket, size=board.size(lots))
+    order = Order(0, account, ticket, ticks, lots, time_ns, mode)
+    if kind in STOPS:
+        order.stop_ticks = board.ticks(ticket.stop_price) if ticket.stop_price is not None else 0
+        order.trail_ticks = board.ticks(ticket.trail) if ticket.trail is not None else 0
+    check_notional(board, order)
+    return order
+
+
+def check_band(board: Board, ticks: int, rules: HouseRules) -> None:
+    """Raises Refused when a price is too far from the last one."""
+    last = board.book.last_ticks
+    if rules.price_band is not None and last and abs(ticks - last) > last * rules.price_band:
+        raise Refused(Refusal.PRICE_BAND)
+
+
+def check_notional(board: Board, order: Order) -> None:
+    """Raises Refused when an order is worth too little. What has no price of its own counts at the
+    last one."""
+    ticks = order.ticks or order.stop_ticks or board.book.last_ticks
+    ticks = ticks or board.book.best(not order.buys) or 0
+    if ticks and board.notional(ticks, order.lots) < board.notional_min:
+        raise Refused(Refusal.NOTIONAL_MIN)
+
+
+def check_fills(board: Board, order: Order) -> None:
+    """Raises Refused when a fill-or-kill order would not be filled."""
+    left = order.left
+    for _, lots in board.book.offers(order):
+        left -= lots
+        if left <= 0:
+            return
+    raise Refused(Refusal.WOULD_NOT_FILL)
+
+
+def _check_shape(ticket: Ticket) -> None:
+    """Whether its fields go together."""
+    kind = ticket.kind
+    waits = ticket.stop_price is not None or ticket.trail is not None
+    if (kind in PRICED) is not (ticket.price is not None):
+        raise Refused(Refusal.MALFORMED, "a price belongs to a limit order, and to no other")
+    if (kind in STOPS) is not waits:
+        raise Refused(Refusal.MALFORMED, "a stop price belongs to a stop, and to no other")
+    if (kind is OrderKind.TRAILING_STOP) is not (ticket.trail is not None):
+        raise Refused(Refusal.MALFORMED, "a trail belongs to a trailing stop, and to no other")
+    if ticket.value is not None and (kind is not OrderKind.MARKET or ticket.size):
+        raise Refused(Refusal.MALFORMED, "a value stands for the size of a market order")
+    if ticket.post_only and (kind not in PRICED or ticket.lifetime in AT_ONCE):
+        raise Refused(Refusal.MALFORMED, "a post-only order must be able to wait")
+    if (ticket.lifetime is Lifetime.GOOD_TILL_TIME) is not bool(ticket.expires_ns):
+        raise Refused(Refusal.MALFORMED, "a time to expire belongs to a good-till-time order")
+
+
+def _lots_for(board: Board, probe: Order, value: Decimal) -> int:
+    """How many lots a market order for so much of the quote currency gets."""
+    check_amount(value)
+    left, found = atoms_of(value), 0
+    for ticks, lots in board.book.offers(probe):
+        one = board.notional(ticks, 1)
+        taken = min(lots, left // one)
+        found += taken
+        left -= taken * one
+        if taken < lots:
+            break
+    if not found:
+        raise Refused(Refusal.SIZE_MIN)
+    return found

@@ -1,0 +1,243 @@
+"""What becomes of orders: they are admitted, meet others, wait, and end. Numbers only, no views."""
+
+from collections.abc import Callable, Sequence
+
+from kit.simulator.dialect import Listing
+from kit.simulator.events import Instrument, MarketEvent, Trade
+from kit.simulator.matching.accounts import Account, Fill, Ledger
+from kit.simulator.matching.board import Board
+from kit.simulator.matching.book import Book
+from kit.simulator.matching.checks import check_fills
+from kit.simulator.matching.clearing import Clearing
+from kit.simulator.matching.contract import (
+    START_BASE,
+    START_QUOTE,
+    BalanceChanged,
+    BalanceView,
+    Cause,
+    HouseRules,
+    Lifetime,
+    OrderChanged,
+    Refusal,
+    Refused,
+    Status,
+)
+from kit.simulator.matching.fees import FeeTable
+from kit.simulator.matching.money import amount, atoms_of
+from kit.simulator.matching.order import STOPS, Order
+from kit.simulator.matching.spot import Spot
+
+DOLLARS = frozenset({"USD", "USDT", "USDC"})
+"""In what a traded volume counts."""
+
+
+class Engine:
+    """``Keeper`` of all books of a venue."""
+
+    def __init__(self, rules: HouseRules, told: Callable[[int], int]) -> None:
+        """``told``: what the market's time is by the exchange's clock."""
+        self.rules = rules
+        self.ledger = Ledger()
+        self.boards: dict[str, Board] = {}
+        self.accounts: dict[str, Account] = {}
+        self.time_ns = 0
+        """Of what is happening, by the exchange's clock."""
+        self._market_ns = 0
+        self._told = told
+        self._events: list[MarketEvent] = []
+        self._board_of: dict[Instrument, Board] = {}
+        self._number = 0
+        fees = FeeTable(rules.tiers, rules.fee_places)
+        self._spot = Spot(fees, rules.fee_asset, self.ledger)
+
+    def open_board(self, instrument: Instrument, listing: Listing, book: Book) -> None:
+        """Trade one more instrument."""
+        board = Board(instrument, listing, book)
+        self.boards[board.symbol] = self._board_of[instrument] = board
+        book.keeper = self
+        for account in self.accounts.values():
+            self._endow(account)
+
+    def account(self, name: str) -> Account:
+        """An account; one that is new has what the rules say."""
+        found = self.accounts.get(name)
+        if found is None:
+            found = self.accounts[name] = Account(name)
+            self._endow(found)
+        return found
+
+    def begin(self, market_ns: int) -> None:
+        """Something happens now."""
+        self._market_ns = market_ns
+        self.time_ns = self._told(market_ns)
+
+    def end(self) -> Sequence[MarketEvent]:
+        """What has happened in the market because of it."""
+        events, self._events = self._events, []
+        return events
+
+    def place(self, account: Account, board: Board, order: Order) -> None:
+        """A new order. Raises Refused."""
+        waits = order.ticket.kind in STOPS
+        try:
+            self._admit(account, board, order, enters=not waits)
+        except Refused as refused:
+            outcome = self.rules.outcomes.get(refused.refusal)
+            if outcome is None:
+                raise
+            self._begin(account, board, order)
+            self._finish(account, board, order, outcome, refused.refusal)
+            return
+        self._begin(account, board, order)
+        self._meet(account, board, order)
+
+    def cancel(self, order: Order, why: Refusal | None = None) -> None:
+        """Take an order back that is not final."""
+        account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
+        self._withdraw(board, order)
+        self._finish(account, board, order, Status.CANCELLED, why)
+
+    def amend(self, order: Order, changed: Order) -> None:
+        """An order becomes like another one, which is a copy of it with other numbers. It keeps its
+        place where it only gets smaller. Raises Refused."""
+        account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
+        self._admit(account, board, changed, enters=order.waits)
+        stays = order.waits and changed.ticks == order.ticks and changed.lots <= order.lots
+        if stays and changed.lots < order.lots:
+            self._events += board.book.reduce(order, order.lots - changed.lots, self._market_ns)
+        elif not stays:
+            self._withdraw(board, order)
+        order.ticket, order.locked = changed.ticket, changed.locked
+        order.ticks, order.lots, order.left = changed.ticks, changed.lots, changed.left
+        order.stop_ticks, order.trail_ticks = changed.stop_ticks, changed.trail_ticks
+        order.amended += 1
+        order.updated_ns = self.time_ns
+        self._tell(account, board, order, Cause.AMENDED)
+        if not stays:
+            self._meet(account, board, order)
+
+    def filled(
+        self, taker: Order | None, maker: Order | None, trade: Trade
+    ) -> Sequence[MarketEvent]:
+        self.begin(trade.time_ns)
+        board = self._board_of[trade.instrument]
+        if maker is not None:
+            self._fill(board, maker, trade, is_maker=True, with_crowd=taker is None)
+        if taker is not None:
+            self._fill(board, taker, trade, is_maker=False, with_crowd=maker is None)
+        return ()
+
+    def prevented(self, order: Order, time_ns: int) -> None:
+        self.begin(time_ns)
+        account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
+        self._finish(account, board, order, Status.CANCELLED, Refusal.SELF_TRADE)
+
+    def traded(self, low_ticks: int, high_ticks: int, time_ns: int) -> Sequence[MarketEvent]:
+        return ()
+
+    def _admit(self, account: Account, board: Board, order: Order, *, enters: bool) -> None:
+        if enters and order.ticket.lifetime is Lifetime.FILL_OR_KILL:
+            check_fills(board, order)
+        if enters and order.ticket.post_only and board.book.would_take(order.buys, order.ticks):
+            raise Refused(Refusal.WOULD_TAKE)
+        self._clearing(board).admit(account, board, order, enters)
+
+    def _begin(self, account: Account, board: Board, order: Order) -> None:
+        self._number += 1
+        order.number = self._number
+        account.open[order.number] = order
+        account.remember(order)
+        self._tell(account, board, order, Cause.NEW)
+
+    def _meet(self, account: Account, board: Board, order: Order) -> None:
+        """It meets what is in the book, and waits there if it is to."""
+        self._events += board.book.enter(order, self._market_ns)
+        if order.is_final:
+            return
+        if order.rests:
+            order.waits = True
+            self._events += board.book.add(order, self._market_ns)
+        else:
+            self._finish(account, board, order, Status.EXPIRED, None)
+
+    def _withdraw(self, board: Board, order: Order) -> None:
+        if order.waits:
+            order.waits = False
+            self._events += board.book.remove(order, self._market_ns)
+
+    def _fill(
+        self, board: Board, order: Order, trade: Trade, *, is_maker: bool, with_crowd: bool
+    ) -> None:
+        account, clearing = self.accounts[order.account], self._clearing(board)
+        ticks, lots = trade.price_ticks, trade.size_lots
+        fee, asset = clearing.settle(
+            account, board, order, ticks, lots, is_maker=is_maker, with_crowd=with_crowd
+        )
+        order.turnover += ticks * lots
+        order.updated_ns = self.time_ns
+        order.status = Status.PARTLY_FILLED if order.left else Status.FILLED
+        if not order.left:
+            order.waits = False
+            del account.open[order.number]
+        clearing.release(account, board, order)
+        if board.quote in DOLLARS:
+            account.volume.add(board.notional(ticks, lots), self.time_ns)
+        fill = Fill(
+            trade.trade_id,
+            order,
+            ticks,
+            lots,
+            fee,
+            asset,
+            is_maker,
+            self.time_ns,
+            order.lots - order.left,
+            order.turnover,
+            order.status,
+        )
+        account.fills.append(fill)
+        self._tell(account, board, order, Cause.FILLED, fill)
+
+    def _finish(
+        self, account: Account, board: Board, order: Order, status: Status, why: Refusal | None
+    ) -> None:
+        order.status, order.why = status, why
+        order.waits = False
+        order.updated_ns = self.time_ns
+        del account.open[order.number]
+        self._clearing(board).release(account, board, order)
+        self._tell(account, board, order, Cause(status.value))
+
+    def _tell(
+        self,
+        account: Account,
+        board: Board,
+        order: Order,
+        cause: Cause,
+        fill: Fill | None = None,
+    ) -> None:
+        if not account.listeners:
+            return
+        told = None if fill is None else board.fill_view(fill)
+        account.tell(OrderChanged(board.view(order), cause, told))
+        why = "order" if fill is None else "fill"
+        for asset in self._clearing(board).assets(board):
+            account.tell(BalanceChanged(self.balance(account, asset), why))
+
+    def balance(self, account: Account, asset: str) -> BalanceView:
+        """What an account has of an asset."""
+        total, locked = account.total.get(asset, 0), account.locked.get(asset, 0)
+        return BalanceView(account.name, asset, amount(total), amount(locked))
+
+    def _clearing(self, board: Board) -> Clearing:
+        return self._spot
+
+    def _endow(self, account: Account) -> None:
+        """Give it what it has at the beginning, of each asset that it does not know yet."""
+        boards = self.boards.values()
+        traded = {board.base for board in boards}
+        paying = {board.quote for board in boards} | {board.settle for board in boards}
+        for asset in sorted(traded | paying):
+            if asset not in account.total:
+                usual = START_BASE if asset in traded else START_QUOTE
+                account.total[asset] = atoms_of(self.rules.start.get(asset, usual))

@@ -1,0 +1,18 @@
+"""Exact money: atoms, of which any asset has 10^18 in one unit. So it adds up as integers do."""
+
+from decimal import Context, Decimal
+
+ATOM_PLACES = 18
+EXACT = Context(prec=200)
+
+
+def amount(atoms: int) -> Decimal:
+    """Atoms as a number without needless zeros."""
+    whole, rest = divmod(abs(atoms), 10**ATOM_PLACES)
+    text = f"{whole}.{rest:0{ATOM_PLACES}d}".rstrip("0").rstrip(".")
+    return Decimal(f"-{text}" if atoms < 0 else text)
+
+
+def atoms_of(number: Decimal) -> int:
+    """The other way round; what is less than an atom is cut off."""
+    return int(EXACT.scaleb(number, ATOM_PLACES))

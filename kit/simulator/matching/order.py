@@ -1,0 +1,84 @@
+"""An order as the engine keeps it. Prices count ticks, sizes lots."""
+
+from kit.simulator.matching.contract import (
+    FINAL,
+    Lifetime,
+    OrderKind,
+    Refusal,
+    SelfTrade,
+    Status,
+    Ticket,
+)
+
+STOPS = frozenset(OrderKind) - {OrderKind.MARKET, OrderKind.LIMIT}
+"""They wait for a price before they come to the book."""
+PRICED = frozenset({OrderKind.LIMIT, OrderKind.STOP_LIMIT, OrderKind.TAKE_PROFIT_LIMIT})
+AT_ONCE = frozenset({Lifetime.IMMEDIATE_OR_CANCEL, Lifetime.FILL_OR_KILL})
+NOBODY = ""
+"""The account of those who only make the market."""
+
+
+class Order:
+    """One that changes. Lots in the book that belong to nobody are one as well."""
+
+    __slots__ = (
+        "account",
+        "amended",
+        "buys",
+        "created_ns",
+        "left",
+        "locked",
+        "lots",
+        "number",
+        "self_trade",
+        "status",
+        "stop_ticks",
+        "ticket",
+        "ticks",
+        "trail_ticks",
+        "turnover",
+        "updated_ns",
+        "waits",
+        "why",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        account: str,
+        ticket: Ticket,
+        ticks: int,
+        lots: int,
+        time_ns: int,
+        self_trade: SelfTrade = SelfTrade.ALLOW,
+    ) -> None:
+        self.number = number
+        self.account = account
+        self.ticket = ticket
+        self.buys = ticket.buys
+        self.ticks = ticks
+        """0: at any price."""
+        self.lots = self.left = lots
+        self.turnover = 0
+        """Sum of ticks times lots of its fills."""
+        self.locked = 0
+        """Atoms of what it would pay with."""
+        self.stop_ticks = 0
+        self.trail_ticks = 0
+        self.waits = False
+        """Whether it is in the book."""
+        self.status = Status.OPEN
+        self.why: Refusal | None = None
+        self.created_ns = self.updated_ns = time_ns
+        self.amended = 0
+        self.self_trade = self_trade
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will change no more."""
+        return self.status in FINAL
+
+    @property
+    def rests(self) -> bool:
+        """Whether what is not filled at once stays in the book."""
+        return bool(self.ticks) and self.ticket.lifetime not in AT_ONCE

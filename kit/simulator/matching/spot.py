@@ -1,0 +1,86 @@
+"""Spot trades: what is locked for an order, and what changes hands."""
+
+from kit.simulator.matching.accounts import Account, Ledger
+from kit.simulator.matching.board import Board
+from kit.simulator.matching.contract import FeeAsset, Refusal, Refused
+from kit.simulator.matching.fees import FeeTable
+from kit.simulator.matching.order import Order
+
+
+class Spot:
+    """``Clearing`` of what is exchanged for good."""
+
+    def __init__(self, fees: FeeTable, fee_asset: FeeAsset, ledger: Ledger) -> None:
+        self._fees = fees
+        self._fee_in_quote = fee_asset is FeeAsset.QUOTE
+        self._ledger = ledger
+
+    def admit(self, account: Account, board: Board, order: Order, enters: bool) -> None:
+        need = self._need(account, board, order)
+        asset = board.quote if order.buys else board.base
+        if need - order.locked > account.free(asset):
+            raise Refused(Refusal.FUNDS)
+        if enters and order.buys and not order.ticks:
+            bill = sum(board.value(ticks, lots) for ticks, lots in _met(board, order))
+            if bill + self._fee_most(account, bill) > account.free(asset):
+                raise Refused(Refusal.FUNDS)
+        account.lock(asset, need - order.locked)
+        order.locked = need
+
+    def release(self, account: Account, board: Board, order: Order) -> None:
+        need = 0 if order.is_final else self._need(account, board, order)
+        account.lock(board.quote if order.buys else board.base, need - order.locked)
+        order.locked = need
+
+    def settle(
+        self,
+        account: Account,
+        board: Board,
+        order: Order,
+        ticks: int,
+        lots: int,
+        *,
+        is_maker: bool,
+        with_crowd: bool,
+    ) -> tuple[int, str]:
+        base, quote = lots * board.lot_atoms, board.value(ticks, lots)
+        if not order.buys:
+            base, quote = -base, -quote
+        account.add(board.base, base)
+        account.add(board.quote, -quote)
+        if with_crowd:
+            self._ledger.pay_crowd(board.base, -base)
+            self._ledger.pay_crowd(board.quote, quote)
+        in_quote = self._fee_in_quote or not order.buys
+        asset = board.quote if in_quote else board.base
+        fee = self._fees.fee(abs(quote) if in_quote else base, account.volume, is_maker)
+        account.add(asset, -fee)
+        self._ledger.pay_fee(asset, fee)
+        return fee, asset
+
+    def assets(self, board: Board) -> tuple[str, ...]:
+        return board.base, board.quote
+
+    def _need(self, account: Account, board: Board, order: Order) -> int:
+        """What an order holds; nothing where it buys at any price."""
+        if not order.buys:
+            return order.left * board.lot_atoms
+        if not order.ticks:
+            return 0
+        value = board.value(order.ticks, order.left)
+        return value + self._fee_most(account, value)
+
+    def _fee_most(self, account: Account, value: int) -> int:
+        return self._fees.most(value, account.volume) if self._fee_in_quote else 0
+
+
+def _met(board: Board, order: Order) -> list[tuple[int, int]]:
+    """What an order would fill with, as (ticks, lots)."""
+    left = order.left
+    found: list[tuple[int, int]] = []
+    for ticks, lots in board.book.offers(order):
+        found.append((ticks, min(lots, left)))
+        left -= lots
+        if left <= 0:
+            break
+    return found

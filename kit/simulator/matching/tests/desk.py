@@ -1,0 +1,73 @@
+"""A small market of one or more books, and a house over it."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from kit.simulator.dialect import Listing
+from kit.simulator.events import Instrument, MarketEvent
+from kit.simulator.matching.book import Book
+from kit.simulator.matching.contract import (
+    AccountEvent,
+    HouseRules,
+    Lifetime,
+    OrderKind,
+    OrderView,
+    Ticket,
+)
+from kit.simulator.matching.house import MatchingHouse
+
+COIN = Instrument("COIN", "USDT", 2, 3, 1, 100.0, 1.0, 0.03, 1.0)
+SPOT = Listing("COINUSDT", "COIN", "USDT", "0.01", "0.001", "5")
+SYMBOL = SPOT.symbol
+
+
+class Market:
+    """Books without a crowd; time is set by hand."""
+
+    def __init__(
+        self,
+        rules: HouseRules | None = None,
+        listed: Sequence[tuple[Instrument, Listing]] = ((COIN, SPOT),),
+    ) -> None:
+        self.now_ns = 1_000_000_000
+        self.events: list[MarketEvent] = []
+        self.house = MatchingHouse(
+            rules or HouseRules(),
+            lambda: self.now_ns,
+            lambda time_ns: time_ns,
+            self.events.extend,
+        )
+        self.books = {listing.symbol: Book(one, 1_000) for one, listing in listed}
+        for instrument, listing in listed:
+            self.house.enter(instrument, listing, self.books[listing.symbol])
+        self.book = self.books[listed[0][1].symbol]
+        self.symbol = listed[0][1].symbol
+
+    def order(
+        self, account: str, side: str, size: str, price: str | None = None, **more: Any
+    ) -> OrderView:
+        """Place one: a limit order where there is a price."""
+        kind = OrderKind.MARKET if price is None else OrderKind.LIMIT
+        fields: dict[str, Any] = {"symbol": self.symbol, "kind": kind, **more}
+        for name in ("stop_price", "trail", "value"):
+            if name in fields:
+                fields[name] = Decimal(fields[name])
+        limit = None if price is None else Decimal(price)
+        ticket = Ticket(buys=side == "buy", size=Decimal(size), price=limit, **fields)
+        return self.house.place(account, ticket)
+
+    def has(self, account: str, asset: str) -> tuple[Decimal, Decimal]:
+        """(total, locked)"""
+        found = {one.asset: one for one in self.house.balances(account)}[asset]
+        return found.total, found.locked
+
+    def hear(self, account: str) -> list[AccountEvent]:
+        """All that it is told from now on."""
+        heard: list[AccountEvent] = []
+        self.house.listen(account, heard.append)
+        return heard
+
+
+IOC = Lifetime.IMMEDIATE_OR_CANCEL
+FOK = Lifetime.FILL_OR_KILL

@@ -1,0 +1,261 @@
+"""Orders of accounts in a spot market."""
+
+from decimal import Decimal
+
+import pytest
+
+from kit.simulator.events import LevelChange, Trade
+from kit.simulator.matching.contract import (
+    BalanceChanged,
+    Cause,
+    FeeAsset,
+    FeeTier,
+    HouseRules,
+    IdScope,
+    OrderChanged,
+    Refusal,
+    Refused,
+    SelfTrade,
+    Status,
+)
+from kit.simulator.matching.tests.desk import FOK, IOC, Market
+
+D = Decimal
+TIERS = (FeeTier(D("0.001"), D("0.002")),)
+
+
+def refusal(action) -> Refusal:
+    with pytest.raises(Refused) as caught:
+        action()
+    return caught.value.refusal
+
+
+def test_two_accounts_meet_and_pay():
+    market = Market(HouseRules(tiers=TIERS))
+    sold = market.order("other", "sell", "2", "100")
+    assert market.has("other", "COIN") == (D(1000), D(2))
+    bought = market.order("demo", "buy", "3", "101")
+    assert (bought.status, bought.filled, bought.filled_value) == (
+        Status.PARTLY_FILLED,
+        D(2),
+        D(200),
+    )
+    assert market.house.order("other", sold.order_id).status is Status.FILLED
+    assert market.has("demo", "COIN") == (D(1002) - D("0.004"), D(0))
+    assert market.has("demo", "USDT") == (D(1_000_000) - 200, D(101))
+    assert market.has("other", "USDT") == (D(1_000_200) - D("0.2"), D(0))
+    (fill,) = market.house.fills("demo")
+    assert (fill.price, fill.size, fill.fee, fill.fee_asset) == (D(100), D(2), D("0.004"), "COIN")
+    assert not fill.is_maker
+    (other,) = market.house.fills("other")
+    assert (other.is_maker, other.trade_id, other.fee) == (True, fill.trade_id, D("0.2"))
+    (trade,) = [event for event in market.events if type(event) is Trade]
+    assert (trade.trade_id, trade.price_ticks, trade.size_lots) == (fill.trade_id, 10_000, 2_000)
+    assert market.book.levels(True, 5) == [(10_100, 1_000)]
+
+
+def test_the_crowd_meets_orders_by_price_and_time():
+    market = Market()
+    market.book.rest(False, 10_000, 500, 1)
+    first = market.order("demo", "sell", "1", "100")
+    market.book.rest(False, 10_000, 700, 2)
+    second = market.order("other", "sell", "1", "100")
+    assert market.book.levels(False, 1) == [(10_000, 3_200)]
+    events = market.book.take(True, 10_000, 900, 3)
+    assert [event.size_lots for event in events if type(event) is Trade] == [500, 400]
+    assert market.house.order("demo", first.order_id).filled == D("0.4")
+    assert market.book.cancel(False, 10_000, 10_000, 4)
+    assert market.book.levels(False, 1) == [(10_000, 1_600)]
+    market.book.take(True, 10_000, 5_000, 5)
+    assert market.house.order("other", second.order_id).status is Status.FILLED
+    assert market.book.best(False) is None
+
+
+def test_what_the_crowd_quotes_across_an_order_trades_with_it():
+    market = Market()
+    bid = market.order("demo", "buy", "1", "100")
+    events = market.book.rest(False, 9_900, 1_500, 1)
+    assert [type(event) for event in events][:2] == [Trade, LevelChange]
+    assert market.house.order("demo", bid.order_id).filled_value == D(100)
+    assert market.book.levels(False, 1) == [(9_900, 500)]
+
+
+@pytest.mark.parametrize(
+    ("size", "more", "status", "filled"),
+    [
+        ("3", {}, Status.EXPIRED, "2"),
+        ("1.5", {}, Status.FILLED, "1.5"),
+        ("3", {"price": "100", "lifetime": IOC}, Status.EXPIRED, "1"),
+        ("1.5", {"price": "100", "lifetime": FOK}, Status.EXPIRED, "0"),
+        ("1.5", {"price": "101", "lifetime": FOK}, Status.FILLED, "1.5"),
+        ("0", {"value": "150.6"}, Status.FILLED, "1.5"),
+        ("0", {"value": "150.7"}, Status.FILLED, "1.501"),
+    ],
+)
+def test_what_does_not_wait_is_final_at_once(size, more, status, filled):
+    market = Market()
+    market.order("other", "sell", "1", "100")
+    market.order("other", "sell", "1", "101")
+    order = market.order("demo", "buy", size, **more)
+    assert (order.status, order.filled) == (status, D(filled))
+    assert order.why is (Refusal.WOULD_NOT_FILL if filled == "0" else None)
+    assert market.house.open_orders("demo") == []
+    assert market.has("demo", "USDT")[1] == 0
+
+
+def test_what_is_refused_changes_nothing():
+    market = Market(HouseRules(price_band=D("0.5"), open_orders_max=2))
+    market.order("other", "sell", "1", "100")
+    market.order("demo", "buy", "0.5", "100")
+    before = market.house.balances("demo"), market.book.levels(False, 5)
+    cases = [
+        (Refusal.SIZE_MIN, {"size": "1E-30", "price": "100"}),
+        (Refusal.MALFORMED, {"size": "-1", "price": "100"}),
+        (Refusal.MALFORMED, {"size": "0", "price": "100"}),
+        (Refusal.MALFORMED, {"size": "1E+999999", "price": "100"}),
+        (Refusal.MALFORMED, {"size": "NaN", "price": "100"}),
+        (Refusal.LOT, {"size": "0.0011", "price": "100"}),
+        (Refusal.TICK, {"size": "1", "price": "100.001"}),
+        (Refusal.NOTIONAL_MIN, {"size": "0.049", "price": "100"}),
+        (Refusal.PRICE_BAND, {"size": "1", "price": "151"}),
+        (Refusal.FUNDS, {"size": "20000", "price": "60"}),
+        (Refusal.WOULD_TAKE, {"size": "1", "price": "100", "post_only": True}),
+        (Refusal.UNKNOWN_SYMBOL, {"size": "1", "price": "100", "symbol": "OTHER"}),
+    ]
+    for expected, fields in cases:
+        assert refusal(lambda fields=fields: market.order("demo", "buy", **fields)) is expected
+    assert (market.house.balances("demo"), market.book.levels(False, 5)) == before
+    for _ in range(2):
+        market.order("demo", "buy", "1", "90")
+    assert refusal(lambda: market.order("demo", "buy", "1", "90")) is Refusal.TOO_MANY
+
+
+@pytest.mark.parametrize("fee_asset", FeeAsset)
+def test_all_that_an_account_has_can_be_spent(fee_asset):
+    market = Market(HouseRules(tiers=TIERS, fee_asset=fee_asset, start={"COIN": D(30_000)}))
+    for price in ("100", "100.01", "99.99"):
+        market.order("other", "sell", "5000", price)
+    assert market.order("demo", "buy", "9970", "100.01").status is Status.FILLED
+    total, locked = market.has("demo", "USDT")
+    assert (locked, total >= 0) == (D(0), True)
+
+
+def test_an_order_that_is_cancelled_frees_what_it_held():
+    market = Market()
+    order = market.order("demo", "buy", "2", "100")
+    market.order("other", "sell", "0.5", "100")
+    cancelled = market.house.cancel("demo", order.order_id)
+    assert (cancelled.status, cancelled.filled, cancelled.left) == (
+        Status.CANCELLED,
+        D("0.5"),
+        D("1.5"),
+    )
+    assert market.has("demo", "USDT") == (D(1_000_000) - 50, D(0))
+    assert market.book.best(True) is None
+    assert refusal(lambda: market.house.cancel("demo", order.order_id)) is Refusal.FINISHED
+    assert refusal(lambda: market.house.cancel("other", order.order_id)) is Refusal.UNKNOWN_ORDER
+
+
+def test_an_order_that_gets_smaller_keeps_its_place():
+    market = Market()
+    first = market.order("demo", "sell", "2", "100")
+    second = market.order("other", "sell", "2", "100")
+    smaller = market.house.amend("demo", first.order_id, D(1), None)
+    assert (smaller.ticket.size, smaller.amended) == (D(1), 1)
+    market.book.take(True, 10_000, 1_000, 1)
+    assert market.house.order("demo", first.order_id).status is Status.FILLED
+    market.house.amend("other", second.order_id, D(3), D("99"))
+    assert market.book.levels(False, 5) == [(9_900, 3_000)]
+    assert market.has("other", "COIN") == (D(1000), D(3))
+    market.order("demo", "buy", "1", "98")
+    taken = market.house.amend("other", second.order_id, None, D("98"))
+    assert taken.filled == D(1)
+    for refused in ({"size": D(1)}, {"size": D(2000)}):
+        with pytest.raises(Refused):
+            market.house.amend("other", second.order_id, price=None, **refused)
+    assert market.house.order("other", second.order_id) == taken
+
+
+@pytest.mark.parametrize(
+    ("scope", "while_open", "afterwards"),
+    [
+        (IdScope.NONE, "new", "new"),
+        (IdScope.OPEN, Refusal.DUPLICATE_ID, "new"),
+        (IdScope.EVER, Refusal.DUPLICATE_ID, Refusal.DUPLICATE_ID),
+        (IdScope.RETURNS, "same", "same"),
+    ],
+)
+def test_a_client_id_is_the_only_one_within_its_scope(scope, while_open, afterwards):
+    market = Market(HouseRules(id_scope=scope))
+
+    def again() -> object:
+        try:
+            found = market.order("demo", "buy", "1", "90", client_id="mine")
+        except Refused as refused:
+            return refused.refusal
+        return "same" if found.order_id == first.order_id else "new"
+
+    first = market.order("demo", "buy", "1", "90", client_id="mine")
+    market.order("other", "buy", "1", "90", client_id="mine")
+    assert again() == while_open
+    market.house.cancel_all("demo")
+    assert again() == afterwards
+    newest = market.house.by_client_id("demo", "mine")
+    assert newest is not None
+    assert newest.account == "demo"
+
+
+@pytest.mark.parametrize(
+    ("mode", "resting", "taking", "filled"),
+    [
+        (SelfTrade.ALLOW, Status.FILLED, Status.FILLED, "2"),
+        (SelfTrade.CANCEL_NEWEST, Status.OPEN, Status.CANCELLED, "0.5"),
+        (SelfTrade.CANCEL_OLDEST, Status.CANCELLED, Status.FILLED, "2"),
+        (SelfTrade.CANCEL_BOTH, Status.CANCELLED, Status.CANCELLED, "0.5"),
+    ],
+)
+def test_orders_of_one_account_that_meet(mode, resting, taking, filled):
+    market = Market(HouseRules(self_trade=mode))
+    market.order("other", "sell", "0.5", "100")
+    own = market.order("demo", "sell", "1", "100")
+    market.order("other", "sell", "1", "100" if mode is SelfTrade.ALLOW else "101")
+    size = "2" if mode is SelfTrade.ALLOW else "1.5"
+    taker = market.order("demo", "buy", size, "101")
+    filled = size if taking is Status.FILLED else filled
+    assert (taker.status, taker.filled) == (taking, D(filled))
+    assert market.house.order("demo", own.order_id).status is resting
+    if taking is Status.CANCELLED:
+        assert taker.why is Refusal.SELF_TRADE
+
+
+def test_an_account_hears_all_in_order():
+    market = Market()
+    heard = market.hear("demo")
+    market.order("other", "sell", "1", "100")
+    order = market.order("demo", "buy", "2", "100", lifetime=IOC)
+    changes = [event for event in heard if isinstance(event, OrderChanged)]
+    assert [event.cause for event in changes] == [Cause.NEW, Cause.FILLED, Cause.EXPIRED]
+    assert changes[1].fill == market.house.fills("demo")[0]
+    assert changes[2].order == order
+    balances = [event.balance for event in heard if isinstance(event, BalanceChanged)]
+    assert balances[-1] in market.house.balances("demo")
+    assert next(one.locked for one in balances if one.asset == "USDT") == D(200)
+
+
+def test_a_tier_begins_at_its_volume():
+    tiers = (FeeTier(D("0.001"), D("0.002")), FeeTier(D("-0.0001"), D("0.0005"), D(100)))
+    market = Market(HouseRules(tiers=tiers, fee_asset=FeeAsset.QUOTE))
+    for _ in range(2):
+        market.order("other", "sell", "1", "100")
+        market.order("demo", "buy", "1")
+    assert [fill.fee for fill in market.house.fills("demo")] == [D("0.2"), D("0.05")]
+    assert [fill.fee for fill in market.house.fills("other")] == [D("0.1"), D("-0.01")]
+
+
+def test_the_withdraw_key_says_what_it_may():
+    house = Market().house
+    assert {key.account for key in house.keys} == {"demo", "other"}
+    key = house.key("withdraw-key")
+    assert key is not None
+    assert key.may_withdraw
+    assert house.key("nobody") is None
