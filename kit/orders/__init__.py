@@ -11,4 +11,10 @@ pilot        an order's way to the venue; UNKNOWN until the venue has said
 reconciler   the journal against the venue, before new orders are taken
 executions   what happens, numbered, to those who listen
 service      TradeFlow for the accounts of one process
+ccxt_desk    a desk over ccxt: what all venues have in common
+ccxt_line    calls through ccxt, and what is known after each
+ccxt_errors  refused, or nobody knows
+ccxt_stream  what happens to an account, over the sockets of ccxt.pro
+ccxt_read    venues' texts to the contract's types
+rationed     a desk whose calls go on the process's budget
 """

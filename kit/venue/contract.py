@@ -23,6 +23,7 @@ from kit.columns import Levels, Rows
 from kit.cursor import Channel
 from kit.frames import Frames
 from kit.numbers import IntColumn
+from kit.orders.contract import Credentials, Desk
 from kit.venue.source import RowSource
 
 CHANNEL_STATUS: Channel = types_pb2.CHANNEL_STATUS
@@ -297,6 +298,9 @@ class Venue:
     jump means that something of any instrument of the connection is missing."""
     source: RowSource | None = None
     """Instead of wires: a client that is not ours, see kit/venue/source.py."""
+    desk: Callable[[Credentials], Desk] | None = None
+    """Where the orders of one account are placed. What it needs is loaded when it is asked for.
+    None: this venue takes no orders."""
 
     @property
     def channels(self) -> frozenset[Channel]:

@@ -2,6 +2,7 @@
 
 from kit.clock import SystemClock
 from kit.errors import SettingError
+from kit.orders.contract import Credentials, Desk
 from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.binance.book import FUTURES_BOOK, SPOT_BOOK
 from venues.binance.feed import (
@@ -54,6 +55,7 @@ def spot(place: Place) -> Venue:
         history=BinanceHistory(venue_id, SPOT_API, place.rest(venue_id), SystemClock(), aggregate),
         limits=SPOT_LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
+        desk=lambda credentials: _spot_desk(place, credentials),
     )
 
 
@@ -84,6 +86,12 @@ def futures(place: Place) -> Venue:
         limits=FUTURES_LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
     )
+
+
+def _spot_desk(place: Place, credentials: Credentials) -> Desk:
+    from venues.binance import orders
+
+    return orders.desk(credentials, place.rest("binance"))
 
 
 def _aggregate(place: Place, venue_id: str) -> bool:

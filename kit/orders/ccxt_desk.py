@@ -1,0 +1,219 @@
+"""A desk over ccxt: what all venues have in common. What differs stands in each ``orders.py``."""
+
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.errors import NotSupported, RateLimited, UnknownInstrument, VenueUnavailable
+from kit.orders.ccxt_errors import Errors
+from kit.orders.ccxt_line import UNREADABLE, Absent, Call, Line
+from kit.orders.ccxt_stream import Hearing, Stream
+from kit.orders.contract import (
+    Accepted,
+    AccountEvent,
+    AssetBalance,
+    Credentials,
+    DeskRules,
+    HeldPosition,
+    OrderKey,
+    Receipt,
+    Refused,
+    Unclear,
+    VenueFill,
+    VenueOrder,
+    Wish,
+)
+
+Read = TypeVar("Read")
+
+
+class Unsupported(Exception):
+    """The venue has no such order, or cannot change it so. Says what it lacks."""
+
+
+class Counter(Protocol):
+    """How a venue takes orders: what a call looks like, and what its answer means. Pure but for
+    the questions, each of which asks the line as often as it must."""
+
+    rules: DeskRules
+    errors: Errors
+    exchange: str
+    """Class of ccxt.pro."""
+
+    @property
+    def hearing(self) -> Hearing:
+        """How the venue tells what happens."""
+
+    def config(self, base_url: str | None) -> Mapping[str, Any]:
+        """Of ccxt's object. ``base_url``: of the pretended venue."""
+
+    def place(self, wish: Wish) -> Call:
+        """Raises Unsupported."""
+
+    def amend(self, key: OrderKey, wish: Wish) -> Call:
+        """Raises Unsupported."""
+
+    def cancel(self, key: OrderKey) -> Call:
+        """One order, by the venue's id where it is known."""
+
+    def cancel_all(self, symbol: str) -> Call | None:
+        """None: the venue does not do that; each is cancelled alone."""
+
+    def receipt(self, answer: Any) -> Receipt:
+        """What the answer to any of these means."""
+
+    def countdown(self, seconds: float) -> Call:
+        """Raises Unsupported."""
+
+    async def rights(self, line: Line) -> Sequence[str]:
+        """What the key may do that it need not; a call that needs the key in any case."""
+
+    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+        """One order. May raise Absent."""
+
+    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+        """All pages."""
+
+    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+        """All pages, in any order, also from before that time."""
+
+    async def balances(self, line: Line) -> list[AssetBalance]:
+        """Zeros too."""
+
+    async def positions(self, line: Line) -> list[HeldPosition]:
+        """Zeros too."""
+
+
+class CcxtDesk:
+    """One account at one venue."""
+
+    def __init__(
+        self, venue_id: str, counter: Counter, base_url: str | None, credentials: Credentials
+    ) -> None:
+        """``base_url``: of the pretended venue; None: the real one."""
+        self._counter = counter
+        config = counter.config(base_url)
+        self._line = Line(venue_id, counter.exchange, config, credentials, counter.errors)
+
+    @property
+    def rules(self) -> DeskRules:
+        return self._counter.rules
+
+    async def authenticate(self) -> Sequence[str]:
+        return await self._read(self._counter.rights(self._line))
+
+    async def place(self, wish: Wish) -> Receipt:
+        try:
+            call = self._counter.place(wish)
+        except Unsupported as error:
+            return Refused(orders_pb2.REJECT_REASON_NOT_SUPPORTED, str(error))
+        return await self._line.act(call, self._counter.receipt)
+
+    async def amend(self, key: OrderKey, wish: Wish) -> Receipt:
+        try:
+            if self.rules.amends_to_smaller_only:
+                await self._check_smaller(key, wish)
+            call = self._counter.amend(key, wish)
+        except Unsupported as error:
+            return Refused(orders_pb2.REJECT_REASON_NOT_SUPPORTED, str(error))
+        except RateLimited as error:
+            return Refused(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
+        except (VenueUnavailable, UnknownInstrument) as error:
+            return Refused(orders_pb2.REJECT_REASON_OTHER, f"not amended: {error.message}")
+        return await self._line.act(call, self._counter.receipt)
+
+    async def cancel(self, key: OrderKey) -> Receipt:
+        return await self._line.act(self._counter.cancel(key), self._counter.receipt)
+
+    async def cancel_all(self, symbol: str = "") -> Receipt:
+        call = self._counter.cancel_all(symbol)
+        if call is not None:
+            return self._done(await self._line.act(call, self._counter.receipt))
+        receipts: list[Receipt] = []
+        found = await self.open_orders(symbol)
+        for one in sorted({order.symbol for order in found}):
+            call = self._counter.cancel_all(one)
+            if call is not None:
+                receipts.append(self._done(await self._line.act(call, self._counter.receipt)))
+                continue
+            for order in found:
+                if order.symbol == one:
+                    key = OrderKey(one, order.client_order_id, order.venue_order_id)
+                    receipts.append(self._done(await self.cancel(key)))
+        return _worst(receipts)
+
+    async def find(self, key: OrderKey) -> VenueOrder | None:
+        try:
+            return await self._read(self._counter.find(self._line, key))
+        except Absent:
+            return None
+
+    async def open_orders(self, symbol: str = "") -> list[VenueOrder]:
+        return await self._read(self._counter.open_orders(self._line, symbol))
+
+    async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
+        found = await self._read(self._counter.fills(self._line, symbol, since_time_ns))
+        once = {(fill.symbol, fill.fill_id): fill for fill in found}
+        recent = [fill for fill in once.values() if fill.venue_time_ns >= since_time_ns]
+        return sorted(recent, key=lambda fill: (fill.venue_time_ns, _in_order(fill.fill_id)))
+
+    async def balances(self) -> list[AssetBalance]:
+        found = await self._read(self._counter.balances(self._line))
+        return [one for one in found if one.total or one.free]
+
+    async def positions(self) -> list[HeldPosition]:
+        if not self.rules.has_positions:
+            return []
+        found = await self._read(self._counter.positions(self._line))
+        return [one for one in found if one.size]
+
+    async def countdown(self, seconds: float) -> None:
+        try:
+            call = self._counter.countdown(seconds)
+        except Unsupported as error:
+            raise NotSupported(
+                str(error), service=self._line.venue_id, wanted="countdown"
+            ) from error
+        await self._line.ask(call)
+
+    def follow(self) -> AsyncIterator[AccountEvent]:
+        return Stream(self._line, self._counter.hearing).events()
+
+    async def close(self) -> None:
+        await self._line.close()
+
+    async def _check_smaller(self, key: OrderKey, wish: Wish) -> None:
+        """Raises Unsupported."""
+        order = await self.find(key)
+        if order is not None and (order.price != wish.price or order.size <= wish.size):
+            raise Unsupported("the venue changes an order to a smaller size only")
+
+    async def _read(self, question: Awaitable[Read]) -> Read:
+        try:
+            return await question
+        except UNREADABLE as error:
+            raise self._line.unreadable(error) from error
+
+    def _done(self, receipt: Receipt) -> Receipt:
+        """What is gone need not be cancelled."""
+        if isinstance(receipt, Refused):
+            code = receipt.words.partition(" ")[0]
+            if code in self._counter.errors.absent:
+                return Accepted("")
+        return receipt
+
+
+def _worst(receipts: Iterable[Receipt]) -> Receipt:
+    """Of several calls: what is unclear first, then what was refused."""
+    worst: Receipt = Accepted("")
+    for receipt in receipts:
+        if isinstance(receipt, Unclear):
+            return receipt
+        if isinstance(receipt, Refused):
+            worst = receipt
+    return worst
+
+
+def _in_order(fill_id: str) -> tuple[int, str]:
+    return (int(fill_id), "") if fill_id.isdecimal() else (0, fill_id)

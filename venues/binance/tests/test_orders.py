@@ -1,0 +1,377 @@
+"""Binance's desk: what it sends, what it reads, what it calls unclear."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.errors import CredentialsRefused, VenueUnavailable
+from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.contract import (
+    Accepted,
+    AssetBalance,
+    Credentials,
+    Lost,
+    OrderKey,
+    Paid,
+    Refused,
+    Unclear,
+    VenueFill,
+    VenueOrder,
+    Wish,
+)
+from kit.orders.tests.answering import DROP, Answering, answering, take
+from venues.binance import orders
+
+CLIENT_ID = "0123456789abcdef0123456789abcdef"
+KEY = OrderKey("BTCUSDT", CLIENT_ID, "")
+ORDER = {
+    "symbol": "BTCUSDT",
+    "orderId": 28,
+    "orderListId": -1,
+    "clientOrderId": CLIENT_ID,
+    "transactTime": 1507725176595,
+    "price": "61234.56000000",
+    "origQty": "123456789.12345678",
+    "executedQty": "0.00000000",
+    "cummulativeQuoteQty": "0.00000000",
+    "status": "NEW",
+    "timeInForce": "GTC",
+    "type": "LIMIT",
+    "side": "BUY",
+}
+EXECUTION = {
+    "e": "executionReport", "E": 1499405658658, "s": "BTCUSDT", "c": CLIENT_ID, "C": "",
+    "S": "BUY", "o": "LIMIT", "f": "GTC", "q": "1.00000000", "p": "0.10264410",
+    "P": "0.00000000", "x": "NEW", "X": "NEW", "r": "NONE", "i": 4293153, "l": "0.00000000",
+    "z": "0.00000000", "L": "0.00000000", "n": "0", "N": None, "T": 1499405658657, "t": -1,
+    "m": False, "Z": "0.00000000",
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def spot_desk(key: str = "k") -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+    async with answering() as venue:
+        credentials = Credentials("main", {"apiKey": key, "secret": "very-secret"})
+        desk = orders.desk(credentials, venue.base)
+        try:
+            yield venue, desk
+        finally:
+            await desk.close()
+
+
+def wish(**changes) -> Wish:
+    fields = {
+        "client_order_id": CLIENT_ID,
+        "symbol": "BTCUSDT",
+        "side": types_pb2.SIDE_BUY,
+        "type": pb.ORDER_TYPE_LIMIT,
+        "size": Decimal("123456789.12345678"),
+        "price": Decimal("61234.56"),
+    }
+    return Wish(**{**fields, **changes})
+
+
+async def test_an_order_goes_out_digit_for_digit_and_comes_back_exact():
+    async with spot_desk() as (venue, desk):
+        venue.answer("/api/v3/order", ORDER)
+        receipt = await desk.place(wish())
+        assert isinstance(receipt, Accepted)
+        assert receipt.venue_order_id == "28"
+        assert receipt.order == VenueOrder(
+            symbol="BTCUSDT",
+            venue_order_id="28",
+            client_order_id=CLIENT_ID,
+            side=types_pb2.SIDE_BUY,
+            type=pb.ORDER_TYPE_LIMIT,
+            size=Decimal("123456789.12345678"),
+            price=Decimal("61234.56"),
+            state=pb.ORDER_STATE_OPEN,
+            filled_size=Decimal(0),
+            venue_time_ns=1507725176595000000,
+        )
+        (sent,) = venue.sent
+        assert (sent.method, sent.path) == ("POST", "/api/v3/order")
+        params = sent.params
+        assert params["quantity"] == "123456789.12345678"
+        assert params["price"] == "61234.56"
+        assert params["newClientOrderId"] == CLIENT_ID
+        assert params["timeInForce"] == "GTC"
+        assert params["type"] == "LIMIT"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"post_only": True}, {"type": "LIMIT_MAKER", "timeInForce": None}),
+        (
+            {"type": pb.ORDER_TYPE_MARKET, "price": None, "size": Decimal("1E-8")},
+            {"type": "MARKET", "price": None, "timeInForce": None, "quantity": "0.00000001"},
+        ),
+        ({"time_in_force": pb.TIME_IN_FORCE_FILL_OR_KILL}, {"timeInForce": "FOK"}),
+        (
+            {"type": pb.ORDER_TYPE_STOP_LIMIT, "stop_price": Decimal(60000)},
+            {"type": "STOP_LOSS_LIMIT", "stopPrice": "60000", "timeInForce": "GTC"},
+        ),
+        (
+            {"type": pb.ORDER_TYPE_TAKE_PROFIT, "price": None, "stop_price": Decimal(70000)},
+            {"type": "TAKE_PROFIT", "stopPrice": "70000", "price": None},
+        ),
+    ],
+)
+async def test_each_kind_of_order_has_its_words(changes, expected):
+    async with spot_desk() as (venue, desk):
+        venue.answer("/api/v3/order", ORDER)
+        await desk.place(wish(**changes))
+        params = venue.sent[0].params
+        assert {name: params.get(name) for name in expected} == expected
+
+
+REFUSALS = [
+    (400, -2010, "Account has insufficient balance for requested action.", "INSUFFICIENT_FUNDS"),
+    (400, -2010, "Order would immediately match and take.", "WOULD_TAKE"),
+    (400, -2010, "Stop price would trigger immediately.", "STOP_PRICE"),
+    (400, -2010, "Duplicate order sent.", "DUPLICATE_ID"),
+    (400, -2010, "Market is closed.", "INSTRUMENT"),
+    (400, -2010, "This action is disabled on this account.", "PERMISSION"),
+    (400, -1013, "Filter failure: PRICE_FILTER", "PRICE"),
+    (400, -1013, "Filter failure: PERCENT_PRICE_BY_SIDE", "PRICE"),
+    (400, -1013, "Filter failure: LOT_SIZE", "SIZE"),
+    (400, -1013, "Filter failure: MARKET_LOT_SIZE", "SIZE"),
+    (400, -1013, "Filter failure: NOTIONAL", "NOTIONAL"),
+    (400, -1013, "Filter failure: MIN_NOTIONAL", "NOTIONAL"),
+    (400, -1013, "Filter failure: MAX_NUM_ORDERS", "TOO_MANY_ORDERS"),
+    (400, -1121, "Invalid symbol.", "INSTRUMENT"),
+    (400, -1021, "Timestamp for this request is outside of the recvWindow.", "OTHER"),
+    (400, -1022, "Signature for this request is not valid.", "PERMISSION"),
+    (401, -2015, "Invalid API-key, IP, or permissions for action.", "PERMISSION"),
+    (429, -1003, "Too much request weight used; current limit is 6000.", "RATE_LIMIT"),
+    (418, -1003, "Way too much request weight used; IP banned until 1.", "RATE_LIMIT"),
+    (429, -1015, "Too many new orders; current limit is 50 orders per 10 SECOND.", "RATE_LIMIT"),
+    (503, -1008, "Server is currently overloaded with other requests.", "RATE_LIMIT"),
+    (400, -1104, "Not all sent parameters were read.", "OTHER"),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "words", "reason"), REFUSALS)
+async def test_what_the_venue_surely_did_not_do_is_refused(status, code, words, reason):
+    async with spot_desk() as (venue, desk):
+        venue.answer("/order", {"code": code, "msg": words}, status=status)
+        receipt = await desk.place(wish())
+        assert isinstance(receipt, Refused), receipt
+        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+        assert words in receipt.words
+        assert len(venue.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"code": -1007, "msg": "Timeout waiting for response from backend server."}),
+        (400, {"code": -1006, "msg": "An unexpected response was received."}),
+        (500, {"code": -1000, "msg": "An unknown error occurred."}),
+        (503, {"code": -9999, "msg": "Unknown error, please check your request."}),
+        (502, "<html><title>502 Bad Gateway</title></html>"),
+        (403, "<html>Forbidden</html>"),
+        (200, "<html>this is no answer</html>"),
+        (200, {"symbol": "BTCUSDT"}),
+        (200, DROP),
+    ],
+)
+async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
+    async with spot_desk() as (venue, desk):
+        venue.answer("/order", body, status=status)
+        assert isinstance(await desk.place(wish()), Unclear)
+        assert len(venue.sent) == 1
+
+
+async def test_what_was_never_sent_is_refused():
+    credentials = Credentials("main", {"apiKey": "k", "secret": "s"})
+    desk = orders.desk(credentials, "http://127.0.0.1:9")
+    try:
+        receipt = await desk.place(wish())
+        assert isinstance(receipt, Refused)
+        assert receipt.reason == pb.REJECT_REASON_NEVER_ARRIVED
+    finally:
+        await desk.close()
+
+
+async def test_a_cancelled_order_is_named_by_our_id():
+    async with spot_desk() as (venue, desk):
+        answer = {**ORDER, "status": "CANCELED", "clientOrderId": "x", "executedQty": "0.3",
+                  "cummulativeQuoteQty": "1.00000000", "origClientOrderId": CLIENT_ID}  # fmt: skip
+        venue.answer("/order", answer)
+        receipt = await desk.cancel(KEY)
+        assert isinstance(receipt, Accepted)
+        assert receipt.order is not None
+        assert receipt.order.client_order_id == CLIENT_ID
+        assert receipt.order.state == pb.ORDER_STATE_CANCELLED
+        assert receipt.order.average_price == Decimal("3.3333333333333333")
+        assert venue.sent[0].method == "DELETE"
+        assert venue.sent[0].params["origClientOrderId"] == CLIENT_ID
+        venue.answer("/order", {"code": -2011, "msg": "Unknown order sent."}, status=400)
+        assert isinstance(await desk.cancel(KEY), Refused)
+
+
+async def test_all_are_cancelled_symbol_by_symbol():
+    async with spot_desk() as (venue, desk):
+        venue.answer("/openOrders", [ORDER, {**ORDER, "symbol": "ETHUSDT"}], [ORDER], [])
+        assert await desk.cancel_all() == Accepted("")
+        sent = [(one.method, one.params.get("symbol")) for one in venue.sent]
+        assert sent == [("GET", None), ("DELETE", "BTCUSDT"), ("DELETE", "ETHUSDT")]
+        venue.answer("/openOrders", {"code": -2011, "msg": "Unknown order sent."}, status=400)
+        assert await desk.cancel_all("BTCUSDT") == Accepted("")
+
+
+async def test_only_a_smaller_size_can_be_amended():
+    async with spot_desk() as (venue, desk):
+        venue.answer("/order", {**ORDER, "origQty": "2"})
+        venue.answer("/keepPriority", {"executionId": 1, "amendedOrder": {"orderId": 28}})
+        refused = await desk.amend(KEY, wish(size=Decimal(1), price=Decimal(5)))
+        assert isinstance(refused, Refused)
+        assert refused.reason == pb.REJECT_REASON_NOT_SUPPORTED
+        assert len(venue.sent) == 1
+        assert await desk.amend(KEY, wish(size=Decimal("1.5"))) == Accepted("28")
+        sent = venue.sent[-1]
+        assert (sent.method, sent.params["newQty"]) == ("PUT", "1.5")
+        assert sent.params["newClientOrderId"] == CLIENT_ID
+
+
+async def test_an_unknown_order_is_none_and_a_silent_venue_an_error():
+    async with spot_desk() as (venue, desk):
+        venue.answer("/order", {"code": -2013, "msg": "Order does not exist."}, status=400)
+        assert await desk.find(KEY) is None
+        venue.answer("/order", {"code": -1007, "msg": "Timeout"}, status=504)
+        with pytest.raises(VenueUnavailable):
+            await desk.find(KEY)
+        venue.answer("/order", {**ORDER, "status": "FILLED", "executedQty": "123456789.12345678"})
+        found = await desk.find(KEY)
+        assert found is not None
+        assert found.state == pb.ORDER_STATE_FILLED
+        venue.answer("/order", {**ORDER, "executedQty": "much"})
+        with pytest.raises(VenueUnavailable):
+            await desk.find(KEY)
+
+
+async def test_fills_come_by_pages_exact():
+    row = {
+        "symbol": "BTCUSDT", "id": 28457, "orderId": 28, "price": "4.00000100",
+        "qty": "12.00000000", "commission": "0.000000000123456789012", "commissionAsset": "BNB",
+        "time": 1499865549590, "isBuyer": True, "isMaker": False,
+    }  # fmt: skip
+    page = [{**row, "id": number} for number in range(1000)]
+    async with spot_desk() as (venue, desk):
+        venue.answer("/myTrades", page, [row])
+        fills = await desk.fills("BTCUSDT", 1_499_865_549_000_000_000)
+        assert len(fills) == 1001
+        assert fills[-1] == VenueFill(
+            symbol="BTCUSDT",
+            fill_id="28457",
+            venue_order_id="28",
+            client_order_id="",
+            side=types_pb2.SIDE_BUY,
+            price=Decimal("4.000001"),
+            size=Decimal(12),
+            fees=(Paid("BNB", Decimal("0.000000000123456789012")),),
+            liquidity=pb.LIQUIDITY_TAKER,
+            venue_time_ns=1499865549590000000,
+        )
+        assert venue.sent[0].params["startTime"] == "1499865549000"
+        assert venue.sent[1].params["fromId"] == "1000"
+        assert await desk.fills("BTCUSDT", 1_499_865_549_591_000_000) == []
+
+
+async def test_balances_and_rights():
+    async with spot_desk() as (venue, desk):
+        balances = [
+            {"asset": "BTC", "free": "4723846.89208129", "locked": "0.00000001"},
+            {"asset": "LTC", "free": "0.00000000", "locked": "0.00000000"},
+        ]
+        venue.answer("/account", {"balances": balances})
+        restrictions = {"enableWithdrawals": True, "enableInternalTransfer": False}
+        venue.answer("/account/apiRestrictions", restrictions)
+        expected = AssetBalance("BTC", Decimal("4723846.8920813"), Decimal("4723846.89208129"))
+        assert await desk.balances() == [expected]
+        assert await desk.authenticate() == ["withdraw"]
+        assert await desk.positions() == []
+
+
+async def test_a_wrong_key_is_refused_without_telling_it():
+    async with spot_desk(key="my-own-key") as (venue, desk):
+        error = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
+        venue.answer("/account", error, status=401)
+        with pytest.raises(CredentialsRefused) as caught:
+            await desk.authenticate()
+        told = str(caught.value) + str(caught.value.metadata)
+        assert "my-own-key" not in told
+        assert "very-secret" not in told
+
+
+async def test_the_account_is_followed_and_a_cut_is_told():
+    def reply(message):
+        assert message["method"] == "userDataStream.subscribe.signature"
+        return [{"id": message["id"], "status": 200, "result": {"subscriptionId": 0}}]
+
+    trade = {
+        **EXECUTION, "x": "TRADE", "X": "PARTIALLY_FILLED", "l": "0.3", "z": "0.30000000",
+        "L": "0.1", "n": "0.00030001", "N": "BTC", "t": 77, "m": True, "Z": "0.03",
+    }  # fmt: skip
+    gone = {**EXECUTION, "c": "cancelling", "C": CLIENT_ID, "x": "CANCELED", "X": "CANCELED"}
+    position = {"e": "outboundAccountPosition", "u": 1,
+                "B": [{"a": "ETH", "f": "10000.000000", "l": "1.5"}]}  # fmt: skip
+    async with spot_desk() as (venue, desk):
+        venue.reply = reply
+        events = desk.follow()
+        (begun,) = await take(events, 1)
+        assert isinstance(begun, Lost)
+        told = [{"subscriptionId": 0, "event": one} for one in (EXECUTION, trade, gone, position)]
+        await venue.say(*told)
+        opened, fill, filled, cancelled, balance = await take(events, 5)
+        assert opened.state == pb.ORDER_STATE_OPEN
+        assert fill.fill_id == "77"
+        assert fill.client_order_id == CLIENT_ID
+        assert fill.fees == (Paid("BTC", Decimal("0.00030001")),)
+        assert fill.liquidity == pb.LIQUIDITY_MAKER
+        assert filled.state == pb.ORDER_STATE_PARTLY_FILLED
+        assert filled.average_price == Decimal("0.1")
+        assert cancelled.client_order_id == CLIENT_ID
+        assert cancelled.state == pb.ORDER_STATE_CANCELLED
+        assert balance == AssetBalance("ETH", Decimal("10001.5"), Decimal(10000))
+        await venue.cut()
+        (lost,) = await take(events, 1)
+        assert isinstance(lost, Lost)
+        await venue.say(json.dumps(told[0]), '{"subscriptionId":0,"event":{"e":"executionReport"}}')
+        again, lost = await take(events, 2)
+        assert again == opened
+        assert isinstance(lost, Lost)
+        await venue.say({"subscriptionId": 0, "event": {"e": "eventStreamTerminated"}})
+        (lost,) = await take(events, 1)
+        assert "eventStreamTerminated" in lost.words
+        await events.aclose()
+
+
+async def test_a_burst_is_heard_whole():
+    def reply(message):
+        return [
+            {"id": message["id"], "status": 200, "result": {"subscriptionId": 0}},
+            *({"subscriptionId": 0, "event": {**EXECUTION, "i": number}} for number in range(3000)),
+        ]
+
+    async with spot_desk() as (venue, desk):
+        venue.reply = reply
+        events = desk.follow()
+        found = await take(events, 3001)
+        assert [int(order.venue_order_id) for order in found[1:]] == list(range(3000))
+        await events.aclose()
+
+
+async def test_a_key_that_may_not_follow_is_refused():
+    async with spot_desk() as (venue, desk):
+        error = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
+        venue.reply = lambda message: [{"id": message["id"], "status": 401, "error": error}]
+        with pytest.raises(CredentialsRefused):
+            await anext(desk.follow())
