@@ -104,8 +104,10 @@ class BarReading:
                 table = await copy_out(connection, query, LAYOUT, bytes_max)
             except MalformedCopy as error:
                 raise self._not_supported(error) from None
-        keys = table.integers("number"), table.integers("open_time_ns")
-        return table.take(np.lexsort(keys)), len(table)
+        open_time_ns = table.integers("open_time_ns")
+        if (open_time_ns[1:] > open_time_ns[:-1]).all():
+            return table, len(table)
+        return table.take(np.lexsort((table.integers("number"), open_time_ns))), len(table)
 
     def _message(self, table: Table) -> bytes:
         prices = {name: table.numbers(name) for name in PRICES}
