@@ -85,6 +85,12 @@ class Connection:
         """Likewise, for frames that faults have changed."""
         await self._write(self._mailbox.open(letters, self.session.shape), wait)
 
+    def post(self, letters: Iterable[Letter]) -> None:
+        """Send them at once, without waiting for anything."""
+        pending = self._mailbox.open(letters, self.session.shape)
+        if not self.stalled and self.open:
+            self._send_now(pending)
+
     async def send_kept(self) -> None:
         """Send what a fault has kept for later."""
         await self._write(self._mailbox.empty(), wait=True)
@@ -121,14 +127,20 @@ class Connection:
     async def _write(self, payloads: Sequence[bytes], wait: bool) -> None:
         if self.stalled or not self.open:
             return
-        pending = list(payloads)
-        self.frames_sent += len(pending)
-        last = pending.pop() if wait and pending else None
-        if pending:
-            self._transport.write(b"".join([_headers[len(one)] + one for one in pending]))
-        if last is not None:
-            await self._send_and_drain(last)
-        elif self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
+        if not wait or not payloads:
+            self._send_now(payloads)
+            return
+        *before, last = payloads
+        self.frames_sent += len(payloads)
+        if before:
+            self._transport.write(b"".join([_headers[len(one)] + one for one in before]))
+        await self._send_and_drain(last)
+
+    def _send_now(self, payloads: Sequence[bytes]) -> None:
+        self.frames_sent += len(payloads)
+        if payloads:
+            self._transport.write(b"".join([_headers[len(one)] + one for one in payloads]))
+        if self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             _log.warning("a client reads too slowly, it is cut off")
             self._transport.abort()
 

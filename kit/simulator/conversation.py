@@ -1,13 +1,16 @@
 """A client's side of a websocket: what it says, what the exchange answers, and what it may not."""
 
 import asyncio
+from collections.abc import Sequence
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.connection import Connection
-from kit.simulator.dialect import Floor, Stream
+from kit.simulator.dialect import Floor, Frame, OrderEntry, Stream
+from kit.simulator.faults import Cut
 from kit.simulator.keepalive import keep_alive
+from kit.simulator.orders import FaultKind, FaultOrder
 from kit.simulator.venue import Venue
 
 RATE_WINDOW_NS = NANOSECONDS_PER_SECOND
@@ -22,12 +25,16 @@ class Conversation:
         self._connection = connection
         self._clock = clock
         self._arrivals: list[int] = []
+        self._untold: list[Frame] | None = None
+        """What the connection is to be told when it has been answered; None: it is not being
+        answered now."""
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def hold(self, websocket: web.WebSocketResponse) -> None:
         """Listen and answer until the connection ends."""
         connection, venue = self._connection, self._venue
         venue.join(connection)
-        connection.session.tell = lambda stream, payload: connection.reply(payload)
+        connection.session.tell = self._tell
         keeping = keep_alive(connection, venue.dialect, self._floor, self._clock)
         keeper = asyncio.create_task(keeping)
         try:
@@ -56,12 +63,64 @@ class Conversation:
                 await self._answer(message.data)
 
     async def _answer(self, text: str) -> None:
-        session = self._connection.session
+        connection, faults = self._connection, self._venue.faults
+        session = connection.session
         before = frozenset(session.streams.values())
-        answers = await self._venue.dialect.receive(session, text, self._floor)
+        self._untold = []
+        try:
+            answers = await self._venue.dialect.receive(session, text, self._floor)
+        finally:
+            told, self._untold = self._untold, None
+        order = self._failure(text)
+        if order is not None:
+            if order.fault == FaultKind.ANSWER_LOST:
+                connection.reset()
+                return
+            if order.fault == FaultKind.ANSWER_DELAY:
+                self._say(told)
+                told = []
+                await self._clock.sleep(order.seconds)
+            elif isinstance(self._venue.dialect, OrderEntry):
+                answers = [self._venue.dialect.failure_of(text)]
+        if told and faults.on_told({stream for stream, _ in told}) is not None:
+            self._say(told)
+            told = []
         await self._follow_subscriptions(before, answers)
+        self._say(told)
         if session.closing:
-            await self._connection.close(WSCloseCode.POLICY_VIOLATION, session.closing)
+            await connection.close(WSCloseCode.POLICY_VIOLATION, session.closing)
+
+    def _failure(self, text: str) -> FaultOrder | None:
+        """What goes wrong with the answer to what the client has said, if anything."""
+        dialect = self._venue.dialect
+        path = dialect.path_of(text) if isinstance(dialect, OrderEntry) else ""
+        return self._venue.faults.on_done(path, over_websocket=True) if path else None
+
+    def _tell(self, stream: Stream, payload: bytes) -> None:
+        if self._untold is None:
+            self._say([(stream, payload)])
+        else:
+            self._untold.append((stream, payload))
+
+    def _say(self, frames: Sequence[Frame]) -> None:
+        """Send what concerns this connection alone, as far as faults let it pass."""
+        connection, faults = self._connection, self._venue.faults
+        heard = {stream for stream, _ in frames} - connection.muted
+        for part in faults.apply(frames, heard, connection):
+            if isinstance(part, Cut):
+                self._cut(part.kind)
+            else:
+                connection.post(part)
+
+    def _cut(self, kind: FaultKind) -> None:
+        if kind is FaultKind.RESET:
+            self._connection.reset()
+        elif kind is FaultKind.STALL:
+            self._connection.stall()
+        else:
+            closing = asyncio.create_task(self._connection.close(WSCloseCode.GOING_AWAY))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def _follow_subscriptions(self, before: frozenset[Stream], answers: list[bytes]) -> None:
         """Say the answers, and let the venue know who hears what from now on. Nothing is waited

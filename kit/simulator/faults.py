@@ -16,7 +16,9 @@ from kit.simulator.orders import (
     LASTING,
     ON_ANSWERS,
     ON_CALLS,
+    ON_DONE,
     ON_SUBSCRIPTIONS,
+    ON_TOLD,
     ON_WORDS,
     FaultKind,
     FaultOrder,
@@ -42,7 +44,7 @@ FOREIGN: Mapping[str, Callable[[], bytes]] = {
 """Frames that come before the one that was hit."""
 USUAL = frozenset(FaultKind) - {FaultKind.STALE_SNAPSHOT}
 """That every venue can have in every world."""
-ELSEWHERE = ON_SUBSCRIPTIONS | ON_WORDS | ON_CALLS | ON_ANSWERS
+ELSEWHERE = ON_SUBSCRIPTIONS | ON_WORDS | ON_CALLS | ON_DONE | ON_TOLD | ON_ANSWERS
 """They act on something else than frames."""
 
 _log = telemetry.logger("simulator.faults")
@@ -94,6 +96,16 @@ class _Fault:
         return 0 < self.order.count <= self.fired and now_ns >= self._until_ns
 
 
+def _names(path: str, only_named: bool) -> Callable[[_Fault], bool]:
+    """Whether a fault is about this path; ``only_named``: and has one itself."""
+
+    def concerned(fault: _Fault) -> bool:
+        named = fault.order.path
+        return named in path and (bool(named) or not only_named)
+
+    return concerned
+
+
 class Faults:
     """The faults of one venue."""
 
@@ -114,7 +126,7 @@ class Faults:
         self._waiting: list[_Fault] = []
         self._on_frames: list[_Fault] = []
         self._elsewhere: list[_Fault] = []
-        self._held: set[Stream] = set()
+        self._held: set[tuple[Stream, object]] = set()
         for order in orders:
             self.order(order)
 
@@ -171,19 +183,22 @@ class Faults:
                 _log.warning("an order cannot be done", extra=detail)
 
     def apply(
-        self, frames: Iterable[Frame], heard: Collection[Stream]
+        self, frames: Iterable[Frame], heard: Collection[Stream], hearer: object = None
     ) -> Iterator[list[Letter] | Cut]:
-        """What becomes of these frames: letters to send, and cuts, in their order."""
+        """What becomes of these frames: letters to send, and cuts, in their order. ``hearer``: who
+        alone gets them; None: all who hear their streams."""
         out: list[Letter] = []
         for frame in frames:
             stream, payload = frame
             if stream not in heard:
                 continue
-            if stream in self._held:
-                self._held.remove(stream)
+            if (stream, hearer) in self._held:
+                self._held.remove((stream, hearer))
                 out.append(Letter(stream, payload, Fate.FREEING))
                 continue
             fault, changed = self._hit(frame)
+            if any(letter.fate is Fate.KEPT for letter in changed):
+                self._held.add((stream, hearer))
             if fault in CUTS:
                 yield out
                 yield Cut(FaultKind(fault), stream)
@@ -208,11 +223,16 @@ class Faults:
         """What goes wrong with this REST call, if anything; with a websocket's opening only where
         the order has a path."""
 
-        def concerned(fault: _Fault) -> bool:
-            named = fault.order.path
-            return named in path and (bool(named) or not opens_websocket)
+        return self._elsewhere_fires(ON_CALLS, _names(path, only_named=opens_websocket))
 
-        return self._elsewhere_fires(ON_CALLS, concerned)
+    def on_done(self, path: str, over_websocket: bool = False) -> FaultOrder | None:
+        """What goes wrong with the answer to a call that was carried out, if anything; with that to
+        a message over a websocket only where the order has a path."""
+        return self._elsewhere_fires(ON_DONE, _names(path, only_named=over_websocket))
+
+    def on_told(self, streams: Collection[Stream]) -> FaultOrder | None:
+        """What goes wrong with the order in which things of these streams are said, if anything."""
+        return self._elsewhere_fires(ON_TOLD, lambda fault: any(map(fault.concerns, streams)))
 
     def on_answer(self, kind: FaultKind, path: str, symbol: str = "") -> FaultOrder | None:
         """What goes wrong with what this REST call shows (of this symbol), if anything."""
@@ -257,8 +277,6 @@ class Faults:
             if found == [frame]:
                 return None
             return [Letter(*one) for one in found] or [Letter(stream, payload, Fate.LOST)]
-        if name == FaultKind.REORDER:
-            self._held.add(stream)
         if name in FOREIGN:
             return [Letter(stream, FOREIGN[name](), Fate.FOREIGN), Letter(*frame)]
         return [Letter(stream, payload, FATES.get(name, Fate.SENT))]

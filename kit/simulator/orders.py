@@ -20,6 +20,13 @@ REST calls, and with a ``path`` also the opening of websockets, whose path conta
     rest_delay                          the answer takes ``seconds`` longer
     rest_403, _418, _429, _500, _503    refused in the exchange's words, with Retry-After
     rest_html                           502 with a page instead of JSON
+Calls that are carried out all the same: REST calls, and with a ``path`` also messages over a
+websocket that the exchange takes orders on, whose path contains it:
+    answer_lost                         the TCP connection is cut without an answer
+    answer_500                          the answer is an error inside the exchange
+    answer_delay                        the answer takes ``seconds`` longer
+What happens to an account, told over a websocket while it is still being answered:
+    fill_before_ack                     comes before the answer, not after it
 REST calls that show what there is, whose path contains ``path``:
     empty_market_list, symbol_twice     no instrument is listed, ``symbol`` is listed twice
     stale_snapshot                      the book of ``symbol`` as it was when this was ordered
@@ -71,6 +78,10 @@ class FaultKind(StrEnum):
     REST_500 = "rest_500"
     REST_503 = "rest_503"
     REST_HTML = "rest_html"
+    ANSWER_LOST = "answer_lost"
+    ANSWER_500 = "answer_500"
+    ANSWER_DELAY = "answer_delay"
+    FILL_BEFORE_ACK = "fill_before_ack"
     EMPTY_MARKET_LIST = "empty_market_list"
     SYMBOL_TWICE = "symbol_twice"
     STALE_SNAPSHOT = "stale_snapshot"
@@ -94,6 +105,8 @@ CUTS = frozenset({FaultKind.DISCONNECT, FaultKind.RESET, FaultKind.STALL})
 ON_SUBSCRIPTIONS = frozenset({FaultKind.ACK_THEN_SILENCE, FaultKind.RESEND})
 ON_WORDS = frozenset({FaultKind.NO_PONG})
 ON_CALLS = frozenset(kind for kind in FaultKind if kind.startswith("rest_"))
+ON_DONE = frozenset({FaultKind.ANSWER_LOST, FaultKind.ANSWER_500, FaultKind.ANSWER_DELAY})
+ON_TOLD = frozenset({FaultKind.FILL_BEFORE_ACK})
 ON_ANSWERS = frozenset(
     {FaultKind.EMPTY_MARKET_LIST, FaultKind.SYMBOL_TWICE, FaultKind.STALE_SNAPSHOT}
 )

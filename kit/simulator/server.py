@@ -96,8 +96,8 @@ class SimulatorServer:
         if refusal is not None:
             return refusal
         if not opens_websocket:
-            shown = ShownFloor(floor, venue, path)
-            return _response(await venue.dialect.answer(asked, shown))
+            answer = await venue.dialect.answer(asked, ShownFloor(floor, venue, path))
+            return _response(await self._spoil_on_purpose(venue, request, path, answer))
         session = venue.dialect.open(path, request.query)
         if session is None:
             return _json({"error": "no websocket at this path"}, status=404)
@@ -148,6 +148,20 @@ class SimulatorServer:
         headers = {"Retry-After": f"{order.seconds:.0f}"} if status < 500 else {}
         body = venue.dialect.failures.get(status, b"{}")
         return _response(Answer(body, status, headers))
+
+    async def _spoil_on_purpose(
+        self, venue: Venue, request: web.Request, path: str, answer: Answer
+    ) -> Answer:
+        """The call was carried out; what its caller gets to hear of it is another matter."""
+        order = venue.faults.on_done(path)
+        if order is None:
+            return answer
+        if order.fault == FaultKind.ANSWER_DELAY:
+            await self._clock.sleep(order.seconds)
+            return answer
+        if order.fault == FaultKind.ANSWER_LOST and request.transport is not None:
+            request.transport.abort()
+        return Answer(venue.dialect.failures.get(500, b"{}"), 500)
 
     def _venue_of(self, request: web.Request) -> tuple[str, str]:
         by_host = self._by_host.get((request.host or "").partition(":")[0])
