@@ -83,6 +83,40 @@ async def ccxt_futures_client(base: str) -> AsyncIterator[ccxt.pro.binanceusdm]:
 
 
 @asynccontextmanager
+async def trading_client(
+    base: str, key: str = "demo-key", secret: str = "demo-secret", **more: object
+) -> AsyncIterator[ccxt.pro.binance]:
+    """ccxt as it comes, with a key and other addresses."""
+    ws = base.replace("http", "ws")
+    options = {
+        "fetchMarkets": {"types": ["spot"]},
+        "fetchOpenOrders": {"warnWithoutSymbol": False},
+    }
+    urls = {
+        "public": f"{base}/api/v3",
+        "private": f"{base}/api/v3",
+        "sapi": f"{base}/sapi/v1",
+        "ws": {"spot": f"{ws}/stream/ws", "ws-api": {"spot": f"{ws}/ws-api/v3"}},
+    }
+    client = ccxt.pro.binance(
+        {
+            "apiKey": key,
+            "secret": secret,
+            "enableRateLimit": False,
+            "options": options,
+            "urls": {"api": urls},
+            **more,
+        }
+    )
+    try:
+        async with asyncio.timeout(WAIT_S):
+            await client.load_markets()
+            yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
 async def raw_client(base: str) -> AsyncIterator["RawClient"]:
     """A client that sees what is on the wire."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(WAIT_S):
