@@ -117,18 +117,18 @@ class _Reader:
 
 
 async def _proven(channel: grpc.aio.Channel) -> int:
-    """How many books are proven; none while the exchange is not there yet."""
+    """How many books are proven; none while the venue has not begun."""
     stub = market_data_pb2_grpc.MarketDataStub(channel)
     try:
         listed = await stub.ListInstruments(market_data_pb2.ListInstrumentsRequest(venue=VENUE))
+        states = [
+            await stub.GetOrderBook(
+                market_data_pb2.GetOrderBookRequest(venue=VENUE, symbol=one.symbol, depth=1)
+            )
+            for one in listed.instruments
+        ]
     except grpc.aio.AioRpcError:
         return 0
-    states = [
-        await stub.GetOrderBook(
-            market_data_pb2.GetOrderBookRequest(venue=VENUE, symbol=one.symbol, depth=1)
-        )
-        for one in listed.instruments
-    ]
     return sum(one.state == market_data_pb2.BOOK_STATE_PROVEN for one in states)
 
 
