@@ -5,7 +5,13 @@ from typing import Any, Protocol, TypeVar
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.errors import NotSupported, RateLimited, UnknownInstrument, VenueUnavailable
+from kit.errors import (
+    NotSupported,
+    RateLimited,
+    UnknownInstrument,
+    VenuemeshError,
+    VenueUnavailable,
+)
 from kit.orders.ccxt_errors import Errors
 from kit.orders.ccxt_line import UNREADABLE, Absent, Call, Line
 from kit.orders.ccxt_stream import Hearing, Stream
@@ -57,8 +63,8 @@ class Counter(Protocol):
     def cancel(self, key: OrderKey) -> Call:
         """One order, by the venue's id where it is known."""
 
-    def cancel_all(self, symbol: str) -> Call | None:
-        """None: the venue does not do that; each is cancelled alone."""
+    def cancel_all(self, symbol: str) -> Sequence[Call]:
+        """All of these together do it. None of them: the venue cannot; each is cancelled alone."""
 
     def receipt(self, answer: Any) -> Receipt:
         """What the answer to any of these means."""
@@ -127,21 +133,22 @@ class CcxtDesk:
         return await self._line.act(self._counter.cancel(key), self._counter.receipt)
 
     async def cancel_all(self, symbol: str = "") -> Receipt:
-        call = self._counter.cancel_all(symbol)
-        if call is not None:
-            return self._done(await self._line.act(call, self._counter.receipt))
-        receipts: list[Receipt] = []
-        found = await self.open_orders(symbol)
-        for one in sorted({order.symbol for order in found}):
-            call = self._counter.cancel_all(one)
-            if call is not None:
-                receipts.append(self._done(await self._line.act(call, self._counter.receipt)))
-                continue
-            for order in found:
-                if order.symbol == one:
-                    key = OrderKey(one, order.client_order_id, order.venue_order_id)
-                    receipts.append(self._done(await self.cancel(key)))
-        return _worst(receipts)
+        calls = list(self._counter.cancel_all(symbol))
+        if not calls:
+            try:
+                found = await self.open_orders(symbol)
+            except VenuemeshError as error:
+                return Unclear(f"what is open cannot be asked: {error.message}")
+            for one in sorted({order.symbol for order in found}):
+                keys = [
+                    OrderKey(one, order.client_order_id, order.venue_order_id)
+                    for order in found
+                    if order.symbol == one
+                ]
+                of_symbol = self._counter.cancel_all(one) if not symbol else ()
+                calls += of_symbol or [self._counter.cancel(key) for key in keys]
+        acts = [await self._line.act(call, self._counter.receipt) for call in calls]
+        return _worst(self._done(receipt) for receipt in acts)
 
     async def find(self, key: OrderKey) -> VenueOrder | None:
         try:

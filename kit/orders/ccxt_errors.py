@@ -64,6 +64,8 @@ class Errors:
     """Codes after which the order may be there or not."""
     absent: frozenset[str] = frozenset()
     """Codes that say that there is no such (open) order."""
+    limiting: frozenset[int] = RATE_LIMIT_STATUSES
+    """HTTP statuses with which the venue's door turns calls away that come too often."""
     classes: Mapping[str, RejectReason] = field(default_factory=lambda: CLASSES)
 
     def find(self, body: str) -> Said | None:
@@ -83,7 +85,7 @@ class Errors:
     def verdict(self, status: int, body: str, classes: list[str]) -> Receipt:
         """What an answer means that ccxt takes for an error. ``classes``: of ccxt's exception and
         of what it is made of, the nearest first."""
-        if status in RATE_LIMIT_STATUSES:
+        if status in self.limiting:
             return Refused(orders_pb2.REJECT_REASON_RATE_LIMIT, f"HTTP {status} {body}"[:WORDS_MAX])
         said = self.find(body)
         if said is None:

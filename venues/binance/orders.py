@@ -198,9 +198,9 @@ class SpotCounter:
         """DELETE order."""
         return Call("privateDeleteOrder", _which(key))
 
-    def cancel_all(self, symbol: str) -> Call | None:
+    def cancel_all(self, symbol: str) -> Sequence[Call]:
         """DELETE openOrders, of one symbol at a time."""
-        return Call("privateDeleteOpenOrders", {"symbol": symbol}) if symbol else None
+        return [Call("privateDeleteOpenOrders", {"symbol": symbol})] if symbol else ()
 
     def receipt(self, answer: Any) -> Receipt:
         """An order; of an amendment {"amendedOrder":{…},…}; of openOrders a list of orders."""

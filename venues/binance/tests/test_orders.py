@@ -24,8 +24,11 @@ from kit.orders.contract import (
     VenueOrder,
     Wish,
 )
+from kit.orders.tests import trading
 from kit.orders.tests.answering import DROP, Answering, answering, take
+from kit.simulator.dialect import find_dialects
 from venues.binance import orders
+from venues.binance.simulator.private import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTCUSDT", CLIENT_ID, "")
@@ -56,8 +59,8 @@ EXECUTION = {
 @asynccontextmanager
 async def spot_desk(key: str = "k") -> AsyncIterator[tuple[Answering, CcxtDesk]]:
     async with answering() as venue:
-        credentials = Credentials("main", {"apiKey": key, "secret": "very-secret"})
-        desk = orders.desk(credentials, venue.base)
+        given = Credentials("main", {"apiKey": key, "secret": "very-secret"})
+        desk = orders.desk(given, venue.base)
         try:
             yield venue, desk
         finally:
@@ -190,8 +193,7 @@ async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
 
 
 async def test_what_was_never_sent_is_refused():
-    credentials = Credentials("main", {"apiKey": "k", "secret": "s"})
-    desk = orders.desk(credentials, "http://127.0.0.1:9")
+    desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), "http://127.0.0.1:9")
     try:
         receipt = await desk.place(wish())
         assert isinstance(receipt, Refused)
@@ -375,3 +377,34 @@ async def test_a_key_that_may_not_follow_is_refused():
         venue.reply = lambda message: [{"id": message["id"], "status": 401, "error": error}]
         with pytest.raises(CredentialsRefused):
             await anext(desk.follow())
+
+
+@asynccontextmanager
+async def pretended() -> AsyncIterator[trading.Scene]:
+    make = find_dialects()["binance"]
+    async with trading.scene("binance", make, orders.desk, credentials, "BTCUSDT") as scene:
+        yield scene
+
+
+SIZE = Decimal("0.01")
+
+
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
+    async with pretended() as scene:
+        await trading.check_rest_and_cancel(scene, SIZE)
+        await trading.check_cancel_all(scene, SIZE)
+        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+
+
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_fills(scene, SIZE, SIZE / 2)
+        await trading.check_market_order(scene, SIZE)
+        assert any(isinstance(one, VenueFill) for one in scene.heard)
+
+
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_refusals(scene, SIZE)
+        await trading.check_amend(scene, SIZE)
+        assert not await scene.desk.open_orders()
