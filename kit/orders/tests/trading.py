@@ -229,7 +229,7 @@ async def check_refusals(at: Scene, size: Decimal) -> None:
         pb.REJECT_REASON_SIZE,
         pb.REJECT_REASON_NOTIONAL,
     ), receipt
-    assert not await at.desk.authenticate()
+    assert "withdraw" not in await at.desk.authenticate()
     rich = at.make_desk("withdraw-key")
     try:
         assert "withdraw" in await rich.authenticate()

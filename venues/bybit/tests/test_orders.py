@@ -1,0 +1,283 @@
+"""Bybit's desk: what it sends, what it reads, what it calls unclear."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.errors import CredentialsRefused
+from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.contract import (
+    Accepted,
+    AssetBalance,
+    Credentials,
+    Lost,
+    OrderKey,
+    Paid,
+    Refused,
+    Unclear,
+    Wish,
+)
+from kit.orders.tests import trading
+from kit.orders.tests.answering import DROP, Answering, answering, take
+from kit.simulator.dialect import find_dialects
+from venues.bybit import orders
+from venues.bybit.simulator.private import credentials
+
+CLIENT_ID = "0123456789abcdef0123456789abcdef"
+KEY = OrderKey("BTCUSDT", CLIENT_ID, "")
+WISH = Wish(
+    client_order_id=CLIENT_ID,
+    symbol="BTCUSDT",
+    side=types_pb2.SIDE_BUY,
+    type=pb.ORDER_TYPE_LIMIT,
+    size=Decimal("123456789.12345678"),
+    price=Decimal("61234.56"),
+)
+ROW = {
+    "orderId": "fd4300ae", "orderLinkId": CLIENT_ID, "category": "spot", "symbol": "BTCUSDT",
+    "price": "61234.56", "qty": "123456789.12345678", "side": "Buy", "orderStatus": "New",
+    "cancelType": "UNKNOWN", "rejectReason": "EC_NoError", "avgPrice": "", "cumExecQty": "0",
+    "cumExecValue": "0", "orderType": "Limit", "triggerPrice": "0.00", "marketUnit": "",
+    "updatedTime": "1684738540561",
+}  # fmt: skip
+EXECUTION = {
+    "category": "spot", "symbol": "BTCUSDT", "orderId": "fd4300ae", "orderLinkId": CLIENT_ID,
+    "side": "Buy", "execId": "2290000000001", "execPrice": "61234.56", "execQty": "0.00000001",
+    "execFee": "0.000000000123", "feeCurrency": "BTC", "execTime": "1672282722429",
+    "isMaker": True, "execType": "Trade",
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+    async with answering() as venue:
+        desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base)
+        try:
+            yield venue, desk
+        finally:
+            await desk.close()
+
+
+def done(result):
+    return {"retCode": 0, "retMsg": "OK", "result": result, "time": 1}
+
+
+async def test_an_order_goes_out_digit_for_digit_and_is_only_taken():
+    async with prepared() as (venue, desk):
+        venue.answer("/create", done({"orderId": "fd4300ae", "orderLinkId": CLIENT_ID}))
+        assert await desk.place(WISH) == Accepted("fd4300ae")
+        (sent,) = venue.sent
+        assert sent.json == {
+            "category": "spot",
+            "symbol": "BTCUSDT",
+            "side": "Buy",
+            "qty": "123456789.12345678",
+            "orderLinkId": CLIENT_ID,
+            "orderType": "Limit",
+            "price": "61234.56",
+            "timeInForce": "GTC",
+        }
+
+
+async def test_a_market_order_counts_in_the_base_currency():
+    async with prepared() as (venue, desk):
+        venue.answer("/create", done({"orderId": "1"}))
+        await desk.place(Wish(CLIENT_ID, "BTCUSDT", types_pb2.SIDE_BUY, pb.ORDER_TYPE_MARKET,
+                              Decimal("1E-8")))  # fmt: skip
+        assert venue.sent[0].json["marketUnit"] == "baseCoin"
+        assert venue.sent[0].json["qty"] == "0.00000001"
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "reason"),
+    [
+        (170131, "Insufficient balance.", "INSUFFICIENT_FUNDS"),
+        (110007, "ab not enough for new order", "INSUFFICIENT_FUNDS"),
+        (170141, "Duplicate clientOrderId.", "DUPLICATE_ID"),
+        (110072, "OrderLinkedID is duplicate", "DUPLICATE_ID"),
+        (170121, "Invalid symbol.", "INSTRUMENT"),
+        (170136, "Order quantity exceeded lower limit.", "SIZE"),
+        (170137, "Order quantity has too many decimals.", "SIZE"),
+        (170134, "Order price has too many decimals.", "PRICE"),
+        (170140, "Order value exceeded lower limit.", "NOTIONAL"),
+        (170218, "The LIMIT-MAKER order is rejected due to invalid price.", "WOULD_TAKE"),
+        (110017, "Reduce-only rule not satisfied", "REDUCE_ONLY"),
+        (10002, "invalid request, please check your timestamp", "OTHER"),
+        (10003, "API key is invalid.", "PERMISSION"),
+        (10004, "error sign!", "PERMISSION"),
+        (10005, "Permission denied.", "PERMISSION"),
+        (10006, "Too many visits. Exceeded the API Rate Limit.", "RATE_LIMIT"),
+        (10018, "Exceeded the IP Rate Limit.", "RATE_LIMIT"),
+        (10001, "params error", "OTHER"),
+        (170999, "something new", "OTHER"),
+    ],
+)
+async def test_what_the_venue_surely_did_not_do_is_refused(code, words, reason):
+    async with prepared() as (venue, desk):
+        venue.answer("/create", {"retCode": code, "retMsg": words, "result": {}, "time": 1})
+        receipt = await desk.place(WISH)
+        assert isinstance(receipt, Refused), receipt
+        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"retCode": 10016, "retMsg": "Server error."}),
+        (200, {"retCode": 10019, "retMsg": "ws trade service is restarting"}),
+        (200, {"retCode": 10000, "retMsg": "Server Timeout"}),
+        (200, {"retCode": 170007, "retMsg": "Timeout waiting for response from backend server."}),
+        (500, "<html>Internal Server Error</html>"),
+        (200, "<html>no answer</html>"),
+        (200, DROP),
+    ],
+)
+async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
+    async with prepared() as (venue, desk):
+        venue.answer("/create", body, status=status)
+        assert isinstance(await desk.place(WISH), Unclear)
+        assert len(venue.sent) == 1
+
+
+async def test_the_door_turns_away_who_comes_too_often():
+    async with prepared() as (venue, desk):
+        venue.answer("/create", "<html>403 Forbidden: access too frequent</html>", status=403)
+        receipt = await desk.place(WISH)
+        assert isinstance(receipt, Refused)
+        assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "reason"),
+    [
+        ({}, "OPEN", "UNSPECIFIED"),
+        ({"orderStatus": "PartiallyFilled", "cumExecQty": "1"}, "PARTLY_FILLED", "UNSPECIFIED"),
+        (
+            {"orderStatus": "PartiallyFilledCanceled", "cumExecQty": "1"},
+            "CANCELLED",
+            "UNSPECIFIED",
+        ),
+        (
+            {"orderStatus": "Cancelled", "rejectReason": "EC_PostOnlyWillTakeLiquidity"},
+            "REJECTED",
+            "WOULD_TAKE",
+        ),
+        (
+            {
+                "orderStatus": "PartiallyFilledCanceled",
+                "rejectReason": "EC_NoImmediateQtyToFill",
+            },
+            "EXPIRED",
+            "UNSPECIFIED",
+        ),
+        ({"orderStatus": "Filled"}, "FILLED", "UNSPECIFIED"),
+    ],
+)
+async def test_each_state_of_an_order_is_told(changes, state, reason):
+    async with prepared() as (venue, desk):
+        venue.answer("/realtime", done({"list": []}))
+        venue.answer("/history", done({"list": [{**ROW, **changes}]}))
+        found = await desk.find(KEY)
+        assert found is not None
+        assert found.state == pb.OrderState.Value(f"ORDER_STATE_{state}")
+        assert found.reject_reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+        assert found.size == Decimal("123456789.12345678")
+        assert found.client_order_id == CLIENT_ID
+        assert venue.sent[0].query["orderLinkId"] == CLIENT_ID
+
+
+async def test_fills_and_balances_are_exact():
+    async with prepared() as (venue, desk):
+        pages = [
+            done({"list": [EXECUTION], "nextPageCursor": "next"}),
+            done({"list": [{**EXECUTION, "execId": "3", "execType": "Funding"}]}),
+        ]
+        venue.answer("/execution/list", *pages)
+        (fill,) = await desk.fills("BTCUSDT", 1_672_282_722_000_000_000)
+        assert fill.size == Decimal("1E-8")
+        assert fill.fees == (Paid("BTC", Decimal("0.000000000123")),)
+        assert fill.liquidity == pb.LIQUIDITY_MAKER
+        coin = {"coin": "BTC", "walletBalance": "9007199254740993.00000001", "locked": "0.5"}
+        venue.answer("/wallet-balance", done({"list": [{"coin": [coin]}]}))
+        total = Decimal("9007199254740993.00000001")
+        assert await desk.balances() == [AssetBalance("BTC", total, total - Decimal("0.5"))]
+
+
+async def test_all_kinds_of_orders_are_cancelled():
+    async with prepared() as (venue, desk):
+        venue.answer("/cancel-all", done({"list": [], "success": "1"}))
+        assert await desk.cancel_all() == Accepted("")
+        kinds = [one.json["orderFilter"] for one in venue.sent]
+        assert kinds == ["Order", "StopOrder", "tpslOrder"]
+
+
+async def test_the_account_is_followed():
+    def reply(message):
+        if message["op"] == "auth":
+            return [{"success": True, "ret_msg": "", "op": "auth", "conn_id": "c"}]
+        assert message["args"] == ["order", "execution", "wallet"]
+        ack = {"success": True, "ret_msg": "", "op": "subscribe", "conn_id": "c"}
+        return [{**ack, "req_id": message["req_id"]}]
+
+    async with prepared() as (venue, desk):
+        venue.reply = reply
+        events = desk.follow()
+        (begun,) = await take(events, 1)
+        assert isinstance(begun, Lost)
+        coin = {"coin": "USDT", "walletBalance": "2", "locked": ""}
+        await venue.say(
+            {"topic": "order", "data": [ROW, {**ROW, "category": "linear"}]},
+            {"topic": "execution", "data": [EXECUTION]},
+            {"topic": "wallet", "data": [{"coin": [coin]}]},
+        )
+        order, fill, balance = await take(events, 3)
+        assert order.state == pb.ORDER_STATE_OPEN
+        assert fill.client_order_id == CLIENT_ID
+        assert balance == AssetBalance("USDT", Decimal(2), Decimal(2))
+        await venue.cut()
+        (lost,) = await take(events, 1)
+        assert isinstance(lost, Lost)
+        await events.aclose()
+
+
+async def test_a_key_that_may_not_follow_is_refused():
+    async with prepared() as (venue, desk):
+        refusal = {"success": False, "ret_msg": "API key is invalid.", "op": "auth"}
+        venue.reply = lambda message: [refusal]
+        with pytest.raises(CredentialsRefused):
+            await anext(desk.follow())
+
+
+@asynccontextmanager
+async def pretended() -> AsyncIterator[trading.Scene]:
+    make = find_dialects()["bybit"]
+    async with trading.scene("bybit", make, orders.desk, credentials, "BTCUSDT") as scene:
+        yield scene
+
+
+SIZE = Decimal("0.01")
+
+
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
+    async with pretended() as scene:
+        await trading.check_rest_and_cancel(scene, SIZE)
+        await trading.check_cancel_all(scene, SIZE)
+        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+
+
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_fills(scene, SIZE, SIZE / 2)
+        await trading.check_market_order(scene, SIZE)
+        assert any(hasattr(one, "fill_id") for one in scene.heard)
+
+
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_refusals(scene, SIZE)
+        await trading.check_amend(scene, SIZE)
+        assert not await scene.desk.open_orders()
