@@ -1,0 +1,140 @@
+"""Changes of size and price of an order that is open.
+
+As with an order: written down, synced, sent once. What has become of an amendment that got no clear
+answer is told by the order itself, when the venue is asked for it.
+"""
+
+import asyncio
+from weakref import WeakValueDictionary
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.errors import InvalidOrder, NotSupported, RequestIdReused
+from kit.orders import states
+from kit.orders.calls import act
+from kit.orders.contract import Accepted, Desk, Refused, Wish
+from kit.orders.entry import Entry, Outcome, digest_of, wish_of
+from kit.orders.ledger import Ledger, ended
+from kit.orders.pilot import Commit, Inquiry, Pilot
+from kit.orders.records import Amending, Record
+from kit.orders.settings import OrdersSettings
+
+
+class Amender:
+    """Of one account."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        ledger: Ledger,
+        commit: Commit,
+        inquiry: Inquiry,
+        pilot: Pilot,
+        settings: OrdersSettings,
+    ) -> None:
+        self._desk = desk
+        self._ledger = ledger
+        self._commit = commit
+        self._inquiry = inquiry
+        self._pilot = pilot
+        self._settings = settings
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def known(self, entry: Entry, content: orders_pb2.OrderContent, request_id: str) -> bool:
+        """Whether this amendment was asked for before. Raises RequestIdReused, BadRequest."""
+        amending = entry.amendments.get(request_id)
+        if amending is not None and amending.digest == digest_of(content, request_id):
+            return True
+        if amending is not None or self._pilot.known(content, request_id) is not None:
+            text = f"the request id {request_id} belongs to something else"
+            raise RequestIdReused(text, request_id=request_id)
+        return False
+
+    def check(self, entry: Entry, content: orders_pb2.OrderContent) -> None:
+        """Raises InvalidOrder where more than size and price would change, or the order cannot be
+        changed any more; NotSupported."""
+        before, after = orders_pb2.OrderContent(), orders_pb2.OrderContent()
+        before.CopyFrom(entry.content)
+        after.CopyFrom(content)
+        before.size = after.size = before.price = after.price = ""
+        if before != after:
+            text = "an amendment changes size and price, and nothing else"
+            raise InvalidOrder(text, field="content", value="", allowed="as it was", nearest="")
+        if entry.state not in (states.OPEN, states.PARTLY_FILLED) or entry.cancel_wanted:
+            state = orders_pb2.OrderState.Name(entry.state).removeprefix("ORDER_STATE_")
+            text = f"only an open order can be amended; it is {state}"
+            raise InvalidOrder(text, field="state", value=state, allowed="OPEN, PARTLY_FILLED")
+        if not self._desk.rules.amends and not entry.held:
+            raise NotSupported("the venue amends no orders", service="TradeFlow", wanted="amend")
+
+    async def amend(
+        self, entry: Entry, content: orders_pb2.OrderContent, request_id: str, *also: Record
+    ) -> None:
+        """Change an order; the content has passed the checks. ``also`` is written with it. Raises
+        StoreUnavailable, and InvalidOrder with the venue's words when it does not want it."""
+        if not self.known(entry, content, request_id):
+            work = self._amend(entry, content, request_id, also)
+            await asyncio.shield(self._pilot.works.start(work))
+        amending = entry.amendments[request_id]
+        if amending.outcome in (Outcome.REFUSED, Outcome.LAPSED):
+            text = f"it was not amended: {amending.words}"
+            raise InvalidOrder(text, field="content", value="", allowed=amending.words)
+
+    async def _amend(
+        self,
+        entry: Entry,
+        content: orders_pb2.OrderContent,
+        request_id: str,
+        also: tuple[Record, ...],
+    ) -> None:
+        lock = self._locks.setdefault(entry.key, asyncio.Lock())
+        async with lock:
+            if self.known(entry, content, request_id):
+                return
+            self.check(entry, content)
+            wish = wish_of(entry.client_order_id, content)
+            amending = Amending(
+                key=entry.key,
+                request_id=request_id,
+                digest=digest_of(content, request_id),
+                size=wish.size,
+                price=wish.price,
+                outcome=Outcome.WANTED,
+                words="",
+            )
+            await self._commit(*also, amending)
+            self._ledger.amendment(entry, amending)
+            if entry.held:
+                self._ledger.amendment(entry, ended(amending, Outcome.DONE))
+                await self._commit()
+            else:
+                await self._send(entry, wish, amending)
+
+    async def _send(self, entry: Entry, wish: Wish, amending: Amending) -> None:
+        if entry.is_final:
+            self._ledger.amendment(entry, ended(amending, Outcome.LAPSED, "the order has ended"))
+            return
+        call = self._desk.amend(entry.venue_key, wish)
+        receipt = await act(call, self._settings.place_timeout_s)
+        if isinstance(receipt, Accepted):
+            self._ledger.name(entry, receipt.venue_order_id)
+            self._ledger.amendment(entry, ended(amending, Outcome.DONE))
+            if receipt.order is not None:
+                self._ledger.order(receipt.order)
+        elif isinstance(receipt, Refused):
+            self._ledger.amendment(entry, ended(amending, Outcome.REFUSED, receipt.words))
+        else:
+            self._inquiry.watch(entry)
+
+
+def settle_amendments(ledger: Ledger, entry: Entry, *, is_over: bool) -> None:
+    """Amendments that got no answer, after the venue was asked for the order. ``is_over``: none of
+    them can be on its way any more."""
+    for amending in list(entry.amendments.values()):
+        if amending.outcome != Outcome.WANTED:
+            continue
+        if (entry.told_size, entry.told_price) == (amending.size, amending.price):
+            ledger.amendment(entry, ended(amending, Outcome.DONE))
+        elif is_over:
+            words = "the venue has not done it"
+            ledger.amendment(entry, ended(amending, Outcome.REFUSED, words))

@@ -1,0 +1,291 @@
+"""An order's way to the venue.
+
+It is written down that it is wanted and that it is being sent, in one piece, and synced; then it is
+sent, once. Whatever happens then but a clear answer makes it UNKNOWN, and is for the resolver. The
+work goes on in a task of its own: the caller may leave.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.errors import BadRequest, RequestIdReused, StoreUnavailable, VenueUnavailable
+from kit.orders import states
+from kit.orders.calls import Works, act, ask
+from kit.orders.contract import Accepted, Desk, Receipt, Refused, VenueOrder
+from kit.orders.entry import Entry, digest_of, wish_of
+from kit.orders.ids import REQUEST_ID, client_order_id
+from kit.orders.index import intended_of
+from kit.orders.ledger import Ledger
+from kit.orders.records import Intended, Record, Sent
+from kit.orders.settings import OrdersSettings
+
+FINDS_AT_ONCE = 8
+
+Commit = Callable[..., Awaitable[None]]
+
+
+class Inquiry(Protocol):
+    """Who asks the venue about orders."""
+
+    async def look(self, entry: Entry) -> None:
+        """Ask once, now. Raises VenueUnavailable."""
+
+    def watch(self, entry: Entry) -> None:
+        """Go on asking until it is settled."""
+
+
+class Pilot:
+    """Places and cancels the orders of one account."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        ledger: Ledger,
+        commit: Commit,
+        inquiry: Inquiry,
+        clock: Clock,
+        settings: OrdersSettings,
+    ) -> None:
+        """``commit`` has records on the disk, or raises StoreUnavailable."""
+        self._desk = desk
+        self._ledger = ledger
+        self._commit = commit
+        self._inquiry = inquiry
+        self._clock = clock
+        self._settings = settings
+        self.works = Works()
+        self._placing: dict[str, asyncio.Task[None]] = {}
+
+    def known(self, content: orders_pb2.OrderContent, request_id: str) -> Entry | None:
+        """The order of a request that was made before. Raises RequestIdReused for one with another
+        content, BadRequest."""
+        if not REQUEST_ID.fullmatch(request_id):
+            allowed = "1 to 64 of A-Z a-z 0-9 . _ : -"
+            raise BadRequest(
+                "not a request id", field="request_id", value=request_id[:80], allowed=allowed
+            )
+        index = self._ledger.index
+        entry = index.orders.get(self._key(request_id))
+        if (entry is None or entry.external) and request_id not in index.by_amendment:
+            return None
+        if entry is None or entry.digest != digest_of(content, request_id):
+            text = f"the request id {request_id} belongs to another order"
+            raise RequestIdReused(text, request_id=request_id)
+        return entry
+
+    async def place(
+        self,
+        content: orders_pb2.OrderContent,
+        request_id: str,
+        approval_ends_ns: int,
+        *records: Record,
+        held: bool = False,
+    ) -> Entry:
+        """Send an order that has passed the checks, or hold it. ``records`` are written with it.
+        Raises StoreUnavailable; nothing was sent then."""
+        entry = self.known(content, request_id)
+        if entry is None:
+            intended = Intended(
+                key=self._key(request_id),
+                request_id=request_id,
+                digest=digest_of(content, request_id),
+                content=content.SerializeToString(),
+                created_time_ns=self._clock.time_ns(),
+                approval_ends_ns=approval_ends_ns,
+                held=held,
+            )
+            entry = self._ledger.index.put_intended(intended)
+            work = self._hold(entry, records) if held else self._send(entry, records)
+            self._placing[entry.key] = self.works.start(work)
+        await self.answered(entry)
+        return entry
+
+    async def answered(self, entry: Entry) -> None:
+        """Until an order that is being placed has an answer. Raises StoreUnavailable."""
+        task = self._placing.get(entry.key)
+        if task is not None:
+            await asyncio.shield(task)
+
+    async def release(self, entry: Entry) -> None:
+        """Send an order that was held here; once, however often it is asked for. Raises
+        StoreUnavailable; it is still held then."""
+        if entry.key not in self._placing and entry.held and not entry.is_final:
+            self._placing[entry.key] = self.works.start(self._release(entry))
+        await self.answered(entry)
+
+    async def cancel(self, entry: Entry) -> None:
+        """Take an order back. Raises StoreUnavailable for one that is held: it is cancelled, but a
+        restart may know it again."""
+        if entry.is_final:
+            return
+        self._want_cancelled(entry)
+        if entry.is_final:
+            await self._commit()
+            return
+        await asyncio.shield(self.works.start(self._cancel(entry)))
+
+    async def cancel_all(self, symbol: str = "") -> list[Entry]:
+        """Take back everything, of one symbol or of all. Returns what was open. Raises
+        VenueUnavailable when it is not sure that nothing is open; it may be called again."""
+        entries = [
+            entry for entry in self._ledger.index.open.values() if symbol in ("", entry.symbol)
+        ]
+        for entry in entries:
+            self._want_cancelled(entry)
+        timeout_s = self._settings.ask_timeout_s
+        receipt = await act(self._desk.cancel_all(symbol), timeout_s)
+        left = await ask(self._desk.open_orders(symbol), timeout_s)
+        await self._each(self._cancel_told(order) for order in left)
+        rest = [entry for entry in entries if not entry.is_final]
+        await self._each(self._look(entry) for entry in rest)
+        for entry in rest:
+            self._inquiry.watch(entry)
+        if not isinstance(receipt, Accepted) and any(not entry.is_final for entry in rest):
+            raise VenueUnavailable(receipt.words, detail=receipt.words)
+        return entries
+
+    async def cancel_again(self, entry: Entry) -> None:
+        """Ask the venue once more to take an order back."""
+        receipt = await act(self._desk.cancel(entry.venue_key), self._settings.ask_timeout_s)
+        if isinstance(receipt, Accepted) and receipt.order is not None:
+            self._ledger.order(receipt.order, asked=True)
+
+    def _key(self, request_id: str) -> str:
+        return client_order_id(self._ledger.venue, self._ledger.account, request_id)
+
+    async def _hold(self, entry: Entry, records: tuple[Record, ...]) -> None:
+        try:
+            await self._write(entry, *records, intended_of(entry))
+            self._ledger.move(entry, states.CANCELLED if entry.cancel_wanted else states.OPEN)
+        finally:
+            self._placing.pop(entry.key, None)
+
+    async def _send(self, entry: Entry, records: tuple[Record, ...]) -> None:
+        try:
+            began_ns = self._clock.monotonic_ns()
+            sent = Sent(entry.key, self._clock.time_ns())
+            await self._write(entry, *records, intended_of(entry), sent)
+            waited_s = (self._clock.monotonic_ns() - began_ns) / NANOSECONDS_PER_SECOND
+            late = waited_s > self._settings.place_timeout_s
+            if late or 0 < entry.approval_ends_ns <= self._clock.time_ns():
+                words = "writing it down took so long that it was not sent"
+                self._ledger.move(entry, states.REJECTED, orders_pb2.REJECT_REASON_OTHER, words)
+            else:
+                await self._launch(entry)
+        finally:
+            self._placing.pop(entry.key, None)
+
+    async def _release(self, entry: Entry) -> None:
+        try:
+            await self._commit(Sent(entry.key, self._clock.time_ns()))
+            if not entry.is_final:
+                entry.held = False
+                await self._launch(entry)
+        finally:
+            self._placing.pop(entry.key, None)
+
+    async def _write(self, entry: Entry, *records: Record) -> None:
+        try:
+            await self._commit(*records)
+        except StoreUnavailable:
+            self._ledger.index.drop(entry)
+            raise
+
+    async def _launch(self, entry: Entry) -> None:
+        if entry.cancel_wanted:
+            self._ledger.move(entry, states.CANCELLED, detail="cancelled before it was sent")
+            return
+        self._ledger.move(entry, states.SENT)
+        wish = wish_of(entry.client_order_id, triggered(entry), entry.size, entry.price)
+        try:
+            receipt = await act(self._desk.place(wish), self._settings.place_timeout_s)
+        except asyncio.CancelledError:
+            self._ledger.move(entry, states.UNKNOWN, detail="the process ended meanwhile")
+            raise
+        self._take_receipt(entry, receipt)
+
+    def _take_receipt(self, entry: Entry, receipt: Receipt) -> None:
+        if isinstance(receipt, Accepted):
+            self._ledger.accepted(entry, receipt.venue_order_id)
+            if receipt.order is not None:
+                self._ledger.order(receipt.order)
+            if not entry.is_final and (entry.cancel_wanted or entry.state == states.ACKNOWLEDGED):
+                self._inquiry.watch(entry)
+        elif (
+            isinstance(receipt, Refused)
+            and receipt.reason != orders_pb2.REJECT_REASON_DUPLICATE_ID
+            and not entry.was_at_venue
+        ):
+            self._ledger.move(entry, states.REJECTED, receipt.reason, receipt.words)
+        elif not self._ledger.move(entry, states.UNKNOWN, detail=receipt.words):
+            # Its own news were faster, or a refusal contradicts them.
+            self._inquiry.watch(entry)
+
+    def _want_cancelled(self, entry: Entry) -> None:
+        entry.cancel_wanted = True
+        if entry.held and entry.state == states.OPEN:
+            self._ledger.move(entry, states.CANCELLED)
+        else:
+            self._ledger.changed(entry)
+
+    async def _cancel(self, entry: Entry) -> None:
+        if entry.state == states.INTENDED:
+            # Not sent yet: it will not be.
+            await self.answered(entry)
+            if entry.is_final:
+                return
+        await self.cancel_again(entry)
+        if not entry.is_final:
+            await self._look(entry)
+        if not entry.is_final:
+            self._inquiry.watch(entry)
+
+    async def _cancel_told(self, order: VenueOrder) -> None:
+        entry = self._ledger.order(order, asked=True)
+        if entry is None or entry.is_final:
+            return
+        self._want_cancelled(entry)
+        await self._cancel(entry)
+
+    async def _look(self, entry: Entry) -> None:
+        try:
+            await self._inquiry.look(entry)
+        except VenueUnavailable:
+            self._inquiry.watch(entry)
+
+    async def _each(self, works: Iterable[Awaitable[None]]) -> None:
+        """All of them, a few at a time."""
+        room = asyncio.Semaphore(FINDS_AT_ONCE)
+
+        async def one(work: Awaitable[None]) -> None:
+            async with room:
+                await work
+
+        await asyncio.gather(*map(one, works))
+
+
+def triggered(entry: Entry) -> orders_pb2.OrderContent:
+    """What the venue is to get of an order: of one that was held here, what it has become."""
+    if not entry.kept_here:
+        return entry.content
+    content = orders_pb2.OrderContent()
+    content.CopyFrom(entry.content)
+    content.type = BECOMES[entry.content.type]
+    content.stop_price = content.trailing_offset = ""
+    if content.type == orders_pb2.ORDER_TYPE_MARKET:
+        content.time_in_force = orders_pb2.TIME_IN_FORCE_UNSPECIFIED
+    return content
+
+
+BECOMES = {
+    orders_pb2.ORDER_TYPE_STOP: orders_pb2.ORDER_TYPE_MARKET,
+    orders_pb2.ORDER_TYPE_STOP_LIMIT: orders_pb2.ORDER_TYPE_LIMIT,
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT: orders_pb2.ORDER_TYPE_MARKET,
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: orders_pb2.ORDER_TYPE_LIMIT,
+    orders_pb2.ORDER_TYPE_TRAILING_STOP: orders_pb2.ORDER_TYPE_MARKET,
+}
+"""What an order becomes when its stop price is reached."""

@@ -1,0 +1,69 @@
+"""Settings of orders, section ``orders``."""
+
+import msgspec
+
+from kit.errors import SettingError
+
+
+class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The same for all venues."""
+
+    accounts: tuple[str, ...] = ()
+    """Accounts that there are, each as "venue/account". Their credentials stand apart."""
+    public_keys: tuple[str, ...] = ()
+    """Who may approve orders: "NAME:KEY", the Ed25519 key as base64 of its 32 bytes."""
+    withdraw_allowed: tuple[str, ...] = ()
+    """Accounts whose credentials may withdraw; those of others are refused when they may."""
+    place_timeout_s: float = 10.0
+    """An order that the venue has not answered after so long is UNKNOWN."""
+    ask_timeout_s: float = 10.0
+    """So long any other call may take."""
+    arrival_s: float = 10.0
+    """So long a call that was given up may still be on its way to the venue."""
+    noes: int = 3
+    """So often the venue must say that it knows no such order, after all that time, before an order
+    counts as lost on its way."""
+    pause_max_s: float = 60.0
+    """Longest time between two questions about an order whose fate is not known."""
+    reconcile_interval_s: float = 60.0
+    """How often journal and venue are compared while all is well."""
+    dead_man_s: float = 15.0
+    """All is cancelled when the order authority, once heard of, is silent for so long."""
+    keep_days: int = 7
+    """So long an order that has ended is kept."""
+    keep_orders: int = 20_000
+    """So many orders that have ended are kept, if their approvals have ended too."""
+    ring_events: int = 10_000
+    """Events of an account that are held for readers."""
+    price_band_percent: int = 20
+    """A limit price this far beyond the best price is refused. 0: any price."""
+
+    def __post_init__(self) -> None:
+        for name in (
+            "place_timeout_s",
+            "ask_timeout_s",
+            "arrival_s",
+            "pause_max_s",
+            "reconcile_interval_s",
+            "dead_man_s",
+        ):
+            if not 0.1 <= getattr(self, name) <= 3600:
+                raise SettingError(f"orders.{name}", getattr(self, name), "0.1 to 3600")
+        for name in ("noes", "keep_days", "keep_orders", "ring_events"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"orders.{name}", getattr(self, name), "at least 1")
+        if not 0 <= self.price_band_percent <= 100:
+            raise SettingError("orders.price_band_percent", self.price_band_percent, "0 to 100")
+        for name in (*self.accounts, *self.withdraw_allowed):
+            venue, slash, account = name.partition("/")
+            if not (venue and slash and account) or "/" in account or account.startswith("."):
+                raise SettingError("orders.accounts", name, 'must be "venue/account"')
+
+    def accounts_of(self, venue: str) -> list[str]:
+        """Names of the accounts at one venue."""
+        parts = (name.split("/") for name in self.accounts)
+        return [account for at, account in parts if at == venue]
+
+    def may_withdraw(self, venue: str, account: str) -> bool:
+        """Whether the account's credentials may have that right."""
+        return f"{venue}/{account}" in self.withdraw_allowed
