@@ -47,6 +47,10 @@ class Instruments:
             self._listed = await self._fetch()
         return self._listed
 
+    def known(self, symbol: str) -> Instrument | None:
+        """One of them, as it was last had; None when it is not listed, or nothing was ever had."""
+        return self._listed.get(symbol)
+
     async def require(self, symbol: str) -> Instrument:
         """One of them. Raises UnknownInstrument."""
         listed = await self.all()

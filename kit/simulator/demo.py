@@ -1,0 +1,27 @@
+"""The accounts that everybody has at the pretended exchange."""
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+
+from kit.simulator.matching.contract import KEYS
+from kit.venue import discovery
+
+DEMO_ACCOUNT = "demo"
+
+
+def credentials(venue_id: str, account: str) -> Mapping[str, str] | None:
+    """What a client of a pretended venue is given, by ccxt's names; None where the venue takes no
+    orders, or has no such account."""
+    key = next((key for key in KEYS if key.account == account and not key.may_withdraw), None)
+    for package in discovery.packages():
+        name = f"{package}.simulator"
+        if key is None or importlib.util.find_spec(name) is None:
+            continue
+        if venue_id not in importlib.import_module(name).DIALECTS:
+            continue
+        if importlib.util.find_spec(f"{name}.private") is None:
+            return None
+        found: Mapping[str, str] = importlib.import_module(f"{name}.private").credentials(key)
+        return found
+    return None

@@ -1,0 +1,101 @@
+"""Prices as the process itself publishes them."""
+
+import asyncio
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from venuemesh.common.v1 import types_pb2
+
+from kit import encode
+from kit.clock import SystemClock
+from kit.columns import BookRows, Levels, Numbers, Symbols
+from kit.telemetry import Meter
+from kit.venue.bookkeeper import Bookkeeper
+from kit.venue.contract import BookRules, SnapshotSource
+from kit.venue.hub import Hub
+from kit.venue.prices import HubPrices
+from kit.venue.sequence import ChainRule
+from kit.venue.tests.refilling import SYMBOL, trades
+from tests.support.waiting import until
+
+GAP = types_pb2.GAP_REASON_STALE
+
+
+def book(bids, asks, last=1):
+    """A whole book; prices have one decimal place."""
+
+    def column(*numbers):
+        return np.array(numbers, dtype=np.int64)
+
+    def levels(prices):
+        return Levels(
+            column(len(prices)), Numbers(column(*prices), 1), Numbers(column(*[1] * len(prices)), 0)
+        )
+
+    return BookRows(
+        symbols=Symbols.of([SYMBOL]),
+        first_sequence=column(last),
+        last_sequence=column(last),
+        previous_sequence=column(0),
+        snapshot=column(1),
+        checksum=None,
+        venue_time_ns=column(last),
+        received_time_ns=column(last),
+        bids=levels(bids),
+        asks=levels(asks),
+    )
+
+
+@pytest.fixture
+def books():
+    keeper = Bookkeeper(BookRules(ChainRule(), SnapshotSource.FEED), lambda draft: None)
+    keeper.add([SYMBOL])
+    return keeper
+
+
+@pytest.fixture
+def hub():
+    return Hub("venue", 1, SystemClock(), Meter("venue"))
+
+
+def test_the_best_prices_are_those_of_a_proven_book(hub, books):
+    prices = HubPrices(hub, books)
+    assert prices.best(SYMBOL) is None
+    books.on_rows(book([100, 99], [101, 102]))
+    assert prices.best(SYMBOL) == (Decimal("10.0"), Decimal("10.1"))
+    books.doubt([SYMBOL], GAP, 0, "lost")
+    assert prices.best(SYMBOL) is None
+    assert prices.best("other") is None
+
+
+def test_a_book_with_one_side_has_no_best_prices(hub, books):
+    books.on_rows(book([100], []))
+    assert HubPrices(hub, books).best(SYMBOL) is None
+
+
+async def test_every_trade_is_told_in_order(hub, books):
+    prices, heard = HubPrices(hub, books), []
+    prices.listen(lambda symbol, price: heard.append((symbol, price)))
+    running = asyncio.create_task(prices.run())
+    await asyncio.sleep(0)
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([7, 8])))
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([9], price="0.25")))
+    await until(lambda: len(heard) == 3)
+    running.cancel()
+    assert heard == [(SYMBOL, Decimal(7)), (SYMBOL, Decimal(8)), (SYMBOL, Decimal("0.25"))]
+
+
+async def test_who_falls_behind_hears_the_newest(books):
+    hub = Hub("venue", 1, SystemClock(), Meter("venue"), ring_bytes_max=200)
+    prices, heard = HubPrices(hub, books), []
+    prices.listen(lambda symbol, price: heard.append(price))
+    running = asyncio.create_task(prices.run())
+    await asyncio.sleep(0)
+    for number in range(1, 50):
+        hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([number])))
+    await asyncio.sleep(0)
+    await until(lambda: not hub.unread_bytes_share())
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([99])))
+    await until(lambda: heard == [Decimal(99)])
+    running.cancel()
