@@ -58,7 +58,9 @@ class MarketFloor:
         self._marks: dict[str, MarkProcess] = {}
         self._histories: dict[Instrument, TradeHistory[Trade]] = {}
         rules = dialect.house_rules if isinstance(dialect, HouseFormat) else HouseRules()
-        self._house = MatchingHouse(rules, lambda: market.time_ns, self._told, market.add)
+        self._house = MatchingHouse(
+            rules, lambda: market.time_ns, self._told, market.add, self.mark
+        )
         for instrument in market.instruments:
             self.enter(instrument)
         self.paused(0, market.time_ns)
@@ -152,6 +154,10 @@ class MarketFloor:
         """Nothing: this market never was."""
         return None
 
+    def advance(self) -> None:
+        """Time has gone on for the accounts too."""
+        self._house.advance()
+
     def _told(self, time_ns: int) -> int:
         return time_ns + self.skew_ns
 
@@ -234,6 +240,7 @@ class MarketRunner:
         await self.step(wait=False)
 
     def _live(self) -> Sequence[Frame]:
+        self._floor.advance()
         next_ns = self._market.time_ns - self._market.time_ns % STEP_NS + STEP_NS
         step = _as_told(self._market.advance(next_ns), self._floor.skew_ns)
         self._floor.happened(step)

@@ -3,30 +3,13 @@
 from collections import deque
 from collections.abc import Iterator
 
-import msgspec
-
-from kit.simulator.matching.contract import AccountEvent, Listener, Status
+from kit.simulator.matching.contract import AccountEvent, Listener
 from kit.simulator.matching.fees import Volume
-from kit.simulator.matching.order import Order
+from kit.simulator.matching.order import Fill, Order
+from kit.simulator.matching.positions import Position
 
 REMEMBERED_MAX = 100_000
 """Orders, and fills, of one account."""
-
-
-class Fill(msgspec.Struct, frozen=True, gc=False):
-    """A part of an order has met another one; the order's numbers as they were after it."""
-
-    trade_id: int
-    order: Order
-    ticks: int
-    lots: int
-    fee: int
-    fee_asset: str
-    is_maker: bool
-    time_ns: int
-    filled: int
-    turnover: int
-    status: Status
 
 
 class Account:
@@ -43,6 +26,12 @@ class Account:
         """The newest of each."""
         self.orders: deque[Order] = deque()
         self.fills: deque[Fill] = deque(maxlen=REMEMBERED_MAX)
+        self.positions: dict[str, Position] = {}
+        """By symbol; those that are zero too."""
+        self.margin: dict[str, int] = {}
+        """Of what is locked, what positions and orders of derivatives hold."""
+        self.cancel_at_ns = 0
+        """When all orders are cancelled, by the exchange's clock; 0: they are not."""
         self.volume = Volume()
         self.listeners: list[Listener] = []
 

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from kit.simulator.dialect import InstrumentKind, Listing
 from kit.simulator.events import Instrument
-from kit.simulator.matching.accounts import Fill
 from kit.simulator.matching.book import Book
 from kit.simulator.matching.contract import FillView, OrderView, Refusal, Refused
 from kit.simulator.matching.money import EXACT, amount, atoms_of
-from kit.simulator.matching.order import Order
+from kit.simulator.matching.order import Fill, Order
+from kit.simulator.matching.stops import Stops
 
 DIGITS_MAX = 30
 """Of an amount, before or after the point."""
@@ -32,6 +32,9 @@ class Board:
         self.is_inverse = not self.is_spot and self.settle == listing.base
         self.tick = Decimal(instrument.price_text(1))
         self.lot = Decimal(instrument.size_text(1))
+        self.direction = -1 if self.is_inverse else 1
+        """Of what a position is worth, when the price rises."""
+        self.stops = Stops()
         self.contract = Decimal(listing.contract_size or 1)
         self.grain = 1
         """Prices of orders are multiples of so many ticks."""
@@ -56,6 +59,12 @@ class Board:
         if self.is_inverse:
             return lots * self._unit_atoms // ticks
         return ticks * lots * self._unit_atoms
+
+    def value_at(self, price: Decimal, lots: int) -> int:
+        """Likewise at any price; what is less than an atom is cut off."""
+        size = EXACT.multiply(self.lot * self.contract, Decimal(lots))
+        multiply = EXACT.divide if self.is_inverse else EXACT.multiply
+        return atoms_of(multiply(size, price))
 
     def notional(self, ticks: int, lots: int) -> int:
         """Atoms of the quote currency."""

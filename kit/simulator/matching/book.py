@@ -33,7 +33,9 @@ class Keeper(Protocol):
     def prevented(self, order: Order, time_ns: int) -> None:
         """An order was taken out, or is stopped, since its own account's would have met it."""
 
-    def traded(self, low_ticks: int, high_ticks: int, time_ns: int) -> Sequence[MarketEvent]:
+    def traded(
+        self, instrument: Instrument, low_ticks: int, high_ticks: int, time_ns: int
+    ) -> Sequence[MarketEvent]:
         """The crowd has traded between two prices. Returns what follows."""
 
 
@@ -229,7 +231,7 @@ class Book:
     def _tell_crowd_traded(self, events: list[MarketEvent], time_ns: int) -> None:
         trades = [event.price_ticks for event in events if type(event) is Trade]
         if trades and self.watched and self.keeper is not None:
-            events.extend(self.keeper.traded(min(trades), max(trades), time_ns))
+            events.extend(self.keeper.traded(self.instrument, min(trades), max(trades), time_ns))
 
     def _change(self, side: Side, is_bid: bool, ticks: int, lots: int, time_ns: int) -> LevelChange:
         side.set(ticks, lots)

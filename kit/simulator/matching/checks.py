@@ -20,6 +20,8 @@ def draft(board: Board, account: str, ticket: Ticket, rules: HouseRules, time_ns
     """The order that a ticket asks for, without a number. Raises Refused."""
     if board.halted:
         raise Refused(Refusal.HALTED)
+    if ticket.expires_ns and ticket.expires_ns <= time_ns:
+        raise Refused(Refusal.MALFORMED, "the time to expire is over")
     kind = ticket.kind
     _check_shape(ticket)
     ticks = 0
@@ -71,12 +73,12 @@ def check_fills(board: Board, order: Order) -> None:
 def _check_shape(ticket: Ticket) -> None:
     """Whether its fields go together."""
     kind = ticket.kind
-    waits = ticket.stop_price is not None or ticket.trail is not None
     if (kind in PRICED) is not (ticket.price is not None):
         raise Refused(Refusal.MALFORMED, "a price belongs to a limit order, and to no other")
-    if (kind in STOPS) is not waits:
+    trails = kind is OrderKind.TRAILING_STOP
+    if (kind in STOPS and not trails) is not (ticket.stop_price is not None):
         raise Refused(Refusal.MALFORMED, "a stop price belongs to a stop, and to no other")
-    if (kind is OrderKind.TRAILING_STOP) is not (ticket.trail is not None):
+    if trails is not (ticket.trail is not None):
         raise Refused(Refusal.MALFORMED, "a trail belongs to a trailing stop, and to no other")
     if ticket.value is not None and (kind is not OrderKind.MARKET or ticket.size):
         raise Refused(Refusal.MALFORMED, "a value stands for the size of a market order")

@@ -1,10 +1,13 @@
 """What becomes of orders: they are admitted, meet others, wait, and end. Numbers only, no views."""
 
-from collections.abc import Callable, Sequence
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from kit.simulator.dialect import Listing
 from kit.simulator.events import Instrument, MarketEvent, Trade
-from kit.simulator.matching.accounts import Account, Fill, Ledger
+from kit.simulator.matching.accounts import Account, Ledger
 from kit.simulator.matching.board import Board
 from kit.simulator.matching.book import Book
 from kit.simulator.matching.checks import check_fills
@@ -18,14 +21,19 @@ from kit.simulator.matching.contract import (
     HouseRules,
     Lifetime,
     OrderChanged,
+    OrderKind,
+    PositionChanged,
     Refusal,
     Refused,
     Status,
+    Ticket,
 )
 from kit.simulator.matching.fees import FeeTable
+from kit.simulator.matching.margin import Margin, Marks
 from kit.simulator.matching.money import amount, atoms_of
-from kit.simulator.matching.order import STOPS, Order
+from kit.simulator.matching.order import STOPS, Fill, Order
 from kit.simulator.matching.spot import Spot
+from kit.simulator.matching.stops import is_reached
 
 DOLLARS = frozenset({"USD", "USDT", "USDC"})
 """In what a traded volume counts."""
@@ -34,8 +42,9 @@ DOLLARS = frozenset({"USD", "USDT", "USDC"})
 class Engine:
     """``Keeper`` of all books of a venue."""
 
-    def __init__(self, rules: HouseRules, told: Callable[[int], int]) -> None:
-        """``told``: what the market's time is by the exchange's clock."""
+    def __init__(self, rules: HouseRules, told: Callable[[int], int], marks: Marks) -> None:
+        """``told``: what the market's time is by the exchange's clock; ``marks``: what derivatives
+        are worth."""
         self.rules = rules
         self.ledger = Ledger()
         self.boards: dict[str, Board] = {}
@@ -43,12 +52,15 @@ class Engine:
         self.time_ns = 0
         """Of what is happening, by the exchange's clock."""
         self._market_ns = 0
-        self._told = told
+        self.told = told
         self._events: list[MarketEvent] = []
         self._board_of: dict[Instrument, Board] = {}
         self._number = 0
         fees = FeeTable(rules.tiers, rules.fee_places)
         self._spot = Spot(fees, rules.fee_asset, self.ledger)
+        self.margin = Margin(rules, fees, self.ledger, self.boards, marks)
+        self._triggered: deque[Order] = deque()
+        self._expiring: list[tuple[int, int, Order]] = []
 
     def open_board(self, instrument: Instrument, listing: Listing, book: Book) -> None:
         """Trade one more instrument."""
@@ -69,7 +81,7 @@ class Engine:
     def begin(self, market_ns: int) -> None:
         """Something happens now."""
         self._market_ns = market_ns
-        self.time_ns = self._told(market_ns)
+        self.time_ns = self.told(market_ns)
 
     def end(self) -> Sequence[MarketEvent]:
         """What has happened in the market because of it."""
@@ -80,6 +92,8 @@ class Engine:
         """A new order. Raises Refused."""
         waits = order.ticket.kind in STOPS
         try:
+            if waits:
+                self._check_stop(board, order)
             self._admit(account, board, order, enters=not waits)
         except Refused as refused:
             outcome = self.rules.outcomes.get(refused.refusal)
@@ -88,8 +102,33 @@ class Engine:
             self._begin(account, board, order)
             self._finish(account, board, order, outcome, refused.refusal)
             return
+        if waits:
+            order.status = Status.UNTRIGGERED
+        self._begin(account, board, order)
+        if waits:
+            self._wait(board, order)
+        else:
+            self._meet(account, board, order)
+        self._run_triggered()
+
+    def force(self, account: Account, board: Board) -> None:
+        """Close a position by a market order that the account has not asked for."""
+        lots = account.positions[board.symbol].lots
+        size = board.size(abs(lots))
+        ticket = Ticket(board.symbol, lots < 0, OrderKind.MARKET, size, reduce_only=True)
+        order = Order(0, account.name, ticket, 0, abs(lots), self.time_ns)
         self._begin(account, board, order)
         self._meet(account, board, order)
+        self._run_triggered()
+
+    def expire(self, time_ns: int) -> None:
+        """End all orders whose time is over."""
+        while self._expiring and self._expiring[0][0] <= time_ns:
+            _, _, order = heapq.heappop(self._expiring)
+            if not order.is_final:
+                account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
+                self._withdraw(board, order)
+                self._finish(account, board, order, Status.EXPIRED, None)
 
     def cancel(self, order: Order, why: Refusal | None = None) -> None:
         """Take an order back that is not final."""
@@ -101,6 +140,8 @@ class Engine:
         """An order becomes like another one, which is a copy of it with other numbers. It keeps its
         place where it only gets smaller. Raises Refused."""
         account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
+        if order.status is Status.UNTRIGGERED:
+            self._check_stop(board, changed)
         self._admit(account, board, changed, enters=order.waits)
         stays = order.waits and changed.ticks == order.ticks and changed.lots <= order.lots
         if stays and changed.lots < order.lots:
@@ -113,8 +154,11 @@ class Engine:
         order.amended += 1
         order.updated_ns = self.time_ns
         self._tell(account, board, order, Cause.AMENDED)
-        if not stays:
+        if order.status is Status.UNTRIGGERED:
+            self._wait(board, order)
+        elif not stays:
             self._meet(account, board, order)
+        self._run_triggered()
 
     def filled(
         self, taker: Order | None, maker: Order | None, trade: Trade
@@ -125,15 +169,25 @@ class Engine:
             self._fill(board, maker, trade, is_maker=True, with_crowd=taker is None)
         if taker is not None:
             self._fill(board, taker, trade, is_maker=False, with_crowd=maker is None)
-        return ()
+        if board.stops:
+            self._triggered += board.stops.note(trade.price_ticks)
+        return () if board.is_spot else self._reduce(board, taker, maker)
 
     def prevented(self, order: Order, time_ns: int) -> None:
         self.begin(time_ns)
         account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
         self._finish(account, board, order, Status.CANCELLED, Refusal.SELF_TRADE)
 
-    def traded(self, low_ticks: int, high_ticks: int, time_ns: int) -> Sequence[MarketEvent]:
-        return ()
+    def traded(
+        self, instrument: Instrument, low_ticks: int, high_ticks: int, time_ns: int
+    ) -> Sequence[MarketEvent]:
+        self.begin(time_ns)
+        board = self._board_of[instrument]
+        self._triggered += board.stops.note(low_ticks)
+        self._triggered += board.stops.note(high_ticks)
+        self._run_triggered()
+        board.book.watched = bool(board.stops)
+        return self.end()
 
     def _admit(self, account: Account, board: Board, order: Order, *, enters: bool) -> None:
         if enters and order.ticket.lifetime is Lifetime.FILL_OR_KILL:
@@ -142,11 +196,65 @@ class Engine:
             raise Refused(Refusal.WOULD_TAKE)
         self._clearing(board).admit(account, board, order, enters)
 
+    def _check_stop(self, board: Board, order: Order) -> None:
+        """Raises Refused for a stop price that is reached already."""
+        reached = is_reached(order, board.book.last_ticks)
+        if reached and not self.rules.stops_trigger_at_once:
+            raise Refused(Refusal.STOP_WOULD_TRIGGER)
+
+    def _wait(self, board: Board, order: Order) -> None:
+        """For its stop price."""
+        board.stops.add(order, board.book.last_ticks)
+        board.book.watched = True
+        if is_reached(order, board.book.last_ticks):
+            self._triggered += board.stops.note(board.book.last_ticks)
+
+    def _run_triggered(self) -> None:
+        """Those whose stop price was reached come to the book, and may trigger others."""
+        while self._triggered:
+            order = self._triggered.popleft()
+            if order.status is not Status.UNTRIGGERED:
+                continue
+            account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
+            order.status, order.updated_ns = Status.OPEN, self.time_ns
+            self._tell(account, board, order, Cause.TRIGGERED)
+            try:
+                self._admit(account, board, order, enters=True)
+            except Refused as refused:
+                why = refused.refusal
+                self._finish(account, board, order, Status.CANCELLED, why)
+            else:
+                self._meet(account, board, order)
+
+    def _reduce(self, board: Board, *traded: Order | None) -> Sequence[MarketEvent]:
+        """Make reduce-only orders as small as what they can still reduce. It may be done while
+        others meet, so what it changes in the book is told by them."""
+        outer, self._events = self._events, []
+        for name in sorted({order.account for order in traded if order is not None}):
+            account = self.accounts[name]
+            lots = account.positions[board.symbol].lots
+            for order in account.open_of(board.symbol):
+                there = -lots if order.buys else lots
+                if not order.waits or not order.ticket.reduce_only or order.left <= there:
+                    continue
+                if there <= 0:
+                    self.cancel(order, Refusal.REDUCE_ONLY)
+                    continue
+                gone = order.left - there
+                self._events += board.book.reduce(order, gone, self._market_ns)
+                order.lots -= gone
+                order.ticket = replace(order.ticket, size=board.size(order.lots))
+                self._tell(account, board, order, Cause.AMENDED)
+        inner, self._events = self._events, outer
+        return inner
+
     def _begin(self, account: Account, board: Board, order: Order) -> None:
         self._number += 1
         order.number = self._number
         account.open[order.number] = order
         account.remember(order)
+        if order.ticket.expires_ns:
+            heapq.heappush(self._expiring, (order.ticket.expires_ns, order.number, order))
         self._tell(account, board, order, Cause.NEW)
 
     def _meet(self, account: Account, board: Board, order: Order) -> None:
@@ -221,8 +329,20 @@ class Engine:
         told = None if fill is None else board.fill_view(fill)
         account.tell(OrderChanged(board.view(order), cause, told))
         why = "order" if fill is None else "fill"
-        for asset in self._clearing(board).assets(board):
+        self.tell_balances(account, self._clearing(board).assets(board), why)
+        if fill is not None and not board.is_spot:
+            self.tell_position(account, board, why)
+
+    def tell_balances(self, account: Account, assets: Iterable[str], why: str) -> None:
+        """Let those who listen know what an account has."""
+        for asset in assets if account.listeners else ():
             account.tell(BalanceChanged(self.balance(account, asset), why))
+
+    def tell_position(self, account: Account, board: Board, why: str) -> None:
+        """Likewise what it holds of a derivative."""
+        if account.listeners:
+            view = self.margin.view(account, board, account.positions[board.symbol])
+            account.tell(PositionChanged(view, why))
 
     def balance(self, account: Account, asset: str) -> BalanceView:
         """What an account has of an asset."""
@@ -230,7 +350,7 @@ class Engine:
         return BalanceView(account.name, asset, amount(total), amount(locked))
 
     def _clearing(self, board: Board) -> Clearing:
-        return self._spot
+        return self._spot if board.is_spot else self.margin
 
     def _endow(self, account: Account) -> None:
         """Give it what it has at the beginning, of each asset that it does not know yet."""

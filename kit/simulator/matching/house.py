@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 
+from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Listing
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.matching.accounts import Account, Ledger
 from kit.simulator.matching.board import Board
 from kit.simulator.matching.book import Book
 from kit.simulator.matching.checks import check_band, check_notional, draft
+from kit.simulator.matching.clockwork import Clockwork
 from kit.simulator.matching.contract import (
     BalanceView,
     FillView,
@@ -26,6 +28,7 @@ from kit.simulator.matching.contract import (
     Ticket,
 )
 from kit.simulator.matching.engine import Engine
+from kit.simulator.matching.margin import Marks
 from kit.simulator.matching.order import Order
 
 
@@ -38,15 +41,18 @@ class MatchingHouse:
         now: Callable[[], int],
         told: Callable[[int], int],
         emit: Callable[[Sequence[MarketEvent]], None],
+        marks: Marks,
     ) -> None:
         """``now``: the market's time; ``told``: what that is by the exchange's clock; ``emit``: is
-        given what happens in the market because of what accounts do."""
+        given what happens in the market because of what accounts do; ``marks``: what derivatives
+        are worth now."""
         self.rules = rules
         self.keys: Sequence[Key] = rules.keys
         self._keys = {key.key: key for key in rules.keys}
         self._now = now
         self._emit = emit
-        self._engine = Engine(rules, told)
+        self._engine = Engine(rules, told, marks)
+        self._clockwork = Clockwork(self._engine)
 
     @property
     def ledger(self) -> Ledger:
@@ -59,7 +65,9 @@ class MatchingHouse:
 
     def relist(self, listing: Listing) -> None:
         """The listing of an instrument has changed."""
-        self._engine.boards[listing.symbol].relist(listing)
+        board = self._engine.boards[listing.symbol]
+        board.relist(listing)
+        board.delisted = False
 
     def delist(self, symbol: str) -> None:
         """An instrument is gone, and all orders with it."""
@@ -144,7 +152,12 @@ class MatchingHouse:
         return [self._engine.balance(holder, asset) for asset in holder.total]
 
     def positions(self, account: str) -> list[PositionView]:
-        return []
+        holder, engine = self._engine.account(account), self._engine
+        return [
+            engine.margin.view(holder, engine.boards[symbol], position)
+            for symbol, position in holder.positions.items()
+            if position.lots
+        ]
 
     def listen(self, account: str, listener: Listener) -> Callable[[], None]:
         listeners = self._engine.account(account).listeners
@@ -157,7 +170,13 @@ class MatchingHouse:
         return end
 
     def cancel_after(self, account: str, seconds: float) -> None:
-        raise Refused(Refusal.MALFORMED)
+        end_ns = self._engine.told(self._now()) + round(seconds * NANOSECONDS_PER_SECOND)
+        self._engine.account(account).cancel_at_ns = end_ns if seconds else 0
+
+    def advance(self) -> None:
+        """The market's time has gone on."""
+        with self._happening():
+            self._clockwork.advance(self._now())
 
     @contextmanager
     def _happening(self) -> Iterator[None]:

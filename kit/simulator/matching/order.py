@@ -1,5 +1,7 @@
 """An order as the engine keeps it. Prices count ticks, sizes lots."""
 
+import msgspec
+
 from kit.simulator.matching.contract import (
     FINAL,
     Lifetime,
@@ -82,3 +84,19 @@ class Order:
     def rests(self) -> bool:
         """Whether what is not filled at once stays in the book."""
         return bool(self.ticks) and self.ticket.lifetime not in AT_ONCE
+
+
+class Fill(msgspec.Struct, frozen=True, gc=False):
+    """A part of an order has met another one; the order's numbers as they were after it."""
+
+    trade_id: int
+    order: Order
+    ticks: int
+    lots: int
+    fee: int
+    fee_asset: str
+    is_maker: bool
+    time_ns: int
+    filled: int
+    turnover: int
+    status: Status

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from kit.simulator.dialect import Listing
+from kit.simulator.dialect import Listing, Mark
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.matching.book import Book
 from kit.simulator.matching.contract import (
@@ -32,11 +32,13 @@ class Market:
     ) -> None:
         self.now_ns = 1_000_000_000
         self.events: list[MarketEvent] = []
+        self.marks: dict[str, Mark] = {}
         self.house = MatchingHouse(
             rules or HouseRules(),
             lambda: self.now_ns,
             lambda time_ns: time_ns,
             self.events.extend,
+            lambda symbol: self.marks.get(symbol),
         )
         self.books = {listing.symbol: Book(one, 1_000) for one, listing in listed}
         for instrument, listing in listed:

@@ -1,0 +1,180 @@
+"""Orders that wait for a price, and orders that wait for a time."""
+
+from decimal import Decimal
+
+import pytest
+
+from kit.simulator.events import Trade
+from kit.simulator.matching.contract import (
+    Cause,
+    HouseRules,
+    Lifetime,
+    OrderChanged,
+    OrderKind,
+    Refusal,
+    Refused,
+    Status,
+)
+from kit.simulator.matching.tests.desk import Market
+from kit.simulator.matching.tests.test_house import refusal
+
+D = Decimal
+
+
+def quoted(market: Market, bid: int = 9_900, ask: int = 10_100, lots: int = 100_000) -> None:
+    market.book.rest(True, bid, lots, 1)
+    market.book.rest(False, ask, lots, 1)
+
+
+def trade_at(market: Market, ticks: int) -> list:
+    """The crowd trades one lot at a price."""
+    best = market.book.best(False)
+    buys = best is not None and ticks >= best
+    market.book.rest(not buys, ticks, 1, 2)
+    return market.book.take(buys, ticks, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "stop", "calm", "reaching"),
+    [
+        (OrderKind.STOP, "buy", "100.5", 10_049, 10_050),
+        (OrderKind.STOP, "sell", "99.5", 9_951, 9_950),
+        (OrderKind.TAKE_PROFIT, "buy", "99.5", 9_951, 9_950),
+        (OrderKind.TAKE_PROFIT, "sell", "100.5", 10_049, 10_050),
+    ],
+)
+def test_a_stop_waits_for_a_trade_at_its_price(kind, side, stop, calm, reaching):
+    market = Market()
+    quoted(market)
+    trade_at(market, 10_000)
+    heard = market.hear("demo")
+    order = market.order("demo", side, "1", kind=kind, stop_price=stop)
+    assert order.status is Status.UNTRIGGERED
+    assert market.house.open_orders("demo") == [order]
+    trade_at(market, calm)
+    assert market.house.order("demo", order.order_id) == order
+    events = trade_at(market, reaching)
+    done = market.house.order("demo", order.order_id)
+    assert (done.status, done.filled) == (Status.FILLED, D(1))
+    assert len([event for event in events if type(event) is Trade]) == 2
+    causes = [event.cause for event in heard if isinstance(event, OrderChanged)]
+    assert causes == [Cause.NEW, Cause.TRIGGERED, Cause.FILLED]
+    assert market.has("demo", "COIN")[1] == market.has("demo", "USDT")[1] == 0
+
+
+def test_a_stop_limit_holds_its_money_and_waits_at_its_price():
+    market = Market()
+    quoted(market)
+    trade_at(market, 10_000)
+    order = market.order("demo", "buy", "1", "100.2", kind=OrderKind.STOP_LIMIT, stop_price="100.5")
+    assert market.has("demo", "USDT")[1] == D("100.2")
+    trade_at(market, 10_050)
+    assert market.house.order("demo", order.order_id).status is Status.OPEN
+    assert market.book.levels(True, 1) == [(10_020, 1_000)]
+    assert market.has("demo", "USDT")[1] == D("100.2")
+
+
+@pytest.mark.parametrize(
+    ("side", "path", "filled_at"),
+    [
+        ("sell", [10_020, 10_090, 10_050, 10_041], 10_040),
+        ("buy", [9_980, 9_910, 9_950, 9_959], 9_960),
+    ],
+)
+def test_a_trailing_stop_follows_the_price_one_way(side, path, filled_at):
+    market = Market()
+    quoted(market, 9_000, 11_000)
+    trade_at(market, 10_000)
+    order = market.order("demo", side, "1", kind=OrderKind.TRAILING_STOP, trail="0.5")
+    for ticks in path:
+        trade_at(market, ticks)
+        assert market.house.order("demo", order.order_id).status is Status.UNTRIGGERED
+    trade_at(market, filled_at)
+    assert market.house.order("demo", order.order_id).status is Status.FILLED
+
+
+def test_stops_trigger_each_other():
+    market = Market()
+    for ticks in (10_000, 9_900, 9_800):
+        market.book.rest(True, ticks, 1_000, 1)
+    trade_at(market, 10_100)
+    orders = [
+        market.order("demo", "sell", "1", kind=OrderKind.STOP, stop_price=price)
+        for price in ("99.0", "100.0")
+    ]
+    market.order("other", "sell", "1")
+    done = [market.house.order("demo", order.order_id) for order in orders]
+    assert [order.filled_value for order in done] == [D(98), D(99)]
+
+
+def test_a_stop_that_is_reached_already_is_refused_or_triggers():
+    strict, kind = Market(), Market(HouseRules(stops_trigger_at_once=True))
+    for market in (strict, kind):
+        quoted(market)
+        trade_at(market, 10_000)
+
+    def place(market: Market):
+        return market.order("demo", "sell", "1", kind=OrderKind.STOP, stop_price="100")
+
+    assert refusal(lambda: place(strict)) is Refusal.STOP_WOULD_TRIGGER
+    assert place(kind).status is Status.FILLED
+
+
+def test_a_stop_without_money_ends_when_it_triggers():
+    market = Market()
+    quoted(market, lots=20_000_000)
+    trade_at(market, 10_000)
+    order = market.order("demo", "buy", "9999", kind=OrderKind.STOP, stop_price="100.5")
+    trade_at(market, 10_050)
+    done = market.house.order("demo", order.order_id)
+    assert (done.status, done.why, done.filled) == (Status.CANCELLED, Refusal.FUNDS, D(0))
+
+
+def test_a_stop_is_amended_and_cancelled():
+    market = Market()
+    quoted(market)
+    trade_at(market, 10_000)
+    order = market.order("demo", "sell", "1", kind=OrderKind.STOP, stop_price="99.5")
+    market.house.amend("demo", order.order_id, D(2), None, D("99.2"))
+    assert market.has("demo", "COIN")[1] == D(2)
+    trade_at(market, 9_950)
+    assert market.house.order("demo", order.order_id).status is Status.UNTRIGGERED
+    with pytest.raises(Refused):
+        market.house.amend("demo", order.order_id, None, None, D("99.6"))
+    assert market.house.cancel("demo", order.order_id).status is Status.CANCELLED
+    trade_at(market, 9_910)
+    assert market.house.fills("demo") == []
+    assert market.has("demo", "COIN") == (D(1000), D(0))
+
+
+def test_time_ends_orders():
+    market = Market()
+    second_ns = 1_000_000_000
+    late = {"lifetime": Lifetime.GOOD_TILL_TIME, "expires_ns": market.now_ns + second_ns}
+    order = market.order("demo", "buy", "1", "90", **late)
+    market.now_ns += second_ns - 1
+    market.house.advance()
+    assert market.house.order("demo", order.order_id).status is Status.OPEN
+    market.now_ns += 1
+    market.house.advance()
+    assert market.house.order("demo", order.order_id).status is Status.EXPIRED
+    assert market.book.best(True) is None
+    assert refusal(lambda: market.order("demo", "buy", "1", "90", **late)) is Refusal.MALFORMED
+
+
+def test_a_dead_man_switch_cancels_all_unless_it_is_pressed_again():
+    market = Market()
+    market.order("demo", "buy", "1", "90")
+    other = market.order("other", "buy", "1", "90")
+    for seconds in (1, 1, 0):
+        market.house.cancel_after("demo", seconds)
+        market.now_ns += 999_999_999
+        market.house.advance()
+    market.now_ns += 10**10
+    market.house.advance()
+    assert len(market.house.open_orders("demo")) == 1
+    market.house.cancel_after("demo", 0.5)
+    market.now_ns += 500_000_000
+    market.house.advance()
+    assert market.house.open_orders("demo") == []
+    assert market.house.open_orders("other") == [other]
