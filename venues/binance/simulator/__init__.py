@@ -80,6 +80,8 @@ class Binance:
         session = BinanceSession()
         if self._segment.routed:
             session.route = parts.pop(0) if parts[0] in ROUTES else ROUTES[0]
+            name = query.get("listenKey") or query.get("streams") or "".join(parts[-1:])
+            self._listen(session, name)
         if parts == ["stream"]:
             names = query.get("streams", "").split("/")
         elif "ws" in parts:
@@ -112,7 +114,9 @@ class Binance:
         return [_error(2, f"Invalid request: unknown method {call.method[:60]}", call.id)]
 
     def tick(self, session: Session, floor: Floor) -> list[bytes]:
-        """Nothing is said by the clock alone."""
+        """A listen key may have expired; besides, nothing is said by the clock alone."""
+        if self._private.listen_keys is not None:
+            self._private.listen_keys.tick(session, floor)
         return []
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
@@ -163,6 +167,11 @@ class Binance:
             return _error(2, "Invalid request: too many streams", call.id)
         self._subscribe(session, names)
         return _result(None, call.id)
+
+    def _listen(self, session: Session, name: str) -> None:
+        """The address of a connection may have a listen key in it."""
+        if self._private.listen_keys is not None:
+            self._private.listen_keys.attach(session, name)
 
     def _subscribe(self, session: Session, names: Iterable[str]) -> None:
         """A stream of another route is accepted like any other, and then never says anything."""

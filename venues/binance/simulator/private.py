@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Floor, Listing, Request
-from kit.simulator.matching.contract import House, Key
+from kit.simulator.matching.contract import House, Key, OrderView, Refused
 from venues.binance.simulator.rest import Refusal
 
 KEY_HEADER = "x-mbx-apikey"
@@ -110,6 +110,24 @@ class Call:
             if listing.symbol == symbol:
                 return listing
         raise Refusal(-1121, "Invalid symbol.")
+
+    def named_order(self, id_name: str, client_id_name: str, id_first: int = 0) -> OrderView | None:
+        """The order of an id, a client id, or both; ``id_first``: what is added to ids."""
+        symbol, client_id = self.listing().symbol, self.params.get(client_id_name, "")
+        if self.params.get(id_name):
+            try:
+                number = self.number(id_name, 0) - id_first
+                order: OrderView | None = self.house.order(self.account, number)
+            except Refused:
+                order = None
+            if order is not None and client_id not in ("", order.ticket.client_id):
+                raise Refusal(-2039, "Client order ID is not correct for this order ID.")
+        elif client_id:
+            order = self.house.by_client_id(self.account, client_id)
+        else:
+            both = f"Param '{client_id_name}' or '{id_name}' must be sent"
+            raise Refusal(-1102, f"{both}, but both were empty/null!")
+        return order if order is not None and order.ticket.symbol == symbol else None
 
 
 def illegal(name: str, pattern: str) -> Refusal:

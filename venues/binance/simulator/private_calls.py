@@ -32,8 +32,8 @@ class Route:
 
     handle: Callable[[Call], object]
     """Gives the body. Raises Refusal, and Refused of the engine."""
-    reads: frozenset[str] = frozenset()
-    """The parameters that it knows, besides those of signing."""
+    reads: frozenset[str] | None = frozenset()
+    """The parameters that it knows, besides those of signing; None: it does not mind others."""
     weight: int = 1
     orders: int = 0
     """How many orders it places."""
@@ -138,7 +138,8 @@ class PrivateCalls:
 
     def run(self, route: Route, call: Call) -> object:
         """What a call gives. Raises Refusal."""
-        check_known(call.params, route.reads)
+        if route.reads is not None:
+            check_known(call.params, route.reads)
         if route.orders:
             self.usage.place(call.account, route.orders, call.floor.time_ns())
         try:

@@ -148,7 +148,11 @@ class WebsocketApi:
         if house is None:
             raise Refusal(-1016, "This service is no longer available.", 503)
         if route is not None:
-            call = Call(_authorised(session, house, params, floor), params, floor, house)
+            if route.signed:
+                key = _authorised(session, house, params, floor)
+            else:
+                key = key_of(house, params.get("apiKey", ""))
+            call = Call(key, params, floor, house)
             return self._calls.run(route, call), call.account
         return self._session_result(session, method, params, floor, house), account
 

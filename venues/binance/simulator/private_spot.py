@@ -93,7 +93,7 @@ class SpotCalls:
         return {}
 
     def _cancel(self, call: Call) -> object:
-        order = _named(call, "orderId", "origClientOrderId")
+        order = call.named_order("orderId", "origClientOrderId")
         if order is None:
             raise Refused(Reason.UNKNOWN_ORDER)
         cancel_id = call.client_id("newClientOrderId") or self._new_id(call)
@@ -108,7 +108,7 @@ class SpotCalls:
         return words.cancelled_order(done, cancel_id)
 
     def _order(self, call: Call) -> object:
-        order = _named(call, "orderId", "origClientOrderId")
+        order = call.named_order("orderId", "origClientOrderId")
         if order is None:
             raise Refusal(-2013, "Order does not exist.")
         return words.known_order(order)
@@ -120,7 +120,7 @@ class SpotCalls:
             raise Refusal(-1102, "Mandatory parameter 'cancelReplaceMode' was not sent.")
         ticket = read_ticket(call, call.client_id("newClientOrderId") or self._new_id(call))
         check_filters(call.listing(), ticket)
-        old = _named(call, "cancelOrderId", "cancelOrigClientOrderId")
+        old = call.named_order("cancelOrderId", "cancelOrigClientOrderId")
         cancel_id = call.client_id("cancelNewClientOrderId") or self._new_id(call)
         outcome: dict[str, Any] = {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS"}
         try:
@@ -136,7 +136,7 @@ class SpotCalls:
         return outcome
 
     def _amend(self, call: Call) -> object:
-        order = _named(call, "orderId", "origClientOrderId")
+        order = call.named_order("orderId", "origClientOrderId")
         if order is None:
             raise Refusal(-2013, "Order does not exist.")
         client_id = order.ticket.client_id
@@ -243,25 +243,6 @@ def _place_instead(call: Call, ticket: Ticket, outcome: dict[str, Any]) -> None:
         raise Refusal(-2022, "Order cancel-replace failed.", data=outcome)
     if "FAILURE" in results:
         raise Refusal(-2021, "Order cancel-replace partially failed.", 409, data=outcome)
-
-
-def _named(call: Call, id_name: str, client_id_name: str) -> OrderView | None:
-    """The order of an id, a client id, or both."""
-    symbol = call.listing().symbol
-    client_id = call.params.get(client_id_name, "")
-    if call.params.get(id_name):
-        try:
-            order: OrderView | None = call.house.order(call.account, call.number(id_name, 0))
-        except Refused:
-            order = None
-        if order is not None and client_id not in ("", order.ticket.client_id):
-            raise Refusal(-2039, "Client order ID is not correct for this order ID.")
-    elif client_id:
-        order = call.house.by_client_id(call.account, client_id)
-    else:
-        words_ = f"Param '{client_id_name}' or '{id_name}' must be sent, but both were empty/null!"
-        raise Refusal(-1102, words_)
-    return order if order is not None and order.ticket.symbol == symbol else None
 
 
 def _error(refused: Refused | Refusal) -> dict[str, object]:

@@ -117,6 +117,37 @@ async def trading_client(
 
 
 @asynccontextmanager
+async def trading_futures_client(
+    base: str, key: str = "demo-key", secret: str = "demo-secret"
+) -> AsyncIterator[ccxt.pro.binanceusdm]:
+    """The same for futures."""
+    ws = base.replace("http", "ws")
+    urls = {
+        "fapiPublic": f"{base}/fapi/v1",
+        "fapiPrivate": f"{base}/fapi/v1",
+        "fapiPrivateV2": f"{base}/fapi/v2",
+        "fapiPrivateV3": f"{base}/fapi/v3",
+        "sapi": f"{base}/sapi/v1",
+        "ws": {"linear": f"{ws}/ws", "ws-api": {"linear": f"{ws}/ws-fapi/v1"}},
+    }
+    client = ccxt.pro.binanceusdm(
+        {
+            "apiKey": key,
+            "secret": secret,
+            "enableRateLimit": False,
+            "options": {"fetchOpenOrders": {"warnWithoutSymbol": False}},
+            "urls": {"api": urls},
+        }
+    )
+    try:
+        async with asyncio.timeout(WAIT_S):
+            await client.load_markets()
+            yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
 async def raw_client(base: str) -> AsyncIterator["RawClient"]:
     """A client that sees what is on the wire."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(WAIT_S):

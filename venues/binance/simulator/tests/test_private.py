@@ -101,13 +101,9 @@ async def test_what_was_not_signed_is_not_believed(exchange, floor, house):
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))
-@pytest.mark.parametrize("segment", [SPOT])
-async def test_every_refusal_of_the_engine_has_a_code(segment, refusal):
-    exchange, house = Binance(segment), FakeHouse()
-    floor = FakeFloor(house, [exchange.list(one) for one in segment.instruments])
+async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, refusal):
     house.refuses = refusal
-    path = ORDER if segment is SPOT else "/fapi/v1/order"
-    request = signed("POST", path, **LIMIT)
+    request = signed("POST", ORDER, **LIMIT)
     assert await error_of(exchange, floor, request) <= -1000
 
 

@@ -1,0 +1,231 @@
+"""Listen keys, conditional orders and refusals of the pretended USD-M futures."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from kit.simulator.dialect import Request
+from kit.simulator.matching.contract import (
+    BalanceChanged,
+    BalanceView,
+    PositionChanged,
+    PositionView,
+    Refusal,
+    Status,
+)
+from venues.binance.simulator import FUTURES, Binance
+from venues.binance.simulator.tests.private_fakes import FakeFloor, FakeHouse, signed
+
+ROOT = "/fapi/v1"
+LIMIT = {
+    "symbol": "BTCUSDT",
+    "side": "BUY",
+    "type": "LIMIT",
+    "timeInForce": "GTC",
+    "quantity": "0.01",
+    "price": "50000",
+}
+STOP = {
+    "symbol": "BTCUSDT",
+    "side": "SELL",
+    "algoType": "CONDITIONAL",
+    "type": "STOP_MARKET",
+    "quantity": "0.01",
+    "triggerPrice": "45000",
+}
+HOUR_NS = 3_600 * 10**9
+
+
+@pytest.fixture
+def exchange() -> Binance:
+    return Binance(FUTURES)
+
+
+@pytest.fixture
+def house() -> FakeHouse:
+    return FakeHouse()
+
+
+@pytest.fixture
+def floor(exchange: Binance, house: FakeHouse) -> FakeFloor:
+    return FakeFloor(house, [exchange.list(one) for one in FUTURES.instruments])
+
+
+async def called(exchange: Binance, floor: FakeFloor, request) -> tuple[int, dict]:
+    answer = await exchange.answer(request, floor)
+    return answer.status, json.loads(answer.body)
+
+
+async def listen_key(exchange: Binance, floor: FakeFloor, method: str = "POST") -> dict:
+    """It needs a key, and no signature."""
+    request = Request(method, f"{ROOT}/listenKey", headers={"X-MBX-APIKEY": "demo-key"})
+    return (await called(exchange, floor, request))[1]
+
+
+def listening(exchange: Binance, path: str, **query: str) -> tuple[object, list[dict]]:
+    """A connection, and what it is told."""
+    session = exchange.open(path, query)
+    assert session is not None
+    told: list[dict] = []
+
+    def tell(stream, payload: bytes) -> None:
+        text = payload if session.shape is None else session.shape(payload)
+        told.append(json.loads(text))
+
+    session.tell = tell
+    return session, told
+
+
+async def test_a_listen_key_lives_for_an_hour_unless_it_is_kept(exchange, floor, house):
+    name = (await listen_key(exchange, floor))["listenKey"]
+    assert (await listen_key(exchange, floor))["listenKey"] == name
+    session, told = listening(exchange, "/private/ws", listenKey=name)
+    floor.now_ns += HOUR_NS - 1
+    assert (await listen_key(exchange, floor, "PUT"))["listenKey"] == name
+    floor.now_ns += HOUR_NS - 1
+    exchange.tick(session, floor)
+    assert not told
+    floor.now_ns += 1
+    exchange.tick(session, floor)
+    exchange.tick(session, floor)
+    assert [one["e"] for one in told] == ["listenKeyExpired"]
+    assert (await listen_key(exchange, floor, "PUT"))["code"] == -1125
+    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(1), Decimal(0)), "fill"))
+    assert len(told) == 1
+    assert (await listen_key(exchange, floor))["listenKey"] != name
+
+
+@pytest.mark.parametrize("path", ["/private/ws/{}", "/ws/{}"])
+async def test_a_listen_key_in_the_path(exchange, floor, house, path):
+    name = (await listen_key(exchange, floor))["listenKey"]
+    session, told = listening(exchange, path.format(name))
+    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "funding"))
+    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(1)), "order"))
+    assert [one["a"]["m"] for one in told] == ["FUNDING_FEE"]
+    assert told[0]["a"]["B"] == [{"a": "USDT", "wb": "5", "cw": "5", "bc": "0"}]
+    for forget in session.when_closed:
+        forget()
+    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "funding"))
+    assert len(told) == 1
+
+
+async def test_a_combined_connection_names_the_listen_key(exchange, floor, house):
+    name = (await listen_key(exchange, floor))["listenKey"]
+    _, told = listening(exchange, "/private/stream", streams=name)
+    held = PositionView(
+        "demo", "BTCUSDT", Decimal("-0.5"), Decimal(50_000), Decimal(49_000), Decimal(500),
+        None, Decimal(2_500), Decimal(0),
+    )  # fmt: skip
+    house.tell(PositionChanged(held, "fill"))
+    assert told[0]["stream"] == name
+    (position,) = told[0]["data"]["a"]["P"]
+    assert (position["pa"], position["ep"], position["up"]) == ("-0.5", "50000", "500")
+    await listen_key(exchange, floor, "DELETE")
+    house.tell(PositionChanged(held, "fill"))
+    assert len(told) == 1
+
+
+async def test_an_unknown_listen_key_hears_nothing(exchange, floor, house):
+    _, told = listening(exchange, "/private/ws", listenKey="nobody")
+    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "fill"))
+    assert not told
+    request = Request("POST", f"{ROOT}/listenKey", headers={"X-MBX-APIKEY": "nobodys"})
+    status, body = await called(exchange, floor, request)
+    assert (status, body["code"]) == (401, -2015)
+
+
+async def test_a_conditional_order_is_an_order_only_when_it_has_triggered(exchange, floor, house):
+    name = (await listen_key(exchange, floor))["listenKey"]
+    _, told = listening(exchange, "/private/ws", listenKey=name)
+    house.status = Status.UNTRIGGERED
+    plain = {name: text for name, text in STOP.items() if name != "algoType"}
+    request = signed("POST", f"{ROOT}/order", **plain, stopPrice="45000")
+    assert (await called(exchange, floor, request))[1]["code"] == -4120
+    _, placed = await called(exchange, floor, signed("POST", f"{ROOT}/algoOrder", **STOP))
+    assert (placed["algoStatus"], placed["triggerPrice"]) == ("NEW", "45000")
+    symbol = {"symbol": "BTCUSDT"}
+    _, found = await called(exchange, floor, signed("GET", f"{ROOT}/openOrders", **symbol))
+    assert found == []
+    hidden = signed("GET", f"{ROOT}/order", **symbol, orderId=1)
+    assert (await called(exchange, floor, hidden))[1]["code"] == -2013
+    ids = {"algoId": placed["algoId"]}
+    _, shown = await called(exchange, floor, signed("GET", f"{ROOT}/algoOrder", **ids))
+    assert shown["clientAlgoId"] == placed["clientAlgoId"]
+    _, gone = await called(exchange, floor, signed("DELETE", f"{ROOT}/algoOrder", **ids))
+    assert (gone["code"], gone["msg"]) == ("200", "success")
+    assert [(one["e"], one["o"]["X"]) for one in told] == [
+        ("ALGO_UPDATE", "NEW"),
+        ("ALGO_UPDATE", "CANCELED"),
+    ]
+
+
+@pytest.mark.parametrize("refusal", list(Refusal))
+async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, refusal):
+    house.refuses = refusal
+    status, body = await called(exchange, floor, signed("POST", f"{ROOT}/order", **LIMIT))
+    assert status == 400
+    assert body["code"] <= -1000
+    assert body["msg"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [
+        (Refusal.FUNDS, -2019),
+        (Refusal.WOULD_TAKE, -5022),
+        (Refusal.REDUCE_ONLY, -2022),
+        (Refusal.DUPLICATE_ID, -4116),
+        (Refusal.NOTIONAL_MIN, -4164),
+        (Refusal.STOP_WOULD_TRIGGER, -2021),
+        (Refusal.TICK, -4014),
+    ],
+)
+async def test_refusals_by_their_codes(exchange, floor, house, refusal, code):
+    house.refuses = refusal
+    _, body = await called(exchange, floor, signed("POST", f"{ROOT}/order", **LIMIT))
+    assert body["code"] == code
+
+
+async def test_each_of_a_batch_stands_alone(exchange, floor):
+    batch = json.dumps([LIMIT, LIMIT | {"side": "HOLD"}, LIMIT | {"newClientOrderId": "third"}])
+    request = signed("POST", f"{ROOT}/batchOrders", batchOrders=batch)
+    _, rows = await called(exchange, floor, request)
+    assert [row.get("code", row.get("status")) for row in rows] == ["NEW", -1117, "NEW"]
+    assert rows[2]["clientOrderId"] == "third"
+    named = json.dumps(["third", "fourth"])
+    request = signed("DELETE", f"{ROOT}/batchOrders", symbol="BTCUSDT", origClientOrderIdList=named)
+    _, rows = await called(exchange, floor, request)
+    assert [row.get("code", row.get("status")) for row in rows] == ["CANCELED", -2011]
+
+
+async def test_an_acknowledgement_says_nothing_of_fills(exchange, floor, house):
+    house.status = Status.EXPIRED
+    request = signed("POST", f"{ROOT}/order", **LIMIT)
+    assert (await called(exchange, floor, request))[1]["status"] == "NEW"
+    request = signed("POST", f"{ROOT}/order", **LIMIT, newOrderRespType="RESULT")
+    assert (await called(exchange, floor, request))[1]["status"] == "EXPIRED"
+
+
+async def test_a_change_must_change_something(exchange, floor):
+    await called(exchange, floor, signed("POST", f"{ROOT}/order", **LIMIT))
+    change = {name: LIMIT[name] for name in ("symbol", "side", "quantity", "price")}
+    same = signed("PUT", f"{ROOT}/order", **change, orderId=1)
+    assert (await called(exchange, floor, same))[1]["code"] == -5027
+    dearer = signed("PUT", f"{ROOT}/order", **(change | {"price": "51000"}), orderId=1)
+    assert (await called(exchange, floor, dearer))[1]["price"] == "51000"
+
+
+async def test_a_countdown_reaches_the_engine(exchange, floor, house):
+    path = f"{ROOT}/countdownCancelAll"
+    request = signed("POST", path, symbol="BTCUSDT", countdownTime=1_500)
+    _, body = await called(exchange, floor, request)
+    assert body == {"symbol": "BTCUSDT", "countdownTime": "1500"}
+    assert house.countdown == ("demo", 1.5)
+
+
+async def test_a_wrong_signature_gets_nothing(exchange, floor, house):
+    request = signed("POST", f"{ROOT}/order", "wrong", **LIMIT)
+    status, body = await called(exchange, floor, request)
+    assert (status, body["code"]) == (400, -1022)
+    assert not house.found
