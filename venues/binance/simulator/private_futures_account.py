@@ -1,7 +1,7 @@
 """The private calls of USD-M futures that tell of an account: its orders, fills, money, positions.
 
-Documentation: https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api
-and .../trade/rest-api
+Documentation: https://developers.binance.com/docs/derivatives/usds-margined-futures, there
+account/rest-api and trade/rest-api.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Listen keys: how USD-M futures let a connection hear of an account.
 
-Documentation: https://developers.binance.com/docs/derivatives/usds-margined-futures/user-data-streams
+Documentation: https://developers.binance.com/docs/derivatives/usds-margined-futures, there
+user-data-streams.
 """
 
 import hashlib
