@@ -2,12 +2,13 @@
 
 ``DIALECTS`` is what the simulator looks for. The conversation is here, the names of streams in
 ``streams``, those of pairs in ``pairs``, the REST calls in ``rest``, the lines of captures in
-``capture``, a simulated market's frames in ``encode``.
+``capture``, a simulated market's frames in ``encode``, what concerns an account in ``private`` and
+its neighbours.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -25,10 +26,12 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import Instrument
 from kit.simulator.market import Step
-from venues.kraken.simulator import rest
+from venues.kraken.simulator import private_rest, private_socket, rest
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.capture import KrakenCapture
 from venues.kraken.simulator.encode import Encoder, listing
+from venues.kraken.simulator.private import HOUSE_RULES, Guard
+from venues.kraken.simulator.private_feed import Account
 from venues.kraken.simulator.streams import (
     DEPTH_USUAL,
     DEPTHS,
@@ -103,29 +106,35 @@ class KrakenSession(Session):
     """A connection, which begins with a word about the exchange's state."""
 
     greeted: bool = False
+    account: Account = field(default_factory=Account)
 
 
 class KrakenSpot:
     """``Dialect`` of Kraken spot."""
 
-    hosts: Collection[str] = ("api.kraken.com", "ws.kraken.com")
+    hosts: Collection[str] = ("api.kraken.com", "ws.kraken.com", "ws-auth.kraken.com")
     rules = RULES
     failures: Mapping[int, bytes] = rest.FAILURES
     instruments: Sequence[Instrument] = INSTRUMENTS
+    house_rules = HOUSE_RULES
     faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {"bad_checksum": _with_bad_checksum}
 
     def __init__(self) -> None:
         self._streams = Streams()
         self._encoder = Encoder(self._streams)
+        self._guard = Guard()
         self.capture: CaptureFormat = KrakenCapture(self._streams)
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
-        """``/v2``"""
+        """``/v2``, also of the host for accounts."""
         return KrakenSession() if path.strip("/") == "v2" else None
 
     async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
         """``{"method":"subscribe","params":{"channel":"book","symbol":["BTC/USDT"]}}``"""
         answers = _greeting(session)
+        if isinstance(session, KrakenSession) and private_socket.concerns_account(text):
+            account, guard = session.account, self._guard
+            return [*answers, *private_socket.receive(session, account, text, floor, guard)]
         try:
             call = _call.decode(text)
         except msgspec.DecodeError:
@@ -143,7 +152,15 @@ class KrakenSpot:
         return [*_greeting(session), *([HEARTBEAT] if session.streams else [])]
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
+        if request.path.startswith(private_rest.PREFIX):
+            return await private_rest.answer(request, floor, self._guard)
         return await rest.answer(request, floor)
+
+    def path_of(self, text: str) -> str:
+        return private_socket.path_of(text)
+
+    def failure_of(self, text: str) -> bytes:
+        return private_socket.failure_of(text)
 
     def list(self, instrument: Instrument) -> Listing:
         return listing(instrument)

@@ -38,6 +38,7 @@ class Refusal(Exception):
 
     def __init__(self, error: str) -> None:
         super().__init__(error)
+        self.error = error
         self.body = msgspec.json.encode({"error": [error]})
 
 
@@ -54,11 +55,11 @@ async def answer(request: Request, floor: Floor) -> Answer:
 
 async def _time(request: Request, floor: Floor) -> Answer:
     seconds = floor.time_ns() // NANOSECONDS_PER_SECOND
-    return _answer({"unixtime": seconds, "rfc1123": rfc3339(floor.time_ns())})
+    return envelope({"unixtime": seconds, "rfc1123": rfc3339(floor.time_ns())})
 
 
 async def _system_status(request: Request, floor: Floor) -> Answer:
-    return _answer({"status": "online", "timestamp": rfc3339(floor.time_ns())})
+    return envelope({"status": "online", "timestamp": rfc3339(floor.time_ns())})
 
 
 async def _assets(request: Request, floor: Floor) -> Answer:
@@ -73,7 +74,7 @@ async def _assets(request: Request, floor: Floor) -> Answer:
                 "display_decimals": 5,
                 "status": "enabled",
             }
-    return _answer(assets)
+    return envelope(assets)
 
 
 async def _asset_pairs(request: Request, floor: Floor) -> Answer:
@@ -85,7 +86,7 @@ async def _asset_pairs(request: Request, floor: Floor) -> Answer:
     for pair in pairs:
         # A pair that stands here twice does so under two keys, as dark pools once did.
         described[f"{pair.key}.d" if pair.key in described else pair.key] = _described(pair)
-    return _answer(described)
+    return envelope(described)
 
 
 async def _depth(request: Request, floor: Floor) -> Answer:
@@ -102,7 +103,7 @@ async def _depth(request: Request, floor: Floor) -> Answer:
         ]
         for name, side in (("asks", book.asks[:count]), ("bids", book.bids[:count]))
     }
-    return _answer({pair.key: sides})
+    return envelope({pair.key: sides})
 
 
 async def _trades(request: Request, floor: Floor) -> Answer:
@@ -116,7 +117,7 @@ async def _trades(request: Request, floor: Floor) -> Answer:
     else:
         found = history.latest(count)
         last_ns = found[-1].time_ns if found else floor.time_ns()
-    return _answer({pair.key: [_trade(one) for one in found], "last": str(last_ns)})
+    return envelope({pair.key: [_trade(one) for one in found], "last": str(last_ns)})
 
 
 async def _candles(request: Request, floor: Floor) -> Answer:
@@ -138,7 +139,7 @@ async def _candles(request: Request, floor: Floor) -> Answer:
         ]
         for candle in found
     ]
-    return _answer({pair.key: rows, "last": rows[-2][0] if len(rows) > 1 else 0})
+    return envelope({pair.key: rows, "last": rows[-2][0] if len(rows) > 1 else 0})
 
 
 async def _ticker(request: Request, floor: Floor) -> Answer:
@@ -164,7 +165,7 @@ async def _ticker(request: Request, floor: Floor) -> Answer:
             "h": [_price(day.high)] * 2,
             "o": _price(day.open),
         }
-    return _answer(result)
+    return envelope(result)
 
 
 HANDLERS: Mapping[str, Callable[[Request, Floor], Awaitable[Answer]]] = {
@@ -264,5 +265,5 @@ def _places(step: str) -> int:
     return len(step.partition(".")[2])
 
 
-def _answer(result: object) -> Answer:
+def envelope(result: object) -> Answer:
     return Answer(msgspec.json.encode({"error": [], "result": result}))

@@ -104,6 +104,30 @@ async def test_what_is_not_filled_at_once_is_cancelled(client):
         assert (await order_of(client, ack))["status"] == "closed"
 
 
+async def test_stops_wait_among_their_own(client):
+    price = await price_of(client)
+    trigger = round(price * 0.9, 1)
+    stop = await client.create_order(
+        SYMBOL, "market", "sell", 0.01, None, {"triggerPrice": trigger}
+    )
+    profit = await client.create_order(
+        SYMBOL, "limit", "sell", 0.01, round(price * 1.1, 1), {"takeProfitPrice": price * 1.1}
+    )
+    waiting = {one["id"]: one for one in await client.fetch_open_orders(SYMBOL)}
+    assert waiting[stop["id"]]["info"]["orderStatus"] == "Untriggered"
+    assert waiting[stop["id"]]["info"]["stopOrderType"] == "Stop"
+    assert waiting[stop["id"]]["triggerPrice"] == trigger
+    assert waiting[profit["id"]]["info"]["stopOrderType"] == "tpslOrder"
+    of_stops = await client.fetch_open_orders(SYMBOL, params={"trigger": True})
+    assert [one["id"] for one in of_stops] == [stop["id"]]
+    with pytest.raises(ccxt.OrderNotFound):
+        await client.cancel_order(stop["id"], SYMBOL)
+    await client.cancel_order(stop["id"], SYMBOL, {"trigger": True})
+    assert (await order_of(client, stop))["info"]["orderStatus"] == "Deactivated"
+    await client.cancel_all_orders(SYMBOL, {"orderFilter": "tpslOrder"})
+    assert await client.fetch_open_orders(SYMBOL) == []
+
+
 async def test_all_orders_are_cancelled_by_symbol(client):
     for symbol in (SYMBOL, "ETH/USDT"):
         low = round(await price_of(client, symbol) * 0.9, 1)

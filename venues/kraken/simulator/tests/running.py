@@ -18,20 +18,12 @@ def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
 
 
 @asynccontextmanager
-async def ccxt_client(base: str) -> AsyncIterator[ccxt.pro.kraken]:
-    """ccxt as it comes, with other addresses."""
-    client = ccxt.pro.kraken(
-        {
-            "enableRateLimit": False,
-            "urls": {
-                "api": {
-                    "public": base,
-                    "private": base,
-                    "ws": {"publicV2": base.replace("http", "ws") + "/v2"},
-                }
-            },
-        }
-    )
+async def ccxt_client(base: str, **config: object) -> AsyncIterator[ccxt.pro.kraken]:
+    """ccxt as it comes, with other addresses. ``config`` is what it is given besides: keys."""
+    feed = base.replace("http", "ws")
+    sockets = {"publicV2": f"{feed}/v2", "privateV2": f"{feed}/v2/", "private": f"{feed}/"}
+    urls = {"api": {"public": base, "private": base, "ws": sockets}}
+    client = ccxt.pro.kraken({"enableRateLimit": False, "urls": urls, **config})
     try:
         async with asyncio.timeout(WAIT_S):
             yield client

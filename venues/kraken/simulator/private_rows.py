@@ -1,0 +1,355 @@
+"""Orders, trades and balances as Kraken writes them.
+
+Documentation: https://docs.kraken.com/api/docs/rest-api/get-open-orders
+https://docs.kraken.com/api/docs/websocket-v2/executions
+REST writes numbers as texts, the websocket as numbers with all their decimal places. Ids look like
+``OQCLML-BW3P3-BUCMWZ``: the engine's own number, so stirred that it can be told again from them.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+import msgspec
+
+from kit.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Floor, Listing
+from kit.simulator.matching.contract import (
+    FillView,
+    Lifetime,
+    OrderKind,
+    OrderView,
+    Refusal,
+    Status,
+)
+from venues.kraken.simulator.candles import rfc3339
+from venues.kraken.simulator.pairs import LONG, pair_of
+
+DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+LENGTH = 16
+SPACE = len(DIGITS) ** LENGTH
+FACTOR = 0x9E3779B97F4A7C15F39D
+UNDO = pow(FACTOR, -1, SPACE)
+COST_PLACES = 5
+DOLLARS = ("USD", "USDT", "USDC")
+ZERO = Decimal(0)
+
+Row = dict[str, object]
+KINDS = {
+    OrderKind.MARKET: "market",
+    OrderKind.LIMIT: "limit",
+    OrderKind.STOP: "stop-loss",
+    OrderKind.STOP_LIMIT: "stop-loss-limit",
+    OrderKind.TAKE_PROFIT: "take-profit",
+    OrderKind.TAKE_PROFIT_LIMIT: "take-profit-limit",
+    OrderKind.TRAILING_STOP: "trailing-stop",
+}
+LIFETIMES = {
+    Lifetime.GOOD_TILL_CANCEL: "GTC",
+    Lifetime.GOOD_TILL_TIME: "GTD",
+    Lifetime.IMMEDIATE_OR_CANCEL: "IOC",
+    Lifetime.FILL_OR_KILL: "FOK",
+}
+REST_STATUSES = {
+    Status.UNTRIGGERED: "open",
+    Status.OPEN: "open",
+    Status.PARTLY_FILLED: "open",
+    Status.FILLED: "closed",
+    Status.CANCELLED: "canceled",
+    Status.EXPIRED: "canceled",
+    Status.REJECTED: "canceled",
+}
+FEED_STATUSES = {
+    Status.UNTRIGGERED: "new",
+    Status.OPEN: "new",
+    Status.PARTLY_FILLED: "partially_filled",
+    Status.FILLED: "filled",
+    Status.CANCELLED: "canceled",
+    Status.EXPIRED: "canceled",
+    Status.REJECTED: "canceled",
+}
+REASONS = {
+    Refusal.SELF_TRADE: "Self trade prevention",
+    Refusal.WOULD_NOT_FILL: "Fill or kill order could not be filled",
+    Refusal.FUNDS: "Insufficient funds",
+}
+
+
+def order_id(number: int) -> str:
+    """``OQCLML-BW3P3-BUCMWZ``"""
+    return _stirred("O", number * 4)
+
+
+def order_number(text: str) -> int:
+    """The engine's number in an order id; 0, which no order has, when it is none of ours."""
+    letters = text[1:].replace("-", "")
+    if len(letters) != LENGTH or any(letter not in DIGITS for letter in letters):
+        return 0
+    value = 0
+    for letter in letters:
+        value = value * len(DIGITS) + DIGITS.index(letter)
+    number, kind = divmod(value * UNDO % SPACE, 4)
+    return number if kind == 0 and order_id(number) == text else 0
+
+
+def execution_id(fill: FillView) -> str:
+    """Of one side of a trade."""
+    return _stirred("T", fill.trade_id * 4 + 1 + fill.is_maker)
+
+
+def amend_id(order: OrderView) -> str:
+    """Of the newest change of an order."""
+    return _stirred("T", (order.order_id << 24 | order.amended) * 4)
+
+
+def ledger_id(number: int) -> str:
+    """``LQCLML-BW3P3-BUCMWZ``"""
+    return _stirred("L", number * 4 + 3)
+
+
+def is_expired(order: OrderView) -> bool:
+    """Its time was over. What an immediate order leaves is cancelled at Kraken."""
+    return order.status is Status.EXPIRED and order.ticket.lifetime is Lifetime.GOOD_TILL_TIME
+
+
+def asset_name(asset: str) -> str:
+    """``XXBT``"""
+    return LONG.get(asset, asset)
+
+
+def number(value: Decimal, places_min: int = 0) -> str:
+    """Exact, with at least so many decimal places."""
+    text = f"{value:f}"
+    whole, _, decimals = text.partition(".")
+    decimals = decimals.rstrip("0").ljust(places_min, "0")
+    return f"{whole}.{decimals}" if decimals else whole
+
+
+def seconds(time_ns: int) -> msgspec.Raw:
+    """``1688148493.7708``, a bare number."""
+    whole, rest = divmod(time_ns, NANOSECONDS_PER_SECOND)
+    return msgspec.Raw(f"{whole}.{rest:09d}"[:-3].encode())
+
+
+def bare(value: Decimal, places_min: int = 0) -> msgspec.Raw:
+    """A number of JSON."""
+    return msgspec.Raw(number(value, places_min).encode())
+
+
+def places(step: str) -> int:
+    """Decimal places of a tick or lot."""
+    return len(step.partition(".")[2])
+
+
+def described(order: OrderView, listing: Listing) -> str:
+    """``buy 0.02100000 ETHUSDT @ stop loss 330.00 -> limit 331.00``"""
+    ticket = order.ticket
+    size = number(ticket.size if ticket.value is None else ticket.value, places(listing.lot_size))
+    deep = places(listing.tick_size)
+    words = f"{'buy' if ticket.buys else 'sell'} {size} {pair_of(listing).altname} @ "
+    if ticket.kind is OrderKind.TRAILING_STOP:
+        return f"{words}trailing stop +{number(ticket.trail or ZERO, deep)}"
+    words += KINDS[ticket.kind].removesuffix("-limit").replace("-", " ")
+    if ticket.stop_price is not None:
+        words += f" {number(ticket.stop_price, deep)}"
+        words += f" -> limit {number(ticket.price, deep)}" if ticket.price is not None else ""
+    elif ticket.price is not None:
+        words += f" {number(ticket.price, deep)}"
+    return words
+
+
+def order_row(order: OrderView, listing: Listing, fills: Iterable[FillView], user: int) -> Row:
+    """An order over REST. ``fills`` are its own, ``user`` its userref."""
+    ticket, pair = order.ticket, pair_of(listing)
+    deep, lots = places(listing.tick_size), places(listing.lot_size)
+    limit, stop = ticket.price or ZERO, ticket.stop_price
+    prices = (limit, ZERO) if stop is None else (stop, limit)
+    trail = f"+{number(ticket.trail, deep)}" if ticket.trail is not None else ""
+    own = list(fills)
+    average = order.filled_value / order.filled if order.filled else ZERO
+    row: Row = {
+        "refid": None,
+        "userref": user,
+        "status": "expired" if is_expired(order) else REST_STATUSES[order.status],
+        "opentm": seconds(order.created_ns),
+        "starttm": 0,
+        "expiretm": seconds(ticket.expires_ns) if ticket.expires_ns else 0,
+        "descr": {
+            "pair": pair.altname,
+            "aclass": "forex",
+            "type": "buy" if ticket.buys else "sell",
+            "ordertype": KINDS[ticket.kind],
+            "price": trail or (number(prices[0], deep) if prices[0] else "0"),
+            "price2": number(prices[1], deep) if prices[1] else "0",
+            "leverage": "none",
+            "order": described(order, listing),
+            "close": "",
+        },
+        "vol": number(ticket.size if ticket.value is None else ticket.value, lots),
+        "vol_exec": number(order.filled, lots),
+        "cost": number(order.filled_value, COST_PLACES),
+        "fee": number(sum((fill.fee for fill in own), ZERO), COST_PLACES),
+        "price": number(round(average, max(deep, COST_PLACES)), COST_PLACES),
+        "stopprice": number(stop or ZERO, COST_PLACES),
+        "limitprice": number(limit if stop is not None else ZERO, COST_PLACES),
+        "misc": "",
+        "oflags": _flags(order),
+        "trades": [execution_id(fill) for fill in own],
+    }
+    if ticket.client_id:
+        row["cl_ord_id"] = ticket.client_id
+    if ticket.stop_price is not None or ticket.trail is not None:
+        row["trigger"] = "last"
+    if order.is_final:
+        row["closetm"] = seconds(order.updated_ns)
+        row["reason"] = reason(order) or None
+    return row
+
+
+def trade_row(fill: FillView, listing: Listing) -> Row:
+    """One side of a trade over REST."""
+    ticket = fill.order.ticket
+    return {
+        "ordertxid": order_id(fill.order.order_id),
+        "postxid": "TKH2SE-M7IF5-CFI7LT",
+        "pair": pair_of(listing).key,
+        "aclass": "forex",
+        "time": seconds(fill.time_ns),
+        "type": "buy" if ticket.buys else "sell",
+        "ordertype": KINDS[ticket.kind],
+        "price": number(fill.price, COST_PLACES),
+        "cost": number(fill.price * fill.size, COST_PLACES),
+        "fee": number(fill.fee, COST_PLACES),
+        "vol": number(fill.size, places(listing.lot_size)),
+        "margin": number(ZERO, COST_PLACES),
+        "leverage": "0",
+        "misc": "",
+        "trade_id": fill.trade_id,
+        "maker": fill.is_maker,
+    }
+
+
+def whole_order(order: OrderView, listing: Listing) -> Row:
+    """All of an order, as the feed tells it first."""
+    ticket = order.ticket
+    deep, lots = places(listing.tick_size), places(listing.lot_size)
+    row: Row = {
+        **named(order),
+        "symbol": ticket.symbol,
+        "side": "buy" if ticket.buys else "sell",
+        "order_type": KINDS[ticket.kind],
+        "order_qty": bare(ticket.size, lots),
+        "cum_qty": bare(order.filled, lots),
+        "cum_cost": bare(order.filled_value, COST_PLACES),
+        "time_in_force": LIFETIMES[ticket.lifetime],
+        "post_only": ticket.post_only,
+        "reduce_only": False,
+        "margin": False,
+        "fee_ccy_pref": "fciq",
+        "fee_usd_equiv": bare(ZERO, COST_PLACES),
+        "sender_sub_id": "",
+        "timestamp": rfc3339(order.updated_ns),
+        "order_status": FEED_STATUSES[order.status],
+    }
+    if ticket.price is not None:
+        row["limit_price_type"] = "static"
+        row["limit_price"] = bare(ticket.price, deep)
+    if ticket.value is not None:
+        row["cash_order_qty"] = bare(ticket.value, deep)
+    if ticket.stop_price is not None:
+        row["stop_price"] = bare(ticket.stop_price, deep)
+        row["triggers"] = {
+            "reference": "last",
+            "price": bare(ticket.stop_price, deep),
+            "price_type": "static",
+            "status": "untriggered" if order.status is Status.UNTRIGGERED else "triggered",
+        }
+    if ticket.expires_ns:
+        row["expire_time"] = rfc3339(ticket.expires_ns)
+    return row
+
+
+def named(order: OrderView) -> Row:
+    """Which order it is."""
+    row: Row = {"order_id": order_id(order.order_id), "order_userref": 0}
+    if order.ticket.client_id:
+        row["cl_ord_id"] = order.ticket.client_id
+    return row
+
+
+def filled_so_far(order: OrderView, listing: Listing) -> Row:
+    """What became of it."""
+    average = order.filled_value / order.filled if order.filled else ZERO
+    deep = max(places(listing.tick_size), COST_PLACES)
+    return {
+        "cum_qty": bare(order.filled, places(listing.lot_size)),
+        "cum_cost": bare(order.filled_value, COST_PLACES),
+        "avg_price": bare(round(average, deep), places(listing.tick_size)),
+        "timestamp": rfc3339(order.updated_ns),
+        "order_status": FEED_STATUSES[order.status],
+    }
+
+
+def execution_row(fill: FillView, listing: Listing, floor: Floor) -> Row:
+    """A trade in the feed. That it has filled the order, the next message says."""
+    ticket = fill.order.ticket
+    return {
+        **named(fill.order),
+        "exec_id": execution_id(fill),
+        "exec_type": "trade",
+        "trade_id": fill.trade_id,
+        "symbol": ticket.symbol,
+        "side": "buy" if ticket.buys else "sell",
+        "last_qty": bare(fill.size, places(listing.lot_size)),
+        "last_price": bare(fill.price, places(listing.tick_size)),
+        "liquidity_ind": "m" if fill.is_maker else "t",
+        "cost": bare(fill.price * fill.size, COST_PLACES),
+        "order_status": "partially_filled",
+        "order_type": KINDS[ticket.kind],
+        "fees": [{"asset": fill.fee_asset, "qty": bare(fill.fee, COST_PLACES)}],
+        "fee_usd_equiv": bare(_in_dollars(fill.fee, fill.fee_asset, floor), COST_PLACES),
+        "timestamp": rfc3339(fill.time_ns),
+    }
+
+
+def reason(order: OrderView) -> str:
+    """Why it is not open any more; empty: it is filled."""
+    if order.status is Status.FILLED:
+        return ""
+    if order.why is not None:
+        return REASONS.get(order.why, order.why.value.capitalize())
+    if order.status is Status.EXPIRED:
+        return "Order expired" if is_expired(order) else "Immediate or cancel order not filled"
+    return "User requested"
+
+
+def listings_of(floor: Floor) -> Mapping[str, Listing]:
+    """By symbol."""
+    return {listing.symbol: listing for listing in floor.listings()}
+
+
+def _stirred(letter: str, value: int) -> str:
+    value = value * FACTOR % SPACE
+    letters = []
+    for _ in range(LENGTH):
+        value, digit = divmod(value, len(DIGITS))
+        letters.append(DIGITS[digit])
+    text = "".join(reversed(letters))
+    return "-".join((letter + text[:5], text[5:10], text[10:]))
+
+
+def _flags(order: OrderView) -> str:
+    flags = ["fciq"]
+    if order.ticket.post_only:
+        flags.append("post")
+    if order.ticket.value is not None:
+        flags.append("viqc")
+    return ",".join(flags)
+
+
+def _in_dollars(amount: Decimal, asset: str, floor: Floor) -> Decimal:
+    """By the last trade; 0 of what does not trade against them."""
+    if asset in DOLLARS:
+        return amount
+    symbol = f"{asset}/USDT"
+    trades = floor.history(symbol).latest(1) if symbol in listings_of(floor) else []
+    return round(amount * Decimal(trades[0].price), COST_PLACES) if trades else ZERO
