@@ -4,18 +4,29 @@ import { DataRoom } from "./record/DataRoom";
 import { InstrumentPage } from "./instrument/InstrumentPage";
 import { MarketRoom } from "./market/MarketRoom";
 import { MeshPage } from "./mesh/MeshPage";
-import { type DataRoute, formatRoute, go, type MarketRoute, type Route, useRoute } from "./route";
+import { OrdersPage } from "./orders/OrdersPage";
+import {
+  type DataRoute,
+  formatRoute,
+  go,
+  type MarketRoute,
+  type OrdersRoute,
+  type Route,
+  useRoute,
+} from "./route";
 import { ShortcutHelp } from "./ui/ShortcutHelp";
 import { useShortcuts } from "./ui/shortcuts";
 import { StatusPlace } from "./ui/TopStatus";
 
 const HOME: MarketRoute = { page: "market", venue: "", symbol: "", interval: "1m" };
+const ORDERS_HOME: OrdersRoute = { page: "orders", venue: "", account: "" };
 
 /** The frame of all pages: where one is, where one can go. */
 export function App() {
   const route = useRoute();
   const market = useLastMarket(route);
   const data = dataOf(market);
+  const orders = useLastOrders(route);
   const [helpOpen, setHelpOpen] = useState(false);
   const [statusPlace, setStatusPlace] = useState<HTMLElement | null>(null);
   const toggleHelp = () => {
@@ -29,12 +40,15 @@ export function App() {
       d: () => {
         go(dataOf(market));
       },
+      o: () => {
+        go(orders);
+      },
       s: () => {
         go({ page: "mesh" });
       },
       "?": toggleHelp,
     }),
-    [market],
+    [market, orders],
   );
   useShortcuts(shortcuts);
   return (
@@ -46,6 +60,7 @@ export function App() {
         </span>
         <PageLink route={market} current={route.page === "market"} label="Market" />
         <PageLink route={data} current={route.page === "data"} label="Data" />
+        <PageLink route={orders} current={route.page === "orders"} label="Orders" />
         <PageLink route={{ page: "mesh" }} current={route.page === "mesh"} label="Mesh" />
         <div className="top-status" ref={setStatusPlace} />
         <button className="quiet-button" title="Keyboard shortcuts (?)" onClick={toggleHelp}>
@@ -60,6 +75,7 @@ export function App() {
 
 function Page({ route }: { readonly route: Route }) {
   if (route.page === "mesh") return <MeshPage />;
+  if (route.page === "orders") return <OrdersPage route={route} />;
   return (
     <InstrumentPage
       route={route}
@@ -78,9 +94,18 @@ function Page({ route }: { readonly route: Route }) {
 /** The market that was looked at last, so that the tabs lead back to it. */
 function useLastMarket(route: Route): MarketRoute {
   const [market, setMarket] = useState(HOME);
-  const seen = route.page === "mesh" ? market : { ...market, ...route, page: "market" as const };
+  const isInstrument = route.page === "market" || route.page === "data";
+  const seen = isInstrument ? { ...market, ...route, page: "market" as const } : market;
   if (formatRoute(seen) !== formatRoute(market)) setMarket(seen);
   return market;
+}
+
+/** The account that was looked at last. */
+function useLastOrders(route: Route): OrdersRoute {
+  const [orders, setOrders] = useState(ORDERS_HOME);
+  const seen = route.page === "orders" ? route : orders;
+  if (formatRoute(seen) !== formatRoute(orders)) setOrders(seen);
+  return orders;
 }
 
 function dataOf({ venue, symbol }: MarketRoute): DataRoute {

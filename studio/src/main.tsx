@@ -3,6 +3,8 @@ import "./ui/ui.css";
 import "./market/market.css";
 import "./market/depth.css";
 import "./record/record.css";
+import "./orders/orders.css";
+import "./orders/ticket.css";
 import "./mesh/mesh.css";
 
 import { StrictMode } from "react";

@@ -19,6 +19,9 @@ test.each<[Route, string]>([
   ],
   [{ page: "data", venue: "kraken", symbol: "BTC/USDT" }, "#/data/kraken/BTC%2FUSDT"],
   [{ page: "data", venue: "", symbol: "" }, "#/data"],
+  [{ page: "orders", venue: "", account: "" }, "#/orders"],
+  [{ page: "orders", venue: "binance", account: "" }, "#/orders/binance"],
+  [{ page: "orders", venue: "binance", account: "a/b" }, "#/orders/binance/a%2Fb"],
   [{ page: "market", venue: "", symbol: "", interval: "1m" }, "#/market"],
 ])("%j has an address that leads back to it", (route, hash) => {
   expect(formatRoute(route)).toBe(hash);

@@ -3,7 +3,7 @@ import { useSyncExternalStore } from "react";
 import { type Interval, isInterval } from "./market/intervals";
 
 /** What the address shows. It is a link that others can open. */
-export type Route = { readonly page: "mesh" } | InstrumentRoute;
+export type Route = { readonly page: "mesh" } | OrdersRoute | InstrumentRoute;
 
 /** A page about one instrument. */
 export type InstrumentRoute = MarketRoute | DataRoute;
@@ -17,6 +17,14 @@ export interface DataRoute extends Instrument {
   readonly page: "data";
 }
 
+export interface OrdersRoute {
+  readonly page: "orders";
+  /** Empty: the first one that takes orders. */
+  readonly venue: string;
+  /** Empty: the first one of the venue. */
+  readonly account: string;
+}
+
 interface Instrument {
   /** Empty: the first one. */
   readonly venue: string;
@@ -27,12 +35,13 @@ interface Instrument {
 const INTERVAL_DEFAULT: Interval = "1m";
 
 /**
- * Reads "#/market/<venue>/<symbol>/<interval>", "#/data/<venue>/<symbol>" or "#/mesh". What it
- * cannot read is the market.
+ * Reads "#/market/<venue>/<symbol>/<interval>", "#/data/<venue>/<symbol>",
+ * "#/orders/<venue>/<account>" or "#/mesh". What it cannot read is the market.
  */
 export function parseRoute(hash: string): Route {
   const [, page, venue = "", symbol = "", interval = ""] = hash.split("/").map(decode);
   if (page === "mesh") return { page };
+  if (page === "orders") return { page, venue, account: symbol };
   if (page === "data") return { page, venue, symbol };
   return {
     page: "market",
@@ -44,8 +53,13 @@ export function parseRoute(hash: string): Route {
 
 export function formatRoute(route: Route): string {
   if (route.page === "mesh") return "#/mesh";
-  const { page, venue, symbol } = route;
+  const { page, venue } = route;
   if (venue === "") return `#/${page}`;
+  if (route.page === "orders") {
+    const account = route.account === "" ? "" : `/${encode(route.account)}`;
+    return `#/orders/${encode(venue)}${account}`;
+  }
+  const { symbol } = route;
   const instrument = `#/${page}/${encode(venue)}/${encode(symbol)}`;
   return page === "data" ? instrument : `${instrument}/${route.interval}`;
 }

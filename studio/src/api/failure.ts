@@ -10,6 +10,8 @@ export interface Failure {
   readonly message: string;
   /** True when the request itself was refused: the same request will hardly fare better. */
   readonly refused: boolean;
+  /** What the mesh's error list promises for the reason, for example "field". */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export const STREAM_ENDED: Failure = {
@@ -43,6 +45,7 @@ export function describeFailure(error: unknown): Failure {
     message: status.rawMessage || "The call failed without a message.",
     // A venue that is not registered may be starting; an unlisted instrument stays unlisted.
     refused: REFUSALS.has(status.code) || reason === "UNKNOWN_INSTRUMENT",
+    ...(info ? { metadata: info.metadata } : {}),
   };
 }
 

@@ -9,6 +9,8 @@ import { Live } from "../gen/venuemesh/live/v1/live_pb";
 import { MarketData } from "../gen/venuemesh/marketdata/v1/market_data_pb";
 import { Registry } from "../gen/venuemesh/registry/v1/registry_pb";
 import { Repair } from "../gen/venuemesh/repair/v1/repair_pb";
+import { Approvals } from "../gen/venuemesh/tradeflow/v1/approvals_pb";
+import { TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 
 // The gateway serves Studio too, so the API is at the same origin as the page.
 const transport = createGrpcWebTransport({ baseUrl: "/" });
@@ -20,10 +22,17 @@ export const repair = createClient(Repair, transport);
 export const bars = createClient(Bars, transport);
 export const marketData = createClient(MarketData, transport);
 export const admin = createClient(Admin, transport);
+export const tradeFlow = createClient(TradeFlow, transport);
+export const approvals = createClient(Approvals, transport);
 
-/** Many processes serve MarketData; this header tells the gateway which venue is meant. */
+/** Many processes serve MarketData and TradeFlow; this header tells the gateway which venue is meant. */
 export function toVenue(venue: string, signal: AbortSignal): CallOptions {
-  return { headers: { "venuemesh-venue": venue }, signal };
+  return { ...ofVenue(venue), signal };
+}
+
+/** As toVenue, of a call that nothing but its end or its time ends. */
+export function ofVenue(venue: string): CallOptions {
+  return { headers: { "venuemesh-venue": venue } };
 }
 
 /** Every process serves Admin; this header tells the gateway which one is meant. */

@@ -1,13 +1,13 @@
-import { type ReactNode, useEffect, useMemo, useState } from "react";
+import { type ReactNode, useEffect, useMemo } from "react";
 
 import { failureText } from "../api/failure";
 import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
-import { formatRoute, go, type InstrumentRoute } from "../route";
+import { go, type InstrumentRoute } from "../route";
 import { useFrameStore } from "../state/frameStore";
-import type { Polled } from "../state/poll";
 import { useRunning } from "../state/running";
-import { type Instruments, InstrumentList } from "./instruments";
-import { pollStreamed, pollVenues, type Venue } from "./venues";
+import { firstSymbol, InstrumentList, type Instruments } from "./instruments";
+import { Notice, VenueGate } from "./VenueGate";
+import { pollStreamed, type Venue } from "./venues";
 
 /** Which instrument a room is about, and what else there is. */
 export interface Place {
@@ -29,43 +29,11 @@ interface InstrumentPageProps {
 
 /** Finds out what the address means: which venue, which instrument. Then shows its room. */
 export function InstrumentPage({ route, room }: InstrumentPageProps) {
-  const [poll] = useState(pollVenues);
-  useRunning(poll);
-  const { value: venues, failure } = useFrameStore(poll.state);
-  const first = venues?.[0]?.id;
-  useEffect(() => {
-    if (route.venue === "" && first !== undefined) go({ ...route, venue: first }, true);
-  }, [route, first]);
-
-  const venue = useKept(
-    venues?.find(({ id }) => id === route.venue),
-    route.venue,
-  );
-  if (venue) {
-    return <VenuePage key={venue.id} {...{ route, room, venue }} venues={venues ?? [venue]} />;
-  }
-  let text = "Looking for venues …";
-  if (failure) text = `The registry does not answer. ${failureText(failure)}`;
-  else if (venues?.length === 0) text = "No venue is registered yet. Waiting for one to start …";
-  else if (venues && route.venue !== "") {
-    text = `Venue “${route.venue}” is not registered. Waiting for it …`;
-  }
   return (
-    <Notice text={text}>
-      {venues?.map(({ id }) => (
-        <a key={id} href={formatRoute({ ...route, venue: id, symbol: "" })}>
-          {id}
-        </a>
-      ))}
-    </Notice>
+    <VenueGate venue={route.venue} routeTo={(venue) => ({ ...route, venue, symbol: "" })}>
+      {(venue, venues) => <VenuePage key={venue.id} {...{ route, room, venue, venues }} />}
+    </VenueGate>
   );
-}
-
-/** The venue as last seen: a registry that restarts forgets it for a moment, its feed goes on. */
-function useKept(found: Venue | undefined, id: string): Venue | undefined {
-  const [kept, setKept] = useState(found);
-  if (found && found !== kept) setKept(found);
-  return found ?? (kept?.id === id ? kept : undefined);
 }
 
 interface VenuePageProps extends InstrumentPageProps {
@@ -94,20 +62,4 @@ function VenuePage({ route, room, venues, venue }: VenuePageProps) {
     return <Notice text={text} />;
   }
   return room({ venues, venue, symbol, instruments, instrument, streamed: streamed.value });
-}
-
-/** What is streamed comes first, because there is something to see; otherwise what is listed. */
-function firstSymbol(instruments: Instruments, streamed: Polled<ReadonlySet<string>>): string {
-  const [first] = streamed.value ?? [];
-  if (first !== undefined) return first;
-  return streamed.value || streamed.failure ? (instruments.list[0]?.symbol ?? "") : "";
-}
-
-function Notice({ text, children }: { readonly text: string; readonly children?: ReactNode }) {
-  return (
-    <main className="notice-page">
-      <p role="status">{text}</p>
-      {children}
-    </main>
-  );
 }

@@ -15,7 +15,7 @@ const OPTIONS_MAX = 100;
 const NONE: ReadonlySet<string> = new Set();
 
 interface SymbolPickerProps {
-  readonly place: Place;
+  readonly place: Pick<Place, "symbol" | "instrument" | "instruments" | "streamed">;
   readonly onPick: (symbol: string) => void;
 }
 

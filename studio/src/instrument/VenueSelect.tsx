@@ -1,16 +1,16 @@
 import { useMemo, useRef } from "react";
 
-import { go, type InstrumentRoute } from "../route";
 import { useShortcuts } from "../ui/shortcuts";
 import type { Venue } from "./venues";
 
 interface VenueSelectProps {
-  readonly route: InstrumentRoute;
+  readonly venue: string;
   readonly venues: readonly Venue[];
+  readonly onChoose: (venue: string) => void;
 }
 
 /** The venue, and the others to choose from. */
-export function VenueSelect({ route, venues }: VenueSelectProps) {
+export function VenueSelect({ venue, venues, onChoose }: VenueSelectProps) {
   const select = useRef<HTMLSelectElement>(null);
   useShortcuts(useMemo(() => ({ v: () => select.current?.focus() }), []));
   return (
@@ -19,14 +19,12 @@ export function VenueSelect({ route, venues }: VenueSelectProps) {
       className="venue-select"
       data-testid="venue-select"
       aria-label="Venue"
-      value={route.venue}
+      value={venue}
       onChange={(event) => {
-        go({ ...route, venue: event.target.value, symbol: "" });
+        onChoose(event.target.value);
       }}
     >
-      {!venues.some(({ id }) => id === route.venue) && (
-        <option value={route.venue}>{route.venue} (away)</option>
-      )}
+      {!venues.some(({ id }) => id === venue) && <option value={venue}>{venue} (away)</option>}
       {venues.map(({ id, isServing }) => (
         <option key={id} value={id}>
           {isServing ? id : `${id} (away)`}

@@ -3,6 +3,7 @@ import { untilAnswered } from "../api/patience";
 import { marketData, toVenue } from "../api/transport";
 import type { Instrument } from "../gen/venuemesh/common/v1/types_pb";
 import { FrameStore } from "../state/frameStore";
+import type { Polled } from "../state/poll";
 import { decimalPlaces } from "../ui/decimal";
 
 const PAGE_SIZE = 1_000;
@@ -88,6 +89,16 @@ export function searchInstruments(
     .map((instrument) => ({ instrument, rank: rank(instrument) }))
     .sort((left, right) => left.rank - right.rank)
     .map(({ instrument }) => instrument);
+}
+
+/** What is streamed comes first, because there is something to see; otherwise what is listed. */
+export function firstSymbol(
+  instruments: Instruments,
+  streamed: Polled<ReadonlySet<string>>,
+): string {
+  const [first] = streamed.value ?? [];
+  if (first !== undefined) return first;
+  return streamed.value || streamed.failure ? (instruments.list[0]?.symbol ?? "") : "";
 }
 
 /** "BTC/USDT" and "btc-usdt" are looked for alike. */

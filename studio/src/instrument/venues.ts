@@ -1,11 +1,14 @@
 import { admin, registry, toService } from "../api/transport";
 import { ServiceState } from "../gen/venuemesh/registry/v1/registry_pb";
+import { TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { Poll } from "../state/poll";
 
 export interface Venue {
   readonly id: string;
   readonly serviceId: string;
   readonly isServing: boolean;
+  /** Whether it has an account. */
+  readonly takesOrders: boolean;
 }
 
 const PAUSE_MS = 5_000;
@@ -21,6 +24,7 @@ export function pollVenues(): Poll<readonly Venue[]> {
               id: instance.name,
               serviceId: instance.serviceId,
               isServing: status?.state === ServiceState.SERVING,
+              takesOrders: instance.grpcServices.includes(TradeFlow.typeName),
             },
           ]
         : [],

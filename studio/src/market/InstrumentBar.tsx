@@ -34,7 +34,13 @@ export function InstrumentBar(props: InstrumentBarProps) {
   const { route, place, feed, bars, precision } = props;
   return (
     <div className="instrument-bar">
-      <VenueSelect route={route} venues={place.venues} />
+      <VenueSelect
+        venue={route.venue}
+        venues={place.venues}
+        onChoose={(venue) => {
+          go({ ...route, venue, symbol: "" });
+        }}
+      />
       <SymbolPicker
         place={place}
         onPick={(symbol) => {

@@ -27,7 +27,13 @@ export function DataBar({ route, place, days, known, scores }: DataBarProps) {
   const score = byWindow(scores.value ?? [])[0]?.scores.at(-1)?.score;
   return (
     <div className="instrument-bar">
-      <VenueSelect route={route} venues={place.venues} />
+      <VenueSelect
+        venue={route.venue}
+        venues={place.venues}
+        onChoose={(venue) => {
+          go({ ...route, venue, symbol: "" });
+        }}
+      />
       <SymbolPicker
         place={place}
         onPick={(symbol) => {

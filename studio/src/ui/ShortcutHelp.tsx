@@ -7,6 +7,7 @@ const SHORTCUTS: readonly [string, string][] = [
   ["End", "Newest bar"],
   ["m", "Market"],
   ["d", "Data"],
+  ["o", "Orders"],
   ["s", "Mesh (services)"],
   ["?", "This help"],
   ["Esc", "Close"],

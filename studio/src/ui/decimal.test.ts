@@ -5,6 +5,7 @@ import {
   compare,
   decimalPlaces,
   formatScaled,
+  multiply,
   parseDecimal,
   ratioText,
   subtract,
@@ -44,6 +45,11 @@ test("differences and comparison across scales are exact", () => {
   expect(formatScaled(spread)).toBe("0.20");
   expect(compare(parseDecimal("1.10"), parseDecimal("1.1"))).toBe(0);
   expect(compare(parseDecimal("1.09"), parseDecimal("1.1"))).toBe(-1);
+});
+
+test("products are exact", () => {
+  const product = multiply(parseDecimal("90071992.54740993"), parseDecimal("0.00000001"));
+  expect(formatScaled(product)).toBe("0.9007199254740993");
 });
 
 test("ratios have two decimals and no division by zero", () => {

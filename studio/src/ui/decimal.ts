@@ -42,6 +42,10 @@ export function subtract(left: Scaled, right: Scaled): Scaled {
   return { value: rescale(left, scale) - rescale(right, scale), scale };
 }
 
+export function multiply(left: Scaled, right: Scaled): Scaled {
+  return { value: left.value * right.value, scale: left.scale + right.scale };
+}
+
 export function compare(left: Scaled, right: Scaled): number {
   const { value } = subtract(left, right);
   return value === 0n ? 0 : value < 0n ? -1 : 1;

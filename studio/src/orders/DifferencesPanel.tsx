@@ -1,0 +1,42 @@
+import type { Difference } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { Panel } from "../ui/Panel";
+import { differenceWord } from "./words";
+
+/** Where the journal and the venue differed, and the venue was believed. */
+export function DifferencesPanel(props: { readonly differences: readonly Difference[] }) {
+  const { differences } = props;
+  return (
+    <Panel
+      title="Differences that were settled"
+      aside={<span className="panel-note">{differences.length}</span>}
+    >
+      <div className="table-scroll">
+        <table className="record-table">
+          <thead>
+            <tr>
+              {["Kind", "About", "Expected", "Found", "What is known"].map((name) => (
+                <th key={name} scope="col">
+                  {name}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {differences.map((difference, place) => (
+              // The newest comes first, so that a row keeps its place when counted from the end.
+              <tr key={differences.length - place} data-testid="difference-row">
+                <td>{differenceWord(difference.kind)}</td>
+                <td title={difference.clientOrderId}>{difference.symbol}</td>
+                <td>{difference.expected || "—"}</td>
+                <td>{difference.found || "—"}</td>
+                <td className="detail">
+                  <span>{difference.detail}</span>
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Panel>
+  );
+}

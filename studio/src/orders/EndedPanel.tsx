@@ -1,0 +1,43 @@
+import { OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { formatDateTime } from "../ui/format";
+import { Panel } from "../ui/Panel";
+import { type AccountView, ENDED_MAX, orderKey } from "./accountView";
+import { ColumnHeads, ORDER_COLUMNS, OrderCells } from "./OrderCells";
+import { detailText } from "./words";
+
+const COLUMNS = [...ORDER_COLUMNS, "Ended, UTC", "Why"];
+
+/** Orders that have ended, the last one first. */
+export function EndedPanel({ view: { ended, isKnown } }: { readonly view: AccountView }) {
+  const count = ended.length === ENDED_MAX ? `newest ${ended.length}` : String(ended.length);
+  return (
+    <Panel title="Recent orders" aside={<span className="panel-note">{count}</span>}>
+      {ended.length === 0 ? (
+        <p className="empty">
+          {isKnown ? "Those that end from now on, or were filled before." : "Waiting …"}
+        </p>
+      ) : (
+        <div className="table-scroll">
+          <table className="record-table">
+            <ColumnHeads names={COLUMNS} />
+            <tbody>
+              {ended.map((order) => (
+                <tr
+                  key={orderKey(order)}
+                  data-testid="recent-order-row"
+                  data-state={OrderState[order.state].toLowerCase()}
+                >
+                  <OrderCells order={order} />
+                  <td>{formatDateTime(order.updatedTimeNs)}</td>
+                  <td className="detail" title={detailText(order)}>
+                    <span>{detailText(order)}</span>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Panel>
+  );
+}

@@ -1,0 +1,57 @@
+import { type Failure, failureText } from "../api/failure";
+import { formatDateTime, formatTime } from "../ui/format";
+import { Panel } from "../ui/Panel";
+import { type AccountView, fillKey, FILLS_MAX } from "./accountView";
+import { ColumnHeads, SideMark } from "./OrderCells";
+import { liquidityWord } from "./words";
+
+const COLUMNS = ["Time, UTC", "Symbol", "Side", "Size", "Price", "Fee", "As", "Order"];
+
+interface FillsPanelProps {
+  readonly view: AccountView;
+  /** Why the fills of before are not known. */
+  readonly failure: Failure | undefined;
+}
+
+/** The newest fills, newest first. */
+export function FillsPanel({ view: { fills, isKnown }, failure }: FillsPanelProps) {
+  const count = fills.length === FILLS_MAX ? `newest ${fills.length}` : String(fills.length);
+  return (
+    <Panel
+      title="Fills"
+      aside={
+        <span className={failure ? "panel-note failed" : "panel-note"}>
+          {failure ? `Earlier ones are not known. ${failureText(failure)}` : count}
+        </span>
+      }
+    >
+      {fills.length === 0 ? (
+        <p className="empty">{isKnown ? "Nothing has been filled." : "Waiting …"}</p>
+      ) : (
+        <div className="table-scroll">
+          <table className="record-table">
+            <ColumnHeads names={COLUMNS} />
+            <tbody>
+              {fills.map((fill) => (
+                <tr key={fillKey(fill)} data-testid="fill-row" title={`Fill ${fill.fillId}`}>
+                  <td title={formatDateTime(fill.venueTimeNs)}>{formatTime(fill.venueTimeNs)}</td>
+                  <td>{fill.symbol}</td>
+                  <td>
+                    <SideMark side={fill.side} />
+                  </td>
+                  <td className="number">{fill.size}</td>
+                  <td className="number">{fill.price}</td>
+                  <td className="number">
+                    {fill.fee ? `${fill.fee.amount} ${fill.fee.asset}` : "—"}
+                  </td>
+                  <td>{liquidityWord(fill.liquidity)}</td>
+                  <td className="id">{fill.clientOrderId || fill.venueOrderId}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Panel>
+  );
+}

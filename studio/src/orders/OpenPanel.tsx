@@ -1,0 +1,122 @@
+import { useMemo } from "react";
+
+import { failureText } from "../api/failure";
+import { type Order, OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { useFrameStore } from "../state/frameStore";
+import { formatCount, formatDateTime } from "../ui/format";
+import { Panel } from "../ui/Panel";
+import { type AccountView, orderKey, sortOpen } from "./accountView";
+import { ALL_ORDERS, type Cancels } from "./cancelling";
+import { ColumnHeads, ORDER_COLUMNS, OrderCells } from "./OrderCells";
+import { detailText } from "./words";
+import type { Work } from "./work";
+
+const COLUMNS = [...ORDER_COLUMNS, "Placed, UTC", "What is known", "Cancel"];
+const ROWS_MAX = 200;
+const NO_ID = "It was placed elsewhere without an id: cancel it there, or cancel all";
+
+interface OpenPanelProps {
+  readonly view: AccountView;
+  readonly work: Work;
+  readonly onCancelAll: () => void;
+}
+
+/** Orders that are not final, each with a button that takes it back. */
+export function OpenPanel({ view, work, onCancelAll }: OpenPanelProps) {
+  const { cancelling } = work;
+  const cancels = useFrameStore(cancelling.state);
+  const orders = useMemo(() => sortOpen(view.open, isUnknown).slice(0, ROWS_MAX), [view.open]);
+  const count = view.open.length;
+  const failure = cancels.failures.get(ALL_ORDERS);
+  return (
+    <Panel
+      title="Open orders"
+      className="open-orders"
+      aside={
+        <>
+          {failure && (
+            <span className="panel-note failed" role="alert">
+              {failureText(failure)}
+            </span>
+          )}
+          <span className="panel-note">
+            {count > ROWS_MAX ? `${ROWS_MAX} of ${formatCount(count)}` : formatCount(count)}
+          </span>
+          <button
+            className="outline-button"
+            data-testid="cancel-all"
+            disabled={count === 0 || cancels.waiting.has(ALL_ORDERS)}
+            onClick={onCancelAll}
+          >
+            {cancels.waiting.has(ALL_ORDERS) ? "Cancelling …" : "Cancel all …"}
+          </button>
+        </>
+      }
+    >
+      {orders.length === 0 ? (
+        <p className="empty">{view.isKnown ? "No order is open." : "Waiting for the account …"}</p>
+      ) : (
+        <div className="table-scroll">
+          <table className="record-table">
+            <ColumnHeads names={COLUMNS} />
+            <tbody>
+              {orders.map((order) => (
+                <OpenRow
+                  key={orderKey(order)}
+                  order={order}
+                  cancels={cancels}
+                  onCancel={() => {
+                    void cancelling.cancel(order);
+                  }}
+                />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+interface OpenRowProps {
+  readonly order: Order;
+  readonly cancels: Cancels;
+  readonly onCancel: () => void;
+}
+
+function OpenRow({ order, cancels, onCancel }: OpenRowProps) {
+  const key = orderKey(order);
+  const failure = cancels.failures.get(key);
+  const isWaiting = cancels.waiting.has(key) || cancels.waiting.has(ALL_ORDERS);
+  const { content, clientOrderId, requestId, venueOrderId } = order;
+  const detail = failure ? failureText(failure) : detailText(order);
+  return (
+    <tr
+      data-testid="open-order-row"
+      data-state={OrderState[order.state].toLowerCase()}
+      title={`Request ${requestId || "—"}\nClient id ${clientOrderId || "—"}\nVenue id ${venueOrderId || "—"}`}
+    >
+      <OrderCells order={order} />
+      <td>{formatDateTime(order.createdTimeNs)}</td>
+      <td className={failure ? "detail failed" : "detail"} title={detail}>
+        <span>{detail}</span>
+      </td>
+      <td className="act">
+        <button
+          className="outline-button"
+          data-testid="order-cancel"
+          aria-label={`Cancel ${content?.symbol ?? ""} ${content?.size ?? ""}`}
+          title={clientOrderId === "" ? NO_ID : "Cancel this order"}
+          disabled={isWaiting || clientOrderId === ""}
+          onClick={onCancel}
+        >
+          {isWaiting ? "Cancelling …" : "Cancel"}
+        </button>
+      </td>
+    </tr>
+  );
+}
+
+function isUnknown({ state }: Order): boolean {
+  return state === OrderState.UNKNOWN;
+}

@@ -1,0 +1,76 @@
+import { Side } from "../gen/venuemesh/common/v1/types_pb";
+import { type Order, OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { flagsText, priceText, sideWord, stateWord, typeWord } from "./words";
+
+/** What all tables of orders begin with. */
+export const ORDER_COLUMNS = [
+  "State",
+  "Symbol",
+  "Side",
+  "Size",
+  "Price",
+  "Type",
+  "Filled",
+  "Average",
+] as const;
+
+const NUMBERS: ReadonlySet<string> = new Set(["Size", "Price", "Filled", "Average", "Fee"]);
+
+export function ColumnHeads({ names }: { readonly names: readonly string[] }) {
+  return (
+    <thead>
+      <tr>
+        {names.map((name) => (
+          <th key={name} scope="col" className={NUMBERS.has(name) ? "number" : ""}>
+            {name}
+          </th>
+        ))}
+      </tr>
+    </thead>
+  );
+}
+
+/** The cells of ORDER_COLUMNS. */
+export function OrderCells({ order }: { readonly order: Order }) {
+  const { content, state, filledSize, averagePrice } = order;
+  if (!content) return <td colSpan={ORDER_COLUMNS.length} />;
+  const flags = flagsText(order);
+  return (
+    <>
+      <td>
+        <StateMark state={state} />
+      </td>
+      <td>{content.symbol}</td>
+      <td>
+        <SideMark side={content.side} />
+      </td>
+      <td className="number">{content.size}</td>
+      <td className="number">{priceText(content)}</td>
+      <td>
+        {typeWord(content.type)}
+        {flags !== "" && <small> {flags}</small>}
+      </td>
+      <td className="number">{filledSize || "0"}</td>
+      <td className="number">{averagePrice || "—"}</td>
+    </>
+  );
+}
+
+/** The state as a lamp and a word. */
+export function StateMark({ state }: { readonly state: OrderState }) {
+  return (
+    <strong
+      className="order-state"
+      data-testid="order-state"
+      data-state={OrderState[state].toLowerCase()}
+    >
+      <span className="lamp" aria-hidden="true" />
+      {stateWord(state)}
+    </strong>
+  );
+}
+
+export function SideMark({ side }: { readonly side: Side }) {
+  const tone = side === Side.BUY ? "up" : side === Side.SELL ? "down" : "";
+  return <span className={tone}>{sideWord(side)}</span>;
+}

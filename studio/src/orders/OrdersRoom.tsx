@@ -1,0 +1,77 @@
+import { useState } from "react";
+
+import type { Venue } from "../instrument/venues";
+import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import type { OrdersRoute } from "../route";
+import { useFrameStore } from "../state/frameStore";
+import { type Polled, polledState } from "../state/poll";
+import { ConnectionState } from "../ui/ConnectionState";
+import { TopStatus } from "../ui/TopStatus";
+import { AccountBar } from "./AccountBar";
+import { AccountNotices } from "./AccountNotices";
+import { CancelAllDialog } from "./CancelAllDialog";
+import { DifferencesPanel } from "./DifferencesPanel";
+import { EndedPanel } from "./EndedPanel";
+import { FillsPanel } from "./FillsPanel";
+import { BalancesPanel, PositionsPanel } from "./HoldingsPanels";
+import { OpenPanel } from "./OpenPanel";
+import { TicketPanel } from "./TicketPanel";
+import { useWork } from "./work";
+
+interface OrdersRoomProps {
+  readonly route: OrdersRoute;
+  readonly venue: Venue;
+  readonly venues: readonly Venue[];
+  readonly polled: Polled<readonly Account[]>;
+  readonly accounts: readonly Account[];
+  /** Of the account that is shown. */
+  readonly name: string;
+  /** The account has changed. */
+  readonly onAccount: () => void;
+}
+
+/** One account: its orders, fills, balances and positions, and a form to place orders. */
+export function OrdersRoom(props: OrdersRoomProps) {
+  const { route, venue, venues, polled, accounts, name, onAccount } = props;
+  const work = useWork(venue.id, name, onAccount);
+  const { feed, placing } = work;
+  const [isCancellingAll, setCancellingAll] = useState(false);
+  const view = useFrameStore(feed.view);
+  const stream = useFrameStore(feed.state);
+  const account = accounts.find((each) => each.account === name);
+  return (
+    <main className="orders" data-testid="orders-room" data-stale={stream.phase !== "live"}>
+      <TopStatus>
+        <ConnectionState streams={[stream, polledState(polled)]} />
+      </TopStatus>
+      <AccountBar {...{ route, venues, accounts, account, name, view }} />
+      <AccountNotices {...{ feed, account, name }} />
+      <div className="orders-body">
+        <div className="orders-main">
+          <OpenPanel
+            {...{ view, work }}
+            onCancelAll={() => {
+              setCancellingAll(true);
+            }}
+          />
+          <EndedPanel view={view} />
+          <FillsPanel view={view} failure={useFrameStore(feed.pastFailure)} />
+          {view.differences.length > 0 && <DifferencesPanel differences={view.differences} />}
+        </div>
+        <div className="orders-side">
+          <TicketPanel {...{ venue, account, name, placing }} />
+          <BalancesPanel view={view} />
+          <PositionsPanel view={view} />
+        </div>
+      </div>
+      {isCancellingAll && (
+        <CancelAllDialog
+          {...{ view, work }}
+          onClose={() => {
+            setCancellingAll(false);
+          }}
+        />
+      )}
+    </main>
+  );
+}

@@ -1,0 +1,205 @@
+import { useId } from "react";
+
+import { type Instrument, InstrumentKind, Side } from "../gen/venuemesh/common/v1/types_pb";
+import {
+  canBeMaker,
+  isPriced,
+  type Problems,
+  type TextField,
+  type Ticket,
+  wantedFields,
+} from "./ticket";
+import { ORDER_TYPES, sideWord, TIMES_IN_FORCE } from "./words";
+
+const SIDES = [Side.BUY, Side.SELL] as const;
+
+interface TicketFieldsProps {
+  readonly ticket: Ticket;
+  readonly instrument: Instrument | undefined;
+  readonly problems: Problems;
+  readonly onChange: (change: Partial<Ticket>) => void;
+}
+
+/** All that can be said of an order; fields that its type does not have are left out. */
+export function TicketFields({ ticket, instrument, problems, onChange }: TicketFieldsProps) {
+  const wanted = new Set(wantedFields(ticket));
+  const text = (field: TextField, label: string, hint = "") =>
+    wanted.has(field) && (
+      <AmountField
+        {...{ field, label, hint }}
+        problem={problems[field]}
+        value={ticket[field]}
+        onChange={(value) => {
+          onChange({ [field]: value });
+        }}
+      />
+    );
+  const quote = instrument?.quote ?? "";
+  const tick = hintOf(["tick", instrument?.priceTick]);
+  return (
+    <>
+      <SideChoice {...{ ticket, onChange }} />
+      <Choice
+        id="type"
+        label="Type"
+        value={ticket.type}
+        options={ORDER_TYPES}
+        onChange={(type) => {
+          onChange({ type });
+        }}
+      />
+      {text("size", `Size, ${sizeUnit(instrument)}`, sizeHint(instrument))}
+      {text("price", `Price, ${quote}`, tick)}
+      {text("stopPrice", `Stop price, ${quote}`, tick)}
+      {text("trailingOffset", `Distance, ${quote}`)}
+      {isPriced(ticket) && (
+        <Choice
+          id="time"
+          label="Waits"
+          value={ticket.timeInForce}
+          options={TIMES_IN_FORCE}
+          onChange={(timeInForce) => {
+            onChange({ timeInForce });
+          }}
+        />
+      )}
+      {text("minutes", "Time, minutes")}
+      <Flags {...{ ticket, onChange }} />
+    </>
+  );
+}
+
+function SideChoice({ ticket, onChange }: Pick<TicketFieldsProps, "ticket" | "onChange">) {
+  return (
+    <div className="choice ticket-sides" role="group" aria-label="Side">
+      {SIDES.map((side) => (
+        <button
+          key={side}
+          type="button"
+          data-testid={`ticket-${Side[side].toLowerCase()}`}
+          data-side={Side[side].toLowerCase()}
+          aria-pressed={ticket.side === side}
+          onClick={() => {
+            onChange({ side });
+          }}
+        >
+          {sideWord(side)}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+function Flags({ ticket, onChange }: Pick<TicketFieldsProps, "ticket" | "onChange">) {
+  const isMaker = canBeMaker(ticket);
+  return (
+    <div className="ticket-flags">
+      <label className="filter-box">
+        <input
+          type="checkbox"
+          data-testid="ticket-post-only"
+          disabled={!isMaker}
+          checked={isMaker && ticket.postOnly}
+          onChange={(event) => {
+            onChange({ postOnly: event.target.checked });
+          }}
+        />
+        maker only
+      </label>
+      <label className="filter-box">
+        <input
+          type="checkbox"
+          data-testid="ticket-reduce-only"
+          checked={ticket.reduceOnly}
+          onChange={(event) => {
+            onChange({ reduceOnly: event.target.checked });
+          }}
+        />
+        reduce only
+      </label>
+    </div>
+  );
+}
+
+interface AmountFieldProps {
+  readonly field: TextField;
+  readonly label: string;
+  readonly value: string;
+  readonly hint: string;
+  readonly problem: string | undefined;
+  readonly onChange: (value: string) => void;
+}
+
+function AmountField({ field, label, value, hint, problem, onChange }: AmountFieldProps) {
+  const id = useId();
+  return (
+    <div className="ticket-field">
+      <label htmlFor={id}>{label.replace(/, $/, "")}</label>
+      <input
+        id={id}
+        data-testid={`ticket-${field}`}
+        // Text, not a number: every digit counts.
+        inputMode="decimal"
+        autoComplete="off"
+        spellCheck={false}
+        value={value}
+        aria-invalid={problem !== undefined}
+        aria-describedby={`${id}-note`}
+        onChange={(event) => {
+          onChange(event.target.value);
+        }}
+      />
+      <small id={`${id}-note`} className={problem === undefined ? "" : "failed"}>
+        {problem ?? hint}
+      </small>
+    </div>
+  );
+}
+
+interface ChoiceProps<Value extends number> {
+  readonly id: string;
+  readonly label: string;
+  readonly value: Value;
+  readonly options: readonly (readonly [Value, string])[];
+  readonly onChange: (value: Value) => void;
+}
+
+function Choice<Value extends number>(props: ChoiceProps<Value>) {
+  const { label, value, options, onChange } = props;
+  const id = useId();
+  return (
+    <div className="ticket-field">
+      <label htmlFor={id}>{label}</label>
+      <select
+        id={id}
+        data-testid={`ticket-${props.id}`}
+        value={value}
+        onChange={(event) => {
+          const chosen = options.find(([each]) => String(each) === event.target.value);
+          if (chosen) onChange(chosen[0]);
+        }}
+      >
+        {options.map(([each, text]) => (
+          <option key={each} value={each}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}
+
+function sizeUnit(instrument: Instrument | undefined): string {
+  if (!instrument) return "";
+  const { kind, contractSize, base } = instrument;
+  const isInBase = kind === InstrumentKind.SPOT || contractSize === "1";
+  return isInBase ? base : `contracts of ${contractSize} ${base}`;
+}
+
+function sizeHint(instrument: Instrument | undefined): string {
+  return hintOf(["step", instrument?.sizeStep], ["at least", instrument?.sizeMin]);
+}
+
+function hintOf(...parts: readonly (readonly [string, string | undefined])[]): string {
+  return parts.flatMap(([name, value]) => (value ? [`${name} ${value}`] : [])).join(", ");
+}

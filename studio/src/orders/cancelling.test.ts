@@ -1,0 +1,60 @@
+import { create } from "@bufbuild/protobuf";
+import { Code } from "@connectrpc/connect";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
+import { type Order, OrderSchema, OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { ALL_ORDERS, Cancelling } from "./cancelling";
+import { FakeTradeFlow, refusal } from "./fakeTradeFlow";
+
+const OPEN = create(OrderSchema, { clientOrderId: "a", state: OrderState.OPEN });
+const GONE = create(OrderSchema, { clientOrderId: "a", state: OrderState.CANCELLED });
+
+let server: FakeTradeFlow;
+let learnt: Order[];
+let cancelling: Cancelling;
+
+beforeEach(() => {
+  vi.stubGlobal("requestAnimationFrame", () => 0);
+  server = new FakeTradeFlow();
+  learnt = [];
+  cancelling = new Cancelling("binance", "demo", (order) => learnt.push(order), server.tradeFlow);
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+test("an order is cancelled once, however often the button is pressed", async () => {
+  server.onCancel = () => GONE;
+  const asked = [cancelling.cancel(OPEN), cancelling.cancel(OPEN)];
+  expect([...cancelling.state.latest.waiting]).toEqual(["a"]);
+  await Promise.all(asked);
+  expect(server.cancelled).toHaveLength(1);
+  expect(server.cancelled[0]).toMatchObject({
+    venue: "binance",
+    account: "demo",
+    clientOrderId: "a",
+  });
+  expect(server.venues).toEqual(["binance"]);
+  expect(learnt).toEqual([GONE]);
+  expect(cancelling.state.latest.waiting.size).toBe(0);
+});
+
+test("a refusal is told at its order, until it is tried again", async () => {
+  server.onCancel = () => {
+    throw refusal("VENUE_UNAVAILABLE", Code.Unavailable);
+  };
+  await cancelling.cancel(OPEN);
+  expect(cancelling.state.latest.failures.get("a")?.reason).toBe("VENUE_UNAVAILABLE");
+  server.onCancel = () => GONE;
+  await cancelling.cancel(OPEN);
+  expect(cancelling.state.latest.failures.size).toBe(0);
+});
+
+test("all are cancelled with one call", async () => {
+  server.orders.set("a", GONE);
+  await cancelling.cancelAll();
+  expect(learnt).toEqual([GONE]);
+  expect(cancelling.state.latest).toEqual({ waiting: new Set(), failures: new Map() });
+  expect(cancelling.state.latest.waiting.has(ALL_ORDERS)).toBe(false);
+});

@@ -1,0 +1,163 @@
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
+
+import type { Failure } from "../api/failure";
+import { untilAnswered } from "../api/patience";
+import { CONNECTING, follow, type StreamState } from "../api/stream";
+import { ofVenue, toVenue, tradeFlow } from "../api/transport";
+import type { Cursor } from "../gen/venuemesh/common/v1/types_pb";
+import type { Fill, Order } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import type {
+  StreamExecutionsResponse,
+  TradeFlow,
+} from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { FrameStore } from "../state/frameStore";
+import {
+  addFills,
+  applyEvent,
+  FILLS_MAX,
+  learnOrder,
+  NOTHING_KNOWN,
+  vanished,
+} from "./accountView";
+
+/** Orders of the past that are asked for one by one. */
+const PAST_ORDERS_MAX = 50;
+
+interface Listeners {
+  /** The account takes orders now, or does not any more. */
+  readonly onAccount: () => void;
+  readonly onOrder: (order: Order) => void;
+}
+
+/** What happens to the orders of one account. */
+export class ExecutionFeed {
+  readonly state = new FrameStore<StreamState>(CONNECTING);
+  readonly view = new FrameStore(NOTHING_KNOWN);
+  /** Why the fills of before the page was opened are not known. */
+  readonly pastFailure = new FrameStore<Failure | undefined>(undefined);
+  /** When the stream was lost, by this computer's clock, ms. Undefined while it is live. */
+  readonly lostTimeMs = new FrameStore<number | undefined>(undefined);
+  readonly #listeners: Listeners;
+  readonly #client: Client<typeof TradeFlow>;
+  #cursor: Cursor | undefined;
+  #past = new AbortController();
+
+  constructor(
+    readonly venue: string,
+    readonly account: string,
+    listeners: Listeners,
+    client = tradeFlow,
+  ) {
+    this.#listeners = listeners;
+    this.#client = client;
+  }
+
+  /** Opens the stream; returns what closes it. Opened again, it goes on where it was. */
+  start(): () => void {
+    const stop = follow(
+      (options) =>
+        this.#client.streamExecutions(
+          { ...this.#whose(), ...(this.#cursor ? { resumeAfter: this.#cursor } : {}) },
+          { ...options, ...ofVenue(this.venue) },
+        ),
+      {
+        onMessage: (message) => {
+          this.#take(message);
+        },
+        onState: (state) => {
+          this.#changeState(state);
+        },
+      },
+    );
+    return () => {
+      stop();
+      this.#changeState(CONNECTING);
+    };
+  }
+
+  /** Takes note of an order as a call has told it. */
+  learn(order: Order): void {
+    this.view.set(learnOrder(this.view.latest, order));
+  }
+
+  #whose() {
+    return { venue: this.venue, account: this.account };
+  }
+
+  #changeState(state: StreamState): void {
+    this.state.set(state);
+    this.#past.abort();
+    this.#past = new AbortController();
+    if (state.phase === "live") {
+      this.lostTimeMs.set(undefined);
+      void this.#loadPast(this.#past.signal);
+    } else if (this.view.latest.isKnown) {
+      this.lostTimeMs.set(this.lostTimeMs.latest ?? Date.now());
+    }
+  }
+
+  #take(message: StreamExecutionsResponse): void {
+    const { cursor, event } = message;
+    if (event.case === "snapshot") {
+      this.#lookUp(vanished(this.view.latest, event.value).map((order) => order.clientOrderId));
+    } else if (isHole(this.#cursor, cursor)) {
+      // Without a cursor the next stream begins with a snapshot.
+      this.#cursor = undefined;
+      throw new ConnectError("Events of the account were lost on the way.", Code.DataLoss);
+    }
+    this.#cursor = cursor ?? this.#cursor;
+    this.view.set(applyEvent(this.view.latest, message));
+    if (event.case === "account") this.#listeners.onAccount();
+    if (event.case === "order") this.#listeners.onOrder(event.value);
+    if (event.case === "snapshot") event.value.orders.forEach(this.#listeners.onOrder);
+  }
+
+  /** Fills of before, and what has become of their orders. The page does without meanwhile. */
+  async #loadPast(signal: AbortSignal): Promise<void> {
+    const request = { ...this.#whose(), pageSize: FILLS_MAX };
+    const answer = await untilAnswered(
+      () => this.#client.listFills(request, toVenue(this.venue, signal)),
+      signal,
+      (failure) => {
+        this.pastFailure.set(failure);
+      },
+    );
+    if (!answer || signal.aborted) return;
+    this.pastFailure.set(undefined);
+    this.view.set(addFills(this.view.latest, answer.fills));
+    this.#lookUp(this.#unknownOrders(answer.fills));
+  }
+
+  #unknownOrders(fills: readonly Fill[]): readonly string[] {
+    const { open, ended } = this.view.latest;
+    const known = new Set([...open, ...ended].map((order) => order.clientOrderId));
+    return fills.map(({ clientOrderId }) => clientOrderId).filter((id) => !known.has(id));
+  }
+
+  #lookUp(clientOrderIds: readonly string[]): void {
+    const { signal } = this.#past;
+    const wanted = [...new Set(clientOrderIds)].filter((id) => id !== "").slice(0, PAST_ORDERS_MAX);
+    void Promise.all(
+      wanted.map(async (clientOrderId) => {
+        const request = { ...this.#whose(), clientOrderId };
+        try {
+          const { order } = await this.#client.getOrder(request, toVenue(this.venue, signal));
+          if (order && !signal.aborted) this.#found(order);
+        } catch {
+          // The order is not on the page then; its fills are, and the journal has it.
+        }
+      }),
+    );
+  }
+
+  #found(order: Order): void {
+    this.learn(order);
+    this.#listeners.onOrder(order);
+  }
+}
+
+/** Whether an event does not follow the one before it. */
+function isHole(before: Cursor | undefined, cursor: Cursor | undefined): boolean {
+  if (!before || !cursor) return false;
+  return cursor.epoch !== before.epoch || cursor.sequence !== before.sequence + 1n;
+}

@@ -1,0 +1,114 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, test } from "vitest";
+
+import { InstrumentKind, InstrumentSchema, Side } from "../gen/venuemesh/common/v1/types_pb";
+import { OrderType, TimeInForce } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { sentenceOf, worthOf } from "./sentence";
+import { contentOf, EMPTY_TICKET, fieldOf, problemsOf, type Ticket } from "./ticket";
+
+const ADDRESS = { venue: "binance", account: "demo", symbol: "BTCUSDT" };
+const NOW_NS = 1_723_127_100_000_000_000n;
+const FULL: Ticket = {
+  ...EMPTY_TICKET,
+  size: "0.01",
+  price: "60000",
+  stopPrice: "59000",
+  trailingOffset: "150",
+};
+
+const content = (change: Partial<Ticket>) => contentOf({ ...FULL, ...change }, ADDRESS, NOW_NS);
+
+test.each<[Partial<Ticket>, string]>([
+  [{ postOnly: true }, "Buy 0.01 BTCUSDT at 60000 on binance, account demo, as maker only"],
+  [
+    { type: OrderType.MARKET, side: Side.SELL },
+    "Sell 0.01 BTCUSDT at the market price on binance, account demo",
+  ],
+  [
+    { type: OrderType.STOP, side: Side.SELL },
+    "Sell 0.01 BTCUSDT at the market price on binance, account demo, " +
+      "once the market has fallen to 59000",
+  ],
+  [
+    { type: OrderType.STOP_LIMIT },
+    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, once the market has risen to 59000",
+  ],
+  [
+    { type: OrderType.TAKE_PROFIT, side: Side.SELL, reduceOnly: true },
+    "Sell 0.01 BTCUSDT at the market price on binance, account demo, " +
+      "once the market has risen to 59000, only to make a position smaller",
+  ],
+  [
+    { type: OrderType.TAKE_PROFIT_LIMIT },
+    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, once the market has fallen to 59000",
+  ],
+  [
+    { type: OrderType.TRAILING_STOP, side: Side.SELL },
+    "Sell 0.01 BTCUSDT at the market price on binance, account demo, " +
+      "once the market has fallen by 150 from its highest price",
+  ],
+  [
+    { timeInForce: TimeInForce.IMMEDIATE_OR_CANCEL },
+    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, cancelling what cannot be filled at once",
+  ],
+  [
+    { timeInForce: TimeInForce.FILL_OR_KILL },
+    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, all of it at once or nothing",
+  ],
+  [
+    { timeInForce: TimeInForce.GOOD_TILL_TIME, minutes: "90" },
+    "Buy 0.01 BTCUSDT at 60000 on binance, account demo, until 2024-08-08 15:55:00 UTC",
+  ],
+])("%j is said in words", (change, sentence) => {
+  expect(problemsOf({ ...FULL, ...change })).toEqual({});
+  expect(sentenceOf(content(change))).toBe(sentence);
+});
+
+test("amounts stay the text that was typed, whatever its length", () => {
+  const sent = content({ size: " 0.000000000000000001 ", price: "9007199254740993.10" });
+  expect(sent.size).toBe("0.000000000000000001");
+  expect(sent.price).toBe("9007199254740993.10");
+});
+
+test("what the type does not have is not sent", () => {
+  const sent = content({ type: OrderType.MARKET, postOnly: true });
+  expect(sent).toMatchObject({ price: "", stopPrice: "", trailingOffset: "", postOnly: false });
+  expect(sent.timeInForce).toBe(TimeInForce.UNSPECIFIED);
+  const atOnce = content({ timeInForce: TimeInForce.FILL_OR_KILL, postOnly: true });
+  expect(atOnce).toMatchObject({ postOnly: false, expireTimeNs: 0n });
+});
+
+test.each(["", " ", "0", "0.000", "-1", "1e-30", "1,000", ".5", "1.", "NaN", "1".repeat(41)])(
+  "%j is no amount",
+  (size) => {
+    expect(problemsOf({ ...FULL, size }).size).toBeTypeOf("string");
+  },
+);
+
+test("only what the type needs has to be there", () => {
+  const empty = { ...EMPTY_TICKET, minutes: "" };
+  const wrong = (type: OrderType) => Object.keys(problemsOf({ ...empty, type }));
+  expect(wrong(OrderType.MARKET)).toEqual(["size"]);
+  expect(wrong(OrderType.LIMIT)).toEqual(["size", "price"]);
+  expect(wrong(OrderType.STOP)).toEqual(["size", "stopPrice"]);
+  expect(wrong(OrderType.STOP_LIMIT)).toEqual(["size", "price", "stopPrice"]);
+  expect(wrong(OrderType.TRAILING_STOP)).toEqual(["size", "trailingOffset"]);
+});
+
+test.each(["", "0", "1.5", "-3", "600000"])("%j is no number of minutes", (minutes) => {
+  const timed = { ...FULL, timeInForce: TimeInForce.GOOD_TILL_TIME };
+  expect(problemsOf({ ...timed, minutes }).minutes).toBeTypeOf("string");
+  expect(problemsOf({ ...timed, minutes: "15" })).toEqual({});
+});
+
+test("an error's field is found on the form", () => {
+  expect(["size", "stop_price", "account"].map(fieldOf)).toEqual(["size", "stopPrice", undefined]);
+});
+
+test("the worth of a spot order is exact, and not said where it is another unit", () => {
+  const spot = create(InstrumentSchema, { kind: InstrumentKind.SPOT, quote: "USDT" });
+  const perpetual = create(InstrumentSchema, { kind: InstrumentKind.PERPETUAL, quote: "USD" });
+  expect(worthOf(content({ size: "0.012345678" }), spot)).toBe("740.74068 USDT");
+  expect(worthOf(content({}), perpetual)).toBe("");
+  expect(worthOf(content({ type: OrderType.MARKET }), spot)).toBe("");
+});
