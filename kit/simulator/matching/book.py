@@ -88,6 +88,8 @@ class Book:
         queues = self._bid_queues if is_bid else self._ask_queues
         if queues and key in queues:
             lots = _leave_crowd(queues[key], lots)
+            if not queues[key]:
+                del queues[key]
         if not there or not lots:
             return []
         change = self._change(side, is_bid, ticks, max(there - lots, 0), time_ns)
