@@ -1,6 +1,6 @@
 """A desk over ccxt: what all venues have in common. What differs stands in each ``orders.py``."""
 
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -10,7 +10,6 @@ from kit.errors import (
     RateLimited,
     UnknownInstrument,
     VenuemeshError,
-    VenueUnavailable,
 )
 from kit.orders.ccxt_errors import Errors
 from kit.orders.ccxt_line import UNREADABLE, Absent, Call, Line
@@ -46,6 +45,8 @@ class Counter(Protocol):
     errors: Errors
     exchange: str
     """Class of ccxt.pro."""
+    one_at_a_time: bool
+    """Whether calls must arrive in the order in which they were signed."""
 
     @property
     def hearing(self) -> Hearing:
@@ -54,8 +55,11 @@ class Counter(Protocol):
     def config(self, base_url: str | None) -> Mapping[str, Any]:
         """Of ccxt's object. ``base_url``: of the pretended venue."""
 
+    async def prepare(self, line: Line) -> None:
+        """Ask what must be known before anything else, once."""
+
     def place(self, wish: Wish) -> Call:
-        """Raises Unsupported."""
+        """Raises Unsupported, UnknownInstrument."""
 
     def amend(self, key: OrderKey, wish: Wish) -> Call:
         """Raises Unsupported."""
@@ -100,37 +104,33 @@ class CcxtDesk:
         """``base_url``: of the pretended venue; None: the real one."""
         self._counter = counter
         config = counter.config(base_url)
-        self._line = Line(venue_id, counter.exchange, config, credentials, counter.errors)
+        self._line = Line(
+            venue_id,
+            counter.exchange,
+            config,
+            credentials,
+            counter.errors,
+            one_at_a_time=counter.one_at_a_time,
+        )
+        self._prepared = False
 
     @property
     def rules(self) -> DeskRules:
         return self._counter.rules
 
     async def authenticate(self) -> Sequence[str]:
-        return await self._read(self._counter.rights(self._line))
+        return await self._ask(lambda: self._counter.rights(self._line))
 
     async def place(self, wish: Wish) -> Receipt:
-        try:
-            call = self._counter.place(wish)
-        except Unsupported as error:
-            return Refused(orders_pb2.REJECT_REASON_NOT_SUPPORTED, str(error))
-        return await self._line.act(call, self._counter.receipt)
+        return await self._act(lambda: self._counter.place(wish))
 
     async def amend(self, key: OrderKey, wish: Wish) -> Receipt:
-        try:
-            if self.rules.amends_to_smaller_only:
-                await self._check_smaller(key, wish)
-            call = self._counter.amend(key, wish)
-        except Unsupported as error:
-            return Refused(orders_pb2.REJECT_REASON_NOT_SUPPORTED, str(error))
-        except RateLimited as error:
-            return Refused(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
-        except (VenueUnavailable, UnknownInstrument) as error:
-            return Refused(orders_pb2.REJECT_REASON_OTHER, f"not amended: {error.message}")
-        return await self._line.act(call, self._counter.receipt)
+        return await self._act(
+            lambda: self._counter.amend(key, wish), lambda: self._check_change(key, wish)
+        )
 
     async def cancel(self, key: OrderKey) -> Receipt:
-        return await self._line.act(self._counter.cancel(key), self._counter.receipt)
+        return await self._act(lambda: self._counter.cancel(key))
 
     async def cancel_all(self, symbol: str = "") -> Receipt:
         calls = list(self._counter.cancel_all(symbol))
@@ -152,27 +152,27 @@ class CcxtDesk:
 
     async def find(self, key: OrderKey) -> VenueOrder | None:
         try:
-            return await self._read(self._counter.find(self._line, key))
+            return await self._ask(lambda: self._counter.find(self._line, key))
         except Absent:
             return None
 
     async def open_orders(self, symbol: str = "") -> list[VenueOrder]:
-        return await self._read(self._counter.open_orders(self._line, symbol))
+        return await self._ask(lambda: self._counter.open_orders(self._line, symbol))
 
     async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
-        found = await self._read(self._counter.fills(self._line, symbol, since_time_ns))
+        found = await self._ask(lambda: self._counter.fills(self._line, symbol, since_time_ns))
         once = {(fill.symbol, fill.fill_id): fill for fill in found}
         recent = [fill for fill in once.values() if fill.venue_time_ns >= since_time_ns]
         return sorted(recent, key=lambda fill: (fill.venue_time_ns, _in_order(fill.fill_id)))
 
     async def balances(self) -> list[AssetBalance]:
-        found = await self._read(self._counter.balances(self._line))
+        found = await self._ask(lambda: self._counter.balances(self._line))
         return [one for one in found if one.total or one.free]
 
     async def positions(self) -> list[HeldPosition]:
         if not self.rules.has_positions:
             return []
-        found = await self._read(self._counter.positions(self._line))
+        found = await self._ask(lambda: self._counter.positions(self._line))
         return [one for one in found if one.size]
 
     async def countdown(self, seconds: float) -> None:
@@ -190,11 +190,41 @@ class CcxtDesk:
     async def close(self) -> None:
         await self._line.close()
 
-    async def _check_smaller(self, key: OrderKey, wish: Wish) -> None:
+    async def _check_change(self, key: OrderKey, wish: Wish) -> None:
         """Raises Unsupported."""
+        if not self.rules.amends_to_smaller_only:
+            return
         order = await self.find(key)
         if order is not None and (order.price != wish.price or order.size <= wish.size):
             raise Unsupported("the venue changes an order to a smaller size only")
+
+    async def _act(
+        self, make: Callable[[], Call], check: Callable[[], Awaitable[None]] | None = None
+    ) -> Receipt:
+        """Do something, once. What fails before that has done nothing."""
+        try:
+            await self._prepare()
+            if check is not None:
+                await check()
+            call = make()
+        except Unsupported as error:
+            return Refused(orders_pb2.REJECT_REASON_NOT_SUPPORTED, str(error))
+        except RateLimited as error:
+            return Refused(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
+        except UnknownInstrument as error:
+            return Refused(orders_pb2.REJECT_REASON_INSTRUMENT, error.message)
+        except VenuemeshError as error:
+            return Refused(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error.message}")
+        return await self._line.act(call, self._counter.receipt)
+
+    async def _prepare(self) -> None:
+        if not self._prepared:
+            await self._read(self._counter.prepare(self._line))
+            self._prepared = True
+
+    async def _ask(self, make: Callable[[], Awaitable[Read]]) -> Read:
+        await self._prepare()
+        return await self._read(make())
 
     async def _read(self, question: Awaitable[Read]) -> Read:
         try:

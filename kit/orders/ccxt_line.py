@@ -8,6 +8,7 @@ the process's budget does (kit/orders/rationed.py).
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,8 +75,12 @@ class Line:
         config: Mapping[str, Any],
         credentials: Credentials,
         errors: Errors,
+        one_at_a_time: bool = False,
     ) -> None:
         """``exchange``: the class of ccxt.pro; ``config``: what it is given, without secrets."""
+        self._turn: AbstractAsyncContextManager[object] = (
+            asyncio.Lock() if one_at_a_time else nullcontext()
+        )
         self.venue_id = venue_id
         self.errors = errors
         self._exchange = exchange
@@ -141,14 +146,19 @@ class Line:
             await self._made.close()
 
     async def _call(self, call: Call, attempt: Attempt) -> Any:
+        async def now(*arguments: Any) -> Any:
+            async with self._turn:
+                return await method(*arguments)
+
         before = ATTEMPT.set(attempt)
         try:
             if call.path:
                 verb, section = call.method.split()
+                method = self.api.request
                 arguments = (call.path, [section], verb, call.params)
-                return await ccxt_client.call(self.venue_id, self.api.request, *arguments)
+                return await ccxt_client.call(self.venue_id, now, *arguments)
             method = getattr(self.api, call.method)
-            return await ccxt_client.call(self.venue_id, method, call.params)
+            return await ccxt_client.call(self.venue_id, now, call.params)
         finally:
             ATTEMPT.reset(before)
 

@@ -133,6 +133,7 @@ class SpotCounter:
     """Spot."""
 
     exchange = "binance"
+    one_at_a_time = False
     errors = Errors(
         said, CODES, WORDS, unclear=UNCLEAR, absent=frozenset({"-2011", "-2013"})
     )  # fmt: skip
@@ -161,6 +162,9 @@ class SpotCounter:
                 }
             }
         return config
+
+    async def prepare(self, line: Line) -> None:
+        """There is nothing to ask."""
 
     def place(self, wish: Wish) -> Call:
         """POST order. Post-only is a type of its own, LIMIT_MAKER."""

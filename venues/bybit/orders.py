@@ -146,6 +146,7 @@ class SpotCounter:
     """Spot, of a unified account."""
 
     exchange = "bybit"
+    one_at_a_time = False
     errors = Errors(
         said,
         CODES,
@@ -170,6 +171,9 @@ class SpotCounter:
         names = ("spot", "futures", "v2", "public", "private")
         private = {"contract": f"{feed}/v5/private"}
         return {"urls": {"api": {**dict.fromkeys(names, base_url), "ws": {"private": private}}}}
+
+    async def prepare(self, line: Line) -> None:
+        """There is nothing to ask."""
 
     def place(self, wish: Wish) -> Call:
         """POST /v5/order/create. A stop has the filter StopOrder; from which side it wakes follows

@@ -1,0 +1,267 @@
+"""Kraken's desk: what it sends, what it reads, what it calls unclear."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.contract import (
+    Accepted,
+    AssetBalance,
+    Credentials,
+    Lost,
+    OrderKey,
+    Paid,
+    Refused,
+    Unclear,
+    Wish,
+)
+from kit.orders.tests import trading
+from kit.orders.tests.answering import DROP, Answering, answering, take
+from kit.simulator.dialect import find_dialects
+from venues.kraken import orders
+from venues.kraken.simulator.private import credentials
+
+CLIENT_ID = "0123456789abcdef0123456789abcdef"
+KEY = OrderKey("BTC/USDT", CLIENT_ID, "")
+WISH = Wish(
+    client_order_id=CLIENT_ID,
+    symbol="BTC/USDT",
+    side=types_pb2.SIDE_BUY,
+    type=pb.ORDER_TYPE_LIMIT,
+    size=Decimal("123456789.12345678"),
+    price=Decimal("61234.5"),
+)
+ROW = {
+    "refid": None, "userref": 0, "cl_ord_id": CLIENT_ID, "status": "open",
+    "opentm": 1688148493.7708, "starttm": 0, "expiretm": 0,
+    "descr": {"pair": "XBTUSDT", "type": "buy", "ordertype": "limit", "price": "61234.5",
+              "price2": "0", "leverage": "none", "order": "", "close": ""},
+    "vol": "123456789.12345678", "vol_exec": "0.00000000", "cost": "0.00000", "fee": "0.00000",
+    "price": "0.00000", "stopprice": "0.00000", "limitprice": "0.00000", "oflags": "fciq",
+}  # fmt: skip
+PAIR = {"altname": "XBTUSDT", "wsname": "XBT/USDT", "base": "XXBT", "quote": "USDT"}
+
+
+@asynccontextmanager
+async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+    async with answering() as venue:
+        venue.answer("/public/AssetPairs", done({"XBTUSDT": PAIR}))
+        venue.answer("/public/Assets", done({"XXBT": {"altname": "XBT"}}))
+        desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"}), venue.base)
+        try:
+            yield venue, desk
+        finally:
+            await desk.close()
+
+
+def done(result):
+    return {"error": [], "result": result}
+
+
+async def test_an_order_goes_out_digit_for_digit():
+    async with prepared() as (venue, desk):
+        venue.answer("/AddOrder", done({"descr": {}, "txid": ["OUF4EM-FRGI2-MQMWZD"]}))
+        assert await desk.place(WISH) == Accepted("OUF4EM-FRGI2-MQMWZD")
+        sent = venue.sent[-1].params
+        del sent["nonce"]
+        assert sent == {
+            "pair": "XBTUSDT",
+            "type": "buy",
+            "ordertype": "limit",
+            "volume": "123456789.12345678",
+            "price": "61234.5",
+            "cl_ord_id": CLIENT_ID,
+            "oflags": "fciq",
+            "timeinforce": "GTC",
+        }
+
+
+@pytest.mark.parametrize(
+    ("kind", "prices", "expected"),
+    [
+        (pb.ORDER_TYPE_STOP, {"stop_price": Decimal(5)}, {"price": "5", "price2": None}),
+        (
+            pb.ORDER_TYPE_TAKE_PROFIT_LIMIT,
+            {"stop_price": Decimal(5), "price": Decimal("4.5")},
+            {"price": "5", "price2": "4.5", "ordertype": "take-profit-limit"},
+        ),
+        (pb.ORDER_TYPE_TRAILING_STOP, {"trailing_offset": Decimal(100)}, {"price": "+100"}),
+        (pb.ORDER_TYPE_MARKET, {}, {"price": None, "timeinforce": None}),
+    ],
+)
+async def test_each_kind_of_order_has_its_prices(kind, prices, expected):
+    async with prepared() as (venue, desk):
+        venue.answer("/AddOrder", done({"txid": ["O"]}))
+        await desk.place(
+            Wish(CLIENT_ID, "BTC/USDT", types_pb2.SIDE_SELL, kind, Decimal(1), **prices)
+        )
+        sent = venue.sent[-1].params
+        assert {name: sent.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("EOrder:Insufficient funds", "INSUFFICIENT_FUNDS"),
+        ("EOrder:Post only order", "WOULD_TAKE"),
+        ("EOrder:Order minimum not met", "SIZE"),
+        ("EOrder:Cost minimum not met", "NOTIONAL"),
+        ("EOrder:Tick size check failed", "PRICE"),
+        ("EOrder:Orders limit exceeded", "TOO_MANY_ORDERS"),
+        ("EOrder:Rate limit exceeded", "RATE_LIMIT"),
+        ("EAPI:Rate limit exceeded", "RATE_LIMIT"),
+        ("EGeneral:Temporary lockout", "RATE_LIMIT"),
+        ("EAPI:Invalid nonce", "OTHER"),
+        ("EAPI:Invalid key", "PERMISSION"),
+        ("EAPI:Invalid signature", "PERMISSION"),
+        ("EGeneral:Permission denied", "PERMISSION"),
+        ("EQuery:Unknown asset pair", "INSTRUMENT"),
+        ("EService:Market in cancel_only mode", "MAINTENANCE"),
+        ("EService:Market in post_only mode", "MAINTENANCE"),
+        ("EGeneral:Invalid arguments", "OTHER"),
+    ],
+)
+async def test_what_the_venue_surely_did_not_do_is_refused(words, reason):
+    async with prepared() as (venue, desk):
+        venue.answer("/AddOrder", {"error": [words]})
+        receipt = await desk.place(WISH)
+        assert isinstance(receipt, Refused), receipt
+        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+        assert words in receipt.words
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"error": ["EService:Unavailable"]}),
+        (200, {"error": ["EService:Busy"]}),
+        (200, {"error": ["EService:Timeout"]}),
+        (200, {"error": ["EService:Something new"]}),
+        (200, {"error": ["EGeneral:Internal error"]}),
+        (520, "<html>520</html>"),
+        (200, "<html>no answer</html>"),
+        (200, DROP),
+    ],
+)
+async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
+    async with prepared() as (venue, desk):
+        venue.answer("/AddOrder", body, status=status)
+        assert isinstance(await desk.place(WISH), Unclear)
+        assert len([one for one in venue.sent if one.path.endswith("AddOrder")]) == 1
+
+
+async def test_without_its_names_nothing_is_sent():
+    async with prepared() as (venue, desk):
+        venue.answer("/public/AssetPairs", "<html>502</html>", status=502)
+        assert isinstance(await desk.place(WISH), Refused)
+        assert not [one for one in venue.sent if one.path.endswith("AddOrder")]
+
+
+async def test_an_order_is_found_by_our_id():
+    async with prepared() as (venue, desk):
+        closed = {**ROW, "status": "canceled", "vol_exec": "0.3", "cost": "1.00000",
+                  "closetm": 1688148500.123456, "reason": "User requested"}  # fmt: skip
+        venue.answer("/OpenOrders", done({"open": {}}))
+        venue.answer("/ClosedOrders", done({"closed": {"OQCLML": closed}, "count": 1}))
+        found = await desk.find(KEY)
+        assert found is not None
+        assert found.state == pb.ORDER_STATE_CANCELLED
+        assert (found.symbol, found.venue_order_id) == ("BTC/USDT", "OQCLML")
+        assert found.client_order_id == CLIENT_ID
+        assert found.size == Decimal("123456789.12345678")
+        assert found.average_price == Decimal("3.3333333333333333")
+        assert found.venue_time_ns == 1688148500123456000
+        venue.answer("/ClosedOrders", done({"closed": {}, "count": 0}))
+        assert await desk.find(KEY) is None
+
+
+async def test_fills_and_balances_are_exact():
+    trade = {"ordertxid": "OQCLML", "pair": "XBTUSDT", "time": "1688667796.8802", "type": "buy",
+             "price": "61234.50000", "cost": "1", "fee": "0.00016", "vol": "0.02000001",
+             "trade_id": 40274859, "maker": True}  # fmt: skip
+    async with prepared() as (venue, desk):
+        pages = [done({"trades": {f"T{page}": trade}, "count": 2}) for page in range(2)]
+        venue.answer("/TradesHistory", *pages)
+        fills = await desk.fills("", 1_688_667_796_000_000_000)
+        assert [fill.fill_id for fill in fills] == ["T0", "T1"]
+        assert fills[0].size == Decimal("0.02000001")
+        assert fills[0].fees == (Paid("USDT", Decimal("0.00016")),)
+        assert fills[0].symbol == "BTC/USDT"
+        row = {"balance": "9007199254740993.0000000001", "hold_trade": "1"}
+        venue.answer("/BalanceEx", done({"XXBT": row}))
+        total = Decimal("9007199254740993.0000000001")
+        assert await desk.balances() == [AssetBalance("BTC", total, total - 1)]
+
+
+async def test_the_account_is_followed_and_a_missing_message_is_told():
+    def reply(message):
+        assert message["params"]["token"] == "token"
+        result = {"channel": "executions"}
+        return [{"method": "subscribe", "result": result, "success": True, "req_id": 1}]
+
+    whole = (
+        '{"channel":"executions","type":"update","sequence":%d,"data":[{"order_id":"O1",'
+        f'"cl_ord_id":"{CLIENT_ID}","exec_type":"new","order_status":"new","symbol":"BTC/USDT",'
+        '"side":"buy","order_type":"limit","order_qty":123456789.12345678,"limit_price":61234.5,'
+        '"cum_qty":0.00000000,"cum_cost":0,"timestamp":"2022-12-25T09:30:59.123456Z"}]}'
+    )
+    trade = (
+        '{"channel":"executions","type":"update","sequence":3,"data":[{"order_id":"O1",'
+        '"exec_type":"trade","exec_id":"T1","symbol":"BTC/USDT","side":"buy","order_status":'
+        '"partially_filled","last_qty":0.00000001,"last_price":61234.5,"liquidity_ind":"m",'
+        '"cost":0.00061,"fees":[{"asset":"USDT","qty":0.000000016}],'
+        '"timestamp":"2022-12-25T09:31:00Z"}]}'
+    )
+    async with prepared() as (venue, desk):
+        venue.answer("/GetWebSocketsToken", done({"token": "token", "expires": 900}))
+        venue.reply = reply
+        events = desk.follow()
+        (begun,) = await take(events, 1)
+        assert isinstance(begun, Lost)
+        await venue.say(whole % 2, trade)
+        opened, fill, order = await take(events, 3)
+        assert opened.size == Decimal("123456789.12345678")
+        assert fill.client_order_id == CLIENT_ID
+        assert fill.fees == (Paid("USDT", Decimal("1.6E-8")),)
+        assert order.filled_size == Decimal("1E-8")
+        assert order.state == pb.ORDER_STATE_PARTLY_FILLED
+        await venue.say(whole % 5)
+        (lost,) = await take(events, 1)
+        assert "missing" in lost.words
+        await events.aclose()
+
+
+@asynccontextmanager
+async def pretended() -> AsyncIterator[trading.Scene]:
+    make = find_dialects()["kraken"]
+    async with trading.scene("kraken", make, orders.desk, credentials, "BTC/USDT") as scene:
+        yield scene
+
+
+SIZE = Decimal("0.01")
+
+
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
+    async with pretended() as scene:
+        await trading.check_rest_and_cancel(scene, SIZE)
+        await trading.check_cancel_all(scene, SIZE)
+        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+
+
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_fills(scene, SIZE, SIZE / 2)
+        await trading.check_market_order(scene, SIZE, tells_balances=False)
+        assert any(hasattr(one, "fill_id") for one in scene.heard)
+
+
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_refusals(scene, SIZE)
+        await trading.check_amend(scene, SIZE)
+        assert not await scene.desk.open_orders()
