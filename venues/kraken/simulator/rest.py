@@ -266,4 +266,5 @@ def _places(step: str) -> int:
 
 
 def envelope(result: object) -> Answer:
+    """``{"error":[],"result":…}``"""
     return Answer(msgspec.json.encode({"error": [], "result": result}))
