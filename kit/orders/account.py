@@ -114,7 +114,7 @@ class Account:
             self._replay(records.decode(payload))
         epoch = max(self._last_epoch + 1, self.clock.time_ns() // NANOSECONDS_PER_MILLISECOND)
         self._last_epoch = epoch
-        self.executions = Executions(epoch, self.settings.ring_events, self._snapshot)
+        self.executions.epoch = epoch
         try:
             await self.journal.open()
         except StoreUnavailable as error:

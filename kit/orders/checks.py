@@ -60,11 +60,12 @@ class Known:
     """Whether orders can be held here."""
 
 
-def check(content: orders_pb2.OrderContent, known: Known) -> bool:
+def check(content: orders_pb2.OrderContent, known: Known, *, is_amendment: bool = False) -> bool:
     """Raises InvalidOrder, NotSupported. Returns whether the order must be held here, as the venue
-    has no such type."""
+    has no such type. ``is_amendment``: what the account has is not looked at, as some of it is
+    bound in the order itself."""
     _check_words(content)
-    size = _amount("size", content.size)
+    size = amount("size", content.size)
     is_held = _check_types(content, known)
     _check_time(content, known.now_ns)
     _check_instrument(known.instrument)
@@ -75,7 +76,7 @@ def check(content: orders_pb2.OrderContent, known: Known) -> bool:
         _check_notional(size, reference, known.instrument)
     if price is not None and content.type == orders_pb2.ORDER_TYPE_LIMIT:
         _check_band(content.side, price, known)
-    if not is_held and content.type not in STOPS:
+    if not is_held and not is_amendment and content.type not in STOPS:
         _check_balance(content, size, reference, known)
     return is_held
 
@@ -174,7 +175,7 @@ def _wanted(
     field: str, text: str, is_wanted: bool, kind: "orders_pb2.OrderType.ValueType"
 ) -> Decimal | None:
     if is_wanted:
-        return _amount(field, text)
+        return amount(field, text)
     if text:
         raise _invalid(field, text[:80], f"empty for {orders_pb2.OrderType.Name(kind)}", "")
     return None
@@ -227,7 +228,9 @@ def _check_band(side: int, price: Decimal, known: Known) -> None:
 def _check_balance(
     content: orders_pb2.OrderContent, size: Decimal, price: Decimal | None, known: Known
 ) -> None:
-    """Only of spot: what a derivative needs is the venue's own calculation. Fees are left out."""
+    """Only of spot: what a derivative needs is the venue's own calculation. Fees are left out, and
+    all that there is counts as free: an order that was cancelled a moment ago may not be freed in
+    what the venue said last."""
     instrument = known.instrument
     if known.balances is None or instrument.kind != types_pb2.INSTRUMENT_KIND_SPOT:
         return
@@ -237,12 +240,14 @@ def _check_balance(
         return
     needed = size if sells or price is None else amounts.product(size, price)
     balance = known.balances.get(asset)
-    if balance is None or needed <= balance.free:
+    if balance is None or needed <= balance.total:
         return
     step = _limit(instrument.size_step) or Decimal("1e-8")
-    affordable = balance.free if sells or price is None else amounts.quotient(balance.free, price)
+    affordable = balance.total
+    if not sells and price is not None:
+        affordable = amounts.quotient(balance.total, price)
     nearest = amounts.floor_to(affordable, step)
-    allowed = f"{plain(balance.free)} {asset} are free, {plain(needed)} are needed"
+    allowed = f"at most what {plain(balance.total)} {asset} pay; {plain(needed)} are needed"
     raise _invalid("size", plain(size), allowed, plain(nearest) if nearest > ZERO else "")
 
 
@@ -255,15 +260,15 @@ def _reference(content: orders_pb2.OrderContent, best: BestPrices | None) -> Dec
     return best.ask if content.side == types_pb2.SIDE_BUY else best.bid
 
 
-def _amount(field: str, text: str) -> Decimal:
+def amount(field: str, text: str) -> Decimal:
     """Digits and a point: no exponent, no sign, no NaN. Above zero."""
     allowed = "decimal text above zero, without an exponent, of up to 40 digits"
     if not AMOUNT.fullmatch(text):
         raise _invalid(field, text[:80], allowed)
-    amount = Decimal(text)
-    if amount <= ZERO:
+    found = Decimal(text)
+    if found <= ZERO:
         raise _invalid(field, text[:80], allowed)
-    return amount
+    return found
 
 
 def _limit(text: str) -> Decimal | None:

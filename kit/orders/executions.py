@@ -7,7 +7,7 @@ true. The process does nothing for a slow reader but keep the ring, however many
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 from venuemesh.tradeflow.v1 import trade_flow_pb2
 
@@ -45,7 +45,7 @@ class Executions:
         self._is_closed = True
         self._wake()
 
-    async def read(self, after: Cursor | None) -> AsyncIterator[Event]:
+    async def read(self, after: Cursor | None) -> AsyncGenerator[Event, None]:
         """Everything after a cursor, or first a snapshot, for ever."""
         position = after.sequence if after is not None and self._holds(after) else -1
         while not self._is_closed:
