@@ -11,6 +11,7 @@ from benchmarks import (
     decode,
     history,
     latency,
+    matching,
     path,
     playback,
     record,
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[Options], Report]] = {
     "playback": playback.run,
     "history": history.run,
     "bars": bars.run,
+    "matching": matching.run,
     "startup": startup.run,
 }
 

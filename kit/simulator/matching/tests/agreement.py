@@ -4,7 +4,6 @@ python -m kit.simulator.matching.tests.agreement [ACTIONS] [SEED]
 """
 
 import random
-import sys
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -191,23 +190,3 @@ class Agreement:
 
     def _lots(self) -> int:
         return 60 + int(self._random.expovariate(1 / 4_000))
-
-
-def main(arguments: list[str]) -> int:
-    """Print what was compared. Returns the exit code."""
-    actions = int(arguments[0]) if arguments else 1_000_000
-    seed = int(arguments[1]) if len(arguments) > 1 else 1
-    parts = [(asset, mode) for asset in FeeAsset for mode in SelfTrade]
-    for number, (asset, mode) in enumerate(parts):
-        agreement = Agreement(seed + number, asset, mode)
-        agreement.run(actions // len(parts))
-        print(
-            f"fee in {asset.value}, {mode.value}: {agreement.orders:,} orders,"
-            f" {agreement.refused:,} refused, {agreement.fills:,} fills, all the same",
-            flush=True,
-        )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

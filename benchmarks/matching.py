@@ -1,0 +1,116 @@
+"""One core: orders matched per second, in processor time.
+
+``house`` is all that an account's order goes through: checks, money held, the book, fills with fees
+and balances. ``derivatives`` the same with positions and margin. ``crowd`` is what makes a market
+without accounts: quotes, trades and cancels of nobody.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from decimal import Decimal
+
+from benchmarks.options import Options
+from benchmarks.report import Figure, Report
+from kit.simulator.dialect import InstrumentKind, Listing, Mark
+from kit.simulator.events import Instrument, MarketEvent
+from kit.simulator.flow import OrderFlow
+from kit.simulator.matching.book import Book
+from kit.simulator.matching.contract import HouseRules, OrderKind, Refused, SelfTrade, Ticket
+from kit.simulator.matching.house import MatchingHouse
+from kit.simulator.price import PriceProcess
+
+ORDERS = 100_000
+DERIVATIVE_ORDERS = 5_000
+ACCOUNTS = 20
+OPEN_MAX = 40
+"""Of one account; an older one is cancelled for each that is new."""
+COIN = Instrument("COIN", "USDT", 2, 3, 1, 100.0, 1.0, 0.03, 1.0)
+SPOT = Listing("COINUSDT", "COIN", "USDT", "0.01", "0.001", "0")
+SWAP = Listing(
+    "COIN-SWAP", "COIN", "USDT", "0.01", "0.001", "0", kind=InstrumentKind.PERPETUAL, settle="USDT"
+)
+RICH = HouseRules(
+    start={"COIN": Decimal(10**9), "USDT": Decimal(10**9)}, self_trade=SelfTrade.ALLOW
+)
+
+
+def run(options: Options) -> Report:
+    """Orders per second of one core."""
+    figures = [
+        _figure("house", options, lambda: _house(SPOT, ORDERS), "at least 100,000"),
+        _figure("derivatives", options, lambda: _house(SWAP, DERIVATIVE_ORDERS)),
+        _figure("crowd", options, _crowd),
+    ]
+    return Report("matching: orders, one core", figures)
+
+
+def _figure(
+    name: str, options: Options, prepare: Callable[[], Callable[[], int]], target: str = ""
+) -> Figure:
+    rates = []
+    for _ in range(options.runs):
+        work = prepare()
+        started = time.process_time()
+        count = work()
+        rates.append(count / (time.process_time() - started))
+    return Figure(name, "orders/s", rates, target)
+
+
+def _house(listing: Listing, count: int) -> Callable[[], int]:
+    """Orders of twenty accounts around a price, the same each time; half of them trade at once."""
+    events: list[MarketEvent] = []
+    house = MatchingHouse(
+        RICH,
+        lambda: 1,
+        lambda time_ns: time_ns,
+        events.extend,
+        lambda symbol: Mark("100", "100", "0", 0),
+    )
+    house.enter(COIN, listing, Book(COIN, 1))
+    source = random.Random(7)
+    orders = [
+        (f"account {source.randrange(ACCOUNTS)}", _ticket(source, listing.symbol))
+        for _ in range(count)
+    ]
+
+    def work() -> int:
+        waiting: dict[str, list[int]] = {}
+        for account, ticket in orders:
+            order = house.place(account, ticket)
+            if not order.is_final:
+                mine = waiting.setdefault(account, [])
+                mine.append(order.order_id)
+                if len(mine) > OPEN_MAX:
+                    _cancel(house, account, mine.pop(0))
+        events.clear()
+        return count
+
+    return work
+
+
+def _cancel(house: MatchingHouse, account: str, order_id: int) -> None:
+    try:
+        house.cancel(account, order_id)
+    except Refused:
+        return  # filled by now
+
+
+def _ticket(source: random.Random, symbol: str) -> Ticket:
+    buys = source.random() < 0.5
+    ticks = 10_000 + round(source.gauss(0, 20))
+    size = Decimal(source.randint(1, 4_000)) / 1000
+    return Ticket(symbol, buys, OrderKind.LIMIT, size, Decimal(ticks) / 100)
+
+
+def _crowd() -> Callable[[], int]:
+    book = Book(COIN, 1)
+    flow = OrderFlow(COIN, book, PriceProcess(COIN, "7"), "7", 1.0)
+    flow.open(0)
+
+    def work() -> int:
+        for number in range(ORDERS):
+            flow.act(number * 1_000_000)
+        return ORDERS
+
+    return work
