@@ -8,6 +8,7 @@ its epoch is higher, and what the old one still approves is refused.
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -24,20 +25,20 @@ def statement(approved: trade_flow_pb2.ApprovedOrder) -> bytes:
     """The text that is signed: VERSION, then one line ``name=value`` for each field, in the order
     of the contract; UTF-8, each line ended by a line feed. Amounts have no needless zeros, enums
     their names without the prefix, booleans are true or false. Raises ApprovalRefused for a text
-    that is no amount, or has a line feed in it."""
+    that is no amount, or has a line feed in it, and for a number that is no enum's."""
     content = approved.content
     values: dict[str, object] = {
         "venue": content.venue,
         "account": content.account,
         "symbol": content.symbol,
-        "side": types_pb2.Side.Name(content.side).removeprefix("SIDE_"),
-        "type": orders_pb2.OrderType.Name(content.type).removeprefix("ORDER_TYPE_"),
+        "side": _word("side", types_pb2.Side, content.side, "SIDE_"),
+        "type": _word("type", orders_pb2.OrderType, content.type, "ORDER_TYPE_"),
         "size": _amount("size", content.size),
         "price": _amount("price", content.price),
         "stop_price": _amount("stop_price", content.stop_price),
         "trailing_offset": _amount("trailing_offset", content.trailing_offset),
-        "time_in_force": orders_pb2.TimeInForce.Name(content.time_in_force).removeprefix(
-            "TIME_IN_FORCE_"
+        "time_in_force": _word(
+            "time_in_force", orders_pb2.TimeInForce, content.time_in_force, "TIME_IN_FORCE_"
         ),
         "expire_time_ns": content.expire_time_ns,
         "post_only": str(content.post_only).lower(),
@@ -118,6 +119,13 @@ def plain(amount: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return f"-{text}" if amount < 0 else text
+
+
+def _word(field: str, enum: Any, value: int, prefix: str) -> str:
+    if value not in enum.values():
+        raise ApprovalRefused(f"{field} is no word of the contract: {value}", why="malformed")
+    name: str = enum.Name(value)
+    return name.removeprefix(prefix)
 
 
 def _amount(field: str, text: str) -> str:

@@ -110,6 +110,11 @@ def test_what_is_no_amount_is_not_signed(text):
     assert why(approved(size=text)) == "malformed"
 
 
+@pytest.mark.parametrize("field", ["side", "type", "time_in_force"])
+def test_what_is_no_word_of_the_contract_is_not_signed(field):
+    assert why(approved(**{field: 99})) == "malformed"
+
+
 def test_an_authority_that_was_replaced_is_refused():
     checking = verifier()
     checking.check(approved(epoch=8), NOW_NS)
