@@ -1,0 +1,255 @@
+"""Orders on OKX, spot and swaps: what is sent and what comes back.
+
+Client ids go out as ``clOrdId``. The answer to an order is about a list of one: its own code is
+``sCode``, and only "0" there means that it was taken; what became of it, the channel says. Amounts
+are texts everywhere: ``sz``, ``accFillSz``, ``avgPx``; of a fill ``fillSz``, ``fillPx``, ``fee``,
+which is negative when it was paid. Sizes of swaps count contracts, those of spot base units, as
+``tgtCcy`` says. Stops are orders of another kind here, with ids of their own, and wait in this
+process instead.
+https://www.okx.com/docs-v5/en/#order-book-trading-trade-post-place-order
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.orders import ccxt_read as read
+from kit.orders.approval import plain
+from kit.orders.ccxt_desk import CcxtDesk, Unsupported
+from kit.orders.ccxt_errors import Errors, Said
+from kit.orders.ccxt_line import Call, Line
+from kit.orders.contract import (
+    Accepted,
+    AssetBalance,
+    Credentials,
+    DeskRules,
+    HeldPosition,
+    OrderKey,
+    Receipt,
+    RejectReason,
+    VenueFill,
+    VenueOrder,
+    Wish,
+)
+from venues.okx.hearing import Hearing, balances_of, fill_of, order_of, position_of
+
+PAGE = 100
+RECENT_MS = 3 * 86_400_000
+"""Fills of a longer time are among the past ones."""
+COUNTDOWN_S_MIN, COUNTDOWN_S_MAX = 10, 120
+LIFETIMES = {
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "limit",
+    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "ioc",
+    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fok",
+}
+"""The type of an order says how long it waits."""
+_FUNDS = orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS
+_PERMISSION = orders_pb2.REJECT_REASON_PERMISSION
+CODES: Mapping[str, RejectReason] = {
+    "50011": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "50061": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "50102": orders_pb2.REJECT_REASON_OTHER,
+    "50030": _PERMISSION,
+    "50100": _PERMISSION,
+    "50101": _PERMISSION,
+    "50103": _PERMISSION,
+    "50104": _PERMISSION,
+    "50105": _PERMISSION,
+    "50110": _PERMISSION,
+    "50111": _PERMISSION,
+    "50113": _PERMISSION,
+    "50114": _PERMISSION,
+    "50119": _PERMISSION,
+    "50120": _PERMISSION,
+    "51001": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "51004": orders_pb2.REJECT_REASON_SIZE,
+    "51005": orders_pb2.REJECT_REASON_SIZE,
+    "51006": orders_pb2.REJECT_REASON_PRICE,
+    "51008": _FUNDS,
+    "51010": _PERMISSION,
+    "51014": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "51016": orders_pb2.REJECT_REASON_DUPLICATE_ID,
+    "51020": orders_pb2.REJECT_REASON_SIZE,
+    "51021": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "51022": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "51023": orders_pb2.REJECT_REASON_REDUCE_ONLY,
+    "51024": _PERMISSION,
+    "51028": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "51112": orders_pb2.REJECT_REASON_REDUCE_ONLY,
+    "51119": _FUNDS,
+    "51120": orders_pb2.REJECT_REASON_SIZE,
+    "51121": orders_pb2.REJECT_REASON_SIZE,
+    "51127": _FUNDS,
+    "51131": _FUNDS,
+    "51137": orders_pb2.REJECT_REASON_PRICE,
+    "51138": orders_pb2.REJECT_REASON_PRICE,
+    "51169": orders_pb2.REJECT_REASON_REDUCE_ONLY,
+    "51201": orders_pb2.REJECT_REASON_NOTIONAL,
+    "51202": orders_pb2.REJECT_REASON_SIZE,
+    "51290": orders_pb2.REJECT_REASON_MAINTENANCE,
+}
+UNCLEAR = frozenset({"50000", "50001", "50004", "50013", "50026", "51054", "51149"})
+"""Timeouts, and errors and overload inside the venue."""
+ABSENT = frozenset(
+    {"51400", "51401", "51402", "51405", "51410", "51503", "51509", "51510", "51603"}
+)
+
+
+def said(answer: Any) -> Said | None:
+    """{"code":"1","data":[{"sCode":"51008","sMsg":"Insufficient balance",…}],"msg":""}, or
+    {"code":"50011","msg":"Too Many Requests","data":[]}. The code of the order counts before that
+    of the call, and may be wrong where the call's is right."""
+    if not isinstance(answer, dict):
+        return None
+    for row in answer.get("data") or ():
+        if isinstance(row, dict) and row.get("sCode", "0") != "0":
+            return Said(str(row["sCode"]), str(row.get("sMsg", "")))
+    if answer["code"] != "0":
+        return Said(str(answer["code"]), str(answer.get("msg", "")))
+    return None
+
+
+def desk(venue_id: str, credentials: Credentials, base_url: str | None) -> CcxtDesk:
+    """The desk of one account at ``okx`` or ``okx_futures``; ``base_url``: of the pretended
+    venue."""
+    return CcxtDesk(venue_id, OkxCounter(venue_id == "okx_futures"), base_url, credentials)
+
+
+class OkxCounter:
+    """Spot without borrowing, or swaps with cross margin and one position for both sides."""
+
+    exchange = "okx"
+    one_at_a_time = False
+    errors = Errors(said, CODES, unclear=UNCLEAR, absent=ABSENT)
+
+    def __init__(self, is_swap: bool) -> None:
+        self._is_swap = is_swap
+        self._kind = "SWAP" if is_swap else "SPOT"
+        self.hearing = Hearing(self._kind)
+        self.rules = DeskRules(
+            types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),
+            times_in_force=frozenset(LIFETIMES),
+            reduce_only=is_swap,
+            has_positions=is_swap,
+            countdown=True,
+        )
+
+    def config(self, base_url: str | None) -> Mapping[str, Any]:
+        if base_url is None:
+            return {}
+        return {
+            "urls": {"api": {"rest": base_url, "ws": f"{base_url.replace('http', 'ws', 1)}/ws/v5"}}
+        }
+
+    async def prepare(self, line: Line) -> None:
+        """There is nothing to ask."""
+
+    def place(self, wish: Wish) -> Call:
+        """POST /api/v5/trade/order."""
+        if wish.type not in self.rules.types or wish.time_in_force not in LIFETIMES:
+            raise Unsupported("no such order on OKX")
+        params: dict[str, Any] = {
+            "instId": wish.symbol,
+            "tdMode": "cross" if self._is_swap else "cash",
+            "side": "buy" if read.buys(wish) else "sell",
+            "sz": plain(wish.size),
+            "clOrdId": wish.client_order_id,
+        }
+        if wish.type == orders_pb2.ORDER_TYPE_LIMIT and wish.price is not None:
+            kind = "post_only" if wish.post_only else LIFETIMES[wish.time_in_force]
+            params |= {"ordType": kind, "px": plain(wish.price)}
+        else:
+            params["ordType"] = "market"
+            if not self._is_swap:
+                params["tgtCcy"] = "base_ccy"
+        if wish.reduce_only:
+            params["reduceOnly"] = True
+        return Call("privatePostTradeOrder", params)
+
+    def amend(self, key: OrderKey, wish: Wish) -> Call:
+        """POST /api/v5/trade/amend-order."""
+        params = {**_which(key), "newSz": plain(wish.size)}
+        if wish.price is not None:
+            params["newPx"] = plain(wish.price)
+        return Call("privatePostTradeAmendOrder", params)
+
+    def cancel(self, key: OrderKey) -> Call:
+        """POST /api/v5/trade/cancel-order."""
+        return Call("privatePostTradeCancelOrder", _which(key))
+
+    def cancel_all(self, symbol: str) -> Sequence[Call]:
+        """There is no such call for these."""
+        return ()
+
+    def receipt(self, answer: Any) -> Receipt:
+        """{"code":"0","data":[{"ordId":"3126","clOrdId":"…","sCode":"0",…}],"msg":""}."""
+        error = said(answer)
+        if error is not None:
+            return self.errors.receipt(error)
+        return Accepted(answer["data"][0]["ordId"])
+
+    def countdown(self, seconds: float) -> Call:
+        """POST /api/v5/trade/cancel-all-after: 0, or 10 to 120 seconds."""
+        chosen = max(COUNTDOWN_S_MIN, min(COUNTDOWN_S_MAX, -int(-seconds // 1))) if seconds else 0
+        return Call("privatePostTradeCancelAllAfter", {"timeOut": str(chosen)})
+
+    async def rights(self, line: Line) -> Sequence[str]:
+        """GET /api/v5/account/config: {"perm":"read_only,withdraw,trade",…}."""
+        answer = await line.ask(Call("privateGetAccountConfig"))
+        rights = answer["data"][0].get("perm", "").split(",")
+        return [right for right in rights if right == "withdraw"]
+
+    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+        """GET /api/v5/trade/order. One that was cancelled without a fill is found for two hours."""
+        answer = await line.ask(Call("privateGetTradeOrder", _which(key)))
+        return order_of(answer["data"][0]) if answer["data"] else None
+
+    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+        """GET /api/v5/trade/orders-pending."""
+        query = self._query(symbol)
+        rows = _pages(line, "privateGetTradeOrdersPending", query, "ordId")
+        return [order_of(row) async for row in rows]
+
+    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+        """GET /api/v5/trade/fills for three days, fills-history for three months."""
+        since_ms = read.milliseconds(since_time_ns)
+        recent = since_ms > line.api.milliseconds() - RECENT_MS
+        method = "privateGetTradeFills" if recent else "privateGetTradeFillsHistory"
+        query = {**self._query(symbol), "begin": str(since_ms)}
+        return [fill_of(row) async for row in _pages(line, method, query, "billId")]
+
+    async def balances(self, line: Line) -> list[AssetBalance]:
+        """GET /api/v5/account/balance."""
+        answer = await line.ask(Call("privateGetAccountBalance"))
+        return [one for row in answer["data"] for one in balances_of(row)]
+
+    async def positions(self, line: Line) -> list[HeldPosition]:
+        """GET /api/v5/account/positions."""
+        answer = await line.ask(Call("privateGetAccountPositions", {"instType": self._kind}))
+        return [position_of(row) for row in answer["data"]]
+
+    def _query(self, symbol: str) -> dict[str, str]:
+        query = {"instType": self._kind, "limit": str(PAGE)}
+        return {**query, "instId": symbol} if symbol else query
+
+
+async def _pages(
+    line: Line, method: str, query: Mapping[str, str], number: str
+) -> AsyncIterator[Mapping[str, Any]]:
+    """Newest first, each page after the last row of the one before."""
+    after = ""
+    while True:
+        params = {**query, "after": after} if after else query
+        rows = (await line.ask(Call(method, params)))["data"]
+        for row in rows:
+            yield row
+        if len(rows) < PAGE:
+            return
+        after = rows[-1][number]
+
+
+def _which(key: OrderKey) -> dict[str, str]:
+    if key.venue_order_id:
+        return {"instId": key.symbol, "ordId": key.venue_order_id}
+    return {"instId": key.symbol, "clOrdId": key.client_order_id}

@@ -1,0 +1,256 @@
+"""OKX's desks: what they send, what they read, what they call unclear."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.errors import CredentialsRefused
+from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.contract import (
+    Accepted,
+    AssetBalance,
+    Credentials,
+    HeldPosition,
+    Lost,
+    OrderKey,
+    Paid,
+    Refused,
+    Unclear,
+    Wish,
+)
+from kit.orders.tests.answering import DROP, Answering, answering, take
+from venues.okx import orders
+
+CLIENT_ID = "0123456789abcdef0123456789abcdef"
+KEY = OrderKey("BTC-USDT", CLIENT_ID, "")
+WISH = Wish(
+    client_order_id=CLIENT_ID,
+    symbol="BTC-USDT",
+    side=types_pb2.SIDE_BUY,
+    type=pb.ORDER_TYPE_LIMIT,
+    size=Decimal("123456789.12345678"),
+    price=Decimal("61234.5"),
+)
+ROW = {
+    "instType": "SPOT", "instId": "BTC-USDT", "ordId": "3126", "clOrdId": CLIENT_ID,
+    "px": "61234.5", "sz": "123456789.12345678", "side": "buy", "ordType": "limit",
+    "state": "live", "accFillSz": "0", "avgPx": "", "cancelSource": "", "tgtCcy": "",
+    "tradeId": "", "fillSz": "0", "fillPx": "", "fillTime": "", "uTime": "1597026383085",
+}  # fmt: skip
+FILL = {
+    "instId": "BTC-USDT", "tradeId": "123", "ordId": "3126", "clOrdId": CLIENT_ID,
+    "billId": "77", "fillPx": "61234.5", "fillSz": "0.00000001", "side": "buy", "execType": "M",
+    "feeCcy": "BTC", "fee": "-0.000000000123", "ts": "1597026383085",
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def prepared(venue_id: str = "okx") -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+    async with answering() as venue:
+        secrets = {"apiKey": "k", "secret": "s", "password": "p"}
+        desk = orders.desk(venue_id, Credentials("main", secrets), venue.base)
+        try:
+            yield venue, desk
+        finally:
+            await desk.close()
+
+
+def done(*rows):
+    return {"code": "0", "msg": "", "data": list(rows)}
+
+
+async def test_an_order_goes_out_digit_for_digit_and_is_only_taken():
+    async with prepared() as (venue, desk):
+        venue.answer("/trade/order", done({"ordId": "3126", "sCode": "0", "sMsg": ""}))
+        assert await desk.place(WISH) == Accepted("3126")
+        assert venue.sent[-1].json == {
+            "instId": "BTC-USDT",
+            "tdMode": "cash",
+            "side": "buy",
+            "sz": "123456789.12345678",
+            "clOrdId": CLIENT_ID,
+            "ordType": "limit",
+            "px": "61234.5",
+        }
+        await desk.place(Wish(CLIENT_ID, "BTC-USDT", types_pb2.SIDE_BUY, pb.ORDER_TYPE_MARKET,
+                              Decimal("0.1")))  # fmt: skip
+        assert venue.sent[-1].json["tgtCcy"] == "base_ccy"
+        assert venue.sent[-1].json["ordType"] == "market"
+
+
+async def test_a_swap_counts_contracts_and_may_only_reduce():
+    async with prepared("okx_futures") as (venue, desk):
+        venue.answer("/trade/order", done({"ordId": "1", "sCode": "0"}))
+        wish = Wish(CLIENT_ID, "BTC-USDT-SWAP", types_pb2.SIDE_SELL, pb.ORDER_TYPE_LIMIT,
+                    Decimal("0.01"), Decimal(5), reduce_only=True, post_only=True)  # fmt: skip
+        await desk.place(wish)
+        sent = venue.sent[-1].json
+        assert (sent["tdMode"], sent["sz"], sent["reduceOnly"]) == ("cross", "0.01", True)
+        assert sent["ordType"] == "post_only"
+        row = {"instId": "BTC-USDT-SWAP", "pos": "3", "posSide": "short", "avgPx": "61000.1",
+               "upl": "-12.5", "liqPx": ""}  # fmt: skip
+        venue.answer("/account/positions", done(row, {**row, "pos": "0"}))
+        assert await desk.positions() == [
+            HeldPosition("BTC-USDT-SWAP", Decimal(-3), Decimal("61000.1"), Decimal("-12.5"))
+        ]
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("51008", "INSUFFICIENT_FUNDS"),
+        ("51119", "INSUFFICIENT_FUNDS"),
+        ("51016", "DUPLICATE_ID"),
+        ("51020", "SIZE"),
+        ("51121", "SIZE"),
+        ("51006", "PRICE"),
+        ("51001", "INSTRUMENT"),
+        ("51169", "REDUCE_ONLY"),
+        ("51000", "OTHER"),
+        ("59999", "OTHER"),
+    ],
+)
+async def test_the_code_of_the_order_counts(code, reason):
+    async with prepared() as (venue, desk):
+        row = {"ordId": "", "clOrdId": CLIENT_ID, "sCode": code, "sMsg": "no"}
+        venue.answer("/trade/order", {"code": "1", "msg": "All operations failed", "data": [row]})
+        receipt = await desk.place(WISH)
+        assert isinstance(receipt, Refused), receipt
+        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+        venue.answer("/trade/order", {"code": "2", "msg": "", "data": [row]})
+        again = await desk.place(WISH)
+        assert isinstance(again, Refused), again
+        assert again.reason == receipt.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [
+        (429, "50011", "RATE_LIMIT"),
+        (200, "50011", "RATE_LIMIT"),
+        (401, "50111", "PERMISSION"),
+        (401, "50113", "PERMISSION"),
+        (401, "50102", "OTHER"),
+    ],
+)
+async def test_what_is_turned_away_is_refused(status, code, reason):
+    async with prepared() as (venue, desk):
+        venue.answer("/trade/order", {"code": code, "msg": "no", "data": []}, status=status)
+        receipt = await desk.place(WISH)
+        assert isinstance(receipt, Refused), receipt
+        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"code": "50004", "msg": "API endpoint request timeout", "data": []}),
+        (200, {"code": "1", "msg": "", "data": [{"sCode": "50026", "sMsg": "System error"}]}),
+        (503, {"code": "50001", "msg": "Service temporarily unavailable", "data": []}),
+        (500, {"code": "59998", "msg": "new", "data": []}),
+        (502, "<html>Bad Gateway</html>"),
+        (200, done()),
+        (200, DROP),
+    ],
+)
+async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
+    async with prepared() as (venue, desk):
+        venue.answer("/trade/order", body, status=status)
+        assert isinstance(await desk.place(WISH), Unclear)
+        assert len(venue.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "reason"),
+    [
+        ({}, "OPEN", "UNSPECIFIED"),
+        ({"state": "partially_filled", "accFillSz": "1"}, "PARTLY_FILLED", "UNSPECIFIED"),
+        ({"state": "canceled", "cancelSource": "1"}, "CANCELLED", "UNSPECIFIED"),
+        ({"state": "canceled", "cancelSource": "31"}, "REJECTED", "WOULD_TAKE"),
+        ({"state": "canceled", "cancelSource": "13"}, "EXPIRED", "WOULD_NOT_FILL"),
+        ({"state": "canceled", "cancelSource": "14"}, "EXPIRED", "UNSPECIFIED"),
+    ],
+)
+async def test_each_state_of_an_order_is_told(changes, state, reason):
+    async with prepared() as (venue, desk):
+        venue.answer("/trade/order", done({**ROW, **changes}))
+        found = await desk.find(KEY)
+        assert found is not None
+        assert found.state == pb.OrderState.Value(f"ORDER_STATE_{state}")
+        assert found.reject_reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+        assert found.size == Decimal("123456789.12345678")
+        assert venue.sent[-1].query["clOrdId"] == CLIENT_ID
+
+
+async def test_an_order_that_is_gone_is_none_and_cannot_be_cancelled():
+    async with prepared() as (venue, desk):
+        venue.answer("/trade/order", {"code": "51603", "msg": "Order does not exist", "data": []})
+        assert await desk.find(KEY) is None
+        row = {"sCode": "51400", "sMsg": "Cancellation failed as the order has been canceled"}
+        venue.answer("/cancel-order", {"code": "1", "msg": "", "data": [row]})
+        assert isinstance(await desk.cancel(KEY), Refused)
+        venue.answer("/orders-pending", done(ROW))
+        assert await desk.cancel_all() == Accepted("")
+
+
+async def test_fills_balances_and_rights():
+    async with prepared() as (venue, desk):
+        page = [{**FILL, "tradeId": str(number), "billId": str(number)} for number in range(100)]
+        venue.answer("/trade/fills-history", done(*page), done(FILL))
+        fills = await desk.fills("BTC-USDT", 1_597_026_383_000_000_000)
+        assert len(fills) == 101
+        assert venue.sent[1].query["after"] == "99"
+        assert fills[-1].fees == (Paid("BTC", Decimal("0.000000000123")),)
+        assert fills[-1].size == Decimal("1E-8")
+        coin = {"ccy": "BTC", "cashBal": "1.50000000000000000001", "availBal": "1"}
+        venue.answer("/account/balance", done({"details": [coin]}))
+        expected = AssetBalance("BTC", Decimal("1.50000000000000000001"), Decimal(1))
+        assert await desk.balances() == [expected]
+        venue.answer("/account/config", done({"perm": "read_only,withdraw,trade"}))
+        assert await desk.authenticate() == ["withdraw"]
+        venue.answer("/cancel-all-after", done({"triggerTime": "1"}))
+        await desk.countdown(3)
+        assert venue.sent[-1].json == {"timeOut": "10"}
+
+
+async def test_the_account_is_followed():
+    def reply(message):
+        if message["op"] == "login":
+            return [{"event": "login", "code": "0", "msg": "", "connId": "a"}]
+        return [{"event": "subscribe", "arg": arg, "connId": "a"} for arg in message["args"]]
+
+    met = {**ROW, "state": "partially_filled", "accFillSz": "0.5", "avgPx": "61234.5",
+           "tradeId": "123", "fillSz": "0.5", "fillPx": "61234.5", "fillFee": "-0.0005",
+           "fillFeeCcy": "BTC", "execType": "M", "fillTime": "1597026383085"}  # fmt: skip
+    async with prepared() as (venue, desk):
+        venue.reply = reply
+        events = desk.follow()
+        (begun,) = await take(events, 1)
+        assert isinstance(begun, Lost)
+        coin = {"ccy": "BTC", "cashBal": "1.5", "availBal": "1"}
+        await venue.say(
+            {"arg": {"channel": "orders", "instType": "SPOT"}, "data": [ROW]},
+            {"arg": {"channel": "orders", "instType": "SPOT"}, "data": [met]},
+            {"arg": {"channel": "account"}, "data": [{"details": [coin]}]},
+        )
+        opened, fill, order, balance = await take(events, 4)
+        assert opened.state == pb.ORDER_STATE_OPEN
+        assert (fill.fill_id, fill.client_order_id) == ("123", CLIENT_ID)
+        assert fill.fees == (Paid("BTC", Decimal("0.0005")),)
+        assert order.filled_size == Decimal("0.5")
+        assert balance == AssetBalance("BTC", Decimal("1.5"), Decimal(1))
+        await venue.say({"event": "notice", "code": "64008", "msg": "The connection will close"})
+        (lost,) = await take(events, 1)
+        assert "64008" in lost.words
+        await events.aclose()
+
+
+async def test_a_key_that_may_not_follow_is_refused():
+    async with prepared() as (venue, desk):
+        venue.reply = lambda message: [{"event": "error", "code": "60009", "msg": "Login failed."}]
+        with pytest.raises(CredentialsRefused):
+            await anext(desk.follow())
