@@ -212,7 +212,8 @@ class Desk(Protocol):
         """All that are open, also those that were placed elsewhere."""
 
     async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
-        """Oldest first, all pages. ``symbol`` may be empty where the venue allows it."""
+        """Oldest first, all pages. With an empty symbol those of all symbols; raises NotSupported
+        where the venue tells them of one symbol only."""
 
     async def balances(self) -> list[AssetBalance]:
         """All that are not zero."""

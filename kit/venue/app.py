@@ -12,6 +12,7 @@ from kit import backoff, settings, telemetry
 from kit.clock import SystemClock
 from kit.encode import Draft
 from kit.errors import Draining, VenuemeshError
+from kit.orders.settings import OrdersSettings
 from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
 from kit.venue import discovery
@@ -36,6 +37,7 @@ from kit.venue.settings import VenueSettings
 from kit.venue.source import Feed
 from kit.venue.staleness import Staleness
 from kit.venue.subscriptions import Subscriptions
+from kit.venue.trading import Trading
 from kit.venue.twin import Twin
 from kit.venue.verification import Verification
 
@@ -56,8 +58,10 @@ def main(name: str, port: int = 0) -> int:
         own = msgspec.structs.replace(own, port=port)
     venue = discovery.require(venue_id)(Place(mesh.world, mesh.simulator_url, own.options))
 
+    orders = settings.load(OrdersSettings, "orders")
+
     async def serve() -> None:
-        await VenueProcess(venue, mesh, own).run()
+        await VenueProcess(venue, mesh, own, orders).run()
 
     return run_process(own.service_id(venue_id), mesh, serve)
 
@@ -65,7 +69,9 @@ def main(name: str, port: int = 0) -> int:
 class VenueProcess:
     """Feed, hub and services of one venue."""
 
-    def __init__(self, venue: Venue, mesh: MeshSettings, own: VenueSettings) -> None:
+    def __init__(
+        self, venue: Venue, mesh: MeshSettings, own: VenueSettings, orders: OrdersSettings
+    ) -> None:
         clock = SystemClock()
         budget = Budget(venue.venue_id, venue.limits.requests_per_second, clock)
         venue = replace(venue, history=RationedHistory(venue.history, budget))
@@ -113,6 +119,15 @@ class VenueProcess:
             Path(mesh.data_dir),
         )
 
+        # Of two processes of a venue, one takes orders: an account has one journal.
+        self._trading = (
+            None
+            if own.instance
+            else Trading(
+                venue, mesh, orders, budget, self.hub, self.intake, self.instruments, clock
+            )
+        )
+
     async def run(self) -> None:
         """Serve until told to stop."""
         runtime = self.runtime
@@ -132,6 +147,8 @@ class VenueProcess:
             ),
         )
         runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
+        if self._trading is not None:
+            self._trading.serve(runtime)
         runtime.control_venue(self.control)
         runtime.when_draining(self._end)
         runtime.run_task("session", self.session.run)

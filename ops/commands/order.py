@@ -27,7 +27,12 @@ from ops.supervisor import state
 APPROVED_SECONDS = 30
 CALL_SECONDS_MAX = 30
 
+WIDTH_MIN = 160
+"""Where nobody looks, a table is not made narrow."""
+
 _console = Console()
+if not _console.is_terminal:
+    _console.width = max(_console.width, WIDTH_MIN)
 
 
 def run(given: Sequence[str]) -> int:

@@ -121,7 +121,10 @@ def side(value: "types_pb2.Side.ValueType") -> str:
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(*names)
+    table = Table()
+    for name in names:
+        # Ids are there to be copied.
+        table.add_column(name, no_wrap=name != "detail", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table

@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,9 +89,11 @@ class Mesh:
             self._channel = grpc.insecure_channel(self.gateway)
         return self._channel
 
-    def get(self, path: str, port: str = "gateway") -> tuple[int, Any]:
+    def get(
+        self, path: str, port: str = "gateway", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
         """Status and JSON of a page."""
-        return self._fetch(f"http://127.0.0.1:{self.port(port)}{path}")
+        return self._fetch(f"http://127.0.0.1:{self.port(port)}{path}", headers=headers)
 
     def post(self, path: str, body: object, port: str = "gateway") -> tuple[int, Any]:
         """Status and JSON of the answer."""
@@ -204,9 +206,11 @@ class Mesh:
         return in_folder or mark in (process / "environ").read_bytes().split(b"\0")
 
     @staticmethod
-    def _fetch(url: str, body: bytes | None = None) -> tuple[int, Any]:
-        headers = {"Content-Type": "application/json"} if body else {}
-        request = urllib.request.Request(url, body, headers)
+    def _fetch(
+        url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        told = {"Content-Type": "application/json"} if body else {}
+        request = urllib.request.Request(url, body, {**told, **(headers or {})})
         try:
             with urllib.request.urlopen(request, timeout=CALL_SECONDS_MAX) as response:
                 return response.status, json.load(response)

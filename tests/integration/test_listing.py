@@ -11,6 +11,7 @@ from venuemesh.registry.v1 import registry_pb2
 
 from conftest import free_port
 from kit.conformance.exchange import Exchange, exchange
+from kit.orders.settings import OrdersSettings
 from kit.runtime import METRICS_PORT_OFFSET
 from kit.settings import MeshSettings
 from kit.simulator.dialect import find_dialects
@@ -37,7 +38,7 @@ async def process(pretended: Exchange, data: Path) -> AsyncIterator[VenueProcess
         port = free_port()
     own = VenueSettings(port=port, instruments_refresh_s=1.0)
     venue = discovery.require(VENUE)(Place("simulate", pretended.url, {}))
-    made = VenueProcess(venue, mesh, own)
+    made = VenueProcess(venue, mesh, own, OrdersSettings())
     task = asyncio.create_task(made.run())
     try:
         await until(lambda: task.done() or told(made))

@@ -13,7 +13,7 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.errors import BadRequest
+from kit.errors import NotSupported
 from kit.orders import ccxt_read as read
 from kit.orders.approval import plain
 from kit.orders.ccxt_desk import CcxtDesk, Unsupported
@@ -235,7 +235,7 @@ class SpotCounter:
     async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """GET myTrades, from a time and then on from each id."""
         if not symbol:
-            raise BadRequest("fills of one symbol only", field="symbol", value="", allowed="one")
+            raise NotSupported("fills of one symbol only", service="binance", wanted="all symbols")
         found: list[VenueFill] = []
         query: dict[str, Any] = {"startTime": read.milliseconds(since_time_ns)}
         while True:

@@ -1,0 +1,139 @@
+"""Orders through the gateway of a mesh, and the same orders as the pretended exchange has them."""
+
+import hashlib
+import hmac
+import itertools
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+import grpc
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+from venuemesh.tradeflow.v1 import (
+    approvals_pb2,
+    approvals_pb2_grpc,
+    orders_pb2,
+    trade_flow_pb2,
+    trade_flow_pb2_grpc,
+)
+
+from kit import errors
+from tests.integration.mesh import SYMBOL, VENUE, Mesh
+
+ACCOUNT = "demo"
+HERE = {"venue": VENUE, "account": ACCOUNT}
+HEADER = [("venuemesh-venue", VENUE)]
+CALL_SECONDS_MAX = 30
+TICK = Decimal("0.01")
+_numbers = itertools.count(1)
+
+
+class Desk:
+    """What a client does."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.mesh = mesh
+        self.flow = trade_flow_pb2_grpc.TradeFlowStub(mesh.channel)
+        self._approvals = approvals_pb2_grpc.ApprovalsStub(mesh.channel)
+        self._market = market_data_pb2_grpc.MarketDataStub(mesh.channel)
+
+    def call(self, method: str, request: Any) -> Any:
+        """Of TradeFlow."""
+        return getattr(self.flow, method)(request, metadata=HEADER, timeout=CALL_SECONDS_MAX)
+
+    def is_ready(self) -> bool:
+        """Whether the account takes orders."""
+        request = trade_flow_pb2.ListAccountsRequest(venue=VENUE)
+        accounts = self.call("ListAccounts", request).accounts
+        ready = trade_flow_pb2.ACCOUNT_STATE_READY
+        return [one.state for one in accounts if one.account == ACCOUNT] == [ready]
+
+    def approved(
+        self, content: orders_pb2.OrderContent, request_id: str = ""
+    ) -> trade_flow_pb2.ApprovedOrder:
+        """Allowed by the development key."""
+        name = request_id or f"test-{time.time_ns()}-{next(_numbers)}"
+        request = approvals_pb2.ApproveRequest(content=content, request_id=name)
+        return self._approvals.Approve(request, timeout=CALL_SECONDS_MAX).approved
+
+    def place(self, content: orders_pb2.OrderContent, request_id: str = "") -> orders_pb2.Order:
+        """Approve and place."""
+        return self.send(self.approved(content, request_id))
+
+    def send(self, approved: trade_flow_pb2.ApprovedOrder) -> orders_pb2.Order:
+        """Place what was approved."""
+        request = trade_flow_pb2.PlaceOrderRequest(venue=VENUE, approved=approved)
+        return self.call("PlaceOrder", request).order
+
+    def cancel(self, client_order_id: str) -> orders_pb2.Order:
+        """Take it back."""
+        request = trade_flow_pb2.CancelOrderRequest(client_order_id=client_order_id, **HERE)
+        return self.call("CancelOrder", request).order
+
+    def order(self, client_order_id: str) -> orders_pb2.Order:
+        """As it is known now."""
+        request = trade_flow_pb2.GetOrderRequest(client_order_id=client_order_id, **HERE)
+        return self.call("GetOrder", request).order
+
+    def open(self) -> dict[str, orders_pb2.Order]:
+        """By client order id."""
+        found = self.call("ListOpenOrders", trade_flow_pb2.ListOpenOrdersRequest(**HERE)).orders
+        return {order.client_order_id: order for order in found}
+
+    def fills(self, client_order_id: str) -> list[orders_pb2.Fill]:
+        """Of one order, newest first."""
+        request = trade_flow_pb2.ListFillsRequest(client_order_id=client_order_id, **HERE)
+        return list(self.call("ListFills", request).fills)
+
+    def balances(self) -> dict[str, Decimal]:
+        """Totals by asset."""
+        found = self.call("ListBalances", trade_flow_pb2.ListBalancesRequest(**HERE)).balances
+        return {one.asset: Decimal(one.total) for one in found}
+
+    def best_bid(self) -> Decimal:
+        """Now."""
+        request = market_data_pb2.GetOrderBookRequest(venue=VENUE, symbol=SYMBOL, depth=1)
+        book = self._market.GetOrderBook(request, metadata=HEADER, timeout=CALL_SECONDS_MAX)
+        return Decimal(book.bids[0].price)
+
+    def resting(self, size: str = "0.01") -> orders_pb2.OrderContent:
+        """An order that stays in the book."""
+        price = (self.best_bid() * Decimal("0.9")).quantize(TICK)
+        return limit(size, str(price))
+
+
+def limit(size: str, price: str, **fields: object) -> orders_pb2.OrderContent:
+    """To buy at a price."""
+    return buy(size, type=orders_pb2.ORDER_TYPE_LIMIT, price=price, **fields)
+
+
+def buy(size: str, **fields: Any) -> orders_pb2.OrderContent:
+    """To buy, at whatever price unless it says more."""
+    told = {"type": orders_pb2.ORDER_TYPE_MARKET, "symbol": SYMBOL, **HERE, **fields}
+    return orders_pb2.OrderContent(side=types_pb2.SIDE_BUY, size=size, **told)
+
+
+def at_exchange(mesh: Mesh) -> dict[str, list[dict[str, Any]]]:
+    """All orders of the account by client order id, as the exchange tells whoever signs."""
+    query = urlencode({"symbol": SYMBOL, "limit": 1000, "timestamp": time.time_ns() // 10**6})
+    signature = hmac.new(b"demo-secret", query.encode(), hashlib.sha256).hexdigest()
+    path = f"/{VENUE}/api/v3/allOrders?{query}&signature={signature}"
+    status, answer = mesh.get(path, port="simulator", headers={"X-MBX-APIKEY": "demo-key"})
+    assert status == 200, answer
+    found: dict[str, list[dict[str, Any]]] = {}
+    for order in answer:
+        found.setdefault(order["clientOrderId"], []).append(order)
+    return found
+
+
+def refused(call: Callable[[], object]) -> tuple[str, dict[str, str]]:
+    """The reason and the metadata with which a call is refused."""
+    with pytest.raises(grpc.RpcError) as caught:
+        call()
+    info = errors.error_info(caught.value)
+    assert info is not None, caught.value
+    return info.reason, dict(info.metadata)

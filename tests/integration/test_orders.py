@@ -1,0 +1,204 @@
+"""Orders in a mesh: placed through the gateway, held by the exchange, exact across kill -9."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import grpc
+import pytest
+from google.protobuf.json_format import MessageToDict
+from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+
+from tests.integration.mesh import ROOT, SYMBOL, VENUE, new_folder, running
+from tests.integration.orders import HEADER, HERE, Desk, at_exchange, buy, limit, refused
+from tests.integration.simulation import SIMULATE
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+OPEN, CANCELLED, FILLED = (
+    orders_pb2.ORDER_STATE_OPEN,
+    orders_pb2.ORDER_STATE_CANCELLED,
+    orders_pb2.ORDER_STATE_FILLED,
+)
+FINAL = frozenset({FILLED, CANCELLED, orders_pb2.ORDER_STATE_REJECTED})
+AT_ONCE = 12
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    """A mesh whose account takes orders."""
+    with new_folder() as data, running(data, *SIMULATE) as mesh:
+        mesh.wait_until_running()
+        mesh.wait_until(lambda: Desk(mesh).is_ready(), "the account is ready")
+        mesh.wait_until(lambda: Desk(mesh).best_bid() > 0, "there is a book")
+        yield mesh
+
+
+@pytest.fixture
+def desk(mesh):
+    """A client."""
+    return Desk(mesh)
+
+
+def test_an_order_rests_at_the_exchange_until_it_is_cancelled(mesh, desk):
+    order = desk.place(desk.resting())
+    assert order.state == OPEN, order
+    (there,) = at_exchange(mesh)[order.client_order_id]
+    assert (there["status"], Decimal(there["price"])) == ("NEW", Decimal(order.content.price))
+    assert order.client_order_id in desk.open()
+    assert desk.cancel(order.client_order_id).state == CANCELLED
+    assert order.client_order_id not in desk.open()
+    (there,) = at_exchange(mesh)[order.client_order_id]
+    assert there["status"] == "CANCELED"
+
+
+def test_what_is_bought_is_paid_for_to_the_last_digit(mesh, desk):
+    before = desk.balances()
+    order = desk.place(buy("0.02"))
+    mesh.wait_until(lambda: desk.order(order.client_order_id).state == FILLED, "it is filled")
+
+    def moved():
+        after = desk.balances()
+        return after["BTC"] - before["BTC"], after["USDT"] - before["USDT"]
+
+    fills = desk.fills(order.client_order_id)
+    assert sum(Decimal(fill.size) for fill in fills) == Decimal("0.02")
+    paid = sum(Decimal(fill.price) * Decimal(fill.size) for fill in fills)
+    fees = sum(Decimal(fill.fee.amount) for fill in fills)
+    assert {fill.fee.asset for fill in fills} == {"BTC"}
+    mesh.wait_until(lambda: moved() == (Decimal("0.02") - fees, -paid), "the balances are right")
+
+
+def test_the_same_request_is_the_same_order(mesh, desk):
+    content = desk.resting()
+    approved = desk.approved(content, "twice")
+    with ThreadPoolExecutor(4) as pool:
+        orders = list(pool.map(lambda _: desk.send(approved), range(4)))
+    (name,) = {order.client_order_id for order in orders}
+    assert len(at_exchange(mesh)[name]) == 1
+    other = limit("0.03", content.price)
+    reason, metadata = refused(lambda: desk.place(other, "twice"))
+    assert (reason, metadata["request_id"]) == ("REQUEST_ID_REUSED", "twice")
+    desk.cancel(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [
+        (limit("0", "50000"), "size"),
+        (limit("-1", "50000"), "size"),
+        (limit("1e-30", "50000"), "size"),
+        (limit("0.01", "50000.001"), "price"),
+        (limit("0.01", ""), "price"),
+        (buy("0.01", price="5"), "price"),
+    ],
+)
+def test_an_order_that_cannot_be_is_refused_before_it_is_sent(mesh, desk, content, field):
+    sent_before = sum(map(len, at_exchange(mesh).values()))
+    reason, metadata = refused(lambda: desk.place(content))
+    assert (reason, metadata["field"]) == ("INVALID_ORDER", field)
+    assert sum(map(len, at_exchange(mesh).values())) == sent_before
+
+
+def test_an_order_needs_an_approval_of_just_this_order(desk):
+    approved = desk.approved(desk.resting())
+    approved.content.size = "5"
+    reason, metadata = refused(lambda: desk.send(approved))
+    assert (reason, metadata["why"]) == ("APPROVAL_REFUSED", "signature")
+    approved.ClearField("signature")
+    assert refused(lambda: desk.send(approved))[1]["why"] == "missing"
+
+
+def test_scripts_place_orders_over_rest(mesh, desk):
+    content = MessageToDict(desk.resting(), preserving_proto_field_name=True)
+    status, answer = mesh.post("/v1/approvals", {"content": content, "request_id": "by-rest"})
+    assert status == 200, answer
+    path = f"/v1/venues/{VENUE}/orders"
+    status, answer = mesh.post(path, {"approved": answer["approved"]})
+    assert status == 200, answer
+    assert answer["order"]["state"] == "ORDER_STATE_OPEN"
+    name = answer["order"]["client_order_id"]
+    status, listed = mesh.get(f"{path}?account={HERE['account']}")
+    assert name in {order["client_order_id"] for order in listed["orders"]}
+    status, answer = mesh.post(f"{path}/{name}:cancel", {"account": HERE["account"]})
+    assert (status, answer["order"]["state"]) == (200, "ORDER_STATE_CANCELLED")
+
+
+def test_executions_follow_each_other_without_a_hole(desk):
+    request = trade_flow_pb2.StreamExecutionsRequest(**HERE)
+    stream = desk.flow.StreamExecutions(request, metadata=HEADER, timeout=60)
+    first = next(stream)
+    assert first.WhichOneof("event") == "snapshot"
+    order = desk.place(desk.resting())
+    desk.cancel(order.client_order_id)
+    states, sequence = [], first.cursor.sequence
+    for event in stream:
+        assert event.cursor.sequence == sequence + 1
+        sequence += 1
+        if event.order.client_order_id == order.client_order_id:
+            states.append(event.order.state)
+            if event.order.state == CANCELLED:
+                break
+    stream.cancel()
+    assert OPEN in states
+    assert states == sorted(set(states), key=states.index)
+
+
+def test_the_command_line_places_and_cancels(mesh, desk):
+    def ordered(*words):
+        command = [sys.executable, "-m", "ops.cli", "order", *words, "--data", str(mesh.data)]
+        environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "COLUMNS": "200"}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    price = desk.resting().price
+    assert "open" in ordered("place", VENUE, SYMBOL, "buy", "0.01", "--price", price)
+    (name,) = desk.open()
+    assert name in ordered("list", VENUE)
+    assert "cancelled" in ordered("cancel", VENUE, name)
+    assert "ready" in ordered("accounts", VENUE)
+
+
+def test_kill_9_while_orders_are_placed_sends_none_twice_and_loses_none(mesh, desk):
+    contents = [desk.resting(f"0.0{number}") for number in range(1, 10)]
+    requests = [desk.approved(one, f"crash-{place}") for place, one in enumerate(contents * 3)]
+
+    def send(approved):
+        try:
+            return desk.send(approved)
+        except grpc.RpcError as error:
+            return error
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        sending = [pool.submit(send, approved) for approved in requests]
+        mesh.wait_until(lambda: sum(one.done() for one in sending) >= 5, "some are placed")
+        mesh.kill("binance")
+        answers = [one.result() for one in sending]
+    answered = {order.client_order_id for order in answers if isinstance(order, orders_pb2.Order)}
+    assert answered
+    mesh.wait_until(desk.is_ready, "the account is ready again")
+    mesh.wait_until(lambda: desk.best_bid() > 0, "there is a book")
+    there = at_exchange(mesh)
+    assert all(len(orders) == 1 for orders in there.values())
+    assert answered <= there.keys()
+    known = desk.open()
+    still_open = {name for name, (one,) in there.items() if one["status"] == "NEW"}
+    mesh.wait_until(lambda: desk.open().keys() == still_open, "both know the same open orders")
+    assert not any(order.state == orders_pb2.ORDER_STATE_UNKNOWN for order in known.values())
+    # The same requests again: what was there stays one order, what was not is placed now.
+    for approved in requests:
+        again = desk.place(approved.content, approved.request_id)
+        assert again.state == OPEN, again
+    there = at_exchange(mesh)
+    assert all(len(orders) == 1 for orders in there.values())
+    request = trade_flow_pb2.CancelAllOrdersRequest(**HERE)
+    cancelled = desk.call("CancelAllOrders", request).orders
+    assert len(cancelled) == len(requests)
+    mesh.wait_until(lambda: not desk.open(), "nothing is open")
+    statuses = {one["status"] for (one,) in at_exchange(mesh).values()}
+    assert statuses <= {"CANCELED", "FILLED"}
