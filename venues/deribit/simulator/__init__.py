@@ -2,11 +2,12 @@
 
 ``DIALECTS`` is what the simulator looks for. The conversation is here, the names of channels in
 ``streams``, the methods in ``rest``, instruments in ``contracts``, the lines of captures in
-``capture``, a simulated market's frames in ``encode``, what can go wrong in ``faults``.
+``capture``, a simulated market's frames in ``encode``, what can go wrong in ``faults``, what
+concerns an account in ``private`` and its neighbours.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -26,12 +27,14 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import Instrument
 from kit.simulator.market import Step
-from venues.deribit.simulator import rest
+from venues.deribit.simulator import private_rest, rest
 from venues.deribit.simulator.capture import DeribitCapture
 from venues.deribit.simulator.contracts import listing, native_symbol
 from venues.deribit.simulator.encode import Encoder
 from venues.deribit.simulator.faults import TEST_REQUEST, TOO_MANY_REQUESTS, DeribitFaults
-from venues.deribit.simulator.rest import Refusal, envelope, wrong
+from venues.deribit.simulator.private import HOUSE_RULES, Gate
+from venues.deribit.simulator.private_socket import Lounge, Member
+from venues.deribit.simulator.rest import BASE_PATH, Refusal, envelope, wrong
 from venues.deribit.simulator.streams import NAME, RAW, Streams
 
 PATH = "/ws/api/v2"
@@ -79,6 +82,7 @@ class DeribitSession(Session):
     """Whether the client has said something since the last heartbeat."""
     asked: bool = False
     """Whether it was asked to answer, and has not yet."""
+    member: Member = field(default_factory=Member)
 
 
 class Deribit:
@@ -88,8 +92,11 @@ class Deribit:
     rules = RULES
     failures: Mapping[int, bytes] = rest.FAILURES
     instruments: Sequence[Instrument] = INSTRUMENTS
+    house_rules = HOUSE_RULES
 
     def __init__(self) -> None:
+        self._gate = Gate()
+        self._lounge = Lounge(self._gate)
         self._streams = Streams()
         self._encoder = Encoder(self._streams)
         self.capture: CaptureFormat = DeribitCapture(self._streams)
@@ -114,7 +121,12 @@ class Deribit:
             session.closing = "too many requests"
             return [TOO_MANY_REQUESTS]
         try:
-            result, more = await self._perform(session, call, floor)
+            if _concerns_account(call.method):
+                member = session.member
+                work = self._lounge.perform(session, member, call.method, text, floor)
+                result, more = await work, list[bytes]()
+            else:
+                result, more = await self._perform(session, call, floor)
         except Refusal as refusal:
             return [envelope({"id": call.id, "error": refusal.error}, floor)]
         return [envelope({"id": call.id, "result": result}, floor), *more]
@@ -140,7 +152,23 @@ class Deribit:
         return [HEARTBEAT, TEST_REQUEST]
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
+        if _concerns_account(request.path.removeprefix(BASE_PATH)):
+            return await private_rest.answer(request, floor, self._gate)
         return await rest.answer(request, floor)
+
+    def path_of(self, text: str) -> str:
+        """``private/buy`` of such a message."""
+        try:
+            method = _call.decode(text).method
+        except msgspec.DecodeError:
+            return ""
+        return method if method.removeprefix("private/") in private_rest.METHODS else ""
+
+    def failure_of(self, text: str) -> bytes:
+        """Something in the exchange goes wrong: whether the order was taken is not known."""
+        error = {"message": "timed_out", "code": 13888}
+        reply = {"jsonrpc": "2.0", "id": _call.decode(text).id, "error": error}
+        return msgspec.json.encode({**reply, "testnet": False})
 
     def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
         return self._encoder.encode(step, wanted, floor)
@@ -192,6 +220,10 @@ class Deribit:
     def list(self, instrument: Instrument) -> Listing:
         self._markets[native_symbol(instrument)] = instrument
         return listing(instrument)
+
+
+def _concerns_account(method: str) -> bool:
+    return method.startswith("private/") or method == "public/auth"
 
 
 def _paid(session: DeribitSession, method: str) -> bool:

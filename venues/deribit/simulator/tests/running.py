@@ -31,10 +31,10 @@ async def running(world: str, **fields) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def ccxt_client(base: str) -> AsyncIterator[ccxt.pro.deribit]:
-    """ccxt as it comes, with other addresses."""
+async def ccxt_client(base: str, **config: object) -> AsyncIterator[ccxt.pro.deribit]:
+    """ccxt as it comes, with other addresses. ``config`` is what it is given besides: keys."""
     addresses = {"rest": base, "ws": base.replace("http", "ws") + PATH}
-    client = ccxt.pro.deribit({"enableRateLimit": False, "urls": {"api": addresses}})
+    client = ccxt.pro.deribit({"enableRateLimit": False, "urls": {"api": addresses}, **config})
     try:
         async with asyncio.timeout(WAIT_S):
             yield client

@@ -1,0 +1,181 @@
+"""Whose call it is: keys, signatures and tokens of Deribit.
+
+Documentation: https://docs.deribit.com/articles/authentication
+Over HTTP a call is signed (``deri-hmac-sha256``), has the key's name and secret (``Basic``) or a
+token (``Bearer``). A websocket is signed in by public/auth, which also gives the tokens.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Floor, Request
+from kit.simulator.matching.contract import (
+    FeeTier,
+    House,
+    HouseRules,
+    IdScope,
+    Key,
+    SelfTrade,
+    Status,
+)
+from kit.simulator.matching.contract import Refusal as HouseRefusal
+from venues.deribit.simulator.rest import Refusal, wrong
+
+SIGNATURE_MS_MAX = 60_000
+"""So far a signature's time may be off."""
+TOKEN_S, CONNECTION_TOKEN_S = 900, 31_536_000
+TOKENS_MAX = 10_000
+OPEN_ORDERS_MAX = 500
+SIGNED = re.compile(r"(?i)deri-hmac-sha256 +(.*)")
+
+HOUSE_RULES = HouseRules(
+    tiers=(FeeTier(maker=Decimal(0), taker=Decimal("0.0005")),),
+    id_scope=IdScope.NONE,
+    self_trade=SelfTrade.CANCEL_NEWEST,
+    open_orders_max=OPEN_ORDERS_MAX,
+    outcomes={HouseRefusal.WOULD_NOT_FILL: Status.CANCELLED},
+    initial_margin=Decimal("0.02"),
+    maintenance_margin=Decimal("0.01"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    key: Key
+    until_ns: int
+    refreshes: bool
+
+
+def credentials(key: Key) -> dict[str, str]:
+    """What a client is given, by ccxt's names."""
+    return {"apiKey": key.key, "secret": key.secret}
+
+
+def house_of(floor: Floor) -> House:
+    """Where orders are matched. Raises Refusal: a replay has no accounts."""
+    if floor.house is None:
+        raise Refusal(11051, "system_maintenance")
+    return floor.house
+
+
+def unauthorized(reason: str = "invalid_token") -> Refusal:
+    """Nobody knows who asks."""
+    return Refusal(13009, "unauthorized", reason=reason)
+
+
+class Gate:
+    """Remembers the tokens that were given."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, _Token] = {}
+        self._numbers = itertools.count(1)
+
+    def sign_in(
+        self, parameters: Mapping[str, str], floor: Floor, *, connection: bool
+    ) -> tuple[Key, dict[str, object]]:
+        """``public/auth``: the key, and the answer. Raises Refusal."""
+        kind = parameters.get("grant_type", "")
+        if kind == "client_credentials":
+            key = _key_named(parameters, floor)
+            secret = parameters.get("client_secret", "")
+            if not hmac.compare_digest(secret.encode(), key.secret.encode()):
+                raise _invalid()
+        elif kind == "client_signature":
+            key = _key_named(parameters, floor)
+            stamp, nonce, data = (
+                parameters.get(name, "") for name in ("timestamp", "nonce", "data")
+            )
+            _check(key, stamp, f"{stamp}\n{nonce}\n{data}", parameters.get("signature", ""), floor)
+        elif kind == "refresh_token":
+            token = self._tokens.pop(parameters.get("refresh_token", ""), None)
+            if token is None or not token.refreshes:
+                raise unauthorized()
+            key = token.key
+        else:
+            raise wrong("grant_type", "must be client_credentials or client_signature")
+        return key, self._answer(key, connection, floor)
+
+    def key_of(self, request: Request, floor: Floor) -> Key:
+        """Who has signed a call over HTTP. Raises Refusal."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        text = headers.get("authorization", "")
+        kind, _, rest = text.partition(" ")
+        if kind.lower() == "bearer":
+            return self.key_of_token(rest, floor)
+        if kind.lower() == "basic":
+            try:
+                name, _, secret = base64.b64decode(rest).decode().partition(":")
+            except (binascii.Error, UnicodeDecodeError):
+                raise _invalid() from None
+            fields = {"grant_type": "client_credentials", "client_id": name}
+            return self.sign_in({**fields, "client_secret": secret}, floor, connection=False)[0]
+        signed = SIGNED.fullmatch(text)
+        if signed is None:
+            raise unauthorized()
+        parts = dict(part.strip().partition("=")[::2] for part in signed[1].split(","))
+        key = _key_named({"client_id": parts.get("id", "")}, floor)
+        stamp, nonce = parts.get("ts", ""), parts.get("nonce", "")
+        query = f"?{request.raw_query}" if request.raw_query else ""
+        body = request.body.decode(errors="replace")
+        said = f"{stamp}\n{nonce}\n{request.method}\n{request.path}{query}\n{body}\n"
+        _check(key, stamp, said, parts.get("sig", ""), floor)
+        return key
+
+    def key_of_token(self, text: str, floor: Floor) -> Key:
+        """Raises Refusal."""
+        token = self._tokens.get(text)
+        if token is None or token.refreshes or token.until_ns < floor.time_ns():
+            raise unauthorized()
+        return token.key
+
+    def _answer(self, key: Key, connection: bool, floor: Floor) -> dict[str, object]:
+        seconds = CONNECTION_TOKEN_S if connection else TOKEN_S
+        scope = "account:read_write trade:read_write wallet:"
+        scope += "read_write" if key.may_withdraw else "read"
+        return {
+            "access_token": self._issue(key, seconds, False, floor),
+            "expires_in": seconds,
+            "refresh_token": self._issue(key, 2 * seconds, True, floor),
+            "scope": f"{scope} {'connection' if connection else 'session:rest'} mainaccount",
+            "token_type": "bearer",
+            "enabled_features": [],
+            "sid": f"{key.account}.{next(self._numbers)}",
+        }
+
+    def _issue(self, key: Key, seconds: int, refreshes: bool, floor: Floor) -> str:
+        until_ns = floor.time_ns() + seconds * NANOSECONDS_PER_SECOND
+        said = f"{key.key}/{key.secret}/{next(self._numbers)}"
+        digest = hashlib.sha256(said.encode()).hexdigest()
+        text = f"{until_ns // NANOSECONDS_PER_MILLISECOND}.{digest[:8]}.{digest[8:]}"
+        self._tokens[text] = _Token(key, until_ns, refreshes)
+        if len(self._tokens) > TOKENS_MAX:
+            del self._tokens[next(iter(self._tokens))]
+        return text
+
+
+def _key_named(parameters: Mapping[str, str], floor: Floor) -> Key:
+    key = house_of(floor).key(parameters.get("client_id", ""))
+    if key is None:
+        raise _invalid()
+    return key
+
+
+def _check(key: Key, stamp: str, said: str, signature: str, floor: Floor) -> None:
+    time_ms = floor.time_ns() // NANOSECONDS_PER_MILLISECOND
+    if not stamp.isdigit() or abs(int(stamp) - time_ms) > SIGNATURE_MS_MAX:
+        raise Refusal(13004, "invalid_credentials", reason="timestamp_expired")
+    expected = hmac.new(key.secret.encode(), said.encode(), hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected.encode(), signature.lower().encode()):
+        raise _invalid()
+
+
+def _invalid() -> Refusal:
+    return Refusal(13004, "invalid_credentials")
