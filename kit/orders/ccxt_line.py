@@ -32,6 +32,10 @@ KEEP_ALIVE_MS = 15_000
 UNREADABLE = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError)
 """What reading an answer raises that is not as it should be."""
 
+RETRYING = "_retry_connection"
+"""Of aiohttp's session: whether it sends a GET, PUT or DELETE again when the connection breaks. It
+has no other name; Deribit takes orders by GET."""
+
 exact = msgspec.json.Decoder(float_hook=str)
 """JSON with its fractional numbers as texts."""
 
@@ -206,6 +210,12 @@ def never_connected(error: BaseException | None) -> bool:
 
 class _Attempting:
     """Before an exchange of ccxt: notes how far a call has come, and loads nothing besides."""
+
+    def open(self, *arguments: Any, **named: Any) -> None:
+        super().open(*arguments, **named)  # type: ignore[misc]  # of the exchange
+        session = getattr(self, "session", None)
+        if session is not None:
+            setattr(session, RETRYING, False)
 
     async def fetch(self, *arguments: Any, **named: Any) -> Any:
         attempt = ATTEMPT.get()

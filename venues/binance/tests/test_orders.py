@@ -192,6 +192,14 @@ async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
         assert len(venue.sent) == 1
 
 
+async def test_nothing_is_sent_again_over_a_connection_that_broke():
+    async with spot_desk() as (venue, desk):
+        venue.answer("/order", ORDER, DROP)
+        await desk.find(KEY)
+        assert isinstance(await desk.cancel(KEY), Unclear)
+        assert len(venue.sent) == 2
+
+
 async def test_what_was_never_sent_is_refused():
     desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), "http://127.0.0.1:9")
     try:

@@ -1,0 +1,300 @@
+"""Orders on Deribit: what is sent and what comes back.
+
+Client ids go out as ``label``, which ccxt does not fill and Deribit does not check: two orders may
+have the same. So an order is never sent again, and is found by its label. ``post_only`` goes with
+``reject_post_only``, as the venue would change the price otherwise. Amounts are bare numbers, kept
+as the texts that they are: ``amount``, ``filled_amount``, ``average_price``; of a fill ``amount``,
+``price``, ``fee``. Stops are orders of another kind here, with ids of their own, and wait in this
+process instead.
+https://docs.deribit.com/api-reference/trading/private-buy
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.orders import ccxt_read as read
+from kit.orders.approval import plain
+from kit.orders.ccxt_desk import CcxtDesk, Unsupported
+from kit.orders.ccxt_errors import Errors, Said
+from kit.orders.ccxt_line import Absent, Call, Line
+from kit.orders.contract import (
+    Accepted,
+    AssetBalance,
+    Credentials,
+    DeskRules,
+    HeldPosition,
+    OrderKey,
+    Receipt,
+    Refused,
+    RejectReason,
+    VenueFill,
+    VenueOrder,
+    Wish,
+)
+from venues.deribit.hearing import Hearing, balance_of, fill_of, order_of
+
+VENUE_ID = "deribit"
+FILLS_PAGE = 1000
+HISTORY_PAGE = 100
+LIFETIMES = {
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "good_til_cancelled",
+    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
+    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fill_or_kill",
+}
+_PRICE, _SIZE = orders_pb2.REJECT_REASON_PRICE, orders_pb2.REJECT_REASON_SIZE
+_PERMISSION = orders_pb2.REJECT_REASON_PERMISSION
+_INSTRUMENT = orders_pb2.REJECT_REASON_INSTRUMENT
+_TOO_MANY = orders_pb2.REJECT_REASON_TOO_MANY_ORDERS
+CODES: Mapping[str, RejectReason] = {
+    "10000": _PERMISSION,
+    "10002": _SIZE,
+    "10003": orders_pb2.REJECT_REASON_SELF_TRADE,
+    "10005": _PRICE,
+    "10006": _PRICE,
+    "10007": _PRICE,
+    "10008": _PRICE,
+    "10009": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
+    "10011": _PRICE,
+    "10012": _INSTRUMENT,
+    "10013": _TOO_MANY,
+    "10014": _TOO_MANY,
+    "10015": _TOO_MANY,
+    "10019": _PERMISSION,
+    "10020": _INSTRUMENT,
+    "10021": _SIZE,
+    "10022": _SIZE,
+    "10023": _PRICE,
+    "10026": _PRICE,
+    "10027": _SIZE,
+    "10028": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "10032": orders_pb2.REJECT_REASON_NOTIONAL,
+    "10041": orders_pb2.REJECT_REASON_MAINTENANCE,
+    "10043": _PRICE,
+    "10047": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "11042": _PERMISSION,
+    "11046": _INSTRUMENT,
+    "11051": orders_pb2.REJECT_REASON_MAINTENANCE,
+    "11054": orders_pb2.REJECT_REASON_WOULD_TAKE,
+    "11055": orders_pb2.REJECT_REASON_WOULD_TAKE,
+    "13004": _PERMISSION,
+    "13009": _PERMISSION,
+    "13021": _PERMISSION,
+}
+WORDS: Mapping[str, RejectReason] = {
+    "reduce_only": orders_pb2.REJECT_REASON_REDUCE_ONLY,
+    "invalid params: amount": _SIZE,
+    "invalid params: price": _PRICE,
+    "invalid params: instrument_name": _INSTRUMENT,
+}
+UNCLEAR = frozenset({"10001", "10040", "11031", "13028", "13888", "-32603"})
+"""Errors inside the venue, one that is to be tried again, and a time that was over."""
+NOTHING = "10004"
+ABSENT = frozenset({NOTHING, "10010", "10029", "11044"})
+
+
+def said(answer: Any) -> Said | None:
+    """{"jsonrpc":"2.0","error":{"code":-32602,"message":"Invalid params","data":{"reason":"must be
+    a multiple of the minimum order size","param":"amount"}},…}"""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if error is None:
+        return None
+    data = error.get("data")
+    parts = [error.get("message", "")]
+    if isinstance(data, dict):
+        parts += [str(data[name]) for name in ("param", "reason") if name in data]
+    return Said(str(error["code"]), ": ".join(parts))
+
+
+def desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
+    """The desk of one account; ``base_url``: of the pretended venue."""
+    return CcxtDesk(VENUE_ID, DeribitCounter(), base_url, credentials)
+
+
+class DeribitCounter:
+    """All instruments of an account."""
+
+    exchange = "deribit"
+    one_at_a_time = False
+    errors = Errors(said, CODES, WORDS, unclear=UNCLEAR, absent=ABSENT)
+    rules = DeskRules(
+        types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),
+        times_in_force=frozenset(LIFETIMES),
+        reduce_only=True,
+        has_positions=True,
+    )
+
+    def __init__(self) -> None:
+        self.hearing = Hearing()
+        self._currencies: list[str] = []
+
+    def config(self, base_url: str | None) -> Mapping[str, Any]:
+        if base_url is None:
+            return {}
+        feed = f"{base_url.replace('http', 'ws', 1)}/ws/api/v2"
+        return {"urls": {"api": {"rest": base_url, "ws": feed}}}
+
+    async def prepare(self, line: Line) -> None:
+        """GET public/get_currencies."""
+        answer = await line.ask(Call("publicGetGetCurrencies"))
+        self._currencies = [row["currency"] for row in answer["result"]]
+        self.hearing.currencies = [name.lower() for name in self._currencies]
+
+    def place(self, wish: Wish) -> Call:
+        """GET private/buy or private/sell."""
+        if wish.type not in self.rules.types or wish.time_in_force not in LIFETIMES:
+            raise Unsupported("no such order on Deribit")
+        params = {
+            "instrument_name": wish.symbol,
+            "amount": plain(wish.size),
+            "label": wish.client_order_id,
+        }
+        if wish.type == orders_pb2.ORDER_TYPE_LIMIT and wish.price is not None:
+            lifetime = LIFETIMES[wish.time_in_force]
+            params |= {"type": "limit", "price": plain(wish.price), "time_in_force": lifetime}
+        else:
+            params["type"] = "market"
+        if wish.post_only:
+            params |= {"post_only": "true", "reject_post_only": "true"}
+        if wish.reduce_only:
+            params["reduce_only"] = "true"
+        return Call("privateGetBuy" if read.buys(wish) else "privateGetSell", params)
+
+    def amend(self, key: OrderKey, wish: Wish) -> Call:
+        """GET private/edit or private/edit_by_label."""
+        params = {"amount": plain(wish.size)}
+        if wish.price is not None:
+            params["price"] = plain(wish.price)
+        if wish.post_only:
+            params |= {"post_only": "true", "reject_post_only": "true"}
+        if key.venue_order_id:
+            return Call("privateGetEdit", {"order_id": key.venue_order_id, **params})
+        named = {"instrument_name": key.symbol, "label": key.client_order_id}
+        return Call("privateGetEditByLabel", {**named, **params})
+
+    def cancel(self, key: OrderKey) -> Call:
+        """GET private/cancel or private/cancel_by_label."""
+        if key.venue_order_id:
+            return Call("privateGetCancel", {"order_id": key.venue_order_id})
+        return Call("privateGetCancelByLabel", {"label": key.client_order_id})
+
+    def cancel_all(self, symbol: str) -> Sequence[Call]:
+        """GET private/cancel_all or private/cancel_all_by_instrument."""
+        if symbol:
+            return [Call("privateGetCancelAllByInstrument", {"instrument_name": symbol})]
+        return [Call("privateGetCancelAll")]
+
+    def receipt(self, answer: Any) -> Receipt:
+        """{"result":{"order":{…},"trades":[…]}}, of a cancellation {"result":{order}}; of several,
+        how many: {"result":1}."""
+        result = answer["result"]
+        if isinstance(result, int):
+            nothing = Refused(orders_pb2.REJECT_REASON_OTHER, f"{NOTHING} no such open order")
+            return Accepted("") if result else nothing
+        order = order_of(result.get("order", result))
+        return Accepted(order.venue_order_id, order)
+
+    def countdown(self, seconds: float) -> Call:
+        """Deribit cancels what a connection has placed when that is cut; orders go over REST."""
+        raise Unsupported("Deribit has no countdown")
+
+    async def rights(self, line: Line) -> Sequence[str]:
+        """GET public/auth: {"scope":"account:read trade:read_write wallet:read_write …"}. The
+        secret signs here, and does not go out."""
+        api = line.api
+        stamp = str(api.milliseconds())
+        signed = f"{stamp}\n{stamp}\n".encode()
+        params = {
+            "grant_type": "client_signature",
+            "client_id": api.apiKey,
+            "timestamp": stamp,
+            "nonce": stamp,
+            "data": "",
+            "signature": api.hmac(signed, api.encode(api.secret), "sha256"),
+        }
+        scope = (await line.ask(Call("publicGetAuth", params)))["result"]["scope"].split()
+        return ["withdraw"] if "wallet:read_write" in scope else []
+
+    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+        """GET private/get_order_state, or ..._by_label, which has recent ones; or the history."""
+        if key.venue_order_id:
+            call = Call("privateGetGetOrderState", {"order_id": key.venue_order_id})
+            return order_of((await line.ask(call))["result"])
+        query = {"currency": _currency(key.symbol), "label": key.client_order_id}
+        rows = (await line.ask(Call("privateGetGetOrderStateByLabel", query)))["result"]
+        if not rows:
+            past = {
+                "instrument_name": key.symbol,
+                "count": HISTORY_PAGE,
+                "include_unfilled": "true",
+            }
+            answer = await line.ask(Call("privateGetGetOrderHistoryByInstrument", past))
+            rows = [row for row in answer["result"] if row.get("label") == key.client_order_id]
+        if not rows:
+            raise Absent
+        return order_of(max(rows, key=lambda row: int(row["creation_timestamp"])))
+
+    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+        """GET private/get_open_orders, or ..._by_instrument; those that wait for a price are of
+        another kind."""
+        call = Call("privateGetGetOpenOrders")
+        if symbol:
+            call = Call("privateGetGetOpenOrdersByInstrument", {"instrument_name": symbol})
+        return [order_of(row) for row in (await line.ask(call))["result"]]
+
+    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+        """GET private/get_user_trades_by_..._and_time, oldest first."""
+        method, names = "privateGetGetUserTradesByCurrencyAndTime", self._currencies
+        kind = "currency"
+        if symbol:
+            method, kind = "privateGetGetUserTradesByInstrumentAndTime", "instrument_name"
+            names = [symbol]
+        found: list[VenueFill] = []
+        for name in names:
+            begin_ms, more = read.milliseconds(since_time_ns), True
+            while more:
+                query = {
+                    kind: name,
+                    "start_timestamp": begin_ms,
+                    "end_timestamp": line.api.milliseconds() + 1,
+                    "count": FILLS_PAGE,
+                    "sorting": "asc",
+                }
+                result = (await line.ask(Call(method, query)))["result"]
+                rows = result["trades"]
+                found += [fill_of(row) for row in rows]
+                more = bool(result["has_more"] and rows)
+                if more:
+                    # Those of the last moment come again: it may have more.
+                    last_ms = int(rows[-1]["timestamp"])
+                    begin_ms = last_ms if last_ms > begin_ms else begin_ms + 1
+        return found
+
+    async def balances(self, line: Line) -> list[AssetBalance]:
+        """GET private/get_account_summaries."""
+        answer = await line.ask(Call("privateGetGetAccountSummaries"))
+        return [balance_of(row) for row in answer["result"]["summaries"]]
+
+    async def positions(self, line: Line) -> list[HeldPosition]:
+        """GET private/get_positions: {"instrument_name":"BTC-PERPETUAL","size":-50,
+        "average_price":61000.5,"floating_profit_loss":0.0001,"estimated_liquidation_price":…}."""
+        found = []
+        for currency in self._currencies:
+            answer = await line.ask(Call("privateGetGetPositions", {"currency": currency}))
+            found += [
+                HeldPosition(
+                    symbol=row["instrument_name"],
+                    size=read.amount(row["size"]),
+                    entry_price=read.given(row.get("average_price")),
+                    unrealized_profit=read.amount(row.get("floating_profit_loss")),
+                    liquidation_price=read.given(row.get("estimated_liquidation_price")),
+                )
+                for row in answer["result"]
+            ]
+        return found
+
+
+def _currency(symbol: str) -> str:
+    """BTC of BTC-PERPETUAL, USDC of BTC_USDC-PERPETUAL."""
+    return symbol.partition("-")[0].rpartition("_")[2]

@@ -1,0 +1,264 @@
+"""Deribit's desk: what it sends, what it reads, what it calls unclear."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.errors import CredentialsRefused
+from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.contract import (
+    Accepted,
+    AssetBalance,
+    Credentials,
+    HeldPosition,
+    Lost,
+    OrderKey,
+    Paid,
+    Refused,
+    Unclear,
+    Wish,
+)
+from kit.orders.tests import trading
+from kit.orders.tests.answering import DROP, Answering, answering, take
+from kit.simulator.dialect import find_dialects
+from venues.deribit import orders
+from venues.deribit.simulator.private import credentials
+
+CLIENT_ID = "0123456789abcdef0123456789abcdef"
+KEY = OrderKey("BTC-PERPETUAL", CLIENT_ID, "")
+WISH = Wish(
+    client_order_id=CLIENT_ID,
+    symbol="BTC-PERPETUAL",
+    side=types_pb2.SIDE_BUY,
+    type=pb.ORDER_TYPE_LIMIT,
+    size=Decimal(50),
+    price=Decimal("61234.5"),
+)
+ROW = {
+    "order_id": "4008699030", "order_state": "open", "label": CLIENT_ID, "api": True,
+    "instrument_name": "BTC-PERPETUAL", "direction": "buy", "order_type": "limit",
+    "price": 61234.5, "amount": 50.0, "filled_amount": 0.0, "average_price": 0.0,
+    "time_in_force": "good_til_cancelled", "creation_timestamp": 1550657341320,
+    "last_update_timestamp": 1550657341322, "post_only": False, "reduce_only": False,
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+    async with answering() as venue:
+        venue.answer("/get_currencies", done([{"currency": "BTC"}, {"currency": "USDC"}]))
+        desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base)
+        try:
+            yield venue, desk
+        finally:
+            await desk.close()
+
+
+def done(result):
+    return {"jsonrpc": "2.0", "result": result, "usIn": 1, "usOut": 2, "usDiff": 1}
+
+
+def failed(code, message="no", **data):
+    return {"jsonrpc": "2.0", "error": {"code": code, "message": message, "data": data}}
+
+
+async def test_an_order_goes_out_digit_for_digit_with_its_label():
+    async with prepared() as (venue, desk):
+        venue.answer("/buy", done({"order": ROW, "trades": []}))
+        receipt = await desk.place(WISH)
+        assert isinstance(receipt, Accepted)
+        assert receipt.order is not None
+        assert receipt.order.client_order_id == CLIENT_ID
+        assert receipt.order.size == Decimal(50)
+        assert venue.sent[-1].query == {
+            "instrument_name": "BTC-PERPETUAL",
+            "amount": "50",
+            "label": CLIENT_ID,
+            "type": "limit",
+            "price": "61234.5",
+            "time_in_force": "good_til_cancelled",
+        }
+        wish = Wish(
+            client_order_id=CLIENT_ID,
+            symbol="BTC_USDC-PERPETUAL",
+            side=types_pb2.SIDE_SELL,
+            type=pb.ORDER_TYPE_LIMIT,
+            size=Decimal("0.00000001"),
+            price=Decimal(5),
+            post_only=True,
+            reduce_only=True,
+        )
+        venue.answer("/sell", done({"order": ROW, "trades": []}))
+        await desk.place(wish)
+        sent = venue.sent[-1].query
+        assert (sent["post_only"], sent["reject_post_only"]) == ("true", "true")
+        assert (sent["reduce_only"], sent["amount"]) == ("true", "0.00000001")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (failed(10009, "not_enough_funds"), "INSUFFICIENT_FUNDS"),
+        (failed(11054, "post_only_reject"), "WOULD_TAKE"),
+        (failed(10043, "price_wrong_tick"), "PRICE"),
+        (failed(10022, "invalid_quantity"), "SIZE"),
+        (
+            failed(-32602, "Invalid params", param="amount", reason="must be a multiple"),
+            "SIZE",
+        ),
+        (failed(-32602, "Invalid params", param="price", reason="wrong"), "PRICE"),
+        (failed(-32602, "Invalid params", param="instrument_name"), "INSTRUMENT"),
+        (failed(-32602, "Invalid params", param="label"), "OTHER"),
+        (failed(10028, "too_many_requests"), "RATE_LIMIT"),
+        (failed(10047, "matching_engine_queue_full"), "RATE_LIMIT"),
+        (failed(11051, "system_maintenance"), "MAINTENANCE"),
+        (failed(10041, "settlement_in_progress"), "MAINTENANCE"),
+        (failed(13009, "unauthorized"), "PERMISSION"),
+        (failed(13004, "invalid_credentials"), "PERMISSION"),
+        (failed(10020, "invalid_or_unsupported_instrument"), "INSTRUMENT"),
+    ],
+)
+async def test_what_the_venue_surely_did_not_do_is_refused(error, reason):
+    async with prepared() as (venue, desk):
+        venue.answer("/buy", error, status=400)
+        receipt = await desk.place(WISH)
+        assert isinstance(receipt, Refused), receipt
+        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, failed(13888, "timed_out")),
+        (400, failed(10040, "retry")),
+        (500, failed(-32603, "Internal error")),
+        (500, failed(99999, "something new")),
+        (502, "<html>Bad Gateway</html>"),
+        (200, done({"order": {"order_id": "1"}})),
+        (200, DROP),
+    ],
+)
+async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
+    async with prepared() as (venue, desk):
+        venue.answer("/buy", body, status=status)
+        assert isinstance(await desk.place(WISH), Unclear)
+        assert len([one for one in venue.sent if one.path.endswith("/buy")]) == 1
+
+
+async def test_an_order_is_found_by_its_label_also_when_it_is_old():
+    async with prepared() as (venue, desk):
+        older = {**ROW, "order_id": "1", "creation_timestamp": 1}
+        venue.answer("/get_order_state_by_label", done([older, ROW]))
+        found = await desk.find(KEY)
+        assert found is not None
+        assert found.venue_order_id == "4008699030"
+        assert venue.sent[-1].query == {"currency": "BTC", "label": CLIENT_ID}
+        venue.answer("/get_order_state_by_label", done([]))
+        past = {**ROW, "order_state": "cancelled", "filled_amount": 10.0}
+        venue.answer("/get_order_history_by_instrument", done([{**ROW, "label": ""}, past]))
+        found = await desk.find(KEY)
+        assert found is not None
+        assert found.state == pb.ORDER_STATE_CANCELLED
+        assert found.filled_size == Decimal(10)
+        venue.answer("/get_order_history_by_instrument", done([]))
+        assert await desk.find(KEY) is None
+
+
+async def test_what_is_gone_cannot_be_cancelled():
+    async with prepared() as (venue, desk):
+        venue.answer("/cancel_by_label", done(0))
+        assert isinstance(await desk.cancel(KEY), Refused)
+        venue.answer("/cancel_by_label", done(1))
+        assert await desk.cancel(KEY) == Accepted("")
+        venue.answer("/cancel_all", done(0))
+        assert await desk.cancel_all() == Accepted("")
+
+
+async def test_fills_balances_and_positions_are_exact():
+    trade = (
+        '{"jsonrpc":"2.0","result":{"has_more":false,"trades":[{"trade_id":"40015","order_id":"1",'
+        f'"label":"{CLIENT_ID}","instrument_name":"BTC-PERPETUAL","direction":"buy","price":61234.5'
+        ',"amount":9007199254740993.1,"fee":1e-8,"fee_currency":"BTC","liquidity":"M",'
+        '"timestamp":1550657341322}]}}'
+    )
+    async with prepared() as (venue, desk):
+        venue.answer("/get_user_trades_by_instrument_and_time", trade)
+        (fill,) = await desk.fills("BTC-PERPETUAL", 1_550_657_341_000_000_000)
+        assert fill.size == Decimal("9007199254740993.1")
+        assert fill.fees == (Paid("BTC", Decimal("1E-8")),)
+        row = '{"currency":"BTC","balance":1.50000000000000000001,"available_funds":1}'
+        venue.answer("/get_account_summaries", '{"result":{"summaries":[' + row + "]}}")
+        expected = AssetBalance("BTC", Decimal("1.50000000000000000001"), Decimal(1))
+        assert await desk.balances() == [expected]
+        held = {"instrument_name": "BTC-PERPETUAL", "size": -50.0, "average_price": 61000.5,
+                "floating_profit_loss": 1e-05, "estimated_liquidation_price": 0}  # fmt: skip
+        venue.answer("/get_positions", done([held]), done([]))
+        assert await desk.positions() == [
+            HeldPosition("BTC-PERPETUAL", Decimal(-50), Decimal("61000.5"), Decimal("0.00001"))
+        ]
+        venue.answer("/public/auth", done({"scope": "account:read wallet:read_write"}))
+        assert await desk.authenticate() == ["withdraw"]
+        assert "client_secret" not in venue.sent[-1].query
+
+
+async def test_a_key_that_may_not_follow_is_refused():
+    async with prepared() as (venue, desk):
+        venue.reply = lambda message: [{"id": message["id"], **failed(13004, "invalid")}]
+        with pytest.raises(CredentialsRefused):
+            await anext(desk.follow())
+
+
+async def test_an_error_reply_ends_the_connection_in_the_open():
+    def reply(message):
+        if message["method"] == "public/auth":
+            return [{"id": message["id"], **done({"access_token": "t"})}]
+        return [{"id": message["id"], **done(message["params"]["channels"])}]
+
+    async with prepared() as (venue, desk):
+        venue.reply = reply
+        events = desk.follow()
+        await take(events, 1)
+        data = {"channel": "user.orders.any.any.raw", "data": ROW}
+        await venue.say({"method": "subscription", "params": data}, failed(11050, "bad_request"))
+        order, lost = await take(events, 2)
+        assert order.state == pb.ORDER_STATE_OPEN
+        assert isinstance(lost, Lost)
+        assert "11050" in lost.words
+        await events.aclose()
+
+
+@asynccontextmanager
+async def pretended() -> AsyncIterator[trading.Scene]:
+    make = find_dialects()["deribit"]
+    async with trading.scene("deribit", make, orders.desk, credentials, "BTC-PERPETUAL") as scene:
+        yield scene
+
+
+SIZE = Decimal(100)
+
+
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
+    async with pretended() as scene:
+        await trading.check_rest_and_cancel(scene, SIZE)
+        await trading.check_cancel_all(scene, SIZE)
+        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+
+
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_fills(scene, SIZE, SIZE / 2, is_derivative=True)
+        await trading.check_market_order(scene, SIZE)
+        assert any(hasattr(one, "fill_id") for one in scene.heard)
+        (position,) = await scene.desk.positions()
+        assert position.size == SIZE * 3 / 2
+
+
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_refusals(scene, SIZE)
+        await trading.check_amend(scene, SIZE)
+        assert not await scene.desk.open_orders()
