@@ -7,6 +7,7 @@ Cancelling is always tried.
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from venuemesh.common.v1 import types_pb2
@@ -248,7 +249,7 @@ class Account:
                 if not is_checked:
                     await self._authenticate()
                     is_checked = True
-                await self.reconciler.run(is_first=is_first)
+                self._log_differences(await self.reconciler.run(is_first=is_first))
             except CredentialsRefused as error:
                 self._stand(REFUSED, error.message)
                 await self.clock.sleep(self.settings.pause_max_s)
@@ -321,9 +322,12 @@ class Account:
             self._stand(RECONCILING, words)
         self._compare.set()
 
+    def _log_differences(self, found: list[trade_flow_pb2.Difference]) -> None:
+        kinds = Counter(trade_flow_pb2.DifferenceKind.Name(one.kind) for one in found)
+        if kinds:
+            _log.warning("journal and venue differed", extra={"account": self.name, **kinds})
+
     def _differ(self, difference: trade_flow_pb2.Difference) -> None:
-        kind = trade_flow_pb2.DifferenceKind.Name(difference.kind)
-        _log.warning("difference", extra={"kind": kind, "symbol": difference.symbol})
         self.executions.publish(Event(difference=difference))
 
     def _stand(self, state: int, detail: str) -> None:

@@ -83,7 +83,7 @@ def check(content: orders_pb2.OrderContent, known: Known, *, is_amendment: bool 
 
 def _check_words(content: orders_pb2.OrderContent) -> None:
     if content.side not in (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL):
-        raise _invalid("side", types_pb2.Side.Name(content.side), "SIDE_BUY, SIDE_SELL")
+        raise _invalid("side", str(content.side), "SIDE_BUY, SIDE_SELL")
     if content.type not in TYPES:
         allowed = ", ".join(sorted(map(orders_pb2.OrderType.Name, TYPES)))
         raise _invalid("type", str(content.type), allowed)

@@ -7,7 +7,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.orders import states
-from kit.orders.entry import Entry
+from kit.orders.entry import Entry, Outcome
 from kit.orders.records import Amending, Filled, Foreign, Intended, Record, Sent, Stood
 
 FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
@@ -113,6 +113,7 @@ class Index:
                 yield Foreign(entry.key, entry.client_order_id, content, entry.created_time_ns)
             else:
                 yield intended_of(entry)
+            # After them, as it may have changed since.
             yield from entry.amendments.values()
             yield entry.stood()
         yield from self.fills.values()
@@ -165,6 +166,8 @@ class Index:
     def _replay_step(self, entry: Entry, record: Sent | Stood | Amending) -> None:
         if isinstance(record, Amending):
             self.put_amending(record)
+            if record.outcome == Outcome.DONE and not entry.is_final:
+                entry.size, entry.price = record.size, record.price
             return
         if isinstance(record, Sent):
             # Written before it was sent: whether it was is not known any more.

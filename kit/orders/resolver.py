@@ -10,6 +10,8 @@ import asyncio
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from itertools import count
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
@@ -69,6 +71,8 @@ class Resolver:
         self._settings = settings
         self._jitter = jitter
         self._doubts: dict[tuple[str, str], Doubt] = {}
+        self._queue: list[tuple[int, int, Doubt]] = []
+        self._numbers = count()
         self._woken = asyncio.Event()
         self.pilot: Pilot | None = None
         """Who cancels again what was to be cancelled."""
@@ -94,28 +98,36 @@ class Resolver:
     async def run(self) -> None:
         """Ask, for ever."""
         while True:
-            now_ns = self._clock.monotonic_ns()
-            due = [doubt for doubt in self._doubts.values() if doubt.due_ns <= now_ns]
+            due = self._due()
             if due:
-                await asyncio.gather(*map(self._try, due[:AT_ONCE]))
+                await asyncio.gather(*map(self._try, due))
                 continue
             self._woken.clear()
-            await self._rest(now_ns)
+            await self._rest()
 
     async def look(self, entry: Entry) -> None:
         """Ask once, now. Raises VenueUnavailable when there is no answer."""
         await self._found(entry)
 
-    async def _rest(self, now_ns: int) -> None:
+    def _due(self) -> list[Doubt]:
+        """A few that are to be asked about now."""
+        now_ns = self._clock.monotonic_ns()
+        due: list[Doubt] = []
+        while self._queue and self._queue[0][0] <= now_ns and len(due) < AT_ONCE:
+            due_ns, _, doubt = heappop(self._queue)
+            # One that was settled or postponed since stands in the queue for nothing.
+            if doubt.due_ns == due_ns and self._doubts.get(doubt.place) is doubt:
+                due.append(doubt)
+        return due
+
+    async def _rest(self) -> None:
         """Until the next question is due, or there is a new one."""
-        next_ns = min((doubt.due_ns for doubt in self._doubts.values()), default=None)
-        if next_ns is None:
+        if not self._queue:
             await self._woken.wait()
             return
+        left_ns = max(0, self._queue[0][0] - self._clock.monotonic_ns())
         waiting = asyncio.ensure_future(self._woken.wait())
-        sleeping = asyncio.ensure_future(
-            self._clock.sleep((next_ns - now_ns) / NANOSECONDS_PER_SECOND)
-        )
+        sleeping = asyncio.ensure_future(self._clock.sleep(left_ns / NANOSECONDS_PER_SECOND))
         try:
             await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -135,6 +147,7 @@ class Resolver:
     def _postpone(self, doubt: Doubt) -> None:
         pause_ns = int(next(doubt.pauses) * NANOSECONDS_PER_SECOND)
         doubt.due_ns = self._clock.monotonic_ns() + pause_ns
+        heappush(self._queue, (doubt.due_ns, next(self._numbers), doubt))
 
     async def _try(self, doubt: Doubt) -> None:
         self._postpone(doubt)

@@ -59,8 +59,9 @@ class Disk:
     """What a file holds, and what of it would be there after a loss of power."""
 
     def __init__(self):
-        self.content = b""
-        self.synced = b""
+        self.content = bytearray()
+        self.synced = 0
+        """So many bytes would be there after a loss of power for certain."""
         self.underway = None
         self.error = None
         self.writes = 0
@@ -68,22 +69,23 @@ class Disk:
         self.place = 0
 
     def load(self):
-        return self.content
+        return bytes(self.content)
 
     def write(self, position, data, *, sync):
         self.writes += 1
         if self.error is not None:
             raise self.error
         self.is_replacing, self.place = False, position
-        self.content = self.content[:position].ljust(position, b"\0") + data
+        self.content[position:] = data
         if sync:
-            self.synced = self.content
+            self.synced = len(self.content)
 
     def replace(self, data):
         if self.error is not None:
             raise self.error
         self.is_replacing = True
-        self.content = self.synced = data
+        self.content = bytearray(data)
+        self.synced = len(data)
 
     def close(self):
         pass
@@ -91,7 +93,7 @@ class Disk:
     def crash(self, chance, *, power):
         """What was being done is done by half; without power, what was not synced is lost in
         pieces."""
-        before, synced = self.content, self.synced
+        before, synced = bytearray(self.content), self.synced
         if self.underway is not None and self.error is None:
             self.underway()
             was_whole = chance.random() < 0.3
@@ -99,15 +101,15 @@ class Disk:
                 self.content, self.synced = before, synced
             elif not self.is_replacing:
                 self.synced = synced
-                self.content = self.content[: chance.randint(self.place, len(self.content))]
+                del self.content[chance.randint(self.place, len(self.content)) :]
         if power:
-            kept = bytearray(self.synced)
-            for start in range(len(self.synced), len(self.content), BLOCK_BYTES):
+            kept = self.content[: self.synced]
+            for start in range(self.synced, len(self.content), BLOCK_BYTES):
                 block = self.content[start : start + BLOCK_BYTES]
                 kept += block if chance.random() < 0.7 else bytes(len(block))
-            self.content = bytes(kept)
+            self.content = kept
         self.underway = None
-        self.synced = self.content
+        self.synced = len(self.content)
 
 
 class Life:
