@@ -3,10 +3,11 @@
 ``DIALECTS`` is what the simulator looks for. The conversation is here, the names of channels in
 ``streams``, the REST calls in ``rest``, the lines of captures in ``capture``, a simulated market's
 frames in ``encode`` and ``books``, what the two kinds of instruments do not share in ``listings``.
+What needs a key is in ``private``, ``private_orders``, ``private_rest`` and ``private_socket``.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -26,11 +27,16 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import Instrument
 from kit.simulator.market import Step
+from kit.simulator.matching.contract import HouseRules, Refusal, Status
 from venues.okx.simulator import listings, rest
 from venues.okx.simulator.capture import OkxCapture
 from venues.okx.simulator.encode import Encoder
 from venues.okx.simulator.faults import SERVICE_UPGRADE, Fault, faults
 from venues.okx.simulator.listings import Segment
+from venues.okx.simulator.private_orders import Orders
+from venues.okx.simulator.private_rest import PrivateRest
+from venues.okx.simulator.private_socket import MESSAGES_PER_SECOND_MAX, Private, PrivateSocket
+from venues.okx.simulator.private_words import SELF_TRADE_USUAL
 from venues.okx.simulator.streams import Streams, access_of, symbol_of
 
 RULES = ConnectionRules(
@@ -43,7 +49,9 @@ RULES = ConnectionRules(
     subscribe_within_s=30,
 )
 ROOT = "/ws/v5/"
-ACCESSES = ("public", "business")
+ACCESSES = ("public", "business", "private")
+CLOSED = (Refusal.WOULD_TAKE, Refusal.WOULD_NOT_FILL)
+"""Orders are taken all the same, and cancelled at once."""
 NOTICE_S = 30
 """A connection ends so long after the notice of a service upgrade."""
 CONNECTION = "a4d3ae55"
@@ -75,6 +83,7 @@ class OkxSession(Session):
     access: str = "public"
     ends_in_s: int = 0
     """After the notice of a service upgrade; 0: there was none."""
+    private: Private = field(default_factory=Private)
 
     def hear(self, text: bytes) -> bytes:
         """What is sent passes here, unchanged."""
@@ -93,24 +102,39 @@ class Okx:
         self.hosts = hosts
         self.instruments: Sequence[Instrument] = segment.instruments
         self._segment = segment
+        self.house_rules = HouseRules(
+            tiers=segment.fee_tiers,
+            self_trade=SELF_TRADE_USUAL,
+            outcomes=dict.fromkeys(CLOSED, Status.CANCELLED),
+        )
+        orders = Orders()
+        self._rest = PrivateRest(self.house_rules, orders)
+        self._socket = PrivateSocket(self.house_rules, orders, self._rest)
         self._streams = Streams()
         self._encoder = Encoder(self._streams, segment)
         self.capture: CaptureFormat = OkxCapture(self._streams)
         self.faults: Mapping[str, Fault] = faults(self._encoder)
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
-        """``/ws/v5/public`` or ``/ws/v5/business``."""
+        """``/ws/v5/public``, ``/ws/v5/business`` or ``/ws/v5/private``."""
         access = path.removeprefix(ROOT)
         if not path.startswith(ROOT) or access not in ACCESSES:
             return None
         session = OkxSession(access=access)
         session.shape = session.hear
+        if access == "private":
+            session.messages_per_second_max = MESSAGES_PER_SECOND_MAX
         return session
 
     async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
         """``{"id":"1","op":"subscribe","args":[{"channel":"trades","instId":"BTC-USDT"}]}``"""
         if text == "ping":
             return [b"pong"]
+        if isinstance(session, OkxSession) and session.access != "public":
+            private = session.private
+            told = self._socket.receive(session, private, session.access, text, floor)
+            if told is not None:
+                return told
         try:
             call = _call.decode(text)
         except msgspec.DecodeError:
@@ -122,14 +146,25 @@ class Okx:
 
     def tick(self, session: Session, floor: Floor) -> list[bytes]:
         """Nothing is said by the clock but what is subscribed to. What was given notice, ends."""
-        if isinstance(session, OkxSession) and session.ends_in_s:
+        if not isinstance(session, OkxSession):
+            return []
+        if session.ends_in_s:
             session.ends_in_s -= 1
             if not session.ends_in_s:
                 session.closing = "service upgrade"
-        return []
+        return self._socket.tick(session.private)
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
-        return await rest.answer(request, floor, self._encoder.told)
+        private = await self._rest.answer(request, floor)
+        return private or await rest.answer(request, floor, self._encoder.told)
+
+    def path_of(self, text: str) -> str:
+        """Of an operation over a websocket."""
+        return self._socket.path_of(text)
+
+    def failure_of(self, text: str) -> bytes:
+        """The answer to one when nobody knows what has become of it."""
+        return self._socket.failure_of(text)
 
     def list(self, instrument: Instrument) -> Listing:
         return self._segment.listing(instrument)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from kit.simulator.dialect import InstrumentKind, Listing
 from kit.simulator.events import Instrument
 from kit.simulator.history import Candle
+from kit.simulator.matching.contract import FeeTier
 
 SUFFIX = "-SWAP"
 TYPES = {InstrumentKind.SPOT: "SPOT", InstrumentKind.PERPETUAL: "SWAP"}
@@ -23,6 +24,7 @@ class Segment:
     instruments: Sequence[Instrument]
     contract_sizes: Mapping[str, str]
     """Base units of one contract, by base; none for spot, whose sizes are base units."""
+    fee_tiers: Sequence[FeeTier]
 
     def symbol(self, instrument: Instrument) -> str:
         """``BTC-USDT`` or ``BTC-USDT-SWAP``."""
@@ -74,6 +76,7 @@ SPOT = Segment(
         Instrument("ETH", "BTC", 5, 6, 1, 0.04290, 0.8, 0.015, 0.5),
     ),
     contract_sizes={},
+    fee_tiers=(FeeTier(Decimal("0.0008"), Decimal("0.001")),),
 )
 SWAP = Segment(
     InstrumentKind.PERPETUAL,
@@ -86,5 +89,6 @@ SWAP = Segment(
         Instrument("DOGE", "USDT", 5, 2, 1, 0.10400, 4.0, 0.050, 1.0),
     ),
     contract_sizes={"BTC": "0.01", "ETH": "0.1", "SOL": "1", "XRP": "100", "DOGE": "1000"},
+    fee_tiers=(FeeTier(Decimal("0.0002"), Decimal("0.0005")),),
 )
 """Sizes of these count contracts."""

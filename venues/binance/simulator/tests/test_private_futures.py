@@ -99,6 +99,8 @@ async def test_another_client_of_the_account_hears_what_happens():
         assert (await fills)[0]["takerOrMaker"] == "taker"
         assert (await money)["info"]["e"] == "ACCOUNT_UPDATE"
         (position,) = await positions
+        while position["contracts"] < 0.02:
+            (position,) = await watcher.watch_positions([SYMBOL])
         assert (position["side"], position["contracts"]) == ("long", 0.02)
 
 

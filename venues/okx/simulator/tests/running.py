@@ -47,6 +47,28 @@ async def ccxt_client(base: str) -> AsyncIterator[ccxt.pro.okx]:
 
 
 @asynccontextmanager
+async def trading_client(
+    base: str, key: str = "demo-key", secret: str = "demo-secret", password: str = "demo-password"
+) -> AsyncIterator[ccxt.pro.okx]:
+    """ccxt as it comes, with a key and other addresses."""
+    client = ccxt.pro.okx(
+        {
+            "apiKey": key,
+            "secret": secret,
+            "password": password,
+            "enableRateLimit": False,
+            "urls": {"api": {"rest": base, "ws": base.replace("http", "ws") + "/ws/v5"}},
+        }
+    )
+    try:
+        async with asyncio.timeout(WAIT_S):
+            await client.load_markets()
+            yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
 async def raw_client(base: str) -> AsyncIterator["RawClient"]:
     """A client that sees what is on the wire."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(WAIT_S):

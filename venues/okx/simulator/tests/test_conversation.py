@@ -130,8 +130,8 @@ async def test_wrong_requests_are_refused(exchange: Okx, floor: MarketFloor, tex
     assert json.loads(answer)["code"] == "60012"
 
 
-@pytest.mark.parametrize("path", ["/ws/v5/private", "/ws/v5", "/public", "/api/v5/public/time"])
-def test_there_are_two_addresses(exchange: Okx, path: str):
+@pytest.mark.parametrize("path", ["/ws/v5/personal", "/ws/v5", "/public", "/api/v5/public/time"])
+def test_there_are_three_addresses(exchange: Okx, path: str):
     assert exchange.open(path, {}) is None
 
 

@@ -1,0 +1,341 @@
+"""Orders, fills, balances and positions in OKX's words.
+
+Documentation: https://www.okx.com/docs-v5/en/#order-book-trading-trade and #trading-account. A stop
+is an algo order until it triggers; then it is an order like any other.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import InstrumentKind, Listing
+from kit.simulator.matching.contract import (
+    BalanceView,
+    FillView,
+    HouseRules,
+    Lifetime,
+    OrderKind,
+    OrderView,
+    PositionView,
+    Refusal,
+    SelfTrade,
+    Status,
+    Ticket,
+)
+from venues.okx.simulator.listings import TYPES, plain
+
+ORDER_ID_FIRST = 2_000_000_000_000_000_000
+"""OKX's ids have 19 digits, more than a float can hold."""
+ALGO_ID_FIRST = 3_000_000_000_000_000_000
+CONDITIONAL = frozenset(OrderKind) - {OrderKind.MARKET, OrderKind.LIMIT}
+STATES: Mapping[Status, str] = {
+    Status.UNTRIGGERED: "live",
+    Status.OPEN: "live",
+    Status.PARTLY_FILLED: "partially_filled",
+    Status.FILLED: "filled",
+    Status.CANCELLED: "canceled",
+    Status.EXPIRED: "canceled",
+    Status.REJECTED: "canceled",
+}
+ORDER_TYPES: Mapping[Lifetime, str] = {
+    Lifetime.GOOD_TILL_CANCEL: "limit",
+    Lifetime.GOOD_TILL_TIME: "limit",
+    Lifetime.IMMEDIATE_OR_CANCEL: "ioc",
+    Lifetime.FILL_OR_KILL: "fok",
+}
+CANCEL_SOURCES: Mapping[Refusal, str] = {
+    Refusal.WOULD_NOT_FILL: "13",
+    Refusal.WOULD_TAKE: "31",
+    Refusal.SELF_TRADE: "32",
+}
+"""Why the exchange has cancelled an order by itself. "1": its owner has, "14": the rest of an
+order that was to be filled at once."""
+SELF_TRADES: Mapping[SelfTrade, str] = {
+    SelfTrade.ALLOW: "",
+    SelfTrade.CANCEL_OLDEST: "cancel_maker",
+    SelfTrade.CANCEL_NEWEST: "cancel_taker",
+    SelfTrade.CANCEL_BOTH: "cancel_both",
+}
+SELF_TRADE_USUAL = SelfTrade.CANCEL_OLDEST
+REFUSALS: Mapping[Refusal, tuple[str, str]] = {
+    Refusal.UNKNOWN_SYMBOL: (
+        "51001",
+        "Instrument ID, Instrument ID code, or Spread ID doesn't exist.",
+    ),
+    Refusal.HALTED: ("51022", "Contract suspended"),
+    Refusal.TICK: ("51000", "Parameter px error"),
+    Refusal.LOT: ("51121", "Order quantity must be a multiple of the lot size."),
+    Refusal.SIZE_MIN: ("51020", "Your order should meet or exceed the minimum order amount."),
+    Refusal.NOTIONAL_MIN: ("51020", "Your order should meet or exceed the minimum order amount."),
+    Refusal.PRICE_BAND: ("51006", "Order price is not within the price limit"),
+    Refusal.FUNDS: ("51008", "Order failed. Insufficient balance in account"),
+    Refusal.WOULD_TAKE: ("51019", "Post-only order would take liquidity"),
+    Refusal.WOULD_NOT_FILL: ("51109", "There is no available order that can be matched"),
+    Refusal.REDUCE_ONLY: (
+        "51169",
+        "Order failed because you don't have any positions in this direction to reduce or close.",
+    ),
+    Refusal.STOP_WOULD_TRIGGER: ("51280", "SL trigger price cannot be higher than the last price"),
+    Refusal.DUPLICATE_ID: ("51016", "Client order ID already exists."),
+    Refusal.UNKNOWN_ORDER: (
+        "51400",
+        "Order cancellation failed as the order has been filled, canceled or does not exist.",
+    ),
+    Refusal.FINISHED: (
+        "51400",
+        "Order cancellation failed as the order has been filled, canceled or does not exist.",
+    ),
+    Refusal.TOO_MANY: ("51174", "The number of pending orders reached the upper limit."),
+    Refusal.SELF_TRADE: ("51000", "Parameter stpMode error"),
+    Refusal.MALFORMED: ("51000", "Parameter sz error"),
+}
+
+
+def milliseconds(time_ns: int) -> str:
+    """As OKX writes times."""
+    return str(time_ns // NANOSECONDS_PER_MILLISECOND)
+
+
+def order_id(order: OrderView) -> str:
+    """``ordId``"""
+    return str(ORDER_ID_FIRST + order.order_id)
+
+
+def algo_id(order: OrderView) -> str:
+    """``algoId``"""
+    return str(ALGO_ID_FIRST + order.order_id)
+
+
+def is_conditional(order: OrderView) -> bool:
+    """Whether it is an algo order, or was one before it triggered."""
+    return order.ticket.kind in CONDITIONAL
+
+
+def is_order(order: OrderView) -> bool:
+    """Whether it has come to the book."""
+    waits = (Status.UNTRIGGERED, Status.CANCELLED, Status.REJECTED)
+    return not is_conditional(order) or bool(order.filled) or order.status not in waits
+
+
+def order_row(
+    order: OrderView, listing: Listing, fills: Sequence[FillView]
+) -> dict[str, str | list[str]]:
+    """An order; ``fills``: all of its own until now, oldest first."""
+    ticket, last = order.ticket, fills[-1] if fills else None
+    spot = listing.kind is InstrumentKind.SPOT
+    triggered = is_conditional(order)
+    by_value = ticket.value is not None
+    market = ticket.price is None
+    return {
+        "instType": TYPES[listing.kind],
+        "instId": ticket.symbol,
+        "tgtCcy": ("quote_ccy" if by_value else "base_ccy") if spot and market else "",
+        "ccy": "",
+        "ordId": order_id(order),
+        "clOrdId": "" if triggered else ticket.client_id,
+        "algoId": algo_id(order) if triggered else "",
+        "algoClOrdId": ticket.client_id if triggered else "",
+        "tag": "",
+        "px": "" if ticket.price is None else plain(ticket.price),
+        "sz": plain(ticket.value if ticket.value is not None else ticket.size),
+        "notionalUsd": "",
+        "ordType": _type_in_book(ticket),
+        "side": side(ticket),
+        "posSide": "" if spot else "net",
+        "tdMode": "cash" if spot else "cross",
+        "accFillSz": plain(order.filled),
+        "avgPx": average(order, listing),
+        "fillPx": plain(last.price) if last else "",
+        "fillSz": plain(last.size) if last else "0",
+        "fillTime": milliseconds(last.time_ns) if last else "",
+        "tradeId": str(last.trade_id) if last else "",
+        "state": STATES[order.status],
+        "stpMode": SELF_TRADES[ticket.self_trade or SELF_TRADE_USUAL],
+        "lever": "" if spot else "10",
+        "fee": plain(-sum((one.fee for one in fills), Decimal(0))),
+        "feeCcy": last.fee_asset if last else (_fee_asset(ticket, listing)),
+        "rebate": "0",
+        "rebateCcy": "",
+        "pnl": "0",
+        "category": "normal",
+        "source": "",
+        "cancelSource": cancel_source(order),
+        "cancelSourceReason": "",
+        "reduceOnly": str(ticket.reduce_only).lower(),
+        "attachAlgoOrds": [],
+        "cTime": milliseconds(order.created_ns),
+        "uTime": milliseconds(order.updated_ns),
+    }
+
+
+def algo_row(order: OrderView, listing: Listing) -> dict[str, str]:
+    """An algo order."""
+    ticket = order.ticket
+    spot = listing.kind is InstrumentKind.SPOT
+    triggered = is_order(order)
+    return {
+        "instType": TYPES[listing.kind],
+        "instId": ticket.symbol,
+        "algoId": algo_id(order),
+        "algoClOrdId": ticket.client_id,
+        "clOrdId": "",
+        "ordId": order_id(order) if triggered else "",
+        "ordType": algo_type(ticket),
+        "side": side(ticket),
+        "posSide": "" if spot else "net",
+        "tdMode": "cash" if spot else "cross",
+        "tgtCcy": "",
+        "sz": plain(ticket.size),
+        "triggerPx": "" if ticket.stop_price is None else plain(ticket.stop_price),
+        "triggerPxType": "last",
+        "ordPx": "-1" if ticket.price is None else plain(ticket.price),
+        "callbackSpread": "" if ticket.trail is None else plain(ticket.trail),
+        "callbackRatio": "",
+        "slTriggerPx": "",
+        "slOrdPx": "",
+        "tpTriggerPx": "",
+        "tpOrdPx": "",
+        "state": algo_state(order),
+        "actualSz": plain(order.filled),
+        "actualPx": average(order, listing),
+        "actualSide": "",
+        "lever": "" if spot else "10",
+        "reduceOnly": str(ticket.reduce_only).lower(),
+        "tag": "",
+        "triggerTime": milliseconds(order.updated_ns) if triggered else "",
+        "cTime": milliseconds(order.created_ns),
+        "uTime": milliseconds(order.updated_ns),
+    }
+
+
+def algo_type(ticket: Ticket) -> str:
+    """Stops are all told as triggers: which of OKX's forms was used is not remembered."""
+    return "move_order_stop" if ticket.kind is OrderKind.TRAILING_STOP else "trigger"
+
+
+def algo_state(order: OrderView) -> str:
+    """It is effective once it has triggered."""
+    if is_order(order):
+        return "effective"
+    return "live" if order.status is Status.UNTRIGGERED else "canceled"
+
+
+def side(ticket: Ticket) -> str:
+    """``buy`` or ``sell``"""
+    return "buy" if ticket.buys else "sell"
+
+
+def average(order: OrderView, listing: Listing) -> str:
+    """Mean price of what is filled."""
+    if not order.filled:
+        return ""
+    size = order.filled * Decimal(listing.contract_size or 1)
+    return plain((order.filled_value / size).quantize(Decimal("1e-10")))
+
+
+def cancel_source(order: OrderView) -> str:
+    """Empty: it was not cancelled."""
+    if order.why is not None and order.why in CANCEL_SOURCES and order.is_final:
+        return CANCEL_SOURCES[order.why]
+    if order.status is Status.EXPIRED:
+        return "14"
+    return "1" if order.status is Status.CANCELLED else ""
+
+
+def fill_row(fill: FillView, listing: Listing) -> dict[str, str]:
+    """As trade/fills gives it. A fee that is paid is negative."""
+    return {
+        "instType": TYPES[listing.kind],
+        "instId": fill.order.ticket.symbol,
+        "tradeId": str(fill.trade_id),
+        "ordId": order_id(fill.order),
+        "clOrdId": fill.order.ticket.client_id,
+        "billId": str(ORDER_ID_FIRST + fill.trade_id),
+        "tag": "",
+        "fillPx": plain(fill.price),
+        "fillSz": plain(fill.size),
+        "fillPnl": "0",
+        "side": side(fill.order.ticket),
+        "posSide": "net",
+        "execType": "M" if fill.is_maker else "T",
+        "fee": plain(-fill.fee),
+        "feeCcy": fill.fee_asset,
+        "fillTime": milliseconds(fill.time_ns),
+        "ts": milliseconds(fill.time_ns),
+    }
+
+
+def balance_row(balance: BalanceView, gain: Decimal, now_ms: int) -> dict[str, str]:
+    """One of ``details``; ``gain``: of the positions that are settled in it, not realized yet."""
+    available = plain(max(balance.free + min(gain, Decimal(0)), Decimal(0)))
+    return {
+        "ccy": balance.asset,
+        "eq": plain(balance.total + gain),
+        "cashBal": plain(balance.total),
+        "availBal": available,
+        "availEq": available,
+        "frozenBal": plain(balance.locked),
+        "ordFrozen": plain(balance.locked),
+        "upl": plain(gain),
+        "liab": "0",
+        "interest": "0",
+        "uTime": str(now_ms),
+    }
+
+
+def account_row(
+    balances: Sequence[BalanceView], gains: Mapping[str, Decimal], now_ms: int
+) -> dict[str, object]:
+    """As account/balance gives it; what all is worth in dollars is not worked out."""
+    zero = Decimal(0)
+    details = [balance_row(one, gains.get(one.asset, zero), now_ms) for one in balances]
+    figures = dict.fromkeys(("totalEq", "adjEq", "imr", "mmr", "mgnRatio", "notionalUsd"), "")
+    return {"uTime": str(now_ms), **figures, "isoEq": "0", "ordFroz": "", "details": details}
+
+
+def position_row(
+    position: PositionView, listing: Listing, rules: HouseRules, now_ms: int
+) -> dict[str, str]:
+    """As account/positions gives it."""
+    worth = abs(position.size) * position.mark_price * Decimal(listing.contract_size or 1)
+    until = position.liquidation_price
+    return {
+        "instType": TYPES[listing.kind],
+        "instId": position.symbol,
+        "mgnMode": "cross",
+        "posId": str(ORDER_ID_FIRST),
+        "posSide": "net",
+        "pos": plain(position.size),
+        "availPos": plain(position.size),
+        "ccy": listing.settle,
+        "avgPx": plain(position.entry_price.quantize(Decimal("1e-10"))) if position.size else "",
+        "markPx": plain(position.mark_price),
+        "last": plain(position.mark_price),
+        "upl": plain(position.unrealized),
+        "uplRatio": plain((position.unrealized / position.margin).quantize(Decimal("1e-10")))
+        if position.margin
+        else "",
+        "realizedPnl": plain(position.realized),
+        "lever": plain((1 / rules.initial_margin).quantize(Decimal("0.01"))),
+        "liqPx": "" if until is None else plain(until.quantize(Decimal("1e-10"))),
+        "imr": plain(position.margin),
+        "mmr": plain(worth * rules.maintenance_margin),
+        "margin": "",
+        "mgnRatio": "",
+        "notionalUsd": plain(worth),
+        "adl": "1",
+        "cTime": str(now_ms),
+        "uTime": str(now_ms),
+    }
+
+
+def _type_in_book(ticket: Ticket) -> str:
+    if ticket.price is None:
+        return "market"
+    return "post_only" if ticket.post_only else ORDER_TYPES[ticket.lifetime]
+
+
+def _fee_asset(ticket: Ticket, listing: Listing) -> str:
+    if listing.settle:
+        return listing.settle
+    return listing.base if ticket.buys else listing.quote

@@ -1,0 +1,180 @@
+"""A house that takes every order and never fills one, and calls signed as clients sign them."""
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from urllib.parse import urlencode
+
+from kit.simulator.dialect import BookSnapshot, Request
+from kit.simulator.history import TradePrint
+from kit.simulator.matching.contract import (
+    KEYS,
+    BalanceView,
+    Cause,
+    Key,
+    OrderChanged,
+    OrderView,
+    PositionView,
+    Refusal,
+    Refused,
+    Status,
+    Ticket,
+)
+
+NOW_MS = 1_790_000_000_000
+ZERO = Decimal(0)
+
+
+class FakeHouse:
+    """``House``. It refuses what it was told to refuse."""
+
+    def __init__(self) -> None:
+        self.keys = KEYS
+        self.refuses: Refusal | None = None
+        self.status = Status.OPEN
+        self.found: dict[int, OrderView] = {}
+        self.held: list[PositionView] = []
+        self.countdown: tuple[str, float] | None = None
+        self._listeners: list = []
+
+    def key(self, name: str) -> Key | None:
+        return next((key for key in self.keys if key.key == name), None)
+
+    def place(self, account: str, ticket: Ticket) -> OrderView:
+        if self.refuses is not None:
+            raise Refused(self.refuses)
+        number, now_ns = len(self.found) + 1, NOW_MS * 10**6
+        order = OrderView(number, account, ticket, self.status, ZERO, ZERO, now_ns, now_ns)
+        return self._keep(order, Cause.NEW)
+
+    def amend(self, account, order_id, size, price, stop_price=None) -> OrderView:
+        order = self.order(account, order_id)
+        ticket = replace(
+            order.ticket, size=size or order.ticket.size, price=price or order.ticket.price
+        )
+        return self._keep(replace(order, ticket=ticket), Cause.AMENDED)
+
+    def cancel(self, account: str, order_id: int) -> OrderView:
+        order = self.order(account, order_id)
+        if order.is_final:
+            raise Refused(Refusal.FINISHED)
+        return self._keep(replace(order, status=Status.CANCELLED), Cause.CANCELLED)
+
+    def order(self, account: str, order_id: int) -> OrderView:
+        if order_id not in self.found or self.found[order_id].account != account:
+            raise Refused(Refusal.UNKNOWN_ORDER)
+        return self.found[order_id]
+
+    def by_client_id(self, account: str, client_id: str) -> OrderView | None:
+        named = [one for one in self.orders(account) if one.ticket.client_id == client_id]
+        return named[-1] if named else None
+
+    def open_orders(self, account: str, symbol: str = "") -> list[OrderView]:
+        return [one for one in self.orders(account, symbol) if not one.is_final]
+
+    def orders(self, account: str, symbol: str = "", since_ns: int = 0) -> list[OrderView]:
+        mine = [one for one in self.found.values() if one.account == account]
+        return [one for one in mine if symbol in ("", one.ticket.symbol)]
+
+    def fills(self, account: str, symbol: str = "", since_ns: int = 0) -> list:
+        return []
+
+    def balances(self, account: str) -> list[BalanceView]:
+        return [BalanceView(account, "USDT", Decimal(1_000), Decimal(10))]
+
+    def positions(self, account: str) -> list[PositionView]:
+        return self.held
+
+    def listen(self, account: str, listener):
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def cancel_after(self, account: str, seconds: float) -> None:
+        self.countdown = (account, seconds)
+
+    def tell(self, event) -> None:
+        for listener in list(self._listeners):
+            listener(event)
+
+    def _keep(self, order: OrderView, cause: Cause) -> OrderView:
+        self.found[order.order_id] = order
+        self.tell(OrderChanged(order, cause))
+        return order
+
+
+class OneTrade:
+    """A history of one trade."""
+
+    def latest(self, limit: int) -> list[TradePrint]:
+        return [TradePrint(1, "50000", "1", NOW_MS * 10**6, True)]
+
+
+class FakeFloor:
+    """Its clock stands still."""
+
+    def __init__(self, house: FakeHouse | None, listings) -> None:
+        self.house = house
+        self.now_ns = NOW_MS * 10**6
+        self._listings = listings
+
+    def time_ns(self) -> int:
+        return self.now_ns
+
+    def listings(self):
+        return self._listings
+
+    def history(self, symbol: str) -> OneTrade:
+        return OneTrade()
+
+    async def book(self, symbol: str) -> BookSnapshot | None:
+        return None
+
+    def mark(self, symbol: str):
+        return None
+
+    def recorded(self, path: str) -> bytes | None:
+        return None
+
+
+def signature(text: str, secret: str = "demo-secret") -> str:
+    """Of a text."""
+    made = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
+    return base64.b64encode(made).decode()
+
+
+def signed(
+    method: str, path: str, content: object = None, at_ms: int = NOW_MS, **changes: str
+) -> Request:
+    """A call as a client sends it. ``changes``: other headers, or without their text none."""
+    path = f"/api/v5/{path}"
+    query = urlencode(content) if method == "GET" and isinstance(content, dict) else ""
+    body = json.dumps(content) if method == "POST" and content is not None else ""
+    moment = datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds")
+    time = moment.replace("+00:00", "Z")
+    whole = f"{path}?{query}" if query else path
+    headers = {
+        "OK-ACCESS-KEY": "demo-key",
+        "OK-ACCESS-PASSPHRASE": "demo-password",
+        "OK-ACCESS-TIMESTAMP": time,
+        "OK-ACCESS-SIGN": signature(f"{time}{method}{whole}{body}"),
+    }
+    for name, text in changes.items():
+        headers[f"OK-ACCESS-{name.upper()}"] = text
+    asked = content if isinstance(content, dict) and query else {}
+    return Request(method, path, asked, body.encode(), query, headers)
+
+
+def login(at_ms: int = NOW_MS, **changes: str) -> dict:
+    """What a client logs in with."""
+    seconds = str(at_ms // 1_000)
+    fields = {
+        "apiKey": "demo-key",
+        "passphrase": "demo-password",
+        "timestamp": seconds,
+        "sign": signature(f"{seconds}GET/users/self/verify"),
+    }
+    return {"op": "login", "args": [fields | changes]}

@@ -1,0 +1,352 @@
+"""Keys, items and refusals of the pretended OKX."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from kit.simulator.matching.contract import (
+    BalanceChanged,
+    BalanceView,
+    PositionChanged,
+    PositionView,
+    Refusal,
+    SelfTrade,
+    Status,
+)
+from venues.okx.simulator import DIALECTS, Okx
+from venues.okx.simulator.tests.private_fakes import NOW_MS, FakeFloor, FakeHouse, login, signed
+
+LIMIT = {
+    "instId": "BTC-USDT",
+    "tdMode": "cash",
+    "side": "buy",
+    "ordType": "limit",
+    "sz": "0.01",
+    "px": "50000",
+}
+SWAP = LIMIT | {"instId": "BTC-USDT-SWAP", "tdMode": "cross", "sz": "3"}
+MARKET = {name: LIMIT[name] for name in ("instId", "tdMode", "side", "sz")} | {"ordType": "market"}
+ORDER = "trade/order"
+
+
+@pytest.fixture
+def exchange() -> Okx:
+    return DIALECTS["okx"]()
+
+
+@pytest.fixture
+def swaps() -> Okx:
+    return DIALECTS["okx_futures"]()
+
+
+@pytest.fixture
+def house() -> FakeHouse:
+    return FakeHouse()
+
+
+def floor_of(exchange: Okx, house: FakeHouse | None) -> FakeFloor:
+    return FakeFloor(house, [exchange.list(one) for one in exchange.instruments])
+
+
+@pytest.fixture
+def floor(exchange: Okx, house: FakeHouse) -> FakeFloor:
+    return floor_of(exchange, house)
+
+
+async def called(exchange: Okx, floor: FakeFloor, request) -> tuple[int, dict]:
+    answer = await exchange.answer(request, floor)
+    return answer.status, json.loads(answer.body)
+
+
+async def item_of(exchange: Okx, floor: FakeFloor, request) -> tuple[str, str]:
+    """The codes of the answer and of its only item."""
+    status, body = await called(exchange, floor, request)
+    assert status == 200, body
+    (row,) = body["data"]
+    return body["code"], row["sCode"]
+
+
+async def test_a_signed_order_is_taken(exchange, floor, house):
+    item = LIMIT | {"clOrdId": "mine", "tag": "x"}
+    _, body = await called(exchange, floor, signed("POST", ORDER, item))
+    (row,) = body["data"]
+    assert (body["code"], row["sCode"], row["clOrdId"], row["tag"]) == ("0", "0", "mine", "x")
+    assert len(row["ordId"]) == 19
+    (order,) = house.orders("demo")
+    assert (str(order.ticket.price), order.ticket.self_trade) == ("50000", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"key": ""}, "50103"),
+        ({"passphrase": ""}, "50104"),
+        ({"sign": ""}, "50106"),
+        ({"timestamp": ""}, "50107"),
+        ({"key": "nobody"}, "50111"),
+        ({"passphrase": "wrong"}, "50105"),
+        ({"sign": "d3Jvbmc="}, "50113"),
+        ({"key": "other-key", "passphrase": "other-password"}, "50113"),
+        ({"timestamp": "yesterday"}, "50112"),
+        ({"at_ms": NOW_MS - 30_001}, "50102"),
+        ({"at_ms": NOW_MS + 30_001}, "50102"),
+    ],
+)
+async def test_who_cannot_show_who_he_is_gets_nothing(exchange, floor, house, changes, code):
+    status, body = await called(exchange, floor, signed("POST", ORDER, LIMIT, **changes))
+    assert (status, body["code"], body["data"]) == (401, code, [])
+    assert not house.found
+
+
+async def test_a_query_is_signed_too(exchange, floor):
+    request = signed("GET", "trade/orders-history", {"instType": "SPOT"})
+    assert (await called(exchange, floor, request))[1]["code"] == "0"
+    forged = type(request)(
+        "GET", request.path, {"instType": "SWAP"}, b"", "instType=SWAP", request.headers
+    )
+    assert (await called(exchange, floor, forged))[1]["code"] == "50113"
+
+
+@pytest.mark.parametrize("refusal", list(Refusal))
+async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, refusal):
+    house.refuses = refusal
+    code, item_code = await item_of(exchange, floor, signed("POST", ORDER, LIMIT))
+    assert code == "1"
+    assert item_code.startswith("51")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [
+        (Refusal.FUNDS, "51008"),
+        (Refusal.DUPLICATE_ID, "51016"),
+        (Refusal.SIZE_MIN, "51020"),
+        (Refusal.LOT, "51121"),
+        (Refusal.REDUCE_ONLY, "51169"),
+        (Refusal.UNKNOWN_SYMBOL, "51001"),
+    ],
+)
+async def test_refusals_by_their_codes(exchange, floor, house, refusal, code):
+    house.refuses = refusal
+    assert await item_of(exchange, floor, signed("POST", ORDER, LIMIT)) == ("1", code)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"instId": ""}, "50014"),
+        ({"instId": "NO-PE"}, "51001"),
+        ({"side": "hold"}, "51000"),
+        ({"ordType": "wish"}, "51000"),
+        ({"tdMode": "cross"}, "51010"),
+        ({"tdMode": ""}, "50014"),
+        ({"px": ""}, "51204"),
+        ({"px": "-5"}, "51000"),
+        ({"sz": "0"}, "51000"),
+        ({"sz": "1e-30"}, "51000"),
+        ({"clOrdId": "with-hyphen"}, "51000"),
+        ({"clOrdId": "x" * 33}, "51000"),
+        ({"posSide": "long"}, "51000"),
+        ({"stpMode": "never"}, "51000"),
+        ({"attachAlgoOrds": [{"slTriggerPx": "1"}]}, "51000"),
+    ],
+)
+async def test_orders_that_make_no_sense(exchange, floor, house, changes, code):
+    request = signed("POST", ORDER, LIMIT | changes)
+    assert await item_of(exchange, floor, request) == ("1", code)
+    assert not house.found
+
+
+async def test_each_of_a_batch_stands_alone(exchange, floor):
+    request = signed("POST", "trade/batch-orders", [LIMIT, LIMIT | {"px": ""}])
+    status, body = await called(exchange, floor, request)
+    assert (status, body["code"]) == (200, "2")
+    assert [row["sCode"] for row in body["data"]] == ["0", "51204"]
+    many = signed("POST", "trade/batch-orders", [LIMIT] * 21)
+    assert (await called(exchange, floor, many))[1]["code"] == "51111"
+    nothing = signed("POST", "trade/batch-orders")
+    assert await called(exchange, floor, nothing) == (
+        400,
+        {"code": "50000", "data": [], "msg": "Body for POST request cannot be empty."},
+    )
+
+
+async def test_a_market_buy_counts_quote_unless_it_says_base(exchange, floor, house):
+    await called(exchange, floor, signed("POST", ORDER, MARKET))
+    base = MARKET | {"tgtCcy": "base_ccy"}
+    await called(exchange, floor, signed("POST", ORDER, base))
+    await called(exchange, floor, signed("POST", ORDER, MARKET | {"side": "sell"}))
+    tickets = [one.ticket for one in house.orders("demo")]
+    assert [(str(one.size), one.value and str(one.value)) for one in tickets] == [
+        ("0", "0.01"), ("0.01", None), ("0.01", None),
+    ]  # fmt: skip
+
+
+async def test_what_an_order_may_meet(exchange, floor, house):
+    await called(exchange, floor, signed("POST", ORDER, LIMIT | {"stpMode": "cancel_both"}))
+    assert house.found[1].ticket.self_trade is SelfTrade.CANCEL_BOTH
+
+
+async def test_the_sixty_first_order_of_two_seconds_is_too_many(exchange, floor):
+    batch = signed("POST", "trade/batch-orders", [LIMIT] * 20)
+    for _ in range(3):
+        assert (await called(exchange, floor, batch))[1]["code"] == "0"
+    assert await item_of(exchange, floor, signed("POST", ORDER, LIMIT)) == ("1", "50011")
+    elsewhere = LIMIT | {"instId": "ETH-USDT"}
+    assert await item_of(exchange, floor, signed("POST", ORDER, elsewhere)) == ("0", "0")
+    floor.now_ns += 2 * 10**9
+    assert await item_of(exchange, floor, signed("POST", ORDER, LIMIT)) == ("0", "0")
+
+
+@pytest.mark.parametrize(
+    ("item", "kind"),
+    [
+        ({"ordType": "trigger", "triggerPx": "51000", "orderPx": "-1"}, "stop"),
+        ({"ordType": "trigger", "triggerPx": "49000", "orderPx": "49100"}, "take profit limit"),
+        ({"ordType": "conditional", "slTriggerPx": "51000", "slOrdPx": "51100"}, "stop limit"),
+        ({"ordType": "conditional", "tpTriggerPx": "49000", "tpOrdPx": "-1"}, "take profit"),
+        ({"ordType": "move_order_stop", "callbackRatio": "0.01"}, "trailing stop"),
+    ],
+)
+async def test_algo_orders_become_stops(exchange, floor, house, item, kind):
+    house.status = Status.UNTRIGGERED
+    common = {name: LIMIT[name] for name in ("instId", "tdMode", "side", "sz")}
+    request = signed("POST", "trade/order-algo", common | item | {"algoClOrdId": "mine"})
+    _, body = await called(exchange, floor, request)
+    (row,) = body["data"]
+    assert (row["sCode"], row["algoClOrdId"]) == ("0", "mine")
+    ticket = house.found[1].ticket
+    assert ticket.kind.value == kind
+    if ticket.trail is not None:
+        assert ticket.trail == 500
+    hidden = {"instId": "BTC-USDT", "clOrdId": "mine"}
+    assert (await called(exchange, floor, signed("GET", ORDER, hidden)))[1]["code"] == "51603"
+
+
+async def test_a_countdown_reaches_the_engine(exchange, floor, house):
+    request = signed("POST", "trade/cancel-all-after", {"timeOut": "30"})
+    _, body = await called(exchange, floor, request)
+    assert body["data"][0]["triggerTime"] == str(NOW_MS + 30_000)
+    assert house.countdown == ("demo", 30)
+    short = signed("POST", "trade/cancel-all-after", {"timeOut": "3"})
+    assert (await called(exchange, floor, short))[1]["code"] == "51000"
+
+
+async def test_without_a_house_nobody_trades(exchange):
+    floor = floor_of(exchange, None)
+    status, body = await called(exchange, floor, signed("POST", ORDER, LIMIT))
+    assert (status, body["code"]) == (503, "50001")
+
+
+async def said(exchange: Okx, session, floor: FakeFloor, content: dict) -> list[dict]:
+    answers = await exchange.receive(session, json.dumps(content), floor)
+    return [json.loads(answer) for answer in answers]
+
+
+def private(exchange: Okx) -> tuple[object, list[dict]]:
+    """A connection, and what it is told."""
+    session = exchange.open("/ws/v5/private", {})
+    assert session is not None
+    told: list[dict] = []
+    session.tell = lambda stream, payload: told.append(json.loads(payload))
+    return session, told
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"apiKey": "nobody"}, "60005"),
+        ({"passphrase": "wrong"}, "60024"),
+        ({"sign": "wrong"}, "60007"),
+        ({"timestamp": "x"}, "60004"),
+        ({"at_ms": NOW_MS - 32_000}, "60006"),
+    ],
+)
+async def test_a_login_that_fails(exchange, floor, changes, code):
+    session, _ = private(exchange)
+    (answer,) = await said(exchange, session, floor, login(**changes))
+    assert (answer["event"], answer["code"]) == ("error", code)
+    orders = {"op": "subscribe", "args": [{"channel": "orders", "instType": "ANY"}]}
+    (answer,) = await said(exchange, session, floor, orders)
+    assert answer["code"] == "60011"
+    (answer,) = await said(exchange, session, floor, {"id": "1", "op": "order", "args": [LIMIT]})
+    assert (answer["id"], answer["code"]) == ("1", "60011")
+
+
+async def test_an_order_over_the_websocket_names_its_instrument_by_code(exchange, floor, house):
+    session, _ = private(exchange)
+    await said(exchange, session, floor, login())
+    (answer,) = await said(exchange, session, floor, {"id": "7", "op": "order", "args": [LIMIT]})
+    assert (answer["code"], answer["data"][0]["sCode"]) == ("1", "50014")
+    item = {name: text for name, text in LIMIT.items() if name != "instId"} | {"instIdCode": 2}
+    (answer,) = await said(exchange, session, floor, {"id": "8", "op": "order", "args": [item]})
+    assert (answer["id"], answer["op"], answer["code"]) == ("8", "order", "0")
+    assert house.found[1].ticket.symbol == "ETH-USDT"
+
+
+async def test_a_subscription_hears_its_kind_once(exchange, floor, house):
+    session, told = private(exchange)
+    await said(exchange, session, floor, login())
+    spot = {"channel": "orders", "instType": "SPOT"}
+    for argument in (spot, spot, {"channel": "orders", "instType": "SWAP"}):
+        (answer,) = await said(exchange, session, floor, {"op": "subscribe", "args": [argument]})
+        assert answer["event"] == "subscribe"
+    await called(exchange, floor, signed("POST", ORDER, LIMIT | {"clOrdId": "mine"}))
+    amend = {"instId": "BTC-USDT", "clOrdId": "mine", "newPx": "50001", "reqId": "r1"}
+    await called(exchange, floor, signed("POST", "trade/amend-order", amend))
+    cancel = {"instId": "BTC-USDT", "clOrdId": "mine"}
+    await called(exchange, floor, signed("POST", "trade/cancel-order", cancel))
+    rows = [one["data"][0] for one in told]
+    assert [(row["state"], row["amendResult"], row["reqId"]) for row in rows] == [
+        ("live", "", ""), ("live", "0", "r1"), ("canceled", "", ""),
+    ]  # fmt: skip
+    assert [row["cancelSource"] for row in rows] == ["", "", "1"]
+    assert [one["arg"] for one in told] == [spot] * 3
+    for forget in session.when_closed:
+        forget()
+    await called(exchange, floor, signed("POST", ORDER, LIMIT))
+    assert len(told) == 3
+
+
+async def test_money_and_positions_begin_with_all_there_is(swaps, house):
+    floor = floor_of(swaps, house)
+    session, told = private(swaps)
+    await said(swaps, session, floor, login())
+    arguments = [{"channel": "account"}, {"channel": "positions", "instType": "ANY"}]
+    answers = await said(swaps, session, floor, {"op": "subscribe", "args": arguments})
+    assert [one.get("eventType") for one in answers] == [None, "snapshot", None, "snapshot"]
+    assert answers[1]["data"][0]["details"][0]["availBal"] == "990"
+    assert answers[3]["data"] == []
+    held = PositionView(
+        "demo", "BTC-USDT-SWAP", Decimal(-5), Decimal(50_000), Decimal(49_000), Decimal(50),
+        Decimal(60_000), Decimal(245), Decimal(0),
+    )  # fmt: skip
+    house.held = [held]
+    house.tell(PositionChanged(held, "fill"))
+    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(999), Decimal(10)), "fill"))
+    position, money = (one["data"][0] for one in told)
+    assert (position["pos"], position["upl"], position["liqPx"]) == ("-5", "50", "60000")
+    assert (position["notionalUsd"], position["mmr"]) == ("2450", "12.25")
+    assert money["details"][0]["eq"] == "1050"
+    repeated = [swaps.tick(session, floor) for _ in range(5)]
+    assert [len(one) for one in repeated] == [0, 0, 0, 0, 2]
+
+
+async def test_the_fate_of_a_lost_operation_is_not_told(exchange):
+    text = json.dumps({"id": "9", "op": "order", "args": [LIMIT]})
+    assert exchange.path_of(text) == "order"
+    assert exchange.path_of('{"op":"login","args":[]}') == ""
+    answer = json.loads(exchange.failure_of(text))
+    assert (answer["id"], answer["op"], answer["code"]) == ("9", "order", "50004")
+
+
+async def test_swaps_count_contracts(swaps, house):
+    floor = floor_of(swaps, house)
+    assert await item_of(swaps, floor, signed("POST", ORDER, SWAP)) == ("0", "0")
+    (row,) = (await called(swaps, floor, signed("GET", "trade/orders-pending")))[1]["data"]
+    assert (row["instType"], row["sz"], row["posSide"], row["tdMode"]) == (
+        "SWAP", "3", "net", "cross",
+    )  # fmt: skip
+    cash = SWAP | {"tdMode": "cash"}
+    assert await item_of(swaps, floor, signed("POST", ORDER, cash)) == ("1", "51010")

@@ -1,0 +1,245 @@
+"""The unmodified ccxt trades on the pretended OKX: spot and swaps."""
+
+import asyncio
+
+import ccxt.pro
+import pytest
+
+from venues.okx.simulator.tests.running import raw_client, running, trading_client
+
+SYMBOL, SWAP = "BTC/USDT", "BTC/USDT:USDT"
+NAME = "0123456789abcdef0123456789abcdef"
+
+
+async def far_price(client, symbol: str = SYMBOL) -> float:
+    """Below the market, on the tick."""
+    book = await client.fetch_order_book(symbol, 5)
+    return float(int(book["bids"][0][0] * 0.95))
+
+
+@pytest.mark.parametrize(
+    ("venue", "symbol", "size"), [("okx", SYMBOL, 0.01), ("okx_futures", SWAP, 3)]
+)
+async def test_an_order_is_placed_found_changed_and_cancelled(venue, symbol, size):
+    async with running("simulate", venue) as base, trading_client(base) as client:
+        price = await far_price(client, symbol)
+        named = {"clientOrderId": NAME}
+        placed = await client.create_order(symbol, "limit", "buy", size, price, named)
+        assert (placed["clientOrderId"], placed["status"]) == (NAME, None)
+        order = await client.fetch_order(placed["id"], symbol)
+        by_name = await client.fetch_order("", symbol, named)
+        assert order["id"] == by_name["id"] == placed["id"]
+        assert (order["status"], order["price"], order["amount"]) == ("open", price, size)
+        await client.edit_order(placed["id"], symbol, "limit", "buy", size * 2, price - 10)
+        (changed,) = await client.fetch_open_orders(symbol)
+        assert (changed["id"], changed["price"], changed["amount"]) == (
+            placed["id"], price - 10, size * 2,
+        )  # fmt: skip
+        await client.cancel_order(placed["id"], symbol)
+        with pytest.raises(ccxt.OrderNotFound):
+            await client.cancel_order(placed["id"], symbol)
+        ids = [
+            (await client.create_order(symbol, "limit", "buy", size, price))["id"] for _ in range(2)
+        ]
+        await client.cancel_orders(ids, symbol)
+        assert await client.fetch_open_orders() == []
+        gone = await client.fetch_canceled_orders(symbol)
+        assert {one["id"] for one in gone} == {placed["id"], *ids}
+
+
+async def test_fills_and_balances_agree():
+    async with running("simulate") as base, trading_client(base) as client:
+        before = await client.fetch_balance()
+        placed = await client.create_order(SYMBOL, "market", "buy", 0.05)
+        order = await client.fetch_order(placed["id"], SYMBOL)
+        assert (order["status"], order["filled"]) == ("closed", 0.05)
+        spent = await client.create_market_buy_order_with_cost(SYMBOL, 100)
+        spent = await client.fetch_order(spent["id"], SYMBOL)
+        fills = await client.fetch_my_trades(SYMBOL)
+        mine = [one for one in fills if one["order"] == order["id"]]
+        assert sum(one["amount"] for one in mine) == pytest.approx(0.05)
+        assert {one["takerOrMaker"] for one in fills} == {"taker"}
+        cost = sum(one["cost"] for one in fills)
+        fees = sum(one["fee"]["cost"] for one in fills)
+        assert fees == pytest.approx(order["fee"]["cost"] + spent["fee"]["cost"])
+        after = await client.fetch_balance()
+        assert before["USDT"]["total"] - after["USDT"]["total"] == pytest.approx(cost)
+        bought = 0.05 + spent["filled"] - fees
+        assert after["BTC"]["total"] - before["BTC"]["total"] == pytest.approx(bought)
+        (closed,) = [
+            one for one in await client.fetch_closed_orders(SYMBOL) if one["id"] == order["id"]
+        ]
+        assert closed["average"] == pytest.approx(order["average"])
+
+
+async def test_an_order_is_acknowledged_before_its_fate_is_known():
+    async with running("simulate") as base, trading_client(base) as client:
+        price = await far_price(client)
+        cases = (
+            ({"postOnly": True}, price * 1.1, "31"),
+            ({"timeInForce": "FOK"}, price, "13"),
+            ({"timeInForce": "IOC"}, price, "14"),
+        )
+        for params, at, source in cases:
+            placed = await client.create_order(SYMBOL, "limit", "buy", 0.01, at, params)
+            assert placed["info"]["sCode"] == "0"
+            order = await client.fetch_order(placed["id"], SYMBOL)
+            assert (order["status"], order["filled"]) == ("canceled", 0)
+            assert order["info"]["cancelSource"] == source
+        maker = {"postOnly": True}
+        placed = await client.create_order(SYMBOL, "limit", "buy", 0.01, price, maker)
+        order = await client.fetch_order(placed["id"], SYMBOL)
+        assert (order["status"], order["postOnly"]) == ("open", True)
+
+
+async def test_what_the_exchange_does_not_take():
+    async with running("simulate") as base, trading_client(base) as client:
+        price = await far_price(client)
+        await client.create_order(SYMBOL, "limit", "buy", 0.01, price, {"clientOrderId": NAME})
+        with pytest.raises(ccxt.InvalidOrder, match="51016"):
+            await client.create_order(SYMBOL, "limit", "buy", 0.01, price, {"clientOrderId": NAME})
+        with pytest.raises(ccxt.BadRequest, match="51000"):
+            await client.create_order(SYMBOL, "limit", "buy", 0.01, price, {"clientOrderId": "a-b"})
+        with pytest.raises(ccxt.InsufficientFunds):
+            await client.create_order(SYMBOL, "limit", "buy", 900_000, price)
+        with pytest.raises(ccxt.OrderNotFound):
+            await client.fetch_order("2000000000000987654", SYMBOL)
+        orders = [
+            {"symbol": SYMBOL, "type": "limit", "side": "buy", "amount": size, "price": price}
+            for size in (0.01, 900_000)
+        ]
+        taken, refused = await client.create_orders(orders)
+        assert taken["info"]["sCode"] == "0"
+        assert (refused["status"], refused["info"]["sCode"]) == ("rejected", "51008")
+
+
+async def test_a_position_is_opened_and_closed():
+    async with running("simulate", "okx_futures") as base, trading_client(base) as client:
+        await client.create_order(SWAP, "market", "sell", 5)
+        (position,) = await client.fetch_positions()
+        assert (position["symbol"], position["side"]) == (SWAP, "short")
+        assert (position["contracts"], position["contractSize"]) == (5, 0.01)
+        (fill, *_) = await client.fetch_my_trades(SWAP)
+        assert position["entryPrice"] == pytest.approx(fill["price"], rel=1e-3)
+        assert (await client.fetch_balance())["USDT"]["used"] > 0
+        reducing = {"reduceOnly": True}
+        with pytest.raises(ccxt.ExchangeError, match="51169"):
+            await client.create_order(SWAP, "market", "sell", 5, None, reducing)
+        await client.create_order(SWAP, "market", "buy", 5, None, reducing)
+        assert await client.fetch_positions() == []
+
+
+async def test_an_algo_order_waits_for_its_price():
+    async with running("simulate") as base, trading_client(base) as client:
+        price = await far_price(client)
+        stop = {"stopPrice": price}
+        limit = await client.create_order(SYMBOL, "limit", "sell", 0.01, price - 50, stop)
+        losing = {"stopLossPrice": price}
+        market = await client.create_order(SYMBOL, "market", "sell", 0.01, None, losing)
+        assert await client.fetch_open_orders(SYMBOL) == []
+        algo = {"trigger": True}
+        found = await client.fetch_open_orders(SYMBOL, params=algo)
+        assert {one["id"] for one in found} == {limit["id"], market["id"]}
+        assert {one["triggerPrice"] for one in found} == {price}
+        one = await client.fetch_order(limit["id"], SYMBOL, algo)
+        assert (one["status"], one["info"]["ordPx"]) == ("open", str(int(price - 50)))
+        await client.cancel_order(limit["id"], SYMBOL, algo)
+        await client.cancel_orders([market["id"]], SYMBOL, algo)
+        assert await client.fetch_open_orders(SYMBOL, params=algo) == []
+        trailing = {"trailingPercent": 2}
+        trailed = await client.create_order(SYMBOL, "market", "sell", 0.01, None, trailing)
+        found = await client.fetch_open_orders(SYMBOL, params={"trailing": True})
+        assert [one["id"] for one in found] == [trailed["id"]]
+
+
+async def test_wrong_keys_are_told_apart():
+    async with running("simulate") as base:
+        cases = (
+            ("nobody", "demo-secret", "demo-password", "50111"),
+            ("demo-key", "wrong", "demo-password", "50113"),
+            ("demo-key", "demo-secret", "wrong", "50105"),
+        )
+        for *names, code in cases:
+            with pytest.raises(ccxt.AuthenticationError, match=code):
+                async with trading_client(base, *names):
+                    raise AssertionError("currencies were told to a stranger")
+        async with trading_client(base) as client:
+            client.nonce = lambda: client.milliseconds() - 31_000
+            with pytest.raises(ccxt.InvalidNonce):
+                await client.fetch_balance()
+        for name, may in (("demo", False), ("withdraw", True)):
+            names = (f"{name}-key", f"{name}-secret", f"{name}-password")
+            async with trading_client(base, *names) as client:
+                (config,) = (await client.private_get_account_config())["data"]
+                assert ("withdraw" in config["perm"]) is may
+
+
+@pytest.mark.parametrize(
+    ("venue", "symbol", "size"), [("okx", SYMBOL, 0.01), ("okx_futures", SWAP, 3)]
+)
+async def test_another_client_of_the_account_hears_what_happens(venue, symbol, size):
+    async with (
+        running("simulate", venue) as base,
+        trading_client(base) as client,
+        trading_client(base) as watcher,
+    ):
+        price = await far_price(client, symbol)
+        hearing = asyncio.create_task(watcher.watch_orders(symbol))
+        await subscribed(base, "orders")
+        order = await client.create_order(symbol, "limit", "buy", size, price)
+        (told,) = await hearing
+        assert (told["id"], told["status"], told["price"]) == (order["id"], "open", price)
+        hearing = asyncio.create_task(watcher.watch_orders(symbol))
+        await asyncio.sleep(0)
+        await client.edit_order(order["id"], symbol, "limit", "buy", size, price - 10)
+        (told,) = await hearing
+        assert (told["price"], told["info"]["amendResult"]) == (price - 10, "0")
+        fills = asyncio.create_task(watcher.watch_my_trades(symbol))
+        assert (await watcher.watch_balance())["USDT"]["total"] > 0
+        await subscribed(base, "account")
+        await client.create_order(symbol, "market", "buy", size)
+        (fill, *_) = await fills
+        assert (fill["takerOrMaker"], fill["side"]) == ("taker", "buy")
+        assert fill["fee"]["cost"] < 0
+
+
+async def test_positions_are_told():
+    async with (
+        running("simulate", "okx_futures") as base,
+        trading_client(base) as client,
+        trading_client(base) as watcher,
+    ):
+        assert await watcher.watch_positions() == []
+        hearing = asyncio.create_task(watcher.watch_positions())
+        await asyncio.sleep(0)
+        await client.create_order(SWAP, "market", "buy", 4)
+        (position,) = await hearing
+        while position["contracts"] < 4:
+            (position,) = await watcher.watch_positions()
+        assert (position["side"], position["contracts"]) == ("long", 4)
+
+
+async def subscribed(base: str, channel: str) -> None:
+    """Wait until someone hears this channel."""
+    async with raw_client(base) as raw:
+        while True:
+            (venue,) = (await raw.get("/../status"))["venues"]
+            if any(name.startswith(channel) for name in venue["streams"]):
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_orders_over_the_websocket():
+    async with running("simulate") as base, trading_client(base) as client:
+        price = await far_price(client)
+        named = {"clientOrderId": NAME}
+        order = await client.create_order_ws(SYMBOL, "limit", "buy", 0.01, price, named)
+        assert order["clientOrderId"] == NAME
+        await client.edit_order_ws(order["id"], SYMBOL, "limit", "buy", 0.02, price)
+        assert (await client.fetch_order(order["id"], SYMBOL))["amount"] == 0.02
+        with pytest.raises(ccxt.InvalidOrder):
+            await client.create_order_ws(SYMBOL, "limit", "buy", 0.01, price, named)
+        await client.cancel_order_ws(order["id"], SYMBOL)
+        assert (await client.fetch_order(order["id"], SYMBOL))["status"] == "canceled"
+        with pytest.raises(ccxt.OrderNotFound):
+            await client.cancel_order_ws(order["id"], SYMBOL)
