@@ -65,6 +65,13 @@ class TokenBucket:
         self._held -= 1
 
 
+@dataclass(slots=True)
+class _Door:
+    """Open, or closed until a time of the monotonic clock."""
+
+    closed_until_ns: int = 0
+
+
 class Budget:
     """Turns, given out at a pace."""
 
@@ -81,11 +88,17 @@ class Budget:
         self._bucket = TokenBucket(per_second, burst, clock)
         self._at_once = at_once
         self._under_way = 0
-        self._closed_until_ns = 0
+        self._door = _Door()
         self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
         self._order = count()
         self._changed = asyncio.Event()
         self._giving: asyncio.Task[None] | None = None
+
+    def beside(self, per_second: float, burst: float) -> "Budget":
+        """Another one, for calls that the venue counts apart. What closes one closes both."""
+        other = Budget(self._venue_id, per_second, self._clock, burst, max(burst, AT_ONCE_MAX))
+        other._door = self._door
+        return other
 
     @property
     def waiting(self) -> int:
@@ -94,19 +107,16 @@ class Budget:
 
     def closed_s(self) -> float:
         """For how long nobody may ask any more; 0: it is open."""
-        left_ns = self._closed_until_ns - self._clock.monotonic_ns()
+        left_ns = self._door.closed_until_ns - self._clock.monotonic_ns()
         return max(0.0, left_ns / NANOSECONDS_PER_SECOND)
 
     def close(self, seconds: float) -> None:
         """The venue wants to be left alone for so long. Those that wait are told so."""
         until_ns = self._clock.monotonic_ns() + int(seconds * NANOSECONDS_PER_SECOND)
-        if until_ns > self._closed_until_ns:
+        if until_ns > self._door.closed_until_ns:
             _log.warning("left alone", extra={"venue": self._venue_id, "seconds": seconds})
-            self._closed_until_ns = until_ns
-        for _, _, turn in self._waiting:
-            if not turn.done():
-                turn.set_exception(self._refusal())
-        self._waiting.clear()
+            self._door.closed_until_ns = until_ns
+        self._refuse_waiting()
 
     @asynccontextmanager
     async def turn(self, priority: Priority) -> AsyncIterator[None]:
@@ -140,7 +150,9 @@ class Budget:
         while self._waiting:
             self._changed.clear()
             wait_s = self._bucket.wait_s()
-            if wait_s:
+            if self.closed_s():
+                self._refuse_waiting()
+            elif wait_s:
                 # Whoever comes meanwhile is considered: the first is chosen after the wait.
                 await self._clock.sleep(wait_s)
             elif not self._has_room(self._waiting[0][0]):
@@ -151,6 +163,12 @@ class Budget:
                     self._bucket.take()
                     self._under_way += 1
                     turn.set_result(None)
+
+    def _refuse_waiting(self) -> None:
+        for _, _, turn in self._waiting:
+            if not turn.done():
+                turn.set_exception(self._refusal())
+        self._waiting.clear()
 
     def _has_room(self, priority: Priority) -> bool:
         kept_free = KEPT_FREE if priority > Priority.PROTECT else 0

@@ -206,7 +206,11 @@ class Limits:
     lifetime_s: float | None = None
     """The venue ends every connection at this age; we move before."""
     requests_per_second: float = 10
-    """REST calls of this process, of all kinds together."""
+    """REST calls of this process, of all kinds together but those of orders."""
+    orders_per_second: float = 5
+    """Calls that place, change, cancel or ask for orders, on average."""
+    orders_at_once: float = 10
+    """So many of them may come together after a quiet time."""
     connections_per_minute: float = 60
     """Attempts to connect of this process, on average; ten may come at once."""
     stale_after_s: float = 60

@@ -50,7 +50,8 @@ class Trading:
         self._venue = venue
         self._mesh = mesh
         self._settings = settings
-        self._budget = budget
+        limits = venue.limits
+        self._budget = budget.beside(limits.orders_per_second, limits.orders_at_once)
         self._instruments = instruments
         self._clock = clock
         self._prices = HubPrices(hub, intake.bookkeeper)

@@ -27,6 +27,8 @@ SPOT_LIMITS = Limits(
     silence_s=60,
     lifetime_s=24 * 3600,
     requests_per_second=2,  # a snapshot weighs 50 of 6000 a minute
+    orders_per_second=4,  # 50 in ten seconds
+    orders_at_once=10,
 )
 FUTURES_LIMITS = Limits(
     symbols_per_connection=200,  # 1024 streams, at most four for each symbol
@@ -36,6 +38,8 @@ FUTURES_LIMITS = Limits(
     silence_s=60,
     lifetime_s=24 * 3600,
     requests_per_second=2,  # a snapshot weighs 20 of 2400 a minute
+    orders_per_second=15,  # 300 in ten seconds, 1200 a minute
+    orders_at_once=50,
 )
 
 

@@ -27,6 +27,8 @@ LIMITS = Limits(
     ping_interval_s=20,
     silence_s=60,
     requests_per_second=20,  # 120 are allowed, shared with all that runs at this address
+    orders_per_second=10,  # 20 of each kind
+    orders_at_once=10,
 )
 
 

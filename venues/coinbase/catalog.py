@@ -18,6 +18,8 @@ ADVANCED_LIMITS = Limits(
     ping_interval_s=20,
     silence_s=15,  # a heartbeat comes every second
     requests_per_second=8,  # ten, of one address
+    orders_per_second=10,  # 15 to 30, by key
+    orders_at_once=15,
     connections_per_minute=240,  # eight a second, of one address
 )
 EXCHANGE_LIMITS = Limits(
@@ -27,6 +29,8 @@ EXCHANGE_LIMITS = Limits(
     ping_interval_s=20,
     silence_s=15,  # a heartbeat comes every second for each product
     requests_per_second=8,  # ten, of one address
+    orders_per_second=10,  # 15 to 30, by key
+    orders_at_once=15,
     connections_per_minute=240,  # eight a second, of one address
 )
 

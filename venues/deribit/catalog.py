@@ -16,6 +16,8 @@ LIMITS = Limits(
     ping_interval_s=None,  # the venue asks, as set_heartbeat has told it to
     silence_s=40,
     requests_per_second=10,
+    orders_per_second=4,  # 5 in the lowest tier
+    orders_at_once=15,  # 20 there
 )
 
 

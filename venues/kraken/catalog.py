@@ -17,6 +17,8 @@ SPOT_LIMITS = Limits(
     ping_interval_s=30,  # a connection without a subscription is closed after about 60 s
     silence_s=10,  # a heartbeat comes every second
     requests_per_second=1,
+    orders_per_second=0.9,  # a counter of 60 that falls by one a second
+    orders_at_once=15,
     connections_per_minute=15,  # about 150 in ten minutes at its door
 )
 

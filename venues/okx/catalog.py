@@ -17,6 +17,8 @@ LIMITS = Limits(
     ping_interval_s=15,  # what is silent for 30 s is closed
     silence_s=30,
     requests_per_second=10,
+    orders_per_second=20,  # 60 in two seconds, per instrument
+    orders_at_once=30,
     stale_after_s=90,  # a book in which nothing happens says so about once a minute
 )
 

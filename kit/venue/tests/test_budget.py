@@ -173,3 +173,30 @@ async def test_without_a_budget_a_call_goes_at_once() -> None:
             with pytest.raises(RateLimited):
                 await ccxt_client.call("binance", client.publicGetTime)
         assert len(paths) == 2
+
+
+async def test_orders_have_a_pace_of_their_own_and_are_closed_with_the_rest() -> None:
+    clock = ManualClock()
+    budget = Budget("somewhere", 1, clock, burst=1)
+    orders = budget.beside(per_second=10, burst=3)
+    served: list[str] = []
+
+    async def ask(name: str, of: Budget) -> None:
+        async with of.turn(NEW):
+            served.append(name)
+
+    for number in range(3):
+        await ask(f"order {number}", orders)
+    await ask("question", budget)
+    assert served == ["order 0", "order 1", "order 2", "question"]
+    waiting = asyncio.create_task(ask("order 3", orders))
+    await clock.settle()
+    budget.close(5)
+    await clock.advance(1)
+    with pytest.raises(RateLimited):
+        await waiting
+    with pytest.raises(RateLimited):
+        await ask("order 4", orders)
+    await clock.advance(5)
+    await ask("order 5", orders)
+    assert served[-1] == "order 5"
