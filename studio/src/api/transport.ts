@@ -25,7 +25,7 @@ export const admin = createClient(Admin, transport);
 export const tradeFlow = createClient(TradeFlow, transport);
 export const approvals = createClient(Approvals, transport);
 
-/** Many processes serve MarketData and TradeFlow; this header tells the gateway which venue is meant. */
+/** Many processes serve MarketData and TradeFlow; this header says which venue is meant. */
 export function toVenue(venue: string, signal: AbortSignal): CallOptions {
   return { ...ofVenue(venue), signal };
 }

@@ -36,6 +36,8 @@ export function SymbolPicker({ place, onPick }: SymbolPickerProps) {
   return (
     <div className="symbol-picker">
       <button
+        // It may stand in a form, which it is not to send.
+        type="button"
         className="symbol-button"
         data-testid="symbol-select"
         aria-haspopup="listbox"

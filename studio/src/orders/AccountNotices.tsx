@@ -15,9 +15,11 @@ interface AccountNoticesProps {
 /** What a person has to know before trusting the page. */
 export function AccountNotices({ feed, account, name }: AccountNoticesProps) {
   const lostTimeMs = useFrameStore(feed.lostTimeMs);
+  const { phase } = useFrameStore(feed.state);
+  const isLost = phase === "reconnecting" || phase === "error";
   return (
     <>
-      {lostTimeMs !== undefined && (
+      {isLost && lostTimeMs !== undefined && (
         <NoticeLine id="disconnected">
           Disconnected: orders, fills and balances are as they were at{" "}
           {formatDateTime(BigInt(lostTimeMs) * 1_000_000n)} UTC. Trying again …
@@ -26,8 +28,8 @@ export function AccountNotices({ feed, account, name }: AccountNoticesProps) {
       {!account && <NoticeLine id="no-account">The venue has no account “{name}”.</NoticeLine>}
       {account && account.state !== AccountState.READY && (
         <NoticeLine id="not-ready">
-          The account is {accountWord(account.state)}, and takes no orders now.{" "}
-          {account.detail === "" ? "" : `${account.detail}.`}
+          The account is {accountWord(account.state)}, and takes no orders now
+          {account.detail === "" ? "." : `: ${account.detail}`}
         </NoticeLine>
       )}
       {account?.deadManFired && (

@@ -94,7 +94,7 @@ function OpenRow({ order, cancels, onCancel }: OpenRowProps) {
     <tr
       data-testid="open-order-row"
       data-state={OrderState[order.state].toLowerCase()}
-      title={`Request ${requestId || "—"}\nClient id ${clientOrderId || "—"}\nVenue id ${venueOrderId || "—"}`}
+      title={`Request ${requestId}\nClient id ${clientOrderId}\nVenue id ${venueOrderId}`}
     >
       <OrderCells order={order} />
       <td>{formatDateTime(order.createdTimeNs)}</td>

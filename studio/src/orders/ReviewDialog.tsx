@@ -86,7 +86,7 @@ interface ButtonsProps extends ReviewDialogProps {
 }
 
 function Buttons({ placing, shown, onCorrect }: ButtonsProps) {
-  const { phase, failure } = shown;
+  const { phase, failure, isInDoubt } = shown;
   const send = () => {
     void placing.send();
   };
@@ -100,6 +100,8 @@ function Buttons({ placing, shown, onCorrect }: ButtonsProps) {
     );
   }
   const { field = "", nearest = "" } = failure?.metadata ?? {};
+  // The same order is refused again, unless it was placed before it was refused.
+  const mayFareBetter = failure?.reason !== "INVALID_ORDER" || isInDoubt;
   const wrong = nearest === "" ? undefined : fieldOf(field);
   return (
     <ButtonRow key={phase === "failed" ? "again" : "first"}>
@@ -124,14 +126,16 @@ function Buttons({ placing, shown, onCorrect }: ButtonsProps) {
           Change to {nearest}
         </button>
       )}
-      <button
-        className="text-button"
-        data-testid="review-send"
-        disabled={phase === "sending"}
-        onClick={send}
-      >
-        {phase === "failed" ? "Try again" : "Send order"}
-      </button>
+      {mayFareBetter && (
+        <button
+          className="text-button"
+          data-testid="review-send"
+          disabled={phase === "sending"}
+          onClick={send}
+        >
+          {phase === "failed" ? "Try again" : "Send order"}
+        </button>
+      )}
     </ButtonRow>
   );
 }

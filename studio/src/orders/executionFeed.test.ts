@@ -11,16 +11,13 @@ const EPOCH = 7n;
 let server: FakeTradeFlow;
 let feed: ExecutionFeed;
 let stop: () => void;
-let onAccount: ReturnType<typeof vi.fn<() => void>>;
 let heard: Order[];
 
 beforeEach(() => {
   vi.stubGlobal("requestAnimationFrame", () => 0);
   server = new FakeTradeFlow();
-  onAccount = vi.fn<() => void>();
   heard = [];
-  const onOrder = (each: Order) => heard.push(each);
-  feed = new ExecutionFeed("binance", "demo", { onAccount, onOrder }, server.tradeFlow);
+  feed = new ExecutionFeed("binance", "demo", (each) => heard.push(each), server.tradeFlow);
   stop = () => undefined;
 });
 
@@ -60,7 +57,7 @@ test("it begins with the snapshot of the venue that the header names, then follo
   expect(heard.map(({ requestId }) => requestId)).toEqual(["r-a", "r-b"]);
   server.tell({ ...at(6), event: { case: "account", value: { account: "demo" } } });
   await eventually(() => {
-    expect(onAccount).toHaveBeenCalledOnce();
+    expect(feed.accountTold.latest?.account).toBe("demo");
   });
 });
 
@@ -83,6 +80,19 @@ test("a stream that was lost goes on after its cursor, and says so meanwhile", a
   expect(server.streams[1]?.resumeAfter).toMatchObject({ epoch: EPOCH, sequence: 4n });
   expect(feed.state.latest.phase).toBe("live");
   expect(feed.lostTimeMs.latest).toBeUndefined();
+});
+
+test("closed and opened again, it goes on where it was", async () => {
+  server.greetings = [[snapshot(4, [order("a")])], [changed(5, order("b"))]];
+  stop = feed.start();
+  await eventually(() => {
+    expect(openIds()).toEqual(["a"]);
+  });
+  stop();
+  stop = feed.start();
+  await eventually(() => {
+    expect(openIds()).toEqual(["a", "b"]);
+  });
 });
 
 test("a hole between two events leads to a snapshot", async () => {

@@ -7,6 +7,7 @@ import { ofVenue, toVenue, tradeFlow } from "../api/transport";
 import type { Cursor } from "../gen/venuemesh/common/v1/types_pb";
 import type { Fill, Order } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import type {
+  Account,
   StreamExecutionsResponse,
   TradeFlow,
 } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
@@ -23,12 +24,6 @@ import {
 /** Orders of the past that are asked for one by one. */
 const PAST_ORDERS_MAX = 50;
 
-interface Listeners {
-  /** The account takes orders now, or does not any more. */
-  readonly onAccount: () => void;
-  readonly onOrder: (order: Order) => void;
-}
-
 /** What happens to the orders of one account. */
 export class ExecutionFeed {
   readonly state = new FrameStore<StreamState>(CONNECTING);
@@ -37,7 +32,9 @@ export class ExecutionFeed {
   readonly pastFailure = new FrameStore<Failure | undefined>(undefined);
   /** When the stream was lost, by this computer's clock, ms. Undefined while it is live. */
   readonly lostTimeMs = new FrameStore<number | undefined>(undefined);
-  readonly #listeners: Listeners;
+  /** As the stream has told it last; it changes when it takes orders, or does not any more. */
+  readonly accountTold = new FrameStore<Account | undefined>(undefined);
+  readonly #onOrder: (order: Order) => void;
   readonly #client: Client<typeof TradeFlow>;
   #cursor: Cursor | undefined;
   #past = new AbortController();
@@ -45,10 +42,10 @@ export class ExecutionFeed {
   constructor(
     readonly venue: string,
     readonly account: string,
-    listeners: Listeners,
+    onOrder: (order: Order) => void,
     client = tradeFlow,
   ) {
-    this.#listeners = listeners;
+    this.#onOrder = onOrder;
     this.#client = client;
   }
 
@@ -107,9 +104,9 @@ export class ExecutionFeed {
     }
     this.#cursor = cursor ?? this.#cursor;
     this.view.set(applyEvent(this.view.latest, message));
-    if (event.case === "account") this.#listeners.onAccount();
-    if (event.case === "order") this.#listeners.onOrder(event.value);
-    if (event.case === "snapshot") event.value.orders.forEach(this.#listeners.onOrder);
+    if (event.case === "account") this.accountTold.set(event.value);
+    if (event.case === "order") this.#onOrder(event.value);
+    if (event.case === "snapshot") event.value.orders.forEach(this.#onOrder);
   }
 
   /** Fills of before, and what has become of their orders. The page does without meanwhile. */
@@ -152,7 +149,7 @@ export class ExecutionFeed {
 
   #found(order: Order): void {
     this.learn(order);
-    this.#listeners.onOrder(order);
+    this.#onOrder(order);
   }
 }
 

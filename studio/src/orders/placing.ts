@@ -21,6 +21,7 @@ const ABSENT: ReadonlySet<string> = new Set(["UNIMPLEMENTED", "NOT_FOUND", "UNKN
 const NOTHING_WRITTEN: ReadonlySet<string> = new Set([
   "UNKNOWN_ACCOUNT",
   "UNKNOWN_SERVICE",
+  "UNKNOWN_VENUE",
   "REQUEST_ID_REUSED",
 ]);
 
@@ -146,7 +147,7 @@ export class Placing {
     if (this.current.latest?.requestId === requestId) this.current.set(failed);
   }
 
-  /** An empty request is refused by who approves, which signs nothing and tells that he is there. */
+  /** Who approves refuses an empty request; that signs nothing, and tells that he is there. */
   async #findApprover(signal: AbortSignal): Promise<void> {
     await untilAnswered(
       async () => {

@@ -1,4 +1,4 @@
-import { useMemo } from "react";
+import { useEffect } from "react";
 
 import { useRunning } from "../state/running";
 import { Cancelling } from "./cancelling";
@@ -12,23 +12,32 @@ export interface Work {
   readonly cancelling: Cancelling;
 }
 
+/** By venue and account. Kept when the page is left: what is in doubt must not be forgotten. */
+const begun = new Map<string, Work>();
+
 /** Works with an account while the page is open. `onAccount`: it has changed. */
 export function useWork(venue: string, account: string, onAccount: () => void): Work {
-  const work = useMemo(() => begin(venue, account, onAccount), [venue, account, onAccount]);
-  useRunning(work.feed);
-  useRunning(work.placing);
+  const work = workOf(venue, account);
+  const { feed, placing } = work;
+  useRunning(feed);
+  useRunning(placing);
+  useEffect(() => feed.accountTold.subscribe(onAccount), [feed, onAccount]);
   return work;
 }
 
-function begin(venue: string, account: string, onAccount: () => void): Work {
+function workOf(venue: string, account: string): Work {
+  const key = JSON.stringify([venue, account]);
+  const work = begun.get(key) ?? begin(venue, account);
+  begun.set(key, work);
+  return work;
+}
+
+function begin(venue: string, account: string): Work {
   const placing = new Placing(venue, account, (order) => {
     feed.learn(order);
   });
-  const feed = new ExecutionFeed(venue, account, {
-    onAccount,
-    onOrder: (order) => {
-      placing.see(order);
-    },
+  const feed = new ExecutionFeed(venue, account, (order) => {
+    placing.see(order);
   });
   const cancelling = new Cancelling(venue, account, (order) => {
     feed.learn(order);
