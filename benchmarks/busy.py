@@ -11,11 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from subprocess import DEVNULL
 
 import grpc
 from venuemesh.common.v1 import types_pb2
@@ -23,8 +19,8 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.wire.v1 import wire_pb2
 
 from benchmarks.crowd import SYMBOLS, VENUE, instruments
-from benchmarks.options import ROOT, Options
-from benchmarks.processes import family_cpu_seconds, family_megabytes
+from benchmarks.options import Options
+from benchmarks.processes import family_cpu_seconds, family_megabytes, spawned
 from benchmarks.report import Figure, Report
 from conftest import free_port
 from kit import rpc
@@ -71,8 +67,8 @@ async def _run() -> tuple[float, float, float, float]:
     }
     try:
         async with (
-            _process(["benchmarks.busy", str(exchange_port)], environment),
-            _process(["ops.cli", "venue", VENUE], environment) as venue,
+            spawned(["benchmarks.busy", str(exchange_port)], environment),
+            spawned(["ops.cli", "venue", VENUE], environment) as venue,
             rpc.channel(f"127.0.0.1:{port}") as channel,
         ):
             await asyncio.wait_for(channel.channel_ready(), WAIT_SECONDS)
@@ -136,18 +132,6 @@ def _rows(batch: bytes) -> int:
     header = wire_pb2.BatchHeader.FromString(batch)
     kind = header.WhichOneof("columns")
     return len(getattr(header, kind).instrument) if kind else 0
-
-
-@asynccontextmanager
-async def _process(words: list[str], environment: dict[str, str]) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", *words), env=environment, stdout=DEVNULL, stderr=DEVNULL, cwd=ROOT
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        await process.wait()
 
 
 def _port() -> int:

@@ -1,23 +1,26 @@
 """One core: orders matched per second, in processor time.
 
-``house`` is all that an account's order goes through: checks, money held, the book, fills with fees
-and balances. ``derivatives`` the same with positions and margin. ``crowd`` is what makes a market
-without accounts: quotes, trades and cancels of nobody.
+``book`` is price and time alone: orders of accounts that meet, wait and are cancelled, while nobody
+keeps the accounts. ``house`` is all that an account's order goes through: checks, money held, the
+book, fills with fees and balances. ``derivatives`` the same with positions and margin. ``crowd`` is
+what makes a market without accounts: quotes, trades and cancels of nobody.
 """
 
 import random
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from benchmarks.options import Options
 from benchmarks.report import Figure, Report
 from kit.simulator.dialect import InstrumentKind, Listing, Mark
-from kit.simulator.events import Instrument, MarketEvent
+from kit.simulator.events import Instrument, MarketEvent, Trade
 from kit.simulator.flow import OrderFlow
 from kit.simulator.matching.book import Book
 from kit.simulator.matching.contract import HouseRules, OrderKind, Refused, SelfTrade, Ticket
 from kit.simulator.matching.house import MatchingHouse
+from kit.simulator.matching.order import Order
 from kit.simulator.price import PriceProcess
 
 ORDERS = 100_000
@@ -38,7 +41,8 @@ RICH = HouseRules(
 def run(options: Options) -> Report:
     """Orders per second of one core."""
     figures = [
-        _figure("house", options, lambda: _house(SPOT, ORDERS), "at least 100,000"),
+        _figure("book", options, _book, "at least 100,000"),
+        _figure("house", options, lambda: _house(SPOT, ORDERS)),
         _figure("derivatives", options, lambda: _house(SWAP, DERIVATIVE_ORDERS)),
         _figure("crowd", options, _crowd),
     ]
@@ -55,6 +59,51 @@ def _figure(
         count = work()
         rates.append(count / (time.process_time() - started))
     return Figure(name, "orders/s", rates, target)
+
+
+class _Nobody:
+    """``Keeper`` of no accounts."""
+
+    def filled(
+        self, taker: Order | None, maker: Order | None, trade: Trade
+    ) -> Sequence[MarketEvent]:
+        return ()
+
+    def prevented(self, order: Order, time_ns: int) -> None:
+        """Nobody's orders meet their own."""
+
+    def traded(
+        self, instrument: Instrument, low_ticks: int, high_ticks: int, time_ns: int
+    ) -> Sequence[MarketEvent]:
+        return ()
+
+
+def _book() -> Callable[[], int]:
+    book = Book(COIN, 1)
+    book.keeper = _Nobody()
+    source = random.Random(7)
+    orders = []
+    for number in range(1, ORDERS + 1):
+        ticket = _ticket(source, SPOT.symbol)
+        assert ticket.price is not None
+        ticks, lots = int(ticket.price * 100), int(ticket.size * 1000)
+        account = f"account {source.randrange(ACCOUNTS)}"
+        orders.append(Order(number, account, ticket, ticks, lots, number))
+
+    def work() -> int:
+        waiting: deque[Order] = deque()
+        for order in orders:
+            book.enter(order, order.created_ns)
+            if order.left:
+                book.add(order, order.created_ns)
+                waiting.append(order)
+            if len(waiting) > ACCOUNTS * OPEN_MAX:
+                oldest = waiting.popleft()
+                if oldest.left:
+                    book.remove(oldest, order.created_ns)
+        return ORDERS
+
+    return work
 
 
 def _house(listing: Listing, count: int) -> Callable[[], int]:

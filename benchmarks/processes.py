@@ -1,9 +1,15 @@
 """What the processes of a mesh use."""
 
+import asyncio
 import os
-from contextlib import suppress
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from subprocess import DEVNULL
 
+from benchmarks.options import ROOT
 from tests.integration.mesh import Mesh
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -33,6 +39,19 @@ def resident_mb(mesh: Mesh) -> float:
     """Memory of all together, MiB; what processes share is counted once."""
     pids = [pid for root in _pids(mesh).values() for pid in _family(root)]
     return sum(map(_proportional_kib, [mesh.process.pid, *pids])) / KIBIBYTES_PER_MEBIBYTE
+
+
+@asynccontextmanager
+async def spawned(words: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[Process]:
+    """A module of the project in a process of its own, killed at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", *words), env=environment, stdout=DEVNULL, stderr=DEVNULL, cwd=ROOT
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
 
 
 def _pids(mesh: Mesh) -> dict[str, int]:
