@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+import msgspec
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
@@ -33,7 +34,7 @@ from kit.orders.entry import Entry, fill_message
 from kit.orders.executions import Event, Executions
 from kit.orders.held import Held, Prices
 from kit.orders.holdings import Holdings, balance_message, position_message
-from kit.orders.journal import Journal, Offload, Store
+from kit.orders.journal import Journal, JournalDamaged, Offload, Store
 from kit.orders.ledger import Ledger
 from kit.orders.pilot import Pilot
 from kit.orders.reconciler import Reconciler
@@ -46,6 +47,8 @@ READY = trade_flow_pb2.ACCOUNT_STATE_READY
 DISCONNECTED = trade_flow_pb2.ACCOUNT_STATE_DISCONNECTED
 REFUSED = trade_flow_pb2.ACCOUNT_STATE_REFUSED
 FIRST_RETRY_S = 0.5
+AGAIN_S = 5.0
+FAILURES_MAX = 3
 NS_PER_DAY = 86_400 * NANOSECONDS_PER_SECOND
 FORGET_INTERVAL_NS = 600 * NANOSECONDS_PER_SECOND
 
@@ -112,7 +115,12 @@ class Account:
     async def load(self) -> None:
         """Know again what was known. Raises StoreUnavailable."""
         for payload in self.journal.load():
-            self._replay(records.decode(payload))
+            try:
+                record = records.decode(payload)
+            except msgspec.DecodeError as error:
+                text = f"a record of the journal says nothing: {error}"
+                raise JournalDamaged(text, store="journal") from error
+            self._replay(record)
         epoch = max(self._last_epoch + 1, self.clock.time_ns() // NANOSECONDS_PER_MILLISECOND)
         self._last_epoch = epoch
         self.executions.epoch = epoch
@@ -241,6 +249,9 @@ class Account:
     async def _reconcile(self) -> None:
         """Compare when something may have been missed, and now and then."""
         pauses = delays(FIRST_RETRY_S, self.settings.pause_max_s, self._jitter)
+        failures = 0
+        # A stream that is just being connected does not say what it has missed before.
+        pause_s = min(AGAIN_S, self.settings.reconcile_interval_s)
         is_first = not self.holdings.balances and not self.ledger.index.orders
         is_checked = False
         while True:
@@ -254,23 +265,26 @@ class Account:
                 self._stand(REFUSED, error.message)
                 await self.clock.sleep(self.settings.pause_max_s)
                 is_checked = False
-            except VenuemeshError as error:
-                self._stand(DISCONNECTED, error.message)
-                await self.clock.sleep(next(pauses))
             except Exception as error:
-                _log.exception("reconciling failed")
-                self._stand(DISCONNECTED, f"{type(error).__name__}: {error}")
+                if not isinstance(error, VenuemeshError):
+                    _log.exception("reconciling failed")
+                failures += 1
+                # While the stream is whole, a question that got no answer is asked again.
+                if self.state != READY or failures > FAILURES_MAX:
+                    self._stand(DISCONNECTED, str(error) or type(error).__name__)
                 await self.clock.sleep(next(pauses))
             else:
                 is_first = False
+                failures = 0
                 pauses = delays(FIRST_RETRY_S, self.settings.pause_max_s, self._jitter)
                 if not self._compare.is_set():
                     self._stand(READY, "")
                 self._forget()
-                await self._until_due()
+                await self._until_due(pause_s)
+                pause_s = self.settings.reconcile_interval_s
 
-    async def _until_due(self) -> None:
-        due = asyncio.ensure_future(self.clock.sleep(self.settings.reconcile_interval_s))
+    async def _until_due(self, pause_s: float) -> None:
+        due = asyncio.ensure_future(self.clock.sleep(pause_s))
         lost = asyncio.ensure_future(self._compare.wait())
         try:
             await asyncio.wait({due, lost}, return_when=asyncio.FIRST_COMPLETED)

@@ -19,6 +19,9 @@ from kit.orders.pilot import Commit, Inquiry, Pilot
 from kit.orders.records import Amending, Record
 from kit.orders.settings import OrdersSettings
 
+AMENDMENTS_MAX = 10_000
+"""Of one order: each request is remembered as long as the order."""
+
 
 class Amender:
     """Of one account."""
@@ -64,6 +67,9 @@ class Amender:
             state = orders_pb2.OrderState.Name(entry.state).removeprefix("ORDER_STATE_")
             text = f"only an open order can be amended; it is {state}"
             raise InvalidOrder(text, field="state", value=state, allowed="OPEN, PARTLY_FILLED")
+        if len(entry.amendments) >= AMENDMENTS_MAX:
+            text = f"the order was amended {AMENDMENTS_MAX} times"
+            raise InvalidOrder(text, field="request_id", value="", allowed="a new order")
         if not self._desk.rules.amends and not entry.held:
             raise NotSupported("the venue amends no orders", service="TradeFlow", wanted="amend")
 

@@ -139,7 +139,8 @@ class Ledger:
         elif entry.held or self._is_of_a_former_self(entry, news):
             return entry
         before = entry.stood()
-        self.name(entry, news.venue_order_id)
+        if asked or not entry.venue_order_id or news.venue_time_ns > entry.venue_time_ns:
+            self.name(entry, news.venue_order_id)
         self._take_amounts(entry, news, asked=asked)
         self._take_state(entry, news)
         if news.venue_time_ns > entry.venue_time_ns:
@@ -159,7 +160,8 @@ class Ledger:
         if entry is None:
             self._keep_stranger(news)
             return News.STRANGE
-        self.name(entry, news.venue_order_id)
+        if not entry.venue_order_id:
+            self.name(entry, news.venue_order_id)
         if self.index.find_fill(news.symbol, news.fill_id) is not None:
             return News.KNOWN
         filled = filled_of(entry, news, self._clock.time_ns())

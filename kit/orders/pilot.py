@@ -70,8 +70,11 @@ class Pilot:
             )
         index = self._ledger.index
         entry = index.orders.get(self._key(request_id))
-        if (entry is None or entry.external) and request_id not in index.by_amendment:
+        if entry is None and request_id not in index.by_amendment:
             return None
+        if entry is not None and entry.external and _is_alike(entry, content):
+            # A journal that was lost: the id can only be made of this request.
+            return entry
         if entry is None or entry.digest != digest_of(content, request_id):
             text = f"the request id {request_id} belongs to another order"
             raise RequestIdReused(text, request_id=request_id)
@@ -266,6 +269,11 @@ class Pilot:
                 await work
 
         await asyncio.gather(*map(one, works))
+
+
+def _is_alike(entry: Entry, content: orders_pb2.OrderContent) -> bool:
+    """Whether an order that was found at the venue may be this one."""
+    return (entry.symbol, entry.content.side) == (content.symbol, content.side)
 
 
 def triggered(entry: Entry) -> orders_pb2.OrderContent:

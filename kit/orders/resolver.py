@@ -184,10 +184,12 @@ class Resolver:
         return self._is_settled(entry, doubt)
 
     async def _found(self, entry: Entry) -> bool:
-        """Ask in all ways that there are. Whether the order is known to the venue as one that is
-        open, or has ended."""
+        """Ask in all ways that there are. Whether the venue knows the order as one that is open or
+        has ended, or may know it without saying so."""
         timeout_s = self._settings.ask_timeout_s
-        order = await ask(self._desk.find(entry.venue_key), timeout_s)
+        order = None
+        if self._desk.rules.finds_by_client_id or entry.venue_order_id:
+            order = await ask(self._desk.find(entry.venue_key), timeout_s)
         if order is None:
             open_orders = await ask(self._desk.open_orders(entry.symbol), timeout_s)
             order = next((one for one in open_orders if self._is(one, entry)), None)
@@ -201,11 +203,26 @@ class Resolver:
             for fill in fills:
                 if self._is(fill, entry):
                     self._ledger.fill(replace(fill, client_order_id=entry.client_order_id))
+                elif self._may_hide(fill, entry):
+                    return True
         return order is not None
 
     def _is(self, news: VenueOrder | VenueFill, entry: Entry) -> bool:
         found = self._ledger.index.find(news.symbol, news.client_order_id, news.venue_order_id)
         return found is entry
+
+    def _may_hide(self, fill: VenueFill, entry: Entry) -> bool:
+        """Whether a fill may be of this order, at a venue that finds none by our id and whose fills
+        do not have it. Nobody can say then."""
+        rules = self._desk.rules
+        index = self._ledger.index
+        return (
+            not rules.finds_by_client_id
+            and not rules.fills_have_client_id
+            and not entry.was_at_venue
+            and fill.side == entry.content.side
+            and index.find(fill.symbol, fill.client_order_id, fill.venue_order_id) is None
+        )
 
     def _is_settled(self, entry: Entry, doubt: Doubt) -> bool:
         if entry.is_final:

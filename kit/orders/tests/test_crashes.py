@@ -65,7 +65,7 @@ class Trader:
         content = orders_pb2.OrderContent()
         content.CopyFrom(self.content(number))
         content.size, content.price = "9", "101"
-        with suppress(InvalidOrder):
+        with suppress(InvalidOrder, StoreUnavailable):
             await account.amender.amend(entry, content, f"a{number}")
 
 
@@ -78,6 +78,9 @@ async def live_and_die(seed, dies_at, lives=1):
         dying = life < lives and dies_at
         world.start(dies_at=dies_at if dying else 0)
         work = world.life.start(trader.trade())
+        if world.random.random() < 0.3:
+            world.venue.later(world.random.uniform(0, 2), world.disk.fail, OSError(28, "full"))
+            world.venue.later(3, world.disk.fail, None)
         if not dying:
             if world.random.random() < 0.5:
                 world.venue.later(world.random.uniform(0, 5), world.venue.cut, 3)

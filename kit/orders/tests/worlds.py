@@ -73,9 +73,10 @@ class Disk:
 
     def write(self, position, data, *, sync):
         self.writes += 1
-        if self.error is not None:
-            raise self.error
         self.is_replacing, self.place = False, position
+        if self.error is not None:
+            self.content[position:] = data[: len(data) // 2]
+            raise self.error
         self.content[position:] = data
         if sync:
             self.synced = len(self.content)
@@ -86,6 +87,10 @@ class Disk:
         self.is_replacing = True
         self.content = bytearray(data)
         self.synced = len(data)
+
+    def fail(self, error):
+        """From now on."""
+        self.error = error
 
     def close(self):
         pass
