@@ -47,6 +47,8 @@ class Counter(Protocol):
     """Class of ccxt.pro."""
     one_at_a_time: bool
     """Whether calls must arrive in the order in which they were signed."""
+    by_venue_id_only: bool
+    """Whether an order can be changed and cancelled by the venue's id alone."""
 
     @property
     def hearing(self) -> Hearing:
@@ -122,15 +124,23 @@ class CcxtDesk:
         return await self._ask(lambda: self._counter.rights(self._line))
 
     async def place(self, wish: Wish) -> Receipt:
-        return await self._act(lambda: self._counter.place(wish))
+        async def make() -> Call:
+            return self._counter.place(wish)
+
+        return await self._act(make)
 
     async def amend(self, key: OrderKey, wish: Wish) -> Receipt:
-        return await self._act(
-            lambda: self._counter.amend(key, wish), lambda: self._check_change(key, wish)
-        )
+        async def make() -> Call:
+            await self._check_change(key, wish)
+            return self._counter.amend(await self._named(key), wish)
+
+        return await self._act(make)
 
     async def cancel(self, key: OrderKey) -> Receipt:
-        return await self._act(lambda: self._counter.cancel(key))
+        async def make() -> Call:
+            return self._counter.cancel(await self._named(key))
+
+        return await self._act(make)
 
     async def cancel_all(self, symbol: str = "") -> Receipt:
         calls = list(self._counter.cancel_all(symbol))
@@ -190,6 +200,15 @@ class CcxtDesk:
     async def close(self) -> None:
         await self._line.close()
 
+    async def _named(self, key: OrderKey) -> OrderKey:
+        """With the venue's id, where nothing can be done without. Raises Absent."""
+        if key.venue_order_id or not self._counter.by_venue_id_only:
+            return key
+        order = await self.find(key)
+        if order is None:
+            raise Absent(key.client_order_id)
+        return OrderKey(key.symbol, key.client_order_id, order.venue_order_id)
+
     async def _check_change(self, key: OrderKey, wish: Wish) -> None:
         """Raises Unsupported."""
         if not self.rules.amends_to_smaller_only:
@@ -198,15 +217,13 @@ class CcxtDesk:
         if order is not None and (order.price != wish.price or order.size <= wish.size):
             raise Unsupported("the venue changes an order to a smaller size only")
 
-    async def _act(
-        self, make: Callable[[], Call], check: Callable[[], Awaitable[None]] | None = None
-    ) -> Receipt:
+    async def _act(self, make: Callable[[], Awaitable[Call]]) -> Receipt:
         """Do something, once. What fails before that has done nothing."""
         try:
             await self._prepare()
-            if check is not None:
-                await check()
-            call = make()
+            call = await make()
+        except Absent as error:
+            return Refused(orders_pb2.REJECT_REASON_OTHER, f"no such order: {error}")
         except Unsupported as error:
             return Refused(orders_pb2.REJECT_REASON_NOT_SUPPORTED, str(error))
         except RateLimited as error:

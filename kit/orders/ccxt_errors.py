@@ -16,7 +16,11 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.orders.contract import Receipt, Refused, RejectReason, Unclear
 
 WORDS_MAX = 300
-RATE_LIMIT_STATUSES = frozenset({418, 429})
+STATUSES: Mapping[int, RejectReason] = {
+    418: orders_pb2.REJECT_REASON_RATE_LIMIT,
+    429: orders_pb2.REJECT_REASON_RATE_LIMIT,
+}
+"""HTTP statuses with which a venue's door turns calls away."""
 
 CLASSES: Mapping[str, RejectReason] = {
     "InsufficientFunds": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
@@ -64,8 +68,8 @@ class Errors:
     """Codes after which the order may be there or not."""
     absent: frozenset[str] = frozenset()
     """Codes that say that there is no such (open) order."""
-    limiting: frozenset[int] = RATE_LIMIT_STATUSES
-    """HTTP statuses with which the venue's door turns calls away that come too often."""
+    statuses: Mapping[int, RejectReason] = field(default_factory=lambda: STATUSES)
+    """HTTP statuses of calls that have not come to where orders are made."""
     classes: Mapping[str, RejectReason] = field(default_factory=lambda: CLASSES)
 
     def find(self, body: str) -> Said | None:
@@ -85,8 +89,8 @@ class Errors:
     def verdict(self, status: int, body: str, classes: list[str]) -> Receipt:
         """What an answer means that ccxt takes for an error. ``classes``: of ccxt's exception and
         of what it is made of, the nearest first."""
-        if status in self.limiting:
-            return Refused(orders_pb2.REJECT_REASON_RATE_LIMIT, f"HTTP {status} {body}"[:WORDS_MAX])
+        if status in self.statuses:
+            return Refused(self.statuses[status], f"HTTP {status} {body}"[:WORDS_MAX])
         said = self.find(body)
         if said is None:
             return Unclear(f"HTTP {status} {body}"[:WORDS_MAX])

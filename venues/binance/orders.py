@@ -134,6 +134,7 @@ class SpotCounter:
 
     exchange = "binance"
     one_at_a_time = False
+    by_venue_id_only = False
     errors = Errors(
         said, CODES, WORDS, unclear=UNCLEAR, absent=frozenset({"-2011", "-2013"})
     )  # fmt: skip

@@ -17,7 +17,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.orders import ccxt_read as read
 from kit.orders.approval import plain
 from kit.orders.ccxt_desk import CcxtDesk, Unsupported
-from kit.orders.ccxt_errors import Errors, Said
+from kit.orders.ccxt_errors import STATUSES, Errors, Said
 from kit.orders.ccxt_line import Call, Line
 from kit.orders.ccxt_stream import Denied, Ended, Heard, Taken, Watch
 from kit.orders.contract import (
@@ -147,12 +147,13 @@ class SpotCounter:
 
     exchange = "bybit"
     one_at_a_time = False
+    by_venue_id_only = False
     errors = Errors(
         said,
         CODES,
         unclear=UNCLEAR,
         absent=frozenset({"110001", "170213"}),
-        limiting=frozenset({403, 429}),
+        statuses={**STATUSES, 403: orders_pb2.REJECT_REASON_RATE_LIMIT},
     )
     rules = DeskRules(
         types=frozenset(

@@ -117,6 +117,7 @@ class DeribitCounter:
 
     exchange = "deribit"
     one_at_a_time = False
+    by_venue_id_only = False
     errors = Errors(said, CODES, WORDS, unclear=UNCLEAR, absent=ABSENT)
     rules = DeskRules(
         types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),

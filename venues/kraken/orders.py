@@ -107,6 +107,7 @@ class SpotCounter:
     exchange = "kraken"
     one_at_a_time = True
     """Nonces must grow."""
+    by_venue_id_only = False
     errors = Errors(
         said, {}, WORDS, unclear=UNCLEAR, absent=frozenset({UNKNOWN_ORDER, "EOrder:Invalid order"})
     )

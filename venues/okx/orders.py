@@ -121,6 +121,7 @@ class OkxCounter:
 
     exchange = "okx"
     one_at_a_time = False
+    by_venue_id_only = False
     errors = Errors(said, CODES, unclear=UNCLEAR, absent=ABSENT)
 
     def __init__(self, is_swap: bool) -> None:

@@ -26,8 +26,8 @@ from kit.orders.contract import (
 )
 from kit.orders.tests import trading
 from kit.orders.tests.answering import DROP, Answering, answering, take
-from kit.simulator.dialect import find_dialects
 from venues.binance import orders
+from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
@@ -389,7 +389,7 @@ async def test_a_key_that_may_not_follow_is_refused():
 
 @asynccontextmanager
 async def pretended() -> AsyncIterator[trading.Scene]:
-    make = find_dialects()["binance"]
+    make = DIALECTS["binance"]
     async with trading.scene("binance", make, orders.desk, credentials, "BTCUSDT") as scene:
         yield scene
 

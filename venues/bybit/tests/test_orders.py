@@ -23,8 +23,8 @@ from kit.orders.contract import (
 )
 from kit.orders.tests import trading
 from kit.orders.tests.answering import DROP, Answering, answering, take
-from kit.simulator.dialect import find_dialects
 from venues.bybit import orders
+from venues.bybit.simulator import DIALECTS
 from venues.bybit.simulator.private import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
@@ -254,7 +254,7 @@ async def test_a_key_that_may_not_follow_is_refused():
 
 @asynccontextmanager
 async def pretended() -> AsyncIterator[trading.Scene]:
-    make = find_dialects()["bybit"]
+    make = DIALECTS["bybit"]
     async with trading.scene("bybit", make, orders.desk, credentials, "BTCUSDT") as scene:
         yield scene
 

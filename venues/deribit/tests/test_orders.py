@@ -24,8 +24,8 @@ from kit.orders.contract import (
 )
 from kit.orders.tests import trading
 from kit.orders.tests.answering import DROP, Answering, answering, take
-from kit.simulator.dialect import find_dialects
 from venues.deribit import orders
+from venues.deribit.simulator import DIALECTS
 from venues.deribit.simulator.private import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
@@ -233,7 +233,7 @@ async def test_an_error_reply_ends_the_connection_in_the_open():
 
 @asynccontextmanager
 async def pretended() -> AsyncIterator[trading.Scene]:
-    make = find_dialects()["deribit"]
+    make = DIALECTS["deribit"]
     async with trading.scene("deribit", make, orders.desk, credentials, "BTC-PERPETUAL") as scene:
         yield scene
 

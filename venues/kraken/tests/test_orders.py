@@ -22,8 +22,8 @@ from kit.orders.contract import (
 )
 from kit.orders.tests import trading
 from kit.orders.tests.answering import DROP, Answering, answering, take
-from kit.simulator.dialect import find_dialects
 from venues.kraken import orders
+from venues.kraken.simulator import DIALECTS
 from venues.kraken.simulator.private import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
@@ -238,7 +238,7 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
 
 @asynccontextmanager
 async def pretended() -> AsyncIterator[trading.Scene]:
-    make = find_dialects()["kraken"]
+    make = DIALECTS["kraken"]
     async with trading.scene("kraken", make, orders.desk, credentials, "BTC/USDT") as scene:
         yield scene
 

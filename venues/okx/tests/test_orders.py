@@ -22,8 +22,11 @@ from kit.orders.contract import (
     Unclear,
     Wish,
 )
+from kit.orders.tests import trading
 from kit.orders.tests.answering import DROP, Answering, answering, take
 from venues.okx import orders
+from venues.okx.simulator import DIALECTS
+from venues.okx.simulator.private import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC-USDT", CLIENT_ID, "")
@@ -254,3 +257,43 @@ async def test_a_key_that_may_not_follow_is_refused():
         venue.reply = lambda message: [{"event": "error", "code": "60009", "msg": "Login failed."}]
         with pytest.raises(CredentialsRefused):
             await anext(desk.follow())
+
+
+@asynccontextmanager
+async def pretended(venue_id: str, symbol: str) -> AsyncIterator[trading.Scene]:
+    def make(given: Credentials, base_url: str) -> CcxtDesk:
+        return orders.desk(venue_id, given, base_url)
+
+    async with trading.scene(venue_id, DIALECTS[venue_id], make, credentials, symbol) as scene:
+        yield scene
+
+
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
+    async with pretended("okx", "BTC-USDT") as scene:
+        await trading.check_rest_and_cancel(scene, Decimal("0.01"))
+        await trading.check_cancel_all(scene, Decimal("0.01"))
+        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+
+
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
+    async with pretended("okx", "BTC-USDT") as scene:
+        await trading.check_fills(scene, Decimal("0.01"), Decimal("0.005"))
+        await trading.check_market_order(scene, Decimal("0.01"))
+        assert any(hasattr(one, "fill_id") for one in scene.heard)
+
+
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
+    async with pretended("okx", "BTC-USDT") as scene:
+        await trading.check_refusals(scene, Decimal("0.01"))
+        await trading.check_amend(scene, Decimal("0.02"))
+        assert not await scene.desk.open_orders()
+
+
+async def test_swaps_are_traded_at_the_pretended_exchange():
+    async with pretended("okx_futures", "BTC-USDT-SWAP") as scene:
+        await trading.check_rest_and_cancel(scene, Decimal(1))
+        await trading.check_fills(scene, Decimal(2), Decimal(1), is_derivative=True)
+        await trading.check_market_order(scene, Decimal(2))
+        (position,) = await scene.desk.positions()
+        assert position.size == 3
+        await scene.hear(lambda event: isinstance(event, HeldPosition) and event.size == 3)

@@ -1,0 +1,360 @@
+"""Orders on Coinbase's Advanced Trade: what is sent and what comes back.
+
+Client ids go out as ``client_order_id``, a UUID with hyphens; ccxt would make up one of its own. An
+order with an id that is known already is the one that is there. A refusal comes with HTTP 200 and
+``success`` false. Amounts are texts: ``base_size`` of the configuration, ``filled_size``,
+``average_filled_price``; of a fill ``size``, ``price``, ``commission``. Only the venue's id changes
+or cancels an order, and nothing finds one by ours but a look at the newest ones.
+https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/orders/create-order
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.clock import NANOSECONDS_PER_SECOND
+from kit.errors import VenueUnavailable
+from kit.frames.reference import time_ns
+from kit.orders import ccxt_read as read
+from kit.orders.approval import plain
+from kit.orders.ccxt_desk import CcxtDesk, Unsupported
+from kit.orders.ccxt_errors import STATUSES, Errors, Said
+from kit.orders.ccxt_line import Absent, Call, Line
+from kit.orders.contract import (
+    Accepted,
+    AssetBalance,
+    Credentials,
+    DeskRules,
+    HeldPosition,
+    OrderKey,
+    OrderType,
+    Paid,
+    Receipt,
+    RejectReason,
+    VenueFill,
+    VenueOrder,
+    Wish,
+)
+from kit.orders.ids import as_uuid
+from venues.coinbase.hearing import STATES, Hearing
+
+VENUE_ID = "coinbase"
+ORDERS_PAGE, FILLS_PAGE, ACCOUNTS_PAGE = 250, 250, 250
+SEARCHED_PAGES_MAX = 4
+"""Of the newest orders, in which one is looked for."""
+LIMITS: Mapping["orders_pb2.TimeInForce.ValueType", str] = {
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "limit_limit_gtc",
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME: "limit_limit_gtd",
+    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "sor_limit_ioc",
+    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "limit_limit_fok",
+}
+STOP = "stop_limit_stop_limit_gtc"
+TYPES = frozenset(
+    {
+        orders_pb2.ORDER_TYPE_MARKET,
+        orders_pb2.ORDER_TYPE_LIMIT,
+        orders_pb2.ORDER_TYPE_STOP_LIMIT,
+        orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
+    }
+)
+UP, DOWN = "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN"
+WORDS: Mapping[str, RejectReason] = {
+    "insufficient_fund": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
+    "post_only": orders_pb2.REJECT_REASON_WOULD_TAKE,
+    "stop_price": orders_pb2.REJECT_REASON_STOP_PRICE,
+    "size_precision": orders_pb2.REJECT_REASON_SIZE,
+    "base_size": orders_pb2.REJECT_REASON_SIZE,
+    "quote_size": orders_pb2.REJECT_REASON_NOTIONAL,
+    "min_notional": orders_pb2.REJECT_REASON_NOTIONAL,
+    "price_precision": orders_pb2.REJECT_REASON_PRICE,
+    "limit_price": orders_pb2.REJECT_REASON_PRICE,
+    "price_too": orders_pb2.REJECT_REASON_PRICE,
+    "product_id": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "invalid_product": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "unsupported_order": orders_pb2.REJECT_REASON_NOT_SUPPORTED,
+    "rate_limit": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "open_order_limit": orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
+    "permission_denied": orders_pb2.REJECT_REASON_PERMISSION,
+    "unauthenticated": orders_pb2.REJECT_REASON_PERMISSION,
+    "unauthorized": orders_pb2.REJECT_REASON_PERMISSION,
+    "maintenance": orders_pb2.REJECT_REASON_MAINTENANCE,
+}
+"""By a part of the code, in lower case; INVALID_LIMIT_PRICE_POST_ONLY is no wrong price."""
+UNCLEAR = frozenset(
+    {
+        "UNKNOWN_FAILURE_REASON",
+        "UNKNOWN_CANCEL_FAILURE_REASON",
+        "UNKNOWN",
+        "INTERNAL",
+        "UNAVAILABLE",
+        "DEADLINE_EXCEEDED",
+        "COMMANDER_REJECTED_NEW_ORDER_TIMEOUT",
+    }
+)
+ABSENT = frozenset(
+    {"UNKNOWN_CANCEL_ORDER", "NOT_FOUND", "ORDER_NOT_FOUND", "INVALID_CANCEL_REQUEST",
+     "ORDER_IS_FULLY_FILLED"}
+)  # fmt: skip
+UNKNOWN_REASONS = ("", "UNKNOWN_FAILURE_REASON", "UNKNOWN_PREVIEW_FAILURE_REASON")
+
+
+def said(answer: Any) -> Said | None:
+    """{"success":false,"error_response":{"error":"UNKNOWN_FAILURE_REASON","message":"",
+    "preview_failure_reason":"PREVIEW_INSUFFICIENT_FUND",…}}, {"results":[{"success":false,
+    "failure_reason":"UNKNOWN_CANCEL_ORDER",…}]}, {"success":false,"errors":[{
+    "edit_failure_reason":"…"}]} or {"error":"INVALID_ARGUMENT","message":"…"}. What failed in the
+    preview was never placed."""
+    if not isinstance(answer, dict):
+        return None
+    for row in answer.get("results") or ():
+        if not row["success"]:
+            return _said(str(row["failure_reason"]), "")
+    if isinstance(answer.get("error"), str):
+        return _said(answer["error"], str(answer.get("message", "")))
+    if answer.get("success") is not False:
+        return None
+    parts = answer.get("error_response") or (answer.get("errors") or [{}])[0]
+    names = (
+        "preview_failure_reason",
+        "new_order_failure_reason",
+        "edit_failure_reason",
+        "error",
+    )
+    codes = [str(parts[name]) for name in names if parts.get(name) not in (None, *UNKNOWN_REASONS)]
+    return _said(codes[0] if codes else UNKNOWN_REASONS[1], str(parts.get("message", "")))
+
+
+def _said(code: str, message: str) -> Said:
+    """The codes are words, by which the reason is found."""
+    return Said(code, f"{code} {message}".strip())
+
+
+def desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
+    """The desk of one account; ``base_url``: of the pretended venue."""
+    return CcxtDesk(VENUE_ID, AdvancedCounter(), base_url, credentials)
+
+
+class AdvancedCounter:
+    """Spot."""
+
+    exchange = "coinbase"
+    one_at_a_time = False
+    by_venue_id_only = True
+    errors = Errors(
+        said,
+        {},
+        WORDS,
+        unclear=UNCLEAR,
+        absent=ABSENT,
+        statuses={**STATUSES, 401: orders_pb2.REJECT_REASON_PERMISSION},
+    )
+    rules = DeskRules(
+        types=TYPES,
+        times_in_force=frozenset(LIMITS),
+        fills_have_client_id=False,
+    )
+
+    def __init__(self) -> None:
+        self.hearing = Hearing()
+
+    def config(self, base_url: str | None) -> Mapping[str, Any]:
+        if base_url is None:
+            return {}
+        return {"urls": {"api": {"rest": base_url, "ws": base_url.replace("http", "ws", 1)}}}
+
+    async def prepare(self, line: Line) -> None:
+        """There is nothing to ask."""
+
+    def place(self, wish: Wish) -> Call:
+        """POST orders."""
+        if wish.type not in TYPES or wish.reduce_only:
+            raise Unsupported("no such order on Coinbase")
+        params = {
+            "client_order_id": as_uuid(wish.client_order_id),
+            "product_id": wish.symbol,
+            "side": "BUY" if read.buys(wish) else "SELL",
+            "order_configuration": _configuration(wish),
+        }
+        return Call("v3PrivatePostBrokerageOrders", params)
+
+    def amend(self, key: OrderKey, wish: Wish) -> Call:
+        """POST orders/edit."""
+        params = {"order_id": key.venue_order_id, "size": plain(wish.size)}
+        if wish.price is not None:
+            params["price"] = plain(wish.price)
+        return Call("v3PrivatePostBrokerageOrdersEdit", params)
+
+    def cancel(self, key: OrderKey) -> Call:
+        """POST orders/batch_cancel."""
+        return Call("v3PrivatePostBrokerageOrdersBatchCancel", {"order_ids": [key.venue_order_id]})
+
+    def cancel_all(self, symbol: str) -> Sequence[Call]:
+        """There is no such call."""
+        return ()
+
+    def receipt(self, answer: Any) -> Receipt:
+        """{"success":true,"success_response":{"order_id":"…",…},…}, of a cancellation
+        {"results":[{"success":true,"order_id":"…"}]}, of an amendment {"success":true}."""
+        error = said(answer)
+        if error is not None:
+            return self.errors.receipt(error)
+        if "results" in answer:
+            return Accepted(answer["results"][0]["order_id"])
+        if answer["success"] is not True:
+            raise ValueError("no answer of success")
+        return Accepted((answer.get("success_response") or {}).get("order_id", ""))
+
+    def countdown(self, seconds: float) -> Call:
+        """There is none."""
+        raise Unsupported("Coinbase does not cancel by itself")
+
+    async def rights(self, line: Line) -> Sequence[str]:
+        """GET key_permissions: {"can_view":true,"can_trade":true,"can_transfer":false,…}."""
+        answer = await line.ask(Call("v3PrivateGetBrokerageKeyPermissions"))
+        return ["withdraw"] if answer["can_transfer"] else []
+
+    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+        """GET orders/historical/{order_id}; by our id, a look at the newest ones of the product.
+        Raises VenueUnavailable when it may be among the older ones."""
+        if key.venue_order_id:
+            method = "v3PrivateGetBrokerageOrdersHistoricalOrderId"
+            answer = await line.ask(Call(method, {"order_id": key.venue_order_id}))
+            return order_of(answer["order"])
+        seen = 0
+        query = {"product_ids": key.symbol, "limit": ORDERS_PAGE}
+        async for row in _pages(line, "OrdersHistoricalBatch", query, "orders"):
+            if read.ours(row.get("client_order_id")) == key.client_order_id:
+                return order_of(row)
+            seen += 1
+            if seen >= SEARCHED_PAGES_MAX * ORDERS_PAGE:
+                text = f"the order is not among the newest {seen}"
+                raise VenueUnavailable(text, venue=line.venue_id, detail=key.client_order_id)
+        raise Absent
+
+    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+        """GET orders/historical/batch."""
+        query = {"order_status": "OPEN", "limit": ORDERS_PAGE}
+        if symbol:
+            query["product_ids"] = symbol
+        rows = _pages(line, "OrdersHistoricalBatch", query, "orders")
+        return [order_of(row) async for row in rows]
+
+    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+        """GET orders/historical/fills."""
+        begin = datetime.fromtimestamp(since_time_ns // NANOSECONDS_PER_SECOND, UTC)
+        query = {
+            "start_sequence_timestamp": begin.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "limit": FILLS_PAGE,
+        }
+        if symbol:
+            query["product_ids"] = symbol
+        return [_fill(row) async for row in _pages(line, "OrdersHistoricalFills", query, "fills")]
+
+    async def balances(self, line: Line) -> list[AssetBalance]:
+        """GET accounts; an asset may have several."""
+        found: dict[str, AssetBalance] = {}
+        query = {"limit": ACCOUNTS_PAGE}
+        async for row in _pages(line, "Accounts", query, "accounts"):
+            name = row["currency"]
+            free = read.amount(row["available_balance"]["value"])
+            total = free + read.amount(row["hold"]["value"])
+            before = found.get(name)
+            if before is not None:
+                total, free = total + before.total, free + before.free
+            found[name] = AssetBalance(name, total, free)
+        return list(found.values())
+
+    async def positions(self, line: Line) -> list[HeldPosition]:
+        """There are none."""
+        return []
+
+
+def _configuration(wish: Wish) -> dict[str, Any]:
+    size = {"base_size": plain(wish.size)}
+    if wish.type == orders_pb2.ORDER_TYPE_MARKET or wish.price is None:
+        return {"market_market_ioc": size}
+    limit: dict[str, Any] = {**size, "limit_price": plain(wish.price)}
+    if wish.type == orders_pb2.ORDER_TYPE_LIMIT:
+        kind = LIMITS[wish.time_in_force]
+        if wish.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME:
+            end = datetime.fromtimestamp(wish.expire_time_ns // NANOSECONDS_PER_SECOND, UTC)
+            limit["end_time"] = end.strftime("%Y-%m-%dT%H:%M:%SZ")
+        if kind in ("limit_limit_gtc", "limit_limit_gtd"):
+            limit["post_only"] = wish.post_only
+        return {kind: limit}
+    rises = read.buys(wish) == (wish.type == orders_pb2.ORDER_TYPE_STOP_LIMIT)
+    if wish.stop_price is None:
+        raise Unsupported("a stop without a price at which it wakes")
+    stop = {"stop_price": plain(wish.stop_price), "stop_direction": UP if rises else DOWN}
+    return {STOP: {**limit, **stop}}
+
+
+async def _pages(
+    line: Line, name: str, query: Mapping[str, Any], field: str
+) -> AsyncIterator[Mapping[str, Any]]:
+    cursor = ""
+    while True:
+        params = {**query, "cursor": cursor} if cursor else query
+        answer = await line.ask(Call(f"v3PrivateGetBrokerage{name}", params))
+        for row in answer[field]:
+            yield row
+        cursor = answer.get("cursor") or ""
+        if not cursor or not answer[field] or answer.get("has_next") is False:
+            return
+
+
+def order_of(row: Mapping[str, Any]) -> VenueOrder:
+    """{"order_id":"…","client_order_id":"…","product_id":"BTC-USD","side":"BUY","status":"OPEN",
+    "order_configuration":{"limit_limit_gtc":{"base_size":"0.1","limit_price":"61000",…}},
+    "filled_size":"0","average_filled_price":"0","filled_value":"0","created_time":"…",
+    "last_fill_time":null,"reject_reason":"…",…}"""
+    kind, chosen = next(iter(row["order_configuration"].items()))
+    filled = read.amount(row["filled_size"])
+    by_value = "base_size" not in chosen
+    return VenueOrder(
+        symbol=row["product_id"],
+        venue_order_id=row["order_id"],
+        client_order_id=read.ours(row.get("client_order_id")),
+        side=read.side(row["side"]),
+        type=_type(kind, chosen, row["side"]),
+        size=filled if by_value else read.amount(chosen["base_size"]),
+        price=read.given(chosen.get("limit_price")),
+        state=read.state(STATES[row["status"]], filled),
+        filled_size=filled,
+        average_price=read.given(row.get("average_filled_price")),
+        venue_time_ns=time_ns(row.get("last_fill_time") or row["created_time"]),
+        detail=row.get("reject_message") or row.get("cancel_message") or "",
+        stop_price=read.given(chosen.get("stop_price")),
+    )
+
+
+def _type(kind: str, chosen: Mapping[str, Any], side: str) -> OrderType:
+    if kind.startswith("stop_limit"):
+        rises = chosen.get("stop_direction") == UP
+        if rises == (side == "BUY"):
+            return orders_pb2.ORDER_TYPE_STOP_LIMIT
+        return orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT
+    return read.plain_type(not kind.startswith("market"))
+
+
+def _fill(row: Mapping[str, Any]) -> VenueFill:
+    """{"entry_id":"…","trade_id":"…","order_id":"…","trade_time":"2021-05-31T09:59:59.123Z",
+    "price":"61000","size":"0.001","commission":"1.25","product_id":"BTC-USD","side":"BUY",
+    "liquidity_indicator":"MAKER","size_in_quote":false,…}"""
+    price, size = read.amount(row["price"]), read.amount(row["size"])
+    if row.get("size_in_quote"):
+        size = read.mean(size, price) or size
+    return VenueFill(
+        symbol=row["product_id"],
+        fill_id=row["entry_id"],
+        venue_order_id=row["order_id"],
+        client_order_id="",
+        side=read.side(row["side"]),
+        price=price,
+        size=size,
+        fees=(Paid(row["product_id"].partition("-")[2], read.amount(row["commission"])),),
+        liquidity=read.liquidity(row["liquidity_indicator"] == "MAKER"),
+        venue_time_ns=time_ns(row["trade_time"]),
+    )

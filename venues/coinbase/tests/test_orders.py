@@ -1,0 +1,272 @@
+"""Coinbase's desk: what it sends, what it reads, what it calls unclear."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.errors import CredentialsRefused, VenueUnavailable
+from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.contract import (
+    Accepted,
+    AssetBalance,
+    Credentials,
+    Lost,
+    OrderKey,
+    Paid,
+    Refused,
+    Unclear,
+    Wish,
+)
+from kit.orders.tests.answering import DROP, Answering, answering, take
+from venues.coinbase import orders
+
+CLIENT_ID = "0123456789abcdef0123456789abcdef"
+HYPHENED = "01234567-89ab-cdef-0123-456789abcdef"
+KEY = OrderKey("BTC-USD", CLIENT_ID, "")
+WISH = Wish(
+    client_order_id=CLIENT_ID,
+    symbol="BTC-USD",
+    side=types_pb2.SIDE_BUY,
+    type=pb.ORDER_TYPE_LIMIT,
+    size=Decimal("123456789.12345678"),
+    price=Decimal("61234.5"),
+)
+ROW = {
+    "order_id": "0000-000000-000000", "product_id": "BTC-USD", "side": "BUY",
+    "client_order_id": HYPHENED, "status": "OPEN", "created_time": "2021-05-31T09:59:59Z",
+    "order_configuration": {
+        "limit_limit_gtc": {"base_size": "123456789.12345678", "limit_price": "61234.5"}
+    },
+    "filled_size": "0", "average_filled_price": "0", "last_fill_time": None,
+}  # fmt: skip
+EVENT = {
+    "order_id": "0000", "client_order_id": HYPHENED, "product_id": "BTC-USD",
+    "order_side": "BUY", "order_type": "Limit", "status": "OPEN", "limit_price": "61234.5",
+    "cumulative_quantity": "0.3", "leaves_quantity": "0.7", "avg_price": "61234.4",
+    "stop_price": "", "cancel_reason": "", "reject_reason": "",
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+    async with answering() as venue:
+        desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base)
+        try:
+            yield venue, desk
+        finally:
+            await desk.close()
+
+
+def placed():
+    return {"success": True, "success_response": {"order_id": "0000", "product_id": "BTC-USD"}}
+
+
+def refused(error="UNKNOWN_FAILURE_REASON", preview=""):
+    response = {"error": error, "message": "", "preview_failure_reason": preview}
+    return {"success": False, "error_response": response}
+
+
+async def test_an_order_goes_out_digit_for_digit_with_our_id():
+    async with prepared() as (venue, desk):
+        venue.answer("/orders", placed())
+        assert await desk.place(WISH) == Accepted("0000")
+        assert venue.sent[-1].json == {
+            "client_order_id": HYPHENED,
+            "product_id": "BTC-USD",
+            "side": "BUY",
+            "order_configuration": {
+                "limit_limit_gtc": {
+                    "base_size": "123456789.12345678",
+                    "limit_price": "61234.5",
+                    "post_only": False,
+                }
+            },
+        }
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"type": pb.ORDER_TYPE_MARKET, "price": None},
+            {"market_market_ioc": {"base_size": "1"}},
+        ),
+        (
+            {"time_in_force": pb.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL},
+            {"sor_limit_ioc": {"base_size": "1", "limit_price": "5"}},
+        ),
+        (
+            {
+                "time_in_force": pb.TIME_IN_FORCE_GOOD_TILL_TIME,
+                "expire_time_ns": 1_622_455_199_000_000_000,
+                "post_only": True,
+            },
+            {
+                "limit_limit_gtd": {
+                    "base_size": "1",
+                    "limit_price": "5",
+                    "end_time": "2021-05-31T09:59:59Z",
+                    "post_only": True,
+                }
+            },
+        ),
+        (
+            {"type": pb.ORDER_TYPE_TAKE_PROFIT_LIMIT, "stop_price": Decimal(4)},
+            {
+                "stop_limit_stop_limit_gtc": {
+                    "base_size": "1",
+                    "limit_price": "5",
+                    "stop_price": "4",
+                    "stop_direction": "STOP_DIRECTION_STOP_UP",
+                }
+            },
+        ),
+    ],
+)
+async def test_each_kind_of_order_has_its_words(changes, expected):
+    fields = {
+        "client_order_id": CLIENT_ID,
+        "symbol": "BTC-USD",
+        "side": types_pb2.SIDE_SELL,
+        "type": pb.ORDER_TYPE_LIMIT,
+        "size": Decimal(1),
+        "price": Decimal(5),
+    }
+    async with prepared() as (venue, desk):
+        venue.answer("/orders", placed())
+        await desk.place(Wish(**{**fields, **changes}))
+        assert venue.sent[-1].json["order_configuration"] == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (200, refused("INSUFFICIENT_FUND"), "INSUFFICIENT_FUNDS"),
+        (200, refused(preview="PREVIEW_INSUFFICIENT_FUND"), "INSUFFICIENT_FUNDS"),
+        (200, refused("INVALID_LIMIT_PRICE_POST_ONLY"), "WOULD_TAKE"),
+        (200, refused(preview="PREVIEW_INVALID_BASE_SIZE_TOO_SMALL"), "SIZE"),
+        (200, refused(preview="PREVIEW_INVALID_PRICE_PRECISION"), "PRICE"),
+        (200, refused(preview="PREVIEW_STOP_PRICE_ABOVE_LAST_TRADE_PRICE"), "STOP_PRICE"),
+        (200, refused("UNSUPPORTED_ORDER_CONFIGURATION"), "NOT_SUPPORTED"),
+        (200, refused(preview="PREVIEW_SOMETHING_NEW"), "OTHER"),
+        (400, {"error": "INVALID_ARGUMENT", "message": "account is not available"}, "OTHER"),
+        (403, {"error": "PERMISSION_DENIED", "message": "no"}, "PERMISSION"),
+        (401, "Unauthorized\n", "PERMISSION"),
+        (429, {"error": "rate_limit_exceeded", "message": "no"}, "RATE_LIMIT"),
+    ],
+)
+async def test_what_the_venue_surely_did_not_do_is_refused(status, body, reason):
+    async with prepared() as (venue, desk):
+        venue.answer("/orders", body, status=status)
+        receipt = await desk.place(WISH)
+        assert isinstance(receipt, Refused), receipt
+        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, refused()),
+        (500, {"error": "INTERNAL", "message": "internal"}),
+        (503, {"error": "SOMETHING", "message": "new"}),
+        (502, "<html>Bad Gateway</html>"),
+        (200, {"order_id": "1"}),
+        (200, DROP),
+    ],
+)
+async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
+    async with prepared() as (venue, desk):
+        venue.answer("/orders", body, status=status)
+        assert isinstance(await desk.place(WISH), Unclear)
+        assert len(venue.sent) == 1
+
+
+async def test_an_order_is_found_among_the_newest():
+    async with prepared() as (venue, desk):
+        other = {**ROW, "client_order_id": "another"}
+        pages = [
+            {"orders": [other], "has_next": True, "cursor": "next"},
+            {"orders": [{**ROW, "filled_size": "0.1"}], "has_next": False, "cursor": ""},
+        ]
+        venue.answer("/historical/batch", *pages)
+        found = await desk.find(KEY)
+        assert found is not None
+        assert found.client_order_id == CLIENT_ID
+        assert found.state == pb.ORDER_STATE_PARTLY_FILLED
+        assert found.size == Decimal("123456789.12345678")
+        venue.answer("/historical/batch", {"orders": [other], "has_next": False})
+        assert await desk.find(KEY) is None
+        many = {"orders": [other] * 250, "has_next": True, "cursor": "next"}
+        venue.answer("/historical/batch", many)
+        with pytest.raises(VenueUnavailable):
+            await desk.find(KEY)
+
+
+async def test_an_order_is_cancelled_by_the_venues_id():
+    async with prepared() as (venue, desk):
+        venue.answer("/historical/batch", {"orders": [ROW], "has_next": False})
+        result = {"success": True, "failure_reason": "", "order_id": ROW["order_id"]}
+        venue.answer("/batch_cancel", {"results": [result]})
+        assert await desk.cancel(KEY) == Accepted(ROW["order_id"])
+        assert venue.sent[-1].json == {"order_ids": [ROW["order_id"]]}
+        gone = {**result, "success": False, "failure_reason": "UNKNOWN_CANCEL_ORDER"}
+        venue.answer("/batch_cancel", {"results": [gone]})
+        assert isinstance(await desk.cancel(KEY), Refused)
+        assert await desk.cancel_all() == Accepted("")
+        venue.answer("/historical/batch", {"orders": [], "has_next": False})
+        before = len(venue.sent)
+        assert isinstance(await desk.cancel(KEY), Refused)
+        assert len(venue.sent) == before + 1
+
+
+async def test_fills_balances_and_rights():
+    fill = {"entry_id": "22222-2222222-22222222", "trade_id": "1111", "order_id": "0000",
+            "trade_time": "2021-05-31T09:59:59.123Z", "price": "61234.5", "size": "0.00000001",
+            "commission": "0.000000000123", "product_id": "BTC-USD", "side": "BUY",
+            "liquidity_indicator": "TAKER", "size_in_quote": False}  # fmt: skip
+    async with prepared() as (venue, desk):
+        venue.answer("/historical/fills", {"fills": [fill], "cursor": ""})
+        (found,) = await desk.fills("BTC-USD", 1_622_455_199_000_000_000)
+        assert found.size == Decimal("1E-8")
+        assert found.fees == (Paid("USD", Decimal("0.000000000123")),)
+        assert found.venue_time_ns == 1622455199123000000
+        row = {"currency": "BTC", "available_balance": {"value": "1.5"}, "hold": {"value": "0.5"}}
+        venue.answer("/accounts", {"accounts": [row, row], "has_next": False, "cursor": ""})
+        assert await desk.balances() == [AssetBalance("BTC", Decimal(4), Decimal(3))]
+        venue.answer("/key_permissions", {"can_trade": True, "can_transfer": True})
+        assert await desk.authenticate() == ["withdraw"]
+        venue.answer("/key_permissions", "Unauthorized\n", status=401)
+        with pytest.raises(CredentialsRefused):
+            await desk.authenticate()
+
+
+async def test_the_account_is_followed_and_a_missing_message_is_told():
+    def reply(message):
+        if message["channel"] != "user":
+            return []
+        ack = [{"subscriptions": {"user": ["1"]}}]
+        return [{"channel": "subscriptions", "sequence_num": 0, "events": ack}]
+
+    def told(number, *rows):
+        events = [{"type": "update", "orders": list(rows)}]
+        time = "2023-02-09T20:33:57.609931463Z"
+        return {"channel": "user", "timestamp": time, "sequence_num": number, "events": events}
+
+    async with prepared() as (venue, desk):
+        venue.reply = reply
+        events = desk.follow()
+        (begun,) = await take(events, 1)
+        assert isinstance(begun, Lost)
+        await venue.say(told(1, EVENT, {**EVENT, "status": "FAILED"}), told(3, EVENT))
+        order, failed, lost = await take(events, 3)
+        assert order.size == 1
+        assert order.filled_size == Decimal("0.3")
+        assert order.client_order_id == CLIENT_ID
+        assert order.venue_time_ns == 1675974837609931463
+        assert failed.state == pb.ORDER_STATE_REJECTED
+        assert "missing" in lost.words
+        await events.aclose()
