@@ -2,6 +2,7 @@
 
 from kit.clock import SystemClock
 from kit.errors import SettingError
+from kit.orders.contract import Credentials, Desk
 from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
 from venues.bybit.book import BOOK
 from venues.bybit.feed import DEPTHS, BybitWire
@@ -47,7 +48,14 @@ def spot(place: Place) -> Venue:
         history=BybitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock()),
         limits=LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
+        desk=lambda credentials: _desk(place, credentials),
     )
+
+
+def _desk(place: Place, credentials: Credentials) -> Desk:
+    from venues.bybit import orders
+
+    return orders.desk(credentials, place.rest(VENUE_ID))
 
 
 VENUES = {VENUE_ID: spot}

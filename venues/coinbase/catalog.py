@@ -2,6 +2,7 @@
 
 from kit.clock import SystemClock
 from kit.errors import SettingError
+from kit.orders.contract import Credentials, Desk
 from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.coinbase import parse
 from venues.coinbase.book import BOOK
@@ -55,6 +56,7 @@ def _advanced(place: Place) -> Venue:
         history=AdvancedHistory("coinbase", place.rest("coinbase"), SystemClock()),
         limits=ADVANCED_LIMITS,
         default_symbols=("BTC-USD", "ETH-USD"),
+        desk=lambda credentials: _desk(place, credentials),
         connection_sequence=parse.advanced_sequence,
     )
 
@@ -69,6 +71,7 @@ def _exchange(place: Place) -> Venue:
         history=ExchangeHistory("coinbase", place.rest("coinbase"), SystemClock()),
         limits=EXCHANGE_LIMITS,
         default_symbols=("BTC-USD", "ETH-USD"),
+        desk=lambda credentials: _desk(place, credentials),
     )
 
 
@@ -80,6 +83,13 @@ def _profile(maturity: Maturity, notes: str) -> Profile:
         notes=notes,
         trade_numbering=TradeNumbering.CONSECUTIVE,
     )
+
+
+def _desk(place: Place, credentials: Credentials) -> Desk:
+    """Orders go to Advanced Trade, whichever feed is read."""
+    from venues.coinbase import orders
+
+    return orders.desk(credentials, place.rest("coinbase"))
 
 
 VENUES: Catalog = {"coinbase": spot}

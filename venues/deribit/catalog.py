@@ -1,6 +1,7 @@
 """The venue of Deribit's API: its id, port, limits and parts."""
 
 from kit.clock import SystemClock
+from kit.orders.contract import Credentials, Desk
 from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.deribit.book import BOOK
 from venues.deribit.feed import DeribitWire
@@ -39,7 +40,14 @@ def deribit(place: Place) -> Venue:
         history=DeribitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock()),
         limits=LIMITS,
         default_symbols=("BTC-PERPETUAL", "ETH-PERPETUAL"),
+        desk=lambda credentials: _desk(place, credentials),
     )
+
+
+def _desk(place: Place, credentials: Credentials) -> Desk:
+    from venues.deribit import orders
+
+    return orders.desk(credentials, place.rest(VENUE_ID))
 
 
 VENUES = {VENUE_ID: deribit}

@@ -2,6 +2,7 @@
 
 from kit.clock import SystemClock
 from kit.errors import SettingError
+from kit.orders.contract import Credentials, Desk
 from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.kraken import book
 from venues.kraken.feed import KrakenWire
@@ -41,7 +42,14 @@ def spot(place: Place) -> Venue:
         history=KrakenHistory("kraken", place.rest("kraken"), SystemClock()),
         limits=SPOT_LIMITS,
         default_symbols=("BTC/USDT", "ETH/USDT"),
+        desk=lambda credentials: _desk(place, credentials),
     )
+
+
+def _desk(place: Place, credentials: Credentials) -> Desk:
+    from venues.kraken import orders
+
+    return orders.desk(credentials, place.rest("kraken"))
 
 
 def _depth(place: Place) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from kit.clock import SystemClock
+from kit.orders.contract import Credentials, Desk
 from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.okx.book import BOOK
 from venues.okx.feed import CANDLE_CHANNELS, SPOT_CHANNELS, SWAP_CHANNELS, InstrumentOf, OkxWire
@@ -79,7 +80,14 @@ def _venue(
         history=OkxHistory(venue_id, market_type, place.rest(venue_id), SystemClock()),
         limits=LIMITS,
         default_symbols=default_symbols,
+        desk=lambda credentials: _desk(place, venue_id, credentials),
     )
+
+
+def _desk(place: Place, venue_id: str, credentials: Credentials) -> Desk:
+    from venues.okx import orders
+
+    return orders.desk(venue_id, credentials, place.rest(venue_id))
 
 
 VENUES: Catalog = {"okx": spot, "okx_futures": futures}
