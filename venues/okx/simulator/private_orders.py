@@ -71,6 +71,8 @@ class Orders:
         self.request_id = ""
         """Of the change that the engine is doing just now."""
         self._counts: dict[tuple[str, str], tuple[int, int]] = {}
+        self._forms: dict[int, str] = {}
+        self._newest_form = "trigger"
         self._operations: Mapping[str, Callable[[Asker, Item], Row]] = {
             "order": self._place,
             "batch-orders": self._place,
@@ -82,9 +84,11 @@ class Orders:
             "cancel-algos": _cancel_algo,
         }
 
-    def does(self, operation: str) -> bool:
-        """Whether there is such an operation."""
-        return operation in self._operations
+    def form_of(self, order: OrderView) -> str:
+        """In which form an algo order came."""
+        if order.ticket.kind is OrderKind.TRAILING_STOP:
+            return "move_order_stop"
+        return self._forms.get(order.order_id, self._newest_form)
 
     def run(self, asker: Asker, operation: str, items: Sequence[Item]) -> Outcome:
         """Each item has its own code."""
@@ -118,9 +122,17 @@ class Orders:
 
     def _place_algo(self, asker: Asker, item: Item) -> Row:
         listing = listing_of(asker, item)
-        ticket = read_algo_ticket(asker, listing, item)
+        ticket, form = read_algo_ticket(asker, listing, item)
         self._count(asker, listing.symbol)
-        order = asker.house.place(asker.account, ticket)
+        # The engine tells its listeners of an order before its number is known here.
+        self._newest_form = form
+        try:
+            order = asker.house.place(asker.account, ticket)
+        finally:
+            self._newest_form = "trigger"
+        if len(self._forms) >= COUNTED_MAX:
+            del self._forms[next(iter(self._forms))]
+        self._forms[order.order_id] = form
         ids = {"algoId": words.algo_id(order), "algoClOrdId": order.ticket.client_id}
         return ids | {"clOrdId": "", "tag": item.get("tag", "")}
 
@@ -197,12 +209,13 @@ def read_ticket(listing: Listing, item: Item) -> Ticket:
     )
 
 
-def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> Ticket:
-    """The same for ``trigger``, ``conditional`` and ``move_order_stop``. Raises Refusal."""
+def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> tuple[Ticket, str]:
+    """The same for ``trigger``, ``conditional`` and ``move_order_stop``, and in which of FORMS it
+    came. Raises Refusal."""
     spot = listing.kind is InstrumentKind.SPOT
     _check_mode(listing, item, ("cash", "cross") if spot else ("cross",))
     buys, name = _buys(item), _text(item, "ordType")
-    last = _last_price(asker, listing)
+    last, form = _last_price(asker, listing), name
     kind, stop, price, trail = OrderKind.TRAILING_STOP, None, None, None
     if name == "trigger":
         stop, price = _amount(item, "triggerPx"), _limit_price(item, "orderPx")
@@ -211,14 +224,14 @@ def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> Ticket:
         loses = bool(item.get("slTriggerPx"))
         if loses is bool(item.get("tpTriggerPx")):
             raise Refusal("51000", "Parameter ordType error")
-        prefix = "sl" if loses else "tp"
-        stop, price = _amount(item, f"{prefix}TriggerPx"), _limit_price(item, f"{prefix}OrdPx")
+        form = "sl" if loses else "tp"
+        stop, price = _amount(item, f"{form}TriggerPx"), _limit_price(item, f"{form}OrdPx")
         kind = _kind(loses, price)
     elif name == "move_order_stop":
         trail = _trail(item, listing, last)
     else:
         raise Refusal("51000", "Parameter ordType error")
-    return Ticket(
+    ticket = Ticket(
         listing.symbol,
         buys,
         kind,
@@ -229,6 +242,7 @@ def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> Ticket:
         reduce_only=item.get("reduceOnly", "false") == "true" and not spot,
         client_id=_client_id(item, "algoClOrdId") or _client_id(item, "clOrdId"),
     )
+    return ticket, form
 
 
 def named_order(asker: Asker, item: Item) -> OrderView | None:

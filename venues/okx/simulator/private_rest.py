@@ -51,9 +51,9 @@ class PrivateRest:
             "trade/orders-history-archive": _past_orders,
             "trade/fills": _fills,
             "trade/fills-history": _fills,
-            "trade/order-algo": _algo_order,
-            "trade/orders-algo-pending": _open_algo_orders,
-            "trade/orders-algo-history": _past_algo_orders,
+            "trade/order-algo": self._algo_order,
+            "trade/orders-algo-pending": self._open_algo_orders,
+            "trade/orders-algo-history": self._past_algo_orders,
             "account/balance": balances,
             "account/positions": self.positions,
             "account/config": _config,
@@ -135,6 +135,43 @@ class PrivateRest:
 
     def _lever(self) -> str:
         return plain((1 / self._rules.initial_margin).quantize(Decimal("0.01")))
+
+    def _algo_order(self, asker: Asker, query: Query) -> Rows:
+        order = named_algo(asker, query)
+        listing = None if order is None else asker.listing(order.ticket.symbol)
+        if order is None or listing is None:
+            raise Refusal("51603", "Order does not exist")
+        return [words.algo_row(order, listing, self._orders.form_of(order))]
+
+    def _open_algo_orders(self, asker: Asker, query: Query) -> Rows:
+        found = asker.house.open_orders(asker.account)
+        return self._algo_rows(asker, query, [one for one in found if not words.is_order(one)])
+
+    def _past_algo_orders(self, asker: Asker, query: Query) -> Rows:
+        if not query.get("state") and not query.get("algoId"):
+            raise Refusal("50015", "Either parameter state or algoId is required.")
+        orders = asker.house.orders(asker.account)
+        past = [one for one in orders if words.algo_state(one) != "live"]
+        return self._algo_rows(asker, query, past)
+
+    def _algo_rows(self, asker: Asker, query: Query, orders: Iterable[OrderView]) -> Rows:
+        kinds = query.get("ordType", "").split(",")
+        if not kinds[0]:
+            raise Refusal("50014", "Parameter ordType can not be empty.")
+        wanted = [
+            (order, listing)
+            for order in orders
+            if words.is_conditional(order)
+            and (listing := asker.listing(order.ticket.symbol)) is not None
+            and _fits(listing, query, "instType", "instId")
+            and words.algo_type(self._orders.form_of(order)) in kinds
+            and query.get("state", "") in ("", words.algo_state(order))
+            and query.get("algoId", "") in ("", words.algo_id(order))
+        ]
+        page = _page(query, wanted, lambda one: words.ALGO_ID_FIRST + one[0].order_id)
+        return [
+            words.algo_row(order, listing, self._orders.form_of(order)) for order, listing in page
+        ]
 
 
 def balances(asker: Asker, query: Query) -> Rows:
@@ -239,48 +276,6 @@ def _fills(asker: Asker, query: Query) -> Rows:
     ]
     page = _page(query, found, lambda one: words.ORDER_ID_FIRST + one[0].trade_id)
     return [words.fill_row(fill, listing) for fill, listing in page]
-
-
-def _algo_order(asker: Asker, query: Query) -> Rows:
-    order = named_algo(asker, query)
-    listing = None if order is None else asker.listing(order.ticket.symbol)
-    if order is None or listing is None:
-        raise Refusal("51603", "Order does not exist")
-    return [words.algo_row(order, listing)]
-
-
-def _open_algo_orders(asker: Asker, query: Query) -> Rows:
-    found = asker.house.open_orders(asker.account)
-    return _algo_rows(asker, query, [one for one in found if not words.is_order(one)])
-
-
-def _past_algo_orders(asker: Asker, query: Query) -> Rows:
-    if not query.get("state") and not query.get("algoId"):
-        raise Refusal("50015", "Either parameter state or algoId is required.")
-    orders = asker.house.orders(asker.account)
-    past = [one for one in orders if words.algo_state(one) != "live"]
-    return _algo_rows(asker, query, past)
-
-
-def _algo_rows(asker: Asker, query: Query, orders: Iterable[OrderView]) -> Rows:
-    """A conditional order is told as a trigger, and found under both names."""
-    kinds = query.get("ordType", "").split(",")
-    if not kinds[0]:
-        raise Refusal("50014", "Parameter ordType can not be empty.")
-    if "conditional" in kinds:
-        kinds = [*kinds, "trigger"]
-    wanted = [
-        (order, listing)
-        for order in orders
-        if words.is_conditional(order)
-        and (listing := asker.listing(order.ticket.symbol)) is not None
-        and _fits(listing, query, "instType", "instId")
-        and words.algo_type(order.ticket) in kinds
-        and query.get("state", "") in ("", words.algo_state(order))
-        and query.get("algoId", "") in ("", words.algo_id(order))
-    ]
-    page = _page(query, wanted, lambda one: words.ALGO_ID_FIRST + one[0].order_id)
-    return [words.algo_row(order, listing) for order, listing in page]
 
 
 def _config(asker: Asker, query: Query) -> Rows:

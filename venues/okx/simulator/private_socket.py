@@ -136,12 +136,16 @@ class PrivateSocket:
         return msgspec.json.encode({**head, "data": []})
 
     def _log_in(self, session: Session, private: Private, said: Said, floor: Floor) -> bytes:
+        """Once is enough."""
         try:
-            private.asker = logged_on(said.args[0] if said.args else {}, floor)
+            asker = logged_on(said.args[0] if said.args else {}, floor)
         except Denied as denied:
             return _event("error", said.id, code=denied.code, msg=str(denied))
+        done = _event("login", said.id, code="0", msg="")
+        if private.asker is not None:
+            return done
+        private.asker = asker
         session.streams["login"] = self._stream("login", "")
-        asker = private.asker
 
         def hear(event: AccountEvent) -> None:
             for argument in private.arguments.values():
@@ -150,7 +154,7 @@ class PrivateSocket:
                     session.tell(stream, _push(argument, rows))
 
         session.when_closed.append(asker.house.listen(asker.account, hear))
-        return _event("login", said.id, code="0", msg="")
+        return done
 
     def _operate(self, private: Private, said: Said) -> bytes:
         """An instrument is named by its instIdCode alone."""
@@ -222,7 +226,8 @@ class PrivateSocket:
         if argument["channel"] == "orders-algo":
             speaks = event.cause is Cause.TRIGGERED or not words.is_order(order)
             told = words.is_conditional(order) and speaks
-            return [[words.algo_row(order, listing)]] if told else []
+            form = self._orders.form_of(order)
+            return [[words.algo_row(order, listing, form)]] if told else []
         if not words.is_order(order):
             return []
         fills = fills_of(asker, order)

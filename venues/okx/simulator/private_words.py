@@ -43,6 +43,12 @@ ORDER_TYPES: Mapping[Lifetime, str] = {
     Lifetime.IMMEDIATE_OR_CANCEL: "ioc",
     Lifetime.FILL_OR_KILL: "fok",
 }
+FORMS: Mapping[str, tuple[str, str]] = {
+    "trigger": ("triggerPx", "ordPx"),
+    "sl": ("slTriggerPx", "slOrdPx"),
+    "tp": ("tpTriggerPx", "tpOrdPx"),
+}
+"""How the stop price and the price of an algo order are called, by the form in which it came."""
 CANCEL_SOURCES: Mapping[Refusal, str] = {
     Refusal.WOULD_NOT_FILL: "13",
     Refusal.WOULD_TAKE: "31",
@@ -168,9 +174,15 @@ def order_row(
     }
 
 
-def algo_row(order: OrderView, listing: Listing) -> dict[str, str]:
-    """An algo order."""
+def algo_row(order: OrderView, listing: Listing, form: str) -> dict[str, str]:
+    """An algo order; ``form``: see ``algo_type``."""
     ticket = order.ticket
+    prices = {"triggerPx": "", "ordPx": "", "slTriggerPx": "", "slOrdPx": ""}
+    prices |= {"tpTriggerPx": "", "tpOrdPx": ""}
+    if ticket.stop_price is not None:
+        trigger_name, price_name = FORMS[form]
+        prices[trigger_name] = plain(ticket.stop_price)
+        prices[price_name] = "-1" if ticket.price is None else plain(ticket.price)
     spot = listing.kind is InstrumentKind.SPOT
     triggered = is_order(order)
     return {
@@ -180,21 +192,16 @@ def algo_row(order: OrderView, listing: Listing) -> dict[str, str]:
         "algoClOrdId": ticket.client_id,
         "clOrdId": "",
         "ordId": order_id(order) if triggered else "",
-        "ordType": algo_type(ticket),
+        "ordType": algo_type(form),
         "side": side(ticket),
         "posSide": "" if spot else "net",
         "tdMode": "cash" if spot else "cross",
         "tgtCcy": "",
         "sz": plain(ticket.size),
-        "triggerPx": "" if ticket.stop_price is None else plain(ticket.stop_price),
+        **prices,
         "triggerPxType": "last",
-        "ordPx": "-1" if ticket.price is None else plain(ticket.price),
         "callbackSpread": "" if ticket.trail is None else plain(ticket.trail),
         "callbackRatio": "",
-        "slTriggerPx": "",
-        "slOrdPx": "",
-        "tpTriggerPx": "",
-        "tpOrdPx": "",
         "state": algo_state(order),
         "actualSz": plain(order.filled),
         "actualPx": average(order, listing),
@@ -208,9 +215,9 @@ def algo_row(order: OrderView, listing: Listing) -> dict[str, str]:
     }
 
 
-def algo_type(ticket: Ticket) -> str:
-    """Stops are all told as triggers: which of OKX's forms was used is not remembered."""
-    return "move_order_stop" if ticket.kind is OrderKind.TRAILING_STOP else "trigger"
+def algo_type(form: str) -> str:
+    """OKX's ordType of a form: a stop loss and a take profit are both ``conditional``."""
+    return "conditional" if form in ("sl", "tp") else form
 
 
 def algo_state(order: OrderView) -> str:

@@ -220,6 +220,11 @@ async def test_algo_orders_become_stops(exchange, floor, house, item, kind):
     assert ticket.kind.value == kind
     if ticket.trail is not None:
         assert ticket.trail == 500
+    asked = {"ordType": item["ordType"]}
+    request = signed("GET", "trade/orders-algo-pending", asked)
+    (found,) = (await called(exchange, floor, request))[1]["data"]
+    names = [name for name in item if name not in ("orderPx", "callbackRatio")]
+    assert [found[name] for name in names] == [item[name] for name in names]
     hidden = {"instId": "BTC-USDT", "clOrdId": "mine"}
     assert (await called(exchange, floor, signed("GET", ORDER, hidden)))[1]["code"] == "51603"
 
@@ -307,6 +312,17 @@ async def test_a_subscription_hears_its_kind_once(exchange, floor, house):
         forget()
     await called(exchange, floor, signed("POST", ORDER, LIMIT))
     assert len(told) == 3
+
+
+async def test_who_logs_in_twice_hears_once(exchange, floor, house):
+    session, told = private(exchange)
+    for _ in range(2):
+        (answer,) = await said(exchange, session, floor, login())
+        assert (answer["event"], answer["code"]) == ("login", "0")
+    argument = {"channel": "orders", "instType": "ANY"}
+    await said(exchange, session, floor, {"op": "subscribe", "args": [argument]})
+    await called(exchange, floor, signed("POST", ORDER, LIMIT))
+    assert len(told) == 1
 
 
 async def test_money_and_positions_begin_with_all_there_is(swaps, house):

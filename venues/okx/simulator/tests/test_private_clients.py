@@ -138,14 +138,17 @@ async def test_an_algo_order_waits_for_its_price():
         market = await client.create_order(SYMBOL, "market", "sell", 0.01, None, losing)
         assert await client.fetch_open_orders(SYMBOL) == []
         algo = {"trigger": True}
-        found = await client.fetch_open_orders(SYMBOL, params=algo)
-        assert {one["id"] for one in found} == {limit["id"], market["id"]}
-        assert {one["triggerPrice"] for one in found} == {price}
+        (found,) = await client.fetch_open_orders(SYMBOL, params=algo)
+        assert (found["id"], found["triggerPrice"]) == (limit["id"], price)
+        conditional = {"ordType": "conditional"}
+        (found,) = await client.fetch_open_orders(SYMBOL, params=conditional)
+        assert (found["id"], found["stopLossPrice"]) == (market["id"], price)
         one = await client.fetch_order(limit["id"], SYMBOL, algo)
         assert (one["status"], one["info"]["ordPx"]) == ("open", str(int(price - 50)))
         await client.cancel_order(limit["id"], SYMBOL, algo)
         await client.cancel_orders([market["id"]], SYMBOL, algo)
-        assert await client.fetch_open_orders(SYMBOL, params=algo) == []
+        both = {"ordType": "conditional,trigger"}
+        assert await client.fetch_open_orders(SYMBOL, params=both) == []
         trailing = {"trailingPercent": 2}
         trailed = await client.create_order(SYMBOL, "market", "sell", 0.01, None, trailing)
         found = await client.fetch_open_orders(SYMBOL, params={"trailing": True})
