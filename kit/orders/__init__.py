@@ -24,6 +24,7 @@ executions   what happens, numbered, to those who listen
 account      one account put together
 settings     accounts and numbers
 service      TradeFlow for the accounts of one process
+credentials  of an account, from the environment or from files
 keys         the keys that approve orders
 ccxt_desk    a desk over ccxt: what all venues have in common
 ccxt_line    calls through ccxt, and what is known after each

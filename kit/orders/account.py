@@ -84,6 +84,8 @@ class Account:
         self._last_epoch = 0
         self._was_armed = False
         self._forgot_ns = 0
+        self._refused = ""
+        """What the venue's stream said when it did not let us in."""
         self._compare = asyncio.Event()
         self.journal = Journal(store, offload, clock, self._dump)
         self.ledger = Ledger(venue, name, clock, self._write, self)
@@ -277,7 +279,7 @@ class Account:
                 is_first = False
                 failures = 0
                 pauses = delays(FIRST_RETRY_S, self.settings.pause_max_s, self._jitter)
-                if not self._compare.is_set():
+                if not self._compare.is_set() and not self._refused:
                     self._stand(READY, "")
                 self._forget()
                 await self._until_due(pause_s)
@@ -307,7 +309,11 @@ class Account:
                     self._hear(event)
                     pauses = delays(FIRST_RETRY_S, self.settings.pause_max_s, self._jitter)
             except CredentialsRefused as error:
+                self._refused = error.message
                 self._stand(REFUSED, error.message)
+                await self.clock.sleep(self.settings.pause_max_s)
+                self._refused = ""
+                self._compare.set()
             except VenuemeshError as error:
                 self._lose(error.message)
             except Exception as error:

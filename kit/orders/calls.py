@@ -1,8 +1,8 @@
 """Calls of a desk, with an end, and with every way to fail said in one of two ways."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
 
 from kit import telemetry
 from kit.errors import CredentialsRefused, NotSupported, VenuemeshError, VenueUnavailable
@@ -51,7 +51,7 @@ class Works:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: "asyncio._CoroutineLike[None]") -> asyncio.Task[None]:
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Begin something that is to be ended."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

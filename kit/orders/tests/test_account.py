@@ -11,7 +11,7 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND
-from kit.errors import AccountNotReady, RequestIdReused, StoreUnavailable
+from kit.errors import AccountNotReady, CredentialsRefused, RequestIdReused, StoreUnavailable
 from kit.orders import states
 from kit.orders.account import DISCONNECTED, READY, REFUSED
 from kit.orders.contract import Accepted, AssetBalance, Lost, Refused, Unclear, VenueOrder
@@ -301,6 +301,31 @@ def test_rights_that_are_not_needed_are_refused():
         assert found.account.state == READY
 
     run(scenario())
+
+
+def test_a_stream_that_is_refused_takes_no_orders():
+    async def scenario():
+        found = await started()
+        follow = found.account.desk.follow
+
+        async def refused():
+            raise CredentialsRefused("expired", account="main", detail="expired")
+            yield
+
+        found.account.desk.follow = refused
+        found.account.desk.heard.put_nowait("nonsense")
+        found.account._hear = crash
+        await found.until(lambda: found.account.state == REFUSED)
+        await asyncio.sleep(30)
+        assert found.account.state == REFUSED
+        found.account.desk.follow = follow
+        await found.ready()
+
+    run(scenario())
+
+
+def crash(event):
+    raise ValueError(event)
 
 
 def test_a_venue_that_is_away_is_tried_again():
