@@ -38,13 +38,6 @@ class Side:
         self.keys: list[int] = []
         self.lots: dict[int, int] = {}
 
-    def best(self) -> tuple[int, int]:
-        """(ticks, lots), or (0, 0) when there is no level."""
-        if not self.keys:
-            return 0, 0
-        key = self.keys[-1]
-        return key * self.sign, self.lots[key]
-
     def set(self, ticks: int, lots: int) -> None:
         """A level has so many lots now."""
         key = ticks * self.sign

@@ -154,9 +154,9 @@ class MarketFloor:
         """Nothing: this market never was."""
         return None
 
-    def advance(self) -> None:
-        """Time has gone on for the accounts too."""
-        self._house.advance()
+    def advance(self, time_ns: int) -> None:
+        """Time has come to this for the accounts too."""
+        self._house.advance(time_ns)
 
     def _told(self, time_ns: int) -> int:
         return time_ns + self.skew_ns
@@ -240,7 +240,7 @@ class MarketRunner:
         await self.step(wait=False)
 
     def _live(self) -> Sequence[Frame]:
-        self._floor.advance()
+        self._floor.advance(self._market.time_ns)
         next_ns = self._market.time_ns - self._market.time_ns % STEP_NS + STEP_NS
         step = _as_told(self._market.advance(next_ns), self._floor.skew_ns)
         self._floor.happened(step)
@@ -252,6 +252,7 @@ class MarketRunner:
         """Let nothing happen until this time."""
         before_ns, time_ns = self._market.time_ns, time_ns - time_ns % STEP_NS
         if time_ns > before_ns:
+            self._floor.advance(time_ns)
             self._market.pause(time_ns)
             self._floor.paused(before_ns, time_ns)
 

@@ -4,18 +4,20 @@ Prices count ticks and sizes lots, so that prices times sizes are exact.
 """
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from kit.simulator.dialect import InstrumentKind, Listing
 from kit.simulator.events import Instrument
 from kit.simulator.matching.book import Book
 from kit.simulator.matching.contract import FillView, OrderView, Refusal, Refused
-from kit.simulator.matching.money import EXACT, amount, atoms_of
+from kit.simulator.matching.money import ATOM, EXACT, amount, atoms_of
 from kit.simulator.matching.order import Fill, Order
 from kit.simulator.matching.stops import Stops
 
-DIGITS_MAX = 30
-"""Of an amount, before or after the point."""
+DOLLARS = frozenset({"USD", "USDT", "USDC"})
+"""In what a traded volume counts."""
+COUNT_MAX = 10**36
+"""Of ticks in a price, lots in a size, or atoms in a value."""
 
 
 class Board:
@@ -30,6 +32,7 @@ class Board:
         self.pays_funding = listing.kind is InstrumentKind.PERPETUAL
         self.settle = listing.quote if self.is_spot else listing.settle or listing.quote
         self.is_inverse = not self.is_spot and self.settle == listing.base
+        self.in_dollars = listing.quote in DOLLARS
         self.tick = Decimal(instrument.price_text(1))
         self.lot = Decimal(instrument.size_text(1))
         self.direction = -1 if self.is_inverse else 1
@@ -50,6 +53,7 @@ class Board:
     def relist(self, listing: Listing) -> None:
         """Its listing has changed."""
         self.grain = max(1, int(Decimal(listing.tick_size) / self.tick))
+        self._step = self.tick * self.grain
         self.notional_min = atoms_of(Decimal(listing.minimum_notional or 0))
         self.halted = listing.halted
 
@@ -74,18 +78,19 @@ class Board:
 
     def ticks(self, price: Decimal) -> int:
         """Raises Refused when it is no price that an order can have."""
-        return _count(price, self.tick * self.grain, Refusal.TICK) * self.grain
+        count, rest = _divided(price, self._step)
+        if rest or not count:
+            raise Refused(Refusal.TICK)
+        return count * self.grain
 
     def lots(self, size: Decimal) -> int:
         """Likewise for a size."""
-        check_amount(size)
-        if size < self.lot:
+        count, rest = _divided(size, self.lot)
+        if not count:
             raise Refused(Refusal.SIZE_MIN)
-        return _count(size, self.lot, Refusal.LOT)
-
-    def price(self, ticks: int) -> Decimal:
-        """As the exchange lists it."""
-        return self.tick * ticks
+        if rest:
+            raise Refused(Refusal.LOT)
+        return count
 
     def size(self, lots: int) -> Decimal:
         """As the exchange lists it."""
@@ -129,18 +134,18 @@ class Board:
         )
 
 
-def check_amount(number: Decimal) -> None:
-    """Raises Refused when it is not a positive number of a sane length."""
-    if not number.is_finite() or abs(number.adjusted()) > DIGITS_MAX:
-        raise Refused(Refusal.MALFORMED, f"no amount: {number:.3g}")
-    if number <= 0:
-        raise Refused(Refusal.MALFORMED, "an amount must be positive")
+def sane_atoms(value: Decimal) -> int:
+    """What an order is to be worth. Raises Refused when it can be worth no such thing."""
+    return _divided(value, ATOM)[0]
 
 
-def _count(number: Decimal, unit: Decimal, refusal: Refusal) -> int:
-    """How many units it is. Raises Refused when it is no whole number of them."""
-    check_amount(number)
-    count, rest = EXACT.divmod(number, unit)
-    if rest:
-        raise Refused(refusal)
-    return int(count)
+def _divided(number: Decimal, unit: Decimal) -> tuple[int, Decimal]:
+    """How many units it is, and what is left. Raises Refused when it is no positive number of a
+    sane length."""
+    try:
+        count, rest = EXACT.divmod(number, unit)
+        if number > 0 and count < COUNT_MAX:
+            return int(count), rest
+    except InvalidOperation:
+        pass
+    raise Refused(Refusal.MALFORMED, f"no amount: {number:.3g}")

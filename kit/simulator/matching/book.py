@@ -56,7 +56,7 @@ class Book:
         self._asks = Side(-1)
         self._bid_queues: dict[int, Queue] = {}
         self._ask_queues: dict[int, Queue] = {}
-        self._quoted = ((0, 0), (0, 0))
+        self._quoted = (0, 0, 0, 0)
 
     def best(self, is_bid: bool) -> int | None:
         side = self._bids if is_bid else self._asks
@@ -193,7 +193,16 @@ class Book:
             self.last_ticks = ticks = key * sign
             trade = Trade(self.instrument, self._trade_id, ticks, filled, buys, time_ns)
             events.append(trade)
-            events.append(self._change(side, not buys, ticks, there - filled, time_ns))
+            if there == filled:
+                keys.pop()
+                del side.lots[key]
+            else:
+                side.lots[key] = there - filled
+            self.sequence = sequence = self.sequence + 1
+            left_there = there - filled
+            events.append(
+                LevelChange(self.instrument, sequence, not buys, ticks, left_there, time_ns)
+            )
             if taker is not None:
                 taker.left = lots
             if self.keeper is not None and (taker is not None or maker is not None):
@@ -242,10 +251,13 @@ class Book:
 
     def _quote(self, events: list[MarketEvent], time_ns: int) -> list[MarketEvent]:
         """With the best of both sides, if that is another one than before."""
-        bid, ask = self._bids.best(), self._asks.best()
-        if (bid, ask) != self._quoted:
-            self._quoted = (bid, ask)
-            events.append(BestQuote(self.instrument, self.sequence, *bid, *ask, time_ns))
+        bids, asks = self._bids, self._asks
+        bid = bids.keys[-1] if bids.keys else 0
+        ask = -asks.keys[-1] if asks.keys else 0
+        quoted = (bid, bids.lots[bid] if bid else 0, ask, asks.lots[-ask] if ask else 0)
+        if quoted != self._quoted:
+            self._quoted = quoted
+            events.append(BestQuote(self.instrument, self.sequence, *quoted, time_ns))
         return events
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from kit.simulator.matching.board import Board, check_amount
+from kit.simulator.matching.board import Board, sane_atoms
 from kit.simulator.matching.contract import (
     HouseRules,
     Lifetime,
@@ -12,7 +12,6 @@ from kit.simulator.matching.contract import (
     Refused,
     Ticket,
 )
-from kit.simulator.matching.money import atoms_of
 from kit.simulator.matching.order import AT_ONCE, PRICED, STOPS, Order
 
 
@@ -90,8 +89,7 @@ def _check_shape(ticket: Ticket) -> None:
 
 def _lots_for(board: Board, probe: Order, value: Decimal) -> int:
     """How many lots a market order for so much of the quote currency gets."""
-    check_amount(value)
-    left, found = atoms_of(value), 0
+    left, found = sane_atoms(value), 0
     for ticks, lots in board.book.offers(probe):
         one = board.notional(ticks, 1)
         taken = min(lots, left // one)

@@ -29,7 +29,8 @@ class Clearing(Protocol):
         is_maker: bool,
         with_crowd: bool,
     ) -> tuple[int, str]:
-        """A part of an order was filled. Returns the fee and its asset."""
+        """A part of an order was filled, which its ``left`` and status know already. Holds only
+        what is still needed. Returns the fee and its asset."""
 
     def assets(self, board: Board) -> Sequence[str]:
         """That an order can change."""

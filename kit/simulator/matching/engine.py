@@ -35,9 +35,6 @@ from kit.simulator.matching.order import STOPS, Fill, Order
 from kit.simulator.matching.spot import Spot
 from kit.simulator.matching.stops import is_reached
 
-DOLLARS = frozenset({"USD", "USDT", "USDC"})
-"""In what a traded volume counts."""
-
 
 class Engine:
     """``Keeper`` of all books of a venue."""
@@ -99,7 +96,7 @@ class Engine:
             outcome = self.rules.outcomes.get(refused.refusal)
             if outcome is None:
                 raise
-            self._begin(account, board, order)
+            self._begin(account, board, order, heard=outcome is not Status.REJECTED)
             self._finish(account, board, order, outcome, refused.refusal)
             return
         if waits:
@@ -248,14 +245,16 @@ class Engine:
         inner, self._events = self._events, outer
         return inner
 
-    def _begin(self, account: Account, board: Board, order: Order) -> None:
+    def _begin(self, account: Account, board: Board, order: Order, *, heard: bool = True) -> None:
+        """It has a number and is remembered; ``heard``: and the account hears of it."""
         self._number += 1
         order.number = self._number
         account.open[order.number] = order
         account.remember(order)
         if order.ticket.expires_ns:
             heapq.heappush(self._expiring, (order.ticket.expires_ns, order.number, order))
-        self._tell(account, board, order, Cause.NEW)
+        if heard:
+            self._tell(account, board, order, Cause.NEW)
 
     def _meet(self, account: Account, board: Board, order: Order) -> None:
         """It meets what is in the book, and waits there if it is to."""
@@ -276,19 +275,20 @@ class Engine:
     def _fill(
         self, board: Board, order: Order, trade: Trade, *, is_maker: bool, with_crowd: bool
     ) -> None:
-        account, clearing = self.accounts[order.account], self._clearing(board)
-        ticks, lots = trade.price_ticks, trade.size_lots
+        account, ticks, lots = self.accounts[order.account], trade.price_ticks, trade.size_lots
+        order.turnover += ticks * lots
+        order.updated_ns = self.time_ns
+        if order.left:
+            order.status = Status.PARTLY_FILLED
+        else:
+            order.status = Status.FILLED
+            order.waits = False
+            del account.open[order.number]
+        clearing = self._spot if board.is_spot else self.margin
         fee, asset = clearing.settle(
             account, board, order, ticks, lots, is_maker=is_maker, with_crowd=with_crowd
         )
-        order.turnover += ticks * lots
-        order.updated_ns = self.time_ns
-        order.status = Status.PARTLY_FILLED if order.left else Status.FILLED
-        if not order.left:
-            order.waits = False
-            del account.open[order.number]
-        clearing.release(account, board, order)
-        if board.quote in DOLLARS:
+        if board.in_dollars:
             account.volume.add(board.notional(ticks, lots), self.time_ns)
         fill = Fill(
             trade.trade_id,
@@ -304,7 +304,8 @@ class Engine:
             order.status,
         )
         account.fills.append(fill)
-        self._tell(account, board, order, Cause.FILLED, fill)
+        if account.listeners:
+            self._tell(account, board, order, Cause.FILLED, fill)
 
     def _finish(
         self, account: Account, board: Board, order: Order, status: Status, why: Refusal | None
@@ -360,4 +361,5 @@ class Engine:
         for asset in sorted(traded | paying):
             if asset not in account.total:
                 usual = START_BASE if asset in traded else START_QUOTE
+                account.locked[asset] = 0
                 account.total[asset] = atoms_of(self.rules.start.get(asset, usual))

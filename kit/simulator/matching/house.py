@@ -87,9 +87,11 @@ class MatchingHouse:
             return self._engine.boards[before.ticket.symbol].view(before)
         if len(holder.open) >= self.rules.open_orders_max:
             raise Refused(Refusal.TOO_MANY)
-        with self._happening():
-            order = draft(board, account, ticket, self.rules, self._engine.time_ns)
-            self._engine.place(holder, board, order)
+        engine = self._engine
+        engine.begin(self._now())
+        order = draft(board, account, ticket, self.rules, engine.time_ns)
+        engine.place(holder, board, order)
+        self._emit(engine.end())
         return board.view(order)
 
     def amend(
@@ -173,10 +175,10 @@ class MatchingHouse:
         end_ns = self._engine.told(self._now()) + round(seconds * NANOSECONDS_PER_SECOND)
         self._engine.account(account).cancel_at_ns = end_ns if seconds else 0
 
-    def advance(self) -> None:
-        """The market's time has gone on."""
-        with self._happening():
-            self._clockwork.advance(self._now())
+    def advance(self, time_ns: int) -> None:
+        """The market's time has come to this."""
+        self._clockwork.advance(time_ns)
+        self._emit(self._engine.end())
 
     @contextmanager
     def _happening(self) -> Iterator[None]:

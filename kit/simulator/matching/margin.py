@@ -84,6 +84,7 @@ class Margin:
         fee = self._fees.fee(value, account.volume, is_maker)
         account.add(board.settle, -fee)
         self._ledger.pay_fee(board.settle, fee)
+        self.hold(account, board.settle)
         return fee, board.settle
 
     def assets(self, board: Board) -> tuple[str, ...]:

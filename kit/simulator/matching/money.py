@@ -3,6 +3,7 @@
 from decimal import Context, Decimal
 
 ATOM_PLACES = 18
+ATOM = Decimal(1).scaleb(-ATOM_PLACES)
 EXACT = Context(prec=200)
 
 

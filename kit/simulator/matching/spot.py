@@ -2,7 +2,7 @@
 
 from kit.simulator.matching.accounts import Account, Ledger
 from kit.simulator.matching.board import Board
-from kit.simulator.matching.contract import FeeAsset, Refusal, Refused
+from kit.simulator.matching.contract import FINAL, FeeAsset, Refusal, Refused
 from kit.simulator.matching.fees import FeeTable
 from kit.simulator.matching.order import Order
 
@@ -28,7 +28,7 @@ class Spot:
         order.locked = need
 
     def release(self, account: Account, board: Board, order: Order) -> None:
-        need = 0 if order.is_final else self._need(account, board, order)
+        need = 0 if order.status in FINAL else self._need(account, board, order)
         account.lock(board.quote if order.buys else board.base, need - order.locked)
         order.locked = need
 
@@ -43,18 +43,24 @@ class Spot:
         is_maker: bool,
         with_crowd: bool,
     ) -> tuple[int, str]:
-        base, quote = lots * board.lot_atoms, board.value(ticks, lots)
-        if not order.buys:
-            base, quote = -base, -quote
-        account.add(board.base, base)
-        account.add(board.quote, -quote)
+        base, value = lots * board.lot_atoms, board.value(ticks, lots)
+        total, crowd = account.total, self._ledger.crowd
+        if order.buys:
+            total[board.base] += base
+            total[board.quote] -= value
+        else:
+            total[board.base] -= base
+            total[board.quote] += value
+            base, value = -base, -value
         if with_crowd:
-            self._ledger.pay_crowd(board.base, -base)
-            self._ledger.pay_crowd(board.quote, quote)
+            crowd[board.base] = crowd.get(board.base, 0) - base
+            crowd[board.quote] = crowd.get(board.quote, 0) + value
+        if order.locked:
+            self.release(account, board, order)
         in_quote = self._fee_in_quote or not order.buys
         asset = board.quote if in_quote else board.base
-        fee = self._fees.fee(abs(quote) if in_quote else base, account.volume, is_maker)
-        account.add(asset, -fee)
+        fee = self._fees.fee(abs(value) if in_quote else base, account.volume, is_maker)
+        total[asset] -= fee
         self._ledger.pay_fee(asset, fee)
         return fee, asset
 

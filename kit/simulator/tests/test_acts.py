@@ -1,6 +1,8 @@
 """What is ordered to happen to a market happens, to what was named, and is shown."""
 
+from contextlib import nullcontext
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -9,6 +11,14 @@ from kit.simulator.dialect import Listing
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.faults import Faults
 from kit.simulator.market import INSTRUMENTS, Market, Step
+from kit.simulator.matching.contract import (
+    OrderKind,
+    OrderView,
+    Refusal,
+    Refused,
+    Status,
+    Ticket,
+)
 from kit.simulator.orders import FaultOrder
 from kit.simulator.simulate import MarketFloor
 from kit.simulator.tests.fakes import FakeExchange
@@ -163,3 +173,43 @@ def test_the_exchanges_clock_goes_wrong_in_whole_steps(world: World):
     assert world.floor.time_ns() - world.market.time_ns == -2_005_000_000
     world.order("clock_skew", seconds=0)
     assert world.floor.time_ns() == world.market.time_ns
+
+
+def test_orders_wait_out_a_halt_and_end_with_the_listing(world: World):
+    house = world.floor.house
+    assert house is not None
+
+    def bid(symbol: str = "BTCUSDT") -> OrderView:
+        ticket = Ticket(symbol, True, OrderKind.LIMIT, Decimal(1), Decimal(100))
+        return house.place("demo", ticket)
+
+    waiting, other = bid(), bid("ETHUSDT")
+    world.order("halt")
+    with pytest.raises(Refused) as refused:
+        bid()
+    assert refused.value.refusal is Refusal.HALTED
+    world.second()
+    assert house.order("demo", waiting.order_id).status is Status.OPEN
+    world.order("resume")
+    bid()
+    world.order("delist")
+    assert house.order("demo", waiting.order_id).why is Refusal.UNKNOWN_SYMBOL
+    assert house.open_orders("demo") == [other]
+    with pytest.raises(Refused) as refused:
+        bid()
+    assert refused.value.refusal is Refusal.UNKNOWN_SYMBOL
+    world.order("list")
+    assert bid().status is Status.OPEN
+    world.order("list", value="PEPE")
+    assert bid("PEPEUSDT").status is Status.OPEN
+    assert "PEPE" in {balance.asset for balance in house.balances("demo")}
+
+
+def test_orders_keep_to_a_new_tick_size(world: World):
+    house = world.floor.house
+    assert house is not None
+    world.order("tick_size", value="0.5")
+    for price, fits in (("100.5", True), ("100.25", False)):
+        ticket = Ticket("BTCUSDT", True, OrderKind.LIMIT, Decimal(1), Decimal(price))
+        with nullcontext() if fits else pytest.raises(Refused):
+            house.place("demo", ticket)

@@ -95,7 +95,7 @@ def test_orders_need_margin_and_what_reduces_needs_none():
     assert market.house.order("demo", first.order_id).status is Status.FILLED
     assert market.has("demo", "USDT")[1] == D(6_000)
     marked(market, "57000")
-    market.house.advance()
+    market.house.advance(market.now_ns)
     assert market.has("demo", "USDT")[1] == D(5_700) + D(3_000)
     assert market.order("demo", "sell", "90", "60000").status is Status.OPEN
 
@@ -132,11 +132,11 @@ def test_funding_is_paid_by_those_who_bought_to_those_who_sold(market_of, asset,
     marked(market, "60000", "0.001", due_ns)
     traded(market, "buy", "10", "60000")
     heard = market.hear("demo")
-    market.house.advance()
+    market.house.advance(market.now_ns)
     before = market.has("demo", asset)[0], market.has("other", asset)[0]
     market.now_ns = due_ns
     marked(market, "61000", "0.5", due_ns + 10**12)
-    market.house.advance()
+    market.house.advance(market.now_ns)
     after = market.has("demo", asset)[0], market.has("other", asset)[0]
     exact = D(paid) if paid else D(10) / 60_000 * D("0.001")
     assert abs(before[0] - after[0] - exact) < D("1e-17")
@@ -144,7 +144,7 @@ def test_funding_is_paid_by_those_who_bought_to_those_who_sold(market_of, asset,
     assert position(market).realized == after[0] - before[0]
     assert [event.why for event in heard] == ["funding", "funding"]
     market.now_ns += 10**9
-    market.house.advance()
+    market.house.advance(market.now_ns)
     assert market.has("demo", asset)[0] == after[0]
 
 
@@ -168,14 +168,14 @@ def test_a_position_is_closed_at_its_liquidation_price(market_of, size, asset, s
     sign = 1 if side == "buy" else -1
     marked(market, f"{end + sign * end / 100_000:f}")
     market.now_ns += 10**9
-    market.house.advance()
+    market.house.advance(market.now_ns)
     assert market.house.order("demo", waiting.order_id).status is Status.OPEN
     heard = market.hear("demo")
     marked(market, f"{end - sign * end / 100_000:f}")
     ticks = round(end / market.book.instrument.tick_units * 10)
     market.book.rest(side == "buy", ticks - sign * 4_000, 10**7, 1)
     market.now_ns += 10**9
-    market.house.advance()
+    market.house.advance(market.now_ns)
     assert market.house.order("demo", waiting.order_id).why is Refusal.FUNDS
     assert market.house.positions("demo") == []
     assert market.has("demo", asset) == (D(0), D(0))

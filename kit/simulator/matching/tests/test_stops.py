@@ -153,10 +153,10 @@ def test_time_ends_orders():
     late = {"lifetime": Lifetime.GOOD_TILL_TIME, "expires_ns": market.now_ns + second_ns}
     order = market.order("demo", "buy", "1", "90", **late)
     market.now_ns += second_ns - 1
-    market.house.advance()
+    market.house.advance(market.now_ns)
     assert market.house.order("demo", order.order_id).status is Status.OPEN
     market.now_ns += 1
-    market.house.advance()
+    market.house.advance(market.now_ns)
     assert market.house.order("demo", order.order_id).status is Status.EXPIRED
     assert market.book.best(True) is None
     assert refusal(lambda: market.order("demo", "buy", "1", "90", **late)) is Refusal.MALFORMED
@@ -169,12 +169,12 @@ def test_a_dead_man_switch_cancels_all_unless_it_is_pressed_again():
     for seconds in (1, 1, 0):
         market.house.cancel_after("demo", seconds)
         market.now_ns += 999_999_999
-        market.house.advance()
+        market.house.advance(market.now_ns)
     market.now_ns += 10**10
-    market.house.advance()
+    market.house.advance(market.now_ns)
     assert len(market.house.open_orders("demo")) == 1
     market.house.cancel_after("demo", 0.5)
     market.now_ns += 500_000_000
-    market.house.advance()
+    market.house.advance(market.now_ns)
     assert market.house.open_orders("demo") == []
     assert market.house.open_orders("other") == [other]
