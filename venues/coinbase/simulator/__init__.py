@@ -3,11 +3,12 @@
 ``DIALECTS`` is what the simulator looks for. It speaks both feeds and both REST APIs; which feed a
 connection is of, its first message tells. The conversation is here, the names of streams in
 ``streams``, the words of the feeds in ``advanced`` and ``exchange``, the REST calls in ``rest`` and
-beside it, the lines of captures in ``capture``, a simulated market's frames in ``encode``.
+beside it, the lines of captures in ``capture``, a simulated market's frames in ``encode``, what
+concerns an account in ``private`` and its neighbours.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -27,10 +28,18 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import Instrument
 from kit.simulator.market import Step
-from venues.coinbase.simulator import advanced, exchange, rest
-from venues.coinbase.simulator.answers import listing_of
+from venues.coinbase.simulator import (
+    advanced,
+    exchange,
+    private_rest,
+    private_socket,
+    rest,
+)
+from venues.coinbase.simulator.answers import Refusal, listing_of
 from venues.coinbase.simulator.capture import CoinbaseCapture
 from venues.coinbase.simulator.encode import Encoder, listing
+from venues.coinbase.simulator.private import HOUSE_RULES, key_of_token
+from venues.coinbase.simulator.private_socket import USER, Member
 from venues.coinbase.simulator.streams import (
     ADVANCED,
     EXCHANGE,
@@ -65,6 +74,7 @@ class _Call(msgspec.Struct):
     channel: str | None = None
     channels: list[Any] | None = None
     product_ids: list[str] = []
+    jwt: str = ""
 
 
 class _Channel(msgspec.Struct):
@@ -86,6 +96,7 @@ class CoinbaseSession(Session):
     frame_count: int = 0
     """Numbered so far; only Advanced Trade numbers."""
     beat_count: int = 0
+    member: Member = field(default_factory=Member)
 
     def numbered(self, payload: bytes) -> bytes:
         """Give a frame its number on this connection, where it has one."""
@@ -111,6 +122,7 @@ class Coinbase:
 
     hosts: Collection[str] = (
         "advanced-trade-ws.coinbase.com",
+        "advanced-trade-ws-user.coinbase.com",
         "ws-feed.exchange.coinbase.com",
         "api.coinbase.com",
         "api.exchange.coinbase.com",
@@ -118,6 +130,7 @@ class Coinbase:
     rules = RULES
     failures: Mapping[int, bytes] = rest.FAILURES
     instruments: Sequence[Instrument] = INSTRUMENTS
+    house_rules = HOUSE_RULES
 
     def __init__(self) -> None:
         self._streams = Streams()
@@ -159,6 +172,8 @@ class Coinbase:
         return [beat for product in products for beat in self._encoder.heartbeat(product, floor)]
 
     async def answer(self, request: Request, floor: Floor) -> Answer:
+        if private_rest.is_private(request.path):
+            return await private_rest.answer(request, floor)
         return await rest.answer(request, floor)
 
     def list(self, instrument: Instrument) -> Listing:
@@ -175,6 +190,8 @@ class Coinbase:
         channel = call.channel or ""
         if call.type not in ("subscribe", "unsubscribe"):
             return [advanced.NOT_UNDERSTOOD]
+        if channel == USER:
+            return self._say_to_user(session, call, floor)
         if channel == HEARTBEATS:
             products = [""]
         elif self._streams.get(ADVANCED, channel, "") is None:
@@ -184,6 +201,20 @@ class Coinbase:
         first: list[bytes] = []
         for product in products:
             first += self._change(session, call.type, channel, product, floor)
+        return [*first, advanced.subscriptions(floor.time_ns(), session.wanted())]
+
+    def _say_to_user(self, session: CoinbaseSession, call: _Call, floor: Floor) -> Sequence[bytes]:
+        """The channel of an account, for who has signed."""
+        try:
+            key = key_of_token(call.jwt, floor)
+        except Refusal:
+            return [advanced.UNKNOWN_CHANNEL]
+        if call.type == "unsubscribe":
+            session.streams.pop(USER, None)
+            first: Sequence[bytes] = ()
+        else:
+            session.member.want(call.product_ids)
+            first = private_socket.begin(session, session.member, key.account, floor)
         return [*first, advanced.subscriptions(floor.time_ns(), session.wanted())]
 
     def _say_to_exchange(

@@ -43,7 +43,7 @@ def book(
         for price, size in levels
     ]
     event = f'{{"type":"{kind}","product_id":"{product}","updates":[{",".join(updates)}]}}'
-    return _frame("l2_data", time_ns, event, '"client_id":"",')
+    return frame("l2_data", time_ns, event, '"client_id":"",')
 
 
 def trades(product: str, time_ns: int, kind: str, prints: Sequence[TradePrint]) -> bytes:
@@ -54,7 +54,7 @@ def trades(product: str, time_ns: int, kind: str, prints: Sequence[TradePrint]) 
         f'"side":"{"SELL" if one.taker_buys else "BUY"}"}}'
         for one in reversed(prints)
     ]
-    return _frame("market_trades", time_ns, f'{{"type":"{kind}","trades":[{",".join(rows)}]}}')
+    return frame("market_trades", time_ns, f'{{"type":"{kind}","trades":[{",".join(rows)}]}}')
 
 
 def ticker(channel: str, time_ns: int, kind: str, one: Ticker) -> bytes:
@@ -71,29 +71,30 @@ def ticker(channel: str, time_ns: int, kind: str, one: Ticker) -> bytes:
         f'"high_52_w":"{plain(one.high)}","price_percent_chg_24_h":"{change:.14f}"'
         f"{quote if channel == 'ticker' else ''}}}"
     )
-    return _frame(channel, time_ns, f'{{"type":"{kind}","tickers":[{row}]}}')
+    return frame(channel, time_ns, f'{{"type":"{kind}","tickers":[{row}]}}')
 
 
 def candles(product: str, time_ns: int, kind: str, found: Iterable[Candle]) -> bytes:
     """Of five minutes each."""
     rows = [candle_object(candle) | {"product_id": product} for candle in found]
-    return _frame("candles", time_ns, msgspec.json.encode({"type": kind, "candles": rows}).decode())
+    return frame("candles", time_ns, msgspec.json.encode({"type": kind, "candles": rows}).decode())
 
 
 def heartbeat(time_ns: int, counter: int) -> bytes:
     """One for the connection."""
     at = nano_text(time_ns).replace("T", " ").replace("Z", " +0000 UTC")
     event = f'{{"current_time":"{at} m=+{counter}.0","heartbeat_counter":{counter}}}'
-    return _frame("heartbeats", time_ns, event)
+    return frame("heartbeats", time_ns, event)
 
 
 def subscriptions(time_ns: int, wanted: Mapping[str, Sequence[str]]) -> bytes:
     """All that the connection is subscribed to: products by channel."""
     event = msgspec.json.encode({"subscriptions": wanted}).decode()
-    return _frame("subscriptions", time_ns, event)
+    return frame("subscriptions", time_ns, event)
 
 
-def _frame(channel: str, time_ns: int, event: str, client: str = "") -> bytes:
+def frame(channel: str, time_ns: int, event: str, client: str = "") -> bytes:
+    """Of any channel, with one event, which is JSON."""
     text = (
         f'{{"channel":"{channel}",{client}"timestamp":"{nano_text(time_ns)}",'
         f'"sequence_num":#,"events":[{event}]}}'

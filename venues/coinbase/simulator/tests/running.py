@@ -18,17 +18,18 @@ def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
 
 
 @asynccontextmanager
-async def ccxt_client(base: str, feed: str) -> AsyncIterator[ccxt.pro.Exchange]:
-    """ccxt as it comes, with other addresses. On Exchange it wants a key for books; any will do."""
+async def ccxt_client(base: str, feed: str, **config: object) -> AsyncIterator[ccxt.pro.Exchange]:
+    """ccxt as it comes, with other addresses. ``config`` is what it is given besides: keys. On
+    Exchange it wants a key for books; any will do."""
     websocket = base.replace("http", "ws")
     if feed == "advanced":
         urls = {"rest": base, "ws": websocket}
-        client = ccxt.pro.coinbase({"enableRateLimit": False, "urls": {"api": urls}})
+        client = ccxt.pro.coinbase({"enableRateLimit": False, "urls": {"api": urls}, **config})
     else:
         urls = {"public": base, "private": base, "ws": websocket}
         keys = {"apiKey": "any", "secret": "YW55", "password": "any"}
-        config = {"enableRateLimit": False, "urls": {"api": urls}, **keys}
-        client = ccxt.pro.coinbaseexchange(config)
+        given = {"enableRateLimit": False, "urls": {"api": urls}, **keys, **config}
+        client = ccxt.pro.coinbaseexchange(given)
     try:
         async with asyncio.timeout(WAIT_S):
             yield client

@@ -1,0 +1,194 @@
+"""Whose call it is: keys and signatures of Coinbase.
+
+https://docs.cdp.coinbase.com/coinbase-app/authentication-authorization/api-key-authentication
+https://docs.cdp.coinbase.com/exchange/rest-api/authentication
+
+Advanced Trade   a JWT signed with the key's EC secret (ES256), for one method and path; for a
+                 websocket without them
+Exchange         an HMAC-SHA256, in base64, of time, method, path and body; and a passphrase
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from decimal import Decimal
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from kit.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.matching.contract import (
+    FeeAsset,
+    FeeTier,
+    House,
+    HouseRules,
+    IdScope,
+    Key,
+    SelfTrade,
+    Status,
+)
+from kit.simulator.matching.contract import Refusal as HouseRefusal
+from venues.coinbase.simulator.answers import Refusal
+
+ORGANIZATION = "organizations/00000000-0000-4000-8000-000000000000/apiKeys/"
+ISSUERS = ("cdp", "coinbase-cloud")
+LIFETIME_S_MAX = 120
+CLOCK_S_MAX = 30
+"""So far a clock may be off."""
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+HALF = 32
+"""Bytes of one half of a signature."""
+
+HOUSE_RULES = HouseRules(
+    tiers=(FeeTier(maker=Decimal("0.004"), taker=Decimal("0.006")),),
+    fee_asset=FeeAsset.QUOTE,
+    id_scope=IdScope.RETURNS,
+    self_trade=SelfTrade.CANCEL_NEWEST,
+    open_orders_max=500,
+    outcomes={HouseRefusal.WOULD_NOT_FILL: Status.CANCELLED},
+)
+
+
+class _Header(msgspec.Struct):
+    alg: str
+    kid: str
+
+
+class _Claims(msgspec.Struct):
+    sub: str
+    iss: str
+    nbf: int
+    exp: int
+    uri: str = ""
+
+
+_header = msgspec.json.Decoder(_Header)
+_claims = msgspec.json.Decoder(_Claims)
+
+
+class Unauthorized(Refusal):
+    """Advanced Trade does not know who asks, and says no more than that."""
+
+    def __init__(self) -> None:
+        super().__init__(401, {})
+        self.answer = Answer(b"Unauthorized\n", 401, content_type="text/plain")
+
+
+def credentials(key: Key) -> dict[str, str]:
+    """What a client of Advanced Trade is given, by ccxt's names: an EC secret as PEM."""
+    pem = _ec_secret(key).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.TraditionalOpenSSL,
+        serialization.NoEncryption(),
+    )
+    return {"apiKey": ORGANIZATION + key.key, "secret": pem.decode()}
+
+
+def exchange_credentials(key: Key) -> dict[str, str]:
+    """What a client of Exchange is given."""
+    secret = base64.b64encode(_hmac_secret(key)).decode()
+    return {"apiKey": key.key, "secret": secret, "password": key.password}
+
+
+def house_of(floor: Floor) -> House:
+    """Where orders are matched. Raises Refusal: a replay has no accounts."""
+    if floor.house is None:
+        raise Refusal(503, {"error": "UNAVAILABLE", "message": "Service unavailable"})
+    return floor.house
+
+
+def key_of_call(request: Request, floor: Floor) -> Key:
+    """Who has signed a call to Advanced Trade. Raises Refusal."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    if kind != "Bearer":
+        raise Unauthorized
+    key, claims = _read(token, floor)
+    method, _, address = claims.uri.partition(" ")
+    place = address.partition("://")[2] or address
+    if method != request.method or not place.endswith(request.path):
+        raise Unauthorized
+    return key
+
+
+def key_of_token(token: str, floor: Floor) -> Key:
+    """Who has signed a message to the websocket of Advanced Trade. Raises Refusal."""
+    return _read(token, floor)[0]
+
+
+def key_of_exchange_call(request: Request, floor: Floor) -> Key:
+    """Who has signed a call to Exchange. Raises Refusal."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    query = f"?{request.raw_query}" if request.raw_query else ""
+    names = ("key", "sign", "timestamp", "passphrase")
+    fields = {name: headers.get(f"cb-access-{name}", "") for name in names}
+    body = request.body.decode(errors="replace")
+    return key_of_exchange(fields, f"{request.method}{request.path}{query}{body}", floor)
+
+
+def key_of_exchange(fields: dict[str, str], said: str, floor: Floor) -> Key:
+    """Who has signed a text, by key, sign, timestamp and passphrase. Raises Refusal."""
+    for name, field in (("KEY", "key"), ("SIGN", "sign"), ("TIMESTAMP", "timestamp")):
+        if not fields.get(field):
+            raise Refusal(400, {"message": f"CB-ACCESS-{name} header is required"})
+    stamp = fields["timestamp"].partition(".")[0]
+    if not stamp.isdigit():
+        raise Refusal(400, {"message": "invalid timestamp"})
+    if abs(int(stamp) - floor.time_ns() // NANOSECONDS_PER_SECOND) > CLOCK_S_MAX:
+        raise Refusal(400, {"message": "request timestamp expired"})
+    key = house_of(floor).key(fields["key"])
+    if key is None:
+        raise Refusal(401, {"message": "Invalid API Key"})
+    text = fields["timestamp"] + said
+    mac = hmac.new(_hmac_secret(key), text.encode(), hashlib.sha256).digest()
+    if not hmac.compare_digest(base64.b64encode(mac), fields["sign"].encode()):
+        raise Refusal(401, {"message": "invalid signature"})
+    if not hmac.compare_digest(fields.get("passphrase", "").encode(), key.password.encode()):
+        raise Refusal(401, {"message": "Invalid Passphrase"})
+    return key
+
+
+def _read(token: str, floor: Floor) -> tuple[Key, _Claims]:
+    """Raises Refusal."""
+    head, _, rest = token.partition(".")
+    body, _, signature = rest.partition(".")
+    try:
+        header, claims = _header.decode(_bytes(head)), _claims.decode(_bytes(body))
+        raw = _bytes(signature)
+    except (binascii.Error, msgspec.DecodeError, UnicodeEncodeError):
+        raise Unauthorized from None
+    key = house_of(floor).key(header.kid.rpartition("/")[2])
+    now_s = floor.time_ns() // NANOSECONDS_PER_SECOND
+    in_time = claims.nbf - CLOCK_S_MAX <= now_s < claims.exp <= claims.nbf + LIFETIME_S_MAX
+    if key is None or header.alg != "ES256" or claims.iss not in ISSUERS or not in_time:
+        raise Unauthorized
+    if header.kid != claims.sub or header.kid != ORGANIZATION + key.key or len(raw) != 2 * HALF:
+        raise Unauthorized
+    halves = (int.from_bytes(raw[:HALF], "big"), int.from_bytes(raw[HALF:], "big"))
+    try:
+        _ec_secret(key).public_key().verify(
+            utils.encode_dss_signature(*halves),
+            f"{head}.{body}".encode(),
+            ec.ECDSA(hashes.SHA256()),
+        )
+    except InvalidSignature:
+        raise Unauthorized from None
+    return key, claims
+
+
+def _bytes(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+
+
+def _ec_secret(key: Key) -> ec.EllipticCurvePrivateKey:
+    digest = hashlib.sha256(b"ec" + key.secret.encode()).digest()
+    number = int.from_bytes(digest, "big") % (P256_ORDER - 1) + 1
+    return ec.derive_private_key(number, ec.SECP256R1())
+
+
+def _hmac_secret(key: Key) -> bytes:
+    return hashlib.sha512(key.secret.encode()).digest()
