@@ -56,6 +56,8 @@ class MarketFloor:
         self._delisted: dict[str, Listing] = {}
         self._instruments: dict[str, Instrument] = {}
         self._marks: dict[str, MarkProcess] = {}
+        self._newest_marks: dict[str, tuple[int, Mark | None]] = {}
+        """With their times: accounts that trade ask for them often."""
         self._histories: dict[Instrument, TradeHistory[Trade]] = {}
         rules = dialect.house_rules if isinstance(dialect, HouseFormat) else HouseRules()
         self._house = MatchingHouse(
@@ -99,7 +101,11 @@ class MarketFloor:
         if process is None:
             return None
         now_ns = self._market.time_ns
-        return process.at(now_ns, self._market.fair_price(self._instruments[symbol], now_ns))
+        known_ns, mark = self._newest_marks.get(symbol, (-1, None))
+        if known_ns != now_ns:
+            mark = process.at(now_ns, self._market.fair_price(self._instruments[symbol], now_ns))
+            self._newest_marks[symbol] = now_ns, mark
+        return mark
 
     def instrument(self, symbol: str) -> Instrument:
         """Of a listed symbol. Raises ValueError."""
