@@ -119,13 +119,8 @@ class VenueProcess:
             Path(mesh.data_dir),
         )
 
-        # Of two processes of a venue, one takes orders: an account has one journal.
-        self._trading = (
-            None
-            if own.instance
-            else Trading(
-                venue, mesh, orders, budget, self.hub, self.intake, self.instruments, clock
-            )
+        self._trading = Trading(
+            venue, mesh, own, orders, budget, self.hub, self.intake, self.instruments, clock
         )
 
     async def run(self) -> None:
@@ -147,8 +142,7 @@ class VenueProcess:
             ),
         )
         runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
-        if self._trading is not None:
-            self._trading.serve(runtime)
+        self._trading.serve(runtime)
         runtime.control_venue(self.control)
         runtime.when_draining(self._end)
         runtime.run_task("session", self.session.run)

@@ -27,6 +27,7 @@ from kit.venue.hub import Hub
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
 from kit.venue.prices import HubPrices
+from kit.venue.settings import VenueSettings
 
 ORDERS_FOLDER = "orders"
 
@@ -39,6 +40,7 @@ class Trading:
         self,
         venue: Venue,
         mesh: MeshSettings,
+        own: VenueSettings,
         settings: OrdersSettings,
         budget: Budget,
         hub: Hub,
@@ -49,6 +51,7 @@ class Trading:
         """Raises SettingError for an account without credentials, or that the venue cannot have."""
         self._venue = venue
         self._mesh = mesh
+        self._own = own
         self._settings = settings
         limits = venue.limits
         self._budget = budget.beside(limits.orders_per_second, limits.orders_at_once)
@@ -82,6 +85,9 @@ class Trading:
     def _credentials(self) -> Iterator[Credentials]:
         venue_id, world = self._venue.venue_id, self._mesh.world
         names = self._settings.accounts_of(venue_id)
+        if self._own.instance:
+            # Of two processes of a venue, one takes orders: an account has one journal.
+            return
         if self._venue.desk is None or world == "replay":
             if names and world == "live":
                 raise SettingError("orders.accounts", f"{venue_id}/{names[0]}", "takes no orders")

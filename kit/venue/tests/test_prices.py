@@ -97,5 +97,6 @@ async def test_who_falls_behind_hears_the_newest(books):
     await asyncio.sleep(0)
     await until(lambda: not hub.unread_bytes_share())
     hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([99])))
-    await until(lambda: heard == [Decimal(99)])
+    await until(lambda: heard)
     running.cancel()
+    assert heard == [Decimal(99)]
