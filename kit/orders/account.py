@@ -81,6 +81,7 @@ class Account:
         self.state: int = RECONCILING
         self.detail = "the journal is being read"
         self.fencing_epoch = 0
+        self._epoch_on_disk = 0
         self._last_epoch = 0
         self._was_armed = False
         self._forgot_ns = 0
@@ -154,11 +155,21 @@ class Account:
 
     async def beat(self, fencing_epoch: int) -> None:
         """The order authority lives; its epoch was checked. Raises StoreUnavailable."""
-        if fencing_epoch != self.fencing_epoch or not self._was_armed:
-            self._was_armed = True
-            self.fencing_epoch = fencing_epoch
+        was_armed, self._was_armed = self._was_armed, True
+        found = self.take_authority(fencing_epoch)
+        if found or not was_armed:
             await self.commit(self.authority())
         self.dead_man.beat()
+
+    def take_authority(self, fencing_epoch: int) -> tuple[Record, ...]:
+        """Take note of an authority, whose epoch was checked. Returns what has to be on the disk
+        before something is done in its name."""
+        if fencing_epoch == self._epoch_on_disk:
+            return ()
+        self.fencing_epoch = fencing_epoch
+        # Also where nothing comes of it: it was seen.
+        self._write(self.authority())
+        return (self.authority(),)
 
     def authority(self) -> Authority:
         """What is known of the order authority, for the journal."""
@@ -167,6 +178,9 @@ class Account:
     async def commit(self, *found: Record) -> None:
         """Have records on the disk. Raises StoreUnavailable."""
         await self.journal.commit(*map(records.encode, found))
+        for record in found:
+            if isinstance(record, Authority):
+                self._epoch_on_disk = record.fencing_epoch
 
     def message(self) -> trade_flow_pb2.Account:
         """As the contract tells it."""
@@ -212,6 +226,7 @@ class Account:
                 self._last_epoch = max(self._last_epoch, record.epoch)
             case Authority():
                 self.fencing_epoch = max(self.fencing_epoch, record.fencing_epoch)
+                self._epoch_on_disk = self.fencing_epoch
                 self._was_armed = self._was_armed or record.armed
             case Balanced() | Positioned():
                 self.holdings.replay(record)

@@ -212,10 +212,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             text = "the approval is for another account"
             raise BadRequest(text, field="account", value=content.account, allowed=account.name)
         self._verifier(account).check(approved, account.clock.time_ns())
-        if approved.fencing_epoch == account.fencing_epoch:
-            return ()
-        account.fencing_epoch = approved.fencing_epoch
-        return (account.authority(),)
+        return account.take_authority(approved.fencing_epoch)
 
     def _known(self, account: Account, symbol: str) -> checks.Known:
         instrument = account.instrument(symbol)

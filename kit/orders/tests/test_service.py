@@ -174,6 +174,17 @@ async def test_an_authority_that_was_replaced_is_refused_after_a_restart_too(tmp
         assert (await served.place(epoch=7)).request_id == "r"
 
 
+@pytest.mark.parametrize("size", ["2", "0.0001"])
+async def test_an_order_shows_its_authority_even_when_it_is_refused(tmp_path, size):
+    async with serving(tmp_path) as served:
+        request = trade_flow_pb2.PlaceOrderRequest(approved=served.approved(size=size, epoch=7))
+        await asyncio.gather(served.stub.PlaceOrder(request), return_exceptions=True)
+    async with serving(tmp_path) as served:
+        old = served.approved(epoch=6, request_id="s")
+        request = trade_flow_pb2.PlaceOrderRequest(approved=old)
+        assert (await refusal(served.stub.PlaceOrder(request)))[1]["why"] == "stale_epoch"
+
+
 async def test_lists_go_page_by_page(tmp_path):
     async with serving(tmp_path) as served:
         for number in range(5):

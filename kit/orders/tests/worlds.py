@@ -15,6 +15,20 @@ from kit.orders.tests.fake_venue import FakeDesk, FakeVenue
 
 START_NS = 1_700_000_000 * NANOSECONDS_PER_SECOND
 BLOCK_BYTES = 512
+SETTINGS = OrdersSettings(dead_man_s=5, place_timeout_s=3)
+SPOT = types_pb2.Instrument(
+    venue="fake",
+    symbol="BTCUSDT",
+    kind=types_pb2.INSTRUMENT_KIND_SPOT,
+    base="BTC",
+    quote="USDT",
+    price_tick="0.5",
+    size_step="0.001",
+    size_min="0.002",
+    notional_min="5",
+    contract_size="1",
+    status=types_pb2.INSTRUMENT_STATUS_TRADING,
+)
 
 
 class NoSelector(selectors.SelectSelector):
@@ -260,6 +274,21 @@ class World:
         return task.result()
 
 
+def world(settings=SETTINGS, **venue):
+    """A venue that keeps still."""
+    found = World(7, settings, nasty=False, **venue)
+    found.instruments["BTCUSDT"] = SPOT
+    return found
+
+
+async def started(**venue):
+    """With an account that is ready."""
+    found = world(**venue)
+    found.start()
+    await found.ready()
+    return found
+
+
 def run(scenario):
     """Run a coroutine in a loop of its own whose time jumps."""
     loop = VirtualLoop()
@@ -272,18 +301,3 @@ def run(scenario):
         loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
-
-
-SPOT = types_pb2.Instrument(
-    venue="fake",
-    symbol="BTCUSDT",
-    kind=types_pb2.INSTRUMENT_KIND_SPOT,
-    base="BTC",
-    quote="USDT",
-    price_tick="0.5",
-    size_step="0.001",
-    size_min="0.002",
-    notional_min="5",
-    contract_size="1",
-    status=types_pb2.INSTRUMENT_STATUS_TRADING,
-)
