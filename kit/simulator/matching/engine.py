@@ -347,7 +347,9 @@ class Engine:
 
     def balance(self, account: Account, asset: str) -> BalanceView:
         """What an account has of an asset."""
-        total, locked = account.total.get(asset, 0), account.locked.get(asset, 0)
+        total = account.total.get(asset, 0)
+        # Losses can hold back more than there is.
+        locked = min(account.locked.get(asset, 0), max(total, 0))
         return BalanceView(account.name, asset, amount(total), amount(locked))
 
     def _clearing(self, board: Board) -> Clearing:

@@ -42,6 +42,7 @@ class FeeTable:
         self._tiers = [
             (atoms_of(tier.volume_from), _rate(tier.maker), _rate(tier.taker)) for tier in tiers
         ]
+        self._highest = max(0, *(max(maker, taker) for _, maker, taker in self._tiers))
 
     def fee(self, atoms: int, volume: Volume, is_maker: bool) -> int:
         """Of so much. Digits beyond those of a fee are cut off; negative: it is received."""
@@ -50,9 +51,9 @@ class FeeTable:
         unit = RATES * self._unit
         return cost // unit * self._unit if cost >= 0 else -(-cost // unit * self._unit)
 
-    def most(self, atoms: int, volume: Volume) -> int:
-        """What a fill of so much costs at most."""
-        return atoms * max(0, *self._rates(volume)) // RATES
+    def most(self, atoms: int) -> int:
+        """What a fill of so much costs at most, in whichever tier an account will be by then."""
+        return atoms * self._highest // RATES
 
     def _rates(self, volume: Volume) -> tuple[int, int]:
         _, maker, taker = self._tiers[0]

@@ -52,7 +52,7 @@ class Margin:
             return
         before, after = self._need(account, board.settle), self._need(account, board.settle, order)
         value = board.value_at(self._price_of(board, order), order.left)
-        has = account.total.get(board.settle, 0) - self._fees.most(value, account.volume)
+        has = account.total.get(board.settle, 0) - self._fees.most(value)
         if after > before and after > has:
             raise Refused(Refusal.FUNDS)
         self._hold(account, board.settle, after)

@@ -16,19 +16,19 @@ class Spot:
         self._ledger = ledger
 
     def admit(self, account: Account, board: Board, order: Order, enters: bool) -> None:
-        need = self._need(account, board, order)
+        need = self._need(board, order)
         asset = board.quote if order.buys else board.base
         if need - order.locked > account.free(asset):
             raise Refused(Refusal.FUNDS)
         if enters and order.buys and not order.ticks:
             bill = sum(board.value(ticks, lots) for ticks, lots in _met(board, order))
-            if bill + self._fee_most(account, bill) > account.free(asset):
+            if bill + self._fee_most(bill) > account.free(asset):
                 raise Refused(Refusal.FUNDS)
         account.lock(asset, need - order.locked)
         order.locked = need
 
     def release(self, account: Account, board: Board, order: Order) -> None:
-        need = 0 if order.status in FINAL else self._need(account, board, order)
+        need = 0 if order.status in FINAL else self._need(board, order)
         account.lock(board.quote if order.buys else board.base, need - order.locked)
         order.locked = need
 
@@ -67,17 +67,17 @@ class Spot:
     def assets(self, board: Board) -> tuple[str, ...]:
         return board.base, board.quote
 
-    def _need(self, account: Account, board: Board, order: Order) -> int:
+    def _need(self, board: Board, order: Order) -> int:
         """What an order holds; nothing where it buys at any price."""
         if not order.buys:
             return order.left * board.lot_atoms
         if not order.ticks:
             return 0
         value = board.value(order.ticks, order.left)
-        return value + self._fee_most(account, value)
+        return value + self._fee_most(value)
 
-    def _fee_most(self, account: Account, value: int) -> int:
-        return self._fees.most(value, account.volume) if self._fee_in_quote else 0
+    def _fee_most(self, value: int) -> int:
+        return self._fees.most(value) if self._fee_in_quote else 0
 
 
 def _met(board: Board, order: Order) -> list[tuple[int, int]]:

@@ -242,7 +242,7 @@ class Reference:
             for price, size in offers:
                 bill += price * min(size, left)
                 left -= min(size, left)
-            if bill + self._fee_most(order.account, bill) > free:
+            if bill + self._fee_most(bill) > free:
                 return Refusal.FUNDS
         return None
 
@@ -267,12 +267,11 @@ class Reference:
         if order.price is None:
             return ZERO
         value = order.price * order.left
-        return value + self._fee_most(order.account, value)
+        return value + self._fee_most(value)
 
-    def _fee_most(self, account: str, value: Decimal) -> Decimal:
-        tier = self._tier(account)
-        in_quote = self._fee_asset is FeeAsset.QUOTE
-        return value * max(ZERO, tier.maker, tier.taker) if in_quote else ZERO
+    def _fee_most(self, value: Decimal) -> Decimal:
+        rates = [rate for tier in self._tiers for rate in (tier.maker, tier.taker)]
+        return value * max(ZERO, *rates) if self._fee_asset is FeeAsset.QUOTE else ZERO
 
     def _tier(self, account: str) -> FeeTier:
         traded = self._traded.get(account, ZERO)
