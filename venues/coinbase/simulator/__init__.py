@@ -31,6 +31,8 @@ from kit.simulator.market import Step
 from venues.coinbase.simulator import (
     advanced,
     exchange,
+    private_exchange,
+    private_exchange_feed,
     private_rest,
     private_socket,
     rest,
@@ -75,6 +77,15 @@ class _Call(msgspec.Struct):
     channels: list[Any] | None = None
     product_ids: list[str] = []
     jwt: str = ""
+    key: str = ""
+    signature: str = ""
+    timestamp: str | int | float = ""
+    passphrase: str = ""
+
+    def signed(self) -> dict[str, str]:
+        """What signs a message to Exchange."""
+        names = ("key", "signature", "timestamp", "passphrase")
+        return {name: str(getattr(self, name)) for name in names}
 
 
 class _Channel(msgspec.Struct):
@@ -174,6 +185,8 @@ class Coinbase:
     async def answer(self, request: Request, floor: Floor) -> Answer:
         if private_rest.is_private(request.path):
             return await private_rest.answer(request, floor)
+        if private_exchange.is_private(request.path):
+            return await private_exchange.answer(request, floor)
         return await rest.answer(request, floor)
 
     def list(self, instrument: Instrument) -> Listing:
@@ -227,13 +240,21 @@ class Coinbase:
             return [exchange.MALFORMED]
         if call.type not in ("subscribe", "unsubscribe") or not pairs:
             return [exchange.refusal("no channel or no product")]
+        account = ""
         for channel, product in pairs:
-            if self._streams.get(EXCHANGE, channel, "") is None:
+            if channel == USER:
+                try:
+                    account = private_exchange_feed.account_of(call.signed(), floor)
+                except Refusal as refusal:
+                    return [exchange.not_signed(refusal.answer.body.decode())]
+            elif self._streams.get(EXCHANGE, channel, "") is None:
                 return [exchange.refusal(f"{channel} is not a valid channel")]
             if not _is_product(product, floor):
                 return [exchange.refusal(f"{product} is not a valid product")]
         first: list[bytes] = []
         for channel, product in pairs:
+            if channel == USER and call.type == "subscribe":
+                private_exchange_feed.begin(session, session.member, product, account, floor)
             first += self._change(session, call.type, channel, product, floor)
         return [exchange.subscriptions(session.wanted()), *first]
 

@@ -82,6 +82,18 @@ def refusal(reason: str) -> bytes:
     )
 
 
+def not_signed(reason: str) -> bytes:
+    """A subscription of an account by nobody who is known."""
+    return msgspec.json.encode(
+        {"type": "error", "message": "Authentication Failed", "reason": reason}
+    )
+
+
+def parties(one: TradePrint) -> tuple[str, str]:
+    """What the orders of a trade's maker and taker are called when they are nobody's."""
+    return _order(one, 0), _order(one, 1)
+
+
 def _order(one: TradePrint, party: int) -> str:
     digits = f"{one.trade_id * 2 + party:032x}"
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

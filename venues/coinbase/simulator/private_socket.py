@@ -42,7 +42,6 @@ def listen(
     hear: Callable[[AccountEvent], None],
 ) -> None:
     """From now on."""
-    session.streams[USER] = STREAM
     if not member.account:
         session.when_closed.append(house_of(floor).listen(account, hear))
     member.account = account
@@ -51,6 +50,7 @@ def listen(
 def begin(session: Session, member: Member, account: str, floor: Floor) -> list[bytes]:
     """A subscription to Advanced Trade begins: all open orders, in parts."""
     teller = _Teller(session, member, account, floor)
+    session.streams[USER] = STREAM
     listen(session, member, account, floor, teller.hear)
     orders = [
         one
