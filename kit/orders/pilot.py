@@ -34,8 +34,9 @@ class Inquiry(Protocol):
     async def look(self, entry: Entry) -> None:
         """Ask once, now. Raises VenueUnavailable."""
 
-    def watch(self, entry: Entry) -> None:
-        """Go on asking until it is settled."""
+    def watch(self, entry: Entry, *, is_missing: bool = False) -> None:
+        """Go on asking until it is settled. ``is_missing``: it was open, and the venue did not name
+        it any more."""
 
 
 class Pilot:

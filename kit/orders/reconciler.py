@@ -183,7 +183,7 @@ class Reconciler:
         before = entry.state
         order = await ask(self._desk.find(entry.venue_key), self._timeout_s)
         if order is None:
-            self._inquiry.watch(entry)
+            self._inquiry.watch(entry, is_missing=True)
             return []
         if entry.is_final:
             return []

@@ -50,6 +50,8 @@ class Doubt:
     since_ns: int
     due_ns: int
     is_of_unknown: bool = False
+    is_missing: bool = False
+    """Whether it is asked for because the venue did not name it any more."""
     tries: int = 0
     noes: int = 0
 
@@ -82,12 +84,15 @@ class Resolver:
         """How many there are."""
         return len(self._doubts)
 
-    def watch(self, entry: Entry) -> None:
-        """Ask about an order until it is settled."""
+    def watch(self, entry: Entry, *, is_missing: bool = False) -> None:
+        """Ask about an order until it is settled. ``is_missing``: it was open, and the venue did
+        not name it any more."""
         doubt = self._doubt((entry.key, ""))
-        if entry.state == states.UNKNOWN and not doubt.is_of_unknown:
+        is_of_unknown = entry.state == states.UNKNOWN
+        if (is_of_unknown and not doubt.is_of_unknown) or (is_missing and not doubt.is_missing):
             # Only now is it sure that nothing more of it will be sent.
-            doubt.is_of_unknown = True
+            doubt.is_of_unknown = doubt.is_of_unknown or is_of_unknown
+            doubt.is_missing = is_missing
             doubt.since_ns = self._clock.monotonic_ns()
             doubt.noes = 0
 
@@ -176,6 +181,7 @@ class Resolver:
             return False
         asked_ns = self._clock.monotonic_ns()
         if await self._found(entry):
+            doubt.is_missing = False
             self._settle_amendments(entry, doubt, asked_ns)
         elif not entry.is_final and self._says_no(doubt, asked_ns):
             self._conclude(entry)
@@ -227,7 +233,7 @@ class Resolver:
     def _is_settled(self, entry: Entry, doubt: Doubt) -> bool:
         if entry.is_final:
             return not entry.lacks_fills or doubt.tries > PATIENCE_TRIES
-        if entry.cancel_wanted or entry.is_amending or entry.lacks_fills:
+        if entry.cancel_wanted or entry.is_amending or entry.lacks_fills or doubt.is_missing:
             return False
         return entry.held or entry.state in (states.OPEN, states.PARTLY_FILLED)
 

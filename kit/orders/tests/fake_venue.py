@@ -282,7 +282,11 @@ class FakeDesk:
         await self._travel()
         self._may_fail()
         truth = self._truth(key)
-        return self.venue.seen(truth) if truth is not None else None
+        if truth is None:
+            return None
+        if not self.rules.finds_by_client_id and truth.now.state in states.FINAL:
+            return None
+        return self.venue.seen(truth)
 
     async def open_orders(self, symbol=""):
         self.venue.calls["open_orders"] += 1

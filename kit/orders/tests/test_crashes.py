@@ -8,6 +8,7 @@ import asyncio
 import os
 import random
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -16,7 +17,7 @@ from kit.errors import InvalidOrder, StoreUnavailable, VenuemeshError
 from kit.orders import states
 from kit.orders.ids import client_order_id
 from kit.orders.settings import OrdersSettings
-from kit.orders.tests.fake_venue import limit_order
+from kit.orders.tests.fake_venue import RULES, limit_order
 from kit.orders.tests.worlds import World, run
 
 RUNS = int(os.environ.get("VENUEMESH_CRASH_RUNS", "0"))
@@ -69,9 +70,9 @@ class Trader:
             await account.amender.amend(entry, content, f"a{number}")
 
 
-async def live_and_die(seed, dies_at, lives=1):
+async def live_and_die(seed, dies_at, lives=1, rules=RULES):
     """Trade, die at these steps, come again, and compare in the end."""
-    world = World(seed, SETTINGS)
+    world = World(seed, SETTINGS, rules=rules)
     trader = Trader(world, seed)
     steps = 0
     for life in range(lives + 1):
@@ -123,7 +124,14 @@ def check_order(world, entry):
         assert entry.state == states.REJECTED or world.venue.sends[entry.client_order_id] == 0
         assert not entry.fills
         return
-    assert entry.state == truth.now.state
+    if not world.venue.rules.finds_by_client_id and not truth.now.filled_size:
+        # It has ended without a trace: that it has is all that can be known.
+        assert entry.is_final == (truth.now.state in states.FINAL)
+        return
+    if not world.venue.rules.finds_by_client_id:
+        assert entry.is_final == (truth.now.state in states.FINAL)
+    else:
+        assert entry.state == truth.now.state
     assert entry.venue_order_id == truth.now.venue_order_id
     assert entry.filled == truth.now.filled_size
     fills = {
@@ -148,6 +156,13 @@ def test_it_may_die_at_any_step(seed):
     assert steps > 100
     for step in range(1, min(steps, 700), STEPS_APART):
         run(live_and_die(seed, step))
+
+
+def test_a_venue_that_finds_only_what_is_open_is_enough():
+    rules = replace(RULES, finds_by_client_id=False)
+    for seed in range(SEEDED_RUNS // 2):
+        chance = random.Random(seed)
+        assert run(live_and_die(seed, chance.randint(1, 400), lives=1, rules=rules)) > 0
 
 
 def test_it_may_die_again_and_again():
