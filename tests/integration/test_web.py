@@ -126,3 +126,23 @@ def test_the_mesh_page_lists_every_service(page, studio):
 def as_number(text):
     """A price as it is written on the page."""
     return Decimal(text.replace(",", "").replace("\u2009", "").replace("\u00a0", ""))
+
+
+def test_an_order_is_placed_and_cancelled_on_the_page(page, studio):
+    page.goto(f"{studio}#/orders/{VENUE}")
+    page.get_by_test_id("account-state").get_by_text("ready").wait_for()
+    page.get_by_test_id("ticket-size").fill("0.01")
+    page.get_by_test_id("ticket-price").fill("50000")
+    page.get_by_test_id("ticket-review").click()
+    words = page.get_by_test_id("review-text").inner_text()
+    assert "0.01" in words
+    assert "50000" in words
+    assert page.get_by_test_id("open-order-row").count() == 0
+    page.get_by_test_id("review-send").click()
+    page.get_by_test_id("review-close").click()
+    row = page.get_by_test_id("open-order-row")
+    row.wait_for()
+    assert "50000" in row.inner_text()
+    page.get_by_test_id("order-cancel").click()
+    row.wait_for(state="detached")
+    assert "cancelled" in page.get_by_test_id("recent-order-row").first.inner_text().lower()
