@@ -66,8 +66,9 @@ class Counter(Protocol):
     def amend(self, key: OrderKey, wish: Wish) -> Call:
         """Raises Unsupported."""
 
-    def cancel(self, key: OrderKey) -> Call:
-        """One order, by the venue's id where it is known."""
+    def cancel(self, key: OrderKey) -> Sequence[Call]:
+        """One order, by the venue's id where it is known. The calls are made one after the other
+        until one finds it: a venue may keep stops apart."""
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """All of these together do it. None of them: the venue cannot; each is cancelled alone."""
@@ -75,8 +76,8 @@ class Counter(Protocol):
     def receipt(self, answer: Any) -> Receipt:
         """What the answer to any of these means."""
 
-    def countdown(self, seconds: float) -> Call:
-        """Raises Unsupported."""
+    def countdown(self, seconds: float) -> Sequence[Call]:
+        """All of these. Raises Unsupported."""
 
     async def rights(self, line: Line) -> Sequence[str]:
         """What the key may do that it need not; a call that needs the key in any case."""
@@ -124,20 +125,20 @@ class CcxtDesk:
         return await self._ask(lambda: self._counter.rights(self._line))
 
     async def place(self, wish: Wish) -> Receipt:
-        async def make() -> Call:
-            return self._counter.place(wish)
+        async def make() -> Sequence[Call]:
+            return [self._counter.place(wish)]
 
         return await self._act(make)
 
     async def amend(self, key: OrderKey, wish: Wish) -> Receipt:
-        async def make() -> Call:
+        async def make() -> Sequence[Call]:
             await self._check_change(key, wish)
-            return self._counter.amend(await self._named(key), wish)
+            return [self._counter.amend(await self._named(key), wish)]
 
         return await self._act(make)
 
     async def cancel(self, key: OrderKey) -> Receipt:
-        async def make() -> Call:
+        async def make() -> Sequence[Call]:
             return self._counter.cancel(await self._named(key))
 
         return await self._act(make)
@@ -156,7 +157,7 @@ class CcxtDesk:
                     if order.symbol == one
                 ]
                 of_symbol = self._counter.cancel_all(one) if not symbol else ()
-                calls += of_symbol or [self._counter.cancel(key) for key in keys]
+                calls += of_symbol or [call for key in keys for call in self._counter.cancel(key)]
         acts = [await self._line.act(call, self._counter.receipt) for call in calls]
         return _worst(self._done(receipt) for receipt in acts)
 
@@ -187,12 +188,13 @@ class CcxtDesk:
 
     async def countdown(self, seconds: float) -> None:
         try:
-            call = self._counter.countdown(seconds)
+            calls = self._counter.countdown(seconds)
         except Unsupported as error:
             raise NotSupported(
                 str(error), service=self._line.venue_id, wanted="countdown"
             ) from error
-        await self._line.ask(call)
+        for call in calls:
+            await self._line.ask(call)
 
     def follow(self) -> AsyncIterator[AccountEvent]:
         return Stream(self._line, self._counter.hearing).events()
@@ -217,11 +219,12 @@ class CcxtDesk:
         if order is not None and (order.price != wish.price or order.size <= wish.size):
             raise Unsupported("the venue changes an order to a smaller size only")
 
-    async def _act(self, make: Callable[[], Awaitable[Call]]) -> Receipt:
-        """Do something, once. What fails before that has done nothing."""
+    async def _act(self, make: Callable[[], Awaitable[Sequence[Call]]]) -> Receipt:
+        """Do something, once: of several calls the next one is made only when the order is not
+        where the one before looked for it. What fails before that has done nothing."""
         try:
             await self._prepare()
-            call = await make()
+            calls = await make()
         except Absent as error:
             return Refused(orders_pb2.REJECT_REASON_OTHER, f"no such order: {error}")
         except Unsupported as error:
@@ -232,7 +235,12 @@ class CcxtDesk:
             return Refused(orders_pb2.REJECT_REASON_INSTRUMENT, error.message)
         except VenuemeshError as error:
             return Refused(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error.message}")
-        return await self._line.act(call, self._counter.receipt)
+        receipt: Receipt = Unclear("nothing was done")
+        for call in calls:
+            receipt = await self._line.act(call, self._counter.receipt)
+            if not self._is_absent(receipt):
+                break
+        return receipt
 
     async def _prepare(self) -> None:
         if not self._prepared:
@@ -251,11 +259,11 @@ class CcxtDesk:
 
     def _done(self, receipt: Receipt) -> Receipt:
         """What is gone need not be cancelled."""
-        if isinstance(receipt, Refused):
-            code = receipt.words.partition(" ")[0]
-            if code in self._counter.errors.absent:
-                return Accepted("")
-        return receipt
+        return Accepted("") if self._is_absent(receipt) else receipt
+
+    def _is_absent(self, receipt: Receipt) -> bool:
+        absent = self._counter.errors.absent
+        return isinstance(receipt, Refused) and receipt.words.startswith(tuple(absent))
 
 
 def _worst(receipts: Iterable[Receipt]) -> Receipt:

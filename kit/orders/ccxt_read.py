@@ -25,6 +25,15 @@ LIMITS = frozenset(
     }
 )
 """Types that have a price."""
+FINAL = frozenset(
+    {
+        orders_pb2.ORDER_STATE_FILLED,
+        orders_pb2.ORDER_STATE_CANCELLED,
+        orders_pb2.ORDER_STATE_REJECTED,
+        orders_pb2.ORDER_STATE_EXPIRED,
+    }
+)
+"""States that do not change any more."""
 
 
 def amount(value: Any) -> Decimal:

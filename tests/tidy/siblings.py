@@ -15,9 +15,12 @@ VENUE_ROLES = (
     "book.py",
     "catalog.py",
     "feed.py",
+    "hearing.py",
     "history.py",
     "instruments.py",
+    "orders.py",
     "parse.py",
+    "refusals.py",
     "simulator",
     "tests",
 )

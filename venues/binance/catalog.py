@@ -89,6 +89,7 @@ def futures(place: Place) -> Venue:
         ),
         limits=FUTURES_LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
+        desk=lambda credentials: _futures_desk(place, credentials),
     )
 
 
@@ -96,6 +97,12 @@ def _spot_desk(place: Place, credentials: Credentials) -> Desk:
     from venues.binance import orders
 
     return orders.desk(credentials, place.rest("binance"))
+
+
+def _futures_desk(place: Place, credentials: Credentials) -> Desk:
+    from venues.binance import orders
+
+    return orders.futures_desk(credentials, place.rest("binance_futures"))
 
 
 def _aggregate(place: Place, venue_id: str) -> bool:

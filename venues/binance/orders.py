@@ -1,9 +1,11 @@
-"""Orders on Binance's spot market: what is sent, what comes back, what is heard.
+"""Orders on Binance: what is sent, and what is asked.
 
 Client ids go out as ``newClientOrderId``; the venue keeps them unique among open orders only. An
 answer that says -1006, -1007 or 5xx leaves open whether the order is there. The amounts are texts
 in every answer: sizes are ``origQty`` and ``executedQty`` (q and z in events), the mean price is
-``cummulativeQuoteQty`` (Z) by the filled size, fees are ``commission`` (n).
+``cummulativeQuoteQty`` (Z) by the filled size or ``avgPrice`` (ap), fees are ``commission`` (n).
+Futures keep stops apart, as conditional orders of the algo service; once they have woken, they are
+orders like any other under the same client id.
 https://developers.binance.com/docs/binance-spot-api-docs/rest-api/trading-endpoints
 https://developers.binance.com/docs/binance-spot-api-docs/user-data-stream
 """
@@ -17,107 +19,55 @@ from kit.errors import NotSupported
 from kit.orders import ccxt_read as read
 from kit.orders.approval import plain
 from kit.orders.ccxt_desk import CcxtDesk, Unsupported
-from kit.orders.ccxt_errors import Errors, Said
-from kit.orders.ccxt_line import Call, Line
-from kit.orders.ccxt_stream import Denied, Ended, Heard, Taken, Watch
+from kit.orders.ccxt_line import Absent, Call, Line
 from kit.orders.contract import (
     Accepted,
-    AccountEvent,
     AssetBalance,
     Credentials,
     DeskRules,
     HeldPosition,
     OrderKey,
-    OrderState,
-    OrderType,
-    Paid,
     Receipt,
-    RejectReason,
     VenueFill,
     VenueOrder,
     Wish,
 )
+from venues.binance.hearing import (
+    FUTURES_TYPES,
+    TYPES,
+    FuturesHearing,
+    SpotHearing,
+    algo_order_of,
+    balance_of,
+    fill_of,
+    futures_fill_of,
+    futures_order_of,
+    futures_position_of,
+    order_of,
+)
+from venues.binance.refusals import ERRORS
 
-VENUE_ID = "binance"
+SPOT, FUTURES = "binance", "binance_futures"
 FILLS_MAX = 1000
-STATES: Mapping[str, OrderState] = {
-    "PENDING_NEW": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
-    "NEW": orders_pb2.ORDER_STATE_OPEN,
-    "PARTIALLY_FILLED": orders_pb2.ORDER_STATE_PARTLY_FILLED,
-    "FILLED": orders_pb2.ORDER_STATE_FILLED,
-    "CANCELED": orders_pb2.ORDER_STATE_CANCELLED,
-    "PENDING_CANCEL": orders_pb2.ORDER_STATE_OPEN,
-    "REJECTED": orders_pb2.ORDER_STATE_REJECTED,
-    "EXPIRED": orders_pb2.ORDER_STATE_EXPIRED,
-    "EXPIRED_IN_MATCH": orders_pb2.ORDER_STATE_EXPIRED,
-}
-"""EXPIRED_IN_MATCH: it would have met an order of the same account."""
-TYPES: Mapping[OrderType, str] = {
-    orders_pb2.ORDER_TYPE_MARKET: "MARKET",
-    orders_pb2.ORDER_TYPE_LIMIT: "LIMIT",
-    orders_pb2.ORDER_TYPE_STOP: "STOP_LOSS",
-    orders_pb2.ORDER_TYPE_STOP_LIMIT: "STOP_LOSS_LIMIT",
-    orders_pb2.ORDER_TYPE_TAKE_PROFIT: "TAKE_PROFIT",
-    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: "TAKE_PROFIT_LIMIT",
-}
+WEEK_MS = 7 * 86_400_000
+"""Fills of a longer time are not given at once by futures."""
+KEPT_MS = 26 * WEEK_MS
+"""They do not keep older ones."""
 LIFETIMES = {
     orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "GTC",
     orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "IOC",
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "FOK",
 }
-_TYPES_READ = {name: kind for kind, name in TYPES.items()} | {
-    "LIMIT_MAKER": orders_pb2.ORDER_TYPE_LIMIT
-}
-
-WORDS: Mapping[str, RejectReason] = {
-    "insufficient balance": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
-    "immediately match and take": orders_pb2.REJECT_REASON_WOULD_TAKE,
-    "duplicate order sent": orders_pb2.REJECT_REASON_DUPLICATE_ID,
-    "trigger immediately": orders_pb2.REJECT_REASON_STOP_PRICE,
-    "would not be filled": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
-    "price_filter": orders_pb2.REJECT_REASON_PRICE,
-    "percent_price": orders_pb2.REJECT_REASON_PRICE,
-    "market_lot_size": orders_pb2.REJECT_REASON_SIZE,
-    "lot_size": orders_pb2.REJECT_REASON_SIZE,
-    "notional": orders_pb2.REJECT_REASON_NOTIONAL,
-    "max_num": orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
-    "max_position": orders_pb2.REJECT_REASON_SIZE,
-    "market is closed": orders_pb2.REJECT_REASON_INSTRUMENT,
-    "trading is not enabled": orders_pb2.REJECT_REASON_INSTRUMENT,
-    "not supported for this symbol": orders_pb2.REJECT_REASON_NOT_SUPPORTED,
-    "disabled on this account": orders_pb2.REJECT_REASON_PERMISSION,
-    "may not place": orders_pb2.REJECT_REASON_PERMISSION,
-    "invalid quantity": orders_pb2.REJECT_REASON_SIZE,
-    "invalid price": orders_pb2.REJECT_REASON_PRICE,
-    "service unavailable from a restricted location": orders_pb2.REJECT_REASON_PERMISSION,
-}
-"""-2010 and -1013 are all kinds of things: the words tell which."""
-CODES: Mapping[str, RejectReason] = {
-    "-1002": orders_pb2.REJECT_REASON_PERMISSION,
-    "-1003": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "-1008": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "-1015": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "-1016": orders_pb2.REJECT_REASON_MAINTENANCE,
-    "-1021": orders_pb2.REJECT_REASON_OTHER,
-    "-1022": orders_pb2.REJECT_REASON_PERMISSION,
-    "-1121": orders_pb2.REJECT_REASON_INSTRUMENT,
-    "-2014": orders_pb2.REJECT_REASON_PERMISSION,
-    "-2015": orders_pb2.REJECT_REASON_PERMISSION,
-}
-UNCLEAR = frozenset({"-1000", "-1001", "-1006", "-1007"})
-"""Unknown error, disconnected, unexpected response, timeout: "execution status unknown"."""
-
-
-def said(answer: Any) -> Said | None:
-    """{"code":-2010,"msg":"Account has insufficient balance for requested action."}"""
-    if isinstance(answer, dict) and "code" in answer and int(answer["code"]) < 0:
-        return Said(str(answer["code"]), str(answer.get("msg", "")))
-    return None
 
 
 def desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
-    """The desk of one account; ``base_url``: of the pretended venue."""
-    return CcxtDesk(VENUE_ID, SpotCounter(), base_url, credentials)
+    """The desk of one account on the spot market; ``base_url``: of the pretended venue."""
+    return CcxtDesk(SPOT, SpotCounter(), base_url, credentials)
+
+
+def futures_desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
+    """The same for USD-M futures."""
+    return CcxtDesk(FUTURES, FuturesCounter(), base_url, credentials)
 
 
 async def key_rights(line: Line) -> list[str]:
@@ -135,9 +85,7 @@ class SpotCounter:
     exchange = "binance"
     one_at_a_time = False
     by_venue_id_only = False
-    errors = Errors(
-        said, CODES, WORDS, unclear=UNCLEAR, absent=frozenset({"-2011", "-2013"})
-    )  # fmt: skip
+    errors = ERRORS
     rules = DeskRules(
         types=frozenset(TYPES),
         times_in_force=frozenset(LIFETIMES),
@@ -199,9 +147,9 @@ class SpotCounter:
         }
         return Call("PUT private", params, path="order/amend/keepPriority")
 
-    def cancel(self, key: OrderKey) -> Call:
+    def cancel(self, key: OrderKey) -> Sequence[Call]:
         """DELETE order."""
-        return Call("privateDeleteOrder", _which(key))
+        return [Call("privateDeleteOrder", _which(key))]
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """DELETE openOrders, of one symbol at a time."""
@@ -215,7 +163,7 @@ class SpotCounter:
         order = order_of(row) if "origQty" in row else None
         return Accepted(str(row["orderId"]), order)
 
-    def countdown(self, seconds: float) -> Call:
+    def countdown(self, seconds: float) -> Sequence[Call]:
         """There is none for spot."""
         raise Unsupported("Binance spot does not cancel by itself")
 
@@ -236,13 +184,13 @@ class SpotCounter:
     async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """GET myTrades, from a time and then on from each id."""
         if not symbol:
-            raise NotSupported("fills of one symbol only", service="binance", wanted="all symbols")
+            raise NotSupported("fills of one symbol only", service=SPOT, wanted="all symbols")
         found: list[VenueFill] = []
         query: dict[str, Any] = {"startTime": read.milliseconds(since_time_ns)}
         while True:
             params = {"symbol": symbol, "limit": FILLS_MAX, **query}
             rows = await line.ask(Call("privateGetMyTrades", params))
-            found += [_fill(row) for row in rows]
+            found += [fill_of(row) for row in rows]
             if len(rows) < FILLS_MAX:
                 return found
             query = {"fromId": int(rows[-1]["id"]) + 1}
@@ -250,144 +198,197 @@ class SpotCounter:
     async def balances(self, line: Line) -> list[AssetBalance]:
         """GET account: {"balances":[{"asset":"BTC","free":"4.1","locked":"0.2"},…],…}."""
         answer = await line.ask(Call("privateGetAccount", {"omitZeroBalances": "true"}))
-        return [_balance(row["asset"], row["free"], row["locked"]) for row in answer["balances"]]
+        return [balance_of(row["asset"], row["free"], row["locked"]) for row in answer["balances"]]
 
     async def positions(self, line: Line) -> list[HeldPosition]:
         """There are none."""
         return []
 
 
-class SpotHearing:
-    """The user data stream, over the websocket API."""
+class FuturesCounter:
+    """USD-M futures, with one position for both sides."""
 
-    subscriptions = 1
-
-    def watches(self, api: Any) -> Sequence[Watch]:
-        """One subscription brings orders, fills and balances."""
-        api.options["watchBalance"] = {"fetchBalanceSnapshot": False}
-        return (api.watch_orders,)
-
-    def hear(self, message: Any) -> Heard:
-        """{"subscriptionId":0,"event":{"e":"executionReport",…}}."""
-        event = message.get("event")
-        if event is None and "error" in message:
-            return not_taken(message["error"])
-        if event is None:
-            subscribed = (message.get("result") or {}).get("subscriptionId") is not None
-            return Taken("user data") if subscribed else None
-        kind = event["e"]
-        if kind == "executionReport":
-            return _execution(event)
-        if kind == "outboundAccountPosition":
-            return [_balance(row["a"], row["f"], row["l"]) for row in event["B"]]
-        if kind in ("eventStreamTerminated", "serverShutdown"):
-            return Ended(kind)
-        # balanceUpdate tells a difference; the balance itself comes with it. Lists are of orders.
-        return ()
-
-
-def not_taken(error: Any) -> Ended | Denied:
-    """{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}"""
-    heard = said(error) or Said("", str(error))
-    if CODES.get(heard.code) == orders_pb2.REJECT_REASON_PERMISSION:
-        return Denied(heard.words)
-    return Ended(f"{heard.code} {heard.words}")
-
-
-def order_of(row: Mapping[str, Any]) -> VenueOrder:
-    """{"symbol":"BTCUSDT","orderId":28,"clientOrderId":"…","price":"0.10","origQty":"1.0",
-    "executedQty":"0.0","cummulativeQuoteQty":"0.0","status":"NEW","type":"LIMIT","side":"BUY",
-    "stopPrice":"0.0","updateTime":1499827319559,…}. A cancelled one has ours in
-    ``origClientOrderId``: ``clientOrderId`` is then the id of the cancelling."""
-    filled = read.amount(row["executedQty"])
-    client_id = row.get("origClientOrderId") or row.get("clientOrderId")
-    return VenueOrder(
-        symbol=row["symbol"],
-        venue_order_id=str(row["orderId"]),
-        client_order_id=read.ours(client_id),
-        side=read.side(row["side"]),
-        type=_TYPES_READ[row["type"]],
-        size=read.amount(row["origQty"]),
-        price=read.given(row.get("price")),
-        state=STATES[row["status"]],
-        filled_size=filled,
-        average_price=read.mean(read.amount(row.get("cummulativeQuoteQty")), filled),
-        venue_time_ns=read.time_ns(row.get("updateTime") or row.get("transactTime")),
-        stop_price=read.given(row.get("stopPrice")),
-        reject_reason=_self_trade(row["status"]),
+    exchange = "binanceusdm"
+    one_at_a_time = False
+    by_venue_id_only = False
+    errors = ERRORS
+    rules = DeskRules(
+        types=frozenset(FUTURES_TYPES),
+        times_in_force=frozenset(LIFETIMES) | {orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME},
+        reduce_only=True,
+        has_positions=True,
+        countdown=True,
+        fills_have_client_id=False,
     )
+    """A trailing stop follows in percent here, not at a distance: it waits in this process."""
+
+    def __init__(self) -> None:
+        self.hearing = FuturesHearing()
+        self._symbols: set[str] = set()
+        """With orders: the venue counts down for each alone."""
+
+    def config(self, base_url: str | None) -> Mapping[str, Any]:
+        options: dict[str, Any] = {
+            "fetchCurrencies": False,
+            "watchBalance": {"fetchBalanceSnapshot": False, "awaitBalanceSnapshot": False},
+            "watchPositions": {"fetchPositionsSnapshot": False, "awaitPositionsSnapshot": False},
+        }
+        config: dict[str, Any] = {"options": options}
+        if base_url is not None:
+            config["urls"] = {
+                "api": {
+                    "fapiPrivate": f"{base_url}/fapi/v1",
+                    "fapiPrivateV3": f"{base_url}/fapi/v3",
+                    "sapi": f"{base_url}/sapi/v1",
+                    "ws": {"linear": f"{base_url.replace('http', 'ws', 1)}/ws"},
+                }
+            }
+        return config
+
+    async def prepare(self, line: Line) -> None:
+        """There is nothing to ask."""
+
+    def place(self, wish: Wish) -> Call:
+        """POST order, or algoOrder of what waits for a price. Post-only is a time in force, GTX."""
+        kind = FUTURES_TYPES.get(wish.type)
+        if kind is None:
+            raise Unsupported("no such order on Binance futures")
+        params = {
+            "symbol": wish.symbol,
+            "side": "BUY" if read.buys(wish) else "SELL",
+            "type": kind,
+            "quantity": plain(wish.size),
+        }
+        if wish.price is not None:
+            params["price"] = plain(wish.price)
+        if wish.reduce_only:
+            params["reduceOnly"] = "true"
+        if wish.type in read.LIMITS:
+            params |= _futures_lifetime(wish)
+        self._symbols.add(wish.symbol)
+        if wish.stop_price is not None:
+            params |= {"algoType": "CONDITIONAL", "triggerPrice": plain(wish.stop_price)}
+            params["clientAlgoId"] = wish.client_order_id
+            return Call("fapiPrivatePostAlgoOrder", params)
+        params |= {"newClientOrderId": wish.client_order_id, "newOrderRespType": "RESULT"}
+        return Call("fapiPrivatePostOrder", params)
+
+    def amend(self, key: OrderKey, wish: Wish) -> Call:
+        """PUT order; conditional orders cannot be changed."""
+        if wish.price is None or wish.stop_price is not None:
+            raise Unsupported("Binance futures change limit orders only")
+        params = {
+            **_which_of_futures(key),
+            "side": "BUY" if read.buys(wish) else "SELL",
+            "quantity": plain(wish.size),
+            "price": plain(wish.price),
+        }
+        return Call("fapiPrivatePutOrder", params)
+
+    def cancel(self, key: OrderKey) -> Sequence[Call]:
+        """DELETE order, or algoOrder."""
+        return [
+            Call("fapiPrivateDeleteOrder", _which_of_futures(key)),
+            Call("fapiPrivateDeleteAlgoOrder", _which_algo(key)),
+        ]
+
+    def cancel_all(self, symbol: str) -> Sequence[Call]:
+        """DELETE allOpenOrders and algoOpenOrders, of one symbol at a time."""
+        if not symbol:
+            return ()
+        names = ("AllOpenOrders", "AlgoOpenOrders")
+        return [Call(f"fapiPrivateDelete{name}", {"symbol": symbol}) for name in names]
+
+    def receipt(self, answer: Any) -> Receipt:
+        """An order or an algo order; {"code":200,"msg":"…"} of a cancellation."""
+        if "orderId" in answer:
+            return Accepted(str(answer["orderId"]), futures_order_of(answer))
+        if "algoStatus" in answer:
+            return Accepted(str(answer["algoId"]), algo_order_of(answer))
+        if str(answer["code"]) != "200":
+            raise ValueError(f"code {answer['code']!r}")
+        return Accepted("")
+
+    def countdown(self, seconds: float) -> Sequence[Call]:
+        """POST countdownCancelAll, for each symbol that had an order."""
+        method, time = "fapiPrivatePostCountdownCancelAll", str(int(seconds * 1000))
+        symbols = sorted(self._symbols)
+        return [Call(method, {"symbol": one, "countdownTime": time}) for one in symbols]
+
+    async def rights(self, line: Line) -> Sequence[str]:
+        """As on the spot market."""
+        await line.ask(Call("fapiPrivateV3GetBalance"))
+        return await key_rights(line)
+
+    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+        """GET order, or algoOrder of one that has not come to the book."""
+        try:
+            answer = await line.ask(Call("fapiPrivateGetOrder", _which_of_futures(key)))
+            return futures_order_of(answer)
+        except Absent:
+            answer = await line.ask(Call("fapiPrivateGetAlgoOrder", _which_algo(key)))
+            return algo_order_of(answer)
+
+    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+        """GET openOrders and openAlgoOrders."""
+        params = {"symbol": symbol} if symbol else {}
+        rows = await line.ask(Call("fapiPrivateGetOpenOrders", params))
+        waiting = await line.ask(Call("fapiPrivateGetOpenAlgoOrders", params))
+        found = [*map(futures_order_of, rows), *map(algo_order_of, waiting)]
+        self._symbols |= {order.symbol for order in found}
+        return found
+
+    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+        """GET userTrades, week by week."""
+        if not symbol:
+            raise NotSupported("fills of one symbol only", service=FUTURES, wanted="all symbols")
+        now_ms = line.api.milliseconds()
+        begin_ms = max(read.milliseconds(since_time_ns), now_ms - KEPT_MS)
+        found: list[VenueFill] = []
+        while begin_ms <= now_ms:
+            end_ms = begin_ms + WEEK_MS - 1
+            query = {"startTime": begin_ms, "endTime": end_ms, "limit": FILLS_MAX}
+            params = {"symbol": symbol, **query}
+            rows = await line.ask(Call("fapiPrivateGetUserTrades", params))
+            found += [futures_fill_of(row) for row in rows]
+            full = len(rows) == FILLS_MAX
+            # Those of the last moment come again: it may have more.
+            begin_ms = max(int(rows[-1]["time"]), begin_ms + 1) if full else end_ms + 1
+        return found
+
+    async def balances(self, line: Line) -> list[AssetBalance]:
+        """GET balance: [{"asset":"USDT","balance":"122.6","availableBalance":"23.7",…},…]."""
+        answer = await line.ask(Call("fapiPrivateV3GetBalance"))
+        return [
+            AssetBalance(
+                row["asset"], read.amount(row["balance"]), read.amount(row["availableBalance"])
+            )
+            for row in answer
+        ]
+
+    async def positions(self, line: Line) -> list[HeldPosition]:
+        """GET positionRisk."""
+        rows = await line.ask(Call("fapiPrivateV3GetPositionRisk"))
+        return [futures_position_of(row) for row in rows]
 
 
-def _execution(event: Mapping[str, Any]) -> list[AccountEvent]:
-    """{"e":"executionReport","s":"ETHBTC","c":"…","C":"","S":"BUY","o":"LIMIT","q":"1.0",
-    "p":"0.1","P":"0.0","x":"NEW","X":"NEW","r":"NONE","i":4293153,"l":"0.0","z":"0.0","L":"0.0",
-    "n":"0","N":null,"T":1499405658657,"t":-1,"m":false,"Z":"0.0",…}. The fill comes first."""
-    filled = read.amount(event["z"])
-    client_id = read.ours(event.get("C") or event["c"])
-    order = VenueOrder(
-        symbol=event["s"],
-        venue_order_id=str(event["i"]),
-        client_order_id=client_id,
-        side=read.side(event["S"]),
-        type=_TYPES_READ[event["o"]],
-        size=read.amount(event["q"]),
-        price=read.given(event["p"]),
-        state=STATES[event["X"]],
-        filled_size=filled,
-        average_price=read.mean(read.amount(event["Z"]), filled),
-        venue_time_ns=read.time_ns(event["T"]),
-        stop_price=read.given(event.get("P")),
-        detail="" if event["r"] == "NONE" else event["r"],
-        reject_reason=_self_trade(event["X"]),
-    )
-    if event["x"] != "TRADE":
-        return [order]
-    fill = VenueFill(
-        symbol=event["s"],
-        fill_id=str(event["t"]),
-        venue_order_id=order.venue_order_id,
-        client_order_id=client_id,
-        side=order.side,
-        price=read.amount(event["L"]),
-        size=read.amount(event["l"]),
-        fees=_fees(event["N"], event["n"]),
-        liquidity=read.liquidity(event["m"]),
-        venue_time_ns=read.time_ns(event["T"]),
-    )
-    return [fill, order]
+def _futures_lifetime(wish: Wish) -> dict[str, str]:
+    if wish.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME:
+        return {"timeInForce": "GTD", "goodTillDate": str(read.milliseconds(wish.expire_time_ns))}
+    return {"timeInForce": "GTX" if wish.post_only else LIFETIMES[wish.time_in_force]}
 
 
-def _fill(row: Mapping[str, Any]) -> VenueFill:
-    """{"symbol":"BNBBTC","id":28457,"orderId":100234,"price":"4.0","qty":"12.0",
-    "commission":"10.1","commissionAsset":"BNB","time":1499865549590,"isBuyer":true,
-    "isMaker":false,…}"""
-    return VenueFill(
-        symbol=row["symbol"],
-        fill_id=str(row["id"]),
-        venue_order_id=str(row["orderId"]),
-        client_order_id="",
-        side=read.side("buy" if row["isBuyer"] else "sell"),
-        price=read.amount(row["price"]),
-        size=read.amount(row["qty"]),
-        fees=_fees(row["commissionAsset"], row["commission"]),
-        liquidity=read.liquidity(row["isMaker"]),
-        venue_time_ns=read.time_ns(row["time"]),
-    )
+def _which_of_futures(key: OrderKey) -> dict[str, str]:
+    """By the client id: the venue's is another one once a stop has woken."""
+    if key.client_order_id:
+        return {"symbol": key.symbol, "origClientOrderId": key.client_order_id}
+    return {"symbol": key.symbol, "orderId": key.venue_order_id}
 
 
-def _fees(asset: str | None, paid: str) -> tuple[Paid, ...]:
-    return (Paid(asset, read.amount(paid)),) if asset else ()
-
-
-def _balance(asset: str, free: str, locked: str) -> AssetBalance:
-    available = read.amount(free)
-    return AssetBalance(asset, available + read.amount(locked), available)
-
-
-def _self_trade(status: str) -> RejectReason:
-    if status == "EXPIRED_IN_MATCH":
-        return orders_pb2.REJECT_REASON_SELF_TRADE
-    return orders_pb2.REJECT_REASON_UNSPECIFIED
+def _which_algo(key: OrderKey) -> dict[str, str]:
+    if key.client_order_id:
+        return {"clientAlgoId": key.client_order_id}
+    return {"algoId": key.venue_order_id}
 
 
 def _which(key: OrderKey) -> dict[str, str]:

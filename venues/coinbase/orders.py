@@ -20,7 +20,6 @@ from kit.frames.reference import time_ns
 from kit.orders import ccxt_read as read
 from kit.orders.approval import plain
 from kit.orders.ccxt_desk import CcxtDesk, Unsupported
-from kit.orders.ccxt_errors import STATUSES, Errors, Said
 from kit.orders.ccxt_line import Absent, Call, Line
 from kit.orders.contract import (
     Accepted,
@@ -32,13 +31,13 @@ from kit.orders.contract import (
     OrderType,
     Paid,
     Receipt,
-    RejectReason,
     VenueFill,
     VenueOrder,
     Wish,
 )
 from kit.orders.ids import as_uuid
 from venues.coinbase.hearing import STATES, Hearing
+from venues.coinbase.refusals import ERRORS, said
 
 VENUE_ID = "coinbase"
 ORDERS_PAGE, FILLS_PAGE, ACCOUNTS_PAGE = 250, 250, 250
@@ -60,75 +59,6 @@ TYPES = frozenset(
     }
 )
 UP, DOWN = "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN"
-WORDS: Mapping[str, RejectReason] = {
-    "insufficient_fund": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
-    "post_only": orders_pb2.REJECT_REASON_WOULD_TAKE,
-    "stop_price": orders_pb2.REJECT_REASON_STOP_PRICE,
-    "size_precision": orders_pb2.REJECT_REASON_SIZE,
-    "base_size": orders_pb2.REJECT_REASON_SIZE,
-    "quote_size": orders_pb2.REJECT_REASON_NOTIONAL,
-    "min_notional": orders_pb2.REJECT_REASON_NOTIONAL,
-    "price_precision": orders_pb2.REJECT_REASON_PRICE,
-    "limit_price": orders_pb2.REJECT_REASON_PRICE,
-    "price_too": orders_pb2.REJECT_REASON_PRICE,
-    "product_id": orders_pb2.REJECT_REASON_INSTRUMENT,
-    "invalid_product": orders_pb2.REJECT_REASON_INSTRUMENT,
-    "unsupported_order": orders_pb2.REJECT_REASON_NOT_SUPPORTED,
-    "rate_limit": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "open_order_limit": orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
-    "permission_denied": orders_pb2.REJECT_REASON_PERMISSION,
-    "unauthenticated": orders_pb2.REJECT_REASON_PERMISSION,
-    "unauthorized": orders_pb2.REJECT_REASON_PERMISSION,
-    "maintenance": orders_pb2.REJECT_REASON_MAINTENANCE,
-}
-"""By a part of the code, in lower case; INVALID_LIMIT_PRICE_POST_ONLY is no wrong price."""
-UNCLEAR = frozenset(
-    {
-        "UNKNOWN_FAILURE_REASON",
-        "UNKNOWN_CANCEL_FAILURE_REASON",
-        "UNKNOWN",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DEADLINE_EXCEEDED",
-        "COMMANDER_REJECTED_NEW_ORDER_TIMEOUT",
-    }
-)
-ABSENT = frozenset(
-    {"UNKNOWN_CANCEL_ORDER", "NOT_FOUND", "ORDER_NOT_FOUND", "INVALID_CANCEL_REQUEST",
-     "ORDER_IS_FULLY_FILLED"}
-)  # fmt: skip
-UNKNOWN_REASONS = ("", "UNKNOWN_FAILURE_REASON", "UNKNOWN_PREVIEW_FAILURE_REASON")
-
-
-def said(answer: Any) -> Said | None:
-    """{"success":false,"error_response":{"error":"UNKNOWN_FAILURE_REASON","message":"",
-    "preview_failure_reason":"PREVIEW_INSUFFICIENT_FUND",…}}, {"results":[{"success":false,
-    "failure_reason":"UNKNOWN_CANCEL_ORDER",…}]}, {"success":false,"errors":[{
-    "edit_failure_reason":"…"}]} or {"error":"INVALID_ARGUMENT","message":"…"}. What failed in the
-    preview was never placed."""
-    if not isinstance(answer, dict):
-        return None
-    for row in answer.get("results") or ():
-        if not row["success"]:
-            return _said(str(row["failure_reason"]), "")
-    if isinstance(answer.get("error"), str):
-        return _said(answer["error"], str(answer.get("message", "")))
-    if answer.get("success") is not False:
-        return None
-    parts = answer.get("error_response") or (answer.get("errors") or [{}])[0]
-    names = (
-        "preview_failure_reason",
-        "new_order_failure_reason",
-        "edit_failure_reason",
-        "error",
-    )
-    codes = [str(parts[name]) for name in names if parts.get(name) not in (None, *UNKNOWN_REASONS)]
-    return _said(codes[0] if codes else UNKNOWN_REASONS[1], str(parts.get("message", "")))
-
-
-def _said(code: str, message: str) -> Said:
-    """The codes are words, by which the reason is found."""
-    return Said(code, f"{code} {message}".strip())
 
 
 def desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
@@ -142,14 +72,7 @@ class AdvancedCounter:
     exchange = "coinbase"
     one_at_a_time = False
     by_venue_id_only = True
-    errors = Errors(
-        said,
-        {},
-        WORDS,
-        unclear=UNCLEAR,
-        absent=ABSENT,
-        statuses={**STATUSES, 401: orders_pb2.REJECT_REASON_PERMISSION},
-    )
+    errors = ERRORS
     rules = DeskRules(
         types=TYPES,
         times_in_force=frozenset(LIMITS),
@@ -186,9 +109,11 @@ class AdvancedCounter:
             params["price"] = plain(wish.price)
         return Call("v3PrivatePostBrokerageOrdersEdit", params)
 
-    def cancel(self, key: OrderKey) -> Call:
+    def cancel(self, key: OrderKey) -> Sequence[Call]:
         """POST orders/batch_cancel."""
-        return Call("v3PrivatePostBrokerageOrdersBatchCancel", {"order_ids": [key.venue_order_id]})
+        return [
+            Call("v3PrivatePostBrokerageOrdersBatchCancel", {"order_ids": [key.venue_order_id]})
+        ]
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """There is no such call."""
@@ -206,7 +131,7 @@ class AdvancedCounter:
             raise ValueError("no answer of success")
         return Accepted((answer.get("success_response") or {}).get("order_id", ""))
 
-    def countdown(self, seconds: float) -> Call:
+    def countdown(self, seconds: float) -> Sequence[Call]:
         """There is none."""
         raise Unsupported("Coinbase does not cancel by itself")
 

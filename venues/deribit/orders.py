@@ -17,7 +17,6 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.orders import ccxt_read as read
 from kit.orders.approval import plain
 from kit.orders.ccxt_desk import CcxtDesk, Unsupported
-from kit.orders.ccxt_errors import Errors, Said
 from kit.orders.ccxt_line import Absent, Call, Line
 from kit.orders.contract import (
     Accepted,
@@ -28,12 +27,12 @@ from kit.orders.contract import (
     OrderKey,
     Receipt,
     Refused,
-    RejectReason,
     VenueFill,
     VenueOrder,
     Wish,
 )
 from venues.deribit.hearing import Hearing, balance_of, fill_of, order_of
+from venues.deribit.refusals import ERRORS, NOTHING
 
 VENUE_ID = "deribit"
 FILLS_PAGE = 1000
@@ -43,68 +42,6 @@ LIFETIMES = {
     orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fill_or_kill",
 }
-_PRICE, _SIZE = orders_pb2.REJECT_REASON_PRICE, orders_pb2.REJECT_REASON_SIZE
-_PERMISSION = orders_pb2.REJECT_REASON_PERMISSION
-_INSTRUMENT = orders_pb2.REJECT_REASON_INSTRUMENT
-_TOO_MANY = orders_pb2.REJECT_REASON_TOO_MANY_ORDERS
-CODES: Mapping[str, RejectReason] = {
-    "10000": _PERMISSION,
-    "10002": _SIZE,
-    "10003": orders_pb2.REJECT_REASON_SELF_TRADE,
-    "10005": _PRICE,
-    "10006": _PRICE,
-    "10007": _PRICE,
-    "10008": _PRICE,
-    "10009": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
-    "10011": _PRICE,
-    "10012": _INSTRUMENT,
-    "10013": _TOO_MANY,
-    "10014": _TOO_MANY,
-    "10015": _TOO_MANY,
-    "10019": _PERMISSION,
-    "10020": _INSTRUMENT,
-    "10021": _SIZE,
-    "10022": _SIZE,
-    "10023": _PRICE,
-    "10026": _PRICE,
-    "10027": _SIZE,
-    "10028": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "10032": orders_pb2.REJECT_REASON_NOTIONAL,
-    "10041": orders_pb2.REJECT_REASON_MAINTENANCE,
-    "10043": _PRICE,
-    "10047": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "11042": _PERMISSION,
-    "11046": _INSTRUMENT,
-    "11051": orders_pb2.REJECT_REASON_MAINTENANCE,
-    "11054": orders_pb2.REJECT_REASON_WOULD_TAKE,
-    "11055": orders_pb2.REJECT_REASON_WOULD_TAKE,
-    "13004": _PERMISSION,
-    "13009": _PERMISSION,
-    "13021": _PERMISSION,
-}
-WORDS: Mapping[str, RejectReason] = {
-    "reduce_only": orders_pb2.REJECT_REASON_REDUCE_ONLY,
-    "invalid params: amount": _SIZE,
-    "invalid params: price": _PRICE,
-    "invalid params: instrument_name": _INSTRUMENT,
-}
-UNCLEAR = frozenset({"10001", "10040", "11031", "13028", "13888", "-32603"})
-"""Errors inside the venue, one that is to be tried again, and a time that was over."""
-NOTHING = "10004"
-ABSENT = frozenset({NOTHING, "10010", "10029", "11044"})
-
-
-def said(answer: Any) -> Said | None:
-    """{"jsonrpc":"2.0","error":{"code":-32602,"message":"Invalid params","data":{"reason":"must be
-    a multiple of the minimum order size","param":"amount"}},…}"""
-    error = answer.get("error") if isinstance(answer, dict) else None
-    if error is None:
-        return None
-    data = error.get("data")
-    parts = [error.get("message", "")]
-    if isinstance(data, dict):
-        parts += [str(data[name]) for name in ("param", "reason") if name in data]
-    return Said(str(error["code"]), ": ".join(parts))
 
 
 def desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
@@ -118,7 +55,7 @@ class DeribitCounter:
     exchange = "deribit"
     one_at_a_time = False
     by_venue_id_only = False
-    errors = Errors(said, CODES, WORDS, unclear=UNCLEAR, absent=ABSENT)
+    errors = ERRORS
     rules = DeskRules(
         types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),
         times_in_force=frozenset(LIFETIMES),
@@ -174,11 +111,11 @@ class DeribitCounter:
         named = {"instrument_name": key.symbol, "label": key.client_order_id}
         return Call("privateGetEditByLabel", {**named, **params})
 
-    def cancel(self, key: OrderKey) -> Call:
+    def cancel(self, key: OrderKey) -> Sequence[Call]:
         """GET private/cancel or private/cancel_by_label."""
         if key.venue_order_id:
-            return Call("privateGetCancel", {"order_id": key.venue_order_id})
-        return Call("privateGetCancelByLabel", {"label": key.client_order_id})
+            return [Call("privateGetCancel", {"order_id": key.venue_order_id})]
+        return [Call("privateGetCancelByLabel", {"label": key.client_order_id})]
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """GET private/cancel_all or private/cancel_all_by_instrument."""
@@ -196,7 +133,7 @@ class DeribitCounter:
         order = order_of(result.get("order", result))
         return Accepted(order.venue_order_id, order)
 
-    def countdown(self, seconds: float) -> Call:
+    def countdown(self, seconds: float) -> Sequence[Call]:
         """Deribit cancels what a connection has placed when that is cut; orders go over REST."""
         raise Unsupported("Deribit has no countdown")
 

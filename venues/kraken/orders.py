@@ -20,7 +20,6 @@ from kit.errors import CredentialsRefused, UnknownInstrument
 from kit.orders import ccxt_read as read
 from kit.orders.approval import plain
 from kit.orders.ccxt_desk import CcxtDesk, Unsupported
-from kit.orders.ccxt_errors import Errors, Said
 from kit.orders.ccxt_line import Absent, Call, Line
 from kit.orders.contract import (
     Accepted,
@@ -33,13 +32,13 @@ from kit.orders.contract import (
     OrderType,
     Paid,
     Receipt,
-    RejectReason,
     VenueFill,
     VenueOrder,
     Wish,
 )
 from venues.kraken.hearing import TYPES_READ, SpotHearing
 from venues.kraken.instruments import ASSETS, native_symbol
+from venues.kraken.refusals import ERRORS
 
 VENUE_ID = "kraken"
 PAGE = 50
@@ -57,43 +56,6 @@ LIFETIMES = {
     orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "IOC",
     orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME: "GTD",
 }
-WORDS: Mapping[str, RejectReason] = {
-    "insufficient funds": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
-    "post only order": orders_pb2.REJECT_REASON_WOULD_TAKE,
-    "order minimum not met": orders_pb2.REJECT_REASON_SIZE,
-    "invalid arguments:volume": orders_pb2.REJECT_REASON_SIZE,
-    "cost minimum not met": orders_pb2.REJECT_REASON_NOTIONAL,
-    "tick size check failed": orders_pb2.REJECT_REASON_PRICE,
-    "invalid price": orders_pb2.REJECT_REASON_PRICE,
-    "cl_ord_id": orders_pb2.REJECT_REASON_DUPLICATE_ID,
-    "orders limit exceeded": orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
-    "rate limit exceeded": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "throttled": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "temporary lockout": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "unknown asset pair": orders_pb2.REJECT_REASON_INSTRUMENT,
-    "market in": orders_pb2.REJECT_REASON_MAINTENANCE,
-    "reduce only": orders_pb2.REJECT_REASON_REDUCE_ONLY,
-    "invalid key": orders_pb2.REJECT_REASON_PERMISSION,
-    "invalid signature": orders_pb2.REJECT_REASON_PERMISSION,
-    "permission denied": orders_pb2.REJECT_REASON_PERMISSION,
-    "trading agreement": orders_pb2.REJECT_REASON_PERMISSION,
-    "invalid nonce": orders_pb2.REJECT_REASON_OTHER,
-}
-"""By a part of the venue's words, which are all that its errors have."""
-UNCLEAR = frozenset({"EService", "EGeneral:Internal error", "EGeneral:Unknown error"})
-UNKNOWN_ORDER = "EOrder:Unknown order"
-
-
-def said(answer: Any) -> Said | None:
-    """{"error":["EOrder:Insufficient funds"]}: always HTTP 200. Behind EService: (Unavailable,
-    Busy, Timeout, Deadline elapsed) an order may have been made, unless it is about the mode that
-    a market is in."""
-    errors = answer.get("error") if isinstance(answer, dict) else None
-    if not errors:
-        return None
-    words = str(errors[0])
-    inside = words.startswith("EService:") and "market in" not in words.lower()
-    return Said("EService" if inside else words, words)
 
 
 def desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
@@ -108,9 +70,7 @@ class SpotCounter:
     one_at_a_time = True
     """Nonces must grow."""
     by_venue_id_only = False
-    errors = Errors(
-        said, {}, WORDS, unclear=UNCLEAR, absent=frozenset({UNKNOWN_ORDER, "EOrder:Invalid order"})
-    )
+    errors = ERRORS
     rules = DeskRules(
         types=frozenset(TYPES),
         times_in_force=frozenset(LIFETIMES),
@@ -179,9 +139,9 @@ class SpotCounter:
             params["trigger_price"] = plain(wish.stop_price)
         return Call("privatePostAmendOrder", params)
 
-    def cancel(self, key: OrderKey) -> Call:
+    def cancel(self, key: OrderKey) -> Sequence[Call]:
         """POST CancelOrder."""
-        return Call("privatePostCancelOrder", _which(key))
+        return [Call("privatePostCancelOrder", _which(key))]
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """POST CancelAll, of all symbols only."""
@@ -195,10 +155,10 @@ class SpotCounter:
             raise ValueError(f"no count: {result['count']!r}")
         return Accepted(result["txid"][0] if "txid" in result else "")
 
-    def countdown(self, seconds: float) -> Call:
+    def countdown(self, seconds: float) -> Sequence[Call]:
         """POST CancelAllOrdersAfter, in whole seconds."""
         timeout = min(-int(-seconds // 1), COUNTDOWN_S_MAX)
-        return Call("privatePostCancelAllOrdersAfter", {"timeout": timeout})
+        return [Call("privatePostCancelAllOrdersAfter", {"timeout": timeout})]
 
     async def rights(self, line: Line) -> Sequence[str]:
         """Kraken does not tell the rights of a key. A question that only those may ask who may

@@ -17,7 +17,6 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.orders import ccxt_read as read
 from kit.orders.approval import plain
 from kit.orders.ccxt_desk import CcxtDesk, Unsupported
-from kit.orders.ccxt_errors import Errors, Said
 from kit.orders.ccxt_line import Call, Line
 from kit.orders.contract import (
     Accepted,
@@ -27,12 +26,12 @@ from kit.orders.contract import (
     HeldPosition,
     OrderKey,
     Receipt,
-    RejectReason,
     VenueFill,
     VenueOrder,
     Wish,
 )
 from venues.okx.hearing import Hearing, balances_of, fill_of, order_of, position_of
+from venues.okx.refusals import ERRORS, said
 
 PAGE = 100
 RECENT_MS = 3 * 86_400_000
@@ -44,70 +43,6 @@ LIFETIMES = {
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fok",
 }
 """The type of an order says how long it waits."""
-_FUNDS = orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS
-_PERMISSION = orders_pb2.REJECT_REASON_PERMISSION
-CODES: Mapping[str, RejectReason] = {
-    "50011": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "50061": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "50102": orders_pb2.REJECT_REASON_OTHER,
-    "50030": _PERMISSION,
-    "50100": _PERMISSION,
-    "50101": _PERMISSION,
-    "50103": _PERMISSION,
-    "50104": _PERMISSION,
-    "50105": _PERMISSION,
-    "50110": _PERMISSION,
-    "50111": _PERMISSION,
-    "50113": _PERMISSION,
-    "50114": _PERMISSION,
-    "50119": _PERMISSION,
-    "50120": _PERMISSION,
-    "51001": orders_pb2.REJECT_REASON_INSTRUMENT,
-    "51004": orders_pb2.REJECT_REASON_SIZE,
-    "51005": orders_pb2.REJECT_REASON_SIZE,
-    "51006": orders_pb2.REJECT_REASON_PRICE,
-    "51008": _FUNDS,
-    "51010": _PERMISSION,
-    "51014": orders_pb2.REJECT_REASON_INSTRUMENT,
-    "51016": orders_pb2.REJECT_REASON_DUPLICATE_ID,
-    "51020": orders_pb2.REJECT_REASON_SIZE,
-    "51021": orders_pb2.REJECT_REASON_INSTRUMENT,
-    "51022": orders_pb2.REJECT_REASON_INSTRUMENT,
-    "51023": orders_pb2.REJECT_REASON_REDUCE_ONLY,
-    "51024": _PERMISSION,
-    "51028": orders_pb2.REJECT_REASON_INSTRUMENT,
-    "51112": orders_pb2.REJECT_REASON_REDUCE_ONLY,
-    "51119": _FUNDS,
-    "51120": orders_pb2.REJECT_REASON_SIZE,
-    "51121": orders_pb2.REJECT_REASON_SIZE,
-    "51127": _FUNDS,
-    "51131": _FUNDS,
-    "51137": orders_pb2.REJECT_REASON_PRICE,
-    "51138": orders_pb2.REJECT_REASON_PRICE,
-    "51169": orders_pb2.REJECT_REASON_REDUCE_ONLY,
-    "51201": orders_pb2.REJECT_REASON_NOTIONAL,
-    "51202": orders_pb2.REJECT_REASON_SIZE,
-    "51290": orders_pb2.REJECT_REASON_MAINTENANCE,
-}
-UNCLEAR = frozenset({"50000", "50001", "50004", "50013", "50026", "51054", "51149"})
-"""Timeouts, and errors and overload inside the venue."""
-ABSENT = frozenset(
-    {"51400", "51401", "51402", "51405", "51410", "51503", "51509", "51510", "51603"}
-)
-
-
-def said(answer: Any) -> Said | None:
-    """{"code":"1","data":[{"sCode":"51008","sMsg":"Insufficient balance",…}],"msg":""}, or
-    {"code":"50011","msg":"Too Many Requests","data":[]}. The code of the order counts before that
-    of the call, and may be wrong where the call's is right."""
-    if not isinstance(answer, dict):
-        return None
-    for row in answer.get("data") or ():
-        if isinstance(row, dict) and row.get("sCode", "0") != "0":
-            return Said(str(row["sCode"]), str(row.get("sMsg", "")))
-    if answer["code"] != "0":
-        return Said(str(answer["code"]), str(answer.get("msg", "")))
-    return None
 
 
 def desk(venue_id: str, credentials: Credentials, base_url: str | None) -> CcxtDesk:
@@ -122,7 +57,7 @@ class OkxCounter:
     exchange = "okx"
     one_at_a_time = False
     by_venue_id_only = False
-    errors = Errors(said, CODES, unclear=UNCLEAR, absent=ABSENT)
+    errors = ERRORS
 
     def __init__(self, is_swap: bool) -> None:
         self._is_swap = is_swap
@@ -175,9 +110,9 @@ class OkxCounter:
             params["newPx"] = plain(wish.price)
         return Call("privatePostTradeAmendOrder", params)
 
-    def cancel(self, key: OrderKey) -> Call:
+    def cancel(self, key: OrderKey) -> Sequence[Call]:
         """POST /api/v5/trade/cancel-order."""
-        return Call("privatePostTradeCancelOrder", _which(key))
+        return [Call("privatePostTradeCancelOrder", _which(key))]
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """There is no such call for these."""
@@ -190,10 +125,10 @@ class OkxCounter:
             return self.errors.receipt(error)
         return Accepted(answer["data"][0]["ordId"])
 
-    def countdown(self, seconds: float) -> Call:
+    def countdown(self, seconds: float) -> Sequence[Call]:
         """POST /api/v5/trade/cancel-all-after: 0, or 10 to 120 seconds."""
         chosen = max(COUNTDOWN_S_MIN, min(COUNTDOWN_S_MAX, -int(-seconds // 1))) if seconds else 0
-        return Call("privatePostTradeCancelAllAfter", {"timeOut": str(chosen)})
+        return [Call("privatePostTradeCancelAllAfter", {"timeOut": str(chosen)})]
 
     async def rights(self, line: Line) -> Sequence[str]:
         """GET /api/v5/account/config: {"perm":"read_only,withdraw,trade",…}."""

@@ -1,0 +1,189 @@
+"""The desk of Binance's futures: what is not as on the spot market."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.contract import Accepted, Credentials, HeldPosition, OrderKey, Refused, Wish
+from kit.orders.tests import trading
+from kit.orders.tests.answering import Answering, answering
+from venues.binance import orders
+from venues.binance.simulator import DIALECTS
+from venues.binance.simulator.private import credentials
+
+CLIENT_ID = "0123456789abcdef0123456789abcdef"
+KEY = OrderKey("BTCUSDT", CLIENT_ID, "")
+ORDER = {
+    "orderId": 22542179, "symbol": "BTCUSDT", "status": "NEW", "clientOrderId": CLIENT_ID,
+    "price": "61234.50", "avgPrice": "0.00", "origQty": "10.001", "executedQty": "0",
+    "cumQuote": "0", "timeInForce": "GTC", "type": "LIMIT", "reduceOnly": False, "side": "BUY",
+    "stopPrice": "0", "origType": "LIMIT", "updateTime": 1566818724722,
+}  # fmt: skip
+ALGO = {
+    "algoId": 3358, "clientAlgoId": CLIENT_ID, "algoType": "CONDITIONAL", "orderType": "STOP",
+    "symbol": "BTCUSDT", "side": "BUY", "timeInForce": "GTC", "quantity": "0.002",
+    "algoStatus": "NEW", "triggerPrice": "100000.00", "price": "102000.00",
+    "updateTime": 1763458576201,
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+    async with answering() as venue:
+        given = Credentials("main", {"apiKey": "k", "secret": "s"})
+        desk = orders.futures_desk(given, venue.base)
+        try:
+            yield venue, desk
+        finally:
+            await desk.close()
+
+
+def wish(**changes) -> Wish:
+    fields = {
+        "client_order_id": CLIENT_ID,
+        "symbol": "BTCUSDT",
+        "side": types_pb2.SIDE_BUY,
+        "type": pb.ORDER_TYPE_LIMIT,
+        "size": Decimal("10.001"),
+        "price": Decimal("61234.5"),
+    }
+    return Wish(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, {"type": "LIMIT", "quantity": "10.001", "price": "61234.5", "timeInForce": "GTC"}),
+        ({"post_only": True, "reduce_only": True}, {"timeInForce": "GTX", "reduceOnly": "true"}),
+        (
+            {
+                "time_in_force": pb.TIME_IN_FORCE_GOOD_TILL_TIME,
+                "expire_time_ns": 1_700_000_000_000_000_001,
+            },
+            {"timeInForce": "GTD", "goodTillDate": "1700000000001"},
+        ),
+        ({"type": pb.ORDER_TYPE_MARKET, "price": None}, {"type": "MARKET", "timeInForce": None}),
+    ],
+)
+async def test_each_kind_of_order_has_its_words(changes, expected):
+    async with prepared() as (venue, desk):
+        venue.answer("/fapi/v1/order", ORDER)
+        receipt = await desk.place(wish(**changes))
+        assert isinstance(receipt, Accepted)
+        assert receipt.order is not None
+        assert receipt.order.size == Decimal("10.001")
+        sent = venue.sent[0].params
+        assert sent["newClientOrderId"] == CLIENT_ID
+        assert {name: sent.get(name) for name in expected} == expected
+
+
+async def test_a_stop_goes_to_the_algo_service_and_is_found_there():
+    stop = wish(type=pb.ORDER_TYPE_STOP_LIMIT, stop_price=Decimal(100000), size=Decimal("0.002"))
+    missing = {"code": -2013, "msg": "Order does not exist."}
+    async with prepared() as (venue, desk):
+        venue.answer("/algoOrder", ALGO)
+        receipt = await desk.place(stop)
+        assert isinstance(receipt, Accepted)
+        sent = venue.sent[0].params
+        assert sent["clientAlgoId"] == CLIENT_ID
+        assert (sent["type"], sent["triggerPrice"]) == ("STOP", "100000")
+        venue.answer("/fapi/v1/order", missing, status=400)
+        found = await desk.find(KEY)
+        assert found is not None
+        assert (found.type, found.state) == (pb.ORDER_TYPE_STOP_LIMIT, pb.ORDER_STATE_OPEN)
+        venue.answer("/fapi/v1/order", {"code": -2011, "msg": "Unknown order sent."}, status=400)
+        venue.answer("/algoOrder", {"algoId": 3358, "code": "200", "msg": "success"})
+        assert await desk.cancel(KEY) == Accepted("")
+        assert [one.path.rpartition("/")[2] for one in venue.sent[-2:]] == ["order", "algoOrder"]
+        venue.answer("/algoOrder", missing, status=400)
+        assert await desk.find(KEY) is None
+        assert isinstance(await desk.cancel(KEY), Refused)
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (-2019, "INSUFFICIENT_FUNDS"),
+        (-2021, "STOP_PRICE"),
+        (-2022, "REDUCE_ONLY"),
+        (-4116, "DUPLICATE_ID"),
+        (-4120, "NOT_SUPPORTED"),
+        (-4164, "NOTIONAL"),
+        (-4014, "PRICE"),
+        (-5021, "WOULD_NOT_FILL"),
+        (-5022, "WOULD_TAKE"),
+    ],
+)
+async def test_codes_of_futures_are_known(code, reason):
+    async with prepared() as (venue, desk):
+        venue.answer("/fapi/v1/order", {"code": code, "msg": "no"}, status=400)
+        receipt = await desk.place(wish())
+        assert isinstance(receipt, Refused)
+        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+
+
+async def test_the_countdown_is_of_each_symbol_with_orders():
+    async with prepared() as (venue, desk):
+        venue.answer("/countdownCancelAll", {"symbol": "BTCUSDT", "countdownTime": "5500"})
+        await desk.countdown(5.5)
+        assert not venue.sent
+        venue.answer("/fapi/v1/order", ORDER)
+        await desk.place(wish())
+        await desk.countdown(5.5)
+        params = venue.sent[-1].params
+        assert (params["symbol"], params["countdownTime"]) == ("BTCUSDT", "5500")
+
+
+@asynccontextmanager
+async def pretended() -> AsyncIterator[trading.Scene]:
+    make = DIALECTS["binance_futures"]
+    async with trading.scene(
+        "binance_futures", make, orders.futures_desk, credentials, "BTCUSDT"
+    ) as scene:
+        yield scene
+
+
+SIZE = Decimal("0.02")
+
+
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
+    async with pretended() as scene:
+        await trading.check_rest_and_cancel(scene, SIZE)
+        await trading.check_cancel_all(scene, SIZE)
+        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+
+
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_fills(scene, SIZE, SIZE / 2, is_derivative=True)
+        await trading.check_market_order(scene, SIZE, tells_balances=False)
+        (position,) = await scene.desk.positions()
+        assert position.size == SIZE * 3 / 2
+        wanted = SIZE * 3 / 2
+        await scene.hear(lambda event: isinstance(event, HeldPosition) and event.size == wanted)
+
+
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_refusals(scene, SIZE)
+        await trading.check_amend(scene, SIZE)
+        assert not await scene.desk.open_orders()
+
+
+async def test_a_stop_waits_at_the_pretended_exchange():
+    async with pretended() as scene:
+        _, ask = await scene.best()
+        stop = scene.wish(None, SIZE, type=pb.ORDER_TYPE_STOP, stop_price=ask + 1000 * scene.tick)
+        assert isinstance(await scene.desk.place(stop), Accepted)
+        await scene.hear_state(stop, pb.ORDER_STATE_OPEN)
+        (waiting,) = await scene.desk.open_orders()
+        assert waiting.stop_price == stop.stop_price
+        key = OrderKey(scene.symbol, stop.client_order_id, "")
+        assert isinstance(await scene.desk.cancel(key), Accepted)
+        await scene.hear_state(stop, pb.ORDER_STATE_CANCELLED)
+        await scene.until(key, pb.ORDER_STATE_CANCELLED)

@@ -1,0 +1,100 @@
+"""What is heard of an account on Binance's spot market, and that a cut is told."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import pytest
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.errors import CredentialsRefused
+from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.contract import AssetBalance, Credentials, Lost, Paid
+from kit.orders.tests.answering import Answering, answering, take
+from venues.binance import orders
+
+CLIENT_ID = "0123456789abcdef0123456789abcdef"
+EXECUTION = {
+    "e": "executionReport", "E": 1499405658658, "s": "BTCUSDT", "c": CLIENT_ID, "C": "",
+    "S": "BUY", "o": "LIMIT", "f": "GTC", "q": "1.00000000", "p": "0.10264410",
+    "P": "0.00000000", "x": "NEW", "X": "NEW", "r": "NONE", "i": 4293153, "l": "0.00000000",
+    "z": "0.00000000", "L": "0.00000000", "n": "0", "N": None, "T": 1499405658657, "t": -1,
+    "m": False, "Z": "0.00000000",
+}  # fmt: skip
+
+
+@asynccontextmanager
+async def spot_desk() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+    async with answering() as venue:
+        desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base)
+        try:
+            yield venue, desk
+        finally:
+            await desk.close()
+
+
+async def test_the_account_is_followed_and_a_cut_is_told():
+    def reply(message):
+        assert message["method"] == "userDataStream.subscribe.signature"
+        return [{"id": message["id"], "status": 200, "result": {"subscriptionId": 0}}]
+
+    trade = {
+        **EXECUTION, "x": "TRADE", "X": "PARTIALLY_FILLED", "l": "0.3", "z": "0.30000000",
+        "L": "0.1", "n": "0.00030001", "N": "BTC", "t": 77, "m": True, "Z": "0.03",
+    }  # fmt: skip
+    gone = {**EXECUTION, "c": "cancelling", "C": CLIENT_ID, "x": "CANCELED", "X": "CANCELED"}
+    position = {"e": "outboundAccountPosition", "u": 1,
+                "B": [{"a": "ETH", "f": "10000.000000", "l": "1.5"}]}  # fmt: skip
+    async with spot_desk() as (venue, desk):
+        venue.reply = reply
+        events = desk.follow()
+        (begun,) = await take(events, 1)
+        assert isinstance(begun, Lost)
+        told = [{"subscriptionId": 0, "event": one} for one in (EXECUTION, trade, gone, position)]
+        await venue.say(*told)
+        opened, fill, filled, cancelled, balance = await take(events, 5)
+        assert opened.state == pb.ORDER_STATE_OPEN
+        assert fill.fill_id == "77"
+        assert fill.client_order_id == CLIENT_ID
+        assert fill.fees == (Paid("BTC", Decimal("0.00030001")),)
+        assert fill.liquidity == pb.LIQUIDITY_MAKER
+        assert filled.state == pb.ORDER_STATE_PARTLY_FILLED
+        assert filled.average_price == Decimal("0.1")
+        assert cancelled.client_order_id == CLIENT_ID
+        assert cancelled.state == pb.ORDER_STATE_CANCELLED
+        assert balance == AssetBalance("ETH", Decimal("10001.5"), Decimal(10000))
+        await venue.cut()
+        (lost,) = await take(events, 1)
+        assert isinstance(lost, Lost)
+        await venue.say(json.dumps(told[0]), '{"subscriptionId":0,"event":{"e":"executionReport"}}')
+        again, lost = await take(events, 2)
+        assert again == opened
+        assert isinstance(lost, Lost)
+        await venue.say({"subscriptionId": 0, "event": {"e": "eventStreamTerminated"}})
+        (lost,) = await take(events, 1)
+        assert "eventStreamTerminated" in lost.words
+        await events.aclose()
+
+
+async def test_a_burst_is_heard_whole():
+    def reply(message):
+        return [
+            {"id": message["id"], "status": 200, "result": {"subscriptionId": 0}},
+            *({"subscriptionId": 0, "event": {**EXECUTION, "i": number}} for number in range(3000)),
+        ]
+
+    async with spot_desk() as (venue, desk):
+        venue.reply = reply
+        events = desk.follow()
+        found = await take(events, 3001)
+        assert [int(order.venue_order_id) for order in found[1:]] == list(range(3000))
+        await events.aclose()
+
+
+async def test_a_key_that_may_not_follow_is_refused():
+    async with spot_desk() as (venue, desk):
+        error = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
+        venue.reply = lambda message: [{"id": message["id"], "status": 401, "error": error}]
+        with pytest.raises(CredentialsRefused):
+            await anext(desk.follow())
