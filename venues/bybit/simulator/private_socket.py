@@ -15,6 +15,7 @@ from kit.simulator.dialect import Channel, Floor, Session, Stream
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
+    FillView,
     Key,
     OrderChanged,
 )
@@ -159,8 +160,10 @@ class _Teller:
 
     def _order(self, event: OrderChanged) -> Row:
         order = event.order
-        house = house_of(self.floor)
-        fills = house.fills(self.account, order.ticket.symbol, order.created_ns)
+        fills: list[FillView] = []
+        if order.filled:
+            house = house_of(self.floor)
+            fills = house.fills(self.account, order.ticket.symbol, order.created_ns)
         fees = fees_of(fill for fill in fills if fill.order.order_id == order.order_id)
         row = order_row(order, fees, self.orders.stop_type(order))
         return {**row, "feeCurrency": "", "closedPnl": "0"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from kit.simulator.dialect import Channel, Floor, Session, Stream
-from kit.simulator.matching.contract import AccountEvent, OrderChanged, OrderView
+from kit.simulator.matching.contract import AccountEvent, FillView, OrderChanged, OrderView
 from venues.coinbase.simulator import advanced
 from venues.coinbase.simulator.private import house_of
 from venues.coinbase.simulator.private_rows import Row, feed_row, fills_of, user_id
@@ -91,6 +91,8 @@ class _Teller:
         return advanced.frame(USER, self.floor.time_ns(), text, '"client_id":"",')
 
     def _row(self, order: OrderView) -> Row:
-        house = house_of(self.floor)
-        fills = house.fills(self.account, order.ticket.symbol, order.created_ns)
+        fills: list[FillView] = []
+        if order.filled:
+            house = house_of(self.floor)
+            fills = house.fills(self.account, order.ticket.symbol, order.created_ns)
         return feed_row(order, fills_of(order, fills), user_id(self.account))

@@ -6,12 +6,14 @@ Amounts of inverse contracts are in US dollars. A label is no id: it may stand o
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from weakref import WeakKeyDictionary
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Floor, Listing
 from kit.simulator.matching.contract import (
     BalanceView,
     FillView,
+    House,
     Lifetime,
     OrderKind,
     OrderView,
@@ -28,6 +30,7 @@ ORDER_IDS_BEGIN = 46_000_000_000
 LEVERAGE = 50
 PRICE_PLACES, COIN_PLACES = 4, 8
 ZERO = Decimal(0)
+_known: WeakKeyDictionary[House, dict[str, Listing]] = WeakKeyDictionary()
 
 Row = dict[str, object]
 KINDS = {
@@ -243,8 +246,13 @@ def cancel_reason(order: OrderView) -> str:
 
 
 def listings_of(floor: Floor) -> Mapping[str, Listing]:
-    """By symbol."""
-    return {listing.symbol: listing for listing in floor.listings()}
+    """By symbol; also what was listed before, since an account still has orders of it."""
+    listed = {listing.symbol: listing for listing in floor.listings()}
+    if floor.house is None:
+        return listed
+    known = _known.setdefault(floor.house, {})
+    known.update(listed)
+    return known
 
 
 def _average(order: OrderView) -> Decimal:

@@ -8,6 +8,7 @@ REST writes numbers as texts, the websocket as numbers with all their decimal pl
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -15,6 +16,7 @@ from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Floor, Listing
 from kit.simulator.matching.contract import (
     FillView,
+    House,
     Lifetime,
     OrderKind,
     OrderView,
@@ -32,6 +34,7 @@ UNDO = pow(FACTOR, -1, SPACE)
 COST_PLACES = 5
 DOLLARS = ("USD", "USDT", "USDC")
 ZERO = Decimal(0)
+_known: WeakKeyDictionary[House, dict[str, Listing]] = WeakKeyDictionary()
 
 Row = dict[str, object]
 KINDS = {
@@ -323,8 +326,13 @@ def reason(order: OrderView) -> str:
 
 
 def listings_of(floor: Floor) -> Mapping[str, Listing]:
-    """By symbol."""
-    return {listing.symbol: listing for listing in floor.listings()}
+    """By symbol; also what was listed before, since an account still has orders of it."""
+    listed = {listing.symbol: listing for listing in floor.listings()}
+    if floor.house is None:
+        return listed
+    known = _known.setdefault(floor.house, {})
+    known.update(listed)
+    return known
 
 
 def _stirred(letter: str, value: int) -> str:

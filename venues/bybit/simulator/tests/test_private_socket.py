@@ -147,6 +147,21 @@ async def test_what_the_sockets_refuse(base, sockets):
     assert (await said(trade, {"op": "ping"}))["op"] == "pong"
 
 
+async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, client):
+    server = base.rpartition("/")[0]
+    fault = {"venue": "bybit", "fault": "answer_500", "path": "order.create"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{server}/faults", json=fault) as response,
+    ):
+        assert response.status == 200, await response.text()
+    params = {"clientOrderId": "lost"}
+    with pytest.raises(ccxt.ExchangeError, match="10016"):
+        await client.create_order_ws(SYMBOL, "limit", "buy", 0.01, 40_000, params)
+    (order,) = await client.fetch_open_orders(SYMBOL)
+    assert order["clientOrderId"] == "lost"
+
+
 def test_orders_are_calls_that_can_fail():
     text = '{"op":"order.create","reqId":"5","args":[{}]}'
     assert path_of(text) == "order.create"

@@ -164,6 +164,35 @@ async def test_orders_of_a_connection_usually_outlive_it(client, socket):
     assert len(await client.fetch_open_orders(SYMBOL)) == 1
 
 
+async def go_wrong(base: str, **fault) -> None:
+    """Order a fault."""
+    server = base.rpartition("/")[0]
+    async with aiohttp.ClientSession() as session:
+        body = {"venue": "deribit", **fault}
+        async with session.post(f"{server}/faults", json=body) as response:
+            assert response.status == 200, await response.text()
+
+
+async def test_orders_end_with_their_market(base, client, socket):
+    price = await far_price(socket)
+    order = await client.create_order(SYMBOL, "limit", "buy", 100, price)
+    await socket.get("private/subscribe", channels=["user.orders.any.any.raw"])
+    await go_wrong(base, fault="delist", symbol=NATIVE)
+    (told,) = await socket.hear(1)
+    assert (told["data"]["order_id"], told["data"]["order_state"]) == (order["id"], "cancelled")
+    assert (await client.fetch_order(order["id"]))["status"] == "canceled"
+
+
+async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, client, socket):
+    price = await far_price(socket)
+    limit = {"instrument_name": NATIVE, "amount": 100, "type": "limit", "price": price}
+    await go_wrong(base, fault="answer_500", path="private/buy")
+    assert (await socket.ask("private/buy", **limit, label="lost"))["error"]["code"] == 13888
+    query = {"currency": "BTC", "label": "lost"}
+    (found,) = (await client.private_get_get_order_state_by_label(query))["result"]
+    assert found["order_state"] == "open"
+
+
 def test_orders_are_calls_that_can_fail():
     deribit = Deribit()
     text = '{"jsonrpc":"2.0","id":5,"method":"private/buy","params":{}}'

@@ -186,6 +186,37 @@ async def test_a_feed_cannot_be_had_twice(account):
         assert (await account.hear(method="unsubscribe"))["success"]
 
 
+async def go_wrong(base: str, **fault) -> None:
+    """Order a fault."""
+    server = base.rpartition("/")[0]
+    async with aiohttp.ClientSession() as session:
+        body = {"venue": "kraken", **fault}
+        async with session.post(f"{server}/faults", json=body) as response:
+            assert response.status == 200, await response.text()
+
+
+async def test_orders_end_with_their_market(base, client, account):
+    low = round(await price_of(client) * 0.9, 1)
+    ack = await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
+    await account.say("subscribe", channel="executions")
+    await account.hear(channel="executions")
+    await go_wrong(base, fault="delist", symbol=SYMBOL)
+    (row,) = (await account.hear(channel="executions"))["data"]
+    assert (row["order_id"], row["exec_type"]) == (ack["id"], "canceled")
+    assert (await client.fetch_order(ack["id"]))["status"] == "canceled"
+    with pytest.raises(ccxt.ExchangeError, match="EQuery:Unknown asset pair"):
+        await client.create_order(SYMBOL, "limit", "buy", 0.01, low)
+
+
+async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, client, account):
+    limit = {"order_type": "limit", "side": "buy", "symbol": SYMBOL, "order_qty": 0.1}
+    await go_wrong(base, fault="answer_500", path="add_order")
+    await account.say("add_order", **limit, limit_price=40_000, cl_ord_id="lost")
+    assert (await account.hear(success=False))["error"] == "EService:Unavailable"
+    (order,) = await client.fetch_open_orders(params={"clientOrderId": "lost"})
+    assert order["status"] == "open"
+
+
 def test_orders_are_calls_that_can_fail():
     text = '{"method":"add_order","params":{},"req_id":5}'
     assert path_of(text) == "add_order"
