@@ -136,7 +136,7 @@ class SpotCounter:
         ["AccountTransfer","Withdraw"],…},…}."""
         answer = await line.ask(Call("privateGetV5UserQueryApi"))
         wallet = answer["result"].get("permissions", {}).get("Wallet") or []
-        return sorted({"withdraw" if "Withdraw" in one else "transfer" for one in wallet})
+        return ["withdraw"] if any("Withdraw" in one for one in wallet) else []
 
     async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
         """GET /v5/order/realtime has what is open, and a little more; history has the rest."""
