@@ -21,8 +21,11 @@ from kit.orders.contract import (
     Unclear,
     Wish,
 )
+from kit.orders.tests import trading
 from kit.orders.tests.answering import DROP, Answering, answering, take
 from venues.coinbase import orders
+from venues.coinbase.simulator import DIALECTS
+from venues.coinbase.simulator.private import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 HYPHENED = "01234567-89ab-cdef-0123-456789abcdef"
@@ -270,3 +273,34 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
         assert failed.state == pb.ORDER_STATE_REJECTED
         assert "missing" in lost.words
         await events.aclose()
+
+
+@asynccontextmanager
+async def pretended() -> AsyncIterator[trading.Scene]:
+    make = DIALECTS["coinbase"]
+    async with trading.scene("coinbase", make, orders.desk, credentials, "BTC-USD") as scene:
+        yield scene
+
+
+SIZE = Decimal("0.01")
+
+
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
+    async with pretended() as scene:
+        await trading.check_rest_and_cancel(scene, SIZE)
+        await trading.check_cancel_all(scene, SIZE)
+        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+
+
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_fills(scene, SIZE, SIZE / 2, tells_fills=False)
+        await trading.check_market_order(scene, SIZE, tells_balances=False)
+        assert any(hasattr(one, "state") for one in scene.heard)
+
+
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await trading.check_refusals(scene, SIZE)
+        await trading.check_amend(scene, SIZE)
+        assert not await scene.desk.open_orders()
