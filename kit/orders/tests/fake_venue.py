@@ -134,7 +134,7 @@ class FakeVenue:
             symbol=order.symbol,
             fill_id=self.new_id(),
             venue_order_id=order.venue_order_id,
-            client_order_id="" if self.nasty and self._ids % 2 else order.client_order_id,
+            client_order_id="" if self._leaves_id_out() else order.client_order_id,
             side=order.side,
             price=price,
             size=size,
@@ -148,6 +148,10 @@ class FakeVenue:
         state = states.FILLED if filled == order.size else states.PARTLY_FILLED
         truth.now = replace(order, state=state, filled_size=filled)
         self.change(truth)
+
+    def _leaves_id_out(self):
+        """Where orders are not found by our ids, fills have them; else nobody could say."""
+        return self.nasty and self.rules.finds_by_client_id and self._ids % 2
 
     def end(self, truth, state):
         if truth.now.state in states.FINAL:

@@ -44,7 +44,7 @@ def test_a_caller_who_leaves_leaves_the_order():
         task = asyncio.ensure_future(found.account.pilot.place(limit_order(), "r", 0))
         await asyncio.sleep(0)
         task.cancel()
-        await asyncio.sleep(1)
+        await found.let_pass(1)
         (entry,) = found.account.ledger.index.orders.values()
         assert entry.state == states.OPEN
 
@@ -91,7 +91,7 @@ def test_time_counts_from_when_nothing_more_is_sent():
         found.account.desk.answers = [hangs]
         pilot = found.account.pilot
         placing = asyncio.ensure_future(pilot.place(limit_order(), "r", 0))
-        await asyncio.sleep(0.1)
+        await found.let_pass(0.1)
         (entry,) = found.account.ledger.index.orders.values()
         # From now on it is asked for, as it is to be cancelled.
         await pilot.cancel(entry)
@@ -111,7 +111,7 @@ def test_as_long_as_the_venue_does_not_answer_it_stays_unknown():
         found.account.desk.answers = [unclear]
         entry = await found.account.pilot.place(limit_order(), "r", 0)
         found.account.desk.fails = 10_000
-        await asyncio.sleep(3600)
+        await found.let_pass(3600)
         assert entry.state == states.UNKNOWN
         found.account.desk.fails = 0
         await found.until(lambda: entry.is_final)
@@ -148,7 +148,7 @@ def test_without_a_disk_nothing_is_sent_but_cancels_are():
         await pilot.cancel(entry)
         assert entry.state == states.CANCELLED
         found.disk.error = None
-        await asyncio.sleep(2)
+        await found.let_pass(2)
         assert (await pilot.place(limit_order(), "s", 0)).state == states.OPEN
         found.crash()
         found.start()
@@ -164,7 +164,7 @@ def test_a_disk_that_is_late_holds_back_an_order_whose_approval_has_ended():
         slow = found.offload
 
         async def slower(work):
-            await asyncio.sleep(2)
+            await found.let_pass(2)
             await slow(work)
 
         found.account.journal._offload = slower
@@ -207,7 +207,7 @@ def test_a_stream_that_is_refused_takes_no_orders():
         found.account.desk.heard.put_nowait("nonsense")
         found.account._hear = crash
         await found.until(lambda: found.account.state == REFUSED)
-        await asyncio.sleep(30)
+        await found.let_pass(30)
         assert found.account.state == REFUSED
         found.account.desk.follow = follow
         await found.ready()

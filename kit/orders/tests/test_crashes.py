@@ -100,7 +100,7 @@ async def live_and_die(seed, dies_at, lives=1, rules=RULES):
 async def settle(world):
     """Until nothing is in doubt, and all news have come."""
     account = world.account
-    await asyncio.sleep(60)
+    await world.let_pass(60)
     await world.until(lambda: not account.resolver.open_questions and not account.detail)
     assert account.ledger.unknown_count() == 0
     assert not account.ledger.strangers

@@ -1,6 +1,5 @@
 """When nobody is at the wheel, all is cancelled."""
 
-import asyncio
 from dataclasses import replace
 
 import pytest
@@ -16,11 +15,11 @@ def test_silence_of_the_authority_cancels_all_and_a_heartbeat_ends_it():
         found = await started(rules=replace(RULES, countdown=True))
         account = found.account
         entry = await account.pilot.place(limit_order(), "r", 0)
-        await asyncio.sleep(60)
+        await found.let_pass(60)
         assert not entry.is_final
         for _ in range(5):
             await account.beat(3)
-            await asyncio.sleep(4)
+            await found.let_pass(4)
         assert not entry.is_final
         assert set(found.venue.countdowns) == {15}
         account.desk.fails = 3

@@ -1,6 +1,5 @@
 """Orders that the venue does not have wait here, and are sent once."""
 
-import asyncio
 from decimal import Decimal
 
 import pytest
@@ -66,12 +65,12 @@ def test_it_is_sent_when_its_price_is_reached(kind, side, keeps, wakes):
     async def scenario():
         found, entry = await holding(kind, side, stop_price="90")
         found.prices.say(*keeps)
-        await asyncio.sleep(5)
+        await found.let_pass(5)
         assert not found.venue.sends
         found.prices.say(wakes, wakes, "1", "1000")
-        await asyncio.sleep(5)
+        await found.let_pass(5)
         found.prices.say(wakes)
-        await asyncio.sleep(5)
+        await found.let_pass(5)
         assert found.venue.sends == {entry.key: 1}
         sent = found.venue.by_client_id[entry.key].now
         is_limit = kind == STOP_LIMIT
@@ -91,16 +90,16 @@ def test_a_trailing_stop_follows_the_best_price(side, keeps, wakes):
     async def scenario():
         found, entry = await holding(TRAILING, side, trailing_offset="10")
         found.prices.say(*keeps)
-        await asyncio.sleep(5)
+        await found.let_pass(5)
         assert not found.venue.sends
         found.crash()
         found.start()
         await found.ready()
         found.prices.say(keeps[-1])
-        await asyncio.sleep(2)
+        await found.let_pass(2)
         assert not found.venue.sends
         found.prices.say(wakes)
-        await asyncio.sleep(2)
+        await found.let_pass(2)
         assert found.venue.sends == {entry.key: 1}
 
     run(scenario())
@@ -112,12 +111,12 @@ def test_it_waits_until_the_account_is_ready_and_is_not_forgotten():
         found.account._stand(2, "not now")
         found.account.state = 3
         found.prices.say("89")
-        await asyncio.sleep(3)
+        await found.let_pass(3)
         assert not found.venue.sends
         found.crash()
         found.start()
         await found.ready()
-        await asyncio.sleep(3)
+        await found.let_pass(3)
         assert found.venue.sends == {entry.key: 1}
 
     run(scenario())
@@ -128,11 +127,11 @@ def test_a_full_disk_does_not_lose_it():
         found, entry = await holding(STOP, SELL, stop_price="90")
         found.disk.error = OSError(28, "No space left on device")
         found.prices.say("89")
-        await asyncio.sleep(5)
+        await found.let_pass(5)
         assert not found.venue.sends
         assert entry.held
         found.disk.error = None
-        await asyncio.sleep(5)
+        await found.let_pass(5)
         assert found.venue.sends == {entry.key: 1}
 
     run(scenario())
@@ -144,7 +143,7 @@ def test_it_may_die_while_it_is_sent(step):
         found, entry = await holding(STOP, SELL, stop_price="90")
         found.life.dies_at = found.life.steps + step
         found.prices.say("89")
-        await asyncio.sleep(5)
+        await found.let_pass(5)
         found.crash()
         found.start()
         await found.ready()
@@ -172,15 +171,15 @@ def test_what_is_cancelled_or_over_is_not_sent():
             expire_time_ns=found.clock.time_ns() + 10 * NANOSECONDS_PER_SECOND,
         )
         over = await found.account.pilot.place(later, "s", 0, held=True)
-        await asyncio.sleep(12)
+        await found.let_pass(12)
         assert over.state == states.EXPIRED
         found.prices.say("80")
-        await asyncio.sleep(3)
+        await found.let_pass(3)
         found.crash()
         found.start()
         await found.ready()
         found.prices.say("80")
-        await asyncio.sleep(3)
+        await found.let_pass(3)
         assert not found.venue.sends
         assert not found.account.ledger.index.open
 

@@ -76,10 +76,10 @@ def test_balances_that_fills_do_not_explain_are_said():
             AssetBalance("USDT", 1000 - cost, 1000 - cost),
             AssetBalance("BTC", Decimal(1), Decimal(1)),
         ]
-        await asyncio.sleep(SETTINGS.reconcile_interval_s + 1)
+        await found.let_pass(SETTINGS.reconcile_interval_s + 1)
         assert differences(found) == []
         found.venue.holdings[0] = AssetBalance("USDT", Decimal(5), Decimal(5))
-        await asyncio.sleep(SETTINGS.reconcile_interval_s + 1)
+        await found.let_pass(SETTINGS.reconcile_interval_s + 1)
         assert differences(found) == ["BALANCE"]
         found.crash()
         found.start()
@@ -99,7 +99,7 @@ def test_many_orders_are_reconciled_in_time():
         for number in range(many):
             wish = VenueOrderWish(number)
             truths.append(found.venue.arrive(wish))
-        await asyncio.sleep(70)
+        await found.let_pass(70)
         await found.ready()
         assert len(found.account.ledger.index.open) == many
         found.venue.tells = False

@@ -255,6 +255,10 @@ class World:
         self.venue.desk = None
         self.disk.crash(self.random, power=self.random.random() < 0.5)
 
+    async def let_pass(self, seconds):
+        """Time of the loop, which jumps."""
+        await asyncio.sleep(seconds)
+
     async def until(self, holds, seconds=600):
         """Wait for something."""
         async with asyncio.timeout(seconds):
