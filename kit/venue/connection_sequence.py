@@ -30,9 +30,9 @@ class ConnectionSequence:
 
     def unbroken(self, frames: Frames, sources: Sequence[SourceT]) -> Frames:
         """The frames up to the first jump of each connection. A connection with a jump is told so,
-        once; what it still brings is left out. A frame without a number says nothing of others:
-        it may be one that is not counted, and if it was damaged, the next number shows it.
-        Frames.source counts in ``sources``."""
+        once; what it still brings is left out. A frame that comes twice is taken once. A frame
+        without a number says nothing of others: it may be one that is not counted, and if it was
+        damaged, the next number shows it. Frames.source counts in ``sources``."""
         if self._read is None:
             return frames
         kept: list[int] = []
@@ -45,7 +45,7 @@ class ConnectionSequence:
             elif newest is None or number == newest + 1:
                 self._newest[source] = number
                 kept.append(row)
-            elif newest != BROKEN:
+            elif number != newest and newest != BROKEN:
                 self._newest[source] = BROKEN
                 source.broken(f"frame {newest + 1} of the connection is missing")
         return frames if len(kept) == len(frames) else frames.take(np.array(kept, dtype=np.int64))

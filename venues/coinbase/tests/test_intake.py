@@ -141,6 +141,14 @@ async def test_a_jump_in_the_numbers_breaks_the_connection(open_feed) -> None:
     assert len(feed.connection.breaks) == 1
 
 
+async def test_a_frame_that_comes_twice_is_taken_once(open_feed) -> None:
+    feed = open_feed("advanced")
+    first, second = advanced_trades(0, 1), advanced_trades(1, 2)
+    assert ids(feed.take(first, first, second)) == [1, 2]
+    assert ids(feed.take(second, advanced_trades(2, 3))) == [3]
+    assert feed.connection.breaks == []
+
+
 async def test_answers_and_heartbeats_are_counted_too(open_feed) -> None:
     feed = open_feed("advanced")
     heartbeat = envelope("heartbeats", 1, {"current_time": "now", "heartbeat_counter": 5})
