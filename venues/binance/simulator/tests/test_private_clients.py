@@ -142,6 +142,27 @@ async def test_another_client_of_the_account_hears_what_happens():
         strange.cancel()
 
 
+async def test_an_order_that_waits_is_met_by_another_account():
+    async with (
+        running("simulate") as base,
+        trading_client(base) as maker,
+        trading_client(base, "other-key", "other-secret") as taker,
+    ):
+        hearing = asyncio.create_task(maker.watch_my_trades(SYMBOL))
+        await subscribed(base, 1)
+        book = await maker.fetch_order_book(SYMBOL, 5)
+        price = book["asks"][0][0] + 1
+        order = await maker.create_order(SYMBOL, "limit", "sell", 0.01, price)
+        await taker.create_order(SYMBOL, "market", "buy", 8)
+        (fill, *_) = await hearing
+        assert (fill["order"], fill["takerOrMaker"], fill["price"]) == (order["id"], "maker", price)
+        assert fill["fee"]["currency"] == "USDT"
+        closed = await maker.fetch_order(order["id"], SYMBOL)
+        assert (closed["status"], closed["average"]) == ("closed", price)
+        trades = await taker.fetch_my_trades(SYMBOL)
+        assert fill["id"] in {one["id"] for one in trades}
+
+
 async def subscribed(base: str, count: int) -> None:
     """Wait until so many connections are there."""
     async with raw_client(base) as raw:

@@ -206,6 +206,26 @@ async def test_another_client_of_the_account_hears_what_happens(venue, symbol, s
         assert fill["fee"]["cost"] < 0
 
 
+async def test_an_order_that_waits_is_met_by_another_account():
+    names = ("other-key", "other-secret", "other-password")
+    async with (
+        running("simulate") as base,
+        trading_client(base) as maker,
+        trading_client(base, *names) as taker,
+    ):
+        hearing = asyncio.create_task(maker.watch_my_trades(SYMBOL))
+        await subscribed(base, "orders")
+        book = await maker.fetch_order_book(SYMBOL, 5)
+        price = book["asks"][0][0] + 1
+        order = await maker.create_order(SYMBOL, "limit", "sell", 0.01, price)
+        await taker.create_order(SYMBOL, "market", "buy", 8)
+        (fill, *_) = await hearing
+        assert (fill["order"], fill["takerOrMaker"], fill["price"]) == (order["id"], "maker", price)
+        closed = await maker.fetch_order(order["id"], SYMBOL)
+        assert (closed["status"], closed["average"]) == ("closed", price)
+        assert closed["fee"]["currency"] == "USDT"
+
+
 async def test_positions_are_told():
     async with (
         running("simulate", "okx_futures") as base,
