@@ -95,6 +95,7 @@ class Stream:
         not heard. Raises CredentialsRefused."""
         _guard(self._line.api, self._take)
         keeping = asyncio.create_task(self._keep())
+        getting: asyncio.Future[AccountEvent] | None = None
         try:
             while True:
                 getting = asyncio.ensure_future(self._queue.get())
@@ -103,9 +104,10 @@ class Stream:
                 if getting.done():
                     yield getting.result()
                 else:
-                    getting.cancel()
                     keeping.result()
         finally:
+            if getting is not None:
+                getting.cancel()
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
 

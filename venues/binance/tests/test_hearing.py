@@ -98,3 +98,18 @@ async def test_a_key_that_may_not_follow_is_refused():
         venue.reply = lambda message: [{"id": message["id"], "status": 401, "error": error}]
         with pytest.raises(CredentialsRefused):
             await anext(desk.follow())
+
+
+async def test_it_can_be_followed_again_after_an_end():
+    def reply(message):
+        return [{"id": message["id"], "status": 200, "result": {"subscriptionId": 0}}]
+
+    async with spot_desk() as (venue, desk):
+        venue.reply = reply
+        for number in range(2):
+            events = desk.follow()
+            await take(events, 1)
+            await venue.say({"subscriptionId": 0, "event": {**EXECUTION, "i": number}})
+            (order,) = await take(events, 1)
+            assert order.venue_order_id == str(number)
+            await events.aclose()

@@ -8,6 +8,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
+from kit.clock import SystemClock
 from kit.errors import CredentialsRefused, VenueUnavailable
 from kit.orders.ccxt_desk import CcxtDesk
 from kit.orders.contract import (
@@ -22,8 +23,10 @@ from kit.orders.contract import (
     VenueOrder,
     Wish,
 )
+from kit.orders.rationed import RationedDesk
 from kit.orders.tests import trading
 from kit.orders.tests.answering import DROP, Answering, answering
+from kit.venue.budget import Budget
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private import credentials
@@ -189,6 +192,17 @@ async def test_nothing_is_sent_again_over_a_connection_that_broke():
         await desk.find(KEY)
         assert isinstance(await desk.cancel(KEY), Unclear)
         assert len(venue.sent) == 2
+
+
+async def test_a_venue_that_wants_to_be_left_alone_is_left_alone():
+    async with spot_desk() as (venue, desk):
+        rationed = RationedDesk(desk, Budget("binance", 100, SystemClock()))
+        venue.answer("/order", {"code": -1003, "msg": "Too much."}, status=429)
+        for _ in range(2):
+            receipt = await rationed.place(wish())
+            assert isinstance(receipt, Refused)
+            assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
+        assert len(venue.sent) == 1
 
 
 async def test_what_was_never_sent_is_refused():
