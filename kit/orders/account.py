@@ -248,6 +248,7 @@ class Account:
                 or entry.is_amending
             ):
                 self.resolver.watch(entry)
+            entry.terms_time_ns = self.clock.time_ns()
             self.held.order(entry)
         if self._was_armed:
             self.dead_man.beat()

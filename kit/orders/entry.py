@@ -58,6 +58,11 @@ class Entry:
     best_price: Decimal | None = None
     is_triggered: bool = False
     """Whether the stop price of one that is held was reached."""
+    awaits_terms: bool = False
+    """Whether the venue has not yet told the size and price of the last amendment: what it tells of
+    them may be from before."""
+    terms_time_ns: int = 0
+    """When the last amendment was done, as our clock says."""
     told_size: Decimal = ZERO
     """Size and price as the venue said last when it was asked; not in the journal."""
     told_price: Decimal | None = None
@@ -93,6 +98,11 @@ class Entry:
     def lacks_fills(self) -> bool:
         """Whether the venue has said that more is filled than its fills make."""
         return self.filled_told > self.fill_size
+
+    @property
+    def is_full(self) -> bool:
+        """Whether its fills are as much as it is to be."""
+        return self.fill_size >= self.size
 
     @property
     def was_at_venue(self) -> bool:

@@ -161,13 +161,17 @@ class Index:
             entry.recount(self.fills[number], filled)
             self.fills[number] = filled
         elif filled.key in self.orders:
-            self.put_fill(self.orders[filled.key], filled)
+            entry = self.orders[filled.key]
+            self.put_fill(entry, filled)
+            if filled.venue_order_id and not entry.venue_order_id:
+                self.name(entry, filled.venue_order_id)
 
     def _replay_step(self, entry: Entry, record: Sent | Stood | Amending) -> None:
         if isinstance(record, Amending):
             self.put_amending(record)
             if record.outcome == Outcome.DONE and not entry.is_final:
                 entry.size, entry.price = record.size, record.price
+                entry.awaits_terms = True
             return
         if isinstance(record, Sent):
             # Written before it was sent: whether it was is not known any more.

@@ -13,7 +13,7 @@ import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit import telemetry
-from kit.clock import Clock
+from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.orders import states
 from kit.orders.amounts import ZERO
 from kit.orders.approval import plain
@@ -23,6 +23,8 @@ from kit.orders.index import Index
 from kit.orders.records import Amending, Filled, Foreign, Record
 
 STRANGERS_MAX = 10_000
+TERMS_AFTER_NS = 60 * NANOSECONDS_PER_SECOND
+"""So long after an amendment the venue may still answer with what was before."""
 
 _log = telemetry.logger("orders.ledger")
 
@@ -106,6 +108,12 @@ class Ledger:
             else:
                 self.fill(news)
 
+    def end_unheard(self, entry: Entry, detail: str) -> None:
+        """The venue does not know an order any more that it had: its fills tell how it ended."""
+        self._settle(entry, states.FILLED if entry.is_full else states.CANCELLED)
+        entry.detail = detail
+        self.changed(entry)
+
     def note(self, entry: Entry) -> None:
         """Write down how an order is, without telling: it is its own matter."""
         self._write(entry.stood())
@@ -173,8 +181,11 @@ class Ledger:
             self._settle(entry, states.UNKNOWN)
             self._listener.doubt(entry)
         elif not entry.is_final:
-            whole = entry.fill_size >= entry.size and not entry.is_amending
-            self._settle(entry, states.FILLED if whole else states.PARTLY_FILLED)
+            # Of an order that was amended only the venue can say when it is whole.
+            is_whole = entry.is_full and not entry.amendments
+            self._settle(entry, states.FILLED if is_whole else states.PARTLY_FILLED)
+            if entry.is_full and not is_whole:
+                self._listener.doubt(entry)
         self.changed(entry)
         return News.NEW
 
@@ -205,8 +216,10 @@ class Ledger:
         self._write(amending)
         if amending.outcome == Outcome.DONE and not entry.is_final:
             entry.size, entry.price = amending.size, amending.price
-            if entry.fill_size >= entry.size:
-                self._settle(entry, states.FILLED)
+            entry.awaits_terms = True
+            entry.terms_time_ns = self._clock.time_ns()
+            if entry.is_full:
+                self._listener.doubt(entry)
         self.changed(entry)
 
     def _take_amounts(self, entry: Entry, news: VenueOrder, *, asked: bool) -> None:
@@ -218,11 +231,27 @@ class Ledger:
         entry.filled_told = max(entry.filled_told, told)
         if asked:
             entry.told_size, entry.told_price = news.size, news.price
-        newer = news.venue_time_ns > entry.venue_time_ns or (asked and not news.venue_time_ns)
-        if newer and not entry.is_amending and not entry.is_final and news.size > ZERO:
+        if self._may_tell_terms(entry, news, asked=asked):
             entry.size = news.size
             if entry.price is not None and news.price is not None:
                 entry.price = news.price
+
+    def _may_tell_terms(self, entry: Entry, news: VenueOrder, *, asked: bool) -> bool:
+        """Whether size and price in news are not from before an amendment."""
+        if entry.is_amending or entry.is_final or news.size <= ZERO:
+            return False
+        is_newest = asked and news.venue_time_ns in (
+            0,
+            max(news.venue_time_ns, entry.venue_time_ns),
+        )
+        if not entry.awaits_terms:
+            return is_newest or news.venue_time_ns > entry.venue_time_ns
+        is_told = (news.size, news.price) == (entry.size, entry.price)
+        is_old = self._clock.time_ns() - entry.terms_time_ns > TERMS_AFTER_NS
+        if is_told or (is_newest and is_old):
+            entry.awaits_terms = False
+            return True
+        return False
 
     def _take_state(self, entry: Entry, news: VenueOrder) -> None:
         before = entry.state

@@ -233,7 +233,9 @@ class Resolver:
     def _is_settled(self, entry: Entry, doubt: Doubt) -> bool:
         if entry.is_final:
             return not entry.lacks_fills or doubt.tries > PATIENCE_TRIES
-        if entry.cancel_wanted or entry.is_amending or entry.lacks_fills or doubt.is_missing:
+        if entry.cancel_wanted or entry.is_amending or entry.lacks_fills:
+            return False
+        if doubt.is_missing or entry.is_full:
             return False
         return entry.held or entry.state in (states.OPEN, states.PARTLY_FILLED)
 
@@ -252,7 +254,7 @@ class Resolver:
     def _conclude(self, entry: Entry) -> None:
         if entry.was_at_venue:
             words = "it has ended unheard: the venue does not know it any more"
-            self._ledger.move(entry, states.CANCELLED, detail=words)
+            self._ledger.end_unheard(entry, words)
         else:
             words = "the venue has never heard of it"
             reason = orders_pb2.REJECT_REASON_NEVER_ARRIVED

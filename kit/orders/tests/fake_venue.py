@@ -150,7 +150,7 @@ class FakeVenue:
         self.change(truth)
 
     def _leaves_id_out(self):
-        """Where orders are not found by our ids, fills have them; else nobody could say."""
+        """Where orders are not found by our ids, news have them; else nobody could say."""
         return self.nasty and self.rules.finds_by_client_id and self._ids % 2
 
     def end(self, truth, state):
@@ -175,7 +175,8 @@ class FakeVenue:
         if not self.nasty:
             self.deliver(news)
             return
-        if isinstance(news, VenueOrder) and self.random.random() < 0.2:
+        is_order = isinstance(news, VenueOrder) and self.rules.finds_by_client_id
+        if is_order and self.random.random() < 0.2:
             news = replace(news, client_order_id="")
         for _ in range(2 if self.random.random() < 0.2 else 1):
             self.later(self.random.uniform(0, 1.5), self.deliver, news)
