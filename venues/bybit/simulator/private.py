@@ -30,6 +30,7 @@ from venues.bybit.simulator.rest import PARAMETER_ERROR, SYSTEM_ERROR, Refusal
 RECEIVE_WINDOW_USUAL_MS = "5000"
 AHEAD_MS_MAX = 1000
 """So far the client's clock may be ahead of the exchange's."""
+DIGITS_MAX = 18
 EXPIRED = 10002
 KEY_INVALID = 10003
 SIGNATURE_WRONG = 10004
@@ -75,26 +76,25 @@ def key_of_call(request: Request, floor: Floor) -> Key:
     if key is None:
         raise Refusal(KEY_INVALID, "API key is invalid.")
     signed = [f"{stamp}{name}{window}{payload}" for payload in _payloads(request)]
-    if not any(hmac.compare_digest(signature.lower(), _sign(key, one)) for one in signed):
+    if not any(_fits(signature, key, one) for one in signed):
         raise Refusal(SIGNATURE_WRONG, f"error sign! origin_string[{signed[0]}]")
     return key
 
 
 def key_of_socket(args: list[str | int], floor: Floor) -> Key | None:
     """Who has signed ``[key, expires, signature]``; None: nobody who may."""
-    if len(args) != 3 or not str(args[1]).isdigit():
+    if len(args) != 3 or not _is_number(str(args[1])):
         return None
     name, expires, signature = map(str, args)
     key = house_of(floor).key(name)
     if key is None or int(expires) <= now_ms(floor):
         return None
-    fits = hmac.compare_digest(signature.lower(), _sign(key, f"GET/realtime{expires}"))
-    return key if fits else None
+    return key if _fits(signature, key, f"GET/realtime{expires}") else None
 
 
 def check_time(stamp: str, window: str, floor: Floor) -> None:
     """Whether a call is neither too old nor from the future. Raises Refusal."""
-    if not (stamp.isdigit() and window.isdigit()):
+    if not (_is_number(stamp) and _is_number(window)):
         raise Refusal(PARAMETER_ERROR, "params error: timestamp or recv_window invalid")
     time_ms = now_ms(floor)
     if not time_ms - int(window) <= int(stamp) < time_ms + AHEAD_MS_MAX:
@@ -122,5 +122,10 @@ def _payloads(request: Request) -> Iterator[str]:
     yield unquote(request.raw_query)
 
 
-def _sign(key: Key, text: str) -> str:
-    return hmac.new(key.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+def _fits(signature: str, key: Key, text: str) -> bool:
+    expected = hmac.new(key.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.compare_digest(signature.lower().encode(), expected.encode())
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) <= DIGITS_MAX

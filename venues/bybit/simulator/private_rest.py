@@ -6,7 +6,6 @@ Documentation: https://bybit-exchange.github.io/docs/v5/order/open-order and its
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Answer, Floor, Request
@@ -21,6 +20,7 @@ from venues.bybit.simulator.private_rows import (
     order_id,
     order_number,
     order_row,
+    order_status,
     wallet_row,
 )
 from venues.bybit.simulator.rest import PARAMETER_ERROR, Refusal, envelope
@@ -51,7 +51,7 @@ class _Call:
     def number(self, name: str, usual: int) -> int:
         """A whole number among the parameters. Raises Refusal."""
         text = self.query.get(name, str(usual))
-        if not text.isdigit() or len(text) > 18:
+        if not text.isdecimal() or len(text) > 18:
             raise Refusal(PARAMETER_ERROR, f"params error: {name} invalid")
         return int(text)
 
@@ -108,7 +108,8 @@ def _open_orders(call: _Call) -> Row:
         done = [one for one in _orders(call) if one.is_final][:CLOSED_ORDERS_MAX]
         still_open = [one for one in _orders(call) if not one.is_final] if named else []
         return _order_page(call, sorted([*done, *still_open], key=_age))
-    return _order_page(call, [one for one in _orders(call) if not one.is_final])
+    symbol = call.query.get("symbol", "")
+    return _order_page(call, reversed(call.house.open_orders(call.account, symbol)))
 
 
 def _order_history(call: _Call) -> Row:
@@ -287,16 +288,19 @@ def _order_page(call: _Call, orders: Iterable[OrderView]) -> Row:
     chosen = [
         order
         for order in orders
-        if (not before or order.order_id < before) and wanted in ("", call.orders.filter_of(order))
+        if (not before or order.order_id < before)
+        and wanted in ("", call.orders.filter_of(order))
+        and status in ("", order_status(order))
     ]
-    fees = fees_of(call.house.fills(call.account, call.query.get("symbol", "")))
-    rows = [(order_id(one), order_row(one, fees, call.orders.stop_type(one))) for one in chosen]
-    rows = [(mark, row) for mark, row in rows if status in ("", row["orderStatus"])]
-    return call.page(rows[: call.limit(ORDERS_USUAL, ORDERS_MAX)])
+    page = chosen[: call.limit(ORDERS_USUAL, ORDERS_MAX)]
+    begun = [order.created_ns for order in page if order.filled]
+    fees = fees_of(call.house.fills(call.account, "", min(begun)) if begun else ())
+    stop_type = call.orders.stop_type
+    return call.page([(order_id(one), order_row(one, fees, stop_type(one))) for one in page])
 
 
-def _age(order: OrderView) -> Decimal:
-    return Decimal(-order.order_id)
+def _age(order: OrderView) -> int:
+    return -order.order_id
 
 
 def _fill_mark(fill: FillView) -> str:

@@ -58,7 +58,7 @@ def order_id(order: OrderView) -> str:
 
 def order_number(text: str) -> int:
     """The engine's number in an order id; 0, which no order has, when it is none of ours."""
-    return max(int(text) - ORDER_IDS_BEGIN, 0) if text.isdigit() and len(text) < 25 else 0
+    return max(int(text) - ORDER_IDS_BEGIN, 0) if text.isdecimal() and len(text) < 25 else 0
 
 
 def order_status(order: OrderView) -> str:

@@ -37,6 +37,7 @@ from venues.coinbase.simulator.answers import Refusal
 ORGANIZATION = "organizations/00000000-0000-4000-8000-000000000000/apiKeys/"
 ISSUERS = ("cdp", "coinbase-cloud")
 LIFETIME_S_MAX = 120
+STAMP_DIGITS_MAX = 18
 CLOCK_S_MAX = 30
 """So far a clock may be off."""
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -136,7 +137,7 @@ def key_of_exchange(fields: dict[str, str], said: str, floor: Floor) -> Key:
         if not fields.get(field):
             raise Refusal(400, {"message": f"CB-ACCESS-{name} header is required"})
     stamp = fields["timestamp"].partition(".")[0]
-    if not stamp.isdigit():
+    if not stamp.isdecimal() or len(stamp) > STAMP_DIGITS_MAX:
         raise Refusal(400, {"message": "invalid timestamp"})
     if abs(int(stamp) - floor.time_ns() // NANOSECONDS_PER_SECOND) > CLOCK_S_MAX:
         raise Refusal(400, {"message": "request timestamp expired"})

@@ -122,7 +122,7 @@ class _Call:
     def limit(self) -> int:
         """Rows of a page. Raises Refusal."""
         text = self.request.query.get("limit", str(ROWS_USUAL))
-        if not text.isdigit() or len(text) > 6:
+        if not text.isdecimal() or len(text) > 6:
             raise _wrong("Invalid limit")
         return max(1, min(int(text), ROWS_MAX))
 
@@ -312,7 +312,8 @@ def _fees(call: _Call) -> Row:
 
 def _rows(call: _Call, orders: Sequence[OrderView]) -> list[Row]:
     fills: defaultdict[int, list[FillView]] = defaultdict(list)
-    for fill in call.house.fills(call.account):
+    begun = [one.created_ns for one in orders if one.filled]
+    for fill in call.house.fills(call.account, "", min(begun)) if begun else ():
         fills[fill.order.order_id].append(fill)
     return [order_row(one, fills[one.order_id]) for one in orders]
 

@@ -21,7 +21,6 @@ from venues.coinbase.simulator.private_rows import (
     Row,
     account_row,
     fill_row,
-    fills_of,
     old_account_row,
     order_id,
     order_row,
@@ -60,7 +59,7 @@ class _Call:
     def number(self, name: str, usual: int) -> int:
         """A whole number. Raises Refusal."""
         text = self.request.query.get(name) or str(usual)
-        if not text.isdigit() or len(text) > 12:
+        if not text.isdecimal() or len(text) > 12:
             raise private_orders.invalid(f"{name} argument is invalid")
         return int(text)
 
@@ -205,13 +204,9 @@ HANDLERS: Mapping[str, Callable[[_Call], Row]] = {
 
 def _rows(call: _Call, orders: Sequence[OrderView]) -> list[Row]:
     fills: defaultdict[int, list[FillView]] = defaultdict(list)
-    if len(orders) == 1:
-        (one,) = orders
-        found = call.house.fills(call.account, one.ticket.symbol, one.created_ns)
-        fills[one.order_id] = fills_of(one, found)
-    else:
-        for fill in call.house.fills(call.account):
-            fills[fill.order.order_id].append(fill)
+    begun = [one.created_ns for one in orders if one.filled]
+    for fill in call.house.fills(call.account, "", min(begun)) if begun else ():
+        fills[fill.order.order_id].append(fill)
     user = user_id(call.account)
     return [order_row(one, fills[one.order_id], user) for one in orders]
 

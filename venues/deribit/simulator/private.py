@@ -33,6 +33,7 @@ SIGNATURE_MS_MAX = 60_000
 """So far a signature's time may be off."""
 TOKEN_S, CONNECTION_TOKEN_S = 900, 31_536_000
 TOKENS_MAX = 10_000
+STAMP_DIGITS_MAX = 18
 OPEN_ORDERS_MAX = 500
 SIGNED = re.compile(r"(?i)deri-hmac-sha256 +(.*)")
 
@@ -170,7 +171,8 @@ def _key_named(parameters: Mapping[str, str], floor: Floor) -> Key:
 
 def _check(key: Key, stamp: str, said: str, signature: str, floor: Floor) -> None:
     time_ms = floor.time_ns() // NANOSECONDS_PER_MILLISECOND
-    if not stamp.isdigit() or abs(int(stamp) - time_ms) > SIGNATURE_MS_MAX:
+    is_time = stamp.isdecimal() and len(stamp) <= STAMP_DIGITS_MAX
+    if not is_time or abs(int(stamp) - time_ms) > SIGNATURE_MS_MAX:
         raise Refusal(13004, "invalid_credentials", reason="timestamp_expired")
     expected = hmac.new(key.secret.encode(), said.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.lower().encode()):

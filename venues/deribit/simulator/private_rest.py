@@ -52,7 +52,7 @@ class Call:
     def number(self, name: str, usual: int) -> int:
         """A whole number. Raises Refusal."""
         text = self.parameters.get(name, str(usual))
-        if not text.isdigit() or len(text) > 18:
+        if not text.isdecimal() or len(text) > 18:
             raise wrong(name, "must be an integer")
         return int(text)
 

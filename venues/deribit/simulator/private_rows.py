@@ -75,7 +75,7 @@ def order_id(order: OrderView) -> str:
 def order_number(text: str) -> int:
     """The engine's number in an order id; 0, which no order has, when it is none of ours."""
     digits = text.rpartition("-")[2]
-    return max(int(digits) - ORDER_IDS_BEGIN, 0) if digits.isdigit() and len(digits) < 18 else 0
+    return max(int(digits) - ORDER_IDS_BEGIN, 0) if digits.isdecimal() and len(digits) < 18 else 0
 
 
 def order_row(order: OrderView, listing: Listing) -> Row:

@@ -87,7 +87,7 @@ class Guard:
         signature = base64.b64encode(mac.digest()).decode()
         if not hmac.compare_digest(headers.get("api-sign", "").encode(), signature.encode()):
             raise Refusal("EAPI:Invalid signature")
-        if not nonce.isdigit() or len(nonce) > NONCE_DIGITS_MAX:
+        if not nonce.isdecimal() or len(nonce) > NONCE_DIGITS_MAX:
             raise Refusal("EAPI:Invalid nonce")
         if int(nonce) <= self._nonces.get(key.key, 0):
             raise Refusal("EAPI:Invalid nonce")

@@ -187,7 +187,7 @@ def refusal_of(refused: Refused) -> Refusal:
 
 def instant(text: str, floor: Floor) -> int:
     """A time in nanoseconds. Raises Refusal."""
-    if text.lstrip("+").isdigit() and len(text) < 12:
+    if text.lstrip("+").isdecimal() and len(text) < 12:
         start_ns = floor.time_ns() if text.startswith("+") else 0
         return start_ns + int(text) * NANOSECONDS_PER_SECOND
     try:

@@ -67,7 +67,7 @@ class _Call:
     def number(self, name: str, usual: int = 0) -> int:
         """A whole number. Raises Refusal."""
         text = self.text(name, str(usual))
-        if not text.isdigit() or len(text) > 12:
+        if not text.isdecimal() or len(text) > 12:
             raise Refusal(f"{INVALID}:{name}")
         return int(text)
 
@@ -90,7 +90,8 @@ class _Call:
     def order_rows(self, orders: Sequence[OrderView]) -> Row:
         """By id."""
         fills: defaultdict[int, list[FillView]] = defaultdict(list)
-        for fill in self.house.fills(self.account):
+        begun = [one.created_ns for one in orders if one.filled]
+        for fill in self.house.fills(self.account, "", min(begun)) if begun else ():
             fills[fill.order.order_id].append(fill)
         return {
             order_id(one.order_id): order_row(
@@ -187,7 +188,7 @@ def _cancel_all_after(call: _Call) -> Row:
 
 def cancel_after(timeout: str, house: House, account: str, floor: Floor) -> Row:
     """The dead man's switch. Raises Refusal."""
-    if not timeout.isdigit() or int(timeout) > TIMEOUT_S_MAX:
+    if not timeout.isdecimal() or len(timeout) > 9 or int(timeout) > TIMEOUT_S_MAX:
         raise Refusal(f"{INVALID}:timeout")
     house.cancel_after(account, int(timeout))
     now_ns = floor.time_ns()

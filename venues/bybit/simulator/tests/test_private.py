@@ -49,6 +49,8 @@ async def test_a_limit_order_is_placed_changed_and_cancelled(client):
     assert (await client.fetch_balance())["USDT"]["used"] == 0
     closed = await client.fetch_canceled_and_closed_orders(SYMBOL)
     assert [one["id"] for one in closed] == [ack["id"]]
+    assert await client.fetch_closed_orders(SYMBOL) == []
+    assert len(await client.fetch_canceled_orders(SYMBOL)) == 1
 
 
 async def test_a_market_order_fills_and_pays(client):
