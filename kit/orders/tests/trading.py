@@ -22,6 +22,7 @@ from kit.orders.contract import (
     Lost,
     OrderKey,
     Refused,
+    Unclear,
     VenueFill,
     VenueOrder,
     Wish,
@@ -285,3 +286,48 @@ def _check_balances(before: Mapping[str, AssetBalance], after: Mapping[str, Asse
     changed = [asset for asset in after if after[asset] != before.get(asset)]
     assert len(changed) >= 2, (before, after)
     assert all(one.total == one.free for one in after.values())
+
+
+async def check_unclear(at: Scene, size: Decimal) -> None:
+    """An order whose answer is lost is there once, and one that was turned away is not; the desk
+    does not say otherwise."""
+    bid, _ = await at.best()
+    assert not await at.desk.open_orders()
+    for fault in ("answer_lost", "answer_500"):
+        at.venue.order(fault)
+        wish = at.wish(bid - 50 * at.tick, size)
+        receipt = await at.desk.place(wish)
+        assert isinstance(receipt, Unclear), (fault, receipt)
+        key = OrderKey(at.symbol, wish.client_order_id, "")
+        await at.until(key, pb.ORDER_STATE_OPEN)
+        (found,) = await at.desk.open_orders()
+        assert found.client_order_id == wish.client_order_id
+        key = OrderKey(at.symbol, wish.client_order_id, found.venue_order_id)
+        at.venue.order(fault)
+        assert isinstance(await at.desk.cancel(key), Unclear)
+        await at.until(key, pb.ORDER_STATE_CANCELLED)
+        at.venue.clear()
+    for fault in ("rest_500", "rest_503", "rest_html", "rest_429"):
+        at.venue.order(fault)
+        wish = at.wish(bid - 50 * at.tick, size)
+        receipt = await at.desk.place(wish)
+        assert isinstance(receipt, Unclear | Refused), receipt
+        if fault == "rest_429":
+            assert isinstance(receipt, Refused)
+            assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
+        at.venue.clear()
+        assert await at.desk.find(OrderKey(at.symbol, wish.client_order_id, "")) is None
+
+
+async def check_cut(at: Scene, size: Decimal) -> None:
+    """A stream that was cut says so, and goes on."""
+    before = sum(isinstance(event, Lost) for event in at.heard)
+    at.venue.order("server_shutdown", seconds=0.1)
+    while sum(isinstance(event, Lost) for event in at.heard) == before:
+        at.changed.clear()
+        await at.changed.wait()
+    bid, _ = await at.best()
+    wish = at.wish(bid - 50 * at.tick, size)
+    assert isinstance(await at.desk.place(wish), Accepted)
+    await at.hear_state(wish, pb.ORDER_STATE_OPEN)
+    assert isinstance(await at.desk.cancel_all(), Accepted)

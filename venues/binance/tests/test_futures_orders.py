@@ -187,3 +187,10 @@ async def test_a_stop_waits_at_the_pretended_exchange():
         assert isinstance(await scene.desk.cancel(key), Accepted)
         await scene.hear_state(stop, pb.ORDER_STATE_CANCELLED)
         await scene.until(key, pb.ORDER_STATE_CANCELLED)
+
+
+async def test_what_is_unclear_and_what_is_cut_is_told():
+    async with pretended() as scene:
+        await trading.check_unclear(scene, SIZE)
+        await trading.check_cut(scene, SIZE)
+        assert not await scene.desk.open_orders()

@@ -265,3 +265,10 @@ async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
         await trading.check_refusals(scene, SIZE)
         await trading.check_amend(scene, SIZE)
         assert not await scene.desk.open_orders()
+
+
+async def test_what_is_unclear_and_what_is_cut_is_told():
+    async with pretended() as scene:
+        await trading.check_unclear(scene, SIZE)
+        await trading.check_cut(scene, SIZE)
+        assert not await scene.desk.open_orders()

@@ -297,3 +297,10 @@ async def test_swaps_are_traded_at_the_pretended_exchange():
         (position,) = await scene.desk.positions()
         assert position.size == 3
         await scene.hear(lambda event: isinstance(event, HeldPosition) and event.size == 3)
+
+
+async def test_what_is_unclear_and_what_is_cut_is_told():
+    async with pretended("okx", "BTC-USDT") as scene:
+        await trading.check_unclear(scene, Decimal("0.01"))
+        await trading.check_cut(scene, Decimal("0.01"))
+        assert not await scene.desk.open_orders()
