@@ -11,10 +11,10 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.orders import records, states
 from kit.orders.contract import Paid, VenueFill, VenueOrder
-from kit.orders.entry import digest_of
+from kit.orders.entry import Outcome, digest_of
 from kit.orders.index import Index
-from kit.orders.ledger import Ledger, News
-from kit.orders.records import Intended, Sent
+from kit.orders.ledger import Ledger, News, ended
+from kit.orders.records import Amending, Intended, Sent
 from kit.orders.tests.fake_venue import limit_order
 from tests.support.manual_clock import ManualClock
 
@@ -241,3 +241,45 @@ def test_what_ended_long_ago_is_forgotten_but_not_while_it_may_be_asked_again():
     assert book.index.forget(now_ns + 10, now_ns + 5, 100) == 1
     assert set(book.index.orders) == {asked.key, open_order.key}
     assert len(book.index.fills) == 1
+
+
+def amended(book, entry, size="9"):
+    amending = Amending(entry.key, "a", b"", Decimal(size), Decimal(101), Outcome.WANTED, "")
+    book.amendment(entry, amending)
+    book.amendment(entry, ended(amending, Outcome.DONE))
+
+
+def test_news_from_before_an_amendment_do_not_undo_it():
+    book = ledger()
+    entry = sent(book)
+    book.order(order(at=1))
+    amended(book, entry)
+    book.order(order(states.PARTLY_FILLED, "1", at=2))
+    assert (entry.size, entry.state) == (9, states.PARTLY_FILLED)
+    book.order(order(states.PARTLY_FILLED, "1", at=2), asked=True)
+    assert (entry.size, entry.price) == (9, 101)
+    book.order(order(states.PARTLY_FILLED, "1", at=3, size="9", price="101"))
+    # From here on the venue is believed again: somebody may amend it elsewhere.
+    book.order(order(states.PARTLY_FILLED, "1", at=4, size="8", price="101"))
+    assert entry.size == 8
+
+
+def test_of_an_amended_order_only_the_venue_says_that_it_is_whole():
+    book = ledger()
+    entry = sent(book)
+    amended(book, entry, "3")
+    book.fill(fill(1, "3"))
+    assert entry.state == states.PARTLY_FILLED
+    assert book._listener.doubts == [KEY]
+    book.order(order(states.FILLED, "3", size="3"), asked=True)
+    assert entry.state == states.FILLED
+
+
+def test_what_the_venue_forgot_has_ended_as_its_fills_tell():
+    for size, end in (("4", states.FILLED), ("1", states.CANCELLED)):
+        book = ledger()
+        entry = sent(book)
+        amended(book, entry, "4")
+        book.fill(fill(1, size))
+        book.end_unheard(entry, "gone")
+        assert entry.state == end
