@@ -14,7 +14,6 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit import telemetry
 from kit.clock import Clock
-from kit.errors import StoreUnavailable
 from kit.orders import amounts, states
 from kit.orders.entry import Entry
 from kit.orders.ledger import Ledger
@@ -102,10 +101,9 @@ class Held:
             if entry.is_triggered
         ]
         for answer in await asyncio.gather(*map(self._pilot.release, due), return_exceptions=True):
-            if isinstance(answer, StoreUnavailable):
-                _log.error("held order not sent", extra={"detail": answer.message})
-            elif answer is not None:
-                raise answer
+            if answer is not None:
+                # It is tried again after the pause, if it was not sent.
+                _log.error("held order not sent", exc_info=answer)
 
     async def _rest(self) -> None:
         pause = asyncio.ensure_future(self._clock.sleep(PAUSE_S))

@@ -21,8 +21,8 @@ from kit.orders.tests.fake_venue import RULES, limit_order
 from kit.orders.tests.worlds import World, run
 
 RUNS = int(os.environ.get("VENUEMESH_CRASH_RUNS", "0"))
-SEEDED_RUNS = RUNS or 40
-STEPS_APART = 1 if RUNS else 7
+SEEDED_RUNS = RUNS or 25
+STEPS_APART = 1 if RUNS else 11
 ORDERS = 4
 SETTINGS = OrdersSettings(pause_max_s=10, reconcile_interval_s=30)
 

@@ -90,8 +90,8 @@ def test_balances_that_fills_do_not_explain_are_said():
 
 
 def test_many_orders_are_reconciled_in_time():
-    """Ten thousand in 5 s; by default a fifth of it."""
-    many = 10_000 if LONG else 2_000
+    """Ten thousand in 5 s; by default a tenth of it."""
+    many = 10_000 if LONG else 1_000
 
     async def scenario():
         found = await started()
