@@ -17,7 +17,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 from benchmarks.options import Options
 from benchmarks.report import Figure, Report
 from core.bars import kernel, series
-from core.bars.intervals import INTERVALS
+from kit.intervals import INTERVALS
 from core.bars.kernel import Trades
 from core.bars.kinds import Spec
 from core.bars.rules import rule

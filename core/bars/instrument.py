@@ -10,10 +10,10 @@ from venuemesh.common.v1 import types_pb2
 from core.bars import kernel
 from core.bars.coverage import Coverage, Hole, Span, merged
 from core.bars.events import EventBar, EventBars
-from core.bars.intervals import INTERVALS, SECOND
 from core.bars.kernel import Ints, Partial, Trades
 from core.bars.trade_ids import NO_ID, TradeIds
 from kit.columns import Scale
+from kit.intervals import INTERVALS, SECOND
 
 NO_DECIMALS = Scale()
 GATHERED_ROWS_MAX = 8192

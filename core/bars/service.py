@@ -8,10 +8,10 @@ from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
 from core.bars.board import Board, OwnerChanged
 from core.bars.forwarding import Others
-from core.bars.intervals import BY_NAME
 from core.bars.settings import BarsSettings
 from kit.clock import Clock
 from kit.errors import BadRequest
+from kit.intervals import BY_NAME
 
 UPDATE_INTERVAL_MS = 250
 UPDATE_INTERVAL_MS_MIN = 50

@@ -7,13 +7,13 @@ from typing import Any
 from core.bars.coverage import Coverage, Hole, Span
 from core.bars.events import EventBars
 from core.bars.instrument import Bar, Instrument
-from core.bars.intervals import INTERVALS
 from core.bars.kernel import Partial
 from core.bars.record import BarRecord
 from core.bars.series import DAY_NS
 from core.bars.trade_ids import TradeIds
 from kit.columns import Scale
 from kit.database import Connection
+from kit.intervals import INTERVALS
 
 _LEVELS = {interval.name: level for level, interval in enumerate(INTERVALS)}
 _NAMES = list(_LEVELS)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from core.bars.intervals import SECOND
 from core.bars.kernel import Ints
+from kit.intervals import SECOND
 
 
 class Watermark:

@@ -9,12 +9,13 @@ from venuemesh.history.v1 import history_pb2
 
 from kit.archive.copy_out import copy_out
 from kit.archive.decoded import Table
-from kit.archive.layout import Column, Kind, MalformedCopy
+from kit.archive.layout import Column, Kind, Layout, MalformedCopy
 from kit.archive.slices import Slices
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.columns import Numbers
 from kit.database import Database
 from kit.errors import NotSupported
+from kit.intervals import BY_NAME, Interval
 from kit.numbers import IntColumn, NumberError, most, rescale
 from kit.writer import Writer
 
@@ -26,8 +27,10 @@ LAYOUT = (
     *(Column(name) for name in ("open_time_ns", "number", "close_time_ns", *WHOLE)),
     *(Column(name, Kind.NUMERIC) for name in (*PRICES, *SIZES, QUOTE_VOLUME)),
 )
+TIME_LAYOUT = tuple(column for column in LAYOUT if column.name not in ("number", "close_time_ns"))
+"""Of bars of time, whose end follows from their begin: each column costs the server as much as
+reading the row."""
 FIRST_SLICE_NS = 30 * 24 * 60 * 60 * NANOSECONDS_PER_SECOND
-NAMES = ", ".join(column.name for column in LAYOUT)
 _WRITER = Writer("bars", history_pb2.BarColumns, history_pb2.ReadBarsResponse)
 
 
@@ -39,17 +42,28 @@ class Series(NamedTuple):
     interval: str
     as_of_ns: int
 
+    @property
+    def time(self) -> Interval | None:
+        """None: they are not bars of time."""
+        return BY_NAME.get(self.interval)
+
+    @property
+    def layout(self) -> Layout:
+        """The columns that are read."""
+        return LAYOUT if self.time is None else TIME_LAYOUT
+
     def query(self, condition: str) -> str:
         """Those that open in a span of time."""
+        columns = ", ".join(column.name for column in self.layout)
         names = ("venue", self.venue), ("symbol", self.symbol), ("interval", self.interval)
         whose = " AND ".join(f"{name} = {_quoted(value)}" for name, value in names)
         where = f"WHERE {whose} AND {condition}"
         if not self.as_of_ns:
-            return f"SELECT {NAMES} FROM bars {where}"
+            return f"SELECT {columns} FROM bars {where}"
         as_of_ns = self.as_of_ns
         return (
-            f"SELECT {NAMES} FROM bars {where} AND written_time_ns <= {as_of_ns}"
-            f" UNION ALL SELECT {NAMES} FROM bar_revisions {where}"
+            f"SELECT {columns} FROM bars {where} AND written_time_ns <= {as_of_ns}"
+            f" UNION ALL SELECT {columns} FROM bar_revisions {where}"
             f" AND written_time_ns <= {as_of_ns} AND superseded_time_ns > {as_of_ns}"
         )
 
@@ -101,10 +115,14 @@ class BarReading:
         query = self._series.query(condition)
         async with self._database.transaction() as connection:
             try:
-                table = await copy_out(connection, query, LAYOUT, bytes_max)
+                table = await copy_out(connection, query, self._series.layout, bytes_max)
             except MalformedCopy as error:
                 raise self._not_supported(error) from None
         open_time_ns = table.integers("open_time_ns")
+        if self._series.time is not None:
+            close_time_ns = open_time_ns + self._series.time.length_ns
+            table = table.with_integers("close_time_ns", close_time_ns)
+            table = table.with_integers("number", np.zeros(len(table), dtype=np.int64))
         if (open_time_ns[1:] > open_time_ns[:-1]).all():
             return table, len(table)
         return table.take(np.lexsort((table.integers("number"), open_time_ns))), len(table)

@@ -8,7 +8,6 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from core.bars.events import EventBars
 from core.bars.instrument import Bar, Instrument
-from core.bars.intervals import INTERVALS
 from core.bars.kernel import Partial
 from core.bars.kinds import Spec
 from core.bars.tests.market import SECOND_NS, BarKey, NaiveBar
@@ -17,6 +16,7 @@ from core.bars.venue import Venue
 from core.bars.watermark import Watermark
 from kit.columns import Scale
 from kit.cursor import Cursor
+from kit.intervals import INTERVALS
 
 Stored = tuple[Partial, Scale, int, bool, int]
 

@@ -13,7 +13,6 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from core.bars.aggregator import CONSUMER, Aggregator
 from core.bars.board import Board
-from core.bars.intervals import INTERVALS
 from core.bars.leases import Leases
 from core.bars.settings import BarsSettings
 from core.bars.shards import SHARDS
@@ -22,6 +21,7 @@ from core.bars.tests.naive_events import DAY_NS, EventKey
 from kit.clock import SystemClock
 from kit.cursor import Cursor, StreamKey
 from kit.database import Database, migrate
+from kit.intervals import INTERVALS
 from kit.streams import Entry, Streams
 from kit.telemetry import Meter
 from kit.troubles import Troubles

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.bars import kernel
-from core.bars.intervals import INTERVALS
 from core.bars.kernel import Trades
+from kit.intervals import INTERVALS
 
 ROWS = st.lists(
     st.tuples(

@@ -7,7 +7,6 @@ from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
 from core.bars.board import Board
 from core.bars.forwarding import Others
-from core.bars.intervals import INTERVALS
 from core.bars.record import BarRecord, record
 from core.bars.service import BarsServicer
 from core.bars.settings import BarsSettings
@@ -17,6 +16,7 @@ from core.bars.tests.rig import rig_for
 from kit import rpc
 from kit.clock import SystemClock
 from kit.errors import Draining, SettingError, SubscriberTooSlow, error_info, reason_of
+from kit.intervals import INTERVALS
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 T = MONDAY_NS

@@ -26,10 +26,12 @@ async def store(postgres_url):
     await archive.close()
 
 
-def add_bar(connection, minute, close, *, written_ns=1, revision=0, superseded_ns=0):
-    """One of a minute, with prices and sizes that need different places."""
+def add_bar(
+    connection, minute, close, *, written_ns=1, revision=0, superseded_ns=0, interval="1m", number=0
+):
+    """One with prices and sizes that need different places."""
     row = [
-        *("binance", "BTCUSDT", "1m", minute * MINUTE_NS, 0, (minute + 1) * MINUTE_NS),
+        *("binance", "BTCUSDT", interval, minute * MINUTE_NS, number, (minute + 1) * MINUTE_NS),
         *("1.5", "61837.25", "1", close, "0.001", "0", "1.85001", 7, MINUTE_NS, revision, True),
         *(0, 0, 0, 0, written_ns),
     ]
@@ -41,8 +43,8 @@ def add_bar(connection, minute, close, *, written_ns=1, revision=0, superseded_n
     connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", row)
 
 
-async def read(archive, *rest, **options):
-    parts = archive.bars("binance", "BTCUSDT", "1m", *rest, **options)
+async def read(archive, *rest, interval="1m", **options):
+    parts = archive.bars("binance", "BTCUSDT", interval, *rest, **options)
     return [history_pb2.BarColumns.FromString(part) async for part in parts]
 
 
@@ -57,6 +59,8 @@ async def test_bars_come_by_open_time_exact(store):
     first, second = await read(archive, rows_max=2)
     assert list(first.open_time_ns) == [MINUTE_NS, 2 * MINUTE_NS]
     assert (first.price_scale, first.size_scale) == (2, 3)
+    assert list(first.close_time_ns) == [2 * MINUTE_NS, 3 * MINUTE_NS]
+    assert list(first.number) == [0, 0]
     assert list(first.high) == [6183725] * 2
     assert list(first.volume) == [1, 1]
     assert list(first.quote_volume) == [185001] * 2
@@ -64,6 +68,16 @@ async def test_bars_come_by_open_time_exact(store):
     assert list(first.final) == [True, True]
     assert list(second.close) == [325]
     assert closes(await read(archive, 2 * MINUTE_NS, 3 * MINUTE_NS)) == [2.25]
+
+
+async def test_bars_of_other_kinds_end_when_they_end_and_have_numbers(store):
+    archive, connection = store
+    for number in (1, 0):
+        add_bar(connection, 5, f"{number}.5", interval="tick:10", number=number)
+    (found,) = await read(archive, interval="tick:10")
+    assert list(found.number) == [0, 1]
+    assert list(found.close_time_ns) == [6 * MINUTE_NS] * 2
+    assert closes([found]) == [0.5, 1.5]
 
 
 async def test_bars_as_they_stood_at_a_time(store):
