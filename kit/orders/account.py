@@ -115,6 +115,10 @@ class Account:
                 group.create_task(work())
             group.create_task(self.dead_man.run())
 
+    def refuse(self, detail: str) -> None:
+        """Take no orders until the process is started anew."""
+        self._stand(REFUSED, detail)
+
     async def load(self) -> None:
         """Know again what was known. Raises StoreUnavailable."""
         for payload in self.journal.load():

@@ -84,6 +84,7 @@ class Journal:
         self._position = 0
         self._compact_at = COMPACT_BYTES_MIN
         self._repaired_ns = -REPAIR_PAUSE_NS
+        self._is_open = False
         self.broken = "not open"
         """Why nothing can be written; empty when it can."""
 
@@ -101,6 +102,7 @@ class Journal:
     async def open(self) -> None:
         """Write what is known anew, without a torn end. Raises StoreUnavailable."""
         await self._rewrite()
+        self._is_open = True
 
     def append(self, *payloads: bytes) -> None:
         """Hand records over."""
@@ -146,6 +148,9 @@ class Journal:
                 await self._compact_if_due()
 
     async def _write(self, payloads: list[bytes], *, sync: bool) -> None:
+        if not self._is_open:
+            # What could not be read must not be replaced by what is in memory.
+            raise _unavailable(self.broken)
         if self.broken:
             # Whatever is not waited for is in memory, and so in what is written anew.
             if not sync:

@@ -1,14 +1,17 @@
 """The accounts of a venue's process: what makes it a TradeFlow besides a MarketData."""
 
+import asyncio
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import trade_flow_pb2
 
+from kit import telemetry
 from kit.clock import Clock
-from kit.errors import SettingError
+from kit.errors import SettingError, StoreUnavailable
 from kit.orders import credentials
 from kit.orders.account import Account
 from kit.orders.approval import Verifier
@@ -30,6 +33,8 @@ from kit.venue.prices import HubPrices
 from kit.venue.settings import VenueSettings
 
 ORDERS_FOLDER = "orders"
+
+_log = telemetry.logger("venue.trading")
 
 
 class Trading:
@@ -73,7 +78,7 @@ class Trading:
         runtime.serve(trade_flow_pb2.DESCRIPTOR, "TradeFlow", servicer)
         runtime.run_task("prices", self._prices.run)
         for name, account in self._accounts.items():
-            runtime.run_task(f"account {name}", account.run)
+            runtime.run_task(f"account {name}", partial(_run, account))
         runtime.at_end(self._close)
 
     async def _close(self) -> None:
@@ -122,3 +127,13 @@ class Trading:
 
     def _instrument(self, symbol: str) -> types_pb2.Instrument | None:
         return self._instruments.known(symbol)
+
+
+async def _run(account: Account) -> None:
+    """An account whose journal cannot be read takes no orders; the venue's market data go on."""
+    try:
+        await account.run()
+    except StoreUnavailable as error:
+        _log.error("no orders", extra={"account": account.name, "detail": error.message})
+        account.refuse(error.message)
+        await asyncio.Event().wait()

@@ -56,6 +56,20 @@ def test_damage_to_what_was_durable_is_not_cut(payloads, data):
         read(bytes(file))
 
 
+async def test_what_could_not_be_read_is_not_written_over(tmp_path):
+    damaged = bytearray(file_of([b"one", b"two", b"three"], durable=3))
+    damaged[-3] ^= 0xFF
+    file = tmp_path / "main.journal"
+    file.write_bytes(damaged)
+    journal = journal_on(FileStore(tmp_path, "main"), dump=[b"nothing"])
+    with pytest.raises(JournalDamaged):
+        journal.load()
+    with pytest.raises(StoreUnavailable):
+        await journal.commit(b"more")
+    await journal.close()
+    assert file.read_bytes() == bytes(damaged)
+
+
 def test_a_hole_in_what_was_not_durable_is_a_torn_end():
     first, second, third = (frame(b"x" * 90, number, 0) for number in (1, 2, 3))
     found = read(first + bytes(len(second)) + third)
