@@ -15,16 +15,15 @@ VENUE_ROLES = (
     "book.py",
     "catalog.py",
     "feed.py",
-    "hearing.py",
     "history.py",
     "instruments.py",
-    "orders.py",
     "parse.py",
-    "refusals.py",
     "simulator",
     "tests",
 )
-"""What every folder venues/<exchange> has, and nothing beside it."""
+"""What every folder venues/<exchange> has."""
+ORDER_ROLES = ("hearing.py", "orders.py", "refusals.py")
+"""What it has besides where the venue takes orders: all of them; and nothing else."""
 
 
 def service_folders(files: Iterable[File]) -> Iterator[Finding]:
@@ -39,11 +38,12 @@ def service_folders(files: Iterable[File]) -> Iterator[Finding]:
 
 
 def venue_folders(files: Iterable[File]) -> Iterator[Finding]:
-    """Every venue has the files of VENUE_ROLES and no others."""
+    """Every venue has the files of VENUE_ROLES, perhaps those of ORDER_ROLES, and no others."""
     for folder, names in _folders(files, "venues").items():
-        for missing in sorted(set(VENUE_ROLES) - names):
+        roles = {*VENUE_ROLES, *(ORDER_ROLES if names & {*ORDER_ROLES} else ())}
+        for missing in sorted(roles - names):
             yield Finding("venue_folders", folder, 1, f"{missing} is missing")
-        for unknown in sorted(names - set(VENUE_ROLES)):
+        for unknown in sorted(names - roles):
             yield Finding("venue_folders", folder, 1, f"{unknown} is in no other venue folder")
 
 

@@ -200,6 +200,10 @@ def test_venues_are_alike() -> None:
     whole = folder("venues/x", siblings.VENUE_ROLES)
     assert not list(siblings.venue_folders(whole))
     assert [f.text for f in siblings.venue_folders(whole[1:])] == ["__init__.py is missing"]
+    trades = folder("venues/x", (*siblings.VENUE_ROLES, *siblings.ORDER_ROLES))
+    assert not list(siblings.venue_folders(trades))
+    texts = [finding.text for finding in siblings.venue_folders(trades[:-1])]
+    assert texts == [f"{siblings.ORDER_ROLES[-1]} is missing"]
     more = [*whole, File("venues/x/helpers.py", b"")]
     assert [f.text for f in siblings.venue_folders(more)] == [
         "helpers.py is in no other venue folder"
