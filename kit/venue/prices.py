@@ -8,7 +8,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.batches import Batch
 from kit.cursor import Channel
-from kit.errors import SubscriberTooSlow
+from kit.errors import Draining, SubscriberTooSlow
 from kit.numbers import to_decimal
 from kit.orders.held import BestPrices
 from kit.venue.bookkeeper import Bookkeeper
@@ -42,7 +42,8 @@ class HubPrices:
         self._listeners.append(hear)
 
     async def run(self) -> None:
-        """Endless. One that falls behind goes on with the newest: an old price wakes nothing."""
+        """Until the venue stops. One that falls behind goes on with the newest: an old price wakes
+        nothing."""
         while True:
             reader = self._hub.reader({}, earliest=(), latest=[TRADES], symbols=frozenset())
             try:
@@ -51,6 +52,8 @@ class HubPrices:
                         self._tell(batch)
             except SubscriberTooSlow:
                 continue
+            except Draining:
+                return
 
     def _tell(self, batch: Batch) -> None:
         entries, rows = batch.instruments, batch.trades

@@ -10,6 +10,7 @@ from venuemesh.common.v1 import types_pb2
 from kit import encode
 from kit.clock import SystemClock
 from kit.columns import BookRows, Levels, Numbers, Symbols
+from kit.errors import Draining
 from kit.telemetry import Meter
 from kit.venue.bookkeeper import Bookkeeper
 from kit.venue.contract import BookRules, SnapshotSource
@@ -100,3 +101,14 @@ async def test_who_falls_behind_hears_the_newest(books):
     await until(lambda: heard)
     running.cancel()
     assert heard == [Decimal(99)]
+
+
+async def test_it_ends_with_the_venue(hub, books):
+    prices, heard = HubPrices(hub, books), []
+    prices.listen(lambda symbol, price: heard.append(price))
+    running = asyncio.create_task(prices.run())
+    await asyncio.sleep(0)
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([7])))
+    hub.end(Draining("the venue is stopping"))
+    await asyncio.wait_for(running, 5)
+    assert heard == [Decimal(7)]
