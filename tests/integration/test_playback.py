@@ -26,6 +26,8 @@ ROWS = {
     " quote_volume, trade_count, covered_ns, revision, final",
 }
 
+PLAY_SECONDS = 20.0
+
 
 @contextmanager
 def played(source: Mesh, *arguments: str) -> Iterator[Mesh]:
@@ -97,8 +99,11 @@ def test_two_plays_give_the_same_bytes(replayed, second):
 
 def test_a_play_goes_on_after_kill(replayed):
     before = 0
-    # It was recorded in a few seconds: slowly enough that each kill finds it playing.
-    with played(replayed, "--speed", "0.2") as mesh:
+    ((span_ns,),) = replayed.sql(
+        "SELECT max(received_time_ns) - min(received_time_ns) FROM trade_rows"
+    )
+    # Slowly enough that each kill finds it playing.
+    with played(replayed, "--speed", f"{span_ns / 1e9 / PLAY_SECONDS:.6f}") as mesh:
         for service in (VENUE, "ingest", VENUE):
             mesh.wait_until(
                 lambda before=before: recorded.trade_count(mesh) > before, "something is recorded"
