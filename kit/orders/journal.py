@@ -84,7 +84,7 @@ class Journal:
         self._position = 0
         self._compact_at = COMPACT_BYTES_MIN
         self._repaired_ns = -REPAIR_PAUSE_NS
-        self._is_open = False
+        self._was_read = False
         self.broken = "not open"
         """Why nothing can be written; empty when it can."""
 
@@ -101,8 +101,8 @@ class Journal:
 
     async def open(self) -> None:
         """Write what is known anew, without a torn end. Raises StoreUnavailable."""
+        self._was_read = True
         await self._rewrite()
-        self._is_open = True
 
     def append(self, *payloads: bytes) -> None:
         """Hand records over."""
@@ -148,7 +148,7 @@ class Journal:
                 await self._compact_if_due()
 
     async def _write(self, payloads: list[bytes], *, sync: bool) -> None:
-        if not self._is_open:
+        if not self._was_read:
             # What could not be read must not be replaced by what is in memory.
             raise _unavailable(self.broken)
         if self.broken:
