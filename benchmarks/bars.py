@@ -17,7 +17,6 @@ from venuemesh.marketdata.v1 import batch_pb2
 from benchmarks.options import Options
 from benchmarks.report import Figure, Report
 from core.bars import kernel, series
-from kit.intervals import INTERVALS
 from core.bars.kernel import Trades
 from core.bars.kinds import Spec
 from core.bars.rules import rule
@@ -27,6 +26,7 @@ from core.bars.watermark import Watermark
 from kit.batches import Batch
 from kit.columns import Scale
 from kit.cursor import Cursor
+from kit.intervals import INTERVALS
 
 TRADES = 1_000_000
 CHUNK = 8_192
