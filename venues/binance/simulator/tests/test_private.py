@@ -8,15 +8,10 @@ from dataclasses import replace
 import pytest
 
 from kit.simulator.matching.contract import Refusal, Status
+from kit.simulator.matching.tests.fake_house import NOW_MS, FakeFloor, FakeHouse
 from venues.binance.simulator import SPOT, Binance
 from venues.binance.simulator.private import ed25519_credentials
-from venues.binance.simulator.tests.private_fakes import (
-    NOW_MS,
-    FakeFloor,
-    FakeHouse,
-    by_ed25519,
-    signed,
-)
+from venues.binance.simulator.tests.signing import by_ed25519, signed
 
 ORDER = "/api/v3/order"
 LIMIT = {

@@ -14,8 +14,9 @@ from kit.simulator.matching.contract import (
     Refusal,
     Status,
 )
+from kit.simulator.matching.tests.fake_house import FakeFloor, FakeHouse
 from venues.binance.simulator import FUTURES, Binance
-from venues.binance.simulator.tests.private_fakes import FakeFloor, FakeHouse, signed
+from venues.binance.simulator.tests.signing import signed
 
 ROOT = "/fapi/v1"
 LIMIT = {

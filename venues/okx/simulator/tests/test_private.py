@@ -14,8 +14,9 @@ from kit.simulator.matching.contract import (
     SelfTrade,
     Status,
 )
+from kit.simulator.matching.tests.fake_house import NOW_MS, FakeFloor, FakeHouse
 from venues.okx.simulator import DIALECTS, Okx
-from venues.okx.simulator.tests.private_fakes import NOW_MS, FakeFloor, FakeHouse, login, signed
+from venues.okx.simulator.tests.signing import login, signed
 
 LIMIT = {
     "instId": "BTC-USDT",

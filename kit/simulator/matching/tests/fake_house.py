@@ -1,15 +1,9 @@
-"""A house that takes every order and never fills one, and calls signed as clients sign them."""
+"""A house whose engine is a list of what it was asked, for the tests of what exchanges say."""
 
-import base64
-import hashlib
-import hmac
-import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
-from urllib.parse import urlencode
 
-from kit.simulator.dialect import BookSnapshot, Request
+from kit.simulator.dialect import BookSnapshot
 from kit.simulator.history import TradePrint
 from kit.simulator.matching.contract import (
     KEYS,
@@ -30,7 +24,7 @@ ZERO = Decimal(0)
 
 
 class FakeHouse:
-    """``House``. It refuses what it was told to refuse."""
+    """Takes every order and never fills one, unless it was told to refuse."""
 
     def __init__(self) -> None:
         self.keys = KEYS
@@ -63,6 +57,9 @@ class FakeHouse:
         if order.is_final:
             raise Refused(Refusal.FINISHED)
         return self._keep(replace(order, status=Status.CANCELLED), Cause.CANCELLED)
+
+    def cancel_all(self, account: str, symbol: str = "") -> list[OrderView]:
+        return [self.cancel(account, one.order_id) for one in self.open_orders(account, symbol)]
 
     def order(self, account: str, order_id: int) -> OrderView:
         if order_id not in self.found or self.found[order_id].account != account:
@@ -138,43 +135,3 @@ class FakeFloor:
 
     def recorded(self, path: str) -> bytes | None:
         return None
-
-
-def signature(text: str, secret: str = "demo-secret") -> str:
-    """Of a text."""
-    made = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
-    return base64.b64encode(made).decode()
-
-
-def signed(
-    method: str, path: str, content: object = None, at_ms: int = NOW_MS, **changes: str
-) -> Request:
-    """A call as a client sends it. ``changes``: other headers, or without their text none."""
-    path = f"/api/v5/{path}"
-    query = urlencode(content) if method == "GET" and isinstance(content, dict) else ""
-    body = json.dumps(content) if method == "POST" and content is not None else ""
-    moment = datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds")
-    time = moment.replace("+00:00", "Z")
-    whole = f"{path}?{query}" if query else path
-    headers = {
-        "OK-ACCESS-KEY": "demo-key",
-        "OK-ACCESS-PASSPHRASE": "demo-password",
-        "OK-ACCESS-TIMESTAMP": time,
-        "OK-ACCESS-SIGN": signature(f"{time}{method}{whole}{body}"),
-    }
-    for name, text in changes.items():
-        headers[f"OK-ACCESS-{name.upper()}"] = text
-    asked = content if isinstance(content, dict) and query else {}
-    return Request(method, path, asked, body.encode(), query, headers)
-
-
-def login(at_ms: int = NOW_MS, **changes: str) -> dict:
-    """What a client logs in with."""
-    seconds = str(at_ms // 1_000)
-    fields = {
-        "apiKey": "demo-key",
-        "passphrase": "demo-password",
-        "timestamp": seconds,
-        "sign": signature(f"{seconds}GET/users/self/verify"),
-    }
-    return {"op": "login", "args": [fields | changes]}
