@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import trade_flow_pb2
 
 from kit import telemetry
@@ -120,13 +119,10 @@ class Trading:
             thread,
             self._clock,
             self._settings,
-            instrument=self._instrument,
+            instrument=self._instruments.known,
             prices=self._prices,
             is_paper=self._mesh.world != "live",
         )
-
-    def _instrument(self, symbol: str) -> types_pb2.Instrument | None:
-        return self._instruments.known(symbol)
 
 
 async def _run(account: Account) -> None:
