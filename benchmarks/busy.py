@@ -20,9 +20,8 @@ from venuemesh.wire.v1 import wire_pb2
 
 from benchmarks.crowd import SYMBOLS, VENUE, instruments
 from benchmarks.options import Options
-from benchmarks.processes import family_cpu_seconds, family_megabytes, spawned
+from benchmarks.processes import family_cpu_seconds, family_megabytes, measured_port, spawned
 from benchmarks.report import Figure, Report
-from conftest import free_port
 from kit import rpc
 from kit.clock import SystemClock
 from kit.simulator.app import Simulator
@@ -36,7 +35,6 @@ PROVEN_SECONDS_MAX = 400.0
 """Each book takes one call, and the venue allows two a second."""
 LOOK_AGAIN_SECONDS = 3.0
 SECONDS = 15.0
-PORT_MAX = 50_000
 WAIT_SECONDS = 60
 _SUBSCRIBE = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"].methods_by_name["Subscribe"]
 
@@ -56,7 +54,7 @@ def run(options: Options) -> Report:
 
 async def _run() -> tuple[float, float, float, float]:
     folder = Path(tempfile.mkdtemp(prefix="venuemesh-bench-"))
-    exchange_port, port = _port(), _port()
+    exchange_port, port = measured_port(), measured_port()
     environment = {
         **os.environ,
         "VENUEMESH_DATA_DIR": str(folder),
@@ -132,10 +130,6 @@ def _rows(batch: bytes) -> int:
     header = wire_pb2.BatchHeader.FromString(batch)
     kind = header.WhichOneof("columns")
     return len(getattr(header, kind).instrument) if kind else 0
-
-
-def _port() -> int:
-    return next(port for port in iter(free_port, None) if port < PORT_MAX)
 
 
 def _crowded() -> Dialect:

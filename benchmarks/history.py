@@ -19,7 +19,7 @@ import psycopg
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 
 from benchmarks.options import Options
-from benchmarks.processes import family_cpu_seconds
+from benchmarks.processes import family_cpu_seconds, measured_port
 from benchmarks.report import Figure, Report
 from conftest import free_port
 from kit import rpc
@@ -30,7 +30,6 @@ from tests.support.postgres_process import PostgresProcess
 VENUE, SYMBOL = "binance", "BTCUSDT"
 BARS = 365 * 24 * 60
 TRADES = 1_000_000
-PORT_MAX = 50_000
 WAIT_SECONDS = 60
 
 _FILL = (
@@ -160,7 +159,7 @@ async def _database() -> AsyncIterator[_Server]:
 @asynccontextmanager
 async def _history(url: str) -> AsyncIterator[tuple[str, int]]:
     """Its address and process id."""
-    port = next(port for port in iter(free_port, None) if port < PORT_MAX)
+    port = measured_port()
     environment = {
         **os.environ,
         "VENUEMESH_DATABASE_URL": url,

@@ -23,9 +23,8 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from benchmarks.options import Options
-from benchmarks.processes import spawned
+from benchmarks.processes import measured_port, spawned
 from benchmarks.report import Figure, Report
-from conftest import free_port
 from kit import rpc
 from kit.orders.keys import development_signer
 from kit.venue.contract import Place
@@ -40,7 +39,6 @@ TICK = Decimal("0.01")
 READY_SECONDS_MAX = 60.0
 LOOK_AGAIN_SECONDS = 0.2
 APPROVED_NS = 60 * 10**9
-PORT_MAX = 50_000
 
 
 def run(options: Options) -> Report:
@@ -63,7 +61,7 @@ def _percentiles(runs: list[list[float]], number: int) -> list[float]:
 
 async def _run() -> tuple[list[float], list[float]]:
     folder = Path(tempfile.mkdtemp(prefix="venuemesh-bench-"))
-    exchange_port, relay_port, port = (_port() for _ in range(3))
+    exchange_port, relay_port, port = (measured_port() for _ in range(3))
     environment = {
         **os.environ,
         "VENUEMESH_DATA_DIR": str(folder),
@@ -187,7 +185,3 @@ class _Relay:
         except OSError:
             pass
         writer.close()
-
-
-def _port() -> int:
-    return next(port for port in iter(free_port, None) if port < PORT_MAX)

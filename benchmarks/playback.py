@@ -24,7 +24,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from benchmarks.options import Options
-from benchmarks.processes import family_cpu_seconds
+from benchmarks.processes import family_cpu_seconds, measured_port
 from benchmarks.report import Figure, Report
 from benchmarks.session import VENUE, published_slowly
 from conftest import free_port
@@ -43,7 +43,6 @@ CHANNELS: tuple[Channel, ...] = (
     types_pb2.CHANNEL_QUOTES,
     types_pb2.CHANNEL_BOOK,
 )
-PORT_MAX = 50_000
 WAIT_SECONDS = 600
 _SUBSCRIBE = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"].methods_by_name["Subscribe"]
 
@@ -195,7 +194,7 @@ async def _read(url: str) -> float:
 
 async def _play(url: str, data: Path, events: int) -> tuple[float, float]:
     """Seconds from the question to the last event, and processor time of the process meanwhile."""
-    port = next(port for port in iter(free_port, None) if port < PORT_MAX)
+    port = measured_port()
     settings = {"PORT": str(port), "VENUE": VENUE, "DATABASE_URL": url, "SPEED": "max"}
     environment = {
         **os.environ,

@@ -10,10 +10,12 @@ from pathlib import Path
 from subprocess import DEVNULL
 
 from benchmarks.options import ROOT
+from conftest import free_port
 from tests.integration.mesh import Mesh
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 KIBIBYTES_PER_MEBIBYTE = 1024
+PORT_MAX = 50_000
 
 
 def cpu_seconds(mesh: Mesh) -> dict[str, float]:
@@ -39,6 +41,11 @@ def resident_mb(mesh: Mesh) -> float:
     """Memory of all together, MiB; what processes share is counted once."""
     pids = [pid for root in _pids(mesh).values() for pid in _family(root)]
     return sum(map(_proportional_kib, [mesh.process.pid, *pids])) / KIBIBYTES_PER_MEBIBYTE
+
+
+def measured_port() -> int:
+    """A free port, with room for that of its metrics above it."""
+    return next(port for port in iter(free_port, None) if port < PORT_MAX)
 
 
 @asynccontextmanager
