@@ -7,8 +7,6 @@ holds nothing else. The clock runs from the question until the last column is an
 import asyncio
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +17,7 @@ import psycopg
 from venuemesh.history.v1 import history_pb2, history_pb2_grpc
 
 from benchmarks.options import Options
-from benchmarks.processes import family_cpu_seconds, measured_port
+from benchmarks.processes import family_cpu_seconds, measured_port, spawned
 from benchmarks.report import Figure, Report
 from conftest import free_port
 from kit import rpc
@@ -166,21 +164,8 @@ async def _history(url: str) -> AsyncIterator[tuple[str, int]]:
         "VENUEMESH_REGISTRY": "127.0.0.1:1",
         "VENUEMESH_HISTORY_PORT": str(port),
     }
-    process = _started(environment)
-    try:
-        address = f"127.0.0.1:{port}"
+    address = f"127.0.0.1:{port}"
+    async with spawned(["ops.cli", "run", "history"], environment) as process:
         async with rpc.channel(address) as channel:
             await asyncio.wait_for(channel.channel_ready(), WAIT_SECONDS)
         yield address, process.pid
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _started(environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "ops.cli", "run", "history"],
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )

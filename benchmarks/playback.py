@@ -8,14 +8,12 @@ playback process to one reader of MarketData.Subscribe, who counts the rows of e
 import asyncio
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from subprocess import DEVNULL
 
 import grpc
 import psycopg
@@ -24,7 +22,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from benchmarks.options import Options
-from benchmarks.processes import family_cpu_seconds, measured_port
+from benchmarks.processes import family_cpu_seconds, measured_port, spawned
 from benchmarks.report import Figure, Report
 from benchmarks.session import VENUE, published_slowly
 from conftest import free_port
@@ -203,19 +201,14 @@ async def _play(url: str, data: Path, events: int) -> tuple[float, float]:
         "VENUEMESH_REGISTRY": "127.0.0.1:1",
         **{f"VENUEMESH_PLAYBACK_{name}": value for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "ops.cli", "run", "playback"]
-    process = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=DEVNULL, stderr=DEVNULL
-    )
-    try:
-        async with rpc.channel(f"127.0.0.1:{port}") as channel:
-            await asyncio.wait_for(channel.channel_ready(), WAIT_SECONDS)
-            before = family_cpu_seconds(process.pid)
-            seconds = await _seconds_for(channel, events)
-            return seconds, family_cpu_seconds(process.pid) - before
-    finally:
-        process.kill()
-        await process.wait()
+    async with (
+        spawned(["ops.cli", "run", "playback"], environment) as process,
+        rpc.channel(f"127.0.0.1:{port}") as channel,
+    ):
+        await asyncio.wait_for(channel.channel_ready(), WAIT_SECONDS)
+        before = family_cpu_seconds(process.pid)
+        seconds = await _seconds_for(channel, events)
+        return seconds, family_cpu_seconds(process.pid) - before
 
 
 async def _seconds_for(channel: grpc.aio.Channel, events: int) -> float:

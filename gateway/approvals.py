@@ -5,12 +5,11 @@ from typing import Any
 import grpc
 from venuemesh.tradeflow.v1 import approvals_pb2, approvals_pb2_grpc
 
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.clock import Clock
 from kit.errors import BadRequest
 from kit.orders.approval import Signer
 from kit.orders.ids import REQUEST_ID
-
-APPROVED_SECONDS = 30
+from kit.orders.keys import APPROVED_NS
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -32,6 +31,6 @@ class ApprovalsServicer(approvals_pb2_grpc.ApprovalsServicer):
                 value=request.request_id[:80],
                 allowed="1 to 64 of A-Z a-z 0-9 . _ : -",
             )
-        expires_ns = self._clock.time_ns() + APPROVED_SECONDS * NANOSECONDS_PER_SECOND
+        expires_ns = self._clock.time_ns() + APPROVED_NS
         approved = self._signer.approve(request.content, request.request_id, expires_ns)
         return approvals_pb2.ApproveResponse(approved=approved)

@@ -4,10 +4,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.tradeflow.v1 import approvals_pb2, orders_pb2
 
-from gateway.approvals import APPROVED_SECONDS, ApprovalsServicer
+from gateway.approvals import ApprovalsServicer
 from kit.clock import SystemClock
 from kit.errors import ApprovalRefused, BadRequest
 from kit.orders.approval import DEVELOPMENT_KEY_ID, Signer, Verifier
+from kit.orders.keys import APPROVED_NS
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 CONTENT = orders_pb2.OrderContent(venue="binance", account="demo", symbol="BTCUSDT", size="1")
@@ -25,7 +26,7 @@ async def test_what_it_approves_holds_for_a_while_and_not_in_the_live_world(serv
     keys = {DEVELOPMENT_KEY_ID: KEY.public_key()}
     Verifier(keys, live=False).check(approved, approved.expires_time_ns - 1)
     left_s = (approved.expires_time_ns - SystemClock().time_ns()) / 1e9
-    assert APPROVED_SECONDS - 5 < left_s <= APPROVED_SECONDS
+    assert APPROVED_NS / 1e9 - 5 < left_s <= APPROVED_NS / 1e9
     with pytest.raises(ApprovalRefused):
         Verifier(keys, live=True).check(approved, 0)
 

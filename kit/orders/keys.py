@@ -15,11 +15,14 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from kit.clock import NANOSECONDS_PER_SECOND
 from kit.errors import SettingError
 from kit.orders.approval import DEVELOPMENT_KEY_ID, Signer
 
 DEVELOPMENT_FILE = Path("keys") / "development.key"
 DEVELOPMENT_EPOCH = 1
+APPROVED_NS = 30 * NANOSECONDS_PER_SECOND
+"""So long an approval of the development key holds."""
 OWNER_ONLY = 0o600
 KEY_BYTES = 32
 

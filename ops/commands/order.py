@@ -17,14 +17,12 @@ from rich.table import Table
 from venuemesh.tradeflow.v1 import trade_flow_pb2, trade_flow_pb2_grpc
 
 from kit import errors, rpc, settings
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.orders.keys import development_signer
+from kit.orders.keys import APPROVED_NS, development_signer
 from kit.settings import MESH_SECTION, MeshSettings
 from ops.errors import OperationsError
 from ops.orders import arguments, tables
 from ops.supervisor import state
 
-APPROVED_SECONDS = 30
 CALL_SECONDS_MAX = 30
 
 WIDTH_MIN = 160
@@ -125,7 +123,7 @@ class _Desk:
                     _console.print(kind, str(getattr(event, kind)).replace("\n", " "))
 
     def _approved(self) -> trade_flow_pb2.ApprovedOrder:
-        expires_ns = time.time_ns() + APPROVED_SECONDS * NANOSECONDS_PER_SECOND
+        expires_ns = time.time_ns() + APPROVED_NS
         name = arguments.request_id(self._chosen)
         content = arguments.content(self._chosen)
         return development_signer(self._data).approve(content, name, expires_ns)
