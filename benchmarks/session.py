@@ -17,10 +17,10 @@ from kit.encode import Draft
 from kit.numbers import to_decimal
 from kit.streams import Entry
 from kit.telemetry import Meter
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import Place
 from kit.venue.discovery import require
 from kit.venue.intake import Intake
-from kit.venue.subscriptions import Subscriptions
 
 VENUE = "binance"
 EPOCH = 1_723_100_000_000

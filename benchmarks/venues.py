@@ -23,10 +23,10 @@ from kit.clock import SystemClock
 from kit.columns import Levels
 from kit.cursor import CHANNELS
 from kit.telemetry import Meter
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import Answer, BookSnapshot
 from kit.venue.hub import Hub
 from kit.venue.intake import Intake
-from kit.venue.subscriptions import Subscriptions
 
 VENUES = (
     "binance",

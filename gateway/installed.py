@@ -12,8 +12,8 @@ from kit import settings
 from kit.checksum import Checksum
 from kit.settings import MeshSettings
 from kit.venue import contract, discovery
+from kit.venue.books.sequence import UnnumberedRule
 from kit.venue.contract import BookRules, Place
-from kit.venue.sequence import UnnumberedRule
 from kit.venue.settings import VenueSettings
 
 Installed = Mapping[str, catalog_pb2.Venue]

@@ -14,17 +14,17 @@ from kit.clock import SystemClock
 from kit.columns import Scale
 from kit.cursor import CHANNELS, Channel
 from kit.telemetry import Meter
-from kit.venue.books import BookState, GuardedBook
+from kit.venue.books.books import BookState, GuardedBook
+from kit.venue.books.resync import Resync
+from kit.venue.books.verification import Verification
+from kit.venue.connections.session import Session
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import Venue
 from kit.venue.hub import Hub
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
 from kit.venue.listing import Listing
-from kit.venue.refill import Refill
-from kit.venue.resync import Resync
-from kit.venue.session import Session
-from kit.venue.subscriptions import Subscriptions
-from kit.venue.verification import Verification
+from kit.venue.trades.refill import Refill
 
 WAIT_SECONDS_MAX = 30.0
 REFILL_SECONDS = 5.0

@@ -24,7 +24,7 @@ from kit.numbers import to_decimal
 from kit.simulator.dialect import Dialect
 from kit.simulator.events import Instrument, Trade
 from kit.simulator.market import Step
-from kit.venue.books import BookState, GuardedBook
+from kit.venue.books.books import BookState, GuardedBook
 from kit.venue.contract import Place, TradeNumbering, VenueFactory
 
 BOOK, TRADES = types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_TRADES

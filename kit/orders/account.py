@@ -18,7 +18,6 @@ from kit import telemetry
 from kit.backoff import delays
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.errors import AccountNotReady, CredentialsRefused, StoreUnavailable, VenuemeshError
-from kit.orders import records, states
 from kit.orders.amender import Amender
 from kit.orders.calls import ask
 from kit.orders.contract import (
@@ -30,15 +29,17 @@ from kit.orders.contract import (
     VenueOrder,
 )
 from kit.orders.dead_man import DeadMan
-from kit.orders.entry import Entry, fill_message
 from kit.orders.executions import Event, Executions
 from kit.orders.held import Held, Prices
-from kit.orders.holdings import Holdings, balance_message, position_message
-from kit.orders.journal import Journal, JournalDamaged, Offload, Store
-from kit.orders.ledger import Ledger
+from kit.orders.journal import records
+from kit.orders.journal.journal import Journal, JournalDamaged, Offload, Store
+from kit.orders.journal.records import Authority, Balanced, Began, Filled, Positioned, Record
+from kit.orders.ledger import states
+from kit.orders.ledger.entry import Entry, fill_message
+from kit.orders.ledger.holdings import Holdings, balance_message, position_message
+from kit.orders.ledger.ledger import Ledger
 from kit.orders.pilot import Pilot
 from kit.orders.reconciler import Reconciler
-from kit.orders.records import Authority, Balanced, Began, Filled, Positioned, Record
 from kit.orders.resolver import Resolver
 from kit.orders.settings import OrdersSettings
 

@@ -10,13 +10,13 @@ from weakref import WeakValueDictionary
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.errors import InvalidOrder, NotSupported, RequestIdReused
-from kit.orders import states
 from kit.orders.calls import act
 from kit.orders.contract import Accepted, Desk, Refused, Wish
-from kit.orders.entry import Entry, Outcome, digest_of, wish_of
-from kit.orders.ledger import Ledger, ended
+from kit.orders.journal.records import Amending, Record
+from kit.orders.ledger import states
+from kit.orders.ledger.entry import Entry, Outcome, digest_of, wish_of
+from kit.orders.ledger.ledger import Ledger, ended
 from kit.orders.pilot import Commit, Inquiry, Pilot
-from kit.orders.records import Amending, Record
 from kit.orders.settings import OrdersSettings
 
 AMENDMENTS_MAX = 10_000

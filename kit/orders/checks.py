@@ -17,8 +17,8 @@ from kit.orders import amounts
 from kit.orders.amounts import ZERO
 from kit.orders.approval import plain
 from kit.orders.contract import AssetBalance, DeskRules
-from kit.orders.entry import wish_of
 from kit.orders.held import BestPrices
+from kit.orders.ledger.entry import wish_of
 
 AMOUNT = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?")
 STOPS = frozenset(

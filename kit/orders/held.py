@@ -14,9 +14,10 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit import telemetry
 from kit.clock import Clock
-from kit.orders import amounts, states
-from kit.orders.entry import Entry
-from kit.orders.ledger import Ledger
+from kit.orders import amounts
+from kit.orders.ledger import states
+from kit.orders.ledger.entry import Entry
+from kit.orders.ledger.ledger import Ledger
 from kit.orders.pilot import Pilot
 
 PAUSE_S = 1.0

@@ -13,14 +13,14 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.errors import BadRequest, RequestIdReused, StoreUnavailable, VenueUnavailable
-from kit.orders import states
 from kit.orders.calls import Works, act, ask
 from kit.orders.contract import Accepted, Desk, Receipt, Refused, VenueOrder
-from kit.orders.entry import Entry, digest_of, wish_of
 from kit.orders.ids import REQUEST_ID, client_order_id
-from kit.orders.index import intended_of
-from kit.orders.ledger import Ledger
-from kit.orders.records import Intended, Record, Sent
+from kit.orders.journal.records import Intended, Record, Sent
+from kit.orders.ledger import states
+from kit.orders.ledger.entry import Entry, digest_of, wish_of
+from kit.orders.ledger.index import intended_of
+from kit.orders.ledger.ledger import Ledger
 from kit.orders.settings import OrdersSettings
 
 FINDS_AT_ONCE = 8

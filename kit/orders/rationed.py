@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from kit.orders.ccxt_read import STOPS
+from kit.orders.ccxt.read import STOPS
 from kit.orders.contract import (
     AccountEvent,
     AssetBalance,
@@ -15,7 +15,7 @@ from kit.orders.contract import (
     VenueOrder,
     Wish,
 )
-from kit.venue.budget import Budget, Priority, spend
+from kit.venue.rest.budget import Budget, Priority, spend
 
 
 class RationedDesk:

@@ -13,13 +13,13 @@ from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.errors import NotSupported
-from kit.orders import states
 from kit.orders.approval import plain
 from kit.orders.calls import ask
 from kit.orders.contract import Desk, VenueFill, VenueOrder
-from kit.orders.entry import Entry
-from kit.orders.holdings import Holdings
-from kit.orders.ledger import Ledger, News
+from kit.orders.ledger import states
+from kit.orders.ledger.entry import Entry
+from kit.orders.ledger.holdings import Holdings
+from kit.orders.ledger.ledger import Ledger, News
 from kit.orders.pilot import FINDS_AT_ONCE, Inquiry
 from kit.orders.settings import OrdersSettings
 

@@ -19,12 +19,13 @@ from kit import telemetry
 from kit.backoff import delays
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.errors import VenuemeshError
-from kit.orders import amounts, states
+from kit.orders import amounts
 from kit.orders.amender import settle_amendments
 from kit.orders.calls import ask
 from kit.orders.contract import Desk, OrderKey, VenueFill, VenueOrder
-from kit.orders.entry import Entry
-from kit.orders.ledger import Ledger
+from kit.orders.ledger import states
+from kit.orders.ledger.entry import Entry
+from kit.orders.ledger.ledger import Ledger
 from kit.orders.pilot import Pilot
 from kit.orders.settings import OrdersSettings
 

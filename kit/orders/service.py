@@ -20,8 +20,8 @@ from kit.errors import (
 from kit.orders import checks
 from kit.orders.account import Account
 from kit.orders.approval import Verifier, plain
-from kit.orders.entry import Entry, fill_message
-from kit.orders.records import Record
+from kit.orders.journal.records import Record
+from kit.orders.ledger.entry import Entry, fill_message
 from kit.paging import make_token, page_size, read_token
 
 PAGE_SIZE = 200

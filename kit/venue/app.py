@@ -17,8 +17,12 @@ from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
 from kit.venue import discovery
 from kit.venue.beginning import Beginning
-from kit.venue.book_snapshots import BookSnapshots
-from kit.venue.budget import Budget
+from kit.venue.books.resync import Resync
+from kit.venue.books.snapshots import BookSnapshots
+from kit.venue.books.verification import Verification
+from kit.venue.connections.session import Session
+from kit.venue.connections.staleness import Staleness
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import CHANNEL_STATUS, Place, Venue
 from kit.venue.control import Control
 from kit.venue.epoch import EpochFile
@@ -27,19 +31,15 @@ from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
 from kit.venue.listing import Listing
 from kit.venue.market_data import MarketDataServicer
-from kit.venue.rationed import RationedHistory
 from kit.venue.raw_frames import RawFrames
-from kit.venue.refill import Refill
-from kit.venue.resync import Resync
-from kit.venue.retelling import Retelling
-from kit.venue.session import Session
+from kit.venue.rest.budget import Budget
+from kit.venue.rest.rationed import RationedHistory
 from kit.venue.settings import VenueSettings
 from kit.venue.source import Feed
-from kit.venue.staleness import Staleness
-from kit.venue.subscriptions import Subscriptions
+from kit.venue.trades.refill import Refill
 from kit.venue.trading import Trading
-from kit.venue.twin import Twin
-from kit.venue.verification import Verification
+from kit.venue.twin.retelling import Retelling
+from kit.venue.twin.twin import Twin
 
 CHECKPOINT_INTERVAL_S = 1.0
 PRESSURE_CHECK_S = 0.005

@@ -114,7 +114,7 @@ class Join(Enum):
 
 
 class SequenceRule(Protocol):
-    """How the updates of a venue's book join. Pure. kit/venue/sequence.py has the common ones."""
+    """How the updates of a venue's book join. Pure. Common ones: kit/venue/books/sequence.py."""
 
     def after_update(self, last: int, update: UpdateNumbers) -> Join:
         """May this update follow the update that ended with ``last``?"""
@@ -152,7 +152,7 @@ class BookRules:
     """False: nothing would show that an update was missed, so that no book is called proven."""
     same_everywhere: bool = False
     """The numbers of updates are the same on all connections, and an update that came before can be
-    told by them: so the updates of two connections make one book (kit/venue/twin.py)."""
+    told by them: so the updates of two connections make one book (kit/venue/twin/twin.py)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from venuemesh.admin.v1 import admin_pb2
 
 from kit.errors import UnknownInstrument
 from kit.venue import score
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
 from kit.venue.source import Feed
-from kit.venue.subscriptions import Subscriptions
 
 
 class Control:

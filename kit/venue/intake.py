@@ -20,13 +20,13 @@ from kit.encode import Draft
 from kit.frames import FrameError, Frames, Patterns
 from kit.numbers import NumberError
 from kit.telemetry import Meter
-from kit.venue.bookkeeper import Bookkeeper
-from kit.venue.connection_sequence import ConnectionSequence
-from kit.venue.continuity import quote_continuity, without_overtaken
+from kit.venue.books.bookkeeper import Bookkeeper
+from kit.venue.connections.sequence import ConnectionSequence
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import Answer, FrameKind, Parse, SnapshotSource, Venue, Wire
-from kit.venue.merging import Merging
-from kit.venue.subscriptions import Subscriptions
-from kit.venue.tradekeeper import Tradekeeper
+from kit.venue.trades.continuity import quote_continuity, without_overtaken
+from kit.venue.trades.tradekeeper import Tradekeeper
+from kit.venue.twin.merging import Merging
 
 FLUSH_INTERVAL_S = 0.002
 GATHERED_FRAMES_MAX = 2_000
@@ -117,7 +117,7 @@ class Intake:
         return True
 
     def from_twin(self, rows: Rows) -> None:
-        """Rows that another process of the venue has published; see kit/venue/twin.py."""
+        """Rows that another process of the venue has published; see kit/venue/twin/twin.py."""
         with self.merging.taking_from_twin():
             self.rows(rows)
 

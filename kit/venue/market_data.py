@@ -15,14 +15,14 @@ from kit.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.numbers import format_scaled
 from kit.rpc import STREAM_WRITER
 from kit.venue.beginning import Beginning
-from kit.venue.books import BookState, GuardedBook
+from kit.venue.books.books import BookState, GuardedBook
+from kit.venue.books.verification import Verification
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import History
 from kit.venue.hub import Hub
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
-from kit.venue.retelling import Retelling
-from kit.venue.subscriptions import Subscriptions
-from kit.venue.verification import Verification
+from kit.venue.twin.retelling import Retelling
 
 DEPTH_DEFAULT, DEPTH_MAX = 20, 5_000
 VERIFIED_DEFAULT, VERIFIED_MAX = 100, 1_000

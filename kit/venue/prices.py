@@ -11,8 +11,8 @@ from kit.cursor import Channel
 from kit.errors import Draining, SubscriberTooSlow
 from kit.numbers import to_decimal
 from kit.orders.held import BestPrices
-from kit.venue.bookkeeper import Bookkeeper
-from kit.venue.books import BookState
+from kit.venue.books.bookkeeper import Bookkeeper
+from kit.venue.books.books import BookState
 from kit.venue.hub import Hub
 
 TRADES: Channel = types_pb2.CHANNEL_TRADES

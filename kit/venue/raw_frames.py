@@ -12,7 +12,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.batches import Batch
 from kit.encode import Draft
-from kit.venue.connection import OpenSocket, Socket
+from kit.venue.connections.connection import OpenSocket, Socket
 from kit.venue.intake import Publisher
 from kit.websocket import Sink, Websocket
 

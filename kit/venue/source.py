@@ -1,8 +1,9 @@
 """The seam for clients that are not ours: they read frames themselves and hand over rows.
 
-A venue usually has wires, and kit/venue/session.py carries their frames to the intake. A venue may
-have a RowSource instead. Its feed does for the process what a session does, and gives finished rows
-to the same intake, so that all that follows is the same: continuity, books, batches, services.
+A venue usually has wires, and kit/venue/connections/session.py carries their frames to the intake.
+A venue may have a RowSource instead. Its feed does for the process what a session does, and gives
+finished rows to the same intake, so that all that follows is the same: continuity, books, batches,
+services.
 """
 
 from collections.abc import Collection, Iterable

@@ -15,7 +15,7 @@ from kit.orders import credentials
 from kit.orders.account import Account
 from kit.orders.approval import Verifier
 from kit.orders.contract import Credentials
-from kit.orders.files import FileStore, OneThread
+from kit.orders.journal.files import FileStore, OneThread
 from kit.orders.keys import known_keys
 from kit.orders.rationed import RationedDesk
 from kit.orders.service import TradeFlowServicer
@@ -23,12 +23,12 @@ from kit.orders.settings import OrdersSettings
 from kit.runtime import Runtime
 from kit.settings import MeshSettings
 from kit.simulator import demo
-from kit.venue.budget import Budget
 from kit.venue.contract import Venue
 from kit.venue.hub import Hub
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
 from kit.venue.prices import HubPrices
+from kit.venue.rest.budget import Budget
 from kit.venue.settings import VenueSettings
 
 ORDERS_FOLDER = "orders"

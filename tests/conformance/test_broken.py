@@ -12,8 +12,8 @@ from kit.conformance.runner import play
 from kit.frames import Frames
 from kit.simulator.dialect import find_dialects
 from kit.venue import discovery
+from kit.venue.books.sequence import OverlapRule
 from kit.venue.contract import FrameKind, Join, Place, UpdateNumbers, Venue
-from kit.venue.sequence import OverlapRule
 
 pytestmark = pytest.mark.integration
 

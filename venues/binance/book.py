@@ -11,8 +11,8 @@ one before it. Between pu and U nothing happened to this book.
 """
 
 from kit.numbers import IntColumn
+from kit.venue.books.sequence import OverlapRule
 from kit.venue.contract import BookRules, Join, SnapshotSource, UpdateNumbers
-from kit.venue.sequence import OverlapRule
 
 
 class FuturesRule(OverlapRule):

@@ -8,9 +8,9 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.orders import ccxt_read as read
-from kit.orders.ccxt_errors import Said
-from kit.orders.ccxt_stream import Denied, Ended, Heard, Taken, Watch
+from kit.orders.ccxt import read as read
+from kit.orders.ccxt.errors import Said
+from kit.orders.ccxt.stream import Denied, Ended, Heard, Taken, Watch
 from kit.orders.contract import (
     AccountEvent,
     AssetBalance,

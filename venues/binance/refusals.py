@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.orders.ccxt_errors import Errors, Said
+from kit.orders.ccxt.errors import Errors, Said
 from kit.orders.contract import RejectReason
 
 WORDS: Mapping[str, RejectReason] = {

@@ -15,8 +15,8 @@ from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.columns import Levels
 from kit.errors import BadRequest
 from kit.numbers import format_scaled, parse_number
-from kit.venue import ccxt_client
 from kit.venue.contract import BookSnapshot
+from kit.venue.rest import ccxt_client
 from venues.bybit import instruments
 
 BOOK_DEPTH = 200

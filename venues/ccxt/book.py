@@ -7,8 +7,8 @@ import numpy as np
 
 from kit.columns import BookRows, Levels, Symbols
 from kit.numbers import IntColumn
+from kit.venue.books.sequence import UnnumberedRule
 from kit.venue.contract import BookRules, SnapshotSource
-from kit.venue.sequence import UnnumberedRule
 from venues.ccxt.parse import plain, time_ns
 
 # Of an update ccxt.pro tells neither which it is nor which came before, and on many exchanges it

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from kit import telemetry
-from kit.venue import ccxt_client
+from kit.venue.rest import ccxt_client
 
 TRADES_MAX = 10_000
 """Trades of one symbol that may come in one burst; ccxt's own 1000 lose the rest unsaid. They are

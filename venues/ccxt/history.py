@@ -9,8 +9,8 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.clock import NANOSECONDS_PER_MILLISECOND, SystemClock
 from kit.errors import BadRequest, NotSupported, VenueUnavailable
 from kit.numbers import NumberError, format_scaled, parse_number
-from kit.venue import ccxt_client
 from kit.venue.contract import BookSnapshot
+from kit.venue.rest import ccxt_client
 from venues.ccxt import instruments
 from venues.ccxt.book import whole_levels
 from venues.ccxt.exchange import CcxtExchange

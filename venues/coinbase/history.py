@@ -19,8 +19,8 @@ from kit.columns import Levels
 from kit.errors import BadRequest, UnknownInstrument, VenueUnavailable
 from kit.frames.reference import time_ns
 from kit.numbers import format_scaled, parse_number
-from kit.venue import ccxt_client
 from kit.venue.contract import BookSnapshot
+from kit.venue.rest import ccxt_client
 from venues.coinbase import instruments
 
 TRADES_MAX = 1000

@@ -16,8 +16,8 @@ from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.columns import Levels, Numbers
 from kit.errors import BadRequest, UnknownInstrument
 from kit.numbers import format_scaled, parse_number
-from kit.venue import ccxt_client
 from kit.venue.contract import BookSnapshot
+from kit.venue.rest import ccxt_client
 from venues.deribit import instruments
 from venues.deribit.parse import CHART_SECONDS
 

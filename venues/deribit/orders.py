@@ -14,10 +14,10 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.orders import ccxt_read as read
 from kit.orders.approval import plain
-from kit.orders.ccxt_desk import CcxtDesk, Unsupported
-from kit.orders.ccxt_line import Absent, Call, Line
+from kit.orders.ccxt import read as read
+from kit.orders.ccxt.desk import CcxtDesk, Unsupported
+from kit.orders.ccxt.line import Absent, Call, Line
 from kit.orders.contract import (
     Accepted,
     AssetBalance,

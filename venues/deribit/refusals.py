@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.orders.ccxt_errors import Errors, Said
+from kit.orders.ccxt.errors import Errors, Said
 from kit.orders.contract import RejectReason
 
 _PRICE, _SIZE = orders_pb2.REJECT_REASON_PRICE, orders_pb2.REJECT_REASON_SIZE

@@ -7,8 +7,8 @@ of it is not announced, and what comes back into it is sent again.
 """
 
 from kit.checksum import Checksum
+from kit.venue.books.sequence import UnnumberedRule
 from kit.venue.contract import BookRules, SnapshotSource
-from kit.venue.sequence import UnnumberedRule
 
 DEPTHS = (10, 25, 100, 500, 1000)
 """What may be subscribed to."""

@@ -17,10 +17,10 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.errors import CredentialsRefused, UnknownInstrument
-from kit.orders import ccxt_read as read
 from kit.orders.approval import plain
-from kit.orders.ccxt_desk import CcxtDesk, Unsupported
-from kit.orders.ccxt_line import Absent, Call, Line
+from kit.orders.ccxt import read as read
+from kit.orders.ccxt.desk import CcxtDesk, Unsupported
+from kit.orders.ccxt.line import Absent, Call, Line
 from kit.orders.contract import (
     Accepted,
     AssetBalance,

@@ -9,8 +9,8 @@ from kit.checksum import Checksum
 from kit.conformance.card import Failed, Rig, card, expect
 from kit.conformance.connector import WAIT_SECONDS_MAX
 from kit.numbers import to_decimal
-from kit.venue.books import BookState, GuardedBook
-from kit.venue.sequence import UnnumberedRule
+from kit.venue.books.books import BookState, GuardedBook
+from kit.venue.books.sequence import UnnumberedRule
 
 BOOK = types_pb2.CHANNEL_BOOK
 LEVELS = 5

@@ -15,7 +15,6 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.errors import VenueUnavailable
-from kit.orders import states
 from kit.orders.contract import (
     Accepted,
     DeskRules,
@@ -26,6 +25,7 @@ from kit.orders.contract import (
     VenueFill,
     VenueOrder,
 )
+from kit.orders.ledger import states
 
 LAG_S = 2.0
 ARRIVAL_S = 9.5

@@ -8,9 +8,9 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.errors import AccountNotReady, CredentialsRefused, RequestIdReused, StoreUnavailable
-from kit.orders import states
 from kit.orders.account import DISCONNECTED, READY, REFUSED
 from kit.orders.contract import Accepted, Refused, Unclear, VenueOrder
+from kit.orders.ledger import states
 from kit.orders.settings import OrdersSettings
 from kit.orders.tests.fake_venue import RULES, limit_order
 from kit.orders.tests.worlds import SETTINGS, run, started, world

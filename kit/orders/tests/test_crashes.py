@@ -14,8 +14,8 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.errors import InvalidOrder, StoreUnavailable, VenuemeshError
-from kit.orders import states
 from kit.orders.ids import client_order_id
+from kit.orders.ledger import states
 from kit.orders.settings import OrdersSettings
 from kit.orders.tests.fake_venue import RULES, limit_order
 from kit.orders.tests.worlds import World, run

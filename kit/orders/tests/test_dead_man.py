@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kit.errors import AccountNotReady
-from kit.orders import states
+from kit.orders.ledger import states
 from kit.orders.tests.fake_venue import RULES, limit_order
 from kit.orders.tests.worlds import run, started
 

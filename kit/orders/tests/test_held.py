@@ -7,8 +7,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND
-from kit.orders import states
 from kit.orders.held import BestPrices
+from kit.orders.ledger import states
 from kit.orders.tests.fake_venue import limit_order
 from kit.orders.tests.worlds import SPOT, World, run
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.errors import StoreUnavailable
-from kit.orders.files import FileStore, OneThread
-from kit.orders.journal import COMPACT_BYTES_MIN, Journal, JournalDamaged, frame, read
+from kit.orders.journal.files import FileStore, OneThread
+from kit.orders.journal.journal import COMPACT_BYTES_MIN, Journal, JournalDamaged, frame, read
 from kit.orders.tests.worlds import Disk
 from tests.support.manual_clock import ManualClock
 
@@ -173,8 +173,8 @@ async def test_a_real_file_is_held_by_one(tmp_path):
 KILLED = """
 import asyncio, pathlib, sys
 from kit.clock import SystemClock
-from kit.orders.files import FileStore, OneThread
-from kit.orders.journal import Journal
+from kit.orders.journal.files import FileStore, OneThread
+from kit.orders.journal.journal import Journal
 
 async def main():
     store = FileStore(pathlib.Path(sys.argv[1]), "main")

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.orders import records, states
 from kit.orders.contract import Paid, VenueFill, VenueOrder
-from kit.orders.entry import Outcome, digest_of
-from kit.orders.index import Index
-from kit.orders.ledger import Ledger, News, ended
-from kit.orders.records import Amending, Intended, Sent
+from kit.orders.journal import records
+from kit.orders.journal.records import Amending, Intended, Sent
+from kit.orders.ledger import states
+from kit.orders.ledger.entry import Outcome, digest_of
+from kit.orders.ledger.index import Index
+from kit.orders.ledger.ledger import Ledger, News, ended
 from kit.orders.tests.fake_venue import limit_order
 from tests.support.manual_clock import ManualClock
 

@@ -10,7 +10,7 @@ from kit.clock import SystemClock
 from kit.errors import RateLimited
 from kit.orders.contract import Accepted, OrderKey, Wish
 from kit.orders.rationed import RationedDesk
-from kit.venue.budget import Budget, Priority, spending
+from kit.venue.rest.budget import Budget, Priority, spending
 
 KEY = OrderKey("BTCUSDT", "0" * 32, "")
 BUDGET = Budget("binance", 100, SystemClock())

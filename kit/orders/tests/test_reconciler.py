@@ -10,8 +10,8 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from kit.errors import AccountNotReady
-from kit.orders import states
 from kit.orders.contract import AssetBalance, Lost
+from kit.orders.ledger import states
 from kit.orders.tests.fake_venue import limit_order
 from kit.orders.tests.worlds import SETTINGS, run, started, world
 

@@ -18,7 +18,7 @@ from kit.errors import error_info
 from kit.orders.account import Account
 from kit.orders.approval import Signer, Verifier
 from kit.orders.contract import AssetBalance
-from kit.orders.files import FileStore, OneThread
+from kit.orders.journal.files import FileStore, OneThread
 from kit.orders.service import TradeFlowServicer
 from kit.orders.settings import OrdersSettings
 from kit.orders.tests.fake_venue import FakeDesk, FakeVenue, limit_order

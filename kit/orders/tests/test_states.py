@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.orders import states
-from kit.orders.states import after_news, may_follow
+from kit.orders.ledger import states
+from kit.orders.ledger.states import after_news, may_follow
 
 ALL = [
     states.INTENDED,

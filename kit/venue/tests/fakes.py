@@ -22,6 +22,9 @@ from kit.columns import (
 from kit.cursor import CHANNELS, Channel
 from kit.frames import FrameError, Frames
 from kit.telemetry import Meter
+from kit.venue.books.sequence import CountingRule
+from kit.venue.connections.session import Session
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import (
     Answer,
     BookRules,
@@ -35,9 +38,6 @@ from kit.venue.contract import (
 )
 from kit.venue.hub import Hub
 from kit.venue.intake import Intake
-from kit.venue.sequence import CountingRule
-from kit.venue.session import Session
-from kit.venue.subscriptions import Subscriptions
 from kit.websocket import Sink
 from tests.support.manual_clock import ManualClock
 

@@ -15,10 +15,10 @@ from kit.columns import Numbers, Symbols, TradeRows, zeros
 from kit.cursor import CHANNELS
 from kit.encode import Draft
 from kit.telemetry import Meter
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.hub import Hub
-from kit.venue.refill import Refill
-from kit.venue.subscriptions import Subscriptions
-from kit.venue.tradekeeper import Tradekeeper
+from kit.venue.trades.refill import Refill
+from kit.venue.trades.tradekeeper import Tradekeeper
 from tests.support.waiting import until
 
 TRADES = types_pb2.CHANNEL_TRADES

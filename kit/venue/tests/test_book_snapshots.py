@@ -3,7 +3,7 @@
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.venue.book_snapshots import BookSnapshots
+from kit.venue.books.snapshots import BookSnapshots
 from kit.venue.tests.fakes import BOOK, Stage, book
 
 INTERVAL_S = 60.0

@@ -10,10 +10,10 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.book import Book, Side
 from kit.checksum import Checksum, kraken_checksum
-from kit.venue.books import BookState, GuardedBook
+from kit.venue.books.books import BookState, GuardedBook
+from kit.venue.books.outcomes import Changed, Doubted, Outcome, Update
+from kit.venue.books.sequence import ChainRule, CountingRule, OverlapRule, UnnumberedRule
 from kit.venue.contract import BookRules, SnapshotSource, UpdateNumbers
-from kit.venue.outcomes import Changed, Doubted, Outcome, Update
-from kit.venue.sequence import ChainRule, CountingRule, OverlapRule, UnnumberedRule
 
 RULES = BookRules(sequence=OverlapRule(), snapshots=SnapshotSource.REST)
 CHAINED = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED)

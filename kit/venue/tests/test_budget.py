@@ -10,8 +10,8 @@ from aiohttp import web
 from conftest import free_port
 from kit.clock import SystemClock
 from kit.errors import RateLimited
-from kit.venue import ccxt_client, refusals
-from kit.venue.budget import AT_ONCE_MAX, WAITING_MAX, Budget, Priority, TokenBucket, spend
+from kit.venue.rest import ccxt_client, refusals
+from kit.venue.rest.budget import AT_ONCE_MAX, WAITING_MAX, Budget, Priority, TokenBucket, spend
 from tests.support.manual_clock import ManualClock
 
 CANCEL, PROTECT, NEW, BACKFILL = Priority

@@ -7,7 +7,7 @@ import pytest
 
 LOADED = """
 import asyncio, sys
-from kit.venue import ccxt_client
+from kit.venue.rest import ccxt_client
 
 async def ask():
     return ccxt_client.load("kraken")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 
 from kit.columns import Numbers, QuoteRows, Symbols, TradeRows
-from kit.venue.continuity import quote_continuity, trade_continuity, without_spent
+from kit.venue.trades.continuity import quote_continuity, trade_continuity, without_spent
 
 
 def column(values: list[int]) -> np.ndarray:

@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.errors import UnknownInstrument, VenueUnavailable
-from kit.venue.books import BookState
+from kit.venue.books.books import BookState
 from kit.venue.instruments import Instruments, differences
 from kit.venue.listing import ROWS_MAX, Listing
 from kit.venue.tests.fakes import (

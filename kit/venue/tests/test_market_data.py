@@ -15,15 +15,15 @@ from kit.columns import Scale
 from kit.errors import BadRequest, CursorExpired, UnknownInstrument
 from kit.rpc import STREAM_WRITER
 from kit.venue.beginning import AHEAD_MAX_MS, Beginning
-from kit.venue.books import BookState
+from kit.venue.books.books import BookState
+from kit.venue.books.verification import AGREES, Verification
 from kit.venue.epoch import EpochFile
 from kit.venue.instruments import Instruments
 from kit.venue.listing import Listing
 from kit.venue.market_data import MarketDataServicer
-from kit.venue.retelling import Retelling
 from kit.venue.tests.fakes import BOOK, TRADES, Stage, book, trade
 from kit.venue.tests.test_verification import FakeHistory, answer, levels
-from kit.venue.verification import AGREES, Verification
+from kit.venue.twin.retelling import Retelling
 
 EPOCH = 1
 

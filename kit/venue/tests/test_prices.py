@@ -12,11 +12,11 @@ from kit.clock import SystemClock
 from kit.columns import BookRows, Levels, Numbers, Symbols
 from kit.errors import Draining
 from kit.telemetry import Meter
-from kit.venue.bookkeeper import Bookkeeper
+from kit.venue.books.bookkeeper import Bookkeeper
+from kit.venue.books.sequence import ChainRule
 from kit.venue.contract import BookRules, SnapshotSource
 from kit.venue.hub import Hub
 from kit.venue.prices import HubPrices
-from kit.venue.sequence import ChainRule
 from kit.venue.tests.refilling import SYMBOL, trades
 from tests.support.waiting import until
 

@@ -5,9 +5,9 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.cursor import CHANNELS
 from kit.telemetry import Meter
+from kit.venue.connections.session import Session
 from kit.venue.hub import Hub
 from kit.venue.raw_frames import GATHERED_BYTES_MAX, RawFrames
-from kit.venue.session import Session
 from kit.venue.tests.fakes import TRADES, FakeSocket, Stage, trade
 from tests.support.manual_clock import ManualClock
 from tests.support.waiting import until

@@ -11,9 +11,9 @@ from venuemesh.common.v1 import types_pb2
 from kit.clock import SystemClock
 from kit.columns import TradeRows
 from kit.errors import VenueUnavailable
-from kit.venue import tradekeeper
 from kit.venue.tests.refilling import OTHER, SYMBOL, Stage, trades
-from kit.venue.tradekeeper import LOST_AGAIN, NOT_THERE, TOO_MANY
+from kit.venue.trades import tradekeeper
+from kit.venue.trades.tradekeeper import LOST_AGAIN, NOT_THERE, TOO_MANY
 from tests.support.waiting import until
 
 RECONNECT, SEQUENCE = types_pb2.GAP_REASON_RECONNECT, types_pb2.GAP_REASON_SEQUENCE

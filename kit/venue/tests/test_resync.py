@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from kit.columns import BookRows, Levels, Numbers, Symbols
-from kit.venue.bookkeeper import Bookkeeper
+from kit.venue.books.bookkeeper import Bookkeeper
+from kit.venue.books.resync import COMING_WAIT_S, Resync
+from kit.venue.books.sequence import ChainRule
 from kit.venue.contract import BookRules, SnapshotSource
-from kit.venue.resync import COMING_WAIT_S, Resync
-from kit.venue.sequence import ChainRule
 from tests.support.waiting import until
 
 SYMBOL = "BTC-PERPETUAL"

@@ -6,10 +6,10 @@ from itertools import pairwise
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.venue.books import BookState
+from kit.venue.books.books import BookState
+from kit.venue.connections.rehearsal import LISTEN_S, PATIENCE_S
+from kit.venue.connections.session import LEAD_SHARE_MAX
 from kit.venue.contract import SnapshotSource
-from kit.venue.rehearsal import LISTEN_S, PATIENCE_S
-from kit.venue.session import LEAD_SHARE_MAX
 from kit.venue.tests.fakes import (
     BOOK,
     BROKEN,

@@ -7,8 +7,8 @@ from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
 
 from kit.cursor import Channel
-from kit.venue.books import BookState
-from kit.venue.staleness import LOOKS_MIN, SILENCES, Staleness
+from kit.venue.books.books import BookState
+from kit.venue.connections.staleness import LOOKS_MIN, SILENCES, Staleness
 from kit.venue.tests.fakes import (
     BOOK,
     QUOTES,

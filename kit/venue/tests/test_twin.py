@@ -19,9 +19,9 @@ from kit.columns import BookRows, Levels, Numbers, QuoteRows, Symbols, TickerRow
 from kit.cursor import CHANNELS, Channel, Cursor
 from kit.encode import Draft
 from kit.venue.contract import CHANNEL_STATUS, SnapshotSource, TradeNumbering
-from kit.venue.retelling import Retelling
 from kit.venue.tests.fakes import BOOK, QUOTES, TICKERS, TRADES, Stage
-from kit.venue.twin import SETTLE_S, SILENCE_S, Twin
+from kit.venue.twin.retelling import Retelling
+from kit.venue.twin.twin import SETTLE_S, SILENCE_S, Twin
 
 SYMBOL = "A"
 EVENTS = 12

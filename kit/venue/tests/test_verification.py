@@ -10,10 +10,8 @@ from venuemesh.common.v1 import types_pb2
 from kit.columns import Levels
 from kit.errors import RateLimited
 from kit.numbers import NumberError
-from kit.venue.book_snapshots import BookSnapshots
-from kit.venue.contract import BookSnapshot
-from kit.venue.tests.fakes import BOOK, FakeSocket, Stage, book
-from kit.venue.verification import (
+from kit.venue.books.snapshots import BookSnapshots
+from kit.venue.books.verification import (
     AGREES,
     COMING_S_MAX,
     DIFFERS,
@@ -24,6 +22,8 @@ from kit.venue.verification import (
     Response,
     Verification,
 )
+from kit.venue.contract import BookSnapshot
+from kit.venue.tests.fakes import BOOK, FakeSocket, Stage, book
 
 Pairs = list[tuple[str, str]]
 

@@ -2,7 +2,7 @@
 
 To change: paths, queries, and the structs of the answers; numbers stay texts (``str``, or
 ``Decimal`` where the exchange writes bare numbers). For an exchange that ccxt knows use
-kit/venue/ccxt_client.py in place of RestClient: ccxt knows its limits, errors and quirks.
+kit/venue/rest/ccxt_client.py in place of RestClient: ccxt knows its limits, errors and quirks.
 """
 
 import msgspec
@@ -13,7 +13,7 @@ from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.columns import Levels
 from kit.errors import BadRequest
 from kit.venue.contract import BookSnapshot
-from kit.venue.rest_client import RestClient
+from kit.venue.rest.client import RestClient
 from ops.templates.examplex import instruments
 from ops.templates.examplex.instruments import Market, plain
 

@@ -31,7 +31,7 @@ from kit.simulator.market import Step
 from venues.binance.simulator import rest
 from venues.binance.simulator.capture import BinanceCapture, data_of
 from venues.binance.simulator.encode import Encoder, native_symbol
-from venues.binance.simulator.private_socket import ApiSession
+from venues.binance.simulator.private.socket import ApiSession
 from venues.binance.simulator.segments import FUTURES, ROUTES, SPOT, Segment
 from venues.binance.simulator.streams import NAME, PUBLIC, Streams
 

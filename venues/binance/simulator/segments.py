@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from kit.simulator.dialect import ConnectionRules, InstrumentKind
 from kit.simulator.events import Instrument
 from kit.simulator.market import INSTRUMENTS
-from venues.binance.simulator import private_markets, rest, symbols
+from venues.binance.simulator import rest, symbols
 from venues.binance.simulator.faults import FUTURES_FAULTS, SPOT_FAULTS, FrameFault
 from venues.binance.simulator.messages import FuturesMessages, Messages, SpotMessages
-from venues.binance.simulator.private_markets import PrivateSide
+from venues.binance.simulator.private import markets as private_markets
+from venues.binance.simulator.private.markets import PrivateSide
 from venues.binance.simulator.rest import RestApi
 
 ROUTES = ("public", "market", "private")

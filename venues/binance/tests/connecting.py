@@ -10,13 +10,13 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 from kit.clock import SystemClock
 from kit.cursor import CHANNELS
 from kit.telemetry import Meter
-from kit.venue.books import BookState, GuardedBook
+from kit.venue.books.books import BookState, GuardedBook
+from kit.venue.books.resync import Resync
+from kit.venue.connections.session import Session
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import Place
 from kit.venue.hub import Hub
 from kit.venue.intake import Intake
-from kit.venue.resync import Resync
-from kit.venue.session import Session
-from kit.venue.subscriptions import Subscriptions
 from venues.binance.catalog import VENUES
 
 WAIT_S = 20.0

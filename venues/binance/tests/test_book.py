@@ -16,8 +16,8 @@ from kit.columns import Levels
 from kit.encode import Draft
 from kit.frames import Frames
 from kit.numbers import to_decimal
-from kit.venue.bookkeeper import Bookkeeper
-from kit.venue.books import BookState, GuardedBook
+from kit.venue.books.bookkeeper import Bookkeeper
+from kit.venue.books.books import BookState, GuardedBook
 from kit.venue.contract import BookRules, BookSnapshot, Join, UpdateNumbers
 from venues.binance import parse
 from venues.binance.book import FUTURES_BOOK, SPOT_BOOK

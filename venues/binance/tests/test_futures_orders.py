@@ -8,13 +8,13 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.ccxt.desk import CcxtDesk
 from kit.orders.contract import Accepted, Credentials, HeldPosition, OrderKey, Refused, Wish
 from kit.orders.tests import trading
 from kit.orders.tests.answering import Answering, answering
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
-from venues.binance.simulator.private import credentials
+from venues.binance.simulator.private.keys import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTCUSDT", CLIENT_ID, "")

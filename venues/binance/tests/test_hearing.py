@@ -9,7 +9,7 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.errors import CredentialsRefused
-from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.ccxt.desk import CcxtDesk
 from kit.orders.contract import AssetBalance, Credentials, Lost, Paid
 from kit.orders.tests.answering import Answering, answering, take
 from venues.binance import orders

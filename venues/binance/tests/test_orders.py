@@ -10,7 +10,7 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.clock import SystemClock
 from kit.errors import CredentialsRefused, VenueUnavailable
-from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.ccxt.desk import CcxtDesk
 from kit.orders.contract import (
     Accepted,
     AssetBalance,
@@ -26,10 +26,10 @@ from kit.orders.contract import (
 from kit.orders.rationed import RationedDesk
 from kit.orders.tests import trading
 from kit.orders.tests.answering import DROP, Answering, answering
-from kit.venue.budget import Budget
+from kit.venue.rest.budget import Budget
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
-from venues.binance.simulator.private import credentials
+from venues.binance.simulator.private.keys import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTCUSDT", CLIENT_ID, "")

@@ -9,7 +9,7 @@ import pytest
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.numbers import to_decimal
-from kit.venue.books import BookState
+from kit.venue.books.books import BookState
 from venues.binance.simulator.tests.running import running
 from venues.binance.tests.connecting import Connector, connected
 from venues.binance.tests.test_book import Reading, levels_of

@@ -27,13 +27,15 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import Instrument
 from kit.simulator.market import Step
-from venues.bybit.simulator import private_rest, private_socket, rest
+from venues.bybit.simulator import rest
 from venues.bybit.simulator.capture import BybitCapture
 from venues.bybit.simulator.encode import INSTRUMENTS, BookTopic, Encoder, listing
 from venues.bybit.simulator.faults import FrameFault, faults
-from venues.bybit.simulator.private import HOUSE_RULES
-from venues.bybit.simulator.private_orders import Orders
-from venues.bybit.simulator.private_socket import PRIVATE_PATH, TRADE_PATH, PrivateSession
+from venues.bybit.simulator.private import rest as private_rest
+from venues.bybit.simulator.private import socket as private_socket
+from venues.bybit.simulator.private.keys import HOUSE_RULES
+from venues.bybit.simulator.private.orders import Orders
+from venues.bybit.simulator.private.socket import PRIVATE_PATH, TRADE_PATH, PrivateSession
 from venues.bybit.simulator.streams import Streams, book_depth
 
 PATH = "/v5/public/spot"

@@ -12,11 +12,11 @@ from kit.clock import SystemClock
 from kit.cursor import CHANNELS
 from kit.numbers import to_decimal
 from kit.telemetry import Meter
-from kit.venue.books import BookState
+from kit.venue.books.books import BookState
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import Answer, Place
 from kit.venue.hub import Hub
 from kit.venue.intake import Intake
-from kit.venue.subscriptions import Subscriptions
 from venues.bybit.catalog import spot
 
 

@@ -15,12 +15,12 @@ from kit.conformance.exchange import Exchange, exchange
 from kit.cursor import CHANNELS
 from kit.simulator.dialect import find_dialects
 from kit.telemetry import Meter
-from kit.venue.books import BookState, GuardedBook
+from kit.venue.books.books import BookState, GuardedBook
+from kit.venue.books.resync import Resync
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import Place, Venue
 from kit.venue.hub import Hub
 from kit.venue.intake import Intake
-from kit.venue.resync import Resync
-from kit.venue.subscriptions import Subscriptions
 from venues.ccxt import catalog
 from venues.ccxt.feed import CcxtFeed
 

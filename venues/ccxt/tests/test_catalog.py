@@ -7,8 +7,9 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.errors import SettingError
-from kit.venue import ccxt_client, discovery
+from kit.venue import discovery
 from kit.venue.contract import Maturity, Place
+from kit.venue.rest import ccxt_client
 from venues.ccxt import catalog
 
 LIVE = Place("live", "")

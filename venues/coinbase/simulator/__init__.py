@@ -28,20 +28,16 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import Instrument
 from kit.simulator.market import Step
-from venues.coinbase.simulator import (
-    advanced,
-    exchange,
-    private_exchange,
-    private_exchange_feed,
-    private_rest,
-    private_socket,
-    rest,
-)
+from venues.coinbase.simulator import advanced, exchange, rest
 from venues.coinbase.simulator.answers import Refusal, listing_of
 from venues.coinbase.simulator.capture import CoinbaseCapture
 from venues.coinbase.simulator.encode import Encoder, listing
-from venues.coinbase.simulator.private import HOUSE_RULES, key_of_token
-from venues.coinbase.simulator.private_socket import USER, Member
+from venues.coinbase.simulator.private import exchange as private_exchange
+from venues.coinbase.simulator.private import exchange_feed as private_exchange_feed
+from venues.coinbase.simulator.private import rest as private_rest
+from venues.coinbase.simulator.private import socket as private_socket
+from venues.coinbase.simulator.private.keys import HOUSE_RULES, key_of_token
+from venues.coinbase.simulator.private.socket import USER, Member
 from venues.coinbase.simulator.streams import (
     ADVANCED,
     EXCHANGE,

@@ -10,11 +10,11 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 from kit.clock import SystemClock
 from kit.cursor import CHANNELS
 from kit.telemetry import Meter
-from kit.venue.books import BookState
+from kit.venue.books.books import BookState
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import Answer, Place
 from kit.venue.hub import Hub
 from kit.venue.intake import Intake
-from kit.venue.subscriptions import Subscriptions
 from venues.coinbase.catalog import spot
 
 AT = "2026-09-30T01:41:25.375232Z"

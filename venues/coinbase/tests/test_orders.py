@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.errors import CredentialsRefused, VenueUnavailable
-from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.ccxt.desk import CcxtDesk
 from kit.orders.contract import (
     Accepted,
     AssetBalance,
@@ -25,7 +25,7 @@ from kit.orders.tests import trading
 from kit.orders.tests.answering import DROP, Answering, answering, take
 from venues.coinbase import orders
 from venues.coinbase.simulator import DIALECTS
-from venues.coinbase.simulator.private import credentials
+from venues.coinbase.simulator.private.keys import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 HYPHENED = "01234567-89ab-cdef-0123-456789abcdef"

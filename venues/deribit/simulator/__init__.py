@@ -27,13 +27,14 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import Instrument
 from kit.simulator.market import Step
-from venues.deribit.simulator import private_rest, rest
+from venues.deribit.simulator import rest
 from venues.deribit.simulator.capture import DeribitCapture
 from venues.deribit.simulator.contracts import listing, native_symbol
 from venues.deribit.simulator.encode import Encoder
 from venues.deribit.simulator.faults import TEST_REQUEST, TOO_MANY_REQUESTS, DeribitFaults
-from venues.deribit.simulator.private import HOUSE_RULES, Gate
-from venues.deribit.simulator.private_socket import Lounge, Member
+from venues.deribit.simulator.private import rest as private_rest
+from venues.deribit.simulator.private.keys import HOUSE_RULES, Gate
+from venues.deribit.simulator.private.socket import Lounge, Member
 from venues.deribit.simulator.rest import BASE_PATH, Refusal, envelope, wrong
 from venues.deribit.simulator.streams import NAME, RAW, Streams
 

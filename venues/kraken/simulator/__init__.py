@@ -26,12 +26,14 @@ from kit.simulator.dialect import (
 )
 from kit.simulator.events import Instrument
 from kit.simulator.market import Step
-from venues.kraken.simulator import private_rest, private_socket, rest
+from venues.kraken.simulator import rest
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.capture import KrakenCapture
 from venues.kraken.simulator.encode import Encoder, listing
-from venues.kraken.simulator.private import HOUSE_RULES, Guard
-from venues.kraken.simulator.private_feed import Account
+from venues.kraken.simulator.private import rest as private_rest
+from venues.kraken.simulator.private import socket as private_socket
+from venues.kraken.simulator.private.feed import Account
+from venues.kraken.simulator.private.keys import HOUSE_RULES, Guard
 from venues.kraken.simulator.streams import (
     DEPTH_USUAL,
     DEPTHS,

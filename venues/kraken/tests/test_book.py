@@ -9,8 +9,8 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.encode import Draft
 from kit.frames import Frames
-from kit.venue.bookkeeper import Bookkeeper
-from kit.venue.books import BookState, GuardedBook
+from kit.venue.books.bookkeeper import Bookkeeper
+from kit.venue.books.books import BookState, GuardedBook
 from venues.kraken import parse
 from venues.kraken.book import rules
 from venues.kraken.simulator.tests.books import ClientBook, Teller, book_frame

@@ -10,10 +10,10 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 from kit.clock import SystemClock
 from kit.cursor import CHANNELS
 from kit.telemetry import Meter
+from kit.venue.connections.subscriptions import Subscriptions
 from kit.venue.contract import Answer, Place
 from kit.venue.hub import Hub
 from kit.venue.intake import Intake
-from kit.venue.subscriptions import Subscriptions
 from venues.kraken.catalog import spot
 from venues.kraken.simulator.tests.books import Teller
 from venues.kraken.tests.test_parse import CANDLE, CANDLES, TICKER

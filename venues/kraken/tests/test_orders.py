@@ -8,7 +8,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.orders.ccxt_desk import CcxtDesk
+from kit.orders.ccxt.desk import CcxtDesk
 from kit.orders.contract import (
     Accepted,
     AssetBalance,
@@ -24,7 +24,7 @@ from kit.orders.tests import trading
 from kit.orders.tests.answering import DROP, Answering, answering, take
 from venues.kraken import orders
 from venues.kraken.simulator import DIALECTS
-from venues.kraken.simulator.private import credentials
+from venues.kraken.simulator.private.keys import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC/USDT", CLIENT_ID, "")

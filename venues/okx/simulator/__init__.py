@@ -3,7 +3,7 @@
 ``DIALECTS`` is what the simulator looks for. The conversation is here, the names of channels in
 ``streams``, the REST calls in ``rest``, the lines of captures in ``capture``, a simulated market's
 frames in ``encode`` and ``books``, what the two kinds of instruments do not share in ``listings``.
-What needs a key is in ``private``, ``private_orders``, ``private_rest`` and ``private_socket``.
+What needs a key is in ``private``.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -33,10 +33,10 @@ from venues.okx.simulator.capture import OkxCapture
 from venues.okx.simulator.encode import Encoder
 from venues.okx.simulator.faults import SERVICE_UPGRADE, Fault, faults
 from venues.okx.simulator.listings import Segment
-from venues.okx.simulator.private_orders import Orders
-from venues.okx.simulator.private_rest import PrivateRest
-from venues.okx.simulator.private_socket import MESSAGES_PER_SECOND_MAX, Private, PrivateSocket
-from venues.okx.simulator.private_words import SELF_TRADE_USUAL
+from venues.okx.simulator.private.orders import Orders
+from venues.okx.simulator.private.rest import PrivateRest
+from venues.okx.simulator.private.rows import SELF_TRADE_USUAL
+from venues.okx.simulator.private.socket import MESSAGES_PER_SECOND_MAX, Private, PrivateSocket
 from venues.okx.simulator.streams import Streams, access_of, symbol_of
 
 RULES = ConnectionRules(

@@ -10,7 +10,7 @@ import pytest
 
 from kit.columns import SIDE_BUY
 from kit.frames import Frames
-from kit.venue.bookkeeper import Bookkeeper
+from kit.venue.books.bookkeeper import Bookkeeper
 from venues.okx import parse
 from venues.okx.book import BOOK
 from venues.okx.tests.test_captures import captured

@@ -10,8 +10,8 @@ import pytest
 from kit.checksum import top_checksum
 from kit.columns import Levels, Numbers, Scale
 from kit.frames import Frames, Patterns
-from kit.venue.bookkeeper import Bookkeeper
-from kit.venue.books import BookState
+from kit.venue.books.bookkeeper import Bookkeeper
+from kit.venue.books.books import BookState
 from kit.venue.contract import Place
 from venues.okx import parse
 from venues.okx.book import BOOK

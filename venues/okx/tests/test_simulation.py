@@ -8,8 +8,8 @@ import pytest
 
 from kit.columns import BookRows
 from kit.frames import Frames
-from kit.venue.bookkeeper import Bookkeeper
-from kit.venue.books import BookState
+from kit.venue.books.bookkeeper import Bookkeeper
+from kit.venue.books.books import BookState
 from venues.okx import parse
 from venues.okx.book import BOOK
 

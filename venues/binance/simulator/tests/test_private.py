@@ -10,7 +10,7 @@ import pytest
 from kit.simulator.matching.contract import Refusal, Status
 from kit.simulator.matching.tests.fake_house import NOW_MS, FakeFloor, FakeHouse
 from venues.binance.simulator import SPOT, Binance
-from venues.binance.simulator.private import ed25519_credentials
+from venues.binance.simulator.private.keys import ed25519_credentials
 from venues.binance.simulator.tests.signing import by_ed25519, signed
 
 ORDER = "/api/v3/order"

@@ -6,7 +6,7 @@ import ccxt.pro
 import pytest
 
 from kit.simulator.matching.contract import KEYS
-from venues.binance.simulator.private import ed25519_credentials
+from venues.binance.simulator.private.keys import ed25519_credentials
 from venues.binance.simulator.tests.running import raw_client, running, trading_client
 
 SYMBOL = "BTC/USDT"

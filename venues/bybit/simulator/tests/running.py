@@ -9,7 +9,7 @@ import ccxt.pro
 
 from tests.support.pretended_exchange import pretended_exchange
 from venues.bybit.simulator import PATH
-from venues.bybit.simulator.private_socket import PRIVATE_PATH, TRADE_PATH
+from venues.bybit.simulator.private.socket import PRIVATE_PATH, TRADE_PATH
 
 WAIT_S = 20.0
 

@@ -8,8 +8,8 @@ import ccxt
 import pytest
 
 from kit.simulator.matching.contract import KEYS
-from venues.bybit.simulator.private import credentials
-from venues.bybit.simulator.private_socket import PRIVATE_PATH, TRADE_PATH, failure_of, path_of
+from venues.bybit.simulator.private.keys import credentials
+from venues.bybit.simulator.private.socket import PRIVATE_PATH, TRADE_PATH, failure_of, path_of
 from venues.bybit.simulator.tests.running import ccxt_client, running
 
 KEY = credentials(KEYS[0])

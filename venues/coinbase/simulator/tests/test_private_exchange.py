@@ -8,7 +8,7 @@ import ccxt
 import pytest
 
 from kit.simulator.matching.contract import KEYS
-from venues.coinbase.simulator.private import exchange_credentials
+from venues.coinbase.simulator.private.keys import exchange_credentials
 from venues.coinbase.simulator.tests.running import ccxt_client, running
 
 KEY = exchange_credentials(KEYS[0])

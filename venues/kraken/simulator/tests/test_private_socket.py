@@ -7,8 +7,8 @@ import ccxt
 import pytest
 
 from kit.simulator.matching.contract import KEYS
-from venues.kraken.simulator.private import credentials
-from venues.kraken.simulator.private_socket import failure_of, path_of
+from venues.kraken.simulator.private.keys import credentials
+from venues.kraken.simulator.private.socket import failure_of, path_of
 from venues.kraken.simulator.tests.running import ccxt_client, running
 
 KEY = credentials(KEYS[0])

@@ -1,0 +1,1 @@
+"""Books that are proven or in doubt."""

@@ -1,0 +1,1 @@
+"""The websockets of a venue, and what is subscribed on them."""

@@ -1,0 +1,1 @@
+"""A venue's REST side, within what it allows."""

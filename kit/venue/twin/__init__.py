@@ -1,0 +1,1 @@
+"""Two processes of one venue, of which readers take the first of each event."""

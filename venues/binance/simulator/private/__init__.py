@@ -1,0 +1,1 @@
+"""The private side of Binance, as its clients see it."""

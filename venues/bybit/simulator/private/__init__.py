@@ -1,0 +1,1 @@
+"""The private side of Bybit, as its clients see it."""

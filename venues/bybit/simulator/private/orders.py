@@ -1,0 +1,245 @@
+"""What clients do with orders at Bybit: place, amend, cancel.
+
+Documentation: https://bybit-exchange.github.io/docs/v5/order/create-order
+The same over REST and websocket. An answer says only that the request was taken: what became of it
+is told by the ``order`` topic.
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+import msgspec
+
+from kit.simulator.dialect import Floor
+from kit.simulator.matching.contract import (
+    House,
+    Lifetime,
+    OrderKind,
+    OrderView,
+    Refused,
+    Status,
+    Ticket,
+)
+from kit.simulator.matching.contract import Refusal as HouseRefusal
+from venues.bybit.simulator.private.keys import house_of
+from venues.bybit.simulator.private.rows import Row, order_id, order_number
+from venues.bybit.simulator.rest import PARAMETER_ERROR, Refusal
+
+NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{0,36}")
+LIFETIMES = {
+    "": Lifetime.GOOD_TILL_CANCEL,
+    "GTC": Lifetime.GOOD_TILL_CANCEL,
+    "PostOnly": Lifetime.GOOD_TILL_CANCEL,
+    "IOC": Lifetime.IMMEDIATE_OR_CANCEL,
+    "FOK": Lifetime.FILL_OR_KILL,
+}
+ORDINARY, STOP, TAKE_PROFIT_STOP_LOSS = "Order", "StopOrder", "tpslOrder"
+FILTERS = (ORDINARY, STOP, TAKE_PROFIT_STOP_LOSS)
+STOP_TYPES = {STOP: "Stop", TAKE_PROFIT_STOP_LOSS: "tpslOrder"}
+NO_ORDER = Refusal(170213, "Order does not exist.")
+ERRORS: Mapping[HouseRefusal, tuple[int, str]] = {
+    HouseRefusal.UNKNOWN_SYMBOL: (170121, "Invalid symbol."),
+    HouseRefusal.HALTED: (170151, "The trading pair is not open yet."),
+    HouseRefusal.TICK: (170134, "Order price has too many decimals."),
+    HouseRefusal.LOT: (170137, "Order quantity has too many decimals."),
+    HouseRefusal.SIZE_MIN: (170136, "Order quantity exceeded lower limit."),
+    HouseRefusal.NOTIONAL_MIN: (170140, "Order value exceeded lower limit."),
+    HouseRefusal.PRICE_BAND: (170132, "Order price too high."),
+    HouseRefusal.FUNDS: (170131, "Insufficient balance."),
+    HouseRefusal.WOULD_TAKE: (170218, "The LIMIT-MAKER order is rejected due to invalid price."),
+    HouseRefusal.WOULD_NOT_FILL: (170210, "New order rejected."),
+    HouseRefusal.REDUCE_ONLY: (170210, "New order rejected."),
+    HouseRefusal.STOP_WOULD_TRIGGER: (170210, "New order rejected."),
+    HouseRefusal.SELF_TRADE: (170210, "New order rejected."),
+    HouseRefusal.DUPLICATE_ID: (170141, "Duplicate clientOrderId."),
+    HouseRefusal.UNKNOWN_ORDER: (NO_ORDER.code, NO_ORDER.message),
+    HouseRefusal.FINISHED: (NO_ORDER.code, NO_ORDER.message),
+    HouseRefusal.TOO_MANY: (
+        170810,
+        "Cannot exceed maximum of 500 conditional, TP/SL and active orders.",
+    ),
+    HouseRefusal.MALFORMED: (PARAMETER_ERROR, "params error: order invalid"),
+}
+
+
+class _Create(msgspec.Struct, rename="camel"):
+    category: str = ""
+    symbol: str = ""
+    side: str = ""
+    order_type: str = ""
+    qty: str | None = None
+    price: str | None = None
+    time_in_force: str = ""
+    order_link_id: str = ""
+    order_filter: str = ORDINARY
+    trigger_price: str | None = None
+    market_unit: str = ""
+    take_profit: str | None = None
+    stop_loss: str | None = None
+
+
+class _Change(msgspec.Struct, rename="camel"):
+    """An amendment or a cancellation."""
+
+    category: str = ""
+    symbol: str = ""
+    order_id: str | None = None
+    order_link_id: str | None = None
+    order_filter: str | None = None
+    qty: str | None = None
+    price: str | None = None
+    trigger_price: str | None = None
+
+
+class Orders:
+    """What Bybit knows of orders besides the engine."""
+
+    def __init__(self) -> None:
+        self._with_funds_held: set[int] = set()
+        """Stop orders of the filter ``tpslOrder``; those of ``StopOrder`` are all others."""
+
+    def do(self, name: str, body: bytes, account: str, floor: Floor) -> Row:
+        """``create``, ``amend``, ``cancel`` or ``cancel-all``. Raises Refusal."""
+        call = _read(body or b"{}", _Create if name == "create" else _Change)
+        if call.category != "spot":
+            raise Refusal(PARAMETER_ERROR, "Illegal category")
+        house = house_of(floor)
+        try:
+            if isinstance(call, _Create):
+                return _acknowledged(self._create(call, house, account, floor))
+            if name == "cancel-all":
+                return self._cancel_all(call, house, account)
+            order = self._chosen(call, house, account)
+            if name == "cancel":
+                return _acknowledged(house.cancel(account, order.order_id))
+            return _acknowledged(self._amend(call, order, house))
+        except Refused as refused:
+            raise Refusal(*ERRORS[refused.refusal]) from None
+
+    def filter_of(self, order: OrderView) -> str:
+        """Among which orders it counts. A stop that has triggered is an ordinary order."""
+        if order.ticket.stop_price is None or order.status is not Status.UNTRIGGERED:
+            return ORDINARY
+        return TAKE_PROFIT_STOP_LOSS if order.order_id in self._with_funds_held else STOP
+
+    def stop_type(self, order: OrderView) -> str:
+        """``Stop`` or ``tpslOrder``, also of one that has triggered; empty of an ordinary one."""
+        if order.ticket.stop_price is None:
+            return ""
+        held = order.order_id in self._with_funds_held
+        return STOP_TYPES[TAKE_PROFIT_STOP_LOSS if held else STOP]
+
+    def _create(self, call: _Create, house: House, account: str, floor: Floor) -> OrderView:
+        order = house.place(account, _ticket(call, floor))
+        if call.order_filter == TAKE_PROFIT_STOP_LOSS:
+            self._with_funds_held.add(order.order_id)
+        return order
+
+    def _chosen(self, call: _Change, house: House, account: str) -> OrderView:
+        """The order that is named, when it is open. Raises Refusal and Refused."""
+        order = found(call.order_id or "", call.order_link_id or "", house, account)
+        if order.is_final or order.ticket.symbol != call.symbol:
+            raise NO_ORDER
+        if call.order_filter is not None and self.filter_of(order) != call.order_filter:
+            raise NO_ORDER
+        return order
+
+    def _amend(self, call: _Change, order: OrderView, house: House) -> OrderView:
+        size, price = _optional("qty", call.qty), _optional("price", call.price)
+        stop_price = _optional("triggerPrice", call.trigger_price)
+        return house.amend(order.account, order.order_id, size, price, stop_price)
+
+    def _cancel_all(self, call: _Change, house: House, account: str) -> Row:
+        wanted = call.order_filter or ORDINARY
+        cancelled = [
+            house.cancel(account, order.order_id)
+            for order in house.open_orders(account, call.symbol)
+            if self.filter_of(order) == wanted
+        ]
+        return {"list": [_acknowledged(order) for order in cancelled], "success": "1"}
+
+
+def _read(body: bytes, kind: type[_Create] | type[_Change]) -> _Create | _Change:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        raise Refusal(PARAMETER_ERROR, f"params error: {error}") from None
+
+
+def found(order: str, client_id: str, house: House, account: str) -> OrderView:
+    """By its id, or else its client id. Raises Refusal and Refused."""
+    if order:
+        return house.order(account, order_number(order))
+    if not client_id:
+        raise Refusal(PARAMETER_ERROR, "params error: orderId or orderLinkId is required")
+    view = house.by_client_id(account, client_id)
+    if view is None:
+        raise NO_ORDER
+    return view
+
+
+def _ticket(call: _Create, floor: Floor) -> Ticket:
+    if call.symbol not in {listing.symbol for listing in floor.listings()}:
+        raise Refusal(170121, "Invalid symbol.")
+    if call.side not in ("Buy", "Sell"):
+        raise Refusal(170117, "Invalid side.")
+    if call.order_type not in ("Market", "Limit"):
+        raise Refusal(170116, "Invalid orderType.")
+    if call.time_in_force not in LIFETIMES:
+        raise Refusal(170115, "Invalid timeInForce.")
+    if call.order_filter not in FILTERS:
+        raise Refusal(170201, "Invalid orderFilter parameter")
+    if call.take_profit or call.stop_loss:
+        raise Refusal(170227, "This feature is not supported.")
+    if CLIENT_ID.fullmatch(call.order_link_id) is None:
+        raise Refusal(170130, "Data sent for paramter 'orderLinkId' is not valid.")
+    buys, at_market = call.side == "Buy", call.order_type == "Market"
+    quantity = _number("qty", call.qty)
+    if not quantity:
+        raise Refusal(*ERRORS[HouseRefusal.SIZE_MIN])
+    by_value = at_market and (call.market_unit or ("quoteCoin" if buys else "")) == "quoteCoin"
+    stop_price = _optional("triggerPrice", call.trigger_price)
+    if call.order_filter != ORDINARY and stop_price is None:
+        raise Refusal(170202, "Please enter the TP/SL price.")
+    lifetime = Lifetime.IMMEDIATE_OR_CANCEL if at_market else LIFETIMES[call.time_in_force]
+    return Ticket(
+        symbol=call.symbol,
+        buys=buys,
+        kind=_kind(call.symbol, buys, at_market, stop_price, floor),
+        size=Decimal(0) if by_value else quantity,
+        value=quantity if by_value else None,
+        price=None if at_market else _number("price", call.price),
+        stop_price=stop_price,
+        lifetime=lifetime,
+        post_only=call.time_in_force == "PostOnly" and not at_market,
+        client_id=call.order_link_id,
+    )
+
+
+def _kind(
+    symbol: str, buys: bool, at_market: bool, stop_price: Decimal | None, floor: Floor
+) -> OrderKind:
+    """Which way the price must go is not said by a spot order, but by where the price is."""
+    if stop_price is None:
+        return OrderKind.MARKET if at_market else OrderKind.LIMIT
+    trades = floor.history(symbol).latest(1)
+    rises = not trades or stop_price >= Decimal(trades[0].price)
+    if rises == buys:
+        return OrderKind.STOP if at_market else OrderKind.STOP_LIMIT
+    return OrderKind.TAKE_PROFIT if at_market else OrderKind.TAKE_PROFIT_LIMIT
+
+
+def _number(name: str, text: str | None) -> Decimal:
+    if text is None or NUMBER.fullmatch(text) is None:
+        raise Refusal(170130, f"Data sent for paramter '{name}' is not valid.")
+    return Decimal(text)
+
+
+def _optional(name: str, text: str | None) -> Decimal | None:
+    return _number(name, text) if text else None
+
+
+def _acknowledged(order: OrderView) -> Row:
+    return {"orderId": order_id(order), "orderLinkId": order.ticket.client_id}

@@ -1,0 +1,281 @@
+"""What clients do with orders at Advanced Trade: create, edit, cancel.
+
+https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/orders/create-order
+A refusal is an answer with status 200 that says ``success`` is false. A client order id that was
+used before gives the first order again.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeVar
+
+import msgspec
+
+from kit.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Floor
+from kit.simulator.matching.contract import (
+    House,
+    Lifetime,
+    OrderKind,
+    OrderView,
+    Refused,
+    Ticket,
+)
+from kit.simulator.matching.contract import Refusal as HouseRefusal
+from venues.coinbase.simulator.answers import Refusal, listing_of
+from venues.coinbase.simulator.private.rows import (
+    ORDERS,
+    Row,
+    configuration,
+    number_of,
+    order_id,
+)
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+UNKNOWN = "UNKNOWN_FAILURE_REASON"
+NO_PREVIEW = "UNKNOWN_PREVIEW_FAILURE_REASON"
+CANCEL_OK, CANCEL_UNKNOWN = "UNKNOWN_CANCEL_FAILURE_REASON", "UNKNOWN_CANCEL_ORDER"
+ERRORS: Mapping[HouseRefusal, tuple[str, str]] = {
+    HouseRefusal.UNKNOWN_SYMBOL: ("INVALID_PRODUCT_ID", "PREVIEW_INVALID_PRODUCT_ID"),
+    HouseRefusal.HALTED: ("ORDER_ENTRY_DISABLED", NO_PREVIEW),
+    HouseRefusal.TICK: ("INVALID_PRICE_PRECISION", "PREVIEW_INVALID_PRICE_PRECISION"),
+    HouseRefusal.LOT: ("INVALID_SIZE_PRECISION", "PREVIEW_INVALID_SIZE_PRECISION"),
+    HouseRefusal.SIZE_MIN: (UNKNOWN, "PREVIEW_INVALID_BASE_SIZE_TOO_SMALL"),
+    HouseRefusal.NOTIONAL_MIN: (UNKNOWN, "PREVIEW_INVALID_QUOTE_SIZE_TOO_SMALL"),
+    HouseRefusal.PRICE_BAND: ("INVALID_LIMIT_PRICE", "PREVIEW_INVALID_LIMIT_PRICE"),
+    HouseRefusal.FUNDS: ("INSUFFICIENT_FUND", "PREVIEW_INSUFFICIENT_FUND"),
+    HouseRefusal.WOULD_TAKE: (
+        "INVALID_LIMIT_PRICE_POST_ONLY",
+        "PREVIEW_INVALID_LIMIT_PRICE_POST_ONLY",
+    ),
+    HouseRefusal.WOULD_NOT_FILL: ("INVALID_NO_LIQUIDITY", "PREVIEW_INVALID_NO_LIQUIDITY"),
+    HouseRefusal.REDUCE_ONLY: ("INVALID_REQUEST", NO_PREVIEW),
+    HouseRefusal.STOP_WOULD_TRIGGER: (UNKNOWN, "PREVIEW_INVALID_STOP_PRICE"),
+    HouseRefusal.SELF_TRADE: ("COMMANDER_REJECTED_NEW_ORDER", NO_PREVIEW),
+    HouseRefusal.DUPLICATE_ID: ("COMMANDER_REJECTED_NEW_ORDER", NO_PREVIEW),
+    HouseRefusal.UNKNOWN_ORDER: (UNKNOWN, NO_PREVIEW),
+    HouseRefusal.FINISHED: (UNKNOWN, NO_PREVIEW),
+    HouseRefusal.TOO_MANY: ("COMMANDER_REJECTED_NEW_ORDER", NO_PREVIEW),
+    HouseRefusal.MALFORMED: ("UNSUPPORTED_ORDER_CONFIGURATION", "PREVIEW_INVALID_ORDER_CONFIG"),
+}
+
+
+class _Terms(msgspec.Struct):
+    """What stands in any of the configurations."""
+
+    base_size: str | None = None
+    quote_size: str | None = None
+    limit_price: str | None = None
+    stop_price: str | None = None
+    stop_direction: str = ""
+    end_time: str = ""
+    post_only: bool = False
+
+
+class _Create(msgspec.Struct):
+    client_order_id: str = ""
+    product_id: str = ""
+    side: str = ""
+    order_configuration: dict[str, _Terms] = {}
+
+
+class _Edit(msgspec.Struct):
+    order_id: str = ""
+    price: str | None = None
+    size: str | None = None
+
+
+class _Cancel(msgspec.Struct):
+    order_ids: list[str] = []
+
+
+class _Failed(Exception):
+    """The order is refused, in an answer with status 200."""
+
+    def __init__(self, error: str, preview: str = NO_PREVIEW, message: str = "") -> None:
+        super().__init__(error)
+        self.error, self.preview, self.message = error, preview, message
+
+
+def invalid(message: str) -> Refusal:
+    """The request itself is wrong."""
+    said = {"error": "INVALID_ARGUMENT", "error_details": message, "message": message}
+    return Refusal(400, said)
+
+
+def create(body: bytes, house: House, account: str, floor: Floor) -> Row:
+    """``POST orders``. Raises Refusal."""
+    call = _read(body, _Create)
+    if not call.client_order_id:
+        raise invalid("client_order_id is required")
+    try:
+        order = house.place(account, _ticket(call, floor))
+    except Refused as refused:
+        error, preview = ERRORS[refused.refusal]
+        return _failure(call, _Failed(error, preview, _words(refused)))
+    except _Failed as failed:
+        return _failure(call, failed)
+    success = {
+        "order_id": order_id(order),
+        "product_id": order.ticket.symbol,
+        "side": "BUY" if order.ticket.buys else "SELL",
+        "client_order_id": order.ticket.client_id,
+        "attached_order_id": "",
+    }
+    return {
+        "success": True,
+        "success_response": success,
+        "order_configuration": configuration(order),
+    }
+
+
+def edit(body: bytes, house: House, account: str) -> Row:
+    """``POST orders/edit``: limit orders that are good until cancelled. Raises Refusal."""
+    call = _read(body, _Edit)
+    try:
+        order = house.order(account, number_of(ORDERS, call.order_id))
+        ticket = order.ticket
+        waits = ticket.lifetime is Lifetime.GOOD_TILL_CANCEL
+        if ticket.kind is not OrderKind.LIMIT or not waits:
+            return _not_edited("ONLY_LIMIT_ORDER_EDITS_SUPPORTED")
+        size, price = _optional(call.size), _optional(call.price)
+        if size is not None and size <= order.filled:
+            return _not_edited("CANNOT_EDIT_TO_BELOW_FILLED_SIZE")
+        house.amend(account, order.order_id, size, price)
+    except _Failed as failed:
+        return _not_edited(failed.error, failed.preview)
+    except Refused as refused:
+        if refused.refusal is HouseRefusal.UNKNOWN_ORDER:
+            return _not_edited("ORDER_NOT_FOUND")
+        if refused.refusal is HouseRefusal.FINISHED:
+            return _not_edited("ONLY_OPEN_ORDERS_CAN_BE_EDITED")
+        return _not_edited("UNKNOWN_EDIT_ORDER_FAILURE_REASON", ERRORS[refused.refusal][1])
+    return {"success": True, "errors": []}
+
+
+def cancel(body: bytes, house: House, account: str) -> Row:
+    """``POST orders/batch_cancel``. Raises Refusal."""
+    call = _read(body, _Cancel)
+    if not call.order_ids:
+        raise invalid("order_ids is required")
+    results = []
+    for name in call.order_ids:
+        try:
+            house.cancel(account, number_of(ORDERS, name))
+            reason = CANCEL_OK
+        except Refused:
+            reason = CANCEL_UNKNOWN
+        done = reason == CANCEL_OK
+        results.append({"success": done, "failure_reason": reason, "order_id": name})
+    return {"results": results}
+
+
+def found(name: str, house: House, account: str) -> OrderView:
+    """By its id. Raises Refusal."""
+    try:
+        return house.order(account, number_of(ORDERS, name))
+    except Refused:
+        words = "order with this orderID was not found"
+        said = {"error": "unknown", "error_details": words, "message": words}
+        raise Refusal(404, said) from None
+
+
+def _ticket(call: _Create, floor: Floor) -> Ticket:
+    """Raises _Failed."""
+    if listing_of(call.product_id, floor) is None:
+        raise _Failed(*ERRORS[HouseRefusal.UNKNOWN_SYMBOL])
+    if call.side not in ("BUY", "SELL"):
+        raise _Failed("INVALID_SIDE", "PREVIEW_INVALID_SIDE")
+    if len(call.order_configuration) != 1:
+        raise _Failed(*ERRORS[HouseRefusal.MALFORMED])
+    ((name, terms),) = call.order_configuration.items()
+    buys = call.side == "BUY"
+    kinds: Mapping[str, tuple[OrderKind, Lifetime]] = {
+        "market_market_ioc": (OrderKind.MARKET, Lifetime.IMMEDIATE_OR_CANCEL),
+        "sor_limit_ioc": (OrderKind.LIMIT, Lifetime.IMMEDIATE_OR_CANCEL),
+        "limit_limit_fok": (OrderKind.LIMIT, Lifetime.FILL_OR_KILL),
+        "limit_limit_gtc": (OrderKind.LIMIT, Lifetime.GOOD_TILL_CANCEL),
+        "limit_limit_gtd": (OrderKind.LIMIT, Lifetime.GOOD_TILL_TIME),
+        "stop_limit_stop_limit_gtc": (_stop(terms, buys), Lifetime.GOOD_TILL_CANCEL),
+        "stop_limit_stop_limit_gtd": (_stop(terms, buys), Lifetime.GOOD_TILL_TIME),
+    }
+    if name not in kinds:
+        raise _Failed(*ERRORS[HouseRefusal.MALFORMED])
+    kind, lifetime = kinds[name]
+    value = _optional(terms.quote_size) if kind is OrderKind.MARKET else None
+    size = None if value is not None else _optional(terms.base_size)
+    if size is None and value is None:
+        raise _Failed(*ERRORS[HouseRefusal.SIZE_MIN])
+    stops = kind not in (OrderKind.MARKET, OrderKind.LIMIT)
+    return Ticket(
+        symbol=call.product_id,
+        buys=buys,
+        kind=kind,
+        size=size or Decimal(0),
+        value=value,
+        price=_optional(terms.limit_price) if kind is not OrderKind.MARKET else None,
+        stop_price=_optional(terms.stop_price) if stops else None,
+        lifetime=lifetime,
+        expires_ns=_instant(terms.end_time) if lifetime is Lifetime.GOOD_TILL_TIME else 0,
+        post_only=terms.post_only,
+        client_id=call.client_order_id,
+    )
+
+
+def _stop(terms: _Terms, buys: bool) -> OrderKind:
+    """A stop that is reached from the other side takes a profit."""
+    up = terms.stop_direction != "STOP_DIRECTION_STOP_DOWN"
+    return OrderKind.STOP_LIMIT if up is buys else OrderKind.TAKE_PROFIT_LIMIT
+
+
+def _instant(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise _Failed(*ERRORS[HouseRefusal.MALFORMED]) from None
+    if moment.tzinfo is None:
+        raise _Failed(*ERRORS[HouseRefusal.MALFORMED])
+    whole = int(moment.replace(microsecond=0).timestamp())
+    return whole * NANOSECONDS_PER_SECOND + moment.microsecond * 1000
+
+
+def _optional(text: str | None) -> Decimal | None:
+    """Raises _Failed."""
+    if text is None:
+        return None
+    if NUMBER.fullmatch(text) is None or not Decimal(text):
+        raise _Failed(*ERRORS[HouseRefusal.SIZE_MIN])
+    return Decimal(text)
+
+
+def _read(body: bytes, kind: type[StructT]) -> StructT:
+    try:
+        return msgspec.json.decode(body or b"{}", type=kind)
+    except msgspec.DecodeError as error:
+        raise invalid(str(error)) from None
+
+
+def _words(refused: Refused) -> str:
+    funds = refused.refusal is HouseRefusal.FUNDS
+    return "Insufficient balance in source account" if funds else ""
+
+
+def _failure(call: _Create, failed: _Failed) -> Row:
+    return {
+        "success": False,
+        "error_response": {
+            "error": failed.error,
+            "message": failed.message,
+            "error_details": "",
+            "preview_failure_reason": failed.preview,
+        },
+        "order_configuration": call.order_configuration,
+    }
+
+
+def _not_edited(reason: str, preview: str = NO_PREVIEW) -> Row:
+    why = {"edit_failure_reason": reason, "preview_failure_reason": preview}
+    return {"success": False, "errors": [why]}

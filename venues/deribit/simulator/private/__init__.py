@@ -1,0 +1,1 @@
+"""The private side of Deribit, as its clients see it."""

@@ -1,0 +1,207 @@
+"""What clients do with orders at Deribit: buy, sell, edit, cancel.
+
+Documentation: https://docs.deribit.com/api-reference/trading/private-buy
+A post-only order that would take gets a price at which it does not, unless ``reject_post_only``.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from kit.simulator.dialect import Floor, Listing
+from kit.simulator.matching.contract import (
+    House,
+    Lifetime,
+    OrderKind,
+    OrderView,
+    Refused,
+    Ticket,
+)
+from kit.simulator.matching.contract import Refusal as HouseRefusal
+from venues.deribit.simulator.private.rows import listings_of, order_number
+from venues.deribit.simulator.rest import Parameters, Refusal, wrong
+
+NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+LABEL_LENGTH_MAX = 64
+TRIES_MAX = 3
+"""So often a post-only order gets another price."""
+TRUE = ("true", "1")
+KINDS = {
+    "market": OrderKind.MARKET,
+    "limit": OrderKind.LIMIT,
+    "stop_market": OrderKind.STOP,
+    "stop_limit": OrderKind.STOP_LIMIT,
+    "take_market": OrderKind.TAKE_PROFIT,
+    "take_limit": OrderKind.TAKE_PROFIT_LIMIT,
+    "trailing_stop": OrderKind.TRAILING_STOP,
+}
+LIMITED = (OrderKind.LIMIT, OrderKind.STOP_LIMIT, OrderKind.TAKE_PROFIT_LIMIT)
+STOPPED = (
+    OrderKind.STOP,
+    OrderKind.STOP_LIMIT,
+    OrderKind.TAKE_PROFIT,
+    OrderKind.TAKE_PROFIT_LIMIT,
+)
+LIFETIMES = {
+    "good_til_cancelled": Lifetime.GOOD_TILL_CANCEL,
+    "good_til_day": Lifetime.GOOD_TILL_CANCEL,
+    "immediate_or_cancel": Lifetime.IMMEDIATE_OR_CANCEL,
+    "fill_or_kill": Lifetime.FILL_OR_KILL,
+}
+NOT_FOUND, NOT_OPEN = (10004, "order_not_found"), (11044, "not_open_order")
+ERRORS: Mapping[HouseRefusal, tuple[int, str]] = {
+    HouseRefusal.UNKNOWN_SYMBOL: (10020, "invalid_or_unsupported_instrument"),
+    HouseRefusal.HALTED: (10012, "book_closed"),
+    HouseRefusal.TICK: (10043, "price_wrong_tick"),
+    HouseRefusal.LOT: (10021, "invalid_amount"),
+    HouseRefusal.SIZE_MIN: (10002, "qty_too_low"),
+    HouseRefusal.NOTIONAL_MIN: (10032, "whole_cost_too_low"),
+    HouseRefusal.PRICE_BAND: (10007, "price_too_high"),
+    HouseRefusal.FUNDS: (10009, "not_enough_funds"),
+    HouseRefusal.WOULD_TAKE: (11054, "post_only_reject"),
+    HouseRefusal.WOULD_NOT_FILL: (11030, "other_reject"),
+    HouseRefusal.REDUCE_ONLY: (11030, "other_reject reduce_only"),
+    HouseRefusal.STOP_WOULD_TRIGGER: (11036, "invalid_trigger_price"),
+    HouseRefusal.SELF_TRADE: (10003, "order_overlap"),
+    HouseRefusal.DUPLICATE_ID: (11030, "other_reject"),
+    HouseRefusal.UNKNOWN_ORDER: NOT_FOUND,
+    HouseRefusal.FINISHED: NOT_OPEN,
+    HouseRefusal.TOO_MANY: (10013, "max_total_open_orders"),
+    HouseRefusal.MALFORMED: (11029, "invalid_arguments"),
+}
+
+
+def refusal_of(refused: Refused) -> Refusal:
+    """In Deribit's words."""
+    return Refusal(*ERRORS[refused.refusal])
+
+
+async def place(
+    buys: bool, parameters: Parameters, house: House, account: str, floor: Floor
+) -> OrderView:
+    """``private/buy`` and ``private/sell``. Raises Refusal."""
+    listing = listing_named(parameters, floor)
+    ticket = _ticket(buys, parameters, listing)
+    reprices = ticket.post_only and not is_true(parameters, "reject_post_only")
+    for attempt in range(TRIES_MAX):
+        try:
+            return house.place(account, ticket)
+        except Refused as refused:
+            last = attempt == TRIES_MAX - 1 or not reprices
+            if last or refused.refusal is not HouseRefusal.WOULD_TAKE:
+                raise refusal_of(refused) from None
+        price = await _beside_the_market(buys, listing, floor)
+        ticket = ticket if price is None else replace(ticket, price=price)
+    raise Refusal(*ERRORS[HouseRefusal.WOULD_TAKE])
+
+
+async def edit(
+    order: OrderView, parameters: Parameters, house: House, account: str, floor: Floor
+) -> OrderView:
+    """Amount and price, or what stands for it. Raises Refusal."""
+    listing = listings_of(floor)[order.ticket.symbol]
+    size = _size(parameters, listing)
+    price = optional(parameters, "price")
+    stop_price = optional(parameters, "trigger_price")
+    reprices = order.ticket.post_only and not is_true(parameters, "reject_post_only")
+    for attempt in range(TRIES_MAX):
+        try:
+            return house.amend(account, order.order_id, size, price, stop_price)
+        except Refused as refused:
+            last = attempt == TRIES_MAX - 1 or not reprices
+            if last or refused.refusal is not HouseRefusal.WOULD_TAKE:
+                raise refusal_of(refused) from None
+        price = await _beside_the_market(order.ticket.buys, listing, floor)
+    raise Refusal(*ERRORS[HouseRefusal.WOULD_TAKE])
+
+
+def chosen(parameters: Parameters, house: House, account: str) -> OrderView:
+    """The order of an id. Raises Refusal."""
+    text = parameters.get("order_id", "")
+    if not text:
+        raise wrong("order_id", "value is required")
+    try:
+        return house.order(account, order_number(text))
+    except Refused as refused:
+        raise refusal_of(refused) from None
+
+
+def listing_named(parameters: Parameters, floor: Floor) -> Listing:
+    """Raises Refusal."""
+    name = parameters.get("instrument_name", "")
+    found = listings_of(floor).get(name)
+    if found is None:
+        raise wrong("instrument_name", "instrument not found" if name else "value is required")
+    return found
+
+
+def is_true(parameters: Parameters, name: str) -> bool:
+    """Whether a parameter is set."""
+    return parameters.get(name, "").lower() in TRUE
+
+
+def optional(parameters: Parameters, name: str) -> Decimal | None:
+    """A number that may be missing. Raises Refusal."""
+    text = parameters.get(name)
+    if text is None:
+        return None
+    if NUMBER.fullmatch(text) is None or not Decimal(text):
+        raise wrong(name, "must be a positive number")
+    return Decimal(text)
+
+
+def _ticket(buys: bool, parameters: Parameters, listing: Listing) -> Ticket:
+    kind = KINDS.get(parameters.get("type", "limit"))
+    if kind is None:
+        raise wrong("type", "must be one of " + ", ".join(KINDS))
+    lifetime = LIFETIMES.get(parameters.get("time_in_force", "good_til_cancelled"))
+    if lifetime is None:
+        raise wrong("time_in_force", "must be one of " + ", ".join(LIFETIMES))
+    label = parameters.get("label", "")
+    if len(label) > LABEL_LENGTH_MAX:
+        raise wrong("label", f"must be at most {LABEL_LENGTH_MAX} characters long")
+    size, price = _size(parameters, listing), optional(parameters, "price")
+    if size is None:
+        raise wrong("amount", "value is required")
+    if kind in LIMITED and price is None:
+        raise wrong("price", "value is required")
+    stop_price, trail = (optional(parameters, f"trigger_{name}") for name in ("price", "offset"))
+    if kind in STOPPED and stop_price is None:
+        raise wrong("trigger_price", "value is required")
+    if kind is OrderKind.MARKET:
+        lifetime = Lifetime.IMMEDIATE_OR_CANCEL
+    return Ticket(
+        symbol=listing.symbol,
+        buys=buys,
+        kind=kind,
+        size=size,
+        price=price if kind in LIMITED else None,
+        stop_price=stop_price if kind in STOPPED else None,
+        trail=trail if kind is OrderKind.TRAILING_STOP else None,
+        lifetime=lifetime,
+        post_only=is_true(parameters, "post_only") and kind in LIMITED,
+        reduce_only=is_true(parameters, "reduce_only"),
+        client_id=label,
+    )
+
+
+def _size(parameters: Parameters, listing: Listing) -> Decimal | None:
+    """In US dollars, also when it was said in contracts."""
+    size = optional(parameters, "amount")
+    if size is None:
+        number = optional(parameters, "contracts")
+        size = None if number is None else number * Decimal(listing.lot_size)
+    if size is not None and size % Decimal(listing.lot_size):
+        raise wrong("amount", "must be a multiple of contract size")
+    return size
+
+
+async def _beside_the_market(buys: bool, listing: Listing, floor: Floor) -> Decimal | None:
+    """The best price at which an order takes nothing."""
+    book = await floor.book(listing.symbol)
+    side = None if book is None else (book.asks if buys else book.bids)
+    if not side:
+        return None
+    tick = Decimal(listing.tick_size)
+    return Decimal(side[0][0]) + (-tick if buys else tick)

@@ -1,0 +1,265 @@
+"""Orders, trades, positions and accounts as Deribit writes them.
+
+Documentation: https://docs.deribit.com/api-reference/trading/private-buy and its neighbours.
+Amounts of inverse contracts are in US dollars. A label is no id: it may stand on many orders.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from weakref import WeakKeyDictionary
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Floor, Listing
+from kit.simulator.matching.contract import (
+    BalanceView,
+    FillView,
+    House,
+    Lifetime,
+    OrderKind,
+    OrderView,
+    PositionView,
+    Refusal,
+    Status,
+)
+from venues.deribit.simulator.candles import number
+from venues.deribit.simulator.contracts import contracts, is_inverse
+from venues.deribit.simulator.private.keys import HOUSE_RULES
+from venues.deribit.simulator.rest import trade_id
+
+ORDER_IDS_BEGIN = 46_000_000_000
+LEVERAGE = 50
+PRICE_PLACES, COIN_PLACES = 4, 8
+ZERO = Decimal(0)
+_known: WeakKeyDictionary[House, dict[str, Listing]] = WeakKeyDictionary()
+
+Row = dict[str, object]
+KINDS = {
+    OrderKind.MARKET: "market",
+    OrderKind.LIMIT: "limit",
+    OrderKind.STOP: "stop_market",
+    OrderKind.STOP_LIMIT: "stop_limit",
+    OrderKind.TAKE_PROFIT: "take_market",
+    OrderKind.TAKE_PROFIT_LIMIT: "take_limit",
+    OrderKind.TRAILING_STOP: "trailing_stop",
+}
+LIFETIMES = {
+    Lifetime.GOOD_TILL_CANCEL: "good_til_cancelled",
+    Lifetime.GOOD_TILL_TIME: "good_til_day",
+    Lifetime.IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
+    Lifetime.FILL_OR_KILL: "fill_or_kill",
+}
+STATES = {
+    Status.UNTRIGGERED: "untriggered",
+    Status.OPEN: "open",
+    Status.PARTLY_FILLED: "open",
+    Status.FILLED: "filled",
+    Status.CANCELLED: "cancelled",
+    Status.EXPIRED: "cancelled",
+    Status.REJECTED: "rejected",
+}
+REASONS = {
+    Refusal.SELF_TRADE: "self_trade",
+    Refusal.FUNDS: "insufficient_margin",
+    Refusal.REDUCE_ONLY: "reduce_only",
+    Refusal.WOULD_NOT_FILL: "fill_or_kill",
+}
+
+
+def order_id(order: OrderView) -> str:
+    """``46000000007``, ``ETH-46000000007``: only those of Bitcoin have no currency in front."""
+    base = order.ticket.symbol.partition("-")[0].partition("_")[0]
+    plain = str(ORDER_IDS_BEGIN + order.order_id)
+    return plain if base == "BTC" else f"{base}-{plain}"
+
+
+def order_number(text: str) -> int:
+    """The engine's number in an order id; 0, which no order has, when it is none of ours."""
+    digits = text.rpartition("-")[2]
+    return max(int(digits) - ORDER_IDS_BEGIN, 0) if digits.isdecimal() and len(digits) < 18 else 0
+
+
+def order_row(order: OrderView, listing: Listing) -> Row:
+    """An order."""
+    ticket = order.ticket
+    at_market = ticket.kind in (OrderKind.MARKET, OrderKind.STOP, OrderKind.TAKE_PROFIT)
+    row: Row = {
+        "order_id": order_id(order),
+        "order_state": STATES[order.status],
+        "order_type": KINDS[ticket.kind],
+        "time_in_force": LIFETIMES[ticket.lifetime],
+        "instrument_name": ticket.symbol,
+        "direction": "buy" if ticket.buys else "sell",
+        "price": "market_price" if at_market else number(ticket.price or ZERO),
+        "average_price": number(_average(order)),
+        "amount": number(ticket.size),
+        "contracts": number(contracts(f"{ticket.size}", listing)),
+        "filled_amount": number(order.filled),
+        "max_show": number(ticket.size),
+        "label": ticket.client_id,
+        "post_only": ticket.post_only,
+        "reject_post_only": False,
+        "reduce_only": ticket.reduce_only,
+        "replaced": order.amended > 0,
+        "is_liquidation": False,
+        "risk_reducing": False,
+        "mmp": False,
+        "api": True,
+        "web": False,
+        "mobile": False,
+        "creation_timestamp": order.created_ns // NANOSECONDS_PER_MILLISECOND,
+        "last_update_timestamp": order.updated_ns // NANOSECONDS_PER_MILLISECOND,
+    }
+    if ticket.stop_price is not None:
+        row["trigger_price"] = row["stop_price"] = number(ticket.stop_price)
+    if ticket.trail is not None:
+        row["trigger_offset"] = number(ticket.trail)
+    if ticket.stop_price is not None or ticket.trail is not None:
+        row["trigger"] = "last_price"
+        row["triggered"] = order.status is not Status.UNTRIGGERED
+    if order.is_final and order.status is not Status.FILLED:
+        row["cancel_reason"] = cancel_reason(order)
+    return row
+
+
+def trade_row(fill: FillView, listing: Listing, floor: Floor) -> Row:
+    """One side of a trade."""
+    order, ticket, mark = fill.order, fill.order.ticket, floor.mark(fill.order.ticket.symbol)
+    row: Row = {
+        "trade_seq": fill.trade_id,
+        "trade_id": trade_id(fill.trade_id, listing.base),
+        "timestamp": fill.time_ns // NANOSECONDS_PER_MILLISECOND,
+        "tick_direction": 1,
+        "state": STATES[order.status],
+        "self_trade": False,
+        "risk_reducing": False,
+        "reduce_only": ticket.reduce_only,
+        "price": number(fill.price),
+        "post_only": ticket.post_only,
+        "order_type": KINDS[ticket.kind],
+        "order_id": order_id(order),
+        "matching_id": None,
+        "mmp": False,
+        "mark_price": number(mark.mark_price) if mark else None,
+        "index_price": number(mark.index_price) if mark else None,
+        "liquidity": "M" if fill.is_maker else "T",
+        "instrument_name": ticket.symbol,
+        "fee_currency": fill.fee_asset,
+        "fee": number(fill.fee),
+        "direction": "buy" if ticket.buys else "sell",
+        "contracts": number(contracts(f"{fill.size}", listing)),
+        "amount": number(fill.size),
+        "api": True,
+    }
+    if ticket.client_id:
+        row["label"] = ticket.client_id
+    return row
+
+
+def position_row(position: PositionView, listing: Listing, floor: Floor) -> Row:
+    """A position. Its size is in US dollars, ``size_currency`` in coins."""
+    mark = floor.mark(position.symbol)
+    coins = position.size
+    if is_inverse(position.symbol) and position.mark_price:
+        coins = round(position.size / position.mark_price, COIN_PLACES)
+    total = position.unrealized + position.realized
+    directions = {1: "buy", -1: "sell", 0: "zero"}
+    return {
+        "instrument_name": position.symbol,
+        "kind": "future",
+        "direction": directions[(position.size > 0) - (position.size < 0)],
+        "size": number(position.size),
+        "size_currency": number(coins),
+        "average_price": number(round(position.entry_price, PRICE_PLACES)),
+        "mark_price": number(position.mark_price),
+        "index_price": number(mark.index_price) if mark else None,
+        "settlement_price": number(position.mark_price),
+        "estimated_liquidation_price": (
+            None
+            if position.liquidation_price is None
+            else number(round(position.liquidation_price, PRICE_PLACES))
+        ),
+        "floating_profit_loss": number(position.unrealized),
+        "realized_profit_loss": number(position.realized),
+        "realized_funding": number(ZERO),
+        "total_profit_loss": number(total),
+        "initial_margin": number(position.margin),
+        "maintenance_margin": number(_maintenance(position)),
+        "open_orders_margin": number(ZERO),
+        "delta": number(coins),
+        "interest_value": number(ZERO),
+        "leverage": LEVERAGE,
+    }
+
+
+def portfolio_row(balance: BalanceView, positions: Iterable[PositionView], floor: Floor) -> Row:
+    """What an account has of a currency. ``positions`` are those that it settles."""
+    own = list(positions)
+    floating = sum((one.unrealized for one in own), ZERO)
+    realized = sum((one.realized for one in own), ZERO)
+    maintenance = sum((_maintenance(one) for one in own), ZERO)
+    equity, free = balance.total + floating, number(balance.free)
+    none = dict.fromkeys(
+        (
+            "session_upl",
+            "session_rpl",
+            "options_pl",
+            "options_value",
+            "options_delta",
+            "options_gamma",
+            "options_vega",
+            "options_theta",
+            "options_session_upl",
+            "options_session_rpl",
+            "fee_balance",
+            "additional_reserve",
+            "spot_reserve",
+        ),
+        number(ZERO),
+    )
+    return {
+        **none,
+        "currency": balance.asset,
+        "balance": number(balance.total),
+        "equity": number(equity),
+        "margin_balance": number(equity),
+        "available_funds": free,
+        "available_withdrawal_funds": free,
+        "initial_margin": number(balance.locked),
+        "maintenance_margin": number(maintenance),
+        "projected_initial_margin": number(balance.locked),
+        "projected_maintenance_margin": number(maintenance),
+        "futures_pl": number(floating + realized),
+        "futures_session_upl": number(floating),
+        "futures_session_rpl": number(realized),
+        "total_pl": number(floating + realized),
+        "portfolio_margining_enabled": False,
+        "cross_collateral_enabled": False,
+        "margin_model": "segregated_sm",
+    }
+
+
+def cancel_reason(order: OrderView) -> str:
+    """Why an order is not open any more."""
+    if order.why is not None:
+        return REASONS.get(order.why, order.why.name.lower())
+    return "immediate_or_cancel" if order.status is Status.EXPIRED else "user_request"
+
+
+def listings_of(floor: Floor) -> Mapping[str, Listing]:
+    """By symbol; also what was listed before, since an account still has orders of it."""
+    listed = {listing.symbol: listing for listing in floor.listings()}
+    if floor.house is None:
+        return listed
+    known = _known.setdefault(floor.house, {})
+    known.update(listed)
+    return known
+
+
+def _average(order: OrderView) -> Decimal:
+    """By size."""
+    return round(order.filled_value / order.filled, PRICE_PLACES) if order.filled else ZERO
+
+
+def _maintenance(position: PositionView) -> Decimal:
+    share = HOUSE_RULES.maintenance_margin / HOUSE_RULES.initial_margin
+    return round(position.margin * share, COIN_PLACES)

@@ -1,0 +1,1 @@
+"""The private side of Kraken, as its clients see it."""

@@ -1,0 +1,235 @@
+"""What clients do with orders at Kraken: place, amend, cancel.
+
+Documentation: https://docs.kraken.com/api/docs/rest-api/add-order
+https://docs.kraken.com/api/docs/websocket-v2/add_order
+REST and websocket have other names for the same; both are made a Wish here.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from kit.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Floor, Listing
+from kit.simulator.matching.contract import (
+    House,
+    Lifetime,
+    OrderKind,
+    OrderView,
+    Refused,
+    Ticket,
+)
+from kit.simulator.matching.contract import Refusal as HouseRefusal
+from venues.kraken.simulator.pairs import pair_of
+from venues.kraken.simulator.private.rows import order_number, places
+from venues.kraken.simulator.rest import Refusal
+
+NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+CLIENT_ID = re.compile(
+    r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[ -~]{1,18}"
+)
+"""A UUID with or without hyphens, or a short text."""
+KINDS = {
+    "market": OrderKind.MARKET,
+    "limit": OrderKind.LIMIT,
+    "stop-loss": OrderKind.STOP,
+    "stop-loss-limit": OrderKind.STOP_LIMIT,
+    "take-profit": OrderKind.TAKE_PROFIT,
+    "take-profit-limit": OrderKind.TAKE_PROFIT_LIMIT,
+    "trailing-stop": OrderKind.TRAILING_STOP,
+}
+LIMITED = (OrderKind.LIMIT, OrderKind.STOP_LIMIT, OrderKind.TAKE_PROFIT_LIMIT)
+STOPPED = (
+    OrderKind.STOP,
+    OrderKind.STOP_LIMIT,
+    OrderKind.TAKE_PROFIT,
+    OrderKind.TAKE_PROFIT_LIMIT,
+)
+LIFETIMES = {
+    "gtc": Lifetime.GOOD_TILL_CANCEL,
+    "ioc": Lifetime.IMMEDIATE_OR_CANCEL,
+    "fok": Lifetime.FILL_OR_KILL,
+    "gtd": Lifetime.GOOD_TILL_TIME,
+}
+UNKNOWN_ORDER = "EOrder:Unknown order"
+ERRORS: Mapping[HouseRefusal, str] = {
+    HouseRefusal.UNKNOWN_SYMBOL: "EQuery:Unknown asset pair",
+    HouseRefusal.HALTED: "EService:Market in cancel_only mode",
+    HouseRefusal.TICK: "EOrder:Tick size check failed",
+    HouseRefusal.LOT: "EGeneral:Invalid arguments:volume",
+    HouseRefusal.SIZE_MIN: "EOrder:Order minimum not met",
+    HouseRefusal.NOTIONAL_MIN: "EOrder:Cost minimum not met",
+    HouseRefusal.PRICE_BAND: "EOrder:Invalid price",
+    HouseRefusal.FUNDS: "EOrder:Insufficient funds",
+    HouseRefusal.WOULD_TAKE: "EOrder:Post only order",
+    HouseRefusal.WOULD_NOT_FILL: "EOrder:Invalid order",
+    HouseRefusal.REDUCE_ONLY: "EOrder:Reduce only:Non-PC",
+    HouseRefusal.STOP_WOULD_TRIGGER: "EOrder:Invalid price",
+    HouseRefusal.DUPLICATE_ID: "EGeneral:Invalid arguments:cl_ord_id",
+    HouseRefusal.UNKNOWN_ORDER: UNKNOWN_ORDER,
+    HouseRefusal.FINISHED: UNKNOWN_ORDER,
+    HouseRefusal.TOO_MANY: "EOrder:Orders limit exceeded",
+    HouseRefusal.SELF_TRADE: "EOrder:Invalid order",
+    HouseRefusal.MALFORMED: "EGeneral:Invalid arguments",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """An order as a client asks for it. Numbers are as the client has written them."""
+
+    listing: Listing
+    side: str
+    kind: str
+    volume: str
+    limit_price: str = ""
+    stop_price: str = ""
+    trail: str = ""
+    """``+100`` in the quote currency, ``+5%`` of the price."""
+    lifetime: str = "gtc"
+    expires: str = ""
+    """Seconds since 1970, ``+30`` seconds from now, or RFC 3339."""
+    deadline: str = ""
+    post_only: bool = False
+    by_value: bool = False
+    client_id: str = ""
+
+
+def place(wish: Wish, house: House, account: str, floor: Floor) -> OrderView:
+    """Raises Refusal."""
+    ticket = ticket_of(wish, floor)
+    try:
+        return house.place(account, ticket)
+    except Refused as refused:
+        raise refusal_of(refused) from None
+
+
+def ticket_of(wish: Wish, floor: Floor) -> Ticket:
+    """What the engine is asked for. Raises Refusal."""
+    kind = KINDS.get(wish.kind)
+    if kind is None:
+        raise Refusal("EGeneral:Invalid arguments:ordertype")
+    if wish.side not in ("buy", "sell"):
+        raise Refusal("EGeneral:Invalid arguments:type")
+    lifetime = LIFETIMES.get(wish.lifetime.lower())
+    if lifetime is None or (lifetime is Lifetime.GOOD_TILL_TIME) is not bool(wish.expires):
+        raise Refusal("EGeneral:Invalid arguments:timeinforce")
+    if kind is OrderKind.MARKET:
+        lifetime = Lifetime.IMMEDIATE_OR_CANCEL
+    if wish.client_id and CLIENT_ID.fullmatch(wish.client_id) is None:
+        raise Refusal("EGeneral:Invalid arguments:cl_ord_id")
+    if wish.deadline and instant(wish.deadline, floor) <= floor.time_ns():
+        raise Refusal("EService:Deadline elapsed")
+    if wish.post_only and kind is not OrderKind.LIMIT:
+        raise Refusal("EGeneral:Invalid arguments:oflags")
+    volume = size_of(wish.volume, wish.listing, wish.by_value)
+    return Ticket(
+        symbol=wish.listing.symbol,
+        buys=wish.side == "buy",
+        kind=kind,
+        size=Decimal(0) if wish.by_value else volume,
+        value=volume if wish.by_value else None,
+        price=price_of(wish.limit_price, wish.listing) if kind in LIMITED else None,
+        stop_price=price_of(wish.stop_price, wish.listing) if kind in STOPPED else None,
+        trail=_trail(wish, floor) if kind is OrderKind.TRAILING_STOP else None,
+        lifetime=lifetime,
+        expires_ns=instant(wish.expires, floor) if wish.expires else 0,
+        post_only=wish.post_only,
+        client_id=wish.client_id,
+    )
+
+
+def amend(
+    order: OrderView, listing: Listing, size: str, price: str, stop_price: str, house: House
+) -> OrderView:
+    """What is empty stays as it is. Raises Refusal."""
+    try:
+        return house.amend(
+            order.account,
+            order.order_id,
+            size_of(size, listing) if size else None,
+            price_of(price, listing) if price else None,
+            price_of(stop_price, listing) if stop_price else None,
+        )
+    except Refused as refused:
+        raise refusal_of(refused) from None
+
+
+def cancel(order: OrderView, house: House) -> OrderView:
+    """Raises Refusal."""
+    try:
+        return house.cancel(order.account, order.order_id)
+    except Refused as refused:
+        raise refusal_of(refused) from None
+
+
+def chosen(order: str, client_id: str, house: House, account: str) -> OrderView:
+    """By its id, or else its client id. Raises Refusal."""
+    if order:
+        try:
+            return house.order(account, order_number(order))
+        except Refused:
+            raise Refusal(UNKNOWN_ORDER) from None
+    if not client_id:
+        raise Refusal("EGeneral:Invalid arguments")
+    found = house.by_client_id(account, client_id)
+    if found is None:
+        raise Refusal(UNKNOWN_ORDER)
+    return found
+
+
+def refusal_of(refused: Refused) -> Refusal:
+    """In Kraken's words."""
+    return Refusal(ERRORS[refused.refusal])
+
+
+def instant(text: str, floor: Floor) -> int:
+    """A time in nanoseconds. Raises Refusal."""
+    if text.lstrip("+").isdecimal() and len(text) < 12:
+        start_ns = floor.time_ns() if text.startswith("+") else 0
+        return start_ns + int(text) * NANOSECONDS_PER_SECOND
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refusal("EGeneral:Invalid arguments") from None
+    if moment.tzinfo is None:
+        raise Refusal("EGeneral:Invalid arguments")
+    microseconds = moment.microsecond * 1000
+    return int(moment.replace(microsecond=0).timestamp()) * NANOSECONDS_PER_SECOND + microseconds
+
+
+def size_of(text: str, listing: Listing, by_value: bool = False) -> Decimal:
+    """Raises Refusal."""
+    if NUMBER.fullmatch(text) is None or not Decimal(text):
+        raise Refusal("EGeneral:Invalid arguments:volume")
+    if not by_value and len(text.partition(".")[2].rstrip("0")) > places(listing.lot_size):
+        raise Refusal("EGeneral:Invalid arguments:volume")
+    return Decimal(text)
+
+
+def price_of(text: str, listing: Listing) -> Decimal:
+    """Raises Refusal."""
+    if NUMBER.fullmatch(text) is None or not Decimal(text):
+        raise Refusal("EGeneral:Invalid arguments:price")
+    most = places(listing.tick_size)
+    if len(text.partition(".")[2].rstrip("0")) > most:
+        name = pair_of(listing).altname
+        words = f"{name} price can only be specified up to {most} decimals."
+        raise Refusal(f"EOrder:Invalid price:{words}")
+    return Decimal(text)
+
+
+def _trail(wish: Wish, floor: Floor) -> Decimal:
+    """In quote units, in whole ticks."""
+    text = wish.trail.removeprefix("+").removesuffix("%")
+    if NUMBER.fullmatch(text) is None or not Decimal(text):
+        raise Refusal("EGeneral:Invalid arguments:price")
+    if not wish.trail.endswith("%"):
+        return price_of(text, wish.listing)
+    trades = floor.history(wish.listing.symbol).latest(1)
+    if not trades:
+        raise Refusal("EGeneral:Invalid arguments:price")
+    share = Decimal(text) / 100 * Decimal(trades[0].price)
+    return max(round(share, places(wish.listing.tick_size)), Decimal(wish.listing.tick_size))

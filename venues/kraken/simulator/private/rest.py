@@ -1,0 +1,332 @@
+"""Kraken's REST calls of an account.
+
+Documentation: https://docs.kraken.com/api/docs/rest-api/get-extended-balance and its neighbours.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from kit.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Answer, Floor, Listing, Request
+from kit.simulator.matching.contract import FillView, House, Key, OrderView, Refused
+from venues.kraken.simulator.candles import rfc3339
+from venues.kraken.simulator.pairs import by_name
+from venues.kraken.simulator.private.keys import TOKEN_S, Guard, house_of
+from venues.kraken.simulator.private.orders import (
+    Wish,
+    amend,
+    cancel,
+    chosen,
+    instant,
+    place,
+    ticket_of,
+)
+from venues.kraken.simulator.private.rows import (
+    Row,
+    amend_id,
+    asset_name,
+    described,
+    execution_id,
+    listings_of,
+    number,
+    order_id,
+    order_number,
+    order_row,
+    trade_row,
+)
+from venues.kraken.simulator.rest import Refusal, envelope
+
+PREFIX = "/0/private/"
+PAGE = 50
+IDS_MAX = 50
+TIMEOUT_S_MAX = 86_400
+BALANCE_PLACES = 10
+INVALID = "EGeneral:Invalid arguments"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request of somebody who may."""
+
+    fields: Mapping[str, object]
+    floor: Floor
+    house: House
+    key: Key
+    guard: Guard
+
+    @property
+    def account(self) -> str:
+        return self.key.account
+
+    def text(self, name: str, usual: str = "") -> str:
+        """A field."""
+        return str(self.fields.get(name, usual))
+
+    def number(self, name: str, usual: int = 0) -> int:
+        """A whole number. Raises Refusal."""
+        text = self.text(name, str(usual))
+        if not text.isdecimal() or len(text) > 12:
+            raise Refusal(f"{INVALID}:{name}")
+        return int(text)
+
+    def says(self, name: str) -> bool:
+        """Whether a field is true."""
+        return self.text(name).lower() in ("true", "1")
+
+    def listing(self, symbol: str) -> Listing:
+        """Of an order, whose market may be gone from the list."""
+        listings = listings_of(self.floor)
+        if symbol not in listings:
+            raise Refusal("EQuery:Unknown asset pair")
+        return listings[symbol]
+
+    def span_ns(self) -> tuple[int, int]:
+        """``start`` and ``end``. Raises Refusal."""
+        end = self.number("end", 10**10) + 1
+        return self.number("start") * NANOSECONDS_PER_SECOND, end * NANOSECONDS_PER_SECOND
+
+    def order_rows(self, orders: Sequence[OrderView]) -> Row:
+        """By id."""
+        fills: defaultdict[int, list[FillView]] = defaultdict(list)
+        begun = [one.created_ns for one in orders if one.filled]
+        for fill in self.house.fills(self.account, "", min(begun)) if begun else ():
+            fills[fill.order.order_id].append(fill)
+        return {
+            order_id(one.order_id): order_row(
+                one, self.listing(one.ticket.symbol), fills[one.order_id], 0
+            )
+            for one in orders
+        }
+
+
+async def answer(request: Request, floor: Floor, guard: Guard) -> Answer:
+    """One call under PREFIX."""
+    handler = HANDLERS.get(request.path.removeprefix(PREFIX))
+    if handler is None:
+        return Answer(b'{"error":["EGeneral:Unknown method"]}')
+    try:
+        key, fields = guard.admit(request, floor)
+        call = _Call(fields, floor, house_of(floor), key, guard)
+        return envelope(handler(call))
+    except Refusal as refusal:
+        return Answer(refusal.body)
+
+
+def _add(call: _Call) -> Row:
+    listing = _listing_named(call)
+    kind, flags = call.text("ordertype"), call.text("oflags").split(",")
+    price, price2 = call.text("price"), call.text("price2")
+    stops = kind not in ("market", "limit")
+    wish = Wish(
+        listing=listing,
+        side=call.text("type"),
+        kind=kind,
+        volume=call.text("volume"),
+        limit_price=price2 if stops else price,
+        stop_price=price if stops else "",
+        trail=price if kind == "trailing-stop" else "",
+        lifetime=call.text("timeinforce", "gtc"),
+        expires=call.text("expiretm", "0").removeprefix("0"),
+        deadline=call.text("deadline"),
+        post_only="post" in flags,
+        by_value="viqc" in flags,
+        client_id=call.text("cl_ord_id"),
+    )
+    if call.says("validate"):
+        ticket_of(wish, call.floor)
+        return {"descr": {"order": f"{wish.side} {wish.volume} @ {wish.kind}"}}
+    order = place(wish, call.house, call.account, call.floor)
+    return {"descr": {"order": described(order, listing)}, "txid": [order_id(order.order_id)]}
+
+
+def _amend(call: _Call) -> Row:
+    order = _chosen(call)
+    size, price = call.text("order_qty"), call.text("limit_price")
+    changed = amend(
+        order,
+        call.listing(order.ticket.symbol),
+        size,
+        price,
+        call.text("trigger_price"),
+        call.house,
+    )
+    return {"amend_id": amend_id(changed)}
+
+
+def _cancel(call: _Call) -> Row:
+    cancel(_chosen(call), call.house)
+    return {"count": 1}
+
+
+def _cancel_several(call: _Call) -> Row:
+    """Those of them that can be."""
+    names, client_ids = call.fields.get("orders", []), call.fields.get("cl_ord_ids", [])
+    if not isinstance(names, list) or not isinstance(client_ids, list):
+        raise Refusal(INVALID)
+    if not 0 < len(names) + len(client_ids) <= IDS_MAX:
+        raise Refusal(INVALID)
+    count = 0
+    for name, client_id in [*((one, "") for one in names), *(("", one) for one in client_ids)]:
+        try:
+            order = chosen(str(name), str(client_id), call.house, call.account)
+            cancel(order, call.house)
+        except Refusal:
+            continue
+        count += 1
+    return {"count": count}
+
+
+def _cancel_all(call: _Call) -> Row:
+    return {"count": len(call.house.cancel_all(call.account))}
+
+
+def _cancel_all_after(call: _Call) -> Row:
+    return cancel_after(call.text("timeout"), call.house, call.account, call.floor)
+
+
+def cancel_after(timeout: str, house: House, account: str, floor: Floor) -> Row:
+    """The dead man's switch. Raises Refusal."""
+    if not timeout.isdecimal() or len(timeout) > 9 or int(timeout) > TIMEOUT_S_MAX:
+        raise Refusal(f"{INVALID}:timeout")
+    house.cancel_after(account, int(timeout))
+    now_ns = floor.time_ns()
+    trigger = rfc3339(now_ns + int(timeout) * NANOSECONDS_PER_SECOND) if int(timeout) else "0"
+    return {"currentTime": rfc3339(now_ns), "triggerTime": trigger}
+
+
+def _open_orders(call: _Call) -> Row:
+    wanted = call.text("cl_ord_id")
+    orders = [
+        one
+        for one in reversed(call.house.open_orders(call.account))
+        if wanted in ("", one.ticket.client_id)
+    ]
+    return {"open": call.order_rows(orders)}
+
+
+def _closed_orders(call: _Call) -> Row:
+    """Newest first, in pages."""
+    start_ns, end_ns = call.span_ns()
+    wanted = call.text("cl_ord_id")
+    orders = [
+        one
+        for one in call.house.orders(call.account)
+        if one.is_final
+        and start_ns <= one.updated_ns < end_ns
+        and wanted in ("", one.ticket.client_id)
+    ]
+    orders.sort(key=lambda one: (-one.updated_ns, -one.order_id))
+    first = call.number("ofs")
+    return {"closed": call.order_rows(orders[first : first + PAGE]), "count": len(orders)}
+
+
+def _query_orders(call: _Call) -> Row:
+    """Those of them that there are. Raises Refusal when one is no id at all."""
+    names = [one for one in call.text("txid").split(",") if one]
+    wanted = call.text("cl_ord_id")
+    if not 0 < len(names) + bool(wanted) <= IDS_MAX:
+        raise Refusal(INVALID)
+    orders = [call.house.by_client_id(call.account, wanted)] if wanted else []
+    for name in names:
+        if not order_number(name):
+            raise Refusal("EOrder:Invalid order")
+        try:
+            orders.append(call.house.order(call.account, order_number(name)))
+        except Refused:
+            continue
+    return call.order_rows([one for one in orders if one is not None])
+
+
+def _trades_history(call: _Call) -> Row:
+    """Newest first, in pages."""
+    start_ns, end_ns = call.span_ns()
+    fills = [
+        fill
+        for fill in reversed(call.house.fills(call.account, "", start_ns))
+        if fill.time_ns < end_ns
+    ]
+    first = call.number("ofs")
+    return {"trades": _trades(call, fills[first : first + PAGE]), "count": len(fills)}
+
+
+def _query_trades(call: _Call) -> Row:
+    names = set(call.text("txid").split(","))
+    fills = [fill for fill in call.house.fills(call.account) if execution_id(fill) in names]
+    return _trades(call, fills)
+
+
+def _balance(call: _Call) -> Row:
+    return {
+        asset_name(one.asset): number(one.total, BALANCE_PLACES)
+        for one in call.house.balances(call.account)
+    }
+
+
+def _extended_balance(call: _Call) -> Row:
+    return {
+        asset_name(one.asset): {
+            "balance": number(one.total, BALANCE_PLACES),
+            "hold_trade": number(one.locked, BALANCE_PLACES),
+        }
+        for one in call.house.balances(call.account)
+    }
+
+
+def _trade_volume(call: _Call) -> Row:
+    """Only what is traded, not the fees that follow from it."""
+    value = sum((one.price * one.size for one in call.house.fills(call.account)), Decimal(0))
+    return {"currency": "ZUSD", "volume": number(value, 4)}
+
+
+def _withdrawal_methods(call: _Call) -> list[Row]:
+    """Nothing can be taken out; but only some keys may ask."""
+    if not call.key.may_withdraw:
+        raise Refusal("EGeneral:Permission denied")
+    return []
+
+
+def _token(call: _Call) -> Row:
+    return {"token": call.guard.issue(call.key, call.floor), "expires": TOKEN_S}
+
+
+HANDLERS: Mapping[str, Callable[[_Call], Row | list[Row]]] = {
+    "AddOrder": _add,
+    "AmendOrder": _amend,
+    "CancelOrder": _cancel,
+    "CancelOrderBatch": _cancel_several,
+    "CancelAll": _cancel_all,
+    "CancelAllOrdersAfter": _cancel_all_after,
+    "OpenOrders": _open_orders,
+    "ClosedOrders": _closed_orders,
+    "QueryOrders": _query_orders,
+    "TradesHistory": _trades_history,
+    "QueryTrades": _query_trades,
+    "Balance": _balance,
+    "BalanceEx": _extended_balance,
+    "TradeVolume": _trade_volume,
+    "WithdrawMethods": _withdrawal_methods,
+    "GetWebSocketsToken": _token,
+}
+
+
+def _listing_named(call: _Call) -> Listing:
+    found = by_name(call.floor.listings()).get(call.text("pair"))
+    if found is None:
+        raise Refusal("EQuery:Unknown asset pair")
+    return found.listing
+
+
+def _chosen(call: _Call) -> OrderView:
+    deadline = call.text("deadline")
+    if deadline and instant(deadline, call.floor) <= call.floor.time_ns():
+        raise Refusal("EService:Deadline elapsed")
+    return chosen(call.text("txid"), call.text("cl_ord_id"), call.house, call.account)
+
+
+def _trades(call: _Call, fills: Sequence[FillView]) -> Row:
+    return {
+        execution_id(fill): trade_row(fill, call.listing(fill.order.ticket.symbol))
+        for fill in fills
+    }

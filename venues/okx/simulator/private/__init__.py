@@ -1,0 +1,1 @@
+"""The private side of OKX, as its clients see it."""
