@@ -57,7 +57,8 @@ async def spawned(words: Sequence[str], environment: Mapping[str, str]) -> Async
     try:
         yield process
     finally:
-        process.kill()
+        if process.returncode is None:
+            process.kill()
         await process.wait()
 
 
