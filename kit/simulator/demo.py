@@ -20,7 +20,7 @@ def credentials(venue_id: str, account: str) -> Mapping[str, str] | None:
             continue
         if venue_id not in importlib.import_module(name).DIALECTS:
             continue
-        if importlib.util.find_spec(f"{name}.private.keys") is None:
+        if importlib.util.find_spec(f"{name}.private") is None:
             return None
         found: Mapping[str, str] = importlib.import_module(f"{name}.private.keys").credentials(key)
         return found
