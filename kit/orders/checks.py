@@ -39,6 +39,7 @@ WITH_PRICE = frozenset(
     }
 )
 WITH_STOP_PRICE = STOPS - {orders_pb2.ORDER_TYPE_TRAILING_STOP}
+GOOD_TILL_CANCEL = orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
 GOOD_TILL_TIME = orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
 IMMEDIATE = frozenset(
     {orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL, orders_pb2.TIME_IN_FORCE_FILL_OR_KILL}
@@ -95,13 +96,15 @@ def _check_words(content: orders_pb2.OrderContent) -> None:
 def _check_types(content: orders_pb2.OrderContent, known: Known) -> bool:
     rules = known.rules
     name = orders_pb2.OrderType.Name(content.type)
-    is_held = content.type not in rules.types and content.type in STOPS
+    time_in_force = wish_of("", _with_amounts(content)).time_in_force
+    is_plain = time_in_force == GOOD_TILL_CANCEL and not content.post_only
+    is_had = content.type in rules.types and (is_plain or not rules.plain_stops_only)
+    is_held = content.type in STOPS and not is_had
     if is_held and not known.prices_are_heard:
-        text = f"the venue has no {name}, and no prices are heard here to hold it by"
+        text = f"the venue has no such {name}, and no prices are heard here to hold it by"
         raise NotSupported(text, service="TradeFlow", wanted=name)
     if not is_held and content.type not in rules.types:
         raise NotSupported(f"the venue has no {name}", service="TradeFlow", wanted=name)
-    time_in_force = wish_of("", _with_amounts(content)).time_in_force
     may_wait = is_held and time_in_force == GOOD_TILL_TIME
     if time_in_force not in rules.times_in_force and not may_wait:
         name = orders_pb2.TimeInForce.Name(time_in_force)

@@ -166,6 +166,9 @@ class DeskRules:
     """Whether an open order can be changed in place."""
     amends_to_smaller_only: bool = False
     """Whether only its size can, and only to a smaller one."""
+    plain_stops_only: bool = False
+    """Whether the stops that it has are good till cancelled, and never post-only. Others wait
+    here."""
     has_positions: bool = False
     finds_by_client_id: bool = True
     """Whether find() works by client id, also for orders that are final. False: only open orders

@@ -169,6 +169,24 @@ def test_what_the_venue_does_not_have_is_held_here_or_refused():
     assert len(STOPS) == 5
 
 
+def test_stops_that_the_venue_has_in_their_plain_form_only_wait_here_otherwise():
+    stop = {"type": orders_pb2.ORDER_TYPE_STOP_LIMIT, "stop_price": "90"}
+    rules = replace(KNOWN.rules, plain_stops_only=True)
+    known = replace(KNOWN, rules=rules, prices_are_heard=True)
+    assert check(limit_order(**stop), known) is False
+    assert check(limit_order(**stop, time_in_force=GTC), known) is False
+    others = (
+        {"time_in_force": GTT, "expire_time_ns": NOW_NS + 1},
+        {"time_in_force": IOC},
+        {"post_only": True},
+    )
+    for terms in others:
+        assert check(limit_order(**stop, **terms), known) is True
+        assert check(limit_order(**terms), known) is False
+        with pytest.raises(NotSupported, match="no prices are heard"):
+            check(limit_order(**stop, **terms), replace(known, prices_are_heard=False))
+
+
 def test_a_held_order_may_end_at_a_time_that_the_venue_does_not_know():
     rules = replace(RULES, times_in_force=frozenset({GTC}))
     known = replace(KNOWN, rules=rules, prices_are_heard=True)

@@ -110,6 +110,7 @@ class Board:
             order.updated_ns,
             order.why,
             order.amended,
+            order.triggered,
         )
 
     def fill_view(self, fill: Fill) -> FillView:

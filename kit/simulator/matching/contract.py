@@ -142,6 +142,8 @@ class OrderView:
     """Why it was rejected, cancelled or has expired, when not by its owner."""
     amended: int = 0
     """How often it was changed."""
+    triggered: bool = False
+    """Whether its stop price was reached; it has come to the book then."""
 
     @property
     def is_final(self) -> bool:

@@ -214,6 +214,7 @@ class Engine:
                 continue
             account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
             order.status, order.updated_ns = Status.OPEN, self.time_ns
+            order.triggered = True
             self._tell(account, board, order, Cause.TRIGGERED)
             try:
                 self._admit(account, board, order, enters=True)

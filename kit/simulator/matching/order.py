@@ -38,6 +38,7 @@ class Order:
         "ticket",
         "ticks",
         "trail_ticks",
+        "triggered",
         "turnover",
         "updated_ns",
         "waits",
@@ -73,6 +74,7 @@ class Order:
         self.why: Refusal | None = None
         self.created_ns = self.updated_ns = time_ns
         self.amended = 0
+        self.triggered = False
         self.self_trade = self_trade
 
     @property

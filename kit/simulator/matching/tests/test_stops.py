@@ -68,8 +68,10 @@ def test_a_stop_limit_holds_its_money_and_waits_at_its_price():
     trade_at(market, 10_000)
     order = market.order("demo", "buy", "1", "100.2", kind=OrderKind.STOP_LIMIT, stop_price="100.5")
     assert market.has("demo", "USDT")[1] == D("100.2")
+    assert not order.triggered
     trade_at(market, 10_050)
-    assert market.house.order("demo", order.order_id).status is Status.OPEN
+    triggered = market.house.order("demo", order.order_id)
+    assert (triggered.status, triggered.triggered) == (Status.OPEN, True)
     assert market.book.levels(True, 1) == [(10_020, 1_000)]
     assert market.has("demo", "USDT")[1] == D("100.2")
 
