@@ -18,7 +18,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Protocol
 
 from venuemesh.marketdata.v1 import batch_pb2
@@ -61,46 +60,67 @@ def responses_of(frames: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class Publication:
-    """One batch on its way to many readers."""
+    """One batch on its way to many readers. Rings hold thousands, so what is made of a batch for its
+    readers is kept while it is fresh only."""
+
+    __slots__ = ("_framed", "_is_fresh", "_message", "_selected", "cursor", "framed", "key", "size")
 
     def __init__(self, key: StreamKey, cursor: Cursor, batch: bytes) -> None:
         self.key = key
         self.cursor = cursor
-        self.batch = batch
-        self._selected: dict[Symbols, batch_pb2.MarketDataBatch | None] = {}
-        self._framed: dict[Symbols, bytes | None] = {}
-
-    @cached_property
-    def framed(self) -> bytes:
+        self.framed = frame(batch)
         """The whole batch, framed."""
-        return frame(self.batch)
+        self.size = len(batch)
+        """Bytes of the batch."""
+        self._is_fresh = True
+        self._message: batch_pb2.MarketDataBatch | None = None
+        self._selected: dict[Symbols, batch_pb2.MarketDataBatch | None] | None = None
+        self._framed: dict[Symbols, bytes | None] | None = None
 
-    @cached_property
+    def age(self) -> None:
+        """Keep no more than the bytes from now on: few readers come so late."""
+        self._is_fresh = False
+        self._message = self._selected = self._framed = None
+
+    @property
     def message(self) -> batch_pb2.MarketDataBatch:
         """The whole batch, decoded. Not to be changed."""
-        return batch_pb2.MarketDataBatch.FromString(self.batch)
+        message = self._message
+        if message is None:
+            message = batch_pb2.MarketDataBatch.FromString(self.framed[-self.size :])
+            if self._is_fresh:
+                self._message = message
+        return message
 
     def select(self, symbols: Symbols) -> batch_pb2.MarketDataBatch | None:
         """What concerns these symbols, or None when nothing does. Not to be changed."""
         if not symbols:
             return self.message
-        if symbols not in self._selected:
-            self._selected[symbols] = batches.select(self.message, symbols)
-        return self._selected[symbols]
+        known = self._selected or {}
+        if symbols in known:
+            return known[symbols]
+        selected = batches.select(self.message, symbols)
+        if self._is_fresh:
+            self._selected = known | {symbols: selected}
+        return selected
 
     def framed_for(self, symbols: Symbols) -> bytes | None:
         """What concerns these symbols, framed, or None when nothing does."""
         if not symbols:
             return self.framed
-        if symbols not in self._framed:
-            self._framed[symbols] = self._frame_selected(symbols)
-        return self._framed[symbols]
-
-    def _frame_selected(self, symbols: Symbols) -> bytes | None:
+        known = self._framed or {}
+        if symbols in known:
+            return known[symbols]
         selected = self.select(symbols)
         if selected is None:
-            return None
-        return self.framed if selected is self.message else frame(selected.SerializeToString())
+            framed = None
+        elif selected is self._message:
+            framed = self.framed
+        else:
+            framed = frame(selected.SerializeToString())
+        if self._is_fresh:
+            self._framed = known | {symbols: framed}
+        return framed
 
 
 class Mailbox(Protocol):

@@ -135,7 +135,7 @@ class Log:
         while self._held_bytes > self._bytes_max and self._gone < taken:
             gone = self._held.popleft()
             self._gone += 1
-            self._held_bytes -= len(gone.batch)
+            self._held_bytes -= gone.size
             self._first[gone.key.channel] = gone.cursor.sequence + 1
 
     def _slowest(self) -> tuple[int, int]:
@@ -188,7 +188,7 @@ class LogReader:
         size = 0
         for publication in self._log.after(self.position):
             self.position += 1
-            self.bytes += len(publication.batch)
+            self.bytes += publication.size
             after = self._after.get(publication.key.channel)
             if after is None or publication.cursor.sequence <= after:
                 continue

@@ -75,6 +75,15 @@ def test_a_selection_is_made_once_for_all_readers_with_the_same_symbols():
     assert publication.framed_for(frozenset({"A", "B"})) is publication.framed
 
 
+def test_what_has_aged_says_the_same_and_keeps_nothing():
+    publication, wanted = trades(1, "A", "B"), frozenset({"A"})
+    fresh = publication.framed_for(wanted)
+    publication.age()
+    assert publication.framed_for(wanted) == fresh
+    assert publication.framed_for(wanted) is not publication.framed_for(wanted)
+    assert publication.message is not publication.message
+
+
 def test_a_full_mailbox_ends_with_the_cursor_of_the_last_batch_handed_out():
     size = len(trades(1, "A").framed)
     mailbox = LosslessMailbox(2 * size)

@@ -20,6 +20,8 @@ from kit.telemetry import Meter
 
 RING_BYTES_MAX = 16 * 1024 * 1024
 READERS_MAX = 64
+FRESH_BATCHES = 256
+"""Of each channel: what was made for one reader of these is kept for the next one."""
 
 
 class Ring:
@@ -37,10 +39,13 @@ class Ring:
         """Hold one more; let go of the oldest while there are too many bytes."""
         self.last = publication.cursor.sequence
         self._held[self.last] = publication
-        self.bytes += len(publication.batch)
-        self.bytes_ever += len(publication.batch)
+        self.bytes += publication.size
+        self.bytes_ever += publication.size
+        aging = self._held.get(self.last - FRESH_BATCHES)
+        if aging is not None:
+            aging.age()
         while self.bytes > self._bytes_max and self.first < self.last:
-            self.bytes -= len(self._held.pop(self.first).batch)
+            self.bytes -= self._held.pop(self.first).size
             self.first += 1
 
     def after(self, sequence: int, bytes_max: int) -> Iterable[Publication]:
@@ -48,7 +53,7 @@ class Ring:
         size = 0
         for number in range(max(sequence + 1, self.first), self.last + 1):
             publication = self._held[number]
-            size += len(publication.batch)
+            size += publication.size
             yield publication
             if size >= bytes_max:
                 return
