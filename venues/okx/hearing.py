@@ -1,7 +1,10 @@
 """What OKX tells of orders, fills, balances and positions, over the websocket as over REST.
 
 A push of the channel ``orders`` has the fill that caused it. Fees are negative when they were paid.
+A stop is told by ``orders-algo``, at another address, until its price is reached; then it is an
+order like any other, with another id and the stop's client id in ``algoClOrdId``.
 https://www.okx.com/docs-v5/en/#order-book-trading-trade-ws-order-channel
+https://www.okx.com/docs-v5/en/#order-book-trading-algo-trading-ws-algo-orders-channel
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,11 +19,13 @@ from kit.orders.contract import (
     AssetBalance,
     HeldPosition,
     OrderState,
+    OrderType,
     Paid,
     RejectReason,
     VenueFill,
     VenueOrder,
 )
+from venues.okx.refusals import CODES
 
 STATES: Mapping[str, OrderState] = {
     "live": orders_pb2.ORDER_STATE_OPEN,
@@ -37,12 +42,29 @@ ENDINGS: Mapping[str, tuple[OrderState, RejectReason]] = {
 }
 """What ``cancelSource`` makes of a cancelled order: a fill-or-kill, immediate, post-only one, and
 one that met an order of its own account."""
+ALGO_STATES: Mapping[str, OrderState] = {
+    "live": orders_pb2.ORDER_STATE_OPEN,
+    "pause": orders_pb2.ORDER_STATE_OPEN,
+    "effective": orders_pb2.ORDER_STATE_OPEN,
+    "partially_effective": orders_pb2.ORDER_STATE_OPEN,
+    "canceled": orders_pb2.ORDER_STATE_CANCELLED,
+    "order_failed": orders_pb2.ORDER_STATE_REJECTED,
+    "partially_failed": orders_pb2.ORDER_STATE_REJECTED,
+}
+"""Of a stop. What becomes of it once it has woken is told of the order that it is then."""
+WOKEN = frozenset({"effective", "partially_effective"})
+ALGO_PRICES = (
+    ("slTriggerPx", "slOrdPx"),
+    ("tpTriggerPx", "tpOrdPx"),
+    ("triggerPx", "ordPx"),
+)
+"""How a stop's price to wake at and its limit are called; by its form."""
 NOT_LET_IN = frozenset({"60005", "60007", "60009", "60011", "60024", "60032"})
 """Codes of a login that failed."""
 
 
 class Hearing:
-    """The channels orders, account and, of swaps, positions."""
+    """The channels orders, orders-algo, account and, of swaps, positions."""
 
     def __init__(self, kind: str) -> None:
         """``kind``: SPOT or SWAP."""
@@ -54,17 +76,21 @@ class Hearing:
     @property
     def subscriptions(self) -> int:
         """One for each channel."""
-        return len(self._channels)
+        return len(self._channels) + 1
 
     def watches(self, api: Any) -> Sequence[Watch]:
-        """All channels in one request; ccxt's own methods make one for each."""
+        """All channels of an address in one request; ccxt's own methods make one for each."""
 
-        async def watch() -> None:
-            await api.authenticate({"access": "private"})
-            message = {"op": "subscribe", "args": self._channels}
-            await api.watch(api.get_url("users", "private"), "account", message, "account")
+        async def watch(access: str, name: str, channels: Sequence[Mapping[str, str]]) -> None:
+            await api.authenticate({"access": access})
+            message = {"op": "subscribe", "args": channels}
+            await api.watch(api.get_url("users", access), name, message, name)
 
-        return (watch,)
+        stops = [{"channel": "orders-algo", "instType": self._kind}]
+        return (
+            lambda: watch("private", "account", self._channels),
+            lambda: watch("business", "orders-algo", stops),
+        )
 
     def hear(self, message: Any) -> Heard:
         """{"arg":{"channel":"orders",…},"data":[…]} or {"event":"subscribe","arg":{…},…}."""
@@ -81,6 +107,8 @@ class Hearing:
         rows = message["data"]
         if arg["channel"] == "orders":
             return [event for row in rows for event in _order_events(row)]
+        if arg["channel"] == "orders-algo":
+            return [algo_order_of(row) for row in rows if row["state"] not in WOKEN]
         if arg["channel"] == "account":
             return [balance for row in rows for balance in balances_of(row)]
         return [position_of(row) for row in rows]
@@ -89,7 +117,7 @@ class Hearing:
 def order_of(row: Mapping[str, Any]) -> VenueOrder:
     """{"instId":"BTC-USDT","ordId":"3126","clOrdId":"…","px":"61000","sz":"0.1","side":"buy",
     "ordType":"limit","state":"live","accFillSz":"0","avgPx":"","cancelSource":"","tgtCcy":"",
-    "uTime":"1597026383085",…}"""
+    "algoClOrdId":"","uTime":"1597026383085",…}"""
     filled = read.amount(row["accFillSz"])
     state, reason = STATES[row["state"]], orders_pb2.REJECT_REASON_UNSPECIFIED
     source = row.get("cancelSource") or ""
@@ -102,7 +130,7 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
     return VenueOrder(
         symbol=row["instId"],
         venue_order_id=row["ordId"],
-        client_order_id=read.ours(row.get("clOrdId")),
+        client_order_id=read.ours(row.get("clOrdId")) or read.ours(row.get("algoClOrdId")),
         side=read.side(row["side"]),
         type=read.plain_type(not at_market),
         size=filled if by_value else read.amount(row["sz"]),
@@ -114,6 +142,48 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
         reject_reason=reason,
         detail=row.get("cancelSourceReason") or "",
     )
+
+
+def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:
+    """{"instId":"BTC-USDT","algoId":"1753184812254216192","algoClOrdId":"…",
+    "ordType":"conditional","side":"buy","sz":"0.1","tgtCcy":"base_ccy","slTriggerPx":"61000","slOrdPx":"-1",
+    "tpTriggerPx":"","tpOrdPx":"","triggerPx":"","ordPx":"","state":"live","ordIdList":[],
+    "failCode":"","cTime":"1724751378980","uTime":"1724751378980",…}. Of two stop prices, which only
+    others' orders have, the one that loses is told."""
+    forms = [names for names in ALGO_PRICES if read.given(row.get(names[0]))]
+    stop_name, price_name = forms[0] if forms else ALGO_PRICES[-1]
+    price = row.get(price_name)
+    at_market = price in (None, "", "-1")
+    state, reason = ALGO_STATES[row["state"]], orders_pb2.REJECT_REASON_UNSPECIFIED
+    fail_code = row.get("failCode") or ""
+    if state == orders_pb2.ORDER_STATE_REJECTED:
+        reason = CODES.get(fail_code, orders_pb2.REJECT_REASON_OTHER)
+    by_value = at_market and row.get("tgtCcy") == "quote_ccy"
+    return VenueOrder(
+        symbol=row["instId"],
+        venue_order_id=row["algoId"],
+        client_order_id=read.ours(row.get("algoClOrdId")),
+        side=read.side(row["side"]),
+        type=_algo_type(row["ordType"], stop_name, at_market),
+        size=read.amount(0 if by_value else row["sz"]),
+        price=None if at_market else read.amount(price),
+        state=state,
+        filled_size=read.amount(0),
+        venue_time_ns=read.time_ns(row.get("uTime") or row.get("triggerTime") or row["cTime"]),
+        reject_reason=reason,
+        detail=f"it could not be placed when its price was reached: {fail_code}" if reason else "",
+        stop_price=read.given(row.get(stop_name)),
+    )
+
+
+def _algo_type(name: str, stop_name: str, at_market: bool) -> OrderType:
+    if name == "move_order_stop":
+        return orders_pb2.ORDER_TYPE_TRAILING_STOP
+    if stop_name == "tpTriggerPx":
+        kinds = orders_pb2.ORDER_TYPE_TAKE_PROFIT, orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT
+    else:
+        kinds = orders_pb2.ORDER_TYPE_STOP, orders_pb2.ORDER_TYPE_STOP_LIMIT
+    return kinds[not at_market]
 
 
 def fill_of(row: Mapping[str, Any]) -> VenueFill:

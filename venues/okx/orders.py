@@ -4,9 +4,12 @@ Client ids go out as ``clOrdId``. The answer to an order is about a list of one:
 ``sCode``, and only "0" there means that it was taken; what became of it, the channel says. Amounts
 are texts everywhere: ``sz``, ``accFillSz``, ``avgPx``; of a fill ``fillSz``, ``fillPx``, ``fee``,
 which is negative when it was paid. Sizes of swaps count contracts, those of spot base units, as
-``tgtCcy`` says. Stops are orders of another kind here, with ids of their own, and wait in this
-process instead.
+``tgtCcy`` says. Stops are orders of another kind, kept apart, with ids of their own: ``algoId``,
+and ``algoClOrdId`` for ours. When its price is reached, a stop makes an order with a new ``ordId``
+and no ``clOrdId``, which names the stop. It goes as ``conditional``, which says whether it waits
+for a rise or a fall; ``trigger`` leaves that to the last price.
 https://www.okx.com/docs-v5/en/#order-book-trading-trade-post-place-order
+https://www.okx.com/docs-v5/en/#order-book-trading-algo-trading-post-place-algo-order
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -17,7 +20,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.orders.approval import plain
 from kit.orders.ccxt import read as read
 from kit.orders.ccxt.desk import CcxtDesk, Unsupported
-from kit.orders.ccxt.line import Call, Line
+from kit.orders.ccxt.line import Absent, Call, Line
 from kit.orders.contract import (
     Accepted,
     AssetBalance,
@@ -25,12 +28,21 @@ from kit.orders.contract import (
     DeskRules,
     HeldPosition,
     OrderKey,
+    OrderType,
     Receipt,
     VenueFill,
     VenueOrder,
     Wish,
 )
-from venues.okx.hearing import Hearing, balances_of, fill_of, order_of, position_of
+from venues.okx.hearing import (
+    WOKEN,
+    Hearing,
+    algo_order_of,
+    balances_of,
+    fill_of,
+    order_of,
+    position_of,
+)
 from venues.okx.refusals import ERRORS, said
 
 PAGE = 100
@@ -43,6 +55,15 @@ LIFETIMES = {
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fok",
 }
 """The type of an order says how long it waits."""
+STOPS: Mapping[OrderType, str] = {
+    orders_pb2.ORDER_TYPE_STOP: "sl",
+    orders_pb2.ORDER_TYPE_STOP_LIMIT: "sl",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT: "tp",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: "tp",
+}
+"""How the words of a stop begin."""
+ALGO_KINDS = ("conditional,oco", "trigger", "move_order_stop")
+"""Each has a list of its own; the first two share one."""
 
 
 def desk(venue_id: str, credentials: Credentials, base_url: str | None) -> CcxtDesk:
@@ -64,8 +85,9 @@ class OkxCounter:
         self._kind = "SWAP" if is_swap else "SPOT"
         self.hearing = Hearing(self._kind)
         self.rules = DeskRules(
-            types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),
+            types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT, *STOPS}),
             times_in_force=frozenset(LIFETIMES),
+            plain_stops_only=True,
             reduce_only=is_swap,
             has_positions=is_swap,
             countdown=True,
@@ -82,7 +104,7 @@ class OkxCounter:
         """There is nothing to ask."""
 
     def place(self, wish: Wish) -> Call:
-        """POST /api/v5/trade/order."""
+        """POST /api/v5/trade/order, or order-algo of what waits for a price."""
         if wish.type not in self.rules.types or wish.time_in_force not in LIFETIMES:
             raise Unsupported("no such order on OKX")
         params: dict[str, Any] = {
@@ -90,8 +112,12 @@ class OkxCounter:
             "tdMode": "cross" if self._is_swap else "cash",
             "side": "buy" if read.buys(wish) else "sell",
             "sz": plain(wish.size),
-            "clOrdId": wish.client_order_id,
         }
+        if wish.reduce_only:
+            params["reduceOnly"] = True
+        if wish.type in STOPS:
+            return Call("privatePostTradeOrderAlgo", params | self._stop(wish))
+        params["clOrdId"] = wish.client_order_id
         if wish.type == orders_pb2.ORDER_TYPE_LIMIT and wish.price is not None:
             kind = "post_only" if wish.post_only else LIFETIMES[wish.time_in_force]
             params |= {"ordType": kind, "px": plain(wish.price)}
@@ -99,31 +125,37 @@ class OkxCounter:
             params["ordType"] = "market"
             if not self._is_swap:
                 params["tgtCcy"] = "base_ccy"
-        if wish.reduce_only:
-            params["reduceOnly"] = True
         return Call("privatePostTradeOrder", params)
 
     def amend(self, key: OrderKey, wish: Wish) -> Call:
-        """POST /api/v5/trade/amend-order."""
+        """POST /api/v5/trade/amend-order. Whether a stop has woken, and is changed by another call,
+        is not known here."""
+        if wish.type in STOPS:
+            raise Unsupported("stops on OKX are not changed; cancel them and place others")
         params = {**_which(key), "newSz": plain(wish.size)}
         if wish.price is not None:
             params["newPx"] = plain(wish.price)
         return Call("privatePostTradeAmendOrder", params)
 
     def cancel(self, key: OrderKey) -> Sequence[Call]:
-        """POST /api/v5/trade/cancel-order."""
-        return [Call("privatePostTradeCancelOrder", _which(key))]
+        """POST /api/v5/trade/cancel-order, or cancel-algos, which wants a list."""
+        return [
+            Call("privatePostTradeCancelOrder", _which(key)),
+            Call("privatePostTradeCancelAlgos", [_which_algo(key)]),
+        ]
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """There is no such call for these."""
         return ()
 
     def receipt(self, answer: Any) -> Receipt:
-        """{"code":"0","data":[{"ordId":"3126","clOrdId":"…","sCode":"0",…}],"msg":""}."""
+        """{"code":"0","data":[{"ordId":"3126","clOrdId":"…","sCode":"0",…}],"msg":""}; of stops
+        {"algoId":"1753184812254216192","algoClOrdId":"…",…}."""
         error = said(answer)
         if error is not None:
             return self.errors.receipt(error)
-        return Accepted(answer["data"][0]["ordId"])
+        row = answer["data"][0]
+        return Accepted(row["algoId"] if row.get("algoId") else row["ordId"])
 
     def countdown(self, seconds: float) -> Sequence[Call]:
         """POST /api/v5/trade/cancel-all-after: 0, or 10 to 120 seconds."""
@@ -137,15 +169,29 @@ class OkxCounter:
         return [right for right in rights if right == "withdraw"]
 
     async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
-        """GET /api/v5/trade/order. One that was cancelled without a fill is found for two hours."""
-        answer = await line.ask(Call("privateGetTradeOrder", _which(key)))
-        return order_of(answer["data"][0]) if answer["data"] else None
+        """GET /api/v5/trade/order, or order-algo of a stop and then of the order that it has made.
+        One that was cancelled without a fill is found for two hours."""
+        try:
+            return await _order(line, _which(key))
+        except Absent:
+            answer = await line.ask(Call("privateGetTradeOrderAlgo", _which_algo(key)))
+        row = answer["data"][0]
+        made = row.get("ordIdList") or [row.get("ordId")]
+        if row["state"] in WOKEN and made[-1]:
+            return await _order(line, {"instId": key.symbol, "ordId": made[-1]})
+        return algo_order_of(row)
 
     async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
-        """GET /api/v5/trade/orders-pending."""
+        """GET /api/v5/trade/orders-pending and, by kind, orders-algo-pending. The stops first: one
+        that wakes meanwhile is then among the orders, instead of in neither list."""
         query = self._query(symbol)
+        found = []
+        for kind in ALGO_KINDS:
+            waiting = {**query, "ordType": kind}
+            rows = _pages(line, "privateGetTradeOrdersAlgoPending", waiting, "algoId")
+            found += [algo_order_of(row) async for row in rows]
         rows = _pages(line, "privateGetTradeOrdersPending", query, "ordId")
-        return [order_of(row) async for row in rows]
+        return found + [order_of(row) async for row in rows]
 
     async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """GET /api/v5/trade/fills for three days, fills-history for three months."""
@@ -165,9 +211,34 @@ class OkxCounter:
         answer = await line.ask(Call("privateGetAccountPositions", {"instType": self._kind}))
         return [position_of(row) for row in answer["data"]]
 
+    def _stop(self, wish: Wish) -> dict[str, Any]:
+        """Raises Unsupported."""
+        is_plain = wish.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
+        if wish.stop_price is None or wish.post_only or not is_plain:
+            raise Unsupported("no such stop on OKX")
+        form = STOPS[wish.type]
+        words = {
+            "ordType": "conditional",
+            "algoClOrdId": wish.client_order_id,
+            f"{form}TriggerPx": plain(wish.stop_price),
+            f"{form}TriggerPxType": "last",
+            f"{form}OrdPx": "-1" if wish.price is None else plain(wish.price),
+        }
+        if not self._is_swap and wish.price is None and read.buys(wish):
+            words["tgtCcy"] = "base_ccy"
+        return words
+
     def _query(self, symbol: str) -> dict[str, str]:
         query = {"instType": self._kind, "limit": str(PAGE)}
         return {**query, "instId": symbol} if symbol else query
+
+
+async def _order(line: Line, which: Mapping[str, str]) -> VenueOrder:
+    """Raises Absent."""
+    answer = await line.ask(Call("privateGetTradeOrder", which))
+    if not answer["data"]:
+        raise Absent
+    return order_of(answer["data"][0])
 
 
 async def _pages(
@@ -189,3 +260,10 @@ def _which(key: OrderKey) -> dict[str, str]:
     if key.venue_order_id:
         return {"instId": key.symbol, "ordId": key.venue_order_id}
     return {"instId": key.symbol, "clOrdId": key.client_order_id}
+
+
+def _which_algo(key: OrderKey) -> dict[str, str]:
+    """By the client id: the venue's is another one once a stop has woken."""
+    if key.client_order_id:
+        return {"instId": key.symbol, "algoClOrdId": key.client_order_id}
+    return {"instId": key.symbol, "algoId": key.venue_order_id}

@@ -51,6 +51,10 @@ CODES: Mapping[str, RejectReason] = {
     "51169": orders_pb2.REJECT_REASON_REDUCE_ONLY,
     "51201": orders_pb2.REJECT_REASON_NOTIONAL,
     "51202": orders_pb2.REJECT_REASON_SIZE,
+    "51277": orders_pb2.REJECT_REASON_STOP_PRICE,
+    "51278": orders_pb2.REJECT_REASON_STOP_PRICE,
+    "51279": orders_pb2.REJECT_REASON_STOP_PRICE,
+    "51280": orders_pb2.REJECT_REASON_STOP_PRICE,
     "51290": orders_pb2.REJECT_REASON_MAINTENANCE,
 }
 UNCLEAR = frozenset({"50000", "50001", "50004", "50013", "50026", "51054", "51149"})

@@ -48,6 +48,7 @@ class Answering:
     greeting: list[Any] = field(default_factory=list)
     """Said to each websocket at once."""
     sockets: list[web.WebSocketResponse] = field(default_factory=list)
+    _paths: dict[int, str] = field(default_factory=dict)
     _answers: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
     def answer(self, path: str, *bodies: Any, status: int = 200) -> None:
@@ -56,10 +57,10 @@ class Answering:
             (status, body if isinstance(body, str) else json.dumps(body)) for body in bodies
         ]
 
-    async def say(self, *messages: Any) -> None:
-        """To all websockets."""
+    async def say(self, *messages: Any, path: str = "") -> None:
+        """To all websockets, or to those whose path ends so."""
         for socket in [one for one in self.sockets if not one.closed]:
-            for message in messages:
+            for message in messages if self._paths[id(socket)].endswith(path) else ():
                 await socket.send_str(_text(message))
 
     async def cut(self) -> None:
@@ -88,6 +89,7 @@ class Answering:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         self.heard.append(request.path_qs)
+        self._paths[id(socket)] = request.path
         self.sockets.append(socket)
         for message in self.greeting:
             await socket.send_str(_text(message))

@@ -49,6 +49,7 @@ FILL = {
     "billId": "77", "fillPx": "61234.5", "fillSz": "0.00000001", "side": "buy", "execType": "M",
     "feeCcy": "BTC", "fee": "-0.000000000123", "ts": "1597026383085",
 }  # fmt: skip
+GONE = {"code": "51603", "msg": "Order does not exist", "data": []}
 
 
 @asynccontextmanager
@@ -191,12 +192,15 @@ async def test_each_state_of_an_order_is_told(changes, state, reason):
 
 async def test_an_order_that_is_gone_is_none_and_cannot_be_cancelled():
     async with prepared() as (venue, desk):
-        venue.answer("/trade/order", {"code": "51603", "msg": "Order does not exist", "data": []})
+        venue.answer("/trade/order", GONE)
+        venue.answer("/trade/order-algo", GONE)
         assert await desk.find(KEY) is None
         row = {"sCode": "51400", "sMsg": "Cancellation failed as the order has been canceled"}
         venue.answer("/cancel-order", {"code": "1", "msg": "", "data": [row]})
+        venue.answer("/cancel-algos", {"code": "1", "msg": "", "data": [row]})
         assert isinstance(await desk.cancel(KEY), Refused)
         venue.answer("/orders-pending", done(ROW))
+        venue.answer("/orders-algo-pending", done())
         assert await desk.cancel_all() == Accepted("")
 
 
@@ -239,6 +243,7 @@ async def test_the_account_is_followed():
             {"arg": {"channel": "orders", "instType": "SPOT"}, "data": [ROW]},
             {"arg": {"channel": "orders", "instType": "SPOT"}, "data": [met]},
             {"arg": {"channel": "account"}, "data": [{"details": [coin]}]},
+            path="/private",
         )
         opened, fill, order, balance = await take(events, 4)
         assert opened.state == pb.ORDER_STATE_OPEN

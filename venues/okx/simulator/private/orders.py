@@ -231,6 +231,9 @@ def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> tuple[Ticket
         trail = _trail(item, listing, last)
     else:
         raise Refusal("51000", "Parameter ordType error")
+    if spot and buys and price is None and item.get("tgtCcy") != "base_ccy":
+        # It would be for an amount of the quote currency, which the engine does not keep waiting.
+        raise Refusal("51000", "Parameter tgtCcy error")
     ticket = Ticket(
         listing.symbol,
         buys,
@@ -246,14 +249,20 @@ def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> tuple[Ticket
 
 
 def named_order(asker: Asker, item: Item) -> OrderView | None:
-    """The order of an ordId or a clOrdId, of the right instrument. Raises Refusal."""
-    return _found(asker, item, "ordId", "clOrdId", words.ORDER_ID_FIRST, words.is_order)
+    """The order of an ordId or a clOrdId, of the right instrument; what was an algo order has no
+    clOrdId. Raises Refusal."""
+    fits = words.is_order if item.get("ordId") else _never_waited
+    return _found(asker, item, "ordId", "clOrdId", words.ORDER_ID_FIRST, fits)
 
 
 def named_algo(asker: Asker, item: Item) -> OrderView | None:
     """The algo order of an algoId or an algoClOrdId. Raises Refusal."""
     first = words.ALGO_ID_FIRST
     return _found(asker, item, "algoId", "algoClOrdId", first, words.is_conditional)
+
+
+def _never_waited(order: OrderView) -> bool:
+    return not words.is_conditional(order)
 
 
 def _found(

@@ -119,8 +119,7 @@ def is_conditional(order: OrderView) -> bool:
 
 def is_order(order: OrderView) -> bool:
     """Whether it has come to the book."""
-    waits = (Status.UNTRIGGERED, Status.CANCELLED, Status.REJECTED)
-    return not is_conditional(order) or bool(order.filled) or order.status not in waits
+    return not is_conditional(order) or order.triggered
 
 
 def order_row(
@@ -174,7 +173,7 @@ def order_row(
     }
 
 
-def algo_row(order: OrderView, listing: Listing, form: str) -> dict[str, str]:
+def algo_row(order: OrderView, listing: Listing, form: str) -> dict[str, str | list[str]]:
     """An algo order; ``form``: see ``algo_type``."""
     ticket = order.ticket
     prices = {"triggerPx": "", "ordPx": "", "slTriggerPx": "", "slOrdPx": ""}
@@ -192,11 +191,12 @@ def algo_row(order: OrderView, listing: Listing, form: str) -> dict[str, str]:
         "algoClOrdId": ticket.client_id,
         "clOrdId": "",
         "ordId": order_id(order) if triggered else "",
+        "ordIdList": [order_id(order)] if triggered else [],
         "ordType": algo_type(form),
         "side": side(ticket),
         "posSide": "" if spot else "net",
         "tdMode": "cash" if spot else "cross",
-        "tgtCcy": "",
+        "tgtCcy": "base_ccy" if spot and ticket.buys and ticket.price is None else "",
         "sz": plain(ticket.size),
         **prices,
         "triggerPxType": "last",
@@ -206,6 +206,7 @@ def algo_row(order: OrderView, listing: Listing, form: str) -> dict[str, str]:
         "actualSz": plain(order.filled),
         "actualPx": average(order, listing),
         "actualSide": "",
+        "failCode": "",
         "lever": "" if spot else "10",
         "reduceOnly": str(ticket.reduce_only).lower(),
         "tag": "",

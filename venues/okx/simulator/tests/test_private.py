@@ -213,6 +213,7 @@ async def test_the_sixty_first_order_of_two_seconds_is_too_many(exchange, floor)
 async def test_algo_orders_become_stops(exchange, floor, house, item, kind):
     house.status = Status.UNTRIGGERED
     common = {name: LIMIT[name] for name in ("instId", "tdMode", "side", "sz")}
+    common["tgtCcy"] = "base_ccy"
     request = signed("POST", "trade/order-algo", common | item | {"algoClOrdId": "mine"})
     _, body = await called(exchange, floor, request)
     (row,) = body["data"]
@@ -228,6 +229,15 @@ async def test_algo_orders_become_stops(exchange, floor, house, item, kind):
     assert [found[name] for name in names] == [item[name] for name in names]
     hidden = {"instId": "BTC-USDT", "clOrdId": "mine"}
     assert (await called(exchange, floor, signed("GET", ORDER, hidden)))[1]["code"] == "51603"
+
+
+async def test_a_stop_for_so_much_of_the_quote_currency_is_not_known(exchange, floor):
+    named = ("instId", "tdMode", "side", "sz")
+    stop = {"ordType": "conditional", "slTriggerPx": "51000", "slOrdPx": "-1"}
+    item = {name: LIMIT[name] for name in named} | stop
+    assert await item_of(exchange, floor, signed("POST", "trade/order-algo", item)) == (
+        "1", "51000",
+    )  # fmt: skip
 
 
 async def test_a_countdown_reaches_the_engine(exchange, floor, house):

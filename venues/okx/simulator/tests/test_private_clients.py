@@ -155,6 +155,27 @@ async def test_an_algo_order_waits_for_its_price():
         assert [one["id"] for one in found] == [trailed["id"]]
 
 
+async def test_an_algo_order_is_watched():
+    async with (
+        running("simulate") as base,
+        trading_client(base) as client,
+        trading_client(base) as watcher,
+    ):
+        algo = {"trigger": True}
+        hearing = asyncio.create_task(watcher.watch_orders(SYMBOL, params=algo))
+        await subscribed(base, "orders-algo")
+        stop = {"stopLossPrice": await far_price(client), "clientOrderId": NAME}
+        order = await client.create_order(SYMBOL, "market", "sell", 0.01, None, stop)
+        (told,) = await hearing
+        assert (told["id"], told["status"]) == (order["id"], "open")
+        assert told["info"]["algoClOrdId"] == NAME
+        hearing = asyncio.create_task(watcher.watch_orders(SYMBOL, params=algo))
+        await asyncio.sleep(0)
+        await client.cancel_order(order["id"], SYMBOL, algo)
+        (told,) = await hearing
+        assert (told["id"], told["status"]) == (order["id"], "canceled")
+
+
 async def test_wrong_keys_are_told_apart():
     async with running("simulate") as base:
         cases = (
