@@ -60,8 +60,8 @@ def responses_of(frames: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class Publication:
-    """One batch on its way to many readers. Rings hold thousands, so what is made of a batch for its
-    readers is kept while it is fresh only."""
+    """One batch on its way to many readers. Rings hold thousands, so what is made of a batch for
+    its readers is kept while it is fresh only."""
 
     __slots__ = ("_framed", "_is_fresh", "_message", "_selected", "cursor", "framed", "key", "size")
 
