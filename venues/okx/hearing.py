@@ -146,10 +146,10 @@ def order_of(row: Mapping[str, Any]) -> VenueOrder:
 
 def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:
     """{"instId":"BTC-USDT","algoId":"1753184812254216192","algoClOrdId":"…",
-    "ordType":"conditional","side":"buy","sz":"0.1","tgtCcy":"base_ccy","slTriggerPx":"61000","slOrdPx":"-1",
-    "tpTriggerPx":"","tpOrdPx":"","triggerPx":"","ordPx":"","state":"live","ordIdList":[],
-    "failCode":"","cTime":"1724751378980","uTime":"1724751378980",…}. Of two stop prices, which only
-    others' orders have, the one that loses is told."""
+    "ordType":"conditional","side":"buy","sz":"0.1","tgtCcy":"base_ccy","slTriggerPx":"61000",
+    "slOrdPx":"-1","tpTriggerPx":"","tpOrdPx":"","triggerPx":"","ordPx":"","state":"live",
+    "ordIdList":[],"failCode":"","cTime":"1724751378980","uTime":"1724751378980",…}. Of two stop
+    prices, which only others' orders have, the one that loses is told."""
     forms = [names for names in ALGO_PRICES if read.given(row.get(names[0]))]
     stop_name, price_name = forms[0] if forms else ALGO_PRICES[-1]
     price = row.get(price_name)
