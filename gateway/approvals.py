@@ -1,4 +1,4 @@
-"""Approves orders for pages and scripts, in worlds where nothing real hangs on them."""
+"""Signs orders and heartbeats of pages and scripts, in worlds where nothing real hangs on them."""
 
 from typing import Any
 
@@ -34,3 +34,9 @@ class ApprovalsServicer(approvals_pb2_grpc.ApprovalsServicer):
         expires_ns = self._clock.time_ns() + APPROVED_NS
         approved = self._signer.approve(request.content, request.request_id, expires_ns)
         return approvals_pb2.ApproveResponse(approved=approved)
+
+    async def ApproveHeartbeat(
+        self, request: approvals_pb2.ApproveHeartbeatRequest, context: Context
+    ) -> approvals_pb2.ApproveHeartbeatResponse:
+        beat = self._signer.beat(request.venue, request.account, self._clock.time_ns())
+        return approvals_pb2.ApproveHeartbeatResponse(heartbeat=beat)

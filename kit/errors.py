@@ -172,7 +172,7 @@ class InvalidOrder(VenuemeshError):
 
 
 class ApprovalRefused(VenuemeshError):
-    """Metadata: why (missing, malformed, unknown_key, signature, expired, stale_epoch,
+    """Metadata: why (missing, malformed, unknown_key, signature, expired, future, stale_epoch,
     development_key)."""
 
     code = grpc.StatusCode.PERMISSION_DENIED

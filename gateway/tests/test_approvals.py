@@ -31,6 +31,14 @@ async def test_what_it_approves_holds_for_a_while_and_not_in_the_live_world(serv
         Verifier(keys, live=True).check(approved, 0)
 
 
+async def test_a_heartbeat_that_it_signs_is_of_now(servicer):
+    request = approvals_pb2.ApproveHeartbeatRequest(venue="binance", account="demo")
+    beat = (await servicer.ApproveHeartbeat(request, None)).heartbeat
+    keys = {DEVELOPMENT_KEY_ID: KEY.public_key()}
+    Verifier(keys, live=False).check_heartbeat(beat, SystemClock().time_ns())
+    assert (beat.venue, beat.account) == ("binance", "demo")
+
+
 @pytest.mark.parametrize("request_id", ["", "a b", "x" * 65])
 async def test_an_order_needs_a_request_id(servicer, request_id):
     with pytest.raises(BadRequest):

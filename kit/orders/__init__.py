@@ -13,6 +13,8 @@ amender      changes of an order that is open
 resolver     what has become of orders whose fate is not known
 reconciler   the journal against the venue, before new orders are taken
 held         stops that the venue does not have wait here
+groups       orders that were placed together take turns
+resuming     what was under way when the process ended goes on
 dead_man     all is cancelled when the order authority is silent
 executions   what happens, numbered, to those who listen
 

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import trade_flow_pb2
 
 from kit import telemetry
 from kit.backoff import delays
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.errors import AccountNotReady, CredentialsRefused, StoreUnavailable, VenuemeshError
 from kit.orders.amender import Amender
-from kit.orders.calls import ask
+from kit.orders.calls import ask, until
 from kit.orders.contract import (
     AssetBalance,
     Desk,
@@ -30,17 +30,18 @@ from kit.orders.contract import (
 )
 from kit.orders.dead_man import DeadMan
 from kit.orders.executions import Event, Executions
+from kit.orders.groups.groups import Groups, Means
 from kit.orders.held import Held, Prices
 from kit.orders.journal import records
 from kit.orders.journal.journal import Journal, JournalDamaged, Offload, Store
 from kit.orders.journal.records import Authority, Balanced, Began, Filled, Positioned, Record
-from kit.orders.ledger import states
 from kit.orders.ledger.entry import Entry, fill_message
 from kit.orders.ledger.holdings import Holdings, balance_message, position_message
 from kit.orders.ledger.ledger import Ledger
 from kit.orders.pilot import Pilot
 from kit.orders.reconciler import Reconciler
 from kit.orders.resolver import Resolver
+from kit.orders.resuming import resume
 from kit.orders.settings import OrdersSettings
 
 RECONCILING = trade_flow_pb2.ACCOUNT_STATE_RECONCILING
@@ -99,7 +100,10 @@ class Account:
         self.reconciler = Reconciler(
             desk, self.ledger, self.holdings, self.resolver, clock, settings, self._differ
         )
-        self.held = Held(self.ledger, self.pilot, clock, lambda: self.state == READY)
+        self.groups = Groups(
+            Means(desk, self.ledger, self.pilot, self.commit, clock, instrument, self._is_ready)
+        )
+        self.held = Held(self.ledger, self.pilot, clock, self._is_ready, self.groups.is_armed)
         self.dead_man = DeadMan(
             desk, clock, settings, self.pilot.cancel_all, self._is_quiet, self._tell_account
         )
@@ -114,6 +118,7 @@ class Account:
         async with asyncio.TaskGroup() as group:
             for work in (self._reconcile, self._follow, self.resolver.run, self.held.run):
                 group.create_task(work())
+            group.create_task(self.groups.run())
             group.create_task(self.dead_man.run())
 
     def refuse(self, detail: str) -> None:
@@ -137,7 +142,12 @@ class Account:
         except StoreUnavailable as error:
             # Orders are refused until it can be written; what is open can still be cancelled.
             _log.error("journal not written", extra={"detail": error.message})
-        self._resume()
+        resume(self.ledger, self.resolver, self.clock.time_ns())
+        for entry in list(self.ledger.index.open.values()):
+            self.held.order(entry)
+            self.groups.order(entry)
+        if self._was_armed:
+            self.dead_man.beat()
 
     async def close(self) -> None:
         """End what is under way, and the journal."""
@@ -201,6 +211,7 @@ class Account:
 
     def order(self, entry: Entry) -> None:
         self.held.order(entry)
+        self.groups.order(entry)
         self.executions.publish(Event(order=entry.message()))
 
     def fill(self, entry: Entry, fill: Filled) -> None:
@@ -240,35 +251,6 @@ class Account:
                 if isinstance(record, Filled):
                     self.holdings.fill(record)
 
-    def _resume(self) -> None:
-        """Go on with what was under way when the process ended."""
-        for entry in list(self.ledger.index.open.values()):
-            if entry.state == states.INTENDED:
-                self._resume_intended(entry)
-            elif entry.state == states.SENT:
-                self.ledger.move(entry, states.UNKNOWN, detail="the process ended meanwhile")
-            elif not entry.held and (
-                entry.state not in (states.OPEN, states.PARTLY_FILLED)
-                or entry.cancel_wanted
-                or entry.is_amending
-            ):
-                self.resolver.watch(entry)
-            entry.terms_time_ns = self.clock.time_ns()
-            self.held.order(entry)
-        if self._was_armed:
-            self.dead_man.beat()
-
-    def _resume_intended(self, entry: Entry) -> None:
-        """It is sure that it was not sent."""
-        if entry.cancel_wanted:
-            self.ledger.move(entry, states.CANCELLED, detail="cancelled before it was sent")
-        elif entry.kept_here:
-            self.ledger.move(entry, states.OPEN)
-        else:
-            words = "the process ended before it was sent"
-            reason = orders_pb2.REJECT_REASON_NEVER_ARRIVED
-            self.ledger.move(entry, states.REJECTED, reason, words)
-
     async def _reconcile(self) -> None:
         """Compare when something may have been missed, and now and then."""
         pauses = delays(FIRST_RETRY_S, self.settings.pause_max_s, self._jitter)
@@ -303,17 +285,8 @@ class Account:
                 if not self._compare.is_set() and not self._refused:
                     self._stand(READY, "")
                 self._forget()
-                await self._until_due(pause_s)
+                await until(self._compare, self.clock, pause_s)
                 pause_s = self.settings.reconcile_interval_s
-
-    async def _until_due(self, pause_s: float) -> None:
-        due = asyncio.ensure_future(self.clock.sleep(pause_s))
-        lost = asyncio.ensure_future(self._compare.wait())
-        try:
-            await asyncio.wait({due, lost}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            due.cancel()
-            lost.cancel()
 
     async def _authenticate(self) -> None:
         rights = await ask(self.desk.authenticate(), self.settings.ask_timeout_s)
@@ -378,6 +351,9 @@ class Account:
 
     def _tell_account(self) -> None:
         self.executions.publish(Event(account=self.message()))
+
+    def _is_ready(self) -> bool:
+        return self.state == READY
 
     def _is_quiet(self) -> bool:
         return not self.ledger.index.open

@@ -5,11 +5,13 @@ answer is told by the order itself, when the venue is asked for it.
 """
 
 import asyncio
+from decimal import Decimal
 from weakref import WeakValueDictionary
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.errors import InvalidOrder, NotSupported, RequestIdReused
+from kit.orders.approval import plain
 from kit.orders.calls import act
 from kit.orders.contract import Accepted, Desk, Refused, Wish
 from kit.orders.journal.records import Amending, Record
@@ -63,6 +65,13 @@ class Amender:
         if before != after:
             text = "an amendment changes size and price, and nothing else"
             raise InvalidOrder(text, field="content", value="", allowed="as it was", nearest="")
+        if entry.group_id and Decimal(content.size) not in (
+            entry.size,
+            Decimal(entry.content.size),
+        ):
+            allowed = f"{plain(entry.size)}: in a group only the price is amended"
+            text = f"size is {content.size!r}; allowed is {allowed}"
+            raise InvalidOrder(text, field="size", value=content.size, allowed=allowed, nearest="")
         if entry.state not in (states.OPEN, states.PARTLY_FILLED) or entry.cancel_wanted:
             state = orders_pb2.OrderState.Name(entry.state).removeprefix("ORDER_STATE_")
             text = f"only an open order can be amended; it is {state}"
@@ -98,7 +107,10 @@ class Amender:
             if self.known(entry, content, request_id):
                 return
             self.check(entry, content)
-            wish = wish_of(entry.client_order_id, content)
+            # The size of one in a group is not the caller's to change, and may have become smaller.
+            size = entry.size if entry.group_id else None
+            wish = wish_of(entry.client_order_id, content, size)
+            was_held = entry.held
             amending = Amending(
                 key=entry.key,
                 request_id=request_id,
@@ -113,6 +125,9 @@ class Amender:
             if entry.held:
                 self._ledger.amendment(entry, ended(amending, Outcome.DONE))
                 await self._commit()
+            elif was_held:
+                words = "it was sent meanwhile"
+                self._ledger.amendment(entry, ended(amending, Outcome.LAPSED, words))
             else:
                 await self._send(entry, wish, amending)
 

@@ -15,10 +15,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
+from kit.clock import NANOSECONDS_PER_SECOND
 from kit.errors import ApprovalRefused
 
-VERSION = "venuemesh order 1"
+VERSION = "venuemesh order 2"
+HEARTBEAT_VERSION = "venuemesh heartbeat 1"
 DEVELOPMENT_KEY_ID = "development"
+HEARTBEAT_NS = 30 * NANOSECONDS_PER_SECOND
+"""So far the time of a heartbeat may be from ours, either way."""
 
 
 def statement(approved: trade_flow_pb2.ApprovedOrder) -> bytes:
@@ -43,14 +47,25 @@ def statement(approved: trade_flow_pb2.ApprovedOrder) -> bytes:
         "expire_time_ns": content.expire_time_ns,
         "post_only": str(content.post_only).lower(),
         "reduce_only": str(content.reduce_only).lower(),
+        "group_id": content.group.group_id,
+        "group_role": _word("group_role", orders_pb2.GroupRole, content.group.role, "GROUP_ROLE_"),
+        "group_count": content.group.count,
         "request_id": approved.request_id,
         "expires_time_ns": approved.expires_time_ns,
         "fencing_epoch": approved.fencing_epoch,
     }
-    lines = [f"{name}={value}" for name, value in values.items()]
-    if any("\n" in line for line in lines):
-        raise ApprovalRefused("a line feed in a field of the order", why="malformed")
-    return "\n".join((VERSION, *lines, "")).encode()
+    return _text(VERSION, values)
+
+
+def heartbeat_statement(beat: trade_flow_pb2.HeartbeatRequest) -> bytes:
+    """As ``statement``, of a heartbeat."""
+    values: dict[str, object] = {
+        "venue": beat.venue,
+        "account": beat.account,
+        "fencing_epoch": beat.fencing_epoch,
+        "time_ns": beat.time_ns,
+    }
+    return _text(HEARTBEAT_VERSION, values)
 
 
 class Signer:
@@ -75,6 +90,18 @@ class Signer:
         approved.signature = self._private_key.sign(statement(approved))
         return approved
 
+    def beat(self, venue: str, account: str, time_ns: int) -> trade_flow_pb2.HeartbeatRequest:
+        """Say that the authority lives, at a time."""
+        beat = trade_flow_pb2.HeartbeatRequest(
+            venue=venue,
+            account=account,
+            fencing_epoch=self._fencing_epoch,
+            key_id=self.key_id,
+            time_ns=time_ns,
+        )
+        beat.signature = self._private_key.sign(heartbeat_statement(beat))
+        return beat
+
 
 class Verifier:
     """Checks approvals against the public keys that are known, by key id."""
@@ -85,17 +112,14 @@ class Verifier:
         self._live = live
         self.fencing_epoch = 0
         """The highest that was seen."""
+        self.beat_time_ns = 0
+        """Of the newest heartbeat that was taken."""
 
     def check(self, approved: trade_flow_pb2.ApprovedOrder, now_ns: int) -> None:
         """Raises ApprovalRefused, which says why."""
         if not approved.signature:
             raise ApprovalRefused("the order has no approval", why="missing")
-        if approved.key_id == DEVELOPMENT_KEY_ID and self._live:
-            text = "the development key signs nothing in the live world"
-            raise ApprovalRefused(text, why="development_key")
-        key = self._public_keys.get(approved.key_id)
-        if key is None:
-            raise ApprovalRefused(f"no key {approved.key_id!r} is known", why="unknown_key")
+        key = self._key(approved.key_id)
         try:
             key.verify(approved.signature, statement(approved))
         except InvalidSignature:
@@ -105,12 +129,37 @@ class Verifier:
             raise ApprovalRefused("the approval has ended", why="expired")
         self.check_epoch(approved.fencing_epoch)
 
+    def check_heartbeat(self, beat: trade_flow_pb2.HeartbeatRequest, now_ns: int) -> None:
+        """Raises ApprovalRefused, which says why."""
+        if not beat.signature:
+            raise ApprovalRefused("the heartbeat has no signature", why="missing")
+        key = self._key(beat.key_id)
+        try:
+            key.verify(beat.signature, heartbeat_statement(beat))
+        except InvalidSignature:
+            text = "the signature is not of this heartbeat"
+            raise ApprovalRefused(text, why="signature") from None
+        if beat.time_ns <= now_ns - HEARTBEAT_NS:
+            raise ApprovalRefused("the heartbeat is too old", why="expired")
+        if beat.time_ns >= now_ns + HEARTBEAT_NS:
+            raise ApprovalRefused("the heartbeat is from the future", why="future")
+        self.check_epoch(beat.fencing_epoch)
+
     def check_epoch(self, fencing_epoch: int) -> None:
         """Take note of an authority. Raises ApprovalRefused for one that was replaced."""
         if fencing_epoch < self.fencing_epoch:
             text = f"epoch {fencing_epoch} was replaced by {self.fencing_epoch}"
             raise ApprovalRefused(text, why="stale_epoch")
         self.fencing_epoch = fencing_epoch
+
+    def _key(self, key_id: str) -> Ed25519PublicKey:
+        if key_id == DEVELOPMENT_KEY_ID and self._live:
+            text = "the development key signs nothing in the live world"
+            raise ApprovalRefused(text, why="development_key")
+        key = self._public_keys.get(key_id)
+        if key is None:
+            raise ApprovalRefused(f"no key {key_id!r} is known", why="unknown_key")
+        return key
 
 
 def plain(amount: Decimal) -> str:
@@ -119,6 +168,13 @@ def plain(amount: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return f"-{text}" if amount < 0 else text
+
+
+def _text(version: str, values: Mapping[str, object]) -> bytes:
+    lines = [f"{name}={value}" for name, value in values.items()]
+    if any("\n" in line for line in lines):
+        raise ApprovalRefused("a line feed in a field of what is signed", why="malformed")
+    return "\n".join((version, *lines, "")).encode()
 
 
 def _word(field: str, enum: Any, value: int, prefix: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 from kit import telemetry
+from kit.clock import Clock
 from kit.errors import CredentialsRefused, NotSupported, VenuemeshError, VenueUnavailable
 from kit.orders.contract import Receipt, Unclear
 
@@ -43,6 +44,18 @@ async def ask(call: Awaitable[Answer], timeout_s: float) -> Answer:
         _log.exception("desk failed")
         detail = f"{type(error).__name__}: {error}"
     raise VenueUnavailable(detail, detail=detail)
+
+
+async def until(happened: asyncio.Event, clock: Clock, seconds: float) -> bool:
+    """Wait for something, so long at most. Whether it has happened."""
+    waiting = asyncio.ensure_future(happened.wait())
+    sleeping = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        sleeping.cancel()
+    return happened.is_set()
 
 
 class Works:

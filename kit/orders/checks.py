@@ -204,11 +204,25 @@ def _check_notional(size: Decimal, price: Decimal, instrument: types_pb2.Instrum
     notional = amounts.product(amounts.product(size, price), contract)
     if notional >= least:
         return
+    allowed = f"price times size at least {plain(least)}; it is {plain(notional)}"
+    raise _invalid("size", plain(size), allowed, plain(_worth(least, price, instrument)))
+
+
+def _worth(notional: Decimal, price: Decimal, instrument: types_pb2.Instrument) -> Decimal:
+    """The smallest size that is worth so much."""
+    contract = _limit(instrument.contract_size) or Decimal(1)
     step = _limit(instrument.size_step) or Decimal("1e-8")
     unit = amounts.product(amounts.product(step, price), contract)
-    valid = plain(amounts.product(amounts.steps_up(least, unit), step))
-    allowed = f"price times size at least {plain(least)}; it is {plain(notional)}"
-    raise _invalid("size", plain(size), allowed, valid)
+    return amounts.product(amounts.steps_up(notional, unit), step)
+
+
+def least_of(instrument: types_pb2.Instrument, price: Decimal | None) -> Decimal:
+    """The smallest size that the venue takes at a price; 0 where it does not say."""
+    least = _limit(instrument.size_min) or _limit(instrument.size_step) or ZERO
+    notional = _limit(instrument.notional_min)
+    if notional is None or price is None:
+        return least
+    return max(least, _worth(notional, price, instrument))
 
 
 def _check_band(side: int, price: Decimal, known: Known) -> None:

@@ -2,6 +2,7 @@
 
 Every price of a trade goes through ``hear``. An order whose price was reached becomes a normal one:
 that it is being sent is synced before, so it is sent once or, after a crash, UNKNOWN and asked for.
+Those of a group are woken here too, and sent by it when it is their turn.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit import telemetry
 from kit.clock import Clock
 from kit.orders import amounts
+from kit.orders.calls import until
 from kit.orders.ledger import states
 from kit.orders.ledger.entry import Entry
 from kit.orders.ledger.ledger import Ledger
@@ -23,7 +25,11 @@ from kit.orders.pilot import Pilot
 PAUSE_S = 1.0
 """How often ends of time are looked for, best prices are written down, and what could not be sent
 is tried again."""
-TAKES_PROFIT = (orders_pb2.ORDER_TYPE_TAKE_PROFIT, orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT)
+AT_BETTER_PRICES = (
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT,
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
+    orders_pb2.ORDER_TYPE_LIMIT,
+)
 
 _log = telemetry.logger("orders.held")
 
@@ -49,12 +55,19 @@ class Held:
     """Those of one account."""
 
     def __init__(
-        self, ledger: Ledger, pilot: Pilot, clock: Clock, is_ready: Callable[[], bool]
+        self,
+        ledger: Ledger,
+        pilot: Pilot,
+        clock: Clock,
+        is_ready: Callable[[], bool],
+        is_armed: Callable[[Entry], bool],
     ) -> None:
+        """``is_armed``: whether a price may wake an order now."""
         self._ledger = ledger
         self._pilot = pilot
         self._clock = clock
         self._is_ready = is_ready
+        self._is_armed = is_armed
         self._by_symbol: dict[str, dict[str, Entry]] = {}
         self._moved: dict[str, Entry] = {}
         self._woken = asyncio.Event()
@@ -72,7 +85,7 @@ class Held:
     def hear(self, symbol: str, price: Decimal) -> None:
         """A trade was made at this price."""
         for entry in list(self._by_symbol.get(symbol, {}).values()):
-            if entry.is_triggered:
+            if entry.is_triggered or not self._is_armed(entry):
                 continue
             if entry.content.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
                 self._trail(entry, price)
@@ -92,29 +105,20 @@ class Held:
             for entry in self._moved.values():
                 self._ledger.note(entry)
             self._moved.clear()
-            await self._rest()
+            # What is triggered and cannot be sent yet is tried again after the pause, not at once.
+            await until(self._woken, self._clock, PAUSE_S)
 
     async def _send(self) -> None:
         due = [
             entry
             for waiting in self._by_symbol.values()
             for entry in waiting.values()
-            if entry.is_triggered
+            if entry.is_triggered and not entry.takes_turns
         ]
         for answer in await asyncio.gather(*map(self._pilot.release, due), return_exceptions=True):
             if answer is not None:
                 # It is tried again after the pause, if it was not sent.
                 _log.error("held order not sent", exc_info=answer)
-
-    async def _rest(self) -> None:
-        pause = asyncio.ensure_future(self._clock.sleep(PAUSE_S))
-        woken = asyncio.ensure_future(self._woken.wait())
-        try:
-            # What is triggered and cannot be sent yet is tried again after the pause, not at once.
-            await asyncio.wait({pause, woken}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            pause.cancel()
-            woken.cancel()
 
     def _expire(self) -> None:
         now_ns = self._clock.time_ns()
@@ -138,7 +142,10 @@ def _is_reached(entry: Entry, price: Decimal) -> bool:
         offset = Decimal(content.trailing_offset)
         best = entry.best_price if entry.best_price is not None else price
         stop = amounts.subtract(best, offset) if sells else amounts.add(best, offset)
+    elif content.type == orders_pb2.ORDER_TYPE_LIMIT:
+        # Of a group whose turn it is not: it would be filled at its price, so that wakes it.
+        stop = entry.price if entry.price is not None else price
     else:
         stop = Decimal(content.stop_price)
-    falls = sells != (content.type in TAKES_PROFIT)
+    falls = sells != (content.type in AT_BETTER_PRICES)
     return price <= stop if falls else price >= stop

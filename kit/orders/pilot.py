@@ -6,8 +6,8 @@ work goes on in a task of its own: the caller may leave.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
@@ -16,7 +16,7 @@ from kit.errors import BadRequest, RequestIdReused, StoreUnavailable, VenueUnava
 from kit.orders.calls import Works, act, ask
 from kit.orders.contract import Accepted, Desk, Receipt, Refused, VenueOrder
 from kit.orders.ids import REQUEST_ID, client_order_id
-from kit.orders.journal.records import Intended, Record, Sent
+from kit.orders.journal.records import Grouped, Intended, Record, Sent
 from kit.orders.ledger import states
 from kit.orders.ledger.entry import Entry, digest_of, wish_of
 from kit.orders.ledger.index import intended_of
@@ -37,6 +37,16 @@ class Inquiry(Protocol):
     def watch(self, entry: Entry, *, is_missing: bool = False) -> None:
         """Go on asking until it is settled. ``is_missing``: it was open, and the venue did not name
         it any more."""
+
+
+class Wanted(NamedTuple):
+    """An order that has passed the checks."""
+
+    content: orders_pb2.OrderContent
+    request_id: str
+    approval_ends_ns: int
+    held: bool
+    """Whether it waits here."""
 
 
 class Pilot:
@@ -93,26 +103,32 @@ class Pilot:
         Raises StoreUnavailable; nothing was sent then."""
         entry = self.known(content, request_id)
         if entry is None:
-            intended = Intended(
-                key=self._key(request_id),
-                request_id=request_id,
-                digest=digest_of(content, request_id),
-                content=content.SerializeToString(),
-                created_time_ns=self._clock.time_ns(),
-                approval_ends_ns=approval_ends_ns,
-                held=held,
-            )
+            intended = self._intended(Wanted(content, request_id, approval_ends_ns, held))
             entry = self._ledger.index.put_intended(intended)
             work = self._hold(entry, records) if held else self._send(entry, records)
             self._placing[entry.key] = self.works.start(work)
         await self.answered(entry)
         return entry
 
+    async def place_together(self, wanted: Sequence[Wanted], *records: Record) -> list[Entry]:
+        """Place the orders of a group that is new: all are written down in one piece, then those
+        that do not wait here are sent. Raises StoreUnavailable; nothing was sent then."""
+        intended = tuple(map(self._intended, wanted))
+        entries = list(map(self._ledger.index.put_intended, intended))
+        work = self.works.start(self._send_together(entries, (*records, Grouped(intended))))
+        self._placing.update((entry.key, work) for entry in entries)
+        await asyncio.shield(work)
+        return entries
+
     async def answered(self, entry: Entry) -> None:
         """Until an order that is being placed has an answer. Raises StoreUnavailable."""
         task = self._placing.get(entry.key)
         if task is not None:
             await asyncio.shield(task)
+
+    def is_placing(self, entry: Entry) -> bool:
+        """Whether it is on its way to the disk or to the venue, without an answer yet."""
+        return entry.key in self._placing
 
     async def release(self, entry: Entry) -> None:
         """Send an order that was held here; once, however often it is asked for. Raises
@@ -161,27 +177,70 @@ class Pilot:
     def _key(self, request_id: str) -> str:
         return client_order_id(self._ledger.venue, self._ledger.account, request_id)
 
+    def _intended(self, wanted: Wanted) -> Intended:
+        return Intended(
+            key=self._key(wanted.request_id),
+            request_id=wanted.request_id,
+            digest=digest_of(wanted.content, wanted.request_id),
+            content=wanted.content.SerializeToString(),
+            created_time_ns=self._clock.time_ns(),
+            approval_ends_ns=wanted.approval_ends_ns,
+            held=wanted.held,
+        )
+
     async def _hold(self, entry: Entry, records: tuple[Record, ...]) -> None:
         try:
-            await self._write(entry, *records, intended_of(entry))
-            self._ledger.move(entry, states.CANCELLED if entry.cancel_wanted else states.OPEN)
+            await self._write([entry], *records, intended_of(entry))
+            self._open_here(entry)
         finally:
             self._placing.pop(entry.key, None)
+
+    def _open_here(self, entry: Entry) -> None:
+        self._ledger.move(entry, states.CANCELLED if entry.cancel_wanted else states.OPEN)
 
     async def _send(self, entry: Entry, records: tuple[Record, ...]) -> None:
         try:
             began_ns = self._clock.monotonic_ns()
             sent = Sent(entry.key, self._clock.time_ns())
-            await self._write(entry, *records, intended_of(entry), sent)
-            waited_s = (self._clock.monotonic_ns() - began_ns) / NANOSECONDS_PER_SECOND
-            late = waited_s > self._settings.place_timeout_s
-            if late or 0 < entry.approval_ends_ns <= self._clock.time_ns():
-                words = "writing it down took so long that it was not sent"
-                self._ledger.move(entry, states.REJECTED, orders_pb2.REJECT_REASON_OTHER, words)
-            else:
+            await self._write([entry], *records, intended_of(entry), sent)
+            if not self._is_late([entry], began_ns):
                 await self._launch(entry)
         finally:
             self._placing.pop(entry.key, None)
+
+    async def _send_together(self, entries: list[Entry], records: tuple[Record, ...]) -> None:
+        begun = entries
+        try:
+            began_ns = self._clock.monotonic_ns()
+            sent = [entry for entry in entries if not entry.held]
+            now_ns = self._clock.time_ns()
+            await self._write(entries, *records, *(Sent(entry.key, now_ns) for entry in sent))
+            if self._is_late(entries, began_ns):
+                return
+            begun = sent
+            for entry in entries:
+                if entry.held:
+                    # From here on it may be released, while another one waits for its answer.
+                    self._placing.pop(entry.key, None)
+                    self._open_here(entry)
+            for entry in sent:
+                await self._launch(entry)
+        finally:
+            for entry in begun:
+                self._placing.pop(entry.key, None)
+
+    def _is_late(self, entries: list[Entry], began_ns: int) -> bool:
+        """Whether it took too long to write them down. They are rejected then."""
+        waited_s = (self._clock.monotonic_ns() - began_ns) / NANOSECONDS_PER_SECOND
+        now_ns = self._clock.time_ns()
+        if waited_s <= self._settings.place_timeout_s and not any(
+            0 < entry.approval_ends_ns <= now_ns for entry in entries
+        ):
+            return False
+        words = "writing it down took so long that it was not sent"
+        for entry in entries:
+            self._ledger.move(entry, states.REJECTED, orders_pb2.REJECT_REASON_OTHER, words)
+        return True
 
     async def _release(self, entry: Entry) -> None:
         try:
@@ -192,11 +251,12 @@ class Pilot:
         finally:
             self._placing.pop(entry.key, None)
 
-    async def _write(self, entry: Entry, *records: Record) -> None:
+    async def _write(self, entries: list[Entry], *records: Record) -> None:
         try:
             await self._commit(*records)
         except StoreUnavailable:
-            self._ledger.index.drop(entry)
+            for entry in entries:
+                self._ledger.index.drop(entry)
             raise
 
     async def _launch(self, entry: Entry) -> None:
@@ -278,8 +338,9 @@ def _is_alike(entry: Entry, content: orders_pb2.OrderContent) -> bool:
 
 
 def triggered(entry: Entry) -> orders_pb2.OrderContent:
-    """What the venue is to get of an order: of one that was held here, what it has become."""
-    if not entry.kept_here:
+    """What the venue is to get of an order: of one that waited here for its stop price, what it has
+    become."""
+    if not (entry.kept_here and entry.is_triggered and entry.content.type in BECOMES):
         return entry.content
     content = orders_pb2.OrderContent()
     content.CopyFrom(entry.content)

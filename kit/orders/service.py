@@ -1,6 +1,6 @@
 """TradeFlow for the accounts of one process."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -12,6 +12,7 @@ from kit.errors import (
     BadPageToken,
     BadRequest,
     InvalidOrder,
+    RequestIdReused,
     UnknownAccount,
     UnknownInstrument,
     UnknownOrder,
@@ -20,6 +21,7 @@ from kit.errors import (
 from kit.orders import checks
 from kit.orders.account import Account
 from kit.orders.approval import Verifier, plain
+from kit.orders.groups import shape
 from kit.orders.journal.records import Record
 from kit.orders.ledger.entry import Entry, fill_message
 from kit.paging import make_token, page_size, read_token
@@ -51,6 +53,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         account = self._account(content.venue, content.account)
         entry = account.pilot.known(content, approved.request_id)
         if entry is None:
+            shape.check_alone(content)
             also = self._approve(account, approved)
             account.check_ready()
             held = checks.check(content, self._known(account, content.symbol))
@@ -59,6 +62,24 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             )
         await account.pilot.answered(entry)
         return trade_flow_pb2.PlaceOrderResponse(order=entry.message())
+
+    async def PlaceOrderGroup(
+        self, request: trade_flow_pb2.PlaceOrderGroupRequest, context: Context
+    ) -> trade_flow_pb2.PlaceOrderGroupResponse:
+        shape.check(request.approved)
+        content = request.approved[0].content
+        group_id = content.group.group_id
+        account = self._account(content.venue, content.account)
+        entries = self._known_group(account, request.approved)
+        if not entries:
+            also = [record for one in request.approved for record in self._approve(account, one)]
+            account.check_ready()
+            wanted = shape.wanted(request.approved, self._known(account, content.symbol))
+            entries = await account.pilot.place_together(wanted, *also)
+        for entry in entries:
+            await account.pilot.answered(entry)
+        account.groups.look(group_id)
+        return trade_flow_pb2.PlaceOrderGroupResponse(orders=[one.message() for one in entries])
 
     async def AmendOrder(
         self, request: trade_flow_pb2.AmendOrderRequest, context: Context
@@ -176,8 +197,12 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         self, request: trade_flow_pb2.HeartbeatRequest, context: Context
     ) -> trade_flow_pb2.HeartbeatResponse:
         account = self._account(request.venue, request.account)
-        self._verifier(account).check_epoch(request.fencing_epoch)
-        await account.beat(request.fencing_epoch)
+        verifier = self._verifier(account)
+        verifier.check_heartbeat(request, account.clock.time_ns())
+        if request.time_ns > verifier.beat_time_ns:
+            # An old one that somebody says again keeps nothing alive.
+            await account.beat(request.fencing_epoch)
+            verifier.beat_time_ns = max(verifier.beat_time_ns, request.time_ns)
         return trade_flow_pb2.HeartbeatResponse(account=account.message())
 
     def _check_venue(self, venue: str) -> None:
@@ -196,6 +221,24 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             text = f"no order {client_order_id!r} is known"
             raise UnknownOrder(text, client_order_id=client_order_id)
         return entry
+
+    def _known_group(
+        self, account: Account, approved: Iterable[trade_flow_pb2.ApprovedOrder]
+    ) -> list[Entry]:
+        """The orders of a group that was placed before; none of one that is new. Raises
+        RequestIdReused, InvalidOrder."""
+        known = [(one, account.pilot.known(one.content, one.request_id)) for one in approved]
+        found = [entry for _, entry in known if entry is not None]
+        if found and len(found) < len(known):
+            request_id = next(one.request_id for one, entry in known if entry is not None)
+            text = f"of the group only {request_id} is known"
+            raise RequestIdReused(text, request_id=request_id)
+        group_id = known[0][0].content.group.group_id
+        if not found and group_id in account.ledger.index.groups:
+            text = f"another group has the id {group_id}"
+            allowed = "an id that no other group has"
+            raise InvalidOrder(text, field="group.group_id", value=group_id, allowed=allowed)
+        return found
 
     def _verifier(self, account: Account) -> Verifier:
         """With what the journal knows of the order authority."""

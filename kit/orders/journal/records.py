@@ -19,6 +19,12 @@ class Intended(msgspec.Struct, frozen=True, array_like=True, tag="i"):
     held: bool
 
 
+class Grouped(msgspec.Struct, frozen=True, array_like=True, tag="g"):
+    """Orders that are wanted together: all of them stand here, or none."""
+
+    orders: tuple[Intended, ...]
+
+
 class Sent(msgspec.Struct, frozen=True, array_like=True, tag="s"):
     """From here on an order may be at the venue."""
 
@@ -116,6 +122,7 @@ class Began(msgspec.Struct, frozen=True, array_like=True, tag="e"):
 
 Record = (
     Intended
+    | Grouped
     | Sent
     | Foreign
     | Stood

@@ -14,6 +14,8 @@ from kit.orders.contract import OrderKey, OrderState, RejectReason, VenueFill, W
 from kit.orders.journal.records import Amending, Filled, Stood
 from kit.orders.ledger import states
 
+TURNS = (orders_pb2.GROUP_ROLE_ALTERNATIVE, orders_pb2.GROUP_ROLE_EXIT)
+
 
 class Outcome(StrEnum):
     """What has become of an amendment."""
@@ -59,6 +61,8 @@ class Entry:
     best_price: Decimal | None = None
     is_triggered: bool = False
     """Whether the stop price of one that is held was reached."""
+    group_id: str = ""
+    """Of the orders that it was placed with; empty when it stands alone."""
     awaits_terms: bool = False
     """Whether the venue has not yet told the size and price of the last amendment: what it tells of
     them may be from before."""
@@ -79,6 +83,11 @@ class Entry:
     def symbol(self) -> str:
         """Native symbol."""
         return self.content.symbol
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether it is one of those of a group of which only one may be at the venue."""
+        return self.content.group.role in TURNS
 
     @property
     def is_final(self) -> bool:

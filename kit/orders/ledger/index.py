@@ -6,7 +6,16 @@ from decimal import Decimal
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND
-from kit.orders.journal.records import Amending, Filled, Foreign, Intended, Record, Sent, Stood
+from kit.orders.journal.records import (
+    Amending,
+    Filled,
+    Foreign,
+    Grouped,
+    Intended,
+    Record,
+    Sent,
+    Stood,
+)
 from kit.orders.ledger import states
 from kit.orders.ledger.entry import Entry, Outcome
 
@@ -25,6 +34,8 @@ class Index:
         """By number, in the order in which they were heard of."""
         self.by_amendment: dict[str, Entry] = {}
         """By the request id of an amendment."""
+        self.groups: dict[str, list[Entry]] = {}
+        """Those that were placed together, by the id of their group, as they were asked for."""
         self.last_fill_time_ns = 0
         self._fill_number = 0
         self._by_venue_id: dict[tuple[str, str], Entry] = {}
@@ -49,6 +60,7 @@ class Index:
         """An order that could not be written, and was not sent."""
         self.orders.pop(entry.key, None)
         self.open.pop(entry.key, None)
+        self.groups.pop(entry.group_id, None)
 
     def put(self, entry: Entry) -> None:
         """An order that is new."""
@@ -71,8 +83,11 @@ class Index:
             kept_here=intended.held,
             held=intended.held,
             updated_time_ns=intended.created_time_ns,
+            group_id=content.group.group_id,
         )
         self.put(entry)
+        if entry.group_id:
+            self.groups.setdefault(entry.group_id, []).append(entry)
         return entry
 
     def put_foreign(self, foreign: Foreign) -> Entry:
@@ -122,6 +137,9 @@ class Index:
         """Take in a record of the journal."""
         if isinstance(record, Intended) and record.key not in self.orders:
             self.put_intended(record)
+        elif isinstance(record, Grouped):
+            for intended in record.orders:
+                self.replay(intended)
         elif isinstance(record, Foreign) and record.key not in self.orders:
             self.put_foreign(record)
         elif isinstance(record, Filled):
@@ -133,7 +151,7 @@ class Index:
 
     def forget(self, now_ns: int, older_than_ns: int, final_max: int) -> int:
         """Drop orders that ended before a time, and the oldest of those that are more than may be
-        kept; never one whose approval holds. Returns how many."""
+        kept; never one whose approval holds, or whose group goes on. Returns how many."""
         final = [entry for entry in self.orders.values() if entry.is_final]
         final.sort(key=lambda entry: entry.updated_time_ns)
         excess = len(final) - final_max
@@ -144,8 +162,10 @@ class Index:
             and entry.updated_time_ns
             < (now_ns - FORGET_AFTER_NS if place < excess else older_than_ns)
         }
+        gone -= self._needed(gone)
         for key in gone:
             entry = self.orders.pop(key)
+            self.groups.pop(entry.group_id, None)
             self._by_venue_id.pop((entry.symbol, entry.venue_order_id), None)
             for request_id in entry.amendments:
                 self.by_amendment.pop(request_id, None)
@@ -153,6 +173,15 @@ class Index:
                 _, number = self._by_fill_id.pop((fill.symbol, fill.fill_id))
                 del self.fills[number]
         return len(gone)
+
+    def _needed(self, gone: set[str]) -> set[str]:
+        """Those whose group has a member that stays: what it has done is part of the sum."""
+        return {
+            entry.key
+            for members in self.groups.values()
+            if any(member.key not in gone for member in members)
+            for entry in members
+        }
 
     def _replay_fill(self, filled: Filled) -> None:
         known = self._by_fill_id.get((filled.symbol, filled.fill_id))

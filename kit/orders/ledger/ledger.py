@@ -6,6 +6,7 @@ order wait as strangers while an order is on its way that they may be of.
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from enum import Enum, auto
 from typing import Protocol
 
@@ -117,6 +118,12 @@ class Ledger:
     def note(self, entry: Entry) -> None:
         """Write down how an order is, without telling: it is its own matter."""
         self._write(entry.stood())
+
+    def resize(self, entry: Entry, size: Decimal) -> None:
+        """An order that waits here is to be so large when it is sent."""
+        if entry.size != size:
+            entry.size = size
+            self.changed(entry)
 
     def accepted(self, entry: Entry, venue_order_id: str) -> None:
         """The venue has taken an order."""

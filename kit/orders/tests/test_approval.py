@@ -8,7 +8,15 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from kit.errors import ApprovalRefused
-from kit.orders.approval import DEVELOPMENT_KEY_ID, Signer, Verifier, plain, statement
+from kit.orders.approval import (
+    DEVELOPMENT_KEY_ID,
+    HEARTBEAT_NS,
+    Signer,
+    Verifier,
+    heartbeat_statement,
+    plain,
+    statement,
+)
 
 NOW_NS = 1_700_000_000_000_000_000
 LATER_NS = NOW_NS + 1
@@ -22,8 +30,9 @@ CONTENT = orders_pb2.OrderContent(
     size="0.10",
     price="61837.5",
     time_in_force=orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL,
+    group=orders_pb2.OrderGroup(group_id="g1", role=orders_pb2.GROUP_ROLE_EXIT, count=3),
 )
-STATEMENT = """venuemesh order 1
+STATEMENT = """venuemesh order 2
 venue=binance
 account=main
 symbol=BTCUSDT
@@ -37,6 +46,9 @@ time_in_force=GOOD_TILL_CANCEL
 expire_time_ns=0
 post_only=false
 reduce_only=false
+group_id=g1
+group_role=EXIT
+group_count=3
 request_id=r1
 expires_time_ns=1700000000000000001
 fencing_epoch=7
@@ -97,6 +109,23 @@ def test_nothing_of_it_may_differ(field, value):
     assert why(approved(**{field: value})) == "signature"
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("group_id", "g2"), ("role", orders_pb2.GROUP_ROLE_ALTERNATIVE), ("count", 2)],
+)
+def test_nothing_of_its_group_may_differ(field, value):
+    changed = approved()
+    setattr(changed.content.group, field, value)
+    assert why(changed) == "signature"
+
+
+def test_an_order_that_stands_alone_says_so():
+    alone = approved()
+    alone.content.ClearField("group")
+    lines = statement(alone).decode().splitlines()
+    assert lines[14:17] == ["group_id=", "group_role=UNSPECIFIED", "group_count=0"]
+
+
 def test_the_same_amount_in_other_digits_is_the_same_order():
     verifier().check(approved(size="0.1000"), NOW_NS)
 
@@ -138,6 +167,70 @@ def test_the_development_key_is_refused_in_the_live_world_only():
     signed = approved(key_id=DEVELOPMENT_KEY_ID)
     verifier(live=False, key_id=DEVELOPMENT_KEY_ID).check(signed, NOW_NS)
     assert why(signed, verifier(key_id=DEVELOPMENT_KEY_ID)) == "development_key"
+
+
+HEARTBEAT = """venuemesh heartbeat 1
+venue=binance
+account=main
+fencing_epoch=7
+time_ns=1700000000000000000
+"""
+
+
+def heartbeat(key_id="desk", **changes):
+    found = Signer(key_id, KEY, 7).beat("binance", "main", NOW_NS)
+    for name, value in changes.items():
+        setattr(found, name, value)
+    return found
+
+
+def beat(beating, checking=None, now_ns=NOW_NS):
+    (checking or verifier()).check_heartbeat(beating, now_ns)
+
+
+def beat_why(beating, checking=None, now_ns=NOW_NS):
+    with pytest.raises(ApprovalRefused) as caught:
+        beat(beating, checking, now_ns)
+    return caught.value.metadata["why"]
+
+
+def test_the_text_of_a_heartbeat_is_settled():
+    assert heartbeat_statement(heartbeat()).decode() == HEARTBEAT
+
+
+def test_a_heartbeat_holds_near_its_time():
+    beat(heartbeat(), now_ns=NOW_NS + HEARTBEAT_NS - 1)
+    beat(heartbeat(), now_ns=NOW_NS - HEARTBEAT_NS + 1)
+    assert beat_why(heartbeat(), now_ns=NOW_NS + HEARTBEAT_NS) == "expired"
+    assert beat_why(heartbeat(), now_ns=NOW_NS - HEARTBEAT_NS) == "future"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("venue", "bybit"), ("account", "other"), ("fencing_epoch", 8), ("time_ns", NOW_NS + 1)],
+)
+def test_nothing_of_a_heartbeat_may_differ(field, value):
+    assert beat_why(heartbeat(**{field: value})) == "signature"
+
+
+def test_heartbeats_that_nobody_who_may_has_signed_move_no_epoch():
+    checking = verifier()
+    stranger = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    forged = Signer("desk", stranger, 9).beat("binance", "main", NOW_NS)
+    assert beat_why(forged, checking) == "signature"
+    assert beat_why(heartbeat(signature=b""), checking) == "missing"
+    assert beat_why(heartbeat(key_id="nobody"), checking) == "unknown_key"
+    assert checking.fencing_epoch == 0
+    beat(heartbeat(), checking)
+    assert checking.fencing_epoch == 7
+    checking.check_epoch(8)
+    assert beat_why(heartbeat(), checking) == "stale_epoch"
+
+
+def test_the_development_key_beats_outside_the_live_world_only():
+    beating = heartbeat(key_id=DEVELOPMENT_KEY_ID)
+    beat(beating, verifier(live=False, key_id=DEVELOPMENT_KEY_ID))
+    assert beat_why(beating, verifier(key_id=DEVELOPMENT_KEY_ID)) == "development_key"
 
 
 @pytest.mark.parametrize(

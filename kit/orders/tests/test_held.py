@@ -7,33 +7,15 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND
-from kit.orders.held import BestPrices
 from kit.orders.ledger import states
 from kit.orders.tests.fake_venue import limit_order
-from kit.orders.tests.worlds import SPOT, World, run
+from kit.orders.tests.worlds import SPOT, Prices, World, run
 
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 STOP = orders_pb2.ORDER_TYPE_STOP
 STOP_LIMIT = orders_pb2.ORDER_TYPE_STOP_LIMIT
 PROFIT = orders_pb2.ORDER_TYPE_TAKE_PROFIT
 TRAILING = orders_pb2.ORDER_TYPE_TRAILING_STOP
-
-
-class Prices:
-    """Prices as a test says them."""
-
-    def __init__(self):
-        self.listeners = []
-
-    def best(self, symbol):
-        return BestPrices(Decimal(99), Decimal(101))
-
-    def listen(self, hear):
-        self.listeners.append(hear)
-
-    def say(self, *prices):
-        for price in prices:
-            self.listeners[-1]("BTCUSDT", Decimal(price))
 
 
 async def holding(kind, side, **more):

@@ -40,6 +40,9 @@ class Served:
         ends_ns = self.clock.time_ns() + seconds * NANOSECONDS_PER_SECOND
         return signer.approve(content or limit_order(**more), request_id, ends_ns)
 
+    def beat(self, epoch):
+        return Signer("desk", KEY, epoch).beat(time_ns=self.clock.time_ns(), **WHERE)
+
     async def place(self, **more):
         approved = self.approved(**more)
         request = trade_flow_pb2.PlaceOrderRequest(approved=approved)
@@ -161,10 +164,11 @@ async def test_each_refusal_has_its_reason(tmp_path):
 async def test_an_authority_that_was_replaced_is_refused_after_a_restart_too(tmp_path):
     async with serving(tmp_path) as served:
         await served.place(epoch=7)
-        beat = trade_flow_pb2.HeartbeatRequest(fencing_epoch=6, **WHERE)
-        assert (await refusal(served.stub.Heartbeat(beat)))[1]["why"] == "stale_epoch"
-        beat.fencing_epoch = 9
-        assert (await served.stub.Heartbeat(beat)).account.account == "main"
+        heartbeat = served.stub.Heartbeat
+        assert (await refusal(heartbeat(served.beat(6))))[1]["why"] == "stale_epoch"
+        unsigned = trade_flow_pb2.HeartbeatRequest(fencing_epoch=9, **WHERE)
+        assert (await refusal(heartbeat(unsigned)))[1]["why"] == "missing"
+        assert (await heartbeat(served.beat(9))).account.account == "main"
     async with serving(tmp_path) as served:
         old = served.approved(epoch=8, request_id="s")
         request = trade_flow_pb2.PlaceOrderRequest(approved=old)
@@ -172,6 +176,17 @@ async def test_an_authority_that_was_replaced_is_refused_after_a_restart_too(tmp
         assert (reason, metadata["why"]) == ("APPROVAL_REFUSED", "stale_epoch")
         # What was placed before is still the same order.
         assert (await served.place(epoch=7)).request_id == "r"
+
+
+async def test_a_heartbeat_that_is_said_again_keeps_nothing_alive(tmp_path):
+    async with serving(tmp_path) as served:
+        first, second = served.beat(1), served.beat(1)
+        await served.stub.Heartbeat(second)
+        dead_man = served.account.dead_man
+        dead_man.has_fired = True
+        for old in (second, first):
+            assert (await served.stub.Heartbeat(old)).account.dead_man_fired
+        assert not (await served.stub.Heartbeat(served.beat(1))).account.dead_man_fired
 
 
 @pytest.mark.parametrize("size", ["2", "0.0001"])

@@ -5,11 +5,13 @@ import random
 import selectors
 from collections.abc import Coroutine
 from contextlib import suppress
+from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.orders.account import Account
+from kit.orders.held import BestPrices
 from kit.orders.settings import OrdersSettings
 from kit.orders.tests.fake_venue import FakeDesk, FakeVenue
 
@@ -207,6 +209,23 @@ class Stepped(Coroutine):
             return resume(*arguments)
         finally:
             loop.set_task_factory(before)
+
+
+class Prices:
+    """Prices as a test says them."""
+
+    def __init__(self):
+        self.listeners = []
+
+    def best(self, symbol):
+        return BestPrices(Decimal(99), Decimal(101))
+
+    def listen(self, hear):
+        self.listeners.append(hear)
+
+    def say(self, *prices):
+        for price in prices:
+            self.listeners[-1]("BTCUSDT", Decimal(price))
 
 
 class World:

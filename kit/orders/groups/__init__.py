@@ -1,0 +1,9 @@
+"""Orders that were placed together: alternatives, or an entry and its exits.
+
+shape   what is a group, and which of its orders waits here
+plan    what is to be done now, from how its orders stand
+groups  does so, whenever something has changed
+
+Venues have groups of their own, each others, and most have none. Here they are the same on all: at
+most one of the alternatives or exits is at the venue, and the others wait here.
+"""
