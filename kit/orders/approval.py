@@ -13,7 +13,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.errors import ApprovalRefused
@@ -25,7 +25,7 @@ HEARTBEAT_NS = 30 * NANOSECONDS_PER_SECOND
 """So far the time of a heartbeat may be from ours, either way."""
 
 
-def statement(approved: trade_flow_pb2.ApprovedOrder) -> bytes:
+def statement(approved: signed_pb2.ApprovedOrder) -> bytes:
     """The text that is signed: VERSION, then one line ``name=value`` for each field, in the order
     of the contract; UTF-8, each line ended by a line feed. Amounts have no needless zeros, enums
     their names without the prefix, booleans are true or false. Raises ApprovalRefused for a text
@@ -57,7 +57,7 @@ def statement(approved: trade_flow_pb2.ApprovedOrder) -> bytes:
     return _text(VERSION, values)
 
 
-def heartbeat_statement(beat: trade_flow_pb2.HeartbeatRequest) -> bytes:
+def heartbeat_statement(beat: signed_pb2.HeartbeatRequest) -> bytes:
     """As ``statement``, of a heartbeat."""
     values: dict[str, object] = {
         "venue": beat.venue,
@@ -78,9 +78,9 @@ class Signer:
 
     def approve(
         self, content: orders_pb2.OrderContent, request_id: str, expires_time_ns: int
-    ) -> trade_flow_pb2.ApprovedOrder:
+    ) -> signed_pb2.ApprovedOrder:
         """Allow this order until a time."""
-        approved = trade_flow_pb2.ApprovedOrder(
+        approved = signed_pb2.ApprovedOrder(
             content=content,
             request_id=request_id,
             expires_time_ns=expires_time_ns,
@@ -90,9 +90,9 @@ class Signer:
         approved.signature = self._private_key.sign(statement(approved))
         return approved
 
-    def beat(self, venue: str, account: str, time_ns: int) -> trade_flow_pb2.HeartbeatRequest:
+    def beat(self, venue: str, account: str, time_ns: int) -> signed_pb2.HeartbeatRequest:
         """Say that the authority lives, at a time."""
-        beat = trade_flow_pb2.HeartbeatRequest(
+        beat = signed_pb2.HeartbeatRequest(
             venue=venue,
             account=account,
             fencing_epoch=self._fencing_epoch,
@@ -115,7 +115,7 @@ class Verifier:
         self.beat_time_ns = 0
         """Of the newest heartbeat that was taken."""
 
-    def check(self, approved: trade_flow_pb2.ApprovedOrder, now_ns: int) -> None:
+    def check(self, approved: signed_pb2.ApprovedOrder, now_ns: int) -> None:
         """Raises ApprovalRefused, which says why."""
         if not approved.signature:
             raise ApprovalRefused("the order has no approval", why="missing")
@@ -129,7 +129,7 @@ class Verifier:
             raise ApprovalRefused("the approval has ended", why="expired")
         self.check_epoch(approved.fencing_epoch)
 
-    def check_heartbeat(self, beat: trade_flow_pb2.HeartbeatRequest, now_ns: int) -> None:
+    def check_heartbeat(self, beat: signed_pb2.HeartbeatRequest, now_ns: int) -> None:
         """Raises ApprovalRefused, which says why."""
         if not beat.signature:
             raise ApprovalRefused("the heartbeat has no signature", why="missing")

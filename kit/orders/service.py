@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Any
 
 import grpc
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from kit.cursor import Cursor
 from kit.errors import (
@@ -194,7 +194,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
                 yield event
 
     async def Heartbeat(
-        self, request: trade_flow_pb2.HeartbeatRequest, context: Context
+        self, request: signed_pb2.HeartbeatRequest, context: Context
     ) -> trade_flow_pb2.HeartbeatResponse:
         account = self._account(request.venue, request.account)
         verifier = self._verifier(account)
@@ -223,7 +223,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         return entry
 
     def _known_group(
-        self, account: Account, approved: Iterable[trade_flow_pb2.ApprovedOrder]
+        self, account: Account, approved: Iterable[signed_pb2.ApprovedOrder]
     ) -> list[Entry]:
         """The orders of a group that was placed before; none of one that is new. Raises
         RequestIdReused, InvalidOrder."""
@@ -246,9 +246,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         verifier.fencing_epoch = max(verifier.fencing_epoch, account.fencing_epoch)
         return verifier
 
-    def _approve(
-        self, account: Account, approved: trade_flow_pb2.ApprovedOrder
-    ) -> tuple[Record, ...]:
+    def _approve(self, account: Account, approved: signed_pb2.ApprovedOrder) -> tuple[Record, ...]:
         """Raises ApprovalRefused. Returns what is to be written down with the order."""
         content = approved.content
         if (content.venue, content.account) != (account.venue, account.name):

@@ -14,7 +14,7 @@ from typing import Any
 import grpc
 from rich.console import Console
 from rich.table import Table
-from venuemesh.tradeflow.v1 import trade_flow_pb2, trade_flow_pb2_grpc
+from venuemesh.tradeflow.v1 import signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from kit import errors, rpc, settings
 from kit.orders.keys import APPROVED_NS, development_signer
@@ -122,7 +122,7 @@ class _Desk:
                 case _:
                     _console.print(kind, str(getattr(event, kind)).replace("\n", " "))
 
-    def _approved(self) -> trade_flow_pb2.ApprovedOrder:
+    def _approved(self) -> signed_pb2.ApprovedOrder:
         expires_ns = time.time_ns() + APPROVED_NS
         name = arguments.request_id(self._chosen)
         content = arguments.content(self._chosen)

@@ -17,6 +17,7 @@ from venuemesh.tradeflow.v1 import (
     approvals_pb2,
     approvals_pb2_grpc,
     orders_pb2,
+    signed_pb2,
     trade_flow_pb2,
     trade_flow_pb2_grpc,
 )
@@ -54,7 +55,7 @@ class Desk:
 
     def approved(
         self, content: orders_pb2.OrderContent, request_id: str = ""
-    ) -> trade_flow_pb2.ApprovedOrder:
+    ) -> signed_pb2.ApprovedOrder:
         """Allowed by the development key."""
         name = request_id or f"test-{time.time_ns()}-{next(_numbers)}"
         request = approvals_pb2.ApproveRequest(content=content, request_id=name)
@@ -64,7 +65,7 @@ class Desk:
         """Approve and place."""
         return self.send(self.approved(content, request_id))
 
-    def send(self, approved: trade_flow_pb2.ApprovedOrder) -> orders_pb2.Order:
+    def send(self, approved: signed_pb2.ApprovedOrder) -> orders_pb2.Order:
         """Place what was approved."""
         request = trade_flow_pb2.PlaceOrderRequest(venue=VENUE, approved=approved)
         return self.call("PlaceOrder", request).order

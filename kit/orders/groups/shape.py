@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.errors import BadRequest, InvalidOrder, NotSupported
 from kit.orders import checks
@@ -23,7 +23,7 @@ LIMIT = orders_pb2.ORDER_TYPE_LIMIT
 WHOSE = ("venue", "account", "symbol")
 
 
-def check(approved: Sequence[trade_flow_pb2.ApprovedOrder]) -> None:
+def check(approved: Sequence[signed_pb2.ApprovedOrder]) -> None:
     """Whether these are the orders of one group. What each of them is by itself is not looked at.
     Raises BadRequest, InvalidOrder."""
     if not 2 <= len(approved) <= MEMBERS_MAX:
@@ -51,9 +51,7 @@ def check_alone(content: orders_pb2.OrderContent) -> None:
         raise InvalidOrder(text, field="group", value=value, allowed="none", nearest="")
 
 
-def wanted(
-    approved: Sequence[trade_flow_pb2.ApprovedOrder], known: checks.Known
-) -> Sequence[Wanted]:
+def wanted(approved: Sequence[signed_pb2.ApprovedOrder], known: checks.Known) -> Sequence[Wanted]:
     """The orders of a group as they are to be placed. Raises InvalidOrder and NotSupported for one
     that cannot be."""
     contents = [one.content for one in approved]

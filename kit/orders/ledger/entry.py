@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.orders import amounts
 from kit.orders.amounts import ZERO
@@ -211,7 +211,7 @@ class Entry:
 def digest_of(content: orders_pb2.OrderContent, request_id: str) -> bytes:
     """Of what is wanted: amounts in other digits are the same. Raises ApprovalRefused for what
     cannot be signed."""
-    plainly = trade_flow_pb2.ApprovedOrder(content=content, request_id=request_id)
+    plainly = signed_pb2.ApprovedOrder(content=content, request_id=request_id)
     return hashlib.sha256(statement(plainly)).digest()
 
 

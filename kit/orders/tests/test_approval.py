@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.errors import ApprovalRefused
 from kit.orders.approval import (
@@ -159,7 +159,7 @@ def test_a_refused_order_does_not_move_the_epoch():
 
 def test_unsigned_and_foreign_ones_are_refused():
     assert why(approved(signature=b"")) == "missing"
-    assert why(trade_flow_pb2.ApprovedOrder(content=CONTENT)) == "missing"
+    assert why(signed_pb2.ApprovedOrder(content=CONTENT)) == "missing"
     assert why(approved(key_id="nobody")) == "unknown_key"
 
 

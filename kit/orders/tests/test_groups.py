@@ -4,9 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from venuemesh.tradeflow.v1 import trade_flow_pb2
 
-from kit.errors import InvalidOrder
 from kit.orders.contract import Paid, Refused
 from kit.orders.ledger import states
 from kit.orders.tests.fake_venue import ALL_TYPES, RULES
@@ -16,15 +14,11 @@ from kit.orders.tests.groupings import (
     MARKET,
     PROFIT,
     SELL,
-    SIGNER,
     STOP,
     STOP_LIMIT,
-    WHERE,
     at_venue,
     bracket,
-    entries,
     fill,
-    flow,
     live,
     oco,
     order,
@@ -300,119 +294,5 @@ def test_a_stop_limit_that_went_out_gives_way_to_another_one_that_is_reached():
         await found.let_pass(STEP_S)
         assert live(found).keys() == {second.key}
         assert live(found)[second.key].size == Decimal("1.5")
-
-    run(scenario())
-
-
-def test_one_that_is_cancelled_leaves_the_others_and_an_entry_leaves_its_exits():
-    async def scenario():
-        found, (entry, profit, stop) = await placed(bracket())
-        await found.account.pilot.cancel(profit)
-        fill(found, entry, "0.5")
-        await found.account.pilot.cancel(entry)
-        await found.let_pass(STEP_S)
-        assert standing([entry, profit, stop]) == ["CANCELLED", "CANCELLED", "OPEN"]
-        assert not live(found)
-        found.prices.say("95")
-        await found.let_pass(STEP_S)
-        assert live(found)[stop.key].size == Decimal("0.5")
-
-    run(scenario())
-
-
-def test_cancelling_all_ends_a_group_whatever_was_under_way():
-    async def scenario():
-        found, members = await placed(bracket())
-        fill(found, members[0], "0.5")
-        found.prices.say("95")
-        await found.account.pilot.cancel_all()
-        await found.let_pass(60)
-        assert set(standing(members)) == {"CANCELLED"}
-        assert found.venue.sends == {members[0].key: 1}
-
-    run(scenario())
-
-
-def test_silence_of_the_authority_ends_a_group():
-    async def scenario():
-        found, members = await placed(bracket())
-        fill(found, members[0], 2)
-        await found.account.beat(1)
-        await found.let_pass(30)
-        assert standing(members) == ["FILLED", "CANCELLED", "CANCELLED"]
-        assert not live(found)
-
-    run(scenario())
-
-
-def test_an_amendment_changes_the_price_and_not_the_size():
-    async def scenario():
-        contents = bracket()
-        found, (entry, profit, _) = await placed(contents)
-        fill(found, entry, "0.5")
-        content = contents["g1"]
-
-        async def amend(request_id):
-            request = trade_flow_pb2.AmendOrderRequest(
-                client_order_id=profit.key,
-                approved=SIGNER.approve(content, request_id, 1 << 62),
-                **WHERE,
-            )
-            return (await flow(found).AmendOrder(request, None)).order.content
-
-        content.size = "1"
-        with pytest.raises(InvalidOrder) as refused:
-            await amend("a1")
-        assert refused.value.metadata["field"] == "size"
-        content.size, content.price = "2", "120"
-        amended = await amend("a2")
-        assert (amended.price, amended.size) == ("120", "0.5")
-        fill(found, entry, "1.5")
-        await found.let_pass(STEP_S)
-        assert (live(found)[profit.key].price, live(found)[profit.key].size) == (120, 2)
-        content.price = "115"
-        await amend("a3")
-        assert (live(found)[profit.key].price, live(found)[profit.key].size) == (115, 2)
-
-    run(scenario())
-
-
-def test_a_restart_goes_on_with_what_was_being_worked():
-    async def scenario():
-        contents = bracket()
-        found, (entry, profit, stop) = await placed(contents)
-        fill(found, entry, 2)
-        await found.let_pass(STEP_S)
-        found.prices.say("95")
-        found.crash()
-        fill(found, profit, "0.5")
-        found.start()
-        await found.ready()
-        await found.let_pass(60)
-        entry, profit, stop = entries(found, contents)
-        if not stop.is_triggered:
-            # The disk had not got it yet: what protects is there as before.
-            assert live(found).keys() == {profit.key}
-            found.prices.say("95")
-            await found.let_pass(STEP_S)
-        assert live(found).keys() == {stop.key}
-        assert live(found)[stop.key].size == Decimal("1.5")
-        assert set(found.venue.sends.values()) == {1}
-
-    run(scenario())
-
-
-def test_nothing_is_taken_back_that_could_not_be_replaced():
-    async def scenario():
-        found, (entry, profit, stop) = await placed(bracket())
-        fill(found, entry, 2)
-        await found.let_pass(STEP_S)
-        found.disk.fail(OSError(28, "full"))
-        found.prices.say("95")
-        await found.let_pass(30)
-        assert live(found).keys() == {profit.key}
-        found.disk.fail(None)
-        await found.let_pass(5)
-        assert live(found).keys() == {stop.key}
 
     run(scenario())

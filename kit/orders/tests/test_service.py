@@ -10,7 +10,7 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from kit import rpc
 from kit.clock import NANOSECONDS_PER_SECOND, SystemClock
@@ -145,7 +145,7 @@ async def test_each_refusal_has_its_reason(tmp_path):
         forged = served.approved()
         forged.content.size = "3"
         assert (await refused(forged))[1]["why"] == "signature"
-        assert (await refused(trade_flow_pb2.ApprovedOrder()))[0] == "UNKNOWN_VENUE"
+        assert (await refused(signed_pb2.ApprovedOrder()))[0] == "UNKNOWN_VENUE"
         other = served.approved(account="other")
         assert (await refused(other))[0] == "UNKNOWN_ACCOUNT"
         assert (await refused(served.approved(symbol="NO")))[0] == "UNKNOWN_INSTRUMENT"
@@ -166,7 +166,7 @@ async def test_an_authority_that_was_replaced_is_refused_after_a_restart_too(tmp
         await served.place(epoch=7)
         heartbeat = served.stub.Heartbeat
         assert (await refusal(heartbeat(served.beat(6))))[1]["why"] == "stale_epoch"
-        unsigned = trade_flow_pb2.HeartbeatRequest(fencing_epoch=9, **WHERE)
+        unsigned = signed_pb2.HeartbeatRequest(fencing_epoch=9, **WHERE)
         assert (await refusal(heartbeat(unsigned)))[1]["why"] == "missing"
         assert (await heartbeat(served.beat(9))).account.account == "main"
     async with serving(tmp_path) as served:
