@@ -8,7 +8,7 @@ order from being sent twice. Amounts are ``Decimal``, exact; times are ns since 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -19,6 +19,9 @@ TimeInForce: TypeAlias = "orders_pb2.TimeInForce.ValueType"
 OrderState: TypeAlias = "orders_pb2.OrderState.ValueType"
 RejectReason: TypeAlias = "orders_pb2.RejectReason.ValueType"
 Liquidity: TypeAlias = "orders_pb2.Liquidity.ValueType"
+Transport: TypeAlias = Literal["websocket", "rest"]
+"""How orders go out: over the venue's order websocket where it has one and that is open, otherwise
+by REST; or by REST only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import msgspec
 
 from kit.errors import SettingError
+from kit.orders.contract import Transport
 
 
 class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,6 +15,9 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Who may approve orders: "NAME:KEY", the Ed25519 key as base64 of its 32 bytes."""
     withdraw_allowed: tuple[str, ...] = ()
     """Accounts whose credentials may withdraw; those of others are refused when they may."""
+    transport: Transport = "websocket"
+    """websocket: orders go over the venue's order websocket where it has one, and by REST while
+    that is not open. rest: always by REST."""
     place_timeout_s: float = 10.0
     """An order that the venue has not answered after so long is UNKNOWN."""
     ask_timeout_s: float = 10.0

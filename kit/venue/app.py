@@ -56,9 +56,9 @@ def main(name: str, port: int = 0) -> int:
     own = settings.load(VenueSettings, f"venues.{venue_id}")
     if port:
         own = msgspec.structs.replace(own, port=port)
-    venue = discovery.require(venue_id)(Place(mesh.world, mesh.simulator_url, own.options))
-
     orders = settings.load(OrdersSettings, "orders")
+    place = Place(mesh.world, mesh.simulator_url, own.options, orders.transport)
+    venue = discovery.require(venue_id)(place)
 
     async def serve() -> None:
         await VenueProcess(venue, mesh, own, orders).run()

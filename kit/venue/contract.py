@@ -23,7 +23,7 @@ from kit.columns import Levels, Rows
 from kit.cursor import Channel
 from kit.frames import Frames
 from kit.numbers import IntColumn
-from kit.orders.contract import Credentials, Desk
+from kit.orders.contract import Credentials, Desk, Transport
 from kit.venue.source import RowSource
 
 CHANNEL_STATUS: Channel = types_pb2.CHANNEL_STATUS
@@ -273,6 +273,8 @@ class Place:
     simulator_url: str
     options: Mapping[str, str] = field(default_factory=dict)
     """The section ``venues.<id>.options`` of the settings."""
+    transport: Transport = "websocket"
+    """How orders go out; from the section ``orders``."""
 
     def rest(self, venue_id: str) -> str | None:
         """Base address of the pretended venue; None in the live world."""

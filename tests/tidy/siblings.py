@@ -23,7 +23,9 @@ VENUE_ROLES = (
 )
 """What every folder venues/<exchange> has."""
 ORDER_ROLES = ("hearing.py", "orders.py", "refusals.py")
-"""What it has besides where the venue takes orders: all of them; and nothing else."""
+"""What it has besides where the venue takes orders: all of them."""
+SOCKET_ROLE = "speaking.py"
+"""What it may have then, where orders go over a websocket; and nothing else."""
 
 
 def service_folders(files: Iterable[File]) -> Iterator[Finding]:
@@ -38,12 +40,14 @@ def service_folders(files: Iterable[File]) -> Iterator[Finding]:
 
 
 def venue_folders(files: Iterable[File]) -> Iterator[Finding]:
-    """Every venue has the files of VENUE_ROLES, perhaps those of ORDER_ROLES, and no others."""
+    """Every venue has the files of VENUE_ROLES, perhaps those of ORDER_ROLES, with them perhaps
+    SOCKET_ROLE, and no others."""
     for folder, names in _folders(files, "venues").items():
         roles = {*VENUE_ROLES, *(ORDER_ROLES if names & {*ORDER_ROLES} else ())}
         for missing in sorted(roles - names):
             yield Finding("venue_folders", folder, 1, f"{missing} is missing")
-        for unknown in sorted(names - roles):
+        known = roles | {SOCKET_ROLE} if roles > {*VENUE_ROLES} else roles
+        for unknown in sorted(names - known):
             yield Finding("venue_folders", folder, 1, f"{unknown} is in no other venue folder")
 
 

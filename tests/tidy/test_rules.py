@@ -204,6 +204,9 @@ def test_venues_are_alike() -> None:
     assert not list(siblings.venue_folders(trades))
     texts = [finding.text for finding in siblings.venue_folders(trades[:-1])]
     assert texts == [f"{siblings.ORDER_ROLES[-1]} is missing"]
+    speaking = File("venues/x/speaking.py", b"")
+    assert not list(siblings.venue_folders([*trades, speaking]))
+    assert len(list(siblings.venue_folders([*whole, speaking]))) == 1
     more = [*whole, File("venues/x/helpers.py", b"")]
     assert [f.text for f in siblings.venue_folders(more)] == [
         "helpers.py is in no other venue folder"

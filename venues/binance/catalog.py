@@ -96,13 +96,13 @@ def futures(place: Place) -> Venue:
 def _spot_desk(place: Place, credentials: Credentials) -> Desk:
     from venues.binance import orders
 
-    return orders.desk(credentials, place.rest("binance"))
+    return orders.desk(credentials, place.rest("binance"), place.transport)
 
 
 def _futures_desk(place: Place, credentials: Credentials) -> Desk:
     from venues.binance import orders
 
-    return orders.futures_desk(credentials, place.rest("binance_futures"))
+    return orders.futures_desk(credentials, place.rest("binance_futures"), place.transport)
 
 
 def _aggregate(place: Place, venue_id: str) -> bool:

@@ -44,6 +44,11 @@ TYPES: Mapping[OrderType, str] = {
     orders_pb2.ORDER_TYPE_TAKE_PROFIT: "TAKE_PROFIT",
     orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: "TAKE_PROFIT_LIMIT",
 }
+LIFETIMES = {
+    orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "GTC",
+    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "IOC",
+    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "FOK",
+}
 _TYPES_READ = {name: kind for kind, name in TYPES.items()} | {
     "LIMIT_MAKER": orders_pb2.ORDER_TYPE_LIMIT
 }
@@ -287,6 +292,12 @@ def futures_fill_of(row: Mapping[str, Any]) -> VenueFill:
         liquidity=read.liquidity(row["maker"]),
         venue_time_ns=read.time_ns(row["time"]),
     )
+
+
+def futures_balance_of(row: Mapping[str, Any]) -> AssetBalance:
+    """{"asset":"USDT","balance":"122.6","availableBalance":"23.7",…}"""
+    total, free = read.amount(row["balance"]), read.amount(row["availableBalance"])
+    return AssetBalance(row["asset"], total, free)
 
 
 def futures_position_of(row: Mapping[str, Any]) -> HeldPosition:

@@ -28,24 +28,28 @@ from kit.orders.contract import (
     HeldPosition,
     OrderKey,
     Receipt,
+    Transport,
     VenueFill,
     VenueOrder,
     Wish,
 )
 from venues.binance.hearing import (
     FUTURES_TYPES,
+    LIFETIMES,
     TYPES,
     FuturesHearing,
     SpotHearing,
     algo_order_of,
     balance_of,
     fill_of,
+    futures_balance_of,
     futures_fill_of,
     futures_order_of,
     futures_position_of,
     order_of,
 )
 from venues.binance.refusals import ERRORS
+from venues.binance.speaking import BinanceSpeaking
 
 SPOT, FUTURES = "binance", "binance_futures"
 FILLS_MAX = 1000
@@ -53,21 +57,22 @@ WEEK_MS = 7 * 86_400_000
 """Fills of a longer time are not given at once by futures."""
 KEPT_MS = 26 * WEEK_MS
 """They do not keep older ones."""
-LIFETIMES = {
-    orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "GTC",
-    orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "IOC",
-    orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "FOK",
-}
 
 
-def desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
+def desk(
+    credentials: Credentials, base_url: str | None, transport: Transport = "websocket"
+) -> CcxtDesk:
     """The desk of one account on the spot market; ``base_url``: of the pretended venue."""
-    return CcxtDesk(SPOT, SpotCounter(), base_url, credentials)
+    speaking = BinanceSpeaking("spot")
+    return CcxtDesk(SPOT, SpotCounter(), base_url, credentials, speaking, transport)
 
 
-def futures_desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
+def futures_desk(
+    credentials: Credentials, base_url: str | None, transport: Transport = "websocket"
+) -> CcxtDesk:
     """The same for USD-M futures."""
-    return CcxtDesk(FUTURES, FuturesCounter(), base_url, credentials)
+    speaking = BinanceSpeaking("linear")
+    return CcxtDesk(FUTURES, FuturesCounter(), base_url, credentials, speaking, transport)
 
 
 async def key_rights(line: Line) -> list[str]:
@@ -136,7 +141,7 @@ class SpotCounter:
             if wish.time_in_force not in LIFETIMES:
                 raise Unsupported("Binance spot has no orders that end at a time")
             params["timeInForce"] = LIFETIMES[wish.time_in_force]
-        return Call("privatePostOrder", params)
+        return Call("privatePostOrder", params, operation="order.place")
 
     def amend(self, key: OrderKey, wish: Wish) -> Call:
         """PUT order/amend/keepPriority. The venue would make up a new client id otherwise."""
@@ -145,15 +150,16 @@ class SpotCounter:
             "newQty": plain(wish.size),
             "newClientOrderId": wish.client_order_id,
         }
-        return Call("PUT private", params, path="order/amend/keepPriority")
+        return Call("PUT private", params, "order/amend/keepPriority", "order.amend.keepPriority")
 
     def cancel(self, key: OrderKey) -> Sequence[Call]:
         """DELETE order."""
-        return [Call("privateDeleteOrder", _which(key))]
+        return [Call("privateDeleteOrder", _which(key), operation="order.cancel")]
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """DELETE openOrders, of one symbol at a time."""
-        return [Call("privateDeleteOpenOrders", {"symbol": symbol})] if symbol else ()
+        params, operation = {"symbol": symbol}, "openOrders.cancelAll"
+        return [Call("privateDeleteOpenOrders", params, operation=operation)] if symbol else ()
 
     def receipt(self, answer: Any) -> Receipt:
         """An order; of an amendment {"amendedOrder":{…},…}; of openOrders a list of orders."""
@@ -235,12 +241,13 @@ class FuturesCounter:
         }
         config: dict[str, Any] = {"options": options}
         if base_url is not None:
+            feed = base_url.replace("http", "ws", 1)
             config["urls"] = {
                 "api": {
                     "fapiPrivate": f"{base_url}/fapi/v1",
                     "fapiPrivateV3": f"{base_url}/fapi/v3",
                     "sapi": f"{base_url}/sapi/v1",
-                    "ws": {"linear": f"{base_url.replace('http', 'ws', 1)}/ws"},
+                    "ws": {"linear": f"{feed}/ws", "ws-api": {"linear": f"{feed}/ws-fapi/v1"}},
                 }
             }
         return config
@@ -269,9 +276,9 @@ class FuturesCounter:
         if wish.stop_price is not None:
             params |= {"algoType": "CONDITIONAL", "triggerPrice": plain(wish.stop_price)}
             params["clientAlgoId"] = wish.client_order_id
-            return Call("fapiPrivatePostAlgoOrder", params)
+            return Call("fapiPrivatePostAlgoOrder", params, operation="algoOrder.place")
         params |= {"newClientOrderId": wish.client_order_id, "newOrderRespType": "RESULT"}
-        return Call("fapiPrivatePostOrder", params)
+        return Call("fapiPrivatePostOrder", params, operation="order.place")
 
     def amend(self, key: OrderKey, wish: Wish) -> Call:
         """PUT order; conditional orders cannot be changed."""
@@ -283,13 +290,13 @@ class FuturesCounter:
             "quantity": plain(wish.size),
             "price": plain(wish.price),
         }
-        return Call("fapiPrivatePutOrder", params)
+        return Call("fapiPrivatePutOrder", params, operation="order.modify")
 
     def cancel(self, key: OrderKey) -> Sequence[Call]:
         """DELETE order, or algoOrder."""
         return [
-            Call("fapiPrivateDeleteOrder", _which_of_futures(key)),
-            Call("fapiPrivateDeleteAlgoOrder", _which_algo(key)),
+            Call("fapiPrivateDeleteOrder", _which_of_futures(key), operation="order.cancel"),
+            Call("fapiPrivateDeleteAlgoOrder", _which_algo(key), operation="algoOrder.cancel"),
         ]
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
@@ -357,14 +364,9 @@ class FuturesCounter:
         return found
 
     async def balances(self, line: Line) -> list[AssetBalance]:
-        """GET balance: [{"asset":"USDT","balance":"122.6","availableBalance":"23.7",…},…]."""
+        """GET balance."""
         answer = await line.ask(Call("fapiPrivateV3GetBalance"))
-        return [
-            AssetBalance(
-                row["asset"], read.amount(row["balance"]), read.amount(row["availableBalance"])
-            )
-            for row in answer
-        ]
+        return [futures_balance_of(row) for row in answer]
 
     async def positions(self, line: Line) -> list[HeldPosition]:
         """GET positionRisk."""

@@ -13,6 +13,7 @@ from kit.errors import (
 )
 from kit.orders.ccxt.errors import Errors
 from kit.orders.ccxt.line import UNREADABLE, Absent, Call, Line
+from kit.orders.ccxt.socket import OrderSocket, Speaking
 from kit.orders.ccxt.stream import Hearing, Stream
 from kit.orders.contract import (
     Accepted,
@@ -24,6 +25,7 @@ from kit.orders.contract import (
     OrderKey,
     Receipt,
     Refused,
+    Transport,
     Unclear,
     VenueFill,
     VenueOrder,
@@ -102,9 +104,16 @@ class CcxtDesk:
     """One account at one venue."""
 
     def __init__(
-        self, venue_id: str, counter: Counter, base_url: str | None, credentials: Credentials
+        self,
+        venue_id: str,
+        counter: Counter,
+        base_url: str | None,
+        credentials: Credentials,
+        speaking: Speaking | None = None,
+        transport: Transport = "websocket",
     ) -> None:
-        """``base_url``: of the pretended venue; None: the real one."""
+        """``base_url``: of the pretended venue; None: the real one. ``speaking``: how orders are
+        said over the venue's websocket; None: it has none."""
         self._counter = counter
         config = counter.config(base_url)
         self._line = Line(
@@ -116,6 +125,12 @@ class CcxtDesk:
             one_at_a_time=counter.one_at_a_time,
         )
         self._prepared = False
+        self._act_once = self._line.act
+        self.socket: OrderSocket | None = None
+        """For orders; open from the moment on at which the account is followed."""
+        if speaking is not None and transport == "websocket":
+            self.socket = OrderSocket(self._line, speaking)
+            self._act_once = self.socket.act
 
     @property
     def rules(self) -> DeskRules:
@@ -158,7 +173,7 @@ class CcxtDesk:
                 ]
                 of_symbol = self._counter.cancel_all(one) if not symbol else ()
                 calls += of_symbol or [call for key in keys for call in self._counter.cancel(key)]
-        acts = [await self._line.act(call, self._counter.receipt) for call in calls]
+        acts = [await self._act_once(call, self._counter.receipt) for call in calls]
         return _worst(self._done(receipt) for receipt in acts)
 
     async def find(self, key: OrderKey) -> VenueOrder | None:
@@ -197,9 +212,13 @@ class CcxtDesk:
             await self._line.ask(call)
 
     def follow(self) -> AsyncIterator[AccountEvent]:
+        if self.socket is not None:
+            self.socket.start()
         return Stream(self._line, self._counter.hearing).events()
 
     async def close(self) -> None:
+        if self.socket is not None:
+            await self.socket.close()
         await self._line.close()
 
     async def _named(self, key: OrderKey) -> OrderKey:
@@ -237,7 +256,7 @@ class CcxtDesk:
             return Refused(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error.message}")
         receipt: Receipt = Unclear("nothing was done")
         for call in calls:
-            receipt = await self._line.act(call, self._counter.receipt)
+            receipt = await self._act_once(call, self._counter.receipt)
             if not self._is_absent(receipt):
                 break
         return receipt

@@ -63,6 +63,10 @@ class Call:
     path: str = ""
     """For what ccxt has no method of: then ``method`` is the verb and the section of ccxt's
     addresses, for example "PUT private"."""
+    operation: str = ""
+    """What the venue's order websocket calls it; empty: it is made by REST only."""
+    said: Any = None
+    """What it is given there, where that is not ``params``."""
 
 
 class Absent(Exception):
@@ -143,6 +147,17 @@ class Line:
         """An answer is not as it should be."""
         message = f"{self.venue_id} gave an answer that cannot be read"
         return VenueUnavailable(message, venue=self.venue_id, detail=repr(error)[:200])
+
+    def verdict(self, status: int, body: Any) -> Receipt:
+        """What an answer means that is an error, and did not come by REST. ``body``: as by REST,
+        decoded."""
+        text = msgspec.json.encode(body).decode()
+        classes: list[str] = []
+        try:
+            self.api.handle_errors(status, "", "", "POST", {}, text, body, {}, "")
+        except Exception as error:  # whatever ccxt makes of it
+            classes = classes_of(error)
+        return self.errors.verdict(status, text, classes)
 
     async def close(self) -> None:
         """End the connections."""

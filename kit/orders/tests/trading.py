@@ -14,6 +14,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.conformance.exchange import Exchange, exchange
+from kit.orders.ccxt.desk import CcxtDesk
 from kit.orders.contract import (
     Accepted,
     AssetBalance,
@@ -52,6 +53,8 @@ class Scene:
     """For another pretended key, by its name."""
     heard: list[Any]
     changed: asyncio.Event
+    socket_path: str = ""
+    """Of orders over the venue's websocket, as faults call it; empty: they go by REST."""
     number: int = 0
 
     async def best(self) -> tuple[Decimal, Decimal]:
@@ -76,6 +79,13 @@ class Scene:
             "price": price,
         }
         return Wish(**{**fields, **changes})
+
+    async def warm(self) -> None:
+        """Until orders go the way that they are to go."""
+        if self.socket_path:
+            assert isinstance(self.desk, CcxtDesk)
+            assert self.desk.socket is not None
+            await self.desk.socket.ready.wait()
 
     async def hear(self, wanted: Callable[[Any], bool]) -> Any:
         """The first event that is wanted, waited for."""
@@ -114,8 +124,10 @@ async def scene(
     make_desk: Callable[[Credentials, str], Desk],
     credentials: Callable[[Key], Mapping[str, str]],
     symbol: str,
+    socket_path: str = "",
 ) -> AsyncIterator[Scene]:
-    """A calm market, and a desk of the account "demo" that is followed."""
+    """A calm market, and a desk of the account "demo" that is followed. ``socket_path``: of a desk
+    whose orders go over the venue's websocket, where faults find them."""
     async with asyncio.timeout(WAIT_S), exchange(venue_id, make_dialect, 200) as venue:
         floor = venue._simulator.floor(venue_id)
         house = floor.house
@@ -134,10 +146,11 @@ async def scene(
                 changed.set()
 
         listening = asyncio.create_task(listen())
-        place = Scene(desk, house, venue, symbol, desk_of, heard, changed)
+        place = Scene(desk, house, venue, symbol, desk_of, heard, changed, socket_path)
         try:
             with venue.calm():
                 await place.hear(lambda event: isinstance(event, Lost))
+                await place.warm()
                 yield place
         finally:
             listening.cancel()
@@ -294,7 +307,8 @@ async def check_unclear(at: Scene, size: Decimal) -> None:
     bid, _ = await at.best()
     assert not await at.desk.open_orders()
     for fault in ("answer_lost", "answer_500"):
-        at.venue.order(fault)
+        await at.warm()
+        at.venue.order(fault, path=at.socket_path)
         wish = at.wish(bid - 50 * at.tick, size)
         receipt = await at.desk.place(wish)
         assert isinstance(receipt, Unclear), (fault, receipt)
@@ -303,11 +317,12 @@ async def check_unclear(at: Scene, size: Decimal) -> None:
         (found,) = await at.desk.open_orders()
         assert found.client_order_id == wish.client_order_id
         key = OrderKey(at.symbol, wish.client_order_id, found.venue_order_id)
-        at.venue.order(fault)
+        await at.warm()
+        at.venue.order(fault, path=at.socket_path)
         assert isinstance(await at.desk.cancel(key), Unclear)
         await at.until(key, pb.ORDER_STATE_CANCELLED)
         at.venue.clear()
-    for fault in ("rest_500", "rest_503", "rest_html", "rest_429"):
+    for fault in () if at.socket_path else ("rest_500", "rest_503", "rest_html", "rest_429"):
         at.venue.order(fault)
         wish = at.wish(bid - 50 * at.tick, size)
         receipt = await at.desk.place(wish)

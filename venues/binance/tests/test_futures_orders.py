@@ -3,13 +3,22 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.orders.ccxt.desk import CcxtDesk
-from kit.orders.contract import Accepted, Credentials, HeldPosition, OrderKey, Refused, Wish
+from kit.orders.contract import (
+    Accepted,
+    Credentials,
+    HeldPosition,
+    OrderKey,
+    Refused,
+    Transport,
+    Wish,
+)
 from kit.orders.tests import trading
 from kit.orders.tests.answering import Answering, answering
 from venues.binance import orders
@@ -140,26 +149,28 @@ async def test_the_countdown_is_of_each_symbol_with_orders():
 
 
 @asynccontextmanager
-async def pretended() -> AsyncIterator[trading.Scene]:
-    make = DIALECTS["binance_futures"]
-    async with trading.scene(
-        "binance_futures", make, orders.futures_desk, credentials, "BTCUSDT"
-    ) as scene:
-        yield scene
+async def pretended(transport: Transport) -> AsyncIterator[trading.Scene]:
+    make, desk = DIALECTS["binance_futures"], partial(orders.futures_desk, transport=transport)
+    path = "order." if transport == "websocket" else ""
+    scene = trading.scene("binance_futures", make, desk, credentials, "BTCUSDT", path)
+    async with scene as at:
+        yield at
 
 
 SIZE = Decimal("0.02")
 
 
-async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled(transport):
+    async with pretended(transport) as scene:
         await trading.check_rest_and_cancel(scene, SIZE)
         await trading.check_cancel_all(scene, SIZE)
         assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
 
 
-async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange(transport):
+    async with pretended(transport) as scene:
         await trading.check_fills(scene, SIZE, SIZE / 2, is_derivative=True)
         await trading.check_market_order(scene, SIZE, tells_balances=False)
         (position,) = await scene.desk.positions()
@@ -168,15 +179,17 @@ async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
         await scene.hear(lambda event: isinstance(event, HeldPosition) and event.size == wanted)
 
 
-async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange(transport):
+    async with pretended(transport) as scene:
         await trading.check_refusals(scene, SIZE)
         await trading.check_amend(scene, SIZE)
         assert not await scene.desk.open_orders()
 
 
-async def test_a_stop_waits_at_the_pretended_exchange():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_a_stop_waits_at_the_pretended_exchange(transport):
+    async with pretended(transport) as scene:
         _, ask = await scene.best()
         stop = scene.wish(None, SIZE, type=pb.ORDER_TYPE_STOP, stop_price=ask + 1000 * scene.tick)
         assert isinstance(await scene.desk.place(stop), Accepted)
@@ -189,8 +202,9 @@ async def test_a_stop_waits_at_the_pretended_exchange():
         await scene.until(key, pb.ORDER_STATE_CANCELLED)
 
 
-async def test_what_is_unclear_and_what_is_cut_is_told():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_what_is_unclear_and_what_is_cut_is_told(transport):
+    async with pretended(transport) as scene:
         await trading.check_unclear(scene, SIZE)
         await trading.check_cut(scene, SIZE)
         assert not await scene.desk.open_orders()

@@ -1,0 +1,198 @@
+"""Binance's websocket API: what is said, how it is signed, and what is understood."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.orders.ccxt.desk import CcxtDesk
+from kit.orders.ccxt.socket import Answer, Entered
+from kit.orders.ccxt.stream import Denied, Ended
+from kit.orders.contract import Accepted, Credentials, OrderKey, Refused, Unclear, Wish
+from kit.orders.tests import trading
+from kit.orders.tests.answering import Answering, answering
+from venues.binance import orders
+from venues.binance.simulator import DIALECTS
+from venues.binance.simulator.private.keys import ed25519_credentials
+from venues.binance.speaking import BinanceSpeaking
+from venues.binance.tests.test_orders import CLIENT_ID, KEY, ORDER, REFUSALS, wish
+
+SPEAKING = BinanceSpeaking("spot")
+
+
+@asynccontextmanager
+async def open_desk(
+    reply: Any, make: Any = orders.desk
+) -> AsyncIterator[tuple[Answering, CcxtDesk, list[Any]]]:
+    """A desk with its order socket only, and what is said on it."""
+    asked: list[Any] = []
+
+    def note(message: Any) -> list[Any]:
+        asked.append(message)
+        return [{"id": message["id"], **reply}]
+
+    async with answering() as venue:
+        venue.reply = note
+        desk = make(Credentials("main", {"apiKey": "k", "secret": "very-secret"}), venue.base)
+        assert desk.socket is not None
+        try:
+            desk.socket.start()
+            await desk.socket.ready.wait()
+            yield venue, desk, asked
+        finally:
+            await desk.close()
+
+
+def check_signed(params: dict[str, Any]) -> None:
+    """All but the signature, by name, with the secret."""
+    signature = params.pop("signature")
+    text = "&".join(f"{name}={params[name]}" for name in sorted(params))
+    assert signature == hmac.new(b"very-secret", text.encode(), hashlib.sha256).hexdigest()
+
+
+async def test_an_order_goes_out_digit_for_digit_and_signed():
+    async with open_desk({"status": 200, "result": ORDER}) as (venue, desk, asked):
+        receipt = await desk.place(wish())
+        assert isinstance(receipt, Accepted)
+        assert receipt.order is not None
+        assert receipt.order.size == Decimal("123456789.12345678")
+        (request,) = asked
+        assert (request["id"], request["method"]) == (1, "order.place")
+        params = request["params"]
+        check_signed(params)
+        assert params.pop("timestamp") > 1_700_000_000_000
+        assert params == {
+            "symbol": "BTCUSDT",
+            "side": "BUY",
+            "type": "LIMIT",
+            "quantity": "123456789.12345678",
+            "price": "61234.56",
+            "timeInForce": "GTC",
+            "newClientOrderId": CLIENT_ID,
+            "newOrderRespType": "RESULT",
+            "apiKey": "k",
+            "recvWindow": 10000,
+        }
+        assert not venue.sent
+        assert venue.heard[0] == "/ws-api/v3?returnRateLimits=false"
+
+
+async def test_an_order_is_cancelled_and_amended_by_the_words_of_rest():
+    async with open_desk({"status": 200, "result": ORDER}) as (venue, desk, asked):
+        venue.answer("/order", {**ORDER, "origQty": "2"})
+        await desk.cancel(KEY)
+        await desk.cancel_all("BTCUSDT")
+        await desk.amend(KEY, wish(size=Decimal(1)))
+        methods = [one["method"] for one in asked]
+        assert methods == ["order.cancel", "openOrders.cancelAll", "order.amend.keepPriority"]
+        assert asked[0]["params"]["origClientOrderId"] == CLIENT_ID
+        assert asked[1]["params"]["symbol"] == "BTCUSDT"
+        assert asked[2]["params"]["newQty"] == "1"
+        assert [one.method for one in venue.sent] == ["GET"]
+
+
+@pytest.mark.parametrize(("status", "code", "words", "reason"), REFUSALS)
+async def test_a_refusal_means_what_it_means_over_rest(status, code, words, reason):
+    reply = {"status": status, "error": {"code": code, "msg": words}}
+    async with open_desk(reply) as (venue, desk, _):
+        receipt = await desk.place(wish())
+        assert isinstance(receipt, Refused), receipt
+        assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
+        assert words in receipt.words
+        assert not venue.sent
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"status": 500, "error": {"code": -1000, "msg": "An unknown error occurred."}},
+        {"status": 504, "error": {"code": -1007, "msg": "Timeout waiting for response."}},
+        {"status": 503, "error": {"code": -9999, "msg": "Unknown error."}},
+        {"status": 200, "result": {"symbol": "BTCUSDT"}},
+        {"status": 200, "result": []},
+    ],
+)
+async def test_what_may_have_been_done_is_unclear(reply):
+    async with open_desk(reply) as (venue, desk, asked):
+        receipt = await desk.place(wish())
+        expected = Accepted if reply.get("result") == [] else Unclear
+        assert isinstance(receipt, expected), receipt
+        assert len(asked) == 1
+        assert not venue.sent
+
+
+async def test_futures_keep_their_stops_apart_here_too():
+    answer = {"status": 400, "error": {"code": -2011, "msg": "Unknown order sent."}}
+    async with open_desk(answer, orders.futures_desk) as (venue, desk, asked):
+        stop = Wish(CLIENT_ID, "BTCUSDT", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP, Decimal(1),
+                    stop_price=Decimal("60000.5"))  # fmt: skip
+        await desk.place(stop)
+        await desk.place(wish())
+        await desk.amend(KEY, wish())
+        await desk.cancel(KEY)
+        assert [one["method"] for one in asked] == [
+            "algoOrder.place", "order.place", "order.modify", "order.cancel", "algoOrder.cancel",
+        ]  # fmt: skip
+        assert asked[0]["params"]["triggerPrice"] == "60000.5"
+        for one in asked:
+            check_signed(one["params"])
+        assert venue.heard[0] == "/ws-fapi/v1?returnRateLimits=false"
+        assert not venue.sent
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"id": 0, "status": 200, "result": {"apiKey": "k"}}, Entered()),
+        ({"id": 0, "status": 400, "error": {"code": -4056, "msg": "HMAC"}}, Denied("-4056 HMAC")),
+        ({"id": 3, "status": 200, "result": {"a": "1"}}, Answer(3, {"a": "1"})),
+        (
+            {"id": 3, "status": 429, "error": {"code": -1003, "msg": "Too much.", "data": {
+                "serverTime": 1659979373401, "retryAfter": 1659979375400}}},
+            Answer(3, {"code": -1003, "msg": "Too much.", "data": {
+                "serverTime": 1659979373401, "retryAfter": 1659979375400}}, 429, 1.999),
+        ),
+        ({"event": {"e": "serverShutdown", "E": 1}}, Ended("the venue ends the connection")),
+        ({"event": {"e": "other"}}, None),
+    ],
+)  # fmt: skip
+def test_what_is_heard(message, expected):
+    assert SPEAKING.hear(json.loads(json.dumps(message))) == expected
+
+
+def test_an_error_of_no_request_is_not_taken_for_an_answer():
+    with pytest.raises(ValueError, match="no request"):
+        SPEAKING.hear({"id": None, "status": 400, "error": {"code": -1135, "msg": "Invalid"}})
+
+
+async def test_a_key_of_the_kind_ed25519_signs_in_once():
+    make = DIALECTS["binance"]
+    said: list[Any] = []
+    say = BinanceSpeaking.say
+
+    class Noting(BinanceSpeaking):
+        def say(self, *arguments: Any) -> str:
+            text = say(self, *arguments)
+            said.append(json.loads(text)["params"])
+            return text
+
+    def make_desk(credentials: Credentials, base: str) -> CcxtDesk:
+        return CcxtDesk("binance", orders.SpotCounter(), base, credentials, Noting("spot"))
+
+    scene = trading.scene("binance", make, make_desk, ed25519_credentials, "BTCUSDT", "order.")
+    async with asyncio.timeout(trading.WAIT_S), scene as at:
+        bid, _ = await at.best()
+        order = at.wish(bid - 50 * at.tick, Decimal("0.01"))
+        assert isinstance(await at.desk.place(order), Accepted)
+        key = OrderKey(at.symbol, order.client_order_id, "")
+        assert isinstance(await at.desk.cancel(key), Accepted)
+        assert len(said) == 2
+        assert not any("signature" in params for params in said)
