@@ -24,9 +24,11 @@ from kit.cursor import Channel
 from kit.frames import Frames
 from kit.numbers import IntColumn
 from kit.orders.contract import Credentials, Desk, Transport
+from kit.orders.paper.rules import House
 from kit.venue.source import RowSource
 
 CHANNEL_STATUS: Channel = types_pb2.CHANNEL_STATUS
+USUAL_HOUSE = House()
 
 Parse = Callable[[Frames], Rows]
 """Frames to rows, pure: no I/O, no clock, no state. Raises FrameError."""
@@ -307,6 +309,8 @@ class Venue:
     desk: Callable[[Credentials], Desk] | None = None
     """Where the orders of one account are placed. What it needs is loaded when it is asked for.
     None: this venue takes no orders."""
+    house: House = USUAL_HOUSE
+    """What trading there is like, for accounts on paper."""
 
     @property
     def channels(self) -> frozenset[Channel]:

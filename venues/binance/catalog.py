@@ -1,8 +1,11 @@
 """The venues of Binance's API: their ids, ports, limits and parts."""
 
+from decimal import Decimal
+
 from kit.clock import SystemClock
 from kit.errors import SettingError
 from kit.orders.contract import Credentials, Desk
+from kit.orders.paper.rules import House
 from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.binance.book import FUTURES_BOOK, SPOT_BOOK
 from venues.binance.feed import (
@@ -90,6 +93,7 @@ def futures(place: Place) -> Venue:
         limits=FUTURES_LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
         desk=lambda credentials: _futures_desk(place, credentials),
+        house=House(maker=Decimal("0.0002"), taker=Decimal("0.0005")),
     )
 
 

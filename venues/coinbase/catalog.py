@@ -1,8 +1,11 @@
 """The venue of Coinbase's spot markets: its id, port, limits and parts, over either feed."""
 
+from decimal import Decimal
+
 from kit.clock import SystemClock
 from kit.errors import SettingError
 from kit.orders.contract import Credentials, Desk
+from kit.orders.paper.rules import House
 from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.coinbase import parse
 from venues.coinbase.book import BOOK
@@ -35,6 +38,8 @@ EXCHANGE_LIMITS = Limits(
     connections_per_minute=240,  # eight a second, of one address
 )
 
+HOUSE = House(Decimal("0.004"), Decimal("0.006"), fees_in_quote=True)
+
 
 def spot(place: Place) -> Venue:
     """Coinbase spot. The option ``feed`` is advanced (the default) or exchange."""
@@ -57,6 +62,7 @@ def _advanced(place: Place) -> Venue:
         limits=ADVANCED_LIMITS,
         default_symbols=("BTC-USD", "ETH-USD"),
         desk=lambda credentials: _desk(place, credentials),
+        house=HOUSE,
         connection_sequence=parse.advanced_sequence,
     )
 
@@ -72,6 +78,7 @@ def _exchange(place: Place) -> Venue:
         limits=EXCHANGE_LIMITS,
         default_symbols=("BTC-USD", "ETH-USD"),
         desk=lambda credentials: _desk(place, credentials),
+        house=HOUSE,
     )
 
 

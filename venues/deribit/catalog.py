@@ -1,7 +1,10 @@
 """The venue of Deribit's API: its id, port, limits and parts."""
 
+from decimal import Decimal
+
 from kit.clock import SystemClock
 from kit.orders.contract import Credentials, Desk
+from kit.orders.paper.rules import House
 from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.deribit.book import BOOK
 from venues.deribit.feed import DeribitWire
@@ -41,6 +44,7 @@ def deribit(place: Place) -> Venue:
         limits=LIMITS,
         default_symbols=("BTC-PERPETUAL", "ETH-PERPETUAL"),
         desk=lambda credentials: _desk(place, credentials),
+        house=House(Decimal(0), Decimal("0.0005"), sizes_are_contracts=False),
     )
 
 

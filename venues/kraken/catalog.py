@@ -1,8 +1,11 @@
 """The venues of Kraken's API: their ids, ports, limits and parts."""
 
+from decimal import Decimal
+
 from kit.clock import SystemClock
 from kit.errors import SettingError
 from kit.orders.contract import Credentials, Desk
+from kit.orders.paper.rules import House
 from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.kraken import book
 from venues.kraken.feed import KrakenWire
@@ -43,6 +46,7 @@ def spot(place: Place) -> Venue:
         limits=SPOT_LIMITS,
         default_symbols=("BTC/USDT", "ETH/USDT"),
         desk=lambda credentials: _desk(place, credentials),
+        house=House(Decimal("0.0025"), Decimal("0.0040"), fees_in_quote=True),
     )
 
 

@@ -1,9 +1,11 @@
 """The venues of OKX's API: their ids, ports, limits and parts."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from kit.clock import SystemClock
 from kit.orders.contract import Credentials, Desk
+from kit.orders.paper.rules import House
 from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, TradeNumbering, Venue
 from venues.okx.book import BOOK
 from venues.okx.feed import CANDLE_CHANNELS, SPOT_CHANNELS, SWAP_CHANNELS, InstrumentOf, OkxWire
@@ -34,6 +36,7 @@ def spot(place: Place) -> Venue:
         profile=Profile("OKX", "spot", Maturity.PROVEN, trade_numbering=TradeNumbering.SKIPPING),
         channels=SPOT_CHANNELS,
         default_symbols=("BTC-USDT", "ETH-USDT"),
+        house=House(Decimal("0.0008"), Decimal("0.001")),
     )
 
 
@@ -54,6 +57,7 @@ def futures(place: Place) -> Venue:
         ),
         channels=SWAP_CHANNELS,
         default_symbols=("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
+        house=House(Decimal("0.0002"), Decimal("0.0005")),
     )
 
 
@@ -66,6 +70,7 @@ def _venue(
     profile: Profile,
     channels: Mapping[str, InstrumentOf],
     default_symbols: tuple[str, ...],
+    house: House,
 ) -> Venue:
     feed = f"{place.feed(venue_id, LIVE_FEED)}/ws/v5"
     return Venue(
@@ -81,6 +86,7 @@ def _venue(
         limits=LIMITS,
         default_symbols=default_symbols,
         desk=lambda credentials: _desk(place, venue_id, credentials),
+        house=house,
     )
 
 

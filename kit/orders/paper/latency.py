@@ -1,0 +1,28 @@
+"""The way to the venue and back, which takes time."""
+
+import random
+
+from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
+
+TAIL = 1.0
+"""Standard deviation of the jitter's logarithm: now and then it is ten times as long."""
+
+
+class Line:
+    """One direction of a connection: what was sent first arrives first."""
+
+    def __init__(self, clock: Clock, least_ms: int, jitter_ms: int, chance: random.Random) -> None:
+        """Each message takes ``least_ms`` and a jitter of ``jitter_ms`` in the median."""
+        self._clock = clock
+        self._least_ns = least_ms * NANOSECONDS_PER_MILLISECOND
+        self._jitter_ns = jitter_ms * NANOSECONDS_PER_MILLISECOND
+        self._chance = chance
+        self._last_ns = 0
+
+    async def travel(self) -> None:
+        """Until a message that is sent now has arrived."""
+        now_ns = self._clock.monotonic_ns()
+        jitter_ns = round(self._jitter_ns * self._chance.lognormvariate(0, TAIL))
+        self._last_ns = due_ns = max(self._last_ns, now_ns + self._least_ns + jitter_ns)
+        while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
+            await self._clock.sleep(left_ns / NANOSECONDS_PER_SECOND)

@@ -1,0 +1,96 @@
+"""What stands on disk of an account on paper: steps, each with all that it changed, as it is after
+it. So a step is there whole or not at all, and replaying it twice does no harm."""
+
+from decimal import Decimal
+
+import msgspec
+
+
+class Listed(msgspec.Struct, frozen=True, array_like=True):
+    """An instrument, as it was traded."""
+
+    symbol: str
+    base: str
+    quote: str
+    settle: str
+    pays_funding: bool
+    contract: Decimal
+    step: Decimal
+
+
+class Stood(msgspec.Struct, frozen=True, array_like=True):
+    """An order."""
+
+    number: int
+    client_order_id: str
+    symbol: str
+    side: int
+    type: int
+    size: Decimal
+    price: Decimal | None
+    """None: at any price."""
+    time_in_force: int
+    expire_time_ns: int
+    post_only: bool
+    reduce_only: bool
+    state: int
+    reason: int
+    detail: str
+    filled: Decimal
+    value: Decimal
+    """Sum of price times size of its fills."""
+    is_new: bool
+    """Whether it has not come to the book yet."""
+    created_time_ns: int
+    updated_time_ns: int
+
+
+class Filled(msgspec.Struct, frozen=True, array_like=True):
+    """A fill."""
+
+    number: int
+    order_number: int
+    symbol: str
+    client_order_id: str
+    buys: bool
+    price: Decimal
+    size: Decimal
+    fee: Decimal
+    fee_asset: str
+    is_maker: bool
+    time_ns: int
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    """A position: its size, what it was opened for, and what is won by it."""
+
+    symbol: str
+    size: Decimal
+    cost: Decimal
+    realized: Decimal
+
+
+class Step(msgspec.Struct, frozen=True, array_like=True):
+    """Something that happened. ``last_number``: the highest of an order or a fill."""
+
+    last_number: int
+    listed: tuple[Listed, ...] = ()
+    orders: tuple[Stood, ...] = ()
+    fills: tuple[Filled, ...] = ()
+    totals: tuple[tuple[str, Decimal], ...] = ()
+    """What there is of an asset."""
+    held: tuple[Held, ...] = ()
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Step)
+
+
+def encode(step: Step) -> bytes:
+    """A step as bytes."""
+    return _encoder.encode(step)
+
+
+def decode(payload: bytes) -> Step:
+    """Bytes as a step. Raises msgspec.DecodeError."""
+    return _decoder.decode(payload)
