@@ -55,7 +55,7 @@ def spot(place: Place) -> Venue:
 def _desk(place: Place, credentials: Credentials) -> Desk:
     from venues.bybit import orders
 
-    return orders.desk(credentials, place.rest(VENUE_ID))
+    return orders.desk(credentials, place.rest(VENUE_ID), place.transport)
 
 
 VENUES = {VENUE_ID: spot}

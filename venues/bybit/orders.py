@@ -26,12 +26,14 @@ from kit.orders.contract import (
     HeldPosition,
     OrderKey,
     Receipt,
+    Transport,
     VenueFill,
     VenueOrder,
     Wish,
 )
 from venues.bybit.hearing import SpotHearing, balances_of, fill_of, order_of
 from venues.bybit.refusals import ERRORS
+from venues.bybit.speaking import BybitSpeaking
 
 VENUE_ID = "bybit"
 ORDERS_PAGE, FILLS_PAGE = 50, 100
@@ -46,9 +48,11 @@ LIFETIMES = {
 }
 
 
-def desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
+def desk(
+    credentials: Credentials, base_url: str | None, transport: Transport = "websocket"
+) -> CcxtDesk:
     """The desk of one account; ``base_url``: of the pretended venue."""
-    return CcxtDesk(VENUE_ID, SpotCounter(), base_url, credentials)
+    return CcxtDesk(VENUE_ID, SpotCounter(), base_url, credentials, BybitSpeaking(), transport)
 
 
 class SpotCounter:
@@ -73,7 +77,7 @@ class SpotCounter:
             return {}
         feed = base_url.replace("http", "ws", 1)
         names = ("spot", "futures", "v2", "public", "private")
-        private = {"contract": f"{feed}/v5/private"}
+        private = {"contract": f"{feed}/v5/private", "trade": f"{feed}/v5/trade"}
         return {"urls": {"api": {**dict.fromkeys(names, base_url), "ws": {"private": private}}}}
 
     async def prepare(self, line: Line) -> None:
@@ -101,7 +105,7 @@ class SpotCounter:
             params |= {"orderType": "Market", "marketUnit": "baseCoin"}
         if wish.stop_price is not None:
             params |= {"orderFilter": "StopOrder", "triggerPrice": plain(wish.stop_price)}
-        return Call("privatePostV5OrderCreate", params)
+        return Call("privatePostV5OrderCreate", params, operation="order.create")
 
     def amend(self, key: OrderKey, wish: Wish) -> Call:
         """POST /v5/order/amend."""
@@ -110,11 +114,12 @@ class SpotCounter:
             params["price"] = plain(wish.price)
         if wish.stop_price is not None:
             params["triggerPrice"] = plain(wish.stop_price)
-        return Call("privatePostV5OrderAmend", params)
+        return Call("privatePostV5OrderAmend", params, operation="order.amend")
 
     def cancel(self, key: OrderKey) -> Sequence[Call]:
         """POST /v5/order/cancel."""
-        return [Call("privatePostV5OrderCancel", {"category": "spot", **_which(key)})]
+        params = {"category": "spot", **_which(key)}
+        return [Call("privatePostV5OrderCancel", params, operation="order.cancel")]
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """POST /v5/order/cancel-all, of one kind of orders at a time."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from venuemesh.common.v1 import types_pb2
@@ -18,6 +19,7 @@ from kit.orders.contract import (
     OrderKey,
     Paid,
     Refused,
+    Transport,
     Unclear,
     Wish,
 )
@@ -253,38 +255,43 @@ async def test_a_key_that_may_not_follow_is_refused():
 
 
 @asynccontextmanager
-async def pretended() -> AsyncIterator[trading.Scene]:
-    make = DIALECTS["bybit"]
-    async with trading.scene("bybit", make, orders.desk, credentials, "BTCUSDT") as scene:
+async def pretended(transport: Transport) -> AsyncIterator[trading.Scene]:
+    make, desk = DIALECTS["bybit"], partial(orders.desk, transport=transport)
+    path = "order." if transport == "websocket" else ""
+    async with trading.scene("bybit", make, desk, credentials, "BTCUSDT", path) as scene:
         yield scene
 
 
 SIZE = Decimal("0.01")
 
 
-async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled(transport):
+    async with pretended(transport) as scene:
         await trading.check_rest_and_cancel(scene, SIZE)
         await trading.check_cancel_all(scene, SIZE)
         assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
 
 
-async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange(transport):
+    async with pretended(transport) as scene:
         await trading.check_fills(scene, SIZE, SIZE / 2)
         await trading.check_market_order(scene, SIZE)
         assert any(hasattr(one, "fill_id") for one in scene.heard)
 
 
-async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange(transport):
+    async with pretended(transport) as scene:
         await trading.check_refusals(scene, SIZE)
         await trading.check_amend(scene, SIZE)
         assert not await scene.desk.open_orders()
 
 
-async def test_what_is_unclear_and_what_is_cut_is_told():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_what_is_unclear_and_what_is_cut_is_told(transport):
+    async with pretended(transport) as scene:
         await trading.check_unclear(scene, SIZE)
         await trading.check_cut(scene, SIZE)
         assert not await scene.desk.open_orders()

@@ -1,0 +1,135 @@
+"""Bybit's order websocket: what is said, and what is understood."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.orders.ccxt.desk import CcxtDesk
+from kit.orders.ccxt.socket import Answer, Entered
+from kit.orders.ccxt.stream import Denied
+from kit.orders.contract import Accepted, Credentials, Receipt, Refused, Unclear
+from kit.orders.tests.answering import Answering, answering
+from venues.bybit import orders
+from venues.bybit.speaking import BybitSpeaking
+from venues.bybit.tests.test_orders import CLIENT_ID, KEY, WISH
+
+TAKEN = {"retCode": 0, "retMsg": "OK", "data": {"orderId": "1523", "orderLinkId": CLIENT_ID}}
+
+
+@asynccontextmanager
+async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list[Any]]]:
+    """A desk that has signed in, and what it said on its order socket."""
+    asked: list[Any] = []
+
+    def answer(message: Any) -> list[Any]:
+        asked.append(message)
+        if message["op"] == "auth":
+            return [{"retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"}]
+        return [{"reqId": message["reqId"], "op": message["op"], "connId": "c", **reply}]
+
+    async with answering() as venue:
+        venue.reply = answer
+        given = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
+        desk = orders.desk(given, venue.base)
+        assert desk.socket is not None
+        try:
+            desk.socket.start()
+            await desk.socket.ready.wait()
+            yield venue, desk, asked
+        finally:
+            await desk.close()
+
+
+async def test_the_key_signs_in_before_the_first_order():
+    async with open_desk(TAKEN) as (venue, _, asked):
+        (request,) = asked
+        key, expires_ms, signature = request["args"]
+        text = f"GET/realtime{expires_ms}".encode()
+        assert signature == hmac.new(b"very-secret", text, hashlib.sha256).hexdigest()
+        assert (request["op"], key) == ("auth", "k")
+        assert venue.heard[0] == "/v5/trade"
+
+
+async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
+    async with open_desk(TAKEN) as (venue, desk, asked):
+        assert await desk.place(WISH) == Accepted("1523")
+        assert await desk.amend(KEY, replace(WISH, size=Decimal("1.5"))) == Accepted("1523")
+        assert await desk.cancel(KEY) == Accepted("1523")
+        placed, amended, cancelled = asked[1:]
+        assert (placed["reqId"], placed["op"]) == ("1", "order.create")
+        assert placed["args"] == [
+            {
+                "category": "spot",
+                "symbol": "BTCUSDT",
+                "side": "Buy",
+                "qty": "123456789.12345678",
+                "orderLinkId": CLIENT_ID,
+                "orderType": "Limit",
+                "price": "61234.56",
+                "timeInForce": "GTC",
+            }
+        ]
+        assert int(placed["header"]["X-BAPI-TIMESTAMP"]) > 1_700_000_000_000
+        assert placed["header"]["X-BAPI-RECV-WINDOW"] == "5000"
+        assert (amended["op"], amended["args"][0]["qty"]) == ("order.amend", "1.5")
+        assert cancelled["op"] == "order.cancel"
+        assert cancelled["args"][0]["orderLinkId"] == CLIENT_ID
+        assert not venue.sent
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "expected"),
+    [
+        (170131, "Insufficient balance.", pb.REJECT_REASON_INSUFFICIENT_FUNDS),
+        (170141, "Duplicate clientOrderId", pb.REJECT_REASON_DUPLICATE_ID),
+        (170213, "Order does not exist.", pb.REJECT_REASON_OTHER),
+        (10005, "Permission denied", pb.REJECT_REASON_PERMISSION),
+        (10429, "System level frequency protection", pb.REJECT_REASON_RATE_LIMIT),
+        (10403, "Exceed IP rate limit", pb.REJECT_REASON_RATE_LIMIT),
+        (20003, "Too frequent requests under the same session", pb.REJECT_REASON_RATE_LIMIT),
+        (20006, "reqId is duplicated", pb.REJECT_REASON_OTHER),
+        (10404, "op type is not found", pb.REJECT_REASON_OTHER),
+    ],
+)
+async def test_a_refusal_has_its_reason(code, words, expected):
+    async with open_desk({"retCode": code, "retMsg": words, "data": {}}) as (venue, desk, _):
+        receipt: Receipt = await desk.place(WISH)
+        assert receipt == Refused(expected, f"{code} {words}")
+        assert not venue.sent
+
+
+@pytest.mark.parametrize("code", [10016, 10019, 170007])
+async def test_what_may_have_been_done_is_unclear(code):
+    async with open_desk({"retCode": code, "retMsg": "who knows"}) as (venue, desk, asked):
+        assert await desk.place(WISH) == Unclear(f"{code} who knows")
+        assert len(asked) == 2
+        assert not venue.sent
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"}, Entered()),
+        ({"retCode": 10004, "retMsg": "Invalid sign", "op": "auth"}, Denied("10004 Invalid sign")),
+        ({"retCode": 0, "retMsg": "OK", "op": "pong", "data": ["1711002002529"]}, None),
+        (
+            {"reqId": "7", "op": "order.create", **TAKEN},
+            Answer(7, {"retCode": 0, "retMsg": "OK", "result": TAKEN["data"]}),
+        ),
+    ],
+)
+def test_what_is_heard(message, expected):
+    assert BybitSpeaking().hear(json.loads(json.dumps(message))) == expected
+
+
+def test_an_error_of_no_request_is_not_taken_for_an_answer():
+    with pytest.raises(LookupError):
+        BybitSpeaking().hear({"retCode": 10404, "retMsg": "op type is not found"})
