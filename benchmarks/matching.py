@@ -92,15 +92,16 @@ def _book() -> Callable[[], int]:
 
     def work() -> int:
         waiting: deque[Order] = deque()
+        events: list[MarketEvent] = []
         for order in orders:
-            book.enter(order, order.created_ns)
+            book.enter(order, order.created_ns, events)
             if order.left:
-                book.add(order, order.created_ns)
+                book.add(order, order.created_ns, events)
                 waiting.append(order)
             if len(waiting) > ACCOUNTS * OPEN_MAX:
                 oldest = waiting.popleft()
                 if oldest.left:
-                    book.remove(oldest, order.created_ns)
+                    book.remove(oldest, order.created_ns, events)
         return ORDERS
 
     return work

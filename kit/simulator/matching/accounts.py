@@ -21,6 +21,8 @@ class Account:
         self.locked: dict[str, int] = {}
         self.open: dict[int, Order] = {}
         """By number, oldest first."""
+        self.reducing: dict[int, Order] = {}
+        """Of those, the ones that must only reduce a position."""
         self.by_number: dict[int, Order] = {}
         self.by_client_id: dict[str, Order] = {}
         """The newest of each."""
@@ -39,6 +41,13 @@ class Account:
         """What can be used."""
         return self.total.get(asset, 0) - self.locked.get(asset, 0)
 
+    def position(self, symbol: str) -> Position:
+        """What it holds of a derivative."""
+        found = self.positions.get(symbol)
+        if found is None:
+            found = self.positions[symbol] = Position()
+        return found
+
     def add(self, asset: str, atoms: int) -> None:
         """More of an asset, or less."""
         self.total[asset] = self.total.get(asset, 0) + atoms
@@ -47,14 +56,23 @@ class Account:
         """More of an asset is held by orders, or less."""
         self.locked[asset] = self.locked.get(asset, 0) + atoms
 
-    def remember(self, order: Order) -> None:
+    def begin(self, order: Order) -> None:
         """A new order. The oldest is forgotten when there are too many, unless it is open."""
+        number, ticket = order.number, order.ticket
+        self.open[number] = self.by_number[number] = order
         self.orders.append(order)
-        self.by_number[order.number] = order
-        if order.ticket.client_id:
-            self.by_client_id[order.ticket.client_id] = order
+        if ticket.client_id:
+            self.by_client_id[ticket.client_id] = order
+        if ticket.reduce_only:
+            self.reducing[number] = order
         if len(self.orders) > REMEMBERED_MAX:
             self._forget(self.orders.popleft())
+
+    def end(self, order: Order) -> None:
+        """It is not open any more."""
+        del self.open[order.number]
+        if self.reducing:
+            self.reducing.pop(order.number, None)
 
     def open_of(self, symbol: str) -> Iterator[Order]:
         """Open orders, of one symbol or of all."""

@@ -14,7 +14,7 @@ from typing import Protocol
 from kit.simulator.events import BestQuote, Instrument, LevelChange, MarketEvent, Trade
 from kit.simulator.levels import Side
 from kit.simulator.matching.contract import OrderKind, SelfTrade, Ticket
-from kit.simulator.matching.order import NOBODY, Order
+from kit.simulator.matching.order import ALLOW, NOBODY, Order
 
 Queue = OrderedDict[int, Order]
 _ANY = {buys: Ticket("", buys, OrderKind.LIMIT, Decimal(0)) for buys in (True, False)}
@@ -102,14 +102,17 @@ class Book:
             self._tell_crowd_traded(events, time_ns)
         return self._quote(events, time_ns)
 
-    def enter(self, order: Order, time_ns: int) -> list[MarketEvent]:
-        """Let an account's order meet what is there. What is left is in ``order.left``."""
-        events: list[MarketEvent] = []
-        limit = order.ticks or (ANY_PRICE if order.buys else 0)
-        self._match(order.buys, limit, order.left, time_ns, order, events)
-        return self._quote(events, time_ns)
+    def enter(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
+        """Let an account's order meet what is there, and note what happens. What is left is in
+        ``order.left``."""
+        buys = order.buys
+        other = self._asks if buys else self._bids
+        limit = order.ticks or (ANY_PRICE if buys else 0)
+        if other.keys and other.keys[-1] >= limit * other.sign:
+            self._match(buys, limit, order.left, time_ns, order, events)
+            self._quote(events, time_ns)
 
-    def add(self, order: Order, time_ns: int) -> list[MarketEvent]:
+    def add(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
         """Let an order wait at the end of its level. It must not cross the other side."""
         is_bid = order.buys
         side = self._bids if is_bid else self._asks
@@ -122,18 +125,17 @@ class Book:
             if there:
                 self._join_crowd(queue, is_bid, order.ticks, there, time_ns)
         queue[order.number] = order
-        change = self._change(side, is_bid, order.ticks, there + order.left, time_ns)
-        return self._quote([change], time_ns)
+        events.append(self._change(side, is_bid, order.ticks, there + order.left, time_ns))
+        self._quote(events, time_ns)
 
-    def remove(self, order: Order, time_ns: int) -> list[MarketEvent]:
+    def remove(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
         """Take an order that waits out of the book."""
-        return self._shorten(order, order.left, time_ns)
+        self._shorten(order, order.left, time_ns, events)
 
-    def reduce(self, order: Order, lots: int, time_ns: int) -> list[MarketEvent]:
+    def reduce(self, order: Order, lots: int, time_ns: int, events: list[MarketEvent]) -> None:
         """Take so many lots, not all, out of an order that waits; it keeps its place."""
-        events = self._shorten(order, lots, time_ns)
+        self._shorten(order, lots, time_ns, events)
         order.left -= lots
-        return events
 
     def would_take(self, buys: bool, ticks: int) -> bool:
         """Whether an order at this price would meet another one at once."""
@@ -148,7 +150,7 @@ class Book:
         for key in reversed(side.keys):
             if key < limit:
                 return
-            if key not in queues or taker.self_trade is SelfTrade.ALLOW:
+            if key not in queues or taker.self_trade is ALLOW:
                 yield key * side.sign, side.lots[key]
                 continue
             for order in queues[key].values():
@@ -169,66 +171,79 @@ class Book:
         """Returns the lots that found nobody."""
         side = self._asks if buys else self._bids
         queues = self._ask_queues if buys else self._bid_queues
-        keys, sign, limit = side.keys, side.sign, limit_ticks * side.sign
+        keys, limit = side.keys, limit_ticks * side.sign
         while lots and keys and keys[-1] >= limit:
-            key = keys[-1]
-            there = side.lots[key]
-            maker: Order | None = None
-            if queues and key in queues:
-                maker = next(iter(queues[key].values()))
-                if taker is not None and _own(taker, maker):
-                    if self._prevent(taker, maker, time_ns, events):
-                        return lots
-                    continue
-                filled = min(lots, maker.left)
-                maker.left -= filled
-                if not maker.left:
-                    _drop(queues, key, maker)
-                if maker.account == NOBODY:
-                    maker = None
-            else:
-                filled = min(lots, there)
-            lots -= filled
-            self._trade_id += 1
-            self.last_ticks = ticks = key * sign
-            trade = Trade(self.instrument, self._trade_id, ticks, filled, buys, time_ns)
-            events.append(trade)
-            if there == filled:
-                keys.pop()
-                del side.lots[key]
-            else:
-                side.lots[key] = there - filled
-            self.sequence = sequence = self.sequence + 1
-            left_there = there - filled
-            events.append(
-                LevelChange(self.instrument, sequence, not buys, ticks, left_there, time_ns)
-            )
-            if taker is not None:
-                taker.left = lots
-            if self.keeper is not None and (taker is not None or maker is not None):
-                events.extend(self.keeper.filled(taker, maker, trade))
-                lots = lots if taker is None else taker.left
+            queue = queues.get(keys[-1]) if queues else None
+            maker = None if queue is None else next(iter(queue.values()))
+            if maker is not None and taker is not None and _own(taker, maker):
+                if self._prevent(taker, maker, time_ns, events):
+                    return lots
+                continue
+            lots = self._trade(buys, lots, time_ns, taker, maker, events)
         return lots
+
+    def _trade(
+        self,
+        buys: bool,
+        lots: int,
+        time_ns: int,
+        taker: Order | None,
+        maker: Order | None,
+        events: list[MarketEvent],
+    ) -> int:
+        """With the first of the best level. Returns the lots that are left."""
+        side = self._asks if buys else self._bids
+        key = side.keys[-1]
+        there = side.lots[key]
+        filled = min(lots, there if maker is None else maker.left)
+        if maker is not None:
+            maker.left -= filled
+            if not maker.left:
+                _drop(self._ask_queues if buys else self._bid_queues, key, maker)
+            if maker.account == NOBODY:
+                maker = None
+        lots -= filled
+        there -= filled
+        if there:
+            side.lots[key] = there
+        else:
+            side.keys.pop()
+            del side.lots[key]
+        self._trade_id = trade_id = self._trade_id + 1
+        self.sequence = sequence = self.sequence + 1
+        self.last_ticks = ticks = key * side.sign
+        trade = Trade(self.instrument, trade_id, ticks, filled, buys, time_ns)
+        events.append(trade)
+        events.append(LevelChange(self.instrument, sequence, not buys, ticks, there, time_ns))
+        if taker is None:
+            if maker is not None and self.keeper is not None:
+                events.extend(self.keeper.filled(None, maker, trade))
+            return lots
+        taker.left = lots
+        if self.keeper is not None:
+            events.extend(self.keeper.filled(taker, maker, trade))
+        return taker.left
 
     def _prevent(self, taker: Order, maker: Order, time_ns: int, events: list[MarketEvent]) -> bool:
         """Do what the taker wants done when it meets its own account's order. Returns whether that
         ends the taker."""
         assert self.keeper is not None
         if taker.self_trade is not SelfTrade.CANCEL_NEWEST:
-            events.extend(self.remove(maker, time_ns))
+            self.remove(maker, time_ns, events)
             self.keeper.prevented(maker, time_ns)
         if taker.self_trade is SelfTrade.CANCEL_OLDEST:
             return False
         self.keeper.prevented(taker, time_ns)
         return True
 
-    def _shorten(self, order: Order, lots: int, time_ns: int) -> list[MarketEvent]:
+    def _shorten(self, order: Order, lots: int, time_ns: int, events: list[MarketEvent]) -> None:
         side = self._bids if order.buys else self._asks
         key = order.ticks * side.sign
         if lots == order.left:
             _drop(self._bid_queues if order.buys else self._ask_queues, key, order)
-        change = self._change(side, order.buys, order.ticks, side.lots[key] - lots, time_ns)
-        return self._quote([change], time_ns)
+        left = side.lots[key] - lots
+        events.append(self._change(side, order.buys, order.ticks, left, time_ns))
+        self._quote(events, time_ns)
 
     def _join_crowd(self, queue: Queue, is_bid: bool, ticks: int, lots: int, time_ns: int) -> None:
         last = next(reversed(queue.values())) if queue else None
@@ -262,7 +277,7 @@ class Book:
 
 
 def _own(taker: Order, maker: Order) -> bool:
-    return maker.account == taker.account and taker.self_trade is not SelfTrade.ALLOW
+    return maker.account == taker.account and taker.self_trade is not ALLOW
 
 
 def _drop(queues: dict[int, Queue], key: int, order: Order) -> None:

@@ -12,7 +12,10 @@ from kit.simulator.matching.contract import (
     Refused,
     Ticket,
 )
-from kit.simulator.matching.order import AT_ONCE, PRICED, STOPS, Order
+from kit.simulator.matching.order import PRICED, STOPS, Order, ends_at_once
+
+LIMIT, MARKET, TRAILING_STOP = OrderKind.LIMIT, OrderKind.MARKET, OrderKind.TRAILING_STOP
+GOOD_TILL_TIME = Lifetime.GOOD_TILL_TIME
 
 
 def draft(board: Board, account: str, ticket: Ticket, rules: HouseRules, time_ns: int) -> Order:
@@ -21,13 +24,12 @@ def draft(board: Board, account: str, ticket: Ticket, rules: HouseRules, time_ns
         raise Refused(Refusal.HALTED)
     if ticket.expires_ns and ticket.expires_ns <= time_ns:
         raise Refused(Refusal.MALFORMED, "the time to expire is over")
-    kind = ticket.kind
     _check_shape(ticket)
     ticks = 0
-    if kind in PRICED:
-        assert ticket.price is not None
+    if ticket.price is not None:
         ticks = board.ticks(ticket.price)
-        check_band(board, ticks, rules)
+        if rules.price_band is not None:
+            check_band(board, ticks, rules)
     mode = ticket.self_trade or rules.self_trade
     if ticket.value is None:
         lots = board.lots(ticket.size)
@@ -36,10 +38,12 @@ def draft(board: Board, account: str, ticket: Ticket, rules: HouseRules, time_ns
         lots = _lots_for(board, probe, ticket.value)
         ticket = replace(ticket, size=board.size(lots))
     order = Order(0, account, ticket, ticks, lots, time_ns, mode)
-    if kind in STOPS:
-        order.stop_ticks = board.ticks(ticket.stop_price) if ticket.stop_price is not None else 0
-        order.trail_ticks = board.ticks(ticket.trail) if ticket.trail is not None else 0
-    check_notional(board, order)
+    if ticket.stop_price is not None:
+        order.stop_ticks = board.ticks(ticket.stop_price)
+    if ticket.trail is not None:
+        order.trail_ticks = board.ticks(ticket.trail)
+    if board.notional_min:
+        check_notional(board, order)
     return order
 
 
@@ -72,18 +76,20 @@ def check_fills(board: Board, order: Order) -> None:
 def _check_shape(ticket: Ticket) -> None:
     """Whether its fields go together."""
     kind = ticket.kind
-    if (kind in PRICED) is not (ticket.price is not None):
+    is_priced = kind is LIMIT or kind in PRICED
+    if is_priced is not (ticket.price is not None):
         raise Refused(Refusal.MALFORMED, "a price belongs to a limit order, and to no other")
-    trails = kind is OrderKind.TRAILING_STOP
-    if (kind in STOPS and not trails) is not (ticket.stop_price is not None):
+    trails = kind is TRAILING_STOP
+    stops = kind is not LIMIT and not trails and kind in STOPS
+    if stops is not (ticket.stop_price is not None):
         raise Refused(Refusal.MALFORMED, "a stop price belongs to a stop, and to no other")
     if trails is not (ticket.trail is not None):
         raise Refused(Refusal.MALFORMED, "a trail belongs to a trailing stop, and to no other")
-    if ticket.value is not None and (kind is not OrderKind.MARKET or ticket.size):
+    if ticket.value is not None and (kind is not MARKET or ticket.size):
         raise Refused(Refusal.MALFORMED, "a value stands for the size of a market order")
-    if ticket.post_only and (kind not in PRICED or ticket.lifetime in AT_ONCE):
+    if ticket.post_only and (not is_priced or ends_at_once(ticket.lifetime)):
         raise Refused(Refusal.MALFORMED, "a post-only order must be able to wait")
-    if (ticket.lifetime is Lifetime.GOOD_TILL_TIME) is not bool(ticket.expires_ns):
+    if (ticket.lifetime is GOOD_TILL_TIME) is not bool(ticket.expires_ns):
         raise Refused(Refusal.MALFORMED, "a time to expire belongs to a good-till-time order")
 
 

@@ -23,13 +23,12 @@ class Clearing(Protocol):
         account: Account,
         board: Board,
         order: Order,
-        ticks: int,
         lots: int,
-        *,
+        value: int,
         is_maker: bool,
         with_crowd: bool,
     ) -> tuple[int, str]:
-        """A part of an order was filled, which its ``left`` and status know already. Holds only
+        """A part of an order was filled for a value, which its ``left`` knows already. Holds only
         what is still needed. Returns the fee and its asset."""
 
     def assets(self, board: Board) -> Sequence[str]:

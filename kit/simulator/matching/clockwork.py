@@ -8,7 +8,7 @@ from kit.simulator.matching.accounts import Account
 from kit.simulator.matching.board import Board
 from kit.simulator.matching.contract import Refusal
 from kit.simulator.matching.engine import Engine
-from kit.simulator.matching.money import EXACT
+from kit.simulator.matching.money import Share
 
 RISK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
 
@@ -64,8 +64,8 @@ class Clockwork:
         if position is None or not position.lots:
             return
         rate = Decimal(mark.funding_rate or 0)
-        worth = position.worth(board, Decimal(mark.mark_price))
-        paid = int(EXACT.multiply(Decimal(worth), rate))
+        worth = position.worth(board.worth_at(Decimal(mark.mark_price)))
+        paid = Share.of(rate).take(worth)
         account.add(board.settle, -paid)
         position.realized -= paid
         self._engine.ledger.pay_crowd(board.settle, paid)

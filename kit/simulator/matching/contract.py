@@ -11,6 +11,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
+import msgspec
+
 
 class OrderKind(StrEnum):
     """How an order finds its price."""
@@ -77,8 +79,11 @@ class Refused(Exception):
     """Raised by the house; nothing was done."""
 
     def __init__(self, refusal: Refusal, words: str = "") -> None:
-        super().__init__(words or refusal.value)
         self.refusal = refusal
+        self._words = words
+
+    def __str__(self) -> str:
+        return self._words or self.refusal.value
 
 
 class SelfTrade(StrEnum):
@@ -123,8 +128,7 @@ class Ticket:
     """None: as the house rules say."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderView:
+class OrderView(msgspec.Struct, frozen=True, gc=False):
     """An order as it is at one moment. Immutable: each change gives a new one."""
 
     order_id: int
@@ -156,8 +160,7 @@ class OrderView:
         return self.ticket.size - self.filled
 
 
-@dataclass(frozen=True, slots=True)
-class FillView:
+class FillView(msgspec.Struct, frozen=True, gc=False):
     """A part of an order has met another one. Its trade is in the public tape under trade_id."""
 
     trade_id: int
@@ -172,8 +175,7 @@ class FillView:
     time_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceView:
+class BalanceView(msgspec.Struct, frozen=True, gc=False):
     """What an account has of an asset."""
 
     account: str
@@ -216,8 +218,7 @@ class Cause(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class OrderChanged:
+class OrderChanged(msgspec.Struct, frozen=True, gc=False):
     """An order is new or different. A fill's comes with it in ``fill``."""
 
     order: OrderView
@@ -225,8 +226,7 @@ class OrderChanged:
     fill: FillView | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BalanceChanged:
+class BalanceChanged(msgspec.Struct, frozen=True, gc=False):
     """Of one asset."""
 
     balance: BalanceView

@@ -19,7 +19,6 @@ from kit.simulator.matching.contract import (
     BalanceView,
     Cause,
     HouseRules,
-    Lifetime,
     OrderChanged,
     OrderKind,
     PositionChanged,
@@ -31,9 +30,12 @@ from kit.simulator.matching.contract import (
 from kit.simulator.matching.fees import FeeTable
 from kit.simulator.matching.margin import Margin, Marks
 from kit.simulator.matching.money import amount, atoms_of
-from kit.simulator.matching.order import STOPS, Fill, Order
+from kit.simulator.matching.order import FILL_OR_KILL, OPEN, Fill, Order
 from kit.simulator.matching.spot import Spot
 from kit.simulator.matching.stops import is_reached
+
+PARTLY_FILLED, FILLED = Status.PARTLY_FILLED, Status.FILLED
+UNTRIGGERED = Status.UNTRIGGERED
 
 
 class Engine:
@@ -87,7 +89,7 @@ class Engine:
 
     def place(self, account: Account, board: Board, order: Order) -> None:
         """A new order. Raises Refused."""
-        waits = order.ticket.kind in STOPS
+        waits = order.stop_ticks != 0 or order.trail_ticks != 0
         try:
             if waits:
                 self._check_stop(board, order)
@@ -100,13 +102,14 @@ class Engine:
             self._finish(account, board, order, outcome, refused.refusal)
             return
         if waits:
-            order.status = Status.UNTRIGGERED
+            order.status = UNTRIGGERED
         self._begin(account, board, order)
         if waits:
             self._wait(board, order)
         else:
             self._meet(account, board, order)
-        self._run_triggered()
+        if self._triggered:
+            self._run_triggered()
 
     def force(self, account: Account, board: Board) -> None:
         """Close a position by a market order that the account has not asked for."""
@@ -137,12 +140,12 @@ class Engine:
         """An order becomes like another one, which is a copy of it with other numbers. It keeps its
         place where it only gets smaller. Raises Refused."""
         account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
-        if order.status is Status.UNTRIGGERED:
+        if order.status is UNTRIGGERED:
             self._check_stop(board, changed)
         self._admit(account, board, changed, enters=order.waits)
         stays = order.waits and changed.ticks == order.ticks and changed.lots <= order.lots
         if stays and changed.lots < order.lots:
-            self._events += board.book.reduce(order, order.lots - changed.lots, self._market_ns)
+            board.book.reduce(order, order.lots - changed.lots, self._market_ns, self._events)
         elif not stays:
             self._withdraw(board, order)
         order.ticket, order.locked = changed.ticket, changed.locked
@@ -151,7 +154,7 @@ class Engine:
         order.amended += 1
         order.updated_ns = self.time_ns
         self._tell(account, board, order, Cause.AMENDED)
-        if order.status is Status.UNTRIGGERED:
+        if order.status is UNTRIGGERED:
             self._wait(board, order)
         elif not stays:
             self._meet(account, board, order)
@@ -160,13 +163,15 @@ class Engine:
     def filled(
         self, taker: Order | None, maker: Order | None, trade: Trade
     ) -> Sequence[MarketEvent]:
-        self.begin(trade.time_ns)
+        if trade.time_ns != self._market_ns:
+            self.begin(trade.time_ns)
         board = self._board_of[trade.instrument]
+        value = board.value(trade.price_ticks, trade.size_lots)
         if maker is not None:
-            self._fill(board, maker, trade, is_maker=True, with_crowd=taker is None)
+            self._fill(board, maker, trade, value, is_maker=True, with_crowd=taker is None)
         if taker is not None:
-            self._fill(board, taker, trade, is_maker=False, with_crowd=maker is None)
-        if board.stops:
+            self._fill(board, taker, trade, value, is_maker=False, with_crowd=maker is None)
+        if board.book.watched:
             self._triggered += board.stops.note(trade.price_ticks)
         return () if board.is_spot else self._reduce(board, taker, maker)
 
@@ -187,7 +192,7 @@ class Engine:
         return self.end()
 
     def _admit(self, account: Account, board: Board, order: Order, *, enters: bool) -> None:
-        if enters and order.ticket.lifetime is Lifetime.FILL_OR_KILL:
+        if enters and order.ticket.lifetime is FILL_OR_KILL:
             check_fills(board, order)
         if enters and order.ticket.post_only and board.book.would_take(order.buys, order.ticks):
             raise Refused(Refusal.WOULD_TAKE)
@@ -210,10 +215,10 @@ class Engine:
         """Those whose stop price was reached come to the book, and may trigger others."""
         while self._triggered:
             order = self._triggered.popleft()
-            if order.status is not Status.UNTRIGGERED:
+            if order.status is not UNTRIGGERED:
                 continue
             account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
-            order.status, order.updated_ns = Status.OPEN, self.time_ns
+            order.status, order.updated_ns = OPEN, self.time_ns
             order.triggered = True
             self._tell(account, board, order, Cause.TRIGGERED)
             try:
@@ -227,19 +232,23 @@ class Engine:
     def _reduce(self, board: Board, *traded: Order | None) -> Sequence[MarketEvent]:
         """Make reduce-only orders as small as what they can still reduce. It may be done while
         others meet, so what it changes in the book is told by them."""
+        names = {one.account for one in traded if one and self.accounts[one.account].reducing}
+        if not names:
+            return ()
         outer, self._events = self._events, []
-        for name in sorted({order.account for order in traded if order is not None}):
+        for name in sorted(names):
             account = self.accounts[name]
             lots = account.positions[board.symbol].lots
-            for order in account.open_of(board.symbol):
+            for order in list(account.reducing.values()):
                 there = -lots if order.buys else lots
-                if not order.waits or not order.ticket.reduce_only or order.left <= there:
+                other = order.ticket.symbol != board.symbol
+                if other or not order.waits or order.left <= there:
                     continue
                 if there <= 0:
                     self.cancel(order, Refusal.REDUCE_ONLY)
                     continue
                 gone = order.left - there
-                self._events += board.book.reduce(order, gone, self._market_ns)
+                board.book.reduce(order, gone, self._market_ns, self._events)
                 order.lots -= gone
                 order.ticket = replace(order.ticket, size=board.size(order.lots))
                 self._tell(account, board, order, Cause.AMENDED)
@@ -250,47 +259,51 @@ class Engine:
         """It has a number and is remembered; ``heard``: and the account hears of it."""
         self._number += 1
         order.number = self._number
-        account.open[order.number] = order
-        account.remember(order)
+        account.begin(order)
         if order.ticket.expires_ns:
             heapq.heappush(self._expiring, (order.ticket.expires_ns, order.number, order))
-        if heard:
+        if heard and account.listeners:
             self._tell(account, board, order, Cause.NEW)
 
     def _meet(self, account: Account, board: Board, order: Order) -> None:
         """It meets what is in the book, and waits there if it is to."""
-        self._events += board.book.enter(order, self._market_ns)
+        board.book.enter(order, self._market_ns, self._events)
         if order.is_final:
             return
         if order.rests:
             order.waits = True
-            self._events += board.book.add(order, self._market_ns)
+            board.book.add(order, self._market_ns, self._events)
         else:
             self._finish(account, board, order, Status.EXPIRED, None)
 
     def _withdraw(self, board: Board, order: Order) -> None:
         if order.waits:
             order.waits = False
-            self._events += board.book.remove(order, self._market_ns)
+            board.book.remove(order, self._market_ns, self._events)
 
     def _fill(
-        self, board: Board, order: Order, trade: Trade, *, is_maker: bool, with_crowd: bool
+        self,
+        board: Board,
+        order: Order,
+        trade: Trade,
+        value: int,
+        *,
+        is_maker: bool,
+        with_crowd: bool,
     ) -> None:
         account, ticks, lots = self.accounts[order.account], trade.price_ticks, trade.size_lots
+        time_ns = order.updated_ns = self.time_ns
         order.turnover += ticks * lots
-        order.updated_ns = self.time_ns
         if order.left:
-            order.status = Status.PARTLY_FILLED
+            order.status = PARTLY_FILLED
         else:
-            order.status = Status.FILLED
-            order.waits = False
-            del account.open[order.number]
+            order.status, order.is_final, order.waits = FILLED, True, False
+            account.end(order)
         clearing = self._spot if board.is_spot else self.margin
-        fee, asset = clearing.settle(
-            account, board, order, ticks, lots, is_maker=is_maker, with_crowd=with_crowd
-        )
+        fee, asset = clearing.settle(account, board, order, lots, value, is_maker, with_crowd)
         if board.in_dollars:
-            account.volume.add(board.notional(ticks, lots), self.time_ns)
+            traded = board.notional(ticks, lots) if board.is_inverse else value
+            account.volume.add(traded, time_ns)
         fill = Fill(
             trade.trade_id,
             order,
@@ -299,7 +312,7 @@ class Engine:
             fee,
             asset,
             is_maker,
-            self.time_ns,
+            time_ns,
             order.lots - order.left,
             order.turnover,
             order.status,
@@ -312,11 +325,12 @@ class Engine:
         self, account: Account, board: Board, order: Order, status: Status, why: Refusal | None
     ) -> None:
         order.status, order.why = status, why
-        order.waits = False
+        order.is_final, order.waits = True, False
         order.updated_ns = self.time_ns
-        del account.open[order.number]
+        account.end(order)
         self._clearing(board).release(account, board, order)
-        self._tell(account, board, order, Cause(status.value))
+        if account.listeners:
+            self._tell(account, board, order, Cause(status.value))
 
     def _tell(
         self,

@@ -81,13 +81,13 @@ class MatchingHouse:
         return self._keys.get(key)
 
     def place(self, account: str, ticket: Ticket) -> OrderView:
-        holder, board = self._engine.account(account), self._board(ticket.symbol)
-        before = self._same_id(holder, ticket.client_id)
+        engine = self._engine
+        holder, board = engine.account(account), self._board(ticket.symbol)
+        before = self._same_id(holder, ticket.client_id) if ticket.client_id else None
         if before is not None:
-            return self._engine.boards[before.ticket.symbol].view(before)
+            return self._view(before)
         if len(holder.open) >= self.rules.open_orders_max:
             raise Refused(Refusal.TOO_MANY)
-        engine = self._engine
         engine.begin(self._now())
         order = draft(board, account, ticket, self.rules, engine.time_ns)
         engine.place(holder, board, order)
@@ -112,10 +112,11 @@ class MatchingHouse:
         return board.view(order)
 
     def cancel(self, account: str, order_id: int) -> OrderView:
-        order = self._open_order(account, order_id)
-        with self._happening():
-            self._engine.cancel(order)
-        return self._view(order)
+        order, engine = self._open_order(account, order_id), self._engine
+        engine.begin(self._now())
+        engine.cancel(order)
+        self._emit(engine.end())
+        return engine.boards[order.ticket.symbol].view(order)
 
     def cancel_all(self, account: str, symbol: str = "") -> list[OrderView]:
         orders = list(self._engine.account(account).open_of(symbol))
@@ -216,7 +217,7 @@ class MatchingHouse:
         """The order that is to be given again for this client id; None: there is to be a new one.
         Raises Refused when there must not."""
         scope = self.rules.id_scope
-        before = account.by_client_id.get(client_id) if client_id else None
+        before = account.by_client_id.get(client_id)
         if before is None or scope is IdScope.NONE:
             return None
         if scope is IdScope.RETURNS:

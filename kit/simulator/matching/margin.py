@@ -6,7 +6,7 @@ sell. Gains that are not realised yet open no new positions, losses hold back th
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from kit.simulator.dialect import Mark
@@ -17,14 +17,22 @@ from kit.simulator.matching.contract import (
     PositionView,
     Refusal,
     Refused,
-    Status,
 )
 from kit.simulator.matching.fees import FeeTable
-from kit.simulator.matching.money import EXACT, amount
+from kit.simulator.matching.money import Share, amount
 from kit.simulator.matching.order import Order
 from kit.simulator.matching.positions import Position
 
 Marks = Callable[[str], Mark | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What an instrument is worth."""
+
+    price: Decimal
+    lot: Share
+    """Atoms of what settles it, for lots at this price."""
 
 
 class Margin:
@@ -43,6 +51,10 @@ class Margin:
         self._ledger = ledger
         self._boards = boards
         self._marks = marks
+        self._initial = Share.of(rules.initial_margin)
+        self._maintenance = Share.of(rules.maintenance_margin)
+        self._prices: dict[str, tuple[str | int, Price]] = {}
+        """The newest by symbol, with the text of the mark, or the ticks, that it was made of."""
 
     def admit(self, account: Account, board: Board, order: Order, enters: bool) -> None:
         if not enters:
@@ -50,14 +62,20 @@ class Margin:
         if order.ticket.reduce_only:
             _cut_to_position(account, board, order)
             return
-        before, after = self._need(account, board.settle), self._need(account, board.settle, order)
-        value = board.value_at(self._price_of(board, order), order.left)
-        has = account.total.get(board.settle, 0) - self._fees.most(value)
-        if after > before and after > has:
+        asset, position = board.settle, account.position(board.symbol)
+        before, value = self._need(account, asset), self._value(board, order)
+        position.expect(order.buys, value - order.locked)
+        after = self._need(account, asset)
+        if after > before and after > account.total[asset] - self._fees.most(value):
+            position.expect(order.buys, order.locked - value)
             raise Refused(Refusal.FUNDS)
-        self._hold(account, board.settle, after)
+        order.locked = value
+        self._hold(account, asset, after)
 
     def release(self, account: Account, board: Board, order: Order) -> None:
+        if order.locked:
+            account.position(board.symbol).expect(order.buys, -order.locked)
+            order.locked = 0
         self.hold(account, board.settle)
 
     def hold(self, account: Account, asset: str) -> None:
@@ -69,33 +87,43 @@ class Margin:
         account: Account,
         board: Board,
         order: Order,
-        ticks: int,
         lots: int,
-        *,
+        value: int,
         is_maker: bool,
         with_crowd: bool,
     ) -> tuple[int, str]:
-        position = account.positions.setdefault(board.symbol, Position())
-        account.add(board.settle, position.trade(board, order.buys, ticks, lots))
-        value = board.value(ticks, lots)
+        asset, buys, position = board.settle, order.buys, account.position(board.symbol)
+        won = position.trade(board, buys, value, lots)
         if with_crowd:
-            gone = board.direction * (value if order.buys else -value)
-            self._ledger.pay_crowd(board.settle, gone)
+            self._ledger.pay_crowd(asset, board.direction * (value if buys else -value))
         fee = self._fees.fee(value, account.volume, is_maker)
-        account.add(board.settle, -fee)
-        self._ledger.pay_fee(board.settle, fee)
-        self.hold(account, board.settle)
-        return fee, board.settle
+        account.total[asset] += won - fee
+        self._ledger.pay_fee(asset, fee)
+        if order.locked:
+            left = self._value(board, order)
+            position.expect(buys, left - order.locked)
+            order.locked = left
+        self.hold(account, asset)
+        return fee, asset
 
     def assets(self, board: Board) -> tuple[str, ...]:
         return (board.settle,)
 
-    def price(self, board: Board) -> Decimal:
+    def price(self, board: Board) -> Price:
         """The mark price; the last price where there is none."""
         mark = self._marks(board.symbol)
+        made_of: str | int
         if mark is not None and mark.mark_price:
-            return Decimal(mark.mark_price)
-        return board.tick * (board.book.last_ticks or board.book.best(True) or 1)
+            made_of = mark.mark_price
+        else:
+            made_of = board.book.last_ticks or board.book.best(True) or 1
+        known = self._prices.get(board.symbol)
+        if known is not None and known[0] == made_of:
+            return known[1]
+        price = Decimal(made_of) if isinstance(made_of, str) else board.tick * made_of
+        fresh = Price(price, board.worth_at(price))
+        self._prices[board.symbol] = made_of, fresh
+        return fresh
 
     def mark(self, board: Board) -> Mark | None:
         """What is said of an instrument now."""
@@ -110,32 +138,31 @@ class Margin:
 
     def equity(self, account: Account, asset: str) -> int:
         """What an account would have if all its positions were closed at their marks."""
-        gains = [one.gain(board, self.price(board)) for board, one in self.held(account, asset)]
+        gains = [one.gain(board, self.price(board).lot) for board, one in self.held(account, asset)]
         return account.total.get(asset, 0) + sum(gains)
 
     def maintenance(self, account: Account, asset: str) -> int:
         """Below which its positions are closed by force."""
-        share = self.rules.maintenance_margin
         return sum(
-            _share(abs(one.worth(board, self.price(board))), share)
+            self._maintenance.take(abs(one.worth(self.price(board).lot)))
             for board, one in self.held(account, asset)
         )
 
     def view(self, account: Account, board: Board, position: Position) -> PositionView:
         """A position as it is now."""
-        price, share = self.price(board), self.rules.maintenance_margin
-        gain = position.gain(board, price)
+        now, share = self.price(board), self.rules.maintenance_margin
+        gain, worth = position.gain(board, now.lot), abs(position.worth(now.lot))
         other = self.equity(account, board.settle) - gain - self.maintenance(account, board.settle)
-        rest = other + _share(abs(position.worth(board, price)), share)
+        rest = other + self._maintenance.take(worth)
         return PositionView(
             account.name,
             board.symbol,
             board.lot * position.lots,
             position.entry_price(board) if position.lots else Decimal(0),
-            price,
+            now.price,
             amount(gain),
             position.price_for(board, rest, share) if position.lots else None,
-            amount(_share(abs(position.worth(board, price)), self.rules.initial_margin)),
+            amount(self._initial.take(worth)),
             amount(position.realized),
         )
 
@@ -143,32 +170,24 @@ class Margin:
         account.lock(asset, need - account.margin.get(asset, 0))
         account.margin[asset] = need
 
-    def _need(self, account: Account, asset: str, more: Order | None = None) -> int:
-        """Margin of positions and orders, with one more or changed, and losses."""
-        orders: dict[str, list[Order]] = {}
-        for order in [*account.open.values(), *([] if more is None else [more])]:
-            changed = more is not None and order is not more and order.number == more.number
-            if not changed and order.status is not Status.UNTRIGGERED:
-                orders.setdefault(order.ticket.symbol, []).append(order)
+    def _need(self, account: Account, asset: str) -> int:
+        """Margin of positions and orders, and losses."""
         need = gains = 0
-        for symbol in sorted(orders.keys() | account.positions.keys()):
+        for symbol, position in account.positions.items():
             board = self._boards[symbol]
-            if board.is_spot or board.settle != asset:
-                continue
-            position = account.positions.get(symbol, Position())
-            price = self.price(board)
-            worth, risks = position.worth(board, price), {True: 0, False: 0}
-            for order in orders.get(symbol, ()):
-                if not order.ticket.reduce_only:
-                    value = board.value_at(self._price_of(board, order), order.left)
-                    risks[order.buys] += value
-            most = max(abs(worth + risks[True]), abs(worth - risks[False]))
-            need += _share(most, self.rules.initial_margin)
-            gains += position.gain(board, price)
+            if board.settle == asset:
+                lot = self.price(board).lot
+                worth = position.worth(lot)
+                most = max(abs(worth + position.buying), abs(worth - position.selling))
+                need += self._initial.take(most)
+                gains += board.direction * (worth - position.cost)
         return need + max(0, -gains)
 
-    def _price_of(self, board: Board, order: Order) -> Decimal:
-        return board.tick * order.ticks if order.ticks else self.price(board)
+    def _value(self, board: Board, order: Order) -> int:
+        """What the rest of an order would move, at its price, or at that of now."""
+        if order.ticks:
+            return board.value(order.ticks, order.left)
+        return self.price(board).lot.take(order.left)
 
 
 def _cut_to_position(account: Account, board: Board, order: Order) -> None:
@@ -186,7 +205,3 @@ def _shorten(board: Board, order: Order, lots: int) -> None:
     order.lots -= lots
     order.left -= lots
     order.ticket = replace(order.ticket, size=board.size(order.lots))
-
-
-def _share(atoms: int, share: Decimal) -> int:
-    return int(EXACT.multiply(Decimal(atoms), share))

@@ -3,7 +3,6 @@
 import msgspec
 
 from kit.simulator.matching.contract import (
-    FINAL,
     Lifetime,
     OrderKind,
     Refusal,
@@ -15,9 +14,11 @@ from kit.simulator.matching.contract import (
 STOPS = frozenset(OrderKind) - {OrderKind.MARKET, OrderKind.LIMIT}
 """They wait for a price before they come to the book."""
 PRICED = frozenset({OrderKind.LIMIT, OrderKind.STOP_LIMIT, OrderKind.TAKE_PROFIT_LIMIT})
-AT_ONCE = frozenset({Lifetime.IMMEDIATE_OR_CANCEL, Lifetime.FILL_OR_KILL})
 NOBODY = ""
 """The account of those who only make the market."""
+# Looking a member up in its enum takes longer than all that is done with it.
+OPEN, ALLOW = Status.OPEN, SelfTrade.ALLOW
+IMMEDIATE_OR_CANCEL, FILL_OR_KILL = Lifetime.IMMEDIATE_OR_CANCEL, Lifetime.FILL_OR_KILL
 
 
 class Order:
@@ -28,6 +29,7 @@ class Order:
         "amended",
         "buys",
         "created_ns",
+        "is_final",
         "left",
         "locked",
         "lots",
@@ -53,7 +55,7 @@ class Order:
         ticks: int,
         lots: int,
         time_ns: int,
-        self_trade: SelfTrade = SelfTrade.ALLOW,
+        self_trade: SelfTrade = ALLOW,
     ) -> None:
         self.number = number
         self.account = account
@@ -65,12 +67,14 @@ class Order:
         self.turnover = 0
         """Sum of ticks times lots of its fills."""
         self.locked = 0
-        """Atoms of what it would pay with."""
+        """Atoms of what it would pay with; of a derivative, of what it would move."""
         self.stop_ticks = 0
         self.trail_ticks = 0
         self.waits = False
         """Whether it is in the book."""
-        self.status = Status.OPEN
+        self.status = OPEN
+        self.is_final = False
+        """Whether it will change no more."""
         self.why: Refusal | None = None
         self.created_ns = self.updated_ns = time_ns
         self.amended = 0
@@ -78,14 +82,14 @@ class Order:
         self.self_trade = self_trade
 
     @property
-    def is_final(self) -> bool:
-        """Whether it will change no more."""
-        return self.status in FINAL
-
-    @property
     def rests(self) -> bool:
         """Whether what is not filled at once stays in the book."""
-        return bool(self.ticks) and self.ticket.lifetime not in AT_ONCE
+        return self.ticks != 0 and not ends_at_once(self.ticket.lifetime)
+
+
+def ends_at_once(lifetime: Lifetime) -> bool:
+    """Whether an order never waits in the book."""
+    return lifetime is IMMEDIATE_OR_CANCEL or lifetime is FILL_OR_KILL
 
 
 class Fill(msgspec.Struct, frozen=True, gc=False):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 
 from kit.simulator.matching.board import Board
-from kit.simulator.matching.money import EXACT, amount
+from kit.simulator.matching.money import EXACT, Share, amount
 
 SHOWN = Context(prec=16)
 """Digits of prices that were worked out."""
@@ -24,11 +24,20 @@ class Position:
     cost: int = 0
     realized: int = 0
     """Since it was opened, with funding, without fees."""
+    buying: int = 0
+    """Atoms for which it would be bought if all orders that wait were filled."""
+    selling: int = 0
 
-    def trade(self, board: Board, buys: bool, ticks: int, lots: int) -> int:
-        """Bought or sold. Returns what is won or lost by what was closed."""
+    def expect(self, buys: bool, atoms: int) -> None:
+        """Orders would buy, or sell, for so much more."""
+        if buys:
+            self.buying += atoms
+        else:
+            self.selling += atoms
+
+    def trade(self, board: Board, buys: bool, value: int, lots: int) -> int:
+        """Bought or sold for so many atoms. Returns what is won or lost by what was closed."""
         sign = 1 if buys else -1
-        value = board.value(ticks, lots)
         won = closing = 0
         if self.lots * sign < 0:
             closing = min(lots, abs(self.lots))
@@ -46,13 +55,13 @@ class Position:
             self.cost += sign * value
         return won
 
-    def worth(self, board: Board, price: Decimal) -> int:
-        """At a price; negative when sold."""
-        return board.value_at(price, self.lots)
+    def worth(self, lot: Share) -> int:
+        """While a lot is worth so much; negative when sold."""
+        return lot.take(self.lots)
 
-    def gain(self, board: Board, price: Decimal) -> int:
-        """What would be won if it was closed at a price."""
-        return board.direction * (self.worth(board, price) - self.cost)
+    def gain(self, board: Board, lot: Share) -> int:
+        """What would be won if it was closed."""
+        return board.direction * (lot.take(self.lots) - self.cost)
 
     def entry_price(self, board: Board) -> Decimal:
         """Mean price at which it was opened."""

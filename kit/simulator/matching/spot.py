@@ -2,7 +2,7 @@
 
 from kit.simulator.matching.accounts import Account, Ledger
 from kit.simulator.matching.board import Board
-from kit.simulator.matching.contract import FINAL, FeeAsset, Refusal, Refused
+from kit.simulator.matching.contract import FeeAsset, Refusal, Refused
 from kit.simulator.matching.fees import FeeTable
 from kit.simulator.matching.order import Order
 
@@ -16,50 +16,49 @@ class Spot:
         self._ledger = ledger
 
     def admit(self, account: Account, board: Board, order: Order, enters: bool) -> None:
-        need = self._need(board, order)
-        asset = board.quote if order.buys else board.base
-        if need - order.locked > account.free(asset):
+        need, asset = self._need(board, order), board.quote if order.buys else board.base
+        free = account.total[asset] - account.locked[asset]
+        if need - order.locked > free:
             raise Refused(Refusal.FUNDS)
         if enters and order.buys and not order.ticks:
             bill = sum(board.value(ticks, lots) for ticks, lots in _met(board, order))
-            if bill + self._fee_most(bill) > account.free(asset):
+            if bill + self._fee_most(bill) > free:
                 raise Refused(Refusal.FUNDS)
-        account.lock(asset, need - order.locked)
+        account.locked[asset] += need - order.locked
         order.locked = need
 
     def release(self, account: Account, board: Board, order: Order) -> None:
-        need = 0 if order.status in FINAL else self._need(board, order)
-        account.lock(board.quote if order.buys else board.base, need - order.locked)
-        order.locked = need
+        account.locked[board.quote if order.buys else board.base] -= order.locked
+        order.locked = 0
 
     def settle(
         self,
         account: Account,
         board: Board,
         order: Order,
-        ticks: int,
         lots: int,
-        *,
+        value: int,
         is_maker: bool,
         with_crowd: bool,
     ) -> tuple[int, str]:
-        base, value = lots * board.lot_atoms, board.value(ticks, lots)
-        total, crowd = account.total, self._ledger.crowd
-        if order.buys:
-            total[board.base] += base
-            total[board.quote] -= value
+        base, quote, size = board.base, board.quote, lots * board.lot_atoms
+        total, buys = account.total, order.buys
+        if buys:
+            total[base] += size
+            total[quote] -= value
         else:
-            total[board.base] -= base
-            total[board.quote] += value
-            base, value = -base, -value
+            total[base] -= size
+            total[quote] += value
         if with_crowd:
-            crowd[board.base] = crowd.get(board.base, 0) - base
-            crowd[board.quote] = crowd.get(board.quote, 0) + value
-        if order.locked:
-            self.release(account, board, order)
-        in_quote = self._fee_in_quote or not order.buys
-        asset = board.quote if in_quote else board.base
-        fee = self._fees.fee(abs(value) if in_quote else base, account.volume, is_maker)
+            self._ledger.pay_crowd(base, -size if buys else size)
+            self._ledger.pay_crowd(quote, value if buys else -value)
+        held = order.locked
+        if held:
+            order.locked = self._need(board, order)
+            account.locked[quote if buys else base] += order.locked - held
+        in_quote = self._fee_in_quote or not buys
+        asset = quote if in_quote else base
+        fee = self._fees.fee(value if in_quote else size, account.volume, is_maker)
         total[asset] -= fee
         self._ledger.pay_fee(asset, fee)
         return fee, asset
@@ -71,10 +70,8 @@ class Spot:
         """What an order holds; nothing where it buys at any price."""
         if not order.buys:
             return order.left * board.lot_atoms
-        if not order.ticks:
-            return 0
-        value = board.value(order.ticks, order.left)
-        return value + self._fee_most(value)
+        value = order.ticks * order.left * board.unit_atoms
+        return value + self._fees.most(value) if self._fee_in_quote else value
 
     def _fee_most(self, value: int) -> int:
         return self._fees.most(value) if self._fee_in_quote else 0

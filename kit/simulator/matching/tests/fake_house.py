@@ -3,6 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
+from msgspec import structs
+
 from kit.simulator.dialect import BookSnapshot
 from kit.simulator.history import TradePrint
 from kit.simulator.matching.contract import (
@@ -50,13 +52,13 @@ class FakeHouse:
         ticket = replace(
             order.ticket, size=size or order.ticket.size, price=price or order.ticket.price
         )
-        return self._keep(replace(order, ticket=ticket), Cause.AMENDED)
+        return self._keep(structs.replace(order, ticket=ticket), Cause.AMENDED)
 
     def cancel(self, account: str, order_id: int) -> OrderView:
         order = self.order(account, order_id)
         if order.is_final:
             raise Refused(Refusal.FINISHED)
-        return self._keep(replace(order, status=Status.CANCELLED), Cause.CANCELLED)
+        return self._keep(structs.replace(order, status=Status.CANCELLED), Cause.CANCELLED)
 
     def cancel_all(self, account: str, symbol: str = "") -> list[OrderView]:
         return [self.cancel(account, one.order_id) for one in self.open_orders(account, symbol)]
