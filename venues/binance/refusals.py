@@ -25,6 +25,8 @@ WORDS: Mapping[str, RejectReason] = {
     "trading is not enabled": orders_pb2.REJECT_REASON_INSTRUMENT,
     "not supported for this symbol": orders_pb2.REJECT_REASON_NOT_SUPPORTED,
     "disabled on this account": orders_pb2.REJECT_REASON_PERMISSION,
+    "is not permitted for this": orders_pb2.REJECT_REASON_PERMISSION,
+    "is restricted for this": orders_pb2.REJECT_REASON_PERMISSION,
     "may not place": orders_pb2.REJECT_REASON_PERMISSION,
     "invalid quantity": orders_pb2.REJECT_REASON_SIZE,
     "invalid price": orders_pb2.REJECT_REASON_PRICE,
@@ -36,10 +38,15 @@ CODES: Mapping[str, RejectReason] = {
     "-1003": orders_pb2.REJECT_REASON_RATE_LIMIT,
     "-1008": orders_pb2.REJECT_REASON_RATE_LIMIT,
     "-1015": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "-1112": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
     "-1016": orders_pb2.REJECT_REASON_MAINTENANCE,
     "-1021": orders_pb2.REJECT_REASON_OTHER,
     "-1022": orders_pb2.REJECT_REASON_PERMISSION,
     "-1121": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "-2020": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
+    "-2023": orders_pb2.REJECT_REASON_PERMISSION,
+    "-2024": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
+    "-2028": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
     "-2018": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
     "-2019": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
     "-2021": orders_pb2.REJECT_REASON_STOP_PRICE,
@@ -55,18 +62,26 @@ CODES: Mapping[str, RejectReason] = {
     "-4016": orders_pb2.REJECT_REASON_PRICE,
     "-4024": orders_pb2.REJECT_REASON_PRICE,
     "-4116": orders_pb2.REJECT_REASON_DUPLICATE_ID,
+    "-4118": orders_pb2.REJECT_REASON_REDUCE_ONLY,
     "-4120": orders_pb2.REJECT_REASON_NOT_SUPPORTED,
     "-4131": orders_pb2.REJECT_REASON_PRICE,
     "-4140": orders_pb2.REJECT_REASON_INSTRUMENT,
     "-4141": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "-4142": orders_pb2.REJECT_REASON_STOP_PRICE,
     "-4164": orders_pb2.REJECT_REASON_NOTIONAL,
+    "-4183": orders_pb2.REJECT_REASON_PRICE,
+    "-4184": orders_pb2.REJECT_REASON_PRICE,
+    "-4210": orders_pb2.REJECT_REASON_STOP_PRICE,
+    "-4211": orders_pb2.REJECT_REASON_STOP_PRICE,
     "-5021": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
     "-5022": orders_pb2.REJECT_REASON_WOULD_TAKE,
+    "-5041": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
     "-2014": orders_pb2.REJECT_REASON_PERMISSION,
     "-2015": orders_pb2.REJECT_REASON_PERMISSION,
 }
-UNCLEAR = frozenset({"-1000", "-1001", "-1006", "-1007"})
-"""Unknown error, disconnected, unexpected response, timeout: "execution status unknown"."""
+UNCLEAR = frozenset({"-1000", "-1001", "-1004", "-1006", "-1007", "-2012"})
+"""Unknown error, disconnected, busy, unexpected response, timeout ("execution status unknown"), and
+a cancellation of all that has failed."""
 
 
 def said(answer: Any) -> Said | None:

@@ -22,11 +22,20 @@ WORDS: Mapping[str, RejectReason] = {
     "product_id": orders_pb2.REJECT_REASON_INSTRUMENT,
     "invalid_product": orders_pb2.REJECT_REASON_INSTRUMENT,
     "unsupported_order": orders_pb2.REJECT_REASON_NOT_SUPPORTED,
+    "insufficient balance": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
     "rate_limit": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "resource_exhausted": orders_pb2.REJECT_REASON_RATE_LIMIT,
     "open_order_limit": orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
     "permission_denied": orders_pb2.REJECT_REASON_PERMISSION,
     "unauthenticated": orders_pb2.REJECT_REASON_PERMISSION,
     "unauthorized": orders_pb2.REJECT_REASON_PERMISSION,
+    "authentication": orders_pb2.REJECT_REASON_PERMISSION,
+    "verification_required": orders_pb2.REJECT_REASON_PERMISSION,
+    "personal_details_required": orders_pb2.REJECT_REASON_PERMISSION,
+    "two_factor_required": orders_pb2.REJECT_REASON_PERMISSION,
+    "unverified_email": orders_pb2.REJECT_REASON_PERMISSION,
+    "_token": orders_pb2.REJECT_REASON_PERMISSION,
+    "invalid_scope": orders_pb2.REJECT_REASON_PERMISSION,
     "maintenance": orders_pb2.REJECT_REASON_MAINTENANCE,
 }
 """By a part of the code, in lower case; INVALID_LIMIT_PRICE_POST_ONLY is no wrong price."""
@@ -36,13 +45,14 @@ UNCLEAR = frozenset(
         "UNKNOWN_CANCEL_FAILURE_REASON",
         "UNKNOWN",
         "INTERNAL",
+        "internal_server_error",
         "UNAVAILABLE",
         "DEADLINE_EXCEEDED",
         "COMMANDER_REJECTED_NEW_ORDER_TIMEOUT",
     }
 )
 ABSENT = frozenset(
-    {"UNKNOWN_CANCEL_ORDER", "NOT_FOUND", "ORDER_NOT_FOUND", "INVALID_CANCEL_REQUEST",
+    {"UNKNOWN_CANCEL_ORDER", "NOT_FOUND", "not_found", "ORDER_NOT_FOUND", "INVALID_CANCEL_REQUEST",
      "ORDER_IS_FULLY_FILLED"}
 )  # fmt: skip
 UNKNOWN_REASONS = ("", "UNKNOWN_FAILURE_REASON", "UNKNOWN_PREVIEW_FAILURE_REASON")
@@ -52,8 +62,8 @@ def said(answer: Any) -> Said | None:
     """{"success":false,"error_response":{"error":"UNKNOWN_FAILURE_REASON","message":"",
     "preview_failure_reason":"PREVIEW_INSUFFICIENT_FUND",…}}, {"results":[{"success":false,
     "failure_reason":"UNKNOWN_CANCEL_ORDER",…}]}, {"success":false,"errors":[{
-    "edit_failure_reason":"…"}]} or {"error":"INVALID_ARGUMENT","message":"…"}. What failed in the
-    preview was never placed."""
+    "edit_failure_reason":"…"}]}, {"error":"INVALID_ARGUMENT","message":"…"} or {"errors":[{
+    "id":"not_found","message":"Not found"}]}. What failed in the preview was never placed."""
     if not isinstance(answer, dict):
         return None
     for row in answer.get("results") or ():
@@ -61,6 +71,9 @@ def said(answer: Any) -> Said | None:
             return _said(str(row["failure_reason"]), "")
     if isinstance(answer.get("error"), str):
         return _said(answer["error"], str(answer.get("message", "")))
+    if answer.get("success") is None and answer.get("errors"):
+        first = answer["errors"][0]
+        return _said(str(first["id"]), str(first.get("message", "")))
     if answer.get("success") is not False:
         return None
     parts = answer.get("error_response") or (answer.get("errors") or [{}])[0]

@@ -11,6 +11,7 @@ from kit.orders.contract import RejectReason
 _PRICE, _SIZE = orders_pb2.REJECT_REASON_PRICE, orders_pb2.REJECT_REASON_SIZE
 _PERMISSION = orders_pb2.REJECT_REASON_PERMISSION
 _INSTRUMENT = orders_pb2.REJECT_REASON_INSTRUMENT
+_STOP_PRICE = orders_pb2.REJECT_REASON_STOP_PRICE
 _TOO_MANY = orders_pb2.REJECT_REASON_TOO_MANY_ORDERS
 CODES: Mapping[str, RejectReason] = {
     "10000": _PERMISSION,
@@ -26,6 +27,9 @@ CODES: Mapping[str, RejectReason] = {
     "10013": _TOO_MANY,
     "10014": _TOO_MANY,
     "10015": _TOO_MANY,
+    "10016": _SIZE,
+    "10017": _SIZE,
+    "10018": _SIZE,
     "10019": _PERMISSION,
     "10020": _INSTRUMENT,
     "10021": _SIZE,
@@ -34,10 +38,16 @@ CODES: Mapping[str, RejectReason] = {
     "10026": _PRICE,
     "10027": _SIZE,
     "10028": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "10031": _INSTRUMENT,
+    "10034": _STOP_PRICE,
+    "10035": _STOP_PRICE,
+    "10044": _STOP_PRICE,
     "10032": orders_pb2.REJECT_REASON_NOTIONAL,
     "10041": orders_pb2.REJECT_REASON_MAINTENANCE,
     "10043": _PRICE,
     "10047": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "11035": _TOO_MANY,
+    "11036": _STOP_PRICE,
     "11042": _PERMISSION,
     "11046": _INSTRUMENT,
     "11051": orders_pb2.REJECT_REASON_MAINTENANCE,
@@ -45,6 +55,8 @@ CODES: Mapping[str, RejectReason] = {
     "11055": orders_pb2.REJECT_REASON_WOULD_TAKE,
     "13004": _PERMISSION,
     "13009": _PERMISSION,
+    "13019": _INSTRUMENT,
+    "13020": _INSTRUMENT,
     "13021": _PERMISSION,
 }
 WORDS: Mapping[str, RejectReason] = {
@@ -53,7 +65,9 @@ WORDS: Mapping[str, RejectReason] = {
     "invalid params: price": _PRICE,
     "invalid params: instrument_name": _INSTRUMENT,
 }
-UNCLEAR = frozenset({"10001", "10040", "11031", "13028", "13888", "-32603"})
+UNCLEAR = frozenset(
+    {"10001", "10040", "11031", "11094", "13008", "13028", "13888", "-32603"}
+)  # fmt: skip
 """Errors inside the venue, one that is to be tried again, and a time that was over."""
 NOTHING = "10004"
 ABSENT = frozenset({NOTHING, "10010", "10029", "11044"})

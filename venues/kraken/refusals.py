@@ -14,24 +14,37 @@ WORDS: Mapping[str, RejectReason] = {
     "order minimum not met": orders_pb2.REJECT_REASON_SIZE,
     "invalid arguments:volume": orders_pb2.REJECT_REASON_SIZE,
     "cost minimum not met": orders_pb2.REJECT_REASON_NOTIONAL,
+    "invalid arguments:price": orders_pb2.REJECT_REASON_PRICE,
     "tick size check failed": orders_pb2.REJECT_REASON_PRICE,
     "invalid price": orders_pb2.REJECT_REASON_PRICE,
     "cl_ord_id": orders_pb2.REJECT_REASON_DUPLICATE_ID,
     "orders limit exceeded": orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
     "rate limit exceeded": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "too many requests": orders_pb2.REJECT_REASON_RATE_LIMIT,
     "throttled": orders_pb2.REJECT_REASON_RATE_LIMIT,
     "temporary lockout": orders_pb2.REJECT_REASON_RATE_LIMIT,
-    "unknown asset pair": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "asset pair": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "unknown asset": orders_pb2.REJECT_REASON_INSTRUMENT,
     "market in": orders_pb2.REJECT_REASON_MAINTENANCE,
     "reduce only": orders_pb2.REJECT_REASON_REDUCE_ONLY,
     "invalid key": orders_pb2.REJECT_REASON_PERMISSION,
+    "invalid session": orders_pb2.REJECT_REASON_PERMISSION,
+    "user locked": orders_pb2.REJECT_REASON_PERMISSION,
     "invalid signature": orders_pb2.REJECT_REASON_PERMISSION,
     "permission denied": orders_pb2.REJECT_REASON_PERMISSION,
     "trading agreement": orders_pb2.REJECT_REASON_PERMISSION,
     "invalid nonce": orders_pb2.REJECT_REASON_OTHER,
 }
 """By a part of the venue's words, which are all that its errors have."""
-UNCLEAR = frozenset({"EService", "EGeneral:Internal error", "EGeneral:Unknown error"})
+UNCLEAR = frozenset(
+    {
+        "EService",
+        "EGeneral:Internal error",
+        "EGeneral:Unknown error",
+        "EDatabase:Internal error",
+        "EOrder:Cancel pending",
+    }
+)
 UNKNOWN_ORDER = "EOrder:Unknown order"
 
 

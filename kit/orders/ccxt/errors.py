@@ -29,12 +29,15 @@ CLASSES: Mapping[str, RejectReason] = {
     "DuplicateOrderId": orders_pb2.REJECT_REASON_DUPLICATE_ID,
     "BadSymbol": orders_pb2.REJECT_REASON_INSTRUMENT,
     "MarketClosed": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "ContractUnavailable": orders_pb2.REJECT_REASON_INSTRUMENT,
     "RateLimitExceeded": orders_pb2.REJECT_REASON_RATE_LIMIT,
     "DDoSProtection": orders_pb2.REJECT_REASON_RATE_LIMIT,
     "AuthenticationError": orders_pb2.REJECT_REASON_PERMISSION,
     "PermissionDenied": orders_pb2.REJECT_REASON_PERMISSION,
     "AccountSuspended": orders_pb2.REJECT_REASON_PERMISSION,
     "AccountNotEnabled": orders_pb2.REJECT_REASON_PERMISSION,
+    "RestrictedLocation": orders_pb2.REJECT_REASON_PERMISSION,
+    "ManualInteractionNeeded": orders_pb2.REJECT_REASON_PERMISSION,
     "OnMaintenance": orders_pb2.REJECT_REASON_MAINTENANCE,
     "NotSupported": orders_pb2.REJECT_REASON_NOT_SUPPORTED,
     "OperationRejected": orders_pb2.REJECT_REASON_OTHER,
@@ -105,8 +108,9 @@ class Errors:
         known = next((self.classes[name] for name in classes if name in self.classes), None)
         if known is not None:
             return Refused(known, words)
-        # ccxt's NetworkErrors are about the way to the venue, and what is below it is not known.
-        if "NetworkError" in classes:
+        # Of what ccxt calls a failed operation (timeouts, a venue that is busy or not available,
+        # answers that make no sense) the venue may have done its part.
+        if "OperationFailed" in classes:
             return Unclear(words)
         return Refused(orders_pb2.REJECT_REASON_OTHER, words)
 
