@@ -28,6 +28,8 @@ NUMBERS = struct.Struct("<IQQ")
 RECORD_BYTES_MAX = 1 << 20
 COMPACT_BYTES_MIN = 8 << 20
 REPAIR_PAUSE_NS = NANOSECONDS_PER_SECOND
+LINGER_S = 0.005
+"""So long records that nobody waits for may stay in memory."""
 
 _log = telemetry.logger("orders.journal")
 
@@ -79,6 +81,7 @@ class Journal:
         self._buffer: list[bytes] = []
         self._waiters: list[asyncio.Future[None]] = []
         self._writer: asyncio.Task[None] | None = None
+        self._linger: asyncio.Task[None] | None = None
         self._number = 0
         self._durable = 0
         self._position = 0
@@ -105,9 +108,11 @@ class Journal:
         await self._rewrite()
 
     def append(self, *payloads: bytes) -> None:
-        """Hand records over."""
+        """Hand records over. They are written with the next ones that somebody waits for, or soon:
+        an order on its way should not meet the writing of what became of the last one."""
         self._buffer += payloads
-        self._wake()
+        if self._linger is None or self._linger.done():
+            self._linger = asyncio.get_running_loop().create_task(self._write_soon())
 
     async def commit(self, *payloads: bytes) -> None:
         """Have records on the disk. Raises StoreUnavailable; then they may be there or not."""
@@ -119,12 +124,18 @@ class Journal:
 
     async def close(self) -> None:
         """Put everything on the disk, and let go of it."""
+        if self._linger is not None:
+            self._linger.cancel()
         try:
             await self.commit()
         except StoreUnavailable as error:
             _log.warning("closed unwritten", extra={"detail": error.message})
         self.broken = "closed"
         self._store.close()
+
+    async def _write_soon(self) -> None:
+        await self._clock.sleep(LINGER_S)
+        self._wake()
 
     def _wake(self) -> None:
         if self._writer is None or self._writer.done():

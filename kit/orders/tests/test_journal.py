@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from kit.errors import StoreUnavailable
 from kit.orders.journal.files import FileStore, OneThread
-from kit.orders.journal.journal import COMPACT_BYTES_MIN, Journal, JournalDamaged, frame, read
+from kit.orders.journal.journal import (
+    COMPACT_BYTES_MIN,
+    LINGER_S,
+    Journal,
+    JournalDamaged,
+    frame,
+    read,
+)
 from kit.orders.tests.worlds import Disk
 from tests.support.manual_clock import ManualClock
 
@@ -89,6 +96,26 @@ async def test_what_was_committed_is_there_again():
     await again.open()
     await again.commit(b"four")
     assert journal_on(disk).load()[-1] == b"four"
+
+
+async def test_what_nobody_waits_for_is_written_soon_or_with_the_next():
+    disk, clock = Disk(), ManualClock()
+    writes = []
+    write = disk.write
+    disk.write = lambda place, data, sync: (writes.append(sync), write(place, data, sync=sync))
+    journal = Journal(disk, inline, clock, list)
+    journal.load()
+    await journal.open()
+    journal.append(b"one")
+    journal.append(b"two")
+    await clock.settle()
+    assert writes == []
+    await journal.commit(b"three")
+    assert writes == [True]
+    journal.append(b"four")
+    await clock.advance(2 * LINGER_S)
+    assert writes == [True, False]
+    assert journal_on(disk).load() == [b"one", b"two", b"three", b"four"]
 
 
 async def test_those_who_wait_share_a_sync():
