@@ -71,7 +71,7 @@ def approved(world, contents):
 def flow(world):
     """TradeFlow of the process that runs now."""
     keys = {"desk": KEY.public_key()}
-    return TradeFlowServicer("fake", {"main": world.account}, lambda: Verifier(keys, live=True))
+    return TradeFlowServicer("fake", {"main": world.account}, lambda *_: Verifier(keys, live=True))
 
 
 async def place(world, contents):
