@@ -76,6 +76,7 @@ class AdvancedCounter:
     rules = DeskRules(
         types=TYPES,
         times_in_force=frozenset(LIMITS),
+        plain_stops_only=True,
         fills_have_client_id=False,
     )
 
@@ -210,8 +211,9 @@ def _configuration(wish: Wish) -> dict[str, Any]:
             limit["post_only"] = wish.post_only
         return {kind: limit}
     rises = read.buys(wish) == (wish.type == orders_pb2.ORDER_TYPE_STOP_LIMIT)
-    if wish.stop_price is None:
-        raise Unsupported("a stop without a price at which it wakes")
+    is_plain = wish.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
+    if wish.stop_price is None or wish.post_only or not is_plain:
+        raise Unsupported("no such stop on Coinbase")
     stop = {"stop_price": plain(wish.stop_price), "stop_direction": UP if rises else DOWN}
     return {STOP: {**limit, **stop}}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -21,7 +22,7 @@ from kit.orders.contract import (
     Unclear,
     Wish,
 )
-from kit.orders.tests import trading
+from kit.orders.tests import stopping, trading
 from kit.orders.tests.answering import DROP, Answering, answering, take
 from venues.coinbase import orders
 from venues.coinbase.simulator import DIALECTS
@@ -143,6 +144,26 @@ async def test_each_kind_of_order_has_its_words(changes, expected):
         venue.answer("/orders", placed())
         await desk.place(Wish(**{**fields, **changes}))
         assert venue.sent[-1].json["order_configuration"] == expected
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"post_only": True},
+        {"time_in_force": pb.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL},
+        {"time_in_force": pb.TIME_IN_FORCE_GOOD_TILL_TIME, "expire_time_ns": 10**18},
+        {"stop_price": None},
+    ],
+)
+async def test_a_stop_with_terms_that_the_venue_does_not_have_is_not_sent(terms):
+    async with prepared() as (venue, desk):
+        stop = Wish(CLIENT_ID, "BTC-USD", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP_LIMIT,
+                    Decimal(1), Decimal(5), Decimal(4))  # fmt: skip
+        receipt = await desk.place(replace(stop, **terms))
+        assert isinstance(receipt, Refused), receipt
+        assert receipt.reason == pb.REJECT_REASON_NOT_SUPPORTED
+        assert not venue.sent
+        assert desk.rules.plain_stops_only
 
 
 @pytest.mark.parametrize(
@@ -303,6 +324,12 @@ async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
     async with pretended() as scene:
         await trading.check_refusals(scene, SIZE)
         await trading.check_amend(scene, SIZE)
+        assert not await scene.desk.open_orders()
+
+
+async def test_a_stop_waits_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await stopping.check_stop(scene, SIZE)
         assert not await scene.desk.open_orders()
 
 
