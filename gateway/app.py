@@ -19,13 +19,14 @@ from gateway.web import Pages
 from kit import settings as kit_settings
 from kit.clock import SystemClock
 from kit.orders.keys import development_signer
+from kit.orders.settings import OrdersSettings
 from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
 
 SERVICE_ID = "registry"
 
 
-async def run(settings: GatewaySettings, mesh: MeshSettings) -> None:
+async def run(settings: GatewaySettings, mesh: MeshSettings, orders: OrdersSettings) -> None:
     """Serve until told to stop."""
     clock = SystemClock()
     known = contracts.load()
@@ -40,9 +41,10 @@ async def run(settings: GatewaySettings, mesh: MeshSettings) -> None:
     runtime = Runtime(Identity(SERVICE_ID, "registry", "registry", settings.port), mesh)
     runtime.serve(registry_pb2.DESCRIPTOR, "Registry", servicer)
     runtime.serve(catalog_pb2.DESCRIPTOR, "Catalog", CatalogServicer(catalog, activation))
-    if mesh.world != "live":
+    if mesh.world != "live" or orders.paper_accounts:
         signer = development_signer(Path(mesh.data_dir))
-        approvals = ApprovalsServicer(signer, clock)
+        only = orders.paper_accounts if mesh.world == "live" else None
+        approvals = ApprovalsServicer(signer, clock, only)
         runtime.serve(approvals_pb2.DESCRIPTOR, "Approvals", approvals)
     runtime.answer_rest(Unrouted(known.services))
     runtime.describe(contract.name for contract in known.services)
@@ -59,4 +61,5 @@ def main() -> int:
     """Run the process. Returns its exit code."""
     settings = kit_settings.load(GatewaySettings, "gateway")
     mesh = kit_settings.load(MeshSettings, "mesh")
-    return run_process(SERVICE_ID, mesh, lambda: run(settings, mesh))
+    orders = kit_settings.load(OrdersSettings, "orders")
+    return run_process(SERVICE_ID, mesh, lambda: run(settings, mesh, orders))

@@ -1,5 +1,6 @@
-"""Signs orders and heartbeats of pages and scripts, in worlds where nothing real hangs on them."""
+"""Signs orders and heartbeats of pages and scripts, where nothing real hangs on them."""
 
+from collections.abc import Collection
 from typing import Any
 
 import grpc
@@ -17,9 +18,13 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ApprovalsServicer(approvals_pb2_grpc.ApprovalsServicer):
     """Answers Approvals with one key."""
 
-    def __init__(self, signer: Signer, clock: Clock) -> None:
+    def __init__(
+        self, signer: Signer, clock: Clock, accounts: Collection[str] | None = None
+    ) -> None:
+        """``accounts``: signs for these only, each as "venue/account"; None: for all."""
         self._signer = signer
         self._clock = clock
+        self._accounts = accounts
 
     async def Approve(
         self, request: approvals_pb2.ApproveRequest, context: Context
@@ -31,6 +36,7 @@ class ApprovalsServicer(approvals_pb2_grpc.ApprovalsServicer):
                 value=request.request_id[:80],
                 allowed="1 to 64 of A-Z a-z 0-9 . _ : -",
             )
+        self._check_account(request.content.venue, request.content.account)
         expires_ns = self._clock.time_ns() + APPROVED_NS
         approved = self._signer.approve(request.content, request.request_id, expires_ns)
         return approvals_pb2.ApproveResponse(approved=approved)
@@ -38,5 +44,13 @@ class ApprovalsServicer(approvals_pb2_grpc.ApprovalsServicer):
     async def ApproveHeartbeat(
         self, request: approvals_pb2.ApproveHeartbeatRequest, context: Context
     ) -> approvals_pb2.ApproveHeartbeatResponse:
+        self._check_account(request.venue, request.account)
         beat = self._signer.beat(request.venue, request.account, self._clock.time_ns())
         return approvals_pb2.ApproveHeartbeatResponse(heartbeat=beat)
+
+    def _check_account(self, venue: str, account: str) -> None:
+        name = f"{venue}/{account}"
+        if self._accounts is not None and name not in self._accounts:
+            allowed = ", ".join(sorted(self._accounts))
+            text = f"only orders on paper are signed here, of {allowed}; not of {name}"
+            raise BadRequest(text, field="account", value=name[:80], allowed=allowed)

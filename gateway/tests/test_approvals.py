@@ -39,6 +39,21 @@ async def test_a_heartbeat_that_it_signs_is_of_now(servicer):
     assert (beat.venue, beat.account) == ("binance", "demo")
 
 
+async def test_in_the_live_world_it_signs_for_accounts_on_paper_only():
+    signer = Signer(DEVELOPMENT_KEY_ID, KEY, 1)
+    servicer = ApprovalsServicer(signer, SystemClock(), ("binance/paper",))
+    content = orders_pb2.OrderContent()
+    content.CopyFrom(CONTENT)
+    request = approvals_pb2.ApproveRequest(content=content, request_id="r1")
+    with pytest.raises(BadRequest, match="paper"):
+        await servicer.Approve(request, None)
+    beat = approvals_pb2.ApproveHeartbeatRequest(venue="kraken", account="paper")
+    with pytest.raises(BadRequest):
+        await servicer.ApproveHeartbeat(beat, None)
+    request.content.account = "paper"
+    assert (await servicer.Approve(request, None)).approved.signature
+
+
 @pytest.mark.parametrize("request_id", ["", "a b", "x" * 65])
 async def test_an_order_needs_a_request_id(servicer, request_id):
     with pytest.raises(BadRequest):

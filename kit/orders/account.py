@@ -78,7 +78,7 @@ class Account:
         self.venue, self.name, self.desk = venue, name, desk
         self.clock, self.settings = clock, settings
         self.instrument, self.prices = instrument, prices
-        self._is_paper = is_paper
+        self.is_paper = is_paper
         self._jitter = jitter
         self.state: int = RECONCILING
         self.detail = "the journal is being read"
@@ -158,13 +158,11 @@ class Account:
 
     def check_ready(self) -> None:
         """Raises AccountNotReady."""
-        state = self.message().state
-        name = trade_flow_pb2.AccountState.Name(state).removeprefix("ACCOUNT_STATE_")
-        detail = self.detail
-        if self.state == READY:
-            if not self.dead_man.has_fired:
-                return
-            detail = "the order authority is silent: a heartbeat first"
+        if self.state == READY and not self.dead_man.has_fired:
+            return
+        name = trade_flow_pb2.AccountState.Name(self.state).removeprefix("ACCOUNT_STATE_")  # type: ignore[arg-type]  # one of the four above
+        is_silent = self.state == READY
+        detail = "the order authority is silent: a heartbeat first" if is_silent else self.detail
         text = f"account {self.name} takes no orders: {name}, {detail}"
         raise AccountNotReady(text, account=self.name, state=name, detail=detail)
 
@@ -205,7 +203,7 @@ class Account:
             detail=self.detail,
             open_orders=len(self.ledger.index.open),
             unknown_orders=self.ledger.unknown_count(),
-            paper=self._is_paper,
+            paper=self.is_paper,
             dead_man_fired=self.dead_man.has_fired,
         )
 

@@ -1,8 +1,8 @@
 """The keys that approve orders: those that the settings name, and one for development.
 
 The development key lies in the mesh's own data folder, readable by its owner alone, and is made by
-whoever needs it first. It signs in the worlds simulate and replay; in the live world no process
-knows it.
+whoever needs it first. It signs in the worlds simulate and replay, and for accounts on paper; a
+real account of the live world does not know it.
 """
 
 import os

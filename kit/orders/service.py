@@ -39,11 +39,11 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         self,
         venue: str,
         accounts: Mapping[str, Account],
-        verifier: Callable[[], Verifier],
+        verifier: Callable[[Account], Verifier],
     ) -> None:
         self._venue = venue
         self._accounts = accounts
-        self._verifiers = {name: verifier() for name in accounts}
+        self._verifiers = {name: verifier(account) for name, account in accounts.items()}
 
     async def PlaceOrder(
         self, request: trade_flow_pb2.PlaceOrderRequest, context: Context

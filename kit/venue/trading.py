@@ -14,9 +14,11 @@ from kit.errors import SettingError, StoreUnavailable
 from kit.orders import credentials
 from kit.orders.account import Account
 from kit.orders.approval import Verifier
-from kit.orders.contract import Credentials
+from kit.orders.contract import Credentials, Desk
 from kit.orders.journal.files import FileStore, OneThread
 from kit.orders.keys import known_keys
+from kit.orders.paper.desk import PaperDesk
+from kit.orders.paper.rules import rules_of
 from kit.orders.rationed import RationedDesk
 from kit.orders.service import TradeFlowServicer
 from kit.orders.settings import OrdersSettings
@@ -25,6 +27,7 @@ from kit.settings import MeshSettings
 from kit.simulator import demo
 from kit.venue.contract import Venue
 from kit.venue.hub import Hub
+from kit.venue.hub_market import HubMarket
 from kit.venue.instruments import Instruments
 from kit.venue.intake import Intake
 from kit.venue.prices import HubPrices
@@ -32,13 +35,16 @@ from kit.venue.rest.budget import Budget
 from kit.venue.settings import VenueSettings
 
 ORDERS_FOLDER = "orders"
+PAPER_FOLDER = "paper"
+PAPER_ACCOUNT = "paper"
+"""That every venue has in the world replay, when the settings name none."""
 
 _log = telemetry.logger("venue.trading")
 
 
 class Trading:
-    """Of one venue. In the world simulate there is the account that everybody has there; otherwise
-    those that the settings name."""
+    """Of one venue. In the world simulate there is the account that everybody has there, in the
+    world replay one on paper; otherwise those that the settings name."""
 
     def __init__(
         self,
@@ -61,21 +67,37 @@ class Trading:
         self._budget = budget.beside(limits.orders_per_second, limits.orders_at_once)
         self._instruments = instruments
         self._clock = clock
+        self._hub = hub
+        self._bookkeeper = intake.bookkeeper
         self._prices = HubPrices(hub, intake.bookkeeper)
         self._threads: list[OneThread] = []
-        self._accounts = {found.account: self._account(found) for found in self._credentials()}
+        self._desks: dict[str, PaperDesk] = {}
+        self._accounts = {found.account: self._real_account(found) for found in self._credentials()}
+        for name in self._paper_names():
+            self._accounts[name] = self._paper_account(name)
 
     def serve(self, runtime: Runtime) -> None:
         """Take orders, where there is an account."""
         if not self._accounts:
             return
         live = self._mesh.world == "live"
-        keys = known_keys(self._settings.public_keys, Path(self._mesh.data_dir), live=live)
-        servicer = TradeFlowServicer(
-            self._venue.venue_id, self._accounts, lambda: Verifier(keys, live=live)
-        )
+        data = Path(self._mesh.data_dir)
+        # What is only on paper may be approved by anybody; an account that is real never hears of
+        # the key that does it.
+        keys = {
+            is_live: known_keys(self._settings.public_keys, data, live=is_live)
+            for is_live in {live and not account.is_paper for account in self._accounts.values()}
+        }
+
+        def verifier(account: Account) -> Verifier:
+            is_live = live and not account.is_paper
+            return Verifier(keys[is_live], live=is_live)
+
+        servicer = TradeFlowServicer(self._venue.venue_id, self._accounts, verifier)
         runtime.serve(trade_flow_pb2.DESCRIPTOR, "TradeFlow", servicer)
         runtime.run_task("prices", self._prices.run)
+        for name, desk in self._desks.items():
+            runtime.run_task(f"paper {name}", desk.run)
         for name, account in self._accounts.items():
             runtime.run_task(f"account {name}", partial(_run, account))
         runtime.at_end(self._close)
@@ -105,24 +127,56 @@ class Trading:
             if secrets is not None:
                 yield Credentials(name, secrets)
 
-    def _account(self, found: Credentials) -> Account:
+    def _paper_names(self) -> list[str]:
+        venue_id = self._venue.venue_id
+        names = self._settings.paper_accounts_of(venue_id)
+        for name in names:
+            if name in self._accounts:
+                what = "the pretended exchange has an account of this name"
+                raise SettingError("orders.paper_accounts", f"{venue_id}/{name}", what)
+        if self._own.instance:
+            return []
+        return names or ([PAPER_ACCOUNT] if self._mesh.world == "replay" else [])
+
+    def _real_account(self, found: Credentials) -> Account:
         assert self._venue.desk is not None
-        venue_id, name = self._venue.venue_id, found.account
-        folder = Path(self._mesh.data_dir) / ORDERS_FOLDER / venue_id
-        thread = OneThread(f"journal {venue_id}/{name}")
-        self._threads.append(thread)
+        desk = RationedDesk(self._venue.desk(found), self._budget)
+        return self._account(found.account, desk, is_paper=self._mesh.world != "live")
+
+    def _paper_account(self, name: str) -> Account:
+        """Its desk has nothing but what this process itself publishes: no credentials, no address
+        and no budget."""
+        desk = self._desks[name] = PaperDesk(
+            rules_of(self._venue.venue_id, self._venue.house, self._settings),
+            partial(HubMarket, self._hub, self._bookkeeper),
+            self._store(PAPER_FOLDER, name),
+            self._thread(PAPER_FOLDER, name),
+            self._clock,
+            self._instruments.known,
+        )
+        return self._account(name, desk, is_paper=True)
+
+    def _account(self, name: str, desk: Desk, *, is_paper: bool) -> Account:
         return Account(
-            venue_id,
+            self._venue.venue_id,
             name,
-            RationedDesk(self._venue.desk(found), self._budget),
-            FileStore(folder, name),
-            thread,
+            desk,
+            self._store(ORDERS_FOLDER, name),
+            self._thread(ORDERS_FOLDER, name),
             self._clock,
             self._settings,
             instrument=self._instruments.known,
             prices=self._prices,
-            is_paper=self._mesh.world != "live",
+            is_paper=is_paper,
         )
+
+    def _store(self, folder: str, name: str) -> FileStore:
+        return FileStore(Path(self._mesh.data_dir) / folder / self._venue.venue_id, name)
+
+    def _thread(self, folder: str, name: str) -> OneThread:
+        thread = OneThread(f"{folder} {self._venue.venue_id}/{name}")
+        self._threads.append(thread)
+        return thread
 
 
 async def _run(account: Account) -> None:

@@ -1,7 +1,7 @@
 """``./venuemesh order``: orders of a running mesh, from the command line.
 
-What is placed is approved with the development key of the mesh's data folder, which no venue takes
-in the live world. To cancel needs no approval anywhere.
+What is placed is approved with the development key of the mesh's data folder, which in the live
+world only accounts on paper take. To cancel needs no approval anywhere.
 """
 
 import argparse

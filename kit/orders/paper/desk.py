@@ -76,6 +76,8 @@ class PaperDesk:
         self.exchange = PaperExchange(rules, self._market, clock, instrument)
         self._journal = Journal(store, offload, clock, self._dump)
         self._opened = asyncio.Event()
+        self._broken = ""
+        """Why there is no account."""
         self._noted = asyncio.Event()
         self._quiet = asyncio.Event()
         """All that has happened is on disk, and told."""
@@ -85,9 +87,15 @@ class PaperDesk:
         self._followers: set[_News] = set()
 
     async def run(self) -> None:
-        """Read what is on disk, and follow the market until cancelled. Raises StoreUnavailable when
-        it cannot be read."""
-        self.exchange.load(self._steps())
+        """Read what is on disk, and follow the market until cancelled. When it cannot be read,
+        nothing is done and nothing is answered."""
+        try:
+            self.exchange.load(self._steps())
+        except StoreUnavailable as error:
+            _log.error("paper not read", extra={"detail": error.message})
+            self._broken = error.message
+            self._opened.set()
+            return
         try:
             await self._journal.open()
         except StoreUnavailable as error:
@@ -101,7 +109,7 @@ class PaperDesk:
             group.create_task(self._expire())
 
     async def authenticate(self) -> Sequence[str]:
-        await self._opened.wait()
+        await self._ready()
         return ()
 
     async def place(self, wish: Wish) -> Receipt:
@@ -151,7 +159,7 @@ class PaperDesk:
 
     async def _do(self, work: Callable[[], Receipt]) -> Receipt:
         """There, do it, write it down, and back."""
-        await self._opened.wait()
+        await self._ready()
         await self._there.travel()
         receipt = work()
         self._note()
@@ -161,7 +169,7 @@ class PaperDesk:
 
     async def _ask(self, question: Callable[[], Answer]) -> Answer:
         """Nothing is in the answer that is not on disk, and that was not told before."""
-        await self._opened.wait()
+        await self._ready()
         await self._there.travel()
         while True:
             told_count = self._told_count
@@ -173,6 +181,11 @@ class PaperDesk:
         answer = question()
         await self._back.travel()
         return answer
+
+    async def _ready(self) -> None:
+        await self._opened.wait()
+        if self._broken:
+            raise StoreUnavailable(self._broken, store="paper")
 
     def _hear(self, events: Sequence[MarketEvent]) -> None:
         self.exchange.hear(events)

@@ -68,7 +68,7 @@ async def serving(folder):
     )
     server = rpc.server()
     servicer = TradeFlowServicer(
-        "fake", {"main": account}, lambda: Verifier({"desk": KEY.public_key()}, live=True)
+        "fake", {"main": account}, lambda _: Verifier({"desk": KEY.public_key()}, live=True)
     )
     rpc.serve(server, trade_flow_pb2.DESCRIPTOR.services_by_name["TradeFlow"], servicer)
     port = server.add_insecure_port("127.0.0.1:0")

@@ -5,7 +5,7 @@ import { SymbolPicker } from "../instrument/SymbolPicker";
 import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { useFrameStore } from "../state/frameStore";
 import { Panel } from "../ui/Panel";
-import type { Placing } from "./placing";
+import { mayPlace, type Placing } from "./placing";
 import { ReviewDialog } from "./ReviewDialog";
 import { sentenceOf } from "./sentence";
 import { contentOf, EMPTY_TICKET, problemsOf } from "./ticket";
@@ -23,11 +23,11 @@ interface TicketPanelProps {
 /** A form to place an order with, where somebody is there to approve it. */
 export function TicketPanel(props: TicketPanelProps) {
   const approver = useFrameStore(props.placing.approver);
-  if (approver === "absent") {
+  if (!mayPlace(approver, props.account)) {
     return (
       <Panel title="New order" className="ticket">
         <p className="empty" data-testid="approved-only">
-          In this world orders are placed by an approved client only. They can be watched and
+          Orders of this account are placed by an approved client only. They can be watched and
           cancelled here.
         </p>
       </Panel>

@@ -3,8 +3,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import { type Order, OrderSchema, OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { AccountSchema } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { accepted, FakeTradeFlow, refusal } from "./fakeTradeFlow";
-import { Placing } from "./placing";
+import { mayPlace, Placing } from "./placing";
 import { contentOf, EMPTY_TICKET } from "./ticket";
 
 let server: FakeTradeFlow;
@@ -34,6 +35,15 @@ function failOnce(error: ConnectError): void {
     throw error;
   };
 }
+
+test("a page places orders on paper only, and only where somebody approves them", () => {
+  const paper = create(AccountSchema, { account: "paper", paper: true });
+  const real = create(AccountSchema, { account: "main" });
+  expect(mayPlace("there", paper)).toBe(true);
+  expect(mayPlace("asked", paper)).toBe(true);
+  expect(mayPlace("absent", paper)).toBe(false);
+  expect(mayPlace("there", real)).toBe(false);
+});
 
 test("nothing is sent before it was reviewed, then it is approved and placed once", async () => {
   await placing.send();

@@ -10,7 +10,7 @@ import {
   type OrderContent,
   OrderContentSchema,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import type { TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import type { Account, TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { FrameStore } from "../state/frameStore";
 import { CALL_MS_MAX } from "./cancelling";
 
@@ -41,6 +41,11 @@ export interface Submission {
 
 /** Whether somebody is there who approves orders of pages. */
 export type Approver = "asked" | "there" | "absent";
+
+/** Whether a page may place orders: somebody approves them, and nothing real hangs on them. */
+export function mayPlace(approver: Approver, account: Account | undefined): boolean {
+  return approver !== "absent" && account?.paper !== false;
+}
 
 /** Places orders of one account: each is shown first, approved, then sent. */
 export class Placing {
