@@ -4,8 +4,7 @@ Client ids go out as ``label``, which ccxt does not fill and Deribit does not ch
 have the same. So an order is never sent again, and is found by its label. ``post_only`` goes with
 ``reject_post_only``, as the venue would change the price otherwise. Amounts are bare numbers, kept
 as the texts that they are: ``amount``, ``filled_amount``, ``average_price``; of a fill ``amount``,
-``price``, ``fee``. Stops are orders of another kind here, with ids of their own, and wait in this
-process instead.
+``price``, ``fee``. A stop has another id before its price is reached than after: see ``hearing``.
 https://docs.deribit.com/api-reference/trading/private-buy
 """
 
@@ -25,13 +24,14 @@ from kit.orders.contract import (
     DeskRules,
     HeldPosition,
     OrderKey,
+    OrderType,
     Receipt,
     Refused,
     VenueFill,
     VenueOrder,
     Wish,
 )
-from venues.deribit.hearing import Hearing, balance_of, fill_of, order_of
+from venues.deribit.hearing import TRIGGERED, TYPES, Hearing, balance_of, fill_of, order_of
 from venues.deribit.refusals import ERRORS, NOTHING
 
 VENUE_ID = "deribit"
@@ -41,6 +41,11 @@ LIFETIMES = {
     orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "good_til_cancelled",
     orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "fill_or_kill",
+}
+
+
+STOPS: Mapping[OrderType, str] = {
+    kind: name for name, kind in TYPES.items() if kind in read.STOPS | read.TAKE_PROFITS
 }
 
 
@@ -57,8 +62,9 @@ class DeribitCounter:
     by_venue_id_only = False
     errors = ERRORS
     rules = DeskRules(
-        types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),
+        types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT, *STOPS}),
         times_in_force=frozenset(LIFETIMES),
+        plain_stops_only=True,
         reduce_only=True,
         has_positions=True,
     )
@@ -91,6 +97,8 @@ class DeribitCounter:
         if wish.type == orders_pb2.ORDER_TYPE_LIMIT and wish.price is not None:
             lifetime = LIFETIMES[wish.time_in_force]
             params |= {"type": "limit", "price": plain(wish.price), "time_in_force": lifetime}
+        elif wish.type in STOPS:
+            params |= _stop(wish)
         else:
             params["type"] = "market"
         if wish.post_only:
@@ -100,7 +108,10 @@ class DeribitCounter:
         return Call("privateGetBuy" if read.buys(wish) else "privateGetSell", params)
 
     def amend(self, key: OrderKey, wish: Wish) -> Call:
-        """GET private/edit or private/edit_by_label."""
+        """GET private/edit or private/edit_by_label. Whether a stop has woken, and is another order
+        now, is not known here."""
+        if wish.type in STOPS:
+            raise Unsupported("stops on Deribit are not changed; cancel them and place others")
         params = {"amount": plain(wish.size)}
         if wish.price is not None:
             params["price"] = plain(wish.price)
@@ -155,10 +166,30 @@ class DeribitCounter:
         return ["withdraw"] if "wallet:read_write" in scope else []
 
     async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
-        """GET private/get_order_state, or ..._by_label, which has recent ones; or the history."""
+        """GET private/get_order_state, or ..._by_label, which has recent ones; or the history. Of a
+        stop that has woken, the order that it has made, as far as that is told yet."""
         if key.venue_order_id:
-            call = Call("privateGetGetOrderState", {"order_id": key.venue_order_id})
-            return order_of((await line.ask(call))["result"])
+            row = await _state(line, key.venue_order_id)
+            if row["order_state"] != TRIGGERED:
+                return await self._told(line, row)
+        else:
+            row = await self._labelled(line, key)
+        if row["order_state"] == TRIGGERED:
+            row = await _made_by(line, row) or row
+        return await self._told(line, row)
+
+    async def _told(self, line: Line, row: Mapping[str, Any]) -> VenueOrder:
+        """With our id, also where only the stop that has made the order has it."""
+        own, stop = self.hearing.whose(row), row.get("trigger_order_id")
+        if not own and stop:
+            try:
+                own = self.hearing.whose(await _state(line, stop))
+            except Absent:
+                own = ""
+        return order_of(row, own)
+
+    async def _labelled(self, line: Line, key: OrderKey) -> Mapping[str, Any]:
+        """Raises Absent."""
         query = {"currency": _currency(key.symbol), "label": key.client_order_id}
         rows = (await line.ask(Call("privateGetGetOrderStateByLabel", query)))["result"]
         if not rows:
@@ -171,15 +202,17 @@ class DeribitCounter:
             rows = [row for row in answer["result"] if row.get("label") == key.client_order_id]
         if not rows:
             raise Absent
-        return order_of(max(rows, key=lambda row: int(row["creation_timestamp"])))
+        return _newest(rows)
 
     async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
-        """GET private/get_open_orders, or ..._by_instrument; those that wait for a price are of
-        another kind."""
+        """GET private/get_open_orders, or ..._by_instrument; stops too."""
         call = Call("privateGetGetOpenOrders")
         if symbol:
             call = Call("privateGetGetOpenOrdersByInstrument", {"instrument_name": symbol})
-        return [order_of(row) for row in (await line.ask(call))["result"]]
+        rows = (await line.ask(call))["result"]
+        # The stops first: what others have made is known by them.
+        rows.sort(key=lambda row: row["order_type"] not in TYPES)
+        return [await self._told(line, row) for row in rows if row["order_state"] != TRIGGERED]
 
     async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """GET private/get_user_trades_by_..._and_time, oldest first."""
@@ -231,6 +264,48 @@ class DeribitCounter:
                 for row in answer["result"]
             ]
         return found
+
+
+def _stop(wish: Wish) -> dict[str, str]:
+    """Raises Unsupported."""
+    is_plain = wish.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
+    if wish.stop_price is None or wish.post_only or not is_plain:
+        raise Unsupported("no such stop on Deribit")
+    trigger = {"trigger": "last_price", "trigger_price": plain(wish.stop_price)}
+    if wish.price is None:
+        return {"type": STOPS[wish.type], **trigger}
+    limit = {"price": plain(wish.price), "time_in_force": LIFETIMES[wish.time_in_force]}
+    return {"type": STOPS[wish.type], **trigger, **limit}
+
+
+async def _state(line: Line, order_id: str) -> Mapping[str, Any]:
+    """Raises Absent."""
+    answer = await line.ask(Call("privateGetGetOrderState", {"order_id": order_id}))
+    row: Mapping[str, Any] = answer["result"]
+    return row
+
+
+async def _made_by(line: Line, stop: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The order that a stop has made: among what is open, or has ended."""
+    named = {"instrument_name": stop["instrument_name"]}
+    past = {**named, "count": HISTORY_PAGE, "include_unfilled": "true"}
+    for call in (
+        Call("privateGetGetOpenOrdersByInstrument", named),
+        Call("privateGetGetOrderHistoryByInstrument", past),
+    ):
+        for row in (await line.ask(call))["result"]:
+            if row.get("trigger_order_id") == stop["order_id"]:
+                found: Mapping[str, Any] = row
+                return found
+    return None
+
+
+def _newest(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Of those with a label; a stop only where what it has made is not among them."""
+    return max(
+        rows,
+        key=lambda row: (row["order_state"] != TRIGGERED, int(row["creation_timestamp"])),
+    )
 
 
 def _currency(symbol: str) -> str:

@@ -19,7 +19,7 @@ from kit.simulator.matching.contract import (
     Ticket,
 )
 from kit.simulator.matching.contract import Refusal as HouseRefusal
-from venues.deribit.simulator.private.rows import listings_of, order_number
+from venues.deribit.simulator.private.rows import is_trigger_id, listings_of, order_number
 from venues.deribit.simulator.rest import Parameters, Refusal, wrong
 
 NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
@@ -117,7 +117,15 @@ async def edit(
 
 
 def chosen(parameters: Parameters, house: House, account: str) -> OrderView:
-    """The order of an id. Raises Refusal."""
+    """The order of an id. Raises Refusal, also for a stop that has triggered."""
+    order = known(parameters, house, account)
+    if order.triggered and is_trigger_id(parameters["order_id"]):
+        raise Refusal(10010, "already_closed")
+    return order
+
+
+def known(parameters: Parameters, house: House, account: str) -> OrderView:
+    """The order of an id, be it of the stop that has made it. Raises Refusal."""
     text = parameters.get("order_id", "")
     if not text:
         raise wrong("order_id", "value is required")

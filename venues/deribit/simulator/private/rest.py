@@ -15,17 +15,20 @@ from venues.deribit.simulator.private.orders import (
     chosen,
     edit,
     is_true,
+    known,
     listing_named,
     place,
     refusal_of,
 )
 from venues.deribit.simulator.private.rows import (
     Row,
+    is_trigger_id,
     listings_of,
     order_row,
     portfolio_row,
     position_row,
     trade_row,
+    triggered_row,
 )
 from venues.deribit.simulator.rest import BASE_PATH, Parameters, Refusal, envelope, wrong
 
@@ -180,7 +183,10 @@ async def _close_position(call: Call) -> Row:
 
 
 async def _order_state(call: Call) -> Row:
-    (row,) = call.rows([chosen(call.parameters, call.house, call.account)])
+    order = known(call.parameters, call.house, call.account)
+    if order.triggered and is_trigger_id(call.parameters["order_id"]):
+        return triggered_row(order, listings_of(call.floor)[order.ticket.symbol])
+    (row,) = call.rows([order])
     return row
 
 
@@ -192,7 +198,9 @@ async def _order_state_by_label(call: Call) -> list[Row]:
         for one in call.house.orders(call.account)
         if one.ticket.client_id == label and call.settled_in(one.ticket.symbol, currency)
     ]
-    return call.rows(reversed(found))
+    listings = listings_of(call.floor)
+    stops = [triggered_row(one, listings[one.ticket.symbol]) for one in found if one.triggered]
+    return call.rows(reversed(found)) + stops
 
 
 async def _open_orders(call: Call) -> list[Row]:

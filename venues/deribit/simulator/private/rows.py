@@ -1,7 +1,8 @@
 """Orders, trades, positions and accounts as Deribit writes them.
 
 Documentation: https://docs.deribit.com/api-reference/trading/private-buy and its neighbours.
-Amounts of inverse contracts are in US dollars. A label is no id: it may stand on many orders.
+Amounts of inverse contracts are in US dollars. A label is no id: it may stand on many orders. A
+stop is an order of its own until it triggers; what it makes then has another id.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,7 @@ from kit.simulator.matching.contract import (
     PositionView,
     Refusal,
     Status,
+    Ticket,
 )
 from venues.deribit.simulator.candles import number
 from venues.deribit.simulator.contracts import contracts, is_inverse
@@ -67,9 +69,25 @@ REASONS = {
 
 def order_id(order: OrderView) -> str:
     """``46000000007``, ``ETH-46000000007``: only those of Bitcoin have no currency in front."""
-    base = order.ticket.symbol.partition("-")[0].partition("_")[0]
-    plain = str(ORDER_IDS_BEGIN + order.order_id)
-    return plain if base == "BTC" else f"{base}-{plain}"
+    if is_waiting(order):
+        return trigger_id(order)
+    return _with_currency(order, str(ORDER_IDS_BEGIN + order.order_id))
+
+
+def trigger_id(order: OrderView) -> str:
+    """``SLTS-46000000007``, ``ETH-SLTB-46000000007``: of a stop to sell, and to buy."""
+    kind = "SLTB" if order.ticket.buys else "SLTS"
+    return _with_currency(order, f"{kind}-{ORDER_IDS_BEGIN + order.order_id}")
+
+
+def is_trigger_id(text: str) -> bool:
+    """Whether an id is of a stop."""
+    return "SLT" in text
+
+
+def is_waiting(order: OrderView) -> bool:
+    """Whether it is a stop that has not triggered, and may never."""
+    return order.ticket.kind not in (OrderKind.MARKET, OrderKind.LIMIT) and not order.triggered
 
 
 def order_number(text: str) -> int:
@@ -85,7 +103,9 @@ def order_row(order: OrderView, listing: Listing) -> Row:
     row: Row = {
         "order_id": order_id(order),
         "order_state": STATES[order.status],
-        "order_type": KINDS[ticket.kind],
+        "order_type": ("market" if at_market else "limit")
+        if order.triggered
+        else KINDS[ticket.kind],
         "time_in_force": LIFETIMES[ticket.lifetime],
         "instrument_name": ticket.symbol,
         "direction": "buy" if ticket.buys else "sell",
@@ -109,16 +129,28 @@ def order_row(order: OrderView, listing: Listing) -> Row:
         "creation_timestamp": order.created_ns // NANOSECONDS_PER_MILLISECOND,
         "last_update_timestamp": order.updated_ns // NANOSECONDS_PER_MILLISECOND,
     }
-    if ticket.stop_price is not None:
-        row["trigger_price"] = row["stop_price"] = number(ticket.stop_price)
-    if ticket.trail is not None:
-        row["trigger_offset"] = number(ticket.trail)
-    if ticket.stop_price is not None or ticket.trail is not None:
-        row["trigger"] = "last_price"
-        row["triggered"] = order.status is not Status.UNTRIGGERED
+    if order.triggered:
+        row["trigger_order_id"] = trigger_id(order)
+    else:
+        row |= _trigger(ticket)
     if order.is_final and order.status is not Status.FILLED:
         row["cancel_reason"] = cancel_reason(order)
     return row
+
+
+def triggered_row(order: OrderView, listing: Listing) -> Row:
+    """The stop that has made an order."""
+    row = order_row(order, listing)
+    del row["trigger_order_id"]
+    nothing = {"filled_amount": number(ZERO), "average_price": number(ZERO)}
+    made = {
+        "order_id": trigger_id(order),
+        "order_state": "triggered",
+        "order_type": KINDS[order.ticket.kind],
+        "triggered": True,
+    }
+    row.pop("cancel_reason", None)
+    return row | _trigger(order.ticket) | nothing | made
 
 
 def trade_row(fill: FillView, listing: Listing, floor: Floor) -> Row:
@@ -253,6 +285,22 @@ def listings_of(floor: Floor) -> Mapping[str, Listing]:
     known = _known.setdefault(floor.house, {})
     known.update(listed)
     return known
+
+
+def _trigger(ticket: Ticket) -> Row:
+    row: Row = {}
+    if ticket.stop_price is not None:
+        row["trigger_price"] = row["stop_price"] = number(ticket.stop_price)
+    if ticket.trail is not None:
+        row["trigger_offset"] = number(ticket.trail)
+    if row:
+        row |= {"trigger": "last_price", "triggered": False}
+    return row
+
+
+def _with_currency(order: OrderView, text: str) -> str:
+    base = order.ticket.symbol.partition("-")[0].partition("_")[0]
+    return text if base == "BTC" else f"{base}-{text}"
 
 
 def _average(order: OrderView) -> Decimal:

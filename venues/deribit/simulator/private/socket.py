@@ -14,6 +14,7 @@ from kit.simulator.dialect import Channel, Floor, Session, Stream
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
+    Cause,
     House,
     Key,
     OrderChanged,
@@ -28,6 +29,7 @@ from venues.deribit.simulator.private.rows import (
     order_row,
     position_row,
     trade_row,
+    triggered_row,
 )
 from venues.deribit.simulator.rest import wrong
 
@@ -173,6 +175,10 @@ class _Teller:
         listing = listings_of(self.floor)[event.order.ticket.symbol]
         symbol, fill = listing.symbol, event.fill
         row = order_row(event.order, listing)
+        if event.cause is Cause.TRIGGERED:
+            stop = triggered_row(event.order, listing)
+            for name, found in self._wanted(symbol, "orders"):
+                self._tell(name, [stop] if found["interval"] == "100ms" else stop)
         for name, found in self._wanted(symbol, "orders"):
             self._tell(name, [row] if found["interval"] == "100ms" else row)
         trades = [] if fill is None else [trade_row(fill, listing, self.floor)]

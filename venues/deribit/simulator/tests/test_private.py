@@ -102,6 +102,7 @@ async def test_stops_wait_for_their_price(client):
     stop = await client.create_order(SYMBOL, "market", "sell", 100, None, {"stopLossPrice": low})
     assert stop["info"]["order_state"] == "untriggered"
     assert stop["info"]["order_type"] == "stop_market"
+    assert stop["id"].startswith("SLTS-")
     take = await client.create_order(SYMBOL, "limit", "sell", 100, high, {"takeProfitPrice": high})
     assert (take["info"]["order_type"], take["price"]) == ("take_limit", high)
     trail = await client.create_order(SYMBOL, "market", "sell", 100, None, {"trailingAmount": 500})

@@ -1,0 +1,139 @@
+"""Stops on Deribit: another id once their price is reached, and one order all the same."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.orders.contract import Accepted, OrderKey, Refused, VenueOrder, Wish
+from kit.orders.tests import stopping
+from venues.deribit.hearing import ORDERS, Hearing
+from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, done, failed, prepared, pretended
+
+STOP = {
+    **ROW, "order_id": "SLTS-1", "order_state": "untriggered", "order_type": "stop_limit",
+    "direction": "sell", "trigger": "last_price", "trigger_price": 60000.5, "triggered": False,
+}  # fmt: skip
+WOKEN = {**STOP, "order_state": "triggered", "triggered": True}
+MADE = {
+    **ROW, "order_id": "4008", "direction": "sell", "label": "", "trigger_order_id": "SLTS-1",
+    "creation_timestamp": 1550657341999,
+}  # fmt: skip
+OWN_KEY = replace(KEY, venue_order_id="SLTS-1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "price", "expected"),
+    [
+        (pb.ORDER_TYPE_STOP, None, {"type": "stop_market"}),
+        (
+            pb.ORDER_TYPE_STOP_LIMIT,
+            "59999",
+            {"type": "stop_limit", "price": "59999", "time_in_force": "good_til_cancelled"},
+        ),
+        (pb.ORDER_TYPE_TAKE_PROFIT, None, {"type": "take_market"}),
+        (
+            pb.ORDER_TYPE_TAKE_PROFIT_LIMIT,
+            "59999",
+            {"type": "take_limit", "price": "59999", "time_in_force": "good_til_cancelled"},
+        ),
+    ],
+)
+async def test_each_kind_of_stop_has_its_words(kind, price, expected):
+    wish = Wish(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, kind, Decimal(50),
+                price and Decimal(price), stop_price=Decimal("60000.5"))  # fmt: skip
+    async with prepared() as (venue, desk):
+        venue.answer("/sell", done({"order": STOP, "trades": []}))
+        receipt = await desk.place(wish)
+        assert isinstance(receipt, Accepted)
+        assert receipt.order is not None
+        assert (receipt.order.type, receipt.order.state) == (
+            pb.ORDER_TYPE_STOP_LIMIT, pb.ORDER_STATE_OPEN,
+        )  # fmt: skip
+        assert venue.sent[-1].query == expected | {
+            "instrument_name": "BTC-PERPETUAL",
+            "amount": "50",
+            "label": CLIENT_ID,
+            "trigger": "last_price",
+            "trigger_price": "60000.5",
+        }
+        count = len(venue.sent)
+        for terms in (
+            {"post_only": True},
+            {"time_in_force": pb.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL},
+            {"stop_price": None},
+        ):
+            refused = await desk.place(replace(wish, **terms))
+            assert isinstance(refused, Refused)
+            assert refused.reason == pb.REJECT_REASON_NOT_SUPPORTED
+        assert isinstance(await desk.amend(KEY, wish), Refused)
+        assert len(venue.sent) == count
+
+
+@pytest.mark.parametrize("label", ["", CLIENT_ID])
+async def test_what_a_stop_makes_is_heard_of_as_the_same_order(label):
+    hearing, heard = Hearing(), []
+    for row in (STOP, WOKEN, {**MADE, "label": label}):
+        params = {"channel": ORDERS, "data": row}
+        events = hearing.hear({"method": "subscription", "params": params})
+        assert isinstance(events, list)
+        heard += events
+    waiting, made = heard
+    assert isinstance(waiting, VenueOrder)
+    assert isinstance(made, VenueOrder)
+    assert (waiting.venue_order_id, waiting.stop_price) == ("SLTS-1", Decimal("60000.5"))
+    assert (made.venue_order_id, made.type) == ("4008", pb.ORDER_TYPE_LIMIT)
+    assert waiting.client_order_id == made.client_order_id == CLIENT_ID
+
+
+@pytest.mark.parametrize("key", [KEY, OWN_KEY])
+@pytest.mark.parametrize("label", ["", CLIENT_ID])
+async def test_a_stop_is_found_before_and_after_its_price_is_reached(key, label):
+    made = {**MADE, "label": label}
+    async with prepared() as (venue, desk):
+        venue.answer("/get_order_state", done(STOP))
+        venue.answer("/get_order_state_by_label", done([STOP]))
+        found = await desk.find(key)
+        assert found is not None
+        assert (found.type, found.state) == (pb.ORDER_TYPE_STOP_LIMIT, pb.ORDER_STATE_OPEN)
+        venue.answer("/get_order_state", done(WOKEN))
+        venue.answer("/get_order_state_by_label", done([WOKEN, *([made] if label else [])]))
+        venue.answer("/get_open_orders_by_instrument", done([]))
+        venue.answer("/get_order_history_by_instrument", done([]))
+        between = await desk.find(key)
+        assert between is not None
+        assert between.state == pb.ORDER_STATE_OPEN
+        venue.answer("/get_open_orders_by_instrument", done([made]))
+        after = await desk.find(key)
+        assert after is not None
+        assert (after.venue_order_id, after.client_order_id) == ("4008", CLIENT_ID)
+        ended = {**made, "order_state": "filled", "filled_amount": 50.0}
+        venue.answer("/get_open_orders_by_instrument", done([]))
+        venue.answer("/get_order_history_by_instrument", done([ended]))
+        if not label:
+            after = await desk.find(key)
+            assert after is not None
+            assert after.state == pb.ORDER_STATE_FILLED
+
+
+async def test_an_order_without_a_label_is_led_back_by_the_stop_that_has_made_it():
+    other = {**MADE, "order_id": "4009", "trigger_order_id": "SLTS-2"}
+    async with prepared() as (venue, desk):
+        venue.answer("/get_order_state", done(MADE), done(WOKEN))
+        found = await desk.find(OrderKey("BTC-PERPETUAL", "", "4008"))
+        assert found is not None
+        assert found.client_order_id == CLIENT_ID
+        gone = failed(10004, "order_not_found")
+        venue.answer("/get_order_state", gone, status=400)
+        venue.answer("/get_open_orders", done([MADE, other, WOKEN]))
+        ours, theirs = await desk.open_orders()
+        assert (ours.client_order_id, theirs.client_order_id) == (CLIENT_ID, "")
+
+
+async def test_stops_wait_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await stopping.check_stop(scene, Decimal(50))
+        await stopping.check_stop(scene, Decimal(50), pb.ORDER_TYPE_STOP)
+        await stopping.check_stop_wakes(scene, Decimal(50))
