@@ -74,8 +74,8 @@ def _is_ed25519(secret: str) -> bool:
 
 
 def _stamp(api: Any) -> dict[str, int]:
-    """ccxt's own clock and window, so that both ways say the same."""
-    return {"timestamp": api.nonce(), "recvWindow": api.options["recvWindow"]}
+    """ccxt's own window, so that both ways say the same."""
+    return {"timestamp": api.milliseconds(), "recvWindow": api.options["recvWindow"]}
 
 
 def _signed(api: Any, params: Mapping[str, str]) -> dict[str, Any]:

@@ -131,6 +131,9 @@ class Budget:
     async def _wait(self, priority: Priority) -> None:
         if self.closed_s():
             raise self._refusal()
+        if not self._waiting and not self._bucket.wait_s() and self._has_room(priority):
+            self._begin()
+            return
         if len(self._waiting) >= WAITING_MAX:
             raise RateLimited("too many calls wait", venue=self._venue_id, retry_after_ms=1000)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -160,8 +163,7 @@ class Budget:
             else:
                 _, _, turn = heapq.heappop(self._waiting)
                 if not turn.done():
-                    self._bucket.take()
-                    self._under_way += 1
+                    self._begin()
                     turn.set_result(None)
 
     def _refuse_waiting(self) -> None:
@@ -173,6 +175,10 @@ class Budget:
     def _has_room(self, priority: Priority) -> bool:
         kept_free = KEPT_FREE if priority > Priority.PROTECT else 0
         return self._under_way < self._at_once - kept_free
+
+    def _begin(self) -> None:
+        self._bucket.take()
+        self._under_way += 1
 
     def _end(self) -> None:
         self._under_way -= 1

@@ -70,6 +70,23 @@ async def test_slow_calls_leave_room_for_what_cannot_wait() -> None:
     assert len(desk.served) == AT_ONCE_MAX + 4
 
 
+async def test_a_turn_that_is_free_is_taken_without_a_step_between() -> None:
+    budget = Desk(per_second=1, burst=1).budget
+    turn = budget.turn(NEW)
+    with pytest.raises(StopIteration):
+        turn.__aenter__().send(None)
+    await turn.__aexit__(None, None, None)
+
+
+async def test_who_comes_does_not_overtake_who_waits() -> None:
+    desk = Desk(per_second=1000, burst=100, at_once=2)
+    async with desk.budget.turn(NEW):
+        await desk.ask("waits", NEW)
+        assert not desk.served
+    async with desk.budget.turn(BACKFILL):
+        assert desk.served == ["waits"]
+
+
 async def test_nobody_asks_while_it_is_closed() -> None:
     desk = Desk(per_second=1, burst=1)
     await desk.ask("first", NEW)
