@@ -7,20 +7,20 @@ world only accounts on paper take. To cancel needs no approval anywhere.
 import argparse
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import grpc
 from rich.console import Console
 from rich.table import Table
-from venuemesh.tradeflow.v1 import signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from kit import errors, rpc, settings
 from kit.orders.keys import APPROVED_NS, development_signer
 from kit.settings import MESH_SECTION, MeshSettings
 from ops.errors import OperationsError
-from ops.orders import arguments, tables
+from ops.orders import arguments, groups, tables
 from ops.supervisor import state
 
 CALL_SECONDS_MAX = 30
@@ -79,6 +79,11 @@ class _Desk:
                     venue=chosen.venue, approved=self._approved()
                 )
                 return tables.orders([(await stub.PlaceOrder(request, **options)).order])
+            case "bracket" | "oco":
+                group = trade_flow_pb2.PlaceOrderGroupRequest(
+                    venue=chosen.venue, approved=self._approved_group()
+                )
+                return tables.orders((await stub.PlaceOrderGroup(group, **options)).orders)
             case "cancel":
                 cancel = trade_flow_pb2.CancelOrderRequest(
                     client_order_id=chosen.client_order_id, **whose
@@ -103,6 +108,10 @@ class _Desk:
         if self._chosen.verb == "positions":
             positions = trade_flow_pb2.ListPositionsRequest(**whose)
             return tables.positions((await stub.ListPositions(positions, **options)).positions)
+        if self._chosen.verb == "heartbeat":
+            signer = development_signer(self._data)
+            beat = signer.beat(time_ns=time.time_ns(), **whose)
+            return tables.accounts([(await stub.Heartbeat(beat, **options)).account])
         accounts = trade_flow_pb2.ListAccountsRequest(venue=self._chosen.venue)
         return tables.accounts((await stub.ListAccounts(accounts, **options)).accounts)
 
@@ -123,7 +132,16 @@ class _Desk:
                     _console.print(kind, str(getattr(event, kind)).replace("\n", " "))
 
     def _approved(self) -> signed_pb2.ApprovedOrder:
+        return self._approve({arguments.request_id(self._chosen): arguments.content(self._chosen)})[
+            0
+        ]
+
+    def _approved_group(self) -> Sequence[signed_pb2.ApprovedOrder]:
+        return self._approve(groups.contents(self._chosen))
+
+    def _approve(
+        self, contents: Mapping[str, orders_pb2.OrderContent]
+    ) -> Sequence[signed_pb2.ApprovedOrder]:
         expires_ns = time.time_ns() + APPROVED_NS
-        name = arguments.request_id(self._chosen)
-        content = arguments.content(self._chosen)
-        return development_signer(self._data).approve(content, name, expires_ns)
+        signer = development_signer(self._data)
+        return [signer.approve(one, name, expires_ns) for name, one in contents.items()]

@@ -28,9 +28,7 @@ def parser() -> argparse.ArgumentParser:
         dest="verb", required=True, metavar="VERB", parser_class=argparse.ArgumentParser
     )
     place = _verb(verbs, "place", "place an order")
-    place.add_argument("symbol", metavar="SYMBOL", help="as the venue writes it")
-    place.add_argument("side", choices=SIDES)
-    place.add_argument("size", metavar="SIZE", help="in base units, or contracts")
+    _add_what(place)
     place.add_argument("--price", default="", help="limit price; without one it is a market order")
     waking = place.add_mutually_exclusive_group()
     waking.add_argument("--stop", default="", metavar="PRICE", help="wakes there, as a stop")
@@ -40,12 +38,10 @@ def parser() -> argparse.ArgumentParser:
     waking.add_argument("--trail", default="", metavar="DISTANCE", help="a stop that follows")
     place.add_argument("--lifetime", choices=LIFETIMES, default="", help="default: gtc")
     place.add_argument("--post-only", action="store_true", help="only as maker")
-    place.add_argument("--reduce-only", action="store_true", help="only to make a position smaller")
-    place.add_argument(
-        "--id", default="", metavar="REQUEST_ID", help="the same id is the same order"
-    )
+    _add_groups(verbs)
     cancel = _verb(verbs, "cancel", "cancel an order")
     cancel.add_argument("client_order_id", metavar="ID", help="client order id, as list tells it")
+    _verb(verbs, "heartbeat", "say that the order authority lives, once")
     for name, text in (
         ("cancel-all", "cancel all that is open"),
         ("list", "orders that are not final"),
@@ -93,6 +89,28 @@ def _type(chosen: argparse.Namespace) -> "orders_pb2.OrderType.ValueType":
     else:
         limit, market = orders_pb2.ORDER_TYPE_LIMIT, orders_pb2.ORDER_TYPE_MARKET
     return limit if chosen.price else market
+
+
+def _add_groups(verbs: Any) -> None:
+    bracket = _verb(verbs, "bracket", "place an entry, and what closes it")
+    _add_what(bracket)
+    bracket.add_argument("--price", default="", help="of the entry; default: at market")
+    oco = _verb(verbs, "oco", "place alternatives: what one fills, the others do not")
+    _add_what(oco)
+    for group in (bracket, oco):
+        group.add_argument("--profit", default="", metavar="PRICE", help="a limit order there")
+        group.add_argument("--stop", default="", metavar="PRICE", help="a stop there")
+        group.add_argument("--trail", default="", metavar="DISTANCE", help="a stop that follows")
+
+
+def _add_what(made: argparse.ArgumentParser) -> None:
+    made.add_argument("symbol", metavar="SYMBOL", help="as the venue writes it")
+    made.add_argument("side", choices=SIDES)
+    made.add_argument("size", metavar="SIZE", help="in base units, or contracts")
+    made.add_argument("--reduce-only", action="store_true", help="only to make a position smaller")
+    made.add_argument(
+        "--id", default="", metavar="REQUEST_ID", help="the same id is the same order or group"
+    )
 
 
 def _verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:

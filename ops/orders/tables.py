@@ -33,6 +33,7 @@ def order_cells(order: orders_pb2.Order) -> Sequence[str]:
         reason.lower() if order.reject_reason else "",
         "external" if order.external else "",
         "held here" if order.held_here else "",
+        _group(content.group),
     ]
     return (
         order.client_order_id or order.venue_order_id,
@@ -46,6 +47,11 @@ def order_cells(order: orders_pb2.Order) -> Sequence[str]:
         orders_pb2.OrderState.Name(order.state).removeprefix("ORDER_STATE_").lower(),
         ", ".join(filter(None, notes)),
     )
+
+
+def _group(group: orders_pb2.OrderGroup) -> str:
+    role = orders_pb2.GroupRole.Name(group.role).removeprefix("GROUP_ROLE_").lower()
+    return f"{role} of {group.group_id}" if group.group_id else ""
 
 
 def fills(found: Iterable[orders_pb2.Fill]) -> Table:

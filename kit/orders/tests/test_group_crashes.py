@@ -190,10 +190,11 @@ def test_it_may_die_at_any_step(seed):
 def test_stops_of_the_venue_are_kept_apart_too():
     for seed in range(SEEDED_RUNS):
         chance = random.Random(seed)
-        run(live_and_die(seed, chance.randint(1, 600), rules=NATIVE))
+        assert run(live_and_die(seed, chance.randint(1, 600), rules=NATIVE)) > 0
 
 
 def test_it_may_die_again_and_again():
     for seed in range(SEEDED_RUNS):
         chance = random.Random(seed)
-        run(live_and_die(seed, chance.randint(1, 500), lives=chance.randint(1, 4)))
+        lives = chance.randint(1, 4)
+        assert run(live_and_die(seed, chance.randint(1, 500), lives=lives)) > 0
