@@ -36,8 +36,9 @@ _numbers = itertools.count(1)
 class Desk:
     """What a client does."""
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Mesh, account: str = ACCOUNT) -> None:
         self.mesh = mesh
+        self.here = {"venue": VENUE, "account": account}
         self.flow = trade_flow_pb2_grpc.TradeFlowStub(mesh.channel)
         self._approvals = approvals_pb2_grpc.ApprovalsStub(mesh.channel)
         self._market = market_data_pb2_grpc.MarketDataStub(mesh.channel)
@@ -51,7 +52,7 @@ class Desk:
         request = trade_flow_pb2.ListAccountsRequest(venue=VENUE)
         accounts = self.call("ListAccounts", request).accounts
         ready = trade_flow_pb2.ACCOUNT_STATE_READY
-        return [one.state for one in accounts if one.account == ACCOUNT] == [ready]
+        return [one.state for one in accounts if one.account == self.here["account"]] == [ready]
 
     def approved(
         self, content: orders_pb2.OrderContent, request_id: str = ""
@@ -72,27 +73,29 @@ class Desk:
 
     def cancel(self, client_order_id: str) -> orders_pb2.Order:
         """Take it back."""
-        request = trade_flow_pb2.CancelOrderRequest(client_order_id=client_order_id, **HERE)
+        request = trade_flow_pb2.CancelOrderRequest(client_order_id=client_order_id, **self.here)
         return self.call("CancelOrder", request).order
 
     def order(self, client_order_id: str) -> orders_pb2.Order:
         """As it is known now."""
-        request = trade_flow_pb2.GetOrderRequest(client_order_id=client_order_id, **HERE)
+        request = trade_flow_pb2.GetOrderRequest(client_order_id=client_order_id, **self.here)
         return self.call("GetOrder", request).order
 
     def open(self) -> dict[str, orders_pb2.Order]:
         """By client order id."""
-        found = self.call("ListOpenOrders", trade_flow_pb2.ListOpenOrdersRequest(**HERE)).orders
+        found = self.call(
+            "ListOpenOrders", trade_flow_pb2.ListOpenOrdersRequest(**self.here)
+        ).orders
         return {order.client_order_id: order for order in found}
 
     def fills(self, client_order_id: str) -> list[orders_pb2.Fill]:
         """Of one order, newest first."""
-        request = trade_flow_pb2.ListFillsRequest(client_order_id=client_order_id, **HERE)
+        request = trade_flow_pb2.ListFillsRequest(client_order_id=client_order_id, **self.here)
         return list(self.call("ListFills", request).fills)
 
     def balances(self) -> dict[str, Decimal]:
         """Totals by asset."""
-        found = self.call("ListBalances", trade_flow_pb2.ListBalancesRequest(**HERE)).balances
+        found = self.call("ListBalances", trade_flow_pb2.ListBalancesRequest(**self.here)).balances
         return {one.asset: Decimal(one.total) for one in found}
 
     def best_bid(self) -> Decimal:
@@ -104,7 +107,7 @@ class Desk:
     def resting(self, size: str = "0.01") -> orders_pb2.OrderContent:
         """An order that stays in the book."""
         price = (self.best_bid() * Decimal("0.9")).quantize(TICK)
-        return limit(size, str(price))
+        return limit(size, str(price), **self.here)
 
 
 def limit(size: str, price: str, **fields: object) -> orders_pb2.OrderContent:
@@ -114,8 +117,8 @@ def limit(size: str, price: str, **fields: object) -> orders_pb2.OrderContent:
 
 def buy(size: str, **fields: Any) -> orders_pb2.OrderContent:
     """To buy, at whatever price unless it says more."""
-    told = {"type": orders_pb2.ORDER_TYPE_MARKET, "symbol": SYMBOL, **HERE, **fields}
-    return orders_pb2.OrderContent(side=types_pb2.SIDE_BUY, size=size, **told)
+    usual = {"type": orders_pb2.ORDER_TYPE_MARKET, "symbol": SYMBOL, "side": types_pb2.SIDE_BUY}
+    return orders_pb2.OrderContent(size=size, **{**usual, **HERE, **fields})
 
 
 def at_exchange(mesh: Mesh) -> dict[str, list[dict[str, Any]]]:
