@@ -9,10 +9,11 @@ from decimal import Decimal
 import grpc
 import pytest
 from google.protobuf.json_format import MessageToDict
+from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from tests.integration.mesh import ROOT, SYMBOL, VENUE, new_folder, running
-from tests.integration.orders import HEADER, HERE, Desk, at_exchange, buy, limit, refused
+from tests.integration.orders import HEADER, HERE, TICK, Desk, at_exchange, buy, limit, refused
 from tests.integration.simulation import SIMULATE
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -111,6 +112,52 @@ def test_an_order_needs_an_approval_of_just_this_order(desk):
     assert refused(lambda: desk.send(approved))[1]["why"] == "missing"
 
 
+def bracket(desk, stop_price, group_id):
+    """To buy at market; a limit order to sell far above, and a stop."""
+    far = str((desk.best_bid() * 3 / 2).quantize(TICK))
+    contents = [
+        buy("0.02"),
+        limit("0.02", far),
+        buy("0.02", type=orders_pb2.ORDER_TYPE_STOP, stop_price=stop_price),
+    ]
+    for content in contents:
+        is_entry = content is contents[0]
+        content.side = types_pb2.SIDE_BUY if is_entry else types_pb2.SIDE_SELL
+        role = orders_pb2.GROUP_ROLE_ENTRY if is_entry else orders_pb2.GROUP_ROLE_EXIT
+        content.group.CopyFrom(orders_pb2.OrderGroup(group_id=group_id, role=role, count=3))
+    approved = [desk.approved(one, f"{group_id}-{place}") for place, one in enumerate(contents)]
+    request = trade_flow_pb2.PlaceOrderGroupRequest(venue=VENUE, approved=approved)
+    return [one.client_order_id for one in desk.call("PlaceOrderGroup", request).orders]
+
+
+def test_of_a_bracket_one_exit_is_at_the_exchange_and_one_closes_it(mesh, desk):
+    deep = str((desk.best_bid() / 2).quantize(TICK))
+    entry, profit, stop = bracket(desk, deep, "waits")
+    mesh.wait_until(lambda: desk.order(profit).venue_order_id, "the limit order is out")
+    (there,) = at_exchange(mesh)[profit]
+    bought = desk.order(entry)
+    assert bought.state == FILLED
+    fees = sum(Decimal(fee.amount) for fee in bought.fees if fee.asset == "BTC")
+    assert fees > 0
+    assert Decimal("0.02") - fees - Decimal("0.00001") < Decimal(there["origQty"])
+    assert Decimal(there["origQty"]) <= Decimal("0.02") - fees
+    assert there["status"] == "NEW"
+    assert desk.order(stop).held_here
+    assert stop not in at_exchange(mesh)
+    assert desk.order(stop).content.size == desk.order(profit).content.size
+    desk.call("CancelAllOrders", trade_flow_pb2.CancelAllOrdersRequest(**HERE))
+    mesh.wait_until(lambda: desk.order(stop).state == CANCELLED, "the group has ended")
+    # A stop above the market is reached by the next trade.
+    high = str((desk.best_bid() * 5 / 4).quantize(TICK))
+    entry, profit, stop = bracket(desk, high, "closes")
+    mesh.wait_until(lambda: desk.order(stop).state == FILLED, "the stop has closed it")
+    mesh.wait_until(lambda: desk.order(profit).state == CANCELLED, "the other is taken back")
+    closed = desk.order(stop)
+    assert Decimal(closed.filled_size) == Decimal(closed.content.size) < Decimal("0.02")
+    assert not Decimal(desk.order(profit).filled_size)
+    assert all(len(orders) == 1 for orders in at_exchange(mesh).values())
+
+
 def test_scripts_place_orders_over_rest(mesh, desk):
     content = MessageToDict(desk.resting(), preserving_proto_field_name=True)
     status, answer = mesh.post("/v1/approvals", {"content": content, "request_id": "by-rest"})
@@ -124,6 +171,30 @@ def test_scripts_place_orders_over_rest(mesh, desk):
     assert name in {order["client_order_id"] for order in listed["orders"]}
     status, answer = mesh.post(f"{path}/{name}:cancel", {"account": HERE["account"]})
     assert (status, answer["order"]["state"]) == (200, "ORDER_STATE_CANCELLED")
+
+
+def test_scripts_place_groups_over_rest(mesh, desk):
+    entry = desk.resting()
+    profit = limit(entry.size, str((desk.best_bid() * 2).quantize(TICK)))
+    profit.side = types_pb2.SIDE_SELL
+    approved = []
+    for content, role in ((entry, "GROUP_ROLE_ENTRY"), (profit, "GROUP_ROLE_EXIT")):
+        body = MessageToDict(content, preserving_proto_field_name=True)
+        body["group"] = {"group_id": "by-rest", "role": role, "count": 2}
+        request = {"content": body, "request_id": f"by-rest-{role}"}
+        status, answer = mesh.post("/v1/approvals", request)
+        assert status == 200, answer
+        approved.append(answer["approved"])
+    path = f"/v1/venues/{VENUE}/orders"
+    status, answer = mesh.post(f"{path}:placeGroup", {"approved": approved})
+    assert status == 200, answer
+    opening, closing = answer["orders"]
+    assert closing["held_here"]
+    mesh.post(f"{path}/{opening['client_order_id']}:cancel", {"account": HERE["account"]})
+    name = closing["client_order_id"]
+    mesh.wait_until(lambda: desk.order(name).state == CANCELLED, "there is nothing to close")
+    status, answer = mesh.post("/v1/approvals:heartbeat", HERE)
+    assert (status, answer["heartbeat"]["key_id"]) == (200, "development")
 
 
 def test_executions_follow_each_other_without_a_hole(desk):
