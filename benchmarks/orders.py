@@ -1,67 +1,94 @@
 """An order's way: from a client's call of PlaceOrder to bytes on the venue's socket.
 
-A venue's process takes orders over gRPC as in a mesh, with its journal on this machine's disk. The
-exchange is a pretended one; between the two stands a relay in the client's own process, which notes
-by the same clock when the bytes of an order come from the venue's process. Orders rest far from the
-market, come one after another at half the pace that the venue allows, and are cancelled at the end.
+A venue's process takes orders over gRPC as in a mesh, with its journal on this machine's disk, once
+over the exchange's order websocket and once by REST. The exchange is a pretended one; between the
+two stands a relay in the client's own process, which notes by the same clock when the bytes of an
+order come by. Orders rest far from the market, come one after another at half the pace that the
+venue allows, and are cancelled at the end. In the same run bare ccxt places the same orders through
+the same relay, from its own call on: without gRPC, approval, checks and journal.
 """
 
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
 import time
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Self
 
 import grpc
+import msgspec
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
-from benchmarks.options import Options
+from benchmarks.options import ROOT, Options
+from benchmarks.orders_relay import Relay
 from benchmarks.processes import measured_port, spawned
 from benchmarks.report import Figure, Report
 from kit import rpc
 from kit.orders.keys import development_signer
+from kit.simulator import demo
 from kit.venue.contract import Place
 from kit.venue.discovery import require
 
 VENUE, SYMBOL, ACCOUNT = "binance", "BTCUSDT", "demo"
-ORDER_MARK = b"POST /binance/api/v3/order"
-ORDERS = 200
-WARM_UP = 20
+ORDERS = 120
+WARM_UP = 15
 SIZE = "0.01"
 TICK = Decimal("0.01")
 READY_SECONDS_MAX = 60.0
 LOOK_AGAIN_SECONDS = 0.2
 APPROVED_NS = 60 * 10**9
+PEER = ROOT / "benchmarks" / "peers" / "ccxt_orders.py"
+METHODS = {"websocket": "createOrderWs", "rest": "createOrder"}
+"""Of bare ccxt."""
+TARGETS = {50: "under 1.5", 99: "under 5"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """Of the orders of one run that went one way, ms."""
+
+    to_socket: list[float]
+    """From the call to the venue's socket."""
+    answered: list[float]
+    """From the call to its answer."""
+    bare: list[float]
+    """From ccxt's call to the venue's socket."""
 
 
 def run(options: Options) -> Report:
     """Percentiles, ms."""
-    found = [asyncio.run(_run()) for _ in range(options.runs)]
-    to_socket, answered = ([one[part] for one in found] for part in (0, 1))
-    figures = [
-        Figure("p50, call to venue's socket", "ms", _percentiles(to_socket, 50), "under 1.5"),
-        Figure("p99, call to venue's socket", "ms", _percentiles(to_socket, 99), "under 5"),
-        Figure("p50, call to answer", "ms", _percentiles(answered, 50)),
-        Figure("p99, call to answer", "ms", _percentiles(answered, 99)),
-    ]
-    note = f"{ORDERS} orders a run, one after another, journal synced before each is sent"
+    runs = [asyncio.run(_run()) for _ in range(options.runs)]
+    figures = []
+    for transport, method in METHODS.items():
+        ages = [found[transport] for found in runs]
+        for number, target in TARGETS.items():
+            name = f"{transport}: p{number}, "
+            ours = [one.to_socket for one in ages]
+            whole, bare = [one.answered for one in ages], [one.bare for one in ages]
+            figures += [
+                _figure(f"{name}call to venue's socket", ours, number, target),
+                _figure(f"{name}call to answer", whole, number),
+                _figure(f"{name}bare ccxt, {method} to venue's socket", bare, number),
+            ]
+    note = f"{ORDERS} orders a run and way, one after another, journal synced before each is sent"
     return Report("orders: PlaceOrder to bytes on the venue's socket", figures, [note])
 
 
-def _percentiles(runs: list[list[float]], number: int) -> list[float]:
-    return [float(np.percentile(ages, number)) for ages in runs]
+def _figure(name: str, runs: list[list[float]], number: int, target: str = "") -> Figure:
+    return Figure(name, "ms", [float(np.percentile(ages, number)) for ages in runs], target)
 
 
-async def _run() -> tuple[list[float], list[float]]:
+async def _run() -> dict[str, Ages]:
     folder = Path(tempfile.mkdtemp(prefix="venuemesh-bench-"))
-    exchange_port, relay_port, port = (measured_port() for _ in range(3))
+    exchange_port, relay_port = measured_port(), measured_port()
     environment = {
         **os.environ,
         "VENUEMESH_DATA_DIR": str(folder),
@@ -69,29 +96,45 @@ async def _run() -> tuple[list[float], list[float]]:
         "VENUEMESH_REGISTRY": "127.0.0.1:1",
         "VENUEMESH_SIMULATOR_PORT": str(exchange_port),
         "VENUEMESH_SIMULATOR_URL": f"http://127.0.0.1:{relay_port}",
-        f"VENUEMESH_VENUES_{VENUE.upper()}_PORT": str(port),
     }
     try:
         async with (
-            _Relay(exchange_port, relay_port) as relay,
+            Relay(exchange_port, relay_port) as relay,
             spawned(["ops.cli", "run", "simulator"], environment),
-            spawned(["ops.cli", "venue", VENUE], environment),
-            rpc.channel(f"127.0.0.1:{port}") as channel,
         ):
-            await asyncio.wait_for(channel.channel_ready(), READY_SECONDS_MAX)
-            return await _place_all(channel, folder, relay)
+            return {
+                transport: await _measure(transport, folder, environment, relay)
+                for transport in METHODS
+            }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+async def _measure(transport: str, folder: Path, environment: dict[str, str], relay: Relay) -> Ages:
+    port = measured_port()
+    own = {
+        **environment,
+        "VENUEMESH_ORDERS_TRANSPORT": transport,
+        f"VENUEMESH_VENUES_{VENUE.upper()}_PORT": str(port),
+    }
+    came = relay.socket if transport == "websocket" else relay.rest
+    async with (
+        spawned(["ops.cli", "venue", VENUE], own),
+        rpc.channel(f"127.0.0.1:{port}") as channel,
+    ):
+        await asyncio.wait_for(channel.channel_ready(), READY_SECONDS_MAX)
+        price = await _far_price(channel)
+        to_socket, answered = await _place_all(channel, folder, came, transport, price)
+    bare = await _place_bare(environment["VENUEMESH_SIMULATOR_URL"], transport, came, price)
+    return Ages(to_socket, answered, bare)
+
+
 async def _place_all(
-    channel: grpc.aio.Channel, folder: Path, relay: "_Relay"
+    channel: grpc.aio.Channel, folder: Path, came: list[float], transport: str, price: str
 ) -> tuple[list[float], list[float]]:
     flow = trade_flow_pb2_grpc.TradeFlowStub(channel)
-    price = await _far_price(channel)
     await _ready(flow)
     signer = development_signer(folder)
-    pause = 2 / require(VENUE)(Place("simulate", "http://127.0.0.1:1")).limits.orders_per_second
     to_socket: list[float] = []
     answered: list[float] = []
     for number in range(WARM_UP + ORDERS):
@@ -104,19 +147,53 @@ async def _place_all(
             size=SIZE,
             price=price,
         )
-        approved = signer.approve(content, f"bench-{number}", time.time_ns() + APPROVED_NS)
+        request_id = f"bench-{transport}-{number}"
+        approved = signer.approve(content, request_id, time.time_ns() + APPROVED_NS)
         request = trade_flow_pb2.PlaceOrderRequest(venue=VENUE, approved=approved)
+        before = len(came)
         started = time.perf_counter()
         order = (await flow.PlaceOrder(request)).order
         ended = time.perf_counter()
         if order.state != orders_pb2.ORDER_STATE_OPEN:
             raise ValueError(f"not open: {order}")
         if number >= WARM_UP:
-            to_socket.append((relay.last_order - started) * 1e3)
+            if len(came) != before + 1:
+                raise ValueError(f"not one order came by {transport}")
+            to_socket.append((came[-1] - started) * 1e3)
             answered.append((ended - started) * 1e3)
-        await asyncio.sleep(pause)
+        await asyncio.sleep(_pause_s())
     await flow.CancelAllOrders(trade_flow_pb2.CancelAllOrdersRequest(venue=VENUE, account=ACCOUNT))
     return to_socket, answered
+
+
+async def _place_bare(url: str, transport: str, came: list[float], price: str) -> list[float]:
+    """The same with ccxt alone, in a process of its own."""
+    secrets = demo.credentials(VENUE, ACCOUNT)
+    assert secrets is not None
+    job = {
+        "url": f"{url}/{VENUE}",
+        "key": secrets["apiKey"],
+        "secret": secrets["secret"],
+        "method": METHODS[transport],
+        "price": float(price),
+        "size": float(SIZE),
+        "pause_s": _pause_s(),
+        "count": WARM_UP + ORDERS,
+    }
+    before = len(came)
+    words = [sys.executable, str(PEER), msgspec.json.encode(job).decode()]
+    process = await asyncio.create_subprocess_exec(*words, stdout=PIPE)
+    told, _ = await process.communicate()
+    if process.returncode:
+        raise ValueError("ccxt did not place its orders")
+    pairs = zip(msgspec.json.decode(told), came[before:], strict=True)
+    return [(arrived - started) * 1e3 for started, arrived in pairs][WARM_UP:]
+
+
+def _pause_s() -> float:
+    """Half the pace that the venue allows."""
+    limits = require(VENUE)(Place("simulate", "http://127.0.0.1:1")).limits
+    return 2 / limits.orders_per_second
 
 
 async def _far_price(channel: grpc.aio.Channel) -> str:
@@ -146,42 +223,3 @@ async def _tries() -> AsyncIterator[None]:
     for _ in range(round(READY_SECONDS_MAX / LOOK_AGAIN_SECONDS)):
         yield
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
-
-
-class _Relay:
-    """Passes bytes between the venue's process and the exchange."""
-
-    def __init__(self, exchange_port: int, port: int) -> None:
-        self.last_order = 0.0
-        """When the newest order came, by the performance counter."""
-        self._exchange_port = exchange_port
-        self._port = port
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            back, forth = await asyncio.open_connection("127.0.0.1", self._exchange_port)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(
-            self._pass(reader, forth, watched=True), self._pass(back, writer, watched=False)
-        )
-
-    async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, watched: bool
-    ) -> None:
-        try:
-            while data := await reader.read(65_536):
-                if watched and ORDER_MARK in data:
-                    self.last_order = time.perf_counter()
-                writer.write(data)
-        except OSError:
-            pass
-        writer.close()

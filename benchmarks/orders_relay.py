@@ -1,0 +1,68 @@
+"""Stands between who trades and the exchange, and notes when an order comes by."""
+
+import asyncio
+import time
+from typing import Self
+
+UPGRADE = b"/ws-api/"
+"""In the first words of a connection over which orders may be placed."""
+REST_MARK, SOCKET_MARK = b"POST /binance/api/v3/order", b"order.place"
+LENGTH_IN_TWO_BYTES = 126
+
+
+class Relay:
+    """Passes bytes between clients and the exchange."""
+
+    def __init__(self, exchange_port: int, port: int) -> None:
+        self.rest: list[float] = []
+        """When each order came over REST, by the performance counter."""
+        self.socket: list[float] = []
+        """The same over a websocket."""
+        self._exchange_port = exchange_port
+        self._port = port
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            back, forth = await asyncio.open_connection("127.0.0.1", self._exchange_port)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(
+            self._pass(reader, forth, watched=True), self._pass(back, writer, watched=False)
+        )
+
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, watched: bool
+    ) -> None:
+        is_socket = False
+        try:
+            while data := await reader.read(65_536):
+                now = time.perf_counter()
+                writer.write(data)
+                if not watched:
+                    continue
+                if is_socket and SOCKET_MARK in unmasked(data):
+                    self.socket.append(now)
+                elif REST_MARK in data:
+                    self.rest.append(now)
+                is_socket = is_socket or UPGRADE in data.split(b"\r\n", 1)[0]
+        except OSError:
+            pass
+        writer.close()
+
+
+def unmasked(data: bytes) -> bytes:
+    """What a client's websocket frame says: each byte is that of a key of four, added. RFC 6455,
+    5.3. Frames of up to 64 KiB, each at the beginning of what is read."""
+    if len(data) < 2:
+        return b""
+    start = 4 if data[1] & 0x7F == LENGTH_IN_TWO_BYTES else 2
+    key, body = data[start : start + 4], data[start + 4 :]
+    return bytes(byte ^ key[place % 4] for place, byte in enumerate(body)) if len(key) == 4 else b""
