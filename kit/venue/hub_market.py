@@ -81,6 +81,9 @@ class HubMarket:
                 return
             self._tell(response)
 
+    def keeps(self, symbol: str) -> bool:
+        return symbol in self._bookkeeper.books
+
     def levels(
         self, symbol: str, is_bid: bool, count: int | None
     ) -> Sequence[tuple[Decimal, Decimal]] | None:
@@ -100,6 +103,8 @@ class HubMarket:
         try:
             async for response in reader.responses():
                 self._tell(response)
+                if reader is not self._reader:
+                    break
         except SubscriberTooSlow:
             self._miss()
         except Draining:

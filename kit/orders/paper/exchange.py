@@ -245,6 +245,9 @@ class PaperExchange:
         instrument = self._instrument(wish.symbol)
         if instrument is None or instrument.status not in TRADES:
             raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, "it does not trade now")
+        if not self._market.keeps(wish.symbol):
+            words = "its book is not subscribed to, so nothing can fill on paper"
+            raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, words)
         terms = self.wallet.enter(instrument)
         if terms is None:
             raise NotTaken(orders_pb2.REJECT_REASON_NOT_SUPPORTED, NO_SUCH_KIND)

@@ -77,6 +77,9 @@ class Market(Protocol):
     def catch_up(self) -> None:
         """Tell at once what has happened up to now."""
 
+    def keeps(self, symbol: str) -> bool:
+        """Whether there is a book of it, in doubt or not."""
+
     def levels(
         self, symbol: str, is_bid: bool, count: int | None
     ) -> Sequence[tuple[Decimal, Decimal]] | None:

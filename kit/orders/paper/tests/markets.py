@@ -69,6 +69,7 @@ class FakeMarket:
         self.books = {}
         self.times = {}
         self.watched = frozenset()
+        self.kept = {SYMBOL}
 
     async def run(self):
         await asyncio.get_running_loop().create_future()
@@ -78,6 +79,9 @@ class FakeMarket:
 
     def catch_up(self):
         pass
+
+    def keeps(self, symbol):
+        return symbol != SYMBOL or SYMBOL in self.kept
 
     def levels(self, symbol, is_bid, count):
         book = self.books.get(symbol)

@@ -217,6 +217,12 @@ def test_while_the_book_is_in_doubt_orders_wait(floor):
     assert floor.filled(waiting) == 1
 
 
+def test_what_is_not_subscribed_to_cannot_be_traded(floor):
+    floor.market.kept.clear()
+    assert refused(floor.place(99)) == pb.REJECT_REASON_INSTRUMENT
+    assert refused(floor.place(99, symbol="NEVER")) == pb.REJECT_REASON_INSTRUMENT
+
+
 def test_an_amended_order_keeps_its_place_when_it_only_gets_smaller(floor):
     receipt = floor.place(99, 2)
     wish = replace(floor.wish(99, 1), client_order_id="")
