@@ -1,6 +1,6 @@
 """What an account has and has done."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 
 from kit.simulator.matching.contract import AccountEvent, Listener
@@ -36,10 +36,6 @@ class Account:
         """When all orders are cancelled, by the exchange's clock; 0: they are not."""
         self.volume = Volume()
         self.listeners: list[Listener] = []
-
-    def free(self, asset: str) -> int:
-        """What can be used."""
-        return self.total.get(asset, 0) - self.locked.get(asset, 0)
 
     def position(self, symbol: str) -> Position:
         """What it holds of a derivative."""
@@ -99,13 +95,6 @@ class Ledger:
     to what there was at the beginning."""
 
     def __init__(self) -> None:
-        self.fees: dict[str, int] = {}
-        self.crowd: dict[str, int] = {}
-
-    def pay_fee(self, asset: str, atoms: int) -> None:
-        """An account has paid, or with a negative number received."""
-        self.fees[asset] = self.fees.get(asset, 0) + atoms
-
-    def pay_crowd(self, asset: str, atoms: int) -> None:
-        """Likewise to the crowd."""
-        self.crowd[asset] = self.crowd.get(asset, 0) + atoms
+        self.fees: defaultdict[str, int] = defaultdict(int)
+        """Negative: accounts have received more than they have paid."""
+        self.crowd: defaultdict[str, int] = defaultdict(int)

@@ -126,7 +126,8 @@ class Book:
                 self._join_crowd(queue, is_bid, order.ticks, there, time_ns)
         queue[order.number] = order
         events.append(self._change(side, is_bid, order.ticks, there + order.left, time_ns))
-        self._quote(events, time_ns)
+        if key == side.keys[-1]:
+            self._quote(events, time_ns)
 
     def remove(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
         """Take an order that waits out of the book."""
@@ -241,9 +242,10 @@ class Book:
         key = order.ticks * side.sign
         if lots == order.left:
             _drop(self._bid_queues if order.buys else self._ask_queues, key, order)
-        left = side.lots[key] - lots
+        is_best, left = key == side.keys[-1], side.lots[key] - lots
         events.append(self._change(side, order.buys, order.ticks, left, time_ns))
-        self._quote(events, time_ns)
+        if is_best:
+            self._quote(events, time_ns)
 
     def _join_crowd(self, queue: Queue, is_bid: bool, ticks: int, lots: int, time_ns: int) -> None:
         last = next(reversed(queue.values())) if queue else None

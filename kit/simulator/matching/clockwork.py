@@ -68,7 +68,7 @@ class Clockwork:
         paid = Share.of(rate).take(worth)
         account.add(board.settle, -paid)
         position.realized -= paid
-        self._engine.ledger.pay_crowd(board.settle, paid)
+        self._engine.ledger.crowd[board.settle] += paid
         self._engine.margin.hold(account, board.settle)
         self._engine.tell_balances(account, (board.settle,), "funding")
         self._engine.tell_position(account, board, "funding")
@@ -101,7 +101,7 @@ class Clockwork:
         owed = -account.total[asset]
         if owed > 0 and not any(account.positions[board.symbol].lots for board in boards):
             account.add(asset, owed)
-            engine.ledger.pay_crowd(asset, -owed)
+            engine.ledger.crowd[asset] -= owed
         engine.margin.hold(account, asset)
         engine.tell_balances(account, (asset,), "liquidation")
         for board in boards:

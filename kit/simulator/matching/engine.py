@@ -168,9 +168,9 @@ class Engine:
         board = self._board_of[trade.instrument]
         value = board.value(trade.price_ticks, trade.size_lots)
         if maker is not None:
-            self._fill(board, maker, trade, value, is_maker=True, with_crowd=taker is None)
+            self._fill(board, maker, trade, value, True, taker is None)
         if taker is not None:
-            self._fill(board, taker, trade, value, is_maker=False, with_crowd=maker is None)
+            self._fill(board, taker, trade, value, False, maker is None)
         if board.book.watched:
             self._triggered += board.stops.note(trade.price_ticks)
         return () if board.is_spot else self._reduce(board, taker, maker)
@@ -192,11 +192,13 @@ class Engine:
         return self.end()
 
     def _admit(self, account: Account, board: Board, order: Order, *, enters: bool) -> None:
-        if enters and order.ticket.lifetime is FILL_OR_KILL:
+        ticket = order.ticket
+        if enters and ticket.lifetime is FILL_OR_KILL:
             check_fills(board, order)
-        if enters and order.ticket.post_only and board.book.would_take(order.buys, order.ticks):
+        if enters and ticket.post_only and board.book.would_take(order.buys, order.ticks):
             raise Refused(Refusal.WOULD_TAKE)
-        self._clearing(board).admit(account, board, order, enters)
+        clearing = self._spot if board.is_spot else self.margin
+        clearing.admit(account, board, order, enters)
 
     def _check_stop(self, board: Board, order: Order) -> None:
         """Raises Refused for a stop price that is reached already."""
@@ -287,7 +289,6 @@ class Engine:
         order: Order,
         trade: Trade,
         value: int,
-        *,
         is_maker: bool,
         with_crowd: bool,
     ) -> None:

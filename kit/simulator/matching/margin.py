@@ -95,10 +95,10 @@ class Margin:
         asset, buys, position = board.settle, order.buys, account.position(board.symbol)
         won = position.trade(board, buys, value, lots)
         if with_crowd:
-            self._ledger.pay_crowd(asset, board.direction * (value if buys else -value))
+            self._ledger.crowd[asset] += board.direction * (value if buys else -value)
         fee = self._fees.fee(value, account.volume, is_maker)
         account.total[asset] += won - fee
-        self._ledger.pay_fee(asset, fee)
+        self._ledger.fees[asset] += fee
         if order.locked:
             left = self._value(board, order)
             position.expect(buys, left - order.locked)

@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 
 ATOM_PLACES = 18
+ATOMS: int = 10**ATOM_PLACES
+"""Of one unit."""
 ATOM = Decimal(1).scaleb(-ATOM_PLACES)
 EXACT = Context(prec=200)
 
 
 def amount(atoms: int) -> Decimal:
     """Atoms as a number without needless zeros."""
-    whole, rest = divmod(abs(atoms), 10**ATOM_PLACES)
-    text = f"{whole}.{rest:0{ATOM_PLACES}d}".rstrip("0").rstrip(".")
-    return Decimal(f"-{text}" if atoms < 0 else text)
+    whole, rest = divmod(atoms, ATOMS)
+    if not rest:
+        return Decimal(whole)
+    return EXACT.normalize(EXACT.scaleb(Decimal(atoms), -ATOM_PLACES))
 
 
 def atoms_of(number: Decimal) -> int:
@@ -34,6 +37,5 @@ class Share:
 
     def take(self, atoms: int) -> int:
         """The share of so much."""
-        if atoms < 0:
-            return -(-atoms * self.above // self.below)
-        return atoms * self.above // self.below
+        whole = atoms * self.above
+        return whole // self.below if whole >= 0 else -(-whole // self.below)

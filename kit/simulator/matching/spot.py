@@ -50,17 +50,21 @@ class Spot:
             total[base] -= size
             total[quote] += value
         if with_crowd:
-            self._ledger.pay_crowd(base, -size if buys else size)
-            self._ledger.pay_crowd(quote, value if buys else -value)
-        held = order.locked
-        if held:
-            order.locked = self._need(board, order)
-            account.locked[quote if buys else base] += order.locked - held
+            self._ledger.crowd[base] += -size if buys else size
+            self._ledger.crowd[quote] += value if buys else -value
+        if not buys:
+            paid = size
+        elif self._fee_in_quote:
+            paid = order.locked - self._need(board, order)
+        else:
+            paid = order.ticks * lots * board.unit_atoms
+        order.locked -= paid
+        account.locked[quote if buys else base] -= paid
         in_quote = self._fee_in_quote or not buys
         asset = quote if in_quote else base
         fee = self._fees.fee(value if in_quote else size, account.volume, is_maker)
         total[asset] -= fee
-        self._ledger.pay_fee(asset, fee)
+        self._ledger.fees[asset] += fee
         return fee, asset
 
     def assets(self, board: Board) -> tuple[str, ...]:

@@ -1,10 +1,12 @@
 """Orders of accounts in a spot market."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from kit.simulator.events import LevelChange, Trade
+from kit.simulator.matching.board import COUNTED_MAX
 from kit.simulator.matching.contract import (
     BalanceChanged,
     Cause,
@@ -18,7 +20,7 @@ from kit.simulator.matching.contract import (
     SelfTrade,
     Status,
 )
-from kit.simulator.matching.tests.desk import FOK, IOC, Market
+from kit.simulator.matching.tests.desk import FOK, IOC, SPOT, Market
 
 D = Decimal
 TIERS = (FeeTier(D("0.001"), D("0.002")),)
@@ -114,6 +116,8 @@ def test_what_is_refused_changes_nothing():
         (Refusal.MALFORMED, {"size": "0", "price": "100"}),
         (Refusal.MALFORMED, {"size": "1E+999999", "price": "100"}),
         (Refusal.MALFORMED, {"size": "NaN", "price": "100"}),
+        (Refusal.MALFORMED, {"size": "sNaN", "price": "100"}),
+        (Refusal.MALFORMED, {"size": "1", "price": "sNaN"}),
         (Refusal.LOT, {"size": "0.0011", "price": "100"}),
         (Refusal.TICK, {"size": "1", "price": "100.001"}),
         (Refusal.NOTIONAL_MIN, {"size": "0.049", "price": "100"}),
@@ -226,6 +230,25 @@ def test_orders_of_one_account_that_meet(mode, resting, taking, filled):
     assert market.house.order("demo", own.order_id).status is resting
     if taking is Status.CANCELLED:
         assert taker.why is Refusal.SELF_TRADE
+
+
+def test_a_price_that_was_one_is_none_under_another_tick():
+    market = Market()
+    market.order("demo", "buy", "1", "99.98")
+    market.house.relist(replace(SPOT, tick_size="0.05"))
+    assert refusal(lambda: market.order("demo", "buy", "1", "99.98")) is Refusal.TICK
+    market.order("demo", "buy", "1", "99.95")
+    market.house.relist(SPOT)
+    market.order("demo", "buy", "1", "99.98")
+    assert market.book.levels(True, 5) == [(9_998, 2_000), (9_995, 1_000)]
+
+
+def test_sizes_are_counted_right_however_many_there_were():
+    board = Market().house._engine.boards[SPOT.symbol]
+    for lots in (*range(1, COUNTED_MAX + 3), 7):
+        for size in (D(lots) / 1000, D(lots * 10) / 10_000):
+            assert board.lots(size) == lots
+    assert len(board._lots_of) < COUNTED_MAX
 
 
 def test_an_account_hears_all_in_order():

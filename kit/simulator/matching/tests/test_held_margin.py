@@ -1,0 +1,145 @@
+"""What is held of an account is counted as orders come and go. Here all of it is summed up anew."""
+
+import random
+from contextlib import suppress
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from kit.simulator.dialect import Mark
+from kit.simulator.matching.contract import (
+    FeeTier,
+    HouseRules,
+    Lifetime,
+    OrderKind,
+    OrderView,
+    Refusal,
+    Refused,
+    SelfTrade,
+    Status,
+)
+from kit.simulator.matching.tests.desk import Market
+from kit.simulator.matching.tests.test_house import refusal
+from kit.simulator.matching.tests.test_margin import FREE, INVERSE, LATER_NS, LINEAR, marked
+
+D = Decimal
+ACCOUNTS = ("ann", "bob", "cid")
+PRICE = 60_000
+RULES = HouseRules(
+    tiers=(FeeTier(D("-0.0001"), D("0.0005")),),
+    start={"USDT": D(20_000), "BTC": D("0.5")},
+    stops_trigger_at_once=True,
+)
+ACTIONS = 400
+
+
+class Counted:
+    """Margin by the book of rules, from what the house shows of orders and positions."""
+
+    def __init__(self, market: Market, asset: str, contract: str) -> None:
+        self.market = market
+        self.asset = asset
+        self.contract = Fraction(contract)
+
+    def held(self, account: str) -> Decimal:
+        """Of what an account has."""
+        house, risks, worth, gain = self.market.house, {True: 0, False: 0}, 0, 0
+        for order in house.open_orders(account):
+            if order.status is not Status.UNTRIGGERED and not order.ticket.reduce_only:
+                risks[order.ticket.buys] += self._value(order)
+        for position in house.positions(account):
+            worth = self._worth(position.size, Decimal(PRICE))
+            gain = int(position.unrealized.scaleb(18))
+        most = max(abs(worth + risks[True]), abs(worth - risks[False]))
+        held = Decimal(most // 10 + max(0, -gain)).scaleb(-18)
+        return min(held, max(self.market.has(account, self.asset)[0], D(0)))
+
+    def _value(self, order: OrderView) -> int:
+        assert order.ticket.price is not None
+        return self._worth(order.left, order.ticket.price)
+
+    def _worth(self, size: Decimal, price: Decimal) -> int:
+        size_of_it = Fraction(size) * self.contract
+        inverse = self.asset == "BTC"
+        return int(
+            (size_of_it / Fraction(price) if inverse else size_of_it * Fraction(price)) * 10**18
+        )
+
+
+def act(market: Market, source: random.Random, unit: int) -> None:
+    """One that an account may do."""
+    house, name = market.house, source.choice(ACCOUNTS)
+    chance, price = source.random(), str(PRICE + source.randint(-20, 20))
+    if chance < 0.15:
+        orders = house.open_orders(name)
+        if orders:
+            house.cancel(name, source.choice(orders).order_id)
+        return
+    size = source.randint(1, 40) * unit
+    if chance < 0.3:
+        orders = house.open_orders(name)
+        if orders:
+            house.amend(name, source.choice(orders).order_id, D(size), D(price))
+        return
+    more: dict[str, object] = {"reduce_only": source.random() < 0.2}
+    if chance < 0.4:
+        more |= {"kind": OrderKind.STOP_LIMIT, "stop_price": price}
+    elif chance < 0.5:
+        more |= {"lifetime": Lifetime.IMMEDIATE_OR_CANCEL}
+    is_market = chance > 0.95
+    side = source.choice(("buy", "sell"))
+    market.order(name, side, str(size), None if is_market else price, **more)
+
+
+@pytest.mark.parametrize("self_trade", SelfTrade)
+@pytest.mark.parametrize(
+    ("listed", "asset", "unit"), [(LINEAR, "USDT", 2), (INVERSE, "BTC", 4_000)]
+)
+def test_what_is_held_is_what_orders_and_positions_need(listed, asset, unit, self_trade):
+    rules = HouseRules(
+        tiers=RULES.tiers, start=RULES.start, stops_trigger_at_once=True, self_trade=self_trade
+    )
+    market, source = Market(rules, [listed]), random.Random(5)
+    market.marks[market.symbol] = Mark(str(PRICE), str(PRICE), "0", LATER_NS)
+    counted = Counted(market, asset, listed[1].contract_size or "1")
+    refused = held = 0
+    for _ in range(ACTIONS):
+        try:
+            act(market, source, unit)
+        except Refused as no:
+            refused += no.refusal is Refusal.FUNDS
+        for name in ACCOUNTS:
+            found = market.has(name, asset)[1]
+            assert found == counted.held(name)
+            held += found > 0
+    assert refused
+    assert held > ACTIONS
+
+
+def test_a_stop_that_has_triggered_is_held_once():
+    market = Market(FREE, [LINEAR])
+    marked(market, "60000")
+    limit = {"kind": OrderKind.STOP_LIMIT, "stop_price": "60500"}
+    stop = market.order("demo", "buy", "10", "60400", **limit)
+    assert market.has("demo", "USDT")[1] == 0
+    market.order("other", "sell", "1", "60500")
+    market.order("other", "buy", "1", "60500", self_trade=SelfTrade.ALLOW)
+    assert market.house.order("demo", stop.order_id).status is Status.OPEN
+    assert market.has("demo", "USDT")[1] == D("604")
+    market.house.cancel("demo", stop.order_id)
+    assert market.has("demo", "USDT")[1] == 0
+
+
+def test_what_is_refused_holds_nothing():
+    market = Market(FREE, [LINEAR])
+    marked(market, "60000")
+    first = market.order("demo", "buy", "100", "60000")
+    before = market.has("demo", "USDT")
+    assert refusal(lambda: market.order("demo", "buy", "100", "60000")) is Refusal.FUNDS
+    change = lambda: market.house.amend("demo", first.order_id, D(200), None)  # noqa: E731
+    assert refusal(change) is Refusal.FUNDS
+    assert market.has("demo", "USDT") == before == (D(10_000), D(6_000))
+    with suppress(Refused):
+        market.order("demo", "sell", "10", "60100", reduce_only=True)
+    assert market.has("demo", "USDT") == before
