@@ -201,7 +201,7 @@ class Pilot:
     async def _send(self, entry: Entry, records: tuple[Record, ...]) -> None:
         try:
             began_ns = self._clock.monotonic_ns()
-            sent = Sent(entry.key, self._clock.time_ns())
+            sent = self._leaving(entry)
             await self._write([entry], *records, intended_of(entry), sent)
             if not self._is_late([entry], began_ns):
                 await self._launch(entry)
@@ -213,8 +213,7 @@ class Pilot:
         try:
             began_ns = self._clock.monotonic_ns()
             sent = [entry for entry in entries if not entry.held]
-            now_ns = self._clock.time_ns()
-            await self._write(entries, *records, *(Sent(entry.key, now_ns) for entry in sent))
+            await self._write(entries, *records, *map(self._leaving, sent))
             if self._is_late(entries, began_ns):
                 return
             begun = sent
@@ -244,12 +243,19 @@ class Pilot:
 
     async def _release(self, entry: Entry) -> None:
         try:
-            await self._commit(Sent(entry.key, self._clock.time_ns()))
+            if not entry.is_final:
+                await self._commit(self._leaving(entry))
             if not entry.is_final:
                 entry.held = False
                 await self._launch(entry)
         finally:
+            entry.is_leaving = False
             self._placing.pop(entry.key, None)
+
+    def _leaving(self, entry: Entry) -> Sent:
+        """Also a journal that is written anew from here on says that it may have been sent."""
+        entry.is_leaving = True
+        return Sent(entry.key, self._clock.time_ns())
 
     async def _write(self, entries: list[Entry], *records: Record) -> None:
         try:
@@ -264,6 +270,7 @@ class Pilot:
             self._ledger.move(entry, states.CANCELLED, detail="cancelled before it was sent")
             return
         self._ledger.move(entry, states.SENT)
+        entry.is_leaving = False
         wish = wish_of(entry.client_order_id, triggered(entry), entry.size, entry.price)
         try:
             receipt = await act(self._desk.place(wish), self._settings.place_timeout_s)

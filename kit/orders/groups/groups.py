@@ -93,7 +93,7 @@ class Groups:
             detail = found.ends.get(one.key)
             if detail is not None:
                 ledger.move(one, states.CANCELLED, detail=detail)
-            elif found.size is not None and one.takes_turns and one.held:
+            elif found.size is not None and one.takes_turns and one.held and not one.is_leaving:
                 ledger.resize(one, found.size)
         if found.cancels or found.sends is not None:
             self._working.add(group_id)

@@ -61,6 +61,8 @@ class Entry:
     best_price: Decimal | None = None
     is_triggered: bool = False
     """Whether the stop price of one that is held was reached."""
+    is_leaving: bool = False
+    """Whether the journal was given that it is being sent, while it stands here as before."""
     group_id: str = ""
     """Of the orders that it was placed with; empty when it stands alone."""
     awaits_terms: bool = False

@@ -131,6 +131,8 @@ class Index:
             # After them, as it may have changed since.
             yield from entry.amendments.values()
             yield entry.stood()
+            if entry.is_leaving and not entry.is_final:
+                yield Sent(entry.key, entry.updated_time_ns)
         yield from self.fills.values()
 
     def replay(self, record: Record) -> None:
@@ -206,6 +208,10 @@ class Index:
             # Written before it was sent: whether it was is not known any more.
             entry.held = False
             entry.state = states.UNKNOWN
+            return
+        if record.held and not entry.held and record.state not in states.FINAL:
+            # Told while it was leaving: what was said of that before holds.
+            entry.size, entry.price = record.size, record.price
             return
         entry.restore(record)
         if entry.venue_order_id:

@@ -1,5 +1,6 @@
 """Orders that the venue does not have wait here, and are sent once."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -7,6 +8,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND
+from kit.orders.contract import Accepted
 from kit.orders.ledger import states
 from kit.orders.tests.fake_venue import limit_order
 from kit.orders.tests.worlds import SPOT, Prices, World, run
@@ -175,5 +177,42 @@ def test_cancel_all_takes_those_that_are_held_too():
         both = await found.account.pilot.cancel_all()
         assert both == [held, other]
         assert {entry.state for entry in both} == {states.CANCELLED}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("is_compacted", [False, True])
+def test_what_is_written_of_it_while_it_leaves_does_not_bring_it_back(is_compacted):
+    async def scenario():
+        found, entry = await holding(STOP, SELL, stop_price="90")
+        account, disk = found.account, found.disk
+        entry.is_triggered = True
+        kept = []
+
+        async def take(wish):
+            await found.let_pass(1)
+            kept.append(disk.content[: disk.synced])
+            return Accepted(found.venue.arrive(wish).now.venue_order_id)
+
+        account.desk.answers = [take]
+        leaving = asyncio.ensure_future(account.pilot.release(entry))
+        while not entry.is_leaving:
+            await asyncio.sleep(0)
+        if is_compacted:
+            account.journal._compact_at = 0
+        else:
+            account.ledger.changed(entry)
+            await account.commit()
+        await leaving
+        found.crash()
+        # Of what was said after it was sent nothing was synced.
+        disk.content = kept[0]
+        found.start()
+        await found.ready()
+        entry = found.account.ledger.index.orders[entry.key]
+        found.prices.say("80")
+        await found.let_pass(60)
+        assert not entry.held
+        assert found.venue.sends == {entry.key: 1}
 
     run(scenario())
