@@ -51,7 +51,7 @@ def deribit(place: Place) -> Venue:
 def _desk(place: Place, credentials: Credentials) -> Desk:
     from venues.deribit import orders
 
-    return orders.desk(credentials, place.rest(VENUE_ID))
+    return orders.desk(credentials, place.rest(VENUE_ID), place.transport)
 
 
 VENUES = {VENUE_ID: deribit}

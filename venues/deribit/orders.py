@@ -27,12 +27,14 @@ from kit.orders.contract import (
     OrderType,
     Receipt,
     Refused,
+    Transport,
     VenueFill,
     VenueOrder,
     Wish,
 )
 from venues.deribit.hearing import TRIGGERED, TYPES, Hearing, balance_of, fill_of, order_of
 from venues.deribit.refusals import ERRORS, NOTHING
+from venues.deribit.speaking import DeribitSpeaking, signed_in
 
 VENUE_ID = "deribit"
 FILLS_PAGE = 1000
@@ -49,9 +51,12 @@ STOPS: Mapping[OrderType, str] = {
 }
 
 
-def desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
+def desk(
+    credentials: Credentials, base_url: str | None, transport: Transport = "websocket"
+) -> CcxtDesk:
     """The desk of one account; ``base_url``: of the pretended venue."""
-    return CcxtDesk(VENUE_ID, DeribitCounter(), base_url, credentials)
+    speaking = DeribitSpeaking()
+    return CcxtDesk(VENUE_ID, DeribitCounter(), base_url, credentials, speaking, transport)
 
 
 class DeribitCounter:
@@ -105,7 +110,9 @@ class DeribitCounter:
             params |= {"post_only": "true", "reject_post_only": "true"}
         if wish.reduce_only:
             params["reduce_only"] = "true"
-        return Call("privateGetBuy" if read.buys(wish) else "privateGetSell", params)
+        if read.buys(wish):
+            return Call("privateGetBuy", params, operation="private/buy")
+        return Call("privateGetSell", params, operation="private/sell")
 
     def amend(self, key: OrderKey, wish: Wish) -> Call:
         """GET private/edit or private/edit_by_label. Whether a stop has woken, and is another order
@@ -118,15 +125,18 @@ class DeribitCounter:
         if wish.post_only:
             params |= {"post_only": "true", "reject_post_only": "true"}
         if key.venue_order_id:
-            return Call("privateGetEdit", {"order_id": key.venue_order_id, **params})
-        named = {"instrument_name": key.symbol, "label": key.client_order_id}
-        return Call("privateGetEditByLabel", {**named, **params})
+            params["order_id"] = key.venue_order_id
+            return Call("privateGetEdit", params, operation="private/edit")
+        params |= {"instrument_name": key.symbol, "label": key.client_order_id}
+        return Call("privateGetEditByLabel", params, operation="private/edit_by_label")
 
     def cancel(self, key: OrderKey) -> Sequence[Call]:
         """GET private/cancel or private/cancel_by_label."""
         if key.venue_order_id:
-            return [Call("privateGetCancel", {"order_id": key.venue_order_id})]
-        return [Call("privateGetCancelByLabel", {"label": key.client_order_id})]
+            which = {"order_id": key.venue_order_id}
+            return [Call("privateGetCancel", which, operation="private/cancel")]
+        which = {"label": key.client_order_id}
+        return [Call("privateGetCancelByLabel", which, operation="private/cancel_by_label")]
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """GET private/cancel_all or private/cancel_all_by_instrument."""
@@ -145,24 +155,16 @@ class DeribitCounter:
         return Accepted(order.venue_order_id, order)
 
     def countdown(self, seconds: float) -> Sequence[Call]:
-        """Deribit cancels what a connection has placed when that is cut; orders go over REST."""
+        """Deribit can cancel what a connection has placed, at once when that is cut; a cut of a
+        moment would do, and what went by REST would stay."""
         raise Unsupported("Deribit has no countdown")
 
     async def rights(self, line: Line) -> Sequence[str]:
         """GET public/auth: {"scope":"account:read trade:read_write wallet:read_write …"}. The
         secret signs here, and does not go out."""
-        api = line.api
-        stamp = str(api.milliseconds())
-        signed = f"{stamp}\n{stamp}\n".encode()
-        params = {
-            "grant_type": "client_signature",
-            "client_id": api.apiKey,
-            "timestamp": stamp,
-            "nonce": stamp,
-            "data": "",
-            "signature": api.hmac(signed, api.encode(api.secret), "sha256"),
-        }
-        scope = (await line.ask(Call("publicGetAuth", params)))["result"]["scope"].split()
+        scope = (await line.ask(Call("publicGetAuth", signed_in(line.api))))["result"][
+            "scope"
+        ].split()
         return ["withdraw"] if "wallet:read_write" in scope else []
 
     async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:

@@ -53,7 +53,7 @@ def spot(place: Place) -> Venue:
 def _desk(place: Place, credentials: Credentials) -> Desk:
     from venues.kraken import orders
 
-    return orders.desk(credentials, place.rest("kraken"))
+    return orders.desk(credentials, place.rest("kraken"), place.transport)
 
 
 def _depth(place: Place) -> int:

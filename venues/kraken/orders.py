@@ -32,6 +32,7 @@ from kit.orders.contract import (
     OrderType,
     Paid,
     Receipt,
+    Transport,
     VenueFill,
     VenueOrder,
     Wish,
@@ -39,6 +40,15 @@ from kit.orders.contract import (
 from venues.kraken.hearing import TYPES_READ, SpotHearing
 from venues.kraken.instruments import ASSETS, native_symbol
 from venues.kraken.refusals import ERRORS
+from venues.kraken.speaking import (
+    ADD,
+    AMEND,
+    CANCEL,
+    KrakenSpeaking,
+    added,
+    amended,
+    cancelled,
+)
 
 VENUE_ID = "kraken"
 PAGE = 50
@@ -58,9 +68,11 @@ LIFETIMES = {
 }
 
 
-def desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
+def desk(
+    credentials: Credentials, base_url: str | None, transport: Transport = "websocket"
+) -> CcxtDesk:
     """The desk of one account; ``base_url``: of the pretended venue."""
-    return CcxtDesk(VENUE_ID, SpotCounter(), base_url, credentials)
+    return CcxtDesk(VENUE_ID, SpotCounter(), base_url, credentials, KrakenSpeaking(), transport)
 
 
 class SpotCounter:
@@ -128,7 +140,8 @@ class SpotCounter:
             params["timeinforce"] = LIFETIMES[wish.time_in_force]
             if wish.expire_time_ns:
                 params["expiretm"] = str(wish.expire_time_ns // NANOSECONDS_PER_SECOND)
-        return Call("privatePostAddOrder", params)
+        said = added(wish)
+        return Call("privatePostAddOrder", params, operation=ADD if said else "", said=said)
 
     def amend(self, key: OrderKey, wish: Wish) -> Call:
         """POST AmendOrder."""
@@ -137,11 +150,13 @@ class SpotCounter:
             params["limit_price"] = plain(wish.price)
         if wish.stop_price is not None:
             params["trigger_price"] = plain(wish.stop_price)
-        return Call("privatePostAmendOrder", params)
+        said = amended(key, wish)
+        return Call("privatePostAmendOrder", params, operation=AMEND, said=said)
 
     def cancel(self, key: OrderKey) -> Sequence[Call]:
         """POST CancelOrder."""
-        return [Call("privatePostCancelOrder", _which(key))]
+        params, said = _which(key), cancelled(key)
+        return [Call("privatePostCancelOrder", params, operation=CANCEL, said=said)]
 
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """POST CancelAll, of all symbols only."""

@@ -93,7 +93,7 @@ def _venue(
 def _desk(place: Place, venue_id: str, credentials: Credentials) -> Desk:
     from venues.okx import orders
 
-    return orders.desk(venue_id, credentials, place.rest(venue_id))
+    return orders.desk(venue_id, credentials, place.rest(venue_id), place.transport)
 
 
 VENUES: Catalog = {"okx": spot, "okx_futures": futures}

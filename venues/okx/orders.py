@@ -30,6 +30,7 @@ from kit.orders.contract import (
     OrderKey,
     OrderType,
     Receipt,
+    Transport,
     VenueFill,
     VenueOrder,
     Wish,
@@ -44,6 +45,7 @@ from venues.okx.hearing import (
     position_of,
 )
 from venues.okx.refusals import ERRORS, said
+from venues.okx.speaking import OkxSpeaking
 
 PAGE = 100
 RECENT_MS = 3 * 86_400_000
@@ -66,10 +68,17 @@ ALGO_KINDS = ("conditional,oco", "trigger", "move_order_stop")
 """Each has a list of its own; the first two share one."""
 
 
-def desk(venue_id: str, credentials: Credentials, base_url: str | None) -> CcxtDesk:
+def desk(
+    venue_id: str,
+    credentials: Credentials,
+    base_url: str | None,
+    transport: Transport = "websocket",
+) -> CcxtDesk:
     """The desk of one account at ``okx`` or ``okx_futures``; ``base_url``: of the pretended
     venue."""
-    return CcxtDesk(venue_id, OkxCounter(venue_id == "okx_futures"), base_url, credentials)
+    counter = OkxCounter(venue_id == "okx_futures")
+    speaking = OkxSpeaking(counter.kind)
+    return CcxtDesk(venue_id, counter, base_url, credentials, speaking, transport)
 
 
 class OkxCounter:
@@ -82,8 +91,8 @@ class OkxCounter:
 
     def __init__(self, is_swap: bool) -> None:
         self._is_swap = is_swap
-        self._kind = "SWAP" if is_swap else "SPOT"
-        self.hearing = Hearing(self._kind)
+        self.kind = "SWAP" if is_swap else "SPOT"
+        self.hearing = Hearing(self.kind)
         self.rules = DeskRules(
             types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT, *STOPS}),
             times_in_force=frozenset(LIFETIMES),
@@ -125,7 +134,7 @@ class OkxCounter:
             params["ordType"] = "market"
             if not self._is_swap:
                 params["tgtCcy"] = "base_ccy"
-        return Call("privatePostTradeOrder", params)
+        return Call("privatePostTradeOrder", params, operation="order")
 
     def amend(self, key: OrderKey, wish: Wish) -> Call:
         """POST /api/v5/trade/amend-order. Whether a stop has woken, and is changed by another call,
@@ -135,12 +144,12 @@ class OkxCounter:
         params = {**_which(key), "newSz": plain(wish.size)}
         if wish.price is not None:
             params["newPx"] = plain(wish.price)
-        return Call("privatePostTradeAmendOrder", params)
+        return Call("privatePostTradeAmendOrder", params, operation="amend-order")
 
     def cancel(self, key: OrderKey) -> Sequence[Call]:
         """POST /api/v5/trade/cancel-order, or cancel-algos, which wants a list."""
         return [
-            Call("privatePostTradeCancelOrder", _which(key)),
+            Call("privatePostTradeCancelOrder", _which(key), operation="cancel-order"),
             Call("privatePostTradeCancelAlgos", [_which_algo(key)]),
         ]
 
@@ -208,7 +217,7 @@ class OkxCounter:
 
     async def positions(self, line: Line) -> list[HeldPosition]:
         """GET /api/v5/account/positions."""
-        answer = await line.ask(Call("privateGetAccountPositions", {"instType": self._kind}))
+        answer = await line.ask(Call("privateGetAccountPositions", {"instType": self.kind}))
         return [position_of(row) for row in answer["data"]]
 
     def _stop(self, wish: Wish) -> dict[str, Any]:
@@ -229,7 +238,7 @@ class OkxCounter:
         return words
 
     def _query(self, symbol: str) -> dict[str, str]:
-        query = {"instType": self._kind, "limit": str(PAGE)}
+        query = {"instType": self.kind, "limit": str(PAGE)}
         return {**query, "instId": symbol} if symbol else query
 
 

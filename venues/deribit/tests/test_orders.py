@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from venuemesh.common.v1 import types_pb2
@@ -19,6 +20,7 @@ from kit.orders.contract import (
     OrderKey,
     Paid,
     Refused,
+    Transport,
     Unclear,
     Wish,
 )
@@ -51,7 +53,8 @@ ROW = {
 async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
     async with answering() as venue:
         venue.answer("/get_currencies", done([{"currency": "BTC"}, {"currency": "USDC"}]))
-        desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base)
+        given = Credentials("main", {"apiKey": "k", "secret": "s"})
+        desk = orders.desk(given, venue.base, "rest")
         try:
             yield venue, desk
         finally:
@@ -232,24 +235,27 @@ async def test_an_error_reply_ends_the_connection_in_the_open():
 
 
 @asynccontextmanager
-async def pretended() -> AsyncIterator[trading.Scene]:
-    make = DIALECTS["deribit"]
-    async with trading.scene("deribit", make, orders.desk, credentials, "BTC-PERPETUAL") as scene:
+async def pretended(transport: Transport = "websocket") -> AsyncIterator[trading.Scene]:
+    make, desk = DIALECTS["deribit"], partial(orders.desk, transport=transport)
+    path = "private/" if transport == "websocket" else ""
+    async with trading.scene("deribit", make, desk, credentials, "BTC-PERPETUAL", path) as scene:
         yield scene
 
 
 SIZE = Decimal(100)
 
 
-async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled(transport):
+    async with pretended(transport) as scene:
         await trading.check_rest_and_cancel(scene, SIZE)
         await trading.check_cancel_all(scene, SIZE)
         assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
 
 
-async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange(transport):
+    async with pretended(transport) as scene:
         await trading.check_fills(scene, SIZE, SIZE / 2, is_derivative=True)
         await trading.check_market_order(scene, SIZE)
         assert any(hasattr(one, "fill_id") for one in scene.heard)
@@ -257,15 +263,17 @@ async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
         assert position.size == SIZE * 3 / 2
 
 
-async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange(transport):
+    async with pretended(transport) as scene:
         await trading.check_refusals(scene, SIZE)
         await trading.check_amend(scene, SIZE)
         assert not await scene.desk.open_orders()
 
 
-async def test_what_is_unclear_and_what_is_cut_is_told():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_what_is_unclear_and_what_is_cut_is_told(transport):
+    async with pretended(transport) as scene:
         await trading.check_unclear(scene, SIZE)
         await trading.check_cut(scene, SIZE)
         assert not await scene.desk.open_orders()

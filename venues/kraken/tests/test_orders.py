@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from venuemesh.common.v1 import types_pb2
@@ -17,6 +18,7 @@ from kit.orders.contract import (
     OrderKey,
     Paid,
     Refused,
+    Transport,
     Unclear,
     Wish,
 )
@@ -52,7 +54,8 @@ async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
     async with answering() as venue:
         venue.answer("/public/AssetPairs", done({"XBTUSDT": PAIR}))
         venue.answer("/public/Assets", done({"XXBT": {"altname": "XBT"}}))
-        desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"}), venue.base)
+        given = Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"})
+        desk = orders.desk(given, venue.base, "rest")
         try:
             yield venue, desk
         finally:
@@ -237,38 +240,43 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
 
 
 @asynccontextmanager
-async def pretended() -> AsyncIterator[trading.Scene]:
-    make = DIALECTS["kraken"]
-    async with trading.scene("kraken", make, orders.desk, credentials, "BTC/USDT") as scene:
+async def pretended(transport: Transport = "websocket") -> AsyncIterator[trading.Scene]:
+    make, desk = DIALECTS["kraken"], partial(orders.desk, transport=transport)
+    path = "_order" if transport == "websocket" else ""
+    async with trading.scene("kraken", make, desk, credentials, "BTC/USDT", path) as scene:
         yield scene
 
 
 SIZE = Decimal("0.01")
 
 
-async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled(transport):
+    async with pretended(transport) as scene:
         await trading.check_rest_and_cancel(scene, SIZE)
         await trading.check_cancel_all(scene, SIZE)
         assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
 
 
-async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange(transport):
+    async with pretended(transport) as scene:
         await trading.check_fills(scene, SIZE, SIZE / 2)
         await trading.check_market_order(scene, SIZE, tells_balances=False)
         assert any(hasattr(one, "fill_id") for one in scene.heard)
 
 
-async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange(transport):
+    async with pretended(transport) as scene:
         await trading.check_refusals(scene, SIZE)
         await trading.check_amend(scene, SIZE)
         assert not await scene.desk.open_orders()
 
 
-async def test_what_is_unclear_and_what_is_cut_is_told():
-    async with pretended() as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_what_is_unclear_and_what_is_cut_is_told(transport):
+    async with pretended(transport) as scene:
         await trading.check_unclear(scene, SIZE)
         await trading.check_cut(scene, SIZE)
         assert not await scene.desk.open_orders()

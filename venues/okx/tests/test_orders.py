@@ -19,6 +19,7 @@ from kit.orders.contract import (
     OrderKey,
     Paid,
     Refused,
+    Transport,
     Unclear,
     Wish,
 )
@@ -56,7 +57,7 @@ GONE = {"code": "51603", "msg": "Order does not exist", "data": []}
 async def prepared(venue_id: str = "okx") -> AsyncIterator[tuple[Answering, CcxtDesk]]:
     async with answering() as venue:
         secrets = {"apiKey": "k", "secret": "s", "password": "p"}
-        desk = orders.desk(venue_id, Credentials("main", secrets), venue.base)
+        desk = orders.desk(venue_id, Credentials("main", secrets), venue.base, "rest")
         try:
             yield venue, desk
         finally:
@@ -265,30 +266,36 @@ async def test_a_key_that_may_not_follow_is_refused():
 
 
 @asynccontextmanager
-async def pretended(venue_id: str, symbol: str) -> AsyncIterator[trading.Scene]:
+async def pretended(
+    venue_id: str, symbol: str, transport: Transport = "websocket"
+) -> AsyncIterator[trading.Scene]:
     def make(given: Credentials, base_url: str) -> CcxtDesk:
-        return orders.desk(venue_id, given, base_url)
+        return orders.desk(venue_id, given, base_url, transport)
 
-    async with trading.scene(venue_id, DIALECTS[venue_id], make, credentials, symbol) as scene:
+    dialect, path = DIALECTS[venue_id], "order" if transport == "websocket" else ""
+    async with trading.scene(venue_id, dialect, make, credentials, symbol, path) as scene:
         yield scene
 
 
-async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
-    async with pretended("okx", "BTC-USDT") as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled(transport):
+    async with pretended("okx", "BTC-USDT", transport) as scene:
         await trading.check_rest_and_cancel(scene, Decimal("0.01"))
         await trading.check_cancel_all(scene, Decimal("0.01"))
         assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
 
 
-async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
-    async with pretended("okx", "BTC-USDT") as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_an_order_is_filled_in_parts_at_the_pretended_exchange(transport):
+    async with pretended("okx", "BTC-USDT", transport) as scene:
         await trading.check_fills(scene, Decimal("0.01"), Decimal("0.005"))
         await trading.check_market_order(scene, Decimal("0.01"))
         assert any(hasattr(one, "fill_id") for one in scene.heard)
 
 
-async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
-    async with pretended("okx", "BTC-USDT") as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_orders_are_refused_and_amended_at_the_pretended_exchange(transport):
+    async with pretended("okx", "BTC-USDT", transport) as scene:
         await trading.check_refusals(scene, Decimal("0.01"))
         await trading.check_amend(scene, Decimal("0.02"))
         assert not await scene.desk.open_orders()
@@ -304,8 +311,9 @@ async def test_swaps_are_traded_at_the_pretended_exchange():
         await scene.hear(lambda event: isinstance(event, HeldPosition) and event.size == 3)
 
 
-async def test_what_is_unclear_and_what_is_cut_is_told():
-    async with pretended("okx", "BTC-USDT") as scene:
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_what_is_unclear_and_what_is_cut_is_told(transport):
+    async with pretended("okx", "BTC-USDT", transport) as scene:
         await trading.check_unclear(scene, Decimal("0.01"))
         await trading.check_cut(scene, Decimal("0.01"))
         assert not await scene.desk.open_orders()

@@ -1,0 +1,133 @@
+"""Deribit's order websocket: what is said, and what is understood."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.orders.ccxt.desk import CcxtDesk
+from kit.orders.ccxt.socket import Answer, Entered
+from kit.orders.ccxt.stream import Denied
+from kit.orders.contract import Accepted, Credentials, Refused, Unclear, Wish
+from kit.orders.tests.answering import Answering, answering
+from venues.deribit import orders
+from venues.deribit.speaking import DeribitSpeaking
+from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, WISH, done, failed
+
+TAKEN = done({"order": ROW, "trades": []})
+
+
+@asynccontextmanager
+async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list[Any]]]:
+    """A desk that has signed in, and what it said on its order socket."""
+    asked: list[Any] = []
+
+    def answer(message: Any) -> list[Any]:
+        asked.append(message)
+        if message["method"] == "public/auth":
+            return [{"jsonrpc": "2.0", "id": message["id"], "result": {"scope": "trade"}}]
+        return [{**reply, "id": message["id"]}]
+
+    async with answering() as venue:
+        venue.reply = answer
+        venue.answer("/get_currencies", done([{"currency": "BTC"}]))
+        given = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
+        desk = orders.desk(given, venue.base)
+        assert desk.socket is not None
+        try:
+            desk.socket.start()
+            await desk.socket.ready.wait()
+            yield venue, desk, asked
+        finally:
+            await desk.close()
+
+
+async def test_the_key_signs_in_and_its_secret_stays():
+    async with open_desk(TAKEN) as (venue, _, asked):
+        sent = asked[0]["params"]
+        text = f"{sent['timestamp']}\n{sent['nonce']}\n".encode()
+        assert sent["signature"] == hmac.new(b"very-secret", text, hashlib.sha256).hexdigest()
+        assert (sent["grant_type"], sent["client_id"]) == ("client_signature", "k")
+        assert "very-secret" not in json.dumps(asked)
+        assert venue.heard[0] == "/ws/api/v2"
+
+
+async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
+    async with open_desk(TAKEN) as (venue, desk, asked):
+        exact = replace(WISH, size=Decimal("50.0000000000000000001"), post_only=True)
+        receipt = await desk.place(exact)
+        assert isinstance(receipt, Accepted)
+        assert receipt.venue_order_id == "4008699030"
+        assert '"amount":50.0000000000000000001,' in venue.heard[-1]
+        assert asked[1] == {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "private/buy",
+            "params": {
+                "instrument_name": "BTC-PERPETUAL",
+                "amount": 50.0,
+                "label": CLIENT_ID,
+                "type": "limit",
+                "price": 61234.5,
+                "time_in_force": "good_til_cancelled",
+                "post_only": True,
+                "reject_post_only": True,
+            },
+        }
+        assert isinstance(await desk.amend(KEY, WISH), Accepted)
+        assert isinstance(await desk.cancel(KEY), Accepted)
+        stop = Wish(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP,
+                    Decimal(50), stop_price=Decimal("60000.5"))  # fmt: skip
+        assert isinstance(await desk.place(stop), Accepted)
+        methods = [one["method"].removeprefix("private/") for one in asked[2:]]
+        assert methods == ["edit_by_label", "cancel_by_label", "sell"]
+        assert asked[-1]["params"]["trigger_price"] == 60000.5
+        assert {one.path.rpartition("/")[2] for one in venue.sent} == {"get_currencies"}
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (failed(10009, "not_enough_funds"), pb.REJECT_REASON_INSUFFICIENT_FUNDS),
+        (failed(11054, "post_only_reject"), pb.REJECT_REASON_WOULD_TAKE),
+        (failed(10028, "too_many_requests"), pb.REJECT_REASON_RATE_LIMIT),
+        (failed(13009, "unauthorized"), pb.REJECT_REASON_PERMISSION),
+    ],
+)
+async def test_a_refusal_has_its_reason(error, expected):
+    async with open_desk(error) as (_, desk, asked):
+        receipt = await desk.place(WISH)
+        assert isinstance(receipt, Refused)
+        assert receipt.reason == expected
+        assert len(asked) == 2
+
+
+@pytest.mark.parametrize("code", [13888, 10040, 10001])
+async def test_what_may_have_been_done_is_unclear(code):
+    async with open_desk(failed(code, "who knows")) as (venue, desk, asked):
+        assert await desk.place(WISH) == Unclear(f"{code} who knows")
+        assert len(asked) == 2
+        assert not [one for one in venue.sent if one.path.endswith("/buy")]
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"jsonrpc": "2.0", "id": 0, "result": {}}, Entered()),
+        ({**failed(13004, "invalid_credentials"), "id": 0}, Denied("13004 invalid_credentials")),
+        ({**TAKEN, "id": 7}, Answer(7, {**TAKEN, "id": 7})),
+        ({**failed(10009), "id": 8}, Answer(8, {**failed(10009), "id": 8}, 400)),
+        ({"jsonrpc": "2.0", "result": {"version": "1.2.26"}}, None),
+        ({"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": "heartbeat"}}, None),
+    ],
+)
+def test_what_is_heard(message, expected):
+    assert DeribitSpeaking().hear(message) == expected

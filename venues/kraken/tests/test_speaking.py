@@ -1,0 +1,154 @@
+"""Kraken's order websocket: what is said, and what is understood."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.orders.ccxt.desk import CcxtDesk
+from kit.orders.ccxt.socket import Answer, Entered
+from kit.orders.ccxt.stream import Denied
+from kit.orders.contract import Accepted, Credentials, Refused, Unclear
+from kit.orders.tests.answering import Answering, answering
+from venues.kraken import orders
+from venues.kraken.speaking import KrakenSpeaking
+from venues.kraken.tests.test_orders import CLIENT_ID, KEY, PAIR, WISH, done
+
+TAKEN = {"result": {"order_id": "OUF4EM-FRGI2-MQMWZD", "cl_ord_id": CLIENT_ID}, "success": True}
+
+
+@asynccontextmanager
+async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list[Any]]]:
+    """A desk with a token, and what it said on its order socket."""
+    asked: list[Any] = []
+
+    def answer(message: Any) -> list[Any]:
+        if message["method"] == "ping":
+            return []
+        asked.append(message)
+        head = {"method": message["method"], "req_id": message["req_id"]}
+        if message["method"] == "subscribe":
+            return [{**head, "result": {"channel": "executions"}, "success": True}]
+        return [{**head, **reply}]
+
+    async with answering() as venue:
+        venue.reply = answer
+        venue.answer("/Assets", done({"XXBT": {"altname": "XBT"}}))
+        venue.answer("/AssetPairs", done({"XBTUSDT": PAIR}))
+        venue.answer("/GetWebSocketsToken", done({"token": "t0ken", "expires": 900}))
+        given = Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"})
+        desk = orders.desk(given, venue.base)
+        assert desk.socket is not None
+        try:
+            desk.socket.start()
+            await desk.socket.ready.wait()
+            yield venue, desk, asked
+        finally:
+            await desk.close()
+
+
+def posted(venue: Answering) -> set[str]:
+    return {one.path.rpartition("/")[2] for one in venue.sent}
+
+
+async def test_the_token_is_kept_by_a_subscription():
+    async with open_desk(TAKEN) as (venue, _, asked):
+        assert asked[0]["params"] == {
+            "channel": "executions",
+            "snap_orders": False,
+            "snap_trades": False,
+            "token": "t0ken",
+        }
+        assert venue.heard[0] == "/v2"
+
+
+async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
+    async with open_desk(TAKEN) as (venue, desk, asked):
+        exact = replace(WISH, size=Decimal("0.10000000000000000001"), post_only=True)
+        assert await desk.place(exact) == Accepted("OUF4EM-FRGI2-MQMWZD")
+        assert '"order_qty":0.10000000000000000001,' in venue.heard[-1]
+        params = asked[1]["params"]
+        assert (asked[1]["method"], asked[1]["req_id"]) == ("add_order", 1)
+        assert params == {
+            "symbol": WISH.symbol,
+            "side": "buy",
+            "order_type": "limit",
+            "order_qty": 0.1,
+            "cl_ord_id": CLIENT_ID,
+            "fee_preference": "quote",
+            "limit_price": float(WISH.price or 0),
+            "time_in_force": "gtc",
+            "post_only": True,
+            "token": "t0ken",
+        }
+        assert await desk.amend(KEY, WISH) == Accepted("")
+        assert await desk.cancel(KEY) == Accepted("")
+        assert [one["method"] for one in asked[2:]] == ["amend_order", "cancel_order"]
+        assert asked[-1]["params"]["cl_ord_id"] == [CLIENT_ID]
+        market = replace(WISH, type=pb.ORDER_TYPE_MARKET, price=None)
+        assert isinstance(await desk.place(market), Accepted)
+        assert asked[-1]["params"]["order_type"] == "market"
+        assert posted(venue) == {"Assets", "AssetPairs", "GetWebSocketsToken"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"type": pb.ORDER_TYPE_STOP_LIMIT, "stop_price": Decimal(5)},
+        {"time_in_force": pb.TIME_IN_FORCE_GOOD_TILL_TIME, "expire_time_ns": 2 * 10**18},
+    ],
+)
+async def test_what_is_said_otherwise_goes_by_rest(changes):
+    async with open_desk(TAKEN) as (venue, desk, asked):
+        venue.answer("/AddOrder", done({"txid": ["OA"], "descr": {}}))
+        assert await desk.place(replace(WISH, **changes)) == Accepted("OA")
+        assert len(asked) == 1
+        assert "AddOrder" in posted(venue)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ("EOrder:Insufficient funds", pb.REJECT_REASON_INSUFFICIENT_FUNDS),
+        ("EOrder:Post only order", pb.REJECT_REASON_WOULD_TAKE),
+        ("EAPI:Rate limit exceeded", pb.REJECT_REASON_RATE_LIMIT),
+        ("ESession:Invalid session", pb.REJECT_REASON_PERMISSION),
+    ],
+)
+async def test_a_refusal_has_its_reason(error, expected):
+    async with open_desk({"error": error, "success": False}) as (venue, desk, _):
+        receipt = await desk.place(WISH)
+        assert isinstance(receipt, Refused)
+        assert receipt.reason == expected
+        assert "AddOrder" not in posted(venue)
+
+
+async def test_what_may_have_been_done_is_unclear():
+    async with open_desk({"error": "EService:Unavailable", "success": False}) as (venue, desk, _):
+        assert isinstance(await desk.place(WISH), Unclear)
+        assert "AddOrder" not in posted(venue)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"method": "subscribe", "req_id": 0, "result": {}, "success": True}, Entered()),
+        (
+            {"method": "subscribe", "req_id": 0, "error": "EGeneral:Permission denied",
+             "success": False},
+            Denied("EGeneral:Permission denied"),
+        ),
+        ({"method": "pong", "time_in": "…"}, None),
+        ({"channel": "executions", "type": "update", "data": []}, None),
+        (
+            {"method": "cancel_order", "req_id": 3, "result": {"order_id": "O"}, "success": True},
+            Answer(3, {"error": [], "result": {}}),
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_heard(message, expected):
+    assert KrakenSpeaking().hear(message) == expected

@@ -1,0 +1,145 @@
+"""OKX's order websocket: what is said, and what is understood."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.orders.ccxt.desk import CcxtDesk
+from kit.orders.ccxt.socket import Answer, Entered
+from kit.orders.ccxt.stream import Denied, Ended
+from kit.orders.contract import Accepted, Credentials, Refused, Unclear, Wish
+from kit.orders.tests.answering import Answering, answering
+from venues.okx import orders
+from venues.okx.speaking import OkxSpeaking
+from venues.okx.tests.test_orders import CLIENT_ID, KEY, WISH, done
+
+TAKEN = done({"ordId": "3126", "clOrdId": CLIENT_ID, "sCode": "0", "sMsg": ""})
+
+
+@asynccontextmanager
+async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list[Any]]]:
+    """A desk that has signed in, and what it said on its order socket."""
+    asked: list[Any] = []
+
+    def answer(message: Any) -> list[Any]:
+        asked.append(message)
+        if message["op"] == "login":
+            return [{"event": "login", "code": "0", "msg": "", "connId": "c"}]
+        return [{"id": message["id"], "op": message["op"], **reply}]
+
+    async with answering() as venue:
+        venue.reply = answer
+        listed = done({"instId": "BTC-USDT", "instIdCode": 10458}, {"instId": "NEW-USDT"})
+        venue.answer("/public/instruments", listed)
+        secrets = {"apiKey": "k", "secret": "very-secret", "password": "p"}
+        desk = orders.desk("okx", Credentials("main", secrets), venue.base)
+        assert desk.socket is not None
+        try:
+            desk.socket.start()
+            await desk.socket.ready.wait()
+            venue.sent.clear()
+            yield venue, desk, asked
+        finally:
+            await desk.close()
+
+
+async def test_the_key_signs_in_before_the_first_order():
+    async with open_desk(TAKEN) as (venue, _, asked):
+        (login,) = asked[0]["args"]
+        text = f"{login['timestamp']}GET/users/self/verify".encode()
+        signed = hmac.new(b"very-secret", text, hashlib.sha256).digest()
+        assert login["sign"] == base64.b64encode(signed).decode()
+        assert (login["apiKey"], login["passphrase"]) == ("k", "p")
+        assert venue.heard[0] == "/ws/v5/private"
+
+
+async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
+    async with open_desk(TAKEN) as (venue, desk, asked):
+        assert await desk.place(WISH) == Accepted("3126")
+        assert await desk.amend(KEY, replace(WISH, size=Decimal("1.5"))) == Accepted("3126")
+        assert await desk.cancel(KEY) == Accepted("3126")
+        assert isinstance(await desk.place(replace(WISH, symbol="NEW-USDT")), Accepted)
+        placed, amended, cancelled, new = asked[1:]
+        assert (placed["id"], placed["op"]) == ("1", "order")
+        assert placed["args"] == [
+            {
+                "instId": "BTC-USDT",
+                "instIdCode": 10458,
+                "tdMode": "cash",
+                "side": "buy",
+                "sz": "123456789.12345678",
+                "clOrdId": CLIENT_ID,
+                "ordType": "limit",
+                "px": "61234.5",
+            }
+        ]
+        assert (amended["op"], amended["args"][0]["newSz"]) == ("amend-order", "1.5")
+        assert cancelled["op"] == "cancel-order"
+        assert cancelled["args"][0]["clOrdId"] == CLIENT_ID
+        assert "instIdCode" not in new["args"][0]
+        assert not venue.sent
+
+
+async def test_a_stop_goes_by_rest():
+    stop = Wish(CLIENT_ID, "BTC-USDT", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP, Decimal(1),
+                stop_price=Decimal(5))  # fmt: skip
+    async with open_desk(TAKEN) as (venue, desk, asked):
+        venue.answer("/order-algo", done({"algoId": "7", "sCode": "0", "sMsg": ""}))
+        assert await desk.place(stop) == Accepted("7")
+        assert len(asked) == len(venue.sent) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("51008", pb.REJECT_REASON_INSUFFICIENT_FUNDS),
+        ("51016", pb.REJECT_REASON_DUPLICATE_ID),
+        ("59999", pb.REJECT_REASON_OTHER),
+        ("50011", pb.REJECT_REASON_RATE_LIMIT),
+    ],
+)
+async def test_a_refusal_has_its_reason(code, expected):
+    row = {"ordId": "", "sCode": code, "sMsg": "no"}
+    async with open_desk({"code": "1", "msg": "", "data": [row]}) as (venue, desk, _):
+        assert await desk.place(WISH) == Refused(expected, f"{code} no")
+        assert not venue.sent
+    async with open_desk({"code": code, "msg": "no", "data": []}) as (venue, desk, _):
+        assert await desk.place(WISH) == Refused(expected, f"{code} no")
+
+
+@pytest.mark.parametrize("code", ["50004", "50026", "50001"])
+async def test_what_may_have_been_done_is_unclear(code):
+    async with open_desk({"code": code, "msg": "who knows", "data": []}) as (venue, desk, asked):
+        assert await desk.place(WISH) == Unclear(f"{code} who knows")
+        assert len(asked) == 2
+        assert not venue.sent
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"event": "login", "code": "0", "msg": ""}, Entered()),
+        (
+            {"event": "error", "code": "60009", "msg": "Login failed."},
+            Denied("60009 Login failed."),
+        ),
+        ({"event": "notice", "code": "64008", "msg": "upgrade"}, Ended("64008 upgrade")),
+        (
+            {"id": "7", "event": "error", "code": "60013", "msg": "Invalid args"},
+            Answer(7, {"code": "60013", "msg": "Invalid args", "data": []}),
+        ),
+        ({"id": "8", "op": "order", **TAKEN, "inTime": "1"}, Answer(8, TAKEN)),
+        ({"event": "channel-conn-count", "channel": "orders"}, None),
+    ],
+)
+def test_what_is_heard(message, expected):
+    assert OkxSpeaking("SPOT").hear(message) == expected
