@@ -26,7 +26,7 @@ from kit.orders.contract import (
     Wish,
 )
 from kit.orders.rationed import RationedDesk
-from kit.orders.tests import trading
+from kit.orders.tests import sent_once, trading
 from kit.orders.tests.answering import DROP, Answering, answering
 from kit.venue.rest.budget import Budget
 from venues.binance import orders
@@ -369,3 +369,12 @@ async def test_what_is_unclear_and_what_is_cut_is_told(transport):
         await trading.check_unclear(scene, SIZE)
         await trading.check_cut(scene, SIZE)
         assert not await scene.desk.open_orders()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_nothing_is_sent_twice_however_often_the_process_dies(
+    transport, tmp_path, monkeypatch
+):
+    async with pretended(transport) as scene:
+        await sent_once.check_sent_once(scene, SIZE, tmp_path, monkeypatch)
+        assert await scene.desk.open_orders()
