@@ -23,14 +23,16 @@ class Outcome:
     """passed, failed or skipped."""
     text: str = ""
     """Why it was skipped."""
+    output: str = ""
+    """What was printed, when it failed."""
 
     @property
     def failed(self) -> bool:
         """Whether the check as a whole has failed with it."""
-        return self == FAILED
+        return self.word == "failed"
 
 
-PASSED, FAILED = Outcome("passed"), Outcome("failed")
+PASSED = Outcome("passed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Step:
 
 
 def command(*arguments: str) -> Callable[[], Outcome]:
-    """A step that passes when this ends with 0. What it printed is shown when it does not."""
+    """A step that passes when this ends with 0."""
 
     def run() -> Outcome:
         done = subprocess.run(
@@ -54,10 +56,7 @@ def command(*arguments: str) -> Callable[[], Outcome]:
             text=True,
             check=False,
         )
-        if done.returncode == 0:
-            return PASSED
-        print(done.stdout, end="", flush=True)
-        return FAILED
+        return PASSED if done.returncode == 0 else Outcome("failed", output=done.stdout)
 
     return run
 
