@@ -29,12 +29,17 @@ READY_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 10.0
 LOOK_AGAIN_SECONDS = 0.02
 
-# A busy machine makes an example slow, which says nothing about the code.
-hypothesis.settings.register_profile(
-    "venuemesh",
-    deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
+# Examples of each property that does not say how many. With ``--hypothesis-profile thorough`` it
+# takes its time.
+EXAMPLES, EXAMPLES_THOROUGH = 40, 1_000
+for _name, _examples in (("venuemesh", EXAMPLES), ("thorough", EXAMPLES_THOROUGH)):
+    # A busy machine makes an example slow, which says nothing about the code.
+    hypothesis.settings.register_profile(
+        _name,
+        max_examples=_examples,
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
 hypothesis.settings.load_profile("venuemesh")
 
 _database_numbers = itertools.count(1)

@@ -1,15 +1,47 @@
 """What the tests of the whole mesh share."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.integration import capture, recorded
 from tests.integration.capture import Capture
-from tests.integration.mesh import Mesh, new_folder, replaying, running
-from tests.integration.simulation import SIMULATE, TRADES_MIN, FirstRun, run_once
+from tests.integration.mesh import Mesh
+
+FOLDER = "tests/integration"
+LONGEST_FIRST = ("test_twins", "replayed", "test_repair", "test_web_data", "simulated")
+"""So that no worker is left with one of them when the others have ended."""
+
+
+class ByMesh(LoadScopeScheduling):
+    """A worker plays whole files, or a whole folder that shares a mesh."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return mesh_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByMesh:
+    """How tests are given to workers when they are played side by side."""
+    return ByMesh(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first."""
+    items.sort(key=lambda item: place(LONGEST_FIRST, mesh_of(item.nodeid)))
+
+
+def mesh_of(nodeid: str) -> str:
+    """What the tests have in common that use the same mesh."""
+    file = PurePosixPath(nodeid.partition("::")[0])
+    return file.stem if str(file.parent) == FOLDER else file.parent.name
+
+
+def place(names: Sequence[str], name: str) -> int:
+    """Where a name stands; behind all others when it is none of them."""
+    return names.index(name) if name in names else len(names)
 
 
 @pytest.fixture(scope="session")
@@ -30,40 +62,12 @@ def truth(long_capture: Path) -> Capture:
     return capture.read(capture.lines(long_capture))
 
 
-@pytest.fixture(scope="package")
-def replayed(long_capture: Path, truth: Capture) -> Iterator[Mesh]:
-    """A mesh that has played the long capture as fast as it could, and recorded it."""
-    with replaying(long_capture, "max") as mesh:
-        mesh.wait_until(lambda: mesh.replay()["finished"], "the tape has been played")
-        wait_until_recorded(mesh, truth)
-        yield mesh
-
-
-@pytest.fixture(scope="package")
-def first_run() -> Iterator[FirstRun]:
-    """A mesh in the world simulate, started and ended with Ctrl-C."""
-    with new_folder() as data:
-        yield run_once(data)
-
-
-@pytest.fixture(scope="package")
-def simulated(first_run: FirstRun) -> Iterator[Mesh]:
-    """A second run on the same folder."""
-    before = first_run.trades[-1].trade_id
-    with running(first_run.data, *SIMULATE, path=os.environ["PATH"]) as mesh:
-        mesh.wait_until_running()
-        mesh.wait_until(
-            lambda: recorded.trades(mesh)[-TRADES_MIN].trade_id > before, "new trades are recorded"
-        )
-        yield mesh
-
-
 def wait_until_recorded(mesh: Mesh, truth: Capture) -> None:
     """Wait for the last event of each channel, and the bars of all trades."""
-    mesh.wait_until(lambda: recorded.trades(mesh)[-1:] == truth.trades[-1:], "the last trade")
-    mesh.wait_until(lambda: recorded.quotes(mesh)[-1:] == truth.quotes[-1:], "the last quote")
+    mesh.wait_until(lambda: recorded.last_trade(mesh) == truth.trades[-1], "the last trade")
+    mesh.wait_until(lambda: recorded.last_quote(mesh) == truth.quotes[-1], "the last quote")
     mesh.wait_until(
-        lambda: recorded.book_updates(mesh)[-1].update.last == truth.updates[-1].last,
+        lambda: recorded.last_book_update(mesh).update.last == truth.updates[-1].last,
         "the last book update",
     )
     mesh.wait_until(

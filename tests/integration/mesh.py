@@ -23,11 +23,17 @@ import psycopg
 ROOT = Path(__file__).resolve().parents[2]
 BASE_PORTS = range(10_000, 20_000, 25)
 """With their metrics below those that the system gives to outgoing connections."""
+WORKERS_MAX = 8
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS_MAX
+"""Of the tests that are played side by side. Each has ports of its own: a mesh that is starting
+does not listen on all of its own yet."""
 METRICS_PORT_OFFSET = 10_000
 START_SECONDS_MAX = 100.0
 STOP_SECONDS_MAX = 60.0
 CALL_SECONDS_MAX = 30.0
 LOOK_AGAIN_SECONDS = 0.05
+LOOK_AGAIN_SECONDS_MAX = 0.25
+"""Each look makes work for the mesh: what takes longer is looked at less often."""
 LOG_LINES = 8
 MARK = "VENUEMESH_TEST_MESH"
 """In the environment of every process of a mesh: how those that it leaves behind are found."""
@@ -51,6 +57,7 @@ class Mesh:
         self.data = data
         self.output = data / "up.out"
         self._channel: grpc.Channel | None = None
+        self._database: psycopg.Connection | None = None
         command = [sys.executable, "-m", "ops.cli", "up", "--data", str(data)]
         environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}", "PATH": path, MARK: str(data)}
         with self.output.open("ab") as output:
@@ -111,10 +118,16 @@ class Mesh:
         return next(iter(self.get("/replay/status", port="simulator")[1]["venues"]))
 
     def sql(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Rows from the database."""
+        """Rows from the database, over one connection until it breaks."""
+        if self._database is not None:
+            try:
+                return self._database.execute(query.encode(), values or None).fetchall()
+            except psycopg.OperationalError:
+                # The server was killed since. Whether it is back is seen below.
+                self._database.close()
         url = f"postgresql://postgres@127.0.0.1:{self.port('postgres')}/venuemesh"
-        with psycopg.connect(url, connect_timeout=2) as connection:
-            return connection.execute(query.encode(), values or None).fetchall()
+        self._database = psycopg.connect(url, connect_timeout=2, autocommit=True)
+        return self._database.execute(query.encode(), values or None).fetchall()
 
     def log(self, service: str) -> list[dict[str, Any]]:
         """The lines that one of the mesh's own processes has logged."""
@@ -126,6 +139,7 @@ class Mesh:
     ) -> None:
         """Look until it is true. Raises AssertionError with what is known of the mesh."""
         deadline = time.monotonic() + seconds
+        pause = LOOK_AGAIN_SECONDS
         trouble: Exception | None = None
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -136,7 +150,8 @@ class Mesh:
                 trouble = None
             except NOT_YET as error:
                 trouble = error
-            time.sleep(LOOK_AGAIN_SECONDS)
+            time.sleep(pause)
+            pause = min(pause * 1.2, LOOK_AGAIN_SECONDS_MAX)
         raise AssertionError(f"{what}: not within {seconds:g} s ({trouble})\n{self.describe()}")
 
     def wait_until_running(self) -> None:
@@ -164,6 +179,8 @@ class Mesh:
         """Leave nothing behind, whatever has happened."""
         if self._channel is not None:
             self._channel.close()
+        if self._database is not None:
+            self._database.close()
         if self.process.poll() is None:
             self.process.terminate()
             try:
@@ -252,7 +269,8 @@ def free_base_port() -> int:
 
     Which row is left to chance: two runs at once must not meet.
     """
-    for number in random.sample(BASE_PORTS, len(BASE_PORTS)):
+    rows = BASE_PORTS[WORKER::WORKERS_MAX]
+    for number in random.sample(rows, len(rows)):
         row = range(number, number + BASE_PORTS.step)
         if all(map(_is_free, (*row, *(port + METRICS_PORT_OFFSET for port in row)))):
             return number

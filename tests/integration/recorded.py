@@ -11,6 +11,13 @@ from tests.integration.capture import Bar, BookUpdate, Levels, Quote, Trade
 from tests.integration.mesh import SYMBOL, VENUE, Mesh
 
 BAR_COLUMNS = ", ".join(Bar._fields)
+TRADES = (
+    "SELECT trade_id, price, size, side, venue_time_ns FROM trades"
+    " WHERE venue = %s AND symbol = %s ORDER BY trade_id"
+)
+QUOTES = "SELECT sequence, bid_price, bid_size, ask_price, ask_size FROM quote_rows ORDER BY ctid"
+NEWEST = " DESC LIMIT 1"
+"""After one of the above: what is looked at again and again while waiting."""
 
 
 class Gap(NamedTuple):
@@ -42,12 +49,21 @@ class RecordedUpdate(NamedTuple):
 
 def trades(mesh: Mesh) -> list[Trade]:
     """All trades, by id."""
+    return [Trade(*row) for row in mesh.sql(TRADES, VENUE, SYMBOL)]
+
+
+def last_trade(mesh: Mesh) -> Trade:
+    """The one with the greatest id. Raises LookupError while there is none."""
+    return Trade(*mesh.sql(TRADES + NEWEST, VENUE, SYMBOL)[0])
+
+
+def trades_after(mesh: Mesh, trade_id: int) -> int:
+    """How many trades have a greater id."""
     rows = mesh.sql(
-        "SELECT trade_id, price, size, side, venue_time_ns FROM trades"
-        " WHERE venue = %s AND symbol = %s ORDER BY trade_id",
-        *(VENUE, SYMBOL),
+        "SELECT count(*) FROM trades WHERE venue = %s AND symbol = %s AND trade_id > %s",
+        *(VENUE, SYMBOL, trade_id),
     )
-    return [Trade(*row) for row in rows]
+    return int(rows[0][0])
 
 
 def trade_count(mesh: Mesh) -> int:
@@ -57,10 +73,12 @@ def trade_count(mesh: Mesh) -> int:
 
 def quotes(mesh: Mesh) -> list[Quote]:
     """All quotes, in the order in which they were written."""
-    rows = mesh.sql(
-        "SELECT sequence, bid_price, bid_size, ask_price, ask_size FROM quote_rows ORDER BY ctid"
-    )
-    return [Quote(*row) for row in rows]
+    return [Quote(*row) for row in mesh.sql(QUOTES)]
+
+
+def last_quote(mesh: Mesh) -> Quote:
+    """The one that was written last. Raises LookupError while there is none."""
+    return Quote(*mesh.sql(QUOTES + NEWEST)[0])
 
 
 def gaps(mesh: Mesh) -> list[Gap]:
@@ -87,8 +105,21 @@ def book_updates(mesh: Mesh) -> list[RecordedUpdate]:
     rows = mesh.sql(
         "SELECT codec, batch FROM book_batch_rows WHERE venue = %s ORDER BY epoch, sequence", VENUE
     )
-    batches = (batch_pb2.MarketDataBatch.FromString(codec.unpack(*row)) for row in rows)
-    return [update for batch in batches for update in updates_of(batch)]
+    return [update for row in rows for update in _unpacked(*row)]
+
+
+def last_book_update(mesh: Mesh) -> RecordedUpdate:
+    """Of the newest batch. Raises LookupError while there is none."""
+    rows = mesh.sql(
+        "SELECT codec, batch FROM book_batch_rows WHERE venue = %s AND update_count > 0"
+        " ORDER BY epoch DESC, sequence DESC LIMIT 1",
+        VENUE,
+    )
+    return list(_unpacked(*rows[0]))[-1]
+
+
+def _unpacked(kind: int, packed: bytes) -> Iterator[RecordedUpdate]:
+    return updates_of(batch_pb2.MarketDataBatch.FromString(codec.unpack(kind, packed)))
 
 
 def updates_of(batch: batch_pb2.MarketDataBatch) -> Iterator[RecordedUpdate]:

@@ -36,7 +36,7 @@ def run_once(data: Path) -> FirstRun:
         with following(mesh, live):
             mesh.wait_until(lambda: live.counts, "the first trade")
             seconds = time.monotonic() - began
-        mesh.wait_until(lambda: len(recorded.trades(mesh)) >= TRADES_MIN, "trades are recorded")
+        mesh.wait_until(lambda: recorded.trades_after(mesh, 0) >= TRADES_MIN, "trades are recorded")
         trades = exchange_trades(mesh, recorded.trades(mesh)[0].trade_id)
         exit_code = mesh.stop()
         return FirstRun(data, seconds, trades, exit_code, mesh.leftovers())

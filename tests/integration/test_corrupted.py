@@ -135,7 +135,7 @@ def wait_for_the_end(running, damaged, book_watcher):
     expected = len(kept_trades(damaged.played))
     running.wait_until(lambda: recorded.trade_count(running) >= expected, "all trades")
     running.wait_until(
-        lambda: recorded.quotes(running)[-1] == damaged.played.quotes[-1], "the last quote"
+        lambda: recorded.last_quote(running) == damaged.played.quotes[-1], "the last quote"
     )
 
 

@@ -50,7 +50,7 @@ def cut_session() -> Iterator[Mesh]:
         running(data, *arguments) as mesh,
     ):
         mesh.wait_until_running()
-        mesh.wait_until(lambda: len(recorded.trades(mesh)) >= TRADES_MIN, "trades are recorded")
+        mesh.wait_until(lambda: recorded.trades_after(mesh, 0) >= TRADES_MIN, "trades are recorded")
         yield mesh
 
 
@@ -93,6 +93,12 @@ def holes(mesh: Mesh, venue: str, symbol: str = SYMBOL) -> list[repair_pb2.Hole]
     """As Repair tells of them, through the gateway."""
     request = repair_pb2.ListHolesRequest(venue=venue, symbol=symbol)
     return list(repair_pb2_grpc.RepairStub(mesh.channel).ListHoles(request).holes)
+
+
+def cut_holes(mesh: Mesh) -> list[repair_pb2.Hole]:
+    """Those of DROPPED trades. A machine that stalls may cut others besides."""
+    found = holes(mesh, VENUE)
+    return [one for one in found if one.first_id_after - one.last_id_before - 1 == DROPPED]
 
 
 def states(mesh: Mesh, venue: str) -> set[int]:
@@ -143,7 +149,9 @@ def test_a_captured_session_with_holes_is_made_whole(cut_capture, truth):
     mesh = cut_capture
     count = len(truth.trades)
     mesh.wait_until(
-        lambda: len(recorded.trades(mesh)) == count, "all trades are recorded", REPAIR_SECONDS_MAX
+        lambda: recorded.trades_after(mesh, 0) == count,
+        "all trades are recorded",
+        REPAIR_SECONDS_MAX,
     )
     assert recorded.trades(mesh) == truth.trades
     mesh.wait_until(lambda: states(mesh, VENUE) == {repair_pb2.HOLE_STATE_FILLED}, "all are filled")
@@ -189,7 +197,7 @@ def test_a_repair_that_is_killed_goes_on(cut_session):
     mesh = cut_session
     for _ in range(2):
         drop(mesh)
-    mesh.wait_until(lambda: len(holes(mesh, VENUE)) >= 3, "both are found")
+    mesh.wait_until(lambda: len(cut_holes(mesh)) == 3, "both are found")
     order(mesh, "rest_delay", path="/api/v3/trades", seconds=5, count=1)
     start(mesh, VENUE, "second")
     running_state = repair_pb2.REPAIR_STATE_RUNNING
@@ -201,9 +209,10 @@ def test_a_repair_that_is_killed_goes_on(cut_session):
         )
     done = repair_pb2.REPAIR_STATE_DONE
     mesh.wait_until(lambda: job(mesh, "second").state == done, "it is done", REPAIR_SECONDS_MAX)
-    # On a machine that stalls there may be more of them.
     assert job(mesh, "second").trade_count >= 2 * DROPPED
-    assert gaps_of(mesh) == [("complete", DROPPED)] * 3
+    cut = [gap for gap in gaps_of(mesh) if gap[1] == DROPPED]
+    assert cut == [("complete", DROPPED)] * 3
+    mesh.wait_until(lambda: is_whole(mesh), "the score is whole again")
     assert_whole(mesh)
 
 

@@ -78,8 +78,8 @@ def wait_for_other(mesh: Mesh, epoch: int) -> float:
 
 def wait_for_more(mesh: Mesh) -> None:
     """Until more trades are recorded."""
-    count = len(recorded.trades(mesh))
-    mesh.wait_until(lambda: len(recorded.trades(mesh)) > count + TRADES_MORE, "more trades")
+    last = recorded.last_trade(mesh).trade_id
+    mesh.wait_until(lambda: recorded.trades_after(mesh, last) > TRADES_MORE, "more trades")
 
 
 def gaps(mesh: Mesh) -> list[recorded.Gap]:

@@ -23,9 +23,17 @@ SETTINGS = {
     "VENUEMESH_BARS_KINDS": "tick:20",
 }
 DROPPED = 12
-STEP_PX = 2
-MARK_COLOR = [227, 176, 75]
-"""Of an open hole, at the upper edge of the chart."""
+OPEN_COLOR, FILLED_COLOR = [227, 176, 75], [127, 159, 208]
+"""Of the marks of holes at the upper edge of the chart."""
+NEWEST_MARK = """color => {
+  const canvas = document.querySelector("[data-testid=chart] canvas");
+  const row = canvas.getContext("2d").getImageData(0, 1, canvas.width, 1).data;
+  const last = Array.from({length: row.length / 4}, (_, i) => i).findLast(
+    i => color.every((part, at) => row[i * 4 + at] === part));
+  const {left, width} = canvas.getBoundingClientRect();
+  return last === undefined ? null : left + last * width / canvas.width;
+}"""
+"""Pixels from the left of the page; null while there is none."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +45,7 @@ def mesh():
         running(data, *SIMULATE, path=os.environ["PATH"]) as mesh,
     ):
         mesh.wait_until_running()
-        mesh.wait_until(lambda: len(recorded.trades(mesh)) >= TRADES_MIN, "trades are recorded")
+        mesh.wait_until(lambda: recorded.trades_after(mesh, 0) >= TRADES_MIN, "trades are recorded")
         yield mesh
 
 
@@ -81,35 +89,30 @@ def cut(mesh):
     mesh.wait_until(lambda: len(open_holes(mesh)) > before, "the hole is found")
 
 
-def point_at_hole(page):
-    """Move the pointer over the chart, newest bars first, until it is on a hole."""
+def point_at_hole(page, mesh, color):
+    """Move the pointer to the newest mark of a hole, until the chart tells of it. Returns what it
+    tells. Each new bar moves the mark."""
     box = page.get_by_test_id("chart").bounding_box()
-    tip = page.get_by_test_id("hole-tip")
-    for x in range(int(box["x"] + box["width"]), int(box["x"]), -STEP_PX):
-        page.mouse.move(x, box["y"] + box["height"] / 2)
-        if tip.count():
-            return
-    raise AssertionError("there is no hole on the chart")
+    texts = []
+
+    def told():
+        x = page.evaluate(NEWEST_MARK, color)
+        if x is not None:
+            page.mouse.move(x, box["y"] + box["height"] / 2)
+            texts[:] = page.get_by_test_id("hole-tip").all_inner_texts()
+        return texts
+
+    mesh.wait_until(told, "the hole is marked on the chart")
+    return texts[0]
 
 
 def test_a_hole_is_drawn_on_the_chart(page, studio, mesh):
     cut(mesh)
     page.goto(f"{studio}#/market/{VENUE}/{SYMBOL}/15s")
     page.get_by_test_id("holes-open").wait_for()
-    point_at_hole(page)
-    text = page.get_by_test_id("hole-tip").inner_text()
+    text = point_at_hole(page, mesh, OPEN_COLOR)
     assert f"{DROPPED} trades missing" in text
     assert "trade ids jump" in text or "sequence" in text
-    # Asked of the whole edge, again and again: each new bar moves the mark.
-    page.wait_for_function(
-        """color => {
-          const canvas = document.querySelector("[data-testid=chart] canvas");
-          const row = canvas.getContext("2d").getImageData(0, 1, canvas.width, 1).data;
-          return Array.from({length: row.length / 4}).some(
-            (_, i) => color.every((part, at) => row[i * 4 + at] === part));
-        }""",
-        arg=MARK_COLOR,
-    )
 
 
 def test_bars_of_other_kinds_can_be_chosen(page, studio):
@@ -155,8 +158,7 @@ def test_a_repair_is_started_and_watched_until_it_is_done(page, studio, mesh):
     page.locator("[data-testid=repair-row]", has_text="done").first.wait_for()
     page.goto(f"{studio}#/market/{VENUE}/{SYMBOL}/15s")
     page.get_by_test_id("holes-filled").wait_for()
-    point_at_hole(page)
-    assert f"{DROPPED} trades were missing" in page.get_by_test_id("hole-tip").inner_text()
+    assert f"{DROPPED} trades were missing" in point_at_hole(page, mesh, FILLED_COLOR)
 
 
 def test_a_repair_is_cancelled_from_the_page(page, studio, mesh):

@@ -43,7 +43,7 @@ def test_a_second_start_loses_and_doubles_nothing(first_run, simulated):
     )
     now = exchange_trades(simulated, first_now)
     simulated.wait_until(
-        lambda: recorded.trades(simulated)[-1].trade_id >= now[-1].trade_id, "the newest trade"
+        lambda: recorded.last_trade(simulated).trade_id >= now[-1].trade_id, "the newest trade"
     )
     found = recorded.trades(simulated)
     assert [trade for trade in found if trade.trade_id <= last_before] == first_run.trades

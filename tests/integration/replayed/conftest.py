@@ -1,0 +1,19 @@
+"""The mesh of this folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.capture import Capture
+from tests.integration.conftest import wait_until_recorded
+from tests.integration.mesh import Mesh, replaying
+
+
+@pytest.fixture(scope="package")
+def replayed(long_capture: Path, truth: Capture) -> Iterator[Mesh]:
+    """A mesh that has played the long capture as fast as it could, and recorded it."""
+    with replaying(long_capture, "max") as mesh:
+        mesh.wait_until(lambda: mesh.replay()["finished"], "the tape has been played")
+        wait_until_recorded(mesh, truth)
+        yield mesh
