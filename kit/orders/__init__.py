@@ -2,6 +2,7 @@
 
 contract     what a venue supplies: a Desk for each account
 ccxt         a desk over ccxt: what all venues have in common
+paper        a desk whose venue is our own market data
 rationed     a desk whose calls go on the process's budget
 calls        calls of a desk, with an end and a clear outcome
 

@@ -169,6 +169,7 @@ async def test_it_tells_as_it_comes_and_ends_with_the_venue(at):
     await until(lambda: len(at.heard) == 2)
     at.hub.end(Draining("the venue is stopping"))
     await asyncio.wait_for(running, 5)
+    assert [event.symbol for event in at.heard] == [SYMBOL, "OTHER"]
 
 
 @pytest.mark.parametrize("runs", [True, False])

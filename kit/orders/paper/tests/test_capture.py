@@ -24,6 +24,8 @@ class Tape:
     def __init__(self):
         self.hear = None
         self.sizes = {}
+        self.early = []
+        """Updates that came before the book."""
         self.prices = {True: [], False: []}
         self.time_ns = 0
 
@@ -51,8 +53,13 @@ class Tape:
         """One frame; its event, if it is one, is told and returned."""
         data = frame.get("data", frame)
         if "lastUpdateId" in data:
-            return self._book(data["bids"], data["asks"], True, 0)
+            whole = self._book(data["bids"], data["asks"], True, 0)
+            for early in self.early:
+                if early["u"] > data["lastUpdateId"]:
+                    self._book(early["b"], early["a"], False, early["E"] * NS_PER_MS)
+            return whole
         if not self.sizes:
+            self.early += [data] if data.get("e") == "depthUpdate" else []
             return None
         if data.get("e") == "depthUpdate":
             return self._book(data["b"], data["a"], False, data["E"] * NS_PER_MS)

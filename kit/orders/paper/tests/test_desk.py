@@ -70,6 +70,10 @@ class PaperWorld:
         for disk in (self.disk, self.journal):
             disk.crash(self.random, power=self.random.random() < 0.5)
 
+    async def let_pass(self, seconds):
+        """Time of the loop, which jumps."""
+        await asyncio.sleep(seconds)
+
     async def until(self, holds, seconds=60):
         async with asyncio.timeout(seconds):
             while not holds():
@@ -153,7 +157,7 @@ def test_after_a_kill_all_is_as_it_was_and_orders_are_at_the_end_of_the_queue():
         waiting = await world.place("a", size="2", price="99")
         await world.place("b", size="3", price="102")
         world.market.trade(99, 4)
-        await asyncio.sleep(1)
+        await world.let_pass(1)
         before = world.truth()
         world.crash()
         world.market.trade(98, 50)
@@ -177,7 +181,7 @@ def test_nothing_is_told_that_is_not_on_disk():
         entry = await world.place("r", size="2", price="99")
         world.disk.error = OSError(errno.ENOSPC, "full")
         world.market.trade(98, 1)
-        await asyncio.sleep(5)
+        await world.let_pass(5)
         assert entry.filled == 0
         assert (await world.place("s", size="1", price="98")).state == pb.ORDER_STATE_UNKNOWN
         world.disk.error = None
@@ -198,7 +202,7 @@ def test_what_cannot_be_read_is_left_alone():
         world.start()
         with pytest.raises(StoreUnavailable):
             await world.desk.authenticate()
-        await asyncio.sleep(1)
+        await world.let_pass(1)
         assert bytes(world.disk.content) == before
         assert world.account.detail
 

@@ -45,6 +45,7 @@ class Run:
         self.there = Counter()
         """What could be had, by side of the taker who would have it."""
         self.receipts = []
+        self.checks = 0
         self.time_ns = 1_000
         hear = self.floor.exchange.hear
         self.floor.market.hear = lambda events: (self._count(events), hear(events))
@@ -59,6 +60,7 @@ class Run:
         kind, *given = step
         getattr(self, kind)(*given)
         self.check()
+        self.checks += 1
 
     def place(self, buys, price, size, how):
         if price is None and how == "post":
@@ -156,6 +158,7 @@ def test_spot_fills_are_of_what_was_there_and_money_is_conserved(steps):
     run = Run(SYMBOL)
     for step in steps:
         run.do(step)
+    assert run.checks == len(steps)
 
 
 @settings(max_examples=150, deadline=None)
@@ -164,6 +167,7 @@ def test_so_are_those_of_derivatives(steps):
     run = Run(SWAP)
     for step in steps:
         run.do(step)
+    assert run.checks == len(steps)
 
 
 @settings(max_examples=60, deadline=None)
