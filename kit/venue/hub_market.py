@@ -201,6 +201,6 @@ def _marks(batch: Batch) -> Iterator[Timed]:
                 to_decimal(price, entry.price_scale) if price else None,
                 to_decimal(rate, entry.rate_scale) if rate or next_ns else None,
                 next_ns,
-                rows.received_time_ns[row],
+                rows.venue_time_ns[row] or rows.received_time_ns[row],
             ),
         )

@@ -9,7 +9,7 @@ import msgspec
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.clock import Clock
+from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.orders.amounts import ZERO
 from kit.orders.contract import (
     Accepted,
@@ -215,6 +215,8 @@ class PaperExchange:
             self.wallet.totals |= dict(step.totals)
             held |= {one.symbol: one for one in step.held}
         if is_new:
+            # Of a state that was deleted no number comes again.
+            self._last_number = self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
             self.wallet.begin()
             return
         for one in listed.values():

@@ -54,7 +54,7 @@ class Marked:
     funding_rate: Decimal | None
     next_funding_time_ns: int
     time_ns: int
-    """When it was heard."""
+    """By the venue's clock; when it was heard, where the venue does not say."""
 
 
 class Missed:

@@ -108,16 +108,15 @@ class Wallet:
         return max(ZERO, size.copy_negate() if order.buys else size)
 
     def mark(self, event: Marked) -> None:
-        """A derivative is valued anew. Funding is paid when the time has come that was named
-        before, at the rate and the value of before."""
+        """A derivative is valued anew. Funding is paid when the time that was named before has come
+        between the two, at the rate and the value of before."""
         before = self._marks.get(event.symbol)
         if before is None:
             self._marks[event.symbol] = event
             return
         next_ns = before.next_funding_time_ns
-        if 0 < next_ns <= event.time_ns:
+        if before.time_ns < next_ns <= event.time_ns:
             self._pay_funding(before)
-            next_ns = 0
         self._marks[event.symbol] = replace(
             event,
             price=event.price or before.price,

@@ -135,7 +135,7 @@ def test_marks_say_what_they_know(at):
     )
     at.hub.publish(MARKS, encode.marks(rows))
     at.market.catch_up()
-    assert at.heard == [Marked(SYMBOL, D("61000.5"), D("-0.0001"), 77, 2)]
+    assert at.heard == [Marked(SYMBOL, D("61000.5"), D("-0.0001"), 77, 1)]
 
 
 def test_what_is_not_watched_is_not_read(at):

@@ -209,6 +209,24 @@ def test_what_cannot_be_read_is_left_alone():
     run(scenario())
 
 
+def test_of_a_state_that_was_deleted_no_id_comes_again():
+    async def scenario():
+        world = await started()
+        before = await world.place("a", size="1", price="102")
+        world.crash()
+        world.disk = Disk()
+        await world.let_pass(1)
+        world.start()
+        await world.ready()
+        after = await world.place("b", size="1", price="102")
+        assert after.state == pb.ORDER_STATE_FILLED
+        assert after.venue_order_id != before.venue_order_id
+        fills = world.account.ledger.index.fills.values()
+        assert len({fill.fill_id for fill in fills}) == len(fills) == 2
+
+    run(scenario())
+
+
 def test_an_order_ends_at_its_time():
     async def scenario():
         world = await started()
@@ -233,8 +251,8 @@ def test_who_follows_is_told_each_fill_once():
                 heard.append(event)  # noqa: PERF401 - as they come
 
         listening = asyncio.ensure_future(listen())
-        await world.place("r", size="3", price="102")
-        await world.desk.find(OrderKey(SYMBOL, "", "paper-1"))
+        entry = await world.place("r", size="3", price="102")
+        await world.desk.find(OrderKey(SYMBOL, "", entry.venue_order_id))
         fills = [event for event in heard if isinstance(event, VenueFill)]
         assert fills == world.desk.exchange.fills("", 0)
         assert len(fills) == 2

@@ -7,7 +7,8 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.orders.contract import Accepted, Refused
-from kit.orders.paper.tests.markets import BUY, RULES, SELL, SWAP, SYMBOL, Floor
+from kit.orders.paper.rules import House
+from kit.orders.paper.tests.markets import BUY, INVERSE, RULES, SELL, SWAP, SYMBOL, Floor
 
 D = Decimal
 FOK = {"time_in_force": pb.TIME_IN_FORCE_FILL_OR_KILL}
@@ -191,11 +192,11 @@ def test_more_than_there_is_cannot_be_given(floor):
 
 
 def test_orders_of_one_account_do_not_meet(floor):
-    floor.place(100, side=SELL)
+    own = floor.place(100, side=SELL)
     assert refused(floor.place(100)) == pb.REJECT_REASON_SELF_TRADE
     assert refused(floor.place(size=1)) == pb.REJECT_REASON_SELF_TRADE
     floor.place("101.5", side=SELL)
-    floor.exchange.cancel(floor.key(Accepted("paper-1")))
+    floor.exchange.cancel(floor.key(own))
     assert floor.place(size=2).order.state == FILLED
 
 
@@ -261,7 +262,8 @@ def test_a_position_wins_and_loses_and_pays_funding():
     before = floor.totals()["USDT"]
     floor.market.mark(112, "0.001", 900, time_ns=500)
     assert floor.totals()["USDT"] == before - D("1.11")
-    floor.market.mark(112, "0.001", 900, time_ns=600)
+    floor.market.mark(112, "0.001", 500, time_ns=600)
+    floor.market.mark(112, "0.001", 900, time_ns=700)
     assert floor.totals()["USDT"] == before - D("1.11")
     floor.place(size=10, side=SELL, symbol=SWAP)
     assert not floor.exchange.positions()
@@ -291,3 +293,41 @@ def test_reduce_only_never_turns_a_position():
     floor.place(size=1, side=SELL, symbol=SWAP)
     assert floor.now(cut).state == CANCELLED
     assert refused(floor.place(101, 1, side=BUY, reduce_only=True)) == pb.REJECT_REASON_REDUCE_ONLY
+
+
+def test_funding_of_a_time_that_was_not_seen_is_not_made_up():
+    floor = Floor()
+    floor.market.whole([(99, 50)], [(101, 50)], symbol=SWAP)
+    floor.place(size=10, symbol=SWAP)
+    before = floor.totals()
+    # A tape of years ago, heard today: the time of the funding is over since long.
+    for time_ns in (1000, 1001, 1002):
+        floor.market.mark(100, "0.001", 500, time_ns=time_ns)
+    assert floor.totals() == before
+
+
+def test_an_inverse_position_is_won_and_lost_in_coins():
+    floor = Floor()
+    floor.market.whole([(100, 5000)], [(100.5, 5000)], symbol=INVERSE)
+    floor.place(size=1000, side=SELL, symbol=INVERSE)
+    assert floor.totals()["BTC"] == 10 - D("0.02")
+    floor.market.mark(50, symbol=INVERSE)
+    (held,) = floor.exchange.positions()
+    assert (held.size, held.entry_price, held.unrealized_profit) == (-1000, 100, 10)
+    floor.market.whole([(199, 5000)], [(200, 5000)], symbol=INVERSE)
+    floor.place(size=500, symbol=INVERSE)
+    # Half of it stood for 5 coins, and for 2.5 when it was bought back.
+    assert floor.totals()["BTC"] == 10 - D("0.02") - D("2.5") - D("0.005")
+    assert floor.exchange.positions()[0].entry_price == 100
+
+
+def test_what_cannot_be_divided_is_not_lost():
+    floor = Floor(replace(RULES, house=House(D(0), D(0))))
+    start = floor.totals()["BTC"]
+    floor.market.whole([(7, 5000)], [(7, 5000)], symbol=INVERSE)
+    floor.place(size=100, symbol=INVERSE)
+    for size in (33, 33, 34):
+        floor.place(size=size, side=SELL, symbol=INVERSE)
+    position = floor.exchange.wallet.positions[INVERSE]
+    assert (position.size, position.cost) == (0, 0)
+    assert abs(floor.totals()["BTC"] - start) < D("1e-17")
