@@ -13,12 +13,16 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
+from kit.clock import SystemClock
 from kit.orders.ccxt.desk import CcxtDesk
 from kit.orders.ccxt.socket import Answer, Entered
 from kit.orders.ccxt.stream import Denied, Ended
 from kit.orders.contract import Accepted, Credentials, OrderKey, Refused, Unclear, Wish
+from kit.orders.rationed import RationedDesk
 from kit.orders.tests import trading
 from kit.orders.tests.answering import Answering, answering
+from kit.venue.rest.budget import Budget
+from kit.websocket import Websocket
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private.keys import ed25519_credentials
@@ -83,6 +87,16 @@ async def test_an_order_goes_out_digit_for_digit_and_signed():
         }
         assert not venue.sent
         assert venue.heard[0] == "/ws-api/v3?returnRateLimits=false"
+
+
+async def test_an_order_is_written_before_anything_else_is_done(monkeypatch):
+    written: list[str] = []
+    async with open_desk({"status": 200, "result": ORDER}) as (_, desk, _):
+        monkeypatch.setattr(Websocket, "send", lambda socket, text: written.append(text))
+        placing = RationedDesk(desk, Budget("binance", 100, SystemClock())).place(wish())
+        placing.send(None)
+        assert [json.loads(text)["method"] for text in written] == ["order.place"]
+        placing.close()
 
 
 async def test_an_order_is_cancelled_and_amended_by_the_words_of_rest():
