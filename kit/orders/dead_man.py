@@ -93,6 +93,10 @@ class DeadMan:
         span_ns = int(self._span_s * NANOSECONDS_PER_SECOND)
         is_due = self._countdown_ns is None or now_ns - self._countdown_ns >= span_ns
         if self._desk.rules.countdown and is_due:
-            call = self._desk.countdown(COUNTDOWN_SPANS * self._span_s)
-            await ask(call, self._timeout_s)
             self._countdown_ns = now_ns
+            call = self._desk.countdown(COUNTDOWN_SPANS * self._span_s)
+            try:
+                await ask(call, self._timeout_s)
+            except VenuemeshError as error:
+                # It is asked again after the same time: it waits for as long as several of these.
+                _log.error("the venue does not count down", extra={"detail": error.message})

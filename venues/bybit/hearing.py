@@ -8,6 +8,7 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit import telemetry
 from kit.orders.ccxt import read as read
 from kit.orders.ccxt.stream import Denied, Ended, Heard, Taken, Watch
 from kit.orders.contract import (
@@ -19,7 +20,10 @@ from kit.orders.contract import (
     VenueOrder,
 )
 
+_log = telemetry.logger("venues.bybit.hearing")
 TOPICS = ["order", "execution", "wallet"]
+WATCHED = "dcp.spot"
+"""Cut off, a connection that has subscribed to it has the venue cancel all, where that is set."""
 STATES: Mapping[str, OrderState] = {
     "Created": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
     "New": orders_pb2.ORDER_STATE_OPEN,
@@ -67,11 +71,21 @@ class SpotHearing:
             await api.authenticate(url)
             await api.watch_topics(url, ["account"], TOPICS, {})
 
-        return (watch,)
+        async def be_watched() -> None:
+            url = api.implode_hostname(api.urls["api"]["ws"]["private"]["contract"])
+            await api.authenticate(url)
+            request = {"op": "subscribe", "req_id": WATCHED, "args": [WATCHED]}
+            await api.watch(url, WATCHED, request, WATCHED)
+
+        return (watch, be_watched)
 
     def hear(self, message: Any) -> Heard:
         """{"topic":"order","data":[…]}, or {"op":"subscribe","success":true,…}."""
         topic, operation = message.get("topic"), message.get("op")
+        if message.get("req_id") == WATCHED:
+            if message.get("success") is False:
+                _log.warning("not watched by the venue", extra={"words": message.get("ret_msg")})
+            return ()
         if message.get("success") is False:
             words = str(message.get("ret_msg"))
             return Denied(words) if operation == "auth" else Ended(words)

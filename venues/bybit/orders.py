@@ -46,6 +46,8 @@ LIFETIMES = {
     orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "IOC",
     orders_pb2.TIME_IN_FORCE_FILL_OR_KILL: "FOK",
 }
+WINDOW_S_MIN, WINDOW_S_MAX = 3, 300
+"""Of what the venue does when it is cut off."""
 
 
 def desk(
@@ -67,6 +69,7 @@ class SpotCounter:
             {orders_pb2.ORDER_TYPE_MARKET} | read.LIMITS | read.STOPS | read.TAKE_PROFITS
         ),
         times_in_force=frozenset(LIFETIMES),
+        countdown=True,
     )
 
     def __init__(self) -> None:
@@ -133,8 +136,14 @@ class SpotCounter:
         return Accepted(str(answer["result"].get("orderId", "")))
 
     def countdown(self, seconds: float) -> Sequence[Call]:
-        """Bybit cancels when a websocket is cut, not when it is not asked in time."""
-        raise Unsupported("Bybit has no countdown that is begun anew by a call")
+        """POST /v5/order/disconnected-cancel-all: 3 to 300 seconds. They count from when the
+        private websocket is cut, or its pings stop, so that no call is needed to put them off;
+        there is no call that ends it."""
+        if not seconds:
+            raise Unsupported("what Bybit does when it is cut off is set, and not ended")
+        window = max(WINDOW_S_MIN, min(WINDOW_S_MAX, -int(-seconds // 1)))
+        params = {"product": "SPOT", "timeWindow": window}
+        return [Call("privatePostV5OrderDisconnectedCancelAll", params)]
 
     async def rights(self, line: Line) -> Sequence[str]:
         """GET /v5/user/query-api: {"readOnly":0,"permissions":{"Spot":["SpotTrade"],"Wallet":

@@ -159,8 +159,8 @@ class CcxtDesk:
         return await self._act(make)
 
     async def cancel_all(self, symbol: str = "") -> Receipt:
-        calls = list(self._counter.cancel_all(symbol))
-        if not calls:
+        ways = [[call] for call in self._counter.cancel_all(symbol)]
+        if not ways:
             try:
                 found = await self.open_orders(symbol)
             except VenuemeshError as error:
@@ -172,8 +172,9 @@ class CcxtDesk:
                     if order.symbol == one
                 ]
                 of_symbol = self._counter.cancel_all(one) if not symbol else ()
-                calls += of_symbol or [call for key in keys for call in self._counter.cancel(key)]
-        acts = [await self._act_once(call, self._counter.receipt) for call in calls]
+                alone = [list(self._counter.cancel(key)) for key in keys]
+                ways += [[call] for call in of_symbol] or alone
+        acts = [await self._try(calls) for calls in ways]
         return _worst(self._done(receipt) for receipt in acts)
 
     async def find(self, key: OrderKey) -> VenueOrder | None:
@@ -254,6 +255,10 @@ class CcxtDesk:
             return Refused(orders_pb2.REJECT_REASON_INSTRUMENT, error.message)
         except VenuemeshError as error:
             return Refused(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error.message}")
+        return await self._try(calls)
+
+    async def _try(self, calls: Sequence[Call]) -> Receipt:
+        """One after the other, until the order is where it is looked for."""
         receipt: Receipt = Unclear("nothing was done")
         for call in calls:
             receipt = await self._act_once(call, self._counter.receipt)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kit.errors import AccountNotReady
+from kit.errors import AccountNotReady, VenueUnavailable
 from kit.orders.ledger import states
 from kit.orders.tests.fake_venue import RULES, limit_order
 from kit.orders.tests.worlds import run, started
@@ -30,6 +30,27 @@ def test_silence_of_the_authority_cancels_all_and_a_heartbeat_ends_it():
         await account.beat(3)
         assert not account.message().dead_man_fired
         account.check_ready()
+
+    run(scenario())
+
+
+def test_a_venue_that_does_not_count_down_is_asked_again_and_the_authority_is_still_heard():
+    async def scenario():
+        found = await started(rules=replace(RULES, countdown=True))
+        asked = []
+
+        async def refuse(seconds):
+            asked.append(seconds)
+            raise VenueUnavailable("no", venue="fake", detail="")
+
+        found.account.desk.countdown = refuse
+        entry = await found.account.pilot.place(limit_order(), "r", 0)
+        for _ in range(5):
+            await found.account.beat(3)
+            await found.let_pass(4)
+        assert 3 <= len(asked) <= 5
+        assert not entry.is_final
+        await found.until(lambda: entry.is_final, 30)
 
     run(scenario())
 

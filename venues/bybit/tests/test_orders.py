@@ -221,7 +221,7 @@ async def test_the_account_is_followed():
     def reply(message):
         if message["op"] == "auth":
             return [{"success": True, "ret_msg": "", "op": "auth", "conn_id": "c"}]
-        assert message["args"] == ["order", "execution", "wallet"]
+        assert message["args"] in (["order", "execution", "wallet"], ["dcp.spot"])
         ack = {"success": True, "ret_msg": "", "op": "subscribe", "conn_id": "c"}
         return [{**ack, "req_id": message["req_id"]}]
 

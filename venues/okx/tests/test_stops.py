@@ -109,6 +109,19 @@ async def test_a_stop_is_cancelled_where_it_is():
         assert len(venue.sent) == 3
 
 
+async def test_all_are_cancelled_each_where_it_is():
+    no = {"sCode": "51400", "sMsg": "Cancellation failed as the order does not exist."}
+    async with prepared() as (venue, desk):
+        venue.answer("/orders-algo-pending", done(ALGO), done())
+        venue.answer("/orders-pending", done(ROW))
+        absent = {"code": "1", "msg": "", "data": [no]}
+        venue.answer("/cancel-order", absent, done({"ordId": "3126", "sCode": "0", "sMsg": ""}))
+        venue.answer("/cancel-algos", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
+        assert await desk.cancel_all() == Accepted("")
+        acts = [one.path.rpartition("/")[2] for one in venue.sent if one.method == "POST"]
+        assert acts == ["cancel-order", "cancel-algos", "cancel-order"]
+
+
 async def test_all_kinds_of_stops_are_open_orders():
     async with prepared() as (venue, desk):
         venue.answer("/orders-pending", done(ROW))

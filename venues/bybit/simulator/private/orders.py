@@ -6,8 +6,9 @@ is told by the ``order`` topic.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from typing import TypeVar
 
 import msgspec
 
@@ -26,6 +27,8 @@ from venues.bybit.simulator.private.keys import house_of
 from venues.bybit.simulator.private.rows import Row, order_id, order_number
 from venues.bybit.simulator.rest import PARAMETER_ERROR, Refusal
 
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+WINDOW_S_MIN, WINDOW_S_MAX = 3, 300
 NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{0,36}")
 LIFETIMES = {
@@ -93,16 +96,48 @@ class _Change(msgspec.Struct, rename="camel"):
     trigger_price: str | None = None
 
 
+class _Window(msgspec.Struct, rename="camel"):
+    product: str = "OPTIONS"
+    time_window: int = 0
+
+
 class Orders:
     """What Bybit knows of orders besides the engine."""
 
     def __init__(self) -> None:
         self._with_funds_held: set[int] = set()
         """Stop orders of the filter ``tpslOrder``; those of ``StopOrder`` are all others."""
+        self._windows: dict[str, int] = {}
+        """Seconds after which an account's orders are cancelled when all connections that watch
+        over them are gone."""
+        self._watching: dict[str, int] = {}
+        """How many there are."""
+
+    def set_window(self, body: bytes, account: str) -> Row:
+        """``disconnected-cancel-all``, for the next time. Raises Refusal."""
+        call = _read(body or b"{}", _Window)
+        if not WINDOW_S_MIN <= call.time_window <= WINDOW_S_MAX:
+            raise Refusal(PARAMETER_ERROR, "params error: timeWindow invalid")
+        if call.product == "SPOT":
+            self._windows[account] = call.time_window
+        return {}
+
+    def watch(self, account: str, house: House) -> Callable[[], None]:
+        """A connection watches. Returns what says that it is gone."""
+        self._watching[account] = self._watching.get(account, 0) + 1
+        house.cancel_after(account, 0)
+
+        def gone() -> None:
+            self._watching[account] -= 1
+            if not self._watching[account] and account in self._windows:
+                house.cancel_after(account, self._windows[account])
+
+        return gone
 
     def do(self, name: str, body: bytes, account: str, floor: Floor) -> Row:
         """``create``, ``amend``, ``cancel`` or ``cancel-all``. Raises Refusal."""
-        call = _read(body or b"{}", _Create if name == "create" else _Change)
+        kind: type[_Create | _Change] = _Create if name == "create" else _Change
+        call = _read(body or b"{}", kind)
         if call.category != "spot":
             raise Refusal(PARAMETER_ERROR, "Illegal category")
         house = house_of(floor)
@@ -161,7 +196,7 @@ class Orders:
         return {"list": [_acknowledged(order) for order in cancelled], "success": "1"}
 
 
-def _read(body: bytes, kind: type[_Create] | type[_Change]) -> _Create | _Change:
+def _read(body: bytes, kind: type[StructT]) -> StructT:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:

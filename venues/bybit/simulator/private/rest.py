@@ -89,6 +89,8 @@ async def answer(request: Request, floor: Floor, orders: Orders) -> Answer:
         if request.path in ACTIONS:
             name = ACTIONS[request.path]
             result = orders.do(name, request.body, key.account, floor)
+        elif request.path == WINDOW_PATH:
+            result = orders.set_window(request.body, key.account)
         else:
             call = _Call(request.query, floor, house_of(floor), key, orders)
             result = HANDLERS[request.path](call)
@@ -256,7 +258,8 @@ HANDLERS: Mapping[str, Callable[[_Call], Row]] = {
     "/v5/asset/coin/query-info": _coins,
     "/v5/position/list": _positions,
 }
-PATHS = frozenset({*ACTIONS, *HANDLERS})
+WINDOW_PATH = "/v5/order/disconnected-cancel-all"
+PATHS = frozenset({*ACTIONS, *HANDLERS, WINDOW_PATH})
 
 
 def _orders(call: _Call) -> list[OrderView]:

@@ -36,7 +36,8 @@ TOPICS: Mapping[str, Stream] = {
     name: Stream(name, Channel.OTHER, "")
     for kind in KINDS
     for name in (kind, *(f"{kind}.{category}" for category in ("spot", "linear", "inverse")))
-}
+} | {name: Stream(name, Channel.OTHER, "") for name in ("dcp.spot", "dcp.future", "dcp.option")}
+WATCHING = "dcp.spot"
 ACTIONS = {"order.create": "create", "order.amend": "amend", "order.cancel": "cancel"}
 REQUEST_IDS_MAX = 10_000
 """So many are remembered of a connection."""
@@ -130,6 +131,9 @@ def _subscribe(session: PrivateSession, call: _Call, floor: Floor, orders: Order
         if name in session.streams:
             return _reply(session, call, f"error:already subscribed,topic:{name}")
     session.streams.update({name: TOPICS[name] for name in names})
+    if WATCHING in names:
+        gone = orders.watch(session.key.account, house_of(floor))
+        session.when_closed.append(gone)
     if not session.heard:
         session.heard = True
         account = session.key.account

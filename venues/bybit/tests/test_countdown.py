@@ -1,0 +1,72 @@
+"""What Bybit does when it is cut off from us."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from kit.errors import NotSupported
+from kit.orders.contract import Accepted, Lost, VenueOrder
+from kit.orders.tests.answering import take
+from kit.simulator.matching.contract import Status
+from venues.bybit.hearing import WATCHED
+from venues.bybit.tests.test_orders import ROW, prepared, pretended
+
+SIZE = Decimal("0.01")
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(44.5, 45), (0.5, 3), (1000.0, 300)])
+async def test_the_time_is_set_within_what_the_venue_allows(seconds, expected):
+    async with prepared() as (venue, desk):
+        venue.answer("/disconnected-cancel-all", {"retCode": 0, "retMsg": "success"})
+        await desk.countdown(seconds)
+        assert venue.sent[-1].json == {"product": "SPOT", "timeWindow": expected}
+        assert desk.rules.countdown
+        with pytest.raises(NotSupported):
+            await desk.countdown(0)
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+async def test_the_account_is_followed_also_where_the_venue_does_not_watch(is_taken):
+    asked = []
+
+    def reply(message):
+        if message["op"] == "auth":
+            return [{"success": True, "ret_msg": "", "op": "auth", "conn_id": "c"}]
+        asked.append(message["args"])
+        ack = {"ret_msg": "", "op": "subscribe", "conn_id": "c", "req_id": message["req_id"]}
+        return [{**ack, "success": is_taken or message["req_id"] != WATCHED}]
+
+    async with prepared() as (venue, desk):
+        venue.reply = reply
+        events = desk.follow()
+        (begun,) = await take(events, 1)
+        assert isinstance(begun, Lost)
+        await venue.say({"topic": "order", "data": [ROW]})
+        (order,) = await take(events, 1)
+        assert order.venue_order_id == ROW["orderId"]
+        while len(asked) < 2:
+            await asyncio.sleep(0.01)
+        assert [WATCHED] in asked
+        await events.aclose()
+
+
+async def test_a_process_that_is_gone_has_its_orders_cancelled_by_the_pretended_exchange():
+    async with pretended("rest") as scene:
+        desk = scene.make_desk("other-key")
+        events = desk.follow()
+        assert isinstance(await anext(events), Lost)
+        await desk.countdown(3)
+        bid, _ = await scene.best()
+        wish = scene.wish(bid - 50 * scene.tick, SIZE)
+        assert isinstance(await desk.place(wish), Accepted)
+        while not isinstance(event := await anext(events), VenueOrder):
+            pass
+        assert event.client_order_id == wish.client_order_id
+        assert len(scene.house.open_orders("other")) == 1
+        await events.aclose()
+        await desk.close()
+        while scene.house.open_orders("other"):
+            await asyncio.sleep(0.05)
+        (gone,) = scene.house.orders("other")
+        assert gone.status is Status.CANCELLED
