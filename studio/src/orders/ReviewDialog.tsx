@@ -5,9 +5,10 @@ import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { useFrameStore } from "../state/frameStore";
 import { closeDialog, Dialog } from "../ui/Dialog";
 import { StateMark } from "./OrderCells";
+import { groupSentence } from "./group";
 import type { Placing, Submission } from "./placing";
 import { Refusal } from "./Refusal";
-import { sentenceOf, worthOf } from "./sentence";
+import { worthOf } from "./sentence";
 import { fieldOf, type TextField } from "./ticket";
 import { detailText } from "./words";
 
@@ -24,7 +25,7 @@ export function ReviewDialog(props: ReviewDialogProps) {
   const { placing, account, instrument } = props;
   const shown = useFrameStore(placing.current);
   if (!shown) return null;
-  const { content, requestId, phase, order } = shown;
+  const { content, exits, requestId, phase, order } = shown;
   const worth = instrument?.symbol === content.symbol ? worthOf(content, instrument) : "";
   return (
     <Dialog
@@ -37,7 +38,7 @@ export function ReviewDialog(props: ReviewDialogProps) {
       }}
     >
       <p className="dialog-sentence" data-testid="review-text">
-        {sentenceOf(content)}
+        {groupSentence(content, exits)}
       </p>
       {!order && (
         <p className="dialog-text">
@@ -102,7 +103,9 @@ function Buttons({ placing, shown, onCorrect }: ButtonsProps) {
   const { field = "", nearest = "" } = failure?.metadata ?? {};
   // The same order is refused again, unless it was placed before it was refused.
   const mayFareBetter = failure?.reason !== "INVALID_ORDER" || isInDoubt;
-  const wrong = nearest === "" ? undefined : fieldOf(field);
+  // In a group it may be the field of an exit.
+  const isKnown = nearest !== "" && shown.exits.length === 0;
+  const wrong = isKnown ? fieldOf(field) : undefined;
   return (
     <ButtonRow key={phase === "failed" ? "again" : "first"}>
       <button

@@ -3,6 +3,7 @@ import { useId } from "react";
 import { type Instrument, InstrumentKind, Side } from "../gen/venuemesh/common/v1/types_pb";
 import {
   canBeMaker,
+  CLOSING,
   isPriced,
   type Problems,
   type TextField,
@@ -22,7 +23,7 @@ interface TicketFieldsProps {
 
 /** All that can be said of an order; fields that its type does not have are left out. */
 export function TicketFields({ ticket, instrument, problems, onChange }: TicketFieldsProps) {
-  const wanted = new Set(wantedFields(ticket));
+  const wanted = new Set<TextField>([...wantedFields(ticket), ...CLOSING]);
   const text = (field: TextField, label: string, hint = "") =>
     wanted.has(field) && (
       <AmountField
@@ -64,6 +65,8 @@ export function TicketFields({ ticket, instrument, problems, onChange }: TicketF
         />
       )}
       {text("minutes", "Time, minutes")}
+      {text("profit", `Then close at, ${quote}`, "a limit order, or nothing")}
+      {text("loss", `Or stop at, ${quote}`, "a stop, or nothing")}
       <Flags {...{ ticket, onChange }} />
     </>
   );

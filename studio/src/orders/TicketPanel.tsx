@@ -5,9 +5,9 @@ import { SymbolPicker } from "../instrument/SymbolPicker";
 import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { useFrameStore } from "../state/frameStore";
 import { Panel } from "../ui/Panel";
+import { exitsOf, groupSentence } from "./group";
 import { mayPlace, type Placing } from "./placing";
 import { ReviewDialog } from "./ReviewDialog";
-import { sentenceOf } from "./sentence";
 import { contentOf, EMPTY_TICKET, problemsOf } from "./ticket";
 import { TicketFields } from "./TicketFields";
 import { useListed } from "./listed";
@@ -45,7 +45,8 @@ function TicketForm({ venue, account, name, placing }: TicketPanelProps) {
     setTried(true);
     if (symbol === "" || Object.keys(problems).length > 0) return;
     const nowNs = BigInt(Date.now()) * 1_000_000n;
-    placing.review(contentOf(ticket, { venue: venue.id, account: name, symbol }, nowNs));
+    const content = contentOf(ticket, { venue: venue.id, account: name, symbol }, nowNs);
+    placing.review(content, exitsOf(ticket, content));
   };
   return (
     <>
@@ -88,7 +89,10 @@ function InDoubt({ placing }: { readonly placing: Placing }) {
   const inDoubt = useFrameStore(placing.inDoubt);
   return inDoubt.map((submission) => (
     <div key={submission.requestId} className="in-doubt" role="status" data-testid="order-in-doubt">
-      <p>It is not known whether this was placed: {sentenceOf(submission.content)}.</p>
+      <p>
+        It is not known whether this was placed:{" "}
+        {groupSentence(submission.content, submission.exits)}.
+      </p>
       <p className="dialog-buttons">
         <button
           className="outline-button"

@@ -15,8 +15,10 @@ import {
   OrderSchema,
   OrderState,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import type { ApprovedOrder } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import {
   type CancelOrderRequest,
+  type PlaceOrderGroupRequest,
   type PlaceOrderRequest,
   type StreamExecutionsRequest,
   StreamExecutionsResponseSchema,
@@ -32,6 +34,7 @@ export class FakeTradeFlow {
   /** The header that names the venue, of each call. */
   readonly venues: (string | null)[] = [];
   readonly placed: PlaceOrderRequest[] = [];
+  readonly groups: PlaceOrderGroupRequest[] = [];
   readonly cancelled: CancelOrderRequest[] = [];
   /** What the next streams begin with. */
   greetings: Told[][] = [];
@@ -59,6 +62,11 @@ export class FakeTradeFlow {
         this.venues.push(requestHeader.get("venuemesh-venue"));
         this.placed.push(request);
         return { order: this.onPlace(request) };
+      },
+      placeOrderGroup: (request, { requestHeader }) => {
+        this.venues.push(requestHeader.get("venuemesh-venue"));
+        this.groups.push(request);
+        return { orders: request.approved.map((approved) => acceptedOf(approved)) };
       },
       cancelOrder: (request, { requestHeader }) => {
         this.venues.push(requestHeader.get("venuemesh-venue"));
@@ -113,6 +121,10 @@ export class FakeTradeFlow {
 
 /** An order as it was wanted, in the book. */
 export function accepted({ approved }: PlaceOrderRequest): Order {
+  return acceptedOf(approved);
+}
+
+function acceptedOf(approved: ApprovedOrder | undefined): Order {
   return create(OrderSchema, {
     ...(approved?.content ? { content: approved.content } : {}),
     requestId: approved?.requestId ?? "",

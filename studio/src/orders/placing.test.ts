@@ -2,11 +2,19 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { type Order, OrderSchema, OrderState } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { Side } from "../gen/venuemesh/common/v1/types_pb";
+import {
+  GroupRole,
+  type Order,
+  OrderSchema,
+  OrderState,
+} from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { AccountSchema } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { accepted, FakeTradeFlow, refusal } from "./fakeTradeFlow";
+import { exitsOf, groupSentence } from "./group";
 import { mayPlace, Placing } from "./placing";
 import { contentOf, EMPTY_TICKET } from "./ticket";
+import { flagsText } from "./words";
 
 let server: FakeTradeFlow;
 let placing: Placing;
@@ -60,6 +68,33 @@ test("nothing is sent before it was reviewed, then it is approved and placed onc
   expect(server.venues).toEqual(["binance"]);
   expect(shown()).toMatchObject({ phase: "answered", order: { state: OrderState.OPEN } });
   expect(learnt).toHaveLength(1);
+});
+
+test("an order and what is to close it are placed together", async () => {
+  const ticket = { ...EMPTY_TICKET, size: "0.01", price: "60000", profit: "66000", loss: "58000" };
+  const entry = contentOf(ticket, ADDRESS, 0n);
+  placing.review(entry, exitsOf(ticket, entry));
+  expect(groupSentence(entry, shown()?.exits ?? [])).toBe(
+    "Buy 0.01 BTCUSDT at 60000 on binance, account demo. When it is filled: " +
+      "Sell 0.01 BTCUSDT at 66000 on binance, account demo. Or: Sell 0.01 BTCUSDT at the market " +
+      "price on binance, account demo, once the market has fallen to 58000",
+  );
+  await placing.send();
+  expect(server.placed).toEqual([]);
+  const id = shown()?.requestId ?? "";
+  const approved = server.groups[0]?.approved ?? [];
+  expect(approved.map(({ requestId }) => requestId)).toEqual([id, `${id}-1`, `${id}-2`]);
+  expect(approved.map(({ content }) => content?.group)).toMatchObject([
+    { groupId: id, role: GroupRole.ENTRY, count: 3 },
+    { groupId: id, role: GroupRole.EXIT, count: 3 },
+    { groupId: id, role: GroupRole.EXIT, count: 3 },
+  ]);
+  expect(approved.map(({ content }) => content?.side)).toEqual([Side.BUY, Side.SELL, Side.SELL]);
+  expect(shown()).toMatchObject({ phase: "answered", order: { requestId: id } });
+  expect(learnt).toHaveLength(3);
+  expect(learnt.map(flagsText)).toEqual(
+    ["entry", "exit", "exit"].map((role) => `${role} of …${id.slice(-6)}`),
+  );
 });
 
 test("each order has an id of its own", async () => {

@@ -10,9 +10,11 @@ import {
   type OrderContent,
   OrderContentSchema,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import type { ApprovedOrder } from "../gen/venuemesh/tradeflow/v1/signed_pb";
 import type { Account, TradeFlow } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { FrameStore } from "../state/frameStore";
 import { CALL_MS_MAX } from "./cancelling";
+import { grouped } from "./group";
 
 const ID_BYTES = 12;
 /** How a gateway says that nobody approves orders here. */
@@ -28,6 +30,8 @@ const NOTHING_WRITTEN: ReadonlySet<string> = new Set([
 /** One order on its way: what it is, and what has become of it. */
 export interface Submission {
   readonly content: OrderContent;
+  /** What is to close it once it is filled: placed with it, as a group. */
+  readonly exits: readonly OrderContent[];
   /** The same for each try, so that however many there are, there is one order. */
   readonly requestId: string;
   readonly phase: "review" | "sending" | "failed" | "answered";
@@ -79,12 +83,19 @@ export class Placing {
   }
 
   /** Shows what will be sent. An order that is in doubt is the same one, not another. */
-  review(content: OrderContent): void {
-    const before = this.inDoubt.latest.find((each) =>
-      equals(OrderContentSchema, each.content, content),
+  review(content: OrderContent, exits: readonly OrderContent[] = []): void {
+    const before = this.inDoubt.latest.find(
+      (each) =>
+        equals(OrderContentSchema, each.content, content) &&
+        each.exits.length === exits.length &&
+        exits.every((exit, place) => {
+          const other = each.exits[place];
+          return other !== undefined && equals(OrderContentSchema, other, exit);
+        }),
     );
     if (before) this.resume(before);
-    else this.current.set({ content, requestId: newId(), phase: "review", isInDoubt: false });
+    else
+      this.current.set({ content, exits, requestId: newId(), phase: "review", isInDoubt: false });
   }
 
   /** Shows one again that is in doubt. */
@@ -96,22 +107,16 @@ export class Placing {
   async send(): Promise<void> {
     const shown = this.current.latest;
     if (!shown || shown.phase === "sending" || shown.phase === "answered") return;
-    const { content, requestId, isInDoubt } = shown;
-    const sending = { content, requestId, isInDoubt, phase: "sending" as const };
+    const { content, exits, requestId, isInDoubt } = shown;
+    const sending = { content, exits, requestId, isInDoubt, phase: "sending" as const };
     this.current.set(sending);
     let isSent = false;
     try {
-      const options = { timeoutMs: CALL_MS_MAX };
-      const { approved } = await this.#approvals.approve({ content, requestId }, options);
-      if (!approved) throw new Error("The approval is empty.");
+      const approved = await this.#approve(sending);
       isSent = true;
-      const { order } = await this.#tradeFlow.placeOrder(
-        { venue: this.venue, approved },
-        { ...ofVenue(this.venue), ...options },
-      );
-      if (!order) throw new Error("The answer has no order.");
-      this.#onOrder(order);
-      this.see(order);
+      const orders = await this.#place(approved);
+      for (const order of orders) this.#onOrder(order);
+      for (const order of orders) this.see(order);
     } catch (error) {
       this.#fail(sending, describeFailure(error), isSent);
     }
@@ -125,8 +130,8 @@ export class Placing {
     const shown = this.current.latest;
     if (shown?.requestId !== requestId) return;
     if ((shown.order?.updatedTimeNs ?? 0n) > order.updatedTimeNs) return;
-    const { content } = shown;
-    this.current.set({ content, requestId, phase: "answered", isInDoubt: false, order });
+    const { content, exits } = shown;
+    this.current.set({ content, exits, requestId, phase: "answered", isInDoubt: false, order });
   }
 
   /** Shows nothing any more. What is being sent is waited for. */
@@ -138,6 +143,36 @@ export class Placing {
   forget(requestId: string): void {
     const left = this.inDoubt.latest.filter((each) => each.requestId !== requestId);
     if (left.length < this.inDoubt.latest.length) this.inDoubt.set(left);
+  }
+
+  /** Has the order approved, or each one of its group. */
+  async #approve({ content, exits, requestId }: Submission): Promise<readonly ApprovedOrder[]> {
+    const members = exits.length === 0 ? [content] : grouped(content, exits, requestId);
+    const asked = members.map(async (member, place) => {
+      const name = place === 0 ? requestId : `${requestId}-${place}`;
+      const request = { content: member, requestId: name };
+      const { approved } = await this.#approvals.approve(request, { timeoutMs: CALL_MS_MAX });
+      if (!approved) throw new Error("The approval is empty.");
+      return approved;
+    });
+    return await Promise.all(asked);
+  }
+
+  /** Places what was approved; gives the orders, the one that opens first. */
+  async #place(approved: readonly ApprovedOrder[]): Promise<readonly Order[]> {
+    const { venue } = this;
+    const options = { ...ofVenue(venue), timeoutMs: CALL_MS_MAX };
+    const [alone] = approved;
+    if (approved.length > 1) {
+      const request = { venue, approved: [...approved] };
+      return (await this.#tradeFlow.placeOrderGroup(request, options)).orders;
+    }
+    const { order } = await this.#tradeFlow.placeOrder(
+      alone ? { venue, approved: alone } : { venue },
+      options,
+    );
+    if (!order) throw new Error("The answer has no order.");
+    return [order];
   }
 
   #fail(tried: Submission, failure: Failure, isSent: boolean): void {

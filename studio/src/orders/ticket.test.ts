@@ -18,6 +18,11 @@ const FULL: Ticket = {
 
 const content = (change: Partial<Ticket>) => contentOf({ ...FULL, ...change }, ADDRESS, NOW_NS);
 
+test("what is to close it may be left out, or must be an amount", () => {
+  expect(problemsOf(FULL)).toEqual({});
+  expect(Object.keys(problemsOf({ ...FULL, profit: "x", loss: "0" }))).toEqual(["profit", "loss"]);
+});
+
 test.each<[Partial<Ticket>, string]>([
   [{ postOnly: true }, "Buy 0.01 BTCUSDT at 60000 on binance, account demo, as maker only"],
   [

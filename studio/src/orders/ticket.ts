@@ -24,12 +24,16 @@ export interface Ticket {
   readonly timeInForce: TimeInForce;
   /** How long GOOD_TILL_TIME is. */
   readonly minutes: string;
+  /** Where a limit order is to close it, and where a stop is. Empty: nothing is. */
+  readonly profit: string;
+  readonly loss: string;
   readonly postOnly: boolean;
   readonly reduceOnly: boolean;
 }
 
 /** The fields that are typed. */
-export type TextField = "size" | "price" | "stopPrice" | "trailingOffset" | "minutes";
+export type TextField =
+  "size" | "price" | "stopPrice" | "trailingOffset" | "minutes" | "profit" | "loss";
 export type Problems = Readonly<Partial<Record<TextField, string>>>;
 
 /** Whose order it is to be, and of what. */
@@ -48,6 +52,8 @@ export const EMPTY_TICKET: Ticket = {
   trailingOffset: "",
   timeInForce: TimeInForce.GOOD_TILL_CANCEL,
   minutes: "60",
+  profit: "",
+  loss: "",
   postOnly: false,
   reduceOnly: false,
 };
@@ -63,6 +69,8 @@ const STOPPED: ReadonlySet<OrderType> = new Set([
   OrderType.TAKE_PROFIT,
   OrderType.TAKE_PROFIT_LIMIT,
 ]);
+/** The fields that may stay empty. */
+export const CLOSING = ["profit", "loss"] as const;
 /** As the contract names the fields, in its errors. */
 const CONTRACT_NAMES: Readonly<Record<string, TextField>> = {
   size: "size",
@@ -96,7 +104,8 @@ export function wantedFields(ticket: Ticket): readonly TextField[] {
 
 /** What cannot be sent as it is. Steps and limits are the venue's to judge. */
 export function problemsOf(ticket: Ticket): Problems {
-  const found = wantedFields(ticket).flatMap((field) => {
+  const closing = CLOSING.filter((field) => ticket[field].trim() !== "");
+  const found = [...wantedFields(ticket), ...closing].flatMap((field) => {
     const problem = field === "minutes" ? minutesProblem(ticket) : amountProblem(ticket[field]);
     return problem === undefined ? [] : [[field, problem]];
   });

@@ -1,8 +1,10 @@
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
 import {
+  GroupRole,
   Liquidity,
   type Order,
   type OrderContent,
+  type OrderGroup,
   OrderState,
   OrderType,
   RejectReason,
@@ -24,6 +26,8 @@ const STATES: Record<OrderState, string> = {
   [OrderState.EXPIRED]: "expired",
 };
 
+/** Of the id of a group: enough to see which orders belong together. */
+const GROUP_ID_SHOWN = 6;
 const UNKNOWN_MEANS = "What has become of it is not known. The venue is being asked.";
 
 /** The types of order, in the order in which they are offered. */
@@ -100,8 +104,17 @@ export function flagsText({ content, heldHere, external }: Order): string {
     content?.reduceOnly ? "reduce only" : "",
     heldHere ? "held here" : "",
     external ? "placed elsewhere" : "",
+    groupText(content?.group),
   ];
   return flags.filter((flag) => flag !== "").join(" · ");
+}
+
+/** What it is in its group, and the end of the group's id: "exit of …3f9a". */
+function groupText(group: OrderGroup | undefined): string {
+  if (!group || group.role === GroupRole.UNSPECIFIED) return "";
+  const { groupId } = group;
+  const short = groupId.length > GROUP_ID_SHOWN ? `…${groupId.slice(-GROUP_ID_SHOWN)}` : groupId;
+  return `${plain(GroupRole[group.role])} of ${short}`;
 }
 
 /** Why it stands where it stands. */
