@@ -1,5 +1,6 @@
 """The way to the venue and back, which takes time."""
 
+import asyncio
 import random
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
@@ -17,12 +18,18 @@ class Line:
         self._least_ns = least_ms * NANOSECONDS_PER_MILLISECOND
         self._jitter_ns = jitter_ms * NANOSECONDS_PER_MILLISECOND
         self._chance = chance
-        self._last_ns = 0
+        self._last: asyncio.Event | None = None
 
     async def travel(self) -> None:
         """Until a message that is sent now has arrived."""
-        now_ns = self._clock.monotonic_ns()
+        before, self._last = self._last, asyncio.Event()
+        arrived = self._last
         jitter_ns = round(self._jitter_ns * self._chance.lognormvariate(0, TAIL))
-        self._last_ns = due_ns = max(self._last_ns, now_ns + self._least_ns + jitter_ns)
-        while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
-            await self._clock.sleep(left_ns / NANOSECONDS_PER_SECOND)
+        due_ns = self._clock.monotonic_ns() + self._least_ns + jitter_ns
+        try:
+            while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
+                await self._clock.sleep(left_ns / NANOSECONDS_PER_SECOND)
+            if before is not None:
+                await before.wait()
+        finally:
+            arrived.set()

@@ -22,6 +22,23 @@ SETTINGS = OrdersSettings(place_timeout_s=3, reconcile_interval_s=5)
 SLOW = replace(RULES, latency_ms=20, jitter_ms=10, seed=3)
 
 
+class FakePrices:
+    """Tells trades to those who hold stops."""
+
+    def __init__(self):
+        self.listeners = []
+
+    def best(self, symbol):
+        return None
+
+    def listen(self, hear):
+        self.listeners.append(hear)
+
+    def tell(self, price):
+        for hear in self.listeners:
+            hear(SYMBOL, Decimal(price))
+
+
 class PaperWorld:
     """A market, two disks, and one process after the other."""
 
@@ -30,6 +47,7 @@ class PaperWorld:
         self.random = random.Random(seed)
         self.rules = rules
         self.disk, self.journal = Disk(), Disk()
+        self.prices = FakePrices()
         self.market = FakeMarket()
         self.market.whole([(99, 5)], [(101, 2), (102, 8)])
 
@@ -48,6 +66,7 @@ class PaperWorld:
             self.clock,
             SETTINGS,
             instrument=LISTED.get,
+            prices=self.prices,
             is_paper=True,
             jitter=random.Random(self.random.random()),
         )
@@ -171,6 +190,24 @@ def test_after_a_kill_all_is_as_it_was_and_orders_are_at_the_end_of_the_queue():
         assert not world.desk.exchange.open_orders("")[0].filled_size
         world.market.trade(99, "0.5")
         await world.until(lambda: entry.filled == Decimal("0.5"))
+
+    run(scenario())
+
+
+def test_a_stop_waits_in_the_account_and_meets_the_book_when_it_wakes():
+    async def scenario():
+        world = await started()
+        kind = pb.ORDER_TYPE_STOP
+        content = limit_order("1", "", SYMBOL, type=kind, stop_price="98", side=SELL)
+        entry = await world.account.pilot.place(content, "s", 0, held=True)
+        assert not world.desk.exchange.open_orders("")
+        world.prices.tell("98.5")
+        await world.let_pass(1)
+        assert entry.held
+        world.prices.tell("98")
+        await world.until(lambda: entry.state == pb.ORDER_STATE_FILLED)
+        (fill,) = world.desk.exchange.fills("", 0)
+        assert (fill.price, fill.size, fill.client_order_id) == (99, 1, entry.client_order_id)
 
     run(scenario())
 
