@@ -24,7 +24,7 @@ from kit.simulator.matching.order import Order
 from kit.simulator.price import PriceProcess
 
 ORDERS = 100_000
-DERIVATIVE_ORDERS = 5_000
+DERIVATIVE_ORDERS = 20_000
 ACCOUNTS = 20
 OPEN_MAX = 40
 """Of one account; an older one is cancelled for each that is new."""

@@ -143,3 +143,17 @@ def test_what_is_refused_holds_nothing():
     with suppress(Refused):
         market.order("demo", "sell", "10", "60100", reduce_only=True)
     assert market.has("demo", "USDT") == before
+
+
+def test_an_order_that_has_ended_is_not_looked_at_when_positions_change():
+    market = Market(FREE, [LINEAR])
+    market.order("other", "sell", "10", "60000")
+    market.order("demo", "buy", "10", "60000")
+    reducing = market.house._engine.account("demo").reducing
+    taken = market.order("demo", "sell", "4", "60100", reduce_only=True)
+    filled = market.order("demo", "sell", "6", "60050", reduce_only=True)
+    assert list(reducing) == [taken.order_id, filled.order_id]
+    market.house.cancel("demo", taken.order_id)
+    market.order("other", "buy", "6", "60050")
+    assert market.house.order("demo", filled.order_id).status is Status.FILLED
+    assert reducing == {}
