@@ -1,13 +1,16 @@
 """What every desk must do whose venue has stops, at the pretended exchange."""
 
+import random
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.orders.contract import Accepted, OrderKey, Refused, VenueFill
+from kit.orders.tests.sent_once import Survival, until
 from kit.orders.tests.trading import Scene
 
 
@@ -58,7 +61,7 @@ async def check_stop_wakes(at: Scene, size: Decimal, *, tells_fills: bool = True
     for wish in (limited, at_market):
         assert isinstance(await at.desk.place(wish), Accepted)
         await at.hear_state(wish, pb.ORDER_STATE_OPEN)
-    await trade(at, Decimal(book.bids[0][1]) + size, reached)
+    await sell_down(at, size, reached)
     key = OrderKey(at.symbol, at_market.client_order_id, "")
     done = await at.until(key, pb.ORDER_STATE_FILLED)
     heard = await at.hear_state(at_market, pb.ORDER_STATE_FILLED)
@@ -77,6 +80,55 @@ async def check_stop_wakes(at: Scene, size: Decimal, *, tells_fills: bool = True
     for found in (named, replace(named, venue_order_id="")):
         ended = await at.until(found, pb.ORDER_STATE_CANCELLED)
         assert ended.venue_order_id == open_.venue_order_id
+
+
+async def check_one_order(at: Scene, size: Decimal, folder: Path) -> None:
+    """To an account, a stop and what it makes are one order with all its fills: while it is
+    followed, and when it wakes and is filled while nobody is there."""
+    await trade(at, size)
+    survival = Survival(at, folder, random.Random(7))
+    async with survival.life(0) as account:
+        for name, depth in (("seen", 1), ("unseen", 4)):
+            stop_price = Decimal((await at.venue.book(at.symbol)).bids[depth][0])
+            entry = await account.pilot.place(_content(at, size, stop_price), name, 0)
+            await until(lambda entry=entry: entry.state == pb.ORDER_STATE_OPEN)
+            if name == "seen":
+                before = entry.venue_order_id
+                await sell_down(at, size, stop_price)
+                await until(lambda entry=entry: entry.state == pb.ORDER_STATE_FILLED)
+                await until(lambda entry=entry: entry.fill_size == size)
+                assert before
+        assert not entry.is_final
+    await sell_down(at, size, stop_price)
+    async with survival.life(1) as account:
+        orders = account.ledger.index.orders
+        found = orders[entry.key]
+        await until(lambda: found.state == pb.ORDER_STATE_FILLED)
+        await until(lambda: found.fill_size == size)
+        assert len(orders) == 2
+        assert not any(one.external for one in orders.values())
+        assert not account.ledger.strangers
+    stops = [one for one in at.house.orders("demo") if one.triggered]
+    assert len(stops) == 2
+
+
+def _content(at: Scene, size: Decimal, stop_price: Decimal) -> pb.OrderContent:
+    return pb.OrderContent(
+        venue=at.venue.venue_id,
+        account="demo",
+        symbol=at.symbol,
+        side=types_pb2.SIDE_SELL,
+        type=pb.ORDER_TYPE_STOP,
+        size=f"{size:f}",
+        stop_price=f"{stop_price:f}",
+    )
+
+
+async def sell_down(at: Scene, size: Decimal, price: Decimal) -> None:
+    """Have another account sell until a trade is made at a price, or there is nothing above it."""
+    book = await at.venue.book(at.symbol)
+    above = sum(Decimal(amount) for level, amount in book.bids if Decimal(level) > price)
+    await trade(at, above + size, price)
 
 
 async def trade(at: Scene, size: Decimal, price: Decimal | None = None) -> None:

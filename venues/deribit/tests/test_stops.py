@@ -137,3 +137,9 @@ async def test_stops_wait_at_the_pretended_exchange():
         await stopping.check_stop(scene, Decimal(50))
         await stopping.check_stop(scene, Decimal(50), pb.ORDER_TYPE_STOP)
         await stopping.check_stop_wakes(scene, Decimal(50))
+
+
+async def test_a_stop_and_what_it_makes_are_one_order(tmp_path):
+    async with pretended() as scene:
+        await stopping.check_one_order(scene, Decimal(50), tmp_path)
+        assert not await scene.desk.open_orders()

@@ -176,3 +176,13 @@ async def test_stops_wait_at_the_pretended_exchange(venue_id, symbol, size):
         await stopping.check_stop(scene, size)
         await stopping.check_stop(scene, size, pb.ORDER_TYPE_STOP)
         await stopping.check_stop_wakes(scene, size)
+
+
+@pytest.mark.parametrize(
+    ("venue_id", "symbol", "size"),
+    [("okx", "BTC-USDT", Decimal("0.01")), ("okx_futures", "BTC-USDT-SWAP", Decimal(1))],
+)
+async def test_a_stop_and_what_it_makes_are_one_order(venue_id, symbol, size, tmp_path):
+    async with pretended(venue_id, symbol) as scene:
+        await stopping.check_one_order(scene, size, tmp_path)
+        assert not await scene.desk.open_orders()
