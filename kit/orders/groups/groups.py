@@ -14,6 +14,8 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit import telemetry
 from kit.clock import Clock
 from kit.errors import VenuemeshError
+from kit.orders.amounts import ZERO
+from kit.orders.approval import plain
 from kit.orders.calls import until
 from kit.orders.contract import Desk
 from kit.orders.groups import plan
@@ -82,7 +84,7 @@ class Groups:
         """Do what is to be done for a group now, or begin it."""
         members = self._members(group_id)
         if all(one.is_final for one in plan.exits_of(members)):
-            self._open.discard(group_id)
+            self._end(group_id, members)
             return
         self._open.add(group_id)
         found = self._plan(members)
@@ -98,6 +100,15 @@ class Groups:
         if found.cancels or found.sends is not None:
             self._working.add(group_id)
             self._means.pilot.works.start(self._work(group_id))
+
+    def _end(self, group_id: str, members: list[Entry]) -> None:
+        if group_id not in self._open:
+            return
+        self._open.discard(group_id)
+        instrument = self._means.instrument(members[0].symbol)
+        left = plan.left_of(members, instrument) if instrument is not None else ZERO
+        if left:
+            _log.warning("group ended with a rest", extra={"group": group_id, "left": plain(left)})
 
     async def _work(self, group_id: str) -> None:
         try:

@@ -134,3 +134,16 @@ def test_nothing_is_taken_back_that_could_not_be_replaced():
         assert live(found).keys() == {stop.key}
 
     run(scenario())
+
+
+def test_what_is_left_open_when_all_have_ended_is_said(caplog):
+    async def scenario():
+        found, (entry, profit, stop) = await placed(bracket())
+        fill(found, entry, "1.5")
+        await found.account.pilot.cancel(profit)
+        await found.account.pilot.cancel(stop)
+        await found.let_pass(STEP_S)
+        (said,) = [one for one in caplog.records if one.message == "group ended with a rest"]
+        assert (said.group, said.left) == ("g", "1.5")
+
+    run(scenario())
