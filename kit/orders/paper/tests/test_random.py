@@ -45,7 +45,7 @@ class Run:
         self.there = Counter()
         """What could be had, by side of the taker who would have it."""
         self.receipts = []
-        self.checks = 0
+        self.checks = self.seen = 0
         self.time_ns = 1_000
         hear = self.floor.exchange.hear
         self.floor.market.hear = lambda events: (self._count(events), hear(events))
@@ -115,7 +115,19 @@ class Run:
             assert order.filled_size < order.size
         for balance in exchange.balances():
             assert 0 <= balance.free <= balance.total or self.symbol == SWAP
+        for fill in fills[self.seen :]:
+            self._check_price(fill)
+        self.seen = len(fills)
         self._check_money(fills)
+
+    def _check_price(self, fill):
+        """Who waits is filled at his own price; who takes at one that is displayed."""
+        limit = self.floor.exchange.find(self.floor.key(Accepted(fill.venue_order_id))).price
+        if fill.liquidity == pb.LIQUIDITY_MAKER:
+            assert fill.price == limit
+            return
+        assert (fill.side != BUY, fill.price) in self._shown
+        assert limit is None or (fill.price <= limit if fill.side == BUY else fill.price >= limit)
 
     def _check_money(self, fills):
         totals = Counter(RULES.balances)
