@@ -160,7 +160,8 @@ class Account:
         """Raises AccountNotReady."""
         if self.state == READY and not self.dead_man.has_fired:
             return
-        name = trade_flow_pb2.AccountState.Name(self.state).removeprefix("ACCOUNT_STATE_")  # type: ignore[arg-type]  # one of the four above
+        state = trade_flow_pb2.AccountState.ValueType(self.state)
+        name = trade_flow_pb2.AccountState.Name(state).removeprefix("ACCOUNT_STATE_")
         is_silent = self.state == READY
         detail = "the order authority is silent: a heartbeat first" if is_silent else self.detail
         text = f"account {self.name} takes no orders: {name}, {detail}"
