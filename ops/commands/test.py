@@ -18,10 +18,8 @@ STYLE = "tests/tidy"
 """Played by ``./venuemesh check``."""
 OTHERS = ("tests/conformance", "core", "venues", "kit", "gateway", "ops", "tests")
 """All others. What takes longest comes first, so that no worker is left with it at the end."""
-SIDE_BY_SIDE = ("--dist", "loadfile", "--no-loadscope-reorder")
-WORKERS = ("-n", "3")
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 """They wait more than they work."""
-MESH_WORKERS = ("-n", "2")
 STUDIO_LOG = ROOT / "data" / "logs" / "studio.log"
 LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
 TESTS_FAILED = 1
@@ -30,17 +28,16 @@ AGAIN_MAX = 3
 
 
 def run(arguments: Sequence[str]) -> int:
-    """All tests: first the others, then those with whole meshes, fewer at once. With arguments it
-    becomes pytest, so that it alone hears Ctrl-C and its exit code is ours."""
+    """All tests: first the others, then those with whole meshes. With arguments it becomes pytest,
+    so that it alone hears Ctrl-C and its exit code is ours."""
     os.chdir(ROOT)
     # Hundreds of processes are started, each of which would have to compile everything anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if arguments:
         os.execv(sys.executable, [*PYTEST, *arguments])
     with _building_studio():
-        ignored = ("--ignore", WHOLE_MESHES, "--ignore", STYLE)
-        others = _play([*OTHERS, *ignored], (*WORKERS, *SIDE_BY_SIDE))
-    meshes = _play([WHOLE_MESHES], (*MESH_WORKERS, *SIDE_BY_SIDE))
+        others = _play([*OTHERS, "--ignore", WHOLE_MESHES, "--ignore", STYLE])
+    meshes = _play([WHOLE_MESHES])
     return others or meshes
 
 
@@ -58,11 +55,11 @@ def _building_studio() -> Iterator[None]:
     building.join()
 
 
-def _play(chosen: Sequence[str], how: Sequence[str]) -> int:
+def _play(chosen: Sequence[str]) -> int:
     """Whole meshes on a busy machine fail now and then for want of time. So what has failed is
     played once more, alone; what passes then is named, and is to be mended."""
     LAST_FAILED.unlink(missing_ok=True)
-    code = subprocess.run([*PYTEST, *how, *chosen], check=False).returncode
+    code = subprocess.run([*PYTEST, *SIDE_BY_SIDE, *chosen], check=False).returncode
     failed = _failed()
     if code != TESTS_FAILED or not 0 < len(failed) <= AGAIN_MAX:
         return code

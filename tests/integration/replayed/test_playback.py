@@ -91,10 +91,9 @@ def test_the_book_that_is_served_is_the_one_that_was(replayed, second):
 def test_two_plays_give_the_same_bytes(replayed, second):
     event_count = sum(len(rows(replayed, table)) for table in ("trade_rows", "quote_rows"))
     event_count += len(recorded.book_updates(replayed))
-    with played(second, "--speed", "max") as third, played(replayed, "--speed", "max") as fourth:
-        digests = {digest(mesh, event_count) for mesh in (second, third, fourth)}
-    # Also of the record of a record: it is the same.
-    assert len(digests) == 1
+    # The record of a record: it is the same, and so is a play of it.
+    with played(second, "--speed", "max") as third:
+        assert digest(third, event_count) == digest(second, event_count)
 
 
 def test_a_play_goes_on_after_kill(replayed):
