@@ -82,6 +82,14 @@ def check(content: orders_pb2.OrderContent, known: Known, *, is_amendment: bool 
     return is_held
 
 
+def is_had(content: orders_pb2.OrderContent, rules: DeskRules) -> bool:
+    """Whether the venue has an order of this type, and of a stop one with these terms."""
+    time_in_force = wish_of("", _with_amounts(content)).time_in_force
+    is_plain = time_in_force == GOOD_TILL_CANCEL and not content.post_only
+    is_free = content.type not in STOPS or is_plain or not rules.plain_stops_only
+    return content.type in rules.types and is_free
+
+
 def _check_words(content: orders_pb2.OrderContent) -> None:
     if content.side not in (types_pb2.SIDE_BUY, types_pb2.SIDE_SELL):
         raise _invalid("side", str(content.side), "SIDE_BUY, SIDE_SELL")
@@ -97,9 +105,7 @@ def _check_types(content: orders_pb2.OrderContent, known: Known) -> bool:
     rules = known.rules
     name = orders_pb2.OrderType.Name(content.type)
     time_in_force = wish_of("", _with_amounts(content)).time_in_force
-    is_plain = time_in_force == GOOD_TILL_CANCEL and not content.post_only
-    is_had = content.type in rules.types and (is_plain or not rules.plain_stops_only)
-    is_held = content.type in STOPS and not is_had
+    is_held = content.type in STOPS and not is_had(content, rules)
     if is_held and not known.prices_are_heard:
         text = f"the venue has no such {name}, and no prices are heard here to hold it by"
         raise NotSupported(text, service="TradeFlow", wanted=name)

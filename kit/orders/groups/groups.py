@@ -137,7 +137,7 @@ class Groups:
             return None
         scene = plan.Scene(
             instrument=instrument,
-            native=means.desk.rules.types,
+            rules=means.desk.rules,
             now_ns=means.clock.time_ns(),
             is_placing=means.pilot.is_placing,
         )

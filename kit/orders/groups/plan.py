@@ -16,8 +16,8 @@ from kit.clock import NANOSECONDS_PER_SECOND
 from kit.orders import amounts
 from kit.orders.amounts import ZERO
 from kit.orders.approval import plain
-from kit.orders.checks import least_of
-from kit.orders.contract import OrderType
+from kit.orders.checks import is_had, least_of
+from kit.orders.contract import DeskRules
 from kit.orders.ledger import states
 from kit.orders.ledger.entry import Entry
 
@@ -57,8 +57,8 @@ class Scene:
     """What a plan is made from besides the orders."""
 
     instrument: types_pb2.Instrument
-    native: frozenset[OrderType]
-    """Types that the venue has."""
+    rules: DeskRules
+    """What the venue has."""
     now_ns: int
     is_placing: Callable[[Entry], bool]
     """Whether an order is on its way without an answer."""
@@ -75,9 +75,16 @@ def exits_of(members: Sequence[Entry]) -> list[Entry]:
     return [one for one in members if one.takes_turns]
 
 
-def preferred(types: Sequence[OrderType], native: frozenset[OrderType]) -> "OrderType | None":
-    """Of which type the one is to be that is at the venue; None when all wait here."""
-    return next((one for one in PREFERRED if one in types and one in native), None)
+def preferred(
+    contents: Sequence[orders_pb2.OrderContent], rules: DeskRules
+) -> orders_pb2.OrderContent | None:
+    """Which one is to be at the venue; None when all wait here."""
+    had = [one for one in contents if is_had(one, rules)]
+    return min(
+        (one for one in had if one.type in PREFERRED),
+        key=lambda one: PREFERRED.index(one.type),
+        default=None,
+    )
 
 
 def left_of(members: Sequence[Entry], instrument: types_pb2.Instrument) -> Decimal:
@@ -140,11 +147,11 @@ def _take_turns(
 def _to_rest(members: Sequence[Entry], able: list[Entry], scene: Scene) -> Entry | None:
     """Who is to be at the venue without having been woken. A stop goes there as the first one only:
     when the venue did not keep that one, it waits safer here."""
-    kind = preferred([one.content.type for one in able], scene.native)
+    chosen = preferred([one.content for one in able], scene.rules)
     was_out = any(not one.held for one in exits_of(members))
-    if kind is None or (was_out and kind != orders_pb2.ORDER_TYPE_LIMIT):
+    if chosen is None or (was_out and chosen.type != orders_pb2.ORDER_TYPE_LIMIT):
         return None
-    return next(one for one in able if one.content.type == kind)
+    return next(one for one in able if one.content is chosen)
 
 
 def _take_back(plan: Plan, entries: list[Entry]) -> None:

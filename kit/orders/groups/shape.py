@@ -63,8 +63,7 @@ def wanted(approved: Sequence[signed_pb2.ApprovedOrder], known: checks.Known) ->
         raise NotSupported(text, service="TradeFlow", wanted="a group with stops")
     first = None
     if contents[0].group.role == ALTERNATIVE:
-        kind = preferred([content.type for content in turns], known.rules.types)
-        first = next((content for content in turns if content.type == kind), None)
+        first = preferred(turns, known.rules)
     found = []
     for one in approved:
         is_exit = one.content.group.role == EXIT

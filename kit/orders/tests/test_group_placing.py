@@ -1,13 +1,16 @@
 """A group is placed as a whole or not at all; what is no group is refused with the reason."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from kit.errors import BadRequest, InvalidOrder, NotSupported, RequestIdReused, StoreUnavailable
+from kit.orders.groups.plan import preferred
 from kit.orders.journal.records import Sent
 from kit.orders.ledger import states
+from kit.orders.tests.fake_venue import RULES
 from kit.orders.tests.groupings import (
     ALTERNATIVE,
     BUY,
@@ -147,6 +150,17 @@ def test_stops_need_prices():
         assert len(await place(found, bracket(limit_exit()))) == 2
 
     run(scenario())
+
+
+def test_a_stop_with_terms_that_the_venue_does_not_have_is_not_the_one_at_the_venue():
+    stop_limit = orders_pb2.ORDER_TYPE_STOP_LIMIT
+    odd = order(ALTERNATIVE, stop_limit, side=SELL, stop_price="95", price="94", post_only=True)
+    usual = order(ALTERNATIVE, stop_limit, side=SELL, stop_price="95", price="94")
+    rules = replace(RULES, types=RULES.types | {stop_limit})
+    assert preferred([odd, usual], rules) is odd
+    assert preferred([odd, usual], replace(rules, plain_stops_only=True)) is usual
+    assert preferred([odd], replace(rules, plain_stops_only=True)) is None
+    assert preferred([usual], replace(rules, types=frozenset())) is None
 
 
 def test_exits_are_not_held_against_what_there_is_now():
