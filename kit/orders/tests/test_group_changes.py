@@ -1,5 +1,6 @@
 """A group whose orders are cancelled or amended, and one whose process ends."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -20,6 +21,14 @@ from kit.orders.tests.groupings import (
 from kit.orders.tests.worlds import run
 
 STEP_S = 3
+
+
+async def amended(world, entry, content, request_id="a"):
+    """The order after an amendment."""
+    request = trade_flow_pb2.AmendOrderRequest(
+        client_order_id=entry.key, approved=SIGNER.approve(content, request_id, 1 << 62), **WHERE
+    )
+    return (await flow(world).AmendOrder(request, None)).order
 
 
 def test_one_that_is_cancelled_leaves_the_others_and_an_entry_leaves_its_exits():
@@ -71,20 +80,15 @@ def test_an_amendment_changes_the_price_and_not_the_size():
         content = contents["g1"]
 
         async def amend(request_id):
-            request = trade_flow_pb2.AmendOrderRequest(
-                client_order_id=profit.key,
-                approved=SIGNER.approve(content, request_id, 1 << 62),
-                **WHERE,
-            )
-            return (await flow(found).AmendOrder(request, None)).order.content
+            return (await amended(found, profit, content, request_id)).content
 
         content.size = "1"
         with pytest.raises(InvalidOrder) as refused:
             await amend("a1")
         assert refused.value.metadata["field"] == "size"
         content.size, content.price = "2", "120"
-        amended = await amend("a2")
-        assert (amended.price, amended.size) == ("120", "0.5")
+        told = await amend("a2")
+        assert (told.price, told.size) == ("120", "0.5")
         fill(found, entry, "1.5")
         await found.let_pass(STEP_S)
         assert (live(found)[profit.key].price, live(found)[profit.key].size) == (120, 2)
@@ -145,5 +149,39 @@ def test_what_is_left_open_when_all_have_ended_is_said(caplog):
         await found.let_pass(STEP_S)
         (said,) = [one for one in caplog.records if one.message == "group ended with a rest"]
         assert (said.group, said.left) == ("g", "1.5")
+
+    run(scenario())
+
+
+def test_an_amendment_does_not_bring_back_the_size_that_was_asked_for():
+    async def scenario():
+        contents = bracket()
+        found, (entry, profit, _) = await placed(contents)
+        fill(found, entry, "0.5")
+        await found.account.pilot.cancel(entry)
+        await found.let_pass(STEP_S)
+        contents["g1"].price = "120"
+        order = await amended(found, profit, contents["g1"])
+        assert (order.content.price, order.content.size) == ("120", "0.5")
+        assert live(found)[profit.key].size == Decimal("0.5")
+
+    run(scenario())
+
+
+def test_an_amendment_that_meets_an_order_on_its_way_changes_nothing():
+    async def scenario():
+        contents = bracket()
+        found, (entry, profit, _) = await placed(contents)
+        fill(found, entry, "0.5")
+        await found.let_pass(STEP_S)
+        contents["g1"].price = "120"
+        releasing = asyncio.ensure_future(found.account.pilot.release(profit))
+        while not profit.is_leaving:
+            await asyncio.sleep(0)
+        with pytest.raises(InvalidOrder, match="sent meanwhile"):
+            await amended(found, profit, contents["g1"])
+        await releasing
+        sent = live(found)[profit.key]
+        assert (sent.price, sent.size) == (Decimal(110), Decimal("0.5"))
 
     run(scenario())

@@ -243,6 +243,23 @@ def test_without_a_limit_order_a_stop_of_the_venue_is_there_the_cautious_one_fir
     run(scenario())
 
 
+def test_an_exit_that_is_a_stop_of_the_venue_rests_there_as_one():
+    async def scenario():
+        exits = (
+            order(EXIT, PROFIT, side=SELL, stop_price="110"),
+            order(EXIT, STOP, side=SELL, stop_price="95"),
+        )
+        found, (entry, profit, stop) = await placed(bracket(*exits), rules=NATIVE)
+        fill(found, entry, "0.5")
+        await found.account.pilot.cancel(entry)
+        await found.let_pass(STEP_S)
+        assert live(found).keys() == {stop.key}
+        assert (live(found)[stop.key].type, live(found)[stop.key].size) == (STOP, Decimal("0.5"))
+        assert profit.held
+
+    run(scenario())
+
+
 def test_where_the_venue_has_no_stops_alternatives_that_are_stops_all_wait_here():
     async def scenario():
         others = (
