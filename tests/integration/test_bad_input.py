@@ -115,7 +115,8 @@ def test_the_feed_went_on_without_a_gap(mesh):
 
 
 def test_each_kind_is_logged_once_with_its_text(mesh):
-    lines = [line for line in mesh.log(VENUE) if line["level"] == "warning"]
+    # A machine that stalls is warned of besides, without the text of a frame.
+    lines = [one for one in mesh.log(VENUE) if one["level"] == "warning" and "text" in one]
     kinds = Counter(line["event"] for line in lines)
     assert set(kinds.values()) == {1}, kinds
     wanted = {"oversized frame", "unknown event", "symbol not subscribed"}
