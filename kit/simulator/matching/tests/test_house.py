@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.events import LevelChange, Trade
+from kit.simulator.events import BestQuote, LevelChange, Trade
 from kit.simulator.matching.board import COUNTED_MAX
 from kit.simulator.matching.contract import (
     BalanceChanged,
@@ -241,6 +241,19 @@ def test_a_price_that_was_one_is_none_under_another_tick():
     market.house.relist(SPOT)
     market.order("demo", "buy", "1", "99.98")
     assert market.book.levels(True, 5) == [(9_998, 2_000), (9_995, 1_000)]
+
+
+def test_the_best_prices_are_told_whenever_orders_change_them():
+    market = Market()
+    best = market.order("demo", "buy", "1", "100")
+    market.order("demo", "buy", "2", "99")
+    market.order("other", "buy", "3", "100")
+    market.house.amend("demo", best.order_id, D("0.5"), None)
+    market.house.cancel_all("other")
+    market.house.cancel("demo", best.order_id)
+    quotes = [(one.bid_ticks, one.bid_lots) for one in market.events if type(one) is BestQuote]
+    expected = [(10_000, 1_000), (10_000, 4_000), (10_000, 3_500), (10_000, 500), (9_900, 2_000)]
+    assert quotes == expected
 
 
 def test_sizes_are_counted_right_however_many_there_were():
