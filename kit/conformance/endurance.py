@@ -104,8 +104,10 @@ async def endure(
     events: int,
     faults: Sequence[str] = FAULTS,
     events_per_second: int = EVENTS_PER_SECOND,
+    share: float = SHARE,
 ) -> list[Endured]:
-    """One kind of fault after another, each for its part of so many events."""
+    """One kind of fault after another, each for its part of so many events. ``share``: of the
+    frames that are hit."""
     results: list[Endured] = []
     async with exchange(venue_id, dialect, events_per_second) as pretended:
         truth = Truth(pretended)
@@ -113,7 +115,7 @@ async def endure(
         async with connector(venue, pretended.symbols) as connected:
             await connected.until(connected.proven, "proven books")
             for fault in faults:
-                phase = _Phase(pretended, connected, truth, fault)
+                phase = _Phase(pretended, connected, truth, fault, share)
                 results.append(await phase.run(events // len(faults)))
     return results
 
@@ -121,11 +123,14 @@ async def endure(
 class _Phase:
     """One kind of fault, until so many events have come and all books are proven again."""
 
-    def __init__(self, pretended: Exchange, connected: Connector, truth: Truth, fault: str) -> None:
+    def __init__(
+        self, pretended: Exchange, connected: Connector, truth: Truth, fault: str, share: float
+    ) -> None:
         self._exchange = pretended
         self._connector = connected
         self._truth = truth
         self._fault = fault
+        self._share = share
         self._symbols = pretended.symbols
         self._hit = self._symbols[: len(self._symbols) // 2]
         self._wrong: list[str] = []
@@ -137,7 +142,7 @@ class _Phase:
         connected.batches.clear()
         trades_before = {symbol: Counter(of) for symbol, of in self._truth.trades.items()}
         for symbol in self._hit:
-            self._exchange.order(self._fault, symbol, probability=SHARE, count=0)
+            self._exchange.order(self._fault, symbol, probability=self._share, count=0)
         seen = 0
         while self._events < events:
             await connected.next_batch()
