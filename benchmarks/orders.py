@@ -38,8 +38,8 @@ from kit.venue.contract import Place
 from kit.venue.discovery import require
 
 VENUE, SYMBOL, ACCOUNT = "binance", "BTCUSDT", "demo"
-ORDERS = 120
-WARM_UP = 15
+ORDERS = 60
+WARM_UP = 10
 SIZE = "0.01"
 TICK = Decimal("0.01")
 READY_SECONDS_MAX = 60.0

@@ -269,15 +269,22 @@ class Pilot:
         if entry.cancel_wanted:
             self._ledger.move(entry, states.CANCELLED, detail="cancelled before it was sent")
             return
-        self._ledger.move(entry, states.SENT)
-        entry.is_leaving = False
         wish = wish_of(entry.client_order_id, triggered(entry), entry.size, entry.price)
+        # The bytes of the order first; nobody can answer them before it is told.
+        asyncio.get_running_loop().call_soon(self._tell_sent, entry)
         try:
             receipt = await act(self._desk.place(wish), self._settings.place_timeout_s)
         except asyncio.CancelledError:
+            self._tell_sent(entry)
             self._ledger.move(entry, states.UNKNOWN, detail="the process ended meanwhile")
             raise
+        self._tell_sent(entry)
         self._take_receipt(entry, receipt)
+
+    def _tell_sent(self, entry: Entry) -> None:
+        if entry.is_leaving:
+            entry.is_leaving = False
+            self._ledger.move(entry, states.SENT)
 
     def _take_receipt(self, entry: Entry, receipt: Receipt) -> None:
         if isinstance(receipt, Accepted):
