@@ -18,7 +18,8 @@ STYLE = "tests/tidy"
 """Played by ``./venuemesh check``."""
 OTHERS = ("tests/conformance", "core", "venues", "kit", "gateway", "ops", "tests")
 """All others. What takes longest comes first, so that no worker is left with it at the end."""
-SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+SIDE_BY_SIDE = ("--dist", "loadfile", "--no-loadscope-reorder")
+AT_ONCE, MESHES_AT_ONCE = 4, 3
 """They wait more than they work."""
 STUDIO_LOG = ROOT / "data" / "logs" / "studio.log"
 LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
@@ -36,8 +37,8 @@ def run(arguments: Sequence[str]) -> int:
     if arguments:
         os.execv(sys.executable, [*PYTEST, *arguments])
     with _building_studio():
-        others = _play([*OTHERS, "--ignore", WHOLE_MESHES, "--ignore", STYLE])
-    meshes = _play([WHOLE_MESHES])
+        others = _play(AT_ONCE, [*OTHERS, "--ignore", WHOLE_MESHES, "--ignore", STYLE])
+    meshes = _play(MESHES_AT_ONCE, [WHOLE_MESHES])
     return others or meshes
 
 
@@ -55,11 +56,12 @@ def _building_studio() -> Iterator[None]:
     building.join()
 
 
-def _play(chosen: Sequence[str]) -> int:
+def _play(at_once: int, chosen: Sequence[str]) -> int:
     """Whole meshes on a busy machine fail now and then for want of time. So what has failed is
     played once more, alone; what passes then is named, and is to be mended."""
     LAST_FAILED.unlink(missing_ok=True)
-    code = subprocess.run([*PYTEST, *SIDE_BY_SIDE, *chosen], check=False).returncode
+    command = [*PYTEST, "-n", str(at_once), *SIDE_BY_SIDE, *chosen]
+    code = subprocess.run(command, check=False).returncode
     failed = _failed()
     if code != TESTS_FAILED or not 0 < len(failed) <= AGAIN_MAX:
         return code
