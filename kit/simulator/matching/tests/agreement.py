@@ -4,6 +4,7 @@ python -m kit.simulator.matching.tests.agreement [ACTIONS] [SEED]
 """
 
 import random
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -47,7 +48,14 @@ class Agreement:
     """Does the same to both, and compares."""
 
     def __init__(self, seed: int, fee_asset: FeeAsset, self_trade: SelfTrade) -> None:
-        rules = HouseRules(start=START, tiers=TIERS, fee_asset=fee_asset, self_trade=self_trade)
+        rules = HouseRules(
+            start=START,
+            tiers=TIERS,
+            fee_asset=fee_asset,
+            self_trade=self_trade,
+            # The reference has no such bound.
+            open_orders_max=sys.maxsize,
+        )
         self.market = Market(rules)
         self.reference = Reference(TIERS, fee_asset, self_trade, START)
         self.orders = 0
