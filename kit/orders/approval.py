@@ -120,11 +120,7 @@ class Verifier:
         if not approved.signature:
             raise ApprovalRefused("the order has no approval", why="missing")
         key = self._key(approved.key_id)
-        try:
-            key.verify(approved.signature, statement(approved))
-        except InvalidSignature:
-            text = "the signature is not of this order"
-            raise ApprovalRefused(text, why="signature") from None
+        _check_signature(key, approved.signature, statement(approved), "order")
         if approved.expires_time_ns <= now_ns:
             raise ApprovalRefused("the approval has ended", why="expired")
         self.check_epoch(approved.fencing_epoch)
@@ -134,11 +130,7 @@ class Verifier:
         if not beat.signature:
             raise ApprovalRefused("the heartbeat has no signature", why="missing")
         key = self._key(beat.key_id)
-        try:
-            key.verify(beat.signature, heartbeat_statement(beat))
-        except InvalidSignature:
-            text = "the signature is not of this heartbeat"
-            raise ApprovalRefused(text, why="signature") from None
+        _check_signature(key, beat.signature, heartbeat_statement(beat), "heartbeat")
         if beat.time_ns <= now_ns - HEARTBEAT_NS:
             raise ApprovalRefused("the heartbeat is too old", why="expired")
         if beat.time_ns >= now_ns + HEARTBEAT_NS:
@@ -160,6 +152,14 @@ class Verifier:
         if key is None:
             raise ApprovalRefused(f"no key {key_id!r} is known", why="unknown_key")
         return key
+
+
+def _check_signature(key: Ed25519PublicKey, signature: bytes, signed: bytes, what: str) -> None:
+    try:
+        key.verify(signature, signed)
+    except InvalidSignature:
+        text = f"the signature is not of this {what}"
+        raise ApprovalRefused(text, why="signature") from None
 
 
 def plain(amount: Decimal) -> str:
