@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl
 
 from aiohttp import WSMsgType, web
 
+from kit.orders.ccxt.desk import CcxtDesk
+
 WAIT_S = 10.0
 DROP = "the connection is cut"
 """An answer that never comes."""
@@ -121,6 +123,18 @@ async def answering() -> AsyncIterator[Answering]:
             yield venue
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def signed_in(desk: CcxtDesk) -> AsyncIterator[None]:
+    """A desk with its order socket only, which is open and signed in."""
+    assert desk.socket is not None
+    try:
+        desk.socket.start()
+        await desk.socket.ready.wait()
+        yield
+    finally:
+        await desk.close()
 
 
 async def take(events: Any, count: int) -> list[Any]:

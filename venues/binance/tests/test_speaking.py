@@ -20,7 +20,7 @@ from kit.orders.ccxt.stream import Denied, Ended
 from kit.orders.contract import Accepted, Credentials, OrderKey, Refused, Unclear, Wish
 from kit.orders.rationed import RationedDesk
 from kit.orders.tests import trading
-from kit.orders.tests.answering import Answering, answering
+from kit.orders.tests.answering import Answering, answering, signed_in
 from kit.venue.rest.budget import Budget
 from kit.websocket import Websocket
 from venues.binance import orders
@@ -46,13 +46,8 @@ async def open_desk(
     async with answering() as venue:
         venue.reply = note
         desk = make(Credentials("main", {"apiKey": "k", "secret": "very-secret"}), venue.base)
-        assert desk.socket is not None
-        try:
-            desk.socket.start()
-            await desk.socket.ready.wait()
+        async with signed_in(desk):
             yield venue, desk, asked
-        finally:
-            await desk.close()
 
 
 def check_signed(params: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from kit.orders.ccxt.desk import CcxtDesk
 from kit.orders.ccxt.socket import Answer, Entered
 from kit.orders.ccxt.stream import Denied
 from kit.orders.contract import Accepted, Credentials, Receipt, Refused, Unclear
-from kit.orders.tests.answering import Answering, answering
+from kit.orders.tests.answering import Answering, answering, signed_in
 from venues.bybit import orders
 from venues.bybit.speaking import BybitSpeaking
 from venues.bybit.tests.test_orders import CLIENT_ID, KEY, WISH
@@ -39,13 +39,8 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list
         venue.reply = answer
         given = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
         desk = orders.desk(given, venue.base)
-        assert desk.socket is not None
-        try:
-            desk.socket.start()
-            await desk.socket.ready.wait()
+        async with signed_in(desk):
             yield venue, desk, asked
-        finally:
-            await desk.close()
 
 
 async def test_the_key_signs_in_before_the_first_order():

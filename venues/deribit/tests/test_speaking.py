@@ -17,7 +17,7 @@ from kit.orders.ccxt.desk import CcxtDesk
 from kit.orders.ccxt.socket import Answer, Entered
 from kit.orders.ccxt.stream import Denied
 from kit.orders.contract import Accepted, Credentials, Refused, Unclear, Wish
-from kit.orders.tests.answering import Answering, answering
+from kit.orders.tests.answering import Answering, answering, signed_in
 from venues.deribit import orders
 from venues.deribit.speaking import DeribitSpeaking
 from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, WISH, done, failed
@@ -41,13 +41,8 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list
         venue.answer("/get_currencies", done([{"currency": "BTC"}]))
         given = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
         desk = orders.desk(given, venue.base)
-        assert desk.socket is not None
-        try:
-            desk.socket.start()
-            await desk.socket.ready.wait()
+        async with signed_in(desk):
             yield venue, desk, asked
-        finally:
-            await desk.close()
 
 
 async def test_the_key_signs_in_and_its_secret_stays():

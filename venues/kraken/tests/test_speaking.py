@@ -13,7 +13,7 @@ from kit.orders.ccxt.desk import CcxtDesk
 from kit.orders.ccxt.socket import Answer, Entered
 from kit.orders.ccxt.stream import Denied
 from kit.orders.contract import Accepted, Credentials, Refused, Unclear
-from kit.orders.tests.answering import Answering, answering
+from kit.orders.tests.answering import Answering, answering, signed_in
 from venues.kraken import orders
 from venues.kraken.speaking import KrakenSpeaking
 from venues.kraken.tests.test_orders import CLIENT_ID, KEY, PAIR, WISH, done
@@ -42,13 +42,8 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list
         venue.answer("/GetWebSocketsToken", done({"token": "t0ken", "expires": 900}))
         given = Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"})
         desk = orders.desk(given, venue.base)
-        assert desk.socket is not None
-        try:
-            desk.socket.start()
-            await desk.socket.ready.wait()
+        async with signed_in(desk):
             yield venue, desk, asked
-        finally:
-            await desk.close()
 
 
 def posted(venue: Answering) -> set[str]:

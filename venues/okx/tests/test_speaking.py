@@ -17,7 +17,7 @@ from kit.orders.ccxt.desk import CcxtDesk
 from kit.orders.ccxt.socket import Answer, Entered
 from kit.orders.ccxt.stream import Denied, Ended
 from kit.orders.contract import Accepted, Credentials, Refused, Unclear, Wish
-from kit.orders.tests.answering import Answering, answering
+from kit.orders.tests.answering import Answering, answering, signed_in
 from venues.okx import orders
 from venues.okx.speaking import OkxSpeaking
 from venues.okx.tests.test_orders import CLIENT_ID, KEY, WISH, done
@@ -42,14 +42,9 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list
         venue.answer("/public/instruments", listed)
         secrets = {"apiKey": "k", "secret": "very-secret", "password": "p"}
         desk = orders.desk("okx", Credentials("main", secrets), venue.base)
-        assert desk.socket is not None
-        try:
-            desk.socket.start()
-            await desk.socket.ready.wait()
+        async with signed_in(desk):
             venue.sent.clear()
             yield venue, desk, asked
-        finally:
-            await desk.close()
 
 
 async def test_the_key_signs_in_before_the_first_order():
