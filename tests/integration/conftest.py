@@ -1,7 +1,8 @@
 """What the tests of the whole mesh share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from xdist.remote import Producer
@@ -10,6 +11,7 @@ from xdist.scheduler import LoadScopeScheduling
 from tests.integration import capture, recorded
 from tests.integration.capture import Capture
 from tests.integration.mesh import Mesh
+from tests.integration.web import open_page, running_browser
 
 FOLDER = "tests/integration"
 LONGEST_FIRST = ("test_twins", "replayed", "test_repair", "test_web_data", "simulated")
@@ -60,6 +62,20 @@ def long_capture(captures: Path) -> Path:
 def truth(long_capture: Path) -> Capture:
     """What is in the long capture."""
     return capture.read(capture.lines(long_capture))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser without a window."""
+    with running_browser() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Any, studio: str) -> Iterator[Any]:
+    """A page in it, where Studio is; each file says which one."""
+    with open_page(browser) as page:
+        yield page
 
 
 def wait_until_recorded(mesh: Mesh, truth: Capture) -> None:

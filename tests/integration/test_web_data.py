@@ -9,7 +9,7 @@ from venuemesh.repair.v1 import repair_pb2, repair_pb2_grpc
 from tests.integration import recorded
 from tests.integration.mesh import SYMBOL, VENUE, new_folder, running
 from tests.integration.simulation import SIMULATE, TRADES_MIN
-from tests.integration.web import open_page, running_browser, studio_of
+from tests.integration.web import studio_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -53,20 +53,6 @@ def mesh():
 def studio(mesh):
     """The address of Studio."""
     return studio_of(mesh)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A browser without a window."""
-    with running_browser() as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser, studio):
-    """A page of Studio."""
-    with open_page(browser) as page:
-        yield page
 
 
 def order(mesh, fault, **fields):

@@ -10,7 +10,7 @@ from venuemesh.history.v1 import history_pb2
 from venuemesh.live.v1 import live_pb2
 
 from tests.integration.mesh import CALL_SECONDS_MAX, SERVICES, SYMBOL, VENUE
-from tests.integration.web import open_page, running_browser, studio_of
+from tests.integration.web import studio_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -63,20 +63,6 @@ def read_frame(response):
 def studio(simulated):
     """The address of Studio."""
     return studio_of(simulated)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A browser without a window."""
-    with running_browser() as running:
-        yield running
-
-
-@pytest.fixture
-def page(browser, studio):
-    """A page of Studio."""
-    with open_page(browser) as page:
-        yield page
 
 
 def test_the_index_page_loads(studio):
