@@ -109,7 +109,7 @@ class Account:
         )
         self.executions = Executions(0, settings.ring_events, self._snapshot)
         if prices is not None:
-            prices.listen(self.held.hear)
+            prices.listen(self.held)
 
     async def run(self) -> None:
         """Read the journal, and serve until cancelled. Raises StoreUnavailable when the journal

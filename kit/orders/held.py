@@ -6,7 +6,7 @@ Those of a group are woken here too, and sent by it when it is their turn.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
@@ -41,14 +41,25 @@ class BestPrices(NamedTuple):
     ask: Decimal
 
 
+class Listener(Protocol):
+    """Who waits for prices."""
+
+    @property
+    def symbols(self) -> Collection[str]:
+        """Whose trades it wants to be told now."""
+
+    def hear(self, symbol: str, price: Decimal) -> None:
+        """A trade was made at this price."""
+
+
 class Prices(Protocol):
     """Prices of one venue, as the process hears them."""
 
     def best(self, symbol: str) -> BestPrices | None:
         """Now; None when it is not known, or too old to be relied on."""
 
-    def listen(self, hear: Callable[[str, Decimal], None]) -> None:
-        """Have every trade's symbol and price told from now on."""
+    def listen(self, listener: Listener) -> None:
+        """Tell it every trade of its symbols from now on."""
 
 
 class Held:
@@ -71,6 +82,11 @@ class Held:
         self._by_symbol: dict[str, dict[str, Entry]] = {}
         self._moved: dict[str, Entry] = {}
         self._woken = asyncio.Event()
+
+    @property
+    def symbols(self) -> Collection[str]:
+        """Those with orders that wait."""
+        return self._by_symbol.keys()
 
     def order(self, entry: Entry) -> None:
         """An order is new, or has changed."""

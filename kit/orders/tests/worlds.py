@@ -220,12 +220,12 @@ class Prices:
     def best(self, symbol):
         return BestPrices(Decimal(99), Decimal(101))
 
-    def listen(self, hear):
-        self.listeners.append(hear)
+    def listen(self, listener):
+        self.listeners.append(listener)
 
     def say(self, *prices):
         for price in prices:
-            self.listeners[-1]("BTCUSDT", Decimal(price))
+            self.listeners[-1].hear("BTCUSDT", Decimal(price))
 
 
 class World:

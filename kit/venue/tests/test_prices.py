@@ -75,22 +75,50 @@ def test_a_book_with_one_side_has_no_best_prices(hub, books):
     assert HubPrices(hub, books).best(SYMBOL) is None
 
 
+class Ear:
+    """Writes down what it is told."""
+
+    def __init__(self, *symbols):
+        self.symbols = set(symbols)
+        self.heard = []
+
+    def hear(self, symbol, price):
+        assert symbol in self.symbols
+        self.heard.append(price)
+
+
 async def test_every_trade_is_told_in_order(hub, books):
-    prices, heard = HubPrices(hub, books), []
-    prices.listen(lambda symbol, price: heard.append((symbol, price)))
+    prices, ear = HubPrices(hub, books), Ear(SYMBOL)
+    prices.listen(ear)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
     hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([7, 8])))
     hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([9], price="0.25")))
-    await until(lambda: len(heard) == 3)
+    await until(lambda: len(ear.heard) == 3)
     running.cancel()
-    assert heard == [(SYMBOL, Decimal(7)), (SYMBOL, Decimal(8)), (SYMBOL, Decimal("0.25"))]
+    assert ear.heard == [Decimal(7), Decimal(8), Decimal("0.25")]
+
+
+async def test_only_trades_that_somebody_waits_for_are_told(hub, books):
+    prices, ear, other = HubPrices(hub, books), Ear(), Ear("other")
+    prices.listen(ear)
+    prices.listen(other)
+    running = asyncio.create_task(prices.run())
+    await asyncio.sleep(0)
+    for number in (7, 8, 9):
+        hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([number])))
+        await until(lambda: not hub.unread_bytes_share())
+        ear.symbols ^= {SYMBOL}
+    hub.end(Draining("the venue is stopping"))
+    await asyncio.wait_for(running, 5)
+    assert ear.heard == [Decimal(8)]
+    assert other.heard == []
 
 
 async def test_who_falls_behind_hears_the_newest(books):
     hub = Hub("venue", 1, SystemClock(), Meter("venue"), ring_bytes_max=200)
-    prices, heard = HubPrices(hub, books), []
-    prices.listen(lambda symbol, price: heard.append(price))
+    prices, ear = HubPrices(hub, books), Ear(SYMBOL)
+    prices.listen(ear)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
     for number in range(1, 50):
@@ -98,17 +126,17 @@ async def test_who_falls_behind_hears_the_newest(books):
     await asyncio.sleep(0)
     await until(lambda: not hub.unread_bytes_share())
     hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([99])))
-    await until(lambda: heard)
+    await until(lambda: ear.heard)
     running.cancel()
-    assert heard == [Decimal(99)]
+    assert ear.heard == [Decimal(99)]
 
 
 async def test_it_ends_with_the_venue(hub, books):
-    prices, heard = HubPrices(hub, books), []
-    prices.listen(lambda symbol, price: heard.append(price))
+    prices, ear = HubPrices(hub, books), Ear(SYMBOL)
+    prices.listen(ear)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
     hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([7])))
     hub.end(Draining("the venue is stopping"))
     await asyncio.wait_for(running, 5)
-    assert heard == [Decimal(7)]
+    assert ear.heard == [Decimal(7)]

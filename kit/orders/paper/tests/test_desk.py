@@ -31,12 +31,12 @@ class FakePrices:
     def best(self, symbol):
         return None
 
-    def listen(self, hear):
-        self.listeners.append(hear)
+    def listen(self, listener):
+        self.listeners.append(listener)
 
     def tell(self, price):
-        for hear in self.listeners:
-            hear(SYMBOL, Decimal(price))
+        for listener in self.listeners:
+            listener.hear(SYMBOL, Decimal(price))
 
 
 class PaperWorld:
