@@ -63,12 +63,12 @@ class Book:
         self.replace(Side.of(self.bids(levels_max)), Side.of(self.asks(levels_max)))
 
     def bids(self, depth: int | None = None) -> Levels:
-        """Highest price first."""
-        return pairs(self._store.bids(), depth)
+        """Highest price first; the best so many, or all."""
+        return pairs(self._store.bids(depth))
 
     def asks(self, depth: int | None = None) -> Levels:
-        """Lowest price first."""
-        return pairs(self._store.asks(), depth)
+        """Lowest price first; the best so many, or all."""
+        return pairs(self._store.asks(depth))
 
     def level_count(self) -> int:
         """Levels of the larger side."""

@@ -117,6 +117,6 @@ class Proof:
     """Whether a crossed book is a wrong one."""
 
 
-def pairs(side: Side, depth: int | None) -> Levels:
-    """The best so many levels, all without a depth."""
-    return list(zip(side.price[:depth].tolist(), side.size[:depth].tolist(), strict=True))
+def pairs(side: Side) -> Levels:
+    """Of each level its price and size."""
+    return list(zip(side.price.tolist(), side.size.tolist(), strict=True))

@@ -12,6 +12,7 @@ from kit.columns import Scale
 from kit.numbers import IntColumn
 
 ROOM_MIN = 128
+KEY_MIN = np.iinfo(np.int64).min
 
 
 class Store(Protocol):
@@ -30,11 +31,11 @@ class Store(Protocol):
     def fallen(self) -> tuple[Fallen, Fallen]:
         """As Book.fallen."""
 
-    def bids(self) -> Side:
-        """Best first."""
+    def bids(self, depth: int | None = None) -> Side:
+        """Best first; so many, or all."""
 
-    def asks(self) -> Side:
-        """Best first."""
+    def asks(self, depth: int | None = None) -> Side:
+        """Best first; so many, or all."""
 
     def level_count(self) -> int:
         """Of the larger side."""
@@ -69,11 +70,11 @@ class _Plain:
                 return done, verdict
         return len(updates), Verdict.GOOD
 
-    def bids(self) -> Side:
-        return Side.of(sorted(self._bids.items(), reverse=True))
+    def bids(self, depth: int | None = None) -> Side:
+        return Side.of(sorted(self._bids.items(), reverse=True)[:depth])
 
-    def asks(self) -> Side:
-        return Side.of(sorted(self._asks.items()))
+    def asks(self, depth: int | None = None) -> Side:
+        return Side.of(sorted(self._asks.items())[:depth])
 
     def level_count(self) -> int:
         return max(len(self._bids), len(self._asks))
@@ -108,7 +109,7 @@ class _Plain:
             return Verdict.CROSSED
         if claimed is None or self._proof.checksum is Checksum.NONE:
             return Verdict.GOOD
-        sides = pairs(self.bids(), checksum.TOP_LEVELS), pairs(self.asks(), checksum.TOP_LEVELS)
+        sides = pairs(self.bids(checksum.TOP_LEVELS)), pairs(self.asks(checksum.TOP_LEVELS))
         right = checksum.matches(self._proof.checksum, claimed, *sides, scale)
         return Verdict.GOOD if right else Verdict.CHECKSUM
 
@@ -122,8 +123,8 @@ class _Arrangement(Protocol):
     def moved(self, side: native.Side, columns: IntColumn, levels: int) -> IntColumn:
         """The same levels in columns with more room."""
 
-    def best_first(self, side: native.Side, columns: IntColumn) -> IntColumn:
-        """The levels in their order."""
+    def best_first(self, side: native.Side, columns: IntColumn, depth: int | None) -> IntColumn:
+        """The levels in their order; so many, or all."""
 
 
 class _Compiled:
@@ -177,12 +178,12 @@ class _Compiled:
         )
         return bids, Fallen(asks.update, -asks.price)
 
-    def bids(self) -> Side:
-        keys, sizes = self._arrangement.best_first(self._book.bids, self._bids)
+    def bids(self, depth: int | None = None) -> Side:
+        keys, sizes = self._arrangement.best_first(self._book.bids, self._bids, depth)
         return Side(keys, sizes)
 
-    def asks(self) -> Side:
-        keys, sizes = self._arrangement.best_first(self._book.asks, self._asks)
+    def asks(self, depth: int | None = None) -> Side:
+        keys, sizes = self._arrangement.best_first(self._book.asks, self._asks, depth)
         return Side(-keys, sizes)
 
     def level_count(self) -> int:
@@ -224,8 +225,8 @@ class _Sorted:
         larger[:, : side.count] = columns[:, : side.count]
         return larger
 
-    def best_first(self, side: native.Side, columns: IntColumn) -> IntColumn:
-        return columns[:, : side.count][:, ::-1]
+    def best_first(self, side: native.Side, columns: IntColumn, depth: int | None) -> IntColumn:
+        return columns[:, : side.count][:, ::-1][:, :depth]
 
 
 class _Table:
@@ -255,9 +256,17 @@ class _Table:
         )
         return larger
 
-    def best_first(self, side: native.Side, columns: IntColumn) -> IntColumn:
-        held = columns[:, columns[1] != 0]
-        return held[:, np.argsort(-held[0])]
+    def best_first(self, side: native.Side, columns: IntColumn, depth: int | None) -> IntColumn:
+        keys, sizes = columns
+        if depth == 1 and side.count:
+            # Asked for each order: no list of what is there is made for it.
+            best = np.where(sizes != 0, keys, KEY_MIN).argmax()
+            return columns[:, best : best + 1]
+        slots = np.flatnonzero(sizes)
+        if depth is not None and 0 < depth < len(slots):
+            # Whoever wants the best few does not pay for the order of all.
+            slots = slots[np.argpartition(keys[slots], -depth)[-depth:]]
+        return columns[:, slots[np.argsort(-keys[slots])][:depth]]
 
 
 def new_store(proof: Proof) -> Store:

@@ -45,7 +45,9 @@ def test_the_last_change_of_a_price_wins(seed: int, prices: int) -> None:
         wanted_asks = sorted(level for level in asks.items() if level[1])
         assert book.bids() == wanted_bids
         assert book.asks() == wanted_asks
-        assert book.bids(3) == wanted_bids[:3]
+        for depth in (1, 3):
+            assert book.bids(depth) == wanted_bids[:depth]
+            assert book.asks(depth) == wanted_asks[:depth]
         assert book.level_count() == max(len(wanted_bids), len(wanted_asks))
 
 
