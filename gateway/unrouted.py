@@ -43,7 +43,9 @@ class Unrouted(grpc.GenericRpcHandler):
             raise reason(contract, str(header), request)
 
         # An error ends a streaming call just as it ends a unary one.
-        return grpc.unary_unary_rpc_method_handler(answer, _message_class(method).FromString)
+        request = _message_class(method)
+        plain: rpc.Handler = grpc.unary_unary_rpc_method_handler(answer, request.FromString)
+        return rpc.guarded(plain, handler_call_details.method or "")
 
 
 def reason(contract: Contract, header: str, request: Message) -> VenuemeshError:

@@ -124,13 +124,14 @@ class Process:
         self.venue = FakeVenue(name)
         self.admin = FakeAdmin(service_id)
         self.server = rpc.server()
-        admin_pb2_grpc.add_AdminServicer_to_server(self.admin, self.server)
+        rpc.serve(self.server, admin_pb2.DESCRIPTOR.services_by_name["Admin"], self.admin)
         services = [ADMIN]
         if kind == "venue":
-            market_data_pb2_grpc.add_MarketDataServicer_to_server(self.venue, self.server)
+            service = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"]
+            rpc.serve(self.server, service, self.venue)
             services.append(MARKET_DATA)
         if kind == "bridge":
-            live_pb2_grpc.add_LiveServicer_to_server(FakeBridge(), self.server)
+            rpc.serve(self.server, live_pb2.DESCRIPTOR.services_by_name["Live"], FakeBridge())
             services.append(LIVE)
         port = self.server.add_insecure_port("127.0.0.1:0")
         self.instance = instance(service_id, kind, name, f"127.0.0.1:{port}", *services)

@@ -224,12 +224,12 @@ async def catalog_of(
     """A catalog that has this supervisor."""
     servers = [rpc.server(), rpc.server()]
     ports = [server.add_insecure_port("127.0.0.1:0") for server in servers]
-    supervisor_pb2_grpc.add_SupervisorServicer_to_server(supervisor, servers[0])
+    rpc.serve(servers[0], supervisor_pb2.DESCRIPTOR.services_by_name["Supervisor"], supervisor)
     catalog = Catalog(venues, supervisor.registry)
     address = f"127.0.0.1:{ports[0]}"
     activation = Activation(catalog, supervisor.registry, address, SystemClock())
     servicer = CatalogServicer(catalog, activation)
-    catalog_pb2_grpc.add_CatalogServicer_to_server(servicer, servers[1])
+    rpc.serve(servers[1], catalog_pb2.DESCRIPTOR.services_by_name["Catalog"], servicer)
     for server in servers:
         await server.start()
     try:

@@ -243,7 +243,7 @@ class Reader:
 async def bridging(redis_url: str, venue: FakeVenue, **settings: int) -> AsyncIterator[Bridge]:
     """A running bridge, with a client."""
     venue_server, server = rpc.server(), rpc.server()
-    market_data_pb2_grpc.add_MarketDataServicer_to_server(venue, venue_server)
+    rpc.serve(venue_server, market_data_pb2.DESCRIPTOR.services_by_name["MarketData"], venue)
     venue_port = venue_server.add_insecure_port("127.0.0.1:0")
     await venue_server.start()
     bridge = Bridge(redis_url, f"127.0.0.1:{venue_port}", **settings)

@@ -144,7 +144,7 @@ async def serving(
         service = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"]
         rpc.serve(server, service, venue, raw=("Subscribe",))
     if registry is not None:
-        registry_pb2_grpc.add_RegistryServicer_to_server(registry, server)
+        rpc.serve(server, registry_pb2.DESCRIPTOR.services_by_name["Registry"], registry)
     port = server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
     try:

@@ -90,9 +90,9 @@ class VenueServer(
 async def serving(venue: FakeVenue) -> AsyncIterator[VenueServer]:
     """All of it on one port of the loopback."""
     server, servicer = rpc.server(), VenueServer(venue)
-    market_data_pb2_grpc.add_MarketDataServicer_to_server(servicer, server)
-    catalog_pb2_grpc.add_CatalogServicer_to_server(servicer, server)
-    registry_pb2_grpc.add_RegistryServicer_to_server(servicer, server)
+    rpc.serve(server, market_data_pb2.DESCRIPTOR.services_by_name["MarketData"], servicer)
+    rpc.serve(server, catalog_pb2.DESCRIPTOR.services_by_name["Catalog"], servicer)
+    rpc.serve(server, registry_pb2.DESCRIPTOR.services_by_name["Registry"], servicer)
     servicer.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     try:
