@@ -25,6 +25,17 @@ HEARTBEAT_NS = 30 * NANOSECONDS_PER_SECOND
 """So far the time of a heartbeat may be from ours, either way."""
 
 
+def _words(enum: Any, prefix: str) -> Mapping[int, str]:
+    """Of an enum of the contract, as they are signed."""
+    return {number: name.removeprefix(prefix) for name, number in enum.items()}
+
+
+SIDES = _words(types_pb2.Side, "SIDE_")
+TYPES = _words(orders_pb2.OrderType, "ORDER_TYPE_")
+TIMES_IN_FORCE = _words(orders_pb2.TimeInForce, "TIME_IN_FORCE_")
+GROUP_ROLES = _words(orders_pb2.GroupRole, "GROUP_ROLE_")
+
+
 def statement(approved: signed_pb2.ApprovedOrder) -> bytes:
     """The text that is signed: VERSION, then one line ``name=value`` for each field, in the order
     of the contract; UTF-8, each line ended by a line feed. Amounts have no needless zeros, enums
@@ -35,20 +46,18 @@ def statement(approved: signed_pb2.ApprovedOrder) -> bytes:
         "venue": content.venue,
         "account": content.account,
         "symbol": content.symbol,
-        "side": _word("side", types_pb2.Side, content.side, "SIDE_"),
-        "type": _word("type", orders_pb2.OrderType, content.type, "ORDER_TYPE_"),
+        "side": _word("side", SIDES, content.side),
+        "type": _word("type", TYPES, content.type),
         "size": _amount("size", content.size),
         "price": _amount("price", content.price),
         "stop_price": _amount("stop_price", content.stop_price),
         "trailing_offset": _amount("trailing_offset", content.trailing_offset),
-        "time_in_force": _word(
-            "time_in_force", orders_pb2.TimeInForce, content.time_in_force, "TIME_IN_FORCE_"
-        ),
+        "time_in_force": _word("time_in_force", TIMES_IN_FORCE, content.time_in_force),
         "expire_time_ns": content.expire_time_ns,
         "post_only": str(content.post_only).lower(),
         "reduce_only": str(content.reduce_only).lower(),
         "group_id": content.group.group_id,
-        "group_role": _word("group_role", orders_pb2.GroupRole, content.group.role, "GROUP_ROLE_"),
+        "group_role": _word("group_role", GROUP_ROLES, content.group.role),
         "group_count": content.group.count,
         "request_id": approved.request_id,
         "expires_time_ns": approved.expires_time_ns,
@@ -177,11 +186,11 @@ def _text(version: str, values: Mapping[str, object]) -> bytes:
     return "\n".join((version, *lines, "")).encode()
 
 
-def _word(field: str, enum: Any, value: int, prefix: str) -> str:
-    if value not in enum.values():
+def _word(field: str, words: Mapping[int, str], value: int) -> str:
+    word = words.get(value)
+    if word is None:
         raise ApprovalRefused(f"{field} is no word of the contract: {value}", why="malformed")
-    name: str = enum.Name(value)
-    return name.removeprefix(prefix)
+    return word
 
 
 def _amount(field: str, text: str) -> str:

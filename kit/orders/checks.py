@@ -18,7 +18,7 @@ from kit.orders.amounts import ZERO
 from kit.orders.approval import plain
 from kit.orders.contract import AssetBalance, DeskRules
 from kit.orders.held import BestPrices
-from kit.orders.ledger.entry import wish_of
+from kit.orders.ledger.entry import time_in_force_of
 
 AMOUNT = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?")
 STOPS = frozenset(
@@ -41,6 +41,7 @@ WITH_PRICE = frozenset(
 WITH_STOP_PRICE = STOPS - {orders_pb2.ORDER_TYPE_TRAILING_STOP}
 GOOD_TILL_CANCEL = orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
 GOOD_TILL_TIME = orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
+TIMES_IN_FORCE = frozenset(orders_pb2.TimeInForce.values())
 IMMEDIATE = frozenset(
     {orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL, orders_pb2.TIME_IN_FORCE_FILL_OR_KILL}
 )
@@ -84,7 +85,7 @@ def check(content: orders_pb2.OrderContent, known: Known, *, is_amendment: bool 
 
 def is_had(content: orders_pb2.OrderContent, rules: DeskRules) -> bool:
     """Whether the venue has an order of this type, and of a stop one with these terms."""
-    time_in_force = wish_of("", _with_amounts(content)).time_in_force
+    time_in_force = time_in_force_of(content)
     is_plain = time_in_force == GOOD_TILL_CANCEL and not content.post_only
     is_free = content.type not in STOPS or is_plain or not rules.plain_stops_only
     return content.type in rules.types and is_free
@@ -96,7 +97,7 @@ def _check_words(content: orders_pb2.OrderContent) -> None:
     if content.type not in TYPES:
         allowed = ", ".join(sorted(map(orders_pb2.OrderType.Name, TYPES)))
         raise _invalid("type", str(content.type), allowed)
-    if content.time_in_force not in orders_pb2.TimeInForce.values():
+    if content.time_in_force not in TIMES_IN_FORCE:
         allowed = ", ".join(orders_pb2.TimeInForce.keys())
         raise _invalid("time_in_force", str(content.time_in_force), allowed)
 
@@ -104,7 +105,7 @@ def _check_words(content: orders_pb2.OrderContent) -> None:
 def _check_types(content: orders_pb2.OrderContent, known: Known) -> bool:
     rules = known.rules
     name = orders_pb2.OrderType.Name(content.type)
-    time_in_force = wish_of("", _with_amounts(content)).time_in_force
+    time_in_force = time_in_force_of(content)
     is_held = content.type in STOPS and not is_had(content, rules)
     if is_held and not known.prices_are_heard:
         text = f"the venue has no such {name}, and no prices are heard here to hold it by"
@@ -131,13 +132,6 @@ def _check_types(content: orders_pb2.OrderContent, known: Known) -> bool:
         nearest = "TIME_IN_FORCE_IMMEDIATE_OR_CANCEL"
         raise _invalid("time_in_force", value, f"{nearest} for a market order", nearest)
     return is_held
-
-
-def _with_amounts(content: orders_pb2.OrderContent) -> orders_pb2.OrderContent:
-    """Without its amounts, which are checked elsewhere."""
-    plainly = orders_pb2.OrderContent(type=content.type, time_in_force=content.time_in_force)
-    plainly.size = "1"
-    return plainly
 
 
 def _check_time(content: orders_pb2.OrderContent, now_ns: int) -> None:

@@ -234,11 +234,20 @@ def wish_of(
         price=price if price is not None else _amount(content.price),
         stop_price=_amount(content.stop_price),
         trailing_offset=_amount(content.trailing_offset),
-        time_in_force=_time_in_force(content),
+        time_in_force=time_in_force_of(content),
         expire_time_ns=content.expire_time_ns,
         post_only=content.post_only,
         reduce_only=content.reduce_only,
     )
+
+
+def time_in_force_of(content: orders_pb2.OrderContent) -> "orders_pb2.TimeInForce.ValueType":
+    """What is meant where none is said."""
+    if content.time_in_force != orders_pb2.TIME_IN_FORCE_UNSPECIFIED:
+        return content.time_in_force
+    if content.type == orders_pb2.ORDER_TYPE_MARKET:
+        return orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+    return orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
 
 
 def fill_message(venue: str, account: str, fill: Filled) -> orders_pb2.Fill:
@@ -281,11 +290,3 @@ def filled_of(entry: Entry, news: VenueFill, received_time_ns: int) -> Filled:
 
 def _amount(text: str) -> Decimal | None:
     return Decimal(text) if text else None
-
-
-def _time_in_force(content: orders_pb2.OrderContent) -> "orders_pb2.TimeInForce.ValueType":
-    if content.time_in_force != orders_pb2.TIME_IN_FORCE_UNSPECIFIED:
-        return content.time_in_force
-    if content.type == orders_pb2.ORDER_TYPE_MARKET:
-        return orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
-    return orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
