@@ -6,7 +6,10 @@ paper        a desk whose venue is our own market data
 rationed     a desk whose calls go on the process's budget
 calls        calls of a desk, with an end and a clear outcome
 
-service      TradeFlow for the accounts of one process
+accounts     those of one process, put together and served
+service      TradeFlow for them
+feed         what a process publishes, for those who trade in it
+prices       of what it publishes: the best ones, and those of trades
 account      one account put together
 checks       what can be refused before anything is sent
 pilot        an order's way to the venue; UNKNOWN until the venue has said

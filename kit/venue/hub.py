@@ -286,6 +286,10 @@ class HubReader:
         finally:
             self._hub.leave(self)
 
+    def leave(self) -> None:
+        """Read no more."""
+        self._hub.leave(self)
+
     def _too_slow(self, channel: Channel, position: int) -> SubscriberTooSlow:
         cursor = Cursor(self._epoch, position)
         return SubscriberTooSlow(

@@ -10,6 +10,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.cursor import Cursor
 from kit.orders.amounts import ZERO
 from kit.orders.contract import (
     Accepted,
@@ -30,7 +31,7 @@ from kit.orders.paper.market import Market, MarketEvent
 from kit.orders.paper.matcher import Matcher
 from kit.orders.paper.orders import PREFIX, NotTaken, PaperOrder, loaded, told_fill
 from kit.orders.paper.positions import Position
-from kit.orders.paper.records import Filled, Held, Listed, Step, Stood
+from kit.orders.paper.records import Filled, Held, Listed, Reached, Step, Stood
 from kit.orders.paper.rules import PaperRules
 from kit.orders.paper.terms import Terms
 from kit.orders.paper.wallet import Wallet
@@ -39,6 +40,8 @@ OPEN_MAX = 1_000
 ENDED_KEPT = 2_000
 FILLS_KEPT = 10_000
 NO_SUCH_KIND = "options are not traded on paper"
+NO_BOOK = "there is no book of it here, so nothing can fill on paper"
+NO_TERMS = "what is traded there is not known"
 FINISHED = "it is not open any more"
 TRADES = (types_pb2.INSTRUMENT_STATUS_TRADING, types_pb2.INSTRUMENT_STATUS_UNSPECIFIED)
 FindInstrument = Callable[[str], types_pb2.Instrument | None]
@@ -173,6 +176,7 @@ class PaperExchange:
             fills=tuple(self._new_fills),
             totals=tuple((asset, wallet.totals.get(asset, ZERO)) for asset in assets),
             held=tuple(self._held(symbol) for symbol in symbols if symbol in wallet.positions),
+            reached=self._reached(),
         )
         events: list[AccountEvent] = [
             *map(told_fill, self._new_fills),
@@ -193,6 +197,7 @@ class PaperExchange:
             listed=tuple(map(self._listed, wallet.terms)),
             totals=tuple(wallet.totals.items()),
             held=tuple(map(self._held, wallet.positions)),
+            reached=self._reached(),
         )
         for order in self._orders.values():
             yield Step(number, orders=(order.stood(),))
@@ -205,9 +210,11 @@ class PaperExchange:
         orders: dict[int, Stood] = {}
         fills: dict[int, Filled] = {}
         held: dict[str, Held] = {}
+        reached: Sequence[Reached] = ()
         is_new = True
         for step in steps:
             is_new = False
+            reached = step.reached or reached
             self._last_number = max(self._last_number, step.last_number)
             listed |= {one.symbol: one for one in step.listed}
             orders |= {one.number: one for one in step.orders}
@@ -230,6 +237,12 @@ class PaperExchange:
         self._fills.extend(fill for _, fill in sorted(fills.items()))
         self.wallet.assets.clear()
         self.wallet.symbols.clear()
+        self._market.go_on(
+            {
+                types_pb2.Channel.ValueType(one.channel): Cursor(one.epoch, one.sequence)
+                for one in reached
+            }
+        )
         self._watch()
         self._entrance.place_waiting()
 
@@ -247,9 +260,10 @@ class PaperExchange:
         instrument = self._instrument(wish.symbol)
         if instrument is None or instrument.status not in TRADES:
             raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, "it does not trade now")
+        if instrument.kind == types_pb2.INSTRUMENT_KIND_UNSPECIFIED:
+            raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, NO_TERMS)
         if not self._market.keeps(wish.symbol):
-            words = "its book is not subscribed to, so nothing can fill on paper"
-            raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, words)
+            raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, NO_BOOK)
         terms = self.wallet.enter(instrument)
         if terms is None:
             raise NotTaken(orders_pb2.REJECT_REASON_NOT_SUPPORTED, NO_SUCH_KIND)
@@ -337,6 +351,9 @@ class PaperExchange:
     def _listed(self, symbol: str) -> Listed:
         terms = self.wallet.terms[symbol]
         return Listed(*(getattr(terms, name) for name in Listed.__struct_fields__))
+
+    def _reached(self) -> tuple[Reached, ...]:
+        return tuple(Reached(channel, *at) for channel, at in self._market.reached().items())
 
     def _held(self, symbol: str) -> Held:
         one = self.wallet.positions[symbol]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
+from kit.orders.feed import Reached
+
 
 class Level(NamedTuple):
     """A level of a book as it is now; size 0: it is gone."""
@@ -61,7 +63,11 @@ class Missed:
     """Events were lost: this reader was too slow."""
 
 
-MarketEvent = BookChanged | BookDoubted | Traded | Marked | Missed
+class Begun:
+    """Another market begins: what waits in the one of before has no place in it."""
+
+
+MarketEvent = BookChanged | BookDoubted | Traded | Marked | Missed | Begun
 Hear = Callable[[Sequence[MarketEvent]], None]
 
 
@@ -87,3 +93,11 @@ class Market(Protocol):
 
     def book_time_ns(self, symbol: str) -> int:
         """The venue's time of a book. 0: it does not say."""
+
+    def reached(self) -> Reached:
+        """How far it has been told, to be remembered with what has come of it. Empty: it is not
+        told again."""
+
+    def go_on(self, reached: Reached) -> None:
+        """So far it was told before, perhaps in another process. While it has not come again to
+        there nothing is told, and every book is in doubt."""

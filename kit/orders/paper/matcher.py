@@ -10,11 +10,14 @@ While a book is in doubt nothing is filled: orders wait until it can be relied o
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
+from venuemesh.tradeflow.v1 import orders_pb2
+
 from kit.orders.amounts import ZERO, subtract
 from kit.orders.paper.display import Display
 from kit.orders.paper.entrance import Entrance
 from kit.orders.paper.liquidity import Liquidity, Place
 from kit.orders.paper.market import (
+    Begun,
     BookChanged,
     BookDoubted,
     Marked,
@@ -26,6 +29,7 @@ from kit.orders.paper.market import (
 from kit.orders.paper.orders import PaperOrder
 from kit.orders.paper.wallet import Wallet
 
+OTHER_MARKET = "another past is played now"
 Sizes = dict[tuple[bool, Decimal], Decimal]
 """Of levels, by side and price."""
 
@@ -65,6 +69,8 @@ class Matcher:
                 case Missed():
                     for symbol in self._entrance.symbols():
                         self._doubt(symbol)
+                case Begun():
+                    self._begin()
         for symbol in [one for one in self._doubted if not self._display.is_doubted(one)]:
             self._doubted.discard(symbol)
         self._entrance.place_waiting()
@@ -73,6 +79,10 @@ class Matcher:
         self._doubted.add(symbol)
         if symbol in self._entrance.symbols():
             self._entrance.waiting.add(symbol)
+
+    def _begin(self) -> None:
+        for order in self._entrance.orders():
+            self._entrance.end(order, orders_pb2.ORDER_STATE_CANCELLED, detail=OTHER_MARKET)
 
     def _on_trade(self, trade: Traded) -> None:
         if trade.symbol in self._doubted:

@@ -70,6 +70,14 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     realized: Decimal
 
 
+class Reached(msgspec.Struct, frozen=True, array_like=True):
+    """The last batch of a channel that was heard of."""
+
+    channel: int
+    epoch: int
+    sequence: int
+
+
 class Step(msgspec.Struct, frozen=True, array_like=True):
     """Something that happened. ``last_number``: the highest of an order or a fill."""
 
@@ -80,6 +88,8 @@ class Step(msgspec.Struct, frozen=True, array_like=True):
     totals: tuple[tuple[str, Decimal], ...] = ()
     """What there is of an asset."""
     held: tuple[Held, ...] = ()
+    reached: tuple[Reached, ...] = ()
+    """How far the market had been heard when it happened, where that says something."""
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -11,13 +11,14 @@ from kit import encode
 from kit.clock import SystemClock
 from kit.columns import BookRows, Levels, MarkRows, Numbers, Symbols
 from kit.errors import Draining
+from kit.orders.paper.feed_market import FeedMarket
 from kit.orders.paper.market import BookChanged, BookDoubted, Marked, Missed, Traded
 from kit.telemetry import Meter
 from kit.venue.books.bookkeeper import Bookkeeper
 from kit.venue.books.sequence import ChainRule
 from kit.venue.contract import BookRules, SnapshotSource
 from kit.venue.hub import Hub
-from kit.venue.hub_market import HubMarket
+from kit.venue.hub_market import HubBooks, HubFeed
 from kit.venue.tests.refilling import SYMBOL, trades
 from tests.support.waiting import until
 
@@ -63,7 +64,7 @@ class Listening:
         self.books = Bookkeeper(rules, lambda draft: self.hub.publish(BOOK, draft))
         self.books.add([SYMBOL, "OTHER"])
         self.heard = []
-        self.market = HubMarket(self.hub, self.books, self.heard.extend)
+        self.market = FeedMarket(HubFeed(self.hub), HubBooks(self.books), self.heard.extend)
         self.market.watch(frozenset([SYMBOL]))
 
     def trade(self, *ids, symbol=SYMBOL):

@@ -11,12 +11,13 @@ from kit import encode
 from kit.clock import SystemClock
 from kit.columns import BookRows, Levels, Numbers, Symbols
 from kit.errors import Draining
+from kit.orders.prices import FeedPrices
 from kit.telemetry import Meter
 from kit.venue.books.bookkeeper import Bookkeeper
 from kit.venue.books.sequence import ChainRule
 from kit.venue.contract import BookRules, SnapshotSource
 from kit.venue.hub import Hub
-from kit.venue.prices import HubPrices
+from kit.venue.hub_market import HubBooks, HubFeed
 from kit.venue.tests.refilling import SYMBOL, trades
 from tests.support.waiting import until
 
@@ -61,7 +62,7 @@ def hub():
 
 
 def test_the_best_prices_are_those_of_a_proven_book(hub, books):
-    prices = HubPrices(hub, books)
+    prices = FeedPrices(HubFeed(hub), HubBooks(books))
     assert prices.best(SYMBOL) is None
     books.on_rows(book([100, 99], [101, 102]))
     assert prices.best(SYMBOL) == (Decimal("10.0"), Decimal("10.1"))
@@ -72,7 +73,7 @@ def test_the_best_prices_are_those_of_a_proven_book(hub, books):
 
 def test_a_book_with_one_side_has_no_best_prices(hub, books):
     books.on_rows(book([100], []))
-    assert HubPrices(hub, books).best(SYMBOL) is None
+    assert FeedPrices(HubFeed(hub), HubBooks(books)).best(SYMBOL) is None
 
 
 class Ear:
@@ -88,7 +89,7 @@ class Ear:
 
 
 async def test_every_trade_is_told_in_order(hub, books):
-    prices, ear = HubPrices(hub, books), Ear(SYMBOL)
+    prices, ear = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(SYMBOL)
     prices.listen(ear)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
@@ -100,7 +101,7 @@ async def test_every_trade_is_told_in_order(hub, books):
 
 
 async def test_only_trades_that_somebody_waits_for_are_told(hub, books):
-    prices, ear, other = HubPrices(hub, books), Ear(), Ear("other")
+    prices, ear, other = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(), Ear("other")
     prices.listen(ear)
     prices.listen(other)
     running = asyncio.create_task(prices.run())
@@ -117,7 +118,7 @@ async def test_only_trades_that_somebody_waits_for_are_told(hub, books):
 
 async def test_who_falls_behind_hears_the_newest(books):
     hub = Hub("venue", 1, SystemClock(), Meter("venue"), ring_bytes_max=200)
-    prices, ear = HubPrices(hub, books), Ear(SYMBOL)
+    prices, ear = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(SYMBOL)
     prices.listen(ear)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
@@ -132,7 +133,7 @@ async def test_who_falls_behind_hears_the_newest(books):
 
 
 async def test_it_ends_with_the_venue(hub, books):
-    prices, ear = HubPrices(hub, books), Ear(SYMBOL)
+    prices, ear = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(SYMBOL)
     prices.listen(ear)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)

@@ -80,16 +80,16 @@ def served(made):
 
 async def test_a_replay_has_an_account_on_paper(trading):
     found = trading("replay")
-    assert list(found._accounts) == ["paper"]
-    assert found._accounts["paper"].message().paper
+    assert list(found.accounts.by_name) == ["paper"]
+    assert found.accounts.by_name["paper"].message().paper
     assert served(found).tasks == ["prices", "paper paper", "account paper"]
 
 
 async def test_live_has_those_that_are_named_and_of_each_kind_its_own_desk(trading):
-    assert not trading("live")._accounts
+    assert not trading("live").accounts.by_name
     found = trading("live", accounts=("binance/main",), paper_accounts=("binance/try", "okx/x"))
-    assert sorted(found._accounts) == ["main", "try"]
-    main, paper = found._accounts["main"], found._accounts["try"]
+    assert sorted(found.accounts.by_name) == ["main", "try"]
+    main, paper = found.accounts.by_name["main"], found.accounts.by_name["try"]
     assert isinstance(main.desk, RationedDesk)
     assert isinstance(paper.desk, PaperDesk)
     assert (main.message().paper, paper.message().paper) == (False, True)
@@ -111,18 +111,18 @@ async def test_the_development_key_signs_for_paper_and_never_for_a_real_account(
     with pytest.raises(ApprovalRefused):
         servicer._verifiers["main"].check(approved, 0)
     assert DEVELOPMENT_KEY_ID not in servicer._verifiers["main"]._public_keys
-    await found._accounts["main"].desk.close()
+    await found.accounts.by_name["main"].desk.close()
 
 
 async def test_without_an_account_on_paper_live_makes_no_development_key(trading, tmp_path):
     found = trading("live", accounts=("binance/main",))
     served(found)
     assert not (tmp_path / "keys").exists()
-    await found._accounts["main"].desk.close()
+    await found.accounts.by_name["main"].desk.close()
 
 
 async def test_of_two_processes_one_has_the_accounts(trading):
-    assert not trading("replay", instance="b")._accounts
+    assert not trading("replay", instance="b").accounts.by_name
 
 
 def test_an_account_is_real_or_on_paper():
@@ -152,9 +152,9 @@ def test_settings_that_make_no_sense_are_refused(trading, settings):
 
 async def test_fees_and_balances_are_as_set(trading):
     found = trading("replay", paper_fees=("binance:-0.0001:0.0002",), paper_balances=("USDT:5",))
-    running = asyncio.create_task(found._desks["paper"].run())
-    balances = await asyncio.wait_for(found._desks["paper"].balances(), 10)
+    running = asyncio.create_task(found.accounts.paper_desks["paper"].run())
+    balances = await asyncio.wait_for(found.accounts.paper_desks["paper"].balances(), 10)
     assert [(one.asset, str(one.total)) for one in balances] == [("USDT", "5")]
-    house = found._desks["paper"].exchange.wallet._rules.house
+    house = found.accounts.paper_desks["paper"].exchange.wallet._rules.house
     assert (str(house.maker), str(house.taker)) == ("-0.0001", "0.0002")
     running.cancel()

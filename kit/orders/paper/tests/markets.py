@@ -70,6 +70,7 @@ class FakeMarket:
         self.times = {}
         self.watched = frozenset()
         self.kept = {SYMBOL}
+        self.heard = {}
 
     async def run(self):
         await asyncio.get_running_loop().create_future()
@@ -92,6 +93,12 @@ class FakeMarket:
 
     def book_time_ns(self, symbol):
         return self.times.get(symbol, 0)
+
+    def reached(self):
+        return self.heard
+
+    def go_on(self, reached):
+        self.heard = reached
 
     def whole(self, bids=(), asks=(), symbol=SYMBOL, time_ns=0):
         """The book is this: pairs of price and size."""

@@ -1,4 +1,4 @@
-"""Prices of a venue as its own process publishes them, for those who trade in it."""
+"""Prices of a venue as a process publishes them, for those who trade in it."""
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
@@ -7,42 +7,37 @@ from kit.batches import Batch
 from kit.cursor import Channel
 from kit.errors import Draining, SubscriberTooSlow
 from kit.numbers import to_decimal
+from kit.orders.feed import Books, Feed
 from kit.orders.held import BestPrices, Listener
-from kit.venue.books.bookkeeper import Bookkeeper
-from kit.venue.books.books import BookState
-from kit.venue.hub import Hub
 
 TRADES: Channel = types_pb2.CHANNEL_TRADES
 
 
-class HubPrices:
-    """The best prices of proven books, and the price of each trade that somebody waits for."""
+class FeedPrices:
+    """The best prices of books that can be relied on, and the price of each trade that somebody
+    waits for."""
 
-    def __init__(self, hub: Hub, bookkeeper: Bookkeeper) -> None:
-        self._hub = hub
-        self._bookkeeper = bookkeeper
+    def __init__(self, feed: Feed, books: Books) -> None:
+        self._feed = feed
+        self._books = books
         self._listeners: list[Listener] = []
 
     def best(self, symbol: str) -> BestPrices | None:
         """Now; None while the book cannot be relied on, or a side is empty."""
-        book = self._bookkeeper.books.get(symbol)
-        if book is None or book.state is not BookState.PROVEN:
-            return None
-        bids, asks = book.book.bids(1), book.book.asks(1)
+        bids, asks = (self._books.levels(symbol, is_bid, 1) for is_bid in (True, False))
         if not bids or not asks:
             return None
-        bid, ask = (to_decimal(side[0][0], book.scale.price) for side in (bids, asks))
-        return BestPrices(bid, ask)
+        return BestPrices(bids[0][0], asks[0][0])
 
     def listen(self, listener: Listener) -> None:
         """Tell it every trade of its symbols from now on."""
         self._listeners.append(listener)
 
     async def run(self) -> None:
-        """Until the venue stops. One that falls behind goes on with the newest: an old price wakes
-        nothing."""
+        """Until the process stops. One that falls behind goes on with the newest: an old price
+        wakes nothing."""
         while True:
-            reader = self._hub.reader({}, earliest=(), latest=[TRADES], symbols=frozenset())
+            reader = self._feed.follow([TRADES], frozenset())
             try:
                 async for response in reader.responses():
                     if not any(listener.symbols for listener in self._listeners):
