@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import trade_flow_pb2
+from venuemesh.tradeflow.v1 import differences_pb2, trade_flow_pb2
 
 from kit import telemetry
 from kit.backoff import delays
@@ -100,9 +100,17 @@ class Account:
         self.reconciler = Reconciler(
             desk, self.ledger, self.holdings, self.resolver, clock, settings, self._differ
         )
-        self.groups = Groups(
-            Means(desk, self.ledger, self.pilot, self.commit, clock, instrument, self._is_ready)
+        means = Means(
+            desk,
+            self.ledger,
+            self.pilot,
+            self.commit,
+            clock,
+            instrument,
+            self._is_ready,
+            self._differ,
         )
+        self.groups = Groups(means)
         self.held = Held(self.ledger, self.pilot, clock, self._is_ready, self.groups.is_armed)
         self.dead_man = DeadMan(
             desk, clock, settings, self.pilot.cancel_all, self._is_quiet, self._tell_account
@@ -146,6 +154,7 @@ class Account:
         for entry in list(self.ledger.index.open.values()):
             self.held.order(entry)
             self.groups.order(entry)
+        self.groups.resume()
         if self._was_armed:
             self.dead_man.beat()
 
@@ -335,12 +344,12 @@ class Account:
             self._stand(RECONCILING, words)
         self._compare.set()
 
-    def _log_differences(self, found: list[trade_flow_pb2.Difference]) -> None:
-        kinds = Counter(trade_flow_pb2.DifferenceKind.Name(one.kind) for one in found)
+    def _log_differences(self, found: list[differences_pb2.Difference]) -> None:
+        kinds = Counter(differences_pb2.DifferenceKind.Name(one.kind) for one in found)
         if kinds:
             _log.warning("journal and venue differed", extra={"account": self.name, **kinds})
 
-    def _differ(self, difference: trade_flow_pb2.Difference) -> None:
+    def _differ(self, difference: differences_pb2.Difference) -> None:
         self.executions.publish(Event(difference=difference))
 
     def _stand(self, state: int, detail: str) -> None:
@@ -362,6 +371,7 @@ class Account:
             orders=[entry.message() for entry in self.ledger.index.open.values()],
             balances=self.holdings.balance_messages(),
             positions=self.holdings.position_messages(),
+            left_open=self.groups.left_open,
         )
 
     def _forget(self) -> None:

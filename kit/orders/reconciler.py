@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.errors import NotSupported
@@ -28,7 +28,7 @@ OVERLAP_NS = 60 * NANOSECONDS_PER_SECOND
 SINCE_MAX_NS = 72 * 3600 * NANOSECONDS_PER_SECOND
 """Venues do not tell fills of any age."""
 
-Difference = trade_flow_pb2.Difference
+Difference = differences_pb2.Difference
 
 
 class Reconciler:
@@ -96,7 +96,7 @@ class Reconciler:
             if entry is None:
                 # The difference is told before the order that it is about.
                 if order.client_order_id or not self._waits_for(order):
-                    kind = trade_flow_pb2.DIFFERENCE_KIND_EXTERNAL_ORDER
+                    kind = differences_pb2.DIFFERENCE_KIND_EXTERNAL_ORDER
                     words = "placed elsewhere"
                     yield Difference(
                         kind=kind,
@@ -106,10 +106,10 @@ class Reconciler:
                         detail=words,
                     )
             elif entry.state == states.UNKNOWN:
-                yield _of(trade_flow_pb2.DIFFERENCE_KIND_RESOLVED, entry, "UNKNOWN", "OPEN")
+                yield _of(differences_pb2.DIFFERENCE_KIND_RESOLVED, entry, "UNKNOWN", "OPEN")
             elif entry.is_final:
                 yield _of(
-                    trade_flow_pb2.DIFFERENCE_KIND_OTHER,
+                    differences_pb2.DIFFERENCE_KIND_OTHER,
                     entry,
                     _name(entry.state),
                     "OPEN",
@@ -149,11 +149,11 @@ class Reconciler:
             entry = self._ledger.index.find(fill.symbol, fill.client_order_id, fill.venue_order_id)
             if known is None and entry is not None:
                 words = f"{plain(fill.size)} at {plain(fill.price)}"
-                kind = trade_flow_pb2.DIFFERENCE_KIND_MISSED_FILL
+                kind = differences_pb2.DIFFERENCE_KIND_MISSED_FILL
                 yield _of(kind, entry, "", words, fill.fill_id)
             fees_before = self._fees(fill)
             if self._ledger.fill(fill) is News.FEE and known is not None:
-                kind = trade_flow_pb2.DIFFERENCE_KIND_FEE
+                kind = differences_pb2.DIFFERENCE_KIND_FEE
                 yield _of(kind, known[0], fees_before, self._fees(fill), fill.fill_id)
 
     def _fees(self, fill: VenueFill) -> str:
@@ -189,16 +189,16 @@ class Reconciler:
             return []
         self._ledger.order(replace(order, client_order_id=entry.client_order_id), asked=True)
         if before == states.UNKNOWN and entry.state != before:
-            kind = trade_flow_pb2.DIFFERENCE_KIND_RESOLVED
+            kind = differences_pb2.DIFFERENCE_KIND_RESOLVED
         elif entry.state in (states.CANCELLED, states.EXPIRED, states.REJECTED):
-            kind = trade_flow_pb2.DIFFERENCE_KIND_LOST_CANCEL
+            kind = differences_pb2.DIFFERENCE_KIND_LOST_CANCEL
         else:
             return []
         return [_of(kind, entry, _name(before), _name(entry.state))]
 
 
 def _of(
-    kind: "trade_flow_pb2.DifferenceKind.ValueType",
+    kind: "differences_pb2.DifferenceKind.ValueType",
     entry: Entry,
     expected: str,
     found: str,

@@ -5,11 +5,13 @@ stand, and carried out. One piece of work at a time is under way for a group.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2
+from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit import telemetry
 from kit.clock import Clock
@@ -18,7 +20,7 @@ from kit.orders.amounts import ZERO
 from kit.orders.approval import plain
 from kit.orders.calls import until
 from kit.orders.contract import Desk
-from kit.orders.groups import plan
+from kit.orders.groups import again, plan
 from kit.orders.ledger import states
 from kit.orders.ledger.entry import Entry
 from kit.orders.ledger.ledger import Ledger
@@ -26,6 +28,7 @@ from kit.orders.pilot import Commit, Pilot
 
 PAUSE_S = 1.0
 """How often each group is looked at without a cause, and what failed is tried again."""
+LEFT_OPEN_MAX = 100
 
 _log = telemetry.logger("orders.groups")
 
@@ -42,6 +45,7 @@ class Means:
     instrument: Callable[[str], types_pb2.Instrument | None]
     is_ready: Callable[[], bool]
     """Whether journal and venue agree: only then anything is done."""
+    tell: Callable[[differences_pb2.Difference], None]
 
 
 class Groups:
@@ -54,12 +58,28 @@ class Groups:
         self._due: set[str] = set()
         self._working: set[str] = set()
         self._woken = asyncio.Event()
+        self._attempts = again.Attempts(means.ledger, means.pilot, means.commit, means.clock)
+        self._told: set[str] = set()
+        """Keys of exits of which it was said that they are missing."""
+        self.left_open: deque[differences_pb2.Difference] = deque(maxlen=LEFT_OPEN_MAX)
+        """What was left open without an exit, in this run, oldest first."""
 
     def order(self, entry: Entry) -> None:
         """An order is new, or has changed."""
         if entry.group_id:
+            # At once: who cancels all from here on cancels the next attempt too.
+            self._attempts.make(entry, self._members(entry.group_id))
             self._due.add(entry.group_id)
             self._woken.set()
+
+    def resume(self) -> None:
+        """After a start, when the orders of the journal stand where they can go on."""
+        now_ns = self._means.clock.time_ns()
+        for group_id, members in self._means.ledger.index.groups.items():
+            self._attempts.resume(members)
+            if any(now_ns - one.updated_time_ns < again.RECENT_NS for one in members):
+                self._open.add(group_id)
+                self._due.add(group_id)
 
     def is_armed(self, entry: Entry) -> bool:
         """Whether a price may wake an order that waits: an exit only when there is something to
@@ -83,6 +103,11 @@ class Groups:
     def look(self, group_id: str) -> None:
         """Do what is to be done for a group now, or begin it."""
         members = self._members(group_id)
+        for one in members:
+            if one.state == states.INTENDED and again.number_of(one) > 1:
+                self._attempts.keep(one)
+        if group_id in self._open:
+            self._tell(group_id, members)
         if all(one.is_final for one in plan.exits_of(members)):
             self._end(group_id, members)
             return
@@ -105,10 +130,37 @@ class Groups:
         if group_id not in self._open:
             return
         self._open.discard(group_id)
-        instrument = self._means.instrument(members[0].symbol)
-        left = plan.left_of(members, instrument) if instrument is not None else ZERO
+        self._told.difference_update(one.key for one in members)
+        left = self._left(members)
         if left:
             _log.warning("group ended with a rest", extra={"group": group_id, "left": plain(left)})
+
+    def _tell(self, group_id: str, members: list[Entry]) -> None:
+        """Say of each exit that is missing what is open without it, once."""
+        for one in again.given_up(members, self._means.clock.time_ns()):
+            left = self._left(members)
+            if not left or one.key in self._told:
+                continue
+            self._told.add(one.key)
+            waiting = sum(not other.is_final for other in plan.exits_of(members))
+            state = orders_pb2.OrderState.Name(one.state).removeprefix("ORDER_STATE_")
+            words = f"{state} after {again.number_of(one)} attempts: {one.detail}"
+            rest = f"{waiting} other exits go on" if waiting else "no exit is left: close it"
+            said = differences_pb2.Difference(
+                kind=differences_pb2.DIFFERENCE_KIND_LEFT_OPEN,
+                symbol=one.symbol,
+                client_order_id=one.key,
+                expected="0",
+                found=plain(left),
+                detail=f"an exit of the group {group_id} is {words}; {rest}",
+            )
+            self.left_open.append(said)
+            self._means.tell(said)
+            _log.error("exit is missing", extra={"group": group_id, "left": plain(left)})
+
+    def _left(self, members: list[Entry]) -> Decimal:
+        instrument = self._means.instrument(members[0].symbol)
+        return plan.left_of(members, instrument) if instrument is not None else ZERO
 
     async def _work(self, group_id: str) -> None:
         try:

@@ -18,6 +18,7 @@ from kit.orders.amounts import ZERO
 from kit.orders.approval import plain
 from kit.orders.checks import is_had, least_of
 from kit.orders.contract import DeskRules
+from kit.orders.groups import again
 from kit.orders.ledger import states
 from kit.orders.ledger.entry import Entry
 
@@ -125,7 +126,8 @@ def _take_turns(
 ) -> None:
     """What is to be closed stands fast."""
     out = [one for one in exits_of(members) if not one.is_final and one not in waiting]
-    due = next((one for one in waiting if one.is_triggered), None)
+    awake = [one for one in waiting if not again.rests(one, scene.now_ns)]
+    due = next((one for one in awake if one.is_triggered), None)
     if not left:
         plan.ends = dict.fromkeys((one.key for one in waiting), DONE)
         _take_back(plan, [one for one in out if one.filled < one.size])
@@ -140,7 +142,7 @@ def _take_turns(
                 plan.ends[one.key] = (
                     f"what is left is {plain(left)}; the venue takes no less than {plain(least)}"
                 )
-        able = [one for one in waiting if one.key not in plan.ends]
+        able = [one for one in awake if one.key not in plan.ends]
         plan.sends = due if due in able else _to_rest(members, able, scene)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.clock import Clock
 from kit.orders import amounts
@@ -74,7 +74,7 @@ class Holdings:
 
     def take_balances(
         self, found: Iterable[AssetBalance], *, compare: bool
-    ) -> Iterator[trade_flow_pb2.Difference]:
+    ) -> Iterator[differences_pb2.Difference]:
         """Take in all balances; gives those that are not what they should be. One that is not
         named is zero."""
         self.balances_time_ns = self._clock.time_ns()
@@ -83,13 +83,13 @@ class Holdings:
             now = named.get(asset, AssetBalance(asset, ZERO, ZERO))
             before = self.balances.get(asset, AssetBalance(asset, ZERO, ZERO)).total
             if compare and not self._explains(asset, before, now.total):
-                kind = trade_flow_pb2.DIFFERENCE_KIND_BALANCE
+                kind = differences_pb2.DIFFERENCE_KIND_BALANCE
                 yield _difference(kind, asset, before, now.total, "a deposit, or unheard fills")
             self.balance(now)
 
     def take_positions(
         self, found: Iterable[HeldPosition], *, compare: bool
-    ) -> Iterator[trade_flow_pb2.Difference]:
+    ) -> Iterator[differences_pb2.Difference]:
         """As take_balances, of positions."""
         self.positions_time_ns = self._clock.time_ns()
         named = {position.symbol: position for position in found}
@@ -97,7 +97,7 @@ class Holdings:
             now = named.get(symbol, HeldPosition(symbol, ZERO))
             before = self.positions.get(symbol, HeldPosition(symbol, ZERO)).size
             if compare and not self._explains(symbol, before, now.size):
-                kind = trade_flow_pb2.DIFFERENCE_KIND_POSITION
+                kind = differences_pb2.DIFFERENCE_KIND_POSITION
                 yield _difference(kind, symbol, before, now.size, "not what the fills make")
             self.position(now)
 
@@ -174,12 +174,12 @@ def position_message(position: HeldPosition) -> orders_pb2.Position:
 
 
 def _difference(
-    kind: "trade_flow_pb2.DifferenceKind.ValueType",
+    kind: "differences_pb2.DifferenceKind.ValueType",
     name: str,
     expected: Decimal,
     found: Decimal,
     detail: str,
-) -> trade_flow_pb2.Difference:
-    return trade_flow_pb2.Difference(
+) -> differences_pb2.Difference:
+    return differences_pb2.Difference(
         kind=kind, symbol=name, expected=plain(expected), found=plain(found), detail=detail
     )

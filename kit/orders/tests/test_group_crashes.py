@@ -14,7 +14,9 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.errors import VenuemeshError
+from kit.orders.contract import Refused
 from kit.orders.groups import plan
+from kit.orders.groups.again import ATTEMPTS_MAX, MARK, PASSING
 from kit.orders.ids import client_order_id
 from kit.orders.ledger import states
 from kit.orders.settings import OrdersSettings
@@ -29,6 +31,9 @@ SETTINGS = OrdersSettings(pause_max_s=10, reconcile_interval_s=30)
 NATIVE = replace(RULES, types=ALL_TYPES)
 MARKET = orders_pb2.ORDER_TYPE_MARKET
 LATEST_S = 40
+ATTEMPTS_S = 600
+"""So long all attempts of an exit may take, with questions for those that were lost."""
+REASONS = sorted(PASSING - {orders_pb2.REJECT_REASON_NEVER_ARRIVED})
 
 
 class Watch:
@@ -43,9 +48,9 @@ class Watch:
 
     def change(self, truth):
         self._change(truth)
-        exits = [self.truth(name) for name in self.exits]
-        live = [one for one in exits if one is not None and one.now.state not in states.FINAL]
-        done = sum(one.now.filled_size for one in exits if one is not None)
+        exits = self.there(self.exits)
+        live = [one for one in exits if one.now.state not in states.FINAL]
+        done = sum(one.now.filled_size for one in exits)
         # What is raised here nobody would hear of.
         if len(live) > 1:
             self.faults.append("two exits at the venue")
@@ -63,6 +68,12 @@ class Watch:
     def truth(self, name):
         return self.world.venue.by_client_id.get(client_order_id("fake", "main", name))
 
+    def there(self, names):
+        """Those of these orders that came to the venue, as whatever attempt."""
+        after = [f"{name}{MARK}{number}" for name in names for number in range(2, ATTEMPTS_MAX + 1)]
+        found = [self.truth(name) for name in (*names, *after)]
+        return [one for one in found if one is not None]
+
     def opened(self):
         if not self.is_bracket:
             return Decimal(2)
@@ -71,9 +82,8 @@ class Watch:
 
     def market(self):
         """What is at the venue as a market order is filled; in the end all exits are."""
-        for name in self.names:
-            truth = self.truth(name)
-            if truth is not None and truth.now.type == MARKET:
+        for truth in self.there(self.names):
+            if truth.now.type == MARKET:
                 self.world.venue.fill(truth, truth.now.size)
 
 
@@ -81,8 +91,7 @@ def stir(world, watch, chance):
     """Fills, and prices that wake and do not wake."""
 
     def fill(name):
-        truth = watch.truth(name)
-        if truth is not None:
+        for truth in watch.there([name]):
             world.venue.fill(truth, Decimal(chance.choice(["0.5", "1", "2"])))
 
     for name in (watch.names[0], *watch.names):
@@ -91,6 +100,28 @@ def stir(world, watch, chance):
         price = chance.choice(["94", "96", "100", "105", "109", "110"])
         at = chance.uniform(0, LATEST_S)
         world.venue.later(at, lambda price: world.prices.say(price), price)
+
+
+def refuse(world, watch, chance, share):
+    """The venue refuses so many of all exits that it is sent, or takes and then rejects them."""
+    desk = world.account.desk
+    take = desk.place
+    first = client_order_id("fake", "main", watch.names[0])
+
+    async def place(wish):
+        is_entry = watch.is_bracket and wish.client_order_id == first
+        if is_entry or chance.random() >= share:
+            return await take(wish)
+        assert not desk.is_dead()
+        world.venue.sends[wish.client_order_id] += 1
+        await world.clock.sleep(chance.uniform(0, 0.2))
+        if chance.random() < 0.5:
+            return Refused(chance.choice(REASONS), "not now")
+        truth = world.venue.arrive(wish)
+        world.venue.later(chance.uniform(0, 0.5), world.venue.end, truth, states.REJECTED)
+        return await desk._no_answer()
+
+    desk.place = place
 
 
 async def wish(world, contents):
@@ -103,7 +134,7 @@ async def wish(world, contents):
             await world.clock.sleep(0.5)
 
 
-async def live_and_die(seed, dies_at, lives=1, rules=RULES):
+async def live_and_die(seed, dies_at, lives=1, rules=RULES, refused=0.0):
     """Place a group while prices move, die at these steps, come again, and look in the end."""
     chance = random.Random(seed)
     world = World(seed, SETTINGS, rules=rules)
@@ -115,6 +146,7 @@ async def live_and_die(seed, dies_at, lives=1, rules=RULES):
     for life in range(lives + 1):
         dying = life < lives and dies_at
         world.start(dies_at=dies_at if dying else 0)
+        refuse(world, watch, chance, refused)
         work = world.life.start(wish(world, contents))
         if chance.random() < 0.3:
             world.venue.later(chance.uniform(0, 5), world.disk.fail, OSError(28, "full"))
@@ -128,14 +160,14 @@ async def live_and_die(seed, dies_at, lives=1, rules=RULES):
         await asyncio.wait({world.life.died}, timeout=LATEST_S)
         world.crash()
         dies_at += chance.randint(0, 50)
-    await settle(world, watch)
+    await settle(world, watch, LATEST_S + (ATTEMPTS_S if refused else 60))
     check(world, watch)
     return world.life.steps
 
 
-async def settle(world, watch):
+async def settle(world, watch, seconds):
     """Until all prices were said and nothing is in doubt; then what is left is closed."""
-    await world.let_pass(LATEST_S + 60)
+    await world.let_pass(seconds)
     account = world.account
     for price in ("94", "110", "94", "110"):
         await world.until(lambda: not account.resolver.open_questions and not account.detail)
@@ -155,6 +187,7 @@ def check(world, watch):
     if not any(known):
         assert not world.venue.sends
         return
+    known = index.groups[known[0].group_id]
     for entry in known:
         truth = world.venue.by_client_id.get(entry.key)
         if truth is None:
@@ -172,6 +205,18 @@ def check(world, watch):
         # Somebody goes on closing it, or all of them were tried and ended.
         assert all(one.is_final or one.held or one.key in world.venue.by_client_id for one in exits)
         assert all(one.key in world.venue.sends or one.held for one in exits if not one.is_final)
+        check_tried(exits)
+
+
+def check_tried(exits):
+    """None that waited here has ended with a rejection that may pass, but the last attempts."""
+    names = {one.request_id for one in exits}
+    for one in exits:
+        first, _, number = one.request_id.partition(MARK)
+        number = int(number or 1)
+        is_passing = one.state == states.REJECTED and one.reason in PASSING
+        if is_passing and one.kept_here and not one.held and not one.cancel_wanted:
+            assert f"{first}{MARK}{number + 1}" in names or number == ATTEMPTS_MAX
 
 
 def test_without_a_crash_no_more_is_closed_than_was_opened():
@@ -198,3 +243,23 @@ def test_it_may_die_again_and_again():
         chance = random.Random(seed)
         lives = chance.randint(1, 4)
         assert run(live_and_die(seed, chance.randint(1, 500), lives=lives)) > 0
+
+
+def test_exits_that_are_rejected_are_tried_again_one_at_a_time():
+    for seed in range(SEEDED_RUNS):
+        assert run(live_and_die(seed, 0, refused=0.7)) > 0
+
+
+def test_it_may_die_while_exits_are_rejected():
+    for seed in range(SEEDED_RUNS):
+        chance = random.Random(seed)
+        lives = chance.randint(1, 4)
+        assert run(live_and_die(seed, chance.randint(60, 900), lives=lives, refused=0.7)) > 0
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_it_may_die_at_any_step_while_exits_are_rejected(seed):
+    steps = run(live_and_die(seed, 0, refused=0.9))
+    assert steps > 100
+    for step in range(1, min(steps, 1500), STEPS_APART):
+        run(live_and_die(seed, step, refused=0.9))

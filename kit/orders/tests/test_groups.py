@@ -278,7 +278,7 @@ def test_where_the_venue_has_no_stops_alternatives_that_are_stops_all_wait_here(
     run(scenario())
 
 
-@pytest.mark.parametrize("state", [states.CANCELLED, states.REJECTED, states.EXPIRED])
+@pytest.mark.parametrize("state", [states.CANCELLED, states.EXPIRED])
 def test_when_the_one_at_the_venue_ends_the_others_stay_awake(state):
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket(), rules=NATIVE)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from time import process_time
 
 import pytest
-from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.errors import AccountNotReady
 from kit.orders.contract import AssetBalance, Lost
@@ -24,7 +24,7 @@ def events_of(found, name):
 
 
 def differences(found):
-    names = trade_flow_pb2.DifferenceKind
+    names = differences_pb2.DifferenceKind
     found = events_of(found, "difference")
     return [names.Name(one.kind).removeprefix("DIFFERENCE_KIND_") for one in found]
 

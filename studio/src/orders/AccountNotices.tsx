@@ -15,6 +15,7 @@ interface AccountNoticesProps {
 /** What a person has to know before trusting the page. */
 export function AccountNotices({ feed, account, name }: AccountNoticesProps) {
   const lostTimeMs = useFrameStore(feed.lostTimeMs);
+  const { leftOpen } = useFrameStore(feed.view);
   const { phase } = useFrameStore(feed.state);
   const isLost = phase === "reconnecting" || phase === "error";
   return (
@@ -38,6 +39,11 @@ export function AccountNotices({ feed, account, name }: AccountNoticesProps) {
           cancelled. Its next sign of life ends this.
         </NoticeLine>
       )}
+      {leftOpen.map(({ clientOrderId, symbol, found, detail }) => (
+        <NoticeLine key={clientOrderId} id="left-open">
+          Left open: {found} of {symbol}. {capitalized(detail)}.
+        </NoticeLine>
+      ))}
     </>
   );
 }
@@ -48,4 +54,8 @@ function NoticeLine({ id, children }: { readonly id: string; readonly children: 
       {children}
     </p>
   );
+}
+
+function capitalized(words: string): string {
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
 }

@@ -1,4 +1,4 @@
-import type { Difference } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import type { Difference } from "../gen/venuemesh/tradeflow/v1/differences_pb";
 import { Panel } from "../ui/Panel";
 import { differenceWord } from "./words";
 

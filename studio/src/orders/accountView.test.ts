@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 
+import { DifferenceKind, DifferenceSchema } from "../gen/venuemesh/tradeflow/v1/differences_pb";
 import {
   FillSchema,
   type Order,
@@ -141,4 +142,20 @@ test("orders that have ended are bounded, the last to end stay", () => {
   }
   expect(view.ended).toHaveLength(ENDED_MAX);
   expect(view.ended[0]?.clientOrderId).toBe(String(ENDED_MAX + 1));
+});
+
+test("what a group has left open stays to be seen, apart from what was settled", () => {
+  const difference = (kind: DifferenceKind, found: string) =>
+    create(DifferenceSchema, { kind, found });
+  const before = difference(DifferenceKind.LEFT_OPEN, "1");
+  const leftOpen = difference(DifferenceKind.LEFT_OPEN, "2");
+  const settled = difference(DifferenceKind.FEE, "3");
+  const view = after(
+    NOTHING_KNOWN,
+    { case: "snapshot", value: create(ExecutionSnapshotSchema, { leftOpen: [before] }) },
+    { case: "difference", value: leftOpen },
+    { case: "difference", value: settled },
+  );
+  expect(view.leftOpen).toEqual([before, leftOpen]);
+  expect(view.differences).toEqual([settled]);
 });

@@ -1,6 +1,6 @@
+import { type Difference, DifferenceKind } from "../gen/venuemesh/tradeflow/v1/differences_pb";
 import type { Balance, Fill, Order, Position } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import type {
-  Difference,
   ExecutionSnapshot,
   StreamExecutionsResponse,
 } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
@@ -26,6 +26,8 @@ export interface AccountView {
   readonly positions: readonly Position[];
   /** What reconciling has found, newest first, at most DIFFERENCES_MAX. */
   readonly differences: readonly Difference[];
+  /** What groups have left open without an exit, oldest first, at most DIFFERENCES_MAX. */
+  readonly leftOpen: readonly Difference[];
 }
 
 export const NOTHING_KNOWN: AccountView = {
@@ -36,6 +38,7 @@ export const NOTHING_KNOWN: AccountView = {
   balances: [],
   positions: [],
   differences: [],
+  leftOpen: [],
 };
 
 /** What tells an order from the others, also one that was placed elsewhere without an id. */
@@ -56,10 +59,8 @@ export function applyEvent(view: AccountView, { event }: StreamExecutionsRespons
       return { ...view, balances: putBalance(view.balances, event.value) };
     case "position":
       return { ...view, positions: putPosition(view.positions, event.value) };
-    case "difference": {
-      const differences = [event.value, ...view.differences].slice(0, DIFFERENCES_MAX);
-      return { ...view, differences };
-    }
+    case "difference":
+      return putDifference(view, event.value);
     default:
       return view;
   }
@@ -112,7 +113,16 @@ function applySnapshot(view: AccountView, snapshot: ExecutionSnapshot): AccountV
     ended: view.ended.filter((order) => !isOpen.has(orderKey(order))),
     balances: balances.reduce<readonly Balance[]>(putBalance, []),
     positions: positions.reduce<readonly Position[]>(putPosition, []),
+    leftOpen: snapshot.leftOpen.slice(-DIFFERENCES_MAX),
   };
+}
+
+function putDifference(view: AccountView, difference: Difference): AccountView {
+  if (difference.kind === DifferenceKind.LEFT_OPEN) {
+    return { ...view, leftOpen: [...view.leftOpen, difference].slice(-DIFFERENCES_MAX) };
+  }
+  const differences = [difference, ...view.differences].slice(0, DIFFERENCES_MAX);
+  return { ...view, differences };
 }
 
 function findOrder(view: AccountView, order: Order): Order | undefined {

@@ -1,4 +1,5 @@
 import { Side } from "../gen/venuemesh/common/v1/types_pb";
+import { DifferenceKind } from "../gen/venuemesh/tradeflow/v1/differences_pb";
 import {
   GroupRole,
   Liquidity,
@@ -10,7 +11,7 @@ import {
   RejectReason,
   TimeInForce,
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
-import { AccountState, DifferenceKind } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
+import { AccountState } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 
 const STATES: Record<OrderState, string> = {
   [OrderState.UNSPECIFIED]: "not said",
