@@ -7,5 +7,7 @@ of captured frames. The connectors, and any other client, cannot tell the differ
     dialect   venues/<exchange>/simulator              how the exchange would say it
     venue     streams, connections                     who hears it
     faults    orders over HTTP or in a script          what goes wrong, or changes, on purpose
+    matching  accounts, orders, fills                  what becomes of what clients do
+    private   signatures, streams of accounts          what the exchanges' private halves share
     server    HTTP and websocket on one port           how they are reached
 """

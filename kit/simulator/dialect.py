@@ -92,7 +92,12 @@ class Request:
     raw_query: str = ""
     """The query as it came, which is what a client has signed."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Names in any case."""
+    """Names in any case: see ``header``."""
+
+    def header(self, name: str) -> str:
+        """Of this name, in any case; "" when it has none."""
+        wanted = name.lower()
+        return next((text for one, text in self.headers.items() if one.lower() == wanted), "")
 
 
 @dataclass(frozen=True, slots=True)

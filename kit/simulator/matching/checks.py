@@ -5,6 +5,8 @@ from decimal import Decimal
 
 from kit.simulator.matching.board import Board, sane_atoms
 from kit.simulator.matching.contract import (
+    PRICED,
+    STOPS,
     HouseRules,
     Lifetime,
     OrderKind,
@@ -12,7 +14,7 @@ from kit.simulator.matching.contract import (
     Refused,
     Ticket,
 )
-from kit.simulator.matching.order import PRICED, STOPS, Order, ends_at_once
+from kit.simulator.matching.order import Order, ends_at_once
 
 LIMIT, MARKET, TRAILING_STOP = OrderKind.LIMIT, OrderKind.MARKET, OrderKind.TRAILING_STOP
 GOOD_TILL_TIME = Lifetime.GOOD_TILL_TIME

@@ -26,6 +26,14 @@ class OrderKind(StrEnum):
     TRAILING_STOP = "trailing stop"
 
 
+PRICED = frozenset({OrderKind.LIMIT, OrderKind.STOP_LIMIT, OrderKind.TAKE_PROFIT_LIMIT})
+"""They have a price of their own; all others take what there is."""
+STOPS = frozenset(OrderKind) - {OrderKind.MARKET, OrderKind.LIMIT}
+"""They wait for a price before they come to the book."""
+STOP_PRICED = STOPS - {OrderKind.TRAILING_STOP}
+"""… and for one that does not move."""
+
+
 class Lifetime(StrEnum):
     """How long it waits."""
 

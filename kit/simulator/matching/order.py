@@ -4,16 +4,12 @@ import msgspec
 
 from kit.simulator.matching.contract import (
     Lifetime,
-    OrderKind,
     Refusal,
     SelfTrade,
     Status,
     Ticket,
 )
 
-STOPS = frozenset(OrderKind) - {OrderKind.MARKET, OrderKind.LIMIT}
-"""They wait for a price before they come to the book."""
-PRICED = frozenset({OrderKind.LIMIT, OrderKind.STOP_LIMIT, OrderKind.TAKE_PROFIT_LIMIT})
 NOBODY = ""
 """The account of those who only make the market."""
 # Looking a member up in its enum takes longer than all that is done with it.

@@ -13,6 +13,7 @@ import msgspec
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Answer, Floor, Listing, Request
 from kit.simulator.history import TradeHistory, TradePrint
+from kit.simulator.texts import whole
 from venues.binance.simulator.candles import candle_row, interval_start
 from venues.binance.simulator.messages import Messages
 
@@ -242,10 +243,10 @@ def _symbol_of(request: Request, floor: Floor) -> str:
 
 
 def _number(request: Request, name: str, usual: int, most: int | None = None) -> int:
-    text = request.query.get(name, str(usual))
-    if not text.isdigit() or len(text) > 18:
+    number = whole(request.query.get(name, str(usual)))
+    if number is None:
         raise Refusal(-1100, f"Illegal characters found in parameter '{name}'.")
-    return int(text) if most is None else min(int(text), most)
+    return number if most is None else min(number, most)
 
 
 def _times_ns(request: Request) -> tuple[int, int]:

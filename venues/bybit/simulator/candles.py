@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.history import Candle
+from kit.simulator.texts import plain
 
 MINUTES = (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)
 SECONDS = {
@@ -95,12 +95,6 @@ def ticker_event(day: Candle, symbol: str) -> dict[str, object]:
         "price24hPcnt": f"{change:.4f}",
         "usdIndexPrice": plain(day.close) if symbol.endswith("USDT") else "",
     }
-
-
-def plain(number: Decimal) -> str:
-    """As Bybit writes all numbers: no exponent, no trailing zeros."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _month_start(time_ns: int) -> int:

@@ -14,7 +14,8 @@ from kit.numbers import format_scaled
 from kit.simulator.dialect import BookSnapshot, Channel, Floor, Frame, Listing, Stream
 from kit.simulator.events import Instrument, LevelChange, Trade
 from kit.simulator.market import BookView, Step
-from venues.bybit.simulator.candles import candle_event, interval_start, plain, ticker_event
+from kit.simulator.texts import plain
+from venues.bybit.simulator.candles import candle_event, interval_start, ticker_event
 from venues.bybit.simulator.streams import Streams
 
 INTERVALS_NS = {

@@ -13,7 +13,8 @@ import msgspec
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Answer, Floor, Listing, Request
 from kit.simulator.history import TradePrint
-from venues.bybit.simulator.candles import candle_row, interval_start, plain, ticker_event
+from kit.simulator.texts import plain, whole
+from venues.bybit.simulator.candles import candle_row, interval_start, ticker_event
 from venues.bybit.simulator.encode import DAY_NS, BookTopic
 
 TRADES_MAX = 60
@@ -59,10 +60,10 @@ class _Call:
 
     def number(self, name: str, usual: int, most: int = TIME_END_MS) -> int:
         """A whole number among the parameters. Raises Refusal."""
-        text = self.query.get(name, str(usual))
-        if not text.isdigit():
+        number = whole(self.query.get(name, str(usual)))
+        if number is None:
             raise Refusal(PARAMETER_ERROR, f"params error: {name} invalid")
-        return min(int(text), most)
+        return min(number, most)
 
     def symbol(self) -> str:
         """The parameter, of a listed market. Raises Refusal."""

@@ -11,7 +11,8 @@ from decimal import Decimal
 import msgspec
 
 from kit.simulator.history import Candle, TradePrint
-from venues.coinbase.simulator.candles import Ticker, candle_object, plain
+from kit.simulator.texts import short
+from venues.coinbase.simulator.candles import Ticker, candle_object
 from venues.coinbase.simulator.times import micro_text, nano_text
 
 MARK = b'"sequence_num":#'
@@ -37,8 +38,8 @@ def book(
     """``kind`` is "snapshot" or "update"."""
     at = micro_text(time_ns)
     updates = [
-        f'{{"side":"{side}","event_time":"{at}","price_level":"{plain(price)}",'
-        f'"new_quantity":"{plain(size)}"}}'
+        f'{{"side":"{side}","event_time":"{at}","price_level":"{short(price)}",'
+        f'"new_quantity":"{short(size)}"}}'
         for side, levels in (("bid", bids), ("offer", asks))
         for price, size in levels
     ]
@@ -49,8 +50,8 @@ def book(
 def trades(product: str, time_ns: int, kind: str, prints: Sequence[TradePrint]) -> bytes:
     """Oldest first in, newest first out; the side is the maker's."""
     rows = [
-        f'{{"product_id":"{product}","trade_id":"{one.trade_id}","price":"{plain(one.price)}",'
-        f'"size":"{plain(one.size)}","time":"{micro_text(one.time_ns)}",'
+        f'{{"product_id":"{product}","trade_id":"{one.trade_id}","price":"{short(one.price)}",'
+        f'"size":"{short(one.size)}","time":"{micro_text(one.time_ns)}",'
         f'"side":"{"SELL" if one.taker_buys else "BUY"}"}}'
         for one in reversed(prints)
     ]
@@ -60,15 +61,15 @@ def trades(product: str, time_ns: int, kind: str, prints: Sequence[TradePrint]) 
 def ticker(channel: str, time_ns: int, kind: str, one: Ticker) -> bytes:
     """Of the channel ticker, or of ticker_batch, which tells no best bid and ask."""
     quote = (
-        f',"best_bid":"{plain(one.bid)}","best_ask":"{plain(one.ask)}",'
-        f'"best_bid_quantity":"{plain(one.bid_size)}","best_ask_quantity":"{plain(one.ask_size)}"'
+        f',"best_bid":"{short(one.bid)}","best_ask":"{short(one.ask)}",'
+        f'"best_bid_quantity":"{short(one.bid_size)}","best_ask_quantity":"{short(one.ask_size)}"'
     )
     change = (Decimal(one.price) / Decimal(one.open) - 1) * 100
     row = (
-        f'{{"type":"ticker","product_id":"{one.product}","price":"{plain(one.price)}",'
-        f'"volume_24_h":"{plain(one.volume)}","low_24_h":"{plain(one.low)}",'
-        f'"high_24_h":"{plain(one.high)}","low_52_w":"{plain(one.low)}",'
-        f'"high_52_w":"{plain(one.high)}","price_percent_chg_24_h":"{change:.14f}"'
+        f'{{"type":"ticker","product_id":"{one.product}","price":"{short(one.price)}",'
+        f'"volume_24_h":"{short(one.volume)}","low_24_h":"{short(one.low)}",'
+        f'"high_24_h":"{short(one.high)}","low_52_w":"{short(one.low)}",'
+        f'"high_52_w":"{short(one.high)}","price_percent_chg_24_h":"{change:.14f}"'
         f"{quote if channel == 'ticker' else ''}}}"
     )
     return frame(channel, time_ns, f'{{"type":"{kind}","tickers":[{row}]}}')

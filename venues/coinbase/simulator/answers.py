@@ -9,6 +9,7 @@ import msgspec
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Answer, Floor, Listing, Request
 from kit.simulator.history import TradeHistory
+from kit.simulator.texts import whole
 
 TIME_END_S = 2**33
 NAMES: Mapping[str, str] = {
@@ -55,15 +56,15 @@ def last_price(history: TradeHistory[Any]) -> str:
 
 def whole_number(request: Request, name: str, usual: int) -> int | None:
     """A number that was asked for, or the usual one; None: it is no number."""
-    text = request.query.get(name, str(usual))
-    return int(text) if text.isdigit() and len(text) <= 18 else None
+    return whole(request.query.get(name, str(usual)))
 
 
 def time_s(request: Request, name: str, usual: int) -> int | None:
     """A time in seconds since the Unix epoch, or RFC 3339; None: it is neither."""
     text = request.query.get(name, str(usual))
-    if text.isdigit() and len(text) <= 18:
-        return int(text)
+    seconds = whole(text)
+    if seconds is not None:
+        return seconds
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.history import Candle
+from kit.simulator.texts import plain
 
 FEED_INTERVAL_S = 300
 """Of the candles of Advanced Trade's feed."""
@@ -72,9 +72,3 @@ def candle_row(candle: Candle) -> str:
     numbers = (candle.low, candle.high, candle.open, candle.close, candle.volume)
     texts = [str(candle.start_ns // NANOSECONDS_PER_SECOND), *map(plain, numbers)]
     return f"[{','.join(texts)}]"
-
-
-def plain(number: Decimal | str) -> str:
-    """Without trailing zeros, as Coinbase writes most numbers."""
-    text = f"{number:f}" if isinstance(number, Decimal) else number
-    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from kit.simulator.history import TradePrint
-from venues.coinbase.simulator.candles import Ticker, plain
+from kit.simulator.texts import short
+from venues.coinbase.simulator.candles import Ticker
 from venues.coinbase.simulator.times import micro_text
 
 SLOW = b'{"type":"error","message":"ErrSlowConsume"}'
@@ -43,7 +44,7 @@ def match(product: str, kind: str, one: TradePrint, sequence: int) -> bytes:
     return (
         f'{{"type":"{kind}","trade_id":{one.trade_id},"maker_order_id":"{_order(one, 0)}",'
         f'"taker_order_id":"{_order(one, 1)}","side":"{"sell" if one.taker_buys else "buy"}",'
-        f'"size":"{plain(one.size)}","price":"{plain(one.price)}","product_id":"{product}",'
+        f'"size":"{short(one.size)}","price":"{short(one.price)}","product_id":"{product}",'
         f'"sequence":{sequence},"time":"{micro_text(one.time_ns)}"}}'
     ).encode()
 
@@ -52,12 +53,12 @@ def ticker(one: Ticker) -> bytes:
     """The side is the taker's, other than that of a match."""
     return (
         f'{{"type":"ticker","sequence":{one.sequence},"product_id":"{one.product}",'
-        f'"price":"{plain(one.price)}","open_24h":"{plain(one.open)}",'
-        f'"volume_24h":"{one.volume}","low_24h":"{plain(one.low)}","high_24h":"{plain(one.high)}",'
+        f'"price":"{short(one.price)}","open_24h":"{short(one.open)}",'
+        f'"volume_24h":"{one.volume}","low_24h":"{short(one.low)}","high_24h":"{short(one.high)}",'
         f'"volume_30d":"{one.volume}","best_bid":"{one.bid}","best_bid_size":"{one.bid_size}",'
         f'"best_ask":"{one.ask}","best_ask_size":"{one.ask_size}",'
         f'"side":"{"buy" if one.taker_buys else "sell"}","time":"{micro_text(one.time_ns)}",'
-        f'"trade_id":{one.trade_id},"last_size":"{plain(one.size)}"}}'
+        f'"trade_id":{one.trade_id},"last_size":"{short(one.size)}"}}'
     ).encode()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Answer, Floor, Listing, Request
 from kit.simulator.history import TRADES_MAX, TradeHistory, TradePrint
+from kit.simulator.texts import short
 from venues.coinbase.simulator.answers import (
     FIAT,
     NAMES,
@@ -26,7 +27,6 @@ from venues.coinbase.simulator.candles import (
     ADVANCED_SECONDS,
     candle_object,
     interval_start,
-    plain,
 )
 from venues.coinbase.simulator.times import micro_text, nano_text
 
@@ -102,7 +102,7 @@ def _products(request: Request, floor: Floor) -> Answer:
 def _product(one: Listing, floor: Floor) -> dict[str, object]:
     return {
         "product_id": one.symbol,
-        "price": plain(last_price(floor.history(one.symbol))),
+        "price": short(last_price(floor.history(one.symbol))),
         "price_percentage_change_24h": "0",
         "volume_24h": "0",
         "volume_percentage_change_24h": "0",
@@ -146,7 +146,7 @@ async def _book(request: Request, floor: Floor) -> Answer:
     if book is None:
         raise _refusal(503, "UNAVAILABLE", "no book")
     bids, asks = (
-        [{"price": plain(price), "size": plain(size)} for price, size in side[:limit]]
+        [{"price": short(price), "size": short(size)} for price, size in side[:limit]]
         for side in (book.bids, book.asks)
     )
     at = micro_text(floor.time_ns())
@@ -164,7 +164,7 @@ async def _ticker(product: str, request: Request, floor: Floor) -> Answer:
     if request.query.keys().isdisjoint(("start", "end")) and rows:
         book = await floor.book(product)
         if book is not None and book.bids and book.asks:
-            best = {"best_bid": plain(book.bids[0][0]), "best_ask": plain(book.asks[0][0])}
+            best = {"best_bid": short(book.bids[0][0]), "best_ask": short(book.asks[0][0])}
     return as_json({"trades": rows, **best})
 
 
@@ -186,8 +186,8 @@ def _trade(product: str, one: TradePrint) -> dict[str, str]:
     return {
         "trade_id": str(one.trade_id),
         "product_id": product,
-        "price": plain(one.price),
-        "size": plain(one.size),
+        "price": short(one.price),
+        "size": short(one.size),
         "time": micro_text(one.time_ns),
         "side": "SELL" if one.taker_buys else "BUY",
         "bid": "",

@@ -12,6 +12,7 @@ import msgspec
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Answer, BookSnapshot, Floor, Listing, Mark, Request
 from kit.simulator.history import TradeHistory, TradePrint
+from kit.simulator.texts import whole
 from venues.deribit.simulator.candles import (
     RESOLUTIONS,
     chart,
@@ -304,6 +305,7 @@ def _integer(parameters: Parameters, name: str, usual: int | None = None) -> int
         if usual is None:
             raise wrong(name, "value is required")
         return usual
-    if not text.isdigit() or len(text) > 18:
+    number = whole(text)
+    if number is None:
         raise wrong(name, "must be an integer")
-    return int(text)
+    return number

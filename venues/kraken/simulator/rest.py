@@ -11,6 +11,7 @@ import msgspec
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.history import TradePrint
+from kit.simulator.texts import whole
 from venues.kraken.simulator.candles import DAY_NS, interval_start, rfc3339, vwap
 from venues.kraken.simulator.pairs import Pair, by_name, pair_of
 from venues.kraken.simulator.streams import INTERVALS
@@ -23,6 +24,7 @@ PRICE_PLACES_MIN = 5
 DEPTH_SIZE_PLACES = 3
 TIME_PLACES = 7
 TIME_END_NS = 2**63
+DIGITS_MAX = 19
 SECONDS_DIGITS_MAX = 10
 """A longer ``since`` counts nanoseconds."""
 FAILURES: Mapping[int, bytes] = {
@@ -195,10 +197,10 @@ def _pair_of(request: Request, floor: Floor) -> Pair:
 
 
 def _number(request: Request, name: str, usual: int, most: int | None = None) -> int:
-    text = request.query.get(name, str(usual))
-    if not text.isdigit() or len(text) > 19:
+    number = whole(request.query.get(name, str(usual)), DIGITS_MAX)
+    if number is None:
         raise Refusal("EGeneral:Invalid arguments")
-    return int(text) if most is None else min(int(text), most)
+    return number if most is None else min(number, most)
 
 
 def _since_ns(request: Request) -> int:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Listing
 from kit.simulator.history import Candle
-from venues.okx.simulator.listings import TYPES, plain, volumes
+from kit.simulator.texts import plain
+from venues.okx.simulator.listings import TYPES, volumes
 
 HOUR_S, DAY_S = 3_600, 86_400
 SECONDS = {

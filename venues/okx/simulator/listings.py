@@ -1,4 +1,4 @@
-"""What OKX lists: the spot markets and swaps that are simulated. How it writes numbers."""
+"""What OKX lists: the spot markets and swaps that are simulated."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from kit.simulator.dialect import InstrumentKind, Listing
 from kit.simulator.events import Instrument
 from kit.simulator.history import Candle
 from kit.simulator.matching.contract import FeeTier
+from kit.simulator.texts import plain, short
 
 SUFFIX = "-SWAP"
 TYPES = {InstrumentKind.SPOT: "SPOT", InstrumentKind.PERPETUAL: "SWAP"}
@@ -52,16 +53,6 @@ def volumes(candle: Candle, listing: Listing) -> tuple[str, str, str]:
     value = candle.quote_volume * one
     middle = candle.volume * one if listing.contract_size else value
     return plain(candle.volume), plain(middle), plain(value)
-
-
-def plain(number: Decimal) -> str:
-    """As OKX writes numbers: without trailing zeros and without exponent."""
-    return short(f"{number:f}")
-
-
-def short(text: str) -> str:
-    """The same number without trailing zeros."""
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 SPOT = Segment(

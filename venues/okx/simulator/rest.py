@@ -19,8 +19,9 @@ from kit.simulator.dialect import (
     Request,
 )
 from kit.simulator.history import TradeHistory, TradePrint
+from kit.simulator.texts import short, whole
 from venues.okx.simulator.candles import bar_start, candle_row, ticker
-from venues.okx.simulator.listings import SUFFIX, TYPES, short
+from venues.okx.simulator.listings import SUFFIX, TYPES
 
 ROOT = "/api/v5/"
 INSTRUMENT_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
@@ -288,9 +289,10 @@ def _number(request: Request, name: str, usual: int, most: int | None = None) ->
     text = request.query.get(name, "")
     if not text:
         return usual
-    if not text.isdecimal() or len(text) > 18:
+    number = whole(text)
+    if number is None:
         raise Refusal("51000", f"Parameter {name} error")
-    return int(text) if most is None else min(int(text), most)
+    return number if most is None else min(number, most)
 
 
 def _instrument(listing: Listing, code: int) -> dict[str, object]:

@@ -12,12 +12,27 @@ from typing import Any
 import msgspec
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.matching.contract import Lifetime, OrderKind, OrderView, Refused, Ticket
+from kit.simulator.dialect import Listing
+from kit.simulator.matching.contract import (
+    PRICED,
+    STOP_PRICED,
+    STOPS,
+    Lifetime,
+    OrderKind,
+    OrderView,
+    Refused,
+    Ticket,
+)
 from kit.simulator.matching.contract import Refusal as Reason
+from kit.simulator.private.market import whole_ticks
 from venues.binance.simulator.private import futures_rows as words
 from venues.binance.simulator.private.calls import Route
 from venues.binance.simulator.private.keys import Call
-from venues.binance.simulator.private.spot_tickets import check_filters, last_price, read_self_trade
+from venues.binance.simulator.private.spot_tickets import (
+    check_filters,
+    read_self_trade,
+    traded_price,
+)
 from venues.binance.simulator.rest import Refusal
 
 BATCH_MAX = 5
@@ -64,7 +79,7 @@ class FuturesOrders:
         }
 
     def _place(self, call: Call) -> object:
-        if KINDS.get(call.text("type")) in words.CONDITIONAL:
+        if KINDS.get(call.text("type")) in STOPS:
             text = "Order type not supported for this endpoint. "
             raise Refusal(-4120, text + "Please use the Algo Order API endpoints instead.")
         client_id = call.client_id("newClientOrderId") or self._new_id(call)
@@ -81,7 +96,7 @@ class FuturesOrders:
     def _place_conditional(self, call: Call) -> object:
         if call.text("algoType") != "CONDITIONAL":
             raise Refusal(-1102, "Mandatory parameter 'algoType' was malformed.")
-        if KINDS.get(call.text("type")) not in words.CONDITIONAL:
+        if KINDS.get(call.text("type")) not in STOPS:
             raise Refusal(-1116, "Invalid orderType.")
         client_id = call.client_id("clientAlgoId") or self._new_id(call)
         ticket = read_ticket(call, client_id, "triggerPrice")
@@ -111,7 +126,7 @@ def read_ticket(call: Call, client_id: str, stop_name: str) -> Ticket:
             -4136, "Target strategy invalid for orderType; closePosition is not pretended"
         )
     lifetime, post_only = Lifetime.GOOD_TILL_CANCEL, False
-    if kind in words.LIMITS:
+    if kind in PRICED:
         name = (
             call.text("timeInForce")
             if kind is OrderKind.LIMIT
@@ -120,7 +135,6 @@ def read_ticket(call: Call, client_id: str, stop_name: str) -> Ticket:
         if name not in LIFETIMES:
             raise Refusal(-1115, "Invalid timeInForce.")
         lifetime, post_only = LIFETIMES[name]
-    waits = kind in words.CONDITIONAL and kind is not OrderKind.TRAILING_STOP
     size = call.amount("quantity")
     if not size:
         raise Refusal(-4003, "Quantity less than or equal to zero.")
@@ -129,9 +143,9 @@ def read_ticket(call: Call, client_id: str, stop_name: str) -> Ticket:
         side == "BUY",
         kind,
         size,
-        _price(call, "price") if kind in words.LIMITS else None,
-        _price(call, stop_name) if waits else None,
-        _trail(call, listing.tick_size) if kind is OrderKind.TRAILING_STOP else None,
+        _price(call, "price") if kind in PRICED else None,
+        _price(call, stop_name) if kind in STOP_PRICED else None,
+        _trail(call, listing) if kind is OrderKind.TRAILING_STOP else None,
         lifetime,
         _expires_ns(call) if lifetime is Lifetime.GOOD_TILL_TIME else 0,
         post_only=post_only,
@@ -167,14 +181,12 @@ def _price(call: Call, name: str) -> Decimal:
     return price
 
 
-def _trail(call: Call, tick_size: str) -> Decimal:
+def _trail(call: Call, listing: Listing) -> Decimal:
     """The engine's trail is a distance; Binance's a share of the price, in percent."""
     rate = call.amount("callbackRate")
     if not Decimal("0.1") <= rate <= 10:
         raise Refusal(-4130, "Invalid callback rate.")
-    tick = Decimal(tick_size)
-    distance = last_price(call.floor, call.text("symbol")) * rate / PERCENT
-    return max(distance // tick, Decimal(1)) * tick
+    return whole_ticks(traded_price(call.floor, listing) * rate / PERCENT, listing)
 
 
 def _expires_ns(call: Call) -> int:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from kit.simulator.matching.contract import (
+    PRICED,
+    STOPS,
     BalanceChanged,
     Cause,
     FillView,
@@ -38,14 +40,12 @@ TYPES: Mapping[OrderKind, str] = {
     OrderKind.TAKE_PROFIT_LIMIT: "TAKE_PROFIT",
     OrderKind.TRAILING_STOP: "TRAILING_STOP_MARKET",
 }
-LIMITS = frozenset({OrderKind.LIMIT, OrderKind.STOP_LIMIT, OrderKind.TAKE_PROFIT_LIMIT})
 LIFETIMES: Mapping[Lifetime, str] = {
     Lifetime.GOOD_TILL_CANCEL: "GTC",
     Lifetime.IMMEDIATE_OR_CANCEL: "IOC",
     Lifetime.FILL_OR_KILL: "FOK",
     Lifetime.GOOD_TILL_TIME: "GTD",
 }
-CONDITIONAL = frozenset(OrderKind) - {OrderKind.MARKET, OrderKind.LIMIT}
 ALGO_ID_FIRST = 1_000_000_000
 """Ids of conditional orders are the engine's and this, so that none is an order's as well."""
 ALGO_STATUSES: Mapping[Status, str] = {
@@ -101,7 +101,7 @@ def number(amount: Decimal) -> str:
 
 def is_conditional(order: OrderView) -> bool:
     """Whether the algo service has it, or had it before it triggered."""
-    return order.ticket.kind in CONDITIONAL
+    return order.ticket.kind in STOPS
 
 
 def is_order(order: OrderView) -> bool:
@@ -340,7 +340,7 @@ def account_update(
 
 
 def _type_in_book(ticket: Ticket) -> str:
-    return "LIMIT" if ticket.kind in LIMITS else "MARKET"
+    return "LIMIT" if ticket.kind in PRICED else "MARKET"
 
 
 def _side(ticket: Ticket) -> str:

@@ -6,7 +6,6 @@ and .../websocket-api/request-security. Futures do the same.
 
 import base64
 import hashlib
-import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,15 +17,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator import texts
 from kit.simulator.dialect import Floor, Listing, Request
 from kit.simulator.matching.contract import House, Key, OrderView, Refused
+from kit.simulator.private.signing import is_hex_signature
 from venues.binance.simulator.rest import Refusal
 
-KEY_HEADER = "x-mbx-apikey"
 KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
-AMOUNT = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 PLACES_MAX = 8
+DIGITS_MAX = 19
 HMAC_DIGITS = 64
 RECEIVE_WINDOW_MS, RECEIVE_WINDOW_MS_MAX = 5_000, 60_000
 AHEAD_MS_MAX = 1_000
@@ -76,18 +76,19 @@ class Call:
     def amount(self, name: str) -> Decimal:
         """An amount that must be there."""
         text = self.text(name)
-        if not AMOUNT.fullmatch(text):
+        amount = texts.amount(text)
+        if amount is None:
             raise illegal(name, "^([0-9]{1,20})(\\.[0-9]{1,20})?$")
         if len(text.partition(".")[2].rstrip("0")) > PLACES_MAX:
             raise Refusal(-1111, f"Parameter '{name}' has too much precision.")
-        return Decimal(text)
+        return amount
 
     def number(self, name: str, usual: int, most: int = 2**63) -> int:
         """A whole number, or the usual one."""
-        text = self.params.get(name) or str(usual)
-        if not text.isascii() or not text.isdigit() or len(text) > 19:
+        number = texts.whole(self.params.get(name) or str(usual), DIGITS_MAX)
+        if number is None:
             raise illegal(name, "^[0-9]{1,20}$")
-        return min(int(text), most)
+        return min(number, most)
 
     def flag(self, name: str) -> bool:
         """Whether it was said to be true."""
@@ -157,7 +158,7 @@ def rest_params(request: Request) -> tuple[dict[str, str], str]:
 
 def rest_key(request: Request) -> str:
     """The name of the key that a request came with."""
-    return next((text for name, text in request.headers.items() if name.lower() == KEY_HEADER), "")
+    return request.header("X-MBX-APIKEY")
 
 
 def websocket_payload(params: Mapping[str, str]) -> str:
@@ -167,16 +168,17 @@ def websocket_payload(params: Mapping[str, str]) -> str:
 
 def check_time(params: Mapping[str, str], now_ms: int) -> None:
     """Raises Refusal when a call is too old, or from the future."""
-    timestamp, window = params.get("timestamp", ""), params.get("recvWindow", "")
-    if not timestamp.isdigit() or len(timestamp) > 19:
+    said_ms = texts.whole(params.get("timestamp", ""), DIGITS_MAX)
+    if said_ms is None:
         words = "Mandatory parameter 'timestamp' was not sent, was empty/null, or malformed."
         raise Refusal(-1102, words)
-    if window and (not window.isdigit() or int(window) > RECEIVE_WINDOW_MS_MAX):
+    window_ms = texts.whole(params.get("recvWindow") or str(RECEIVE_WINDOW_MS))
+    if window_ms is None or window_ms > RECEIVE_WINDOW_MS_MAX:
         raise Refusal(-1131, "recvWindow must be less than 60000")
-    if int(timestamp) >= now_ms + AHEAD_MS_MAX:
+    if said_ms >= now_ms + AHEAD_MS_MAX:
         words = "Timestamp for this request was 1000ms ahead of the server's time."
         raise Refusal(-1021, words)
-    if now_ms - int(timestamp) > int(window or RECEIVE_WINDOW_MS):
+    if now_ms - said_ms > window_ms:
         raise Refusal(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
@@ -187,8 +189,7 @@ def check_signature(key: Key, payload: str, params: Mapping[str, str]) -> None:
         words = "Mandatory parameter 'signature' was not sent, was empty/null, or malformed."
         raise Refusal(-1102, words)
     if len(signature) == HMAC_DIGITS:
-        right = hmac.new(key.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
-        if hmac.compare_digest(signature.lower(), right):
+        if is_hex_signature(signature, key.secret.encode(), payload.encode()):
             return
     elif is_ed25519(key, payload, signature):
         return

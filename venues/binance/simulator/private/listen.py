@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import msgspec
 
 from kit.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Channel, Floor, Session, Stream
+from kit.simulator.dialect import Floor, Session
 from kit.simulator.matching.contract import AccountEvent, House
+from kit.simulator.private.streams import AccountStreams, symbol_of
 from venues.binance.simulator.capture import combined
 from venues.binance.simulator.private.keys import Call
-from venues.binance.simulator.private.socket import EventRows, UserStreams
+from venues.binance.simulator.private.socket import USER, EventRows
 from venues.binance.simulator.private.spot_rows import milliseconds
 from venues.binance.simulator.rest import Refusal
 
@@ -40,7 +41,7 @@ class ListenKeys:
         self._rows = rows
         self._by_account: dict[str, ListenKey] = {}
         self._made = 0
-        self._streams = UserStreams()
+        self._streams = AccountStreams()
         self._hearers: dict[int, tuple[ListenKey, Callable[[], None]]] = {}
         """By the identity of the session."""
 
@@ -80,8 +81,9 @@ class ListenKeys:
         listen_key = found
 
         def hear(event: AccountEvent) -> None:
+            stream = self._streams.get(USER, symbol_of(event))
             for row in self._rows(event, listen_key.floor):
-                session.tell(self._streams.of(event), combined(name, msgspec.json.encode(row)))
+                session.tell(stream, combined(name, msgspec.json.encode(row)))
 
         number = id(session)
         self._hearers[number] = (listen_key, listen_key.house.listen(listen_key.account, hear))
@@ -96,7 +98,7 @@ class ListenKeys:
         now_ms = milliseconds(floor.time_ns())
         row = {"e": "listenKeyExpired", "E": now_ms, "listenKey": listen_key.name}
         told = combined(listen_key.name, msgspec.json.encode(row))
-        session.tell(Stream("user", Channel.OTHER, ""), told)
+        session.tell(self._streams.get(USER), told)
         if self._by_account.get(listen_key.account) is listen_key:
             del self._by_account[listen_key.account]
 

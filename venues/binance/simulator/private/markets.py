@@ -14,6 +14,7 @@ from kit.simulator.matching.contract import (
     OrderChanged,
     PositionChanged,
 )
+from kit.simulator.texts import whole
 from venues.binance.simulator.private import futures_rows as futures_words
 from venues.binance.simulator.private import spot_rows as words
 from venues.binance.simulator.private import wallet
@@ -151,8 +152,7 @@ def _futures_weight(request: Request) -> int:
     name = request.path.rpartition("/")[2]
     if name != "depth":
         return FUTURES_PUBLIC_WEIGHTS.get(name, 1)
-    text = request.query.get("limit", "500")
-    limit = int(text) if text.isdecimal() and len(text) < 9 else 500
+    limit = whole(request.query.get("limit", "")) or 500
     return next((cost for most, cost in ((50, 2), (100, 5), (500, 10)) if limit <= most), 20)
 
 
@@ -160,6 +160,5 @@ def _spot_weight(request: Request) -> int:
     name = request.path.rpartition("/")[2]
     if name != "depth":
         return SPOT_PUBLIC_WEIGHTS.get(name, 1)
-    text = request.query.get("limit", "100")
-    limit = int(text) if text.isdecimal() and len(text) < 9 else 100
+    limit = whole(request.query.get("limit", "")) or 100
     return next((cost for most, cost in ((100, 5), (500, 25), (1_000, 50)) if limit <= most), 250)

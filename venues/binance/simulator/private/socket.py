@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Channel, Floor, Session, Stream
-from kit.simulator.matching.contract import AccountEvent, House, Key, OrderChanged, PositionChanged
+from kit.simulator.dialect import Floor, Session
+from kit.simulator.matching.contract import AccountEvent, House, Key
+from kit.simulator.private.streams import AccountStreams, symbol_of
 from venues.binance.simulator.private.calls import PrivateCalls, Route
 from venues.binance.simulator.private.keys import (
     Call,
@@ -27,7 +28,7 @@ from venues.binance.simulator.rest import Refusal
 
 MESSAGES_PER_SECOND_MAX = 1_000
 """Only the limits of weight and orders are written down."""
-Reply = Callable[[Call], object]
+USER = "user"
 EventRows = Callable[[AccountEvent, Floor], list[dict[str, object]]]
 
 
@@ -54,24 +55,6 @@ class ApiSession(Session):
     subscribed: int = 0
 
 
-class UserStreams:
-    """One stream object per symbol, so that faults can be aimed."""
-
-    def __init__(self) -> None:
-        self._by_symbol: dict[str, Stream] = {}
-
-    def of(self, event: AccountEvent) -> Stream:
-        """Of what happened."""
-        symbol = ""
-        if isinstance(event, OrderChanged):
-            symbol = event.order.ticket.symbol
-        elif isinstance(event, PositionChanged):
-            symbol = event.position.symbol
-        if symbol not in self._by_symbol:
-            self._by_symbol[symbol] = Stream(f"user {symbol}".strip(), Channel.OTHER, symbol)
-        return self._by_symbol[symbol]
-
-
 class WebsocketApi:
     """Answers what is said on such a connection."""
 
@@ -85,7 +68,7 @@ class WebsocketApi:
         self._calls = calls
         self._routes = routes
         self._events = events
-        self._streams = UserStreams()
+        self._streams = AccountStreams()
 
     def open(self) -> ApiSession:
         """A client has connected."""
@@ -196,7 +179,7 @@ class WebsocketApi:
         def hear(event: AccountEvent) -> None:
             for row in self._events(event, floor) if self._events is not None else ():
                 told = {"subscriptionId": number, "event": row}
-                session.tell(self._streams.of(event), msgspec.json.encode(told))
+                session.tell(self._streams.get(USER, symbol_of(event)), msgspec.json.encode(told))
 
         session.hears[number] = (key.account, house.listen(key.account, hear))
         return {"subscriptionId": number}
@@ -210,7 +193,7 @@ class WebsocketApi:
             now_ms = floor.time_ns() // NANOSECONDS_PER_MILLISECOND
             event = {"e": "eventStreamTerminated", "E": now_ms}
             told = {"subscriptionId": number, "event": event}
-            session.tell(Stream("user", Channel.OTHER, ""), msgspec.json.encode(told))
+            session.tell(self._streams.get(USER), msgspec.json.encode(told))
         return {}
 
 

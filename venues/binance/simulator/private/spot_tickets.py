@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from kit.simulator.dialect import Floor, Listing
 from kit.simulator.matching.contract import Lifetime, OrderKind, SelfTrade, Ticket
+from kit.simulator.private.market import last_price, whole_ticks
 from venues.binance.simulator.private import spot_rows
 from venues.binance.simulator.private.keys import Call
 from venues.binance.simulator.rest import Refusal
@@ -118,12 +119,12 @@ def check_filters(listing: Listing, ticket: Ticket) -> None:
         raise Refusal(-1013, "Filter failure: NOTIONAL")
 
 
-def last_price(floor: Floor, symbol: str) -> Decimal:
-    """Of the newest trade."""
-    newest = floor.history(symbol).latest(1)
-    if not newest:
+def traded_price(floor: Floor, listing: Listing) -> Decimal:
+    """Of the newest trade. Raises Refusal before the first."""
+    last = last_price(floor, listing.symbol)
+    if last is None:
         raise Refusal(-1013, "Market is closed.")
-    return Decimal(newest[0].price)
+    return last
 
 
 def _check_shape(call: Call, form: OrderType) -> set[str]:
@@ -148,5 +149,4 @@ def _trail(call: Call, listing: Listing) -> Decimal:
     share = Decimal(call.number("trailingDelta", 0)) / BASIS_POINTS
     if not share:
         raise Refusal(-1013, "Filter failure: TRAILING_DELTA")
-    tick = Decimal(listing.tick_size)
-    return max((last_price(call.floor, listing.symbol) * share) // tick, Decimal(1)) * tick
+    return whole_ticks(traded_price(call.floor, listing) * share, listing)

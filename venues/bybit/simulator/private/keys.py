@@ -8,7 +8,6 @@ websocket     "GET/realtime" and the time in milliseconds until which it holds
 """
 
 import hashlib
-import hmac
 from collections.abc import Iterator
 from decimal import Decimal
 from urllib.parse import unquote
@@ -25,12 +24,13 @@ from kit.simulator.matching.contract import (
     Status,
 )
 from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.private.signing import is_hex_signature
+from kit.simulator.texts import whole
 from venues.bybit.simulator.rest import PARAMETER_ERROR, SYSTEM_ERROR, Refusal
 
 RECEIVE_WINDOW_USUAL_MS = "5000"
 AHEAD_MS_MAX = 1000
 """So far the client's clock may be ahead of the exchange's."""
-DIGITS_MAX = 18
 EXPIRED = 10002
 KEY_INVALID = 10003
 SIGNATURE_WRONG = 10004
@@ -63,14 +63,13 @@ def house_of(floor: Floor) -> House:
 
 def key_of_call(request: Request, floor: Floor) -> Key:
     """Who has signed a REST call. Raises Refusal."""
-    headers = {name.lower(): value for name, value in request.headers.items()}
     name, stamp, signature = (
-        headers.get(f"x-bapi-{one}", "") for one in ("api-key", "timestamp", "sign")
+        request.header(f"x-bapi-{one}") for one in ("api-key", "timestamp", "sign")
     )
     if not (name and stamp and signature):
         text = f"empty value: apiTimestamp[{stamp}] apiKey[{name}] apiSignature[{signature}]"
         raise Refusal(PARAMETER_ERROR, text)
-    window = headers.get("x-bapi-recv-window", RECEIVE_WINDOW_USUAL_MS)
+    window = request.header("x-bapi-recv-window") or RECEIVE_WINDOW_USUAL_MS
     check_time(stamp, window, floor)
     key = house_of(floor).key(name)
     if key is None:
@@ -83,21 +82,22 @@ def key_of_call(request: Request, floor: Floor) -> Key:
 
 def key_of_socket(args: list[str | int], floor: Floor) -> Key | None:
     """Who has signed ``[key, expires, signature]``; None: nobody who may."""
-    if len(args) != 3 or not _is_number(str(args[1])):
+    if len(args) != 3:
         return None
     name, expires, signature = map(str, args)
-    key = house_of(floor).key(name)
-    if key is None or int(expires) <= now_ms(floor):
+    key, expires_ms = house_of(floor).key(name), whole(expires)
+    if key is None or expires_ms is None or expires_ms <= now_ms(floor):
         return None
     return key if _fits(signature, key, f"GET/realtime{expires}") else None
 
 
 def check_time(stamp: str, window: str, floor: Floor) -> None:
     """Whether a call is neither too old nor from the future. Raises Refusal."""
-    if not (_is_number(stamp) and _is_number(window)):
+    stamp_ms, window_ms = whole(stamp), whole(window)
+    if stamp_ms is None or window_ms is None:
         raise Refusal(PARAMETER_ERROR, "params error: timestamp or recv_window invalid")
     time_ms = now_ms(floor)
-    if not time_ms - int(window) <= int(stamp) < time_ms + AHEAD_MS_MAX:
+    if not time_ms - window_ms <= stamp_ms < time_ms + AHEAD_MS_MAX:
         text = "invalid request, please check your server timestamp or recv_window param. "
         text += f"req_timestamp[{stamp}],server_timestamp[{time_ms}],recv_window[{window}]"
         raise Refusal(EXPIRED, text)
@@ -123,9 +123,4 @@ def _payloads(request: Request) -> Iterator[str]:
 
 
 def _fits(signature: str, key: Key, text: str) -> bool:
-    expected = hmac.new(key.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-    return hmac.compare_digest(signature.lower().encode(), expected.encode())
-
-
-def _is_number(text: str) -> bool:
-    return text.isdecimal() and len(text) <= DIGITS_MAX
+    return is_hex_signature(signature, key.secret.encode(), text.encode())

@@ -23,13 +23,15 @@ from kit.simulator.matching.contract import (
     Ticket,
 )
 from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.private.market import last_price
+from kit.simulator.private.orders import stop_kind
+from kit.simulator.texts import amount
 from venues.bybit.simulator.private.keys import house_of
 from venues.bybit.simulator.private.rows import Row, order_id, order_number
 from venues.bybit.simulator.rest import PARAMETER_ERROR, Refusal
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 WINDOW_S_MIN, WINDOW_S_MAX = 3, 300
-NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{0,36}")
 LIFETIMES = {
     "": Lifetime.GOOD_TILL_CANCEL,
@@ -259,17 +261,16 @@ def _kind(
     """Which way the price must go is not said by a spot order, but by where the price is."""
     if stop_price is None:
         return OrderKind.MARKET if at_market else OrderKind.LIMIT
-    trades = floor.history(symbol).latest(1)
-    rises = not trades or stop_price >= Decimal(trades[0].price)
-    if rises == buys:
-        return OrderKind.STOP if at_market else OrderKind.STOP_LIMIT
-    return OrderKind.TAKE_PROFIT if at_market else OrderKind.TAKE_PROFIT_LIMIT
+    last = last_price(floor, symbol)
+    rises = last is None or stop_price >= last
+    return stop_kind(rises is not buys, at_market)
 
 
 def _number(name: str, text: str | None) -> Decimal:
-    if text is None or NUMBER.fullmatch(text) is None:
+    number = amount(text or "")
+    if number is None:
         raise Refusal(170130, f"Data sent for paramter '{name}' is not valid.")
-    return Decimal(text)
+    return number
 
 
 def _optional(name: str, text: str | None) -> Decimal | None:

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.matching.contract import FillView, House, Key, OrderView, Refused
-from venues.bybit.simulator.candles import plain
+from kit.simulator.private.orders import fills_by_order
+from kit.simulator.texts import plain, whole
 from venues.bybit.simulator.private.keys import HOUSE_RULES, house_of, key_of_call, now_ms, user_id
 from venues.bybit.simulator.private.orders import ERRORS, NO_ORDER, Orders, found
 from venues.bybit.simulator.private.rows import (
     Row,
     execution_row,
-    fees_of,
     order_id,
     order_number,
     order_row,
@@ -50,10 +50,10 @@ class _Call:
 
     def number(self, name: str, usual: int) -> int:
         """A whole number among the parameters. Raises Refusal."""
-        text = self.query.get(name, str(usual))
-        if not text.isdecimal() or len(text) > 18:
+        number = whole(self.query.get(name, str(usual)))
+        if number is None:
             raise Refusal(PARAMETER_ERROR, f"params error: {name} invalid")
-        return int(text)
+        return number
 
     def limit(self, usual: int, most: int) -> int:
         """How many rows a page has. Raises Refusal."""
@@ -296,10 +296,13 @@ def _order_page(call: _Call, orders: Iterable[OrderView]) -> Row:
         and status in ("", order_status(order))
     ]
     page = chosen[: call.limit(ORDERS_USUAL, ORDERS_MAX)]
-    begun = [order.created_ns for order in page if order.filled]
-    fees = fees_of(call.house.fills(call.account, "", min(begun)) if begun else ())
-    stop_type = call.orders.stop_type
-    return call.page([(order_id(one), order_row(one, fees, stop_type(one))) for one in page])
+    fills, stop_type = fills_by_order(page, call.house), call.orders.stop_type
+    return call.page(
+        [
+            (order_id(one), order_row(one, fills.get(one.order_id, ()), stop_type(one)))
+            for one in page
+        ]
+    )
 
 
 def _age(order: OrderView) -> int:

@@ -5,32 +5,30 @@ Bybit writes numbers as texts, and has texts that are empty where a number is no
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Floor
 from kit.simulator.matching.contract import (
+    PRICED,
     BalanceView,
     FillView,
     Lifetime,
-    OrderKind,
     OrderView,
     Refusal,
     Status,
 )
-from venues.bybit.simulator.candles import plain
+from kit.simulator.private.market import in_dollars
+from kit.simulator.texts import plain, whole
 
 ORDER_IDS_BEGIN = 1_900_000_000_000_000_000
 """Before the engine's own number, so that ids are as long as Bybit's."""
-DOLLARS = ("USDT", "USDC", "USD")
+ID_DIGITS_MAX = 24
 ZERO = Decimal(0)
 RATE_STEP = Decimal("0.00000001")
 
 Row = dict[str, object]
-Fees = Mapping[int, Mapping[str, Decimal]]
-"""What was paid for an order so far, by its number and the asset."""
-
 OPEN_STATUSES = {
     Status.UNTRIGGERED: "Untriggered",
     Status.OPEN: "New",
@@ -48,7 +46,6 @@ LIFETIMES = {
     Lifetime.IMMEDIATE_OR_CANCEL: "IOC",
     Lifetime.FILL_OR_KILL: "FOK",
 }
-AT_MARKET = (OrderKind.MARKET, OrderKind.STOP, OrderKind.TAKE_PROFIT)
 
 
 def order_id(order: OrderView) -> str:
@@ -58,7 +55,7 @@ def order_id(order: OrderView) -> str:
 
 def order_number(text: str) -> int:
     """The engine's number in an order id; 0, which no order has, when it is none of ours."""
-    return max(int(text) - ORDER_IDS_BEGIN, 0) if text.isdecimal() and len(text) < 25 else 0
+    return max((whole(text, ID_DIGITS_MAX) or 0) - ORDER_IDS_BEGIN, 0)
 
 
 def order_status(order: OrderView) -> str:
@@ -72,21 +69,17 @@ def order_status(order: OrderView) -> str:
     return "Rejected" if order.status is Status.REJECTED else "Cancelled"
 
 
-def fees_of(fills: Iterable[FillView]) -> Fees:
-    """What was paid, of all orders."""
-    fees: defaultdict[int, defaultdict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for fill in fills:
-        fees[fill.order.order_id][fill.fee_asset] += fill.fee
-    return fees
-
-
-def order_row(order: OrderView, fees: Fees, stop_type: str) -> Row:
-    """An order. ``stop_type`` is ``Stop`` or ``tpslOrder``, empty of an ordinary one."""
+def order_row(order: OrderView, fills: Sequence[FillView], stop_type: str) -> Row:
+    """An order. ``fills`` are its own; ``stop_type`` is ``Stop`` or ``tpslOrder``, empty of an
+    ordinary one."""
     ticket, filled = order.ticket, order.filled
     quantity = ticket.size if ticket.value is None else ticket.value
     left = order.left if not order.is_final else ZERO
     by_value = "quoteCoin" if ticket.value is not None else "baseCoin"
-    paid = {asset: plain(fee) for asset, fee in fees.get(order.order_id, {}).items()}
+    fees: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for fill in fills:
+        fees[fill.fee_asset] += fill.fee
+    paid = {asset: plain(fee) for asset, fee in fees.items()}
     return {
         "orderId": order_id(order),
         "orderLinkId": ticket.client_id,
@@ -107,10 +100,10 @@ def order_row(order: OrderView, fees: Fees, stop_type: str) -> Row:
         "cumExecValue": plain(order.filled_value),
         "cumExecFee": next(iter(paid.values()), "0"),
         "timeInForce": "PostOnly" if ticket.post_only else LIFETIMES[ticket.lifetime],
-        "orderType": "Market" if ticket.kind in AT_MARKET else "Limit",
+        "orderType": "Limit" if ticket.kind in PRICED else "Market",
         "stopOrderType": stop_type,
         "orderIv": "",
-        "marketUnit": by_value if ticket.kind in AT_MARKET else "",
+        "marketUnit": "" if ticket.kind in PRICED else by_value,
         "triggerPrice": plain(ticket.stop_price or ZERO),
         "takeProfit": "0",
         "stopLoss": "0",
@@ -145,7 +138,7 @@ def execution_row(fill: FillView, stop_type: str) -> Row:
         "orderPrice": plain(ticket.price or ZERO),
         "orderQty": plain(ticket.size if ticket.value is None else ticket.value),
         "leavesQty": plain(fill.order.left),
-        "orderType": "Market" if ticket.kind in AT_MARKET else "Limit",
+        "orderType": "Limit" if ticket.kind in PRICED else "Market",
         "stopOrderType": stop_type,
         "execFee": plain(fill.fee),
         "execId": str(fill.trade_id),
@@ -227,13 +220,7 @@ def _coin(balance: BalanceView, floor: Floor) -> Row:
 
 def _worth(asset: str, amount: Decimal, floor: Floor) -> Decimal:
     """In dollars, by the last trade; 0 of what does not trade against them."""
-    if asset in DOLLARS:
-        return amount
-    symbol = asset + DOLLARS[0]
-    if symbol not in {listing.symbol for listing in floor.listings()}:
-        return ZERO
-    trades = floor.history(symbol).latest(1)
-    return (amount * Decimal(trades[0].price)).quantize(RATE_STEP) if trades else ZERO
+    return in_dollars(amount, asset, f"{asset}USDT", floor).quantize(RATE_STEP)
 
 
 def _average(order: OrderView) -> Decimal:

@@ -15,16 +15,16 @@ from kit.simulator.dialect import Channel, Floor, Session, Stream
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
-    FillView,
     Key,
     OrderChanged,
 )
+from kit.simulator.private.memory import Memory
+from kit.simulator.private.orders import fills_of
 from venues.bybit.simulator.private.keys import check_time, house_of, key_of_socket, now_ms
 from venues.bybit.simulator.private.orders import Orders
 from venues.bybit.simulator.private.rows import (
     Row,
     execution_row,
-    fees_of,
     order_row,
     wallet_row,
 )
@@ -69,7 +69,7 @@ class PrivateSession(Session):
     key: Key | None = None
     heard: bool = False
     """Whether the house tells it what happens."""
-    request_ids: dict[str, None] = field(default_factory=dict)
+    request_ids: Memory[str, None] = field(default_factory=lambda: Memory(REQUEST_IDS_MAX))
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
 
@@ -137,7 +137,7 @@ def _subscribe(session: PrivateSession, call: _Call, floor: Floor, orders: Order
     if not session.heard:
         session.heard = True
         account = session.key.account
-        teller = _Teller(session, account, floor, orders)
+        teller = _Teller(session, floor, orders)
         session.when_closed.append(house_of(floor).listen(account, teller.hear))
     return _reply(session, call, message="")
 
@@ -147,7 +147,6 @@ class _Teller:
     """Puts what happens to an account into Bybit's words, for one connection."""
 
     session: PrivateSession
-    account: str
     floor: Floor
     orders: Orders
 
@@ -164,12 +163,8 @@ class _Teller:
 
     def _order(self, event: OrderChanged) -> Row:
         order = event.order
-        fills: list[FillView] = []
-        if order.filled:
-            house = house_of(self.floor)
-            fills = house.fills(self.account, order.ticket.symbol, order.created_ns)
-        fees = fees_of(fill for fill in fills if fill.order.order_id == order.order_id)
-        row = order_row(order, fees, self.orders.stop_type(order))
+        fills = fills_of(order, house_of(self.floor))
+        row = order_row(order, fills, self.orders.stop_type(order))
         return {**row, "feeCurrency": "", "closedPnl": "0"}
 
     def _tell(self, kind: str, row: Callable[[], Row]) -> None:
@@ -224,9 +219,7 @@ def _do(session: PrivateSession, call: _Call, floor: Floor, orders: Orders) -> b
     if call.request_id in session.request_ids:
         raise Refusal(DUPLICATE_REQUEST, "reqId is duplicated")
     if call.request_id:
-        session.request_ids[call.request_id] = None
-        if len(session.request_ids) > REQUEST_IDS_MAX:
-            session.request_ids.pop(next(iter(session.request_ids)))
+        session.request_ids.keep(call.request_id, None)
     stamp, window = (
         str(call.header.get(name, usual))
         for name, usual in (("X-BAPI-TIMESTAMP", ""), ("X-BAPI-RECV-WINDOW", "5000"))

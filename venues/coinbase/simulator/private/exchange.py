@@ -4,12 +4,9 @@ https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api/orders/create-
 An answer to a new order says that it is pending. An order cannot be changed here.
 """
 
-import re
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from urllib.parse import parse_qs
 
@@ -18,7 +15,6 @@ import msgspec
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.matching.contract import (
-    FillView,
     House,
     Key,
     Lifetime,
@@ -28,6 +24,8 @@ from kit.simulator.matching.contract import (
     Ticket,
 )
 from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.private.orders import fills_by_order, stop_kind
+from kit.simulator.texts import amount, instant_ns, plain, whole
 from venues.coinbase.simulator.answers import Refusal, as_json, listing_of
 from venues.coinbase.simulator.private.exchange_rows import (
     account_row,
@@ -41,13 +39,11 @@ from venues.coinbase.simulator.private.rows import (
     Row,
     number_of,
     order_id,
-    text_of,
 )
 from venues.coinbase.simulator.times import micro_text
 
 PATHS = ("orders", "fills", "accounts", "fees")
 CLIENT = "client:"
-NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 ROWS_USUAL, ROWS_MAX = 100, 1000
 WAITS_S = {"min": 60, "hour": 3600, "day": 86_400}
 LIFETIMES = {
@@ -113,18 +109,17 @@ class _Call:
         text = self.request.query.get(name)
         if not text:
             return usual
-        try:
-            seconds = datetime.fromisoformat(text).timestamp()
-        except ValueError:
-            raise _wrong(f"Invalid {name}") from None
-        return int(seconds * 1000) * (NANOSECONDS_PER_SECOND // 1000)
+        found_ns = instant_ns(text)
+        if found_ns is None:
+            raise _wrong(f"Invalid {name}")
+        return found_ns
 
     def limit(self) -> int:
         """Rows of a page. Raises Refusal."""
-        text = self.request.query.get("limit", str(ROWS_USUAL))
-        if not text.isdecimal() or len(text) > 6:
+        limit = whole(self.request.query.get("limit", str(ROWS_USUAL)))
+        if limit is None:
             raise _wrong("Invalid limit")
-        return max(1, min(int(text), ROWS_MAX))
+        return max(1, min(limit, ROWS_MAX))
 
 
 def is_private(path: str) -> bool:
@@ -241,11 +236,9 @@ def _ticket(asked: _Create, floor: Floor) -> Ticket:
 
 
 def _kind(at_market: bool, waits: bool, stops: bool) -> OrderKind:
-    if not waits:
-        return OrderKind.MARKET if at_market else OrderKind.LIMIT
-    if stops:
-        return OrderKind.STOP if at_market else OrderKind.STOP_LIMIT
-    return OrderKind.TAKE_PROFIT if at_market else OrderKind.TAKE_PROFIT_LIMIT
+    if waits:
+        return stop_kind(not stops, at_market)
+    return OrderKind.MARKET if at_market else OrderKind.LIMIT
 
 
 def _found(call: _Call, name: str) -> OrderView | None:
@@ -306,24 +299,22 @@ def _accounts(call: _Call) -> list[Row]:
 
 def _fees(call: _Call) -> Row:
     tier = HOUSE_RULES.tiers[0]
-    rates = {"maker_fee_rate": text_of(tier.maker), "taker_fee_rate": text_of(tier.taker)}
+    rates = {"maker_fee_rate": plain(tier.maker), "taker_fee_rate": plain(tier.taker)}
     return {**rates, "usd_volume": None}
 
 
 def _rows(call: _Call, orders: Sequence[OrderView]) -> list[Row]:
-    fills: defaultdict[int, list[FillView]] = defaultdict(list)
-    begun = [one.created_ns for one in orders if one.filled]
-    for fill in call.house.fills(call.account, "", min(begun)) if begun else ():
-        fills[fill.order.order_id].append(fill)
-    return [order_row(one, fills[one.order_id]) for one in orders]
+    fills = fills_by_order(orders, call.house)
+    return [order_row(one, fills.get(one.order_id, ())) for one in orders]
 
 
 def _number(name: str, text: str | None) -> Decimal:
-    if text is None or NUMBER.fullmatch(text) is None:
+    number = amount(text or "")
+    if number is None:
         raise _wrong(f"Invalid {name}")
-    if not Decimal(text):
+    if not number:
         raise _wrong(f"{name} is too small")
-    return Decimal(text)
+    return number
 
 
 def _is_uuid(text: str) -> bool:

@@ -21,10 +21,11 @@ from kit.simulator.matching.contract import (
     Refused,
     Status,
 )
+from kit.simulator.texts import plain
 from venues.coinbase.simulator.exchange import parties
 from venues.coinbase.simulator.private.exchange_rows import done_reason, stop_type
 from venues.coinbase.simulator.private.keys import HOUSE_RULES, house_of, key_of_exchange
-from venues.coinbase.simulator.private.rows import ZERO, Row, order_id, text_of, user_id
+from venues.coinbase.simulator.private.rows import ZERO, Row, order_id, user_id
 from venues.coinbase.simulator.private.socket import STREAM, USER, Member, listen
 from venues.coinbase.simulator.times import micro_text
 
@@ -73,8 +74,8 @@ class _Teller:
                 # Whether it rests is known when all that it meets at once was met.
                 asyncio.get_running_loop().call_soon(self._open, order.order_id)
         elif event.cause is Cause.AMENDED:
-            change: Row = {"reason": "modify_order", "new_size": text_of(order.left)}
-            self._tell(order, "change", {**change, "price": text_of(order.ticket.price or ZERO)})
+            change: Row = {"reason": "modify_order", "new_size": plain(order.left)}
+            self._tell(order, "change", {**change, "price": plain(order.ticket.price or ZERO)})
         elif order.is_final:
             self._done(order)
 
@@ -84,13 +85,13 @@ class _Teller:
         except Refused:
             return
         if not order.is_final:
-            price = text_of(order.ticket.price or ZERO)
-            self._tell(order, "open", {"price": price, "remaining_size": text_of(order.left)})
+            price = plain(order.ticket.price or ZERO)
+            self._tell(order, "open", {"price": price, "remaining_size": plain(order.left)})
 
     def _done(self, order: OrderView) -> None:
-        row: Row = {"reason": done_reason(order), "remaining_size": text_of(order.left)}
+        row: Row = {"reason": done_reason(order), "remaining_size": plain(order.left)}
         if order.ticket.price is not None:
-            row["price"] = text_of(order.ticket.price)
+            row["price"] = plain(order.ticket.price)
         self._tell(order, "done", row)
 
     def _match(self, fill: FillView) -> Row:
@@ -107,11 +108,11 @@ class _Teller:
             "maker_order_id": own if fill.is_maker else maker,
             "taker_order_id": taker if fill.is_maker else own,
             "side": "buy" if buys is fill.is_maker else "sell",
-            "size": text_of(fill.size),
-            "price": text_of(fill.price),
+            "size": plain(fill.size),
+            "price": plain(fill.price),
             f"{part}_user_id": me,
             f"{part}_profile_id": me,
-            f"{part}_fee_rate": text_of(share),
+            f"{part}_fee_rate": plain(share),
         }
 
     def _tell(self, order: OrderView, kind: str, row: Row) -> None:
@@ -134,16 +135,16 @@ def _terms(order: OrderView) -> Row:
     ticket = order.ticket
     row: Row = {"order_type": "market" if ticket.price is None else "limit"}
     if ticket.value is not None:
-        row["funds"] = text_of(ticket.value)
+        row["funds"] = plain(ticket.value)
     else:
-        row["size"] = text_of(ticket.size)
+        row["size"] = plain(ticket.size)
     if ticket.price is not None:
-        row["price"] = text_of(ticket.price)
+        row["price"] = plain(ticket.price)
     if ticket.client_id:
         row["client_oid"] = ticket.client_id
     return row
 
 
 def _stop(order: OrderView) -> Row:
-    stop = {"stop_type": stop_type(order), "stop_price": text_of(order.ticket.stop_price or ZERO)}
-    return {**stop, "size": text_of(order.ticket.size), "private": True}
+    stop = {"stop_type": stop_type(order), "stop_price": plain(order.ticket.stop_price or ZERO)}
+    return {**stop, "size": plain(order.ticket.size), "private": True}

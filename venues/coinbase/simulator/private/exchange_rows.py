@@ -3,7 +3,7 @@
 https://docs.cdp.coinbase.com/api-reference/exchange-api/rest-api/orders/get-single-order
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 
 from kit.simulator.matching.contract import (
@@ -24,7 +24,7 @@ from venues.coinbase.simulator.private.rows import (
 from venues.coinbase.simulator.times import micro_text
 
 
-def order_row(order: OrderView, fills: Iterable[FillView]) -> Row:
+def order_row(order: OrderView, fills: Sequence[FillView]) -> Row:
     """An order. ``fills`` are its own."""
     ticket, fees = order.ticket, sum((fill.fee for fill in fills), Decimal(0))
     row: Row = {

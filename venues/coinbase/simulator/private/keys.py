@@ -11,7 +11,6 @@ Exchange         an HMAC-SHA256, in base64, of time, method, path and body; and 
 import base64
 import binascii
 import hashlib
-import hmac
 from decimal import Decimal
 
 import msgspec
@@ -32,12 +31,13 @@ from kit.simulator.matching.contract import (
     Status,
 )
 from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.private.signing import is_base64_signature, is_same
+from kit.simulator.texts import whole
 from venues.coinbase.simulator.answers import Refusal
 
 ORGANIZATION = "organizations/00000000-0000-4000-8000-000000000000/apiKeys/"
 ISSUERS = ("cdp", "coinbase-cloud")
 LIFETIME_S_MAX = 120
-STAMP_DIGITS_MAX = 18
 CLOCK_S_MAX = 30
 """So far a clock may be off."""
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -104,8 +104,7 @@ def house_of(floor: Floor) -> House:
 
 def key_of_call(request: Request, floor: Floor) -> Key:
     """Who has signed a call to Advanced Trade. Raises Refusal."""
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    kind, _, token = headers.get("authorization", "").partition(" ")
+    kind, _, token = request.header("authorization").partition(" ")
     if kind != "Bearer":
         raise Unauthorized
     key, claims = _read(token, floor)
@@ -123,10 +122,9 @@ def key_of_token(token: str, floor: Floor) -> Key:
 
 def key_of_exchange_call(request: Request, floor: Floor) -> Key:
     """Who has signed a call to Exchange. Raises Refusal."""
-    headers = {name.lower(): value for name, value in request.headers.items()}
     query = f"?{request.raw_query}" if request.raw_query else ""
     names = ("key", "sign", "timestamp", "passphrase")
-    fields = {name: headers.get(f"cb-access-{name}", "") for name in names}
+    fields = {name: request.header(f"cb-access-{name}") for name in names}
     body = request.body.decode(errors="replace")
     return key_of_exchange(fields, f"{request.method}{request.path}{query}{body}", floor)
 
@@ -136,19 +134,18 @@ def key_of_exchange(fields: dict[str, str], said: str, floor: Floor) -> Key:
     for name, field in (("KEY", "key"), ("SIGN", "sign"), ("TIMESTAMP", "timestamp")):
         if not fields.get(field):
             raise Refusal(400, {"message": f"CB-ACCESS-{name} header is required"})
-    stamp = fields["timestamp"].partition(".")[0]
-    if not stamp.isdecimal() or len(stamp) > STAMP_DIGITS_MAX:
+    time_s = whole(fields["timestamp"].partition(".")[0])
+    if time_s is None:
         raise Refusal(400, {"message": "invalid timestamp"})
-    if abs(int(stamp) - floor.time_ns() // NANOSECONDS_PER_SECOND) > CLOCK_S_MAX:
+    if abs(time_s - floor.time_ns() // NANOSECONDS_PER_SECOND) > CLOCK_S_MAX:
         raise Refusal(400, {"message": "request timestamp expired"})
     key = house_of(floor).key(fields["key"])
     if key is None:
         raise Refusal(401, {"message": "Invalid API Key"})
     text = fields["timestamp"] + said
-    mac = hmac.new(_hmac_secret(key), text.encode(), hashlib.sha256).digest()
-    if not hmac.compare_digest(base64.b64encode(mac), fields["sign"].encode()):
+    if not is_base64_signature(fields["sign"], _hmac_secret(key), text.encode()):
         raise Refusal(401, {"message": "invalid signature"})
-    if not hmac.compare_digest(fields.get("passphrase", "").encode(), key.password.encode()):
+    if not is_same(fields.get("passphrase", ""), key.password):
         raise Refusal(401, {"message": "Invalid Passphrase"})
     return key
 

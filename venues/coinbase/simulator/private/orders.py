@@ -5,17 +5,15 @@ A refusal is an answer with status 200 that says ``success`` is false. A client 
 used before gives the first order again.
 """
 
-import re
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Floor
 from kit.simulator.matching.contract import (
+    STOPS,
     House,
     Lifetime,
     OrderKind,
@@ -24,6 +22,8 @@ from kit.simulator.matching.contract import (
     Ticket,
 )
 from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.private.orders import stop_kind
+from kit.simulator.texts import amount, instant_ns
 from venues.coinbase.simulator.answers import Refusal, listing_of
 from venues.coinbase.simulator.private.rows import (
     ORDERS,
@@ -34,7 +34,6 @@ from venues.coinbase.simulator.private.rows import (
 )
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
-NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 UNKNOWN = "UNKNOWN_FAILURE_REASON"
 NO_PREVIEW = "UNKNOWN_PREVIEW_FAILURE_REASON"
 CANCEL_OK, CANCEL_UNKNOWN = "UNKNOWN_CANCEL_FAILURE_REASON", "UNKNOWN_CANCEL_ORDER"
@@ -209,7 +208,6 @@ def _ticket(call: _Create, floor: Floor) -> Ticket:
     size = None if value is not None else _optional(terms.base_size)
     if size is None and value is None:
         raise _Failed(*ERRORS[HouseRefusal.SIZE_MIN])
-    stops = kind not in (OrderKind.MARKET, OrderKind.LIMIT)
     return Ticket(
         symbol=call.product_id,
         buys=buys,
@@ -217,7 +215,7 @@ def _ticket(call: _Create, floor: Floor) -> Ticket:
         size=size or Decimal(0),
         value=value,
         price=_optional(terms.limit_price) if kind is not OrderKind.MARKET else None,
-        stop_price=_optional(terms.stop_price) if stops else None,
+        stop_price=_optional(terms.stop_price) if kind in STOPS else None,
         lifetime=lifetime,
         expires_ns=_instant(terms.end_time) if lifetime is Lifetime.GOOD_TILL_TIME else 0,
         post_only=terms.post_only,
@@ -228,27 +226,24 @@ def _ticket(call: _Create, floor: Floor) -> Ticket:
 def _stop(terms: _Terms, buys: bool) -> OrderKind:
     """A stop that is reached from the other side takes a profit."""
     up = terms.stop_direction != "STOP_DIRECTION_STOP_DOWN"
-    return OrderKind.STOP_LIMIT if up is buys else OrderKind.TAKE_PROFIT_LIMIT
+    return stop_kind(up is not buys, at_market=False)
 
 
 def _instant(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise _Failed(*ERRORS[HouseRefusal.MALFORMED]) from None
-    if moment.tzinfo is None:
+    found_ns = instant_ns(text)
+    if found_ns is None:
         raise _Failed(*ERRORS[HouseRefusal.MALFORMED])
-    whole = int(moment.replace(microsecond=0).timestamp())
-    return whole * NANOSECONDS_PER_SECOND + moment.microsecond * 1000
+    return found_ns
 
 
 def _optional(text: str | None) -> Decimal | None:
     """Raises _Failed."""
     if text is None:
         return None
-    if NUMBER.fullmatch(text) is None or not Decimal(text):
+    number = amount(text)
+    if not number:
         raise _Failed(*ERRORS[HouseRefusal.SIZE_MIN])
-    return Decimal(text)
+    return number
 
 
 def _read(body: bytes, kind: type[StructT]) -> StructT:

@@ -3,17 +3,16 @@
 https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 from urllib.parse import parse_qs
 
-from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Answer, Floor, Request
-from kit.simulator.matching.contract import FillView, House, Key, OrderView
+from kit.simulator.matching.contract import House, Key, OrderView
+from kit.simulator.private.orders import fills_by_order
+from kit.simulator.texts import instant_ns, plain, whole
 from venues.coinbase.simulator.answers import Refusal, as_json
 from venues.coinbase.simulator.private import orders
 from venues.coinbase.simulator.private.keys import HOUSE_RULES, house_of, key_of_call
@@ -25,7 +24,6 @@ from venues.coinbase.simulator.private.rows import (
     order_id,
     order_row,
     status,
-    text_of,
     user_id,
 )
 
@@ -35,6 +33,7 @@ PUBLIC = ("market/", "time")
 OLD_ACCOUNTS = "/v2/accounts"
 ROWS_USUAL, ROWS_MAX = 100, 1000
 HISTORICAL = "orders/historical/"
+DIGITS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +57,20 @@ class _Call:
 
     def number(self, name: str, usual: int) -> int:
         """A whole number. Raises Refusal."""
-        text = self.request.query.get(name) or str(usual)
-        if not text.isdecimal() or len(text) > 12:
+        number = whole(self.request.query.get(name) or str(usual), DIGITS_MAX)
+        if number is None:
             raise orders.invalid(f"{name} argument is invalid")
-        return int(text)
+        return number
 
     def instant(self, name: str, usual: int) -> int:
         """A time, in nanoseconds. Raises Refusal."""
         text = self.request.query.get(name)
         if not text:
             return usual
-        try:
-            seconds = datetime.fromisoformat(text).timestamp()
-        except ValueError:
-            raise orders.invalid(f"{name} argument is invalid") from None
-        return int(seconds * 1000) * (NANOSECONDS_PER_SECOND // 1000)
+        found_ns = instant_ns(text)
+        if found_ns is None:
+            raise orders.invalid(f"{name} argument is invalid")
+        return found_ns
 
 
 def is_private(path: str) -> bool:
@@ -174,18 +172,18 @@ def _summary(call: _Call) -> Row:
     tier, fills = HOUSE_RULES.tiers[0], call.house.fills(call.account)
     volume = sum((fill.price * fill.size for fill in fills), Decimal(0))
     return {
-        "total_volume": text_of(volume),
-        "total_fees": text_of(sum((fill.fee for fill in fills), Decimal(0))),
+        "total_volume": plain(volume),
+        "total_fees": plain(sum((fill.fee for fill in fills), Decimal(0))),
         "fee_tier": {
             "pricing_tier": "Simulated",
             "usd_from": "0",
             "usd_to": "",
-            "taker_fee_rate": text_of(tier.taker),
-            "maker_fee_rate": text_of(tier.maker),
+            "taker_fee_rate": plain(tier.taker),
+            "maker_fee_rate": plain(tier.maker),
         },
         "margin_rate": None,
         "goods_and_services_tax": None,
-        "advanced_trade_only_volume": text_of(volume),
+        "advanced_trade_only_volume": plain(volume),
         "advanced_trade_only_fees": "0",
         "coinbase_pro_volume": "0",
         "coinbase_pro_fees": "0",
@@ -203,12 +201,8 @@ HANDLERS: Mapping[str, Callable[[_Call], Row]] = {
 
 
 def _rows(call: _Call, orders: Sequence[OrderView]) -> list[Row]:
-    fills: defaultdict[int, list[FillView]] = defaultdict(list)
-    begun = [one.created_ns for one in orders if one.filled]
-    for fill in call.house.fills(call.account, "", min(begun)) if begun else ():
-        fills[fill.order.order_id].append(fill)
-    user = user_id(call.account)
-    return [order_row(one, fills[one.order_id], user) for one in orders]
+    fills, user = fills_by_order(orders, call.house), user_id(call.account)
+    return [order_row(one, fills.get(one.order_id, ()), user) for one in orders]
 
 
 def _page(call: _Call, rows: Sequence[RowT]) -> tuple[Sequence[RowT], str]:

@@ -5,7 +5,7 @@ All ids are UUIDs: the engine's own number, so stirred that it can be told again
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from kit.simulator.dialect import Floor
@@ -18,6 +18,7 @@ from kit.simulator.matching.contract import (
     Refusal,
     Status,
 )
+from kit.simulator.texts import plain
 from venues.coinbase.simulator.answers import FIAT, NAMES
 from venues.coinbase.simulator.times import micro_text
 
@@ -80,12 +81,6 @@ def fill_id(fill: FillView) -> str:
     return made_id(FILLS, fill.trade_id * 2 + fill.is_maker)
 
 
-def text_of(number: Decimal) -> str:
-    """No exponent, no trailing zeros."""
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
 def status(order: OrderView) -> str:
     """What an immediate order leaves is cancelled; what has waited too long is expired."""
     expired = order.status is Status.EXPIRED
@@ -105,15 +100,15 @@ def configuration(order: OrderView) -> Row:
     ticket = order.ticket
     if ticket.kind is OrderKind.MARKET:
         if ticket.value is not None:
-            return {"market_market_ioc": {"quote_size": text_of(ticket.value)}}
-        return {"market_market_ioc": {"base_size": text_of(ticket.size)}}
+            return {"market_market_ioc": {"quote_size": plain(ticket.value)}}
+        return {"market_market_ioc": {"base_size": plain(ticket.size)}}
     ends = {"end_time": micro_text(ticket.expires_ns)} if ticket.expires_ns else {}
     name = "gtd" if ends else "gtc"
-    limit = {"base_size": text_of(ticket.size), "limit_price": text_of(ticket.price or ZERO)}
+    limit = {"base_size": plain(ticket.size), "limit_price": plain(ticket.price or ZERO)}
     if ticket.stop_price is not None:
         up = (ticket.kind is OrderKind.STOP_LIMIT) is ticket.buys
         stop: Row = {
-            "stop_price": text_of(ticket.stop_price),
+            "stop_price": plain(ticket.stop_price),
             "stop_direction": f"STOP_DIRECTION_STOP_{'UP' if up else 'DOWN'}",
         }
         return {f"stop_limit_stop_limit_{name}": {**limit, **stop, **ends}}
@@ -139,17 +134,17 @@ def order_row(order: OrderView, fills: Sequence[FillView], user: str) -> Row:
         "status": status(order),
         "time_in_force": LIFETIMES[ticket.lifetime],
         "created_time": micro_text(order.created_ns),
-        "completion_percentage": text_of(round(share, 2)),
-        "filled_size": text_of(order.filled),
-        "average_filled_price": text_of(average(order)),
+        "completion_percentage": plain(round(share, 2)),
+        "filled_size": plain(order.filled),
+        "average_filled_price": plain(average(order)),
         "fee": "",
         "number_of_fills": str(len(fills)),
-        "filled_value": text_of(order.filled_value),
+        "filled_value": plain(order.filled_value),
         "pending_cancel": False,
         "size_in_quote": ticket.value is not None,
-        "total_fees": text_of(fees),
+        "total_fees": plain(fees),
         "size_inclusive_of_fees": False,
-        "total_value_after_fees": text_of(order.filled_value + sign * fees),
+        "total_value_after_fees": plain(order.filled_value + sign * fees),
         "trigger_status": trigger_status(order),
         "order_type": order_type(order),
         "reject_reason": "REJECT_REASON_UNSPECIFIED",
@@ -158,7 +153,7 @@ def order_row(order: OrderView, fills: Sequence[FillView], user: str) -> Row:
         "reject_message": "",
         "cancel_message": cancel_message(order),
         "order_placement_source": "RETAIL_ADVANCED",
-        "outstanding_hold_amount": text_of(_held(order)),
+        "outstanding_hold_amount": plain(_held(order)),
         "is_liquidation": False,
         "last_fill_time": micro_text(fills[-1].time_ns) if fills else None,
         "edit_history": [],
@@ -189,9 +184,9 @@ def feed_row(order: OrderView, fills: Sequence[FillView], user: str) -> Row:
         "cancel_reason": row["cancel_message"],
         "creation_time": row["created_time"],
         "cumulative_quantity": row["filled_size"],
-        "leaves_quantity": text_of(ZERO if order.is_final else order.left),
-        "limit_price": text_of(ticket.price or ZERO),
-        "stop_price": text_of(ticket.stop_price) if ticket.stop_price is not None else "",
+        "leaves_quantity": plain(ZERO if order.is_final else order.left),
+        "limit_price": plain(ticket.price or ZERO),
+        "stop_price": plain(ticket.stop_price) if ticket.stop_price is not None else "",
         "order_side": row["side"],
         "order_type": kinds[order_type(order)],
         "post_only": "true" if ticket.post_only else "false",
@@ -214,9 +209,9 @@ def fill_row(fill: FillView, user: str) -> Row:
         "order_id": order_id(fill.order),
         "trade_time": at,
         "trade_type": "FILL",
-        "price": text_of(fill.price),
-        "size": text_of(fill.size),
-        "commission": text_of(fill.fee),
+        "price": plain(fill.price),
+        "size": plain(fill.size),
+        "commission": plain(fill.fee),
         "product_id": fill.order.ticket.symbol,
         "sequence_timestamp": at,
         "liquidity_indicator": "MAKER" if fill.is_maker else "TAKER",
@@ -234,7 +229,7 @@ def account_row(balance: BalanceView, floor: Floor, user: str) -> Row:
         "uuid": made_id(ACCOUNTS, int.from_bytes(asset.encode()[:5], "big")),
         "name": f"{NAMES.get(asset, asset)} Wallet",
         "currency": asset,
-        "available_balance": {"value": text_of(balance.free), "currency": asset},
+        "available_balance": {"value": plain(balance.free), "currency": asset},
         "default": True,
         "active": True,
         "created_at": at,
@@ -242,7 +237,7 @@ def account_row(balance: BalanceView, floor: Floor, user: str) -> Row:
         "deleted_at": None,
         "type": "ACCOUNT_TYPE_FIAT" if asset in FIAT else "ACCOUNT_TYPE_CRYPTO",
         "ready": True,
-        "hold": {"value": text_of(balance.locked), "currency": asset},
+        "hold": {"value": plain(balance.locked), "currency": asset},
         "retail_portfolio_id": user,
         "platform": "ACCOUNT_PLATFORM_CONSUMER",
     }
@@ -258,7 +253,7 @@ def old_account_row(balance: BalanceView) -> Row:
         "primary": False,
         "type": "fiat" if asset in FIAT else "wallet",
         "currency": {"code": asset, "name": NAMES.get(asset, asset), "type": kind},
-        "balance": {"amount": text_of(balance.total), "currency": asset},
+        "balance": {"amount": plain(balance.total), "currency": asset},
         "created_at": micro_text(0),
         "updated_at": micro_text(0),
         "resource": "account",
@@ -292,11 +287,6 @@ def cancel_message(order: OrderView) -> str:
     if order.why is not None:
         return REASONS.get(order.why, order.why.value)
     return "" if order.status is Status.EXPIRED else "User requested cancel"
-
-
-def fills_of(order: OrderView, fills: Iterable[FillView]) -> list[FillView]:
-    """Its own among all."""
-    return [fill for fill in fills if fill.order.order_id == order.order_id]
 
 
 def _held(order: OrderView) -> Decimal:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import msgspec
 
 from kit.simulator.dialect import Channel, Floor, Session, Stream
-from kit.simulator.matching.contract import AccountEvent, FillView, OrderChanged, OrderView
+from kit.simulator.matching.contract import AccountEvent, OrderChanged, OrderView
+from kit.simulator.private.orders import fills_of
 from venues.coinbase.simulator import advanced
 from venues.coinbase.simulator.private.keys import house_of
-from venues.coinbase.simulator.private.rows import Row, feed_row, fills_of, user_id
+from venues.coinbase.simulator.private.rows import Row, feed_row, user_id
 
 USER = "user"
 STREAM = Stream(USER, Channel.OTHER, "")
@@ -91,8 +92,5 @@ class _Teller:
         return advanced.frame(USER, self.floor.time_ns(), text, '"client_id":"",')
 
     def _row(self, order: OrderView) -> Row:
-        fills: list[FillView] = []
-        if order.filled:
-            house = house_of(self.floor)
-            fills = house.fills(self.account, order.ticket.symbol, order.created_ns)
-        return feed_row(order, fills_of(order, fills), user_id(self.account))
+        fills = fills_of(order, house_of(self.floor))
+        return feed_row(order, fills, user_id(self.account))

@@ -8,7 +8,6 @@ token (``Bearer``). A websocket is signed in by public/auth, which also gives th
 import base64
 import binascii
 import hashlib
-import hmac
 import itertools
 import re
 from collections.abc import Mapping
@@ -27,13 +26,15 @@ from kit.simulator.matching.contract import (
     Status,
 )
 from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.private.memory import Memory
+from kit.simulator.private.signing import is_hex_signature, is_same
+from kit.simulator.texts import whole
 from venues.deribit.simulator.rest import Refusal, wrong
 
 SIGNATURE_MS_MAX = 60_000
 """So far a signature's time may be off."""
 TOKEN_S, CONNECTION_TOKEN_S = 900, 31_536_000
 TOKENS_MAX = 10_000
-STAMP_DIGITS_MAX = 18
 OPEN_ORDERS_MAX = 500
 SIGNED = re.compile(r"(?i)deri-hmac-sha256 +(.*)")
 
@@ -76,7 +77,7 @@ class Gate:
     """Remembers the tokens that were given."""
 
     def __init__(self) -> None:
-        self._tokens: dict[str, _Token] = {}
+        self._tokens: Memory[str, _Token] = Memory(TOKENS_MAX)
         self._numbers = itertools.count(1)
 
     def sign_in(
@@ -86,8 +87,7 @@ class Gate:
         kind = parameters.get("grant_type", "")
         if kind == "client_credentials":
             key = _key_named(parameters, floor)
-            secret = parameters.get("client_secret", "")
-            if not hmac.compare_digest(secret.encode(), key.secret.encode()):
+            if not is_same(parameters.get("client_secret", ""), key.secret):
                 raise _invalid()
         elif kind == "client_signature":
             key = _key_named(parameters, floor)
@@ -96,7 +96,7 @@ class Gate:
             )
             _check(key, stamp, f"{stamp}\n{nonce}\n{data}", parameters.get("signature", ""), floor)
         elif kind == "refresh_token":
-            token = self._tokens.pop(parameters.get("refresh_token", ""), None)
+            token = self._tokens.take(parameters.get("refresh_token", ""))
             if token is None or not token.refreshes:
                 raise unauthorized()
             key = token.key
@@ -106,8 +106,7 @@ class Gate:
 
     def key_of(self, request: Request, floor: Floor) -> Key:
         """Who has signed a call over HTTP. Raises Refusal."""
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        text = headers.get("authorization", "")
+        text = request.header("authorization")
         kind, _, rest = text.partition(" ")
         if kind.lower() == "bearer":
             return self.key_of_token(rest, floor)
@@ -156,9 +155,7 @@ class Gate:
         said = f"{key.key}/{key.secret}/{next(self._numbers)}"
         digest = hashlib.sha256(said.encode()).hexdigest()
         text = f"{until_ns // NANOSECONDS_PER_MILLISECOND}.{digest[:8]}.{digest[8:]}"
-        self._tokens[text] = _Token(key, until_ns, refreshes)
-        if len(self._tokens) > TOKENS_MAX:
-            del self._tokens[next(iter(self._tokens))]
+        self._tokens.keep(text, _Token(key, until_ns, refreshes))
         return text
 
 
@@ -171,11 +168,10 @@ def _key_named(parameters: Mapping[str, str], floor: Floor) -> Key:
 
 def _check(key: Key, stamp: str, said: str, signature: str, floor: Floor) -> None:
     time_ms = floor.time_ns() // NANOSECONDS_PER_MILLISECOND
-    is_time = stamp.isdecimal() and len(stamp) <= STAMP_DIGITS_MAX
-    if not is_time or abs(int(stamp) - time_ms) > SIGNATURE_MS_MAX:
+    stamp_ms = whole(stamp)
+    if stamp_ms is None or abs(stamp_ms - time_ms) > SIGNATURE_MS_MAX:
         raise Refusal(13004, "invalid_credentials", reason="timestamp_expired")
-    expected = hmac.new(key.secret.encode(), said.encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected.encode(), signature.lower().encode()):
+    if not is_hex_signature(signature, key.secret.encode(), said.encode()):
         raise _invalid()
 
 

@@ -4,13 +4,14 @@ Documentation: https://docs.deribit.com/api-reference/trading/private-buy
 A post-only order that would take gets a price at which it does not, unless ``reject_post_only``.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
 from kit.simulator.dialect import Floor, Listing
 from kit.simulator.matching.contract import (
+    PRICED,
+    STOP_PRICED,
     House,
     Lifetime,
     OrderKind,
@@ -19,12 +20,13 @@ from kit.simulator.matching.contract import (
     Ticket,
 )
 from kit.simulator.matching.contract import Refusal as HouseRefusal
-from venues.deribit.simulator.private.rows import is_trigger_id, listings_of, order_number
+from kit.simulator.private.market import known_listings
+from kit.simulator.texts import amount
+from venues.deribit.simulator.private.rows import is_trigger_id, order_number
 from venues.deribit.simulator.rest import Parameters, Refusal, wrong
 
-NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 LABEL_LENGTH_MAX = 64
-TRIES_MAX = 3
+REPRICED_MAX = 2
 """So often a post-only order gets another price."""
 TRUE = ("true", "1")
 KINDS = {
@@ -36,13 +38,6 @@ KINDS = {
     "take_limit": OrderKind.TAKE_PROFIT_LIMIT,
     "trailing_stop": OrderKind.TRAILING_STOP,
 }
-LIMITED = (OrderKind.LIMIT, OrderKind.STOP_LIMIT, OrderKind.TAKE_PROFIT_LIMIT)
-STOPPED = (
-    OrderKind.STOP,
-    OrderKind.STOP_LIMIT,
-    OrderKind.TAKE_PROFIT,
-    OrderKind.TAKE_PROFIT_LIMIT,
-)
 LIFETIMES = {
     "good_til_cancelled": Lifetime.GOOD_TILL_CANCEL,
     "good_til_day": Lifetime.GOOD_TILL_CANCEL,
@@ -80,44 +75,36 @@ def refusal_of(refused: Refused) -> Refusal:
 async def place(
     buys: bool, parameters: Parameters, house: House, account: str, floor: Floor
 ) -> OrderView:
-    """``private/buy`` and ``private/sell``. Raises Refusal."""
+    """``private/buy`` and ``private/sell``. Raises Refusal and Refused."""
     listing = listing_named(parameters, floor)
     ticket = _ticket(buys, parameters, listing)
-    reprices = ticket.post_only and not is_true(parameters, "reject_post_only")
-    for attempt in range(TRIES_MAX):
-        try:
-            return house.place(account, ticket)
-        except Refused as refused:
-            last = attempt == TRIES_MAX - 1 or not reprices
-            if last or refused.refusal is not HouseRefusal.WOULD_TAKE:
-                raise refusal_of(refused) from None
-        price = await _beside_the_market(buys, listing, floor)
-        ticket = ticket if price is None else replace(ticket, price=price)
-    raise Refusal(*ERRORS[HouseRefusal.WOULD_TAKE])
+
+    def attempt(price: Decimal | None) -> OrderView:
+        return house.place(account, replace(ticket, price=price))
+
+    reprices = _reprices(ticket, parameters)
+    return await _done(attempt, ticket.price, reprices, buys, listing, floor)
 
 
 async def edit(
     order: OrderView, parameters: Parameters, house: House, account: str, floor: Floor
 ) -> OrderView:
-    """Amount and price, or what stands for it. Raises Refusal."""
-    listing = listings_of(floor)[order.ticket.symbol]
+    """Amount and price, or what stands for it. Raises Refusal and Refused."""
+    listing = known_listings(floor)[order.ticket.symbol]
     size = _size(parameters, listing)
     price = optional(parameters, "price")
     stop_price = optional(parameters, "trigger_price")
-    reprices = order.ticket.post_only and not is_true(parameters, "reject_post_only")
-    for attempt in range(TRIES_MAX):
-        try:
-            return house.amend(account, order.order_id, size, price, stop_price)
-        except Refused as refused:
-            last = attempt == TRIES_MAX - 1 or not reprices
-            if last or refused.refusal is not HouseRefusal.WOULD_TAKE:
-                raise refusal_of(refused) from None
-        price = await _beside_the_market(order.ticket.buys, listing, floor)
-    raise Refusal(*ERRORS[HouseRefusal.WOULD_TAKE])
+    ticket = order.ticket
+
+    def attempt(price: Decimal | None) -> OrderView:
+        return house.amend(account, order.order_id, size, price, stop_price)
+
+    reprices = _reprices(ticket, parameters)
+    return await _done(attempt, price, reprices, ticket.buys, listing, floor)
 
 
 def chosen(parameters: Parameters, house: House, account: str) -> OrderView:
-    """The order of an id. Raises Refusal, also for a stop that has triggered."""
+    """The order of an id. Raises Refused, and Refusal, also for a stop that has triggered."""
     order = known(parameters, house, account)
     if order.triggered and is_trigger_id(parameters["order_id"]):
         raise Refusal(10010, "already_closed")
@@ -125,20 +112,17 @@ def chosen(parameters: Parameters, house: House, account: str) -> OrderView:
 
 
 def known(parameters: Parameters, house: House, account: str) -> OrderView:
-    """The order of an id, be it of the stop that has made it. Raises Refusal."""
+    """The order of an id, be it of the stop that has made it. Raises Refusal and Refused."""
     text = parameters.get("order_id", "")
     if not text:
         raise wrong("order_id", "value is required")
-    try:
-        return house.order(account, order_number(text))
-    except Refused as refused:
-        raise refusal_of(refused) from None
+    return house.order(account, order_number(text))
 
 
 def listing_named(parameters: Parameters, floor: Floor) -> Listing:
     """Raises Refusal."""
     name = parameters.get("instrument_name", "")
-    found = listings_of(floor).get(name)
+    found = known_listings(floor).get(name)
     if found is None:
         raise wrong("instrument_name", "instrument not found" if name else "value is required")
     return found
@@ -154,9 +138,10 @@ def optional(parameters: Parameters, name: str) -> Decimal | None:
     text = parameters.get(name)
     if text is None:
         return None
-    if NUMBER.fullmatch(text) is None or not Decimal(text):
+    number = amount(text)
+    if not number:
         raise wrong(name, "must be a positive number")
-    return Decimal(text)
+    return number
 
 
 def _ticket(buys: bool, parameters: Parameters, listing: Listing) -> Ticket:
@@ -172,10 +157,10 @@ def _ticket(buys: bool, parameters: Parameters, listing: Listing) -> Ticket:
     size, price = _size(parameters, listing), optional(parameters, "price")
     if size is None:
         raise wrong("amount", "value is required")
-    if kind in LIMITED and price is None:
+    if kind in PRICED and price is None:
         raise wrong("price", "value is required")
     stop_price, trail = (optional(parameters, f"trigger_{name}") for name in ("price", "offset"))
-    if kind in STOPPED and stop_price is None:
+    if kind in STOP_PRICED and stop_price is None:
         raise wrong("trigger_price", "value is required")
     if kind is OrderKind.MARKET:
         lifetime = Lifetime.IMMEDIATE_OR_CANCEL
@@ -184,11 +169,11 @@ def _ticket(buys: bool, parameters: Parameters, listing: Listing) -> Ticket:
         buys=buys,
         kind=kind,
         size=size,
-        price=price if kind in LIMITED else None,
-        stop_price=stop_price if kind in STOPPED else None,
+        price=price if kind in PRICED else None,
+        stop_price=stop_price if kind in STOP_PRICED else None,
         trail=trail if kind is OrderKind.TRAILING_STOP else None,
         lifetime=lifetime,
-        post_only=is_true(parameters, "post_only") and kind in LIMITED,
+        post_only=is_true(parameters, "post_only") and kind in PRICED,
         reduce_only=is_true(parameters, "reduce_only"),
         client_id=label,
     )
@@ -203,6 +188,29 @@ def _size(parameters: Parameters, listing: Listing) -> Decimal | None:
     if size is not None and size % Decimal(listing.lot_size):
         raise wrong("amount", "must be a multiple of contract size")
     return size
+
+
+def _reprices(ticket: Ticket, parameters: Parameters) -> bool:
+    return ticket.post_only and not is_true(parameters, "reject_post_only")
+
+
+async def _done(
+    attempt: Callable[[Decimal | None], OrderView],
+    price: Decimal | None,
+    reprices: bool,
+    buys: bool,
+    listing: Listing,
+    floor: Floor,
+) -> OrderView:
+    """At this price; or if it would take, and ``reprices``, beside the market. Raises Refused."""
+    for _ in range(REPRICED_MAX if reprices else 0):
+        try:
+            return attempt(price)
+        except Refused as refused:
+            if refused.refusal is not HouseRefusal.WOULD_TAKE:
+                raise
+        price = await _beside_the_market(buys, listing, floor) or price
+    return attempt(price)
 
 
 async def _beside_the_market(buys: bool, listing: Listing, floor: Floor) -> Decimal | None:

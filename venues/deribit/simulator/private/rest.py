@@ -10,6 +10,9 @@ from decimal import Decimal
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.matching.contract import FillView, House, Key, OrderView, PositionView, Refused
+from kit.simulator.private.market import known_listings
+from kit.simulator.private.orders import fills_of
+from kit.simulator.texts import whole
 from venues.deribit.simulator.private.keys import Gate, house_of
 from venues.deribit.simulator.private.orders import (
     chosen,
@@ -23,7 +26,6 @@ from venues.deribit.simulator.private.orders import (
 from venues.deribit.simulator.private.rows import (
     Row,
     is_trigger_id,
-    listings_of,
     order_row,
     portfolio_row,
     position_row,
@@ -54,10 +56,10 @@ class Call:
 
     def number(self, name: str, usual: int) -> int:
         """A whole number. Raises Refusal."""
-        text = self.parameters.get(name, str(usual))
-        if not text.isdecimal() or len(text) > 18:
+        number = whole(self.parameters.get(name, str(usual)))
+        if number is None:
             raise wrong(name, "must be an integer")
-        return int(text)
+        return number
 
     def currency(self) -> str:
         """The parameter. Raises Refusal."""
@@ -68,21 +70,23 @@ class Call:
 
     def rows(self, orders: Iterable[OrderView]) -> list[Row]:
         """Orders, in Deribit's words."""
-        listings = listings_of(self.floor)
+        listings = known_listings(self.floor)
         return [order_row(one, listings[one.ticket.symbol]) for one in orders]
 
     def settled_in(self, symbol: str, currency: str) -> bool:
         """Whether an instrument is of a currency."""
-        listing = listings_of(self.floor).get(symbol)
+        listing = known_listings(self.floor).get(symbol)
         return listing is not None and currency in ("any", listing.settle)
+
+    def trades(self, order: OrderView) -> list[Row]:
+        """Of an order, oldest first."""
+        listing = known_listings(self.floor)[order.ticket.symbol]
+        return [trade_row(one, listing, self.floor) for one in fills_of(order, self.house)]
 
     def traded(self, order: OrderView, since: int = 0) -> Row:
         """An order and its trades, from the ``since``th on."""
-        listing = listings_of(self.floor)[order.ticket.symbol]
-        fills = self.house.fills(self.account, order.ticket.symbol, order.created_ns)
-        own = [fill for fill in fills if fill.order.order_id == order.order_id][since:]
-        trades = [trade_row(fill, listing, self.floor) for fill in own]
-        return {"order": order_row(order, listing), "trades": trades}
+        listing = known_listings(self.floor)[order.ticket.symbol]
+        return {"order": order_row(order, listing), "trades": self.trades(order)[since:]}
 
 
 async def answer(request: Request, floor: Floor, gate: Gate) -> Answer:
@@ -134,13 +138,9 @@ async def _edit_by_label(call: Call) -> Row:
 
 
 async def _changed(call: Call, order: OrderView) -> Row:
-    before = len(call.house.fills(call.account, order.ticket.symbol, order.created_ns))
+    before = len(fills_of(order, call.house))
     changed = await edit(order, call.parameters, call.house, call.account, call.floor)
-    after = len(call.house.fills(call.account, order.ticket.symbol, order.created_ns))
-    told = call.traded(changed)
-    trades = told["trades"]
-    assert isinstance(trades, list)
-    return {**told, "trades": trades[len(trades) - (after - before) :]}
+    return call.traded(changed, before)
 
 
 async def _cancel(call: Call) -> Row:
@@ -185,7 +185,7 @@ async def _close_position(call: Call) -> Row:
 async def _order_state(call: Call) -> Row:
     order = known(call.parameters, call.house, call.account)
     if order.triggered and is_trigger_id(call.parameters["order_id"]):
-        return triggered_row(order, listings_of(call.floor)[order.ticket.symbol])
+        return triggered_row(order, known_listings(call.floor)[order.ticket.symbol])
     (row,) = call.rows([order])
     return row
 
@@ -198,7 +198,7 @@ async def _order_state_by_label(call: Call) -> list[Row]:
         for one in call.house.orders(call.account)
         if one.ticket.client_id == label and call.settled_in(one.ticket.symbol, currency)
     ]
-    listings = listings_of(call.floor)
+    listings = known_listings(call.floor)
     stops = [triggered_row(one, listings[one.ticket.symbol]) for one in found if one.triggered]
     return call.rows(reversed(found)) + stops
 
@@ -253,9 +253,7 @@ async def _trades_by_instrument(call: Call) -> Row:
 
 async def _trades_by_order(call: Call) -> list[Row]:
     order = chosen(call.parameters, call.house, call.account)
-    trades = call.traded(order)["trades"]
-    assert isinstance(trades, list)
-    return trades
+    return call.trades(order)
 
 
 async def _position(call: Call) -> Row:
@@ -270,7 +268,7 @@ async def _position(call: Call) -> Row:
 
 
 async def _positions(call: Call) -> list[Row]:
-    currency, listings = call.parameters.get("currency", "any"), listings_of(call.floor)
+    currency, listings = call.parameters.get("currency", "any"), known_listings(call.floor)
     return [
         position_row(one, listings[one.symbol], call.floor)
         for one in call.house.positions(call.account)
@@ -297,7 +295,7 @@ async def _account_summaries(call: Call) -> Row:
 
 def portfolios(house: House, account: str, floor: Floor) -> list[Row]:
     """Of each currency that settles something here."""
-    listings = listings_of(floor)
+    listings = known_listings(floor)
     settles = {listing.settle for listing in listings.values()}
     positions = house.positions(account)
     return [
@@ -384,7 +382,7 @@ def _trades(call: Call, fills: list[FillView]) -> Row:
     sorting = call.parameters.get("sorting", "default")
     if (usual if sorting == "default" else sorting) == "desc":
         inside.reverse()
-    listings = listings_of(call.floor)
+    listings = known_listings(call.floor)
     rows = [trade_row(one, listings[_symbol(one)], call.floor) for one in inside[:count]]
     return {"trades": rows, "has_more": len(inside) > count}
 

@@ -5,16 +5,16 @@ Amounts of inverse contracts are in US dollars. A label is no id: it may stand o
 stop is an order of its own until it triggers; what it makes then has another id.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
-from weakref import WeakKeyDictionary
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Floor, Listing
 from kit.simulator.matching.contract import (
+    PRICED,
+    STOPS,
     BalanceView,
     FillView,
-    House,
     Lifetime,
     OrderKind,
     OrderView,
@@ -23,6 +23,7 @@ from kit.simulator.matching.contract import (
     Status,
     Ticket,
 )
+from kit.simulator.texts import whole
 from venues.deribit.simulator.candles import number
 from venues.deribit.simulator.contracts import contracts, is_inverse
 from venues.deribit.simulator.private.keys import HOUSE_RULES
@@ -32,7 +33,6 @@ ORDER_IDS_BEGIN = 46_000_000_000
 LEVERAGE = 50
 PRICE_PLACES, COIN_PLACES = 4, 8
 ZERO = Decimal(0)
-_known: WeakKeyDictionary[House, dict[str, Listing]] = WeakKeyDictionary()
 
 Row = dict[str, object]
 KINDS = {
@@ -87,19 +87,18 @@ def is_trigger_id(text: str) -> bool:
 
 def is_waiting(order: OrderView) -> bool:
     """Whether it is a stop that has not triggered, and may never."""
-    return order.ticket.kind not in (OrderKind.MARKET, OrderKind.LIMIT) and not order.triggered
+    return order.ticket.kind in STOPS and not order.triggered
 
 
 def order_number(text: str) -> int:
     """The engine's number in an order id; 0, which no order has, when it is none of ours."""
-    digits = text.rpartition("-")[2]
-    return max(int(digits) - ORDER_IDS_BEGIN, 0) if digits.isdecimal() and len(digits) < 18 else 0
+    return max((whole(text.rpartition("-")[2]) or 0) - ORDER_IDS_BEGIN, 0)
 
 
 def order_row(order: OrderView, listing: Listing) -> Row:
     """An order."""
     ticket = order.ticket
-    at_market = ticket.kind in (OrderKind.MARKET, OrderKind.STOP, OrderKind.TAKE_PROFIT)
+    at_market = ticket.kind not in PRICED
     row: Row = {
         "order_id": order_id(order),
         "order_state": STATES[order.status],
@@ -275,16 +274,6 @@ def cancel_reason(order: OrderView) -> str:
     if order.why is not None:
         return REASONS.get(order.why, order.why.name.lower())
     return "immediate_or_cancel" if order.status is Status.EXPIRED else "user_request"
-
-
-def listings_of(floor: Floor) -> Mapping[str, Listing]:
-    """By symbol; also what was listed before, since an account still has orders of it."""
-    listed = {listing.symbol: listing for listing in floor.listings()}
-    if floor.house is None:
-        return listed
-    known = _known.setdefault(floor.house, {})
-    known.update(listed)
-    return known
 
 
 def _trigger(ticket: Ticket) -> Row:

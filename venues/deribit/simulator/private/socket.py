@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from kit.simulator.dialect import Channel, Floor, Session, Stream
+from kit.simulator.dialect import Floor, Session
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
@@ -21,11 +21,12 @@ from kit.simulator.matching.contract import (
     PositionChanged,
     Refused,
 )
+from kit.simulator.private.market import known_listings
+from kit.simulator.private.streams import AccountStreams
 from venues.deribit.simulator.private.keys import Gate, house_of, unauthorized
 from venues.deribit.simulator.private.rest import Call, perform, portfolios
 from venues.deribit.simulator.private.rows import (
     Row,
-    listings_of,
     order_row,
     position_row,
     trade_row,
@@ -40,7 +41,6 @@ NAME = re.compile(
     rf"\.(?P<interval>raw|100ms)"
     rf"|user\.portfolio\.(?P<portfolio>[A-Za-z]+)"
 )
-NAMES_MAX = 100_000
 CONNECTION, ACCOUNT = "connection", "account"
 
 
@@ -51,7 +51,7 @@ class _Call(msgspec.Struct):
 _call = msgspec.json.Decoder(_Call)
 _channels = msgspec.json.Decoder(list[str])
 _text = msgspec.json.Decoder(str)
-_streams: dict[str, Stream] = {}
+_streams = AccountStreams()
 
 
 @dataclass(slots=True)
@@ -146,7 +146,7 @@ def _subscribe(
 ) -> list[str]:
     """What is wrong is left out of the answer without a word."""
     accepted = [name for name in dict.fromkeys(names) if NAME.fullmatch(name)]
-    session.streams.update({name: _stream(name) for name in accepted})
+    session.streams.update({name: _streams.get(name) for name in accepted})
     if accepted and not member.hears:
         member.hears = True
         teller = _Teller(session, key.account, floor)
@@ -172,7 +172,7 @@ class _Teller:
             self._position(event)
 
     def _order(self, event: OrderChanged) -> None:
-        listing = listings_of(self.floor)[event.order.ticket.symbol]
+        listing = known_listings(self.floor)[event.order.ticket.symbol]
         symbol, fill = listing.symbol, event.fill
         row = order_row(event.order, listing)
         if event.cause is Cause.TRIGGERED:
@@ -190,7 +190,7 @@ class _Teller:
             self._tell(name, changes)
 
     def _position(self, event: PositionChanged) -> None:
-        listing = listings_of(self.floor)[event.position.symbol]
+        listing = known_listings(self.floor)[event.position.symbol]
         row = position_row(event.position, listing, self.floor)
         nothing: dict[str, list[Row]] = {"orders": [], "trades": []}
         for name, _ in self._wanted(listing.symbol, "changes"):
@@ -209,7 +209,7 @@ class _Teller:
 
     def _wanted(self, symbol: str, topic: str) -> Iterator[tuple[str, re.Match[str]]]:
         """The channels that hear of an instrument."""
-        settle = listings_of(self.floor)[symbol].settle
+        settle = known_listings(self.floor)[symbol].settle
         for name in list(self.session.streams):
             found = NAME.fullmatch(name)
             if found is None or found["topic"] != topic:
@@ -225,7 +225,7 @@ class _Teller:
             "method": "subscription",
             "params": {"channel": name, "data": data},
         }
-        self.session.tell(_stream(name), msgspec.json.encode(frame))
+        self.session.tell(_streams.get(name), msgspec.json.encode(frame))
 
 
 def _parameters(text: str) -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -244,13 +244,3 @@ def _parameters(text: str) -> tuple[dict[str, str], dict[str, list[str]]]:
         elif said != b"null":
             texts[name] = said.decode()
     return texts, lists
-
-
-def _stream(name: str) -> Stream:
-    """One object per name."""
-    stream = _streams.get(name)
-    if stream is None:
-        stream = Stream(name, Channel.OTHER, "")
-        if len(_streams) < NAMES_MAX:
-            _streams[name] = stream
-    return stream

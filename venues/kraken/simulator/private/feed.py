@@ -20,6 +20,7 @@ from kit.simulator.matching.contract import (
     OrderChanged,
     OrderView,
 )
+from kit.simulator.private.market import known_listings
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.private.keys import house_of
 from venues.kraken.simulator.private.rows import (
@@ -30,7 +31,6 @@ from venues.kraken.simulator.private.rows import (
     filled_so_far,
     is_expired,
     ledger_id,
-    listings_of,
     named,
     reason,
     whole_order,
@@ -98,7 +98,7 @@ class Teller:
 
     def executions(self, with_orders: bool, with_trades: bool) -> list[Row]:
         """Open orders, and the newest trades."""
-        house, listings = house_of(self.floor), listings_of(self.floor)
+        house, listings = house_of(self.floor), known_listings(self.floor)
         rows: list[Row] = []
         if with_orders:
             rows.extend(
@@ -122,7 +122,7 @@ class Teller:
         self.session.tell(STREAMS[channel], self.frame(channel, "update", [row]))
 
     def _changes(self, event: OrderChanged) -> Iterator[Row]:
-        order, listing = event.order, listings_of(self.floor)[event.order.ticket.symbol]
+        order, listing = event.order, known_listings(self.floor)[event.order.ticket.symbol]
         so_far = {**named(order), **filled_so_far(order, listing)}
         if event.fill is not None:
             yield execution_row(event.fill, listing, self.floor)

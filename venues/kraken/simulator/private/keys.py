@@ -8,7 +8,6 @@ a REST call gives: it is good for a first use within 15 minutes, and then for th
 
 import base64
 import hashlib
-import hmac
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +29,9 @@ from kit.simulator.matching.contract import (
     Status,
 )
 from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.private.memory import Memory
+from kit.simulator.private.signing import is_base64_signature
+from kit.simulator.texts import whole
 from venues.kraken.simulator.rest import Refusal
 
 TOKEN_S = 900
@@ -71,27 +73,23 @@ class Guard:
 
     def __init__(self) -> None:
         self._nonces: dict[str, int] = {}
-        self._tokens: dict[str, _Token] = {}
+        self._tokens: Memory[str, _Token] = Memory(TOKENS_MAX)
         self._numbers = itertools.count(1)
 
     def admit(self, request: Request, floor: Floor) -> tuple[Key, Mapping[str, object]]:
         """Who has signed a REST call, and what it says. Raises Refusal."""
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        key = house_of(floor).key(headers.get("api-key", ""))
+        key = house_of(floor).key(request.header("api-key"))
         if key is None:
             raise Refusal("EAPI:Invalid key")
-        fields = _fields(request.body, headers.get("content-type", ""))
-        nonce = str(fields.get("nonce", ""))
-        digest = hashlib.sha256(nonce.encode() + request.body).digest()
-        mac = hmac.new(_secret(key), request.path.encode() + digest, hashlib.sha512)
-        signature = base64.b64encode(mac.digest()).decode()
-        if not hmac.compare_digest(headers.get("api-sign", "").encode(), signature.encode()):
+        fields = _fields(request.body, request.header("content-type"))
+        text = str(fields.get("nonce", ""))
+        said = request.path.encode() + hashlib.sha256(text.encode() + request.body).digest()
+        if not is_base64_signature(request.header("api-sign"), _secret(key), said, "sha512"):
             raise Refusal("EAPI:Invalid signature")
-        if not nonce.isdecimal() or len(nonce) > NONCE_DIGITS_MAX:
+        nonce = whole(text, NONCE_DIGITS_MAX)
+        if nonce is None or nonce <= self._nonces.get(key.key, 0):
             raise Refusal("EAPI:Invalid nonce")
-        if int(nonce) <= self._nonces.get(key.key, 0):
-            raise Refusal("EAPI:Invalid nonce")
-        self._nonces[key.key] = int(nonce)
+        self._nonces[key.key] = nonce
         return key, fields
 
     def issue(self, key: Key, floor: Floor) -> str:
@@ -99,9 +97,7 @@ class Guard:
         text = f"{key.key}/{next(self._numbers)}/{floor.time_ns()}"
         token = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
         until_ns = floor.time_ns() + TOKEN_S * NANOSECONDS_PER_SECOND
-        self._tokens[token] = _Token(key.account, until_ns)
-        if len(self._tokens) > TOKENS_MAX:
-            del self._tokens[next(iter(self._tokens))]
+        self._tokens.keep(token, _Token(key.account, until_ns))
         return token
 
     def account_of(self, token: str, known: set[str], floor: Floor) -> str:

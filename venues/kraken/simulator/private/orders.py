@@ -8,12 +8,13 @@ REST and websocket have other names for the same; both are made a Wish here.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Floor, Listing
 from kit.simulator.matching.contract import (
+    PRICED,
+    STOP_PRICED,
     House,
     Lifetime,
     OrderKind,
@@ -22,11 +23,12 @@ from kit.simulator.matching.contract import (
     Ticket,
 )
 from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.private.market import last_price, whole_ticks
+from kit.simulator.texts import amount, instant_ns, whole
 from venues.kraken.simulator.pairs import pair_of
 from venues.kraken.simulator.private.rows import order_number, places
 from venues.kraken.simulator.rest import Refusal
 
-NUMBER = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 CLIENT_ID = re.compile(
     r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[ -~]{1,18}"
 )
@@ -40,19 +42,13 @@ KINDS = {
     "take-profit-limit": OrderKind.TAKE_PROFIT_LIMIT,
     "trailing-stop": OrderKind.TRAILING_STOP,
 }
-LIMITED = (OrderKind.LIMIT, OrderKind.STOP_LIMIT, OrderKind.TAKE_PROFIT_LIMIT)
-STOPPED = (
-    OrderKind.STOP,
-    OrderKind.STOP_LIMIT,
-    OrderKind.TAKE_PROFIT,
-    OrderKind.TAKE_PROFIT_LIMIT,
-)
 LIFETIMES = {
     "gtc": Lifetime.GOOD_TILL_CANCEL,
     "ioc": Lifetime.IMMEDIATE_OR_CANCEL,
     "fok": Lifetime.FILL_OR_KILL,
     "gtd": Lifetime.GOOD_TILL_TIME,
 }
+SECONDS_DIGITS_MAX = 11
 UNKNOWN_ORDER = "EOrder:Unknown order"
 ERRORS: Mapping[HouseRefusal, str] = {
     HouseRefusal.UNKNOWN_SYMBOL: "EQuery:Unknown asset pair",
@@ -131,8 +127,8 @@ def ticket_of(wish: Wish, floor: Floor) -> Ticket:
         kind=kind,
         size=Decimal(0) if wish.by_value else volume,
         value=volume if wish.by_value else None,
-        price=price_of(wish.limit_price, wish.listing) if kind in LIMITED else None,
-        stop_price=price_of(wish.stop_price, wish.listing) if kind in STOPPED else None,
+        price=price_of(wish.limit_price, wish.listing) if kind in PRICED else None,
+        stop_price=price_of(wish.stop_price, wish.listing) if kind in STOP_PRICED else None,
         trail=_trail(wish, floor) if kind is OrderKind.TRAILING_STOP else None,
         lifetime=lifetime,
         expires_ns=instant(wish.expires, floor) if wish.expires else 0,
@@ -187,49 +183,45 @@ def refusal_of(refused: Refused) -> Refusal:
 
 def instant(text: str, floor: Floor) -> int:
     """A time in nanoseconds. Raises Refusal."""
-    if text.lstrip("+").isdecimal() and len(text) < 12:
+    seconds = whole(text.removeprefix("+"), SECONDS_DIGITS_MAX)
+    if seconds is not None:
         start_ns = floor.time_ns() if text.startswith("+") else 0
-        return start_ns + int(text) * NANOSECONDS_PER_SECOND
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Refusal("EGeneral:Invalid arguments") from None
-    if moment.tzinfo is None:
+        return start_ns + seconds * NANOSECONDS_PER_SECOND
+    found_ns = instant_ns(text)
+    if found_ns is None:
         raise Refusal("EGeneral:Invalid arguments")
-    microseconds = moment.microsecond * 1000
-    return int(moment.replace(microsecond=0).timestamp()) * NANOSECONDS_PER_SECOND + microseconds
+    return found_ns
 
 
 def size_of(text: str, listing: Listing, by_value: bool = False) -> Decimal:
     """Raises Refusal."""
-    if NUMBER.fullmatch(text) is None or not Decimal(text):
+    size = amount(text)
+    if not size:
         raise Refusal("EGeneral:Invalid arguments:volume")
     if not by_value and len(text.partition(".")[2].rstrip("0")) > places(listing.lot_size):
         raise Refusal("EGeneral:Invalid arguments:volume")
-    return Decimal(text)
+    return size
 
 
 def price_of(text: str, listing: Listing) -> Decimal:
     """Raises Refusal."""
-    if NUMBER.fullmatch(text) is None or not Decimal(text):
+    price = amount(text)
+    if not price:
         raise Refusal("EGeneral:Invalid arguments:price")
     most = places(listing.tick_size)
     if len(text.partition(".")[2].rstrip("0")) > most:
         name = pair_of(listing).altname
         words = f"{name} price can only be specified up to {most} decimals."
         raise Refusal(f"EOrder:Invalid price:{words}")
-    return Decimal(text)
+    return price
 
 
 def _trail(wish: Wish, floor: Floor) -> Decimal:
     """In quote units, in whole ticks."""
     text = wish.trail.removeprefix("+").removesuffix("%")
-    if NUMBER.fullmatch(text) is None or not Decimal(text):
-        raise Refusal("EGeneral:Invalid arguments:price")
     if not wish.trail.endswith("%"):
         return price_of(text, wish.listing)
-    trades = floor.history(wish.listing.symbol).latest(1)
-    if not trades:
+    percent, last = amount(text), last_price(floor, wish.listing.symbol)
+    if not percent or last is None:
         raise Refusal("EGeneral:Invalid arguments:price")
-    share = Decimal(text) / 100 * Decimal(trades[0].price)
-    return max(round(share, places(wish.listing.tick_size)), Decimal(wish.listing.tick_size))
+    return whole_ticks(last * percent / 100, wish.listing)

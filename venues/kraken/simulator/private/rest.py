@@ -3,7 +3,6 @@
 Documentation: https://docs.kraken.com/api/docs/rest-api/get-extended-balance and its neighbours.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +10,9 @@ from decimal import Decimal
 from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Answer, Floor, Listing, Request
 from kit.simulator.matching.contract import FillView, House, Key, OrderView, Refused
+from kit.simulator.private.market import known_listings
+from kit.simulator.private.orders import fills_by_order
+from kit.simulator.texts import whole
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.pairs import by_name
 from venues.kraken.simulator.private.keys import TOKEN_S, Guard, house_of
@@ -29,7 +31,6 @@ from venues.kraken.simulator.private.rows import (
     asset_name,
     described,
     execution_id,
-    listings_of,
     number,
     order_id,
     order_number,
@@ -40,6 +41,7 @@ from venues.kraken.simulator.rest import Refusal, envelope
 
 PREFIX = "/0/private/"
 PAGE = 50
+DIGITS_MAX = 12
 IDS_MAX = 50
 TIMEOUT_S_MAX = 86_400
 BALANCE_PLACES = 10
@@ -66,10 +68,10 @@ class _Call:
 
     def number(self, name: str, usual: int = 0) -> int:
         """A whole number. Raises Refusal."""
-        text = self.text(name, str(usual))
-        if not text.isdecimal() or len(text) > 12:
+        number = whole(self.text(name, str(usual)), DIGITS_MAX)
+        if number is None:
             raise Refusal(f"{INVALID}:{name}")
-        return int(text)
+        return number
 
     def says(self, name: str) -> bool:
         """Whether a field is true."""
@@ -77,7 +79,7 @@ class _Call:
 
     def listing(self, symbol: str) -> Listing:
         """Of an order, whose market may be gone from the list."""
-        listings = listings_of(self.floor)
+        listings = known_listings(self.floor)
         if symbol not in listings:
             raise Refusal("EQuery:Unknown asset pair")
         return listings[symbol]
@@ -89,13 +91,10 @@ class _Call:
 
     def order_rows(self, orders: Sequence[OrderView]) -> Row:
         """By id."""
-        fills: defaultdict[int, list[FillView]] = defaultdict(list)
-        begun = [one.created_ns for one in orders if one.filled]
-        for fill in self.house.fills(self.account, "", min(begun)) if begun else ():
-            fills[fill.order.order_id].append(fill)
+        fills = fills_by_order(orders, self.house)
         return {
             order_id(one.order_id): order_row(
-                one, self.listing(one.ticket.symbol), fills[one.order_id], 0
+                one, self.listing(one.ticket.symbol), fills.get(one.order_id, ())
             )
             for one in orders
         }
@@ -188,11 +187,12 @@ def _cancel_all_after(call: _Call) -> Row:
 
 def cancel_after(timeout: str, house: House, account: str, floor: Floor) -> Row:
     """The dead man's switch. Raises Refusal."""
-    if not timeout.isdecimal() or len(timeout) > 9 or int(timeout) > TIMEOUT_S_MAX:
+    seconds = whole(timeout)
+    if seconds is None or seconds > TIMEOUT_S_MAX:
         raise Refusal(f"{INVALID}:timeout")
-    house.cancel_after(account, int(timeout))
+    house.cancel_after(account, seconds)
     now_ns = floor.time_ns()
-    trigger = rfc3339(now_ns + int(timeout) * NANOSECONDS_PER_SECOND) if int(timeout) else "0"
+    trigger = rfc3339(now_ns + seconds * NANOSECONDS_PER_SECOND) if seconds else "0"
     return {"currentTime": rfc3339(now_ns), "triggerTime": trigger}
 
 

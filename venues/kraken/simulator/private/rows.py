@@ -6,9 +6,8 @@ REST writes numbers as texts, the websocket as numbers with all their decimal pl
 ``OQCLML-BW3P3-BUCMWZ``: the engine's own number, so stirred that it can be told again from them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from decimal import Decimal
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -16,13 +15,13 @@ from kit.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Floor, Listing
 from kit.simulator.matching.contract import (
     FillView,
-    House,
     Lifetime,
     OrderKind,
     OrderView,
     Refusal,
     Status,
 )
+from kit.simulator.private.market import in_dollars
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.pairs import LONG, pair_of
 
@@ -32,9 +31,7 @@ SPACE = len(DIGITS) ** LENGTH
 FACTOR = 0x9E3779B97F4A7C15F39D
 UNDO = pow(FACTOR, -1, SPACE)
 COST_PLACES = 5
-DOLLARS = ("USD", "USDT", "USDC")
 ZERO = Decimal(0)
-_known: WeakKeyDictionary[House, dict[str, Listing]] = WeakKeyDictionary()
 
 Row = dict[str, object]
 KINDS = {
@@ -160,18 +157,17 @@ def described(order: OrderView, listing: Listing) -> str:
     return words
 
 
-def order_row(order: OrderView, listing: Listing, fills: Iterable[FillView], user: int) -> Row:
-    """An order over REST. ``fills`` are its own, ``user`` its userref."""
+def order_row(order: OrderView, listing: Listing, fills: Sequence[FillView]) -> Row:
+    """An order over REST. ``fills`` are its own."""
     ticket, pair = order.ticket, pair_of(listing)
     deep, lots = places(listing.tick_size), places(listing.lot_size)
     limit, stop = ticket.price or ZERO, ticket.stop_price
     prices = (limit, ZERO) if stop is None else (stop, limit)
     trail = f"+{number(ticket.trail, deep)}" if ticket.trail is not None else ""
-    own = list(fills)
     average = order.filled_value / order.filled if order.filled else ZERO
     row: Row = {
         "refid": None,
-        "userref": user,
+        "userref": 0,
         "status": "expired" if is_expired(order) else REST_STATUSES[order.status],
         "opentm": seconds(order.created_ns),
         "starttm": 0,
@@ -190,13 +186,13 @@ def order_row(order: OrderView, listing: Listing, fills: Iterable[FillView], use
         "vol": number(ticket.size if ticket.value is None else ticket.value, lots),
         "vol_exec": number(order.filled, lots),
         "cost": number(order.filled_value, COST_PLACES),
-        "fee": number(sum((fill.fee for fill in own), ZERO), COST_PLACES),
+        "fee": number(sum((fill.fee for fill in fills), ZERO), COST_PLACES),
         "price": number(round(average, max(deep, COST_PLACES)), COST_PLACES),
         "stopprice": number(stop or ZERO, COST_PLACES),
         "limitprice": number(limit if stop is not None else ZERO, COST_PLACES),
         "misc": "",
         "oflags": _flags(order),
-        "trades": [execution_id(fill) for fill in own],
+        "trades": [execution_id(fill) for fill in fills],
     }
     if ticket.client_id:
         row["cl_ord_id"] = ticket.client_id
@@ -294,7 +290,8 @@ def filled_so_far(order: OrderView, listing: Listing) -> Row:
 
 def execution_row(fill: FillView, listing: Listing, floor: Floor) -> Row:
     """A trade in the feed. That it has filled the order, the next message says."""
-    ticket = fill.order.ticket
+    ticket, paid_in = fill.order.ticket, fill.fee_asset
+    dollars = in_dollars(fill.fee, paid_in, f"{paid_in}/USDT", floor)
     return {
         **named(fill.order),
         "exec_id": execution_id(fill),
@@ -308,8 +305,8 @@ def execution_row(fill: FillView, listing: Listing, floor: Floor) -> Row:
         "cost": bare(fill.price * fill.size, COST_PLACES),
         "order_status": "partially_filled",
         "order_type": KINDS[ticket.kind],
-        "fees": [{"asset": fill.fee_asset, "qty": bare(fill.fee, COST_PLACES)}],
-        "fee_usd_equiv": bare(_in_dollars(fill.fee, fill.fee_asset, floor), COST_PLACES),
+        "fees": [{"asset": paid_in, "qty": bare(fill.fee, COST_PLACES)}],
+        "fee_usd_equiv": bare(round(dollars, COST_PLACES), COST_PLACES),
         "timestamp": rfc3339(fill.time_ns),
     }
 
@@ -323,16 +320,6 @@ def reason(order: OrderView) -> str:
     if order.status is Status.EXPIRED:
         return "Order expired" if is_expired(order) else "Immediate or cancel order not filled"
     return "User requested"
-
-
-def listings_of(floor: Floor) -> Mapping[str, Listing]:
-    """By symbol; also what was listed before, since an account still has orders of it."""
-    listed = {listing.symbol: listing for listing in floor.listings()}
-    if floor.house is None:
-        return listed
-    known = _known.setdefault(floor.house, {})
-    known.update(listed)
-    return known
 
 
 def _stirred(letter: str, value: int) -> str:
@@ -352,12 +339,3 @@ def _flags(order: OrderView) -> str:
     if order.ticket.value is not None:
         flags.append("viqc")
     return ",".join(flags)
-
-
-def _in_dollars(amount: Decimal, asset: str, floor: Floor) -> Decimal:
-    """By the last trade; 0 of what does not trade against them."""
-    if asset in DOLLARS:
-        return amount
-    symbol = f"{asset}/USDT"
-    trades = floor.history(symbol).latest(1) if symbol in listings_of(floor) else []
-    return round(amount * Decimal(trades[0].price), COST_PLACES) if trades else ZERO

@@ -10,6 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from kit.simulator.dialect import Floor, Session
+from kit.simulator.private.market import known_listings
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.private.feed import BALANCES, STREAMS, Account, Teller
 from venues.kraken.simulator.private.keys import Guard, house_of
@@ -22,7 +23,7 @@ from venues.kraken.simulator.private.orders import (
     place,
 )
 from venues.kraken.simulator.private.rest import cancel_after
-from venues.kraken.simulator.private.rows import Row, amend_id, listings_of, order_id
+from venues.kraken.simulator.private.rows import Row, amend_id, order_id
 from venues.kraken.simulator.rest import Refusal
 
 RATE_COUNTER_MAX = 180
@@ -159,7 +160,7 @@ class _Replies:
 
 def _add(call: _Call, replies: _Replies) -> Iterator[bytes]:
     params = call.params
-    listing = listings_of(call.floor).get(params.symbol)
+    listing = known_listings(call.floor).get(params.symbol)
     if listing is None:
         raise Refusal(f"Currency pair not supported {params.symbol[:60]}")
     by_value = params.cash_order_qty is not None
@@ -192,7 +193,7 @@ def _amend(call: _Call, replies: _Replies) -> Iterator[bytes]:
     if params.deadline and instant(params.deadline, call.floor) <= call.floor.time_ns():
         raise Refusal("EService:Deadline elapsed")
     order = chosen(_one(params.order_id), _one(params.cl_ord_id), house, call.owner)
-    listing = listings_of(call.floor)[order.ticket.symbol]
+    listing = known_listings(call.floor)[order.ticket.symbol]
     texts = map(_text, (params.order_qty, params.limit_price, params.trigger_price))
     size, price, stop_price = texts
     changed = amend(order, listing, size, price, stop_price, house)

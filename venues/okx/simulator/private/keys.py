@@ -5,12 +5,8 @@ Documentation: https://www.okx.com/docs-v5/en/#overview-rest-authentication and
 method, the path with its query, and the body.
 """
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -18,10 +14,11 @@ import msgspec
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Floor, Listing, Request
 from kit.simulator.matching.contract import House, Key
+from kit.simulator.private.signing import is_base64_signature, is_same
+from kit.simulator.texts import instant_ns, whole
 
 EXPIRES_MS = 30_000
 LOGIN_PATH = "GET/users/self/verify"
-TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 def credentials(key: Key) -> dict[str, str]:
@@ -64,7 +61,7 @@ class Asker:
     def listing_of_code(self, code: str) -> Listing | None:
         """Of an instIdCode: they count the instruments as ``public/instruments`` lists them."""
         listings = self.floor.listings()
-        place = int(code) if code.isascii() and code.isdigit() and len(code) < 9 else 0
+        place = whole(code) or 0
         return listings[place - 1] if 0 < place <= len(listings) else None
 
 
@@ -73,26 +70,20 @@ def asker_of(request: Request, floor: Floor) -> Asker:
     house = floor.house
     if house is None:
         raise Denied("50001", "Service temporarily unavailable. Try again later", 503)
-    headers = {name.upper(): text for name, text in request.headers.items()}
-    needed = (
-        ("50103", "OK-ACCESS-KEY"),
-        ("50104", "OK-ACCESS-PASSPHRASE"),
-        ("50106", "OK-ACCESS-SIGN"),
-        ("50107", "OK-ACCESS-TIMESTAMP"),
-    )
-    for code, name in needed:
-        if not headers.get(name):
-            raise Denied(code, f'Request header "{name}" can not be empty.')
-    key = house.key(headers["OK-ACCESS-KEY"])
+    name = _needed(request, "50103", "OK-ACCESS-KEY")
+    password = _needed(request, "50104", "OK-ACCESS-PASSPHRASE")
+    signature = _needed(request, "50106", "OK-ACCESS-SIGN")
+    timestamp = _needed(request, "50107", "OK-ACCESS-TIMESTAMP")
+    key = house.key(name)
     if key is None:
         raise Denied("50111", "Invalid OK-ACCESS-KEY.")
-    if headers["OK-ACCESS-PASSPHRASE"] != key.password:
+    if not is_same(password, key.password):
         raise Denied("50105", 'Request header "OK-ACCESS-PASSPHRASE" incorrect.')
     asker = Asker(key, house, floor)
-    _check_time(headers["OK-ACCESS-TIMESTAMP"], asker.now_ms)
+    _check_time(timestamp, asker.now_ms)
     query = f"?{request.raw_query}" if request.raw_query else ""
-    head = f"{headers['OK-ACCESS-TIMESTAMP']}{request.method}{request.path}{query}"
-    if not _is_signed(key, head.encode() + request.body, headers["OK-ACCESS-SIGN"]):
+    said = f"{timestamp}{request.method}{request.path}{query}".encode() + request.body
+    if not is_base64_signature(signature, key.secret.encode(), said):
         raise Denied("50113", "Invalid Sign.")
     return asker
 
@@ -105,15 +96,17 @@ def logged_on(fields: Mapping[str, Any], floor: Floor) -> Asker:
     key = house.key(str(fields.get("apiKey", "")))
     if key is None:
         raise Denied("60005", "Invalid apiKey")
-    if fields.get("passphrase") != key.password:
+    if not is_same(str(fields.get("passphrase", "")), key.password):
         raise Denied("60024", "Wrong passphrase")
     timestamp = str(fields.get("timestamp", ""))
-    if not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
+    told_s = whole(timestamp)
+    if told_s is None:
         raise Denied("60004", "Invalid timestamp")
     asker = Asker(key, house, floor)
-    if abs(int(timestamp) * 1_000 - asker.now_ms) > EXPIRES_MS:
+    if abs(told_s * 1_000 - asker.now_ms) > EXPIRES_MS:
         raise Denied("60006", "Timestamp request expired")
-    if not _is_signed(key, f"{timestamp}{LOGIN_PATH}".encode(), str(fields.get("sign", ""))):
+    said, signature = f"{timestamp}{LOGIN_PATH}".encode(), str(fields.get("sign", ""))
+    if not is_base64_signature(signature, key.secret.encode(), said):
         raise Denied("60007", "Invalid sign")
     return asker
 
@@ -142,17 +135,17 @@ def texts_of(fields: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _needed(request: Request, code: str, name: str) -> str:
+    """A header that must be there."""
+    text = request.header(name)
+    if not text:
+        raise Denied(code, f'Request header "{name}" can not be empty.')
+    return text
+
+
 def _check_time(text: str, now_ms: int) -> None:
-    try:
-        told = datetime.strptime(text, TIME).replace(tzinfo=UTC)
-    except ValueError:
-        raise Denied("50112", "Invalid OK-ACCESS-TIMESTAMP.") from None
-    since = told - datetime(1970, 1, 1, tzinfo=UTC)
-    told_ms = (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
-    if abs(told_ms - now_ms) > EXPIRES_MS:
+    told_ns = instant_ns(text) if text.endswith("Z") else None
+    if told_ns is None:
+        raise Denied("50112", "Invalid OK-ACCESS-TIMESTAMP.")
+    if abs(told_ns // NANOSECONDS_PER_MILLISECOND - now_ms) > EXPIRES_MS:
         raise Denied("50102", "Timestamp request expired.")
-
-
-def _is_signed(key: Key, payload: bytes, signature: str) -> bool:
-    right = base64.b64encode(hmac.new(key.secret.encode(), payload, hashlib.sha256).digest())
-    return hmac.compare_digest(right, signature.encode())

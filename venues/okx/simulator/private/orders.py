@@ -20,15 +20,20 @@ from kit.simulator.matching.contract import (
     Ticket,
 )
 from kit.simulator.matching.contract import Refusal as Reason
+from kit.simulator.private.market import last_price, whole_ticks
+from kit.simulator.private.memory import Memory
+from kit.simulator.private.orders import stop_kind
+from kit.simulator.texts import amount, whole
 from venues.okx.simulator.private import rows as words
 from venues.okx.simulator.private.keys import Asker
 
 CLIENT_ID = re.compile(r"[A-Za-z0-9]{1,32}")
-AMOUNT = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 BATCH_MAX = 20
 LIMITED_NS, LIMITED_MAX = 2 * NANOSECONDS_PER_SECOND, 60
 """So many orders of one account in one instrument, in each two seconds."""
 COUNTED_MAX = 10_000
+FORMS_MAX = 10_000
+ID_DIGITS_MAX = 20
 LIFETIMES: Mapping[str, Lifetime] = {
     "limit": Lifetime.GOOD_TILL_CANCEL,
     "post_only": Lifetime.GOOD_TILL_CANCEL,
@@ -71,7 +76,7 @@ class Orders:
         self.request_id = ""
         """Of the change that the engine is doing just now."""
         self._counts: dict[tuple[str, str], tuple[int, int]] = {}
-        self._forms: dict[int, str] = {}
+        self._forms: Memory[int, str] = Memory(FORMS_MAX)
         self._newest_form = "trigger"
         self._operations: Mapping[str, Callable[[Asker, Item], Row]] = {
             "order": self._place,
@@ -88,7 +93,7 @@ class Orders:
         """In which form an algo order came."""
         if order.ticket.kind is OrderKind.TRAILING_STOP:
             return "move_order_stop"
-        return self._forms.get(order.order_id, self._newest_form)
+        return self._forms.get(order.order_id) or self._newest_form
 
     def run(self, asker: Asker, operation: str, items: Sequence[Item]) -> Outcome:
         """Each item has its own code."""
@@ -130,9 +135,7 @@ class Orders:
             order = asker.house.place(asker.account, ticket)
         finally:
             self._newest_form = "trigger"
-        if len(self._forms) >= COUNTED_MAX:
-            del self._forms[next(iter(self._forms))]
-        self._forms[order.order_id] = form
+        self._forms.keep(order.order_id, form)
         ids = {"algoId": words.algo_id(order), "algoClOrdId": order.ticket.client_id}
         return ids | {"clOrdId": "", "tag": item.get("tag", "")}
 
@@ -219,14 +222,14 @@ def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> tuple[Ticket
     kind, stop, price, trail = OrderKind.TRAILING_STOP, None, None, None
     if name == "trigger":
         stop, price = _amount(item, "triggerPx"), _limit_price(item, "orderPx")
-        kind = _kind((stop >= last) is buys, price)
+        kind = stop_kind((stop >= last) is not buys, price is None)
     elif name == "conditional":
         loses = bool(item.get("slTriggerPx"))
         if loses is bool(item.get("tpTriggerPx")):
             raise Refusal("51000", "Parameter ordType error")
         form = "sl" if loses else "tp"
         stop, price = _amount(item, f"{form}TriggerPx"), _limit_price(item, f"{form}OrdPx")
-        kind = _kind(loses, price)
+        kind = stop_kind(not loses, price is None)
     elif name == "move_order_stop":
         trail = _trail(item, listing, last)
     else:
@@ -276,10 +279,11 @@ def _found(
     text, client_id = item.get(id_name, ""), item.get(client_id_name, "")
     order: OrderView | None = None
     if text:
-        if not text.isascii() or not text.isdigit() or len(text) > 20:
+        number = whole(text, ID_DIGITS_MAX)
+        if number is None:
             raise Refusal("51000", f"Parameter {id_name} error")
         try:
-            order = asker.house.order(asker.account, int(text) - first)
+            order = asker.house.order(asker.account, number - first)
         except Refused:
             order = None
     elif client_id:
@@ -327,10 +331,10 @@ def _text(item: Item, name: str) -> str:
 
 
 def _amount(item: Item, name: str) -> Decimal:
-    text = _text(item, name)
-    if not AMOUNT.fullmatch(text) or not Decimal(text):
+    number = amount(_text(item, name))
+    if not number:
         raise Refusal("51000", f"Parameter {name} error")
-    return Decimal(text)
+    return number
 
 
 def _limit_price(item: Item, name: str) -> Decimal | None:
@@ -371,24 +375,15 @@ def _self_trade(item: Item) -> SelfTrade | None:
     return SELF_TRADES[name] if name else None
 
 
-def _kind(is_stop: bool, price: Decimal | None) -> OrderKind:
-    if is_stop:
-        return OrderKind.STOP if price is None else OrderKind.STOP_LIMIT
-    return OrderKind.TAKE_PROFIT if price is None else OrderKind.TAKE_PROFIT_LIMIT
-
-
 def _last_price(asker: Asker, listing: Listing) -> Decimal:
-    newest = asker.floor.history(listing.symbol).latest(1)
-    if not newest:
+    last = last_price(asker.floor, listing.symbol)
+    if last is None:
         raise Refusal(*words.REFUSALS[Reason.HALTED])
-    return Decimal(newest[0].price)
+    return last
 
 
 def _trail(item: Item, listing: Listing, last: Decimal) -> Decimal:
     """A distance, or a share of the price."""
-    tick = Decimal(listing.tick_size)
     if item.get("callbackSpread"):
-        distance = _amount(item, "callbackSpread")
-    else:
-        distance = last * _amount(item, "callbackRatio")
-    return max(distance // tick, Decimal(1)) * tick
+        return whole_ticks(_amount(item, "callbackSpread"), listing)
+    return whole_ticks(last * _amount(item, "callbackRatio"), listing)

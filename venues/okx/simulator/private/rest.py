@@ -12,11 +12,19 @@ import msgspec
 
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Answer, Floor, Listing, Request
-from kit.simulator.matching.contract import FillView, HouseRules, OrderView
-from venues.okx.simulator.listings import TYPES, plain
+from kit.simulator.matching.contract import HouseRules, OrderView
+from kit.simulator.private.orders import fills_by_order, fills_of
+from kit.simulator.texts import plain, whole
+from venues.okx.simulator.listings import TYPES
 from venues.okx.simulator.private import rows as words
 from venues.okx.simulator.private.keys import Asker, Denied, asker_of, items_of
-from venues.okx.simulator.private.orders import Orders, Refusal, named_algo, named_order
+from venues.okx.simulator.private.orders import (
+    ID_DIGITS_MAX,
+    Orders,
+    Refusal,
+    named_algo,
+    named_order,
+)
 from venues.okx.simulator.rest import ROOT
 
 POSTED: Mapping[str, str] = {
@@ -191,12 +199,6 @@ def balances(asker: Asker, query: Query) -> Rows:
     return [words.account_row(held, gains, asker.now_ms)]
 
 
-def fills_of(asker: Asker, order: OrderView) -> list[FillView]:
-    """All of one order, oldest first."""
-    found = asker.house.fills(asker.account, order.ticket.symbol, order.created_ns)
-    return [fill for fill in found if fill.order.order_id == order.order_id]
-
-
 def _success(rows: Rows) -> dict[str, object]:
     return {"code": "0", "data": list(rows), "msg": ""}
 
@@ -218,7 +220,11 @@ def _rows_of(asker: Asker, query: Query, orders: Iterable[OrderView]) -> list[di
         and query.get("state", "") in ("", words.STATES[order.status])
     ]
     page = _page(query, wanted, lambda one: words.ORDER_ID_FIRST + one[0].order_id)
-    return [dict(words.order_row(one, listing, fills_of(asker, one))) for one, listing in page]
+    fills = fills_by_order([order for order, _ in page], asker.house)
+    return [
+        dict(words.order_row(order, listing, fills.get(order.order_id, ())))
+        for order, listing in page
+    ]
 
 
 def _page(query: Query, rows: Sequence[T], number: Callable[[T], int]) -> list[T]:
@@ -234,9 +240,10 @@ def _page(query: Query, rows: Sequence[T], number: Callable[[T], int]) -> list[T
 def _number(text: str, name: str, usual: int = 0) -> int:
     if not text:
         return usual
-    if not text.isascii() or not text.isdigit() or len(text) > 20:
+    number = whole(text, ID_DIGITS_MAX)
+    if number is None:
         raise Refusal("51000", f"Parameter {name} error")
-    return int(text)
+    return number
 
 
 def _between(query: Query, time_ns: int) -> bool:
@@ -250,7 +257,7 @@ def _order(asker: Asker, query: Query) -> Rows:
     listing = None if order is None else asker.listing(order.ticket.symbol)
     if order is None or listing is None:
         raise Refusal("51603", "Order does not exist")
-    return [words.order_row(order, listing, fills_of(asker, order))]
+    return [words.order_row(order, listing, fills_of(order, asker.house))]
 
 
 def _open_orders(asker: Asker, query: Query) -> Rows:

@@ -10,11 +10,11 @@ from decimal import Decimal
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import InstrumentKind, Listing
 from kit.simulator.matching.contract import (
+    STOPS,
     BalanceView,
     FillView,
     HouseRules,
     Lifetime,
-    OrderKind,
     OrderView,
     PositionView,
     Refusal,
@@ -22,12 +22,12 @@ from kit.simulator.matching.contract import (
     Status,
     Ticket,
 )
-from venues.okx.simulator.listings import TYPES, plain
+from kit.simulator.texts import plain
+from venues.okx.simulator.listings import TYPES
 
 ORDER_ID_FIRST = 2_000_000_000_000_000_000
 """OKX's ids have 19 digits, more than a float can hold."""
 ALGO_ID_FIRST = 3_000_000_000_000_000_000
-CONDITIONAL = frozenset(OrderKind) - {OrderKind.MARKET, OrderKind.LIMIT}
 STATES: Mapping[Status, str] = {
     Status.UNTRIGGERED: "live",
     Status.OPEN: "live",
@@ -114,7 +114,7 @@ def algo_id(order: OrderView) -> str:
 
 def is_conditional(order: OrderView) -> bool:
     """Whether it is an algo order, or was one before it triggered."""
-    return order.ticket.kind in CONDITIONAL
+    return order.ticket.kind in STOPS
 
 
 def is_order(order: OrderView) -> bool:

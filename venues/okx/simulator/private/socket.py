@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from kit.simulator.dialect import Channel, Floor, Session, Stream
+from kit.simulator.dialect import Floor, Session
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
@@ -19,11 +19,14 @@ from kit.simulator.matching.contract import (
     OrderChanged,
     PositionChanged,
 )
-from venues.okx.simulator.listings import TYPES, plain
+from kit.simulator.private.orders import fills_of
+from kit.simulator.private.streams import AccountStreams, symbol_of
+from kit.simulator.texts import plain
+from venues.okx.simulator.listings import TYPES
 from venues.okx.simulator.private import rows as words
 from venues.okx.simulator.private.keys import Asker, Denied, logged_on, texts_of
 from venues.okx.simulator.private.orders import Orders
-from venues.okx.simulator.private.rest import PrivateRest, balances, fills_of
+from venues.okx.simulator.private.rest import PrivateRest, balances
 
 CONNECTION = "a4d3ae56"
 CHANNELS: Mapping[str, str] = {
@@ -82,7 +85,7 @@ class PrivateSocket:
         self._rules = rules
         self._orders = orders
         self._rest = rest
-        self._streams: dict[tuple[str, str], Stream] = {}
+        self._streams = AccountStreams()
 
     def receive(
         self, session: Session, private: Private, access: str, text: str, floor: Floor
@@ -145,11 +148,11 @@ class PrivateSocket:
         if private.asker is not None:
             return done
         private.asker = asker
-        session.streams["login"] = self._stream("login", "")
+        session.streams["login"] = self._streams.get("login")
 
         def hear(event: AccountEvent) -> None:
             for argument in private.arguments.values():
-                stream = self._stream(argument["channel"], _symbol_of(event))
+                stream = self._streams.get(argument["channel"], symbol_of(event))
                 for rows in self._rows(asker, argument, event):
                     session.tell(stream, _push(argument, rows))
 
@@ -174,7 +177,7 @@ class PrivateSocket:
         argument = texts_of(one)
         name = msgspec.json.encode(argument).decode()
         private.arguments[name] = argument
-        session.streams[name] = self._stream(argument["channel"], argument.get("instId", ""))
+        session.streams[name] = self._streams.get(argument["channel"], argument.get("instId", ""))
         confirmed = _event("subscribe", call_id, arg=argument)
         assert private.asker is not None
         return [confirmed, *self._whole(private.asker, argument, "snapshot")]
@@ -230,7 +233,7 @@ class PrivateSocket:
             return [[words.algo_row(order, listing, form)]] if told else []
         if not words.is_order(order):
             return []
-        fills = fills_of(asker, order)
+        fills = fills_of(order, asker.house)
         if fill is not None and all(one.trade_id != fill.trade_id for one in fills):
             fills.append(fill)
         row: dict[str, object] = dict(words.order_row(order, listing, fills))
@@ -247,14 +250,6 @@ class PrivateSocket:
             row |= {"fillPx": "", "fillSz": "0", "fillTime": "", "tradeId": ""}
         return [[row]]
 
-    def _stream(self, channel: str, symbol: str) -> Stream:
-        """One object for each, so that faults can be aimed."""
-        key = (channel, symbol)
-        if key not in self._streams:
-            name = f"{channel}:{symbol}" if symbol else channel
-            self._streams[key] = Stream(name, Channel.OTHER, symbol)
-        return self._streams[key]
-
 
 def _with_name(asker: Asker, item: dict[str, str]) -> dict[str, str]:
     """With the instId that its instIdCode means; the name itself is not read."""
@@ -269,12 +264,6 @@ def _wanted(argument: Mapping[str, str], kind: str, symbol: str) -> bool:
         "",
         symbol,
     )
-
-
-def _symbol_of(event: AccountEvent) -> str:
-    if isinstance(event, OrderChanged):
-        return event.order.ticket.symbol
-    return event.position.symbol if isinstance(event, PositionChanged) else ""
 
 
 def _push(argument: Mapping[str, str], rows: Any, **more: object) -> bytes:

@@ -1,0 +1,35 @@
+"""What is asked of the engine, and the fills of an order."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from kit.simulator.matching.contract import FillView, House, OrderKind, OrderView
+
+
+def stop_kind(takes_profit: bool, at_market: bool) -> OrderKind:
+    """Of an order that waits for a price."""
+    if takes_profit:
+        return OrderKind.TAKE_PROFIT if at_market else OrderKind.TAKE_PROFIT_LIMIT
+    return OrderKind.STOP if at_market else OrderKind.STOP_LIMIT
+
+
+def fills_of(order: OrderView, house: House) -> list[FillView]:
+    """All of one order, oldest first."""
+    return list(fills_by_order([order], house).get(order.order_id, ()))
+
+
+def fills_by_order(orders: Sequence[OrderView], house: House) -> Mapping[int, Sequence[FillView]]:
+    """Those of some orders of one account, by the engine's number; oldest first. Nothing stands
+    there for an order that has none."""
+    fills: defaultdict[int, list[FillView]] = defaultdict(list)
+    filled = {order.order_id: order for order in orders if order.filled}
+    if not filled:
+        return fills
+    symbols = {order.ticket.symbol for order in filled.values()}
+    symbol = symbols.pop() if len(symbols) == 1 else ""
+    account = next(iter(filled.values())).account
+    begun_ns = min(order.created_ns for order in filled.values())
+    for fill in house.fills(account, symbol, begun_ns):
+        if fill.order.order_id in filled:
+            fills[fill.order.order_id].append(fill)
+    return fills

@@ -1,0 +1,48 @@
+"""What is known of instruments: those that are gone too, and what was paid last."""
+
+from decimal import Decimal
+
+import pytest
+
+from kit.simulator.dialect import Listing
+from kit.simulator.matching.tests.fake_house import FakeFloor, FakeHouse
+from kit.simulator.private.market import in_dollars, known_listings, last_price, whole_ticks
+
+BTC = Listing("BTCUSDT", "BTC", "USDT", "0.05", "0.001", "5")
+ETH = Listing("ETHUSDT", "ETH", "USDT", "0.01", "0.01", "5")
+
+
+class NoTrades:
+    def latest(self, limit):
+        return []
+
+
+def test_what_is_listed_no_more_is_known_to_the_accounts_of_its_house():
+    house = FakeHouse()
+    assert set(known_listings(FakeFloor(house, [BTC, ETH]))) == {"BTCUSDT", "ETHUSDT"}
+    later = known_listings(FakeFloor(house, [BTC]))
+    assert later["ETHUSDT"] is ETH
+    assert set(known_listings(FakeFloor(FakeHouse(), [BTC]))) == {"BTCUSDT"}
+    assert set(known_listings(FakeFloor(None, [BTC]))) == {"BTCUSDT"}
+
+
+def test_the_last_price_is_none_before_the_first_trade(monkeypatch):
+    floor = FakeFloor(FakeHouse(), [BTC])
+    assert last_price(floor, "BTCUSDT") == 50_000
+    assert in_dollars(Decimal(2), "BTC", "BTCUSDT", floor) == 100_000
+    monkeypatch.setattr(floor, "history", lambda symbol: NoTrades())
+    assert last_price(floor, "BTCUSDT") is None
+    assert in_dollars(Decimal(2), "BTC", "BTCUSDT", floor) == 0
+
+
+def test_dollars_are_dollars_and_what_is_not_traded_against_them_counts_nothing():
+    floor = FakeFloor(FakeHouse(), [BTC])
+    assert in_dollars(Decimal("1.5"), "USDC", "USDCUSDT", floor) == Decimal("1.5")
+    assert in_dollars(Decimal("1.5"), "ETH", "ETHUSDT", floor) == 0
+
+
+@pytest.mark.parametrize(
+    ("distance", "expected"), [("1.24", "1.20"), ("1.25", "1.25"), ("0.01", "0.05")]
+)
+def test_a_distance_is_cut_to_ticks_and_is_at_least_one(distance, expected):
+    assert whole_ticks(Decimal(distance), BTC) == Decimal(expected)

@@ -1,0 +1,47 @@
+"""What is asked of the engine, and whose fills are whose."""
+
+import pytest
+
+from kit.simulator.matching.contract import OrderKind
+from kit.simulator.matching.tests.desk import Market
+from kit.simulator.private.orders import fills_by_order, fills_of, stop_kind
+
+
+@pytest.mark.parametrize(
+    ("takes_profit", "at_market", "expected"),
+    [
+        (False, True, OrderKind.STOP),
+        (False, False, OrderKind.STOP_LIMIT),
+        (True, True, OrderKind.TAKE_PROFIT),
+        (True, False, OrderKind.TAKE_PROFIT_LIMIT),
+    ],
+)
+def test_each_kind_of_stop(takes_profit, at_market, expected):
+    assert stop_kind(takes_profit, at_market) is expected
+
+
+def test_each_order_has_its_own_fills_oldest_first():
+    market = Market()
+    market.order("other", "sell", "1", "100")
+    market.now_ns += 1
+    market.order("other", "sell", "2", "101")
+    first = market.order("demo", "buy", "2", "101")
+    market.now_ns += 1
+    second = market.order("demo", "buy", "0.5", "101")
+    waits = market.order("demo", "buy", "1", "90")
+    assert [(str(one.price), one.size) for one in fills_of(first, market.house)] == [
+        ("100.00", 1),
+        ("101.00", 1),
+    ]
+    found = fills_by_order([second, waits, first], market.house)
+    assert list(found[first.order_id]) == fills_of(first, market.house)
+    assert [one.order.order_id for one in found[second.order_id]] == [second.order_id]
+    assert not found.get(waits.order_id, ())
+
+
+def test_an_order_without_fills_asks_for_none(monkeypatch):
+    market = Market()
+    waits = market.order("demo", "buy", "1", "90")
+    monkeypatch.delattr(type(market.house), "fills")
+    assert fills_of(waits, market.house) == []
+    assert not fills_by_order([], market.house)
