@@ -1,4 +1,4 @@
-"""Changes of size and price of an order that is open.
+"""Changes of an order that is open: its size, its price, where it wakes.
 
 As with an order: written down, synced, sent once. What has become of an amendment that got no clear
 answer is told by the order itself, when the venue is asked for it.
@@ -21,6 +21,7 @@ from kit.orders.ledger.ledger import Ledger, ended
 from kit.orders.pilot import Commit, Inquiry, Pilot
 from kit.orders.settings import OrdersSettings
 
+REACHED = "its stop price was reached"
 AMENDMENTS_MAX = 10_000
 """Of one order: each request is remembered as long as the order."""
 
@@ -56,14 +57,10 @@ class Amender:
         return False
 
     def check(self, entry: Entry, content: orders_pb2.OrderContent) -> None:
-        """Raises InvalidOrder where more than size and price would change, or the order cannot be
-        changed any more; NotSupported."""
-        before, after = orders_pb2.OrderContent(), orders_pb2.OrderContent()
-        before.CopyFrom(entry.content)
-        after.CopyFrom(content)
-        before.size = after.size = before.price = after.price = ""
-        if before != after:
-            text = "an amendment changes size and price, and nothing else"
+        """Raises InvalidOrder where more would change than can, or the order cannot be changed any
+        more; NotSupported."""
+        if _rest_of(entry.content) != _rest_of(content):
+            text = "an amendment changes size, price, stop price and trailing offset, nothing else"
             raise InvalidOrder(text, field="content", value="", allowed="as it was", nearest="")
         if entry.group_id and Decimal(content.size) not in (
             entry.size,
@@ -81,6 +78,20 @@ class Amender:
             raise InvalidOrder(text, field="request_id", value="", allowed="a new order")
         if not self._desk.rules.amends and not entry.held:
             raise NotSupported("the venue amends no orders", service="TradeFlow", wanted="amend")
+        self._check_stop(entry, content)
+
+    def _check_stop(self, entry: Entry, content: orders_pb2.OrderContent) -> None:
+        """Where it wakes can change while it waits: here, or where the venue changes it."""
+        field = _changed_stop(entry, content)
+        if not field:
+            return
+        if entry.is_triggered:
+            value = getattr(content, field)
+            raise InvalidOrder(REACHED, field=field, value=value, allowed="as it was", nearest="")
+        can = self._desk.rules.amends_stop_price and field == "stop_price"
+        if not entry.held and not can:
+            text = f"the venue does not change the {field} of an order; cancel it and place another"
+            raise NotSupported(text, service="TradeFlow", wanted=field)
 
     async def amend(
         self, entry: Entry, content: orders_pb2.OrderContent, request_id: str, *also: Record
@@ -119,11 +130,13 @@ class Amender:
                 price=wish.price,
                 outcome=Outcome.WANTED,
                 words="",
+                stop_price=wish.stop_price,
+                trailing_offset=wish.trailing_offset,
             )
             await self._commit(*also, amending)
             self._ledger.amendment(entry, amending)
             if entry.held:
-                self._ledger.amendment(entry, ended(amending, Outcome.DONE))
+                settle_held(self._ledger, entry)
                 await self._commit()
             elif was_held:
                 words = "it was sent meanwhile"
@@ -154,8 +167,40 @@ def settle_amendments(ledger: Ledger, entry: Entry, *, is_over: bool) -> None:
     for amending in list(entry.amendments.values()):
         if amending.outcome != Outcome.WANTED:
             continue
-        if (entry.told_size, entry.told_price) == (amending.size, amending.price):
+        if entry.is_told_as(amending):
             ledger.amendment(entry, ended(amending, Outcome.DONE))
         elif is_over:
             words = "the venue has not done it"
             ledger.amendment(entry, ended(amending, Outcome.REFUSED, words))
+
+
+def settle_held(ledger: Ledger, entry: Entry) -> None:
+    """Amendments of an order that waits here, when they are on the disk: nobody has to be asked."""
+    for amending in list(entry.amendments.values()):
+        if amending.outcome != Outcome.WANTED:
+            continue
+        stop = amending.stop_price, amending.trailing_offset
+        if entry.is_triggered and stop != (entry.stop_price, entry.trailing_offset):
+            ledger.amendment(entry, ended(amending, Outcome.LAPSED, REACHED))
+        else:
+            ledger.amendment(entry, ended(amending, Outcome.DONE))
+
+
+def _rest_of(content: orders_pb2.OrderContent) -> orders_pb2.OrderContent:
+    """Without what an amendment can change."""
+    rest = orders_pb2.OrderContent()
+    rest.CopyFrom(content)
+    rest.size = rest.price = rest.stop_price = rest.trailing_offset = ""
+    return rest
+
+
+def _changed_stop(entry: Entry, content: orders_pb2.OrderContent) -> str:
+    """Which field that says where it wakes would change; "" for none."""
+    for field in ("stop_price", "trailing_offset"):
+        text = getattr(content, field)
+        if bool(text) != (getattr(entry, field) is not None):
+            # That the type has it or not is checked with the others.
+            continue
+        if text and Decimal(text) != getattr(entry, field):
+            return field
+    return ""

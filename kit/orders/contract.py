@@ -169,6 +169,8 @@ class DeskRules:
     """Whether an open order can be changed in place."""
     amends_to_smaller_only: bool = False
     """Whether only its size can, and only to a smaller one."""
+    amends_stop_price: bool = False
+    """Whether the stop price of one that waits at the venue can be changed."""
     plain_stops_only: bool = False
     """Whether the stops that it has are good till cancelled, and never post-only. Others wait
     here."""
@@ -202,7 +204,7 @@ class Desk(Protocol):
         """Send an order, once."""
 
     async def amend(self, key: OrderKey, wish: Wish) -> Receipt:
-        """Change the size or the price of an open order to those of the wish."""
+        """Change size, price and stop price of an open order to those of the wish."""
 
     async def cancel(self, key: OrderKey) -> Receipt:
         """Take an order back. Refused when it is not open any more."""

@@ -16,6 +16,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit import telemetry
 from kit.clock import Clock
 from kit.orders import amounts
+from kit.orders.amounts import ZERO
 from kit.orders.calls import until
 from kit.orders.ledger import states
 from kit.orders.ledger.entry import Entry
@@ -155,13 +156,13 @@ def _is_reached(entry: Entry, price: Decimal) -> bool:
     content = entry.content
     sells = content.side == types_pb2.SIDE_SELL
     if content.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
-        offset = Decimal(content.trailing_offset)
+        offset = entry.trailing_offset or ZERO
         best = entry.best_price if entry.best_price is not None else price
         stop = amounts.subtract(best, offset) if sells else amounts.add(best, offset)
     elif content.type == orders_pb2.ORDER_TYPE_LIMIT:
         # Of a group whose turn it is not: it would be filled at its price, so that wakes it.
         stop = entry.price if entry.price is not None else price
     else:
-        stop = Decimal(content.stop_price)
+        stop = entry.stop_price if entry.stop_price is not None else price
     falls = sells != (content.type in AT_BETTER_PRICES)
     return price <= stop if falls else price >= stop

@@ -355,9 +355,8 @@ def triggered(entry: Entry) -> orders_pb2.OrderContent:
     """What the venue is to get of an order: of one that waited here for its stop price, what it has
     become."""
     if not (entry.kept_here and entry.is_triggered and entry.content.type in BECOMES):
-        return entry.content
-    content = orders_pb2.OrderContent()
-    content.CopyFrom(entry.content)
+        return entry.terms() if entry.amendments else entry.content
+    content = entry.terms()
     content.type = BECOMES[entry.content.type]
     content.stop_price = content.trailing_offset = ""
     if content.type == orders_pb2.ORDER_TYPE_MARKET:

@@ -2,6 +2,7 @@
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.orders.amender import settle_held
 from kit.orders.ledger import states
 from kit.orders.ledger.entry import Entry
 from kit.orders.ledger.ledger import Ledger
@@ -19,7 +20,9 @@ def resume(ledger: Ledger, resolver: Resolver, now_ns: int) -> None:
             _resume_intended(ledger, entry)
         elif entry.state == states.SENT:
             ledger.move(entry, states.UNKNOWN, detail="the process ended meanwhile")
-        elif not entry.held and (
+        elif entry.held:
+            settle_held(ledger, entry)
+        elif (
             entry.state not in (states.OPEN, states.PARTLY_FILLED)
             or entry.cancel_wanted
             or entry.is_amending

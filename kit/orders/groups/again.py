@@ -11,7 +11,6 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.errors import StoreUnavailable
-from kit.orders.approval import plain
 from kit.orders.ids import client_order_id
 from kit.orders.journal.records import Intended
 from kit.orders.ledger import states
@@ -129,9 +128,8 @@ class Attempts:
             self._writing.discard(entry.key)
 
     def _intended(self, entry: Entry) -> Intended:
-        content = orders_pb2.OrderContent()
-        content.CopyFrom(entry.content)
-        content.price = plain(entry.price) if entry.price is not None else ""
+        content = entry.terms()
+        content.size = entry.content.size
         request_id = _next_id(entry)
         return Intended(
             key=client_order_id(self._ledger.venue, self._ledger.account, request_id),

@@ -137,7 +137,7 @@ def _take_turns(
         _take_back(plan, [one for one in out if due is not None or one is not kept])
     else:
         for one in waiting:
-            least = least_of(scene.instrument, one.price or _stop_price(one))
+            least = least_of(scene.instrument, one.price or one.stop_price)
             if left < least:
                 plan.ends[one.key] = (
                     f"what is left is {plain(left)}; the venue takes no less than {plain(least)}"
@@ -179,7 +179,3 @@ def _awaits_fills(entry: Entry, scene: Scene) -> bool:
     if not entry.lacks_fills or not _pays_in_base(entry, scene.instrument):
         return False
     return scene.now_ns - entry.updated_time_ns < FILLS_WAIT_NS
-
-
-def _stop_price(entry: Entry) -> Decimal | None:
-    return Decimal(entry.content.stop_price) if entry.content.stop_price else None

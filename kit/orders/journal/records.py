@@ -60,6 +60,10 @@ class Stood(msgspec.Struct, frozen=True, array_like=True, tag="o"):
     best_price: Decimal | None
     """Of a trailing stop that is held: the best price since it was placed."""
     is_triggered: bool
+    stop_price: Decimal | None = None
+    """None in journals of before it could be changed: as it was asked for."""
+    trailing_offset: Decimal | None = None
+    """As the stop price."""
 
 
 class Filled(msgspec.Struct, frozen=True, array_like=True, tag="f"):
@@ -90,6 +94,8 @@ class Amending(msgspec.Struct, frozen=True, array_like=True, tag="a"):
     outcome: str
     """One of kit.orders.ledger.ledger.Outcome."""
     words: str
+    stop_price: Decimal | None = None
+    trailing_offset: Decimal | None = None
 
 
 class Balanced(msgspec.Struct, frozen=True, array_like=True, tag="b"):

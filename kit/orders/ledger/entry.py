@@ -36,10 +36,12 @@ class Entry:
     """The client order id; of one placed elsewhere without an id of ours, another text."""
     client_order_id: str
     content: orders_pb2.OrderContent
-    """As it was asked for. Size and price stand below."""
+    """As it was asked for. What an amendment can change stands below."""
     created_time_ns: int
     size: Decimal
     price: Decimal | None
+    stop_price: Decimal | None = None
+    trailing_offset: Decimal | None = None
     request_id: str = ""
     digest: bytes = b""
     approval_ends_ns: int = 0
@@ -66,13 +68,14 @@ class Entry:
     group_id: str = ""
     """Of the orders that it was placed with; empty when it stands alone."""
     awaits_terms: bool = False
-    """Whether the venue has not yet told the size and price of the last amendment: what it tells of
-    them may be from before."""
+    """Whether the venue has not yet told the size and prices of the last amendment: what it tells
+    of them may be from before."""
     terms_time_ns: int = 0
     """When the last amendment was done, as our clock says."""
     told_size: Decimal = ZERO
-    """Size and price as the venue said last when it was asked; not in the journal."""
+    """Size and prices as the venue said last when it was asked; not in the journal."""
     told_price: Decimal | None = None
+    told_stop_price: Decimal | None = None
     fills: dict[str, Filled] = field(default_factory=dict)
     """By fill id."""
     fill_size: Decimal = ZERO
@@ -163,6 +166,8 @@ class Entry:
             updated_time_ns=self.updated_time_ns,
             best_price=self.best_price,
             is_triggered=self.is_triggered,
+            stop_price=self.stop_price,
+            trailing_offset=self.trailing_offset,
         )
 
     def restore(self, stood: Stood) -> None:
@@ -176,15 +181,41 @@ class Entry:
         self.held, self.cancel_wanted = stood.held, stood.cancel_wanted
         self.venue_time_ns, self.updated_time_ns = stood.venue_time_ns, stood.updated_time_ns
         self.best_price, self.is_triggered = stood.best_price, stood.is_triggered
+        if stood.stop_price is not None:
+            self.stop_price = stood.stop_price
+        if stood.trailing_offset is not None:
+            self.trailing_offset = stood.trailing_offset
 
-    def message(self) -> orders_pb2.Order:
-        """As the contract tells it."""
+    def amend(self, amending: Amending) -> None:
+        """An amendment was done: it is so from now on."""
+        self.size, self.price = amending.size, amending.price
+        if amending.stop_price is not None:
+            self.stop_price = amending.stop_price
+        if amending.trailing_offset is not None:
+            self.trailing_offset = amending.trailing_offset
+        self.awaits_terms = True
+
+    def is_told_as(self, amending: Amending) -> bool:
+        """Whether the venue has it as an amendment wants it. Where that leaves the stop price as it
+        is, it need not be told: a venue may not tell it of a stop whose price was reached."""
+        told = self.told_size, self.told_price
+        stop_prices = None, self.stop_price, self.told_stop_price
+        return told == (amending.size, amending.price) and amending.stop_price in stop_prices
+
+    def terms(self) -> orders_pb2.OrderContent:
+        """What is wanted, as amendments have changed it."""
         content = orders_pb2.OrderContent()
         content.CopyFrom(self.content)
         content.size = plain(self.size)
-        content.price = plain(self.price) if self.price is not None else ""
+        content.price = _text(self.price)
+        content.stop_price = _text(self.stop_price)
+        content.trailing_offset = _text(self.trailing_offset)
+        return content
+
+    def message(self) -> orders_pb2.Order:
+        """As the contract tells it."""
         return orders_pb2.Order(
-            content=content,
+            content=self.terms(),
             request_id=self.request_id,
             client_order_id=self.client_order_id,
             venue_order_id=self.venue_order_id,
@@ -231,9 +262,9 @@ def wish_of(
         side=content.side,
         type=content.type,
         size=size if size is not None else Decimal(content.size),
-        price=price if price is not None else _amount(content.price),
-        stop_price=_amount(content.stop_price),
-        trailing_offset=_amount(content.trailing_offset),
+        price=price if price is not None else given(content.price),
+        stop_price=given(content.stop_price),
+        trailing_offset=given(content.trailing_offset),
         time_in_force=time_in_force_of(content),
         expire_time_ns=content.expire_time_ns,
         post_only=content.post_only,
@@ -288,5 +319,10 @@ def filled_of(entry: Entry, news: VenueFill, received_time_ns: int) -> Filled:
     )
 
 
-def _amount(text: str) -> Decimal | None:
+def given(text: str) -> Decimal | None:
+    """An amount of a content; None where it has none."""
     return Decimal(text) if text else None
+
+
+def _text(amount: Decimal | None) -> str:
+    return plain(amount) if amount is not None else ""

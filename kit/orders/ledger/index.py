@@ -17,7 +17,7 @@ from kit.orders.journal.records import (
     Stood,
 )
 from kit.orders.ledger import states
-from kit.orders.ledger.entry import Entry, Outcome
+from kit.orders.ledger.entry import Entry, Outcome, given
 
 FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
 """However many there are, an order that ended is known for so long: news of it may come late."""
@@ -76,7 +76,9 @@ class Index:
             content=content,
             created_time_ns=intended.created_time_ns,
             size=Decimal(content.size),
-            price=Decimal(content.price) if content.price else None,
+            price=given(content.price),
+            stop_price=given(content.stop_price),
+            trailing_offset=given(content.trailing_offset),
             request_id=intended.request_id,
             digest=intended.digest,
             approval_ends_ns=intended.approval_ends_ns,
@@ -99,7 +101,8 @@ class Index:
             content=content,
             created_time_ns=foreign.created_time_ns,
             size=Decimal(content.size),
-            price=Decimal(content.price) if content.price else None,
+            price=given(content.price),
+            stop_price=given(content.stop_price),
             external=True,
             state=states.ACKNOWLEDGED,
         )
@@ -201,8 +204,7 @@ class Index:
         if isinstance(record, Amending):
             self.put_amending(record)
             if record.outcome == Outcome.DONE and not entry.is_final:
-                entry.size, entry.price = record.size, record.price
-                entry.awaits_terms = True
+                entry.amend(record)
             return
         if isinstance(record, Sent):
             # Written before it was sent: whether it was is not known any more.
@@ -212,6 +214,8 @@ class Index:
         if record.held and not entry.held and record.state not in states.FINAL:
             # Told while it was leaving: what was said of that before holds.
             entry.size, entry.price = record.size, record.price
+            if record.stop_price is not None:
+                entry.stop_price = record.stop_price
             return
         entry.restore(record)
         if entry.venue_order_id:

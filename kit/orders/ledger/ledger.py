@@ -222,8 +222,7 @@ class Ledger:
         self.index.put_amending(amending)
         self._write(amending)
         if amending.outcome == Outcome.DONE and not entry.is_final:
-            entry.size, entry.price = amending.size, amending.price
-            entry.awaits_terms = True
+            entry.amend(amending)
             entry.terms_time_ns = self._clock.time_ns()
             if entry.is_full:
                 self._listener.doubt(entry)
@@ -238,13 +237,16 @@ class Ledger:
         entry.filled_told = max(entry.filled_told, told)
         if asked:
             entry.told_size, entry.told_price = news.size, news.price
+            entry.told_stop_price = news.stop_price
         if self._may_tell_terms(entry, news, asked=asked):
             entry.size = news.size
             if entry.price is not None and news.price is not None:
                 entry.price = news.price
+            if entry.stop_price is not None and news.stop_price is not None:
+                entry.stop_price = news.stop_price
 
     def _may_tell_terms(self, entry: Entry, news: VenueOrder, *, asked: bool) -> bool:
-        """Whether size and price in news are not from before an amendment."""
+        """Whether size and prices in news are not from before an amendment."""
         if entry.is_amending or entry.is_final or news.size <= ZERO:
             return False
         is_newest = asked and news.venue_time_ns in (
@@ -254,6 +256,7 @@ class Ledger:
         if not entry.awaits_terms:
             return is_newest or news.venue_time_ns > entry.venue_time_ns
         is_told = (news.size, news.price) == (entry.size, entry.price)
+        is_told = is_told and news.stop_price in (None, entry.stop_price)
         is_old = self._clock.time_ns() - entry.terms_time_ns > TERMS_AFTER_NS
         if is_told or (is_newest and is_old):
             entry.awaits_terms = False

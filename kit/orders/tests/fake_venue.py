@@ -95,6 +95,7 @@ class FakeVenue:
             state=states.OPEN,
             filled_size=Decimal(0),
             venue_time_ns=self.clock.time_ns(),
+            stop_price=wish.stop_price,
         )
         lag = self.random.uniform(0, LAG_S) if self.nasty else 0
         truth = Truth(order, self.time + lag)
@@ -162,7 +163,8 @@ class FakeVenue:
         self.change(truth)
 
     def amend(self, truth, wish):
-        truth.now = replace(truth.now, size=wish.size, price=wish.price)
+        terms = {"size": wish.size, "price": wish.price, "stop_price": wish.stop_price}
+        truth.now = replace(truth.now, **terms)
         self.change(truth)
 
     def change(self, truth):

@@ -17,7 +17,7 @@ from kit.errors import InvalidOrder, StoreUnavailable, VenuemeshError
 from kit.orders.ids import client_order_id
 from kit.orders.ledger import states
 from kit.orders.settings import OrdersSettings
-from kit.orders.tests.fake_venue import RULES, limit_order
+from kit.orders.tests.fake_venue import ALL_TYPES, RULES, limit_order
 from kit.orders.tests.worlds import World, run
 
 RUNS = int(os.environ.get("VENUEMESH_CRASH_RUNS", "0"))
@@ -25,6 +25,7 @@ SEEDED_RUNS = RUNS or 25
 STEPS_APART = 1 if RUNS else 11
 ORDERS = 4
 SETTINGS = OrdersSettings(pause_max_s=10, reconcile_interval_s=30)
+STOPS = replace(RULES, types=ALL_TYPES, amends_stop_price=True)
 
 
 class Trader:
@@ -36,7 +37,10 @@ class Trader:
         self.answered = {}
 
     def content(self, number):
-        return limit_order(size=str(2 + number), symbol=("BTCUSDT", "ETHUSDT")[number % 2])
+        content = limit_order(size=str(2 + number), symbol=("BTCUSDT", "ETHUSDT")[number % 2])
+        if self.world.venue.rules.amends_stop_price:
+            content.type, content.stop_price = orders_pb2.ORDER_TYPE_STOP_LIMIT, "98"
+        return content
 
     async def trade(self):
         """All of it, in one life; gives True when nothing is left to ask for."""
@@ -66,6 +70,10 @@ class Trader:
         content = orders_pb2.OrderContent()
         content.CopyFrom(self.content(number))
         content.size, content.price = "9", "101"
+        if content.stop_price:
+            # Nothing else of it tells whether the amendment was done.
+            content.CopyFrom(self.content(number))
+            content.stop_price = "99"
         with suppress(InvalidOrder, StoreUnavailable):
             await account.amender.amend(entry, content, f"a{number}")
 
@@ -141,7 +149,8 @@ def check_order(world, entry):
     }
     assert {fill.fill_id: fill.size for fill in entry.fills.values()} == fills
     if not entry.is_final:
-        assert (entry.size, entry.price) == (truth.now.size, truth.now.price)
+        told = truth.now.size, truth.now.price, truth.now.stop_price
+        assert (entry.size, entry.price, entry.stop_price) == told
         assert not entry.cancel_wanted
 
 
@@ -169,3 +178,9 @@ def test_it_may_die_again_and_again():
     for seed in range(SEEDED_RUNS):
         chance = random.Random(seed)
         assert run(live_and_die(seed, chance.randint(1, 400), lives=chance.randint(1, 4))) > 0
+
+
+def test_stop_prices_that_are_changed_are_in_the_end_as_the_venue_has_them():
+    for seed in range(SEEDED_RUNS):
+        chance = random.Random(seed)
+        assert run(live_and_die(seed, chance.randint(1, 400), rules=STOPS)) > 0
