@@ -124,4 +124,4 @@ class VenueOrderWish:
         self.symbol = "BTCUSDT"
         self.side = 1
         self.type = orders_pb2.ORDER_TYPE_LIMIT
-        self.size, self.price = Decimal(2), Decimal(100)
+        self.size, self.price, self.stop_price = Decimal(2), Decimal(100), None
