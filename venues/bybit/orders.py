@@ -69,6 +69,7 @@ class SpotCounter:
             {orders_pb2.ORDER_TYPE_MARKET} | read.LIMITS | read.STOPS | read.TAKE_PROFITS
         ),
         times_in_force=frozenset(LIFETIMES),
+        amends_stop_price=True,
         countdown=True,
     )
 

@@ -39,6 +39,8 @@ from venues.deribit.speaking import DeribitSpeaking, signed_in
 VENUE_ID = "deribit"
 FILLS_PAGE = 1000
 HISTORY_PAGE = 100
+STOP_ID = "SLT"
+"""Begins the id of a stop that has not woken."""
 LIFETIMES = {
     orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL: "good_til_cancelled",
     orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL: "immediate_or_cancel",
@@ -69,6 +71,7 @@ class DeribitCounter:
     rules = DeskRules(
         types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT, *STOPS}),
         times_in_force=frozenset(LIFETIMES),
+        amends_stop_price=True,
         plain_stops_only=True,
         reduce_only=True,
         has_positions=True,
@@ -115,13 +118,14 @@ class DeribitCounter:
         return Call("privateGetSell", params, operation="private/sell")
 
     def amend(self, key: OrderKey, wish: Wish) -> Call:
-        """GET private/edit or private/edit_by_label. Whether a stop has woken, and is another order
-        now, is not known here."""
-        if wish.type in STOPS:
-            raise Unsupported("stops on Deribit are not changed; cancel them and place others")
+        """GET private/edit or private/edit_by_label. A stop that has woken is another order now,
+        with another id, and without a trigger price."""
         params = {"amount": plain(wish.size)}
         if wish.price is not None:
             params["price"] = plain(wish.price)
+        waits = key.venue_order_id.startswith(STOP_ID) or not key.venue_order_id
+        if wish.stop_price is not None and waits:
+            params["trigger_price"] = plain(wish.stop_price)
         if wish.post_only:
             params |= {"post_only": "true", "reject_post_only": "true"}
         if key.venue_order_id:

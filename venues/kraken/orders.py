@@ -86,6 +86,7 @@ class SpotCounter:
     rules = DeskRules(
         types=frozenset(TYPES),
         times_in_force=frozenset(LIFETIMES),
+        amends_stop_price=True,
         countdown=True,
         fills_have_client_id=False,
     )

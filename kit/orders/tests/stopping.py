@@ -49,6 +49,38 @@ async def check_stop(at: Scene, size: Decimal, kind: Any = pb.ORDER_TYPE_STOP_LI
     assert refused.reason == pb.REJECT_REASON_STOP_PRICE
 
 
+async def check_amend_stop(at: Scene, size: Decimal, kind: Any = pb.ORDER_TYPE_STOP_LIMIT) -> None:
+    """A stop that waits gets another stop price, and is the same order."""
+    assert at.desk.rules.amends_stop_price
+    await trade(at, size)
+    bid, _ = await at.best()
+    stop_price = bid - 1000 * at.tick
+    price = stop_price - 10 * at.tick if kind == pb.ORDER_TYPE_STOP_LIMIT else None
+    wish = at.wish(price, size, side=types_pb2.SIDE_SELL, type=kind, stop_price=stop_price)
+    receipt = await at.desk.place(wish)
+    assert isinstance(receipt, Accepted), receipt
+    await at.hear_state(wish, pb.ORDER_STATE_OPEN)
+    for steps, named in ((100, True), (200, False)):
+        wanted = replace(wish, stop_price=stop_price - steps * at.tick)
+        venue_id = receipt.venue_order_id if named else ""
+        key = OrderKey(at.symbol, wish.client_order_id, venue_id)
+        amended = await at.desk.amend(key, wanted)
+        assert isinstance(amended, Accepted), amended
+        ours = {"client_order_id": wish.client_order_id, "stop_price": wanted.stop_price}
+        heard = await at.hear(
+            lambda event, ours=ours: all(getattr(event, k, None) == v for k, v in ours.items())
+        )
+        found = await at.until(key, pb.ORDER_STATE_OPEN)
+        (waiting,) = await at.desk.open_orders()
+        for one in (heard, found, waiting):
+            assert (one.stop_price, one.price) == (wanted.stop_price, price), one
+            assert (one.type, one.size, one.state) == (kind, size, pb.ORDER_STATE_OPEN), one
+    assert isinstance(await at.desk.cancel(key), Accepted)
+    await at.hear_state(wish, pb.ORDER_STATE_CANCELLED)
+    late = await at.desk.amend(key, wanted)
+    assert isinstance(late, Refused), late
+
+
 async def check_stop_wakes(at: Scene, size: Decimal, *, tells_fills: bool = True) -> None:
     """When its price is reached, it is the same order, however the venue calls it then: one with a
     limit that nobody meets, and one at market."""

@@ -68,8 +68,28 @@ async def test_each_kind_of_stop_has_its_words(kind, price, expected):
             refused = await desk.place(replace(wish, **terms))
             assert isinstance(refused, Refused)
             assert refused.reason == pb.REJECT_REASON_NOT_SUPPORTED
-        assert isinstance(await desk.amend(KEY, wish), Refused)
         assert len(venue.sent) == count
+
+
+@pytest.mark.parametrize(
+    ("order_id", "path", "expected"),
+    [
+        ("", "/edit_by_label", {"trigger_price": "60000.5"}),
+        ("SLTS-1", "/edit", {"trigger_price": "60000.5"}),
+        ("4008", "/edit", {}),
+    ],
+)
+async def test_a_stop_gets_another_trigger_price_while_it_waits(order_id, path, expected):
+    wish = Wish(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP_LIMIT,
+                Decimal(50), Decimal(59999), stop_price=Decimal("60000.5"))  # fmt: skip
+    named = {"order_id": order_id}
+    if not order_id:
+        named = {"instrument_name": "BTC-PERPETUAL", "label": CLIENT_ID}
+    async with prepared() as (venue, desk):
+        venue.answer(path, done({"order": STOP, "trades": []}))
+        key = OrderKey("BTC-PERPETUAL", CLIENT_ID, order_id)
+        assert isinstance(await desk.amend(key, wish), Accepted)
+        assert venue.sent[-1].query == {**named, "amount": "50", "price": "59999", **expected}
 
 
 @pytest.mark.parametrize("label", ["", CLIENT_ID])
@@ -137,6 +157,13 @@ async def test_stops_wait_at_the_pretended_exchange():
         await stopping.check_stop(scene, Decimal(50))
         await stopping.check_stop(scene, Decimal(50), pb.ORDER_TYPE_STOP)
         await stopping.check_stop_wakes(scene, Decimal(50))
+
+
+async def test_stops_are_amended_at_the_pretended_exchange():
+    async with pretended() as scene:
+        await stopping.check_amend_stop(scene, Decimal(50))
+        await stopping.check_amend_stop(scene, Decimal(50), pb.ORDER_TYPE_STOP)
+        assert not await scene.desk.open_orders()
 
 
 async def test_a_stop_and_what_it_makes_are_one_order(tmp_path):

@@ -22,7 +22,7 @@ from kit.orders.contract import (
     Unclear,
     Wish,
 )
-from kit.orders.tests import trading
+from kit.orders.tests import stopping, trading
 from kit.orders.tests.answering import DROP, Answering, answering, take
 from venues.kraken import orders
 from venues.kraken.simulator import DIALECTS
@@ -271,6 +271,14 @@ async def test_orders_are_refused_and_amended_at_the_pretended_exchange(transpor
     async with pretended(transport) as scene:
         await trading.check_refusals(scene, SIZE)
         await trading.check_amend(scene, SIZE)
+        assert not await scene.desk.open_orders()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "rest"])
+async def test_stops_are_amended_at_the_pretended_exchange(transport):
+    async with pretended(transport) as scene:
+        await stopping.check_amend_stop(scene, SIZE)
+        await stopping.check_amend_stop(scene, SIZE, pb.ORDER_TYPE_STOP)
         assert not await scene.desk.open_orders()
 
 
