@@ -5,9 +5,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from ops.project import ROOT
 from ops.studio import Studio
@@ -19,62 +19,78 @@ STYLE = "tests/tidy"
 OTHERS = ("tests/conformance", "core", "venues", "kit", "gateway", "ops", "tests")
 """All others. What takes longest comes first, so that no worker is left with it at the end."""
 SIDE_BY_SIDE = ("--dist", "loadfile", "--no-loadscope-reorder")
-AT_ONCE, MESHES_AT_ONCE = 4, 3
-"""They wait more than they work."""
-STUDIO_LOG = ROOT / "data" / "logs" / "studio.log"
-LAST_FAILED = ROOT / ".pytest_cache" / "v" / "cache" / "lastfailed"
+AT_ONCE, MESHES_AT_ONCE = 2, 3
+"""Whole meshes wait more than they work; the others take what they leave of the processors."""
+LOGS = ROOT / "data" / "logs"
+CACHE = ROOT / ".pytest_cache"
 TESTS_FAILED = 1
 AGAIN_MAX = 3
 """More than so many at once do not fail by the weather."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """All tests: first the others, then those with whole meshes. With arguments it becomes pytest,
-    so that it alone hears Ctrl-C and its exit code is ours."""
+    """All tests: those with whole meshes beside the others. With arguments it becomes pytest, so
+    that it alone hears Ctrl-C and its exit code is ours."""
     os.chdir(ROOT)
     # Hundreds of processes are started, each of which would have to compile everything anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if arguments:
         os.execv(sys.executable, [*PYTEST, *arguments])
-    with _building_studio():
-        others = _play(AT_ONCE, [*OTHERS, "--ignore", WHOLE_MESHES, "--ignore", STYLE])
-    meshes = _play(MESHES_AT_ONCE, [WHOLE_MESHES])
-    return others or meshes
+    LOGS.mkdir(parents=True, exist_ok=True)
+    others = _play("others", AT_ONCE, [*OTHERS, "--ignore", WHOLE_MESHES, "--ignore", STYLE])
+    # Once and beforehand, or several meshes would build it at the same time.
+    asyncio.run(Studio().build(LOGS / "studio.log", print))
+    meshes = _play("meshes", MESHES_AT_ONCE, [WHOLE_MESHES])
+    return _judge([_ended(others), _ended(meshes)])
 
 
-@contextmanager
-def _building_studio() -> Iterator[None]:
-    """Once and beforehand, or several meshes would build it at the same time."""
+class _Playing(NamedTuple):
+    """Tests that are being played."""
 
-    def build() -> None:
-        asyncio.run(Studio().build(STUDIO_LOG, print))
-
-    STUDIO_LOG.parent.mkdir(parents=True, exist_ok=True)
-    building = threading.Thread(target=build, daemon=True)
-    building.start()
-    yield
-    building.join()
+    name: str
+    process: subprocess.Popen[bytes]
+    output: Path
 
 
-def _play(at_once: int, chosen: Sequence[str]) -> int:
+class _Played(NamedTuple):
+    """How they have ended."""
+
+    code: int
+    failed: list[str]
+    """Names of tests."""
+
+
+def _play(name: str, at_once: int, chosen: Sequence[str]) -> _Playing:
+    output = LOGS / f"tests-{name}.log"
+    (CACHE / name / "v" / "cache" / "lastfailed").unlink(missing_ok=True)
+    workers = ("-n", str(at_once), "-o", f"cache_dir={CACHE / name}")
+    with output.open("wb") as log:
+        command = [*PYTEST, *workers, *SIDE_BY_SIDE, *chosen]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    print(f"playing {name}, see {output.relative_to(ROOT)}", flush=True)
+    return _Playing(name, process, output)
+
+
+def _ended(playing: _Playing) -> _Played:
+    code = playing.process.wait()
+    print(f"\n{playing.name}:\n{playing.output.read_text(errors='replace')}", flush=True)
+    try:
+        failed = json.loads((CACHE / playing.name / "v" / "cache" / "lastfailed").read_text())
+    except OSError:
+        failed = []
+    return _Played(code, sorted(failed))
+
+
+def _judge(played: Sequence[_Played]) -> int:
     """Whole meshes on a busy machine fail now and then for want of time. So what has failed is
     played once more, alone; what passes then is named, and is to be mended."""
-    LAST_FAILED.unlink(missing_ok=True)
-    command = [*PYTEST, "-n", str(at_once), *SIDE_BY_SIDE, *chosen]
-    code = subprocess.run(command, check=False).returncode
-    failed = _failed()
+    failed = [name for one in played for name in one.failed]
+    # That of a process which was killed is negative.
+    code = max(abs(one.code) for one in played)
     if code != TESTS_FAILED or not 0 < len(failed) <= AGAIN_MAX:
         return code
-    print("\nonce more, alone: " + " ".join(failed), flush=True)
+    print("once more, alone: " + " ".join(failed), flush=True)
     code = subprocess.run([*PYTEST, *failed], check=False).returncode
     if code == 0:
         print("UNSTEADY, passed the second time: " + " ".join(failed), flush=True)
     return code
-
-
-def _failed() -> list[str]:
-    """Names of the tests that failed in the last run, as pytest keeps them."""
-    try:
-        return sorted(json.loads(LAST_FAILED.read_text()))
-    except OSError:
-        return []
