@@ -96,6 +96,7 @@ class OkxCounter:
         self.rules = DeskRules(
             types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT, *STOPS}),
             times_in_force=frozenset(LIFETIMES),
+            amends_stop_price=True,
             plain_stops_only=True,
             reduce_only=is_swap,
             has_positions=is_swap,
@@ -137,10 +138,11 @@ class OkxCounter:
         return Call("privatePostTradeOrder", params, operation="order")
 
     def amend(self, key: OrderKey, wish: Wish) -> Call:
-        """POST /api/v5/trade/amend-order. Whether a stop has woken, and is changed by another call,
-        is not known here."""
+        """POST /api/v5/trade/amend-order; amend-algos of a stop, which does not find it when it has
+        woken."""
         if wish.type in STOPS:
-            raise Unsupported("stops on OKX are not changed; cancel them and place others")
+            words = {"newSz": plain(wish.size), **_prices(wish, is_new=True)}
+            return Call("privatePostTradeAmendAlgos", {**_which_algo(key), **words})
         params = {**_which(key), "newSz": plain(wish.size)}
         if wish.price is not None:
             params["newPx"] = plain(wish.price)
@@ -223,16 +225,9 @@ class OkxCounter:
     def _stop(self, wish: Wish) -> dict[str, Any]:
         """Raises Unsupported."""
         is_plain = wish.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
-        if wish.stop_price is None or wish.post_only or not is_plain:
+        if wish.post_only or not is_plain:
             raise Unsupported("no such stop on OKX")
-        form = STOPS[wish.type]
-        words = {
-            "ordType": "conditional",
-            "algoClOrdId": wish.client_order_id,
-            f"{form}TriggerPx": plain(wish.stop_price),
-            f"{form}TriggerPxType": "last",
-            f"{form}OrdPx": "-1" if wish.price is None else plain(wish.price),
-        }
+        words = {"ordType": "conditional", "algoClOrdId": wish.client_order_id, **_prices(wish)}
         if not self._is_swap and wish.price is None and read.buys(wish):
             words["tgtCcy"] = "base_ccy"
         return words
@@ -240,6 +235,19 @@ class OkxCounter:
     def _query(self, symbol: str) -> dict[str, str]:
         query = {"instType": self.kind, "limit": str(PAGE)}
         return {**query, "instId": symbol} if symbol else query
+
+
+def _prices(wish: Wish, *, is_new: bool = False) -> dict[str, str]:
+    """Where a stop wakes, and at what price it goes on then. Raises Unsupported."""
+    if wish.stop_price is None:
+        raise Unsupported("no such stop on OKX")
+    form = STOPS[wish.type]
+    part = f"new{form.capitalize()}" if is_new else form
+    return {
+        f"{part}TriggerPx": plain(wish.stop_price),
+        f"{part}TriggerPxType": "last",
+        f"{part}OrdPx": "-1" if wish.price is None else plain(wish.price),
+    }
 
 
 async def _order(line: Line, which: Mapping[str, str]) -> VenueOrder:

@@ -9,7 +9,14 @@ from typing import Any
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.orders.contract import Accepted, OrderKey, Refused, VenueFill
+from kit.orders.contract import (
+    Accepted,
+    OrderKey,
+    Refused,
+    VenueFill,
+    VenueOrder,
+    Wish,
+)
 from kit.orders.tests.sent_once import Survival, until
 from kit.orders.tests.trading import Scene
 
@@ -66,10 +73,7 @@ async def check_amend_stop(at: Scene, size: Decimal, kind: Any = pb.ORDER_TYPE_S
         key = OrderKey(at.symbol, wish.client_order_id, venue_id)
         amended = await at.desk.amend(key, wanted)
         assert isinstance(amended, Accepted), amended
-        ours = {"client_order_id": wish.client_order_id, "stop_price": wanted.stop_price}
-        heard = await at.hear(
-            lambda event, ours=ours: all(getattr(event, k, None) == v for k, v in ours.items())
-        )
+        heard = await _hear_stop_price(at, wanted)
         found = await at.until(key, pb.ORDER_STATE_OPEN)
         (waiting,) = await at.desk.open_orders()
         for one in (heard, found, waiting):
@@ -79,6 +83,19 @@ async def check_amend_stop(at: Scene, size: Decimal, kind: Any = pb.ORDER_TYPE_S
     await at.hear_state(wish, pb.ORDER_STATE_CANCELLED)
     late = await at.desk.amend(key, wanted)
     assert isinstance(late, Refused), late
+
+
+async def _hear_stop_price(at: Scene, wish: Wish) -> VenueOrder:
+    """The order with this stop price, over the stream."""
+    order = await at.hear(
+        lambda event: (
+            isinstance(event, VenueOrder)
+            and event.client_order_id == wish.client_order_id
+            and event.stop_price == wish.stop_price
+        )
+    )
+    assert isinstance(order, VenueOrder)
+    return order
 
 
 async def check_stop_wakes(at: Scene, size: Decimal, *, tells_fills: bool = True) -> None:

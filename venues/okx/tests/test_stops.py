@@ -65,8 +65,16 @@ async def test_a_stop_goes_to_where_they_are_kept(kind, price, expected, buys):
             refused = await desk.place(replace(wish, **terms))
             assert isinstance(refused, Refused)
             assert refused.reason == pb.REJECT_REASON_NOT_SUPPORTED
-        assert isinstance(await desk.amend(KEY, wish), Refused)
         assert len(venue.sent) == 1
+        venue.answer("/amend-algos", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
+        assert await desk.amend(KEY, wish) == Accepted("3126000")
+        new = {f"new{name[:1].upper()}{name[1:]}": value for name, value in expected.items()}
+        assert venue.sent[-1].json == new | {
+            "instId": "BTC-USDT",
+            "algoClOrdId": CLIENT_ID,
+            "newSz": "0.5",
+            f"new{form.capitalize()}TriggerPxType": "last",
+        }
 
 
 async def test_a_stop_is_found_before_and_after_its_price_is_reached():
@@ -176,6 +184,17 @@ async def test_stops_wait_at_the_pretended_exchange(venue_id, symbol, size):
         await stopping.check_stop(scene, size)
         await stopping.check_stop(scene, size, pb.ORDER_TYPE_STOP)
         await stopping.check_stop_wakes(scene, size)
+
+
+@pytest.mark.parametrize(
+    ("venue_id", "symbol", "size"),
+    [("okx", "BTC-USDT", Decimal("0.01")), ("okx_futures", "BTC-USDT-SWAP", Decimal(1))],
+)
+async def test_stops_are_amended_at_the_pretended_exchange(venue_id, symbol, size):
+    async with pretended(venue_id, symbol) as scene:
+        await stopping.check_amend_stop(scene, size)
+        await stopping.check_amend_stop(scene, size, pb.ORDER_TYPE_STOP)
+        assert not await scene.desk.open_orders()
 
 
 @pytest.mark.parametrize(

@@ -4,55 +4,39 @@ Documentation: https://www.okx.com/docs-v5/en/#order-book-trading-trade-post-pla
 #order-book-trading-algo-trading-post-place-algo-order
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from kit.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import InstrumentKind, Listing
 from kit.simulator.matching.contract import (
-    Lifetime,
     OrderKind,
     OrderView,
     Refused,
-    SelfTrade,
-    Ticket,
 )
 from kit.simulator.matching.contract import Refusal as Reason
-from kit.simulator.private.market import last_price, whole_ticks
 from kit.simulator.private.memory import Memory
-from kit.simulator.private.orders import stop_kind
-from kit.simulator.texts import amount, whole
+from kit.simulator.texts import whole
 from venues.okx.simulator.private import rows as words
 from venues.okx.simulator.private.keys import Asker
+from venues.okx.simulator.private.tickets import (
+    Item,
+    Refusal,
+    amount_of,
+    limit_price_of,
+    listing_of,
+    read_algo_ticket,
+    read_ticket,
+)
 
-CLIENT_ID = re.compile(r"[A-Za-z0-9]{1,32}")
 BATCH_MAX = 20
 LIMITED_NS, LIMITED_MAX = 2 * NANOSECONDS_PER_SECOND, 60
 """So many orders of one account in one instrument, in each two seconds."""
 COUNTED_MAX = 10_000
 FORMS_MAX = 10_000
 ID_DIGITS_MAX = 20
-LIFETIMES: Mapping[str, Lifetime] = {
-    "limit": Lifetime.GOOD_TILL_CANCEL,
-    "post_only": Lifetime.GOOD_TILL_CANCEL,
-    "ioc": Lifetime.IMMEDIATE_OR_CANCEL,
-    "fok": Lifetime.FILL_OR_KILL,
-}
-SELF_TRADES: Mapping[str, SelfTrade] = {name: mode for mode, name in words.SELF_TRADES.items()}
 GONE = "Your order has already been filled or canceled."
-Item = Mapping[str, str]
 Row = dict[str, str]
-
-
-class Refusal(Exception):
-    """One item is not done."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +70,7 @@ class Orders:
             "amend-order": self._amend,
             "batch-amend-orders": self._amend,
             "order-algo": self._place_algo,
+            "amend-algos": self._amend_algo,
             "cancel-algos": _cancel_algo,
         }
 
@@ -145,14 +130,31 @@ class Orders:
             raise Refusal("51503", GONE)
         if not item.get("newSz") and not item.get("newPx"):
             raise Refusal("51500", "You must enter a price, quantity, or TP/SL")
-        size = _amount(item, "newSz") if item.get("newSz") else None
-        price = _amount(item, "newPx") if item.get("newPx") else None
+        size, price = _new(item, "newSz"), _new(item, "newPx")
         self.request_id = item.get("reqId", "")
         try:
             changed = asker.house.amend(asker.account, order.order_id, size, price)
         finally:
             self.request_id = ""
         return _ids(changed, item) | {"reqId": item.get("reqId", "")}
+
+    def _amend_algo(self, asker: Asker, item: Item) -> Row:
+        """While it waits. A stop at market stays one, and so does one with a limit."""
+        order = named_algo(asker, item)
+        if order is None or order.is_final or words.is_order(order):
+            raise Refusal("51503", GONE)
+        form = self.form_of(order)
+        part = "new" if form == "trigger" else f"new{form.capitalize()}"
+        stop, limit = f"{part}TriggerPx", f"{part}OrdPx"
+        if form == "move_order_stop" or not any(map(item.get, ("newSz", stop, limit))):
+            raise Refusal("51500", "You must enter a price, quantity, or TP/SL")
+        price = limit_price_of(item, limit)
+        if item.get(limit) and (price is None) is not (order.ticket.price is None):
+            raise Refusal("51000", f"Parameter {limit} error")
+        number, size = order.order_id, _new(item, "newSz")
+        asker.house.amend(asker.account, number, size, price, _new(item, stop))
+        ids = {"algoId": words.algo_id(order), "algoClOrdId": order.ticket.client_id}
+        return ids | {"reqId": item.get("reqId", "")}
 
     def _count(self, asker: Asker, symbol: str) -> None:
         """Raises Refusal when an account places too many orders in one instrument."""
@@ -164,91 +166,6 @@ class Orders:
         if count > LIMITED_MAX:
             raise Refusal("50011", "Rate limit reached. Please refer to API documentation")
         self._counts[asker.account, symbol] = (window, count)
-
-
-def listing_of(asker: Asker, item: Item) -> Listing:
-    """Of the instrument that an item is about. Raises Refusal."""
-    name = item.get("instId", "")
-    if not name:
-        raise Refusal("50014", "Parameter instId can not be empty.")
-    listing = asker.listing(name)
-    if listing is None:
-        raise Refusal(*words.REFUSALS[Reason.UNKNOWN_SYMBOL])
-    return listing
-
-
-def read_ticket(listing: Listing, item: Item) -> Ticket:
-    """The order that an item wants. Raises Refusal."""
-    spot = listing.kind is InstrumentKind.SPOT
-    _check_mode(listing, item, ("cash",) if spot else ("cross",))
-    name = _text(item, "ordType")
-    is_market = name == "market" or (name == "optimal_limit_ioc" and not spot)
-    if not is_market and name not in LIFETIMES:
-        raise Refusal("51000", "Parameter ordType error")
-    buys = _buys(item)
-    size = _amount(item, "sz")
-    target = item.get("tgtCcy") or ("quote_ccy" if buys else "base_ccy")
-    if target not in ("base_ccy", "quote_ccy"):
-        raise Refusal("51000", "Parameter tgtCcy error")
-    by_value = is_market and spot and target == "quote_ccy"
-    price = None
-    if not is_market:
-        if not item.get("px"):
-            raise Refusal("51204", "The price for the limit order cannot be empty")
-        price = _amount(item, "px")
-    reduces = item.get("reduceOnly", "false") == "true"
-    return Ticket(
-        listing.symbol,
-        buys,
-        OrderKind.MARKET if is_market else OrderKind.LIMIT,
-        Decimal(0) if by_value else size,
-        price,
-        lifetime=LIFETIMES.get(name, Lifetime.GOOD_TILL_CANCEL),
-        post_only=name == "post_only",
-        reduce_only=reduces and not spot,
-        client_id=_client_id(item, "clOrdId"),
-        value=size if by_value else None,
-        self_trade=_self_trade(item),
-    )
-
-
-def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> tuple[Ticket, str]:
-    """The same for ``trigger``, ``conditional`` and ``move_order_stop``, and in which of FORMS it
-    came. Raises Refusal."""
-    spot = listing.kind is InstrumentKind.SPOT
-    _check_mode(listing, item, ("cash", "cross") if spot else ("cross",))
-    buys, name = _buys(item), _text(item, "ordType")
-    last, form = _last_price(asker, listing), name
-    kind, stop, price, trail = OrderKind.TRAILING_STOP, None, None, None
-    if name == "trigger":
-        stop, price = _amount(item, "triggerPx"), _limit_price(item, "orderPx")
-        kind = stop_kind((stop >= last) is not buys, price is None)
-    elif name == "conditional":
-        loses = bool(item.get("slTriggerPx"))
-        if loses is bool(item.get("tpTriggerPx")):
-            raise Refusal("51000", "Parameter ordType error")
-        form = "sl" if loses else "tp"
-        stop, price = _amount(item, f"{form}TriggerPx"), _limit_price(item, f"{form}OrdPx")
-        kind = stop_kind(not loses, price is None)
-    elif name == "move_order_stop":
-        trail = _trail(item, listing, last)
-    else:
-        raise Refusal("51000", "Parameter ordType error")
-    if spot and buys and price is None and item.get("tgtCcy") != "base_ccy":
-        # It would be for an amount of the quote currency, which the engine does not keep waiting.
-        raise Refusal("51000", "Parameter tgtCcy error")
-    ticket = Ticket(
-        listing.symbol,
-        buys,
-        kind,
-        _amount(item, "sz"),
-        price,
-        stop,
-        trail,
-        reduce_only=item.get("reduceOnly", "false") == "true" and not spot,
-        client_id=_client_id(item, "algoClOrdId") or _client_id(item, "clOrdId"),
-    )
-    return ticket, form
 
 
 def named_order(asker: Asker, item: Item) -> OrderView | None:
@@ -323,67 +240,6 @@ def _refused(item: Item, code: str, message: str) -> Row:
     return ids | {"sCode": code, "sMsg": message}
 
 
-def _text(item: Item, name: str) -> str:
-    text = item.get(name, "")
-    if not text:
-        raise Refusal("50014", f"Parameter {name} can not be empty.")
-    return text
-
-
-def _amount(item: Item, name: str) -> Decimal:
-    number = amount(_text(item, name))
-    if not number:
-        raise Refusal("51000", f"Parameter {name} error")
-    return number
-
-
-def _limit_price(item: Item, name: str) -> Decimal | None:
-    return None if item.get(name, "-1") == "-1" else _amount(item, name)
-
-
-def _client_id(item: Item, name: str) -> str:
-    text = item.get(name, "")
-    if text and not CLIENT_ID.fullmatch(text):
-        raise Refusal("51000", f"Parameter {name} error")
-    return text
-
-
-def _buys(item: Item) -> bool:
-    side = _text(item, "side")
-    if side not in ("buy", "sell"):
-        raise Refusal("51000", "Parameter side error")
-    return side == "buy"
-
-
-def _check_mode(listing: Listing, item: Item, allowed: tuple[str, ...]) -> None:
-    """There is no margin trading on spot, and one net position in each swap."""
-    mode = _text(item, "tdMode")
-    if mode not in ("cash", "cross", "isolated"):
-        raise Refusal("51000", "Parameter tdMode error")
-    if mode not in allowed:
-        raise Refusal("51010", "Request unsupported under current account mode")
-    if item.get("posSide", "") not in ("", "net"):
-        raise Refusal("51000", "Parameter posSide error")
-    if item.get("attachAlgoOrds", "[]") != "[]":
-        raise Refusal("51000", "Parameter attachAlgoOrds error")
-
-
-def _self_trade(item: Item) -> SelfTrade | None:
-    name = item.get("stpMode", "")
-    if name not in SELF_TRADES:
-        raise Refusal("51000", "Parameter stpMode error")
-    return SELF_TRADES[name] if name else None
-
-
-def _last_price(asker: Asker, listing: Listing) -> Decimal:
-    last = last_price(asker.floor, listing.symbol)
-    if last is None:
-        raise Refusal(*words.REFUSALS[Reason.HALTED])
-    return last
-
-
-def _trail(item: Item, listing: Listing, last: Decimal) -> Decimal:
-    """A distance, or a share of the price."""
-    if item.get("callbackSpread"):
-        return whole_ticks(_amount(item, "callbackSpread"), listing)
-    return whole_ticks(last * _amount(item, "callbackRatio"), listing)
+def _new(item: Item, name: str) -> Decimal | None:
+    """None: it stays as it is."""
+    return amount_of(item, name) if item.get(name) else None

@@ -18,13 +18,8 @@ from kit.simulator.texts import plain, whole
 from venues.okx.simulator.listings import TYPES
 from venues.okx.simulator.private import rows as words
 from venues.okx.simulator.private.keys import Asker, Denied, asker_of, items_of
-from venues.okx.simulator.private.orders import (
-    ID_DIGITS_MAX,
-    Orders,
-    Refusal,
-    named_algo,
-    named_order,
-)
+from venues.okx.simulator.private.orders import ID_DIGITS_MAX, Orders, named_algo, named_order
+from venues.okx.simulator.private.tickets import Refusal
 from venues.okx.simulator.rest import ROOT
 
 POSTED: Mapping[str, str] = {
@@ -35,6 +30,7 @@ POSTED: Mapping[str, str] = {
     "trade/amend-order": "amend-order",
     "trade/amend-batch-orders": "batch-amend-orders",
     "trade/order-algo": "order-algo",
+    "trade/amend-algos": "amend-algos",
     "trade/cancel-algos": "cancel-algos",
 }
 """The operation that stands behind a path."""
