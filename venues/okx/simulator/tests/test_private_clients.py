@@ -5,7 +5,8 @@ import asyncio
 import ccxt.pro
 import pytest
 
-from venues.okx.simulator.tests.running import raw_client, running, trading_client
+from tests.support.raw_client import raw_client
+from venues.okx.simulator.tests.running import running, trading_client
 
 SYMBOL, SWAP = "BTC/USDT", "BTC/USDT:USDT"
 NAME = "0123456789abcdef0123456789abcdef"
@@ -143,6 +144,10 @@ async def test_an_algo_order_waits_for_its_price():
         conditional = {"ordType": "conditional"}
         (found,) = await client.fetch_open_orders(SYMBOL, params=conditional)
         assert (found["id"], found["stopLossPrice"]) == (market["id"], price)
+        losing = {"stopLossPrice": price - 100, "newSlOrdPx": -1}
+        await client.edit_order(market["id"], SYMBOL, "conditional", "sell", 0.02, None, losing)
+        (found,) = await client.fetch_open_orders(SYMBOL, params=conditional)
+        assert (found["stopLossPrice"], found["amount"]) == (price - 100, 0.02)
         one = await client.fetch_order(limit["id"], SYMBOL, algo)
         assert (one["status"], one["info"]["ordPx"]) == ("open", str(int(price - 50)))
         await client.cancel_order(limit["id"], SYMBOL, algo)
