@@ -127,13 +127,17 @@ class Archive:
         """The first and the last received time of a channel; (0, -1) when it has no rows."""
         return await (await self._reading(venue, channel, symbols)).bounds()
 
+    async def symbols_with_books(
+        self, venue: str, until_ns: int, symbols: Collection[str] = ()
+    ) -> frozenset[str]:
+        """Those of which a whole book was received before a time."""
+        return await (await self._book_reading(venue, symbols)).symbols(until_ns)
+
     async def books_at(
         self, venue: str, time_ns: int, symbols: Collection[str] = ()
     ) -> BookEvents | None:
         """Each book whole, as it was just before a time; None when none was known."""
-        reading = await self._reading(venue, types_pb2.CHANNEL_BOOK, symbols)
-        assert isinstance(reading, BookReading)
-        return await reading.as_of(time_ns)
+        return await (await self._book_reading(venue, symbols)).as_of(time_ns)
 
     async def gaps(
         self, venue: str, channels: Collection[Channel], symbols: Collection[str] = ()
@@ -163,13 +167,17 @@ class Archive:
         names = sorted(set(symbols) or known)
         return Instruments(venue, names, [known[name] for name in names])
 
+    async def _book_reading(self, venue: str, symbols: Collection[str]) -> BookReading:
+        instruments = await self.instruments(venue, symbols)
+        ids = dict(zip(instruments.names, instruments.ids, strict=True))
+        return BookReading(self._database, venue, ids)
+
     async def _reading(
         self, venue: str, channel: Channel, symbols: Collection[str]
     ) -> "TypedReading | BookReading":
-        instruments = await self.instruments(venue, symbols)
         if channel == types_pb2.CHANNEL_BOOK:
-            ids = dict(zip(instruments.names, instruments.ids, strict=True))
-            return BookReading(self._database, venue, ids)
+            return await self._book_reading(venue, symbols)
+        instruments = await self.instruments(venue, symbols)
         if channel in SOURCES:
             return TypedReading(self._database, SOURCES[channel], instruments)
         name = channel_name(channel)

@@ -89,6 +89,18 @@ class BookReading:
                 books.apply(self._events(some, 0, time_ns))
         return books.snapshots(time_ns)
 
+    async def symbols(self, until_ns: int) -> frozenset[str]:
+        """Those of which a whole book was received before a time."""
+        query = (
+            "SELECT DISTINCT unnest(snapshot_instrument_ids) FROM book_batch_rows"
+            f" WHERE {self._whose()} AND first_received_time_ns < {until_ns}"
+            " AND cardinality(snapshot_instrument_ids) > 0"
+        )
+        async with self._database.transaction() as connection:
+            rows = await (await connection.execute(query.encode())).fetchall()
+        ids = {number for (number,) in rows}
+        return frozenset(symbol for symbol, number in self._ids.items() if number in ids)
+
     def _events(self, blocks: Sequence[Block], start_ns: int, end_ns: int) -> BookEvents:
         """The updates of the wanted instruments that were received in a span of time."""
         parts, times = [], []

@@ -1,20 +1,21 @@
 """Many books, brought to a moment of the past by their updates."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
-from kit.archive.book_events import BookEvents, Entry
+from kit.archive.book_events import BookEvents, Entry, taken
 from kit.archive.book_updates import BookUpdates
 from kit.book import Book, Side
-from kit.columns import Scale, Symbols, elements_of
+from kit.columns import Scale, Symbols
 from kit.numbers import DIGITS_MAX, IntColumn, NumberError, rescale
 
 NUMBER_BOUND = 10**DIGITS_MAX
 
 
 @dataclass(slots=True)
-class _Known:
+class KnownBook:
     """One book, and the last update of it."""
 
     book: Book = field(default_factory=Book)
@@ -40,18 +41,29 @@ class PastLevels:
     """The books of some instruments; updates before the first snapshot of one are passed over."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, KnownBook] = {}
 
     def apply(self, events: BookEvents) -> None:
         """The next updates. Raises NumberError when a number does not fit."""
-        updates = events.updates
         symbols = Symbols.of([entry.symbol for entry in events.entries])
-        for _, rows in Symbols(symbols.names, symbols.row[updates.instrument]).rows_of():
-            # The scale of a symbol may differ from one update to the next.
-            places = updates.instrument[rows]
-            for run in np.split(rows, np.flatnonzero(np.diff(places)) + 1):
-                if len(run):
-                    self._follow(events.entries[updates.instrument[run[0]]], updates, run)
+        owner = symbols.row[events.updates.instrument]
+        if len(symbols.names) > 1:
+            # One sorting for all, as there may be hundreds of books in a few updates.
+            order = np.argsort(owner, kind="stable")
+            owner, updates = owner[order], taken(events.updates, order)
+        else:
+            updates = events.updates
+        # The scale of a symbol may differ from one update to the next.
+        changes = (np.diff(owner) != 0) | (np.diff(updates.instrument) != 0)
+        bounds = [0, *(np.flatnonzero(changes) + 1).tolist(), len(updates)]
+        table = _Sorted(updates)
+        for start, stop in pairwise(bounds):
+            if start < stop:
+                self._follow(events.entries[updates.instrument[start]], table, start, stop)
+
+    def known(self, symbol: str) -> KnownBook | None:
+        """One of them; None when there is none."""
+        return self._known.get(symbol)
 
     def snapshots(self, time_ns: int) -> BookEvents | None:
         """Each book whole, by symbol; None when there is none."""
@@ -78,33 +90,39 @@ class PastLevels:
         entries = [Entry(symbol, one.scale) for symbol, one in zip(symbols, known, strict=True)]
         return BookEvents(entries, updates, updates.received_time_ns)
 
-    def _follow(self, entry: Entry, updates: BookUpdates, rows: IntColumn) -> None:
-        whole = np.flatnonzero(updates.snapshot[rows])
+    def _follow(self, entry: Entry, table: "_Sorted", start: int, stop: int) -> None:
+        updates = table.updates
+        whole = np.flatnonzero(updates.snapshot[start:stop])
         if len(whole):
-            rows = rows[whole[-1] :]
-            self._known[entry.symbol] = _Known(scale=entry.scale)
+            start += int(whole[-1])
+            self._known[entry.symbol] = KnownBook(scale=entry.scale)
         known = self._known.get(entry.symbol)
         if known is None:
             return
         known.grow(entry.scale)
+        known.book.apply(*table.sides(start, stop, entry.scale, known.scale))
+        known.last_sequence = int(updates.last_sequence[stop - 1])
+        known.book_epoch = int(updates.book_epoch[stop - 1])
+        known.venue_time_ns = int(updates.venue_time_ns[stop - 1])
+
+
+class _Sorted:
+    """Updates of which those of one book stand together."""
+
+    def __init__(self, updates: BookUpdates) -> None:
+        self.updates = updates
         # Of each update first the bids, then the asks.
         counts = np.stack((updates.bid_count, updates.ask_count), axis=1).ravel()
-        bids, asks = (
-            _at_scale(updates, elements_of(counts, 2 * rows + side), entry.scale, known.scale)
-            for side in range(2)
-        )
-        known.book.apply(bids, asks)
-        last = rows[-1]
-        known.last_sequence = int(updates.last_sequence[last])
-        known.book_epoch = int(updates.book_epoch[last])
-        known.venue_time_ns = int(updates.venue_time_ns[last])
+        self._ends = np.concatenate(([0], np.cumsum(counts)[1::2]))
+        self._is_bid = np.repeat(np.arange(len(counts)) % 2 == 0, counts)
 
-
-def _at_scale(updates: BookUpdates, levels: IntColumn, scale: Scale, wanted: Scale) -> Side:
-    return Side(
-        rescale(updates.price[levels], scale.price, wanted.price),
-        rescale(updates.size[levels], scale.size, wanted.size),
-    )
+    def sides(self, start: int, stop: int, scale: Scale, wanted: Scale) -> tuple[Side, Side]:
+        """The bids and the asks of some updates, in order."""
+        levels = slice(int(self._ends[start]), int(self._ends[stop]))
+        price = rescale(self.updates.price[levels], scale.price, wanted.price)
+        size = rescale(self.updates.size[levels], scale.size, wanted.size)
+        is_bid = self._is_bid[levels]
+        return Side(price[is_bid], size[is_bid]), Side(price[~is_bid], size[~is_bid])
 
 
 def _column(values: list[int]) -> IntColumn:
