@@ -1,11 +1,13 @@
-"""Wires a playback: the record, the tape, the log, and MarketData."""
+"""Wires a playback: the record, the tape, the log, MarketData, and TradeFlow on paper."""
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 from venuemesh.marketdata.v1 import market_data_pb2
 
+from core.playback.books import PlayedBooks
 from core.playback.control import Control
 from core.playback.epochs import Beginning, PlayEpoch
 from core.playback.log import Log
@@ -14,6 +16,7 @@ from core.playback.player import Player
 from core.playback.service import MarketDataServicer
 from core.playback.settings import PlaybackSettings, parse_speed
 from core.playback.tape import CHANNELS, Play, windows
+from core.playback.trading import Trading
 from kit import backoff, telemetry
 from kit import settings as setting_files
 from kit.archive.archive import Archive
@@ -21,6 +24,8 @@ from kit.archive.told import Term
 from kit.clock import Clock, SystemClock
 from kit.database import Database
 from kit.errors import Draining, SettingError, StoreUnavailable, UnknownInstrument, UnknownVenue
+from kit.orders.accounts import paper_names
+from kit.orders.settings import OrdersSettings
 from kit.runtime import Identity, Runtime, run_process
 from kit.settings import MeshSettings
 
@@ -33,24 +38,38 @@ def main() -> int:
     """Play until told to stop. Returns the exit code."""
     mesh = setting_files.load(MeshSettings, setting_files.MESH_SECTION)
     settings = setting_files.load(PlaybackSettings, SERVICE)
-    return run_process(settings.venue or SERVICE, mesh, lambda: run(settings, mesh))
+    orders = setting_files.load(OrdersSettings, "orders")
+    return run_process(settings.venue or SERVICE, mesh, lambda: run(settings, mesh, orders))
 
 
-async def run(settings: PlaybackSettings, mesh: MeshSettings) -> None:
+async def run(settings: PlaybackSettings, mesh: MeshSettings, orders: OrdersSettings) -> None:
     """Play in this event loop."""
     for key in ("venue", "database_url"):
         if not getattr(settings, key):
             raise SettingError(f"playback.{key}", "", "must be named")
-    await Playback(settings, mesh).run()
+    await Playback(settings, mesh, orders).run()
+
+
+class Found(NamedTuple):
+    """What there is to play."""
+
+    play: Play
+    symbols: list[str]
+    terms: list[Term]
+    booked: frozenset[str]
+    """Symbols of which there is a book."""
 
 
 class Playback:
     """The parts of the process."""
 
-    def __init__(self, settings: PlaybackSettings, mesh: MeshSettings) -> None:
+    def __init__(
+        self, settings: PlaybackSettings, mesh: MeshSettings, orders: OrdersSettings
+    ) -> None:
         venue = settings.venue
         self._settings = settings
         self._mesh = mesh
+        self._orders = orders
         self._clock = SystemClock()
         self._runtime = Runtime(Identity(venue, "venue", venue, settings.port), mesh)
         self._archive = Archive(settings.database_url)
@@ -58,7 +77,7 @@ class Playback:
 
     async def run(self) -> None:
         """Find out what there is to play, then serve it."""
-        play, symbols, terms = await self._when_there(self._clock)
+        play, symbols, terms, booked = await self._when_there(self._clock)
         runtime, settings = self._runtime, self._settings
         speed = parse_speed(settings.speed)
         epochs = PlayEpoch(
@@ -67,13 +86,19 @@ class Playback:
             play.start_ns,
         )
         log = Log(play.venue, epochs.epoch, settings.held_bytes_max, runtime.meter)
-        player = Player(log, speed, runtime.meter, self._clock)
+        names = paper_names(play.venue, self._mesh, self._orders)
+        books = PlayedBooks(booked if names else ())
+        player = Player(log, books, speed, runtime.meter, self._clock)
         past = Past(self._archive, self._database, play, symbols, terms)
         rows_max = settings.window_rows_max
         tape = windows(self._archive, play, terms, settings.window_ns, rows_max)
         beginning = Beginning(log, epochs, player)
-        servicer = MarketDataServicer(log, player, past, beginning)
+        servicer = MarketDataServicer(log, player, past, books, beginning)
         runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
+        trading = Trading(
+            play.venue, self._mesh, self._orders, log, player, past, books, self._clock
+        )
+        trading.serve(runtime)
         runtime.control_venue(Control(play, symbols, player))
         runtime.when_draining(lambda: log.end(Draining("the playback is stopping")))
         runtime.run_task("player", lambda: player.run(tape, past.symbols))
@@ -82,7 +107,7 @@ class Playback:
         runtime.meter.serving()
         await runtime.run()
 
-    async def _when_there(self, clock: Clock) -> tuple[Play, list[str], list[Term]]:
+    async def _when_there(self, clock: Clock) -> Found:
         """Waits for a store that is away, as its server may be starting."""
         waits = backoff.delays()
         told = ""
@@ -95,7 +120,7 @@ class Playback:
                     _log.warning("the store of the record is away", extra={"detail": told})
                 await clock.sleep(next(waits))
 
-    async def _found(self) -> tuple[Play, list[str], list[Term]]:
+    async def _found(self) -> Found:
         """Raises SettingError when there is nothing to play."""
         settings, archive = self._settings, self._archive
         venue, symbols = settings.venue, tuple(settings.symbols)
@@ -125,7 +150,8 @@ class Playback:
             )
             raise SettingError("playback.from_time", span, allowed)
         play = Play(venue, symbols, start_ns, end_ns, channels)
-        return play, list(instruments.names), terms
+        booked = await archive.symbols_with_books(venue, end_ns, symbols)
+        return Found(play, list(instruments.names), terms, booked)
 
 
 def _fingerprint(settings: PlaybackSettings, play: Play) -> str:

@@ -106,14 +106,19 @@ class Taken:
         return (placed.gap.symbol for placed in self._gaps)
 
     @property
+    def book_events(self) -> BookEvents | None:
+        """Its rows, if they are book updates."""
+        return self._events if isinstance(self._events, BookEvents) else None
+
+    @property
     def whole_books(self) -> set[str]:
         """Symbols that it has a snapshot of, behind the last gap."""
-        if not isinstance(self._events, BookEvents):
+        events = self.book_events
+        if events is None:
             return set()
         start = self._before(self._gaps[-1].time_ns) if self._gaps else 0
-        updates = self._events.updates
-        places = updates.instrument[start:][updates.snapshot[start:] != 0]
-        return {self._events.entries[place].symbol for place in set(places.tolist())}
+        places = events.updates.instrument[start:][events.updates.snapshot[start:] != 0]
+        return {events.entries[place].symbol for place in set(places.tolist())}
 
     def _before(self, time_ns: int) -> int:
         return 0 if self._events is None else int(np.searchsorted(self._events.times_ns, time_ns))

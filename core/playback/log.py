@@ -3,6 +3,9 @@
 A venue's hub (``kit.venue.hub``) has a ring for each channel and lets go of the oldest, as the
 exchange waits for nobody. A play waits: nothing goes that a reader has not taken, and the order in
 which channels follow each other is part of what is played.
+
+Who trades in the play follows it inside the process. The play waits for followers too, but is not
+played for them alone: while the last reader is away, it is kept for the next one.
 """
 
 import asyncio
@@ -38,13 +41,17 @@ class Log:
         self._held_bytes = 0
         self._bytes_ever = 0
         self._readers: set[LogReader] = set()
+        self._followers: set[LogReader] = set()
         self._left_at = 0, 0
         """How far the reader had got that left last: batches, bytes."""
         self._room = asyncio.Event()
         self._end: VenuemeshError | None = None
 
-    def publish(self, channel: Channel, draft: Draft, published_time_ns: int) -> None:
-        """Number a batch, hold it, wake its readers. After the end: nothing."""
+    def publish(
+        self, channel: Channel, draft: Draft, published_time_ns: int, *, again: bool = False
+    ) -> None:
+        """Number a batch, hold it, wake its readers. After the end: nothing. ``again``: it is made
+        once more, for readers who have it already."""
         if self._end is not None:
             return
         self._sequences[channel] += 1
@@ -64,8 +71,9 @@ class Log:
         self._meter.batch(channel_name(channel), draft.events)
         for gap in draft.gaps:
             self._meter.gap(gap_reason_name(gap.reason))
-        for reader in self._readers:
-            reader.wake()
+        for follower in self._followers:
+            follower.published(cursor, channel, again=again)
+        self._wake()
         self._let_go()
 
     def cursor(self, channel: Channel) -> Cursor:
@@ -75,6 +83,8 @@ class Log:
     def start_epoch(self, epoch: int) -> None:
         """Count in another epoch, before anything was published."""
         self.epoch = epoch
+        for follower in self._followers:
+            follower.begin_anew()
 
     async def room(self) -> None:
         """Wait until the slowest reader has less before it than half of what may be held."""
@@ -103,6 +113,26 @@ class Log:
         self._readers.add(reader)
         return reader
 
+    def follow(
+        self,
+        channels: Iterable[Channel],
+        symbols: Symbols,
+        after: Mapping[Channel, Cursor],
+        *,
+        once: bool = False,
+    ) -> "LogReader":
+        """A follower of some channels, from now on, or from cursors of this play to which it has
+        not come yet. ``once``: without what is made again."""
+        positions = {}
+        for channel in channels:
+            at = after.get(channel, Cursor(self.epoch, 0))
+            known = at.sequence if at.epoch == self.epoch else 0
+            positions[channel] = max(known, self._sequences[channel])
+        end = self._gone + len(self._held)
+        follower = LogReader(self, positions, symbols, end, self._bytes_ever, once=once)
+        self._followers.add(follower)
+        return follower
+
     def after(self, position: int) -> Iterator[Publication]:
         """What is held behind so many batches."""
         return islice(self._held, position - self._gone, None)
@@ -114,20 +144,25 @@ class Log:
 
     def leave(self, reader: "LogReader") -> None:
         """The reader is gone. Until another one comes, what it has not read is kept."""
-        self._readers.discard(reader)
-        self._left_at = max(self._left_at, (reader.position, reader.bytes))
+        if reader in self._readers:
+            self._readers.discard(reader)
+            self._left_at = max(self._left_at, (reader.position, reader.bytes))
+        self._followers.discard(reader)
         self._room.set()
 
     def end(self, error: VenuemeshError) -> None:
         """Publish nothing more. Each reader takes what is held, and ends with this error."""
         self._end = error
-        for reader in self._readers:
-            reader.wake()
+        self._wake()
 
     def require_open(self) -> None:
         """Raises the error that the log was ended with."""
         if self._end is not None:
             raise self._end
+
+    def _wake(self) -> None:
+        for reader in (*self._readers, *self._followers):
+            reader.wake()
 
     def _let_go(self) -> None:
         """Of the oldest, while there are too many bytes and everybody has them."""
@@ -140,7 +175,8 @@ class Log:
 
     def _slowest(self) -> tuple[int, int]:
         positions = [(reader.position, reader.bytes) for reader in self._readers]
-        return min(positions, default=self._left_at)
+        followed = [(reader.position, reader.bytes) for reader in self._followers]
+        return min([min(positions, default=self._left_at), *followed])
 
     def _unread_bytes(self) -> int:
         _, taken_bytes = self._slowest()
@@ -167,20 +203,42 @@ class LogReader:
     """One subscriber: a position, and what it has of each channel already."""
 
     def __init__(
-        self, log: Log, after: dict[Channel, int], symbols: Symbols, position: int, count: int
+        self,
+        log: Log,
+        after: dict[Channel, int],
+        symbols: Symbols,
+        position: int,
+        count: int,
+        *,
+        once: bool = False,
     ) -> None:
         self.position = position
         """Batches of the play that it has passed."""
         self.bytes = count
         """Their bytes."""
+        self.positions = after
+        """The last batch of each channel that it has, which the play may not have come to yet."""
         self._log = log
-        self._after = after
+        self._once = once
         self._symbols = symbols
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
         """Something has come."""
         self._wake.set()
+
+    def published(self, cursor: Cursor, channel: Channel, *, again: bool) -> None:
+        """A batch is there."""
+        if again and self._once and channel in self.positions:
+            self.positions[channel] = cursor.sequence
+
+    def begin_anew(self) -> None:
+        """Its play is not played: another one begins."""
+        self.positions = dict.fromkeys(self.positions, 0)
+
+    def leave(self) -> None:
+        """Read no more."""
+        self._log.leave(self)
 
     def take(self) -> bytes:
         """What has come, as the bytes of a SubscribeResponse; b"" for nothing."""
@@ -189,9 +247,11 @@ class LogReader:
         for publication in self._log.after(self.position):
             self.position += 1
             self.bytes += publication.size
-            after = self._after.get(publication.key.channel)
+            channel = publication.key.channel
+            after = self.positions.get(channel)
             if after is None or publication.cursor.sequence <= after:
                 continue
+            self.positions[channel] = publication.cursor.sequence
             framed = publication.framed_for(self._symbols)
             if framed is not None:
                 parts.append(framed)

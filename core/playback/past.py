@@ -83,7 +83,9 @@ class Past:
         self._database = database
         self._play = play
         self.symbols = frozenset(symbols)
-        self._terms = terms
+        self._terms: dict[str, list[Term]] = {}
+        for term in terms:
+            self._terms.setdefault(term.definition.symbol, []).append(term)
 
     def require(self, symbol: str) -> None:
         """Raises UnknownInstrument for one that is not played."""
@@ -94,19 +96,18 @@ class Past:
 
     def instruments(self, time_ns: int) -> list[types_pb2.Instrument]:
         """What was listed, by symbol; where no terms were recorded, the names alone."""
-        moment_ns = max(time_ns, self._play.start_ns)
-        found = {
-            symbol: types_pb2.Instrument(
-                venue=self._play.venue,
-                symbol=symbol,
-                status=types_pb2.INSTRUMENT_STATUS_TRADING,
-            )
-            for symbol in self.symbols
-        }
-        for term in self._terms:
-            if term.is_valid_at(moment_ns):
-                found[term.definition.symbol] = term.definition
+        found = {symbol: self._named(symbol) for symbol in self.symbols}
+        for symbol in self._terms:
+            definition = self._definition(symbol, time_ns)
+            if definition is not None:
+                found[symbol] = definition
         return [found[symbol] for symbol in sorted(found)]
+
+    def instrument(self, symbol: str, time_ns: int) -> types_pb2.Instrument | None:
+        """One of them; None when it was not listed then."""
+        if symbol in self._terms or symbol not in self.symbols:
+            return self._definition(symbol, time_ns)
+        return self._named(symbol)
 
     async def book(self, symbol: str, time_ns: int) -> PastBook | None:
         """A book just before a time; None when none was known."""
@@ -153,6 +154,17 @@ class Past:
             )
             for open_time_ns, *numbers in rows
         ]
+
+    def _definition(self, symbol: str, time_ns: int) -> types_pb2.Instrument | None:
+        moment_ns = max(time_ns, self._play.start_ns)
+        for term in reversed(self._terms.get(symbol, ())):
+            if term.is_valid_at(moment_ns):
+                return term.definition
+        return None
+
+    def _named(self, symbol: str) -> types_pb2.Instrument:
+        trades = types_pb2.INSTRUMENT_STATUS_TRADING
+        return types_pb2.Instrument(venue=self._play.venue, symbol=symbol, status=trades)
 
     def _values(self, symbol: str, start_ns: int, until_ns: int, count: int) -> dict[str, Any]:
         return {

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 
+from core.playback.books import PlayedBooks
 from core.playback.log import Log
 from core.playback.tape import Window
 from kit import telemetry
@@ -17,14 +18,16 @@ _log = telemetry.logger("playback.player")
 class Player:
     """Plays once, from when the first reader has come."""
 
-    def __init__(self, log: Log, speed: float | None, meter: Meter, clock: Clock) -> None:
+    def __init__(
+        self, log: Log, books: PlayedBooks, speed: float | None, meter: Meter, clock: Clock
+    ) -> None:
         self.played_until_ns = 0
         """Everything before this received time has been published."""
         self.finished = False
-        self.doubted: set[str] = set()
-        """Books that a gap was told of and no snapshot since."""
+        self.speed = speed
+        """Times as fast as it was recorded; None: as fast as it is read."""
         self._log = log
-        self._speed = speed
+        self._books = books
         self._meter = meter
         self._clock = clock
         self._audience = asyncio.Event()
@@ -74,13 +77,13 @@ class Player:
         _log.info("played to the end", extra={"events": self._meter.events_total})
 
     async def _pace(self, window: Window) -> None:
-        if self._speed is None or self._hurries():
+        if self.speed is None or self._hurries():
             return
         now_ns = self._clock.monotonic_ns()
         if self._anchor is None:
             self._anchor = now_ns, window.start_ns
         started_ns, tape_ns = self._anchor
-        wait_ns = (window.end_ns - tape_ns) / self._speed - (now_ns - started_ns)
+        wait_ns = (window.end_ns - tape_ns) / self.speed - (now_ns - started_ns)
         if wait_ns > 0:
             await self._clock.sleep(wait_ns / NANOSECONDS_PER_SECOND)
 
@@ -93,12 +96,11 @@ class Player:
 
     def _publish(self, window: Window, symbols: Iterable[str]) -> None:
         """Without a pause, so that the books of this moment are those after the whole window."""
+        again = self._hurries()
         for channel, draft in window.batches:
             time_ns = draft.received_time_ns if draft.events else window.end_ns
-            self._log.publish(channel, draft, time_ns)
+            self._log.publish(channel, draft, time_ns, again=again)
         self.played_until_ns = window.end_ns
         if window.book is not None:
-            for symbol in window.book.doubted:
-                self.doubted.update([symbol] if symbol else symbols)
-            self.doubted -= window.book.whole_books
+            self._books.play(window.book, symbols)
         self._meter.counters["played_until_s"] = window.end_ns // NANOSECONDS_PER_SECOND

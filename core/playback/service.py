@@ -7,6 +7,7 @@ import grpc
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
+from core.playback.books import PlayedBooks
 from core.playback.epochs import Beginning
 from core.playback.log import Log
 from core.playback.past import Past
@@ -28,8 +29,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     """Answers MarketData for the venue that is played. Subscribe yields serialised responses."""
 
-    def __init__(self, log: Log, player: Player, past: Past, beginning: Beginning) -> None:
+    def __init__(
+        self, log: Log, player: Player, past: Past, books: PlayedBooks, beginning: Beginning
+    ) -> None:
         self._log = log
+        self._books = books
         self._player = player
         self._past = past
         self._beginning = beginning
@@ -89,7 +93,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
             state=market_data_pb2.BOOK_STATE_EMPTY,
             cursor=self._log.cursor(types_pb2.CHANNEL_BOOK).message(),
         )
-        doubted = request.symbol in self._player.doubted
+        doubted = request.symbol in self._books.doubted
         book = await self._past.book(request.symbol, self._player.played_until_ns)
         if book is None:
             return answer

@@ -70,8 +70,9 @@ class PaperDesk:
         """``make_market`` is given who is to be told what happens."""
         self._clock = clock
         chance = random.Random(rules.seed or None)
-        self._there = Line(clock, rules.latency_ms, rules.jitter_ms, chance)
-        self._back = Line(clock, rules.latency_ms, rules.jitter_ms, chance)
+        self._there, self._back = (
+            Line(clock, rules.latency_ms, rules.jitter_ms, chance, rules.pace) for _ in range(2)
+        )
         self._market = make_market(self._hear)
         self.exchange = PaperExchange(rules, self._market, clock, instrument)
         self._journal = Journal(store, offload, clock, self._dump)

@@ -70,6 +70,8 @@ class FeedMarket:
 
     def catch_up(self) -> None:
         reader = self._reader
+        if reader is not None:
+            self._begin()
         while reader is not None and reader is self._reader:
             try:
                 response = reader.take()
@@ -112,6 +114,10 @@ class FeedMarket:
             return True
         return False
 
+    def _begin(self) -> None:
+        if self._feed.begins_anew():
+            self._hear([Begun()])
+
     def _miss(self) -> None:
         self._read_anew(self._symbols)
         self._hear([Missed()])
@@ -126,8 +132,7 @@ class FeedMarket:
         self._changed.set()
 
     def _tell(self, response: bytes) -> None:
-        if self._feed.begins_anew():
-            self._hear([Begun()])
+        self._begin()
         batches = market_data_pb2.SubscribeResponse.FromString(response).batches
         timed: list[Timed] = []
         newest_ns = dict.fromkeys(CHANNELS, 0)
@@ -153,8 +158,9 @@ def _events(batch: Batch, symbols: Iterable[str]) -> Iterator[Timed]:
             first_ns = min(batch.book.received_time_ns, default=batch.published_time_ns)
             for gap in batch.gaps:
                 # One without a symbol concerns them all.
+                time_ns = min(gap.detected_time_ns or first_ns, first_ns)
                 for symbol in [gap.symbol] if gap.symbol else sorted(symbols):
-                    yield first_ns, BookDoubted(symbol)
+                    yield time_ns, BookDoubted(symbol)
             yield from _updates(batch)
 
 

@@ -12,12 +12,21 @@ TAIL = 1.0
 class Line:
     """One direction of a connection: what was sent first arrives first."""
 
-    def __init__(self, clock: Clock, least_ms: int, jitter_ms: int, chance: random.Random) -> None:
-        """Each message takes ``least_ms`` and a jitter of ``jitter_ms`` in the median."""
+    def __init__(
+        self,
+        clock: Clock,
+        least_ms: int,
+        jitter_ms: int,
+        chance: random.Random,
+        pace: float = 1.0,
+    ) -> None:
+        """Each message takes ``least_ms`` and a jitter of ``jitter_ms`` in the median, of a time
+        that goes ``pace`` times as fast as the clock."""
         self._clock = clock
         self._least_ns = least_ms * NANOSECONDS_PER_MILLISECOND
         self._jitter_ns = jitter_ms * NANOSECONDS_PER_MILLISECOND
         self._chance = chance
+        self._pace = pace
         self._last: asyncio.Event | None = None
 
     async def travel(self) -> None:
@@ -25,7 +34,8 @@ class Line:
         before, self._last = self._last, asyncio.Event()
         arrived = self._last
         jitter_ns = round(self._jitter_ns * self._chance.lognormvariate(0, TAIL))
-        due_ns = self._clock.monotonic_ns() + self._least_ns + jitter_ns
+        travel_ns = (self._least_ns + jitter_ns) / self._pace
+        due_ns = self._clock.monotonic_ns() + round(travel_ns)
         try:
             while (left_ns := due_ns - self._clock.monotonic_ns()) > 0:
                 await self._clock.sleep(left_ns / NANOSECONDS_PER_SECOND)

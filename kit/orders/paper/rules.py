@@ -35,6 +35,9 @@ class PaperRules:
     """Of derivatives: the margin of a position is its value by this."""
     latency_ms: int = 20
     jitter_ms: int = 10
+    pace: float = 1.0
+    """So many times as fast as the clock the market goes, and so do messages to it. Infinite: they
+    take no time at all."""
     seed: int = 0
 
 
@@ -56,7 +59,7 @@ def rules_of(venue_id: str, house: House, settings: OrdersSettings) -> PaperRule
         settings.paper_leverage,
         settings.paper_latency_ms,
         settings.paper_jitter_ms,
-        settings.paper_seed,
+        seed=settings.paper_seed,
     )
 
 

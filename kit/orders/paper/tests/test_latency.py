@@ -1,6 +1,7 @@
 """The way to the venue takes its time, and keeps the order."""
 
 import asyncio
+import math
 import random
 
 from kit.orders.paper.latency import Line
@@ -48,3 +49,15 @@ def test_without_latency_nothing_is_waited_for():
 
 def loop_time():
     return asyncio.get_running_loop().time()
+
+
+def test_in_a_market_that_goes_faster_messages_do_too():
+    async def scenario():
+        arrived = []
+        for pace in (10.0, math.inf):
+            await travelled(Line(LoopClock(), 200, 0, random.Random(1), pace), pace, arrived)
+        (_, first), (_, second) = arrived
+        assert 0.02 <= first < 0.03
+        assert second == first
+
+    run(scenario())

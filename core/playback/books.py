@@ -1,0 +1,71 @@
+"""The books of a play, as they are after all that was played, for orders on paper."""
+
+from collections.abc import Collection, Iterable, Sequence
+from decimal import Decimal
+
+from core.playback.channel import Taken
+from kit import telemetry
+from kit.archive.book_events import BookEvents
+from kit.archive.past_levels import KnownBook, PastLevels
+from kit.numbers import NumberError, to_decimal
+
+WAITING_MAX = 1_000
+
+_log = telemetry.logger("playback.books")
+
+
+class PlayedBooks:
+    """``kit.orders.feed.Books``."""
+
+    def __init__(self, wanted: Collection[str]) -> None:
+        """``wanted``: symbols whose levels are kept, because the record has them and somebody may
+        trade in them."""
+        self.doubted: set[str] = set()
+        """Books that a gap was told of and no snapshot since."""
+        self._wanted = frozenset(wanted)
+        self._levels = PastLevels()
+        self._waiting: list[BookEvents] = []
+        """Updates that nobody has asked for yet. Together they cost less."""
+
+    def play(self, taken: Taken, symbols: Iterable[str]) -> None:
+        """The book channel of one more window. ``symbols``: all that are played."""
+        for symbol in taken.doubted:
+            self.doubted.update([symbol] if symbol else symbols)
+        self.doubted -= taken.whole_books
+        if self._wanted and taken.book_events is not None:
+            self._waiting.append(taken.book_events)
+            if sum(map(len, self._waiting)) >= WAITING_MAX:
+                self._apply()
+
+    def keeps(self, symbol: str) -> bool:
+        return symbol in self._wanted
+
+    def levels(
+        self, symbol: str, is_bid: bool, count: int | None
+    ) -> Sequence[tuple[Decimal, Decimal]] | None:
+        known = self._known(symbol)
+        if known is None or symbol in self.doubted:
+            return None
+        side = known.book.bids(count) if is_bid else known.book.asks(count)
+        scale = known.scale
+        return [(to_decimal(at, scale.price), to_decimal(size, scale.size)) for at, size in side]
+
+    def time_ns(self, symbol: str) -> int:
+        known = self._known(symbol)
+        return 0 if known is None else known.venue_time_ns
+
+    def _known(self, symbol: str) -> KnownBook | None:
+        self._apply()
+        return self._levels.known(symbol) if symbol in self._wanted else None
+
+    def _apply(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        first, *others = waiting
+        try:
+            self._levels.apply(first.and_then(others) if others else first)
+        except NumberError as error:
+            # Without books nobody trades; the market data go on.
+            _log.error("no books for orders", extra={"detail": str(error)})
+            self._wanted = frozenset()

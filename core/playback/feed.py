@@ -1,0 +1,70 @@
+"""The log of a play, for one who trades in it."""
+
+from collections.abc import Collection
+
+from core.playback.log import Log, LogReader
+from kit.cursor import Channel, Cursor
+from kit.orders.feed import Reached
+from kit.subscription import Symbols
+
+
+class PlayedFeed:
+    """``kit.orders.feed.Feed``. Of a play that is made again, nothing is told twice."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._reader: LogReader | None = None
+        self._before: Reached = {}
+
+    def follow(self, channels: Collection[Channel], symbols: Symbols) -> LogReader:
+        self._before = self.reached()
+        self._reader = self._log.follow(channels, symbols, self._before)
+        return self._reader
+
+    def reached(self) -> Reached:
+        reader = self._reader
+        if reader is None or self._is_other():
+            return self._before
+        return {channel: Cursor(self._log.epoch, at) for channel, at in reader.positions.items()}
+
+    def go_on(self, reached: Reached) -> None:
+        self._before = reached
+
+    def is_behind(self) -> bool:
+        return self._is_other() or any(
+            at.sequence > self._log.cursor(channel).sequence
+            for channel, at in self.reached().items()
+        )
+
+    def begins_anew(self) -> bool:
+        is_other = self._is_other()
+        if is_other:
+            self._before = {}
+        return is_other
+
+    def _is_other(self) -> bool:
+        """Whether something of another play was heard before, and nothing of this one yet."""
+        return any(at.sequence and at.epoch != self._log.epoch for at in self._before.values())
+
+
+class PlayedTrades:
+    """``kit.orders.feed.Feed`` of prices. What is made again for those who have it already wakes
+    nothing."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def follow(self, channels: Collection[Channel], symbols: Symbols) -> LogReader:
+        return self._log.follow(channels, symbols, {}, once=True)
+
+    def reached(self) -> Reached:
+        return {}
+
+    def go_on(self, reached: Reached) -> None:
+        """What was heard is not remembered."""
+
+    def is_behind(self) -> bool:
+        return False
+
+    def begins_anew(self) -> bool:
+        return False

@@ -1,0 +1,136 @@
+"""A play whose windows a test makes, and an account on paper in it."""
+
+import asyncio
+
+import numpy as np
+from venuemesh.common.v1 import types_pb2
+
+from core.playback.books import PlayedBooks
+from core.playback.channel import Taken
+from core.playback.feed import PlayedFeed
+from core.playback.log import Log
+from core.playback.player import Player
+from core.playback.tape import Window
+from kit import encode
+from kit.archive.book_events import BookEvents, Entry
+from kit.archive.book_updates import BookUpdates
+from kit.archive.told import PlacedGap
+from kit.clock import SystemClock
+from kit.columns import Numbers, Scale, Symbols, TradeRows
+from kit.orders.contract import OrderKey
+from kit.orders.paper.feed_market import FeedMarket
+from kit.orders.paper.tests.markets import LISTED, RULES, SYMBOL, Floor
+from kit.telemetry import Meter
+
+TRADES, BOOK = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_BOOK
+BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
+EPOCH = 5
+VENUE = "venue"
+
+
+def column(*numbers):
+    return np.array(numbers, dtype=np.int64)
+
+
+def sold(price, size, time_ns):
+    """A trade of somebody who sells."""
+    return encode.trades(
+        TradeRows(
+            Symbols.of([SYMBOL]),
+            Numbers.parse([str(price)]),
+            Numbers.parse([str(size)]),
+            column(SELL),
+            column(time_ns),
+            column(time_ns),
+            column(time_ns),
+        )
+    )
+
+
+def changes(time_ns, bids, asks, *, whole=False, places=0):
+    """One update: pairs of price and size; prices have so many decimal places."""
+    pairs = [*bids, *asks]
+    updates = BookUpdates(
+        instrument=column(0),
+        first_sequence=column(time_ns),
+        last_sequence=column(time_ns),
+        snapshot=column(int(whole)),
+        book_epoch=column(1),
+        venue_time_ns=column(time_ns),
+        received_time_ns=column(time_ns),
+        bid_count=column(len(bids)),
+        ask_count=column(len(asks)),
+        price=column(*[price for price, _ in pairs]),
+        size=column(*[size for _, size in pairs]),
+    )
+    return BookEvents([Entry(SYMBOL, Scale(places, 0))], updates, column(time_ns))
+
+
+def doubt(time_ns, symbol=SYMBOL):
+    """A gap of the book."""
+    return PlacedGap(BOOK, time_ns, types_pb2.Gap(symbol=symbol, detected_time_ns=time_ns))
+
+
+def window(time_ns, *, trades=(), book=None, gaps=()):
+    """What was received at a time: pairs of price and size that were sold, a change of the book."""
+    taken = Taken(book, list(gaps))
+    batches = [(TRADES, sold(*trade, time_ns)) for trade in trades]
+    batches += [(BOOK, draft) for draft in taken.drafts()]
+    return Window(time_ns, time_ns + 1, batches, taken)
+
+
+class Stage:
+    """A play as fast as its windows come. ``steps``: what is on disk of the account."""
+
+    def __init__(self, steps=(), *, epoch=EPOCH, books=(SYMBOL,)):
+        meter = Meter(VENUE)
+        self.log = Log(VENUE, epoch, 1 << 20, meter)
+        self.books = PlayedBooks(books)
+        self.player = Player(self.log, self.books, None, meter, SystemClock())
+        self.feed = PlayedFeed(self.log)
+        self.market = FeedMarket(self.feed, self.books, lambda events: self._hear(events))
+        self.steps = list(steps)
+        self.open()
+
+    def open(self):
+        """Read what is on disk."""
+        self.floor = Floor(RULES, steps=self.steps, market=self.market)
+        self.exchange = self.floor.exchange
+        # Of those that are on disk no id comes again.
+        self.floor.ids = 100 * len(self.steps)
+        self._note()
+
+    async def play(self, windows, resume_after=None):
+        """These windows, from the first on, and tell them."""
+
+        async def tape():
+            for one in windows:
+                yield one
+
+        self.player.start(resume_after or {})
+        await asyncio.wait_for(self.player.run(tape(), LISTED), 10)
+        self.market.catch_up()
+        self._note()
+
+    def place(self, *given, **more):
+        """An order arrives. Returns its receipt; it is on disk then."""
+        receipt = self.floor.place(*given, **more)
+        self._note()
+        return receipt
+
+    def order(self, receipt):
+        """As it is now, also of a stage before."""
+        return self.exchange.find(OrderKey(SYMBOL, "", receipt.venue_order_id))
+
+    def fills(self):
+        """Price and size of each."""
+        return [(int(fill.price), int(fill.size)) for fill in self.exchange.fills("", 0)]
+
+    def _hear(self, events):
+        self.exchange.hear(events)
+        self._note()
+
+    def _note(self):
+        found = self.exchange.take_step()
+        if found is not None:
+            self.steps.append(found[0])

@@ -1,0 +1,137 @@
+"""Who trades in a play follows it inside the process: it waits for them, but not only for them."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from core.playback.books import PlayedBooks
+from core.playback.feed import PlayedTrades
+from core.playback.log import Log
+from core.playback.player import Player
+from core.playback.tests.stage import BOOK, EPOCH, SYMBOL, TRADES, VENUE, changes, sold, window
+from kit.clock import SystemClock
+from kit.cursor import Cursor
+from kit.errors import CursorExpired
+from kit.orders.prices import FeedPrices
+from kit.telemetry import Meter
+from tests.support.waiting import until
+
+ALL = frozenset()
+
+
+def make(bytes_max=1 << 20):
+    return Log(VENUE, EPOCH, bytes_max, Meter(VENUE))
+
+
+def publish(log, *numbers):
+    for number in numbers:
+        log.publish(TRADES, sold(number, 1, number), number)
+
+
+def heard(reader):
+    """The prices of the trades that have come."""
+    batches = market_data_pb2.SubscribeResponse.FromString(reader.take()).batches
+    return [price for batch in batches for price in batch.trades.price]
+
+
+def earliest(log):
+    return log.reader({}, earliest=[TRADES], latest=(), symbols=ALL)
+
+
+def test_a_follower_hears_what_comes_from_now_on():
+    log = make()
+    publish(log, 1, 2)
+    follower = log.follow([TRADES], ALL, {})
+    publish(log, 3)
+    assert heard(follower) == [3]
+    assert follower.positions == {TRADES: 3}
+
+
+def test_a_follower_goes_on_where_it_was_when_the_play_has_come_there():
+    log = make()
+    follower = log.follow([TRADES], ALL, {TRADES: Cursor(EPOCH, 2)})
+    publish(log, 1, 2)
+    assert heard(follower) == []
+    publish(log, 3)
+    assert heard(follower) == [3]
+    other = log.follow([TRADES], ALL, {TRADES: Cursor(EPOCH - 1, 9)})
+    publish(log, 4)
+    assert heard(other) == [4]
+
+
+async def test_the_play_waits_for_a_follower():
+    log = make(bytes_max=200)
+    reader, follower = earliest(log), log.follow([TRADES], ALL, {})
+    publish(log, *range(20))
+    heard(reader)
+    waiting = asyncio.create_task(log.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert heard(follower) == list(range(20))
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_what_the_last_reader_has_not_read_is_kept_whatever_followers_have_read():
+    log = make(bytes_max=200)
+    reader = earliest(log)
+    publish(log, 1)
+    heard(reader)
+    log.leave(reader)
+    follower = log.follow([TRADES], ALL, {})
+    publish(log, *range(2, 20))
+    heard(follower)
+    follower.leave()
+    waiting = asyncio.create_task(log.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    again = log.reader({TRADES: Cursor(EPOCH, 1)}, earliest=(), latest=(), symbols=ALL)
+    assert heard(again) == list(range(2, 20))
+    await asyncio.wait_for(waiting, 5)
+    with pytest.raises(CursorExpired):
+        log.reader({TRADES: Cursor(EPOCH - 1, 1)}, earliest=(), latest=(), symbols=ALL)
+
+
+def test_who_wants_it_once_is_not_told_what_is_made_again():
+    log = make()
+    once, follower = log.follow([TRADES], ALL, {}, once=True), log.follow([TRADES], ALL, {})
+    log.publish(TRADES, sold(1, 1, 1), 1, again=True)
+    log.publish(TRADES, sold(2, 1, 2), 2)
+    assert heard(once) == [2]
+    assert heard(follower) == [1, 2]
+
+
+class Ear:
+    """Writes down what it is told."""
+
+    def __init__(self):
+        self.symbols = {SYMBOL}
+        self.prices = []
+
+    def hear(self, symbol, price):
+        self.prices.append(price)
+
+
+async def test_a_stop_is_woken_by_what_is_played_and_by_nothing_that_is_made_again():
+    log, books, meter = make(), PlayedBooks([SYMBOL]), Meter(VENUE)
+    player = Player(log, books, None, meter, SystemClock())
+    prices, ear = FeedPrices(PlayedTrades(log), books), Ear()
+    prices.listen(ear)
+    listening = asyncio.create_task(prices.run())
+    await asyncio.sleep(0)
+
+    async def tape():
+        yield window(10, book=changes(10, [(100, 5)], [(103, 4)], whole=True))
+        for time_ns in (20, 30, 40):
+            yield window(time_ns, trades=[(time_ns, 1)])
+
+    # A reader has the first two trades already.
+    player.start({TRADES: Cursor(EPOCH, 2)})
+    await asyncio.wait_for(player.run(tape(), [SYMBOL]), 5)
+    await until(lambda: ear.prices)
+    listening.cancel()
+    assert ear.prices == [Decimal(40)]
+    assert prices.best(SYMBOL) == (Decimal(100), Decimal(103))
+    assert prices.best("OTHER") is None
+    assert log.cursor(BOOK) == Cursor(EPOCH, 1)
