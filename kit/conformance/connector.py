@@ -80,6 +80,11 @@ class Connector:
         books = [self.book(symbol)] if symbol else self.intake.bookkeeper.books.values()
         return all(book.state is BookState.PROVEN for book in books)
 
+    @property
+    def all_gaps(self) -> list[types_pb2.Gap]:
+        """Of all channels and instruments, in the order in which they were published."""
+        return [gap for batch in self.batches for gap in batch.gaps]
+
     def gaps(self, channel: Channel, symbol: str, since: int = 0) -> list[types_pb2.Gap]:
         """What was told to be missing, from a position in ``batches`` on."""
         return [
@@ -111,6 +116,20 @@ class Connector:
     def row_count(self, channel: Channel, symbol: str, since: int = 0) -> int:
         """How many have been published."""
         return sum(1 for _ in self.rows(channel, symbol, since))
+
+    def count(self, channel: Channel) -> int:
+        """The same of all instruments."""
+        found = (columns_of(batch) for batch in self.batches if batch.channel == channel)
+        return sum(len(columns.instrument) for columns in found if columns is not None)
+
+    def trade_ids(self, symbol: str) -> list[int]:
+        """In the order in which they were published."""
+        return [
+            number
+            for batch in self.batches
+            for place, number in zip(batch.trades.instrument, batch.trades.trade_id, strict=True)
+            if batch.instruments[place].symbol == symbol
+        ]
 
     def followed(self, symbol: str) -> tuple[Levels, Levels, bool]:
         """The book as a reader has it who knows nothing but what was published; and whether it may
@@ -147,7 +166,7 @@ class Connector:
         """By a clock that never goes back."""
         return asyncio.get_running_loop().time()
 
-    async def until(self, condition: Callable[[], object], what: str) -> None:
+    async def until(self, condition: Callable[[], object], what: str = "a batch") -> None:
         """Wait for something that a batch brings. Raises TimeoutError, which says what."""
         try:
             async with asyncio.timeout(WAIT_SECONDS_MAX):
@@ -169,11 +188,13 @@ class Connector:
 
 
 @asynccontextmanager
-async def connector(venue: Venue, symbols: Iterable[str]) -> AsyncIterator[Connector]:
-    """Subscribed to these symbols."""
+async def connector(
+    venue: Venue, symbols: Iterable[str], *, refills: bool = True
+) -> AsyncIterator[Connector]:
+    """Subscribed to these symbols. ``refills``: trades that were lost are asked for."""
     made = Connector(venue)
     made.add(symbols)
-    runs = (made.session.run, made.resync.run, made.refill.run, made.listen)
+    runs = [made.session.run, made.resync.run, made.listen, *([made.refill.run] if refills else ())]
     tasks = [asyncio.create_task(run()) for run in runs]
     try:
         yield made

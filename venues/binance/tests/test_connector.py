@@ -8,8 +8,9 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.errors import SettingError
 from kit.venue.contract import Place
+from tests.support.raw_client import RawClient, raw_client
 from venues.binance.catalog import VENUES
-from venues.binance.simulator.tests.running import RawClient, raw_client, running
+from venues.binance.simulator.tests.running import running
 from venues.binance.tests.connecting import WAIT_S, Connector, connected
 from venues.binance.tests.test_book import levels_of
 

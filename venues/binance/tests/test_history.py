@@ -7,8 +7,9 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.clock import SystemClock
 from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from tests.support.raw_client import RawClient, raw_client
 from venues.binance.history import FUTURES_API, SPOT_API, BinanceHistory
-from venues.binance.simulator.tests.running import RawClient, raw_client, running
+from venues.binance.simulator.tests.running import running
 
 MINUTE_NS = 60_000_000_000
 APIS = {"binance": SPOT_API, "binance_futures": FUTURES_API}

@@ -7,8 +7,9 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.clock import SystemClock
 from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from tests.support.raw_client import RawClient, raw_client
 from venues.bybit.history import BybitHistory
-from venues.bybit.simulator.tests.running import RawClient, raw_client, running
+from venues.bybit.simulator.tests.running import running, subscribed
 
 MINUTE_NS = 60_000_000_000
 
@@ -44,7 +45,7 @@ async def test_instruments(history: BybitHistory) -> None:
 async def test_a_book_is_as_deep_and_counts_as_its_topic(
     history: BybitHistory, raw: RawClient
 ) -> None:
-    websocket = await raw.connect("orderbook.200.BTCUSDT")
+    websocket = await subscribed(raw, "orderbook.200.BTCUSDT")
     told = (await websocket.receive_json())["data"]
     book = await history.book("BTCUSDT")
     assert book.bids.count.tolist() == book.asks.count.tolist() == [200]
@@ -53,7 +54,7 @@ async def test_a_book_is_as_deep_and_counts_as_its_topic(
 
 
 async def test_the_newest_trades_come_oldest_first(history: BybitHistory, raw: RawClient) -> None:
-    websocket = await raw.connect("publicTrade.BTCUSDT")
+    websocket = await subscribed(raw, "publicTrade.BTCUSDT")
     rows = (await websocket.receive_json())["data"]
     trades = await history.trades("BTCUSDT", 0, 0, 1000)
     assert 1 <= len(trades) <= 60

@@ -22,9 +22,10 @@ from kit.numbers import most, rescale, to_decimal
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, MarketFloor
 from kit.venue.contract import Place
+from tests.support.raw_client import RawClient, raw_client
 from venues.coinbase.catalog import spot
 from venues.coinbase.simulator import Coinbase
-from venues.coinbase.simulator.tests.running import RawClient, raw_client, running
+from venues.coinbase.simulator.tests.running import running
 
 OPENING_NS = 1_790_000_000_000_000_000
 BOOK, QUOTES = types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_QUOTES

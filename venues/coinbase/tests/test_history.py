@@ -7,8 +7,9 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.clock import SystemClock
 from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from tests.support.raw_client import RawClient, raw_client
 from venues.coinbase.history import AdvancedHistory, ExchangeHistory
-from venues.coinbase.simulator.tests.running import RawClient, raw_client, running
+from venues.coinbase.simulator.tests.running import running
 
 MINUTE_NS = 60_000_000_000
 History = AdvancedHistory | ExchangeHistory

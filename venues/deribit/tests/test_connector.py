@@ -2,20 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.conformance.connector import Connector
+from kit.conformance.connector import connector as connector_of
 from kit.numbers import to_decimal
 from kit.simulator.market import Market
 from kit.simulator.simulate import MarketFloor
+from kit.venue.contract import Place
+from tests.support.raw_client import RawClient, raw_client
 from tests.support.waiting import until
+from venues.deribit.catalog import deribit
 from venues.deribit.feed import DeribitWire
 from venues.deribit.simulator import Deribit, DeribitSession
 from venues.deribit.simulator.faults import TEST_REQUEST
-from venues.deribit.simulator.tests.running import RawClient, raw_client, running
-from venues.deribit.tests.connecting import Connector, connected
+from venues.deribit.simulator.tests.running import running
 
 BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
 BOOK, TRADES = types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_TRADES
@@ -34,6 +39,12 @@ async def base() -> AsyncIterator[str]:
 async def raw(base: str) -> AsyncIterator[RawClient]:
     async with raw_client(base) as client:
         yield client
+
+
+def connected(base: str, *symbols: str) -> AbstractAsyncContextManager[Connector]:
+    """What is lost stays lost."""
+    place = Place("simulate", base.rpartition("/")[0])
+    return connector_of(deribit(place), symbols, refills=False)
 
 
 @pytest.fixture
@@ -73,18 +84,18 @@ async def test_books_are_proven_and_trades_unbroken(connector: Connector, raw: R
         await check_book(connector, raw, symbol)
         check_trades(connector, symbol)
         assert connector.book(symbol).epoch == 1
-    assert not any(batch.gaps for batch in connector.batches)
+    assert not connector.all_gaps
     assert connector.skipped == 0
 
 
 async def test_every_channel_speaks(connector: Connector) -> None:
-    wanted = connector.venue.wires[0].channels
-    await until(lambda: wanted <= {batch.channel for batch in connector.batches})
-    (mark, *_) = connector.of(types_pb2.CHANNEL_MARKS)
-    assert mark.marks.mark_price[0] > 0
-    assert mark.marks.index_price[0] > 0
-    (candle, *_) = connector.of(types_pb2.CHANNEL_CANDLES)
-    assert candle.candles.interval_s[0] == 60
+    (wire,) = connector.venue.wires
+    await until(lambda: all(connector.row_count(channel, BTC) for channel in wire.channels))
+    mark, row = next(connector.rows(types_pb2.CHANNEL_MARKS, BTC))
+    assert mark.mark_price[row] > 0
+    assert mark.index_price[row] > 0
+    candle, row = next(connector.rows(types_pb2.CHANNEL_CANDLES, BTC))
+    assert candle.interval_s[row] == 60
 
 
 @pytest.mark.parametrize("fault", ["drop", "reorder", "omitted_channel", "previous_mismatch"])
@@ -190,14 +201,14 @@ async def test_a_burst_of_trades_loses_none(connector: Connector, raw: RawClient
     await until(lambda: len(connector.trade_ids(BTC)) > 3000)
     check_trades(connector, BTC)
     await check_book(connector, raw, BTC)
-    assert not any(batch.gaps for batch in connector.batches)
+    assert not connector.all_gaps
 
 
 async def test_an_instrument_can_be_listed_and_followed_later(
     connector: Connector, raw: RawClient
 ) -> None:
     await raw.order(venue="deribit", fault="list", symbol=BTC, value="PEPE")
-    connector.start("PEPE-PERPETUAL")
+    connector.add(["PEPE-PERPETUAL"])
     await until(lambda: connector.proven("PEPE-PERPETUAL"))
     await check_book(connector, raw, "PEPE-PERPETUAL")
     assert connector.book(BTC).epoch == 1

@@ -12,8 +12,9 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.clock import SystemClock
 from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from tests.support.raw_client import RawClient, raw_client
 from venues.deribit.history import DeribitHistory
-from venues.deribit.simulator.tests.running import RawClient, raw_client, running
+from venues.deribit.simulator.tests.running import running, subscribed
 
 BTC = "BTC-PERPETUAL"
 MINUTE_NS = 60_000_000_000
@@ -61,7 +62,7 @@ async def test_a_book_is_whole_and_exact(history: DeribitHistory) -> None:
 async def test_trades_come_oldest_first_and_from_a_number(
     history: DeribitHistory, raw: RawClient
 ) -> None:
-    websocket = await raw.subscribe(f"trades.{BTC}.100ms")
+    websocket = await subscribed(raw, f"trades.{BTC}.100ms")
     await websocket.receive_json()
     told = (await websocket.receive_json())["params"]["data"]
     first = told[0]["trade_seq"]

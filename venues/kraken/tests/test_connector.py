@@ -10,10 +10,11 @@ from venuemesh.common.v1 import types_pb2
 from kit.conformance.connector import Connector, connector
 from kit.cursor import Channel
 from kit.venue.contract import Place
+from tests.support.raw_client import RawClient, raw_client
 from venues.kraken.catalog import spot
 from venues.kraken.simulator.capture import time_of
 from venues.kraken.simulator.tests.books import ClientBook
-from venues.kraken.simulator.tests.running import RawClient, raw_client, running
+from venues.kraken.simulator.tests.running import running, subscribe
 from venues.kraken.tests.test_book import as_written
 
 BOOK = types_pb2.CHANNEL_BOOK
@@ -75,8 +76,8 @@ async def check_book(
 ) -> None:
     """The book is the one that a second client has, level by level, at the same time."""
     book, client = connected.book(symbol), ClientBook(depth)
-    websocket = await exchange.connect()
-    await exchange.subscribe(websocket, "book", symbol, depth=depth)
+    websocket = await exchange.connect("/v2")
+    await subscribe(websocket, "book", symbol, depth=depth)
     while True:
         text = (await websocket.receive()).data
         if not text.startswith('{"channel":"book"'):

@@ -8,8 +8,9 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.clock import SystemClock
 from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from tests.support.raw_client import RawClient, raw_client
 from venues.kraken.history import SEARCH_STEPS_MAX, TRADES_MAX, KrakenHistory
-from venues.kraken.simulator.tests.running import RawClient, raw_client, running
+from venues.kraken.simulator.tests.running import running, subscribe
 
 MINUTE_NS = 60_000_000_000
 SECOND_NS = 1_000_000_000
@@ -70,8 +71,8 @@ async def test_a_book_has_no_number_and_short_sizes(history: KrakenHistory) -> N
 
 
 async def test_trades_are_those_of_the_feed(history: KrakenHistory, raw: RawClient) -> None:
-    websocket = await raw.connect()
-    await raw.subscribe(websocket, "trade", "BTC/USDT")
+    websocket = await raw.connect("/v2")
+    await subscribe(websocket, "trade", "BTC/USDT")
     frame: dict[str, Any] = {}
     while (frame.get("channel"), frame.get("type")) != ("trade", "update"):
         frame = await websocket.receive_json()

@@ -1,13 +1,18 @@
 """The connector against the pretended OKX, through the real kit: books are right or in doubt."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.conformance.connector import Connector
+from kit.conformance.connector import connector as connector_of
 from kit.numbers import rescale
-from venues.okx.simulator.tests.running import RawClient, raw_client, running
-from venues.okx.tests.connecting import Connector, connected
+from kit.venue.contract import Place
+from tests.support.raw_client import RawClient, raw_client
+from venues.okx.catalog import VENUES
+from venues.okx.simulator.tests.running import running
 
 SPOT = ("BTC-USDT", "ETH-USDT", "SOL-USDT")
 SWAPS = tuple(f"{symbol}-SWAP" for symbol in SPOT)
@@ -24,6 +29,16 @@ async def base() -> AsyncIterator[str]:
 async def exchange(base: str) -> AsyncIterator[RawClient]:
     async with raw_client(base) as client:
         yield client
+
+
+@asynccontextmanager
+async def connected(base: str, symbols: Iterable[str]) -> AsyncIterator[Connector]:
+    """With every book proven. What is lost stays lost."""
+    address, _, venue_id = base.rpartition("/")
+    venue = VENUES[venue_id](Place("simulate", address))
+    async with connector_of(venue, symbols, refills=False) as connector:
+        await connector.until(connector.proven, "proven books")
+        yield connector
 
 
 @pytest.fixture
@@ -56,12 +71,12 @@ async def test_every_channel_comes_and_books_are_the_exchanges(venue_id, symbols
         running("simulate", venue_id, events_per_second=1_000) as base,
         connected(base, symbols) as connector,
     ):
-        channels = connector.channels
+        channels = {channel for wire in connector.venue.wires for channel in wire.channels}
         assert (types_pb2.CHANNEL_MARKS in channels) is (venue_id == "okx_futures")
-        await connector.until(lambda: all(connector.rows(channel) > 3 for channel in channels))
+        await connector.until(lambda: all(connector.count(channel) > 3 for channel in channels))
         await check_all(connector, symbols)
-        assert connector.gaps == []
-        assert connector.meter.counters.get("skipped_frames_total", 0) == 0
+        assert connector.all_gaps == []
+        assert connector.skipped == 0
 
 
 async def test_all_that_swaps_are_valued_at_reaches_the_swap() -> None:
@@ -72,10 +87,9 @@ async def test_all_that_swaps_are_valued_at_reaches_the_swap() -> None:
         told: dict[str, int] = {}
 
         def complete() -> bool:
-            for batch, columns in connector.columns(types_pb2.CHANNEL_MARKS):
-                assert [entry.symbol for entry in batch.instruments] == [SWAPS[0]]
+            for columns, row in connector.rows(types_pb2.CHANNEL_MARKS, SWAPS[0]):
                 for name in ("mark_price", "index_price", "funding_rate", "next_funding_time_ns"):
-                    told[name] = max(told.get(name, 0), *map(abs, getattr(columns, name)))
+                    told[name] = max(told.get(name, 0), abs(getattr(columns, name)[row]))
             return len(told) == 4 and all(told.values())
 
         await connector.until(complete)
@@ -87,7 +101,7 @@ async def test_trades_come_once_each_in_order(connector: Connector) -> None:
     for symbol in SPOT:
         ids = connector.trade_ids(symbol)
         assert ids == sorted(set(ids))
-    assert connector.gaps == []
+    assert connector.all_gaps == []
 
 
 async def test_a_lost_trade_is_a_gap_with_both_ids(
@@ -95,8 +109,8 @@ async def test_a_lost_trade_is_a_gap_with_both_ids(
 ) -> None:
     await connector.until(lambda: connector.trade_ids(FIRST))
     await exchange.order(venue="okx", fault="drop", symbol=FIRST, channel="trades")
-    await connector.until(lambda: connector.gaps)
-    (gap,) = connector.gaps
+    await connector.until(lambda: connector.all_gaps)
+    (gap,) = connector.all_gaps
     assert (gap.symbol, gap.reason) == (FIRST, types_pb2.GAP_REASON_SEQUENCE)
     ids = connector.trade_ids(FIRST)
     history = await connector.venue.history.trades(FIRST, gap.last_id_before + 1, 0, 50)
@@ -119,9 +133,9 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
 ) -> None:
     epoch = connector.book(FIRST).epoch
     await exchange.order(venue="okx", fault=fault, symbol=FIRST, channel="book")
-    await connector.until(lambda: connector.gaps)
+    await connector.until(lambda: connector.all_gaps)
     await connector.until(connector.proven)
-    assert [(gap.symbol, gap.reason) for gap in connector.gaps] == [(FIRST, reason)]
+    assert [(gap.symbol, gap.reason) for gap in connector.all_gaps] == [(FIRST, reason)]
     assert connector.book(FIRST).epoch == epoch + 1
     await check_all(connector)
 
@@ -142,10 +156,10 @@ async def test_what_does_no_harm_is_no_gap(
     connector: Connector, exchange: RawClient, fault: str
 ) -> None:
     await exchange.order(venue="okx", fault=fault, symbol=FIRST, channel="book", count=3)
-    started = connector.rows(types_pb2.CHANNEL_BOOK)
-    await connector.until(lambda: connector.rows(types_pb2.CHANNEL_BOOK) > started + 30)
+    started = connector.count(types_pb2.CHANNEL_BOOK)
+    await connector.until(lambda: connector.count(types_pb2.CHANNEL_BOOK) > started + 30)
     await check_all(connector)
-    assert connector.gaps == []
+    assert connector.all_gaps == []
     if fault == "sequence_restart":
         assert connector.book(FIRST).last_sequence < 10_000
 
@@ -157,9 +171,9 @@ async def test_a_missed_restart_of_the_numbering_is_a_hole(
     await exchange.order(venue="okx", fault="sequence_restart", symbol=FIRST, channel="book")
     await connector.until(lambda: connector.book(FIRST).last_sequence < 10_000)
     connector.book(FIRST).last_sequence += 10**9
-    await connector.until(lambda: connector.gaps)
+    await connector.until(lambda: connector.all_gaps)
     await connector.until(connector.proven)
-    assert connector.gaps[0].reason == types_pb2.GAP_REASON_SEQUENCE
+    assert connector.all_gaps[0].reason == types_pb2.GAP_REASON_SEQUENCE
     await check_all(connector)
 
 
@@ -170,8 +184,8 @@ async def test_a_lost_connection_is_a_gap_and_comes_back(
     await connector.until(lambda: not connector.proven())
     await connector.until(connector.proven)
     await check_all(connector)
-    assert {gap.reason for gap in connector.gaps} == {types_pb2.GAP_REASON_RECONNECT}
-    assert {gap.symbol for gap in connector.gaps} == set(SPOT)
+    assert {gap.reason for gap in connector.all_gaps} == {types_pb2.GAP_REASON_RECONNECT}
+    assert {gap.symbol for gap in connector.all_gaps} == set(SPOT)
 
 
 async def connections(exchange: RawClient) -> int:
@@ -191,7 +205,7 @@ async def test_after_the_notice_of_a_service_upgrade_nothing_is_missed(
     await check_all(connector)
     ids = connector.trade_ids(FIRST)
     assert ids == sorted(set(ids))
-    assert connector.gaps == []
+    assert connector.all_gaps == []
 
 
 async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connector: Connector) -> None:
@@ -200,4 +214,4 @@ async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connector: Con
     await connector.until(lambda: book.epoch == 1)
     await check_book(connector, "XRP-USDT")
     assert connector.book("NO-SUCH").epoch == 0
-    assert connector.gaps == []
+    assert connector.all_gaps == []

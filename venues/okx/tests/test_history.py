@@ -8,9 +8,10 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.clock import SystemClock
 from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from tests.support.raw_client import RawClient, raw_client
 from venues.okx.history import OkxHistory
 from venues.okx.instruments import instrument
-from venues.okx.simulator.tests.running import RawClient, raw_client, running
+from venues.okx.simulator.tests.running import running
 
 SYMBOL = "BTC-USDT"
 MINUTE_NS = 60_000_000_000

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from venues.binance.simulator.tests.running import ccxt_client, lines_of, raw_client, running
+from tests.support.raw_client import lines_of, raw_client
+from venues.binance.simulator.tests.running import ccxt_client, running
 
 STREAMS = "btcusdt@trade/btcusdt@depth@100ms/btcusdt@bookTicker"
 

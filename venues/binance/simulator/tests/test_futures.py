@@ -10,13 +10,9 @@ import pytest
 from kit.simulator.dialect import Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, MarketFloor
+from tests.support.raw_client import lines_of, raw_client
 from venues.binance.simulator import FUTURES, Binance
-from venues.binance.simulator.tests.running import (
-    ccxt_futures_client,
-    lines_of,
-    raw_client,
-    running,
-)
+from venues.binance.simulator.tests.running import ccxt_futures_client, running
 from venues.binance.simulator.tests.test_conversation import ask, asked, say
 
 OPENING_NS = 1_790_000_000_000_000_000

@@ -5,7 +5,8 @@ import asyncio
 import ccxt.pro
 import pytest
 
-from venues.binance.simulator.tests.running import raw_client, running, trading_futures_client
+from tests.support.raw_client import raw_client
+from venues.binance.simulator.tests.running import running, trading_futures_client
 
 SYMBOL = "BTC/USDT:USDT"
 VENUE = "binance_futures"

@@ -3,11 +3,7 @@
 import ccxt.pro
 import pytest
 
-from venues.binance.simulator.tests.running import (
-    running,
-    trading_client,
-    trading_futures_client,
-)
+from venues.binance.simulator.tests.running import running, trading_client, trading_futures_client
 
 SPOT_SYMBOL, FUTURES_SYMBOL = "BTC/USDT", "BTC/USDT:USDT"
 

@@ -1,17 +1,15 @@
-"""A running simulator with Bybit's dialect, and both kinds of clients of it."""
+"""A running simulator with Bybit's dialect, and ccxt as its client."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import aiohttp
 import ccxt.pro
 
+from tests.support.ccxt_client import lasting
 from tests.support.pretended_exchange import pretended_exchange
+from tests.support.raw_client import RawClient
 from venues.bybit.simulator import PATH
 from venues.bybit.simulator.private.socket import PRIVATE_PATH, TRADE_PATH
-
-WAIT_S = 20.0
 
 
 def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
@@ -19,8 +17,7 @@ def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
     return pretended_exchange(world, "bybit", **fields)
 
 
-@asynccontextmanager
-async def ccxt_client(base: str, **config: object) -> AsyncIterator[ccxt.pro.bybit]:
+def ccxt_client(base: str, **config: object) -> AbstractAsyncContextManager[ccxt.pro.bybit]:
     """ccxt as it comes, with other addresses. Its spot address must contain ``spot``. ``config`` is
     what it is given besides: keys."""
     feed = base.replace("http", "ws")
@@ -28,42 +25,12 @@ async def ccxt_client(base: str, **config: object) -> AsyncIterator[ccxt.pro.byb
     private = {"contract": feed + PRIVATE_PATH, "trade": feed + TRADE_PATH}
     sockets = {"public": {"spot": feed + PATH}, "private": private}
     urls = {"api": {**rest, "ws": sockets}}
-    client = ccxt.pro.bybit({"enableRateLimit": False, "urls": urls, **config})
-    try:
-        async with asyncio.timeout(WAIT_S):
-            yield client
-    finally:
-        await client.close()
+    return lasting(ccxt.pro.bybit({"enableRateLimit": False, "urls": urls, **config}))
 
 
-@asynccontextmanager
-async def raw_client(base: str) -> AsyncIterator["RawClient"]:
-    """A client that sees what is on the wire."""
-    async with aiohttp.ClientSession() as session, asyncio.timeout(WAIT_S):
-        yield RawClient(session, base)
-
-
-class RawClient:
-    """Websockets and REST calls, unexplained."""
-
-    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
-        self._session = session
-        self._base = base
-
-    async def connect(self, *topics: str) -> aiohttp.ClientWebSocketResponse:
-        """A websocket that has subscribed to these."""
-        websocket = await self._session.ws_connect(self._base + PATH, max_msg_size=0)
-        await websocket.send_json({"req_id": "1", "op": "subscribe", "args": topics})
-        assert (await websocket.receive_json())["success"]
-        return websocket
-
-    async def get(self, path: str, expected_status: int = 200):
-        async with self._session.get(self._base + path) as response:
-            assert response.status == expected_status, await response.text()
-            return await response.json()
-
-    async def order(self, **fault) -> None:
-        """Switch a fault on."""
-        server = self._base.rpartition("/")[0]
-        async with self._session.post(f"{server}/faults", json=fault) as response:
-            assert response.status == 200, await response.text()
+async def subscribed(client: RawClient, *topics: str) -> aiohttp.ClientWebSocketResponse:
+    """A websocket that has subscribed to these."""
+    websocket = await client.connect(PATH)
+    await websocket.send_json({"req_id": "1", "op": "subscribe", "args": topics})
+    assert (await websocket.receive_json())["success"]
+    return websocket

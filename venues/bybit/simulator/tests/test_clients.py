@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from venues.bybit.simulator.tests.running import ccxt_client, raw_client, running
+from tests.support.raw_client import raw_client
+from venues.bybit.simulator.tests.running import ccxt_client, running, subscribed
 
 
 async def test_unmodified_ccxt_trades_on_a_simulated_market():
@@ -57,7 +58,7 @@ async def test_every_frame_of_every_capture_arrives_once_in_order(captures: Path
             running("replay", replay=[f"bybit={file}"], speed="max") as base,
             raw_client(base) as client,
         ):
-            websocket = await client.connect(*topics)
+            websocket = await subscribed(client, *topics)
             for frame in frames:
                 assert (await websocket.receive()).data == frame
             status = await client.get("/../replay/status")

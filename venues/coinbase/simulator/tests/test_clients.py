@@ -7,7 +7,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from venues.coinbase.simulator.tests.running import ccxt_client, raw_client, running
+from tests.support.raw_client import raw_client
+from venues.coinbase.simulator.tests.running import ccxt_client, running
 
 BOTH = pytest.mark.parametrize("feed", ["advanced", "exchange"])
 CAPTURE = "coinbase/exchange_6_products_2021"

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from kit.simulator.tape import Tape
-from venues.deribit.simulator.tests.running import ccxt_client, raw_client, running
+from tests.support.raw_client import raw_client
+from venues.deribit.simulator.tests.running import ccxt_client, running, subscribed
 
 BTC, ETH = "BTC/USD:BTC", "ETH/USD:ETH"
 
@@ -54,7 +55,7 @@ async def test_every_frame_of_a_capture_arrives_once_in_order(captures: Path):
         running("replay", replay=[f"deribit={file}"], speed="max") as base,
         raw_client(base) as client,
     ):
-        websocket = await client.subscribe(*channels)
+        websocket = await subscribed(client, *channels)
         assert (await websocket.receive_json())["result"] == channels
         for frame in frames:
             assert await websocket.receive_json() == frame

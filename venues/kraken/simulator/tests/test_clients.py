@@ -1,11 +1,10 @@
 """Real clients against the pretend Kraken: ccxt as it comes, and raw sockets on real captures."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-from kit.simulator.tape import Tape
-from venues.kraken.simulator.tests.running import ccxt_client, raw_client, running
+from tests.support.raw_client import lines_of, raw_client
+from venues.kraken.simulator.tests.running import ccxt_client, running, subscribe
 
 SAMPLE = "kraken/v2_btcusd_book10_sample/frames.jsonl"
 
@@ -53,11 +52,6 @@ async def test_unmodified_ccxt_follows_a_replayed_book(captures: Path):
             assert len(book["bids"]) == 10
 
 
-def lines_of(file: Path) -> Iterator[bytes]:
-    for block in Tape([file]).blocks():
-        yield from block.lines
-
-
 async def test_every_frame_of_every_capture_arrives_once_in_order(captures: Path):
     for file in sorted((captures / "kraken").glob("v2_*/frames.jsonl")):
         frames = [line for line in lines_of(file) if line.startswith(b'{"channel":"book"')]
@@ -65,8 +59,8 @@ async def test_every_frame_of_every_capture_arrives_once_in_order(captures: Path
             running("replay", replay=[f"kraken={file}"], speed="max") as base,
             raw_client(base) as client,
         ):
-            websocket = await client.connect()
-            await client.subscribe(websocket, "book", "BTC/USD", depth=10)
+            websocket = await client.connect("/v2")
+            await subscribe(websocket, "book", "BTC/USD", depth=10)
             assert (await websocket.receive_json())["channel"] == "status"
             assert (await websocket.receive_json())["success"] is True
             heard = []
@@ -91,9 +85,9 @@ async def test_a_capture_with_rest_bodies_answers_with_them(captures: Path):
 
 async def test_heartbeats_come_once_there_is_a_subscription():
     async with running("simulate") as base, raw_client(base) as client:
-        websocket = await client.connect()
+        websocket = await client.connect("/v2")
         assert (await websocket.receive_json())["channel"] == "status"
-        await client.subscribe(websocket, "book", "BTC/USDT")
+        await subscribe(websocket, "book", "BTC/USDT")
         while await websocket.receive_json() != {"channel": "heartbeat"}:
             pass
         await websocket.send_json({"method": "ping", "req_id": 9})

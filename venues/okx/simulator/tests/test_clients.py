@@ -1,13 +1,12 @@
 """Real clients against the pretend OKX: ccxt as it comes, and raw sockets on real captures."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from kit.simulator.tape import Tape
-from venues.okx.simulator.tests.running import ccxt_client, raw_client, running
+from tests.support.raw_client import lines_of, raw_client
+from venues.okx.simulator.tests.running import ccxt_client, running
 
 
 @pytest.mark.parametrize(
@@ -61,11 +60,6 @@ async def test_unmodified_ccxt_learns_what_a_swap_is_valued_at():
         assert abs(funding["fundingRate"]) < 0.01
         assert funding["fundingTimestamp"] == asked["fundingTimestamp"]
         assert funding["fundingTimestamp"] % (8 * 3_600_000) == 0
-
-
-def lines_of(file: Path) -> Iterator[bytes]:
-    for block in Tape([file]).blocks():
-        yield from block.lines
 
 
 @pytest.mark.parametrize("name", ["btc_usdt_2022", "okcoin_2023"])

@@ -1,0 +1,57 @@
+"""A client of a running simulator that sees what is on the wire, unexplained."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from kit.simulator.tape import Tape
+
+WAIT_SECONDS_MAX = 20.0
+
+
+class RawClient:
+    """Websockets and REST calls of one venue, and what is to go wrong there."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
+        self._session = session
+        self._base = base
+        server, _, self._venue = base.rpartition("/")
+        self._faults = f"{server}/faults"
+
+    async def connect(self, path: str = "") -> aiohttp.ClientWebSocketResponse:
+        """A websocket, however large its messages are."""
+        return await self._session.ws_connect(self._base + path, max_msg_size=0)
+
+    async def get(self, path: str, expected_status: int = 200) -> Any:
+        """What a REST call gives."""
+        async with self._session.get(self._base + path) as response:
+            assert response.status == expected_status, await response.text()
+            return await response.json()
+
+    async def order(self, **fault: object) -> None:
+        """Switch a fault on, of this venue unless another is named."""
+        body = {"venue": self._venue, **fault}
+        async with self._session.post(self._faults, json=body) as response:
+            assert response.status == 200, await response.text()
+
+    async def clear_faults(self) -> None:
+        """Switch all off."""
+        async with self._session.delete(self._faults) as response:
+            assert response.status == 200, await response.text()
+
+
+@asynccontextmanager
+async def raw_client(base: str) -> AsyncIterator[RawClient]:
+    """For as long as a test may take."""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(WAIT_SECONDS_MAX):
+        yield RawClient(session, base)
+
+
+def lines_of(file: Path) -> Iterator[bytes]:
+    """The lines of a capture."""
+    for block in Tape([file]).blocks():
+        yield from block.lines
