@@ -25,12 +25,12 @@ export function ReviewDialog(props: ReviewDialogProps) {
   const { placing, account, instrument } = props;
   const shown = useFrameStore(placing.current);
   if (!shown) return null;
-  const { content, exits, requestId, phase, order } = shown;
+  const { content, others, requestId, phase, order } = shown;
   const worth = instrument?.symbol === content.symbol ? worthOf(content, instrument) : "";
   return (
     <Dialog
       key={requestId}
-      title={order ? "The order" : "Send this order?"}
+      title={order ? "The order" : questionOf(shown)}
       id="review-dialog"
       isLocked={phase === "sending"}
       onClose={() => {
@@ -38,7 +38,7 @@ export function ReviewDialog(props: ReviewDialogProps) {
       }}
     >
       <p className="dialog-sentence" data-testid="review-text">
-        {groupSentence(content, exits)}
+        {groupSentence(content, others)}
       </p>
       {!order && (
         <p className="dialog-text">
@@ -52,6 +52,10 @@ export function ReviewDialog(props: ReviewDialogProps) {
       <Buttons {...props} shown={shown} />
     </Dialog>
   );
+}
+
+function questionOf({ others }: Submission): string {
+  return others.length === 0 ? "Send this order?" : "Send these orders together?";
 }
 
 function Outcome({ shown: { phase, failure, isInDoubt, order } }: { readonly shown: Submission }) {
@@ -103,8 +107,8 @@ function Buttons({ placing, shown, onCorrect }: ButtonsProps) {
   const { field = "", nearest = "" } = failure?.metadata ?? {};
   // The same order is refused again, unless it was placed before it was refused.
   const mayFareBetter = failure?.reason !== "INVALID_ORDER" || isInDoubt;
-  // In a group it may be the field of an exit.
-  const isKnown = nearest !== "" && shown.exits.length === 0;
+  // In a group it may be the field of another one.
+  const isKnown = nearest !== "" && shown.others.length === 0;
   const wrong = isKnown ? fieldOf(field) : undefined;
   return (
     <ButtonRow key={phase === "failed" ? "again" : "first"}>

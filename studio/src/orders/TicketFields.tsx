@@ -3,8 +3,9 @@ import { useId } from "react";
 import { type Instrument, InstrumentKind, Side } from "../gen/venuemesh/common/v1/types_pb";
 import {
   canBeMaker,
-  CLOSING,
   isPriced,
+  isStop,
+  optionalFields,
   type Problems,
   type TextField,
   type Ticket,
@@ -23,7 +24,7 @@ interface TicketFieldsProps {
 
 /** All that can be said of an order; fields that its type does not have are left out. */
 export function TicketFields({ ticket, instrument, problems, onChange }: TicketFieldsProps) {
-  const wanted = new Set<TextField>([...wantedFields(ticket), ...CLOSING]);
+  const wanted = new Set<TextField>([...wantedFields(ticket), ...optionalFields(ticket)]);
   const text = (field: TextField, label: string, hint = "") =>
     wanted.has(field) && (
       <AmountField
@@ -67,6 +68,7 @@ export function TicketFields({ ticket, instrument, problems, onChange }: TicketF
       {text("minutes", "Time, minutes")}
       {text("profit", `Then close at, ${quote}`, "a limit order, or nothing")}
       {text("loss", `Or stop at, ${quote}`, "a stop, or nothing")}
+      {text("alternative", `Instead at, ${quote}`, alternativeHint(ticket))}
       <Flags {...{ ticket, onChange }} />
     </>
   );
@@ -190,6 +192,10 @@ function Choice<Value extends number>(props: ChoiceProps<Value>) {
       </select>
     </div>
   );
+}
+
+function alternativeHint(ticket: Ticket): string {
+  return `${isStop(ticket) ? "a limit order" : "a stop"} that does the same, or nothing`;
 }
 
 function sizeUnit(instrument: Instrument | undefined): string {

@@ -5,7 +5,7 @@ import { SymbolPicker } from "../instrument/SymbolPicker";
 import type { Account } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { useFrameStore } from "../state/frameStore";
 import { Panel } from "../ui/Panel";
-import { exitsOf, groupSentence } from "./group";
+import { othersOf, groupSentence } from "./group";
 import { mayPlace, type Placing } from "./placing";
 import { ReviewDialog } from "./ReviewDialog";
 import { contentOf, EMPTY_TICKET, problemsOf } from "./ticket";
@@ -46,7 +46,7 @@ function TicketForm({ venue, account, name, placing }: TicketPanelProps) {
     if (symbol === "" || Object.keys(problems).length > 0) return;
     const nowNs = BigInt(Date.now()) * 1_000_000n;
     const content = contentOf(ticket, { venue: venue.id, account: name, symbol }, nowNs);
-    placing.review(content, exitsOf(ticket, content));
+    placing.review(content, othersOf(ticket, content));
   };
   return (
     <>
@@ -91,7 +91,7 @@ function InDoubt({ placing }: { readonly placing: Placing }) {
     <div key={submission.requestId} className="in-doubt" role="status" data-testid="order-in-doubt">
       <p>
         It is not known whether this was placed:{" "}
-        {groupSentence(submission.content, submission.exits)}.
+        {groupSentence(submission.content, submission.others)}.
       </p>
       <p className="dialog-buttons">
         <button

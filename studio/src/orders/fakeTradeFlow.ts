@@ -40,6 +40,7 @@ export class FakeTradeFlow {
   greetings: Told[][] = [];
   fills: MessageInitShape<typeof FillSchema>[] = [];
   onApprove: () => void = () => undefined;
+  onGroup: () => void = () => undefined;
   onPlace: (request: PlaceOrderRequest) => Order = accepted;
   onCancel: (request: CancelOrderRequest) => Order = () => this.#unknown();
   #tell: ((told: Told | undefined) => void) | undefined;
@@ -66,6 +67,7 @@ export class FakeTradeFlow {
       placeOrderGroup: (request, { requestHeader }) => {
         this.venues.push(requestHeader.get("venuemesh-venue"));
         this.groups.push(request);
+        this.onGroup();
         return { orders: request.approved.map((approved) => acceptedOf(approved)) };
       },
       cancelOrder: (request, { requestHeader }) => {

@@ -11,7 +11,7 @@ import {
 } from "../gen/venuemesh/tradeflow/v1/orders_pb";
 import { AccountSchema } from "../gen/venuemesh/tradeflow/v1/trade_flow_pb";
 import { accepted, FakeTradeFlow, refusal } from "./fakeTradeFlow";
-import { exitsOf, groupSentence } from "./group";
+import { groupSentence, othersOf } from "./group";
 import { mayPlace, Placing } from "./placing";
 import { contentOf, EMPTY_TICKET } from "./ticket";
 import { flagsText } from "./words";
@@ -73,8 +73,8 @@ test("nothing is sent before it was reviewed, then it is approved and placed onc
 test("an order and what is to close it are placed together", async () => {
   const ticket = { ...EMPTY_TICKET, size: "0.01", price: "60000", profit: "66000", loss: "58000" };
   const entry = contentOf(ticket, ADDRESS, 0n);
-  placing.review(entry, exitsOf(ticket, entry));
-  expect(groupSentence(entry, shown()?.exits ?? [])).toBe(
+  placing.review(entry, othersOf(ticket, entry));
+  expect(groupSentence(entry, shown()?.others ?? [])).toBe(
     "Buy 0.01 BTCUSDT at 60000 on binance, account demo. When it is filled: " +
       "Sell 0.01 BTCUSDT at 66000 on binance, account demo. Or: Sell 0.01 BTCUSDT at the market " +
       "price on binance, account demo, once the market has fallen to 58000",
@@ -95,6 +95,42 @@ test("an order and what is to close it are placed together", async () => {
   expect(learnt.map(flagsText)).toEqual(
     ["entry", "exit", "exit"].map((role) => `${role} of …${id.slice(-6)}`),
   );
+});
+
+test("an order and the other way to do it are placed together", async () => {
+  const ticket = { ...EMPTY_TICKET, size: "0.01", price: "66000", alternative: " 58000 " };
+  const first = contentOf({ ...ticket, side: Side.SELL, reduceOnly: true }, ADDRESS, 0n);
+  placing.review(first, othersOf(ticket, first));
+  expect(groupSentence(first, shown()?.others ?? [])).toBe(
+    "Sell 0.01 BTCUSDT at 66000 on binance, account demo, only to make a position smaller. Or: " +
+      "Sell 0.01 BTCUSDT at the market price on binance, account demo, once the market has " +
+      "fallen to 58000, only to make a position smaller. Both together fill no more than 0.01",
+  );
+  await placing.send();
+  expect(server.placed).toEqual([]);
+  const id = shown()?.requestId ?? "";
+  const approved = server.groups[0]?.approved ?? [];
+  expect(approved.map(({ requestId }) => requestId)).toEqual([id, `${id}-1`]);
+  expect(approved.map(({ content }) => content)).toMatchObject([
+    { group: { groupId: id, role: GroupRole.ALTERNATIVE, count: 2 }, price: "66000" },
+    { group: { groupId: id, role: GroupRole.ALTERNATIVE, count: 2 }, stopPrice: "58000" },
+  ]);
+  expect(learnt).toHaveLength(2);
+});
+
+test("a group that is in doubt is found again by all of its orders", async () => {
+  const ticket = { ...EMPTY_TICKET, size: "0.01", price: "66000", alternative: "58000" };
+  const first = contentOf(ticket, ADDRESS, 0n);
+  server.onGroup = () => {
+    throw new ConnectError("cut", Code.Unavailable);
+  };
+  placing.review(first, othersOf(ticket, first));
+  await placing.send();
+  const id = shown()?.requestId;
+  placing.review(first, othersOf({ ...ticket, alternative: "57000" }, first));
+  expect(shown()).toMatchObject({ phase: "review", isInDoubt: false });
+  placing.review(first, othersOf(ticket, first));
+  expect(shown()).toMatchObject({ requestId: id, phase: "failed", isInDoubt: true });
 });
 
 test("each order has an id of its own", async () => {

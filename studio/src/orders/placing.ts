@@ -30,8 +30,8 @@ const NOTHING_WRITTEN: ReadonlySet<string> = new Set([
 /** One order on its way: what it is, and what has become of it. */
 export interface Submission {
   readonly content: OrderContent;
-  /** What is to close it once it is filled: placed with it, as a group. */
-  readonly exits: readonly OrderContent[];
+  /** Placed with it, as a group: what is to close it once it is filled, or another way to do it. */
+  readonly others: readonly OrderContent[];
   /** The same for each try, so that however many there are, there is one order. */
   readonly requestId: string;
   readonly phase: "review" | "sending" | "failed" | "answered";
@@ -83,19 +83,19 @@ export class Placing {
   }
 
   /** Shows what will be sent. An order that is in doubt is the same one, not another. */
-  review(content: OrderContent, exits: readonly OrderContent[] = []): void {
+  review(content: OrderContent, others: readonly OrderContent[] = []): void {
     const before = this.inDoubt.latest.find(
       (each) =>
         equals(OrderContentSchema, each.content, content) &&
-        each.exits.length === exits.length &&
-        exits.every((exit, place) => {
-          const other = each.exits[place];
-          return other !== undefined && equals(OrderContentSchema, other, exit);
+        each.others.length === others.length &&
+        others.every((wanted, place) => {
+          const other = each.others[place];
+          return other !== undefined && equals(OrderContentSchema, other, wanted);
         }),
     );
     if (before) this.resume(before);
     else
-      this.current.set({ content, exits, requestId: newId(), phase: "review", isInDoubt: false });
+      this.current.set({ content, others, requestId: newId(), phase: "review", isInDoubt: false });
   }
 
   /** Shows one again that is in doubt. */
@@ -107,8 +107,8 @@ export class Placing {
   async send(): Promise<void> {
     const shown = this.current.latest;
     if (!shown || shown.phase === "sending" || shown.phase === "answered") return;
-    const { content, exits, requestId, isInDoubt } = shown;
-    const sending = { content, exits, requestId, isInDoubt, phase: "sending" as const };
+    const { content, others, requestId, isInDoubt } = shown;
+    const sending = { content, others, requestId, isInDoubt, phase: "sending" as const };
     this.current.set(sending);
     let isSent = false;
     try {
@@ -130,8 +130,8 @@ export class Placing {
     const shown = this.current.latest;
     if (shown?.requestId !== requestId) return;
     if ((shown.order?.updatedTimeNs ?? 0n) > order.updatedTimeNs) return;
-    const { content, exits } = shown;
-    this.current.set({ content, exits, requestId, phase: "answered", isInDoubt: false, order });
+    const { content, others } = shown;
+    this.current.set({ content, others, requestId, phase: "answered", isInDoubt: false, order });
   }
 
   /** Shows nothing any more. What is being sent is waited for. */
@@ -146,8 +146,8 @@ export class Placing {
   }
 
   /** Has the order approved, or each one of its group. */
-  async #approve({ content, exits, requestId }: Submission): Promise<readonly ApprovedOrder[]> {
-    const members = exits.length === 0 ? [content] : grouped(content, exits, requestId);
+  async #approve({ content, others, requestId }: Submission): Promise<readonly ApprovedOrder[]> {
+    const members = others.length === 0 ? [content] : grouped(content, others, requestId);
     const asked = members.map(async (member, place) => {
       const name = place === 0 ? requestId : `${requestId}-${place}`;
       const request = { content: member, requestId: name };
@@ -158,7 +158,7 @@ export class Placing {
     return await Promise.all(asked);
   }
 
-  /** Places what was approved; gives the orders, the one that opens first. */
+  /** Places what was approved; gives the orders, the one that was filled in first. */
   async #place(approved: readonly ApprovedOrder[]): Promise<readonly Order[]> {
     const { venue } = this;
     const options = { ...ofVenue(venue), timeoutMs: CALL_MS_MAX };

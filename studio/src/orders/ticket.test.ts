@@ -2,7 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 
 import { InstrumentKind, InstrumentSchema, Side } from "../gen/venuemesh/common/v1/types_pb";
-import { OrderType, TimeInForce } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { type OrderContent, OrderType, TimeInForce } from "../gen/venuemesh/tradeflow/v1/orders_pb";
+import { othersOf } from "./group";
 import { sentenceOf, worthOf } from "./sentence";
 import { contentOf, EMPTY_TICKET, fieldOf, problemsOf, type Ticket } from "./ticket";
 
@@ -21,6 +22,30 @@ const content = (change: Partial<Ticket>) => contentOf({ ...FULL, ...change }, A
 test("what is to close it may be left out, or must be an amount", () => {
   expect(problemsOf(FULL)).toEqual({});
   expect(Object.keys(problemsOf({ ...FULL, profit: "x", loss: "0" }))).toEqual(["profit", "loss"]);
+});
+
+test("another way to do it is for an order that waits, and that nothing closes", () => {
+  const other = (change: Partial<Ticket>) => ({ ...FULL, alternative: "58000", ...change });
+  expect(problemsOf(other({}))).toEqual({});
+  expect(Object.keys(problemsOf(other({ alternative: "x" })))).toEqual(["alternative"]);
+  expect(Object.keys(problemsOf(other({ loss: "50000" })))).toEqual(["alternative"]);
+  const placed = (change: Partial<Ticket>) => othersOf(other(change), content(change));
+  const atOnce = { timeInForce: TimeInForce.FILL_OR_KILL };
+  for (const change of [{ type: OrderType.MARKET }, atOnce]) {
+    expect(problemsOf(other({ ...change, loss: "50000" }))).toEqual({});
+    expect(placed(change)).toEqual([]);
+  }
+});
+
+test.each<[OrderType, Partial<OrderContent>]>([
+  [OrderType.LIMIT, { type: OrderType.STOP, stopPrice: "58000", price: "" }],
+  [OrderType.TAKE_PROFIT, { type: OrderType.STOP, stopPrice: "58000", price: "" }],
+  [OrderType.STOP, { type: OrderType.LIMIT, price: "58000", stopPrice: "" }],
+  [OrderType.TRAILING_STOP, { type: OrderType.LIMIT, price: "58000", stopPrice: "" }],
+])("beside an order of type %i waits one that does the same at another price", (type, other) => {
+  const ticket = { ...FULL, type, alternative: "58000" };
+  const first = contentOf(ticket, ADDRESS, NOW_NS);
+  expect(othersOf(ticket, first)).toMatchObject([{ ...ADDRESS, size: "0.01", ...other }]);
 });
 
 test.each<[Partial<Ticket>, string]>([

@@ -27,13 +27,15 @@ export interface Ticket {
   /** Where a limit order is to close it, and where a stop is. Empty: nothing is. */
   readonly profit: string;
   readonly loss: string;
+  /** Where the same is to be done instead, by a stop or, where this is one, by a limit order. */
+  readonly alternative: string;
   readonly postOnly: boolean;
   readonly reduceOnly: boolean;
 }
 
 /** The fields that are typed. */
 export type TextField =
-  "size" | "price" | "stopPrice" | "trailingOffset" | "minutes" | "profit" | "loss";
+  "size" | "price" | "stopPrice" | "trailingOffset" | "minutes" | "profit" | "loss" | "alternative";
 export type Problems = Readonly<Partial<Record<TextField, string>>>;
 
 /** Whose order it is to be, and of what. */
@@ -54,6 +56,7 @@ export const EMPTY_TICKET: Ticket = {
   minutes: "60",
   profit: "",
   loss: "",
+  alternative: "",
   postOnly: false,
   reduceOnly: false,
 };
@@ -69,8 +72,12 @@ const STOPPED: ReadonlySet<OrderType> = new Set([
   OrderType.TAKE_PROFIT,
   OrderType.TAKE_PROFIT_LIMIT,
 ]);
-/** The fields that may stay empty. */
-export const CLOSING = ["profit", "loss"] as const;
+const STOPS: ReadonlySet<OrderType> = new Set([
+  OrderType.STOP,
+  OrderType.STOP_LIMIT,
+  OrderType.TRAILING_STOP,
+]);
+const CLOSING = ["profit", "loss"] as const;
 /** As the contract names the fields, in its errors. */
 const CONTRACT_NAMES: Readonly<Record<string, TextField>> = {
   size: "size",
@@ -92,6 +99,22 @@ export function canBeMaker(ticket: Ticket): boolean {
   return isPriced(ticket) && !isAtOnce;
 }
 
+/** Whether it limits a loss; what is there instead takes a gain then. */
+export function isStop({ type }: { readonly type: OrderType }): boolean {
+  return STOPS.has(type);
+}
+
+/** Whether the order waits, so that another one can wait for another price instead. */
+export function canHaveAlternative(ticket: Ticket): boolean {
+  const { type } = ticket;
+  return type === OrderType.LIMIT ? canBeMaker(ticket) : type !== OrderType.MARKET;
+}
+
+/** The fields that may stay empty. */
+export function optionalFields(ticket: Ticket): readonly TextField[] {
+  return canHaveAlternative(ticket) ? [...CLOSING, "alternative"] : CLOSING;
+}
+
 /** The fields that have to be typed. */
 export function wantedFields(ticket: Ticket): readonly TextField[] {
   const fields: TextField[] = ["size"];
@@ -104,11 +127,14 @@ export function wantedFields(ticket: Ticket): readonly TextField[] {
 
 /** What cannot be sent as it is. Steps and limits are the venue's to judge. */
 export function problemsOf(ticket: Ticket): Problems {
-  const closing = CLOSING.filter((field) => ticket[field].trim() !== "");
-  const found = [...wantedFields(ticket), ...closing].flatMap((field) => {
+  const typed = optionalFields(ticket).filter((field) => ticket[field].trim() !== "");
+  const found = [...wantedFields(ticket), ...typed].flatMap((field) => {
     const problem = field === "minutes" ? minutesProblem(ticket) : amountProblem(ticket[field]);
     return problem === undefined ? [] : [[field, problem]];
   });
+  if (typed.includes("alternative") && typed.length > 1) {
+    found.push(["alternative", "is not for an order that something closes"]);
+  }
   return Object.fromEntries(found) as Problems;
 }
 

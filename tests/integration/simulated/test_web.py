@@ -132,3 +132,26 @@ def test_an_order_is_placed_and_cancelled_on_the_page(page, studio):
     page.get_by_test_id("order-cancel").click()
     row.wait_for(state="detached")
     assert "cancelled" in page.get_by_test_id("recent-order-row").first.inner_text().lower()
+
+
+def test_an_order_and_its_alternative_are_placed_together_on_the_page(page, studio):
+    page.goto(f"{studio}#/orders/{VENUE}")
+    page.get_by_test_id("account-state").get_by_text("ready").wait_for()
+    page.get_by_test_id("ticket-size").fill("0.01")
+    page.get_by_test_id("ticket-price").fill("50000")
+    page.get_by_test_id("ticket-alternative").fill("90000")
+    page.get_by_test_id("ticket-review").click()
+    words = page.get_by_test_id("review-text").inner_text()
+    assert "at 50000" in words
+    assert "risen to 90000" in words
+    page.get_by_test_id("review-send").click()
+    page.get_by_test_id("review-close").click()
+    rows = page.get_by_test_id("open-order-row")
+    rows.nth(1).wait_for()
+    shown = rows.all_inner_texts()
+    assert all("alternative of" in text for text in shown)
+    assert sum("stop 90000" in text for text in shown) == 1
+    for left in (1, 0):
+        page.get_by_test_id("order-cancel").first.click()
+        rows.nth(left).wait_for(state="detached")
+    assert rows.count() == 0
