@@ -29,6 +29,8 @@ class PlaybackProcess:
             "VENUEMESH_WORLD": "replay",
             "VENUEMESH_REGISTRY": "127.0.0.1:1",
             "VENUEMESH_SUPERVISOR_PID": str(os.getpid()),
+            "VENUEMESH_ORDERS_PAPER_LATENCY_MS": "0",
+            "VENUEMESH_ORDERS_PAPER_JITTER_MS": "0",
             **{f"VENUEMESH_PLAYBACK_{name.upper()}": value for name, value in told.items()},
         }
 

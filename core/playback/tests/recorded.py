@@ -27,7 +27,16 @@ def record(url: str) -> None:
             connection.execute(
                 "INSERT INTO instruments (venue, symbol) VALUES (%s, %s)", [VENUE, symbol]
             )
-            definition = {"venue": VENUE, "symbol": symbol, "base": symbol[:3], "quote": "USDT"}
+            definition = {
+                "venue": VENUE,
+                "symbol": symbol,
+                "kind": "INSTRUMENT_KIND_SPOT",
+                "status": "INSTRUMENT_STATUS_TRADING",
+                "base": symbol[:3],
+                "quote": "USDT",
+                "price_tick": "0.01",
+                "size_step": "0.01",
+            }
             connection.execute(
                 "INSERT INTO instrument_terms (venue, symbol, valid_from_ns, change, definition,"
                 " epoch, sequence) VALUES (%s, %s, %s, 1, %s, 1, 1)",
