@@ -122,6 +122,8 @@ class _Desk:
             match kind:
                 case "snapshot":
                     _console.print(tables.orders(event.snapshot.orders))
+                    for one in event.snapshot.left_open:
+                        _console.print("left open", one.found, one.symbol, one.detail)
                 case "order":
                     _console.print(kind, *tables.order_cells(event.order))
                 case "fill":

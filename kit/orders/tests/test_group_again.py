@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
-from kit.orders.contract import Refused
+from kit.orders.contract import Refused, Unclear
 from kit.orders.groups.again import ATTEMPTS_MAX
 from kit.orders.ids import client_order_id
 from kit.orders.ledger import states
@@ -278,6 +278,32 @@ def test_one_whose_rejection_is_the_answer_to_who_placed_it_is_not_tried_again()
         await found.let_pass(5)
         assert stop.state == states.REJECTED
         assert live(found).keys() == {attempt(found, "g1", 2).key}
+
+    run(scenario())
+
+
+def test_one_that_was_lost_and_comes_back_is_not_there_beside_its_next_attempt():
+    async def scenario():
+        found, (entry, stop) = await with_a_stop()
+        late = []
+
+        async def lose(wish):
+            late.append(wish)
+            return Unclear("lost")
+
+        found.account.desk.answers = [lose]
+        await reached(found, entry)
+        await found.until(lambda: live(found))
+        again = attempt(found, "g1", 2)
+        assert stop.reason == states.NEVER_ARRIVED
+        assert live(found).keys() == {again.key}
+        found.venue.arrive(late[0])
+        await found.let_pass(5)
+        assert live(found).keys() == {stop.key}
+        fill(found, stop, 2)
+        await found.let_pass(5)
+        assert standing([stop, again]) == ["FILLED", "CANCELLED"]
+        assert not found.account.ledger.index.open
 
     run(scenario())
 
