@@ -55,3 +55,15 @@ def lines_of(file: Path) -> Iterator[bytes]:
     """The lines of a capture."""
     for block in Tape([file]).blocks():
         yield from block.lines
+
+
+async def until_subscribed(base: str, *streams: str) -> None:
+    """Wait until clients are subscribed to all of these; ``base``: of the only venue that runs."""
+    server, _, venue = base.rpartition("/")
+    found: set[str] = set()
+    async with aiohttp.ClientSession() as session:
+        while not set(streams) <= found:
+            async with session.get(f"{server}/status") as response:
+                (status,) = (await response.json())["venues"]
+                assert status["venue"] == venue
+                found = set(status["streams"])

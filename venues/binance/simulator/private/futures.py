@@ -83,10 +83,11 @@ class FuturesOrders:
             text = "Order type not supported for this endpoint. "
             raise Refusal(-4120, text + "Please use the Algo Order API endpoints instead.")
         client_id = call.client_id("newClientOrderId") or self._new_id(call)
-        order = call.house.place(call.account, read_ticket(call, client_id, "stopPrice"))
+        ticket = read_ticket(call, client_id, "stopPrice")
         response = call.params.get("newOrderRespType", "ACK")
         if response not in ("ACK", "RESULT"):
             raise Refusal(-1130, "Data sent for parameter 'newOrderRespType' is not valid.")
+        order = call.house.place(call.account, ticket)
         return words.acknowledged(order) if response == "ACK" else words.order_row(order)
 
     def _test(self, call: Call) -> object:

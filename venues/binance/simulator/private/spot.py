@@ -12,6 +12,7 @@ from typing import Any
 from kit.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.matching.contract import OrderView, Refused, Ticket
 from kit.simulator.matching.contract import Refusal as Reason
+from kit.simulator.private.orders import fills_of
 from venues.binance.simulator.private import spot_rows as words
 from venues.binance.simulator.private.calls import Route, Usage
 from venues.binance.simulator.private.keys import Call
@@ -86,7 +87,8 @@ class SpotCalls:
 
     def _place(self, call: Call) -> object:
         ticket = read_ticket(call, call.client_id("newClientOrderId") or self._new_id(call))
-        return _placed(call, call.house.place(call.account, ticket))
+        response = _response(call)
+        return _placed(call, call.house.place(call.account, ticket), response)
 
     def _test(self, call: Call) -> object:
         check_filters(call.listing(), read_ticket(call, call.client_id("newClientOrderId")))
@@ -120,6 +122,7 @@ class SpotCalls:
             raise Refusal(-1102, "Mandatory parameter 'cancelReplaceMode' was not sent.")
         ticket = read_ticket(call, call.client_id("newClientOrderId") or self._new_id(call))
         check_filters(call.listing(), ticket)
+        response = _response(call)
         old = call.named_order("cancelOrderId", "cancelOrigClientOrderId")
         cancel_id = call.client_id("cancelNewClientOrderId") or self._new_id(call)
         outcome: dict[str, Any] = {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS"}
@@ -132,7 +135,7 @@ class SpotCalls:
             if mode == "STOP_ON_FAILURE":
                 outcome |= {"newOrderResult": "NOT_ATTEMPTED", "newOrderResponse": None}
                 raise Refusal(-2022, "Order cancel-replace failed.", data=outcome) from None
-        _place_instead(call, ticket, outcome)
+        _place_instead(call, ticket, response, outcome)
         return outcome
 
     def _amend(self, call: Call) -> object:
@@ -217,26 +220,29 @@ class SpotCalls:
         return hashlib.sha256(seed.encode()).hexdigest()[:ID_LETTERS]
 
 
-def _placed(call: Call, order: OrderView) -> dict[str, object]:
-    """A market or limit order is told in full, the others by their id, unless it was asked for."""
+def _response(call: Call) -> str:
+    """A market or limit order is told in full, the others by their id, unless it was asked for.
+    Raises Refusal."""
     usual = "FULL" if call.params.get("type") in ("LIMIT", "MARKET") else "ACK"
     response = call.params.get("newOrderRespType", usual)
     if response not in RESPONSES:
         raise Refusal(-1102, "Mandatory parameter 'newOrderRespType' was malformed.")
+    return response
+
+
+def _placed(call: Call, order: OrderView, response: str) -> dict[str, object]:
     if response == "ACK":
         return words.acknowledged_order(order)
-    if response == "RESULT":
-        return words.placed_order(order, None)
-    fills = call.house.fills(call.account, order.ticket.symbol, order.created_ns)
-    own = [fill for fill in fills if fill.order.order_id == order.order_id]
-    return words.placed_order(order, own)
+    fills = fills_of(order, call.house) if response == "FULL" else None
+    return words.placed_order(order, fills)
 
 
-def _place_instead(call: Call, ticket: Ticket, outcome: dict[str, Any]) -> None:
+def _place_instead(call: Call, ticket: Ticket, response: str, outcome: dict[str, Any]) -> None:
     """The second half of a cancel-replace. Raises Refusal when not both halves were done."""
     try:
-        outcome["newOrderResponse"] = _placed(call, call.house.place(call.account, ticket))
-    except (Refused, Refusal) as refused:
+        order = call.house.place(call.account, ticket)
+        outcome["newOrderResponse"] = _placed(call, order, response)
+    except Refused as refused:
         outcome |= {"newOrderResult": "FAILURE", "newOrderResponse": _error(refused)}
     results = {outcome["cancelResult"], outcome["newOrderResult"]}
     if results == {"FAILURE"}:

@@ -72,12 +72,25 @@ async def test_a_signed_order_is_taken(exchange, floor, house):
         ({"timestamp": NOW_MS - 9, "recvWindow": 8}, -1021),
         ({"recvWindow": 60_001}, -1131),
         ({"timestamp": ""}, -1102),
+        ({"timestamp": "²"}, -1102),
+        ({"recvWindow": "²"}, -1131),
     ],
 )
 async def test_who_cannot_show_who_he_is_gets_nothing(exchange, floor, house, changes, code):
     request = signed("POST", ORDER, **(LIMIT | changes))
     assert await error_of(exchange, floor, request) == code
     assert not house.found
+
+
+async def test_what_cannot_be_answered_as_it_was_asked_is_not_done(exchange, floor, house):
+    request = signed("POST", ORDER, **LIMIT, newOrderRespType="SOME")
+    assert await error_of(exchange, floor, request) == -1102
+    assert not house.found
+    assert (await called(exchange, floor, signed("POST", ORDER, **LIMIT)))[0] == 200
+    mode = {"cancelReplaceMode": "ALLOW_FAILURE", "cancelOrderId": 1, "newOrderRespType": "SOME"}
+    request = signed("POST", f"{ORDER}/cancelReplace", **LIMIT, **mode)
+    assert await error_of(exchange, floor, request) == -1102
+    assert [order.is_final for order in house.orders("demo")] == [False]
 
 
 @pytest.mark.parametrize("timestamp", [NOW_MS + 999, NOW_MS - 5_000])

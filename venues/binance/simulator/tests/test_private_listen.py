@@ -208,6 +208,12 @@ async def test_an_acknowledgement_says_nothing_of_fills(exchange, floor, house):
     assert (await called(exchange, floor, request))[1]["status"] == "EXPIRED"
 
 
+async def test_what_cannot_be_answered_as_it_was_asked_is_not_done(exchange, floor, house):
+    request = signed("POST", f"{ROOT}/order", **LIMIT, newOrderRespType="SOME")
+    assert (await called(exchange, floor, request))[1]["code"] == -1130
+    assert not house.found
+
+
 async def test_a_change_must_change_something(exchange, floor):
     await called(exchange, floor, signed("POST", f"{ROOT}/order", **LIMIT))
     change = {name: LIMIT[name] for name in ("symbol", "side", "quantity", "price")}

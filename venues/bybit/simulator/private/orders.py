@@ -24,6 +24,7 @@ from kit.simulator.matching.contract import (
 )
 from kit.simulator.matching.contract import Refusal as HouseRefusal
 from kit.simulator.private.market import last_price
+from kit.simulator.private.memory import Memory
 from kit.simulator.private.orders import stop_kind
 from kit.simulator.texts import amount
 from venues.bybit.simulator.private.keys import house_of
@@ -32,6 +33,7 @@ from venues.bybit.simulator.rest import PARAMETER_ERROR, Refusal
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 WINDOW_S_MIN, WINDOW_S_MAX = 3, 300
+HELD_MAX = 10_000
 CLIENT_ID = re.compile(r"[A-Za-z0-9_-]{0,36}")
 LIFETIMES = {
     "": Lifetime.GOOD_TILL_CANCEL,
@@ -107,7 +109,7 @@ class Orders:
     """What Bybit knows of orders besides the engine."""
 
     def __init__(self) -> None:
-        self._with_funds_held: set[int] = set()
+        self._with_funds_held: Memory[int, None] = Memory(HELD_MAX)
         """Stop orders of the filter ``tpslOrder``; those of ``StopOrder`` are all others."""
         self._windows: dict[str, int] = {}
         """Seconds after which an account's orders are cancelled when all connections that watch
@@ -171,7 +173,7 @@ class Orders:
     def _create(self, call: _Create, house: House, account: str, floor: Floor) -> OrderView:
         order = house.place(account, _ticket(call, floor))
         if call.order_filter == TAKE_PROFIT_STOP_LOSS:
-            self._with_funds_held.add(order.order_id)
+            self._with_funds_held.keep(order.order_id, None)
         return order
 
     def _chosen(self, call: _Change, house: House, account: str) -> OrderView:

@@ -8,6 +8,7 @@ import ccxt
 import pytest
 
 from kit.simulator.matching.contract import KEYS
+from tests.support.raw_client import until_subscribed
 from venues.bybit.simulator.private.keys import credentials
 from venues.bybit.simulator.private.socket import PRIVATE_PATH, TRADE_PATH, failure_of, path_of
 from venues.bybit.simulator.tests.running import ccxt_client, running
@@ -32,14 +33,7 @@ async def client(base):
 async def subscribed(client, **watches) -> list[asyncio.Task]:
     """Watches of topics, when the exchange has taken all of them: a topic says nothing at first."""
     tasks = [asyncio.create_task(watch) for watch in watches.values()]
-    server, _, venue = client.urls["api"]["public"].rpartition("/")
-    async with aiohttp.ClientSession() as session:
-        streams: list[str] = []
-        while not watches.keys() <= set(streams):
-            async with session.get(f"{server}/status") as response:
-                (status,) = (await response.json())["venues"]
-                assert status["venue"] == venue
-                streams = status["streams"]
+    await until_subscribed(client.urls["api"]["public"], *watches)
     return tasks
 
 

@@ -8,6 +8,7 @@ import ccxt
 import pytest
 
 from kit.simulator.matching.contract import KEYS
+from tests.support.raw_client import until_subscribed
 from venues.coinbase.simulator.private.keys import exchange_credentials
 from venues.coinbase.simulator.tests.running import ccxt_client, running
 
@@ -173,20 +174,10 @@ async def test_accounts_know_nothing_of_each_other(client, base):
             await other.cancel_order(ack["id"])
 
 
-async def subscribed(client, stream: str) -> None:
-    """Wait until the exchange has taken it."""
-    server = client.urls["api"]["public"].rpartition("/")[0]
-    found: list[str] = []
-    async with aiohttp.ClientSession() as session:
-        while stream not in found:
-            async with session.get(f"{server}/status") as response:
-                found = (await response.json())["venues"][0]["streams"]
-
-
-async def test_streams_tell_orders_and_fills(client):
+async def test_streams_tell_orders_and_fills(base, client):
     orders = asyncio.create_task(client.watch_orders(SYMBOL))
     trades = asyncio.create_task(client.watch_my_trades(SYMBOL))
-    await subscribed(client, "user")
+    await until_subscribed(base, "user")
     ack = await client.create_order(SYMBOL, "market", "sell", 0.01)
     (trade, *_) = await trades
     assert (trade["order"], trade["side"], trade["takerOrMaker"]) == (ack["id"], "sell", "taker")

@@ -107,6 +107,7 @@ async def test_stops_wait_for_their_price(client):
     assert (take["info"]["order_type"], take["price"]) == ("take_limit", high)
     trail = await client.create_order(SYMBOL, "market", "sell", 100, None, {"trailingAmount": 500})
     assert trail["info"]["order_type"] == "trailing_stop"
+    assert (trail["price"], trail["info"]["price"]) == (None, "market_price")
     assert len(await client.fetch_open_orders(SYMBOL)) == 3
     with pytest.raises(ccxt.InvalidOrder, match="11036"):
         await client.create_order(SYMBOL, "market", "sell", 100, None, {"stopLossPrice": high})

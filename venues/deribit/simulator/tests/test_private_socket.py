@@ -8,6 +8,7 @@ import ccxt
 import pytest
 
 from kit.simulator.matching.contract import KEYS
+from tests.support.raw_client import until_subscribed
 from venues.deribit.simulator import PATH, Deribit
 from venues.deribit.simulator.private.keys import credentials
 from venues.deribit.simulator.tests.running import ccxt_client, running
@@ -29,23 +30,11 @@ async def client(base):
         yield it
 
 
-async def subscribed(client, *streams: str) -> None:
-    """Wait until the exchange has taken these."""
-    server, _, venue = client.urls["api"]["rest"].rpartition("/")
-    found: set[str] = set()
-    async with aiohttp.ClientSession() as session:
-        while not set(streams) <= found:
-            async with session.get(f"{server}/status") as response:
-                (status,) = (await response.json())["venues"]
-                assert status["venue"] == venue
-                found = set(status["streams"])
-
-
 async def test_streams_tell_orders_fills_and_balances(client):
     watches = (client.watch_orders(), client.watch_my_trades(), client.watch_balance())
     orders, trades, balance = (asyncio.create_task(watch) for watch in watches)
     names = ("user.orders.any.any.raw", "user.trades.any.any.raw", "user.portfolio.BTC")
-    await subscribed(client, *names)
+    await until_subscribed(client.urls["api"]["rest"], *names)
     order = await client.create_order(SYMBOL, "market", "buy", 100)
     (trade, *_) = await trades
     assert (trade["order"], trade["symbol"], trade["side"]) == (order["id"], SYMBOL, "buy")

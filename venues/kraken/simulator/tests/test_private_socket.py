@@ -7,6 +7,7 @@ import ccxt
 import pytest
 
 from kit.simulator.matching.contract import KEYS
+from tests.support.raw_client import until_subscribed
 from venues.kraken.simulator.private.keys import credentials
 from venues.kraken.simulator.private.socket import failure_of, path_of
 from venues.kraken.simulator.tests.running import ccxt_client, running
@@ -32,24 +33,12 @@ async def price_of(client) -> float:
     return (await client.fetch_ticker(SYMBOL))["last"]
 
 
-async def subscribed(client, streams: set[str]) -> None:
-    """Wait until the exchange has taken these."""
-    server, _, venue = client.urls["api"]["public"].rpartition("/")
-    found: set[str] = set()
-    async with aiohttp.ClientSession() as session:
-        while not streams <= found:
-            async with session.get(f"{server}/status") as response:
-                (status,) = (await response.json())["venues"]
-                assert status["venue"] == venue
-                found = set(status["streams"])
-
-
 async def test_streams_tell_orders_fills_and_balances(client):
     before = (await client.watch_balance())["USDT"]["total"]
     balance = asyncio.create_task(client.watch_balance())
     trades = asyncio.create_task(client.watch_my_trades())
     orders = asyncio.create_task(client.watch_orders())
-    await subscribed(client, {"executions", "balances"})
+    await until_subscribed(client.urls["api"]["public"], "executions", "balances")
     ack = await client.create_order_ws(SYMBOL, "market", "buy", 0.01)
     (trade, *_) = await trades
     assert (trade["order"], trade["symbol"], trade["side"]) == (ack["id"], SYMBOL, "buy")
