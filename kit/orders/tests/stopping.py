@@ -11,6 +11,7 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.orders.contract import (
     Accepted,
+    Desk,
     OrderKey,
     Refused,
     VenueFill,
@@ -19,6 +20,19 @@ from kit.orders.contract import (
 )
 from kit.orders.tests.sent_once import Survival, until
 from kit.orders.tests.trading import Scene
+
+
+async def check_plain_only(desk: Desk, stop: Wish) -> None:
+    """A venue whose stops are good till cancelled and never post-only is not asked for others."""
+    strange: tuple[dict[str, Any], ...] = (
+        {"post_only": True},
+        {"time_in_force": pb.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL},
+        {"stop_price": None},
+    )
+    for terms in strange:
+        refused = await desk.place(replace(stop, **terms))
+        assert isinstance(refused, Refused), refused
+        assert refused.reason == pb.REJECT_REASON_NOT_SUPPORTED
 
 
 async def check_stop(at: Scene, size: Decimal, kind: Any = pb.ORDER_TYPE_STOP_LIMIT) -> None:

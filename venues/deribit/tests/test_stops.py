@@ -7,7 +7,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.orders.contract import Accepted, OrderKey, Refused, VenueOrder, Wish
+from kit.orders.contract import Accepted, OrderKey, VenueOrder, Wish
 from kit.orders.tests import stopping
 from venues.deribit.hearing import ORDERS, Hearing
 from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, done, failed, prepared, pretended
@@ -60,14 +60,7 @@ async def test_each_kind_of_stop_has_its_words(kind, price, expected):
             "trigger_price": "60000.5",
         }
         count = len(venue.sent)
-        for terms in (
-            {"post_only": True},
-            {"time_in_force": pb.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL},
-            {"stop_price": None},
-        ):
-            refused = await desk.place(replace(wish, **terms))
-            assert isinstance(refused, Refused)
-            assert refused.reason == pb.REJECT_REASON_NOT_SUPPORTED
+        await stopping.check_plain_only(desk, wish)
         assert len(venue.sent) == count
 
 

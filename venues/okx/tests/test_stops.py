@@ -1,6 +1,5 @@
 """Stops on OKX: kept apart until their price is reached, and one order all the same."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,7 +9,6 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.orders.contract import (
     Accepted,
     OrderKey,
-    Refused,
     Unclear,
     VenueFill,
     VenueOrder,
@@ -57,14 +55,7 @@ async def test_a_stop_goes_to_where_they_are_kept(kind, price, expected, buys):
             "algoClOrdId": CLIENT_ID,
             f"{form}TriggerPxType": "last",
         }
-        for terms in (
-            {"post_only": True},
-            {"time_in_force": pb.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL},
-            {"stop_price": None},
-        ):
-            refused = await desk.place(replace(wish, **terms))
-            assert isinstance(refused, Refused)
-            assert refused.reason == pb.REJECT_REASON_NOT_SUPPORTED
+        await stopping.check_plain_only(desk, wish)
         assert len(venue.sent) == 1
         venue.answer("/amend-algos", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
         assert await desk.amend(KEY, wish) == Accepted("3126000")

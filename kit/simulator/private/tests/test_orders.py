@@ -37,6 +37,7 @@ def test_each_order_has_its_own_fills_oldest_first():
     assert list(found[first.order_id]) == fills_of(first, market.house)
     assert [one.order.order_id for one in found[second.order_id]] == [second.order_id]
     assert not found.get(waits.order_id, ())
+    assert set(fills_by_order([first, waits], market.house)) == {first.order_id}
 
 
 def test_an_order_without_fills_asks_for_none(monkeypatch):
