@@ -99,7 +99,7 @@ def stir(world, watch, chance):
     for _ in range(12):
         price = chance.choice(["94", "96", "100", "105", "109", "110"])
         at = chance.uniform(0, LATEST_S)
-        world.venue.later(at, lambda price: world.prices.say(price), price)
+        world.venue.later(at, world.hear, price)
 
 
 def refuse(world, watch, chance, share):

@@ -156,11 +156,15 @@ class Life:
             task.cancel()
 
     def start(self, coroutine):
+        return self.call(asyncio.get_running_loop().create_task, coroutine)
+
+    def call(self, work, *arguments):
+        """Do something in this process: tasks that are made meanwhile die with it."""
         loop = asyncio.get_running_loop()
         before = loop.get_task_factory()
         loop.set_task_factory(self.factory)
         try:
-            return loop.create_task(coroutine)
+            return work(*arguments)
         finally:
             loop.set_task_factory(before)
 
@@ -180,11 +184,11 @@ class Stepped(Coroutine):
 
     def send(self, value):
         self._check()
-        return self._within(self._inner.send, value)
+        return self._life.call(self._inner.send, value)
 
     def throw(self, *error):
         self._check()
-        return self._within(self._inner.throw, *error)
+        return self._life.call(self._inner.throw, *error)
 
     def close(self):
         with suppress(RuntimeError):
@@ -199,16 +203,6 @@ class Stepped(Coroutine):
         if self._life.is_dead:
             self.close()
             raise asyncio.CancelledError
-
-    def _within(self, resume, *arguments):
-        """Tasks that are made meanwhile belong to the same process."""
-        loop = asyncio.get_running_loop()
-        before = loop.get_task_factory()
-        loop.set_task_factory(self._life.factory)
-        try:
-            return resume(*arguments)
-        finally:
-            loop.set_task_factory(before)
 
 
 class Prices:
@@ -287,6 +281,11 @@ class World:
     async def ready(self):
         """Wait until the account takes orders."""
         await self.until(lambda: not self.account.detail)
+
+    def hear(self, price):
+        """The process hears of a trade, if it lives."""
+        if not self.life.is_dead:
+            self.life.call(self.prices.say, price)
 
     async def do(self, work):
         """Do something in the process; None when it dies meanwhile."""
