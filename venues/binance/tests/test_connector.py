@@ -6,12 +6,13 @@ from decimal import Decimal
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.conformance.connector import WAIT_SECONDS_MAX, Connector
 from kit.errors import SettingError
 from kit.venue.contract import Place
 from tests.support.raw_client import RawClient, raw_client
 from venues.binance.catalog import VENUES
 from venues.binance.simulator.tests.running import running
-from venues.binance.tests.connecting import WAIT_S, Connector, connected
+from venues.binance.tests.connecting import connected
 from venues.binance.tests.test_book import levels_of
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "DOGEUSDT")
@@ -76,22 +77,22 @@ async def test_every_channel_comes_and_books_are_the_exchanges(
     connector: Connector, exchange: RawClient
 ) -> None:
     channels = [channel for wire in connector.venue.wires for channel in wire.channels]
-    await connector.until(lambda: all(connector.rows[channel] > 3 for channel in channels))
+    await connector.until(lambda: all(connector.count(channel) > 3 for channel in channels))
     for symbol in SYMBOLS:
         await check_book(connector, exchange, symbol)
-    assert connector.gaps == []
+    assert connector.all_gaps == []
 
 
 async def test_trades_come_once_each_in_order(connector: Connector) -> None:
-    await connector.until(lambda: len(connector.trade_ids.get("BTCUSDT", [])) > 100)
-    for ids in connector.trade_ids.values():
+    await connector.until(lambda: len(connector.trade_ids("BTCUSDT")) > 100)
+    for ids in map(connector.trade_ids, SYMBOLS):
         assert ids == list(range(ids[0], ids[0] + len(ids)))
 
 
 async def test_aggregate_trades_are_chosen_by_an_option(base: str) -> None:
     async with connected(base, SYMBOLS, trades="aggregate") as connector:
-        await connector.until(lambda: len(connector.trade_ids.get("BTCUSDT", [])) > 20)
-        ids = connector.trade_ids["BTCUSDT"]
+        await connector.until(lambda: len(connector.trade_ids("BTCUSDT")) > 20)
+        ids = connector.trade_ids("BTCUSDT")
         assert ids == list(range(ids[0], ids[0] + len(ids)))
         (found,) = await connector.venue.history.trades("BTCUSDT", ids[5], 0, 1)
         assert int(found.trade_id) == ids[5]
@@ -114,9 +115,9 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
     own = {"binance": "first_id_gap", "binance_futures": "previous_mismatch"}
     order = {"fault": own[venue] if fault == "hole" else fault, "symbol": "BTCUSDT"}
     await exchange.order(venue=venue, channel="book", count=1, **order)
-    await connector.until(lambda: connector.gaps)
+    await connector.until(lambda: connector.all_gaps)
     await connector.until(connector.proven)
-    (gap,) = connector.gaps
+    (gap,) = connector.all_gaps
     assert (gap.symbol, gap.reason) == ("BTCUSDT", types_pb2.GAP_REASON_SEQUENCE)
     assert [connector.book(symbol).epoch for symbol in SYMBOLS] == [2, 1, 1]
     for symbol in SYMBOLS:
@@ -129,7 +130,7 @@ async def test_a_snapshot_from_before_the_hole_heals_nothing(
     order = {"venue": connector.venue.venue_id, "symbol": "BTCUSDT"}
     await exchange.order(**order, fault="stale_snapshot", path="depth")
     await exchange.order(**order, fault="drop", channel="book")
-    await connector.until(lambda: connector.gaps)
+    await connector.until(lambda: connector.all_gaps)
     await connector.until(connector.proven)
     await check_book(connector, exchange, "BTCUSDT")
     assert connector.book("BTCUSDT").epoch == 2
@@ -141,10 +142,10 @@ async def test_what_does_no_harm_is_no_gap(
 ) -> None:
     order = {"venue": connector.venue.venue_id, "fault": fault, "symbol": "BTCUSDT"}
     await exchange.order(**order, channel="book", count=3)
-    started = connector.rows[types_pb2.CHANNEL_BOOK]
-    await connector.until(lambda: connector.rows[types_pb2.CHANNEL_BOOK] > started + 30)
+    started = connector.count(types_pb2.CHANNEL_BOOK)
+    await connector.until(lambda: connector.count(types_pb2.CHANNEL_BOOK) > started + 30)
     await check_book(connector, exchange, "BTCUSDT")
-    assert connector.gaps == []
+    assert connector.all_gaps == []
 
 
 async def test_updates_in_the_wrong_order_heal_without_a_snapshot(
@@ -153,24 +154,24 @@ async def test_updates_in_the_wrong_order_heal_without_a_snapshot(
     order = {"venue": connector.venue.venue_id, "fault": "reorder", "symbol": "BTCUSDT"}
     await exchange.order(**order, channel="book")
     await exchange.order(venue=order["venue"], fault="rest_500", path="depth", count=0)
-    await connector.until(lambda: connector.gaps)
+    await connector.until(lambda: connector.all_gaps)
     await connector.until(connector.proven)
     await exchange.clear_faults()
     await check_book(connector, exchange, "BTCUSDT")
-    assert len(connector.gaps) == 1
+    assert len(connector.all_gaps) == 1
 
 
 async def test_after_a_lost_connection_books_are_new_and_others_undisturbed(
     connector: Connector, exchange: RawClient
 ) -> None:
-    await connector.until(lambda: len(connector.trade_ids) == len(SYMBOLS))
+    await connector.until(lambda: all(map(connector.trade_ids, SYMBOLS)))
     order = {"venue": connector.venue.venue_id, "fault": "disconnect", "symbol": "BTCUSDT"}
     await exchange.order(**order, channel="book")
     await connector.until(lambda: not connector.proven())
     await connector.until(connector.proven)
     for symbol in SYMBOLS:
         await check_book(connector, exchange, symbol)
-    assert {gap.reason for gap in connector.gaps} == {types_pb2.GAP_REASON_RECONNECT}
+    assert {gap.reason for gap in connector.all_gaps} == {types_pb2.GAP_REASON_RECONNECT}
 
 
 @pytest.mark.parametrize("base", ["binance_futures"], indirect=True)
@@ -178,26 +179,29 @@ async def test_after_a_lost_connection_books_are_new_and_others_undisturbed(
 async def test_what_is_no_trade_of_the_market_is_left_out(
     connector: Connector, exchange: RawClient, fault: str
 ) -> None:
-    await connector.until(lambda: len(connector.trade_ids) == len(SYMBOLS))
+    await connector.until(lambda: all(map(connector.trade_ids, SYMBOLS)))
     await exchange.order(venue="binance_futures", fault=fault, symbol="BTCUSDT", count=3)
-    ids = connector.trade_ids["BTCUSDT"]
-    begin = ids[0]
-    await connector.until(lambda: ids[-1] - begin > len(ids) + 1)
-    await connector.until(lambda: len(ids) > 50)
+
+    def jumps() -> bool:
+        ids = connector.trade_ids("BTCUSDT")
+        return len(ids) > 50 and ids[-1] - ids[0] > len(ids) + 1
+
+    await connector.until(jumps)
+    ids = connector.trade_ids("BTCUSDT")
     assert ids == sorted(set(ids))
-    assert len(ids) == ids[-1] - begin + 1 - 3
-    assert connector.gaps == []
+    assert len(ids) == ids[-1] - ids[0] + 1 - 3
+    assert connector.all_gaps == []
 
 
 async def test_a_server_that_will_go_is_left_without_a_gap(
     connector: Connector, exchange: RawClient
 ) -> None:
     order = {"venue": connector.venue.venue_id, "fault": "server_shutdown", "symbol": "BTCUSDT"}
-    await exchange.order(**order, channel="book", seconds=WAIT_S)
+    await exchange.order(**order, channel="book", seconds=WAIT_SECONDS_MAX)
     await connector.until(lambda: connector.meter.counters.get("moved_connections_total"))
-    trades = len(connector.trade_ids["BTCUSDT"])
-    await connector.until(lambda: len(connector.trade_ids["BTCUSDT"]) > trades + 20)
+    trades = len(connector.trade_ids("BTCUSDT"))
+    await connector.until(lambda: len(connector.trade_ids("BTCUSDT")) > trades + 20)
     await check_book(connector, exchange, "BTCUSDT")
-    assert connector.gaps == []
-    for ids in connector.trade_ids.values():
+    assert connector.all_gaps == []
+    for ids in map(connector.trade_ids, SYMBOLS):
         assert ids == list(range(ids[0], ids[0] + len(ids)))

@@ -6,12 +6,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
+from kit.conformance.connector import Connector
 from kit.numbers import to_decimal
 from kit.venue.books.books import BookState
 from venues.binance.simulator.tests.running import running
-from venues.binance.tests.connecting import Connector, connected
+from venues.binance.tests.connecting import connected
 from venues.binance.tests.test_book import Reading, levels_of
 from venues.binance.tests.test_parse import captured
 
@@ -59,11 +61,11 @@ async def test_all_of_a_capture_is_published(captures: Path, venue: str) -> None
         await connector.until(
             lambda: (
                 book.last_sequence == last
-                and len(connector.trade_ids.get("BTCUSDT", [])) == len(trades)
+                and len(connector.trade_ids("BTCUSDT")) == len(trades)
                 and sum(1 for _ in published(connector, "quotes", "sequence")) == len(quotes)
             )
         )
-        assert (book.state, book.epoch, connector.gaps) == (BookState.PROVEN, 1, [])
+        assert (book.state, book.epoch, connector.all_gaps) == (BookState.PROVEN, 1, [])
         assert levels_of(book) == reading.book("BTCUSDT")
     columns = (("price", PRICE), ("size", SIZE))
     assert list(published(connector, "trades", "trade_id", *columns)) == [
@@ -99,8 +101,8 @@ async def test_each_symbol_of_a_capture_has_its_own_book(
             await connector.until(lambda book=book, last=last: book.last_sequence == last)
             assert levels_of(book) == reading.book(symbol)
         prints = data_of(captured(folder), "@aggTrade")
-        await connector.until(lambda: sum(map(len, connector.trade_ids.values())) == len(prints))
-        assert connector.gaps == []
+        await connector.until(lambda: connector.count(types_pb2.CHANNEL_TRADES) == len(prints))
+        assert connector.all_gaps == []
     columns = (("price", PRICE), ("size", SIZE))
     assert list(published(connector, "trades", "trade_id", *columns)) == [
         (one["s"], one["a"], Decimal(one["p"]), Decimal(one["q"])) for one in prints
