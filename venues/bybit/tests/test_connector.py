@@ -36,10 +36,6 @@ async def connected(pretended: Exchange) -> AsyncIterator[Connector]:
         yield connected
 
 
-def all_gaps(connected: Connector) -> list[tuple[str, int]]:
-    return [(gap.symbol, gap.reason) for batch in connected.batches for gap in batch.gaps]
-
-
 async def check_book(connected: Connector, symbol: str) -> None:
     """The book is the one that the exchange tells over REST, at the same update id."""
     book, history = connected.book(symbol), connected.venue.history
@@ -57,7 +53,7 @@ async def check_book(connected: Connector, symbol: str) -> None:
 async def test_rest_counts_the_updates_of_the_book(connected: Connector) -> None:
     for symbol in SYMBOLS:
         await check_book(connected, symbol)
-    assert all_gaps(connected) == []
+    assert connected.all_gaps == []
 
 
 @pytest.mark.parametrize(
@@ -73,11 +69,11 @@ async def test_a_broken_book_is_a_gap_and_goes_on_right(
     book = connected.book("BTCUSDT")
     epoch = book.epoch
     pretended.order(fault, "BTCUSDT", "book")
-    await connected.until(lambda: all_gaps(connected), "a gap")
+    await connected.until(lambda: connected.all_gaps, "a gap")
     await connected.until(connected.proven, "proven books")
     healed = book.last_sequence
     await connected.until(lambda: book.last_sequence > healed + 3, "more updates")
-    assert all_gaps(connected) == [("BTCUSDT", reason)]
+    assert [(gap.symbol, gap.reason) for gap in connected.all_gaps] == [("BTCUSDT", reason)]
     assert book.epoch == epoch + 1
     for symbol in SYMBOLS:
         await check_book(connected, symbol)
@@ -96,7 +92,7 @@ async def test_quotes_outlive_what_happens_to_update_ids(
         columns.sequence[row] for columns, row in connected.rows(quotes, "BTCUSDT", before)
     ]
     assert sequences == sorted(set(sequences))
-    assert all_gaps(connected) == []
+    assert connected.all_gaps == []
     assert connected.intake.dropped_total() == (3 if fault == "same_update_id" else 0)
 
 
@@ -105,7 +101,7 @@ async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connected: Con
     await connected.until(lambda: connected.proven("XRPUSDT"), "the book of the listed one")
     await check_book(connected, "XRPUSDT")
     assert not connected.proven("NOPEUSDT")
-    assert all_gaps(connected) == []
+    assert connected.all_gaps == []
 
 
 async def test_a_replayed_book_is_that_of_the_capture(captures: Path) -> None:
@@ -127,4 +123,4 @@ async def test_a_replayed_book_is_that_of_the_capture(captures: Path) -> None:
                     for price, size in levels
                 }
                 assert ours == {price: size for price, size in side.items() if size}
-            assert all_gaps(connected) == []
+            assert connected.all_gaps == []

@@ -17,7 +17,6 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.columns import Levels
 from kit.conformance.connector import WAIT_SECONDS_MAX, Connector, connector
-from kit.cursor import Channel
 from kit.numbers import most, rescale, to_decimal
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, MarketFloor
@@ -72,16 +71,6 @@ async def of_exchange(base: str) -> AsyncIterator[Connector]:
         yield connected
 
 
-def all_gaps(connected: Connector) -> list[tuple[str, int]]:
-    return [(gap.symbol, gap.reason) for batch in connected.batches for gap in batch.gaps]
-
-
-def count(connected: Connector, channel: Channel) -> int:
-    """Rows of all instruments."""
-    symbols = connected.intake.bookkeeper.books
-    return sum(connected.row_count(channel, symbol) for symbol in symbols)
-
-
 def trade_ids(connected: Connector, symbol: str) -> list[int]:
     return [columns.trade_id[row] for columns, row in connected.rows(TRADES, symbol)]
 
@@ -121,10 +110,10 @@ async def check_book(connected: Connector, symbol: str) -> None:
 
 async def test_every_channel_comes_and_books_are_the_exchanges(connected: Connector) -> None:
     wire = connected.venue.wires[0]
-    await connected.until(lambda: all(count(connected, one) > 3 for one in wire.channels), "rows")
+    await connected.until(lambda: all(connected.count(one) > 3 for one in wire.channels), "rows")
     for symbol in SYMBOLS:
         await check_book(connected, symbol)
-    assert all_gaps(connected) == []
+    assert connected.all_gaps == []
 
 
 async def test_trades_come_once_each_in_order(connected: Connector) -> None:
@@ -137,10 +126,10 @@ async def test_a_hole_in_the_numbers_breaks_all_books_of_the_connection(
     advanced: Connector, exchange: RawClient, fault: str
 ) -> None:
     await exchange.order(fault=fault, symbol="ETH-USD", channel="book")
-    await advanced.until(lambda: all_gaps(advanced), "a gap")
+    await advanced.until(lambda: advanced.all_gaps, "a gap")
     await advanced.until(advanced.proven, "proven books")
-    assert {symbol for symbol, _ in all_gaps(advanced)} == set(SYMBOLS)
-    assert {reason for _, reason in all_gaps(advanced)} == {types_pb2.GAP_REASON_RECONNECT}
+    assert {gap.symbol for gap in advanced.all_gaps} == set(SYMBOLS)
+    assert {gap.reason for gap in advanced.all_gaps} == {types_pb2.GAP_REASON_RECONNECT}
     for symbol in SYMBOLS:
         assert advanced.book(symbol).epoch == 2
         await check_book(advanced, symbol)
@@ -165,7 +154,7 @@ async def test_a_lost_connection_is_a_gap_and_comes_back(
     await connected.until(connected.proven, "proven books")
     for symbol in SYMBOLS:
         await check_book(connected, symbol)
-    assert {reason for _, reason in all_gaps(connected)} == {types_pb2.GAP_REASON_RECONNECT}
+    assert {gap.reason for gap in connected.all_gaps} == {types_pb2.GAP_REASON_RECONNECT}
 
 
 async def test_the_last_words_to_a_slow_reader_move_the_connection(
@@ -184,15 +173,15 @@ async def test_what_does_no_harm_is_no_gap(
     await exchange.order(fault=fault, symbol="BTC-USD", channel="book", count=3)
     await connected.until(lambda: connected.skipped >= 3, "skips")
     await check_book(connected, "BTC-USD")
-    assert all_gaps(connected) == []
+    assert connected.all_gaps == []
 
 
 async def test_an_update_before_the_whole_book_does_no_harm(
     connected: Connector, exchange: RawClient
 ) -> None:
     await exchange.order(fault="update_before_snapshot", symbol="BTC-USD", channel="book")
-    started = count(connected, BOOK)
-    await connected.until(lambda: count(connected, BOOK) > started + 10, "more")
+    started = connected.count(BOOK)
+    await connected.until(lambda: connected.count(BOOK) > started + 10, "more")
     connected.session.drop()
     await connected.until(lambda: not connected.proven(), "a doubt")
     await connected.until(connected.proven, "proven books")
@@ -204,10 +193,10 @@ async def test_a_lost_update_of_exchange_is_found_when_the_book_crosses(
 ) -> None:
     """Nothing else can show it: the market moves on until the stale level is crossed."""
     await exchange.order(fault="drop", symbol="BTC-USD", channel="book", count=20)
-    await of_exchange.until(lambda: all_gaps(of_exchange), "a gap")
+    await of_exchange.until(lambda: of_exchange.all_gaps, "a gap")
     await of_exchange.until(of_exchange.proven, "proven books")
-    assert {symbol for symbol, _ in all_gaps(of_exchange)} == {"BTC-USD"}
-    assert {reason for _, reason in all_gaps(of_exchange)} == {types_pb2.GAP_REASON_CROSSED}
+    assert {gap.symbol for gap in of_exchange.all_gaps} == {"BTC-USD"}
+    assert {gap.reason for gap in of_exchange.all_gaps} == {types_pb2.GAP_REASON_CROSSED}
     await check_book(of_exchange, "ETH-USD")
     assert of_exchange.book("ETH-USD").epoch == 1
 
@@ -216,7 +205,7 @@ async def test_a_product_that_is_not_listed_is_refused(of_exchange: Connector) -
     of_exchange.add(["NOPE-USD"])
     await of_exchange.until(lambda: of_exchange.skipped, "a refusal")
     await check_book(of_exchange, "BTC-USD")
-    assert all_gaps(of_exchange) == []
+    assert of_exchange.all_gaps == []
 
 
 async def test_a_replayed_session_ends_with_the_books_of_the_file(captures: Path) -> None:
@@ -237,10 +226,10 @@ async def test_a_replayed_session_ends_with_the_books_of_the_file(captures: Path
         connecting(base, "exchange", books) as connected,
     ):
         updates = counts["snapshot"] + counts["l2update"]
-        await connected.until(lambda: count(connected, BOOK) == updates, "all updates")
-        await connected.until(lambda: count(connected, QUOTES) == 76, "all quotes")
-        assert count(connected, TRADES) == 76
-        assert all_gaps(connected) == []
+        await connected.until(lambda: connected.count(BOOK) == updates, "all updates")
+        await connected.until(lambda: connected.count(QUOTES) == 76, "all quotes")
+        assert connected.count(TRADES) == 76
+        assert connected.all_gaps == []
         for symbol, sides in books.items():
             book = connected.book(symbol)
             for ours, side in ((book.book.bids(), "buy"), (book.book.asks(), "sell")):
@@ -282,8 +271,8 @@ async def test_a_recording_of_advanced_is_numbered_anew(tmp_path: Path) -> None:
         running("replay", replay=[f"coinbase={file}"], speed="max", start_delay_ms=600) as base,
         connecting(base, "advanced", SYMBOLS) as connected,
     ):
-        await connected.until(lambda: count(connected, BOOK) == updates, "all updates")
-        assert all_gaps(connected) == []
+        await connected.until(lambda: connected.count(BOOK) == updates, "all updates")
+        assert connected.all_gaps == []
         assert connected.proven()
         check_trades(connected)
         async with raw_client(base) as client:

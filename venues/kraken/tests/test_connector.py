@@ -8,7 +8,6 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.conformance.connector import Connector, connector
-from kit.cursor import Channel
 from kit.venue.contract import Place
 from tests.support.raw_client import RawClient, raw_client
 from venues.kraken.catalog import spot
@@ -49,15 +48,6 @@ async def connected(base: str) -> AsyncIterator[Connector]:
         yield connected
 
 
-def all_gaps(connected: Connector) -> list[tuple[str, int]]:
-    return [(gap.symbol, gap.reason) for batch in connected.batches for gap in batch.gaps]
-
-
-def count(connected: Connector, channel: Channel) -> int:
-    """Rows of all instruments."""
-    return sum(connected.row_count(channel, symbol) for symbol in SYMBOLS)
-
-
 def trade_ids(connected: Connector, symbol: str) -> list[int]:
     rows = connected.rows(types_pb2.CHANNEL_TRADES, symbol)
     return [columns.trade_id[row] for columns, row in rows]
@@ -96,10 +86,10 @@ async def test_every_channel_comes_and_books_are_the_exchanges(
     connected: Connector, exchange: RawClient
 ) -> None:
     wire = connected.venue.wires[0]
-    await connected.until(lambda: all(count(connected, one) > 3 for one in wire.channels), "rows")
+    await connected.until(lambda: all(connected.count(one) > 3 for one in wire.channels), "rows")
     for symbol in SYMBOLS:
         await check_book(connected, exchange, symbol)
-    assert all_gaps(connected) == []
+    assert connected.all_gaps == []
 
 
 async def test_trades_come_once_each_in_order(connected: Connector) -> None:
@@ -115,10 +105,12 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
         epoch = connected.book("BTC/USDT").epoch
         order = {"venue": "kraken", "fault": fault, "symbol": "BTC/USDT", "channel": "book"}
         await exchange.order(**order, count=count)
-        await connected.until(lambda: all_gaps(connected), "a gap")
+        await connected.until(lambda: connected.all_gaps, "a gap")
         await connected.until(connected.proven, "proven books")
-        assert set(all_gaps(connected)) == {("BTC/USDT", types_pb2.GAP_REASON_CHECKSUM)}
-        assert connected.book("BTC/USDT").epoch == epoch + len(all_gaps(connected))
+        assert {(gap.symbol, gap.reason) for gap in connected.all_gaps} == {
+            ("BTC/USDT", types_pb2.GAP_REASON_CHECKSUM)
+        }
+        assert connected.book("BTC/USDT").epoch == epoch + len(connected.all_gaps)
         for symbol in SYMBOLS:
             await check_book(connected, exchange, symbol, DEPTH_SMALL)
 
@@ -129,10 +121,10 @@ async def test_what_does_no_harm_is_no_gap(
 ) -> None:
     order = {"venue": "kraken", "fault": fault, "symbol": "BTC/USDT", "channel": "book"}
     await exchange.order(**order, count=3)
-    started = count(connected, BOOK)
-    await connected.until(lambda: count(connected, BOOK) > started + 30, "more")
+    started = connected.count(BOOK)
+    await connected.until(lambda: connected.count(BOOK) > started + 30, "more")
     await check_book(connected, exchange, "BTC/USDT")
-    assert all_gaps(connected) == []
+    assert connected.all_gaps == []
 
 
 async def test_after_a_lost_connection_books_are_new_and_no_trade_is_missing(
@@ -144,8 +136,8 @@ async def test_after_a_lost_connection_books_are_new_and_no_trade_is_missing(
     await connected.until(connected.proven, "proven books")
     for symbol in SYMBOLS:
         await check_book(connected, exchange, symbol)
-    assert {reason for _, reason in all_gaps(connected)} == {types_pb2.GAP_REASON_RECONNECT}
-    assert {symbol for symbol, _ in all_gaps(connected)} == set(SYMBOLS)
+    assert {gap.reason for gap in connected.all_gaps} == {types_pb2.GAP_REASON_RECONNECT}
+    assert {gap.symbol for gap in connected.all_gaps} == set(SYMBOLS)
     check_trades(connected)
 
 
@@ -155,12 +147,12 @@ async def test_a_silent_symbol_does_not_silence_the_others(
     await exchange.order(venue="kraken", fault="silence", symbol="BTC/USDT", seconds=0)
     silent = []
     for _ in range(2):
-        started = count(connected, BOOK)
-        await connected.until(lambda rows=started: count(connected, BOOK) > rows + 30, "more")
+        started = connected.count(BOOK)
+        await connected.until(lambda rows=started: connected.count(BOOK) > rows + 30, "more")
         silent.append(connected.book("BTC/USDT").venue_time_ns)
     assert silent[0] == silent[1]
     await exchange.clear_faults()
-    await connected.until(lambda: all_gaps(connected), "a gap")
+    await connected.until(lambda: connected.all_gaps, "a gap")
     await connected.until(connected.proven, "proven books")
     await check_book(connected, exchange, "BTC/USDT")
 
@@ -173,4 +165,4 @@ async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(
     await connected.until(lambda: book.epoch == 1, "its book")
     await check_book(connected, exchange, "XRP/USDT")
     assert connected.book("NOPE/USDT").epoch == 0
-    assert all_gaps(connected) == []
+    assert connected.all_gaps == []
