@@ -7,6 +7,7 @@ every step of the scenario instead of at some.
 import asyncio
 import os
 import random
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 
@@ -28,7 +29,7 @@ RUNS = int(os.environ.get("VENUEMESH_CRASH_RUNS", "0"))
 SEEDED_RUNS = RUNS or 12
 STEPS_APART = 1 if RUNS else 41
 SETTINGS = OrdersSettings(pause_max_s=10, reconcile_interval_s=30)
-NATIVE = replace(RULES, types=ALL_TYPES)
+NATIVE = replace(RULES, types=ALL_TYPES, amends_stop_price=True)
 MARKET = orders_pb2.ORDER_TYPE_MARKET
 LATEST_S = 40
 ATTEMPTS_S = 600
@@ -99,7 +100,7 @@ def stir(world, watch, chance):
     for _ in range(12):
         price = chance.choice(["94", "96", "100", "105", "109", "110"])
         at = chance.uniform(0, LATEST_S)
-        world.venue.later(at, world.hear, price)
+        world.venue.later(at, world.prices.say, price)
 
 
 def refuse(world, watch, chance, share):
@@ -122,6 +123,24 @@ def refuse(world, watch, chance, share):
         return await desk._no_answer()
 
     desk.place = place
+
+
+async def change(world, contents, number):
+    """Ask for another stop price of an exit, once."""
+    name, content = next(one for one in contents.items() if one[1].stop_price)
+    wanted = orders_pb2.OrderContent()
+    wanted.CopyFrom(content)
+    wanted.stop_price = "94.5"
+    entry = world.account.ledger.index.orders.get(client_order_id("fake", "main", name))
+    if entry is not None:
+        with suppress(VenuemeshError):
+            await world.account.amender.amend(entry, wanted, f"change{number}")
+
+
+def begin(world, contents, number):
+    """In the process that lives now, if it does."""
+    if not world.life.is_dead:
+        world.life.start(change(world, contents, number))
 
 
 async def wish(world, contents):
@@ -148,6 +167,7 @@ async def live_and_die(seed, dies_at, lives=1, rules=RULES, refused=0.0):
         world.start(dies_at=dies_at if dying else 0)
         refuse(world, watch, chance, refused)
         work = world.life.start(wish(world, contents))
+        world.venue.later(chance.uniform(0, LATEST_S), begin, world, contents, life)
         if chance.random() < 0.3:
             world.venue.later(chance.uniform(0, 5), world.disk.fail, OSError(28, "full"))
             world.venue.later(7, world.disk.fail, None)
@@ -196,6 +216,9 @@ def check(world, watch):
         else:
             assert not entry.held
             assert (entry.state, entry.filled) == (truth.now.state, truth.now.filled_size)
+            if truth.now.stop_price is not None and not entry.is_final:
+                assert entry.stop_price == truth.now.stop_price
+        assert entry.is_final or not entry.is_amending
     entry = plan.entry_of(known)
     exits = plan.exits_of(known)
     left = plan.left_of(known, SPOT)

@@ -5,6 +5,7 @@ import random
 import selectors
 from collections.abc import Coroutine
 from contextlib import suppress
+from contextvars import ContextVar
 from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
@@ -45,6 +46,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self):
         super().__init__(NoSelector())
+        self.set_task_factory(new_task)
         self._now = 0.0
 
     def time(self):
@@ -158,20 +160,27 @@ class Life:
     def start(self, coroutine):
         return self.call(asyncio.get_running_loop().create_task, coroutine)
 
-    def call(self, work, *arguments):
-        """Do something in this process: tasks that are made meanwhile die with it."""
-        loop = asyncio.get_running_loop()
-        before = loop.get_task_factory()
-        loop.set_task_factory(self.factory)
+    def call(self, work, *arguments, **more):
+        """Do something in this process: what it begins, now or later, dies with it."""
+        before = LIFE.set(self)
         try:
-            return work(*arguments)
+            return work(*arguments, **more)
         finally:
-            loop.set_task_factory(before)
+            LIFE.reset(before)
 
-    def factory(self, loop, coroutine, **more):
-        task = asyncio.Task(Stepped(self, coroutine), loop=loop, **more)
-        self.tasks.append(task)
-        return task
+
+LIFE = ContextVar("LIFE", default=None)
+"""The process that does what is done now. Its tasks and callbacks carry it on."""
+
+
+def new_task(loop, coroutine, **more):
+    """One of the process that makes it, or of none."""
+    life = LIFE.get()
+    if life is None:
+        return asyncio.Task(coroutine, loop=loop, **more)
+    task = asyncio.Task(Stepped(life, coroutine), loop=loop, **more)
+    life.tasks.append(task)
+    return task
 
 
 class Stepped(Coroutine):
@@ -184,11 +193,11 @@ class Stepped(Coroutine):
 
     def send(self, value):
         self._check()
-        return self._life.call(self._inner.send, value)
+        return self._inner.send(value)
 
     def throw(self, *error):
         self._check()
-        return self._life.call(self._inner.throw, *error)
+        return self._inner.throw(*error)
 
     def close(self):
         with suppress(RuntimeError):
@@ -215,11 +224,13 @@ class Prices:
         return BestPrices(Decimal(99), Decimal(101))
 
     def listen(self, listener):
-        self.listeners.append(listener)
+        self.listeners.append((LIFE.get(), listener))
 
     def say(self, *prices):
+        life, listener = self.listeners[-1]
         for price in prices:
-            self.listeners[-1].hear("BTCUSDT", Decimal(price))
+            if not life.is_dead:
+                life.call(listener.hear, "BTCUSDT", Decimal(price))
 
 
 class World:
@@ -240,7 +251,8 @@ class World:
         """Begin a process."""
         self.life = life = Life(dies_at)
         desk = FakeDesk(self.venue, lambda: life.is_dead)
-        self.account = Account(
+        self.account = life.call(
+            Account,
             "fake",
             "main",
             desk,
@@ -281,11 +293,6 @@ class World:
     async def ready(self):
         """Wait until the account takes orders."""
         await self.until(lambda: not self.account.detail)
-
-    def hear(self, price):
-        """The process hears of a trade, if it lives."""
-        if not self.life.is_dead:
-            self.life.call(self.prices.say, price)
 
     async def do(self, work):
         """Do something in the process; None when it dies meanwhile."""
