@@ -1,19 +1,16 @@
 """From Binance's frames to numbered batches, rubbish included."""
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 from venuemesh.common.v1 import types_pb2
-from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
-from kit.clock import SystemClock
-from kit.cursor import CHANNELS
-from kit.telemetry import Meter
-from kit.venue.connections.subscriptions import Subscriptions
-from kit.venue.contract import Answer, Place, VenueFactory
-from kit.venue.hub import Hub
-from kit.venue.intake import Intake
+from kit.venue.contract import Place
+from kit.venue.tests.feeding import Feed, ids
 from venues.binance.catalog import futures, spot
+
+PLACE = Place("replay", "http://127.0.0.1:1")
 
 
 def trade(number: int, price: str = "10.50", symbol: str = "BTCUSDT") -> bytes:
@@ -32,44 +29,12 @@ def depth(first: int, last: int, price: str = "10.50") -> bytes:
     return json.dumps({"stream": "btcusdt@depth@100ms", "data": data}).encode()
 
 
-class Silent:
-    """A connection of which nothing is told."""
-
-    def answered(self, answer: Answer) -> None:
-        assert not answer.say
-
-    def broken(self, detail: str) -> None:
-        raise AssertionError(detail)
-
-
-class Feed:
-    """An intake, and what has come out of it."""
-
-    def __init__(self, factory: VenueFactory = spot) -> None:
-        venue = factory(Place("replay", "http://127.0.0.1:1"))
-        self.meter = Meter(venue.venue_id)
-        self._hub = Hub(venue.venue_id, 1, SystemClock(), self.meter)
-        subscriptions = Subscriptions(CHANNELS)
-        self._wire = venue.wires[0]
-        self.intake = Intake(venue, self._hub, subscriptions, self.meter, SystemClock())
-        subscriptions.add(["BTCUSDT"])
-        self.intake.bookkeeper.add(["BTCUSDT"])
-        self._reader = self._hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
-
-    def take(self, *frames: bytes) -> list[batch_pb2.MarketDataBatch]:
-        self.intake.frames(list(frames), 7, self._wire, Silent())
-        self.intake.flush()
-        response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
-        return list(response.batches)
-
-
 @pytest.fixture
-async def feed() -> Feed:
-    return Feed()
-
-
-def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
-    return [number for batch in batches for number in batch.trades.trade_id]
+async def feed() -> AsyncIterator[Feed]:
+    """Nothing is told of its connection."""
+    feed = Feed(spot(PLACE), "BTCUSDT")
+    yield feed
+    assert not feed.connection.told
 
 
 @pytest.mark.parametrize(
@@ -122,10 +87,11 @@ async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
 
 
 async def test_an_id_without_a_trade_is_no_hole_and_no_trade() -> None:
-    feed = Feed(futures)
+    feed = Feed(futures(PLACE), "BTCUSDT")
     spent = futures_trade(2, "NA", "0")
     assert ids(feed.take(futures_trade(1), spent, futures_trade(3))) == [1, 3]
     assert feed.take(futures_trade(4, "NA", "0"), futures_trade(5, "INSURANCE_FUND", "99")) == []
     assert ids(feed.take(futures_trade(6))) == [6]
     assert feed.meter.gaps_total == 0
     assert [len(batch.gaps) for batch in feed.take(futures_trade(8))] == [1]
+    assert not feed.connection.told

@@ -1,22 +1,18 @@
 """From Bybit's frames to numbered batches, rubbish included."""
 
 import json
+from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
 from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
-from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
+from venuemesh.marketdata.v1 import batch_pb2
 
-from kit.clock import SystemClock
-from kit.cursor import CHANNELS
 from kit.numbers import to_decimal
-from kit.telemetry import Meter
 from kit.venue.books.books import BookState
-from kit.venue.connections.subscriptions import Subscriptions
-from kit.venue.contract import Answer, Place
-from kit.venue.hub import Hub
-from kit.venue.intake import Intake
+from kit.venue.contract import Place
+from kit.venue.tests.feeding import Feed, reasons
 from venues.bybit.catalog import spot
 
 
@@ -37,52 +33,16 @@ def quote(sequence: int, number: int) -> bytes:
     return json.dumps(frame).encode()
 
 
-class Silent:
-    """A connection of which nothing is told."""
-
-    def answered(self, answer: Answer) -> None:
-        assert not answer.say
-
-    def broken(self, detail: str) -> None:
-        raise AssertionError(detail)
-
-
-class Feed:
-    """An intake, and what has come out of it."""
-
-    def __init__(self) -> None:
-        self.meter = Meter("bybit")
-        self._hub = Hub("bybit", 1, SystemClock(), self.meter)
-        self.subscriptions = Subscriptions(CHANNELS)
-        venue = spot(Place("replay", "http://127.0.0.1:1"))
-        self._wire = venue.wires[0]
-        self.intake = Intake(venue, self._hub, self.subscriptions, self.meter, SystemClock())
-        self.subscriptions.add(["BTCUSDT"])
-        self.intake.bookkeeper.add(["BTCUSDT"])
-        self.book = self.intake.bookkeeper.books["BTCUSDT"]
-        self._reader = self._hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
-
-    def take(self, *frames: bytes) -> list[batch_pb2.MarketDataBatch]:
-        self.intake.frames(list(frames), 7, self._wire, Silent())
-        self.intake.flush()
-        response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
-        return list(response.batches)
-
-    def reconnect(self) -> None:
-        self.intake.reconnected(["BTCUSDT"], self._wire.channels, "closed")
-
-
 @pytest.fixture
-async def feed() -> Feed:
-    return Feed()
+async def feed() -> AsyncIterator[Feed]:
+    """Nothing is told of its connection."""
+    feed = Feed(spot(Place("replay", "http://127.0.0.1:1")), "BTCUSDT")
+    yield feed
+    assert not feed.connection.told
 
 
 def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[str]:
     return [text for batch in batches for text in batch.trades.trade_id_text]
-
-
-def gaps(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
-    return [gap.reason for batch in batches for gap in batch.gaps]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +69,7 @@ async def test_rubbish_is_counted_and_the_rest_goes_on(feed: Feed, rubbish: byte
 
 async def test_a_trade_that_comes_again_is_dropped(feed: Feed) -> None:
     assert ids(feed.take(trade(1), trade(5), trade(1))) == ["1", "5"]
-    assert gaps(feed.take(trade(5))) == []
+    assert reasons(feed.take(trade(5))) == []
 
 
 async def test_trades_after_a_reconnect_may_be_missing_some(feed: Feed) -> None:
@@ -117,42 +77,43 @@ async def test_trades_after_a_reconnect_may_be_missing_some(feed: Feed) -> None:
     feed.reconnect()
     batches = feed.take(trade(1), trade(2))
     assert ids(batches) == ["2"]
-    assert gaps(batches) == [types_pb2.GAP_REASON_RECONNECT]
+    assert reasons(batches) == [types_pb2.GAP_REASON_RECONNECT]
 
 
 async def test_a_best_quote_that_is_told_again_is_dropped(feed: Feed) -> None:
     (batch,) = feed.take(quote(7, 70), quote(7, 70), quote(9, 71))
     assert list(batch.quotes.sequence) == [7, 9]
-    assert gaps([batch]) == []
+    assert reasons([batch]) == []
 
 
 async def test_quotes_go_on_when_update_ids_begin_anew(feed: Feed) -> None:
     feed.take(quote(7, 70))
     (batch,) = feed.take(quote(9, 1))
-    assert (list(batch.quotes.sequence), gaps([batch])) == ([9], [])
+    assert (list(batch.quotes.sequence), reasons([batch])) == ([9], [])
 
 
 def bid_prices(feed: Feed) -> list[Decimal]:
-    return [to_decimal(price, feed.book.scale.price) for price, _ in feed.book.book.bids()]
+    kept = feed.book("BTCUSDT")
+    return [to_decimal(price, kept.scale.price) for price, _ in kept.book.bids()]
 
 
 async def test_a_book_begins_with_the_whole_of_it(feed: Feed) -> None:
     assert feed.take(book(101)) == []
-    assert feed.book.state is BookState.EMPTY
+    assert feed.book("BTCUSDT").state is BookState.EMPTY
     batches = feed.take(book(100, kind="snapshot"), book(101), book(102))
     assert [one for batch in batches for one in batch.book.last_sequence] == [100, 101, 102]
     assert [one for batch in batches for one in batch.book.snapshot] == [True, False, False]
-    assert feed.book.state is BookState.PROVEN
+    assert feed.book("BTCUSDT").state is BookState.PROVEN
 
 
 async def test_a_skipped_update_is_a_gap_until_the_whole_book_comes(feed: Feed) -> None:
     feed.take(book(100, kind="snapshot"), book(101))
     (batch,) = feed.take(book(103, price="11"))
-    assert gaps([batch]) == [types_pb2.GAP_REASON_SEQUENCE]
+    assert reasons([batch]) == [types_pb2.GAP_REASON_SEQUENCE]
     assert feed.intake.bookkeeper.wanting_snapshot() == ["BTCUSDT"]
     assert feed.take(book(104)) == []
     feed.take(book(104, price="12", kind="snapshot"), book(105, price="13"))
-    assert (feed.book.state, feed.book.epoch) == (BookState.PROVEN, 2)
+    assert (feed.book("BTCUSDT").state, feed.book("BTCUSDT").epoch) == (BookState.PROVEN, 2)
     assert bid_prices(feed) == [13, 12]
 
 
@@ -161,8 +122,9 @@ async def test_a_restart_of_the_service_replaces_the_book(feed: Feed, before: li
     feed.take(book(100, kind="snapshot"), book(101), *map(book, before))
     batches = feed.take(book(1, price="12", kind="snapshot"), book(2, price="13"))
     expected = [] if before else [types_pb2.GAP_REASON_VENUE_RESET]
-    assert gaps(batches) == expected
-    assert (feed.book.state, feed.book.epoch, feed.book.last_sequence) == (BookState.PROVEN, 2, 2)
+    assert reasons(batches) == expected
+    kept = feed.book("BTCUSDT")
+    assert (kept.state, kept.epoch, kept.last_sequence) == (BookState.PROVEN, 2, 2)
     assert bid_prices(feed) == [13, 12]
 
 

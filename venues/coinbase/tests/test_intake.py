@@ -1,67 +1,33 @@
 """From Coinbase's frames to numbered batches: what is missing, and what only looks like it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from venuemesh.common.v1 import types_pb2
-from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
-from kit.clock import SystemClock
 from kit.cursor import CHANNELS
-from kit.telemetry import Meter
 from kit.venue.books.books import BookState
-from kit.venue.connections.subscriptions import Subscriptions
-from kit.venue.contract import Answer, Place
-from kit.venue.hub import Hub
-from kit.venue.intake import Intake
+from kit.venue.contract import Place
+from kit.venue.tests.feeding import Connection, Feed, ids, reasons
 from venues.coinbase.catalog import spot
 
 AT = "2026-09-30T01:41:25.375232Z"
 ERROR = b'{"type":"error","message":"failure to subscribe"}'
 
 
-class Connection:
-    """What the intake says of a connection."""
-
-    def __init__(self) -> None:
-        self.breaks: list[str] = []
-
-    def answered(self, answer: Answer) -> None:
-        assert not answer.say
-
-    def broken(self, detail: str) -> None:
-        self.breaks.append(detail)
-
-
-class Feed:
-    """An intake of one of the feeds, and what has come out of it."""
-
-    def __init__(self, feed: str) -> None:
-        self.meter = Meter("coinbase")
-        self._hub = Hub("coinbase", 1, SystemClock(), self.meter)
-        subscriptions = Subscriptions(CHANNELS)
-        venue = spot(Place("replay", "http://127.0.0.1:1", {"feed": feed}))
-        self._wire = venue.wires[0]
-        self.intake = Intake(venue, self._hub, subscriptions, self.meter, SystemClock())
-        subscriptions.add(["BTC-USD", "ETH-USD"])
-        self.intake.bookkeeper.add(["BTC-USD", "ETH-USD"])
-        self._reader = self._hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
-        self.connection = Connection()
-
-    def take(self, *frames: bytes) -> list[batch_pb2.MarketDataBatch]:
-        self.intake.frames(list(frames), 7, self._wire, self.connection)
-        self.intake.flush()
-        taken = self._reader.take()
-        return list(market_data_pb2.SubscribeResponse.FromString(taken).batches) if taken else []
-
-    def book_state(self, product: str = "BTC-USD") -> BookState:
-        return self.intake.bookkeeper.books[product].state
-
-
 @pytest.fixture
-async def open_feed() -> Callable[[str], Feed]:
-    return Feed
+async def open_feed() -> AsyncIterator[Callable[[str], Feed]]:
+    """Opens one of Coinbase's two, to which nothing is to be said."""
+    feeds: list[Feed] = []
+
+    def opened(name: str) -> Feed:
+        place = Place("replay", "http://127.0.0.1:1", {"feed": name})
+        feeds.append(Feed(spot(place), "BTC-USD", "ETH-USD"))
+        return feeds[-1]
+
+    yield opened
+    assert not any(answer.say for feed in feeds for answer in feed.connection.answers)
 
 
 def envelope(channel: str, number: int, *events: dict) -> bytes:
@@ -106,14 +72,6 @@ def snapshot(bid: str, ask: str) -> bytes:
 def update(side: str, price: str, size: str = "1") -> bytes:
     frame = {"type": "l2update", "product_id": "BTC-USD", "changes": [[side, price, size]]}
     return json.dumps({**frame, "time": AT}, separators=(",", ":")).encode()
-
-
-def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
-    return [number for batch in batches for number in batch.trades.trade_id]
-
-
-def reasons(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
-    return [gap.reason for batch in batches for gap in batch.gaps]
 
 
 async def test_trades_of_advanced_are_published_oldest_first(open_feed) -> None:
@@ -177,15 +135,15 @@ async def test_a_damaged_frame_breaks_the_connection_with_the_next(open_feed) ->
 async def test_a_book_of_advanced_begins_with_a_whole_one(open_feed) -> None:
     feed = open_feed("advanced")
     feed.take(advanced_book(0, "update", ("bid", "9", "1")))
-    assert feed.book_state() is BookState.EMPTY
+    assert feed.book("BTC-USD").state is BookState.EMPTY
     whole = advanced_book(1, "snapshot", ("bid", "10", "1"), ("offer", "11", "1"))
     (first,) = feed.take(whole)
     assert list(first.book.snapshot) == [True]
     assert (list(first.book.bid_count), list(first.book.ask_count)) == ([1], [1])
     (second,) = feed.take(advanced_book(2, "update", ("bid", "10", "0"), ("bid", "9.5", "2")))
     assert list(second.book.snapshot) == [False]
-    assert feed.book_state() is BookState.PROVEN
-    assert feed.book_state("ETH-USD") is BookState.EMPTY
+    assert feed.book("BTC-USD").state is BookState.PROVEN
+    assert feed.book("ETH-USD").state is BookState.EMPTY
 
 
 @pytest.mark.parametrize("feed_name", ["advanced", "exchange"])
@@ -202,11 +160,11 @@ async def test_a_crossed_book_is_in_doubt_until_it_is_told_anew(open_feed, feed_
     feed = open_feed(feed_name)
     feed.take(whole)
     assert reasons(feed.take(crossing)) == [types_pb2.GAP_REASON_CROSSED]
-    assert feed.book_state() is BookState.IN_DOUBT
+    assert feed.book("BTC-USD").state is BookState.IN_DOUBT
     assert feed.intake.bookkeeper.wanting_snapshot() == ["BTC-USD"]
     (healed,) = feed.take(again)
     assert list(healed.book.book_epoch) == [2]
-    assert feed.book_state() is BookState.PROVEN
+    assert feed.book("BTC-USD").state is BookState.PROVEN
 
 
 async def test_an_update_before_the_whole_book_is_not_applied_to_it(open_feed) -> None:
@@ -214,7 +172,7 @@ async def test_an_update_before_the_whole_book_is_not_applied_to_it(open_feed) -
     begun, went_on = feed.take(update("buy", "9", "7"), snapshot("10", "11"), update("sell", "12"))
     assert (list(begun.book.snapshot), list(begun.book.price)) == ([True], [10, 11])
     assert (list(went_on.book.snapshot), list(went_on.book.price)) == ([False], [12])
-    assert feed.book_state() is BookState.PROVEN
+    assert feed.book("BTC-USD").state is BookState.PROVEN
 
 
 async def test_the_last_match_tells_what_was_missed(open_feed) -> None:

@@ -1,27 +1,22 @@
 """From Deribit's frames to numbered batches, rubbish included."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
-from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
-from kit.clock import SystemClock
-from kit.cursor import CHANNELS
 from kit.numbers import to_decimal
-from kit.telemetry import Meter
 from kit.venue.books.books import BookState
-from kit.venue.connections.subscriptions import Subscriptions
-from kit.venue.contract import Answer, Place
-from kit.venue.hub import Hub
-from kit.venue.intake import Intake
+from kit.venue.contract import Place
+from kit.venue.tests.feeding import Feed, ids, reasons
 from venues.deribit.catalog import deribit
 from venues.deribit.feed import BOOK_STREAM, STREAMS
 
+PLACE = Place("replay", "http://127.0.0.1:1")
 BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
 
 
@@ -54,53 +49,12 @@ def book(change_id: int, previous: int = 0, bid: float = 10.5, symbol: str = BTC
     return framed(BOOK_STREAM.format(symbol), data)
 
 
-class Source:
-    """A connection that writes down what it is told."""
-
-    def __init__(self) -> None:
-        self.answers: list[Answer] = []
-
-    def answered(self, answer: Answer) -> None:
-        self.answers.append(answer)
-
-    def broken(self, detail: str) -> None:
-        raise AssertionError(detail)
-
-
-class Feed:
-    """An intake, and what has come out of it."""
-
-    def __init__(self, symbols: Sequence[str] = (BTC, ETH)) -> None:
-        self.meter = Meter("deribit")
-        self.source = Source()
-        self._hub = Hub("deribit", 1, SystemClock(), self.meter)
-        self.subscriptions = Subscriptions(CHANNELS)
-        venue = deribit(Place("replay", "http://127.0.0.1:1"))
-        self.wire = venue.wires[0]
-        self.intake = Intake(venue, self._hub, self.subscriptions, self.meter, SystemClock())
-        self.subscriptions.add(symbols)
-        self.intake.bookkeeper.add(symbols)
-        self.books = self.intake.bookkeeper.books
-        self._reader = self._hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
-
-    def take(self, *frames: bytes) -> list[batch_pb2.MarketDataBatch]:
-        self.intake.frames(list(frames), 7, self.wire, self.source)
-        self.intake.flush()
-        response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
-        return list(response.batches)
-
-
 @pytest.fixture
-async def feed() -> Feed:
-    return Feed()
-
-
-def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
-    return [number for batch in batches for number in batch.trades.trade_id]
-
-
-def gaps(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
-    return [gap.reason for batch in batches for gap in batch.gaps]
+async def feed() -> AsyncIterator[Feed]:
+    """Nothing is told of its connection but answers."""
+    feed = Feed(deribit(PLACE), BTC, ETH)
+    yield feed
+    assert not feed.connection.breaks
 
 
 @pytest.mark.parametrize(
@@ -141,47 +95,47 @@ async def test_an_exponent_does_not_spoil_numbers_that_come_later(feed: Feed) ->
 async def test_a_hole_within_a_frame_is_told_before_the_trade_after_it(feed: Feed) -> None:
     first, second = feed.take(trades(1, 2, 5))
     assert (ids([first]), ids([second])) == ([1, 2], [5])
-    assert gaps([second]) == [types_pb2.GAP_REASON_SEQUENCE]
+    assert reasons([second]) == [types_pb2.GAP_REASON_SEQUENCE]
     assert (second.gaps[0].last_id_before, second.gaps[0].first_id_after) == (2, 5)
     assert ids(feed.take(trades(1, 2, 5, 6))) == [6]
 
 
 async def test_a_book_begins_with_the_whole_of_it(feed: Feed) -> None:
     assert feed.take(book(20, 15)) == []
-    assert feed.books[BTC].state is BookState.EMPTY
+    assert feed.book(BTC).state is BookState.EMPTY
     begun, went_on = feed.take(book(15), book(20, 15), book(31, 20))
     assert (list(begun.book.last_sequence), list(begun.book.snapshot)) == ([15], [True])
     assert list(went_on.book.last_sequence) == [20, 31]
-    assert feed.books[BTC].state is BookState.PROVEN
+    assert feed.book(BTC).state is BookState.PROVEN
 
 
 async def test_a_broken_chain_is_a_gap_of_that_book_alone(feed: Feed) -> None:
     feed.take(book(15), book(16, symbol=ETH))
     batches = feed.take(book(31, 20), book(32, 16, symbol=ETH))
-    assert gaps(batches) == [types_pb2.GAP_REASON_SEQUENCE]
+    assert reasons(batches) == [types_pb2.GAP_REASON_SEQUENCE]
     assert feed.intake.bookkeeper.wanting_snapshot() == [BTC]
-    assert feed.books[ETH].state is BookState.PROVEN
+    assert feed.book(ETH).state is BookState.PROVEN
     feed.take(book(40, bid=11.5), book(44, 40, bid=12.5))
-    assert (feed.books[BTC].state, feed.books[BTC].epoch) == (BookState.PROVEN, 2)
-    assert [price for price, _ in feed.books[BTC].book.bids()] == [125, 115]
+    assert (feed.book(BTC).state, feed.book(BTC).epoch) == (BookState.PROVEN, 2)
+    assert [price for price, _ in feed.book(BTC).book.bids()] == [125, 115]
 
 
 async def test_a_snapshot_leaves_nothing_of_the_book_before(feed: Feed) -> None:
     feed.take(book(15, bid=19.5), book(20, 15, bid=18.5))
     feed.take(book(50, bid=11.5))
-    assert [price for price, _ in feed.books[BTC].book.bids()] == [115]
-    assert feed.books[BTC].state is BookState.PROVEN
+    assert [price for price, _ in feed.book(BTC).book.bids()] == [115]
+    assert feed.book(BTC).state is BookState.PROVEN
 
 
 async def test_a_test_request_goes_to_its_own_connection(feed: Feed) -> None:
     feed.take(b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}')
-    (answer,) = feed.source.answers
+    (answer,) = feed.connection.answers
     assert json.loads(answer.say[0])["method"] == "public/test"
 
 
 async def test_a_refused_symbol_is_shown_as_refused(feed: Feed) -> None:
     accepted = [stream.format(BTC) for stream in STREAMS]
-    asked = json.loads(feed.wire.subscribe([BTC, ETH], 1)[0])["id"]
+    asked = json.loads(feed.venue.wires[0].subscribe([BTC, ETH], 1)[0])["id"]
     feed.take(json.dumps({"jsonrpc": "2.0", "id": asked, "result": accepted}).encode())
     rows = feed.subscriptions.rows([], connected=True)
     refused = {row.symbol for row in rows if row.state == admin_pb2.SUBSCRIPTION_STATE_REFUSED}
@@ -197,11 +151,11 @@ async def test_captured_books_are_proven_to_the_end(captures: Path) -> None:
             found = sides.setdefault(params["data"]["instrument_name"], {"bids": {}, "asks": {}})
             for name, side in found.items():
                 side.update({price: amount for _, price, amount in params["data"][name]})
-    feed = Feed(list(sides))
+    feed = Feed(deribit(PLACE), *sides)
     feed.take(*lines)
     assert len(sides) == 4
     for symbol, expected in sides.items():
-        kept = feed.books[symbol]
+        kept = feed.book(symbol)
         assert (kept.state, kept.epoch) == (BookState.PROVEN, 1)
         for ours, name in ((kept.book.bids(), "bids"), (kept.book.asks(), "asks")):
             scale = kept.scale
@@ -210,3 +164,4 @@ async def test_captured_books_are_proven_to_the_end(captures: Path) -> None:
                 to_decimal(price, scale.price): to_decimal(size, scale.size) for price, size in ours
             }
     assert feed.meter.gaps_total == 0
+    assert not feed.connection.breaks

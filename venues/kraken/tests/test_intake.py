@@ -1,19 +1,14 @@
 """From Kraken's frames to numbered batches, rubbish included."""
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
-from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
-from kit.clock import SystemClock
-from kit.cursor import CHANNELS
-from kit.telemetry import Meter
-from kit.venue.connections.subscriptions import Subscriptions
-from kit.venue.contract import Answer, Place
-from kit.venue.hub import Hub
-from kit.venue.intake import Intake
+from kit.venue.contract import Place
+from kit.venue.tests.feeding import Feed, ids, reasons
 from venues.kraken.catalog import spot
 from venues.kraken.simulator.tests.books import Teller
 from venues.kraken.tests.test_parse import CANDLE, CANDLES, TICKER
@@ -32,52 +27,12 @@ def trades(
     return f'{{"channel":"trade","type":"{kind}","data":[{",".join(rows)}]}}'.encode()
 
 
-class Silent:
-    """A connection of which nothing is told."""
-
-    def answered(self, answer: Answer) -> None:
-        assert not answer.say
-
-    def broken(self, detail: str) -> None:
-        raise AssertionError(detail)
-
-
-class Feed:
-    """An intake, and what has come out of it."""
-
-    def __init__(self) -> None:
-        self.meter = Meter("kraken")
-        self._hub = Hub("kraken", 1, SystemClock(), self.meter)
-        self.subscriptions = Subscriptions(CHANNELS)
-        venue = spot(Place("replay", "http://127.0.0.1:1"))
-        self._wire = venue.wires[0]
-        self.intake = Intake(venue, self._hub, self.subscriptions, self.meter, SystemClock())
-        self.subscriptions.add(["BTC/USDT"])
-        self.intake.bookkeeper.add(["BTC/USDT"])
-        self._reader = self._hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
-
-    def take(self, *frames: bytes) -> list[batch_pb2.MarketDataBatch]:
-        self.intake.frames(list(frames), 7, self._wire, Silent())
-        self.intake.flush()
-        response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
-        return list(response.batches)
-
-    def reconnect(self) -> list[batch_pb2.MarketDataBatch]:
-        self.intake.reconnected(["BTC/USDT"], self._wire.channels, "closed")
-        return self.take()
-
-
 @pytest.fixture
-async def feed() -> Feed:
-    return Feed()
-
-
-def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
-    return [number for batch in batches for number in batch.trades.trade_id]
-
-
-def gaps(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
-    return [gap.reason for batch in batches for gap in batch.gaps]
+async def feed() -> AsyncIterator[Feed]:
+    """Nothing is told of its connection."""
+    feed = Feed(spot(Place("replay", "http://127.0.0.1:1")), "BTC/USDT")
+    yield feed
+    assert not feed.connection.told
 
 
 @pytest.mark.parametrize(
@@ -112,7 +67,7 @@ async def test_signs_of_life_say_nothing(feed: Feed) -> None:
 async def test_a_hole_is_told_before_the_trade_after_it(feed: Feed) -> None:
     first, second = feed.take(trades(1, 2), trades(5, 6))
     assert (ids([first]), ids([second])) == ([1, 2], [5, 6])
-    assert gaps([second]) == [types_pb2.GAP_REASON_SEQUENCE]
+    assert reasons([second]) == [types_pb2.GAP_REASON_SEQUENCE]
 
 
 async def test_the_trades_that_a_subscription_begins_with_fill_a_hole(feed: Feed) -> None:
@@ -120,7 +75,7 @@ async def test_the_trades_that_a_subscription_begins_with_fill_a_hole(feed: Feed
     feed.reconnect()
     batches = feed.take(trades(*range(3, 53), kind="snapshot"), trades(53))
     assert ids(batches) == list(range(11, 54))
-    assert gaps(batches) == []
+    assert reasons(batches) == []
 
 
 async def test_a_hole_that_is_too_long_is_a_gap(feed: Feed) -> None:
@@ -160,7 +115,7 @@ async def test_a_missed_update_is_found_by_the_next(feed: Feed) -> None:
     feed.take(book.begin("10.0"), book.go_on("11.0"))
     book.go_on("12.0")
     batches = feed.take(book.go_on("13.0"), book.go_on("14.0"))
-    assert gaps(batches) == [types_pb2.GAP_REASON_CHECKSUM]
+    assert reasons(batches) == [types_pb2.GAP_REASON_CHECKSUM]
     assert all(not batch.book.instrument for batch in batches)
     begun, went_on = feed.take(book.begin("15.0"), book.go_on("16.0"))
     assert (list(begun.book.book_epoch), list(went_on.book.book_epoch)) == ([2], [2])
@@ -171,6 +126,7 @@ async def test_what_was_held_is_older_than_the_snapshot(feed: Feed) -> None:
     book = Teller()
     feed.take(book.begin("10.0"))
     feed.reconnect()
+    feed.take()
     late = book.go_on("11.0")
     begun, went_on = feed.take(late, book.begin("12.0"), book.go_on("13.0"))
     assert (list(begun.book.price), list(went_on.book.price)) == ([120, 200], [130])

@@ -1,19 +1,14 @@
 """From OKX's frames to numbered batches, rubbish included."""
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 from venuemesh.common.v1 import types_pb2
-from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
-from kit.clock import SystemClock
-from kit.cursor import CHANNELS
-from kit.telemetry import Meter
 from kit.venue.books.books import BookState
-from kit.venue.connections.subscriptions import Subscriptions
-from kit.venue.contract import Answer, Place
-from kit.venue.hub import Hub
-from kit.venue.intake import Intake
+from kit.venue.contract import Place
+from kit.venue.tests.feeding import Feed, ids
 from venues.okx.catalog import VENUES
 
 SWAP = "BTC-USDT-SWAP"
@@ -40,52 +35,12 @@ def quote(time_ms: int, sequence: int) -> bytes:
     return frame("bbo-tbt", row | {"seqId": sequence})
 
 
-class Listener:
-    """A connection that hears what is told of it."""
-
-    def __init__(self) -> None:
-        self.told: list[Answer] = []
-
-    def answered(self, answer: Answer) -> None:
-        self.told.append(answer)
-
-    def broken(self, detail: str) -> None:
-        raise AssertionError(detail)
-
-
-class Feed:
-    """An intake, and what has come out of it."""
-
-    def __init__(self) -> None:
-        self.venue = VENUES["okx_futures"](Place("replay", "http://127.0.0.1:1"))
-        self.meter = Meter(self.venue.venue_id)
-        self._hub = Hub(self.venue.venue_id, 1, SystemClock(), self.meter)
-        subscriptions = Subscriptions(CHANNELS)
-        self.intake = Intake(self.venue, self._hub, subscriptions, self.meter, SystemClock())
-        self.listener = Listener()
-        subscriptions.add([SWAP])
-        self.intake.bookkeeper.add([SWAP])
-        self._reader = self._hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
-
-    @property
-    def skipped(self) -> int:
-        """Frames left out."""
-        return self.meter.counters.get("skipped_frames_total", 0)
-
-    def take(self, *frames: bytes, wire: int = 0) -> list[batch_pb2.MarketDataBatch]:
-        self.intake.frames(list(frames), 7, self.venue.wires[wire], self.listener)
-        self.intake.flush()
-        response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
-        return list(response.batches)
-
-
 @pytest.fixture
-async def feed() -> Feed:
-    return Feed()
-
-
-def ids(batches: list[batch_pb2.MarketDataBatch]) -> list[int]:
-    return [number for batch in batches for number in batch.trades.trade_id]
+async def feed() -> AsyncIterator[Feed]:
+    """Nothing is told of its connection but answers."""
+    feed = Feed(VENUES["okx_futures"](Place("replay", "http://127.0.0.1:1")), SWAP)
+    yield feed
+    assert not feed.connection.breaks
 
 
 @pytest.mark.parametrize(
@@ -140,7 +95,7 @@ async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
 
 async def test_a_book_follows_through_all_that_is_legal(feed: Feed) -> None:
     feed.take(book(-1, 10), book(10, 15, "10.6"), book(15, 15), book(15, 3), book(3, 5, "10.7"))
-    kept = feed.intake.bookkeeper.books[SWAP]
+    kept = feed.book(SWAP)
     assert (kept.state, kept.last_sequence) == (BookState.PROVEN, 5)
     assert len(kept.book.bids()) == 3
     assert feed.meter.gaps_total == 0
@@ -149,7 +104,7 @@ async def test_a_book_follows_through_all_that_is_legal(feed: Feed) -> None:
 async def test_a_hole_in_a_book_is_told_and_healed_by_a_snapshot(feed: Feed) -> None:
     feed.take(book(-1, 10))
     (doubt,) = feed.take(book(12, 13, "10.6"))
-    kept = feed.intake.bookkeeper.books[SWAP]
+    kept = feed.book(SWAP)
     assert [gap.reason for gap in doubt.gaps] == [types_pb2.GAP_REASON_SEQUENCE]
     assert kept.state is BookState.IN_DOUBT
     begun, went_on = feed.take(book(-1, 20, "10.8"), book(20, 21, "10.9"))
@@ -173,5 +128,5 @@ async def test_marks_and_candles_become_batches(feed: Feed) -> None:
 
 async def test_what_concerns_the_connection_is_told_to_it(feed: Feed) -> None:
     feed.take(b"pong", b'{"event":"notice","code":"64008","msg":"x","connId":"a"}')
-    assert [answer.leaving for answer in feed.listener.told] == [False, True]
+    assert [answer.leaving for answer in feed.connection.answers] == [False, True]
     assert feed.skipped == 0
