@@ -1,31 +1,17 @@
 """What we make of captured frames is what ccxt.pro makes of them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ccxt.pro
-import msgspec
 import pytest
 
 from kit.frames import Frames
+from tests.support.ccxt_client import Wire, heard
 from venues.bybit import parse
 from venues.bybit.tests.test_parse import captured, decimals
 
-
-class Wire:
-    """What ccxt's handlers need of a connection."""
-
-    url = "wss://stream.bybit.com/v5/public/spot"
-
-    def __init__(self) -> None:
-        self.subscriptions: dict[str, Any] = {}
-
-    def resolve(self, result: object, name: str) -> None:
-        """Nobody waits."""
-
-    def reject(self, error: Exception, name: object = None) -> None:
-        raise error
+URL = "wss://stream.bybit.com/v5/public/spot"
 
 
 @pytest.fixture
@@ -38,17 +24,9 @@ async def exchange() -> Any:
     await client.close()
 
 
-def heard(exchange: Any, lines: list[bytes]) -> Iterator[bytes]:
-    """The lines, each after ccxt has handled it."""
-    wire = Wire()
-    for line in lines:
-        exchange.handle_message(wire, msgspec.json.decode(line))
-        yield line
-
-
 async def test_books_agree(exchange, captures: Path) -> None:
     ours: list[dict[float, float]] = [{}, {}]
-    for line in heard(exchange, captured(captures, "orderbook.50.")):
+    for line in heard(exchange, Wire(URL), captured(captures, "orderbook.50.")):
         rows = parse.book(Frames([line], [1]))
         if rows.snapshot[0]:
             ours = [{}, {}]
@@ -62,7 +40,7 @@ async def test_books_agree(exchange, captures: Path) -> None:
 
 
 async def test_quotes_agree(exchange, captures: Path) -> None:
-    for line in heard(exchange, captured(captures, "orderbook.1.")):
+    for line in heard(exchange, Wire(URL), captured(captures, "orderbook.1.")):
         rows = parse.quotes(Frames([line], [1]))
         theirs = exchange.bidsasks["BTC/USDT"]
         columns = (rows.bid_price, rows.bid_size, rows.ask_price, rows.ask_size)
@@ -71,7 +49,7 @@ async def test_quotes_agree(exchange, captures: Path) -> None:
 
 
 async def test_tickers_agree(exchange, captures: Path) -> None:
-    for line in heard(exchange, captured(captures, "tickers.")):
+    for line in heard(exchange, Wire(URL), captured(captures, "tickers.")):
         rows = parse.tickers(Frames([line], [1]))
         theirs = exchange.tickers["BTC/USDT"]
         columns = (rows.last_price, rows.open_price, rows.high_price, rows.low_price, rows.volume)

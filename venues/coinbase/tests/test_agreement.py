@@ -11,25 +11,12 @@ import pytest
 
 from kit.columns import SIDE_BUY
 from kit.frames import Frames
+from tests.support.ccxt_client import Wire
 from venues.coinbase import parse
 from venues.coinbase.tests import test_parse as real
 from venues.coinbase.tests.test_parse import decimals, levels
 
 CAPTURE = "coinbase/exchange_6_products_2021"
-
-
-class Wire:
-    """What ccxt's handlers need of a connection."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.subscriptions: dict[str, Any] = {}
-
-    def resolve(self, result: object, name: str) -> None:
-        """Nobody waits."""
-
-    def reject(self, error: Exception, name: object = None) -> None:
-        raise error
 
 
 def with_markets(client: Any, *products: str) -> Any:

@@ -1,32 +1,18 @@
 """What we make of captured frames is what ccxt.pro makes of them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import ccxt.pro
-import msgspec
 import pytest
 
 from kit.frames import Frames
+from tests.support.ccxt_client import Wire, heard
 from venues.kraken import parse
 from venues.kraken.tests.test_book import CONTINUOUS_LINES, Books, as_written, books_of
 from venues.kraken.tests.test_parse import TICKER, TRADE, captured, decimals
 
-
-class Wire:
-    """What ccxt's handlers need of a connection."""
-
-    url = "wss://ws.kraken.com/v2"
-
-    def __init__(self) -> None:
-        self.subscriptions: dict[str, Any] = {}
-
-    def resolve(self, result: object, name: str) -> None:
-        """Nobody waits."""
-
-    def reject(self, error: Exception, name: object = None) -> None:
-        raise error
+URL = "wss://ws.kraken.com/v2"
 
 
 @pytest.fixture
@@ -39,18 +25,10 @@ async def exchange() -> Any:
     await client.close()
 
 
-def heard(exchange: Any, lines: list[bytes]) -> Iterator[bytes]:
-    """The lines, each after ccxt has handled it."""
-    wire = Wire()
-    for line in lines:
-        exchange.handle_message(wire, msgspec.json.decode(line))
-        yield line
-
-
 async def test_books_agree(exchange, captures: Path) -> None:
     for _, lines in captured(captures):
         books = Books(10, "BTC/USD")
-        for line in heard(exchange, books_of(lines[:CONTINUOUS_LINES])):
+        for line in heard(exchange, Wire(URL), books_of(lines[:CONTINUOUS_LINES])):
             books.take([line])
             book, theirs = books.of("BTC/USD"), exchange.orderbooks["BTC/USD"]
             for name, levels in (("bids", book.book.bids()), ("asks", book.book.asks())):
@@ -62,7 +40,7 @@ async def test_ccxt_goes_on_where_we_doubt(exchange, captures: Path) -> None:
     """It does not look at checksums, so that its book is wrong after a jump: crossed, here."""
     for _, lines in captured(captures):
         books = Books(10, "BTC/USD")
-        for line in heard(exchange, books_of(lines)):
+        for line in heard(exchange, Wire(URL), books_of(lines)):
             books.take([line])
         theirs = exchange.orderbooks["BTC/USD"]
         assert theirs["bids"][0][0] > theirs["asks"][0][0]
@@ -70,7 +48,7 @@ async def test_ccxt_goes_on_where_we_doubt(exchange, captures: Path) -> None:
 
 
 async def test_trades_agree(exchange) -> None:
-    for line in heard(exchange, [TRADE]):
+    for line in heard(exchange, Wire(URL), [TRADE]):
         rows = parse.trades(Frames([line], [1]))
         theirs = list(exchange.trades["BTC/USD"])
         assert [int(trade["id"]) for trade in theirs] == rows.trade_id.tolist()
@@ -81,7 +59,7 @@ async def test_trades_agree(exchange) -> None:
 
 async def test_tickers_agree_but_for_what_ccxt_leaves_out(exchange) -> None:
     """ccxt reckons the opening price from last and change as we do, and knows no time."""
-    for line in heard(exchange, [TICKER]):
+    for line in heard(exchange, Wire(URL), [TICKER]):
         tickers, quotes = (read(Frames([line], [1])) for read in (parse.tickers, parse.quotes))
         theirs = exchange.tickers["BTC/USD"]
         names = (

@@ -11,6 +11,7 @@ import pytest
 from kit.columns import SIDE_BUY
 from kit.frames import Frames
 from kit.venue.books.bookkeeper import Bookkeeper
+from tests.support.ccxt_client import Wire
 from venues.okx import parse
 from venues.okx.book import BOOK
 from venues.okx.tests.test_captures import captured
@@ -20,23 +21,11 @@ SPOT = ("BTC-USDT", "BTC-USD", "ETH-USD", "USDC-USDT", "USDT-USD")
 SWAPS = ("BTC-USDT-SWAP",)
 
 
-class Wire:
-    """What ccxt's handlers need of a connection: everything is subscribed to."""
-
-    url = "wss://ws.okx.com:8443/ws/v5/public"
-
-    def __init__(self) -> None:
-        self.subscriptions = Everything()
-
-    def resolve(self, result: object, name: str) -> None:
-        """Nobody waits."""
-
-    def reject(self, error: Exception, name: object = None) -> None:
-        raise error
+URL = "wss://ws.okx.com:8443/ws/v5/public"
 
 
 class Everything(dict[str, Any]):
-    """A dict that has every key."""
+    """A dict that has every key: all is subscribed to."""
 
     def __contains__(self, key: object) -> bool:
         return True
@@ -67,7 +56,7 @@ async def exchange() -> Any:
 def heard(exchange: Any, captures: Path, channel: str) -> Iterator[tuple[str, bytes]]:
     """The frames of a channel, sessions before loose ones, with ccxt's symbol, each after ccxt has
     handled it."""
-    wire = Wire()
+    wire = Wire(URL, Everything())
     for line in captured(captures, channel):
         frame = json.loads(line)
         if frame["arg"]["instId"] in (*SPOT, *SWAPS):
