@@ -1,6 +1,6 @@
 """The log of a play, for one who trades in it."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from core.playback.log import Log, LogReader
 from kit.cursor import Channel, Cursor
@@ -27,8 +27,9 @@ class PlayedFeed:
             return self._before
         return {channel: Cursor(self._log.epoch, at) for channel, at in reader.positions.items()}
 
-    def go_on(self, reached: Reached) -> None:
+    def go_on(self, reached: Reached, there: Callable[[], None]) -> None:
         self._before = reached
+        self._log.when_at(reached, there)
 
     def is_behind(self) -> bool:
         return self._is_other() or any(
@@ -60,7 +61,7 @@ class PlayedTrades:
     def reached(self) -> Reached:
         return {}
 
-    def go_on(self, reached: Reached) -> None:
+    def go_on(self, reached: Reached, there: Callable[[], None]) -> None:
         """What was heard is not remembered."""
 
     def is_behind(self) -> bool:

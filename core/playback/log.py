@@ -10,7 +10,7 @@ played for them alone: while the last reader is away, it is kept for the next on
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
 from kit.batches import Batch
@@ -42,6 +42,7 @@ class Log:
         self._bytes_ever = 0
         self._readers: set[LogReader] = set()
         self._followers: set[LogReader] = set()
+        self._awaited: list[tuple[Mapping[Channel, Cursor], Callable[[], None]]] = []
         self._left_at = 0, 0
         """How far the reader had got that left last: batches, bytes."""
         self._room = asyncio.Event()
@@ -83,6 +84,7 @@ class Log:
     def start_epoch(self, epoch: int) -> None:
         """Count in another epoch, before anything was published."""
         self.epoch = epoch
+        self._awaited.clear()
         for follower in self._followers:
             follower.begin_anew()
 
@@ -133,6 +135,22 @@ class Log:
         self._followers.add(follower)
         return follower
 
+    def when_at(self, reached: Mapping[Channel, Cursor], there: Callable[[], None]) -> None:
+        """Call this when the play has come to these cursors, if it is still before them."""
+        if self._is_before(reached):
+            self._awaited.append((reached, there))
+
+    def tell_arrivals(self) -> None:
+        """All of one moment of the play is published."""
+        if not self._awaited:
+            return
+        awaited, self._awaited = self._awaited, []
+        for reached, there in awaited:
+            if self._is_before(reached):
+                self._awaited.append((reached, there))
+            else:
+                there()
+
     def after(self, position: int) -> Iterator[Publication]:
         """What is held behind so many batches."""
         return islice(self._held, position - self._gone, None)
@@ -159,6 +177,12 @@ class Log:
         """Raises the error that the log was ended with."""
         if self._end is not None:
             raise self._end
+
+    def _is_before(self, reached: Mapping[Channel, Cursor]) -> bool:
+        return any(
+            at.epoch == self.epoch and at.sequence > self._sequences[channel]
+            for channel, at in reached.items()
+        )
 
     def _wake(self) -> None:
         for reader in (*self._readers, *self._followers):

@@ -103,4 +103,5 @@ class Player:
         self.played_until_ns = window.end_ns
         if window.book is not None:
             self._books.play(window.book, symbols)
+        self._log.tell_arrivals()
         self._meter.counters["played_until_s"] = window.end_ns // NANOSECONDS_PER_SECOND

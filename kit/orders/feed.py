@@ -5,7 +5,7 @@ A play that is started anew plays the same again: whoever has heard a part of it
 is told what comes after that.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -39,8 +39,9 @@ class Feed(Protocol):
     def reached(self) -> Reached:
         """How far it has been read. Empty where that says nothing, as nothing comes again."""
 
-    def go_on(self, reached: Reached) -> None:
-        """So far it was read before, perhaps by another process: that is not told again."""
+    def go_on(self, reached: Reached, there: Callable[[], None]) -> None:
+        """So far it was read before, perhaps by another process: that is not told again. ``there``
+        is called when it has come to there again, before anything else is published."""
 
     def is_behind(self) -> bool:
         """Whether it has not come again to where it was."""

@@ -1,6 +1,6 @@
 """What a venue's process publishes, for those who trade in it: its hub, and its proven books."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 
 from kit.cursor import Channel
@@ -24,7 +24,7 @@ class HubFeed:
     def reached(self) -> Reached:
         return {}
 
-    def go_on(self, reached: Reached) -> None:
+    def go_on(self, reached: Reached, there: Callable[[], None]) -> None:
         """It goes on from now."""
 
     def is_behind(self) -> bool:

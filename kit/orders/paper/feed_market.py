@@ -99,7 +99,8 @@ class FeedMarket:
         return self._feed.reached()
 
     def go_on(self, reached: Reached) -> None:
-        self._feed.go_on(reached)
+        # Orders find their places in the books as they are then.
+        self._feed.go_on(reached, lambda: self._hear([]))
 
     async def _read(self, reader: Reader) -> bool:
         """Tell what comes. Returns whether the process is stopping."""

@@ -3,14 +3,20 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 
 import grpc
 import pytest
+from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from tests.integration import recorded
-from tests.integration.mesh import VENUE, Mesh, metadata, new_folder, running
+from tests.integration.mesh import CALL_SECONDS_MAX, VENUE, Mesh, metadata, new_folder, running
+from tests.integration.orders import TICK, Desk, limit
+from tests.integration.replayed import expected
+from tests.integration.twins import admin, pause
 
 pytestmark = pytest.mark.integration
 
@@ -27,6 +33,9 @@ ROWS = {
 }
 
 PLAY_SECONDS = 20.0
+PAPER = "paper"
+FALLEN = 61_760
+"""Of the best bid, a third of the way through the capture."""
 
 
 @contextmanager
@@ -98,11 +107,7 @@ def test_two_plays_give_the_same_bytes(replayed, second):
 
 def test_a_play_goes_on_after_kill(replayed):
     before = 0
-    ((span_ns,),) = replayed.sql(
-        "SELECT max(received_time_ns) - min(received_time_ns) FROM trade_rows"
-    )
-    # Slowly enough that each kill finds it playing.
-    with played(replayed, "--speed", f"{span_ns / 1e9 / PLAY_SECONDS:.6f}") as mesh:
+    with played(replayed, "--speed", slowly(replayed)) as mesh:
         for service in (VENUE, "ingest", VENUE):
             mesh.wait_until(
                 lambda before=before: recorded.trade_count(mesh) > before, "something is recorded"
@@ -114,6 +119,62 @@ def test_a_play_goes_on_after_kill(replayed):
         assert rows(mesh, "trade_rows") == rows(replayed, "trade_rows")
         assert rows(mesh, "quote_rows") == rows(replayed, "quote_rows")
         assert rows(mesh, "gaps") == []
+
+
+def test_orders_on_paper_are_filled_by_what_was_recorded_also_after_kill(replayed):
+    with played(replayed, "--speed", slowly(replayed)) as mesh:
+        desk = Desk(mesh, PAPER)
+        mesh.wait_until(desk.is_ready, "the account on paper is ready")
+        mesh.wait_until(lambda: 0 < desk.best_bid() < FALLEN, "the market has fallen")
+        pause(mesh, VENUE)
+        bid, before = desk.best_bid(), desk.balances()
+        everything = expected.events(replayed, 0)
+        happens = expected.events(replayed, played_until_ns(mesh))
+        lowest, highest = (most(expected.prices(happens)) for most in (min, max))
+        wanted = ((bid + 3 * lowest) / 4).quantize(TICK)
+        price = expected.untouched_price(wanted, TICK, everything)
+        assert lowest < price < bid
+        buys = desk.place(limit("1", str(price), account=PAPER))
+        # Such prices were traded before, and are not any more.
+        dear = highest + 5
+        assert dear < max(expected.prices(everything))
+        sells = desk.place(limit("0.5", str(dear), account=PAPER, side=types_pb2.SIDE_SELL))
+        assert {buys.state, sells.state} == {orders_pb2.ORDER_STATE_OPEN}
+        # It goes on from its beginning, as fast as it can to where it was.
+        mesh.kill(VENUE)
+        mesh.wait_until(
+            lambda: recorded.trade_count(mesh) == recorded.trade_count(replayed), "it has ended"
+        )
+        wanted_sizes = expected.bought(price, Decimal(1), happens)
+        assert sum(wanted_sizes) == 1
+        mesh.wait_until(
+            lambda: len(desk.fills(buys.client_order_id)) >= len(wanted_sizes), "it is filled"
+        )
+        fills = desk.fills(buys.client_order_id)[::-1]
+        assert [Decimal(fill.size) for fill in fills] == wanted_sizes
+        assert {Decimal(fill.price) for fill in fills} == {price}
+        assert desk.order(buys.client_order_id).state == orders_pb2.ORDER_STATE_FILLED
+        assert desk.order(sells.client_order_id).state == orders_pb2.ORDER_STATE_OPEN
+        assert not desk.fills(sells.client_order_id)
+        fees = sum(Decimal(fill.fee.amount) for fill in fills)
+        after = desk.balances()
+        assert after["USDT"] == before["USDT"] - price
+        assert after["BTC"] == before["BTC"] + 1 - fees
+
+
+def played_until_ns(mesh: Mesh) -> int:
+    """Everything that was received before this has been played."""
+    request = admin_pb2.ListSubscriptionsRequest()
+    found = admin(mesh, VENUE).ListSubscriptions(request, timeout=CALL_SECONDS_MAX).subscriptions
+    return max(one.received_time_ns for one in found)
+
+
+def slowly(replayed: Mesh) -> str:
+    """A speed at which each kill finds it playing."""
+    ((span_ns,),) = replayed.sql(
+        "SELECT max(received_time_ns) - min(received_time_ns) FROM trade_rows"
+    )
+    return f"{span_ns / 1e9 / PLAY_SECONDS:.6f}"
 
 
 def digest(mesh: Mesh, event_count: int) -> str:
