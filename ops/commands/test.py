@@ -5,8 +5,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from ops.project import ROOT
@@ -19,9 +20,9 @@ STYLE = "tests/tidy"
 OTHERS = ("tests/conformance", "core", "venues", "kit", "gateway", "ops", "tests")
 """All others. What takes longest comes first, so that no worker is left with it at the end."""
 SIDE_BY_SIDE = ("--dist", "loadfile", "--no-loadscope-reorder")
-AT_ONCE, MESHES_AT_ONCE = 2, 3
-"""Whole meshes wait more than they work; the others take what they leave of the processors."""
-LOGS = ROOT / "data" / "logs"
+AT_ONCE, MESHES_AT_ONCE = 5, 3
+"""They wait more than they work, and whole meshes work more than the others."""
+STUDIO_LOG = ROOT / "data" / "logs" / "studio.log"
 CACHE = ROOT / ".pytest_cache"
 TESTS_FAILED = 1
 AGAIN_MAX = 3
@@ -29,56 +30,50 @@ AGAIN_MAX = 3
 
 
 def run(arguments: Sequence[str]) -> int:
-    """All tests: those with whole meshes beside the others. With arguments it becomes pytest, so
-    that it alone hears Ctrl-C and its exit code is ours."""
+    """All tests: first the others, then those with whole meshes. With arguments it becomes pytest,
+    so that it alone hears Ctrl-C and its exit code is ours."""
     os.chdir(ROOT)
     # Hundreds of processes are started, each of which would have to compile everything anew.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if arguments:
         os.execv(sys.executable, [*PYTEST, *arguments])
-    LOGS.mkdir(parents=True, exist_ok=True)
-    others = _play("others", AT_ONCE, [*OTHERS, "--ignore", WHOLE_MESHES, "--ignore", STYLE])
-    # Once and beforehand, or several meshes would build it at the same time.
-    asyncio.run(Studio().build(LOGS / "studio.log", print))
+    with _building_studio():
+        others = _play("others", AT_ONCE, [*OTHERS, "--ignore", WHOLE_MESHES, "--ignore", STYLE])
     meshes = _play("meshes", MESHES_AT_ONCE, [WHOLE_MESHES])
-    return _judge([_ended(others), _ended(meshes)])
+    return _judge([others, meshes])
 
 
-class _Playing(NamedTuple):
-    """Tests that are being played."""
+@contextmanager
+def _building_studio() -> Iterator[None]:
+    """Once and beforehand, or several meshes would build it at the same time."""
 
-    name: str
-    process: subprocess.Popen[bytes]
-    output: Path
+    def build() -> None:
+        asyncio.run(Studio().build(STUDIO_LOG, print))
+
+    STUDIO_LOG.parent.mkdir(parents=True, exist_ok=True)
+    building = threading.Thread(target=build, daemon=True)
+    building.start()
+    yield
+    building.join()
 
 
 class _Played(NamedTuple):
-    """How they have ended."""
+    """How tests have ended."""
 
     code: int
     failed: list[str]
     """Names of tests."""
 
 
-def _play(name: str, at_once: int, chosen: Sequence[str]) -> _Playing:
-    output = LOGS / f"tests-{name}.log"
-    (CACHE / name / "v" / "cache" / "lastfailed").unlink(missing_ok=True)
-    workers = ("-n", str(at_once), "-o", f"cache_dir={CACHE / name}")
-    with output.open("wb") as log:
-        command = [*PYTEST, *workers, *SIDE_BY_SIDE, *chosen]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    print(f"playing {name}, see {output.relative_to(ROOT)}", flush=True)
-    return _Playing(name, process, output)
-
-
-def _ended(playing: _Playing) -> _Played:
-    code = playing.process.wait()
-    print(f"\n{playing.name}:\n{playing.output.read_text(errors='replace')}", flush=True)
+def _play(name: str, at_once: int, chosen: Sequence[str]) -> _Played:
+    last_failed = CACHE / name / "v" / "cache" / "lastfailed"
+    last_failed.unlink(missing_ok=True)
+    options = ("-n", str(at_once), "-o", f"cache_dir={CACHE / name}")
+    code = subprocess.run([*PYTEST, *options, *SIDE_BY_SIDE, *chosen], check=False).returncode
     try:
-        failed = json.loads((CACHE / playing.name / "v" / "cache" / "lastfailed").read_text())
+        return _Played(code, sorted(json.loads(last_failed.read_text())))
     except OSError:
-        failed = []
-    return _Played(code, sorted(failed))
+        return _Played(code, [])
 
 
 def _judge(played: Sequence[_Played]) -> int:
