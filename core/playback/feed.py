@@ -49,23 +49,11 @@ class PlayedFeed:
 
 
 class PlayedTrades:
-    """``kit.orders.feed.Feed`` of prices. What is made again for those who have it already wakes
-    nothing."""
+    """``kit.orders.feed.Published``, for prices. What is made again for those who have it already
+    wakes nothing."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
 
     def follow(self, channels: Collection[Channel], symbols: Symbols) -> LogReader:
         return self._log.follow(channels, symbols, {}, once=True)
-
-    def reached(self) -> Reached:
-        return {}
-
-    def go_on(self, reached: Reached, there: Callable[[], None]) -> None:
-        """What was heard is not remembered."""
-
-    def is_behind(self) -> bool:
-        return False
-
-    def begins_anew(self) -> bool:
-        return False

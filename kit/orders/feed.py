@@ -30,11 +30,15 @@ class Reader(Protocol):
         """Read no more."""
 
 
-class Feed(Protocol):
-    """All that is published, for one who follows it."""
+class Published(Protocol):
+    """All that a process publishes."""
 
     def follow(self, channels: Collection[Channel], symbols: Symbols) -> Reader:
         """Some channels of some symbols (none: all), from now on. Raises TooManySubscribers."""
+
+
+class Feed(Published, Protocol):
+    """The same, for one who remembers how far it was read."""
 
     def reached(self) -> Reached:
         """How far it has been read. Empty where that says nothing, as nothing comes again."""

@@ -7,7 +7,7 @@ from kit.batches import Batch
 from kit.cursor import Channel
 from kit.errors import Draining, SubscriberTooSlow
 from kit.numbers import to_decimal
-from kit.orders.feed import Books, Feed
+from kit.orders.feed import Books, Published
 from kit.orders.held import BestPrices, Listener
 
 TRADES: Channel = types_pb2.CHANNEL_TRADES
@@ -17,7 +17,7 @@ class FeedPrices:
     """The best prices of books that can be relied on, and the price of each trade that somebody
     waits for."""
 
-    def __init__(self, feed: Feed, books: Books) -> None:
+    def __init__(self, feed: Published, books: Books) -> None:
         self._feed = feed
         self._books = books
         self._listeners: list[Listener] = []
