@@ -16,7 +16,7 @@ and what must be made of one for some readers is made once, in its ``Publication
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -220,8 +220,13 @@ class LosslessMailbox:
 class Subscription:
     """What one admitted reader has joined."""
 
-    def __init__(self, by_key: "dict[StreamKey, dict[Subscription, _Seat]]") -> None:
+    def __init__(
+        self,
+        by_key: "dict[StreamKey, dict[Subscription, _Seat]]",
+        end: Callable[[], VenuemeshError | None],
+    ) -> None:
         self._by_key = by_key
+        self._end = end
         self._keys: list[StreamKey] = []
 
     def join(
@@ -232,6 +237,9 @@ class Subscription:
         after: Cursor = START,
     ) -> None:
         """Deliver from the next batch on, but only batches after this cursor."""
+        error = self._end()
+        if error is not None:
+            mailbox.end(error)
         self._by_key.setdefault(key, {})[self] = _Seat(mailbox, symbols, after)
         self._keys.append(key)
 
@@ -263,6 +271,7 @@ class Subscribers:
         self._subscribers_max = subscribers_max
         self._seats: dict[StreamKey, dict[Subscription, _Seat]] = {}
         self._admitted: set[Subscription] = set()
+        self._end: VenuemeshError | None = None
 
     def __len__(self) -> int:
         return len(self._admitted)
@@ -278,7 +287,7 @@ class Subscribers:
             raise TooManySubscribers(
                 f"{self._subscribers_max} readers are being served", limit=self._subscribers_max
             )
-        subscription = Subscription(self._seats)
+        subscription = Subscription(self._seats, lambda: self._end)
         self._admitted.add(subscription)
         try:
             yield subscription
@@ -287,7 +296,8 @@ class Subscribers:
             self._admitted.discard(subscription)
 
     def end(self, error: VenuemeshError) -> None:
-        """End every mailbox with this."""
+        """End every mailbox with this, those too that are about to join."""
+        self._end = error
         for seats in self._seats.values():
             for seat in seats.values():
                 seat.mailbox.end(error)

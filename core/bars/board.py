@@ -81,6 +81,7 @@ class Board:
         self._readers: dict[InstrumentKey, set[Reader]] = {}
         self._stood: dict[InstrumentKey, frozenset[BarRecord]] = {}
         self._admitted = 0
+        self._end: VenuemeshError | None = None
         self.standing: Standing = lambda venue_id, symbol: ()
         """Who knows the open bars."""
 
@@ -94,8 +95,11 @@ class Board:
         """A reader for as long as it is used, which begins with the bars that are open now.
 
         No intervals means all. An instrument that has not traded yet, or that nobody has heard of,
-        is waited for: it may trade any moment. Raises TooManySubscribers.
+        is waited for: it may trade any moment. Raises TooManySubscribers, and what the board was
+        ended with.
         """
+        if self._end is not None:
+            raise self._end
         if self._admitted >= self._readers_max:
             raise TooManySubscribers(
                 f"{self._readers_max} readers are being served", limit=self._readers_max
@@ -117,7 +121,8 @@ class Board:
                 self._stood.pop(key, None)
 
     def end(self, error: VenuemeshError) -> None:
-        """End every reader with this."""
+        """End every reader with this, those too who are about to come."""
+        self._end = error
         for readers in self._readers.values():
             for reader in readers:
                 reader.end(error)

@@ -211,6 +211,16 @@ def test_all_readers_can_be_ended_at_once():
             mailbox.take()
 
 
+def test_who_joins_when_all_are_ended_is_ended_too():
+    subscribers = Subscribers(1)
+    mailbox = LosslessMailbox(1000)
+    with subscribers.admit() as subscription:
+        subscribers.end(Draining("for the test"))
+        subscription.join(TRADES, mailbox)
+        with pytest.raises(Draining):
+            mailbox.take()
+
+
 @given(st.lists(st.integers(1, RESPONSE_BYTES_MAX + 10), max_size=8))
 def test_frames_become_few_bounded_responses(sizes):
     responses = list(responses_of(b"x" * size for size in sizes))

@@ -195,29 +195,38 @@ async def test_a_wrong_request_is_refused(fields, field) -> None:
     assert error_info(caught.value).metadata["field"] == field
 
 
+async def until_watched(board: Board, *, watched: bool = True) -> None:
+    """A reader hears that it is served a moment before it reads."""
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        while board.is_watched is not watched:
+            await asyncio.sleep(0.01)
+
+
 async def test_readers_are_limited_and_make_room_when_they_leave() -> None:
     board = Board(readers_max=1, reader_bars_max=2)
     async with served(board) as bars:
         first = bars.Subscribe(request())
-        await first.initial_metadata()
+        await until_watched(board)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await bars.Subscribe(request()).read()
         assert reason_of(caught.value) == "TOO_MANY_SUBSCRIBERS"
         first.cancel()
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            while board.is_watched:
-                await asyncio.sleep(0.01)
+        await until_watched(board, watched=False)
         again = bars.Subscribe(request())
         assert await again.initial_metadata() is not None
         again.cancel()
 
 
-async def test_draining_ends_readers_with_its_reason() -> None:
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_draining_ends_readers_with_its_reason(is_late: bool) -> None:
     board = Board(readers_max=1, reader_bars_max=2)
     async with served(board) as bars:
+        if is_late:
+            board.end(Draining("stopping"))
         call = bars.Subscribe(request())
-        await call.initial_metadata()
-        board.end(Draining("stopping"))
+        if not is_late:
+            await until_watched(board)
+            board.end(Draining("stopping"))
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call.read()
     assert reason_of(caught.value) == "DRAINING"
