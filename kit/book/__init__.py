@@ -60,7 +60,7 @@ class Book:
 
     def trim(self, levels_max: int) -> None:
         """Let go of the levels farthest from the middle."""
-        self.replace(Side.of(self.bids(levels_max)), Side.of(self.asks(levels_max)))
+        self.replace(self._store.bids(levels_max), self._store.asks(levels_max))
 
     def bids(self, depth: int | None = None) -> Levels:
         """Highest price first; the best so many, or all."""
