@@ -23,10 +23,10 @@ from core.bars.rules import rule
 from core.bars.series import State
 from core.bars.venue import Venue
 from core.bars.watermark import Watermark
-from kit.batches import Batch
-from kit.columns import Scale
-from kit.cursor import Cursor
-from kit.intervals import INTERVALS
+from kit.base.cursor import Cursor
+from kit.base.intervals import INTERVALS
+from kit.marketdata.model.batches import Batch
+from kit.marketdata.model.columns import Scale
 
 TRADES = 1_000_000
 CHUNK = 8_192

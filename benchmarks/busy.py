@@ -22,8 +22,8 @@ from benchmarks.crowd import SYMBOLS, VENUE, instruments
 from benchmarks.options import Options
 from benchmarks.processes import family_cpu_seconds, family_megabytes, measured_port, spawned
 from benchmarks.report import Figure, Report
-from kit import rpc
-from kit.clock import SystemClock
+from kit.base import rpc
+from kit.base.clock import SystemClock
 from kit.simulator.app import Simulator
 from kit.simulator.dialect import Dialect, find_dialects
 from kit.simulator.settings import SimulatorSettings

@@ -23,12 +23,12 @@ from benchmarks.feeds import Feed
 from benchmarks.options import ROOT, Options
 from benchmarks.report import Figure, Report
 from benchmarks.venues import one_pass, write
-from kit.book import Book, Changes, Side
-from kit.columns import Scale
-from kit.simulator.dialect import BookSnapshot
+from kit.connector.contract.discovery import require
+from kit.connector.contract.venue import Place
+from kit.marketdata.book import Book, Changes, Side
+from kit.marketdata.model.columns import Scale
 from kit.simulator.events import Instrument
-from kit.venue.contract import Place
-from kit.venue.discovery import require
+from kit.simulator.listing import BookSnapshot
 
 VENUE = "binance"
 SYMBOLS = 200

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from kit.simulator.dialect import BookSnapshot, Dialect, Session, find_dialects
+from kit.connector.contract.discovery import require
+from kit.connector.contract.venue import Place, SnapshotSource, Venue, Wire
+from kit.simulator.dialect import Dialect, Session, find_dialects
 from kit.simulator.events import Instrument
+from kit.simulator.listing import BookSnapshot
 from kit.simulator.market import Market
 from kit.simulator.simulate import MarketFloor
-from kit.venue.contract import Place, SnapshotSource, Venue, Wire
-from kit.venue.discovery import require
 
 OPENING_NS = 1_780_000_000 * 1_000_000_000
 STEP_NS = 5_000_000

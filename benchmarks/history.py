@@ -20,9 +20,9 @@ from benchmarks.options import Options
 from benchmarks.processes import family_cpu_seconds, measured_port, spawned
 from benchmarks.report import Figure, Report
 from conftest import free_port
-from kit import rpc
-from kit.database import migrate
-from kit.reader import read_bars, read_trades
+from kit.base import rpc
+from kit.base.database import migrate
+from kit.storage.reader import read_bars, read_trades
 from tests.support.postgres_process import PostgresProcess
 
 VENUE, SYMBOL = "binance", "BTCUSDT"

@@ -14,12 +14,12 @@ from decimal import Decimal
 
 from benchmarks.options import Options
 from benchmarks.report import Figure, Report
-from kit.simulator.dialect import InstrumentKind, Listing, Mark
 from kit.simulator.events import Instrument, MarketEvent, Trade
 from kit.simulator.flow import OrderFlow
+from kit.simulator.listing import InstrumentKind, Listing, Mark
 from kit.simulator.matching.book import Book
 from kit.simulator.matching.contract import HouseRules, OrderKind, Refused, SelfTrade, Ticket
-from kit.simulator.matching.house import MatchingHouse
+from kit.simulator.matching.exchange_accounts import MatchingHouse
 from kit.simulator.matching.order import Order
 from kit.simulator.price import PriceProcess
 

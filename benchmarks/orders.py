@@ -32,11 +32,11 @@ from benchmarks.options import ROOT, Options
 from benchmarks.orders_relay import Relay
 from benchmarks.processes import measured_port, spawned
 from benchmarks.report import Figure, Report
-from kit import rpc
-from kit.orders.keys import development_signer
+from kit.base import rpc
+from kit.connector.contract.discovery import require
+from kit.connector.contract.venue import Place
+from kit.execution.keys import development_signer
 from kit.simulator import demo
-from kit.venue.contract import Place
-from kit.venue.discovery import require
 
 VENUE, SYMBOL, ACCOUNT = "binance", "BTCUSDT", "demo"
 ORDERS = 60

@@ -28,11 +28,11 @@ from benchmarks.session import VENUE, published_slowly
 from conftest import free_port
 from core.recorder.chunk import Chunk
 from core.recorder.store import Store
-from kit import rpc
-from kit.archive import codec
-from kit.archive.archive import Archive
-from kit.cursor import Channel
-from kit.database import Database, migrate
+from kit.base import rpc
+from kit.base.cursor import Channel
+from kit.base.database import Database, migrate
+from kit.storage.archive import codec
+from kit.storage.archive.archive import Archive
 from tests.support.postgres_process import PostgresProcess
 
 EVENTS_WANTED = 1_200_000

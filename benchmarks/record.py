@@ -29,11 +29,11 @@ from core.recorder.recorder import Recorder
 from core.recorder.rows import EncodedRows, Rows
 from core.recorder.settings import RecorderSettings
 from core.recorder.store import Store
-from kit.clock import SystemClock
-from kit.database import Database, migrate
-from kit.streams import Streams
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base.clock import SystemClock
+from kit.base.database import Database, migrate
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Streams
 from tests.support.postgres_process import PostgresProcess
 from tests.support.valkey_process import ValkeyProcess
 

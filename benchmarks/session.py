@@ -10,17 +10,17 @@ from venuemesh.common.v1 import types_pb2
 from benchmarks.decode import SYMBOL, Silent, snapshot_of
 from benchmarks.options import Options
 from benchmarks.path import SNAPSHOT_MARK, write_repeated
-from kit.batches import Batch, row_count
-from kit.clock import SystemClock
-from kit.cursor import CHANNELS, Channel, Cursor, StreamKey
-from kit.encode import Draft
-from kit.numbers import to_decimal
-from kit.streams import Entry
-from kit.telemetry import Meter
-from kit.venue.connections.subscriptions import Subscriptions
-from kit.venue.contract import Place
-from kit.venue.discovery import require
-from kit.venue.intake import Intake
+from kit.base.clock import SystemClock
+from kit.base.cursor import CHANNELS, Channel, Cursor, StreamKey
+from kit.base.numbers import to_decimal
+from kit.base.telemetry import Meter
+from kit.connector.contract.discovery import require
+from kit.connector.contract.venue import Place
+from kit.connector.host.frame_pipeline import Intake
+from kit.connector.subscriptions import Subscriptions
+from kit.marketdata.codec.encode import Draft
+from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.model.batches import Batch, row_count
 
 VENUE = "binance"
 EPOCH = 1_723_100_000_000

@@ -24,8 +24,8 @@ from benchmarks import truth
 from benchmarks.options import Options
 from benchmarks.path import write_repeated
 from benchmarks.truth import Truth
-from kit.cursor import START, Cursor
-from kit.streams import KEYS_SET
+from kit.base.cursor import START, Cursor
+from kit.marketdata.delivery.streams import KEYS_SET
 from tests.integration.mesh import VENUE, Mesh, replaying
 
 NEVER_KILLED = "simulator"

@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 from venuemesh.marketdata.v1 import batch_pb2
 
-from kit.archive import codec
-from kit.numbers import format_scaled
+from kit.base.numbers import format_scaled
+from kit.storage.archive import codec
 from tests.integration.capture import NANOSECONDS_PER_MILLISECOND, Bar, Trade, bars
 
 TRADES = """

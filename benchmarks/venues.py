@@ -19,14 +19,14 @@ from benchmarks import feeds
 from benchmarks.feeds import Feed
 from benchmarks.options import ROOT, Options
 from benchmarks.report import Figure, Report
-from kit.clock import SystemClock
-from kit.columns import Levels
-from kit.cursor import CHANNELS
-from kit.telemetry import Meter
-from kit.venue.connections.subscriptions import Subscriptions
-from kit.venue.contract import Answer, BookSnapshot
-from kit.venue.hub import Hub
-from kit.venue.intake import Intake
+from kit.base.clock import SystemClock
+from kit.base.cursor import CHANNELS
+from kit.base.telemetry import Meter
+from kit.connector.contract.venue import Answer, BookSnapshot
+from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.hub import Hub
+from kit.connector.subscriptions import Subscriptions
+from kit.marketdata.model.columns import Levels
 
 VENUES = (
     "binance",

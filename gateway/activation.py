@@ -13,9 +13,9 @@ from venuemesh.supervisor.v1 import supervisor_pb2, supervisor_pb2_grpc
 
 from gateway.catalog import Catalog
 from gateway.registry import Registry
-from kit import rpc
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.errors import NotSupported
+from kit.base import rpc
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.errors import NotSupported
 
 START_S_MAX = 20.0
 """A process that needs longer to announce itself is not waited for."""

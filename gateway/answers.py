@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from kit.errors import (
+from kit.base.errors import (
     DOMAIN,
     BadRequest,
     ForeignPage,

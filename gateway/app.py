@@ -16,12 +16,12 @@ from gateway.service import CatalogServicer, RegistryServicer
 from gateway.settings import GatewaySettings
 from gateway.unrouted import Unrouted
 from gateway.web import Pages
-from kit import settings as kit_settings
-from kit.clock import SystemClock
-from kit.orders.keys import development_signer
-from kit.orders.settings import OrdersSettings
-from kit.runtime import Identity, Runtime, run_process
-from kit.settings import MeshSettings
+from kit.base import settings as kit_settings
+from kit.base.clock import SystemClock
+from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.execution.keys import development_signer
+from kit.execution.settings import OrdersSettings
 
 SERVICE_ID = "registry"
 

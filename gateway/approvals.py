@@ -6,11 +6,11 @@ from typing import Any
 import grpc
 from venuemesh.tradeflow.v1 import approvals_pb2, approvals_pb2_grpc
 
-from kit.clock import Clock
-from kit.errors import BadRequest
-from kit.orders.approval import Signer
-from kit.orders.ids import REQUEST_ID
-from kit.orders.keys import APPROVED_NS
+from kit.base.clock import Clock
+from kit.base.errors import BadRequest
+from kit.execution.approval import Signer
+from kit.execution.ids import REQUEST_ID
+from kit.execution.keys import APPROVED_NS
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

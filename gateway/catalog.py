@@ -16,8 +16,8 @@ from venuemesh.registry.v1 import registry_pb2
 
 from gateway.installed import Installed
 from gateway.registry import Registry
-from kit import rpc
-from kit.errors import UnknownVenue
+from kit.base import rpc
+from kit.base.errors import UnknownVenue
 
 VENUE = "venue"
 ANSWER_S_MAX = 2.0

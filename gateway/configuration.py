@@ -18,10 +18,10 @@ from gateway.clusters import ADMIN, REGISTRY, WEB, Endpoint
 from gateway.contracts import Contracts
 from gateway.registry import Registry
 from gateway.settings import GatewaySettings
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.errors import SettingError
-from kit.runtime import METRICS_PORT_OFFSET
-from kit.settings import MeshSettings
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.errors import SettingError
+from kit.base.runtime import METRICS_PORT_OFFSET
+from kit.base.settings import MeshSettings
 
 FOLDER = "envoy"
 MEMORY_FILE = "services.binpb"

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from venuemesh.catalog.v1 import catalog_pb2
 from venuemesh.common.v1 import types_pb2
 
-from kit import settings
-from kit.checksum import Checksum
-from kit.settings import MeshSettings
-from kit.venue import contract, discovery
-from kit.venue.books.sequence import UnnumberedRule
-from kit.venue.contract import BookRules, Place
-from kit.venue.settings import VenueSettings
+from kit.base import settings
+from kit.base.settings import MeshSettings
+from kit.connector.books.sequence_rules import UnnumberedRule
+from kit.connector.contract import discovery
+from kit.connector.contract import venue as contract
+from kit.connector.contract.venue import BookRules, Place
+from kit.connector.process.settings import VenueSettings
+from kit.marketdata.book.checksum import Checksum
 
 Installed = Mapping[str, catalog_pb2.Venue]
 """By venue id. The running process is not set."""

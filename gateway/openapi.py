@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from gateway.contracts import Binding, Contract, Contracts, Method
-from kit.runtime import VERSION
+from kit.base.runtime import VERSION
 
 Json = dict[str, Any]
 Place = tuple[int, ...]

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from venuemesh.registry.v1 import registry_pb2
 
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.errors import BadRequest, TooManySubscribers, UnknownService
-from kit.telemetry import logger
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.errors import BadRequest, TooManySubscribers, UnknownService
+from kit.base.telemetry import logger
 
 HEARTBEAT_INTERVAL_MS = 1_000
 LOST_AFTER_S = 5.0

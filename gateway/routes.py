@@ -20,7 +20,7 @@ from typing import Any
 from gateway.clusters import REGISTRY, WEB, Target
 from gateway.contracts import Contract, Method
 from gateway.unrouted import UNROUTED_PREFIX
-from kit.rpc import STREAM_WRITER
+from kit.base.rpc import STREAM_WRITER
 
 CONFIGURATION_NAME = "venuemesh"
 REST_TIMEOUT = "60s"

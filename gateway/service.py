@@ -11,7 +11,7 @@ from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 from gateway.activation import Activation
 from gateway.catalog import Catalog
 from gateway.registry import HEARTBEAT_INTERVAL_MS, Registry
-from kit.errors import STATUS_DETAILS_KEY, ServiceUnavailable, TooManySubscribers, error_info
+from kit.base.errors import STATUS_DETAILS_KEY, ServiceUnavailable, TooManySubscribers, error_info
 
 WATCHERS_MAX = 256
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kit.errors import SettingError
+from kit.base.errors import SettingError
 
 PORT_MAX = 65_535
 

@@ -12,8 +12,8 @@ from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.message import Message
 
 from gateway.contracts import Contract, Method
-from kit import rpc
-from kit.errors import BadRequest, UnknownService, VenuemeshError
+from kit.base import rpc
+from kit.base.errors import BadRequest, UnknownService, VenuemeshError
 
 UNROUTED_PREFIX = "/unrouted/"
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from gateway.contracts import Contracts
 from gateway.docs import page
 from gateway.openapi import document
-from kit.errors import SettingError
+from kit.base.errors import SettingError
 
 ASSETS = "assets/"
 INDEX = "index.html"

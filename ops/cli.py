@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from keyword import iskeyword
 
-from kit.errors import SettingError
+from kit.base.errors import SettingError
 from ops.errors import OperationsError
 
 COMMANDS = {

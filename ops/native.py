@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-from kit import native
+from kit.marketdata import native
 
 COMPILERS = ("cc", "gcc", "clang")
 FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O3", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror")

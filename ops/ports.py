@@ -5,7 +5,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from kit.runtime import METRICS_PORT_OFFSET
+from kit.base.runtime import METRICS_PORT_OFFSET
 from ops.embedded.command import LOOPBACK
 from ops.errors import OperationsError
 

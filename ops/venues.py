@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from contextlib import suppress
 
-from kit.errors import SettingError
-from kit.venue import discovery
-from kit.venue.contract import Place
+from kit.base.errors import SettingError
+from kit.connector.contract import discovery
+from kit.connector.contract.venue import Place
 
 LIVE = "live"
 NO_SIMULATOR = ""

@@ -29,16 +29,16 @@ from core.bars.shards import SHARDS, shard_of, shards_for
 from core.bars.store import LeaseLost, Store
 from core.bars.stored import restored
 from core.bars.venue import Venue
-from kit import telemetry
-from kit.backoff import delays
-from kit.batches import Batch, newest_received_ns
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
-from kit.cursor import START, Cursor, StreamKey, channel_name
-from kit.database import TROUBLE, Database
-from kit.errors import StoreUnavailable
-from kit.streams import Entry, Streams
-from kit.telemetry import Meter, OncePerKind
-from kit.troubles import Troubles
+from kit.base import telemetry
+from kit.base.backoff import delays
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
+from kit.base.cursor import START, Cursor, StreamKey, channel_name
+from kit.base.database import TROUBLE, Database
+from kit.base.errors import StoreUnavailable
+from kit.base.telemetry import Meter, OncePerKind
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.model.batches import Batch, newest_received_ns
 
 CONSUMER = "bars"
 STREAMS_TROUBLE = "redis"

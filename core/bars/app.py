@@ -8,14 +8,14 @@ from core.bars.forwarding import Others
 from core.bars.leases import Leases
 from core.bars.service import BarsServicer
 from core.bars.settings import BarsSettings
-from kit import settings as setting_files
-from kit.clock import SystemClock
-from kit.database import Database, migrate_when_there
-from kit.errors import Draining
-from kit.runtime import Identity, Runtime, run_process
-from kit.settings import MeshSettings
-from kit.streams import Streams
-from kit.troubles import Troubles
+from kit.base import settings as setting_files
+from kit.base.clock import SystemClock
+from kit.base.database import Database, migrate_when_there
+from kit.base.errors import Draining
+from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Streams
 
 SERVICE = "bars"
 

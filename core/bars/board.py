@@ -8,9 +8,9 @@ from venuemesh.bars.v1 import bars_pb2
 
 from core.bars.record import BarKey, BarRecord, message
 from core.bars.shards import shard_of
-from kit.clock import Clock
-from kit.errors import SubscriberTooSlow, TooManySubscribers, VenuemeshError
-from kit.intervals import INTERVALS
+from kit.base.clock import Clock
+from kit.base.errors import SubscriberTooSlow, TooManySubscribers, VenuemeshError
+from kit.base.intervals import INTERVALS
 
 InstrumentKey = tuple[str, str]
 """Venue id and symbol."""

@@ -16,8 +16,8 @@ from core.bars.kernel import Partial, Trades
 from core.bars.kinds import Kind, Spec
 from core.bars.rules import Carry, rule
 from core.bars.series import NumberedBar, State
-from kit.columns import Scale
-from kit.cursor import Cursor, StreamKey
+from kit.base.cursor import Cursor, StreamKey
+from kit.marketdata.model.columns import Scale
 
 Needs = dict[StreamKey, Cursor]
 """How far the recorder must have got in each stream."""

@@ -8,8 +8,8 @@ from core.bars.settings import BarsSettings
 from core.bars.stored import InstrumentRow, read_instrument
 from core.bars.venue import Venue
 from core.bars.watermark import Watermark
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.cursor import Cursor, StreamKey
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.cursor import Cursor, StreamKey
 
 
 class Factory:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from core.bars.instrument import Instrument
 from core.bars.venue import Venue
-from kit.cursor import Cursor, StreamKey
+from kit.base.cursor import Cursor, StreamKey
 
 NewVenue = Callable[[str, Collection[int]], Venue]
 """A venue that nothing is known of, from its id and shards."""

@@ -8,9 +8,9 @@ from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 
 from core.bars.leases import Leases
 from core.bars.shards import shard_of
-from kit import rpc, telemetry
-from kit.clock import Clock
-from kit.errors import StoreUnavailable
+from kit.base import rpc, telemetry
+from kit.base.clock import Clock
+from kit.base.errors import StoreUnavailable
 
 FORWARDED = ("venuemesh-bars-forwarded", "1")
 """Metadata of a call that another aggregator passes on. It is not passed on once more."""

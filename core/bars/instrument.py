@@ -12,8 +12,8 @@ from core.bars.coverage import Coverage, Hole, Span, merged
 from core.bars.events import EventBar, EventBars
 from core.bars.kernel import Ints, Partial, Trades
 from core.bars.trade_ids import NO_ID, TradeIds
-from kit.columns import Scale
-from kit.intervals import INTERVALS, SECOND
+from kit.base.intervals import INTERVALS, SECOND
+from kit.marketdata.model.columns import Scale
 
 NO_DECIMALS = Scale()
 GATHERED_ROWS_MAX = 8192

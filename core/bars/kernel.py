@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.intervals import SECOND, Interval
+from kit.base.intervals import SECOND, Interval
 
 TradeKey = tuple[int, int]
 """Venue time in ns, and trade id: the order of trades."""

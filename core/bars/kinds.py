@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kit.numbers import format_scaled, parse_number
+from kit.base.numbers import format_scaled, parse_number
 
 PLACES_MAX = 18
 

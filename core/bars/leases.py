@@ -9,8 +9,8 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from kit.errors import StoreUnavailable
-from kit.redis_commands import RedisCommands
+from kit.base.errors import StoreUnavailable
+from kit.base.redis_commands import RedisCommands
 
 MEMBERS = "bars:{leases}:members"
 """Members by the time, in ms, up to which they are there."""

@@ -7,9 +7,9 @@ from venuemesh.bars.v1 import bars_pb2
 from core.bars.events import EventBar
 from core.bars.instrument import Bar, Instrument
 from core.bars.kernel import Partial
-from kit.columns import Scale
-from kit.intervals import INTERVALS
-from kit.numbers import format_scaled
+from kit.base.intervals import INTERVALS
+from kit.base.numbers import format_scaled
+from kit.marketdata.model.columns import Scale
 
 
 class BarKey(NamedTuple):

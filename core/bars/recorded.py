@@ -3,8 +3,8 @@
 import numpy as np
 
 from core.bars.kernel import INT64_MAX, Exact, Trades
-from kit.columns import Scale
-from kit.database import Database
+from kit.base.database import Database
+from kit.marketdata.model.columns import Scale
 
 FETCHED_ROWS = 4096
 """Read at a time, so that nothing else waits for long."""

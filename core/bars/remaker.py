@@ -11,10 +11,10 @@ from core.bars.kernel import Trades
 from core.bars.recorded import read_trades
 from core.bars.remaking import Comparison, Task, make, next_task
 from core.bars.store import Store
-from kit import telemetry
-from kit.columns import Scale
-from kit.database import Database
-from kit.telemetry import Meter
+from kit.base import telemetry
+from kit.base.database import Database
+from kit.base.telemetry import Meter
+from kit.marketdata.model.columns import Scale
 
 Stored = Callable[[], AbstractAsyncContextManager[Changes]]
 """All that has happened is stored, and nothing happens while this is open. Gives where changes are

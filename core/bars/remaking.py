@@ -19,8 +19,8 @@ from core.bars.rules import rule
 from core.bars.series import DAY_NS, NumberedBar, State
 from core.bars.stored import EventRow, stored_event
 from core.bars.venue import Venue
-from kit.columns import Scale
-from kit.cursor import START, Cursor, StreamKey
+from kit.base.cursor import START, Cursor, StreamKey
+from kit.marketdata.model.columns import Scale
 
 LOG_ROWS_MAX = 200_000
 """Trades that a log may hold; beyond that the current day is begun with once more."""

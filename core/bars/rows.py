@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from core.bars.kernel import Ints, Trades
-from kit.batches import Batch
-from kit.columns import Scale
+from kit.marketdata.model.batches import Batch
+from kit.marketdata.model.columns import Scale
 
 SCALE_MAX = 36
 """More decimal places than any venue has."""

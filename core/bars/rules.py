@@ -24,7 +24,7 @@ import numpy as np
 
 from core.bars.kernel import BUY, SELL, Ints, Partial, Trades
 from core.bars.kinds import Kind, Spec
-from kit.columns import Scale
+from kit.marketdata.model.columns import Scale
 
 UNIT = 1_000_000
 """Expectations are whole numbers of 1 / UNIT."""

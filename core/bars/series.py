@@ -12,7 +12,7 @@ import numpy as np
 from core.bars import kernel
 from core.bars.kernel import Partial, Trades
 from core.bars.rules import Carry, Rule
-from kit.intervals import BY_NAME
+from kit.base.intervals import BY_NAME
 
 DAY_NS = BY_NAME["1d"].length_ns
 

@@ -9,9 +9,9 @@ from venuemesh.bars.v1 import bars_pb2, bars_pb2_grpc
 from core.bars.board import Board, OwnerChanged
 from core.bars.forwarding import Others
 from core.bars.settings import BarsSettings
-from kit.clock import Clock
-from kit.errors import BadRequest
-from kit.intervals import BY_NAME
+from kit.base.clock import Clock
+from kit.base.errors import BadRequest
+from kit.base.intervals import BY_NAME
 
 UPDATE_INTERVAL_MS = 250
 UPDATE_INTERVAL_MS_MIN = 50

@@ -5,7 +5,7 @@ import re
 import msgspec
 
 from core.bars.kinds import Spec
-from kit.errors import SettingError
+from kit.base.errors import SettingError
 
 INSTANCE = re.compile("[a-z0-9]{0,16}")
 LEASE_SECONDS_MIN = 0.2

@@ -11,8 +11,8 @@ from core.bars.record import BarKey, BarRecord
 from core.bars.shards import SHARDS, shard_of
 from core.bars.stored import BarRow, EventRow, InstrumentRow
 from core.bars.venue import Venue
-from kit.cursor import START, Cursor, StreamKey
-from kit.database import Connection, Database, load_positions
+from kit.base.cursor import START, Cursor, StreamKey
+from kit.base.database import Connection, Database, load_positions
 
 RECORDER = "recorder"
 

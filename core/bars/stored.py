@@ -11,9 +11,9 @@ from core.bars.kernel import Partial
 from core.bars.record import BarRecord
 from core.bars.series import DAY_NS
 from core.bars.trade_ids import TradeIds
-from kit.columns import Scale
-from kit.database import Connection
-from kit.intervals import INTERVALS
+from kit.base.database import Connection
+from kit.base.intervals import INTERVALS
+from kit.marketdata.model.columns import Scale
 
 _LEVELS = {interval.name: level for level, interval in enumerate(INTERVALS)}
 _NAMES = list(_LEVELS)

@@ -14,9 +14,9 @@ from core.bars.kernel import take
 from core.bars.rows import Rows, read_rows
 from core.bars.shards import SHARDS, shard_of
 from core.bars.watermark import Watermark
-from kit.batches import Batch
-from kit.cursor import START, Cursor, StreamKey
-from kit.joining import joins
+from kit.base.cursor import START, Cursor, StreamKey
+from kit.marketdata.delivery.joining import joins
+from kit.marketdata.model.batches import Batch
 
 ELSEWHERE_MAX = 10_000
 """Symbols of other shards that are remembered, so that they need not be looked at again."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from core.bars.kernel import Ints
-from kit.intervals import SECOND
+from kit.base.intervals import SECOND
 
 
 class Watermark:

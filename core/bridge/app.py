@@ -7,14 +7,14 @@ from core.bridge.service import LiveServicer
 from core.bridge.settings import BridgeSettings
 from core.bridge.tail import Tail
 from core.bridge.venues import Venues
-from kit import settings as setting_files
-from kit.clock import SystemClock
-from kit.errors import Draining
-from kit.runtime import Identity, Runtime, run_process
-from kit.settings import MeshSettings
-from kit.streams import Streams
-from kit.subscription import Publication, Subscribers
-from kit.troubles import Troubles
+from kit.base import settings as setting_files
+from kit.base.clock import SystemClock
+from kit.base.errors import Draining
+from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.subscription import Publication, Subscribers
 
 SERVICE = "bridge"
 

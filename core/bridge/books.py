@@ -10,15 +10,15 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from core.bridge.follower import BookUpdate, Follower, FollowerState
 from core.bridge.venues import Venues
-from kit import backoff, telemetry
-from kit.book import Side
-from kit.clock import Clock
-from kit.columns import Scale
-from kit.conflation import ConflatedMailbox
-from kit.cursor import Cursor, StreamKey
-from kit.errors import VenuemeshError
-from kit.newest import BookTop
-from kit.subscription import Publication, Symbols
+from kit.base import backoff, telemetry
+from kit.base.clock import Clock
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.errors import VenuemeshError
+from kit.marketdata.book import Side
+from kit.marketdata.delivery.conflation import ConflatedMailbox
+from kit.marketdata.delivery.newest import BookTop
+from kit.marketdata.delivery.subscription import Publication, Symbols
+from kit.marketdata.model.columns import Scale
 
 FETCHES_AT_ONCE_MAX = 8
 RETRY_SECONDS_MAX = 5.0

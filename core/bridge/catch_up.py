@@ -5,12 +5,18 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from core.bridge.entries import receive
 from core.bridge.selection import Wish
 from core.bridge.tail import Tail
-from kit.clock import Clock
-from kit.cursor import START, Cursor, StreamKey, channel_name
-from kit.errors import CursorExpired
-from kit.joining import goes_on, joins
-from kit.streams import Entry, Streams
-from kit.subscription import LosslessMailbox, Publication, Subscription, Symbols, responses_of
+from kit.base.clock import Clock
+from kit.base.cursor import START, Cursor, StreamKey, channel_name
+from kit.base.errors import CursorExpired
+from kit.marketdata.delivery.joining import goes_on, joins
+from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.subscription import (
+    LosslessMailbox,
+    Publication,
+    Subscription,
+    Symbols,
+    responses_of,
+)
 
 PAGE_ENTRIES_MAX = 50
 """Per stream."""

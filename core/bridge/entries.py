@@ -7,9 +7,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
-from kit.cursor import Cursor, StreamKey
-from kit.streams import Entry
-from kit.subscription import Publication
+from kit.base.cursor import Cursor, StreamKey
+from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.subscription import Publication
 
 
 class Received(NamedTuple):

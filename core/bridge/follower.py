@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from kit.book import Book, Side
-from kit.columns import Scale
-from kit.cursor import START, Cursor
-from kit.newest import BookTop
-from kit.numbers import DIGITS_MAX, NumberError, most, parse_column, rescale
+from kit.base.cursor import START, Cursor
+from kit.base.numbers import DIGITS_MAX, NumberError, most, parse_column, rescale
+from kit.marketdata.book import Book, Side
+from kit.marketdata.delivery.newest import BookTop
+from kit.marketdata.model.columns import Scale
 
 HELD_MAX = 20_000
 NUMBER_BOUND = 10**DIGITS_MAX

@@ -7,9 +7,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.live.v1 import live_pb2
 
 from core.bridge.settings import BridgeSettings
-from kit.cursor import CHANNELS, Channel, Cursor, StreamKey
-from kit.errors import BadRequest
-from kit.subscription import Symbols
+from kit.base.cursor import CHANNELS, Channel, Cursor, StreamKey
+from kit.base.errors import BadRequest
+from kit.marketdata.delivery.subscription import Symbols
 
 INTERVAL_MS_DEFAULT, INTERVAL_MS_MIN, INTERVAL_MS_MAX = 100, 10, 60_000
 BOOK_DEPTH_DEFAULT = 20

@@ -15,11 +15,11 @@ from core.bridge.selection import Conflation, Wish
 from core.bridge.settings import BridgeSettings
 from core.bridge.tail import Tail
 from core.bridge.venues import Venues
-from kit.clock import Clock
-from kit.conflation import ConflatedMailbox, Conflator
-from kit.errors import StoreUnavailable, UnknownService
-from kit.streams import Streams
-from kit.subscription import LosslessMailbox, Subscribers, Subscription
+from kit.base.clock import Clock
+from kit.base.errors import StoreUnavailable, UnknownService
+from kit.marketdata.delivery.conflation import ConflatedMailbox, Conflator
+from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.subscription import LosslessMailbox, Subscribers, Subscription
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable
 from venuemesh.wire.v1 import wire_pb2
 
 from core.bridge.entries import Received, lost, receive
-from kit import backoff, telemetry
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
-from kit.cursor import START, Cursor, StreamKey, channel_name, gap_reason_name
-from kit.errors import StoreUnavailable
-from kit.joining import joins
-from kit.streams import Entry, Streams
-from kit.subscription import Publication
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base import backoff, telemetry
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
+from kit.base.cursor import START, Cursor, StreamKey, channel_name, gap_reason_name
+from kit.base.errors import StoreUnavailable
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.joining import joins
+from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.subscription import Publication
 
 GROUP = "bridge"
 LOOK_SECONDS = 1.0

@@ -7,10 +7,10 @@ import grpc
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
 
-from kit import rpc, telemetry
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.directory import Directory
-from kit.errors import UnknownInstrument, UnknownService, VenueUnavailable
+from kit.base import rpc, telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.directory import Directory
+from kit.base.errors import UnknownInstrument, UnknownService, VenueUnavailable
 
 VENUE = "venue"
 CALL_TIMEOUT_SECONDS = 5.0

@@ -8,13 +8,13 @@ from core.history.queries import Queries
 from core.history.reading import Reading
 from core.history.service import HistoryServicer
 from core.history.settings import HistorySettings
-from kit import settings as setting_files
-from kit.archive.archive import Archive
-from kit.clock import SystemClock
-from kit.database import Database, migrate_when_there
-from kit.runtime import Identity, Runtime, run_process
-from kit.settings import MeshSettings
-from kit.troubles import Troubles
+from kit.base import settings as setting_files
+from kit.base.clock import SystemClock
+from kit.base.database import Database, migrate_when_there
+from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.base.troubles import Troubles
+from kit.storage.archive.archive import Archive
 
 SERVICE = "history"
 

@@ -10,8 +10,8 @@ from core.history import lists, requests
 from core.history.listing import Row
 from core.history.past_book import PastBook, StoredBatch
 from core.history.queries import instrument_id
-from kit.cursor import START, Cursor
-from kit.database import Connection, Database
+from kit.base.cursor import START, Cursor
+from kit.base.database import Connection, Database
 
 DEPTH = 20
 DEPTH_MAX = 5000

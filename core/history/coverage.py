@@ -17,9 +17,9 @@ from venuemesh.repair.v1 import repair_pb2
 from core.history import requests
 from core.history.queries import instrument_id
 from core.history.spans import Span, Spans
-from kit.cursor import StreamKey
-from kit.database import Connection, Database
-from kit.numbers import IntColumn
+from kit.base.cursor import StreamKey
+from kit.base.database import Connection, Database
+from kit.base.numbers import IntColumn
 
 DAY_NS = 86_400 * 10**9
 DAYS_MAX = 10_000

@@ -7,10 +7,10 @@ from venuemesh.common.v1 import types_pb2
 
 from core.history.queries import check_venue
 from core.history.requests import INT64_MAX, INT64_MIN
-from kit.archive import codec
-from kit.archive.archive import EPOCH
-from kit.batches import Batch
-from kit.database import Database
+from kit.base.database import Database
+from kit.marketdata.model.batches import Batch
+from kit.storage.archive import codec
+from kit.storage.archive.archive import EPOCH
 
 COLUMNS = ("frame", "connection", "received_time_ns")
 ROWS_AT_ONCE = 4

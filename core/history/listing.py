@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from core.history.requests import INT64_MAX, INT64_MIN
-from kit import paging
-from kit.database import Connection
-from kit.errors import BadPageToken
+from kit.base import paging
+from kit.base.database import Connection
+from kit.base.errors import BadPageToken
 
 PAGE_SIZE = 1_000
 PAGE_SIZE_MAX = 10_000

@@ -22,13 +22,13 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
-from kit.archive.book_updates import BookUpdates
-from kit.archive.codec import unpack_book
-from kit.book import Book, Levels, Side
-from kit.checksum import TOP_LEVELS, top_checksum
-from kit.columns import Scale, elements_of
-from kit.cursor import START, Cursor
-from kit.numbers import DIGITS_MAX, IntColumn, NumberError, format_scaled, rescale
+from kit.base.cursor import START, Cursor
+from kit.base.numbers import DIGITS_MAX, IntColumn, NumberError, format_scaled, rescale
+from kit.marketdata.book import Book, Levels, Side
+from kit.marketdata.book.checksum import TOP_LEVELS, top_checksum
+from kit.marketdata.model.columns import Scale, elements_of
+from kit.storage.archive.book_updates import BookUpdates
+from kit.storage.archive.codec import unpack_book
 
 NUMBER_BOUND = 10**DIGITS_MAX
 

@@ -10,8 +10,8 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from core.history import lists, requests
 from core.history.listing import page
 from core.history.requests import Instrumental
-from kit.database import Connection, Database
-from kit.errors import UnknownInstrument, UnknownService
+from kit.base.database import Connection, Database
+from kit.base.errors import UnknownInstrument, UnknownService
 
 Message = TypeVar("Message")
 Page = tuple[list[Message], str]

@@ -12,11 +12,11 @@ from venuemesh.history.v1 import history_pb2
 
 from core.history import requests
 from core.history.frames import frames
-from kit.archive.archive import Archive
-from kit.cursor import CHANNELS
-from kit.database import Database
-from kit.errors import TooManySubscribers
-from kit.subscription import frame
+from kit.base.cursor import CHANNELS
+from kit.base.database import Database
+from kit.base.errors import TooManySubscribers
+from kit.marketdata.delivery.subscription import frame
+from kit.storage.archive.archive import Archive
 
 READABLE = tuple(
     channel

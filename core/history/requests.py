@@ -5,7 +5,7 @@ from typing import Protocol
 
 from venuemesh.history.v1 import history_pb2
 
-from kit.errors import BadRequest, UnknownInstrument
+from kit.base.errors import BadRequest, UnknownInstrument
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 TIME_INTERVALS = ("1s", "5s", "15s", "1m", "5m", "15m", "30m", "1h", "4h", "1d", "1w")

@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from kit.numbers import IntColumn
+from kit.base.numbers import IntColumn
 
 Span = tuple[int, int]
 """From the first time to before the second, ns since the Unix epoch."""

@@ -6,12 +6,12 @@ from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
 from core.ingest.trimming import Trimmer
 from core.ingest.twins import Reading, Twins
-from kit import settings as setting_files
-from kit.clock import SystemClock
-from kit.runtime import Identity, Runtime, run_process
-from kit.settings import MeshSettings
-from kit.streams import Streams
-from kit.troubles import Troubles
+from kit.base import settings as setting_files
+from kit.base.clock import SystemClock
+from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Streams
 
 SERVICE = "ingest"
 

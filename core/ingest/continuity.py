@@ -4,9 +4,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
-from kit.cursor import START, Cursor, StreamKey, channel_name
-from kit.joining import goes_on, tells_of_hole
-from kit.streams import Entry
+from kit.base.cursor import START, Cursor, StreamKey, channel_name
+from kit.marketdata.delivery.joining import goes_on, tells_of_hole
+from kit.marketdata.delivery.streams import Entry
 
 
 class VenueBehind(Exception):

@@ -18,13 +18,13 @@ from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
 from core.ingest.twins import Instance, Reading, Twins
 from core.ingest.watch import Watch
-from kit import backoff, errors, rpc, telemetry
-from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.cursor import CHANNELS, START, Cursor, StreamKey, channel_name, gap_reason_name
-from kit.errors import CursorExpired, StoreUnavailable, SubscriberTooSlow, VenueUnavailable
-from kit.streams import Entry, StreamMoved, Streams, positions_of
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base import backoff, errors, rpc, telemetry
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.base.cursor import CHANNELS, START, Cursor, StreamKey, channel_name, gap_reason_name
+from kit.base.errors import CursorExpired, StoreUnavailable, SubscriberTooSlow, VenueUnavailable
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Entry, StreamMoved, Streams, positions_of
 
 RETRY_SECONDS_MAX = 1.0
 RUN_ENDS = (

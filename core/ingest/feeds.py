@@ -7,7 +7,7 @@ from venuemesh.registry.v1 import registry_pb2
 
 from core.ingest.feed import Feed
 from core.ingest.twins import Instance
-from kit.directory import Directory
+from kit.base.directory import Directory
 
 VENUE = "venue"
 

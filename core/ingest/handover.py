@@ -13,8 +13,8 @@ from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from core.ingest.overlap import LAST_ENTRIES, OVERLAPPING, Overlap
-from kit.cursor import START, Cursor, StreamKey
-from kit.streams import Entry, Streams
+from kit.base.cursor import START, Cursor, StreamKey
+from kit.marketdata.delivery.streams import Entry, Streams
 
 WHOLE = (types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_STATUS)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.batches import Batch, columns_of
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.cursor import Channel, Cursor
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.cursor import Channel, Cursor
+from kit.marketdata.model.batches import Batch, columns_of
 
 OVERLAPPING = (types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES)
 LAST_ENTRIES = 1_000

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from kit.streams import Entry
+from kit.marketdata.delivery.streams import Entry
 
 
 class Pending:

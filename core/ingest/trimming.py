@@ -7,13 +7,13 @@ from venuemesh.common.v1 import types_pb2
 
 from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
-from kit import telemetry
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.cursor import CHANNEL_REPAIRS, START, Channel, Cursor, StreamKey
-from kit.errors import StoreUnavailable
-from kit.streams import Streams
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.cursor import CHANNEL_REPAIRS, START, Channel, Cursor, StreamKey
+from kit.base.errors import StoreUnavailable
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Streams
 
 INTERVAL_SECONDS = 1.0
 FORCED_SHARE = 0.1

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.telemetry import Meter
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.telemetry import Meter
 
 FAILED_S = 3.0
 """So long a process that has failed is tried after those that have not."""

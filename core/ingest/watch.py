@@ -8,10 +8,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from core.ingest.twins import Instance, Twins
-from kit import rpc, telemetry
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.cursor import Cursor, StreamKey
-from kit.errors import VenueUnavailable
+from kit.base import rpc, telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.errors import VenueUnavailable
 
 LOOK_S = 0.25
 ANSWER_S = 1.0

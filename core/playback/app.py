@@ -17,17 +17,23 @@ from core.playback.service import MarketDataServicer
 from core.playback.settings import PlaybackSettings, parse_speed
 from core.playback.tape import CHANNELS, Play, windows
 from core.playback.trading import Trading
-from kit import backoff, telemetry
-from kit import settings as setting_files
-from kit.archive.archive import Archive
-from kit.archive.told import Term
-from kit.clock import Clock, SystemClock
-from kit.database import Database
-from kit.errors import Draining, SettingError, StoreUnavailable, UnknownInstrument, UnknownVenue
-from kit.orders.accounts import paper_names
-from kit.orders.settings import OrdersSettings
-from kit.runtime import Identity, Runtime, run_process
-from kit.settings import MeshSettings
+from kit.base import backoff, telemetry
+from kit.base import settings as setting_files
+from kit.base.clock import Clock, SystemClock
+from kit.base.database import Database
+from kit.base.errors import (
+    Draining,
+    SettingError,
+    StoreUnavailable,
+    UnknownInstrument,
+    UnknownVenue,
+)
+from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.execution.accounts import paper_names
+from kit.execution.settings import OrdersSettings
+from kit.storage.archive.archive import Archive
+from kit.storage.archive.gaps_and_listings import Term
 
 SERVICE = "playback"
 

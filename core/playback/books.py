@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 
 from core.playback.channel import Taken
-from kit import telemetry
-from kit.archive.book_events import BookEvents
-from kit.archive.past_levels import KnownBook, PastLevels
-from kit.numbers import NumberError, to_decimal
+from kit.base import telemetry
+from kit.base.numbers import NumberError, to_decimal
+from kit.storage.archive.book_events import BookEvents
+from kit.storage.archive.past_levels import KnownBook, PastLevels
 
 WAITING_MAX = 1_000
 
@@ -15,7 +15,7 @@ _log = telemetry.logger("playback.books")
 
 
 class PlayedBooks:
-    """``kit.orders.feed.Books``."""
+    """``kit.execution.feed.Books``."""
 
     def __init__(self, wanted: Collection[str]) -> None:
         """``wanted``: symbols whose levels are kept, because the record has them and somebody may

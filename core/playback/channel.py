@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from kit.archive.book_events import BookEvents
-from kit.archive.events import Events
-from kit.archive.told import PlacedGap
-from kit.cursor import Channel
-from kit.encode import Draft
+from kit.base.cursor import Channel
+from kit.marketdata.codec.encode import Draft
+from kit.storage.archive.book_events import BookEvents
+from kit.storage.archive.events import Events
+from kit.storage.archive.gaps_and_listings import PlacedGap
 
 NEVER_NS = 1 << 63
 

@@ -6,7 +6,7 @@ from venuemesh.admin.v1 import admin_pb2
 
 from core.playback.player import Player
 from core.playback.tape import Play
-from kit.errors import NotSupported
+from kit.base.errors import NotSupported
 
 
 class Control:

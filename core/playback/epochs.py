@@ -11,7 +11,7 @@ import msgspec
 
 from core.playback.log import Log
 from core.playback.player import Player
-from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 
 
 class Remembered(msgspec.Struct, frozen=True):

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection
 
 from core.playback.log import Log, LogReader
-from kit.cursor import Channel, Cursor
-from kit.orders.feed import Reached
-from kit.subscription import Symbols
+from kit.base.cursor import Channel, Cursor
+from kit.execution.feed import Reached
+from kit.marketdata.delivery.subscription import Symbols
 
 
 class PlayedFeed:
-    """``kit.orders.feed.Feed``. Of a play that is made again, nothing is told twice."""
+    """``kit.execution.feed.Feed``. Of a play that is made again, nothing is told twice."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -49,8 +49,8 @@ class PlayedFeed:
 
 
 class PlayedTrades:
-    """``kit.orders.feed.Published``, for prices. What is made again for those who have it already
-    wakes nothing."""
+    """``kit.execution.feed.Published``, for prices. What is made again for those
+    who have it already wakes nothing."""
 
     def __init__(self, log: Log) -> None:
         self._log = log

@@ -1,8 +1,8 @@
 """What is played, numbered and held until everybody has read it, in one order for all channels.
 
-A venue's hub (``kit.venue.hub``) has a ring for each channel and lets go of the oldest, as the
-exchange waits for nobody. A play waits: nothing goes that a reader has not taken, and the order in
-which channels follow each other is part of what is played.
+A venue's hub (``kit.connector.host.hub``) has a ring for each channel and lets go of the oldest, as
+the exchange waits for nobody. A play waits: nothing goes that a reader has not taken, and the order
+in which channels follow each other is part of what is played.
 
 Who trades in the play follows it inside the process. The play waits for followers too, but is not
 played for them alone: while the last reader is away, it is kept for the next one.
@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
-from kit.batches import Batch
-from kit.cursor import CHANNELS, Channel, Cursor, StreamKey, channel_name, gap_reason_name
-from kit.encode import Draft
-from kit.errors import CursorExpired, TooManySubscribers, VenuemeshError
-from kit.subscription import RESPONSE_BYTES_MAX, Publication, Symbols
-from kit.telemetry import Meter
+from kit.base.cursor import CHANNELS, Channel, Cursor, StreamKey, channel_name, gap_reason_name
+from kit.base.errors import CursorExpired, TooManySubscribers, VenuemeshError
+from kit.base.telemetry import Meter
+from kit.marketdata.codec.encode import Draft
+from kit.marketdata.delivery.subscription import RESPONSE_BYTES_MAX, Publication, Symbols
+from kit.marketdata.model.batches import Batch
 
 READERS_MAX = 64
 

@@ -7,13 +7,13 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from core.playback.tape import Play
-from kit.archive.archive import Archive
-from kit.archive.book_events import BookEvents
-from kit.archive.told import Term
-from kit.book import Levels
-from kit.columns import Scale
-from kit.database import Database
-from kit.errors import BadRequest, UnknownInstrument
+from kit.base.database import Database
+from kit.base.errors import BadRequest, UnknownInstrument
+from kit.marketdata.book import Levels
+from kit.marketdata.model.columns import Scale
+from kit.storage.archive.archive import Archive
+from kit.storage.archive.book_events import BookEvents
+from kit.storage.archive.gaps_and_listings import Term
 
 SECONDS = {
     "1s": 1,

@@ -7,10 +7,10 @@ from contextlib import aclosing
 from core.playback.books import PlayedBooks
 from core.playback.log import Log
 from core.playback.tape import Window
-from kit import telemetry
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.cursor import Channel, Cursor
-from kit.telemetry import Meter
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.cursor import Channel, Cursor
+from kit.base.telemetry import Meter
 
 _log = telemetry.logger("playback.player")
 

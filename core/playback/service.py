@@ -12,12 +12,12 @@ from core.playback.epochs import Beginning
 from core.playback.log import Log
 from core.playback.past import Past
 from core.playback.player import Player
-from kit import paging
-from kit.checksum import TOP_LEVELS, top_checksum
-from kit.cursor import CHANNELS, Channel, Cursor
-from kit.errors import BadRequest, NotSupported
-from kit.numbers import format_scaled
-from kit.rpc import STREAM_WRITER
+from kit.base import paging
+from kit.base.cursor import CHANNELS, Channel, Cursor
+from kit.base.errors import BadRequest, NotSupported
+from kit.base.numbers import format_scaled
+from kit.base.rpc import STREAM_WRITER
+from kit.marketdata.book.checksum import TOP_LEVELS, top_checksum
 
 DEPTH_DEFAULT, DEPTH_MAX = 20, 5_000
 INSTRUMENTS_DEFAULT, INSTRUMENTS_MAX = 200, 1_000

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from kit.archive.times import ALLOWED, parse_time
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.errors import SettingError
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.errors import SettingError
+from kit.storage.archive.times import ALLOWED, parse_time
 
 SPEED_MAX = "max"
 WINDOW_MS = 10

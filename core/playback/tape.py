@@ -10,12 +10,12 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from core.playback.channel import NEVER_NS, RecordedChannel, Taken
-from kit import encode
-from kit.archive.archive import Archive
-from kit.archive.told import Term
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.cursor import Channel
-from kit.encode import Draft
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.cursor import Channel
+from kit.marketdata.codec import encode
+from kit.marketdata.codec.encode import Draft
+from kit.storage.archive.archive import Archive
+from kit.storage.archive.gaps_and_listings import Term
 
 CHANNELS: Sequence[Channel] = (
     types_pb2.CHANNEL_TRADES,

@@ -9,18 +9,18 @@ from core.playback.feed import PlayedFeed, PlayedTrades
 from core.playback.log import Log
 from core.playback.past import Past
 from core.playback.player import Player
-from kit import telemetry
-from kit.clock import Clock
-from kit.errors import SettingError
-from kit.orders.accounts import Accounts, paper_names
-from kit.orders.paper.feed_market import FeedMarket
-from kit.orders.paper.rules import House, PaperRules, rules_of
-from kit.orders.prices import FeedPrices
-from kit.orders.settings import OrdersSettings
-from kit.runtime import Runtime
-from kit.settings import MeshSettings
-from kit.venue import discovery
-from kit.venue.contract import USUAL_HOUSE, Place
+from kit.base import telemetry
+from kit.base.clock import Clock
+from kit.base.errors import SettingError
+from kit.base.runtime import Runtime
+from kit.base.settings import MeshSettings
+from kit.connector.contract import discovery
+from kit.connector.contract.venue import USUAL_HOUSE, Place
+from kit.execution.accounts import Accounts, paper_names
+from kit.execution.paper.feed_market import FeedMarket
+from kit.execution.paper.rules import House, PaperRules, rules_of
+from kit.execution.prices import FeedPrices
+from kit.execution.settings import OrdersSettings
 
 _log = telemetry.logger("playback.trading")
 

@@ -6,13 +6,13 @@ from core.recorder.keeper import Keeper
 from core.recorder.recorder import Recorder
 from core.recorder.settings import RecorderSettings, StorageSettings
 from core.recorder.store import Store
-from kit import settings as setting_files
-from kit.clock import SystemClock
-from kit.database import Database, migrate_when_there
-from kit.runtime import Identity, Runtime, run_process
-from kit.settings import MeshSettings
-from kit.streams import Streams
-from kit.troubles import Troubles
+from kit.base import settings as setting_files
+from kit.base.clock import SystemClock
+from kit.base.database import Database, migrate_when_there
+from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Streams
 
 SERVICE = "recorder"
 STORAGE_SECTION = "storage"

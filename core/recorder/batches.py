@@ -7,9 +7,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from core.recorder.columns import INT64_MAX, MalformedBatch
-from kit.batches import Batch
-from kit.cursor import Cursor, channel_name
-from kit.streams import Entry
+from kit.base.cursor import Cursor, channel_name
+from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.model.batches import Batch
 
 SCALE_MAX = 36
 """More decimal places than any venue has; beyond them a batch is malformed."""

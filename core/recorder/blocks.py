@@ -13,11 +13,11 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from core.recorder.columns import InstrumentIds
 from core.recorder.rows import FewRows, days_of
-from kit.archive import codec
-from kit.archive.book_updates import BookUpdates
-from kit.batches import Batch
-from kit.cursor import Cursor, StreamKey
-from kit.numbers import IntColumn
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.numbers import IntColumn
+from kit.marketdata.model.batches import Batch
+from kit.storage.archive import codec
+from kit.storage.archive.book_updates import BookUpdates
 
 ROWS_MAX = 20_000
 """Of one block: whoever wants a moment of it has to unpack all of it."""

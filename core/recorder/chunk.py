@@ -10,10 +10,10 @@ from core.recorder.columns import InstrumentIds, MalformedBatch
 from core.recorder.gaps import FoundGap, gap_rows
 from core.recorder.gathered import Gathered
 from core.recorder.rows import Rows
-from kit.batches import Batch, columns_of
-from kit.cursor import START, Channel, Cursor, StreamKey
-from kit.joining import joins
-from kit.streams import Entry
+from kit.base.cursor import START, Channel, Cursor, StreamKey
+from kit.marketdata.delivery.joining import joins
+from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.model.batches import Batch, columns_of
 
 
 class Chunk:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kit.numbers import IntColumn
+from kit.base.numbers import IntColumn
 
 LARGE_BATCH_ROWS = 64
 """From this length on numpy is faster than lists; its fixed cost is that of so many numbers."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from venuemesh.common.v1 import types_pb2
 
 from core.recorder.rows import FewRows
-from kit.cursor import Cursor, StreamKey
+from kit.base.cursor import Cursor, StreamKey
 
 COLUMNS = {
     "venue": "text",

@@ -15,7 +15,6 @@ from core.recorder.columns import (
     Repeated,
     ScaledInstrument,
 )
-from core.recorder.flat import FLAT, TEXT_TRADES, Flat, rows_of
 from core.recorder.repairs import (
     Fills,
     FoundFill,
@@ -24,12 +23,13 @@ from core.recorder.repairs import (
     repaired_rows,
     trades_of,
 )
+from core.recorder.row_tables import FLAT, TEXT_TRADES, Flat, rows_of
 from core.recorder.rows import Rows
 from core.recorder.terms import Term, Terms, terms_of
-from kit.archive.book_updates import BookUpdates
-from kit.batches import Batch, row_count
-from kit.cursor import StreamKey
-from kit.streams import Entry
+from kit.base.cursor import StreamKey
+from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.model.batches import Batch, row_count
+from kit.storage.archive.book_updates import BookUpdates
 
 
 class Gathered:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import psycopg
 
 from core.recorder.settings import StorageSettings
-from kit import telemetry
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.database import Database
-from kit.errors import StoreUnavailable
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.database import Database
+from kit.base.errors import StoreUnavailable
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
 
 DAY_NS = 24 * 3600 * NANOSECONDS_PER_SECOND
 ROUND_SECONDS = 300.0

@@ -7,9 +7,9 @@ from venuemesh.common.v1 import types_pb2
 from core.recorder.chunk import Chunk
 from core.recorder.columns import MalformedBatch
 from core.recorder.settings import RecorderSettings
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.cursor import Channel, Cursor, StreamKey
-from kit.streams import Entry
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.cursor import Channel, Cursor, StreamKey
+from kit.marketdata.delivery.streams import Entry
 
 BLOCK_CHANNELS = frozenset({types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_FRAMES})
 """Kept as bytes: the more batches stand together, the fewer bytes they take."""

@@ -1,12 +1,12 @@
 """How far the recorder has got: for trimming, for metrics, for Admin."""
 
 from core.recorder.store import CONSUMER
-from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.cursor import START, Cursor, StreamKey
-from kit.errors import StoreUnavailable
-from kit.streams import Streams
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.base.cursor import START, Cursor, StreamKey
+from kit.base.errors import StoreUnavailable
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Streams
 
 LOOK_INTERVAL_SECONDS = 1.0
 

@@ -8,14 +8,14 @@ from core.recorder.lanes import Lanes
 from core.recorder.progress import Progress
 from core.recorder.settings import RecorderSettings
 from core.recorder.store import Load, Store
-from kit import backoff, telemetry
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
-from kit.cursor import channel_name, gap_reason_name
-from kit.database import TROUBLE, PositionMoved
-from kit.errors import StoreUnavailable
-from kit.streams import Entry, Streams
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base import backoff, telemetry
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
+from kit.base.cursor import channel_name, gap_reason_name
+from kit.base.database import TROUBLE, PositionMoved
+from kit.base.errors import StoreUnavailable
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Entry, Streams
 
 READ_ENTRIES_MAX = 64
 """Entries of each stream that are read in one call."""

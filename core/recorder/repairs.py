@@ -9,10 +9,10 @@ from venuemesh.common.v1 import types_pb2
 
 from core.recorder.columns import INT64_MAX, InstrumentIds, MalformedBatch
 from core.recorder.rows import FewRows, days_of
-from kit.batches import Batch
-from kit.cursor import Cursor, StreamKey
-from kit.database import Connection
-from kit.numbers import to_decimal
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.database import Connection
+from kit.base.numbers import to_decimal
+from kit.marketdata.model.batches import Batch
 
 SAME_TIME_NS = 1_000_000_000
 """A venue's history may round the times of its trades; the same id that near is the same trade."""

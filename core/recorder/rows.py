@@ -8,8 +8,8 @@ import numpy as np
 import psycopg
 
 from core.recorder.binary_copy import Buffer
-from kit.database import Connection
-from kit.numbers import IntColumn
+from kit.base.database import Connection
+from kit.base.numbers import IntColumn
 
 Copy = psycopg.AsyncCopy
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from kit.errors import SettingError
+from kit.base.errors import SettingError
 
 DAYS_MAX = 36_500
 

@@ -9,9 +9,9 @@ import psycopg
 from core.recorder.chunk import Chunk
 from core.recorder.columns import InstrumentIds
 from core.recorder.rows import Rows
-from kit import telemetry
-from kit.cursor import Cursor, StreamKey
-from kit.database import Database, load_positions, save_positions
+from kit.base import telemetry
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.database import Database, load_positions, save_positions
 
 CONSUMER = "recorder"
 """Under this name its positions are kept, here and in Redis."""

@@ -10,9 +10,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from core.recorder.columns import MalformedBatch
-from kit.batches import Batch
-from kit.cursor import Cursor, StreamKey
-from kit.database import Connection
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.database import Connection
+from kit.marketdata.model.batches import Batch
 
 # A venue tells all that it lists at each of its starts; what is as it was is no change. The new row
 # begins where the one before ends, and never before that one began: a clock may step back.

@@ -15,14 +15,14 @@ from core.repair.settings import RepairSettings
 from core.repair.store import Store
 from core.repair.venues import Venues
 from core.repair.watching import Watching
-from kit import settings as setting_files
-from kit.clock import SystemClock
-from kit.database import Database, migrate_when_there
-from kit.errors import Draining
-from kit.runtime import Identity, Runtime, Task, run_process
-from kit.settings import MeshSettings
-from kit.streams import Streams
-from kit.troubles import Troubles
+from kit.base import settings as setting_files
+from kit.base.clock import SystemClock
+from kit.base.database import Database, migrate_when_there
+from kit.base.errors import Draining
+from kit.base.runtime import Identity, Runtime, Task, run_process
+from kit.base.settings import MeshSettings
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Streams
 
 SERVICE = "repair"
 

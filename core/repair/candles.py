@@ -19,10 +19,10 @@ from core.repair.record import MINUTE_NS, Candle, Instrument, Record
 from core.repair.settings import RepairSettings
 from core.repair.store import TIME_MAX, Store
 from core.repair.venues import Features, NotEver, NotNow, Venues
-from kit import telemetry
-from kit.clock import Clock
-from kit.database import Database
-from kit.errors import StoreUnavailable
+from kit.base import telemetry
+from kit.base.clock import Clock
+from kit.base.database import Database
+from kit.base.errors import StoreUnavailable
 
 SETTLED_NS = 2 * MINUTE_NS
 """A minute is compared when its end is this long ago: the venue may still correct it."""

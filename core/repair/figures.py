@@ -1,6 +1,6 @@
 """What Repair counts, by venue."""
 
-from kit.telemetry import Meter
+from kit.base.telemetry import Meter
 
 
 class Figures:

@@ -22,9 +22,9 @@ from core.repair.publisher import Publisher
 from core.repair.record import Instrument, Record
 from core.repair.store import Store
 from core.repair.venues import Features, NotEver, NotNow, Venues
-from kit.clock import Clock
-from kit.cursor import Cursor
-from kit.numbers import NumberError
+from kit.base.clock import Clock
+from kit.base.cursor import Cursor
+from kit.base.numbers import NumberError
 
 SEGMENT = 20_000
 """Told trades that are joined at a time."""

@@ -18,11 +18,11 @@ from core.repair.record import Instrument, Record, RecordedGap
 from core.repair.settings import RepairSettings
 from core.repair.store import TIME_MAX, Store
 from core.repair.venues import Features, NotNow, Venues
-from kit import telemetry
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.errors import StoreUnavailable
-from kit.streams import StreamMoved
-from kit.troubles import Troubles
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.errors import StoreUnavailable
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import StreamMoved
 
 GAP_AGE_MAX_NS = 7 * 24 * 3600 * NANOSECONDS_PER_SECOND
 """Older gaps are looked at only when someone asks for a repair."""

@@ -21,12 +21,12 @@ from core.repair.settings import RepairSettings
 from core.repair.store import Store
 from core.repair.venues import Features, NotEver, NotNow, Venues
 from core.repair.watching import Watching
-from kit import backoff, telemetry
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.cursor import START, Cursor
-from kit.errors import StoreUnavailable
-from kit.streams import StreamMoved
-from kit.troubles import Troubles
+from kit.base import backoff, telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.cursor import START, Cursor
+from kit.base.errors import StoreUnavailable
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import StreamMoved
 
 ROUND_HOLES = 16
 """Holes that are filled before it is waited for their being recorded."""

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from core.repair.holes import Span
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 
 AHEAD_MAX_NS = 5 * NANOSECONDS_PER_SECOND
 """A trade of a later time than that has not happened."""

@@ -8,12 +8,13 @@ from venuemesh.common.v1 import types_pb2
 
 from core.repair.joining import Trade
 from core.repair.record import Instrument
-from kit import encode, telemetry
-from kit.batches import Batch
-from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.columns import Numbers, Symbols, TradeRows
-from kit.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
-from kit.streams import Entry, StreamMoved, Streams
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
+from kit.marketdata.codec import encode
+from kit.marketdata.delivery.streams import Entry, StreamMoved, Streams
+from kit.marketdata.model.batches import Batch
+from kit.marketdata.model.columns import Numbers, Symbols, TradeRows
 
 TRADES_MAX = 2_000
 """In one entry."""

@@ -18,10 +18,10 @@ from core.repair.holes import FILLED, Span
 from core.repair.record import Instrument, Record
 from core.repair.settings import RepairSettings
 from core.repair.store import Store
-from kit import telemetry
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.database import Connection, Database
-from kit.errors import StoreUnavailable
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.database import Connection, Database
+from kit.base.errors import StoreUnavailable
 
 WINDOWS_NS = (3600 * NANOSECONDS_PER_SECOND, 24 * 3600 * NANOSECONDS_PER_SECOND)
 USUAL_TIMES = 8

@@ -9,9 +9,9 @@ from venuemesh.common.v1 import types_pb2
 
 from core.repair.holes import Span
 from core.repair.joining import Trade
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.cursor import StreamKey
-from kit.database import Connection, Database
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.cursor import StreamKey
+from kit.base.database import Connection, Database
 
 SLACK_NS = 60 * NANOSECONDS_PER_SECOND
 """Ids are looked for that much before and after the time of a hole."""

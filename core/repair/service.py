@@ -11,8 +11,8 @@ from core.repair.jobs import Jobs
 from core.repair.record import Record
 from core.repair.store import Store
 from core.repair.watching import Watching
-from kit import paging
-from kit.errors import BadRequest, UnknownInstrument
+from kit.base import paging
+from kit.base.errors import BadRequest, UnknownInstrument
 
 PAGE_SIZE, PAGE_SIZE_MAX = 100, 1_000
 ID_LENGTH_MAX = 100

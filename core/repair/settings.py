@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kit.errors import SettingError
+from kit.base.errors import SettingError
 
 
 class RepairSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,9 +21,9 @@ from core.repair.holes import (
     Job,
     Span,
 )
-from kit import paging
-from kit.database import Connection, Database
-from kit.errors import BadPageToken, RateLimited
+from kit.base import paging
+from kit.base.database import Connection, Database
+from kit.base.errors import BadPageToken, RateLimited
 
 TIME_MAX = 2**63 - 1
 BUSY_RETRY_MS = 10_000

@@ -9,9 +9,9 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
 from core.repair.joining import Trade
 from core.repair.record import Candle
-from kit import errors, rpc, telemetry
-from kit.directory import Directory
-from kit.errors import RateLimited, UnknownVenue
+from kit.base import errors, rpc, telemetry
+from kit.base.directory import Directory
+from kit.base.errors import RateLimited, UnknownVenue
 
 VENUE = "venue"
 CALL_SECONDS_MAX = 60.0

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kit.errors import TooManySubscribers, VenuemeshError
+from kit.base.errors import TooManySubscribers, VenuemeshError
 
 
 class Watching:

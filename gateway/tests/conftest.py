@@ -15,9 +15,9 @@ import aiohttp
 import grpc
 import pytest
 
-from kit import rpc
-from kit.directory import Directory
-from kit.runtime import METRICS_PORT_OFFSET
+from kit.base import rpc
+from kit.base.directory import Directory
+from kit.base.runtime import METRICS_PORT_OFFSET
 from ops.embedded import envoy
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,9 +11,9 @@ from venuemesh.live.v1 import live_pb2, live_pb2_grpc
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
 
-from kit import rpc
-from kit.directory import Directory
-from kit.errors import UnknownInstrument
+from kit.base import rpc
+from kit.base.directory import Directory
+from kit.base.errors import UnknownInstrument
 
 MARKET_DATA = "venuemesh.marketdata.v1.MarketData"
 ADMIN = "venuemesh.admin.v1.Admin"

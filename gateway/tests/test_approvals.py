@@ -5,10 +5,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.tradeflow.v1 import approvals_pb2, orders_pb2
 
 from gateway.approvals import ApprovalsServicer
-from kit.clock import SystemClock
-from kit.errors import ApprovalRefused, BadRequest
-from kit.orders.approval import DEVELOPMENT_KEY_ID, Signer, Verifier
-from kit.orders.keys import APPROVED_NS
+from kit.base.clock import SystemClock
+from kit.base.errors import ApprovalRefused, BadRequest
+from kit.execution.approval import DEVELOPMENT_KEY_ID, Signer, Verifier
+from kit.execution.keys import APPROVED_NS
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 CONTENT = orders_pb2.OrderContent(venue="binance", account="demo", symbol="BTCUSDT", size="1")

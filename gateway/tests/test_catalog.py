@@ -20,10 +20,10 @@ from gateway.catalog import Catalog
 from gateway.registry import LOST_AFTER_S, Registry
 from gateway.service import CatalogServicer
 from gateway.tests.fakes import Process, StillClock, instance, process, status, succeeds
-from kit import rpc
-from kit.clock import SystemClock
-from kit.errors import NotSupported, PortInUse, UnknownVenue, reason_of
-from kit.settings import MeshSettings
+from kit.base import rpc
+from kit.base.clock import SystemClock
+from kit.base.errors import NotSupported, PortInUse, UnknownVenue, reason_of
+from kit.base.settings import MeshSettings
 
 PORTS = {
     "binance": 5060,
@@ -47,7 +47,7 @@ import socket, sys
 def refuse(*arguments): raise AssertionError("a connection")
 socket.socket.connect = refuse
 from gateway import installed
-from kit.settings import MeshSettings
+from kit.base.settings import MeshSettings
 installed.load(MeshSettings(world="live"))
 print([name for name in sys.modules if name.partition(".")[0] == "ccxt"])
 """

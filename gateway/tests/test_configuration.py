@@ -11,8 +11,8 @@ from gateway.configuration import GRACE_S, MEMORY_FILE, Configuration
 from gateway.registry import Registry
 from gateway.settings import GatewaySettings
 from gateway.tests.fakes import ADMIN, LIVE, MARKET_DATA, StillClock, eventually, instance
-from kit.errors import SettingError
-from kit.settings import MeshSettings
+from kit.base.errors import SettingError
+from kit.base.settings import MeshSettings
 from ops.embedded import envoy
 
 CONTRACTS = contracts.load()

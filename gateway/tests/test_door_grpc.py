@@ -17,8 +17,8 @@ from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from gateway import contracts
 from gateway.tests.fakes import MARKET_DATA, UNLISTED, process, succeeds
-from kit.errors import error_info, reason_of
-from kit.rpc import STREAM_WRITER
+from kit.base.errors import error_info, reason_of
+from kit.base.rpc import STREAM_WRITER
 
 LIST = f"/{MARKET_DATA}/ListInstruments"
 SUBSCRIBE = f"/{MARKET_DATA}/Subscribe"

@@ -13,8 +13,8 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from gateway.tests.fakes import MARKET_DATA, eventually, instance, process, succeeds
-from kit import rpc
-from kit.errors import reason_of
+from kit.base import rpc
+from kit.base.errors import reason_of
 
 # Not one name for all: Envoy may hear of a process that goes and comes within a moment twice.
 NAMES = (f"steady-{number}" for number in itertools.count(1))

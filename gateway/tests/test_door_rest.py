@@ -8,7 +8,7 @@ import pytest
 from gateway import contracts
 from gateway.contracts import PLACEHOLDER
 from gateway.tests.fakes import UNLISTED, process
-from kit.rpc import STREAM_WRITER
+from kit.base.rpc import STREAM_WRITER
 
 HTTP_OK = 200
 KNOWN_ORIGIN = {"Origin": "http://localhost:5173"}

@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway import contracts, docs, openapi
 from gateway.web import Pages
-from kit.errors import SettingError
+from kit.base.errors import SettingError
 
 CONTRACTS = contracts.load()
 DOCUMENT = openapi.document(CONTRACTS)

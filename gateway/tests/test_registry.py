@@ -11,8 +11,8 @@ from gateway import service
 from gateway.registry import FORGOTTEN_AFTER_S, LOST_AFTER_S, Registry
 from gateway.service import RegistryServicer
 from gateway.tests.fakes import StillClock, eventually, instance, status
-from kit import rpc
-from kit.errors import BadRequest, TooManySubscribers, UnknownService, reason_of
+from kit.base import rpc
+from kit.base.errors import BadRequest, TooManySubscribers, UnknownService, reason_of
 
 BINANCE = instance("binance", "venue", "binance", "127.0.0.1:5060")
 KRAKEN = instance("kraken", "venue", "kraken", "kraken.mesh:5062")

@@ -6,7 +6,7 @@ from enum import Enum
 
 from kit.conformance.connector import Connector
 from kit.conformance.exchange import Exchange
-from kit.venue.contract import Limits
+from kit.connector.contract.venue import Limits
 
 
 class Failed(Exception):

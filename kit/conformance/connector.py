@@ -8,23 +8,23 @@ from typing import Any
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from kit.batches import Batch, columns_of
-from kit.book import Book, Levels, Side
-from kit.clock import SystemClock
-from kit.columns import Scale
-from kit.cursor import CHANNELS, Channel
-from kit.telemetry import Meter
-from kit.venue.books.books import BookState, GuardedBook
-from kit.venue.books.resync import Resync
-from kit.venue.books.verification import Verification
-from kit.venue.connections.session import Session
-from kit.venue.connections.subscriptions import Subscriptions
-from kit.venue.contract import Venue
-from kit.venue.hub import Hub
-from kit.venue.instruments import Instruments
-from kit.venue.intake import Intake
-from kit.venue.listing import Listing
-from kit.venue.trades.refill import Refill
+from kit.base.clock import SystemClock
+from kit.base.cursor import CHANNELS, Channel
+from kit.base.telemetry import Meter
+from kit.connector.books.guarded_book import BookState, GuardedBook
+from kit.connector.contract.venue import Venue
+from kit.connector.feed.session import Session
+from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.hub import Hub
+from kit.connector.host.instruments import Instruments
+from kit.connector.host.listing import Listing
+from kit.connector.process.book_resync import Resync
+from kit.connector.process.book_verification import Verification
+from kit.connector.process.trade_refill import Refill
+from kit.connector.subscriptions import Subscriptions
+from kit.marketdata.book import Book, Levels, Side
+from kit.marketdata.model.batches import Batch, columns_of
+from kit.marketdata.model.columns import Scale
 
 WAIT_SECONDS_MAX = 30.0
 REFILL_SECONDS = 5.0

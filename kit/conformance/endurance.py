@@ -17,15 +17,15 @@ from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.batches import Batch, columns_of
+from kit.base.numbers import to_decimal
 from kit.conformance.connector import Connector, connector
 from kit.conformance.exchange import Exchange, exchange
-from kit.numbers import to_decimal
+from kit.connector.books.guarded_book import BookState, GuardedBook
+from kit.connector.contract.venue import Place, TradeNumbering, VenueFactory
+from kit.marketdata.model.batches import Batch, columns_of
 from kit.simulator.dialect import Dialect
 from kit.simulator.events import Instrument, Trade
 from kit.simulator.market import Step
-from kit.venue.books.books import BookState, GuardedBook
-from kit.venue.contract import Place, TradeNumbering, VenueFactory
 
 BOOK, TRADES = types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_TRADES
 FAULTS = ("drop", "duplicate", "reorder")

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from kit.clock import SystemClock
+from kit.base.clock import SystemClock
 from kit.simulator.app import Simulator
-from kit.simulator.dialect import BookSnapshot, Dialect
+from kit.simulator.dialect import Dialect
 from kit.simulator.events import Instrument
+from kit.simulator.fault_commands import FaultOrder
+from kit.simulator.listing import BookSnapshot
 from kit.simulator.market import Step
-from kit.simulator.orders import FaultOrder
 from kit.simulator.settings import SimulatorSettings
 from kit.simulator.simulate import MarketFloor
 
@@ -53,7 +54,7 @@ class Exchange:
         seconds: float = 1.0,
         probability: float = 1.0,
     ) -> None:
-        """Let something go wrong; see kit/simulator/orders.py."""
+        """Let something go wrong; see kit/simulator/fault_commands.py."""
         self._simulator.venue(self.venue_id).faults.order(
             FaultOrder(
                 venue=self.venue_id,

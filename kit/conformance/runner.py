@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from kit.base.errors import VenuemeshError
 from kit.conformance import cards
 from kit.conformance.card import CARDS, Card, Failed, Outcome, Result, Rig, Skipped
 from kit.conformance.connector import connector
 from kit.conformance.exchange import exchange
-from kit.errors import VenuemeshError
+from kit.connector.contract.venue import Limits, Place, Venue, VenueFactory
 from kit.simulator.dialect import Dialect
-from kit.venue.contract import Limits, Place, Venue, VenueFactory
 
 SYMBOLS = 3
 """Subscribed to: one is harmed, the others are watched."""

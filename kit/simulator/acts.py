@@ -3,11 +3,11 @@
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.events import Instrument
+from kit.simulator.fault_commands import Act, FaultOrder
 from kit.simulator.faults import Faults
 from kit.simulator.market import Market
-from kit.simulator.orders import Act, FaultOrder
 from kit.simulator.simulate import STEP_NS, MarketFloor
 
 BURST_TRADES_USUAL = 2_000

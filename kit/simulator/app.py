@@ -8,16 +8,16 @@ from typing import Any
 
 from aiohttp import WSCloseCode, web
 
-from kit import settings, telemetry
-from kit.clock import Clock, SystemClock
-from kit.errors import SettingError
-from kit.runtime import run_process, watch_parent
-from kit.settings import MeshSettings
+from kit.base import settings, telemetry
+from kit.base.clock import Clock, SystemClock
+from kit.base.errors import SettingError
+from kit.base.runtime import run_process, watch_parent
+from kit.base.settings import MeshSettings
 from kit.simulator.acts import MarketActs
 from kit.simulator.dialect import Dialect, Floor, find_dialects
+from kit.simulator.fault_commands import Act, FaultKind, FaultOrder, read_script
 from kit.simulator.faults import Faults
 from kit.simulator.market import Market
-from kit.simulator.orders import Act, FaultKind, FaultOrder, read_script
 from kit.simulator.replay import BOOK_WAIT_S_MAX, Player, ReplayFloor
 from kit.simulator.server import SimulatorServer
 from kit.simulator.settings import SimulatorSettings, parse_speed

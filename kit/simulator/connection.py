@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from kit import telemetry
+from kit.base import telemetry
 from kit.simulator.dialect import Session, Stream
-from kit.simulator.letters import Letter, Mailbox
+from kit.simulator.outgoing_frames import Letter, Mailbox
 
 WRITE_WAIT_S_MAX = 120.0
 """A client that reads nothing for so long is cut off."""

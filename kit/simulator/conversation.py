@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.connection import Connection
 from kit.simulator.dialect import Floor, Frame, OrderEntry, Stream
+from kit.simulator.fault_commands import FaultKind, FaultOrder
 from kit.simulator.faults import Cut
 from kit.simulator.keepalive import keep_alive
-from kit.simulator.orders import FaultKind, FaultOrder
 from kit.simulator.venue import Venue
 
 RATE_WINDOW_NS = NANOSECONDS_PER_SECOND

@@ -4,10 +4,8 @@ import importlib
 import importlib.util
 from collections.abc import Mapping
 
+from kit.connector.contract import discovery
 from kit.simulator.matching.contract import KEYS
-from kit.venue import discovery
-
-DEMO_ACCOUNT = "demo"
 
 
 def credentials(venue_id: str, account: str) -> Mapping[str, str] | None:

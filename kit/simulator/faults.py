@@ -7,11 +7,10 @@ from types import MappingProxyType
 
 import msgspec
 
-from kit import telemetry
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Channel, Frame, Stream
-from kit.simulator.letters import Fate, Letter
-from kit.simulator.orders import (
+from kit.simulator.fault_commands import (
     CUTS,
     LASTING,
     ON_ANSWERS,
@@ -23,6 +22,7 @@ from kit.simulator.orders import (
     FaultKind,
     FaultOrder,
 )
+from kit.simulator.outgoing_frames import Fate, Letter
 
 HUGE_BYTES = 20 * 1024 * 1024
 UNKNOWN_EVENT = b'{"e":"neverHeardOf","event":"neverHeardOf","type":"neverHeardOf"}'

@@ -3,7 +3,7 @@
 import math
 import random
 
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.levels import OrderBook
 from kit.simulator.price import PriceProcess

@@ -2,7 +2,7 @@
 
 from aiohttp import WSCloseCode
 
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.connection import Connection
 from kit.simulator.dialect import ConnectionRules, Dialect, Floor
 

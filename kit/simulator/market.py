@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.numbers import IntColumn
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.numbers import IntColumn
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.flow import OrderFlow
 from kit.simulator.history import MINUTE_NS, Candle

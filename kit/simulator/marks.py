@@ -2,9 +2,9 @@
 
 import math
 
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Mark
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.events import Instrument
+from kit.simulator.listing import Mark
 from kit.simulator.price import Noise
 
 FUNDING_INTERVAL_NS = 8 * 3600 * NANOSECONDS_PER_SECOND

@@ -7,8 +7,8 @@ that the next change joins; the market itself may already be ahead by part of an
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kit.simulator.dialect import BookSnapshot
 from kit.simulator.events import Instrument, LevelChange
+from kit.simulator.listing import BookSnapshot
 from kit.simulator.market import Step
 
 Levels = Sequence[tuple[int, int]]

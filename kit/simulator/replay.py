@@ -7,21 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import WSCloseCode
 
-from kit import telemetry
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.dialect import (
     SNAPSHOT,
-    BookSnapshot,
     CaptureFormat,
     Channel,
     Frame,
-    Listing,
-    Mark,
     MarkFormat,
     Stream,
     TradesFormat,
 )
 from kit.simulator.history import TradeHistory, TradePrint
+from kit.simulator.listing import BookSnapshot, Listing, Mark
 from kit.simulator.tape import Block, RecordedAnswer, Tape, TapeDamaged
 from kit.simulator.venue import Venue
 

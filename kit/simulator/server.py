@@ -12,13 +12,13 @@ from typing import cast
 import msgspec
 from aiohttp import web
 
-from kit import telemetry
-from kit.clock import Clock
+from kit.base import telemetry
+from kit.base.clock import Clock
 from kit.simulator.connection import Connection
 from kit.simulator.conversation import Conversation
 from kit.simulator.dialect import Answer, Floor, Request, Session
-from kit.simulator.orders import FaultKind, FaultOrder
-from kit.simulator.shown import ShownFloor
+from kit.simulator.fault_commands import FaultKind, FaultOrder
+from kit.simulator.faulted_market_view import ShownFloor
 from kit.simulator.venue import Venue
 
 CLOSE_WAIT_S = 1.0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from kit.errors import SettingError
+from kit.base.errors import SettingError
 
 SPEED_ALLOWED = "allowed are a number above 0 (times as fast), or max"
 

@@ -8,23 +8,16 @@ from typing import Any
 
 import msgspec
 
-from kit import telemetry
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.simulator.dialect import (
-    BookSnapshot,
-    Dialect,
-    Frame,
-    HouseFormat,
-    InstrumentKind,
-    Listing,
-    Mark,
-)
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.simulator.dialect import Dialect, Frame, HouseFormat
 from kit.simulator.events import Instrument, Trade
 from kit.simulator.history import TradeHistory, TradePrint
+from kit.simulator.listing import BookSnapshot, InstrumentKind, Listing, Mark
 from kit.simulator.market import Market, Step
 from kit.simulator.marks import MarkProcess
 from kit.simulator.matching.contract import House, HouseRules
-from kit.simulator.matching.house import MatchingHouse
+from kit.simulator.matching.exchange_accounts import MatchingHouse
 from kit.simulator.venue import Venue
 
 STEP_NS = 5_000_000

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from kit import telemetry
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.errors import SettingError
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.errors import SettingError
 
 BLOCK_BYTES = 128 * 1024
 EVEN_PACE_NS = 1_000_000

@@ -6,7 +6,7 @@ What cannot be read is None: in which words that is refused, each dialect knows 
 import re
 from decimal import Decimal
 
-from kit.frames.reference import time_ns
+from kit.marketdata.frames.reference import time_ns
 
 DIGITS_MAX = 18
 _AMOUNT = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")

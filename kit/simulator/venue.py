@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Iterable
 
 from aiohttp import WSCloseCode
 
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.connection import Connection
-from kit.simulator.dialect import UNKNOWN, BookSnapshot, Dialect, Frame, Stream
+from kit.simulator.dialect import UNKNOWN, Dialect, Frame, Stream
+from kit.simulator.fault_commands import FaultKind, FaultOrder
 from kit.simulator.faults import Cut, Faults
-from kit.simulator.letters import Letter
-from kit.simulator.orders import FaultKind, FaultOrder
+from kit.simulator.listing import BookSnapshot
+from kit.simulator.outgoing_frames import Letter
 
 INTEREST_NS = 60 * NANOSECONDS_PER_SECOND
 RESENT_USUAL = 5

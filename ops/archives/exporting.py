@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
-from kit.reader.columns import Columns, no_rows
+from kit.storage.reader.columns import Columns, no_rows
 
 COMPRESSION = "zstd"
 

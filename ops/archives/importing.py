@@ -15,7 +15,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.csv as csv
 
-from kit.numbers import IntColumn
+from kit.base.numbers import IntColumn
 from ops.archives import statements
 from ops.archives.exporting import as_text
 from ops.archives.layouts import CLOSE_TIME, Holds

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
-from kit.numbers import IntColumn
+from kit.base.numbers import IntColumn
 from ops.archives import layouts
 from ops.archives.layouts import Holds, Layout
 from ops.errors import OperationsError

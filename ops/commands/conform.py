@@ -10,14 +10,15 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from kit import settings
+from kit.base import settings
+from kit.base.errors import SettingError
+from kit.base.settings import MeshSettings
 from kit.conformance.card import CARDS, Card, Outcome
 from kit.conformance.runner import Score, play
-from kit.errors import SettingError
-from kit.settings import MeshSettings
+from kit.connector.contract import discovery
+from kit.connector.process import score
+from kit.connector.process.score import ScoreFile
 from kit.simulator.dialect import find_dialects
-from kit.venue import discovery, score
-from kit.venue.score import ScoreFile
 from ops.arguments import OneLineParser
 
 EXIT_FAILED = 1

@@ -7,10 +7,10 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from kit.base.errors import SettingError
 from kit.conformance.endurance import EVENTS_PER_SECOND, FAULTS, Endured, endure
-from kit.errors import SettingError
+from kit.connector.contract import discovery
 from kit.simulator.dialect import find_dialects
-from kit.venue import discovery
 from ops.arguments import OneLineParser
 
 EXIT_FAILED = 1

@@ -9,13 +9,13 @@ from pathlib import Path
 from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 
-from kit import settings
-from kit.archive.archive import Archive
-from kit.batches import Batch
-from kit.errors import StoreUnavailable, VenuemeshError
-from kit.numbers import NumberError
-from kit.reader.columns import Columns, of_bars, of_batch
-from kit.settings import MeshSettings
+from kit.base import settings
+from kit.base.errors import StoreUnavailable, VenuemeshError
+from kit.base.numbers import NumberError
+from kit.base.settings import MeshSettings
+from kit.marketdata.model.batches import Batch
+from kit.storage.archive.archive import Archive
+from kit.storage.reader.columns import Columns, of_bars, of_batch
 from ops.archives.times import parse_time
 from ops.arguments import OneLineParser
 from ops.errors import OperationsError

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack, aclosing
 from pathlib import Path
 
-from kit import settings
-from kit.archive.frames import END_NS, frames
-from kit.database import Database
-from kit.errors import StoreUnavailable
-from kit.settings import MeshSettings
+from kit.base import settings
+from kit.base.database import Database
+from kit.base.errors import StoreUnavailable
+from kit.base.settings import MeshSettings
+from kit.storage.archive.frames import END_NS, frames
 from ops.archives.times import parse_time
 from ops.arguments import OneLineParser
 from ops.errors import OperationsError

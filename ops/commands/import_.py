@@ -7,11 +7,11 @@ from pathlib import Path
 
 import psycopg
 
-from kit import settings
-from kit.database import migrate
-from kit.errors import StoreUnavailable
-from kit.settings import MeshSettings
-from kit.venue import discovery
+from kit.base import settings
+from kit.base.database import migrate
+from kit.base.errors import StoreUnavailable
+from kit.base.settings import MeshSettings
+from kit.connector.contract import discovery
 from ops.arguments import OneLineParser
 from ops.errors import OperationsError
 

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
-from kit import errors, rpc, settings
-from kit.orders.keys import APPROVED_NS, development_signer
-from kit.settings import MESH_SECTION, MeshSettings
+from kit.base import errors, rpc, settings
+from kit.base.settings import MESH_SECTION, MeshSettings
+from kit.execution.keys import APPROVED_NS, development_signer
 from ops.errors import OperationsError
 from ops.orders import arguments, groups, tables
 from ops.supervisor import state

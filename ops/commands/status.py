@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
-from kit import settings as kit_settings
-from kit.directory import Directory
-from kit.settings import MeshSettings
+from kit.base import settings as kit_settings
+from kit.base.directory import Directory
+from kit.base.settings import MeshSettings
 from ops.arguments import OneLineParser
 from ops.supervisor import folder, state, table
 from ops.supervisor.overview import Row, read_registry, rows

@@ -7,9 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kit import settings as kit_settings
-from kit.settings import MeshSettings
-from kit.venue import discovery
+from kit.base import settings as kit_settings
+from kit.base.settings import MeshSettings
+from kit.connector.contract import discovery
 from ops import ports
 from ops.arguments import OneLineParser
 from ops.embedded import envoy

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from ops.arguments import OneLineParser
 
-APP = "kit.venue.app"
+APP = "kit.connector.process.app"
+SIMULATED_ACCOUNTS = "kit.simulator.demo"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -14,4 +15,5 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("venue", metavar="ID", help="for example binance, or ccxt:gate")
     parser.add_argument("--port", type=int, default=0, metavar="N", help="not its usual one")
     chosen = parser.parse_args(arguments)
-    return int(importlib.import_module(APP).main(chosen.venue, chosen.port))
+    credentials = importlib.import_module(SIMULATED_ACCOUNTS).credentials
+    return int(importlib.import_module(APP).main(chosen.venue, chosen.port, credentials))

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from venuemesh.registry.v1 import registry_pb2
 
-from kit import settings, telemetry
-from kit.directory import Directory
-from kit.runtime import run_process
-from kit.settings import MeshSettings
+from kit.base import settings, telemetry
+from kit.base.directory import Directory
+from kit.base.runtime import run_process
+from kit.base.settings import MeshSettings
 
 EXIT_USAGE = 2
 

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kit import backoff
-from kit.runtime import EXIT_WRONG_SETTING
+from kit.base import backoff
+from kit.base.runtime import EXIT_WRONG_SETTING
 from ops.supervisor.logs import ServiceLog
 from ops.supervisor.service import Service
 

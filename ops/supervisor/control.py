@@ -12,8 +12,8 @@ from typing import Any
 import grpc
 from venuemesh.supervisor.v1 import supervisor_pb2, supervisor_pb2_grpc
 
-from kit import rpc
-from kit.errors import Draining, NotSupported, PortInUse, UnknownVenue
+from kit.base import rpc
+from kit.base.errors import Draining, NotSupported, PortInUse, UnknownVenue
 from ops import ports
 from ops.embedded.command import LOOPBACK
 from ops.errors import OperationsError

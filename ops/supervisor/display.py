@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from venuemesh.registry.v1 import registry_pb2
 
-from kit.directory import Directory
+from kit.base.directory import Directory
 from ops.supervisor import table
 from ops.supervisor.child import State
 from ops.supervisor.overview import read_registry, rows

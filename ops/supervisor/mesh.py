@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kit.settings import MeshSettings
+from kit.base.settings import MeshSettings
 from ops import ports
 from ops.embedded import envoy, postgres, valkey
 from ops.embedded.command import LOOPBACK, Command

@@ -6,7 +6,7 @@ import grpc
 import msgspec
 from venuemesh.registry.v1 import registry_pb2
 
-from kit.directory import Directory
+from kit.base.directory import Directory
 from ops.supervisor.memory import proportional_bytes
 from ops.supervisor.state import ChildState
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from kit.archive.archive import Archive
-from kit.archive.times import ALLOWED, parse_time
-from kit.errors import VenuemeshError
+from kit.base.errors import VenuemeshError
+from kit.storage.archive.archive import Archive
+from kit.storage.archive.times import ALLOWED, parse_time
 from ops.embedded import postgres
 from ops.errors import OperationsError
 from ops.supervisor import folder, state

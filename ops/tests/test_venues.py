@@ -2,7 +2,7 @@
 
 import pytest
 
-from kit.venue import discovery
+from kit.connector.contract import discovery
 from ops.commands import up, venue
 from ops.venues import known_ports
 
@@ -21,7 +21,9 @@ def test_up_takes_both_spellings_for_one_venue():
 
 def test_a_venue_is_run_on_its_port_or_another_one(monkeypatch: pytest.MonkeyPatch):
     ran: list[tuple[str, int]] = []
-    monkeypatch.setattr("kit.venue.app.main", lambda name, port: ran.append((name, port)) or 0)
+    monkeypatch.setattr(
+        "kit.connector.process.app.main", lambda name, port: ran.append((name, port)) or 0
+    )
     venue.run(["ccxt:gate"])
     venue.run(["binance", "--port", "5300"])
     assert ran == [("ccxt:gate", 0), ("binance", 5300)]

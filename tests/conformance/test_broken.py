@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kit.columns import BookRows, Numbers, QuoteRows, TradeRows
 from kit.conformance.card import CARDS, Outcome
 from kit.conformance.runner import play
-from kit.frames import Frames
+from kit.connector.books.sequence_rules import OverlapRule
+from kit.connector.contract import discovery
+from kit.connector.contract.venue import FrameKind, Join, Place, UpdateNumbers, Venue
+from kit.marketdata.frames import Frames
+from kit.marketdata.model.columns import BookRows, Numbers, QuoteRows, TradeRows
 from kit.simulator.dialect import find_dialects
-from kit.venue import discovery
-from kit.venue.books.sequence import OverlapRule
-from kit.venue.contract import FrameKind, Join, Place, UpdateNumbers, Venue
 
 pytestmark = pytest.mark.integration
 

@@ -8,9 +8,9 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.conformance.card import CARDS, Outcome
 from kit.conformance.runner import Score, play
+from kit.connector.contract import discovery
+from kit.connector.contract.venue import Place
 from kit.simulator.dialect import find_dialects
-from kit.venue import discovery
-from kit.venue.contract import Place
 
 pytestmark = pytest.mark.integration
 

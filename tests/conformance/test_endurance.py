@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from kit.conformance.endurance import Endured, endure
+from kit.connector.contract import discovery
+from kit.connector.contract.venue import VenueFactory
 from kit.simulator.dialect import find_dialects
-from kit.venue import discovery
-from kit.venue.contract import VenueFactory
 from tests.conformance.test_broken import VENUE, careless
 
 pytestmark = pytest.mark.integration

@@ -38,7 +38,7 @@ def project(tmp_path: Path) -> Path:
 def untidy(project: Path) -> list[Finding]:
     """What the style has against the new folder."""
     # The contracts document what a venue's methods are for.
-    contracts = ("kit/venue/contract.py", "kit/simulator/dialect.py")
+    contracts = ("kit/connector/contract/venue.py", "kit/simulator/dialect.py")
     files = [file for file in read_project(project) if file.matches(["venues/*", *contracts])]
     found = [finding for rule in RULES for file in files for finding in rule(file)]
     return found + [finding for rule in PROJECT_RULES for finding in rule(files)]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.venue.discovery import ENTRY_POINT_GROUP
+from kit.connector.contract.discovery import ENTRY_POINT_GROUP
 from ops.project import ROOT
 from tests.conformance.playing import outcomes, run
 

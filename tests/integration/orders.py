@@ -22,7 +22,7 @@ from venuemesh.tradeflow.v1 import (
     trade_flow_pb2_grpc,
 )
 
-from kit import errors
+from kit.base import errors
 from tests.integration.mesh import SYMBOL, VENUE, Mesh
 
 ACCOUNT = "demo"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kit.venue import discovery
+from kit.connector.contract import discovery
 from tests.integration.mesh import Mesh, new_folder, running
 
 pytestmark = pytest.mark.integration

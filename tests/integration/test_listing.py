@@ -10,15 +10,15 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.registry.v1 import registry_pb2
 
 from conftest import free_port
+from kit.base.runtime import METRICS_PORT_OFFSET
+from kit.base.settings import MeshSettings
 from kit.conformance.exchange import Exchange, exchange
-from kit.orders.settings import OrdersSettings
-from kit.runtime import METRICS_PORT_OFFSET
-from kit.settings import MeshSettings
+from kit.connector.contract import discovery
+from kit.connector.contract.venue import Place
+from kit.connector.process.app import VenueProcess
+from kit.connector.process.settings import VenueSettings
+from kit.execution.settings import OrdersSettings
 from kit.simulator.dialect import find_dialects
-from kit.venue import discovery
-from kit.venue.app import VenueProcess
-from kit.venue.contract import Place
-from kit.venue.settings import VenueSettings
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]

@@ -14,9 +14,9 @@ from venuemesh.common.v1 import types_pb2
 from conftest import free_port
 from kit.conformance.connector import Connector, connector
 from kit.conformance.exchange import exchange
+from kit.connector.contract import discovery
+from kit.connector.contract.venue import Place, Venue
 from kit.simulator.dialect import find_dialects
-from kit.venue import discovery
-from kit.venue.contract import Place, Venue
 from tests.integration.mesh import ROOT
 from tests.support.waiting import until
 

@@ -16,15 +16,15 @@ import ccxt
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.orders.ccxt.errors import Errors
-from kit.orders.ccxt.line import classes_of
-from kit.orders.contract import Receipt, Unclear
-from venues.binance.refusals import ERRORS as BINANCE
-from venues.bybit.refusals import ERRORS as BYBIT
-from venues.coinbase.refusals import ERRORS as COINBASE
-from venues.deribit.refusals import ERRORS as DERIBIT
-from venues.kraken.refusals import ERRORS as KRAKEN
-from venues.okx.refusals import ERRORS as OKX
+from kit.connector.orders.errors import Errors
+from kit.connector.orders.rest_session import classes_of
+from kit.execution.contract import Receipt, Unclear
+from venues.binance.errors import ERRORS as BINANCE
+from venues.bybit.errors import ERRORS as BYBIT
+from venues.coinbase.errors import ERRORS as COINBASE
+from venues.deribit.errors import ERRORS as DERIBIT
+from venues.kraken.errors import ERRORS as KRAKEN
+from venues.okx.errors import ERRORS as OKX
 
 UNCLEAR = "UNCLEAR"
 ANY_REASON = frozenset(

@@ -4,7 +4,7 @@ import asyncio
 import heapq
 from itertools import count
 
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND
 
 TURNS_TO_SETTLE = 20
 """Of the event loop, in which those that were woken do what they have to."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kit.clock import SystemClock
+from kit.base.clock import SystemClock
 from kit.simulator.app import Simulator
 from kit.simulator.dialect import find_dialects
 from kit.simulator.settings import SimulatorSettings

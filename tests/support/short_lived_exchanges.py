@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 
-from kit.clock import SystemClock
+from kit.base.clock import SystemClock
 from kit.simulator.app import Simulator
 from kit.simulator.dialect import Dialect, find_dialects
 from kit.simulator.settings import SimulatorSettings

@@ -22,9 +22,9 @@ VENUE_ROLES = (
     "tests",
 )
 """What every folder venues/<exchange> has."""
-ORDER_ROLES = ("hearing.py", "orders.py", "refusals.py")
+ORDER_ROLES = ("errors.py", "orders.py", "user_stream.py")
 """What it has besides where the venue takes orders: all of them."""
-SOCKET_ROLE = "speaking.py"
+SOCKET_ROLE = "order_socket.py"
 """What it may have then, where orders go over a websocket; and nothing else."""
 
 

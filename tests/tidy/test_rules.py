@@ -103,7 +103,7 @@ def test_banned_names_bite(path: str, code: str) -> None:
         ("core/bars/a.py", "def f(timeout_s: float) -> float:\n    wait_s: float = g()"),
         ("core/bars/tests/test_a.py", "assert float('1') == 1"),
         ("kit/statistics.py", "float(1)"),
-        ("kit/clock.py", "time.time_ns()"),
+        ("kit/base/clock.py", "time.time_ns()"),
         ("core/bars/a.py", "clock.time_ns()"),
     ],
 )
@@ -204,9 +204,9 @@ def test_venues_are_alike() -> None:
     assert not list(siblings.venue_folders(trades))
     texts = [finding.text for finding in siblings.venue_folders(trades[:-1])]
     assert texts == [f"{siblings.ORDER_ROLES[-1]} is missing"]
-    speaking = File("venues/x/speaking.py", b"")
-    assert not list(siblings.venue_folders([*trades, speaking]))
-    assert len(list(siblings.venue_folders([*whole, speaking]))) == 1
+    order_socket = File("venues/x/order_socket.py", b"")
+    assert not list(siblings.venue_folders([*trades, order_socket]))
+    assert len(list(siblings.venue_folders([*whole, order_socket]))) == 1
     more = [*whole, File("venues/x/helpers.py", b"")]
     assert [f.text for f in siblings.venue_folders(more)] == [
         "helpers.py is in no other venue folder"

@@ -69,16 +69,16 @@ CLOCK_NAMES = frozenset(
     }
 )
 MONEY_PATHS = (
-    "kit/numbers.py",
-    "kit/columns.py",
-    "kit/book/*",
+    "kit/base/numbers.py",
+    "kit/marketdata/model/columns.py",
+    "kit/marketdata/book/*",
     "venues/*/parse.py",
     "venues/*/history.py",
     "venues/*/instruments.py",
     "core/recorder/*",
     "core/bars/*",
     "core/history/*",
-    "kit/reader/*",
+    "kit/storage/reader/*",
     "ops/archives/*",
 )
 PROCESS_CODE = ("kit/*", "venues/*", "core/*", "gateway/*")
@@ -89,14 +89,14 @@ NAMES = (
     Name(
         frozenset({"print"}),
         ("*.py",),
-        ("ops/*", "benchmarks/*", "kit/runtime.py"),
-        "kit.telemetry.logger",
+        ("ops/*", "benchmarks/*", "kit/base/runtime.py"),
+        "kit.base.telemetry.logger",
         "what a process says is a structured log line",
     ),
     Name(
         CLOCK_NAMES,
         PROCESS_CODE,
-        ("kit/clock.py", "kit/telemetry.py", "kit/runtime.py", *TESTS),
+        ("kit/base/clock.py", "kit/base/telemetry.py", "kit/base/runtime.py", *TESTS),
         "the Clock that was passed in",
         "a test must be able to set the time",
     ),
@@ -118,7 +118,7 @@ NAMES = (
         frozenset({"NotImplementedError"}),
         ("*.py",),
         (),
-        "a Protocol, or kit.errors.NotSupported",
+        "a Protocol, or kit.base.errors.NotSupported",
         "nothing unfinished is called done",
     ),
     Name(

@@ -10,9 +10,9 @@ Ids of futures are shared by all symbols, so U says nothing; each update names a
 one before it. Between pu and U nothing happened to this book.
 """
 
-from kit.numbers import IntColumn
-from kit.venue.books.sequence import OverlapRule
-from kit.venue.contract import BookRules, Join, SnapshotSource, UpdateNumbers
+from kit.base.numbers import IntColumn
+from kit.connector.books.sequence_rules import OverlapRule
+from kit.connector.contract.venue import BookRules, Join, SnapshotSource, UpdateNumbers
 
 
 class FuturesRule(OverlapRule):

@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
-from kit.clock import SystemClock
-from kit.errors import SettingError
-from kit.orders.contract import Credentials, Desk
-from kit.orders.paper.rules import House
-from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue
+from kit.base.clock import SystemClock
+from kit.base.errors import SettingError
+from kit.connector.contract.venue import Limits, Maturity, Place, Profile, TradeNumbering, Venue
+from kit.execution.contract import Credentials, Desk
+from kit.execution.paper.rules import House
 from venues.binance.book import FUTURES_BOOK, SPOT_BOOK
 from venues.binance.feed import (
     AGGREGATE_TRADES,

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import msgspec
 from venuemesh.common.v1 import types_pb2
 
-from kit.cursor import Channel
-from kit.frames import FrameError
-from kit.venue.contract import Answer, FrameKind
+from kit.base.cursor import Channel
+from kit.connector.contract.venue import Answer, FrameKind
+from kit.marketdata.frames import FrameError
 from venues.binance import parse
 
 WINDOW_BYTES = 64

@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.numbers import format_scaled, parse_number
+from kit.base.numbers import format_scaled, parse_number
 
 STATUSES = {
     "TRADING": types_pb2.INSTRUMENT_STATUS_TRADING,

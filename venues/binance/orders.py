@@ -15,12 +15,12 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.errors import NotSupported
-from kit.orders.approval import plain
-from kit.orders.ccxt import read as read
-from kit.orders.ccxt.desk import CcxtDesk, Unsupported
-from kit.orders.ccxt.line import Absent, Call, Line
-from kit.orders.contract import (
+from kit.base.errors import NotSupported
+from kit.connector.orders import read as read
+from kit.connector.orders.execution_client import CcxtDesk, Unsupported
+from kit.connector.orders.rest_session import Absent, Call, Line
+from kit.execution.approval import plain
+from kit.execution.contract import (
     Accepted,
     AssetBalance,
     Credentials,
@@ -33,7 +33,9 @@ from kit.orders.contract import (
     VenueOrder,
     Wish,
 )
-from venues.binance.hearing import (
+from venues.binance.errors import ERRORS
+from venues.binance.order_socket import BinanceSpeaking
+from venues.binance.user_stream import (
     FUTURES_TYPES,
     LIFETIMES,
     TYPES,
@@ -48,8 +50,6 @@ from venues.binance.hearing import (
     futures_position_of,
     order_of,
 )
-from venues.binance.refusals import ERRORS
-from venues.binance.speaking import BinanceSpeaking
 
 SPOT, FUTURES = "binance", "binance_futures"
 FILLS_MAX = 1000

@@ -7,8 +7,10 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-
 
 import numpy as np
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.columns import (
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.numbers import IntColumn
+from kit.marketdata.frames import Decoded, Field, Frames, LevelList, Schema
+from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
     BookRows,
@@ -19,8 +21,6 @@ from kit.columns import (
     TradeRows,
     zeros,
 )
-from kit.frames import Decoded, Field, Frames, LevelList, Schema
-from kit.numbers import IntColumn
 
 MARKET = "MARKET"
 """Futures: a trade that was made in the order book."""

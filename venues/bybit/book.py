@@ -8,7 +8,7 @@ The venue removes by itself, with a size of 0, each level that falls out of the 
 captures both sides have exactly as many levels after each update as before. So nothing is cut here.
 """
 
-from kit.venue.books.sequence import CountingRule
-from kit.venue.contract import BookRules, SnapshotSource
+from kit.connector.books.sequence_rules import CountingRule
+from kit.connector.contract.venue import BookRules, SnapshotSource
 
 BOOK = BookRules(sequence=CountingRule(), snapshots=SnapshotSource.FEED, same_everywhere=True)

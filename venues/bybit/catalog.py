@@ -1,9 +1,9 @@
 """The venues of Bybit's API: their ids, ports, limits and parts."""
 
-from kit.clock import SystemClock
-from kit.errors import SettingError
-from kit.orders.contract import Credentials, Desk
-from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
+from kit.base.clock import SystemClock
+from kit.base.errors import SettingError
+from kit.connector.contract.venue import Limits, Maturity, Place, Profile, Venue
+from kit.execution.contract import Credentials, Desk
 from venues.bybit.book import BOOK
 from venues.bybit.feed import DEPTHS, BybitWire
 from venues.bybit.history import BybitHistory

@@ -14,11 +14,11 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.orders.approval import plain
-from kit.orders.ccxt import read as read
-from kit.orders.ccxt.desk import CcxtDesk, Unsupported
-from kit.orders.ccxt.line import Call, Line
-from kit.orders.contract import (
+from kit.connector.orders import read as read
+from kit.connector.orders.execution_client import CcxtDesk, Unsupported
+from kit.connector.orders.rest_session import Call, Line
+from kit.execution.approval import plain
+from kit.execution.contract import (
     Accepted,
     AssetBalance,
     Credentials,
@@ -31,9 +31,9 @@ from kit.orders.contract import (
     VenueOrder,
     Wish,
 )
-from venues.bybit.hearing import SpotHearing, balances_of, fill_of, order_of
-from venues.bybit.refusals import ERRORS
-from venues.bybit.speaking import BybitSpeaking
+from venues.bybit.errors import ERRORS
+from venues.bybit.order_socket import BybitSpeaking
+from venues.bybit.user_stream import SpotHearing, balances_of, fill_of, order_of
 
 VENUE_ID = "bybit"
 ORDERS_PAGE, FILLS_PAGE = 50, 100

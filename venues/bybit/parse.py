@@ -4,8 +4,9 @@ Documentation: https://bybit-exchange.github.io/docs/v5/websocket/public/orderbo
 neighbours ``trade``, ``ticker`` and ``kline``.
 """
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.columns import (
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.marketdata.frames import Field, Frames, LevelList, Schema
+from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
     BookRows,
@@ -16,7 +17,6 @@ from kit.columns import (
     TradeRows,
     zeros,
 )
-from kit.frames import Field, Frames, LevelList, Schema
 
 SIDES = {"Buy": SIDE_BUY, "Sell": SIDE_SELL}
 INTERVALS_S = {"1": 60}

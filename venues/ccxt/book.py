@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from kit.columns import BookRows, Levels, Symbols
-from kit.numbers import IntColumn
-from kit.venue.books.sequence import UnnumberedRule
-from kit.venue.contract import BookRules, SnapshotSource
+from kit.base.numbers import IntColumn
+from kit.connector.books.sequence_rules import UnnumberedRule
+from kit.connector.contract.venue import BookRules, SnapshotSource
+from kit.marketdata.model.columns import BookRows, Levels, Symbols
 from venues.ccxt.parse import plain, time_ns
 
 # Of an update ccxt.pro tells neither which it is nor which came before, and on many exchanges it

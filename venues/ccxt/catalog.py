@@ -8,9 +8,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from kit.errors import SettingError
-from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue, VenueFactory
-from kit.venue.rest import ccxt_client
+from kit.base.errors import SettingError
+from kit.connector.contract.venue import (
+    Limits,
+    Maturity,
+    Place,
+    Profile,
+    TradeNumbering,
+    Venue,
+    VenueFactory,
+)
+from kit.connector.rest import ccxt_client
 from venues.ccxt import book
 from venues.ccxt.exchange import CcxtExchange
 from venues.ccxt.feed import CcxtSource

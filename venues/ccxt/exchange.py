@@ -10,8 +10,8 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Protocol
 
-from kit import telemetry
-from kit.venue.rest import ccxt_client
+from kit.base import telemetry
+from kit.connector.rest import ccxt_client
 
 TRADES_MAX = 10_000
 """Trades of one symbol that may come in one burst; ccxt's own 1000 lose the rest unsaid. They are

@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
-from kit import backoff, telemetry
-from kit.clock import Clock
-from kit.cursor import Channel
-from kit.venue.source import RowTaker
+from kit.base import backoff, telemetry
+from kit.base.clock import Clock
+from kit.base.cursor import Channel
+from kit.connector.contract.source import RowTaker
 from venues.ccxt.exchange import CURRENT, CcxtExchange, break_socket
 from venues.ccxt.streams import BOOK, FEATURES, KINDS, Surroundings
 

@@ -6,11 +6,11 @@ from typing import Any
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, SystemClock
-from kit.errors import BadRequest, NotSupported, VenueUnavailable
-from kit.numbers import NumberError, format_scaled, parse_number
-from kit.venue.contract import BookSnapshot
-from kit.venue.rest import ccxt_client
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, SystemClock
+from kit.base.errors import BadRequest, NotSupported, VenueUnavailable
+from kit.base.numbers import NumberError, format_scaled, parse_number
+from kit.connector.contract.venue import BookSnapshot
+from kit.connector.rest import ccxt_client
 from venues.ccxt import instruments
 from venues.ccxt.book import whole_levels
 from venues.ccxt.exchange import CcxtExchange

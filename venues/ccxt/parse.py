@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from venuemesh.common.v1 import types_pb2
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.columns import Numbers, QuoteRows, Symbols, TickerRows, TradeRows
-from kit.numbers import IntColumn
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.numbers import IntColumn
+from kit.marketdata.model.columns import Numbers, QuoteRows, Symbols, TickerRows, TradeRows
 
 SIDES = {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}
 SIDE_UNSAID = types_pb2.SIDE_UNSPECIFIED

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.clock import Clock
-from kit.columns import Rows
-from kit.cursor import Channel
-from kit.numbers import NumberError
-from kit.venue.source import RowTaker
+from kit.base.clock import Clock
+from kit.base.cursor import Channel
+from kit.base.numbers import NumberError
+from kit.connector.contract.source import RowTaker
+from kit.marketdata.model.columns import Rows
 from venues.ccxt import parse
 from venues.ccxt.book import BookCopy
 from venues.ccxt.exchange import TRADES_MAX, CcxtExchange

@@ -8,8 +8,8 @@ number of each frame of the connection (``parse.advanced_sequence``), on both th
 below the best ask. A whole book comes first, over the feed, and again after a new subscription.
 """
 
-from kit.venue.books.sequence import UnnumberedRule
-from kit.venue.contract import BookRules, SnapshotSource
+from kit.connector.books.sequence_rules import UnnumberedRule
+from kit.connector.contract.venue import BookRules, SnapshotSource
 
 BOOK = BookRules(
     sequence=UnnumberedRule(),

@@ -2,11 +2,19 @@
 
 from decimal import Decimal
 
-from kit.clock import SystemClock
-from kit.errors import SettingError
-from kit.orders.contract import Credentials, Desk
-from kit.orders.paper.rules import House
-from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, TradeNumbering, Venue
+from kit.base.clock import SystemClock
+from kit.base.errors import SettingError
+from kit.connector.contract.venue import (
+    Catalog,
+    Limits,
+    Maturity,
+    Place,
+    Profile,
+    TradeNumbering,
+    Venue,
+)
+from kit.execution.contract import Credentials, Desk
+from kit.execution.paper.rules import House
 from venues.coinbase import parse
 from venues.coinbase.book import BOOK
 from venues.coinbase.feed import AdvancedWire, ExchangeWire

@@ -14,13 +14,13 @@ from typing import Any, TypeVar, cast
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from kit.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.columns import Levels
-from kit.errors import BadRequest, UnknownInstrument, VenueUnavailable
-from kit.frames.reference import time_ns
-from kit.numbers import format_scaled, parse_number
-from kit.venue.contract import BookSnapshot
-from kit.venue.rest import ccxt_client
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.errors import BadRequest, UnknownInstrument, VenueUnavailable
+from kit.base.numbers import format_scaled, parse_number
+from kit.connector.contract.venue import BookSnapshot
+from kit.connector.rest import ccxt_client
+from kit.marketdata.frames.reference import time_ns
+from kit.marketdata.model.columns import Levels
 from venues.coinbase import instruments
 
 TRADES_MAX = 1000

@@ -6,7 +6,7 @@ from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.numbers import NumberError
+from kit.base.numbers import NumberError
 
 NOT_MATCHING = (
     "trading_disabled",

@@ -14,14 +14,13 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.errors import VenueUnavailable
-from kit.frames.reference import time_ns
-from kit.orders.approval import plain
-from kit.orders.ccxt import read as read
-from kit.orders.ccxt.desk import CcxtDesk, Unsupported
-from kit.orders.ccxt.line import Absent, Call, Line
-from kit.orders.contract import (
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.errors import VenueUnavailable
+from kit.connector.orders import read as read
+from kit.connector.orders.execution_client import CcxtDesk, Unsupported
+from kit.connector.orders.rest_session import Absent, Call, Line
+from kit.execution.approval import plain
+from kit.execution.contract import (
     Accepted,
     AssetBalance,
     Credentials,
@@ -35,9 +34,10 @@ from kit.orders.contract import (
     VenueOrder,
     Wish,
 )
-from kit.orders.ids import as_uuid
-from venues.coinbase.hearing import STATES, Hearing
-from venues.coinbase.refusals import ERRORS, said
+from kit.execution.ids import as_uuid
+from kit.marketdata.frames.reference import time_ns
+from venues.coinbase.errors import ERRORS, said
+from venues.coinbase.user_stream import STATES, Hearing
 
 VENUE_ID = "coinbase"
 ORDERS_PAGE, FILLS_PAGE, ACCOUNTS_PAGE = 250, 250, 250

@@ -6,8 +6,10 @@ https://docs.cdp.coinbase.com/exchange/websocket-feed/channels
 
 import numpy as np
 
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.columns import (
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.numbers import IntColumn
+from kit.marketdata.frames import Field, Frames, LevelList, Schema, optional
+from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
     BookRows,
@@ -18,8 +20,6 @@ from kit.columns import (
     TradeRows,
     zeros,
 )
-from kit.frames import Field, Frames, LevelList, Schema, optional
-from kit.numbers import IntColumn
 
 CANDLE_SECONDS = 300
 TAKER_OF_MAKER = {

@@ -5,8 +5,8 @@ the change_id before it in prev_change_id; when that is another than the last on
 is missing. change_id counts for many instruments together, so it jumps from one change to the next.
 """
 
-from kit.venue.books.sequence import ChainRule
-from kit.venue.contract import BookRules, SnapshotSource
+from kit.connector.books.sequence_rules import ChainRule
+from kit.connector.contract.venue import BookRules, SnapshotSource
 
 BOOK = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED, same_everywhere=True)
 """A whole book comes first after each subscription, all levels of it, so depth needs no bound."""

@@ -2,10 +2,10 @@
 
 from decimal import Decimal
 
-from kit.clock import SystemClock
-from kit.orders.contract import Credentials, Desk
-from kit.orders.paper.rules import House
-from kit.venue.contract import Limits, Maturity, Place, Profile, TradeNumbering, Venue
+from kit.base.clock import SystemClock
+from kit.connector.contract.venue import Limits, Maturity, Place, Profile, TradeNumbering, Venue
+from kit.execution.contract import Credentials, Desk
+from kit.execution.paper.rules import House
 from venues.deribit.book import BOOK
 from venues.deribit.feed import DeribitWire
 from venues.deribit.history import DeribitHistory

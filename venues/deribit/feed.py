@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from venuemesh.common.v1 import types_pb2
 
-from kit.cursor import Channel
-from kit.frames import FrameError
-from kit.venue.contract import Answer
+from kit.base.cursor import Channel
+from kit.connector.contract.venue import Answer
+from kit.marketdata.frames import FrameError
 from venues.deribit import parse
 
 STREAMS = ("trades.{}.100ms", "quote.{}", "book.{}.100ms", "ticker.{}.100ms", "chart.trades.{}.1")

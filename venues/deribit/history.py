@@ -12,12 +12,12 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
-from kit.columns import Levels, Numbers
-from kit.errors import BadRequest, UnknownInstrument
-from kit.numbers import format_scaled, parse_number
-from kit.venue.contract import BookSnapshot
-from kit.venue.rest import ccxt_client
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
+from kit.base.errors import BadRequest, UnknownInstrument
+from kit.base.numbers import format_scaled, parse_number
+from kit.connector.contract.venue import BookSnapshot
+from kit.connector.rest import ccxt_client
+from kit.marketdata.model.columns import Levels, Numbers
 from venues.deribit import instruments
 from venues.deribit.parse import CHART_SECONDS
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.orders.approval import plain
-from kit.orders.ccxt import read as read
-from kit.orders.ccxt.desk import CcxtDesk, Unsupported
-from kit.orders.ccxt.line import Absent, Call, Line
-from kit.orders.contract import (
+from kit.connector.orders import read as read
+from kit.connector.orders.execution_client import CcxtDesk, Unsupported
+from kit.connector.orders.rest_session import Absent, Call, Line
+from kit.execution.approval import plain
+from kit.execution.contract import (
     Accepted,
     AssetBalance,
     Credentials,
@@ -32,9 +32,9 @@ from kit.orders.contract import (
     VenueOrder,
     Wish,
 )
-from venues.deribit.hearing import TRIGGERED, TYPES, Hearing, balance_of, fill_of, order_of
-from venues.deribit.refusals import ERRORS, NOTHING
-from venues.deribit.speaking import DeribitSpeaking, signed_in
+from venues.deribit.errors import ERRORS, NOTHING
+from venues.deribit.order_socket import DeribitSpeaking, signed_in
+from venues.deribit.user_stream import TRIGGERED, TYPES, Hearing, balance_of, fill_of, order_of
 
 VENUE_ID = "deribit"
 FILLS_PAGE = 1000

@@ -5,8 +5,11 @@ Documentation: https://docs.deribit.com/articles/notifications and the pages of 
 
 import numpy as np
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.columns import (
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.numbers import IntColumn
+from kit.connector.contract.venue import FrameKind
+from kit.marketdata.frames import Field, FrameError, Frames, LevelList, Schema, optional
+from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
     BookRows,
@@ -19,9 +22,6 @@ from kit.columns import (
     TradeRows,
     zeros,
 )
-from kit.frames import Field, FrameError, Frames, LevelList, Schema, optional
-from kit.numbers import IntColumn
-from kit.venue.contract import FrameKind
 
 TAKERS = {"buy": SIDE_BUY, "sell": SIDE_SELL}
 WHOLE = {"snapshot": 1, "change": 0}

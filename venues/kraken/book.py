@@ -6,9 +6,9 @@ of either side after the update. The book ends at the depth that was subscribed 
 of it is not announced, and what comes back into it is sent again.
 """
 
-from kit.checksum import Checksum
-from kit.venue.books.sequence import UnnumberedRule
-from kit.venue.contract import BookRules, SnapshotSource
+from kit.connector.books.sequence_rules import UnnumberedRule
+from kit.connector.contract.venue import BookRules, SnapshotSource
+from kit.marketdata.book.checksum import Checksum
 
 DEPTHS = (10, 25, 100, 500, 1000)
 """What may be subscribed to."""

@@ -10,8 +10,8 @@ from typing import Literal
 import msgspec
 from venuemesh.common.v1 import types_pb2
 
-from kit.frames import FrameError
-from kit.venue.contract import Answer
+from kit.connector.contract.venue import Answer
+from kit.marketdata.frames import FrameError
 from venues.kraken import parse
 
 UNKNOWN_PAIR = "Currency pair not supported"

@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.numbers import format_scaled, parse_number
+from kit.base.numbers import format_scaled, parse_number
 
 ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
 """Names of assets in REST that the feed (v2) has given up."""

@@ -15,13 +15,13 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.errors import CredentialsRefused, UnknownInstrument
-from kit.orders.approval import plain
-from kit.orders.ccxt import read as read
-from kit.orders.ccxt.desk import CcxtDesk, Unsupported
-from kit.orders.ccxt.line import Absent, Call, Line
-from kit.orders.contract import (
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.errors import CredentialsRefused, UnknownInstrument
+from kit.connector.orders import read as read
+from kit.connector.orders.execution_client import CcxtDesk, Unsupported
+from kit.connector.orders.rest_session import Absent, Call, Line
+from kit.execution.approval import plain
+from kit.execution.contract import (
     Accepted,
     AssetBalance,
     Credentials,
@@ -37,10 +37,9 @@ from kit.orders.contract import (
     VenueOrder,
     Wish,
 )
-from venues.kraken.hearing import TYPES_READ, SpotHearing
+from venues.kraken.errors import ERRORS
 from venues.kraken.instruments import ASSETS, native_symbol
-from venues.kraken.refusals import ERRORS
-from venues.kraken.speaking import (
+from venues.kraken.order_socket import (
     ADD,
     AMEND,
     CANCEL,
@@ -49,6 +48,7 @@ from venues.kraken.speaking import (
     amended,
     cancelled,
 )
+from venues.kraken.user_stream import TYPES_READ, SpotHearing
 
 VENUE_ID = "kraken"
 PAGE = 50

@@ -6,7 +6,10 @@ JSON numbers with all their trailing zeros.
 
 import numpy as np
 
-from kit.columns import (
+from kit.base.numbers import Places, rescale
+from kit.connector.contract.venue import FrameKind
+from kit.marketdata.frames import Field, Frames, LevelList, Schema, optional
+from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
     BookRows,
@@ -17,9 +20,6 @@ from kit.columns import (
     TradeRows,
     zeros,
 )
-from kit.frames import Field, Frames, LevelList, Schema, optional
-from kit.numbers import Places, rescale
-from kit.venue.contract import FrameKind
 
 SECONDS_PER_MINUTE = 60
 SIDES = {"buy": SIDE_BUY, "sell": SIDE_SELL}

@@ -6,9 +6,9 @@ legal: an update with nothing in it repeats its seqId as prevSeqId about once a 
 maintenance the numbering may begin anew, in an update whose seqId is below its prevSeqId.
 """
 
-from kit.checksum import Checksum
-from kit.numbers import IntColumn
-from kit.venue.contract import BookRules, Join, SnapshotSource, UpdateNumbers
+from kit.base.numbers import IntColumn
+from kit.connector.contract.venue import BookRules, Join, SnapshotSource, UpdateNumbers
+from kit.marketdata.book.checksum import Checksum
 
 BOOK_LEVELS = 400
 

@@ -3,10 +3,18 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from kit.clock import SystemClock
-from kit.orders.contract import Credentials, Desk
-from kit.orders.paper.rules import House
-from kit.venue.contract import Catalog, Limits, Maturity, Place, Profile, TradeNumbering, Venue
+from kit.base.clock import SystemClock
+from kit.connector.contract.venue import (
+    Catalog,
+    Limits,
+    Maturity,
+    Place,
+    Profile,
+    TradeNumbering,
+    Venue,
+)
+from kit.execution.contract import Credentials, Desk
+from kit.execution.paper.rules import House
 from venues.okx.book import BOOK
 from venues.okx.feed import CANDLE_CHANNELS, SPOT_CHANNELS, SWAP_CHANNELS, InstrumentOf, OkxWire
 from venues.okx.history import OkxHistory

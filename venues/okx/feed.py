@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from venuemesh.common.v1 import types_pb2
 
-from kit.cursor import Channel
-from kit.frames import FrameError
-from kit.venue.contract import Answer, FrameKind, Parse
+from kit.base.cursor import Channel
+from kit.connector.contract.venue import Answer, FrameKind, Parse
+from kit.marketdata.frames import FrameError
 from venues.okx import parse
 
 PING, PONG = "ping", b"pong"

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.columns import Levels
-from kit.errors import BadRequest, VenueUnavailable
-from kit.numbers import format_scaled, parse_number
-from kit.venue.contract import BookSnapshot
-from kit.venue.rest import ccxt_client
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.base.errors import BadRequest, VenueUnavailable
+from kit.base.numbers import format_scaled, parse_number
+from kit.connector.contract.venue import BookSnapshot
+from kit.connector.rest import ccxt_client
+from kit.marketdata.model.columns import Levels
 from venues.okx import instruments
 
 Read = TypeVar("Read")

@@ -17,11 +17,11 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.orders.approval import plain
-from kit.orders.ccxt import read as read
-from kit.orders.ccxt.desk import CcxtDesk, Unsupported
-from kit.orders.ccxt.line import Absent, Call, Line
-from kit.orders.contract import (
+from kit.connector.orders import read as read
+from kit.connector.orders.execution_client import CcxtDesk, Unsupported
+from kit.connector.orders.rest_session import Absent, Call, Line
+from kit.execution.approval import plain
+from kit.execution.contract import (
     Accepted,
     AssetBalance,
     Credentials,
@@ -35,7 +35,9 @@ from kit.orders.contract import (
     VenueOrder,
     Wish,
 )
-from venues.okx.hearing import (
+from venues.okx.errors import ERRORS, said
+from venues.okx.order_socket import OkxSpeaking
+from venues.okx.user_stream import (
     WOKEN,
     Hearing,
     algo_order_of,
@@ -44,8 +46,6 @@ from venues.okx.hearing import (
     order_of,
     position_of,
 )
-from venues.okx.refusals import ERRORS, said
-from venues.okx.speaking import OkxSpeaking
 
 PAGE = 100
 RECENT_MS = 3 * 86_400_000

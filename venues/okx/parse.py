@@ -7,8 +7,10 @@ are valued at, https://www.okx.com/docs-v5/en/#public-data-websocket
 import msgspec
 import numpy as np
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.columns import (
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.numbers import IntColumn, NumberError
+from kit.marketdata.frames import Decoded, Field, FrameError, Frames, LevelList, Schema, optional
+from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
     BookRows,
@@ -21,8 +23,6 @@ from kit.columns import (
     TradeRows,
     zeros,
 )
-from kit.frames import Decoded, Field, FrameError, Frames, LevelList, Schema, optional
-from kit.numbers import IntColumn, NumberError
 
 SIDES = {"buy": SIDE_BUY, "sell": SIDE_SELL}
 SNAPSHOT = {"snapshot": 1, "update": 0}

@@ -7,7 +7,7 @@ from fractions import Fraction
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from kit.intervals import INTERVALS
+from kit.base.intervals import INTERVALS
 
 SECOND_NS = 1_000_000_000
 MONDAY_NS = 1_722_816_000 * SECOND_NS

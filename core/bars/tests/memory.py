@@ -14,9 +14,9 @@ from core.bars.tests.market import SECOND_NS, BarKey, NaiveBar
 from core.bars.tests.naive_events import EventKey
 from core.bars.venue import Venue
 from core.bars.watermark import Watermark
-from kit.columns import Scale
-from kit.cursor import Cursor
-from kit.intervals import INTERVALS
+from kit.base.cursor import Cursor
+from kit.base.intervals import INTERVALS
+from kit.marketdata.model.columns import Scale
 
 Stored = tuple[Partial, Scale, int, bool, int]
 

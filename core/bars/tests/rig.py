@@ -18,13 +18,13 @@ from core.bars.settings import BarsSettings
 from core.bars.shards import SHARDS
 from core.bars.tests.market import BarKey, NaiveBar, Trade, batch
 from core.bars.tests.naive_events import DAY_NS, EventKey
-from kit.clock import SystemClock
-from kit.cursor import Cursor, StreamKey
-from kit.database import Database, migrate
-from kit.intervals import INTERVALS
-from kit.streams import Entry, Streams
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base.clock import SystemClock
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.database import Database, migrate
+from kit.base.intervals import INTERVALS
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Entry, Streams
 
 KEY = StreamKey("binance", types_pb2.CHANNEL_TRADES)
 REPAIRS = StreamKey("binance", types_pb2.CHANNEL_REPAIRS)

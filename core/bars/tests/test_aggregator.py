@@ -10,8 +10,8 @@ from core.bars.settings import BarsSettings
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bars
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.rig import KEY, Rig, eventually, in_batches, rig_for
-from kit.cursor import Cursor
-from kit.streams import Entry, Streams
+from kit.base.cursor import Cursor
+from kit.marketdata.delivery.streams import Entry, Streams
 from tests.support.waiting import until
 
 T = MONDAY_NS + 3600 * SECOND_NS

@@ -6,8 +6,8 @@ from venuemesh.common.v1 import types_pb2
 from core.bars.coverage import HOLES_MAX, Coverage, Hole
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
 from core.bars.tests.memory import MemoryVenue
-from kit.cursor import Cursor
-from kit.intervals import BY_NAME
+from kit.base.cursor import Cursor
+from kit.base.intervals import BY_NAME
 
 T = MONDAY_NS
 S = SECOND_NS

@@ -18,7 +18,7 @@ from core.bars.tests.rig import Rig, eventually, in_batches, rig_for
 from core.bars.tests.test_aggregator import as_batch, market
 from core.bars.tests.test_shards import end
 from core.bars.tests.test_shards import market as shared_market
-from kit import rpc
+from kit.base import rpc
 
 MAIN = "from core.bars.app import main; raise SystemExit(main())"
 KILLS = 5

@@ -10,7 +10,7 @@ from core.bars.kinds import Kind, Spec
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.naive_events import naive_events
-from kit.columns import Scale
+from kit.marketdata.model.columns import Scale
 
 T = MONDAY_NS + 86_000 * SECOND_NS
 """Some minutes before midnight."""

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from core.bars import kernel
 from core.bars.kernel import Trades
-from kit.intervals import INTERVALS
+from kit.base.intervals import INTERVALS
 
 ROWS = st.lists(
     st.tuples(

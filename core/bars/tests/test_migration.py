@@ -5,8 +5,8 @@ import psycopg
 from core.bars.shards import SHARDS
 from core.bars.store import Store
 from core.bars.tests.market import MONDAY_NS
-from kit.cursor import Cursor, StreamKey
-from kit.database import SCHEMA_DIR, Database, migrate
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.database import SCHEMA_DIR, Database, migrate
 
 OLD_BAR = (
     "INSERT INTO bars VALUES ('binance', 'BTCUSDT', %s, %s, 1.5, 2, 1, 1.5, 3, 1, 4.5, 2, 7, 1,"

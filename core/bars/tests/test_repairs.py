@@ -12,7 +12,7 @@ from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.naive_events import DAY_NS, naive_events
 from core.bars.tests.rig import FAST, REPAIRS, Rig, eventually, in_batches, rig_for
 from core.bars.trade_ids import TradeIds
-from kit.cursor import Cursor
+from kit.base.cursor import Cursor
 
 T = MONDAY_NS + 3600 * SECOND_NS
 KINDS = ("tick:7", "volume:300", "imbalance:10", "renko:0.05")

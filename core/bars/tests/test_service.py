@@ -13,10 +13,10 @@ from core.bars.settings import BarsSettings
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.rig import rig_for
-from kit import rpc
-from kit.clock import SystemClock
-from kit.errors import Draining, SettingError, SubscriberTooSlow, error_info, reason_of
-from kit.intervals import INTERVALS
+from kit.base import rpc
+from kit.base.clock import SystemClock
+from kit.base.errors import Draining, SettingError, SubscriberTooSlow, error_info, reason_of
+from kit.base.intervals import INTERVALS
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 T = MONDAY_NS

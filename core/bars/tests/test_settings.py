@@ -1,8 +1,8 @@
 import pytest
 
 from core.bars.settings import BarsSettings
-from kit.errors import SettingError
-from kit.settings import load
+from kit.base.errors import SettingError
+from kit.base.settings import load
 
 
 def test_kinds_are_for_all_instruments_unless_one_has_its_own(tmp_path) -> None:

@@ -15,7 +15,7 @@ from core.bars.store import LeaseLost, Snapshot, Store
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bars
 from core.bars.tests.naive_events import DAY_NS, naive_events
 from core.bars.tests.rig import Rig, eventually, in_batches, rig_for
-from kit.cursor import Cursor
+from kit.base.cursor import Cursor
 
 T = MONDAY_NS + 3600 * SECOND_NS
 KINDS = ("tick:7", "runs:10")

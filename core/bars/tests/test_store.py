@@ -5,7 +5,7 @@ from core.bars.store import Store
 from core.bars.stored import restored
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch
 from core.bars.tests.rig import Rig, rig_for
-from kit.columns import Scale
+from kit.marketdata.model.columns import Scale
 
 T = MONDAY_NS
 

@@ -8,8 +8,8 @@ from venuemesh.common.v1 import types_pb2
 from core.bars.rows import MalformedBatch
 from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bars
 from core.bars.tests.memory import MemoryVenue
-from kit.cursor import Cursor
-from kit.intervals import BY_NAME, INTERVALS
+from kit.base.cursor import Cursor
+from kit.base.intervals import BY_NAME, INTERVALS
 
 T = MONDAY_NS + 3600 * SECOND_NS
 LATENESS_NS = 2 * SECOND_NS

@@ -15,14 +15,14 @@ from core.bridge.service import LiveServicer
 from core.bridge.settings import BridgeSettings
 from core.bridge.tail import Tail
 from core.bridge.venues import Venues
-from kit import rpc
-from kit.batches import Batch
-from kit.clock import SystemClock
-from kit.cursor import Cursor, StreamKey
-from kit.streams import Entry, Streams
-from kit.subscription import Publication, Subscribers
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base import rpc
+from kit.base.clock import SystemClock
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.subscription import Publication, Subscribers
+from kit.marketdata.model.batches import Batch
 from tests.support.waiting import WAIT_SECONDS_MAX, until
 
 VENUE = "binance"

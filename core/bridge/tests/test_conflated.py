@@ -14,7 +14,7 @@ from core.bridge.tests.fakes import (
     gap,
     quotes,
 )
-from kit.batches import Batch
+from kit.marketdata.model.batches import Batch
 from tests.support.waiting import until
 
 HOUR_MS = 60_000

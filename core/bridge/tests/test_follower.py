@@ -10,10 +10,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from core.bridge.follower import HELD_MAX, BookUpdate, Follower, FollowerState
-from kit.book import Book, Levels, Side
-from kit.columns import Scale
-from kit.cursor import Cursor
-from kit.numbers import format_scaled
+from kit.base.cursor import Cursor
+from kit.base.numbers import format_scaled
+from kit.marketdata.book import Book, Levels, Side
+from kit.marketdata.model.columns import Scale
 
 DEPTH = 3
 PRICE_SCALE, SIZE_SCALE = 2, 3

@@ -18,9 +18,9 @@ from core.bridge.tests.fakes import (
     quotes,
     trades,
 )
-from kit.cursor import Cursor
-from kit.errors import error_info
-from kit.streams import Entry
+from kit.base.cursor import Cursor
+from kit.base.errors import error_info
+from kit.marketdata.delivery.streams import Entry
 from tests.support.valkey_process import ValkeyProcess
 from tests.support.waiting import until
 

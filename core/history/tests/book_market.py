@@ -11,12 +11,12 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from core.history.past_book import StoredBatch
 from core.history.tests.recorded import START_NS, VENUE, instrument_id
-from kit.archive import codec
-from kit.archive.book_updates import BookUpdates
-from kit.batches import Batch
-from kit.cursor import Cursor
-from kit.database import Database
-from kit.numbers import to_decimal
+from kit.base.cursor import Cursor
+from kit.base.database import Database
+from kit.base.numbers import to_decimal
+from kit.marketdata.model.batches import Batch
+from kit.storage.archive import codec
+from kit.storage.archive.book_updates import BookUpdates
 
 EPOCH = 7
 Levels = Sequence[tuple[int, int]]

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.database import Connection, Database
-from kit.numbers import format_scaled
+from kit.base.database import Connection, Database
+from kit.base.numbers import format_scaled
 
 VENUE = "binance"
 SYMBOL = "BTCUSDT"

@@ -6,8 +6,8 @@ from venuemesh.registry.v1 import registry_pb2
 
 from core.history.tests.process import HistoryProcess
 from core.history.tests.recorded import SYMBOL, VENUE, Trade, record_trades
-from kit import errors, rpc
-from kit.database import Database, migrate
+from kit.base import errors, rpc
+from kit.base.database import Database, migrate
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from core.history.tests.recorded import (
     record_gaps,
     record_trades,
 )
-from kit.database import Database, migrate
-from kit.errors import BadRequest, UnknownInstrument
+from kit.base.database import Database, migrate
+from kit.base.errors import BadRequest, UnknownInstrument
 
 HOUR_NS = 3600 * 10**9
 FIRST_NS = START_NS

@@ -16,8 +16,8 @@ from core.history.tests.recorded import (
     record_gaps,
     record_trades,
 )
-from kit.database import Database, migrate
-from kit.errors import BadRequest, UnknownInstrument
+from kit.base.database import Database, migrate
+from kit.base.errors import BadRequest, UnknownInstrument
 
 FIRST_NS = 20_000 * DAY_NS
 HOUR_NS = 3600 * 10**9

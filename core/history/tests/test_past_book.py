@@ -9,9 +9,9 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from core.history.past_book import PastBook
 from core.history.tests.book_market import EPOCH, Tape, Update, recorded_gap, stored
 from core.history.tests.recorded import START_NS
-from kit.checksum import top_checksum
-from kit.columns import Scale
-from kit.cursor import Cursor
+from kit.base.cursor import Cursor
+from kit.marketdata.book.checksum import top_checksum
+from kit.marketdata.model.columns import Scale
 
 LATE = 2**62
 SYMBOLS = ("BTCUSDT", "ETHUSDT")

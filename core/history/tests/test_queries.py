@@ -21,9 +21,9 @@ from core.history.tests.recorded import (
     record_gaps,
     record_trades,
 )
-from kit.database import Database, migrate
-from kit.errors import BadPageToken, BadRequest, UnknownInstrument, UnknownService
-from kit.numbers import format_scaled
+from kit.base.database import Database, migrate
+from kit.base.errors import BadPageToken, BadRequest, UnknownInstrument, UnknownService
+from kit.base.numbers import format_scaled
 
 OLDEST, NEWEST = history_pb2.ORDER_OLDEST_FIRST, history_pb2.ORDER_NEWEST_FIRST
 PATIENT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -154,7 +154,7 @@ async def test_a_page_token_serves_its_own_request_only(database):
 )
 async def test_a_made_up_position_is_a_bad_page_token(database, monkeypatch, position):
     await record_trades(database, [Trade(1)])
-    monkeypatch.setattr("kit.paging.read_token", lambda request: position)
+    monkeypatch.setattr("kit.base.paging.read_token", lambda request: position)
     with pytest.raises(BadPageToken):
         await Queries(database).trades(trades_request(page_token="any"))
 

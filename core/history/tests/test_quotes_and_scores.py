@@ -15,7 +15,7 @@ from core.history.tests.recorded import (
     record_scores,
     record_trades,
 )
-from kit.database import Database, migrate
+from kit.base.database import Database, migrate
 
 OLDEST, NEWEST = history_pb2.ORDER_OLDEST_FIRST, history_pb2.ORDER_NEWEST_FIRST
 SECOND_NS = 1_000_000_000

@@ -23,11 +23,11 @@ from core.history.tests.recorded import (
     record_bars,
     record_trades,
 )
-from kit import errors, rpc
-from kit.archive import codec
-from kit.archive.archive import Archive
-from kit.batches import Batch
-from kit.database import Database, migrate
+from kit.base import errors, rpc
+from kit.base.database import Database, migrate
+from kit.marketdata.model.batches import Batch
+from kit.storage.archive import codec
+from kit.storage.archive.archive import Archive
 
 READERS_MAX = 1
 

@@ -10,10 +10,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
-from kit import rpc
-from kit.cursor import START, Channel, Cursor, StreamKey, channel_name
-from kit.errors import CursorExpired
-from kit.subscription import frame
+from kit.base import rpc
+from kit.base.cursor import START, Channel, Cursor, StreamKey, channel_name
+from kit.base.errors import CursorExpired
+from kit.marketdata.delivery.subscription import frame
 
 VENUE = "binance"
 TRADES = StreamKey(VENUE, types_pb2.CHANNEL_TRADES)

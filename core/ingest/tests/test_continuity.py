@@ -9,8 +9,8 @@ from venuemesh.wire.v1 import wire_pb2
 
 from core.ingest.continuity import VenueBehind, entries_for
 from core.ingest.tests.fakes import QUOTES, TRADES, batch_of
-from kit.cursor import CHANNELS, START, Cursor, channel_name
-from kit.streams import Entry
+from kit.base.cursor import CHANNELS, START, Cursor, channel_name
+from kit.marketdata.delivery.streams import Entry
 
 
 def offer(newest: Cursor, cursor: Cursor, restart: bool = True) -> list[Entry]:

@@ -22,12 +22,12 @@ from core.ingest.tests.fakes import (
     stored,
 )
 from core.ingest.twins import Instance, Reading, Twins
-from kit.clock import SystemClock
-from kit.cursor import Cursor, StreamKey
-from kit.rpc import STREAM_WRITER
-from kit.streams import Entry, Streams
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base.clock import SystemClock
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.rpc import STREAM_WRITER
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Entry, Streams
 from tests.support.valkey_process import ValkeyProcess
 from tests.support.waiting import until
 

@@ -4,8 +4,8 @@ import pytest
 
 from core.ingest.pending import Pending
 from core.ingest.tests.fakes import TRADES
-from kit.cursor import Cursor
-from kit.streams import Entry
+from kit.base.cursor import Cursor
+from kit.marketdata.delivery.streams import Entry
 
 
 def entries(*sizes: int) -> list[Entry]:

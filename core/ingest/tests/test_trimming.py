@@ -9,12 +9,12 @@ from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
 from core.ingest.tests.fakes import QUOTES, TRADES, cursors
 from core.ingest.trimming import Ages, Trimmer, read_by_all
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
-from kit.errors import SettingError
-from kit.streams import Entry, Streams
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
+from kit.base.errors import SettingError
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Entry, Streams
 
 COUNT = 2_000
 BYTES_MAX = 1_000_000_000

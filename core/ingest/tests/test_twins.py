@@ -13,11 +13,11 @@ from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
 from core.ingest.tests.fakes import TRADES, VENUE, FakeVenue, cursors, serving, stored
 from core.ingest.twins import FAILED_S, Instance, Reading, Twins
-from kit.clock import SystemClock
-from kit.cursor import Cursor
-from kit.streams import Streams
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base.clock import SystemClock
+from kit.base.cursor import Cursor
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Streams
 from tests.support.manual_clock import ManualClock
 from tests.support.waiting import until
 

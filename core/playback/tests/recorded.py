@@ -6,9 +6,9 @@ import numpy as np
 import psycopg
 from venuemesh.common.v1 import types_pb2
 
-from kit.archive import codec
-from kit.archive.book_updates import BookUpdates
-from kit.batches import Batch
+from kit.marketdata.model.batches import Batch
+from kit.storage.archive import codec
+from kit.storage.archive.book_updates import BookUpdates
 
 VENUE = "binance"
 SYMBOLS = ("BTCUSDT", "ETHUSDT")

@@ -11,16 +11,16 @@ from core.playback.feed import PlayedFeed
 from core.playback.log import Log
 from core.playback.player import Player
 from core.playback.tape import Window
-from kit import encode
-from kit.archive.book_events import BookEvents, Entry
-from kit.archive.book_updates import BookUpdates
-from kit.archive.told import PlacedGap
-from kit.clock import SystemClock
-from kit.columns import Numbers, Scale, Symbols, TradeRows
-from kit.orders.contract import OrderKey
-from kit.orders.paper.feed_market import FeedMarket
-from kit.orders.paper.tests.markets import LISTED, RULES, SYMBOL, Floor
-from kit.telemetry import Meter
+from kit.base.clock import SystemClock
+from kit.base.telemetry import Meter
+from kit.execution.contract import OrderKey
+from kit.execution.paper.feed_market import FeedMarket
+from kit.execution.paper.tests.markets import LISTED, RULES, SYMBOL, Floor
+from kit.marketdata.codec import encode
+from kit.marketdata.model.columns import Numbers, Scale, Symbols, TradeRows
+from kit.storage.archive.book_events import BookEvents, Entry
+from kit.storage.archive.book_updates import BookUpdates
+from kit.storage.archive.gaps_and_listings import PlacedGap
 
 TRADES, BOOK = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_BOOK
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL

@@ -13,9 +13,9 @@ from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 from core.playback.tests import recorded
 from core.playback.tests.process import PlaybackProcess
 from core.playback.tests.recorded import HOLE, QUOTES, SECOND_NS, START_NS, TRADES, UPDATES, VENUE
-from kit import errors, rpc
-from kit.batches import columns_of, row_count
-from kit.database import migrate
+from kit.base import errors, rpc
+from kit.base.database import migrate
+from kit.marketdata.model.batches import columns_of, row_count
 
 CHANNELS = (
     types_pb2.CHANNEL_TRADES,

@@ -11,11 +11,11 @@ from core.playback.feed import PlayedTrades
 from core.playback.log import Log
 from core.playback.player import Player
 from core.playback.tests.stage import BOOK, EPOCH, SYMBOL, TRADES, VENUE, changes, sold, window
-from kit.clock import SystemClock
-from kit.cursor import Cursor
-from kit.errors import CursorExpired
-from kit.orders.prices import FeedPrices
-from kit.telemetry import Meter
+from kit.base.clock import SystemClock
+from kit.base.cursor import Cursor
+from kit.base.errors import CursorExpired
+from kit.base.telemetry import Meter
+from kit.execution.prices import FeedPrices
 from tests.support.waiting import until
 
 ALL = frozenset()

@@ -13,9 +13,9 @@ from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2, trade_flow_pb2_gr
 from core.playback.tests import recorded
 from core.playback.tests.process import PlaybackProcess
 from core.playback.tests.recorded import VENUE
-from kit import errors, rpc
-from kit.database import migrate
-from kit.orders.keys import development_signer
+from kit.base import errors, rpc
+from kit.base.database import migrate
+from kit.execution.keys import development_signer
 
 WAIT_S = 30
 HERE = {"venue": VENUE, "account": "paper"}

@@ -4,8 +4,8 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from core.playback.tests.stage import BOOK, EPOCH, TRADES, Stage, changes, doubt, window
-from kit.cursor import Cursor
-from kit.orders.contract import Accepted, Refused
+from kit.base.cursor import Cursor
+from kit.execution.contract import Accepted, Refused
 
 OPEN = pb.ORDER_STATE_OPEN
 WHOLE = window(10, book=changes(10, [(100, 5), (99, 7)], [(103, 4)], whole=True))

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import psycopg
 from venuemesh.common.v1 import types_pb2
 
-from kit.archive import codec
-from kit.batches import Batch
-from kit.cursor import Cursor, StreamKey
-from kit.numbers import to_decimal
-from kit.streams import Entry
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.numbers import to_decimal
+from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.model.batches import Batch
+from kit.storage.archive import codec
 
 VENUE = "binance"
 TRADES = StreamKey(VENUE, types_pb2.CHANNEL_TRADES)

@@ -9,13 +9,13 @@ from venuemesh.registry.v1 import registry_pb2
 from core.recorder.recorder import Recorder
 from core.recorder.settings import RecorderSettings
 from core.recorder.store import Store
-from kit.clock import SystemClock
-from kit.cursor import START, Cursor, StreamKey
-from kit.database import Database, migrate
-from kit.errors import StoreUnavailable
-from kit.streams import Entry, Streams
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base.clock import SystemClock
+from kit.base.cursor import START, Cursor, StreamKey
+from kit.base.database import Database, migrate
+from kit.base.errors import StoreUnavailable
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Entry, Streams
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 SETTINGS = RecorderSettings(chunk_rows_max=500, chunk_age_ms=5, block_age_ms=20)

@@ -15,10 +15,10 @@ from core.recorder.tests.market import (
 )
 from core.recorder.tests.process import RecorderProcess
 from core.recorder.tests.rig import rig_for
-from kit import rpc
-from kit.cursor import Cursor
-from kit.database import migrate
-from kit.runtime import EXIT_WRONG_SETTING
+from kit.base import rpc
+from kit.base.cursor import Cursor
+from kit.base.database import migrate
+from kit.base.runtime import EXIT_WRONG_SETTING
 
 
 @pytest.fixture

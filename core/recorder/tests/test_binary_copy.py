@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.recorder.binary_copy import Integers, Numerics, encode
-from kit.numbers import to_decimal
+from kit.base.numbers import to_decimal
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 SCALES = st.integers(0, 36)

@@ -17,10 +17,10 @@ from core.recorder.tests.market import (
     entry,
     recorded_gaps,
 )
-from kit.archive import codec
-from kit.batches import Batch
-from kit.cursor import Cursor, StreamKey
-from kit.database import Database, migrate
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.database import Database, migrate
+from kit.marketdata.model.batches import Batch
+from kit.storage.archive import codec
 
 FRAMES = StreamKey(VENUE, types_pb2.CHANNEL_FRAMES)
 NOW_NS = START_NS + 10**12

@@ -21,8 +21,8 @@ from core.recorder.tests.market import (
     trade_batch,
     trades,
 )
-from kit.cursor import Cursor, StreamKey
-from kit.database import Database, migrate
+from kit.base.cursor import Cursor, StreamKey
+from kit.base.database import Database, migrate
 
 NOW_NS = START_NS + 10**12
 KEYS = {

@@ -32,9 +32,9 @@ from core.recorder.tests.market import (
 )
 from core.recorder.tests.process import RecorderProcess
 from core.recorder.tests.rig import Rig, rig_for
-from kit.cursor import Cursor
-from kit.errors import StoreUnavailable
-from kit.streams import Entry
+from kit.base.cursor import Cursor
+from kit.base.errors import StoreUnavailable
+from kit.marketdata.delivery.streams import Entry
 from tests.support.postgres_process import PostgresProcess
 from tests.support.valkey_process import ValkeyProcess
 from tests.support.waiting import WAIT_SECONDS_MAX, until

@@ -17,8 +17,8 @@ from core.recorder.tests.market import (
     trade_batch,
     trades,
 )
-from kit.cursor import Cursor
-from kit.database import Database, migrate
+from kit.base.cursor import Cursor
+from kit.base.database import Database, migrate
 
 MINUTE_NS = 60_000_000_000
 OPEN_NS = START_NS - START_NS % MINUTE_NS

@@ -9,12 +9,12 @@ from core.recorder.keeper import DAY_NS, Keeper
 from core.recorder.settings import StorageSettings
 from core.recorder.store import Store
 from core.recorder.tests.market import TRADES, Trade, entry, trade_batch
-from kit.clock import SystemClock
-from kit.cursor import Cursor
-from kit.database import Database, migrate
-from kit.errors import SettingError
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base.clock import SystemClock
+from kit.base.cursor import Cursor
+from kit.base.database import Database, migrate
+from kit.base.errors import SettingError
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
 
 NOW_NS = SystemClock().time_ns()
 TODAY_NS = NOW_NS - NOW_NS % DAY_NS

@@ -22,8 +22,8 @@ from core.recorder.tests.market import (
     trades,
 )
 from core.recorder.tests.rig import Rig, rig_for
-from kit.clock import SystemClock
-from kit.cursor import Cursor, StreamKey
+from kit.base.clock import SystemClock
+from kit.base.cursor import Cursor, StreamKey
 from tests.support.waiting import until
 
 EXPIRED = types_pb2.Gap(reason=types_pb2.GAP_REASON_CURSOR_EXPIRED)

@@ -15,7 +15,7 @@ import pytest
 from core.recorder.tests.market import BOOK, TRADES
 from core.recorder.tests.rig import rig_for
 from core.recorder.tests.test_crashes import BATCHES, Tape
-from kit.cursor import Cursor
+from kit.base.cursor import Cursor
 from ops.embedded.access import give_folder, let_enter, system_user
 from tests.support.waiting import until
 

@@ -24,8 +24,8 @@ from core.recorder.tests.market import (
     trade_batch,
     trades,
 )
-from kit.cursor import Cursor
-from kit.database import Database, PositionMoved, migrate
+from kit.base.cursor import Cursor
+from kit.base.database import Database, PositionMoved, migrate
 
 NOW_NS = START_NS + 10**12
 

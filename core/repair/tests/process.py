@@ -12,8 +12,8 @@ from venuemesh.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from conftest import free_port
 from core.repair.tests.rig import VENUE, FakeVenue
-from kit import rpc
-from kit.errors import RateLimited, UnknownVenue
+from kit.base import rpc
+from kit.base.errors import RateLimited, UnknownVenue
 
 MAIN = "from core.repair.app import main; raise SystemExit(main())"
 PORTS_MAX = 50_000

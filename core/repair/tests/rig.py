@@ -25,14 +25,14 @@ from core.repair.settings import RepairSettings
 from core.repair.store import Store
 from core.repair.venues import NotNow
 from core.repair.watching import Watching
-from kit.batches import Batch
-from kit.clock import NANOSECONDS_PER_SECOND, SystemClock
-from kit.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
-from kit.database import Database, migrate
-from kit.numbers import to_decimal
-from kit.streams import Streams
-from kit.telemetry import Meter
-from kit.troubles import Troubles
+from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
+from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
+from kit.base.database import Database, migrate
+from kit.base.numbers import to_decimal
+from kit.base.telemetry import Meter
+from kit.base.troubles import Troubles
+from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.model.batches import Batch
 
 VENUE, SYMBOL = "binance", "BTCUSDT"
 BEGIN_NS = 1_723_100_040 * NANOSECONDS_PER_SECOND

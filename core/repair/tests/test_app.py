@@ -8,7 +8,7 @@ from venuemesh.repair.v1 import repair_pb2, repair_pb2_grpc
 
 from core.repair.tests.process import RepairProcess, serving
 from core.repair.tests.rig import SYMBOL, VENUE, rig_of, trades
-from kit import errors, rpc
+from kit.base import errors, rpc
 
 HISTORY = trades(*range(1, 601))
 SECONDS_MAX = 90

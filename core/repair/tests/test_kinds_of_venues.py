@@ -18,7 +18,7 @@ from core.repair.tests.rig import (
     trade,
     trades,
 )
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND
 
 PARTIAL = types_pb2.FILL_OUTCOME_PARTIAL
 GONE = types_pb2.FILL_OUTCOME_UNAVAILABLE

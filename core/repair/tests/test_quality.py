@@ -10,7 +10,7 @@ from core.repair.holes import Span
 from core.repair.quality import Active, Parts, agreement, coverage, freshness
 from core.repair.settings import RepairSettings
 from core.repair.tests.rig import SYMBOL, VENUE, rig_of, trades
-from kit.clock import NANOSECONDS_PER_SECOND as SECOND_NS
+from kit.base.clock import NANOSECONDS_PER_SECOND as SECOND_NS
 
 HISTORY = trades(*range(1, 601))
 

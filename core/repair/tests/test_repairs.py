@@ -21,9 +21,9 @@ from core.repair.tests.rig import (
     trades,
 )
 from core.repair.venues import NotEver, NotNow
-from kit.batches import Batch
-from kit.cursor import Cursor
-from kit.streams import Entry
+from kit.base.cursor import Cursor
+from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.model.batches import Batch
 from tests.support.waiting import until
 
 COMPLETE = types_pb2.FILL_OUTCOME_COMPLETE

@@ -5,12 +5,12 @@ from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.checksum import Checksum
+from kit.base.numbers import to_decimal
 from kit.conformance.card import Failed, Rig, card, expect
 from kit.conformance.connector import WAIT_SECONDS_MAX
-from kit.numbers import to_decimal
-from kit.venue.books.books import BookState, GuardedBook
-from kit.venue.books.sequence import UnnumberedRule
+from kit.connector.books.guarded_book import BookState, GuardedBook
+from kit.connector.books.sequence_rules import UnnumberedRule
+from kit.marketdata.book.checksum import Checksum
 
 BOOK = types_pb2.CHANNEL_BOOK
 LEVELS = 5

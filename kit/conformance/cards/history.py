@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
+from kit.base.errors import NotSupported, RateLimited, VenuemeshError, VenueUnavailable
 from kit.conformance.card import Failed, Rig, Skipped, card, expect
-from kit.errors import NotSupported, RateLimited, VenuemeshError, VenueUnavailable
 
 COUNT = 20
 

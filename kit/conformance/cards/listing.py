@@ -4,9 +4,9 @@ from decimal import Decimal, InvalidOperation
 
 from venuemesh.common.v1 import types_pb2
 
+from kit.base.errors import VenuemeshError
 from kit.conformance.card import Rig, card, expect
-from kit.errors import VenuemeshError
-from kit.venue.instruments import Instruments
+from kit.connector.host.instruments import Instruments
 
 
 @card("LST-1")

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from venuemesh.common.v1 import types_pb2
 
+from kit.base.cursor import gap_reason_name
+from kit.base.numbers import to_decimal
 from kit.conformance.card import Failed, Rig, Skipped, card, expect
-from kit.cursor import gap_reason_name
-from kit.numbers import to_decimal
 
 TRADES = types_pb2.CHANNEL_TRADES
 ENOUGH = 30

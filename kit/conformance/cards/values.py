@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from venuemesh.common.v1 import types_pb2
 
+from kit.base.cursor import Channel, channel_name
 from kit.conformance.card import Rig, card, expect
-from kit.cursor import Channel, channel_name
 
 TICKERS = types_pb2.CHANNEL_TICKERS
 MARKS = types_pb2.CHANNEL_MARKS

@@ -5,7 +5,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.conformance.card import Rig, Skipped, card, expect
 from kit.conformance.cards.books import more_updates
-from kit.venue.books.verification import AGREES, Response
+from kit.connector.process.book_verification import AGREES, Response
 
 DEPTH = 50
 LEVELS_MIN = 10

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from kit.simulator.matching.board import Board, sane_atoms
 from kit.simulator.matching.contract import (
     PRICED,
     STOPS,
@@ -14,6 +13,7 @@ from kit.simulator.matching.contract import (
     Refused,
     Ticket,
 )
+from kit.simulator.matching.instrument_book import Board, sane_atoms
 from kit.simulator.matching.order import Order, ends_at_once
 
 LIMIT, MARKET, TRAILING_STOP = OrderKind.LIMIT, OrderKind.MARKET, OrderKind.TRAILING_STOP

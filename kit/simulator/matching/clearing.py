@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from kit.simulator.matching.accounts import Account
-from kit.simulator.matching.board import Board
+from kit.simulator.matching.instrument_book import Board
 from kit.simulator.matching.order import Order
 
 

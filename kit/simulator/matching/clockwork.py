@@ -2,12 +2,12 @@
 
 from decimal import Decimal
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Mark
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.listing import Mark
 from kit.simulator.matching.accounts import Account
-from kit.simulator.matching.board import Board
 from kit.simulator.matching.contract import Refusal
 from kit.simulator.matching.engine import Engine
+from kit.simulator.matching.instrument_book import Board
 from kit.simulator.matching.money import Share
 
 RISK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND

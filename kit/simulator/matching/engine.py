@@ -5,10 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from kit.simulator.dialect import Listing
 from kit.simulator.events import Instrument, MarketEvent, Trade
+from kit.simulator.listing import Listing
 from kit.simulator.matching.accounts import Account, Ledger
-from kit.simulator.matching.board import Board
 from kit.simulator.matching.book import Book
 from kit.simulator.matching.checks import check_fills
 from kit.simulator.matching.clearing import Clearing
@@ -28,6 +27,7 @@ from kit.simulator.matching.contract import (
     Ticket,
 )
 from kit.simulator.matching.fees import FeeTable
+from kit.simulator.matching.instrument_book import Board
 from kit.simulator.matching.margin import Margin, Marks
 from kit.simulator.matching.money import amount, atoms_of
 from kit.simulator.matching.order import FILL_OR_KILL, OPEN, Fill, Order

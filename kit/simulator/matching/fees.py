@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Sequence
 from decimal import Decimal
 
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.matching.contract import FeeTier
 from kit.simulator.matching.money import ATOM_PLACES, Share, atoms_of
 

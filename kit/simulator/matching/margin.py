@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from kit.simulator.dialect import Mark
+from kit.simulator.listing import Mark
 from kit.simulator.matching.accounts import Account, Ledger
-from kit.simulator.matching.board import Board
 from kit.simulator.matching.contract import (
     HouseRules,
     PositionView,
@@ -19,6 +18,7 @@ from kit.simulator.matching.contract import (
     Refused,
 )
 from kit.simulator.matching.fees import FeeTable
+from kit.simulator.matching.instrument_book import Board
 from kit.simulator.matching.money import Share, amount
 from kit.simulator.matching.order import Order
 from kit.simulator.matching.positions import Position

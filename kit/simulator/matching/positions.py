@@ -8,7 +8,7 @@ is more than the worth.
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
-from kit.simulator.matching.board import Board
+from kit.simulator.matching.instrument_book import Board
 from kit.simulator.matching.money import EXACT, Share, amount
 
 SHOWN = Context(prec=16)

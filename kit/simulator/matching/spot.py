@@ -1,9 +1,9 @@
 """Spot trades: what is locked for an order, and what changes hands."""
 
 from kit.simulator.matching.accounts import Account, Ledger
-from kit.simulator.matching.board import Board
 from kit.simulator.matching.contract import FeeAsset, Refusal, Refused
 from kit.simulator.matching.fees import FeeTable
+from kit.simulator.matching.instrument_book import Board
 from kit.simulator.matching.order import Order
 
 

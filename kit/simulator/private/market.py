@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from weakref import WeakKeyDictionary
 
-from kit.simulator.dialect import Floor, Listing
+from kit.simulator.dialect import Floor
+from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import House
 
 DOLLARS = frozenset({"USD", "USDT", "USDC"})

@@ -8,18 +8,17 @@ from kit.simulator.dialect import (
     SNAPSHOT,
     UNKNOWN,
     Answer,
-    BookSnapshot,
     Channel,
     ConnectionRules,
     Floor,
     Frame,
-    Listing,
     Request,
     Session,
     Stream,
 )
 from kit.simulator.events import Instrument
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import BookSnapshot, Listing
 from kit.simulator.market import INSTRUMENTS, Step
 
 

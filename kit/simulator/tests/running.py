@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
-from kit.clock import SystemClock
+from kit.base.clock import SystemClock
 from kit.simulator.app import Simulator
 from kit.simulator.settings import SimulatorSettings
 from kit.simulator.tests.fakes import FakeExchange

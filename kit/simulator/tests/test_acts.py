@@ -7,9 +7,10 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.acts import MarketActs
-from kit.simulator.dialect import Listing
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
+from kit.simulator.fault_commands import FaultOrder
 from kit.simulator.faults import Faults
+from kit.simulator.listing import Listing
 from kit.simulator.market import INSTRUMENTS, Market, Step
 from kit.simulator.matching.contract import (
     OrderKind,
@@ -19,7 +20,6 @@ from kit.simulator.matching.contract import (
     Status,
     Ticket,
 )
-from kit.simulator.orders import FaultOrder
 from kit.simulator.simulate import MarketFloor
 from kit.simulator.tests.fakes import FakeExchange
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.errors import SettingError
+from kit.base.errors import SettingError
 from kit.simulator.dialect import Channel, Frame, Stream
+from kit.simulator.fault_commands import FaultKind, FaultOrder, read_script
 from kit.simulator.faults import (
     NOTHING,
     UNKNOWN_EVENT,
     Cut,
     Faults,
 )
-from kit.simulator.letters import Mailbox
-from kit.simulator.orders import FaultKind, FaultOrder, read_script
+from kit.simulator.outgoing_frames import Mailbox
 
 TRADES_A = Stream("trades/A", Channel.TRADES, "A")
 TRADES_B = Stream("trades/B", Channel.TRADES, "B")

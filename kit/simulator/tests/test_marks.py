@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.simulator.dialect import InstrumentKind, Listing, Mark
 from kit.simulator.events import Instrument
+from kit.simulator.listing import InstrumentKind, Listing, Mark
 from kit.simulator.market import INSTRUMENTS, Market
 from kit.simulator.replay import ReplayFloor
 from kit.simulator.simulate import MarketFloor

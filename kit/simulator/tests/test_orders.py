@@ -7,8 +7,8 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType
 
-from kit.clock import SystemClock
-from kit.errors import SettingError
+from kit.base.clock import SystemClock
+from kit.base.errors import SettingError
 from kit.simulator.app import Simulator
 from kit.simulator.settings import SimulatorSettings
 from kit.simulator.tests.fakes import FakeExchange

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import WSMsgType
 
-from kit.clock import SystemClock
-from kit.errors import SettingError
+from kit.base.clock import SystemClock
+from kit.base.errors import SettingError
 from kit.simulator import keepalive
 from kit.simulator.app import Simulator
 from kit.simulator.dialect import Session

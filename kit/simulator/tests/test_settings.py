@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from kit import settings
-from kit.errors import SettingError
+from kit.base import settings
+from kit.base.errors import SettingError
 from kit.simulator.settings import SimulatorSettings, parse_speed
 
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from kit.simulator.dialect import BookSnapshot
+from kit.simulator.fault_commands import FaultOrder
+from kit.simulator.faulted_market_view import ShownFloor
 from kit.simulator.faults import Faults
-from kit.simulator.orders import FaultOrder
+from kit.simulator.listing import BookSnapshot
 from kit.simulator.replay import ReplayFloor
-from kit.simulator.shown import ShownFloor
 from kit.simulator.tape import Tape
 from kit.simulator.tests.fakes import FakeClock, FakeExchange
 from kit.simulator.venue import Venue

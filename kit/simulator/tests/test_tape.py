@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.errors import SettingError
+from kit.base.errors import SettingError
 from kit.simulator.tape import EVEN_PACE_NS, Tape, TapeDamaged
 
 LINES = [b'{"n":%d}' % number for number in range(20_000)]

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import InstrumentKind, Listing
 from kit.simulator.events import Instrument, MarketEvent
+from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.market import INSTRUMENTS, Market
 from kit.simulator.matching.contract import (
     FillView,

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.database import migrate
+from kit.base.database import migrate
 from ops.archives.tests.files import (
     DAY_MS,
     START_MS,

@@ -5,7 +5,7 @@ import asyncio
 import pyarrow.parquet as parquet
 import pytest
 
-from kit.database import migrate
+from kit.base.database import migrate
 from ops.archives.tests.files import (
     START_MS,
     SYMBOL,

@@ -11,9 +11,9 @@ import grpc
 import pytest
 from venuemesh.supervisor.v1 import supervisor_pb2, supervisor_pb2_grpc
 
-from kit import rpc
-from kit.errors import error_info
-from kit.settings import MeshSettings
+from kit.base import rpc
+from kit.base.errors import error_info
+from kit.base.settings import MeshSettings
 from ops import ports
 from ops.embedded.command import LOOPBACK
 from ops.errors import OperationsError

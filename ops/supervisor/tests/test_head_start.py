@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.settings import MeshSettings
+from kit.base.settings import MeshSettings
 from ops import ports
 from ops.embedded.command import LOOPBACK
 from ops.supervisor import head_start

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.settings import MeshSettings
+from kit.base.settings import MeshSettings
 from ops import ports
 from ops.supervisor.mesh import Mesh
 from ops.supervisor.options import Options

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kit.database import migrate
-from kit.settings import MeshSettings
+from kit.base.database import migrate
+from kit.base.settings import MeshSettings
 from ops import ports
 from ops.errors import OperationsError
 from ops.supervisor import folder

@@ -5,8 +5,8 @@ README), the default symbols. An exchange with a second API of the same kind get
 here and a second entry in VENUES.
 """
 
-from kit.clock import SystemClock
-from kit.venue.contract import Limits, Maturity, Place, Profile, Venue
+from kit.base.clock import SystemClock
+from kit.connector.contract.venue import Limits, Maturity, Place, Profile, Venue
 from ops.templates.examplex.book import BOOK
 from ops.templates.examplex.feed import ExamplexWire
 from ops.templates.examplex.history import ExamplexHistory

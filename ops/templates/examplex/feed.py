@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import msgspec
 from venuemesh.common.v1 import types_pb2
 
-from kit.cursor import Channel
-from kit.frames import FrameError
-from kit.venue.contract import Answer, FrameKind
+from kit.base.cursor import Channel
+from kit.connector.contract.venue import Answer, FrameKind
+from kit.marketdata.frames import FrameError
 from ops.templates.examplex import parse
 
 PATH = "/feed"

@@ -2,18 +2,18 @@
 
 To change: paths, queries, and the structs of the answers; numbers stay texts (``str``, or
 ``Decimal`` where the exchange writes bare numbers). For an exchange that ccxt knows use
-kit/venue/rest/ccxt_client.py in place of RestClient: ccxt knows its limits, errors and quirks.
+kit/connector/rest/ccxt_client.py in place of RestClient: ccxt knows its limits, errors and quirks.
 """
 
 import msgspec
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.columns import Levels
-from kit.errors import BadRequest
-from kit.venue.contract import BookSnapshot
-from kit.venue.rest.client import RestClient
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.base.errors import BadRequest
+from kit.connector.contract.venue import BookSnapshot
+from kit.connector.rest.client import RestClient
+from kit.marketdata.model.columns import Levels
 from ops.templates.examplex import instruments
 from ops.templates.examplex.instruments import Market, plain
 

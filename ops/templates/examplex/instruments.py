@@ -6,7 +6,7 @@ To change: the members, the statuses, the kind; for derivatives also contract si
 import msgspec
 from venuemesh.common.v1 import types_pb2
 
-from kit.numbers import format_scaled, parse_number
+from kit.base.numbers import format_scaled, parse_number
 
 STATUSES = {
     "trading": types_pb2.INSTRUMENT_STATUS_TRADING,

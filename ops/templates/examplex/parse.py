@@ -5,9 +5,9 @@ exactly, bare or quoted), and which member becomes which column. Show the payloa
 its function's docstring, and where the exchange documents it. One decode for each kind.
 """
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.columns import SIDE_BUY, SIDE_SELL, BookRows, QuoteRows, TradeRows
-from kit.frames import Field, Frames, LevelList, Schema, optional
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.marketdata.frames import Field, Frames, LevelList, Schema, optional
+from kit.marketdata.model.columns import SIDE_BUY, SIDE_SELL, BookRows, QuoteRows, TradeRows
 
 SIDES = {"buy": SIDE_BUY, "sell": SIDE_SELL}
 WHOLE = {"snapshot": 1, "update": 0}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from venuemesh.marketdata.v1 import batch_pb2
 
-from kit.archive import codec
+from kit.storage.archive import codec
 from tests.integration import recorded
 from tests.integration.capture import BookUpdate
 from tests.integration.mesh import Mesh

@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from kit.reader import read_bars, read_book, read_trades
+from kit.storage.reader import read_bars, read_book, read_trades
 from tests.integration.mesh import SYMBOL, VENUE
 
 pytestmark = pytest.mark.integration

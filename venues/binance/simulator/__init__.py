@@ -20,13 +20,12 @@ from kit.simulator.dialect import (
     Dialect,
     Floor,
     Frame,
-    InstrumentKind,
-    Listing,
     Request,
     Session,
     Stream,
 )
 from kit.simulator.events import Instrument
+from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.market import Step
 from venues.binance.simulator import rest
 from venues.binance.simulator.capture import BinanceCapture, data_of

@@ -6,19 +6,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import (
-    CONVERSATION,
-    SNAPSHOT,
-    UNKNOWN,
-    BookSnapshot,
-    Channel,
-    Frame,
-    Listing,
-    Mark,
-    Stream,
-)
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Frame, Stream
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import BookSnapshot, Listing, Mark
 from venues.binance.simulator.streams import Streams
 
 COMBINED = b'{"stream":"'

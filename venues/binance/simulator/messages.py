@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.events import BestQuote, Instrument, Trade
 from kit.simulator.history import TradePrint
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Answer, Floor, Listing, Request
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.history import TradeHistory, TradePrint
+from kit.simulator.listing import Listing
 from kit.simulator.texts import whole
 from venues.binance.simulator.candles import candle_row, interval_start
 from venues.binance.simulator.messages import Messages

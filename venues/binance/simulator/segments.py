@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from kit.simulator.dialect import ConnectionRules, InstrumentKind
+from kit.simulator.dialect import ConnectionRules
 from kit.simulator.events import Instrument
+from kit.simulator.listing import InstrumentKind
 from kit.simulator.market import INSTRUMENTS
 from venues.binance.simulator import rest, symbols
 from venues.binance.simulator.faults import FUTURES_FAULTS, SPOT_FAULTS, FrameFault

@@ -1,6 +1,6 @@
 """What exchangeInfo says of one symbol, for each of Binance's markets."""
 
-from kit.simulator.dialect import Listing
+from kit.simulator.listing import Listing
 
 SPOT_ORDER_TYPES = [
     "LIMIT", "LIMIT_MAKER", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT",

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from kit.conformance.connector import Connector, connector
-from kit.venue.contract import Place
+from kit.connector.contract.venue import Place
 from venues.binance.catalog import VENUES
 
 

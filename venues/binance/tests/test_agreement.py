@@ -9,8 +9,8 @@ import ccxt.pro
 import numpy as np
 import pytest
 
-from kit.columns import SIDE_BUY, Numbers, Rows
-from kit.frames import Frames
+from kit.marketdata.frames import Frames
+from kit.marketdata.model.columns import SIDE_BUY, Numbers, Rows
 from venues.binance.tests.test_book import Reading
 from venues.binance.tests.test_parse import FUTURES_KINDS, SPOT_KINDS, captured, decimals
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kit.book import Levels as BookLevels
-from kit.columns import Levels
-from kit.encode import Draft
-from kit.frames import Frames
-from kit.numbers import to_decimal
-from kit.venue.books.bookkeeper import Bookkeeper
-from kit.venue.books.books import BookState, GuardedBook
-from kit.venue.contract import BookRules, BookSnapshot, Join, UpdateNumbers
+from kit.base.numbers import to_decimal
+from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.guarded_book import BookState, GuardedBook
+from kit.connector.contract.venue import BookRules, BookSnapshot, Join, UpdateNumbers
+from kit.marketdata.book import Levels as BookLevels
+from kit.marketdata.codec.encode import Draft
+from kit.marketdata.frames import Frames
+from kit.marketdata.model.columns import Levels
 from venues.binance import parse
 from venues.binance.book import FUTURES_BOOK, SPOT_BOOK
 from venues.binance.tests.test_parse import captured

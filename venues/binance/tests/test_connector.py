@@ -6,9 +6,9 @@ from decimal import Decimal
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.base.errors import SettingError
 from kit.conformance.connector import WAIT_SECONDS_MAX, Connector
-from kit.errors import SettingError
-from kit.venue.contract import Place
+from kit.connector.contract.venue import Place
 from tests.support.raw_client import RawClient, raw_client
 from venues.binance.catalog import VENUES
 from venues.binance.simulator.tests.running import running

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kit.frames import FrameError, Frames, Patterns
+from kit.marketdata.frames import FrameError, Frames, Patterns
 from venues.binance.feed import (
     FUTURES_MARKET_STREAMS,
     FUTURES_PUBLIC_STREAMS,

@@ -9,8 +9,8 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.orders.ccxt.desk import CcxtDesk
-from kit.orders.contract import (
+from kit.connector.orders.execution_client import CcxtDesk
+from kit.execution.contract import (
     Accepted,
     Credentials,
     HeldPosition,
@@ -19,8 +19,8 @@ from kit.orders.contract import (
     Transport,
     Wish,
 )
-from kit.orders.tests import trading
-from kit.orders.tests.answering import Answering, answering
+from kit.execution.tests import trading
+from kit.execution.tests.answering import Answering, answering
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private.keys import credentials

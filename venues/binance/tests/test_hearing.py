@@ -8,10 +8,10 @@ from decimal import Decimal
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.errors import CredentialsRefused
-from kit.orders.ccxt.desk import CcxtDesk
-from kit.orders.contract import AssetBalance, Credentials, Lost, Paid
-from kit.orders.tests.answering import Answering, answering, take
+from kit.base.errors import CredentialsRefused
+from kit.connector.orders.execution_client import CcxtDesk
+from kit.execution.contract import AssetBalance, Credentials, Lost, Paid
+from kit.execution.tests.answering import Answering, answering, take
 from venues.binance import orders
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.venue.contract import Place
-from kit.venue.tests.feeding import Feed, ids
+from kit.connector.contract.venue import Place
+from kit.connector.tests.feeding import Feed, ids
 from venues.binance.catalog import futures, spot
 
 PLACE = Place("replay", "http://127.0.0.1:1")

@@ -9,10 +9,12 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.clock import SystemClock
-from kit.errors import CredentialsRefused, VenueUnavailable
-from kit.orders.ccxt.desk import CcxtDesk
-from kit.orders.contract import (
+from kit.base.clock import SystemClock
+from kit.base.errors import CredentialsRefused, VenueUnavailable
+from kit.connector.orders.execution_client import CcxtDesk
+from kit.connector.orders.rate_limited import RationedDesk
+from kit.connector.rest.budget import Budget
+from kit.execution.contract import (
     Accepted,
     AssetBalance,
     Credentials,
@@ -25,10 +27,8 @@ from kit.orders.contract import (
     VenueOrder,
     Wish,
 )
-from kit.orders.rationed import RationedDesk
-from kit.orders.tests import sent_once, trading
-from kit.orders.tests.answering import DROP, Answering, answering
-from kit.venue.rest.budget import Budget
+from kit.execution.tests import sent_once, trading
+from kit.execution.tests.answering import DROP, Answering, answering
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private.keys import credentials

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kit.columns import SIDE_BUY, SIDE_SELL, Levels, Numbers, Rows
-from kit.frames import FrameError, Frames, Patterns
-from kit.numbers import to_decimal
-from kit.venue.contract import FrameKind
+from kit.base.numbers import to_decimal
+from kit.connector.contract.venue import FrameKind
+from kit.marketdata.frames import FrameError, Frames, Patterns
+from kit.marketdata.model.columns import SIDE_BUY, SIDE_SELL, Levels, Numbers, Rows
 from venues.binance import parse
 from venues.binance.feed import (
     AGGREGATE_TRADES,

@@ -9,9 +9,9 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
+from kit.base.numbers import to_decimal
 from kit.conformance.connector import Connector
-from kit.numbers import to_decimal
-from kit.venue.books.books import BookState
+from kit.connector.books.guarded_book import BookState
 from venues.binance.simulator.tests.running import running
 from venues.binance.tests.connecting import connected
 from venues.binance.tests.test_book import Reading, levels_of

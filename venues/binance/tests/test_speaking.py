@@ -13,20 +13,20 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.clock import SystemClock
-from kit.orders.ccxt.desk import CcxtDesk
-from kit.orders.ccxt.socket import Answer, Entered
-from kit.orders.ccxt.stream import Denied, Ended
-from kit.orders.contract import Accepted, Credentials, OrderKey, Refused, Unclear, Wish
-from kit.orders.rationed import RationedDesk
-from kit.orders.tests import trading
-from kit.orders.tests.answering import Answering, answering, signed_in
-from kit.venue.rest.budget import Budget
-from kit.websocket import Websocket
+from kit.base.clock import SystemClock
+from kit.base.websocket import Websocket
+from kit.connector.orders.execution_client import CcxtDesk
+from kit.connector.orders.order_socket import Answer, Entered
+from kit.connector.orders.rate_limited import RationedDesk
+from kit.connector.orders.user_stream import Denied, Ended
+from kit.connector.rest.budget import Budget
+from kit.execution.contract import Accepted, Credentials, OrderKey, Refused, Unclear, Wish
+from kit.execution.tests import trading
+from kit.execution.tests.answering import Answering, answering, signed_in
 from venues.binance import orders
+from venues.binance.order_socket import BinanceSpeaking
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private.keys import ed25519_credentials
-from venues.binance.speaking import BinanceSpeaking
 from venues.binance.tests.test_orders import CLIENT_ID, KEY, ORDER, REFUSALS, wish
 
 SPEAKING = BinanceSpeaking("spot")

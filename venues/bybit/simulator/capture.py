@@ -5,9 +5,10 @@ from typing import Annotated
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, BookSnapshot, Channel, Frame, Listing
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel, Frame
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import BookSnapshot, Listing
 from venues.bybit.simulator.streams import Streams
 
 TOPIC = b'{"topic":"'

@@ -9,10 +9,11 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.numbers import format_scaled
-from kit.simulator.dialect import BookSnapshot, Channel, Floor, Frame, Listing, Stream
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.numbers import format_scaled
+from kit.simulator.dialect import Channel, Floor, Frame, Stream
 from kit.simulator.events import Instrument, LevelChange, Trade
+from kit.simulator.listing import BookSnapshot, Listing
 from kit.simulator.market import BookView, Step
 from kit.simulator.texts import plain
 from venues.bybit.simulator.candles import candle_event, interval_start, ticker_event

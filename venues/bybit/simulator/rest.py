@@ -10,9 +10,10 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Listing, Request
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import Listing
 from kit.simulator.texts import plain, whole
 from venues.bybit.simulator.candles import candle_row, interval_start, ticker_event
 from venues.bybit.simulator.encode import DAY_NS, BookTopic

@@ -6,7 +6,7 @@ from typing import Any
 import ccxt.pro
 import pytest
 
-from kit.frames import Frames
+from kit.marketdata.frames import Frames
 from tests.support.ccxt_client import Wire, heard
 from venues.bybit import parse
 from venues.bybit.tests.test_parse import captured, decimals

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.base.numbers import rescale, to_decimal
 from kit.conformance.connector import WAIT_SECONDS_MAX, Connector, connector
 from kit.conformance.exchange import Exchange, exchange
-from kit.numbers import rescale, to_decimal
-from kit.venue.contract import Place
+from kit.connector.contract.venue import Place
 from venues.bybit.catalog import VENUE_ID, spot
 from venues.bybit.simulator import BybitSpot
 from venues.bybit.simulator.tests.running import running

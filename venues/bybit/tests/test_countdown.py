@@ -5,12 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from kit.errors import NotSupported
-from kit.orders.contract import Accepted, Lost, VenueOrder
-from kit.orders.tests.answering import take
+from kit.base.errors import NotSupported
+from kit.execution.contract import Accepted, Lost, VenueOrder
+from kit.execution.tests.answering import take
 from kit.simulator.matching.contract import Status
-from venues.bybit.hearing import WATCHED
 from venues.bybit.tests.test_orders import ROW, prepared, pretended
+from venues.bybit.user_stream import WATCHED
 
 SIZE = Decimal("0.01")
 

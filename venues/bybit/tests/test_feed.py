@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from kit.errors import SettingError
-from kit.frames import FrameError, Frames, Patterns
-from kit.venue.contract import Place
+from kit.base.errors import SettingError
+from kit.connector.contract.venue import Place
+from kit.marketdata.frames import FrameError, Frames, Patterns
 from venues.bybit.catalog import spot
 from venues.bybit.feed import BybitWire
 

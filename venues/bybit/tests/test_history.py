@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.clock import SystemClock
-from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from kit.base.clock import SystemClock
+from kit.base.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
 from tests.support.raw_client import RawClient, raw_client
 from venues.bybit.history import BybitHistory
 from venues.bybit.simulator.tests.running import running, subscribed

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kit.columns import Levels, Numbers
-from kit.frames import FrameError, Frames
-from kit.numbers import to_decimal
+from kit.base.numbers import to_decimal
+from kit.marketdata.frames import FrameError, Frames
+from kit.marketdata.model.columns import Levels, Numbers
 from venues.bybit import parse
 
 TRADES = (

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.orders.ccxt.desk import CcxtDesk
-from kit.orders.ccxt.socket import Answer, Entered
-from kit.orders.ccxt.stream import Denied
-from kit.orders.contract import Accepted, Credentials, Receipt, Refused, Unclear
-from kit.orders.tests.answering import Answering, answering, signed_in
+from kit.connector.orders.execution_client import CcxtDesk
+from kit.connector.orders.order_socket import Answer, Entered
+from kit.connector.orders.user_stream import Denied
+from kit.execution.contract import Accepted, Credentials, Receipt, Refused, Unclear
+from kit.execution.tests.answering import Answering, answering, signed_in
 from venues.bybit import orders
-from venues.bybit.speaking import BybitSpeaking
+from venues.bybit.order_socket import BybitSpeaking
 from venues.bybit.tests.test_orders import CLIENT_ID, KEY, WISH
 
 TAKEN = {"retCode": 0, "retMsg": "OK", "data": {"orderId": "1523", "orderLinkId": CLIENT_ID}}

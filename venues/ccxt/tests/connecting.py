@@ -10,17 +10,17 @@ from typing import Any
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
-from kit.clock import SystemClock
+from kit.base.clock import SystemClock
+from kit.base.cursor import CHANNELS
+from kit.base.telemetry import Meter
 from kit.conformance.exchange import Exchange, exchange
-from kit.cursor import CHANNELS
+from kit.connector.books.guarded_book import BookState, GuardedBook
+from kit.connector.contract.venue import Place, Venue
+from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.hub import Hub
+from kit.connector.process.book_resync import Resync
+from kit.connector.subscriptions import Subscriptions
 from kit.simulator.dialect import find_dialects
-from kit.telemetry import Meter
-from kit.venue.books.books import BookState, GuardedBook
-from kit.venue.books.resync import Resync
-from kit.venue.connections.subscriptions import Subscriptions
-from kit.venue.contract import Place, Venue
-from kit.venue.hub import Hub
-from kit.venue.intake import Intake
 from venues.ccxt import catalog
 from venues.ccxt.feed import CcxtFeed
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.columns import BookRows, Levels
+from kit.marketdata.model.columns import BookRows, Levels
 from venues.ccxt.book import BookCopy
 
 LEVELS = st.dictionaries(st.integers(1, 30), st.integers(1, 5), max_size=12)

@@ -6,10 +6,10 @@ import sys
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.errors import SettingError
-from kit.venue import discovery
-from kit.venue.contract import Maturity, Place
-from kit.venue.rest import ccxt_client
+from kit.base.errors import SettingError
+from kit.connector.contract import discovery
+from kit.connector.contract.venue import Maturity, Place
+from kit.connector.rest import ccxt_client
 from venues.ccxt import catalog
 
 LIVE = Place("live", "")
@@ -65,7 +65,8 @@ def test_channels_are_those_that_ccxt_has() -> None:
 
 def test_nothing_of_ccxt_is_loaded_before_a_venue_runs() -> None:
     program = (
-        "import sys; from kit.venue import discovery; from kit.venue.contract import Place\n"
+        "import sys; from kit.connector.contract import discovery\n"
+        "from kit.connector.contract.venue import Place\n"
         "discovery.require('ccxt:gate')(Place('live', ''))\n"
         "assert not [name for name in sys.modules if name.split('.')[0] == 'ccxt']\n"
         "venue = discovery.require('ccxt:gate')(Place('live', '')).channels\n"

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.venue.contract import Venue
+from kit.connector.contract.venue import Venue
 from venues.ccxt.exchange import CcxtExchange
 from venues.ccxt.feed import CcxtSource
 from venues.ccxt.tests.connecting import Connector, connected

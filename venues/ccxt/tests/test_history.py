@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.base.errors import BadRequest, NotSupported, UnknownInstrument, VenueUnavailable
 from kit.conformance.exchange import Exchange, exchange
-from kit.errors import BadRequest, NotSupported, UnknownInstrument, VenueUnavailable
+from kit.connector.contract.venue import History
 from kit.simulator.dialect import find_dialects
-from kit.venue.contract import History
 from venues.ccxt.tests.connecting import venue
 
 SYMBOL = "BTC/USDT"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.columns import SIDE_BUY, SIDE_SELL
-from kit.numbers import NumberError, format_scaled, parse_number
+from kit.base.numbers import NumberError, format_scaled, parse_number
+from kit.marketdata.model.columns import SIDE_BUY, SIDE_SELL
 from venues.ccxt import parse
 
 RECEIVED_NS = 1_790_000_000_000_000_000

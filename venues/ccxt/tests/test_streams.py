@@ -6,8 +6,8 @@ from typing import Any, cast
 from ccxt.async_support.base.ws.cache import ArrayCache
 from venuemesh.common.v1 import types_pb2
 
-from kit.clock import SystemClock
-from kit.columns import BookRows, Rows, TradeRows
+from kit.base.clock import SystemClock
+from kit.marketdata.model.columns import BookRows, Rows, TradeRows
 from venues.ccxt.exchange import CcxtExchange
 from venues.ccxt.streams import BOOK, TRADES, Books, Surroundings, Trades
 

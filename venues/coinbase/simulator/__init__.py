@@ -21,12 +21,12 @@ from kit.simulator.dialect import (
     Dialect,
     Floor,
     Frame,
-    Listing,
     Request,
     Session,
     Stream,
 )
 from kit.simulator.events import Instrument
+from kit.simulator.listing import Listing
 from kit.simulator.market import Step
 from venues.coinbase.simulator import advanced, exchange, rest
 from venues.coinbase.simulator.answers import Refusal, listing_of

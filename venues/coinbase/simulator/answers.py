@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Listing, Request
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.history import TradeHistory
+from kit.simulator.listing import Listing
 from kit.simulator.texts import whole
 
 TIME_END_S = 2**33

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import msgspec
 
-from kit.frames.reference import time_ns
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, BookSnapshot, Frame, Listing, Stream
+from kit.marketdata.frames.reference import time_ns
+from kit.simulator.dialect import CONVERSATION, UNKNOWN, Frame, Stream
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import BookSnapshot, Listing
 from venues.coinbase.simulator.advanced import MARK
 from venues.coinbase.simulator.streams import ADVANCED, EXCHANGE, Streams
 

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Floor, Frame, Listing, Stream
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Floor, Frame, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.history import Candle, TradePrint
+from kit.simulator.listing import Listing
 from kit.simulator.market import Step
 from kit.simulator.published import Changes, PublishedBooks
 from venues.coinbase.simulator import advanced, exchange

@@ -6,9 +6,10 @@ https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/rest-api
 from collections.abc import Sequence
 from typing import Any
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Listing, Request
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.history import TRADES_MAX, TradeHistory, TradePrint
+from kit.simulator.listing import Listing
 from kit.simulator.texts import short
 from venues.coinbase.simulator.answers import (
     FIAT,

@@ -9,8 +9,8 @@ import ccxt.pro
 import msgspec
 import pytest
 
-from kit.columns import SIDE_BUY
-from kit.frames import Frames
+from kit.marketdata.frames import Frames
+from kit.marketdata.model.columns import SIDE_BUY
 from tests.support.ccxt_client import Wire
 from venues.coinbase import parse
 from venues.coinbase.tests import test_parse as real

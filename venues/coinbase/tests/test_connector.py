@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.columns import Levels
+from kit.base.numbers import most, rescale, to_decimal
 from kit.conformance.connector import WAIT_SECONDS_MAX, Connector, connector
-from kit.numbers import most, rescale, to_decimal
+from kit.connector.contract.venue import Place
+from kit.marketdata.model.columns import Levels
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, MarketFloor
-from kit.venue.contract import Place
 from tests.support.raw_client import RawClient, raw_client
 from venues.coinbase.catalog import spot
 from venues.coinbase.simulator import Coinbase

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from kit.errors import SettingError
-from kit.frames import FrameError, Frames, Patterns
-from kit.venue.contract import Place
+from kit.base.errors import SettingError
+from kit.connector.contract.venue import Place
+from kit.marketdata.frames import FrameError, Frames, Patterns
 from venues.coinbase.catalog import spot
 from venues.coinbase.feed import AdvancedWire, ExchangeWire
 from venues.coinbase.tests import test_parse as real

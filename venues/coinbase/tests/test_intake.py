@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.cursor import CHANNELS
-from kit.venue.books.books import BookState
-from kit.venue.contract import Place
-from kit.venue.tests.feeding import Connection, Feed, ids, reasons
+from kit.base.cursor import CHANNELS
+from kit.connector.books.guarded_book import BookState
+from kit.connector.contract.venue import Place
+from kit.connector.tests.feeding import Connection, Feed, ids, reasons
 from venues.coinbase.catalog import spot
 
 AT = "2026-09-30T01:41:25.375232Z"

@@ -9,9 +9,9 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.errors import CredentialsRefused, VenueUnavailable
-from kit.orders.ccxt.desk import CcxtDesk
-from kit.orders.contract import (
+from kit.base.errors import CredentialsRefused, VenueUnavailable
+from kit.connector.orders.execution_client import CcxtDesk
+from kit.execution.contract import (
     Accepted,
     AssetBalance,
     Credentials,
@@ -22,8 +22,8 @@ from kit.orders.contract import (
     Unclear,
     Wish,
 )
-from kit.orders.tests import stopping, trading
-from kit.orders.tests.answering import DROP, Answering, answering, take
+from kit.execution.tests import stopping, trading
+from kit.execution.tests.answering import DROP, Answering, answering, take
 from venues.coinbase import orders
 from venues.coinbase.simulator import DIALECTS
 from venues.coinbase.simulator.private.keys import credentials

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kit.columns import SIDE_BUY, SIDE_SELL, Levels, Numbers
-from kit.frames import FrameError, Frames
-from kit.numbers import to_decimal
+from kit.base.numbers import to_decimal
+from kit.marketdata.frames import FrameError, Frames
+from kit.marketdata.model.columns import SIDE_BUY, SIDE_SELL, Levels, Numbers
 from venues.coinbase import parse
 
 SECOND_NS = 1_000_000_000

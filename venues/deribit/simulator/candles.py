@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.events import decimal_text
 from kit.simulator.history import Candle, TradeHistory
 

@@ -7,18 +7,10 @@ from typing import Any
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import (
-    CONVERSATION,
-    SNAPSHOT,
-    UNKNOWN,
-    BookSnapshot,
-    Channel,
-    Frame,
-    Listing,
-    Mark,
-)
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Frame
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import BookSnapshot, Listing, Mark
 from venues.deribit.simulator.contracts import NAME
 from venues.deribit.simulator.streams import RAW, SLOW, Streams
 

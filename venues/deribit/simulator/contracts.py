@@ -8,9 +8,9 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import InstrumentKind, Listing
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.events import Instrument
+from kit.simulator.listing import InstrumentKind, Listing
 from venues.deribit.simulator.candles import number
 
 PERPETUAL = "PERPETUAL"

@@ -9,10 +9,11 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import BookSnapshot, Channel, Floor, Frame, Listing, Stream
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Channel, Floor, Frame, Stream
 from kit.simulator.events import BestQuote, Instrument, Trade
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import BookSnapshot, Listing
 from kit.simulator.market import Step
 from kit.simulator.published import PublishedBooks
 from venues.deribit.simulator.candles import chart_event, number, plain, start_of

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Answer, BookSnapshot, Floor, Listing, Mark, Request
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.history import TradeHistory, TradePrint
+from kit.simulator.listing import BookSnapshot, Listing, Mark
 from kit.simulator.texts import whole
 from venues.deribit.simulator.candles import (
     RESOLUTIONS,

@@ -8,8 +8,8 @@ from typing import Any
 import ccxt.pro
 import pytest
 
-from kit.columns import SIDE_BUY
-from kit.frames import Frames
+from kit.marketdata.frames import Frames
+from kit.marketdata.model.columns import SIDE_BUY
 from venues.deribit import parse
 from venues.deribit.tests.test_parse import captured, decimals, pairs
 

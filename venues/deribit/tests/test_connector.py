@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.base.numbers import to_decimal
 from kit.conformance.connector import Connector
 from kit.conformance.connector import connector as connector_of
-from kit.numbers import to_decimal
+from kit.connector.contract.venue import Place
 from kit.simulator.market import Market
 from kit.simulator.simulate import MarketFloor
-from kit.venue.contract import Place
 from tests.support.raw_client import RawClient, raw_client
 from tests.support.waiting import until
 from venues.deribit.catalog import deribit

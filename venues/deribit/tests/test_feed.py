@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from kit.frames import FrameError
-from kit.venue.contract import Answer
+from kit.connector.contract.venue import Answer
+from kit.marketdata.frames import FrameError
 from venues.deribit.feed import DeribitWire
 
 wire = DeribitWire("wss://www.deribit.com")

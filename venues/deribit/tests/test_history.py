@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from venuemesh.common.v1 import types_pb2
 
-from kit.clock import SystemClock
-from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from kit.base.clock import SystemClock
+from kit.base.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
 from tests.support.raw_client import RawClient, raw_client
 from venues.deribit.history import DeribitHistory
 from venues.deribit.simulator.tests.running import running, subscribed

@@ -9,10 +9,10 @@ import pytest
 from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
 
-from kit.numbers import to_decimal
-from kit.venue.books.books import BookState
-from kit.venue.contract import Place
-from kit.venue.tests.feeding import Feed, ids, reasons
+from kit.base.numbers import to_decimal
+from kit.connector.books.guarded_book import BookState
+from kit.connector.contract.venue import Place
+from kit.connector.tests.feeding import Feed, ids, reasons
 from venues.deribit.catalog import deribit
 from venues.deribit.feed import BOOK_STREAM, STREAMS
 

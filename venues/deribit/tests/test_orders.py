@@ -9,9 +9,9 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.errors import CredentialsRefused
-from kit.orders.ccxt.desk import CcxtDesk
-from kit.orders.contract import (
+from kit.base.errors import CredentialsRefused
+from kit.connector.orders.execution_client import CcxtDesk
+from kit.execution.contract import (
     Accepted,
     AssetBalance,
     Credentials,
@@ -24,8 +24,8 @@ from kit.orders.contract import (
     Unclear,
     Wish,
 )
-from kit.orders.tests import trading
-from kit.orders.tests.answering import DROP, Answering, answering, take
+from kit.execution.tests import trading
+from kit.execution.tests.answering import DROP, Answering, answering, take
 from venues.deribit import orders
 from venues.deribit.simulator import DIALECTS
 from venues.deribit.simulator.private.keys import credentials

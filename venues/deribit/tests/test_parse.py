@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kit.columns import Levels, Numbers
-from kit.frames import FrameError, Frames, Patterns
-from kit.numbers import to_decimal
-from kit.venue.contract import Join, Parse, UpdateNumbers
+from kit.base.numbers import to_decimal
+from kit.connector.contract.venue import Join, Parse, UpdateNumbers
+from kit.marketdata.frames import FrameError, Frames, Patterns
+from kit.marketdata.model.columns import Levels, Numbers
 from venues.deribit import parse
 from venues.deribit.book import BOOK
 

@@ -7,10 +7,10 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.orders.contract import Accepted, OrderKey, VenueOrder, Wish
-from kit.orders.tests import stopping
-from venues.deribit.hearing import ORDERS, Hearing
+from kit.execution.contract import Accepted, OrderKey, VenueOrder, Wish
+from kit.execution.tests import stopping
 from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, done, failed, prepared, pretended
+from venues.deribit.user_stream import ORDERS, Hearing
 
 STOP = {
     **ROW, "order_id": "SLTS-1", "order_state": "untriggered", "order_type": "stop_limit",

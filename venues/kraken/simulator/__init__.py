@@ -19,12 +19,12 @@ from kit.simulator.dialect import (
     Dialect,
     Floor,
     Frame,
-    Listing,
     Request,
     Session,
     Stream,
 )
 from kit.simulator.events import Instrument
+from kit.simulator.listing import Listing
 from kit.simulator.market import Step
 from venues.kraken.simulator import rest
 from venues.kraken.simulator.candles import rfc3339

@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import lru_cache
 from time import gmtime, strftime
 
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.history import Candle
 
 MINUTE_NS = 60 * NANOSECONDS_PER_SECOND

@@ -6,9 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, BookSnapshot, Frame, Listing
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import CONVERSATION, UNKNOWN, Frame
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import BookSnapshot, Listing
 from venues.kraken.simulator.streams import (
     DEPTH_USUAL,
     DEPTHS,

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Channel, Floor, Frame, Listing, Stream
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Channel, Floor, Frame, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.history import Candle, TradePrint
+from kit.simulator.listing import Listing
 from kit.simulator.market import BookView, Step
 from venues.kraken.simulator.candles import (
     DAY_NS,

@@ -8,7 +8,7 @@ wsname      XBT/USDT    ETH/XBT, in AssetPairs
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kit.simulator.dialect import Listing
+from kit.simulator.listing import Listing
 
 SHORT = {"BTC": "XBT", "DOGE": "XDG"}
 LONG = {

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.history import TradePrint
 from kit.simulator.texts import whole

@@ -6,7 +6,7 @@ from typing import Any
 import ccxt.pro
 import pytest
 
-from kit.frames import Frames
+from kit.marketdata.frames import Frames
 from tests.support.ccxt_client import Wire, heard
 from venues.kraken import parse
 from venues.kraken.tests.test_book import CONTINUOUS_LINES, Books, as_written, books_of

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.encode import Draft
-from kit.frames import Frames
-from kit.venue.books.bookkeeper import Bookkeeper
-from kit.venue.books.books import BookState, GuardedBook
+from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.guarded_book import BookState, GuardedBook
+from kit.marketdata.codec.encode import Draft
+from kit.marketdata.frames import Frames
 from venues.kraken import parse
 from venues.kraken.book import rules
 from venues.kraken.simulator.tests.books import ClientBook, Teller, book_frame

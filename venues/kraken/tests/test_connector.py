@@ -8,7 +8,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.conformance.connector import Connector, connector
-from kit.venue.contract import Place
+from kit.connector.contract.venue import Place
 from tests.support.raw_client import RawClient, raw_client
 from venues.kraken.catalog import spot
 from venues.kraken.simulator.capture import time_of

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.clock import SystemClock
-from kit.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
+from kit.base.clock import SystemClock
+from kit.base.errors import BadRequest, RateLimited, UnknownInstrument, VenueUnavailable
 from tests.support.raw_client import RawClient, raw_client
 from venues.kraken.history import SEARCH_STEPS_MAX, TRADES_MAX, KrakenHistory
 from venues.kraken.simulator.tests.running import running, subscribe

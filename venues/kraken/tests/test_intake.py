@@ -7,8 +7,8 @@ import pytest
 from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
 
-from kit.venue.contract import Place
-from kit.venue.tests.feeding import Feed, ids, reasons
+from kit.connector.contract.venue import Place
+from kit.connector.tests.feeding import Feed, ids, reasons
 from venues.kraken.catalog import spot
 from venues.kraken.simulator.tests.books import Teller
 from venues.kraken.tests.test_parse import CANDLE, CANDLES, TICKER

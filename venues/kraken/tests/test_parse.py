@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from kit.columns import Numbers
-from kit.frames import FrameError, Frames, Patterns
-from kit.numbers import to_decimal
+from kit.base.numbers import to_decimal
+from kit.marketdata.frames import FrameError, Frames, Patterns
+from kit.marketdata.model.columns import Numbers
 from venues.kraken import parse
 
 TRADE = (

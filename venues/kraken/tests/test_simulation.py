@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from kit.connector.books.guarded_book import BookState
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, MarketFloor
-from kit.venue.books.books import BookState
 from venues.kraken.simulator import INSTRUMENTS, KrakenSpot
 from venues.kraken.simulator.tests.books import CHECKED_LEVELS, ClientBook, book_frame
 from venues.kraken.tests.test_book import Books, as_written

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.orders.ccxt.desk import CcxtDesk
-from kit.orders.ccxt.socket import Answer, Entered
-from kit.orders.ccxt.stream import Denied
-from kit.orders.contract import Accepted, Credentials, Refused, Unclear
-from kit.orders.tests.answering import Answering, answering, signed_in
+from kit.connector.orders.execution_client import CcxtDesk
+from kit.connector.orders.order_socket import Answer, Entered
+from kit.connector.orders.user_stream import Denied
+from kit.execution.contract import Accepted, Credentials, Refused, Unclear
+from kit.execution.tests.answering import Answering, answering, signed_in
 from venues.kraken import orders
-from venues.kraken.speaking import KrakenSpeaking
+from venues.kraken.order_socket import KrakenSpeaking
 from venues.kraken.tests.test_orders import CLIENT_ID, KEY, PAIR, WISH, done
 
 TAKEN = {"result": {"order_id": "OUF4EM-FRGI2-MQMWZD", "cl_ord_id": CLIENT_ID}, "success": True}

@@ -20,12 +20,12 @@ from kit.simulator.dialect import (
     Dialect,
     Floor,
     Frame,
-    Listing,
     Request,
     Session,
     Stream,
 )
 from kit.simulator.events import Instrument
+from kit.simulator.listing import Listing
 from kit.simulator.market import Step
 from kit.simulator.matching.contract import HouseRules, Refusal, Status
 from venues.okx.simulator import listings, rest

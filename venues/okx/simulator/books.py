@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Stream
 from venues.okx.simulator.streams import argument, parts
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Listing
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.history import Candle
+from kit.simulator.listing import Listing
 from kit.simulator.texts import plain
 from venues.okx.simulator.listings import TYPES, volumes
 

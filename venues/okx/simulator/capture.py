@@ -7,20 +7,10 @@ from typing import Annotated
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import (
-    CONVERSATION,
-    SNAPSHOT,
-    UNKNOWN,
-    BookSnapshot,
-    Channel,
-    Frame,
-    InstrumentKind,
-    Listing,
-    Mark,
-    Stream,
-)
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Frame, Stream
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import BookSnapshot, InstrumentKind, Listing, Mark
 from venues.okx.simulator.listings import SUFFIX
 from venues.okx.simulator.streams import Streams
 

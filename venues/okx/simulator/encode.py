@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.numbers import format_scaled
-from kit.simulator.dialect import BookSnapshot, Channel, Floor, Frame, Listing, Stream
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.numbers import format_scaled
+from kit.simulator.dialect import Channel, Floor, Frame, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
+from kit.simulator.listing import BookSnapshot, Listing
 from kit.simulator.market import BookView, Step
 from venues.okx.simulator.books import BOOK_LEVELS, SMALL_BOOK_LEVELS, SaidBook, Side, Writing
 from venues.okx.simulator.candles import bar_start, candle_row

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from kit.simulator.dialect import InstrumentKind, Listing
 from kit.simulator.events import Instrument
 from kit.simulator.history import Candle
+from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.matching.contract import FeeTier
 from kit.simulator.texts import plain, short
 

@@ -8,17 +8,10 @@ from typing import Any
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import (
-    Answer,
-    BookSnapshot,
-    Floor,
-    InstrumentKind,
-    Listing,
-    Mark,
-    Request,
-)
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.history import TradeHistory, TradePrint
+from kit.simulator.listing import BookSnapshot, InstrumentKind, Listing, Mark
 from kit.simulator.texts import short, whole
 from venues.okx.simulator.candles import bar_start, candle_row, ticker
 from venues.okx.simulator.listings import SUFFIX, TYPES

@@ -8,9 +8,9 @@ from typing import Any
 import ccxt.pro
 import pytest
 
-from kit.columns import SIDE_BUY
-from kit.frames import Frames
-from kit.venue.books.bookkeeper import Bookkeeper
+from kit.connector.books.bookkeeper import Bookkeeper
+from kit.marketdata.frames import Frames
+from kit.marketdata.model.columns import SIDE_BUY
 from tests.support.ccxt_client import Wire
 from venues.okx import parse
 from venues.okx.book import BOOK

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kit.venue.contract import Join, UpdateNumbers
+from kit.connector.contract.venue import Join, UpdateNumbers
 from venues.okx.book import BOOK
 
 rule = BOOK.sequence

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kit.checksum import top_checksum
-from kit.columns import Levels, Numbers, Scale
-from kit.frames import Frames, Patterns
-from kit.venue.books.bookkeeper import Bookkeeper
-from kit.venue.books.books import BookState
-from kit.venue.contract import Place
+from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.guarded_book import BookState
+from kit.connector.contract.venue import Place
+from kit.marketdata.book.checksum import top_checksum
+from kit.marketdata.frames import Frames, Patterns
+from kit.marketdata.model.columns import Levels, Numbers, Scale
 from venues.okx import parse
 from venues.okx.book import BOOK
 from venues.okx.catalog import VENUES

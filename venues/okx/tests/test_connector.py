@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.base.numbers import rescale
 from kit.conformance.connector import Connector
 from kit.conformance.connector import connector as connector_of
-from kit.numbers import rescale
-from kit.venue.contract import Place
+from kit.connector.contract.venue import Place
 from tests.support.raw_client import RawClient, raw_client
 from venues.okx.catalog import VENUES
 from venues.okx.simulator.tests.running import running

@@ -5,8 +5,8 @@ import json
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.frames import FrameError
-from kit.venue.contract import Answer, Place
+from kit.connector.contract.venue import Answer, Place
+from kit.marketdata.frames import FrameError
 from venues.okx.catalog import VENUES
 
 LIVE = Place("live", "")

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.venue.books.books import BookState
-from kit.venue.contract import Place
-from kit.venue.tests.feeding import Feed, ids
+from kit.connector.books.guarded_book import BookState
+from kit.connector.contract.venue import Place
+from kit.connector.tests.feeding import Feed, ids
 from venues.okx.catalog import VENUES
 
 SWAP = "BTC-USDT-SWAP"

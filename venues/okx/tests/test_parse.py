@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from kit.columns import Numbers
-from kit.frames import FrameError, Frames
-from kit.numbers import to_decimal
+from kit.base.numbers import to_decimal
+from kit.marketdata.frames import FrameError, Frames
+from kit.marketdata.model.columns import Numbers
 from venues.okx import parse
 
 TRADE = (

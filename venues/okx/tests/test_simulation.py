@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from kit.columns import BookRows
-from kit.frames import Frames
-from kit.venue.books.bookkeeper import Bookkeeper
-from kit.venue.books.books import BookState
+from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.guarded_book import BookState
+from kit.marketdata.frames import Frames
+from kit.marketdata.model.columns import BookRows
 from venues.okx import parse
 from venues.okx.book import BOOK
 

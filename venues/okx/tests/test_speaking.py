@@ -13,13 +13,13 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.orders.ccxt.desk import CcxtDesk
-from kit.orders.ccxt.socket import Answer, Entered
-from kit.orders.ccxt.stream import Denied, Ended
-from kit.orders.contract import Accepted, Credentials, Refused, Unclear, Wish
-from kit.orders.tests.answering import Answering, answering, signed_in
+from kit.connector.orders.execution_client import CcxtDesk
+from kit.connector.orders.order_socket import Answer, Entered
+from kit.connector.orders.user_stream import Denied, Ended
+from kit.execution.contract import Accepted, Credentials, Refused, Unclear, Wish
+from kit.execution.tests.answering import Answering, answering, signed_in
 from venues.okx import orders
-from venues.okx.speaking import OkxSpeaking
+from venues.okx.order_socket import OkxSpeaking
 from venues.okx.tests.test_orders import CLIENT_ID, KEY, WISH, done
 
 TAKEN = done({"ordId": "3126", "clOrdId": CLIENT_ID, "sCode": "0", "sMsg": ""})

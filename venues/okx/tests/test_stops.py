@@ -6,7 +6,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.orders.contract import (
+from kit.execution.contract import (
     Accepted,
     OrderKey,
     Unclear,
@@ -14,9 +14,9 @@ from kit.orders.contract import (
     VenueOrder,
     Wish,
 )
-from kit.orders.tests import stopping
-from venues.okx.hearing import Hearing
+from kit.execution.tests import stopping
 from venues.okx.tests.test_orders import CLIENT_ID, GONE, KEY, ROW, done, prepared, pretended
+from venues.okx.user_stream import Hearing
 
 ALGO = {
     "instType": "SPOT", "instId": "BTC-USDT", "algoId": "3126000", "algoClOrdId": CLIENT_ID,

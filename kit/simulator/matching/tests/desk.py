@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from kit.simulator.dialect import Listing, Mark
 from kit.simulator.events import Instrument, MarketEvent
+from kit.simulator.listing import Listing, Mark
 from kit.simulator.matching.book import Book
 from kit.simulator.matching.contract import (
     AccountEvent,
@@ -15,7 +15,7 @@ from kit.simulator.matching.contract import (
     OrderView,
     Ticket,
 )
-from kit.simulator.matching.house import MatchingHouse
+from kit.simulator.matching.exchange_accounts import MatchingHouse
 
 COIN = Instrument("COIN", "USDT", 2, 3, 1, 100.0, 1.0, 0.03, 1.0)
 SPOT = Listing("COINUSDT", "COIN", "USDT", "0.01", "0.001", "5")

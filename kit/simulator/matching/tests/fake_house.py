@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from msgspec import structs
 
-from kit.simulator.dialect import BookSnapshot
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import BookSnapshot
 from kit.simulator.matching.contract import (
     KEYS,
     BalanceView,

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from kit.simulator.dialect import Mark
+from kit.simulator.listing import Mark
 from kit.simulator.matching.contract import (
     FeeTier,
     HouseRules,

@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.events import BestQuote, LevelChange, Trade
-from kit.simulator.matching.board import COUNTED_MAX
 from kit.simulator.matching.contract import (
     BalanceChanged,
     Cause,
@@ -20,6 +19,7 @@ from kit.simulator.matching.contract import (
     SelfTrade,
     Status,
 )
+from kit.simulator.matching.instrument_book import COUNTED_MAX
 from kit.simulator.matching.tests.desk import FOK, IOC, SPOT, Market
 
 D = Decimal

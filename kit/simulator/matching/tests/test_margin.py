@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import InstrumentKind, Listing, Mark
 from kit.simulator.events import Instrument
+from kit.simulator.listing import InstrumentKind, Listing, Mark
 from kit.simulator.matching.contract import (
     BalanceChanged,
     FeeTier,

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pytest
 
-from kit.simulator.dialect import Mark
+from kit.simulator.listing import Mark
 from kit.simulator.matching.contract import FeeTier, HouseRules, Refused, SelfTrade
 from kit.simulator.matching.money import amount
 from kit.simulator.matching.tests.desk import Market

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Listing
+from kit.simulator.listing import Listing
 from kit.simulator.matching.tests.fake_house import FakeFloor, FakeHouse
 from kit.simulator.private.market import in_dollars, known_listings, last_price, whole_ticks
 

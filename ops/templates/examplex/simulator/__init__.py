@@ -20,12 +20,12 @@ from kit.simulator.dialect import (
     Dialect,
     Floor,
     Frame,
-    Listing,
     Request,
     Session,
     Stream,
 )
 from kit.simulator.events import Instrument
+from kit.simulator.listing import Listing
 from kit.simulator.market import Step
 from ops.templates.examplex.simulator import rest
 from ops.templates.examplex.simulator.capture import ExamplexCapture

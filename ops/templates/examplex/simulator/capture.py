@@ -8,9 +8,10 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, BookSnapshot, Frame, Listing
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import CONVERSATION, UNKNOWN, Frame
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import BookSnapshot, Listing
 from ops.templates.examplex.simulator.streams import CHANNELS, Streams
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Floor, Frame, Listing, Stream
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Floor, Frame, Stream
 from kit.simulator.events import BestQuote, Instrument, Trade
+from kit.simulator.listing import Listing
 from kit.simulator.market import Step
 from kit.simulator.published import PublishedBooks
 from ops.templates.examplex.simulator.streams import Streams

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Answer, Floor, Listing, Request
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.history import TradePrint
+from kit.simulator.listing import Listing
 from ops.templates.examplex.simulator.candles import candle_row, interval_start
 
 LIMIT_USUAL = 100

@@ -9,7 +9,7 @@ import pytest
 
 from kit.conformance.connector import Connector, connector
 from kit.conformance.exchange import Exchange, exchange
-from kit.venue.contract import Place
+from kit.connector.contract.venue import Place
 from ops.templates.examplex.catalog import VENUE_ID, spot
 from ops.templates.examplex.simulator import ExamplexExchange
 

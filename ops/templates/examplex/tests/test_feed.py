@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kit.frames import FrameError, Frames, Patterns
+from kit.marketdata.frames import FrameError, Frames, Patterns
 from ops.templates.examplex.feed import ExamplexWire
 
 wire = ExamplexWire("wss://feed.examplex.invalid")

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from kit.base.errors import BadRequest, UnknownInstrument
 from kit.conformance.exchange import Exchange, exchange
-from kit.errors import BadRequest, UnknownInstrument
-from kit.venue.contract import History, Place
+from kit.connector.contract.venue import History, Place
 from ops.templates.examplex.catalog import VENUE_ID, spot
 from ops.templates.examplex.simulator import ExamplexExchange
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from kit.columns import SIDE_BUY
-from kit.frames import FrameError, Frames
+from kit.marketdata.frames import FrameError, Frames
+from kit.marketdata.model.columns import SIDE_BUY
 from ops.templates.examplex import parse
 
 TRADE = (

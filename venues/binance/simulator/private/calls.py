@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.matching.contract import Refusal as Reason
 from kit.simulator.matching.contract import Refused

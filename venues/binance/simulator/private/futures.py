@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Listing
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     PRICED,
     STOP_PRICED,

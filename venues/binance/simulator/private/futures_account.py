@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.matching.contract import BalanceView, HouseRules, OrderView, PositionView
 from venues.binance.simulator.private import futures_rows as words
 from venues.binance.simulator.private.calls import Route, Usage

@@ -16,9 +16,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator import texts
-from kit.simulator.dialect import Floor, Listing, Request
+from kit.simulator.dialect import Floor, Request
+from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import House, Key, OrderView, Refused
 from kit.simulator.private.signing import is_hex_signature
 from venues.binance.simulator.rest import Refusal

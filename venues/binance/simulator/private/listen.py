@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Floor, Session
 from kit.simulator.matching.contract import AccountEvent, House
 from kit.simulator.private.streams import AccountStreams, symbol_of

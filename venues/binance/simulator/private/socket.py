@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Floor, Session
 from kit.simulator.matching.contract import AccountEvent, House, Key
 from kit.simulator.private.streams import AccountStreams, symbol_of

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.matching.contract import OrderView, Refused, Ticket
 from kit.simulator.matching.contract import Refusal as Reason
 from kit.simulator.private.orders import fills_of

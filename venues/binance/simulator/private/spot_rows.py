@@ -7,7 +7,7 @@ Documentation: https://developers.binance.com/docs/binance-spot-api-docs/rest-ap
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.matching.contract import (
     BalanceView,
     Cause,

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from kit.simulator.dialect import Floor, Listing
+from kit.simulator.dialect import Floor
+from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import Lifetime, OrderKind, SelfTrade, Ticket
 from kit.simulator.private.market import last_price, whole_ticks
 from venues.binance.simulator.private import spot_rows

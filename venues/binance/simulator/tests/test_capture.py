@@ -2,7 +2,8 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Listing, Mark
+from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
+from kit.simulator.listing import Listing, Mark
 from venues.binance.simulator.capture import BinanceCapture, data_of
 from venues.binance.simulator.streams import Streams
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from urllib.parse import unquote
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Floor, Request
 from kit.simulator.matching.contract import (
     FeeTier,

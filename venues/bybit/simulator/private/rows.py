@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import Floor
 from kit.simulator.matching.contract import (
     PRICED,

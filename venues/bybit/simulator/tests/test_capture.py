@@ -2,7 +2,8 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel, Listing
+from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
+from kit.simulator.listing import Listing
 from venues.bybit.simulator.capture import BybitCapture
 from venues.bybit.simulator.streams import Streams
 

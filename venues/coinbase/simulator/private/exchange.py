@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.matching.contract import (
     House,

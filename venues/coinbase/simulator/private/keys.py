@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from kit.clock import NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Answer, Floor, Request
 from kit.simulator.matching.contract import (
     FeeAsset,

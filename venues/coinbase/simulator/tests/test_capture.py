@@ -2,7 +2,8 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel, Listing
+from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
+from kit.simulator.listing import Listing
 from venues.coinbase.simulator.advanced import numbered
 from venues.coinbase.simulator.capture import CoinbaseCapture
 from venues.coinbase.simulator.streams import Streams

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from kit.simulator.dialect import Floor, Listing
+from kit.simulator.dialect import Floor
+from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     PRICED,
     STOP_PRICED,

@@ -8,8 +8,9 @@ stop is an order of its own until it triggers; what it makes then has another id
 from collections.abc import Iterable
 from decimal import Decimal
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Floor, Listing
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Floor
+from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     PRICED,
     STOPS,

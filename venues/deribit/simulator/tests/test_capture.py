@@ -2,7 +2,8 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Listing
+from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
+from kit.simulator.listing import Listing
 from venues.deribit.simulator.capture import DeribitCapture
 from venues.deribit.simulator.encode import framed
 from venues.deribit.simulator.streams import Streams

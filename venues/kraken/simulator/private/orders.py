@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Floor, Listing
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Floor
+from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     PRICED,
     STOP_PRICED,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Listing, Request
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import FillView, House, Key, OrderView, Refused
 from kit.simulator.private.market import known_listings
 from kit.simulator.private.orders import fills_by_order

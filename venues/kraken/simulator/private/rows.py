@@ -11,8 +11,9 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Floor, Listing
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.dialect import Floor
+from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     FillView,
     Lifetime,

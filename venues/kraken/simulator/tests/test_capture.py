@@ -2,7 +2,8 @@
 
 import pytest
 
-from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel, Listing
+from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
+from kit.simulator.listing import Listing
 from venues.kraken.simulator.capture import KrakenCapture, time_of
 from venues.kraken.simulator.streams import Streams
 

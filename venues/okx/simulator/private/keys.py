@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Floor, Listing, Request
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Floor, Request
+from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import House, Key
 from kit.simulator.private.signing import is_base64_signature, is_same
 from kit.simulator.texts import instant_ns, whole

@@ -10,8 +10,9 @@ from typing import TypeVar
 
 import msgspec
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Answer, Floor, Listing, Request
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import HouseRules, OrderView
 from kit.simulator.private.orders import fills_by_order, fills_of
 from kit.simulator.texts import plain, whole

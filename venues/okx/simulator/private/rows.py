@@ -7,8 +7,8 @@ is an algo order until it triggers; then it is an order like any other.
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from kit.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import InstrumentKind, Listing
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.matching.contract import (
     STOPS,
     BalanceView,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
-from kit.simulator.dialect import InstrumentKind, Listing
+from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.matching.contract import (
     Lifetime,
     OrderKind,

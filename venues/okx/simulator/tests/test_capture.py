@@ -2,15 +2,8 @@
 
 import pytest
 
-from kit.simulator.dialect import (
-    CONVERSATION,
-    SNAPSHOT,
-    UNKNOWN,
-    Channel,
-    InstrumentKind,
-    Listing,
-    Mark,
-)
+from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
+from kit.simulator.listing import InstrumentKind, Listing, Mark
 from venues.okx.simulator.capture import OkxCapture
 from venues.okx.simulator.streams import Streams, argument
 

@@ -1,0 +1,1 @@
+"""What every process needs: runtime, settings, errors, numbers, clock, stores."""

@@ -1,0 +1,141 @@
+"""Admin, the same on every process. What only a venue can do is passed in."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Protocol
+
+import grpc
+from venuemesh.admin.v1 import admin_pb2, admin_pb2_grpc
+from venuemesh.registry.v1 import registry_pb2
+
+from kit.base.errors import BadRequest, NotSupported
+from kit.base.telemetry import Meter, set_log_level
+
+STATUS_INTERVAL_MS = 1_000
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class VenueControl(Protocol):
+    """What Admin can do to a venue's connections."""
+
+    def subscriptions(self) -> Iterable[admin_pb2.Subscription]:
+        """Per instrument and channel."""
+
+    async def update(self, add: Iterable[str], remove: Iterable[str]) -> list[str]:
+        """Change the instruments. Returns all symbols after it. Raises UnknownInstrument."""
+
+    def conformance(self) -> admin_pb2.ConformanceScore | None:
+        """How the connector did when the cards were last played."""
+
+    async def reconnect(self) -> None:
+        """Drop the connections and make them anew."""
+
+    async def pause(self) -> None:
+        """Drop the connections and stay apart."""
+
+    async def resume(self) -> None:
+        """End a pause."""
+
+
+class AdminServicer(admin_pb2_grpc.AdminServicer):
+    """Answers Admin for one process."""
+
+    def __init__(
+        self,
+        instance: registry_pb2.ServiceInstance,
+        meter: Meter,
+        drain: Callable[[], None],
+        venue: VenueControl | None = None,
+    ) -> None:
+        self._instance = instance
+        self._meter = meter
+        self._drain = drain
+        self._venue_control = venue
+
+    async def GetStatus(
+        self, request: admin_pb2.GetStatusRequest, context: Context
+    ) -> admin_pb2.GetStatusResponse:
+        return self._status()
+
+    async def StreamStatus(
+        self, request: admin_pb2.StreamStatusRequest, context: Context
+    ) -> AsyncIterator[admin_pb2.StreamStatusResponse]:
+        interval_ms = request.interval_ms or STATUS_INTERVAL_MS
+        if not 100 <= interval_ms <= 60_000:
+            raise BadRequest(
+                "interval_ms is out of range",
+                field="interval_ms",
+                value=interval_ms,
+                allowed="100 to 60000",
+            )
+        while True:
+            yield admin_pb2.StreamStatusResponse(status=self._status())
+            await asyncio.sleep(interval_ms / 1000)
+
+    async def ListSubscriptions(
+        self, request: admin_pb2.ListSubscriptionsRequest, context: Context
+    ) -> admin_pb2.ListSubscriptionsResponse:
+        rows = self._venue().subscriptions()
+        return admin_pb2.ListSubscriptionsResponse(subscriptions=rows)
+
+    async def UpdateSubscriptions(
+        self, request: admin_pb2.UpdateSubscriptionsRequest, context: Context
+    ) -> admin_pb2.UpdateSubscriptionsResponse:
+        symbols = await self._venue().update(request.add_symbols, request.remove_symbols)
+        return admin_pb2.UpdateSubscriptionsResponse(symbols=symbols)
+
+    async def Reconnect(
+        self, request: admin_pb2.ReconnectRequest, context: Context
+    ) -> admin_pb2.ReconnectResponse:
+        await self._venue().reconnect()
+        return admin_pb2.ReconnectResponse()
+
+    async def Pause(
+        self, request: admin_pb2.PauseRequest, context: Context
+    ) -> admin_pb2.PauseResponse:
+        await self._venue().pause()
+        return admin_pb2.PauseResponse()
+
+    async def Resume(
+        self, request: admin_pb2.ResumeRequest, context: Context
+    ) -> admin_pb2.ResumeResponse:
+        await self._venue().resume()
+        return admin_pb2.ResumeResponse()
+
+    async def Drain(
+        self, request: admin_pb2.DrainRequest, context: Context
+    ) -> admin_pb2.DrainResponse:
+        self._drain()
+        return admin_pb2.DrainResponse()
+
+    async def SetLogLevel(
+        self, request: admin_pb2.SetLogLevelRequest, context: Context
+    ) -> admin_pb2.SetLogLevelResponse:
+        if request.level not in LOG_LEVELS:
+            raise BadRequest(
+                f"no log level {request.level!r}",
+                field="level",
+                value=request.level,
+                allowed=", ".join(LOG_LEVELS),
+            )
+        set_log_level(request.level)
+        return admin_pb2.SetLogLevelResponse()
+
+    def _status(self) -> admin_pb2.GetStatusResponse:
+        return admin_pb2.GetStatusResponse(
+            instance=self._instance,
+            status=self._meter.status(),
+            counters=self._meter.counters,
+            conformance=self._venue_control.conformance() if self._venue_control else None,
+        )
+
+    def _venue(self) -> VenueControl:
+        if self._venue_control is None:
+            raise NotSupported(
+                "this process has no venue connections",
+                service=self._instance.service_id,
+                wanted="venue",
+            )
+        return self._venue_control

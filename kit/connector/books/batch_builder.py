@@ -1,0 +1,70 @@
+"""What happens to books, as batches."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from venuemesh.common.v1 import types_pb2
+
+from kit.base.numbers import IntColumn
+from kit.connector.books.guarded_book import GuardedBook
+from kit.connector.books.outcomes import Changed, Outcome
+from kit.marketdata.book import Changes
+from kit.marketdata.codec import encode
+from kit.marketdata.codec.encode import Draft
+from kit.marketdata.model.columns import Scale, instrument_entry
+
+Publish = Callable[[Draft], object]
+
+
+class Pen:
+    """Writes outcomes into batches. A gap closes a batch, as gaps stand before the rows."""
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+        self._gaps: list[types_pb2.Gap] = []
+        self._rows: list[tuple[GuardedBook, Scale, Changed]] = []
+
+    def take(self, book: GuardedBook, outcomes: Iterable[Outcome]) -> None:
+        """Write what happened to one book."""
+        for outcome in outcomes:
+            if isinstance(outcome, Changed):
+                self._rows.append((book, book.scale, outcome))
+            else:
+                if self._rows:
+                    self.publish()
+                self._gaps.append(outcome.gap)
+
+    def publish(self) -> None:
+        """Publish what was written, if anything."""
+        if self._rows or self._gaps:
+            draft = self._draft() if self._rows else Draft()
+            self._publish(draft.after(self._gaps))
+            self._gaps, self._rows = [], []
+
+    def _draft(self) -> Draft:
+        entries = Counter((book.symbol, scale) for book, scale, _ in self._rows)
+        position = {entry: index for index, entry in enumerate(entries)}
+        changes = [changed for _, _, changed in self._rows]
+        updates = [changed.update for changed in changes]
+        columns = encode.book(
+            Changes.joined([update.bids for update in updates]),
+            Changes.joined([update.asks for update in updates]),
+            instrument=_column(position[book.symbol, scale] for book, scale, _ in self._rows),
+            first_sequence=_column(update.numbers.first for update in updates),
+            last_sequence=_column(update.numbers.last for update in updates),
+            snapshot=_column(changed.snapshot for changed in changes),
+            book_epoch=_column(changed.epoch for changed in changes),
+            venue_time_ns=_column(update.venue_time_ns for update in updates),
+            received_time_ns=_column(update.received_time_ns for update in updates),
+        )
+        return Draft(
+            [instrument_entry(*entry) for entry in entries],
+            list(entries.values()),
+            columns,
+            updates[-1].received_time_ns,
+        )
+
+
+def _column(values: Iterable[int]) -> IntColumn:
+    return np.fromiter(values, dtype=np.int64)

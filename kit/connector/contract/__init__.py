@@ -1,0 +1,1 @@
+"""What a venue supplies, and how venues are found."""

@@ -1,0 +1,325 @@
+"""What a venue folder supplies. Everything else of a connector is the kit's.
+
+A folder ``venues/<exchange>`` has a ``catalog.py`` with ``VENUES``, a dict from venue id to a
+function that makes a Venue for a place. The parts of a Venue:
+
+Wire          how to reach a feed: addresses, subscriptions, keep-alive, what its answers mean
+FrameKind     frames that begin alike, and the pure functions that turn them into rows
+BookRules     how updates of a book join, and how a book proves itself
+History       what is asked over REST
+Limits        what the venue allows
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from kit.base.cursor import Channel
+from kit.base.numbers import IntColumn
+from kit.connector.contract.source import RowSource
+from kit.execution.contract import Credentials, Desk, Transport
+from kit.execution.paper.rules import House
+from kit.marketdata.book.checksum import Checksum
+from kit.marketdata.frames import Frames
+from kit.marketdata.model.columns import Levels, Rows
+
+CHANNEL_STATUS: Channel = types_pb2.CHANNEL_STATUS
+USUAL_HOUSE = House()
+
+Parse = Callable[[Frames], Rows]
+"""Frames to rows, pure: no I/O, no clock, no state. Raises FrameError."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameKind:
+    """Frames that have a text near their beginning, and what is read from them."""
+
+    name: str
+    """For logs and metrics, for example "trades"."""
+    pattern: bytes
+    """A text within the first ``window_bytes`` of a frame, as the wire says."""
+    parsers: Sequence[Parse]
+    """Each frame goes through all of them. Empty: known, and of no interest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a frame of no FrameKind means: a reply, a heartbeat, a notice."""
+
+    refusal: str = ""
+    """The venue's words when it refuses a request."""
+    refused_symbols: Sequence[str] = ()
+    """Whose subscriptions are refused for good, where the refusal says so."""
+    say: Sequence[str] = ()
+    """Messages that must be sent back, on the same connection."""
+    leaving: bool = False
+    """The venue will close this connection: move to another one now, and miss nothing."""
+    broken: bool = False
+    """The venue has given this connection up: make it anew."""
+
+
+class Wire(Protocol):
+    """How to reach one feed of a venue. Stateless. A venue with several feeds has several."""
+
+    @property
+    def channels(self) -> frozenset[Channel]:
+        """What comes over it; a lost connection breaks these."""
+
+    @property
+    def kinds(self) -> Sequence[FrameKind]:
+        """Of its frames. The first that matches decides."""
+
+    @property
+    def window_bytes(self) -> int:
+        """Within how many bytes the pattern of a kind stands."""
+
+    def url(self, symbols: Sequence[str]) -> str:
+        """Address of the websocket that serves these symbols."""
+
+    def subscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
+        """Messages that subscribe to all channels of these symbols."""
+
+    def unsubscribe(self, symbols: Sequence[str], request_id: int) -> list[str]:
+        """Messages that end those subscriptions."""
+
+    def renew_book(self, symbol: str, request_id: int) -> list[str]:
+        """Messages that make the venue send this book anew; none where it comes over REST."""
+
+    def ping(self, request_id: int) -> str | None:
+        """The venue's own keep-alive message; None: a websocket ping frame."""
+
+    def understand(self, frame: bytes) -> Answer:
+        """Raises FrameError when it is nothing that the venue is known to say."""
+
+
+class UpdateNumbers(NamedTuple):
+    """The numbers of a book update."""
+
+    first: int
+    last: int
+    previous: int
+    """last of the update that must have come before, where the venue says so; otherwise 0."""
+
+
+class Join(Enum):
+    """How an update follows what is known."""
+
+    APPLY = "apply"
+    OLD = "old"
+    """Already contained: ignore it."""
+    HOLE = "hole"
+    """Something between is missing."""
+
+
+class SequenceRule(Protocol):
+    """How the updates of a venue's book join. Pure. Common ones: books/sequence_rules.py."""
+
+    def after_update(self, last: int, update: UpdateNumbers) -> Join:
+        """May this update follow the update that ended with ``last``?"""
+
+    def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
+        """May this be the first update after a snapshot of ``last``?"""
+
+    def run_joins(
+        self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
+    ) -> bool:
+        """Do all these updates follow the one that ended with ``last``, each the one before it?"""
+
+
+class SnapshotSource(Enum):
+    """Where a whole book comes from."""
+
+    REST = "rest"
+    """History.book, whenever one is needed."""
+    FEED = "feed"
+    """The feed, after a subscription; Wire.renew_book asks for another."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookRules:
+    """How a book is kept and how it proves itself."""
+
+    sequence: SequenceRule
+    snapshots: SnapshotSource
+    checksum: Checksum = Checksum.NONE
+    depth: int = 0
+    """Levels per side that the venue keeps up to date; what falls out is cut. 0: all."""
+    crossing_is_wrong: bool = False
+    """A best bid not below the best ask proves a missed update, where nothing else can."""
+    provable: bool = True
+    """False: nothing would show that an update was missed, so that no book is called proven."""
+    same_everywhere: bool = False
+    """The numbers of updates are the same on all connections, and an update that came before can be
+    told by them: so the updates of two connections make one book (process/peer_replica.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookSnapshot:
+    """A whole book as a venue's REST answer gives it."""
+
+    last_sequence: int
+    """Of its last update, as the feed counts them; 0 where the answer does not say."""
+    bids: Levels
+    asks: Levels
+    received_time_ns: int
+    size_decimals: int | None = None
+    """Sizes are cut to so many decimal places, where the answer knows them worse than the feed."""
+
+
+class History(Protocol):
+    """What is asked over REST. Methods raise VenueUnavailable, RateLimited, UnknownInstrument."""
+
+    async def instruments(self) -> list[types_pb2.Instrument]:
+        """All that the venue lists."""
+
+    async def book(self, symbol: str) -> BookSnapshot:
+        """The book now, as deep as the venue gives it."""
+
+    async def trades(
+        self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
+    ) -> list[market_data_pb2.Trade]:
+        """Oldest first, from a trade id (when not 0) or from a time; neither: the newest."""
+
+    async def candles(
+        self, symbol: str, interval: str, start_time_ns: int, count: int
+    ) -> list[market_data_pb2.Candle]:
+        """Oldest first, from the first that opens at or after a time."""
+
+    async def close(self) -> None:
+        """End the connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a venue allows. Sources stand in the folder's README."""
+
+    symbols_per_connection: int
+    symbols_per_message: int
+    messages_per_second: float
+    """Messages that may be sent on one connection."""
+    ping_interval_s: float | None
+    """How often to ping by ourselves; None where the venue pings and we answer."""
+    silence_s: float
+    """A connection without any frame for so long is dead."""
+    lifetime_s: float | None = None
+    """The venue ends every connection at this age; we move before."""
+    requests_per_second: float = 10
+    """REST calls of this process, of all kinds together but those of orders."""
+    orders_per_second: float = 5
+    """Calls that place, change, cancel or ask for orders, on average."""
+    orders_at_once: float = 10
+    """So many of them may come together after a quiet time."""
+    connections_per_minute: float = 60
+    """Attempts to connect of this process, on average; ten may come at once."""
+    stale_after_s: float = 60
+    """A subscription that is silent for less is left alone, however lively it was before."""
+
+
+class Maturity(Enum):
+    """How far a connector can be relied on."""
+
+    PREVIEW = "preview"
+    """It passes its own simulator."""
+    PROVEN = "proven"
+    """It reads real captures of the venue exactly."""
+
+
+class TradeHistory(Enum):
+    """By what History.trades can find past trades."""
+
+    BY_ID = "by id"
+    BY_TIME = "by time"
+
+
+class TradeNumbering(Enum):
+    """What the ids of the published trades tell about those that are missing."""
+
+    NONE = "none"
+    """Nothing."""
+    CONSECUTIVE = "consecutive"
+    """Each trade of an instrument has the number after the one before."""
+    SKIPPING = "skipping"
+    """Numbers grow, but some belong to no trade, or several to one that sums them up. What is
+    missing shows when a trade comes, not in the published ids alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a person wants to know of a venue before using it; the exchange catalog."""
+
+    exchange: str
+    """For example "Binance"."""
+    segment: str
+    """"spot", "perpetual" or "derivatives"."""
+    maturity: Maturity
+    credentials: Sequence[str] = ()
+    """Names of what a live connection for market data needs; usually nothing."""
+    notes: str = ""
+    trade_history: Sequence[TradeHistory] = (TradeHistory.BY_ID, TradeHistory.BY_TIME)
+    """Empty where a venue tells its newest trades only."""
+    trade_numbering: TradeNumbering = TradeNumbering.NONE
+    candles_sum_trades: bool = True
+    """Whether a candle's volume is the sum of the trades' sizes. False: it is in another unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a venue runs, and what was chosen for it."""
+
+    world: str
+    """"live", "simulate" or "replay"."""
+    simulator_url: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The section ``venues.<id>.options`` of the settings."""
+    transport: Transport = "websocket"
+    """How orders go out; from the section ``orders``."""
+
+    def rest(self, venue_id: str) -> str | None:
+        """Base address of the pretended venue; None in the live world."""
+        return None if self.world == "live" else f"{self.simulator_url}/{venue_id}"
+
+    def feed(self, venue_id: str, live: str) -> str:
+        """Base address for websockets: the live one, or the pretended venue's."""
+        pretended = self.rest(venue_id)
+        return live if pretended is None else pretended.replace("http", "ws", 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """One venue, ready to be served."""
+
+    venue_id: str
+    port: int
+    profile: Profile
+    wires: Sequence[Wire]
+    book: BookRules
+    history: History
+    limits: Limits
+    default_symbols: Sequence[str]
+    """Used in the live world when nothing is configured."""
+    connection_sequence: Callable[[Frames], IntColumn] | None = None
+    """The number of each frame of a connection, where the venue counts all of them together: a
+    jump means that something of any instrument of the connection is missing."""
+    source: RowSource | None = None
+    """Instead of wires: a client that is not ours, see kit/connector/contract/source.py."""
+    desk: Callable[[Credentials], Desk] | None = None
+    """Where the orders of one account are placed. What it needs is loaded when it is asked for.
+    None: this venue takes no orders."""
+    house: House = USUAL_HOUSE
+    """What trading there is like, for accounts on paper."""
+
+    @property
+    def channels(self) -> frozenset[Channel]:
+        """All that is published: what comes from it, and STATUS, which is made of what it lists."""
+        parts = [wire.channels for wire in self.wires]
+        if self.source is not None:
+            parts.append(self.source.channels)
+        return frozenset([CHANNEL_STATUS]).union(*parts)
+
+
+VenueFactory = Callable[[Place], Venue]
+Catalog = Mapping[str, VenueFactory]

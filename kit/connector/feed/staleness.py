@@ -1,0 +1,169 @@
+"""Subscriptions that have died while everything around them lives.
+
+A connection can be well and one channel of one instrument on it dead: the venue has forgotten it.
+So each is measured by its own past. One that was regular and is now silent for many times its
+longest silence of the last quarter of an hour, and longer than the venue's minimum
+(Limits.stale_after_s), is stale: Admin shows it, a gap is told, and it is subscribed to anew, it
+alone where the venue allows that. Stays it silent, the next try waits twice as long.
+
+Silence counts only while something else comes: when everything is silent, the exchange rests, or a
+replay is over, and no subscription is to blame.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from venuemesh.common.v1 import types_pb2
+
+from kit.base import telemetry
+from kit.base.clock import Clock
+from kit.base.cursor import Channel
+from kit.base.telemetry import Meter
+from kit.connector.host.frame_pipeline import Intake
+
+LOOK_S = 1.0
+SILENCES = 8
+"""So many times its longest usual silence is far beyond its pace."""
+WINDOW_LOOKS = 450
+"""The longest silence of this window and of the one before it is usual: 7 to 15 minutes."""
+EVENTS_MIN = 20
+"""Fewer tell nothing of a pace."""
+LOOKS_MIN = 60
+"""So long it must have been regular."""
+TRIES_DOUBLED_MAX = 6
+
+_log = telemetry.logger("venue.staleness")
+
+
+Subscription = tuple[str, Channel]
+"""One channel of one instrument."""
+
+
+@dataclass(slots=True)
+class _Pace:
+    """What is known of one channel of one instrument. Times are in looks."""
+
+    events_total: int
+    """At the last look."""
+    events: int = 0
+    """Since it was begun to be measured."""
+    looks: int = 0
+    silence: int = 0
+    """Since the last event, or since the last try to end it."""
+    longest: int = 1
+    """In this window."""
+    longest_before: int = 1
+    tries: int = 0
+
+    def come(self, events_total: int) -> None:
+        """There were events since the last look."""
+        self.longest = max(self.longest, self.silence + 1)
+        self.events += events_total - self.events_total
+        self.events_total = events_total
+        self.silence = self.tries = 0
+
+    def look(self) -> None:
+        """One more."""
+        self.looks += 1
+        if self.looks % WINDOW_LOOKS == 0:
+            self.longest_before, self.longest = self.longest, 1
+
+    def bound_s(self, minimum_s: float) -> float:
+        """Of silence, beyond which it is stale."""
+        usual_s = max(self.longest, self.longest_before) * LOOK_S
+        return float(max(minimum_s, SILENCES * usual_s) * 2 ** min(self.tries, TRIES_DOUBLED_MAX))
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether it has a pace at all."""
+        return self.events >= EVENTS_MIN and self.looks >= LOOKS_MIN
+
+
+class Renewable(Protocol):
+    """The connections of a venue; a Session."""
+
+    def carries(self, symbol: str, channel: Channel) -> bool:
+        """Whether this can come now."""
+
+    def renew(self, symbol: str, channel: Channel) -> frozenset[Channel]:
+        """Make a subscription anew. Returns the channels of the instrument that are made anew."""
+
+
+class Staleness:
+    """Watches every subscription of a venue."""
+
+    def __init__(
+        self, intake: Intake, feed: Renewable, minimum_s: float, meter: Meter, clock: Clock
+    ) -> None:
+        self._intake = intake
+        self._feed = feed
+        self._minimum_s = minimum_s
+        self._meter = meter
+        self._clock = clock
+        self._paces: dict[tuple[str, Channel], _Pace] = {}
+
+    async def run(self) -> None:
+        """Endless."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            self.look()
+
+    def look(self) -> None:
+        """See what has come since the last time."""
+        silent: list[Subscription] = []
+        something_came = False
+        for subscription, pace in self._measured():
+            events_total = self._intake.subscriptions.events_total(*subscription)
+            if events_total > pace.events_total:
+                pace.come(events_total)
+                something_came = True
+            else:
+                silent.append(subscription)
+        if something_came:
+            for pace in self._paces.values():
+                pace.look()
+            for subscription in silent:
+                self._silent(*subscription)
+
+    def _measured(self) -> Iterator[tuple[Subscription, _Pace]]:
+        """Those that could bring something. The others are not silent."""
+        subscriptions = self._intake.subscriptions
+        doubted = set(self._intake.bookkeeper.wanting_snapshot())
+        known, self._paces = self._paces, {}
+        for symbol in subscriptions.symbols:
+            for channel in subscriptions.channels:
+                key = symbol, channel
+                pace = known.get(key) or _Pace(subscriptions.events_total(*key))
+                self._paces[key] = pace
+                if self._feed.carries(*key) and not self._waits(symbol, channel, symbol in doubted):
+                    yield key, pace
+                else:
+                    pace.silence = 0
+
+    def _waits(self, symbol: str, channel: Channel, doubted: bool) -> bool:
+        """Whether its silence has a reason: it is refused, or a book for whose snapshot others
+        ask."""
+        subscriptions = self._intake.subscriptions
+        if subscriptions.is_refused(symbol, channel):
+            return True
+        is_book = channel == types_pb2.CHANNEL_BOOK
+        return is_book and doubted and not subscriptions.is_stale(symbol, channel)
+
+    def _silent(self, symbol: str, channel: Channel) -> None:
+        pace = self._paces[symbol, channel]
+        pace.silence += 1
+        silence_s = pace.silence * LOOK_S
+        if not pace.is_regular or silence_s <= pace.bound_s(self._minimum_s):
+            return
+        pace.tries += 1
+        usual_s = max(pace.longest, pace.longest_before) * LOOK_S
+        detail = f"silent for {silence_s:.0f} s, usually for up to {usual_s:.0f} s"
+        self._intake.subscriptions.stale(symbol, channel, detail)
+        self._meter.count("stale_subscriptions_total")
+        name = types_pb2.Channel.Name(channel)
+        _log.warning("stale", extra={"symbol": symbol, "channel": name, "detail": detail})
+        renewed = self._feed.renew(symbol, channel)
+        for each in renewed:
+            self._paces[symbol, each].silence = 0
+        self._intake.renewed(symbol, channel, renewed, detail)

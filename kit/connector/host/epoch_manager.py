@@ -1,0 +1,50 @@
+"""What readers are told when a process begins, or an epoch of it."""
+
+from venuemesh.common.v1 import types_pb2
+
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.connector.host.epoch_file import EpochFile
+from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.hub import Hub
+from kit.connector.host.listing import Listing
+
+AHEAD_MAX_MS = 24 * 60 * 60 * 1000
+"""An epoch of a later time than that was never ours."""
+
+
+class Beginning:
+    """Begins epochs: gaps in all channels, all that is listed, and whole books."""
+
+    def __init__(
+        self, hub: Hub, intake: Intake, listing: Listing, epochs: EpochFile, clock: Clock
+    ) -> None:
+        self._hub = hub
+        self._intake = intake
+        self._listing = listing
+        self._epochs = epochs
+        self._clock = clock
+
+    def after(self, epoch: int) -> None:
+        """The epoch before has ended with what is missing now."""
+        detail = f"epoch {epoch} ended"
+        self._intake.restarted(self._intake.subscriptions.channels, detail)
+
+    def seen(self, epoch: int) -> None:
+        """Streams that hold a newer epoch than ours prove that our clock or our memory of epochs is
+        behind; without a newer one Redis would refuse everything that we publish."""
+        now_ms = self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
+        if self._hub.epoch < epoch < max(now_ms, self._hub.epoch) + AHEAD_MAX_MS:
+            self.anew(epoch)
+
+    def anew(self, above: int) -> None:
+        """Begin an epoch above this one."""
+        before = self._hub.epoch
+        self._intake.flush()
+        self._hub.start_epoch(self._epochs.next(self._clock, above=above))
+        self.after(before)
+        self._listing.tell_all()
+        bookkeeper = self._intake.bookkeeper
+        reason = types_pb2.GAP_REASON_RESTART
+        detail = "a new epoch"
+        bookkeeper.doubt([*bookkeeper.books], reason, self._clock.time_ns(), detail)
+        bookkeeper.snapshot_wanted.set()

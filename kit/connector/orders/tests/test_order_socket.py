@@ -1,0 +1,382 @@
+"""Orders over a venue's websocket: what is written once, what is unclear, when REST is used."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.base.clock import SystemClock
+from kit.connector.orders import order_socket
+from kit.connector.orders.errors import Errors, Said
+from kit.connector.orders.order_socket import Answer, Entered, OrderSocket
+from kit.connector.orders.rest_session import Call, Line
+from kit.connector.orders.user_stream import Denied, Ended
+from kit.connector.rest.budget import Budget, Priority, spend
+from kit.execution.contract import Accepted, Credentials, Receipt, Refused, Unclear
+from kit.execution.tests.answering import Answering, answering
+
+CALL = Call("privatePostOrder", {"symbol": "BTCUSDT"}, operation="place")
+ERRORS = Errors(
+    lambda answer: Said(str(answer["code"]), answer["msg"]) if "code" in answer else None,
+    {"-1": pb.REJECT_REASON_SIZE, "-3": pb.REJECT_REASON_RATE_LIMIT},
+    unclear=frozenset({"-2"}),
+)
+
+
+class Speaking:
+    """{"n":1,"op":"place","params":{}} and {"n":1,"answer":{}}, or {"say":"entered"}."""
+
+    ping = ""
+
+    def __init__(self, base: str, signs_in: bool) -> None:
+        self._url = base.replace("http", "ws") + "/orders"
+        self._signs_in = signs_in
+
+    def url(self, api: Any) -> str:
+        return self._url
+
+    async def enter(self, line: Line) -> list[str]:
+        return ['{"op":"sign in"}'] if self._signs_in else []
+
+    def say(self, api: Any, number: int, operation: str, params: Any) -> str:
+        return json.dumps({"n": number, "op": operation, "params": params})
+
+    def hear(self, message: Any) -> Any:
+        match message.get("say"):
+            case "entered":
+                return Entered()
+            case "denied":
+                return Denied("a wrong key")
+            case "ended":
+                return Ended("maintenance")
+        status, wait_s = message.get("status", 200), message.get("wait", 0)
+        return Answer(message["n"], message["answer"], status, wait_s)
+
+
+@dataclass
+class Place:
+    """A venue, and one account's way to it."""
+
+    venue: Answering
+    line: Line
+    socket: OrderSocket
+    written: asyncio.Queue[dict[str, Any]]
+    """Requests that came over the websocket."""
+
+    async def act(self, call: Call = CALL) -> Receipt:
+        return await self.socket.act(call, read)
+
+    def start(self, call: Call = CALL) -> "asyncio.Task[Receipt]":
+        return asyncio.create_task(self.act(call))
+
+    async def until_shut(self) -> None:
+        """Until the cut is noticed here."""
+        while self.socket.ready.is_set():
+            await asyncio.sleep(0)
+
+
+def read(answer: Any) -> Receipt:
+    return Accepted(str(answer["id"]))
+
+
+@asynccontextmanager
+async def place(
+    signs_in: bool = False, speaking: Any = Speaking, clock: Any = None, is_begun: bool = True
+) -> AsyncIterator[Place]:
+    async with answering() as venue:
+        config = {"urls": {"api": {"private": venue.base}}}
+        credentials = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
+        line = Line("binance", "binance", config, credentials, ERRORS)
+        written: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+        def note(message: dict[str, Any]) -> list[Any]:
+            written.put_nowait(message)
+            return []
+
+        venue.reply = note
+        venue.answer("/order", {"id": "by rest"})
+        made = OrderSocket(line, speaking(venue.base, signs_in), clock)
+        try:
+            if is_begun:
+                made.start()
+            if is_begun and not signs_in:
+                await made.ready.wait()
+            yield Place(venue, line, made, written)
+        finally:
+            await made.close()
+            await line.close()
+
+
+async def test_answers_find_their_calls_in_any_order():
+    async with place() as at:
+        first, second = at.start(), at.start()
+        numbers = [(await at.written.get())["n"] for _ in range(2)]
+        assert numbers == [1, 2]
+        await at.venue.say({"n": 2, "answer": {"id": "b"}}, {"n": 1, "answer": {"id": "a"}})
+        assert await asyncio.gather(first, second) == [Accepted("a"), Accepted("b")]
+        assert not at.venue.sent
+
+
+async def test_what_is_not_answered_in_time_is_unclear_and_sent_once(monkeypatch):
+    monkeypatch.setattr(order_socket, "TIMEOUT_S", 0.05)
+    async with place() as at:
+        assert await at.act() == Unclear("no answer in 0.05 s")
+        assert (await at.written.get())["n"] == 1
+        monkeypatch.setattr(order_socket, "TIMEOUT_S", 10.0)
+        again = at.start()
+        await at.written.get()
+        await at.venue.say({"n": 1, "answer": {"id": "late"}}, {"n": 2, "answer": {"id": "b"}})
+        assert await again == Accepted("b")
+        assert at.written.empty()
+        assert not at.venue.sent
+
+
+async def test_a_cut_leaves_open_what_was_written_and_nothing_is_sent_again():
+    async with place() as at:
+        calls = [at.start(), at.start()]
+        for _ in calls:
+            await at.written.get()
+        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        assert await calls[0] == Accepted("a")
+        await at.venue.cut()
+        receipt = await calls[1]
+        assert isinstance(receipt, Unclear)
+        assert "cut before the answer" in receipt.words
+        await at.socket.ready.wait()
+        last = at.start()
+        assert (await at.written.get())["n"] == 3
+        await at.venue.say({"n": 2, "answer": {"id": "late"}}, {"n": 3, "answer": {"id": "c"}})
+        assert await last == Accepted("c")
+        assert not at.venue.sent
+
+
+async def test_rest_is_used_while_nothing_can_be_written():
+    async with place(is_begun=False) as at:
+        assert await at.act() == Accepted("by rest")
+        at.socket.start()
+        await at.socket.ready.wait()
+        called = at.start()
+        await at.written.get()
+        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        assert await called == Accepted("a")
+        await at.venue.cut()
+        await at.until_shut()
+        assert await at.act() == Accepted("by rest")
+        assert len(at.venue.sent) == 2
+
+
+async def test_what_the_websocket_does_not_take_goes_by_rest():
+    async with place() as at:
+        assert await at.act(Call("privatePostOrder")) == Accepted("by rest")
+        assert at.written.empty()
+
+
+async def test_other_words_are_said_where_the_call_has_them():
+    async with place() as at:
+        called = at.start(Call("privatePostOrder", {"a": "1"}, "", "place", said={"b": "2"}))
+        assert (await at.written.get())["params"] == {"b": "2"}
+        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        assert await called == Accepted("a")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "expected"),
+    [
+        ({"code": -1, "msg": "too small"}, 400, Refused(pb.REJECT_REASON_SIZE, "-1 too small")),
+        ({"code": -1, "msg": "too small"}, 200, Refused(pb.REJECT_REASON_SIZE, "-1 too small")),
+        ({"code": -2, "msg": "timeout"}, 200, Unclear("-2 timeout")),
+        # Not in the table: ccxt's own class of the code.
+        ({"code": -2010, "msg": "Account has insufficient balance for requested action."}, 400,
+         Refused(pb.REJECT_REASON_INSUFFICIENT_FUNDS,
+                 "-2010 Account has insufficient balance for requested action.")),
+        ({"code": -77, "msg": "what is that"}, 500, Unclear("HTTP 500 -77 what is that")),
+        ({}, 500, Unclear("HTTP 500 {}")),
+        ({"no": "id"}, 200, Unclear("an answer that cannot be read: KeyError('id')")),
+    ],
+)  # fmt: skip
+async def test_an_answer_means_what_it_means_over_rest(answer, status, expected):
+    async with place() as at:
+        called = at.start()
+        await at.written.get()
+        await at.venue.say({"n": 1, "answer": answer, "status": status})
+        assert await called == expected
+
+
+async def test_what_cannot_be_said_is_refused_and_what_cannot_be_understood_is_left(monkeypatch):
+    async with place() as at:
+        called = at.start()
+        await at.written.get()
+        await at.venue.say("[1]", "pong", '{"n":', {"who": "knows"}, {"n": 1, "answer": {"id": 5}})
+        assert await called == Accepted("5")
+        nonsense = Call("privatePostOrder", {"size": {1, 2}}, operation="place")
+        receipt = await at.act(nonsense)
+        assert isinstance(receipt, Refused)
+        assert receipt.words.startswith("not sent")
+        assert at.written.empty()
+        assert not at.venue.sent
+
+
+async def test_nothing_is_said_before_the_key_has_signed_in():
+    async with place(signs_in=True) as at:
+        assert (await at.written.get())["op"] == "sign in"
+        assert await at.act() == Accepted("by rest")
+        await at.venue.say({"say": "entered"})
+        await at.socket.ready.wait()
+        called = at.start()
+        assert (await at.written.get())["op"] == "place"
+        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        assert await called == Accepted("a")
+        await at.venue.cut()
+        await at.until_shut()
+        assert await at.act() == Accepted("by rest")
+        assert (await at.written.get())["op"] == "sign in"
+        assert not at.socket.ready.is_set()
+
+
+class StandingClock(SystemClock):
+    """Sleeps for as long as the test wants, and says for how long it was to be."""
+
+    def __init__(self) -> None:
+        self.slept: asyncio.Queue[float] = asyncio.Queue()
+        self.gone = asyncio.Semaphore(0)
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds < 5:
+            await asyncio.sleep(0)
+        elif seconds == order_socket.SILENCE_S / 4:
+            await asyncio.Event().wait()
+        else:
+            self.slept.put_nowait(seconds)
+            await self.gone.acquire()
+
+
+async def test_a_venue_that_denies_the_key_is_not_asked_again_at_once():
+    clock = StandingClock()
+    async with place(signs_in=True, clock=clock) as at:
+        assert (await at.written.get())["op"] == "sign in"
+        await at.venue.say({"say": "denied"})
+        while await clock.slept.get() != order_socket.DENIED_S:
+            pass
+        assert at.written.empty()
+        assert await at.act() == Accepted("by rest")
+        while at.written.empty():
+            clock.gone.release()
+            await asyncio.sleep(0.001)
+        await at.venue.say({"say": "entered"})
+        await at.socket.ready.wait()
+
+
+async def test_a_sign_in_that_gets_no_answer_is_begun_anew(monkeypatch):
+    monkeypatch.setattr(order_socket, "TIMEOUT_S", 0.05)
+    async with place(signs_in=True) as at:
+        for _ in range(2):
+            assert (await at.written.get())["op"] == "sign in"
+
+
+async def test_a_connection_that_is_to_end_takes_nothing_more_but_answers():
+    async with place() as at:
+        called = at.start()
+        await at.written.get()
+        await at.venue.say({"say": "ended"})
+        await at.until_shut()
+        assert await at.act() == Accepted("by rest")
+        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        assert await called == Accepted("a")
+        await at.socket.ready.wait()
+        assert at.venue.heard.count("/orders") == 2
+
+
+async def test_an_old_connection_is_made_anew_before_the_venue_ends_it(monkeypatch):
+    monkeypatch.setattr(order_socket, "LIFETIME_S", 2 * order_socket.PING_S)
+    clock = StandingClock()
+    async with place(clock=clock) as at:
+        for _ in range(2):
+            assert at.venue.heard.count("/orders") == 1
+            assert await clock.slept.get() == order_socket.PING_S
+            clock.gone.release()
+        await at.until_shut()
+        await at.socket.ready.wait()
+        assert at.venue.heard.count("/orders") == 2
+
+
+async def test_a_connection_is_kept_alive_with_the_venues_own_word():
+    class Pinging(Speaking):
+        ping = '{"op":"ping"}'
+
+    clock = StandingClock()
+    async with place(clock=clock, speaking=Pinging) as at:
+        for _ in range(2):
+            clock.gone.release()
+            assert (await at.written.get())["op"] == "ping"
+
+
+async def test_calls_spend_from_the_budget_and_a_refusal_closes_it():
+    async with place() as at:
+        budget = Budget("binance", 100, SystemClock(), at_once=2)
+        with spend(budget, Priority.NEW):
+            first, second = at.start(), at.start()
+            assert (await at.written.get())["n"] == 1
+            with spend(budget, Priority.CANCEL):
+                urgent = at.start(Call("privateDeleteOrder", {}, operation="cancel"))
+            assert (await at.written.get())["op"] == "cancel"
+            answer = {"code": -3, "msg": "slow down"}
+            await at.venue.say({"n": 1, "answer": answer, "status": 429, "wait": 7})
+            for refused in (await first, await second):
+                assert isinstance(refused, Refused)
+                assert refused.reason == pb.REJECT_REASON_RATE_LIMIT
+            assert 6 < budget.closed_s() <= 7
+            await at.venue.say({"n": 2, "answer": {"id": "a"}})
+            assert await urgent == Accepted("a")
+            assert isinstance(await at.act(), Refused)
+        assert at.written.empty()
+        assert not at.venue.sent
+
+
+async def test_a_call_that_waits_for_its_turn_while_the_socket_is_cut_goes_by_rest():
+    async with place() as at:
+        budget = Budget("binance", 1000, SystemClock(), at_once=2)
+        with spend(budget, Priority.NEW):
+            first, second = at.start(), at.start()
+            await at.written.get()
+            await at.venue.cut()
+            assert isinstance(await first, Unclear)
+            assert await second == Accepted("by rest")
+            assert len(at.venue.sent) == 1
+
+
+async def test_a_caller_who_leaves_leaves_nothing_behind():
+    async with place() as at:
+        called = at.start()
+        await at.written.get()
+        called.cancel()
+        await asyncio.gather(called, return_exceptions=True)
+        again = at.start()
+        await at.written.get()
+        await at.venue.say({"n": 1, "answer": {"id": "late"}}, {"n": 2, "answer": {"id": "b"}})
+        assert await again == Accepted("b")
+        assert not at.socket._pending
+
+
+async def test_what_waits_when_the_desk_is_closed_is_unclear():
+    async with place() as at:
+        called = at.start()
+        await at.written.get()
+        await at.socket.close()
+        assert isinstance(await called, Unclear)
+
+
+async def test_no_more_than_so_many_wait_for_their_answers(monkeypatch):
+    monkeypatch.setattr(order_socket, "PENDING_MAX", 1)
+    async with place() as at:
+        called = at.start()
+        await at.written.get()
+        receipt = await at.act()
+        assert isinstance(receipt, Refused)
+        assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
+        await at.venue.say({"n": 1, "answer": {"id": "a"}})
+        assert await called == Accepted("a")

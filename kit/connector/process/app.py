@@ -1,0 +1,278 @@
+"""The process of one venue: the parts put together."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from kit.base import backoff, settings, telemetry
+from kit.base.clock import SystemClock
+from kit.base.errors import Draining, VenuemeshError
+from kit.base.runtime import Identity, Runtime, run_process
+from kit.base.settings import MeshSettings
+from kit.connector.contract import discovery
+from kit.connector.contract.source import Feed
+from kit.connector.contract.venue import CHANNEL_STATUS, Place, Venue
+from kit.connector.feed.raw_frames import RawFrames
+from kit.connector.feed.session import Session
+from kit.connector.feed.staleness import Staleness
+from kit.connector.host.epoch_file import EpochFile
+from kit.connector.host.epoch_manager import Beginning
+from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.hub import Hub
+from kit.connector.host.instruments import Instruments
+from kit.connector.host.listing import Listing
+from kit.connector.process.book_resync import Resync
+from kit.connector.process.book_snapshots import BookSnapshots
+from kit.connector.process.book_verification import Verification
+from kit.connector.process.control import Control
+from kit.connector.process.market_data import MarketDataServicer
+from kit.connector.process.peer_replica import Twin
+from kit.connector.process.settings import VenueSettings
+from kit.connector.process.state_republisher import Retelling
+from kit.connector.process.trade_refill import Refill
+from kit.connector.process.trading import PretendedCredentials, Trading, no_credentials
+from kit.connector.rest.budget import Budget
+from kit.connector.rest.rationed import RationedHistory
+from kit.connector.subscriptions import Subscriptions
+from kit.execution.settings import OrdersSettings
+from kit.marketdata.codec.encode import Draft
+
+CHECKPOINT_INTERVAL_S = 1.0
+PRESSURE_CHECK_S = 0.005
+UNREAD_SHARE_MAX = 0.5
+ALL_SYMBOLS = "*"
+
+_log = telemetry.logger("venue.app")
+
+
+def main(
+    name: str, port: int = 0, pretended_credentials: PretendedCredentials = no_credentials
+) -> int:
+    """Run a venue, on its usual port or another one. Returns the exit code."""
+    mesh = settings.load(MeshSettings, settings.MESH_SECTION)
+    venue_id = discovery.venue_id(name)
+    own = settings.load(VenueSettings, f"venues.{venue_id}")
+    if port:
+        own = msgspec.structs.replace(own, port=port)
+    orders = settings.load(OrdersSettings, "orders")
+    place = Place(mesh.world, mesh.simulator_url, own.options, orders.transport)
+    venue = discovery.require(venue_id)(place)
+
+    async def serve() -> None:
+        await VenueProcess(venue, mesh, own, orders, pretended_credentials).run()
+
+    return run_process(own.service_id(venue_id), mesh, serve)
+
+
+class VenueProcess:
+    """Feed, hub and services of one venue."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        mesh: MeshSettings,
+        own: VenueSettings,
+        orders: OrdersSettings,
+        pretended_credentials: PretendedCredentials = no_credentials,
+    ) -> None:
+        clock = SystemClock()
+        budget = Budget(venue.venue_id, venue.limits.requests_per_second, clock)
+        venue = replace(venue, history=RationedHistory(venue.history, budget))
+        port = own.port or venue.port
+        service_id = own.service_id(venue.venue_id)
+        self.runtime = Runtime(Identity(service_id, "venue", venue.venue_id, port), mesh)
+        self._venue = venue
+        self._mesh = mesh
+        self._own = own
+        self._clock = clock
+        epochs = EpochFile(Path(mesh.data_dir) / "epochs" / service_id)
+        self._epoch_before = epochs.last()
+        meter = self.runtime.meter
+        self.hub = Hub(venue.venue_id, epochs.next(clock), clock, meter, own.ring_bytes_max)
+        self.subscriptions = Subscriptions(venue.channels)
+        self.intake = Intake(venue, self.hub, self.subscriptions, meter, clock)
+        doubted = meter.gauge("books_in_doubt", "Books that wait for a snapshot or an update")
+        doubted.set_function(self.intake.bookkeeper.doubted_count)
+        self._raw_frames = RawFrames(self.hub) if own.raw_frames else None
+        self.session: Feed = (
+            Session(venue, self.intake, meter, clock, raw_frames=self._raw_frames)
+            if venue.source is None
+            else venue.source.feed(self.intake, clock)
+        )
+        self.instruments = Instruments(venue.venue_id, venue.history)
+        self.listing = Listing(self.instruments, self.intake, self.hub, self.session, clock)
+        self._beginning = Beginning(self.hub, self.intake, self.listing, epochs, clock)
+        self.runtime.tell_epoch(lambda: self.hub.epoch)
+        self.twin = Twin(
+            venue,
+            service_id,
+            self.hub,
+            self.intake,
+            self._beginning,
+            lambda: self.session.connected,
+            meter,
+            clock,
+        )
+        self.control = Control(
+            venue.venue_id,
+            self.instruments,
+            self.subscriptions,
+            self.intake,
+            self.session,
+            Path(mesh.data_dir),
+        )
+
+        self._trading = self._make_trading(orders, budget, pretended_credentials)
+
+    def _make_trading(
+        self, orders: OrdersSettings, budget: Budget, pretended_credentials: PretendedCredentials
+    ) -> Trading:
+        return Trading(
+            self._venue,
+            self._mesh,
+            self._own,
+            orders,
+            budget,
+            self.hub,
+            self.intake,
+            self.instruments,
+            self._clock,
+            pretended_credentials,
+        )
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        runtime = self.runtime
+        servicer = MarketDataServicer(
+            self.hub,
+            self.intake,
+            self.instruments,
+            self.subscriptions,
+            self._venue.history,
+            Verification(self.hub, self.intake, self._venue, self._clock),
+            self._beginning,
+            Retelling(
+                self.intake.bookkeeper,
+                self.hub,
+                self.listing,
+                self._clock,
+            ),
+        )
+        runtime.serve(market_data_pb2.DESCRIPTOR, "MarketData", servicer, raw=["Subscribe"])
+        self._trading.serve(runtime)
+        runtime.control_venue(self.control)
+        runtime.when_draining(self._end)
+        runtime.run_task("session", self.session.run)
+        resync = Resync(
+            self.intake.bookkeeper,
+            self._venue.book.snapshots,
+            self._venue.history,
+            self.session.renew_book,
+            self._clock,
+        )
+        runtime.run_task("resync", resync.run)
+        if self._own.refill_s:
+            refill = Refill(
+                self.intake.tradekeeper,
+                self._venue.history,
+                self._own.refill_s,
+                runtime.meter,
+                self._clock,
+            )
+            runtime.run_task("refill", refill.run)
+        if self._own.book_snapshot_interval_s:
+            snapshots = BookSnapshots(
+                self.intake,
+                lambda draft: self.hub.publish(types_pb2.CHANNEL_BOOK, draft),
+                self._own.book_snapshot_interval_s,
+                self._clock,
+            )
+            runtime.run_task("book snapshots", snapshots.run)
+        runtime.run_task("start", self._start)
+        runtime.run_task("twin", lambda: self.twin.run(runtime.directory))
+        runtime.run_task("checkpoints", self._publish_checkpoints)
+        if self._mesh.world == "replay":
+            runtime.run_task("pressure", self._wait_for_readers)
+        else:
+            # A tape is as it is: what is silent on it cannot be had by asking.
+            minimum_s = self._venue.limits.stale_after_s
+            staleness = Staleness(self.intake, self.session, minimum_s, runtime.meter, self._clock)
+            runtime.run_task("staleness", staleness.run)
+        runtime.at_end(self._venue.history.close)
+        await runtime.run()
+
+    def _end(self) -> None:
+        if self._raw_frames is not None:
+            self._raw_frames.publish()
+        self.hub.end(Draining("the venue is stopping"))
+
+    async def _start(self) -> None:
+        """Subscribe, when it is known to what, and follow what is listed."""
+        if self._epoch_before is not None:
+            self._beginning.after(self._epoch_before)
+        symbols = await self._wanted_symbols()
+        _log.info("subscribing", extra={"symbols": len(symbols)})
+        self.control.start(symbols)
+        self.runtime.meter.serving()
+        await self.listing.begin()
+        await self.listing.run(self._own.instruments_refresh_s)
+
+    async def _wanted_symbols(self) -> list[str]:
+        configured = list(self._own.symbols)
+        if not configured:
+            live = self._mesh.world == "live"
+            configured = list(self._venue.default_symbols) if live else [ALL_SYMBOLS]
+        waits = backoff.delays()
+        while True:
+            try:
+                listed = await self.instruments.all()
+                break
+            except VenuemeshError as error:
+                self.runtime.meter.degraded(error.message)
+                await self._clock.sleep(next(waits))
+        if ALL_SYMBOLS in configured:
+            return list(listed)
+        for symbol in configured:
+            if symbol not in listed:
+                _log.error("not listed, left out", extra={"symbol": symbol})
+        return [symbol for symbol in configured if symbol in listed]
+
+    async def _publish_checkpoints(self) -> None:
+        """Say in a quiet channel that nothing has happened, so that its readers know the time."""
+        published = dict.fromkeys(self.subscriptions.channels, 0)
+        while True:
+            await self._clock.sleep(CHECKPOINT_INTERVAL_S)
+            self._tell_state()
+            self.runtime.meter.counters["dropped_rows_total"] = self.intake.dropped_total()
+            for channel in self.subscriptions.channels:
+                cursor = self.hub.cursor(channel)
+                # A twin wants to hear that we live, also while we lack a connection.
+                lives = self.twin.is_there and channel == CHANNEL_STATUS
+                is_quiet = cursor.sequence == published[channel]
+                if is_quiet and (self.session.connected or lives):
+                    cursor = self.hub.publish(channel, Draft())
+                published[channel] = cursor.sequence
+
+    def _tell_state(self) -> None:
+        if self.subscriptions.symbols and not self.session.connected:
+            self.runtime.meter.degraded("no connection to the venue")
+        elif self.listing.trouble:
+            self.runtime.meter.degraded(self.listing.trouble)
+        elif self.session.connected:
+            self.runtime.meter.serving()
+
+    async def _wait_for_readers(self) -> None:
+        """A replay is as fast as it is read: do not let the rings move past a reader."""
+        while True:
+            if self.hub.unread_bytes_share() > UNREAD_SHARE_MAX:
+                self.session.pause_reading()
+                room = asyncio.Event()
+                self.hub.when_room(room.set)
+                await room.wait()
+            else:
+                self.session.resume_reading()
+                await self._clock.sleep(PRESSURE_CHECK_S)

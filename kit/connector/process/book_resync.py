@@ -1,0 +1,94 @@
+"""Whole books for those that need one: from REST, or anew from the feed."""
+
+import asyncio
+from collections.abc import Callable
+
+from kit.base import backoff, telemetry
+from kit.base.clock import Clock
+from kit.base.errors import VenuemeshError
+from kit.base.numbers import NumberError
+from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.guarded_book import BROKEN
+from kit.connector.contract.venue import History, SnapshotSource
+
+SNAPSHOTS_AT_ONCE_MAX = 4
+FIRST_WAIT_S = 0.25
+COMING_WAIT_S = 3.0
+"""After a subscription the feed's snapshot is on its way; it is not asked for again before."""
+LOOK_AGAIN_S = 0.05
+
+_log = telemetry.logger("venue.resync")
+
+
+class Resync:
+    """Asks for a snapshot of each book that wants one, again and again until it is proven."""
+
+    def __init__(
+        self,
+        bookkeeper: Bookkeeper,
+        snapshots: SnapshotSource,
+        history: History,
+        renew: Callable[[str], None],
+        clock: Clock,
+    ) -> None:
+        self._bookkeeper = bookkeeper
+        self._ask = self._fetch if snapshots is SnapshotSource.REST else self._renew
+        self._from_feed = snapshots is SnapshotSource.FEED
+        self._history = history
+        self._renew_subscription = renew
+        self._clock = clock
+        self._free = asyncio.Semaphore(SNAPSHOTS_AT_ONCE_MAX)
+        self._running: set[str] = set()
+
+    async def run(self) -> None:
+        """Endless."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._bookkeeper.snapshot_wanted.wait()
+                self._bookkeeper.snapshot_wanted.clear()
+                for symbol in self._bookkeeper.wanting_snapshot():
+                    if symbol not in self._running:
+                        self._running.add(symbol)
+                        group.create_task(self._prove(symbol))
+
+    async def _prove(self, symbol: str) -> None:
+        waits = backoff.delays(first_seconds=FIRST_WAIT_S)
+        try:
+            if self._from_feed and not self._broken(symbol):
+                await self._comes(symbol)
+            while symbol in self._bookkeeper.wanting_snapshot():
+                if not await self._ask(symbol):
+                    await self._clock.sleep(next(waits))
+        finally:
+            self._running.discard(symbol)
+
+    def _broken(self, symbol: str) -> bool:
+        book = self._bookkeeper.books.get(symbol)
+        return book is not None and book.wanted_because in BROKEN
+
+    async def _fetch(self, symbol: str) -> bool:
+        async with self._free:
+            try:
+                snapshot = await self._history.book(symbol)
+                return self._bookkeeper.on_snapshot(symbol, snapshot)
+            except (VenuemeshError, NumberError) as error:
+                _log.warning("no snapshot", extra={"symbol": symbol, "detail": str(error)})
+                return False
+
+    async def _renew(self, symbol: str) -> bool:
+        if symbol in self._bookkeeper.books:
+            self._bookkeeper.books[symbol].renewing()
+        self._renew_subscription(symbol)
+        return await self._comes(symbol)
+
+    async def _comes(self, symbol: str) -> bool:
+        """Wait until the feed's snapshot is there, or should be. Returns whether the book is proven
+        now: it may have broken again."""
+        books = self._bookkeeper.books
+        epoch = books[symbol].epoch if symbol in books else 0
+        for _ in range(round(COMING_WAIT_S / LOOK_AGAIN_S)):
+            wanted = symbol in self._bookkeeper.wanting_snapshot()
+            if not wanted or books[symbol].epoch != epoch:
+                break
+            await self._clock.sleep(LOOK_AGAIN_S)
+        return symbol not in self._bookkeeper.wanting_snapshot()

@@ -1,0 +1,58 @@
+"""What a venue's process publishes, for those who trade in it: its hub, and its proven books."""
+
+from collections.abc import Callable, Collection, Sequence
+from decimal import Decimal
+
+from kit.base.cursor import Channel
+from kit.base.numbers import to_decimal
+from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.guarded_book import BookState
+from kit.connector.host.hub import Hub, HubReader
+from kit.execution.feed import Reached
+from kit.marketdata.delivery.subscription import Symbols
+
+
+class HubFeed:
+    """``kit.execution.feed.Feed``. A venue does not tell what it has told before."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def follow(self, channels: Collection[Channel], symbols: Symbols) -> HubReader:
+        return self._hub.reader({}, earliest=(), latest=channels, symbols=symbols)
+
+    def reached(self) -> Reached:
+        return {}
+
+    def go_on(self, reached: Reached, there: Callable[[], None]) -> None:
+        """It goes on from now."""
+
+    def is_behind(self) -> bool:
+        return False
+
+    def begins_anew(self) -> bool:
+        return False
+
+
+class HubBooks:
+    """``kit.execution.feed.Books``."""
+
+    def __init__(self, bookkeeper: Bookkeeper) -> None:
+        self._bookkeeper = bookkeeper
+
+    def keeps(self, symbol: str) -> bool:
+        return symbol in self._bookkeeper.books
+
+    def levels(
+        self, symbol: str, is_bid: bool, count: int | None
+    ) -> Sequence[tuple[Decimal, Decimal]] | None:
+        book = self._bookkeeper.books.get(symbol)
+        if book is None or book.state is not BookState.PROVEN:
+            return None
+        side = book.book.bids(count) if is_bid else book.book.asks(count)
+        scale = book.scale
+        return [(to_decimal(at, scale.price), to_decimal(size, scale.size)) for at, size in side]
+
+    def time_ns(self, symbol: str) -> int:
+        book = self._bookkeeper.books.get(symbol)
+        return 0 if book is None else book.venue_time_ns

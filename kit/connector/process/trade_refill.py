@@ -1,0 +1,110 @@
+"""Missing trades are asked for at once, while the later ones wait; see tradekeeper.py."""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from kit.base import telemetry
+from kit.base.clock import Clock
+from kit.base.errors import VenuemeshError
+from kit.base.telemetry import Meter
+from kit.connector.contract.venue import History
+from kit.connector.trades.holds import Hold, NumberedHold
+from kit.connector.trades.tradekeeper import Tradekeeper
+from kit.marketdata.model.columns import Numbers, Symbols, TradeRows
+
+BEHIND_WAIT_S = 0.25
+"""Before a history is asked again that was not as far as the feed."""
+
+_log = telemetry.logger("venue.refill")
+
+
+class Refill:
+    """Asks for the trades of each hole, once. What the venue does not give in time is a gap."""
+
+    def __init__(
+        self,
+        tradekeeper: Tradekeeper,
+        history: History,
+        patience_s: float,
+        meter: Meter,
+        clock: Clock,
+    ) -> None:
+        """``patience_s``: so long the later trades wait."""
+        self._tradekeeper = tradekeeper
+        self._history = history
+        self._patience_s = patience_s
+        self._meter = meter
+        self._clock = clock
+        self._running: set[Hold] = set()
+        for name in ("refilled_trades_total", "refill_failures_total"):
+            meter.count(name, 0)
+
+    async def run(self) -> None:
+        """Endless."""
+        wanted = self._tradekeeper.refill_wanted
+        self._tradekeeper.patience_s = self._patience_s
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    await wanted.wait()
+                    wanted.clear()
+                    for hold in self._tradekeeper.holds.values():
+                        if hold not in self._running:
+                            self._running.add(hold)
+                            group.create_task(self._fill(hold))
+        finally:
+            self._tradekeeper.patience_s = 0
+
+    async def _fill(self, hold: Hold) -> None:
+        why = ""
+        try:
+            async with asyncio.timeout(self._tradekeeper.left_s(hold)):
+                await self._ask(hold)
+        except TimeoutError:
+            why = f"they did not come within {self._patience_s:g} s"
+        except VenuemeshError as error:
+            why = error.message
+        except (ValueError, OverflowError) as error:
+            # A number or an id that is none.
+            why = f"an answer that cannot be read: {error}"
+        finally:
+            self._running.discard(hold)
+        if not hold.is_whole:
+            self._meter.count("refill_failures_total")
+            _log.warning("trades stay missing", extra={"symbol": hold.symbol, "detail": why})
+        self._tradekeeper.release(hold, why)
+
+    async def _ask(self, hold: Hold) -> None:
+        while self._tradekeeper.holds.get(hold.symbol) is hold:
+            question = hold.question()
+            if question is None:
+                return
+            if hold.behind:
+                await self._clock.sleep(BEHIND_WAIT_S)
+            found = await self._history.trades(
+                hold.symbol, question.first_trade_id, question.start_time_ns, question.count
+            )
+            rows = _rows(found, hold, self._clock.time_ns()) if found else None
+            self._meter.count("refilled_trades_total", hold.answered(question, rows))
+
+
+def _rows(trades: Sequence[market_data_pb2.Trade], hold: Hold, received_time_ns: int) -> TradeRows:
+    """As if the feed had brought them. Raises ValueError."""
+    count = len(trades)
+    texts = [trade.trade_id for trade in trades]
+    numbered = isinstance(hold, NumberedHold)
+    ids = np.array([int(text) for text in texts] if numbered else [0] * count, dtype=np.int64)
+    return TradeRows(
+        symbols=Symbols.of([hold.symbol] * count),
+        price=Numbers.parse([trade.price for trade in trades]),
+        size=Numbers.parse([trade.size for trade in trades]),
+        side=np.array([trade.side for trade in trades], dtype=np.int64),
+        venue_time_ns=np.array([trade.venue_time_ns for trade in trades], dtype=np.int64),
+        received_time_ns=np.full(count, received_time_ns, dtype=np.int64),
+        trade_id=ids,
+        previous_id=ids - 1 if numbered else None,
+        trade_id_text=None if numbered else texts,
+    )

@@ -1,0 +1,84 @@
+"""An intake that is fed by hand, and what has come out of it."""
+
+from collections.abc import Iterable
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import market_data_pb2
+
+from kit.base.clock import SystemClock
+from kit.base.cursor import CHANNELS
+from kit.base.telemetry import Meter
+from kit.connector.books.guarded_book import GuardedBook
+from kit.connector.contract.venue import Answer, Venue
+from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.hub import Hub
+from kit.connector.subscriptions import Subscriptions
+from kit.marketdata.model.batches import Batch
+
+RECEIVED_TIME_NS = 7
+
+
+class Connection:
+    """What the intake says of a connection."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.breaks: list[str] = []
+
+    @property
+    def told(self) -> bool:
+        """Whether anything is to be said over it, or anything is missing."""
+        return bool(self.breaks) or any(answer.say for answer in self.answers)
+
+    def answered(self, answer: Answer) -> None:
+        self.answers.append(answer)
+
+    def broken(self, detail: str) -> None:
+        self.breaks.append(detail)
+
+
+class Feed:
+    """An intake that is subscribed to some symbols."""
+
+    def __init__(self, venue: Venue, *symbols: str) -> None:
+        self.venue = venue
+        self.meter = Meter(venue.venue_id)
+        self.connection = Connection()
+        self.subscriptions = Subscriptions(CHANNELS)
+        hub = Hub(venue.venue_id, 1, SystemClock(), self.meter)
+        self.intake = Intake(venue, hub, self.subscriptions, self.meter, SystemClock())
+        self.subscriptions.add(symbols)
+        self.intake.bookkeeper.add(symbols)
+        self._symbols = symbols
+        self._reader = hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
+
+    @property
+    def skipped(self) -> int:
+        """Frames that were left out."""
+        return int(self.meter.counters.get("skipped_frames_total", 0))
+
+    def book(self, symbol: str) -> GuardedBook:
+        """One book."""
+        return self.intake.bookkeeper.books[symbol]
+
+    def take(self, *frames: bytes, wire: int = 0) -> list[Batch]:
+        """What is published when these come over a connection of a wire, by its place."""
+        wires = self.venue.wires
+        self.intake.frames(list(frames), RECEIVED_TIME_NS, wires[wire], self.connection)
+        self.intake.flush()
+        taken = self._reader.take() or b""
+        return list(market_data_pb2.SubscribeResponse.FromString(taken).batches)
+
+    def reconnect(self) -> None:
+        """The connection of the first wire has been made again."""
+        self.intake.reconnected(self._symbols, self.venue.wires[0].channels, "closed")
+
+
+def ids(batches: Iterable[Batch]) -> list[int]:
+    """Of trades."""
+    return [number for batch in batches for number in batch.trades.trade_id]
+
+
+def reasons(batches: Iterable[Batch]) -> list["types_pb2.GapReason.ValueType"]:
+    """Of gaps."""
+    return [gap.reason for batch in batches for gap in batch.gaps]

@@ -1,0 +1,219 @@
+"""Turns for REST calls: the pace, the order, and a venue that wants to be left alone."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from conftest import free_port
+from kit.base.clock import SystemClock
+from kit.base.errors import RateLimited
+from kit.connector.rest import ccxt_client, refusals
+from kit.connector.rest.budget import AT_ONCE_MAX, WAITING_MAX, Budget, Priority, TokenBucket, spend
+from tests.support.manual_clock import ManualClock
+
+CANCEL, PROTECT, NEW, BACKFILL = Priority
+
+
+class Desk:
+    """Callers of a budget, and the order in which they had their turn."""
+
+    def __init__(self, per_second: float, **bounds: float) -> None:
+        self.clock = ManualClock()
+        self.budget = Budget("somewhere", per_second, self.clock, **bounds)
+        self.served: list[object] = []
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def ask(self, name: object, priority: Priority, seconds: float = 0.0) -> None:
+        self.tasks.append(asyncio.create_task(self._call(name, priority, seconds)))
+        await self.clock.settle()
+
+    async def _call(self, name: object, priority: Priority, seconds: float) -> None:
+        async with self.budget.turn(priority):
+            self.served.append(name)
+            if seconds:
+                await self.clock.sleep(seconds)
+
+
+async def test_turns_come_at_the_pace_after_a_burst() -> None:
+    desk = Desk(per_second=2, burst=3)
+    for number in range(7):
+        await desk.ask(number, NEW)
+    assert desk.served == [0, 1, 2]
+    await desk.clock.advance(0.4)
+    assert desk.served == [0, 1, 2]
+    for expected in range(4, 8):
+        await desk.clock.advance(0.5)
+        assert len(desk.served) == expected
+
+
+async def test_what_matters_more_goes_first_and_equals_in_their_order() -> None:
+    desk = Desk(per_second=1, burst=1)
+    await desk.ask("first", BACKFILL)
+    asked = [("b1", BACKFILL), ("n", NEW), ("b2", BACKFILL), ("p", PROTECT), ("c", CANCEL)]
+    for name, priority in asked:
+        await desk.ask(name, priority)
+    await desk.clock.advance(10)
+    assert desk.served == ["first", "c", "p", "n", "b1", "b2"]
+
+
+async def test_slow_calls_leave_room_for_what_cannot_wait() -> None:
+    desk = Desk(per_second=1000, burst=100)
+    for number in range(AT_ONCE_MAX + 3):
+        await desk.ask(number, BACKFILL, seconds=60)
+    assert len(desk.served) == AT_ONCE_MAX - 1
+    await desk.ask("cancel", CANCEL)
+    assert desk.served[-1] == "cancel"
+    await desk.clock.advance(61)
+    assert len(desk.served) == AT_ONCE_MAX + 4
+
+
+async def test_a_turn_that_is_free_is_taken_without_a_step_between() -> None:
+    budget = Desk(per_second=1, burst=1).budget
+    turn = budget.turn(NEW)
+    with pytest.raises(StopIteration):
+        turn.__aenter__().send(None)
+    await turn.__aexit__(None, None, None)
+
+
+async def test_who_comes_does_not_overtake_who_waits() -> None:
+    desk = Desk(per_second=1000, burst=100, at_once=2)
+    async with desk.budget.turn(NEW):
+        await desk.ask("waits", NEW)
+        assert not desk.served
+    async with desk.budget.turn(BACKFILL):
+        assert desk.served == ["waits"]
+
+
+async def test_nobody_asks_while_it_is_closed() -> None:
+    desk = Desk(per_second=1, burst=1)
+    await desk.ask("first", NEW)
+    await desk.ask("waits", CANCEL)
+    desk.budget.close(30)
+    await desk.ask("late", CANCEL)
+    for task in desk.tasks[1:]:
+        with pytest.raises(RateLimited) as refused:
+            await task
+        assert int(refused.value.metadata["retry_after_ms"]) == 30_000
+    desk.budget.close(5)
+    assert desk.budget.closed_s() == 30
+    await desk.clock.advance(31)
+    await desk.ask("after", NEW)
+    assert desk.served == ["first", "after"]
+
+
+async def test_who_gives_up_waiting_takes_nothing() -> None:
+    desk = Desk(per_second=1, burst=1)
+    for name in ("first", "second", "third"):
+        await desk.ask(name, NEW)
+    desk.tasks[1].cancel()
+    await desk.clock.advance(1.01)
+    assert desk.served == ["first", "third"]
+
+
+async def test_more_than_so_many_do_not_wait() -> None:
+    desk = Desk(per_second=1, burst=1)
+    await desk.ask("first", NEW)
+    for number in range(WAITING_MAX):
+        desk.tasks.append(asyncio.create_task(desk._call(number, NEW, 0.0)))
+    await desk.ask("too many", NEW)
+    assert desk.budget.waiting == WAITING_MAX
+    with pytest.raises(RateLimited):
+        await desk.tasks[-1]
+    for task in desk.tasks:
+        task.cancel()
+
+
+async def test_a_quiet_time_saves_up_no_more_than_a_burst() -> None:
+    clock = ManualClock()
+    bucket = TokenBucket(10, 2, clock)
+    await clock.advance(1000)
+    for _ in range(2):
+        assert bucket.wait_s() == 0
+        bucket.take()
+    assert bucket.wait_s() == pytest.approx(0.1)
+
+
+@asynccontextmanager
+async def asked(status: int, headers: dict[str, str]) -> AsyncIterator[tuple[object, list[str]]]:
+    """A client of ccxt, and the paths of a venue that answers so."""
+    paths: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        paths.append(request.path)
+        return web.json_response(
+            {"code": -1003, "msg": "Slow down"}, status=status, headers=headers
+        )
+
+    application = web.Application()
+    application.router.add_get("/{tail:.*}", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    address = f"http://127.0.0.1:{port}/api/v3"
+    client = ccxt_client.load("binance")({"urls": {"api": {"public": address}}})
+    try:
+        yield client, paths
+    finally:
+        await client.close()
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [
+        (429, {"Retry-After": "37"}, 37),
+        (418, {"retry-after": "120"}, 120),
+        (429, {}, refusals.UNSAID_RETRY_S),
+        (429, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, refusals.UNSAID_RETRY_S),
+    ],
+)
+async def test_a_venue_that_says_slow_down_closes_the_budget(
+    status: int, headers: dict[str, str], seconds: float
+) -> None:
+    budget = Budget("binance", 100, SystemClock())
+    async with asked(status, headers) as (client, paths):
+        for _ in range(3):
+            with spend(budget, BACKFILL), pytest.raises(RateLimited) as refused:
+                await ccxt_client.call("binance", client.publicGetTime)
+            left_ms = int(refused.value.metadata["retry_after_ms"])
+            assert seconds * 1000 - 5000 < left_ms <= seconds * 1000
+        assert len(paths) == 1
+
+
+async def test_without_a_budget_a_call_goes_at_once() -> None:
+    async with asked(429, {"Retry-After": "37"}) as (client, paths):
+        for _ in range(2):
+            with pytest.raises(RateLimited):
+                await ccxt_client.call("binance", client.publicGetTime)
+        assert len(paths) == 2
+
+
+async def test_orders_have_a_pace_of_their_own_and_are_closed_with_the_rest() -> None:
+    clock = ManualClock()
+    budget = Budget("somewhere", 1, clock, burst=1)
+    orders = budget.beside(per_second=10, burst=3)
+    served: list[str] = []
+
+    async def ask(name: str, of: Budget) -> None:
+        async with of.turn(NEW):
+            served.append(name)
+
+    for number in range(3):
+        await ask(f"order {number}", orders)
+    await ask("question", budget)
+    assert served == ["order 0", "order 1", "order 2", "question"]
+    waiting = asyncio.create_task(ask("order 3", orders))
+    await clock.settle()
+    budget.close(5)
+    await clock.advance(1)
+    with pytest.raises(RateLimited):
+        await waiting
+    with pytest.raises(RateLimited):
+        await ask("order 4", orders)
+    await clock.advance(5)
+    await ask("order 5", orders)
+    assert served[-1] == "order 5"

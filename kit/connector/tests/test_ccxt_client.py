@@ -1,0 +1,33 @@
+"""One exchange of ccxt is loaded without the others."""
+
+import subprocess
+import sys
+
+import pytest
+
+LOADED = """
+import asyncio, sys
+from kit.connector.rest import ccxt_client
+
+async def ask():
+    return ccxt_client.load("kraken")
+
+async def main():
+    if {within_a_call}:
+        await ccxt_client.call("kraken", ask)
+    else:
+        await ask()
+
+asyncio.run(main())
+here = "ccxt.async_support."
+print(sorted(name for name in sys.modules if name.startswith(here) and "base" not in name))
+"""
+
+
+@pytest.mark.parametrize("within_a_call", [True, False])
+def test_no_other_exchange_is_loaded(within_a_call: bool):
+    script = LOADED.replace("{within_a_call}", str(within_a_call))
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.returncode) == ("['ccxt.async_support.kraken']", 0)

@@ -1,0 +1,194 @@
+"""The market of accounts on paper is what the process publishes, in the order of its coming."""
+
+import asyncio
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from venuemesh.common.v1 import types_pb2
+
+from kit.base.clock import SystemClock
+from kit.base.errors import Draining
+from kit.base.telemetry import Meter
+from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.sequence_rules import ChainRule
+from kit.connector.contract.venue import BookRules, SnapshotSource
+from kit.connector.host.hub import Hub
+from kit.connector.process.hub_market import HubBooks, HubFeed
+from kit.connector.tests.refilling import SYMBOL, trades
+from kit.execution.paper.feed_market import FeedMarket
+from kit.execution.paper.market import BookChanged, BookDoubted, Marked, Missed, Traded
+from kit.marketdata.codec import encode
+from kit.marketdata.model.columns import BookRows, Levels, MarkRows, Numbers, Symbols
+from tests.support.waiting import until
+
+TRADES, BOOK, MARKS = (
+    types_pb2.CHANNEL_TRADES,
+    types_pb2.CHANNEL_BOOK,
+    types_pb2.CHANNEL_MARKS,
+)
+D = Decimal
+
+
+def column(*numbers):
+    return np.array(numbers, dtype=np.int64)
+
+
+def book(bids, asks, last, *, snapshot=True, symbol=SYMBOL):
+    """Pairs of price and size; prices have one decimal place."""
+
+    def levels(pairs):
+        prices, sizes = zip(*pairs, strict=True) if pairs else ((), ())
+        return Levels(column(len(pairs)), Numbers(column(*prices), 1), Numbers(column(*sizes), 0))
+
+    return BookRows(
+        symbols=Symbols.of([symbol]),
+        first_sequence=column(last),
+        last_sequence=column(last),
+        previous_sequence=column(last - 1),
+        snapshot=column(int(snapshot)),
+        checksum=None,
+        venue_time_ns=column(last),
+        received_time_ns=column(last),
+        bids=levels(bids),
+        asks=levels(asks),
+    )
+
+
+class Listening:
+    """A hub, its books, and a market that tells what it hears."""
+
+    def __init__(self, ring_bytes_max=1 << 20):
+        self.hub = Hub("venue", 1, SystemClock(), Meter("venue"), ring_bytes_max)
+        rules = BookRules(ChainRule(), SnapshotSource.FEED)
+        self.books = Bookkeeper(rules, lambda draft: self.hub.publish(BOOK, draft))
+        self.books.add([SYMBOL, "OTHER"])
+        self.heard = []
+        self.market = FeedMarket(HubFeed(self.hub), HubBooks(self.books), self.heard.extend)
+        self.market.watch(frozenset([SYMBOL]))
+
+    def trade(self, *ids, symbol=SYMBOL):
+        self.hub.publish(TRADES, encode.trades(trades(ids, symbol=symbol)))
+
+
+@pytest.fixture
+def at():
+    return Listening()
+
+
+def test_it_tells_at_once_what_has_come_up_to_now(at):
+    at.books.on_rows(book([(100, 5)], [(101, 2)], 1))
+    at.trade(3)
+    at.books.on_rows(book([(100, 4)], [(101, 0)], 2, snapshot=False))
+    at.trade(1, symbol="OTHER")
+    assert at.heard == []
+    at.market.catch_up()
+    whole, changed, trade = at.heard
+    assert isinstance(whole, BookChanged)
+    assert (whole.is_whole, len(whole.levels)) == (True, 2)
+    assert changed.levels == [(True, D("10.0"), D(4)), (False, D("10.1"), D(0))]
+    assert (changed.is_whole, changed.venue_time_ns) == (False, 2)
+    assert trade == Traded(SYMBOL, D("3.0"), D(1), True, 3)
+    at.market.catch_up()
+    assert len(at.heard) == 3
+
+
+def test_a_trade_that_came_first_is_told_first(at):
+    at.books.on_rows(book([(100, 5)], [(101, 2)], 5))
+    at.trade(4, 5)
+    at.trade(6)
+    at.books.on_rows(book([(100, 4)], [], 6, snapshot=False))
+    at.market.catch_up()
+    order = [(type(event), event.venue_time_ns) for event in at.heard]
+    assert order == [
+        (Traded, 4),
+        (Traded, 5),
+        (BookChanged, 5),
+        (Traded, 6),
+        (BookChanged, 6),
+    ]
+
+
+def test_books_are_shown_while_they_can_be_relied_on(at):
+    assert at.market.levels(SYMBOL, True, 5) is None
+    at.books.on_rows(book([(100, 5), (99, 1)], [(101, 2)], 1))
+    assert at.market.levels(SYMBOL, True, 1) == [(D("10.0"), D(5))]
+    assert at.market.levels(SYMBOL, False, None) == [(D("10.1"), D(2))]
+    assert at.market.book_time_ns(SYMBOL) == 1
+    at.books.doubt([SYMBOL], types_pb2.GAP_REASON_RECONNECT, 9, "lost")
+    assert at.market.levels(SYMBOL, True, 5) is None
+    at.market.catch_up()
+    assert at.heard[-1] == BookDoubted(SYMBOL)
+    assert at.market.levels("never heard of", True, 5) is None
+    assert at.market.keeps(SYMBOL)
+    assert not at.market.keeps("never heard of")
+
+
+def test_marks_say_what_they_know(at):
+    rows = MarkRows(
+        Symbols.of([SYMBOL]),
+        Numbers.parse(["61000.5"]),
+        Numbers.parse(["0"]),
+        Numbers.parse(["-0.0001"]),
+        column(77),
+        column(1),
+        column(2),
+    )
+    at.hub.publish(MARKS, encode.marks(rows))
+    at.market.catch_up()
+    assert at.heard == [Marked(SYMBOL, D("61000.5"), D("-0.0001"), 77, 1)]
+
+
+def test_what_is_not_watched_is_not_read(at):
+    at.market.watch(frozenset())
+    at.trade(1)
+    at.market.watch(frozenset([SYMBOL]))
+    at.trade(2)
+    at.market.catch_up()
+    assert [event.venue_time_ns for event in at.heard] == [2]
+
+
+def test_what_came_before_another_is_watched_too_is_told(at):
+    at.trade(1)
+    at.market.watch(frozenset([SYMBOL, "OTHER"]))
+    at.trade(2, symbol="OTHER")
+    at.market.catch_up()
+    assert [(event.symbol, event.venue_time_ns) for event in at.heard] == [
+        (SYMBOL, 1),
+        ("OTHER", 2),
+    ]
+
+
+async def test_it_tells_as_it_comes_and_ends_with_the_venue(at):
+    running = asyncio.create_task(at.market.run())
+    await asyncio.sleep(0)
+    at.trade(7)
+    await until(lambda: len(at.heard) == 1)
+    at.market.watch(frozenset([SYMBOL, "OTHER"]))
+    await asyncio.sleep(0)
+    at.trade(8, symbol="OTHER")
+    await until(lambda: len(at.heard) == 2)
+    at.hub.end(Draining("the venue is stopping"))
+    await asyncio.wait_for(running, 5)
+    assert [event.symbol for event in at.heard] == [SYMBOL, "OTHER"]
+
+
+@pytest.mark.parametrize("runs", [True, False])
+async def test_who_falls_behind_is_told_so_and_goes_on(runs):
+    at = Listening(ring_bytes_max=200)
+    running = asyncio.create_task(at.market.run()) if runs else None
+    await asyncio.sleep(0)
+    for number in range(1, 50):
+        at.trade(number)
+    if runs:
+        await until(lambda: at.heard)
+    else:
+        at.market.catch_up()
+    assert isinstance(at.heard[0], Missed)
+    at.trade(99)
+    if runs:
+        await until(lambda: len(at.heard) == 2)
+        running.cancel()
+    else:
+        at.market.catch_up()
+    assert at.heard[1].venue_time_ns == 99

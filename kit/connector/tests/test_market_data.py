@@ -1,0 +1,199 @@
+"""What MarketData answers: the checksum of a book, and whom it believes about epochs."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
+
+from kit.base.errors import BadRequest, CursorExpired, UnknownInstrument
+from kit.base.rpc import STREAM_WRITER
+from kit.connector.books.guarded_book import BookState
+from kit.connector.host.epoch_file import EpochFile
+from kit.connector.host.epoch_manager import AHEAD_MAX_MS, Beginning
+from kit.connector.host.instruments import Instruments
+from kit.connector.host.listing import Listing
+from kit.connector.process.book_verification import AGREES, Verification
+from kit.connector.process.market_data import MarketDataServicer
+from kit.connector.process.state_republisher import Retelling
+from kit.connector.tests.fakes import BOOK, TRADES, Stage, book, trade
+from kit.connector.tests.test_verification import FakeHistory, answer, levels
+from kit.marketdata.book import Book, Side
+from kit.marketdata.book.checksum import top_checksum
+from kit.marketdata.model.columns import Scale
+
+EPOCH = 1
+
+
+class FakeContext:
+    """A call with this metadata."""
+
+    def __init__(self, *metadata: tuple[str, str]) -> None:
+        self._metadata = metadata
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str]]:
+        return self._metadata
+
+
+class Rig:
+    """A stage with its services."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stage = stage = Stage()
+        self.history = FakeHistory()
+        venue = replace(stage.venue, history=self.history)  # type: ignore[arg-type]
+        instruments = Instruments("somewhere", venue.history)
+        listing = Listing(instruments, stage.intake, stage.hub, stage.session, stage.clock)
+        epochs = EpochFile(folder / "epoch")
+        self.servicer = MarketDataServicer(
+            stage.hub,
+            stage.intake,
+            instruments,
+            stage.subscriptions,
+            venue.history,
+            Verification(stage.hub, stage.intake, venue, stage.clock),
+            Beginning(stage.hub, stage.intake, listing, epochs, stage.clock),
+            Retelling(
+                stage.intake.bookkeeper,
+                stage.hub,
+                listing,
+                stage.clock,
+            ),
+        )
+
+    async def order_book(self, **request: Any) -> market_data_pb2.GetOrderBookResponse:
+        asked = market_data_pb2.GetOrderBookRequest(**request)
+        return await self.servicer.GetOrderBook(asked, FakeContext())  # type: ignore[arg-type]
+
+    async def subscribe(self, epoch: int, *metadata: tuple[str, str]) -> None:
+        """From a cursor of this epoch, which is not held."""
+        cursor = types_pb2.Cursor(epoch=epoch, sequence=7)
+        request = market_data_pb2.SubscribeRequest(
+            channels=[TRADES, BOOK],
+            resume_after=[types_pb2.ChannelCursor(channel=TRADES, cursor=cursor)],
+        )
+        context: Any = FakeContext(*metadata)
+        responses = self.servicer.Subscribe(request, context)
+        with pytest.raises(CursorExpired):
+            await anext(responses)
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    made = Rig(tmp_path)
+    yield made
+    await made.stage.stop()
+
+
+def followed(batches: list[batch_pb2.MarketDataBatch]) -> Book:
+    """The book of a reader."""
+    kept = Book()
+    for batch in batches:
+        at = 0
+        for row, bids in enumerate(batch.book.bid_count):
+            end = at + bids
+            levels = list(zip(batch.book.price[at:end], batch.book.size[at:end], strict=True))
+            set_levels = kept.replace if batch.book.snapshot[row] else kept.apply
+            set_levels(Side.of(levels), Side.of([]))
+            at = end + batch.book.ask_count[row]
+    return kept
+
+
+async def test_the_checksum_is_that_of_the_deltas(rig: Rig) -> None:
+    socket = await rig.stage.start("A")
+    seen = set()
+    for number in range(10, 60):
+        socket.say(book(number, whole=number == 10))
+        told = await rig.order_book(symbol="A", depth=1)
+        batches = rig.stage.heard()
+        kept = followed(batches)
+        assert told.cursor == batches[-1].cursor
+        assert told.checksum == top_checksum(kept.bids(), kept.asks(), Scale())
+        seen.add(told.checksum)
+    assert len(seen) == 50
+
+
+async def test_the_checksum_is_that_of_the_example() -> None:
+    """In the contract."""
+    assert top_checksum([(10_000, 50)], [(10_025, 200)], Scale(2, 2)) == 0x12E9987F
+
+
+async def test_a_book_that_nothing_could_prove_wrong_is_not_called_proven(tmp_path: Path) -> None:
+    for provable, state in [
+        (True, market_data_pb2.BOOK_STATE_PROVEN),
+        (False, market_data_pb2.BOOK_STATE_UNPROVEN),
+    ]:
+        rig = Rig(tmp_path)
+        socket = await rig.stage.start("A")
+        kept = rig.stage.intake.bookkeeper.books["A"]
+        kept._rules = replace(kept._rules, provable=provable)
+        socket.say(book(10, whole=True))
+        assert (await rig.order_book(symbol="A")).state == state
+        rig.stage.intake.bookkeeper.doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
+        doubted = await rig.order_book(symbol="A")
+        assert doubted.state == market_data_pb2.BOOK_STATE_IN_DOUBT
+        await rig.stage.stop()
+
+
+async def test_a_depth_beyond_the_bound_is_refused(rig: Rig) -> None:
+    await rig.stage.start("A")
+    with pytest.raises(BadRequest):
+        await rig.order_book(symbol="A", depth=5_001)
+    request = market_data_pb2.VerifyBookRequest(symbol="A", depth=1_001)
+    with pytest.raises(BadRequest):
+        await rig.servicer.VerifyBook(request, FakeContext())  # type: ignore[arg-type]
+
+
+async def test_a_book_that_nobody_asked_for_is_not_verified(rig: Rig) -> None:
+    request = market_data_pb2.VerifyBookRequest(symbol="A")
+    with pytest.raises(UnknownInstrument):
+        await rig.servicer.VerifyBook(request, FakeContext())  # type: ignore[arg-type]
+
+
+async def test_a_book_is_verified(rig: Rig) -> None:
+    socket = await rig.stage.start("A")
+    socket.say(book(10, whole=True))
+    rig.history.answers = [answer(10, levels(10))]
+    asked: list[market_data_pb2.VerifyBookResponse] = []
+
+    async def ask() -> None:
+        request = market_data_pb2.VerifyBookRequest(symbol="A")
+        context: Any = FakeContext()
+        asked.append(await rig.servicer.VerifyBook(request, context))
+
+    rig.stage.run(ask)
+    await rig.stage.clock.advance(5)
+    assert [found.verdict for found in asked] == [AGREES]
+
+
+async def test_a_reader_cannot_begin_an_epoch(rig: Rig) -> None:
+    await rig.stage.start("A")
+    await rig.subscribe(EPOCH + 5)
+    assert rig.stage.hub.epoch == EPOCH
+
+
+async def test_the_writer_of_the_streams_can(rig: Rig) -> None:
+    socket = await rig.stage.start("A")
+    socket.say(book(10, whole=True), trade(1))
+    rig.stage.intake.flush()
+    newest = rig.stage.clock.time_ns() // 1_000_000 + 5
+    await rig.subscribe(newest, STREAM_WRITER)
+    hub = rig.stage.hub
+    assert hub.epoch == newest + 1
+    for channel in rig.stage.subscriptions.channels:
+        (first, *_) = hub.ring(channel).after(0, 1)
+        gaps = first.message.gaps
+        assert [gap.reason for gap in gaps] == [types_pb2.GAP_REASON_RESTART]
+    # Who begins to read now needs whole books.
+    assert rig.stage.intake.bookkeeper.books["A"].state is BookState.IN_DOUBT
+    assert rig.stage.intake.bookkeeper.snapshot_wanted.is_set()
+
+
+async def test_nobody_can_begin_an_epoch_of_a_far_future(rig: Rig) -> None:
+    await rig.stage.start("A")
+    far = rig.stage.clock.time_ns() // 1_000_000 + 2 * AHEAD_MAX_MS
+    await rig.subscribe(far, STREAM_WRITER)
+    assert rig.stage.hub.epoch == EPOCH

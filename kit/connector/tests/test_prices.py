@@ -1,0 +1,143 @@
+"""Prices as the process itself publishes them."""
+
+import asyncio
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from venuemesh.common.v1 import types_pb2
+
+from kit.base.clock import SystemClock
+from kit.base.errors import Draining
+from kit.base.telemetry import Meter
+from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.sequence_rules import ChainRule
+from kit.connector.contract.venue import BookRules, SnapshotSource
+from kit.connector.host.hub import Hub
+from kit.connector.process.hub_market import HubBooks, HubFeed
+from kit.connector.tests.refilling import SYMBOL, trades
+from kit.execution.prices import FeedPrices
+from kit.marketdata.codec import encode
+from kit.marketdata.model.columns import BookRows, Levels, Numbers, Symbols
+from tests.support.waiting import until
+
+GAP = types_pb2.GAP_REASON_STALE
+
+
+def book(bids, asks, last=1):
+    """A whole book; prices have one decimal place."""
+
+    def column(*numbers):
+        return np.array(numbers, dtype=np.int64)
+
+    def levels(prices):
+        return Levels(
+            column(len(prices)), Numbers(column(*prices), 1), Numbers(column(*[1] * len(prices)), 0)
+        )
+
+    return BookRows(
+        symbols=Symbols.of([SYMBOL]),
+        first_sequence=column(last),
+        last_sequence=column(last),
+        previous_sequence=column(0),
+        snapshot=column(1),
+        checksum=None,
+        venue_time_ns=column(last),
+        received_time_ns=column(last),
+        bids=levels(bids),
+        asks=levels(asks),
+    )
+
+
+@pytest.fixture
+def books():
+    keeper = Bookkeeper(BookRules(ChainRule(), SnapshotSource.FEED), lambda draft: None)
+    keeper.add([SYMBOL])
+    return keeper
+
+
+@pytest.fixture
+def hub():
+    return Hub("venue", 1, SystemClock(), Meter("venue"))
+
+
+def test_the_best_prices_are_those_of_a_proven_book(hub, books):
+    prices = FeedPrices(HubFeed(hub), HubBooks(books))
+    assert prices.best(SYMBOL) is None
+    books.on_rows(book([100, 99], [101, 102]))
+    assert prices.best(SYMBOL) == (Decimal("10.0"), Decimal("10.1"))
+    books.doubt([SYMBOL], GAP, 0, "lost")
+    assert prices.best(SYMBOL) is None
+    assert prices.best("other") is None
+
+
+def test_a_book_with_one_side_has_no_best_prices(hub, books):
+    books.on_rows(book([100], []))
+    assert FeedPrices(HubFeed(hub), HubBooks(books)).best(SYMBOL) is None
+
+
+class Ear:
+    """Writes down what it is told."""
+
+    def __init__(self, *symbols):
+        self.symbols = set(symbols)
+        self.heard = []
+
+    def hear(self, symbol, price):
+        assert symbol in self.symbols
+        self.heard.append(price)
+
+
+async def test_every_trade_is_told_in_order(hub, books):
+    prices, ear = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(SYMBOL)
+    prices.listen(ear)
+    running = asyncio.create_task(prices.run())
+    await asyncio.sleep(0)
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([7, 8])))
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([9], price="0.25")))
+    await until(lambda: len(ear.heard) == 3)
+    running.cancel()
+    assert ear.heard == [Decimal(7), Decimal(8), Decimal("0.25")]
+
+
+async def test_only_trades_that_somebody_waits_for_are_told(hub, books):
+    prices, ear, other = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(), Ear("other")
+    prices.listen(ear)
+    prices.listen(other)
+    running = asyncio.create_task(prices.run())
+    await asyncio.sleep(0)
+    for number in (7, 8, 9):
+        hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([number])))
+        await until(lambda: not hub.unread_bytes_share())
+        ear.symbols ^= {SYMBOL}
+    hub.end(Draining("the venue is stopping"))
+    await asyncio.wait_for(running, 5)
+    assert ear.heard == [Decimal(8)]
+    assert other.heard == []
+
+
+async def test_who_falls_behind_hears_the_newest(books):
+    hub = Hub("venue", 1, SystemClock(), Meter("venue"), ring_bytes_max=200)
+    prices, ear = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(SYMBOL)
+    prices.listen(ear)
+    running = asyncio.create_task(prices.run())
+    await asyncio.sleep(0)
+    for number in range(1, 50):
+        hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([number])))
+    await asyncio.sleep(0)
+    await until(lambda: not hub.unread_bytes_share())
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([99])))
+    await until(lambda: ear.heard)
+    running.cancel()
+    assert ear.heard == [Decimal(99)]
+
+
+async def test_it_ends_with_the_venue(hub, books):
+    prices, ear = FeedPrices(HubFeed(hub), HubBooks(books)), Ear(SYMBOL)
+    prices.listen(ear)
+    running = asyncio.create_task(prices.run())
+    await asyncio.sleep(0)
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([7])))
+    hub.end(Draining("the venue is stopping"))
+    await asyncio.wait_for(running, 5)
+    assert ear.heard == [Decimal(7)]

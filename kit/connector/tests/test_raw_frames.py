@@ -1,0 +1,105 @@
+"""Frames on their way into CHANNEL_FRAMES."""
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
+
+from kit.base.cursor import CHANNELS
+from kit.base.telemetry import Meter
+from kit.connector.feed.raw_frames import GATHERED_BYTES_MAX, RawFrames
+from kit.connector.feed.session import Session
+from kit.connector.host.hub import Hub
+from kit.connector.tests.fakes import TRADES, FakeSocket, Stage, trade
+from tests.support.manual_clock import ManualClock
+from tests.support.waiting import until
+
+
+class Listener:
+    """Hears what the connection above hears."""
+
+    def __init__(self):
+        self.heard = []
+
+    def opened(self, socket):
+        self.heard.append("opened")
+
+    def frames(self, payloads, received_time_ns):
+        self.heard.append(payloads)
+
+    def closed(self, reason):
+        self.heard.append(reason)
+
+
+class Desk:
+    """Raw frames over pretended sockets."""
+
+    def __init__(self):
+        self.clock = ManualClock()
+        self.hub = Hub("somewhere", 1, self.clock, Meter("somewhere"))
+        self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
+        self.raw = RawFrames(self.hub)
+        self._open = self.raw.over(lambda url, sink, _: FakeSocket(url, sink, self.clock))
+
+    def open(self):
+        listener = Listener()
+        return self._open("ws://somewhere", listener, None), listener
+
+    def batches(self) -> list[batch_pb2.MarketDataBatch]:
+        response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
+        return list(response.batches)
+
+
+async def test_frames_are_passed_on_whole_and_in_order():
+    desk = Desk()
+    (first, listener), (second, _) = desk.open(), desk.open()
+    first.open()
+    first.say(b'{"a":1}', b"\0\xff")
+    times = [desk.clock.time_ns()] * 2
+    await desk.clock.advance(1)
+    second.say(b"b")
+    first.close("gone")
+    desk.raw.publish()
+    (batch,) = desk.batches()
+    assert batch.channel == types_pb2.CHANNEL_FRAMES
+    assert list(batch.frames.frame) == [b'{"a":1}', b"\0\xff", b"b"]
+    assert list(batch.frames.connection) == [1, 1, 2]
+    assert list(batch.frames.received_time_ns) == [*times, desk.clock.time_ns()]
+    assert [entry.symbol for entry in batch.instruments] == [""]
+    assert listener.heard == ["opened", [b'{"a":1}', b"\0\xff"], "gone"]
+
+
+async def test_they_are_published_without_being_asked():
+    desk = Desk()
+    socket, _ = desk.open()
+    socket.say(b"a")
+    found = []
+    await until(lambda: found.extend(desk.batches()) or found)
+    assert list(found[0].frames.frame) == [b"a"]
+    desk.raw.publish()
+    assert desk.batches() == []
+
+
+async def test_many_bytes_do_not_wait():
+    desk = Desk()
+    socket, _ = desk.open()
+    socket.say(b"x" * (GATHERED_BYTES_MAX - 1))
+    assert desk.batches() == []
+    socket.say(b"y")
+    (batch,) = desk.batches()
+    assert len(batch.frames.frame) == 2
+
+
+async def test_a_session_handles_what_is_passed_on():
+    stage = Stage()
+    raw = RawFrames(stage.hub)
+    stage.session = Session(
+        stage.venue, stage.intake, stage.meter, stage.clock, stage._open, raw_frames=raw
+    )
+    try:
+        socket = await stage.start("A")
+        socket.say(trade(1), trade(2))
+        raw.publish()
+        assert stage.numbers(TRADES) == [1, 2]
+        frames = [frame for batch in stage.heard() for frame in batch.frames.frame]
+        assert frames == [trade(1), trade(2)]
+    finally:
+        await stage.stop()

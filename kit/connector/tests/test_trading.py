@@ -1,0 +1,161 @@
+"""Which accounts a venue's process has, in which world, and who may approve their orders."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.base.clock import SystemClock
+from kit.base.errors import ApprovalRefused, SettingError
+from kit.base.settings import MeshSettings
+from kit.base.telemetry import Meter
+from kit.connector.contract.venue import Place
+from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.hub import Hub
+from kit.connector.host.instruments import Instruments
+from kit.connector.orders.rate_limited import RationedDesk
+from kit.connector.process.settings import VenueSettings
+from kit.connector.process.trading import Trading, no_credentials
+from kit.connector.rest.budget import Budget
+from kit.connector.subscriptions import Subscriptions
+from kit.execution.approval import DEVELOPMENT_KEY_ID
+from kit.execution.keys import development_signer
+from kit.execution.paper.desk import PaperDesk
+from kit.execution.settings import OrdersSettings
+from venues.binance import catalog
+
+
+class Runtime:
+    """Takes note of what is to be served."""
+
+    def __init__(self):
+        self.servicer = None
+        self.tasks = []
+
+    def serve(self, file, name, servicer):
+        self.servicer = servicer
+
+    def run_task(self, name, task):
+        self.tasks.append(name)
+
+    def at_end(self, finish):
+        self.finish = finish
+
+
+@pytest.fixture
+def trading(tmp_path, monkeypatch):
+    """Makes the accounts of a world."""
+    monkeypatch.setenv("VENUEMESH_BINANCE_MAIN_API_KEY", "key")
+    monkeypatch.setenv("VENUEMESH_BINANCE_MAIN_SECRET", "secret")
+
+    def make(world, instance="", **settings):
+        clock, meter = SystemClock(), Meter("binance")
+        mesh = MeshSettings(world=world, data_dir=str(tmp_path))
+        venue = catalog.spot(Place(world, "http://127.0.0.1:1"))
+        if world != "live":
+            venue = replace(venue, desk=None)
+        hub = Hub("binance", 1, clock, meter)
+        subscriptions = Subscriptions(venue.channels)
+        return Trading(
+            venue,
+            mesh,
+            VenueSettings(instance=instance, port=1),
+            OrdersSettings(**settings),
+            Budget("binance", 10, clock),
+            hub,
+            Intake(venue, hub, subscriptions, meter, clock),
+            Instruments("binance", venue.history),
+            clock,
+            no_credentials,
+        )
+
+    return make
+
+
+def served(made):
+    runtime = Runtime()
+    made.serve(runtime)
+    return runtime
+
+
+async def test_a_replay_has_an_account_on_paper(trading):
+    found = trading("replay")
+    assert list(found.accounts.by_name) == ["paper"]
+    assert found.accounts.by_name["paper"].message().paper
+    assert served(found).tasks == ["prices", "paper paper", "account paper"]
+
+
+async def test_live_has_those_that_are_named_and_of_each_kind_its_own_desk(trading):
+    assert not trading("live").accounts.by_name
+    found = trading("live", accounts=("binance/main",), paper_accounts=("binance/try", "okx/x"))
+    assert sorted(found.accounts.by_name) == ["main", "try"]
+    main, paper = found.accounts.by_name["main"], found.accounts.by_name["try"]
+    assert isinstance(main.desk, RationedDesk)
+    assert isinstance(paper.desk, PaperDesk)
+    assert (main.message().paper, paper.message().paper) == (False, True)
+    await main.desk.close()
+
+
+async def test_the_development_key_signs_for_paper_and_never_for_a_real_account(trading, tmp_path):
+    found = trading("live", accounts=("binance/main",), paper_accounts=("binance/try",))
+    servicer = served(found).servicer
+    signer = development_signer(tmp_path)
+    content = orders_pb2.OrderContent(venue="binance", account="try", symbol="BTCUSDT", size="1")
+    approved = signer.approve(content, "r", 2**62)
+    servicer._verifiers["try"].check(approved, 0)
+    with pytest.raises(ApprovalRefused) as refused:
+        servicer._verifiers["main"].check(approved, 0)
+    assert refused.value.metadata["why"] == "development_key"
+    # Also where nobody asks for its name: that account does not know the key.
+    approved.key_id = "other"
+    with pytest.raises(ApprovalRefused):
+        servicer._verifiers["main"].check(approved, 0)
+    assert DEVELOPMENT_KEY_ID not in servicer._verifiers["main"]._public_keys
+    await found.accounts.by_name["main"].desk.close()
+
+
+async def test_without_an_account_on_paper_live_makes_no_development_key(trading, tmp_path):
+    found = trading("live", accounts=("binance/main",))
+    served(found)
+    assert not (tmp_path / "keys").exists()
+    await found.accounts.by_name["main"].desk.close()
+
+
+async def test_of_two_processes_one_has_the_accounts(trading):
+    assert not trading("replay", instance="b").accounts.by_name
+
+
+def test_an_account_is_real_or_on_paper():
+    with pytest.raises(SettingError, match="paper_accounts"):
+        OrdersSettings(accounts=("binance/x",), paper_accounts=("binance/x",))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"paper_fees": ("binance:0.1",)},
+        {"paper_fees": ("binance:1:0",)},
+        {"paper_fees": ("binance:x:0",)},
+        {"paper_balances": ("USDT",)},
+        {"paper_balances": ("USDT:-1",)},
+        {"paper_balances": ("USDT:1e99",)},
+        {"paper_balances": (":1",)},
+        {"paper_leverage": 0},
+        {"paper_latency_ms": -1},
+        {"paper_accounts": ("binance",)},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(trading, settings):
+    with pytest.raises(SettingError):
+        trading("replay", **settings)
+
+
+async def test_fees_and_balances_are_as_set(trading):
+    found = trading("replay", paper_fees=("binance:-0.0001:0.0002",), paper_balances=("USDT:5",))
+    running = asyncio.create_task(found.accounts.paper_desks["paper"].run())
+    balances = await asyncio.wait_for(found.accounts.paper_desks["paper"].balances(), 10)
+    assert [(one.asset, str(one.total)) for one in balances] == [("USDT", "5")]
+    house = found.accounts.paper_desks["paper"].exchange.wallet._rules.house
+    assert (str(house.maker), str(house.taker)) == ("-0.0001", "0.0002")
+    running.cancel()

@@ -1,0 +1,76 @@
+"""What happens to the orders of an account: numbered events in a bounded ring.
+
+A reader goes on after a cursor as long as the ring holds what follows it. A reader that is too
+slow for the ring gets a new snapshot and goes on from there: it has missed steps, and holds what is
+true. The process does nothing for a slow reader but keep the ring, however many there are.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+
+from venuemesh.tradeflow.v1 import trade_flow_pb2
+
+from kit.base.cursor import Cursor
+
+Event = trade_flow_pb2.StreamExecutionsResponse
+Snapshot = Callable[[], trade_flow_pb2.ExecutionSnapshot]
+
+
+class Executions:
+    """The events of one account in one run of the process, which is their epoch."""
+
+    def __init__(self, epoch: int, events_max: int, snapshot: Snapshot) -> None:
+        self.epoch = epoch
+        self._events: deque[Event] = deque(maxlen=events_max)
+        self._snapshot = snapshot
+        self._sequence = 0
+        self._happened: asyncio.Future[None] | None = None
+        self._is_closed = False
+
+    @property
+    def cursor(self) -> Cursor:
+        """Of the last event."""
+        return Cursor(self.epoch, self._sequence)
+
+    def publish(self, event: Event) -> None:
+        """Number an event, and give it to all who read."""
+        self._sequence += 1
+        event.cursor.CopyFrom(self.cursor.message())
+        self._events.append(event)
+        self._wake()
+
+    def close(self) -> None:
+        """End all readers."""
+        self._is_closed = True
+        self._wake()
+
+    async def read(self, after: Cursor | None) -> AsyncGenerator[Event, None]:
+        """Everything after a cursor, or first a snapshot, for ever."""
+        position = after.sequence if after is not None and self._holds(after) else -1
+        while not self._is_closed:
+            first = self._sequence - len(self._events)
+            if position < first:
+                position = self._sequence
+                yield Event(cursor=self.cursor.message(), snapshot=self._snapshot())
+            elif position < self._sequence:
+                event = self._events[position - first]
+                position += 1
+                yield event
+            else:
+                await self._next()
+
+    def _holds(self, after: Cursor) -> bool:
+        first = self._sequence - len(self._events)
+        return after.epoch == self.epoch and first <= after.sequence <= self._sequence
+
+    async def _next(self) -> None:
+        if self._happened is None:
+            self._happened = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._happened)
+
+    def _wake(self) -> None:
+        if self._happened is not None:
+            if not self._happened.done():
+                self._happened.set_result(None)
+            self._happened = None

@@ -1,0 +1,280 @@
+"""Each step of an order on disk before it is taken.
+
+A journal is a row of records, each with a checksum. ``commit`` returns when its records are on the
+disk; those who wait at the same time share one sync, which runs off the event loop. ``append`` only
+hands records over: what the venue can tell again need not be waited for.
+
+After a kill the end of the file may be torn. A record tells which ones were on the disk when it was
+written, so a torn end, which nobody has relied on, is told from damage to what was, and only the
+first is cut. After a failed write nothing is known about the file: it is written anew, from memory,
+aside, and renamed, before the next record is taken. The same makes it short when it has grown.
+"""
+
+import asyncio
+import struct
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol
+
+from kit.base import telemetry
+from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.errors import StoreUnavailable
+
+MAGIC = 0x4A56
+HEADER = struct.Struct("<HIIQQ")
+"""Magic, length of the payload, checksum, number of the record, number of the last one that was on
+the disk for certain."""
+NUMBERS = struct.Struct("<IQQ")
+RECORD_BYTES_MAX = 1 << 20
+COMPACT_BYTES_MIN = 8 << 20
+REPAIR_PAUSE_NS = NANOSECONDS_PER_SECOND
+LINGER_S = 0.005
+"""So long records that nobody waits for may stay in memory."""
+
+_log = telemetry.logger("orders.journal")
+
+
+class Store(Protocol):
+    """Where the bytes of a journal are. Called from one thread at a time, off the event loop; every
+    method raises OSError."""
+
+    def load(self) -> bytes:
+        """All there is; zeros at the end mean nothing."""
+
+    def write(self, position: int, data: bytes, *, sync: bool) -> None:
+        """Put bytes at a place, and on the disk if so wanted."""
+
+    def replace(self, data: bytes) -> None:
+        """Have these bytes in place of all, on the disk, or fail and change nothing."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+Offload = Callable[[Callable[[], None]], Awaitable[None]]
+"""Runs a function that blocks, and waits for it without blocking."""
+
+
+class Contents(NamedTuple):
+    """What was read of a journal."""
+
+    payloads: list[bytes]
+    last_number: int
+    torn_bytes: int
+    """At the end, which are no whole record."""
+
+
+class JournalDamaged(StoreUnavailable):
+    """Something that was on the disk for certain cannot be read any more."""
+
+
+class Journal:
+    """The journal of one account. ``dump`` gives all that is known, as records."""
+
+    def __init__(
+        self, store: Store, offload: Offload, clock: Clock, dump: Callable[[], Iterable[bytes]]
+    ) -> None:
+        self._store = store
+        self._offload = offload
+        self._clock = clock
+        self._dump = dump
+        self._buffer: list[bytes] = []
+        self._waiters: list[asyncio.Future[None]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._linger: asyncio.Task[None] | None = None
+        self._number = 0
+        self._durable = 0
+        self._position = 0
+        self._compact_at = COMPACT_BYTES_MIN
+        self._repaired_ns = -REPAIR_PAUSE_NS
+        self._was_read = False
+        self.broken = "not open"
+        """Why nothing can be written; empty when it can."""
+
+    def load(self) -> list[bytes]:
+        """The payloads that are there. Blocks. Raises JournalDamaged, StoreUnavailable."""
+        try:
+            contents = read(self._store.load())
+        except OSError as error:
+            raise _unavailable(str(error)) from error
+        self._number = self._durable = contents.last_number
+        if contents.torn_bytes:
+            _log.warning("torn end is cut", extra={"bytes": contents.torn_bytes})
+        return contents.payloads
+
+    async def open(self) -> None:
+        """Write what is known anew, without a torn end. Raises StoreUnavailable."""
+        self._was_read = True
+        await self._rewrite()
+
+    def append(self, *payloads: bytes) -> None:
+        """Hand records over. They are written with the next ones that somebody waits for, or soon:
+        an order on its way should not meet the writing of what became of the last one."""
+        self._buffer += payloads
+        if self._linger is None or self._linger.done():
+            self._linger = asyncio.get_running_loop().create_task(self._write_soon())
+
+    async def commit(self, *payloads: bytes) -> None:
+        """Have records on the disk. Raises StoreUnavailable; then they may be there or not."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._buffer += payloads
+        self._waiters.append(waiter)
+        self._wake()
+        await waiter
+
+    async def close(self) -> None:
+        """Put everything on the disk, and let go of it."""
+        if self._linger is not None:
+            self._linger.cancel()
+        try:
+            await self.commit()
+        except StoreUnavailable as error:
+            _log.warning("closed unwritten", extra={"detail": error.message})
+        self.broken = "closed"
+        self._store.close()
+
+    async def _write_soon(self) -> None:
+        await self._clock.sleep(LINGER_S)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.get_running_loop().create_task(self._write_all())
+
+    async def _write_all(self) -> None:
+        while self._buffer or self._waiters:
+            payloads, self._buffer = self._buffer, []
+            waiters, self._waiters = self._waiters, []
+            try:
+                await self._write(payloads, sync=bool(waiters))
+            except StoreUnavailable as error:
+                _settle(waiters, error)
+            except Exception as error:
+                # A fault of ours must not leave anyone waiting for ever.
+                _log.exception("journal failed")
+                self.broken = f"{type(error).__name__}: {error}"
+                _settle(waiters, _unavailable(self.broken))
+            else:
+                _settle(waiters, None)
+                await self._compact_if_due()
+
+    async def _write(self, payloads: list[bytes], *, sync: bool) -> None:
+        if not self._was_read:
+            # What could not be read must not be replaced by what is in memory.
+            raise _unavailable(self.broken)
+        if self.broken:
+            # Whatever is not waited for is in memory, and so in what is written anew.
+            if not sync:
+                return
+            await self._repair()
+        data = b"".join(self._framed(payloads, self._durable))
+        position = self._position
+        try:
+            await self._offload(lambda: self._store.write(position, data, sync=sync))
+        except OSError as error:
+            self.broken = str(error)
+            _log.error("journal failed", extra={"detail": self.broken})
+            raise _unavailable(self.broken) from error
+        self._position += len(data)
+        if sync:
+            self._durable = self._number
+
+    async def _repair(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._repaired_ns < REPAIR_PAUSE_NS:
+            raise _unavailable(self.broken)
+        self._repaired_ns = now_ns
+        await self._rewrite()
+
+    async def _rewrite(self) -> None:
+        payloads = list(self._dump())
+        # The file counts from when it is renamed, and then all of it is on the disk.
+        durable = self._number + len(payloads)
+        data = b"".join(self._framed(payloads, durable))
+        try:
+            await self._offload(lambda: self._store.replace(data))
+        except OSError as error:
+            self.broken = str(error)
+            raise _unavailable(self.broken) from error
+        self.broken = ""
+        self._durable = durable
+        self._position = len(data)
+        self._compact_at = max(COMPACT_BYTES_MIN, 2 * len(data))
+
+    async def _compact_if_due(self) -> None:
+        if self._position < self._compact_at:
+            return
+        try:
+            await self._rewrite()
+        except StoreUnavailable as error:
+            _log.error("journal not compacted", extra={"detail": error.message})
+
+    def _framed(self, payloads: Iterable[bytes], durable: int) -> Iterator[bytes]:
+        for payload in payloads:
+            self._number += 1
+            yield frame(payload, self._number, durable)
+
+
+def frame(payload: bytes, number: int, durable: int) -> bytes:
+    """A record as it stands in the file."""
+    check = zlib.crc32(payload, zlib.crc32(NUMBERS.pack(len(payload), number, durable)))
+    return HEADER.pack(MAGIC, len(payload), check, number, durable) + payload
+
+
+def read(data: bytes) -> Contents:
+    """The records of a file. Raises JournalDamaged when one is missing that was on the disk for
+    certain."""
+    payloads: list[bytes] = []
+    position = last = durable = 0
+    while (found := _record(data, position)) is not None:
+        payload, number, known = found
+        if payloads and number != last + 1:
+            break
+        payloads.append(payload)
+        last, durable = number, max(durable, known)
+        position += HEADER.size + len(payload)
+    rest = data[position:].rstrip(b"\0")
+    if max(durable, _durable_after(rest)) > last:
+        text = f"record {last + 1} was on the disk, and cannot be read"
+        raise JournalDamaged(text, store="journal")
+    return Contents(payloads, last, len(rest))
+
+
+def _record(data: bytes, position: int) -> tuple[bytes, int, int] | None:
+    """Payload, number and what was durable; None when no whole record is there."""
+    if position + HEADER.size > len(data):
+        return None
+    magic, length, check, number, durable = HEADER.unpack_from(data, position)
+    start = position + HEADER.size
+    if magic != MAGIC or length > RECORD_BYTES_MAX or start + length > len(data):
+        return None
+    payload = data[start : start + length]
+    if zlib.crc32(payload, zlib.crc32(NUMBERS.pack(length, number, durable))) != check:
+        return None
+    return payload, number, durable
+
+
+def _durable_after(rest: bytes) -> int:
+    """The highest number that records after a tear know to be on the disk."""
+    mark = MAGIC.to_bytes(2, "little")
+    highest = 0
+    place = rest.find(mark)
+    while place >= 0:
+        found = _record(rest, place)
+        highest = max(highest, found[2] if found is not None else 0)
+        place = rest.find(mark, place + 1)
+    return highest
+
+
+def _settle(waiters: list[asyncio.Future[None]], error: StoreUnavailable | None) -> None:
+    for waiter in waiters:
+        if waiter.done():
+            continue
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)
+
+
+def _unavailable(words: str) -> StoreUnavailable:
+    return StoreUnavailable(f"the journal cannot be written: {words}", store="journal")

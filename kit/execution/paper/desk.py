@@ -1,0 +1,267 @@
+"""The desk of an account on paper.
+
+What is done travels to the pretended venue and back, as orders do, and meets the market as it is
+when it arrives. The venue's truth is on disk before any of it is told: answers to calls, news, and
+answers to questions.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import TypeVar
+
+import msgspec
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.base import telemetry
+from kit.base.clock import Clock
+from kit.base.errors import StoreUnavailable
+from kit.execution.contract import (
+    AccountEvent,
+    AssetBalance,
+    DeskRules,
+    HeldPosition,
+    Lost,
+    OrderKey,
+    Receipt,
+    VenueFill,
+    VenueOrder,
+    Wish,
+)
+from kit.execution.journal.journal import Journal, JournalDamaged, Offload, Store
+from kit.execution.paper import records
+from kit.execution.paper.exchange import FindInstrument, PaperExchange
+from kit.execution.paper.latency import Line
+from kit.execution.paper.market import Hear, Market, MarketEvent
+from kit.execution.paper.records import Step
+from kit.execution.paper.rules import PaperRules
+
+Answer = TypeVar("Answer")
+RULES = DeskRules(
+    types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),
+    times_in_force=frozenset(orders_pb2.TimeInForce.values()) - {0},
+    reduce_only=True,
+    has_positions=True,
+    lag_s=0,
+)
+"""Stops are not among them: they wait in the account, for the price of a trade."""
+
+PAUSE_S = 0.25
+"""How often ends of time are looked for, and a disk that took nothing is tried again."""
+
+_log = telemetry.logger("orders.paper")
+
+
+class PaperDesk:
+    """Of one account. ``run`` must run for anything to be answered."""
+
+    rules = RULES
+
+    def __init__(
+        self,
+        rules: PaperRules,
+        make_market: Callable[[Hear], Market],
+        store: Store,
+        offload: Offload,
+        clock: Clock,
+        instrument: FindInstrument,
+    ) -> None:
+        """``make_market`` is given who is to be told what happens."""
+        self._clock = clock
+        chance = random.Random(rules.seed or None)
+        self._there, self._back = (
+            Line(clock, rules.latency_ms, rules.jitter_ms, chance, rules.pace) for _ in range(2)
+        )
+        self._market = make_market(self._hear)
+        self.exchange = PaperExchange(rules, self._market, clock, instrument)
+        self._journal = Journal(store, offload, clock, self._dump)
+        self._opened = asyncio.Event()
+        self._broken = ""
+        """Why there is no account."""
+        self._noted = asyncio.Event()
+        self._quiet = asyncio.Event()
+        """All that has happened is on disk, and told."""
+        self._quiet.set()
+        self._untold: list[AccountEvent] = []
+        self._told_count = 0
+        self._followers: set[_News] = set()
+
+    async def run(self) -> None:
+        """Read what is on disk, and follow the market until cancelled. When it cannot be read,
+        nothing is done and nothing is answered."""
+        try:
+            self.exchange.load(self._steps())
+        except StoreUnavailable as error:
+            _log.error("paper not read", extra={"detail": error.message})
+            self._broken = error.message
+            self._opened.set()
+            return
+        try:
+            await self._journal.open()
+        except StoreUnavailable as error:
+            # Nothing is told until it can be written.
+            _log.error("paper not written", extra={"detail": error.message})
+        self._opened.set()
+        self._note()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._market.run())
+            group.create_task(self._tell())
+            group.create_task(self._expire())
+
+    async def authenticate(self) -> Sequence[str]:
+        await self._ready()
+        return ()
+
+    async def place(self, wish: Wish) -> Receipt:
+        return await self._do(lambda: self.exchange.place(wish))
+
+    async def amend(self, key: OrderKey, wish: Wish) -> Receipt:
+        return await self._do(lambda: self.exchange.amend(key, wish))
+
+    async def cancel(self, key: OrderKey) -> Receipt:
+        return await self._do(lambda: self.exchange.cancel(key))
+
+    async def cancel_all(self, symbol: str = "") -> Receipt:
+        return await self._do(lambda: self.exchange.cancel_all(symbol))
+
+    async def find(self, key: OrderKey) -> VenueOrder | None:
+        return await self._ask(lambda: self.exchange.find(key))
+
+    async def open_orders(self, symbol: str = "") -> list[VenueOrder]:
+        return await self._ask(lambda: self.exchange.open_orders(symbol))
+
+    async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
+        return await self._ask(lambda: self.exchange.fills(symbol, since_time_ns))
+
+    async def balances(self) -> list[AssetBalance]:
+        return await self._ask(self.exchange.balances)
+
+    async def positions(self) -> list[HeldPosition]:
+        return await self._ask(self.exchange.positions)
+
+    async def countdown(self, seconds: float) -> None:
+        """Nothing of it: the rules say so."""
+
+    async def follow(self) -> AsyncIterator[AccountEvent]:
+        news = _News()
+        self._followers.add(news)
+        try:
+            yield Lost("followed from here on")
+            while True:
+                yield await news.next()
+        finally:
+            self._followers.discard(news)
+            news.idle.set()
+
+    async def close(self) -> None:
+        self._market.watch(frozenset())
+        await self._journal.close()
+
+    async def _do(self, work: Callable[[], Receipt]) -> Receipt:
+        """There, do it, write it down, and back."""
+        await self._ready()
+        await self._there.travel()
+        receipt = work()
+        self._note()
+        await self._journal.commit()
+        await self._back.travel()
+        return receipt
+
+    async def _ask(self, question: Callable[[], Answer]) -> Answer:
+        """Nothing is in the answer that is not on disk, and that was not told before."""
+        await self._ready()
+        await self._there.travel()
+        while True:
+            told_count = self._told_count
+            await self._quiet.wait()
+            for news in list(self._followers):
+                await news.idle.wait()
+            if self._quiet.is_set() and told_count == self._told_count:
+                break
+        answer = question()
+        await self._back.travel()
+        return answer
+
+    async def _ready(self) -> None:
+        await self._opened.wait()
+        if self._broken:
+            raise StoreUnavailable(self._broken, store="paper")
+
+    def _hear(self, events: Sequence[MarketEvent]) -> None:
+        self.exchange.hear(events)
+        self._note()
+
+    def _note(self) -> None:
+        """Write down what has changed, to be told then."""
+        found = self.exchange.take_step()
+        if found is None:
+            return
+        step, events = found
+        self._journal.append(records.encode(step))
+        self._untold += events
+        self._quiet.clear()
+        self._noted.set()
+
+    async def _tell(self) -> None:
+        """Tell what is on disk, for ever."""
+        while True:
+            await self._noted.wait()
+            self._noted.clear()
+            while self._untold:
+                count = len(self._untold)
+                try:
+                    await self._journal.commit()
+                except StoreUnavailable:
+                    await self._clock.sleep(PAUSE_S)
+                    continue
+                for event in self._untold[:count]:
+                    for news in self._followers:
+                        news.put(event)
+                del self._untold[:count]
+            self._told_count += 1
+            self._quiet.set()
+
+    async def _expire(self) -> None:
+        """End orders whose time is over, for ever."""
+        while True:
+            await self._clock.sleep(PAUSE_S)
+            if 0 < self.exchange.next_expiry_ns() <= self._clock.time_ns():
+                self.exchange.expire()
+                self._note()
+
+    def _steps(self) -> Iterator[Step]:
+        for payload in self._journal.load():
+            try:
+                yield records.decode(payload)
+            except msgspec.DecodeError as error:
+                text = f"a record of the paper account says nothing: {error}"
+                raise JournalDamaged(text, store="paper") from error
+
+    def _dump(self) -> Iterator[bytes]:
+        return map(records.encode, self.exchange.steps())
+
+
+class _News:
+    """What one follower has not taken yet."""
+
+    def __init__(self) -> None:
+        self.idle = asyncio.Event()
+        """Whether the follower has dealt with all there was."""
+        self.idle.set()
+        self._events: deque[AccountEvent] = deque()
+        self._come = asyncio.Event()
+
+    def put(self, event: AccountEvent) -> None:
+        """For the follower."""
+        self._events.append(event)
+        self.idle.clear()
+        self._come.set()
+
+    async def next(self) -> AccountEvent:
+        """The next one. Who asks has dealt with the one before."""
+        while not self._events:
+            self.idle.set()
+            self._come.clear()
+            await self._come.wait()
+        return self._events.popleft()

@@ -1,0 +1,364 @@
+"""The pretended venue of one account on paper: its orders, fills and balances, and what is asked of
+them. Synchronous: what takes time is the desk's matter."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+
+import msgspec
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
+from kit.base.cursor import Cursor
+from kit.execution.amounts import ZERO
+from kit.execution.contract import (
+    Accepted,
+    AccountEvent,
+    AssetBalance,
+    HeldPosition,
+    OrderKey,
+    Receipt,
+    Refused,
+    VenueFill,
+    VenueOrder,
+    Wish,
+)
+from kit.execution.paper.display import Display
+from kit.execution.paper.entrance import Entrance
+from kit.execution.paper.liquidity import Liquidity
+from kit.execution.paper.market import Market, MarketEvent
+from kit.execution.paper.matcher import Matcher
+from kit.execution.paper.orders import PREFIX, NotTaken, PaperOrder, loaded, told_fill
+from kit.execution.paper.positions import Position
+from kit.execution.paper.records import Filled, Held, Listed, Reached, Step, Stood
+from kit.execution.paper.rules import PaperRules
+from kit.execution.paper.terms import Terms
+from kit.execution.paper.wallet import Wallet
+
+OPEN_MAX = 1_000
+ENDED_KEPT = 2_000
+FILLS_KEPT = 10_000
+NO_SUCH_KIND = "options are not traded on paper"
+NO_BOOK = "there is no book of it here, so nothing can fill on paper"
+NO_TERMS = "what is traded there is not known"
+FINISHED = "it is not open any more"
+TRADES = (types_pb2.INSTRUMENT_STATUS_TRADING, types_pb2.INSTRUMENT_STATUS_UNSPECIFIED)
+FindInstrument = Callable[[str], types_pb2.Instrument | None]
+
+
+class PaperExchange:
+    """Of one account."""
+
+    def __init__(
+        self, rules: PaperRules, market: Market, clock: Clock, instrument: FindInstrument
+    ) -> None:
+        self._market = market
+        self._clock = clock
+        self._instrument = instrument
+        self._liquidity = Liquidity()
+        self.wallet = Wallet(rules)
+        display = Display(market, self._liquidity)
+        self._entrance = Entrance(
+            market, self.wallet, display, clock.time_ns, self._changed, self._filled
+        )
+        self._matcher = Matcher(market, self._entrance, self.wallet, self._liquidity, display)
+        self._orders: dict[int, PaperOrder] = {}
+        self._by_client_id: dict[str, PaperOrder] = {}
+        self._ended: deque[PaperOrder] = deque()
+        self._fills: deque[Filled] = deque(maxlen=FILLS_KEPT)
+        self._last_number = 0
+        self._new_orders: dict[int, PaperOrder] = {}
+        self._new_fills: list[Filled] = []
+
+    def place(self, wish: Wish) -> Receipt:
+        """An order arrives."""
+        self._follow(wish.symbol)
+        try:
+            order = self._draft(wish)
+            self._entrance.enter(order)
+        except NotTaken as error:
+            return Refused(error.reason, error.words)
+        finally:
+            self._watch()
+        return _taken(order)
+
+    def amend(self, key: OrderKey, wish: Wish) -> Receipt:
+        """A change of an order arrives."""
+        self._follow(key.symbol)
+        order = self._open(key)
+        try:
+            if order is None or order.price is None or wish.price is None:
+                raise NotTaken(orders_pb2.REJECT_REASON_OTHER, FINISHED)
+            self._entrance.amend(order, wish.size, wish.price)
+        except NotTaken as error:
+            return Refused(error.reason, error.words)
+        finally:
+            self._watch()
+        return _taken(order)
+
+    def cancel(self, key: OrderKey) -> Receipt:
+        """To take an order back arrives."""
+        self._follow(key.symbol)
+        order = self._open(key)
+        if order is not None:
+            self._entrance.end(order, orders_pb2.ORDER_STATE_CANCELLED)
+        self._watch()
+        if order is None:
+            return Refused(orders_pb2.REJECT_REASON_OTHER, FINISHED)
+        return _taken(order)
+
+    def cancel_all(self, symbol: str) -> Receipt:
+        """To take all back arrives."""
+        self._market.catch_up()
+        for order in self._entrance.orders(symbol):
+            self._entrance.end(order, orders_pb2.ORDER_STATE_CANCELLED)
+        self._watch()
+        return Accepted("")
+
+    def hear(self, events: Sequence[MarketEvent]) -> None:
+        """Something has happened in the market."""
+        self._matcher.hear(events)
+        self._watch()
+
+    def expire(self) -> None:
+        """End the orders whose time is over."""
+        self._market.catch_up()
+        now_ns = self._clock.time_ns()
+        for order in self._entrance.orders():
+            if 0 < order.wish.expire_time_ns <= now_ns:
+                self._entrance.end(order, orders_pb2.ORDER_STATE_EXPIRED)
+        self._watch()
+
+    def next_expiry_ns(self) -> int:
+        """When the next time is over; 0: there is none."""
+        ends = (order.wish.expire_time_ns for order in self._entrance.orders())
+        return min((end for end in ends if end), default=0)
+
+    def find(self, key: OrderKey) -> VenueOrder | None:
+        """One order."""
+        order = self._known(key)
+        return None if order is None else order.told()
+
+    def open_orders(self, symbol: str) -> list[VenueOrder]:
+        """Oldest first."""
+        found = sorted(self._entrance.orders(symbol), key=lambda order: order.number)
+        return [order.told() for order in found]
+
+    def fills(self, symbol: str, since_ns: int) -> list[VenueFill]:
+        """Oldest first."""
+        return [
+            told_fill(fill)
+            for fill in self._fills
+            if fill.time_ns >= since_ns and symbol in ("", fill.symbol)
+        ]
+
+    def balances(self) -> list[AssetBalance]:
+        """All that are not zero."""
+        found = (self.wallet.balance(asset) for asset in sorted(self.wallet.totals))
+        return [balance for balance in found if balance.total or balance.free]
+
+    def positions(self) -> list[HeldPosition]:
+        """All that are not zero."""
+        return [self.wallet.position(symbol) for symbol in sorted(self.wallet.held_symbols())]
+
+    def take_step(self) -> tuple[Step, list[AccountEvent]] | None:
+        """What has changed since this was asked last, for the disk, and as it is told. None:
+        nothing."""
+        wallet = self.wallet
+        if not (self._new_orders or self._new_fills or wallet.assets or wallet.symbols):
+            return None
+        assets, symbols = sorted(wallet.assets), sorted(wallet.symbols)
+        step = Step(
+            last_number=self._last_number,
+            listed=tuple(map(self._listed, symbols)),
+            orders=tuple(order.stood() for order in self._new_orders.values()),
+            fills=tuple(self._new_fills),
+            totals=tuple((asset, wallet.totals.get(asset, ZERO)) for asset in assets),
+            held=tuple(self._held(symbol) for symbol in symbols if symbol in wallet.positions),
+            reached=self._reached(),
+        )
+        events: list[AccountEvent] = [
+            *map(told_fill, self._new_fills),
+            *(order.told() for order in self._new_orders.values()),
+            *map(wallet.balance, assets),
+            *map(wallet.position, wallet.positions.keys() & wallet.symbols),
+        ]
+        self._new_orders, self._new_fills = {}, []
+        wallet.assets.clear()
+        wallet.symbols.clear()
+        return step, events
+
+    def steps(self) -> Iterator[Step]:
+        """All that is known, for the disk."""
+        wallet, number = self.wallet, self._last_number
+        yield Step(
+            number,
+            listed=tuple(map(self._listed, wallet.terms)),
+            totals=tuple(wallet.totals.items()),
+            held=tuple(map(self._held, wallet.positions)),
+            reached=self._reached(),
+        )
+        for order in self._orders.values():
+            yield Step(number, orders=(order.stood(),))
+        for fill in self._fills:
+            yield Step(number, fills=(fill,))
+
+    def load(self, steps: Iterable[Step]) -> None:
+        """Know again what is on disk; without anything, begin with what a new account has."""
+        listed: dict[str, Listed] = {}
+        orders: dict[int, Stood] = {}
+        fills: dict[int, Filled] = {}
+        held: dict[str, Held] = {}
+        reached: Sequence[Reached] = ()
+        is_new = True
+        for step in steps:
+            is_new = False
+            reached = step.reached or reached
+            self._last_number = max(self._last_number, step.last_number)
+            listed |= {one.symbol: one for one in step.listed}
+            orders |= {one.number: one for one in step.orders}
+            fills |= {one.number: one for one in step.fills}
+            self.wallet.totals |= dict(step.totals)
+            held |= {one.symbol: one for one in step.held}
+        if is_new:
+            # Of a state that was deleted no number comes again.
+            self._last_number = self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
+            self.wallet.begin()
+            return
+        for one in listed.values():
+            self.wallet.terms[one.symbol] = Terms(*msgspec.structs.astuple(one))
+        for position in held.values():
+            self.wallet.positions[position.symbol] = Position(
+                position.size, position.cost, position.realized
+            )
+        for _, stood in sorted(orders.items()):
+            self._load_order(loaded(stood, self.wallet.terms[stood.symbol]))
+        self._fills.extend(fill for _, fill in sorted(fills.items()))
+        self.wallet.assets.clear()
+        self.wallet.symbols.clear()
+        self._market.go_on(
+            {
+                types_pb2.Channel.ValueType(one.channel): Cursor(one.epoch, one.sequence)
+                for one in reached
+            }
+        )
+        self._watch()
+        self._entrance.place_waiting()
+
+    def _load_order(self, order: PaperOrder) -> None:
+        self._remember(order)
+        if order.is_final:
+            self._end(order)
+        else:
+            self._entrance.load(order)
+
+    def _draft(self, wish: Wish) -> PaperOrder:
+        """Raises NotTaken."""
+        if wish.client_order_id in self._by_client_id:
+            raise NotTaken(orders_pb2.REJECT_REASON_DUPLICATE_ID, "the id is known")
+        instrument = self._instrument(wish.symbol)
+        if instrument is None or instrument.status not in TRADES:
+            raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, "it does not trade now")
+        if instrument.kind == types_pb2.INSTRUMENT_KIND_UNSPECIFIED:
+            raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, NO_TERMS)
+        if not self._market.keeps(wish.symbol):
+            raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, NO_BOOK)
+        terms = self.wallet.enter(instrument)
+        if terms is None:
+            raise NotTaken(orders_pb2.REJECT_REASON_NOT_SUPPORTED, NO_SUCH_KIND)
+        if len(self._entrance.orders()) >= OPEN_MAX:
+            words = f"{OPEN_MAX} orders are open"
+            raise NotTaken(orders_pb2.REJECT_REASON_TOO_MANY_ORDERS, words)
+        now_ns = self._clock.time_ns()
+        return PaperOrder(self._next_number(), wish, terms, now_ns, updated_time_ns=now_ns)
+
+    def _follow(self, symbol: str) -> None:
+        """Hear of an instrument, and have heard all of it up to now."""
+        self._market.watch(self._watched() | {symbol})
+        self._market.catch_up()
+
+    def _watch(self) -> None:
+        watched = self._watched()
+        self._market.watch(watched)
+        self.wallet.forget_marks(watched)
+
+    def _watched(self) -> frozenset[str]:
+        """Where orders wait, where something is held, and where what was taken is still shown."""
+        symbols = self._entrance.symbols() | self.wallet.held_symbols()
+        return frozenset(symbols | self._liquidity.symbols())
+
+    def _known(self, key: OrderKey) -> PaperOrder | None:
+        if key.client_order_id in self._by_client_id:
+            return self._by_client_id[key.client_order_id]
+        number = key.venue_order_id.removeprefix(PREFIX)
+        return self._orders.get(int(number)) if number.isdecimal() else None
+
+    def _open(self, key: OrderKey) -> PaperOrder | None:
+        order = self._known(key)
+        return None if order is None or order.is_final else order
+
+    def _next_number(self) -> int:
+        self._last_number += 1
+        return self._last_number
+
+    def _remember(self, order: PaperOrder) -> None:
+        self._orders[order.number] = order
+        if order.wish.client_order_id:
+            self._by_client_id[order.wish.client_order_id] = order
+
+    def _changed(self, order: PaperOrder) -> None:
+        if order.number not in self._orders:
+            self._remember(order)
+        # Told in the order in which they changed last.
+        self._new_orders.pop(order.number, None)
+        self._new_orders[order.number] = order
+        if order.is_final:
+            self._end(order)
+
+    def _end(self, order: PaperOrder) -> None:
+        self._ended.append(order)
+        if len(self._ended) > ENDED_KEPT:
+            oldest = self._ended.popleft()
+            self._orders.pop(oldest.number, None)
+            self._by_client_id.pop(oldest.wish.client_order_id, None)
+
+    def _filled(
+        self,
+        order: PaperOrder,
+        price: Decimal,
+        size: Decimal,
+        fee: tuple[str, Decimal],
+        is_maker: bool,
+    ) -> None:
+        fill = Filled(
+            number=self._next_number(),
+            order_number=order.number,
+            symbol=order.symbol,
+            client_order_id=order.wish.client_order_id,
+            buys=order.buys,
+            price=price,
+            size=size,
+            fee_asset=fee[0],
+            fee=fee[1],
+            is_maker=is_maker,
+            time_ns=order.updated_time_ns,
+        )
+        self._fills.append(fill)
+        self._new_fills.append(fill)
+        self._changed(order)
+
+    def _listed(self, symbol: str) -> Listed:
+        terms = self.wallet.terms[symbol]
+        return Listed(*(getattr(terms, name) for name in Listed.__struct_fields__))
+
+    def _reached(self) -> tuple[Reached, ...]:
+        return tuple(Reached(channel, *at) for channel, at in self._market.reached().items())
+
+    def _held(self, symbol: str) -> Held:
+        one = self.wallet.positions[symbol]
+        return Held(symbol, one.size, one.cost, one.realized)
+
+
+def _taken(order: PaperOrder) -> Accepted:
+    return Accepted(f"{PREFIX}{order.number}", order.told())

@@ -1,0 +1,194 @@
+"""An order on paper, and how it is told."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.execution import amounts
+from kit.execution.amounts import ZERO, subtract
+from kit.execution.contract import (
+    OrderState,
+    Paid,
+    RejectReason,
+    VenueFill,
+    VenueOrder,
+    Wish,
+)
+from kit.execution.orders import states
+from kit.execution.paper.queue import Queue
+from kit.execution.paper.records import Filled, Stood
+from kit.execution.paper.terms import Terms
+
+PREFIX = "paper-"
+"""Of the ids that the pretended venue gives: nobody takes them for a real venue's."""
+AT_ONCE = frozenset(
+    {orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL, orders_pb2.TIME_IN_FORCE_FILL_OR_KILL}
+)
+WAITS = "the book is in doubt: the order waits for it"
+
+
+class NotTaken(Exception):
+    """Raised where an order cannot be; nothing was done."""
+
+    def __init__(self, reason: RejectReason, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
+        self.words = words
+
+
+@dataclass(slots=True, eq=False)
+class PaperOrder:
+    """One order, and its place in the venue's book."""
+
+    number: int
+    wish: Wish
+    """As it is after amendments."""
+    terms: Terms
+    created_time_ns: int
+    filled: Decimal = ZERO
+    value: Decimal = ZERO
+    """Sum of price times size of its fills."""
+    state: OrderState = orders_pb2.ORDER_STATE_OPEN
+    reason: RejectReason = orders_pb2.REJECT_REASON_UNSPECIFIED
+    detail: str = ""
+    updated_time_ns: int = 0
+    is_new: bool = True
+    """Whether it has not come to the book yet."""
+    queue: Queue | None = field(default=None)
+    """None: it has no place yet, or not any more after a restart."""
+    joined_time_ns: int = 0
+    """The venue's time of the book that it joined; what happened until then is in it."""
+
+    @property
+    def symbol(self) -> str:
+        """Of its instrument."""
+        return self.terms.symbol
+
+    @property
+    def buys(self) -> bool:
+        """Or sells."""
+        return self.wish.side == types_pb2.SIDE_BUY
+
+    @property
+    def price(self) -> Decimal | None:
+        """Its limit; None: at any price."""
+        return self.wish.price
+
+    @property
+    def left(self) -> Decimal:
+        """What is not filled."""
+        return subtract(self.wish.size, self.filled)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it will change no more."""
+        return self.state in states.FINAL
+
+    @property
+    def rests(self) -> bool:
+        """Whether what is not filled at once stays in the book."""
+        return self.price is not None and self.wish.time_in_force not in AT_ONCE
+
+    @property
+    def rank(self) -> tuple[Decimal, int]:
+        """Which of two orders of one side is first: by price, then by age."""
+        price = self.price or ZERO
+        return (-price if self.buys else price, self.number)
+
+    def reaches(self, price: Decimal) -> bool:
+        """Whether it would trade at a price."""
+        if self.price is None:
+            return True
+        return price <= self.price if self.buys else price >= self.price
+
+    def told(self) -> VenueOrder:
+        """As a venue tells it."""
+        waits = self.is_new and not self.is_final
+        return VenueOrder(
+            symbol=self.symbol,
+            venue_order_id=f"{PREFIX}{self.number}",
+            client_order_id=self.wish.client_order_id,
+            side=self.wish.side,
+            type=self.wish.type,
+            size=self.wish.size,
+            price=self.price,
+            state=orders_pb2.ORDER_STATE_ACKNOWLEDGED if waits else self.state,
+            filled_size=self.filled,
+            average_price=amounts.mean(self.value, self.filled) if self.filled else None,
+            venue_time_ns=self.updated_time_ns,
+            reject_reason=self.reason,
+            detail=WAITS if waits else self.detail,
+        )
+
+    def stood(self) -> Stood:
+        """As it stands on disk."""
+        wish = self.wish
+        return Stood(
+            number=self.number,
+            client_order_id=wish.client_order_id,
+            symbol=self.symbol,
+            side=wish.side,
+            type=wish.type,
+            size=wish.size,
+            price=wish.price,
+            time_in_force=wish.time_in_force,
+            expire_time_ns=wish.expire_time_ns,
+            post_only=wish.post_only,
+            reduce_only=wish.reduce_only,
+            state=self.state,
+            reason=self.reason,
+            detail=self.detail,
+            filled=self.filled,
+            value=self.value,
+            is_new=self.is_new,
+            created_time_ns=self.created_time_ns,
+            updated_time_ns=self.updated_time_ns,
+        )
+
+
+def loaded(record: Stood, terms: Terms) -> PaperOrder:
+    """An order of the disk; its place in the queue is lost."""
+    wish = Wish(
+        client_order_id=record.client_order_id,
+        symbol=record.symbol,
+        side=types_pb2.Side.ValueType(record.side),
+        type=orders_pb2.OrderType.ValueType(record.type),
+        size=record.size,
+        price=record.price,
+        time_in_force=orders_pb2.TimeInForce.ValueType(record.time_in_force),
+        expire_time_ns=record.expire_time_ns,
+        post_only=record.post_only,
+        reduce_only=record.reduce_only,
+    )
+    return PaperOrder(
+        number=record.number,
+        wish=wish,
+        terms=terms,
+        created_time_ns=record.created_time_ns,
+        filled=record.filled,
+        value=record.value,
+        state=orders_pb2.OrderState.ValueType(record.state),
+        reason=orders_pb2.RejectReason.ValueType(record.reason),
+        detail=record.detail,
+        updated_time_ns=record.updated_time_ns,
+        is_new=record.is_new,
+    )
+
+
+def told_fill(record: Filled) -> VenueFill:
+    """A fill as a venue tells it."""
+    maker, taker = orders_pb2.LIQUIDITY_MAKER, orders_pb2.LIQUIDITY_TAKER
+    return VenueFill(
+        symbol=record.symbol,
+        fill_id=f"{PREFIX}{record.number}",
+        venue_order_id=f"{PREFIX}{record.order_number}",
+        client_order_id=record.client_order_id,
+        side=types_pb2.SIDE_BUY if record.buys else types_pb2.SIDE_SELL,
+        price=record.price,
+        size=record.size,
+        fees=(Paid(record.fee_asset, record.fee),) if record.fee else (),
+        liquidity=maker if record.is_maker else taker,
+        venue_time_ns=record.time_ns,
+    )

@@ -1,0 +1,121 @@
+"""Groups of orders for tests, and a TradeFlow that takes them."""
+
+from decimal import Decimal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.execution.approval import Signer, Verifier
+from kit.execution.ids import client_order_id
+from kit.execution.orders import states
+from kit.execution.service import TradeFlowServicer
+from kit.execution.tests.fake_venue import limit_order
+from kit.execution.tests.worlds import Prices, world
+
+BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
+ENTRY = orders_pb2.GROUP_ROLE_ENTRY
+EXIT = orders_pb2.GROUP_ROLE_EXIT
+ALTERNATIVE = orders_pb2.GROUP_ROLE_ALTERNATIVE
+MARKET = orders_pb2.ORDER_TYPE_MARKET
+LIMIT = orders_pb2.ORDER_TYPE_LIMIT
+STOP = orders_pb2.ORDER_TYPE_STOP
+STOP_LIMIT = orders_pb2.ORDER_TYPE_STOP_LIMIT
+PROFIT = orders_pb2.ORDER_TYPE_TAKE_PROFIT
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+SIGNER = Signer("desk", KEY, 1)
+WHERE = {"venue": "fake", "account": "main"}
+
+
+def order(role, kind=LIMIT, **more):
+    """One order; its group is filled in by ``group``."""
+    if "stop_price" in more and kind != STOP_LIMIT:
+        more["price"] = ""
+    return limit_order(type=kind, group=orders_pb2.OrderGroup(role=role), **more)
+
+
+def group(*contents, group_id="g"):
+    """These orders as one group, with request ids."""
+    found = {}
+    for number, content in enumerate(contents):
+        content.group.group_id, content.group.count = group_id, len(contents)
+        found[f"{group_id}{number}"] = content
+    return found
+
+
+def bracket(*exits, **entry):
+    """To buy 2 at 100; by default with a limit order at 110 and a stop at 95."""
+    default = (
+        order(EXIT, side=SELL, price="110"),
+        order(EXIT, STOP, side=SELL, stop_price="95"),
+    )
+    return group(order(ENTRY, **entry), *(exits or default))
+
+
+def oco(*others):
+    """To sell 2 at 110, or at 95."""
+    default = (
+        order(ALTERNATIVE, side=SELL, price="110"),
+        order(ALTERNATIVE, STOP, side=SELL, stop_price="95"),
+    )
+    return group(*(others or default))
+
+
+def approved(world, contents):
+    """All of them, for a minute."""
+    ends_ns = world.clock.time_ns() + 60 * NANOSECONDS_PER_SECOND
+    return [SIGNER.approve(content, name, ends_ns) for name, content in contents.items()]
+
+
+def flow(world):
+    """TradeFlow of the process that runs now."""
+    keys = {"desk": KEY.public_key()}
+    return TradeFlowServicer("fake", {"main": world.account}, lambda *_: Verifier(keys, live=True))
+
+
+async def place(world, contents):
+    """Place a group; gives its orders as they are told."""
+    request = trade_flow_pb2.PlaceOrderGroupRequest(approved=approved(world, contents))
+    return list((await flow(world).PlaceOrderGroup(request, None)).orders)
+
+
+async def placed(contents, **venue):
+    """A world where a group was placed, and its orders as the ledger has them."""
+    found = world(**venue)
+    found.prices = Prices()
+    found.start()
+    await found.ready()
+    await place(found, contents)
+    await found.let_pass(0.1)
+    return found, entries(found, contents)
+
+
+def entries(world, contents):
+    """The orders of a group."""
+    index = world.account.ledger.index
+    return [index.orders[client_order_id("fake", "main", name)] for name in contents]
+
+
+def at_venue(world, entry):
+    """An order as the venue has it; None when it was never there."""
+    return world.venue.by_client_id.get(entry.key)
+
+
+def fill(world, entry, size):
+    """Some of an order is filled."""
+    world.venue.fill(at_venue(world, entry), Decimal(size))
+
+
+def standing(members):
+    """Where they all stand."""
+    return [orders_pb2.OrderState.Name(one.state).removeprefix("ORDER_STATE_") for one in members]
+
+
+def live(world):
+    """What is open at the venue, by client order id."""
+    return {
+        name: truth.now
+        for name, truth in world.venue.by_client_id.items()
+        if truth.now.state not in states.FINAL
+    }

@@ -1,0 +1,199 @@
+"""What can be refused before anything is sent, is, with the nearest valid value."""
+
+from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.base.errors import InvalidOrder, NotSupported
+from kit.execution.checks import STOPS, Known, check
+from kit.execution.contract import AssetBalance
+from kit.execution.local_stops import BestPrices
+from kit.execution.tests.fake_venue import ALL_TYPES, RULES, limit_order
+from kit.execution.tests.worlds import SPOT
+
+NOW_NS = 1_000
+KNOWN = Known(SPOT, replace(RULES, types=ALL_TYPES), NOW_NS)
+GTT = orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
+IOC = orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+GTC = orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
+
+
+def market(**more):
+    return limit_order(price="", type=orders_pb2.ORDER_TYPE_MARKET, **more)
+
+
+def refusal(content, known=KNOWN):
+    with pytest.raises(InvalidOrder) as caught:
+        check(content, known)
+    return caught.value.metadata
+
+
+def test_a_good_order_passes():
+    assert check(limit_order(size="2.000", price="100.50"), KNOWN) is False
+    assert check(market(), KNOWN) is False
+    later = limit_order(time_in_force=GTT, expire_time_ns=NOW_NS + 1)
+    assert check(later, KNOWN) is False
+
+
+@pytest.mark.parametrize("field", ["size", "price"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "0", "-1", "0.0", "NaN", "Infinity", "1e5", "1E-30", "1e999999", " 1", "+1", "1_0"),
+        *("٣", "1" * 41, "." + "1" * 41, "1.", ".5", "0x1"),
+    ],
+)
+def test_what_is_no_amount_is_refused(field, text):
+    found = refusal(limit_order(**{field: text}))
+    assert found["field"] == field
+    assert "decimal text" in found["allowed"]
+
+
+@given(st.text(max_size=60))
+def test_no_text_breaks_the_check(text):
+    for field in ("size", "price", "stop_price", "trailing_offset"):
+        with suppress(InvalidOrder):
+            assert check(limit_order(**{field: text}), KNOWN) in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "nearest"),
+    [
+        ({"price": "100.3"}, "price", "100.5"),
+        ({"price": "0.1"}, "price", "0.5"),
+        ({"size": "2.0019"}, "size", "2.001"),
+        ({"size": "0." + "0" * 29 + "1"}, "size", "0.002"),
+        ({"size": "0.001"}, "size", "0.002"),
+        ({"size": "0.002"}, "size", "0.05"),
+        ({"stop_price": "5"}, "stop_price", ""),
+        ({"trailing_offset": "5"}, "trailing_offset", ""),
+        ({"time_in_force": GTT}, "expire_time_ns", ""),
+        ({"time_in_force": GTT, "expire_time_ns": NOW_NS}, "expire_time_ns", ""),
+        ({"expire_time_ns": 5}, "expire_time_ns", "0"),
+        ({"post_only": True, "time_in_force": IOC}, "post_only", "false"),
+        ({"side": 0}, "side", ""),
+        ({"side": 7}, "side", ""),
+        ({"type": 0}, "type", ""),
+        ({"type": 99}, "type", ""),
+        ({"time_in_force": 99}, "time_in_force", ""),
+        ({"type": orders_pb2.ORDER_TYPE_STOP, "stop_price": "5"}, "price", ""),
+        ({"type": orders_pb2.ORDER_TYPE_STOP_LIMIT}, "stop_price", ""),
+        (
+            {"type": orders_pb2.ORDER_TYPE_MARKET, "price": "", "time_in_force": GTC},
+            "time_in_force",
+            "TIME_IN_FORCE_IMMEDIATE_OR_CANCEL",
+        ),
+        ({"type": orders_pb2.ORDER_TYPE_MARKET}, "price", ""),
+    ],
+)
+def test_each_refusal_names_the_field_and_the_nearest(changes, field, nearest):
+    found = refusal(limit_order(**changes))
+    assert (found["field"], found["nearest"]) == (field, nearest)
+
+
+@given(
+    st.decimals("0.0001", 50, places=4),
+    st.decimals("0.01", 2000, places=2),
+    st.sampled_from([types_pb2.SIDE_BUY, types_pb2.SIDE_SELL]),
+)
+def test_the_nearest_is_valid(size, price, side):
+    best = BestPrices(Decimal(100), Decimal("100.5"))
+    known = replace(KNOWN, best=best, band_percent=20)
+    content = limit_order(size=f"{size:f}", price=f"{price:f}", side=side)
+    for _ in range(6):
+        try:
+            check(content, known)
+            return
+        except InvalidOrder as error:
+            setattr(content, error.metadata["field"], error.metadata["nearest"])
+    assert check(content, known) is False
+
+
+def test_prices_far_from_the_market_are_refused():
+    known = replace(KNOWN, best=BestPrices(Decimal(100), Decimal(101)), band_percent=10)
+    assert refusal(limit_order(price="111.5"), known)["nearest"] == "111"
+    sell = limit_order(price="89.5", side=types_pb2.SIDE_SELL)
+    assert refusal(sell, known)["nearest"] == "90"
+    # On the own side of the market there is nothing to lose.
+    assert check(limit_order(price="10"), known) is False
+    assert check(limit_order(price="500", side=types_pb2.SIDE_SELL), known) is False
+
+
+def test_what_the_account_does_not_have_is_refused():
+    usdt = AssetBalance("USDT", Decimal(150), Decimal(10))
+    btc = AssetBalance("BTC", Decimal("0.5"), Decimal("0.5"))
+    known = replace(KNOWN, balances={"USDT": usdt, "BTC": btc})
+    assert refusal(limit_order(), known)["nearest"] == "1.5"
+    assert refusal(limit_order(side=types_pb2.SIDE_SELL), known)["nearest"] == "0.5"
+    assert check(limit_order(size="1.5"), known) is False
+    assert check(limit_order(size="9"), replace(known, balances={})) is False
+
+
+def test_a_market_order_is_checked_at_the_best_price():
+    known = replace(KNOWN, best=BestPrices(Decimal(100), Decimal(101)))
+    assert refusal(market(size="0.01"), known)["field"] == "size"
+    assert check(market(size="0.01"), KNOWN) is False
+
+
+def test_an_instrument_that_does_not_trade_is_refused():
+    halted = types_pb2.Instrument()
+    halted.CopyFrom(SPOT)
+    halted.status = types_pb2.INSTRUMENT_STATUS_HALTED
+    assert refusal(limit_order(), replace(KNOWN, instrument=halted))["field"] == "symbol"
+
+
+def test_what_the_venue_does_not_have_is_held_here_or_refused():
+    plain = replace(KNOWN, rules=RULES, prices_are_heard=True)
+    stop = limit_order(type=orders_pb2.ORDER_TYPE_STOP, price="", stop_price="90")
+    assert check(stop, plain) is True
+    assert check(stop, KNOWN) is False
+    with pytest.raises(NotSupported, match="no prices are heard"):
+        check(stop, replace(plain, prices_are_heard=False))
+    without = replace(RULES, times_in_force=frozenset({GTC}), reduce_only=False)
+    for content in (
+        limit_order(time_in_force=IOC),
+        limit_order(reduce_only=True),
+        limit_order(time_in_force=GTT, expire_time_ns=NOW_NS + 1),
+    ):
+        with pytest.raises(NotSupported):
+            check(content, replace(KNOWN, rules=without))
+    only_limit = replace(RULES, types=frozenset({orders_pb2.ORDER_TYPE_LIMIT}))
+    with pytest.raises(NotSupported):
+        check(market(), replace(plain, rules=only_limit))
+    assert len(STOPS) == 5
+
+
+def test_stops_that_the_venue_has_in_their_plain_form_only_wait_here_otherwise():
+    stop = {"type": orders_pb2.ORDER_TYPE_STOP_LIMIT, "stop_price": "90"}
+    rules = replace(KNOWN.rules, plain_stops_only=True)
+    known = replace(KNOWN, rules=rules, prices_are_heard=True)
+    assert check(limit_order(**stop), known) is False
+    assert check(limit_order(**stop, time_in_force=GTC), known) is False
+    others = (
+        {"time_in_force": GTT, "expire_time_ns": NOW_NS + 1},
+        {"time_in_force": IOC},
+        {"post_only": True},
+    )
+    for terms in others:
+        assert check(limit_order(**stop, **terms), known) is True
+        assert check(limit_order(**terms), known) is False
+        with pytest.raises(NotSupported, match="no prices are heard"):
+            check(limit_order(**stop, **terms), replace(known, prices_are_heard=False))
+
+
+def test_a_held_order_may_end_at_a_time_that_the_venue_does_not_know():
+    rules = replace(RULES, times_in_force=frozenset({GTC}))
+    known = replace(KNOWN, rules=rules, prices_are_heard=True)
+    stop = limit_order(
+        type=orders_pb2.ORDER_TYPE_STOP_LIMIT,
+        stop_price="90",
+        time_in_force=GTT,
+        expire_time_ns=NOW_NS + 1,
+    )
+    assert check(stop, known) is True

@@ -1,0 +1,321 @@
+"""An exit that the venue rejects for a reason that may pass is tried again, as another order."""
+
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
+
+from kit.execution.contract import Refused, Unclear
+from kit.execution.groups.exit_retry import ATTEMPTS_MAX
+from kit.execution.ids import client_order_id
+from kit.execution.orders import states
+from kit.execution.tests.groupings import (
+    EXIT,
+    MARKET,
+    SELL,
+    STOP,
+    at_venue,
+    bracket,
+    entries,
+    fill,
+    live,
+    oco,
+    order,
+    place,
+    placed,
+    standing,
+)
+from kit.execution.tests.worlds import Prices, run, world
+
+TOO_LITTLE = orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS
+LEFT_OPEN = differences_pb2.DIFFERENCE_KIND_LEFT_OPEN
+PAUSES_S = [1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
+
+
+def refusing(found, times, reason=TOO_LITTLE):
+    """The venue refuses the next orders; gives when each of them came."""
+    came = []
+
+    async def refuse(wish):
+        came.append(round(found.venue.time))
+        return Refused(reason, "not now")
+
+    found.account.desk.answers = [refuse] * times
+    return came
+
+
+async def reached(found, entry, *exits):
+    """A bracket of 2 whose stop is reached, while its venue has nothing of the exits."""
+    fill(found, entry, 2)
+    await found.let_pass(0.5)
+    found.prices.say("95")
+
+
+def attempt(found, name, number):
+    """One of the attempts of an exit; None when there was none."""
+    key = client_order_id("fake", "main", f"{name}~{number}")
+    return found.account.ledger.index.orders.get(key)
+
+
+def said(found):
+    """What was said to be left open, over the stream and in what comes first to who joins it."""
+    account = found.account
+    events = [one.difference for one in account.executions._events if one.HasField("difference")]
+    told = [one for one in events if one.kind == LEFT_OPEN]
+    assert list(account._snapshot().left_open) == told
+    return told
+
+
+async def with_a_stop():
+    contents = bracket(order(EXIT, STOP, side=SELL, stop_price="95"))
+    return await placed(contents)
+
+
+def test_it_is_sent_again_with_growing_pauses_until_the_venue_takes_it():
+    async def scenario():
+        found, (entry, stop) = await with_a_stop()
+        came = refusing(found, 4)
+        await reached(found, entry)
+        await found.let_pass(2)
+        again = attempt(found, "g1", 3).message()
+        assert (again.state, again.held_here) == (states.OPEN, True)
+        assert "sent again: 3 of 12" in again.detail
+        await found.let_pass(30)
+        assert standing([stop]) == ["REJECTED"]
+        between = [after - before for before, after in pairwise(came)]
+        assert all(
+            wait <= found <= wait + 1 for wait, found in zip(PAUSES_S, between, strict=False)
+        )
+        taken = attempt(found, "g1", 5)
+        assert live(found).keys() == {taken.key}
+        assert (live(found)[taken.key].type, live(found)[taken.key].size) == (MARKET, Decimal(2))
+        assert set(found.venue.sends.values()) == {1}
+        fill(found, taken, 2)
+        await found.let_pass(3)
+        assert standing([taken]) == ["FILLED"]
+        assert not found.account.ledger.index.open
+        assert not said(found)
+
+    run(scenario())
+
+
+def test_in_the_end_it_is_given_up_and_said_aloud_once():
+    async def scenario():
+        found, (entry, _) = await with_a_stop()
+        came = refusing(found, 100)
+        await reached(found, entry)
+        await found.let_pass(sum(PAUSES_S) + 60)
+        assert len(came) == ATTEMPTS_MAX
+        assert not found.account.ledger.index.open
+        last = attempt(found, "g1", ATTEMPTS_MAX)
+        (one,) = said(found)
+        assert (one.symbol, one.client_order_id, one.found) == ("BTCUSDT", last.key, "2")
+        assert "REJECTED after 12 attempts: not now; no exit is left" in one.detail
+        found.crash()
+        found.start()
+        await found.ready()
+        await found.until(lambda: said(found))
+        await found.let_pass(30)
+        assert len(said(found)) == 1
+        assert sum(found.venue.sends.values()) == 1 + ATTEMPTS_MAX
+
+    run(scenario())
+
+
+def test_a_reason_that_does_not_pass_is_said_at_once():
+    async def scenario():
+        found, (entry, _, stop) = await placed(bracket())
+        came = refusing(found, 1, orders_pb2.REJECT_REASON_PERMISSION)
+        fill(found, entry, 2)
+        await found.let_pass(5)
+        assert len(came) == 1
+        (one,) = said(found)
+        assert "1 other exits go on" in one.detail
+        found.prices.say("95")
+        await found.let_pass(3)
+        assert live(found).keys() == {stop.key}
+
+    run(scenario())
+
+
+def test_while_it_pauses_another_exit_may_go_out_and_two_never():
+    async def scenario():
+        found, (entry, profit, stop) = await placed(bracket())
+        refusing(found, 1)
+        fill(found, entry, 2)
+        await found.let_pass(0.5)
+        assert standing([profit, stop]) == ["REJECTED", "OPEN"]
+        found.prices.say("95")
+        await found.let_pass(0.3)
+        assert live(found).keys() == {stop.key}
+        await found.let_pass(30)
+        assert live(found).keys() == {stop.key}
+        fill(found, stop, 2)
+        await found.let_pass(3)
+        assert attempt(found, "g1", 2).state == states.CANCELLED
+        assert not said(found)
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+def test_cancelling_all_ends_it_also_while_the_disk_is_full(is_full):
+    async def scenario():
+        found, (entry, _) = await with_a_stop()
+        came = refusing(found, 1)
+        desk_place = found.account.desk.answers[0]
+
+        async def refuse_and_fill_disk(wish):
+            found.disk.fail(OSError(28, "full") if is_full else None)
+            return await desk_place(wish)
+
+        found.account.desk.answers = [refuse_and_fill_disk]
+        await reached(found, entry)
+        await found.let_pass(0.9)
+        assert len(came) == 1
+        assert attempt(found, "g1", 2).state == (states.INTENDED if is_full else states.OPEN)
+        await found.account.pilot.cancel_all()
+        found.disk.fail(None)
+        await found.let_pass(60)
+        assert attempt(found, "g1", 2).state == states.CANCELLED
+        assert len(came) == 1
+        assert not live(found)
+
+    run(scenario())
+
+
+def test_a_full_disk_holds_it_up_and_no_longer():
+    async def scenario():
+        found, (entry, _) = await with_a_stop()
+        refusing(found, 1)
+        await reached(found, entry)
+        await found.let_pass(0.1)
+        found.disk.fail(OSError(28, "full"))
+        await found.let_pass(30)
+        assert not live(found)
+        found.disk.fail(None)
+        await found.let_pass(5)
+        assert live(found).keys() == {attempt(found, "g1", 2).key}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("dies_after_s", [0, 0.001, 0.003, 0.006, 0.01, 0.1, 0.9, 1.5, 2.5])
+def test_a_restart_goes_on_with_it_and_knows_that_its_price_was_reached(dies_after_s):
+    async def scenario():
+        found, (entry, _) = await with_a_stop()
+        came = refusing(found, 2)
+        await reached(found, entry)
+        await found.until(lambda: came)
+        await found.let_pass(dies_after_s)
+        found.crash()
+        found.start()
+        await found.ready()
+        refusing(found, 0)
+        await found.until(lambda: live(found), 60)
+        await found.let_pass(60)
+        (one,) = live(found).values()
+        assert (one.type, one.size) == (MARKET, Decimal(2))
+        assert set(found.venue.sends.values()) == {1}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("away_s", "is_sent"), [(5, True), (3600, False)])
+def test_a_rejection_that_is_on_disk_without_the_next_attempt_is_taken_up(away_s, is_sent):
+    async def scenario():
+        found, (entry, _) = await with_a_stop()
+        came = refusing(found, 1)
+        found.account.groups._attempts.keep = lambda entry: None
+        await reached(found, entry)
+        await found.until(lambda: came)
+        await found.let_pass(0.1)
+        await found.account.commit()
+        found.crash()
+        await found.let_pass(away_s)
+        found.start()
+        await found.ready()
+        await found.let_pass(5)
+        assert bool(live(found)) is is_sent
+        if is_sent:
+            assert live(found).keys() == {attempt(found, "g1", 2).key}
+
+    run(scenario())
+
+
+def test_an_amended_price_stays():
+    async def scenario():
+        contents = bracket()
+        found, (entry, profit, _) = await placed(contents)
+        content = contents["g1"]
+        content.price = "120"
+        await found.account.amender.amend(profit, content, "a")
+        refusing(found, 1)
+        fill(found, entry, 2)
+        await found.let_pass(5)
+        assert live(found)[attempt(found, "g1", 2).key].price == 120
+
+    run(scenario())
+
+
+def test_one_whose_rejection_is_the_answer_to_who_placed_it_is_not_tried_again():
+    async def scenario():
+        found = world()
+        found.prices = Prices()
+        found.start()
+        await found.ready()
+        came = refusing(found, 1)
+        contents = oco()
+        orders = await place(found, contents)
+        await found.let_pass(30)
+        assert [one.state for one in orders] == [states.REJECTED, states.OPEN]
+        assert len(came) == 1
+        assert not said(found)
+        _, stop = entries(found, contents)
+        found.prices.say("95")
+        refusing(found, 1)
+        await found.let_pass(5)
+        assert stop.state == states.REJECTED
+        assert live(found).keys() == {attempt(found, "g1", 2).key}
+
+    run(scenario())
+
+
+def test_one_that_was_lost_and_comes_back_is_not_there_beside_its_next_attempt():
+    async def scenario():
+        found, (entry, stop) = await with_a_stop()
+        late = []
+
+        async def lose(wish):
+            late.append(wish)
+            return Unclear("lost")
+
+        found.account.desk.answers = [lose]
+        await reached(found, entry)
+        await found.until(lambda: live(found))
+        again = attempt(found, "g1", 2)
+        assert stop.reason == states.NEVER_ARRIVED
+        assert live(found).keys() == {again.key}
+        found.venue.arrive(late[0])
+        await found.let_pass(5)
+        assert live(found).keys() == {stop.key}
+        fill(found, stop, 2)
+        await found.let_pass(5)
+        assert standing([stop, again]) == ["FILLED", "CANCELLED"]
+        assert not found.account.ledger.index.open
+
+    run(scenario())
+
+
+def test_what_was_rejected_by_the_stream_is_tried_again_too():
+    async def scenario():
+        found, (entry, profit, _) = await placed(bracket())
+        fill(found, entry, 2)
+        await found.let_pass(3)
+        found.venue.end(at_venue(found, profit), states.REJECTED)
+        await found.let_pass(3)
+        assert live(found).keys() == {attempt(found, "g1", 2).key}
+        assert live(found)[attempt(found, "g1", 2).key].price == 110
+
+    run(scenario())

@@ -1,0 +1,187 @@
+"""A group whose orders are cancelled or amended, and one whose process ends."""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+from venuemesh.tradeflow.v1 import trade_flow_pb2
+
+from kit.base.errors import InvalidOrder
+from kit.execution.tests.groupings import (
+    SIGNER,
+    WHERE,
+    bracket,
+    entries,
+    fill,
+    flow,
+    live,
+    placed,
+    standing,
+)
+from kit.execution.tests.worlds import run
+
+STEP_S = 3
+
+
+async def amended(world, entry, content, request_id="a"):
+    """The order after an amendment."""
+    request = trade_flow_pb2.AmendOrderRequest(
+        client_order_id=entry.key, approved=SIGNER.approve(content, request_id, 1 << 62), **WHERE
+    )
+    return (await flow(world).AmendOrder(request, None)).order
+
+
+def test_one_that_is_cancelled_leaves_the_others_and_an_entry_leaves_its_exits():
+    async def scenario():
+        found, (entry, profit, stop) = await placed(bracket())
+        await found.account.pilot.cancel(profit)
+        fill(found, entry, "0.5")
+        await found.account.pilot.cancel(entry)
+        await found.let_pass(STEP_S)
+        assert standing([entry, profit, stop]) == ["CANCELLED", "CANCELLED", "OPEN"]
+        assert not live(found)
+        found.prices.say("95")
+        await found.let_pass(STEP_S)
+        assert live(found)[stop.key].size == Decimal("0.5")
+
+    run(scenario())
+
+
+def test_cancelling_all_ends_a_group_whatever_was_under_way():
+    async def scenario():
+        found, members = await placed(bracket())
+        fill(found, members[0], "0.5")
+        found.prices.say("95")
+        await found.account.pilot.cancel_all()
+        await found.let_pass(60)
+        assert set(standing(members)) == {"CANCELLED"}
+        assert found.venue.sends == {members[0].key: 1}
+
+    run(scenario())
+
+
+def test_silence_of_the_authority_ends_a_group():
+    async def scenario():
+        found, members = await placed(bracket())
+        fill(found, members[0], 2)
+        await found.account.beat(1)
+        await found.let_pass(30)
+        assert standing(members) == ["FILLED", "CANCELLED", "CANCELLED"]
+        assert not live(found)
+
+    run(scenario())
+
+
+def test_an_amendment_changes_the_price_and_not_the_size():
+    async def scenario():
+        contents = bracket()
+        found, (entry, profit, _) = await placed(contents)
+        fill(found, entry, "0.5")
+        content = contents["g1"]
+
+        async def amend(request_id):
+            return (await amended(found, profit, content, request_id)).content
+
+        content.size = "1"
+        with pytest.raises(InvalidOrder) as refused:
+            await amend("a1")
+        assert refused.value.metadata["field"] == "size"
+        content.size, content.price = "2", "120"
+        told = await amend("a2")
+        assert (told.price, told.size) == ("120", "0.5")
+        fill(found, entry, "1.5")
+        await found.let_pass(STEP_S)
+        assert (live(found)[profit.key].price, live(found)[profit.key].size) == (120, 2)
+        content.price = "115"
+        await amend("a3")
+        assert (live(found)[profit.key].price, live(found)[profit.key].size) == (115, 2)
+
+    run(scenario())
+
+
+def test_a_restart_goes_on_with_what_was_being_worked():
+    async def scenario():
+        contents = bracket()
+        found, (entry, profit, stop) = await placed(contents)
+        fill(found, entry, 2)
+        await found.let_pass(STEP_S)
+        found.prices.say("95")
+        found.crash()
+        fill(found, profit, "0.5")
+        found.start()
+        await found.ready()
+        await found.let_pass(60)
+        entry, profit, stop = entries(found, contents)
+        if not stop.is_triggered:
+            # The disk had not got it yet: what protects is there as before.
+            assert live(found).keys() == {profit.key}
+            found.prices.say("95")
+            await found.let_pass(STEP_S)
+        assert live(found).keys() == {stop.key}
+        assert live(found)[stop.key].size == Decimal("1.5")
+        assert set(found.venue.sends.values()) == {1}
+
+    run(scenario())
+
+
+def test_nothing_is_taken_back_that_could_not_be_replaced():
+    async def scenario():
+        found, (entry, profit, stop) = await placed(bracket())
+        fill(found, entry, 2)
+        await found.let_pass(STEP_S)
+        found.disk.fail(OSError(28, "full"))
+        found.prices.say("95")
+        await found.let_pass(30)
+        assert live(found).keys() == {profit.key}
+        found.disk.fail(None)
+        await found.let_pass(5)
+        assert live(found).keys() == {stop.key}
+
+    run(scenario())
+
+
+def test_what_is_left_open_when_all_have_ended_is_said(caplog):
+    async def scenario():
+        found, (entry, profit, stop) = await placed(bracket())
+        fill(found, entry, "1.5")
+        await found.account.pilot.cancel(profit)
+        await found.account.pilot.cancel(stop)
+        await found.let_pass(STEP_S)
+        (said,) = [one for one in caplog.records if one.message == "group ended with a rest"]
+        assert (said.group, said.left) == ("g", "1.5")
+
+    run(scenario())
+
+
+def test_an_amendment_does_not_bring_back_the_size_that_was_asked_for():
+    async def scenario():
+        contents = bracket()
+        found, (entry, profit, _) = await placed(contents)
+        fill(found, entry, "0.5")
+        await found.account.pilot.cancel(entry)
+        await found.let_pass(STEP_S)
+        contents["g1"].price = "120"
+        order = await amended(found, profit, contents["g1"])
+        assert (order.content.price, order.content.size) == ("120", "0.5")
+        assert live(found)[profit.key].size == Decimal("0.5")
+
+    run(scenario())
+
+
+def test_an_amendment_that_meets_an_order_on_its_way_changes_nothing():
+    async def scenario():
+        contents = bracket()
+        found, (entry, profit, _) = await placed(contents)
+        fill(found, entry, "0.5")
+        await found.let_pass(STEP_S)
+        contents["g1"].price = "120"
+        releasing = asyncio.ensure_future(found.account.pilot.release(profit))
+        while not profit.is_leaving:
+            await asyncio.sleep(0)
+        with pytest.raises(InvalidOrder, match="sent meanwhile"):
+            await amended(found, profit, contents["g1"])
+        await releasing
+        sent = live(found)[profit.key]
+        assert (sent.price, sent.size) == (Decimal(110), Decimal("0.5"))
+
+    run(scenario())

@@ -1,0 +1,316 @@
+"""A group is placed as a whole or not at all; what is no group is refused with the reason."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
+
+from kit.base.errors import (
+    BadRequest,
+    InvalidOrder,
+    NotSupported,
+    RequestIdReused,
+    StoreUnavailable,
+)
+from kit.execution.groups.plan import preferred
+from kit.execution.journal.records import Sent
+from kit.execution.orders import states
+from kit.execution.tests.fake_venue import RULES
+from kit.execution.tests.groupings import (
+    ALTERNATIVE,
+    BUY,
+    ENTRY,
+    EXIT,
+    LIMIT,
+    MARKET,
+    SELL,
+    STOP,
+    approved,
+    bracket,
+    entries,
+    flow,
+    group,
+    oco,
+    order,
+    place,
+    placed,
+    standing,
+)
+from kit.execution.tests.worlds import Prices, run, world
+
+
+async def ready(**venue):
+    found = world(**venue)
+    found.prices = Prices()
+    found.start()
+    await found.ready()
+    return found
+
+
+def entry(**more):
+    return order(ENTRY, **more)
+
+
+def limit_exit(**more):
+    return order(EXIT, side=SELL, price="110", **more)
+
+
+def stop_exit(**more):
+    return order(EXIT, STOP, side=SELL, stop_price="95", **more)
+
+
+def stop(**more):
+    return order(ALTERNATIVE, STOP, side=SELL, stop_price="95", **more)
+
+
+REFUSED = {
+    "one alone": ([entry()], "approved"),
+    "five": ([stop() for _ in range(5)], "approved"),
+    "an entry with an alternative": ([entry(), stop()], "group.role"),
+    "two entries": ([entry(), entry(), stop_exit()], "group.role"),
+    "exits alone": ([limit_exit(), stop_exit()], "group.role"),
+    "no roles": ([order(0), order(0)], "group.role"),
+    "an exit of the same side": ([entry(side=SELL), limit_exit()], "side"),
+    "alternatives of both sides": (
+        [stop(), order(ALTERNATIVE, STOP, side=BUY, stop_price="120")],
+        "side",
+    ),
+    "another size": ([entry(), limit_exit(size="1")], "size"),
+    "no size": ([entry(), limit_exit(size="0")], "size"),
+    "another symbol": ([entry(), limit_exit(symbol="ETHUSDT")], "symbol"),
+    "another account": ([entry(), limit_exit(account="other")], "account"),
+    "two limit orders": ([entry(), limit_exit(), limit_exit()], "type"),
+    "a market order that is to wait": (
+        [entry(), order(EXIT, MARKET, side=SELL, price="")],
+        "type",
+    ),
+    "a limit order that does not rest": (
+        [entry(), limit_exit(time_in_force=orders_pb2.TIME_IN_FORCE_FILL_OR_KILL)],
+        "time_in_force",
+    ),
+    "a price that is no multiple of the tick": ([entry(), stop_exit(), limit_exit()], "price"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_group_is_refused_and_nothing_is_written(name):
+    contents, field = REFUSED[name]
+    if field == "price":
+        contents[-1].price = "110.1"
+
+    async def scenario():
+        found = await ready()
+        with pytest.raises((InvalidOrder, BadRequest)) as refused:
+            await place(found, group(*contents))
+        metadata = refused.value.metadata
+        assert metadata["field"] == field
+        assert metadata["allowed"]
+        assert not found.account.ledger.index.orders
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"count": 2}, "group.count"),
+        ({"group_id": "h"}, "group.group_id"),
+        ({"group_id": "a b"}, "group.group_id"),
+        ({"group_id": ""}, "group.group_id"),
+    ],
+)
+def test_all_of_a_group_say_the_same_of_it(change, field):
+    contents = bracket()
+    for name, value in change.items():
+        setattr(contents["g2"].group, name, value)
+
+    async def scenario():
+        found = await ready()
+        with pytest.raises(InvalidOrder) as refused:
+            await place(found, contents)
+        assert refused.value.metadata["field"] == field
+
+    run(scenario())
+
+
+def test_a_request_id_is_of_one_order():
+    async def scenario():
+        found = await ready()
+        requests = approved(found, oco())
+        requests[1].request_id = requests[0].request_id
+        with pytest.raises(BadRequest, match="another one"):
+            await flow(found).PlaceOrderGroup(
+                trade_flow_pb2.PlaceOrderGroupRequest(approved=requests), None
+            )
+
+    run(scenario())
+
+
+def test_stops_need_prices():
+    async def scenario():
+        found = await ready()
+        found.account.prices = None
+        with pytest.raises(NotSupported):
+            await place(found, bracket())
+        assert len(await place(found, bracket(limit_exit()))) == 2
+
+    run(scenario())
+
+
+def test_a_stop_with_terms_that_the_venue_does_not_have_is_not_the_one_at_the_venue():
+    stop_limit = orders_pb2.ORDER_TYPE_STOP_LIMIT
+    odd = order(ALTERNATIVE, stop_limit, side=SELL, stop_price="95", price="94", post_only=True)
+    usual = order(ALTERNATIVE, stop_limit, side=SELL, stop_price="95", price="94")
+    rules = replace(RULES, types=RULES.types | {stop_limit})
+    assert preferred([odd, usual], rules) is odd
+    assert preferred([odd, usual], replace(rules, plain_stops_only=True)) is usual
+    assert preferred([odd], replace(rules, plain_stops_only=True)) is None
+    assert preferred([usual], replace(rules, types=frozenset())) is None
+
+
+def test_exits_are_not_held_against_what_there_is_now():
+    """Neither are the price of an exit and today's market far from each other, nor has the account
+    what it is going to buy."""
+
+    async def scenario():
+        found = await ready()
+        exits = order(EXIT, side=SELL, price="60")
+        assert len(await place(found, bracket(exits, price="50"))) == 2
+        with pytest.raises(InvalidOrder, match="at most"):
+            await place(found, group(entry(price="130"), limit_exit(), group_id="h"))
+
+    run(scenario())
+
+
+def test_the_same_request_gives_the_same_orders():
+    async def scenario():
+        found = await ready()
+        twice = await asyncio.gather(place(found, bracket()), place(found, bracket()))
+        names = [[one.client_order_id for one in orders] for orders in twice]
+        assert names[0] == names[1]
+        assert [one.client_order_id for one in await place(found, bracket())] == names[0]
+        assert set(found.venue.sends.values()) == {1}
+        other = bracket()
+        other["g1"].price = "111"
+        with pytest.raises(RequestIdReused):
+            await place(found, other)
+
+    run(scenario())
+
+
+def test_a_group_is_not_made_of_what_is_known_in_part_nor_of_an_id_that_is_used():
+    async def scenario():
+        found, _ = await placed(bracket())
+        part = bracket()
+        part["new"] = part.pop("g2")
+        with pytest.raises(RequestIdReused) as refused:
+            await place(found, part)
+        assert refused.value.metadata["request_id"] == "g0"
+        same_id = {f"x{name}": content for name, content in bracket().items()}
+        with pytest.raises(InvalidOrder) as refused:
+            await place(found, same_id)
+        assert refused.value.metadata["field"] == "group.group_id"
+        assert len(found.account.ledger.index.orders) == 3
+
+    run(scenario())
+
+
+def test_an_order_of_a_group_is_not_placed_alone():
+    async def scenario():
+        found = await ready()
+        (one, *_) = approved(found, bracket())
+        with pytest.raises(InvalidOrder, match="placed together"):
+            await flow(found).PlaceOrder(trade_flow_pb2.PlaceOrderRequest(approved=one), None)
+        assert not found.venue.sends
+
+    run(scenario())
+
+
+def test_each_order_is_approved_by_itself():
+    async def scenario():
+        found = await ready()
+        requests = approved(found, bracket())
+        requests[2].signature = requests[1].signature
+        with pytest.raises(Exception, match="signature"):
+            await flow(found).PlaceOrderGroup(
+                trade_flow_pb2.PlaceOrderGroupRequest(approved=requests), None
+            )
+        assert not found.venue.sends
+
+    run(scenario())
+
+
+def test_a_disk_that_is_full_leaves_nothing_of_a_group():
+    async def scenario():
+        found = await ready()
+        found.disk.fail(OSError(28, "full"))
+        with pytest.raises(StoreUnavailable):
+            await place(found, bracket())
+        index = found.account.ledger.index
+        assert (index.orders, index.open, index.groups) == ({}, {}, {})
+        found.disk.fail(None)
+        await found.let_pass(2)
+        assert len(await place(found, bracket())) == 3
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("contents", [bracket, oco])
+def test_a_group_that_was_not_sent_when_the_process_ended_is_rejected_as_a_whole(contents):
+    async def scenario():
+        found = await ready()
+        pilot = found.account.pilot
+
+        async def no_disk(*_):
+            await asyncio.get_running_loop().create_future()
+
+        commit, pilot._commit = found.account.commit, no_disk
+        placing = asyncio.ensure_future(place(found, contents()))
+        await found.let_pass(1)
+        # The group is on the disk; that its first order was being sent is not.
+        index = found.account.ledger.index
+        await commit(*(one for one in index.records() if not isinstance(one, Sent)))
+        placing.cancel()
+        found.crash()
+        found.start()
+        await found.ready()
+        assert set(standing(entries(found, contents()))) == {"REJECTED"}
+        assert not found.venue.sends
+        assert {one.state for one in await place(found, contents())} == {states.REJECTED}
+
+    run(scenario())
+
+
+def test_an_entry_that_waits_here_opens_its_group_when_it_is_woken():
+    async def scenario():
+        contents = group(
+            order(ENTRY, STOP, stop_price="120"), order(EXIT, LIMIT, side=SELL, price="130")
+        )
+        found, (opening, profit) = await placed(contents)
+        assert not found.venue.sends
+        found.prices.say("131", "120")
+        await found.let_pass(3)
+        assert found.venue.sends == {opening.key: 1}
+        found.venue.fill(found.venue.by_client_id[opening.key], 2)
+        await found.let_pass(3)
+        assert found.venue.sends == {opening.key: 1, profit.key: 1}
+
+    run(scenario())
+
+
+def test_what_a_group_has_done_is_kept_as_long_as_it_goes_on():
+    async def scenario():
+        contents = bracket()
+        found, (opening, _, _) = await placed(contents)
+        found.venue.fill(found.venue.by_client_id[opening.key], 2)
+        await found.let_pass(3)
+        index = found.account.ledger.index
+        later_ns = found.clock.time_ns() * 2
+        assert index.forget(later_ns, later_ns, 1) == 0
+        await found.account.pilot.cancel_all()
+        await found.let_pass(3)
+        assert index.forget(later_ns, later_ns, 1) == 3
+        assert index.groups == {}
+
+    run(scenario())

@@ -1,0 +1,241 @@
+"""What was on the disk for certain is there again; what was not is cut."""
+
+import asyncio
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.base.errors import StoreUnavailable
+from kit.execution.journal.files import FileStore, OneThread
+from kit.execution.journal.journal import (
+    COMPACT_BYTES_MIN,
+    LINGER_S,
+    Journal,
+    JournalDamaged,
+    frame,
+    read,
+)
+from kit.execution.tests.worlds import Disk
+from tests.support.manual_clock import ManualClock
+
+PAYLOADS = st.lists(st.binary(max_size=300), min_size=1, max_size=20)
+
+
+async def inline(work):
+    work()
+
+
+def journal_on(store, offload=inline, dump=()):
+    return Journal(store, offload, ManualClock(), lambda: list(dump))
+
+
+def file_of(payloads, durable=0):
+    return b"".join(frame(one, number, durable) for number, one in enumerate(payloads, 1))
+
+
+@given(PAYLOADS, st.integers(0, 10_000))
+def test_a_torn_end_is_cut(payloads, kept):
+    data = file_of(payloads)
+    torn = data[: min(kept, len(data))]
+    found = read(torn + bytes(100))
+    assert found.payloads == payloads[: len(found.payloads)]
+    whole = sum(len(frame(one, 1, 0)) for one in found.payloads)
+    assert found.torn_bytes <= max(0, len(torn) - whole)
+    if len(torn) == len(data):
+        assert found.payloads == payloads
+
+
+@given(PAYLOADS, st.data())
+def test_damage_to_what_was_durable_is_not_cut(payloads, data):
+    payloads = [*payloads, b"last"]
+    file = bytearray(file_of(payloads[:-1]))
+    place = data.draw(st.integers(0, len(file) - 1))
+    file[place] ^= 0xFF
+    file += frame(payloads[-1], len(payloads), len(payloads) - 1)
+    with pytest.raises(JournalDamaged):
+        read(bytes(file))
+
+
+async def test_what_could_not_be_read_is_not_written_over(tmp_path):
+    damaged = bytearray(file_of([b"one", b"two", b"three"], durable=3))
+    damaged[-3] ^= 0xFF
+    file = tmp_path / "main.journal"
+    file.write_bytes(damaged)
+    journal = journal_on(FileStore(tmp_path, "main"), dump=[b"nothing"])
+    with pytest.raises(JournalDamaged):
+        journal.load()
+    with pytest.raises(StoreUnavailable):
+        await journal.commit(b"more")
+    await journal.close()
+    assert file.read_bytes() == bytes(damaged)
+
+
+def test_a_hole_in_what_was_not_durable_is_a_torn_end():
+    first, second, third = (frame(b"x" * 90, number, 0) for number in (1, 2, 3))
+    found = read(first + bytes(len(second)) + third)
+    assert (found.payloads, found.torn_bytes) == ([b"x" * 90], len(second + third))
+
+
+async def test_what_was_committed_is_there_again():
+    disk = Disk()
+    journal = journal_on(disk)
+    assert journal.load() == []
+    await journal.open()
+    await journal.commit(b"one", b"two")
+    journal.append(b"three")
+    await journal.close()
+    again = journal_on(disk, dump=[b"one", b"two", b"three"])
+    assert again.load() == [b"one", b"two", b"three"]
+    await again.open()
+    await again.commit(b"four")
+    assert journal_on(disk).load()[-1] == b"four"
+
+
+async def test_what_nobody_waits_for_is_written_soon_or_with_the_next():
+    disk, clock = Disk(), ManualClock()
+    writes = []
+    write = disk.write
+    disk.write = lambda place, data, sync: (writes.append(sync), write(place, data, sync=sync))
+    journal = Journal(disk, inline, clock, list)
+    journal.load()
+    await journal.open()
+    journal.append(b"one")
+    journal.append(b"two")
+    await clock.settle()
+    assert writes == []
+    await journal.commit(b"three")
+    assert writes == [True]
+    journal.append(b"four")
+    await clock.advance(2 * LINGER_S)
+    assert writes == [True, False]
+    assert journal_on(disk).load() == [b"one", b"two", b"three", b"four"]
+
+
+async def test_those_who_wait_share_a_sync():
+    disk = Disk()
+    syncs = []
+    write = disk.write
+    disk.write = lambda place, data, sync: (syncs.append(sync), write(place, data, sync=sync))
+    slow = asyncio.Event()
+
+    async def offload(work):
+        await slow.wait()
+        work()
+
+    journal = journal_on(disk, offload)
+    slow.set()
+    await journal.open()
+    slow.clear()
+    first = asyncio.ensure_future(journal.commit(b"first"))
+    await asyncio.sleep(0)
+    others = [asyncio.ensure_future(journal.commit(b"more")) for _ in range(50)]
+    await asyncio.sleep(0)
+    slow.set()
+    await asyncio.gather(first, *others)
+    assert syncs == [True, True]
+    assert len(journal_on(disk).load()) == 51
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+async def test_a_disk_that_fails_refuses_and_heals(number):
+    disk = Disk()
+    memory = [b"known"]
+    journal = Journal(disk, inline, clock := ManualClock(), lambda: list(memory))
+    await journal.open()
+    disk.error = OSError(number, os.strerror(number))
+    with pytest.raises(StoreUnavailable):
+        await journal.commit(b"refused")
+    disk.error = None
+    await clock.advance(2)
+    await journal.commit(b"taken")
+    assert journal_on(disk).load() == [b"known", b"taken"]
+
+
+async def test_one_who_left_does_not_disturb_the_others():
+    disk = Disk()
+    journal = journal_on(disk)
+    await journal.open()
+    left = asyncio.ensure_future(journal.commit(b"left"))
+    stays = asyncio.ensure_future(journal.commit(b"stays"))
+    await asyncio.sleep(0)
+    left.cancel()
+    await stays
+    assert journal_on(disk).load() == [b"left", b"stays"]
+
+
+async def test_it_does_not_grow_for_ever():
+    disk = Disk()
+    journal = journal_on(disk, dump=[b"all that counts"])
+    await journal.open()
+    for _ in range(2 * COMPACT_BYTES_MIN // 1_000_000):
+        await journal.commit(bytes(range(250)) * 4000)
+    assert len(disk.content) < COMPACT_BYTES_MIN + 2_000_000
+    assert journal_on(disk).load()[0] == b"all that counts"
+
+
+async def test_a_real_file_is_held_by_one(tmp_path):
+    store = FileStore(tmp_path / "fake", "main")
+    with pytest.raises(StoreUnavailable, match="another process holds"):
+        FileStore(tmp_path / "fake", "main")
+    thread = OneThread("journal")
+    journal = journal_on(store, thread, dump=[b"before"])
+    assert journal.load() == []
+    await journal.open()
+    for number in range(200):
+        await journal.commit(str(number).encode())
+    await journal.close()
+    thread.close()
+    again = FileStore(tmp_path / "fake", "main")
+    assert journal_on(again).load() == [b"before", *(str(n).encode() for n in range(200))]
+    again.close()
+
+
+KILLED = """
+import asyncio, pathlib, sys
+from kit.base.clock import SystemClock
+from kit.execution.journal.files import FileStore, OneThread
+from kit.execution.journal.journal import Journal
+
+async def main():
+    store = FileStore(pathlib.Path(sys.argv[1]), "main")
+    journal = Journal(store, OneThread("journal"), SystemClock(), lambda: [])
+    await journal.open()
+    number = 0
+    while True:
+        await journal.commit(str(number).encode())
+        sys.stdout.write(f"{number}\\n")
+        sys.stdout.flush()
+        number += 1
+
+asyncio.run(main())
+"""
+
+
+def test_kill_9_loses_nothing_that_was_said(tmp_path):
+    root = Path(__file__).parents[3]
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": f"{root}:{root / 'gen'}"},
+    )
+    assert child.stdout is not None
+    for _ in range(100):
+        child.stdout.readline()
+    child.send_signal(signal.SIGKILL)
+    rest = child.stdout.read().split(b"\n")
+    child.stdout.close()
+    child.wait()
+    said = 100 + len([line for line in rest if line])
+    store = FileStore(tmp_path, "main")
+    found = [int(one) for one in journal_on(store).load()]
+    store.close()
+    assert found == list(range(len(found)))
+    assert len(found) >= said - 1

@@ -1,0 +1,47 @@
+"""Keys from the settings, and the one for development."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from kit.base.errors import SettingError
+from kit.execution.approval import DEVELOPMENT_KEY_ID
+from kit.execution.keys import DEVELOPMENT_FILE, development_signer, known_keys, public_text
+
+PUBLIC = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
+
+
+def test_a_key_of_the_settings_is_known_by_its_name(tmp_path):
+    found = known_keys([public_text("desk", PUBLIC)], tmp_path, live=True)
+    assert {name: key.public_bytes_raw() for name, key in found.items()} == {
+        "desk": PUBLIC.public_bytes_raw()
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "desk", "desk:", "desk:@@", "desk:AAAA"),
+        *(public_text("", PUBLIC), public_text(DEVELOPMENT_KEY_ID, PUBLIC)),
+    ],
+)
+def test_a_wrong_key_is_a_wrong_setting(tmp_path, text):
+    with pytest.raises(SettingError):
+        known_keys([text], tmp_path, live=True)
+
+
+def test_the_development_key_is_the_same_for_all_and_its_owners_alone(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: known_keys([], tmp_path, live=False), range(8)))
+    assert len({one[DEVELOPMENT_KEY_ID].public_bytes_raw() for one in found}) == 1
+    assert development_signer(tmp_path).key_id == DEVELOPMENT_KEY_ID
+    file = tmp_path / DEVELOPMENT_FILE
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [one.name for one in file.parent.iterdir()] == [file.name]
+
+
+def test_the_live_world_has_none(tmp_path):
+    assert known_keys([], tmp_path, live=True) == {}
+    assert not (tmp_path / DEVELOPMENT_FILE).exists()

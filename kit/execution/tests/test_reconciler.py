@@ -1,0 +1,127 @@
+"""Journal and venue are compared, and each difference is said."""
+
+import asyncio
+import os
+from dataclasses import replace
+from decimal import Decimal
+from time import process_time
+
+import pytest
+from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
+
+from kit.base.errors import AccountNotReady
+from kit.execution.contract import AssetBalance, Lost
+from kit.execution.orders import states
+from kit.execution.tests.fake_venue import limit_order
+from kit.execution.tests.worlds import SETTINGS, run, started, world
+
+LONG = bool(os.environ.get("VENUEMESH_CRASH_RUNS"))
+
+
+def events_of(found, name):
+    events = found.account.executions._events
+    return [getattr(event, name) for event in events if event.WhichOneof("event") == name]
+
+
+def differences(found):
+    names = differences_pb2.DifferenceKind
+    found = events_of(found, "difference")
+    return [names.Name(one.kind).removeprefix("DIFFERENCE_KIND_") for one in found]
+
+
+def test_a_cut_stream_is_compared_before_new_orders():
+    async def scenario():
+        found = await started()
+        entry = await found.account.pilot.place(limit_order(), "r", 0)
+        other = await found.account.pilot.place(limit_order(), "s", 0)
+        found.venue.tells = False
+        found.venue.fill(found.venue.by_client_id[entry.key], Decimal(2))
+        found.venue.end(found.venue.by_client_id[other.key], states.CANCELLED)
+        external = replace(found.venue.by_client_id[other.key].now, state=states.OPEN)
+        external = replace(external, venue_order_id="77", client_order_id="")
+        found.venue.orders["77"] = replace_truth(found, external)
+        found.venue.tells = True
+        found.account.desk.heard.put_nowait(Lost("cut"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert found.account.detail == "cut"
+        with pytest.raises(AccountNotReady):
+            found.account.check_ready()
+        await found.ready()
+        assert differences(found) == ["EXTERNAL_ORDER", "MISSED_FILL", "LOST_CANCEL"]
+        assert (entry.state, other.state) == (states.FILLED, states.CANCELLED)
+        (open_order,) = found.account.ledger.index.open.values()
+        assert (open_order.external, open_order.venue_order_id) == (True, "77")
+
+    run(scenario())
+
+
+def replace_truth(found, order):
+    truth = next(iter(found.venue.orders.values()))
+    return type(truth)(order, 0, [(0, order)])
+
+
+def test_balances_that_fills_do_not_explain_are_said():
+    async def scenario():
+        found = world()
+        found.venue.holdings = [AssetBalance("USDT", Decimal(1000), Decimal(1000))]
+        found.start()
+        await found.ready()
+        assert differences(found) == []
+        entry = await found.account.pilot.place(limit_order(), "r", 0)
+        found.venue.fill(found.venue.by_client_id[entry.key], Decimal(1))
+        (fill,) = [fill for _, fill in found.venue.fills]
+        cost = fill.price * fill.size + fill.fees[0].amount
+        found.venue.holdings = [
+            AssetBalance("USDT", 1000 - cost, 1000 - cost),
+            AssetBalance("BTC", Decimal(1), Decimal(1)),
+        ]
+        await found.let_pass(SETTINGS.reconcile_interval_s + 1)
+        assert differences(found) == []
+        found.venue.holdings[0] = AssetBalance("USDT", Decimal(5), Decimal(5))
+        await found.let_pass(SETTINGS.reconcile_interval_s + 1)
+        assert differences(found) == ["BALANCE"]
+        found.crash()
+        found.start()
+        await found.ready()
+        assert differences(found) == []
+
+    run(scenario())
+
+
+def test_many_orders_are_reconciled_in_time():
+    """Ten thousand in 5 s; by default a tenth of it."""
+    many = 10_000 if LONG else 1_000
+
+    async def scenario():
+        found = await started()
+        truths = []
+        for number in range(many):
+            wish = VenueOrderWish(number)
+            truths.append(found.venue.arrive(wish))
+        await found.let_pass(70)
+        await found.ready()
+        assert len(found.account.ledger.index.open) == many
+        found.venue.tells = False
+        for truth in truths[::2]:
+            found.venue.end(truth, states.CANCELLED)
+        for truth in truths[1::4]:
+            found.venue.fill(truth, Decimal(1))
+        before = process_time()
+        await found.account.reconciler.run(is_first=False)
+        spent = process_time() - before
+        assert len(found.account.ledger.index.open) == many // 2
+        assert spent < many / 2_000
+
+    run(scenario())
+
+
+class VenueOrderWish:
+    """An order that somebody places elsewhere."""
+
+    def __init__(self, number):
+        self.client_order_id = f"{number:032x}"
+        self.symbol = "BTCUSDT"
+        self.side = 1
+        self.type = orders_pb2.ORDER_TYPE_LIMIT
+        self.size, self.price, self.stop_price = Decimal(2), Decimal(100), None

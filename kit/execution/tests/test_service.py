@@ -1,0 +1,248 @@
+"""TradeFlow over gRPC: what is refused, and how it is said."""
+
+import asyncio
+import random
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+
+import grpc
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+
+from kit.base import rpc
+from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
+from kit.base.errors import error_info
+from kit.execution.account import Account
+from kit.execution.approval import Signer, Verifier
+from kit.execution.contract import AssetBalance
+from kit.execution.journal.files import FileStore, OneThread
+from kit.execution.service import TradeFlowServicer
+from kit.execution.settings import OrdersSettings
+from kit.execution.tests.fake_venue import FakeDesk, FakeVenue, limit_order
+from kit.execution.tests.worlds import SPOT
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+WHERE = {"venue": "fake", "account": "main"}
+
+
+@dataclass
+class Served:
+    account: Account
+    stub: trade_flow_pb2_grpc.TradeFlowStub
+    venue: FakeVenue
+    clock: SystemClock
+
+    def approved(self, content=None, request_id="r", epoch=1, seconds=60, **more):
+        signer = Signer("desk", KEY, epoch)
+        ends_ns = self.clock.time_ns() + seconds * NANOSECONDS_PER_SECOND
+        return signer.approve(content or limit_order(**more), request_id, ends_ns)
+
+    def beat(self, epoch):
+        return Signer("desk", KEY, epoch).beat(time_ns=self.clock.time_ns(), **WHERE)
+
+    async def place(self, **more):
+        approved = self.approved(**more)
+        request = trade_flow_pb2.PlaceOrderRequest(approved=approved)
+        return (await self.stub.PlaceOrder(request)).order
+
+
+@asynccontextmanager
+async def serving(folder):
+    clock = SystemClock()
+    venue = FakeVenue(1, clock, nasty=False)
+    venue.holdings = [AssetBalance("USDT", Decimal(10_000), Decimal(9_000))]
+    thread = OneThread("journal")
+    account = Account(
+        "fake",
+        "main",
+        FakeDesk(venue),
+        FileStore(folder, "main"),
+        thread,
+        clock,
+        OrdersSettings(),
+        instrument={"BTCUSDT": SPOT}.get,
+        jitter=random.Random(1),
+    )
+    server = rpc.server()
+    servicer = TradeFlowServicer(
+        "fake", {"main": account}, lambda _: Verifier({"desk": KEY.public_key()}, live=True)
+    )
+    rpc.serve(server, trade_flow_pb2.DESCRIPTOR.services_by_name["TradeFlow"], servicer)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    running = asyncio.ensure_future(account.run())
+    try:
+        async with rpc.channel(f"127.0.0.1:{port}") as channel:
+            stub = trade_flow_pb2_grpc.TradeFlowStub(channel)
+            async with asyncio.timeout(10):
+                while account.detail:
+                    await asyncio.sleep(0.01)
+            yield Served(account, stub, venue, clock)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await account.close()
+        thread.close()
+        await server.stop(0)
+
+
+async def refusal(call):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    info = error_info(caught.value)
+    return (info.reason, dict(info.metadata)) if info is not None else ("", {})
+
+
+async def test_an_order_from_beginning_to_end(tmp_path):
+    async with serving(tmp_path) as served:
+        order = await served.place()
+        assert order.state == orders_pb2.ORDER_STATE_OPEN
+        assert await served.place() == order
+        events = served.stub.StreamExecutions(trade_flow_pb2.StreamExecutionsRequest(**WHERE))
+        snapshot = await events.read()
+        assert list(snapshot.snapshot.orders) == [order]
+        served.venue.fill(served.venue.by_client_id[order.client_order_id], Decimal(1))
+        fill, after = await events.read(), await events.read()
+        assert fill.fill.size == "1"
+        assert after.order.state == orders_pb2.ORDER_STATE_PARTLY_FILLED
+        events.cancel()
+        resumed = served.stub.StreamExecutions(
+            trade_flow_pb2.StreamExecutionsRequest(resume_after=fill.cursor, **WHERE)
+        )
+        assert await resumed.read() == after
+        named = {"client_order_id": order.client_order_id, **WHERE}
+        wanted = limit_order(size="3", price="100.5")
+        amended = await served.stub.AmendOrder(
+            trade_flow_pb2.AmendOrderRequest(approved=served.approved(wanted, "a"), **named)
+        )
+        assert (amended.order.content.size, amended.order.content.price) == ("3", "100.5")
+        cancelled = await served.stub.CancelOrder(trade_flow_pb2.CancelOrderRequest(**named))
+        assert cancelled.order.state == orders_pb2.ORDER_STATE_CANCELLED
+        found = await served.stub.GetOrder(trade_flow_pb2.GetOrderRequest(**named))
+        assert found.order == cancelled.order
+        assert found.order.average_price == fill.fill.price
+
+
+async def test_each_refusal_has_its_reason(tmp_path):
+    async with serving(tmp_path) as served:
+        stub = served.stub
+
+        async def refused(approved):
+            request = trade_flow_pb2.PlaceOrderRequest(approved=approved)
+            return await refusal(stub.PlaceOrder(request))
+
+        reason, metadata = await refused(served.approved(size="0.0001"))
+        assert (reason, metadata["field"], metadata["nearest"]) == (
+            "INVALID_ORDER",
+            "size",
+            "0.002",
+        )
+        reason, metadata = await refused(served.approved(seconds=-1))
+        assert (reason, metadata["why"]) == ("APPROVAL_REFUSED", "expired")
+        forged = served.approved()
+        forged.content.size = "3"
+        assert (await refused(forged))[1]["why"] == "signature"
+        assert (await refused(signed_pb2.ApprovedOrder()))[0] == "UNKNOWN_VENUE"
+        other = served.approved(account="other")
+        assert (await refused(other))[0] == "UNKNOWN_ACCOUNT"
+        assert (await refused(served.approved(symbol="NO")))[0] == "UNKNOWN_INSTRUMENT"
+        assert (await refused(served.approved(request_id="ä")))[0] == "BAD_REQUEST"
+        trailing = orders_pb2.ORDER_TYPE_TRAILING_STOP
+        held = served.approved(type=trailing, price="", trailing_offset="1")
+        assert (await refused(held))[0] == "NOT_SUPPORTED"
+        assert not served.venue.sends
+        assert not served.account.ledger.index.orders
+        await served.place()
+        assert (await refused(served.approved(size="3")))[0] == "REQUEST_ID_REUSED"
+        unknown = trade_flow_pb2.GetOrderRequest(client_order_id="x", **WHERE)
+        assert (await refusal(stub.GetOrder(unknown)))[0] == "UNKNOWN_ORDER"
+
+
+async def test_an_authority_that_was_replaced_is_refused_after_a_restart_too(tmp_path):
+    async with serving(tmp_path) as served:
+        await served.place(epoch=7)
+        heartbeat = served.stub.Heartbeat
+        assert (await refusal(heartbeat(served.beat(6))))[1]["why"] == "stale_epoch"
+        unsigned = signed_pb2.HeartbeatRequest(fencing_epoch=9, **WHERE)
+        assert (await refusal(heartbeat(unsigned)))[1]["why"] == "missing"
+        assert (await heartbeat(served.beat(9))).account.account == "main"
+    async with serving(tmp_path) as served:
+        old = served.approved(epoch=8, request_id="s")
+        request = trade_flow_pb2.PlaceOrderRequest(approved=old)
+        reason, metadata = await refusal(served.stub.PlaceOrder(request))
+        assert (reason, metadata["why"]) == ("APPROVAL_REFUSED", "stale_epoch")
+        # What was placed before is still the same order.
+        assert (await served.place(epoch=7)).request_id == "r"
+
+
+async def test_a_heartbeat_that_is_said_again_keeps_nothing_alive(tmp_path):
+    async with serving(tmp_path) as served:
+        first, second = served.beat(1), served.beat(1)
+        await served.stub.Heartbeat(second)
+        dead_man = served.account.dead_man
+        dead_man.has_fired = True
+        for old in (second, first):
+            assert (await served.stub.Heartbeat(old)).account.dead_man_fired
+        assert not (await served.stub.Heartbeat(served.beat(1))).account.dead_man_fired
+
+
+@pytest.mark.parametrize("size", ["2", "0.0001"])
+async def test_an_order_shows_its_authority_even_when_it_is_refused(tmp_path, size):
+    async with serving(tmp_path) as served:
+        request = trade_flow_pb2.PlaceOrderRequest(approved=served.approved(size=size, epoch=7))
+        await asyncio.gather(served.stub.PlaceOrder(request), return_exceptions=True)
+    async with serving(tmp_path) as served:
+        old = served.approved(epoch=6, request_id="s")
+        request = trade_flow_pb2.PlaceOrderRequest(approved=old)
+        assert (await refusal(served.stub.PlaceOrder(request)))[1]["why"] == "stale_epoch"
+
+
+async def test_lists_go_page_by_page(tmp_path):
+    async with serving(tmp_path) as served:
+        for number in range(5):
+            order = await served.place(request_id=str(number), size="1")
+            served.venue.fill(served.venue.by_client_id[order.client_order_id], Decimal("0.5"))
+        orders, token = [], ""
+        for size in (2, 2, 1):
+            page = await served.stub.ListOpenOrders(
+                trade_flow_pb2.ListOpenOrdersRequest(page_size=2, page_token=token, **WHERE)
+            )
+            assert len(page.orders) == size
+            orders += [order.request_id for order in page.orders]
+            token = page.next_page_token
+        assert (orders, token) == ([str(number) for number in range(5)], "")
+        async with asyncio.timeout(5):
+            while len(served.account.ledger.index.fills) < 5:
+                await asyncio.sleep(0.01)
+        fills, token = [], ""
+        for _ in range(3):
+            request = trade_flow_pb2.ListFillsRequest(page_size=2, page_token=token, **WHERE)
+            page = await served.stub.ListFills(request)
+            fills += [int(fill.fill_id) for fill in page.fills]
+            token = page.next_page_token
+        assert fills == sorted(fills, reverse=True)
+        assert (len(fills), token) == (5, "")
+        foreign = trade_flow_pb2.ListFillsRequest(page_token="x", **WHERE)
+        assert (await refusal(served.stub.ListFills(foreign)))[0] == "BAD_PAGE_TOKEN"
+
+
+async def test_what_an_account_has_and_how_it_is(tmp_path):
+    async with serving(tmp_path) as served:
+        stub = served.stub
+        balances = await stub.ListBalances(trade_flow_pb2.ListBalancesRequest(**WHERE))
+        (usdt,) = balances.balances
+        assert (usdt.asset, usdt.total, usdt.free) == ("USDT", "10000", "9000")
+        positions = await stub.ListPositions(trade_flow_pb2.ListPositionsRequest(**WHERE))
+        assert not positions.positions
+        accounts = await stub.ListAccounts(trade_flow_pb2.ListAccountsRequest(venue="fake"))
+        (account,) = accounts.accounts
+        assert account.state == trade_flow_pb2.ACCOUNT_STATE_READY
+        await served.place()
+        await served.place(request_id="s", side=types_pb2.SIDE_BUY)
+        all_of_it = await stub.CancelAllOrders(trade_flow_pb2.CancelAllOrdersRequest(**WHERE))
+        states = {order.state for order in all_of_it.orders}
+        assert states == {orders_pb2.ORDER_STATE_CANCELLED}
+        assert len(all_of_it.orders) == 2

@@ -1,0 +1,79 @@
+"""News in any order leads to the same end, and never back."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.execution.orders import states
+from kit.execution.orders.states import after_news, may_follow
+
+ALL = [
+    states.INTENDED,
+    states.SENT,
+    states.ACKNOWLEDGED,
+    states.OPEN,
+    states.PARTLY_FILLED,
+    states.UNKNOWN,
+    *states.FINAL,
+]
+TOLD = [*states.AT_VENUE, *states.FINAL]
+
+
+@pytest.mark.parametrize(("before", "told"), list(itertools.product(states.FINAL, TOLD)))
+def test_what_is_final_stays(before, told):
+    assert after_news(before, told, 1, is_filled=False) == before
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_unknown_becomes_whatever_the_venue_says(told):
+    assert after_news(states.UNKNOWN, told, 0, is_filled=False) == told
+
+
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (states.OPEN, states.ACKNOWLEDGED),
+        (states.PARTLY_FILLED, states.OPEN),
+        (states.PARTLY_FILLED, states.ACKNOWLEDGED),
+        (states.OPEN, states.UNKNOWN),
+        (states.ACKNOWLEDGED, states.SENT),
+        (states.SENT, states.INTENDED),
+    ],
+)
+def test_news_never_move_an_order_backwards(before, told):
+    assert after_news(before, told, 0, is_filled=False) == before
+
+
+@given(st.lists(st.sampled_from([*states.AT_VENUE, states.CANCELLED])), st.randoms())
+def test_order_and_number_of_news_do_not_matter(news, chance):
+    def end(told):
+        state = states.SENT
+        for one in told:
+            state = after_news(state, one, 0, is_filled=False)
+        return state
+
+    shuffled = [*news, *news]
+    chance.shuffle(shuffled)
+    assert end(shuffled) == end(news)
+
+
+def test_what_is_partly_filled_is_not_rejected():
+    found = after_news(states.PARTLY_FILLED, states.REJECTED, 0, is_filled=True)
+    assert found == states.CANCELLED
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_what_was_taken_for_lost_may_turn_up(told):
+    found = after_news(states.REJECTED, told, states.NEVER_ARRIVED, is_filled=False)
+    assert found == told
+
+
+def test_only_doubt_makes_unknown():
+    leads = {before for before in ALL if may_follow(before, states.UNKNOWN)}
+    assert leads == {states.SENT, states.REJECTED}
+
+
+def test_this_process_never_says_filled():
+    assert not any(may_follow(before, states.FILLED) for before in ALL)

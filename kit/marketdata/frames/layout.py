@@ -1,0 +1,137 @@
+"""What a schema is made of: fields, level lists, and the tree that readers walk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class Field(IntEnum):
+    """What a member of a frame holds. Numbers stand bare or as a text; both are exact."""
+
+    TEXT = 0
+    """A short text that repeats, such as a symbol."""
+    IDENTIFIER = 1
+    """A text that does not repeat."""
+    INTEGER = 2
+    DECIMAL = 3
+    FLAG = 4
+    TIME = 5
+    """RFC 3339 text, as ns since the Unix epoch."""
+
+
+class Part(IntEnum):
+    """Kinds of a node beside those of Field; the same numbers stand in native/frames.c."""
+
+    OBJECT = 10
+    ROWS = 11
+    """A list; each element is a row of the next scope."""
+    LEVELS = 12
+
+
+class Sides(IntEnum):
+    """Which side a list of levels is about."""
+
+    BIDS = 0
+    ASKS = 1
+    BOTH = 2
+
+
+Place = int | str
+"""Where a number of a level stands: a position in a list, or the name of a member."""
+
+
+class LevelList(NamedTuple):
+    """A list of price levels, each a list or an object."""
+
+    sides: Sides
+    price: Place
+    size: Place
+    side: Place = -1
+    bid: str = ""
+
+    @classmethod
+    def bids(cls, price: Place, size: Place) -> "LevelList":
+        """[["61837.63","0.02"],…] with (0, 1), [{"price":…,"qty":…},…] with ("price", "qty")."""
+        return cls(Sides.BIDS, price, size)
+
+    @classmethod
+    def asks(cls, price: Place, size: Place) -> "LevelList":
+        """The same for asks."""
+        return cls(Sides.ASKS, price, size)
+
+    @classmethod
+    def sided(cls, price: Place, size: Place, side: Place, bid: str) -> "LevelList":
+        """One list for both; a level is a bid when its side is this text."""
+        return cls(Sides.BOTH, price, size, side, bid)
+
+
+class Optional(NamedTuple):
+    """A member that may be absent or null: 0, "" or no levels then."""
+
+    content: Field | LevelList
+
+
+Content = Field | LevelList | Optional
+
+
+def optional(content: Field | LevelList) -> Optional:
+    """A member that may be absent or null."""
+    return Optional(content)
+
+
+@dataclass(slots=True)
+class Node:
+    """A member that is wanted, or the way to one."""
+
+    key: str
+    kind: Field | Part
+    scope: int
+    """How many lists of rows stand above it."""
+    name: str = ""
+    """By which the reader of a schema asks for it."""
+    optional: bool = False
+    levels: LevelList | None = None
+    children: "list[Node]" = field(default_factory=list)
+
+
+def make_tree(rows: str, fields: Mapping[str, Content], outer: Mapping[str, Content]) -> Node:
+    """The tree of a schema; its root is a frame. Raises ValueError for a path that cannot be."""
+    root = Node("", Part.OBJECT, 0)
+    if rows:
+        _way(root, rows)
+    for name, content in fields.items():
+        _add(root, f"{rows}.{name}" if rows else name, name, content)
+    for path, content in outer.items():
+        _add(root, path, path, content)
+    return root
+
+
+def _add(root: Node, path: str, name: str, content: Content) -> None:
+    *way, key = path.split(".")
+    parent = _way(root, ".".join(way)) if way else root
+    wanted = content.content if isinstance(content, Optional) else content
+    node = Node(key, Part.LEVELS, parent.scope, name, isinstance(content, Optional))
+    if isinstance(wanted, LevelList):
+        node.levels = wanted
+    else:
+        node.kind = wanted
+    parent.children.append(node)
+
+
+def _way(root: Node, path: str) -> Node:
+    """The object at a path, made where it is not there yet."""
+    at = root
+    for member in path.split("."):
+        key = member.removesuffix("[]")
+        kind = Part.ROWS if member.endswith("[]") else Part.OBJECT
+        found = next((child for child in at.children if child.key == key), None)
+        if found is None:
+            found = Node(key, kind, at.scope)
+            if kind is Part.ROWS:
+                found.children.append(Node("", Part.OBJECT, at.scope + 1))
+            at.children.append(found)
+        if found.kind is not kind:
+            raise ValueError(f"{path}: {key} is both a list and an object")
+        at = found.children[0] if kind is Part.ROWS else found
+    return at

@@ -1,0 +1,1 @@
+"""Market data in memory: rows as columns, and views of batches."""

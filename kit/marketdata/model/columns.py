@@ -1,0 +1,299 @@
+"""Rows as columns: what parsers make of frames, one row set for each channel.
+
+kit.marketdata.codec.encode makes batches of them, kit.marketdata.model.batches reads batches.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2
+
+from kit.base.numbers import IntColumn, Places, most, parse_column
+
+SIDE_BUY = int(types_pb2.SIDE_BUY)
+SIDE_SELL = int(types_pb2.SIDE_SELL)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A column of exact numbers: value = unscaled / 10^decimals."""
+
+    unscaled: IntColumn
+    decimals: Places
+    """One number for all rows, or one per row."""
+
+    @classmethod
+    def parse(cls, texts: Sequence[str]) -> "Numbers":
+        """From decimal texts. Raises NumberError."""
+        return cls(*parse_column(texts))
+
+    @classmethod
+    def compact(cls, unscaled: IntColumn, decimals: IntColumn) -> "Numbers":
+        """With one number of places when all rows have the same."""
+        if len(decimals) == 0:
+            return cls(unscaled, 0)
+        first = int(decimals[0])
+        return cls(unscaled, first if (decimals == first).all() else decimals)
+
+    def take(self, rows: IntColumn) -> "Numbers":
+        """Only these rows."""
+        decimals = self.decimals if isinstance(self.decimals, int) else self.decimals[rows]
+        return Numbers(self.unscaled[rows], decimals)
+
+    def spread(self, rows: IntColumn, count: int) -> "Numbers":
+        """A column of ``count`` rows, in which these rows have the numbers and the others 0."""
+        unscaled, decimals = zeros(count), zeros(count)
+        unscaled[rows], decimals[rows] = self.unscaled, self.decimals
+        return Numbers.compact(unscaled, decimals)
+
+    def __len__(self) -> int:
+        return len(self.unscaled)
+
+
+@dataclass(frozen=True, slots=True)
+class Symbols:
+    """The distinct symbols of a row set, and each row's position among them."""
+
+    names: list[str]
+    row: IntColumn
+
+    @classmethod
+    def of(cls, symbols: Sequence[str]) -> "Symbols":
+        """In the order of first appearance."""
+        names = list(dict.fromkeys(symbols))
+        if len(names) == 1:
+            return cls(names, np.zeros(len(symbols), dtype=np.int64))
+        position = {name: index for index, name in enumerate(names)}
+        return cls(names, np.fromiter(map(position.__getitem__, symbols), np.int64, len(symbols)))
+
+    def take(self, rows: IntColumn) -> "Symbols":
+        """Of these rows only; names that none of them has are left out."""
+        used, row = np.unique(self.row[rows], return_inverse=True)
+        return Symbols([self.names[number] for number in used.tolist()], row)
+
+    def counts(self) -> list[int]:
+        """Rows of each symbol."""
+        counts: list[int] = np.bincount(self.row, minlength=len(self.names)).tolist()
+        return counts
+
+    def rows_of(self) -> Iterator[tuple[str, IntColumn]]:
+        """Each symbol with its rows, in order."""
+        if len(self.names) == 1:
+            yield self.names[0], np.arange(len(self.row))
+            return
+        order = np.argsort(self.row, kind="stable")
+        bounds = np.searchsorted(self.row[order], np.arange(1, len(self.names)))
+        yield from zip(self.names, np.split(order, bounds), strict=True)
+
+    def per_row(self) -> list[str]:
+        """The symbol of each row."""
+        return [self.names[number] for number in self.row.tolist()]
+
+    def most(self, columns: Sequence[Numbers]) -> list[int]:
+        """The most decimal places that each symbol has in these columns; 0 for one without rows."""
+        if len(self.names) == 1 or all(isinstance(column.decimals, int) for column in columns):
+            places = max([most(column.decimals) for column in columns], default=0)
+            return [places if count else 0 for count in self.counts()]
+        result = np.zeros(len(self.names), dtype=np.int64)
+        for column in columns:
+            np.maximum.at(result, self.row, column.decimals)
+        return result.tolist()
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Price levels of many book updates, one update after another."""
+
+    count: IntColumn
+    """Levels of each update."""
+    price: Numbers
+    size: Numbers
+
+    @classmethod
+    def parse(cls, pairs: Sequence[Sequence[str]]) -> "Levels":
+        """One update, from price and size texts. Raises NumberError."""
+        price = Numbers.parse([pair[0] for pair in pairs])
+        size = Numbers.parse([pair[1] for pair in pairs])
+        return cls(np.array([len(pairs)], dtype=np.int64), price, size)
+
+    def take(self, rows: IntColumn) -> "Levels":
+        """Of these updates only."""
+        kept = elements_of(self.count, rows)
+        return Levels(self.count[rows], self.price.take(kept), self.size.take(kept))
+
+    def best(self) -> tuple[Numbers, Numbers]:
+        """Price and size of the first level of each update; 0 where it has none."""
+        if (self.count == 1).all():
+            return self.price, self.size
+        some = np.flatnonzero(self.count)
+        first = (np.cumsum(self.count) - self.count)[some]
+        price, size = self.price.take(first), self.size.take(first)
+        return price.spread(some, len(self.count)), size.spread(some, len(self.count))
+
+
+class _Table:
+    """Rows whose columns are all equally long."""
+
+    __slots__ = ()
+
+    symbols: Symbols
+    venue_time_ns: IntColumn
+    """0 where the venue does not say."""
+    received_time_ns: IntColumn
+
+    def __len__(self) -> int:
+        return len(self.symbols.row)
+
+    def take(self, rows: IntColumn) -> Self:
+        """Only these rows."""
+        names: Iterable[str] = vars(type(self))["__dataclass_fields__"]
+        return type(self)(**{name: _take(getattr(self, name), rows) for name in names})
+
+
+def _take(column: Any, rows: IntColumn) -> Any:
+    if column is None:
+        return None
+    if isinstance(column, np.ndarray):
+        return column[rows]
+    if isinstance(column, list):
+        return [column[row] for row in rows.tolist()]
+    return column.take(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class TradeRows(_Table):
+    """Public trades, in the order in which they came. Times in ns since the Unix epoch."""
+
+    symbols: Symbols
+    price: Numbers
+    size: Numbers
+    side: IntColumn
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+    trade_id: IntColumn
+    """0 where the venue's ids are no numbers."""
+    previous_id: IntColumn | None = None
+    """The trade_id that must have come before; None where ids cannot show a hole."""
+    trade_id_text: list[str] | None = None
+    """The ids, where they are no numbers."""
+    spent: IntColumn | None = None
+    """1: the venue used the id for something that is no trade of the market. It is counted, so that
+    no hole seems to be there, and not passed on. None: there are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRows(_Table):
+    """Best bids and asks, in the order in which they came."""
+
+    symbols: Symbols
+    bid_price: Numbers
+    bid_size: Numbers
+    ask_price: Numbers
+    ask_size: Numbers
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+    sequence: IntColumn
+    """The venue's update id, which grows; 0 where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookRows(_Table):
+    """Changes of books, and whole books."""
+
+    symbols: Symbols
+    first_sequence: IntColumn
+    last_sequence: IntColumn
+    previous_sequence: IntColumn
+    """The last_sequence that must have come before, on venues that say so; otherwise 0."""
+    snapshot: IntColumn
+    """1: the row is a whole book, and replaces what was known."""
+    checksum: IntColumn | None
+    """Of the book after the row, as the venue says; None where it does not."""
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+    bids: Levels
+    asks: Levels
+
+
+@dataclass(frozen=True, slots=True)
+class TickerRows(_Table):
+    """Figures of the last 24 hours; 0 where the venue does not say."""
+
+    symbols: Symbols
+    last_price: Numbers
+    open_price: Numbers
+    high_price: Numbers
+    low_price: Numbers
+    volume: Numbers
+    """In base units or contracts."""
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRows(_Table):
+    """What derivatives are valued at; 0 where the row does not say."""
+
+    symbols: Symbols
+    mark_price: Numbers
+    index_price: Numbers
+    funding_rate: Numbers
+    """A fraction of the position's value."""
+    next_funding_time_ns: IntColumn
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+
+
+@dataclass(frozen=True, slots=True)
+class CandleRows(_Table):
+    """Candles as the venue computes them; the same one comes again as it grows."""
+
+    symbols: Symbols
+    interval_s: IntColumn
+    open_time_ns: IntColumn
+    open: Numbers
+    high: Numbers
+    low: Numbers
+    close: Numbers
+    volume: Numbers
+    closed: IntColumn
+    """1: the venue says that it is final."""
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+
+
+def elements_of(counts: IntColumn, rows: IntColumn) -> IntColumn:
+    """The positions of the elements of some rows, where each row has so many, one after another."""
+    starts = np.cumsum(counts) - counts
+    chosen = counts[rows]
+    shift = starts[rows] - (np.cumsum(chosen) - chosen)
+    return np.repeat(shift, chosen) + np.arange(chosen.sum())
+
+
+Rows = TradeRows | QuoteRows | BookRows | TickerRows | MarkRows | CandleRows
+
+
+def zeros(count: int) -> IntColumn:
+    """A column that says nothing."""
+    return np.zeros(count, dtype=np.int64)
+
+
+class Scale(NamedTuple):
+    """Decimal places of an instrument's numbers."""
+
+    price: int = 0
+    size: int = 0
+    rate: int = 0
+
+
+def instrument_entry(symbol: str, scale: Scale) -> batch_pb2.InstrumentEntry:
+    """The dictionary entry of a batch."""
+    return batch_pb2.InstrumentEntry(
+        symbol=symbol,
+        price_scale=scale.price,
+        size_scale=scale.size,
+        rate_scale=scale.rate,
+    )

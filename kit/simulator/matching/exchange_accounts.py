@@ -1,0 +1,258 @@
+"""All instruments and accounts of one venue, as a dialect sees them."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.events import Instrument, MarketEvent
+from kit.simulator.listing import Listing
+from kit.simulator.matching.accounts import Account, Ledger
+from kit.simulator.matching.book import Book
+from kit.simulator.matching.checks import check_band, check_notional, draft
+from kit.simulator.matching.clockwork import Clockwork
+from kit.simulator.matching.contract import (
+    BalanceView,
+    FillView,
+    HouseRules,
+    IdScope,
+    Key,
+    Listener,
+    OrderView,
+    PositionView,
+    Refusal,
+    Refused,
+    Ticket,
+)
+from kit.simulator.matching.engine import Engine
+from kit.simulator.matching.instrument_book import Board
+from kit.simulator.matching.margin import Marks
+from kit.simulator.matching.order import Order
+
+
+class MatchingHouse:
+    """``House``. Its books are those in which the market's crowd trades."""
+
+    def __init__(
+        self,
+        rules: HouseRules,
+        now: Callable[[], int],
+        told: Callable[[int], int],
+        emit: Callable[[Sequence[MarketEvent]], None],
+        marks: Marks,
+    ) -> None:
+        """``now``: the market's time; ``told``: what that is by the exchange's clock; ``emit``: is
+        given what happens in the market because of what accounts do; ``marks``: what derivatives
+        are worth now."""
+        self.rules = rules
+        self.keys: Sequence[Key] = rules.keys
+        self._keys = {key.key: key for key in rules.keys}
+        self._now = now
+        self._emit = emit
+        self._engine = Engine(rules, told, marks)
+        self._clockwork = Clockwork(self._engine)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is no account's."""
+        return self._engine.ledger
+
+    def enter(self, instrument: Instrument, listing: Listing, book: Book) -> None:
+        """Trade one more instrument."""
+        self._engine.open_board(instrument, listing, book)
+
+    def relist(self, listing: Listing) -> None:
+        """The listing of an instrument has changed."""
+        board = self._engine.boards[listing.symbol]
+        board.relist(listing)
+        board.delisted = False
+
+    def delist(self, symbol: str) -> None:
+        """An instrument is gone, and all orders with it."""
+        with self._happening():
+            for account in self._engine.accounts.values():
+                for order in account.open_of(symbol):
+                    self._engine.cancel(order, Refusal.UNKNOWN_SYMBOL)
+        self._engine.boards[symbol].delisted = True
+
+    def key(self, key: str) -> Key | None:
+        return self._keys.get(key)
+
+    def place(self, account: str, ticket: Ticket) -> OrderView:
+        engine = self._engine
+        holder, board = engine.account(account), self._board(ticket.symbol)
+        before = self._same_id(holder, ticket.client_id) if ticket.client_id else None
+        if before is not None:
+            return self._view(before)
+        if len(holder.open) >= self.rules.open_orders_max:
+            raise Refused(Refusal.TOO_MANY)
+        engine.begin(self._now())
+        order = draft(board, account, ticket, self.rules, engine.time_ns)
+        engine.place(holder, board, order)
+        self._emit(engine.end())
+        return board.view(order)
+
+    def amend(
+        self,
+        account: str,
+        order_id: int,
+        size: Decimal | None,
+        price: Decimal | None,
+        stop_price: Decimal | None = None,
+    ) -> OrderView:
+        order = self._open_order(account, order_id)
+        board = self._board(order.ticket.symbol)
+        if board.halted:
+            raise Refused(Refusal.HALTED)
+        changed = self._changed(board, order, size, price, stop_price)
+        with self._happening():
+            self._engine.amend(order, changed)
+        return board.view(order)
+
+    def cancel(self, account: str, order_id: int) -> OrderView:
+        order, engine = self._open_order(account, order_id), self._engine
+        engine.begin(self._now())
+        engine.cancel(order)
+        self._emit(engine.end())
+        return engine.boards[order.ticket.symbol].view(order)
+
+    def cancel_all(self, account: str, symbol: str = "") -> list[OrderView]:
+        orders = list(self._engine.account(account).open_of(symbol))
+        with self._happening():
+            for order in orders:
+                if not order.is_final:
+                    self._engine.cancel(order)
+        return [self._view(order) for order in orders]
+
+    def order(self, account: str, order_id: int) -> OrderView:
+        return self._view(self._order(account, order_id))
+
+    def by_client_id(self, account: str, client_id: str) -> OrderView | None:
+        found = self._engine.account(account).by_client_id.get(client_id)
+        return None if found is None else self._view(found)
+
+    def open_orders(self, account: str, symbol: str = "") -> list[OrderView]:
+        return [self._view(order) for order in self._engine.account(account).open_of(symbol)]
+
+    def orders(self, account: str, symbol: str = "", since_ns: int = 0) -> list[OrderView]:
+        return [
+            self._view(order)
+            for order in self._engine.account(account).orders
+            if symbol in ("", order.ticket.symbol) and order.created_ns >= since_ns
+        ]
+
+    def fills(self, account: str, symbol: str = "", since_ns: int = 0) -> list[FillView]:
+        return [
+            self._engine.boards[fill.order.ticket.symbol].fill_view(fill)
+            for fill in self._engine.account(account).fills
+            if symbol in ("", fill.order.ticket.symbol) and fill.time_ns >= since_ns
+        ]
+
+    def balances(self, account: str) -> list[BalanceView]:
+        holder = self._engine.account(account)
+        return [self._engine.balance(holder, asset) for asset in holder.total]
+
+    def positions(self, account: str) -> list[PositionView]:
+        holder, engine = self._engine.account(account), self._engine
+        return [
+            engine.margin.view(holder, engine.boards[symbol], position)
+            for symbol, position in holder.positions.items()
+            if position.lots
+        ]
+
+    def listen(self, account: str, listener: Listener) -> Callable[[], None]:
+        listeners = self._engine.account(account).listeners
+        listeners.append(listener)
+
+        def end() -> None:
+            if listener in listeners:
+                listeners.remove(listener)
+
+        return end
+
+    def cancel_after(self, account: str, seconds: float) -> None:
+        end_ns = self._engine.told(self._now()) + round(seconds * NANOSECONDS_PER_SECOND)
+        self._engine.account(account).cancel_at_ns = end_ns if seconds else 0
+
+    def advance(self, time_ns: int) -> None:
+        """The market's time has come to this."""
+        self._clockwork.advance(time_ns)
+        self._emit(self._engine.end())
+
+    @contextmanager
+    def _happening(self) -> Iterator[None]:
+        """What is done within happens at this moment of the market."""
+        self._engine.begin(self._now())
+        try:
+            yield
+        finally:
+            events = self._engine.end()
+            if events:
+                self._emit(events)
+
+    def _board(self, symbol: str) -> Board:
+        board = self._engine.boards.get(symbol)
+        if board is None or board.delisted:
+            raise Refused(Refusal.UNKNOWN_SYMBOL)
+        return board
+
+    def _view(self, order: Order) -> OrderView:
+        return self._engine.boards[order.ticket.symbol].view(order)
+
+    def _order(self, account: str, order_id: int) -> Order:
+        found = self._engine.account(account).by_number.get(order_id)
+        if found is None:
+            raise Refused(Refusal.UNKNOWN_ORDER)
+        return found
+
+    def _open_order(self, account: str, order_id: int) -> Order:
+        found = self._order(account, order_id)
+        if found.is_final:
+            raise Refused(Refusal.FINISHED)
+        return found
+
+    def _same_id(self, account: Account, client_id: str) -> Order | None:
+        """The order that is to be given again for this client id; None: there is to be a new one.
+        Raises Refused when there must not."""
+        scope = self.rules.id_scope
+        before = account.by_client_id.get(client_id)
+        if before is None or scope is IdScope.NONE:
+            return None
+        if scope is IdScope.RETURNS:
+            return before
+        if scope is IdScope.OPEN and before.is_final:
+            return None
+        raise Refused(Refusal.DUPLICATE_ID)
+
+    def _changed(
+        self,
+        board: Board,
+        order: Order,
+        size: Decimal | None,
+        price: Decimal | None,
+        stop_price: Decimal | None,
+    ) -> Order:
+        """A copy of an order with other numbers."""
+        changed, ticket, filled = copy.copy(order), order.ticket, order.lots - order.left
+        if size is not None:
+            changed.lots = board.lots(size)
+            changed.left = changed.lots - filled
+            if changed.left <= 0:
+                raise Refused(Refusal.SIZE_MIN, "so much is filled already")
+            ticket = replace(ticket, size=size)
+        if price is not None:
+            if not order.ticks:
+                raise Refused(Refusal.MALFORMED, "it has no price")
+            changed.ticks = board.ticks(price)
+            check_band(board, changed.ticks, self.rules)
+            ticket = replace(ticket, price=price)
+        if stop_price is not None:
+            if not order.stop_ticks or order.waits:
+                raise Refused(Refusal.MALFORMED, "it waits for no stop price")
+            changed.stop_ticks = board.ticks(stop_price)
+            ticket = replace(ticket, stop_price=stop_price)
+        changed.ticket = ticket
+        check_notional(board, changed)
+        return changed

@@ -1,0 +1,1 @@
+"""The record: how it is kept in the database, and how a program reads it."""

@@ -1,0 +1,230 @@
+"""Reads any channel of the record, in the order in which it was received."""
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import numpy as np
+from venuemesh.common.v1 import types_pb2
+
+from kit.base.cursor import Channel, channel_name
+from kit.base.database import Database
+from kit.base.errors import NotSupported, UnknownInstrument, UnknownVenue
+from kit.base.numbers import IntColumn
+from kit.marketdata.codec.encode import Draft
+from kit.marketdata.model.batches import Batch
+from kit.storage.archive.bars import BarReading, Series
+from kit.storage.archive.book_events import BookEvents
+from kit.storage.archive.books import BookReading
+from kit.storage.archive.copy_out import copy_out
+from kit.storage.archive.events import Events, TypedEvents, in_portions
+from kit.storage.archive.gaps_and_listings import PlacedGap, Term, gaps_of, terms_of
+from kit.storage.archive.slices import Slices
+from kit.storage.archive.tables import RANK, SOURCES, Source, in_order
+
+EPOCH = 1
+"""Of the cursors of what is read."""
+ROWS_MAX = 10_000
+"""Rows of one batch, when nothing else is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruments:
+    """The instruments of a venue that are read."""
+
+    venue: str
+    names: Sequence[str]
+    """Symbols, ascending."""
+    ids: Sequence[int]
+    """Their numbers in the database."""
+
+    def ranks(self, instrument_id: IntColumn) -> IntColumn:
+        """Of each number the place of its symbol among the names."""
+        places = np.zeros(max(self.ids, default=0) + 1, dtype=np.int64)
+        places[list(self.ids)] = np.arange(len(self.ids))
+        found: IntColumn = places[instrument_id]
+        return found
+
+
+class Archive:
+    """What was recorded in one database.
+
+    Ranges are start_ns <= t < end_ns of received time, in ns since the Unix epoch; 0 is open. The
+    same question over the same record gives the same bytes. Methods raise StoreUnavailable,
+    UnknownVenue for a venue that was never recorded, UnknownInstrument for such a symbol, and
+    MalformedCopy or MalformedArchive when the record is damaged.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._database = Database(database_url)
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self._database.close()
+
+    async def batches(
+        self,
+        venue: str,
+        channel: Channel,
+        symbols: Collection[str] = (),
+        start_ns: int = 0,
+        end_ns: int = 0,
+        rows_max: int = ROWS_MAX,
+    ) -> AsyncGenerator[bytes, None]:
+        """Serialised MarketDataBatch messages, each of ``rows_max`` rows, the last one of fewer.
+
+        Their cursors are (1, 1), (1, 2) and so on; their published time is the received time of
+        their last row. Raises NotSupported for a channel without rows of its own.
+        """
+        sequence = 0
+        async with (
+            aclosing(self.events(venue, channel, symbols, start_ns, end_ns)) as events,
+            aclosing(in_portions(events, rows_max)) as portions,
+        ):
+            async for portion in portions:
+                for draft in portion.drafts():
+                    sequence += 1
+                    yield as_batch(venue, channel, sequence, draft)
+
+    async def events(
+        self,
+        venue: str,
+        channel: Channel,
+        symbols: Collection[str] = (),
+        start_ns: int = 0,
+        end_ns: int = 0,
+    ) -> AsyncGenerator[Events, None]:
+        """The same rows as they are read, a slice of time after another."""
+        reading = await self._reading(venue, channel, symbols)
+        if not (start_ns and end_ns):
+            first_ns, last_ns = await reading.bounds()
+            start_ns, end_ns = start_ns or first_ns, end_ns or last_ns + 1
+        async with aclosing(reading.events(start_ns, end_ns)) as slices:
+            async for events in slices:
+                yield events
+
+    async def bars(
+        self,
+        venue: str,
+        symbol: str,
+        interval: str,
+        start_ns: int = 0,
+        end_ns: int = 0,
+        as_of_ns: int = 0,
+        rows_max: int = ROWS_MAX,
+    ) -> AsyncGenerator[bytes, None]:
+        """Serialised BarColumns, by open time, which the range is about. Raises NotSupported when a
+        number does not fit 64 bits."""
+        await self.instruments(venue, [symbol])
+        reading = BarReading(self._database, Series(venue, symbol, interval, as_of_ns))
+        async with aclosing(reading.columns(start_ns, end_ns, rows_max)) as messages:
+            async for message in messages:
+                yield message
+
+    async def bounds(
+        self, venue: str, channel: Channel, symbols: Collection[str] = ()
+    ) -> tuple[int, int]:
+        """The first and the last received time of a channel; (0, -1) when it has no rows."""
+        return await (await self._reading(venue, channel, symbols)).bounds()
+
+    async def symbols_with_books(
+        self, venue: str, until_ns: int, symbols: Collection[str] = ()
+    ) -> frozenset[str]:
+        """Those of which a whole book was received before a time."""
+        return await (await self._book_reading(venue, symbols)).symbols(until_ns)
+
+    async def books_at(
+        self, venue: str, time_ns: int, symbols: Collection[str] = ()
+    ) -> BookEvents | None:
+        """Each book whole, as it was just before a time; None when none was known."""
+        return await (await self._book_reading(venue, symbols)).as_of(time_ns)
+
+    async def gaps(
+        self, venue: str, channels: Collection[Channel], symbols: Collection[str] = ()
+    ) -> list[PlacedGap]:
+        """All gaps of some channels, in order."""
+        async with self._database.transaction() as connection:
+            return await gaps_of(connection, venue, channels, symbols)
+
+    async def terms(self, venue: str, symbols: Collection[str] = ()) -> list[Term]:
+        """What its instruments were like, in order."""
+        async with self._database.transaction() as connection:
+            return await terms_of(connection, venue, symbols)
+
+    async def instruments(self, venue: str, symbols: Collection[str] = ()) -> Instruments:
+        """Of these symbols, or all that were recorded of the venue."""
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                "SELECT symbol, instrument_id FROM instruments WHERE venue = %s", [venue]
+            )
+            known: dict[str, int] = {row[0]: row[1] async for row in rows}
+        if not known:
+            raise UnknownVenue(f"nothing of {venue!r} was recorded", venue=venue)
+        for symbol in symbols:
+            if symbol not in known:
+                message = f"nothing of {venue} {symbol!r} was recorded"
+                raise UnknownInstrument(message, venue=venue, symbol=symbol)
+        names = sorted(set(symbols) or known)
+        return Instruments(venue, names, [known[name] for name in names])
+
+    async def _book_reading(self, venue: str, symbols: Collection[str]) -> BookReading:
+        instruments = await self.instruments(venue, symbols)
+        ids = dict(zip(instruments.names, instruments.ids, strict=True))
+        return BookReading(self._database, venue, ids)
+
+    async def _reading(
+        self, venue: str, channel: Channel, symbols: Collection[str]
+    ) -> "TypedReading | BookReading":
+        if channel == types_pb2.CHANNEL_BOOK:
+            return await self._book_reading(venue, symbols)
+        instruments = await self.instruments(venue, symbols)
+        if channel in SOURCES:
+            return TypedReading(self._database, SOURCES[channel], instruments)
+        name = channel_name(channel)
+        raise NotSupported(f"{name} cannot be read", service="archive", wanted=name)
+
+
+class TypedReading:
+    """Some instruments of one of the tables of typed rows."""
+
+    def __init__(self, database: Database, source: Source, instruments: Instruments) -> None:
+        self._database = database
+        self._source = source
+        self._instruments = instruments
+
+    async def bounds(self) -> tuple[int, int]:
+        """The first and the last time; (0, -1) when there is nothing."""
+        async with self._database.transaction() as connection:
+            query = self._source.bounds_query(self._instruments.ids).encode()
+            row = await (await connection.execute(query)).fetchone()
+        assert row is not None
+        return (0, -1) if row[0] is None else (row[0], row[1])
+
+    async def events(self, start_ns: int, end_ns: int) -> AsyncGenerator[Events, None]:
+        """Slice after slice."""
+        async with aclosing(Slices(self._read, start_ns, end_ns).all()) as slices:
+            async for events in slices:
+                yield events
+
+    async def _read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[Events, int]:
+        """The rows of a span in order."""
+        source = self._source
+        query = source.query(self._instruments.ids, start_ns, end_ns)
+        async with self._database.transaction() as connection:
+            table = await copy_out(connection, query, source.layout, bytes_max)
+        ranks = self._instruments.ranks(table.integers("instrument_id"))
+        table = in_order(table.with_integers(RANK, ranks), source.keys)
+        return TypedEvents(source, self._instruments.names, table), len(table)
+
+
+def as_batch(venue: str, channel: Channel, sequence: int, draft: Draft) -> bytes:
+    """A draft under a number."""
+    head = Batch(
+        venue=venue,
+        channel=channel,
+        cursor=types_pb2.Cursor(epoch=EPOCH, sequence=sequence),
+        instruments=draft.instruments,
+        gaps=draft.gaps,
+        published_time_ns=draft.received_time_ns,
+    )
+    return head.SerializeToString() + draft.columns

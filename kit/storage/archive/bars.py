@@ -1,0 +1,163 @@
+"""Recorded bars as columns."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import NamedTuple
+
+import numpy as np
+from venuemesh.history.v1 import history_pb2
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.database import Database
+from kit.base.errors import NotSupported
+from kit.base.intervals import BY_NAME, Interval
+from kit.base.numbers import IntColumn, NumberError, most, rescale
+from kit.marketdata.codec.protobuf_writer import Writer
+from kit.marketdata.model.columns import Numbers
+from kit.storage.archive.copy_out import copy_out
+from kit.storage.archive.decoded import Table
+from kit.storage.archive.layout import Column, Kind, Layout, MalformedCopy
+from kit.storage.archive.slices import Slices
+
+PRICES = ("open", "high", "low", "close")
+SIZES = ("volume", "buy_volume")
+QUOTE_VOLUME = "quote_volume"
+WHOLE = ("trade_count", "covered_ns", "revision", "final")
+LAYOUT = (
+    *(Column(name) for name in ("open_time_ns", "number", "close_time_ns", *WHOLE)),
+    *(Column(name, Kind.NUMERIC) for name in (*PRICES, *SIZES, QUOTE_VOLUME)),
+)
+TIME_LAYOUT = tuple(column for column in LAYOUT if column.name not in ("number", "close_time_ns"))
+"""Of bars of time, whose end follows from their begin: each column costs the server as much as
+reading the row."""
+FIRST_SLICE_NS = 30 * 24 * 60 * 60 * NANOSECONDS_PER_SECOND
+_WRITER = Writer("bars", history_pb2.BarColumns, history_pb2.ReadBarsResponse)
+
+
+class Series(NamedTuple):
+    """The bars of one instrument and interval, as they stood at a time (0: now)."""
+
+    venue: str
+    symbol: str
+    interval: str
+    as_of_ns: int
+
+    @property
+    def time(self) -> Interval | None:
+        """None: they are not bars of time."""
+        return BY_NAME.get(self.interval)
+
+    @property
+    def layout(self) -> Layout:
+        """The columns that are read."""
+        return LAYOUT if self.time is None else TIME_LAYOUT
+
+    def query(self, condition: str) -> str:
+        """Those that open in a span of time."""
+        columns = ", ".join(column.name for column in self.layout)
+        names = ("venue", self.venue), ("symbol", self.symbol), ("interval", self.interval)
+        whose = " AND ".join(f"{name} = {_quoted(value)}" for name, value in names)
+        where = f"WHERE {whose} AND {condition}"
+        if not self.as_of_ns:
+            return f"SELECT {columns} FROM bars {where}"
+        as_of_ns = self.as_of_ns
+        return (
+            f"SELECT {columns} FROM bars {where} AND written_time_ns <= {as_of_ns}"
+            f" UNION ALL SELECT {columns} FROM bar_revisions {where}"
+            f" AND written_time_ns <= {as_of_ns} AND superseded_time_ns > {as_of_ns}"
+        )
+
+
+class BarReading:
+    """Reads one series."""
+
+    def __init__(self, database: Database, series: Series) -> None:
+        self._database = database
+        self._series = series
+
+    async def columns(
+        self, start_ns: int, end_ns: int, rows_max: int
+    ) -> AsyncGenerator[bytes, None]:
+        """Serialised BarColumns by open time, of ``rows_max`` rows, the last one of fewer."""
+        if not (start_ns and end_ns):
+            first_ns, last_ns = await self._bounds()
+            start_ns, end_ns = start_ns or first_ns, end_ns or last_ns + 1
+        waiting: list[Table] = []
+        count = 0
+        slices = Slices(self._read, start_ns, end_ns, first_slice_ns=FIRST_SLICE_NS)
+        async with aclosing(slices.all()) as tables:
+            async for table in tables:
+                waiting.append(table)
+                count += len(table)
+                if count >= rows_max:
+                    whole = Table.joined(waiting)
+                    for start in range(0, count - rows_max + 1, rows_max):
+                        yield self._message(whole.take(slice(start, start + rows_max)))
+                    waiting = [whole.take(slice(count - count % rows_max, count))]
+                    count %= rows_max
+        if count:
+            yield self._message(Table.joined(waiting))
+
+    async def _bounds(self) -> tuple[int, int]:
+        series = self._series
+        async with self._database.transaction() as connection:
+            rows = await connection.execute(
+                "SELECT min(open_time_ns), max(open_time_ns) FROM bars"
+                " WHERE venue = %s AND symbol = %s AND interval = %s",
+                series[:3],
+            )
+            row = await rows.fetchone()
+        assert row is not None
+        return (0, -1) if row[0] is None else (row[0], row[1])
+
+    async def _read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[Table, int]:
+        condition = f"open_time_ns >= {start_ns} AND open_time_ns < {end_ns}"
+        query = self._series.query(condition)
+        async with self._database.transaction() as connection:
+            try:
+                table = await copy_out(connection, query, self._series.layout, bytes_max)
+            except MalformedCopy as error:
+                raise self._not_supported(error) from None
+        open_time_ns = table.integers("open_time_ns")
+        if self._series.time is not None:
+            close_time_ns = open_time_ns + self._series.time.length_ns
+            table = table.with_integers("close_time_ns", close_time_ns)
+            table = table.with_integers("number", np.zeros(len(table), dtype=np.int64))
+        if (open_time_ns[1:] > open_time_ns[:-1]).all():
+            return table, len(table)
+        return table.take(np.lexsort((table.integers("number"), open_time_ns))), len(table)
+
+    def _message(self, table: Table) -> bytes:
+        prices = {name: table.numbers(name) for name in PRICES}
+        sizes = {name: table.numbers(name) for name in SIZES}
+        quote_volume = table.numbers(QUOTE_VOLUME)
+        price_scale, size_scale = _scale(prices), _scale(sizes)
+        # Its places are the sum of both; trades of one size and another price may need more.
+        size_scale = max(size_scale, most(quote_volume.decimals) - price_scale)
+        scales = dict.fromkeys(PRICES, price_scale) | dict.fromkeys(SIZES, size_scale)
+        scales[QUOTE_VOLUME] = price_scale + size_scale
+        numbers = {**prices, **sizes, QUOTE_VOLUME: quote_volume}
+        try:
+            columns: dict[str, IntColumn] = {
+                name: rescale(column.unscaled, column.decimals, scales[name])
+                for name, column in numbers.items()
+            }
+        except NumberError as error:
+            raise self._not_supported(error) from None
+        for name in ("open_time_ns", "close_time_ns", "number", *WHOLE):
+            columns[name] = table.integers(name)
+        head = history_pb2.BarColumns(price_scale=price_scale, size_scale=size_scale)
+        return head.SerializeToString() + _WRITER.body(**columns)
+
+    def _not_supported(self, error: Exception) -> NotSupported:
+        return NotSupported(
+            f"not every number fits 64 bits: {error}", service="archive", wanted="columns"
+        )
+
+
+def _scale(columns: dict[str, Numbers]) -> int:
+    return max(most(column.decimals) for column in columns.values())
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

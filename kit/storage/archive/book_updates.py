@@ -1,0 +1,171 @@
+"""Book updates of many batches as columns, and as few bytes.
+
+What makes them small is what is known of books: update ids go on where those before ended, times
+hardly move, and the prices of an update lie close to each other and to those of the update before.
+So nearly everything is told as a small difference (``kit.storage.archive.columns``).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from struct import Struct
+from typing import Self
+
+import numpy as np
+from venuemesh.marketdata.v1 import batch_pb2
+
+from kit.base.numbers import IntColumn
+from kit.marketdata.codec.protobuf_writer import Writer
+from kit.marketdata.model.batches import Batch
+from kit.storage.archive.columns import ColumnReader, ColumnWriter, Groups, MalformedColumns
+
+LEVEL_FIELDS = ("price", "size")
+_HEAD_LENGTH = Struct("<I")
+_WRITER = Writer("book", batch_pb2.BookColumns)
+
+
+@dataclass(frozen=True, slots=True)
+class BookUpdates:
+    """The columns of BookColumns; ``price`` and ``size`` hold the levels of all updates, in each
+    update first the bids, then the asks."""
+
+    instrument: IntColumn
+    first_sequence: IntColumn
+    last_sequence: IntColumn
+    snapshot: IntColumn
+    book_epoch: IntColumn
+    venue_time_ns: IntColumn
+    received_time_ns: IntColumn
+    bid_count: IntColumn
+    ask_count: IntColumn
+    price: IntColumn
+    size: IntColumn
+
+    def __len__(self) -> int:
+        return len(self.instrument)
+
+    @classmethod
+    def of(cls, columns: batch_pb2.BookColumns) -> Self:
+        """From a message, whose columns fit each other. Raises OverflowError when a number has more
+        than 63 bits."""
+        return cls(*(_column(getattr(columns, field.name)) for field in fields(cls)))
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Self]") -> Self:
+        """One after another."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            *(
+                np.concatenate([getattr(part, field.name) for part in parts])
+                for field in fields(cls)
+            )
+        )
+
+    def renumbered(self, places: IntColumn) -> Self:
+        """The same, with other positions of the instruments."""
+        return replace(self, instrument=places[self.instrument])
+
+    def message(self, head: Batch) -> bytes:
+        """A serialised batch: what stands in its head, and these rows."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return head.SerializeToString() + _WRITER.write(**columns)
+
+
+def pack(head: Batch, rows: BookUpdates) -> bytes:
+    """A batch of these rows, before the general compression. ``head`` has no rows."""
+    write = ColumnWriter()
+    write.add(rows.instrument)
+    by_instrument = Groups(rows.instrument)
+    write.add(rows.first_sequence - by_instrument.previous(rows.last_sequence))
+    write.add(rows.last_sequence - rows.first_sequence)
+    write.add(rows.snapshot)
+    for column in by_instrument.differences(rows.book_epoch):
+        write.add(column)
+    everything = Groups(np.zeros(len(rows), dtype=np.int64))
+    for values in (rows.received_time_ns, rows.venue_time_ns):
+        for column in everything.differences(values):
+            write.add(column)
+    write.add(rows.bid_count)
+    write.add(rows.ask_count)
+    runs = _Runs(rows.instrument, rows.bid_count, rows.ask_count)
+    for column in (*runs.differences(rows.price), rows.size):
+        write.add(column)
+    text = head.SerializeToString()
+    return _HEAD_LENGTH.pack(len(text)) + text + write.data()
+
+
+def unpack(data: bytes) -> tuple[Batch, BookUpdates]:
+    """What was packed. Raises MalformedColumns."""
+    (length,) = _HEAD_LENGTH.unpack_from(data)
+    head = Batch.FromString(data[_HEAD_LENGTH.size : _HEAD_LENGTH.size + length])
+    read = ColumnReader(data, _HEAD_LENGTH.size + length)
+    instrument = read.next()
+    by_instrument = Groups(instrument)
+    first_after, last_after_first = read.next(), read.next()
+    if not len(instrument) == len(first_after) == len(last_after_first):
+        raise MalformedColumns("columns differ in length")
+    # Each last id is the sum of both columns up to it.
+    last_sequence = by_instrument.running_sums(first_after + last_after_first)
+    snapshot = read.next()
+    book_epoch = by_instrument.sums(read.next(), read.next())
+    everything = Groups(np.zeros(len(instrument), dtype=np.int64))
+    received_time_ns = everything.sums(read.next(), read.next())
+    venue_time_ns = everything.sums(read.next(), read.next())
+    bid_count, ask_count = read.next(), read.next()
+    runs = _Runs(instrument, bid_count, ask_count)
+    price = runs.sums(read.next(), read.next(), read.next())
+    rows = BookUpdates(
+        instrument=instrument,
+        first_sequence=last_sequence - last_after_first,
+        last_sequence=last_sequence,
+        snapshot=snapshot,
+        book_epoch=book_epoch,
+        venue_time_ns=venue_time_ns,
+        received_time_ns=received_time_ns,
+        bid_count=bid_count,
+        ask_count=ask_count,
+        price=price,
+        size=read.next(),
+    )
+    return head, rows
+
+
+class _Runs:
+    """The levels of one side of one update are a run. Within it each price is told as the
+    difference to the one before; the first of it as the difference to the first of the run before,
+    of the same side of the same instrument."""
+
+    def __init__(self, instrument: IntColumn, bid_count: IntColumn, ask_count: IntColumn) -> None:
+        if not len(instrument) == len(bid_count) == len(ask_count):
+            raise MalformedColumns("columns differ in length")
+        counts = np.stack((bid_count, ask_count), axis=1).ravel()
+        sides = np.stack((instrument * 2, instrument * 2 + 1), axis=1).ravel()
+        filled = np.flatnonzero(counts)
+        self._counts = counts[filled]
+        self._sides = Groups(sides[filled])
+        self._starts = np.cumsum(self._counts) - self._counts
+        self._inner = np.ones(int(self._counts.sum()), dtype=bool)
+        self._inner[self._starts] = False
+
+    def differences(self, price: IntColumn) -> tuple[IntColumn, IntColumn, IntColumn]:
+        """First of each side of an instrument; of their later runs; within runs."""
+        firsts, changes = self._sides.differences(price[self._starts])
+        return firsts, changes, np.diff(price, prepend=0)[self._inner]
+
+    def sums(self, firsts: IntColumn, changes: IntColumn, within: IntColumn) -> IntColumn:
+        """The prices of which these are the differences."""
+        if len(within) != len(self._inner) - len(self._starts):
+            raise MalformedColumns("columns differ in length")
+        starts = self._sides.sums(firsts, changes)
+        steps = np.zeros(len(self._inner), dtype=np.int64)
+        steps[self._inner] = within
+        total = np.cumsum(steps)
+        price: IntColumn = total + np.repeat(starts - total[self._starts], self._counts)
+        return price
+
+
+def _column(values: object) -> IntColumn:
+    found = np.asarray(values)
+    if found.dtype == np.uint64 and len(found) and found.max() > np.iinfo(np.int64).max:
+        raise OverflowError("a number has more than 63 bits")
+    return found.astype(np.int64, copy=False)

@@ -1,0 +1,140 @@
+"""Rows of a COPY as columns, whoever reads them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kit.base.numbers import IntColumn
+from kit.marketdata.model.columns import Numbers
+
+Nulls = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Texts or bytes, by where they stand in a pool."""
+
+    pool: bytes
+    start: IntColumn
+    length: IntColumn
+
+    def take(self, rows: IntColumn) -> "Pieces":
+        """Only these."""
+        return Pieces(self.pool, self.start[rows], self.length[rows])
+
+    def bytes(self) -> list[bytes]:
+        """All of them."""
+        ends = (self.start + self.length).tolist()
+        return [self.pool[start:end] for start, end in zip(self.start.tolist(), ends, strict=True)]
+
+    def texts(self) -> list[str]:
+        """All of them, as UTF-8."""
+        return [piece.decode() for piece in self.bytes()]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedColumn:
+    """One column of a table; which parts it has depends on its kind."""
+
+    values: IntColumn
+    seconds: IntColumn | None = None
+    """Decimal places, or lengths."""
+    nulls: Nulls | None = None
+    pool: bytes = b""
+
+    def take(self, rows: "IntColumn | slice") -> Self:
+        """Only these rows."""
+        return type(self)(
+            self.values[rows],
+            None if self.seconds is None else self.seconds[rows],
+            None if self.nulls is None else self.nulls[rows],
+            self.pool,
+        )
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Self]") -> Self:
+        """One after another."""
+        first, pool = parts[0], b""
+        values = [part.values for part in parts]
+        if any(part.pool for part in parts):
+            pool = b"".join(part.pool for part in parts)
+            starts = np.cumsum([0, *(len(part.pool) for part in parts[:-1])])
+            values = [part.values + start for part, start in zip(parts, starts, strict=True)]
+        return cls(
+            np.concatenate(values),
+            _joined([part.seconds for part in parts]) if first.seconds is not None else None,
+            _joined([part.nulls for part in parts]) if first.nulls is not None else None,
+            pool,
+        )
+
+
+class Table:
+    """Rows as columns by name, all equally long."""
+
+    def __init__(self, columns: dict[str, DecodedColumn]) -> None:
+        self.columns = columns
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())).values)
+
+    def integers(self, name: str) -> IntColumn:
+        """An INTEGER column; 0 where it is null."""
+        return self.columns[name].values
+
+    def numbers(self, name: str) -> Numbers:
+        """A NUMERIC column; 0 where it is null."""
+        column = self.columns[name]
+        assert column.seconds is not None
+        return Numbers.compact(column.values, column.seconds)
+
+    def pieces(self, name: str) -> Pieces:
+        """A BYTES column; empty where it is null."""
+        column = self.columns[name]
+        assert column.seconds is not None
+        return Pieces(column.pool, column.values, column.seconds)
+
+    def nulls(self, name: str) -> Nulls:
+        """Where a column that may be null is so."""
+        nulls = self.columns[name].nulls
+        assert nulls is not None
+        return nulls
+
+    def take(self, rows: "IntColumn | slice") -> "Table":
+        """Only these rows, in this order."""
+        return Table({name: column.take(rows) for name, column in self.columns.items()})
+
+    def with_integers(self, name: str, values: IntColumn) -> "Table":
+        """The same with one column more."""
+        return Table({**self.columns, name: DecodedColumn(values)})
+
+    @staticmethod
+    def joined(parts: "Sequence[Table]") -> "Table":
+        """One after another; all have the same columns."""
+        if len(parts) == 1:
+            return parts[0]
+        names = parts[0].columns
+        return Table(
+            {name: DecodedColumn.joined([part.columns[name] for part in parts]) for name in names}
+        )
+
+
+class Decoder(Protocol):
+    """Takes the messages of one COPY, piece by piece."""
+
+    @property
+    def row_count(self) -> int:
+        """Rows so far."""
+
+    def feed(self, data: bytes) -> int:
+        """Read whole messages of data from the start; returns the bytes that were read. It stops
+        before a message that is cut off or of another type. Raises MalformedCopy."""
+
+    def table(self) -> Table:
+        """All rows that were read."""
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    return np.concatenate(parts)

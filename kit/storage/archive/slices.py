@@ -1,0 +1,110 @@
+"""A range of time, read as slices that are small enough to be held in memory.
+
+Slices are read a little ahead of whoever takes them, over connections of their own. How long a
+slice is depends on how many rows the ones before had, and has no influence on what is read.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from itertools import islice, pairwise
+from typing import Any, Generic, TypeVar
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.storage.archive.copy_out import TooLarge
+
+ROWS_USUAL = 100_000
+SLICE_BYTES_MAX = 32 * 1024 * 1024
+"""A slice that has more is cut in pieces, and read again."""
+PIECES = 8
+"""Where a quiet time ends, a slice may be a thousand times too long: so it is not just halved."""
+FIRST_SLICE_NS = 60 * NANOSECONDS_PER_SECOND
+GROWTH_MAX = 8
+AHEAD = 2
+"""Slices that are being read, or wait to be taken."""
+NO_LIMIT = 1 << 62
+
+RowsT = TypeVar("RowsT")
+Read = tuple[RowsT, int]
+"""Rows and how many they are."""
+ReadSlice = Callable[[int, int, int], Coroutine[Any, Any, Read[RowsT]]]
+"""Start, end, most bytes; raises TooLarge."""
+
+
+class _Span(Generic[RowsT]):
+    """A piece of the range, and who reads it."""
+
+    def __init__(self, start_ns: int, end_ns: int) -> None:
+        self.start_ns = start_ns
+        self.end_ns = end_ns
+        self.task: asyncio.Task[Read[RowsT]] | None = None
+
+    @property
+    def length_ns(self) -> int:
+        return self.end_ns - self.start_ns
+
+    def pieces(self) -> "list[_Span[RowsT]]":
+        """What it is cut into, the last one first."""
+        count = min(PIECES, self.length_ns)
+        cuts = [self.start_ns + self.length_ns * piece // count for piece in range(count + 1)]
+        return [_Span(start, end) for start, end in reversed(list(pairwise(cuts)))]
+
+
+class Slices(Generic[RowsT]):
+    """Reads start <= t < end, in ns, slice after slice."""
+
+    def __init__(
+        self,
+        read: "ReadSlice[RowsT]",
+        start_ns: int,
+        end_ns: int,
+        rows_usual: int = ROWS_USUAL,
+        first_slice_ns: int = FIRST_SLICE_NS,
+    ) -> None:
+        self._read = read
+        self._next_ns = start_ns
+        self._end_ns = end_ns
+        self._rows_usual = rows_usual
+        self._length_ns = first_slice_ns
+        self._spans: deque[_Span[RowsT]] = deque()
+
+    async def all(self) -> AsyncGenerator[RowsT, None]:
+        """What each slice holds; those without rows are left out."""
+        try:
+            while self._read_ahead():
+                first = self._spans[0]
+                assert first.task is not None
+                try:
+                    rows, count = await first.task
+                except TooLarge:
+                    self._spans.popleft()
+                    self._spans.extendleft(first.pieces())
+                    self._length_ns = max(first.length_ns // PIECES, 1)
+                    continue
+                self._spans.popleft()
+                wanted_ns = first.length_ns * self._rows_usual // max(count, 1)
+                self._length_ns = max(min(wanted_ns, first.length_ns * GROWTH_MAX), 1)
+                if count:
+                    yield rows
+        finally:
+            await self._cancel()
+
+    def _read_ahead(self) -> bool:
+        """Begin to read the next slices; returns whether there are any."""
+        while len(self._spans) < AHEAD and self._next_ns < self._end_ns:
+            start_ns = self._next_ns
+            self._next_ns = min(start_ns + self._length_ns, self._end_ns)
+            self._spans.append(_Span(start_ns, self._next_ns))
+        for span in islice(self._spans, AHEAD):
+            if span.task is None:
+                # What was received in one nanosecond has to be read at once.
+                bytes_max = SLICE_BYTES_MAX if span.length_ns > 1 else NO_LIMIT
+                reading = self._read(span.start_ns, span.end_ns, bytes_max)
+                span.task = asyncio.create_task(reading)
+        return bool(self._spans)
+
+    async def _cancel(self) -> None:
+        tasks = [span.task for span in self._spans if span.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,95 @@
+"""What Binance refuses, and what it leaves open."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.connector.orders.errors import Errors, Said
+from kit.execution.contract import RejectReason
+
+WORDS: Mapping[str, RejectReason] = {
+    "insufficient balance": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
+    "immediately match and take": orders_pb2.REJECT_REASON_WOULD_TAKE,
+    "duplicate order sent": orders_pb2.REJECT_REASON_DUPLICATE_ID,
+    "trigger immediately": orders_pb2.REJECT_REASON_STOP_PRICE,
+    "would not be filled": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
+    "price_filter": orders_pb2.REJECT_REASON_PRICE,
+    "percent_price": orders_pb2.REJECT_REASON_PRICE,
+    "market_lot_size": orders_pb2.REJECT_REASON_SIZE,
+    "lot_size": orders_pb2.REJECT_REASON_SIZE,
+    "notional": orders_pb2.REJECT_REASON_NOTIONAL,
+    "max_num": orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
+    "max_position": orders_pb2.REJECT_REASON_SIZE,
+    "market is closed": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "trading is not enabled": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "not supported for this symbol": orders_pb2.REJECT_REASON_NOT_SUPPORTED,
+    "disabled on this account": orders_pb2.REJECT_REASON_PERMISSION,
+    "is not permitted for this": orders_pb2.REJECT_REASON_PERMISSION,
+    "is restricted for this": orders_pb2.REJECT_REASON_PERMISSION,
+    "may not place": orders_pb2.REJECT_REASON_PERMISSION,
+    "invalid quantity": orders_pb2.REJECT_REASON_SIZE,
+    "invalid price": orders_pb2.REJECT_REASON_PRICE,
+    "service unavailable from a restricted location": orders_pb2.REJECT_REASON_PERMISSION,
+}
+"""-2010 and -1013 are all kinds of things: the words tell which."""
+CODES: Mapping[str, RejectReason] = {
+    "-1002": orders_pb2.REJECT_REASON_PERMISSION,
+    "-1003": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "-1008": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "-1015": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "-1112": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
+    "-1016": orders_pb2.REJECT_REASON_MAINTENANCE,
+    "-1021": orders_pb2.REJECT_REASON_OTHER,
+    "-1022": orders_pb2.REJECT_REASON_PERMISSION,
+    "-1121": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "-2020": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
+    "-2023": orders_pb2.REJECT_REASON_PERMISSION,
+    "-2024": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
+    "-2028": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
+    "-2018": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
+    "-2019": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
+    "-2021": orders_pb2.REJECT_REASON_STOP_PRICE,
+    "-2022": orders_pb2.REJECT_REASON_REDUCE_ONLY,
+    "-2025": orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
+    "-2027": orders_pb2.REJECT_REASON_SIZE,
+    "-4001": orders_pb2.REJECT_REASON_PRICE,
+    "-4002": orders_pb2.REJECT_REASON_PRICE,
+    "-4003": orders_pb2.REJECT_REASON_SIZE,
+    "-4004": orders_pb2.REJECT_REASON_SIZE,
+    "-4005": orders_pb2.REJECT_REASON_SIZE,
+    "-4014": orders_pb2.REJECT_REASON_PRICE,
+    "-4016": orders_pb2.REJECT_REASON_PRICE,
+    "-4024": orders_pb2.REJECT_REASON_PRICE,
+    "-4116": orders_pb2.REJECT_REASON_DUPLICATE_ID,
+    "-4118": orders_pb2.REJECT_REASON_REDUCE_ONLY,
+    "-4120": orders_pb2.REJECT_REASON_NOT_SUPPORTED,
+    "-4131": orders_pb2.REJECT_REASON_PRICE,
+    "-4140": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "-4141": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "-4142": orders_pb2.REJECT_REASON_STOP_PRICE,
+    "-4164": orders_pb2.REJECT_REASON_NOTIONAL,
+    "-4183": orders_pb2.REJECT_REASON_PRICE,
+    "-4184": orders_pb2.REJECT_REASON_PRICE,
+    "-4210": orders_pb2.REJECT_REASON_STOP_PRICE,
+    "-4211": orders_pb2.REJECT_REASON_STOP_PRICE,
+    "-5021": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
+    "-5022": orders_pb2.REJECT_REASON_WOULD_TAKE,
+    "-5041": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
+    "-2014": orders_pb2.REJECT_REASON_PERMISSION,
+    "-2015": orders_pb2.REJECT_REASON_PERMISSION,
+}
+UNCLEAR = frozenset({"-1000", "-1001", "-1004", "-1006", "-1007", "-2012"})
+"""Unknown error, disconnected, busy, unexpected response, timeout ("execution status unknown"), and
+a cancellation of all that has failed."""
+
+
+def said(answer: Any) -> Said | None:
+    """{"code":-2010,"msg":"Account has insufficient balance for requested action."}"""
+    if isinstance(answer, dict) and "code" in answer and int(answer["code"]) < 0:
+        return Said(str(answer["code"]), str(answer.get("msg", "")))
+    return None
+
+
+ERRORS = Errors(said, CODES, WORDS, unclear=UNCLEAR, absent=frozenset({"-2011", "-2013"}))
+"""For the line."""

@@ -1,0 +1,60 @@
+"""Orders over Bybit's ``/v5/trade``, where the words are those of REST.
+
+The key signs in once. A session is ended after ten minutes without a word, and counts requests by
+their ``reqId``, which may not come twice.
+https://bybit-exchange.github.io/docs/v5/websocket/trade/guideline
+"""
+
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from kit.connector.orders.order_socket import Answer, Entered, Spoken
+from kit.connector.orders.rest_session import Line
+from kit.connector.orders.user_stream import Denied
+
+SIGNED_MS = 10_000
+"""So long the signature of a sign-in holds."""
+
+
+class BybitSpeaking:
+    """Of the unified account."""
+
+    ping = '{"op":"ping"}'
+
+    def url(self, api: Any) -> str:
+        """wss://stream.bybit.com/v5/trade"""
+        return str(api.urls["api"]["ws"]["private"]["trade"])
+
+    async def enter(self, line: Line) -> Sequence[str]:
+        """{"op":"auth","args":["key",1662350400000,"signature"]}"""
+        api = line.api
+        expires_ms = api.milliseconds() + SIGNED_MS
+        text = f"GET/realtime{expires_ms}"
+        signature = hmac.digest(api.secret.encode(), text.encode(), "sha256").hex()
+        request = {"op": "auth", "args": [api.apiKey, expires_ms, signature]}
+        return (msgspec.json.encode(request).decode(),)
+
+    def say(self, api: Any, number: int, operation: str, params: Mapping[str, str]) -> str:
+        """{"reqId":"1","header":{"X-BAPI-TIMESTAMP":"1711001595207",…},"op":"order.create",
+        "args":[{"symbol":"BTCUSDT","side":"Buy",…}]}"""
+        header = {
+            "X-BAPI-TIMESTAMP": str(api.milliseconds()),
+            "X-BAPI-RECV-WINDOW": str(api.options["recvWindow"]),
+        }
+        request = {"reqId": str(number), "header": header, "op": operation, "args": [params]}
+        return msgspec.json.encode(request).decode()
+
+    def hear(self, message: Any) -> Spoken:
+        """{"reqId":"1","retCode":0,"retMsg":"OK","op":"order.create","data":{"orderId":"…",…},
+        "header":{"X-Bapi-Limit":"20",…},"connId":"…"}; {"retCode":0,"retMsg":"OK","op":"auth"}."""
+        operation = message.get("op")
+        if operation in ("ping", "pong"):
+            return None
+        code, words = message["retCode"], message.get("retMsg", "")
+        if operation == "auth":
+            return Entered() if code == 0 else Denied(f"{code} {words}")
+        body = {"retCode": code, "retMsg": words, "result": message.get("data", {})}
+        return Answer(int(message["reqId"]), body)

@@ -1,0 +1,78 @@
+"""Orders over Deribit's websocket, where the words are those of REST, and numbers are numbers.
+
+The key signs in once, with a signature: the secret does not go out. What a connection has placed
+stays when it is cut, as long as nobody has asked for something else.
+https://docs.deribit.com/articles/json-rpc-overview
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from kit.connector.orders.order_socket import Answer, Entered, Spoken
+from kit.connector.orders.rest_session import Line
+from kit.connector.orders.user_stream import Denied
+
+LOGON_NUMBER = 0
+"""Of the request that signs in; orders are numbered from 1 on."""
+NUMBERS = frozenset({"amount", "price", "trigger_price"})
+ERROR_STATUS = 400
+"""With which an error comes over HTTP."""
+
+
+def signed_in(api: Any) -> dict[str, str]:
+    """What is asked of public/auth."""
+    stamp = str(api.milliseconds())
+    text = f"{stamp}\n{stamp}\n".encode()
+    return {
+        "grant_type": "client_signature",
+        "client_id": api.apiKey,
+        "timestamp": stamp,
+        "nonce": stamp,
+        "data": "",
+        "signature": api.hmac(text, api.encode(api.secret), "sha256"),
+    }
+
+
+class DeribitSpeaking:
+    """Of an account."""
+
+    ping = '{"jsonrpc":"2.0","method":"public/test","params":{}}'
+
+    def url(self, api: Any) -> str:
+        """wss://www.deribit.com/ws/api/v2"""
+        return str(api.urls["api"]["ws"])
+
+    async def enter(self, line: Line) -> Sequence[str]:
+        """{"jsonrpc":"2.0","id":0,"method":"public/auth","params":{"grant_type":
+        "client_signature",…}}"""
+        asked = signed_in(line.api)
+        stamped = {**asked, "timestamp": int(asked["timestamp"])}
+        return (_request(LOGON_NUMBER, "public/auth", stamped),)
+
+    def say(self, api: Any, number: int, operation: str, params: Mapping[str, str]) -> str:
+        """{"jsonrpc":"2.0","id":1,"method":"private/buy","params":{"instrument_name":
+        "BTC-PERPETUAL","amount":50,"price":61000.5,"post_only":true,…}}"""
+        return _request(number, operation, {name: _value(name, params[name]) for name in params})
+
+    def hear(self, message: Any) -> Spoken:
+        """{"jsonrpc":"2.0","id":1,"result":{"order":{…},"trades":[…]},…} or {"jsonrpc":"2.0",
+        "id":1,"error":{"code":10009,"message":"not_enough_funds"},…}."""
+        number, error = message.get("id"), message.get("error")
+        if number is None:
+            return None
+        if number == LOGON_NUMBER:
+            return Denied(f"{error['code']} {error['message']}") if error else Entered()
+        return Answer(int(number), message, ERROR_STATUS if error else 200)
+
+
+def _value(name: str, text: str) -> Any:
+    if name in NUMBERS:
+        return msgspec.Raw(text.encode())
+    return True if text == "true" else text
+
+
+def _request(number: int, method: str, params: Mapping[str, Any]) -> str:
+    request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+    return msgspec.json.encode(request).decode()

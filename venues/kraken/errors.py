@@ -1,0 +1,66 @@
+"""What Kraken refuses, and what it leaves open."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.connector.orders.errors import Errors, Said
+from kit.execution.contract import RejectReason
+
+WORDS: Mapping[str, RejectReason] = {
+    "insufficient funds": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
+    "post only order": orders_pb2.REJECT_REASON_WOULD_TAKE,
+    "order minimum not met": orders_pb2.REJECT_REASON_SIZE,
+    "invalid arguments:volume": orders_pb2.REJECT_REASON_SIZE,
+    "cost minimum not met": orders_pb2.REJECT_REASON_NOTIONAL,
+    "invalid arguments:price": orders_pb2.REJECT_REASON_PRICE,
+    "tick size check failed": orders_pb2.REJECT_REASON_PRICE,
+    "invalid price": orders_pb2.REJECT_REASON_PRICE,
+    "cl_ord_id": orders_pb2.REJECT_REASON_DUPLICATE_ID,
+    "orders limit exceeded": orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
+    "rate limit exceeded": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "too many requests": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "throttled": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "temporary lockout": orders_pb2.REJECT_REASON_RATE_LIMIT,
+    "asset pair": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "unknown asset": orders_pb2.REJECT_REASON_INSTRUMENT,
+    "market in": orders_pb2.REJECT_REASON_MAINTENANCE,
+    "reduce only": orders_pb2.REJECT_REASON_REDUCE_ONLY,
+    "invalid key": orders_pb2.REJECT_REASON_PERMISSION,
+    "invalid session": orders_pb2.REJECT_REASON_PERMISSION,
+    "user locked": orders_pb2.REJECT_REASON_PERMISSION,
+    "invalid signature": orders_pb2.REJECT_REASON_PERMISSION,
+    "permission denied": orders_pb2.REJECT_REASON_PERMISSION,
+    "trading agreement": orders_pb2.REJECT_REASON_PERMISSION,
+    "invalid nonce": orders_pb2.REJECT_REASON_OTHER,
+}
+"""By a part of the venue's words, which are all that its errors have."""
+UNCLEAR = frozenset(
+    {
+        "EService",
+        "EGeneral:Internal error",
+        "EGeneral:Unknown error",
+        "EDatabase:Internal error",
+        "EOrder:Cancel pending",
+    }
+)
+UNKNOWN_ORDER = "EOrder:Unknown order"
+
+
+def said(answer: Any) -> Said | None:
+    """{"error":["EOrder:Insufficient funds"]}: always HTTP 200. Behind EService: (Unavailable,
+    Busy, Timeout, Deadline elapsed) an order may have been made, unless it is about the mode that
+    a market is in."""
+    errors = answer.get("error") if isinstance(answer, dict) else None
+    if not errors:
+        return None
+    words = str(errors[0])
+    inside = words.startswith("EService:") and "market in" not in words.lower()
+    return Said("EService" if inside else words, words)
+
+
+ERRORS = Errors(
+    said, {}, WORDS, unclear=UNCLEAR, absent=frozenset({UNKNOWN_ORDER, "EOrder:Invalid order"})
+)
+"""For the line."""

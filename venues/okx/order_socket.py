@@ -1,0 +1,76 @@
+"""Orders over OKX's ``/ws/v5/private``, where the words are those of REST but for the instrument,
+which goes by its number. Stops are not taken there.
+
+The key signs in once. A connection on which nothing is said for 30 s is closed.
+https://www.okx.com/docs-v5/en/#order-book-trading-trade-ws-place-order
+"""
+
+import base64
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from kit.connector.orders.order_socket import Answer, Entered, Spoken
+from kit.connector.orders.rest_session import Call, Line
+from kit.connector.orders.user_stream import Denied, Ended
+
+LOGIN_PATH = "GET/users/self/verify"
+
+
+class OkxSpeaking:
+    """Of spot, or of swaps."""
+
+    ping = "ping"
+
+    def __init__(self, kind: str) -> None:
+        """``kind``: SPOT or SWAP."""
+        self._kind = kind
+        self._codes: dict[str, Any] = {}
+        """Numbers of instruments, by their names; asked for with each connection."""
+
+    def url(self, api: Any) -> str:
+        """wss://ws.okx.com:443/ws/v5/private"""
+        return str(api.get_url("users", "private"))
+
+    async def enter(self, line: Line) -> Sequence[str]:
+        """{"op":"login","args":[{"apiKey":"…","passphrase":"…","timestamp":"1538054050",
+        "sign":"…"}]}"""
+        listed = await line.ask(Call("publicGetPublicInstruments", {"instType": self._kind}))
+        self._codes = {
+            row["instId"]: row["instIdCode"] for row in listed["data"] if "instIdCode" in row
+        }
+        api = line.api
+        timestamp = str(api.seconds())
+        signed = hmac.digest(api.secret.encode(), f"{timestamp}{LOGIN_PATH}".encode(), "sha256")
+        login = {
+            "apiKey": api.apiKey,
+            "passphrase": api.password,
+            "timestamp": timestamp,
+            "sign": base64.b64encode(signed).decode(),
+        }
+        return (msgspec.json.encode({"op": "login", "args": [login]}).decode(),)
+
+    def say(self, api: Any, number: int, operation: str, params: Mapping[str, Any]) -> str:
+        """{"id":"1","op":"order","args":[{"instIdCode":10458,"side":"buy",…}]}. An instrument
+        without a number, which is new, goes by its name, and the venue says whether it takes that.
+        """
+        code = self._codes.get(params["instId"])
+        named = dict(params) if code is None else {**params, "instIdCode": code}
+        return msgspec.json.encode({"id": str(number), "op": operation, "args": [named]}).decode()
+
+    def hear(self, message: Any) -> Spoken:
+        """{"id":"1","op":"order","code":"0","msg":"","data":[{"ordId":"…","sCode":"0",…}],
+        "inTime":"…","outTime":"…"}; {"event":"login","code":"0",…}; {"event":"error","code":
+        "60009","msg":"Login failed."}; {"event":"notice","code":"64008",…}."""
+        event, number = message.get("event"), message.get("id")
+        words = f"{message.get('code')} {message.get('msg')}"
+        if event == "login":
+            return Entered() if str(message.get("code", "0")) == "0" else Denied(words)
+        if event == "notice":
+            return Ended(words)
+        if number:
+            body = {"code": message["code"], "msg": message.get("msg", "")}
+            return Answer(int(number), {**body, "data": message.get("data", [])})
+        return Denied(words) if event == "error" else None
