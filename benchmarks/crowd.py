@@ -24,7 +24,7 @@ from benchmarks.options import ROOT, Options
 from benchmarks.report import Figure, Report
 from benchmarks.venues import one_pass, write
 from kit.connector.contract.discovery import require
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from kit.marketdata.book import Book, Changes, Side
 from kit.marketdata.model.columns import Scale
 from kit.simulator.events import Instrument
@@ -93,7 +93,7 @@ def read(file: Path) -> Feed:
         symbol: BookSnapshot(book["nonce"], book["bids"], book["asks"])
         for symbol, book in told["books"].items()
     }
-    venue = require(VENUE)(Place("simulate", "http://127.0.0.1:1"))
+    venue = require(VENUE)(Environment("simulate", "http://127.0.0.1:1"))
     return Feed(venue, venue.wires[0], tuple(told["symbols"]), frames, books)
 
 

@@ -19,8 +19,8 @@ from kit.base.clock import SystemClock
 from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
 from kit.connector.contract.discovery import require
-from kit.connector.contract.venue import Answer, BookSnapshot, Place
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.contract.venue import BookSnapshot, ControlMessage, Environment
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
 from kit.connector.subscriptions import Subscriptions
 from kit.marketdata.model.columns import Levels
@@ -74,10 +74,10 @@ async def _one_pass(lines: list[bytes]) -> float:
     clock, subscriptions = SystemClock(), Subscriptions(CHANNELS)
     meter = Meter("binance")
     hub = Hub("binance", 1, clock, meter)
-    venue = require("binance")(Place("replay", "http://127.0.0.1:1"))
+    venue = require("binance")(Environment("replay", "http://127.0.0.1:1"))
     (wire,) = venue.wires
     source = Silent()
-    intake = Intake(venue, hub, subscriptions, meter, clock)
+    intake = FramePipeline(venue, hub, subscriptions, meter, clock)
     subscriptions.add([SYMBOL])
     intake.bookkeeper.add([SYMBOL])
     intake.bookkeeper.on_snapshot(SYMBOL, snapshot_of(lines, clock.time_ns()))
@@ -106,7 +106,7 @@ def snapshot_of(lines: list[bytes], received_time_ns: int) -> BookSnapshot:
 class Silent:
     """A connection on which nothing but data comes."""
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: ControlMessage) -> None:
         """It does not."""
         raise ValueError(f"not data: {answer}")
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 from kit.connector.contract.discovery import require
-from kit.connector.contract.venue import Place, SnapshotSource, Venue, Wire
+from kit.connector.contract.venue import Environment, FeedProtocol, SnapshotSource, Venue
 from kit.simulator.dialect import Dialect, Session, find_dialects
 from kit.simulator.events import Instrument
 from kit.simulator.listing import BookSnapshot
 from kit.simulator.market import Market
-from kit.simulator.simulate import MarketFloor
+from kit.simulator.simulate import SimulatedMarketView
 
 OPENING_NS = 1_780_000_000 * 1_000_000_000
 STEP_NS = 5_000_000
@@ -27,7 +27,7 @@ class Feed:
     """What came over one connection."""
 
     venue: Venue
-    wire: Wire
+    wire: FeedProtocol
     symbols: tuple[str, ...]
     frames: list[bytes]
     books: dict[str, BookSnapshot]
@@ -42,12 +42,12 @@ async def make(
 ) -> Feed:
     """The first frames of the venue's first wire. ``others``: markets instead of the usual ones,
     made like the first of them."""
-    venue = require(venue_id)(Place("simulate", "http://127.0.0.1:1"))
+    venue = require(venue_id)(Environment("simulate", "http://127.0.0.1:1"))
     wire = venue.wires[0]
     dialect = find_dialects()[venue_id]()
     markets = others(dialect.instruments[0]) if others else dialect.instruments
     market = Market(SEED, OPENING_NS, EVENTS_PER_SECOND, markets)
-    floor = MarketFloor(market, dialect)
+    floor = SimulatedMarketView(market, dialect)
     symbols = tuple(one.symbol for one in floor.listings())[:symbol_count]
     floor.happened(market.advance(OPENING_NS + STEP_NS))
     session = _open(dialect, wire.url(symbols), venue_id)

@@ -18,8 +18,14 @@ from kit.simulator.events import Instrument, MarketEvent, Trade
 from kit.simulator.flow import OrderFlow
 from kit.simulator.listing import InstrumentKind, Listing, Mark
 from kit.simulator.matching.book import Book
-from kit.simulator.matching.contract import HouseRules, OrderKind, Refused, SelfTrade, Ticket
-from kit.simulator.matching.exchange_accounts import MatchingHouse
+from kit.simulator.matching.contract import (
+    MatchingRules,
+    OrderKind,
+    OrderRejected,
+    OrderTicket,
+    SelfTrade,
+)
+from kit.simulator.matching.exchange_accounts import ExchangeAccounts
 from kit.simulator.matching.order import Order
 from kit.simulator.price import PriceProcess
 
@@ -33,7 +39,7 @@ SPOT = Listing("COINUSDT", "COIN", "USDT", "0.01", "0.001", "0")
 SWAP = Listing(
     "COIN-SWAP", "COIN", "USDT", "0.01", "0.001", "0", kind=InstrumentKind.PERPETUAL, settle="USDT"
 )
-RICH = HouseRules(
+RICH = MatchingRules(
     start={"COIN": Decimal(10**9), "USDT": Decimal(10**9)}, self_trade=SelfTrade.ALLOW
 )
 
@@ -110,7 +116,7 @@ def _book() -> Callable[[], int]:
 def _house(listing: Listing, count: int) -> Callable[[], int]:
     """Orders of twenty accounts around a price, the same each time; half of them trade at once."""
     events: list[MarketEvent] = []
-    house = MatchingHouse(
+    house = ExchangeAccounts(
         RICH,
         lambda: 1,
         lambda time_ns: time_ns,
@@ -139,18 +145,18 @@ def _house(listing: Listing, count: int) -> Callable[[], int]:
     return work
 
 
-def _cancel(house: MatchingHouse, account: str, order_id: int) -> None:
+def _cancel(house: ExchangeAccounts, account: str, order_id: int) -> None:
     try:
         house.cancel(account, order_id)
-    except Refused:
+    except OrderRejected:
         return  # filled by now
 
 
-def _ticket(source: random.Random, symbol: str) -> Ticket:
+def _ticket(source: random.Random, symbol: str) -> OrderTicket:
     buys = source.random() < 0.5
     ticks = 10_000 + round(source.gauss(0, 20))
     size = Decimal(source.randint(1, 4_000)) / 1000
-    return Ticket(symbol, buys, OrderKind.LIMIT, size, Decimal(ticks) / 100)
+    return OrderTicket(symbol, buys, OrderKind.LIMIT, size, Decimal(ticks) / 100)
 
 
 def _crowd() -> Callable[[], int]:

@@ -34,7 +34,7 @@ from benchmarks.processes import measured_port, spawned
 from benchmarks.report import Figure, Report
 from kit.base import rpc
 from kit.connector.contract.discovery import require
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from kit.execution.keys import development_signer
 from kit.simulator import demo
 
@@ -194,7 +194,7 @@ async def _place_bare(url: str, transport: str, came: list[float], price: str) -
 
 def _pause_s() -> float:
     """Half the pace that the venue allows."""
-    limits = require(VENUE)(Place("simulate", "http://127.0.0.1:1")).limits
+    limits = require(VENUE)(Environment("simulate", "http://127.0.0.1:1")).limits
     return 2 / limits.orders_per_second
 
 

@@ -31,9 +31,9 @@ from core.recorder.settings import RecorderSettings
 from core.recorder.store import Store
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate
+from kit.base.degradation import DegradedReasons
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.streams import RedisStreams
 from tests.support.postgres_process import PostgresProcess
 from tests.support.valkey_process import ValkeyProcess
 
@@ -116,7 +116,7 @@ async def _servers() -> AsyncIterator[Servers]:
 async def _fill(servers: Servers, session: Published) -> None:
     with redis.Redis.from_url(servers.valkey_url) as client:
         client.flushall()
-    streams = Streams(servers.valkey_url)
+    streams = RedisStreams(servers.valkey_url)
     for key in session.ends:
         await streams.register(key)
     for start in range(0, len(session.entries), 500):
@@ -142,9 +142,9 @@ async def _encoded(servers: Servers, session: Published) -> list[list[Rows]]:
 async def _record(servers: Servers, session: Published) -> float:
     """Seconds until all of it is recorded."""
     await _empty(servers)
-    streams, database = Streams(servers.valkey_url), Database(servers.postgres_url)
+    streams, database = RedisStreams(servers.valkey_url), Database(servers.postgres_url)
     meter, clock = Meter("recorder"), SystemClock()
-    recorder = Recorder(streams, Store(database), SETTINGS, meter, Troubles(meter), clock)
+    recorder = Recorder(streams, Store(database), SETTINGS, meter, DegradedReasons(meter), clock)
     started = time.perf_counter()
     task = asyncio.create_task(recorder.run())
     while any(recorder.progress.recorded(key) < end for key, end in session.ends.items()):

@@ -15,11 +15,11 @@ from kit.base.cursor import CHANNELS, Channel, Cursor, StreamKey
 from kit.base.numbers import to_decimal
 from kit.base.telemetry import Meter
 from kit.connector.contract.discovery import require
-from kit.connector.contract.venue import Place
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.contract.venue import Environment
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.subscriptions import Subscriptions
-from kit.marketdata.codec.encode import Draft
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.codec.encode import BatchDraft
+from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.model.batches import Batch, row_count
 
 VENUE = "binance"
@@ -33,7 +33,7 @@ GATHER_NS = 2_000_000
 class Published:
     """Batches, and what is in them."""
 
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[StreamEntry] = field(default_factory=list)
     ends: dict[StreamKey, Cursor] = field(default_factory=dict)
     trade_count: int = 0
     quote_count: int = 0
@@ -45,7 +45,7 @@ class Published:
         """Trades, quotes and book updates."""
         return self.trade_count + self.quote_count + self.update_count
 
-    def publish(self, channel: Channel, draft: Draft) -> None:
+    def publish(self, channel: Channel, draft: BatchDraft) -> None:
         """As the hub does."""
         key = StreamKey(VENUE, channel)
         before = self.ends.get(key, Cursor(EPOCH, 0))
@@ -59,7 +59,7 @@ class Published:
             published_time_ns=draft.received_time_ns,
         )
         batch = head.SerializeToString() + draft.columns
-        self.entries.append(Entry(key, cursor, batch))
+        self.entries.append(StreamEntry(key, cursor, batch))
         self._count(Batch.FromString(batch))
 
     def plain_levels(self) -> Iterator[tuple[object, ...]]:
@@ -115,9 +115,9 @@ def published_slowly(options: Options) -> Published:
 def _published(reads: list[tuple[list[bytes], int]]) -> Published:
     found = Published()
     clock, subscriptions, meter = SystemClock(), Subscriptions(CHANNELS), Meter(VENUE)
-    venue = require(VENUE)(Place("replay", "http://127.0.0.1:1"))
+    venue = require(VENUE)(Environment("replay", "http://127.0.0.1:1"))
     (wire,) = venue.wires
-    intake = Intake(venue, found, subscriptions, meter, clock)
+    intake = FramePipeline(venue, found, subscriptions, meter, clock)
     subscriptions.add([SYMBOL])
     intake.bookkeeper.add([SYMBOL])
     lines = [line for read, _ in reads for line in read]

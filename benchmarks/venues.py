@@ -22,8 +22,8 @@ from benchmarks.report import Figure, Report
 from kit.base.clock import SystemClock
 from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
-from kit.connector.contract.venue import Answer, BookSnapshot
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.contract.venue import BookSnapshot, ControlMessage
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
 from kit.connector.subscriptions import Subscriptions
 from kit.marketdata.model.columns import Levels
@@ -94,7 +94,7 @@ def write(feed: Feed, file: Path) -> None:
 class Silent:
     """A connection whose answers nobody needs."""
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: ControlMessage) -> None:
         """Nothing to do."""
 
     def broken(self, detail: str) -> None:
@@ -106,7 +106,7 @@ async def one_pass(feed: Feed, frames_per_read: int = FRAMES_PER_READ) -> float:
     clock, subscriptions = SystemClock(), Subscriptions(CHANNELS)
     meter = Meter(feed.venue.venue_id)
     hub = Hub(feed.venue.venue_id, 1, clock, meter)
-    intake = Intake(feed.venue, hub, subscriptions, meter, clock)
+    intake = FramePipeline(feed.venue, hub, subscriptions, meter, clock)
     subscriptions.add(feed.symbols)
     intake.bookkeeper.add(feed.symbols)
     for symbol, book in feed.books.items():

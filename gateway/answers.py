@@ -6,14 +6,14 @@ from typing import Any
 from kit.base.errors import (
     DOMAIN,
     BadRequest,
-    ForeignPage,
+    ForeignOrigin,
     ServiceUnavailable,
     VenuemeshError,
     trailing_metadata,
 )
 
 WRONG_REQUEST = BadRequest("%LOCAL_REPLY_BODY%")
-FOREIGN_PAGE = ForeignPage("a page of this host may not call; see the setting gateway.hosts")
+FOREIGN_PAGE = ForeignOrigin("a page of this host may not call; see the setting gateway.hosts")
 AWAY = ServiceUnavailable("the process does not answer; it may be starting again, or be overloaded")
 LATE = ServiceUnavailable("the process did not answer in time")
 

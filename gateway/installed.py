@@ -13,7 +13,7 @@ from kit.base.settings import MeshSettings
 from kit.connector.books.sequence_rules import UnnumberedRule
 from kit.connector.contract import discovery
 from kit.connector.contract import venue as contract
-from kit.connector.contract.venue import BookRules, Place
+from kit.connector.contract.venue import BookRules, Environment
 from kit.connector.process.settings import VenueSettings
 from kit.marketdata.book.checksum import Checksum
 
@@ -47,7 +47,7 @@ def load(mesh: MeshSettings) -> Installed:
     found = {}
     for venue_id, make in discovery.venues().items():
         own = settings.load(VenueSettings, f"venues.{venue_id}")
-        venue = make(Place(mesh.world, mesh.simulator_url, own.options))
+        venue = make(Environment(mesh.world, mesh.simulator_url, own.options))
         found[venue_id] = describe(venue, own.port or venue.port)
     return found
 
@@ -95,7 +95,7 @@ def _book_proofs(rules: BookRules, counts_frames: bool) -> "list[catalog_pb2.Boo
     return found
 
 
-def _limits(limits: contract.Limits) -> catalog_pb2.Limits:
+def _limits(limits: contract.VenueLimits) -> catalog_pb2.Limits:
     return catalog_pb2.Limits(
         symbols_per_connection=limits.symbols_per_connection,
         symbols_per_message=limits.symbols_per_message,

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from kit.base.errors import SettingError
 from kit.connector.contract import discovery
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 
 LIVE = "live"
 NO_SIMULATOR = ""
@@ -19,4 +19,6 @@ def known_ports(names: Iterable[str] = ()) -> dict[str, int]:
         # What is unknown altogether is refused by whoever was asked for it.
         with suppress(SettingError):
             factories.setdefault(discovery.venue_id(name), discovery.require(name))
-    return {venue_id: make(Place(LIVE, NO_SIMULATOR)).port for venue_id, make in factories.items()}
+    return {
+        venue_id: make(Environment(LIVE, NO_SIMULATOR)).port for venue_id, make in factories.items()
+    }

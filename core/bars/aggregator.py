@@ -34,10 +34,10 @@ from kit.base.backoff import delays
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import START, Cursor, StreamKey, channel_name
 from kit.base.database import TROUBLE, Database
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter, OncePerKind
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 from kit.marketdata.model.batches import Batch, newest_received_ns
 
 CONSUMER = "bars"
@@ -61,12 +61,12 @@ class Aggregator:
         self,
         settings: BarsSettings,
         world: str,
-        streams: Streams,
+        streams: RedisStreams,
         leases: Leases,
         database: Database,
         board: Board,
         meter: Meter,
-        troubles: Troubles,
+        troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._settings = settings
@@ -244,7 +244,7 @@ class Aggregator:
                 self._room.clear()
                 await self._room.wait()
 
-    def _take(self, entry: Entry, read_after: Cursor) -> None:
+    def _take(self, entry: StreamEntry, read_after: Cursor) -> None:
         """Give an entry to those that have not had it. A shard that was taken over while the
         entries were read may stand before the first of them; it has to wait for the next read."""
         behind = [
@@ -272,7 +272,7 @@ class Aggregator:
             self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)
 
     @staticmethod
-    def _give(venue: Venue, entry: Entry, batch: Batch) -> tuple[int, list[types_pb2.Gap]]:
+    def _give(venue: Venue, entry: StreamEntry, batch: Batch) -> tuple[int, list[types_pb2.Gap]]:
         if entry.key == venue.repairs_key:
             return venue.take_repairs(entry.cursor, batch), []
         lost = venue.gap_before(entry.cursor, batch)

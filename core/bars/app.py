@@ -11,11 +11,11 @@ from core.bars.settings import BarsSettings
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate_when_there
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import Draining
 from kit.base.runtime import Identity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.streams import RedisStreams
 
 SERVICE = "bars"
 
@@ -32,11 +32,11 @@ async def run(settings: BarsSettings, mesh: MeshSettings) -> None:
     service_id = _service_id(settings)
     runtime = Runtime(Identity(service_id, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    streams = Streams(mesh.redis_url)
+    streams = RedisStreams(mesh.redis_url)
     member = f"{service_id}@{mesh.advertise_host or mesh.host}:{settings.port}"
     leases = Leases(mesh.redis_url, member, settings.lease_seconds)
     database = Database(mesh.database_url)
-    troubles = Troubles(runtime.meter)
+    troubles = DegradedReasons(runtime.meter)
     board = Board(settings.subscribers_max, settings.subscriber_bars_max)
     aggregator = Aggregator(
         settings, mesh.world, streams, leases, database, board, runtime.meter, troubles, clock

@@ -15,7 +15,7 @@ from core.bars.rows import Rows, read_rows
 from core.bars.shards import SHARDS, shard_of
 from core.bars.watermark import Watermark
 from kit.base.cursor import START, Cursor, StreamKey
-from kit.marketdata.delivery.joining import joins
+from kit.marketdata.delivery.stream_continuity import joins
 from kit.marketdata.model.batches import Batch
 
 ELSEWHERE_MAX = 10_000

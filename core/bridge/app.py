@@ -9,11 +9,11 @@ from core.bridge.tail import Tail
 from core.bridge.venues import Venues
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import Draining
 from kit.base.runtime import Identity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.streams import RedisStreams
 from kit.marketdata.delivery.subscription import Publication, Subscribers
 
 SERVICE = "bridge"
@@ -30,10 +30,10 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
     """Run the bridge in this event loop."""
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    streams = Streams(mesh.redis_url)
+    streams = RedisStreams(mesh.redis_url)
     subscribers = Subscribers(settings.subscribers_max)
     venues = Venues(runtime.directory, clock)
-    troubles = Troubles(runtime.meter)
+    troubles = DegradedReasons(runtime.meter)
 
     def publish(publication: Publication) -> None:
         # Books first: a subscriber who hears that one has changed may look it up at once.

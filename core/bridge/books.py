@@ -15,9 +15,9 @@ from kit.base.clock import Clock
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.errors import VenuemeshError
 from kit.marketdata.book import Side
-from kit.marketdata.delivery.conflation import ConflatedMailbox
-from kit.marketdata.delivery.newest import BookTop
-from kit.marketdata.delivery.subscription import Publication, Symbols
+from kit.marketdata.delivery.conflated_state import BookTop
+from kit.marketdata.delivery.conflation import ConflatedBuffer
+from kit.marketdata.delivery.subscription import Publication, SymbolFilter
 from kit.marketdata.model.columns import Scale
 
 FETCHES_AT_ONCE_MAX = 8
@@ -35,7 +35,7 @@ class Books:
         self._venues = venues
         self._position = position
         self._clock = clock
-        self._wanted_by: dict[StreamKey, dict[ConflatedMailbox, Symbols]] = {}
+        self._wanted_by: dict[StreamKey, dict[ConflatedBuffer, SymbolFilter]] = {}
         self._followers: dict[StreamKey, dict[str, Follower]] = {}
         self._fetch_wanted = asyncio.Event()
         self._fetching: set[Follower] = set()
@@ -43,7 +43,7 @@ class Books:
 
     @contextmanager
     def followed(
-        self, key: StreamKey, symbols: Symbols, mailbox: ConflatedMailbox
+        self, key: StreamKey, symbols: SymbolFilter, mailbox: ConflatedBuffer
     ) -> Iterator[None]:
         """Keep these books (none named: all that change); tell the mailbox when one is there."""
         self._wanted_by.setdefault(key, {})[mailbox] = symbols

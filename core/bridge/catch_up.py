@@ -3,18 +3,18 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from core.bridge.entries import receive
-from core.bridge.selection import Wish
+from core.bridge.selection import Selection
 from core.bridge.tail import Tail
 from kit.base.clock import Clock
 from kit.base.cursor import START, Cursor, StreamKey, channel_name
 from kit.base.errors import CursorExpired
-from kit.marketdata.delivery.joining import goes_on, joins
-from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.stream_continuity import goes_on, joins
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 from kit.marketdata.delivery.subscription import (
-    LosslessMailbox,
+    LosslessBuffer,
     Publication,
     Subscription,
-    Symbols,
+    SymbolFilter,
     responses_of,
 )
 
@@ -32,11 +32,13 @@ class CatchUp:
     the look at the tail and the joining, no entry falls between.
     """
 
-    def __init__(self, streams: Streams, tail: Tail, wishes: Sequence[Wish], clock: Clock) -> None:
+    def __init__(
+        self, streams: RedisStreams, tail: Tail, wishes: Sequence[Selection], clock: Clock
+    ) -> None:
         self._streams = streams
         self._tail = tail
         self._clock = clock
-        self._symbols: dict[StreamKey, Symbols] = {wish.key: wish.symbols for wish in wishes}
+        self._symbols: dict[StreamKey, SymbolFilter] = {wish.key: wish.symbols for wish in wishes}
         self._positions: dict[StreamKey, Cursor] = {
             wish.key: tail.position(wish.key) if wish.resume_after is None else wish.resume_after
             for wish in wishes
@@ -45,7 +47,7 @@ class CatchUp:
         """Streams of which no entry was read yet: their position is what the subscriber says."""
 
     async def responses(
-        self, subscription: Subscription, mailbox: LosslessMailbox
+        self, subscription: Subscription, mailbox: LosslessBuffer
     ) -> AsyncIterator[bytes]:
         """Messages up to the newest entry. Before the last ones the mailbox joins every channel.
 
@@ -72,7 +74,7 @@ class CatchUp:
             if framed is not None:
                 yield framed
 
-    async def _move_over(self, entry: Entry) -> Publication:
+    async def _move_over(self, entry: StreamEntry) -> Publication:
         """Note that it was read, and refuse one that does not join: entries were trimmed."""
         received = receive(entry, self._clock.time_ns())
         position = self._positions[entry.key]

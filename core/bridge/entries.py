@@ -8,7 +8,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from kit.base.cursor import Cursor, StreamKey
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.delivery.subscription import Publication
 
 
@@ -19,7 +19,7 @@ class Received(NamedTuple):
     header: wire_pb2.BatchHeader
 
 
-def receive(entry: Entry, now_ns: int) -> Received:
+def receive(entry: StreamEntry, now_ns: int) -> Received:
     """The batch of an entry; in place of one that cannot be read, a gap."""
     try:
         header = wire_pb2.BatchHeader.FromString(entry.batch)

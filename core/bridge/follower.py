@@ -8,7 +8,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.cursor import START, Cursor
 from kit.base.numbers import DIGITS_MAX, NumberError, most, parse_column, rescale
 from kit.marketdata.book import Book, Side
-from kit.marketdata.delivery.newest import BookTop
+from kit.marketdata.delivery.conflated_state import BookTop
 from kit.marketdata.model.columns import Scale
 
 HELD_MAX = 20_000

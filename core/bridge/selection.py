@@ -9,17 +9,17 @@ from venuemesh.live.v1 import live_pb2
 from core.bridge.settings import BridgeSettings
 from kit.base.cursor import CHANNELS, Channel, Cursor, StreamKey
 from kit.base.errors import BadRequest
-from kit.marketdata.delivery.subscription import Symbols
+from kit.marketdata.delivery.subscription import SymbolFilter
 
 INTERVAL_MS_DEFAULT, INTERVAL_MS_MIN, INTERVAL_MS_MAX = 100, 10, 60_000
 BOOK_DEPTH_DEFAULT = 20
 
 
-class Wish(NamedTuple):
+class Selection(NamedTuple):
     """One channel of one venue."""
 
     key: StreamKey
-    symbols: Symbols
+    symbols: SymbolFilter
     """None named: all."""
     resume_after: Cursor | None
     """None: with the next batch."""
@@ -32,7 +32,7 @@ class Conflation(NamedTuple):
     book_depth: int
 
 
-def wishes(request: live_pb2.SubscribeRequest) -> list[Wish]:
+def wishes(request: live_pb2.SubscribeRequest) -> list[Selection]:
     """The channels that the selectors name. Raises BadRequest."""
     venues = [selector.venue for selector in request.selectors]
     if not venues or "" in venues or len(set(venues)) < len(venues):
@@ -63,7 +63,7 @@ def buffer_bytes(delivery: types_pb2.Delivery, settings: BridgeSettings) -> int:
     return min(wanted, settings.buffer_bytes_max)
 
 
-def _of_venue(selector: live_pb2.Selector) -> Iterator[Wish]:
+def _of_venue(selector: live_pb2.Selector) -> Iterator[Selection]:
     channels = list(dict.fromkeys(selector.channels))
     unknown = [channel for channel in channels if channel not in CHANNELS]
     if unknown or not channels:
@@ -74,7 +74,7 @@ def _of_venue(selector: live_pb2.Selector) -> Iterator[Wish]:
     cursors = _cursors(selector, channels)
     symbols = frozenset(selector.symbols)
     for channel in channels:
-        yield Wish(StreamKey(selector.venue, channel), symbols, cursors.get(channel))
+        yield Selection(StreamKey(selector.venue, channel), symbols, cursors.get(channel))
 
 
 def _cursors(selector: live_pb2.Selector, channels: Sequence[Channel]) -> dict[Channel, Cursor]:

@@ -11,15 +11,15 @@ from venuemesh.live.v1 import live_pb2, live_pb2_grpc
 from core.bridge import selection
 from core.bridge.books import Books
 from core.bridge.catch_up import CatchUp
-from core.bridge.selection import Conflation, Wish
+from core.bridge.selection import Conflation, Selection
 from core.bridge.settings import BridgeSettings
 from core.bridge.tail import Tail
 from core.bridge.venues import Venues
 from kit.base.clock import Clock
 from kit.base.errors import StoreUnavailable, UnknownService
-from kit.marketdata.delivery.conflation import ConflatedMailbox, Conflator
-from kit.marketdata.delivery.streams import Streams
-from kit.marketdata.delivery.subscription import LosslessMailbox, Subscribers, Subscription
+from kit.marketdata.delivery.conflation import ConflatedBuffer, Conflator
+from kit.marketdata.delivery.streams import RedisStreams
+from kit.marketdata.delivery.subscription import LosslessBuffer, Subscribers, Subscription
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -29,7 +29,7 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
 
     def __init__(
         self,
-        streams: Streams,
+        streams: RedisStreams,
         tail: Tail,
         subscribers: Subscribers,
         books: Books,
@@ -64,7 +64,7 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
                 async for response in responses:
                     yield response
 
-    async def _require_known(self, wishes: Sequence[Wish]) -> None:
+    async def _require_known(self, wishes: Sequence[Selection]) -> None:
         if not self._tail.started:
             raise StoreUnavailable("Redis has not answered yet", store="redis")
         for venue, symbols in {wish.key.venue: wish.symbols for wish in wishes}.items():
@@ -73,9 +73,9 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
             await self._venues.require_listed(venue, symbols)
 
     async def _lossless(
-        self, wishes: Sequence[Wish], delivery: types_pb2.Delivery, subscription: Subscription
+        self, wishes: Sequence[Selection], delivery: types_pb2.Delivery, subscription: Subscription
     ) -> AsyncGenerator[bytes, None]:
-        mailbox = LosslessMailbox(selection.buffer_bytes(delivery, self._settings))
+        mailbox = LosslessBuffer(selection.buffer_bytes(delivery, self._settings))
         catch_up = CatchUp(self._streams, self._tail, wishes, self._clock)
         async for response in catch_up.responses(subscription, mailbox):
             yield response
@@ -83,12 +83,12 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
             yield response
 
     async def _conflated(
-        self, wishes: Sequence[Wish], conflation: Conflation, subscription: Subscription
+        self, wishes: Sequence[Selection], conflation: Conflation, subscription: Subscription
     ) -> AsyncGenerator[bytes, None]:
         conflator = Conflator(
             self._books, conflation.book_depth, self._settings.conflated_trades_max
         )
-        mailbox = ConflatedMailbox(conflator, conflation.interval_seconds)
+        mailbox = ConflatedBuffer(conflator, conflation.interval_seconds)
         with ExitStack() as followed:
             for key, symbols, _ in wishes:
                 subscription.join(key, mailbox, symbols)

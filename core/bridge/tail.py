@@ -8,11 +8,11 @@ from core.bridge.entries import Received, lost, receive
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import START, Cursor, StreamKey, channel_name, gap_reason_name
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.joining import joins
-from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.stream_continuity import joins
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 from kit.marketdata.delivery.subscription import Publication
 
 GROUP = "bridge"
@@ -33,11 +33,11 @@ class Tail:
 
     def __init__(
         self,
-        streams: Streams,
+        streams: RedisStreams,
         publish: Callable[[Publication], None],
         entries_lost: Callable[[StreamKey], None],
         meter: Meter,
-        troubles: Troubles,
+        troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._streams = streams
@@ -93,7 +93,7 @@ class Tail:
             entries = await self._streams.read(self._positions, READ_ENTRIES_MAX, block_ms)
             self._hand_out(entries)
 
-    def _hand_out(self, entries: Iterable[Entry]) -> None:
+    def _hand_out(self, entries: Iterable[StreamEntry]) -> None:
         now_ns = self._clock.time_ns()
         waiting = 0
         for entry in entries:

@@ -11,9 +11,9 @@ from core.history.settings import HistorySettings
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate_when_there
+from kit.base.degradation import DegradedReasons
 from kit.base.runtime import Identity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.base.troubles import Troubles
 from kit.storage.archive.archive import Archive
 
 SERVICE = "history"
@@ -31,7 +31,7 @@ async def run(settings: HistorySettings, mesh: MeshSettings) -> None:
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
     database = Database(mesh.database_url)
-    troubles = Troubles(runtime.meter)
+    troubles = DegradedReasons(runtime.meter)
     archive = Archive(mesh.database_url)
     history = HistoryServicer(
         Queries(database),

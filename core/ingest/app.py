@@ -5,13 +5,13 @@ from core.ingest.feeds import Feeds
 from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
 from core.ingest.trimming import Trimmer
-from core.ingest.twins import Reading, Twins
+from core.ingest.twins import Reading, VenueReplicas
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
+from kit.base.degradation import DegradedReasons
 from kit.base.runtime import Identity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.streams import RedisStreams
 
 SERVICE = "ingest"
 
@@ -27,14 +27,14 @@ async def run(settings: IngestSettings, mesh: MeshSettings) -> None:
     """Run ingest in this event loop."""
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    streams = Streams(mesh.redis_url)
-    troubles = Troubles(runtime.meter)
+    streams = RedisStreams(mesh.redis_url)
+    troubles = DegradedReasons(runtime.meter)
     room = Room(settings.redis_bytes_max, settings.waits_when_full(mesh.world))
 
     reading = Reading(runtime.meter)
 
     def feed(venue: str) -> Feed:
-        twins = Twins(clock)
+        twins = VenueReplicas(clock)
         return Feed(venue, twins, reading, streams, room, settings, runtime.meter, troubles, clock)
 
     runtime.run_task("feeds", Feeds(runtime.directory, feed).run)

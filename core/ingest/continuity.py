@@ -5,8 +5,8 @@ from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from kit.base.cursor import START, Cursor, StreamKey, channel_name
-from kit.marketdata.delivery.joining import goes_on, tells_of_hole
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.stream_continuity import goes_on, tells_of_hole
+from kit.marketdata.delivery.streams import StreamEntry
 
 
 class VenueBehind(Exception):
@@ -25,7 +25,7 @@ class VenueBehind(Exception):
 
 def entries_for(
     key: StreamKey, newest: Cursor, header: wire_pb2.BatchHeader, batch: bytes, now_ns: int
-) -> list[Entry]:
+) -> list[StreamEntry]:
     """What to append for one batch: nothing when it is there already; a gap before it when batches
     between it and the newest entry are missing, or may be.
 
@@ -36,7 +36,7 @@ def entries_for(
         raise VenueBehind(key, cursor, newest)
     if cursor <= newest:
         return []
-    entry = Entry(key, cursor, batch)
+    entry = StreamEntry(key, cursor, batch)
     if newest == START or _joins(newest, cursor, header):
         # An empty stream begins with whatever comes first. A recorder that has seen more of it,
         # before Redis was emptied, knows that itself.
@@ -54,7 +54,7 @@ def _joins(newest: Cursor, cursor: Cursor, header: wire_pb2.BatchHeader) -> bool
     return cursor.follows(newest) and tells_of_hole(header)
 
 
-def _gap(key: StreamKey, newest: Cursor, cursor: Cursor, now_ns: int) -> Entry:
+def _gap(key: StreamKey, newest: Cursor, cursor: Cursor, now_ns: int) -> StreamEntry:
     """An entry that says what is missing.
 
     Its id is the one just before the batch that came: free for ever, as it belongs to one of the
@@ -75,4 +75,4 @@ def _gap(key: StreamKey, newest: Cursor, cursor: Cursor, now_ns: int) -> Entry:
         gaps=[gap],
         published_time_ns=now_ns,
     )
-    return Entry(key, before, batch.SerializeToString())
+    return StreamEntry(key, before, batch.SerializeToString())

@@ -13,18 +13,18 @@ from venuemesh.wire.v1 import wire_pb2
 
 from core.ingest.continuity import VenueBehind, entries_for
 from core.ingest.handover import Handover, plan
-from core.ingest.pending import Pending
+from core.ingest.pending import PendingEntries
 from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
-from core.ingest.twins import Instance, Reading, Twins
+from core.ingest.twins import Instance, Reading, VenueReplicas
 from core.ingest.watch import Watch
 from kit.base import backoff, errors, rpc, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.cursor import CHANNELS, START, Cursor, StreamKey, channel_name, gap_reason_name
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import CursorExpired, StoreUnavailable, SubscriberTooSlow, VenueUnavailable
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Entry, StreamMoved, Streams, positions_of
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry, StreamMoved, positions_of
 
 RETRY_SECONDS_MAX = 1.0
 RUN_ENDS = (
@@ -51,13 +51,13 @@ class Feed:
     def __init__(
         self,
         venue: str,
-        twins: Twins,
+        twins: VenueReplicas,
         reading: Reading,
-        streams: Streams,
+        streams: RedisStreams,
         room: Room,
         settings: IngestSettings,
         meter: Meter,
-        troubles: Troubles,
+        troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
         self.venue = venue
@@ -104,7 +104,7 @@ class Feed:
         self._troubles.clear("redis")
         instance = self._choose(max(cursor.epoch for cursor in newest.values()))
         handover = await plan(self._streams, newest, instance.epoch, self._expired)
-        pending = Pending(self._settings.pending_bytes_max)
+        pending = PendingEntries(self._settings.pending_bytes_max)
         watch = Watch(instance, self.twins, self._settings.silence_s, self._clock)
         async with rpc.channel(instance.address) as channel:
             # Not a task group: in Python 3.11, one that is cancelled while one of its tasks fails
@@ -158,7 +158,7 @@ class Feed:
             delivery=types_pb2.Delivery(lossless=types_pb2.Lossless()),
         )
 
-    def _entries(self, run: "_Run", batch: bytes) -> list[Entry]:
+    def _entries(self, run: "_Run", batch: bytes) -> list[StreamEntry]:
         newest, handover = run.newest, run.handover
         header = wire_pb2.BatchHeader.FromString(batch)
         key = StreamKey(self.venue, header.channel)
@@ -238,7 +238,7 @@ class Feed:
         # The venue is there; only the question was wrong.
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
 
-    async def _write(self, newest: dict[StreamKey, Cursor], pending: Pending) -> None:
+    async def _write(self, newest: dict[StreamKey, Cursor], pending: PendingEntries) -> None:
         while True:
             entries = await pending.take(self._settings.append_bytes_max)
             await self._room.wait()
@@ -265,11 +265,11 @@ class _Run:
     newest: dict[StreamKey, Cursor]
     """As it will be when all that was read is written."""
     handover: Handover
-    pending: Pending
+    pending: PendingEntries
     watch: Watch
 
 
-async def _until_it_fails(work: Coroutine[Any, Any, None], pending: Pending) -> None:
+async def _until_it_fails(work: Coroutine[Any, Any, None], pending: PendingEntries) -> None:
     """The writer gets the error after what was read before it."""
     try:
         await work

@@ -14,7 +14,7 @@ from venuemesh.wire.v1 import wire_pb2
 
 from core.ingest.overlap import LAST_ENTRIES, OVERLAPPING, Overlap
 from kit.base.cursor import START, Cursor, StreamKey
-from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 
 WHOLE = (types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_STATUS)
 
@@ -35,7 +35,7 @@ class Handover:
         """Whether the streams go over to another process."""
         return bool(self.continued)
 
-    def entries(self, key: StreamKey, cursor: Cursor, now_ns: int) -> list[Entry]:
+    def entries(self, key: StreamKey, cursor: Cursor, now_ns: int) -> list[StreamEntry]:
         """What stands before the first batch of a stream: an entry that says what it continues. Its
         id is the one just before, of a batch that the streams have from the other process."""
         before = self.continued.pop(key, None)
@@ -49,7 +49,7 @@ class Handover:
             continues=before.message(),
             published_time_ns=now_ns,
         )
-        return [Entry(key, at, batch.SerializeToString())]
+        return [StreamEntry(key, at, batch.SerializeToString())]
 
     def without_known(self, key: StreamKey, header: wire_pb2.BatchHeader, batch: bytes) -> bytes:
         """A batch without what the other process has brought."""
@@ -63,7 +63,10 @@ class Handover:
 
 
 async def plan(
-    streams: Streams, newest: Mapping[StreamKey, Cursor], epoch: int, expired: Iterable[StreamKey]
+    streams: RedisStreams,
+    newest: Mapping[StreamKey, Cursor],
+    epoch: int,
+    expired: Iterable[StreamKey],
 ) -> Handover:
     """How to go on with the process of this epoch; 0: one that does not say."""
     known = {key: cursor for key, cursor in newest.items() if cursor != START}
@@ -87,7 +90,7 @@ async def plan(
     return Handover(after, continued | whole, overlaps)
 
 
-def _claim(found: list[Entry], epoch: int) -> Cursor | None:
+def _claim(found: list[StreamEntry], epoch: int) -> Cursor | None:
     """Up to where the newest entry of a stream includes the process of this epoch."""
     for entry in found:
         claim = Cursor.of(wire_pb2.BatchHeader.FromString(entry.batch).twin_cursor)
@@ -96,5 +99,5 @@ def _claim(found: list[Entry], epoch: int) -> Cursor | None:
     return None
 
 
-async def _last_batches(streams: Streams, key: StreamKey) -> list[bytes]:
+async def _last_batches(streams: RedisStreams, key: StreamKey) -> list[bytes]:
     return [entry.batch for entry in reversed(await streams.newest(key, LAST_ENTRIES))]

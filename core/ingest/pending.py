@@ -3,21 +3,21 @@
 import asyncio
 from collections import deque
 
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.streams import StreamEntry
 
 
-class Pending:
+class PendingEntries:
     """A queue between one reader and one writer, bounded in bytes."""
 
     def __init__(self, bytes_max: int) -> None:
         self._bytes_max = bytes_max
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[StreamEntry] = deque()
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._error: Exception | None = None
         self.bytes = 0
 
-    async def put(self, entries: list[Entry]) -> None:
+    async def put(self, entries: list[StreamEntry]) -> None:
         """Add; then wait until no more than the bound waits."""
         self._entries.extend(entries)
         self.bytes += sum(len(entry.batch) for entry in entries)
@@ -32,7 +32,7 @@ class Pending:
         self._error = error
         self._filled.set()
 
-    async def take(self, bytes_max: int) -> list[Entry]:
+    async def take(self, bytes_max: int) -> list[StreamEntry]:
         """What has gathered, in order: one entry, and more as long as they fit these bytes.
 
         Raises the error that the queue was ended with, once it is empty.

@@ -10,10 +10,10 @@ from core.ingest.settings import IngestSettings
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import CHANNEL_REPAIRS, START, Channel, Cursor, StreamKey
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.streams import RedisStreams
 
 INTERVAL_SECONDS = 1.0
 FORCED_SHARE = 0.1
@@ -58,11 +58,11 @@ class Trimmer:
 
     def __init__(
         self,
-        streams: Streams,
+        streams: RedisStreams,
         room: Room,
         settings: IngestSettings,
         meter: Meter,
-        troubles: Troubles,
+        troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._streams = streams

@@ -33,7 +33,7 @@ class Reading:
             self._gauge.labels(venue, instance.service_id).set(is_read)
 
 
-class Twins:
+class VenueReplicas:
     """Chooses. The elder is read, which has the lower epoch: what the younger one numbers then
     stands above all that is written, so that the stream can go on with it."""
 

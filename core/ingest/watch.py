@@ -7,7 +7,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2, market_data_pb2_grpc
 
-from core.ingest.twins import Instance, Twins
+from core.ingest.twins import Instance, VenueReplicas
 from kit.base import rpc, telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import Cursor, StreamKey
@@ -24,7 +24,9 @@ _log = telemetry.logger("ingest.watch")
 class Watch:
     """Beside one run of a feed. Of a venue with one process it does nothing."""
 
-    def __init__(self, instance: Instance, twins: Twins, silence_s: float, clock: Clock) -> None:
+    def __init__(
+        self, instance: Instance, twins: VenueReplicas, silence_s: float, clock: Clock
+    ) -> None:
         self._instance = instance
         self._twins = twins
         self._silence_s = silence_s

@@ -15,7 +15,7 @@ _log = telemetry.logger("playback.books")
 
 
 class PlayedBooks:
-    """``kit.execution.feed.Books``."""
+    """``kit.execution.market_source.BookSource``."""
 
     def __init__(self, wanted: Collection[str]) -> None:
         """``wanted``: symbols whose levels are kept, because the record has them and somebody may

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from kit.base.cursor import Channel
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.storage.archive.book_events import BookEvents
 from kit.storage.archive.events import Events
 from kit.storage.archive.gaps_and_listings import PlacedGap
@@ -83,7 +83,7 @@ class Taken:
         self._events = events
         self._gaps = gaps
 
-    def drafts(self) -> Iterator[Draft]:
+    def drafts(self) -> Iterator[BatchDraft]:
         """Batches without numbers; gaps stand before the first row after them."""
         start = 0
         waiting: list[PlacedGap] = []
@@ -123,11 +123,11 @@ class Taken:
     def _before(self, time_ns: int) -> int:
         return 0 if self._events is None else int(np.searchsorted(self._events.times_ns, time_ns))
 
-    def _part(self, start: int, stop: int, gaps: list[PlacedGap]) -> Iterator[Draft]:
+    def _part(self, start: int, stop: int, gaps: list[PlacedGap]) -> Iterator[BatchDraft]:
         told = [placed.gap for placed in gaps]
         if self._events is not None and stop > start:
             for draft in self._events.part(start, stop).drafts():
                 yield draft.after(told)
                 told = []
         elif told:
-            yield replace(Draft(), gaps=told)
+            yield replace(BatchDraft(), gaps=told)

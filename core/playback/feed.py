@@ -4,19 +4,19 @@ from collections.abc import Callable, Collection
 
 from core.playback.log import Log, LogReader
 from kit.base.cursor import Channel, Cursor
-from kit.execution.feed import Reached
-from kit.marketdata.delivery.subscription import Symbols
+from kit.execution.market_source import Reached
+from kit.marketdata.delivery.subscription import SymbolFilter
 
 
 class PlayedFeed:
-    """``kit.execution.feed.Feed``. Of a play that is made again, nothing is told twice."""
+    """A ``MarketDataSource``. Of a play that is made again, nothing is told twice."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._reader: LogReader | None = None
         self._before: Reached = {}
 
-    def follow(self, channels: Collection[Channel], symbols: Symbols) -> LogReader:
+    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> LogReader:
         self._before = self.reached()
         self._reader = self._log.follow(channels, symbols, self._before)
         return self._reader
@@ -49,11 +49,11 @@ class PlayedFeed:
 
 
 class PlayedTrades:
-    """``kit.execution.feed.Published``, for prices. What is made again for those
+    """``kit.execution.market_source.PublishedBatch``, for prices. What is made again for those
     who have it already wakes nothing."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    def follow(self, channels: Collection[Channel], symbols: Symbols) -> LogReader:
+    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> LogReader:
         return self._log.follow(channels, symbols, {}, once=True)

@@ -16,8 +16,8 @@ from itertools import islice
 from kit.base.cursor import CHANNELS, Channel, Cursor, StreamKey, channel_name, gap_reason_name
 from kit.base.errors import CursorExpired, TooManySubscribers, VenuemeshError
 from kit.base.telemetry import Meter
-from kit.marketdata.codec.encode import Draft
-from kit.marketdata.delivery.subscription import RESPONSE_BYTES_MAX, Publication, Symbols
+from kit.marketdata.codec.encode import BatchDraft
+from kit.marketdata.delivery.subscription import RESPONSE_BYTES_MAX, Publication, SymbolFilter
 from kit.marketdata.model.batches import Batch
 
 READERS_MAX = 64
@@ -49,7 +49,7 @@ class Log:
         self._end: VenuemeshError | None = None
 
     def publish(
-        self, channel: Channel, draft: Draft, published_time_ns: int, *, again: bool = False
+        self, channel: Channel, draft: BatchDraft, published_time_ns: int, *, again: bool = False
     ) -> None:
         """Number a batch, hold it, wake its readers. After the end: nothing. ``again``: it is made
         once more, for readers who have it already."""
@@ -99,7 +99,7 @@ class Log:
         resume_after: Mapping[Channel, Cursor],
         earliest: Iterable[Channel],
         latest: Iterable[Channel],
-        symbols: Symbols,
+        symbols: SymbolFilter,
     ) -> "LogReader":
         """A reader of some channels, each from a cursor, from the earliest or from now. A cursor of
         this play may be ahead of it: the process was started anew, and will come to it.
@@ -118,7 +118,7 @@ class Log:
     def follow(
         self,
         channels: Iterable[Channel],
-        symbols: Symbols,
+        symbols: SymbolFilter,
         after: Mapping[Channel, Cursor],
         *,
         once: bool = False,
@@ -230,7 +230,7 @@ class LogReader:
         self,
         log: Log,
         after: dict[Channel, int],
-        symbols: Symbols,
+        symbols: SymbolFilter,
         position: int,
         count: int,
         *,

@@ -13,7 +13,7 @@ from core.playback.channel import NEVER_NS, RecordedChannel, Taken
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.cursor import Channel
 from kit.marketdata.codec import encode
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.storage.archive.archive import Archive
 from kit.storage.archive.gaps_and_listings import Term
 
@@ -50,7 +50,7 @@ class Window(NamedTuple):
 
     start_ns: int
     end_ns: int
-    batches: list[tuple[Channel, Draft]]
+    batches: list[tuple[Channel, BatchDraft]]
     book: Taken | None
 
 
@@ -73,7 +73,7 @@ async def windows(
             end_ns = start_ns + window_ns
             for channel in channels:
                 end_ns = await channel.limit_ns(end_ns, rows_max)
-            batches: list[tuple[Channel, Draft]] = []
+            batches: list[tuple[Channel, BatchDraft]] = []
             while statuses and statuses[0][0] < end_ns:
                 batches.append((STATUS, statuses.popleft()[1]))
             taken = {channel.channel: await channel.take(end_ns) for channel in channels}
@@ -105,18 +105,18 @@ class _Checkpoints:
         self._last_ns = dict.fromkeys(channels, start_ns)
 
     def after(
-        self, batches: Sequence[tuple[Channel, Draft]], end_ns: int
-    ) -> Iterator[tuple[Channel, Draft]]:
+        self, batches: Sequence[tuple[Channel, BatchDraft]], end_ns: int
+    ) -> Iterator[tuple[Channel, BatchDraft]]:
         busy = {channel for channel, _ in batches}
         for channel, last_ns in self._last_ns.items():
             if channel in busy:
                 self._last_ns[channel] = end_ns
             elif end_ns - last_ns >= CHECKPOINT_NS:
                 self._last_ns[channel] = end_ns
-                yield channel, Draft()
+                yield channel, BatchDraft()
 
 
-def _statuses(play: Play, terms: Sequence[Term]) -> Iterator[tuple[int, Draft]]:
+def _statuses(play: Play, terms: Sequence[Term]) -> Iterator[tuple[int, BatchDraft]]:
     """What was listed when the play begins, then what changed, each with its time in the play."""
     listed = batch_pb2.STATUS_CHANGE_LISTED
     told = [(play.start_ns, listed, term) for term in terms if term.is_valid_at(play.start_ns)]

@@ -15,10 +15,10 @@ from kit.base.errors import SettingError
 from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
 from kit.connector.contract import discovery
-from kit.connector.contract.venue import USUAL_HOUSE, Place
+from kit.connector.contract.venue import DEFAULT_FEE_SCHEDULE, Environment
 from kit.execution.accounts import Accounts, paper_names
 from kit.execution.paper.feed_market import FeedMarket
-from kit.execution.paper.rules import House, PaperRules, rules_of
+from kit.execution.paper.rules import FeeSchedule, PaperRules, rules_of
 from kit.execution.prices import FeedPrices
 from kit.execution.settings import OrdersSettings
 
@@ -66,9 +66,9 @@ def _rules(
     return replace(rules, pace=math.inf if speed is None else speed)
 
 
-def _house(venue: str, mesh: MeshSettings) -> House:
+def _house(venue: str, mesh: MeshSettings) -> FeeSchedule:
     try:
-        return discovery.require(venue)(Place(mesh.world, mesh.simulator_url)).house
+        return discovery.require(venue)(Environment(mesh.world, mesh.simulator_url)).house
     except SettingError:
         _log.warning("not a venue that is known here: fees are the usual ones")
-        return USUAL_HOUSE
+        return DEFAULT_FEE_SCHEDULE

@@ -9,10 +9,10 @@ from core.recorder.store import Store
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate_when_there
+from kit.base.degradation import DegradedReasons
 from kit.base.runtime import Identity, Runtime, run_process
 from kit.base.settings import MeshSettings
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.streams import RedisStreams
 
 SERVICE = "recorder"
 STORAGE_SECTION = "storage"
@@ -30,9 +30,9 @@ async def run(settings: RecorderSettings, storage: StorageSettings, mesh: MeshSe
     """Run the recorder in this event loop."""
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    streams = Streams(mesh.redis_url)
+    streams = RedisStreams(mesh.redis_url)
     database = Database(mesh.database_url)
-    troubles = Troubles(runtime.meter)
+    troubles = DegradedReasons(runtime.meter)
     recorder = Recorder(streams, Store(database), settings, runtime.meter, troubles, clock)
     keeper = Keeper(database, storage, runtime.meter, troubles, clock)
 

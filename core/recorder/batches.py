@@ -8,14 +8,14 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from core.recorder.columns import INT64_MAX, MalformedBatch
 from kit.base.cursor import Cursor, channel_name
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.model.batches import Batch
 
 SCALE_MAX = 36
 """More decimal places than any venue has; beyond them a batch is malformed."""
 
 
-def read_batch(entry: Entry) -> Batch:
+def read_batch(entry: StreamEntry) -> Batch:
     """The batch of an entry, with columns of its channel or none. Raises MalformedBatch."""
     try:
         batch = Batch.FromString(entry.batch)

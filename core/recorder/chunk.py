@@ -11,8 +11,8 @@ from core.recorder.gaps import FoundGap, gap_rows
 from core.recorder.gathered import Gathered
 from core.recorder.rows import Rows
 from kit.base.cursor import START, Channel, Cursor, StreamKey
-from kit.marketdata.delivery.joining import joins
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.stream_continuity import joins
+from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.model.batches import Batch, columns_of
 
 
@@ -47,7 +47,7 @@ class Chunk:
         """The last entry of a stream that was read."""
         return self.positions.get(key) or self.before.get(key, START)
 
-    def add(self, entry: Entry, now_ns: int) -> MalformedBatch | None:
+    def add(self, entry: StreamEntry, now_ns: int) -> MalformedBatch | None:
         """Take one entry that was read, and whatever it or a hole before it tells of gaps.
 
         Returns why its batch could not be read, if so: it then counts for a gap and nothing more.
@@ -101,7 +101,7 @@ class Chunk:
         first_time_ns: int = times_ns[0]
         return first_time_ns
 
-    def _add_gaps(self, entry: Entry, gaps: Sequence[types_pb2.Gap], now_ns: int) -> None:
+    def _add_gaps(self, entry: StreamEntry, gaps: Sequence[types_pb2.Gap], now_ns: int) -> None:
         for ordinal, gap in enumerate(gaps):
             gap.detected_time_ns = gap.detected_time_ns or now_ns
             self.gaps.append(FoundGap(entry.key, entry.cursor, ordinal, gap))

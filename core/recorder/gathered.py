@@ -23,11 +23,11 @@ from core.recorder.repairs import (
     repaired_rows,
     trades_of,
 )
-from core.recorder.row_tables import FLAT, TEXT_TRADES, Flat, rows_of
+from core.recorder.row_tables import FLAT, TEXT_TRADES, RowTable, rows_of
 from core.recorder.rows import Rows
 from core.recorder.terms import Term, Terms, terms_of
 from kit.base.cursor import StreamKey
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.model.batches import Batch, row_count
 from kit.storage.archive.book_updates import BookUpdates
 
@@ -47,7 +47,7 @@ class Gathered:
         self._repaired: list[RepairedTrade] = []
         self._fills: list[FoundFill] = []
 
-    def add(self, entry: Entry, batch: Batch) -> int:
+    def add(self, entry: StreamEntry, batch: Batch) -> int:
         """Take the rows of a batch. Returns how many events they are. Raises MalformedBatch, and
         has then taken none."""
         match entry.key.channel:
@@ -104,7 +104,7 @@ class Gathered:
             tables.append(Fills(self._fills))
         return tables
 
-    def _add_trades(self, entry: Entry, batch: Batch) -> None:
+    def _add_trades(self, entry: StreamEntry, batch: Batch) -> None:
         texts = trade_ids(batch)
         columns = self._columns(entry, batch, FLAT[entry.key.channel])
         if texts is None:
@@ -114,14 +114,14 @@ class Gathered:
         self._text_trades.add([column for column in columns if column[0] in names])
         self._text_ids += texts
 
-    def _add_repairs(self, entry: Entry, batch: Batch) -> None:
+    def _add_repairs(self, entry: StreamEntry, batch: Batch) -> None:
         check_rows(batch.trades, len(batch.instruments))
         fills = fills_of(entry.key, batch)
         if row_count(batch):
             self._repaired += trades_of(entry.key, batch, trade_ids(batch))
         self._fills += fills
 
-    def _add_book(self, entry: Entry, batch: Batch) -> None:
+    def _add_book(self, entry: StreamEntry, batch: Batch) -> None:
         check_book(batch.book, len(batch.instruments))
         try:
             rows = BookUpdates.of(batch.book)
@@ -129,7 +129,9 @@ class Gathered:
             raise MalformedBatch(str(error)) from None
         self._books.block_for(entry.key, entry.cursor).add_book(batch, rows)
 
-    def _columns(self, entry: Entry, batch: Batch, flat: Flat) -> list[tuple[str, Repeated]]:
+    def _columns(
+        self, entry: StreamEntry, batch: Batch, flat: RowTable
+    ) -> list[tuple[str, Repeated]]:
         """The columns of a batch, with instruments numbered as here."""
         places = [
             self._instruments.setdefault(

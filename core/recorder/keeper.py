@@ -9,9 +9,9 @@ from core.recorder.settings import StorageSettings
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.database import Database
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
 
 DAY_NS = 24 * 3600 * NANOSECONDS_PER_SECOND
 ROUND_SECONDS = 300.0
@@ -40,7 +40,7 @@ class Keeper:
         database: Database,
         settings: StorageSettings,
         meter: Meter,
-        troubles: Troubles,
+        troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._database = database

@@ -9,7 +9,7 @@ from core.recorder.columns import MalformedBatch
 from core.recorder.settings import RecorderSettings
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.cursor import Channel, Cursor, StreamKey
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.streams import StreamEntry
 
 BLOCK_CHANNELS = frozenset({types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_FRAMES})
 """Kept as bytes: the more batches stand together, the fewer bytes they take."""
@@ -23,7 +23,7 @@ class Lane:
         self._age_ns = age_ms * NANOSECONDS_PER_MILLISECOND
         self._due_ns = 0
 
-    def add(self, entry: Entry, now_ns: int, monotonic_ns: int) -> MalformedBatch | None:
+    def add(self, entry: StreamEntry, now_ns: int, monotonic_ns: int) -> MalformedBatch | None:
         """As Chunk.add."""
         if not self.chunk.positions:
             self._due_ns = monotonic_ns + self._age_ns

@@ -3,10 +3,10 @@
 from core.recorder.store import CONSUMER
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.cursor import START, Cursor, StreamKey
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.streams import RedisStreams
 
 LOOK_INTERVAL_SECONDS = 1.0
 
@@ -14,7 +14,9 @@ LOOK_INTERVAL_SECONDS = 1.0
 class Progress:
     """What is recorded of each stream, and what is not yet."""
 
-    def __init__(self, streams: Streams, meter: Meter, troubles: Troubles, clock: Clock) -> None:
+    def __init__(
+        self, streams: RedisStreams, meter: Meter, troubles: DegradedReasons, clock: Clock
+    ) -> None:
         self.keys: list[StreamKey] = []
         """The streams that there are."""
         self._streams = streams

@@ -12,10 +12,10 @@ from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import channel_name, gap_reason_name
 from kit.base.database import TROUBLE, PositionMoved
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 
 READ_ENTRIES_MAX = 64
 """Entries of each stream that are read in one call."""
@@ -36,11 +36,11 @@ class Recorder:
 
     def __init__(
         self,
-        streams: Streams,
+        streams: RedisStreams,
         store: Store,
         settings: RecorderSettings,
         meter: Meter,
-        troubles: Troubles,
+        troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._streams = streams
@@ -132,7 +132,7 @@ class Recorder:
             self._take(lanes, entry, now_ns, monotonic_ns)
         return max(Counter(entry.key for entry in entries).values(), default=0)
 
-    def _take(self, lanes: Lanes, entry: Entry, now_ns: int, monotonic_ns: int) -> None:
+    def _take(self, lanes: Lanes, entry: StreamEntry, now_ns: int, monotonic_ns: int) -> None:
         error = lanes.of(entry.key.channel).add(entry, now_ns, monotonic_ns)
         if error is not None:
             self._unreadable_total.labels(channel_name(entry.key.channel)).inc()

@@ -38,7 +38,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Flat:
+class RowTable:
     """A table with one row for each event."""
 
     table: str
@@ -57,7 +57,7 @@ class Flat:
 
 
 TIMES = (Target("venue_time_ns", Kind.BIGINT), Target("received_time_ns", Kind.BIGINT))
-TRADES = Flat(
+TRADES = RowTable(
     "trade_rows",
     "venue_time_ns",
     (
@@ -70,7 +70,7 @@ TRADES = Flat(
 )
 TEXT_TRADES = replace(TRADES, targets=TRADES.targets[:-1])
 """Those whose ids are texts, which follow as the last column."""
-QUOTES = Flat(
+QUOTES = RowTable(
     "quote_rows",
     "received_time_ns",
     (
@@ -82,7 +82,7 @@ QUOTES = Flat(
         Target("ask_size", Kind.SIZE),
     ),
 )
-TICKERS = Flat(
+TICKERS = RowTable(
     "ticker_rows",
     "received_time_ns",
     (
@@ -94,7 +94,7 @@ TICKERS = Flat(
         Target("volume", Kind.SIZE, null_when_0=True),
     ),
 )
-MARKS = Flat(
+MARKS = RowTable(
     "mark_rows",
     "received_time_ns",
     (
@@ -105,7 +105,7 @@ MARKS = Flat(
         Target("next_funding_time_ns", Kind.BIGINT, null_when_0=True),
     ),
 )
-CANDLES = Flat(
+CANDLES = RowTable(
     "candle_rows",
     "open_time_ns",
     (
@@ -125,7 +125,7 @@ CANDLES = Flat(
     " open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,"
     " volume = excluded.volume, closed = excluded.closed",
 )
-FLAT: Mapping[Channel, Flat] = {
+FLAT: Mapping[Channel, RowTable] = {
     types_pb2.CHANNEL_TRADES: TRADES,
     types_pb2.CHANNEL_QUOTES: QUOTES,
     types_pb2.CHANNEL_TICKERS: TICKERS,
@@ -135,7 +135,7 @@ FLAT: Mapping[Channel, Flat] = {
 
 
 def rows_of(
-    flat: Flat,
+    flat: RowTable,
     columns: Columns,
     instruments: Sequence[ScaledInstrument],
     ids: InstrumentIds,

@@ -18,11 +18,11 @@ from core.repair.watching import Watching
 from kit.base import settings as setting_files
 from kit.base.clock import SystemClock
 from kit.base.database import Database, migrate_when_there
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import Draining
 from kit.base.runtime import Identity, Runtime, Task, run_process
 from kit.base.settings import MeshSettings
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.streams import RedisStreams
 
 SERVICE = "repair"
 
@@ -38,9 +38,9 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
     """Run it in this event loop."""
     runtime = Runtime(Identity(SERVICE, SERVICE, SERVICE, settings.port), mesh)
     clock = SystemClock()
-    troubles, figures = Troubles(runtime.meter), Figures(runtime.meter)
+    troubles, figures = DegradedReasons(runtime.meter), Figures(runtime.meter)
     database = Database(mesh.database_url)
-    streams = Streams(mesh.redis_url)
+    streams = RedisStreams(mesh.redis_url)
     venues = Venues(runtime.directory, mesh.registry)
     record, store = Record(database), Store(database)
     publisher = Publisher(streams, clock)

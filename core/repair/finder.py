@@ -20,8 +20,8 @@ from core.repair.store import TIME_MAX, Store
 from core.repair.venues import Features, NotNow, Venues
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
-from kit.base.troubles import Troubles
 from kit.marketdata.delivery.streams import StreamMoved
 
 GAP_AGE_MAX_NS = 7 * 24 * 3600 * NANOSECONDS_PER_SECOND
@@ -47,7 +47,7 @@ class Finder:
         publisher: Publisher,
         settings: RepairSettings,
         figures: Figures,
-        troubles: Troubles,
+        troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._record = record

@@ -24,8 +24,8 @@ from core.repair.watching import Watching
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import START, Cursor
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
-from kit.base.troubles import Troubles
 from kit.marketdata.delivery.streams import StreamMoved
 
 ROUND_HOLES = 16
@@ -60,7 +60,7 @@ class Jobs:
         watching: Watching,
         settings: RepairSettings,
         figures: Figures,
-        troubles: Troubles,
+        troubles: DegradedReasons,
         clock: Clock,
     ) -> None:
         self._store = store

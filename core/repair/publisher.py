@@ -12,7 +12,7 @@ from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
 from kit.marketdata.codec import encode
-from kit.marketdata.delivery.streams import Entry, StreamMoved, Streams
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry, StreamMoved
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.columns import Numbers, Symbols, TradeRows
 
@@ -26,7 +26,7 @@ class Publisher:
     """Numbers and appends entries, each stream's after its newest. A run of the process is an
     epoch of its own, later than every one before it; so is what follows an end that Redis lost."""
 
-    def __init__(self, streams: Streams, clock: Clock) -> None:
+    def __init__(self, streams: RedisStreams, clock: Clock) -> None:
         self._streams = streams
         self._clock = clock
         self._newest: dict[StreamKey, Cursor] = {}
@@ -47,7 +47,7 @@ class Publisher:
             for batch in self._batches(place, trades, fills):
                 newest = self._next(key, newest)
                 batch.cursor.CopyFrom(newest.message())
-                entries.append(Entry(key, newest, batch.SerializeToString()))
+                entries.append(StreamEntry(key, newest, batch.SerializeToString()))
             try:
                 await self._streams.append_after({key: before}, entries)
             except StreamMoved as error:

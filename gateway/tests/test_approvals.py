@@ -6,7 +6,7 @@ from venuemesh.tradeflow.v1 import approvals_pb2, orders_pb2
 
 from gateway.approvals import ApprovalsServicer
 from kit.base.clock import SystemClock
-from kit.base.errors import ApprovalRefused, BadRequest
+from kit.base.errors import ApprovalRejected, BadRequest
 from kit.execution.approval import DEVELOPMENT_KEY_ID, Signer, Verifier
 from kit.execution.keys import APPROVED_NS
 
@@ -27,7 +27,7 @@ async def test_what_it_approves_holds_for_a_while_and_not_in_the_live_world(serv
     Verifier(keys, live=False).check(approved, approved.expires_time_ns - 1)
     left_s = (approved.expires_time_ns - SystemClock().time_ns()) / 1e9
     assert APPROVED_NS / 1e9 - 5 < left_s <= APPROVED_NS / 1e9
-    with pytest.raises(ApprovalRefused):
+    with pytest.raises(ApprovalRejected):
         Verifier(keys, live=True).check(approved, 0)
 
 

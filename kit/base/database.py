@@ -23,12 +23,12 @@ from kit.base import telemetry
 from kit.base.backoff import delays
 from kit.base.clock import Clock
 from kit.base.cursor import START, Cursor, StreamKey
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import SettingError, StoreUnavailable
-from kit.base.troubles import Troubles
 
 SCHEMA_DIR = Path(__file__).resolve().parents[2] / "schema"
 TROUBLE = "postgresql"
-"""Its name in ``Troubles`` and in the metadata of StoreUnavailable."""
+"""Its name in ``DegradedReasons`` and in the metadata of StoreUnavailable."""
 CONNECTIONS_MAX = 4
 CONNECT_SECONDS_MAX = 5
 MIGRATION_LOCK = 7_466_083_219_551
@@ -152,7 +152,7 @@ async def save_positions(
         raise PositionMoved(f"another process has moved the positions of {consumer}")
 
 
-async def migrate_when_there(url: str, troubles: Troubles, clock: Clock) -> None:
+async def migrate_when_there(url: str, troubles: DegradedReasons, clock: Clock) -> None:
     """As migrate, but waits for a database that is away."""
     for delay_seconds in delays():
         try:

@@ -14,16 +14,16 @@ VenuemeshError
 ├── StoreUnavailable      UNAVAILABLE          try again later
 ├── Draining              UNAVAILABLE          try again, another instance answers
 ├── ServiceUnavailable    UNAVAILABLE          try again later
-├── ForeignPage           PERMISSION_DENIED    call from a known host
+├── ForeignOrigin           PERMISSION_DENIED    call from a known host
 ├── NotSupported          FAILED_PRECONDITION  ask another process
 ├── PortInUse             FAILED_PRECONDITION  stop what uses it, or configure another
 ├── InvalidOrder          INVALID_ARGUMENT     correct the order
-├── ApprovalRefused       PERMISSION_DENIED    have the order approved anew
+├── ApprovalRejected       PERMISSION_DENIED    have the order approved anew
 ├── RequestIdReused       ALREADY_EXISTS       use a new request id
 ├── UnknownOrder          NOT_FOUND            no such order is known
 ├── UnknownAccount        NOT_FOUND            see TradeFlow.ListAccounts
 ├── AccountNotReady       FAILED_PRECONDITION  try again when the account is ready
-├── CredentialsRefused    PERMISSION_DENIED    correct the account's credentials
+├── CredentialsRejected    PERMISSION_DENIED    correct the account's credentials
 └── InternalError         INTERNAL             look up error_id in the log
 
 SettingError stands apart: it stops a process before it serves anyone.
@@ -143,7 +143,7 @@ class ServiceUnavailable(VenuemeshError):
     reason = "SERVICE_UNAVAILABLE"
 
 
-class ForeignPage(VenuemeshError):
+class ForeignOrigin(VenuemeshError):
     """No metadata."""
 
     code = grpc.StatusCode.PERMISSION_DENIED
@@ -171,7 +171,7 @@ class InvalidOrder(VenuemeshError):
     reason = "INVALID_ORDER"
 
 
-class ApprovalRefused(VenuemeshError):
+class ApprovalRejected(VenuemeshError):
     """Metadata: why (missing, malformed, unknown_key, signature, expired, future, stale_epoch,
     development_key)."""
 
@@ -207,7 +207,7 @@ class AccountNotReady(VenuemeshError):
     reason = "ACCOUNT_NOT_READY"
 
 
-class CredentialsRefused(VenuemeshError):
+class CredentialsRejected(VenuemeshError):
     """Metadata: account, detail."""
 
     code = grpc.StatusCode.PERMISSION_DENIED

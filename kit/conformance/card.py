@@ -6,7 +6,7 @@ from enum import Enum
 
 from kit.conformance.connector import Connector
 from kit.conformance.exchange import Exchange
-from kit.connector.contract.venue import Limits
+from kit.connector.contract.venue import VenueLimits
 
 
 class Failed(Exception):
@@ -53,7 +53,7 @@ class Card:
     action: Action
     needs: Callable[[Rig], str]
     """Why it does not concern a venue; "" when it does."""
-    limits: Callable[[Limits], Limits]
+    limits: Callable[[VenueLimits], VenueLimits]
     """The limits that it is played with, such as a shorter silence."""
 
     @property
@@ -67,12 +67,12 @@ def nothing(rig: Rig) -> str:
     return ""
 
 
-def usual(limits: Limits) -> Limits:
+def usual(limits: VenueLimits) -> VenueLimits:
     """As the venue says."""
     return limits
 
 
-def impatient(limits: Limits) -> Limits:
+def impatient(limits: VenueLimits) -> VenueLimits:
     """So that what takes minutes takes seconds."""
     return replace(limits, silence_s=2.0)
 
@@ -94,7 +94,7 @@ CARDS: list[Card] = []
 def card(
     card_id: str,
     needs: Callable[[Rig], str] = nothing,
-    limits: Callable[[Limits], Limits] = usual,
+    limits: Callable[[VenueLimits], VenueLimits] = usual,
 ) -> Callable[[Action], Action]:
     """Makes a card of an action, whose docstring says what is right. It passes when the action
     returns."""

@@ -11,16 +11,16 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.clock import SystemClock
 from kit.base.cursor import CHANNELS, Channel
 from kit.base.telemetry import Meter
-from kit.connector.books.guarded_book import BookState, GuardedBook
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import Venue
-from kit.connector.feed.session import Session
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.feed.websocket_feed import WebsocketFeed
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
-from kit.connector.host.instruments import Instruments
-from kit.connector.host.listing import Listing
-from kit.connector.process.book_resync import Resync
-from kit.connector.process.book_verification import Verification
-from kit.connector.process.trade_refill import Refill
+from kit.connector.host.instruments import InstrumentCache
+from kit.connector.host.listing_publisher import ListingPublisher
+from kit.connector.process.book_resync import BookResync
+from kit.connector.process.book_verification import BookVerifier
+from kit.connector.process.trade_refill import TradeRefill
 from kit.connector.subscriptions import Subscriptions
 from kit.marketdata.book import Book, Levels, Side
 from kit.marketdata.model.batches import Batch, columns_of
@@ -39,16 +39,16 @@ class Connector:
         self.meter = Meter(venue.venue_id)
         self.hub = Hub(venue.venue_id, 1, clock, self.meter)
         self.subscriptions = Subscriptions(venue.channels)
-        self.intake = Intake(venue, self.hub, self.subscriptions, self.meter, clock)
-        self.session = Session(venue, self.intake, self.meter, clock)
+        self.intake = FramePipeline(venue, self.hub, self.subscriptions, self.meter, clock)
+        self.session = WebsocketFeed(venue, self.intake, self.meter, clock)
         books, rules = self.intake.bookkeeper, venue.book
         renew = self.session.renew_book
-        self.resync = Resync(books, rules.snapshots, venue.history, renew, clock)
+        self.resync = BookResync(books, rules.snapshots, venue.history, renew, clock)
         trades = self.intake.tradekeeper
-        self.refill = Refill(trades, venue.history, REFILL_SECONDS, self.meter, clock)
-        instruments = Instruments(venue.venue_id, venue.history)
-        self.listing = Listing(instruments, self.intake, self.hub, self.session, clock)
-        self.verification = Verification(self.hub, self.intake, venue, clock)
+        self.refill = TradeRefill(trades, venue.history, REFILL_SECONDS, self.meter, clock)
+        instruments = InstrumentCache(venue.venue_id, venue.history)
+        self.listing = ListingPublisher(instruments, self.intake, self.hub, self.session, clock)
+        self.verification = BookVerifier(self.hub, self.intake, venue, clock)
         self.batches: list[Batch] = []
         """All that was published."""
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
@@ -71,7 +71,7 @@ class Connector:
         self.intake.bookkeeper.add(fresh)
         self.session.add(fresh)
 
-    def book(self, symbol: str) -> GuardedBook:
+    def book(self, symbol: str) -> SynchronizedBook:
         """One book."""
         return self.intake.bookkeeper.books[symbol]
 

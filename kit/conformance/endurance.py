@@ -20,8 +20,8 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.numbers import to_decimal
 from kit.conformance.connector import Connector, connector
 from kit.conformance.exchange import Exchange, exchange
-from kit.connector.books.guarded_book import BookState, GuardedBook
-from kit.connector.contract.venue import Place, TradeNumbering, VenueFactory
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
+from kit.connector.contract.venue import Environment, TradeNumbering, VenueFactory
 from kit.marketdata.model.batches import Batch, columns_of
 from kit.simulator.dialect import Dialect
 from kit.simulator.events import Instrument, Trade
@@ -111,7 +111,7 @@ async def endure(
     results: list[Endured] = []
     async with exchange(venue_id, dialect, events_per_second) as pretended:
         truth = Truth(pretended)
-        venue = make(Place("simulate", pretended.url, {}))
+        venue = make(Environment("simulate", pretended.url, {}))
         async with connector(venue, pretended.symbols) as connected:
             await connected.until(connected.proven, "proven books")
             for fault in faults:
@@ -282,7 +282,7 @@ def _best_of(instrument: Instrument, sides: Sequence[Sequence[tuple[int, int]]])
     )
 
 
-def _best(book: GuardedBook) -> Best | None:
+def _best(book: SynchronizedBook) -> Best | None:
     bids, asks = book.book.bids(1), book.book.asks(1)
     if not bids or not asks:
         return None

@@ -8,11 +8,11 @@ from kit.base.clock import SystemClock
 from kit.simulator.app import Simulator
 from kit.simulator.dialect import Dialect
 from kit.simulator.events import Instrument
-from kit.simulator.fault_commands import FaultOrder
+from kit.simulator.fault_commands import FaultCommand
 from kit.simulator.listing import BookSnapshot
 from kit.simulator.market import Step
 from kit.simulator.settings import SimulatorSettings
-from kit.simulator.simulate import MarketFloor
+from kit.simulator.simulate import SimulatedMarketView
 
 STOP_SECONDS_MAX = 20.0
 CALM_SECONDS_MAX = 60.0
@@ -56,7 +56,7 @@ class Exchange:
     ) -> None:
         """Let something go wrong; see kit/simulator/fault_commands.py."""
         self._simulator.venue(self.venue_id).faults.order(
-            FaultOrder(
+            FaultCommand(
                 venue=self.venue_id,
                 fault=fault,
                 symbol=symbol,
@@ -86,7 +86,7 @@ class Exchange:
         """Be told each step of the market that trades this symbol, once however often it is asked
         for. Returns what is traded under it."""
         floor = self._simulator.floor(self.venue_id)
-        assert isinstance(floor, MarketFloor)
+        assert isinstance(floor, SimulatedMarketView)
         if told not in floor.watchers:
             floor.watchers.append(told)
         return floor.instrument(symbol)

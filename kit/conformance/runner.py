@@ -9,7 +9,7 @@ from kit.conformance import cards
 from kit.conformance.card import CARDS, Card, Failed, Outcome, Result, Rig, Skipped
 from kit.conformance.connector import connector
 from kit.conformance.exchange import exchange
-from kit.connector.contract.venue import Limits, Place, Venue, VenueFactory
+from kit.connector.contract.venue import Environment, Venue, VenueFactory, VenueLimits
 from kit.simulator.dialect import Dialect
 
 SYMBOLS = 3
@@ -38,8 +38,8 @@ async def play(
 ) -> Score:
     """All cards, one after another. A connector that failed one is replaced for the next."""
 
-    def venue(url: str, limits: Callable[[Limits], Limits]) -> Venue:
-        made = make(Place("simulate", url, options or {}))
+    def venue(url: str, limits: Callable[[VenueLimits], VenueLimits]) -> Venue:
+        made = make(Environment("simulate", url, options or {}))
         return replace(made, limits=limits(made.limits))
 
     results: list[Result] = []
@@ -58,7 +58,7 @@ async def play(
 @asynccontextmanager
 async def _rig(
     venue_id: str,
-    venue: Callable[[str, Callable[[Limits], Limits]], Venue],
+    venue: Callable[[str, Callable[[VenueLimits], VenueLimits]], Venue],
     dialect: Callable[[], Dialect],
     first: Card,
 ) -> AsyncIterator[Rig]:

@@ -7,7 +7,7 @@ from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class Subscriptions:
         """Whether the venue will not serve it."""
         return symbol in self._figures and self._figures[symbol][channel].refused
 
-    def note(self, channel: Channel, draft: Draft) -> None:
+    def note(self, channel: Channel, draft: BatchDraft) -> None:
         """Count what is about to be published."""
         for entry, events in zip(draft.instruments, draft.event_counts, strict=True):
             if entry.symbol in self._figures:

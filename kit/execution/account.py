@@ -17,32 +17,32 @@ from venuemesh.tradeflow.v1 import differences_pb2, trade_flow_pb2
 from kit.base import telemetry
 from kit.base.backoff import delays
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
-from kit.base.errors import AccountNotReady, CredentialsRefused, StoreUnavailable, VenuemeshError
+from kit.base.errors import AccountNotReady, CredentialsRejected, StoreUnavailable, VenuemeshError
 from kit.execution.amender import Amender
 from kit.execution.calls import ask, until
 from kit.execution.contract import (
-    AssetBalance,
-    Desk,
-    HeldPosition,
-    Lost,
+    ExecutionClient,
+    StreamInterrupted,
+    VenueBalance,
     VenueFill,
     VenueOrder,
+    VenuePosition,
 )
-from kit.execution.dead_man import DeadMan
+from kit.execution.dead_man import DeadManSwitch
 from kit.execution.executions import Event, Executions
 from kit.execution.groups.groups import Groups, Means
 from kit.execution.journal import records
 from kit.execution.journal.journal import Journal, JournalDamaged, Offload, Store
 from kit.execution.journal.records import Authority, Balanced, Began, Filled, Positioned, Record
-from kit.execution.local_stops import Held, Prices
-from kit.execution.orders.account_state import Ledger
+from kit.execution.local_stops import LocalStopOrders, Prices
+from kit.execution.orders.account_state import AccountState
 from kit.execution.orders.holdings import Holdings, balance_message, position_message
-from kit.execution.orders.order import Entry, fill_message
+from kit.execution.orders.order import Order, fill_message
 from kit.execution.reconciler import Reconciler
 from kit.execution.resolver import Resolver
 from kit.execution.resuming import resume
 from kit.execution.settings import OrdersSettings
-from kit.execution.submitter import Pilot
+from kit.execution.submitter import OrderSubmitter
 
 RECONCILING = trade_flow_pb2.ACCOUNT_STATE_RECONCILING
 READY = trade_flow_pb2.ACCOUNT_STATE_READY
@@ -64,7 +64,7 @@ class Account:
         self,
         venue: str,
         name: str,
-        desk: Desk,
+        desk: ExecutionClient,
         store: Store,
         offload: Offload,
         clock: Clock,
@@ -91,10 +91,10 @@ class Account:
         """What the venue's stream said when it did not let us in."""
         self._compare = asyncio.Event()
         self.journal = Journal(store, offload, clock, self._dump)
-        self.ledger = Ledger(venue, name, clock, self._write, self)
+        self.ledger = AccountState(venue, name, clock, self._write, self)
         self.holdings = Holdings(clock, self._write, instrument)
         self.resolver = Resolver(desk, self.ledger, clock, settings, jitter)
-        self.pilot = Pilot(desk, self.ledger, self.commit, self.resolver, clock, settings)
+        self.pilot = OrderSubmitter(desk, self.ledger, self.commit, self.resolver, clock, settings)
         self.resolver.pilot = self.pilot
         self.amender = Amender(desk, self.ledger, self.commit, self.resolver, self.pilot, settings)
         self.reconciler = Reconciler(
@@ -111,8 +111,10 @@ class Account:
             self._differ,
         )
         self.groups = Groups(means)
-        self.held = Held(self.ledger, self.pilot, clock, self._is_ready, self.groups.is_armed)
-        self.dead_man = DeadMan(
+        self.held = LocalStopOrders(
+            self.ledger, self.pilot, clock, self._is_ready, self.groups.is_armed
+        )
+        self.dead_man = DeadManSwitch(
             desk, clock, settings, self.pilot.cancel_all, self._is_quiet, self._tell_account
         )
         self.executions = Executions(0, settings.ring_events, self._snapshot)
@@ -217,16 +219,16 @@ class Account:
             dead_man_fired=self.dead_man.has_fired,
         )
 
-    def order(self, entry: Entry) -> None:
+    def order(self, entry: Order) -> None:
         self.held.order(entry)
         self.groups.order(entry)
         self.executions.publish(Event(order=entry.message()))
 
-    def fill(self, entry: Entry, fill: Filled) -> None:
+    def fill(self, entry: Order, fill: Filled) -> None:
         self.holdings.fill(fill)
         self.executions.publish(Event(fill=fill_message(self.venue, self.name, fill)))
 
-    def doubt(self, entry: Entry) -> None:
+    def doubt(self, entry: Order) -> None:
         self.resolver.watch(entry)
 
     def stranger(self, symbol: str, venue_order_id: str) -> None:
@@ -274,7 +276,7 @@ class Account:
                     await self._authenticate()
                     is_checked = True
                 self._log_differences(await self.reconciler.run(is_first=is_first))
-            except CredentialsRefused as error:
+            except CredentialsRejected as error:
                 self._stand(REFUSED, error.message)
                 await self.clock.sleep(self.settings.pause_max_s)
                 is_checked = False
@@ -300,7 +302,7 @@ class Account:
         rights = await ask(self.desk.authenticate(), self.settings.ask_timeout_s)
         if rights and not self.settings.may_withdraw(self.venue, self.name):
             detail = f"the credentials may {', '.join(rights)}, which they need not"
-            raise CredentialsRefused(detail, account=self.name, detail=detail)
+            raise CredentialsRejected(detail, account=self.name, detail=detail)
 
     async def _follow(self) -> None:
         """Take in what the venue's stream tells."""
@@ -310,7 +312,7 @@ class Account:
                 async for event in self.desk.follow():
                     self._hear(event)
                     pauses = delays(FIRST_RETRY_S, self.settings.pause_max_s, self._jitter)
-            except CredentialsRefused as error:
+            except CredentialsRejected as error:
                 self._refused = error.message
                 self._stand(REFUSED, error.message)
                 await self.clock.sleep(self.settings.pause_max_s)
@@ -323,19 +325,21 @@ class Account:
                 self._lose(f"{type(error).__name__}: {error}")
             await self.clock.sleep(next(pauses))
 
-    def _hear(self, event: VenueOrder | VenueFill | AssetBalance | HeldPosition | Lost) -> None:
+    def _hear(
+        self, event: VenueOrder | VenueFill | VenueBalance | VenuePosition | StreamInterrupted
+    ) -> None:
         match event:
             case VenueOrder():
                 self.ledger.order(event)
             case VenueFill():
                 self.ledger.fill(event)
-            case AssetBalance():
+            case VenueBalance():
                 if self.holdings.balance(event):
                     self.executions.publish(Event(balance=balance_message(event)))
-            case HeldPosition():
+            case VenuePosition():
                 if self.holdings.position(event):
                     self.executions.publish(Event(position=position_message(event)))
-            case Lost():
+            case StreamInterrupted():
                 self._lose(event.words)
 
     def _lose(self, words: str) -> None:

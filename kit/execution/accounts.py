@@ -14,11 +14,11 @@ from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
 from kit.execution.account import Account
 from kit.execution.approval import Verifier
-from kit.execution.contract import Desk
+from kit.execution.contract import ExecutionClient
 from kit.execution.journal.files import FileStore, OneThread
 from kit.execution.keys import known_keys
-from kit.execution.paper.desk import PaperDesk
 from kit.execution.paper.exchange import FindInstrument
+from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.paper.market import Hear, Market
 from kit.execution.paper.rules import PaperRules
 from kit.execution.prices import FeedPrices
@@ -52,7 +52,7 @@ class Accounts:
         prices: FeedPrices,
     ) -> None:
         self.by_name: dict[str, Account] = {}
-        self.paper_desks: dict[str, PaperDesk] = {}
+        self.paper_desks: dict[str, PaperExecutionClient] = {}
         self._venue = venue
         self._mesh = mesh
         self._settings = settings
@@ -61,7 +61,7 @@ class Accounts:
         self._prices = prices
         self._threads: list[OneThread] = []
 
-    def add(self, name: str, desk: Desk, *, is_paper: bool) -> None:
+    def add(self, name: str, desk: ExecutionClient, *, is_paper: bool) -> None:
         """One more."""
         self.by_name[name] = Account(
             self._venue,
@@ -81,7 +81,7 @@ class Accounts:
     ) -> None:
         """One on paper. Its desk has nothing but what this process itself publishes: no
         credentials, no address and no budget."""
-        desk = self.paper_desks[name] = PaperDesk(
+        desk = self.paper_desks[name] = PaperExecutionClient(
             rules,
             make_market,
             self._store(PAPER_FOLDER, name),

@@ -13,13 +13,13 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.errors import InvalidOrder, NotSupported, RequestIdReused
 from kit.execution.approval import plain
 from kit.execution.calls import act
-from kit.execution.contract import Accepted, Desk, Refused, Wish
+from kit.execution.contract import Accepted, ExecutionClient, OrderRequest, Rejected
 from kit.execution.journal.records import Amending, Record
 from kit.execution.orders import states
-from kit.execution.orders.account_state import Ledger, ended
-from kit.execution.orders.order import Entry, Outcome, digest_of, wish_of
+from kit.execution.orders.account_state import AccountState, ended
+from kit.execution.orders.order import Order, Outcome, digest_of, wish_of
 from kit.execution.settings import OrdersSettings
-from kit.execution.submitter import Commit, Inquiry, Pilot
+from kit.execution.submitter import Commit, Inquiry, OrderSubmitter
 
 REACHED = "its stop price was reached"
 AMENDMENTS_MAX = 10_000
@@ -31,11 +31,11 @@ class Amender:
 
     def __init__(
         self,
-        desk: Desk,
-        ledger: Ledger,
+        desk: ExecutionClient,
+        ledger: AccountState,
         commit: Commit,
         inquiry: Inquiry,
-        pilot: Pilot,
+        pilot: OrderSubmitter,
         settings: OrdersSettings,
     ) -> None:
         self._desk = desk
@@ -46,7 +46,7 @@ class Amender:
         self._settings = settings
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def known(self, entry: Entry, content: orders_pb2.OrderContent, request_id: str) -> bool:
+    def known(self, entry: Order, content: orders_pb2.OrderContent, request_id: str) -> bool:
         """Whether this amendment was asked for before. Raises RequestIdReused, BadRequest."""
         amending = entry.amendments.get(request_id)
         if amending is not None and amending.digest == digest_of(content, request_id):
@@ -56,7 +56,7 @@ class Amender:
             raise RequestIdReused(text, request_id=request_id)
         return False
 
-    def check(self, entry: Entry, content: orders_pb2.OrderContent) -> None:
+    def check(self, entry: Order, content: orders_pb2.OrderContent) -> None:
         """Raises InvalidOrder where more would change than can, or the order cannot be changed any
         more; NotSupported."""
         if _rest_of(entry.content) != _rest_of(content):
@@ -80,7 +80,7 @@ class Amender:
             raise NotSupported("the venue amends no orders", service="TradeFlow", wanted="amend")
         self._check_stop(entry, content)
 
-    def _check_stop(self, entry: Entry, content: orders_pb2.OrderContent) -> None:
+    def _check_stop(self, entry: Order, content: orders_pb2.OrderContent) -> None:
         """Where it wakes can change while it waits: here, or where the venue changes it."""
         field = _changed_stop(entry, content)
         if not field:
@@ -94,7 +94,7 @@ class Amender:
             raise NotSupported(text, service="TradeFlow", wanted=field)
 
     async def amend(
-        self, entry: Entry, content: orders_pb2.OrderContent, request_id: str, *also: Record
+        self, entry: Order, content: orders_pb2.OrderContent, request_id: str, *also: Record
     ) -> None:
         """Change an order; the content has passed the checks. ``also`` is written with it. Raises
         StoreUnavailable, and InvalidOrder with the venue's words when it does not want it."""
@@ -108,7 +108,7 @@ class Amender:
 
     async def _amend(
         self,
-        entry: Entry,
+        entry: Order,
         content: orders_pb2.OrderContent,
         request_id: str,
         also: tuple[Record, ...],
@@ -144,7 +144,7 @@ class Amender:
             else:
                 await self._send(entry, wish, amending)
 
-    async def _send(self, entry: Entry, wish: Wish, amending: Amending) -> None:
+    async def _send(self, entry: Order, wish: OrderRequest, amending: Amending) -> None:
         if entry.is_final:
             self._ledger.amendment(entry, ended(amending, Outcome.LAPSED, "the order has ended"))
             return
@@ -155,13 +155,13 @@ class Amender:
             self._ledger.amendment(entry, ended(amending, Outcome.DONE))
             if receipt.order is not None:
                 self._ledger.order(receipt.order)
-        elif isinstance(receipt, Refused):
+        elif isinstance(receipt, Rejected):
             self._ledger.amendment(entry, ended(amending, Outcome.REFUSED, receipt.words))
         else:
             self._inquiry.watch(entry)
 
 
-def settle_amendments(ledger: Ledger, entry: Entry, *, is_over: bool) -> None:
+def settle_amendments(ledger: AccountState, entry: Order, *, is_over: bool) -> None:
     """Amendments that got no answer, after the venue was asked for the order. ``is_over``: none of
     them can be on its way any more."""
     for amending in list(entry.amendments.values()):
@@ -174,7 +174,7 @@ def settle_amendments(ledger: Ledger, entry: Entry, *, is_over: bool) -> None:
             ledger.amendment(entry, ended(amending, Outcome.REFUSED, words))
 
 
-def settle_held(ledger: Ledger, entry: Entry) -> None:
+def settle_held(ledger: AccountState, entry: Order) -> None:
     """Amendments of an order that waits here, when they are on the disk: nobody has to be asked."""
     for amending in list(entry.amendments.values()):
         if amending.outcome != Outcome.WANTED:
@@ -194,7 +194,7 @@ def _rest_of(content: orders_pb2.OrderContent) -> orders_pb2.OrderContent:
     return rest
 
 
-def _changed_stop(entry: Entry, content: orders_pb2.OrderContent) -> str:
+def _changed_stop(entry: Order, content: orders_pb2.OrderContent) -> str:
     """Which field that says where it wakes would change; "" for none."""
     for field in ("stop_price", "trailing_offset"):
         text = getattr(content, field)

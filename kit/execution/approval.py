@@ -16,7 +16,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.errors import ApprovalRefused
+from kit.base.errors import ApprovalRejected
 
 VERSION = "venuemesh order 2"
 HEARTBEAT_VERSION = "venuemesh heartbeat 1"
@@ -39,7 +39,7 @@ GROUP_ROLES = _words(orders_pb2.GroupRole, "GROUP_ROLE_")
 def statement(approved: signed_pb2.ApprovedOrder) -> bytes:
     """The text that is signed: VERSION, then one line ``name=value`` for each field, in the order
     of the contract; UTF-8, each line ended by a line feed. Amounts have no needless zeros, enums
-    their names without the prefix, booleans are true or false. Raises ApprovalRefused for a text
+    their names without the prefix, booleans are true or false. Raises ApprovalRejected for a text
     that is no amount, or has a line feed in it, and for a number that is no enum's."""
     content = approved.content
     values: dict[str, object] = {
@@ -125,41 +125,41 @@ class Verifier:
         """Of the newest heartbeat that was taken."""
 
     def check(self, approved: signed_pb2.ApprovedOrder, now_ns: int) -> None:
-        """Raises ApprovalRefused, which says why."""
+        """Raises ApprovalRejected, which says why."""
         if not approved.signature:
-            raise ApprovalRefused("the order has no approval", why="missing")
+            raise ApprovalRejected("the order has no approval", why="missing")
         key = self._key(approved.key_id)
         _check_signature(key, approved.signature, statement(approved), "order")
         if approved.expires_time_ns <= now_ns:
-            raise ApprovalRefused("the approval has ended", why="expired")
+            raise ApprovalRejected("the approval has ended", why="expired")
         self.check_epoch(approved.fencing_epoch)
 
     def check_heartbeat(self, beat: signed_pb2.HeartbeatRequest, now_ns: int) -> None:
-        """Raises ApprovalRefused, which says why."""
+        """Raises ApprovalRejected, which says why."""
         if not beat.signature:
-            raise ApprovalRefused("the heartbeat has no signature", why="missing")
+            raise ApprovalRejected("the heartbeat has no signature", why="missing")
         key = self._key(beat.key_id)
         _check_signature(key, beat.signature, heartbeat_statement(beat), "heartbeat")
         if beat.time_ns <= now_ns - HEARTBEAT_NS:
-            raise ApprovalRefused("the heartbeat is too old", why="expired")
+            raise ApprovalRejected("the heartbeat is too old", why="expired")
         if beat.time_ns >= now_ns + HEARTBEAT_NS:
-            raise ApprovalRefused("the heartbeat is from the future", why="future")
+            raise ApprovalRejected("the heartbeat is from the future", why="future")
         self.check_epoch(beat.fencing_epoch)
 
     def check_epoch(self, fencing_epoch: int) -> None:
-        """Take note of an authority. Raises ApprovalRefused for one that was replaced."""
+        """Take note of an authority. Raises ApprovalRejected for one that was replaced."""
         if fencing_epoch < self.fencing_epoch:
             text = f"epoch {fencing_epoch} was replaced by {self.fencing_epoch}"
-            raise ApprovalRefused(text, why="stale_epoch")
+            raise ApprovalRejected(text, why="stale_epoch")
         self.fencing_epoch = fencing_epoch
 
     def _key(self, key_id: str) -> Ed25519PublicKey:
         if key_id == DEVELOPMENT_KEY_ID and self._live:
             text = "the development key signs nothing in the live world"
-            raise ApprovalRefused(text, why="development_key")
+            raise ApprovalRejected(text, why="development_key")
         key = self._public_keys.get(key_id)
         if key is None:
-            raise ApprovalRefused(f"no key {key_id!r} is known", why="unknown_key")
+            raise ApprovalRejected(f"no key {key_id!r} is known", why="unknown_key")
         return key
 
 
@@ -168,7 +168,7 @@ def _check_signature(key: Ed25519PublicKey, signature: bytes, signed: bytes, wha
         key.verify(signature, signed)
     except InvalidSignature:
         text = f"the signature is not of this {what}"
-        raise ApprovalRefused(text, why="signature") from None
+        raise ApprovalRejected(text, why="signature") from None
 
 
 def plain(amount: Decimal) -> str:
@@ -182,14 +182,14 @@ def plain(amount: Decimal) -> str:
 def _text(version: str, values: Mapping[str, object]) -> bytes:
     lines = [f"{name}={value}" for name, value in values.items()]
     if any("\n" in line for line in lines):
-        raise ApprovalRefused("a line feed in a field of what is signed", why="malformed")
+        raise ApprovalRejected("a line feed in a field of what is signed", why="malformed")
     return "\n".join((version, *lines, "")).encode()
 
 
 def _word(field: str, words: Mapping[int, str], value: int) -> str:
     word = words.get(value)
     if word is None:
-        raise ApprovalRefused(f"{field} is no word of the contract: {value}", why="malformed")
+        raise ApprovalRejected(f"{field} is no word of the contract: {value}", why="malformed")
     return word
 
 
@@ -202,5 +202,5 @@ def _amount(field: str, text: str) -> str:
         amount = Decimal("NaN")
     # An exponent of a million would be written out.
     if not amount.is_finite() or abs(amount.adjusted()) > 40 or len(text) > 80:
-        raise ApprovalRefused(f"{field} is no amount: {text[:40]!r}", why="malformed")
+        raise ApprovalRejected(f"{field} is no amount: {text[:40]!r}", why="malformed")
     return plain(amount)

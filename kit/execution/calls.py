@@ -6,35 +6,35 @@ from typing import Any, TypeVar
 
 from kit.base import telemetry
 from kit.base.clock import Clock
-from kit.base.errors import CredentialsRefused, NotSupported, VenuemeshError, VenueUnavailable
-from kit.execution.contract import Receipt, Unclear
+from kit.base.errors import CredentialsRejected, NotSupported, VenuemeshError, VenueUnavailable
+from kit.execution.contract import OutcomeUnknown, Verdict
 
 Answer = TypeVar("Answer")
 
 _log = telemetry.logger("orders.calls")
 
 
-async def act(call: Awaitable[Receipt], timeout_s: float) -> Receipt:
+async def act(call: Awaitable[Verdict], timeout_s: float) -> Verdict:
     """Do something. Whatever goes wrong on the way, it may have been done."""
     try:
         async with asyncio.timeout(timeout_s):
             return await call
     except TimeoutError:
-        return Unclear(f"no answer in {timeout_s:g} s")
+        return OutcomeUnknown(f"no answer in {timeout_s:g} s")
     except VenuemeshError as error:
-        return Unclear(error.message)
+        return OutcomeUnknown(error.message)
     except Exception as error:
         _log.exception("desk failed")
-        return Unclear(f"{type(error).__name__}: {error}")
+        return OutcomeUnknown(f"{type(error).__name__}: {error}")
 
 
 async def ask(call: Awaitable[Answer], timeout_s: float) -> Answer:
-    """Ask something. Raises CredentialsRefused and NotSupported as they come, and VenueUnavailable
+    """Ask something. Raises CredentialsRejected and NotSupported as they come, and VenueUnavailable
     for all else: there is no answer."""
     try:
         async with asyncio.timeout(timeout_s):
             return await call
-    except (CredentialsRefused, NotSupported):
+    except (CredentialsRejected, NotSupported):
         raise
     except TimeoutError:
         detail = f"no answer in {timeout_s:g} s"

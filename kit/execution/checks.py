@@ -16,7 +16,7 @@ from kit.base.errors import InvalidOrder, NotSupported
 from kit.execution import amounts
 from kit.execution.amounts import ZERO
 from kit.execution.approval import plain
-from kit.execution.contract import AssetBalance, DeskRules
+from kit.execution.contract import OrderCapabilities, VenueBalance
 from kit.execution.local_stops import BestPrices
 from kit.execution.orders.order import time_in_force_of
 
@@ -52,10 +52,10 @@ class Known:
     """What an order is checked against."""
 
     instrument: types_pb2.Instrument
-    rules: DeskRules
+    rules: OrderCapabilities
     now_ns: int
     best: BestPrices | None = None
-    balances: Mapping[str, AssetBalance] | None = None
+    balances: Mapping[str, VenueBalance] | None = None
     band_percent: int = 0
     """0: any price."""
     prices_are_heard: bool = False
@@ -83,7 +83,7 @@ def check(content: orders_pb2.OrderContent, known: Known, *, is_amendment: bool 
     return is_held
 
 
-def is_had(content: orders_pb2.OrderContent, rules: DeskRules) -> bool:
+def is_had(content: orders_pb2.OrderContent, rules: OrderCapabilities) -> bool:
     """Whether the venue has an order of this type, and of a stop one with these terms."""
     time_in_force = time_in_force_of(content)
     is_plain = time_in_force == GOOD_TILL_CANCEL and not content.post_only

@@ -25,7 +25,7 @@ by REST; or by REST only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class OrderRequest:
     """An order as a venue is to get it; it has passed the checks."""
 
     client_order_id: str
@@ -54,7 +54,7 @@ class OrderKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Paid:
+class Fee:
     """A fee; negative when it was received."""
 
     asset: str
@@ -96,13 +96,13 @@ class VenueFill:
     side: Side
     price: Decimal
     size: Decimal
-    fees: Sequence[Paid]
+    fees: Sequence[Fee]
     liquidity: Liquidity
     venue_time_ns: int
 
 
 @dataclass(frozen=True, slots=True)
-class AssetBalance:
+class VenueBalance:
     """What an account has of an asset."""
 
     asset: str
@@ -111,7 +111,7 @@ class AssetBalance:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldPosition:
+class VenuePosition:
     """What an account holds of a derivative; negative when sold."""
 
     symbol: str
@@ -130,7 +130,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """The venue said no, and nothing was done."""
 
     reason: RejectReason
@@ -138,27 +138,27 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclear:
+class OutcomeUnknown:
     """It may have been done or not: a timeout, a lost connection, an error inside the venue."""
 
     words: str
 
 
-Receipt = Accepted | Refused | Unclear
+Verdict = Accepted | Rejected | OutcomeUnknown
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class StreamInterrupted:
     """Something may have happened unheard: the stream was cut, and goes on now."""
 
     words: str
 
 
-AccountEvent = VenueOrder | VenueFill | AssetBalance | HeldPosition | Lost
+AccountEvent = VenueOrder | VenueFill | VenueBalance | VenuePosition | StreamInterrupted
 
 
 @dataclass(frozen=True, slots=True)
-class DeskRules:
+class OrderCapabilities:
     """What a venue can do by itself. What it cannot is done here, or refused."""
 
     types: frozenset[OrderType]
@@ -185,7 +185,7 @@ class DeskRules:
     """So long an order that was just taken may not be found yet."""
 
 
-class Desk(Protocol):
+class ExecutionClient(Protocol):
     """One account at one venue. Calls spend from the process's budget.
 
     Methods that ask raise VenueUnavailable and RateLimited; those that act say the same by what
@@ -193,28 +193,28 @@ class Desk(Protocol):
     """
 
     @property
-    def rules(self) -> DeskRules:
+    def rules(self) -> OrderCapabilities:
         """What the venue can do."""
 
     async def authenticate(self) -> Sequence[str]:
         """Make an authenticated call. Returns what the credentials may do that they need not, for
         example "withdraw". Raises CredentialsRefused, VenueUnavailable."""
 
-    async def place(self, wish: Wish) -> Receipt:
+    async def place(self, wish: OrderRequest) -> Verdict:
         """Send an order, once."""
 
-    async def amend(self, key: OrderKey, wish: Wish) -> Receipt:
+    async def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
         """Change size, price and stop price of an open order to those of the wish."""
 
-    async def cancel(self, key: OrderKey) -> Receipt:
+    async def cancel(self, key: OrderKey) -> Verdict:
         """Take an order back. Refused when it is not open any more."""
 
-    async def cancel_all(self, symbol: str = "") -> Receipt:
+    async def cancel_all(self, symbol: str = "") -> Verdict:
         """Take back all open orders, of one symbol or of all."""
 
     async def find(self, key: OrderKey) -> VenueOrder | None:
         """One order; None when the venue says that it knows none. What was just placed may not be
-        found yet (DeskRules.lag_s)."""
+        found yet (OrderCapabilities.lag_s)."""
 
     async def open_orders(self, symbol: str = "") -> list[VenueOrder]:
         """All that are open, also those that were placed elsewhere."""
@@ -223,10 +223,10 @@ class Desk(Protocol):
         """Oldest first, all pages. With an empty symbol those of all symbols; raises NotSupported
         where the venue tells them of one symbol only."""
 
-    async def balances(self) -> list[AssetBalance]:
+    async def balances(self) -> list[VenueBalance]:
         """All that are not zero."""
 
-    async def positions(self) -> list[HeldPosition]:
+    async def positions(self) -> list[VenuePosition]:
         """All that are not zero; empty where there are none."""
 
     async def countdown(self, seconds: float) -> None:

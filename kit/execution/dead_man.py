@@ -11,7 +11,7 @@ from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import VenuemeshError
 from kit.execution.calls import ask
-from kit.execution.contract import Desk
+from kit.execution.contract import ExecutionClient
 from kit.execution.settings import OrdersSettings
 
 LOOKS_PER_SPAN = 5
@@ -21,12 +21,12 @@ COUNTDOWN_SPANS = 3
 _log = telemetry.logger("orders.dead_man")
 
 
-class DeadMan:
+class DeadManSwitch:
     """Of one account."""
 
     def __init__(
         self,
-        desk: Desk,
+        desk: ExecutionClient,
         clock: Clock,
         settings: OrdersSettings,
         cancel_all: Callable[[], Awaitable[object]],

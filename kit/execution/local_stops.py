@@ -19,9 +19,9 @@ from kit.execution import amounts
 from kit.execution.amounts import ZERO
 from kit.execution.calls import until
 from kit.execution.orders import states
-from kit.execution.orders.account_state import Ledger
-from kit.execution.orders.order import Entry
-from kit.execution.submitter import Pilot
+from kit.execution.orders.account_state import AccountState
+from kit.execution.orders.order import Order
+from kit.execution.submitter import OrderSubmitter
 
 PAUSE_S = 1.0
 """How often ends of time are looked for, best prices are written down, and what could not be sent
@@ -63,16 +63,16 @@ class Prices(Protocol):
         """Tell it every trade of its symbols from now on."""
 
 
-class Held:
+class LocalStopOrders:
     """Those of one account."""
 
     def __init__(
         self,
-        ledger: Ledger,
-        pilot: Pilot,
+        ledger: AccountState,
+        pilot: OrderSubmitter,
         clock: Clock,
         is_ready: Callable[[], bool],
-        is_armed: Callable[[Entry], bool],
+        is_armed: Callable[[Order], bool],
     ) -> None:
         """``is_armed``: whether a price may wake an order now."""
         self._ledger = ledger
@@ -80,8 +80,8 @@ class Held:
         self._clock = clock
         self._is_ready = is_ready
         self._is_armed = is_armed
-        self._by_symbol: dict[str, dict[str, Entry]] = {}
-        self._moved: dict[str, Entry] = {}
+        self._by_symbol: dict[str, dict[str, Order]] = {}
+        self._moved: dict[str, Order] = {}
         self._woken = asyncio.Event()
 
     @property
@@ -89,7 +89,7 @@ class Held:
         """Those with orders that wait."""
         return self._by_symbol.keys()
 
-    def order(self, entry: Entry) -> None:
+    def order(self, entry: Order) -> None:
         """An order is new, or has changed."""
         if entry.held and entry.state == states.OPEN:
             self._by_symbol.setdefault(entry.symbol, {})[entry.key] = entry
@@ -144,7 +144,7 @@ class Held:
                 if 0 < entry.content.expire_time_ns <= now_ns:
                     self._ledger.move(entry, states.EXPIRED, detail="its time is over")
 
-    def _trail(self, entry: Entry, price: Decimal) -> None:
+    def _trail(self, entry: Order, price: Decimal) -> None:
         best = entry.best_price
         sells = entry.content.side == types_pb2.SIDE_SELL
         if best is None or (price > best if sells else price < best):
@@ -152,7 +152,7 @@ class Held:
             self._moved[entry.key] = entry
 
 
-def _is_reached(entry: Entry, price: Decimal) -> bool:
+def _is_reached(entry: Order, price: Decimal) -> bool:
     content = entry.content
     sells = content.side == types_pb2.SIDE_SELL
     if content.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:

@@ -6,8 +6,8 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.cursor import Channel
 from kit.base.errors import Draining, SubscriberTooSlow
 from kit.base.numbers import to_decimal
-from kit.execution.feed import Books, Published
 from kit.execution.local_stops import BestPrices, Listener
+from kit.execution.market_source import BookSource, PublishedBatch
 from kit.marketdata.model.batches import Batch
 
 TRADES: Channel = types_pb2.CHANNEL_TRADES
@@ -17,7 +17,7 @@ class FeedPrices:
     """The best prices of books that can be relied on, and the price of each trade that somebody
     waits for."""
 
-    def __init__(self, feed: Published, books: Books) -> None:
+    def __init__(self, feed: PublishedBatch, books: BookSource) -> None:
         self._feed = feed
         self._books = books
         self._listeners: list[Listener] = []

@@ -15,11 +15,11 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import NotSupported
 from kit.execution.approval import plain
 from kit.execution.calls import ask
-from kit.execution.contract import Desk, VenueFill, VenueOrder
+from kit.execution.contract import ExecutionClient, VenueFill, VenueOrder
 from kit.execution.orders import states
-from kit.execution.orders.account_state import Ledger, News
+from kit.execution.orders.account_state import AccountState, News
 from kit.execution.orders.holdings import Holdings
-from kit.execution.orders.order import Entry
+from kit.execution.orders.order import Order
 from kit.execution.settings import OrdersSettings
 from kit.execution.submitter import FINDS_AT_ONCE, Inquiry
 
@@ -36,8 +36,8 @@ class Reconciler:
 
     def __init__(
         self,
-        desk: Desk,
-        ledger: Ledger,
+        desk: ExecutionClient,
+        ledger: AccountState,
         holdings: Holdings,
         inquiry: Inquiry,
         clock: Clock,
@@ -80,7 +80,7 @@ class Reconciler:
             self._publish(difference)
             yield difference
 
-    def _those_to_ask_for(self) -> list[Entry]:
+    def _those_to_ask_for(self) -> list[Order]:
         """Open orders, but those that are on their way right now."""
         return [
             entry
@@ -163,11 +163,11 @@ class Reconciler:
         fees = self._ledger.index.fills[known[1]].fees
         return ", ".join(f"{plain(amount)} {asset}" for asset, amount in fees)
 
-    async def _ask_for(self, entries: list[Entry]) -> list[Difference]:
+    async def _ask_for(self, entries: list[Order]) -> list[Difference]:
         room = asyncio.Semaphore(FINDS_AT_ONCE)
         found: list[Difference] = []
 
-        async def one(entry: Entry) -> None:
+        async def one(entry: Order) -> None:
             async with room:
                 found.extend(await self._ask_for_one(entry))
 
@@ -177,7 +177,7 @@ class Reconciler:
                 raise error
         return found
 
-    async def _ask_for_one(self, entry: Entry) -> list[Difference]:
+    async def _ask_for_one(self, entry: Order) -> list[Difference]:
         if entry.is_final:
             return []
         before = entry.state
@@ -199,7 +199,7 @@ class Reconciler:
 
 def _of(
     kind: "differences_pb2.DifferenceKind.ValueType",
-    entry: Entry,
+    entry: Order,
     expected: str,
     found: str,
     detail: str = "",

@@ -22,12 +22,12 @@ from kit.base.errors import VenuemeshError
 from kit.execution import amounts
 from kit.execution.amender import settle_amendments
 from kit.execution.calls import ask
-from kit.execution.contract import Desk, OrderKey, VenueFill, VenueOrder
+from kit.execution.contract import ExecutionClient, OrderKey, VenueFill, VenueOrder
 from kit.execution.orders import states
-from kit.execution.orders.account_state import Ledger
-from kit.execution.orders.order import Entry
+from kit.execution.orders.account_state import AccountState
+from kit.execution.orders.order import Order
 from kit.execution.settings import OrdersSettings
-from kit.execution.submitter import Pilot
+from kit.execution.submitter import OrderSubmitter
 
 FIRST_PAUSE_S = 0.25
 AT_ONCE = 8
@@ -62,8 +62,8 @@ class Resolver:
 
     def __init__(
         self,
-        desk: Desk,
-        ledger: Ledger,
+        desk: ExecutionClient,
+        ledger: AccountState,
         clock: Clock,
         settings: OrdersSettings,
         jitter: random.Random | None = None,
@@ -77,7 +77,7 @@ class Resolver:
         self._queue: list[tuple[int, int, Doubt]] = []
         self._numbers = count()
         self._woken = asyncio.Event()
-        self.pilot: Pilot | None = None
+        self.pilot: OrderSubmitter | None = None
         """Who cancels again what was to be cancelled."""
 
     @property
@@ -85,7 +85,7 @@ class Resolver:
         """How many there are."""
         return len(self._doubts)
 
-    def watch(self, entry: Entry, *, is_missing: bool = False) -> None:
+    def watch(self, entry: Order, *, is_missing: bool = False) -> None:
         """Ask about an order until it is settled. ``is_missing``: it was open, and the venue did
         not name it any more."""
         doubt = self._doubt((entry.key, ""))
@@ -111,7 +111,7 @@ class Resolver:
             self._woken.clear()
             await self._rest()
 
-    async def look(self, entry: Entry) -> None:
+    async def look(self, entry: Order) -> None:
         """Ask once, now. Raises VenueUnavailable when there is no answer."""
         await self._found(entry)
 
@@ -190,7 +190,7 @@ class Resolver:
             await self.pilot.cancel_again(entry)
         return self._is_settled(entry, doubt)
 
-    async def _found(self, entry: Entry) -> bool:
+    async def _found(self, entry: Order) -> bool:
         """Ask in all ways that there are. Whether the venue knows the order as one that is open or
         has ended, or may know it without saying so."""
         timeout_s = self._settings.ask_timeout_s
@@ -214,11 +214,11 @@ class Resolver:
                     return True
         return order is not None
 
-    def _is(self, news: VenueOrder | VenueFill, entry: Entry) -> bool:
+    def _is(self, news: VenueOrder | VenueFill, entry: Order) -> bool:
         found = self._ledger.index.find(news.symbol, news.client_order_id, news.venue_order_id)
         return found is entry
 
-    def _may_hide(self, fill: VenueFill, entry: Entry) -> bool:
+    def _may_hide(self, fill: VenueFill, entry: Order) -> bool:
         """Whether a fill may be of this order, at a venue that finds none by our id and whose fills
         do not have it. Nobody can say then."""
         rules = self._desk.rules
@@ -231,7 +231,7 @@ class Resolver:
             and index.find(fill.symbol, fill.client_order_id, fill.venue_order_id) is None
         )
 
-    def _is_settled(self, entry: Entry, doubt: Doubt) -> bool:
+    def _is_settled(self, entry: Order, doubt: Doubt) -> bool:
         if entry.is_final:
             return not entry.lacks_fills or doubt.tries > PATIENCE_TRIES
         if entry.cancel_wanted or entry.is_amending or entry.lacks_fills:
@@ -252,7 +252,7 @@ class Resolver:
             doubt.noes += 1
         return doubt.noes >= self._settings.noes
 
-    def _conclude(self, entry: Entry) -> None:
+    def _conclude(self, entry: Order) -> None:
         if entry.was_at_venue:
             words = "it has ended unheard: the venue does not know it any more"
             self._ledger.end_unheard(entry, words)
@@ -261,7 +261,7 @@ class Resolver:
             reason = orders_pb2.REJECT_REASON_NEVER_ARRIVED
             self._ledger.move(entry, states.REJECTED, reason, words)
 
-    def _settle_amendments(self, entry: Entry, doubt: Doubt, asked_ns: int) -> None:
+    def _settle_amendments(self, entry: Order, doubt: Doubt, asked_ns: int) -> None:
         if entry.is_amending:
             is_over = asked_ns >= doubt.since_ns + self._under_way_ns()
             settle_amendments(self._ledger, entry, is_over=is_over)

@@ -4,14 +4,14 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.amender import settle_held
 from kit.execution.orders import states
-from kit.execution.orders.account_state import Ledger
-from kit.execution.orders.order import Entry
+from kit.execution.orders.account_state import AccountState
+from kit.execution.orders.order import Order
 from kit.execution.resolver import Resolver
 
 NEVER_ARRIVED = orders_pb2.REJECT_REASON_NEVER_ARRIVED
 
 
-def resume(ledger: Ledger, resolver: Resolver, now_ns: int) -> None:
+def resume(ledger: AccountState, resolver: Resolver, now_ns: int) -> None:
     """Have each order of a journal that was read stand where it can go on."""
     for members in ledger.index.groups.values():
         _resume_group(ledger, members)
@@ -31,7 +31,7 @@ def resume(ledger: Ledger, resolver: Resolver, now_ns: int) -> None:
         entry.terms_time_ns = now_ns
 
 
-def _resume_group(ledger: Ledger, members: list[Entry]) -> None:
+def _resume_group(ledger: AccountState, members: list[Order]) -> None:
     """All of a group or none of it: whoever placed it has no answer yet when one that was to be
     sent was not."""
     if any(one.state == states.INTENDED and not one.kept_here for one in members):
@@ -39,7 +39,7 @@ def _resume_group(ledger: Ledger, members: list[Entry]) -> None:
             _reject(ledger, one, "the process ended before its group was sent")
 
 
-def _resume_intended(ledger: Ledger, entry: Entry) -> None:
+def _resume_intended(ledger: AccountState, entry: Order) -> None:
     """It is sure that it was not sent."""
     if entry.cancel_wanted:
         ledger.move(entry, states.CANCELLED, detail="cancelled before it was sent")
@@ -49,5 +49,5 @@ def _resume_intended(ledger: Ledger, entry: Entry) -> None:
         _reject(ledger, entry, "the process ended before it was sent")
 
 
-def _reject(ledger: Ledger, entry: Entry, words: str) -> None:
+def _reject(ledger: AccountState, entry: Order, words: str) -> None:
     ledger.move(entry, states.REJECTED, NEVER_ARRIVED, words)

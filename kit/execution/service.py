@@ -24,7 +24,7 @@ from kit.execution.account import Account
 from kit.execution.approval import Verifier, plain
 from kit.execution.groups import shape
 from kit.execution.journal.records import Record
-from kit.execution.orders.order import Entry, fill_message
+from kit.execution.orders.order import Order, fill_message
 
 PAGE_SIZE = 200
 PAGE_SIZE_MAX = 1000
@@ -215,7 +215,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             raise UnknownAccount(f"no account {name!r} here", account=name)
         return self._accounts[name]
 
-    def _order(self, account: Account, client_order_id: str) -> Entry:
+    def _order(self, account: Account, client_order_id: str) -> Order:
         entry = account.ledger.index.orders.get(client_order_id)
         if entry is None:
             text = f"no order {client_order_id!r} is known"
@@ -224,7 +224,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
 
     def _known_group(
         self, account: Account, approved: Iterable[signed_pb2.ApprovedOrder]
-    ) -> list[Entry]:
+    ) -> list[Order]:
         """The orders of a group that was placed before; none of one that is new. Raises
         RequestIdReused, InvalidOrder."""
         known = [(one, account.pilot.known(one.content, one.request_id)) for one in approved]
@@ -281,7 +281,7 @@ def _position(
     return position
 
 
-def _check_amended_size(entry: Entry, content: orders_pb2.OrderContent) -> None:
+def _check_amended_size(entry: Order, content: orders_pb2.OrderContent) -> None:
     if checks.amount("size", content.size) <= entry.filled:
         allowed = f"more than the {plain(entry.filled)} that are filled"
         text = f"size is {content.size!r}; allowed is {allowed}"

@@ -14,12 +14,12 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import BadRequest, RequestIdReused, StoreUnavailable, VenueUnavailable
 from kit.execution.calls import Works, act, ask
-from kit.execution.contract import Accepted, Desk, Receipt, Refused, VenueOrder
+from kit.execution.contract import Accepted, ExecutionClient, Rejected, VenueOrder, Verdict
 from kit.execution.ids import REQUEST_ID, client_order_id
 from kit.execution.journal.records import Grouped, Intended, Record, Sent
 from kit.execution.orders import states
-from kit.execution.orders.account_state import Ledger
-from kit.execution.orders.order import Entry, digest_of, wish_of
+from kit.execution.orders.account_state import AccountState
+from kit.execution.orders.order import Order, digest_of, wish_of
 from kit.execution.orders.order_index import intended_of
 from kit.execution.settings import OrdersSettings
 
@@ -31,10 +31,10 @@ Commit = Callable[..., Awaitable[None]]
 class Inquiry(Protocol):
     """Who asks the venue about orders."""
 
-    async def look(self, entry: Entry) -> None:
+    async def look(self, entry: Order) -> None:
         """Ask once, now. Raises VenueUnavailable."""
 
-    def watch(self, entry: Entry, *, is_missing: bool = False) -> None:
+    def watch(self, entry: Order, *, is_missing: bool = False) -> None:
         """Go on asking until it is settled. ``is_missing``: it was open, and the venue did not name
         it any more."""
 
@@ -49,13 +49,13 @@ class Wanted(NamedTuple):
     """Whether it waits here."""
 
 
-class Pilot:
+class OrderSubmitter:
     """Places and cancels the orders of one account."""
 
     def __init__(
         self,
-        desk: Desk,
-        ledger: Ledger,
+        desk: ExecutionClient,
+        ledger: AccountState,
         commit: Commit,
         inquiry: Inquiry,
         clock: Clock,
@@ -71,7 +71,7 @@ class Pilot:
         self.works = Works()
         self._placing: dict[str, asyncio.Task[None]] = {}
 
-    def known(self, content: orders_pb2.OrderContent, request_id: str) -> Entry | None:
+    def known(self, content: orders_pb2.OrderContent, request_id: str) -> Order | None:
         """The order of a request that was made before. Raises RequestIdReused for one with another
         content, BadRequest."""
         if not REQUEST_ID.fullmatch(request_id):
@@ -98,7 +98,7 @@ class Pilot:
         approval_ends_ns: int,
         *records: Record,
         held: bool = False,
-    ) -> Entry:
+    ) -> Order:
         """Send an order that has passed the checks, or hold it. ``records`` are written with it.
         Raises StoreUnavailable; nothing was sent then."""
         entry = self.known(content, request_id)
@@ -110,7 +110,7 @@ class Pilot:
         await self.answered(entry)
         return entry
 
-    async def place_together(self, wanted: Sequence[Wanted], *records: Record) -> list[Entry]:
+    async def place_together(self, wanted: Sequence[Wanted], *records: Record) -> list[Order]:
         """Place the orders of a group that is new: all are written down in one piece, then those
         that do not wait here are sent. Raises StoreUnavailable; nothing was sent then."""
         intended = tuple(map(self._intended, wanted))
@@ -120,24 +120,24 @@ class Pilot:
         await asyncio.shield(work)
         return entries
 
-    async def answered(self, entry: Entry) -> None:
+    async def answered(self, entry: Order) -> None:
         """Until an order that is being placed has an answer. Raises StoreUnavailable."""
         task = self._placing.get(entry.key)
         if task is not None:
             await asyncio.shield(task)
 
-    def is_placing(self, entry: Entry) -> bool:
+    def is_placing(self, entry: Order) -> bool:
         """Whether it is on its way to the disk or to the venue, without an answer yet."""
         return entry.key in self._placing
 
-    async def release(self, entry: Entry) -> None:
+    async def release(self, entry: Order) -> None:
         """Send an order that was held here; once, however often it is asked for. Raises
         StoreUnavailable; it is still held then."""
         if entry.key not in self._placing and entry.held and not entry.is_final:
             self._placing[entry.key] = self.works.start(self._release(entry))
         await self.answered(entry)
 
-    async def cancel(self, entry: Entry) -> None:
+    async def cancel(self, entry: Order) -> None:
         """Take an order back. Raises StoreUnavailable for one that is held: it is cancelled, but a
         restart may know it again."""
         if entry.is_final:
@@ -148,7 +148,7 @@ class Pilot:
             return
         await asyncio.shield(self.works.start(self._cancel(entry)))
 
-    async def cancel_all(self, symbol: str = "") -> list[Entry]:
+    async def cancel_all(self, symbol: str = "") -> list[Order]:
         """Take back everything, of one symbol or of all. Returns what was open. Raises
         VenueUnavailable when it is not sure that nothing is open; it may be called again."""
         entries = [
@@ -168,7 +168,7 @@ class Pilot:
             raise VenueUnavailable(receipt.words, detail=receipt.words)
         return entries
 
-    async def cancel_again(self, entry: Entry) -> None:
+    async def cancel_again(self, entry: Order) -> None:
         """Ask the venue once more to take an order back."""
         receipt = await act(self._desk.cancel(entry.venue_key), self._settings.ask_timeout_s)
         if isinstance(receipt, Accepted) and receipt.order is not None:
@@ -188,17 +188,17 @@ class Pilot:
             held=wanted.held,
         )
 
-    async def _hold(self, entry: Entry, records: tuple[Record, ...]) -> None:
+    async def _hold(self, entry: Order, records: tuple[Record, ...]) -> None:
         try:
             await self._write([entry], *records, intended_of(entry))
             self._open_here(entry)
         finally:
             self._placing.pop(entry.key, None)
 
-    def _open_here(self, entry: Entry) -> None:
+    def _open_here(self, entry: Order) -> None:
         self._ledger.move(entry, states.CANCELLED if entry.cancel_wanted else states.OPEN)
 
-    async def _send(self, entry: Entry, records: tuple[Record, ...]) -> None:
+    async def _send(self, entry: Order, records: tuple[Record, ...]) -> None:
         try:
             began_ns = self._clock.monotonic_ns()
             sent = self._leaving(entry)
@@ -208,7 +208,7 @@ class Pilot:
         finally:
             self._placing.pop(entry.key, None)
 
-    async def _send_together(self, entries: list[Entry], records: tuple[Record, ...]) -> None:
+    async def _send_together(self, entries: list[Order], records: tuple[Record, ...]) -> None:
         begun = entries
         try:
             began_ns = self._clock.monotonic_ns()
@@ -228,7 +228,7 @@ class Pilot:
             for entry in begun:
                 self._placing.pop(entry.key, None)
 
-    def _is_late(self, entries: list[Entry], began_ns: int) -> bool:
+    def _is_late(self, entries: list[Order], began_ns: int) -> bool:
         """Whether it took too long to write them down. They are rejected then."""
         waited_s = (self._clock.monotonic_ns() - began_ns) / NANOSECONDS_PER_SECOND
         now_ns = self._clock.time_ns()
@@ -241,7 +241,7 @@ class Pilot:
             self._ledger.move(entry, states.REJECTED, orders_pb2.REJECT_REASON_OTHER, words)
         return True
 
-    async def _release(self, entry: Entry) -> None:
+    async def _release(self, entry: Order) -> None:
         try:
             if not entry.is_final:
                 await self._commit(self._leaving(entry))
@@ -252,12 +252,12 @@ class Pilot:
             entry.is_leaving = False
             self._placing.pop(entry.key, None)
 
-    def _leaving(self, entry: Entry) -> Sent:
+    def _leaving(self, entry: Order) -> Sent:
         """Also a journal that is written anew from here on says that it may have been sent."""
         entry.is_leaving = True
         return Sent(entry.key, self._clock.time_ns())
 
-    async def _write(self, entries: list[Entry], *records: Record) -> None:
+    async def _write(self, entries: list[Order], *records: Record) -> None:
         try:
             await self._commit(*records)
         except StoreUnavailable:
@@ -265,7 +265,7 @@ class Pilot:
                 self._ledger.index.drop(entry)
             raise
 
-    async def _launch(self, entry: Entry) -> None:
+    async def _launch(self, entry: Order) -> None:
         if entry.cancel_wanted:
             self._ledger.move(entry, states.CANCELLED, detail="cancelled before it was sent")
             return
@@ -281,12 +281,12 @@ class Pilot:
         self._tell_sent(entry)
         self._take_receipt(entry, receipt)
 
-    def _tell_sent(self, entry: Entry) -> None:
+    def _tell_sent(self, entry: Order) -> None:
         if entry.is_leaving:
             entry.is_leaving = False
             self._ledger.move(entry, states.SENT)
 
-    def _take_receipt(self, entry: Entry, receipt: Receipt) -> None:
+    def _take_receipt(self, entry: Order, receipt: Verdict) -> None:
         if isinstance(receipt, Accepted):
             self._ledger.accepted(entry, receipt.venue_order_id)
             if receipt.order is not None:
@@ -294,7 +294,7 @@ class Pilot:
             if not entry.is_final and (entry.cancel_wanted or entry.state == states.ACKNOWLEDGED):
                 self._inquiry.watch(entry)
         elif (
-            isinstance(receipt, Refused)
+            isinstance(receipt, Rejected)
             and receipt.reason != orders_pb2.REJECT_REASON_DUPLICATE_ID
             and not entry.was_at_venue
         ):
@@ -303,14 +303,14 @@ class Pilot:
             # Its own news were faster, or a refusal contradicts them.
             self._inquiry.watch(entry)
 
-    def _want_cancelled(self, entry: Entry) -> None:
+    def _want_cancelled(self, entry: Order) -> None:
         entry.cancel_wanted = True
         if entry.held and entry.state == states.OPEN:
             self._ledger.move(entry, states.CANCELLED)
         else:
             self._ledger.changed(entry)
 
-    async def _cancel(self, entry: Entry) -> None:
+    async def _cancel(self, entry: Order) -> None:
         if entry.state == states.INTENDED:
             # Not sent yet: it will not be.
             await self.answered(entry)
@@ -329,7 +329,7 @@ class Pilot:
         self._want_cancelled(entry)
         await self._cancel(entry)
 
-    async def _look(self, entry: Entry) -> None:
+    async def _look(self, entry: Order) -> None:
         try:
             await self._inquiry.look(entry)
         except VenueUnavailable:
@@ -346,12 +346,12 @@ class Pilot:
         await asyncio.gather(*map(one, works))
 
 
-def _is_alike(entry: Entry, content: orders_pb2.OrderContent) -> bool:
+def _is_alike(entry: Order, content: orders_pb2.OrderContent) -> bool:
     """Whether an order that was found at the venue may be this one."""
     return (entry.symbol, entry.content.side) == (content.symbol, content.side)
 
 
-def triggered(entry: Entry) -> orders_pb2.OrderContent:
+def triggered(entry: Order) -> orders_pb2.OrderContent:
     """What the venue is to get of an order: of one that waited here for its stop price, what it has
     become."""
     if not (entry.kept_here and entry.is_triggered and entry.content.type in BECOMES):

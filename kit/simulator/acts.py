@@ -5,10 +5,10 @@ from decimal import Decimal, InvalidOperation
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.events import Instrument
-from kit.simulator.fault_commands import Act, FaultOrder
+from kit.simulator.fault_commands import Act, FaultCommand
 from kit.simulator.faults import Faults
 from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 
 BURST_TRADES_USUAL = 2_000
 BURST_TRADES_MAX = 100_000
@@ -19,7 +19,7 @@ GRAIN_MAX_SHARE = 0.001
 class MarketActs:
     """The acts of one market. Each raises ValueError when it cannot be done."""
 
-    def __init__(self, market: Market, floor: MarketFloor) -> None:
+    def __init__(self, market: Market, floor: SimulatedMarketView) -> None:
         self._market = market
         self._floor = floor
 
@@ -34,37 +34,37 @@ class MarketActs:
         faults.learn(Act.LIST, self.list)
         faults.learn(Act.TICK_SIZE, self.set_tick_size)
 
-    def skew_clock(self, order: FaultOrder) -> None:
+    def skew_clock(self, order: FaultCommand) -> None:
         """In whole steps, so that streams go on speaking at their intervals."""
         self._floor.skew_ns = round(order.seconds * NANOSECONDS_PER_SECOND / STEP_NS) * STEP_NS
 
-    def calm(self, order: FaultOrder) -> None:
+    def calm(self, order: FaultCommand) -> None:
         """What is under way still arrives."""
         self._market.calm(round(order.seconds * NANOSECONDS_PER_SECOND))
 
-    def burst(self, order: FaultOrder) -> None:
+    def burst(self, order: FaultCommand) -> None:
         """Many trades at one moment."""
         text = order.value or str(BURST_TRADES_USUAL)
         if not text.isdigit() or not 1 <= int(text) <= BURST_TRADES_MAX:
             raise ValueError(f"value must be a number of trades, 1 to {BURST_TRADES_MAX}")
         self._market.burst(self._floor.instrument(order.symbol), int(text))
 
-    def halt(self, order: FaultOrder) -> None:
+    def halt(self, order: FaultCommand) -> None:
         """No trade, no quote; it stays listed."""
         self._market.halt(self._floor.instrument(order.symbol))
         self._floor.relist(order.symbol, halted=True)
 
-    def resume(self, order: FaultOrder) -> None:
+    def resume(self, order: FaultCommand) -> None:
         """It trades again, as before."""
         self._market.resume(self._floor.instrument(order.symbol))
         self._floor.relist(order.symbol, halted=False)
 
-    def delist(self, order: FaultOrder) -> None:
+    def delist(self, order: FaultCommand) -> None:
         """It is gone from the list, and silent."""
         self._market.halt(self._floor.instrument(order.symbol))
         self._floor.delist(order.symbol)
 
-    def list(self, order: FaultOrder) -> None:
+    def list(self, order: FaultCommand) -> None:
         """A delisted one again, or a new one."""
         if not order.value:
             self._market.resume(self._floor.list_again(order.symbol))
@@ -72,7 +72,7 @@ class MarketActs:
         instrument = replace(self._floor.instrument(order.symbol), base=order.value)
         self._floor.enter(instrument)
 
-    def set_tick_size(self, order: FaultOrder) -> None:
+    def set_tick_size(self, order: FaultCommand) -> None:
         """New prices follow it; those that are in the book stay."""
         instrument = self._floor.instrument(order.symbol)
         self._market.set_grain(instrument, _ticks(instrument, order.value))

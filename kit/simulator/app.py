@@ -14,14 +14,14 @@ from kit.base.errors import SettingError
 from kit.base.runtime import run_process, watch_parent
 from kit.base.settings import MeshSettings
 from kit.simulator.acts import MarketActs
-from kit.simulator.dialect import Dialect, Floor, find_dialects
-from kit.simulator.fault_commands import Act, FaultKind, FaultOrder, read_script
+from kit.simulator.dialect import Dialect, MarketView, find_dialects
+from kit.simulator.fault_commands import Act, FaultCommand, FaultKind, read_script
 from kit.simulator.faults import Faults
 from kit.simulator.market import Market
-from kit.simulator.replay import BOOK_WAIT_S_MAX, Player, ReplayFloor
+from kit.simulator.replay import BOOK_WAIT_S_MAX, Player, ReplayMarketView
 from kit.simulator.server import SimulatorServer
 from kit.simulator.settings import SimulatorSettings, parse_speed
-from kit.simulator.simulate import LEAD_IN_NS, MarketFloor, MarketRunner
+from kit.simulator.simulate import LEAD_IN_NS, MarketRunner, SimulatedMarketView
 from kit.simulator.tape import Tape
 from kit.simulator.venue import Venue
 
@@ -46,7 +46,7 @@ class Simulator:
         self._script = read_script(Path(chosen.faults)) if chosen.faults else []
         self._players: list[Player] = []
         self._runs: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        self._venues: dict[str, tuple[Venue, Floor]] = {}
+        self._venues: dict[str, tuple[Venue, MarketView]] = {}
         if world == "replay":
             self._build_replay(chosen, dialects)
         elif world == "simulate":
@@ -87,7 +87,7 @@ class Simulator:
         """One of the pretended venues."""
         return self._venues[venue_id][0]
 
-    def floor(self, venue_id: str) -> Floor:
+    def floor(self, venue_id: str) -> MarketView:
         """What there is to know about its market."""
         return self._venues[venue_id][1]
 
@@ -105,7 +105,9 @@ class Simulator:
             venue = self._venue(venue_id, dialect, chosen)
             tape = Tape(files)
             speed = parse_speed(chosen.speed)
-            floor = ReplayFloor(tape, dialect.capture, BOOK_WAIT_S_MAX, keeps_first=speed is None)
+            floor = ReplayMarketView(
+                tape, dialect.capture, BOOK_WAIT_S_MAX, keeps_first=speed is None
+            )
             player = Player(venue, floor, tape, speed, self._clock)
             self._players.append(player)
             self._runs.append(player.run)
@@ -122,7 +124,7 @@ class Simulator:
             rate, instruments = chosen.events_per_second, dialect.instruments
             market = Market(seed, opening_ns, rate, instruments, price_seed=str(chosen.seed))
             venue = self._venue(venue_id, dialect, chosen)
-            floor = MarketFloor(market, dialect)
+            floor = SimulatedMarketView(market, dialect)
             MarketActs(market, floor).teach(venue.faults)
             self._runs.append(MarketRunner(venue, floor, market, speed, self._clock).run)
             self._open(venue, floor)
@@ -133,10 +135,10 @@ class Simulator:
         faults.learn(Act.SERVER_SHUTDOWN, venue.shut_down)
         return venue
 
-    def _open(self, venue: Venue, floor: MarketFloor | ReplayFloor) -> None:
+    def _open(self, venue: Venue, floor: SimulatedMarketView | ReplayMarketView) -> None:
         """Let a venue be reached, and its script begin."""
 
-        def keep_books(order: FaultOrder) -> None:
+        def keep_books(order: FaultCommand) -> None:
             venue.old_books.update(floor.books())
 
         venue.faults.learn(FaultKind.STALE_SNAPSHOT, keep_books)

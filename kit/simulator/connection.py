@@ -14,7 +14,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from kit.base import telemetry
 from kit.simulator.dialect import Session, Stream
-from kit.simulator.outgoing_frames import Letter, Mailbox
+from kit.simulator.outgoing_frames import OutgoingFrame, OutgoingFrameQueue
 
 WRITE_WAIT_S_MAX = 120.0
 """A client that reads nothing for so long is cut off."""
@@ -66,7 +66,7 @@ class Connection:
         """Whether it has ever subscribed to anything."""
         self.muted: set[Stream] = set()
         """Streams that it is subscribed to, and will not hear."""
-        self._mailbox = Mailbox()
+        self._mailbox = OutgoingFrameQueue()
         self._websocket = websocket
         self._transport = transport
 
@@ -81,11 +81,11 @@ class Connection:
         shape = self.session.shape
         await self._write(payloads if shape is None else list(map(shape, payloads)), wait)
 
-    async def send_letters(self, letters: Iterable[Letter], wait: bool) -> None:
+    async def send_letters(self, letters: Iterable[OutgoingFrame], wait: bool) -> None:
         """Likewise, for frames that faults have changed."""
         await self._write(self._mailbox.open(letters, self.session.shape), wait)
 
-    def post(self, letters: Iterable[Letter]) -> None:
+    def post(self, letters: Iterable[OutgoingFrame]) -> None:
         """Send them at once, without waiting for anything."""
         pending = self._mailbox.open(letters, self.session.shape)
         if not self.stalled and self.open:

@@ -7,8 +7,8 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.connection import Connection
-from kit.simulator.dialect import Floor, Frame, OrderEntry, Stream
-from kit.simulator.fault_commands import FaultKind, FaultOrder
+from kit.simulator.dialect import Frame, MarketView, OrderEntry, Stream
+from kit.simulator.fault_commands import FaultCommand, FaultKind
 from kit.simulator.faults import Cut
 from kit.simulator.keepalive import keep_alive
 from kit.simulator.venue import Venue
@@ -19,7 +19,9 @@ RATE_WINDOW_NS = NANOSECONDS_PER_SECOND
 class Conversation:
     """One client's, from its first word to its last."""
 
-    def __init__(self, venue: Venue, floor: Floor, connection: Connection, clock: Clock) -> None:
+    def __init__(
+        self, venue: Venue, floor: MarketView, connection: Connection, clock: Clock
+    ) -> None:
         self._venue = venue
         self._floor = floor
         self._connection = connection
@@ -90,7 +92,7 @@ class Conversation:
         if session.closing:
             await connection.close(WSCloseCode.POLICY_VIOLATION, session.closing)
 
-    def _failure(self, text: str) -> FaultOrder | None:
+    def _failure(self, text: str) -> FaultCommand | None:
         """What goes wrong with the answer to what the client has said, if anything."""
         dialect = self._venue.dialect
         path = dialect.path_of(text) if isinstance(dialect, OrderEntry) else ""

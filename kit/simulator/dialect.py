@@ -16,7 +16,7 @@ from kit.simulator.events import Instrument
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.listing import BookSnapshot, Listing, Mark
 from kit.simulator.market import Step
-from kit.simulator.matching.contract import House, HouseRules
+from kit.simulator.matching.contract import MatchingEngine, MatchingRules
 
 
 class Channel(StrEnum):
@@ -82,7 +82,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RestRequest:
     """One REST call."""
 
     method: str
@@ -102,7 +102,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RestResponse:
     """The answer to a REST call."""
 
     body: bytes
@@ -130,7 +130,7 @@ class ConnectionRules:
     """A client that has subscribed to nothing so long after it has connected is closed."""
 
 
-class Floor(Protocol):
+class MarketView(Protocol):
     """What there is to know about a venue's market, in whichever world."""
 
     def time_ns(self) -> int:
@@ -150,7 +150,7 @@ class Floor(Protocol):
         nothing is known."""
 
     @property
-    def house(self) -> House | None:
+    def house(self) -> MatchingEngine | None:
         """Where orders are matched; None: nobody trades here, as in a replay."""
 
     def recorded(self, path: str) -> bytes | None:
@@ -195,10 +195,10 @@ class MarkFormat(Protocol):
 
 
 @runtime_checkable
-class HouseFormat(Protocol):
+class HasMatchingRules(Protocol):
     """What a Dialect has besides, where accounts do not trade by the usual rules."""
 
-    house_rules: HouseRules
+    house_rules: MatchingRules
     """Fees, ids, keys and what else an exchange does in its own way."""
 
 
@@ -235,20 +235,20 @@ class Dialect(Protocol):
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         """A websocket was opened at this path; None: there is no websocket at this path."""
 
-    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
         """The client said something. Returns the answers and updates the session's streams."""
 
-    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
         """A second has passed for a connection. What it is told by the clock: heartbeats, test
         requests."""
 
-    async def answer(self, request: Request, floor: Floor) -> Answer:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
         """One REST call."""
 
     def list(self, instrument: Instrument) -> Listing:
         """A simulated instrument in the exchange's words."""
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
         """What happened in a simulated market, as frames of the wanted streams."""
 
 

@@ -114,7 +114,7 @@ LASTING = frozenset({FaultKind.SILENCE, FaultKind.NO_PONG})
 """They go on for their ``seconds`` once they have fired."""
 
 
-class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class FaultCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is to go wrong, or to change."""
 
     venue: str
@@ -148,9 +148,9 @@ class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("value must be a number of frames")
 
 
-def read_script(file: Path) -> list[FaultOrder]:
+def read_script(file: Path) -> list[FaultCommand]:
     """The orders of a script, one JSON object per line. Raises SettingError."""
-    orders: list[FaultOrder] = []
+    orders: list[FaultCommand] = []
     try:
         lines = file.read_bytes().splitlines()
     except OSError as error:
@@ -158,7 +158,7 @@ def read_script(file: Path) -> list[FaultOrder]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
             try:
-                orders.append(msgspec.json.decode(line, type=FaultOrder))
+                orders.append(msgspec.json.decode(line, type=FaultCommand))
             except msgspec.DecodeError as error:
                 raise SettingError("simulator.faults", f"{file}:{number}", str(error)) from None
     return orders

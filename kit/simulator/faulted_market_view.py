@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kit.simulator.dialect import Floor
+from kit.simulator.dialect import MarketView
 from kit.simulator.fault_commands import FaultKind
 from kit.simulator.history import TradeHistory
 from kit.simulator.listing import BookSnapshot, Listing, Mark
-from kit.simulator.matching.contract import House
+from kit.simulator.matching.contract import MatchingEngine
 from kit.simulator.venue import Venue
 
 
-class ShownFloor:
-    """``Floor`` for the length of one call."""
+class FaultedMarketView:
+    """``MarketView`` for the length of one call."""
 
-    def __init__(self, floor: Floor, venue: Venue, path: str) -> None:
+    def __init__(self, floor: MarketView, venue: Venue, path: str) -> None:
         self._floor = floor
         self._venue = venue
         self._path = path
@@ -41,7 +41,7 @@ class ShownFloor:
         return self._floor.mark(symbol)
 
     @property
-    def house(self) -> House | None:
+    def house(self) -> MatchingEngine | None:
         return self._floor.house
 
     def recorded(self, path: str) -> bytes | None:

@@ -19,23 +19,23 @@ from kit.simulator.fault_commands import (
     ON_SUBSCRIPTIONS,
     ON_TOLD,
     ON_WORDS,
+    FaultCommand,
     FaultKind,
-    FaultOrder,
 )
-from kit.simulator.outgoing_frames import Fate, Letter
+from kit.simulator.outgoing_frames import FaultAction, OutgoingFrame
 
 HUGE_BYTES = 20 * 1024 * 1024
 UNKNOWN_EVENT = b'{"e":"neverHeardOf","event":"neverHeardOf","type":"neverHeardOf"}'
 ACTIVE_MAX = 1_000
 """Faults that wait or fire at the same time, of one venue."""
 NOTHING: Mapping[str, Callable[[Frame], Sequence[Frame]]] = MappingProxyType({})
-FATES: Mapping[str, Fate] = {
-    FaultKind.DROP: Fate.LOST,
-    FaultKind.SEQUENCE_GAP: Fate.LOST,
-    FaultKind.DUPLICATE: Fate.TWICE,
-    FaultKind.REORDER: Fate.KEPT,
-    FaultKind.MALFORMED: Fate.HALVED,
-    FaultKind.SILENCE: Fate.LOST,
+FATES: Mapping[str, FaultAction] = {
+    FaultKind.DROP: FaultAction.LOST,
+    FaultKind.SEQUENCE_GAP: FaultAction.LOST,
+    FaultKind.DUPLICATE: FaultAction.TWICE,
+    FaultKind.REORDER: FaultAction.KEPT,
+    FaultKind.MALFORMED: FaultAction.HALVED,
+    FaultKind.SILENCE: FaultAction.LOST,
 }
 FOREIGN: Mapping[str, Callable[[], bytes]] = {
     FaultKind.UNKNOWN_EVENT: lambda: UNKNOWN_EVENT,
@@ -61,7 +61,7 @@ class Cut:
 class _Fault:
     """An order and how far it is."""
 
-    def __init__(self, order: FaultOrder, seed: str) -> None:
+    def __init__(self, order: FaultCommand, seed: str) -> None:
         self.order = order
         self.fired = 0
         self._random = random.Random(seed)
@@ -113,12 +113,12 @@ class Faults:
         self,
         venue_id: str,
         seed: int,
-        orders: Iterable[FaultOrder] = (),
+        orders: Iterable[FaultCommand] = (),
         own: Mapping[str, Callable[[Frame], Sequence[Frame]]] = NOTHING,
     ) -> None:
         """``own``: the faults that only this venue can have. Raises ValueError."""
         self._own = own
-        self._acts: dict[str, Callable[[FaultOrder], None]] = {}
+        self._acts: dict[str, Callable[[FaultCommand], None]] = {}
         self._seed = f"{seed}/{venue_id}"
         self._ordered = 0
         self._began_ns = 0
@@ -140,11 +140,11 @@ class Faults:
         """Whether frames pass untouched."""
         return not self._on_frames and not self._held
 
-    def learn(self, name: str, act: Callable[[FaultOrder], None]) -> None:
+    def learn(self, name: str, act: Callable[[FaultCommand], None]) -> None:
         """What this world does when such an order begins; it may raise ValueError."""
         self._acts[name] = act
 
-    def order(self, order: FaultOrder) -> None:
+    def order(self, order: FaultCommand) -> None:
         """Switch a fault on, or let an act happen. Raises ValueError when there is none of this
         name, when there are too many, or when it cannot be done."""
         if order.fault not in self.known:
@@ -184,20 +184,20 @@ class Faults:
 
     def apply(
         self, frames: Iterable[Frame], heard: Collection[Stream], hearer: object = None
-    ) -> Iterator[list[Letter] | Cut]:
+    ) -> Iterator[list[OutgoingFrame] | Cut]:
         """What becomes of these frames: letters to send, and cuts, in their order. ``hearer``: who
         alone gets them; None: all who hear their streams."""
-        out: list[Letter] = []
+        out: list[OutgoingFrame] = []
         for frame in frames:
             stream, payload = frame
             if stream not in heard:
                 continue
             if (stream, hearer) in self._held:
                 self._held.remove((stream, hearer))
-                out.append(Letter(stream, payload, Fate.FREEING))
+                out.append(OutgoingFrame(stream, payload, FaultAction.FREEING))
                 continue
             fault, changed = self._hit(frame)
-            if any(letter.fate is Fate.KEPT for letter in changed):
+            if any(letter.fate is FaultAction.KEPT for letter in changed):
                 self._held.add((stream, hearer))
             if fault in CUTS:
                 yield out
@@ -211,30 +211,30 @@ class Faults:
         """No frame will come any more for which another one waits."""
         self._held.clear()
 
-    def on_subscription(self, stream: Stream) -> FaultOrder | None:
+    def on_subscription(self, stream: Stream) -> FaultCommand | None:
         """What goes wrong with a new subscription, if anything."""
         return self._elsewhere_fires(ON_SUBSCRIPTIONS, lambda fault: fault.concerns(stream))
 
-    def on_words(self) -> FaultOrder | None:
+    def on_words(self) -> FaultCommand | None:
         """What goes wrong with something that a client says, if anything."""
         return self._elsewhere_fires(ON_WORDS, lambda fault: True)
 
-    def on_call(self, path: str, opens_websocket: bool = False) -> FaultOrder | None:
+    def on_call(self, path: str, opens_websocket: bool = False) -> FaultCommand | None:
         """What goes wrong with this REST call, if anything; with a websocket's opening only where
         the order has a path."""
 
         return self._elsewhere_fires(ON_CALLS, _names(path, only_named=opens_websocket))
 
-    def on_done(self, path: str, over_websocket: bool = False) -> FaultOrder | None:
+    def on_done(self, path: str, over_websocket: bool = False) -> FaultCommand | None:
         """What goes wrong with the answer to a call that was carried out, if anything; with that to
         a message over a websocket only where the order has a path."""
         return self._elsewhere_fires(ON_DONE, _names(path, only_named=over_websocket))
 
-    def on_told(self, streams: Collection[Stream]) -> FaultOrder | None:
+    def on_told(self, streams: Collection[Stream]) -> FaultCommand | None:
         """What goes wrong with the order in which things of these streams are said, if anything."""
         return self._elsewhere_fires(ON_TOLD, lambda fault: any(map(fault.concerns, streams)))
 
-    def on_answer(self, kind: FaultKind, path: str, symbol: str = "") -> FaultOrder | None:
+    def on_answer(self, kind: FaultKind, path: str, symbol: str = "") -> FaultCommand | None:
         """What goes wrong with what this REST call shows (of this symbol), if anything."""
         return self._elsewhere_fires(
             {kind},
@@ -249,7 +249,7 @@ class Faults:
 
     def _elsewhere_fires(
         self, kinds: Collection[str], concerned: Callable[[_Fault], bool]
-    ) -> FaultOrder | None:
+    ) -> FaultCommand | None:
         for fault in self._elsewhere:
             if fault.order.fault in kinds and concerned(fault) and fault.fires(self._now_ns):
                 self._elsewhere = self._left(self._elsewhere)
@@ -259,7 +259,7 @@ class Faults:
     def _left(self, faults: Iterable[_Fault]) -> list[_Fault]:
         return [fault for fault in faults if not fault.over(self._now_ns)]
 
-    def _hit(self, frame: Frame) -> tuple[str, list[Letter]]:
+    def _hit(self, frame: Frame) -> tuple[str, list[OutgoingFrame]]:
         """The name of the first fault that fires, or "", and what it makes of the frame."""
         for fault in self._on_frames:
             if fault.concerns(frame[0]) and fault.fires(self._now_ns):
@@ -267,19 +267,24 @@ class Faults:
                 if changed is not None:
                     return fault.order.fault, changed
                 fault.missed()
-        return "", [Letter(*frame)]
+        return "", [OutgoingFrame(*frame)]
 
-    def _changed(self, name: str, frame: Frame) -> list[Letter] | None:
+    def _changed(self, name: str, frame: Frame) -> list[OutgoingFrame] | None:
         """None: a fault of the venue's own that has nothing to do with this frame."""
         stream, payload = frame
         if name in self._own:
             found = list(self._own[name](frame))
             if found == [frame]:
                 return None
-            return [Letter(*one) for one in found] or [Letter(stream, payload, Fate.LOST)]
+            return [OutgoingFrame(*one) for one in found] or [
+                OutgoingFrame(stream, payload, FaultAction.LOST)
+            ]
         if name in FOREIGN:
-            return [Letter(stream, FOREIGN[name](), Fate.FOREIGN), Letter(*frame)]
-        return [Letter(stream, payload, FATES.get(name, Fate.SENT))]
+            return [
+                OutgoingFrame(stream, FOREIGN[name](), FaultAction.FOREIGN),
+                OutgoingFrame(*frame),
+            ]
+        return [OutgoingFrame(stream, payload, FATES.get(name, FaultAction.SENT))]
 
     def _due(self, fault: _Fault) -> bool:
         return self._now_ns - self._began_ns >= fault.order.at_s * NANOSECONDS_PER_SECOND

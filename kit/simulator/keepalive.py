@@ -4,12 +4,14 @@ from aiohttp import WSCloseCode
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.connection import Connection
-from kit.simulator.dialect import ConnectionRules, Dialect, Floor
+from kit.simulator.dialect import ConnectionRules, Dialect, MarketView
 
 TICK_S = 1.0
 
 
-async def keep_alive(connection: Connection, dialect: Dialect, floor: Floor, clock: Clock) -> None:
+async def keep_alive(
+    connection: Connection, dialect: Dialect, floor: MarketView, clock: Clock
+) -> None:
     """Go on until the connection ends, or is ended here because it breaks a rule."""
     rules = dialect.rules
     pinged_ns = ticked_ns = connection.opened_ns

@@ -13,7 +13,7 @@ from kit.simulator.dialect import Stream
 Shape = Callable[[bytes], bytes] | None
 
 
-class Fate(Enum):
+class FaultAction(Enum):
     """What becomes of a frame."""
 
     SENT = auto()
@@ -30,25 +30,25 @@ class Fate(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class OutgoingFrame:
     """A frame on its way to those that hear its stream."""
 
     stream: Stream
     payload: bytes
-    fate: Fate = Fate.SENT
+    fate: FaultAction = FaultAction.SENT
 
 
-class Mailbox:
+class OutgoingFrameQueue:
     """Where the letters of one connection come to their fate."""
 
     def __init__(self) -> None:
         self._kept: dict[Stream, bytes] = {}
 
-    def open(self, letters: Iterable[Letter], shape: Shape) -> list[bytes]:
+    def open(self, letters: Iterable[OutgoingFrame], shape: Shape) -> list[bytes]:
         """What the connection gets of them."""
         found: list[bytes] = []
         for letter in letters:
-            if letter.fate is Fate.FOREIGN:
+            if letter.fate is FaultAction.FOREIGN:
                 found.append(letter.payload)
             else:
                 text = letter.payload if shape is None else shape(letter.payload)
@@ -60,16 +60,16 @@ class Mailbox:
         kept, self._kept = self._kept, {}
         return list(kept.values())
 
-    def _suffer(self, letter: Letter, text: bytes) -> list[bytes]:
+    def _suffer(self, letter: OutgoingFrame, text: bytes) -> list[bytes]:
         fate = letter.fate
-        if fate is Fate.LOST:
+        if fate is FaultAction.LOST:
             return []
-        if fate is Fate.TWICE:
+        if fate is FaultAction.TWICE:
             return [text, text]
-        if fate is Fate.HALVED:
+        if fate is FaultAction.HALVED:
             return [text[: len(text) // 2], text]
-        if fate is Fate.KEPT:
+        if fate is FaultAction.KEPT:
             self._kept[letter.stream] = text
             return []
-        kept = self._kept.pop(letter.stream, None) if fate is Fate.FREEING else None
+        kept = self._kept.pop(letter.stream, None) if fate is FaultAction.FREEING else None
         return [text] if kept is None else [text, kept]

@@ -36,7 +36,7 @@ _WITH_MARKS = frozenset({Channel.MARKS, Channel.TICKERS})
 _log = telemetry.logger("simulator.replay")
 
 
-class ReplayFloor:
+class ReplayMarketView:
     """What the played part of a tape tells about the market. Nothing is made up: a book is only
     ever one that the exchange gave."""
 
@@ -198,7 +198,7 @@ class Player:
     slowest connection reads. Stands still while nobody listens."""
 
     def __init__(
-        self, venue: Venue, floor: ReplayFloor, tape: Tape, speed: float | None, clock: Clock
+        self, venue: Venue, floor: ReplayMarketView, tape: Tape, speed: float | None, clock: Clock
     ) -> None:
         self.frames_played = 0
         self.finished = False

@@ -16,9 +16,9 @@ from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.simulator.connection import Connection
 from kit.simulator.conversation import Conversation
-from kit.simulator.dialect import Answer, Floor, Request, Session
-from kit.simulator.fault_commands import FaultKind, FaultOrder
-from kit.simulator.faulted_market_view import ShownFloor
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse, Session
+from kit.simulator.fault_commands import FaultCommand, FaultKind
+from kit.simulator.faulted_market_view import FaultedMarketView
 from kit.simulator.venue import Venue
 
 CLOSE_WAIT_S = 1.0
@@ -33,7 +33,7 @@ class SimulatorServer:
 
     def __init__(
         self,
-        venues: Mapping[str, tuple[Venue, Floor]],
+        venues: Mapping[str, tuple[Venue, MarketView]],
         clock: Clock,
         replay_status: Callable[[], Sequence[Mapping[str, object]]],
     ) -> None:
@@ -84,7 +84,7 @@ class SimulatorServer:
         venue, floor = self._venues[venue_id]
         venue.touch()
         opens_websocket = request.headers.get("Upgrade", "").lower() == "websocket"
-        asked = Request(
+        asked = RestRequest(
             request.method,
             path,
             request.query,
@@ -96,7 +96,7 @@ class SimulatorServer:
         if refusal is not None:
             return refusal
         if not opens_websocket:
-            answer = await venue.dialect.answer(asked, ShownFloor(floor, venue, path))
+            answer = await venue.dialect.answer(asked, FaultedMarketView(floor, venue, path))
             return _response(await self._spoil_on_purpose(venue, request, path, answer))
         session = venue.dialect.open(path, request.query)
         if session is None:
@@ -114,7 +114,7 @@ class SimulatorServer:
 
     async def _post_faults(self, request: web.Request) -> web.Response:
         try:
-            order = msgspec.json.decode(await request.read(), type=FaultOrder)
+            order = msgspec.json.decode(await request.read(), type=FaultCommand)
             if order.venue not in self._venues:
                 raise ValueError(f"no such venue; allowed are {', '.join(sorted(self._venues))}")
             venue, _ = self._venues[order.venue]
@@ -147,11 +147,11 @@ class SimulatorServer:
         status = int(order.fault.removeprefix("rest_"))
         headers = {"Retry-After": f"{order.seconds:.0f}"} if status < 500 else {}
         body = venue.dialect.failures.get(status, b"{}")
-        return _response(Answer(body, status, headers))
+        return _response(RestResponse(body, status, headers))
 
     async def _spoil_on_purpose(
-        self, venue: Venue, request: web.Request, path: str, answer: Answer
-    ) -> Answer:
+        self, venue: Venue, request: web.Request, path: str, answer: RestResponse
+    ) -> RestResponse:
         """The call was carried out; what its caller gets to hear of it is another matter."""
         order = venue.faults.on_done(path)
         if order is None:
@@ -161,7 +161,7 @@ class SimulatorServer:
             return answer
         if order.fault == FaultKind.ANSWER_LOST and request.transport is not None:
             request.transport.abort()
-        return Answer(venue.dialect.failures.get(500, b"{}"), 500)
+        return RestResponse(venue.dialect.failures.get(500, b"{}"), 500)
 
     def _venue_of(self, request: web.Request) -> tuple[str, str]:
         by_host = self._by_host.get((request.host or "").partition(":")[0])
@@ -171,7 +171,7 @@ class SimulatorServer:
         return first, "/" + rest
 
     async def _converse(
-        self, request: web.Request, venue: Venue, floor: Floor, session: Session
+        self, request: web.Request, venue: Venue, floor: MarketView, session: Session
     ) -> web.WebSocketResponse:
         websocket = web.WebSocketResponse(
             timeout=CLOSE_WAIT_S,
@@ -187,7 +187,7 @@ class SimulatorServer:
         return websocket
 
 
-def _response(answer: Answer) -> web.Response:
+def _response(answer: RestResponse) -> web.Response:
     return web.Response(
         body=answer.body,
         status=answer.status,

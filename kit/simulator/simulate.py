@@ -10,14 +10,14 @@ import msgspec
 
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.simulator.dialect import Dialect, Frame, HouseFormat
+from kit.simulator.dialect import Dialect, Frame, HasMatchingRules
 from kit.simulator.events import Instrument, Trade
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.listing import BookSnapshot, InstrumentKind, Listing, Mark
 from kit.simulator.market import Market, Step
 from kit.simulator.marks import MarkProcess
-from kit.simulator.matching.contract import House, HouseRules
-from kit.simulator.matching.exchange_accounts import MatchingHouse
+from kit.simulator.matching.contract import MatchingEngine, MatchingRules
+from kit.simulator.matching.exchange_accounts import ExchangeAccounts
 from kit.simulator.venue import Venue
 
 STEP_NS = 5_000_000
@@ -35,7 +35,7 @@ BEHIND_NS_MAX = NANOSECONDS_PER_SECOND
 _log = telemetry.logger("simulator.simulate")
 
 
-class MarketFloor:
+class SimulatedMarketView:
     """What a simulated market shows of itself."""
 
     def __init__(self, market: Market, dialect: Dialect) -> None:
@@ -52,8 +52,8 @@ class MarketFloor:
         self._newest_marks: dict[str, tuple[int, Mark | None]] = {}
         """With their times: accounts that trade ask for them often."""
         self._histories: dict[Instrument, TradeHistory[Trade]] = {}
-        rules = dialect.house_rules if isinstance(dialect, HouseFormat) else HouseRules()
-        self._house = MatchingHouse(
+        rules = dialect.house_rules if isinstance(dialect, HasMatchingRules) else MatchingRules()
+        self._house = ExchangeAccounts(
             rules, lambda: market.time_ns, self._told, market.add, self.mark
         )
         for instrument in market.instruments:
@@ -145,7 +145,7 @@ class MarketFloor:
             history.note_minutes(partial(self._market.minutes, instrument, start_ns, end_ns))
 
     @property
-    def house(self) -> House | None:
+    def house(self) -> MatchingEngine | None:
         """Where orders are matched."""
         return self._house
 
@@ -176,7 +176,7 @@ class MarketRunner:
     def __init__(
         self,
         venue: Venue,
-        floor: MarketFloor,
+        floor: SimulatedMarketView,
         market: Market,
         speed: float | None,
         clock: Clock,

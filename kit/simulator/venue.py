@@ -9,10 +9,10 @@ from aiohttp import WSCloseCode
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.simulator.connection import Connection
 from kit.simulator.dialect import UNKNOWN, Dialect, Frame, Stream
-from kit.simulator.fault_commands import FaultKind, FaultOrder
+from kit.simulator.fault_commands import FaultCommand, FaultKind
 from kit.simulator.faults import Cut, Faults
 from kit.simulator.listing import BookSnapshot
-from kit.simulator.outgoing_frames import Letter
+from kit.simulator.outgoing_frames import OutgoingFrame
 
 INTEREST_NS = 60 * NANOSECONDS_PER_SECOND
 RESENT_USUAL = 5
@@ -114,7 +114,7 @@ class Venue:
             await self._clock.sleep(self._start_delay_s)
             self._settled = not self._changed.is_set()
 
-    def subscribed(self, connection: Connection, stream: Stream) -> list[Letter]:
+    def subscribed(self, connection: Connection, stream: Stream) -> list[OutgoingFrame]:
         """A connection has subscribed to one more. Returns what faults make of that."""
         order = self.faults.on_subscription(stream)
         if order is None:
@@ -124,9 +124,9 @@ class Venue:
             return []
         count = int(order.value or RESENT_USUAL)
         frames = [payload for at, payload in self._recent if at is stream]
-        return [Letter(stream, payload) for payload in reversed(frames[-count:])]
+        return [OutgoingFrame(stream, payload) for payload in reversed(frames[-count:])]
 
-    def shut_down(self, order: FaultOrder) -> None:
+    def shut_down(self, order: FaultCommand) -> None:
         """Close all connections that there are now, after the order's seconds."""
         task = asyncio.create_task(self._close_later(list(self.connections), order.seconds))
         self._closing.add(task)
@@ -177,8 +177,8 @@ class Venue:
         elif sending:
             await asyncio.gather(*sending)
 
-    async def _send_letters(self, letters: Iterable[Letter], wait: bool) -> None:
-        mail: dict[Connection, list[Letter]] = {}
+    async def _send_letters(self, letters: Iterable[OutgoingFrame], wait: bool) -> None:
+        mail: dict[Connection, list[OutgoingFrame]] = {}
         for letter in letters:
             for connection in self._readers.get(letter.stream, ()):
                 mail.setdefault(connection, []).append(letter)

@@ -10,7 +10,13 @@ from kit.conformance.card import CARDS, Outcome
 from kit.conformance.runner import play
 from kit.connector.books.sequence_rules import OverlapRule
 from kit.connector.contract import discovery
-from kit.connector.contract.venue import FrameKind, Join, Place, UpdateNumbers, Venue
+from kit.connector.contract.venue import (
+    Environment,
+    FrameKind,
+    SequenceResult,
+    UpdateNumbers,
+    Venue,
+)
 from kit.marketdata.frames import Frames
 from kit.marketdata.model.columns import BookRows, Numbers, QuoteRows, TradeRows
 from kit.simulator.dialect import find_dialects
@@ -37,8 +43,8 @@ class BrokenWire:
         return replace(kind, parsers=(parse,))
 
 
-def broken(kind: str, change: Callable) -> Callable[[Place], Venue]:
-    def make(place: Place) -> Venue:
+def broken(kind: str, change: Callable) -> Callable[[Environment], Venue]:
+    def make(place: Environment) -> Venue:
         venue = discovery.require(VENUE)(place)
         return replace(venue, wires=[BrokenWire(wire, kind, change) for wire in venue.wires])
 
@@ -77,14 +83,14 @@ def without_removals(rows: BookRows) -> BookRows:
 class Careless(OverlapRule):
     """Sees no hole."""
 
-    def after_update(self, last: int, update: UpdateNumbers) -> Join:
-        return Join.OLD if update.last <= last else Join.APPLY
+    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
+        return SequenceResult.OLD if update.last <= last else SequenceResult.APPLY
 
     def run_joins(self, last, firsts, lasts, previous) -> bool:
         return True
 
 
-def careless(place: Place) -> Venue:
+def careless(place: Environment) -> Venue:
     venue = discovery.require(VENUE)(place)
     return replace(venue, book=replace(venue.book, sequence=Careless()))
 
@@ -102,7 +108,7 @@ class Forgetful:
         return []
 
 
-def forgetful(place: Place) -> Venue:
+def forgetful(place: Environment) -> Venue:
     venue = discovery.require(VENUE)(place)
     return replace(venue, history=Forgetful(venue.history))
 

@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.conformance.card import CARDS, Outcome
 from kit.conformance.runner import Score, play
 from kit.connector.contract import discovery
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from kit.simulator.dialect import find_dialects
 
 pytestmark = pytest.mark.integration
@@ -37,7 +37,7 @@ PLAY_SECONDS_MAX = 600
 
 def skips(venue_id: str) -> set[str]:
     """The cards that do not concern a venue, and no others."""
-    channels = discovery.require(venue_id)(Place("simulate", "http://127.0.0.1:1")).channels
+    channels = discovery.require(venue_id)(Environment("simulate", "http://127.0.0.1:1")).channels
     absent = {card for card, channel in ABOUT_CHANNELS.items() if channel not in channels}
     return absent | SKIPS.get(venue_id, set())
 

@@ -14,7 +14,7 @@ from kit.base.runtime import METRICS_PORT_OFFSET
 from kit.base.settings import MeshSettings
 from kit.conformance.exchange import Exchange, exchange
 from kit.connector.contract import discovery
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from kit.connector.process.app import VenueProcess
 from kit.connector.process.settings import VenueSettings
 from kit.execution.settings import OrdersSettings
@@ -37,7 +37,7 @@ async def process(pretended: Exchange, data: Path) -> AsyncIterator[VenueProcess
     while port + METRICS_PORT_OFFSET > 65_535:
         port = free_port()
     own = VenueSettings(port=port, instruments_refresh_s=1.0)
-    venue = discovery.require(VENUE)(Place("simulate", pretended.url, {}))
+    venue = discovery.require(VENUE)(Environment("simulate", pretended.url, {}))
     made = VenueProcess(venue, mesh, own, OrdersSettings())
     task = asyncio.create_task(made.run())
     try:

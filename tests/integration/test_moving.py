@@ -15,7 +15,7 @@ from conftest import free_port
 from kit.conformance.connector import Connector, connector
 from kit.conformance.exchange import exchange
 from kit.connector.contract import discovery
-from kit.connector.contract.venue import Place, Venue
+from kit.connector.contract.venue import Environment, Venue
 from kit.simulator.dialect import find_dialects
 from tests.integration.mesh import ROOT
 from tests.support.waiting import until
@@ -48,7 +48,7 @@ def simulator_url() -> Iterator[str]:
 
 def short_lived(venue_id: str, simulator_url: str) -> Venue:
     """A venue that knows how long its connections live."""
-    venue = discovery.require(venue_id)(Place("simulate", simulator_url))
+    venue = discovery.require(venue_id)(Environment("simulate", simulator_url))
     return replace(venue, limits=replace(venue.limits, lifetime_s=LIFETIME_S))
 
 
@@ -115,7 +115,7 @@ def check_ids(venue_id: str, made: Connector, symbol: str) -> None:
 )
 async def test_a_venue_that_says_that_it_will_go_is_left_in_time(venue_id: str, fault: str) -> None:
     async with exchange(venue_id, find_dialects()[venue_id], events_per_second=100) as pretended:
-        venue = discovery.require(venue_id)(Place("simulate", pretended.url))
+        venue = discovery.require(venue_id)(Environment("simulate", pretended.url))
         async with connector(venue, pretended.symbols[:SYMBOLS]) as made:
             await made.until(made.proven, "proven books")
             lines = pretended.connections

@@ -16,9 +16,9 @@ import ccxt
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.connector.orders.errors import Errors
+from kit.connector.orders.errors import ErrorTable
 from kit.connector.orders.rest_session import classes_of
-from kit.execution.contract import Receipt, Unclear
+from kit.execution.contract import OutcomeUnknown, Verdict
 from venues.binance.errors import ERRORS as BINANCE
 from venues.bybit.errors import ERRORS as BYBIT
 from venues.coinbase.errors import ERRORS as COINBASE
@@ -132,7 +132,7 @@ class Form:
     exchange: str
     url: str
     status: int
-    errors: Errors
+    errors: ErrorTable
     sections: Sequence[Sequence[str]]
     """Of ccxt's table of errors."""
 
@@ -188,7 +188,7 @@ def answers(venue: str, code: str) -> Iterator[dict[str, Any]]:
             yield {"code": "1", "msg": "", "data": [{"sCode": code, "sMsg": ""}]}
 
 
-def judged(form: Form, exchange: Any, status: int, body: str) -> tuple[Receipt, list[str]]:
+def judged(form: Form, exchange: Any, status: int, body: str) -> tuple[Verdict, list[str]]:
     """What comes of an answer, and the classes of ccxt's error."""
     classes: list[str] = []
     try:
@@ -198,8 +198,8 @@ def judged(form: Form, exchange: Any, status: int, body: str) -> tuple[Receipt, 
     return form.errors.verdict(status, body, classes), classes
 
 
-def outcome_of(receipt: Receipt) -> str:
-    if isinstance(receipt, Unclear):
+def outcome_of(receipt: Verdict) -> str:
+    if isinstance(receipt, OutcomeUnknown):
         return UNCLEAR
     return pb.RejectReason.Name(receipt.reason).removeprefix("REJECT_REASON_")
 
@@ -248,9 +248,9 @@ def test_what_is_unclear_does_not_become_a_refusal_without_ccxts_classes(venue):
             receipt, classes = judged(form, exchange, form.status, body)
             said = form.errors.find(body)
             is_own = venue not in ("binance", "binance_futures") or code in OWN_FAILURES
-            if said is not None and is_own and isinstance(receipt, Unclear):
+            if said is not None and is_own and isinstance(receipt, OutcomeUnknown):
                 alone = form.errors.receipt(said)
-                if not isinstance(alone, Unclear):
+                if not isinstance(alone, OutcomeUnknown):
                     wrong.append((code, classes[:1]))
     assert not wrong
 

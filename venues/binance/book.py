@@ -12,7 +12,7 @@ one before it. Between pu and U nothing happened to this book.
 
 from kit.base.numbers import IntColumn
 from kit.connector.books.sequence_rules import OverlapRule
-from kit.connector.contract.venue import BookRules, Join, SnapshotSource, UpdateNumbers
+from kit.connector.contract.venue import BookRules, SequenceResult, SnapshotSource, UpdateNumbers
 
 
 class FuturesRule(OverlapRule):
@@ -23,7 +23,7 @@ class FuturesRule(OverlapRule):
     snapshot has brought there, and may take the update, as sizes are absolute.
     """
 
-    def after_update(self, last: int, update: UpdateNumbers) -> Join:
+    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """pu must not be greater than the id before."""
         return super().after_update(last, update._replace(first=update.previous + 1))
 

@@ -4,9 +4,16 @@ from decimal import Decimal
 
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
-from kit.connector.contract.venue import Limits, Maturity, Place, Profile, TradeNumbering, Venue
-from kit.execution.contract import Credentials, Desk
-from kit.execution.paper.rules import House
+from kit.connector.contract.venue import (
+    Environment,
+    Maturity,
+    TradeNumbering,
+    Venue,
+    VenueLimits,
+    VenueProfile,
+)
+from kit.execution.contract import Credentials, ExecutionClient
+from kit.execution.paper.rules import FeeSchedule
 from venues.binance.book import FUTURES_BOOK, SPOT_BOOK
 from venues.binance.feed import (
     AGGREGATE_TRADES,
@@ -15,14 +22,14 @@ from venues.binance.feed import (
     FUTURES_TRADES,
     SPOT_STREAMS,
     TRADES,
-    BinanceWire,
+    BinanceFeedProtocol,
 )
 from venues.binance.history import FUTURES_API, SPOT_API, BinanceHistory
 
 SPOT_FEED = "wss://stream.binance.com:9443"
 FUTURES_FEED = "wss://fstream.binance.com"
 
-SPOT_LIMITS = Limits(
+SPOT_LIMITS = VenueLimits(
     symbols_per_connection=200,  # 1024 streams, at most five for each symbol
     symbols_per_message=50,
     messages_per_second=4,  # five incoming messages per second, our pongs included
@@ -33,7 +40,7 @@ SPOT_LIMITS = Limits(
     orders_per_second=4,  # 50 in ten seconds
     orders_at_once=10,
 )
-FUTURES_LIMITS = Limits(
+FUTURES_LIMITS = VenueLimits(
     symbols_per_connection=200,  # 1024 streams, at most four for each symbol
     symbols_per_message=50,
     messages_per_second=8,  # ten incoming messages per second, our pings and pongs included
@@ -46,7 +53,7 @@ FUTURES_LIMITS = Limits(
 )
 
 
-def spot(place: Place) -> Venue:
+def spot(place: Environment) -> Venue:
     """Binance spot. The option ``trades`` is single (the default) or aggregate."""
     venue_id = "binance"
     aggregate = _aggregate(place, venue_id)
@@ -54,10 +61,10 @@ def spot(place: Place) -> Venue:
     return Venue(
         venue_id=venue_id,
         port=5060,
-        profile=Profile(
+        profile=VenueProfile(
             "Binance", "spot", Maturity.PROVEN, trade_numbering=TradeNumbering.CONSECUTIVE
         ),
-        wires=(BinanceWire(place.feed(venue_id, SPOT_FEED), streams),),
+        wires=(BinanceFeedProtocol(place.feed(venue_id, SPOT_FEED), streams),),
         book=SPOT_BOOK,
         history=BinanceHistory(venue_id, SPOT_API, place.rest(venue_id), SystemClock(), aggregate),
         limits=SPOT_LIMITS,
@@ -66,7 +73,7 @@ def spot(place: Place) -> Venue:
     )
 
 
-def futures(place: Place) -> Venue:
+def futures(place: Environment) -> Venue:
     """Binance's USD-M perpetuals, with the same option."""
     venue_id = "binance_futures"
     aggregate = _aggregate(place, venue_id)
@@ -75,7 +82,7 @@ def futures(place: Place) -> Venue:
     return Venue(
         venue_id=venue_id,
         port=5065,
-        profile=Profile(
+        profile=VenueProfile(
             "Binance",
             "perpetual",
             Maturity.PROVEN,
@@ -83,8 +90,12 @@ def futures(place: Place) -> Venue:
             trade_numbering=(TradeNumbering.CONSECUTIVE if aggregate else TradeNumbering.SKIPPING),
         ),
         wires=(
-            BinanceWire(f"{feed}/public", public if aggregate else (FUTURES_TRADES, *public)),
-            BinanceWire(f"{feed}/market", (AGGREGATE_TRADES, *market) if aggregate else market),
+            BinanceFeedProtocol(
+                f"{feed}/public", public if aggregate else (FUTURES_TRADES, *public)
+            ),
+            BinanceFeedProtocol(
+                f"{feed}/market", (AGGREGATE_TRADES, *market) if aggregate else market
+            ),
         ),
         book=FUTURES_BOOK,
         history=BinanceHistory(
@@ -93,23 +104,23 @@ def futures(place: Place) -> Venue:
         limits=FUTURES_LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
         desk=lambda credentials: _futures_desk(place, credentials),
-        house=House(maker=Decimal("0.0002"), taker=Decimal("0.0005")),
+        house=FeeSchedule(maker=Decimal("0.0002"), taker=Decimal("0.0005")),
     )
 
 
-def _spot_desk(place: Place, credentials: Credentials) -> Desk:
+def _spot_desk(place: Environment, credentials: Credentials) -> ExecutionClient:
     from venues.binance import orders
 
     return orders.desk(credentials, place.rest("binance"), place.transport)
 
 
-def _futures_desk(place: Place, credentials: Credentials) -> Desk:
+def _futures_desk(place: Environment, credentials: Credentials) -> ExecutionClient:
     from venues.binance import orders
 
     return orders.futures_desk(credentials, place.rest("binance_futures"), place.transport)
 
 
-def _aggregate(place: Place, venue_id: str) -> bool:
+def _aggregate(place: Environment, venue_id: str) -> bool:
     trades = place.options.get("trades", "single")
     if trades not in ("single", "aggregate"):
         key = f"venues.{venue_id}.options.trades"

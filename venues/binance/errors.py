@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders.errors import Errors, Said
+from kit.connector.orders.errors import ErrorTable, VenueError
 from kit.execution.contract import RejectReason
 
 WORDS: Mapping[str, RejectReason] = {
@@ -84,12 +84,12 @@ UNCLEAR = frozenset({"-1000", "-1001", "-1004", "-1006", "-1007", "-2012"})
 a cancellation of all that has failed."""
 
 
-def said(answer: Any) -> Said | None:
+def said(answer: Any) -> VenueError | None:
     """{"code":-2010,"msg":"Account has insufficient balance for requested action."}"""
     if isinstance(answer, dict) and "code" in answer and int(answer["code"]) < 0:
-        return Said(str(answer["code"]), str(answer.get("msg", "")))
+        return VenueError(str(answer["code"]), str(answer.get("msg", "")))
     return None
 
 
-ERRORS = Errors(said, CODES, WORDS, unclear=UNCLEAR, absent=frozenset({"-2011", "-2013"}))
+ERRORS = ErrorTable(said, CODES, WORDS, unclear=UNCLEAR, absent=frozenset({"-2011", "-2013"}))
 """For the line."""

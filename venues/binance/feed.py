@@ -13,7 +13,7 @@ import msgspec
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel
-from kit.connector.contract.venue import Answer, FrameKind
+from kit.connector.contract.venue import ControlMessage, FrameKind
 from kit.marketdata.frames import FrameError
 from venues.binance import parse
 
@@ -88,7 +88,7 @@ class _Notice(msgspec.Struct):
     e: str = ""
 
 
-class BinanceWire:
+class BinanceFeedProtocol:
     """The combined stream of one connection."""
 
     window_bytes = WINDOW_BYTES
@@ -120,7 +120,7 @@ class BinanceWire:
         """None: a websocket ping frame is all that Binance knows."""
         return None
 
-    def understand(self, frame: bytes) -> Answer:
+    def understand(self, frame: bytes) -> ControlMessage:
         """An answer to a request, or the news that the server will go. Raises FrameError for what
         is neither."""
         try:
@@ -128,14 +128,14 @@ class BinanceWire:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FrameError(str(error)) from error
         if decoded.error is not None:
-            return Answer(refusal=f"{decoded.error.code}: {decoded.error.msg}")
+            return ControlMessage(refusal=f"{decoded.error.code}: {decoded.error.msg}")
         if decoded.code is not None:
-            return Answer(refusal=f"{decoded.code}: {decoded.msg}")
+            return ControlMessage(refusal=f"{decoded.code}: {decoded.msg}")
         if decoded.e == SHUTDOWN:
-            return Answer(leaving=True)
+            return ControlMessage(leaving=True)
         if decoded.id is msgspec.UNSET and decoded.result is msgspec.UNSET:
             raise FrameError("neither data nor an answer")
-        return Answer()
+        return ControlMessage()
 
     def _request(self, method: str, symbols: Sequence[str], request_id: int) -> str:
         names = [f"{symbol.lower()}@{name}" for symbol in symbols for name in self._names]

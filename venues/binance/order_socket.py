@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import Answer, Entered, Spoken
-from kit.connector.orders.rest_session import Line
-from kit.connector.orders.user_stream import Denied, Ended
+from kit.connector.orders.order_socket import SocketReply, SocketRequest, Spoken
+from kit.connector.orders.rest_session import RestSession
+from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 
 LOGON_NUMBER = 0
 """Of the request that signs in; orders are numbered from 1 on."""
@@ -23,7 +23,7 @@ ED25519_PEM_LENGTH_MAX = 120
 """By which ccxt, too, tells it from an RSA key."""
 
 
-class BinanceSpeaking:
+class BinanceOrderSocketCodec:
     """Of one market."""
 
     ping = ""
@@ -37,7 +37,7 @@ class BinanceSpeaking:
         it would make each answer three times as long."""
         return f"{api.urls['api']['ws']['ws-api'][self._market]}?returnRateLimits=false"
 
-    async def enter(self, line: Line) -> Sequence[str]:
+    async def enter(self, line: RestSession) -> Sequence[str]:
         """{"id":0,"method":"session.logon","params":{"apiKey":"…","signature":"…",…}}"""
         if not _is_ed25519(line.api.secret):
             return ()
@@ -55,18 +55,22 @@ class BinanceSpeaking:
         the end."""
         if "status" not in message:
             shuts = message.get("event", {}).get("e") == "serverShutdown"
-            return Ended("the venue ends the connection") if shuts else None
+            return StreamClosed("the venue ends the connection") if shuts else None
         number, status = message["id"], int(message["status"])
         error = message.get("error", {})
         if number == LOGON_NUMBER:
-            return Denied(f"{error.get('code')} {error.get('msg')}") if error else Entered()
+            return (
+                LoginRejected(f"{error.get('code')} {error.get('msg')}")
+                if error
+                else SocketRequest()
+            )
         if not error:
-            return Answer(int(number), message["result"], status)
+            return SocketReply(int(number), message["result"], status)
         if number is None:
             raise ValueError(f"an error of no request: {error}")
         told = error.get("data") or {}
         wait_ms = int(told.get("retryAfter", 0)) - int(told.get("serverTime", 0))
-        return Answer(int(number), error, status, max(0, wait_ms) / 1000)
+        return SocketReply(int(number), error, status, max(0, wait_ms) / 1000)
 
 
 def _is_ed25519(secret: str) -> bool:

@@ -16,31 +16,31 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import NotSupported
-from kit.connector.orders import read as read
-from kit.connector.orders.execution_client import CcxtDesk, Unsupported
-from kit.connector.orders.rest_session import Absent, Call, Line
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.execution_client import CcxtExecutionClient, Unsupported
+from kit.connector.orders.rest_session import Absent, Call, RestSession
 from kit.execution.approval import plain
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    DeskRules,
-    HeldPosition,
+    OrderCapabilities,
     OrderKey,
-    Receipt,
+    OrderRequest,
     Transport,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
+    VenuePosition,
+    Verdict,
 )
 from venues.binance.errors import ERRORS
-from venues.binance.order_socket import BinanceSpeaking
+from venues.binance.order_socket import BinanceOrderSocketCodec
 from venues.binance.user_stream import (
     FUTURES_TYPES,
     LIFETIMES,
     TYPES,
-    FuturesHearing,
-    SpotHearing,
+    BinanceFuturesUserStreamDecoder,
+    BinanceSpotUserStreamDecoder,
     algo_order_of,
     balance_of,
     fill_of,
@@ -61,21 +61,25 @@ KEPT_MS = 26 * WEEK_MS
 
 def desk(
     credentials: Credentials, base_url: str | None, transport: Transport = "websocket"
-) -> CcxtDesk:
+) -> CcxtExecutionClient:
     """The desk of one account on the spot market; ``base_url``: of the pretended venue."""
-    speaking = BinanceSpeaking("spot")
-    return CcxtDesk(SPOT, SpotCounter(), base_url, credentials, speaking, transport)
+    speaking = BinanceOrderSocketCodec("spot")
+    return CcxtExecutionClient(
+        SPOT, BinanceSpotOrderApi(), base_url, credentials, speaking, transport
+    )
 
 
 def futures_desk(
     credentials: Credentials, base_url: str | None, transport: Transport = "websocket"
-) -> CcxtDesk:
+) -> CcxtExecutionClient:
     """The same for USD-M futures."""
-    speaking = BinanceSpeaking("linear")
-    return CcxtDesk(FUTURES, FuturesCounter(), base_url, credentials, speaking, transport)
+    speaking = BinanceOrderSocketCodec("linear")
+    return CcxtExecutionClient(
+        FUTURES, BinanceFuturesOrderApi(), base_url, credentials, speaking, transport
+    )
 
 
-async def key_rights(line: Line) -> list[str]:
+async def key_rights(line: RestSession) -> list[str]:
     """GET /sapi/v1/account/apiRestrictions: {"enableWithdrawals":false,
     "enableInternalTransfer":false,"enableSpotAndMarginTrading":true,…}."""
     answer = await line.ask(Call("sapiGetAccountApiRestrictions"))
@@ -84,14 +88,14 @@ async def key_rights(line: Line) -> list[str]:
     return sorted({right for name, right in named.items() if answer.get(name)})
 
 
-class SpotCounter:
+class BinanceSpotOrderApi:
     """Spot."""
 
     exchange = "binance"
     one_at_a_time = False
     by_venue_id_only = False
     errors = ERRORS
-    rules = DeskRules(
+    rules = OrderCapabilities(
         types=frozenset(TYPES),
         times_in_force=frozenset(LIFETIMES),
         amends_to_smaller_only=True,
@@ -100,7 +104,7 @@ class SpotCounter:
     """A trailing stop of this venue follows in basis points, not at a distance: it waits here."""
 
     def __init__(self) -> None:
-        self.hearing = SpotHearing()
+        self.hearing = BinanceSpotUserStreamDecoder()
 
     def config(self, base_url: str | None) -> Mapping[str, Any]:
         options = {"defaultType": "spot", "fetchCurrencies": False}
@@ -117,10 +121,10 @@ class SpotCounter:
             }
         return config
 
-    async def prepare(self, line: Line) -> None:
+    async def prepare(self, line: RestSession) -> None:
         """There is nothing to ask."""
 
-    def place(self, wish: Wish) -> Call:
+    def place(self, wish: OrderRequest) -> Call:
         """POST order. Post-only is a type of its own, LIMIT_MAKER."""
         kind = TYPES.get(wish.type)
         if kind is None or wish.reduce_only:
@@ -143,7 +147,7 @@ class SpotCounter:
             params["timeInForce"] = LIFETIMES[wish.time_in_force]
         return Call("privatePostOrder", params, operation="order.place")
 
-    def amend(self, key: OrderKey, wish: Wish) -> Call:
+    def amend(self, key: OrderKey, wish: OrderRequest) -> Call:
         """PUT order/amend/keepPriority. The venue would make up a new client id otherwise."""
         params = {
             **_which(key),
@@ -161,7 +165,7 @@ class SpotCounter:
         params, operation = {"symbol": symbol}, "openOrders.cancelAll"
         return [Call("privateDeleteOpenOrders", params, operation=operation)] if symbol else ()
 
-    def receipt(self, answer: Any) -> Receipt:
+    def receipt(self, answer: Any) -> Verdict:
         """An order; of an amendment {"amendedOrder":{…},…}; of openOrders a list of orders."""
         if isinstance(answer, list):
             return Accepted("")
@@ -173,21 +177,21 @@ class SpotCounter:
         """There is none for spot."""
         raise Unsupported("Binance spot does not cancel by itself")
 
-    async def rights(self, line: Line) -> Sequence[str]:
+    async def rights(self, line: RestSession) -> Sequence[str]:
         """Of the key; the account is asked for as well, as it needs other rights."""
         await line.ask(Call("privateGetAccount", {"omitZeroBalances": "true"}))
         return await key_rights(line)
 
-    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+    async def find(self, line: RestSession, key: OrderKey) -> VenueOrder | None:
         """GET order."""
         return order_of(await line.ask(Call("privateGetOrder", _which(key))))
 
-    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, line: RestSession, symbol: str) -> list[VenueOrder]:
         """GET openOrders, all in one answer."""
         params = {"symbol": symbol} if symbol else {}
         return [order_of(row) for row in await line.ask(Call("privateGetOpenOrders", params))]
 
-    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+    async def fills(self, line: RestSession, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """GET myTrades, from a time and then on from each id."""
         if not symbol:
             raise NotSupported("fills of one symbol only", service=SPOT, wanted="all symbols")
@@ -201,24 +205,24 @@ class SpotCounter:
                 return found
             query = {"fromId": int(rows[-1]["id"]) + 1}
 
-    async def balances(self, line: Line) -> list[AssetBalance]:
+    async def balances(self, line: RestSession) -> list[VenueBalance]:
         """GET account: {"balances":[{"asset":"BTC","free":"4.1","locked":"0.2"},…],…}."""
         answer = await line.ask(Call("privateGetAccount", {"omitZeroBalances": "true"}))
         return [balance_of(row["asset"], row["free"], row["locked"]) for row in answer["balances"]]
 
-    async def positions(self, line: Line) -> list[HeldPosition]:
+    async def positions(self, line: RestSession) -> list[VenuePosition]:
         """There are none."""
         return []
 
 
-class FuturesCounter:
+class BinanceFuturesOrderApi:
     """USD-M futures, with one position for both sides."""
 
     exchange = "binanceusdm"
     one_at_a_time = False
     by_venue_id_only = False
     errors = ERRORS
-    rules = DeskRules(
+    rules = OrderCapabilities(
         types=frozenset(FUTURES_TYPES),
         times_in_force=frozenset(LIFETIMES) | {orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME},
         reduce_only=True,
@@ -229,7 +233,7 @@ class FuturesCounter:
     """A trailing stop follows in percent here, not at a distance: it waits in this process."""
 
     def __init__(self) -> None:
-        self.hearing = FuturesHearing()
+        self.hearing = BinanceFuturesUserStreamDecoder()
         self._symbols: set[str] = set()
         """With orders: the venue counts down for each alone."""
 
@@ -252,10 +256,10 @@ class FuturesCounter:
             }
         return config
 
-    async def prepare(self, line: Line) -> None:
+    async def prepare(self, line: RestSession) -> None:
         """There is nothing to ask."""
 
-    def place(self, wish: Wish) -> Call:
+    def place(self, wish: OrderRequest) -> Call:
         """POST order, or algoOrder of what waits for a price. Post-only is a time in force, GTX."""
         kind = FUTURES_TYPES.get(wish.type)
         if kind is None:
@@ -280,7 +284,7 @@ class FuturesCounter:
         params |= {"newClientOrderId": wish.client_order_id, "newOrderRespType": "RESULT"}
         return Call("fapiPrivatePostOrder", params, operation="order.place")
 
-    def amend(self, key: OrderKey, wish: Wish) -> Call:
+    def amend(self, key: OrderKey, wish: OrderRequest) -> Call:
         """PUT order; conditional orders cannot be changed."""
         if wish.price is None or wish.stop_price is not None:
             raise Unsupported("Binance futures change limit orders only")
@@ -306,7 +310,7 @@ class FuturesCounter:
         names = ("AllOpenOrders", "AlgoOpenOrders")
         return [Call(f"fapiPrivateDelete{name}", {"symbol": symbol}) for name in names]
 
-    def receipt(self, answer: Any) -> Receipt:
+    def receipt(self, answer: Any) -> Verdict:
         """An order or an algo order; {"code":200,"msg":"…"} of a cancellation."""
         if "orderId" in answer:
             return Accepted(str(answer["orderId"]), futures_order_of(answer))
@@ -322,12 +326,12 @@ class FuturesCounter:
         symbols = sorted(self._symbols)
         return [Call(method, {"symbol": one, "countdownTime": time}) for one in symbols]
 
-    async def rights(self, line: Line) -> Sequence[str]:
+    async def rights(self, line: RestSession) -> Sequence[str]:
         """As on the spot market."""
         await line.ask(Call("fapiPrivateV3GetBalance"))
         return await key_rights(line)
 
-    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+    async def find(self, line: RestSession, key: OrderKey) -> VenueOrder | None:
         """GET order, or algoOrder of one that has not come to the book."""
         try:
             answer = await line.ask(Call("fapiPrivateGetOrder", _which_of_futures(key)))
@@ -336,7 +340,7 @@ class FuturesCounter:
             answer = await line.ask(Call("fapiPrivateGetAlgoOrder", _which_algo(key)))
             return algo_order_of(answer)
 
-    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, line: RestSession, symbol: str) -> list[VenueOrder]:
         """GET openOrders and openAlgoOrders."""
         params = {"symbol": symbol} if symbol else {}
         rows = await line.ask(Call("fapiPrivateGetOpenOrders", params))
@@ -345,7 +349,7 @@ class FuturesCounter:
         self._symbols |= {order.symbol for order in found}
         return found
 
-    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+    async def fills(self, line: RestSession, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """GET userTrades, week by week."""
         if not symbol:
             raise NotSupported("fills of one symbol only", service=FUTURES, wanted="all symbols")
@@ -363,18 +367,18 @@ class FuturesCounter:
             begin_ms = max(int(rows[-1]["time"]), begin_ms + 1) if full else end_ms + 1
         return found
 
-    async def balances(self, line: Line) -> list[AssetBalance]:
+    async def balances(self, line: RestSession) -> list[VenueBalance]:
         """GET balance."""
         answer = await line.ask(Call("fapiPrivateV3GetBalance"))
         return [futures_balance_of(row) for row in answer]
 
-    async def positions(self, line: Line) -> list[HeldPosition]:
+    async def positions(self, line: RestSession) -> list[VenuePosition]:
         """GET positionRisk."""
         rows = await line.ask(Call("fapiPrivateV3GetPositionRisk"))
         return [futures_position_of(row) for row in rows]
 
 
-def _futures_lifetime(wish: Wish) -> dict[str, str]:
+def _futures_lifetime(wish: OrderRequest) -> dict[str, str]:
     if wish.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME:
         return {"timeInForce": "GTD", "goodTillDate": str(read.milliseconds(wish.expire_time_ns))}
     return {"timeInForce": "GTX" if wish.post_only else LIFETIMES[wish.time_in_force]}

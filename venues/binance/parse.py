@@ -9,7 +9,7 @@ import numpy as np
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.numbers import IntColumn
-from kit.marketdata.frames import Decoded, Field, Frames, LevelList, Schema
+from kit.marketdata.frames import Decoded, Field, Frames, FrameSchema, LevelList
 from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
@@ -31,7 +31,7 @@ INTERVALS_S = {
 }  # fmt: skip
 """All but the month, which has no length."""
 
-TRADE = Schema(
+TRADE = FrameSchema(
     "data",
     {
         "s": Field.TEXT,
@@ -42,7 +42,7 @@ TRADE = Schema(
         "m": Field.FLAG,
     },
 )
-FUTURES_TRADE = Schema(
+FUTURES_TRADE = FrameSchema(
     "data",
     {
         "T": Field.INTEGER,
@@ -62,9 +62,9 @@ QUOTE_FIELDS = {
     "a": Field.DECIMAL,
     "A": Field.DECIMAL,
 }
-QUOTE = Schema("data", QUOTE_FIELDS)
-FUTURES_QUOTE = Schema("data", QUOTE_FIELDS | {"T": Field.INTEGER})
-DEPTH = Schema(
+QUOTE = FrameSchema("data", QUOTE_FIELDS)
+FUTURES_QUOTE = FrameSchema("data", QUOTE_FIELDS | {"T": Field.INTEGER})
+DEPTH = FrameSchema(
     "data",
     {
         "E": Field.INTEGER,
@@ -75,7 +75,7 @@ DEPTH = Schema(
         "a": LevelList.asks(0, 1),
     },
 )
-FUTURES_DEPTH = Schema(
+FUTURES_DEPTH = FrameSchema(
     "data",
     {
         "T": Field.INTEGER,
@@ -87,7 +87,7 @@ FUTURES_DEPTH = Schema(
         "a": LevelList.asks(0, 1),
     },
 )
-AGGREGATE = Schema(
+AGGREGATE = FrameSchema(
     "data",
     {
         "s": Field.TEXT,
@@ -98,7 +98,7 @@ AGGREGATE = Schema(
         "m": Field.FLAG,
     },
 )
-TICKER = Schema(
+TICKER = FrameSchema(
     "data",
     {
         "C": Field.INTEGER,
@@ -110,7 +110,7 @@ TICKER = Schema(
         "v": Field.DECIMAL,
     },
 )
-CANDLE = Schema(
+CANDLE = FrameSchema(
     "data",
     {
         "E": Field.INTEGER,
@@ -125,7 +125,7 @@ CANDLE = Schema(
         "k.x": Field.FLAG,
     },
 )
-MARK = Schema(
+MARK = FrameSchema(
     "data",
     {
         "E": Field.INTEGER,

@@ -8,19 +8,19 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import read as read
-from kit.connector.orders.errors import Said
-from kit.connector.orders.user_stream import Denied, Ended, Heard, Taken, Watch
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.errors import VenueError
+from kit.connector.orders.user_stream import Heard, LoginRejected, StreamClosed, Taken, Watch
 from kit.execution.contract import (
     AccountEvent,
-    AssetBalance,
-    HeldPosition,
+    Fee,
     OrderState,
     OrderType,
-    Paid,
     RejectReason,
+    VenueBalance,
     VenueFill,
     VenueOrder,
+    VenuePosition,
 )
 from venues.binance.errors import CODES, said
 
@@ -76,7 +76,7 @@ ALGO_STATES: Mapping[str, OrderState] = {
 """Of a conditional order. What becomes of it once it has woken is told of the order itself."""
 
 
-class SpotHearing:
+class BinanceSpotUserStreamDecoder:
     """The user data stream, over the websocket API."""
 
     subscriptions = 1
@@ -100,12 +100,12 @@ class SpotHearing:
         if kind == "outboundAccountPosition":
             return [balance_of(row["a"], row["f"], row["l"]) for row in event["B"]]
         if kind in ("eventStreamTerminated", "serverShutdown"):
-            return Ended(kind)
+            return StreamClosed(kind)
         # balanceUpdate tells a difference; the balance itself comes with it. Lists are of orders.
         return ()
 
 
-class FuturesHearing:
+class BinanceFuturesUserStreamDecoder:
     """The user data stream of futures, at an address that has a listen key in it."""
 
     subscriptions = 0
@@ -126,16 +126,16 @@ class FuturesHearing:
         if kind == "ACCOUNT_UPDATE":
             return [_position(row) for row in message["a"]["P"]]
         if kind == "listenKeyExpired":
-            return Ended(kind)
+            return StreamClosed(kind)
         return () if kind else None
 
 
-def not_taken(error: Any) -> Ended | Denied:
+def not_taken(error: Any) -> StreamClosed | LoginRejected:
     """{"code":-2015,"msg":"Invalid API-key, IP, or permissions for action."}"""
-    heard = said(error) or Said("", str(error))
+    heard = said(error) or VenueError("", str(error))
     if CODES.get(heard.code) == orders_pb2.REJECT_REASON_PERMISSION:
-        return Denied(heard.words)
-    return Ended(f"{heard.code} {heard.words}")
+        return LoginRejected(heard.words)
+    return StreamClosed(f"{heard.code} {heard.words}")
 
 
 def order_of(row: Mapping[str, Any]) -> VenueOrder:
@@ -219,14 +219,14 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
     )
 
 
-def _fees(asset: str | None, paid: str) -> tuple[Paid, ...]:
-    return (Paid(asset, read.amount(paid)),) if asset else ()
+def _fees(asset: str | None, paid: str) -> tuple[Fee, ...]:
+    return (Fee(asset, read.amount(paid)),) if asset else ()
 
 
-def balance_of(asset: str, free: str, locked: str) -> AssetBalance:
+def balance_of(asset: str, free: str, locked: str) -> VenueBalance:
     """What is free and what orders hold, together and apart."""
     available = read.amount(free)
-    return AssetBalance(asset, available + read.amount(locked), available)
+    return VenueBalance(asset, available + read.amount(locked), available)
 
 
 def _self_trade(status: str) -> RejectReason:
@@ -294,16 +294,16 @@ def futures_fill_of(row: Mapping[str, Any]) -> VenueFill:
     )
 
 
-def futures_balance_of(row: Mapping[str, Any]) -> AssetBalance:
+def futures_balance_of(row: Mapping[str, Any]) -> VenueBalance:
     """{"asset":"USDT","balance":"122.6","availableBalance":"23.7",…}"""
     total, free = read.amount(row["balance"]), read.amount(row["availableBalance"])
-    return AssetBalance(row["asset"], total, free)
+    return VenueBalance(row["asset"], total, free)
 
 
-def futures_position_of(row: Mapping[str, Any]) -> HeldPosition:
+def futures_position_of(row: Mapping[str, Any]) -> VenuePosition:
     """{"symbol":"BTCUSDT","positionAmt":"-0.01","entryPrice":"61000.5","unRealizedProfit":"1.2",
     "liquidationPrice":"0",…}"""
-    return HeldPosition(
+    return VenuePosition(
         symbol=row["symbol"],
         size=read.amount(row["positionAmt"]),
         entry_price=read.given(row["entryPrice"]),
@@ -371,7 +371,7 @@ def _algo_events(event: Mapping[str, Any], time_ms: Any) -> list[AccountEvent]:
     return [order]
 
 
-def _position(row: Mapping[str, Any]) -> HeldPosition:
+def _position(row: Mapping[str, Any]) -> VenuePosition:
     """{"s":"BTCUSDT","pa":"-0.01","ep":"61000.5","up":"1.2",…}"""
     profit = read.amount(row["up"])
-    return HeldPosition(row["s"], read.amount(row["pa"]), read.given(row["ep"]), profit)
+    return VenuePosition(row["s"], read.amount(row["pa"]), read.given(row["ep"]), profit)

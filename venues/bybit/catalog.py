@@ -2,10 +2,10 @@
 
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
-from kit.connector.contract.venue import Limits, Maturity, Place, Profile, Venue
-from kit.execution.contract import Credentials, Desk
+from kit.connector.contract.venue import Environment, Maturity, Venue, VenueLimits, VenueProfile
+from kit.execution.contract import Credentials, ExecutionClient
 from venues.bybit.book import BOOK
-from venues.bybit.feed import DEPTHS, BybitWire
+from venues.bybit.feed import DEPTHS, BybitFeedProtocol
 from venues.bybit.history import BybitHistory
 
 VENUE_ID = "bybit"
@@ -13,7 +13,7 @@ LIVE_FEED = "wss://stream.bybit.com"
 DEPTH_USUAL = "200"
 """REST counts the updates of this depth, so that a book can be compared with its answer."""
 
-PROFILE = Profile(
+PROFILE = VenueProfile(
     exchange="Bybit",
     segment="spot",
     maturity=Maturity.PROVEN,
@@ -21,7 +21,7 @@ PROFILE = Profile(
     "Option depth: levels of the book, 50 (every 20 ms), 200 or 1000 (every 200 ms).",
     trade_history=(),
 )
-LIMITS = Limits(
+LIMITS = VenueLimits(
     symbols_per_connection=100,  # 21,000 characters of topics, at most 180 for a symbol
     symbols_per_message=20,  # one request each; ten topics are allowed, a symbol has five
     messages_per_second=50,
@@ -33,7 +33,7 @@ LIMITS = Limits(
 )
 
 
-def spot(place: Place) -> Venue:
+def spot(place: Environment) -> Venue:
     """Bybit spot. Raises SettingError for a depth that the venue does not have."""
     depth = place.options.get("depth", DEPTH_USUAL)
     if depth not in DEPTHS:
@@ -43,7 +43,7 @@ def spot(place: Place) -> Venue:
         venue_id=VENUE_ID,
         port=5061,
         profile=PROFILE,
-        wires=(BybitWire(place.feed(VENUE_ID, LIVE_FEED), depth),),
+        wires=(BybitFeedProtocol(place.feed(VENUE_ID, LIVE_FEED), depth),),
         book=BOOK,
         history=BybitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock()),
         limits=LIMITS,
@@ -52,7 +52,7 @@ def spot(place: Place) -> Venue:
     )
 
 
-def _desk(place: Place, credentials: Credentials) -> Desk:
+def _desk(place: Environment, credentials: Credentials) -> ExecutionClient:
     from venues.bybit import orders
 
     return orders.desk(credentials, place.rest(VENUE_ID), place.transport)

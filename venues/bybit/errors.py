@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders.errors import STATUSES, Errors, Said
+from kit.connector.orders.errors import STATUSES, ErrorTable, VenueError
 from kit.execution.contract import RejectReason
 
 CODES: Mapping[str, RejectReason] = {
@@ -116,17 +116,17 @@ UNCLEAR = frozenset(
 """Timeouts and errors inside the venue, and its restarts."""
 
 
-def said(answer: Any) -> Said | None:
+def said(answer: Any) -> VenueError | None:
     """{"retCode":170131,"retMsg":"Insufficient balance.","result":{},"time":1}: always HTTP 200. A
     timeout comes under several codes."""
     if isinstance(answer, dict) and str(answer.get("retCode", "0")) != "0":
         words = str(answer.get("retMsg", ""))
         is_timeout = "request timeout" in words.lower()
-        return Said(TIMEOUT if is_timeout else str(answer["retCode"]), words)
+        return VenueError(TIMEOUT if is_timeout else str(answer["retCode"]), words)
     return None
 
 
-ERRORS = Errors(
+ERRORS = ErrorTable(
     said,
     CODES,
     WORDS,

@@ -11,7 +11,7 @@ import msgspec
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel
-from kit.connector.contract.venue import Answer, FrameKind
+from kit.connector.contract.venue import ControlMessage, FrameKind
 from kit.marketdata.frames import FrameError
 from venues.bybit import parse
 
@@ -30,7 +30,7 @@ class _Reply(msgspec.Struct):
     ret_msg: str = ""
 
 
-class BybitWire:
+class BybitFeedProtocol:
     """Trades, quotes, a book, tickers and candles of one minute, over one connection."""
 
     channels: frozenset[Channel] = frozenset(
@@ -87,7 +87,7 @@ class BybitWire:
         """{"req_id":"7","op":"ping"}; the venue does not count a websocket ping frame."""
         return msgspec.json.encode({"req_id": str(request_id), "op": "ping"}).decode()
 
-    def understand(self, frame: bytes) -> Answer:
+    def understand(self, frame: bytes) -> ControlMessage:
         """A pong or an acknowledgement says nothing; a refusal names topics, if it is about some.
 
         {"success":false,"ret_msg":"Invalid symbol :[tickers.NOPEUSDT]","op":"subscribe",…}
@@ -97,11 +97,11 @@ class BybitWire:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FrameError(str(error)) from error
         if reply.success or reply.ret_msg.startswith(ALREADY_SUBSCRIBED):
-            return Answer()
+            return ControlMessage()
         named = REFUSED_TOPICS.search(reply.ret_msg)
         topics = named[1].split(",") if named else []
         symbols = dict.fromkeys(topic.strip().rpartition(".")[2] for topic in topics)
-        return Answer(refusal=reply.ret_msg, refused_symbols=tuple(symbols))
+        return ControlMessage(refusal=reply.ret_msg, refused_symbols=tuple(symbols))
 
     def _all_topics(self, symbol: str) -> list[str]:
         return [topic + symbol for topic in self._topics]

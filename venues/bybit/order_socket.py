@@ -11,15 +11,15 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import Answer, Entered, Spoken
-from kit.connector.orders.rest_session import Line
-from kit.connector.orders.user_stream import Denied
+from kit.connector.orders.order_socket import SocketReply, SocketRequest, Spoken
+from kit.connector.orders.rest_session import RestSession
+from kit.connector.orders.user_stream import LoginRejected
 
 SIGNED_MS = 10_000
 """So long the signature of a sign-in holds."""
 
 
-class BybitSpeaking:
+class BybitOrderSocketCodec:
     """Of the unified account."""
 
     ping = '{"op":"ping"}'
@@ -28,7 +28,7 @@ class BybitSpeaking:
         """wss://stream.bybit.com/v5/trade"""
         return str(api.urls["api"]["ws"]["private"]["trade"])
 
-    async def enter(self, line: Line) -> Sequence[str]:
+    async def enter(self, line: RestSession) -> Sequence[str]:
         """{"op":"auth","args":["key",1662350400000,"signature"]}"""
         api = line.api
         expires_ms = api.milliseconds() + SIGNED_MS
@@ -55,6 +55,6 @@ class BybitSpeaking:
             return None
         code, words = message["retCode"], message.get("retMsg", "")
         if operation == "auth":
-            return Entered() if code == 0 else Denied(f"{code} {words}")
+            return SocketRequest() if code == 0 else LoginRejected(f"{code} {words}")
         body = {"retCode": code, "retMsg": words, "result": message.get("data", {})}
-        return Answer(int(message["reqId"]), body)
+        return SocketReply(int(message["reqId"]), body)

@@ -14,26 +14,26 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import read as read
-from kit.connector.orders.execution_client import CcxtDesk, Unsupported
-from kit.connector.orders.rest_session import Call, Line
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.execution_client import CcxtExecutionClient, Unsupported
+from kit.connector.orders.rest_session import Call, RestSession
 from kit.execution.approval import plain
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    DeskRules,
-    HeldPosition,
+    OrderCapabilities,
     OrderKey,
-    Receipt,
+    OrderRequest,
     Transport,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
+    VenuePosition,
+    Verdict,
 )
 from venues.bybit.errors import ERRORS
-from venues.bybit.order_socket import BybitSpeaking
-from venues.bybit.user_stream import SpotHearing, balances_of, fill_of, order_of
+from venues.bybit.order_socket import BybitOrderSocketCodec
+from venues.bybit.user_stream import BybitSpotUserStreamDecoder, balances_of, fill_of, order_of
 
 VENUE_ID = "bybit"
 ORDERS_PAGE, FILLS_PAGE = 50, 100
@@ -52,19 +52,21 @@ WINDOW_S_MIN, WINDOW_S_MAX = 3, 300
 
 def desk(
     credentials: Credentials, base_url: str | None, transport: Transport = "websocket"
-) -> CcxtDesk:
+) -> CcxtExecutionClient:
     """The desk of one account; ``base_url``: of the pretended venue."""
-    return CcxtDesk(VENUE_ID, SpotCounter(), base_url, credentials, BybitSpeaking(), transport)
+    return CcxtExecutionClient(
+        VENUE_ID, BybitSpotOrderApi(), base_url, credentials, BybitOrderSocketCodec(), transport
+    )
 
 
-class SpotCounter:
+class BybitSpotOrderApi:
     """Spot, of a unified account."""
 
     exchange = "bybit"
     one_at_a_time = False
     by_venue_id_only = False
     errors = ERRORS
-    rules = DeskRules(
+    rules = OrderCapabilities(
         types=frozenset(
             {orders_pb2.ORDER_TYPE_MARKET} | read.LIMITS | read.STOPS | read.TAKE_PROFITS
         ),
@@ -74,7 +76,7 @@ class SpotCounter:
     )
 
     def __init__(self) -> None:
-        self.hearing = SpotHearing()
+        self.hearing = BybitSpotUserStreamDecoder()
 
     def config(self, base_url: str | None) -> Mapping[str, Any]:
         if base_url is None:
@@ -84,10 +86,10 @@ class SpotCounter:
         private = {"contract": f"{feed}/v5/private", "trade": f"{feed}/v5/trade"}
         return {"urls": {"api": {**dict.fromkeys(names, base_url), "ws": {"private": private}}}}
 
-    async def prepare(self, line: Line) -> None:
+    async def prepare(self, line: RestSession) -> None:
         """There is nothing to ask."""
 
-    def place(self, wish: Wish) -> Call:
+    def place(self, wish: OrderRequest) -> Call:
         """POST /v5/order/create. A stop has the filter StopOrder; from which side it wakes follows
         from where the market is."""
         if wish.type not in self.rules.types or wish.reduce_only:
@@ -111,7 +113,7 @@ class SpotCounter:
             params |= {"orderFilter": "StopOrder", "triggerPrice": plain(wish.stop_price)}
         return Call("privatePostV5OrderCreate", params, operation="order.create")
 
-    def amend(self, key: OrderKey, wish: Wish) -> Call:
+    def amend(self, key: OrderKey, wish: OrderRequest) -> Call:
         """POST /v5/order/amend."""
         params = {"category": "spot", **_which(key), "qty": plain(wish.size)}
         if wish.price is not None:
@@ -132,7 +134,7 @@ class SpotCounter:
         method = "privatePostV5OrderCancelAll"
         return [Call(method, {**params, "orderFilter": kind}) for kind in kinds]
 
-    def receipt(self, answer: Any) -> Receipt:
+    def receipt(self, answer: Any) -> Verdict:
         """{"retCode":0,"result":{"orderId":"…","orderLinkId":"…"},…}: taken, no more than that."""
         return Accepted(str(answer["result"].get("orderId", "")))
 
@@ -146,14 +148,14 @@ class SpotCounter:
         params = {"product": "SPOT", "timeWindow": window}
         return [Call("privatePostV5OrderDisconnectedCancelAll", params)]
 
-    async def rights(self, line: Line) -> Sequence[str]:
+    async def rights(self, line: RestSession) -> Sequence[str]:
         """GET /v5/user/query-api: {"readOnly":0,"permissions":{"Spot":["SpotTrade"],"Wallet":
         ["AccountTransfer","Withdraw"],…},…}."""
         answer = await line.ask(Call("privateGetV5UserQueryApi"))
         wallet = answer["result"].get("permissions", {}).get("Wallet") or []
         return ["withdraw"] if any("Withdraw" in one for one in wallet) else []
 
-    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+    async def find(self, line: RestSession, key: OrderKey) -> VenueOrder | None:
         """GET /v5/order/realtime has what is open, and a little more; history has the rest."""
         for method in ("privateGetV5OrderRealtime", "privateGetV5OrderHistory"):
             answer = await line.ask(Call(method, {"category": "spot", **_which(key)}))
@@ -162,7 +164,7 @@ class SpotCounter:
                 return order_of(rows[0])
         return None
 
-    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, line: RestSession, symbol: str) -> list[VenueOrder]:
         """GET /v5/order/realtime."""
         query = {"category": "spot", "limit": ORDERS_PAGE}
         if symbol:
@@ -170,7 +172,7 @@ class SpotCounter:
         found = [order_of(row) async for row in _pages(line, "privateGetV5OrderRealtime", query)]
         return [order for order in found if order.state not in read.FINAL]
 
-    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+    async def fills(self, line: RestSession, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """GET /v5/execution/list, week by week."""
         query: dict[str, Any] = {"category": "spot", "limit": FILLS_PAGE}
         if symbol:
@@ -184,18 +186,18 @@ class SpotCounter:
             found += [fill_of(row) async for row in rows if row["execType"] == "Trade"]
         return found
 
-    async def balances(self, line: Line) -> list[AssetBalance]:
+    async def balances(self, line: RestSession) -> list[VenueBalance]:
         """GET /v5/account/wallet-balance."""
         call = Call("privateGetV5AccountWalletBalance", {"accountType": "UNIFIED"})
         answer = await line.ask(call)
         return [one for row in answer["result"]["list"] for one in balances_of(row)]
 
-    async def positions(self, line: Line) -> list[HeldPosition]:
+    async def positions(self, line: RestSession) -> list[VenuePosition]:
         """There are none."""
         return []
 
 
-async def _pages(line: Line, method: str, query: Mapping[str, Any]) -> AsyncIterator[Any]:
+async def _pages(line: RestSession, method: str, query: Mapping[str, Any]) -> AsyncIterator[Any]:
     cursor = ""
     while True:
         params = {**query, "cursor": cursor} if cursor else query

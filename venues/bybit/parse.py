@@ -5,7 +5,7 @@ neighbours ``trade``, ``ticker`` and ``kline``.
 """
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.marketdata.frames import Field, Frames, LevelList, Schema
+from kit.marketdata.frames import Field, Frames, FrameSchema, LevelList
 from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
@@ -24,7 +24,7 @@ INTERVALS_S = {"1": 60}
 FIRST_UPDATE_ID = 1
 """The update id after a restart of the venue's service, which always tells the whole book."""
 
-TRADE = Schema(
+TRADE = FrameSchema(
     "data[]",
     {
         "i": Field.IDENTIFIER,
@@ -35,7 +35,7 @@ TRADE = Schema(
         "s": Field.TEXT,
     },
 )
-QUOTE = Schema(
+QUOTE = FrameSchema(
     "data",
     {
         "s": Field.TEXT,
@@ -45,7 +45,7 @@ QUOTE = Schema(
     },
     outer={"type": Field.TEXT, "cts": Field.INTEGER},
 )
-BOOK = Schema(
+BOOK = FrameSchema(
     "data",
     {
         "s": Field.TEXT,
@@ -55,7 +55,7 @@ BOOK = Schema(
     },
     outer={"type": Field.TEXT, "cts": Field.INTEGER},
 )
-TICKER = Schema(
+TICKER = FrameSchema(
     "data",
     {
         "symbol": Field.TEXT,
@@ -67,7 +67,7 @@ TICKER = Schema(
     },
     outer={"ts": Field.INTEGER},
 )
-CANDLE = Schema(
+CANDLE = FrameSchema(
     "data[]",
     {
         "start": Field.INTEGER,

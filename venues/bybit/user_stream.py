@@ -9,13 +9,13 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base import telemetry
-from kit.connector.orders import read as read
-from kit.connector.orders.user_stream import Denied, Ended, Heard, Taken, Watch
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.user_stream import Heard, LoginRejected, StreamClosed, Taken, Watch
 from kit.execution.contract import (
-    AssetBalance,
+    Fee,
     OrderState,
-    Paid,
     RejectReason,
+    VenueBalance,
     VenueFill,
     VenueOrder,
 )
@@ -58,7 +58,7 @@ ENDINGS: Mapping[str, tuple[OrderState, RejectReason]] = {
 """What ``rejectReason`` makes of an order that is cancelled or rejected."""
 
 
-class SpotHearing:
+class BybitSpotUserStreamDecoder:
     """The private websocket."""
 
     subscriptions = 1
@@ -88,7 +88,7 @@ class SpotHearing:
             return ()
         if message.get("success") is False:
             words = str(message.get("ret_msg"))
-            return Denied(words) if operation == "auth" else Ended(words)
+            return LoginRejected(words) if operation == "auth" else StreamClosed(words)
         if operation == "subscribe":
             return Taken("topics")
         if topic == "order":
@@ -148,7 +148,7 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
         side=read.side(row["side"]),
         price=read.amount(row["execPrice"]),
         size=read.amount(row["execQty"]),
-        fees=(Paid(row["feeCurrency"], read.amount(row["execFee"])),)
+        fees=(Fee(row["feeCurrency"], read.amount(row["execFee"])),)
         if row.get("feeCurrency")
         else (),
         liquidity=read.liquidity(row["isMaker"]),
@@ -156,13 +156,13 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
     )
 
 
-def balances_of(row: Mapping[str, Any]) -> list[AssetBalance]:
+def balances_of(row: Mapping[str, Any]) -> list[VenueBalance]:
     """{"accountType":"UNIFIED","coin":[{"coin":"BTC","walletBalance":"1.5","locked":"0.5",…}]}"""
     found = []
     for coin in row["coin"]:
         total = read.amount(coin["walletBalance"])
         free = total - read.amount(coin.get("locked"))
-        found.append(AssetBalance(coin["coin"], total, free))
+        found.append(VenueBalance(coin["coin"], total, free))
     return found
 
 

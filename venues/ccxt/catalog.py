@@ -10,13 +10,13 @@ from typing import Any
 
 from kit.base.errors import SettingError
 from kit.connector.contract.venue import (
-    Limits,
+    Environment,
     Maturity,
-    Place,
-    Profile,
     TradeNumbering,
     Venue,
     VenueFactory,
+    VenueLimits,
+    VenueProfile,
 )
 from kit.connector.rest import ccxt_client
 from venues.ccxt import book
@@ -37,7 +37,7 @@ ALIASES = {
 }
 """Names that ccxt has given up, and what it says now."""
 
-LIMITS = Limits(
+LIMITS = VenueLimits(
     symbols_per_connection=1_000,  # ccxt spreads them over sockets as it thinks fit
     symbols_per_message=1,
     messages_per_second=10,
@@ -54,13 +54,13 @@ def named(name: str) -> VenueFactory:
         raise SettingError("venue", f"ccxt:{name}", f"ccxt.pro knows {', '.join(names)}")
     port = FIRST_PORT + names.index(name)
 
-    def make(place: Place) -> Venue:
+    def make(place: Environment) -> Venue:
         return _venue(name, port, place)
 
     return make
 
 
-def _venue(name: str, port: int, place: Place) -> Venue:
+def _venue(name: str, port: int, place: Environment) -> Venue:
     """Options ``config``, ``depth``, ``trade_ids``. Raises SettingError."""
     venue_id = f"ccxt_{name}"
     config = _config(venue_id, place)
@@ -75,7 +75,7 @@ def _venue(name: str, port: int, place: Place) -> Venue:
     return Venue(
         venue_id=venue_id,
         port=port,
-        profile=Profile(
+        profile=VenueProfile(
             exchange=name,
             segment="spot and derivatives",
             maturity=Maturity.PREVIEW,
@@ -91,7 +91,7 @@ def _venue(name: str, port: int, place: Place) -> Venue:
     )
 
 
-def _config(venue_id: str, place: Place) -> Mapping[str, Any]:
+def _config(venue_id: str, place: Environment) -> Mapping[str, Any]:
     text = place.options.get("config", "{}")
     try:
         config = json.loads(text)
@@ -102,7 +102,7 @@ def _config(venue_id: str, place: Place) -> Mapping[str, Any]:
     return config
 
 
-def _depth(venue_id: str, place: Place) -> int:
+def _depth(venue_id: str, place: Environment) -> int:
     text = place.options.get("depth", DEPTH_USUAL)
     if not text.isdecimal() or not 1 <= int(text) <= DEPTH_MAX:
         allowed = f"allowed are 1 to {DEPTH_MAX}"
@@ -110,7 +110,7 @@ def _depth(venue_id: str, place: Place) -> int:
     return int(text)
 
 
-def _choice(venue_id: str, place: Place, option: str, allowed: tuple[str, ...]) -> str:
+def _choice(venue_id: str, place: Environment, option: str, allowed: tuple[str, ...]) -> str:
     chosen = place.options.get(option, allowed[0])
     if chosen not in allowed:
         known = f"allowed are {', '.join(allowed)}"

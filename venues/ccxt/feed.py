@@ -12,7 +12,7 @@ from typing import Any
 from kit.base import backoff, telemetry
 from kit.base.clock import Clock
 from kit.base.cursor import Channel
-from kit.connector.contract.source import RowTaker
+from kit.connector.contract.source import RowSink
 from venues.ccxt.exchange import CURRENT, CcxtExchange, break_socket
 from venues.ccxt.streams import BOOK, FEATURES, KINDS, Surroundings
 
@@ -248,7 +248,7 @@ class CcxtSource:
         has = self.exchange.has
         return frozenset(channel for channel, feature in FEATURES.items() if has.get(feature))
 
-    def feed(self, taker: RowTaker, clock: Clock) -> CcxtFeed:
+    def feed(self, taker: RowSink, clock: Clock) -> CcxtFeed:
         """None of the sockets is made yet."""
         around = Surroundings(self.exchange, taker, clock, self._depth, self._consecutive)
         return CcxtFeed(around, self.channels, self._silence_s)

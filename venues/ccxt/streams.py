@@ -13,7 +13,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.clock import Clock
 from kit.base.cursor import Channel
 from kit.base.numbers import NumberError
-from kit.connector.contract.source import RowTaker
+from kit.connector.contract.source import RowSink
 from kit.marketdata.model.columns import Rows
 from venues.ccxt import parse
 from venues.ccxt.book import BookCopy
@@ -35,7 +35,7 @@ class Surroundings:
     """What all streams of a feed share."""
 
     exchange: CcxtExchange
-    taker: RowTaker
+    taker: RowSink
     clock: Clock
     depth: int
     """Levels per side of a book that are told."""

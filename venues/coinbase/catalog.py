@@ -6,24 +6,24 @@ from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
 from kit.connector.contract.venue import (
     Catalog,
-    Limits,
+    Environment,
     Maturity,
-    Place,
-    Profile,
     TradeNumbering,
     Venue,
+    VenueLimits,
+    VenueProfile,
 )
-from kit.execution.contract import Credentials, Desk
-from kit.execution.paper.rules import House
+from kit.execution.contract import Credentials, ExecutionClient
+from kit.execution.paper.rules import FeeSchedule
 from venues.coinbase import parse
 from venues.coinbase.book import BOOK
-from venues.coinbase.feed import AdvancedWire, ExchangeWire
+from venues.coinbase.feed import CoinbaseAdvancedFeedProtocol, CoinbaseExchangeFeedProtocol
 from venues.coinbase.history import AdvancedHistory, ExchangeHistory
 
 ADVANCED_FEED = "wss://advanced-trade-ws.coinbase.com"
 EXCHANGE_FEED = "wss://ws-feed.exchange.coinbase.com"
 
-ADVANCED_LIMITS = Limits(
+ADVANCED_LIMITS = VenueLimits(
     symbols_per_connection=10,  # a lost frame may be of any of them, so all of them begin anew
     symbols_per_message=10,
     messages_per_second=4,  # eight without a key, of one address
@@ -34,7 +34,7 @@ ADVANCED_LIMITS = Limits(
     orders_at_once=15,
     connections_per_minute=240,  # eight a second, of one address
 )
-EXCHANGE_LIMITS = Limits(
+EXCHANGE_LIMITS = VenueLimits(
     symbols_per_connection=50,
     symbols_per_message=50,
     messages_per_second=4,
@@ -46,10 +46,10 @@ EXCHANGE_LIMITS = Limits(
     connections_per_minute=240,  # eight a second, of one address
 )
 
-HOUSE = House(Decimal("0.004"), Decimal("0.006"), fees_in_quote=True)
+HOUSE = FeeSchedule(Decimal("0.004"), Decimal("0.006"), fees_in_quote=True)
 
 
-def spot(place: Place) -> Venue:
+def spot(place: Environment) -> Venue:
     """Coinbase spot. The option ``feed`` is advanced (the default) or exchange."""
     feed = place.options.get("feed", "advanced")
     if feed == "advanced":
@@ -59,12 +59,12 @@ def spot(place: Place) -> Venue:
     raise SettingError("venues.coinbase.options.feed", feed, "allowed are advanced, exchange")
 
 
-def _advanced(place: Place) -> Venue:
+def _advanced(place: Environment) -> Venue:
     return Venue(
         venue_id="coinbase",
         port=5064,
         profile=_profile(Maturity.PREVIEW, "over the Advanced Trade feed"),
-        wires=(AdvancedWire(place.feed("coinbase", ADVANCED_FEED)),),
+        wires=(CoinbaseAdvancedFeedProtocol(place.feed("coinbase", ADVANCED_FEED)),),
         book=BOOK,
         history=AdvancedHistory("coinbase", place.rest("coinbase"), SystemClock()),
         limits=ADVANCED_LIMITS,
@@ -75,12 +75,12 @@ def _advanced(place: Place) -> Venue:
     )
 
 
-def _exchange(place: Place) -> Venue:
+def _exchange(place: Environment) -> Venue:
     return Venue(
         venue_id="coinbase",
         port=5064,
         profile=_profile(Maturity.PROVEN, "over the Exchange feed"),
-        wires=(ExchangeWire(place.feed("coinbase", EXCHANGE_FEED)),),
+        wires=(CoinbaseExchangeFeedProtocol(place.feed("coinbase", EXCHANGE_FEED)),),
         book=BOOK,
         history=ExchangeHistory("coinbase", place.rest("coinbase"), SystemClock()),
         limits=EXCHANGE_LIMITS,
@@ -90,8 +90,8 @@ def _exchange(place: Place) -> Venue:
     )
 
 
-def _profile(maturity: Maturity, notes: str) -> Profile:
-    return Profile(
+def _profile(maturity: Maturity, notes: str) -> VenueProfile:
+    return VenueProfile(
         exchange="Coinbase",
         segment="spot",
         maturity=maturity,
@@ -100,7 +100,7 @@ def _profile(maturity: Maturity, notes: str) -> Profile:
     )
 
 
-def _desk(place: Place, credentials: Credentials) -> Desk:
+def _desk(place: Environment, credentials: Credentials) -> ExecutionClient:
     """Orders go to Advanced Trade, whichever feed is read."""
     from venues.coinbase import orders
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders.errors import STATUSES, Errors, Said
+from kit.connector.orders.errors import STATUSES, ErrorTable, VenueError
 from kit.execution.contract import RejectReason
 
 WORDS: Mapping[str, RejectReason] = {
@@ -58,7 +58,7 @@ ABSENT = frozenset(
 UNKNOWN_REASONS = ("", "UNKNOWN_FAILURE_REASON", "UNKNOWN_PREVIEW_FAILURE_REASON")
 
 
-def said(answer: Any) -> Said | None:
+def said(answer: Any) -> VenueError | None:
     """{"success":false,"error_response":{"error":"UNKNOWN_FAILURE_REASON","message":"",
     "preview_failure_reason":"PREVIEW_INSUFFICIENT_FUND",…}}, {"results":[{"success":false,
     "failure_reason":"UNKNOWN_CANCEL_ORDER",…}]}, {"success":false,"errors":[{
@@ -87,12 +87,12 @@ def said(answer: Any) -> Said | None:
     return _said(codes[0] if codes else UNKNOWN_REASONS[1], str(parts.get("message", "")))
 
 
-def _said(code: str, message: str) -> Said:
+def _said(code: str, message: str) -> VenueError:
     """The codes are words, by which the reason is found."""
-    return Said(code, f"{code} {message}".strip())
+    return VenueError(code, f"{code} {message}".strip())
 
 
-ERRORS = Errors(
+ERRORS = ErrorTable(
     said,
     {},
     WORDS,

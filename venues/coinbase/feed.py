@@ -13,7 +13,7 @@ import msgspec
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel
-from kit.connector.contract.venue import Answer, FrameKind
+from kit.connector.contract.venue import ControlMessage, FrameKind
 from kit.marketdata.frames import FrameError
 from venues.coinbase import parse
 
@@ -34,7 +34,7 @@ class _Message(msgspec.Struct):
     reason: str = ""
 
 
-class AdvancedWire:
+class CoinbaseAdvancedFeedProtocol:
     """The Advanced Trade feed. Each frame has the next number of its connection."""
 
     channels: frozenset[Channel] = frozenset(
@@ -84,15 +84,15 @@ class AdvancedWire:
         """A ping frame: the venue has no message for it."""
         return None
 
-    def understand(self, frame: bytes) -> Answer:
+    def understand(self, frame: bytes) -> ControlMessage:
         """What was subscribed to, or an error. Raises FrameError."""
         message = _read(frame)
         if message.channel == "subscriptions":
-            return Answer()
+            return ControlMessage()
         return _error(message)
 
 
-class ExchangeWire:
+class CoinbaseExchangeFeedProtocol:
     """The Exchange feed."""
 
     channels: frozenset[Channel] = frozenset(
@@ -138,11 +138,11 @@ class ExchangeWire:
         """A ping frame: the venue has no message for it."""
         return None
 
-    def understand(self, frame: bytes) -> Answer:
+    def understand(self, frame: bytes) -> ControlMessage:
         """What was subscribed to, or an error. Raises FrameError."""
         message = _read(frame)
         if message.type == "subscriptions":
-            return Answer()
+            return ControlMessage()
         return _error(message)
 
 
@@ -153,11 +153,11 @@ def _read(frame: bytes) -> _Message:
         raise FrameError(str(error)) from error
 
 
-def _error(message: _Message) -> Answer:
+def _error(message: _Message) -> ControlMessage:
     if message.type != "error":
         raise FrameError("neither data nor an answer")
     words = ": ".join(filter(None, (message.message, message.reason))) or "error"
-    return Answer(
+    return ControlMessage(
         refusal=words,
         refused_symbols=REFUSED.findall(words),
         broken=message.message == TOO_SLOW,

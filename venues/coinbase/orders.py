@@ -16,28 +16,28 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import VenueUnavailable
-from kit.connector.orders import read as read
-from kit.connector.orders.execution_client import CcxtDesk, Unsupported
-from kit.connector.orders.rest_session import Absent, Call, Line
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.execution_client import CcxtExecutionClient, Unsupported
+from kit.connector.orders.rest_session import Absent, Call, RestSession
 from kit.execution.approval import plain
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    DeskRules,
-    HeldPosition,
+    Fee,
+    OrderCapabilities,
     OrderKey,
+    OrderRequest,
     OrderType,
-    Paid,
-    Receipt,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
+    VenuePosition,
+    Verdict,
 )
 from kit.execution.ids import as_uuid
 from kit.marketdata.frames.reference import time_ns
 from venues.coinbase.errors import ERRORS, said
-from venues.coinbase.user_stream import STATES, Hearing
+from venues.coinbase.user_stream import STATES, CoinbaseUserStreamDecoder
 
 VENUE_ID = "coinbase"
 ORDERS_PAGE, FILLS_PAGE, ACCOUNTS_PAGE = 250, 250, 250
@@ -61,19 +61,19 @@ TYPES = frozenset(
 UP, DOWN = "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN"
 
 
-def desk(credentials: Credentials, base_url: str | None) -> CcxtDesk:
+def desk(credentials: Credentials, base_url: str | None) -> CcxtExecutionClient:
     """The desk of one account; ``base_url``: of the pretended venue."""
-    return CcxtDesk(VENUE_ID, AdvancedCounter(), base_url, credentials)
+    return CcxtExecutionClient(VENUE_ID, CoinbaseOrderApi(), base_url, credentials)
 
 
-class AdvancedCounter:
+class CoinbaseOrderApi:
     """Spot."""
 
     exchange = "coinbase"
     one_at_a_time = False
     by_venue_id_only = True
     errors = ERRORS
-    rules = DeskRules(
+    rules = OrderCapabilities(
         types=TYPES,
         times_in_force=frozenset(LIMITS),
         plain_stops_only=True,
@@ -81,17 +81,17 @@ class AdvancedCounter:
     )
 
     def __init__(self) -> None:
-        self.hearing = Hearing()
+        self.hearing = CoinbaseUserStreamDecoder()
 
     def config(self, base_url: str | None) -> Mapping[str, Any]:
         if base_url is None:
             return {}
         return {"urls": {"api": {"rest": base_url, "ws": base_url.replace("http", "ws", 1)}}}
 
-    async def prepare(self, line: Line) -> None:
+    async def prepare(self, line: RestSession) -> None:
         """There is nothing to ask."""
 
-    def place(self, wish: Wish) -> Call:
+    def place(self, wish: OrderRequest) -> Call:
         """POST orders."""
         if wish.type not in TYPES or wish.reduce_only:
             raise Unsupported("no such order on Coinbase")
@@ -103,7 +103,7 @@ class AdvancedCounter:
         }
         return Call("v3PrivatePostBrokerageOrders", params)
 
-    def amend(self, key: OrderKey, wish: Wish) -> Call:
+    def amend(self, key: OrderKey, wish: OrderRequest) -> Call:
         """POST orders/edit."""
         params = {"order_id": key.venue_order_id, "size": plain(wish.size)}
         if wish.price is not None:
@@ -120,7 +120,7 @@ class AdvancedCounter:
         """There is no such call."""
         return ()
 
-    def receipt(self, answer: Any) -> Receipt:
+    def receipt(self, answer: Any) -> Verdict:
         """{"success":true,"success_response":{"order_id":"…",…},…}, of a cancellation
         {"results":[{"success":true,"order_id":"…"}]}, of an amendment {"success":true}."""
         error = said(answer)
@@ -136,12 +136,12 @@ class AdvancedCounter:
         """There is none."""
         raise Unsupported("Coinbase does not cancel by itself")
 
-    async def rights(self, line: Line) -> Sequence[str]:
+    async def rights(self, line: RestSession) -> Sequence[str]:
         """GET key_permissions: {"can_view":true,"can_trade":true,"can_transfer":false,…}."""
         answer = await line.ask(Call("v3PrivateGetBrokerageKeyPermissions"))
         return ["withdraw"] if answer["can_transfer"] else []
 
-    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+    async def find(self, line: RestSession, key: OrderKey) -> VenueOrder | None:
         """GET orders/historical/{order_id}; by our id, a look at the newest ones of the product.
         Raises VenueUnavailable when it may be among the older ones."""
         if key.venue_order_id:
@@ -159,7 +159,7 @@ class AdvancedCounter:
                 raise VenueUnavailable(text, venue=line.venue_id, detail=key.client_order_id)
         raise Absent
 
-    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, line: RestSession, symbol: str) -> list[VenueOrder]:
         """GET orders/historical/batch."""
         query = {"order_status": "OPEN", "limit": ORDERS_PAGE}
         if symbol:
@@ -167,7 +167,7 @@ class AdvancedCounter:
         rows = _pages(line, "OrdersHistoricalBatch", query, "orders")
         return [order_of(row) async for row in rows]
 
-    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+    async def fills(self, line: RestSession, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """GET orders/historical/fills."""
         begin = datetime.fromtimestamp(since_time_ns // NANOSECONDS_PER_SECOND, UTC)
         query = {
@@ -178,9 +178,9 @@ class AdvancedCounter:
             query["product_ids"] = symbol
         return [_fill(row) async for row in _pages(line, "OrdersHistoricalFills", query, "fills")]
 
-    async def balances(self, line: Line) -> list[AssetBalance]:
+    async def balances(self, line: RestSession) -> list[VenueBalance]:
         """GET accounts; an asset may have several."""
-        found: dict[str, AssetBalance] = {}
+        found: dict[str, VenueBalance] = {}
         query = {"limit": ACCOUNTS_PAGE}
         async for row in _pages(line, "Accounts", query, "accounts"):
             name = row["currency"]
@@ -189,15 +189,15 @@ class AdvancedCounter:
             before = found.get(name)
             if before is not None:
                 total, free = total + before.total, free + before.free
-            found[name] = AssetBalance(name, total, free)
+            found[name] = VenueBalance(name, total, free)
         return list(found.values())
 
-    async def positions(self, line: Line) -> list[HeldPosition]:
+    async def positions(self, line: RestSession) -> list[VenuePosition]:
         """There are none."""
         return []
 
 
-def _configuration(wish: Wish) -> dict[str, Any]:
+def _configuration(wish: OrderRequest) -> dict[str, Any]:
     size = {"base_size": plain(wish.size)}
     if wish.type == orders_pb2.ORDER_TYPE_MARKET or wish.price is None:
         return {"market_market_ioc": size}
@@ -219,7 +219,7 @@ def _configuration(wish: Wish) -> dict[str, Any]:
 
 
 async def _pages(
-    line: Line, name: str, query: Mapping[str, Any], field: str
+    line: RestSession, name: str, query: Mapping[str, Any], field: str
 ) -> AsyncIterator[Mapping[str, Any]]:
     cursor = ""
     while True:
@@ -281,7 +281,7 @@ def _fill(row: Mapping[str, Any]) -> VenueFill:
         side=read.side(row["side"]),
         price=price,
         size=size,
-        fees=(Paid(row["product_id"].partition("-")[2], read.amount(row["commission"])),),
+        fees=(Fee(row["product_id"].partition("-")[2], read.amount(row["commission"])),),
         liquidity=read.liquidity(row["liquidity_indicator"] == "MAKER"),
         venue_time_ns=time_ns(row["trade_time"]),
     )

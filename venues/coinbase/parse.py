@@ -8,7 +8,7 @@ import numpy as np
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.numbers import IntColumn
-from kit.marketdata.frames import Field, Frames, LevelList, Schema, optional
+from kit.marketdata.frames import Field, Frames, FrameSchema, LevelList, optional
 from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
@@ -31,8 +31,8 @@ TAKER_OF_MAKER = {
 """Both feeds tell the side of the maker, whose order was in the book."""
 SNAPSHOT = {"snapshot": 1, "update": 0, "l2update": 0}
 
-ADVANCED_FRAME = Schema("", {"sequence_num": Field.INTEGER})
-ADVANCED_TRADE = Schema(
+ADVANCED_FRAME = FrameSchema("", {"sequence_num": Field.INTEGER})
+ADVANCED_TRADE = FrameSchema(
     "events[].trades[]",
     {
         "trade_id": Field.INTEGER,
@@ -43,7 +43,7 @@ ADVANCED_TRADE = Schema(
         "time": Field.TIME,
     },
 )
-ADVANCED_BOOK = Schema(
+ADVANCED_BOOK = FrameSchema(
     "events[]",
     {
         "type": Field.TEXT,
@@ -52,7 +52,7 @@ ADVANCED_BOOK = Schema(
     },
     outer={"timestamp": Field.TIME},
 )
-ADVANCED_TICKER = Schema(
+ADVANCED_TICKER = FrameSchema(
     "events[].tickers[]",
     {
         "product_id": Field.TEXT,
@@ -67,7 +67,7 @@ ADVANCED_TICKER = Schema(
     },
     outer={"timestamp": Field.TIME},
 )
-ADVANCED_CANDLE = Schema(
+ADVANCED_CANDLE = FrameSchema(
     "events[].candles[]",
     {
         "product_id": Field.TEXT,
@@ -80,7 +80,7 @@ ADVANCED_CANDLE = Schema(
     },
     outer={"timestamp": Field.TIME},
 )
-EXCHANGE_MATCH = Schema(
+EXCHANGE_MATCH = FrameSchema(
     "",
     {
         "trade_id": Field.INTEGER,
@@ -91,7 +91,7 @@ EXCHANGE_MATCH = Schema(
         "time": Field.TIME,
     },
 )
-EXCHANGE_BOOK = Schema(
+EXCHANGE_BOOK = FrameSchema(
     "",
     {
         "type": Field.TEXT,
@@ -102,7 +102,7 @@ EXCHANGE_BOOK = Schema(
         "changes": optional(LevelList.sided(1, 2, side=0, bid="buy")),
     },
 )
-EXCHANGE_TICKER = Schema(
+EXCHANGE_TICKER = FrameSchema(
     "",
     {
         "sequence": Field.INTEGER,

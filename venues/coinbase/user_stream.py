@@ -10,8 +10,8 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import read as read
-from kit.connector.orders.user_stream import Denied, Ended, Heard, Taken, Watch
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.user_stream import Heard, LoginRejected, StreamClosed, Taken, Watch
 from kit.execution.contract import OrderState, VenueOrder
 from kit.marketdata.frames.reference import time_ns
 
@@ -34,7 +34,7 @@ TYPES = {
 }
 
 
-class Hearing:
+class CoinbaseUserStreamDecoder:
     """The user channel."""
 
     subscriptions = 1
@@ -61,11 +61,11 @@ class Hearing:
         "events":[{"type":"snapshot","orders":[…]}]}"""
         if message.get("type") == "error":
             words = str(message.get("message"))
-            return Denied(words) if "auth" in words.lower() else Ended(words)
+            return LoginRejected(words) if "auth" in words.lower() else StreamClosed(words)
         sequence = message.get("sequence_num")
         if sequence is not None:
             if sequence != self._sequence + 1:
-                return Ended(f"message {self._sequence + 1} is missing, there is {sequence}")
+                return StreamClosed(f"message {self._sequence + 1} is missing, there is {sequence}")
             self._sequence = sequence
         channel = message.get("channel")
         if channel == "subscriptions":

@@ -3,17 +3,24 @@
 from decimal import Decimal
 
 from kit.base.clock import SystemClock
-from kit.connector.contract.venue import Limits, Maturity, Place, Profile, TradeNumbering, Venue
-from kit.execution.contract import Credentials, Desk
-from kit.execution.paper.rules import House
+from kit.connector.contract.venue import (
+    Environment,
+    Maturity,
+    TradeNumbering,
+    Venue,
+    VenueLimits,
+    VenueProfile,
+)
+from kit.execution.contract import Credentials, ExecutionClient
+from kit.execution.paper.rules import FeeSchedule
 from venues.deribit.book import BOOK
-from venues.deribit.feed import DeribitWire
+from venues.deribit.feed import DeribitFeedProtocol
 from venues.deribit.history import DeribitHistory
 
 VENUE_ID = "deribit"
 LIVE_FEED = "wss://www.deribit.com"
 
-LIMITS = Limits(
+LIMITS = VenueLimits(
     symbols_per_connection=100,  # five channels each
     symbols_per_message=50,  # a request may have 32 KiB, this has about 8
     messages_per_second=3,  # of a subscription: 3,000 credits, of which 10,000 a second come back
@@ -25,12 +32,12 @@ LIMITS = Limits(
 )
 
 
-def deribit(place: Place) -> Venue:
+def deribit(place: Environment) -> Venue:
     """Deribit: perpetuals, futures and options of all currencies."""
     return Venue(
         venue_id=VENUE_ID,
         port=5081,
-        profile=Profile(
+        profile=VenueProfile(
             exchange="Deribit",
             segment="derivatives",
             maturity=Maturity.PROVEN,
@@ -38,17 +45,17 @@ def deribit(place: Place) -> Venue:
             trade_numbering=TradeNumbering.CONSECUTIVE,
             candles_sum_trades=False,
         ),
-        wires=(DeribitWire(place.feed(VENUE_ID, LIVE_FEED)),),
+        wires=(DeribitFeedProtocol(place.feed(VENUE_ID, LIVE_FEED)),),
         book=BOOK,
         history=DeribitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock()),
         limits=LIMITS,
         default_symbols=("BTC-PERPETUAL", "ETH-PERPETUAL"),
         desk=lambda credentials: _desk(place, credentials),
-        house=House(Decimal(0), Decimal("0.0005"), sizes_are_contracts=False),
+        house=FeeSchedule(Decimal(0), Decimal("0.0005"), sizes_are_contracts=False),
     )
 
 
-def _desk(place: Place, credentials: Credentials) -> Desk:
+def _desk(place: Environment, credentials: Credentials) -> ExecutionClient:
     from venues.deribit import orders
 
     return orders.desk(credentials, place.rest(VENUE_ID), place.transport)

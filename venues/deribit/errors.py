@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders.errors import Errors, Said
+from kit.connector.orders.errors import ErrorTable, VenueError
 from kit.execution.contract import RejectReason
 
 _PRICE, _SIZE = orders_pb2.REJECT_REASON_PRICE, orders_pb2.REJECT_REASON_SIZE
@@ -73,7 +73,7 @@ NOTHING = "10004"
 ABSENT = frozenset({NOTHING, "10010", "10029", "11044"})
 
 
-def said(answer: Any) -> Said | None:
+def said(answer: Any) -> VenueError | None:
     """{"jsonrpc":"2.0","error":{"code":-32602,"message":"Invalid params","data":{"reason":"must be
     a multiple of the minimum order size","param":"amount"}},…}"""
     error = answer.get("error") if isinstance(answer, dict) else None
@@ -83,8 +83,8 @@ def said(answer: Any) -> Said | None:
     parts = [error.get("message", "")]
     if isinstance(data, dict):
         parts += [str(data[name]) for name in ("param", "reason") if name in data]
-    return Said(str(error["code"]), ": ".join(parts))
+    return VenueError(str(error["code"]), ": ".join(parts))
 
 
-ERRORS = Errors(said, CODES, WORDS, unclear=UNCLEAR, absent=ABSENT)
+ERRORS = ErrorTable(said, CODES, WORDS, unclear=UNCLEAR, absent=ABSENT)
 """For the line."""

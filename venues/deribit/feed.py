@@ -13,7 +13,7 @@ import msgspec
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel
-from kit.connector.contract.venue import Answer
+from kit.connector.contract.venue import ControlMessage
 from kit.marketdata.frames import FrameError
 from venues.deribit import parse
 
@@ -47,7 +47,7 @@ class _Message(msgspec.Struct):
     params: _Parameters = _Parameters()
 
 
-class DeribitWire:
+class DeribitFeedProtocol:
     """One websocket with all channels."""
 
     channels: frozenset[Channel] = frozenset(
@@ -93,7 +93,7 @@ class DeribitWire:
         """public/test, which the venue answers with its version."""
         return _request(f"{request_id} test", "public/test", {})
 
-    def understand(self, frame: bytes) -> Answer:
+    def understand(self, frame: bytes) -> ControlMessage:
         """A test request is answered; a refused channel and an error are told. With a subscription
         comes the wish for heartbeats, which is harmless when there are some already. Raises
         FrameError for what is neither an answer nor a heartbeat."""
@@ -105,29 +105,29 @@ class DeribitWire:
             return _refused(message.error)
         if message.method == "heartbeat":
             wanted = message.params.type == "test_request"
-            return Answer(say=[TEST] if wanted else ())
+            return ControlMessage(say=[TEST] if wanted else ())
         if message.result is msgspec.UNSET:
             raise FrameError("neither data nor an answer")
         return _accepted(message.id, message.result)
 
 
-def _refused(error: _Error) -> Answer:
+def _refused(error: _Error) -> ControlMessage:
     refusal = f"{error.code}: {error.message} {bytes(error.data).decode()}".rstrip()
-    return Answer(refusal=refusal, broken=error.code == TOO_MANY_REQUESTS)
+    return ControlMessage(refusal=refusal, broken=error.code == TOO_MANY_REQUESTS)
 
 
-def _accepted(asked: int | str | None, result: msgspec.Raw) -> Answer:
+def _accepted(asked: int | str | None, result: msgspec.Raw) -> ControlMessage:
     """What of a subscription was accepted, and what was therefore refused."""
     verb, *symbols = str(asked).partition(" ")[2].split(" ")
     streams = {"subscribe": STREAMS, "renew": (BOOK_STREAM,)}.get(verb, ())
     if not streams:
-        return Answer()
+        return ControlMessage()
     try:
         accepted = frozenset(msgspec.json.decode(result, type=list[str]))
     except msgspec.DecodeError as error:
         raise FrameError(str(error)) from error
     missing = [name for name in _named(streams, symbols) if name not in accepted]
-    return Answer(
+    return ControlMessage(
         refusal=f"not accepted: {' '.join(missing[:REFUSED_SHOWN_MAX])}" if missing else "",
         refused_symbols=[
             one for one in symbols if not accepted.intersection(_named(streams, [one]))

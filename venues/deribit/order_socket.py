@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import Answer, Entered, Spoken
-from kit.connector.orders.rest_session import Line
-from kit.connector.orders.user_stream import Denied
+from kit.connector.orders.order_socket import SocketReply, SocketRequest, Spoken
+from kit.connector.orders.rest_session import RestSession
+from kit.connector.orders.user_stream import LoginRejected
 
 LOGON_NUMBER = 0
 """Of the request that signs in; orders are numbered from 1 on."""
@@ -35,7 +35,7 @@ def signed_in(api: Any) -> dict[str, str]:
     }
 
 
-class DeribitSpeaking:
+class DeribitOrderSocketCodec:
     """Of an account."""
 
     ping = '{"jsonrpc":"2.0","method":"public/test","params":{}}'
@@ -44,7 +44,7 @@ class DeribitSpeaking:
         """wss://www.deribit.com/ws/api/v2"""
         return str(api.urls["api"]["ws"])
 
-    async def enter(self, line: Line) -> Sequence[str]:
+    async def enter(self, line: RestSession) -> Sequence[str]:
         """{"jsonrpc":"2.0","id":0,"method":"public/auth","params":{"grant_type":
         "client_signature",…}}"""
         asked = signed_in(line.api)
@@ -63,8 +63,10 @@ class DeribitSpeaking:
         if number is None:
             return None
         if number == LOGON_NUMBER:
-            return Denied(f"{error['code']} {error['message']}") if error else Entered()
-        return Answer(int(number), message, ERROR_STATUS if error else 200)
+            return (
+                LoginRejected(f"{error['code']} {error['message']}") if error else SocketRequest()
+            )
+        return SocketReply(int(number), message, ERROR_STATUS if error else 200)
 
 
 def _value(name: str, text: str) -> Any:

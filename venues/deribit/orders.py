@@ -13,28 +13,35 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import read as read
-from kit.connector.orders.execution_client import CcxtDesk, Unsupported
-from kit.connector.orders.rest_session import Absent, Call, Line
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.execution_client import CcxtExecutionClient, Unsupported
+from kit.connector.orders.rest_session import Absent, Call, RestSession
 from kit.execution.approval import plain
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    DeskRules,
-    HeldPosition,
+    OrderCapabilities,
     OrderKey,
+    OrderRequest,
     OrderType,
-    Receipt,
-    Refused,
+    Rejected,
     Transport,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
+    VenuePosition,
+    Verdict,
 )
 from venues.deribit.errors import ERRORS, NOTHING
-from venues.deribit.order_socket import DeribitSpeaking, signed_in
-from venues.deribit.user_stream import TRIGGERED, TYPES, Hearing, balance_of, fill_of, order_of
+from venues.deribit.order_socket import DeribitOrderSocketCodec, signed_in
+from venues.deribit.user_stream import (
+    TRIGGERED,
+    TYPES,
+    DeribitUserStreamDecoder,
+    balance_of,
+    fill_of,
+    order_of,
+)
 
 VENUE_ID = "deribit"
 FILLS_PAGE = 1000
@@ -55,20 +62,22 @@ STOPS: Mapping[OrderType, str] = {
 
 def desk(
     credentials: Credentials, base_url: str | None, transport: Transport = "websocket"
-) -> CcxtDesk:
+) -> CcxtExecutionClient:
     """The desk of one account; ``base_url``: of the pretended venue."""
-    speaking = DeribitSpeaking()
-    return CcxtDesk(VENUE_ID, DeribitCounter(), base_url, credentials, speaking, transport)
+    speaking = DeribitOrderSocketCodec()
+    return CcxtExecutionClient(
+        VENUE_ID, DeribitOrderApi(), base_url, credentials, speaking, transport
+    )
 
 
-class DeribitCounter:
+class DeribitOrderApi:
     """All instruments of an account."""
 
     exchange = "deribit"
     one_at_a_time = False
     by_venue_id_only = False
     errors = ERRORS
-    rules = DeskRules(
+    rules = OrderCapabilities(
         types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT, *STOPS}),
         times_in_force=frozenset(LIFETIMES),
         amends_stop_price=True,
@@ -78,7 +87,7 @@ class DeribitCounter:
     )
 
     def __init__(self) -> None:
-        self.hearing = Hearing()
+        self.hearing = DeribitUserStreamDecoder()
         self._currencies: list[str] = []
 
     def config(self, base_url: str | None) -> Mapping[str, Any]:
@@ -87,13 +96,13 @@ class DeribitCounter:
         feed = f"{base_url.replace('http', 'ws', 1)}/ws/api/v2"
         return {"urls": {"api": {"rest": base_url, "ws": feed}}}
 
-    async def prepare(self, line: Line) -> None:
+    async def prepare(self, line: RestSession) -> None:
         """GET public/get_currencies."""
         answer = await line.ask(Call("publicGetGetCurrencies"))
         self._currencies = [row["currency"] for row in answer["result"]]
         self.hearing.currencies = [name.lower() for name in self._currencies]
 
-    def place(self, wish: Wish) -> Call:
+    def place(self, wish: OrderRequest) -> Call:
         """GET private/buy or private/sell."""
         if wish.type not in self.rules.types or wish.time_in_force not in LIFETIMES:
             raise Unsupported("no such order on Deribit")
@@ -117,7 +126,7 @@ class DeribitCounter:
             return Call("privateGetBuy", params, operation="private/buy")
         return Call("privateGetSell", params, operation="private/sell")
 
-    def amend(self, key: OrderKey, wish: Wish) -> Call:
+    def amend(self, key: OrderKey, wish: OrderRequest) -> Call:
         """GET private/edit or private/edit_by_label. A stop that has woken is another order now,
         with another id, and without a trigger price."""
         params = {"amount": plain(wish.size)}
@@ -148,12 +157,12 @@ class DeribitCounter:
             return [Call("privateGetCancelAllByInstrument", {"instrument_name": symbol})]
         return [Call("privateGetCancelAll")]
 
-    def receipt(self, answer: Any) -> Receipt:
+    def receipt(self, answer: Any) -> Verdict:
         """{"result":{"order":{…},"trades":[…]}}, of a cancellation {"result":{order}}; of several,
         how many: {"result":1}."""
         result = answer["result"]
         if isinstance(result, int):
-            nothing = Refused(orders_pb2.REJECT_REASON_OTHER, f"{NOTHING} no such open order")
+            nothing = Rejected(orders_pb2.REJECT_REASON_OTHER, f"{NOTHING} no such open order")
             return Accepted("") if result else nothing
         order = order_of(result.get("order", result))
         return Accepted(order.venue_order_id, order)
@@ -163,7 +172,7 @@ class DeribitCounter:
         moment would do, and what went by REST would stay."""
         raise Unsupported("Deribit has no countdown")
 
-    async def rights(self, line: Line) -> Sequence[str]:
+    async def rights(self, line: RestSession) -> Sequence[str]:
         """GET public/auth: {"scope":"account:read trade:read_write wallet:read_write …"}. The
         secret signs here, and does not go out."""
         scope = (await line.ask(Call("publicGetAuth", signed_in(line.api))))["result"][
@@ -171,7 +180,7 @@ class DeribitCounter:
         ].split()
         return ["withdraw"] if "wallet:read_write" in scope else []
 
-    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+    async def find(self, line: RestSession, key: OrderKey) -> VenueOrder | None:
         """GET private/get_order_state, or ..._by_label, which has recent ones; or the history. Of a
         stop that has woken, the order that it has made, as far as that is told yet."""
         if key.venue_order_id:
@@ -184,7 +193,7 @@ class DeribitCounter:
             row = await _made_by(line, row) or row
         return await self._told(line, row)
 
-    async def _told(self, line: Line, row: Mapping[str, Any]) -> VenueOrder:
+    async def _told(self, line: RestSession, row: Mapping[str, Any]) -> VenueOrder:
         """With our id, also where only the stop that has made the order has it."""
         own, stop = self.hearing.whose(row), row.get("trigger_order_id")
         if not own and stop:
@@ -194,7 +203,7 @@ class DeribitCounter:
                 own = ""
         return order_of(row, own)
 
-    async def _labelled(self, line: Line, key: OrderKey) -> Mapping[str, Any]:
+    async def _labelled(self, line: RestSession, key: OrderKey) -> Mapping[str, Any]:
         """Raises Absent."""
         query = {"currency": _currency(key.symbol), "label": key.client_order_id}
         rows = (await line.ask(Call("privateGetGetOrderStateByLabel", query)))["result"]
@@ -210,7 +219,7 @@ class DeribitCounter:
             raise Absent
         return _newest(rows)
 
-    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, line: RestSession, symbol: str) -> list[VenueOrder]:
         """GET private/get_open_orders, or ..._by_instrument; stops too."""
         call = Call("privateGetGetOpenOrders")
         if symbol:
@@ -220,7 +229,7 @@ class DeribitCounter:
         rows.sort(key=lambda row: row["order_type"] not in TYPES)
         return [await self._told(line, row) for row in rows if row["order_state"] != TRIGGERED]
 
-    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+    async def fills(self, line: RestSession, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """GET private/get_user_trades_by_..._and_time, oldest first."""
         method, names = "privateGetGetUserTradesByCurrencyAndTime", self._currencies
         kind = "currency"
@@ -248,19 +257,19 @@ class DeribitCounter:
                     begin_ms = last_ms if last_ms > begin_ms else begin_ms + 1
         return found
 
-    async def balances(self, line: Line) -> list[AssetBalance]:
+    async def balances(self, line: RestSession) -> list[VenueBalance]:
         """GET private/get_account_summaries."""
         answer = await line.ask(Call("privateGetGetAccountSummaries"))
         return [balance_of(row) for row in answer["result"]["summaries"]]
 
-    async def positions(self, line: Line) -> list[HeldPosition]:
+    async def positions(self, line: RestSession) -> list[VenuePosition]:
         """GET private/get_positions: {"instrument_name":"BTC-PERPETUAL","size":-50,
         "average_price":61000.5,"floating_profit_loss":0.0001,"estimated_liquidation_price":…}."""
         found = []
         for currency in self._currencies:
             answer = await line.ask(Call("privateGetGetPositions", {"currency": currency}))
             found += [
-                HeldPosition(
+                VenuePosition(
                     symbol=row["instrument_name"],
                     size=read.amount(row["size"]),
                     entry_price=read.given(row.get("average_price")),
@@ -272,7 +281,7 @@ class DeribitCounter:
         return found
 
 
-def _stop(wish: Wish) -> dict[str, str]:
+def _stop(wish: OrderRequest) -> dict[str, str]:
     """Raises Unsupported."""
     is_plain = wish.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
     if wish.stop_price is None or wish.post_only or not is_plain:
@@ -284,14 +293,14 @@ def _stop(wish: Wish) -> dict[str, str]:
     return {"type": STOPS[wish.type], **trigger, **limit}
 
 
-async def _state(line: Line, order_id: str) -> Mapping[str, Any]:
+async def _state(line: RestSession, order_id: str) -> Mapping[str, Any]:
     """Raises Absent."""
     answer = await line.ask(Call("privateGetGetOrderState", {"order_id": order_id}))
     row: Mapping[str, Any] = answer["result"]
     return row
 
 
-async def _made_by(line: Line, stop: Mapping[str, Any]) -> Mapping[str, Any] | None:
+async def _made_by(line: RestSession, stop: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The order that a stop has made: among what is open, or has ended."""
     named = {"instrument_name": stop["instrument_name"]}
     past = {**named, "count": HISTORY_PAGE, "include_unfilled": "true"}

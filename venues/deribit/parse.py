@@ -8,7 +8,7 @@ import numpy as np
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.numbers import IntColumn
 from kit.connector.contract.venue import FrameKind
-from kit.marketdata.frames import Field, FrameError, Frames, LevelList, Schema, optional
+from kit.marketdata.frames import Field, FrameError, Frames, FrameSchema, LevelList, optional
 from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
@@ -31,7 +31,7 @@ MINUTES = ("1", "3", "5", "10", "15", "30", "60", "120", "180", "360", "720")
 CHART_SECONDS = {**{minutes: int(minutes) * 60 for minutes in MINUTES}, DAY: 86_400}
 """Length of a candle, s, by the resolution in the name of its channel."""
 
-TRADE = Schema(
+TRADE = FrameSchema(
     "params.data[]",
     {
         "instrument_name": Field.TEXT,
@@ -42,7 +42,7 @@ TRADE = Schema(
         "timestamp": Field.INTEGER,
     },
 )
-QUOTE = Schema(
+QUOTE = FrameSchema(
     "params.data",
     {
         "instrument_name": Field.TEXT,
@@ -53,7 +53,7 @@ QUOTE = Schema(
         "timestamp": Field.INTEGER,
     },
 )
-BOOK = Schema(
+BOOK = FrameSchema(
     "params.data",
     {
         "instrument_name": Field.TEXT,
@@ -65,7 +65,7 @@ BOOK = Schema(
         "asks": LevelList.asks(1, 2),
     },
 )
-TICKER = Schema(
+TICKER = FrameSchema(
     "params.data",
     {
         "instrument_name": Field.TEXT,
@@ -76,7 +76,7 @@ TICKER = Schema(
         "timestamp": Field.INTEGER,
     },
 )
-MARK = Schema(
+MARK = FrameSchema(
     "params.data",
     {
         "instrument_name": Field.TEXT,
@@ -86,7 +86,7 @@ MARK = Schema(
         "timestamp": Field.INTEGER,
     },
 )
-CANDLE = Schema(
+CANDLE = FrameSchema(
     "params.data",
     {
         "tick": Field.INTEGER,

@@ -11,13 +11,13 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import read as read
-from kit.connector.orders.user_stream import Denied, Ended, Heard, Taken, Watch
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.user_stream import Heard, LoginRejected, StreamClosed, Taken, Watch
 from kit.execution.contract import (
-    AssetBalance,
+    Fee,
     OrderState,
     OrderType,
-    Paid,
+    VenueBalance,
     VenueFill,
     VenueOrder,
 )
@@ -47,7 +47,7 @@ IMMEDIATE = frozenset({"immediate_or_cancel", "fill_or_kill"})
 NOT_LET_IN = frozenset({"13004", "13009", "10000"})
 
 
-class Hearing:
+class DeribitUserStreamDecoder:
     """Orders and fills of all instruments, and balances."""
 
     subscriptions = 1
@@ -95,12 +95,16 @@ class Hearing:
         error = message.get("error")
         if error is not None:
             words = f"{error.get('code')} {error.get('message')}"
-            return Denied(words) if str(error.get("code")) in NOT_LET_IN else Ended(words)
+            return (
+                LoginRejected(words)
+                if str(error.get("code")) in NOT_LET_IN
+                else StreamClosed(words)
+            )
         result = message.get("result")
         if isinstance(result, list):
             if {ORDERS, FILLS} <= set(result):
                 return Taken("channels")
-            return Denied(f"only {', '.join(result) or 'nothing'} may be followed")
+            return LoginRejected(f"only {', '.join(result) or 'nothing'} may be followed")
         if message.get("method") != "subscription":
             return None
         channel, data = message["params"]["channel"], message["params"]["data"]
@@ -151,13 +155,13 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
         side=read.side(row["direction"]),
         price=read.amount(row["price"]),
         size=read.amount(row["amount"]),
-        fees=(Paid(row["fee_currency"], read.amount(row["fee"])),),
+        fees=(Fee(row["fee_currency"], read.amount(row["fee"])),),
         liquidity=read.liquidity(row.get("liquidity") == "M"),
         venue_time_ns=read.time_ns(row["timestamp"]),
     )
 
 
-def balance_of(row: Mapping[str, Any]) -> AssetBalance:
+def balance_of(row: Mapping[str, Any]) -> VenueBalance:
     """{"currency":"BTC","balance":1.5,"equity":1.50001,"available_funds":1.2,…}"""
     total, free = read.amount(row["balance"]), read.amount(row["available_funds"])
-    return AssetBalance(row["currency"].upper(), total, free)
+    return VenueBalance(row["currency"].upper(), total, free)

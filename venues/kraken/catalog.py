@@ -4,17 +4,24 @@ from decimal import Decimal
 
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
-from kit.connector.contract.venue import Limits, Maturity, Place, Profile, TradeNumbering, Venue
-from kit.execution.contract import Credentials, Desk
-from kit.execution.paper.rules import House
+from kit.connector.contract.venue import (
+    Environment,
+    Maturity,
+    TradeNumbering,
+    Venue,
+    VenueLimits,
+    VenueProfile,
+)
+from kit.execution.contract import Credentials, ExecutionClient
+from kit.execution.paper.rules import FeeSchedule
 from venues.kraken import book
-from venues.kraken.feed import KrakenWire
+from venues.kraken.feed import KrakenFeedProtocol
 from venues.kraken.history import KrakenHistory
 
 LIVE_FEED = "wss://ws.kraken.com"
 DEPTH_USUAL = "100"
 
-SPOT_LIMITS = Limits(
+SPOT_LIMITS = VenueLimits(
     symbols_per_connection=200,  # Kraken states no limit; four channels for each symbol
     symbols_per_message=50,
     messages_per_second=10,  # nor here; other clients do not pace themselves
@@ -27,36 +34,36 @@ SPOT_LIMITS = Limits(
 )
 
 
-def spot(place: Place) -> Venue:
+def spot(place: Environment) -> Venue:
     """Kraken spot. Option ``depth``: levels per side of a book. Raises SettingError."""
     depth = _depth(place)
     return Venue(
         venue_id="kraken",
         port=5062,
-        profile=Profile(
+        profile=VenueProfile(
             exchange="Kraken",
             segment="spot",
             maturity=Maturity.PROVEN,
             notes="Books end at a chosen depth (option depth, 100); each message has a checksum.",
             trade_numbering=TradeNumbering.CONSECUTIVE,
         ),
-        wires=(KrakenWire(place.feed("kraken", LIVE_FEED), depth),),
+        wires=(KrakenFeedProtocol(place.feed("kraken", LIVE_FEED), depth),),
         book=book.rules(depth),
         history=KrakenHistory("kraken", place.rest("kraken"), SystemClock()),
         limits=SPOT_LIMITS,
         default_symbols=("BTC/USDT", "ETH/USDT"),
         desk=lambda credentials: _desk(place, credentials),
-        house=House(Decimal("0.0025"), Decimal("0.0040"), fees_in_quote=True),
+        house=FeeSchedule(Decimal("0.0025"), Decimal("0.0040"), fees_in_quote=True),
     )
 
 
-def _desk(place: Place, credentials: Credentials) -> Desk:
+def _desk(place: Environment, credentials: Credentials) -> ExecutionClient:
     from venues.kraken import orders
 
     return orders.desk(credentials, place.rest("kraken"), place.transport)
 
 
-def _depth(place: Place) -> int:
+def _depth(place: Environment) -> int:
     chosen = place.options.get("depth", DEPTH_USUAL)
     if chosen not in map(str, book.DEPTHS):
         allowed = f"allowed are {', '.join(map(str, book.DEPTHS))}"

@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders.errors import Errors, Said
+from kit.connector.orders.errors import ErrorTable, VenueError
 from kit.execution.contract import RejectReason
 
 WORDS: Mapping[str, RejectReason] = {
@@ -48,7 +48,7 @@ UNCLEAR = frozenset(
 UNKNOWN_ORDER = "EOrder:Unknown order"
 
 
-def said(answer: Any) -> Said | None:
+def said(answer: Any) -> VenueError | None:
     """{"error":["EOrder:Insufficient funds"]}: always HTTP 200. Behind EService: (Unavailable,
     Busy, Timeout, Deadline elapsed) an order may have been made, unless it is about the mode that
     a market is in."""
@@ -57,10 +57,10 @@ def said(answer: Any) -> Said | None:
         return None
     words = str(errors[0])
     inside = words.startswith("EService:") and "market in" not in words.lower()
-    return Said("EService" if inside else words, words)
+    return VenueError("EService" if inside else words, words)
 
 
-ERRORS = Errors(
+ERRORS = ErrorTable(
     said, {}, WORDS, unclear=UNCLEAR, absent=frozenset({UNKNOWN_ORDER, "EOrder:Invalid order"})
 )
 """For the line."""

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.contract.venue import Answer
+from kit.connector.contract.venue import ControlMessage
 from kit.marketdata.frames import FrameError
 from venues.kraken import parse
 
@@ -27,7 +27,7 @@ class _Reply(msgspec.Struct):
     symbol: str = ""
 
 
-class KrakenWire:
+class KrakenFeedProtocol:
     """One connection for everything."""
 
     channels = frozenset(
@@ -74,7 +74,7 @@ class KrakenWire:
         """{"method":"ping","req_id":1}."""
         return msgspec.json.encode({"method": "ping", "req_id": request_id}).decode()
 
-    def understand(self, frame: bytes) -> Answer:
+    def understand(self, frame: bytes) -> ControlMessage:
         """An acknowledgement, which comes for each symbol alone, or a pong."""
         try:
             reply = msgspec.json.decode(frame, type=_Reply)
@@ -82,13 +82,13 @@ class KrakenWire:
             raise FrameError(str(error)) from error
         if reply.error:
             gone = reply.error.startswith(UNKNOWN_PAIR) and reply.method == "subscribe"
-            return Answer(
+            return ControlMessage(
                 refusal=f"{reply.error} ({reply.symbol or 'all'})",
                 refused_symbols=(reply.symbol,) if gone and reply.symbol else (),
             )
         if reply.success is None and reply.method != "pong":
             raise FrameError("neither data nor an answer")
-        return Answer()
+        return ControlMessage()
 
 
 _Method = Literal["subscribe", "unsubscribe"]

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import read as read
-from kit.connector.orders.order_socket import Answer, Entered, Spoken
-from kit.connector.orders.rest_session import Call, Line
-from kit.connector.orders.user_stream import Denied
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.order_socket import SocketReply, SocketRequest, Spoken
+from kit.connector.orders.rest_session import Call, RestSession
+from kit.connector.orders.user_stream import LoginRejected
 from kit.execution.approval import plain
-from kit.execution.contract import OrderKey, Wish
+from kit.execution.contract import OrderKey, OrderRequest
 
 SUBSCRIBED_NUMBER = 0
 """Of the subscription; orders are numbered from 1 on."""
@@ -30,7 +30,7 @@ LIFETIMES = {
 }
 
 
-class KrakenSpeaking:
+class KrakenOrderSocketCodec:
     """Of spot."""
 
     ping = '{"method":"ping"}'
@@ -42,7 +42,7 @@ class KrakenSpeaking:
         """wss://ws-auth.kraken.com/v2"""
         return str(api.urls["api"]["ws"]["privateV2"])
 
-    async def enter(self, line: Line) -> Sequence[str]:
+    async def enter(self, line: RestSession) -> Sequence[str]:
         """{"method":"subscribe","params":{"channel":"executions","snap_orders":false,
         "snap_trades":false,"token":"…"},"req_id":0}"""
         answer = await line.ask(Call("privatePostGetWebSocketsToken"))
@@ -64,12 +64,12 @@ class KrakenSpeaking:
             return None
         error = message.get("error")
         if number == SUBSCRIBED_NUMBER:
-            return Entered() if message["success"] else Denied(str(error))
+            return SocketRequest() if message["success"] else LoginRejected(str(error))
         if not message["success"]:
-            return Answer(int(number), {"error": [str(error)]})
+            return SocketReply(int(number), {"error": [str(error)]})
         result = message["result"]
         told = {"txid": [result["order_id"]]} if method == ADD else {}
-        return Answer(int(number), {"error": [], "result": told})
+        return SocketReply(int(number), {"error": [], "result": told})
 
     def _request(self, number: int, method: str, params: Mapping[str, Any]) -> str:
         signed = {**params, "token": self._token}
@@ -77,7 +77,7 @@ class KrakenSpeaking:
         return msgspec.json.encode(request).decode()
 
 
-def added(wish: Wish) -> dict[str, Any] | None:
+def added(wish: OrderRequest) -> dict[str, Any] | None:
     """An order; None: one that is better said over REST, where a stop's prices and a time at which
     it ends are said in other ways."""
     is_limit = wish.type == orders_pb2.ORDER_TYPE_LIMIT
@@ -99,7 +99,7 @@ def added(wish: Wish) -> dict[str, Any] | None:
     return params
 
 
-def amended(key: OrderKey, wish: Wish) -> dict[str, Any]:
+def amended(key: OrderKey, wish: OrderRequest) -> dict[str, Any]:
     """The size and prices that an order is to have."""
     params = {**which(key), "order_qty": number_of(wish.size)}
     if wish.price is not None:

@@ -16,26 +16,26 @@ from typing import Any
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.errors import CredentialsRefused, UnknownInstrument
-from kit.connector.orders import read as read
-from kit.connector.orders.execution_client import CcxtDesk, Unsupported
-from kit.connector.orders.rest_session import Absent, Call, Line
+from kit.base.errors import CredentialsRejected, UnknownInstrument
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.execution_client import CcxtExecutionClient, Unsupported
+from kit.connector.orders.rest_session import Absent, Call, RestSession
 from kit.execution.approval import plain
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    DeskRules,
-    HeldPosition,
+    Fee,
+    OrderCapabilities,
     OrderKey,
+    OrderRequest,
     OrderState,
     OrderType,
-    Paid,
-    Receipt,
     Transport,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
+    VenuePosition,
+    Verdict,
 )
 from venues.kraken.errors import ERRORS
 from venues.kraken.instruments import ASSETS, native_symbol
@@ -43,12 +43,12 @@ from venues.kraken.order_socket import (
     ADD,
     AMEND,
     CANCEL,
-    KrakenSpeaking,
+    KrakenOrderSocketCodec,
     added,
     amended,
     cancelled,
 )
-from venues.kraken.user_stream import TYPES_READ, SpotHearing
+from venues.kraken.user_stream import TYPES_READ, KrakenSpotUserStreamDecoder
 
 VENUE_ID = "kraken"
 PAGE = 50
@@ -70,12 +70,14 @@ LIFETIMES = {
 
 def desk(
     credentials: Credentials, base_url: str | None, transport: Transport = "websocket"
-) -> CcxtDesk:
+) -> CcxtExecutionClient:
     """The desk of one account; ``base_url``: of the pretended venue."""
-    return CcxtDesk(VENUE_ID, SpotCounter(), base_url, credentials, KrakenSpeaking(), transport)
+    return CcxtExecutionClient(
+        VENUE_ID, KrakenSpotOrderApi(), base_url, credentials, KrakenOrderSocketCodec(), transport
+    )
 
 
-class SpotCounter:
+class KrakenSpotOrderApi:
     """Spot."""
 
     exchange = "kraken"
@@ -83,7 +85,7 @@ class SpotCounter:
     """Nonces must grow."""
     by_venue_id_only = False
     errors = ERRORS
-    rules = DeskRules(
+    rules = OrderCapabilities(
         types=frozenset(TYPES),
         times_in_force=frozenset(LIFETIMES),
         amends_stop_price=True,
@@ -92,7 +94,7 @@ class SpotCounter:
     )
 
     def __init__(self) -> None:
-        self.hearing = SpotHearing()
+        self.hearing = KrakenSpotUserStreamDecoder()
         self._pairs: dict[str, str] = {}
         """REST's names of the symbols: "BTC/USDT" is XBTUSDT."""
         self._symbols: dict[str, str] = {}
@@ -108,7 +110,7 @@ class SpotCounter:
         sockets = {"public": feed, "private": f"{feed}/token", "privateV2": f"{feed}/v2"}
         return {"urls": {"api": {"public": base_url, "private": base_url, "ws": sockets}}}
 
-    async def prepare(self, line: Line) -> None:
+    async def prepare(self, line: RestSession) -> None:
         """GET Assets and AssetPairs."""
         assets = (await line.ask(Call("publicGetAssets")))["result"]
         names = {key: str(asset["altname"]) for key, asset in assets.items()}
@@ -121,7 +123,7 @@ class SpotCounter:
                 self._symbols |= {key: symbol, pair["altname"]: symbol, pair["wsname"]: symbol}
                 self._quotes[symbol] = symbol.partition("/")[2]
 
-    def place(self, wish: Wish) -> Call:
+    def place(self, wish: OrderRequest) -> Call:
         """POST AddOrder. The price of a stop is its limit's ``price2``."""
         if wish.type not in TYPES or wish.time_in_force not in LIFETIMES or wish.reduce_only:
             raise Unsupported("no such order on Kraken")
@@ -144,7 +146,7 @@ class SpotCounter:
         said = added(wish)
         return Call("privatePostAddOrder", params, operation=ADD if said else "", said=said)
 
-    def amend(self, key: OrderKey, wish: Wish) -> Call:
+    def amend(self, key: OrderKey, wish: OrderRequest) -> Call:
         """POST AmendOrder."""
         params = {**_which(key), "order_qty": plain(wish.size)}
         if wish.price is not None:
@@ -163,7 +165,7 @@ class SpotCounter:
         """POST CancelAll, of all symbols only."""
         return () if symbol else [Call("privatePostCancelAll")]
 
-    def receipt(self, answer: Any) -> Receipt:
+    def receipt(self, answer: Any) -> Verdict:
         """{"error":[],"result":{"txid":["OUF4EM-FRGI2-MQMWZD"],"descr":{…}}}, {"amend_id":"…"} or
         {"count":1}."""
         result = answer["result"]
@@ -176,17 +178,17 @@ class SpotCounter:
         timeout = min(-int(-seconds // 1), COUNTDOWN_S_MAX)
         return [Call("privatePostCancelAllOrdersAfter", {"timeout": timeout})]
 
-    async def rights(self, line: Line) -> Sequence[str]:
+    async def rights(self, line: RestSession) -> Sequence[str]:
         """Kraken does not tell the rights of a key. A question that only those may ask who may
         withdraw does."""
         await line.ask(Call("privatePostBalanceEx"))
         try:
             await line.ask(Call("privatePostWithdrawMethods"))
-        except CredentialsRefused:
+        except CredentialsRejected:
             return ()
         return ("withdraw",)
 
-    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+    async def find(self, line: RestSession, key: OrderKey) -> VenueOrder | None:
         """POST QueryOrders by the venue's id; OpenOrders and ClosedOrders by ours."""
         if key.venue_order_id:
             call = Call("privatePostQueryOrders", {"txid": key.venue_order_id})
@@ -199,13 +201,13 @@ class SpotCounter:
                 return found
         raise Absent
 
-    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, line: RestSession, symbol: str) -> list[VenueOrder]:
         """POST OpenOrders, all in one answer."""
         answer = await line.ask(Call("privatePostOpenOrders"))
         found = [self._order(name, row) for name, row in answer["result"]["open"].items()]
         return [order for order in found if symbol in ("", order.symbol)]
 
-    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+    async def fills(self, line: RestSession, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """POST TradesHistory, newest first, in pages. All that came meanwhile is on the first."""
         query = {"start": str(since_time_ns // NANOSECONDS_PER_SECOND)}
         found: list[VenueFill] = []
@@ -218,17 +220,17 @@ class SpotCounter:
             if not result["trades"] or skipped >= int(result["count"]):
                 return [fill for fill in found if symbol in ("", fill.symbol)]
 
-    async def balances(self, line: Line) -> list[AssetBalance]:
+    async def balances(self, line: RestSession) -> list[VenueBalance]:
         """POST BalanceEx: {"XXBT":{"balance":"1.5","hold_trade":"0.5"},…}."""
         answer = await line.ask(Call("privatePostBalanceEx"))
         found = []
         for name, row in answer["result"].items():
             total = read.amount(row["balance"])
             free = total - read.amount(row.get("hold_trade"))
-            found.append(AssetBalance(self._assets.get(name, name), total, free))
+            found.append(VenueBalance(self._assets.get(name, name), total, free))
         return found
 
-    async def positions(self, line: Line) -> list[HeldPosition]:
+    async def positions(self, line: RestSession) -> list[VenuePosition]:
         """There are none."""
         return []
 
@@ -282,7 +284,7 @@ class SpotCounter:
             side=read.side(row["type"]),
             price=read.amount(row["price"]),
             size=read.amount(row["vol"]),
-            fees=(Paid(self._quotes[symbol], read.amount(row["fee"])),),
+            fees=(Fee(self._quotes[symbol], read.amount(row["fee"])),),
             liquidity=read.liquidity(row["maker"]),
             venue_time_ns=_time_ns(row["time"]),
         )

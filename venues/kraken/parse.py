@@ -8,7 +8,7 @@ import numpy as np
 
 from kit.base.numbers import Places, rescale
 from kit.connector.contract.venue import FrameKind
-from kit.marketdata.frames import Field, Frames, LevelList, Schema, optional
+from kit.marketdata.frames import Field, Frames, FrameSchema, LevelList, optional
 from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
@@ -25,7 +25,7 @@ SECONDS_PER_MINUTE = 60
 SIDES = {"buy": SIDE_BUY, "sell": SIDE_SELL}
 WHOLE = {"snapshot": 1, "update": 0}
 
-TRADE = Schema(
+TRADE = FrameSchema(
     "data[]",
     {
         "symbol": Field.TEXT,
@@ -36,7 +36,7 @@ TRADE = Schema(
         "timestamp": Field.TIME,
     },
 )
-QUOTE = Schema(
+QUOTE = FrameSchema(
     "data[]",
     {
         "symbol": Field.TEXT,
@@ -47,7 +47,7 @@ QUOTE = Schema(
         "timestamp": optional(Field.TIME),
     },
 )
-TICKER = Schema(
+TICKER = FrameSchema(
     "data[]",
     {
         "symbol": Field.TEXT,
@@ -59,7 +59,7 @@ TICKER = Schema(
         "timestamp": optional(Field.TIME),
     },
 )
-BOOK = Schema(
+BOOK = FrameSchema(
     "data[]",
     {
         "symbol": Field.TEXT,
@@ -70,7 +70,7 @@ BOOK = Schema(
     },
     outer={"type": Field.TEXT},
 )
-CANDLE = Schema(
+CANDLE = FrameSchema(
     "data[]",
     {
         "symbol": Field.TEXT,

@@ -11,13 +11,13 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import read as read
-from kit.connector.orders.user_stream import Denied, Ended, Heard, Taken, Watch
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.user_stream import Heard, LoginRejected, StreamClosed, Taken, Watch
 from kit.execution.contract import (
     AccountEvent,
+    Fee,
     OrderState,
     OrderType,
-    Paid,
     VenueFill,
     VenueOrder,
 )
@@ -45,7 +45,7 @@ STATES: Mapping[str, OrderState] = {
 FINAL = frozenset({"filled", "canceled", "expired"})
 
 
-class SpotHearing:
+class KrakenSpotUserStreamDecoder:
     """The channel executions."""
 
     subscriptions = 1
@@ -79,7 +79,7 @@ class SpotHearing:
         sequence = message.get("sequence")
         if sequence is not None:
             if self._sequence and sequence != self._sequence + 1:
-                return Ended(f"message {self._sequence + 1} is missing, there is {sequence}")
+                return StreamClosed(f"message {self._sequence + 1} is missing, there is {sequence}")
             self._sequence = sequence
         return [event for row in message["data"] for event in self._execution(row)]
 
@@ -107,7 +107,7 @@ def _subscribed(message: Mapping[str, Any]) -> Heard:
         return Taken(message["result"]["channel"])
     words = str(message.get("error"))
     refused = "permission" in words.lower() or "invalid key" in words.lower()
-    return Denied(words) if refused else Ended(words)
+    return LoginRejected(words) if refused else StreamClosed(words)
 
 
 def _order(row: Mapping[str, Any]) -> VenueOrder:
@@ -144,7 +144,7 @@ def _fill(row: Mapping[str, Any], known: Mapping[str, Any]) -> VenueFill:
         side=read.side(row["side"]),
         price=read.amount(row["last_price"]),
         size=read.amount(row["last_qty"]),
-        fees=tuple(Paid(fee["asset"], read.amount(fee["qty"])) for fee in row.get("fees", ())),
+        fees=tuple(Fee(fee["asset"], read.amount(fee["qty"])) for fee in row.get("fees", ())),
         liquidity=read.liquidity(row["liquidity_ind"] == "m"),
         venue_time_ns=time_ns(row["timestamp"]),
     )

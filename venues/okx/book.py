@@ -7,7 +7,7 @@ maintenance the numbering may begin anew, in an update whose seqId is below its 
 """
 
 from kit.base.numbers import IntColumn
-from kit.connector.contract.venue import BookRules, Join, SnapshotSource, UpdateNumbers
+from kit.connector.contract.venue import BookRules, SequenceResult, SnapshotSource, UpdateNumbers
 from kit.marketdata.book.checksum import Checksum
 
 BOOK_LEVELS = 400
@@ -16,22 +16,22 @@ BOOK_LEVELS = 400
 class OkxBookRule:
     """prevSeqId must be the seqId before, whether the numbers grow or not."""
 
-    def after_update(self, last: int, update: UpdateNumbers) -> Join:
+    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """A seqId below the book's, whose prevSeqId is another, is a hole and not simply old: it is
         what comes after a missed update that began the numbering anew, and a book that ignored all
         of those would be wrong in silence."""
         if update.previous == last:
-            return Join.APPLY
-        return Join.OLD if update.last == last else Join.HOLE
+            return SequenceResult.APPLY
+        return SequenceResult.OLD if update.last == last else SequenceResult.HOLE
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
+    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """What was said before the snapshot is old. An update that reaches over it may follow, as
         sizes are absolute."""
         if update.previous == last:
-            return Join.APPLY
+            return SequenceResult.APPLY
         if update.last <= last:
-            return Join.OLD
-        return Join.APPLY if update.previous < last else Join.HOLE
+            return SequenceResult.OLD
+        return SequenceResult.APPLY if update.previous < last else SequenceResult.HOLE
 
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn

@@ -6,22 +6,28 @@ from decimal import Decimal
 from kit.base.clock import SystemClock
 from kit.connector.contract.venue import (
     Catalog,
-    Limits,
+    Environment,
     Maturity,
-    Place,
-    Profile,
     TradeNumbering,
     Venue,
+    VenueLimits,
+    VenueProfile,
 )
-from kit.execution.contract import Credentials, Desk
-from kit.execution.paper.rules import House
+from kit.execution.contract import Credentials, ExecutionClient
+from kit.execution.paper.rules import FeeSchedule
 from venues.okx.book import BOOK
-from venues.okx.feed import CANDLE_CHANNELS, SPOT_CHANNELS, SWAP_CHANNELS, InstrumentOf, OkxWire
+from venues.okx.feed import (
+    CANDLE_CHANNELS,
+    SPOT_CHANNELS,
+    SWAP_CHANNELS,
+    InstrumentOf,
+    OkxFeedProtocol,
+)
 from venues.okx.history import OkxHistory
 
 LIVE_FEED = "wss://ws.okx.com:8443"
 
-LIMITS = Limits(
+LIMITS = VenueLimits(
     symbols_per_connection=100,  # none is documented but the size of a request
     symbols_per_message=100,  # 40 kB of the 64 kB that a request may have
     messages_per_second=5,  # 480 an hour; a start needs a few, a book that is asked for anew two
@@ -34,28 +40,30 @@ LIMITS = Limits(
 )
 
 
-def spot(place: Place) -> Venue:
+def spot(place: Environment) -> Venue:
     """OKX spot."""
     return _venue(
         place,
         "okx",
         port=5063,
         market_type="spot",
-        profile=Profile("OKX", "spot", Maturity.PROVEN, trade_numbering=TradeNumbering.SKIPPING),
+        profile=VenueProfile(
+            "OKX", "spot", Maturity.PROVEN, trade_numbering=TradeNumbering.SKIPPING
+        ),
         channels=SPOT_CHANNELS,
         default_symbols=("BTC-USDT", "ETH-USDT"),
-        house=House(Decimal("0.0008"), Decimal("0.001")),
+        house=FeeSchedule(Decimal("0.0008"), Decimal("0.001")),
     )
 
 
-def futures(place: Place) -> Venue:
+def futures(place: Environment) -> Venue:
     """OKX perpetual swaps."""
     return _venue(
         place,
         "okx_futures",
         port=5068,
         market_type="swap",
-        profile=Profile(
+        profile=VenueProfile(
             "OKX",
             "perpetual",
             Maturity.PREVIEW,
@@ -65,20 +73,20 @@ def futures(place: Place) -> Venue:
         ),
         channels=SWAP_CHANNELS,
         default_symbols=("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
-        house=House(Decimal("0.0002"), Decimal("0.0005")),
+        house=FeeSchedule(Decimal("0.0002"), Decimal("0.0005")),
     )
 
 
 def _venue(
-    place: Place,
+    place: Environment,
     venue_id: str,
     *,
     port: int,
     market_type: str,
-    profile: Profile,
+    profile: VenueProfile,
     channels: Mapping[str, InstrumentOf],
     default_symbols: tuple[str, ...],
-    house: House,
+    house: FeeSchedule,
 ) -> Venue:
     feed = f"{place.feed(venue_id, LIVE_FEED)}/ws/v5"
     return Venue(
@@ -86,8 +94,8 @@ def _venue(
         port=port,
         profile=profile,
         wires=(
-            OkxWire(f"{feed}/public", channels),
-            OkxWire(f"{feed}/business", CANDLE_CHANNELS),
+            OkxFeedProtocol(f"{feed}/public", channels),
+            OkxFeedProtocol(f"{feed}/business", CANDLE_CHANNELS),
         ),
         book=BOOK,
         history=OkxHistory(venue_id, market_type, place.rest(venue_id), SystemClock()),
@@ -98,7 +106,7 @@ def _venue(
     )
 
 
-def _desk(place: Place, venue_id: str, credentials: Credentials) -> Desk:
+def _desk(place: Environment, venue_id: str, credentials: Credentials) -> ExecutionClient:
     from venues.okx import orders
 
     return orders.desk(venue_id, credentials, place.rest(venue_id), place.transport)

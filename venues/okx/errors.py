@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders.errors import Errors, Said
+from kit.connector.orders.errors import ErrorTable, VenueError
 from kit.execution.contract import RejectReason
 
 _FUNDS = orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS
@@ -119,7 +119,7 @@ ABSENT = frozenset(
 )
 
 
-def said(answer: Any) -> Said | None:
+def said(answer: Any) -> VenueError | None:
     """{"code":"1","data":[{"sCode":"51008","sMsg":"Insufficient balance",…}],"msg":""}, or
     {"code":"50011","msg":"Too Many Requests","data":[]}. The code of the order counts before that
     of the call, and may be wrong where the call's is right. An error inside the venue comes as
@@ -128,12 +128,12 @@ def said(answer: Any) -> Said | None:
         return None
     for row in answer.get("data") or ():
         if isinstance(row, dict) and row.get("sCode", "0") != "0":
-            return Said(str(row["sCode"]), str(row.get("sMsg", "")))
+            return VenueError(str(row["sCode"]), str(row.get("sMsg", "")))
     code, words = str(answer["code"]), str(answer.get("msg", ""))
     if code == "0":
         return None
-    return Said(INSIDE if "server error" in words.lower() else code, words)
+    return VenueError(INSIDE if "server error" in words.lower() else code, words)
 
 
-ERRORS = Errors(said, CODES, unclear=UNCLEAR, absent=ABSENT)
+ERRORS = ErrorTable(said, CODES, unclear=UNCLEAR, absent=ABSENT)
 """For the line."""

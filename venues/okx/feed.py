@@ -12,7 +12,7 @@ import msgspec
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel
-from kit.connector.contract.venue import Answer, FrameKind, Parse
+from kit.connector.contract.venue import ControlMessage, FrameKind, Parse
 from kit.marketdata.frames import FrameError
 from venues.okx import parse
 
@@ -78,7 +78,7 @@ class _Event(msgspec.Struct):
 _event = msgspec.json.Decoder(_Event)
 
 
-class OkxWire:
+class OkxFeedProtocol:
     """Some of OKX's channels, all at one address."""
 
     window_bytes = WINDOW_BYTES
@@ -114,21 +114,21 @@ class OkxWire:
         """A text, which is answered with "pong"."""
         return PING
 
-    def understand(self, frame: bytes) -> Answer:
+    def understand(self, frame: bytes) -> ControlMessage:
         """ "pong", and events, which may be written over several lines."""
         if frame == PONG:
-            return Answer()
+            return ControlMessage()
         try:
             said = _event.decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FrameError(str(error)) from error
         if said.event in QUIET_EVENTS:
-            return Answer()
+            return ControlMessage()
         if said.event == "notice":
-            return Answer(leaving=said.code == SERVICE_UPGRADE)
+            return ControlMessage(leaving=said.code == SERVICE_UPGRADE)
         if said.event == "error":
             refused = self._refused(said.msg) if said.code == NO_SUCH_CHANNEL else []
-            return Answer(refusal=f"{said.code}: {said.msg}", refused_symbols=refused)
+            return ControlMessage(refusal=f"{said.code}: {said.msg}", refused_symbols=refused)
         raise FrameError(f"neither data nor an answer: {said.event[:40]!r}")
 
     def _refused(self, text: str) -> list[str]:

@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import Answer, Entered, Spoken
-from kit.connector.orders.rest_session import Call, Line
-from kit.connector.orders.user_stream import Denied, Ended
+from kit.connector.orders.order_socket import SocketReply, SocketRequest, Spoken
+from kit.connector.orders.rest_session import Call, RestSession
+from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 
 LOGIN_PATH = "GET/users/self/verify"
 
 
-class OkxSpeaking:
+class OkxOrderSocketCodec:
     """Of spot, or of swaps."""
 
     ping = "ping"
@@ -34,7 +34,7 @@ class OkxSpeaking:
         """wss://ws.okx.com:443/ws/v5/private"""
         return str(api.get_url("users", "private"))
 
-    async def enter(self, line: Line) -> Sequence[str]:
+    async def enter(self, line: RestSession) -> Sequence[str]:
         """{"op":"login","args":[{"apiKey":"…","passphrase":"…","timestamp":"1538054050",
         "sign":"…"}]}"""
         listed = await line.ask(Call("publicGetPublicInstruments", {"instType": self._kind}))
@@ -67,10 +67,10 @@ class OkxSpeaking:
         event, number = message.get("event"), message.get("id")
         words = f"{message.get('code')} {message.get('msg')}"
         if event == "login":
-            return Entered() if str(message.get("code", "0")) == "0" else Denied(words)
+            return SocketRequest() if str(message.get("code", "0")) == "0" else LoginRejected(words)
         if event == "notice":
-            return Ended(words)
+            return StreamClosed(words)
         if number:
             body = {"code": message["code"], "msg": message.get("msg", "")}
-            return Answer(int(number), {**body, "data": message.get("data", [])})
-        return Denied(words) if event == "error" else None
+            return SocketReply(int(number), {**body, "data": message.get("data", [])})
+        return LoginRejected(words) if event == "error" else None

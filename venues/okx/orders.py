@@ -17,29 +17,29 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import read as read
-from kit.connector.orders.execution_client import CcxtDesk, Unsupported
-from kit.connector.orders.rest_session import Absent, Call, Line
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.execution_client import CcxtExecutionClient, Unsupported
+from kit.connector.orders.rest_session import Absent, Call, RestSession
 from kit.execution.approval import plain
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    DeskRules,
-    HeldPosition,
+    OrderCapabilities,
     OrderKey,
+    OrderRequest,
     OrderType,
-    Receipt,
     Transport,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
+    VenuePosition,
+    Verdict,
 )
 from venues.okx.errors import ERRORS, said
-from venues.okx.order_socket import OkxSpeaking
+from venues.okx.order_socket import OkxOrderSocketCodec
 from venues.okx.user_stream import (
     WOKEN,
-    Hearing,
+    OkxUserStreamDecoder,
     algo_order_of,
     balances_of,
     fill_of,
@@ -73,15 +73,15 @@ def desk(
     credentials: Credentials,
     base_url: str | None,
     transport: Transport = "websocket",
-) -> CcxtDesk:
+) -> CcxtExecutionClient:
     """The desk of one account at ``okx`` or ``okx_futures``; ``base_url``: of the pretended
     venue."""
-    counter = OkxCounter(venue_id == "okx_futures")
-    speaking = OkxSpeaking(counter.kind)
-    return CcxtDesk(venue_id, counter, base_url, credentials, speaking, transport)
+    counter = OkxOrderApi(venue_id == "okx_futures")
+    speaking = OkxOrderSocketCodec(counter.kind)
+    return CcxtExecutionClient(venue_id, counter, base_url, credentials, speaking, transport)
 
 
-class OkxCounter:
+class OkxOrderApi:
     """Spot without borrowing, or swaps with cross margin and one position for both sides."""
 
     exchange = "okx"
@@ -92,8 +92,8 @@ class OkxCounter:
     def __init__(self, is_swap: bool) -> None:
         self._is_swap = is_swap
         self.kind = "SWAP" if is_swap else "SPOT"
-        self.hearing = Hearing(self.kind)
-        self.rules = DeskRules(
+        self.hearing = OkxUserStreamDecoder(self.kind)
+        self.rules = OrderCapabilities(
             types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT, *STOPS}),
             times_in_force=frozenset(LIFETIMES),
             amends_stop_price=True,
@@ -110,10 +110,10 @@ class OkxCounter:
             "urls": {"api": {"rest": base_url, "ws": f"{base_url.replace('http', 'ws', 1)}/ws/v5"}}
         }
 
-    async def prepare(self, line: Line) -> None:
+    async def prepare(self, line: RestSession) -> None:
         """There is nothing to ask."""
 
-    def place(self, wish: Wish) -> Call:
+    def place(self, wish: OrderRequest) -> Call:
         """POST /api/v5/trade/order, or order-algo of what waits for a price."""
         if wish.type not in self.rules.types or wish.time_in_force not in LIFETIMES:
             raise Unsupported("no such order on OKX")
@@ -137,7 +137,7 @@ class OkxCounter:
                 params["tgtCcy"] = "base_ccy"
         return Call("privatePostTradeOrder", params, operation="order")
 
-    def amend(self, key: OrderKey, wish: Wish) -> Call:
+    def amend(self, key: OrderKey, wish: OrderRequest) -> Call:
         """POST /api/v5/trade/amend-order; amend-algos of a stop, which does not find it when it has
         woken."""
         if wish.type in STOPS:
@@ -159,7 +159,7 @@ class OkxCounter:
         """There is no such call for these."""
         return ()
 
-    def receipt(self, answer: Any) -> Receipt:
+    def receipt(self, answer: Any) -> Verdict:
         """{"code":"0","data":[{"ordId":"3126","clOrdId":"…","sCode":"0",…}],"msg":""}; of stops
         {"algoId":"1753184812254216192","algoClOrdId":"…",…}."""
         error = said(answer)
@@ -173,13 +173,13 @@ class OkxCounter:
         chosen = max(COUNTDOWN_S_MIN, min(COUNTDOWN_S_MAX, -int(-seconds // 1))) if seconds else 0
         return [Call("privatePostTradeCancelAllAfter", {"timeOut": str(chosen)})]
 
-    async def rights(self, line: Line) -> Sequence[str]:
+    async def rights(self, line: RestSession) -> Sequence[str]:
         """GET /api/v5/account/config: {"perm":"read_only,withdraw,trade",…}."""
         answer = await line.ask(Call("privateGetAccountConfig"))
         rights = answer["data"][0].get("perm", "").split(",")
         return [right for right in rights if right == "withdraw"]
 
-    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+    async def find(self, line: RestSession, key: OrderKey) -> VenueOrder | None:
         """GET /api/v5/trade/order, or order-algo of a stop and then of the order that it has made.
         One that was cancelled without a fill is found for two hours."""
         try:
@@ -192,7 +192,7 @@ class OkxCounter:
             return await _order(line, {"instId": key.symbol, "ordId": made[-1]})
         return algo_order_of(row)
 
-    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, line: RestSession, symbol: str) -> list[VenueOrder]:
         """GET /api/v5/trade/orders-pending and, by kind, orders-algo-pending. The stops first: one
         that wakes meanwhile is then among the orders, instead of in neither list."""
         query = self._query(symbol)
@@ -204,7 +204,7 @@ class OkxCounter:
         rows = _pages(line, "privateGetTradeOrdersPending", query, "ordId")
         return found + [order_of(row) async for row in rows]
 
-    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+    async def fills(self, line: RestSession, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """GET /api/v5/trade/fills for three days, fills-history for three months."""
         since_ms = read.milliseconds(since_time_ns)
         recent = since_ms > line.api.milliseconds() - RECENT_MS
@@ -212,17 +212,17 @@ class OkxCounter:
         query = {**self._query(symbol), "begin": str(since_ms)}
         return [fill_of(row) async for row in _pages(line, method, query, "billId")]
 
-    async def balances(self, line: Line) -> list[AssetBalance]:
+    async def balances(self, line: RestSession) -> list[VenueBalance]:
         """GET /api/v5/account/balance."""
         answer = await line.ask(Call("privateGetAccountBalance"))
         return [one for row in answer["data"] for one in balances_of(row)]
 
-    async def positions(self, line: Line) -> list[HeldPosition]:
+    async def positions(self, line: RestSession) -> list[VenuePosition]:
         """GET /api/v5/account/positions."""
         answer = await line.ask(Call("privateGetAccountPositions", {"instType": self.kind}))
         return [position_of(row) for row in answer["data"]]
 
-    def _stop(self, wish: Wish) -> dict[str, Any]:
+    def _stop(self, wish: OrderRequest) -> dict[str, Any]:
         """Raises Unsupported."""
         is_plain = wish.time_in_force == orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
         if wish.post_only or not is_plain:
@@ -237,7 +237,7 @@ class OkxCounter:
         return {**query, "instId": symbol} if symbol else query
 
 
-def _prices(wish: Wish, *, is_new: bool = False) -> dict[str, str]:
+def _prices(wish: OrderRequest, *, is_new: bool = False) -> dict[str, str]:
     """Where a stop wakes, and at what price it goes on then. Raises Unsupported."""
     if wish.stop_price is None:
         raise Unsupported("no such stop on OKX")
@@ -250,7 +250,7 @@ def _prices(wish: Wish, *, is_new: bool = False) -> dict[str, str]:
     }
 
 
-async def _order(line: Line, which: Mapping[str, str]) -> VenueOrder:
+async def _order(line: RestSession, which: Mapping[str, str]) -> VenueOrder:
     """Raises Absent."""
     answer = await line.ask(Call("privateGetTradeOrder", which))
     if not answer["data"]:
@@ -259,7 +259,7 @@ async def _order(line: Line, which: Mapping[str, str]) -> VenueOrder:
 
 
 async def _pages(
-    line: Line, method: str, query: Mapping[str, str], number: str
+    line: RestSession, method: str, query: Mapping[str, str], number: str
 ) -> AsyncIterator[Mapping[str, Any]]:
     """Newest first, each page after the last row of the one before."""
     after = ""

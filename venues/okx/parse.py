@@ -9,7 +9,15 @@ import numpy as np
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.base.numbers import IntColumn, NumberError
-from kit.marketdata.frames import Decoded, Field, FrameError, Frames, LevelList, Schema, optional
+from kit.marketdata.frames import (
+    Decoded,
+    Field,
+    FrameError,
+    Frames,
+    FrameSchema,
+    LevelList,
+    optional,
+)
 from kit.marketdata.model.columns import (
     SIDE_BUY,
     SIDE_SELL,
@@ -33,7 +41,7 @@ CANDLE_PLACES_MIN = 7
 """Candles of before 2023 end here: without the volume in quote units, and without confirm."""
 CONFIRM = 8
 
-TRADE = Schema(
+TRADE = FrameSchema(
     "data[]",
     {
         "instId": Field.TEXT,
@@ -45,12 +53,12 @@ TRADE = Schema(
         "count": optional(Field.INTEGER),
     },
 )
-QUOTE = Schema(
+QUOTE = FrameSchema(
     "data[]",
     {"asks": LevelList.asks(0, 1), "bids": LevelList.bids(0, 1), "ts": Field.INTEGER},
     outer={"arg.instId": Field.TEXT},
 )
-BOOK = Schema(
+BOOK = FrameSchema(
     "data[]",
     {
         "asks": LevelList.asks(0, 1),
@@ -62,7 +70,7 @@ BOOK = Schema(
     },
     outer={"arg.instId": Field.TEXT, "action": Field.TEXT},
 )
-TICKER = Schema(
+TICKER = FrameSchema(
     "data[]",
     {
         "instId": Field.TEXT,
@@ -74,9 +82,9 @@ TICKER = Schema(
         "ts": Field.INTEGER,
     },
 )
-MARK = Schema("data[]", {"instId": Field.TEXT, "markPx": Field.DECIMAL, "ts": Field.INTEGER})
-INDEX = Schema("data[]", {"instId": Field.TEXT, "idxPx": Field.DECIMAL, "ts": Field.INTEGER})
-FUNDING = Schema(
+MARK = FrameSchema("data[]", {"instId": Field.TEXT, "markPx": Field.DECIMAL, "ts": Field.INTEGER})
+INDEX = FrameSchema("data[]", {"instId": Field.TEXT, "idxPx": Field.DECIMAL, "ts": Field.INTEGER})
+FUNDING = FrameSchema(
     "data[]",
     {
         "instId": Field.TEXT,

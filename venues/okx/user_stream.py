@@ -12,18 +12,18 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import read as read
-from kit.connector.orders.user_stream import Denied, Ended, Heard, Taken, Watch
+from kit.connector.orders import venue_text as read
+from kit.connector.orders.user_stream import Heard, LoginRejected, StreamClosed, Taken, Watch
 from kit.execution.contract import (
     AccountEvent,
-    AssetBalance,
-    HeldPosition,
+    Fee,
     OrderState,
     OrderType,
-    Paid,
     RejectReason,
+    VenueBalance,
     VenueFill,
     VenueOrder,
+    VenuePosition,
 )
 from venues.okx.errors import CODES
 
@@ -63,7 +63,7 @@ NOT_LET_IN = frozenset({"60005", "60007", "60009", "60011", "60024", "60032"})
 """Codes of a login that failed."""
 
 
-class Hearing:
+class OkxUserStreamDecoder:
     """The channels orders, orders-algo, account and, of swaps, positions."""
 
     def __init__(self, kind: str) -> None:
@@ -99,9 +99,13 @@ class Hearing:
             return Taken(arg["channel"])
         if event == "error":
             words = f"{message.get('code')} {message.get('msg')}"
-            return Denied(words) if str(message.get("code")) in NOT_LET_IN else Ended(words)
+            return (
+                LoginRejected(words)
+                if str(message.get("code")) in NOT_LET_IN
+                else StreamClosed(words)
+            )
         if event == "notice":
-            return Ended(f"{message.get('code')} {message.get('msg')}")
+            return StreamClosed(f"{message.get('code')} {message.get('msg')}")
         if event is not None or "data" not in message:
             return None
         rows = message["data"]
@@ -204,10 +208,10 @@ def fill_of(row: Mapping[str, Any]) -> VenueFill:
     )
 
 
-def balances_of(row: Mapping[str, Any]) -> list[AssetBalance]:
+def balances_of(row: Mapping[str, Any]) -> list[VenueBalance]:
     """{"details":[{"ccy":"BTC","cashBal":"1.5","availBal":"1","frozenBal":"0.5",…}],…}"""
     return [
-        AssetBalance(
+        VenueBalance(
             coin["ccy"],
             read.amount(coin["cashBal"]),
             read.amount(coin.get("availBal") or coin.get("availEq")),
@@ -216,11 +220,11 @@ def balances_of(row: Mapping[str, Any]) -> list[AssetBalance]:
     ]
 
 
-def position_of(row: Mapping[str, Any]) -> HeldPosition:
+def position_of(row: Mapping[str, Any]) -> VenuePosition:
     """{"instId":"BTC-USDT-SWAP","pos":"-3","posSide":"net","avgPx":"61000","upl":"12.5",
     "liqPx":"",…}. The position of one side alone has no sign."""
     size = read.amount(row["pos"])
-    return HeldPosition(
+    return VenuePosition(
         symbol=row["instId"],
         size=-abs(size) if row.get("posSide") == "short" else size,
         entry_price=read.given(row.get("avgPx")),
@@ -250,5 +254,5 @@ def _order_events(row: Mapping[str, Any]) -> list[AccountEvent]:
     return [fill, order]
 
 
-def _fees(asset: str, fee: str) -> tuple[Paid, ...]:
-    return (Paid(asset, -read.amount(fee)),) if asset else ()
+def _fees(asset: str, fee: str) -> tuple[Fee, ...]:
+    return (Fee(asset, -read.amount(fee)),) if asset else ()

@@ -21,10 +21,10 @@ from core.bars.tests.naive_events import DAY_NS, EventKey
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.database import Database, migrate
+from kit.base.degradation import DegradedReasons
 from kit.base.intervals import INTERVALS
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 
 KEY = StreamKey("binance", types_pb2.CHANNEL_TRADES)
 REPAIRS = StreamKey("binance", types_pb2.CHANNEL_REPAIRS)
@@ -41,7 +41,7 @@ class Rig:
         self.valkey_url = valkey_url
         self.postgres_url = postgres_url
         self.settings = settings
-        self.streams = Streams(valkey_url)
+        self.streams = RedisStreams(valkey_url)
         self.database = Database(postgres_url)
         self.board = Board(settings.subscribers_max, settings.subscriber_bars_max)
         self.leases: list[Leases] = []
@@ -52,7 +52,7 @@ class Rig:
     def new_aggregator(self, world: str = "replay", member: str = "bars") -> Aggregator:
         """An aggregator that knows nothing yet."""
         self.meter = Meter(member)
-        troubles = Troubles(self.meter)
+        troubles = DegradedReasons(self.meter)
         leases = Leases(self.valkey_url, member, self.settings.lease_seconds)
         self.leases.append(leases)
         return Aggregator(
@@ -72,7 +72,7 @@ class Rig:
         await self.streams.register(KEY)
         for message in batches:
             self.newest = Cursor(self.newest.epoch, self.newest.sequence + 1)
-            entry = Entry(KEY, self.newest, message.SerializeToString())
+            entry = StreamEntry(KEY, self.newest, message.SerializeToString())
             await self.streams.append([entry])
 
     async def repair(
@@ -84,7 +84,9 @@ class Rig:
         message = batch(trades)
         message.channel = types_pb2.CHANNEL_REPAIRS
         message.fills.extend(fills)
-        await self.streams.append([Entry(REPAIRS, self.repaired, message.SerializeToString())])
+        await self.streams.append(
+            [StreamEntry(REPAIRS, self.repaired, message.SerializeToString())]
+        )
 
     async def record(self, trades: Iterable[Trade], scale: tuple[int, int] = (2, 3)) -> None:
         """Do as the recorder does, with trades of the stream or of a repair: it has now got as far

@@ -11,7 +11,7 @@ from core.bars.tests.market import MONDAY_NS, SECOND_NS, Trade, batch, naive_bar
 from core.bars.tests.memory import MemoryVenue
 from core.bars.tests.rig import KEY, Rig, eventually, in_batches, rig_for
 from kit.base.cursor import Cursor
-from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 from tests.support.waiting import until
 
 T = MONDAY_NS + 3600 * SECOND_NS
@@ -173,7 +173,7 @@ async def test_an_unreadable_entry_is_passed_over(rig: Rig) -> None:
     async with rig.running():
         await rig.append(broken)
         rig.newest = Cursor(1, 2)
-        await rig.streams.append([Entry(KEY, rig.newest, b"\xff\xff")])
+        await rig.streams.append([StreamEntry(KEY, rig.newest, b"\xff\xff")])
         await rig.append(batch([Trade(2, T)]))
         await rig.stored()
     assert (await rig.bars())["BTCUSDT", "1s", T].trade_count == 1
@@ -218,7 +218,7 @@ async def test_memory_is_bounded_while_the_database_is_away(valkey_url, postgres
 
 
 async def test_redis_that_is_away_at_the_start_is_waited_for(rig: Rig) -> None:
-    there, rig.streams = rig.streams, Streams("redis://127.0.0.1:1/0")
+    there, rig.streams = rig.streams, RedisStreams("redis://127.0.0.1:1/0")
     rig.aggregator = rig.new_aggregator()
     async with rig.running():
         await until(lambda: "Redis is away" in rig.meter.detail)

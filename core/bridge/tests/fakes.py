@@ -18,9 +18,9 @@ from core.bridge.venues import Venues
 from kit.base import rpc
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor, StreamKey
+from kit.base.degradation import DegradedReasons
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 from kit.marketdata.delivery.subscription import Publication, Subscribers
 from kit.marketdata.model.batches import Batch
 from tests.support.waiting import WAIT_SECONDS_MAX, until
@@ -46,16 +46,16 @@ def batch(key: StreamKey, cursor: Cursor, symbols: Iterable[str] = ()) -> Batch:
     )
 
 
-def trades(sequence: int, symbols: Sequence[str] = ("BTCUSDT",), epoch: int = EPOCH) -> Entry:
+def trades(sequence: int, symbols: Sequence[str] = ("BTCUSDT",), epoch: int = EPOCH) -> StreamEntry:
     """One trade per symbol, whose id is the sequence."""
     cursor = Cursor(epoch, sequence)
     made = batch(TRADES, cursor, symbols)
     made.trades.instrument.extend(range(len(symbols)))
     made.trades.trade_id.extend([sequence] * len(symbols))
-    return Entry(TRADES, cursor, made.SerializeToString())
+    return StreamEntry(TRADES, cursor, made.SerializeToString())
 
 
-def quotes(sequence: int, bid_price: int) -> Entry:
+def quotes(sequence: int, bid_price: int) -> StreamEntry:
     cursor = Cursor(EPOCH, sequence)
     made = batch(QUOTES, cursor, ("BTCUSDT",))
     made.quotes.instrument.append(0)
@@ -63,7 +63,7 @@ def quotes(sequence: int, bid_price: int) -> Entry:
         getattr(made.quotes, column).append(bid_price)
     made.quotes.venue_time_ns.append(1)
     made.quotes.received_time_ns.append(1)
-    return Entry(QUOTES, cursor, made.SerializeToString())
+    return StreamEntry(QUOTES, cursor, made.SerializeToString())
 
 
 def book(
@@ -73,7 +73,7 @@ def book(
     epoch: int = 1,
     snapshot: bool = False,
     symbol: str = "BTCUSDT",
-) -> Entry:
+) -> StreamEntry:
     """One update of one book; levels as price and size at the scales 2 and 3."""
     cursor = Cursor(EPOCH, sequence)
     made = batch(BOOK, cursor, (symbol,))
@@ -93,14 +93,14 @@ def book(
             size=[size for _, size in levels],
         )
     )
-    return Entry(BOOK, cursor, made.SerializeToString())
+    return StreamEntry(BOOK, cursor, made.SerializeToString())
 
 
-def gap(key: StreamKey, sequence: int, symbol: str = "BTCUSDT") -> Entry:
+def gap(key: StreamKey, sequence: int, symbol: str = "BTCUSDT") -> StreamEntry:
     cursor = Cursor(EPOCH, sequence)
     made = batch(key, cursor)
     made.gaps.add(symbol=symbol, reason=types_pb2.GAP_REASON_SEQUENCE)
-    return Entry(key, cursor, made.SerializeToString())
+    return StreamEntry(key, cursor, made.SerializeToString())
 
 
 class FakeVenue(market_data_pb2_grpc.MarketDataServicer):
@@ -166,10 +166,10 @@ class Bridge:
         given = BridgeSettings(**settings)
         clock = SystemClock()
         self.meter = Meter("bridge")
-        self.streams = Streams(redis_url)
+        self.streams = RedisStreams(redis_url)
         self.subscribers = Subscribers(given.subscribers_max)
         self.venues = Venues(FakeDirectory(**{VENUE: venue_address}), clock)
-        troubles = Troubles(self.meter)
+        troubles = DegradedReasons(self.meter)
         self.tail = Tail(
             self.streams, self._publish, self._entries_lost, self.meter, troubles, clock
         )
@@ -186,12 +186,12 @@ class Bridge:
     def _entries_lost(self, key: StreamKey) -> None:
         self.books.entries_lost(key)
 
-    async def write(self, *entries: Entry) -> None:
+    async def write(self, *entries: StreamEntry) -> None:
         for key in {entry.key for entry in entries}:
             await self.streams.register(key)
         await self.streams.append(entries)
 
-    async def write_and_read(self, *entries: Entry) -> None:
+    async def write_and_read(self, *entries: StreamEntry) -> None:
         """Write, and wait until the tail has handed it out."""
         await self.write(*entries)
         for entry in entries:

@@ -20,7 +20,7 @@ from core.bridge.tests.fakes import (
 )
 from kit.base.cursor import Cursor
 from kit.base.errors import error_info
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.streams import StreamEntry
 from tests.support.valkey_process import ValkeyProcess
 from tests.support.waiting import until
 
@@ -218,7 +218,7 @@ async def test_a_batch_that_cannot_be_read_is_a_gap(bridge, batch):
     await bridge.write_and_read(trades(1))
     live = bridge.subscribe(request())
     await joined(bridge)
-    await bridge.write_and_read(Entry(TRADES, after(2), batch), trades(3))
+    await bridge.write_and_read(StreamEntry(TRADES, after(2), batch), trades(3))
     late = bridge.subscribe(request(after=after(1)))
     for reader in (live, late):
         found = await reader.batch()

@@ -10,10 +10,10 @@ from venuemesh.wire.v1 import wire_pb2
 from core.ingest.continuity import VenueBehind, entries_for
 from core.ingest.tests.fakes import QUOTES, TRADES, batch_of
 from kit.base.cursor import CHANNELS, START, Cursor, channel_name
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.streams import StreamEntry
 
 
-def offer(newest: Cursor, cursor: Cursor, restart: bool = True) -> list[Entry]:
+def offer(newest: Cursor, cursor: Cursor, restart: bool = True) -> list[StreamEntry]:
     """What is appended for a batch; the first of an epoch tells of the restart."""
     header = wire_pb2.BatchHeader(cursor=cursor.message())
     if restart and cursor.sequence == 1:

@@ -21,13 +21,13 @@ from core.ingest.tests.fakes import (
     serving,
     stored,
 )
-from core.ingest.twins import Instance, Reading, Twins
+from core.ingest.twins import Instance, Reading, VenueReplicas
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor, StreamKey
+from kit.base.degradation import DegradedReasons
 from kit.base.rpc import STREAM_WRITER
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 from tests.support.valkey_process import ValkeyProcess
 from tests.support.waiting import until
 
@@ -38,18 +38,18 @@ class Rig:
     """A feed with what is around it."""
 
     def __init__(self, url: str) -> None:
-        self.streams = Streams(url)
+        self.streams = RedisStreams(url)
         self.meter = Meter("ingest")
         self.room = Room(1_000_000_000, waits=True)
         self.feed = Feed(
             VENUE,
-            Twins(SystemClock()),
+            VenueReplicas(SystemClock()),
             Reading(self.meter),
             self.streams,
             self.room,
             IngestSettings(pending_bytes_max=4096, append_bytes_max=1024),
             self.meter,
-            Troubles(self.meter),
+            DegradedReasons(self.meter),
             SystemClock(),
         )
 
@@ -135,8 +135,8 @@ async def test_a_new_epoch_of_the_venue_begins_with_its_first_batch(valkey_url):
 
 async def test_what_the_venue_no_longer_holds_is_a_gap_in_the_stream(valkey_url):
     venue = FakeVenue(ring_entries=4)
-    streams = Streams(valkey_url)
-    known = Entry(TRADES, Cursor(1000, 3), batch_of(TRADES, Cursor(1000, 3)))
+    streams = RedisStreams(valkey_url)
+    known = StreamEntry(TRADES, Cursor(1000, 3), batch_of(TRADES, Cursor(1000, 3)))
     await streams.append([known])
     await streams.close()
     await venue.publish(count=20)
@@ -155,8 +155,8 @@ async def test_what_the_venue_no_longer_holds_is_a_gap_in_the_stream(valkey_url)
 
 
 async def test_a_venue_numbered_below_the_stream_is_reported(valkey_url):
-    streams = Streams(valkey_url)
-    await streams.append([Entry(TRADES, Cursor(3000, 1), b"")])
+    streams = RedisStreams(valkey_url)
+    await streams.append([StreamEntry(TRADES, Cursor(3000, 1), b"")])
     await streams.close()
     venue = FakeVenue(epoch=2000)
     await venue.publish()

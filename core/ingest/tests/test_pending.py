@@ -2,18 +2,18 @@ import asyncio
 
 import pytest
 
-from core.ingest.pending import Pending
+from core.ingest.pending import PendingEntries
 from core.ingest.tests.fakes import TRADES
 from kit.base.cursor import Cursor
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.streams import StreamEntry
 
 
-def entries(*sizes: int) -> list[Entry]:
-    return [Entry(TRADES, Cursor(1, size), b"x" * size) for size in sizes]
+def entries(*sizes: int) -> list[StreamEntry]:
+    return [StreamEntry(TRADES, Cursor(1, size), b"x" * size) for size in sizes]
 
 
 async def test_what_gathered_is_taken_in_order_and_within_the_bytes():
-    pending = Pending(1000)
+    pending = PendingEntries(1000)
     await pending.put(entries(10, 20, 30))
     assert await pending.take(30) == entries(10, 20)
     assert await pending.take(1) == entries(30)
@@ -21,7 +21,7 @@ async def test_what_gathered_is_taken_in_order_and_within_the_bytes():
 
 
 async def test_the_reader_waits_while_too_much_waits():
-    pending = Pending(25)
+    pending = PendingEntries(25)
     await pending.put(entries(10))
     reader = asyncio.create_task(pending.put(entries(20)))
     await asyncio.wait([reader], timeout=0.01)
@@ -31,7 +31,7 @@ async def test_the_reader_waits_while_too_much_waits():
 
 
 async def test_the_writer_waits_for_an_entry():
-    pending = Pending(25)
+    pending = PendingEntries(25)
     writer = asyncio.create_task(pending.take(100))
     await pending.put([])
     await asyncio.wait([writer], timeout=0.01)
@@ -41,7 +41,7 @@ async def test_the_writer_waits_for_an_entry():
 
 
 async def test_the_writer_gets_the_error_after_what_was_read_before_it():
-    pending = Pending(1000)
+    pending = PendingEntries(1000)
     await pending.put(entries(10, 20))
     pending.end(ValueError("the venue is gone"))
     assert await pending.take(10) == entries(10)

@@ -11,10 +11,10 @@ from core.ingest.tests.fakes import QUOTES, TRADES, cursors
 from core.ingest.trimming import Ages, Trimmer, read_by_all
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import SettingError
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 
 COUNT = 2_000
 BYTES_MAX = 1_000_000_000
@@ -43,18 +43,18 @@ class Rig:
     def __init__(self, url: str, **settings) -> None:
         given = IngestSettings(**{"keep_seconds": 0.0, "redis_bytes_max": BYTES_MAX, **settings})
         self.url = url
-        self.streams = Streams(url)
+        self.streams = RedisStreams(url)
         self.meter = Meter("ingest")
         self.room = Room(given.redis_bytes_max, given.waits_when_full("simulate"))
         self.clock = FakeClock()
-        troubles = Troubles(self.meter)
+        troubles = DegradedReasons(self.meter)
         self.trimmer = Trimmer(self.streams, self.room, given, self.meter, troubles, self.clock)
 
     async def fill(self, *keys) -> None:
         for key in keys:
             await self.streams.register(key)
             await self.streams.append(
-                [Entry(key, Cursor(1, number), b"x" * 200) for number in range(1, COUNT + 1)]
+                [StreamEntry(key, Cursor(1, number), b"x" * 200) for number in range(1, COUNT + 1)]
             )
 
     def first(self, key=TRADES) -> int:
@@ -172,7 +172,7 @@ async def test_when_full_the_venues_wait_and_nothing_unread_goes(valkey_url):
 async def test_when_full_the_oldest_entries_of_the_largest_stream_go(valkey_url, caplog):
     rig = Rig(valkey_url, when_full="trim")
     await rig.fill(TRADES, QUOTES, QUOTES)
-    await rig.streams.append([Entry(QUOTES, Cursor(2, 1), b"x" * 300_000)])
+    await rig.streams.append([StreamEntry(QUOTES, Cursor(2, 1), b"x" * 300_000)])
     rig.room.bytes_max = await rig.streams.memory_bytes() - 100_000
     await rig.trimmer.look()
     assert rig.first(TRADES) == 1

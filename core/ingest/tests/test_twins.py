@@ -12,12 +12,12 @@ from core.ingest.overlap import Overlap
 from core.ingest.room import Room
 from core.ingest.settings import IngestSettings
 from core.ingest.tests.fakes import TRADES, VENUE, FakeVenue, cursors, serving, stored
-from core.ingest.twins import FAILED_S, Instance, Reading, Twins
+from core.ingest.twins import FAILED_S, Instance, Reading, VenueReplicas
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor
+from kit.base.degradation import DegradedReasons
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.streams import RedisStreams
 from tests.support.manual_clock import ManualClock
 from tests.support.waiting import until
 
@@ -33,7 +33,7 @@ def clock():
 
 @pytest.fixture
 def twins(clock):
-    return Twins(clock, [YOUNGER, ELDER])
+    return VenueReplicas(clock, [YOUNGER, ELDER])
 
 
 def test_the_elder_is_read(twins):
@@ -60,7 +60,7 @@ async def test_one_that_has_failed_comes_after_the_other(twins, clock):
 
 
 def test_one_process_is_always_the_one(clock):
-    alone = Twins(clock, [ELDER])
+    alone = VenueReplicas(clock, [ELDER])
     assert not alone.failed(ELDER)
     assert alone.choose(1_000) == ELDER
 
@@ -128,11 +128,19 @@ class Claiming(FakeVenue):
 @asynccontextmanager
 async def feeding(url, *instances):
     meter = Meter("ingest")
-    twins, streams = Twins(SystemClock(), instances), Streams(url)
+    twins, streams = VenueReplicas(SystemClock(), instances), RedisStreams(url)
     settings = IngestSettings()
     room = Room(1_000_000_000, waits=True)
     feed = Feed(
-        VENUE, twins, Reading(meter), streams, room, settings, meter, Troubles(meter), SystemClock()
+        VENUE,
+        twins,
+        Reading(meter),
+        streams,
+        room,
+        settings,
+        meter,
+        DegradedReasons(meter),
+        SystemClock(),
     )
     task = asyncio.create_task(feed.run())
     try:

@@ -10,7 +10,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.numbers import to_decimal
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive import codec
 
@@ -139,11 +139,11 @@ def book_batch(
     return message
 
 
-def entry(key: StreamKey, message: Batch | bytes, cursor: Cursor | None = None) -> Entry:
+def entry(key: StreamKey, message: Batch | bytes, cursor: Cursor | None = None) -> StreamEntry:
     """A batch as an entry of its stream."""
     if isinstance(message, bytes):
-        return Entry(key, cursor or Cursor(1, 1), message)
-    return Entry(key, Cursor.of(message.cursor), message.SerializeToString())
+        return StreamEntry(key, cursor or Cursor(1, 1), message)
+    return StreamEntry(key, Cursor.of(message.cursor), message.SerializeToString())
 
 
 def recorded_trades(url: str) -> list[tuple]:

@@ -12,10 +12,10 @@ from core.recorder.store import Store
 from kit.base.clock import SystemClock
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.database import Database, migrate
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import StoreUnavailable
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Entry, Streams
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry
 from tests.support.waiting import WAIT_SECONDS_MAX
 
 SETTINGS = RecorderSettings(chunk_rows_max=500, chunk_age_ms=5, block_age_ms=20)
@@ -25,15 +25,20 @@ class Rig:
     """Its parts, and the streams that it reads from."""
 
     def __init__(self, valkey_url: str, postgres_url: str) -> None:
-        self.streams = Streams(valkey_url)
+        self.streams = RedisStreams(valkey_url)
         self.database = Database(postgres_url)
         self.store = Store(self.database)
         self.meter = Meter("recorder")
         self.recorder = Recorder(
-            self.streams, self.store, SETTINGS, self.meter, Troubles(self.meter), SystemClock()
+            self.streams,
+            self.store,
+            SETTINGS,
+            self.meter,
+            DegradedReasons(self.meter),
+            SystemClock(),
         )
 
-    async def append(self, *entries: Entry) -> None:
+    async def append(self, *entries: StreamEntry) -> None:
         for key in dict.fromkeys(entry.key for entry in entries):
             await self.streams.register(key)
         await self.streams.append(entries)

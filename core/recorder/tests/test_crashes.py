@@ -34,7 +34,7 @@ from core.recorder.tests.process import RecorderProcess
 from core.recorder.tests.rig import Rig, rig_for
 from kit.base.cursor import Cursor
 from kit.base.errors import StoreUnavailable
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.streams import StreamEntry
 from tests.support.postgres_process import PostgresProcess
 from tests.support.valkey_process import ValkeyProcess
 from tests.support.waiting import WAIT_SECONDS_MAX, until
@@ -50,7 +50,7 @@ class Tape:
     def __init__(self, batches: int = BATCHES) -> None:
         self.last = Cursor(1, batches)
         self.rows = []
-        self.entries: list[Entry] = []
+        self.entries: list[StreamEntry] = []
         for number in range(1, batches + 1):
             cursor = Cursor(1, number)
             rows = trades((number - number // 3) * ROWS_EACH, ROWS_EACH, (BTC, ETH)[number % 2])
@@ -61,7 +61,7 @@ class Tape:
                 entry(BOOK, book_batch(cursor)),
             )
 
-    def parts(self, source: random.Random) -> list[Sequence[Entry]]:
+    def parts(self, source: random.Random) -> list[Sequence[StreamEntry]]:
         """The entries in their order, cut anywhere."""
         cuts = sorted({0, len(self.entries), *source.sample(range(len(self.entries)), 40)})
         return [self.entries[start:stop] for start, stop in pairwise(cuts)]
@@ -78,7 +78,7 @@ class Tape:
         assert recorded_gaps(url) == []
 
 
-async def append_slowly(rig: Rig, parts: Sequence[Sequence[Entry]]) -> None:
+async def append_slowly(rig: Rig, parts: Sequence[Sequence[StreamEntry]]) -> None:
     """Part after part; again when Valkey is away, which refuses what it has already."""
     for part in parts:
         while True:

@@ -12,9 +12,9 @@ from core.recorder.tests.market import TRADES, Trade, entry, trade_batch
 from kit.base.clock import SystemClock
 from kit.base.cursor import Cursor
 from kit.base.database import Database, migrate
+from kit.base.degradation import DegradedReasons
 from kit.base.errors import SettingError
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
 
 NOW_NS = SystemClock().time_ns()
 TODAY_NS = NOW_NS - NOW_NS % DAY_NS
@@ -46,7 +46,7 @@ class Stage:
             self.database,
             StorageSettings(**settings),
             self.meter,
-            Troubles(self.meter),
+            DegradedReasons(self.meter),
             SystemClock(),
         )
         await keeper.round()

@@ -28,10 +28,10 @@ from core.repair.watching import Watching
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.cursor import CHANNEL_REPAIRS, START, Cursor, StreamKey
 from kit.base.database import Database, migrate
+from kit.base.degradation import DegradedReasons
 from kit.base.numbers import to_decimal
 from kit.base.telemetry import Meter
-from kit.base.troubles import Troubles
-from kit.marketdata.delivery.streams import Streams
+from kit.marketdata.delivery.streams import RedisStreams
 from kit.marketdata.model.batches import Batch
 
 VENUE, SYMBOL = "binance", "BTCUSDT"
@@ -164,7 +164,7 @@ class Rig:
         self.venue = venue
         self.settings = settings
         self.clock = SystemClock()
-        self.streams = Streams(valkey_url)
+        self.streams = RedisStreams(valkey_url)
         self.database = Database(postgres_url)
         self.fills: list[types_pb2.Fill] = []
         self.published: list[str] = []
@@ -176,7 +176,7 @@ class Rig:
         """A process that knows nothing yet."""
         settings, clock, database = self.settings, self.clock, self.database
         self.meter = Meter("repair")
-        figures, troubles = Figures(self.meter), Troubles(self.meter)
+        figures, troubles = Figures(self.meter), DegradedReasons(self.meter)
         self.record, self.store = Record(database), Store(database)
         self.watching = Watching(settings.watchers_max)
         self.publisher = Publisher(self.streams, clock)

@@ -22,7 +22,7 @@ from core.repair.tests.rig import (
 )
 from core.repair.venues import NotEver, NotNow
 from kit.base.cursor import Cursor
-from kit.marketdata.delivery.streams import Entry
+from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.model.batches import Batch
 from tests.support.waiting import until
 
@@ -339,7 +339,7 @@ async def test_another_writer_of_the_stream_does_not_stop_a_repair(rig):
             assert (await made.mended()).trade_count == 2
             foreign = Cursor(made.cursors[-1].epoch + 5, 1)
             batch = Batch(cursor=foreign.message()).SerializeToString()
-            await made.streams.append([Entry(REPAIRS, foreign, batch)])
+            await made.streams.append([StreamEntry(REPAIRS, foreign, batch)])
             await made.do("DELETE FROM trade_rows WHERE trade_id = 200")
             await made.do("DELETE FROM holes")
             job = await made.mended()

@@ -8,8 +8,8 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.numbers import to_decimal
 from kit.conformance.card import Failed, Rig, card, expect
 from kit.conformance.connector import WAIT_SECONDS_MAX
-from kit.connector.books.guarded_book import BookState, GuardedBook
 from kit.connector.books.sequence_rules import UnnumberedRule
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.marketdata.book.checksum import Checksum
 
 BOOK = types_pb2.CHANNEL_BOOK
@@ -197,7 +197,7 @@ async def expect_right(rig: Rig, symbol: str) -> None:
     raise Failed(f"{symbol}: {book.state.value}, we have {_best(book)}, it is {theirs}")
 
 
-def _best(book: GuardedBook) -> list[list[tuple[Decimal, Decimal]]]:
+def _best(book: SynchronizedBook) -> list[list[tuple[Decimal, Decimal]]]:
     """The best bids and asks as we have them."""
     return [
         [

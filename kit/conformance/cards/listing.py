@@ -6,7 +6,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.errors import VenuemeshError
 from kit.conformance.card import Rig, card, expect
-from kit.connector.host.instruments import Instruments
+from kit.connector.host.instruments import InstrumentCache
 
 
 @card("LST-1")
@@ -48,7 +48,7 @@ async def empty(rig: Rig) -> None:
 
 async def _listed(rig: Rig) -> list[str]:
     venue = rig.connector.venue
-    return list(await Instruments(venue.venue_id, venue.history).all())
+    return list(await InstrumentCache(venue.venue_id, venue.history).all())
 
 
 def _number(text: str) -> Decimal:

@@ -7,25 +7,25 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import IntColumn
-from kit.connector.books.guarded_book import GuardedBook
 from kit.connector.books.outcomes import Changed, Outcome
+from kit.connector.books.synchronized_book import SynchronizedBook
 from kit.marketdata.book import Changes
 from kit.marketdata.codec import encode
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import Scale, instrument_entry
 
-Publish = Callable[[Draft], object]
+Publish = Callable[[BatchDraft], object]
 
 
-class Pen:
+class BookBatchBuilder:
     """Writes outcomes into batches. A gap closes a batch, as gaps stand before the rows."""
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
         self._gaps: list[types_pb2.Gap] = []
-        self._rows: list[tuple[GuardedBook, Scale, Changed]] = []
+        self._rows: list[tuple[SynchronizedBook, Scale, Changed]] = []
 
-    def take(self, book: GuardedBook, outcomes: Iterable[Outcome]) -> None:
+    def take(self, book: SynchronizedBook, outcomes: Iterable[Outcome]) -> None:
         """Write what happened to one book."""
         for outcome in outcomes:
             if isinstance(outcome, Changed):
@@ -38,11 +38,11 @@ class Pen:
     def publish(self) -> None:
         """Publish what was written, if anything."""
         if self._rows or self._gaps:
-            draft = self._draft() if self._rows else Draft()
+            draft = self._draft() if self._rows else BatchDraft()
             self._publish(draft.after(self._gaps))
             self._gaps, self._rows = [], []
 
-    def _draft(self) -> Draft:
+    def _draft(self) -> BatchDraft:
         entries = Counter((book.symbol, scale) for book, scale, _ in self._rows)
         position = {entry: index for index, entry in enumerate(entries)}
         changes = [changed for _, _, changed in self._rows]
@@ -58,7 +58,7 @@ class Pen:
             venue_time_ns=_column(update.venue_time_ns for update in updates),
             received_time_ns=_column(update.received_time_ns for update in updates),
         )
-        return Draft(
+        return BatchDraft(
             [instrument_entry(*entry) for entry in entries],
             list(entries.values()),
             columns,

@@ -3,19 +3,19 @@
 import numpy as np
 
 from kit.base.numbers import IntColumn
-from kit.connector.contract.venue import Join, UpdateNumbers
+from kit.connector.contract.venue import SequenceResult, UpdateNumbers
 
 
 class OverlapRule:
     """Updates cover ranges of ids; they join or overlap, which is fine as sizes are absolute."""
 
-    def after_update(self, last: int, update: UpdateNumbers) -> Join:
+    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The first id must not be greater than the one before plus one."""
         if update.last <= last:
-            return Join.OLD
-        return Join.HOLE if update.first > last + 1 else Join.APPLY
+            return SequenceResult.OLD
+        return SequenceResult.HOLE if update.first > last + 1 else SequenceResult.APPLY
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
+    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The same."""
         return self.after_update(last, update)
 
@@ -30,13 +30,13 @@ class OverlapRule:
 class ChainRule:
     """Each update names the one before it."""
 
-    def after_update(self, last: int, update: UpdateNumbers) -> Join:
+    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """``previous`` must be the number of the update before."""
         if update.previous == last:
-            return Join.APPLY
-        return Join.OLD if update.last <= last else Join.HOLE
+            return SequenceResult.APPLY
+        return SequenceResult.OLD if update.last <= last else SequenceResult.HOLE
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
+    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The same."""
         return self.after_update(last, update)
 
@@ -50,13 +50,13 @@ class ChainRule:
 class CountingRule:
     """Each update has the next number."""
 
-    def after_update(self, last: int, update: UpdateNumbers) -> Join:
+    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """``last`` counts by one."""
         if update.last == last + 1:
-            return Join.APPLY
-        return Join.OLD if update.last <= last else Join.HOLE
+            return SequenceResult.APPLY
+        return SequenceResult.OLD if update.last <= last else SequenceResult.HOLE
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
+    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The same."""
         return self.after_update(last, update)
 
@@ -71,13 +71,13 @@ class UnnumberedRule:
     """Updates have no numbers: what came before a snapshot is in it, all else follows. Whether one
     is missing must be proven by other means."""
 
-    def after_update(self, last: int, update: UpdateNumbers) -> Join:
+    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """Always."""
-        return Join.APPLY
+        return SequenceResult.APPLY
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
+    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """An update that was held is older than the snapshot that came after it."""
-        return Join.OLD
+        return SequenceResult.OLD
 
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn

@@ -1,6 +1,6 @@
 """The seam for clients that are not ours: they read frames themselves and hand over rows.
 
-A venue usually has wires, and kit/connector/feed/session.py carries their frames to the intake.
+A venue usually has feed protocols, and ``WebsocketFeed`` carries their frames to the pipeline.
 A venue may have a RowSource instead. Its feed does for the process what a session does, and gives
 finished rows to the same intake, so that all that follows is the same: continuity, books, batches,
 services.
@@ -16,7 +16,7 @@ from kit.base.cursor import Channel
 from kit.marketdata.model.columns import Rows
 
 
-class RowTaker(Protocol):
+class RowSink(Protocol):
     """What a feed gives its rows to; the intake."""
 
     def rows(self, rows: Rows) -> bool:
@@ -85,5 +85,5 @@ class RowSource(Protocol):
     def channels(self) -> frozenset[Channel]:
         """What comes from it."""
 
-    def feed(self, taker: RowTaker, clock: Clock) -> Feed:
+    def feed(self, taker: RowSink, clock: Clock) -> Feed:
         """Its connections, none of them made yet."""

@@ -21,14 +21,14 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.cursor import Channel
 from kit.base.numbers import IntColumn
 from kit.connector.contract.source import RowSource
-from kit.execution.contract import Credentials, Desk, Transport
-from kit.execution.paper.rules import House
+from kit.execution.contract import Credentials, ExecutionClient, Transport
+from kit.execution.paper.rules import FeeSchedule
 from kit.marketdata.book.checksum import Checksum
 from kit.marketdata.frames import Frames
 from kit.marketdata.model.columns import Levels, Rows
 
 CHANNEL_STATUS: Channel = types_pb2.CHANNEL_STATUS
-USUAL_HOUSE = House()
+DEFAULT_FEE_SCHEDULE = FeeSchedule()
 
 Parse = Callable[[Frames], Rows]
 """Frames to rows, pure: no I/O, no clock, no state. Raises FrameError."""
@@ -47,7 +47,7 @@ class FrameKind:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ControlMessage:
     """What a frame of no FrameKind means: a reply, a heartbeat, a notice."""
 
     refusal: str = ""
@@ -62,7 +62,7 @@ class Answer:
     """The venue has given this connection up: make it anew."""
 
 
-class Wire(Protocol):
+class FeedProtocol(Protocol):
     """How to reach one feed of a venue. Stateless. A venue with several feeds has several."""
 
     @property
@@ -92,7 +92,7 @@ class Wire(Protocol):
     def ping(self, request_id: int) -> str | None:
         """The venue's own keep-alive message; None: a websocket ping frame."""
 
-    def understand(self, frame: bytes) -> Answer:
+    def understand(self, frame: bytes) -> ControlMessage:
         """Raises FrameError when it is nothing that the venue is known to say."""
 
 
@@ -105,7 +105,7 @@ class UpdateNumbers(NamedTuple):
     """last of the update that must have come before, where the venue says so; otherwise 0."""
 
 
-class Join(Enum):
+class SequenceResult(Enum):
     """How an update follows what is known."""
 
     APPLY = "apply"
@@ -118,10 +118,10 @@ class Join(Enum):
 class SequenceRule(Protocol):
     """How the updates of a venue's book join. Pure. Common ones: books/sequence_rules.py."""
 
-    def after_update(self, last: int, update: UpdateNumbers) -> Join:
+    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """May this update follow the update that ended with ``last``?"""
 
-    def after_snapshot(self, last: int, update: UpdateNumbers) -> Join:
+    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """May this be the first update after a snapshot of ``last``?"""
 
     def run_joins(
@@ -170,7 +170,7 @@ class BookSnapshot:
     """Sizes are cut to so many decimal places, where the answer knows them worse than the feed."""
 
 
-class History(Protocol):
+class VenueHistory(Protocol):
     """What is asked over REST. Methods raise VenueUnavailable, RateLimited, UnknownInstrument."""
 
     async def instruments(self) -> list[types_pb2.Instrument]:
@@ -194,7 +194,7 @@ class History(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class VenueLimits:
     """What a venue allows. Sources stand in the folder's README."""
 
     symbols_per_connection: int
@@ -248,7 +248,7 @@ class TradeNumbering(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class VenueProfile:
     """What a person wants to know of a venue before using it; the exchange catalog."""
 
     exchange: str
@@ -267,7 +267,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Environment:
     """Where a venue runs, and what was chosen for it."""
 
     world: str
@@ -294,11 +294,11 @@ class Venue:
 
     venue_id: str
     port: int
-    profile: Profile
-    wires: Sequence[Wire]
+    profile: VenueProfile
+    wires: Sequence[FeedProtocol]
     book: BookRules
-    history: History
-    limits: Limits
+    history: VenueHistory
+    limits: VenueLimits
     default_symbols: Sequence[str]
     """Used in the live world when nothing is configured."""
     connection_sequence: Callable[[Frames], IntColumn] | None = None
@@ -306,10 +306,10 @@ class Venue:
     jump means that something of any instrument of the connection is missing."""
     source: RowSource | None = None
     """Instead of wires: a client that is not ours, see kit/connector/contract/source.py."""
-    desk: Callable[[Credentials], Desk] | None = None
+    desk: Callable[[Credentials], ExecutionClient] | None = None
     """Where the orders of one account are placed. What it needs is loaded when it is asked for.
     None: this venue takes no orders."""
-    house: House = USUAL_HOUSE
+    house: FeeSchedule = DEFAULT_FEE_SCHEDULE
     """What trading there is like, for accounts on paper."""
 
     @property
@@ -321,5 +321,5 @@ class Venue:
         return frozenset([CHANNEL_STATUS]).union(*parts)
 
 
-VenueFactory = Callable[[Place], Venue]
+VenueFactory = Callable[[Environment], Venue]
 Catalog = Mapping[str, VenueFactory]

@@ -8,8 +8,8 @@ from typing import Protocol
 from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.websocket import Sink
-from kit.connector.contract.venue import Answer, Limits, Wire
-from kit.connector.feed.outbox import Outbox
+from kit.connector.contract.venue import ControlMessage, FeedProtocol, VenueLimits
+from kit.connector.feed.send_queue import SendQueue
 from kit.connector.host.frame_pipeline import Source
 
 MakeMessages = Callable[[Sequence[str], int], list[str]]
@@ -47,29 +47,33 @@ OpenSocket = Callable[[str, Sink, float | None], Socket]
 class Owner(Protocol):
     """Who is told."""
 
-    def opened(self, connection: "Connection") -> None:
+    def opened(self, connection: "WebsocketConnection") -> None:
         """Messages may be said. Happens again when the connection was lost and made again."""
 
     def heard(
-        self, connection: "Connection", payloads: list[bytes], received_time_ns: int, source: Source
+        self,
+        connection: "WebsocketConnection",
+        payloads: list[bytes],
+        received_time_ns: int,
+        source: Source,
     ) -> None:
         """Messages that were read together."""
 
-    def lost(self, connection: "Connection", reason: str) -> None:
+    def lost(self, connection: "WebsocketConnection", reason: str) -> None:
         """What was under way is gone. The connection is being made again."""
 
-    def leaving(self, connection: "Connection") -> None:
+    def leaving(self, connection: "WebsocketConnection") -> None:
         """The venue will end it."""
 
 
-class Connection:
+class WebsocketConnection:
     """A websocket that comes back, and the queue of what is to be said on it."""
 
     def __init__(
         self,
         owner: Owner,
-        wire: Wire,
-        limits: Limits,
+        wire: FeedProtocol,
+        limits: VenueLimits,
         open_socket: OpenSocket,
         symbols: Sequence[str],
         clock: Clock,
@@ -83,7 +87,7 @@ class Connection:
         self._pings_by_message = wire.ping(0) is not None
         by_frame_s = None if self._pings_by_message else limits.ping_interval_s
         self._socket = open_socket(wire.url(symbols), self, by_frame_s)
-        self._outbox = Outbox(self._socket.send, limits.messages_per_second, clock)
+        self._outbox = SendQueue(self._socket.send, limits.messages_per_second, clock)
         self._request_ids = count(1)
         self._opening = _Opening(self)
 
@@ -158,7 +162,7 @@ class Connection:
         self._outbox.clear()
         self._owner.lost(self, reason)
 
-    def answered(self, answer: Answer, opening: "_Opening") -> None:
+    def answered(self, answer: ControlMessage, opening: "_Opening") -> None:
         """The venue has said something of the connection itself."""
         if opening is self._opening:
             self._outbox.put_first(answer.say)
@@ -193,10 +197,10 @@ class _Opening:
     """One opening of a connection, so that what comes late of an earlier one is not taken for it.
     It is the source of the frames."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: WebsocketConnection) -> None:
         self._connection = connection
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: ControlMessage) -> None:
         """The venue has said something of this connection."""
         self._connection.answered(answer, self)
 

@@ -13,7 +13,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 from kit.base.websocket import Sink, Websocket
 from kit.connector.feed.connection import OpenSocket, Socket
 from kit.connector.host.frame_pipeline import Publisher
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.batches import Batch
 
 GATHER_S = 0.05
@@ -62,7 +62,7 @@ class RawFrames:
         gathered, self._gathered, self._bytes = self._gathered, batch_pb2.FrameColumns(), 0
         if gathered.instrument:
             columns = Batch(frames=gathered).SerializeToString()
-            draft = Draft(ENTRIES, [len(gathered.instrument)], columns)
+            draft = BatchDraft(ENTRIES, [len(gathered.instrument)], columns)
             self._hub.publish(types_pb2.CHANNEL_FRAMES, draft)
 
 

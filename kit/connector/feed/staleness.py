@@ -20,7 +20,7 @@ from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.cursor import Channel
 from kit.base.telemetry import Meter
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.frame_pipeline import FramePipeline
 
 LOOK_S = 1.0
 SILENCES = 8
@@ -90,11 +90,11 @@ class Renewable(Protocol):
         """Make a subscription anew. Returns the channels of the instrument that are made anew."""
 
 
-class Staleness:
+class StalenessMonitor:
     """Watches every subscription of a venue."""
 
     def __init__(
-        self, intake: Intake, feed: Renewable, minimum_s: float, meter: Meter, clock: Clock
+        self, intake: FramePipeline, feed: Renewable, minimum_s: float, meter: Meter, clock: Clock
     ) -> None:
         self._intake = intake
         self._feed = feed

@@ -14,11 +14,11 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import Channel
 from kit.base.telemetry import Meter
-from kit.connector.books.guarded_book import BookState
-from kit.connector.contract.venue import SnapshotSource, Venue, Wire
-from kit.connector.host.frame_pipeline import Heard, Intake, Source
+from kit.connector.books.synchronized_book import BookState
+from kit.connector.contract.venue import FeedProtocol, SnapshotSource, Venue
+from kit.connector.host.frame_pipeline import FramePipeline, Heard, Source
 from kit.connector.subscriptions import Subscriptions
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 
 LISTEN_S = 2.0
 """Both are heard for at least so long after the new one has subscribed to everything."""
@@ -34,20 +34,22 @@ HELD_FRAMES_MAX = 100_000
 class _Nowhere:
     """Takes what is not published."""
 
-    def publish(self, channel: Channel, draft: Draft) -> None:
+    def publish(self, channel: Channel, draft: BatchDraft) -> None:
         """Nothing."""
 
 
-class Rehearsal:
+class StandbyConnection:
     """What one opening of a new connection has brought so far."""
 
-    def __init__(self, venue: Venue, wire: Wire, symbols: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self, venue: Venue, wire: FeedProtocol, symbols: Sequence[str], clock: Clock
+    ) -> None:
         self._wire = wire
         self._clock = clock
         self._books_come = (
             types_pb2.CHANNEL_BOOK in wire.channels and venue.book.snapshots is SnapshotSource.FEED
         )
-        self._intake = Intake(
+        self._intake = FramePipeline(
             venue, _Nowhere(), Subscriptions(wire.channels), Meter(venue.venue_id), clock
         )
         self._held: deque[Heard] = deque()
@@ -74,7 +76,7 @@ class Rehearsal:
         """All subscriptions have been asked for. Only the first time counts."""
         self._subscribed_ns = self._subscribed_ns or self._clock.time_ns()
 
-    def is_ready(self, shown: Intake, symbols: Sequence[str]) -> bool:
+    def is_ready(self, shown: FramePipeline, symbols: Sequence[str]) -> bool:
         """Whether it can do what the one does that ``shown`` hears."""
         passed_s = (self._clock.time_ns() - self._subscribed_ns) / NANOSECONDS_PER_SECOND
         if not self._subscribed_ns or passed_s < LISTEN_S:
@@ -85,14 +87,14 @@ class Rehearsal:
         self._intake.flush()
         return all(self._flows(shown, symbol) for symbol in symbols)
 
-    def take_over(self, shown: Intake) -> None:
+    def take_over(self, shown: FramePipeline) -> None:
         """Go on in ``shown`` with what was heard here. Nothing of the old connection may come to it
         after this."""
         self._intake.flush()
         books = self._intake.bookkeeper if self._books_come else None
         shown.take_over(self._wire, self._held, books)
 
-    def _flows(self, shown: Intake, symbol: str) -> bool:
+    def _flows(self, shown: FramePipeline, symbol: str) -> bool:
         since_ns = self._subscribed_ns + int(SETTLE_S * NANOSECONDS_PER_SECOND)
         silent = [
             channel

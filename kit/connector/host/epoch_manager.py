@@ -4,19 +4,24 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.connector.host.epoch_file import EpochFile
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
-from kit.connector.host.listing import Listing
+from kit.connector.host.listing_publisher import ListingPublisher
 
 AHEAD_MAX_MS = 24 * 60 * 60 * 1000
 """An epoch of a later time than that was never ours."""
 
 
-class Beginning:
+class EpochManager:
     """Begins epochs: gaps in all channels, all that is listed, and whole books."""
 
     def __init__(
-        self, hub: Hub, intake: Intake, listing: Listing, epochs: EpochFile, clock: Clock
+        self,
+        hub: Hub,
+        intake: FramePipeline,
+        listing: ListingPublisher,
+        epochs: EpochFile,
+        clock: Clock,
     ) -> None:
         self._hub = hub
         self._intake = intake

@@ -17,16 +17,23 @@ from kit.base.clock import Clock
 from kit.base.cursor import Channel
 from kit.base.numbers import NumberError
 from kit.base.telemetry import Meter
-from kit.connector.books.bookkeeper import Bookkeeper
-from kit.connector.contract.venue import Answer, FrameKind, Parse, SnapshotSource, Venue, Wire
+from kit.connector.books.book_manager import BookManager
+from kit.connector.contract.venue import (
+    ControlMessage,
+    FeedProtocol,
+    FrameKind,
+    Parse,
+    SnapshotSource,
+    Venue,
+)
 from kit.connector.host.connection_sequence import ConnectionSequence
-from kit.connector.replica.merging import Merging
+from kit.connector.replica.merging import SourceMerger
 from kit.connector.subscriptions import Subscriptions
 from kit.connector.trades.continuity import quote_continuity, without_overtaken
-from kit.connector.trades.tradekeeper import Tradekeeper
+from kit.connector.trades.trade_sequencer import TradeSequencer
 from kit.marketdata.codec import encode
-from kit.marketdata.codec.encode import Draft
-from kit.marketdata.frames import FrameError, Frames, Patterns
+from kit.marketdata.codec.encode import BatchDraft
+from kit.marketdata.frames import FrameError, FramePatterns, Frames
 from kit.marketdata.model.columns import (
     BookRows,
     CandleRows,
@@ -46,7 +53,7 @@ FRAME_BYTES_MAX = 8 * 1024 * 1024
 class Source(Protocol):
     """The connection that frames come from."""
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: ControlMessage) -> None:
         """The venue has said something of the connection itself."""
 
     def broken(self, detail: str) -> None:
@@ -56,7 +63,7 @@ class Source(Protocol):
 class Publisher(Protocol):
     """Where batches go; the hub."""
 
-    def publish(self, channel: Channel, draft: Draft) -> object:
+    def publish(self, channel: Channel, draft: BatchDraft) -> object:
         """Number a batch and hand it to the readers."""
 
 
@@ -68,7 +75,7 @@ class Heard(NamedTuple):
     source: Source
 
 
-class Intake:
+class FramePipeline:
     """Everything between the sockets and the hub of one venue."""
 
     def __init__(
@@ -79,13 +86,13 @@ class Intake:
         self._clock = clock
         self._books_come = venue.book.snapshots is SnapshotSource.FEED
         self._quotes = quote_continuity()
-        self.tradekeeper = Tradekeeper(
+        self.tradekeeper = TradeSequencer(
             lambda draft: self._publish(types_pb2.CHANNEL_TRADES, draft), subscriptions, clock
         )
-        self.bookkeeper = Bookkeeper(
+        self.bookkeeper = BookManager(
             venue.book, lambda draft: self._publish(types_pb2.CHANNEL_BOOK, draft)
         )
-        self.merging = Merging(venue.book.same_everywhere, self._lost, self._covered, meter)
+        self.merging = SourceMerger(venue.book.same_everywhere, self._lost, self._covered, meter)
         self._takers: dict[type[Any], Callable[[Any], None]] = {
             TradeRows: lambda rows: self.tradekeeper.on_rows(rows, self._comes_twice),
             QuoteRows: self._on_quotes,
@@ -105,7 +112,7 @@ class Intake:
         self._overlapping = False
 
     def frames(
-        self, payloads: list[bytes], received_time_ns: int, wire: Wire, source: Source
+        self, payloads: list[bytes], received_time_ns: int, wire: FeedProtocol, source: Source
     ) -> None:
         """Messages that were read from a socket together."""
         self._gathered[wire].add(payloads, received_time_ns, source)
@@ -136,7 +143,7 @@ class Intake:
         """Something of this instrument did not arrive, while the connection stands."""
         now_ns = self._clock.time_ns()
         gap = types_pb2.Gap(symbol=symbol, reason=reason, detected_time_ns=now_ns, detail=detail)
-        self._publish(channel, Draft(gaps=[gap]))
+        self._publish(channel, BatchDraft(gaps=[gap]))
 
     def refused(self, symbol: str, channel: Channel, words: str) -> None:
         """The venue will not serve this."""
@@ -185,9 +192,11 @@ class Intake:
             gap = types_pb2.Gap(
                 symbol=symbol, reason=reason, detected_time_ns=now_ns, detail=detail
             )
-            self._publish(stale, Draft(gaps=[gap]))
+            self._publish(stale, BatchDraft(gaps=[gap]))
 
-    def take_over(self, wire: Wire, held: Iterable[Heard], books: Bookkeeper | None) -> None:
+    def take_over(
+        self, wire: FeedProtocol, held: Iterable[Heard], books: BookManager | None
+    ) -> None:
         """Another connection goes on where that of before ends, of which nothing comes any more.
         ``held``: its newest frames, of which many have come over the other one already. ``books``:
         those that it has brought, where whole books come over the feed."""
@@ -210,7 +219,7 @@ class Intake:
                 detected_time_ns=self._clock.time_ns(),
                 detail=detail,
             )
-            self._publish(channel, Draft(gaps=[gap]))
+            self._publish(channel, BatchDraft(gaps=[gap]))
 
     def dropped_total(self) -> int:
         """Duplicates, and quotes that newer ones had overtaken."""
@@ -244,7 +253,7 @@ class Intake:
         else:
             self._flush_at = loop.call_soon(self.flush)
 
-    def _handle_all(self, wire: Wire, frames: Frames, sources: "list[Source]") -> None:
+    def _handle_all(self, wire: FeedProtocol, frames: Frames, sources: "list[Source]") -> None:
         frames = self._sequence.unbroken(self._sensible(frames), sources)
         kinds = self._gathered[wire].patterns.classify(frames)
         for number in np.flatnonzero(np.bincount(kinds)).tolist():
@@ -289,7 +298,7 @@ class Intake:
             if segment.rows is rows:
                 self._publish(types_pb2.CHANNEL_QUOTES, whole)
             elif len(segment.rows) or segment.gaps:
-                draft = encode.quotes(segment.rows) if len(segment.rows) else Draft()
+                draft = encode.quotes(segment.rows) if len(segment.rows) else BatchDraft()
                 self._publish(types_pb2.CHANNEL_QUOTES, draft.after(segment.gaps))
 
     def _on_books(self, rows: BookRows) -> None:
@@ -326,7 +335,7 @@ class Intake:
         heard_ns = np.array(newest, dtype=np.int64)[rows.symbols.row]
         return rows.take(np.flatnonzero(rows.received_time_ns > heard_ns))
 
-    def _on_answers(self, wire: Wire, frames: Frames, sources: "list[Source]") -> None:
+    def _on_answers(self, wire: FeedProtocol, frames: Frames, sources: "list[Source]") -> None:
         for payload, source in zip(frames.payloads, frames.source.tolist(), strict=True):
             try:
                 answer = wire.understand(payload)
@@ -355,7 +364,7 @@ class Intake:
         self._skipped_counter.labels(kind).inc()
         self._meter.count("skipped_frames_total")
 
-    def _publish(self, channel: Channel, draft: Draft) -> None:
+    def _publish(self, channel: Channel, draft: BatchDraft) -> None:
         self.subscriptions.note(channel, draft)
         self.merging.count(channel, draft.events)
         self._hub.publish(channel, draft)
@@ -364,9 +373,9 @@ class Intake:
 class _Gathered:
     """Frames of one wire that wait to be handled together."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: FeedProtocol) -> None:
         self.wire = wire
-        self.patterns = Patterns([kind.pattern for kind in wire.kinds], wire.window_bytes)
+        self.patterns = FramePatterns([kind.pattern for kind in wire.kinds], wire.window_bytes)
         self.payloads: list[bytes] = []
         self._times: list[int] = []
         self._counts: list[int] = []

@@ -14,8 +14,8 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.cursor import CHANNELS, Channel, Cursor, StreamKey, channel_name
 from kit.base.errors import CursorExpired, SubscriberTooSlow, TooManySubscribers, VenuemeshError
 from kit.base.telemetry import Meter
-from kit.marketdata.codec.encode import Draft
-from kit.marketdata.delivery.subscription import RESPONSE_BYTES_MAX, Publication, Symbols
+from kit.marketdata.codec.encode import BatchDraft
+from kit.marketdata.delivery.subscription import RESPONSE_BYTES_MAX, Publication, SymbolFilter
 from kit.marketdata.model.batches import Batch
 
 RING_BYTES_MAX = 16 * 1024 * 1024
@@ -91,7 +91,7 @@ class Hub:
         self.is_unconnected: Callable[[], bool] = lambda: False
         """Whether the twin, if there is one, is to know that a connection is lost."""
 
-    def publish(self, channel: Channel, draft: Draft) -> Cursor:
+    def publish(self, channel: Channel, draft: BatchDraft) -> Cursor:
         """Number a batch, hold it, wake its readers. After the end: nothing, the cursor stays."""
         if self._end is not None:
             return self.cursor(channel)
@@ -137,7 +137,7 @@ class Hub:
         resume_after: Mapping[Channel, Cursor],
         earliest: Iterable[Channel],
         latest: Iterable[Channel],
-        symbols: Symbols,
+        symbols: SymbolFilter,
     ) -> "HubReader":
         """A reader of some channels, each from a cursor, from the earliest or from now.
 
@@ -224,7 +224,7 @@ class Hub:
             )
         return cursor.sequence
 
-    def _measure(self, channel: Channel, draft: Draft, now_ns: int) -> None:
+    def _measure(self, channel: Channel, draft: BatchDraft, now_ns: int) -> None:
         self._meter.batch(channel_name(channel), draft.events)
         for gap in draft.gaps:
             self._meter.gap(
@@ -238,7 +238,7 @@ class Hub:
 class HubReader:
     """One subscriber: a position per channel."""
 
-    def __init__(self, hub: Hub, positions: dict[Channel, int], symbols: Symbols) -> None:
+    def __init__(self, hub: Hub, positions: dict[Channel, int], symbols: SymbolFilter) -> None:
         self.positions = positions
         self._hub = hub
         self._epoch = hub.epoch

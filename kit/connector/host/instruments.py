@@ -8,7 +8,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.errors import UnknownInstrument, VenueUnavailable
-from kit.connector.contract.venue import History
+from kit.connector.contract.venue import VenueHistory
 
 Instrument = types_pb2.Instrument
 Listed = Mapping[str, Instrument]
@@ -23,10 +23,10 @@ class Difference(NamedTuple):
     instrument: Instrument
 
 
-class Instruments:
+class InstrumentCache:
     """The instruments of one venue, by native symbol."""
 
-    def __init__(self, venue_id: str, history: History) -> None:
+    def __init__(self, venue_id: str, history: VenueHistory) -> None:
         self._venue_id = venue_id
         self._history = history
         self._listed: Listed = NONE

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.contract import Receipt, Refused, RejectReason, Unclear
+from kit.execution.contract import OutcomeUnknown, Rejected, RejectReason, Verdict
 
 WORDS_MAX = 300
 STATUSES: Mapping[int, RejectReason] = {
@@ -50,7 +50,7 @@ CLASSES: Mapping[str, RejectReason] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class VenueError:
     """The venue's error, as its answer has it."""
 
     code: str
@@ -58,10 +58,10 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Errors:
+class ErrorTable:
     """A venue's errors."""
 
-    said: Callable[[Any], Said | None]
+    said: Callable[[Any], VenueError | None]
     """Finds the error in an answer (decoded JSON); None: there is none. May raise LookupError or
     TypeError for what is no answer of the venue."""
     by_code: Mapping[str, RejectReason]
@@ -75,46 +75,46 @@ class Errors:
     """HTTP statuses of calls that have not come to where orders are made."""
     classes: Mapping[str, RejectReason] = field(default_factory=lambda: CLASSES)
 
-    def find(self, body: str) -> Said | None:
+    def find(self, body: str) -> VenueError | None:
         """The error in the text of an answer."""
         try:
             return self.said(msgspec.json.decode(body))
         except (msgspec.DecodeError, LookupError, TypeError, ValueError):
             return None
 
-    def receipt(self, said: Said) -> Receipt:
+    def receipt(self, said: VenueError) -> Verdict:
         """What an error means that came as an ordinary answer."""
         words = f"{said.code} {said.words}".strip()[:WORDS_MAX]
         if said.code in self.unclear:
-            return Unclear(words)
-        return Refused(self._reason(said) or orders_pb2.REJECT_REASON_OTHER, words)
+            return OutcomeUnknown(words)
+        return Rejected(self._reason(said) or orders_pb2.REJECT_REASON_OTHER, words)
 
-    def verdict(self, status: int, body: str, classes: list[str]) -> Receipt:
+    def verdict(self, status: int, body: str, classes: list[str]) -> Verdict:
         """What an answer means that ccxt takes for an error. ``classes``: of ccxt's exception and
         of what it is made of, the nearest first."""
         if status in self.statuses:
-            return Refused(self.statuses[status], f"HTTP {status} {body}"[:WORDS_MAX])
+            return Rejected(self.statuses[status], f"HTTP {status} {body}"[:WORDS_MAX])
         said = self.find(body)
         if said is None:
-            return Unclear(f"HTTP {status} {body}"[:WORDS_MAX])
+            return OutcomeUnknown(f"HTTP {status} {body}"[:WORDS_MAX])
         words = f"{said.code} {said.words}".strip()[:WORDS_MAX]
         if said.code in self.unclear:
-            return Unclear(words)
+            return OutcomeUnknown(words)
         reason = self._reason(said)
         if reason is not None:
-            return Refused(reason, words)
+            return Rejected(reason, words)
         if status >= 500:
-            return Unclear(f"HTTP {status} {words}")
+            return OutcomeUnknown(f"HTTP {status} {words}")
         known = next((self.classes[name] for name in classes if name in self.classes), None)
         if known is not None:
-            return Refused(known, words)
+            return Rejected(known, words)
         # Of what ccxt calls a failed operation (timeouts, a venue that is busy or not available,
         # answers that make no sense) the venue may have done its part.
         if "OperationFailed" in classes:
-            return Unclear(words)
-        return Refused(orders_pb2.REJECT_REASON_OTHER, words)
+            return OutcomeUnknown(words)
+        return Rejected(orders_pb2.REJECT_REASON_OTHER, words)
 
-    def _reason(self, said: Said) -> "RejectReason | None":
+    def _reason(self, said: VenueError) -> "RejectReason | None":
         heard = said.words.lower()
         for words, reason in self.by_words.items():
             if words in heard:

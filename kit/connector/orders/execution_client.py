@@ -11,25 +11,25 @@ from kit.base.errors import (
     UnknownInstrument,
     VenuemeshError,
 )
-from kit.connector.orders.errors import Errors
-from kit.connector.orders.order_socket import OrderSocket, Speaking
-from kit.connector.orders.rest_session import UNREADABLE, Absent, Call, Line
-from kit.connector.orders.user_stream import Hearing, Stream
+from kit.connector.orders.errors import ErrorTable
+from kit.connector.orders.order_socket import OrderSocket, OrderSocketCodec
+from kit.connector.orders.rest_session import UNREADABLE, Absent, Call, RestSession
+from kit.connector.orders.user_stream import UserStream, UserStreamDecoder
 from kit.execution.contract import (
     Accepted,
     AccountEvent,
-    AssetBalance,
     Credentials,
-    DeskRules,
-    HeldPosition,
+    OrderCapabilities,
     OrderKey,
-    Receipt,
-    Refused,
+    OrderRequest,
+    OutcomeUnknown,
+    Rejected,
     Transport,
-    Unclear,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
+    VenuePosition,
+    Verdict,
 )
 
 Read = TypeVar("Read")
@@ -39,12 +39,12 @@ class Unsupported(Exception):
     """The venue has no such order, or cannot change it so. Says what it lacks."""
 
 
-class Counter(Protocol):
+class OrderApiAdapter(Protocol):
     """How a venue takes orders: what a call looks like, and what its answer means. Pure but for
     the questions, each of which asks the line as often as it must."""
 
-    rules: DeskRules
-    errors: Errors
+    rules: OrderCapabilities
+    errors: ErrorTable
     exchange: str
     """Class of ccxt.pro."""
     one_at_a_time: bool
@@ -53,19 +53,19 @@ class Counter(Protocol):
     """Whether an order can be changed and cancelled by the venue's id alone."""
 
     @property
-    def hearing(self) -> Hearing:
+    def hearing(self) -> UserStreamDecoder:
         """How the venue tells what happens."""
 
     def config(self, base_url: str | None) -> Mapping[str, Any]:
         """Of ccxt's object. ``base_url``: of the pretended venue."""
 
-    async def prepare(self, line: Line) -> None:
+    async def prepare(self, line: RestSession) -> None:
         """Ask what must be known before anything else, once."""
 
-    def place(self, wish: Wish) -> Call:
+    def place(self, wish: OrderRequest) -> Call:
         """Raises Unsupported, UnknownInstrument."""
 
-    def amend(self, key: OrderKey, wish: Wish) -> Call:
+    def amend(self, key: OrderKey, wish: OrderRequest) -> Call:
         """Raises Unsupported."""
 
     def cancel(self, key: OrderKey) -> Sequence[Call]:
@@ -75,48 +75,48 @@ class Counter(Protocol):
     def cancel_all(self, symbol: str) -> Sequence[Call]:
         """All of these together do it. None of them: the venue cannot; each is cancelled alone."""
 
-    def receipt(self, answer: Any) -> Receipt:
+    def receipt(self, answer: Any) -> Verdict:
         """What the answer to any of these means."""
 
     def countdown(self, seconds: float) -> Sequence[Call]:
         """All of these. Raises Unsupported."""
 
-    async def rights(self, line: Line) -> Sequence[str]:
+    async def rights(self, line: RestSession) -> Sequence[str]:
         """What the key may do that it need not; a call that needs the key in any case."""
 
-    async def find(self, line: Line, key: OrderKey) -> VenueOrder | None:
+    async def find(self, line: RestSession, key: OrderKey) -> VenueOrder | None:
         """One order. May raise Absent."""
 
-    async def open_orders(self, line: Line, symbol: str) -> list[VenueOrder]:
+    async def open_orders(self, line: RestSession, symbol: str) -> list[VenueOrder]:
         """All pages."""
 
-    async def fills(self, line: Line, symbol: str, since_time_ns: int) -> list[VenueFill]:
+    async def fills(self, line: RestSession, symbol: str, since_time_ns: int) -> list[VenueFill]:
         """All pages, in any order, also from before that time."""
 
-    async def balances(self, line: Line) -> list[AssetBalance]:
+    async def balances(self, line: RestSession) -> list[VenueBalance]:
         """Zeros too."""
 
-    async def positions(self, line: Line) -> list[HeldPosition]:
+    async def positions(self, line: RestSession) -> list[VenuePosition]:
         """Zeros too."""
 
 
-class CcxtDesk:
+class CcxtExecutionClient:
     """One account at one venue."""
 
     def __init__(
         self,
         venue_id: str,
-        counter: Counter,
+        counter: OrderApiAdapter,
         base_url: str | None,
         credentials: Credentials,
-        speaking: Speaking | None = None,
+        speaking: OrderSocketCodec | None = None,
         transport: Transport = "websocket",
     ) -> None:
         """``base_url``: of the pretended venue; None: the real one. ``speaking``: how orders are
         said over the venue's websocket; None: it has none."""
         self._counter = counter
         config = counter.config(base_url)
-        self._line = Line(
+        self._line = RestSession(
             venue_id,
             counter.exchange,
             config,
@@ -133,38 +133,38 @@ class CcxtDesk:
             self._act_once = self.socket.act
 
     @property
-    def rules(self) -> DeskRules:
+    def rules(self) -> OrderCapabilities:
         return self._counter.rules
 
     async def authenticate(self) -> Sequence[str]:
         return await self._ask(lambda: self._counter.rights(self._line))
 
-    async def place(self, wish: Wish) -> Receipt:
+    async def place(self, wish: OrderRequest) -> Verdict:
         async def make() -> Sequence[Call]:
             return [self._counter.place(wish)]
 
         return await self._act(make)
 
-    async def amend(self, key: OrderKey, wish: Wish) -> Receipt:
+    async def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
         async def make() -> Sequence[Call]:
             await self._check_change(key, wish)
             return [self._counter.amend(await self._named(key), wish)]
 
         return await self._act(make)
 
-    async def cancel(self, key: OrderKey) -> Receipt:
+    async def cancel(self, key: OrderKey) -> Verdict:
         async def make() -> Sequence[Call]:
             return self._counter.cancel(await self._named(key))
 
         return await self._act(make)
 
-    async def cancel_all(self, symbol: str = "") -> Receipt:
+    async def cancel_all(self, symbol: str = "") -> Verdict:
         ways = [[call] for call in self._counter.cancel_all(symbol)]
         if not ways:
             try:
                 found = await self.open_orders(symbol)
             except VenuemeshError as error:
-                return Unclear(f"what is open cannot be asked: {error.message}")
+                return OutcomeUnknown(f"what is open cannot be asked: {error.message}")
             for one in sorted({order.symbol for order in found}):
                 keys = [
                     OrderKey(one, order.client_order_id, order.venue_order_id)
@@ -192,11 +192,11 @@ class CcxtDesk:
         recent = [fill for fill in once.values() if fill.venue_time_ns >= since_time_ns]
         return sorted(recent, key=lambda fill: (fill.venue_time_ns, _in_order(fill.fill_id)))
 
-    async def balances(self) -> list[AssetBalance]:
+    async def balances(self) -> list[VenueBalance]:
         found = await self._ask(lambda: self._counter.balances(self._line))
         return [one for one in found if one.total or one.free]
 
-    async def positions(self) -> list[HeldPosition]:
+    async def positions(self) -> list[VenuePosition]:
         if not self.rules.has_positions:
             return []
         found = await self._ask(lambda: self._counter.positions(self._line))
@@ -215,7 +215,7 @@ class CcxtDesk:
     def follow(self) -> AsyncIterator[AccountEvent]:
         if self.socket is not None:
             self.socket.start()
-        return Stream(self._line, self._counter.hearing).events()
+        return UserStream(self._line, self._counter.hearing).events()
 
     async def close(self) -> None:
         if self.socket is not None:
@@ -231,7 +231,7 @@ class CcxtDesk:
             raise Absent(key.client_order_id)
         return OrderKey(key.symbol, key.client_order_id, order.venue_order_id)
 
-    async def _check_change(self, key: OrderKey, wish: Wish) -> None:
+    async def _check_change(self, key: OrderKey, wish: OrderRequest) -> None:
         """Raises Unsupported."""
         if not self.rules.amends_to_smaller_only:
             return
@@ -239,27 +239,27 @@ class CcxtDesk:
         if order is not None and (order.price != wish.price or order.size <= wish.size):
             raise Unsupported("the venue changes an order to a smaller size only")
 
-    async def _act(self, make: Callable[[], Awaitable[Sequence[Call]]]) -> Receipt:
+    async def _act(self, make: Callable[[], Awaitable[Sequence[Call]]]) -> Verdict:
         """Do something, once: of several calls the next one is made only when the order is not
         where the one before looked for it. What fails before that has done nothing."""
         try:
             await self._prepare()
             calls = await make()
         except Absent as error:
-            return Refused(orders_pb2.REJECT_REASON_OTHER, f"no such order: {error}")
+            return Rejected(orders_pb2.REJECT_REASON_OTHER, f"no such order: {error}")
         except Unsupported as error:
-            return Refused(orders_pb2.REJECT_REASON_NOT_SUPPORTED, str(error))
+            return Rejected(orders_pb2.REJECT_REASON_NOT_SUPPORTED, str(error))
         except RateLimited as error:
-            return Refused(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
+            return Rejected(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
         except UnknownInstrument as error:
-            return Refused(orders_pb2.REJECT_REASON_INSTRUMENT, error.message)
+            return Rejected(orders_pb2.REJECT_REASON_INSTRUMENT, error.message)
         except VenuemeshError as error:
-            return Refused(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error.message}")
+            return Rejected(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error.message}")
         return await self._try(calls)
 
-    async def _try(self, calls: Sequence[Call]) -> Receipt:
+    async def _try(self, calls: Sequence[Call]) -> Verdict:
         """One after the other, until the order is where it is looked for."""
-        receipt: Receipt = Unclear("nothing was done")
+        receipt: Verdict = OutcomeUnknown("nothing was done")
         for call in calls:
             receipt = await self._act_once(call, self._counter.receipt)
             if not self._is_absent(receipt):
@@ -281,22 +281,22 @@ class CcxtDesk:
         except UNREADABLE as error:
             raise self._line.unreadable(error) from error
 
-    def _done(self, receipt: Receipt) -> Receipt:
+    def _done(self, receipt: Verdict) -> Verdict:
         """What is gone need not be cancelled."""
         return Accepted("") if self._is_absent(receipt) else receipt
 
-    def _is_absent(self, receipt: Receipt) -> bool:
+    def _is_absent(self, receipt: Verdict) -> bool:
         absent = self._counter.errors.absent
-        return isinstance(receipt, Refused) and receipt.words.startswith(tuple(absent))
+        return isinstance(receipt, Rejected) and receipt.words.startswith(tuple(absent))
 
 
-def _worst(receipts: Iterable[Receipt]) -> Receipt:
+def _worst(receipts: Iterable[Verdict]) -> Verdict:
     """Of several calls: what is unclear first, then what was refused."""
-    worst: Receipt = Accepted("")
+    worst: Verdict = Accepted("")
     for receipt in receipts:
-        if isinstance(receipt, Unclear):
+        if isinstance(receipt, OutcomeUnknown):
             return receipt
-        if isinstance(receipt, Refused):
+        if isinstance(receipt, Rejected):
             worst = receipt
     return worst
 

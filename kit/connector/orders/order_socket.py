@@ -22,11 +22,11 @@ from kit.base.clock import Clock, SystemClock
 from kit.base.errors import RateLimited, VenuemeshError
 from kit.base.websocket import Websocket
 from kit.connector.orders.errors import WORDS_MAX
-from kit.connector.orders.rest_session import TIMEOUT_MS, UNREADABLE, Call, Line, exact
-from kit.connector.orders.user_stream import Denied, Ended
-from kit.connector.rest import refusals
+from kit.connector.orders.rest_session import TIMEOUT_MS, UNREADABLE, Call, RestSession, exact
+from kit.connector.orders.user_stream import LoginRejected, StreamClosed
+from kit.connector.rest import retry_after
 from kit.connector.rest.budget import spending
-from kit.execution.contract import Receipt, Refused, Unclear
+from kit.execution.contract import OutcomeUnknown, Rejected, Verdict
 
 PING_S = 10.0
 SILENCE_S = 25.0
@@ -43,12 +43,12 @@ _log = telemetry.logger("kit.connector.orders.order_socket")
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class SocketRequest:
     """The key has signed in."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SocketReply:
     """To a request."""
 
     number: int
@@ -61,11 +61,11 @@ class Answer:
     """For how long it wants to be left alone, where it says so."""
 
 
-Spoken = Answer | Entered | Denied | Ended | None
+Spoken = SocketReply | SocketRequest | LoginRejected | StreamClosed | None
 """Ended: the venue is about to end the connection. None: nothing that matters here."""
 
 
-class Speaking(Protocol):
+class OrderSocketCodec(Protocol):
     """How orders are said over a venue's websocket. Pure but for ``enter``."""
 
     ping: str
@@ -74,7 +74,7 @@ class Speaking(Protocol):
     def url(self, api: Any) -> str:
         """Of the socket; ``api``: ccxt's object, which knows addresses and keys."""
 
-    async def enter(self, line: Line) -> Sequence[str]:
+    async def enter(self, line: RestSession) -> Sequence[str]:
         """What is said first, until Entered is heard. Nothing: orders may be sent at once."""
 
     def say(self, api: Any, number: int, operation: str, params: Any) -> str:
@@ -87,7 +87,9 @@ class Speaking(Protocol):
 class OrderSocket:
     """One account's."""
 
-    def __init__(self, line: Line, speaking: Speaking, clock: Clock | None = None) -> None:
+    def __init__(
+        self, line: RestSession, speaking: OrderSocketCodec, clock: Clock | None = None
+    ) -> None:
         self._line = line
         self._speaking = speaking
         self._clock = clock or SystemClock()
@@ -96,7 +98,7 @@ class OrderSocket:
         """Makes the connection, again and again."""
         self._living: asyncio.Task[None] | None = None
         """Of the connection that is."""
-        self._pending: dict[int, asyncio.Future[Answer | str]] = {}
+        self._pending: dict[int, asyncio.Future[SocketReply | str]] = {}
         """What was written, by number: the answer, or why there is none."""
         self._number = 0
         self._is_leaving = self._was_denied = False
@@ -120,7 +122,7 @@ class OrderSocket:
             await asyncio.gather(self._keeping, return_exceptions=True)
             self.closed("the desk is closed")
 
-    async def act(self, call: Call, read: Callable[[Any], Receipt]) -> Receipt:
+    async def act(self, call: Call, read: Callable[[Any], Verdict]) -> Verdict:
         """Make a call that does something, once: here, or by REST when it cannot be sent here.
         ``read`` makes a receipt of the answer."""
         if call.operation and self.ready.is_set():
@@ -133,7 +135,7 @@ class OrderSocket:
                     if self.ready.is_set():
                         return await self._act(call, read)
             except RateLimited as error:
-                return Refused(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
+                return Rejected(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
         return await self._line.act(call, read)
 
     def opened(self, socket: Websocket) -> None:
@@ -151,14 +153,14 @@ class OrderSocket:
                 _log.warning("not understood", extra={"detail": repr(error), "text": text})
                 continue
             match said:
-                case Answer():
+                case SocketReply():
                     self._end(said.number, said)
-                case Entered():
+                case SocketRequest():
                     self._enter()
-                case Denied():
+                case LoginRejected():
                     self._was_denied = True
                     self._leave(said.words)
-                case Ended():
+                case StreamClosed():
                     self._leave(said.words)
 
     def closed(self, reason: str) -> None:
@@ -171,18 +173,18 @@ class OrderSocket:
         for number in list(self._pending):
             self._end(number, f"the connection was cut before the answer came: {reason}")
 
-    async def _act(self, call: Call, read: Callable[[Any], Receipt]) -> Receipt:
+    async def _act(self, call: Call, read: Callable[[Any], Verdict]) -> Verdict:
         assert self._socket is not None
         if len(self._pending) >= PENDING_MAX:
-            return Refused(orders_pb2.REJECT_REASON_RATE_LIMIT, "too many calls have no answer")
+            return Rejected(orders_pb2.REJECT_REASON_RATE_LIMIT, "too many calls have no answer")
         self._number = number = self._number + 1
         params = call.params if call.said is None else call.said
         try:
             text = self._speaking.say(self._line.api, number, call.operation, params)
         except UNREADABLE as error:
-            return Refused(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error!r}"[:WORDS_MAX])
+            return Rejected(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error!r}"[:WORDS_MAX])
         loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Answer | str] = loop.create_future()
+        answered: asyncio.Future[SocketReply | str] = loop.create_future()
         self._pending[number] = answered
         expires = loop.call_later(TIMEOUT_S, self._end, number, f"no answer in {TIMEOUT_S:g} s")
         self._socket.send(text)
@@ -193,26 +195,26 @@ class OrderSocket:
             self._pending.pop(number, None)
             if self._is_leaving and not self._pending:
                 self._socket.drop()
-        return Unclear(answer) if isinstance(answer, str) else self._receipt(answer, read)
+        return OutcomeUnknown(answer) if isinstance(answer, str) else self._receipt(answer, read)
 
-    def _end(self, number: int, answer: Answer | str) -> None:
+    def _end(self, number: int, answer: SocketReply | str) -> None:
         answered = self._pending.pop(number, None)
         if answered is not None and not answered.done():
             answered.set_result(answer)
 
-    def _receipt(self, answer: Answer, read: Callable[[Any], Receipt]) -> Receipt:
+    def _receipt(self, answer: SocketReply, read: Callable[[Any], Verdict]) -> Verdict:
         """An error is judged as it would be over REST."""
         try:
             said = self._line.errors.said(answer.body)
             if said is None and answer.status < ERROR_STATUS:
                 return read(answer.body)
         except UNREADABLE as error:
-            return Unclear(f"an answer that cannot be read: {error!r}"[:WORDS_MAX])
+            return OutcomeUnknown(f"an answer that cannot be read: {error!r}"[:WORDS_MAX])
         retry_s = {"Retry-After": str(math.ceil(answer.retry_after_s))}
-        refusals.heard(answer.status, retry_s if answer.retry_after_s else {})
+        retry_after.heard(answer.status, retry_s if answer.retry_after_s else {})
         receipt = self._line.verdict(answer.status, answer.body)
-        if isinstance(receipt, Refused) and receipt.reason == orders_pb2.REJECT_REASON_RATE_LIMIT:
-            refusals.left_alone_s()
+        if isinstance(receipt, Rejected) and receipt.reason == orders_pb2.REJECT_REASON_RATE_LIMIT:
+            retry_after.left_alone_s()
         return receipt
 
     async def _live(self, socket: Websocket) -> None:

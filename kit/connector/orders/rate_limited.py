@@ -2,52 +2,52 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from kit.connector.orders.read import STOPS
+from kit.connector.orders.venue_text import STOPS
 from kit.connector.rest.budget import Budget, Priority, spend
 from kit.execution.contract import (
     AccountEvent,
-    AssetBalance,
-    Desk,
-    DeskRules,
-    HeldPosition,
+    ExecutionClient,
+    OrderCapabilities,
     OrderKey,
-    Receipt,
+    OrderRequest,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
+    VenuePosition,
+    Verdict,
 )
 
 
-class RationedDesk:
+class RateLimitedExecutionClient:
     """Does as the desk that it is made of, and each single call waits for its turn. While the venue
     wants to be left alone, orders are refused with RATE_LIMIT and questions raise RateLimited."""
 
-    def __init__(self, desk: Desk, budget: Budget) -> None:
+    def __init__(self, desk: ExecutionClient, budget: Budget) -> None:
         self._desk = desk
         self._budget = budget
 
     @property
-    def rules(self) -> DeskRules:
+    def rules(self) -> OrderCapabilities:
         return self._desk.rules
 
     async def authenticate(self) -> Sequence[str]:
         with spend(self._budget, Priority.NEW):
             return await self._desk.authenticate()
 
-    async def place(self, wish: Wish) -> Receipt:
+    async def place(self, wish: OrderRequest) -> Verdict:
         protects = wish.reduce_only or wish.type in STOPS
         with spend(self._budget, Priority.PROTECT if protects else Priority.NEW):
             return await self._desk.place(wish)
 
-    async def amend(self, key: OrderKey, wish: Wish) -> Receipt:
+    async def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
         with spend(self._budget, Priority.NEW):
             return await self._desk.amend(key, wish)
 
-    async def cancel(self, key: OrderKey) -> Receipt:
+    async def cancel(self, key: OrderKey) -> Verdict:
         with spend(self._budget, Priority.CANCEL):
             return await self._desk.cancel(key)
 
-    async def cancel_all(self, symbol: str = "") -> Receipt:
+    async def cancel_all(self, symbol: str = "") -> Verdict:
         with spend(self._budget, Priority.CANCEL):
             return await self._desk.cancel_all(symbol)
 
@@ -63,11 +63,11 @@ class RationedDesk:
         with spend(self._budget, Priority.NEW):
             return await self._desk.fills(symbol, since_time_ns)
 
-    async def balances(self) -> list[AssetBalance]:
+    async def balances(self) -> list[VenueBalance]:
         with spend(self._budget, Priority.NEW):
             return await self._desk.balances()
 
-    async def positions(self) -> list[HeldPosition]:
+    async def positions(self) -> list[VenuePosition]:
         with spend(self._budget, Priority.NEW):
             return await self._desk.positions()
 

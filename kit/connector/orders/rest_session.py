@@ -17,14 +17,14 @@ import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import (
-    CredentialsRefused,
+    CredentialsRejected,
     RateLimited,
     VenuemeshError,
     VenueUnavailable,
 )
-from kit.connector.orders.errors import WORDS_MAX, Errors
+from kit.connector.orders.errors import WORDS_MAX, ErrorTable
 from kit.connector.rest import ccxt_client
-from kit.execution.contract import Credentials, Receipt, Refused, RejectReason, Unclear
+from kit.execution.contract import Credentials, OutcomeUnknown, Rejected, RejectReason, Verdict
 
 TIMEOUT_MS = 10_000
 KEEP_ALIVE_MS = 15_000
@@ -73,7 +73,7 @@ class Absent(Exception):
     """The venue knows no such order."""
 
 
-class Line:
+class RestSession:
     """One account's way to the venue."""
 
     def __init__(
@@ -82,7 +82,7 @@ class Line:
         exchange: str,
         config: Mapping[str, Any],
         credentials: Credentials,
-        errors: Errors,
+        errors: ErrorTable,
         one_at_a_time: bool = False,
     ) -> None:
         """``exchange``: the class of ccxt.pro; ``config``: what it is given, without secrets."""
@@ -113,7 +113,7 @@ class Line:
             self._made.streaming["keepAlive"] = KEEP_ALIVE_MS
         return self._made
 
-    async def act(self, call: Call, read: Callable[[Any], Receipt]) -> Receipt:
+    async def act(self, call: Call, read: Callable[[Any], Verdict]) -> Verdict:
         """Make a call that does something, once. ``read`` makes a receipt of the answer."""
         attempt = Attempt()
         try:
@@ -121,11 +121,11 @@ class Line:
         except VenuemeshError as error:
             return self._receipt(error, attempt)
         except UNREADABLE as error:
-            return Unclear(f"an answer that cannot be read: {error!r}"[:WORDS_MAX])
+            return OutcomeUnknown(f"an answer that cannot be read: {error!r}"[:WORDS_MAX])
 
     async def ask(self, call: Call) -> Any:
         """Make a call that does nothing. Raises VenueUnavailable, RateLimited, UnknownInstrument,
-        CredentialsRefused, and Absent where the venue knows no such order."""
+        CredentialsRejected, and Absent where the venue knows no such order."""
         attempt = Attempt()
         try:
             return await self._call(call, attempt)
@@ -137,18 +137,18 @@ class Line:
                 raise self.refused(str(error.__cause__)) from error
             raise
 
-    def refused(self, detail: str) -> CredentialsRefused:
+    def refused(self, detail: str) -> CredentialsRejected:
         """The venue does not take the key."""
         account = self._credentials.account
         message = f"{self.venue_id} refuses the key of the account {account}"
-        return CredentialsRefused(message, account=account, detail=self._veiled(detail)[:200])
+        return CredentialsRejected(message, account=account, detail=self._veiled(detail)[:200])
 
     def unreadable(self, error: Exception) -> VenueUnavailable:
         """An answer is not as it should be."""
         message = f"{self.venue_id} gave an answer that cannot be read"
         return VenueUnavailable(message, venue=self.venue_id, detail=repr(error)[:200])
 
-    def verdict(self, status: int, body: Any) -> Receipt:
+    def verdict(self, status: int, body: Any) -> Verdict:
         """What an answer means that is an error, and did not come by REST. ``body``: as by REST,
         decoded."""
         text = msgspec.json.encode(body).decode()
@@ -181,15 +181,15 @@ class Line:
         finally:
             ATTEMPT.reset(before)
 
-    def _receipt(self, error: VenuemeshError, attempt: Attempt) -> Receipt:
+    def _receipt(self, error: VenuemeshError, attempt: Attempt) -> Verdict:
         words = self._veiled(error.message)[:WORDS_MAX]
         if not attempt.sent:
             # The budget is closed, or ccxt does not take what it was given.
-            return Refused(self._unsent(error), words)
+            return Rejected(self._unsent(error), words)
         if not attempt.status:
             if never_connected(error):
-                return Refused(orders_pb2.REJECT_REASON_NEVER_ARRIVED, words)
-            return Unclear(words)
+                return Rejected(orders_pb2.REJECT_REASON_NEVER_ARRIVED, words)
+            return OutcomeUnknown(words)
         return self.errors.verdict(attempt.status, attempt.body, classes_of(error.__cause__))
 
     def _unsent(self, error: VenuemeshError) -> RejectReason:

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from kit.base import backoff, telemetry
-from kit.connector.orders.rest_session import UNREADABLE, Line, classes_of, exact
-from kit.execution.contract import AccountEvent, Lost
+from kit.connector.orders.rest_session import UNREADABLE, RestSession, classes_of, exact
+from kit.execution.contract import AccountEvent, StreamInterrupted
 
 EVENTS_MAX = 10_000
 """That may wait for whoever follows. What is too much ends the connection, which says Lost."""
@@ -34,24 +34,24 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class StreamClosed:
     """The venue has given the connection up, or the subscription."""
 
     words: str
 
 
 @dataclass(frozen=True, slots=True)
-class Denied:
+class LoginRejected:
     """The venue does not take the key."""
 
     words: str
 
 
-Heard = Sequence[AccountEvent] | Taken | Ended | Denied | None
+Heard = Sequence[AccountEvent] | Taken | StreamClosed | LoginRejected | None
 """None: nothing about the account; it is for ccxt."""
 
 
-class Hearing(Protocol):
+class UserStreamDecoder(Protocol):
     """How a venue tells what happens to an account."""
 
     @property
@@ -79,10 +79,10 @@ class _Connection:
             self.broken.set_result(words)
 
 
-class Stream:
+class UserStream:
     """The events of one account."""
 
-    def __init__(self, line: Line, hearing: Hearing) -> None:
+    def __init__(self, line: RestSession, hearing: UserStreamDecoder) -> None:
         self._line = line
         self._hearing = hearing
         self._connection: _Connection | None = None
@@ -166,8 +166,8 @@ class Stream:
         if connection is None:
             return False
         heard = self._hear(data)
-        if isinstance(heard, Ended | Denied):
-            connection.denied = heard.words if isinstance(heard, Denied) else ""
+        if isinstance(heard, StreamClosed | LoginRejected):
+            connection.denied = heard.words if isinstance(heard, LoginRejected) else ""
             _break_socket(client, heard.words)
             connection.end(heard.words)
             return True
@@ -176,7 +176,7 @@ class Stream:
         complete = len(connection.taken) >= self._hearing.subscriptions
         if complete and not connection.ready.is_set():
             connection.ready.set()
-            self._queue.put_nowait(Lost(self._words))
+            self._queue.put_nowait(StreamInterrupted(self._words))
         if heard is None or isinstance(heard, Taken):
             return False
         for event in heard:
@@ -191,7 +191,7 @@ class Stream:
         try:
             return self._hearing.hear(exact.decode(data))
         except UNREADABLE as error:
-            return Ended(f"a message that cannot be read: {error!r}"[:300])
+            return StreamClosed(f"a message that cannot be read: {error!r}"[:300])
 
 
 Take = Callable[[Any, str | None], bool]

@@ -15,31 +15,31 @@ from kit.base.runtime import Identity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.connector.contract import discovery
 from kit.connector.contract.source import Feed
-from kit.connector.contract.venue import CHANNEL_STATUS, Place, Venue
+from kit.connector.contract.venue import CHANNEL_STATUS, Environment, Venue
 from kit.connector.feed.raw_frames import RawFrames
-from kit.connector.feed.session import Session
-from kit.connector.feed.staleness import Staleness
+from kit.connector.feed.staleness import StalenessMonitor
+from kit.connector.feed.websocket_feed import WebsocketFeed
 from kit.connector.host.epoch_file import EpochFile
-from kit.connector.host.epoch_manager import Beginning
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.epoch_manager import EpochManager
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
-from kit.connector.host.instruments import Instruments
-from kit.connector.host.listing import Listing
-from kit.connector.process.book_resync import Resync
+from kit.connector.host.instruments import InstrumentCache
+from kit.connector.host.listing_publisher import ListingPublisher
+from kit.connector.process.book_resync import BookResync
 from kit.connector.process.book_snapshots import BookSnapshots
-from kit.connector.process.book_verification import Verification
-from kit.connector.process.control import Control
+from kit.connector.process.book_verification import BookVerifier
 from kit.connector.process.market_data import MarketDataServicer
-from kit.connector.process.peer_replica import Twin
+from kit.connector.process.order_accounts import PretendedCredentials, VenueAccounts, no_credentials
+from kit.connector.process.peer_replica import PeerReplica
 from kit.connector.process.settings import VenueSettings
-from kit.connector.process.state_republisher import Retelling
-from kit.connector.process.trade_refill import Refill
-from kit.connector.process.trading import PretendedCredentials, Trading, no_credentials
+from kit.connector.process.state_republisher import StateRepublisher
+from kit.connector.process.trade_refill import TradeRefill
+from kit.connector.process.venue_controller import VenueController
 from kit.connector.rest.budget import Budget
-from kit.connector.rest.rationed import RationedHistory
+from kit.connector.rest.rate_limited import RateLimitedHistory
 from kit.connector.subscriptions import Subscriptions
 from kit.execution.settings import OrdersSettings
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 
 CHECKPOINT_INTERVAL_S = 1.0
 PRESSURE_CHECK_S = 0.005
@@ -59,7 +59,7 @@ def main(
     if port:
         own = msgspec.structs.replace(own, port=port)
     orders = settings.load(OrdersSettings, "orders")
-    place = Place(mesh.world, mesh.simulator_url, own.options, orders.transport)
+    place = Environment(mesh.world, mesh.simulator_url, own.options, orders.transport)
     venue = discovery.require(venue_id)(place)
 
     async def serve() -> None:
@@ -81,7 +81,7 @@ class VenueProcess:
     ) -> None:
         clock = SystemClock()
         budget = Budget(venue.venue_id, venue.limits.requests_per_second, clock)
-        venue = replace(venue, history=RationedHistory(venue.history, budget))
+        venue = replace(venue, history=RateLimitedHistory(venue.history, budget))
         port = own.port or venue.port
         service_id = own.service_id(venue.venue_id)
         self.runtime = Runtime(Identity(service_id, "venue", venue.venue_id, port), mesh)
@@ -94,20 +94,22 @@ class VenueProcess:
         meter = self.runtime.meter
         self.hub = Hub(venue.venue_id, epochs.next(clock), clock, meter, own.ring_bytes_max)
         self.subscriptions = Subscriptions(venue.channels)
-        self.intake = Intake(venue, self.hub, self.subscriptions, meter, clock)
+        self.intake = FramePipeline(venue, self.hub, self.subscriptions, meter, clock)
         doubted = meter.gauge("books_in_doubt", "Books that wait for a snapshot or an update")
         doubted.set_function(self.intake.bookkeeper.doubted_count)
         self._raw_frames = RawFrames(self.hub) if own.raw_frames else None
         self.session: Feed = (
-            Session(venue, self.intake, meter, clock, raw_frames=self._raw_frames)
+            WebsocketFeed(venue, self.intake, meter, clock, raw_frames=self._raw_frames)
             if venue.source is None
             else venue.source.feed(self.intake, clock)
         )
-        self.instruments = Instruments(venue.venue_id, venue.history)
-        self.listing = Listing(self.instruments, self.intake, self.hub, self.session, clock)
-        self._beginning = Beginning(self.hub, self.intake, self.listing, epochs, clock)
+        self.instruments = InstrumentCache(venue.venue_id, venue.history)
+        self.listing = ListingPublisher(
+            self.instruments, self.intake, self.hub, self.session, clock
+        )
+        self._beginning = EpochManager(self.hub, self.intake, self.listing, epochs, clock)
         self.runtime.tell_epoch(lambda: self.hub.epoch)
-        self.twin = Twin(
+        self.twin = PeerReplica(
             venue,
             service_id,
             self.hub,
@@ -117,7 +119,7 @@ class VenueProcess:
             meter,
             clock,
         )
-        self.control = Control(
+        self.control = VenueController(
             venue.venue_id,
             self.instruments,
             self.subscriptions,
@@ -130,8 +132,8 @@ class VenueProcess:
 
     def _make_trading(
         self, orders: OrdersSettings, budget: Budget, pretended_credentials: PretendedCredentials
-    ) -> Trading:
-        return Trading(
+    ) -> VenueAccounts:
+        return VenueAccounts(
             self._venue,
             self._mesh,
             self._own,
@@ -153,9 +155,9 @@ class VenueProcess:
             self.instruments,
             self.subscriptions,
             self._venue.history,
-            Verification(self.hub, self.intake, self._venue, self._clock),
+            BookVerifier(self.hub, self.intake, self._venue, self._clock),
             self._beginning,
-            Retelling(
+            StateRepublisher(
                 self.intake.bookkeeper,
                 self.hub,
                 self.listing,
@@ -167,7 +169,7 @@ class VenueProcess:
         runtime.control_venue(self.control)
         runtime.when_draining(self._end)
         runtime.run_task("session", self.session.run)
-        resync = Resync(
+        resync = BookResync(
             self.intake.bookkeeper,
             self._venue.book.snapshots,
             self._venue.history,
@@ -176,7 +178,7 @@ class VenueProcess:
         )
         runtime.run_task("resync", resync.run)
         if self._own.refill_s:
-            refill = Refill(
+            refill = TradeRefill(
                 self.intake.tradekeeper,
                 self._venue.history,
                 self._own.refill_s,
@@ -200,7 +202,9 @@ class VenueProcess:
         else:
             # A tape is as it is: what is silent on it cannot be had by asking.
             minimum_s = self._venue.limits.stale_after_s
-            staleness = Staleness(self.intake, self.session, minimum_s, runtime.meter, self._clock)
+            staleness = StalenessMonitor(
+                self.intake, self.session, minimum_s, runtime.meter, self._clock
+            )
             runtime.run_task("staleness", staleness.run)
         runtime.at_end(self._venue.history.close)
         await runtime.run()
@@ -254,7 +258,7 @@ class VenueProcess:
                 lives = self.twin.is_there and channel == CHANNEL_STATUS
                 is_quiet = cursor.sequence == published[channel]
                 if is_quiet and (self.session.connected or lives):
-                    cursor = self.hub.publish(channel, Draft())
+                    cursor = self.hub.publish(channel, BatchDraft())
                 published[channel] = cursor.sequence
 
     def _tell_state(self) -> None:

@@ -7,9 +7,9 @@ from kit.base import backoff, telemetry
 from kit.base.clock import Clock
 from kit.base.errors import VenuemeshError
 from kit.base.numbers import NumberError
-from kit.connector.books.bookkeeper import Bookkeeper
-from kit.connector.books.guarded_book import BROKEN
-from kit.connector.contract.venue import History, SnapshotSource
+from kit.connector.books.book_manager import BookManager
+from kit.connector.books.synchronized_book import BROKEN
+from kit.connector.contract.venue import SnapshotSource, VenueHistory
 
 SNAPSHOTS_AT_ONCE_MAX = 4
 FIRST_WAIT_S = 0.25
@@ -20,14 +20,14 @@ LOOK_AGAIN_S = 0.05
 _log = telemetry.logger("venue.resync")
 
 
-class Resync:
+class BookResync:
     """Asks for a snapshot of each book that wants one, again and again until it is proven."""
 
     def __init__(
         self,
-        bookkeeper: Bookkeeper,
+        bookkeeper: BookManager,
         snapshots: SnapshotSource,
-        history: History,
+        history: VenueHistory,
         renew: Callable[[str], None],
         clock: Clock,
     ) -> None:

@@ -7,10 +7,10 @@ a reader who replaces its book by it has the same one.
 from typing import NamedTuple
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.connector.books.batch_builder import Pen, Publish
-from kit.connector.books.guarded_book import BookState, GuardedBook
+from kit.connector.books.batch_builder import BookBatchBuilder, Publish
 from kit.connector.books.outcomes import Changed
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
+from kit.connector.host.frame_pipeline import FramePipeline
 
 PAUSE_S_MAX = 1.0
 PAUSE_S_MIN = 0.02
@@ -29,7 +29,9 @@ class _Told(NamedTuple):
 class BookSnapshots:
     """Tells each book anew when its last snapshot is older than an interval, one at a time."""
 
-    def __init__(self, intake: Intake, publish: Publish, interval_s: float, clock: Clock) -> None:
+    def __init__(
+        self, intake: FramePipeline, publish: Publish, interval_s: float, clock: Clock
+    ) -> None:
         self._intake = intake
         self._publish = publish
         self._interval_ns = int(interval_s * NANOSECONDS_PER_SECOND)
@@ -57,13 +59,13 @@ class BookSnapshots:
         if oldest and now_ns - self._told[oldest.symbol].at_ns >= self._interval_ns:
             self._tell(oldest, now_ns)
 
-    def _tell(self, book: GuardedBook, now_ns: int) -> None:
+    def _tell(self, book: SynchronizedBook, now_ns: int) -> None:
         # What was received before comes before it in the stream, too.
         self._intake.flush()
         if book.state is BookState.PROVEN:
             received_ns = max(book.received_time_ns, self._clock.time_ns() - HELD_BACK_NS)
             whole = book.whole()._replace(received_time_ns=received_ns)
-            pen = Pen(self._publish)
+            pen = BookBatchBuilder(self._publish)
             pen.take(book, [Changed(whole, snapshot=True, epoch=book.epoch)])
             pen.publish()
             self._told[book.symbol] = _Told(book.epoch, now_ns)

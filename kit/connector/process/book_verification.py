@@ -18,9 +18,9 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.clock import Clock
 from kit.base.errors import RateLimited
 from kit.base.numbers import NumberError, format_scaled, most
-from kit.connector.books.guarded_book import BookState, GuardedBook
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookSnapshot, Venue
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub, HubReader
 from kit.marketdata.book import Levels as Pairs
 from kit.marketdata.model.columns import Levels, Numbers, Scale
@@ -41,10 +41,10 @@ NOT_COMPARABLE = market_data_pb2.BOOK_VERDICT_NOT_COMPARABLE
 Response = market_data_pb2.VerifyBookResponse
 
 
-class Verification:
+class BookVerifier:
     """Compares books, one at a time."""
 
-    def __init__(self, hub: Hub, intake: Intake, venue: Venue, clock: Clock) -> None:
+    def __init__(self, hub: Hub, intake: FramePipeline, venue: Venue, clock: Clock) -> None:
         self._hub = hub
         self._intake = intake
         self._history = venue.history
@@ -128,7 +128,7 @@ class Update(NamedTuple):
 class Watched:
     """A book as it was, and what was published of it since."""
 
-    def __init__(self, book: GuardedBook, reader: HubReader) -> None:
+    def __init__(self, book: SynchronizedBook, reader: HubReader) -> None:
         self.symbol = book.symbol
         self.last = book.last_sequence
         self._epoch = book.epoch
@@ -322,7 +322,7 @@ def _difference(
 
 
 @contextmanager
-def _watching(hub: Hub, book: GuardedBook) -> Iterator[Watched]:
+def _watching(hub: Hub, book: SynchronizedBook) -> Iterator[Watched]:
     at = {types_pb2.CHANNEL_BOOK: hub.cursor(types_pb2.CHANNEL_BOOK)}
     reader = hub.reader(at, earliest=(), latest=(), symbols=frozenset([book.symbol]))
     try:

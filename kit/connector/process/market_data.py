@@ -12,14 +12,14 @@ from kit.base.cursor import CHANNELS, Channel, Cursor
 from kit.base.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.base.numbers import format_scaled
 from kit.base.rpc import STREAM_WRITER
-from kit.connector.books.guarded_book import BookState, GuardedBook
-from kit.connector.contract.venue import History
-from kit.connector.host.epoch_manager import Beginning
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
+from kit.connector.contract.venue import VenueHistory
+from kit.connector.host.epoch_manager import EpochManager
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
-from kit.connector.host.instruments import Instruments
-from kit.connector.process.book_verification import Verification
-from kit.connector.process.state_republisher import Retelling
+from kit.connector.host.instruments import InstrumentCache
+from kit.connector.process.book_verification import BookVerifier
+from kit.connector.process.state_republisher import StateRepublisher
 from kit.connector.subscriptions import Subscriptions
 from kit.marketdata.book.checksum import TOP_LEVELS, top_checksum
 from kit.marketdata.model.columns import Scale
@@ -44,13 +44,13 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     def __init__(
         self,
         hub: Hub,
-        intake: Intake,
-        instruments: Instruments,
+        intake: FramePipeline,
+        instruments: InstrumentCache,
         subscriptions: Subscriptions,
-        history: History,
-        verification: Verification,
-        beginning: Beginning,
-        retelling: Retelling,
+        history: VenueHistory,
+        verification: BookVerifier,
+        beginning: EpochManager,
+        retelling: StateRepublisher,
     ) -> None:
         self._hub = hub
         self._intake = intake
@@ -203,13 +203,13 @@ def _channels(request: market_data_pb2.SubscribeRequest) -> list[Channel]:
     return channels
 
 
-def _state(book: GuardedBook) -> "market_data_pb2.BookState.ValueType":
+def _state(book: SynchronizedBook) -> "market_data_pb2.BookState.ValueType":
     if book.state is BookState.PROVEN and not book.provable:
         return market_data_pb2.BOOK_STATE_UNPROVEN
     return STATES[book.state]
 
 
-def _levels(book: GuardedBook, levels: list[tuple[int, int]]) -> list[market_data_pb2.Level]:
+def _levels(book: SynchronizedBook, levels: list[tuple[int, int]]) -> list[market_data_pb2.Level]:
     scale: Scale = book.scale
     return [
         market_data_pb2.Level(

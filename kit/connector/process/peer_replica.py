@@ -26,12 +26,12 @@ from kit.base.directory import Directory
 from kit.base.errors import CursorExpired
 from kit.base.telemetry import Meter
 from kit.connector.contract.venue import CHANNEL_STATUS, Venue
-from kit.connector.host.epoch_manager import Beginning
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.epoch_manager import EpochManager
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
 from kit.connector.replica.chain import Chain, trades_in_order, updates_in_order
 from kit.marketdata.codec import decode
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.columns import BookRows, Rows, TradeRows
 
@@ -51,7 +51,7 @@ _SUBSCRIBE = market_data_pb2.DESCRIPTOR.services_by_name["MarketData"].methods_b
 _log = telemetry.logger("venue.twin")
 
 
-class Twin:
+class PeerReplica:
     """Our hearing of the other process."""
 
     def __init__(
@@ -59,8 +59,8 @@ class Twin:
         venue: Venue,
         service_id: str,
         hub: Hub,
-        intake: Intake,
-        beginning: Beginning,
+        intake: FramePipeline,
+        beginning: EpochManager,
         is_connected: Callable[[], bool],
         meter: Meter,
         clock: Clock,
@@ -168,7 +168,7 @@ class Twin:
 
     def _own_lost(self) -> None:
         """Let the twin know at once, in a channel where a batch without rows says nothing else."""
-        self._hub.publish(CHANNEL_STATUS, Draft())
+        self._hub.publish(CHANNEL_STATUS, BatchDraft())
 
     def _in_order(self, chain: Chain, rows: Rows) -> Rows:
         if isinstance(rows, TradeRows):

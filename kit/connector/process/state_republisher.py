@@ -6,22 +6,24 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import Clock
 from kit.base.cursor import Channel
-from kit.connector.books.batch_builder import Pen
-from kit.connector.books.bookkeeper import Bookkeeper
-from kit.connector.books.guarded_book import BookState, GuardedBook
+from kit.connector.books.batch_builder import BookBatchBuilder
+from kit.connector.books.book_manager import BookManager
 from kit.connector.books.outcomes import Changed, Doubted
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.host.hub import Hub
-from kit.connector.host.listing import Listing
-from kit.marketdata.codec.encode import Draft
+from kit.connector.host.listing_publisher import ListingPublisher
+from kit.marketdata.codec.encode import BatchDraft
 
 LEVELS_MAX = 20_000
 """Of one batch, or one book."""
 
 
-class Retelling:
+class StateRepublisher:
     """Tells whole books, and all that is listed."""
 
-    def __init__(self, bookkeeper: Bookkeeper, hub: Hub, listing: Listing, clock: Clock) -> None:
+    def __init__(
+        self, bookkeeper: BookManager, hub: Hub, listing: ListingPublisher, clock: Clock
+    ) -> None:
         self._bookkeeper = bookkeeper
         self._hub = hub
         self._listing = listing
@@ -33,12 +35,12 @@ class Retelling:
         self._listing.tell_all()
         for channel in channels:
             if channel in self._hub.twin_cursors:
-                self._hub.publish(channel, Draft())
+                self._hub.publish(channel, BatchDraft())
         self._tell_books()
 
     def _tell_books(self) -> None:
         books = self._bookkeeper.books.values()
-        pen = Pen(lambda draft: self._hub.publish(types_pb2.CHANNEL_BOOK, draft))
+        pen = BookBatchBuilder(lambda draft: self._hub.publish(types_pb2.CHANNEL_BOOK, draft))
         for book in books:
             if book.state is not BookState.PROVEN:
                 pen.take(book, [self._doubted(book)])
@@ -52,7 +54,7 @@ class Retelling:
                 levels = 0
         pen.publish()
 
-    def _doubted(self, book: GuardedBook) -> Doubted:
+    def _doubted(self, book: SynchronizedBook) -> Doubted:
         return Doubted(
             types_pb2.Gap(
                 symbol=book.symbol,

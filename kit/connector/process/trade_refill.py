@@ -10,9 +10,9 @@ from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.errors import VenuemeshError
 from kit.base.telemetry import Meter
-from kit.connector.contract.venue import History
+from kit.connector.contract.venue import VenueHistory
 from kit.connector.trades.holds import Hold, NumberedHold
-from kit.connector.trades.tradekeeper import Tradekeeper
+from kit.connector.trades.trade_sequencer import TradeSequencer
 from kit.marketdata.model.columns import Numbers, Symbols, TradeRows
 
 BEHIND_WAIT_S = 0.25
@@ -21,13 +21,13 @@ BEHIND_WAIT_S = 0.25
 _log = telemetry.logger("venue.refill")
 
 
-class Refill:
+class TradeRefill:
     """Asks for the trades of each hole, once. What the venue does not give in time is a gap."""
 
     def __init__(
         self,
-        tradekeeper: Tradekeeper,
-        history: History,
+        tradekeeper: TradeSequencer,
+        history: VenueHistory,
         patience_s: float,
         meter: Meter,
         clock: Clock,

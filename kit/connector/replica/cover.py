@@ -12,7 +12,7 @@ from kit.base.cursor import Channel
 Tell = Callable[[list[str], Collection[Channel], str], None]
 
 
-class Cover:
+class PeerCoverage:
     """Which channels of which instruments lean on the twin."""
 
     def __init__(self, tell: Tell, changed: Callable[[bool], None]) -> None:

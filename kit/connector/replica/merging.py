@@ -8,13 +8,13 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel, channel_name
 from kit.base.telemetry import Meter
-from kit.connector.replica.cover import Cover, Tell
-from kit.connector.replica.newest import Newest
+from kit.connector.replica.cover import PeerCoverage, Tell
+from kit.connector.replica.newest import LatestRows
 from kit.connector.trades.continuity import Continuity
 from kit.marketdata.model.columns import BookRows, QuoteRows, Rows, TradeRows
 
 
-class Merging:
+class SourceMerger:
     """What of two sources is kept. Of one source everything is."""
 
     def __init__(
@@ -22,12 +22,12 @@ class Merging:
     ) -> None:
         """``same_books``: the numbers of book updates are the same on all connections."""
         self.same_books = same_books
-        self.cover = Cover(tell, covered)
+        self.cover = PeerCoverage(tell, covered)
         self.is_active = False
         """Whether there was ever a twin."""
         self.is_from_twin = False
         """Whether what is taken now is the twin's."""
-        self._newest = Newest()
+        self._newest = LatestRows()
         self._same_quotes = False
         self._counter = meter.counter(
             "merged_events", "Events by who brought them first", "channel", "origin"

@@ -21,7 +21,7 @@ class _Newest(NamedTuple):
     from_twin: bool
 
 
-class Newest:
+class LatestRows:
     """The time of the newest row of each kind, and who brought it."""
 
     def __init__(self) -> None:

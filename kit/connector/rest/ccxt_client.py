@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from kit.base.errors import RateLimited, UnknownInstrument, VenuemeshError, VenueUnavailable
-from kit.connector.rest import refusals
+from kit.connector.rest import retry_after
 from kit.connector.rest.budget import spending
 
 
@@ -63,7 +63,7 @@ async def _call(venue_id: str, function: Callable[..., Awaitable[Any]], *argumen
         raise RateLimited(
             str(error)[:200],
             venue=venue_id,
-            retry_after_ms=math.ceil(refusals.left_alone_s() * 1000),
+            retry_after_ms=math.ceil(retry_after.left_alone_s() * 1000),
         ) from error
     except errors.BaseError as error:
         raise VenueUnavailable(
@@ -86,7 +86,7 @@ class _Listening:
     def on_rest_response(
         self, code: int, reason: str, url: str, method: str, headers: Mapping[str, str], *rest: Any
     ) -> str:
-        refusals.heard(code, headers)
+        retry_after.heard(code, headers)
         answer: str = super().on_rest_response(  # type: ignore[misc]  # of the exchange
             code, reason, url, method, headers, *rest
         )

@@ -12,7 +12,7 @@ import aiohttp
 import msgspec
 
 from kit.base.errors import RateLimited, UnknownInstrument, VenueUnavailable
-from kit.connector.rest import refusals
+from kit.connector.rest import retry_after
 from kit.connector.rest.budget import spending
 
 TIMEOUT_S = 10.0
@@ -61,7 +61,7 @@ class RestClient:
             self._made = aiohttp.ClientSession(timeout=timeout)
         try:
             async with self._made.get(self._base_url + path, params=query) as response:
-                refusals.heard(response.status, response.headers)
+                retry_after.heard(response.status, response.headers)
                 body = bytearray()
                 async for part in response.content.iter_any():
                     body += part
@@ -73,8 +73,8 @@ class RestClient:
 
     def _refusal(self, status: int, body: bytes, symbol: str) -> Exception:
         said = body[:200].decode(errors="replace")
-        if status in (refusals.SLOW_DOWN, refusals.BANNED):
-            wait_ms = math.ceil(refusals.left_alone_s() * 1000)
+        if status in (retry_after.SLOW_DOWN, retry_after.BANNED):
+            wait_ms = math.ceil(retry_after.left_alone_s() * 1000)
             return RateLimited(said, venue=self._venue_id, retry_after_ms=wait_ms)
         if status == NOT_FOUND and symbol:
             return UnknownInstrument(said, venue=self._venue_id, symbol=symbol)

@@ -14,18 +14,18 @@ from kit.base.telemetry import Meter
 from kit.base.websocket import Sink
 from kit.connector.books.sequence_rules import CountingRule
 from kit.connector.contract.venue import (
-    Answer,
     BookRules,
+    ControlMessage,
     FrameKind,
-    History,
-    Limits,
     Maturity,
-    Profile,
     SnapshotSource,
     Venue,
+    VenueHistory,
+    VenueLimits,
+    VenueProfile,
 )
-from kit.connector.feed.session import Session
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.feed.websocket_feed import WebsocketFeed
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
 from kit.connector.subscriptions import Subscriptions
 from kit.marketdata.frames import FrameError, Frames
@@ -105,8 +105,11 @@ class FakeWire:
     def ping(self, request_id: int) -> str | None:
         return None
 
-    def understand(self, frame: bytes) -> Answer:
-        answers = {LEAVING: Answer(leaving=True, say=["goodbye"]), BROKEN: Answer(broken=True)}
+    def understand(self, frame: bytes) -> ControlMessage:
+        answers = {
+            LEAVING: ControlMessage(leaving=True, say=["goodbye"]),
+            BROKEN: ControlMessage(broken=True),
+        }
         if frame not in answers:
             raise FrameError("what?")
         return answers[frame]
@@ -168,12 +171,14 @@ class Stage:
         self.clock = ManualClock()
         self.sockets: list[FakeSocket] = []
         self.wire = FakeWire()
-        self.venue = _venue(self.wire, Limits(**{**LIMITS, **limits}), snapshots)
+        self.venue = _venue(self.wire, VenueLimits(**{**LIMITS, **limits}), snapshots)
         self.meter = Meter("somewhere")
         self.hub = Hub("somewhere", 1, self.clock, self.meter)
         self.subscriptions = Subscriptions(self.venue.channels)
-        self.intake = Intake(self.venue, self.hub, self.subscriptions, self.meter, self.clock)
-        self.session = Session(self.venue, self.intake, self.meter, self.clock, self._open)
+        self.intake = FramePipeline(
+            self.venue, self.hub, self.subscriptions, self.meter, self.clock
+        )
+        self.session = WebsocketFeed(self.venue, self.intake, self.meter, self.clock, self._open)
         self.batches: list[batch_pb2.MarketDataBatch] = []
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
         self._tasks: list[asyncio.Task[None]] = []
@@ -225,12 +230,12 @@ class Stage:
         return self.sockets[-1]
 
 
-def _venue(wire: FakeWire, limits: Limits, snapshots: SnapshotSource) -> Venue:
-    history: History = None  # type: ignore[assignment]  # nobody asks it
+def _venue(wire: FakeWire, limits: VenueLimits, snapshots: SnapshotSource) -> Venue:
+    history: VenueHistory = None  # type: ignore[assignment]  # nobody asks it
     return Venue(
         venue_id="somewhere",
         port=1,
-        profile=Profile("Somewhere", "spot", Maturity.PREVIEW),
+        profile=VenueProfile("Somewhere", "spot", Maturity.PREVIEW),
         wires=(wire,),
         book=BookRules(CountingRule(), snapshots),
         history=history,

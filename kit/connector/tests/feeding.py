@@ -8,9 +8,9 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.clock import SystemClock
 from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
-from kit.connector.books.guarded_book import GuardedBook
-from kit.connector.contract.venue import Answer, Venue
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.books.synchronized_book import SynchronizedBook
+from kit.connector.contract.venue import ControlMessage, Venue
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
 from kit.connector.subscriptions import Subscriptions
 from kit.marketdata.model.batches import Batch
@@ -22,7 +22,7 @@ class Connection:
     """What the intake says of a connection."""
 
     def __init__(self) -> None:
-        self.answers: list[Answer] = []
+        self.answers: list[ControlMessage] = []
         self.breaks: list[str] = []
 
     @property
@@ -30,7 +30,7 @@ class Connection:
         """Whether anything is to be said over it, or anything is missing."""
         return bool(self.breaks) or any(answer.say for answer in self.answers)
 
-    def answered(self, answer: Answer) -> None:
+    def answered(self, answer: ControlMessage) -> None:
         self.answers.append(answer)
 
     def broken(self, detail: str) -> None:
@@ -46,7 +46,7 @@ class Feed:
         self.connection = Connection()
         self.subscriptions = Subscriptions(CHANNELS)
         hub = Hub(venue.venue_id, 1, SystemClock(), self.meter)
-        self.intake = Intake(venue, hub, self.subscriptions, self.meter, SystemClock())
+        self.intake = FramePipeline(venue, hub, self.subscriptions, self.meter, SystemClock())
         self.subscriptions.add(symbols)
         self.intake.bookkeeper.add(symbols)
         self._symbols = symbols
@@ -57,7 +57,7 @@ class Feed:
         """Frames that were left out."""
         return int(self.meter.counters.get("skipped_frames_total", 0))
 
-    def book(self, symbol: str) -> GuardedBook:
+    def book(self, symbol: str) -> SynchronizedBook:
         """One book."""
         return self.intake.bookkeeper.books[symbol]
 

@@ -13,10 +13,10 @@ from kit.base.clock import SystemClock
 from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
 from kit.connector.host.hub import Hub
-from kit.connector.process.trade_refill import Refill
+from kit.connector.process.trade_refill import TradeRefill
 from kit.connector.subscriptions import Subscriptions
-from kit.connector.trades.tradekeeper import Tradekeeper
-from kit.marketdata.codec.encode import Draft
+from kit.connector.trades.trade_sequencer import TradeSequencer
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.columns import Numbers, Symbols, TradeRows, zeros
 from tests.support.waiting import until
@@ -105,14 +105,14 @@ class Stage:
         self.subscriptions.add([SYMBOL, OTHER])
         self._hub = Hub("somewhere", 1, clock, self.meter)
         self._reader = self._hub.reader({}, earliest=[TRADES], latest=(), symbols=frozenset())
-        self.keeper = Tradekeeper(self._publish, self.subscriptions, clock)
+        self.keeper = TradeSequencer(self._publish, self.subscriptions, clock)
         self._clock = clock
         self.batches: list[Batch] = []
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, patience_s: float = PATIENCE_S) -> None:
         history: Any = self.history  # it is asked for trades alone
-        refill = Refill(self.keeper, history, patience_s, self.meter, self._clock)
+        refill = TradeRefill(self.keeper, history, patience_s, self.meter, self._clock)
         self._task = asyncio.create_task(refill.run())
         await asyncio.sleep(0)
 
@@ -125,7 +125,7 @@ class Stage:
         """Wait until nothing waits."""
         await until(lambda: not self.keeper.holds)
 
-    def _publish(self, draft: Draft) -> None:
+    def _publish(self, draft: BatchDraft) -> None:
         self._hub.publish(TRADES, draft)
 
     def events(self, symbol: str = SYMBOL) -> list[int | types_pb2.Gap]:

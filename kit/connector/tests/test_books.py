@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.books.guarded_book import BookState, GuardedBook
 from kit.connector.books.outcomes import Changed, Doubted, Outcome, Update
 from kit.connector.books.sequence_rules import ChainRule, CountingRule, OverlapRule, UnnumberedRule
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookRules, SnapshotSource, UpdateNumbers
 from kit.marketdata.book import Book, Side
 from kit.marketdata.book.checksum import Checksum, kraken_checksum
@@ -83,8 +83,8 @@ class Follower:
             self.last = update.numbers.last
 
 
-def proven_book(truth: Truth) -> tuple[GuardedBook, Follower]:
-    book, follower = GuardedBook("BTCUSDT", RULES), Follower()
+def proven_book(truth: Truth) -> tuple[SynchronizedBook, Follower]:
+    book, follower = SynchronizedBook("BTCUSDT", RULES), Follower()
     follower.take(book.on_snapshot(snapshot_at(truth, 0)))
     assert book.state is BookState.PROVEN
     return book, follower
@@ -101,7 +101,7 @@ def proven_book(truth: Truth) -> tuple[GuardedBook, Follower]:
 )
 def test_proven_means_right(seed: int, fates: list[str]) -> None:
     truth = make_truth(seed, len(fates))
-    book, follower = GuardedBook("BTCUSDT", RULES), Follower()
+    book, follower = SynchronizedBook("BTCUSDT", RULES), Follower()
     arrivals: list[Update | int] = []
     for update, fate in zip(truth.updates, fates, strict=True):
         if fate == "drop":
@@ -198,7 +198,7 @@ def linked(first: int, previous: int, price: int) -> Update:
 
 
 def test_a_snapshot_of_the_feed_begins_the_book_anew() -> None:
-    book, follower = GuardedBook("BTC-USDT", CHAINED), Follower()
+    book, follower = SynchronizedBook("BTC-USDT", CHAINED), Follower()
     follower.take(book.on_feed_snapshot(linked(10, -1, 100)))
     follower.take(book.on_update(linked(15, 10, 101)))
     assert book.book.bids() == [(101, 1), (100, 1)]
@@ -209,7 +209,7 @@ def test_a_snapshot_of_the_feed_begins_the_book_anew() -> None:
 
 
 def test_a_broken_chain_waits_for_a_snapshot_or_the_missing_link() -> None:
-    book, follower = GuardedBook("BTC-USDT", CHAINED), Follower()
+    book, follower = SynchronizedBook("BTC-USDT", CHAINED), Follower()
     follower.take(book.on_feed_snapshot(linked(10, -1, 100)))
     follower.take(book.on_update(linked(20, 15, 102)))
     assert (book.state, follower.good) == (BookState.IN_DOUBT, False)
@@ -218,7 +218,7 @@ def test_a_broken_chain_waits_for_a_snapshot_or_the_missing_link() -> None:
 
 
 def test_a_lost_connection_of_a_feed_heals_by_its_snapshot_alone() -> None:
-    book, follower = GuardedBook("BTC-USDT", CHAINED), Follower()
+    book, follower = SynchronizedBook("BTC-USDT", CHAINED), Follower()
     follower.take(book.on_feed_snapshot(linked(10, -1, 100)))
     follower.take(book.doubt(types_pb2.GAP_REASON_RECONNECT, 5, "closed"))
     follower.take(book.on_update(linked(15, 10, 101)))
@@ -228,7 +228,7 @@ def test_a_lost_connection_of_a_feed_heals_by_its_snapshot_alone() -> None:
 
 
 def test_a_wrong_checksum_is_a_gap_and_only_a_snapshot_helps() -> None:
-    book, follower = GuardedBook("BTC/USD", CHECKED), Follower()
+    book, follower = SynchronizedBook("BTC/USD", CHECKED), Follower()
     right = kraken_checksum([(100, 1)], [])
     follower.take(book.on_feed_snapshot(linked(0, 0, 100)._replace(checksum=right)))
     assert book.state is BookState.PROVEN
@@ -246,7 +246,7 @@ def counted(number: int, price: int) -> Update:
 
 
 def test_a_snapshot_that_nobody_asked_for_is_a_gap_before_it() -> None:
-    book = GuardedBook("BTCUSDT", COUNTED)
+    book = SynchronizedBook("BTCUSDT", COUNTED)
     list(book.on_feed_snapshot(counted(500, 100)))
     gap, begun = book.on_feed_snapshot(counted(1, 90))
     assert isinstance(gap, Doubted)
@@ -257,7 +257,7 @@ def test_a_snapshot_that_nobody_asked_for_is_a_gap_before_it() -> None:
 
 
 def test_what_was_held_before_the_venue_counts_anew_does_not_break_the_new_book() -> None:
-    book, follower = GuardedBook("BTCUSDT", COUNTED), Follower()
+    book, follower = SynchronizedBook("BTCUSDT", COUNTED), Follower()
     follower.take(book.on_feed_snapshot(counted(500, 100)))
     follower.take(book.on_update(counted(502, 102)))
     assert book.state is BookState.IN_DOUBT
@@ -268,7 +268,7 @@ def test_what_was_held_before_the_venue_counts_anew_does_not_break_the_new_book(
 
 
 def test_what_follows_a_late_snapshot_is_applied_up_to_the_next_hole() -> None:
-    book, follower = GuardedBook("BTCUSDT", COUNTED), Follower()
+    book, follower = SynchronizedBook("BTCUSDT", COUNTED), Follower()
     for number in (11, 12, 12, 14):
         follower.take(book.on_update(counted(number, 100 + number)))
     follower.take(book.on_feed_snapshot(counted(10, 100)))

@@ -10,7 +10,7 @@ from aiohttp import web
 from conftest import free_port
 from kit.base.clock import SystemClock
 from kit.base.errors import RateLimited
-from kit.connector.rest import ccxt_client, refusals
+from kit.connector.rest import ccxt_client, retry_after
 from kit.connector.rest.budget import AT_ONCE_MAX, WAITING_MAX, Budget, Priority, TokenBucket, spend
 from tests.support.manual_clock import ManualClock
 
@@ -167,8 +167,8 @@ async def asked(status: int, headers: dict[str, str]) -> AsyncIterator[tuple[obj
     [
         (429, {"Retry-After": "37"}, 37),
         (418, {"retry-after": "120"}, 120),
-        (429, {}, refusals.UNSAID_RETRY_S),
-        (429, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, refusals.UNSAID_RETRY_S),
+        (429, {}, retry_after.UNSAID_RETRY_S),
+        (429, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, retry_after.UNSAID_RETRY_S),
     ],
 )
 async def test_a_venue_that_says_slow_down_closes_the_budget(

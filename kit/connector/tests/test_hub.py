@@ -14,7 +14,7 @@ from kit.base.errors import CursorExpired, Draining, SubscriberTooSlow
 from kit.base.telemetry import Meter
 from kit.connector.host.hub import Hub
 from kit.marketdata.codec import encode
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import Numbers, Symbols, TradeRows
 
 TRADES, BOOK = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_BOOK
@@ -24,7 +24,7 @@ def make_hub(ring_bytes_max: int = 1 << 20) -> Hub:
     return Hub("binance", 1000, SystemClock(), Meter("binance"), ring_bytes_max)
 
 
-def trade(number: int, symbol: str = "BTCUSDT") -> Draft:
+def trade(number: int, symbol: str = "BTCUSDT") -> BatchDraft:
     one, ones = np.array([1]), Numbers(np.array([1]), 0)
     rows = TradeRows(Symbols.of([symbol]), ones, ones, one, one, one, np.array([number]))
     return encode.trades(rows)
@@ -44,7 +44,7 @@ def test_batches_are_numbered_from_one() -> None:
     hub = make_hub()
     cursors = [hub.publish(TRADES, trade(number)) for number in range(3)]
     assert cursors == [Cursor(1000, 1), Cursor(1000, 2), Cursor(1000, 3)]
-    assert hub.publish(BOOK, Draft()) == Cursor(1000, 1)
+    assert hub.publish(BOOK, BatchDraft()) == Cursor(1000, 1)
 
 
 def test_a_reader_gets_what_is_held_and_what_comes() -> None:

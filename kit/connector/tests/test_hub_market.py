@@ -10,11 +10,11 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.clock import SystemClock
 from kit.base.errors import Draining
 from kit.base.telemetry import Meter
-from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.book_manager import BookManager
 from kit.connector.books.sequence_rules import ChainRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
 from kit.connector.host.hub import Hub
-from kit.connector.process.hub_market import HubBooks, HubFeed
+from kit.connector.process.hub_source import HubBooks, HubFeed
 from kit.connector.tests.refilling import SYMBOL, trades
 from kit.execution.paper.feed_market import FeedMarket
 from kit.execution.paper.market import BookChanged, BookDoubted, Marked, Missed, Traded
@@ -61,7 +61,7 @@ class Listening:
     def __init__(self, ring_bytes_max=1 << 20):
         self.hub = Hub("venue", 1, SystemClock(), Meter("venue"), ring_bytes_max)
         rules = BookRules(ChainRule(), SnapshotSource.FEED)
-        self.books = Bookkeeper(rules, lambda draft: self.hub.publish(BOOK, draft))
+        self.books = BookManager(rules, lambda draft: self.hub.publish(BOOK, draft))
         self.books.add([SYMBOL, "OTHER"])
         self.heard = []
         self.market = FeedMarket(HubFeed(self.hub), HubBooks(self.books), self.heard.extend)

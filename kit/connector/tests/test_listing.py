@@ -9,9 +9,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.errors import UnknownInstrument, VenueUnavailable
-from kit.connector.books.guarded_book import BookState
-from kit.connector.host.instruments import Instruments, differences
-from kit.connector.host.listing import ROWS_MAX, Listing
+from kit.connector.books.synchronized_book import BookState
+from kit.connector.host.instruments import InstrumentCache, differences
+from kit.connector.host.listing_publisher import ROWS_MAX, ListingPublisher
 from kit.connector.tests.fakes import (
     QUOTES,
     TRADES,
@@ -55,9 +55,9 @@ class Rig:
     def __init__(self) -> None:
         self.stage = Stage()
         self.history = FakeHistory(one("A"), one("B"))
-        self.instruments = Instruments("somewhere", self.history)  # type: ignore[arg-type]
+        self.instruments = InstrumentCache("somewhere", self.history)  # type: ignore[arg-type]
         stage = self.stage
-        self.listing = Listing(
+        self.listing = ListingPublisher(
             self.instruments, stage.intake, stage.hub, stage.session, stage.clock
         )
 
@@ -141,7 +141,7 @@ def test_every_difference_has_its_word(
 
 async def test_what_was_had_is_kept_when_the_venue_lists_nothing() -> None:
     history = FakeHistory(one("B"), one("A"), one("A"))
-    instruments = Instruments("somewhere", history)  # type: ignore[arg-type]
+    instruments = InstrumentCache("somewhere", history)  # type: ignore[arg-type]
     assert list(await instruments.all()) == ["A", "B"]
     history.answer = []
     with pytest.raises(VenueUnavailable):
@@ -154,7 +154,7 @@ async def test_what_was_had_is_kept_when_the_venue_lists_nothing() -> None:
 
 async def test_an_empty_list_is_none_at_the_start_either() -> None:
     history = FakeHistory()
-    instruments = Instruments("somewhere", history)  # type: ignore[arg-type]
+    instruments = InstrumentCache("somewhere", history)  # type: ignore[arg-type]
     with pytest.raises(VenueUnavailable):
         await instruments.all()
     history.answer = [one("A")]

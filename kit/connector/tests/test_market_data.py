@@ -11,14 +11,14 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.base.errors import BadRequest, CursorExpired, UnknownInstrument
 from kit.base.rpc import STREAM_WRITER
-from kit.connector.books.guarded_book import BookState
+from kit.connector.books.synchronized_book import BookState
 from kit.connector.host.epoch_file import EpochFile
-from kit.connector.host.epoch_manager import AHEAD_MAX_MS, Beginning
-from kit.connector.host.instruments import Instruments
-from kit.connector.host.listing import Listing
-from kit.connector.process.book_verification import AGREES, Verification
+from kit.connector.host.epoch_manager import AHEAD_MAX_MS, EpochManager
+from kit.connector.host.instruments import InstrumentCache
+from kit.connector.host.listing_publisher import ListingPublisher
+from kit.connector.process.book_verification import AGREES, BookVerifier
 from kit.connector.process.market_data import MarketDataServicer
-from kit.connector.process.state_republisher import Retelling
+from kit.connector.process.state_republisher import StateRepublisher
 from kit.connector.tests.fakes import BOOK, TRADES, Stage, book, trade
 from kit.connector.tests.test_verification import FakeHistory, answer, levels
 from kit.marketdata.book import Book, Side
@@ -45,8 +45,8 @@ class Rig:
         self.stage = stage = Stage()
         self.history = FakeHistory()
         venue = replace(stage.venue, history=self.history)  # type: ignore[arg-type]
-        instruments = Instruments("somewhere", venue.history)
-        listing = Listing(instruments, stage.intake, stage.hub, stage.session, stage.clock)
+        instruments = InstrumentCache("somewhere", venue.history)
+        listing = ListingPublisher(instruments, stage.intake, stage.hub, stage.session, stage.clock)
         epochs = EpochFile(folder / "epoch")
         self.servicer = MarketDataServicer(
             stage.hub,
@@ -54,9 +54,9 @@ class Rig:
             instruments,
             stage.subscriptions,
             venue.history,
-            Verification(stage.hub, stage.intake, venue, stage.clock),
-            Beginning(stage.hub, stage.intake, listing, epochs, stage.clock),
-            Retelling(
+            BookVerifier(stage.hub, stage.intake, venue, stage.clock),
+            EpochManager(stage.hub, stage.intake, listing, epochs, stage.clock),
+            StateRepublisher(
                 stage.intake.bookkeeper,
                 stage.hub,
                 listing,

@@ -16,11 +16,11 @@ from venuemesh.wire.v1 import wire_pb2
 
 from kit.base.cursor import CHANNELS, Channel, Cursor
 from kit.connector.contract.venue import CHANNEL_STATUS, SnapshotSource, TradeNumbering
-from kit.connector.process.peer_replica import SETTLE_S, SILENCE_S, Twin
-from kit.connector.process.state_republisher import Retelling
+from kit.connector.process.peer_replica import SETTLE_S, SILENCE_S, PeerReplica
+from kit.connector.process.state_republisher import StateRepublisher
 from kit.connector.tests.fakes import BOOK, QUOTES, TICKERS, TRADES, Stage
 from kit.marketdata.codec import decode
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import (
     BookRows,
     Levels,
@@ -54,7 +54,7 @@ class Half:
         stage.intake.bookkeeper.add([SYMBOL])
         self.connected = True
         nothing: Any = None
-        self.twin = Twin(
+        self.twin = PeerReplica(
             stage.venue,
             name,
             stage.hub,
@@ -126,7 +126,7 @@ class Pair:
         """For both, in which each hears that the other one lives."""
         for half in self.halves:
             half.stage.clock.now_ns += int(seconds * SECOND_NS)
-            half.stage.hub.publish(CHANNEL_STATUS, Draft())
+            half.stage.hub.publish(CHANNEL_STATUS, BatchDraft())
         self.settle()
         for half in self.halves:
             half.twin.look()
@@ -380,7 +380,9 @@ async def test_a_reader_who_goes_over_gets_whole_books_and_doubts(pair):
             """Nothing."""
 
     listing: Any = Listing()
-    retelling = Retelling(half.stage.intake.bookkeeper, half.stage.hub, listing, half.stage.clock)
+    retelling = StateRepublisher(
+        half.stage.intake.bookkeeper, half.stage.hub, listing, half.stage.clock
+    )
     retelling.tell([TRADES, BOOK])
     half.collect()
     books = [batch for batch in half.published[told:] if batch.channel == BOOK]

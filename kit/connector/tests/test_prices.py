@@ -10,11 +10,11 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.clock import SystemClock
 from kit.base.errors import Draining
 from kit.base.telemetry import Meter
-from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.book_manager import BookManager
 from kit.connector.books.sequence_rules import ChainRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
 from kit.connector.host.hub import Hub
-from kit.connector.process.hub_market import HubBooks, HubFeed
+from kit.connector.process.hub_source import HubBooks, HubFeed
 from kit.connector.tests.refilling import SYMBOL, trades
 from kit.execution.prices import FeedPrices
 from kit.marketdata.codec import encode
@@ -51,7 +51,7 @@ def book(bids, asks, last=1):
 
 @pytest.fixture
 def books():
-    keeper = Bookkeeper(BookRules(ChainRule(), SnapshotSource.FEED), lambda draft: None)
+    keeper = BookManager(BookRules(ChainRule(), SnapshotSource.FEED), lambda draft: None)
     keeper.add([SYMBOL])
     return keeper
 

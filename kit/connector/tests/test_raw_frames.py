@@ -6,7 +6,7 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
 from kit.connector.feed.raw_frames import GATHERED_BYTES_MAX, RawFrames
-from kit.connector.feed.session import Session
+from kit.connector.feed.websocket_feed import WebsocketFeed
 from kit.connector.host.hub import Hub
 from kit.connector.tests.fakes import TRADES, FakeSocket, Stage, trade
 from tests.support.manual_clock import ManualClock
@@ -91,7 +91,7 @@ async def test_many_bytes_do_not_wait():
 async def test_a_session_handles_what_is_passed_on():
     stage = Stage()
     raw = RawFrames(stage.hub)
-    stage.session = Session(
+    stage.session = WebsocketFeed(
         stage.venue, stage.intake, stage.meter, stage.clock, stage._open, raw_frames=raw
     )
     try:

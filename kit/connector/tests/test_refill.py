@@ -11,8 +11,8 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.clock import SystemClock
 from kit.base.errors import VenueUnavailable
 from kit.connector.tests.refilling import OTHER, SYMBOL, Stage, trades
-from kit.connector.trades import tradekeeper
-from kit.connector.trades.tradekeeper import LOST_AGAIN, NOT_THERE, TOO_MANY
+from kit.connector.trades import trade_sequencer
+from kit.connector.trades.trade_sequencer import LOST_AGAIN, NOT_THERE, TOO_MANY
 from kit.marketdata.model.columns import TradeRows
 from tests.support.waiting import until
 
@@ -150,7 +150,7 @@ async def test_trades_wait_for_a_bounded_time() -> None:
 
 
 async def test_only_so_many_trades_wait(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tradekeeper, "HELD_ROWS_MAX", 5)
+    monkeypatch.setattr(trade_sequencer, "HELD_ROWS_MAX", 5)
     stage.history.may_answer.clear()
     stage.keeper.on_rows(trades([1]))
     stage.keeper.on_rows(trades(range(3, 8)))

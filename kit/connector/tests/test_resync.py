@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.book_manager import BookManager
 from kit.connector.books.sequence_rules import ChainRule
 from kit.connector.contract.venue import BookRules, SnapshotSource
-from kit.connector.process.book_resync import COMING_WAIT_S, Resync
+from kit.connector.process.book_resync import COMING_WAIT_S, BookResync
 from kit.marketdata.model.columns import BookRows, Levels, Numbers, Symbols
 from tests.support.waiting import until
 
@@ -64,10 +64,10 @@ class Stage:
         self.clock = Clock()
         self.asked_at_s: list[float] = []
         self.answer: Callable[[], None] = lambda: None
-        self.books = Bookkeeper(RULES, lambda draft: None)
+        self.books = BookManager(RULES, lambda draft: None)
         self.books.add([SYMBOL])
         history: Any = None
-        self.resync = Resync(self.books, SnapshotSource.FEED, history, self._renew, self.clock)
+        self.resync = BookResync(self.books, SnapshotSource.FEED, history, self._renew, self.clock)
 
     def _renew(self, symbol: str) -> None:
         assert symbol == SYMBOL

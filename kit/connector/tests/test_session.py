@@ -6,10 +6,10 @@ from itertools import pairwise
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.books.guarded_book import BookState
+from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import SnapshotSource
-from kit.connector.feed.session import LEAD_SHARE_MAX
 from kit.connector.feed.standby_connection import LISTEN_S, PATIENCE_S
+from kit.connector.feed.websocket_feed import LEAD_SHARE_MAX
 from kit.connector.tests.fakes import (
     BOOK,
     BROKEN,

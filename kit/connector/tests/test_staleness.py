@@ -7,8 +7,8 @@ from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel
-from kit.connector.books.guarded_book import BookState
-from kit.connector.feed.staleness import LOOKS_MIN, SILENCES, Staleness
+from kit.connector.books.synchronized_book import BookState
+from kit.connector.feed.staleness import LOOKS_MIN, SILENCES, StalenessMonitor
 from kit.connector.tests.fakes import (
     BOOK,
     QUOTES,
@@ -65,7 +65,7 @@ async def watched() -> AsyncIterator[Watched]:
     socket = await stage.start("A", "B")
     for symbol in "AB":
         socket.say(book(10, symbol, whole=True))
-    staleness = Staleness(stage.intake, stage.session, MINIMUM_S, stage.meter, stage.clock)
+    staleness = StalenessMonitor(stage.intake, stage.session, MINIMUM_S, stage.meter, stage.clock)
     stage.run(staleness.run)
     yield Watched(stage, socket)
     await stage.stop()

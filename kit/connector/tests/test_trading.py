@@ -7,21 +7,21 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import SystemClock
-from kit.base.errors import ApprovalRefused, SettingError
+from kit.base.errors import ApprovalRejected, SettingError
 from kit.base.settings import MeshSettings
 from kit.base.telemetry import Meter
-from kit.connector.contract.venue import Place
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.contract.venue import Environment
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
-from kit.connector.host.instruments import Instruments
-from kit.connector.orders.rate_limited import RationedDesk
+from kit.connector.host.instruments import InstrumentCache
+from kit.connector.orders.rate_limited import RateLimitedExecutionClient
+from kit.connector.process.order_accounts import VenueAccounts, no_credentials
 from kit.connector.process.settings import VenueSettings
-from kit.connector.process.trading import Trading, no_credentials
 from kit.connector.rest.budget import Budget
 from kit.connector.subscriptions import Subscriptions
 from kit.execution.approval import DEVELOPMENT_KEY_ID
 from kit.execution.keys import development_signer
-from kit.execution.paper.desk import PaperDesk
+from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.settings import OrdersSettings
 from venues.binance import catalog
 
@@ -52,20 +52,20 @@ def trading(tmp_path, monkeypatch):
     def make(world, instance="", **settings):
         clock, meter = SystemClock(), Meter("binance")
         mesh = MeshSettings(world=world, data_dir=str(tmp_path))
-        venue = catalog.spot(Place(world, "http://127.0.0.1:1"))
+        venue = catalog.spot(Environment(world, "http://127.0.0.1:1"))
         if world != "live":
             venue = replace(venue, desk=None)
         hub = Hub("binance", 1, clock, meter)
         subscriptions = Subscriptions(venue.channels)
-        return Trading(
+        return VenueAccounts(
             venue,
             mesh,
             VenueSettings(instance=instance, port=1),
             OrdersSettings(**settings),
             Budget("binance", 10, clock),
             hub,
-            Intake(venue, hub, subscriptions, meter, clock),
-            Instruments("binance", venue.history),
+            FramePipeline(venue, hub, subscriptions, meter, clock),
+            InstrumentCache("binance", venue.history),
             clock,
             no_credentials,
         )
@@ -91,8 +91,8 @@ async def test_live_has_those_that_are_named_and_of_each_kind_its_own_desk(tradi
     found = trading("live", accounts=("binance/main",), paper_accounts=("binance/try", "okx/x"))
     assert sorted(found.accounts.by_name) == ["main", "try"]
     main, paper = found.accounts.by_name["main"], found.accounts.by_name["try"]
-    assert isinstance(main.desk, RationedDesk)
-    assert isinstance(paper.desk, PaperDesk)
+    assert isinstance(main.desk, RateLimitedExecutionClient)
+    assert isinstance(paper.desk, PaperExecutionClient)
     assert (main.message().paper, paper.message().paper) == (False, True)
     await main.desk.close()
 
@@ -104,12 +104,12 @@ async def test_the_development_key_signs_for_paper_and_never_for_a_real_account(
     content = orders_pb2.OrderContent(venue="binance", account="try", symbol="BTCUSDT", size="1")
     approved = signer.approve(content, "r", 2**62)
     servicer._verifiers["try"].check(approved, 0)
-    with pytest.raises(ApprovalRefused) as refused:
+    with pytest.raises(ApprovalRejected) as refused:
         servicer._verifiers["main"].check(approved, 0)
     assert refused.value.metadata["why"] == "development_key"
     # Also where nobody asks for its name: that account does not know the key.
     approved.key_id = "other"
-    with pytest.raises(ApprovalRefused):
+    with pytest.raises(ApprovalRejected):
         servicer._verifiers["main"].check(approved, 0)
     assert DEVELOPMENT_KEY_ID not in servicer._verifiers["main"]._public_keys
     await found.accounts.by_name["main"].desk.close()

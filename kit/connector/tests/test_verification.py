@@ -19,8 +19,8 @@ from kit.connector.process.book_verification import (
     TOLD_MAX,
     TRIES,
     WAITING_MAX,
+    BookVerifier,
     Response,
-    Verification,
 )
 from kit.connector.tests.fakes import BOOK, FakeSocket, Stage, book
 from kit.marketdata.model.columns import Levels
@@ -62,7 +62,7 @@ class Rig:
         self.history = FakeHistory()
         venue = replace(self.stage.venue, history=self.history)  # type: ignore[arg-type]
         stage = self.stage
-        self.verification = Verification(stage.hub, stage.intake, venue, stage.clock)
+        self.verification = BookVerifier(stage.hub, stage.intake, venue, stage.clock)
 
     async def start(self) -> FakeSocket:
         socket = await self.stage.start("A")

@@ -14,10 +14,10 @@ from kit.base.errors import StoreUnavailable
 from kit.execution.ids import client_order_id
 from kit.execution.journal.records import Intended
 from kit.execution.orders import states
-from kit.execution.orders.account_state import Ledger
-from kit.execution.orders.order import Entry, digest_of
+from kit.execution.orders.account_state import AccountState
+from kit.execution.orders.order import Order, digest_of
 from kit.execution.orders.order_index import intended_of
-from kit.execution.submitter import Commit, Pilot
+from kit.execution.submitter import Commit, OrderSubmitter
 
 MARK = "~"
 """Between the caller's request id, which cannot have it, and the number of the attempt."""
@@ -41,13 +41,13 @@ PASSING = frozenset(
 instrument may be halted, and of OTHER nobody knows."""
 
 
-def number_of(entry: Entry) -> int:
+def number_of(entry: Order) -> int:
     """Which attempt it is, from 1."""
     _, _, number = entry.request_id.partition(MARK)
     return int(number) if number else 1
 
 
-def rests(entry: Entry, now_ns: int) -> bool:
+def rests(entry: Order, now_ns: int) -> bool:
     """Whether it is too early to send it."""
     number = number_of(entry)
     if number == 1:
@@ -56,7 +56,7 @@ def rests(entry: Entry, now_ns: int) -> bool:
     return now_ns < entry.created_time_ns + pause_s * NANOSECONDS_PER_SECOND
 
 
-def is_wanted(entry: Entry, members: Sequence[Entry], now_ns: int) -> bool:
+def is_wanted(entry: Order, members: Sequence[Order], now_ns: int) -> bool:
     """Whether there is to be another attempt: of one that waited here, was sent, and rejected. One
     that was sent when its group was placed is the caller's, who has the answer."""
     return bool(
@@ -72,7 +72,7 @@ def is_wanted(entry: Entry, members: Sequence[Entry], now_ns: int) -> bool:
     )
 
 
-def given_up(members: Sequence[Entry], now_ns: int) -> Iterator[Entry]:
+def given_up(members: Sequence[Order], now_ns: int) -> Iterator[Order]:
     """Exits that have ended lately though nobody wanted it, and are not tried again. While others
     go on, only those that the venue rejected."""
     turns = [one for one in members if one.takes_turns]
@@ -84,30 +84,32 @@ def given_up(members: Sequence[Entry], now_ns: int) -> Iterator[Entry]:
             yield one
 
 
-class Attempts:
+class ExitRetries:
     """Makes them, for one account."""
 
-    def __init__(self, ledger: Ledger, pilot: Pilot, commit: Commit, clock: Clock) -> None:
+    def __init__(
+        self, ledger: AccountState, pilot: OrderSubmitter, commit: Commit, clock: Clock
+    ) -> None:
         self._ledger = ledger
         self._pilot = pilot
         self._commit = commit
         self._clock = clock
         self._writing: set[str] = set()
 
-    def make(self, entry: Entry, members: Sequence[Entry]) -> None:
+    def make(self, entry: Order, members: Sequence[Order]) -> None:
         """Have the next attempt of an exit wait here, if there is to be one."""
         if is_wanted(entry, members, self._clock.time_ns()):
             after = self._ledger.index.put_intended(self._intended(entry))
             _follow(after, entry)
             self.keep(after)
 
-    def keep(self, entry: Entry) -> None:
+    def keep(self, entry: Order) -> None:
         """Write down one that waits to be written. Until it is, its group waits."""
         if entry.key not in self._writing:
             self._writing.add(entry.key)
             self._pilot.works.start(self._keep(entry))
 
-    def resume(self, members: Sequence[Entry]) -> None:
+    def resume(self, members: Sequence[Order]) -> None:
         """After a start: what an attempt knew when it was made may not be on the disk."""
         for one in list(members):
             after = _next_of(one, members)
@@ -115,7 +117,7 @@ class Attempts:
                 _follow(after, one)
             self.make(one, members)
 
-    async def _keep(self, entry: Entry) -> None:
+    async def _keep(self, entry: Order) -> None:
         try:
             await self._commit(intended_of(entry))
             state = states.CANCELLED if entry.cancel_wanted else states.OPEN
@@ -127,7 +129,7 @@ class Attempts:
         finally:
             self._writing.discard(entry.key)
 
-    def _intended(self, entry: Entry) -> Intended:
+    def _intended(self, entry: Order) -> Intended:
         content = entry.terms()
         content.size = entry.content.size
         request_id = _next_id(entry)
@@ -142,7 +144,7 @@ class Attempts:
         )
 
 
-def _ended_by_itself(entry: Entry) -> bool:
+def _ended_by_itself(entry: Order) -> bool:
     """Whether nobody wanted the end of an exit: no fill, no caller, not its group; and whether the
     one who placed it has not heard of it in the answer."""
     if not entry.is_final or entry.cancel_wanted or entry.state == states.FILLED:
@@ -152,18 +154,18 @@ def _ended_by_itself(entry: Entry) -> bool:
     return not (entry.held and entry.state == states.CANCELLED)
 
 
-def _follow(after: Entry, before: Entry) -> None:
+def _follow(after: Order, before: Order) -> None:
     """What the market has said to the one before holds."""
     after.is_triggered = after.is_triggered or before.is_triggered
     if after.best_price is None:
         after.best_price = before.best_price
 
 
-def _next_id(entry: Entry) -> str:
+def _next_id(entry: Order) -> str:
     first, _, _ = entry.request_id.partition(MARK)
     return f"{first}{MARK}{number_of(entry) + 1}"
 
 
-def _next_of(entry: Entry, members: Sequence[Entry]) -> Entry | None:
+def _next_of(entry: Order, members: Sequence[Order]) -> Order | None:
     wanted = _next_id(entry)
     return next((one for one in members if one.request_id == wanted), None)

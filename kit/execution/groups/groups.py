@@ -19,12 +19,12 @@ from kit.base.errors import VenuemeshError
 from kit.execution.amounts import ZERO
 from kit.execution.approval import plain
 from kit.execution.calls import until
-from kit.execution.contract import Desk
+from kit.execution.contract import ExecutionClient
 from kit.execution.groups import exit_retry, plan
 from kit.execution.orders import states
-from kit.execution.orders.account_state import Ledger
-from kit.execution.orders.order import Entry
-from kit.execution.submitter import Commit, Pilot
+from kit.execution.orders.account_state import AccountState
+from kit.execution.orders.order import Order
+from kit.execution.submitter import Commit, OrderSubmitter
 
 PAUSE_S = 1.0
 """How often each group is looked at without a cause, and what failed is tried exit_retry."""
@@ -37,9 +37,9 @@ _log = telemetry.logger("orders.groups")
 class Means:
     """What groups are worked with."""
 
-    desk: Desk
-    ledger: Ledger
-    pilot: Pilot
+    desk: ExecutionClient
+    ledger: AccountState
+    pilot: OrderSubmitter
     commit: Commit
     clock: Clock
     instrument: Callable[[str], types_pb2.Instrument | None]
@@ -58,13 +58,15 @@ class Groups:
         self._due: set[str] = set()
         self._working: set[str] = set()
         self._woken = asyncio.Event()
-        self._attempts = exit_retry.Attempts(means.ledger, means.pilot, means.commit, means.clock)
+        self._attempts = exit_retry.ExitRetries(
+            means.ledger, means.pilot, means.commit, means.clock
+        )
         self._told: set[str] = set()
         """Keys of exits of which it was said that they are missing."""
         self.left_open: deque[differences_pb2.Difference] = deque(maxlen=LEFT_OPEN_MAX)
         """What was left open without an exit, in this run, oldest first."""
 
-    def order(self, entry: Entry) -> None:
+    def order(self, entry: Order) -> None:
         """An order is new, or has changed."""
         if entry.group_id:
             # At once: who cancels all from here on cancels the next attempt too.
@@ -81,7 +83,7 @@ class Groups:
                 self._open.add(group_id)
                 self._due.add(group_id)
 
-    def is_armed(self, entry: Entry) -> bool:
+    def is_armed(self, entry: Order) -> bool:
         """Whether a price may wake an order that waits: an exit only when there is something to
         close."""
         if entry.content.group.role != orders_pb2.GROUP_ROLE_EXIT:
@@ -126,7 +128,7 @@ class Groups:
             self._working.add(group_id)
             self._means.pilot.works.start(self._work(group_id))
 
-    def _end(self, group_id: str, members: list[Entry]) -> None:
+    def _end(self, group_id: str, members: list[Order]) -> None:
         if group_id not in self._open:
             return
         self._open.discard(group_id)
@@ -135,7 +137,7 @@ class Groups:
         if left:
             _log.warning("group ended with a rest", extra={"group": group_id, "left": plain(left)})
 
-    def _tell(self, group_id: str, members: list[Entry]) -> None:
+    def _tell(self, group_id: str, members: list[Order]) -> None:
         """Say of each exit that is missing what is open without it, once."""
         for one in exit_retry.given_up(members, self._means.clock.time_ns()):
             left = self._left(members)
@@ -158,7 +160,7 @@ class Groups:
             self._means.tell(said)
             _log.error("exit is missing", extra={"group": group_id, "left": plain(left)})
 
-    def _left(self, members: list[Entry]) -> Decimal:
+    def _left(self, members: list[Order]) -> Decimal:
         instrument = self._means.instrument(members[0].symbol)
         return plan.left_of(members, instrument) if instrument is not None else ZERO
 
@@ -182,7 +184,7 @@ class Groups:
             self._working.discard(group_id)
             self._woken.set()
 
-    def _plan(self, members: list[Entry]) -> plan.Plan | None:
+    def _plan(self, members: list[Order]) -> plan.Plan | None:
         means = self._means
         instrument = means.instrument(members[0].symbol) if members else None
         if instrument is None:
@@ -195,5 +197,5 @@ class Groups:
         )
         return plan.make(members, scene)
 
-    def _members(self, group_id: str) -> list[Entry]:
+    def _members(self, group_id: str) -> list[Order]:
         return self._means.ledger.index.groups.get(group_id, [])

@@ -17,10 +17,10 @@ from kit.execution import amounts
 from kit.execution.amounts import ZERO
 from kit.execution.approval import plain
 from kit.execution.checks import is_had, least_of
-from kit.execution.contract import DeskRules
+from kit.execution.contract import OrderCapabilities
 from kit.execution.groups import exit_retry
 from kit.execution.orders import states
-from kit.execution.orders.order import Entry
+from kit.execution.orders.order import Order
 
 FILLS_WAIT_NS = 10 * NANOSECONDS_PER_SECOND
 """So long the fills of an entry that has ended are waited for, as they tell what it paid in what it
@@ -47,9 +47,9 @@ class Plan:
     """That of those that wait here."""
     ends: dict[str, str] = field(default_factory=dict)
     """Those that wait for nothing any more, by key, and why."""
-    cancels: list[Entry] = field(default_factory=list)
+    cancels: list[Order] = field(default_factory=list)
     """To be taken back at the venue; what follows has to wait for their ends."""
-    sends: Entry | None = None
+    sends: Order | None = None
     """To be sent."""
 
 
@@ -58,26 +58,26 @@ class Scene:
     """What a plan is made from besides the orders."""
 
     instrument: types_pb2.Instrument
-    rules: DeskRules
+    rules: OrderCapabilities
     """What the venue has."""
     now_ns: int
-    is_placing: Callable[[Entry], bool]
+    is_placing: Callable[[Order], bool]
     """Whether an order is on its way without an answer."""
 
 
-def entry_of(members: Sequence[Entry]) -> Entry | None:
+def entry_of(members: Sequence[Order]) -> Order | None:
     """The entry; None of alternatives."""
     role = orders_pb2.GROUP_ROLE_ENTRY
     return next((one for one in members if one.content.group.role == role), None)
 
 
-def exits_of(members: Sequence[Entry]) -> list[Entry]:
+def exits_of(members: Sequence[Order]) -> list[Order]:
     """All but the entry."""
     return [one for one in members if one.takes_turns]
 
 
 def preferred(
-    contents: Sequence[orders_pb2.OrderContent], rules: DeskRules
+    contents: Sequence[orders_pb2.OrderContent], rules: OrderCapabilities
 ) -> orders_pb2.OrderContent | None:
     """Which one is to be at the venue; None when all wait here."""
     had = [one for one in contents if is_had(one, rules)]
@@ -88,7 +88,7 @@ def preferred(
     )
 
 
-def left_of(members: Sequence[Entry], instrument: types_pb2.Instrument) -> Decimal:
+def left_of(members: Sequence[Order], instrument: types_pb2.Instrument) -> Decimal:
     """How much there is to do for the exits: a whole number of steps, not below zero."""
     filled = amounts.total(one.filled for one in exits_of(members))
     left = amounts.subtract(_to_close(members, instrument), filled)
@@ -97,7 +97,7 @@ def left_of(members: Sequence[Entry], instrument: types_pb2.Instrument) -> Decim
     return max(left, ZERO)
 
 
-def make(members: Sequence[Entry], scene: Scene) -> Plan:
+def make(members: Sequence[Order], scene: Scene) -> Plan:
     """What is to be done now."""
     plan = Plan()
     if any(one.state == states.INTENDED for one in members):
@@ -122,7 +122,7 @@ def make(members: Sequence[Entry], scene: Scene) -> Plan:
 
 
 def _take_turns(
-    plan: Plan, members: Sequence[Entry], waiting: list[Entry], left: Decimal, scene: Scene
+    plan: Plan, members: Sequence[Order], waiting: list[Order], left: Decimal, scene: Scene
 ) -> None:
     """What is to be closed stands fast."""
     out = [one for one in exits_of(members) if not one.is_final and one not in waiting]
@@ -146,7 +146,7 @@ def _take_turns(
         plan.sends = due if due in able else _to_rest(members, able, scene)
 
 
-def _to_rest(members: Sequence[Entry], able: list[Entry], scene: Scene) -> Entry | None:
+def _to_rest(members: Sequence[Order], able: list[Order], scene: Scene) -> Order | None:
     """Who is to be at the venue without having been woken. A stop goes there as the first one only:
     when the venue did not keep that one, it waits safer here."""
     chosen = preferred([one.content for one in able], scene.rules)
@@ -156,11 +156,11 @@ def _to_rest(members: Sequence[Entry], able: list[Entry], scene: Scene) -> Entry
     return next(one for one in able if one.content is chosen)
 
 
-def _take_back(plan: Plan, entries: list[Entry]) -> None:
+def _take_back(plan: Plan, entries: list[Order]) -> None:
     plan.cancels = [one for one in entries if not one.cancel_wanted]
 
 
-def _to_close(members: Sequence[Entry], instrument: types_pb2.Instrument) -> Decimal:
+def _to_close(members: Sequence[Order], instrument: types_pb2.Instrument) -> Decimal:
     entry = entry_of(members)
     if entry is None:
         return Decimal(members[0].content.size)
@@ -169,13 +169,13 @@ def _to_close(members: Sequence[Entry], instrument: types_pb2.Instrument) -> Dec
     return amounts.subtract(entry.filled, max(entry.fees.get(instrument.base, ZERO), ZERO))
 
 
-def _pays_in_base(entry: Entry, instrument: types_pb2.Instrument) -> bool:
+def _pays_in_base(entry: Order, instrument: types_pb2.Instrument) -> bool:
     """Whether a fee may be taken out of what was bought."""
     is_spot = instrument.kind == types_pb2.INSTRUMENT_KIND_SPOT
     return is_spot and entry.content.side == types_pb2.SIDE_BUY
 
 
-def _awaits_fills(entry: Entry, scene: Scene) -> bool:
+def _awaits_fills(entry: Order, scene: Scene) -> bool:
     if not entry.lacks_fills or not _pays_in_base(entry, scene.instrument):
         return False
     return scene.now_ns - entry.updated_time_ns < FILLS_WAIT_NS

@@ -20,8 +20,8 @@ from kit.execution.approval import plain
 from kit.execution.contract import OrderState, RejectReason, VenueFill, VenueOrder
 from kit.execution.journal.records import Amending, Filled, Foreign, Record
 from kit.execution.orders import states
-from kit.execution.orders.order import Entry, Outcome, filled_of
-from kit.execution.orders.order_index import Index
+from kit.execution.orders.order import Order, Outcome, filled_of
+from kit.execution.orders.order_index import OrderIndex
 
 STRANGERS_MAX = 10_000
 TERMS_AFTER_NS = 60 * NANOSECONDS_PER_SECOND
@@ -44,20 +44,20 @@ class News(Enum):
 class Listener(Protocol):
     """Who hears of what changes."""
 
-    def order(self, entry: Entry) -> None:
+    def order(self, entry: Order) -> None:
         """An order is new, or has changed."""
 
-    def fill(self, entry: Entry, fill: Filled) -> None:
+    def fill(self, entry: Order, fill: Filled) -> None:
         """A fill is new; its order comes next."""
 
-    def doubt(self, entry: Entry) -> None:
+    def doubt(self, entry: Order) -> None:
         """The venue has to be asked about an order."""
 
     def stranger(self, symbol: str, venue_order_id: str) -> None:
         """The venue has to be asked whose order this is."""
 
 
-class Ledger:
+class AccountState:
     """Of one account. Not shared between threads."""
 
     def __init__(
@@ -72,7 +72,7 @@ class Ledger:
         self._clock = clock
         self._write = write
         self._listener = listener
-        self.index = Index()
+        self.index = OrderIndex()
         self.strangers: dict[tuple[str, str], list[VenueOrder | VenueFill]] = {}
         """News of orders that are not known, by symbol and the venue's id."""
 
@@ -82,7 +82,7 @@ class Ledger:
 
     def move(
         self,
-        entry: Entry,
+        entry: Order,
         state: OrderState,
         reason: RejectReason = orders_pb2.REJECT_REASON_UNSPECIFIED,
         detail: str = "",
@@ -98,7 +98,7 @@ class Ledger:
             self._listener.doubt(entry)
         return True
 
-    def name(self, entry: Entry, venue_order_id: str) -> None:
+    def name(self, entry: Order, venue_order_id: str) -> None:
         """The venue's id of an order is known."""
         if not venue_order_id or entry.venue_order_id == venue_order_id:
             return
@@ -109,23 +109,23 @@ class Ledger:
             else:
                 self.fill(news)
 
-    def end_unheard(self, entry: Entry, detail: str) -> None:
+    def end_unheard(self, entry: Order, detail: str) -> None:
         """The venue does not know an order any more that it had: its fills tell how it ended."""
         self._settle(entry, states.FILLED if entry.is_full else states.CANCELLED)
         entry.detail = detail
         self.changed(entry)
 
-    def note(self, entry: Entry) -> None:
+    def note(self, entry: Order) -> None:
         """Write down how an order is, without telling: it is its own matter."""
         self._write(entry.stood())
 
-    def resize(self, entry: Entry, size: Decimal) -> None:
+    def resize(self, entry: Order, size: Decimal) -> None:
         """An order that waits here is to be so large when it is sent."""
         if entry.size != size:
             entry.size = size
             self.changed(entry)
 
-    def accepted(self, entry: Entry, venue_order_id: str) -> None:
+    def accepted(self, entry: Order, venue_order_id: str) -> None:
         """The venue has taken an order."""
         before = entry.stood()
         self.name(entry, venue_order_id)
@@ -136,13 +136,13 @@ class Ledger:
         if entry.stood() != before:
             self.changed(entry)
 
-    def changed(self, entry: Entry) -> None:
+    def changed(self, entry: Order) -> None:
         """Write down and tell how an order is now."""
         entry.updated_time_ns = self._clock.time_ns()
         self._write(entry.stood())
         self._listener.order(entry)
 
-    def order(self, news: VenueOrder, *, asked: bool = False) -> Entry | None:
+    def order(self, news: VenueOrder, *, asked: bool = False) -> Order | None:
         """Take in what the venue says of an order; None while it is not known whose it is.
         ``asked``: it is an answer to a question, not news that may be old."""
         entry = self.index.find(news.symbol, news.client_order_id, news.venue_order_id)
@@ -196,7 +196,7 @@ class Ledger:
         self.changed(entry)
         return News.NEW
 
-    def take_in(self, news: VenueOrder) -> Entry:
+    def take_in(self, news: VenueOrder) -> Order:
         """An order that was placed elsewhere."""
         content = orders_pb2.OrderContent(
             venue=self.venue,
@@ -217,7 +217,7 @@ class Ledger:
         self._write(foreign)
         return self.index.put_foreign(foreign)
 
-    def amendment(self, entry: Entry, amending: Amending) -> None:
+    def amendment(self, entry: Order, amending: Amending) -> None:
         """An amendment is wanted, or has ended so."""
         self.index.put_amending(amending)
         self._write(amending)
@@ -228,7 +228,7 @@ class Ledger:
                 self._listener.doubt(entry)
         self.changed(entry)
 
-    def _take_amounts(self, entry: Entry, news: VenueOrder, *, asked: bool) -> None:
+    def _take_amounts(self, entry: Order, news: VenueOrder, *, asked: bool) -> None:
         told = news.filled_size
         if news.state == states.FILLED:
             told = told or entry.size
@@ -245,7 +245,7 @@ class Ledger:
             if entry.stop_price is not None and news.stop_price is not None:
                 entry.stop_price = news.stop_price
 
-    def _may_tell_terms(self, entry: Entry, news: VenueOrder, *, asked: bool) -> bool:
+    def _may_tell_terms(self, entry: Order, news: VenueOrder, *, asked: bool) -> bool:
         """Whether size and prices in news are not from before an amendment."""
         if entry.is_amending or entry.is_final or news.size <= ZERO:
             return False
@@ -263,7 +263,7 @@ class Ledger:
             return True
         return False
 
-    def _take_state(self, entry: Entry, news: VenueOrder) -> None:
+    def _take_state(self, entry: Order, news: VenueOrder) -> None:
         before = entry.state
         filled = entry.filled > ZERO
         state = states.after_news(before, news.state, entry.reason, is_filled=filled)
@@ -279,7 +279,7 @@ class Ledger:
             entry.reason = news.reject_reason or orders_pb2.REJECT_REASON_OTHER
         entry.detail = news.detail
 
-    def _settle(self, entry: Entry, state: OrderState) -> None:
+    def _settle(self, entry: Order, state: OrderState) -> None:
         entry.state = state
         if entry.is_final:
             self.index.open.pop(entry.key, None)
@@ -291,7 +291,7 @@ class Ledger:
         else:
             self.index.open[entry.key] = entry
 
-    def _known_fill(self, entry: Entry, number: int, news: VenueFill) -> News:
+    def _known_fill(self, entry: Order, number: int, news: VenueFill) -> News:
         before = self.index.fills[number]
         fees = tuple((paid.asset, paid.amount) for paid in news.fees)
         if not fees or sorted(fees) == sorted(before.fees):
@@ -303,7 +303,7 @@ class Ledger:
         self.changed(entry)
         return News.FEE if before.fees else News.KNOWN
 
-    def _is_of_a_former_self(self, entry: Entry, news: VenueOrder) -> bool:
+    def _is_of_a_former_self(self, entry: Order, news: VenueOrder) -> bool:
         """Where an amendment makes a new order at the venue, the old one is told as cancelled."""
         known = entry.venue_order_id
         return bool(

@@ -10,7 +10,7 @@ from kit.base.clock import Clock
 from kit.execution import amounts
 from kit.execution.amounts import ZERO
 from kit.execution.approval import plain
-from kit.execution.contract import AssetBalance, HeldPosition
+from kit.execution.contract import VenueBalance, VenuePosition
 from kit.execution.journal.records import Balanced, Filled, Positioned, Record
 
 FILLS_MAX = 1000
@@ -29,14 +29,14 @@ class Holdings:
         self._clock = clock
         self._write = write
         self._instrument = instrument
-        self.balances: dict[str, AssetBalance] = {}
-        self.positions: dict[str, HeldPosition] = {}
+        self.balances: dict[str, VenueBalance] = {}
+        self.positions: dict[str, VenuePosition] = {}
         self.balances_time_ns = 0
         self.positions_time_ns = 0
         self._moved: dict[str, list[Decimal]] = {}
         """What fills since the venue's last word have made of an asset or a position."""
 
-    def balance(self, news: AssetBalance) -> bool:
+    def balance(self, news: VenueBalance) -> bool:
         """Take in a balance. Whether it is another one."""
         self.balances_time_ns = self._clock.time_ns()
         self._moved.pop(news.asset, None)
@@ -46,7 +46,7 @@ class Holdings:
         self._write(Balanced(news.asset, news.total, news.free))
         return True
 
-    def position(self, news: HeldPosition) -> bool:
+    def position(self, news: VenuePosition) -> bool:
         """Take in a position. Whether it is another one."""
         self.positions_time_ns = self._clock.time_ns()
         self._moved.pop(news.symbol, None)
@@ -73,29 +73,29 @@ class Holdings:
             self._move(asset, amount)
 
     def take_balances(
-        self, found: Iterable[AssetBalance], *, compare: bool
+        self, found: Iterable[VenueBalance], *, compare: bool
     ) -> Iterator[differences_pb2.Difference]:
         """Take in all balances; gives those that are not what they should be. One that is not
         named is zero."""
         self.balances_time_ns = self._clock.time_ns()
         named = {balance.asset: balance for balance in found}
         for asset in sorted({*named, *self.balances}):
-            now = named.get(asset, AssetBalance(asset, ZERO, ZERO))
-            before = self.balances.get(asset, AssetBalance(asset, ZERO, ZERO)).total
+            now = named.get(asset, VenueBalance(asset, ZERO, ZERO))
+            before = self.balances.get(asset, VenueBalance(asset, ZERO, ZERO)).total
             if compare and not self._explains(asset, before, now.total):
                 kind = differences_pb2.DIFFERENCE_KIND_BALANCE
                 yield _difference(kind, asset, before, now.total, "a deposit, or unheard fills")
             self.balance(now)
 
     def take_positions(
-        self, found: Iterable[HeldPosition], *, compare: bool
+        self, found: Iterable[VenuePosition], *, compare: bool
     ) -> Iterator[differences_pb2.Difference]:
         """As take_balances, of positions."""
         self.positions_time_ns = self._clock.time_ns()
         named = {position.symbol: position for position in found}
         for symbol in sorted({*named, *self.positions}):
-            now = named.get(symbol, HeldPosition(symbol, ZERO))
-            before = self.positions.get(symbol, HeldPosition(symbol, ZERO)).size
+            now = named.get(symbol, VenuePosition(symbol, ZERO))
+            before = self.positions.get(symbol, VenuePosition(symbol, ZERO)).size
             if compare and not self._explains(symbol, before, now.size):
                 kind = differences_pb2.DIFFERENCE_KIND_POSITION
                 yield _difference(kind, symbol, before, now.size, "not what the fills make")
@@ -112,10 +112,10 @@ class Holdings:
         """Take in a record of the journal."""
         if isinstance(record, Balanced):
             self._moved.pop(record.asset, None)
-            self.balances[record.asset] = AssetBalance(record.asset, record.total, record.free)
+            self.balances[record.asset] = VenueBalance(record.asset, record.total, record.free)
         else:
             self._moved.pop(record.symbol, None)
-            self.positions[record.symbol] = HeldPosition(record.symbol, record.size)
+            self.positions[record.symbol] = VenuePosition(record.symbol, record.size)
 
     def balance_messages(self) -> list[orders_pb2.Balance]:
         """Those that are not zero, by asset."""
@@ -152,13 +152,13 @@ class Holdings:
         return should == now
 
 
-def balance_message(balance: AssetBalance) -> orders_pb2.Balance:
+def balance_message(balance: VenueBalance) -> orders_pb2.Balance:
     """As the contract tells it."""
     total, free = plain(balance.total), plain(balance.free)
     return orders_pb2.Balance(asset=balance.asset, total=total, free=free)
 
 
-def position_message(position: HeldPosition) -> orders_pb2.Position:
+def position_message(position: VenuePosition) -> orders_pb2.Position:
     """As the contract tells it."""
 
     def text(amount: Decimal | None) -> str:

@@ -10,7 +10,7 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 from kit.execution import amounts
 from kit.execution.amounts import ZERO
 from kit.execution.approval import plain, statement
-from kit.execution.contract import OrderKey, OrderState, RejectReason, VenueFill, Wish
+from kit.execution.contract import OrderKey, OrderRequest, OrderState, RejectReason, VenueFill
 from kit.execution.journal.records import Amending, Filled, Stood
 from kit.execution.orders import states
 
@@ -29,7 +29,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(slots=True)
-class Entry:
+class Order:
     """An order. Changed by the ledger only."""
 
     key: str
@@ -253,10 +253,10 @@ def wish_of(
     content: orders_pb2.OrderContent,
     size: Decimal | None = None,
     price: Decimal | None = None,
-) -> Wish:
+) -> OrderRequest:
     """As a venue is to get it. ``content`` has passed the checks; size and price in place of its
     own."""
-    return Wish(
+    return OrderRequest(
         client_order_id=client_order_id,
         symbol=content.symbol,
         side=content.side,
@@ -301,7 +301,7 @@ def fill_message(venue: str, account: str, fill: Filled) -> orders_pb2.Fill:
     )
 
 
-def filled_of(entry: Entry, news: VenueFill, received_time_ns: int) -> Filled:
+def filled_of(entry: Order, news: VenueFill, received_time_ns: int) -> Filled:
     """A fill for the journal."""
     return Filled(
         key=entry.key,

@@ -17,60 +17,60 @@ from kit.execution.journal.records import (
     Stood,
 )
 from kit.execution.orders import states
-from kit.execution.orders.order import Entry, Outcome, given
+from kit.execution.orders.order import Order, Outcome, given
 
 FORGET_AFTER_NS = 3600 * NANOSECONDS_PER_SECOND
 """However many there are, an order that ended is known for so long: news of it may come late."""
 
 
-class Index:
+class OrderIndex:
     """Of one account."""
 
     def __init__(self) -> None:
-        self.orders: dict[str, Entry] = {}
-        self.open: dict[str, Entry] = {}
+        self.orders: dict[str, Order] = {}
+        self.open: dict[str, Order] = {}
         """Those that are not final."""
         self.fills: dict[int, Filled] = {}
         """By number, in the order in which they were heard of."""
-        self.by_amendment: dict[str, Entry] = {}
+        self.by_amendment: dict[str, Order] = {}
         """By the request id of an amendment."""
-        self.groups: dict[str, list[Entry]] = {}
+        self.groups: dict[str, list[Order]] = {}
         """Those that were placed together, by the id of their group, as they were asked for."""
         self.last_fill_time_ns = 0
         self._fill_number = 0
-        self._by_venue_id: dict[tuple[str, str], Entry] = {}
-        self._by_fill_id: dict[tuple[str, str], tuple[Entry, int]] = {}
+        self._by_venue_id: dict[tuple[str, str], Order] = {}
+        self._by_fill_id: dict[tuple[str, str], tuple[Order, int]] = {}
 
-    def find(self, symbol: str, client_order_id: str, venue_order_id: str) -> Entry | None:
+    def find(self, symbol: str, client_order_id: str, venue_order_id: str) -> Order | None:
         """The order of these ids, one of which may be empty."""
         if client_order_id and client_order_id in self.orders:
             return self.orders[client_order_id]
         return self._by_venue_id.get((symbol, venue_order_id)) if venue_order_id else None
 
-    def find_fill(self, symbol: str, fill_id: str) -> tuple[Entry, int] | None:
+    def find_fill(self, symbol: str, fill_id: str) -> tuple[Order, int] | None:
         """The order and the number of a fill that is known."""
         return self._by_fill_id.get((symbol, fill_id))
 
-    def name(self, entry: Entry, venue_order_id: str) -> None:
+    def name(self, entry: Order, venue_order_id: str) -> None:
         """Find an order by this id too."""
         entry.venue_order_id = venue_order_id
         self._by_venue_id[entry.symbol, venue_order_id] = entry
 
-    def drop(self, entry: Entry) -> None:
+    def drop(self, entry: Order) -> None:
         """An order that could not be written, and was not sent."""
         self.orders.pop(entry.key, None)
         self.open.pop(entry.key, None)
         self.groups.pop(entry.group_id, None)
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: Order) -> None:
         """An order that is new."""
         self.orders[entry.key] = entry
         self.open[entry.key] = entry
 
-    def put_intended(self, intended: Intended) -> Entry:
+    def put_intended(self, intended: Intended) -> Order:
         """An order that is wanted."""
         content = orders_pb2.OrderContent.FromString(intended.content)
-        entry = Entry(
+        entry = Order(
             key=intended.key,
             client_order_id=intended.key,
             content=content,
@@ -92,10 +92,10 @@ class Index:
             self.groups.setdefault(entry.group_id, []).append(entry)
         return entry
 
-    def put_foreign(self, foreign: Foreign) -> Entry:
+    def put_foreign(self, foreign: Foreign) -> Order:
         """An order that was placed elsewhere."""
         content = orders_pb2.OrderContent.FromString(foreign.content)
-        entry = Entry(
+        entry = Order(
             key=foreign.key,
             client_order_id=foreign.client_order_id,
             content=content,
@@ -115,7 +115,7 @@ class Index:
         entry.amendments[amending.request_id] = amending
         self.by_amendment[amending.request_id] = entry
 
-    def put_fill(self, entry: Entry, filled: Filled) -> None:
+    def put_fill(self, entry: Order, filled: Filled) -> None:
         """A fill that is new."""
         entry.add(filled)
         self._fill_number += 1
@@ -200,7 +200,7 @@ class Index:
             if filled.venue_order_id and not entry.venue_order_id:
                 self.name(entry, filled.venue_order_id)
 
-    def _replay_step(self, entry: Entry, record: Sent | Stood | Amending) -> None:
+    def _replay_step(self, entry: Order, record: Sent | Stood | Amending) -> None:
         if isinstance(record, Amending):
             self.put_amending(record)
             if record.outcome == Outcome.DONE and not entry.is_final:
@@ -226,7 +226,7 @@ class Index:
             self.open[entry.key] = entry
 
 
-def intended_of(entry: Entry) -> Intended:
+def intended_of(entry: Order) -> Intended:
     """What was wanted, for the journal."""
     return Intended(
         key=entry.key,

@@ -15,14 +15,14 @@ from kit.execution.amounts import ZERO
 from kit.execution.contract import (
     Accepted,
     AccountEvent,
-    AssetBalance,
-    HeldPosition,
     OrderKey,
-    Receipt,
-    Refused,
+    OrderRequest,
+    Rejected,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
+    VenuePosition,
+    Verdict,
 )
 from kit.execution.paper.display import Display
 from kit.execution.paper.entrance import Entrance
@@ -71,19 +71,19 @@ class PaperExchange:
         self._new_orders: dict[int, PaperOrder] = {}
         self._new_fills: list[Filled] = []
 
-    def place(self, wish: Wish) -> Receipt:
+    def place(self, wish: OrderRequest) -> Verdict:
         """An order arrives."""
         self._follow(wish.symbol)
         try:
             order = self._draft(wish)
             self._entrance.enter(order)
         except NotTaken as error:
-            return Refused(error.reason, error.words)
+            return Rejected(error.reason, error.words)
         finally:
             self._watch()
         return _taken(order)
 
-    def amend(self, key: OrderKey, wish: Wish) -> Receipt:
+    def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
         """A change of an order arrives."""
         self._follow(key.symbol)
         order = self._open(key)
@@ -92,12 +92,12 @@ class PaperExchange:
                 raise NotTaken(orders_pb2.REJECT_REASON_OTHER, FINISHED)
             self._entrance.amend(order, wish.size, wish.price)
         except NotTaken as error:
-            return Refused(error.reason, error.words)
+            return Rejected(error.reason, error.words)
         finally:
             self._watch()
         return _taken(order)
 
-    def cancel(self, key: OrderKey) -> Receipt:
+    def cancel(self, key: OrderKey) -> Verdict:
         """To take an order back arrives."""
         self._follow(key.symbol)
         order = self._open(key)
@@ -105,10 +105,10 @@ class PaperExchange:
             self._entrance.end(order, orders_pb2.ORDER_STATE_CANCELLED)
         self._watch()
         if order is None:
-            return Refused(orders_pb2.REJECT_REASON_OTHER, FINISHED)
+            return Rejected(orders_pb2.REJECT_REASON_OTHER, FINISHED)
         return _taken(order)
 
-    def cancel_all(self, symbol: str) -> Receipt:
+    def cancel_all(self, symbol: str) -> Verdict:
         """To take all back arrives."""
         self._market.catch_up()
         for order in self._entrance.orders(symbol):
@@ -153,12 +153,12 @@ class PaperExchange:
             if fill.time_ns >= since_ns and symbol in ("", fill.symbol)
         ]
 
-    def balances(self) -> list[AssetBalance]:
+    def balances(self) -> list[VenueBalance]:
         """All that are not zero."""
         found = (self.wallet.balance(asset) for asset in sorted(self.wallet.totals))
         return [balance for balance in found if balance.total or balance.free]
 
-    def positions(self) -> list[HeldPosition]:
+    def positions(self) -> list[VenuePosition]:
         """All that are not zero."""
         return [self.wallet.position(symbol) for symbol in sorted(self.wallet.held_symbols())]
 
@@ -253,7 +253,7 @@ class PaperExchange:
         else:
             self._entrance.load(order)
 
-    def _draft(self, wish: Wish) -> PaperOrder:
+    def _draft(self, wish: OrderRequest) -> PaperOrder:
         """Raises NotTaken."""
         if wish.client_order_id in self._by_client_id:
             raise NotTaken(orders_pb2.REJECT_REASON_DUPLICATE_ID, "the id is known")

@@ -10,7 +10,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.cursor import Channel
 from kit.base.errors import Draining, SubscriberTooSlow
 from kit.base.numbers import to_decimal
-from kit.execution.feed import Books, Feed, Reached, Reader
+from kit.execution.market_source import BookSource, MarketDataSource, Reached, Reader
 from kit.execution.paper.market import (
     Begun,
     BookChanged,
@@ -39,7 +39,7 @@ Timed = tuple[int, MarketEvent]
 class FeedMarket:
     """``kit.execution.paper.market.Market``. It reads the feed only while something is watched."""
 
-    def __init__(self, feed: Feed, books: Books, hear: Hear) -> None:
+    def __init__(self, feed: MarketDataSource, books: BookSource, hear: Hear) -> None:
         self._feed = feed
         self._books = books
         self._hear = hear

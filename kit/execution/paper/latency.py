@@ -9,7 +9,7 @@ TAIL = 1.0
 """Standard deviation of the jitter's logarithm: now and then it is ten times as long."""
 
 
-class Line:
+class LatencyQueue:
     """One direction of a connection: what was sent first arrives first."""
 
     def __init__(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from kit.execution.feed import Reached
+from kit.execution.market_source import Reached
 
 
 class Level(NamedTuple):

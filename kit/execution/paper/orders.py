@@ -9,12 +9,12 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.execution import amounts
 from kit.execution.amounts import ZERO, subtract
 from kit.execution.contract import (
+    Fee,
+    OrderRequest,
     OrderState,
-    Paid,
     RejectReason,
     VenueFill,
     VenueOrder,
-    Wish,
 )
 from kit.execution.orders import states
 from kit.execution.paper.queue import Queue
@@ -43,7 +43,7 @@ class PaperOrder:
     """One order, and its place in the venue's book."""
 
     number: int
-    wish: Wish
+    wish: OrderRequest
     """As it is after amendments."""
     terms: Terms
     created_time_ns: int
@@ -150,7 +150,7 @@ class PaperOrder:
 
 def loaded(record: Stood, terms: Terms) -> PaperOrder:
     """An order of the disk; its place in the queue is lost."""
-    wish = Wish(
+    wish = OrderRequest(
         client_order_id=record.client_order_id,
         symbol=record.symbol,
         side=types_pb2.Side.ValueType(record.side),
@@ -188,7 +188,7 @@ def told_fill(record: Filled) -> VenueFill:
         side=types_pb2.SIDE_BUY if record.buys else types_pb2.SIDE_SELL,
         price=record.price,
         size=record.size,
-        fees=(Paid(record.fee_asset, record.fee),) if record.fee else (),
+        fees=(Fee(record.fee_asset, record.fee),) if record.fee else (),
         liquidity=maker if record.is_maker else taker,
         venue_time_ns=record.time_ns,
     )

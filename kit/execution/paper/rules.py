@@ -11,7 +11,7 @@ AMOUNT_PLACES = 18
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class FeeSchedule:
     """What a venue is like for those who trade there. Fees are shares of the value."""
 
     maker: Decimal = Decimal("0.001")
@@ -28,7 +28,7 @@ class House:
 class PaperRules:
     """Of the accounts at one venue."""
 
-    house: House = field(default_factory=House)
+    house: FeeSchedule = field(default_factory=FeeSchedule)
     balances: Mapping[str, Decimal] = field(default_factory=dict)
     """What a new account has, by asset."""
     leverage: int = 10
@@ -41,7 +41,7 @@ class PaperRules:
     seed: int = 0
 
 
-def rules_of(venue_id: str, house: House, settings: OrdersSettings) -> PaperRules:
+def rules_of(venue_id: str, house: FeeSchedule, settings: OrdersSettings) -> PaperRules:
     """As the settings say. Raises SettingError."""
     for text in settings.paper_fees:
         venue, *shares = text.split(":")
@@ -52,7 +52,7 @@ def rules_of(venue_id: str, house: House, settings: OrdersSettings) -> PaperRule
         if max(abs(maker), abs(taker)) >= 1:
             raise SettingError("orders.paper_fees", text, "shares of the value, below 1")
         if venue == venue_id:
-            house = House(maker, taker, house.fees_in_quote, house.sizes_are_contracts)
+            house = FeeSchedule(maker, taker, house.fees_in_quote, house.sizes_are_contracts)
     return PaperRules(
         house,
         dict(_balance(text) for text in settings.paper_balances),

@@ -12,7 +12,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.amounts import ZERO, add, product, subtract, total
-from kit.execution.contract import AssetBalance, HeldPosition
+from kit.execution.contract import VenueBalance, VenuePosition
 from kit.execution.paper.market import Marked
 from kit.execution.paper.orders import NotTaken, PaperOrder
 from kit.execution.paper.positions import Position
@@ -133,19 +133,19 @@ class Wallet:
         """In which there is a position."""
         return {symbol for symbol, one in self.positions.items() if one.size}
 
-    def balance(self, asset: str) -> AssetBalance:
+    def balance(self, asset: str) -> VenueBalance:
         """Of one asset."""
         amount = self.totals.get(asset, ZERO)
-        return AssetBalance(asset, amount, subtract(amount, self._locked(asset)))
+        return VenueBalance(asset, amount, subtract(amount, self._locked(asset)))
 
-    def position(self, symbol: str) -> HeldPosition:
+    def position(self, symbol: str) -> VenuePosition:
         """Of one derivative."""
         held = self.positions.get(symbol, Position())
         if not held.size:
-            return HeldPosition(symbol, ZERO)
+            return VenuePosition(symbol, ZERO)
         terms, price = self.terms[symbol], self._price(symbol)
         gain = None if price is None else held.gain(terms, price)
-        return HeldPosition(symbol, held.size, held.entry_price(terms), gain)
+        return VenuePosition(symbol, held.size, held.entry_price(terms), gain)
 
     def _admit_spot(self, order: PaperOrder, bill: Decimal) -> None:
         asset, need = self._need(order)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from aiohttp import WSMsgType, web
 
-from kit.connector.orders.execution_client import CcxtDesk
+from kit.connector.orders.execution_client import CcxtExecutionClient
 
 WAIT_S = 10.0
 DROP = "the connection is cut"
@@ -126,7 +126,7 @@ async def answering() -> AsyncIterator[Answering]:
 
 
 @asynccontextmanager
-async def signed_in(desk: CcxtDesk) -> AsyncIterator[None]:
+async def signed_in(desk: CcxtExecutionClient) -> AsyncIterator[None]:
     """A desk with its order socket only, which is open and signed in."""
     assert desk.socket is not None
     try:

@@ -17,11 +17,11 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base.errors import VenueUnavailable
 from kit.execution.contract import (
     Accepted,
-    DeskRules,
-    Lost,
-    Paid,
-    Refused,
-    Unclear,
+    Fee,
+    OrderCapabilities,
+    OutcomeUnknown,
+    Rejected,
+    StreamInterrupted,
     VenueFill,
     VenueOrder,
 )
@@ -30,7 +30,7 @@ from kit.execution.orders import states
 LAG_S = 2.0
 ARRIVAL_S = 9.5
 ALL_TYPES = frozenset(orders_pb2.OrderType.values()) - {0}
-RULES = DeskRules(
+RULES = OrderCapabilities(
     types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),
     times_in_force=frozenset(orders_pb2.TimeInForce.values()),
     reduce_only=True,
@@ -139,7 +139,7 @@ class FakeVenue:
             side=order.side,
             price=price,
             size=size,
-            fees=(Paid("USDT", price * size / 1000),),
+            fees=(Fee("USDT", price * size / 1000),),
             liquidity=orders_pb2.LIQUIDITY_MAKER,
             venue_time_ns=self.clock.time_ns(),
         )
@@ -194,7 +194,7 @@ class FakeVenue:
 
     def _mend(self):
         self.tells = True
-        self.deliver(Lost("the stream was cut"))
+        self.deliver(StreamInterrupted("the stream was cut"))
 
     def seen(self, truth):
         """What the venue answers of an order: not always the newest."""
@@ -242,7 +242,7 @@ class FakeDesk:
             return Accepted(truth.now.venue_order_id, order)
         if chance < 0.62:
             await self._travel()
-            return Refused(orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS, "too little")
+            return Rejected(orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS, "too little")
         if chance < 0.9:
             self.venue.later(self.venue.random.uniform(0, ARRIVAL_S), self.venue.arrive, wish)
         return await self._no_answer()
@@ -251,10 +251,10 @@ class FakeDesk:
         chance = self.venue.random.random() if self.venue.nasty else 0
         truth = self._truth(key)
         if truth is None or truth.now.state in states.FINAL or wish.size <= truth.now.filled_size:
-            return Refused(orders_pb2.REJECT_REASON_OTHER, "not open")
+            return Rejected(orders_pb2.REJECT_REASON_OTHER, "not open")
         await self._travel()
         if truth.now.state in states.FINAL or wish.size <= truth.now.filled_size:
-            return Refused(orders_pb2.REJECT_REASON_OTHER, "not open")
+            return Rejected(orders_pb2.REJECT_REASON_OTHER, "not open")
         if chance < 0.8:
             self.venue.amend(truth, wish)
         await self._travel()
@@ -269,7 +269,7 @@ class FakeDesk:
         truth = self._truth(key)
         if chance < 0.8:
             if truth is None or truth.now.state in states.FINAL:
-                return Refused(orders_pb2.REJECT_REASON_OTHER, "unknown order")
+                return Rejected(orders_pb2.REJECT_REASON_OTHER, "unknown order")
             self.venue.end(truth, states.CANCELLED)
         if chance < 0.7:
             return Accepted(truth.now.venue_order_id)
@@ -348,7 +348,7 @@ class FakeDesk:
     async def _no_answer(self):
         chance = self.venue.random.random()
         if chance < 0.3:
-            return Unclear("connection lost")
+            return OutcomeUnknown("connection lost")
         if chance < 0.5:
             raise ConnectionResetError("by peer")
         return await asyncio.get_running_loop().create_future()

@@ -18,10 +18,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
-from kit.connector.orders.execution_client import CcxtDesk
+from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.account import READY, Account
 from kit.execution.journal.files import FileStore, OneThread
-from kit.execution.orders.order import Entry
+from kit.execution.orders.order import Order
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.trading import Scene
 
@@ -69,7 +69,7 @@ class Survival:
         try:
             await until(lambda: account.state == READY)
             if self.at.socket_path:
-                assert isinstance(desk, CcxtDesk)
+                assert isinstance(desk, CcxtExecutionClient)
                 assert desk.socket is not None
                 await desk.socket.ready.wait()
             yield account
@@ -90,7 +90,7 @@ class Survival:
 
     def place(
         self, account: Account, name: str, size: Decimal, price: Decimal
-    ) -> "asyncio.Task[Entry]":
+    ) -> "asyncio.Task[Order]":
         """Begin to place an order that rests."""
         content = pb.OrderContent(
             venue=self.at.venue.venue_id,
@@ -134,7 +134,7 @@ async def check_sent_once(at: Scene, size: Decimal, folder: Path, monkeypatch: A
     await asyncio.gather(*left, return_exceptions=True)
 
 
-def doubted(account: Account) -> list[Entry]:
+def doubted(account: Account) -> list[Order]:
     """Orders whose fate is not known, or that are still to be cancelled."""
     return [
         entry

@@ -11,18 +11,18 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.contract import (
     Accepted,
-    Desk,
+    ExecutionClient,
     OrderKey,
-    Refused,
+    OrderRequest,
+    Rejected,
     VenueFill,
     VenueOrder,
-    Wish,
 )
 from kit.execution.tests.sent_once import Survival, until
 from kit.execution.tests.trading import Scene
 
 
-async def check_plain_only(desk: Desk, stop: Wish) -> None:
+async def check_plain_only(desk: ExecutionClient, stop: OrderRequest) -> None:
     """A venue whose stops are good till cancelled and never post-only is not asked for others."""
     strange: tuple[dict[str, Any], ...] = (
         {"post_only": True},
@@ -31,7 +31,7 @@ async def check_plain_only(desk: Desk, stop: Wish) -> None:
     )
     for terms in strange:
         refused = await desk.place(replace(stop, **terms))
-        assert isinstance(refused, Refused), refused
+        assert isinstance(refused, Rejected), refused
         assert refused.reason == pb.REJECT_REASON_NOT_SUPPORTED
 
 
@@ -57,7 +57,7 @@ async def check_stop(at: Scene, size: Decimal, kind: Any = pb.ORDER_TYPE_STOP_LI
     assert isinstance(await at.desk.cancel(key), Accepted)
     await at.hear_state(wish, pb.ORDER_STATE_CANCELLED)
     await at.until(key, pb.ORDER_STATE_CANCELLED)
-    assert isinstance(await at.desk.cancel(key), Refused)
+    assert isinstance(await at.desk.cancel(key), Rejected)
     again = at.wish(price, size, side=types_pb2.SIDE_SELL, type=kind, stop_price=stop_price)
     assert isinstance(await at.desk.place(again), Accepted)
     await at.hear_state(again, pb.ORDER_STATE_OPEN)
@@ -66,7 +66,7 @@ async def check_stop(at: Scene, size: Decimal, kind: Any = pb.ORDER_TYPE_STOP_LI
     assert not await at.desk.open_orders()
     early = at.wish(price, size, side=types_pb2.SIDE_SELL, type=kind, stop_price=ask + at.tick)
     refused = await at.desk.place(replace(early, price=price and ask))
-    assert isinstance(refused, Refused), refused
+    assert isinstance(refused, Rejected), refused
     assert refused.reason == pb.REJECT_REASON_STOP_PRICE
 
 
@@ -96,10 +96,10 @@ async def check_amend_stop(at: Scene, size: Decimal, kind: Any = pb.ORDER_TYPE_S
     assert isinstance(await at.desk.cancel(key), Accepted)
     await at.hear_state(wish, pb.ORDER_STATE_CANCELLED)
     late = await at.desk.amend(key, wanted)
-    assert isinstance(late, Refused), late
+    assert isinstance(late, Rejected), late
 
 
-async def _hear_stop_price(at: Scene, wish: Wish) -> VenueOrder:
+async def _hear_stop_price(at: Scene, wish: OrderRequest) -> VenueOrder:
     """The order with this stop price, over the stream."""
     order = await at.hear(
         lambda event: (

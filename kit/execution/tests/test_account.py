@@ -7,9 +7,9 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.base.errors import AccountNotReady, CredentialsRefused, RequestIdReused, StoreUnavailable
+from kit.base.errors import AccountNotReady, CredentialsRejected, RequestIdReused, StoreUnavailable
 from kit.execution.account import DISCONNECTED, READY, REFUSED
-from kit.execution.contract import Accepted, Refused, Unclear, VenueOrder
+from kit.execution.contract import Accepted, OutcomeUnknown, Rejected, VenueOrder
 from kit.execution.orders import states
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import RULES, limit_order
@@ -60,11 +60,11 @@ async def hangs(wish):
 
 
 async def unclear(wish):
-    return Unclear("502")
+    return OutcomeUnknown("502")
 
 
 async def duplicate(wish):
-    return Refused(orders_pb2.REJECT_REASON_DUPLICATE_ID, "known")
+    return Rejected(orders_pb2.REJECT_REASON_DUPLICATE_ID, "known")
 
 
 @pytest.mark.parametrize("answer", [raises, hangs, unclear, duplicate])
@@ -125,7 +125,7 @@ def test_a_refusal_is_told():
         found = await started()
 
         async def refuse(wish):
-            return Refused(orders_pb2.REJECT_REASON_WOULD_TAKE, "would take")
+            return Rejected(orders_pb2.REJECT_REASON_WOULD_TAKE, "would take")
 
         found.account.desk.answers = [refuse]
         entry = await found.account.pilot.place(limit_order(), "r", 0)
@@ -200,7 +200,7 @@ def test_a_stream_that_is_refused_takes_no_orders():
         follow = found.account.desk.follow
 
         async def refused():
-            raise CredentialsRefused("expired", account="main", detail="expired")
+            raise CredentialsRejected("expired", account="main", detail="expired")
             yield
 
         found.account.desk.follow = refused

@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder, NotSupported
-from kit.execution.contract import Unclear
+from kit.execution.contract import OutcomeUnknown
 from kit.execution.journal import records
 from kit.execution.orders import states
 from kit.execution.tests.fake_venue import ALL_TYPES, RULES, limit_order
@@ -177,7 +177,7 @@ def test_without_an_answer_the_stop_price_tells_what_was_done(was_done):
         async def amend(key, wish):
             if was_done:
                 found.venue.amend(truth, wish)
-            return Unclear("lost")
+            return OutcomeUnknown("lost")
 
         found.account.desk.amend = amend
         content.stop_price = "95"

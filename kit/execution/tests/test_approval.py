@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from kit.base.errors import ApprovalRefused
+from kit.base.errors import ApprovalRejected
 from kit.execution.approval import (
     DEVELOPMENT_KEY_ID,
     HEARTBEAT_NS,
@@ -70,7 +70,7 @@ def verifier(live=True, key_id="desk"):
 
 
 def why(checked, check=None, now_ns=NOW_NS):
-    with pytest.raises(ApprovalRefused) as caught:
+    with pytest.raises(ApprovalRejected) as caught:
         (check or verifier()).check(checked, now_ns)
     return caught.value.metadata["why"]
 
@@ -189,7 +189,7 @@ def beat(beating, checking=None, now_ns=NOW_NS):
 
 
 def beat_why(beating, checking=None, now_ns=NOW_NS):
-    with pytest.raises(ApprovalRefused) as caught:
+    with pytest.raises(ApprovalRejected) as caught:
         beat(beating, checking, now_ns)
     return caught.value.metadata["why"]
 

@@ -12,7 +12,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder, NotSupported
 from kit.execution.checks import STOPS, Known, check
-from kit.execution.contract import AssetBalance
+from kit.execution.contract import VenueBalance
 from kit.execution.local_stops import BestPrices
 from kit.execution.tests.fake_venue import ALL_TYPES, RULES, limit_order
 from kit.execution.tests.worlds import SPOT
@@ -126,8 +126,8 @@ def test_prices_far_from_the_market_are_refused():
 
 
 def test_what_the_account_does_not_have_is_refused():
-    usdt = AssetBalance("USDT", Decimal(150), Decimal(10))
-    btc = AssetBalance("BTC", Decimal("0.5"), Decimal("0.5"))
+    usdt = VenueBalance("USDT", Decimal(150), Decimal(10))
+    btc = VenueBalance("BTC", Decimal("0.5"), Decimal("0.5"))
     known = replace(KNOWN, balances={"USDT": usdt, "BTC": btc})
     assert refusal(limit_order(), known)["nearest"] == "1.5"
     assert refusal(limit_order(side=types_pb2.SIDE_SELL), known)["nearest"] == "0.5"

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
-from kit.execution.contract import Refused, Unclear
+from kit.execution.contract import OutcomeUnknown, Rejected
 from kit.execution.groups.exit_retry import ATTEMPTS_MAX
 from kit.execution.ids import client_order_id
 from kit.execution.orders import states
@@ -39,7 +39,7 @@ def refusing(found, times, reason=TOO_LITTLE):
 
     async def refuse(wish):
         came.append(round(found.venue.time))
-        return Refused(reason, "not now")
+        return Rejected(reason, "not now")
 
     found.account.desk.answers = [refuse] * times
     return came
@@ -289,7 +289,7 @@ def test_one_that_was_lost_and_comes_back_is_not_there_beside_its_next_attempt()
 
         async def lose(wish):
             late.append(wish)
-            return Unclear("lost")
+            return OutcomeUnknown("lost")
 
         found.account.desk.answers = [lose]
         await reached(found, entry)

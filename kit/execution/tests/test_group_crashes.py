@@ -15,7 +15,7 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import VenuemeshError
-from kit.execution.contract import Refused
+from kit.execution.contract import Rejected
 from kit.execution.groups import plan
 from kit.execution.groups.exit_retry import ATTEMPTS_MAX, MARK, PASSING
 from kit.execution.ids import client_order_id
@@ -117,7 +117,7 @@ def refuse(world, watch, chance, share):
         world.venue.sends[wish.client_order_id] += 1
         await world.clock.sleep(chance.uniform(0, 0.2))
         if chance.random() < 0.5:
-            return Refused(chance.choice(REASONS), "not now")
+            return Rejected(chance.choice(REASONS), "not now")
         truth = world.venue.arrive(wish)
         world.venue.later(chance.uniform(0, 0.5), world.venue.end, truth, states.REJECTED)
         return await desk._no_answer()

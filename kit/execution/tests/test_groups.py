@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.execution.contract import Paid, Refused
+from kit.execution.contract import Fee, Rejected
 from kit.execution.orders import states
 from kit.execution.tests.fake_venue import ALL_TYPES, RULES
 from kit.execution.tests.groupings import (
@@ -78,7 +78,7 @@ def test_nothing_is_sent_before_the_end_of_the_other_is_known():
 
         async def cancel(key):
             unanswered.append(key)
-            return Refused(1, "no")
+            return Rejected(1, "no")
 
         cancelling, found.account.desk.cancel = found.account.desk.cancel, cancel
         found.prices.say("95")
@@ -166,7 +166,7 @@ def test_an_entry_that_is_refused_is_answered_with_its_exits_at_an_end():
         found, _ = await placed(bracket())
 
         async def refuse(wish):
-            return Refused(2, "too little")
+            return Rejected(2, "too little")
 
         found.account.desk.answers = [refuse]
         orders = await place(found, oco_of("x"))
@@ -187,7 +187,7 @@ def test_what_the_entry_paid_in_what_it_bought_is_not_there_to_be_sold():
         found, (entry, profit, _) = await placed(bracket())
         truth = at_venue(found, entry)
         tell = found.venue.tell
-        fee = (Paid("BTC", Decimal("0.0004")),)
+        fee = (Fee("BTC", Decimal("0.0004")),)
         found.venue.tell = lambda news: tell(
             replace(news, fees=fee) if hasattr(news, "fees") else news
         )

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.contract import Paid, VenueFill, VenueOrder
+from kit.execution.contract import Fee, VenueFill, VenueOrder
 from kit.execution.journal import records
 from kit.execution.journal.records import Amending, Intended, Sent
 from kit.execution.orders import states
-from kit.execution.orders.account_state import Ledger, News, ended
+from kit.execution.orders.account_state import AccountState, News, ended
 from kit.execution.orders.order import Outcome, digest_of
-from kit.execution.orders.order_index import Index
+from kit.execution.orders.order_index import OrderIndex
 from kit.execution.tests.fake_venue import limit_order
 from tests.support.manual_clock import ManualClock
 
@@ -44,7 +44,7 @@ class Heard:
 
 def ledger():
     written = []
-    found = Ledger("fake", "main", ManualClock(), written.append, Heard())
+    found = AccountState("fake", "main", ManualClock(), written.append, Heard())
     found.written = written
     return found
 
@@ -74,7 +74,7 @@ def order(state=states.OPEN, filled="0", at=1, client=KEY, venue="v", size="4", 
 
 
 def fill(number, size="1", price="100", client=KEY, venue="v", fee="0.1"):
-    paid = (Paid("USDT", Decimal(fee)),)
+    paid = (Fee("USDT", Decimal(fee)),)
     return VenueFill(
         "BTCUSDT",
         f"f{number}",
@@ -146,10 +146,10 @@ def test_the_journal_gives_all_of_it_again(seed, count):
     news = [*STORY, *ENDS[states.FILLED], order(venue="x", client="")]
     for one in chance.choices(news, k=count):
         apply(book, one)
-    again = Index()
+    again = OrderIndex()
     for record in [*book.written, *book.written[-5:]]:
         again.replay(records.decode(records.encode(record)))
-    compact = Index()
+    compact = OrderIndex()
     for record in book.index.records():
         compact.replay(records.decode(records.encode(record)))
     for index in (again, compact):
@@ -166,7 +166,7 @@ def test_the_journal_gives_all_of_it_again(seed, count):
 def test_sent_and_nothing_more_is_unknown_after_a_restart():
     book = ledger()
     entry = sent(book)
-    index = Index()
+    index = OrderIndex()
     index.replay(book.written[0])
     assert index.orders[KEY].state == states.INTENDED
     index.replay(Sent(entry.key, 1))

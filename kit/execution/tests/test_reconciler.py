@@ -10,7 +10,7 @@ import pytest
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
 from kit.base.errors import AccountNotReady
-from kit.execution.contract import AssetBalance, Lost
+from kit.execution.contract import StreamInterrupted, VenueBalance
 from kit.execution.orders import states
 from kit.execution.tests.fake_venue import limit_order
 from kit.execution.tests.worlds import SETTINGS, run, started, world
@@ -41,7 +41,7 @@ def test_a_cut_stream_is_compared_before_new_orders():
         external = replace(external, venue_order_id="77", client_order_id="")
         found.venue.orders["77"] = replace_truth(found, external)
         found.venue.tells = True
-        found.account.desk.heard.put_nowait(Lost("cut"))
+        found.account.desk.heard.put_nowait(StreamInterrupted("cut"))
         for _ in range(5):
             await asyncio.sleep(0)
         assert found.account.detail == "cut"
@@ -64,7 +64,7 @@ def replace_truth(found, order):
 def test_balances_that_fills_do_not_explain_are_said():
     async def scenario():
         found = world()
-        found.venue.holdings = [AssetBalance("USDT", Decimal(1000), Decimal(1000))]
+        found.venue.holdings = [VenueBalance("USDT", Decimal(1000), Decimal(1000))]
         found.start()
         await found.ready()
         assert differences(found) == []
@@ -73,12 +73,12 @@ def test_balances_that_fills_do_not_explain_are_said():
         (fill,) = [fill for _, fill in found.venue.fills]
         cost = fill.price * fill.size + fill.fees[0].amount
         found.venue.holdings = [
-            AssetBalance("USDT", 1000 - cost, 1000 - cost),
-            AssetBalance("BTC", Decimal(1), Decimal(1)),
+            VenueBalance("USDT", 1000 - cost, 1000 - cost),
+            VenueBalance("BTC", Decimal(1), Decimal(1)),
         ]
         await found.let_pass(SETTINGS.reconcile_interval_s + 1)
         assert differences(found) == []
-        found.venue.holdings[0] = AssetBalance("USDT", Decimal(5), Decimal(5))
+        found.venue.holdings[0] = VenueBalance("USDT", Decimal(5), Decimal(5))
         await found.let_pass(SETTINGS.reconcile_interval_s + 1)
         assert differences(found) == ["BALANCE"]
         found.crash()

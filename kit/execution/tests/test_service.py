@@ -17,7 +17,7 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.errors import error_info
 from kit.execution.account import Account
 from kit.execution.approval import Signer, Verifier
-from kit.execution.contract import AssetBalance
+from kit.execution.contract import VenueBalance
 from kit.execution.journal.files import FileStore, OneThread
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
@@ -53,7 +53,7 @@ class Served:
 async def serving(folder):
     clock = SystemClock()
     venue = FakeVenue(1, clock, nasty=False)
-    venue.holdings = [AssetBalance("USDT", Decimal(10_000), Decimal(9_000))]
+    venue.holdings = [VenueBalance("USDT", Decimal(10_000), Decimal(9_000))]
     thread = OneThread("journal")
     account = Account(
         "fake",

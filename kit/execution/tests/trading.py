@@ -14,23 +14,23 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.conformance.exchange import Exchange, exchange
-from kit.connector.orders.execution_client import CcxtDesk
+from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    Desk,
-    Lost,
+    ExecutionClient,
     OrderKey,
-    Refused,
-    Unclear,
+    OrderRequest,
+    OutcomeUnknown,
+    Rejected,
+    StreamInterrupted,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
 )
 from kit.execution.ids import client_order_id
 from kit.simulator.dialect import Dialect
-from kit.simulator.matching.contract import House, Key
+from kit.simulator.matching.contract import Key, MatchingEngine
 
 WAIT_S = 30.0
 FINAL = (
@@ -45,11 +45,11 @@ FINAL = (
 class Scene:
     """A desk, what it has heard, and the exchange."""
 
-    desk: Desk
-    house: House
+    desk: ExecutionClient
+    house: MatchingEngine
     venue: Exchange
     symbol: str
-    make_desk: Callable[[str], Desk]
+    make_desk: Callable[[str], ExecutionClient]
     """For another pretended key, by its name."""
     heard: list[Any]
     changed: asyncio.Event
@@ -67,7 +67,7 @@ class Scene:
         """Of the price."""
         return Decimal(self.venue.tick_size(self.symbol))
 
-    def wish(self, price: Decimal | None, size: Decimal, **changes: Any) -> Wish:
+    def wish(self, price: Decimal | None, size: Decimal, **changes: Any) -> OrderRequest:
         """A limit order to buy, or a market order, with a new id."""
         self.number += 1
         fields: dict[str, Any] = {
@@ -78,12 +78,12 @@ class Scene:
             "size": size,
             "price": price,
         }
-        return Wish(**{**fields, **changes})
+        return OrderRequest(**{**fields, **changes})
 
     async def warm(self) -> None:
         """Until orders go the way that they are to go."""
         if self.socket_path:
-            assert isinstance(self.desk, CcxtDesk)
+            assert isinstance(self.desk, CcxtExecutionClient)
             assert self.desk.socket is not None
             await self.desk.socket.ready.wait()
 
@@ -96,7 +96,7 @@ class Scene:
             self.changed.clear()
             await self.changed.wait()
 
-    async def hear_state(self, wish: Wish, state: int) -> VenueOrder:
+    async def hear_state(self, wish: OrderRequest, state: int) -> VenueOrder:
         """An order of this wish in a state, over the stream."""
         order = await self.hear(
             lambda event: (
@@ -121,7 +121,7 @@ class Scene:
 async def scene(
     venue_id: str,
     make_dialect: Callable[[], Dialect],
-    make_desk: Callable[[Credentials, str], Desk],
+    make_desk: Callable[[Credentials, str], ExecutionClient],
     credentials: Callable[[Key], Mapping[str, str]],
     symbol: str,
     socket_path: str = "",
@@ -134,7 +134,7 @@ async def scene(
         assert house is not None
         keys = {key.key: key for key in house.keys}
 
-        def desk_of(name: str) -> Desk:
+        def desk_of(name: str) -> ExecutionClient:
             given = Credentials(keys[name].account, credentials(keys[name]))
             return make_desk(given, f"{venue.url}/{venue_id}")
 
@@ -149,7 +149,7 @@ async def scene(
         place = Scene(desk, house, venue, symbol, desk_of, heard, changed, socket_path)
         try:
             with venue.calm():
-                await place.hear(lambda event: isinstance(event, Lost))
+                await place.hear(lambda event: isinstance(event, StreamInterrupted))
                 await place.warm()
                 yield place
         finally:
@@ -177,7 +177,7 @@ async def check_rest_and_cancel(at: Scene, size: Decimal) -> None:
     await at.hear_state(wish, pb.ORDER_STATE_CANCELLED)
     await at.until(key, pb.ORDER_STATE_CANCELLED)
     again = await at.desk.cancel(key)
-    assert isinstance(again, Refused), again
+    assert isinstance(again, Rejected), again
     unknown = OrderKey(at.symbol, client_order_id("test", "main", "never"), "")
     assert await at.desk.find(unknown) is None
     assert not await at.desk.open_orders(at.symbol)
@@ -238,7 +238,7 @@ async def check_market_order(at: Scene, size: Decimal, tells_balances: bool = Tr
     heard = await at.hear_state(wish, pb.ORDER_STATE_FILLED)
     assert heard.filled_size == wish.size
     if tells_balances:
-        await at.hear(lambda event: isinstance(event, AssetBalance))
+        await at.hear(lambda event: isinstance(event, VenueBalance))
 
 
 async def check_refusals(at: Scene, size: Decimal) -> None:
@@ -246,7 +246,7 @@ async def check_refusals(at: Scene, size: Decimal) -> None:
     bid, _ = await at.best()
     dear = at.wish(bid - at.tick, size * 10**9)
     receipt = await at.desk.place(dear)
-    assert isinstance(receipt, Refused), receipt
+    assert isinstance(receipt, Rejected), receipt
     assert receipt.reason in (
         pb.REJECT_REASON_INSUFFICIENT_FUNDS,
         pb.REJECT_REASON_SIZE,
@@ -283,7 +283,7 @@ async def check_amend(at: Scene, size: Decimal) -> None:
     assert isinstance(receipt, Accepted)
     key = OrderKey(at.symbol, wish.client_order_id, receipt.venue_order_id)
     await at.until(key, pb.ORDER_STATE_OPEN)
-    smaller = Wish(**{
+    smaller = OrderRequest(**{
         **{name: getattr(wish, name) for name in wish.__slots__}, "size": wish.size / 2
     })  # fmt: skip
     amended = await at.desk.amend(key, smaller)
@@ -294,7 +294,7 @@ async def check_amend(at: Scene, size: Decimal) -> None:
     assert isinstance(await at.desk.cancel(key), Accepted)
 
 
-def _check_balances(before: Mapping[str, AssetBalance], after: Mapping[str, AssetBalance]) -> None:
+def _check_balances(before: Mapping[str, VenueBalance], after: Mapping[str, VenueBalance]) -> None:
     """Something was bought, and nothing is held any more."""
     changed = [asset for asset in after if after[asset] != before.get(asset)]
     assert len(changed) >= 2, (before, after)
@@ -311,7 +311,7 @@ async def check_unclear(at: Scene, size: Decimal) -> None:
         at.venue.order(fault, path=at.socket_path)
         wish = at.wish(bid - 50 * at.tick, size)
         receipt = await at.desk.place(wish)
-        assert isinstance(receipt, Unclear), (fault, receipt)
+        assert isinstance(receipt, OutcomeUnknown), (fault, receipt)
         key = OrderKey(at.symbol, wish.client_order_id, "")
         await at.until(key, pb.ORDER_STATE_OPEN)
         (found,) = await at.desk.open_orders()
@@ -319,16 +319,16 @@ async def check_unclear(at: Scene, size: Decimal) -> None:
         key = OrderKey(at.symbol, wish.client_order_id, found.venue_order_id)
         await at.warm()
         at.venue.order(fault, path=at.socket_path)
-        assert isinstance(await at.desk.cancel(key), Unclear)
+        assert isinstance(await at.desk.cancel(key), OutcomeUnknown)
         await at.until(key, pb.ORDER_STATE_CANCELLED)
         at.venue.clear()
     for fault in () if at.socket_path else ("rest_500", "rest_503", "rest_html", "rest_429"):
         at.venue.order(fault)
         wish = at.wish(bid - 50 * at.tick, size)
         receipt = await at.desk.place(wish)
-        assert isinstance(receipt, Unclear | Refused), receipt
+        assert isinstance(receipt, OutcomeUnknown | Rejected), receipt
         if fault == "rest_429":
-            assert isinstance(receipt, Refused)
+            assert isinstance(receipt, Rejected)
             assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
         at.venue.clear()
         assert await at.desk.find(OrderKey(at.symbol, wish.client_order_id, "")) is None
@@ -336,9 +336,9 @@ async def check_unclear(at: Scene, size: Decimal) -> None:
 
 async def check_cut(at: Scene, size: Decimal) -> None:
     """A stream that was cut says so, and goes on."""
-    before = sum(isinstance(event, Lost) for event in at.heard)
+    before = sum(isinstance(event, StreamInterrupted) for event in at.heard)
     at.venue.order("server_shutdown", seconds=0.1)
-    while sum(isinstance(event, Lost) for event in at.heard) == before:
+    while sum(isinstance(event, StreamInterrupted) for event in at.heard) == before:
         at.changed.clear()
         await at.changed.wait()
     bid, _ = await at.best()

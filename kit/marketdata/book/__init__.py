@@ -1,14 +1,23 @@
 """An order book by price level (L2), in scaled integers."""
 
 from kit.base.numbers import IntColumn
-from kit.marketdata.book.levels import ONLY, Changes, Fallen, Levels, Proof, Side, Verdict, pairs
+from kit.marketdata.book.levels import (
+    ONLY,
+    Changes,
+    DroppedLevels,
+    Levels,
+    Proof,
+    Side,
+    Verdict,
+    pairs,
+)
 from kit.marketdata.book.stores import new_store
 from kit.marketdata.model.columns import Scale
 
 UNPROVEN = Proof()
 """Nothing but updates, all levels."""
 
-__all__ = ["ONLY", "Book", "Changes", "Fallen", "Levels", "Proof", "Side", "Verdict"]
+__all__ = ["ONLY", "Book", "Changes", "DroppedLevels", "Levels", "Proof", "Side", "Verdict"]
 
 
 class Book:
@@ -36,7 +45,7 @@ class Book:
         book wrong. Returns how many were right."""
         return self._store.follow(updates, bids, asks, checksums, scale)
 
-    def fallen(self) -> tuple[Fallen, Fallen]:
+    def fallen(self) -> tuple[DroppedLevels, DroppedLevels]:
         """The bids and asks that fell out of the depth when the book followed updates last."""
         return self._store.fallen()
 

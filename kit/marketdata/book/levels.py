@@ -60,7 +60,7 @@ class Changes:
         price = np.concatenate([side.price for side in sides])
         return cls(price, np.concatenate([side.size for side in sides]), count)
 
-    def removing(self, fallen: "Fallen") -> "Changes":
+    def removing(self, fallen: "DroppedLevels") -> "Changes":
         """The same, and levels that are removed by updates, each at the end of its update."""
         if not len(fallen.update):
             return self
@@ -87,7 +87,7 @@ class Changes:
         return native.Changes(*map(native.address, held))
 
 
-class Fallen(NamedTuple):
+class DroppedLevels(NamedTuple):
     """Levels of one side that fell out of the depth of a book: readers must be told, as the venue
     says nothing of them."""
 

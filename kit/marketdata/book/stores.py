@@ -9,7 +9,7 @@ from kit.base.numbers import IntColumn
 from kit.marketdata import native
 from kit.marketdata.book import checksum
 from kit.marketdata.book.checksum import Checksum
-from kit.marketdata.book.levels import ONLY, Changes, Fallen, Proof, Side, Verdict, pairs
+from kit.marketdata.book.levels import ONLY, Changes, DroppedLevels, Proof, Side, Verdict, pairs
 from kit.marketdata.model.columns import Scale
 
 ROOM_MIN = 128
@@ -29,7 +29,7 @@ class Store(Protocol):
     ) -> tuple[int, Verdict]:
         """As Book.follow."""
 
-    def fallen(self) -> tuple[Fallen, Fallen]:
+    def fallen(self) -> tuple[DroppedLevels, DroppedLevels]:
         """As Book.fallen."""
 
     def bids(self, depth: int | None = None) -> Side:
@@ -80,9 +80,10 @@ class _Plain:
     def level_count(self) -> int:
         return max(len(self._bids), len(self._asks))
 
-    def fallen(self) -> tuple[Fallen, Fallen]:
+    def fallen(self) -> tuple[DroppedLevels, DroppedLevels]:
         bids, asks = (
-            Fallen(*np.array(pairs, dtype=np.int64).reshape(-1, 2).T) for pairs in self._fallen
+            DroppedLevels(*np.array(pairs, dtype=np.int64).reshape(-1, 2).T)
+            for pairs in self._fallen
         )
         return bids, asks
 
@@ -170,14 +171,14 @@ class _Compiled:
         )
         return done, Verdict(self._verdict.value)
 
-    def fallen(self) -> tuple[Fallen, Fallen]:
+    def fallen(self) -> tuple[DroppedLevels, DroppedLevels]:
         bids, asks = (
-            Fallen(*columns[:, : cuts.count].copy())
+            DroppedLevels(*columns[:, : cuts.count].copy())
             for columns, cuts in zip(
                 self._cuts, (self._book.bid_cuts, self._book.ask_cuts), strict=True
             )
         )
-        return bids, Fallen(asks.update, -asks.price)
+        return bids, DroppedLevels(asks.update, -asks.price)
 
     def bids(self, depth: int | None = None) -> Side:
         keys, sizes = self._arrangement.best_first(self._book.bids, self._bids, depth)

@@ -14,7 +14,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.numbers import IntColumn, Places, rescale
 from kit.marketdata.book import Changes
-from kit.marketdata.codec.protobuf_writer import LevelColumn, Writer
+from kit.marketdata.codec.protobuf_writer import LevelColumn, ProtobufWriter
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.columns import (
     CandleRows,
@@ -30,7 +30,7 @@ from kit.marketdata.model.columns import (
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class BatchDraft:
     """A batch that has no number yet."""
 
     instruments: Sequence[batch_pb2.InstrumentEntry] = ()
@@ -47,12 +47,12 @@ class Draft:
         """Rows."""
         return sum(self.event_counts)
 
-    def after(self, gaps: Sequence[types_pb2.Gap]) -> "Draft":
+    def after(self, gaps: Sequence[types_pb2.Gap]) -> "BatchDraft":
         """The same rows, with gaps before them."""
         return replace(self, gaps=gaps) if gaps else self
 
 
-def trades(rows: TradeRows) -> Draft:
+def trades(rows: TradeRows) -> BatchDraft:
     """Raises NumberError when a number does not fit."""
     scales = _scales(rows.symbols, [rows.price], [rows.size])
     price, size = _per_row(scales, rows.symbols)
@@ -69,7 +69,7 @@ def trades(rows: TradeRows) -> Draft:
     return _draft(rows.symbols, scales, body, rows.received_time_ns)
 
 
-def quotes(rows: QuoteRows) -> Draft:
+def quotes(rows: QuoteRows) -> BatchDraft:
     """Raises NumberError when a number does not fit."""
     prices, sizes = [rows.bid_price, rows.ask_price], [rows.bid_size, rows.ask_size]
     scales = _scales(rows.symbols, prices, sizes)
@@ -87,7 +87,7 @@ def quotes(rows: QuoteRows) -> Draft:
     return _draft(rows.symbols, scales, body, rows.received_time_ns)
 
 
-def tickers(rows: TickerRows) -> Draft:
+def tickers(rows: TickerRows) -> BatchDraft:
     """Raises NumberError when a number does not fit."""
     prices = {
         "last_price": rows.last_price,
@@ -98,7 +98,7 @@ def tickers(rows: TickerRows) -> Draft:
     return _scaled_rows(_TICKERS, rows, prices, {"volume": rows.volume}, {}, {})
 
 
-def marks(rows: MarkRows) -> Draft:
+def marks(rows: MarkRows) -> BatchDraft:
     """Raises NumberError when a number does not fit."""
     prices = {"mark_price": rows.mark_price, "index_price": rows.index_price}
     rates = {"funding_rate": rows.funding_rate}
@@ -106,7 +106,7 @@ def marks(rows: MarkRows) -> Draft:
     return _scaled_rows(_MARKS, rows, prices, {}, rates, plain)
 
 
-def candles(rows: CandleRows) -> Draft:
+def candles(rows: CandleRows) -> BatchDraft:
     """Raises NumberError when a number does not fit."""
     prices = {"open": rows.open, "high": rows.high, "low": rows.low, "close": rows.close}
     plain = {
@@ -121,7 +121,7 @@ def statuses(
     definitions: Sequence[types_pb2.Instrument],
     changes: "Sequence[batch_pb2.StatusChange.ValueType]",
     received_time_ns: int,
-) -> Draft:
+) -> BatchDraft:
     """What has changed about instruments; they are few, so this is a plain message."""
     columns = batch_pb2.StatusColumns(
         instrument=range(len(definitions)),
@@ -131,7 +131,7 @@ def statuses(
     )
     entries = [instrument_entry(one.symbol, Scale()) for one in definitions]
     counts = [1] * len(entries)
-    return Draft(entries, counts, Batch(status=columns).SerializeToString(), received_time_ns)
+    return BatchDraft(entries, counts, Batch(status=columns).SerializeToString(), received_time_ns)
 
 
 def book(bids: Changes, asks: Changes, **columns: IntColumn) -> bytes:
@@ -146,13 +146,13 @@ def book(bids: Changes, asks: Changes, **columns: IntColumn) -> bytes:
 
 
 def _scaled_rows(
-    writer: Writer,
+    writer: ProtobufWriter,
     rows: TickerRows | MarkRows | CandleRows,
     prices: Mapping[str, Numbers],
     sizes: Mapping[str, Numbers],
     rates: Mapping[str, Numbers],
     plain: Mapping[str, IntColumn],
-) -> Draft:
+) -> BatchDraft:
     groups = [list(group.values()) for group in (prices, sizes, rates)]
     scales = list(map(Scale, *[rows.symbols.most(group) for group in groups]))
     per_row = [_spread([scale[place] for scale in scales], rows.symbols) for place in range(3)]
@@ -173,9 +173,9 @@ def _scaled_rows(
 
 def _draft(
     symbols: Symbols, scales: list[Scale], body: bytes, received_time_ns: IntColumn
-) -> Draft:
+) -> BatchDraft:
     entries = list(map(instrument_entry, symbols.names, scales))
-    return Draft(entries, symbols.counts(), body, int(received_time_ns[-1]))
+    return BatchDraft(entries, symbols.counts(), body, int(received_time_ns[-1]))
 
 
 def _scales(symbols: Symbols, prices: list[Numbers], sizes: list[Numbers]) -> list[Scale]:
@@ -196,9 +196,9 @@ def _spread(scales: list[int], symbols: Symbols) -> Places:
     return np.array(scales, dtype=np.int64)[symbols.row]
 
 
-_TRADES = Writer("trades", batch_pb2.TradeColumns)
-_QUOTES = Writer("quotes", batch_pb2.QuoteColumns)
-_BOOK = Writer("book", batch_pb2.BookColumns)
-_TICKERS = Writer("tickers", batch_pb2.TickerColumns)
-_MARKS = Writer("marks", batch_pb2.MarkColumns)
-_CANDLES = Writer("candles", batch_pb2.CandleColumns)
+_TRADES = ProtobufWriter("trades", batch_pb2.TradeColumns)
+_QUOTES = ProtobufWriter("quotes", batch_pb2.QuoteColumns)
+_BOOK = ProtobufWriter("book", batch_pb2.BookColumns)
+_TICKERS = ProtobufWriter("tickers", batch_pb2.TickerColumns)
+_MARKS = ProtobufWriter("marks", batch_pb2.MarkColumns)
+_CANDLES = ProtobufWriter("candles", batch_pb2.CandleColumns)

@@ -21,7 +21,7 @@ COLUMN_BYTES_MAX = 30
 """Tag and length of one column, and what is written beyond its end."""
 
 
-class Kind(IntEnum):
+class ColumnKind(IntEnum):
     """How a column is packed; the same numbers stand in kit/marketdata/native/columns.c."""
 
     VARINT = 0
@@ -53,7 +53,7 @@ class LevelColumn:
 Column = IntColumn | LevelColumn | list[str]
 
 
-class Writer:
+class ProtobufWriter:
     """Writes one columns message, as the field of the message that holds it."""
 
     def __init__(self, name: str, message: type[Message], holder: type[Message] = Batch) -> None:
@@ -115,15 +115,15 @@ class Writer:
                 descriptor = self._descriptors[name]
                 target.tag = descriptor.number << 3 | LENGTH_DELIMITED
                 levels = isinstance(column, LevelColumn)
-                target.kind = Kind.LEVELS if levels else _kind(descriptor)
+                target.kind = ColumnKind.LEVELS if levels else _kind(descriptor)
             self._native[names] = made
         return self._native[names]
 
 
-def _kind(field: FieldDescriptor) -> Kind:
+def _kind(field: FieldDescriptor) -> ColumnKind:
     if field.type == FieldDescriptor.TYPE_SFIXED64:
-        return Kind.FIXED
-    return Kind.ZIGZAG if field.type == FieldDescriptor.TYPE_SINT64 else Kind.VARINT
+        return ColumnKind.FIXED
+    return ColumnKind.ZIGZAG if field.type == FieldDescriptor.TYPE_SINT64 else ColumnKind.VARINT
 
 
 def _tag(field: Any) -> bytes:

@@ -7,11 +7,16 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import StreamKey
 from kit.base.errors import VenuemeshError
-from kit.marketdata.delivery.newest import BookSource, BookState, RowState, TradeState
-from kit.marketdata.delivery.subscription import Publication, Symbols, frame, responses_of
+from kit.marketdata.delivery.conflated_state import (
+    BookSource,
+    ConflatedBook,
+    ConflatedRows,
+    ConflatedTrades,
+)
+from kit.marketdata.delivery.subscription import Publication, SymbolFilter, frame, responses_of
 from kit.marketdata.model.batches import Batch
 
-State = BookState | RowState | TradeState
+State = ConflatedBook | ConflatedRows | ConflatedTrades
 
 
 class Conflator:
@@ -31,16 +36,18 @@ class Conflator:
     @property
     def urgent(self) -> bool:
         """Whether there is something that must not wait for the interval."""
-        return any(isinstance(state, BookState) and state.urgent for state in self._states.values())
+        return any(
+            isinstance(state, ConflatedBook) and state.urgent for state in self._states.values()
+        )
 
-    def add(self, publication: Publication, symbols: Symbols) -> None:
+    def add(self, publication: Publication, symbols: SymbolFilter) -> None:
         """The next batch of a channel."""
         self._state(publication.key).add(publication, symbols)
 
     def book_changed(self, key: StreamKey, symbol: str) -> None:
         """A book is there, or is there again, without a batch that says so."""
         state = self._state(key)
-        if isinstance(state, BookState):
+        if isinstance(state, ConflatedBook):
             state.changed(symbol)
 
     def take(self) -> Iterator[Batch]:
@@ -52,7 +59,7 @@ class Conflator:
     def take_urgent(self) -> Iterator[Batch]:
         """Only what must not wait."""
         for state in self._states.values():
-            if isinstance(state, BookState):
+            if isinstance(state, ConflatedBook):
                 yield from state.take_gaps()
 
     def _state(self, key: StreamKey) -> State:
@@ -63,13 +70,13 @@ class Conflator:
     def _new_state(self, key: StreamKey) -> State:
         match key.channel:
             case types_pb2.CHANNEL_BOOK:
-                return BookState(key, self._books, self._book_depth)
+                return ConflatedBook(key, self._books, self._book_depth)
             case types_pb2.CHANNEL_TRADES:
-                return TradeState(key, self._trades_max)
-        return RowState(key)
+                return ConflatedTrades(key, self._trades_max)
+        return ConflatedRows(key)
 
 
-class ConflatedMailbox:
+class ConflatedBuffer:
     """Sends the first change at once, and then at most one state per interval."""
 
     def __init__(self, conflator: Conflator, interval_seconds: float) -> None:
@@ -79,7 +86,7 @@ class ConflatedMailbox:
         self._urgent = asyncio.Event()
         self._error: VenuemeshError | None = None
 
-    def offer(self, publication: Publication, symbols: Symbols) -> None:
+    def offer(self, publication: Publication, symbols: SymbolFilter) -> None:
         """Take what concerns these symbols."""
         self._conflator.add(publication, symbols)
         self._wake()

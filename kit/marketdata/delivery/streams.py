@@ -54,7 +54,7 @@ return false
 """
 
 
-class Entry(NamedTuple):
+class StreamEntry(NamedTuple):
     """One batch in a stream."""
 
     key: StreamKey
@@ -71,7 +71,7 @@ class StreamMoved(Exception):
         self.newest = newest
 
 
-class Streams:
+class RedisStreams:
     """All streams of one Redis. Every method raises StoreUnavailable when Redis is away."""
 
     def __init__(self, url: str) -> None:
@@ -84,7 +84,7 @@ class Streams:
         self._append_after_sha = hashlib.sha1(APPEND_AFTER.encode()).hexdigest()
 
     async def append_after(
-        self, newest: Mapping[StreamKey, Cursor], entries: Sequence[Entry]
+        self, newest: Mapping[StreamKey, Cursor], entries: Sequence[StreamEntry]
     ) -> None:
         """Write entries of one venue, all or none, each stream's after its newest entry.
 
@@ -101,7 +101,7 @@ class Streams:
         if reply:
             raise StreamMoved(StreamKey.parse(reply[0]), Cursor.parse(reply[1]))
 
-    async def append(self, entries: Sequence[Entry]) -> int:
+    async def append(self, entries: Sequence[StreamEntry]) -> int:
         """Write entries in one round trip. Returns how many were there already."""
         pipe = self._redis.pipeline(transaction=False)
         for entry in entries:
@@ -132,11 +132,12 @@ class Streams:
         entries = await self._call(self._redis.xrange(str(key), count=1))
         return Cursor.parse(entries[0][0]) if entries else None
 
-    async def newest(self, key: StreamKey, count: int) -> list[Entry]:
+    async def newest(self, key: StreamKey, count: int) -> list[StreamEntry]:
         """The newest entries that are held, the newest first."""
         found = await self._call(self._redis.xrevrange(str(key), count=count))
         return [
-            Entry(key, Cursor.parse(entry_id), fields.get(FIELD, b"")) for entry_id, fields in found
+            StreamEntry(key, Cursor.parse(entry_id), fields.get(FIELD, b""))
+            for entry_id, fields in found
         ]
 
     async def holds(self, key: StreamKey, cursor: Cursor) -> bool:
@@ -145,7 +146,7 @@ class Streams:
 
     async def read(
         self, after: Mapping[StreamKey, Cursor], count: int, block_ms: int | None = None
-    ) -> list[Entry]:
+    ) -> list[StreamEntry]:
         """Entries after these positions, up to count per stream; waits up to block_ms for one.
 
         Without block_ms it does not wait; 0 waits until one comes.
@@ -156,7 +157,7 @@ class Streams:
         timeout_seconds = None if block_ms == 0 else TIMEOUT_SECONDS + (block_ms or 0) / 1000
         reply = await self._call(self._commands.call(*command, timeout_seconds=timeout_seconds))
         return [
-            Entry(names[name], Cursor.parse(entry_id), _batch_in(fields))
+            StreamEntry(names[name], Cursor.parse(entry_id), _batch_in(fields))
             for name, entries in reply or ()
             for entry_id, fields in entries
         ]
@@ -274,6 +275,6 @@ def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def positions_of(entries: Iterable[Entry]) -> dict[StreamKey, Cursor]:
+def positions_of(entries: Iterable[StreamEntry]) -> dict[StreamKey, Cursor]:
     """The last cursor of each stream among entries that are in order."""
     return {entry.key: entry.cursor for entry in entries}

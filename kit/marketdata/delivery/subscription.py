@@ -4,7 +4,7 @@ A server keeps one ``Subscribers``. Its writer calls ``publish`` with each batch
 mailbox that gathers what concerns it until its stream sends the next message::
 
     with subscribers.admit() as subscriptions:
-        mailbox = LosslessMailbox(buffer_bytes_max)
+        mailbox = LosslessBuffer(buffer_bytes_max)
         subscriptions.join(key, mailbox, symbols)
         async for response in mailbox.responses():
             yield response
@@ -30,8 +30,8 @@ RESPONSE_BYTES_MAX = 1024 * 1024
 BATCHES_TAG = b"\x0a"
 """Field 1, length-delimited."""
 
-Symbols = frozenset[str]
-ALL_SYMBOLS: Symbols = frozenset()
+SymbolFilter = frozenset[str]
+ALL_SYMBOLS: SymbolFilter = frozenset()
 
 
 def frame(batch: bytes) -> bytes:
@@ -74,8 +74,8 @@ class Publication:
         """Bytes of the batch."""
         self._is_fresh = True
         self._message: batch_pb2.MarketDataBatch | None = None
-        self._selected: dict[Symbols, batch_pb2.MarketDataBatch | None] | None = None
-        self._framed: dict[Symbols, bytes | None] | None = None
+        self._selected: dict[SymbolFilter, batch_pb2.MarketDataBatch | None] | None = None
+        self._framed: dict[SymbolFilter, bytes | None] | None = None
 
     def age(self) -> None:
         """Keep no more than the bytes from now on: few readers come so late."""
@@ -92,7 +92,7 @@ class Publication:
                 self._message = message
         return message
 
-    def select(self, symbols: Symbols) -> batch_pb2.MarketDataBatch | None:
+    def select(self, symbols: SymbolFilter) -> batch_pb2.MarketDataBatch | None:
         """What concerns these symbols, or None when nothing does. Not to be changed."""
         if not symbols:
             return self.message
@@ -104,7 +104,7 @@ class Publication:
             self._selected = known | {symbols: selected}
         return selected
 
-    def framed_for(self, symbols: Symbols) -> bytes | None:
+    def framed_for(self, symbols: SymbolFilter) -> bytes | None:
         """What concerns these symbols, framed, or None when nothing does."""
         if not symbols:
             return self.framed
@@ -123,17 +123,17 @@ class Publication:
         return framed
 
 
-class Mailbox(Protocol):
+class SubscriberBuffer(Protocol):
     """Where a writer leaves batches for one reader. Never waits."""
 
-    def offer(self, publication: Publication, symbols: Symbols) -> None:
+    def offer(self, publication: Publication, symbols: SymbolFilter) -> None:
         """Take what concerns these symbols (none named: all)."""
 
     def end(self, error: VenuemeshError) -> None:
         """Serve nothing further; the reader gets this error."""
 
 
-class LosslessMailbox:
+class LosslessBuffer:
     """Every batch in order, as long as no more than ``buffer_bytes_max`` wait.
 
     A batch that does not fit ends the mailbox with SubscriberTooSlow, which names the last batch
@@ -155,7 +155,7 @@ class LosslessMailbox:
         """Whether further batches are ignored."""
         return self._error is not None
 
-    def offer(self, publication: Publication, symbols: Symbols = ALL_SYMBOLS) -> None:
+    def offer(self, publication: Publication, symbols: SymbolFilter = ALL_SYMBOLS) -> None:
         """Take what concerns these symbols, or end as too slow."""
         framed = publication.framed_for(symbols)
         if framed is not None:
@@ -232,8 +232,8 @@ class Subscription:
     def join(
         self,
         key: StreamKey,
-        mailbox: Mailbox,
-        symbols: Symbols = ALL_SYMBOLS,
+        mailbox: SubscriberBuffer,
+        symbols: SymbolFilter = ALL_SYMBOLS,
         after: Cursor = START,
     ) -> None:
         """Deliver from the next batch on, but only batches after this cursor."""
@@ -258,7 +258,7 @@ class _Seat:
 
     __slots__ = ("after", "mailbox", "symbols")
 
-    def __init__(self, mailbox: Mailbox, symbols: Symbols, after: Cursor) -> None:
+    def __init__(self, mailbox: SubscriberBuffer, symbols: SymbolFilter, after: Cursor) -> None:
         self.mailbox = mailbox
         self.symbols = symbols
         self.after = after

@@ -26,10 +26,10 @@ __all__ = [
     "Decoded",
     "Field",
     "FrameError",
+    "FramePatterns",
+    "FrameSchema",
     "Frames",
     "LevelList",
-    "Patterns",
-    "Schema",
     "optional",
 ]
 
@@ -74,7 +74,7 @@ class Frames:
         return [self.take(np.array([row])) for row in range(len(self))]
 
 
-class Patterns:
+class FramePatterns:
     """Tells frames apart by texts near their beginning. The first pattern found decides."""
 
     def __init__(self, patterns: Sequence[bytes], window_bytes: int) -> None:
@@ -110,7 +110,7 @@ class Patterns:
         return len(self._patterns)
 
 
-class Schema:
+class FrameSchema:
     """Which members of a frame are wanted.
 
     ``rows`` is the way to the rows: names of members, with "[]" after a list, such as "data",

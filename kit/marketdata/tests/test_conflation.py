@@ -12,9 +12,9 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.errors import Draining
-from kit.marketdata.delivery.conflation import ConflatedMailbox, Conflator
-from kit.marketdata.delivery.newest import BookTop
-from kit.marketdata.delivery.subscription import ALL_SYMBOLS, Publication, Symbols
+from kit.marketdata.delivery.conflated_state import BookTop
+from kit.marketdata.delivery.conflation import ConflatedBuffer, Conflator
+from kit.marketdata.delivery.subscription import ALL_SYMBOLS, Publication, SymbolFilter
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.columns import Scale
 
@@ -122,7 +122,7 @@ QUOTE_STEPS = st.lists(
 
 
 @given(QUOTE_STEPS, WANTED)
-def test_the_last_quote_seen_is_the_last_quote(steps, wanted: Symbols):
+def test_the_last_quote_seen_is_the_last_quote(steps, wanted: SymbolFilter):
     """A step is a batch of rows, or None: the reader takes."""
     reader = conflator()
     truth: dict[str, tuple[int, int]] = {}
@@ -147,7 +147,7 @@ TRADE_STEPS = st.lists(
 
 
 @given(TRADE_STEPS, WANTED, st.integers(1, 12))
-def test_every_trade_is_sent_or_lies_in_an_overflow(steps, wanted: Symbols, trades_max):
+def test_every_trade_is_sent_or_lies_in_an_overflow(steps, wanted: SymbolFilter, trades_max):
     """A step is a batch by its symbols, or None: the reader takes."""
     reader = conflator(trades_max=trades_max)
     truth: dict[str, list[int]] = {symbol: [] for symbol in SYMBOLS}
@@ -246,7 +246,7 @@ def test_the_last_book_seen_is_the_true_one_or_known_to_be_in_doubt(steps, wante
 
 
 def do_book_step(
-    books: Books, reader: Conflator, wanted: Symbols, kind: str, symbol: str, price: int
+    books: Books, reader: Conflator, wanted: SymbolFilter, kind: str, symbol: str, price: int
 ) -> None:
     if kind == "gap":
         books.prices.update(dict.fromkeys([symbol] if symbol else SYMBOLS))
@@ -288,7 +288,7 @@ async def next_of(responses) -> list[Batch]:
 
 
 async def test_the_first_state_comes_at_once_and_the_next_after_the_interval():
-    mailbox = ConflatedMailbox(conflator(), interval_seconds=0.05)
+    mailbox = ConflatedBuffer(conflator(), interval_seconds=0.05)
     loop = asyncio.get_running_loop()
     async with aclosing(mailbox.responses()) as responses:
         start = loop.time()
@@ -302,7 +302,7 @@ async def test_the_first_state_comes_at_once_and_the_next_after_the_interval():
 
 async def test_a_gap_of_a_book_does_not_wait_for_the_interval():
     books = Books()
-    mailbox = ConflatedMailbox(conflator(books), LONG_SECONDS)
+    mailbox = ConflatedBuffer(conflator(books), LONG_SECONDS)
     async with aclosing(mailbox.responses()) as responses:
         books.prices["A"] = 5
         mailbox.book_changed(BOOK, "A")
@@ -317,7 +317,7 @@ async def test_a_gap_of_a_book_does_not_wait_for_the_interval():
 
 
 async def test_nothing_is_sent_for_a_book_in_doubt():
-    mailbox = ConflatedMailbox(conflator(), interval_seconds=0.001)
+    mailbox = ConflatedBuffer(conflator(), interval_seconds=0.001)
     async with aclosing(mailbox.responses()) as responses:
         mailbox.offer(book_change("A"), ALL_SYMBOLS)
         waiting = asyncio.ensure_future(anext(responses))
@@ -328,7 +328,7 @@ async def test_nothing_is_sent_for_a_book_in_doubt():
 
 
 async def test_an_ended_mailbox_raises_its_error():
-    mailbox = ConflatedMailbox(conflator(), LONG_SECONDS)
+    mailbox = ConflatedBuffer(conflator(), LONG_SECONDS)
     responses = mailbox.responses()
     mailbox.offer(quotes([("A", 1)]), ALL_SYMBOLS)
     await next_of(responses)

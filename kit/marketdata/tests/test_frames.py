@@ -17,16 +17,16 @@ from kit.marketdata.frames import (
     Decoded,
     Field,
     FrameError,
+    FramePatterns,
     Frames,
+    FrameSchema,
     LevelList,
-    Patterns,
-    Schema,
     optional,
     reference,
 )
 from kit.marketdata.model.columns import Levels, Numbers, Symbols, TradeRows
 
-SCHEMA = Schema(
+SCHEMA = FrameSchema(
     "data[]",
     {
         "s": Field.TEXT,
@@ -186,7 +186,7 @@ def test_a_bare_number_is_exact(
     text: str, library: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(native, "library", library)
-    schema = Schema("", {"p": Field.DECIMAL})
+    schema = FrameSchema("", {"p": Field.DECIMAL})
     found = schema.decode(frames([b'{"p":%b}' % text.encode(), b'{"p":"%b"}' % text.encode()]))
     assert plain(found.numbers("p")) == [Decimal(text)] * 2
 
@@ -196,7 +196,7 @@ def test_lists_within_lists_know_what_they_stand_in(
     library: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(native, "library", library)
-    schema = Schema("e[].r[]", {"p": Field.INTEGER}, {"e[].k": Field.TEXT, "n": Field.INTEGER})
+    schema = FrameSchema("e[].r[]", {"p": Field.INTEGER}, {"e[].k": Field.TEXT, "n": Field.INTEGER})
     first = (
         b'{"e":[{"k":"a","r":[{"p":1},{"p":2}]},{"r":[],"k":"q"},{"k":"b","r":[{"p":3}]}],"n":5}'
     )
@@ -211,7 +211,9 @@ def test_lists_within_lists_know_what_they_stand_in(
 
 
 def test_a_text_must_be_among_the_known_ones() -> None:
-    found = Schema("", {"side": Field.TEXT}).decode(frames([b'{"side":"buy"}', b'{"side":"sold"}']))
+    found = FrameSchema("", {"side": Field.TEXT}).decode(
+        frames([b'{"side":"buy"}', b'{"side":"sold"}'])
+    )
     with pytest.raises(FrameError, match="sold"):
         found.among("side", {"buy": 1, "sell": 2})
     assert found.among("side", {"buy": 1, "sold": 2}).tolist() == [1, 2]
@@ -254,7 +256,7 @@ def test_a_level_is_two_numbers(
     level: str, library: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(native, "library", library)
-    schema = Schema("", {"b": LevelList.bids(0, 1)})
+    schema = FrameSchema("", {"b": LevelList.bids(0, 1)})
     with pytest.raises(FrameError):
         schema.decode(frames([b'{"b":[%b]}' % level.encode()]))
 
@@ -270,7 +272,7 @@ def test_plain_frames_take_the_compiled_way(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("library", [None, native.library])
 def test_the_first_pattern_decides(library: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "library", library)
-    patterns = Patterns([b"@trade", b"stream"], window_bytes=14)
+    patterns = FramePatterns([b"@trade", b"stream"], window_bytes=14)
     payloads = [b'{"stream@trade"', b'{"stream":1}', b"{}", b"", b"0123456789ab@trade"]
     assert patterns.classify(frames(payloads)).tolist() == [0, 1, 2, 2, 2]
 

@@ -6,7 +6,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from kit.base.cursor import START, Cursor
-from kit.marketdata.delivery.joining import goes_on, joins, tells_of_hole
+from kit.marketdata.delivery.stream_continuity import goes_on, joins, tells_of_hole
 
 BEFORE = Cursor(1000, 7)
 

@@ -5,19 +5,19 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import START, Cursor, StreamKey
 from kit.base.errors import StoreUnavailable
-from kit.marketdata.delivery.streams import Entry, StreamMoved, Streams
+from kit.marketdata.delivery.streams import RedisStreams, StreamEntry, StreamMoved
 
 TRADES = StreamKey("binance", types_pb2.CHANNEL_TRADES)
 BOOK = StreamKey("binance", types_pb2.CHANNEL_BOOK)
 
 
-def entry(key: StreamKey, sequence: int, size: int = 10) -> Entry:
-    return Entry(key, Cursor(5, sequence), bytes([sequence % 256]) * size)
+def entry(key: StreamKey, sequence: int, size: int = 10) -> StreamEntry:
+    return StreamEntry(key, Cursor(5, sequence), bytes([sequence % 256]) * size)
 
 
 @pytest.fixture
 async def streams(valkey_url):
-    streams = Streams(valkey_url)
+    streams = RedisStreams(valkey_url)
     yield streams
     await streams.close()
 
@@ -72,7 +72,7 @@ async def test_trimming_to_a_length_takes_the_oldest(streams):
 
 
 async def test_a_redis_that_is_away_is_one_typed_error():
-    streams = Streams("redis://127.0.0.1:1/0")
+    streams = RedisStreams("redis://127.0.0.1:1/0")
     with pytest.raises(StoreUnavailable):
         await streams.append_after({TRADES: START}, [entry(TRADES, 1)])
     await streams.close()

@@ -11,7 +11,7 @@ from kit.base.cursor import Cursor, StreamKey
 from kit.base.errors import Draining, SubscriberTooSlow, TooManySubscribers
 from kit.marketdata.delivery.subscription import (
     RESPONSE_BYTES_MAX,
-    LosslessMailbox,
+    LosslessBuffer,
     Publication,
     Subscribers,
     frame,
@@ -53,7 +53,7 @@ def test_a_frame_is_one_element_of_a_response(size):
 
 
 def test_what_gathered_comes_in_one_response_and_in_order():
-    mailbox = LosslessMailbox(1000)
+    mailbox = LosslessBuffer(1000)
     for sequence in (1, 2, 3):
         mailbox.offer(trades(sequence, "A"))
     assert sequences(mailbox.take()) == [1, 2, 3]
@@ -62,7 +62,7 @@ def test_what_gathered_comes_in_one_response_and_in_order():
 
 
 def test_only_the_batches_with_a_wanted_symbol_are_taken():
-    mailbox = LosslessMailbox(1000)
+    mailbox = LosslessBuffer(1000)
     for publication in (trades(1, "A", "B"), trades(2, "B"), trades(3, "A")):
         mailbox.offer(publication, frozenset({"A"}))
     message = market_data_pb2.SubscribeResponse.FromString(mailbox.take())
@@ -86,7 +86,7 @@ def test_what_has_aged_says_the_same_and_keeps_nothing():
 
 def test_a_full_mailbox_ends_with_the_cursor_of_the_last_batch_handed_out():
     size = len(trades(1, "A").framed)
-    mailbox = LosslessMailbox(2 * size)
+    mailbox = LosslessBuffer(2 * size)
     mailbox.offer(trades(1, "A"))
     mailbox.offer(trades(2, "A"))
     assert sequences(mailbox.take()) == [1, 2]
@@ -99,7 +99,7 @@ def test_a_full_mailbox_ends_with_the_cursor_of_the_last_batch_handed_out():
 
 
 def test_a_mailbox_that_never_handed_out_anything_names_no_cursor():
-    mailbox = LosslessMailbox(1)
+    mailbox = LosslessBuffer(1)
     mailbox.offer(trades(1, "A"))
     mailbox.offer(trades(2, "A"))
     with pytest.raises(SubscriberTooSlow) as caught:
@@ -108,13 +108,13 @@ def test_a_mailbox_that_never_handed_out_anything_names_no_cursor():
 
 
 def test_an_empty_mailbox_takes_a_batch_that_is_larger_than_it():
-    mailbox = LosslessMailbox(1)
+    mailbox = LosslessBuffer(1)
     mailbox.offer(trades(1, "A"))
     assert sequences(mailbox.take()) == [1]
 
 
 def test_one_response_is_bounded():
-    mailbox = LosslessMailbox(10 * RESPONSE_BYTES_MAX)
+    mailbox = LosslessBuffer(10 * RESPONSE_BYTES_MAX)
     large = b"x" * (RESPONSE_BYTES_MAX // 2)
     for sequence in (1, 2, 3):
         mailbox.put(TRADES, Cursor(1, sequence), large)
@@ -127,7 +127,7 @@ def test_one_response_is_bounded():
 )
 def test_what_was_handed_out_is_a_prefix_and_the_error_names_its_end(steps, buffer_bytes_max):
     """Numbers are batch sizes that are put, None takes."""
-    mailbox = LosslessMailbox(buffer_bytes_max)
+    mailbox = LosslessBuffer(buffer_bytes_max)
     put: list[int] = []
     taken: list[int] = []
     error = None
@@ -149,7 +149,7 @@ def test_what_was_handed_out_is_a_prefix_and_the_error_names_its_end(steps, buff
 
 
 async def test_a_waiting_reader_gets_what_comes():
-    mailbox = LosslessMailbox(1000)
+    mailbox = LosslessBuffer(1000)
     responses = mailbox.responses()
     first = asyncio.ensure_future(anext(responses))
     await asyncio.wait([first], timeout=0)
@@ -163,7 +163,7 @@ async def test_a_waiting_reader_gets_what_comes():
 
 def test_a_slow_reader_does_not_delay_another():
     subscribers = Subscribers(2)
-    slow, quick = LosslessMailbox(100), LosslessMailbox(100)
+    slow, quick = LosslessBuffer(100), LosslessBuffer(100)
     with subscribers.admit() as first, subscribers.admit() as second:
         first.join(TRADES, slow)
         second.join(TRADES, quick)
@@ -176,7 +176,7 @@ def test_a_slow_reader_does_not_delay_another():
 
 def test_readers_get_only_their_channel_and_only_what_is_after_their_cursor():
     subscribers = Subscribers(2)
-    resumed, other = LosslessMailbox(1000), LosslessMailbox(1000)
+    resumed, other = LosslessBuffer(1000), LosslessBuffer(1000)
     with subscribers.admit() as first, subscribers.admit() as second:
         first.join(TRADES, resumed, after=Cursor(1, 2))
         second.join(QUOTES, other)
@@ -188,7 +188,7 @@ def test_readers_get_only_their_channel_and_only_what_is_after_their_cursor():
 
 def test_readers_are_bounded_in_number_and_leave_nothing_behind():
     subscribers = Subscribers(1)
-    mailbox = LosslessMailbox(1000)
+    mailbox = LosslessBuffer(1000)
     with subscribers.admit() as subscription:
         subscription.join(TRADES, mailbox)
         with pytest.raises(TooManySubscribers) as caught, subscribers.admit():
@@ -203,7 +203,7 @@ def test_readers_are_bounded_in_number_and_leave_nothing_behind():
 
 def test_all_readers_can_be_ended_at_once():
     subscribers = Subscribers(1)
-    mailbox = LosslessMailbox(1000)
+    mailbox = LosslessBuffer(1000)
     with subscribers.admit() as subscription:
         subscription.join(TRADES, mailbox)
         subscribers.end(Draining("for the test"))
@@ -213,7 +213,7 @@ def test_all_readers_can_be_ended_at_once():
 
 def test_who_joins_when_all_are_ended_is_ended_too():
     subscribers = Subscribers(1)
-    mailbox = LosslessMailbox(1000)
+    mailbox = LosslessBuffer(1000)
     with subscribers.admit() as subscription:
         subscribers.end(Draining("for the test"))
         subscription.join(TRADES, mailbox)

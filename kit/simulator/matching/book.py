@@ -13,11 +13,11 @@ from typing import Protocol
 
 from kit.simulator.events import BestQuote, Instrument, LevelChange, MarketEvent, Trade
 from kit.simulator.levels import Side
-from kit.simulator.matching.contract import OrderKind, SelfTrade, Ticket
+from kit.simulator.matching.contract import OrderKind, OrderTicket, SelfTrade
 from kit.simulator.matching.order import ALLOW, NOBODY, Order
 
 Queue = OrderedDict[int, Order]
-_ANY = {buys: Ticket("", buys, OrderKind.LIMIT, Decimal(0)) for buys in (True, False)}
+_ANY = {buys: OrderTicket("", buys, OrderKind.LIMIT, Decimal(0)) for buys in (True, False)}
 ANY_PRICE = 1 << 62
 
 

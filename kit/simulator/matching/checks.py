@@ -6,26 +6,28 @@ from decimal import Decimal
 from kit.simulator.matching.contract import (
     PRICED,
     STOPS,
-    HouseRules,
     Lifetime,
+    MatchingRules,
     OrderKind,
-    Refusal,
-    Refused,
-    Ticket,
+    OrderRejected,
+    OrderTicket,
+    RejectCode,
 )
-from kit.simulator.matching.instrument_book import Board, sane_atoms
+from kit.simulator.matching.instrument_book import InstrumentBook, sane_atoms
 from kit.simulator.matching.order import Order, ends_at_once
 
 LIMIT, MARKET, TRAILING_STOP = OrderKind.LIMIT, OrderKind.MARKET, OrderKind.TRAILING_STOP
 GOOD_TILL_TIME = Lifetime.GOOD_TILL_TIME
 
 
-def draft(board: Board, account: str, ticket: Ticket, rules: HouseRules, time_ns: int) -> Order:
+def draft(
+    board: InstrumentBook, account: str, ticket: OrderTicket, rules: MatchingRules, time_ns: int
+) -> Order:
     """The order that a ticket asks for, without a number. Raises Refused."""
     if board.halted:
-        raise Refused(Refusal.HALTED)
+        raise OrderRejected(RejectCode.HALTED)
     if ticket.expires_ns and ticket.expires_ns <= time_ns:
-        raise Refused(Refusal.MALFORMED, "the time to expire is over")
+        raise OrderRejected(RejectCode.MALFORMED, "the time to expire is over")
     _check_shape(ticket)
     ticks = 0
     if ticket.price is not None:
@@ -49,53 +51,59 @@ def draft(board: Board, account: str, ticket: Ticket, rules: HouseRules, time_ns
     return order
 
 
-def check_band(board: Board, ticks: int, rules: HouseRules) -> None:
+def check_band(board: InstrumentBook, ticks: int, rules: MatchingRules) -> None:
     """Raises Refused when a price is too far from the last one."""
     last = board.book.last_ticks
     if rules.price_band is not None and last and abs(ticks - last) > last * rules.price_band:
-        raise Refused(Refusal.PRICE_BAND)
+        raise OrderRejected(RejectCode.PRICE_BAND)
 
 
-def check_notional(board: Board, order: Order) -> None:
+def check_notional(board: InstrumentBook, order: Order) -> None:
     """Raises Refused when an order is worth too little. What has no price of its own counts at the
     last one."""
     ticks = order.ticks or order.stop_ticks or board.book.last_ticks
     ticks = ticks or board.book.best(not order.buys) or 0
     if ticks and board.notional(ticks, order.lots) < board.notional_min:
-        raise Refused(Refusal.NOTIONAL_MIN)
+        raise OrderRejected(RejectCode.NOTIONAL_MIN)
 
 
-def check_fills(board: Board, order: Order) -> None:
+def check_fills(board: InstrumentBook, order: Order) -> None:
     """Raises Refused when a fill-or-kill order would not be filled."""
     left = order.left
     for _, lots in board.book.offers(order):
         left -= lots
         if left <= 0:
             return
-    raise Refused(Refusal.WOULD_NOT_FILL)
+    raise OrderRejected(RejectCode.WOULD_NOT_FILL)
 
 
-def _check_shape(ticket: Ticket) -> None:
+def _check_shape(ticket: OrderTicket) -> None:
     """Whether its fields go together."""
     kind = ticket.kind
     is_priced = kind is LIMIT or kind in PRICED
     if is_priced is not (ticket.price is not None):
-        raise Refused(Refusal.MALFORMED, "a price belongs to a limit order, and to no other")
+        raise OrderRejected(
+            RejectCode.MALFORMED, "a price belongs to a limit order, and to no other"
+        )
     trails = kind is TRAILING_STOP
     stops = kind is not LIMIT and not trails and kind in STOPS
     if stops is not (ticket.stop_price is not None):
-        raise Refused(Refusal.MALFORMED, "a stop price belongs to a stop, and to no other")
+        raise OrderRejected(RejectCode.MALFORMED, "a stop price belongs to a stop, and to no other")
     if trails is not (ticket.trail is not None):
-        raise Refused(Refusal.MALFORMED, "a trail belongs to a trailing stop, and to no other")
+        raise OrderRejected(
+            RejectCode.MALFORMED, "a trail belongs to a trailing stop, and to no other"
+        )
     if ticket.value is not None and (kind is not MARKET or ticket.size):
-        raise Refused(Refusal.MALFORMED, "a value stands for the size of a market order")
+        raise OrderRejected(RejectCode.MALFORMED, "a value stands for the size of a market order")
     if ticket.post_only and (not is_priced or ends_at_once(ticket.lifetime)):
-        raise Refused(Refusal.MALFORMED, "a post-only order must be able to wait")
+        raise OrderRejected(RejectCode.MALFORMED, "a post-only order must be able to wait")
     if (ticket.lifetime is GOOD_TILL_TIME) is not bool(ticket.expires_ns):
-        raise Refused(Refusal.MALFORMED, "a time to expire belongs to a good-till-time order")
+        raise OrderRejected(
+            RejectCode.MALFORMED, "a time to expire belongs to a good-till-time order"
+        )
 
 
-def _lots_for(board: Board, probe: Order, value: Decimal) -> int:
+def _lots_for(board: InstrumentBook, probe: Order, value: Decimal) -> int:
     """How many lots a market order for so much of the quote currency gets."""
     left, found = sane_atoms(value), 0
     for ticks, lots in board.book.offers(probe):
@@ -106,5 +114,5 @@ def _lots_for(board: Board, probe: Order, value: Decimal) -> int:
         if taken < lots:
             break
     if not found:
-        raise Refused(Refusal.SIZE_MIN)
+        raise OrderRejected(RejectCode.SIZE_MIN)
     return found

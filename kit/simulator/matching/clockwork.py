@@ -5,9 +5,9 @@ from decimal import Decimal
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.listing import Mark
 from kit.simulator.matching.accounts import Account
-from kit.simulator.matching.contract import Refusal
+from kit.simulator.matching.contract import RejectCode
 from kit.simulator.matching.engine import Engine
-from kit.simulator.matching.instrument_book import Board
+from kit.simulator.matching.instrument_book import InstrumentBook
 from kit.simulator.matching.money import Share
 
 RISK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
@@ -59,7 +59,7 @@ class Clockwork:
             else:
                 self._marks.pop(symbol, None)
 
-    def _pay(self, account: Account, board: Board, mark: Mark) -> None:
+    def _pay(self, account: Account, board: InstrumentBook, mark: Mark) -> None:
         position = account.positions.get(board.symbol)
         if position is None or not position.lots:
             return
@@ -94,7 +94,7 @@ class Clockwork:
         for order in account.open_of(""):
             board = engine.boards[order.ticket.symbol]
             if not order.is_final and not board.is_spot and board.settle == asset:
-                engine.cancel(order, Refusal.FUNDS)
+                engine.cancel(order, RejectCode.FUNDS)
         boards = [board for board, _ in engine.margin.held(account, asset)]
         for board in boards:
             engine.force(account, board)

@@ -60,7 +60,7 @@ class Status(StrEnum):
 FINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJECTED})
 
 
-class Refusal(StrEnum):
+class RejectCode(StrEnum):
     """Why the engine does not do something. Dialects put it into their own words."""
 
     UNKNOWN_SYMBOL = "unknown symbol"
@@ -83,10 +83,10 @@ class Refusal(StrEnum):
     MALFORMED = "malformed"
 
 
-class Refused(Exception):
+class OrderRejected(Exception):
     """Raised by the house; nothing was done."""
 
-    def __init__(self, refusal: Refusal, words: str = "") -> None:
+    def __init__(self, refusal: RejectCode, words: str = "") -> None:
         self.refusal = refusal
         self._words = words
 
@@ -113,7 +113,7 @@ class IdScope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
+class OrderTicket:
     """An order as a client asks for it."""
 
     symbol: str
@@ -142,7 +142,7 @@ class OrderView(msgspec.Struct, frozen=True, gc=False):
     order_id: int
     """Consecutive per venue; a dialect may dress it up."""
     account: str
-    ticket: Ticket
+    ticket: OrderTicket
     """As it is after amendments."""
     status: Status
     filled: Decimal
@@ -150,7 +150,7 @@ class OrderView(msgspec.Struct, frozen=True, gc=False):
     """Sum of price times size of its fills, in quote units (times the contract size)."""
     created_ns: int
     updated_ns: int
-    why: Refusal | None = None
+    why: RejectCode | None = None
     """Why it was rejected, cancelled or has expired, when not by its owner."""
     amended: int = 0
     """How often it was changed."""
@@ -291,7 +291,7 @@ KEYS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HouseRules:
+class MatchingRules:
     """How an exchange keeps its house."""
 
     keys: Sequence[Key] = KEYS
@@ -309,8 +309,8 @@ class HouseRules:
     """Of one account."""
     price_band: Decimal | None = None
     """How far a price may be from the last one, as a share of it; None: as far as it likes."""
-    outcomes: Mapping[Refusal, Status] = field(
-        default_factory=lambda: {Refusal.WOULD_NOT_FILL: Status.EXPIRED}
+    outcomes: Mapping[RejectCode, Status] = field(
+        default_factory=lambda: {RejectCode.WOULD_NOT_FILL: Status.EXPIRED}
     )
     """What is not answered with Refused, but with an order in this final state that says why."""
     stops_trigger_at_once: bool = False
@@ -326,7 +326,7 @@ START_BASE = Decimal(1_000)
 START_QUOTE = Decimal(1_000_000)
 
 
-class House(Protocol):
+class MatchingEngine(Protocol):
     """All accounts of one venue. Methods raise Refused."""
 
     keys: Sequence[Key]
@@ -334,7 +334,7 @@ class House(Protocol):
     def key(self, key: str) -> Key | None:
         """The API key of this name; None: there is none."""
 
-    def place(self, account: str, ticket: Ticket) -> OrderView:
+    def place(self, account: str, ticket: OrderTicket) -> OrderView:
         """As it is after what happened at once. A market, IOC or FOK order is final then."""
 
     def amend(

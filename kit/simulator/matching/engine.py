@@ -17,17 +17,17 @@ from kit.simulator.matching.contract import (
     BalanceChanged,
     BalanceView,
     Cause,
-    HouseRules,
+    MatchingRules,
     OrderChanged,
     OrderKind,
+    OrderRejected,
+    OrderTicket,
     PositionChanged,
-    Refusal,
-    Refused,
+    RejectCode,
     Status,
-    Ticket,
 )
 from kit.simulator.matching.fees import FeeTable
-from kit.simulator.matching.instrument_book import Board
+from kit.simulator.matching.instrument_book import InstrumentBook
 from kit.simulator.matching.margin import Margin, Marks
 from kit.simulator.matching.money import amount, atoms_of
 from kit.simulator.matching.order import FILL_OR_KILL, OPEN, Fill, Order
@@ -41,19 +41,19 @@ UNTRIGGERED = Status.UNTRIGGERED
 class Engine:
     """``Keeper`` of all books of a venue."""
 
-    def __init__(self, rules: HouseRules, told: Callable[[int], int], marks: Marks) -> None:
+    def __init__(self, rules: MatchingRules, told: Callable[[int], int], marks: Marks) -> None:
         """``told``: what the market's time is by the exchange's clock; ``marks``: what derivatives
         are worth."""
         self.rules = rules
         self.ledger = Ledger()
-        self.boards: dict[str, Board] = {}
+        self.boards: dict[str, InstrumentBook] = {}
         self.accounts: dict[str, Account] = {}
         self.time_ns = 0
         """Of what is happening, by the exchange's clock."""
         self._market_ns = 0
         self.told = told
         self._events: list[MarketEvent] = []
-        self._board_of: dict[Instrument, Board] = {}
+        self._board_of: dict[Instrument, InstrumentBook] = {}
         self._number = 0
         fees = FeeTable(rules.tiers, rules.fee_places)
         self._spot = Spot(fees, rules.fee_asset, self.ledger)
@@ -63,7 +63,7 @@ class Engine:
 
     def open_board(self, instrument: Instrument, listing: Listing, book: Book) -> None:
         """Trade one more instrument."""
-        board = Board(instrument, listing, book)
+        board = InstrumentBook(instrument, listing, book)
         self.boards[board.symbol] = self._board_of[instrument] = board
         book.keeper = self
         for account in self.accounts.values():
@@ -87,14 +87,14 @@ class Engine:
         events, self._events = self._events, []
         return events
 
-    def place(self, account: Account, board: Board, order: Order) -> None:
+    def place(self, account: Account, board: InstrumentBook, order: Order) -> None:
         """A new order. Raises Refused."""
         waits = order.stop_ticks != 0 or order.trail_ticks != 0
         try:
             if waits:
                 self._check_stop(board, order)
             self._admit(account, board, order, enters=not waits)
-        except Refused as refused:
+        except OrderRejected as refused:
             outcome = self.rules.outcomes.get(refused.refusal)
             if outcome is None:
                 raise
@@ -111,11 +111,11 @@ class Engine:
         if self._triggered:
             self._run_triggered()
 
-    def force(self, account: Account, board: Board) -> None:
+    def force(self, account: Account, board: InstrumentBook) -> None:
         """Close a position by a market order that the account has not asked for."""
         lots = account.positions[board.symbol].lots
         size = board.size(abs(lots))
-        ticket = Ticket(board.symbol, lots < 0, OrderKind.MARKET, size, reduce_only=True)
+        ticket = OrderTicket(board.symbol, lots < 0, OrderKind.MARKET, size, reduce_only=True)
         order = Order(0, account.name, ticket, 0, abs(lots), self.time_ns)
         self._begin(account, board, order)
         self._meet(account, board, order)
@@ -130,7 +130,7 @@ class Engine:
                 self._withdraw(board, order)
                 self._finish(account, board, order, Status.EXPIRED, None)
 
-    def cancel(self, order: Order, why: Refusal | None = None) -> None:
+    def cancel(self, order: Order, why: RejectCode | None = None) -> None:
         """Take an order back that is not final."""
         account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
         self._withdraw(board, order)
@@ -178,7 +178,7 @@ class Engine:
     def prevented(self, order: Order, time_ns: int) -> None:
         self.begin(time_ns)
         account, board = self.accounts[order.account], self.boards[order.ticket.symbol]
-        self._finish(account, board, order, Status.CANCELLED, Refusal.SELF_TRADE)
+        self._finish(account, board, order, Status.CANCELLED, RejectCode.SELF_TRADE)
 
     def traded(
         self, instrument: Instrument, low_ticks: int, high_ticks: int, time_ns: int
@@ -191,22 +191,24 @@ class Engine:
         board.book.watched = bool(board.stops)
         return self.end()
 
-    def _admit(self, account: Account, board: Board, order: Order, *, enters: bool) -> None:
+    def _admit(
+        self, account: Account, board: InstrumentBook, order: Order, *, enters: bool
+    ) -> None:
         ticket = order.ticket
         if enters and ticket.lifetime is FILL_OR_KILL:
             check_fills(board, order)
         if enters and ticket.post_only and board.book.would_take(order.buys, order.ticks):
-            raise Refused(Refusal.WOULD_TAKE)
+            raise OrderRejected(RejectCode.WOULD_TAKE)
         clearing = self._spot if board.is_spot else self.margin
         clearing.admit(account, board, order, enters)
 
-    def _check_stop(self, board: Board, order: Order) -> None:
+    def _check_stop(self, board: InstrumentBook, order: Order) -> None:
         """Raises Refused for a stop price that is reached already."""
         reached = is_reached(order, board.book.last_ticks)
         if reached and not self.rules.stops_trigger_at_once:
-            raise Refused(Refusal.STOP_WOULD_TRIGGER)
+            raise OrderRejected(RejectCode.STOP_WOULD_TRIGGER)
 
-    def _wait(self, board: Board, order: Order) -> None:
+    def _wait(self, board: InstrumentBook, order: Order) -> None:
         """For its stop price."""
         board.stops.add(order, board.book.last_ticks)
         board.book.watched = True
@@ -225,13 +227,13 @@ class Engine:
             self._tell(account, board, order, Cause.TRIGGERED)
             try:
                 self._admit(account, board, order, enters=True)
-            except Refused as refused:
+            except OrderRejected as refused:
                 why = refused.refusal
                 self._finish(account, board, order, Status.CANCELLED, why)
             else:
                 self._meet(account, board, order)
 
-    def _reduce(self, board: Board, *traded: Order | None) -> Sequence[MarketEvent]:
+    def _reduce(self, board: InstrumentBook, *traded: Order | None) -> Sequence[MarketEvent]:
         """Make reduce-only orders as small as what they can still reduce. It may be done while
         others meet, so what it changes in the book is told by them."""
         names = {one.account for one in traded if one and self.accounts[one.account].reducing}
@@ -247,7 +249,7 @@ class Engine:
                 if other or not order.waits or order.left <= there:
                     continue
                 if there <= 0:
-                    self.cancel(order, Refusal.REDUCE_ONLY)
+                    self.cancel(order, RejectCode.REDUCE_ONLY)
                     continue
                 gone = order.left - there
                 board.book.reduce(order, gone, self._market_ns, self._events)
@@ -257,7 +259,9 @@ class Engine:
         inner, self._events = self._events, outer
         return inner
 
-    def _begin(self, account: Account, board: Board, order: Order, *, heard: bool = True) -> None:
+    def _begin(
+        self, account: Account, board: InstrumentBook, order: Order, *, heard: bool = True
+    ) -> None:
         """It has a number and is remembered; ``heard``: and the account hears of it."""
         self._number += 1
         order.number = self._number
@@ -267,7 +271,7 @@ class Engine:
         if heard and account.listeners:
             self._tell(account, board, order, Cause.NEW)
 
-    def _meet(self, account: Account, board: Board, order: Order) -> None:
+    def _meet(self, account: Account, board: InstrumentBook, order: Order) -> None:
         """It meets what is in the book, and waits there if it is to."""
         board.book.enter(order, self._market_ns, self._events)
         if order.is_final:
@@ -278,14 +282,14 @@ class Engine:
         else:
             self._finish(account, board, order, Status.EXPIRED, None)
 
-    def _withdraw(self, board: Board, order: Order) -> None:
+    def _withdraw(self, board: InstrumentBook, order: Order) -> None:
         if order.waits:
             order.waits = False
             board.book.remove(order, self._market_ns, self._events)
 
     def _fill(
         self,
-        board: Board,
+        board: InstrumentBook,
         order: Order,
         trade: Trade,
         value: int,
@@ -323,7 +327,12 @@ class Engine:
             self._tell(account, board, order, Cause.FILLED, fill)
 
     def _finish(
-        self, account: Account, board: Board, order: Order, status: Status, why: Refusal | None
+        self,
+        account: Account,
+        board: InstrumentBook,
+        order: Order,
+        status: Status,
+        why: RejectCode | None,
     ) -> None:
         order.status, order.why = status, why
         order.is_final, order.waits = True, False
@@ -336,7 +345,7 @@ class Engine:
     def _tell(
         self,
         account: Account,
-        board: Board,
+        board: InstrumentBook,
         order: Order,
         cause: Cause,
         fill: Fill | None = None,
@@ -355,7 +364,7 @@ class Engine:
         for asset in assets if account.listeners else ():
             account.tell(BalanceChanged(self.balance(account, asset), why))
 
-    def tell_position(self, account: Account, board: Board, why: str) -> None:
+    def tell_position(self, account: Account, board: InstrumentBook, why: str) -> None:
         """Likewise what it holds of a derivative."""
         if account.listeners:
             view = self.margin.view(account, board, account.positions[board.symbol])
@@ -368,7 +377,7 @@ class Engine:
         locked = min(account.locked.get(asset, 0), max(total, 0))
         return BalanceView(account.name, asset, amount(total), amount(locked))
 
-    def _clearing(self, board: Board) -> Clearing:
+    def _clearing(self, board: InstrumentBook) -> Clearing:
         return self._spot if board.is_spot else self.margin
 
     def _endow(self, account: Account) -> None:

@@ -16,28 +16,28 @@ from kit.simulator.matching.clockwork import Clockwork
 from kit.simulator.matching.contract import (
     BalanceView,
     FillView,
-    HouseRules,
     IdScope,
     Key,
     Listener,
+    MatchingRules,
+    OrderRejected,
+    OrderTicket,
     OrderView,
     PositionView,
-    Refusal,
-    Refused,
-    Ticket,
+    RejectCode,
 )
 from kit.simulator.matching.engine import Engine
-from kit.simulator.matching.instrument_book import Board
+from kit.simulator.matching.instrument_book import InstrumentBook
 from kit.simulator.matching.margin import Marks
 from kit.simulator.matching.order import Order
 
 
-class MatchingHouse:
+class ExchangeAccounts:
     """``House``. Its books are those in which the market's crowd trades."""
 
     def __init__(
         self,
-        rules: HouseRules,
+        rules: MatchingRules,
         now: Callable[[], int],
         told: Callable[[int], int],
         emit: Callable[[Sequence[MarketEvent]], None],
@@ -74,20 +74,20 @@ class MatchingHouse:
         with self._happening():
             for account in self._engine.accounts.values():
                 for order in account.open_of(symbol):
-                    self._engine.cancel(order, Refusal.UNKNOWN_SYMBOL)
+                    self._engine.cancel(order, RejectCode.UNKNOWN_SYMBOL)
         self._engine.boards[symbol].delisted = True
 
     def key(self, key: str) -> Key | None:
         return self._keys.get(key)
 
-    def place(self, account: str, ticket: Ticket) -> OrderView:
+    def place(self, account: str, ticket: OrderTicket) -> OrderView:
         engine = self._engine
         holder, board = engine.account(account), self._board(ticket.symbol)
         before = self._same_id(holder, ticket.client_id) if ticket.client_id else None
         if before is not None:
             return self._view(before)
         if len(holder.open) >= self.rules.open_orders_max:
-            raise Refused(Refusal.TOO_MANY)
+            raise OrderRejected(RejectCode.TOO_MANY)
         engine.begin(self._now())
         order = draft(board, account, ticket, self.rules, engine.time_ns)
         engine.place(holder, board, order)
@@ -105,7 +105,7 @@ class MatchingHouse:
         order = self._open_order(account, order_id)
         board = self._board(order.ticket.symbol)
         if board.halted:
-            raise Refused(Refusal.HALTED)
+            raise OrderRejected(RejectCode.HALTED)
         changed = self._changed(board, order, size, price, stop_price)
         with self._happening():
             self._engine.amend(order, changed)
@@ -192,10 +192,10 @@ class MatchingHouse:
             if events:
                 self._emit(events)
 
-    def _board(self, symbol: str) -> Board:
+    def _board(self, symbol: str) -> InstrumentBook:
         board = self._engine.boards.get(symbol)
         if board is None or board.delisted:
-            raise Refused(Refusal.UNKNOWN_SYMBOL)
+            raise OrderRejected(RejectCode.UNKNOWN_SYMBOL)
         return board
 
     def _view(self, order: Order) -> OrderView:
@@ -204,13 +204,13 @@ class MatchingHouse:
     def _order(self, account: str, order_id: int) -> Order:
         found = self._engine.account(account).by_number.get(order_id)
         if found is None:
-            raise Refused(Refusal.UNKNOWN_ORDER)
+            raise OrderRejected(RejectCode.UNKNOWN_ORDER)
         return found
 
     def _open_order(self, account: str, order_id: int) -> Order:
         found = self._order(account, order_id)
         if found.is_final:
-            raise Refused(Refusal.FINISHED)
+            raise OrderRejected(RejectCode.FINISHED)
         return found
 
     def _same_id(self, account: Account, client_id: str) -> Order | None:
@@ -224,11 +224,11 @@ class MatchingHouse:
             return before
         if scope is IdScope.OPEN and before.is_final:
             return None
-        raise Refused(Refusal.DUPLICATE_ID)
+        raise OrderRejected(RejectCode.DUPLICATE_ID)
 
     def _changed(
         self,
-        board: Board,
+        board: InstrumentBook,
         order: Order,
         size: Decimal | None,
         price: Decimal | None,
@@ -240,17 +240,17 @@ class MatchingHouse:
             changed.lots = board.lots(size)
             changed.left = changed.lots - filled
             if changed.left <= 0:
-                raise Refused(Refusal.SIZE_MIN, "so much is filled already")
+                raise OrderRejected(RejectCode.SIZE_MIN, "so much is filled already")
             ticket = replace(ticket, size=size)
         if price is not None:
             if not order.ticks:
-                raise Refused(Refusal.MALFORMED, "it has no price")
+                raise OrderRejected(RejectCode.MALFORMED, "it has no price")
             changed.ticks = board.ticks(price)
             check_band(board, changed.ticks, self.rules)
             ticket = replace(ticket, price=price)
         if stop_price is not None:
             if not order.stop_ticks or order.waits:
-                raise Refused(Refusal.MALFORMED, "it waits for no stop price")
+                raise OrderRejected(RejectCode.MALFORMED, "it waits for no stop price")
             changed.stop_ticks = board.ticks(stop_price)
             ticket = replace(ticket, stop_price=stop_price)
         changed.ticket = ticket

@@ -11,7 +11,7 @@ from msgspec import structs
 from kit.simulator.events import Instrument
 from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.matching.book import Book
-from kit.simulator.matching.contract import FillView, OrderView, Refusal, Refused
+from kit.simulator.matching.contract import FillView, OrderRejected, OrderView, RejectCode
 from kit.simulator.matching.money import ATOM, EXACT, Share, amount, atoms_of
 from kit.simulator.matching.order import Fill, Order
 from kit.simulator.matching.stops import Stops
@@ -24,7 +24,7 @@ COUNTED_MAX = 4_096
 """Prices, and sizes, whose counts are remembered: the same ones come again and again."""
 
 
-class Board:
+class InstrumentBook:
     """One instrument."""
 
     def __init__(self, instrument: Instrument, listing: Listing, book: Book) -> None:
@@ -92,7 +92,7 @@ class Board:
             return known
         count, rest = _divided(price, self._step)
         if rest or not count:
-            raise Refused(Refusal.TICK)
+            raise OrderRejected(RejectCode.TICK)
         return _remember(self._ticks_of, price, count * self.grain)
 
     def lots(self, size: Decimal) -> int:
@@ -102,9 +102,9 @@ class Board:
             return known
         count, rest = _divided(size, self.lot)
         if not count:
-            raise Refused(Refusal.SIZE_MIN)
+            raise OrderRejected(RejectCode.SIZE_MIN)
         if rest:
-            raise Refused(Refusal.LOT)
+            raise OrderRejected(RejectCode.LOT)
         return _remember(self._lots_of, size, count)
 
     def size(self, lots: int) -> Decimal:
@@ -171,4 +171,4 @@ def _divided(number: Decimal, unit: Decimal) -> tuple[int, Decimal]:
             return int(count), rest
     except InvalidOperation:
         pass
-    raise Refused(Refusal.MALFORMED, f"no amount: {number:.3g}")
+    raise OrderRejected(RejectCode.MALFORMED, f"no amount: {number:.3g}")

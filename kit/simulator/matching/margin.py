@@ -12,13 +12,13 @@ from decimal import Decimal
 from kit.simulator.listing import Mark
 from kit.simulator.matching.accounts import Account, Ledger
 from kit.simulator.matching.contract import (
-    HouseRules,
+    MatchingRules,
+    OrderRejected,
     PositionView,
-    Refusal,
-    Refused,
+    RejectCode,
 )
 from kit.simulator.matching.fees import FeeTable
-from kit.simulator.matching.instrument_book import Board
+from kit.simulator.matching.instrument_book import InstrumentBook
 from kit.simulator.matching.money import Share, amount
 from kit.simulator.matching.order import Order
 from kit.simulator.matching.positions import Position
@@ -40,10 +40,10 @@ class Margin:
 
     def __init__(
         self,
-        rules: HouseRules,
+        rules: MatchingRules,
         fees: FeeTable,
         ledger: Ledger,
-        boards: dict[str, Board],
+        boards: dict[str, InstrumentBook],
         marks: Marks,
     ) -> None:
         self.rules = rules
@@ -56,7 +56,7 @@ class Margin:
         self._prices: dict[str, tuple[str | int, Price]] = {}
         """The newest by symbol, with the text of the mark, or the ticks, that it was made of."""
 
-    def admit(self, account: Account, board: Board, order: Order, enters: bool) -> None:
+    def admit(self, account: Account, board: InstrumentBook, order: Order, enters: bool) -> None:
         if not enters:
             return
         if order.ticket.reduce_only:
@@ -68,11 +68,11 @@ class Margin:
         after = self._need(account, asset)
         if after > before and after > account.total[asset] - self._fees.most(value):
             position.expect(order.buys, order.locked - value)
-            raise Refused(Refusal.FUNDS)
+            raise OrderRejected(RejectCode.FUNDS)
         order.locked = value
         self._hold(account, asset, after)
 
-    def release(self, account: Account, board: Board, order: Order) -> None:
+    def release(self, account: Account, board: InstrumentBook, order: Order) -> None:
         if order.locked:
             account.position(board.symbol).expect(order.buys, -order.locked)
             order.locked = 0
@@ -85,7 +85,7 @@ class Margin:
     def settle(
         self,
         account: Account,
-        board: Board,
+        board: InstrumentBook,
         order: Order,
         lots: int,
         value: int,
@@ -106,10 +106,10 @@ class Margin:
         self.hold(account, asset)
         return fee, asset
 
-    def assets(self, board: Board) -> tuple[str, ...]:
+    def assets(self, board: InstrumentBook) -> tuple[str, ...]:
         return (board.settle,)
 
-    def price(self, board: Board) -> Price:
+    def price(self, board: InstrumentBook) -> Price:
         """The mark price; the last price where there is none."""
         mark = self._marks(board.symbol)
         made_of: str | int
@@ -125,11 +125,11 @@ class Margin:
         self._prices[board.symbol] = made_of, fresh
         return fresh
 
-    def mark(self, board: Board) -> Mark | None:
+    def mark(self, board: InstrumentBook) -> Mark | None:
         """What is said of an instrument now."""
         return self._marks(board.symbol)
 
-    def held(self, account: Account, asset: str) -> Iterator[tuple[Board, Position]]:
+    def held(self, account: Account, asset: str) -> Iterator[tuple[InstrumentBook, Position]]:
         """The positions that are settled in an asset."""
         for symbol, position in account.positions.items():
             board = self._boards[symbol]
@@ -148,7 +148,7 @@ class Margin:
             for board, one in self.held(account, asset)
         )
 
-    def view(self, account: Account, board: Board, position: Position) -> PositionView:
+    def view(self, account: Account, board: InstrumentBook, position: Position) -> PositionView:
         """A position as it is now."""
         now, share = self.price(board), self.rules.maintenance_margin
         gain, worth = position.gain(board, now.lot), abs(position.worth(now.lot))
@@ -183,24 +183,24 @@ class Margin:
                 gains += board.direction * (worth - position.cost)
         return need + max(0, -gains)
 
-    def _value(self, board: Board, order: Order) -> int:
+    def _value(self, board: InstrumentBook, order: Order) -> int:
         """What the rest of an order would move, at its price, or at that of now."""
         if order.ticks:
             return board.value(order.ticks, order.left)
         return self.price(board).lot.take(order.left)
 
 
-def _cut_to_position(account: Account, board: Board, order: Order) -> None:
+def _cut_to_position(account: Account, board: InstrumentBook, order: Order) -> None:
     """A reduce-only order is not larger than what it reduces. Raises Refused."""
     position = account.positions.get(board.symbol, Position())
     there = -position.lots if order.buys else position.lots
     if there <= 0:
-        raise Refused(Refusal.REDUCE_ONLY)
+        raise OrderRejected(RejectCode.REDUCE_ONLY)
     if order.left > there:
         _shorten(board, order, order.left - there)
 
 
-def _shorten(board: Board, order: Order, lots: int) -> None:
+def _shorten(board: InstrumentBook, order: Order, lots: int) -> None:
     """An order is so much smaller from now on."""
     order.lots -= lots
     order.left -= lots

@@ -4,10 +4,10 @@ import msgspec
 
 from kit.simulator.matching.contract import (
     Lifetime,
-    Refusal,
+    OrderTicket,
+    RejectCode,
     SelfTrade,
     Status,
-    Ticket,
 )
 
 NOBODY = ""
@@ -47,7 +47,7 @@ class Order:
         self,
         number: int,
         account: str,
-        ticket: Ticket,
+        ticket: OrderTicket,
         ticks: int,
         lots: int,
         time_ns: int,
@@ -71,7 +71,7 @@ class Order:
         self.status = OPEN
         self.is_final = False
         """Whether it will change no more."""
-        self.why: Refusal | None = None
+        self.why: RejectCode | None = None
         self.created_ns = self.updated_ns = time_ns
         self.amended = 0
         self.triggered = False

@@ -8,7 +8,7 @@ is more than the worth.
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
-from kit.simulator.matching.instrument_book import Board
+from kit.simulator.matching.instrument_book import InstrumentBook
 from kit.simulator.matching.money import EXACT, Share, amount
 
 SHOWN = Context(prec=16)
@@ -35,7 +35,7 @@ class Position:
         else:
             self.selling += atoms
 
-    def trade(self, board: Board, buys: bool, value: int, lots: int) -> int:
+    def trade(self, board: InstrumentBook, buys: bool, value: int, lots: int) -> int:
         """Bought or sold for so many atoms. Returns what is won or lost by what was closed."""
         sign = 1 if buys else -1
         won = closing = 0
@@ -59,18 +59,18 @@ class Position:
         """While a lot is worth so much; negative when sold."""
         return lot.take(self.lots)
 
-    def gain(self, board: Board, lot: Share) -> int:
+    def gain(self, board: InstrumentBook, lot: Share) -> int:
         """What would be won if it was closed."""
         return board.direction * (lot.take(self.lots) - self.cost)
 
-    def entry_price(self, board: Board) -> Decimal:
+    def entry_price(self, board: InstrumentBook) -> Decimal:
         """Mean price at which it was opened."""
         size = board.lot * board.contract * self.lots
         cost = amount(self.cost)
         price = SHOWN.divide(size, cost) if board.is_inverse else SHOWN.divide(cost, size)
         return price.normalize(SHOWN) + 0
 
-    def price_for(self, board: Board, rest: int, margin_share: Decimal) -> Decimal | None:
+    def price_for(self, board: InstrumentBook, rest: int, margin_share: Decimal) -> Decimal | None:
         """The price at which ``rest`` atoms and the gain are just that share of the worth; None:
         there is no such price."""
         size = EXACT.multiply(board.lot * board.contract, Decimal(self.lots))

@@ -1,9 +1,9 @@
 """Spot trades: what is locked for an order, and what changes hands."""
 
 from kit.simulator.matching.accounts import Account, Ledger
-from kit.simulator.matching.contract import FeeAsset, Refusal, Refused
+from kit.simulator.matching.contract import FeeAsset, OrderRejected, RejectCode
 from kit.simulator.matching.fees import FeeTable
-from kit.simulator.matching.instrument_book import Board
+from kit.simulator.matching.instrument_book import InstrumentBook
 from kit.simulator.matching.order import Order
 
 
@@ -15,26 +15,26 @@ class Spot:
         self._fee_in_quote = fee_asset is FeeAsset.QUOTE
         self._ledger = ledger
 
-    def admit(self, account: Account, board: Board, order: Order, enters: bool) -> None:
+    def admit(self, account: Account, board: InstrumentBook, order: Order, enters: bool) -> None:
         need, asset = self._need(board, order), board.quote if order.buys else board.base
         free = account.total[asset] - account.locked[asset]
         if need - order.locked > free:
-            raise Refused(Refusal.FUNDS)
+            raise OrderRejected(RejectCode.FUNDS)
         if enters and order.buys and not order.ticks:
             bill = sum(board.value(ticks, lots) for ticks, lots in _met(board, order))
             if bill + self._fee_most(bill) > free:
-                raise Refused(Refusal.FUNDS)
+                raise OrderRejected(RejectCode.FUNDS)
         account.locked[asset] += need - order.locked
         order.locked = need
 
-    def release(self, account: Account, board: Board, order: Order) -> None:
+    def release(self, account: Account, board: InstrumentBook, order: Order) -> None:
         account.locked[board.quote if order.buys else board.base] -= order.locked
         order.locked = 0
 
     def settle(
         self,
         account: Account,
-        board: Board,
+        board: InstrumentBook,
         order: Order,
         lots: int,
         value: int,
@@ -67,10 +67,10 @@ class Spot:
         self._ledger.fees[asset] += fee
         return fee, asset
 
-    def assets(self, board: Board) -> tuple[str, ...]:
+    def assets(self, board: InstrumentBook) -> tuple[str, ...]:
         return board.base, board.quote
 
-    def _need(self, board: Board, order: Order) -> int:
+    def _need(self, board: InstrumentBook, order: Order) -> int:
         """What an order holds; nothing where it buys at any price."""
         if not order.buys:
             return order.left * board.lot_atoms
@@ -81,7 +81,7 @@ class Spot:
         return self._fees.most(value) if self._fee_in_quote else 0
 
 
-def _met(board: Board, order: Order) -> list[tuple[int, int]]:
+def _met(board: InstrumentBook, order: Order) -> list[tuple[int, int]]:
     """What an order would fill with, as (ticks, lots)."""
     left = order.left
     found: list[tuple[int, int]] = []

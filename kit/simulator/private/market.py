@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from decimal import Decimal
 from weakref import WeakKeyDictionary
 
-from kit.simulator.dialect import Floor
+from kit.simulator.dialect import MarketView
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import House
+from kit.simulator.matching.contract import MatchingEngine
 
 DOLLARS = frozenset({"USD", "USDT", "USDC"})
 """What stands for US dollars."""
-_known: WeakKeyDictionary[House, dict[str, Listing]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[MatchingEngine, dict[str, Listing]] = WeakKeyDictionary()
 
 
-def known_listings(floor: Floor) -> Mapping[str, Listing]:
+def known_listings(floor: MarketView) -> Mapping[str, Listing]:
     """By symbol; also what was listed before, since an account still has orders of it."""
     listed = {listing.symbol: listing for listing in floor.listings()}
     if floor.house is None:
@@ -23,13 +23,13 @@ def known_listings(floor: Floor) -> Mapping[str, Listing]:
     return known
 
 
-def last_price(floor: Floor, symbol: str) -> Decimal | None:
+def last_price(floor: MarketView, symbol: str) -> Decimal | None:
     """Of the newest trade in what is listed; None: there was none."""
     newest = floor.history(symbol).latest(1)
     return Decimal(newest[0].price) if newest else None
 
 
-def in_dollars(amount: Decimal, asset: str, market: str, floor: Floor) -> Decimal:
+def in_dollars(amount: Decimal, asset: str, market: str, floor: MarketView) -> Decimal:
     """By the last trade in ``market``, where the asset trades against them; 0 where it does not."""
     if asset in DOLLARS:
         return amount

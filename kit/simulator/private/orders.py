@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from kit.simulator.matching.contract import FillView, House, OrderKind, OrderView
+from kit.simulator.matching.contract import FillView, MatchingEngine, OrderKind, OrderView
 
 
 def stop_kind(takes_profit: bool, at_market: bool) -> OrderKind:
@@ -13,12 +13,14 @@ def stop_kind(takes_profit: bool, at_market: bool) -> OrderKind:
     return OrderKind.STOP if at_market else OrderKind.STOP_LIMIT
 
 
-def fills_of(order: OrderView, house: House) -> list[FillView]:
+def fills_of(order: OrderView, house: MatchingEngine) -> list[FillView]:
     """All of one order, oldest first."""
     return list(fills_by_order([order], house).get(order.order_id, ()))
 
 
-def fills_by_order(orders: Sequence[OrderView], house: House) -> Mapping[int, Sequence[FillView]]:
+def fills_by_order(
+    orders: Sequence[OrderView], house: MatchingEngine
+) -> Mapping[int, Sequence[FillView]]:
     """Those of some orders of one account, by the engine's number; oldest first. Nothing stands
     there for an order that has none."""
     fills: defaultdict[int, list[FillView]] = defaultdict(list)

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
-from kit.simulator.dialect import Answer, Channel, Floor, Request, Session, Stream
+from kit.simulator.dialect import Channel, MarketView, RestRequest, RestResponse, Session, Stream
 from kit.simulator.tests.fakes import FakeExchange
 from kit.simulator.tests.running import WAIT_S, Client, running, text_of
 
@@ -22,7 +22,7 @@ class Trading(FakeExchange):
         self.bought = 0
         self.sessions: list[Session] = []
 
-    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
         if session not in self.sessions:
             self.sessions.append(session)
         if text != "buy":
@@ -31,12 +31,12 @@ class Trading(FakeExchange):
         await asyncio.sleep(0)
         return [b"ack"]
 
-    async def answer(self, request: Request, floor: Floor) -> Answer:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
         if request.path == "/buy":
             filled = self._fill()
             for session in self.sessions:
                 session.tell(ACCOUNT, filled)
-        return Answer(str(self.bought).encode())
+        return RestResponse(str(self.bought).encode())
 
     def path_of(self, text: str) -> str:
         return "order.buy" if text == "buy" else ""

@@ -8,19 +8,19 @@ import pytest
 
 from kit.simulator.acts import MarketActs
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
-from kit.simulator.fault_commands import FaultOrder
+from kit.simulator.fault_commands import FaultCommand
 from kit.simulator.faults import Faults
 from kit.simulator.listing import Listing
 from kit.simulator.market import INSTRUMENTS, Market, Step
 from kit.simulator.matching.contract import (
     OrderKind,
+    OrderRejected,
+    OrderTicket,
     OrderView,
-    Refusal,
-    Refused,
+    RejectCode,
     Status,
-    Ticket,
 )
-from kit.simulator.simulate import MarketFloor
+from kit.simulator.simulate import SimulatedMarketView
 from kit.simulator.tests.fakes import FakeExchange
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -38,13 +38,13 @@ class World:
 
     def __init__(self) -> None:
         self.market = Market("1", OPENING_NS, 1_000, INSTRUMENTS[:2])
-        self.floor = MarketFloor(self.market, Exchange())
+        self.floor = SimulatedMarketView(self.market, Exchange())
         self.faults = Faults("fake", 1)
         MarketActs(self.market, self.floor).teach(self.faults)
         self.second()
 
     def order(self, fault: str, symbol: str = "BTCUSDT", **fields) -> None:
-        self.faults.order(FaultOrder(venue="fake", fault=fault, symbol=symbol, **fields))
+        self.faults.order(FaultCommand(venue="fake", fault=fault, symbol=symbol, **fields))
 
     def second(self) -> Step:
         step = self.market.advance(self.market.time_ns + SECOND_NS)
@@ -180,24 +180,24 @@ def test_orders_wait_out_a_halt_and_end_with_the_listing(world: World):
     assert house is not None
 
     def bid(symbol: str = "BTCUSDT") -> OrderView:
-        ticket = Ticket(symbol, True, OrderKind.LIMIT, Decimal(1), Decimal(100))
+        ticket = OrderTicket(symbol, True, OrderKind.LIMIT, Decimal(1), Decimal(100))
         return house.place("demo", ticket)
 
     waiting, other = bid(), bid("ETHUSDT")
     world.order("halt")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(OrderRejected) as refused:
         bid()
-    assert refused.value.refusal is Refusal.HALTED
+    assert refused.value.refusal is RejectCode.HALTED
     world.second()
     assert house.order("demo", waiting.order_id).status is Status.OPEN
     world.order("resume")
     bid()
     world.order("delist")
-    assert house.order("demo", waiting.order_id).why is Refusal.UNKNOWN_SYMBOL
+    assert house.order("demo", waiting.order_id).why is RejectCode.UNKNOWN_SYMBOL
     assert house.open_orders("demo") == [other]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(OrderRejected) as refused:
         bid()
-    assert refused.value.refusal is Refusal.UNKNOWN_SYMBOL
+    assert refused.value.refusal is RejectCode.UNKNOWN_SYMBOL
     world.order("list")
     assert bid().status is Status.OPEN
     world.order("list", value="PEPE")
@@ -210,6 +210,6 @@ def test_orders_keep_to_a_new_tick_size(world: World):
     assert house is not None
     world.order("tick_size", value="0.5")
     for price, fits in (("100.5", True), ("100.25", False)):
-        ticket = Ticket("BTCUSDT", True, OrderKind.LIMIT, Decimal(1), Decimal(price))
-        with nullcontext() if fits else pytest.raises(Refused):
+        ticket = OrderTicket("BTCUSDT", True, OrderKind.LIMIT, Decimal(1), Decimal(price))
+        with nullcontext() if fits else pytest.raises(OrderRejected):
             house.place("demo", ticket)

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from kit.base.errors import SettingError
 from kit.simulator.dialect import Channel, Frame, Stream
-from kit.simulator.fault_commands import FaultKind, FaultOrder, read_script
+from kit.simulator.fault_commands import FaultCommand, FaultKind, read_script
 from kit.simulator.faults import (
     NOTHING,
     UNKNOWN_EVENT,
     Cut,
     Faults,
 )
-from kit.simulator.outgoing_frames import Mailbox
+from kit.simulator.outgoing_frames import OutgoingFrameQueue
 
 TRADES_A = Stream("trades/A", Channel.TRADES, "A")
 TRADES_B = Stream("trades/B", Channel.TRADES, "B")
@@ -35,7 +35,7 @@ def frames_of(count: int) -> list[Frame]:
 class Way(Faults):
     """Faults, and one connection that hears everything that is heard."""
 
-    mailbox: Mailbox
+    mailbox: OutgoingFrameQueue
 
     def applied(self, frames: list[Frame], heard=STREAMS, shape=None) -> list[Frame | Cut]:
         found: list[Frame | Cut] = []
@@ -52,14 +52,14 @@ class Way(Faults):
         return self.mailbox.empty()
 
 
-def faults_of(*orders: FaultOrder, seed: int = 1, own=NOTHING) -> Way:
+def faults_of(*orders: FaultCommand, seed: int = 1, own=NOTHING) -> Way:
     way = Way("fake", seed, orders, own)
-    way.mailbox = Mailbox()
+    way.mailbox = OutgoingFrameQueue()
     return way
 
 
-def order(fault: str, **fields) -> FaultOrder:
-    return FaultOrder(venue="fake", fault=fault, **fields)
+def order(fault: str, **fields) -> FaultCommand:
+    return FaultCommand(venue="fake", fault=fault, **fields)
 
 
 def payloads(found) -> list[bytes]:
@@ -255,7 +255,7 @@ def test_a_world_does_what_it_has_learned_when_the_time_comes():
 
 
 def test_what_cannot_be_done_is_refused_at_once_and_noted_later():
-    def refuse(one: FaultOrder) -> None:
+    def refuse(one: FaultCommand) -> None:
         raise ValueError("no such instrument")
 
     faults = faults_of()
@@ -295,7 +295,7 @@ def test_a_script_is_one_order_per_line(tmp_path: Path):
     )
     assert read_script(file) == [
         order("drop", at_s=2),
-        FaultOrder(venue="other", fault=FaultKind.RESET),
+        FaultCommand(venue="other", fault=FaultKind.RESET),
     ]
 
 
@@ -313,4 +313,4 @@ def test_a_wrong_script_is_refused_with_its_line(tmp_path: Path, line: str):
     with pytest.raises(SettingError, match=r"faults\.jsonl:2"):
         read_script(file)
     with pytest.raises(msgspec.DecodeError):
-        msgspec.json.decode(line, type=FaultOrder)
+        msgspec.json.decode(line, type=FaultCommand)

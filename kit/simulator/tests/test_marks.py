@@ -8,8 +8,8 @@ import pytest
 from kit.simulator.events import Instrument
 from kit.simulator.listing import InstrumentKind, Listing, Mark
 from kit.simulator.market import INSTRUMENTS, Market
-from kit.simulator.replay import ReplayFloor
-from kit.simulator.simulate import MarketFloor
+from kit.simulator.replay import ReplayMarketView
+from kit.simulator.simulate import SimulatedMarketView
 from kit.simulator.tape import Tape
 from kit.simulator.tests.fakes import FakeCapture, FakeExchange
 
@@ -37,9 +37,9 @@ class MarkCapture(FakeCapture):
         return symbol, Mark(price, "", rate, int(said.get("next", "0")))
 
 
-def market_at(time_ns: int, seed: str = "1") -> tuple[Market, MarketFloor]:
+def market_at(time_ns: int, seed: str = "1") -> tuple[Market, SimulatedMarketView]:
     market = Market(seed, OPENING_NS, 500, INSTRUMENTS)
-    floor = MarketFloor(market, Derivatives())
+    floor = SimulatedMarketView(market, Derivatives())
     market.advance(time_ns)
     return market, floor
 
@@ -68,10 +68,10 @@ def test_spot_has_no_mark():
     assert floor.mark("NOPE") is None
 
 
-def replayed(folder: Path, capture: FakeCapture, *lines: bytes) -> ReplayFloor:
+def replayed(folder: Path, capture: FakeCapture, *lines: bytes) -> ReplayMarketView:
     file = folder / "frames.jsonl"
     file.write_bytes(b"\n".join(lines))
-    floor = ReplayFloor(Tape([file]), capture, 0.05)
+    floor = ReplayMarketView(Tape([file]), capture, 0.05)
     floor.played([capture.frame_of(line) for line in lines], OPENING_NS)
     return floor
 

@@ -9,7 +9,7 @@ import pytest
 from kit.simulator.dialect import Session
 from kit.simulator.faults import Faults
 from kit.simulator.history import TradePrint
-from kit.simulator.replay import TIMER_NS, Player, ReplayFloor
+from kit.simulator.replay import TIMER_NS, Player, ReplayMarketView
 from kit.simulator.tape import Tape
 from kit.simulator.tests.fakes import FakeCapture, FakeClock, FakeExchange
 from kit.simulator.venue import Venue
@@ -54,7 +54,7 @@ class Stage:
         self.exchange = FakeExchange()
         self.venue = Venue("fake", self.exchange, Faults("fake", 1), self.clock, 0.2)
         tape = Tape([file])
-        self.floor = ReplayFloor(tape, self.exchange.capture, 0.05, keeps_first=speed is None)
+        self.floor = ReplayMarketView(tape, self.exchange.capture, 0.05, keeps_first=speed is None)
         self.player = Player(self.venue, self.floor, tape, speed, self.clock)
 
     async def listener(self, names: str) -> Listener:
@@ -170,7 +170,9 @@ async def test_a_tape_that_has_run_away_still_gives_its_first_book_first(tmp_pat
 
 async def test_a_request_for_a_book_waits_for_the_first_one(tmp_path: Path):
     stage = Stage(tmp_path, ["book/A/4", "snapshot/5"], speed=None)
-    stage.floor = ReplayFloor(Tape([tmp_path / "frames.jsonl"]), stage.exchange.capture, WAIT_S)
+    stage.floor = ReplayMarketView(
+        Tape([tmp_path / "frames.jsonl"]), stage.exchange.capture, WAIT_S
+    )
     stage.player = Player(
         stage.venue, stage.floor, Tape([tmp_path / "frames.jsonl"]), None, stage.clock
     )
@@ -225,6 +227,6 @@ async def test_all_trades_of_a_frame_are_remembered(tmp_path: Path):
 
     stage = Stage(tmp_path, ["trades/A/10", "trades/A/20"], speed=None)
     capture = Crowded(stage.exchange.streams)
-    floor = ReplayFloor(Tape([tmp_path / "frames.jsonl"]), capture, 0.05)
+    floor = ReplayMarketView(Tape([tmp_path / "frames.jsonl"]), capture, 0.05)
     floor.played([capture.frame_of(line) for line in (b"trades/A/10", b"trades/A/20")], START_NS)
     assert [one.trade_id for one in floor.history("A").latest(9)] == [10, 11, 12, 20, 21, 22]

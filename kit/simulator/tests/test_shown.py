@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from kit.simulator.fault_commands import FaultOrder
-from kit.simulator.faulted_market_view import ShownFloor
+from kit.simulator.fault_commands import FaultCommand
+from kit.simulator.faulted_market_view import FaultedMarketView
 from kit.simulator.faults import Faults
 from kit.simulator.listing import BookSnapshot
-from kit.simulator.replay import ReplayFloor
+from kit.simulator.replay import ReplayMarketView
 from kit.simulator.tape import Tape
 from kit.simulator.tests.fakes import FakeClock, FakeExchange
 from kit.simulator.venue import Venue
@@ -20,17 +20,17 @@ class World:
         (folder / "rest").mkdir()
         (folder / "rest" / "info.json").write_text("as recorded/5")
         exchange = FakeExchange()
-        self.floor = ReplayFloor(Tape([folder / "frames.jsonl"]), exchange.capture, 0.05)
+        self.floor = ReplayMarketView(Tape([folder / "frames.jsonl"]), exchange.capture, 0.05)
         self.venue = Venue("fake", exchange, Faults("fake", 1), FakeClock())
 
     def order(self, fault: str, **fields) -> None:
-        self.venue.faults.order(FaultOrder(venue="fake", fault=fault, **fields))
+        self.venue.faults.order(FaultCommand(venue="fake", fault=fault, **fields))
 
-    def call(self, path: str = "/info") -> ShownFloor:
-        return ShownFloor(self.floor, self.venue, path)
+    def call(self, path: str = "/info") -> FaultedMarketView:
+        return FaultedMarketView(self.floor, self.venue, path)
 
 
-def symbols(floor: ShownFloor) -> list[str]:
+def symbols(floor: FaultedMarketView) -> list[str]:
     return [listing.symbol for listing in floor.listings()]
 
 

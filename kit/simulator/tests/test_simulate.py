@@ -6,13 +6,13 @@ from decimal import ROUND_DOWN, Decimal
 
 import pytest
 
-from kit.simulator.dialect import Floor, Frame, Session, Stream
+from kit.simulator.dialect import Frame, MarketView, Session, Stream
 from kit.simulator.events import LevelChange, Trade
 from kit.simulator.faults import Faults
 from kit.simulator.history import MINUTE_NS
 from kit.simulator.market import INSTRUMENTS, Market, Step
-from kit.simulator.matching.contract import OrderKind, Status, Ticket
-from kit.simulator.simulate import LEAD_IN_NS, STEP_NS, MarketFloor, MarketRunner
+from kit.simulator.matching.contract import OrderKind, OrderTicket, Status
+from kit.simulator.simulate import LEAD_IN_NS, STEP_NS, MarketRunner, SimulatedMarketView
 from kit.simulator.tests.fakes import FakeClock, FakeExchange
 from kit.simulator.venue import INTEREST_NS, Venue
 
@@ -29,7 +29,7 @@ class Witness(FakeExchange):
         super().__init__()
         self.steps: list[Step] = []
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
         self.steps.append(step)
         return super().encode(step, wanted, floor)
 
@@ -53,7 +53,7 @@ class World:
         self.exchange = Witness()
         self.venue = Venue("fake", self.exchange, Faults("fake", 1), self.clock)
         self.market = Market("1", OPENING_NS, 200, INSTRUMENTS[:2])
-        self.floor = MarketFloor(self.market, self.exchange)
+        self.floor = SimulatedMarketView(self.market, self.exchange)
         self.runner = MarketRunner(self.venue, self.floor, self.market, speed, self.clock)
 
     async def run_until(self, condition: Callable[[], bool]) -> None:
@@ -167,9 +167,9 @@ async def test_an_order_meets_the_crowd_in_the_book_that_everyone_sees():
     assert before is not None
     price = Decimal(before.bids[0][0]).quantize(Decimal(1), ROUND_DOWN) - 2
     size = Decimal(before.bids[0][1])
-    bid = Ticket("BTCUSDT", True, OrderKind.LIMIT, Decimal("0.00001"), price)
+    bid = OrderTicket("BTCUSDT", True, OrderKind.LIMIT, Decimal("0.00001"), price)
     resting = house.place("demo", bid)
-    taken = house.place("demo", Ticket("BTCUSDT", False, OrderKind.MARKET, size))
+    taken = house.place("demo", OrderTicket("BTCUSDT", False, OrderKind.MARKET, size))
     assert taken.status is Status.FILLED
     book = await world.floor.book("BTCUSDT")
     assert book is not None

@@ -12,15 +12,15 @@ from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.market import INSTRUMENTS, Market
 from kit.simulator.matching.contract import (
     FillView,
-    HouseRules,
     Lifetime,
+    MatchingRules,
     OrderKind,
+    OrderRejected,
+    OrderTicket,
     OrderView,
-    Refused,
     SelfTrade,
-    Ticket,
 )
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from kit.simulator.tests.fakes import FakeExchange
 from kit.simulator.tests.test_market import OPENING_NS, Rebuilt, rebuild
 
@@ -31,7 +31,7 @@ STOPS = (OrderKind.STOP, OrderKind.TAKE_PROFIT, OrderKind.STOP_LIMIT, OrderKind.
 
 
 class Spot(FakeExchange):
-    house_rules = HouseRules(
+    house_rules = MatchingRules(
         self_trade=SelfTrade.CANCEL_OLDEST, stops_trigger_at_once=True, open_orders_max=50
     )
 
@@ -51,7 +51,7 @@ class Trading:
 
     def __init__(self, exchange: FakeExchange) -> None:
         self.market = Market("1", OPENING_NS, 2_000, [BTC])
-        self.floor = MarketFloor(self.market, exchange)
+        self.floor = SimulatedMarketView(self.market, exchange)
         house = self.floor.house
         assert house is not None
         self.house = house
@@ -66,7 +66,7 @@ class Trading:
 
     def step(self) -> None:
         for _ in range(self._random.randint(0, 3)):
-            with suppress(Refused):
+            with suppress(OrderRejected):
                 self.act()
         self.floor.advance(self.market.time_ns)
         step = self.market.advance(self.market.time_ns + STEP_NS)
@@ -98,7 +98,7 @@ class Trading:
             expires_ns = self.market.time_ns + source.randint(1, 300_000_000)
         return self.house.place(
             account,
-            Ticket(
+            OrderTicket(
                 "BTCUSDT",
                 source.random() < 0.5,
                 OrderKind.LIMIT,
@@ -115,7 +115,7 @@ class Trading:
         is_trailing = kind is OrderKind.TRAILING_STOP
         return self.house.place(
             account,
-            Ticket(
+            OrderTicket(
                 "BTCUSDT",
                 self._random.random() < 0.5,
                 kind,

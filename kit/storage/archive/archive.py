@@ -11,7 +11,7 @@ from kit.base.cursor import Channel, channel_name
 from kit.base.database import Database
 from kit.base.errors import NotSupported, UnknownInstrument, UnknownVenue
 from kit.base.numbers import IntColumn
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive.bars import BarReading, Series
 from kit.storage.archive.book_events import BookEvents
@@ -217,7 +217,7 @@ class TypedReading:
         return TypedEvents(source, self._instruments.names, table), len(table)
 
 
-def as_batch(venue: str, channel: Channel, sequence: int, draft: Draft) -> bytes:
+def as_batch(venue: str, channel: Channel, sequence: int, draft: BatchDraft) -> bytes:
     """A draft under a number."""
     head = Batch(
         venue=venue,

@@ -12,7 +12,7 @@ from kit.base.database import Database
 from kit.base.errors import NotSupported
 from kit.base.intervals import BY_NAME, Interval
 from kit.base.numbers import IntColumn, NumberError, most, rescale
-from kit.marketdata.codec.protobuf_writer import Writer
+from kit.marketdata.codec.protobuf_writer import ProtobufWriter
 from kit.marketdata.model.columns import Numbers
 from kit.storage.archive.copy_out import copy_out
 from kit.storage.archive.decoded import Table
@@ -31,7 +31,7 @@ TIME_LAYOUT = tuple(column for column in LAYOUT if column.name not in ("number",
 """Of bars of time, whose end follows from their begin: each column costs the server as much as
 reading the row."""
 FIRST_SLICE_NS = 30 * 24 * 60 * 60 * NANOSECONDS_PER_SECOND
-_WRITER = Writer("bars", history_pb2.BarColumns, history_pb2.ReadBarsResponse)
+_WRITER = ProtobufWriter("bars", history_pb2.BarColumns, history_pb2.ReadBarsResponse)
 
 
 class Series(NamedTuple):

@@ -8,13 +8,13 @@ import numpy as np
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.numbers import IntColumn
-from kit.marketdata.codec.encode import Draft
-from kit.marketdata.codec.protobuf_writer import Writer
+from kit.marketdata.codec.encode import BatchDraft
+from kit.marketdata.codec.protobuf_writer import ProtobufWriter
 from kit.marketdata.model.columns import Scale, elements_of, instrument_entry
 from kit.storage.archive.book_updates import BookUpdates
 
 LEVEL_FIELDS = ("price", "size")
-_WRITER = Writer("book", batch_pb2.BookColumns)
+_WRITER = ProtobufWriter("book", batch_pb2.BookColumns)
 
 
 class Entry(NamedTuple):
@@ -54,7 +54,7 @@ class BookEvents:
         times_ns = np.concatenate([part.times_ns for part in parts])
         return type(self)(entries, updates, np.maximum.accumulate(times_ns))
 
-    def drafts(self) -> Iterator[Draft]:
+    def drafts(self) -> Iterator[BatchDraft]:
         if not len(self):
             return
         counts = np.bincount(self.updates.instrument, minlength=len(self.entries))
@@ -64,7 +64,7 @@ class BookEvents:
         places[used] = np.arange(len(used))
         columns = {field.name: getattr(self.updates, field.name) for field in fields(self.updates)}
         columns["instrument"] = places[self.updates.instrument]
-        yield Draft(
+        yield BatchDraft(
             [instrument_entry(*self.entries[place]) for place in used.tolist()],
             counts[used].tolist(),
             _WRITER.write(**columns),

@@ -14,13 +14,13 @@ import numpy as np
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.numbers import IntColumn
-from kit.marketdata.codec.protobuf_writer import Writer
+from kit.marketdata.codec.protobuf_writer import ProtobufWriter
 from kit.marketdata.model.batches import Batch
 from kit.storage.archive.columns import ColumnReader, ColumnWriter, Groups, MalformedColumns
 
 LEVEL_FIELDS = ("price", "size")
 _HEAD_LENGTH = Struct("<I")
-_WRITER = Writer("book", batch_pb2.BookColumns)
+_WRITER = ProtobufWriter("book", batch_pb2.BookColumns)
 
 
 @dataclass(frozen=True, slots=True)

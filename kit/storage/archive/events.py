@@ -8,7 +8,7 @@ from typing import Protocol, Self
 import numpy as np
 
 from kit.base.numbers import IntColumn
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.storage.archive.decoded import Table
 from kit.storage.archive.tables import TIME, Source, symbols_of
 
@@ -29,7 +29,7 @@ class Events(Protocol):
     def and_then(self, later: Sequence[Self]) -> Self:
         """These rows and those."""
 
-    def drafts(self) -> Iterator[Draft]:
+    def drafts(self) -> Iterator[BatchDraft]:
         """As batches without numbers; more than one where one cannot hold them all. Raises
         NumberError when a number does not fit."""
 
@@ -57,7 +57,7 @@ class TypedEvents:
         joined = Table.joined([self.table, *(events.table for events in later)])
         return type(self)(self.source, self.names, joined)
 
-    def drafts(self) -> Iterator[Draft]:
+    def drafts(self) -> Iterator[BatchDraft]:
         bounds = [0, *self._changes(), len(self)]
         for start, stop in pairwise(bounds):
             if start < stop:

@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel
 from kit.marketdata.codec import encode
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import (
     CandleRows,
     MarkRows,
@@ -35,7 +35,7 @@ class Source:
     keys: Sequence[str]
     """The order of rows of one instrument that were received at the same time. Rows that are equal
     in these too stay in the order in which they are stored."""
-    draft: Callable[[Table, Symbols], Draft]
+    draft: Callable[[Table, Symbols], BatchDraft]
     alike: str = ""
     """A column that may be null and in a batch is so in all rows or in none."""
 
@@ -84,7 +84,7 @@ def symbols_of(table: Table, names: Sequence[str]) -> Symbols:
     return Symbols([names[number] for number in used.tolist()], place[rank])
 
 
-def _trades(table: Table, symbols: Symbols) -> Draft:
+def _trades(table: Table, symbols: Symbols) -> BatchDraft:
     by_text = len(table) and bool(table.nulls("trade_id")[0])
     rows = TradeRows(
         symbols,
@@ -99,7 +99,7 @@ def _trades(table: Table, symbols: Symbols) -> Draft:
     return encode.trades(rows)
 
 
-def _quotes(table: Table, symbols: Symbols) -> Draft:
+def _quotes(table: Table, symbols: Symbols) -> BatchDraft:
     rows = QuoteRows(
         symbols,
         bid_price=table.numbers("bid_price"),
@@ -113,7 +113,7 @@ def _quotes(table: Table, symbols: Symbols) -> Draft:
     return encode.quotes(rows)
 
 
-def _tickers(table: Table, symbols: Symbols) -> Draft:
+def _tickers(table: Table, symbols: Symbols) -> BatchDraft:
     rows = TickerRows(
         symbols,
         last_price=table.numbers("last_price"),
@@ -127,7 +127,7 @@ def _tickers(table: Table, symbols: Symbols) -> Draft:
     return encode.tickers(rows)
 
 
-def _marks(table: Table, symbols: Symbols) -> Draft:
+def _marks(table: Table, symbols: Symbols) -> BatchDraft:
     rows = MarkRows(
         symbols,
         mark_price=table.numbers("mark_price"),
@@ -140,7 +140,7 @@ def _marks(table: Table, symbols: Symbols) -> Draft:
     return encode.marks(rows)
 
 
-def _candles(table: Table, symbols: Symbols) -> Draft:
+def _candles(table: Table, symbols: Symbols) -> BatchDraft:
     rows = CandleRows(
         symbols,
         interval_s=table.integers("interval_s"),

@@ -6,22 +6,22 @@ here and a second entry in VENUES.
 """
 
 from kit.base.clock import SystemClock
-from kit.connector.contract.venue import Limits, Maturity, Place, Profile, Venue
+from kit.connector.contract.venue import Environment, Maturity, Venue, VenueLimits, VenueProfile
 from ops.templates.examplex.book import BOOK
-from ops.templates.examplex.feed import ExamplexWire
+from ops.templates.examplex.feed import ExamplexFeedProtocol
 from ops.templates.examplex.history import ExamplexHistory
 
 VENUE_ID = "examplex"
 LIVE_FEED = "wss://feed.examplex.invalid"
 LIVE_REST = "https://api.examplex.invalid"
 
-PROFILE = Profile(
+PROFILE = VenueProfile(
     exchange="Examplex",
     segment="spot",
     maturity=Maturity.PREVIEW,  # PROVEN when it reads real captures exactly
     notes="A made-up exchange.",
 )
-LIMITS = Limits(
+LIMITS = VenueLimits(
     symbols_per_connection=100,
     symbols_per_message=20,
     messages_per_second=10,
@@ -31,14 +31,14 @@ LIMITS = Limits(
 )
 
 
-def spot(place: Place) -> Venue:
+def spot(place: Environment) -> Venue:
     """Examplex spot."""
     base_url = place.rest(VENUE_ID) or LIVE_REST
     return Venue(
         venue_id=VENUE_ID,
         port=65_000,
         profile=PROFILE,
-        wires=(ExamplexWire(place.feed(VENUE_ID, LIVE_FEED)),),
+        wires=(ExamplexFeedProtocol(place.feed(VENUE_ID, LIVE_FEED)),),
         book=BOOK,
         history=ExamplexHistory(VENUE_ID, base_url, SystemClock()),
         limits=LIMITS,

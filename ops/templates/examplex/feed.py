@@ -11,7 +11,7 @@ import msgspec
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel
-from kit.connector.contract.venue import Answer, FrameKind
+from kit.connector.contract.venue import ControlMessage, FrameKind
 from kit.marketdata.frames import FrameError
 from ops.templates.examplex import parse
 
@@ -29,7 +29,7 @@ class _Reply(msgspec.Struct):
     symbols: list[str] = []
 
 
-class ExamplexWire:
+class ExamplexFeedProtocol:
     """Trades, quotes and books, over one connection."""
 
     channels: frozenset[Channel] = frozenset(
@@ -66,15 +66,15 @@ class ExamplexWire:
         """{"op":"ping","id":3}; None would be a websocket ping frame."""
         return msgspec.json.encode({"op": "ping", "id": request_id}).decode()
 
-    def understand(self, frame: bytes) -> Answer:
+    def understand(self, frame: bytes) -> ControlMessage:
         """A pong or an acknowledgement says nothing; a refusal names the symbols."""
         try:
             reply = msgspec.json.decode(frame, type=_Reply)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FrameError(str(error)) from error
         if reply.answer != REFUSED:
-            return Answer()
-        return Answer(refusal=reply.why, refused_symbols=tuple(reply.symbols))
+            return ControlMessage()
+        return ControlMessage(refusal=reply.why, refused_symbols=tuple(reply.symbols))
 
 
 def _request(op: str, channels: Sequence[str], symbols: Sequence[str], request_id: int) -> str:

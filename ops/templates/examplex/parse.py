@@ -6,13 +6,13 @@ its function's docstring, and where the exchange documents it. One decode for ea
 """
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.marketdata.frames import Field, Frames, LevelList, Schema, optional
+from kit.marketdata.frames import Field, Frames, FrameSchema, LevelList, optional
 from kit.marketdata.model.columns import SIDE_BUY, SIDE_SELL, BookRows, QuoteRows, TradeRows
 
 SIDES = {"buy": SIDE_BUY, "sell": SIDE_SELL}
 WHOLE = {"snapshot": 1, "update": 0}
 
-TRADE = Schema(
+TRADE = FrameSchema(
     "",
     {
         "symbol": Field.TEXT,
@@ -23,7 +23,7 @@ TRADE = Schema(
         "time": Field.INTEGER,
     },
 )
-QUOTE = Schema(
+QUOTE = FrameSchema(
     "",
     {
         "symbol": Field.TEXT,
@@ -35,7 +35,7 @@ QUOTE = Schema(
         "time": Field.INTEGER,
     },
 )
-BOOK = Schema(
+BOOK = FrameSchema(
     "",
     {
         "type": Field.TEXT,

@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 from kit.simulator.dialect import (
-    Answer,
     CaptureFormat,
     Channel,
     Dialect,
-    Floor,
     Frame,
-    Request,
+    MarketView,
+    RestRequest,
+    RestResponse,
     Session,
     Stream,
 )
@@ -32,7 +32,7 @@ from venues.binance.simulator.capture import BinanceCapture, data_of
 from venues.binance.simulator.encode import Encoder, native_symbol
 from venues.binance.simulator.private.socket import ApiSession
 from venues.binance.simulator.segments import FUTURES, ROUTES, SPOT, Segment
-from venues.binance.simulator.streams import NAME, PUBLIC, Streams
+from venues.binance.simulator.streams import NAME, PUBLIC, BinanceStreams
 
 INVALID_JSON = b'{"code":3,"msg":"Invalid JSON: expected value"}'
 
@@ -66,7 +66,7 @@ class Binance:
         self._segment = segment
         self._private = segment.private()
         self.house_rules = self._private.house_rules
-        self._streams = Streams()
+        self._streams = BinanceStreams()
         self._encoder = Encoder(self._streams, segment.messages)
         self.capture: CaptureFormat = BinanceCapture(self._streams)
 
@@ -91,7 +91,7 @@ class Binance:
         self._subscribe(session, [name for name in names if NAME.fullmatch(name)])
         return session
 
-    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
         """``{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}``"""
         if isinstance(session, ApiSession):
             return [self._private.api.answer(session, text, floor)]
@@ -112,13 +112,13 @@ class Binance:
             return [_result(session.shape is None, call.id)]
         return [_error(2, f"Invalid request: unknown method {call.method[:60]}", call.id)]
 
-    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
         """A listen key may have expired; besides, nothing is said by the clock alone."""
         if self._private.listen_keys is not None:
             self._private.listen_keys.tick(session, floor)
         return []
 
-    async def answer(self, request: Request, floor: Floor) -> Answer:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
         private = await self._private.calls.answer(request, floor)
         if private is not None:
             return private
@@ -149,7 +149,7 @@ class Binance:
             settle="" if spot else instrument.quote,
         )
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
         return self._encoder.encode(step, wanted, floor)
 
     def _change_subscriptions(self, session: Session, call: _Call) -> bytes:

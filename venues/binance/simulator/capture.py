@@ -10,7 +10,7 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Frame, Stream
 from kit.simulator.history import TradePrint
 from kit.simulator.listing import BookSnapshot, Listing, Mark
-from venues.binance.simulator.streams import Streams
+from venues.binance.simulator.streams import BinanceStreams
 
 COMBINED = b'{"stream":"'
 COMBINED_LENGTH = len(COMBINED)
@@ -106,7 +106,7 @@ _snapshot = msgspec.json.Decoder(_Snapshot)
 class BinanceCapture:
     """Reads lines; keeps nothing but the streams' names."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: BinanceStreams) -> None:
         self._streams = streams
 
     def frame_of(self, line: bytes) -> Frame:

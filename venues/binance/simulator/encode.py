@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Channel, Floor, Frame, Stream
+from kit.simulator.dialect import Channel, Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.market import Step
 from venues.binance.simulator.candles import DAY_NS, candle_event, interval_start, ticker_event
 from venues.binance.simulator.capture import combined
 from venues.binance.simulator.messages import BookChange, LevelTexts, Messages, TickText
-from venues.binance.simulator.streams import Streams
+from venues.binance.simulator.streams import BinanceStreams
 
 SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
 PARTIAL_DEPTHS = (5, 10, 20)
@@ -44,12 +44,12 @@ class _Desk:
 class Encoder:
     """Remembers only what a book stream has not said yet."""
 
-    def __init__(self, streams: Streams, messages: Messages) -> None:
+    def __init__(self, streams: BinanceStreams, messages: Messages) -> None:
         self._streams = streams
         self._messages = messages
         self._desks: dict[Instrument, _Desk] = {}
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> list[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
         """The frames of a step, in the order of what happened."""
         frames: list[Frame] = []
         for event in step.events:
@@ -127,7 +127,9 @@ class Encoder:
                 data = self._messages.partial(desk.symbol, change, *top, step.time_ns)
                 yield partial, combined(partial.name, data)
 
-    def _summaries(self, time_ns: int, wanted: Collection[Stream], floor: Floor) -> Iterator[Frame]:
+    def _summaries(
+        self, time_ns: int, wanted: Collection[Stream], floor: MarketView
+    ) -> Iterator[Frame]:
         """Candles, tickers and marks, which are sent by the clock. The last frame of a candle says
         that it is closed."""
         symbols = {one.symbol for one in floor.listings()}
@@ -148,7 +150,7 @@ class Encoder:
                 yield stream, combined(stream.name, msgspec.json.encode(event))
 
     def _candles(
-        self, stream: Stream, interval: str, time_ns: int, floor: Floor
+        self, stream: Stream, interval: str, time_ns: int, floor: MarketView
     ) -> list[dict[str, Any]]:
         start_of = interval_start(interval)
         if start_of is None:
@@ -162,7 +164,7 @@ class Encoder:
         ]
 
     def _tickers(
-        self, stream: Stream, small: bool, time_ns: int, floor: Floor
+        self, stream: Stream, small: bool, time_ns: int, floor: MarketView
     ) -> list[dict[str, Any]]:
         first_ns = time_ns - DAY_NS
         return [
@@ -187,7 +189,7 @@ def _note_level(desk: _Desk, event: LevelChange) -> None:
         side[event.price_ticks] = event.size_lots
 
 
-def _marks(symbol: str, time_ns: int, floor: Floor) -> list[dict[str, Any]]:
+def _marks(symbol: str, time_ns: int, floor: MarketView) -> list[dict[str, Any]]:
     """``{"e":"markPriceUpdate","E","s","p":mark,"P":settle,"i":index,"r":funding rate,"T"}``"""
     mark = floor.mark(symbol)
     if mark is None:

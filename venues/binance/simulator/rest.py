@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.listing import Listing
 from kit.simulator.texts import whole
@@ -30,7 +30,7 @@ FAILURES: Mapping[int, bytes] = {
 INTEREST_RATE = "0.00010000"
 
 
-class Refusal(Exception):
+class BinanceApiError(Exception):
     """The exchange does not do what it was asked."""
 
     def __init__(self, code: int, message: str, status: int = 400, **more: object) -> None:
@@ -94,7 +94,7 @@ class RestApi:
     """Paths that answer with an empty exchangeInfo: markets that this venue does not pretend, but
     which ccxt asks for in the same breath."""
 
-    async def answer(self, request: Request, floor: Floor) -> Answer:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
         """One call."""
         if request.path in self.absent:
             return _answer({"timezone": "UTC", "rateLimits": [], "symbols": []})
@@ -103,13 +103,13 @@ class RestApi:
             name = name.removeprefix(prefix)
         try:
             return await self._answer(name, request, floor)
-        except Refusal as refusal:
-            return Answer(refusal.body, status=refusal.status)
+        except BinanceApiError as refusal:
+            return RestResponse(refusal.body, status=refusal.status)
 
-    async def _answer(self, name: str, request: Request, floor: Floor) -> Answer:
+    async def _answer(self, name: str, request: RestRequest, floor: MarketView) -> RestResponse:
         match name:
             case "ping":
-                return Answer(b"{}")
+                return RestResponse(b"{}")
             case "time":
                 return _answer({"serverTime": _now_ms(floor)})
             case "exchangeInfo":
@@ -126,18 +126,18 @@ class RestApi:
                 return _answer(self._candles(request, floor))
             case "premiumIndex" if self.marks:
                 return _answer(_premium_index(request, floor))
-        return Answer(b'{"code":-1000,"msg":"no such path"}', status=404)
+        return RestResponse(b'{"code":-1000,"msg":"no such path"}', status=404)
 
-    def _exchange_info(self, request: Request, floor: Floor) -> Answer:
+    def _exchange_info(self, request: RestRequest, floor: MarketView) -> RestResponse:
         recorded = floor.recorded(request.path)
         if recorded is not None:
-            return Answer(recorded)
+            return RestResponse(recorded)
         wanted = _wanted_symbols(request)
         symbols = [self.symbol(listing) for listing in floor.listings()]
         if wanted:
             symbols = [symbol for symbol in symbols if symbol["symbol"] in wanted]
             if {symbol["symbol"] for symbol in symbols} != set(wanted):
-                raise Refusal(-1121, "Invalid symbol.")
+                raise BinanceApiError(-1121, "Invalid symbol.")
         weight = ("REQUEST_WEIGHT", "MINUTE", 1, self.limits.weight_per_minute)
         orders = [("ORDERS", one.interval, one.intervals, one.limit) for one in self.limits.orders]
         names = ("rateLimitType", "interval", "intervalNum", "limit")
@@ -151,23 +151,25 @@ class RestApi:
             }
         )
 
-    async def _depth(self, request: Request, floor: Floor) -> Answer:
+    async def _depth(self, request: RestRequest, floor: MarketView) -> RestResponse:
         symbol = _symbol_of(request, floor)
         limits = self.limits
         limit = _number(request, "limit", limits.depth_usual, limits.depth_max)
         if limits.depths and limit not in limits.depths:
-            raise Refusal(-4021, f"{limit} is not valid depth limit.")
+            raise BinanceApiError(-4021, f"{limit} is not valid depth limit.")
         book = await floor.book(symbol)
         if book is None:
-            return Answer(FAILURES[503], status=503)
+            return RestResponse(FAILURES[503], status=503)
         bids, asks = book.bids[:limit], book.asks[:limit]
-        return Answer(self.messages.depth_answer(book.sequence, bids, asks, floor.time_ns()))
+        return RestResponse(self.messages.depth_answer(book.sequence, bids, asks, floor.time_ns()))
 
-    def _trades(self, request: Request, floor: Floor) -> list[dict[str, object]]:
+    def _trades(self, request: RestRequest, floor: MarketView) -> list[dict[str, object]]:
         limit = _number(request, "limit", self.limits.trades_usual, self.limits.trades_max)
         return [self.messages.trade_row(one) for one in _history(request, floor).latest(limit)]
 
-    def _historical_trades(self, request: Request, floor: Floor) -> list[dict[str, object]]:
+    def _historical_trades(
+        self, request: RestRequest, floor: MarketView
+    ) -> list[dict[str, object]]:
         limits = self.limits
         limit = _number(request, "limit", limits.historical_usual, limits.historical_max)
         history = _history(request, floor)
@@ -177,7 +179,7 @@ class RestApi:
             found = history.latest(limit)
         return [self.messages.trade_row(one) for one in found]
 
-    def _aggregate_trades(self, request: Request, floor: Floor) -> list[dict[str, object]]:
+    def _aggregate_trades(self, request: RestRequest, floor: MarketView) -> list[dict[str, object]]:
         limit = _number(request, "limit", self.limits.trades_usual, self.limits.trades_max)
         history = _history(request, floor)
         found: Sequence[TradePrint]
@@ -187,24 +189,24 @@ class RestApi:
             start_ns, end_ns = _times_ns(request)
             both = {"startTime", "endTime"} <= request.query.keys()
             if both and end_ns - start_ns > self.limits.window_ms_max * NANOSECONDS_PER_MILLISECOND:
-                raise Refusal(-1127, "More than 1 hours between startTime and endTime.")
+                raise BinanceApiError(-1127, "More than 1 hours between startTime and endTime.")
             found = history.between(start_ns, end_ns, limit)
         else:
             found = history.latest(limit)
         return [self.messages.aggregate_row(one) for one in found]
 
-    def _candles(self, request: Request, floor: Floor) -> list[list[object]]:
+    def _candles(self, request: RestRequest, floor: MarketView) -> list[list[object]]:
         interval = request.query.get("interval", "")
         start_of = interval_start(interval)
         if start_of is None:
-            raise Refusal(-1120, "Invalid interval.")
+            raise BinanceApiError(-1120, "Invalid interval.")
         limit = _number(request, "limit", self.limits.trades_usual, self.limits.candles_max)
         found = _history(request, floor).candles(start_of, *_times_ns(request))
         chosen = found[:limit] if "startTime" in request.query else found[-limit:]
         return [candle_row(candle, interval, self.messages.number) for candle in chosen]
 
 
-def _premium_index(request: Request, floor: Floor) -> object:
+def _premium_index(request: RestRequest, floor: MarketView) -> object:
     """``{"symbol","markPrice","indexPrice",…,"lastFundingRate","nextFundingTime","time"}``, or such
     of all symbols."""
     symbols = [listing.symbol for listing in floor.listings()]
@@ -214,7 +216,7 @@ def _premium_index(request: Request, floor: Floor) -> object:
     return rows[symbols.index(_symbol_of(request, floor))]
 
 
-def _mark(symbol: str, floor: Floor) -> dict[str, object]:
+def _mark(symbol: str, floor: MarketView) -> dict[str, object]:
     mark = floor.mark(symbol)
     if mark is None:
         return {}
@@ -230,34 +232,34 @@ def _mark(symbol: str, floor: Floor) -> dict[str, object]:
     }
 
 
-def _history(request: Request, floor: Floor) -> TradeHistory[Any]:
+def _history(request: RestRequest, floor: MarketView) -> TradeHistory[Any]:
     return floor.history(_symbol_of(request, floor))
 
 
-def _symbol_of(request: Request, floor: Floor) -> str:
+def _symbol_of(request: RestRequest, floor: MarketView) -> str:
     symbol = request.query.get("symbol", "")
     if not symbol:
-        raise Refusal(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null.")
+        raise BinanceApiError(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null.")
     if all(listing.symbol != symbol for listing in floor.listings()):
-        raise Refusal(-1121, "Invalid symbol.")
+        raise BinanceApiError(-1121, "Invalid symbol.")
     return symbol
 
 
-def _number(request: Request, name: str, usual: int, most: int | None = None) -> int:
+def _number(request: RestRequest, name: str, usual: int, most: int | None = None) -> int:
     number = whole(request.query.get(name, str(usual)))
     if number is None:
-        raise Refusal(-1100, f"Illegal characters found in parameter '{name}'.")
+        raise BinanceApiError(-1100, f"Illegal characters found in parameter '{name}'.")
     return number if most is None else min(number, most)
 
 
-def _times_ns(request: Request) -> tuple[int, int]:
+def _times_ns(request: RestRequest) -> tuple[int, int]:
     start_ms = _number(request, "startTime", 0)
     end_ms = _number(request, "endTime", TIME_END_NS // NANOSECONDS_PER_MILLISECOND)
     start_ns = start_ms * NANOSECONDS_PER_MILLISECOND
     return start_ns, end_ms * NANOSECONDS_PER_MILLISECOND + NANOSECONDS_PER_MILLISECOND - 1
 
 
-def _wanted_symbols(request: Request) -> list[str]:
+def _wanted_symbols(request: RestRequest) -> list[str]:
     if "symbol" in request.query:
         return [request.query["symbol"]]
     if "symbols" not in request.query:
@@ -265,12 +267,12 @@ def _wanted_symbols(request: Request) -> list[str]:
     try:
         return msgspec.json.decode(request.query["symbols"], type=list[str])
     except msgspec.DecodeError:
-        raise Refusal(-1100, "Illegal characters found in parameter 'symbols'.") from None
+        raise BinanceApiError(-1100, "Illegal characters found in parameter 'symbols'.") from None
 
 
-def _now_ms(floor: Floor) -> int:
+def _now_ms(floor: MarketView) -> int:
     return floor.time_ns() // NANOSECONDS_PER_MILLISECOND
 
 
-def _answer(value: object) -> Answer:
-    return Answer(msgspec.json.encode(value))
+def _answer(value: object) -> RestResponse:
+    return RestResponse(msgspec.json.encode(value))

@@ -20,7 +20,7 @@ PUBLIC = re.compile(r"[a-z0-9_.]+@(trade|bookTicker|depth.*|rpiDepth.*)|!bookTic
 """Streams that futures serve on the route ``/public``; all others are on ``/market``."""
 
 
-class Streams:
+class BinanceStreams:
     """Every stream that was ever named, one object per name."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 from kit.conformance.connector import Connector, connector
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from venues.binance.catalog import VENUES
 
 
@@ -12,7 +12,7 @@ from venues.binance.catalog import VENUES
 async def connected(base: str, symbols: Iterable[str], **options: str) -> AsyncIterator[Connector]:
     """With every book proven. What is lost stays lost. ``base`` ends with the venue's id."""
     address, _, venue_id = base.rpartition("/")
-    venue = VENUES[venue_id](Place("simulate", address, options))
+    venue = VENUES[venue_id](Environment("simulate", address, options))
     async with connector(venue, symbols, refills=False) as made:
         await made.until(made.proven, "proven books")
         yield made

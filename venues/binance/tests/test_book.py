@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from kit.base.numbers import to_decimal
-from kit.connector.books.bookkeeper import Bookkeeper
-from kit.connector.books.guarded_book import BookState, GuardedBook
-from kit.connector.contract.venue import BookRules, BookSnapshot, Join, UpdateNumbers
+from kit.connector.books.book_manager import BookManager
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
+from kit.connector.contract.venue import BookRules, BookSnapshot, SequenceResult, UpdateNumbers
 from kit.marketdata.book import Levels as BookLevels
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.frames import Frames
 from kit.marketdata.model.columns import Levels
 from venues.binance import parse
@@ -38,21 +38,23 @@ def futures(previous: int, last: int) -> UpdateNumbers:
 @pytest.mark.parametrize(
     ("rules", "numbers", "join"),
     [
-        (SPOT_BOOK, spot(11, 15), Join.APPLY),
-        (SPOT_BOOK, spot(8, 15), Join.APPLY),
-        (SPOT_BOOK, spot(8, 10), Join.OLD),
-        (SPOT_BOOK, spot(12, 15), Join.HOLE),
-        (FUTURES_BOOK, futures(10, 15), Join.APPLY),
-        (FUTURES_BOOK, futures(8, 15), Join.APPLY),  # a snapshot lies within it
-        (FUTURES_BOOK, futures(8, 10), Join.OLD),
-        (FUTURES_BOOK, futures(11, 15), Join.HOLE),
+        (SPOT_BOOK, spot(11, 15), SequenceResult.APPLY),
+        (SPOT_BOOK, spot(8, 15), SequenceResult.APPLY),
+        (SPOT_BOOK, spot(8, 10), SequenceResult.OLD),
+        (SPOT_BOOK, spot(12, 15), SequenceResult.HOLE),
+        (FUTURES_BOOK, futures(10, 15), SequenceResult.APPLY),
+        (FUTURES_BOOK, futures(8, 15), SequenceResult.APPLY),  # a snapshot lies within it
+        (FUTURES_BOOK, futures(8, 10), SequenceResult.OLD),
+        (FUTURES_BOOK, futures(11, 15), SequenceResult.HOLE),
     ],
 )
-def test_an_update_follows_10(rules: BookRules, numbers: UpdateNumbers, join: Join) -> None:
+def test_an_update_follows_10(
+    rules: BookRules, numbers: UpdateNumbers, join: SequenceResult
+) -> None:
     assert rules.sequence.after_update(10, numbers) is join
     assert rules.sequence.after_snapshot(10, numbers) is join
     columns = [np.array([number], dtype=np.int64) for number in numbers]
-    assert rules.sequence.run_joins(10, *columns) is (join is Join.APPLY)
+    assert rules.sequence.run_joins(10, *columns) is (join is SequenceResult.APPLY)
 
 
 @dataclass
@@ -94,8 +96,8 @@ class Kept:
     """The kit's books of a capture, and all that they published."""
 
     def __init__(self, rules: BookRules, symbols: list[str]) -> None:
-        self.drafts: list[Draft] = []
-        self._keeper = Bookkeeper(rules, self.drafts.append)
+        self.drafts: list[BatchDraft] = []
+        self._keeper = BookManager(rules, self.drafts.append)
         self._keeper.add(symbols)
 
     def take(self, rows) -> None:
@@ -107,11 +109,13 @@ class Kept:
             symbol, BookSnapshot(snapshot["lastUpdateId"], bids, asks, 1)
         )
 
-    def of(self, symbol: str) -> GuardedBook:
+    def of(self, symbol: str) -> SynchronizedBook:
         return self._keeper.books[symbol]
 
 
-def levels_of(book: GuardedBook, depth: int | None = None) -> list[list[tuple[Decimal, Decimal]]]:
+def levels_of(
+    book: SynchronizedBook, depth: int | None = None
+) -> list[list[tuple[Decimal, Decimal]]]:
     def exact(side: BookLevels) -> list[tuple[Decimal, Decimal]]:
         places = book.scale
         return [

@@ -8,7 +8,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.errors import SettingError
 from kit.conformance.connector import WAIT_SECONDS_MAX, Connector
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from tests.support.raw_client import RawClient, raw_client
 from venues.binance.catalog import VENUES
 from venues.binance.simulator.tests.running import running
@@ -104,7 +104,7 @@ async def test_aggregate_trades_are_chosen_by_an_option(base: str) -> None:
 def test_another_option_is_refused() -> None:
     for factory in VENUES.values():
         with pytest.raises(SettingError):
-            factory(Place("live", "", {"trades": "some"}))
+            factory(Environment("live", "", {"trades": "some"}))
 
 
 @pytest.mark.parametrize("fault", ["drop", "hole"])

@@ -4,19 +4,21 @@ import json
 
 import pytest
 
-from kit.marketdata.frames import FrameError, Frames, Patterns
+from kit.marketdata.frames import FrameError, FramePatterns, Frames
 from venues.binance.feed import (
     FUTURES_MARKET_STREAMS,
     FUTURES_PUBLIC_STREAMS,
     FUTURES_TRADES,
     SPOT_STREAMS,
     TRADES,
-    BinanceWire,
+    BinanceFeedProtocol,
 )
 
-wire = BinanceWire("wss://stream.binance.com:9443", (TRADES, *SPOT_STREAMS))
-public = BinanceWire("wss://fstream.binance.com/public", (FUTURES_TRADES, *FUTURES_PUBLIC_STREAMS))
-market = BinanceWire("wss://fstream.binance.com/market", FUTURES_MARKET_STREAMS)
+wire = BinanceFeedProtocol("wss://stream.binance.com:9443", (TRADES, *SPOT_STREAMS))
+public = BinanceFeedProtocol(
+    "wss://fstream.binance.com/public", (FUTURES_TRADES, *FUTURES_PUBLIC_STREAMS)
+)
+market = BinanceFeedProtocol("wss://fstream.binance.com/market", FUTURES_MARKET_STREAMS)
 
 
 def test_all_symbols_share_the_combined_stream() -> None:
@@ -74,9 +76,9 @@ def test_each_route_of_futures_is_asked_for_its_own_streams() -> None:
     ],
 )
 def test_frames_are_told_apart_by_their_stream(
-    wire: BinanceWire, frame: bytes, kind: str | None
+    wire: BinanceFeedProtocol, frame: bytes, kind: str | None
 ) -> None:
-    patterns = Patterns([kind.pattern for kind in wire.kinds], wire.window_bytes)
+    patterns = FramePatterns([kind.pattern for kind in wire.kinds], wire.window_bytes)
     (number,) = patterns.classify(Frames([frame], [1])).tolist()
     assert [*(kind.name for kind in wire.kinds), None][number] == kind
 

@@ -9,15 +9,15 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.connector.orders.execution_client import CcxtDesk
+from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
     Credentials,
-    HeldPosition,
     OrderKey,
-    Refused,
+    OrderRequest,
+    Rejected,
     Transport,
-    Wish,
+    VenuePosition,
 )
 from kit.execution.tests import trading
 from kit.execution.tests.answering import Answering, answering
@@ -42,7 +42,7 @@ ALGO = {
 
 
 @asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         given = Credentials("main", {"apiKey": "k", "secret": "s"})
         desk = orders.futures_desk(given, venue.base)
@@ -52,7 +52,7 @@ async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
             await desk.close()
 
 
-def wish(**changes) -> Wish:
+def wish(**changes) -> OrderRequest:
     fields = {
         "client_order_id": CLIENT_ID,
         "symbol": "BTCUSDT",
@@ -61,7 +61,7 @@ def wish(**changes) -> Wish:
         "size": Decimal("10.001"),
         "price": Decimal("61234.5"),
     }
-    return Wish(**{**fields, **changes})
+    return OrderRequest(**{**fields, **changes})
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ async def test_a_stop_goes_to_the_algo_service_and_is_found_there():
         assert [one.path.rpartition("/")[2] for one in venue.sent[-2:]] == ["order", "algoOrder"]
         venue.answer("/algoOrder", missing, status=400)
         assert await desk.find(KEY) is None
-        assert isinstance(await desk.cancel(KEY), Refused)
+        assert isinstance(await desk.cancel(KEY), Rejected)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ async def test_codes_of_futures_are_known(code, reason):
     async with prepared() as (venue, desk):
         venue.answer("/fapi/v1/order", {"code": code, "msg": "no"}, status=400)
         receipt = await desk.place(wish())
-        assert isinstance(receipt, Refused)
+        assert isinstance(receipt, Rejected)
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
 
 
@@ -176,7 +176,7 @@ async def test_an_order_is_filled_in_parts_at_the_pretended_exchange(transport):
         (position,) = await scene.desk.positions()
         assert position.size == SIZE * 3 / 2
         wanted = SIZE * 3 / 2
-        await scene.hear(lambda event: isinstance(event, HeldPosition) and event.size == wanted)
+        await scene.hear(lambda event: isinstance(event, VenuePosition) and event.size == wanted)
 
 
 @pytest.mark.parametrize("transport", ["websocket", "rest"])

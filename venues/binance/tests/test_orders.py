@@ -10,22 +10,22 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
-from kit.base.errors import CredentialsRefused, VenueUnavailable
-from kit.connector.orders.execution_client import CcxtDesk
-from kit.connector.orders.rate_limited import RationedDesk
+from kit.base.errors import CredentialsRejected, VenueUnavailable
+from kit.connector.orders.execution_client import CcxtExecutionClient
+from kit.connector.orders.rate_limited import RateLimitedExecutionClient
 from kit.connector.rest.budget import Budget
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
+    Fee,
     OrderKey,
-    Paid,
-    Refused,
+    OrderRequest,
+    OutcomeUnknown,
+    Rejected,
     Transport,
-    Unclear,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
 )
 from kit.execution.tests import sent_once, trading
 from kit.execution.tests.answering import DROP, Answering, answering
@@ -53,7 +53,7 @@ ORDER = {
 
 
 @asynccontextmanager
-async def spot_desk(key: str = "k") -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+async def spot_desk(key: str = "k") -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         given = Credentials("main", {"apiKey": key, "secret": "very-secret"})
         desk = orders.desk(given, venue.base)
@@ -63,7 +63,7 @@ async def spot_desk(key: str = "k") -> AsyncIterator[tuple[Answering, CcxtDesk]]
             await desk.close()
 
 
-def wish(**changes) -> Wish:
+def wish(**changes) -> OrderRequest:
     fields = {
         "client_order_id": CLIENT_ID,
         "symbol": "BTCUSDT",
@@ -72,7 +72,7 @@ def wish(**changes) -> Wish:
         "size": Decimal("123456789.12345678"),
         "price": Decimal("61234.56"),
     }
-    return Wish(**{**fields, **changes})
+    return OrderRequest(**{**fields, **changes})
 
 
 async def test_an_order_goes_out_digit_for_digit_and_comes_back_exact():
@@ -161,7 +161,7 @@ async def test_what_the_venue_surely_did_not_do_is_refused(status, code, words, 
     async with spot_desk() as (venue, desk):
         venue.answer("/order", {"code": code, "msg": words}, status=status)
         receipt = await desk.place(wish())
-        assert isinstance(receipt, Refused), receipt
+        assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
         assert words in receipt.words
         assert len(venue.sent) == 1
@@ -184,7 +184,7 @@ async def test_what_the_venue_surely_did_not_do_is_refused(status, code, words, 
 async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
     async with spot_desk() as (venue, desk):
         venue.answer("/order", body, status=status)
-        assert isinstance(await desk.place(wish()), Unclear)
+        assert isinstance(await desk.place(wish()), OutcomeUnknown)
         assert len(venue.sent) == 1
 
 
@@ -192,17 +192,17 @@ async def test_nothing_is_sent_again_over_a_connection_that_broke():
     async with spot_desk() as (venue, desk):
         venue.answer("/order", ORDER, DROP)
         await desk.find(KEY)
-        assert isinstance(await desk.cancel(KEY), Unclear)
+        assert isinstance(await desk.cancel(KEY), OutcomeUnknown)
         assert len(venue.sent) == 2
 
 
 async def test_a_venue_that_wants_to_be_left_alone_is_left_alone():
     async with spot_desk() as (venue, desk):
-        rationed = RationedDesk(desk, Budget("binance", 100, SystemClock()))
+        rationed = RateLimitedExecutionClient(desk, Budget("binance", 100, SystemClock()))
         venue.answer("/order", {"code": -1003, "msg": "Too much."}, status=429)
         for _ in range(2):
             receipt = await rationed.place(wish())
-            assert isinstance(receipt, Refused)
+            assert isinstance(receipt, Rejected)
             assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
         assert len(venue.sent) == 1
 
@@ -211,7 +211,7 @@ async def test_what_was_never_sent_is_refused():
     desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), "http://127.0.0.1:9")
     try:
         receipt = await desk.place(wish())
-        assert isinstance(receipt, Refused)
+        assert isinstance(receipt, Rejected)
         assert receipt.reason == pb.REJECT_REASON_NEVER_ARRIVED
     finally:
         await desk.close()
@@ -231,7 +231,7 @@ async def test_a_cancelled_order_is_named_by_our_id():
         assert venue.sent[0].method == "DELETE"
         assert venue.sent[0].params["origClientOrderId"] == CLIENT_ID
         venue.answer("/order", {"code": -2011, "msg": "Unknown order sent."}, status=400)
-        assert isinstance(await desk.cancel(KEY), Refused)
+        assert isinstance(await desk.cancel(KEY), Rejected)
 
 
 async def test_all_are_cancelled_symbol_by_symbol():
@@ -249,7 +249,7 @@ async def test_only_a_smaller_size_can_be_amended():
         venue.answer("/order", {**ORDER, "origQty": "2"})
         venue.answer("/keepPriority", {"executionId": 1, "amendedOrder": {"orderId": 28}})
         refused = await desk.amend(KEY, wish(size=Decimal(1), price=Decimal(5)))
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, Rejected)
         assert refused.reason == pb.REJECT_REASON_NOT_SUPPORTED
         assert len(venue.sent) == 1
         assert await desk.amend(KEY, wish(size=Decimal("1.5"))) == Accepted("28")
@@ -293,7 +293,7 @@ async def test_fills_come_by_pages_exact():
             side=types_pb2.SIDE_BUY,
             price=Decimal("4.000001"),
             size=Decimal(12),
-            fees=(Paid("BNB", Decimal("0.000000000123456789012")),),
+            fees=(Fee("BNB", Decimal("0.000000000123456789012")),),
             liquidity=pb.LIQUIDITY_TAKER,
             venue_time_ns=1499865549590000000,
         )
@@ -311,7 +311,7 @@ async def test_balances_and_rights():
         venue.answer("/account", {"balances": balances})
         restrictions = {"enableWithdrawals": True, "enableInternalTransfer": False}
         venue.answer("/account/apiRestrictions", restrictions)
-        expected = AssetBalance("BTC", Decimal("4723846.8920813"), Decimal("4723846.89208129"))
+        expected = VenueBalance("BTC", Decimal("4723846.8920813"), Decimal("4723846.89208129"))
         assert await desk.balances() == [expected]
         assert await desk.authenticate() == ["withdraw"]
         assert await desk.positions() == []
@@ -321,7 +321,7 @@ async def test_a_wrong_key_is_refused_without_telling_it():
     async with spot_desk(key="my-own-key") as (venue, desk):
         error = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
         venue.answer("/account", error, status=401)
-        with pytest.raises(CredentialsRefused) as caught:
+        with pytest.raises(CredentialsRejected) as caught:
             await desk.authenticate()
         told = str(caught.value) + str(caught.value.metadata)
         assert "my-own-key" not in told

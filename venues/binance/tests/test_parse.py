@@ -11,7 +11,7 @@ import pytest
 
 from kit.base.numbers import to_decimal
 from kit.connector.contract.venue import FrameKind
-from kit.marketdata.frames import FrameError, Frames, Patterns
+from kit.marketdata.frames import FrameError, FramePatterns, Frames
 from kit.marketdata.model.columns import SIDE_BUY, SIDE_SELL, Levels, Numbers, Rows
 from venues.binance import parse
 from venues.binance.feed import (
@@ -277,7 +277,7 @@ def read_all(
 ) -> Iterator[tuple[str, Rows, list[dict]]]:
     """What the parsers make of a capture, and what json makes of the same frames."""
     frames = Frames(lines, range(len(lines)))
-    found = Patterns([kind.pattern for kind in kinds], 64).classify(frames)
+    found = FramePatterns([kind.pattern for kind in kinds], 64).classify(frames)
     for number, kind in enumerate(kinds):
         chosen = np.flatnonzero(found == number)
         if len(chosen):

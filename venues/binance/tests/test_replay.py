@@ -11,7 +11,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.numbers import to_decimal
 from kit.conformance.connector import Connector
-from kit.connector.books.guarded_book import BookState
+from kit.connector.books.synchronized_book import BookState
 from venues.binance.simulator.tests.running import running
 from venues.binance.tests.connecting import connected
 from venues.binance.tests.test_book import Reading, levels_of

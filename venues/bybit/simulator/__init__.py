@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import msgspec
 
 from kit.simulator.dialect import (
-    Answer,
     CaptureFormat,
     Channel,
     ConnectionRules,
     Dialect,
-    Floor,
     Frame,
-    Request,
+    MarketView,
+    RestRequest,
+    RestResponse,
     Session,
     Stream,
 )
@@ -36,7 +36,7 @@ from venues.bybit.simulator.private import socket as private_socket
 from venues.bybit.simulator.private.keys import HOUSE_RULES
 from venues.bybit.simulator.private.orders import Orders
 from venues.bybit.simulator.private.socket import PRIVATE_PATH, TRADE_PATH, PrivateSession
-from venues.bybit.simulator.streams import Streams, book_depth
+from venues.bybit.simulator.streams import BybitStreams, book_depth
 
 PATH = "/v5/public/spot"
 RULES = ConnectionRules(
@@ -81,7 +81,7 @@ class BybitSpot:
 
     def __init__(self) -> None:
         self._orders = Orders()
-        self._streams = Streams()
+        self._streams = BybitStreams()
         self._encoder = Encoder(self._streams)
         self._connections = itertools.count(1)
         self.capture: CaptureFormat = BybitCapture(self._streams)
@@ -97,7 +97,7 @@ class BybitSpot:
             return BybitSession(name=name)
         return PrivateSession(name=name, trades=path == TRADE_PATH)
 
-    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
         """``{"req_id":"1","op":"subscribe","args":["publicTrade.BTCUSDT"]}``"""
         if isinstance(session, PrivateSession):
             return private_socket.receive(session, text, floor, self._orders)
@@ -115,11 +115,11 @@ class BybitSpot:
             return [_reply(session, call)]
         return [_reply(session, call, "error:invalid op")]
 
-    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
         """Nothing is said by the clock alone."""
         return []
 
-    async def answer(self, request: Request, floor: Floor) -> Answer:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
         if request.path in private_rest.PATHS:
             return await private_rest.answer(request, floor, self._orders)
         return await rest.answer(request, floor, self._book)
@@ -133,13 +133,13 @@ class BybitSpot:
     def list(self, instrument: Instrument) -> Listing:
         return listing(instrument)
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
         return self._encoder.encode(step, wanted, floor)
 
     def _book(self, symbol: str, depth: int) -> BookTopic | None:
         return self._encoder.book(self._streams.get(f"orderbook.{depth}.{symbol}".encode()))
 
-    def _subscribe(self, session: Session, call: _Call, floor: Floor) -> Sequence[bytes]:
+    def _subscribe(self, session: Session, call: _Call, floor: MarketView) -> Sequence[bytes]:
         """All or nothing. What a book topic has told so far follows the acknowledgement."""
         streams = {name: self._streams.get(name.encode()) for name in call.args}
         refusal = _refusal(session, streams, floor)
@@ -150,7 +150,7 @@ class BybitSpot:
         return [_reply(session, call), *(book for book in books if book is not None)]
 
 
-def _refusal(session: Session, streams: Mapping[str, Stream], floor: Floor) -> str:
+def _refusal(session: Session, streams: Mapping[str, Stream], floor: MarketView) -> str:
     """Why these topics cannot be had, in Bybit's words; of the length limit they are not known."""
     if len(streams) > TOPICS_PER_REQUEST_MAX:
         return "args size >10"

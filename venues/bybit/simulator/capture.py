@@ -9,7 +9,7 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel, Frame
 from kit.simulator.history import TradePrint
 from kit.simulator.listing import BookSnapshot, Listing
-from venues.bybit.simulator.streams import Streams
+from venues.bybit.simulator.streams import BybitStreams
 
 TOPIC = b'{"topic":"'
 TOPIC_LENGTH = len(TOPIC)
@@ -68,7 +68,7 @@ _book_answer = msgspec.json.Decoder(_BookAnswer)
 class BybitCapture:
     """Reads lines; keeps nothing but the topics' names."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: BybitStreams) -> None:
         self._streams = streams
 
     def frame_of(self, line: bytes) -> Frame:

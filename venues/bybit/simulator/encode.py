@@ -11,13 +11,13 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.numbers import format_scaled
-from kit.simulator.dialect import Channel, Floor, Frame, Stream
+from kit.simulator.dialect import Channel, Frame, MarketView, Stream
 from kit.simulator.events import Instrument, LevelChange, Trade
 from kit.simulator.listing import BookSnapshot, Listing
 from kit.simulator.market import BookView, Step
 from kit.simulator.texts import plain
 from venues.bybit.simulator.candles import candle_event, interval_start, ticker_event
-from venues.bybit.simulator.streams import Streams
+from venues.bybit.simulator.streams import BybitStreams
 
 INTERVALS_NS = {
     1: 10 * NANOSECONDS_PER_MILLISECOND,
@@ -131,7 +131,7 @@ class _Desk:
 class Encoder:
     """Remembers what each book topic has told."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: BybitStreams) -> None:
         self._streams = streams
         self._desks: dict[Instrument, _Desk] = {}
         self._topics: dict[Stream, BookTopic] = {}
@@ -140,7 +140,7 @@ class Encoder:
         self._followed: Collection[Stream] = ()
         """The streams that someone heard at the last step."""
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> list[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
         """The frames of a step: trades, then books, then what is sent by the clock."""
         self._books, self._time_ns, self._followed = step.books, step.time_ns, wanted
         trades: dict[Instrument, list[Trade]] = {}
@@ -248,7 +248,7 @@ def _trade_frames(desk: _Desk, trades: Sequence[Trade], time_ns: int) -> Iterato
         )
 
 
-def _summaries(time_ns: int, wanted: Collection[Stream], floor: Floor) -> Iterator[Frame]:
+def _summaries(time_ns: int, wanted: Collection[Stream], floor: MarketView) -> Iterator[Frame]:
     """Candles and tickers, which are sent by the clock. The last frame of a candle says that it is
     closed."""
     symbols = {one.symbol for one in floor.listings()}
@@ -261,7 +261,7 @@ def _summaries(time_ns: int, wanted: Collection[Stream], floor: Floor) -> Iterat
             yield from _ticker_frames(stream, time_ns, floor)
 
 
-def _candle_frames(stream: Stream, time_ns: int, floor: Floor) -> Iterator[Frame]:
+def _candle_frames(stream: Stream, time_ns: int, floor: MarketView) -> Iterator[Frame]:
     interval = stream.name.split(".")[1]
     start_of = interval_start(interval)
     if start_of is None:
@@ -279,7 +279,7 @@ def _candle_frames(stream: Stream, time_ns: int, floor: Floor) -> Iterator[Frame
         yield stream, msgspec.json.encode(event)
 
 
-def _ticker_frames(stream: Stream, time_ns: int, floor: Floor) -> Iterator[Frame]:
+def _ticker_frames(stream: Stream, time_ns: int, floor: MarketView) -> Iterator[Frame]:
     first_ns = time_ns - DAY_NS
     for day in floor.history(stream.symbol).candles(lambda at_ns: first_ns, first_ns, time_ns):
         event = {

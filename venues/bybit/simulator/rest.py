@@ -11,7 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.history import TradePrint
 from kit.simulator.listing import Listing
 from kit.simulator.texts import plain, whole
@@ -42,7 +42,7 @@ Books = Callable[[str, int], BookTopic | None]
 Result = Mapping[str, object]
 
 
-class Refusal(Exception):
+class BybitApiError(Exception):
     """The exchange does not do what it was asked."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -56,21 +56,21 @@ class _Call:
     """A request, and what it can be answered from."""
 
     query: Mapping[str, str]
-    floor: Floor
+    floor: MarketView
     books: Books
 
     def number(self, name: str, usual: int, most: int = TIME_END_MS) -> int:
         """A whole number among the parameters. Raises Refusal."""
         number = whole(self.query.get(name, str(usual)))
         if number is None:
-            raise Refusal(PARAMETER_ERROR, f"params error: {name} invalid")
+            raise BybitApiError(PARAMETER_ERROR, f"params error: {name} invalid")
         return min(number, most)
 
     def symbol(self) -> str:
         """The parameter, of a listed market. Raises Refusal."""
         name = self.query.get("symbol", "")
         if name not in {listing.symbol for listing in self.floor.listings()}:
-            raise Refusal(PARAMETER_ERROR, "Not supported symbols")
+            raise BybitApiError(PARAMETER_ERROR, "Not supported symbols")
         return name
 
     def listings(self) -> list[Listing]:
@@ -82,41 +82,41 @@ class _Call:
         """The parameter. Raises Refusal."""
         category = self.query.get("category", "")
         if category not in CATEGORIES:
-            raise Refusal(PARAMETER_ERROR, "Illegal category")
+            raise BybitApiError(PARAMETER_ERROR, "Illegal category")
         return category
 
     def spot_symbol(self) -> str:
         """The symbol, of a spot market. Raises Refusal."""
         if self.category() != "spot":
-            raise Refusal(PARAMETER_ERROR, "Not supported symbols")
+            raise BybitApiError(PARAMETER_ERROR, "Not supported symbols")
         return self.symbol()
 
 
-async def answer(request: Request, floor: Floor, books: Books) -> Answer:
+async def answer(request: RestRequest, floor: MarketView, books: Books) -> RestResponse:
     """One call."""
     recorded = floor.recorded(request.path)
     if recorded is not None:
-        return Answer(recorded)
+        return RestResponse(recorded)
     handler = HANDLERS.get(request.path.removeprefix("/v5/market/"))
     if handler is None:
-        return Answer(b"", status=404)
+        return RestResponse(b"", status=404)
     try:
         return envelope(await handler(_Call(request.query, floor, books)), floor)
-    except Refusal as refusal:
+    except BybitApiError as refusal:
         return envelope({}, floor, refusal.code, refusal.message)
 
 
 def envelope(
     result: Result,
-    floor: Floor,
+    floor: MarketView,
     code: int = 0,
     message: str = "OK",
     headers: Mapping[str, str] = NO_HEADERS,
-) -> Answer:
+) -> RestResponse:
     """What all answers have in common."""
     time_ms = floor.time_ns() // NANOSECONDS_PER_MILLISECOND
     body = {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}}
-    return Answer(msgspec.json.encode({**body, "time": time_ms}), headers=headers)
+    return RestResponse(msgspec.json.encode({**body, "time": time_ms}), headers=headers)
 
 
 async def _time(call: _Call) -> Result:
@@ -138,7 +138,7 @@ async def _book(call: _Call) -> Result:
     time_ms = call.floor.time_ns() // NANOSECONDS_PER_MILLISECOND
     book = await call.floor.book(symbol) if topic is None else topic.book()
     if book is None:
-        raise Refusal(SYSTEM_ERROR, "Request timeout, please try again later")
+        raise BybitApiError(SYSTEM_ERROR, "Request timeout, please try again later")
     return {
         "s": symbol,
         "a": book.asks[:limit],
@@ -162,7 +162,7 @@ async def _candles(call: _Call) -> Result:
     symbol = call.spot_symbol()
     start_of = interval_start(call.query.get("interval", ""))
     if start_of is None:
-        raise Refusal(PARAMETER_ERROR, "Invalid period!")
+        raise BybitApiError(PARAMETER_ERROR, "Invalid period!")
     limit = call.number("limit", CANDLES_USUAL, CANDLES_MAX)
     times_ns = (
         call.number("start", 0) * NANOSECONDS_PER_MILLISECOND,

@@ -16,7 +16,7 @@ CHANNELS = {
 """By what stands before the symbol."""
 
 
-class Streams:
+class BybitStreams:
     """Every topic that was ever named, one object per name."""
 
     def __init__(self) -> None:

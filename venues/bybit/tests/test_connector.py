@@ -15,7 +15,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.numbers import rescale, to_decimal
 from kit.conformance.connector import WAIT_SECONDS_MAX, Connector, connector
 from kit.conformance.exchange import Exchange, exchange
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from venues.bybit.catalog import VENUE_ID, spot
 from venues.bybit.simulator import BybitSpot
 from venues.bybit.simulator.tests.running import running
@@ -31,7 +31,7 @@ async def pretended() -> AsyncIterator[Exchange]:
 
 @pytest.fixture
 async def connected(pretended: Exchange) -> AsyncIterator[Connector]:
-    async with connector(spot(Place("simulate", pretended.url)), SYMBOLS) as connected:
+    async with connector(spot(Environment("simulate", pretended.url)), SYMBOLS) as connected:
         await connected.until(connected.proven, "proven books")
         yield connected
 
@@ -113,7 +113,7 @@ async def test_a_replayed_book_is_that_of_the_capture(captures: Path) -> None:
             side.update({Decimal(price): Decimal(size) for price, size in frame["data"][name]})
     last = frames[-1]["data"]["u"]
     async with running("replay", replay=[f"bybit={file}"], speed="max") as base:
-        venue = spot(Place("replay", base.rpartition("/")[0], {"depth": "50"}))
+        venue = spot(Environment("replay", base.rpartition("/")[0], {"depth": "50"}))
         async with connector(venue, ["BTCUSDT"]) as connected:
             book = connected.book("BTCUSDT")
             await connected.until(lambda: book.last_sequence == last, "the last update")

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from kit.base.errors import NotSupported
-from kit.execution.contract import Accepted, Lost, VenueOrder
+from kit.execution.contract import Accepted, StreamInterrupted, VenueOrder
 from kit.execution.tests.answering import take
 from kit.simulator.matching.contract import Status
 from venues.bybit.tests.test_orders import ROW, prepared, pretended
@@ -41,7 +41,7 @@ async def test_the_account_is_followed_also_where_the_venue_does_not_watch(is_ta
         venue.reply = reply
         events = desk.follow()
         (begun,) = await take(events, 1)
-        assert isinstance(begun, Lost)
+        assert isinstance(begun, StreamInterrupted)
         await venue.say({"topic": "order", "data": [ROW]})
         (order,) = await take(events, 1)
         assert order.venue_order_id == ROW["orderId"]
@@ -55,7 +55,7 @@ async def test_a_process_that_is_gone_has_its_orders_cancelled_by_the_pretended_
     async with pretended("rest") as scene:
         desk = scene.make_desk("other-key")
         events = desk.follow()
-        assert isinstance(await anext(events), Lost)
+        assert isinstance(await anext(events), StreamInterrupted)
         await desk.countdown(3)
         bid, _ = await scene.best()
         wish = scene.wish(bid - 50 * scene.tick, SIZE)

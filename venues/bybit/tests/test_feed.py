@@ -5,12 +5,12 @@ import json
 import pytest
 
 from kit.base.errors import SettingError
-from kit.connector.contract.venue import Place
-from kit.marketdata.frames import FrameError, Frames, Patterns
+from kit.connector.contract.venue import Environment
+from kit.marketdata.frames import FrameError, FramePatterns, Frames
 from venues.bybit.catalog import spot
-from venues.bybit.feed import BybitWire
+from venues.bybit.feed import BybitFeedProtocol
 
-wire = BybitWire("wss://stream.bybit.com", "200")
+wire = BybitFeedProtocol("wss://stream.bybit.com", "200")
 
 
 def test_all_symbols_share_one_address() -> None:
@@ -59,7 +59,7 @@ def test_a_ping_is_a_message() -> None:
     ],
 )
 def test_frames_are_told_apart_by_their_topic(topic: str, kind: str | None) -> None:
-    patterns = Patterns([one.pattern for one in wire.kinds], wire.window_bytes)
+    patterns = FramePatterns([one.pattern for one in wire.kinds], wire.window_bytes)
     (found,) = patterns.classify(Frames([b'{"topic":"%b","ts":1}' % topic.encode()], [1])).tolist()
     names = [*(one.name for one in wire.kinds), None]
     assert names[found] == kind
@@ -108,9 +108,9 @@ def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
 
 
 def test_the_depth_can_be_chosen() -> None:
-    place = Place("simulate", "http://127.0.0.1:1", {"depth": "50"})
+    place = Environment("simulate", "http://127.0.0.1:1", {"depth": "50"})
     (chosen,) = spot(place).wires
     assert "orderbook.50.BTCUSDT" in chosen.subscribe(["BTCUSDT"], 1)[0]
     assert chosen.url([]) == "ws://127.0.0.1:1/bybit/v5/public/spot"
     with pytest.raises(SettingError, match="depth = '25'"):
-        spot(Place("live", "", {"depth": "25"}))
+        spot(Environment("live", "", {"depth": "25"}))

@@ -9,19 +9,19 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.base.errors import CredentialsRefused
-from kit.connector.orders.execution_client import CcxtDesk
+from kit.base.errors import CredentialsRejected
+from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    Lost,
+    Fee,
     OrderKey,
-    Paid,
-    Refused,
+    OrderRequest,
+    OutcomeUnknown,
+    Rejected,
+    StreamInterrupted,
     Transport,
-    Unclear,
-    Wish,
+    VenueBalance,
 )
 from kit.execution.tests import sent_once, stopping, trading
 from kit.execution.tests.answering import DROP, Answering, answering, take
@@ -31,7 +31,7 @@ from venues.bybit.simulator.private.keys import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTCUSDT", CLIENT_ID, "")
-WISH = Wish(
+WISH = OrderRequest(
     client_order_id=CLIENT_ID,
     symbol="BTCUSDT",
     side=types_pb2.SIDE_BUY,
@@ -55,7 +55,7 @@ EXECUTION = {
 
 
 @asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base)
         try:
@@ -88,8 +88,8 @@ async def test_an_order_goes_out_digit_for_digit_and_is_only_taken():
 async def test_a_market_order_counts_in_the_base_currency():
     async with prepared() as (venue, desk):
         venue.answer("/create", done({"orderId": "1"}))
-        await desk.place(Wish(CLIENT_ID, "BTCUSDT", types_pb2.SIDE_BUY, pb.ORDER_TYPE_MARKET,
-                              Decimal("1E-8")))  # fmt: skip
+        buy, market = types_pb2.SIDE_BUY, pb.ORDER_TYPE_MARKET
+        await desk.place(OrderRequest(CLIENT_ID, "BTCUSDT", buy, market, Decimal("1E-8")))
         assert venue.sent[0].json["marketUnit"] == "baseCoin"
         assert venue.sent[0].json["qty"] == "0.00000001"
 
@@ -122,7 +122,7 @@ async def test_what_the_venue_surely_did_not_do_is_refused(code, words, reason):
     async with prepared() as (venue, desk):
         venue.answer("/create", {"retCode": code, "retMsg": words, "result": {}, "time": 1})
         receipt = await desk.place(WISH)
-        assert isinstance(receipt, Refused), receipt
+        assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
 
 
@@ -141,7 +141,7 @@ async def test_what_the_venue_surely_did_not_do_is_refused(code, words, reason):
 async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
     async with prepared() as (venue, desk):
         venue.answer("/create", body, status=status)
-        assert isinstance(await desk.place(WISH), Unclear)
+        assert isinstance(await desk.place(WISH), OutcomeUnknown)
         assert len(venue.sent) == 1
 
 
@@ -149,7 +149,7 @@ async def test_the_door_turns_away_who_comes_too_often():
     async with prepared() as (venue, desk):
         venue.answer("/create", "<html>403 Forbidden: access too frequent</html>", status=403)
         receipt = await desk.place(WISH)
-        assert isinstance(receipt, Refused)
+        assert isinstance(receipt, Rejected)
         assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
 
 
@@ -201,12 +201,12 @@ async def test_fills_and_balances_are_exact():
         venue.answer("/execution/list", *pages)
         (fill,) = await desk.fills("BTCUSDT", 1_672_282_722_000_000_000)
         assert fill.size == Decimal("1E-8")
-        assert fill.fees == (Paid("BTC", Decimal("0.000000000123")),)
+        assert fill.fees == (Fee("BTC", Decimal("0.000000000123")),)
         assert fill.liquidity == pb.LIQUIDITY_MAKER
         coin = {"coin": "BTC", "walletBalance": "9007199254740993.00000001", "locked": "0.5"}
         venue.answer("/wallet-balance", done({"list": [{"coin": [coin]}]}))
         total = Decimal("9007199254740993.00000001")
-        assert await desk.balances() == [AssetBalance("BTC", total, total - Decimal("0.5"))]
+        assert await desk.balances() == [VenueBalance("BTC", total, total - Decimal("0.5"))]
 
 
 async def test_all_kinds_of_orders_are_cancelled():
@@ -229,7 +229,7 @@ async def test_the_account_is_followed():
         venue.reply = reply
         events = desk.follow()
         (begun,) = await take(events, 1)
-        assert isinstance(begun, Lost)
+        assert isinstance(begun, StreamInterrupted)
         coin = {"coin": "USDT", "walletBalance": "2", "locked": ""}
         await venue.say(
             {"topic": "order", "data": [ROW, {**ROW, "category": "linear"}]},
@@ -239,10 +239,10 @@ async def test_the_account_is_followed():
         order, fill, balance = await take(events, 3)
         assert order.state == pb.ORDER_STATE_OPEN
         assert fill.client_order_id == CLIENT_ID
-        assert balance == AssetBalance("USDT", Decimal(2), Decimal(2))
+        assert balance == VenueBalance("USDT", Decimal(2), Decimal(2))
         await venue.cut()
         (lost,) = await take(events, 1)
-        assert isinstance(lost, Lost)
+        assert isinstance(lost, StreamInterrupted)
         await events.aclose()
 
 
@@ -250,7 +250,7 @@ async def test_a_key_that_may_not_follow_is_refused():
     async with prepared() as (venue, desk):
         refusal = {"success": False, "ret_msg": "API key is invalid.", "op": "auth"}
         venue.reply = lambda message: [refusal]
-        with pytest.raises(CredentialsRefused):
+        with pytest.raises(CredentialsRejected):
             await anext(desk.follow())
 
 

@@ -14,11 +14,11 @@ from kit.base.clock import SystemClock
 from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
 from kit.conformance.exchange import Exchange, exchange
-from kit.connector.books.guarded_book import BookState, GuardedBook
-from kit.connector.contract.venue import Place, Venue
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
+from kit.connector.contract.venue import Environment, Venue
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
-from kit.connector.process.book_resync import Resync
+from kit.connector.process.book_resync import BookResync
 from kit.connector.subscriptions import Subscriptions
 from kit.simulator.dialect import find_dialects
 from venues.ccxt import catalog
@@ -54,7 +54,7 @@ def venue(name: str, base: str, trades_max: int | None = None, **options: str) -
         chosen["tradesLimit"] = trades_max
     urls = {"api": addresses(name, base)}
     config = {"enableRateLimit": False, "urls": urls, "options": chosen}
-    place = Place("simulate", "", {"config": json.dumps(config), **options})
+    place = Environment("simulate", "", {"config": json.dumps(config), **options})
     return catalog.named(name)(place)
 
 
@@ -66,13 +66,13 @@ class Connector:
         self.venue = made
         self.hub = Hub(made.venue_id, 1, clock, meter)
         self.subscriptions = Subscriptions(CHANNELS)
-        self.intake = Intake(made, self.hub, self.subscriptions, meter, clock)
+        self.intake = FramePipeline(made, self.hub, self.subscriptions, meter, clock)
         assert made.source is not None
         feed = made.source.feed(self.intake, clock)
         assert isinstance(feed, CcxtFeed)
         self.feed = feed
         books = self.intake.bookkeeper
-        self.resync = Resync(books, made.book.snapshots, made.history, feed.renew_book, clock)
+        self.resync = BookResync(books, made.book.snapshots, made.history, feed.renew_book, clock)
         self.batches: list[batch_pb2.MarketDataBatch] = []
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
         self._heard = asyncio.Event()
@@ -84,7 +84,7 @@ class Connector:
         self.intake.bookkeeper.add(fresh)
         self.feed.add(fresh)
 
-    def book(self, symbol: str) -> GuardedBook:
+    def book(self, symbol: str) -> SynchronizedBook:
         """One book."""
         return self.intake.bookkeeper.books[symbol]
 

@@ -8,11 +8,11 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.errors import SettingError
 from kit.connector.contract import discovery
-from kit.connector.contract.venue import Maturity, Place
+from kit.connector.contract.venue import Environment, Maturity
 from kit.connector.rest import ccxt_client
 from venues.ccxt import catalog
 
-LIVE = Place("live", "")
+LIVE = Environment("live", "")
 
 
 @pytest.mark.parametrize("name", ["ccxt:gate", "ccxt_gate", "ccxt:gateio"])
@@ -49,12 +49,12 @@ def test_an_unknown_name_is_refused_with_those_that_are_known(name: str) -> None
 )
 def test_a_wrong_option_is_refused(options: dict[str, str]) -> None:
     with pytest.raises(SettingError, match=r"venues\.ccxt_gate\.options"):
-        discovery.require("ccxt:gate")(Place("live", "", options))
+        discovery.require("ccxt:gate")(Environment("live", "", options))
 
 
 def test_an_exchange_that_nobody_pretends_needs_the_world_live() -> None:
     with pytest.raises(SettingError, match="urls"):
-        discovery.require("ccxt:gate")(Place("simulate", ""))
+        discovery.require("ccxt:gate")(Environment("simulate", ""))
 
 
 def test_channels_are_those_that_ccxt_has() -> None:

@@ -7,7 +7,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.errors import BadRequest, NotSupported, UnknownInstrument, VenueUnavailable
 from kit.conformance.exchange import Exchange, exchange
-from kit.connector.contract.venue import History
+from kit.connector.contract.venue import VenueHistory
 from kit.simulator.dialect import find_dialects
 from venues.ccxt.tests.connecting import venue
 
@@ -21,14 +21,14 @@ async def pretended() -> AsyncIterator[Exchange]:
 
 
 @pytest.fixture
-async def history(pretended: Exchange) -> AsyncIterator[History]:
+async def history(pretended: Exchange) -> AsyncIterator[VenueHistory]:
     asked = venue("binance", f"{pretended.url}/binance").history
     await asked.instruments()
     yield asked
     await asked.close()
 
 
-async def test_instruments_have_unified_symbols_and_exact_steps(history: History) -> None:
+async def test_instruments_have_unified_symbols_and_exact_steps(history: VenueHistory) -> None:
     listed = {one.symbol: one for one in await history.instruments()}
     bitcoin = listed[SYMBOL]
     assert (bitcoin.venue, bitcoin.unified_symbol) == ("ccxt_binance", SYMBOL)
@@ -38,20 +38,22 @@ async def test_instruments_have_unified_symbols_and_exact_steps(history: History
     assert bitcoin.status == types_pb2.INSTRUMENT_STATUS_TRADING
 
 
-async def test_a_halted_market_is_listed_as_halted(pretended: Exchange, history: History) -> None:
+async def test_a_halted_market_is_listed_as_halted(
+    pretended: Exchange, history: VenueHistory
+) -> None:
     pretended.order("halt", "BTCUSDT")
     listed = {one.symbol: one for one in await history.instruments()}
     assert listed[SYMBOL].status == types_pb2.INSTRUMENT_STATUS_HALTED
 
 
-async def test_a_book_has_both_sides(history: History) -> None:
+async def test_a_book_has_both_sides(history: VenueHistory) -> None:
     book = await history.book(SYMBOL)
     assert book.last_sequence > 0
     assert book.bids.count[0] > 10
     assert book.bids.price.unscaled[0] > 0
 
 
-async def test_the_newest_trades_come_oldest_first(history: History) -> None:
+async def test_the_newest_trades_come_oldest_first(history: VenueHistory) -> None:
     trades = await history.trades(SYMBOL, 0, 0, 20)
     ids = [int(trade.trade_id) for trade in trades]
     assert ids == list(range(ids[0], ids[0] + 20))
@@ -61,12 +63,12 @@ async def test_the_newest_trades_come_oldest_first(history: History) -> None:
     assert again[0].price == trades[5].price
 
 
-async def test_an_id_that_is_too_old_is_not_answered_with_newer_ones(history: History) -> None:
+async def test_an_id_that_is_too_old_is_not_answered_with_newer_ones(history: VenueHistory) -> None:
     with pytest.raises(VenueUnavailable, match="newest trades only"):
         await history.trades(SYMBOL, 1, 0, 10)
 
 
-async def test_candles_come_oldest_first(history: History) -> None:
+async def test_candles_come_oldest_first(history: VenueHistory) -> None:
     candles = await history.candles(SYMBOL, "1m", 0, 5)
     opens = [candle.open_time_ns for candle in candles]
     assert len(opens) == 5
@@ -75,7 +77,7 @@ async def test_candles_come_oldest_first(history: History) -> None:
         await history.candles(SYMBOL, "7m", 0, 5)
 
 
-async def test_refusals_are_our_errors(pretended: Exchange, history: History) -> None:
+async def test_refusals_are_our_errors(pretended: Exchange, history: VenueHistory) -> None:
     with pytest.raises(UnknownInstrument):
         await history.trades("NO/WHERE", 0, 0, 1)
     pretended.order("rest_html", path="depth")
@@ -84,7 +86,7 @@ async def test_refusals_are_our_errors(pretended: Exchange, history: History) ->
 
 
 async def test_what_ccxt_does_not_have_is_said(
-    history: History, monkeypatch: pytest.MonkeyPatch
+    history: VenueHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(history._exchange.api.has, "fetchTrades", False)
     with pytest.raises(NotSupported, match="fetchTrades"):

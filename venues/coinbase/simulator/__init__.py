@@ -14,14 +14,14 @@ from typing import Any
 import msgspec
 
 from kit.simulator.dialect import (
-    Answer,
     CaptureFormat,
     Channel,
     ConnectionRules,
     Dialect,
-    Floor,
     Frame,
-    Request,
+    MarketView,
+    RestRequest,
+    RestResponse,
     Session,
     Stream,
 )
@@ -29,7 +29,7 @@ from kit.simulator.events import Instrument
 from kit.simulator.listing import Listing
 from kit.simulator.market import Step
 from venues.coinbase.simulator import advanced, exchange, rest
-from venues.coinbase.simulator.answers import Refusal, listing_of
+from venues.coinbase.simulator.answers import CoinbaseApiError, listing_of
 from venues.coinbase.simulator.capture import CoinbaseCapture
 from venues.coinbase.simulator.encode import Encoder, listing
 from venues.coinbase.simulator.private import exchange as private_exchange
@@ -44,7 +44,7 @@ from venues.coinbase.simulator.streams import (
     HEARTBEATS,
     PRODUCT,
     SAME,
-    Streams,
+    CoinbaseStreams,
 )
 
 RULES = ConnectionRules(
@@ -140,7 +140,7 @@ class Coinbase:
     house_rules = HOUSE_RULES
 
     def __init__(self) -> None:
-        self._streams = Streams()
+        self._streams = CoinbaseStreams()
         self._encoder = Encoder(self._streams)
         self._early: dict[Stream, bytes] = {}
         """Updates of books that will come before the next whole book."""
@@ -155,7 +155,7 @@ class Coinbase:
         """Both feeds are at the root of their hosts."""
         return CoinbaseSession() if path.strip("/") == "" else None
 
-    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
         """``{"type":"subscribe","product_ids":["BTC-USD"],"channel":"level2"}``, or with
         ``"channels":["level2_batch"]``."""
         assert isinstance(session, CoinbaseSession)
@@ -169,7 +169,7 @@ class Coinbase:
             return [*self._say_to_advanced(session, call, floor)]
         return [*self._say_to_exchange(session, call, floor)]
 
-    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
         """Heartbeats: of the connection on Advanced Trade, of each product on Exchange."""
         assert isinstance(session, CoinbaseSession)
         session.beat_count += 1
@@ -178,7 +178,7 @@ class Coinbase:
         products = session.wanted().get("heartbeat", ()) if session.feed == EXCHANGE else ()
         return [beat for product in products for beat in self._encoder.heartbeat(product, floor)]
 
-    async def answer(self, request: Request, floor: Floor) -> Answer:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
         if private_rest.is_private(request.path):
             return await private_rest.answer(request, floor)
         if private_exchange.is_private(request.path):
@@ -188,11 +188,11 @@ class Coinbase:
     def list(self, instrument: Instrument) -> Listing:
         return listing(instrument)
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
         return self._encoder.encode(step, wanted, floor)
 
     def _say_to_advanced(
-        self, session: CoinbaseSession, call: _Call, floor: Floor
+        self, session: CoinbaseSession, call: _Call, floor: MarketView
     ) -> Sequence[bytes]:
         """Data that begins a subscription comes before its acknowledgement, as on the real feed.
         Products that are not listed are left out of it."""
@@ -212,11 +212,13 @@ class Coinbase:
             first += self._change(session, call.type, channel, product, floor)
         return [*first, advanced.subscriptions(floor.time_ns(), session.wanted())]
 
-    def _say_to_user(self, session: CoinbaseSession, call: _Call, floor: Floor) -> Sequence[bytes]:
+    def _say_to_user(
+        self, session: CoinbaseSession, call: _Call, floor: MarketView
+    ) -> Sequence[bytes]:
         """The channel of an account, for who has signed."""
         try:
             key = key_of_token(call.jwt, floor)
-        except Refusal:
+        except CoinbaseApiError:
             return [advanced.UNKNOWN_CHANNEL]
         if call.type == "unsubscribe":
             session.streams.pop(USER, None)
@@ -227,7 +229,7 @@ class Coinbase:
         return [*first, advanced.subscriptions(floor.time_ns(), session.wanted())]
 
     def _say_to_exchange(
-        self, session: CoinbaseSession, call: _Call, floor: Floor
+        self, session: CoinbaseSession, call: _Call, floor: MarketView
     ) -> Sequence[bytes]:
         """The acknowledgement comes first. One wrong name, and nothing of a request is done."""
         try:
@@ -241,7 +243,7 @@ class Coinbase:
             if channel == USER:
                 try:
                     account = private_exchange_feed.account_of(call.signed(), floor)
-                except Refusal as refusal:
+                except CoinbaseApiError as refusal:
                     return [exchange.not_signed(refusal.answer.body.decode())]
             elif self._streams.get(EXCHANGE, channel, "") is None:
                 return [exchange.refusal(f"{channel} is not a valid channel")]
@@ -255,7 +257,7 @@ class Coinbase:
         return [exchange.subscriptions(session.wanted()), *first]
 
     def _change(
-        self, session: CoinbaseSession, verb: str, channel: str, product: str, floor: Floor
+        self, session: CoinbaseSession, verb: str, channel: str, product: str, floor: MarketView
     ) -> Sequence[bytes]:
         """Begin or end one subscription. Returns what it begins with."""
         name = f"{channel}.{product}" if product else channel
@@ -303,7 +305,7 @@ def _pairs(call: _Call) -> list[tuple[str, str]]:
     return pairs
 
 
-def _is_product(name: str, floor: Floor) -> bool:
+def _is_product(name: str, floor: MarketView) -> bool:
     """Whether it is listed. A capture's own list has more products than were recorded."""
     if listing_of(name, floor) is not None:
         return True

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.history import TradeHistory
 from kit.simulator.listing import Listing
 from kit.simulator.texts import whole
@@ -26,7 +26,7 @@ NAMES: Mapping[str, str] = {
 FIAT = ("USD", "EUR", "GBP")
 
 
-class Refusal(Exception):
+class CoinbaseApiError(Exception):
     """The exchange does not do what it was asked."""
 
     def __init__(self, status: int, body: Mapping[str, object]) -> None:
@@ -34,17 +34,19 @@ class Refusal(Exception):
         self.answer = as_json(body, status=status)
 
 
-def as_json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+def as_json(
+    value: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> RestResponse:
     """As JSON."""
-    return Answer(msgspec.json.encode(value), status=status, headers=headers or {})
+    return RestResponse(msgspec.json.encode(value), status=status, headers=headers or {})
 
 
-def listing_of(product: str, floor: Floor) -> Listing | None:
+def listing_of(product: str, floor: MarketView) -> Listing | None:
     """A product, if it is listed."""
     return next((one for one in floor.listings() if one.symbol == product), None)
 
 
-def currencies(floor: Floor) -> list[str]:
+def currencies(floor: MarketView) -> list[str]:
     """Of all that is listed."""
     return sorted({name for one in floor.listings() for name in (one.base, one.quote)})
 
@@ -55,12 +57,12 @@ def last_price(history: TradeHistory[Any]) -> str:
     return newest[0].price if newest else ""
 
 
-def whole_number(request: Request, name: str, usual: int) -> int | None:
+def whole_number(request: RestRequest, name: str, usual: int) -> int | None:
     """A number that was asked for, or the usual one; None: it is no number."""
     return whole(request.query.get(name, str(usual)))
 
 
-def time_s(request: Request, name: str, usual: int) -> int | None:
+def time_s(request: RestRequest, name: str, usual: int) -> int | None:
     """A time in seconds since the Unix epoch, or RFC 3339; None: it is neither."""
     text = request.query.get(name, str(usual))
     seconds = whole(text)

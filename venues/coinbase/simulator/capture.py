@@ -11,7 +11,7 @@ from kit.simulator.dialect import CONVERSATION, UNKNOWN, Frame, Stream
 from kit.simulator.history import TradePrint
 from kit.simulator.listing import BookSnapshot, Listing
 from venues.coinbase.simulator.advanced import MARK
-from venues.coinbase.simulator.streams import ADVANCED, EXCHANGE, Streams
+from venues.coinbase.simulator.streams import ADVANCED, EXCHANGE, CoinbaseStreams
 
 TYPE = b'{"type":"'
 TYPE_LENGTH = len(TYPE)
@@ -99,7 +99,7 @@ _book = msgspec.json.Decoder(_Book)
 class CoinbaseCapture:
     """Reads lines; keeps nothing but the streams' names."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: CoinbaseStreams) -> None:
         self._streams = streams
         self._known: dict[tuple[bytes, bytes], Stream] = {}
 

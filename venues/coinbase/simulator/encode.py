@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Floor, Frame, Stream
+from kit.simulator.dialect import Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.history import Candle, TradePrint
 from kit.simulator.listing import Listing
@@ -18,7 +18,7 @@ from venues.coinbase.simulator.streams import (
     EXCHANGE,
     EXCHANGE_CHANNELS,
     HEARTBEATS,
-    Streams,
+    CoinbaseStreams,
 )
 
 BOOK_INTERVAL_NS = 50 * NANOSECONDS_PER_MILLISECOND
@@ -74,13 +74,13 @@ class _Desk:
 class Encoder:
     """Remembers what the feeds have not said yet, and with what a new subscription begins."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: CoinbaseStreams) -> None:
         self._streams = streams
         self._books = PublishedBooks()
         self._desks: dict[Instrument, _Desk] = {}
         self._by_product: dict[str, _Desk] = {}
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> list[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
         """The frames of a step, in the order of what happened."""
         frames: list[Frame] = []
         for event in step.events:
@@ -101,7 +101,7 @@ class Encoder:
             frames.extend(self._at_the_end(desk, step.time_ns, wanted, floor))
         return frames
 
-    def first_frames(self, feed: str, channel: str, product: str, floor: Floor) -> list[bytes]:
+    def first_frames(self, feed: str, channel: str, product: str, floor: MarketView) -> list[bytes]:
         """With what a subscription begins. Nothing, where no market is simulated."""
         desk = self._by_product.get(product)
         if desk is None:
@@ -111,7 +111,7 @@ class Encoder:
             return list(self._first_of_exchange(desk, channel, floor))
         return list(self._first_of_advanced(desk, channel, now_ns, floor))
 
-    def heartbeat(self, product: str, floor: Floor) -> list[bytes]:
+    def heartbeat(self, product: str, floor: MarketView) -> list[bytes]:
         """Of a product, on Exchange."""
         desk = self._by_product.get(product)
         if desk is None or desk.last is None:
@@ -130,7 +130,7 @@ class Encoder:
         return desk
 
     def _at_the_end(
-        self, desk: _Desk, now_ns: int, wanted: Collection[Stream], floor: Floor
+        self, desk: _Desk, now_ns: int, wanted: Collection[Stream], floor: MarketView
     ) -> Iterator[Frame]:
         """Of a step: what is told by the clock, and the ticker of what was traded."""
         if now_ns % BOOK_INTERVAL_NS == 0:
@@ -164,7 +164,7 @@ class Encoder:
             yield stream, exchange.snapshot(desk.product, book.bids, book.asks)
 
     def _ticker_frames(
-        self, desk: _Desk, channel: str, now_ns: int, wanted: Collection[Stream], floor: Floor
+        self, desk: _Desk, channel: str, now_ns: int, wanted: Collection[Stream], floor: MarketView
     ) -> Iterator[Frame]:
         of_advanced, of_exchange = desk.streams[ADVANCED, channel], desk.streams[EXCHANGE, channel]
         if of_advanced not in wanted and of_exchange not in wanted:
@@ -176,7 +176,7 @@ class Encoder:
             yield of_exchange, exchange.ticker(one)
 
     def _first_of_advanced(
-        self, desk: _Desk, channel: str, now_ns: int, floor: Floor
+        self, desk: _Desk, channel: str, now_ns: int, floor: MarketView
     ) -> Iterator[bytes]:
         product = desk.product
         if channel == "level2":
@@ -198,7 +198,7 @@ class Encoder:
             if one is not None:
                 yield advanced.ticker(channel, now_ns, "snapshot", one)
 
-    def _first_of_exchange(self, desk: _Desk, channel: str, floor: Floor) -> Iterator[bytes]:
+    def _first_of_exchange(self, desk: _Desk, channel: str, floor: MarketView) -> Iterator[bytes]:
         if channel == "level2":
             book = self._books.snapshot(desk.instrument, DEPTH_MAX)
             if book.sequence:
@@ -210,7 +210,7 @@ class Encoder:
             if one is not None:
                 yield exchange.ticker(one)
 
-    def _ticker(self, desk: _Desk, floor: Floor) -> Ticker | None:
+    def _ticker(self, desk: _Desk, floor: MarketView) -> Ticker | None:
         """None: there was no trade yet, or a side of the book is empty."""
         last, quote, now_ns = desk.last, desk.quote, floor.time_ns()
         if last is None or quote is None or not quote.bid_lots or not quote.ask_lots:
@@ -270,7 +270,7 @@ def _book_frames(
         yield of_exchange, exchange.update(desk.product, now_ns, bids, asks)
 
 
-def _candles(desk: _Desk, floor: Floor, count: int) -> list[Candle]:
+def _candles(desk: _Desk, floor: MarketView, count: int) -> list[Candle]:
     """The newest of five minutes."""
     start_of = interval_start(FEED_INTERVAL_S)
     now_ns = floor.time_ns()

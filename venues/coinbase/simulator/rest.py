@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from venues.coinbase.simulator import rest_advanced, rest_exchange
-from venues.coinbase.simulator.answers import Refusal
+from venues.coinbase.simulator.answers import CoinbaseApiError
 
 FAILURES: Mapping[int, bytes] = {
     403: b'{"error":"PERMISSION_DENIED","message":"Forbidden"}',
@@ -16,15 +16,15 @@ FAILURES: Mapping[int, bytes] = {
 """One body for both: clients of Advanced Trade read ``error``, those of Exchange ``message``."""
 
 
-async def answer(request: Request, floor: Floor) -> Answer:
+async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
     """One call."""
     recorded = floor.recorded(request.path)
     if recorded is not None:
-        return Answer(recorded)
+        return RestResponse(recorded)
     parts = request.path.strip("/").split("/")
     try:
         if parts[0] in ("api", "v2"):
             return await rest_advanced.answer(parts, request, floor)
         return await rest_exchange.answer(parts, request, floor)
-    except Refusal as refusal:
+    except CoinbaseApiError as refusal:
         return refusal.answer

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.history import TRADES_MAX, TradeHistory, TradePrint
 from kit.simulator.listing import Listing
 from kit.simulator.texts import short
@@ -15,7 +15,7 @@ from venues.coinbase.simulator.answers import (
     FIAT,
     NAMES,
     TIME_END_S,
-    Refusal,
+    CoinbaseApiError,
     as_json,
     currencies,
     last_price,
@@ -37,7 +37,7 @@ ROWS_USUAL = 100
 MARKET = ["api", "v3", "brokerage", "market"]
 
 
-async def answer(parts: Sequence[str], request: Request, floor: Floor) -> Answer:
+async def answer(parts: Sequence[str], request: RestRequest, floor: MarketView) -> RestResponse:
     """One call, its path in parts. Raises Refusal."""
     path = list(parts)
     if path[0] == "v2":
@@ -60,7 +60,7 @@ async def answer(parts: Sequence[str], request: Request, floor: Floor) -> Answer
     raise _refusal(404, "NOT_FOUND", "no such path")
 
 
-def _v2(path: Sequence[str], floor: Floor) -> Answer:
+def _v2(path: Sequence[str], floor: MarketView) -> RestResponse:
     names = [(one, NAMES.get(one, one)) for one in currencies(floor)]
     match path:
         case ["time"]:
@@ -82,10 +82,10 @@ def _v2(path: Sequence[str], floor: Floor) -> Answer:
             )
         case ["exchange-rates"]:
             return as_json({"data": {"currency": "USD", "rates": {}}})
-    raise Refusal(404, {"errors": [{"id": "not_found", "message": "Not found"}]})
+    raise CoinbaseApiError(404, {"errors": [{"id": "not_found", "message": "Not found"}]})
 
 
-def _time(floor: Floor) -> dict[str, str]:
+def _time(floor: MarketView) -> dict[str, str]:
     now_ns = floor.time_ns()
     return {
         "iso": nano_text(now_ns),
@@ -94,13 +94,13 @@ def _time(floor: Floor) -> dict[str, str]:
     }
 
 
-def _products(request: Request, floor: Floor) -> Answer:
+def _products(request: RestRequest, floor: MarketView) -> RestResponse:
     spot = request.query.get("product_type", "SPOT") == "SPOT"
     products = [_product(one, floor) for one in floor.listings()] if spot else []
     return as_json({"products": products, "num_products": len(products)})
 
 
-def _product(one: Listing, floor: Floor) -> dict[str, object]:
+def _product(one: Listing, floor: MarketView) -> dict[str, object]:
     return {
         "product_id": one.symbol,
         "price": short(last_price(floor.history(one.symbol))),
@@ -140,7 +140,7 @@ def _product(one: Listing, floor: Floor) -> dict[str, object]:
     }
 
 
-async def _book(request: Request, floor: Floor) -> Answer:
+async def _book(request: RestRequest, floor: MarketView) -> RestResponse:
     product = _listed(request.query.get("product_id", ""), floor).symbol
     limit = _number(request, "limit", ROWS_MAX)
     book = await floor.book(product)
@@ -154,7 +154,7 @@ async def _book(request: Request, floor: Floor) -> Answer:
     return as_json({"pricebook": {"product_id": product, "bids": bids, "asks": asks, "time": at}})
 
 
-async def _ticker(product: str, request: Request, floor: Floor) -> Answer:
+async def _ticker(product: str, request: RestRequest, floor: MarketView) -> RestResponse:
     """Trades, newest first; of a time, the newest of it."""
     history = floor.history(product)
     limit = min(_number(request, "limit", ROWS_USUAL), ROWS_MAX)
@@ -169,7 +169,7 @@ async def _ticker(product: str, request: Request, floor: Floor) -> Answer:
     return as_json({"trades": rows, **best})
 
 
-def _candles(request: Request, history: TradeHistory[Any]) -> Answer:
+def _candles(request: RestRequest, history: TradeHistory[Any]) -> RestResponse:
     """Newest first, and none for an interval without a trade."""
     seconds = ADVANCED_SECONDS.get(request.query.get("granularity", ""))
     if seconds is None:
@@ -197,26 +197,26 @@ def _trade(product: str, one: TradePrint) -> dict[str, str]:
     }
 
 
-def _listed(product: str, floor: Floor) -> Listing:
+def _listed(product: str, floor: MarketView) -> Listing:
     found = listing_of(product, floor)
     if found is None:
         raise _refusal(404, "NOT_FOUND", "product_id is not found")
     return found
 
 
-def _number(request: Request, name: str, usual: int) -> int:
+def _number(request: RestRequest, name: str, usual: int) -> int:
     found = whole_number(request, name, usual)
     if found is None:
         raise _refusal(400, "INVALID_ARGUMENT", f"{name} argument is invalid")
     return found
 
 
-def _seconds(request: Request, name: str, usual: int) -> int:
+def _seconds(request: RestRequest, name: str, usual: int) -> int:
     found = time_s(request, name, usual)
     if found is None:
         raise _refusal(400, "INVALID_ARGUMENT", f"{name} argument is invalid")
     return found
 
 
-def _refusal(status: int, error: str, message: str) -> Refusal:
-    return Refusal(status, {"error": error, "error_details": message, "message": message})
+def _refusal(status: int, error: str, message: str) -> CoinbaseApiError:
+    return CoinbaseApiError(status, {"error": error, "error_details": message, "message": message})

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.listing import Listing
 from venues.coinbase.simulator.answers import (
     FIAT,
     NAMES,
-    Refusal,
+    CoinbaseApiError,
     as_json,
     currencies,
     listing_of,
@@ -31,7 +31,7 @@ LEVELS = {"1": 1, "2": 5000, "3": 5000}
 DAY_S = 86_400
 
 
-async def answer(parts: Sequence[str], request: Request, floor: Floor) -> Answer:
+async def answer(parts: Sequence[str], request: RestRequest, floor: MarketView) -> RestResponse:
     """One call, its path in parts. Raises Refusal."""
     match parts:
         case ["time"]:
@@ -53,7 +53,7 @@ async def answer(parts: Sequence[str], request: Request, floor: Floor) -> Answer
             return await _ticker(_listed(product, floor).symbol, floor)
         case ["products", product, "stats"]:
             return _stats(floor.history(_listed(product, floor).symbol), floor)
-    raise Refusal(404, {"message": "NotFound"})
+    raise CoinbaseApiError(404, {"message": "NotFound"})
 
 
 def _currency(one: str) -> dict[str, object]:
@@ -94,13 +94,13 @@ def _product(one: Listing) -> dict[str, object]:
     }
 
 
-async def _book(request: Request, product: str, floor: Floor) -> Answer:
+async def _book(request: RestRequest, product: str, floor: MarketView) -> RestResponse:
     depth = LEVELS.get(request.query.get("level", "1"))
     if depth is None:
-        raise Refusal(400, {"message": "Invalid level"})
+        raise CoinbaseApiError(400, {"message": "Invalid level"})
     book = await floor.book(product)
     if book is None:
-        raise Refusal(503, {"message": "no book"})
+        raise CoinbaseApiError(503, {"message": "no book"})
     bids, asks = (
         [[price, size, 1] for price, size in side[:depth]] for side in (book.bids, book.asks)
     )
@@ -116,12 +116,12 @@ async def _book(request: Request, product: str, floor: Floor) -> Answer:
     )
 
 
-def _trades(request: Request, history: TradeHistory[Any]) -> Answer:
+def _trades(request: RestRequest, history: TradeHistory[Any]) -> RestResponse:
     """Newest first. ``after`` asks for older ones than this id, ``before`` for newer ones."""
     limit = whole_number(request, "limit", ROWS_MAX)
     after, before = whole_number(request, "after", 0), whole_number(request, "before", 0)
     if limit is None or after is None or before is None:
-        raise Refusal(400, {"message": "Invalid page"})
+        raise CoinbaseApiError(400, {"message": "Invalid page"})
     limit = min(limit, ROWS_MAX)
     newest = history.latest(1)
     end = min(after or newest[0].trade_id + 1, newest[0].trade_id + 1) if newest else 0
@@ -132,39 +132,39 @@ def _trades(request: Request, history: TradeHistory[Any]) -> Answer:
     return as_json(rows, headers={name: str(number) for name, number in cursors.items()})
 
 
-def _candles(request: Request, history: TradeHistory[Any], floor: Floor) -> Answer:
+def _candles(request: RestRequest, history: TradeHistory[Any], floor: MarketView) -> RestResponse:
     """Newest first, as bare numbers, and none for an interval without a trade."""
     seconds = whole_number(request, "granularity", 60)
     if seconds not in EXCHANGE_SECONDS:
-        raise Refusal(400, {"message": "Unsupported granularity"})
+        raise CoinbaseApiError(400, {"message": "Unsupported granularity"})
     now_s = floor.time_ns() // NANOSECONDS_PER_SECOND
     end_s = time_s(request, "end", now_s)
     start_s = time_s(request, "start", now_s - (CANDLES_MAX - 1) * seconds)
     if start_s is None or end_s is None:
-        raise Refusal(400, {"message": "Invalid start or end"})
+        raise CoinbaseApiError(400, {"message": "Invalid start or end"})
     if (end_s - start_s) // seconds > CANDLES_MAX:
         many = f"Count of aggregations requested exceeds {CANDLES_MAX}"
         few = f"granularity too small for the requested time range. {many}"
-        raise Refusal(400, {"message": few})
+        raise CoinbaseApiError(400, {"message": few})
     found = history.candles(interval_start(seconds), ns(start_s), ns(end_s))
-    return Answer(f"[{','.join(map(candle_row, reversed(found)))}]".encode())
+    return RestResponse(f"[{','.join(map(candle_row, reversed(found)))}]".encode())
 
 
-async def _ticker(product: str, floor: Floor) -> Answer:
+async def _ticker(product: str, floor: MarketView) -> RestResponse:
     newest = floor.history(product).latest(1)
     book = await floor.book(product)
     if not newest or book is None or not book.bids or not book.asks:
-        raise Refusal(404, {"message": "NotFound"})
+        raise CoinbaseApiError(404, {"message": "NotFound"})
     row = _trade(newest[0])
     del row["side"]
     return as_json({**row, "bid": book.bids[0][0], "ask": book.asks[0][0], "volume": "0"})
 
 
-def _stats(history: TradeHistory[Any], floor: Floor) -> Answer:
+def _stats(history: TradeHistory[Any], floor: MarketView) -> RestResponse:
     first_ns = floor.time_ns() - ns(DAY_S)
     day = history.candles(lambda at_ns: first_ns, first_ns, floor.time_ns())
     if not day:
-        raise Refusal(404, {"message": "NotFound"})
+        raise CoinbaseApiError(404, {"message": "NotFound"})
     numbers = {"open": day[0].open, "high": day[0].high, "low": day[0].low, "last": day[0].close}
     volumes = {"volume": day[0].volume, "volume_30day": day[0].volume}
     return as_json({name: f"{number:f}" for name, number in (numbers | volumes).items()})
@@ -181,8 +181,8 @@ def _trade(one: TradePrint) -> dict[str, object]:
     }
 
 
-def _listed(product: str, floor: Floor) -> Listing:
+def _listed(product: str, floor: MarketView) -> Listing:
     found = listing_of(product, floor)
     if found is None:
-        raise Refusal(404, {"message": "NotFound"})
+        raise CoinbaseApiError(404, {"message": "NotFound"})
     return found

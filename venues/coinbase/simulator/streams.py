@@ -33,7 +33,7 @@ SAME = {"level2_batch": "level2", "level2_50": "level2"}
 the others every 50 ms; here all are what needs no key."""
 
 
-class Streams:
+class CoinbaseStreams:
     """Every stream that was ever named, one object per feed, channel and product."""
 
     def __init__(self) -> None:

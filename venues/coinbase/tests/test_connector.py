@@ -17,10 +17,10 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import most, rescale, to_decimal
 from kit.conformance.connector import WAIT_SECONDS_MAX, Connector, connector
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from kit.marketdata.model.columns import Levels
 from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from tests.support.raw_client import RawClient, raw_client
 from venues.coinbase.catalog import spot
 from venues.coinbase.simulator import Coinbase
@@ -47,7 +47,7 @@ async def exchange(base: str) -> AsyncIterator[RawClient]:
 @asynccontextmanager
 async def connecting(base: str, feed: str, symbols: Iterable[str]) -> AsyncIterator[Connector]:
     """With every book proven."""
-    place = Place("simulate", base.rpartition("/")[0], {"feed": feed})
+    place = Environment("simulate", base.rpartition("/")[0], {"feed": feed})
     async with connector(spot(place), symbols) as connected:
         await connected.until(connected.proven, "proven books")
         yield connected
@@ -244,7 +244,7 @@ async def recorded_session(until_ns: int) -> list[bytes]:
     """What one connection to Advanced Trade hears of a market, from its first word."""
     pretended = Coinbase()
     market = Market("1", OPENING_NS, 200, pretended.instruments)
-    floor = MarketFloor(market, pretended)
+    floor = SimulatedMarketView(market, pretended)
     session = pretended.open("/", {})
     assert session is not None
     heard: list[bytes] = []

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from kit.base.errors import SettingError
-from kit.connector.contract.venue import Place
-from kit.marketdata.frames import FrameError, Frames, Patterns
+from kit.connector.contract.venue import Environment
+from kit.marketdata.frames import FrameError, FramePatterns, Frames
 from venues.coinbase.catalog import spot
-from venues.coinbase.feed import AdvancedWire, ExchangeWire
+from venues.coinbase.feed import CoinbaseAdvancedFeedProtocol, CoinbaseExchangeFeedProtocol
 from venues.coinbase.tests import test_parse as real
 
-ADVANCED = AdvancedWire("wss://advanced-trade-ws.coinbase.com")
-EXCHANGE = ExchangeWire("wss://ws-feed.exchange.coinbase.com")
+ADVANCED = CoinbaseAdvancedFeedProtocol("wss://advanced-trade-ws.coinbase.com")
+EXCHANGE = CoinbaseExchangeFeedProtocol("wss://ws-feed.exchange.coinbase.com")
 HEARTBEATS = (
     b'{"channel":"heartbeats","timestamp":"2026-09-07T23:37:22.675755362Z","sequence_num":3,'
     b'"events":[{"current_time":"2026-09-07 23:37:22.674409 +0000 UTC m=+139651.272674714",'
@@ -39,8 +39,8 @@ def messages(texts: list[str]) -> list[dict]:
     return [json.loads(text) for text in texts]
 
 
-def kind_of(wire: AdvancedWire | ExchangeWire, frame: bytes) -> str:
-    patterns = Patterns([kind.pattern for kind in wire.kinds], wire.window_bytes)
+def kind_of(wire: CoinbaseAdvancedFeedProtocol | CoinbaseExchangeFeedProtocol, frame: bytes) -> str:
+    patterns = FramePatterns([kind.pattern for kind in wire.kinds], wire.window_bytes)
     (number,) = patterns.classify(Frames([frame], [1])).tolist()
     return [*(kind.name for kind in wire.kinds), "none"][number]
 
@@ -116,7 +116,7 @@ def test_frames_of_exchange_are_told_apart_by_their_type(frame: bytes, kind: str
 def test_every_captured_frame_is_known(captures) -> None:
     file = captures / "coinbase/exchange_6_products_2021/frames.jsonl"
     lines = file.read_bytes().splitlines()
-    patterns = Patterns([kind.pattern for kind in EXCHANGE.kinds], EXCHANGE.window_bytes)
+    patterns = FramePatterns([kind.pattern for kind in EXCHANGE.kinds], EXCHANGE.window_bytes)
     kinds = patterns.classify(Frames(lines, range(len(lines))))
     answers = [lines[row] for row in np.flatnonzero(kinds == len(EXCHANGE.kinds)).tolist()]
     assert [EXCHANGE.understand(answer).refusal for answer in answers] == [""] * 3
@@ -164,13 +164,13 @@ def test_the_feed_is_chosen_by_an_option() -> None:
         "exchange": "wss://ws-feed.exchange.coinbase.com",
     }
     for feed, url in urls.items():
-        (wire,) = spot(Place(**live, options={"feed": feed})).wires
+        (wire,) = spot(Environment(**live, options={"feed": feed})).wires
         assert wire.url(["BTC-USD"]) == url
-    assert isinstance(spot(Place(**live)).wires[0], AdvancedWire)
+    assert isinstance(spot(Environment(**live)).wires[0], CoinbaseAdvancedFeedProtocol)
     with pytest.raises(SettingError, match="advanced, exchange"):
-        spot(Place(**live, options={"feed": "carrier pigeon"}))
+        spot(Environment(**live, options={"feed": "carrier pigeon"}))
 
 
 def test_the_pretended_feed_stands_where_the_simulator_is() -> None:
-    place = Place("simulate", "http://127.0.0.1:8300")
+    place = Environment("simulate", "http://127.0.0.1:8300")
     assert spot(place).wires[0].url([]) == "ws://127.0.0.1:8300/coinbase"

@@ -9,18 +9,18 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.base.errors import CredentialsRefused, VenueUnavailable
-from kit.connector.orders.execution_client import CcxtDesk
+from kit.base.errors import CredentialsRejected, VenueUnavailable
+from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    Lost,
+    Fee,
     OrderKey,
-    Paid,
-    Refused,
-    Unclear,
-    Wish,
+    OrderRequest,
+    OutcomeUnknown,
+    Rejected,
+    StreamInterrupted,
+    VenueBalance,
 )
 from kit.execution.tests import stopping, trading
 from kit.execution.tests.answering import DROP, Answering, answering, take
@@ -31,7 +31,7 @@ from venues.coinbase.simulator.private.keys import credentials
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 HYPHENED = "01234567-89ab-cdef-0123-456789abcdef"
 KEY = OrderKey("BTC-USD", CLIENT_ID, "")
-WISH = Wish(
+WISH = OrderRequest(
     client_order_id=CLIENT_ID,
     symbol="BTC-USD",
     side=types_pb2.SIDE_BUY,
@@ -56,7 +56,7 @@ EVENT = {
 
 
 @asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base)
         try:
@@ -142,7 +142,7 @@ async def test_each_kind_of_order_has_its_words(changes, expected):
     }
     async with prepared() as (venue, desk):
         venue.answer("/orders", placed())
-        await desk.place(Wish(**{**fields, **changes}))
+        await desk.place(OrderRequest(**{**fields, **changes}))
         assert venue.sent[-1].json["order_configuration"] == expected
 
 
@@ -157,10 +157,10 @@ async def test_each_kind_of_order_has_its_words(changes, expected):
 )
 async def test_a_stop_with_terms_that_the_venue_does_not_have_is_not_sent(terms):
     async with prepared() as (venue, desk):
-        stop = Wish(CLIENT_ID, "BTC-USD", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP_LIMIT,
+        stop = OrderRequest(CLIENT_ID, "BTC-USD", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP_LIMIT,
                     Decimal(1), Decimal(5), Decimal(4))  # fmt: skip
         receipt = await desk.place(replace(stop, **terms))
-        assert isinstance(receipt, Refused), receipt
+        assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.REJECT_REASON_NOT_SUPPORTED
         assert not venue.sent
         assert desk.rules.plain_stops_only
@@ -187,7 +187,7 @@ async def test_what_the_venue_surely_did_not_do_is_refused(status, body, reason)
     async with prepared() as (venue, desk):
         venue.answer("/orders", body, status=status)
         receipt = await desk.place(WISH)
-        assert isinstance(receipt, Refused), receipt
+        assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
 
 
@@ -205,7 +205,7 @@ async def test_what_the_venue_surely_did_not_do_is_refused(status, body, reason)
 async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
     async with prepared() as (venue, desk):
         venue.answer("/orders", body, status=status)
-        assert isinstance(await desk.place(WISH), Unclear)
+        assert isinstance(await desk.place(WISH), OutcomeUnknown)
         assert len(venue.sent) == 1
 
 
@@ -239,11 +239,11 @@ async def test_an_order_is_cancelled_by_the_venues_id():
         assert venue.sent[-1].json == {"order_ids": [ROW["order_id"]]}
         gone = {**result, "success": False, "failure_reason": "UNKNOWN_CANCEL_ORDER"}
         venue.answer("/batch_cancel", {"results": [gone]})
-        assert isinstance(await desk.cancel(KEY), Refused)
+        assert isinstance(await desk.cancel(KEY), Rejected)
         assert await desk.cancel_all() == Accepted("")
         venue.answer("/historical/batch", {"orders": [], "has_next": False})
         before = len(venue.sent)
-        assert isinstance(await desk.cancel(KEY), Refused)
+        assert isinstance(await desk.cancel(KEY), Rejected)
         assert len(venue.sent) == before + 1
 
 
@@ -256,15 +256,15 @@ async def test_fills_balances_and_rights():
         venue.answer("/historical/fills", {"fills": [fill], "cursor": ""})
         (found,) = await desk.fills("BTC-USD", 1_622_455_199_000_000_000)
         assert found.size == Decimal("1E-8")
-        assert found.fees == (Paid("USD", Decimal("0.000000000123")),)
+        assert found.fees == (Fee("USD", Decimal("0.000000000123")),)
         assert found.venue_time_ns == 1622455199123000000
         row = {"currency": "BTC", "available_balance": {"value": "1.5"}, "hold": {"value": "0.5"}}
         venue.answer("/accounts", {"accounts": [row, row], "has_next": False, "cursor": ""})
-        assert await desk.balances() == [AssetBalance("BTC", Decimal(4), Decimal(3))]
+        assert await desk.balances() == [VenueBalance("BTC", Decimal(4), Decimal(3))]
         venue.answer("/key_permissions", {"can_trade": True, "can_transfer": True})
         assert await desk.authenticate() == ["withdraw"]
         venue.answer("/key_permissions", "Unauthorized\n", status=401)
-        with pytest.raises(CredentialsRefused):
+        with pytest.raises(CredentialsRejected):
             await desk.authenticate()
 
 
@@ -284,7 +284,7 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
         venue.reply = reply
         events = desk.follow()
         (begun,) = await take(events, 1)
-        assert isinstance(begun, Lost)
+        assert isinstance(begun, StreamInterrupted)
         await venue.say(told(1, EVENT, {**EVENT, "status": "FAILED"}), told(3, EVENT))
         order, failed, lost = await take(events, 3)
         assert order.size == 1

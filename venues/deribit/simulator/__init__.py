@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 
 from kit.simulator.dialect import (
-    Answer,
     CaptureFormat,
     Channel,
     ConnectionRules,
     Dialect,
-    Floor,
     Frame,
-    Request,
+    MarketView,
+    RestRequest,
+    RestResponse,
     Session,
     Stream,
 )
@@ -34,9 +34,9 @@ from venues.deribit.simulator.encode import Encoder
 from venues.deribit.simulator.faults import TEST_REQUEST, TOO_MANY_REQUESTS, DeribitFaults
 from venues.deribit.simulator.private import rest as private_rest
 from venues.deribit.simulator.private.keys import HOUSE_RULES, Gate
-from venues.deribit.simulator.private.socket import Lounge, Member
-from venues.deribit.simulator.rest import BASE_PATH, Refusal, envelope, wrong
-from venues.deribit.simulator.streams import NAME, RAW, Streams
+from venues.deribit.simulator.private.socket import AccountSessions, Member
+from venues.deribit.simulator.rest import BASE_PATH, DeribitApiError, envelope, wrong
+from venues.deribit.simulator.streams import NAME, RAW, DeribitStreams
 
 PATH = "/ws/api/v2"
 HEARTBEAT_S_MIN = 10
@@ -97,8 +97,8 @@ class Deribit:
 
     def __init__(self) -> None:
         self._gate = Gate()
-        self._lounge = Lounge(self._gate)
-        self._streams = Streams()
+        self._lounge = AccountSessions(self._gate)
+        self._streams = DeribitStreams()
         self._encoder = Encoder(self._streams)
         self.capture: CaptureFormat = DeribitCapture(self._streams)
         self._markets: dict[str, Instrument] = {}
@@ -109,14 +109,14 @@ class Deribit:
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         return DeribitSession() if path.rstrip("/") == PATH else None
 
-    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
         """``{"jsonrpc":"2.0","id":1,"method":"public/subscribe","params":{"channels":[…]}}``"""
         assert isinstance(session, DeribitSession)
         session.heard = True
         try:
             call = _call.decode(text)
         except msgspec.DecodeError:
-            return [envelope({"error": Refusal(-32700, "Parse error").error}, floor)]
+            return [envelope({"error": DeribitApiError(-32700, "Parse error").error}, floor)]
         session.asked = session.asked and call.method != "public/test"
         if not _paid(session, call.method):
             session.closing = "too many requests"
@@ -128,11 +128,11 @@ class Deribit:
                 result, more = await work, list[bytes]()
             else:
                 result, more = await self._perform(session, call, floor)
-        except Refusal as refusal:
+        except DeribitApiError as refusal:
             return [envelope({"id": call.id, "error": refusal.error}, floor)]
         return [envelope({"id": call.id, "result": result}, floor), *more]
 
-    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
         """Heartbeats, as often as the client wants them; with a question when it was silent. Who
         does not answer until the next one is gone."""
         assert isinstance(session, DeribitSession)
@@ -152,7 +152,7 @@ class Deribit:
         session.asked = True
         return [HEARTBEAT, TEST_REQUEST]
 
-    async def answer(self, request: Request, floor: Floor) -> Answer:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
         if _concerns_account(request.path.removeprefix(BASE_PATH)):
             return await private_rest.answer(request, floor, self._gate)
         return await rest.answer(request, floor)
@@ -171,11 +171,11 @@ class Deribit:
         reply = {"jsonrpc": "2.0", "id": _call.decode(text).id, "error": error}
         return msgspec.json.encode({**reply, "testnet": False})
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
         return self._encoder.encode(step, wanted, floor)
 
     async def _perform(
-        self, session: DeribitSession, call: _Call, floor: Floor
+        self, session: DeribitSession, call: _Call, floor: MarketView
     ) -> tuple[object, list[bytes]]:
         """The result, and what a new subscription begins with."""
         if call.method == "public/subscribe":
@@ -197,7 +197,7 @@ class Deribit:
         return await rest.perform(call.method, parameters, floor), []
 
     def _subscribe(
-        self, session: DeribitSession, names: Sequence[str], floor: Floor
+        self, session: DeribitSession, names: Sequence[str], floor: MarketView
     ) -> tuple[list[str], list[bytes]]:
         """What is wrong, or not for everyone, is left out of the answer without a word."""
         listed = {one.symbol: one for one in floor.listings()}

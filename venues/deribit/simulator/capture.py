@@ -12,7 +12,7 @@ from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Fram
 from kit.simulator.history import TradePrint
 from kit.simulator.listing import BookSnapshot, Listing, Mark
 from venues.deribit.simulator.contracts import NAME
-from venues.deribit.simulator.streams import RAW, SLOW, Streams
+from venues.deribit.simulator.streams import RAW, SLOW, DeribitStreams
 
 START = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
 START_LENGTH = len(START)
@@ -52,7 +52,7 @@ _book = msgspec.json.Decoder(_Book, float_hook=str)
 class DeribitCapture:
     """Reads lines; keeps nothing but the streams' names."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: DeribitStreams) -> None:
         self._streams = streams
 
     def frame_of(self, line: bytes) -> Frame:

@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Channel, Floor, Frame, Stream
+from kit.simulator.dialect import Channel, Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, Trade
 from kit.simulator.history import TradePrint
 from kit.simulator.listing import BookSnapshot, Listing
@@ -20,7 +20,7 @@ from venues.deribit.simulator.candles import chart_event, number, plain, start_o
 from venues.deribit.simulator.capture import START
 from venues.deribit.simulator.contracts import is_inverse, listing, native_symbol
 from venues.deribit.simulator.rest import tick_direction, ticker, trade_row
-from venues.deribit.simulator.streams import Streams
+from venues.deribit.simulator.streams import DeribitStreams
 
 INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
 SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
@@ -58,12 +58,12 @@ class _Desk:
 class Encoder:
     """Remembers what was said of each book, and what is to be said at the end of an interval."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: DeribitStreams) -> None:
         self._streams = streams
         self._desks: dict[Instrument, _Desk] = {}
         self._books = PublishedBooks()
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> list[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
         """The frames of a step, in the order of what happened."""
         frames: list[Frame] = []
         self._books.note(step)
@@ -120,7 +120,9 @@ class Encoder:
             if stream in wanted:
                 yield stream, _grouped_frame(desk, stream, step, changes.last, count)
 
-    def _summaries(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Iterator[Frame]:
+    def _summaries(
+        self, step: Step, wanted: Collection[Stream], floor: MarketView
+    ) -> Iterator[Frame]:
         """Tickers and candles, which are sent by the clock here."""
         desks = {desk.symbol: desk for desk in self._desks.values()}
         listed = {one.symbol: one for one in floor.listings()}
@@ -153,7 +155,7 @@ def _quote_frame(desk: _Desk, quote: BestQuote) -> bytes:
     return framed(desk.quote.name, data.encode())
 
 
-def _trade_frames(desk: _Desk, wanted: Collection[Stream], floor: Floor) -> Iterator[Frame]:
+def _trade_frames(desk: _Desk, wanted: Collection[Stream], floor: MarketView) -> Iterator[Frame]:
     """All trades of an interval in one frame."""
     trades, desk.trades = desk.trades, []
     if not trades or desk.trade not in wanted:
@@ -233,7 +235,7 @@ def _best(desk: _Desk, step: Step) -> BookSnapshot:
     return BookSnapshot(0, bids, asks)
 
 
-def _candle_frames(stream: Stream, time_ns: int, floor: Floor) -> Iterator[Frame]:
+def _candle_frames(stream: Stream, time_ns: int, floor: MarketView) -> Iterator[Frame]:
     """The candle of now, and for a moment the one before, whose last trades came with its end."""
     begin = start_of(stream.name.rpartition(".")[2])
     start_ns = begin(time_ns)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.listing import BookSnapshot, Listing, Mark
 from kit.simulator.texts import whole
@@ -41,10 +41,10 @@ FAILURES: Mapping[int, bytes] = {
 }
 
 Parameters = Mapping[str, str]
-Method = Callable[[Parameters, Floor], Awaitable[object]]
+Method = Callable[[Parameters, MarketView], Awaitable[object]]
 
 
-class Refusal(Exception):
+class DeribitApiError(Exception):
     """The exchange does not do what it was asked."""
 
     def __init__(self, code: int, message: str, **data: str) -> None:
@@ -52,45 +52,45 @@ class Refusal(Exception):
         self.error = {"message": message, **({"data": data} if data else {}), "code": code}
 
 
-def wrong(parameter: str, reason: str) -> Refusal:
+def wrong(parameter: str, reason: str) -> DeribitApiError:
     """A parameter is not as it should be."""
-    return Refusal(-32602, "Invalid params", reason=reason, param=parameter)
+    return DeribitApiError(-32602, "Invalid params", reason=reason, param=parameter)
 
 
-async def answer(request: Request, floor: Floor) -> Answer:
+async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
     """One call over HTTP."""
     method = request.path.removeprefix(BASE_PATH)
     try:
         result = await perform(method, request.query, floor)
-    except Refusal as refusal:
-        return Answer(envelope({"error": refusal.error}, floor), status=400)
-    return Answer(envelope({"result": result}, floor))
+    except DeribitApiError as refusal:
+        return RestResponse(envelope({"error": refusal.error}, floor), status=400)
+    return RestResponse(envelope({"result": result}, floor))
 
 
-async def perform(method: str, parameters: Parameters, floor: Floor) -> object:
+async def perform(method: str, parameters: Parameters, floor: MarketView) -> object:
     """The result of a method. Raises Refusal."""
     function = METHODS.get(method)
     if function is None:
-        raise Refusal(-32601, "Method not found")
+        raise DeribitApiError(-32601, "Method not found")
     return await function(parameters, floor)
 
 
-def envelope(said: Mapping[str, object], floor: Floor) -> bytes:
+def envelope(said: Mapping[str, object], floor: MarketView) -> bytes:
     """``{"jsonrpc":"2.0",…,"usIn","usOut","usDiff","testnet":false}``"""
     now_us = floor.time_ns() // NANOSECONDS_PER_MICROSECOND
     times = {"usIn": now_us, "usOut": now_us, "usDiff": 0, "testnet": False}
     return msgspec.json.encode({"jsonrpc": "2.0", **said, **times})
 
 
-async def _test(parameters: Parameters, floor: Floor) -> object:
+async def _test(parameters: Parameters, floor: MarketView) -> object:
     return {"version": VERSION}
 
 
-async def _time(parameters: Parameters, floor: Floor) -> object:
+async def _time(parameters: Parameters, floor: MarketView) -> object:
     return floor.time_ns() // NANOSECONDS_PER_MILLISECOND
 
 
-async def _currencies(parameters: Parameters, floor: Floor) -> object:
+async def _currencies(parameters: Parameters, floor: MarketView) -> object:
     bases = dict.fromkeys(str(one["base_currency"]) for one in _described(floor))
     return [
         {"currency": base, "currency_long": base, "coin_type": base, "fee_precision": 4}
@@ -98,7 +98,7 @@ async def _currencies(parameters: Parameters, floor: Floor) -> object:
     ]
 
 
-async def _instruments(parameters: Parameters, floor: Floor) -> object:
+async def _instruments(parameters: Parameters, floor: MarketView) -> object:
     currency, kind = parameters.get("currency", "any"), parameters.get("kind", "any")
     return [
         one
@@ -107,26 +107,26 @@ async def _instruments(parameters: Parameters, floor: Floor) -> object:
     ]
 
 
-async def _instrument(parameters: Parameters, floor: Floor) -> object:
+async def _instrument(parameters: Parameters, floor: MarketView) -> object:
     return described(_listing(parameters, floor))
 
 
-async def _order_book(parameters: Parameters, floor: Floor) -> object:
+async def _order_book(parameters: Parameters, floor: MarketView) -> object:
     found = _listing(parameters, floor)
     depth = _integer(parameters, "depth", DEPTH_USUAL)
     book = await floor.book(found.symbol)
     if book is None:
-        raise Refusal(10040, "retry")
+        raise DeribitApiError(10040, "retry")
     sides = {"bids": book_side(book.bids[:depth]), "asks": book_side(book.asks[:depth])}
     return {**ticker(found, book, floor), "change_id": book.sequence, **sides}
 
 
-async def _ticker(parameters: Parameters, floor: Floor) -> object:
+async def _ticker(parameters: Parameters, floor: MarketView) -> object:
     found = _listing(parameters, floor)
     return ticker(found, await floor.book(found.symbol), floor)
 
 
-async def _trades(parameters: Parameters, floor: Floor) -> object:
+async def _trades(parameters: Parameters, floor: MarketView) -> object:
     """From start_seq up, down to end_seq from the newest, or simply the newest."""
     found = _listing(parameters, floor)
     history, count = floor.history(found.symbol), _count(parameters)
@@ -143,7 +143,7 @@ async def _trades(parameters: Parameters, floor: Floor) -> object:
     return _page(inside, count, parameters, found, floor)
 
 
-async def _trades_of_time(parameters: Parameters, floor: Floor) -> object:
+async def _trades_of_time(parameters: Parameters, floor: MarketView) -> object:
     found = _listing(parameters, floor)
     count = _count(parameters)
     start_ns = _integer(parameters, "start_timestamp", 0) * NANOSECONDS_PER_MILLISECOND
@@ -153,7 +153,7 @@ async def _trades_of_time(parameters: Parameters, floor: Floor) -> object:
     return _page(inside, count, parameters, found, floor)
 
 
-async def _chart(parameters: Parameters, floor: Floor) -> object:
+async def _chart(parameters: Parameters, floor: MarketView) -> object:
     """From the candle that the first time is in."""
     symbol = _listing(parameters, floor).symbol
     resolution = parameters.get("resolution", "")
@@ -182,7 +182,7 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def ticker(listing: Listing, book: BookSnapshot | None, floor: Floor) -> dict[str, object]:
+def ticker(listing: Listing, book: BookSnapshot | None, floor: MarketView) -> dict[str, object]:
     """What a ticker frame, and the answers to ticker and get_order_book, have in common."""
     symbol, inverse = listing.symbol, is_inverse(listing.symbol)
     history: TradeHistory[Any] = floor.history(symbol)
@@ -250,7 +250,7 @@ def _page(
     count: int,
     parameters: Parameters,
     listing: Listing,
-    floor: Floor,
+    floor: MarketView,
 ) -> object:
     chosen = list(trades[:count])
     sorting = parameters.get("sorting", "default")
@@ -278,12 +278,12 @@ def tick_direction(last: Decimal, price: Decimal, before: int) -> int:
     return 0 if price > last else 2
 
 
-def _described(floor: Floor) -> list[dict[str, object]]:
+def _described(floor: MarketView) -> list[dict[str, object]]:
     entries = map(described, floor.listings())
     return [entry for entry in entries if entry is not None]
 
 
-def _listing(parameters: Parameters, floor: Floor) -> Listing:
+def _listing(parameters: Parameters, floor: MarketView) -> Listing:
     symbol = parameters.get("instrument_name", "")
     if not symbol:
         raise wrong("instrument_name", "value is required")

@@ -26,7 +26,7 @@ CHANNELS = {
 }
 
 
-class Streams:
+class DeribitStreams:
     """Every stream that was ever named, one object per name."""
 
     def __init__(self) -> None:

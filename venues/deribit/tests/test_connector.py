@@ -11,13 +11,13 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.numbers import to_decimal
 from kit.conformance.connector import Connector
 from kit.conformance.connector import connector as connector_of
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from kit.simulator.market import Market
-from kit.simulator.simulate import MarketFloor
+from kit.simulator.simulate import SimulatedMarketView
 from tests.support.raw_client import RawClient, raw_client
 from tests.support.waiting import until
 from venues.deribit.catalog import deribit
-from venues.deribit.feed import DeribitWire
+from venues.deribit.feed import DeribitFeedProtocol
 from venues.deribit.simulator import Deribit, DeribitSession
 from venues.deribit.simulator.faults import TEST_REQUEST
 from venues.deribit.simulator.tests.running import running
@@ -43,7 +43,7 @@ async def raw(base: str) -> AsyncIterator[RawClient]:
 
 def connected(base: str, *symbols: str) -> AbstractAsyncContextManager[Connector]:
     """What is lost stays lost."""
-    place = Place("simulate", base.rpartition("/")[0])
+    place = Environment("simulate", base.rpartition("/")[0])
     return connector_of(deribit(place), symbols, refills=False)
 
 
@@ -169,8 +169,8 @@ async def test_a_test_request_disturbs_nothing(connector: Connector, raw: RawCli
 
 
 async def test_the_exchange_is_content_with_the_answer_to_its_test_request() -> None:
-    exchange, wire = Deribit(), DeribitWire("ws://127.0.0.1:1")
-    floor = MarketFloor(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
+    exchange, wire = Deribit(), DeribitFeedProtocol("ws://127.0.0.1:1")
+    floor = SimulatedMarketView(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
     session = exchange.open("/ws/api/v2", {})
     assert isinstance(session, DeribitSession)
     (message,) = wire.subscribe([BTC], 1)

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from kit.connector.contract.venue import Answer
+from kit.connector.contract.venue import ControlMessage
 from kit.marketdata.frames import FrameError
-from venues.deribit.feed import DeribitWire
+from venues.deribit.feed import DeribitFeedProtocol
 
-wire = DeribitWire("wss://www.deribit.com")
+wire = DeribitFeedProtocol("wss://www.deribit.com")
 BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
 SUBSCRIBE = "public/subscribe"
 
@@ -73,7 +73,7 @@ def test_with_a_subscription_heartbeats_are_wanted() -> None:
     (heartbeat,) = map(json.loads, wire.understand(answer(asked, channels(BTC))).say)
     assert heartbeat["method"] == "public/set_heartbeat"
     assert heartbeat["params"]["interval"] >= 10
-    assert wire.understand(answer(heartbeat["id"], "ok")) == Answer()
+    assert wire.understand(answer(heartbeat["id"], "ok")) == ControlMessage()
 
 
 def test_a_channel_that_is_not_in_the_answer_was_refused() -> None:
@@ -94,7 +94,7 @@ def test_a_test_request_is_answered_and_a_heartbeat_is_not() -> None:
     frame = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"%b"}}'
     (said,) = map(json.loads, wire.understand(frame % b"test_request").say)
     assert said["method"] == "public/test"
-    assert wire.understand(frame % b"heartbeat") == Answer()
+    assert wire.understand(frame % b"heartbeat") == ControlMessage()
     turned = b'{"params":{"type":"test_request"},"method":"heartbeat","jsonrpc":"2.0"}'
     assert len(wire.understand(turned).say) == 1
 

@@ -9,20 +9,20 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.base.errors import CredentialsRefused
-from kit.connector.orders.execution_client import CcxtDesk
+from kit.base.errors import CredentialsRejected
+from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    HeldPosition,
-    Lost,
+    Fee,
     OrderKey,
-    Paid,
-    Refused,
+    OrderRequest,
+    OutcomeUnknown,
+    Rejected,
+    StreamInterrupted,
     Transport,
-    Unclear,
-    Wish,
+    VenueBalance,
+    VenuePosition,
 )
 from kit.execution.tests import trading
 from kit.execution.tests.answering import DROP, Answering, answering, take
@@ -32,7 +32,7 @@ from venues.deribit.simulator.private.keys import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC-PERPETUAL", CLIENT_ID, "")
-WISH = Wish(
+WISH = OrderRequest(
     client_order_id=CLIENT_ID,
     symbol="BTC-PERPETUAL",
     side=types_pb2.SIDE_BUY,
@@ -50,7 +50,7 @@ ROW = {
 
 
 @asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         venue.answer("/get_currencies", done([{"currency": "BTC"}, {"currency": "USDC"}]))
         given = Credentials("main", {"apiKey": "k", "secret": "s"})
@@ -85,7 +85,7 @@ async def test_an_order_goes_out_digit_for_digit_with_its_label():
             "price": "61234.5",
             "time_in_force": "good_til_cancelled",
         }
-        wish = Wish(
+        wish = OrderRequest(
             client_order_id=CLIENT_ID,
             symbol="BTC_USDC-PERPETUAL",
             side=types_pb2.SIDE_SELL,
@@ -129,7 +129,7 @@ async def test_what_the_venue_surely_did_not_do_is_refused(error, reason):
     async with prepared() as (venue, desk):
         venue.answer("/buy", error, status=400)
         receipt = await desk.place(WISH)
-        assert isinstance(receipt, Refused), receipt
+        assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
 
 
@@ -148,7 +148,7 @@ async def test_what_the_venue_surely_did_not_do_is_refused(error, reason):
 async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
     async with prepared() as (venue, desk):
         venue.answer("/buy", body, status=status)
-        assert isinstance(await desk.place(WISH), Unclear)
+        assert isinstance(await desk.place(WISH), OutcomeUnknown)
         assert len([one for one in venue.sent if one.path.endswith("/buy")]) == 1
 
 
@@ -174,7 +174,7 @@ async def test_an_order_is_found_by_its_label_also_when_it_is_old():
 async def test_what_is_gone_cannot_be_cancelled():
     async with prepared() as (venue, desk):
         venue.answer("/cancel_by_label", done(0))
-        assert isinstance(await desk.cancel(KEY), Refused)
+        assert isinstance(await desk.cancel(KEY), Rejected)
         venue.answer("/cancel_by_label", done(1))
         assert await desk.cancel(KEY) == Accepted("")
         venue.answer("/cancel_all", done(0))
@@ -192,16 +192,16 @@ async def test_fills_balances_and_positions_are_exact():
         venue.answer("/get_user_trades_by_instrument_and_time", trade)
         (fill,) = await desk.fills("BTC-PERPETUAL", 1_550_657_341_000_000_000)
         assert fill.size == Decimal("9007199254740993.1")
-        assert fill.fees == (Paid("BTC", Decimal("1E-8")),)
+        assert fill.fees == (Fee("BTC", Decimal("1E-8")),)
         row = '{"currency":"BTC","balance":1.50000000000000000001,"available_funds":1}'
         venue.answer("/get_account_summaries", '{"result":{"summaries":[' + row + "]}}")
-        expected = AssetBalance("BTC", Decimal("1.50000000000000000001"), Decimal(1))
+        expected = VenueBalance("BTC", Decimal("1.50000000000000000001"), Decimal(1))
         assert await desk.balances() == [expected]
         held = {"instrument_name": "BTC-PERPETUAL", "size": -50.0, "average_price": 61000.5,
                 "floating_profit_loss": 1e-05, "estimated_liquidation_price": 0}  # fmt: skip
         venue.answer("/get_positions", done([held]), done([]))
         assert await desk.positions() == [
-            HeldPosition("BTC-PERPETUAL", Decimal(-50), Decimal("61000.5"), Decimal("0.00001"))
+            VenuePosition("BTC-PERPETUAL", Decimal(-50), Decimal("61000.5"), Decimal("0.00001"))
         ]
         venue.answer("/public/auth", done({"scope": "account:read wallet:read_write"}))
         assert await desk.authenticate() == ["withdraw"]
@@ -211,7 +211,7 @@ async def test_fills_balances_and_positions_are_exact():
 async def test_a_key_that_may_not_follow_is_refused():
     async with prepared() as (venue, desk):
         venue.reply = lambda message: [{"id": message["id"], **failed(13004, "invalid")}]
-        with pytest.raises(CredentialsRefused):
+        with pytest.raises(CredentialsRejected):
             await anext(desk.follow())
 
 
@@ -229,7 +229,7 @@ async def test_an_error_reply_ends_the_connection_in_the_open():
         await venue.say({"method": "subscription", "params": data}, failed(11050, "bad_request"))
         order, lost = await take(events, 2)
         assert order.state == pb.ORDER_STATE_OPEN
-        assert isinstance(lost, Lost)
+        assert isinstance(lost, StreamInterrupted)
         assert "11050" in lost.words
         await events.aclose()
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from kit.base.numbers import to_decimal
-from kit.connector.contract.venue import Join, Parse, UpdateNumbers
-from kit.marketdata.frames import FrameError, Frames, Patterns
+from kit.connector.contract.venue import Parse, SequenceResult, UpdateNumbers
+from kit.marketdata.frames import FrameError, FramePatterns, Frames
 from kit.marketdata.model.columns import Levels, Numbers
 from venues.deribit import parse
 from venues.deribit.book import BOOK
@@ -72,7 +72,7 @@ GROUPED = frame(
     '{"timestamp":1653983481909,"instrument_name":"BTC-PERPETUAL","change_id":45176552517,'
     '"bids":[[31523.5,128780.0]],"asks":[[31524.0,30.0]]}',
 )
-PATTERNS = Patterns([kind.pattern for kind in parse.KINDS], parse.WINDOW_BYTES)
+PATTERNS = FramePatterns([kind.pattern for kind in parse.KINDS], parse.WINDOW_BYTES)
 NAMES = [*(kind.name for kind in parse.KINDS), "none"]
 
 
@@ -300,7 +300,7 @@ def test_the_chain_of_real_books_has_no_hole(captures: Path) -> None:
                 int(rows.previous_sequence[row]),
             )
             if not rows.snapshot[row]:
-                assert BOOK.sequence.after_update(last[symbol], numbers) is Join.APPLY
+                assert BOOK.sequence.after_update(last[symbol], numbers) is SequenceResult.APPLY
                 joined[symbol] += 1
             last[symbol] = numbers.last
     assert sum(joined.values()) > 20

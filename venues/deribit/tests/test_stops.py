@@ -7,10 +7,10 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.execution.contract import Accepted, OrderKey, VenueOrder, Wish
+from kit.execution.contract import Accepted, OrderKey, OrderRequest, VenueOrder
 from kit.execution.tests import stopping
 from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, done, failed, prepared, pretended
-from venues.deribit.user_stream import ORDERS, Hearing
+from venues.deribit.user_stream import ORDERS, DeribitUserStreamDecoder
 
 STOP = {
     **ROW, "order_id": "SLTS-1", "order_state": "untriggered", "order_type": "stop_limit",
@@ -42,7 +42,7 @@ OWN_KEY = replace(KEY, venue_order_id="SLTS-1")
     ],
 )
 async def test_each_kind_of_stop_has_its_words(kind, price, expected):
-    wish = Wish(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, kind, Decimal(50),
+    wish = OrderRequest(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, kind, Decimal(50),
                 price and Decimal(price), stop_price=Decimal("60000.5"))  # fmt: skip
     async with prepared() as (venue, desk):
         venue.answer("/sell", done({"order": STOP, "trades": []}))
@@ -73,7 +73,7 @@ async def test_each_kind_of_stop_has_its_words(kind, price, expected):
     ],
 )
 async def test_a_stop_gets_another_trigger_price_while_it_waits(order_id, path, expected):
-    wish = Wish(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP_LIMIT,
+    wish = OrderRequest(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP_LIMIT,
                 Decimal(50), Decimal(59999), stop_price=Decimal("60000.5"))  # fmt: skip
     named = {"order_id": order_id}
     if not order_id:
@@ -87,7 +87,7 @@ async def test_a_stop_gets_another_trigger_price_while_it_waits(order_id, path, 
 
 @pytest.mark.parametrize("label", ["", CLIENT_ID])
 async def test_what_a_stop_makes_is_heard_of_as_the_same_order(label):
-    hearing, heard = Hearing(), []
+    hearing, heard = DeribitUserStreamDecoder(), []
     for row in (STOP, WOKEN, {**MADE, "label": label}):
         params = {"channel": ORDERS, "data": row}
         events = hearing.hear({"method": "subscription", "params": params})

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from kit.simulator.dialect import (
-    Answer,
     CaptureFormat,
     ConnectionRules,
     Dialect,
-    Floor,
     Frame,
-    Request,
+    MarketView,
+    RestRequest,
+    RestResponse,
     Session,
     Stream,
 )
@@ -41,7 +41,7 @@ from venues.kraken.simulator.streams import (
     INTERVALS,
     TRIGGER_USUAL,
     TRIGGERS,
-    Streams,
+    KrakenStreams,
 )
 
 INSTRUMENTS = (
@@ -122,7 +122,7 @@ class KrakenSpot:
     faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {"bad_checksum": _with_bad_checksum}
 
     def __init__(self) -> None:
-        self._streams = Streams()
+        self._streams = KrakenStreams()
         self._encoder = Encoder(self._streams)
         self._guard = Guard()
         self.capture: CaptureFormat = KrakenCapture(self._streams)
@@ -131,7 +131,7 @@ class KrakenSpot:
         """``/v2``, also of the host for accounts."""
         return KrakenSession() if path.strip("/") == "v2" else None
 
-    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
         """``{"method":"subscribe","params":{"channel":"book","symbol":["BTC/USDT"]}}``"""
         answers = _greeting(session)
         if isinstance(session, KrakenSession) and private_socket.concerns_account(text):
@@ -149,11 +149,11 @@ class KrakenSpot:
             return [*answers, error]
         return [*answers, *self._change_subscriptions(session, call, floor)]
 
-    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
         """A heartbeat on every connection that is subscribed to something."""
         return [*_greeting(session), *([HEARTBEAT] if session.streams else [])]
 
-    async def answer(self, request: Request, floor: Floor) -> Answer:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
         if request.path.startswith(private_rest.PREFIX):
             return await private_rest.answer(request, floor, self._guard)
         return await rest.answer(request, floor)
@@ -167,10 +167,12 @@ class KrakenSpot:
     def list(self, instrument: Instrument) -> Listing:
         return listing(instrument)
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
         return self._encoder.encode(step, wanted, floor)
 
-    def _change_subscriptions(self, session: Session, call: _Call, floor: Floor) -> Iterator[bytes]:
+    def _change_subscriptions(
+        self, session: Session, call: _Call, floor: MarketView
+    ) -> Iterator[bytes]:
         """An acknowledgement for each symbol, in no order that a client could rely on, then what
         the subscriptions begin with."""
         params = call.params
@@ -222,14 +224,14 @@ def _greeting(session: Session) -> list[bytes]:
     return [STATUS]
 
 
-def _error(floor: Floor, call: _Call, error: str, symbol: str | None = None) -> bytes:
+def _error(floor: MarketView, call: _Call, error: str, symbol: str | None = None) -> bytes:
     """``{"error","method","success":false,"symbol","time_in","time_out"}``"""
     return _reply(
         floor, error=error, method=call.method, req_id=call.req_id, success=False, symbol=symbol
     )
 
 
-def _reply(floor: Floor, **members: object) -> bytes:
+def _reply(floor: MarketView, **members: object) -> bytes:
     """Kraken's answers have their members in the order of the alphabet."""
     now = rfc3339(floor.time_ns())
     said = {name: value for name, value in members.items() if value is not None}

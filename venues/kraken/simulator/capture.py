@@ -15,7 +15,7 @@ from venues.kraken.simulator.streams import (
     DEPTHS,
     INTERVAL_USUAL,
     TRIGGER_USUAL,
-    Streams,
+    KrakenStreams,
 )
 
 DATA = re.compile(rb'\{"channel": ?"(book|ohlc|ticker|trade)".*?"symbol": ?"([^"]+)"', re.DOTALL)
@@ -69,7 +69,7 @@ class KrakenCapture:
     """Reads lines; keeps the streams' names, and what the client of then subscribed to: a frame
     itself says neither a book's depth nor a ticker's trigger."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: KrakenStreams) -> None:
         self._streams = streams
         self._variants: dict[tuple[str, str], object] = {}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Channel, Floor, Frame, Stream
+from kit.simulator.dialect import Channel, Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.history import Candle, TradePrint
 from kit.simulator.listing import Listing
@@ -23,7 +23,7 @@ from venues.kraken.simulator.candles import (
     interval_start,
     rfc3339,
 )
-from venues.kraken.simulator.streams import DEPTHS, TRIGGERS, Streams, variant_of
+from venues.kraken.simulator.streams import DEPTHS, TRIGGERS, KrakenStreams, variant_of
 
 CHECKED_LEVELS = 10
 """Of each side, that the checksum is made of."""
@@ -96,14 +96,14 @@ class _Heard:
 class Encoder:
     """Remembers only what the streams have said."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: KrakenStreams) -> None:
         self._streams = streams
         self._desks: dict[str, _Desk] = {}
         self._by_instrument: dict[Instrument, _Desk] = {}
         self._now_ns = 0
         self._books: BookView | None = None
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> list[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
         """The frames of a step: trades, books, quotes; once a second candles."""
         self._now_ns, self._books = step.time_ns, step.books
         heard = self._hear(step)
@@ -129,7 +129,7 @@ class Encoder:
             depth = int(variant_of(stream))
             desk.said[depth] = self._top(desk, depth)
 
-    def snapshot(self, stream: Stream, floor: Floor) -> bytes | None:
+    def snapshot(self, stream: Stream, floor: MarketView) -> bytes | None:
         """What a subscription to a stream begins with; None in a world where it would be made up,
         and where there is nothing yet."""
         desk = self._desks.get(stream.symbol)
@@ -213,13 +213,13 @@ class Encoder:
         ).encode()
 
     def _ticker_frames(
-        self, desk: _Desk, trigger: str, wanted: Collection[Stream], floor: Floor
+        self, desk: _Desk, trigger: str, wanted: Collection[Stream], floor: MarketView
     ) -> Iterator[Frame]:
         stream = desk.tickers[trigger]
         if stream in wanted:
             yield stream, self._ticker_frame("update", desk, floor)
 
-    def _ticker_frame(self, kind: str, desk: _Desk, floor: Floor) -> bytes:
+    def _ticker_frame(self, kind: str, desk: _Desk, floor: MarketView) -> bytes:
         """``{"channel":"ticker","type","data":[{"symbol","bid","bid_qty","ask","ask_qty",…}]}``"""
         instrument, quote = desk.instrument, desk.quote
         assert quote is not None
@@ -241,7 +241,7 @@ class Encoder:
             f'{figures},"timestamp":"{rfc3339(self._now_ns)}"}}]}}'
         ).encode()
 
-    def _candle_frames(self, wanted: Collection[Stream], floor: Floor) -> Iterator[Frame]:
+    def _candle_frames(self, wanted: Collection[Stream], floor: MarketView) -> Iterator[Frame]:
         """The candles of the second that has passed, of instruments that were traded in it."""
         traded = {desk.symbol: desk for desk in self._desks.values() if desk.traded}
         for stream in wanted:
@@ -254,7 +254,7 @@ class Encoder:
             desk.traded = False
 
     def _candle_frame(
-        self, kind: str, desk: _Desk, minutes: int, first_ns: int, floor: Floor
+        self, kind: str, desk: _Desk, minutes: int, first_ns: int, floor: MarketView
     ) -> bytes:
         """Of the interval in which a time lies, and of all after it."""
         start_of = interval_start(minutes)

@@ -9,7 +9,7 @@ from decimal import Decimal
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.history import TradePrint
 from kit.simulator.texts import whole
 from venues.kraken.simulator.candles import DAY_NS, interval_start, rfc3339, vwap
@@ -35,7 +35,7 @@ FAILURES: Mapping[int, bytes] = {
 }
 
 
-class Refusal(Exception):
+class KrakenApiError(Exception):
     """The exchange does not do what it was asked."""
 
     def __init__(self, error: str) -> None:
@@ -44,27 +44,27 @@ class Refusal(Exception):
         self.body = msgspec.json.encode({"error": [error]})
 
 
-async def answer(request: Request, floor: Floor) -> Answer:
+async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
     """One call."""
     handler = HANDLERS.get(request.path.removeprefix("/0/public/"))
     if handler is None:
-        return Answer(b'{"error":["EGeneral:Unknown method"]}')
+        return RestResponse(b'{"error":["EGeneral:Unknown method"]}')
     try:
         return await handler(request, floor)
-    except Refusal as refusal:
-        return Answer(refusal.body)
+    except KrakenApiError as refusal:
+        return RestResponse(refusal.body)
 
 
-async def _time(request: Request, floor: Floor) -> Answer:
+async def _time(request: RestRequest, floor: MarketView) -> RestResponse:
     seconds = floor.time_ns() // NANOSECONDS_PER_SECOND
     return envelope({"unixtime": seconds, "rfc1123": rfc3339(floor.time_ns())})
 
 
-async def _system_status(request: Request, floor: Floor) -> Answer:
+async def _system_status(request: RestRequest, floor: MarketView) -> RestResponse:
     return envelope({"status": "online", "timestamp": rfc3339(floor.time_ns())})
 
 
-async def _assets(request: Request, floor: Floor) -> Answer:
+async def _assets(request: RestRequest, floor: MarketView) -> RestResponse:
     assets: dict[str, object] = {}
     for pair in map(pair_of, floor.listings()):
         short = pair.wsname.split("/")
@@ -79,10 +79,10 @@ async def _assets(request: Request, floor: Floor) -> Answer:
     return envelope(assets)
 
 
-async def _asset_pairs(request: Request, floor: Floor) -> Answer:
+async def _asset_pairs(request: RestRequest, floor: MarketView) -> RestResponse:
     recorded = floor.recorded(request.path)
     if recorded is not None:
-        return Answer(recorded)
+        return RestResponse(recorded)
     pairs = [_pair_of(request, floor)] if "pair" in request.query else _all(floor)
     described: dict[str, object] = {}
     for pair in pairs:
@@ -91,12 +91,12 @@ async def _asset_pairs(request: Request, floor: Floor) -> Answer:
     return envelope(described)
 
 
-async def _depth(request: Request, floor: Floor) -> Answer:
+async def _depth(request: RestRequest, floor: MarketView) -> RestResponse:
     pair = _pair_of(request, floor)
     count = _number(request, "count", DEPTH_USUAL, DEPTH_MAX)
     book = await floor.book(pair.listing.symbol)
     if book is None:
-        raise Refusal("EService:Unavailable")
+        raise KrakenApiError("EService:Unavailable")
     seconds = floor.time_ns() // NANOSECONDS_PER_SECOND
     sides = {
         name: [
@@ -108,7 +108,7 @@ async def _depth(request: Request, floor: Floor) -> Answer:
     return envelope({pair.key: sides})
 
 
-async def _trades(request: Request, floor: Floor) -> Answer:
+async def _trades(request: RestRequest, floor: MarketView) -> RestResponse:
     pair = _pair_of(request, floor)
     count = _number(request, "count", TRADES_MAX, TRADES_MAX)
     history = floor.history(pair.listing.symbol)
@@ -122,11 +122,11 @@ async def _trades(request: Request, floor: Floor) -> Answer:
     return envelope({pair.key: [_trade(one) for one in found], "last": str(last_ns)})
 
 
-async def _candles(request: Request, floor: Floor) -> Answer:
+async def _candles(request: RestRequest, floor: MarketView) -> RestResponse:
     pair = _pair_of(request, floor)
     minutes = _number(request, "interval", 1)
     if minutes not in INTERVALS:
-        raise Refusal("EGeneral:Invalid arguments")
+        raise KrakenApiError("EGeneral:Invalid arguments")
     start_of = interval_start(minutes)
     first_ns = _since_ns(request) + 1 if "since" in request.query else 0
     history = floor.history(pair.listing.symbol)
@@ -144,7 +144,7 @@ async def _candles(request: Request, floor: Floor) -> Answer:
     return envelope({pair.key: rows, "last": rows[-2][0] if len(rows) > 1 else 0})
 
 
-async def _ticker(request: Request, floor: Floor) -> Answer:
+async def _ticker(request: RestRequest, floor: MarketView) -> RestResponse:
     pairs = [_pair_of(request, floor)] if "pair" in request.query else _all(floor)
     now_ns = floor.time_ns()
     first_ns = now_ns - DAY_NS
@@ -170,7 +170,7 @@ async def _ticker(request: Request, floor: Floor) -> Answer:
     return envelope(result)
 
 
-HANDLERS: Mapping[str, Callable[[Request, Floor], Awaitable[Answer]]] = {
+HANDLERS: Mapping[str, Callable[[RestRequest, MarketView], Awaitable[RestResponse]]] = {
     "Time": _time,
     "SystemStatus": _system_status,
     "Assets": _assets,
@@ -182,28 +182,28 @@ HANDLERS: Mapping[str, Callable[[Request, Floor], Awaitable[Answer]]] = {
 }
 
 
-def _all(floor: Floor) -> list[Pair]:
+def _all(floor: MarketView) -> list[Pair]:
     return [pair_of(listing) for listing in floor.listings()]
 
 
-def _pair_of(request: Request, floor: Floor) -> Pair:
+def _pair_of(request: RestRequest, floor: MarketView) -> Pair:
     name = request.query.get("pair", "")
     if not name:
-        raise Refusal("EGeneral:Invalid arguments")
+        raise KrakenApiError("EGeneral:Invalid arguments")
     found = by_name(floor.listings()).get(name)
     if found is None:
-        raise Refusal("EQuery:Unknown asset pair")
+        raise KrakenApiError("EQuery:Unknown asset pair")
     return found
 
 
-def _number(request: Request, name: str, usual: int, most: int | None = None) -> int:
+def _number(request: RestRequest, name: str, usual: int, most: int | None = None) -> int:
     number = whole(request.query.get(name, str(usual)), DIGITS_MAX)
     if number is None:
-        raise Refusal("EGeneral:Invalid arguments")
+        raise KrakenApiError("EGeneral:Invalid arguments")
     return number if most is None else min(number, most)
 
 
-def _since_ns(request: Request) -> int:
+def _since_ns(request: RestRequest) -> int:
     """Seconds or nanoseconds, by the number of digits."""
     since = _number(request, "since", 0)
     in_seconds = len(str(since)) <= SECONDS_DIGITS_MAX
@@ -267,6 +267,6 @@ def _places(step: str) -> int:
     return len(step.partition(".")[2])
 
 
-def envelope(result: object) -> Answer:
+def envelope(result: object) -> RestResponse:
     """``{"error":[],"result":…}``"""
-    return Answer(msgspec.json.encode({"error": [], "result": result}))
+    return RestResponse(msgspec.json.encode({"error": [], "result": result}))

@@ -20,7 +20,7 @@ TRIGGERS = ("trades", "bbo")
 TRIGGER_USUAL = "trades"
 
 
-class Streams:
+class KrakenStreams:
     """Every stream that was ever named, one object per name."""
 
     def __init__(self) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.books.bookkeeper import Bookkeeper
-from kit.connector.books.guarded_book import BookState, GuardedBook
-from kit.marketdata.codec.encode import Draft
+from kit.connector.books.book_manager import BookManager
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.frames import Frames
 from venues.kraken import parse
 from venues.kraken.book import rules
@@ -26,7 +26,7 @@ class Books:
     """A bookkeeper under Kraken's rules, and what it has said."""
 
     def __init__(self, depth: int, *symbols: str) -> None:
-        self.keeper = Bookkeeper(rules(depth), self._hear)
+        self.keeper = BookManager(rules(depth), self._hear)
         self.keeper.add(symbols)
         self.gaps: list[types_pb2.Gap] = []
         self.updates = 0
@@ -34,15 +34,15 @@ class Books:
     def take(self, lines: Sequence[bytes]) -> None:
         self.keeper.on_rows(parse.book(Frames(lines, range(1, len(lines) + 1))))
 
-    def of(self, symbol: str) -> GuardedBook:
+    def of(self, symbol: str) -> SynchronizedBook:
         return self.keeper.books[symbol]
 
-    def _hear(self, draft: Draft) -> None:
+    def _hear(self, draft: BatchDraft) -> None:
         self.gaps += draft.gaps
         self.updates += sum(draft.event_counts)
 
 
-def as_written(book: GuardedBook, levels: Iterable[tuple[int, int]]) -> list[tuple[str, str]]:
+def as_written(book: SynchronizedBook, levels: Iterable[tuple[int, int]]) -> list[tuple[str, str]]:
     """Levels with all their decimal places."""
     price, size = 10**book.scale.price, 10**book.scale.size
     return [

@@ -8,7 +8,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.conformance.connector import Connector, connector
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from tests.support.raw_client import RawClient, raw_client
 from venues.kraken.catalog import spot
 from venues.kraken.simulator.capture import time_of
@@ -36,7 +36,7 @@ async def exchange(base: str) -> AsyncIterator[RawClient]:
 @asynccontextmanager
 async def connecting(base: str, depth: int) -> AsyncIterator[Connector]:
     """With every book proven."""
-    place = Place("simulate", base.rpartition("/")[0], {"depth": str(depth)})
+    place = Environment("simulate", base.rpartition("/")[0], {"depth": str(depth)})
     async with connector(spot(place), SYMBOLS) as connected:
         await connected.until(connected.proven, "proven books")
         yield connected

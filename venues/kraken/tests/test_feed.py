@@ -5,10 +5,10 @@ import json
 import pytest
 
 from kit.base.errors import SettingError
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from kit.marketdata.frames import FrameError
 from venues.kraken.catalog import spot
-from venues.kraken.feed import KrakenWire
+from venues.kraken.feed import KrakenFeedProtocol
 
 ACCEPTED = (
     b'{"method":"subscribe","result":{"channel":"book","depth":10,"snapshot":true,'
@@ -20,7 +20,7 @@ UNKNOWN = (
 )
 REFUSED = b'{"error":"Already subscribed","method":"subscribe","success":false,"symbol":"BTC/USD"}'
 
-wire = KrakenWire("wss://ws.kraken.com", 100)
+wire = KrakenFeedProtocol("wss://ws.kraken.com", 100)
 
 
 def test_all_symbols_share_one_address() -> None:
@@ -89,11 +89,11 @@ def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
 
 
 def test_the_depth_can_be_chosen() -> None:
-    venue = spot(Place("simulate", "http://127.0.0.1:1", {"depth": "10"}))
+    venue = spot(Environment("simulate", "http://127.0.0.1:1", {"depth": "10"}))
     (chosen,) = venue.wires
     assert chosen.url([]) == "ws://127.0.0.1:1/kraken/v2"
     assert json.loads(chosen.subscribe(["BTC/USDT"], 1)[2])["params"]["depth"] == 10
     assert venue.book.depth == 10
-    assert spot(Place("live", "")).book.depth == 100
+    assert spot(Environment("live", "")).book.depth == 100
     with pytest.raises(SettingError, match="depth = '20'"):
-        spot(Place("live", "", {"depth": "20"}))
+        spot(Environment("live", "", {"depth": "20"}))

@@ -9,18 +9,18 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.connector.orders.execution_client import CcxtDesk
+from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    Lost,
+    Fee,
     OrderKey,
-    Paid,
-    Refused,
+    OrderRequest,
+    OutcomeUnknown,
+    Rejected,
+    StreamInterrupted,
     Transport,
-    Unclear,
-    Wish,
+    VenueBalance,
 )
 from kit.execution.tests import stopping, trading
 from kit.execution.tests.answering import DROP, Answering, answering, take
@@ -30,7 +30,7 @@ from venues.kraken.simulator.private.keys import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC/USDT", CLIENT_ID, "")
-WISH = Wish(
+WISH = OrderRequest(
     client_order_id=CLIENT_ID,
     symbol="BTC/USDT",
     side=types_pb2.SIDE_BUY,
@@ -50,7 +50,7 @@ PAIR = {"altname": "XBTUSDT", "wsname": "XBT/USDT", "base": "XXBT", "quote": "US
 
 
 @asynccontextmanager
-async def prepared() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         venue.answer("/public/AssetPairs", done({"XBTUSDT": PAIR}))
         venue.answer("/public/Assets", done({"XXBT": {"altname": "XBT"}}))
@@ -101,7 +101,7 @@ async def test_each_kind_of_order_has_its_prices(kind, prices, expected):
     async with prepared() as (venue, desk):
         venue.answer("/AddOrder", done({"txid": ["O"]}))
         await desk.place(
-            Wish(CLIENT_ID, "BTC/USDT", types_pb2.SIDE_SELL, kind, Decimal(1), **prices)
+            OrderRequest(CLIENT_ID, "BTC/USDT", types_pb2.SIDE_SELL, kind, Decimal(1), **prices)
         )
         sent = venue.sent[-1].params
         assert {name: sent.get(name) for name in expected} == expected
@@ -133,7 +133,7 @@ async def test_what_the_venue_surely_did_not_do_is_refused(words, reason):
     async with prepared() as (venue, desk):
         venue.answer("/AddOrder", {"error": [words]})
         receipt = await desk.place(WISH)
-        assert isinstance(receipt, Refused), receipt
+        assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
         assert words in receipt.words
 
@@ -154,14 +154,14 @@ async def test_what_the_venue_surely_did_not_do_is_refused(words, reason):
 async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
     async with prepared() as (venue, desk):
         venue.answer("/AddOrder", body, status=status)
-        assert isinstance(await desk.place(WISH), Unclear)
+        assert isinstance(await desk.place(WISH), OutcomeUnknown)
         assert len([one for one in venue.sent if one.path.endswith("AddOrder")]) == 1
 
 
 async def test_without_its_names_nothing_is_sent():
     async with prepared() as (venue, desk):
         venue.answer("/public/AssetPairs", "<html>502</html>", status=502)
-        assert isinstance(await desk.place(WISH), Refused)
+        assert isinstance(await desk.place(WISH), Rejected)
         assert not [one for one in venue.sent if one.path.endswith("AddOrder")]
 
 
@@ -193,12 +193,12 @@ async def test_fills_and_balances_are_exact():
         fills = await desk.fills("", 1_688_667_796_000_000_000)
         assert [fill.fill_id for fill in fills] == ["T0", "T1"]
         assert fills[0].size == Decimal("0.02000001")
-        assert fills[0].fees == (Paid("USDT", Decimal("0.00016")),)
+        assert fills[0].fees == (Fee("USDT", Decimal("0.00016")),)
         assert fills[0].symbol == "BTC/USDT"
         row = {"balance": "9007199254740993.0000000001", "hold_trade": "1"}
         venue.answer("/BalanceEx", done({"XXBT": row}))
         total = Decimal("9007199254740993.0000000001")
-        assert await desk.balances() == [AssetBalance("BTC", total, total - 1)]
+        assert await desk.balances() == [VenueBalance("BTC", total, total - 1)]
 
 
 async def test_the_account_is_followed_and_a_missing_message_is_told():
@@ -225,12 +225,12 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
         venue.reply = reply
         events = desk.follow()
         (begun,) = await take(events, 1)
-        assert isinstance(begun, Lost)
+        assert isinstance(begun, StreamInterrupted)
         await venue.say(whole % 2, trade)
         opened, fill, order = await take(events, 3)
         assert opened.size == Decimal("123456789.12345678")
         assert fill.client_order_id == CLIENT_ID
-        assert fill.fees == (Paid("USDT", Decimal("1.6E-8")),)
+        assert fill.fees == (Fee("USDT", Decimal("1.6E-8")),)
         assert order.filled_size == Decimal("1E-8")
         assert order.state == pb.ORDER_STATE_PARTLY_FILLED
         await venue.say(whole % 5)

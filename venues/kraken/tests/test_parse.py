@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kit.base.numbers import to_decimal
-from kit.marketdata.frames import FrameError, Frames, Patterns
+from kit.marketdata.frames import FrameError, FramePatterns, Frames
 from kit.marketdata.model.columns import Numbers
 from venues.kraken import parse
 
@@ -40,7 +40,7 @@ CANDLES = (
     b'{"channel":"ohlc","type":"update","timestamp":"2026-09-10T17:35:52.114514810Z","data":[%b]}'
 )
 REPLY = b'{"method":"subscribe","result":{"channel":"book","depth":10},"success":true}'
-PATTERNS = Patterns([kind.pattern for kind in parse.KINDS], parse.WINDOW_BYTES)
+PATTERNS = FramePatterns([kind.pattern for kind in parse.KINDS], parse.WINDOW_BYTES)
 
 
 def decimals(column: Numbers) -> list[Decimal]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from kit.connector.books.guarded_book import BookState
+from kit.connector.books.synchronized_book import BookState
 from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.kraken.simulator import INSTRUMENTS, KrakenSpot
 from venues.kraken.simulator.tests.books import CHECKED_LEVELS, ClientBook, book_frame
 from venues.kraken.tests.test_book import Books, as_written
@@ -26,7 +26,7 @@ async def told(seed: int, depth: int) -> list[tuple[str, bytes]]:
     """What the exchange says of some books, each frame with its symbol."""
     exchange = KrakenSpot()
     market = Market(str(seed), OPENING_NS, 2_000, INSTRUMENTS)
-    floor = MarketFloor(market, exchange)
+    floor = SimulatedMarketView(market, exchange)
     session = exchange.open("/v2", {})
     assert session is not None
     params = {"channel": "book", "depth": depth, "symbol": SYMBOLS}

@@ -14,20 +14,20 @@ from typing import Any
 import msgspec
 
 from kit.simulator.dialect import (
-    Answer,
     CaptureFormat,
     ConnectionRules,
     Dialect,
-    Floor,
     Frame,
-    Request,
+    MarketView,
+    RestRequest,
+    RestResponse,
     Session,
     Stream,
 )
 from kit.simulator.events import Instrument
 from kit.simulator.listing import Listing
 from kit.simulator.market import Step
-from kit.simulator.matching.contract import HouseRules, Refusal, Status
+from kit.simulator.matching.contract import MatchingRules, RejectCode, Status
 from venues.okx.simulator import listings, rest
 from venues.okx.simulator.capture import OkxCapture
 from venues.okx.simulator.encode import Encoder
@@ -37,7 +37,7 @@ from venues.okx.simulator.private.orders import Orders
 from venues.okx.simulator.private.rest import PrivateRest
 from venues.okx.simulator.private.rows import SELF_TRADE_USUAL
 from venues.okx.simulator.private.socket import MESSAGES_PER_SECOND_MAX, Private, PrivateSocket
-from venues.okx.simulator.streams import Streams, access_of, symbol_of
+from venues.okx.simulator.streams import OkxStreams, access_of, symbol_of
 
 RULES = ConnectionRules(
     ping_interval_s=20,
@@ -50,7 +50,7 @@ RULES = ConnectionRules(
 )
 ROOT = "/ws/v5/"
 ACCESSES = ("public", "business", "private")
-CLOSED = (Refusal.WOULD_TAKE, Refusal.WOULD_NOT_FILL)
+CLOSED = (RejectCode.WOULD_TAKE, RejectCode.WOULD_NOT_FILL)
 """Orders are taken all the same, and cancelled at once."""
 NOTICE_S = 30
 """A connection ends so long after the notice of a service upgrade."""
@@ -102,7 +102,7 @@ class Okx:
         self.hosts = hosts
         self.instruments: Sequence[Instrument] = segment.instruments
         self._segment = segment
-        self.house_rules = HouseRules(
+        self.house_rules = MatchingRules(
             tiers=segment.fee_tiers,
             self_trade=SELF_TRADE_USUAL,
             outcomes=dict.fromkeys(CLOSED, Status.CANCELLED),
@@ -110,7 +110,7 @@ class Okx:
         orders = Orders()
         self._rest = PrivateRest(self.house_rules, orders)
         self._socket = PrivateSocket(self.house_rules, orders, self._rest)
-        self._streams = Streams()
+        self._streams = OkxStreams()
         self._encoder = Encoder(self._streams, segment)
         self.capture: CaptureFormat = OkxCapture(self._streams)
         self.faults: Mapping[str, Fault] = faults(self._encoder)
@@ -126,7 +126,7 @@ class Okx:
             session.messages_per_second_max = MESSAGES_PER_SECOND_MAX
         return session
 
-    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
         """``{"id":"1","op":"subscribe","args":[{"channel":"trades","instId":"BTC-USDT"}]}``"""
         if text == "ping":
             return [b"pong"]
@@ -144,7 +144,7 @@ class Okx:
         change = self._subscribe if call.op == "subscribe" else self._unsubscribe
         return [answer for one in call.args for answer in change(session, one, call.id, floor)]
 
-    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
         """Nothing is said by the clock but what is subscribed to. What was given notice, ends."""
         if not isinstance(session, OkxSession):
             return []
@@ -154,7 +154,7 @@ class Okx:
                 session.closing = "service upgrade"
         return self._socket.tick(session.private)
 
-    async def answer(self, request: Request, floor: Floor) -> Answer:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
         private = await self._rest.answer(request, floor)
         return private or await rest.answer(request, floor, self._encoder.told)
 
@@ -169,11 +169,11 @@ class Okx:
     def list(self, instrument: Instrument) -> Listing:
         return self._segment.listing(instrument)
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
         return self._encoder.encode(step, wanted, floor)
 
     def _subscribe(
-        self, session: Session, one: _Argument, call_id: str | None, floor: Floor
+        self, session: Session, one: _Argument, call_id: str | None, floor: MarketView
     ) -> Sequence[bytes]:
         """Each argument is confirmed or refused for itself."""
         access = session.access if isinstance(session, OkxSession) else ""
@@ -186,13 +186,13 @@ class Okx:
         return [confirmed, *self._encoder.greeting(stream, floor)]
 
     def _unsubscribe(
-        self, session: Session, one: _Argument, call_id: str | None, floor: Floor
+        self, session: Session, one: _Argument, call_id: str | None, floor: MarketView
     ) -> Sequence[bytes]:
         session.streams.pop(f"{one.channel}:{one.instId}", None)
         return [_event("unsubscribe", call_id, arg=msgspec.to_builtins(one))]
 
 
-def _is_known(one: _Argument, floor: Floor) -> bool:
+def _is_known(one: _Argument, floor: MarketView) -> bool:
     """Of a tape only the beginning is known: any name may come."""
     symbol = symbol_of(one.channel, one.instId)
     return any(listing.symbol == symbol or listing.derived for listing in floor.listings())

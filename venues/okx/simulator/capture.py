@@ -12,7 +12,7 @@ from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel, Fram
 from kit.simulator.history import TradePrint
 from kit.simulator.listing import BookSnapshot, InstrumentKind, Listing, Mark
 from venues.okx.simulator.listings import SUFFIX
-from venues.okx.simulator.streams import Streams
+from venues.okx.simulator.streams import OkxStreams
 
 START = b'{"arg":'
 START_LENGTH = len(START)
@@ -99,7 +99,7 @@ _marks = msgspec.json.Decoder(_Marks)
 class OkxCapture:
     """Reads lines; keeps nothing but the streams' names."""
 
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: OkxStreams) -> None:
         self._streams = streams
 
     def frame_of(self, line: bytes) -> Frame:

@@ -12,7 +12,7 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.numbers import format_scaled
-from kit.simulator.dialect import Channel, Floor, Frame, Stream
+from kit.simulator.dialect import Channel, Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.listing import BookSnapshot, Listing
 from kit.simulator.market import BookView, Step
@@ -20,7 +20,7 @@ from venues.okx.simulator.books import BOOK_LEVELS, SMALL_BOOK_LEVELS, SaidBook,
 from venues.okx.simulator.candles import bar_start, candle_row
 from venues.okx.simulator.listings import Segment
 from venues.okx.simulator.rest import funding_row, index_row, mark_row, ticker_row
-from venues.okx.simulator.streams import CANDLE, Streams, argument, parts
+from venues.okx.simulator.streams import CANDLE, OkxStreams, argument, parts
 
 QUOTE_INTERVAL_NS = 10 * NANOSECONDS_PER_MILLISECOND
 BOOK_INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
@@ -62,14 +62,14 @@ class _Desk:
 class Encoder:
     """Remembers what was said of books, and what has not been said yet."""
 
-    def __init__(self, streams: Streams, segment: Segment) -> None:
+    def __init__(self, streams: OkxStreams, segment: Segment) -> None:
         self._streams = streams
         self._segment = segment
         self._desks: dict[Instrument, _Desk] = {}
         self._by_symbol: dict[str, _Desk] = {}
         self._books: BookView | None = None
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> list[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
         """The frames of a step."""
         opening, self._books = self._books is None, step.books
         for event in step.events:
@@ -94,7 +94,7 @@ class Encoder:
             frames.extend(self._summaries(step.time_ns, wanted, floor))
         return frames
 
-    def greeting(self, stream: Stream, floor: Floor) -> list[bytes]:
+    def greeting(self, stream: Stream, floor: MarketView) -> list[bytes]:
         """What a subscription begins with: the book, or the newest figures. Nothing where there
         was no step, as with a tape: that says only what was said."""
         desk = self._by_symbol.get(stream.symbol)
@@ -192,7 +192,9 @@ class Encoder:
         )
         return wrapped(desk.small_book, row.encode())
 
-    def _summaries(self, time_ns: int, wanted: Collection[Stream], floor: Floor) -> Iterator[Frame]:
+    def _summaries(
+        self, time_ns: int, wanted: Collection[Stream], floor: MarketView
+    ) -> Iterator[Frame]:
         """What is sent by the clock."""
         for stream in wanted:
             if stream.name.startswith("funding-rate"):
@@ -206,7 +208,7 @@ class Encoder:
             if time_ns % interval_ns == 0:
                 yield from self._summary(stream, time_ns, floor)
 
-    def _summary(self, stream: Stream, time_ns: int, floor: Floor) -> Iterator[Frame]:
+    def _summary(self, stream: Stream, time_ns: int, floor: MarketView) -> Iterator[Frame]:
         desk = self._by_symbol.get(stream.symbol)
         if desk is None:
             return
@@ -221,7 +223,7 @@ class Encoder:
         for row in rows:
             yield stream, wrapped(stream, msgspec.json.encode(row))
 
-    def _candles(self, desk: _Desk, bar: str, time_ns: int, floor: Floor) -> list[Any]:
+    def _candles(self, desk: _Desk, bar: str, time_ns: int, floor: MarketView) -> list[Any]:
         """The candle now, and before it, for a second, the one that has just ended."""
         start_of = bar_start(bar)
         if start_of is None:
@@ -232,7 +234,7 @@ class Encoder:
         found = floor.history(desk.listing.symbol).candles(start_of, first_ns, time_ns)
         return [candle_row(candle, desk.listing, candle.start_ns < start_ns) for candle in found]
 
-    def _ticker(self, desk: _Desk, floor: Floor) -> list[Any]:
+    def _ticker(self, desk: _Desk, floor: MarketView) -> list[Any]:
         writing = desk.writing
         best = [
             text
@@ -289,7 +291,7 @@ def _quote_frames(desk: _Desk, wanted: Collection[Stream]) -> Iterator[Frame]:
     yield desk.quote, wrapped(desk.quote, row.encode())
 
 
-def _mark(desk: _Desk, channel: str, name: str, floor: Floor) -> list[Any]:
+def _mark(desk: _Desk, channel: str, name: str, floor: MarketView) -> list[Any]:
     mark = floor.mark(desk.listing.symbol)
     if mark is None:
         return []

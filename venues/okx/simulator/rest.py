@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.listing import BookSnapshot, InstrumentKind, Listing, Mark
 from kit.simulator.texts import short, whole
@@ -37,7 +37,7 @@ FAILURES: Mapping[int, bytes] = {
 Told = Callable[[str], BookSnapshot | None]
 
 
-class Refusal(Exception):
+class OkxApiError(Exception):
     """The exchange does not do what it was asked. It says so in an answer of status 200."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -45,57 +45,57 @@ class Refusal(Exception):
         self.body = msgspec.json.encode({"code": code, "data": [], "msg": message})
 
 
-async def answer(request: Request, floor: Floor, told: Told) -> Answer:
+async def answer(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
     """One call. ``told``: the books as the feed has told them last, where it has."""
     handler = HANDLERS.get(request.path.removeprefix(ROOT))
     if handler is None or not request.path.startswith(ROOT):
-        return Answer(b'{"msg":"Not Found","code":"404"}', status=404)
+        return RestResponse(b'{"msg":"Not Found","code":"404"}', status=404)
     try:
         return await handler(request, floor, told)
-    except Refusal as refusal:
-        return Answer(refusal.body)
+    except OkxApiError as refusal:
+        return RestResponse(refusal.body)
 
 
-async def _time(request: Request, floor: Floor, told: Told) -> Answer:
+async def _time(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
     return _answer([{"ts": _milliseconds(floor.time_ns())}])
 
 
-async def _instruments(request: Request, floor: Floor, told: Told) -> Answer:
+async def _instruments(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
     wanted = request.query.get("instType", "")
     if wanted not in INSTRUMENT_TYPES:
-        raise Refusal("51000", "Parameter instType error")
+        raise OkxApiError("51000", "Parameter instType error")
     listings = [one for one in floor.listings() if TYPES[one.kind] == wanted]
     if not listings:
         return _answer([])
     recorded = floor.recorded(f"{request.path}/instType/{wanted}") or floor.recorded(request.path)
     if recorded is not None:
-        return Answer(recorded)
+        return RestResponse(recorded)
     rows = [_instrument(one, code) for code, one in enumerate(listings, start=1)]
     name = request.query.get("instId")
     if name is not None:
         rows = [row for row in rows if row["instId"] == name]
         if not rows:
-            raise Refusal("51001", NO_SUCH_INSTRUMENT)
+            raise OkxApiError("51001", NO_SUCH_INSTRUMENT)
     return _answer(rows)
 
 
-async def _book(request: Request, floor: Floor, told: Told) -> Answer:
+async def _book(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
     depth = _number(request, "sz", 1, BOOK_LEVELS_MAX)
     symbol = _listing(request, floor).symbol
     book = told(symbol) or await floor.book(symbol)
     if book is None:
-        return Answer(FAILURES[503], status=503)
+        return RestResponse(FAILURES[503], status=503)
     row = {**book_sides(book, depth), "ts": _milliseconds(floor.time_ns()), "seqId": book.sequence}
     return _answer([row])
 
 
-async def _trades(request: Request, floor: Floor, told: Told) -> Answer:
+async def _trades(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
     limit = _number(request, "limit", USUAL, TRADES_MAX)
     listing = _listing(request, floor)
     return _trade_rows(floor.history(listing.symbol).latest(limit), listing)
 
 
-async def _history_trades(request: Request, floor: Floor, told: Told) -> Answer:
+async def _history_trades(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
     """``type`` 1: ``after`` and ``before`` are ids, both left out; 2: ``after`` is a time. With
     ``before`` alone the newest are given, as OKX does."""
     limit = _number(request, "limit", USUAL, HISTORY_TRADES_MAX)
@@ -112,11 +112,11 @@ async def _history_trades(request: Request, floor: Floor, told: Told) -> Answer:
     return _trade_rows(older, listing)
 
 
-async def _candles(request: Request, floor: Floor, told: Told) -> Answer:
+async def _candles(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
     """Newest first; ``after`` and ``before`` are begins, both left out."""
     start_of = bar_start(request.query.get("bar", "1m"))
     if start_of is None:
-        raise Refusal("51000", "Parameter bar error")
+        raise OkxApiError("51000", "Parameter bar error")
     limit = _number(request, "limit", USUAL, CANDLES_MAX)
     listing = _listing(request, floor)
     end_ns = _number(request, "after", TIME_END_NS) * NANOSECONDS_PER_MILLISECOND - 1
@@ -131,32 +131,32 @@ async def _candles(request: Request, floor: Floor, told: Told) -> Answer:
     )
 
 
-async def _ticker(request: Request, floor: Floor, told: Told) -> Answer:
+async def _ticker(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
     listing = _listing(request, floor)
     book = await floor.book(listing.symbol)
     row = ticker_row(floor, listing, best_of(book))
     return _answer([] if row is None else [row])
 
 
-async def _mark_price(request: Request, floor: Floor, told: Told) -> Answer:
+async def _mark_price(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
     listing, mark = _mark_of(request, floor)
     return _answer([mark_row(mark, listing, floor.time_ns())])
 
 
-async def _funding_rate(request: Request, floor: Floor, told: Told) -> Answer:
+async def _funding_rate(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
     listing, mark = _mark_of(request, floor)
     return _answer([funding_row(mark, listing, floor.time_ns())])
 
 
-async def _index_tickers(request: Request, floor: Floor, told: Told) -> Answer:
+async def _index_tickers(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
     name = request.query.get("instId", "")
     mark = floor.mark(name + SUFFIX)
     if mark is None:
-        raise Refusal("51001", NO_SUCH_INSTRUMENT)
+        raise OkxApiError("51001", NO_SUCH_INSTRUMENT)
     return _answer([index_row(mark, name, floor.time_ns())])
 
 
-Handler = Callable[[Request, Floor, Told], Awaitable[Answer]]
+Handler = Callable[[RestRequest, MarketView, Told], Awaitable[RestResponse]]
 HANDLERS: Mapping[str, Handler] = {
     "public/time": _time,
     "public/instruments": _instruments,
@@ -186,7 +186,7 @@ def best_of(book: BookSnapshot | None) -> Sequence[str]:
     return [short(text) for side in sides for text in (side[0][:2] if side else ("", ""))]
 
 
-def ticker_row(floor: Floor, listing: Listing, best: Sequence[str]) -> dict[str, str] | None:
+def ticker_row(floor: MarketView, listing: Listing, best: Sequence[str]) -> dict[str, str] | None:
     """A ticker; None before the first trade."""
     now_ns = floor.time_ns()
     history = floor.history(listing.symbol)
@@ -256,35 +256,35 @@ def _before(
     return [trade for trade in history.from_id(0, TIME_END_NS) if wanted(trade)][-limit:]
 
 
-def _trade_rows(trades: Iterable[TradePrint], listing: Listing) -> Answer:
+def _trade_rows(trades: Iterable[TradePrint], listing: Listing) -> RestResponse:
     return _answer([trade_row(trade, listing.symbol) for trade in trades][::-1])
 
 
-def _listing(request: Request, floor: Floor) -> Listing:
+def _listing(request: RestRequest, floor: MarketView) -> Listing:
     name = request.query.get("instId", "")
     if not name:
-        raise Refusal("50014", "Parameter instId cannot be empty.")
+        raise OkxApiError("50014", "Parameter instId cannot be empty.")
     for listing in floor.listings():
         if listing.symbol == name:
             return listing
-    raise Refusal("51001", NO_SUCH_INSTRUMENT)
+    raise OkxApiError("51001", NO_SUCH_INSTRUMENT)
 
 
-def _mark_of(request: Request, floor: Floor) -> tuple[Listing, Mark]:
+def _mark_of(request: RestRequest, floor: MarketView) -> tuple[Listing, Mark]:
     listing = _listing(request, floor)
     mark = floor.mark(listing.symbol)
     if mark is None:
-        raise Refusal("51001", NO_SUCH_INSTRUMENT)
+        raise OkxApiError("51001", NO_SUCH_INSTRUMENT)
     return listing, mark
 
 
-def _number(request: Request, name: str, usual: int, most: int | None = None) -> int:
+def _number(request: RestRequest, name: str, usual: int, most: int | None = None) -> int:
     text = request.query.get(name, "")
     if not text:
         return usual
     number = whole(text)
     if number is None:
-        raise Refusal("51000", f"Parameter {name} error")
+        raise OkxApiError("51000", f"Parameter {name} error")
     return number if most is None else min(number, most)
 
 
@@ -327,5 +327,5 @@ def _milliseconds(time_ns: int) -> str:
     return str(time_ns // NANOSECONDS_PER_MILLISECOND)
 
 
-def _answer(rows: list[Any]) -> Answer:
-    return Answer(msgspec.json.encode({"code": "0", "msg": "", "data": rows}))
+def _answer(rows: list[Any]) -> RestResponse:
+    return RestResponse(msgspec.json.encode({"code": "0", "msg": "", "data": rows}))

@@ -31,7 +31,7 @@ def access_of(channel: str) -> str:
     return "business" if channel in BUSINESS or is_candle else ""
 
 
-class Streams:
+class OkxStreams:
     """Every stream that was ever named, one object per name."""
 
     def __init__(self) -> None:

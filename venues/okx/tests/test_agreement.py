@@ -8,7 +8,7 @@ from typing import Any
 import ccxt.pro
 import pytest
 
-from kit.connector.books.bookkeeper import Bookkeeper
+from kit.connector.books.book_manager import BookManager
 from kit.marketdata.frames import Frames
 from kit.marketdata.model.columns import SIDE_BUY
 from tests.support.ccxt_client import Wire
@@ -82,7 +82,7 @@ async def test_trades_agree(exchange, captures: Path) -> None:
 
 
 async def test_books_agree(exchange, captures: Path) -> None:
-    keeper = Bookkeeper(BOOK, lambda draft: None)
+    keeper = BookManager(BOOK, lambda draft: None)
     count = 0
     for symbol, line in heard(exchange, captures, "books"):
         rows = parse.book(Frames([line], [1]))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kit.connector.contract.venue import Join, UpdateNumbers
+from kit.connector.contract.venue import SequenceResult, UpdateNumbers
 from venues.okx.book import BOOK
 
 rule = BOOK.sequence
@@ -16,32 +16,34 @@ def update(previous: int, last: int) -> UpdateNumbers:
 @pytest.mark.parametrize(
     ("last", "numbers", "join"),
     [
-        (10, update(10, 15), Join.APPLY),
-        (15, update(15, 15), Join.APPLY),  # nothing has happened for a minute
-        (15, update(15, 3), Join.APPLY),  # the numbering begins anew
-        (3, update(3, 5), Join.APPLY),
-        (15, update(10, 15), Join.OLD),  # the same one again
-        (15, update(16, 20), Join.HOLE),
-        (15, update(3, 5), Join.HOLE),  # the one that began the numbering anew was missed
-        (0, update(0, 0), Join.APPLY),  # captures of before there were numbers
+        (10, update(10, 15), SequenceResult.APPLY),
+        (15, update(15, 15), SequenceResult.APPLY),  # nothing has happened for a minute
+        (15, update(15, 3), SequenceResult.APPLY),  # the numbering begins anew
+        (3, update(3, 5), SequenceResult.APPLY),
+        (15, update(10, 15), SequenceResult.OLD),  # the same one again
+        (15, update(16, 20), SequenceResult.HOLE),
+        (15, update(3, 5), SequenceResult.HOLE),  # the one that began the numbering anew was missed
+        (0, update(0, 0), SequenceResult.APPLY),  # captures of before there were numbers
     ],
 )
-def test_an_update_names_the_one_before_it(last: int, numbers: UpdateNumbers, join: Join) -> None:
+def test_an_update_names_the_one_before_it(
+    last: int, numbers: UpdateNumbers, join: SequenceResult
+) -> None:
     assert rule.after_update(last, numbers) is join
 
 
 @pytest.mark.parametrize(
     ("numbers", "join"),
     [
-        (update(15, 17), Join.APPLY),
-        (update(15, 3), Join.APPLY),
-        (update(10, 15), Join.OLD),
-        (update(9, 10), Join.OLD),
-        (update(12, 18), Join.APPLY),
-        (update(16, 18), Join.HOLE),
+        (update(15, 17), SequenceResult.APPLY),
+        (update(15, 3), SequenceResult.APPLY),
+        (update(10, 15), SequenceResult.OLD),
+        (update(9, 10), SequenceResult.OLD),
+        (update(12, 18), SequenceResult.APPLY),
+        (update(16, 18), SequenceResult.HOLE),
     ],
 )
-def test_the_first_update_after_a_snapshot(numbers: UpdateNumbers, join: Join) -> None:
+def test_the_first_update_after_a_snapshot(numbers: UpdateNumbers, join: SequenceResult) -> None:
     assert rule.after_snapshot(15, numbers) is join
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kit.connector.books.bookkeeper import Bookkeeper
-from kit.connector.books.guarded_book import BookState
-from kit.connector.contract.venue import Place
+from kit.connector.books.book_manager import BookManager
+from kit.connector.books.synchronized_book import BookState
+from kit.connector.contract.venue import Environment
 from kit.marketdata.book.checksum import top_checksum
-from kit.marketdata.frames import Frames, Patterns
+from kit.marketdata.frames import FramePatterns, Frames
 from kit.marketdata.model.columns import Levels, Numbers, Scale
 from venues.okx import parse
 from venues.okx.book import BOOK
 from venues.okx.catalog import VENUES
 
 SESSIONS = ("btc_usdt_2022", "okcoin_2023")
-WIRES = VENUES["okx_futures"](Place("live", "")).wires
+WIRES = VENUES["okx_futures"](Environment("live", "")).wires
 
 
 def lines_of(captures: Path, name: str) -> list[bytes]:
@@ -159,7 +159,7 @@ def test_every_frame_is_known(captures: Path) -> None:
             ]
             if matching:
                 ((wire, kind),) = matching
-                patterns = Patterns([one.pattern for one in wire.kinds], wire.window_bytes)
+                patterns = FramePatterns([one.pattern for one in wire.kinds], wire.window_bytes)
                 assert wire.kinds[int(patterns.classify(frames_of([line]))[0])] is kind
                 assert all(len(parser(frames_of([line]))) for parser in kind.parsers)
             else:
@@ -169,7 +169,7 @@ def test_every_frame_is_known(captures: Path) -> None:
 @pytest.mark.parametrize(("name", "frames"), [("btc_usdt_2022", 98), ("okcoin_2023", 6)])
 def test_every_checksum_holds(captures: Path, name: str, frames: int) -> None:
     """Through the kit's own books, which are in doubt as soon as one does not."""
-    keeper = Bookkeeper(BOOK, lambda draft: None)
+    keeper = BookManager(BOOK, lambda draft: None)
     lines = of_channel(lines_of(captures, name), "books")
     for line in lines:
         rows = parse.book(frames_of([line]))
@@ -188,7 +188,7 @@ def test_every_checksum_holds(captures: Path, name: str, frames: int) -> None:
 
 def test_all_books_of_a_session_at_once(captures: Path) -> None:
     lines = of_channel(lines_of(captures, SESSIONS[0]), "books")
-    keeper = Bookkeeper(BOOK, lambda draft: None)
+    keeper = BookManager(BOOK, lambda draft: None)
     keeper.add(["BTC-USDT"])
     keeper.on_rows(parse.book(frames_of(lines)))
     assert keeper.books["BTC-USDT"].state is BookState.PROVEN
@@ -196,7 +196,7 @@ def test_all_books_of_a_session_at_once(captures: Path) -> None:
 
 
 def test_a_level_that_is_not_right_is_noticed(captures: Path) -> None:
-    keeper = Bookkeeper(BOOK, lambda draft: None)
+    keeper = BookManager(BOOK, lambda draft: None)
     keeper.add(["BTC-USDT"])
     lines = of_channel(lines_of(captures, SESSIONS[0]), "books")
     lines[40] = lines[40].replace(b'"asks":[["3', b'"asks":[["2')

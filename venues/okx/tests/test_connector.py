@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.numbers import rescale
 from kit.conformance.connector import Connector
 from kit.conformance.connector import connector as connector_of
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from tests.support.raw_client import RawClient, raw_client
 from venues.okx.catalog import VENUES
 from venues.okx.simulator.tests.running import running
@@ -35,7 +35,7 @@ async def exchange(base: str) -> AsyncIterator[RawClient]:
 async def connected(base: str, symbols: Iterable[str]) -> AsyncIterator[Connector]:
     """With every book proven. What is lost stays lost."""
     address, _, venue_id = base.rpartition("/")
-    venue = VENUES[venue_id](Place("simulate", address))
+    venue = VENUES[venue_id](Environment("simulate", address))
     async with connector_of(venue, symbols, refills=False) as connector:
         await connector.until(connector.proven, "proven books")
         yield connector

@@ -5,11 +5,11 @@ import json
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.contract.venue import Answer, Place
+from kit.connector.contract.venue import ControlMessage, Environment
 from kit.marketdata.frames import FrameError
 from venues.okx.catalog import VENUES
 
-LIVE = Place("live", "")
+LIVE = Environment("live", "")
 spot, spot_candles = VENUES["okx"](LIVE).wires
 swaps, swap_candles = VENUES["okx_futures"](LIVE).wires
 
@@ -24,7 +24,7 @@ def test_candles_have_an_address_of_their_own() -> None:
 
 
 def test_a_pretended_venue_is_reached_by_its_id() -> None:
-    pretended = VENUES["okx_futures"](Place("simulate", "http://127.0.0.1:8300"))
+    pretended = VENUES["okx_futures"](Environment("simulate", "http://127.0.0.1:8300"))
     address = "ws://127.0.0.1:8300/okx_futures/ws/v5/public"
     assert pretended.wires[0].url(["BTC-USDT-SWAP"]) == address
 
@@ -83,24 +83,30 @@ def refusal(channel: str, symbol: str) -> bytes:
 @pytest.mark.parametrize(
     ("frame", "answer"),
     [
-        (b"pong", Answer()),
-        (b'{"event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT"}}', Answer()),
-        (b'{"id":"1","event":"unsubscribe","arg":{"channel":"books"},"connId":"a"}', Answer()),
-        (b'{"event":"channel-conn-count","channel":"books","connCount":"3"}', Answer()),
-        (b'{\n  "event": "notice",\n  "code": "64008",\n  "msg": "x"\n}', Answer(leaving=True)),
-        (b'{"event":"notice","code":"64000","msg":"x"}', Answer()),
+        (b"pong", ControlMessage()),
+        (b'{"event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT"}}', ControlMessage()),
+        (
+            b'{"id":"1","event":"unsubscribe","arg":{"channel":"books"},"connId":"a"}',
+            ControlMessage(),
+        ),
+        (b'{"event":"channel-conn-count","channel":"books","connCount":"3"}', ControlMessage()),
+        (
+            b'{\n  "event": "notice",\n  "code": "64008",\n  "msg": "x"\n}',
+            ControlMessage(leaving=True),
+        ),
+        (b'{"event":"notice","code":"64000","msg":"x"}', ControlMessage()),
         (
             b'{"event":"error","code":"60012","msg":"Illegal request: {}"}',
-            Answer(refusal="60012: Illegal request: {}"),
+            ControlMessage(refusal="60012: Illegal request: {}"),
         ),
         (
             refusal("trades", "NO-SUCH"),
-            Answer(refusal=WRONG % ("trades", "NO-SUCH"), refused_symbols=["NO-SUCH"]),
+            ControlMessage(refusal=WRONG % ("trades", "NO-SUCH"), refused_symbols=["NO-SUCH"]),
         ),
-        (refusal("books", "A-SWAP"), Answer(refusal=WRONG % ("books", "A-SWAP"))),
+        (refusal("books", "A-SWAP"), ControlMessage(refusal=WRONG % ("books", "A-SWAP"))),
     ],
 )
-def test_an_answer_is_understood(frame: bytes, answer: Answer) -> None:
+def test_an_answer_is_understood(frame: bytes, answer: ControlMessage) -> None:
     found = spot.understand(frame)
     assert (found.refusal, list(found.refused_symbols)) == (
         answer.refusal,

@@ -8,20 +8,20 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.base.errors import CredentialsRefused
-from kit.connector.orders.execution_client import CcxtDesk
+from kit.base.errors import CredentialsRejected
+from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
-    AssetBalance,
     Credentials,
-    HeldPosition,
-    Lost,
+    Fee,
     OrderKey,
-    Paid,
-    Refused,
+    OrderRequest,
+    OutcomeUnknown,
+    Rejected,
+    StreamInterrupted,
     Transport,
-    Unclear,
-    Wish,
+    VenueBalance,
+    VenuePosition,
 )
 from kit.execution.tests import trading
 from kit.execution.tests.answering import DROP, Answering, answering, take
@@ -31,7 +31,7 @@ from venues.okx.simulator.private.keys import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC-USDT", CLIENT_ID, "")
-WISH = Wish(
+WISH = OrderRequest(
     client_order_id=CLIENT_ID,
     symbol="BTC-USDT",
     side=types_pb2.SIDE_BUY,
@@ -54,7 +54,7 @@ GONE = {"code": "51603", "msg": "Order does not exist", "data": []}
 
 
 @asynccontextmanager
-async def prepared(venue_id: str = "okx") -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+async def prepared(venue_id: str = "okx") -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         secrets = {"apiKey": "k", "secret": "s", "password": "p"}
         desk = orders.desk(venue_id, Credentials("main", secrets), venue.base, "rest")
@@ -81,8 +81,8 @@ async def test_an_order_goes_out_digit_for_digit_and_is_only_taken():
             "ordType": "limit",
             "px": "61234.5",
         }
-        await desk.place(Wish(CLIENT_ID, "BTC-USDT", types_pb2.SIDE_BUY, pb.ORDER_TYPE_MARKET,
-                              Decimal("0.1")))  # fmt: skip
+        buy, market = types_pb2.SIDE_BUY, pb.ORDER_TYPE_MARKET
+        await desk.place(OrderRequest(CLIENT_ID, "BTC-USDT", buy, market, Decimal("0.1")))
         assert venue.sent[-1].json["tgtCcy"] == "base_ccy"
         assert venue.sent[-1].json["ordType"] == "market"
 
@@ -90,7 +90,7 @@ async def test_an_order_goes_out_digit_for_digit_and_is_only_taken():
 async def test_a_swap_counts_contracts_and_may_only_reduce():
     async with prepared("okx_futures") as (venue, desk):
         venue.answer("/trade/order", done({"ordId": "1", "sCode": "0"}))
-        wish = Wish(CLIENT_ID, "BTC-USDT-SWAP", types_pb2.SIDE_SELL, pb.ORDER_TYPE_LIMIT,
+        wish = OrderRequest(CLIENT_ID, "BTC-USDT-SWAP", types_pb2.SIDE_SELL, pb.ORDER_TYPE_LIMIT,
                     Decimal("0.01"), Decimal(5), reduce_only=True, post_only=True)  # fmt: skip
         await desk.place(wish)
         sent = venue.sent[-1].json
@@ -100,7 +100,7 @@ async def test_a_swap_counts_contracts_and_may_only_reduce():
                "upl": "-12.5", "liqPx": ""}  # fmt: skip
         venue.answer("/account/positions", done(row, {**row, "pos": "0"}))
         assert await desk.positions() == [
-            HeldPosition("BTC-USDT-SWAP", Decimal(-3), Decimal("61000.1"), Decimal("-12.5"))
+            VenuePosition("BTC-USDT-SWAP", Decimal(-3), Decimal("61000.1"), Decimal("-12.5"))
         ]
 
 
@@ -124,11 +124,11 @@ async def test_the_code_of_the_order_counts(code, reason):
         row = {"ordId": "", "clOrdId": CLIENT_ID, "sCode": code, "sMsg": "no"}
         venue.answer("/trade/order", {"code": "1", "msg": "All operations failed", "data": [row]})
         receipt = await desk.place(WISH)
-        assert isinstance(receipt, Refused), receipt
+        assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
         venue.answer("/trade/order", {"code": "2", "msg": "", "data": [row]})
         again = await desk.place(WISH)
-        assert isinstance(again, Refused), again
+        assert isinstance(again, Rejected), again
         assert again.reason == receipt.reason
 
 
@@ -146,7 +146,7 @@ async def test_what_is_turned_away_is_refused(status, code, reason):
     async with prepared() as (venue, desk):
         venue.answer("/trade/order", {"code": code, "msg": "no", "data": []}, status=status)
         receipt = await desk.place(WISH)
-        assert isinstance(receipt, Refused), receipt
+        assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
 
 
@@ -165,7 +165,7 @@ async def test_what_is_turned_away_is_refused(status, code, reason):
 async def test_what_may_have_been_done_is_unclear_and_sent_once(status, body):
     async with prepared() as (venue, desk):
         venue.answer("/trade/order", body, status=status)
-        assert isinstance(await desk.place(WISH), Unclear)
+        assert isinstance(await desk.place(WISH), OutcomeUnknown)
         assert len(venue.sent) == 1
 
 
@@ -199,7 +199,7 @@ async def test_an_order_that_is_gone_is_none_and_cannot_be_cancelled():
         row = {"sCode": "51400", "sMsg": "Cancellation failed as the order has been canceled"}
         venue.answer("/cancel-order", {"code": "1", "msg": "", "data": [row]})
         venue.answer("/cancel-algos", {"code": "1", "msg": "", "data": [row]})
-        assert isinstance(await desk.cancel(KEY), Refused)
+        assert isinstance(await desk.cancel(KEY), Rejected)
         venue.answer("/orders-pending", done(ROW))
         venue.answer("/orders-algo-pending", done())
         assert await desk.cancel_all() == Accepted("")
@@ -212,11 +212,11 @@ async def test_fills_balances_and_rights():
         fills = await desk.fills("BTC-USDT", 1_597_026_383_000_000_000)
         assert len(fills) == 101
         assert venue.sent[1].query["after"] == "99"
-        assert fills[-1].fees == (Paid("BTC", Decimal("0.000000000123")),)
+        assert fills[-1].fees == (Fee("BTC", Decimal("0.000000000123")),)
         assert fills[-1].size == Decimal("1E-8")
         coin = {"ccy": "BTC", "cashBal": "1.50000000000000000001", "availBal": "1"}
         venue.answer("/account/balance", done({"details": [coin]}))
-        expected = AssetBalance("BTC", Decimal("1.50000000000000000001"), Decimal(1))
+        expected = VenueBalance("BTC", Decimal("1.50000000000000000001"), Decimal(1))
         assert await desk.balances() == [expected]
         venue.answer("/account/config", done({"perm": "read_only,withdraw,trade"}))
         assert await desk.authenticate() == ["withdraw"]
@@ -238,7 +238,7 @@ async def test_the_account_is_followed():
         venue.reply = reply
         events = desk.follow()
         (begun,) = await take(events, 1)
-        assert isinstance(begun, Lost)
+        assert isinstance(begun, StreamInterrupted)
         coin = {"ccy": "BTC", "cashBal": "1.5", "availBal": "1"}
         await venue.say(
             {"arg": {"channel": "orders", "instType": "SPOT"}, "data": [ROW]},
@@ -249,9 +249,9 @@ async def test_the_account_is_followed():
         opened, fill, order, balance = await take(events, 4)
         assert opened.state == pb.ORDER_STATE_OPEN
         assert (fill.fill_id, fill.client_order_id) == ("123", CLIENT_ID)
-        assert fill.fees == (Paid("BTC", Decimal("0.0005")),)
+        assert fill.fees == (Fee("BTC", Decimal("0.0005")),)
         assert order.filled_size == Decimal("0.5")
-        assert balance == AssetBalance("BTC", Decimal("1.5"), Decimal(1))
+        assert balance == VenueBalance("BTC", Decimal("1.5"), Decimal(1))
         await venue.say({"event": "notice", "code": "64008", "msg": "The connection will close"})
         (lost,) = await take(events, 1)
         assert "64008" in lost.words
@@ -261,7 +261,7 @@ async def test_the_account_is_followed():
 async def test_a_key_that_may_not_follow_is_refused():
     async with prepared() as (venue, desk):
         venue.reply = lambda message: [{"event": "error", "code": "60009", "msg": "Login failed."}]
-        with pytest.raises(CredentialsRefused):
+        with pytest.raises(CredentialsRejected):
             await anext(desk.follow())
 
 
@@ -269,7 +269,7 @@ async def test_a_key_that_may_not_follow_is_refused():
 async def pretended(
     venue_id: str, symbol: str, transport: Transport = "websocket"
 ) -> AsyncIterator[trading.Scene]:
-    def make(given: Credentials, base_url: str) -> CcxtDesk:
+    def make(given: Credentials, base_url: str) -> CcxtExecutionClient:
         return orders.desk(venue_id, given, base_url, transport)
 
     dialect, path = DIALECTS[venue_id], "order" if transport == "websocket" else ""
@@ -308,7 +308,7 @@ async def test_swaps_are_traded_at_the_pretended_exchange():
         await trading.check_market_order(scene, Decimal(2))
         (position,) = await scene.desk.positions()
         assert position.size == 3
-        await scene.hear(lambda event: isinstance(event, HeldPosition) and event.size == 3)
+        await scene.hear(lambda event: isinstance(event, VenuePosition) and event.size == 3)
 
 
 @pytest.mark.parametrize("transport", ["websocket", "rest"])

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from kit.connector.books.bookkeeper import Bookkeeper
-from kit.connector.books.guarded_book import BookState
+from kit.connector.books.book_manager import BookManager
+from kit.connector.books.synchronized_book import BookState
 from kit.marketdata.frames import Frames
 from kit.marketdata.model.columns import BookRows
 from venues.okx import parse
@@ -96,7 +96,7 @@ def spoiled(frames: Iterator[bytes], chance: random.Random) -> Iterator[list[byt
 def test_a_proven_book_is_right_whatever_happens(seed: int) -> None:
     chance = random.Random(seed)
     exchange = Exchange(chance)
-    keeper = Bookkeeper(BOOK, lambda draft: None)
+    keeper = BookManager(BOOK, lambda draft: None)
     keeper.add(["BTC-USDT"])
     book = keeper.books["BTC-USDT"]
     was: dict[bytes, tuple[int, object]] = {}

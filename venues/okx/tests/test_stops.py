@@ -9,14 +9,14 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.execution.contract import (
     Accepted,
     OrderKey,
-    Unclear,
+    OrderRequest,
+    OutcomeUnknown,
     VenueFill,
     VenueOrder,
-    Wish,
 )
 from kit.execution.tests import stopping
 from venues.okx.tests.test_orders import CLIENT_ID, GONE, KEY, ROW, done, prepared, pretended
-from venues.okx.user_stream import Hearing
+from venues.okx.user_stream import OkxUserStreamDecoder
 
 ALGO = {
     "instType": "SPOT", "instId": "BTC-USDT", "algoId": "3126000", "algoClOrdId": CLIENT_ID,
@@ -39,7 +39,7 @@ ALGO = {
 @pytest.mark.parametrize("buys", [True, False])
 async def test_a_stop_goes_to_where_they_are_kept(kind, price, expected, buys):
     side = types_pb2.SIDE_BUY if buys else types_pb2.SIDE_SELL
-    wish = Wish(CLIENT_ID, "BTC-USDT", side, kind, Decimal("0.5"), price and Decimal(price),
+    wish = OrderRequest(CLIENT_ID, "BTC-USDT", side, kind, Decimal("0.5"), price and Decimal(price),
                 stop_price=Decimal("60000.5"))  # fmt: skip
     async with prepared() as (venue, desk):
         venue.answer("/order-algo", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
@@ -104,7 +104,7 @@ async def test_a_stop_is_cancelled_where_it_is():
         assert venue.sent[0].json == {"instId": "BTC-USDT", "ordId": "3126000"}
         assert venue.sent[1].json == [{"instId": "BTC-USDT", "algoClOrdId": CLIENT_ID}]
         venue.answer("/cancel-order", {"code": "1", "msg": "", "data": [{**no, "sCode": "50026"}]})
-        assert isinstance(await desk.cancel(key), Unclear)
+        assert isinstance(await desk.cancel(key), OutcomeUnknown)
         assert len(venue.sent) == 3
 
 
@@ -139,7 +139,7 @@ async def test_all_kinds_of_stops_are_open_orders():
 
 async def test_a_stop_is_followed_to_the_order_that_it_makes():
     events: list[object] = []
-    hearing = Hearing("SPOT")
+    hearing = OkxUserStreamDecoder("SPOT")
     pushed = {"arg": {"channel": "orders-algo", "instType": "SPOT"}}
     made = {**ROW, "clOrdId": "", "algoClOrdId": CLIENT_ID, "ordId": "4000", "sz": "0.5",
             "state": "filled", "accFillSz": "0.5", "avgPx": "60000", "tradeId": "9",

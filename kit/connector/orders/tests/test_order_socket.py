@@ -12,17 +12,17 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
 from kit.connector.orders import order_socket
-from kit.connector.orders.errors import Errors, Said
-from kit.connector.orders.order_socket import Answer, Entered, OrderSocket
-from kit.connector.orders.rest_session import Call, Line
-from kit.connector.orders.user_stream import Denied, Ended
+from kit.connector.orders.errors import ErrorTable, VenueError
+from kit.connector.orders.order_socket import OrderSocket, SocketReply, SocketRequest
+from kit.connector.orders.rest_session import Call, RestSession
+from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.connector.rest.budget import Budget, Priority, spend
-from kit.execution.contract import Accepted, Credentials, Receipt, Refused, Unclear
+from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected, Verdict
 from kit.execution.tests.answering import Answering, answering
 
 CALL = Call("privatePostOrder", {"symbol": "BTCUSDT"}, operation="place")
-ERRORS = Errors(
-    lambda answer: Said(str(answer["code"]), answer["msg"]) if "code" in answer else None,
+ERRORS = ErrorTable(
+    lambda answer: VenueError(str(answer["code"]), answer["msg"]) if "code" in answer else None,
     {"-1": pb.REJECT_REASON_SIZE, "-3": pb.REJECT_REASON_RATE_LIMIT},
     unclear=frozenset({"-2"}),
 )
@@ -40,7 +40,7 @@ class Speaking:
     def url(self, api: Any) -> str:
         return self._url
 
-    async def enter(self, line: Line) -> list[str]:
+    async def enter(self, line: RestSession) -> list[str]:
         return ['{"op":"sign in"}'] if self._signs_in else []
 
     def say(self, api: Any, number: int, operation: str, params: Any) -> str:
@@ -49,13 +49,13 @@ class Speaking:
     def hear(self, message: Any) -> Any:
         match message.get("say"):
             case "entered":
-                return Entered()
+                return SocketRequest()
             case "denied":
-                return Denied("a wrong key")
+                return LoginRejected("a wrong key")
             case "ended":
-                return Ended("maintenance")
+                return StreamClosed("maintenance")
         status, wait_s = message.get("status", 200), message.get("wait", 0)
-        return Answer(message["n"], message["answer"], status, wait_s)
+        return SocketReply(message["n"], message["answer"], status, wait_s)
 
 
 @dataclass
@@ -63,15 +63,15 @@ class Place:
     """A venue, and one account's way to it."""
 
     venue: Answering
-    line: Line
+    line: RestSession
     socket: OrderSocket
     written: asyncio.Queue[dict[str, Any]]
     """Requests that came over the websocket."""
 
-    async def act(self, call: Call = CALL) -> Receipt:
+    async def act(self, call: Call = CALL) -> Verdict:
         return await self.socket.act(call, read)
 
-    def start(self, call: Call = CALL) -> "asyncio.Task[Receipt]":
+    def start(self, call: Call = CALL) -> "asyncio.Task[Verdict]":
         return asyncio.create_task(self.act(call))
 
     async def until_shut(self) -> None:
@@ -80,7 +80,7 @@ class Place:
             await asyncio.sleep(0)
 
 
-def read(answer: Any) -> Receipt:
+def read(answer: Any) -> Verdict:
     return Accepted(str(answer["id"]))
 
 
@@ -91,7 +91,7 @@ async def place(
     async with answering() as venue:
         config = {"urls": {"api": {"private": venue.base}}}
         credentials = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
-        line = Line("binance", "binance", config, credentials, ERRORS)
+        line = RestSession("binance", "binance", config, credentials, ERRORS)
         written: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
         def note(message: dict[str, Any]) -> list[Any]:
@@ -125,7 +125,7 @@ async def test_answers_find_their_calls_in_any_order():
 async def test_what_is_not_answered_in_time_is_unclear_and_sent_once(monkeypatch):
     monkeypatch.setattr(order_socket, "TIMEOUT_S", 0.05)
     async with place() as at:
-        assert await at.act() == Unclear("no answer in 0.05 s")
+        assert await at.act() == OutcomeUnknown("no answer in 0.05 s")
         assert (await at.written.get())["n"] == 1
         monkeypatch.setattr(order_socket, "TIMEOUT_S", 10.0)
         again = at.start()
@@ -145,7 +145,7 @@ async def test_a_cut_leaves_open_what_was_written_and_nothing_is_sent_again():
         assert await calls[0] == Accepted("a")
         await at.venue.cut()
         receipt = await calls[1]
-        assert isinstance(receipt, Unclear)
+        assert isinstance(receipt, OutcomeUnknown)
         assert "cut before the answer" in receipt.words
         await at.socket.ready.wait()
         last = at.start()
@@ -187,16 +187,16 @@ async def test_other_words_are_said_where_the_call_has_them():
 @pytest.mark.parametrize(
     ("answer", "status", "expected"),
     [
-        ({"code": -1, "msg": "too small"}, 400, Refused(pb.REJECT_REASON_SIZE, "-1 too small")),
-        ({"code": -1, "msg": "too small"}, 200, Refused(pb.REJECT_REASON_SIZE, "-1 too small")),
-        ({"code": -2, "msg": "timeout"}, 200, Unclear("-2 timeout")),
+        ({"code": -1, "msg": "too small"}, 400, Rejected(pb.REJECT_REASON_SIZE, "-1 too small")),
+        ({"code": -1, "msg": "too small"}, 200, Rejected(pb.REJECT_REASON_SIZE, "-1 too small")),
+        ({"code": -2, "msg": "timeout"}, 200, OutcomeUnknown("-2 timeout")),
         # Not in the table: ccxt's own class of the code.
         ({"code": -2010, "msg": "Account has insufficient balance for requested action."}, 400,
-         Refused(pb.REJECT_REASON_INSUFFICIENT_FUNDS,
+         Rejected(pb.REJECT_REASON_INSUFFICIENT_FUNDS,
                  "-2010 Account has insufficient balance for requested action.")),
-        ({"code": -77, "msg": "what is that"}, 500, Unclear("HTTP 500 -77 what is that")),
-        ({}, 500, Unclear("HTTP 500 {}")),
-        ({"no": "id"}, 200, Unclear("an answer that cannot be read: KeyError('id')")),
+        ({"code": -77, "msg": "what is that"}, 500, OutcomeUnknown("HTTP 500 -77 what is that")),
+        ({}, 500, OutcomeUnknown("HTTP 500 {}")),
+        ({"no": "id"}, 200, OutcomeUnknown("an answer that cannot be read: KeyError('id')")),
     ],
 )  # fmt: skip
 async def test_an_answer_means_what_it_means_over_rest(answer, status, expected):
@@ -215,7 +215,7 @@ async def test_what_cannot_be_said_is_refused_and_what_cannot_be_understood_is_l
         assert await called == Accepted("5")
         nonsense = Call("privatePostOrder", {"size": {1, 2}}, operation="place")
         receipt = await at.act(nonsense)
-        assert isinstance(receipt, Refused)
+        assert isinstance(receipt, Rejected)
         assert receipt.words.startswith("not sent")
         assert at.written.empty()
         assert not at.venue.sent
@@ -327,12 +327,12 @@ async def test_calls_spend_from_the_budget_and_a_refusal_closes_it():
             answer = {"code": -3, "msg": "slow down"}
             await at.venue.say({"n": 1, "answer": answer, "status": 429, "wait": 7})
             for refused in (await first, await second):
-                assert isinstance(refused, Refused)
+                assert isinstance(refused, Rejected)
                 assert refused.reason == pb.REJECT_REASON_RATE_LIMIT
             assert 6 < budget.closed_s() <= 7
             await at.venue.say({"n": 2, "answer": {"id": "a"}})
             assert await urgent == Accepted("a")
-            assert isinstance(await at.act(), Refused)
+            assert isinstance(await at.act(), Rejected)
         assert at.written.empty()
         assert not at.venue.sent
 
@@ -344,7 +344,7 @@ async def test_a_call_that_waits_for_its_turn_while_the_socket_is_cut_goes_by_re
             first, second = at.start(), at.start()
             await at.written.get()
             await at.venue.cut()
-            assert isinstance(await first, Unclear)
+            assert isinstance(await first, OutcomeUnknown)
             assert await second == Accepted("by rest")
             assert len(at.venue.sent) == 1
 
@@ -367,7 +367,7 @@ async def test_what_waits_when_the_desk_is_closed_is_unclear():
         called = at.start()
         await at.written.get()
         await at.socket.close()
-        assert isinstance(await called, Unclear)
+        assert isinstance(await called, OutcomeUnknown)
 
 
 async def test_no_more_than_so_many_wait_for_their_answers(monkeypatch):
@@ -376,7 +376,7 @@ async def test_no_more_than_so_many_wait_for_their_answers(monkeypatch):
         called = at.start()
         await at.written.get()
         receipt = await at.act()
-        assert isinstance(receipt, Refused)
+        assert isinstance(receipt, Rejected)
         assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
         await at.venue.say({"n": 1, "answer": {"id": "a"}})
         assert await called == Accepted("a")

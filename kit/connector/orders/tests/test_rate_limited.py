@@ -8,9 +8,9 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
 from kit.base.errors import RateLimited
-from kit.connector.orders.rate_limited import RationedDesk
+from kit.connector.orders.rate_limited import RateLimitedExecutionClient
 from kit.connector.rest.budget import Budget, Priority, spending
-from kit.execution.contract import Accepted, OrderKey, Wish
+from kit.execution.contract import Accepted, OrderKey, OrderRequest
 
 KEY = OrderKey("BTCUSDT", "0" * 32, "")
 BUDGET = Budget("binance", 100, SystemClock())
@@ -33,7 +33,7 @@ class Noting:
         return call
 
 
-def wish(**changes) -> Wish:
+def wish(**changes) -> OrderRequest:
     fields = {
         "client_order_id": "0" * 32,
         "symbol": "BTCUSDT",
@@ -42,12 +42,12 @@ def wish(**changes) -> Wish:
         "size": Decimal(1),
         "price": Decimal(1),
     }
-    return Wish(**{**fields, **changes})
+    return OrderRequest(**{**fields, **changes})
 
 
 async def test_cancelling_comes_before_protecting_before_the_rest():
     inner = Noting()
-    desk = RationedDesk(inner, BUDGET)
+    desk = RateLimitedExecutionClient(inner, BUDGET)
     await desk.cancel(KEY)
     await desk.cancel_all()
     await desk.place(wish(reduce_only=True))

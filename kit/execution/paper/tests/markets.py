@@ -6,16 +6,16 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.execution.contract import OrderKey, Wish
+from kit.execution.contract import OrderKey, OrderRequest
 from kit.execution.paper.exchange import PaperExchange
 from kit.execution.paper.market import BookChanged, BookDoubted, Level, Marked, Traded
-from kit.execution.paper.rules import House, PaperRules
+from kit.execution.paper.rules import FeeSchedule, PaperRules
 
 D = Decimal
 SYMBOL, SWAP, INVERSE = "BTCUSDT", "BTC-PERP", "BTC-INVERSE"
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 RULES = PaperRules(
-    House(D("0.001"), D("0.002")),
+    FeeSchedule(D("0.001"), D("0.002")),
     {"USDT": D(10_000), "BTC": D(10)},
     latency_ms=0,
     jitter_ms=0,
@@ -161,7 +161,7 @@ class Floor:
             "price": None if price is None else D(str(price)),
             "time_in_force": lifetime,
         }
-        return Wish(**{**fields, **more})
+        return OrderRequest(**{**fields, **more})
 
     def place(self, *given, **more):
         """Returns the receipt."""

@@ -12,7 +12,7 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.base.errors import StoreUnavailable
 from kit.execution.account import Account
 from kit.execution.contract import OrderKey, VenueFill
-from kit.execution.paper.desk import PaperDesk
+from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.paper.tests.markets import BUY, LISTED, RULES, SELL, SYMBOL, FakeMarket
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import limit_order
@@ -54,7 +54,7 @@ class PaperWorld:
     def start(self, dies_at=0):
         """Begin a process."""
         self.life = Life(dies_at)
-        self.desk = PaperDesk(
+        self.desk = PaperExecutionClient(
             self.rules, self._market, self.disk, self.offload(self.disk), self.clock, LISTED.get
         )
         self.account = Account(

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.execution.contract import Accepted, Refused
-from kit.execution.paper.rules import House
+from kit.execution.contract import Accepted, Rejected
+from kit.execution.paper.rules import FeeSchedule
 from kit.execution.paper.tests.markets import BUY, INVERSE, RULES, SELL, SWAP, SYMBOL, Floor
 
 D = Decimal
@@ -35,7 +35,7 @@ def floor():
 
 
 def refused(receipt):
-    assert isinstance(receipt, Refused), receipt
+    assert isinstance(receipt, Rejected), receipt
     return receipt.reason
 
 
@@ -246,7 +246,7 @@ def test_what_is_cancelled_holds_nothing_and_is_cancelled_once(floor):
     assert isinstance(floor.exchange.cancel(floor.key(receipt)), Accepted)
     assert floor.now(receipt).state == CANCELLED
     assert floor.free() == floor.totals()
-    assert isinstance(floor.exchange.cancel(floor.key(receipt)), Refused)
+    assert isinstance(floor.exchange.cancel(floor.key(receipt)), Rejected)
     assert not floor.market.watched
 
 
@@ -322,7 +322,7 @@ def test_an_inverse_position_is_won_and_lost_in_coins():
 
 
 def test_what_cannot_be_divided_is_not_lost():
-    floor = Floor(replace(RULES, house=House(D(0), D(0))))
+    floor = Floor(replace(RULES, house=FeeSchedule(D(0), D(0))))
     start = floor.totals()["BTC"]
     floor.market.whole([(7, 5000)], [(7, 5000)], symbol=INVERSE)
     floor.place(size=100, symbol=INVERSE)

@@ -4,7 +4,7 @@ import asyncio
 import math
 import random
 
-from kit.execution.paper.latency import Line
+from kit.execution.paper.latency import LatencyQueue
 from kit.execution.tests.worlds import LoopClock, run
 
 
@@ -15,7 +15,7 @@ async def travelled(line, name, arrived):
 
 def test_what_was_sent_first_arrives_first_and_nothing_is_faster_than_the_line():
     async def scenario():
-        line = Line(LoopClock(), 20, 10, random.Random(1))
+        line = LatencyQueue(LoopClock(), 20, 10, random.Random(1))
         arrived = []
         await asyncio.gather(*(travelled(line, name, arrived) for name in range(200)))
         assert [name for name, _ in arrived] == list(range(200))
@@ -28,7 +28,7 @@ def test_the_jitter_is_as_long_as_it_is_said_in_the_median():
     async def scenario():
         took = []
         for seed in range(301):
-            line, began = Line(LoopClock(), 20, 10, random.Random(seed)), loop_time()
+            line, began = LatencyQueue(LoopClock(), 20, 10, random.Random(seed)), loop_time()
             await line.travel()
             took.append(loop_time() - began)
         took.sort()
@@ -40,7 +40,7 @@ def test_the_jitter_is_as_long_as_it_is_said_in_the_median():
 
 def test_without_latency_nothing_is_waited_for():
     async def scenario():
-        line = Line(LoopClock(), 0, 0, random.Random(1))
+        line = LatencyQueue(LoopClock(), 0, 0, random.Random(1))
         await line.travel()
         assert loop_time() == 0
 
@@ -55,7 +55,9 @@ def test_in_a_market_that_goes_faster_messages_do_too():
     async def scenario():
         arrived = []
         for pace in (10.0, math.inf):
-            await travelled(Line(LoopClock(), 200, 0, random.Random(1), pace), pace, arrived)
+            await travelled(
+                LatencyQueue(LoopClock(), 200, 0, random.Random(1), pace), pace, arrived
+            )
         (_, first), (_, second) = arrived
         assert 0.02 <= first < 0.03
         assert second == first

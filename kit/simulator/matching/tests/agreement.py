@@ -12,13 +12,13 @@ from kit.simulator.matching.contract import (
     FeeAsset,
     FeeTier,
     FillView,
-    HouseRules,
     Lifetime,
+    MatchingRules,
     OrderKind,
-    Refusal,
-    Refused,
+    OrderRejected,
+    OrderTicket,
+    RejectCode,
     SelfTrade,
-    Ticket,
 )
 from kit.simulator.matching.money import amount
 from kit.simulator.matching.tests.desk import SYMBOL, Market
@@ -48,7 +48,7 @@ class Agreement:
     """Does the same to both, and compares."""
 
     def __init__(self, seed: int, fee_asset: FeeAsset, self_trade: SelfTrade) -> None:
-        rules = HouseRules(
+        rules = MatchingRules(
             start=START,
             tiers=TIERS,
             fee_asset=fee_asset,
@@ -113,15 +113,17 @@ class Agreement:
         price = None if is_market else Decimal(ticks) / 100
         size = Decimal(lots) / 1000
         kind = OrderKind.MARKET if is_market else OrderKind.LIMIT
-        ticket = Ticket(SYMBOL, buys, kind, size, price, lifetime=lifetime, post_only=post_only)
+        ticket = OrderTicket(
+            SYMBOL, buys, kind, size, price, lifetime=lifetime, post_only=post_only
+        )
         expected = self.reference.place(account, buys, size, price, lifetime, post_only)
         try:
             order = self.market.house.place(account, ticket)
-        except Refused as refused:
+        except OrderRejected as refused:
             self.refused += 1
             self._same("refusal", refused.refusal, expected)
             return
-        if isinstance(expected, Refusal):
+        if isinstance(expected, RejectCode):
             raise Disagreement(f"{ticket} was taken, and not {expected}")
         self.orders += 1
         found = (order.order_id, order.left, order.status.value if order.is_final else "")
@@ -145,7 +147,7 @@ class Agreement:
             change = lambda: house.amend(account, number, size, price)  # noqa: E731
         try:
             change()
-        except Refused as refused:
+        except OrderRejected as refused:
             self._same("refusal", refused.refusal, expected)
         else:
             self._same("refusal", None, expected)

@@ -9,13 +9,13 @@ from kit.simulator.listing import Listing, Mark
 from kit.simulator.matching.book import Book
 from kit.simulator.matching.contract import (
     AccountEvent,
-    HouseRules,
     Lifetime,
+    MatchingRules,
     OrderKind,
+    OrderTicket,
     OrderView,
-    Ticket,
 )
-from kit.simulator.matching.exchange_accounts import MatchingHouse
+from kit.simulator.matching.exchange_accounts import ExchangeAccounts
 
 COIN = Instrument("COIN", "USDT", 2, 3, 1, 100.0, 1.0, 0.03, 1.0)
 SPOT = Listing("COINUSDT", "COIN", "USDT", "0.01", "0.001", "5")
@@ -27,14 +27,14 @@ class Market:
 
     def __init__(
         self,
-        rules: HouseRules | None = None,
+        rules: MatchingRules | None = None,
         listed: Sequence[tuple[Instrument, Listing]] = ((COIN, SPOT),),
     ) -> None:
         self.now_ns = 1_000_000_000
         self.events: list[MarketEvent] = []
         self.marks: dict[str, Mark] = {}
-        self.house = MatchingHouse(
-            rules or HouseRules(),
+        self.house = ExchangeAccounts(
+            rules or MatchingRules(),
             lambda: self.now_ns,
             lambda time_ns: time_ns,
             self.events.extend,
@@ -56,7 +56,7 @@ class Market:
             if name in fields:
                 fields[name] = Decimal(fields[name])
         limit = None if price is None else Decimal(price)
-        ticket = Ticket(buys=side == "buy", size=Decimal(size), price=limit, **fields)
+        ticket = OrderTicket(buys=side == "buy", size=Decimal(size), price=limit, **fields)
         return self.house.place(account, ticket)
 
     def has(self, account: str, asset: str) -> tuple[Decimal, Decimal]:

@@ -13,12 +13,12 @@ from kit.simulator.matching.contract import (
     Cause,
     Key,
     OrderChanged,
+    OrderRejected,
+    OrderTicket,
     OrderView,
     PositionView,
-    Refusal,
-    Refused,
+    RejectCode,
     Status,
-    Ticket,
 )
 
 NOW_MS = 1_790_000_000_000
@@ -30,7 +30,7 @@ class FakeHouse:
 
     def __init__(self) -> None:
         self.keys = KEYS
-        self.refuses: Refusal | None = None
+        self.refuses: RejectCode | None = None
         self.status = Status.OPEN
         self.found: dict[int, OrderView] = {}
         self.held: list[PositionView] = []
@@ -40,9 +40,9 @@ class FakeHouse:
     def key(self, name: str) -> Key | None:
         return next((key for key in self.keys if key.key == name), None)
 
-    def place(self, account: str, ticket: Ticket) -> OrderView:
+    def place(self, account: str, ticket: OrderTicket) -> OrderView:
         if self.refuses is not None:
-            raise Refused(self.refuses)
+            raise OrderRejected(self.refuses)
         number, now_ns = len(self.found) + 1, NOW_MS * 10**6
         order = OrderView(number, account, ticket, self.status, ZERO, ZERO, now_ns, now_ns)
         return self._keep(order, Cause.NEW)
@@ -57,7 +57,7 @@ class FakeHouse:
     def cancel(self, account: str, order_id: int) -> OrderView:
         order = self.order(account, order_id)
         if order.is_final:
-            raise Refused(Refusal.FINISHED)
+            raise OrderRejected(RejectCode.FINISHED)
         return self._keep(structs.replace(order, status=Status.CANCELLED), Cause.CANCELLED)
 
     def cancel_all(self, account: str, symbol: str = "") -> list[OrderView]:
@@ -65,7 +65,7 @@ class FakeHouse:
 
     def order(self, account: str, order_id: int) -> OrderView:
         if order_id not in self.found or self.found[order_id].account != account:
-            raise Refused(Refusal.UNKNOWN_ORDER)
+            raise OrderRejected(RejectCode.UNKNOWN_ORDER)
         return self.found[order_id]
 
     def by_client_id(self, account: str, client_id: str) -> OrderView | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from kit.simulator.matching.contract import FeeAsset, FeeTier, Lifetime, Refusal, SelfTrade
+from kit.simulator.matching.contract import FeeAsset, FeeTier, Lifetime, RejectCode, SelfTrade
 
 CROWD = "crowd"
 PLACES = Decimal("0.00000001")
@@ -77,11 +77,11 @@ class Reference:
         price: Decimal | None,
         lifetime: Lifetime,
         post_only: bool,
-    ) -> Waiting | Refusal:
+    ) -> Waiting | RejectCode:
         """A new order, or why not."""
         order = Waiting(0, account, buys, price, size, size, 0, lifetime, post_only)
         refusal = self._refusal(order)
-        if refusal not in (None, Refusal.WOULD_NOT_FILL):
+        if refusal not in (None, RejectCode.WOULD_NOT_FILL):
             assert refusal is not None
             return refusal
         order.number = len(self.orders) + 1
@@ -92,28 +92,28 @@ class Reference:
         self._run(order)
         return order
 
-    def cancel(self, number: int) -> Refusal | None:
+    def cancel(self, number: int) -> RejectCode | None:
         """Take an order back."""
         order = self.orders[number]
         if order.end:
-            return Refusal.FINISHED
+            return RejectCode.FINISHED
         self._remove(order)
         order.end = "cancelled"
         return None
 
-    def amend(self, number: int, size: Decimal, price: Decimal) -> Refusal | None:
+    def amend(self, number: int, size: Decimal, price: Decimal) -> RejectCode | None:
         """Change both; it loses its place unless it only gets smaller."""
         order = self.orders[number]
         if order.end:
-            return Refusal.FINISHED
+            return RejectCode.FINISHED
         filled = order.size - order.left
         if size <= filled:
-            return Refusal.SIZE_MIN
+            return RejectCode.SIZE_MIN
         new = Waiting(number, order.account, order.buys, price, size, size - filled, 0)
         if order.post_only and self._would_take(new):
-            return Refusal.WOULD_TAKE
+            return RejectCode.WOULD_TAKE
         if self._need(new) > self.free(order.account, self._pays(new)) + self._need(order):
-            return Refusal.FUNDS
+            return RejectCode.FUNDS
         if price == order.price and size <= order.size:
             order.size, order.left = size, size - filled
             return None
@@ -228,22 +228,22 @@ class Reference:
         self._traded[account] = self._traded.get(account, ZERO) + value
         self.met.append(Met(order.number, account, price, size, fee, asset, is_maker))
 
-    def _refusal(self, order: Waiting) -> Refusal | None:
+    def _refusal(self, order: Waiting) -> RejectCode | None:
         offers = list(self._offers(order))
         if order.lifetime is Lifetime.FILL_OR_KILL and sum(size for _, size in offers) < order.size:
-            return Refusal.WOULD_NOT_FILL
+            return RejectCode.WOULD_NOT_FILL
         if order.post_only and self._would_take(order):
-            return Refusal.WOULD_TAKE
+            return RejectCode.WOULD_TAKE
         free = self.free(order.account, self._pays(order))
         if self._need(order) > free:
-            return Refusal.FUNDS
+            return RejectCode.FUNDS
         if order.buys and order.price is None:
             left, bill = order.size, ZERO
             for price, size in offers:
                 bill += price * min(size, left)
                 left -= min(size, left)
             if bill + self._fee_most(bill) > free:
-                return Refusal.FUNDS
+                return RejectCode.FUNDS
         return None
 
     def _would_take(self, order: Waiting) -> bool:

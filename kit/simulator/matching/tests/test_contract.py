@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.matching.contract import OrderKind, OrderView, Status, Ticket
+from kit.simulator.matching.contract import OrderKind, OrderTicket, OrderView, Status
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,6 @@ from kit.simulator.matching.contract import OrderKind, OrderView, Status, Ticket
     ],
 )
 def test_an_order_knows_what_is_left(status, filled, is_final, left):
-    ticket = Ticket("BTCUSDT", True, OrderKind.LIMIT, Decimal(5), price=Decimal(1))
+    ticket = OrderTicket("BTCUSDT", True, OrderKind.LIMIT, Decimal(5), price=Decimal(1))
     order = OrderView(1, "demo", ticket, status, Decimal(filled), Decimal(filled), 0, 0)
     assert (order.is_final, order.left) == (is_final, Decimal(left))

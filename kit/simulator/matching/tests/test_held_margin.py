@@ -10,12 +10,12 @@ import pytest
 from kit.simulator.listing import Mark
 from kit.simulator.matching.contract import (
     FeeTier,
-    HouseRules,
     Lifetime,
+    MatchingRules,
     OrderKind,
+    OrderRejected,
     OrderView,
-    Refusal,
-    Refused,
+    RejectCode,
     SelfTrade,
     Status,
 )
@@ -26,7 +26,7 @@ from kit.simulator.matching.tests.test_margin import FREE, INVERSE, LATER_NS, LI
 D = Decimal
 ACCOUNTS = ("ann", "bob", "cid")
 PRICE = 60_000
-RULES = HouseRules(
+RULES = MatchingRules(
     tiers=(FeeTier(D("-0.0001"), D("0.0005")),),
     start={"USDT": D(20_000), "BTC": D("0.5")},
     stops_trigger_at_once=True,
@@ -97,7 +97,7 @@ def act(market: Market, source: random.Random, unit: int) -> None:
     ("listed", "asset", "unit"), [(LINEAR, "USDT", 2), (INVERSE, "BTC", 4_000)]
 )
 def test_what_is_held_is_what_orders_and_positions_need(listed, asset, unit, self_trade):
-    rules = HouseRules(
+    rules = MatchingRules(
         tiers=RULES.tiers, start=RULES.start, stops_trigger_at_once=True, self_trade=self_trade
     )
     market, source = Market(rules, [listed]), random.Random(5)
@@ -107,8 +107,8 @@ def test_what_is_held_is_what_orders_and_positions_need(listed, asset, unit, sel
     for _ in range(ACTIONS):
         try:
             act(market, source, unit)
-        except Refused as no:
-            refused += no.refusal is Refusal.FUNDS
+        except OrderRejected as no:
+            refused += no.refusal is RejectCode.FUNDS
         for name in ACCOUNTS:
             found = market.has(name, asset)[1]
             assert found == counted.held(name)
@@ -136,11 +136,11 @@ def test_what_is_refused_holds_nothing():
     marked(market, "60000")
     first = market.order("demo", "buy", "100", "60000")
     before = market.has("demo", "USDT")
-    assert refusal(lambda: market.order("demo", "buy", "100", "60000")) is Refusal.FUNDS
+    assert refusal(lambda: market.order("demo", "buy", "100", "60000")) is RejectCode.FUNDS
     change = lambda: market.house.amend("demo", first.order_id, D(200), None)  # noqa: E731
-    assert refusal(change) is Refusal.FUNDS
+    assert refusal(change) is RejectCode.FUNDS
     assert market.has("demo", "USDT") == before == (D(10_000), D(6_000))
-    with suppress(Refused):
+    with suppress(OrderRejected):
         market.order("demo", "sell", "10", "60100", reduce_only=True)
     assert market.has("demo", "USDT") == before
 

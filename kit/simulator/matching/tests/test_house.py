@@ -11,11 +11,11 @@ from kit.simulator.matching.contract import (
     Cause,
     FeeAsset,
     FeeTier,
-    HouseRules,
     IdScope,
+    MatchingRules,
     OrderChanged,
-    Refusal,
-    Refused,
+    OrderRejected,
+    RejectCode,
     SelfTrade,
     Status,
 )
@@ -26,14 +26,14 @@ D = Decimal
 TIERS = (FeeTier(D("0.001"), D("0.002")),)
 
 
-def refusal(action) -> Refusal:
-    with pytest.raises(Refused) as caught:
+def refusal(action) -> RejectCode:
+    with pytest.raises(OrderRejected) as caught:
         action()
     return caught.value.refusal
 
 
 def test_two_accounts_meet_and_pay():
-    market = Market(HouseRules(tiers=TIERS))
+    market = Market(MatchingRules(tiers=TIERS))
     sold = market.order("other", "sell", "2", "100")
     assert market.has("other", "COIN") == (D(1000), D(2))
     bought = market.order("demo", "buy", "3", "101")
@@ -100,43 +100,43 @@ def test_what_does_not_wait_is_final_at_once(size, more, status, filled):
     market.order("other", "sell", "1", "101")
     order = market.order("demo", "buy", size, **more)
     assert (order.status, order.filled) == (status, D(filled))
-    assert order.why is (Refusal.WOULD_NOT_FILL if filled == "0" else None)
+    assert order.why is (RejectCode.WOULD_NOT_FILL if filled == "0" else None)
     assert market.house.open_orders("demo") == []
     assert market.has("demo", "USDT")[1] == 0
 
 
 def test_what_is_refused_changes_nothing():
-    market = Market(HouseRules(price_band=D("0.5"), open_orders_max=2))
+    market = Market(MatchingRules(price_band=D("0.5"), open_orders_max=2))
     market.order("other", "sell", "1", "100")
     market.order("demo", "buy", "0.5", "100")
     before = market.house.balances("demo"), market.book.levels(False, 5)
     cases = [
-        (Refusal.SIZE_MIN, {"size": "1E-30", "price": "100"}),
-        (Refusal.MALFORMED, {"size": "-1", "price": "100"}),
-        (Refusal.MALFORMED, {"size": "0", "price": "100"}),
-        (Refusal.MALFORMED, {"size": "1E+999999", "price": "100"}),
-        (Refusal.MALFORMED, {"size": "NaN", "price": "100"}),
-        (Refusal.MALFORMED, {"size": "sNaN", "price": "100"}),
-        (Refusal.MALFORMED, {"size": "1", "price": "sNaN"}),
-        (Refusal.LOT, {"size": "0.0011", "price": "100"}),
-        (Refusal.TICK, {"size": "1", "price": "100.001"}),
-        (Refusal.NOTIONAL_MIN, {"size": "0.049", "price": "100"}),
-        (Refusal.PRICE_BAND, {"size": "1", "price": "151"}),
-        (Refusal.FUNDS, {"size": "20000", "price": "60"}),
-        (Refusal.WOULD_TAKE, {"size": "1", "price": "100", "post_only": True}),
-        (Refusal.UNKNOWN_SYMBOL, {"size": "1", "price": "100", "symbol": "OTHER"}),
+        (RejectCode.SIZE_MIN, {"size": "1E-30", "price": "100"}),
+        (RejectCode.MALFORMED, {"size": "-1", "price": "100"}),
+        (RejectCode.MALFORMED, {"size": "0", "price": "100"}),
+        (RejectCode.MALFORMED, {"size": "1E+999999", "price": "100"}),
+        (RejectCode.MALFORMED, {"size": "NaN", "price": "100"}),
+        (RejectCode.MALFORMED, {"size": "sNaN", "price": "100"}),
+        (RejectCode.MALFORMED, {"size": "1", "price": "sNaN"}),
+        (RejectCode.LOT, {"size": "0.0011", "price": "100"}),
+        (RejectCode.TICK, {"size": "1", "price": "100.001"}),
+        (RejectCode.NOTIONAL_MIN, {"size": "0.049", "price": "100"}),
+        (RejectCode.PRICE_BAND, {"size": "1", "price": "151"}),
+        (RejectCode.FUNDS, {"size": "20000", "price": "60"}),
+        (RejectCode.WOULD_TAKE, {"size": "1", "price": "100", "post_only": True}),
+        (RejectCode.UNKNOWN_SYMBOL, {"size": "1", "price": "100", "symbol": "OTHER"}),
     ]
     for expected, fields in cases:
         assert refusal(lambda fields=fields: market.order("demo", "buy", **fields)) is expected
     assert (market.house.balances("demo"), market.book.levels(False, 5)) == before
     for _ in range(2):
         market.order("demo", "buy", "1", "90")
-    assert refusal(lambda: market.order("demo", "buy", "1", "90")) is Refusal.TOO_MANY
+    assert refusal(lambda: market.order("demo", "buy", "1", "90")) is RejectCode.TOO_MANY
 
 
 @pytest.mark.parametrize("fee_asset", FeeAsset)
 def test_all_that_an_account_has_can_be_spent(fee_asset):
-    market = Market(HouseRules(tiers=TIERS, fee_asset=fee_asset, start={"COIN": D(30_000)}))
+    market = Market(MatchingRules(tiers=TIERS, fee_asset=fee_asset, start={"COIN": D(30_000)}))
     for price in ("100", "100.01", "99.99"):
         market.order("other", "sell", "5000", price)
     assert market.order("demo", "buy", "9970", "100.01").status is Status.FILLED
@@ -156,8 +156,8 @@ def test_an_order_that_is_cancelled_frees_what_it_held():
     )
     assert market.has("demo", "USDT") == (D(1_000_000) - 50, D(0))
     assert market.book.best(True) is None
-    assert refusal(lambda: market.house.cancel("demo", order.order_id)) is Refusal.FINISHED
-    assert refusal(lambda: market.house.cancel("other", order.order_id)) is Refusal.UNKNOWN_ORDER
+    assert refusal(lambda: market.house.cancel("demo", order.order_id)) is RejectCode.FINISHED
+    assert refusal(lambda: market.house.cancel("other", order.order_id)) is RejectCode.UNKNOWN_ORDER
 
 
 def test_an_order_that_gets_smaller_keeps_its_place():
@@ -175,7 +175,7 @@ def test_an_order_that_gets_smaller_keeps_its_place():
     taken = market.house.amend("other", second.order_id, None, D("98"))
     assert taken.filled == D(1)
     for refused in ({"size": D(1)}, {"size": D(2000)}):
-        with pytest.raises(Refused):
+        with pytest.raises(OrderRejected):
             market.house.amend("other", second.order_id, price=None, **refused)
     assert market.house.order("other", second.order_id) == taken
 
@@ -184,18 +184,18 @@ def test_an_order_that_gets_smaller_keeps_its_place():
     ("scope", "while_open", "afterwards"),
     [
         (IdScope.NONE, "new", "new"),
-        (IdScope.OPEN, Refusal.DUPLICATE_ID, "new"),
-        (IdScope.EVER, Refusal.DUPLICATE_ID, Refusal.DUPLICATE_ID),
+        (IdScope.OPEN, RejectCode.DUPLICATE_ID, "new"),
+        (IdScope.EVER, RejectCode.DUPLICATE_ID, RejectCode.DUPLICATE_ID),
         (IdScope.RETURNS, "same", "same"),
     ],
 )
 def test_a_client_id_is_the_only_one_within_its_scope(scope, while_open, afterwards):
-    market = Market(HouseRules(id_scope=scope))
+    market = Market(MatchingRules(id_scope=scope))
 
     def again() -> object:
         try:
             found = market.order("demo", "buy", "1", "90", client_id="mine")
-        except Refused as refused:
+        except OrderRejected as refused:
             return refused.refusal
         return "same" if found.order_id == first.order_id else "new"
 
@@ -219,7 +219,7 @@ def test_a_client_id_is_the_only_one_within_its_scope(scope, while_open, afterwa
     ],
 )
 def test_orders_of_one_account_that_meet(mode, resting, taking, filled):
-    market = Market(HouseRules(self_trade=mode))
+    market = Market(MatchingRules(self_trade=mode))
     market.order("other", "sell", "0.5", "100")
     own = market.order("demo", "sell", "1", "100")
     market.order("other", "sell", "1", "100" if mode is SelfTrade.ALLOW else "101")
@@ -229,14 +229,14 @@ def test_orders_of_one_account_that_meet(mode, resting, taking, filled):
     assert (taker.status, taker.filled) == (taking, D(filled))
     assert market.house.order("demo", own.order_id).status is resting
     if taking is Status.CANCELLED:
-        assert taker.why is Refusal.SELF_TRADE
+        assert taker.why is RejectCode.SELF_TRADE
 
 
 def test_a_price_that_was_one_is_none_under_another_tick():
     market = Market()
     market.order("demo", "buy", "1", "99.98")
     market.house.relist(replace(SPOT, tick_size="0.05"))
-    assert refusal(lambda: market.order("demo", "buy", "1", "99.98")) is Refusal.TICK
+    assert refusal(lambda: market.order("demo", "buy", "1", "99.98")) is RejectCode.TICK
     market.order("demo", "buy", "1", "99.95")
     market.house.relist(SPOT)
     market.order("demo", "buy", "1", "99.98")
@@ -280,7 +280,7 @@ def test_an_account_hears_all_in_order():
 
 def test_a_tier_begins_at_its_volume():
     tiers = (FeeTier(D("0.001"), D("0.002")), FeeTier(D("-0.0001"), D("0.0005"), D(100)))
-    market = Market(HouseRules(tiers=tiers, fee_asset=FeeAsset.QUOTE))
+    market = Market(MatchingRules(tiers=tiers, fee_asset=FeeAsset.QUOTE))
     for _ in range(2):
         market.order("other", "sell", "1", "100")
         market.order("demo", "buy", "1")

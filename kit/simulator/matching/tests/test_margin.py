@@ -9,10 +9,10 @@ from kit.simulator.listing import InstrumentKind, Listing, Mark
 from kit.simulator.matching.contract import (
     BalanceChanged,
     FeeTier,
-    HouseRules,
+    MatchingRules,
     PositionChanged,
     PositionView,
-    Refusal,
+    RejectCode,
     Status,
 )
 from kit.simulator.matching.tests.desk import Market
@@ -28,7 +28,7 @@ INVERSE = (
     Instrument("BTC", "USD", 1, 0, 5, 60_000.0, 3_000.0, 0.03, 1.0, lot_units=10),
     Listing("BTC-PERPETUAL", "BTC", "USD", "0.5", "10", "0", False, PERPETUAL, "", "BTC"),
 )
-FREE = HouseRules(tiers=(FeeTier(D(0), D(0)),), start={"USDT": D(10_000), "BTC": D(1)})
+FREE = MatchingRules(tiers=(FeeTier(D(0), D(0)),), start={"USDT": D(10_000), "BTC": D(1)})
 LATER_NS = 10**18
 
 
@@ -85,12 +85,12 @@ def test_an_inverse_position_wins_coins():
 def test_orders_need_margin_and_what_reduces_needs_none():
     market = Market(FREE, [LINEAR])
     marked(market, "60000")
-    assert refusal(lambda: market.order("demo", "buy", "167", "60000")) is Refusal.FUNDS
+    assert refusal(lambda: market.order("demo", "buy", "167", "60000")) is RejectCode.FUNDS
     first = market.order("demo", "buy", "100", "60000")
     assert market.has("demo", "USDT") == (D(10_000), D(6_000))
     market.order("demo", "sell", "100", "60100")
     assert market.has("demo", "USDT")[1] == D(6_010)
-    assert refusal(lambda: market.order("demo", "buy", "70", "60000")) is Refusal.FUNDS
+    assert refusal(lambda: market.order("demo", "buy", "70", "60000")) is RejectCode.FUNDS
     market.order("other", "sell", "100", "60000")
     assert market.house.order("demo", first.order_id).status is Status.FILLED
     assert market.has("demo", "USDT")[1] == D(6_000)
@@ -105,11 +105,11 @@ def test_a_reduce_only_order_is_never_larger_than_the_position():
     marked(market, "60000")
     only = {"reduce_only": True}
     assert refusal(lambda: market.order("demo", "sell", "1", "60000", **only)) is (
-        Refusal.REDUCE_ONLY
+        RejectCode.REDUCE_ONLY
     )
     traded(market, "buy", "10", "60000")
     assert refusal(lambda: market.order("demo", "buy", "1", "59000", **only)) is (
-        Refusal.REDUCE_ONLY
+        RejectCode.REDUCE_ONLY
     )
     first = market.order("demo", "sell", "50", "61000", **only)
     assert first.ticket.size == D(10)
@@ -122,7 +122,7 @@ def test_a_reduce_only_order_is_never_larger_than_the_position():
     assert market.house.positions("demo") == []
     ends = [market.house.order("demo", one.order_id) for one in (second, third)]
     assert [one.status for one in ends] == [Status.CANCELLED] * 2
-    assert {one.why for one in ends} == {Refusal.REDUCE_ONLY}
+    assert {one.why for one in ends} == {RejectCode.REDUCE_ONLY}
 
 
 @pytest.mark.parametrize(("market_of", "asset", "paid"), [(LINEAR, "USDT", 6), (INVERSE, "BTC", 0)])
@@ -176,7 +176,7 @@ def test_a_position_is_closed_at_its_liquidation_price(market_of, size, asset, s
     market.book.rest(side == "buy", ticks - sign * 4_000, 10**7, 1)
     market.now_ns += 10**9
     market.house.advance(market.now_ns)
-    assert market.house.order("demo", waiting.order_id).why is Refusal.FUNDS
+    assert market.house.order("demo", waiting.order_id).why is RejectCode.FUNDS
     assert market.house.positions("demo") == []
     assert market.has("demo", asset) == (D(0), D(0))
     whys = {event.why for event in heard if isinstance(event, BalanceChanged | PositionChanged)}

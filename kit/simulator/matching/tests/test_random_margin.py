@@ -8,14 +8,14 @@ from fractions import Fraction
 import pytest
 
 from kit.simulator.listing import Mark
-from kit.simulator.matching.contract import FeeTier, HouseRules, Refused, SelfTrade
+from kit.simulator.matching.contract import FeeTier, MatchingRules, OrderRejected, SelfTrade
 from kit.simulator.matching.money import amount
 from kit.simulator.matching.tests.desk import Market
 from kit.simulator.matching.tests.test_margin import INVERSE, LINEAR
 
 D = Decimal
 ACCOUNTS = ("ann", "bob", "cid")
-RULES = HouseRules(
+RULES = MatchingRules(
     tiers=(FeeTier(D("-0.0001"), D("0.0005")),),
     start={"USDT": D(20_000), "BTC": D("0.5")},
     self_trade=SelfTrade.CANCEL_OLDEST,
@@ -66,7 +66,7 @@ def trade(market: Market, unit: int) -> int:
         market.marks[market.symbol] = Mark(str(price), str(price), "0.0003", due_ns)
         name, side = source.choice(ACCOUNTS), source.choice(("buy", "sell"))
         size, limit = source.randint(1, 40) * unit, price + source.randint(-20, 20)
-        with suppress(Refused):
+        with suppress(OrderRejected):
             only = source.random() < 0.2
             market.order(name, side, str(size), str(limit), reduce_only=only)
         if number % 10 == 9:

@@ -7,12 +7,12 @@ import pytest
 from kit.simulator.events import Trade
 from kit.simulator.matching.contract import (
     Cause,
-    HouseRules,
     Lifetime,
+    MatchingRules,
     OrderChanged,
     OrderKind,
-    Refusal,
-    Refused,
+    OrderRejected,
+    RejectCode,
     Status,
 )
 from kit.simulator.matching.tests.desk import Market
@@ -110,7 +110,7 @@ def test_stops_trigger_each_other():
 
 
 def test_a_stop_that_is_reached_already_is_refused_or_triggers():
-    strict, kind = Market(), Market(HouseRules(stops_trigger_at_once=True))
+    strict, kind = Market(), Market(MatchingRules(stops_trigger_at_once=True))
     for market in (strict, kind):
         quoted(market)
         trade_at(market, 10_000)
@@ -118,7 +118,7 @@ def test_a_stop_that_is_reached_already_is_refused_or_triggers():
     def place(market: Market):
         return market.order("demo", "sell", "1", kind=OrderKind.STOP, stop_price="100")
 
-    assert refusal(lambda: place(strict)) is Refusal.STOP_WOULD_TRIGGER
+    assert refusal(lambda: place(strict)) is RejectCode.STOP_WOULD_TRIGGER
     assert place(kind).status is Status.FILLED
 
 
@@ -129,7 +129,7 @@ def test_a_stop_without_money_ends_when_it_triggers():
     order = market.order("demo", "buy", "9999", kind=OrderKind.STOP, stop_price="100.5")
     trade_at(market, 10_050)
     done = market.house.order("demo", order.order_id)
-    assert (done.status, done.why, done.filled) == (Status.CANCELLED, Refusal.FUNDS, D(0))
+    assert (done.status, done.why, done.filled) == (Status.CANCELLED, RejectCode.FUNDS, D(0))
 
 
 def test_a_stop_is_amended_and_cancelled():
@@ -141,7 +141,7 @@ def test_a_stop_is_amended_and_cancelled():
     assert market.has("demo", "COIN")[1] == D(2)
     trade_at(market, 9_950)
     assert market.house.order("demo", order.order_id).status is Status.UNTRIGGERED
-    with pytest.raises(Refused):
+    with pytest.raises(OrderRejected):
         market.house.amend("demo", order.order_id, None, None, D("99.6"))
     assert market.house.cancel("demo", order.order_id).status is Status.CANCELLED
     trade_at(market, 9_910)
@@ -161,7 +161,7 @@ def test_time_ends_orders():
     market.house.advance(market.now_ns)
     assert market.house.order("demo", order.order_id).status is Status.EXPIRED
     assert market.book.best(True) is None
-    assert refusal(lambda: market.order("demo", "buy", "1", "90", **late)) is Refusal.MALFORMED
+    assert refusal(lambda: market.order("demo", "buy", "1", "90", **late)) is RejectCode.MALFORMED
 
 
 def test_a_dead_man_switch_cancels_all_unless_it_is_pressed_again():

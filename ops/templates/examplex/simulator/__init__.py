@@ -13,14 +13,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import msgspec
 
 from kit.simulator.dialect import (
-    Answer,
     CaptureFormat,
     Channel,
     ConnectionRules,
     Dialect,
-    Floor,
     Frame,
-    Request,
+    MarketView,
+    RestRequest,
+    RestResponse,
     Session,
     Stream,
 )
@@ -74,7 +74,7 @@ class ExamplexExchange:
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         return Session() if path.rstrip("/") == PATH else None
 
-    async def receive(self, session: Session, text: str, floor: Floor) -> list[bytes]:
+    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
         """What a client may say is in ``_Call``."""
         try:
             call = _call.decode(text)
@@ -90,11 +90,11 @@ class ExamplexExchange:
             return [_reply(call, "unsubscribed")]
         return [_refusal(call.id, "unknown op", [])]
 
-    def tick(self, session: Session, floor: Floor) -> list[bytes]:
+    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
         """Nothing is said by the clock alone."""
         return []
 
-    async def answer(self, request: Request, floor: Floor) -> Answer:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
         return await rest.answer(request, floor)
 
     def list(self, instrument: Instrument) -> Listing:
@@ -102,10 +102,10 @@ class ExamplexExchange:
         self._markets[found.symbol] = instrument
         return found
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> Sequence[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
         return self._encoder.encode(step, wanted, floor)
 
-    def _subscribe(self, session: Session, call: _Call, floor: Floor) -> Sequence[bytes]:
+    def _subscribe(self, session: Session, call: _Call, floor: MarketView) -> Sequence[bytes]:
         """Unknown symbols are refused, the others are not. A book begins with the whole of it."""
         listed = {one.symbol: one for one in floor.listings()}
         said = [_reply(call, "subscribed")]

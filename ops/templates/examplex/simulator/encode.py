@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Floor, Frame, Stream
+from kit.simulator.dialect import Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, Trade
 from kit.simulator.listing import Listing
 from kit.simulator.market import Step
@@ -50,7 +50,7 @@ class Encoder:
         self._books = PublishedBooks()
         self._symbols: dict[Instrument, str] = {}
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: Floor) -> list[Frame]:
+    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
         """The frames of a step, in the order of what happened; books at their intervals."""
         frames: list[Frame] = []
         self._books.note(step)

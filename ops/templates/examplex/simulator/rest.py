@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.history import TradePrint
 from kit.simulator.listing import Listing
 from ops.templates.examplex.simulator.candles import candle_row, interval_start
@@ -20,20 +20,20 @@ FAILURES: Mapping[int, bytes] = {
     429: b'{"error":"too many requests"}',
     500: b'{"error":"internal error"}',
 }
-NO_SYMBOL = Answer(b'{"error":"unknown symbol"}', status=404)
-WRONG = Answer(b'{"error":"wrong parameter"}', status=400)
+NO_SYMBOL = RestResponse(b'{"error":"unknown symbol"}', status=404)
+WRONG = RestResponse(b'{"error":"wrong parameter"}', status=400)
 
 
-async def answer(request: Request, floor: Floor) -> Answer:
+async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
     """One call."""
     recorded = floor.recorded(request.path)
     if recorded is not None:
-        return Answer(recorded)
+        return RestResponse(recorded)
     if request.path == "/instruments":
         return _answer([_market(one) for one in floor.listings()])
     handler = HANDLERS.get(request.path)
     if handler is None:
-        return Answer(b'{"error":"no such path"}', status=404)
+        return RestResponse(b'{"error":"no such path"}', status=404)
     symbol = request.query.get("symbol", "")
     if symbol not in {one.symbol for one in floor.listings()}:
         return NO_SYMBOL
@@ -43,14 +43,14 @@ async def answer(request: Request, floor: Floor) -> Answer:
         return WRONG
 
 
-async def _book(symbol: str, query: Mapping[str, str], floor: Floor) -> Answer:
+async def _book(symbol: str, query: Mapping[str, str], floor: MarketView) -> RestResponse:
     book = await floor.book(symbol)
     if book is None:
-        return Answer(FAILURES[500], status=500)
+        return RestResponse(FAILURES[500], status=500)
     return _answer({"sequence": book.sequence, "bids": book.bids, "asks": book.asks})
 
 
-async def _trades(symbol: str, query: Mapping[str, str], floor: Floor) -> Answer:
+async def _trades(symbol: str, query: Mapping[str, str], floor: MarketView) -> RestResponse:
     """From an id, from a time, or the newest; oldest first."""
     history, limit = floor.history(symbol), _limit(query)
     if "from_id" in query:
@@ -63,7 +63,7 @@ async def _trades(symbol: str, query: Mapping[str, str], floor: Floor) -> Answer
     return _answer([_trade(one) for one in found])
 
 
-async def _candles(symbol: str, query: Mapping[str, str], floor: Floor) -> Answer:
+async def _candles(symbol: str, query: Mapping[str, str], floor: MarketView) -> RestResponse:
     """From a time, or the newest; oldest first."""
     start_of = interval_start(query.get("interval", ""))
     if start_of is None:
@@ -75,7 +75,7 @@ async def _candles(symbol: str, query: Mapping[str, str], floor: Floor) -> Answe
     return _answer([candle_row(candle) for candle in chosen])
 
 
-HANDLERS: Mapping[str, Callable[[str, Mapping[str, str], Floor], Awaitable[Answer]]] = {
+HANDLERS: Mapping[str, Callable[[str, Mapping[str, str], MarketView], Awaitable[RestResponse]]] = {
     "/book": _book,
     "/trades": _trades,
     "/candles": _candles,
@@ -86,8 +86,8 @@ def _limit(query: Mapping[str, str]) -> int:
     return max(1, min(int(query.get("limit", LIMIT_USUAL)), LIMIT_MAX))
 
 
-def _answer(body: object) -> Answer:
-    return Answer(msgspec.json.encode(body))
+def _answer(body: object) -> RestResponse:
+    return RestResponse(msgspec.json.encode(body))
 
 
 def _market(one: Listing) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 
 from kit.conformance.connector import Connector, connector
 from kit.conformance.exchange import Exchange, exchange
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from ops.templates.examplex.catalog import VENUE_ID, spot
 from ops.templates.examplex.simulator import ExamplexExchange
 
@@ -23,7 +23,7 @@ async def pretended() -> AsyncIterator[Exchange]:
 @pytest.fixture
 async def connected(pretended: Exchange) -> AsyncIterator[Connector]:
     symbols = pretended.symbols[:2]
-    async with connector(spot(Place("simulate", pretended.url)), symbols) as connected:
+    async with connector(spot(Environment("simulate", pretended.url)), symbols) as connected:
         await connected.until(connected.proven, "proven books")
         yield connected
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from kit.marketdata.frames import FrameError, Frames, Patterns
-from ops.templates.examplex.feed import ExamplexWire
+from kit.marketdata.frames import FrameError, FramePatterns, Frames
+from ops.templates.examplex.feed import ExamplexFeedProtocol
 
-wire = ExamplexWire("wss://feed.examplex.invalid")
+wire = ExamplexFeedProtocol("wss://feed.examplex.invalid")
 
 
 def test_all_symbols_share_one_address() -> None:
@@ -31,7 +31,7 @@ def test_a_book_is_renewed_by_subscribing_again() -> None:
 
 @pytest.mark.parametrize("channel", ["trades", "quotes", "book"])
 def test_frames_are_told_apart_by_their_channel(channel: str) -> None:
-    patterns = Patterns([one.pattern for one in wire.kinds], wire.window_bytes)
+    patterns = FramePatterns([one.pattern for one in wire.kinds], wire.window_bytes)
     frames = Frames([b'{"channel":"%b","symbol":"BTC-USD"}' % channel.encode()], [1])
     (found,) = patterns.classify(frames).tolist()
     assert wire.kinds[found].name == channel

@@ -6,7 +6,7 @@ import pytest
 
 from kit.base.errors import BadRequest, UnknownInstrument
 from kit.conformance.exchange import Exchange, exchange
-from kit.connector.contract.venue import History, Place
+from kit.connector.contract.venue import Environment, VenueHistory
 from ops.templates.examplex.catalog import VENUE_ID, spot
 from ops.templates.examplex.simulator import ExamplexExchange
 
@@ -18,13 +18,13 @@ async def pretended() -> AsyncIterator[Exchange]:
 
 
 @pytest.fixture
-async def history(pretended: Exchange) -> AsyncIterator[History]:
-    venue = spot(Place("simulate", pretended.url))
+async def history(pretended: Exchange) -> AsyncIterator[VenueHistory]:
+    venue = spot(Environment("simulate", pretended.url))
     yield venue.history
     await venue.history.close()
 
 
-async def test_trades_can_be_had_from_an_id_and_from_a_time(history: History) -> None:
+async def test_trades_can_be_had_from_an_id_and_from_a_time(history: VenueHistory) -> None:
     newest = await history.trades("BTC-USD", 0, 0, 20)
     middle = newest[10]
     by_id = await history.trades("BTC-USD", int(middle.trade_id), 0, 5)
@@ -34,13 +34,13 @@ async def test_trades_can_be_had_from_an_id_and_from_a_time(history: History) ->
     assert [len(by_id), len(by_time)] == [5, 5]
 
 
-async def test_candles_begin_where_they_are_asked_to(history: History) -> None:
+async def test_candles_begin_where_they_are_asked_to(history: VenueHistory) -> None:
     newest = await history.candles("BTC-USD", "5m", 0, 6)
     again = await history.candles("BTC-USD", "5m", newest[2].open_time_ns, 3)
     assert [one.open_time_ns for one in again] == [one.open_time_ns for one in newest[2:5]]
 
 
-async def test_a_book_is_sorted_best_first(history: History) -> None:
+async def test_a_book_is_sorted_best_first(history: VenueHistory) -> None:
     book = await history.book("BTC-USD")
     bids, asks = book.bids.price.unscaled.tolist(), book.asks.price.unscaled.tolist()
     assert bids == sorted(bids, reverse=True)
@@ -48,14 +48,16 @@ async def test_a_book_is_sorted_best_first(history: History) -> None:
     assert bids[0] < asks[0]
 
 
-async def test_what_there_is_not_is_an_error_that_says_so(history: History) -> None:
+async def test_what_there_is_not_is_an_error_that_says_so(history: VenueHistory) -> None:
     with pytest.raises(UnknownInstrument):
         await history.book("NOPE-USD")
     with pytest.raises(BadRequest):
         await history.candles("BTC-USD", "7m", 0, 5)
 
 
-async def test_a_halted_market_is_listed_as_halted(pretended: Exchange, history: History) -> None:
+async def test_a_halted_market_is_listed_as_halted(
+    pretended: Exchange, history: VenueHistory
+) -> None:
     before = {one.symbol: one.status for one in await history.instruments()}
     pretended.order("halt", "ETH-USD")
     after = {one.symbol: one.status for one in await history.instruments()}

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Request
-from kit.simulator.matching.contract import Refusal as Reason
-from kit.simulator.matching.contract import Refused
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.matching.contract import OrderRejected
+from kit.simulator.matching.contract import RejectCode as Reason
 from venues.binance.simulator.private.keys import (
     Call,
     check_known,
@@ -18,7 +18,7 @@ from venues.binance.simulator.private.keys import (
     rest_key,
     rest_params,
 )
-from venues.binance.simulator.rest import OrderLimit, Refusal
+from venues.binance.simulator.rest import BinanceApiError, OrderLimit
 
 ACCOUNTS_MAX = 10_000
 """More accounts than these are not counted for."""
@@ -60,7 +60,7 @@ class Usage:
         for limit in self._order_limits:
             if self.placed(account, limit, now_ns) + orders > limit.limit:
                 words = f"{limit.limit} orders per {limit.intervals} {limit.interval}."
-                raise Refusal(-1015, f"Too many new orders; current limit is {words}", 429)
+                raise BinanceApiError(-1015, f"Too many new orders; current limit is {words}", 429)
         if len(self._orders) >= ACCOUNTS_MAX:
             self._orders.clear()
         for limit in self._order_limits:
@@ -121,7 +121,7 @@ class PrivateCalls:
         self._words = words
         self._paths = {path for _, path in routes}
 
-    async def answer(self, request: Request, floor: Floor) -> Answer | None:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse | None:
         """One REST call; None: it is no private one."""
         route = self._routes.get((request.method, request.path))
         if route is None:
@@ -132,9 +132,9 @@ class PrivateCalls:
             call = _rest_call(request, floor, route)
             account = call.account
             body = msgspec.json.encode(self.run(route, call))
-        except Refusal as refusal:
+        except BinanceApiError as refusal:
             body, status = refusal.body, refusal.status
-        return Answer(body, status, self.usage.headers(account, floor.time_ns()))
+        return RestResponse(body, status, self.usage.headers(account, floor.time_ns()))
 
     def run(self, route: Route, call: Call) -> object:
         """What a call gives. Raises Refusal."""
@@ -144,19 +144,19 @@ class PrivateCalls:
             self.usage.place(call.account, route.orders, call.floor.time_ns())
         try:
             return route.handle(call)
-        except Refused as refused:
+        except OrderRejected as refused:
             raise self.worded(refused) from None
 
-    def worded(self, refused: Refused) -> Refusal:
+    def worded(self, refused: OrderRejected) -> BinanceApiError:
         """What the engine refuses, in this market's words."""
         code, words = self._words[refused.refusal]
-        return Refusal(code, words)
+        return BinanceApiError(code, words)
 
 
-def _rest_call(request: Request, floor: Floor, route: Route) -> Call:
+def _rest_call(request: RestRequest, floor: MarketView, route: Route) -> Call:
     house = floor.house
     if house is None:
-        raise Refusal(-1016, "This service is no longer available.", 503)
+        raise BinanceApiError(-1016, "This service is no longer available.", 503)
     params, payload = rest_params(request)
     key = key_of(house, rest_key(request))
     call = Call(key, params, floor, house)

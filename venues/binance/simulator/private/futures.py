@@ -19,11 +19,11 @@ from kit.simulator.matching.contract import (
     STOPS,
     Lifetime,
     OrderKind,
+    OrderRejected,
+    OrderTicket,
     OrderView,
-    Refused,
-    Ticket,
 )
-from kit.simulator.matching.contract import Refusal as Reason
+from kit.simulator.matching.contract import RejectCode as Reason
 from kit.simulator.private.market import whole_ticks
 from venues.binance.simulator.private import futures_rows as words
 from venues.binance.simulator.private.calls import Route
@@ -33,7 +33,7 @@ from venues.binance.simulator.private.spot_tickets import (
     read_self_trade,
     traded_price,
 )
-from venues.binance.simulator.rest import Refusal
+from venues.binance.simulator.rest import BinanceApiError
 
 BATCH_MAX = 5
 GOOD_TILL_MS_MIN = 600_000
@@ -81,12 +81,12 @@ class FuturesOrders:
     def _place(self, call: Call) -> object:
         if KINDS.get(call.text("type")) in STOPS:
             text = "Order type not supported for this endpoint. "
-            raise Refusal(-4120, text + "Please use the Algo Order API endpoints instead.")
+            raise BinanceApiError(-4120, text + "Please use the Algo Order API endpoints instead.")
         client_id = call.client_id("newClientOrderId") or self._new_id(call)
         ticket = read_ticket(call, client_id, "stopPrice")
         response = call.params.get("newOrderRespType", "ACK")
         if response not in ("ACK", "RESULT"):
-            raise Refusal(-1130, "Data sent for parameter 'newOrderRespType' is not valid.")
+            raise BinanceApiError(-1130, "Data sent for parameter 'newOrderRespType' is not valid.")
         order = call.house.place(call.account, ticket)
         return words.acknowledged(order) if response == "ACK" else words.order_row(order)
 
@@ -96,9 +96,9 @@ class FuturesOrders:
 
     def _place_conditional(self, call: Call) -> object:
         if call.text("algoType") != "CONDITIONAL":
-            raise Refusal(-1102, "Mandatory parameter 'algoType' was malformed.")
+            raise BinanceApiError(-1102, "Mandatory parameter 'algoType' was malformed.")
         if KINDS.get(call.text("type")) not in STOPS:
-            raise Refusal(-1116, "Invalid orderType.")
+            raise BinanceApiError(-1116, "Invalid orderType.")
         client_id = call.client_id("clientAlgoId") or self._new_id(call)
         ticket = read_ticket(call, client_id, "triggerPrice")
         return words.algo_row(call.house.place(call.account, ticket))
@@ -112,18 +112,18 @@ class FuturesOrders:
         return hashlib.sha256(seed.encode()).hexdigest()[:ID_LETTERS]
 
 
-def read_ticket(call: Call, client_id: str, stop_name: str) -> Ticket:
+def read_ticket(call: Call, client_id: str, stop_name: str) -> OrderTicket:
     """The order that a call wants. Raises Refusal."""
     listing = call.listing()
     side, kind = call.text("side"), KINDS.get(call.text("type"))
     if side not in ("BUY", "SELL"):
-        raise Refusal(-1117, "Invalid side.")
+        raise BinanceApiError(-1117, "Invalid side.")
     if kind is None:
-        raise Refusal(-1116, "Invalid orderType.")
+        raise BinanceApiError(-1116, "Invalid orderType.")
     if call.params.get("positionSide", "BOTH") != "BOTH":
-        raise Refusal(-4061, "Order's position side does not match user's setting.")
+        raise BinanceApiError(-4061, "Order's position side does not match user's setting.")
     if call.flag("closePosition"):
-        raise Refusal(
+        raise BinanceApiError(
             -4136, "Target strategy invalid for orderType; closePosition is not pretended"
         )
     lifetime, post_only = Lifetime.GOOD_TILL_CANCEL, False
@@ -134,12 +134,12 @@ def read_ticket(call: Call, client_id: str, stop_name: str) -> Ticket:
             else call.params.get("timeInForce", "GTC")
         )
         if name not in LIFETIMES:
-            raise Refusal(-1115, "Invalid timeInForce.")
+            raise BinanceApiError(-1115, "Invalid timeInForce.")
         lifetime, post_only = LIFETIMES[name]
     size = call.amount("quantity")
     if not size:
-        raise Refusal(-4003, "Quantity less than or equal to zero.")
-    return Ticket(
+        raise BinanceApiError(-4003, "Quantity less than or equal to zero.")
+    return OrderTicket(
         listing.symbol,
         side == "BUY",
         kind,
@@ -168,7 +168,7 @@ def find_conditional(call: Call) -> OrderView | None:
     if number:
         try:
             found: OrderView | None = call.house.order(call.account, number - words.ALGO_ID_FIRST)
-        except Refused:
+        except OrderRejected:
             found = None
     else:
         found = call.house.by_client_id(call.account, call.text("clientAlgoId"))
@@ -178,7 +178,7 @@ def find_conditional(call: Call) -> OrderView | None:
 def _price(call: Call, name: str) -> Decimal:
     price = call.amount(name)
     if not price:
-        raise Refusal(-4001, "Price less than 0.")
+        raise BinanceApiError(-4001, "Price less than 0.")
     return price
 
 
@@ -186,7 +186,7 @@ def _trail(call: Call, listing: Listing) -> Decimal:
     """The engine's trail is a distance; Binance's a share of the price, in percent."""
     rate = call.amount("callbackRate")
     if not Decimal("0.1") <= rate <= 10:
-        raise Refusal(-4130, "Invalid callback rate.")
+        raise BinanceApiError(-4130, "Invalid callback rate.")
     return whole_ticks(traded_price(call.floor, listing) * rate / PERCENT, listing)
 
 
@@ -194,40 +194,40 @@ def _expires_ns(call: Call) -> int:
     until_ms = call.number("goodTillDate", 0)
     if until_ms < call.now_ms + GOOD_TILL_MS_MIN:
         text = "The goodTillDate timestamp must be greater than the current time plus 600 seconds"
-        raise Refusal(-5040, f"{text} and smaller than 253402300799000")
+        raise BinanceApiError(-5040, f"{text} and smaller than 253402300799000")
     return until_ms * NANOSECONDS_PER_MILLISECOND
 
 
 def _order(call: Call) -> object:
     order = find_order(call)
     if order is None:
-        raise Refusal(-2013, "Order does not exist.")
+        raise BinanceApiError(-2013, "Order does not exist.")
     return words.order_row(order)
 
 
 def _open_order(call: Call) -> object:
     order = find_order(call)
     if order is None or order.is_final:
-        raise Refusal(-2013, "Order does not exist.")
+        raise BinanceApiError(-2013, "Order does not exist.")
     return words.order_row(order)
 
 
 def _modify(call: Call) -> object:
     order = find_order(call)
     if order is None:
-        raise Refusal(-2013, "Order does not exist.")
+        raise BinanceApiError(-2013, "Order does not exist.")
     if call.text("side") != ("BUY" if order.ticket.buys else "SELL"):
-        raise Refusal(-1117, "Invalid side.")
+        raise BinanceApiError(-1117, "Invalid side.")
     size, price = call.amount("quantity"), call.amount("price")
     if (size, price) == (order.ticket.size, order.ticket.price):
-        raise Refusal(-5027, "No need to modify the order.")
+        raise BinanceApiError(-5027, "No need to modify the order.")
     return words.order_row(call.house.amend(call.account, order.order_id, size, price))
 
 
 def _cancel(call: Call) -> object:
     order = find_order(call)
     if order is None:
-        raise Refused(Reason.UNKNOWN_ORDER)
+        raise OrderRejected(Reason.UNKNOWN_ORDER)
     return words.order_row(call.house.cancel(call.account, order.order_id))
 
 
@@ -242,14 +242,14 @@ def _cancel_all(call: Call) -> object:
 def _conditional(call: Call) -> object:
     order = find_conditional(call)
     if order is None:
-        raise Refusal(-2013, "Order does not exist.")
+        raise BinanceApiError(-2013, "Order does not exist.")
     return words.algo_row(order)
 
 
 def _cancel_conditional(call: Call) -> object:
     order = find_conditional(call)
     if order is None or words.is_order(order):
-        raise Refused(Reason.UNKNOWN_ORDER)
+        raise OrderRejected(Reason.UNKNOWN_ORDER)
     call.house.cancel(call.account, order.order_id)
     ids = {"algoId": words.algo_id(order), "clientAlgoId": order.ticket.client_id}
     return ids | {"code": "200", "msg": "success"}
@@ -274,9 +274,9 @@ def _each(call: Call, handle: Callable[[Call], object]) -> list[object]:
     try:
         batch = msgspec.json.decode(call.text("batchOrders"), type=list[dict[str, Any]])
     except msgspec.DecodeError:
-        raise Refusal(-4082, "Invalid number of batch orders.") from None
+        raise BinanceApiError(-4082, "Invalid number of batch orders.") from None
     if not 0 < len(batch) <= BATCH_MAX:
-        raise Refusal(-4082, "Invalid number of batch orders.")
+        raise BinanceApiError(-4082, "Invalid number of batch orders.")
     return [_one(call, handle, fields) for fields in batch]
 
 
@@ -287,9 +287,9 @@ def _one(call: Call, handle: Callable[[Call], object], fields: Mapping[str, Any]
     }
     try:
         return handle(replace(call, params=texts))
-    except Refusal as refusal:
+    except BinanceApiError as refusal:
         return refusal.error
-    except Refused as refused:
+    except OrderRejected as refused:
         code, text = words.REFUSALS[refused.refusal]
         return {"code": code, "msg": text}
 
@@ -306,6 +306,8 @@ def _cancel_batch(call: Call) -> object:
         ids = msgspec.json.decode(lists.get("orderidlist", "[]"), type=list[int | str])
         names = msgspec.json.decode(lists.get("origclientorderidlist", "[]"), type=list[str])
     except msgspec.DecodeError:
-        raise Refusal(-1130, "Data sent for parameter 'orderIdList' is not valid.") from None
+        raise BinanceApiError(
+            -1130, "Data sent for parameter 'orderIdList' is not valid."
+        ) from None
     wanted = [("orderId", one) for one in ids] + [("origClientOrderId", one) for one in names]
     return [_one(call, _cancel, {"symbol": symbol, name: value}) for name, value in wanted]

@@ -11,13 +11,13 @@ from decimal import Decimal
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.matching.contract import BalanceView, HouseRules, OrderView, PositionView
+from kit.simulator.matching.contract import BalanceView, MatchingRules, OrderView, PositionView
 from venues.binance.simulator.private import futures_rows as words
 from venues.binance.simulator.private.calls import Route, Usage
 from venues.binance.simulator.private.futures import find_conditional
 from venues.binance.simulator.private.keys import Call
 from venues.binance.simulator.private.spot_rows import milliseconds
-from venues.binance.simulator.rest import Refusal
+from venues.binance.simulator.rest import BinanceApiError
 
 ROWS_USUAL, ROWS_MAX = 500, 1_000
 WEEK_MS = 7 * 86_400_000
@@ -30,7 +30,7 @@ NO_POSITION = PositionView("", "", ZERO, ZERO, ZERO, ZERO, None, ZERO, ZERO)
 class FuturesAccount:
     """Answers the calls."""
 
-    def __init__(self, rules: HouseRules, usage: Usage) -> None:
+    def __init__(self, rules: MatchingRules, usage: Usage) -> None:
         self._rules = rules
         self._usage = usage
         self._leverage = int(1 / rules.initial_margin)
@@ -151,7 +151,7 @@ class FuturesAccount:
         """There is only one."""
         symbol, wanted = call.listing().symbol, call.number("leverage", 0)
         if wanted != self._leverage:
-            raise Refusal(-4028, f"Leverage {wanted} is not valid")
+            raise BinanceApiError(-4028, f"Leverage {wanted} is not valid")
         cap = str(NOTIONAL_CAP)
         return {"leverage": wanted, "maxNotionalValue": cap, "symbol": symbol}
 
@@ -262,14 +262,14 @@ def _fills(call: Call) -> object:
 def _times_ms(call: Call) -> tuple[int, int]:
     start_ms, end_ms = call.number("startTime", 0), call.number("endTime", END_MS)
     if {"startTime", "endTime"} <= call.params.keys() and end_ms - start_ms > WEEK_MS:
-        raise Refusal(-4165, "Invalid time interval: maximum is 7 days.")
+        raise BinanceApiError(-4165, "Invalid time interval: maximum is 7 days.")
     return start_ms, end_ms
 
 
 def _set_margin_type(call: Call) -> object:
     if call.text("marginType") == "CROSSED":
-        raise Refusal(-4046, "No need to change margin type.")
-    raise Refusal(-4047, "Margin type cannot be changed if there exists open orders.")
+        raise BinanceApiError(-4046, "No need to change margin type.")
+    raise BinanceApiError(-4047, "Margin type cannot be changed if there exists open orders.")
 
 
 def _position_mode(call: Call) -> object:
@@ -278,8 +278,8 @@ def _position_mode(call: Call) -> object:
 
 def _set_position_mode(call: Call) -> object:
     if call.flag("dualSidePosition"):
-        raise Refusal(-4068, "Position side cannot be changed if there exists position.")
-    raise Refusal(-4059, "No need to change position side.")
+        raise BinanceApiError(-4068, "Position side cannot be changed if there exists position.")
+    raise BinanceApiError(-4059, "No need to change position side.")
 
 
 def _multi_assets(call: Call) -> object:

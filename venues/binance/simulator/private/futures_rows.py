@@ -17,11 +17,11 @@ from kit.simulator.matching.contract import (
     Lifetime,
     OrderChanged,
     OrderKind,
+    OrderTicket,
     OrderView,
     PositionView,
-    Refusal,
+    RejectCode,
     Status,
-    Ticket,
 )
 from venues.binance.simulator.private.spot_rows import (
     EXECUTIONS,
@@ -60,37 +60,37 @@ ALGO_STATUSES: Mapping[Status, str] = {
 REASONS: Mapping[str, str] = {"funding": "FUNDING_FEE", "deposit": "DEPOSIT"}
 """Of account updates; all others are ORDER."""
 NOT_KEPT = "rejected. The order will not be recorded in the order history"
-REFUSALS: Mapping[Refusal, tuple[int, str]] = {
-    Refusal.UNKNOWN_SYMBOL: (-1121, "Invalid symbol."),
-    Refusal.HALTED: (-4140, "Invalid symbol status for opening position."),
-    Refusal.TICK: (-4014, "Price not increased by tick size."),
-    Refusal.LOT: (-1111, "Precision is over the maximum defined for this asset."),
-    Refusal.SIZE_MIN: (-4004, "Quantity less than min quantity."),
-    Refusal.NOTIONAL_MIN: (
+REFUSALS: Mapping[RejectCode, tuple[int, str]] = {
+    RejectCode.UNKNOWN_SYMBOL: (-1121, "Invalid symbol."),
+    RejectCode.HALTED: (-4140, "Invalid symbol status for opening position."),
+    RejectCode.TICK: (-4014, "Price not increased by tick size."),
+    RejectCode.LOT: (-1111, "Precision is over the maximum defined for this asset."),
+    RejectCode.SIZE_MIN: (-4004, "Quantity less than min quantity."),
+    RejectCode.NOTIONAL_MIN: (
         -4164,
         "Order's notional must be no smaller than 5 (unless you choose reduce only).",
     ),
-    Refusal.PRICE_BAND: (
+    RejectCode.PRICE_BAND: (
         -4131,
         "The counterparty's best price does not meet the PERCENT_PRICE filter limit.",
     ),
-    Refusal.FUNDS: (-2019, "Margin is insufficient."),
-    Refusal.WOULD_TAKE: (
+    RejectCode.FUNDS: (-2019, "Margin is insufficient."),
+    RejectCode.WOULD_TAKE: (
         -5022,
         f"Due to the order could not be executed as maker, the Post Only order will be {NOT_KEPT}",
     ),
-    Refusal.WOULD_NOT_FILL: (
+    RejectCode.WOULD_NOT_FILL: (
         -5021,
         f"Due to the order could not be filled immediately, the FOK order has been {NOT_KEPT}",
     ),
-    Refusal.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
-    Refusal.STOP_WOULD_TRIGGER: (-2021, "Order would immediately trigger."),
-    Refusal.DUPLICATE_ID: (-4116, "ClientOrderId is duplicated."),
-    Refusal.UNKNOWN_ORDER: (-2011, "Unknown order sent."),
-    Refusal.FINISHED: (-2011, "Unknown order sent."),
-    Refusal.TOO_MANY: (-2025, "Reach max open order limit."),
-    Refusal.SELF_TRADE: (-2010, "NEW_ORDER_REJECTED"),
-    Refusal.MALFORMED: (-4003, "Quantity less than or equal to zero."),
+    RejectCode.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
+    RejectCode.STOP_WOULD_TRIGGER: (-2021, "Order would immediately trigger."),
+    RejectCode.DUPLICATE_ID: (-4116, "ClientOrderId is duplicated."),
+    RejectCode.UNKNOWN_ORDER: (-2011, "Unknown order sent."),
+    RejectCode.FINISHED: (-2011, "Unknown order sent."),
+    RejectCode.TOO_MANY: (-2025, "Reach max open order limit."),
+    RejectCode.SELF_TRADE: (-2010, "NEW_ORDER_REJECTED"),
+    RejectCode.MALFORMED: (-4003, "Quantity less than or equal to zero."),
 }
 
 
@@ -199,7 +199,7 @@ def algo_status(order: OrderView) -> str:
     return "FINISHED" if order.is_final and order.filled else ALGO_STATUSES[order.status]
 
 
-def lifetime(ticket: Ticket) -> str:
+def lifetime(ticket: OrderTicket) -> str:
     """``GTX`` is what others call post-only."""
     return "GTX" if ticket.post_only else LIFETIMES[ticket.lifetime]
 
@@ -339,11 +339,11 @@ def account_update(
     return {"e": "ACCOUNT_UPDATE", "E": now_ms, "T": now_ms, "a": changes}
 
 
-def _type_in_book(ticket: Ticket) -> str:
+def _type_in_book(ticket: OrderTicket) -> str:
     return "LIMIT" if ticket.kind in PRICED else "MARKET"
 
 
-def _side(ticket: Ticket) -> str:
+def _side(ticket: OrderTicket) -> str:
     return "BUY" if ticket.buys else "SELL"
 
 

@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator import texts
-from kit.simulator.dialect import Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import House, Key, OrderView, Refused
+from kit.simulator.matching.contract import Key, MatchingEngine, OrderRejected, OrderView
 from kit.simulator.private.signing import is_hex_signature
-from venues.binance.simulator.rest import Refusal
+from venues.binance.simulator.rest import BinanceApiError
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 CLIENT_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
@@ -53,8 +53,8 @@ class Call:
 
     key: Key
     params: Mapping[str, str]
-    floor: Floor
-    house: House
+    floor: MarketView
+    house: MatchingEngine
 
     @property
     def account(self) -> str:
@@ -71,7 +71,7 @@ class Call:
         text = self.params.get(name, "")
         if not text:
             words = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
-            raise Refusal(-1102, words)
+            raise BinanceApiError(-1102, words)
         return text
 
     def amount(self, name: str) -> Decimal:
@@ -81,7 +81,7 @@ class Call:
         if amount is None:
             raise illegal(name, "^([0-9]{1,20})(\\.[0-9]{1,20})?$")
         if len(text.partition(".")[2].rstrip("0")) > PLACES_MAX:
-            raise Refusal(-1111, f"Parameter '{name}' has too much precision.")
+            raise BinanceApiError(-1111, f"Parameter '{name}' has too much precision.")
         return amount
 
     def number(self, name: str, usual: int, most: int = 2**63) -> int:
@@ -111,7 +111,7 @@ class Call:
         for listing in self.floor.listings():
             if listing.symbol == symbol:
                 return listing
-        raise Refusal(-1121, "Invalid symbol.")
+        raise BinanceApiError(-1121, "Invalid symbol.")
 
     def named_order(self, id_name: str, client_id_name: str, id_first: int = 0) -> OrderView | None:
         """The order of an id, a client id, or both; ``id_first``: what is added to ids."""
@@ -120,35 +120,35 @@ class Call:
             try:
                 number = self.number(id_name, 0) - id_first
                 order: OrderView | None = self.house.order(self.account, number)
-            except Refused:
+            except OrderRejected:
                 order = None
             if order is not None and client_id not in ("", order.ticket.client_id):
-                raise Refusal(-2039, "Client order ID is not correct for this order ID.")
+                raise BinanceApiError(-2039, "Client order ID is not correct for this order ID.")
         elif client_id:
             order = self.house.by_client_id(self.account, client_id)
         else:
             both = f"Param '{client_id_name}' or '{id_name}' must be sent"
-            raise Refusal(-1102, f"{both}, but both were empty/null!")
+            raise BinanceApiError(-1102, f"{both}, but both were empty/null!")
         return order if order is not None and order.ticket.symbol == symbol else None
 
 
-def illegal(name: str, pattern: str) -> Refusal:
+def illegal(name: str, pattern: str) -> BinanceApiError:
     """A parameter has letters that it may not have."""
     words = f"Illegal characters found in parameter '{name}'; legal range is '{pattern}'."
-    return Refusal(-1100, words)
+    return BinanceApiError(-1100, words)
 
 
-def key_of(house: House, name: str) -> Key:
+def key_of(house: MatchingEngine, name: str) -> Key:
     """The API key of this name. Raises Refusal."""
     if not KEY.fullmatch(name):
-        raise Refusal(-2014, "API-key format invalid.", 401)
+        raise BinanceApiError(-2014, "API-key format invalid.", 401)
     key = house.key(name)
     if key is None:
-        raise Refusal(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+        raise BinanceApiError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
     return key
 
 
-def rest_params(request: Request) -> tuple[dict[str, str], str]:
+def rest_params(request: RestRequest) -> tuple[dict[str, str], str]:
     """The parameters of query and body, and the text that is signed: both one after the other, as
     they came, without the signature."""
     query, body = request.raw_query, request.body.decode(errors="replace")
@@ -157,7 +157,7 @@ def rest_params(request: Request) -> tuple[dict[str, str], str]:
     return params, _unsigned(query) + _unsigned(body)
 
 
-def rest_key(request: Request) -> str:
+def rest_key(request: RestRequest) -> str:
     """The name of the key that a request came with."""
     return request.header("X-MBX-APIKEY")
 
@@ -172,15 +172,15 @@ def check_time(params: Mapping[str, str], now_ms: int) -> None:
     said_ms = texts.whole(params.get("timestamp", ""), DIGITS_MAX)
     if said_ms is None:
         words = "Mandatory parameter 'timestamp' was not sent, was empty/null, or malformed."
-        raise Refusal(-1102, words)
+        raise BinanceApiError(-1102, words)
     window_ms = texts.whole(params.get("recvWindow") or str(RECEIVE_WINDOW_MS))
     if window_ms is None or window_ms > RECEIVE_WINDOW_MS_MAX:
-        raise Refusal(-1131, "recvWindow must be less than 60000")
+        raise BinanceApiError(-1131, "recvWindow must be less than 60000")
     if said_ms >= now_ms + AHEAD_MS_MAX:
         words = "Timestamp for this request was 1000ms ahead of the server's time."
-        raise Refusal(-1021, words)
+        raise BinanceApiError(-1021, words)
     if now_ms - said_ms > window_ms:
-        raise Refusal(-1021, "Timestamp for this request is outside of the recvWindow.")
+        raise BinanceApiError(-1021, "Timestamp for this request is outside of the recvWindow.")
 
 
 def check_signature(key: Key, payload: str, params: Mapping[str, str]) -> None:
@@ -188,13 +188,13 @@ def check_signature(key: Key, payload: str, params: Mapping[str, str]) -> None:
     signature = params.get("signature", "")
     if not signature:
         words = "Mandatory parameter 'signature' was not sent, was empty/null, or malformed."
-        raise Refusal(-1102, words)
+        raise BinanceApiError(-1102, words)
     if len(signature) == HMAC_DIGITS:
         if is_hex_signature(signature, key.secret.encode(), payload.encode()):
             return
     elif is_ed25519(key, payload, signature):
         return
-    raise Refusal(-1022, "Signature for this request is not valid.")
+    raise BinanceApiError(-1022, "Signature for this request is not valid.")
 
 
 def is_ed25519(key: Key, payload: str, signature: str) -> bool:
@@ -213,7 +213,7 @@ def check_known(params: Iterable[str], known: frozenset[str]) -> None:
     read = sent & (known | SIGNING)
     if read != sent:
         words = f"read '{len(read)}' parameter(s) but was sent '{len(sent)}'."
-        raise Refusal(-1104, f"Not all sent parameters were read; {words}")
+        raise BinanceApiError(-1104, f"Not all sent parameters were read; {words}")
 
 
 def _ed25519(key: Key) -> Ed25519PrivateKey:

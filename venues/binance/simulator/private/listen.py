@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Floor, Session
-from kit.simulator.matching.contract import AccountEvent, House
+from kit.simulator.dialect import MarketView, Session
+from kit.simulator.matching.contract import AccountEvent, MatchingEngine
 from kit.simulator.private.streams import AccountStreams, symbol_of
 from venues.binance.simulator.capture import combined
 from venues.binance.simulator.private.keys import Call
 from venues.binance.simulator.private.socket import USER, EventRows
 from venues.binance.simulator.private.spot_rows import milliseconds
-from venues.binance.simulator.rest import Refusal
+from venues.binance.simulator.rest import BinanceApiError
 
 LIFETIME_NS = 3_600 * NANOSECONDS_PER_SECOND
 
@@ -29,8 +29,8 @@ class ListenKey:
 
     name: str
     account: str
-    house: House
-    floor: Floor
+    house: MatchingEngine
+    floor: MarketView
     expires_ns: int
 
 
@@ -59,7 +59,7 @@ class ListenKeys:
     def keep(self, call: Call) -> object:
         """It is good for another hour."""
         if self._living(call) is None:
-            raise Refusal(-1125, "This listenKey does not exist.")
+            raise BinanceApiError(-1125, "This listenKey does not exist.")
         return self.start(call)
 
     def stop(self, call: Call) -> object:
@@ -89,7 +89,7 @@ class ListenKeys:
         self._hearers[number] = (listen_key, listen_key.house.listen(listen_key.account, hear))
         session.when_closed.append(lambda: self._leave(number))
 
-    def tick(self, session: Session, floor: Floor) -> None:
+    def tick(self, session: Session, floor: MarketView) -> None:
         """A second has passed: who hears by a key that has expired is told, and hears no more."""
         listen_key, _ = self._hearers.get(id(session), (None, None))
         if listen_key is None or floor.time_ns() < listen_key.expires_ns:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from kit.simulator.dialect import Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
     Cause,
     FeeTier,
-    HouseRules,
+    MatchingRules,
     OrderChanged,
     PositionChanged,
 )
@@ -72,12 +72,12 @@ SPOT_PUBLIC_WEIGHTS: Mapping[str, int] = {
 class PrivateSide:
     """Of one market."""
 
-    house_rules: HouseRules
+    house_rules: MatchingRules
     calls: PrivateCalls
     api: WebsocketApi
     api_path: str
     """Of the websocket over which calls are made."""
-    public_weight: Callable[[Request], int]
+    public_weight: Callable[[RestRequest], int]
     listen_keys: ListenKeys | None = None
     """Where accounts are told of on connections of their own."""
 
@@ -89,7 +89,7 @@ def spot() -> PrivateSide:
     routes = answering.routes() | wallet.routes()
     calls = PrivateCalls(routes, words.REFUSALS, usage)
 
-    def rows(event: AccountEvent, floor: Floor) -> list[dict[str, object]]:
+    def rows(event: AccountEvent, floor: MarketView) -> list[dict[str, object]]:
         now_ms = words.milliseconds(floor.time_ns())
         if isinstance(event, OrderChanged):
             return [words.execution_report(event, answering.cancel_id, now_ms)]
@@ -99,7 +99,7 @@ def spot() -> PrivateSide:
 
     methods = {name: routes[path] for name, path in WEBSOCKET_METHODS.items()}
     return PrivateSide(
-        HouseRules(self_trade=words.SELF_TRADE_USUAL),
+        MatchingRules(self_trade=words.SELF_TRADE_USUAL),
         calls,
         WebsocketApi(calls, methods, rows),
         "/ws-api/v3",
@@ -110,7 +110,7 @@ def spot() -> PrivateSide:
 def futures() -> PrivateSide:
     """Of USD-M futures."""
     usage = Usage(FUTURES_WEIGHT_LIMIT, FUTURES_ORDER_LIMITS)
-    rules = HouseRules(
+    rules = MatchingRules(
         tiers=(FeeTier(Decimal("0.0002"), Decimal("0.0005")),),
         self_trade=words.SELF_TRADE_USUAL,
     )
@@ -130,7 +130,7 @@ def futures() -> PrivateSide:
     return PrivateSide(rules, calls, api, "/ws-fapi/v1", _futures_weight, listen_keys)
 
 
-def _futures_rows(event: AccountEvent, floor: Floor) -> list[dict[str, object]]:
+def _futures_rows(event: AccountEvent, floor: MarketView) -> list[dict[str, object]]:
     """What is said of an event. Money that is only locked is not spoken of."""
     now_ms = words.milliseconds(floor.time_ns())
     if isinstance(event, BalanceChanged):
@@ -148,7 +148,7 @@ def _futures_rows(event: AccountEvent, floor: Floor) -> list[dict[str, object]]:
     return rows
 
 
-def _futures_weight(request: Request) -> int:
+def _futures_weight(request: RestRequest) -> int:
     name = request.path.rpartition("/")[2]
     if name != "depth":
         return FUTURES_PUBLIC_WEIGHTS.get(name, 1)
@@ -156,7 +156,7 @@ def _futures_weight(request: Request) -> int:
     return next((cost for most, cost in ((50, 2), (100, 5), (500, 10)) if limit <= most), 20)
 
 
-def _spot_weight(request: Request) -> int:
+def _spot_weight(request: RestRequest) -> int:
     name = request.path.rpartition("/")[2]
     if name != "depth":
         return SPOT_PUBLIC_WEIGHTS.get(name, 1)

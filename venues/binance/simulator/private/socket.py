@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Floor, Session
-from kit.simulator.matching.contract import AccountEvent, House, Key
+from kit.simulator.dialect import MarketView, Session
+from kit.simulator.matching.contract import AccountEvent, Key, MatchingEngine
 from kit.simulator.private.streams import AccountStreams, symbol_of
 from venues.binance.simulator.private.calls import PrivateCalls, Route
 from venues.binance.simulator.private.keys import (
@@ -24,12 +24,12 @@ from venues.binance.simulator.private.keys import (
     key_of,
     websocket_payload,
 )
-from venues.binance.simulator.rest import Refusal
+from venues.binance.simulator.rest import BinanceApiError
 
 MESSAGES_PER_SECOND_MAX = 1_000
 """Only the limits of weight and orders are written down."""
 USER = "user"
-EventRows = Callable[[AccountEvent, Floor], list[dict[str, object]]]
+EventRows = Callable[[AccountEvent, MarketView], list[dict[str, object]]]
 
 
 class Asked(msgspec.Struct):
@@ -76,19 +76,19 @@ class WebsocketApi:
         session.when_closed.append(lambda: _end_all(session))
         return session
 
-    def answer(self, session: ApiSession, text: str, floor: Floor) -> bytes:
+    def answer(self, session: ApiSession, text: str, floor: MarketView) -> bytes:
         """One request."""
         try:
             asked = _asked.decode(text)
         except msgspec.DecodeError:
-            refusal = Refusal(-1135, "Invalid JSON Request")
+            refusal = BinanceApiError(-1135, "Invalid JSON Request")
             return msgspec.json.encode({"id": None, "status": 400, "error": refusal.error})
         params = {name: _text(value) for name, value in asked.params.items()}
         account = session.key.account if session.key is not None else ""
         try:
             result, account = self._result(session, asked.method, params, floor, account)
             said: dict[str, object] = {"id": asked.id, "status": 200, "result": result}
-        except Refusal as refusal:
+        except BinanceApiError as refusal:
             said = {"id": asked.id, "status": refusal.status, "error": refusal.error}
         if params.get("returnRateLimits") != "false":
             said["rateLimits"] = self._calls.usage.rows(account, floor.time_ns())
@@ -117,7 +117,7 @@ class WebsocketApi:
         session: ApiSession,
         method: str,
         params: dict[str, str],
-        floor: Floor,
+        floor: MarketView,
         account: str,
     ) -> tuple[object, str]:
         """What a method gives, and of which account the limits are."""
@@ -129,7 +129,7 @@ class WebsocketApi:
             return {"serverTime": floor.time_ns() // NANOSECONDS_PER_MILLISECOND}, account
         house = floor.house
         if house is None:
-            raise Refusal(-1016, "This service is no longer available.", 503)
+            raise BinanceApiError(-1016, "This service is no longer available.", 503)
         if route is not None:
             if route.signed:
                 key = _authorised(session, house, params, floor)
@@ -144,8 +144,8 @@ class WebsocketApi:
         session: ApiSession,
         method: str,
         params: dict[str, str],
-        floor: Floor,
-        house: House,
+        floor: MarketView,
+        house: MatchingEngine,
     ) -> object:
         match method:
             case "session.logon":
@@ -163,17 +163,21 @@ class WebsocketApi:
                 return self._subscribe(session, _signed(house, params, floor), floor, house)
             case "userDataStream.subscribe" if self._events:
                 if session.key is None:
-                    raise Refusal(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+                    raise BinanceApiError(
+                        -2015, "Invalid API-key, IP, or permissions for action.", 401
+                    )
                 return self._subscribe(session, session.key, floor, house)
             case "userDataStream.unsubscribe" if self._events:
                 return self._unsubscribe(session, params.get("subscriptionId", ""), floor)
             case "session.subscriptions" if self._events:
                 return [{"subscriptionId": number} for number in session.hears]
-        raise Refusal(-1020, "This operation is not supported.")
+        raise BinanceApiError(-1020, "This operation is not supported.")
 
-    def _subscribe(self, session: ApiSession, key: Key, floor: Floor, house: House) -> object:
+    def _subscribe(
+        self, session: ApiSession, key: Key, floor: MarketView, house: MatchingEngine
+    ) -> object:
         if any(account == key.account for account, _ in session.hears.values()):
-            raise Refusal(-2035, "User Data Stream subscription already active.")
+            raise BinanceApiError(-2035, "User Data Stream subscription already active.")
         number, session.subscribed = session.subscribed, session.subscribed + 1
 
         def hear(event: AccountEvent) -> None:
@@ -184,10 +188,10 @@ class WebsocketApi:
         session.hears[number] = (key.account, house.listen(key.account, hear))
         return {"subscriptionId": number}
 
-    def _unsubscribe(self, session: ApiSession, wanted: str, floor: Floor) -> object:
+    def _unsubscribe(self, session: ApiSession, wanted: str, floor: MarketView) -> object:
         numbers = [one for one in session.hears if wanted in ("", str(one))]
         if not numbers:
-            raise Refusal(-2036, "User Data Stream subscription not active.")
+            raise BinanceApiError(-2036, "User Data Stream subscription not active.")
         for number in numbers:
             session.hears.pop(number)[1]()
             now_ms = floor.time_ns() // NANOSECONDS_PER_MILLISECOND
@@ -197,7 +201,7 @@ class WebsocketApi:
         return {}
 
 
-def _signed(house: House, params: Mapping[str, str], floor: Floor) -> Key:
+def _signed(house: MatchingEngine, params: Mapping[str, str], floor: MarketView) -> Key:
     """The key that a request is signed with. Raises Refusal."""
     key = key_of(house, params.get("apiKey", ""))
     check_time(params, floor.time_ns() // NANOSECONDS_PER_MILLISECOND)
@@ -205,7 +209,9 @@ def _signed(house: House, params: Mapping[str, str], floor: Floor) -> Key:
     return key
 
 
-def _authorised(session: ApiSession, house: House, params: Mapping[str, str], floor: Floor) -> Key:
+def _authorised(
+    session: ApiSession, house: MatchingEngine, params: Mapping[str, str], floor: MarketView
+) -> Key:
     """After a logon a request needs no signature."""
     if session.key is None or "apiKey" in params:
         return _signed(house, params, floor)
@@ -213,14 +219,14 @@ def _authorised(session: ApiSession, house: House, params: Mapping[str, str], fl
     return session.key
 
 
-def _logged_on(house: House, params: Mapping[str, str], floor: Floor) -> Key:
+def _logged_on(house: MatchingEngine, params: Mapping[str, str], floor: MarketView) -> Key:
     key = _signed(house, params, floor)
     if not is_ed25519(key, websocket_payload(params), params["signature"]):
-        raise Refusal(-4056, "HMAC_SHA256 API key is not supported.")
+        raise BinanceApiError(-4056, "HMAC_SHA256 API key is not supported.")
     return key
 
 
-def _session_row(session: ApiSession, floor: Floor) -> dict[str, object]:
+def _session_row(session: ApiSession, floor: MarketView) -> dict[str, object]:
     logged_on_ms = session.logged_on_ms or None
     return {
         "apiKey": session.key.key if session.key is not None else None,

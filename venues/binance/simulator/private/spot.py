@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.matching.contract import OrderView, Refused, Ticket
-from kit.simulator.matching.contract import Refusal as Reason
+from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView
+from kit.simulator.matching.contract import RejectCode as Reason
 from kit.simulator.private.orders import fills_of
 from venues.binance.simulator.private import spot_rows as words
 from venues.binance.simulator.private.calls import Route, Usage
 from venues.binance.simulator.private.keys import Call
 from venues.binance.simulator.private.spot_tickets import PLACING, check_filters, read_ticket
-from venues.binance.simulator.rest import Refusal
+from venues.binance.simulator.rest import BinanceApiError
 
 CANCELLING = frozenset(
     {"symbol", "orderId", "origClientOrderId", "newClientOrderId", "cancelRestrictions"}
@@ -97,14 +97,14 @@ class SpotCalls:
     def _cancel(self, call: Call) -> object:
         order = call.named_order("orderId", "origClientOrderId")
         if order is None:
-            raise Refused(Reason.UNKNOWN_ORDER)
+            raise OrderRejected(Reason.UNKNOWN_ORDER)
         cancel_id = call.client_id("newClientOrderId") or self._new_id(call)
         return self._cancelled(call, order, cancel_id)
 
     def _cancelled(self, call: Call, order: OrderView, cancel_id: str) -> dict[str, object]:
         only = call.params.get("cancelRestrictions")
         if only and RESTRICTIONS.get(only) != words.STATUSES[order.status]:
-            raise Refusal(-2011, "Order was not canceled due to cancel restrictions.")
+            raise BinanceApiError(-2011, "Order was not canceled due to cancel restrictions.")
         with self._cancelling(cancel_id):
             done = call.house.cancel(call.account, order.order_id)
         return words.cancelled_order(done, cancel_id)
@@ -112,14 +112,14 @@ class SpotCalls:
     def _order(self, call: Call) -> object:
         order = call.named_order("orderId", "origClientOrderId")
         if order is None:
-            raise Refusal(-2013, "Order does not exist.")
+            raise BinanceApiError(-2013, "Order does not exist.")
         return words.known_order(order)
 
     def _replace(self, call: Call) -> object:
         """Nothing is cancelled for an order that could not be placed by the look of it."""
         mode = call.text("cancelReplaceMode")
         if mode not in ("STOP_ON_FAILURE", "ALLOW_FAILURE"):
-            raise Refusal(-1102, "Mandatory parameter 'cancelReplaceMode' was not sent.")
+            raise BinanceApiError(-1102, "Mandatory parameter 'cancelReplaceMode' was not sent.")
         ticket = read_ticket(call, call.client_id("newClientOrderId") or self._new_id(call))
         check_filters(call.listing(), ticket)
         response = _response(call)
@@ -128,26 +128,26 @@ class SpotCalls:
         outcome: dict[str, Any] = {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS"}
         try:
             if old is None:
-                raise Refused(Reason.UNKNOWN_ORDER)
+                raise OrderRejected(Reason.UNKNOWN_ORDER)
             outcome["cancelResponse"] = self._cancelled(call, old, cancel_id)
-        except (Refused, Refusal) as refused:
+        except (OrderRejected, BinanceApiError) as refused:
             outcome |= {"cancelResult": "FAILURE", "cancelResponse": _error(refused)}
             if mode == "STOP_ON_FAILURE":
                 outcome |= {"newOrderResult": "NOT_ATTEMPTED", "newOrderResponse": None}
-                raise Refusal(-2022, "Order cancel-replace failed.", data=outcome) from None
+                raise BinanceApiError(-2022, "Order cancel-replace failed.", data=outcome) from None
         _place_instead(call, ticket, response, outcome)
         return outcome
 
     def _amend(self, call: Call) -> object:
         order = call.named_order("orderId", "origClientOrderId")
         if order is None:
-            raise Refusal(-2013, "Order does not exist.")
+            raise BinanceApiError(-2013, "Order does not exist.")
         client_id = order.ticket.client_id
         if call.client_id("newClientOrderId") not in ("", client_id):
-            raise Refusal(-2038, "This simulator does not give an order another client id.")
+            raise BinanceApiError(-2038, "This simulator does not give an order another client id.")
         size = call.amount("newQty")
         if not order.filled < size < order.ticket.size:
-            raise Refusal(-2038, "Order amend (quantity increase) is not supported.")
+            raise BinanceApiError(-2038, "Order amend (quantity increase) is not supported.")
         done = call.house.amend(call.account, order.order_id, size, None)
         row = words.known_order(done)
         amended = {"origClientOrderId": client_id, "qty": row["origQty"]} | row
@@ -163,7 +163,7 @@ class SpotCalls:
         with self._cancelling(cancel_id):
             done = call.house.cancel_all(call.account, symbol)
         if not done:
-            raise Refused(Reason.UNKNOWN_ORDER)
+            raise OrderRejected(Reason.UNKNOWN_ORDER)
         return [words.cancelled_order(one, cancel_id) for one in done]
 
     def _all_orders(self, call: Call) -> object:
@@ -226,7 +226,7 @@ def _response(call: Call) -> str:
     usual = "FULL" if call.params.get("type") in ("LIMIT", "MARKET") else "ACK"
     response = call.params.get("newOrderRespType", usual)
     if response not in RESPONSES:
-        raise Refusal(-1102, "Mandatory parameter 'newOrderRespType' was malformed.")
+        raise BinanceApiError(-1102, "Mandatory parameter 'newOrderRespType' was malformed.")
     return response
 
 
@@ -237,22 +237,22 @@ def _placed(call: Call, order: OrderView, response: str) -> dict[str, object]:
     return words.placed_order(order, fills)
 
 
-def _place_instead(call: Call, ticket: Ticket, response: str, outcome: dict[str, Any]) -> None:
+def _place_instead(call: Call, ticket: OrderTicket, response: str, outcome: dict[str, Any]) -> None:
     """The second half of a cancel-replace. Raises Refusal when not both halves were done."""
     try:
         order = call.house.place(call.account, ticket)
         outcome["newOrderResponse"] = _placed(call, order, response)
-    except Refused as refused:
+    except OrderRejected as refused:
         outcome |= {"newOrderResult": "FAILURE", "newOrderResponse": _error(refused)}
     results = {outcome["cancelResult"], outcome["newOrderResult"]}
     if results == {"FAILURE"}:
-        raise Refusal(-2022, "Order cancel-replace failed.", data=outcome)
+        raise BinanceApiError(-2022, "Order cancel-replace failed.", data=outcome)
     if "FAILURE" in results:
-        raise Refusal(-2021, "Order cancel-replace partially failed.", 409, data=outcome)
+        raise BinanceApiError(-2021, "Order cancel-replace partially failed.", 409, data=outcome)
 
 
-def _error(refused: Refused | Refusal) -> dict[str, object]:
-    if isinstance(refused, Refusal):
+def _error(refused: OrderRejected | BinanceApiError) -> dict[str, object]:
+    if isinstance(refused, BinanceApiError):
         return refused.error
     code, message = words.REFUSALS[refused.refusal]
     return {"code": code, "msg": message}
@@ -261,7 +261,7 @@ def _error(refused: Refused | Refusal) -> dict[str, object]:
 def _times_ms(call: Call) -> tuple[int, int]:
     start_ms, end_ms = call.number("startTime", 0), call.number("endTime", END_MS)
     if {"startTime", "endTime"} <= call.params.keys() and end_ms - start_ms > DAY_MS:
-        raise Refusal(-1127, "More than 24 hours between startTime and endTime.")
+        raise BinanceApiError(-1127, "More than 24 hours between startTime and endTime.")
     return start_ms, end_ms
 
 

@@ -15,11 +15,11 @@ from kit.simulator.matching.contract import (
     Lifetime,
     OrderChanged,
     OrderKind,
+    OrderTicket,
     OrderView,
-    Refusal,
+    RejectCode,
     SelfTrade,
     Status,
-    Ticket,
 )
 
 STATUSES: Mapping[Status, str] = {
@@ -55,25 +55,25 @@ EXECUTIONS: Mapping[Cause, str] = {
     Cause.EXPIRED: "EXPIRED",
     Cause.REJECTED: "REJECTED",
 }
-REFUSALS: Mapping[Refusal, tuple[int, str]] = {
-    Refusal.UNKNOWN_SYMBOL: (-1121, "Invalid symbol."),
-    Refusal.HALTED: (-1013, "Market is closed."),
-    Refusal.TICK: (-1013, "Filter failure: PRICE_FILTER"),
-    Refusal.LOT: (-1013, "Filter failure: LOT_SIZE"),
-    Refusal.SIZE_MIN: (-1013, "Filter failure: LOT_SIZE"),
-    Refusal.NOTIONAL_MIN: (-1013, "Filter failure: NOTIONAL"),
-    Refusal.PRICE_BAND: (-1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
-    Refusal.FUNDS: (-2010, "Account has insufficient balance for requested action."),
-    Refusal.WOULD_TAKE: (-2010, "Order would immediately match and take."),
-    Refusal.WOULD_NOT_FILL: (-2010, "Order would not be filled."),
-    Refusal.REDUCE_ONLY: (-2010, "This action is disabled on this account."),
-    Refusal.STOP_WOULD_TRIGGER: (-2010, "Stop price would trigger immediately."),
-    Refusal.DUPLICATE_ID: (-2010, "Duplicate order sent."),
-    Refusal.UNKNOWN_ORDER: (-2011, "Unknown order sent."),
-    Refusal.FINISHED: (-2011, "Unknown order sent."),
-    Refusal.TOO_MANY: (-1013, "Filter failure: MAX_NUM_ORDERS"),
-    Refusal.SELF_TRADE: (-2010, "Order would trade with an order of the same account."),
-    Refusal.MALFORMED: (-1013, "Invalid quantity."),
+REFUSALS: Mapping[RejectCode, tuple[int, str]] = {
+    RejectCode.UNKNOWN_SYMBOL: (-1121, "Invalid symbol."),
+    RejectCode.HALTED: (-1013, "Market is closed."),
+    RejectCode.TICK: (-1013, "Filter failure: PRICE_FILTER"),
+    RejectCode.LOT: (-1013, "Filter failure: LOT_SIZE"),
+    RejectCode.SIZE_MIN: (-1013, "Filter failure: LOT_SIZE"),
+    RejectCode.NOTIONAL_MIN: (-1013, "Filter failure: NOTIONAL"),
+    RejectCode.PRICE_BAND: (-1013, "Filter failure: PERCENT_PRICE_BY_SIDE"),
+    RejectCode.FUNDS: (-2010, "Account has insufficient balance for requested action."),
+    RejectCode.WOULD_TAKE: (-2010, "Order would immediately match and take."),
+    RejectCode.WOULD_NOT_FILL: (-2010, "Order would not be filled."),
+    RejectCode.REDUCE_ONLY: (-2010, "This action is disabled on this account."),
+    RejectCode.STOP_WOULD_TRIGGER: (-2010, "Stop price would trigger immediately."),
+    RejectCode.DUPLICATE_ID: (-2010, "Duplicate order sent."),
+    RejectCode.UNKNOWN_ORDER: (-2011, "Unknown order sent."),
+    RejectCode.FINISHED: (-2011, "Unknown order sent."),
+    RejectCode.TOO_MANY: (-1013, "Filter failure: MAX_NUM_ORDERS"),
+    RejectCode.SELF_TRADE: (-2010, "Order would trade with an order of the same account."),
+    RejectCode.MALFORMED: (-1013, "Invalid quantity."),
 }
 NO_LIST = -1
 NO_TRADE = -1
@@ -97,7 +97,7 @@ def milliseconds(time_ns: int) -> int:
     return time_ns // NANOSECONDS_PER_MILLISECOND
 
 
-def order_type(ticket: Ticket) -> str:
+def order_type(ticket: OrderTicket) -> str:
     """``LIMIT_MAKER`` is what others call post-only."""
     if ticket.post_only and ticket.kind is OrderKind.LIMIT:
         return "LIMIT_MAKER"
@@ -107,10 +107,10 @@ def order_type(ticket: Ticket) -> str:
 def status(order: OrderView) -> str:
     """An order that would have traded with its own account's has a word of its own."""
     ended = order.status in (Status.CANCELLED, Status.EXPIRED)
-    return IN_MATCH if ended and order.why is Refusal.SELF_TRADE else STATUSES[order.status]
+    return IN_MATCH if ended and order.why is RejectCode.SELF_TRADE else STATUSES[order.status]
 
 
-def self_trade(ticket: Ticket) -> str:
+def self_trade(ticket: OrderTicket) -> str:
     """What becomes of it then."""
     return SELF_TRADES[ticket.self_trade or SELF_TRADE_USUAL]
 
@@ -268,4 +268,4 @@ def _state(order: OrderView) -> dict[str, object]:
 
 
 def _reject_reason(order: OrderView) -> str:
-    return "INSUFFICIENT_BALANCES" if order.why is Refusal.FUNDS else "UNKNOWN_ERROR"
+    return "INSUFFICIENT_BALANCES" if order.why is RejectCode.FUNDS else "UNKNOWN_ERROR"

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from kit.simulator.dialect import Floor
+from kit.simulator.dialect import MarketView
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import Lifetime, OrderKind, SelfTrade, Ticket
+from kit.simulator.matching.contract import Lifetime, OrderKind, OrderTicket, SelfTrade
 from kit.simulator.private.market import last_price, whole_ticks
 from venues.binance.simulator.private import spot_rows
 from venues.binance.simulator.private.keys import Call
-from venues.binance.simulator.rest import Refusal
+from venues.binance.simulator.rest import BinanceApiError
 
 LIFETIMES: Mapping[str, Lifetime] = {
     "GTC": Lifetime.GOOD_TILL_CANCEL,
@@ -60,30 +60,30 @@ TYPES: Mapping[str, OrderType] = {
 }
 
 
-def read_ticket(call: Call, client_id: str) -> Ticket:
+def read_ticket(call: Call, client_id: str) -> OrderTicket:
     """The order that a call wants. Raises Refusal."""
     listing = call.listing()
     side, name = call.text("side"), call.text("type")
     if side not in ("BUY", "SELL"):
-        raise Refusal(-1117, "Invalid side.")
+        raise BinanceApiError(-1117, "Invalid side.")
     form = TYPES.get(name)
     if form is None:
-        raise Refusal(-1116, "Invalid orderType.")
+        raise BinanceApiError(-1116, "Invalid orderType.")
     given = _check_shape(call, form)
     lifetime = Lifetime.GOOD_TILL_CANCEL
     if "timeInForce" in given:
         found = LIFETIMES.get(call.text("timeInForce"))
         if found is None:
-            raise Refusal(-1115, "Invalid timeInForce.")
+            raise BinanceApiError(-1115, "Invalid timeInForce.")
         lifetime = found
     amounts = {one: call.amount(one) for one in given - {"timeInForce", "trailingDelta"}}
     if not all(amounts.values()):
         zero = next(one for one, amount in amounts.items() if not amount)
-        raise Refusal(-1013, f"Invalid {'price' if 'rice' in zero else 'quantity'}.")
+        raise BinanceApiError(-1013, f"Invalid {'price' if 'rice' in zero else 'quantity'}.")
     kind, trail = form.kind, None
     if "trailingDelta" in given:
         kind, trail = OrderKind.TRAILING_STOP, _trail(call, listing)
-    return Ticket(
+    return OrderTicket(
         listing.symbol,
         side == "BUY",
         kind,
@@ -103,28 +103,30 @@ def read_self_trade(call: Call) -> SelfTrade | None:
     """What is to become of orders of one account that meet. Raises Refusal."""
     name = call.params.get("selfTradePreventionMode")
     if name is not None and name not in SELF_TRADES:
-        raise Refusal(-1130, "Data sent for parameter 'selfTradePreventionMode' is not valid.")
+        raise BinanceApiError(
+            -1130, "Data sent for parameter 'selfTradePreventionMode' is not valid."
+        )
     return None if name is None else SELF_TRADES[name]
 
 
-def check_filters(listing: Listing, ticket: Ticket) -> None:
+def check_filters(listing: Listing, ticket: OrderTicket) -> None:
     """What can be said of an order before anything is done. Raises Refusal."""
     if listing.halted:
-        raise Refusal(-1013, "Market is closed.")
+        raise BinanceApiError(-1013, "Market is closed.")
     prices = [price for price in (ticket.price, ticket.stop_price) if price is not None]
     if any(price % Decimal(listing.tick_size) for price in prices):
-        raise Refusal(-1013, "Filter failure: PRICE_FILTER")
+        raise BinanceApiError(-1013, "Filter failure: PRICE_FILTER")
     if ticket.size % Decimal(listing.lot_size):
-        raise Refusal(-1013, "Filter failure: LOT_SIZE")
+        raise BinanceApiError(-1013, "Filter failure: LOT_SIZE")
     if ticket.price is not None and ticket.price * ticket.size < Decimal(listing.minimum_notional):
-        raise Refusal(-1013, "Filter failure: NOTIONAL")
+        raise BinanceApiError(-1013, "Filter failure: NOTIONAL")
 
 
-def traded_price(floor: Floor, listing: Listing) -> Decimal:
+def traded_price(floor: MarketView, listing: Listing) -> Decimal:
     """Of the newest trade. Raises Refusal before the first."""
     last = last_price(floor, listing.symbol)
     if last is None:
-        raise Refusal(-1013, "Market is closed.")
+        raise BinanceApiError(-1013, "Market is closed.")
     return last
 
 
@@ -135,13 +137,13 @@ def _check_shape(call: Call, form: OrderType) -> set[str]:
         if one in form.needs:
             call.text(one)
         elif one in given and one not in form.may:
-            raise Refusal(-1106, f"Parameter '{one}' sent when not required.")
+            raise BinanceApiError(-1106, f"Parameter '{one}' sent when not required.")
     if form.may and len(given & form.may) != 1:
         first, second = sorted(form.may)
         if given & form.may:
-            raise Refusal(-1128, "Combination of optional parameters invalid.")
+            raise BinanceApiError(-1128, "Combination of optional parameters invalid.")
         words = f"Param '{first}' or '{second}' must be sent, but both were empty/null!"
-        raise Refusal(-1102, words)
+        raise BinanceApiError(-1102, words)
     return given
 
 
@@ -149,5 +151,5 @@ def _trail(call: Call, listing: Listing) -> Decimal:
     """The engine's trail is a distance; Binance's a share of the price, in basis points."""
     share = Decimal(call.number("trailingDelta", 0)) / BASIS_POINTS
     if not share:
-        raise Refusal(-1013, "Filter failure: TRAILING_DELTA")
+        raise BinanceApiError(-1013, "Filter failure: TRAILING_DELTA")
     return whole_ticks(traded_price(call.floor, listing) * share, listing)

@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from kit.simulator.dialect import Request
+from kit.simulator.dialect import RestRequest
 from kit.simulator.matching.tests.fake_house import NOW_MS
 
 
 def signed(
     method: str, path: str, secret: str = "demo-secret", key: str = "demo-key", **fields: object
-) -> Request:
+) -> RestRequest:
     """A call as a client sends it."""
     params = {"timestamp": NOW_MS} | fields
     text = urlencode({name: str(value) for name, value in params.items()})
@@ -22,8 +22,8 @@ def signed(
     text += f"&signature={signature}"
     headers = {"X-MBX-APIKEY": key} if key else {}
     if method in ("GET", "DELETE"):
-        return Request(method, path, {}, b"", text, headers)
-    return Request(method, path, {}, text.encode(), "", headers)
+        return RestRequest(method, path, {}, b"", text, headers)
+    return RestRequest(method, path, {}, text.encode(), "", headers)
 
 
 def by_ed25519(pem: str, params: Mapping[str, object]) -> str:

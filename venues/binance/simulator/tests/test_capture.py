@@ -5,7 +5,7 @@ import pytest
 from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
 from kit.simulator.listing import Listing, Mark
 from venues.binance.simulator.capture import BinanceCapture, data_of
-from venues.binance.simulator.streams import Streams
+from venues.binance.simulator.streams import BinanceStreams
 
 TRADE = b'{"e":"trade","E":1,"s":"BTCUSDT","t":5,"p":"61837.63000000","q":"0.02","T":9,"m":true}'
 BOOK = b'{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":7,"u":9,"b":[["1.50","2.250"]],"a":[]}'
@@ -19,7 +19,7 @@ KLINE = b'{"e":"kline","E":1,"s":"BTCUSDT","k":{"t":0,"T":59999,"s":"BTCUSDT","i
 
 @pytest.fixture
 def capture() -> BinanceCapture:
-    return BinanceCapture(Streams())
+    return BinanceCapture(BinanceStreams())
 
 
 def combined(name: str, data: bytes) -> bytes:
@@ -98,7 +98,7 @@ def test_a_mark_is_read_digit_for_digit(capture: BinanceCapture):
 
 
 def test_who_asks_for_another_speed_hears_the_captured_one():
-    streams = Streams()
+    streams = BinanceStreams()
     asked_before = streams.asked(b"btcusdt@depth@500ms")
     recorded, _ = BinanceCapture(streams).frame_of(combined("btcusdt@depth@0ms", BOOK))
     assert recorded.name == "btcusdt@depth@0ms"

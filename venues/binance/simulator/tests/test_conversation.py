@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Answer, Request, Session
+from kit.simulator.dialect import RestRequest, RestResponse, Session
 from kit.simulator.faults import Faults
 from kit.simulator.market import Market
-from kit.simulator.simulate import MarketFloor
+from kit.simulator.simulate import SimulatedMarketView
 from venues.binance.simulator import SPOT, Binance
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -22,30 +22,32 @@ def exchange() -> Binance:
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: Binance) -> MarketFloor:
+def floor(exchange: Binance) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, SPOT.instruments)
-    floor = MarketFloor(market, exchange)
+    floor = SimulatedMarketView(market, exchange)
     floor.happened(market.advance(OPENING_NS + 5 * SECOND_NS))
     return floor
 
 
-async def say(exchange: Binance, session: Session, floor: MarketFloor, text: str) -> dict:
+async def say(exchange: Binance, session: Session, floor: SimulatedMarketView, text: str) -> dict:
     (answer,) = await exchange.receive(session, text, floor)
     return json.loads(answer)
 
 
-async def ask(exchange: Binance, floor: MarketFloor, path: str, **query: object) -> Answer:
+async def ask(
+    exchange: Binance, floor: SimulatedMarketView, path: str, **query: object
+) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(Request("GET", path, texts), floor)
+    return await exchange.answer(RestRequest("GET", path, texts), floor)
 
 
-async def asked(exchange: Binance, floor: MarketFloor, path: str, **query: object):
+async def asked(exchange: Binance, floor: SimulatedMarketView, path: str, **query: object):
     answer = await ask(exchange, floor, path, **query)
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
 
 
-async def test_subscribing_and_unsubscribing(exchange: Binance, floor: MarketFloor):
+async def test_subscribing_and_unsubscribing(exchange: Binance, floor: SimulatedMarketView):
     session = exchange.open("/stream", {"streams": "ethusdt@trade"})
     assert session is not None
     subscribe = '{"method":"SUBSCRIBE","params":["btcusdt@trade","btcusdt@depth@100ms"],"id":7}'
@@ -74,7 +76,7 @@ async def test_wrong_requests_are_refused(exchange, floor, text: str, code: int)
     assert not session.streams
 
 
-async def test_too_many_streams_are_refused(exchange: Binance, floor: MarketFloor):
+async def test_too_many_streams_are_refused(exchange: Binance, floor: SimulatedMarketView):
     session = exchange.open("/ws", {})
     assert session is not None
     names = [f"s{number}@trade" for number in range(1_025)]
@@ -82,7 +84,7 @@ async def test_too_many_streams_are_refused(exchange: Binance, floor: MarketFloo
     assert (await say(exchange, session, floor, call))["error"]["code"] == 2
 
 
-async def test_a_raw_connection_gets_the_data_only(exchange: Binance, floor: MarketFloor):
+async def test_a_raw_connection_gets_the_data_only(exchange: Binance, floor: SimulatedMarketView):
     whole = b'{"stream":"btcusdt@trade","data":{"e":"trade"}}'
     for path in ("/ws/btcusdt@trade", "/stream/ws/0"):
         session = exchange.open(path, {})

@@ -6,7 +6,7 @@ import pytest
 
 from kit.simulator.dialect import Session
 from kit.simulator.market import INSTRUMENTS, Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.binance.simulator import SPOT, Binance
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -31,7 +31,7 @@ class Show:
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = Binance(SPOT)
         self.market = Market("1", OPENING_NS, events_per_second, SPOT.instruments)
-        self.floor = MarketFloor(self.market, self.exchange)
+        self.floor = SimulatedMarketView(self.market, self.exchange)
         self.session = Session()
         self.said: dict[str, list[dict]] = {name: [] for name in NAMES}
 

@@ -9,7 +9,7 @@ import pytest
 
 from kit.simulator.dialect import Session
 from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from tests.support.raw_client import lines_of, raw_client
 from venues.binance.simulator import FUTURES, Binance
 from venues.binance.simulator.tests.running import ccxt_futures_client, running
@@ -43,7 +43,7 @@ class Show:
     def __init__(self) -> None:
         self.exchange = Binance(FUTURES)
         self.market = Market("1", OPENING_NS, 1_000, FUTURES.instruments)
-        self.floor = MarketFloor(self.market, self.exchange)
+        self.floor = SimulatedMarketView(self.market, self.exchange)
         self.sessions: dict[str, Session] = {}
         self.said: dict[str, dict[str, list[dict]]] = {}
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from kit.simulator.matching.contract import Refusal, Status
+from kit.simulator.matching.contract import RejectCode, Status
 from kit.simulator.matching.tests.fake_house import NOW_MS, FakeFloor, FakeHouse
 from venues.binance.simulator import SPOT, Binance
 from venues.binance.simulator.private.keys import ed25519_credentials
@@ -108,7 +108,7 @@ async def test_what_was_not_signed_is_not_believed(exchange, floor, house):
     assert not house.found
 
 
-@pytest.mark.parametrize("refusal", list(Refusal))
+@pytest.mark.parametrize("refusal", list(RejectCode))
 async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, refusal):
     house.refuses = refusal
     request = signed("POST", ORDER, **LIMIT)
@@ -118,14 +118,14 @@ async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, re
 @pytest.mark.parametrize(
     ("refusal", "code", "words"),
     [
-        (Refusal.FUNDS, -2010, "Account has insufficient balance for requested action."),
-        (Refusal.WOULD_TAKE, -2010, "Order would immediately match and take."),
-        (Refusal.DUPLICATE_ID, -2010, "Duplicate order sent."),
-        (Refusal.STOP_WOULD_TRIGGER, -2010, "Stop price would trigger immediately."),
-        (Refusal.TICK, -1013, "Filter failure: PRICE_FILTER"),
-        (Refusal.LOT, -1013, "Filter failure: LOT_SIZE"),
-        (Refusal.NOTIONAL_MIN, -1013, "Filter failure: NOTIONAL"),
-        (Refusal.UNKNOWN_SYMBOL, -1121, "Invalid symbol."),
+        (RejectCode.FUNDS, -2010, "Account has insufficient balance for requested action."),
+        (RejectCode.WOULD_TAKE, -2010, "Order would immediately match and take."),
+        (RejectCode.DUPLICATE_ID, -2010, "Duplicate order sent."),
+        (RejectCode.STOP_WOULD_TRIGGER, -2010, "Stop price would trigger immediately."),
+        (RejectCode.TICK, -1013, "Filter failure: PRICE_FILTER"),
+        (RejectCode.LOT, -1013, "Filter failure: LOT_SIZE"),
+        (RejectCode.NOTIONAL_MIN, -1013, "Filter failure: NOTIONAL"),
+        (RejectCode.UNKNOWN_SYMBOL, -1121, "Invalid symbol."),
     ],
 )
 async def test_refusals_in_binances_words(exchange, floor, house, refusal, code, words):
@@ -198,7 +198,7 @@ async def test_a_replacement_that_fails_says_which_half(exchange, floor, house):
     assert (status, body["code"]) == (400, -2022)
     assert body["data"]["cancelResponse"]["code"] == -2011
     assert body["data"]["newOrderResult"] == "NOT_ATTEMPTED"
-    house.refuses = Refusal.FUNDS
+    house.refuses = RejectCode.FUNDS
     request = signed("POST", path, **replacing, cancelOrderId=1)
     status, body = await called(exchange, floor, request)
     assert (status, body["code"]) == (409, -2021)

@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Request
+from kit.simulator.dialect import RestRequest
 from kit.simulator.matching.contract import (
     BalanceChanged,
     BalanceView,
     PositionChanged,
     PositionView,
-    Refusal,
+    RejectCode,
     Status,
 )
 from kit.simulator.matching.tests.fake_house import FakeFloor, FakeHouse
@@ -60,7 +60,7 @@ async def called(exchange: Binance, floor: FakeFloor, request) -> tuple[int, dic
 
 async def listen_key(exchange: Binance, floor: FakeFloor, method: str = "POST") -> dict:
     """It needs a key, and no signature."""
-    request = Request(method, f"{ROOT}/listenKey", headers={"X-MBX-APIKEY": "demo-key"})
+    request = RestRequest(method, f"{ROOT}/listenKey", headers={"X-MBX-APIKEY": "demo-key"})
     return (await called(exchange, floor, request))[1]
 
 
@@ -131,7 +131,7 @@ async def test_an_unknown_listen_key_hears_nothing(exchange, floor, house):
     _, told = listening(exchange, "/private/ws", listenKey="nobody")
     house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "fill"))
     assert not told
-    request = Request("POST", f"{ROOT}/listenKey", headers={"X-MBX-APIKEY": "nobodys"})
+    request = RestRequest("POST", f"{ROOT}/listenKey", headers={"X-MBX-APIKEY": "nobodys"})
     status, body = await called(exchange, floor, request)
     assert (status, body["code"]) == (401, -2015)
 
@@ -161,7 +161,7 @@ async def test_a_conditional_order_is_an_order_only_when_it_has_triggered(exchan
     ]
 
 
-@pytest.mark.parametrize("refusal", list(Refusal))
+@pytest.mark.parametrize("refusal", list(RejectCode))
 async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, refusal):
     house.refuses = refusal
     status, body = await called(exchange, floor, signed("POST", f"{ROOT}/order", **LIMIT))
@@ -173,13 +173,13 @@ async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, re
 @pytest.mark.parametrize(
     ("refusal", "code"),
     [
-        (Refusal.FUNDS, -2019),
-        (Refusal.WOULD_TAKE, -5022),
-        (Refusal.REDUCE_ONLY, -2022),
-        (Refusal.DUPLICATE_ID, -4116),
-        (Refusal.NOTIONAL_MIN, -4164),
-        (Refusal.STOP_WOULD_TRIGGER, -2021),
-        (Refusal.TICK, -4014),
+        (RejectCode.FUNDS, -2019),
+        (RejectCode.WOULD_TAKE, -5022),
+        (RejectCode.REDUCE_ONLY, -2022),
+        (RejectCode.DUPLICATE_ID, -4116),
+        (RejectCode.NOTIONAL_MIN, -4164),
+        (RejectCode.STOP_WOULD_TRIGGER, -2021),
+        (RejectCode.TICK, -4014),
     ],
 )
 async def test_refusals_by_their_codes(exchange, floor, house, refusal, code):

@@ -13,20 +13,20 @@ from decimal import Decimal
 from urllib.parse import unquote
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.matching.contract import (
     FeeTier,
-    House,
-    HouseRules,
     IdScope,
     Key,
+    MatchingEngine,
+    MatchingRules,
     SelfTrade,
     Status,
 )
-from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.signing import is_hex_signature
 from kit.simulator.texts import whole
-from venues.bybit.simulator.rest import PARAMETER_ERROR, SYSTEM_ERROR, Refusal
+from venues.bybit.simulator.rest import PARAMETER_ERROR, SYSTEM_ERROR, BybitApiError
 
 RECEIVE_WINDOW_USUAL_MS = "5000"
 AHEAD_MS_MAX = 1000
@@ -36,7 +36,7 @@ KEY_INVALID = 10003
 SIGNATURE_WRONG = 10004
 OPEN_ORDERS_MAX = 500
 
-HOUSE_RULES = HouseRules(
+HOUSE_RULES = MatchingRules(
     tiers=(FeeTier(maker=Decimal("0.001"), taker=Decimal("0.001")),),
     id_scope=IdScope.EVER,
     self_trade=SelfTrade.ALLOW,
@@ -54,33 +54,33 @@ def credentials(key: Key) -> dict[str, str]:
     return {"apiKey": key.key, "secret": key.secret}
 
 
-def house_of(floor: Floor) -> House:
+def house_of(floor: MarketView) -> MatchingEngine:
     """Where orders are matched. Raises Refusal: a replay has no accounts."""
     if floor.house is None:
-        raise Refusal(SYSTEM_ERROR, "Server error.")
+        raise BybitApiError(SYSTEM_ERROR, "Server error.")
     return floor.house
 
 
-def key_of_call(request: Request, floor: Floor) -> Key:
+def key_of_call(request: RestRequest, floor: MarketView) -> Key:
     """Who has signed a REST call. Raises Refusal."""
     name, stamp, signature = (
         request.header(f"x-bapi-{one}") for one in ("api-key", "timestamp", "sign")
     )
     if not (name and stamp and signature):
         text = f"empty value: apiTimestamp[{stamp}] apiKey[{name}] apiSignature[{signature}]"
-        raise Refusal(PARAMETER_ERROR, text)
+        raise BybitApiError(PARAMETER_ERROR, text)
     window = request.header("x-bapi-recv-window") or RECEIVE_WINDOW_USUAL_MS
     check_time(stamp, window, floor)
     key = house_of(floor).key(name)
     if key is None:
-        raise Refusal(KEY_INVALID, "API key is invalid.")
+        raise BybitApiError(KEY_INVALID, "API key is invalid.")
     signed = [f"{stamp}{name}{window}{payload}" for payload in _payloads(request)]
     if not any(_fits(signature, key, one) for one in signed):
-        raise Refusal(SIGNATURE_WRONG, f"error sign! origin_string[{signed[0]}]")
+        raise BybitApiError(SIGNATURE_WRONG, f"error sign! origin_string[{signed[0]}]")
     return key
 
 
-def key_of_socket(args: list[str | int], floor: Floor) -> Key | None:
+def key_of_socket(args: list[str | int], floor: MarketView) -> Key | None:
     """Who has signed ``[key, expires, signature]``; None: nobody who may."""
     if len(args) != 3:
         return None
@@ -91,19 +91,19 @@ def key_of_socket(args: list[str | int], floor: Floor) -> Key | None:
     return key if _fits(signature, key, f"GET/realtime{expires}") else None
 
 
-def check_time(stamp: str, window: str, floor: Floor) -> None:
+def check_time(stamp: str, window: str, floor: MarketView) -> None:
     """Whether a call is neither too old nor from the future. Raises Refusal."""
     stamp_ms, window_ms = whole(stamp), whole(window)
     if stamp_ms is None or window_ms is None:
-        raise Refusal(PARAMETER_ERROR, "params error: timestamp or recv_window invalid")
+        raise BybitApiError(PARAMETER_ERROR, "params error: timestamp or recv_window invalid")
     time_ms = now_ms(floor)
     if not time_ms - window_ms <= stamp_ms < time_ms + AHEAD_MS_MAX:
         text = "invalid request, please check your server timestamp or recv_window param. "
         text += f"req_timestamp[{stamp}],server_timestamp[{time_ms}],recv_window[{window}]"
-        raise Refusal(EXPIRED, text)
+        raise BybitApiError(EXPIRED, text)
 
 
-def now_ms(floor: Floor) -> int:
+def now_ms(floor: MarketView) -> int:
     """The exchange's time."""
     return floor.time_ns() // NANOSECONDS_PER_MILLISECOND
 
@@ -113,7 +113,7 @@ def user_id(account: str) -> int:
     return 10_000_000 + int.from_bytes(hashlib.sha256(account.encode()).digest()[:3], "big")
 
 
-def _payloads(request: Request) -> Iterator[str]:
+def _payloads(request: RestRequest) -> Iterator[str]:
     """What may be signed: of a query also the text that its client has escaped."""
     if request.method == "POST":
         yield request.body.decode(errors="replace")

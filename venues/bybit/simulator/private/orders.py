@@ -12,24 +12,24 @@ from typing import TypeVar
 
 import msgspec
 
-from kit.simulator.dialect import Floor
+from kit.simulator.dialect import MarketView
 from kit.simulator.matching.contract import (
-    House,
     Lifetime,
+    MatchingEngine,
     OrderKind,
+    OrderRejected,
+    OrderTicket,
     OrderView,
-    Refused,
     Status,
-    Ticket,
 )
-from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.market import last_price
 from kit.simulator.private.memory import Memory
 from kit.simulator.private.orders import stop_kind
 from kit.simulator.texts import amount
 from venues.bybit.simulator.private.keys import house_of
 from venues.bybit.simulator.private.rows import Row, order_id, order_number
-from venues.bybit.simulator.rest import PARAMETER_ERROR, Refusal
+from venues.bybit.simulator.rest import PARAMETER_ERROR, BybitApiError
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 WINDOW_S_MIN, WINDOW_S_MAX = 3, 300
@@ -45,7 +45,7 @@ LIFETIMES = {
 ORDINARY, STOP, TAKE_PROFIT_STOP_LOSS = "Order", "StopOrder", "tpslOrder"
 FILTERS = (ORDINARY, STOP, TAKE_PROFIT_STOP_LOSS)
 STOP_TYPES = {STOP: "Stop", TAKE_PROFIT_STOP_LOSS: "tpslOrder"}
-NO_ORDER = Refusal(170213, "Order does not exist.")
+NO_ORDER = BybitApiError(170213, "Order does not exist.")
 ERRORS: Mapping[HouseRefusal, tuple[int, str]] = {
     HouseRefusal.UNKNOWN_SYMBOL: (170121, "Invalid symbol."),
     HouseRefusal.HALTED: (170151, "The trading pair is not open yet."),
@@ -121,12 +121,12 @@ class Orders:
         """``disconnected-cancel-all``, for the next time. Raises Refusal."""
         call = _read(body or b"{}", _Window)
         if not WINDOW_S_MIN <= call.time_window <= WINDOW_S_MAX:
-            raise Refusal(PARAMETER_ERROR, "params error: timeWindow invalid")
+            raise BybitApiError(PARAMETER_ERROR, "params error: timeWindow invalid")
         if call.product == "SPOT":
             self._windows[account] = call.time_window
         return {}
 
-    def watch(self, account: str, house: House) -> Callable[[], None]:
+    def watch(self, account: str, house: MatchingEngine) -> Callable[[], None]:
         """A connection watches. Returns what says that it is gone."""
         self._watching[account] = self._watching.get(account, 0) + 1
         house.cancel_after(account, 0)
@@ -138,12 +138,12 @@ class Orders:
 
         return gone
 
-    def do(self, name: str, body: bytes, account: str, floor: Floor) -> Row:
+    def do(self, name: str, body: bytes, account: str, floor: MarketView) -> Row:
         """``create``, ``amend``, ``cancel`` or ``cancel-all``. Raises Refusal."""
         kind: type[_Create | _Change] = _Create if name == "create" else _Change
         call = _read(body or b"{}", kind)
         if call.category != "spot":
-            raise Refusal(PARAMETER_ERROR, "Illegal category")
+            raise BybitApiError(PARAMETER_ERROR, "Illegal category")
         house = house_of(floor)
         try:
             if isinstance(call, _Create):
@@ -154,8 +154,8 @@ class Orders:
             if name == "cancel":
                 return _acknowledged(house.cancel(account, order.order_id))
             return _acknowledged(self._amend(call, order, house))
-        except Refused as refused:
-            raise Refusal(*ERRORS[refused.refusal]) from None
+        except OrderRejected as refused:
+            raise BybitApiError(*ERRORS[refused.refusal]) from None
 
     def filter_of(self, order: OrderView) -> str:
         """Among which orders it counts. A stop that has triggered is an ordinary order."""
@@ -170,13 +170,15 @@ class Orders:
         held = order.order_id in self._with_funds_held
         return STOP_TYPES[TAKE_PROFIT_STOP_LOSS if held else STOP]
 
-    def _create(self, call: _Create, house: House, account: str, floor: Floor) -> OrderView:
+    def _create(
+        self, call: _Create, house: MatchingEngine, account: str, floor: MarketView
+    ) -> OrderView:
         order = house.place(account, _ticket(call, floor))
         if call.order_filter == TAKE_PROFIT_STOP_LOSS:
             self._with_funds_held.keep(order.order_id, None)
         return order
 
-    def _chosen(self, call: _Change, house: House, account: str) -> OrderView:
+    def _chosen(self, call: _Change, house: MatchingEngine, account: str) -> OrderView:
         """The order that is named, when it is open. Raises Refusal and Refused."""
         order = found(call.order_id or "", call.order_link_id or "", house, account)
         if order.is_final or order.ticket.symbol != call.symbol:
@@ -185,12 +187,12 @@ class Orders:
             raise NO_ORDER
         return order
 
-    def _amend(self, call: _Change, order: OrderView, house: House) -> OrderView:
+    def _amend(self, call: _Change, order: OrderView, house: MatchingEngine) -> OrderView:
         size, price = _optional("qty", call.qty), _optional("price", call.price)
         stop_price = _optional("triggerPrice", call.trigger_price)
         return house.amend(order.account, order.order_id, size, price, stop_price)
 
-    def _cancel_all(self, call: _Change, house: House, account: str) -> Row:
+    def _cancel_all(self, call: _Change, house: MatchingEngine, account: str) -> Row:
         wanted = call.order_filter or ORDINARY
         cancelled = [
             house.cancel(account, order.order_id)
@@ -204,46 +206,46 @@ def _read(body: bytes, kind: type[StructT]) -> StructT:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:
-        raise Refusal(PARAMETER_ERROR, f"params error: {error}") from None
+        raise BybitApiError(PARAMETER_ERROR, f"params error: {error}") from None
 
 
-def found(order: str, client_id: str, house: House, account: str) -> OrderView:
+def found(order: str, client_id: str, house: MatchingEngine, account: str) -> OrderView:
     """By its id, or else its client id. Raises Refusal and Refused."""
     if order:
         return house.order(account, order_number(order))
     if not client_id:
-        raise Refusal(PARAMETER_ERROR, "params error: orderId or orderLinkId is required")
+        raise BybitApiError(PARAMETER_ERROR, "params error: orderId or orderLinkId is required")
     view = house.by_client_id(account, client_id)
     if view is None:
         raise NO_ORDER
     return view
 
 
-def _ticket(call: _Create, floor: Floor) -> Ticket:
+def _ticket(call: _Create, floor: MarketView) -> OrderTicket:
     if call.symbol not in {listing.symbol for listing in floor.listings()}:
-        raise Refusal(170121, "Invalid symbol.")
+        raise BybitApiError(170121, "Invalid symbol.")
     if call.side not in ("Buy", "Sell"):
-        raise Refusal(170117, "Invalid side.")
+        raise BybitApiError(170117, "Invalid side.")
     if call.order_type not in ("Market", "Limit"):
-        raise Refusal(170116, "Invalid orderType.")
+        raise BybitApiError(170116, "Invalid orderType.")
     if call.time_in_force not in LIFETIMES:
-        raise Refusal(170115, "Invalid timeInForce.")
+        raise BybitApiError(170115, "Invalid timeInForce.")
     if call.order_filter not in FILTERS:
-        raise Refusal(170201, "Invalid orderFilter parameter")
+        raise BybitApiError(170201, "Invalid orderFilter parameter")
     if call.take_profit or call.stop_loss:
-        raise Refusal(170227, "This feature is not supported.")
+        raise BybitApiError(170227, "This feature is not supported.")
     if CLIENT_ID.fullmatch(call.order_link_id) is None:
-        raise Refusal(170130, "Data sent for paramter 'orderLinkId' is not valid.")
+        raise BybitApiError(170130, "Data sent for paramter 'orderLinkId' is not valid.")
     buys, at_market = call.side == "Buy", call.order_type == "Market"
     quantity = _number("qty", call.qty)
     if not quantity:
-        raise Refusal(*ERRORS[HouseRefusal.SIZE_MIN])
+        raise BybitApiError(*ERRORS[HouseRefusal.SIZE_MIN])
     by_value = at_market and (call.market_unit or ("quoteCoin" if buys else "")) == "quoteCoin"
     stop_price = _optional("triggerPrice", call.trigger_price)
     if call.order_filter != ORDINARY and stop_price is None:
-        raise Refusal(170202, "Please enter the TP/SL price.")
+        raise BybitApiError(170202, "Please enter the TP/SL price.")
     lifetime = Lifetime.IMMEDIATE_OR_CANCEL if at_market else LIFETIMES[call.time_in_force]
-    return Ticket(
+    return OrderTicket(
         symbol=call.symbol,
         buys=buys,
         kind=_kind(call.symbol, buys, at_market, stop_price, floor),
@@ -258,7 +260,7 @@ def _ticket(call: _Create, floor: Floor) -> Ticket:
 
 
 def _kind(
-    symbol: str, buys: bool, at_market: bool, stop_price: Decimal | None, floor: Floor
+    symbol: str, buys: bool, at_market: bool, stop_price: Decimal | None, floor: MarketView
 ) -> OrderKind:
     """Which way the price must go is not said by a spot order, but by where the price is."""
     if stop_price is None:
@@ -271,7 +273,7 @@ def _kind(
 def _number(name: str, text: str | None) -> Decimal:
     number = amount(text or "")
     if number is None:
-        raise Refusal(170130, f"Data sent for paramter '{name}' is not valid.")
+        raise BybitApiError(170130, f"Data sent for paramter '{name}' is not valid.")
     return number
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Answer, Floor, Request
-from kit.simulator.matching.contract import FillView, House, Key, OrderView, Refused
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.matching.contract import FillView, Key, MatchingEngine, OrderRejected, OrderView
 from kit.simulator.private.orders import fills_by_order
 from kit.simulator.texts import plain, whole
 from venues.bybit.simulator.private.keys import HOUSE_RULES, house_of, key_of_call, now_ms, user_id
@@ -23,7 +23,7 @@ from venues.bybit.simulator.private.rows import (
     order_status,
     wallet_row,
 )
-from venues.bybit.simulator.rest import PARAMETER_ERROR, Refusal, envelope
+from venues.bybit.simulator.rest import PARAMETER_ERROR, BybitApiError, envelope
 
 ORDERS_USUAL, ORDERS_MAX = 20, 50
 EXECUTIONS_USUAL, EXECUTIONS_MAX = 50, 100
@@ -39,8 +39,8 @@ class _Call:
     """A request of somebody who may."""
 
     query: Mapping[str, str]
-    floor: Floor
-    house: House
+    floor: MarketView
+    house: MatchingEngine
     key: Key
     orders: Orders
 
@@ -52,7 +52,7 @@ class _Call:
         """A whole number among the parameters. Raises Refusal."""
         number = whole(self.query.get(name, str(usual)))
         if number is None:
-            raise Refusal(PARAMETER_ERROR, f"params error: {name} invalid")
+            raise BybitApiError(PARAMETER_ERROR, f"params error: {name} invalid")
         return number
 
     def limit(self, usual: int, most: int) -> int:
@@ -67,7 +67,7 @@ class _Call:
         """Nothing of other categories is traded here. Raises Refusal."""
         category = self.query.get("category", "")
         if category not in ("spot", "linear", "inverse", "option"):
-            raise Refusal(PARAMETER_ERROR, "Illegal category")
+            raise BybitApiError(PARAMETER_ERROR, "Illegal category")
         return category == "spot"
 
     def page(self, rows: Sequence[tuple[str, Row]]) -> Row:
@@ -82,7 +82,7 @@ class _Call:
         }
 
 
-async def answer(request: Request, floor: Floor, orders: Orders) -> Answer:
+async def answer(request: RestRequest, floor: MarketView, orders: Orders) -> RestResponse:
     """One call at one of PATHS."""
     try:
         key = key_of_call(request, floor)
@@ -94,9 +94,9 @@ async def answer(request: Request, floor: Floor, orders: Orders) -> Answer:
         else:
             call = _Call(request.query, floor, house_of(floor), key, orders)
             result = HANDLERS[request.path](call)
-    except Refusal as refusal:
+    except BybitApiError as refusal:
         return envelope({}, floor, refusal.code, refusal.message, RATE_HEADERS)
-    except Refused as refused:
+    except OrderRejected as refused:
         return envelope({}, floor, *ERRORS[refused.refusal], RATE_HEADERS)
     return envelope(result, floor, headers=RATE_HEADERS)
 
@@ -154,7 +154,7 @@ def _executions(call: _Call) -> Row:
 
 def _wallet(call: _Call) -> Row:
     if call.query.get("accountType") != "UNIFIED":
-        raise Refusal(PARAMETER_ERROR, "accountType only support UNIFIED.")
+        raise BybitApiError(PARAMETER_ERROR, "accountType only support UNIFIED.")
     wanted = [coin for coin in call.query.get("coin", "").split(",") if coin]
     balances = [
         one for one in call.house.balances(call.account) if not wanted or one.asset in wanted
@@ -277,10 +277,10 @@ def _named(call: _Call) -> int | None:
         return None
     try:
         return found(order, client_id, call.house, call.account).order_id
-    except Refusal as refusal:
+    except BybitApiError as refusal:
         if refusal is not NO_ORDER:
             raise
-    except Refused:
+    except OrderRejected:
         pass
     return 0
 

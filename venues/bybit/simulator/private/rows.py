@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Floor
+from kit.simulator.dialect import MarketView
 from kit.simulator.matching.contract import (
     PRICED,
     BalanceView,
     FillView,
     Lifetime,
     OrderView,
-    Refusal,
+    RejectCode,
     Status,
 )
 from kit.simulator.private.market import in_dollars
@@ -36,9 +36,9 @@ OPEN_STATUSES = {
     Status.FILLED: "Filled",
 }
 REASONS = {
-    Refusal.WOULD_TAKE: "EC_PostOnlyWillTakeLiquidity",
-    Refusal.WOULD_NOT_FILL: "EC_CancelForNoFullFill",
-    Refusal.SELF_TRADE: "EC_BySelfMatch",
+    RejectCode.WOULD_TAKE: "EC_PostOnlyWillTakeLiquidity",
+    RejectCode.WOULD_NOT_FILL: "EC_CancelForNoFullFill",
+    RejectCode.SELF_TRADE: "EC_BySelfMatch",
 }
 LIFETIMES = {
     Lifetime.GOOD_TILL_CANCEL: "GTC",
@@ -162,7 +162,7 @@ def execution_row(fill: FillView, stop_type: str) -> Row:
     }
 
 
-def wallet_row(balances: Sequence[BalanceView], floor: Floor) -> Row:
+def wallet_row(balances: Sequence[BalanceView], floor: MarketView) -> Row:
     """A unified account with these coins. ``availableToWithdraw`` is no longer told."""
     coins = [_coin(balance, floor) for balance in balances]
     worth = plain(sum((_worth(one.asset, one.total, floor) for one in balances), ZERO))
@@ -193,7 +193,7 @@ def wallet_row(balances: Sequence[BalanceView], floor: Floor) -> Row:
     }
 
 
-def _coin(balance: BalanceView, floor: Floor) -> Row:
+def _coin(balance: BalanceView, floor: MarketView) -> Row:
     total = plain(balance.total)
     return {
         "coin": balance.asset,
@@ -218,7 +218,7 @@ def _coin(balance: BalanceView, floor: Floor) -> Row:
     }
 
 
-def _worth(asset: str, amount: Decimal, floor: Floor) -> Decimal:
+def _worth(asset: str, amount: Decimal, floor: MarketView) -> Decimal:
     """In dollars, by the last trade; 0 of what does not trade against them."""
     return in_dollars(amount, asset, f"{asset}USDT", floor).quantize(RATE_STEP)
 
@@ -234,7 +234,7 @@ def _reason(order: OrderView) -> str:
 
 
 def _cancel_type(order: OrderView) -> str:
-    if order.why is Refusal.SELF_TRADE:
+    if order.why is RejectCode.SELF_TRADE:
         return "CancelBySmp"
     by_user = order.status is Status.CANCELLED and order.why is None
     return "CancelByUser" if by_user else "UNKNOWN"

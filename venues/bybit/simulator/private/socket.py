@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from kit.simulator.dialect import Channel, Floor, Session, Stream
+from kit.simulator.dialect import Channel, MarketView, Session, Stream
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
@@ -28,7 +28,7 @@ from venues.bybit.simulator.private.rows import (
     order_row,
     wallet_row,
 )
-from venues.bybit.simulator.rest import PARAMETER_ERROR, Refusal
+from venues.bybit.simulator.rest import PARAMETER_ERROR, BybitApiError
 
 PRIVATE_PATH, TRADE_PATH = "/v5/private", "/v5/trade"
 KINDS = ("order", "execution", "execution.fast", "wallet", "position")
@@ -73,7 +73,7 @@ class PrivateSession(Session):
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
 
-def receive(session: PrivateSession, text: str, floor: Floor, orders: Orders) -> list[bytes]:
+def receive(session: PrivateSession, text: str, floor: MarketView, orders: Orders) -> list[bytes]:
     """The client said something."""
     try:
         call = _call.decode(text)
@@ -113,7 +113,7 @@ def failure_of(text: str) -> bytes:
     return msgspec.json.encode({**reply, "op": call.op, "retExtInfo": {}, "connId": ""})
 
 
-def _subscribe(session: PrivateSession, call: _Call, floor: Floor, orders: Orders) -> bytes:
+def _subscribe(session: PrivateSession, call: _Call, floor: MarketView, orders: Orders) -> bytes:
     """All or nothing."""
     try:
         names = [_texts.decode(b"[%s]" % bytes(one))[0] for one in call.args]
@@ -147,7 +147,7 @@ class _Teller:
     """Puts what happens to an account into Bybit's words, for one connection."""
 
     session: PrivateSession
-    floor: Floor
+    floor: MarketView
     orders: Orders
 
     def hear(self, event: AccountEvent) -> None:
@@ -188,7 +188,7 @@ def _fast(row: Row) -> Row:
     return {name: row[name] for name in (*names, "side", "execTime", "seq")}
 
 
-def _trade(session: PrivateSession, call: _Call, floor: Floor, orders: Orders) -> bytes:
+def _trade(session: PrivateSession, call: _Call, floor: MarketView, orders: Orders) -> bytes:
     if call.op == "ping":
         pong = {"retCode": 0, "retMsg": "OK", "op": "pong", "data": [str(now_ms(floor))]}
         return msgspec.json.encode({**pong, "connId": session.name})
@@ -196,13 +196,13 @@ def _trade(session: PrivateSession, call: _Call, floor: Floor, orders: Orders) -
         if call.op == "auth":
             return _sign_in_to_trade(session, call, floor)
         return _do(session, call, floor, orders)
-    except Refusal as refusal:
+    except BybitApiError as refusal:
         return _traded(session, call, floor, {}, refusal.code, refusal.message)
 
 
-def _sign_in_to_trade(session: PrivateSession, call: _Call, floor: Floor) -> bytes:
+def _sign_in_to_trade(session: PrivateSession, call: _Call, floor: MarketView) -> bytes:
     if session.key is not None:
-        raise Refusal(REPEATED_LOGIN, "Repeat auth")
+        raise BybitApiError(REPEATED_LOGIN, "Repeat auth")
     session.key = _signed_in(call, floor)
     code, message = (0, "OK") if session.key else (10004, "Invalid sign")
     reply = {"retCode": code, "retMsg": message, "op": "auth", "connId": session.name}
@@ -210,14 +210,14 @@ def _sign_in_to_trade(session: PrivateSession, call: _Call, floor: Floor) -> byt
     return msgspec.json.encode({**named, **reply})
 
 
-def _do(session: PrivateSession, call: _Call, floor: Floor, orders: Orders) -> bytes:
+def _do(session: PrivateSession, call: _Call, floor: MarketView, orders: Orders) -> bytes:
     """Raises Refusal."""
     if session.key is None:
-        raise Refusal(NOT_AUTHORIZED, "Request not authorized")
+        raise BybitApiError(NOT_AUTHORIZED, "Request not authorized")
     if call.op not in ACTIONS:
-        raise Refusal(NO_SUCH_OPERATION, "op type is not found")
+        raise BybitApiError(NO_SUCH_OPERATION, "op type is not found")
     if call.request_id in session.request_ids:
-        raise Refusal(DUPLICATE_REQUEST, "reqId is duplicated")
+        raise BybitApiError(DUPLICATE_REQUEST, "reqId is duplicated")
     if call.request_id:
         session.request_ids.keep(call.request_id, None)
     stamp, window = (
@@ -226,7 +226,7 @@ def _do(session: PrivateSession, call: _Call, floor: Floor, orders: Orders) -> b
     )
     check_time(stamp, window, floor)
     if len(call.args) != 1:
-        raise Refusal(PARAMETER_ERROR, "params error: args must have one item")
+        raise BybitApiError(PARAMETER_ERROR, "params error: args must have one item")
     row = orders.do(ACTIONS[call.op], bytes(call.args[0]), session.key.account, floor)
     return _traded(session, call, floor, row)
 
@@ -234,7 +234,7 @@ def _do(session: PrivateSession, call: _Call, floor: Floor, orders: Orders) -> b
 def _traded(
     session: PrivateSession,
     call: _Call,
-    floor: Floor,
+    floor: MarketView,
     data: Row,
     code: int = 0,
     message: str = "OK",
@@ -260,7 +260,7 @@ def _traded(
     return msgspec.json.encode(reply)
 
 
-def _signed_in(call: _Call, floor: Floor) -> Key | None:
+def _signed_in(call: _Call, floor: MarketView) -> Key | None:
     try:
         return key_of_socket(_login.decode(b"[%s]" % b",".join(map(bytes, call.args))), floor)
     except msgspec.DecodeError:

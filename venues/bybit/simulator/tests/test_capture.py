@@ -5,7 +5,7 @@ import pytest
 from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
 from kit.simulator.listing import Listing
 from venues.bybit.simulator.capture import BybitCapture
-from venues.bybit.simulator.streams import Streams
+from venues.bybit.simulator.streams import BybitStreams
 
 TRADE = (
     b'{"topic":"publicTrade.BTCUSDT","ts":10,"type":"snapshot","data":[{"i":"2290000001162605275",'
@@ -22,7 +22,7 @@ TICKER = b'{"topic":"tickers.BTCUSDT","ts":10,"type":"snapshot","cs":1,"data":{}
 
 @pytest.fixture
 def capture() -> BybitCapture:
-    return BybitCapture(Streams())
+    return BybitCapture(BybitStreams())
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Answer, Request, Session
+from kit.simulator.dialect import RestRequest, RestResponse, Session
 from kit.simulator.market import Market
-from kit.simulator.simulate import MarketFloor
+from kit.simulator.simulate import SimulatedMarketView
 from venues.bybit.simulator import PATH, BybitSpot
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -21,9 +21,9 @@ def exchange() -> BybitSpot:
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: BybitSpot) -> MarketFloor:
+def floor(exchange: BybitSpot) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
-    floor = MarketFloor(market, exchange)
+    floor = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
     floor.happened(step)
     exchange.encode(step, set(), floor)
@@ -37,17 +37,21 @@ def session(exchange: BybitSpot) -> Session:
     return session
 
 
-async def say(exchange: BybitSpot, session: Session, floor: MarketFloor, call) -> list[dict]:
+async def say(
+    exchange: BybitSpot, session: Session, floor: SimulatedMarketView, call
+) -> list[dict]:
     text = call if isinstance(call, str) else json.dumps(call)
     return [json.loads(answer) for answer in await exchange.receive(session, text, floor)]
 
 
-async def ask(exchange: BybitSpot, floor: MarketFloor, name: str, **query: object) -> Answer:
+async def ask(
+    exchange: BybitSpot, floor: SimulatedMarketView, name: str, **query: object
+) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(Request("GET", f"/v5/market/{name}", texts), floor)
+    return await exchange.answer(RestRequest("GET", f"/v5/market/{name}", texts), floor)
 
 
-async def asked(exchange: BybitSpot, floor: MarketFloor, name: str, **query: object):
+async def asked(exchange: BybitSpot, floor: SimulatedMarketView, name: str, **query: object):
     answer = await ask(exchange, floor, name, **({"category": "spot"} | query))
     assert answer.status == 200
     envelope = json.loads(answer.body)

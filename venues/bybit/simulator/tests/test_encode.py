@@ -6,7 +6,7 @@ import pytest
 
 from kit.simulator.dialect import Channel, Session
 from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.bybit.simulator import PATH, BybitSpot
 from venues.bybit.simulator.encode import INSTRUMENTS
 
@@ -28,7 +28,7 @@ class Show:
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = BybitSpot()
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
-        self.floor = MarketFloor(self.market, self.exchange)
+        self.floor = SimulatedMarketView(self.market, self.exchange)
         session = self.exchange.open(PATH, {})
         assert session is not None
         self.session: Session = session

@@ -13,20 +13,20 @@ from urllib.parse import parse_qs
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.matching.contract import (
-    House,
     Key,
     Lifetime,
+    MatchingEngine,
     OrderKind,
+    OrderRejected,
+    OrderTicket,
     OrderView,
-    Refused,
-    Ticket,
 )
-from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.orders import fills_by_order, stop_kind
 from kit.simulator.texts import amount, instant_ns, plain, whole
-from venues.coinbase.simulator.answers import Refusal, as_json, listing_of
+from venues.coinbase.simulator.answers import CoinbaseApiError, as_json, listing_of
 from venues.coinbase.simulator.private.exchange_rows import (
     account_row,
     fill_row,
@@ -94,9 +94,9 @@ class _Create(msgspec.Struct):
 class _Call:
     """A request of somebody who may."""
 
-    request: Request
-    floor: Floor
-    house: House
+    request: RestRequest
+    floor: MarketView
+    house: MatchingEngine
     key: Key
 
     @property
@@ -127,16 +127,16 @@ def is_private(path: str) -> bool:
     return path.strip("/").split("/")[0] in PATHS
 
 
-async def answer(request: Request, floor: Floor) -> Answer:
+async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
     """One call for which ``is_private`` holds."""
     try:
         key = key_of_exchange_call(request, floor)
         call = _Call(request, floor, house_of(floor), key)
         return as_json(_result(call, request.path.strip("/").split("/")))
-    except Refused as refused:
+    except OrderRejected as refused:
         status = 404 if refused.refusal is HouseRefusal.UNKNOWN_ORDER else 400
         return as_json({"message": ERRORS[refused.refusal]}, status)
-    except Refusal as refusal:
+    except CoinbaseApiError as refusal:
         return refusal.answer
 
 
@@ -145,7 +145,7 @@ def _result(call: _Call, path: Sequence[str]) -> object:
         return _of_orders(call, path[1:])
     if call.request.method == "GET" and len(path) == 1:
         return {"fills": _fills, "accounts": _accounts, "fees": _fees}[path[0]](call)
-    raise Refusal(404, {"message": "NotFound"})
+    raise CoinbaseApiError(404, {"message": "NotFound"})
 
 
 def _of_orders(call: _Call, path: Sequence[str]) -> object:
@@ -157,16 +157,16 @@ def _of_orders(call: _Call, path: Sequence[str]) -> object:
         case ["GET", name]:
             order = _found(call, name)
             if order is None:
-                raise Refusal(404, {"message": "NotFound"})
+                raise CoinbaseApiError(404, {"message": "NotFound"})
             return _rows(call, [order])[0]
         case ["DELETE"]:
             return _cancel_all(call)
         case ["DELETE", name]:
             order = _found(call, name)
             if order is None:
-                raise Refused(HouseRefusal.UNKNOWN_ORDER)
+                raise OrderRejected(HouseRefusal.UNKNOWN_ORDER)
             return order_id(call.house.cancel(call.account, order.order_id))
-    raise Refusal(404, {"message": "NotFound"})
+    raise CoinbaseApiError(404, {"message": "NotFound"})
 
 
 def _create(call: _Call) -> Row:
@@ -177,7 +177,7 @@ def _create(call: _Call) -> Row:
     ticket = _ticket(asked, call.floor)
     try:
         order = call.house.place(call.account, ticket)
-    except Refused as refused:
+    except OrderRejected as refused:
         if refused.refusal is not HouseRefusal.WOULD_TAKE:
             raise
         # It is told as an order that was never on the book, and nobody finds it again.
@@ -195,7 +195,7 @@ def _create(call: _Call) -> Row:
     return {**row, **pending, "executed_value": nothing, "fill_fees": nothing}
 
 
-def _ticket(asked: _Create, floor: Floor) -> Ticket:
+def _ticket(asked: _Create, floor: MarketView) -> OrderTicket:
     """Raises Refusal."""
     listing = listing_of(asked.product_id, floor)
     if listing is None:
@@ -220,7 +220,7 @@ def _ticket(asked: _Create, floor: Floor) -> Ticket:
             raise _wrong("cancel_after must be min, hour or day")
         expires_ns = floor.time_ns() + WAITS_S[asked.cancel_after] * NANOSECONDS_PER_SECOND
     rises = (asked.stop or ("entry" if buys else "loss")) == "entry"
-    return Ticket(
+    return OrderTicket(
         symbol=listing.symbol,
         buys=buys,
         kind=_kind(at_market, stop_price is not None, rises is buys),
@@ -247,7 +247,7 @@ def _found(call: _Call, name: str) -> OrderView | None:
         return call.house.by_client_id(call.account, name.removeprefix(CLIENT))
     try:
         return call.house.order(call.account, number_of(ORDERS, name))
-    except Refused:
+    except OrderRejected:
         return None
 
 
@@ -324,5 +324,5 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-def _wrong(message: str) -> Refusal:
-    return Refusal(400, {"message": message})
+def _wrong(message: str) -> CoinbaseApiError:
+    return CoinbaseApiError(400, {"message": message})

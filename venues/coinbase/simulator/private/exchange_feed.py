@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from kit.simulator.dialect import Floor, Session
+from kit.simulator.dialect import MarketView, Session
 from kit.simulator.history import TradePrint
 from kit.simulator.matching.contract import (
     AccountEvent,
@@ -17,8 +17,8 @@ from kit.simulator.matching.contract import (
     FillView,
     Lifetime,
     OrderChanged,
+    OrderRejected,
     OrderView,
-    Refused,
     Status,
 )
 from kit.simulator.texts import plain
@@ -33,13 +33,13 @@ SIGNED = "GET/users/self/verify"
 RESTS = (Lifetime.GOOD_TILL_CANCEL, Lifetime.GOOD_TILL_TIME)
 
 
-def account_of(fields: dict[str, str], floor: Floor) -> str:
+def account_of(fields: dict[str, str], floor: MarketView) -> str:
     """Who has signed a message. Raises Refusal."""
     named = {**fields, "sign": fields.get("signature", "")}
     return key_of_exchange(named, SIGNED, floor).account
 
 
-def begin(session: Session, member: Member, product: str, account: str, floor: Floor) -> None:
+def begin(session: Session, member: Member, product: str, account: str, floor: MarketView) -> None:
     """A subscription to one product: nothing of what was before is told."""
     session.streams[f"{USER}.{product}"] = STREAM
     if not member.account:
@@ -52,7 +52,7 @@ class _Teller:
 
     session: Session
     account: str
-    floor: Floor
+    floor: MarketView
     count: int = field(default=0)
 
     def hear(self, event: AccountEvent) -> None:
@@ -82,7 +82,7 @@ class _Teller:
     def _open(self, number: int) -> None:
         try:
             order = house_of(self.floor).order(self.account, number)
-        except Refused:
+        except OrderRejected:
             return
         if not order.is_final:
             price = plain(order.ticket.price or ZERO)

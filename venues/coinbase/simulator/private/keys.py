@@ -19,21 +19,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.matching.contract import (
     FeeAsset,
     FeeTier,
-    House,
-    HouseRules,
     IdScope,
     Key,
+    MatchingEngine,
+    MatchingRules,
     SelfTrade,
     Status,
 )
-from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.signing import is_base64_signature, is_same
 from kit.simulator.texts import whole
-from venues.coinbase.simulator.answers import Refusal
+from venues.coinbase.simulator.answers import CoinbaseApiError
 
 ORGANIZATION = "organizations/00000000-0000-4000-8000-000000000000/apiKeys/"
 ISSUERS = ("cdp", "coinbase-cloud")
@@ -44,7 +44,7 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 HALF = 32
 """Bytes of one half of a signature."""
 
-HOUSE_RULES = HouseRules(
+HOUSE_RULES = MatchingRules(
     tiers=(FeeTier(maker=Decimal("0.004"), taker=Decimal("0.006")),),
     fee_asset=FeeAsset.QUOTE,
     id_scope=IdScope.RETURNS,
@@ -71,12 +71,12 @@ _header = msgspec.json.Decoder(_Header)
 _claims = msgspec.json.Decoder(_Claims)
 
 
-class Unauthorized(Refusal):
+class Unauthorized(CoinbaseApiError):
     """Advanced Trade does not know who asks, and says no more than that."""
 
     def __init__(self) -> None:
         super().__init__(401, {})
-        self.answer = Answer(b"Unauthorized\n", 401, content_type="text/plain")
+        self.answer = RestResponse(b"Unauthorized\n", 401, content_type="text/plain")
 
 
 def credentials(key: Key) -> dict[str, str]:
@@ -95,14 +95,14 @@ def exchange_credentials(key: Key) -> dict[str, str]:
     return {"apiKey": key.key, "secret": secret, "password": key.password}
 
 
-def house_of(floor: Floor) -> House:
+def house_of(floor: MarketView) -> MatchingEngine:
     """Where orders are matched. Raises Refusal: a replay has no accounts."""
     if floor.house is None:
-        raise Refusal(503, {"error": "UNAVAILABLE", "message": "Service unavailable"})
+        raise CoinbaseApiError(503, {"error": "UNAVAILABLE", "message": "Service unavailable"})
     return floor.house
 
 
-def key_of_call(request: Request, floor: Floor) -> Key:
+def key_of_call(request: RestRequest, floor: MarketView) -> Key:
     """Who has signed a call to Advanced Trade. Raises Refusal."""
     kind, _, token = request.header("authorization").partition(" ")
     if kind != "Bearer":
@@ -115,12 +115,12 @@ def key_of_call(request: Request, floor: Floor) -> Key:
     return key
 
 
-def key_of_token(token: str, floor: Floor) -> Key:
+def key_of_token(token: str, floor: MarketView) -> Key:
     """Who has signed a message to the websocket of Advanced Trade. Raises Refusal."""
     return _read(token, floor)[0]
 
 
-def key_of_exchange_call(request: Request, floor: Floor) -> Key:
+def key_of_exchange_call(request: RestRequest, floor: MarketView) -> Key:
     """Who has signed a call to Exchange. Raises Refusal."""
     query = f"?{request.raw_query}" if request.raw_query else ""
     names = ("key", "sign", "timestamp", "passphrase")
@@ -129,28 +129,28 @@ def key_of_exchange_call(request: Request, floor: Floor) -> Key:
     return key_of_exchange(fields, f"{request.method}{request.path}{query}{body}", floor)
 
 
-def key_of_exchange(fields: dict[str, str], said: str, floor: Floor) -> Key:
+def key_of_exchange(fields: dict[str, str], said: str, floor: MarketView) -> Key:
     """Who has signed a text, by key, sign, timestamp and passphrase. Raises Refusal."""
     for name, field in (("KEY", "key"), ("SIGN", "sign"), ("TIMESTAMP", "timestamp")):
         if not fields.get(field):
-            raise Refusal(400, {"message": f"CB-ACCESS-{name} header is required"})
+            raise CoinbaseApiError(400, {"message": f"CB-ACCESS-{name} header is required"})
     time_s = whole(fields["timestamp"].partition(".")[0])
     if time_s is None:
-        raise Refusal(400, {"message": "invalid timestamp"})
+        raise CoinbaseApiError(400, {"message": "invalid timestamp"})
     if abs(time_s - floor.time_ns() // NANOSECONDS_PER_SECOND) > CLOCK_S_MAX:
-        raise Refusal(400, {"message": "request timestamp expired"})
+        raise CoinbaseApiError(400, {"message": "request timestamp expired"})
     key = house_of(floor).key(fields["key"])
     if key is None:
-        raise Refusal(401, {"message": "Invalid API Key"})
+        raise CoinbaseApiError(401, {"message": "Invalid API Key"})
     text = fields["timestamp"] + said
     if not is_base64_signature(fields["sign"], _hmac_secret(key), text.encode()):
-        raise Refusal(401, {"message": "invalid signature"})
+        raise CoinbaseApiError(401, {"message": "invalid signature"})
     if not is_same(fields.get("passphrase", ""), key.password):
-        raise Refusal(401, {"message": "Invalid Passphrase"})
+        raise CoinbaseApiError(401, {"message": "Invalid Passphrase"})
     return key
 
 
-def _read(token: str, floor: Floor) -> tuple[Key, _Claims]:
+def _read(token: str, floor: MarketView) -> tuple[Key, _Claims]:
     """Raises Refusal."""
     head, _, rest = token.partition(".")
     body, _, signature = rest.partition(".")

@@ -11,20 +11,20 @@ from typing import TypeVar
 
 import msgspec
 
-from kit.simulator.dialect import Floor
+from kit.simulator.dialect import MarketView
 from kit.simulator.matching.contract import (
     STOPS,
-    House,
     Lifetime,
+    MatchingEngine,
     OrderKind,
+    OrderRejected,
+    OrderTicket,
     OrderView,
-    Refused,
-    Ticket,
 )
-from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.orders import stop_kind
 from kit.simulator.texts import amount, instant_ns
-from venues.coinbase.simulator.answers import Refusal, listing_of
+from venues.coinbase.simulator.answers import CoinbaseApiError, listing_of
 from venues.coinbase.simulator.private.rows import (
     ORDERS,
     Row,
@@ -99,20 +99,20 @@ class _Failed(Exception):
         self.error, self.preview, self.message = error, preview, message
 
 
-def invalid(message: str) -> Refusal:
+def invalid(message: str) -> CoinbaseApiError:
     """The request itself is wrong."""
     said = {"error": "INVALID_ARGUMENT", "error_details": message, "message": message}
-    return Refusal(400, said)
+    return CoinbaseApiError(400, said)
 
 
-def create(body: bytes, house: House, account: str, floor: Floor) -> Row:
+def create(body: bytes, house: MatchingEngine, account: str, floor: MarketView) -> Row:
     """``POST orders``. Raises Refusal."""
     call = _read(body, _Create)
     if not call.client_order_id:
         raise invalid("client_order_id is required")
     try:
         order = house.place(account, _ticket(call, floor))
-    except Refused as refused:
+    except OrderRejected as refused:
         error, preview = ERRORS[refused.refusal]
         return _failure(call, _Failed(error, preview, _words(refused)))
     except _Failed as failed:
@@ -131,7 +131,7 @@ def create(body: bytes, house: House, account: str, floor: Floor) -> Row:
     }
 
 
-def edit(body: bytes, house: House, account: str) -> Row:
+def edit(body: bytes, house: MatchingEngine, account: str) -> Row:
     """``POST orders/edit``: limit orders that are good until cancelled. Raises Refusal."""
     call = _read(body, _Edit)
     try:
@@ -146,7 +146,7 @@ def edit(body: bytes, house: House, account: str) -> Row:
         house.amend(account, order.order_id, size, price)
     except _Failed as failed:
         return _not_edited(failed.error, failed.preview)
-    except Refused as refused:
+    except OrderRejected as refused:
         if refused.refusal is HouseRefusal.UNKNOWN_ORDER:
             return _not_edited("ORDER_NOT_FOUND")
         if refused.refusal is HouseRefusal.FINISHED:
@@ -155,7 +155,7 @@ def edit(body: bytes, house: House, account: str) -> Row:
     return {"success": True, "errors": []}
 
 
-def cancel(body: bytes, house: House, account: str) -> Row:
+def cancel(body: bytes, house: MatchingEngine, account: str) -> Row:
     """``POST orders/batch_cancel``. Raises Refusal."""
     call = _read(body, _Cancel)
     if not call.order_ids:
@@ -165,24 +165,24 @@ def cancel(body: bytes, house: House, account: str) -> Row:
         try:
             house.cancel(account, number_of(ORDERS, name))
             reason = CANCEL_OK
-        except Refused:
+        except OrderRejected:
             reason = CANCEL_UNKNOWN
         done = reason == CANCEL_OK
         results.append({"success": done, "failure_reason": reason, "order_id": name})
     return {"results": results}
 
 
-def found(name: str, house: House, account: str) -> OrderView:
+def found(name: str, house: MatchingEngine, account: str) -> OrderView:
     """By its id. Raises Refusal."""
     try:
         return house.order(account, number_of(ORDERS, name))
-    except Refused:
+    except OrderRejected:
         words = "order with this orderID was not found"
         said = {"error": "unknown", "error_details": words, "message": words}
-        raise Refusal(404, said) from None
+        raise CoinbaseApiError(404, said) from None
 
 
-def _ticket(call: _Create, floor: Floor) -> Ticket:
+def _ticket(call: _Create, floor: MarketView) -> OrderTicket:
     """Raises _Failed."""
     if listing_of(call.product_id, floor) is None:
         raise _Failed(*ERRORS[HouseRefusal.UNKNOWN_SYMBOL])
@@ -208,7 +208,7 @@ def _ticket(call: _Create, floor: Floor) -> Ticket:
     size = None if value is not None else _optional(terms.base_size)
     if size is None and value is None:
         raise _Failed(*ERRORS[HouseRefusal.SIZE_MIN])
-    return Ticket(
+    return OrderTicket(
         symbol=call.product_id,
         buys=buys,
         kind=kind,
@@ -253,7 +253,7 @@ def _read(body: bytes, kind: type[StructT]) -> StructT:
         raise invalid(str(error)) from None
 
 
-def _words(refused: Refused) -> str:
+def _words(refused: OrderRejected) -> str:
     funds = refused.refusal is HouseRefusal.FUNDS
     return "Insufficient balance in source account" if funds else ""
 

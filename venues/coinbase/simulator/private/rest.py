@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import TypeVar
 from urllib.parse import parse_qs
 
-from kit.simulator.dialect import Answer, Floor, Request
-from kit.simulator.matching.contract import House, Key, OrderView
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.matching.contract import Key, MatchingEngine, OrderView
 from kit.simulator.private.orders import fills_by_order
 from kit.simulator.texts import instant_ns, plain, whole
-from venues.coinbase.simulator.answers import Refusal, as_json
+from venues.coinbase.simulator.answers import CoinbaseApiError, as_json
 from venues.coinbase.simulator.private import orders
 from venues.coinbase.simulator.private.keys import HOUSE_RULES, house_of, key_of_call
 from venues.coinbase.simulator.private.rows import (
@@ -40,9 +40,9 @@ DIGITS_MAX = 12
 class _Call:
     """A request of somebody who may."""
 
-    request: Request
-    floor: Floor
-    house: House
+    request: RestRequest
+    floor: MarketView
+    house: MatchingEngine
     key: Key
 
     @property
@@ -80,13 +80,13 @@ def is_private(path: str) -> bool:
     return path.startswith(PREFIX) and not path.removeprefix(PREFIX).startswith(PUBLIC)
 
 
-async def answer(request: Request, floor: Floor) -> Answer:
+async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
     """One call for which ``is_private`` holds."""
     try:
         key = key_of_call(request, floor)
         call = _Call(request, floor, house_of(floor), key)
         return as_json(_result(call, request.path.removeprefix(PREFIX)))
-    except Refusal as refusal:
+    except CoinbaseApiError as refusal:
         return refusal.answer
 
 
@@ -104,7 +104,7 @@ def _result(call: _Call, path: str) -> Row:
     elif path.startswith(HISTORICAL):
         order = orders.found(path.removeprefix(HISTORICAL), house, call.account)
         return {"order": _rows(call, [order])[0]}
-    raise Refusal(404, {"error": "NOT_FOUND", "message": "no such path"})
+    raise CoinbaseApiError(404, {"error": "NOT_FOUND", "message": "no such path"})
 
 
 def _accounts(call: _Call) -> Row:

@@ -8,14 +8,14 @@ import uuid
 from collections.abc import Sequence
 from decimal import Decimal
 
-from kit.simulator.dialect import Floor
+from kit.simulator.dialect import MarketView
 from kit.simulator.matching.contract import (
     BalanceView,
     FillView,
     Lifetime,
     OrderKind,
     OrderView,
-    Refusal,
+    RejectCode,
     Status,
 )
 from kit.simulator.texts import plain
@@ -51,7 +51,10 @@ SHORT_LIFETIMES = {
     Lifetime.IMMEDIATE_OR_CANCEL: "IOC",
     Lifetime.FILL_OR_KILL: "FOK",
 }
-REASONS = {Refusal.SELF_TRADE: "Self trade prevention", Refusal.WOULD_NOT_FILL: "Fill or kill"}
+REASONS = {
+    RejectCode.SELF_TRADE: "Self trade prevention",
+    RejectCode.WOULD_NOT_FILL: "Fill or kill",
+}
 ORDERS, FILLS, ACCOUNTS, USERS = range(4)
 """Kinds of things that have ids."""
 
@@ -222,7 +225,7 @@ def fill_row(fill: FillView, user: str) -> Row:
     }
 
 
-def account_row(balance: BalanceView, floor: Floor, user: str) -> Row:
+def account_row(balance: BalanceView, floor: MarketView, user: str) -> Row:
     """What is held of one asset."""
     asset, at = balance.asset, micro_text(0)
     return {

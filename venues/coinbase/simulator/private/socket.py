@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kit.simulator.dialect import Channel, Floor, Session, Stream
+from kit.simulator.dialect import Channel, MarketView, Session, Stream
 from kit.simulator.matching.contract import AccountEvent, OrderChanged, OrderView
 from kit.simulator.private.orders import fills_of
 from venues.coinbase.simulator import advanced
@@ -39,7 +39,7 @@ def listen(
     session: Session,
     member: Member,
     account: str,
-    floor: Floor,
+    floor: MarketView,
     hear: Callable[[AccountEvent], None],
 ) -> None:
     """From now on."""
@@ -48,7 +48,7 @@ def listen(
     member.account = account
 
 
-def begin(session: Session, member: Member, account: str, floor: Floor) -> list[bytes]:
+def begin(session: Session, member: Member, account: str, floor: MarketView) -> list[bytes]:
     """A subscription to Advanced Trade begins: all open orders, in parts."""
     teller = _Teller(session, member, account, floor)
     session.streams[USER] = STREAM
@@ -69,7 +69,7 @@ class _Teller:
     session: Session
     member: Member
     account: str
-    floor: Floor
+    floor: MarketView
 
     def hear(self, event: AccountEvent) -> None:
         """Nothing but orders is told."""

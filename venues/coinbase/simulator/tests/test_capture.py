@@ -6,13 +6,13 @@ from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
 from kit.simulator.listing import Listing
 from venues.coinbase.simulator.advanced import numbered
 from venues.coinbase.simulator.capture import CoinbaseCapture
-from venues.coinbase.simulator.streams import Streams
+from venues.coinbase.simulator.streams import CoinbaseStreams
 from venues.coinbase.tests import test_parse as real
 
 
 @pytest.fixture
 def capture() -> CoinbaseCapture:
-    return CoinbaseCapture(Streams())
+    return CoinbaseCapture(CoinbaseStreams())
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Answer, Request
+from kit.simulator.dialect import RestRequest, RestResponse
 from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.coinbase.simulator import Coinbase, CoinbaseSession
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -22,9 +22,9 @@ def exchange() -> Coinbase:
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: Coinbase) -> MarketFloor:
+def floor(exchange: Coinbase) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
-    floor = MarketFloor(market, exchange)
+    floor = SimulatedMarketView(market, exchange)
     while market.time_ns < OPENING_NS + 5 * SECOND_NS:
         step = market.advance(market.time_ns + STEP_NS)
         floor.happened(step)
@@ -42,7 +42,9 @@ def session(exchange: Coinbase) -> CoinbaseSession:
 class Talk:
     """A conversation over one connection."""
 
-    def __init__(self, exchange: Coinbase, floor: MarketFloor, session: CoinbaseSession) -> None:
+    def __init__(
+        self, exchange: Coinbase, floor: SimulatedMarketView, session: CoinbaseSession
+    ) -> None:
         self._exchange = exchange
         self._floor = floor
         self.session = session
@@ -62,16 +64,18 @@ class Talk:
 
 
 @pytest.fixture
-def talk(exchange: Coinbase, floor: MarketFloor, session: CoinbaseSession) -> Talk:
+def talk(exchange: Coinbase, floor: SimulatedMarketView, session: CoinbaseSession) -> Talk:
     return Talk(exchange, floor, session)
 
 
-async def ask(exchange: Coinbase, floor: MarketFloor, path: str, **query: object) -> Answer:
+async def ask(
+    exchange: Coinbase, floor: SimulatedMarketView, path: str, **query: object
+) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(Request("GET", path, texts), floor)
+    return await exchange.answer(RestRequest("GET", path, texts), floor)
 
 
-async def asked(exchange: Coinbase, floor: MarketFloor, path: str, **query: object):
+async def asked(exchange: Coinbase, floor: SimulatedMarketView, path: str, **query: object):
     answer = await ask(exchange, floor, path, **query)
     assert answer.status == 200, answer.body
     return json.loads(answer.body)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.coinbase.simulator import Coinbase, CoinbaseSession
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -22,7 +22,7 @@ class Show:
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = Coinbase()
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
-        self.floor = MarketFloor(self.market, self.exchange)
+        self.floor = SimulatedMarketView(self.market, self.exchange)
         self.sessions: list[CoinbaseSession] = []
         self.said: defaultdict[str, list[dict]] = defaultdict(list)
 

@@ -15,21 +15,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.matching.contract import (
     FeeTier,
-    House,
-    HouseRules,
     IdScope,
     Key,
+    MatchingEngine,
+    MatchingRules,
     SelfTrade,
     Status,
 )
-from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.memory import Memory
 from kit.simulator.private.signing import is_hex_signature, is_same
 from kit.simulator.texts import whole
-from venues.deribit.simulator.rest import Refusal, wrong
+from venues.deribit.simulator.rest import DeribitApiError, wrong
 
 SIGNATURE_MS_MAX = 60_000
 """So far a signature's time may be off."""
@@ -38,7 +38,7 @@ TOKENS_MAX = 10_000
 OPEN_ORDERS_MAX = 500
 SIGNED = re.compile(r"(?i)deri-hmac-sha256 +(.*)")
 
-HOUSE_RULES = HouseRules(
+HOUSE_RULES = MatchingRules(
     tiers=(FeeTier(maker=Decimal(0), taker=Decimal("0.0005")),),
     id_scope=IdScope.NONE,
     self_trade=SelfTrade.CANCEL_NEWEST,
@@ -61,16 +61,16 @@ def credentials(key: Key) -> dict[str, str]:
     return {"apiKey": key.key, "secret": key.secret}
 
 
-def house_of(floor: Floor) -> House:
+def house_of(floor: MarketView) -> MatchingEngine:
     """Where orders are matched. Raises Refusal: a replay has no accounts."""
     if floor.house is None:
-        raise Refusal(11051, "system_maintenance")
+        raise DeribitApiError(11051, "system_maintenance")
     return floor.house
 
 
-def unauthorized(reason: str = "invalid_token") -> Refusal:
+def unauthorized(reason: str = "invalid_token") -> DeribitApiError:
     """Nobody knows who asks."""
-    return Refusal(13009, "unauthorized", reason=reason)
+    return DeribitApiError(13009, "unauthorized", reason=reason)
 
 
 class Gate:
@@ -81,7 +81,7 @@ class Gate:
         self._numbers = itertools.count(1)
 
     def sign_in(
-        self, parameters: Mapping[str, str], floor: Floor, *, connection: bool
+        self, parameters: Mapping[str, str], floor: MarketView, *, connection: bool
     ) -> tuple[Key, dict[str, object]]:
         """``public/auth``: the key, and the answer. Raises Refusal."""
         kind = parameters.get("grant_type", "")
@@ -104,7 +104,7 @@ class Gate:
             raise wrong("grant_type", "must be client_credentials or client_signature")
         return key, self._answer(key, connection, floor)
 
-    def key_of(self, request: Request, floor: Floor) -> Key:
+    def key_of(self, request: RestRequest, floor: MarketView) -> Key:
         """Who has signed a call over HTTP. Raises Refusal."""
         text = request.header("authorization")
         kind, _, rest = text.partition(" ")
@@ -129,14 +129,14 @@ class Gate:
         _check(key, stamp, said, parts.get("sig", ""), floor)
         return key
 
-    def key_of_token(self, text: str, floor: Floor) -> Key:
+    def key_of_token(self, text: str, floor: MarketView) -> Key:
         """Raises Refusal."""
         token = self._tokens.get(text)
         if token is None or token.refreshes or token.until_ns < floor.time_ns():
             raise unauthorized()
         return token.key
 
-    def _answer(self, key: Key, connection: bool, floor: Floor) -> dict[str, object]:
+    def _answer(self, key: Key, connection: bool, floor: MarketView) -> dict[str, object]:
         seconds = CONNECTION_TOKEN_S if connection else TOKEN_S
         scope = "account:read_write trade:read_write wallet:"
         scope += "read_write" if key.may_withdraw else "read"
@@ -150,7 +150,7 @@ class Gate:
             "sid": f"{key.account}.{next(self._numbers)}",
         }
 
-    def _issue(self, key: Key, seconds: int, refreshes: bool, floor: Floor) -> str:
+    def _issue(self, key: Key, seconds: int, refreshes: bool, floor: MarketView) -> str:
         until_ns = floor.time_ns() + seconds * NANOSECONDS_PER_SECOND
         said = f"{key.key}/{key.secret}/{next(self._numbers)}"
         digest = hashlib.sha256(said.encode()).hexdigest()
@@ -159,21 +159,21 @@ class Gate:
         return text
 
 
-def _key_named(parameters: Mapping[str, str], floor: Floor) -> Key:
+def _key_named(parameters: Mapping[str, str], floor: MarketView) -> Key:
     key = house_of(floor).key(parameters.get("client_id", ""))
     if key is None:
         raise _invalid()
     return key
 
 
-def _check(key: Key, stamp: str, said: str, signature: str, floor: Floor) -> None:
+def _check(key: Key, stamp: str, said: str, signature: str, floor: MarketView) -> None:
     time_ms = floor.time_ns() // NANOSECONDS_PER_MILLISECOND
     stamp_ms = whole(stamp)
     if stamp_ms is None or abs(stamp_ms - time_ms) > SIGNATURE_MS_MAX:
-        raise Refusal(13004, "invalid_credentials", reason="timestamp_expired")
+        raise DeribitApiError(13004, "invalid_credentials", reason="timestamp_expired")
     if not is_hex_signature(signature, key.secret.encode(), said.encode()):
         raise _invalid()
 
 
-def _invalid() -> Refusal:
-    return Refusal(13004, "invalid_credentials")
+def _invalid() -> DeribitApiError:
+    return DeribitApiError(13004, "invalid_credentials")

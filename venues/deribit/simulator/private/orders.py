@@ -8,23 +8,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
-from kit.simulator.dialect import Floor
+from kit.simulator.dialect import MarketView
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     PRICED,
     STOP_PRICED,
-    House,
     Lifetime,
+    MatchingEngine,
     OrderKind,
+    OrderRejected,
+    OrderTicket,
     OrderView,
-    Refused,
-    Ticket,
 )
-from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.market import known_listings
 from kit.simulator.texts import amount
 from venues.deribit.simulator.private.rows import is_trigger_id, order_number
-from venues.deribit.simulator.rest import Parameters, Refusal, wrong
+from venues.deribit.simulator.rest import DeribitApiError, Parameters, wrong
 
 LABEL_LENGTH_MAX = 64
 REPRICED_MAX = 2
@@ -68,13 +68,13 @@ ERRORS: Mapping[HouseRefusal, tuple[int, str]] = {
 }
 
 
-def refusal_of(refused: Refused) -> Refusal:
+def refusal_of(refused: OrderRejected) -> DeribitApiError:
     """In Deribit's words."""
-    return Refusal(*ERRORS[refused.refusal])
+    return DeribitApiError(*ERRORS[refused.refusal])
 
 
 async def place(
-    buys: bool, parameters: Parameters, house: House, account: str, floor: Floor
+    buys: bool, parameters: Parameters, house: MatchingEngine, account: str, floor: MarketView
 ) -> OrderView:
     """``private/buy`` and ``private/sell``. Raises Refusal and Refused."""
     listing = listing_named(parameters, floor)
@@ -88,7 +88,7 @@ async def place(
 
 
 async def edit(
-    order: OrderView, parameters: Parameters, house: House, account: str, floor: Floor
+    order: OrderView, parameters: Parameters, house: MatchingEngine, account: str, floor: MarketView
 ) -> OrderView:
     """Amount and price, or what stands for it. Raises Refusal and Refused."""
     listing = known_listings(floor)[order.ticket.symbol]
@@ -104,15 +104,15 @@ async def edit(
     return await _done(attempt, price, reprices, ticket.buys, listing, floor)
 
 
-def chosen(parameters: Parameters, house: House, account: str) -> OrderView:
+def chosen(parameters: Parameters, house: MatchingEngine, account: str) -> OrderView:
     """The order of an id. Raises Refused, and Refusal, also for a stop that has triggered."""
     order = known(parameters, house, account)
     if order.triggered and is_trigger_id(parameters["order_id"]):
-        raise Refusal(10010, "already_closed")
+        raise DeribitApiError(10010, "already_closed")
     return order
 
 
-def known(parameters: Parameters, house: House, account: str) -> OrderView:
+def known(parameters: Parameters, house: MatchingEngine, account: str) -> OrderView:
     """The order of an id, be it of the stop that has made it. Raises Refusal and Refused."""
     text = parameters.get("order_id", "")
     if not text:
@@ -120,7 +120,7 @@ def known(parameters: Parameters, house: House, account: str) -> OrderView:
     return house.order(account, order_number(text))
 
 
-def listing_named(parameters: Parameters, floor: Floor) -> Listing:
+def listing_named(parameters: Parameters, floor: MarketView) -> Listing:
     """Raises Refusal."""
     name = parameters.get("instrument_name", "")
     found = known_listings(floor).get(name)
@@ -145,7 +145,7 @@ def optional(parameters: Parameters, name: str) -> Decimal | None:
     return number
 
 
-def _ticket(buys: bool, parameters: Parameters, listing: Listing) -> Ticket:
+def _ticket(buys: bool, parameters: Parameters, listing: Listing) -> OrderTicket:
     kind = KINDS.get(parameters.get("type", "limit"))
     if kind is None:
         raise wrong("type", "must be one of " + ", ".join(KINDS))
@@ -165,7 +165,7 @@ def _ticket(buys: bool, parameters: Parameters, listing: Listing) -> Ticket:
         raise wrong("trigger_price", "value is required")
     if kind is OrderKind.MARKET:
         lifetime = Lifetime.IMMEDIATE_OR_CANCEL
-    return Ticket(
+    return OrderTicket(
         symbol=listing.symbol,
         buys=buys,
         kind=kind,
@@ -191,7 +191,7 @@ def _size(parameters: Parameters, listing: Listing) -> Decimal | None:
     return size
 
 
-def _reprices(ticket: Ticket, parameters: Parameters) -> bool:
+def _reprices(ticket: OrderTicket, parameters: Parameters) -> bool:
     return ticket.post_only and not is_true(parameters, "reject_post_only")
 
 
@@ -201,20 +201,20 @@ async def _done(
     reprices: bool,
     buys: bool,
     listing: Listing,
-    floor: Floor,
+    floor: MarketView,
 ) -> OrderView:
     """At this price; or if it would take, and ``reprices``, beside the market. Raises Refused."""
     for _ in range(REPRICED_MAX if reprices else 0):
         try:
             return attempt(price)
-        except Refused as refused:
+        except OrderRejected as refused:
             if refused.refusal is not HouseRefusal.WOULD_TAKE:
                 raise
         price = await _beside_the_market(buys, listing, floor) or price
     return attempt(price)
 
 
-async def _beside_the_market(buys: bool, listing: Listing, floor: Floor) -> Decimal | None:
+async def _beside_the_market(buys: bool, listing: Listing, floor: MarketView) -> Decimal | None:
     """The best price at which an order takes nothing."""
     book = await floor.book(listing.symbol)
     side = None if book is None else (book.asks if buys else book.bids)

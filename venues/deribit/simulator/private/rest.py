@@ -8,8 +8,15 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Answer, Floor, Request
-from kit.simulator.matching.contract import FillView, House, Key, OrderView, PositionView, Refused
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.matching.contract import (
+    FillView,
+    Key,
+    MatchingEngine,
+    OrderRejected,
+    OrderView,
+    PositionView,
+)
 from kit.simulator.private.market import known_listings
 from kit.simulator.private.orders import fills_of
 from kit.simulator.texts import whole
@@ -32,7 +39,7 @@ from venues.deribit.simulator.private.rows import (
     trade_row,
     triggered_row,
 )
-from venues.deribit.simulator.rest import BASE_PATH, Parameters, Refusal, envelope, wrong
+from venues.deribit.simulator.rest import BASE_PATH, DeribitApiError, Parameters, envelope, wrong
 
 ROWS_USUAL, ROWS_MAX = 20, 1000
 TRADES_USUAL = 10
@@ -43,8 +50,8 @@ class Call:
     """A method called by somebody who may."""
 
     parameters: Parameters
-    floor: Floor
-    house: House
+    floor: MarketView
+    house: MatchingEngine
     key: Key
     placed: set[int] = field(default_factory=set)
     """The orders of a connection; what was placed over HTTP nobody remembers."""
@@ -89,7 +96,7 @@ class Call:
         return {"order": order_row(order, listing), "trades": self.trades(order)[since:]}
 
 
-async def answer(request: Request, floor: Floor, gate: Gate) -> Answer:
+async def answer(request: RestRequest, floor: MarketView, gate: Gate) -> RestResponse:
     """One call over HTTP."""
     method = request.path.removeprefix(BASE_PATH)
     try:
@@ -98,19 +105,19 @@ async def answer(request: Request, floor: Floor, gate: Gate) -> Answer:
         else:
             key = gate.key_of(request, floor)
             result = await perform(method, Call(request.query, floor, house_of(floor), key))
-    except Refusal as refusal:
-        return Answer(envelope({"error": refusal.error}, floor), status=400)
-    return Answer(envelope({"result": result}, floor))
+    except DeribitApiError as refusal:
+        return RestResponse(envelope({"error": refusal.error}, floor), status=400)
+    return RestResponse(envelope({"result": result}, floor))
 
 
 async def perform(method: str, call: Call) -> object:
     """The result of a method. Raises Refusal."""
     function = METHODS.get(method.removeprefix("private/"))
     if function is None:
-        raise Refusal(-32601, "Method not found")
+        raise DeribitApiError(-32601, "Method not found")
     try:
         return await function(call)
-    except Refused as refused:
+    except OrderRejected as refused:
         raise refusal_of(refused) from None
 
 
@@ -175,7 +182,7 @@ async def _close_position(call: Call) -> Row:
     symbol = listing_named(call.parameters, call.floor).symbol
     held = [one for one in call.house.positions(call.account) if one.symbol == symbol]
     if not held or not held[0].size:
-        raise Refusal(11030, "other_reject", reason="no_position")
+        raise DeribitApiError(11030, "other_reject", reason="no_position")
     close = {"amount": f"{abs(held[0].size):f}", "reduce_only": "true"}
     more = {**call.parameters, **close}
     order = await place(held[0].size < 0, more, call.house, call.account, call.floor)
@@ -293,7 +300,7 @@ async def _account_summaries(call: Call) -> Row:
     }
 
 
-def portfolios(house: House, account: str, floor: Floor) -> list[Row]:
+def portfolios(house: MatchingEngine, account: str, floor: MarketView) -> list[Row]:
     """Of each currency that settles something here."""
     listings = known_listings(floor)
     settles = {listing.settle for listing in listings.values()}
@@ -349,9 +356,9 @@ def _labelled(call: Call) -> list[OrderView]:
     label = call.parameters.get("label", "")
     found = [one for one in _open(call) if label and one.ticket.client_id == label]
     if not found:
-        raise Refusal(10004, "order_not_found")
+        raise DeribitApiError(10004, "order_not_found")
     if len(found) > 1:
-        raise Refusal(11030, "other_reject", reason="multiple_orders_with_same_label")
+        raise DeribitApiError(11030, "other_reject", reason="multiple_orders_with_same_label")
     return found
 
 

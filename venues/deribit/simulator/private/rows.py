@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Floor
+from kit.simulator.dialect import MarketView
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     PRICED,
@@ -18,11 +18,11 @@ from kit.simulator.matching.contract import (
     FillView,
     Lifetime,
     OrderKind,
+    OrderTicket,
     OrderView,
     PositionView,
-    Refusal,
+    RejectCode,
     Status,
-    Ticket,
 )
 from kit.simulator.texts import whole
 from venues.deribit.simulator.candles import number
@@ -61,10 +61,10 @@ STATES = {
     Status.REJECTED: "rejected",
 }
 REASONS = {
-    Refusal.SELF_TRADE: "self_trade",
-    Refusal.FUNDS: "insufficient_margin",
-    Refusal.REDUCE_ONLY: "reduce_only",
-    Refusal.WOULD_NOT_FILL: "fill_or_kill",
+    RejectCode.SELF_TRADE: "self_trade",
+    RejectCode.FUNDS: "insufficient_margin",
+    RejectCode.REDUCE_ONLY: "reduce_only",
+    RejectCode.WOULD_NOT_FILL: "fill_or_kill",
 }
 
 
@@ -153,7 +153,7 @@ def triggered_row(order: OrderView, listing: Listing) -> Row:
     return row | _trigger(order.ticket) | nothing | made
 
 
-def trade_row(fill: FillView, listing: Listing, floor: Floor) -> Row:
+def trade_row(fill: FillView, listing: Listing, floor: MarketView) -> Row:
     """One side of a trade."""
     order, ticket, mark = fill.order, fill.order.ticket, floor.mark(fill.order.ticket.symbol)
     row: Row = {
@@ -187,7 +187,7 @@ def trade_row(fill: FillView, listing: Listing, floor: Floor) -> Row:
     return row
 
 
-def position_row(position: PositionView, listing: Listing, floor: Floor) -> Row:
+def position_row(position: PositionView, listing: Listing, floor: MarketView) -> Row:
     """A position. Its size is in US dollars, ``size_currency`` in coins."""
     mark = floor.mark(position.symbol)
     coins = position.size
@@ -223,7 +223,9 @@ def position_row(position: PositionView, listing: Listing, floor: Floor) -> Row:
     }
 
 
-def portfolio_row(balance: BalanceView, positions: Iterable[PositionView], floor: Floor) -> Row:
+def portfolio_row(
+    balance: BalanceView, positions: Iterable[PositionView], floor: MarketView
+) -> Row:
     """What an account has of a currency. ``positions`` are those that it settles."""
     own = list(positions)
     floating = sum((one.unrealized for one in own), ZERO)
@@ -277,7 +279,7 @@ def cancel_reason(order: OrderView) -> str:
     return "immediate_or_cancel" if order.status is Status.EXPIRED else "user_request"
 
 
-def _trigger(ticket: Ticket) -> Row:
+def _trigger(ticket: OrderTicket) -> Row:
     row: Row = {}
     if ticket.stop_price is not None:
         row["trigger_price"] = row["stop_price"] = number(ticket.stop_price)

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from kit.simulator.dialect import Floor, Session
+from kit.simulator.dialect import MarketView, Session
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
     Cause,
-    House,
     Key,
+    MatchingEngine,
     OrderChanged,
+    OrderRejected,
     PositionChanged,
-    Refused,
 )
 from kit.simulator.private.market import known_listings
 from kit.simulator.private.streams import AccountStreams
@@ -67,7 +67,7 @@ class Member:
     placed: set[int] = field(default_factory=set)
 
 
-class Lounge:
+class AccountSessions:
     """What Deribit remembers of its accounts' connections."""
 
     def __init__(self, gate: Gate) -> None:
@@ -76,7 +76,7 @@ class Lounge:
         """Accounts whose new connections cancel their orders when they end."""
 
     async def perform(
-        self, session: Session, member: Member, method: str, text: str, floor: Floor
+        self, session: Session, member: Member, method: str, text: str, floor: MarketView
     ) -> object:
         """``public/auth`` or a private method. Raises Refusal."""
         parameters, lists = _parameters(text)
@@ -125,7 +125,7 @@ class Lounge:
         return "ok"
 
 
-def _watch(session: Session, member: Member, account: str, house: House) -> None:
+def _watch(session: Session, member: Member, account: str, house: MatchingEngine) -> None:
     """When the connection ends, so do its orders, if that is wanted then."""
     if member.watched:
         return
@@ -135,14 +135,14 @@ def _watch(session: Session, member: Member, account: str, house: House) -> None
         for number in sorted(member.placed) if member.cancels else ():
             try:
                 house.cancel(account, number)
-            except Refused:
+            except OrderRejected:
                 continue
 
     session.when_closed.append(ended)
 
 
 def _subscribe(
-    session: Session, member: Member, key: Key, names: Sequence[str], floor: Floor
+    session: Session, member: Member, key: Key, names: Sequence[str], floor: MarketView
 ) -> list[str]:
     """What is wrong is left out of the answer without a word."""
     accepted = [name for name in dict.fromkeys(names) if NAME.fullmatch(name)]
@@ -160,7 +160,7 @@ class _Teller:
 
     session: Session
     account: str
-    floor: Floor
+    floor: MarketView
 
     def hear(self, event: AccountEvent) -> None:
         """An order comes before its trade."""

@@ -6,7 +6,7 @@ from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
 from kit.simulator.listing import Listing
 from venues.deribit.simulator.capture import DeribitCapture
 from venues.deribit.simulator.encode import framed
-from venues.deribit.simulator.streams import Streams
+from venues.deribit.simulator.streams import DeribitStreams
 
 TRADE_DATA = (
     b'[{"trade_seq":5,"trade_id":"9","timestamp":9,"price":56168.5,"direction":"sell",'
@@ -33,7 +33,7 @@ REST_BOOK = (
 
 @pytest.fixture
 def capture() -> DeribitCapture:
-    return DeribitCapture(Streams())
+    return DeribitCapture(DeribitStreams())
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Answer, Request, Session
+from kit.simulator.dialect import RestRequest, RestResponse, Session
 from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.deribit.simulator import HEARTBEAT, Deribit
 from venues.deribit.simulator.faults import TEST_REQUEST
 
@@ -23,9 +23,9 @@ def exchange() -> Deribit:
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: Deribit) -> MarketFloor:
+def floor(exchange: Deribit) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
-    floor = MarketFloor(market, exchange)
+    floor = SimulatedMarketView(market, exchange)
     while market.time_ns < OPENING_NS + 5 * SECOND_NS:
         step = market.advance(market.time_ns + STEP_NS)
         floor.happened(step)
@@ -46,12 +46,14 @@ async def say(exchange, session, floor, method: str, **params) -> list[dict]:
     return [json.loads(answer, parse_float=Decimal) for answer in answers]
 
 
-async def ask(exchange: Deribit, floor: MarketFloor, method: str, **query: object) -> Answer:
+async def ask(
+    exchange: Deribit, floor: SimulatedMarketView, method: str, **query: object
+) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(Request("GET", f"/api/v2/public/{method}", texts), floor)
+    return await exchange.answer(RestRequest("GET", f"/api/v2/public/{method}", texts), floor)
 
 
-async def asked(exchange: Deribit, floor: MarketFloor, method: str, **query: object):
+async def asked(exchange: Deribit, floor: SimulatedMarketView, method: str, **query: object):
     answer = await ask(exchange, floor, method, **query)
     assert answer.status == 200, answer.body
     return json.loads(answer.body, parse_float=Decimal)["result"]
@@ -263,7 +265,7 @@ async def test_instruments_have_what_clients_read(exchange, floor):
 
 async def test_a_halted_instrument_says_so():
     exchange = Deribit()
-    floor = MarketFloor(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
+    floor = SimulatedMarketView(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
     floor.relist("ETH-PERPETUAL", halted=True, tick_size="0.5")
     one = await asked(exchange, floor, "get_instrument", instrument_name="ETH-PERPETUAL")
     assert (one["is_active"], one["state"], one["tick_size"]) == (False, "halted", Decimal("0.5"))

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.deribit.simulator import INSTRUMENTS, Deribit
 from venues.deribit.simulator.candles import number, plain
 
@@ -27,7 +27,7 @@ class Show:
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = Deribit()
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
-        self.floor = MarketFloor(self.market, self.exchange)
+        self.floor = SimulatedMarketView(self.market, self.exchange)
         session = self.exchange.open("/ws/api/v2", {})
         assert session is not None
         self.session = session

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.simulator.dialect import Channel, Floor, Session, Stream
+from kit.simulator.dialect import Channel, MarketView, Session, Stream
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
@@ -65,7 +65,7 @@ class Teller:
 
     session: Session
     account: Account
-    floor: Floor
+    floor: MarketView
 
     def hear(self, event: AccountEvent) -> None:
         """What an order holds is no change of a balance at Kraken."""

@@ -17,29 +17,29 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.matching.contract import (
     FeeAsset,
     FeeTier,
-    House,
-    HouseRules,
     IdScope,
     Key,
+    MatchingEngine,
+    MatchingRules,
     SelfTrade,
     Status,
 )
-from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.memory import Memory
 from kit.simulator.private.signing import is_base64_signature
 from kit.simulator.texts import whole
-from venues.kraken.simulator.rest import Refusal
+from venues.kraken.simulator.rest import KrakenApiError
 
 TOKEN_S = 900
 TOKENS_MAX = 10_000
 OPEN_ORDERS_MAX = 225
 NONCE_DIGITS_MAX = 20
 
-HOUSE_RULES = HouseRules(
+HOUSE_RULES = MatchingRules(
     tiers=(FeeTier(maker=Decimal("0.0025"), taker=Decimal("0.0040")),),
     fee_asset=FeeAsset.QUOTE,
     id_scope=IdScope.OPEN,
@@ -61,10 +61,10 @@ def credentials(key: Key) -> dict[str, str]:
     return {"apiKey": key.key, "secret": base64.b64encode(_secret(key)).decode()}
 
 
-def house_of(floor: Floor) -> House:
+def house_of(floor: MarketView) -> MatchingEngine:
     """Where orders are matched. Raises Refusal: a replay has no accounts."""
     if floor.house is None:
-        raise Refusal("EService:Unavailable")
+        raise KrakenApiError("EService:Unavailable")
     return floor.house
 
 
@@ -76,23 +76,23 @@ class Guard:
         self._tokens: Memory[str, _Token] = Memory(TOKENS_MAX)
         self._numbers = itertools.count(1)
 
-    def admit(self, request: Request, floor: Floor) -> tuple[Key, Mapping[str, object]]:
+    def admit(self, request: RestRequest, floor: MarketView) -> tuple[Key, Mapping[str, object]]:
         """Who has signed a REST call, and what it says. Raises Refusal."""
         key = house_of(floor).key(request.header("api-key"))
         if key is None:
-            raise Refusal("EAPI:Invalid key")
+            raise KrakenApiError("EAPI:Invalid key")
         fields = _fields(request.body, request.header("content-type"))
         text = str(fields.get("nonce", ""))
         said = request.path.encode() + hashlib.sha256(text.encode() + request.body).digest()
         if not is_base64_signature(request.header("api-sign"), _secret(key), said, "sha512"):
-            raise Refusal("EAPI:Invalid signature")
+            raise KrakenApiError("EAPI:Invalid signature")
         nonce = whole(text, NONCE_DIGITS_MAX)
         if nonce is None or nonce <= self._nonces.get(key.key, 0):
-            raise Refusal("EAPI:Invalid nonce")
+            raise KrakenApiError("EAPI:Invalid nonce")
         self._nonces[key.key] = nonce
         return key, fields
 
-    def issue(self, key: Key, floor: Floor) -> str:
+    def issue(self, key: Key, floor: MarketView) -> str:
         """A new token."""
         text = f"{key.key}/{next(self._numbers)}/{floor.time_ns()}"
         token = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
@@ -100,12 +100,12 @@ class Guard:
         self._tokens.keep(token, _Token(key.account, until_ns))
         return token
 
-    def account_of(self, token: str, known: set[str], floor: Floor) -> str:
+    def account_of(self, token: str, known: set[str], floor: MarketView) -> str:
         """Whose token it is. ``known``: those that the connection has used before, which go on
         being good. Raises Refusal."""
         found = self._tokens.get(token)
         if found is None or (token not in known and found.until_ns < floor.time_ns()):
-            raise Refusal("ESession:Invalid session")
+            raise KrakenApiError("ESession:Invalid session")
         known.add(token)
         return found.account
 
@@ -121,4 +121,4 @@ def _fields(body: bytes, content_type: str) -> Mapping[str, object]:
             return msgspec.json.decode(body, type=dict[str, object])
         return dict(parse_qsl(body.decode(), keep_blank_values=True))
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise Refusal("EGeneral:Invalid arguments") from None
+        raise KrakenApiError("EGeneral:Invalid arguments") from None

@@ -11,24 +11,24 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Floor
+from kit.simulator.dialect import MarketView
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     PRICED,
     STOP_PRICED,
-    House,
     Lifetime,
+    MatchingEngine,
     OrderKind,
+    OrderRejected,
+    OrderTicket,
     OrderView,
-    Refused,
-    Ticket,
 )
-from kit.simulator.matching.contract import Refusal as HouseRefusal
+from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.market import last_price, whole_ticks
 from kit.simulator.texts import amount, instant_ns, whole
 from venues.kraken.simulator.pairs import pair_of
 from venues.kraken.simulator.private.rows import order_number, places
-from venues.kraken.simulator.rest import Refusal
+from venues.kraken.simulator.rest import KrakenApiError
 
 CLIENT_ID = re.compile(
     r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{32}|[ -~]{1,18}"
@@ -94,35 +94,35 @@ class Wish:
     client_id: str = ""
 
 
-def place(wish: Wish, house: House, account: str, floor: Floor) -> OrderView:
+def place(wish: Wish, house: MatchingEngine, account: str, floor: MarketView) -> OrderView:
     """Raises Refusal."""
     ticket = ticket_of(wish, floor)
     try:
         return house.place(account, ticket)
-    except Refused as refused:
+    except OrderRejected as refused:
         raise refusal_of(refused) from None
 
 
-def ticket_of(wish: Wish, floor: Floor) -> Ticket:
+def ticket_of(wish: Wish, floor: MarketView) -> OrderTicket:
     """What the engine is asked for. Raises Refusal."""
     kind = KINDS.get(wish.kind)
     if kind is None:
-        raise Refusal("EGeneral:Invalid arguments:ordertype")
+        raise KrakenApiError("EGeneral:Invalid arguments:ordertype")
     if wish.side not in ("buy", "sell"):
-        raise Refusal("EGeneral:Invalid arguments:type")
+        raise KrakenApiError("EGeneral:Invalid arguments:type")
     lifetime = LIFETIMES.get(wish.lifetime.lower())
     if lifetime is None or (lifetime is Lifetime.GOOD_TILL_TIME) is not bool(wish.expires):
-        raise Refusal("EGeneral:Invalid arguments:timeinforce")
+        raise KrakenApiError("EGeneral:Invalid arguments:timeinforce")
     if kind is OrderKind.MARKET:
         lifetime = Lifetime.IMMEDIATE_OR_CANCEL
     if wish.client_id and CLIENT_ID.fullmatch(wish.client_id) is None:
-        raise Refusal("EGeneral:Invalid arguments:cl_ord_id")
+        raise KrakenApiError("EGeneral:Invalid arguments:cl_ord_id")
     if wish.deadline and instant(wish.deadline, floor) <= floor.time_ns():
-        raise Refusal("EService:Deadline elapsed")
+        raise KrakenApiError("EService:Deadline elapsed")
     if wish.post_only and kind is not OrderKind.LIMIT:
-        raise Refusal("EGeneral:Invalid arguments:oflags")
+        raise KrakenApiError("EGeneral:Invalid arguments:oflags")
     volume = size_of(wish.volume, wish.listing, wish.by_value)
-    return Ticket(
+    return OrderTicket(
         symbol=wish.listing.symbol,
         buys=wish.side == "buy",
         kind=kind,
@@ -139,7 +139,12 @@ def ticket_of(wish: Wish, floor: Floor) -> Ticket:
 
 
 def amend(
-    order: OrderView, listing: Listing, size: str, price: str, stop_price: str, house: House
+    order: OrderView,
+    listing: Listing,
+    size: str,
+    price: str,
+    stop_price: str,
+    house: MatchingEngine,
 ) -> OrderView:
     """What is empty stays as it is. Raises Refusal."""
     try:
@@ -150,39 +155,39 @@ def amend(
             price_of(price, listing) if price else None,
             price_of(stop_price, listing) if stop_price else None,
         )
-    except Refused as refused:
+    except OrderRejected as refused:
         raise refusal_of(refused) from None
 
 
-def cancel(order: OrderView, house: House) -> OrderView:
+def cancel(order: OrderView, house: MatchingEngine) -> OrderView:
     """Raises Refusal."""
     try:
         return house.cancel(order.account, order.order_id)
-    except Refused as refused:
+    except OrderRejected as refused:
         raise refusal_of(refused) from None
 
 
-def chosen(order: str, client_id: str, house: House, account: str) -> OrderView:
+def chosen(order: str, client_id: str, house: MatchingEngine, account: str) -> OrderView:
     """By its id, or else its client id. Raises Refusal."""
     if order:
         try:
             return house.order(account, order_number(order))
-        except Refused:
-            raise Refusal(UNKNOWN_ORDER) from None
+        except OrderRejected:
+            raise KrakenApiError(UNKNOWN_ORDER) from None
     if not client_id:
-        raise Refusal("EGeneral:Invalid arguments")
+        raise KrakenApiError("EGeneral:Invalid arguments")
     found = house.by_client_id(account, client_id)
     if found is None:
-        raise Refusal(UNKNOWN_ORDER)
+        raise KrakenApiError(UNKNOWN_ORDER)
     return found
 
 
-def refusal_of(refused: Refused) -> Refusal:
+def refusal_of(refused: OrderRejected) -> KrakenApiError:
     """In Kraken's words."""
-    return Refusal(ERRORS[refused.refusal])
+    return KrakenApiError(ERRORS[refused.refusal])
 
 
-def instant(text: str, floor: Floor) -> int:
+def instant(text: str, floor: MarketView) -> int:
     """A time in nanoseconds. Raises Refusal."""
     seconds = whole(text.removeprefix("+"), SECONDS_DIGITS_MAX)
     if seconds is not None:
@@ -190,7 +195,7 @@ def instant(text: str, floor: Floor) -> int:
         return start_ns + seconds * NANOSECONDS_PER_SECOND
     found_ns = instant_ns(text)
     if found_ns is None:
-        raise Refusal("EGeneral:Invalid arguments")
+        raise KrakenApiError("EGeneral:Invalid arguments")
     return found_ns
 
 
@@ -198,9 +203,9 @@ def size_of(text: str, listing: Listing, by_value: bool = False) -> Decimal:
     """Raises Refusal."""
     size = amount(text)
     if not size:
-        raise Refusal("EGeneral:Invalid arguments:volume")
+        raise KrakenApiError("EGeneral:Invalid arguments:volume")
     if not by_value and len(text.partition(".")[2].rstrip("0")) > places(listing.lot_size):
-        raise Refusal("EGeneral:Invalid arguments:volume")
+        raise KrakenApiError("EGeneral:Invalid arguments:volume")
     return size
 
 
@@ -208,21 +213,21 @@ def price_of(text: str, listing: Listing) -> Decimal:
     """Raises Refusal."""
     price = amount(text)
     if not price:
-        raise Refusal("EGeneral:Invalid arguments:price")
+        raise KrakenApiError("EGeneral:Invalid arguments:price")
     most = places(listing.tick_size)
     if len(text.partition(".")[2].rstrip("0")) > most:
         name = pair_of(listing).altname
         words = f"{name} price can only be specified up to {most} decimals."
-        raise Refusal(f"EOrder:Invalid price:{words}")
+        raise KrakenApiError(f"EOrder:Invalid price:{words}")
     return price
 
 
-def _trail(wish: Wish, floor: Floor) -> Decimal:
+def _trail(wish: Wish, floor: MarketView) -> Decimal:
     """In quote units, in whole ticks."""
     text = wish.trail.removeprefix("+").removesuffix("%")
     if not wish.trail.endswith("%"):
         return price_of(text, wish.listing)
     percent, last = amount(text), last_price(floor, wish.listing.symbol)
     if not percent or last is None:
-        raise Refusal("EGeneral:Invalid arguments:price")
+        raise KrakenApiError("EGeneral:Invalid arguments:price")
     return whole_ticks(last * percent / 100, wish.listing)

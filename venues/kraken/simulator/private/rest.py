@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import FillView, House, Key, OrderView, Refused
+from kit.simulator.matching.contract import FillView, Key, MatchingEngine, OrderRejected, OrderView
 from kit.simulator.private.market import known_listings
 from kit.simulator.private.orders import fills_by_order
 from kit.simulator.texts import whole
@@ -38,7 +38,7 @@ from venues.kraken.simulator.private.rows import (
     order_row,
     trade_row,
 )
-from venues.kraken.simulator.rest import Refusal, envelope
+from venues.kraken.simulator.rest import KrakenApiError, envelope
 
 PREFIX = "/0/private/"
 PAGE = 50
@@ -54,8 +54,8 @@ class _Call:
     """A request of somebody who may."""
 
     fields: Mapping[str, object]
-    floor: Floor
-    house: House
+    floor: MarketView
+    house: MatchingEngine
     key: Key
     guard: Guard
 
@@ -71,7 +71,7 @@ class _Call:
         """A whole number. Raises Refusal."""
         number = whole(self.text(name, str(usual)), DIGITS_MAX)
         if number is None:
-            raise Refusal(f"{INVALID}:{name}")
+            raise KrakenApiError(f"{INVALID}:{name}")
         return number
 
     def says(self, name: str) -> bool:
@@ -82,7 +82,7 @@ class _Call:
         """Of an order, whose market may be gone from the list."""
         listings = known_listings(self.floor)
         if symbol not in listings:
-            raise Refusal("EQuery:Unknown asset pair")
+            raise KrakenApiError("EQuery:Unknown asset pair")
         return listings[symbol]
 
     def span_ns(self) -> tuple[int, int]:
@@ -101,17 +101,17 @@ class _Call:
         }
 
 
-async def answer(request: Request, floor: Floor, guard: Guard) -> Answer:
+async def answer(request: RestRequest, floor: MarketView, guard: Guard) -> RestResponse:
     """One call under PREFIX."""
     handler = HANDLERS.get(request.path.removeprefix(PREFIX))
     if handler is None:
-        return Answer(b'{"error":["EGeneral:Unknown method"]}')
+        return RestResponse(b'{"error":["EGeneral:Unknown method"]}')
     try:
         key, fields = guard.admit(request, floor)
         call = _Call(fields, floor, house_of(floor), key, guard)
         return envelope(handler(call))
-    except Refusal as refusal:
-        return Answer(refusal.body)
+    except KrakenApiError as refusal:
+        return RestResponse(refusal.body)
 
 
 def _add(call: _Call) -> Row:
@@ -164,15 +164,15 @@ def _cancel_several(call: _Call) -> Row:
     """Those of them that can be."""
     names, client_ids = call.fields.get("orders", []), call.fields.get("cl_ord_ids", [])
     if not isinstance(names, list) or not isinstance(client_ids, list):
-        raise Refusal(INVALID)
+        raise KrakenApiError(INVALID)
     if not 0 < len(names) + len(client_ids) <= IDS_MAX:
-        raise Refusal(INVALID)
+        raise KrakenApiError(INVALID)
     count = 0
     for name, client_id in [*((one, "") for one in names), *(("", one) for one in client_ids)]:
         try:
             order = chosen(str(name), str(client_id), call.house, call.account)
             cancel(order, call.house)
-        except Refusal:
+        except KrakenApiError:
             continue
         count += 1
     return {"count": count}
@@ -186,11 +186,11 @@ def _cancel_all_after(call: _Call) -> Row:
     return cancel_after(call.text("timeout"), call.house, call.account, call.floor)
 
 
-def cancel_after(timeout: str, house: House, account: str, floor: Floor) -> Row:
+def cancel_after(timeout: str, house: MatchingEngine, account: str, floor: MarketView) -> Row:
     """The dead man's switch. Raises Refusal."""
     seconds = whole(timeout)
     if seconds is None or seconds > TIMEOUT_S_MAX:
-        raise Refusal(f"{INVALID}:timeout")
+        raise KrakenApiError(f"{INVALID}:timeout")
     house.cancel_after(account, seconds)
     now_ns = floor.time_ns()
     trigger = rfc3339(now_ns + seconds * NANOSECONDS_PER_SECOND) if seconds else "0"
@@ -228,14 +228,14 @@ def _query_orders(call: _Call) -> Row:
     names = [one for one in call.text("txid").split(",") if one]
     wanted = call.text("cl_ord_id")
     if not 0 < len(names) + bool(wanted) <= IDS_MAX:
-        raise Refusal(INVALID)
+        raise KrakenApiError(INVALID)
     orders = [call.house.by_client_id(call.account, wanted)] if wanted else []
     for name in names:
         if not order_number(name):
-            raise Refusal("EOrder:Invalid order")
+            raise KrakenApiError("EOrder:Invalid order")
         try:
             orders.append(call.house.order(call.account, order_number(name)))
-        except Refused:
+        except OrderRejected:
             continue
     return call.order_rows([one for one in orders if one is not None])
 
@@ -284,7 +284,7 @@ def _trade_volume(call: _Call) -> Row:
 def _withdrawal_methods(call: _Call) -> list[Row]:
     """Nothing can be taken out; but only some keys may ask."""
     if not call.key.may_withdraw:
-        raise Refusal("EGeneral:Permission denied")
+        raise KrakenApiError("EGeneral:Permission denied")
     return []
 
 
@@ -315,14 +315,14 @@ HANDLERS: Mapping[str, Callable[[_Call], Row | list[Row]]] = {
 def _listing_named(call: _Call) -> Listing:
     found = by_name(call.floor.listings()).get(call.text("pair"))
     if found is None:
-        raise Refusal("EQuery:Unknown asset pair")
+        raise KrakenApiError("EQuery:Unknown asset pair")
     return found.listing
 
 
 def _chosen(call: _Call) -> OrderView:
     deadline = call.text("deadline")
     if deadline and instant(deadline, call.floor) <= call.floor.time_ns():
-        raise Refusal("EService:Deadline elapsed")
+        raise KrakenApiError("EService:Deadline elapsed")
     return chosen(call.text("txid"), call.text("cl_ord_id"), call.house, call.account)
 
 

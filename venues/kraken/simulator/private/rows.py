@@ -12,14 +12,14 @@ from decimal import Decimal
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import Floor
+from kit.simulator.dialect import MarketView
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     FillView,
     Lifetime,
     OrderKind,
     OrderView,
-    Refusal,
+    RejectCode,
     Status,
 )
 from kit.simulator.private.market import in_dollars
@@ -69,9 +69,9 @@ FEED_STATUSES = {
     Status.REJECTED: "canceled",
 }
 REASONS = {
-    Refusal.SELF_TRADE: "Self trade prevention",
-    Refusal.WOULD_NOT_FILL: "Fill or kill order could not be filled",
-    Refusal.FUNDS: "Insufficient funds",
+    RejectCode.SELF_TRADE: "Self trade prevention",
+    RejectCode.WOULD_NOT_FILL: "Fill or kill order could not be filled",
+    RejectCode.FUNDS: "Insufficient funds",
 }
 
 
@@ -289,7 +289,7 @@ def filled_so_far(order: OrderView, listing: Listing) -> Row:
     }
 
 
-def execution_row(fill: FillView, listing: Listing, floor: Floor) -> Row:
+def execution_row(fill: FillView, listing: Listing, floor: MarketView) -> Row:
     """A trade in the feed. That it has filled the order, the next message says."""
     ticket, paid_in = fill.order.ticket, fill.fee_asset
     dollars = in_dollars(fill.fee, paid_in, f"{paid_in}/USDT", floor)

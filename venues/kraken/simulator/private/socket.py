@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.simulator.dialect import Floor, Session
+from kit.simulator.dialect import MarketView, Session
 from kit.simulator.private.market import known_listings
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.private.feed import BALANCES, STREAMS, Account, Teller
@@ -24,7 +24,7 @@ from venues.kraken.simulator.private.orders import (
 )
 from venues.kraken.simulator.private.rest import cancel_after
 from venues.kraken.simulator.private.rows import Row, amend_id, order_id
-from venues.kraken.simulator.rest import Refusal
+from venues.kraken.simulator.rest import KrakenApiError
 
 RATE_COUNTER_MAX = 180
 UNAVAILABLE = "EService:Unavailable"
@@ -84,7 +84,7 @@ class _Call:
     session: Session
     account: Account
     owner: str
-    floor: Floor
+    floor: MarketView
 
 
 def concerns_account(text: str) -> bool:
@@ -100,7 +100,7 @@ def concerns_account(text: str) -> bool:
 
 
 def receive(
-    session: Session, account: Account, text: str, floor: Floor, guard: Guard
+    session: Session, account: Account, text: str, floor: MarketView, guard: Guard
 ) -> list[bytes]:
     """Such a message."""
     head = _head.decode(text)
@@ -114,7 +114,7 @@ def receive(
         return [*_change_subscription(call, replies)]
     except msgspec.DecodeError:
         return [replies.error("EGeneral:Invalid arguments")]
-    except Refusal as refusal:
+    except KrakenApiError as refusal:
         return [replies.error(refusal.error)]
 
 
@@ -140,7 +140,7 @@ class _Replies:
 
     method: str
     request_id: int | None
-    floor: Floor
+    floor: MarketView
 
     def error(self, error: str) -> bytes:
         """``{"error","method","req_id","success":false,"time_in","time_out"}``"""
@@ -162,7 +162,7 @@ def _add(call: _Call, replies: _Replies) -> Iterator[bytes]:
     params = call.params
     listing = known_listings(call.floor).get(params.symbol)
     if listing is None:
-        raise Refusal(f"Currency pair not supported {params.symbol[:60]}")
+        raise KrakenApiError(f"Currency pair not supported {params.symbol[:60]}")
     by_value = params.cash_order_qty is not None
     triggers = params.triggers or _Triggers()
     trail = _text(triggers.price) if params.order_type == "trailing-stop" else ""
@@ -191,7 +191,7 @@ def _add(call: _Call, replies: _Replies) -> Iterator[bytes]:
 def _amend(call: _Call, replies: _Replies) -> Iterator[bytes]:
     params, house = call.params, house_of(call.floor)
     if params.deadline and instant(params.deadline, call.floor) <= call.floor.time_ns():
-        raise Refusal("EService:Deadline elapsed")
+        raise KrakenApiError("EService:Deadline elapsed")
     order = chosen(_one(params.order_id), _one(params.cl_ord_id), house, call.owner)
     listing = known_listings(call.floor)[order.ticket.symbol]
     texts = map(_text, (params.order_qty, params.limit_price, params.trigger_price))
@@ -209,11 +209,11 @@ def _cancel(call: _Call, replies: _Replies) -> Iterator[bytes]:
     wanted = [(name, "") for name in _several(call.params.order_id)]
     wanted += [("", name) for name in _several(call.params.cl_ord_id)]
     if not wanted:
-        raise Refusal("EGeneral:Invalid arguments")
+        raise KrakenApiError("EGeneral:Invalid arguments")
     for name, client_id in wanted:
         try:
             order = cancel(chosen(name, client_id, house, call.owner), house)
-        except Refusal as refusal:
+        except KrakenApiError as refusal:
             yield replies.error(refusal.error)
             continue
         result: Row = {"order_id": order_id(order.order_id)}
@@ -246,13 +246,13 @@ def _change_subscription(call: _Call, replies: _Replies) -> Iterator[bytes]:
     name = params.channel
     if call.method == "unsubscribe":
         if session.streams.pop(name, None) is None:
-            raise Refusal("Subscription Not Found")
+            raise KrakenApiError("Subscription Not Found")
         yield replies.result({"channel": name})
         return
     if name in session.streams:
-        raise Refusal("Already subscribed")
+        raise KrakenApiError("Already subscribed")
     if account.owner not in ("", call.owner):
-        raise Refusal("ESession:Invalid session")
+        raise KrakenApiError("ESession:Invalid session")
     session.streams[name] = STREAMS[name]
     account.counts[name] = 0
     teller = Teller(session, account, call.floor)

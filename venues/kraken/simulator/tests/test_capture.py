@@ -5,7 +5,7 @@ import pytest
 from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
 from kit.simulator.listing import Listing
 from venues.kraken.simulator.capture import KrakenCapture, time_of
-from venues.kraken.simulator.streams import Streams
+from venues.kraken.simulator.streams import KrakenStreams
 
 TRADE = (
     b'{"channel":"trade","type":"update","data":[{"symbol":"BTC/USD","side":"buy",'
@@ -35,7 +35,7 @@ TICKER_REPLY = BOOK_REPLY.replace(b'"book","depth":25', b'"ticker","event_trigge
 
 @pytest.fixture
 def capture() -> KrakenCapture:
-    return KrakenCapture(Streams())
+    return KrakenCapture(KrakenStreams())
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Request, Session
+from kit.simulator.dialect import RestRequest, Session
 from kit.simulator.market import Market
-from kit.simulator.simulate import MarketFloor
+from kit.simulator.simulate import SimulatedMarketView
 from venues.kraken.simulator import HEARTBEAT, INSTRUMENTS, KrakenSpot
-from venues.kraken.simulator.streams import Streams
+from venues.kraken.simulator.streams import KrakenStreams
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -22,9 +22,9 @@ def exchange() -> KrakenSpot:
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: KrakenSpot) -> MarketFloor:
+def floor(exchange: KrakenSpot) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, INSTRUMENTS)
-    floor = MarketFloor(market, exchange)
+    floor = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
     floor.happened(step)
     exchange.encode(step, (), floor)
@@ -38,14 +38,16 @@ async def session(exchange: KrakenSpot) -> Session:
     return session
 
 
-async def say(exchange: KrakenSpot, session: Session, floor: MarketFloor, **call) -> list[dict]:
+async def say(
+    exchange: KrakenSpot, session: Session, floor: SimulatedMarketView, **call
+) -> list[dict]:
     answers = await exchange.receive(session, json.dumps(call), floor)
     return [one for one in map(json.loads, answers) if one.get("channel") != "status"]
 
 
-async def asked(exchange: KrakenSpot, floor: MarketFloor, name: str, **query: object):
+async def asked(exchange: KrakenSpot, floor: SimulatedMarketView, name: str, **query: object):
     texts = {key: str(value) for key, value in query.items()}
-    answer = await exchange.answer(Request("GET", f"/0/public/{name}", texts), floor)
+    answer = await exchange.answer(RestRequest("GET", f"/0/public/{name}", texts), floor)
     assert answer.status == 200, answer.body
     found = json.loads(answer.body)
     assert found["error"] == []
@@ -216,7 +218,7 @@ async def test_every_name_of_a_pair_is_understood(exchange, floor):
     ],
 )
 async def test_wrong_calls_are_refused_in_krakens_words(exchange, floor, name, query, error):
-    answer = await exchange.answer(Request("GET", f"/0/public/{name}", query), floor)
+    answer = await exchange.answer(RestRequest("GET", f"/0/public/{name}", query), floor)
     assert answer.status == 200
     assert json.loads(answer.body) == {"error": [error]}
 
@@ -227,7 +229,7 @@ def test_every_failure_has_words(exchange: KrakenSpot):
 
 
 def test_a_bad_checksum_is_another_one_and_nothing_else(exchange: KrakenSpot):
-    stream = Streams().get("book", "BTC/USDT", 10)
+    stream = KrakenStreams().get("book", "BTC/USDT", 10)
     frame = b'{"channel":"book","data":[{"bids":[],"checksum":681655668}]}'
     ((_, wrong),) = exchange.faults["bad_checksum"]((stream, frame))
     assert wrong == frame.replace(b"681655668", b"681655669")

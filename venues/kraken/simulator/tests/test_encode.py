@@ -8,7 +8,7 @@ import pytest
 
 from kit.simulator.dialect import Session
 from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.kraken.simulator import INSTRUMENTS, KrakenSpot
 from venues.kraken.simulator.tests.books import ClientBook
 
@@ -31,7 +31,7 @@ class Show:
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = KrakenSpot()
         self.market = Market("1", OPENING_NS, events_per_second, INSTRUMENTS)
-        self.floor = MarketFloor(self.market, self.exchange)
+        self.floor = SimulatedMarketView(self.market, self.exchange)
         self.session = Session()
         self.said: defaultdict[str, list[dict]] = defaultdict(list)
 

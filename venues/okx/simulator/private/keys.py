@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import House, Key
+from kit.simulator.matching.contract import Key, MatchingEngine
 from kit.simulator.private.signing import is_base64_signature, is_same
 from kit.simulator.texts import instant_ns, whole
 
@@ -42,8 +42,8 @@ class Asker:
     """Whose call it is."""
 
     key: Key
-    house: House
-    floor: Floor
+    house: MatchingEngine
+    floor: MarketView
 
     @property
     def account(self) -> str:
@@ -66,7 +66,7 @@ class Asker:
         return listings[place - 1] if 0 < place <= len(listings) else None
 
 
-def asker_of(request: Request, floor: Floor) -> Asker:
+def asker_of(request: RestRequest, floor: MarketView) -> Asker:
     """Who has signed a REST call. Raises Denied."""
     house = floor.house
     if house is None:
@@ -89,7 +89,7 @@ def asker_of(request: Request, floor: Floor) -> Asker:
     return asker
 
 
-def logged_on(fields: Mapping[str, Any], floor: Floor) -> Asker:
+def logged_on(fields: Mapping[str, Any], floor: MarketView) -> Asker:
     """Who logs on to a websocket. Raises Denied."""
     house = floor.house
     if house is None:
@@ -136,7 +136,7 @@ def texts_of(fields: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _needed(request: Request, code: str, name: str) -> str:
+def _needed(request: RestRequest, code: str, name: str) -> str:
     """A header that must be there."""
     text = request.header(name)
     if not text:

@@ -11,17 +11,17 @@ from decimal import Decimal
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.matching.contract import (
     OrderKind,
+    OrderRejected,
     OrderView,
-    Refused,
 )
-from kit.simulator.matching.contract import Refusal as Reason
+from kit.simulator.matching.contract import RejectCode as Reason
 from kit.simulator.private.memory import Memory
 from kit.simulator.texts import whole
 from venues.okx.simulator.private import rows as words
 from venues.okx.simulator.private.keys import Asker
 from venues.okx.simulator.private.tickets import (
     Item,
-    Refusal,
+    OkxApiError,
     amount_of,
     limit_price_of,
     listing_of,
@@ -96,10 +96,10 @@ class Orders:
     def _one(self, asker: Asker, handle: Callable[[Asker, Item], Row], item: Item) -> Row:
         try:
             row = {"sCode": "0", "sMsg": ""} | handle(asker, item)
-        except Refused as refused:
+        except OrderRejected as refused:
             code, message = words.REFUSALS[refused.refusal]
             row = _refused(item, code, message)
-        except Refusal as refusal:
+        except OkxApiError as refusal:
             row = _refused(item, refusal.code, refusal.message)
         return row | {"ts": str(asker.now_ms)}
 
@@ -127,9 +127,9 @@ class Orders:
     def _amend(self, asker: Asker, item: Item) -> Row:
         order = named_order(asker, item)
         if order is None or order.is_final:
-            raise Refusal("51503", GONE)
+            raise OkxApiError("51503", GONE)
         if not item.get("newSz") and not item.get("newPx"):
-            raise Refusal("51500", "You must enter a price, quantity, or TP/SL")
+            raise OkxApiError("51500", "You must enter a price, quantity, or TP/SL")
         size, price = _new(item, "newSz"), _new(item, "newPx")
         self.request_id = item.get("reqId", "")
         try:
@@ -142,15 +142,15 @@ class Orders:
         """While it waits. A stop at market stays one, and so does one with a limit."""
         order = named_algo(asker, item)
         if order is None or order.is_final or words.is_order(order):
-            raise Refusal("51503", GONE)
+            raise OkxApiError("51503", GONE)
         form = self.form_of(order)
         part = "new" if form == "trigger" else f"new{form.capitalize()}"
         stop, limit = f"{part}TriggerPx", f"{part}OrdPx"
         if form == "move_order_stop" or not any(map(item.get, ("newSz", stop, limit))):
-            raise Refusal("51500", "You must enter a price, quantity, or TP/SL")
+            raise OkxApiError("51500", "You must enter a price, quantity, or TP/SL")
         price = limit_price_of(item, limit)
         if item.get(limit) and (price is None) is not (order.ticket.price is None):
-            raise Refusal("51000", f"Parameter {limit} error")
+            raise OkxApiError("51000", f"Parameter {limit} error")
         number, size = order.order_id, _new(item, "newSz")
         asker.house.amend(asker.account, number, size, price, _new(item, stop))
         ids = {"algoId": words.algo_id(order), "algoClOrdId": order.ticket.client_id}
@@ -164,7 +164,7 @@ class Orders:
         then, count = self._counts.get((asker.account, symbol), (0, 0))
         count = count + 1 if then == window else 1
         if count > LIMITED_MAX:
-            raise Refusal("50011", "Rate limit reached. Please refer to API documentation")
+            raise OkxApiError("50011", "Rate limit reached. Please refer to API documentation")
         self._counts[asker.account, symbol] = (window, count)
 
 
@@ -198,15 +198,15 @@ def _found(
     if text:
         number = whole(text, ID_DIGITS_MAX)
         if number is None:
-            raise Refusal("51000", f"Parameter {id_name} error")
+            raise OkxApiError("51000", f"Parameter {id_name} error")
         try:
             order = asker.house.order(asker.account, number - first)
-        except Refused:
+        except OrderRejected:
             order = None
     elif client_id:
         order = asker.house.by_client_id(asker.account, client_id)
     else:
-        raise Refusal("51003", f"Either {client_id_name} or {id_name} is required.")
+        raise OkxApiError("51003", f"Either {client_id_name} or {id_name} is required.")
     symbol = item.get("instId", "")
     if order is None or not fits(order) or symbol not in ("", order.ticket.symbol):
         return None
@@ -217,7 +217,7 @@ def _cancel(asker: Asker, item: Item) -> Row:
     listing_of(asker, item)
     order = named_order(asker, item)
     if order is None:
-        raise Refused(Reason.UNKNOWN_ORDER)
+        raise OrderRejected(Reason.UNKNOWN_ORDER)
     return _ids(asker.house.cancel(asker.account, order.order_id), item)
 
 
@@ -225,7 +225,7 @@ def _cancel_algo(asker: Asker, item: Item) -> Row:
     listing_of(asker, item)
     order = named_algo(asker, item)
     if order is None or words.is_order(order):
-        raise Refused(Reason.UNKNOWN_ORDER)
+        raise OrderRejected(Reason.UNKNOWN_ORDER)
     asker.house.cancel(asker.account, order.order_id)
     return {"algoId": words.algo_id(order), "algoClOrdId": order.ticket.client_id, "tag": ""}
 

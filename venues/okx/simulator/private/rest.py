@@ -11,16 +11,16 @@ from typing import TypeVar
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import Answer, Floor, Request
+from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.listing import Listing
-from kit.simulator.matching.contract import HouseRules, OrderView
+from kit.simulator.matching.contract import MatchingRules, OrderView
 from kit.simulator.private.orders import fills_by_order, fills_of
 from kit.simulator.texts import plain, whole
 from venues.okx.simulator.listings import TYPES
 from venues.okx.simulator.private import rows as words
 from venues.okx.simulator.private.keys import Asker, Denied, asker_of, items_of
 from venues.okx.simulator.private.orders import ID_DIGITS_MAX, Orders, named_algo, named_order
-from venues.okx.simulator.private.tickets import Refusal
+from venues.okx.simulator.private.tickets import OkxApiError
 from venues.okx.simulator.rest import ROOT
 
 POSTED: Mapping[str, str] = {
@@ -46,7 +46,7 @@ T = TypeVar("T")
 class PrivateRest:
     """Answers them."""
 
-    def __init__(self, rules: HouseRules, orders: Orders) -> None:
+    def __init__(self, rules: MatchingRules, orders: Orders) -> None:
         self._rules = rules
         self._orders = orders
         self._gets: Mapping[str, Callable[[Asker, Query], Rows]] = {
@@ -73,7 +73,7 @@ class PrivateRest:
             "account/set-position-mode": _set_position_mode,
         }
 
-    async def answer(self, request: Request, floor: Floor) -> Answer | None:
+    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse | None:
         """One call; None: it is no private one."""
         path = request.path.removeprefix(ROOT)
         if not request.path.startswith(ROOT):
@@ -98,23 +98,23 @@ class PrivateRest:
         ]
 
     def _answer(
-        self, request: Request, floor: Floor, act: Callable[[Asker], dict[str, object]]
-    ) -> Answer:
+        self, request: RestRequest, floor: MarketView, act: Callable[[Asker], dict[str, object]]
+    ) -> RestResponse:
         try:
-            return Answer(msgspec.json.encode(act(asker_of(request, floor))))
+            return RestResponse(msgspec.json.encode(act(asker_of(request, floor))))
         except Denied as denied:
-            return Answer(denied.body, denied.status)
-        except Refusal as refusal:
+            return RestResponse(denied.body, denied.status)
+        except OkxApiError as refusal:
             body = {"code": refusal.code, "data": [], "msg": refusal.message}
-            return Answer(msgspec.json.encode(body))
+            return RestResponse(msgspec.json.encode(body))
 
-    def _got(self, path: str, asker: Asker, request: Request) -> dict[str, object]:
+    def _got(self, path: str, asker: Asker, request: RestRequest) -> dict[str, object]:
         return _success(self._gets[path](asker, request.query))
 
-    def _posted(self, path: str, asker: Asker, request: Request) -> dict[str, object]:
+    def _posted(self, path: str, asker: Asker, request: RestRequest) -> dict[str, object]:
         return _success(self._posts[path](asker, items_of(request.body)[0]))
 
-    def _done(self, path: str, asker: Asker, request: Request) -> dict[str, object]:
+    def _done(self, path: str, asker: Asker, request: RestRequest) -> dict[str, object]:
         outcome = self._orders.run(asker, POSTED[path], items_of(request.body))
         times = {"inTime": f"{asker.now_ms}000", "outTime": f"{asker.now_ms}001"}
         return outcome.told() | times
@@ -134,7 +134,7 @@ class PrivateRest:
     def _set_leverage(self, asker: Asker, item: Query) -> Rows:
         """There is only one."""
         if item.get("lever") != self._lever():
-            raise Refusal("59102", "Leverage exceeds the maximum limit.")
+            raise OkxApiError("59102", "Leverage exceeds the maximum limit.")
         names = ("instId", "mgnMode", "posSide", "lever")
         return [{name: item.get(name, "") for name in names}]
 
@@ -145,7 +145,7 @@ class PrivateRest:
         order = named_algo(asker, query)
         listing = None if order is None else asker.listing(order.ticket.symbol)
         if order is None or listing is None:
-            raise Refusal("51603", "Order does not exist")
+            raise OkxApiError("51603", "Order does not exist")
         return [words.algo_row(order, listing, self._orders.form_of(order))]
 
     def _open_algo_orders(self, asker: Asker, query: Query) -> Rows:
@@ -154,7 +154,7 @@ class PrivateRest:
 
     def _past_algo_orders(self, asker: Asker, query: Query) -> Rows:
         if not query.get("state") and not query.get("algoId"):
-            raise Refusal("50015", "Either parameter state or algoId is required.")
+            raise OkxApiError("50015", "Either parameter state or algoId is required.")
         orders = asker.house.orders(asker.account)
         past = [one for one in orders if words.algo_state(one) != "live"]
         return self._algo_rows(asker, query, past)
@@ -162,7 +162,7 @@ class PrivateRest:
     def _algo_rows(self, asker: Asker, query: Query, orders: Iterable[OrderView]) -> Rows:
         kinds = query.get("ordType", "").split(",")
         if not kinds[0]:
-            raise Refusal("50014", "Parameter ordType can not be empty.")
+            raise OkxApiError("50014", "Parameter ordType can not be empty.")
         wanted = [
             (order, listing)
             for order in orders
@@ -239,7 +239,7 @@ def _number(text: str, name: str, usual: int = 0) -> int:
         return usual
     number = whole(text, ID_DIGITS_MAX)
     if number is None:
-        raise Refusal("51000", f"Parameter {name} error")
+        raise OkxApiError("51000", f"Parameter {name} error")
     return number
 
 
@@ -253,7 +253,7 @@ def _order(asker: Asker, query: Query) -> Rows:
     order = named_order(asker, query)
     listing = None if order is None else asker.listing(order.ticket.symbol)
     if order is None or listing is None:
-        raise Refusal("51603", "Order does not exist")
+        raise OkxApiError("51603", "Order does not exist")
     return [words.order_row(order, listing, fills_of(order, asker.house))]
 
 
@@ -263,7 +263,7 @@ def _open_orders(asker: Asker, query: Query) -> Rows:
 
 def _past_orders(asker: Asker, query: Query) -> Rows:
     if not query.get("instType"):
-        raise Refusal("50014", "Parameter instType can not be empty.")
+        raise OkxApiError("50014", "Parameter instType can not be empty.")
     orders = asker.house.orders(asker.account)
     past = [one for one in orders if one.is_final and _between(query, one.created_ns)]
     return _rows_of(asker, query, past)
@@ -325,7 +325,7 @@ def _cancel_after(asker: Asker, item: Query) -> Rows:
     """``timeOut`` 0 ends it."""
     seconds = _number(item.get("timeOut", ""), "timeOut")
     if seconds and not COUNTDOWN_S_MIN <= seconds <= COUNTDOWN_S_MAX:
-        raise Refusal("51000", "Parameter timeOut error")
+        raise OkxApiError("51000", "Parameter timeOut error")
     asker.house.cancel_after(asker.account, seconds)
     trigger = str(asker.now_ms + seconds * 1_000) if seconds else "0"
     return [{"triggerTime": trigger, "tag": item.get("tag", ""), "ts": str(asker.now_ms)}]
@@ -333,5 +333,5 @@ def _cancel_after(asker: Asker, item: Query) -> Rows:
 
 def _set_position_mode(asker: Asker, item: Query) -> Rows:
     if item.get("posMode") != "net_mode":
-        raise Refusal("59000", "Setting failed. Cancel any open orders, close positions first.")
+        raise OkxApiError("59000", "Setting failed. Cancel any open orders, close positions first.")
     return [{"posMode": "net_mode"}]

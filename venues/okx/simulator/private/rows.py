@@ -13,14 +13,14 @@ from kit.simulator.matching.contract import (
     STOPS,
     BalanceView,
     FillView,
-    HouseRules,
     Lifetime,
+    MatchingRules,
+    OrderTicket,
     OrderView,
     PositionView,
-    Refusal,
+    RejectCode,
     SelfTrade,
     Status,
-    Ticket,
 )
 from kit.simulator.texts import plain
 from venues.okx.simulator.listings import TYPES
@@ -49,10 +49,10 @@ FORMS: Mapping[str, tuple[str, str]] = {
     "tp": ("tpTriggerPx", "tpOrdPx"),
 }
 """How the stop price and the price of an algo order are called, by the form in which it came."""
-CANCEL_SOURCES: Mapping[Refusal, str] = {
-    Refusal.WOULD_NOT_FILL: "13",
-    Refusal.WOULD_TAKE: "31",
-    Refusal.SELF_TRADE: "32",
+CANCEL_SOURCES: Mapping[RejectCode, str] = {
+    RejectCode.WOULD_NOT_FILL: "13",
+    RejectCode.WOULD_TAKE: "31",
+    RejectCode.SELF_TRADE: "32",
 }
 """Why the exchange has cancelled an order by itself. "1": its owner has, "14": the rest of an
 order that was to be filled at once."""
@@ -63,37 +63,43 @@ SELF_TRADES: Mapping[SelfTrade, str] = {
     SelfTrade.CANCEL_BOTH: "cancel_both",
 }
 SELF_TRADE_USUAL = SelfTrade.CANCEL_OLDEST
-REFUSALS: Mapping[Refusal, tuple[str, str]] = {
-    Refusal.UNKNOWN_SYMBOL: (
+REFUSALS: Mapping[RejectCode, tuple[str, str]] = {
+    RejectCode.UNKNOWN_SYMBOL: (
         "51001",
         "Instrument ID, Instrument ID code, or Spread ID doesn't exist.",
     ),
-    Refusal.HALTED: ("51022", "Contract suspended"),
-    Refusal.TICK: ("51000", "Parameter px error"),
-    Refusal.LOT: ("51121", "Order quantity must be a multiple of the lot size."),
-    Refusal.SIZE_MIN: ("51020", "Your order should meet or exceed the minimum order amount."),
-    Refusal.NOTIONAL_MIN: ("51020", "Your order should meet or exceed the minimum order amount."),
-    Refusal.PRICE_BAND: ("51006", "Order price is not within the price limit"),
-    Refusal.FUNDS: ("51008", "Order failed. Insufficient balance in account"),
-    Refusal.WOULD_TAKE: ("51019", "Post-only order would take liquidity"),
-    Refusal.WOULD_NOT_FILL: ("51109", "There is no available order that can be matched"),
-    Refusal.REDUCE_ONLY: (
+    RejectCode.HALTED: ("51022", "Contract suspended"),
+    RejectCode.TICK: ("51000", "Parameter px error"),
+    RejectCode.LOT: ("51121", "Order quantity must be a multiple of the lot size."),
+    RejectCode.SIZE_MIN: ("51020", "Your order should meet or exceed the minimum order amount."),
+    RejectCode.NOTIONAL_MIN: (
+        "51020",
+        "Your order should meet or exceed the minimum order amount.",
+    ),
+    RejectCode.PRICE_BAND: ("51006", "Order price is not within the price limit"),
+    RejectCode.FUNDS: ("51008", "Order failed. Insufficient balance in account"),
+    RejectCode.WOULD_TAKE: ("51019", "Post-only order would take liquidity"),
+    RejectCode.WOULD_NOT_FILL: ("51109", "There is no available order that can be matched"),
+    RejectCode.REDUCE_ONLY: (
         "51169",
         "Order failed because you don't have any positions in this direction to reduce or close.",
     ),
-    Refusal.STOP_WOULD_TRIGGER: ("51280", "SL trigger price cannot be higher than the last price"),
-    Refusal.DUPLICATE_ID: ("51016", "Client order ID already exists."),
-    Refusal.UNKNOWN_ORDER: (
+    RejectCode.STOP_WOULD_TRIGGER: (
+        "51280",
+        "SL trigger price cannot be higher than the last price",
+    ),
+    RejectCode.DUPLICATE_ID: ("51016", "Client order ID already exists."),
+    RejectCode.UNKNOWN_ORDER: (
         "51400",
         "Order cancellation failed as the order has been filled, canceled or does not exist.",
     ),
-    Refusal.FINISHED: (
+    RejectCode.FINISHED: (
         "51400",
         "Order cancellation failed as the order has been filled, canceled or does not exist.",
     ),
-    Refusal.TOO_MANY: ("51174", "The number of pending orders reached the upper limit."),
-    Refusal.SELF_TRADE: ("51000", "Parameter stpMode error"),
-    Refusal.MALFORMED: ("51000", "Parameter sz error"),
+    RejectCode.TOO_MANY: ("51174", "The number of pending orders reached the upper limit."),
+    RejectCode.SELF_TRADE: ("51000", "Parameter stpMode error"),
+    RejectCode.MALFORMED: ("51000", "Parameter sz error"),
 }
 
 
@@ -228,7 +234,7 @@ def algo_state(order: OrderView) -> str:
     return "live" if order.status is Status.UNTRIGGERED else "canceled"
 
 
-def side(ticket: Ticket) -> str:
+def side(ticket: OrderTicket) -> str:
     """``buy`` or ``sell``"""
     return "buy" if ticket.buys else "sell"
 
@@ -302,7 +308,7 @@ def account_row(
 
 
 def position_row(
-    position: PositionView, listing: Listing, rules: HouseRules, now_ms: int
+    position: PositionView, listing: Listing, rules: MatchingRules, now_ms: int
 ) -> dict[str, str]:
     """As account/positions gives it."""
     worth = abs(position.size) * position.mark_price * Decimal(listing.contract_size or 1)
@@ -337,13 +343,13 @@ def position_row(
     }
 
 
-def _type_in_book(ticket: Ticket) -> str:
+def _type_in_book(ticket: OrderTicket) -> str:
     if ticket.price is None:
         return "market"
     return "post_only" if ticket.post_only else ORDER_TYPES[ticket.lifetime]
 
 
-def _fee_asset(ticket: Ticket, listing: Listing) -> str:
+def _fee_asset(ticket: OrderTicket, listing: Listing) -> str:
     if listing.settle:
         return listing.settle
     return listing.base if ticket.buys else listing.quote

@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from kit.simulator.dialect import Floor, Session
+from kit.simulator.dialect import MarketView, Session
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
     Cause,
-    HouseRules,
+    MatchingRules,
     OrderChanged,
     PositionChanged,
 )
@@ -81,14 +81,14 @@ class Private:
 class PrivateSocket:
     """Answers what is said on such connections."""
 
-    def __init__(self, rules: HouseRules, orders: Orders, rest: PrivateRest) -> None:
+    def __init__(self, rules: MatchingRules, orders: Orders, rest: PrivateRest) -> None:
         self._rules = rules
         self._orders = orders
         self._rest = rest
         self._streams = AccountStreams()
 
     def receive(
-        self, session: Session, private: Private, access: str, text: str, floor: Floor
+        self, session: Session, private: Private, access: str, text: str, floor: MarketView
     ) -> list[bytes] | None:
         """None: this is nothing private."""
         try:
@@ -138,7 +138,7 @@ class PrivateSocket:
         head = {"id": said.id, "op": said.op, "code": "50004", "msg": TIMEOUT}
         return msgspec.json.encode({**head, "data": []})
 
-    def _log_in(self, session: Session, private: Private, said: Said, floor: Floor) -> bytes:
+    def _log_in(self, session: Session, private: Private, said: Said, floor: MarketView) -> bytes:
         """Once is enough."""
         try:
             asker = logged_on(said.args[0] if said.args else {}, floor)

@@ -12,10 +12,10 @@ from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.matching.contract import (
     Lifetime,
     OrderKind,
+    OrderTicket,
     SelfTrade,
-    Ticket,
 )
-from kit.simulator.matching.contract import Refusal as Reason
+from kit.simulator.matching.contract import RejectCode as Reason
 from kit.simulator.private.market import last_price, whole_ticks
 from kit.simulator.private.orders import stop_kind
 from kit.simulator.texts import amount
@@ -33,7 +33,7 @@ SELF_TRADES: Mapping[str, SelfTrade] = {name: mode for mode, name in words.SELF_
 Item = Mapping[str, str]
 
 
-class Refusal(Exception):
+class OkxApiError(Exception):
     """One item is not done."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -46,34 +46,34 @@ def listing_of(asker: Asker, item: Item) -> Listing:
     """Of the instrument that an item is about. Raises Refusal."""
     name = item.get("instId", "")
     if not name:
-        raise Refusal("50014", "Parameter instId can not be empty.")
+        raise OkxApiError("50014", "Parameter instId can not be empty.")
     listing = asker.listing(name)
     if listing is None:
-        raise Refusal(*words.REFUSALS[Reason.UNKNOWN_SYMBOL])
+        raise OkxApiError(*words.REFUSALS[Reason.UNKNOWN_SYMBOL])
     return listing
 
 
-def read_ticket(listing: Listing, item: Item) -> Ticket:
+def read_ticket(listing: Listing, item: Item) -> OrderTicket:
     """The order that an item wants. Raises Refusal."""
     spot = listing.kind is InstrumentKind.SPOT
     _check_mode(listing, item, ("cash",) if spot else ("cross",))
     name = _text(item, "ordType")
     is_market = name == "market" or (name == "optimal_limit_ioc" and not spot)
     if not is_market and name not in LIFETIMES:
-        raise Refusal("51000", "Parameter ordType error")
+        raise OkxApiError("51000", "Parameter ordType error")
     buys = _buys(item)
     size = amount_of(item, "sz")
     target = item.get("tgtCcy") or ("quote_ccy" if buys else "base_ccy")
     if target not in ("base_ccy", "quote_ccy"):
-        raise Refusal("51000", "Parameter tgtCcy error")
+        raise OkxApiError("51000", "Parameter tgtCcy error")
     by_value = is_market and spot and target == "quote_ccy"
     price = None
     if not is_market:
         if not item.get("px"):
-            raise Refusal("51204", "The price for the limit order cannot be empty")
+            raise OkxApiError("51204", "The price for the limit order cannot be empty")
         price = amount_of(item, "px")
     reduces = item.get("reduceOnly", "false") == "true"
-    return Ticket(
+    return OrderTicket(
         listing.symbol,
         buys,
         OrderKind.MARKET if is_market else OrderKind.LIMIT,
@@ -88,7 +88,7 @@ def read_ticket(listing: Listing, item: Item) -> Ticket:
     )
 
 
-def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> tuple[Ticket, str]:
+def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> tuple[OrderTicket, str]:
     """The same for ``trigger``, ``conditional`` and ``move_order_stop``, and in which of FORMS it
     came. Raises Refusal."""
     spot = listing.kind is InstrumentKind.SPOT
@@ -102,18 +102,18 @@ def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> tuple[Ticket
     elif name == "conditional":
         loses = bool(item.get("slTriggerPx"))
         if loses is bool(item.get("tpTriggerPx")):
-            raise Refusal("51000", "Parameter ordType error")
+            raise OkxApiError("51000", "Parameter ordType error")
         form = "sl" if loses else "tp"
         stop, price = amount_of(item, f"{form}TriggerPx"), limit_price_of(item, f"{form}OrdPx")
         kind = stop_kind(not loses, price is None)
     elif name == "move_order_stop":
         trail = _trail(item, listing, last)
     else:
-        raise Refusal("51000", "Parameter ordType error")
+        raise OkxApiError("51000", "Parameter ordType error")
     if spot and buys and price is None and item.get("tgtCcy") != "base_ccy":
         # It would be for an amount of the quote currency, which the engine does not keep waiting.
-        raise Refusal("51000", "Parameter tgtCcy error")
-    ticket = Ticket(
+        raise OkxApiError("51000", "Parameter tgtCcy error")
+    ticket = OrderTicket(
         listing.symbol,
         buys,
         kind,
@@ -130,7 +130,7 @@ def read_algo_ticket(asker: Asker, listing: Listing, item: Item) -> tuple[Ticket
 def _text(item: Item, name: str) -> str:
     text = item.get(name, "")
     if not text:
-        raise Refusal("50014", f"Parameter {name} can not be empty.")
+        raise OkxApiError("50014", f"Parameter {name} can not be empty.")
     return text
 
 
@@ -138,7 +138,7 @@ def amount_of(item: Item, name: str) -> Decimal:
     """Above zero. Raises Refusal."""
     number = amount(_text(item, name))
     if not number:
-        raise Refusal("51000", f"Parameter {name} error")
+        raise OkxApiError("51000", f"Parameter {name} error")
     return number
 
 
@@ -150,14 +150,14 @@ def limit_price_of(item: Item, name: str) -> Decimal | None:
 def _client_id(item: Item, name: str) -> str:
     text = item.get(name, "")
     if text and not CLIENT_ID.fullmatch(text):
-        raise Refusal("51000", f"Parameter {name} error")
+        raise OkxApiError("51000", f"Parameter {name} error")
     return text
 
 
 def _buys(item: Item) -> bool:
     side = _text(item, "side")
     if side not in ("buy", "sell"):
-        raise Refusal("51000", "Parameter side error")
+        raise OkxApiError("51000", "Parameter side error")
     return side == "buy"
 
 
@@ -165,26 +165,26 @@ def _check_mode(listing: Listing, item: Item, allowed: tuple[str, ...]) -> None:
     """There is no margin trading on spot, and one net position in each swap."""
     mode = _text(item, "tdMode")
     if mode not in ("cash", "cross", "isolated"):
-        raise Refusal("51000", "Parameter tdMode error")
+        raise OkxApiError("51000", "Parameter tdMode error")
     if mode not in allowed:
-        raise Refusal("51010", "Request unsupported under current account mode")
+        raise OkxApiError("51010", "Request unsupported under current account mode")
     if item.get("posSide", "") not in ("", "net"):
-        raise Refusal("51000", "Parameter posSide error")
+        raise OkxApiError("51000", "Parameter posSide error")
     if item.get("attachAlgoOrds", "[]") != "[]":
-        raise Refusal("51000", "Parameter attachAlgoOrds error")
+        raise OkxApiError("51000", "Parameter attachAlgoOrds error")
 
 
 def _self_trade(item: Item) -> SelfTrade | None:
     name = item.get("stpMode", "")
     if name not in SELF_TRADES:
-        raise Refusal("51000", "Parameter stpMode error")
+        raise OkxApiError("51000", "Parameter stpMode error")
     return SELF_TRADES[name] if name else None
 
 
 def _last_price(asker: Asker, listing: Listing) -> Decimal:
     last = last_price(asker.floor, listing.symbol)
     if last is None:
-        raise Refusal(*words.REFUSALS[Reason.HALTED])
+        raise OkxApiError(*words.REFUSALS[Reason.HALTED])
     return last
 
 

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
-from kit.simulator.dialect import Request
+from kit.simulator.dialect import RestRequest
 from kit.simulator.matching.tests.fake_house import NOW_MS
 
 
@@ -19,7 +19,7 @@ def signature(text: str, secret: str = "demo-secret") -> str:
 
 def signed(
     method: str, path: str, content: object = None, at_ms: int = NOW_MS, **changes: str
-) -> Request:
+) -> RestRequest:
     """A call as a client sends it. ``changes``: other headers, or without their text none."""
     path = f"/api/v5/{path}"
     query = urlencode(content) if method == "GET" and isinstance(content, dict) else ""
@@ -36,7 +36,7 @@ def signed(
     for name, text in changes.items():
         headers[f"OK-ACCESS-{name.upper()}"] = text
     asked = content if isinstance(content, dict) and query else {}
-    return Request(method, path, asked, body.encode(), query, headers)
+    return RestRequest(method, path, asked, body.encode(), query, headers)
 
 
 def login(at_ms: int = NOW_MS, **changes: str) -> dict:

@@ -5,7 +5,7 @@ import pytest
 from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
 from kit.simulator.listing import InstrumentKind, Listing, Mark
 from venues.okx.simulator.capture import OkxCapture
-from venues.okx.simulator.streams import Streams, argument
+from venues.okx.simulator.streams import OkxStreams, argument
 
 
 def frame(channel: str, name: str, row: bytes, action: bytes = b"") -> bytes:
@@ -34,7 +34,7 @@ FUNDING = frame(
 
 @pytest.fixture
 def capture() -> OkxCapture:
-    return OkxCapture(Streams())
+    return OkxCapture(OkxStreams())
 
 
 @pytest.mark.parametrize(

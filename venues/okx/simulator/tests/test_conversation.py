@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.dialect import Answer, Request, Session
+from kit.simulator.dialect import RestRequest, RestResponse, Session
 from kit.simulator.market import Market
-from kit.simulator.simulate import MarketFloor
+from kit.simulator.simulate import SimulatedMarketView
 from venues.okx.simulator import DIALECTS, NOTICE_S, Okx
 from venues.okx.simulator.faults import SERVICE_UPGRADE
 
@@ -21,9 +21,9 @@ def exchange() -> Okx:
     return DIALECTS["okx"]()
 
 
-def floor_of(exchange: Okx) -> MarketFloor:
+def floor_of(exchange: Okx) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
-    floor = MarketFloor(market, exchange)
+    floor = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
     floor.happened(step)
     exchange.encode(step, frozenset(), floor)
@@ -31,7 +31,7 @@ def floor_of(exchange: Okx) -> MarketFloor:
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: Okx) -> MarketFloor:
+def floor(exchange: Okx) -> SimulatedMarketView:
     return floor_of(exchange)
 
 
@@ -41,18 +41,22 @@ def opened(exchange: Okx, access: str = "public") -> Session:
     return session
 
 
-async def say(exchange: Okx, session: Session, floor: MarketFloor, word: str, *arguments, **rest):
+async def say(
+    exchange: Okx, session: Session, floor: SimulatedMarketView, word: str, *arguments, **rest
+):
     named = [dict(zip(("channel", "instId"), one, strict=True)) for one in arguments]
     text = json.dumps({"op": word, "args": named, **rest})
     return [json.loads(one) for one in await exchange.receive(session, text, floor)]
 
 
-async def ask(exchange: Okx, floor: MarketFloor, path: str, **query: object) -> Answer:
+async def ask(
+    exchange: Okx, floor: SimulatedMarketView, path: str, **query: object
+) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(Request("GET", f"/api/v5/{path}", texts), floor)
+    return await exchange.answer(RestRequest("GET", f"/api/v5/{path}", texts), floor)
 
 
-async def asked(exchange: Okx, floor: MarketFloor, path: str, **query: object):
+async def asked(exchange: Okx, floor: SimulatedMarketView, path: str, **query: object):
     answer = await ask(exchange, floor, path, **query)
     assert answer.status == 200, answer.body
     body = json.loads(answer.body)
@@ -60,7 +64,7 @@ async def asked(exchange: Okx, floor: MarketFloor, path: str, **query: object):
     return body["data"]
 
 
-async def test_subscribing_and_unsubscribing(exchange: Okx, floor: MarketFloor):
+async def test_subscribing_and_unsubscribing(exchange: Okx, floor: SimulatedMarketView):
     session = opened(exchange)
     trades, quotes = ("trades", "BTC-USDT"), ("bbo-tbt", "ETH-USDT")
     first, second = await say(exchange, session, floor, "subscribe", trades, quotes, id="7")
@@ -78,7 +82,7 @@ async def test_subscribing_and_unsubscribing(exchange: Okx, floor: MarketFloor):
     assert await exchange.receive(session, "ping", floor) == [b"pong"]
 
 
-async def test_a_book_begins_with_a_snapshot(exchange: Okx, floor: MarketFloor):
+async def test_a_book_begins_with_a_snapshot(exchange: Okx, floor: SimulatedMarketView):
     said = await say(exchange, opened(exchange), floor, "subscribe", ("books", "BTC-USDT"))
     snapshot = said[1]
     assert snapshot["action"] == "snapshot"
@@ -92,7 +96,7 @@ async def test_a_book_begins_with_a_snapshot(exchange: Okx, floor: MarketFloor):
     assert row["seqId"] == book.sequence
 
 
-async def test_candles_and_tickers_begin_with_the_newest(exchange: Okx, floor: MarketFloor):
+async def test_candles_and_tickers_begin_with_the_newest(exchange: Okx, floor: SimulatedMarketView):
     session = opened(exchange, "business")
     _, candle = await say(exchange, session, floor, "subscribe", ("candle1m", "BTC-USDT"))
     _, ticker = await say(exchange, opened(exchange), floor, "subscribe", ("tickers", "BTC-USDT"))
@@ -125,7 +129,7 @@ async def test_what_is_not_there_is_refused(exchange, floor, access, channel, na
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"op":"subscribe"}', '{"op":"dance","args":[{}]}', '{"op":5}', "PING"]
 )
-async def test_wrong_requests_are_refused(exchange: Okx, floor: MarketFloor, text: str):
+async def test_wrong_requests_are_refused(exchange: Okx, floor: SimulatedMarketView, text: str):
     (answer,) = await exchange.receive(opened(exchange), text, floor)
     assert json.loads(answer)["code"] == "60012"
 
@@ -135,7 +139,7 @@ def test_there_are_three_addresses(exchange: Okx, path: str):
     assert exchange.open(path, {}) is None
 
 
-def test_a_connection_ends_after_its_notice(exchange: Okx, floor: MarketFloor):
+def test_a_connection_ends_after_its_notice(exchange: Okx, floor: SimulatedMarketView):
     session = opened(exchange)
     assert session.shape is not None
     assert session.shape(b"pong") == b"pong"
@@ -216,7 +220,7 @@ async def test_candles_follow_one_another(exchange, floor, bar, length_ms, begin
         assert between == rows[1:3]
 
 
-async def test_volumes_of_swaps_count_contracts(exchange: Okx, floor: MarketFloor):
+async def test_volumes_of_swaps_count_contracts(exchange: Okx, floor: SimulatedMarketView):
     swaps = DIALECTS["okx_futures"]()
     swap_floor = floor_of(swaps)
     for dialect, its_floor, name, contract in (
@@ -229,7 +233,7 @@ async def test_volumes_of_swaps_count_contracts(exchange: Okx, floor: MarketFloo
         assert middle == (quote if dialect is exchange else volume * contract)
 
 
-async def test_what_swaps_are_valued_at_can_be_asked(exchange: Okx, floor: MarketFloor):
+async def test_what_swaps_are_valued_at_can_be_asked(exchange: Okx, floor: SimulatedMarketView):
     swaps = DIALECTS["okx_futures"]()
     swap_floor = floor_of(swaps)
     name = "BTC-USDT-SWAP"

@@ -9,7 +9,7 @@ import pytest
 
 from kit.simulator.dialect import Frame, Session
 from kit.simulator.market import Market
-from kit.simulator.simulate import STEP_NS, MarketFloor
+from kit.simulator.simulate import STEP_NS, SimulatedMarketView
 from venues.okx.simulator import DIALECTS, Okx
 from venues.okx.simulator.books import BOOK_LEVELS
 
@@ -27,7 +27,7 @@ class Show:
         self.exchange: Okx = DIALECTS[venue_id]()
         self.instrument = self.exchange.instruments[0]
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
-        self.floor = MarketFloor(self.market, self.exchange)
+        self.floor = SimulatedMarketView(self.market, self.exchange)
         self.symbol = self.exchange.list(self.instrument).symbol
         self.said: dict[str, list[dict]] = {}
         self.sessions: list[Session] = []

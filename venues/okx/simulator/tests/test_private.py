@@ -10,7 +10,7 @@ from kit.simulator.matching.contract import (
     BalanceView,
     PositionChanged,
     PositionView,
-    Refusal,
+    RejectCode,
     SelfTrade,
     Status,
 )
@@ -109,7 +109,7 @@ async def test_a_query_is_signed_too(exchange, floor):
     assert (await called(exchange, floor, forged))[1]["code"] == "50113"
 
 
-@pytest.mark.parametrize("refusal", list(Refusal))
+@pytest.mark.parametrize("refusal", list(RejectCode))
 async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, refusal):
     house.refuses = refusal
     code, item_code = await item_of(exchange, floor, signed("POST", ORDER, LIMIT))
@@ -120,12 +120,12 @@ async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, re
 @pytest.mark.parametrize(
     ("refusal", "code"),
     [
-        (Refusal.FUNDS, "51008"),
-        (Refusal.DUPLICATE_ID, "51016"),
-        (Refusal.SIZE_MIN, "51020"),
-        (Refusal.LOT, "51121"),
-        (Refusal.REDUCE_ONLY, "51169"),
-        (Refusal.UNKNOWN_SYMBOL, "51001"),
+        (RejectCode.FUNDS, "51008"),
+        (RejectCode.DUPLICATE_ID, "51016"),
+        (RejectCode.SIZE_MIN, "51020"),
+        (RejectCode.LOT, "51121"),
+        (RejectCode.REDUCE_ONLY, "51169"),
+        (RejectCode.UNKNOWN_SYMBOL, "51001"),
     ],
 )
 async def test_refusals_by_their_codes(exchange, floor, house, refusal, code):

@@ -1,8 +1,8 @@
 """The newest state of a channel for one reader, instead of every event.
 
-RowState    the newest row of each instrument
-BookState   the best levels of each instrument, as a snapshot
-TradeState  all trades up to a bound; beyond it the oldest go, and a Gap with OVERFLOW says so
+ConflatedRows    the newest row of each instrument
+ConflatedBook   the best levels of each instrument, as a snapshot
+ConflatedTrades  all trades up to a bound; beyond it the oldest go, and a Gap with OVERFLOW says so
 
 Each gathers batches with ``add`` and gives what is to be sent with ``take``. What it holds is
 bounded by the number of instruments and the bound of trades, however slow the reader is.
@@ -17,7 +17,7 @@ from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.cursor import StreamKey, channel_name
 from kit.marketdata.book import Levels
-from kit.marketdata.delivery.subscription import Publication, Symbols
+from kit.marketdata.delivery.subscription import Publication, SymbolFilter
 from kit.marketdata.model import columns
 from kit.marketdata.model.batches import Batch, row_count
 from kit.marketdata.model.columns import Scale
@@ -42,7 +42,7 @@ class BookSource(Protocol):
         """The book now, None while it cannot be relied on."""
 
 
-class Gaps:
+class ConflatedGaps:
     """Gaps that wait. Several of one instrument become one: from the first event before them to
     the first event after the last."""
 
@@ -52,7 +52,7 @@ class Gaps:
     def __bool__(self) -> bool:
         return bool(self._gaps)
 
-    def add(self, gaps: Iterable[types_pb2.Gap], symbols: Symbols) -> None:
+    def add(self, gaps: Iterable[types_pb2.Gap], symbols: SymbolFilter) -> None:
         """Take those that concern these symbols (none named: all)."""
         for gap in gaps:
             if not symbols or not gap.symbol or gap.symbol in symbols:
@@ -74,13 +74,13 @@ class Gaps:
         self._gaps[gap.symbol] = joined
 
 
-class RowState:
+class ConflatedRows:
     """The newest row of each instrument, for channels whose rows replace each other."""
 
     def __init__(self, key: StreamKey) -> None:
         self._key = key
         self._column = channel_name(key.channel)
-        self._gaps = Gaps()
+        self._gaps = ConflatedGaps()
         self._newest: dict[tuple[str, RowKind], tuple[batch_pb2.InstrumentEntry, Batch, int]] = {}
         self._published_time_ns = 0
 
@@ -89,7 +89,7 @@ class RowState:
         """Whether there is anything to send."""
         return bool(self._newest or self._gaps)
 
-    def add(self, publication: Publication, symbols: Symbols) -> None:
+    def add(self, publication: Publication, symbols: SymbolFilter) -> None:
         """The next batch."""
         batch = publication.message
         self._published_time_ns = batch.published_time_ns
@@ -121,7 +121,7 @@ class RowState:
         yield merged
 
 
-class TradeState:
+class ConflatedTrades:
     """All trades, up to ``rows_max`` at a time."""
 
     def __init__(self, key: StreamKey, rows_max: int) -> None:
@@ -129,7 +129,7 @@ class TradeState:
         self._rows_max = rows_max
         self._batches: deque[Batch] = deque()
         self._rows = 0
-        self._gaps = Gaps()
+        self._gaps = ConflatedGaps()
         self._lost: dict[str, int] = {}
         self._sent: dict[str, tuple[int, int]] = {}
         """Id and venue time of the last trade that was sent, by symbol."""
@@ -139,7 +139,7 @@ class TradeState:
         """Whether there is anything to send."""
         return bool(self._batches)
 
-    def add(self, publication: Publication, symbols: Symbols) -> None:
+    def add(self, publication: Publication, symbols: SymbolFilter) -> None:
         """The next batch."""
         batch = publication.select(symbols)
         if batch is None:
@@ -196,7 +196,7 @@ class TradeState:
         self._sent.update(_last_trades(batch))
 
 
-class BookState:
+class ConflatedBook:
     """Which books have changed. Their levels are looked up when they are sent."""
 
     def __init__(self, key: StreamKey, books: BookSource, depth: int) -> None:
@@ -204,7 +204,7 @@ class BookState:
         self._books = books
         self._depth = depth
         self._changed: dict[str, None] = {}
-        self._gaps = Gaps()
+        self._gaps = ConflatedGaps()
         self._published_time_ns = 0
 
     @property
@@ -217,7 +217,7 @@ class BookState:
         """Whether the reader holds a book that it must no longer rely on."""
         return bool(self._gaps)
 
-    def add(self, publication: Publication, symbols: Symbols) -> None:
+    def add(self, publication: Publication, symbols: SymbolFilter) -> None:
         """The next batch."""
         batch = publication.message
         self._published_time_ns = batch.published_time_ns

@@ -6,7 +6,7 @@ from kit.base.telemetry import Meter
 _log = telemetry.logger("troubles")
 
 
-class Troubles:
+class DegradedReasons:
     """Named troubles. While there is any, the process is DEGRADED and its detail tells them."""
 
     def __init__(self, meter: Meter) -> None:

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.connector.orders.execution_client import CcxtDesk
-from kit.connector.orders.order_socket import Answer, Entered
-from kit.connector.orders.user_stream import Denied
-from kit.execution.contract import Accepted, Credentials, Refused, Unclear
+from kit.connector.orders.execution_client import CcxtExecutionClient
+from kit.connector.orders.order_socket import SocketReply, SocketRequest
+from kit.connector.orders.user_stream import LoginRejected
+from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected
 from kit.execution.tests.answering import Answering, answering, signed_in
 from venues.kraken import orders
-from venues.kraken.order_socket import KrakenSpeaking
+from venues.kraken.order_socket import KrakenOrderSocketCodec
 from venues.kraken.tests.test_orders import CLIENT_ID, KEY, PAIR, WISH, done
 
 TAKEN = {"result": {"order_id": "OUF4EM-FRGI2-MQMWZD", "cl_ord_id": CLIENT_ID}, "success": True}
 
 
 @asynccontextmanager
-async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list[Any]]]:
+async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionClient, list[Any]]]:
     """A desk with a token, and what it said on its order socket."""
     asked: list[Any] = []
 
@@ -117,33 +117,33 @@ async def test_what_is_said_otherwise_goes_by_rest(changes):
 async def test_a_refusal_has_its_reason(error, expected):
     async with open_desk({"error": error, "success": False}) as (venue, desk, _):
         receipt = await desk.place(WISH)
-        assert isinstance(receipt, Refused)
+        assert isinstance(receipt, Rejected)
         assert receipt.reason == expected
         assert "AddOrder" not in posted(venue)
 
 
 async def test_what_may_have_been_done_is_unclear():
     async with open_desk({"error": "EService:Unavailable", "success": False}) as (venue, desk, _):
-        assert isinstance(await desk.place(WISH), Unclear)
+        assert isinstance(await desk.place(WISH), OutcomeUnknown)
         assert "AddOrder" not in posted(venue)
 
 
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"method": "subscribe", "req_id": 0, "result": {}, "success": True}, Entered()),
+        ({"method": "subscribe", "req_id": 0, "result": {}, "success": True}, SocketRequest()),
         (
             {"method": "subscribe", "req_id": 0, "error": "EGeneral:Permission denied",
              "success": False},
-            Denied("EGeneral:Permission denied"),
+            LoginRejected("EGeneral:Permission denied"),
         ),
         ({"method": "pong", "time_in": "…"}, None),
         ({"channel": "executions", "type": "update", "data": []}, None),
         (
             {"method": "cancel_order", "req_id": 3, "result": {"order_id": "O"}, "success": True},
-            Answer(3, {"error": [], "result": {}}),
+            SocketReply(3, {"error": [], "result": {}}),
         ),
     ],
 )  # fmt: skip
 def test_what_is_heard(message, expected):
-    assert KrakenSpeaking().hear(message) == expected
+    assert KrakenOrderSocketCodec().hear(message) == expected

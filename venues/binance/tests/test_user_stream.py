@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.base.errors import CredentialsRefused
-from kit.connector.orders.execution_client import CcxtDesk
-from kit.execution.contract import AssetBalance, Credentials, Lost, Paid
+from kit.base.errors import CredentialsRejected
+from kit.connector.orders.execution_client import CcxtExecutionClient
+from kit.execution.contract import Credentials, Fee, StreamInterrupted, VenueBalance
 from kit.execution.tests.answering import Answering, answering, take
 from venues.binance import orders
 
@@ -25,7 +25,7 @@ EXECUTION = {
 
 
 @asynccontextmanager
-async def spot_desk() -> AsyncIterator[tuple[Answering, CcxtDesk]]:
+async def spot_desk() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base)
         try:
@@ -50,27 +50,27 @@ async def test_the_account_is_followed_and_a_cut_is_told():
         venue.reply = reply
         events = desk.follow()
         (begun,) = await take(events, 1)
-        assert isinstance(begun, Lost)
+        assert isinstance(begun, StreamInterrupted)
         told = [{"subscriptionId": 0, "event": one} for one in (EXECUTION, trade, gone, position)]
         await venue.say(*told)
         opened, fill, filled, cancelled, balance = await take(events, 5)
         assert opened.state == pb.ORDER_STATE_OPEN
         assert fill.fill_id == "77"
         assert fill.client_order_id == CLIENT_ID
-        assert fill.fees == (Paid("BTC", Decimal("0.00030001")),)
+        assert fill.fees == (Fee("BTC", Decimal("0.00030001")),)
         assert fill.liquidity == pb.LIQUIDITY_MAKER
         assert filled.state == pb.ORDER_STATE_PARTLY_FILLED
         assert filled.average_price == Decimal("0.1")
         assert cancelled.client_order_id == CLIENT_ID
         assert cancelled.state == pb.ORDER_STATE_CANCELLED
-        assert balance == AssetBalance("ETH", Decimal("10001.5"), Decimal(10000))
+        assert balance == VenueBalance("ETH", Decimal("10001.5"), Decimal(10000))
         await venue.cut()
         (lost,) = await take(events, 1)
-        assert isinstance(lost, Lost)
+        assert isinstance(lost, StreamInterrupted)
         await venue.say(json.dumps(told[0]), '{"subscriptionId":0,"event":{"e":"executionReport"}}')
         again, lost = await take(events, 2)
         assert again == opened
-        assert isinstance(lost, Lost)
+        assert isinstance(lost, StreamInterrupted)
         await venue.say({"subscriptionId": 0, "event": {"e": "eventStreamTerminated"}})
         (lost,) = await take(events, 1)
         assert "eventStreamTerminated" in lost.words
@@ -96,7 +96,7 @@ async def test_a_key_that_may_not_follow_is_refused():
     async with spot_desk() as (venue, desk):
         error = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
         venue.reply = lambda message: [{"id": message["id"], "status": 401, "error": error}]
-        with pytest.raises(CredentialsRefused):
+        with pytest.raises(CredentialsRejected):
             await anext(desk.follow())
 
 

@@ -19,26 +19,26 @@ from kit.base.clock import Clock
 from kit.base.errors import StoreUnavailable
 from kit.execution.contract import (
     AccountEvent,
-    AssetBalance,
-    DeskRules,
-    HeldPosition,
-    Lost,
+    OrderCapabilities,
     OrderKey,
-    Receipt,
+    OrderRequest,
+    StreamInterrupted,
+    VenueBalance,
     VenueFill,
     VenueOrder,
-    Wish,
+    VenuePosition,
+    Verdict,
 )
 from kit.execution.journal.journal import Journal, JournalDamaged, Offload, Store
 from kit.execution.paper import records
 from kit.execution.paper.exchange import FindInstrument, PaperExchange
-from kit.execution.paper.latency import Line
+from kit.execution.paper.latency import LatencyQueue
 from kit.execution.paper.market import Hear, Market, MarketEvent
 from kit.execution.paper.records import Step
 from kit.execution.paper.rules import PaperRules
 
 Answer = TypeVar("Answer")
-RULES = DeskRules(
+RULES = OrderCapabilities(
     types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),
     times_in_force=frozenset(orders_pb2.TimeInForce.values()) - {0},
     reduce_only=True,
@@ -53,7 +53,7 @@ PAUSE_S = 0.25
 _log = telemetry.logger("orders.paper")
 
 
-class PaperDesk:
+class PaperExecutionClient:
     """Of one account. ``run`` must run for anything to be answered."""
 
     rules = RULES
@@ -71,7 +71,8 @@ class PaperDesk:
         self._clock = clock
         chance = random.Random(rules.seed or None)
         self._there, self._back = (
-            Line(clock, rules.latency_ms, rules.jitter_ms, chance, rules.pace) for _ in range(2)
+            LatencyQueue(clock, rules.latency_ms, rules.jitter_ms, chance, rules.pace)
+            for _ in range(2)
         )
         self._market = make_market(self._hear)
         self.exchange = PaperExchange(rules, self._market, clock, instrument)
@@ -113,16 +114,16 @@ class PaperDesk:
         await self._ready()
         return ()
 
-    async def place(self, wish: Wish) -> Receipt:
+    async def place(self, wish: OrderRequest) -> Verdict:
         return await self._do(lambda: self.exchange.place(wish))
 
-    async def amend(self, key: OrderKey, wish: Wish) -> Receipt:
+    async def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
         return await self._do(lambda: self.exchange.amend(key, wish))
 
-    async def cancel(self, key: OrderKey) -> Receipt:
+    async def cancel(self, key: OrderKey) -> Verdict:
         return await self._do(lambda: self.exchange.cancel(key))
 
-    async def cancel_all(self, symbol: str = "") -> Receipt:
+    async def cancel_all(self, symbol: str = "") -> Verdict:
         return await self._do(lambda: self.exchange.cancel_all(symbol))
 
     async def find(self, key: OrderKey) -> VenueOrder | None:
@@ -134,10 +135,10 @@ class PaperDesk:
     async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
         return await self._ask(lambda: self.exchange.fills(symbol, since_time_ns))
 
-    async def balances(self) -> list[AssetBalance]:
+    async def balances(self) -> list[VenueBalance]:
         return await self._ask(self.exchange.balances)
 
-    async def positions(self) -> list[HeldPosition]:
+    async def positions(self) -> list[VenuePosition]:
         return await self._ask(self.exchange.positions)
 
     async def countdown(self, seconds: float) -> None:
@@ -147,7 +148,7 @@ class PaperDesk:
         news = _News()
         self._followers.add(news)
         try:
-            yield Lost("followed from here on")
+            yield StreamInterrupted("followed from here on")
             while True:
                 yield await news.next()
         finally:
@@ -158,7 +159,7 @@ class PaperDesk:
         self._market.watch(frozenset())
         await self._journal.close()
 
-    async def _do(self, work: Callable[[], Receipt]) -> Receipt:
+    async def _do(self, work: Callable[[], Verdict]) -> Verdict:
         """There, do it, write it down, and back."""
         await self._ready()
         await self._there.travel()

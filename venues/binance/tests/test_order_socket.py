@@ -15,27 +15,34 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
 from kit.base.websocket import Websocket
-from kit.connector.orders.execution_client import CcxtDesk
-from kit.connector.orders.order_socket import Answer, Entered
-from kit.connector.orders.rate_limited import RationedDesk
-from kit.connector.orders.user_stream import Denied, Ended
+from kit.connector.orders.execution_client import CcxtExecutionClient
+from kit.connector.orders.order_socket import SocketReply, SocketRequest
+from kit.connector.orders.rate_limited import RateLimitedExecutionClient
+from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.connector.rest.budget import Budget
-from kit.execution.contract import Accepted, Credentials, OrderKey, Refused, Unclear, Wish
+from kit.execution.contract import (
+    Accepted,
+    Credentials,
+    OrderKey,
+    OrderRequest,
+    OutcomeUnknown,
+    Rejected,
+)
 from kit.execution.tests import trading
 from kit.execution.tests.answering import Answering, answering, signed_in
 from venues.binance import orders
-from venues.binance.order_socket import BinanceSpeaking
+from venues.binance.order_socket import BinanceOrderSocketCodec
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private.keys import ed25519_credentials
 from venues.binance.tests.test_orders import CLIENT_ID, KEY, ORDER, REFUSALS, wish
 
-SPEAKING = BinanceSpeaking("spot")
+SPEAKING = BinanceOrderSocketCodec("spot")
 
 
 @asynccontextmanager
 async def open_desk(
     reply: Any, make: Any = orders.desk
-) -> AsyncIterator[tuple[Answering, CcxtDesk, list[Any]]]:
+) -> AsyncIterator[tuple[Answering, CcxtExecutionClient, list[Any]]]:
     """A desk with its order socket only, and what is said on it."""
     asked: list[Any] = []
 
@@ -88,7 +95,9 @@ async def test_an_order_is_written_before_anything_else_is_done(monkeypatch):
     written: list[str] = []
     async with open_desk({"status": 200, "result": ORDER}) as (_, desk, _):
         monkeypatch.setattr(Websocket, "send", lambda socket, text: written.append(text))
-        placing = RationedDesk(desk, Budget("binance", 100, SystemClock())).place(wish())
+        placing = RateLimitedExecutionClient(desk, Budget("binance", 100, SystemClock())).place(
+            wish()
+        )
         placing.send(None)
         assert [json.loads(text)["method"] for text in written] == ["order.place"]
         placing.close()
@@ -113,7 +122,7 @@ async def test_a_refusal_means_what_it_means_over_rest(status, code, words, reas
     reply = {"status": status, "error": {"code": code, "msg": words}}
     async with open_desk(reply) as (venue, desk, _):
         receipt = await desk.place(wish())
-        assert isinstance(receipt, Refused), receipt
+        assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
         assert words in receipt.words
         assert not venue.sent
@@ -132,7 +141,7 @@ async def test_a_refusal_means_what_it_means_over_rest(status, code, words, reas
 async def test_what_may_have_been_done_is_unclear(reply):
     async with open_desk(reply) as (venue, desk, asked):
         receipt = await desk.place(wish())
-        expected = Accepted if reply.get("result") == [] else Unclear
+        expected = Accepted if reply.get("result") == [] else OutcomeUnknown
         assert isinstance(receipt, expected), receipt
         assert len(asked) == 1
         assert not venue.sent
@@ -141,8 +150,9 @@ async def test_what_may_have_been_done_is_unclear(reply):
 async def test_futures_keep_their_stops_apart_here_too():
     answer = {"status": 400, "error": {"code": -2011, "msg": "Unknown order sent."}}
     async with open_desk(answer, orders.futures_desk) as (venue, desk, asked):
-        stop = Wish(CLIENT_ID, "BTCUSDT", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP, Decimal(1),
-                    stop_price=Decimal("60000.5"))  # fmt: skip
+        sell, kind = types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP
+        price = Decimal("60000.5")
+        stop = OrderRequest(CLIENT_ID, "BTCUSDT", sell, kind, Decimal(1), stop_price=price)
         await desk.place(stop)
         await desk.place(wish())
         await desk.amend(KEY, wish())
@@ -160,16 +170,19 @@ async def test_futures_keep_their_stops_apart_here_too():
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"id": 0, "status": 200, "result": {"apiKey": "k"}}, Entered()),
-        ({"id": 0, "status": 400, "error": {"code": -4056, "msg": "HMAC"}}, Denied("-4056 HMAC")),
-        ({"id": 3, "status": 200, "result": {"a": "1"}}, Answer(3, {"a": "1"})),
+        ({"id": 0, "status": 200, "result": {"apiKey": "k"}}, SocketRequest()),
+        (
+            {"id": 0, "status": 400, "error": {"code": -4056, "msg": "HMAC"}},
+            LoginRejected("-4056 HMAC"),
+        ),
+        ({"id": 3, "status": 200, "result": {"a": "1"}}, SocketReply(3, {"a": "1"})),
         (
             {"id": 3, "status": 429, "error": {"code": -1003, "msg": "Too much.", "data": {
                 "serverTime": 1659979373401, "retryAfter": 1659979375400}}},
-            Answer(3, {"code": -1003, "msg": "Too much.", "data": {
+            SocketReply(3, {"code": -1003, "msg": "Too much.", "data": {
                 "serverTime": 1659979373401, "retryAfter": 1659979375400}}, 429, 1.999),
         ),
-        ({"event": {"e": "serverShutdown", "E": 1}}, Ended("the venue ends the connection")),
+        ({"event": {"e": "serverShutdown", "E": 1}}, StreamClosed("the venue ends the connection")),
         ({"event": {"e": "other"}}, None),
     ],
 )  # fmt: skip
@@ -185,16 +198,18 @@ def test_an_error_of_no_request_is_not_taken_for_an_answer():
 async def test_a_key_of_the_kind_ed25519_signs_in_once():
     make = DIALECTS["binance"]
     said: list[Any] = []
-    say = BinanceSpeaking.say
+    say = BinanceOrderSocketCodec.say
 
-    class Noting(BinanceSpeaking):
+    class Noting(BinanceOrderSocketCodec):
         def say(self, *arguments: Any) -> str:
             text = say(self, *arguments)
             said.append(json.loads(text)["params"])
             return text
 
-    def make_desk(credentials: Credentials, base: str) -> CcxtDesk:
-        return CcxtDesk("binance", orders.SpotCounter(), base, credentials, Noting("spot"))
+    def make_desk(credentials: Credentials, base: str) -> CcxtExecutionClient:
+        return CcxtExecutionClient(
+            "binance", orders.BinanceSpotOrderApi(), base, credentials, Noting("spot")
+        )
 
     scene = trading.scene("binance", make, make_desk, ed25519_credentials, "BTCUSDT", "order.")
     async with asyncio.timeout(trading.WAIT_S), scene as at:

@@ -1,6 +1,6 @@
 """What a process publishes, for those who trade in it: batches, and the books that they make.
 
-A venue's process publishes what it hears (``kit.connector.process.hub_market``),
+A venue's process publishes what it hears (``kit.connector.process.hub_source``),
 a playback what was recorded.
 A play that is started anew plays the same again: whoever has heard a part of it says how far, and
 is told what comes after that.
@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from kit.base.cursor import Channel, Cursor
-from kit.marketdata.delivery.subscription import Symbols
+from kit.marketdata.delivery.subscription import SymbolFilter
 
 Reached = Mapping[Channel, Cursor]
 """The last batch of each channel that somebody has heard of."""
@@ -31,14 +31,14 @@ class Reader(Protocol):
         """Read no more."""
 
 
-class Published(Protocol):
+class PublishedBatch(Protocol):
     """All that a process publishes."""
 
-    def follow(self, channels: Collection[Channel], symbols: Symbols) -> Reader:
+    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> Reader:
         """Some channels of some symbols (none: all), from now on. Raises TooManySubscribers."""
 
 
-class Feed(Published, Protocol):
+class MarketDataSource(PublishedBatch, Protocol):
     """The same, for one who remembers how far it was read."""
 
     def reached(self) -> Reached:
@@ -55,7 +55,7 @@ class Feed(Published, Protocol):
         """Whether this is another play than the one that was read before; once."""
 
 
-class Books(Protocol):
+class BookSource(Protocol):
     """Books as they are after all that was published."""
 
     def keeps(self, symbol: str) -> bool:

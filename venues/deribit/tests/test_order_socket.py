@@ -13,20 +13,20 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.connector.orders.execution_client import CcxtDesk
-from kit.connector.orders.order_socket import Answer, Entered
-from kit.connector.orders.user_stream import Denied
-from kit.execution.contract import Accepted, Credentials, Refused, Unclear, Wish
+from kit.connector.orders.execution_client import CcxtExecutionClient
+from kit.connector.orders.order_socket import SocketReply, SocketRequest
+from kit.connector.orders.user_stream import LoginRejected
+from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeUnknown, Rejected
 from kit.execution.tests.answering import Answering, answering, signed_in
 from venues.deribit import orders
-from venues.deribit.order_socket import DeribitSpeaking
+from venues.deribit.order_socket import DeribitOrderSocketCodec
 from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, WISH, done, failed
 
 TAKEN = done({"order": ROW, "trades": []})
 
 
 @asynccontextmanager
-async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list[Any]]]:
+async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionClient, list[Any]]]:
     """A desk that has signed in, and what it said on its order socket."""
     asked: list[Any] = []
 
@@ -79,7 +79,7 @@ async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
         }
         assert isinstance(await desk.amend(KEY, WISH), Accepted)
         assert isinstance(await desk.cancel(KEY), Accepted)
-        stop = Wish(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP,
+        stop = OrderRequest(CLIENT_ID, "BTC-PERPETUAL", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP,
                     Decimal(50), stop_price=Decimal("60000.5"))  # fmt: skip
         assert isinstance(await desk.place(stop), Accepted)
         methods = [one["method"].removeprefix("private/") for one in asked[2:]]
@@ -100,7 +100,7 @@ async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
 async def test_a_refusal_has_its_reason(error, expected):
     async with open_desk(error) as (_, desk, asked):
         receipt = await desk.place(WISH)
-        assert isinstance(receipt, Refused)
+        assert isinstance(receipt, Rejected)
         assert receipt.reason == expected
         assert len(asked) == 2
 
@@ -108,7 +108,7 @@ async def test_a_refusal_has_its_reason(error, expected):
 @pytest.mark.parametrize("code", [13888, 10040, 10001])
 async def test_what_may_have_been_done_is_unclear(code):
     async with open_desk(failed(code, "who knows")) as (venue, desk, asked):
-        assert await desk.place(WISH) == Unclear(f"{code} who knows")
+        assert await desk.place(WISH) == OutcomeUnknown(f"{code} who knows")
         assert len(asked) == 2
         assert not [one for one in venue.sent if one.path.endswith("/buy")]
 
@@ -116,13 +116,16 @@ async def test_what_may_have_been_done_is_unclear(code):
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"jsonrpc": "2.0", "id": 0, "result": {}}, Entered()),
-        ({**failed(13004, "invalid_credentials"), "id": 0}, Denied("13004 invalid_credentials")),
-        ({**TAKEN, "id": 7}, Answer(7, {**TAKEN, "id": 7})),
-        ({**failed(10009), "id": 8}, Answer(8, {**failed(10009), "id": 8}, 400)),
+        ({"jsonrpc": "2.0", "id": 0, "result": {}}, SocketRequest()),
+        (
+            {**failed(13004, "invalid_credentials"), "id": 0},
+            LoginRejected("13004 invalid_credentials"),
+        ),
+        ({**TAKEN, "id": 7}, SocketReply(7, {**TAKEN, "id": 7})),
+        ({**failed(10009), "id": 8}, SocketReply(8, {**failed(10009), "id": 8}, 400)),
         ({"jsonrpc": "2.0", "result": {"version": "1.2.26"}}, None),
         ({"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": "heartbeat"}}, None),
     ],
 )
 def test_what_is_heard(message, expected):
-    assert DeribitSpeaking().hear(message) == expected
+    assert DeribitOrderSocketCodec().hear(message) == expected

@@ -16,12 +16,12 @@ from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.errors import VenuemeshError
 from kit.connector.contract.venue import CHANNEL_STATUS
-from kit.connector.host.frame_pipeline import Intake, Publisher
+from kit.connector.host.frame_pipeline import FramePipeline, Publisher
 from kit.connector.host.instruments import (
     NONE,
     Difference,
     Instrument,
-    Instruments,
+    InstrumentCache,
     Listed,
     differences,
 )
@@ -43,13 +43,13 @@ class Carrier(Protocol):
         """End these subscriptions."""
 
 
-class Listing:
+class ListingPublisher:
     """Keeps what is listed up to date, and tells what changes."""
 
     def __init__(
         self,
-        instruments: Instruments,
-        intake: Intake,
+        instruments: InstrumentCache,
+        intake: FramePipeline,
         publisher: Publisher,
         session: Carrier,
         clock: Clock,

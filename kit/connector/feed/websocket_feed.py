@@ -12,11 +12,11 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import Channel
 from kit.base.telemetry import Meter
 from kit.base.websocket import Sink, Websocket
-from kit.connector.contract.venue import Venue, Wire
-from kit.connector.feed.connection import Connection, OpenSocket, Socket
+from kit.connector.contract.venue import FeedProtocol, Venue
+from kit.connector.feed.connection import OpenSocket, Socket, WebsocketConnection
 from kit.connector.feed.raw_frames import RawFrames
-from kit.connector.feed.standby_connection import Rehearsal
-from kit.connector.host.frame_pipeline import Intake, Source
+from kit.connector.feed.standby_connection import StandbyConnection
+from kit.connector.host.frame_pipeline import FramePipeline, Source
 from kit.connector.rest.budget import Budget, Priority
 
 LOOK_AGAIN_S = 0.5
@@ -31,29 +31,29 @@ _log = telemetry.logger("venue.session")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class FeedContext:
     """What all lines of a session share."""
 
     venue: Venue
-    intake: Intake
+    intake: FramePipeline
     meter: Meter
     clock: Clock
     open_socket: OpenSocket
 
 
-class Line:
+class FeedConnection:
     """A wire, the instruments that it carries, and the connection over which they come. For a while
     there are two: see kit/connector/feed/standby_connection.py."""
 
-    def __init__(self, around: Surroundings, wire: Wire, symbols: Sequence[str]) -> None:
+    def __init__(self, around: FeedContext, wire: FeedProtocol, symbols: Sequence[str]) -> None:
         self.wire = wire
         self.symbols = dict.fromkeys(symbols)
         """In the order in which they were added."""
         self._around = around
-        self._current: Connection | None = None
-        self._successor: Connection | None = None
-        self._rehearsal: Rehearsal | None = None
-        self._running: dict[Connection, asyncio.Task[None]] = {}
+        self._current: WebsocketConnection | None = None
+        self._successor: WebsocketConnection | None = None
+        self._rehearsal: StandbyConnection | None = None
+        self._running: dict[WebsocketConnection, asyncio.Task[None]] = {}
         self._move_at_ns: float | None = None
         self._was_open = False
 
@@ -63,7 +63,7 @@ class Line:
         return self._current is not None and self._current.connected
 
     @property
-    def connections(self) -> Collection[Connection]:
+    def connections(self) -> Collection[WebsocketConnection]:
         """One, or two while the line moves; none while it does not run."""
         return self._running.keys()
 
@@ -118,13 +118,13 @@ class Line:
             finally:
                 self.forget()
 
-    def opened(self, connection: Connection) -> None:
+    def opened(self, connection: WebsocketConnection) -> None:
         """Subscribe to everything."""
         _log.info("connected", extra={"symbols": len(self.symbols)})
         connection.subscribe(list(self.symbols))
         if connection is self._successor:
             venue, clock = self._around.venue, self._around.clock
-            self._rehearsal = Rehearsal(venue, self.wire, list(self.symbols), clock)
+            self._rehearsal = StandbyConnection(venue, self.wire, list(self.symbols), clock)
         elif connection is self._current:
             if self._was_open:
                 self._around.meter.reconnect()
@@ -132,7 +132,11 @@ class Line:
             self._plan_move()
 
     def heard(
-        self, connection: Connection, payloads: list[bytes], received_time_ns: int, source: Source
+        self,
+        connection: WebsocketConnection,
+        payloads: list[bytes],
+        received_time_ns: int,
+        source: Source,
     ) -> None:
         """Of the connection that counts everything is handled, of its successor it is kept."""
         if connection is self._current:
@@ -140,7 +144,7 @@ class Line:
         elif connection is self._successor and self._rehearsal is not None:
             self._rehearsal.frames(payloads, received_time_ns, source)
 
-    def lost(self, connection: Connection, reason: str) -> None:
+    def lost(self, connection: WebsocketConnection, reason: str) -> None:
         """What was under way is lost. A successor that is there takes over at once."""
         if connection is self._successor:
             self._rehearsal = None
@@ -153,7 +157,7 @@ class Line:
             else:
                 self._give_up_successor()
 
-    def leaving(self, connection: Connection) -> None:
+    def leaving(self, connection: WebsocketConnection) -> None:
         """Move away from it now."""
         if connection is self._current:
             self._move_at_ns = 0.0
@@ -181,7 +185,7 @@ class Line:
             age_ns = (lifetime_s - lead_s) * NANOSECONDS_PER_SECOND
             self._move_at_ns = self._current.opened_ns + age_ns
 
-    def _move(self, rehearsal: Rehearsal) -> None:
+    def _move(self, rehearsal: StandbyConnection) -> None:
         """The successor is the connection from now on."""
         old, self._current = self._current, self._successor
         self._successor = self._rehearsal = None
@@ -197,25 +201,25 @@ class Line:
         if successor is not None:
             self._end(successor)
 
-    def _begin(self, group: asyncio.TaskGroup) -> Connection:
+    def _begin(self, group: asyncio.TaskGroup) -> WebsocketConnection:
         around, symbols = self._around, list(self.symbols)
-        connection = Connection(
+        connection = WebsocketConnection(
             self, self.wire, around.venue.limits, around.open_socket, symbols, around.clock
         )
         self._running[connection] = group.create_task(connection.run())
         return connection
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: WebsocketConnection) -> None:
         self._running.pop(connection).cancel()
 
 
-class Session:
+class WebsocketFeed:
     """All connections of a venue. The instruments are spread over as many as the venue asks for."""
 
     def __init__(
         self,
         venue: Venue,
-        intake: Intake,
+        intake: FramePipeline,
         meter: Meter,
         clock: Clock,
         open_socket: OpenSocket | None = None,
@@ -229,8 +233,8 @@ class Session:
         opens = open_socket or self._open_socket
         if raw_frames is not None:
             opens = raw_frames.over(opens)
-        self._around = Surroundings(venue, intake, meter, clock, opens)
-        self._lines: dict[Line, asyncio.Task[None] | None] = {}
+        self._around = FeedContext(venue, intake, meter, clock, opens)
+        self._lines: dict[FeedConnection, asyncio.Task[None] | None] = {}
         self._changed = asyncio.Event()
         self._paused = False
 
@@ -316,12 +320,12 @@ class Session:
                     if task is None and not self._paused:
                         self._lines[line] = group.create_task(line.run())
 
-    def _lines_of(self, symbol: str, channel: Channel) -> list[Line]:
+    def _lines_of(self, symbol: str, channel: Channel) -> list[FeedConnection]:
         return [
             line for line in self._lines if channel in line.wire.channels and symbol in line.symbols
         ]
 
-    def _add_on(self, wire: Wire, waiting: list[str]) -> None:
+    def _add_on(self, wire: FeedProtocol, waiting: list[str]) -> None:
         size = self._venue.limits.symbols_per_connection
         for line in [line for line in self._lines if line.wire is wire]:
             room = size - len(line.symbols)
@@ -329,7 +333,7 @@ class Session:
                 line.add(waiting[:room])
                 waiting = waiting[room:]
         for start in range(0, len(waiting), size):
-            line = Line(self._around, wire, waiting[start : start + size])
+            line = FeedConnection(self._around, wire, waiting[start : start + size])
             self._lines[line] = None
 
     def _open_socket(self, url: str, sink: Sink, ping_interval_s: float | None) -> Socket:

@@ -26,7 +26,7 @@ from kit.connector.trades.continuity import (
 )
 from kit.connector.trades.holds import Hold, NumberedHold, TextHold
 from kit.marketdata.codec import encode
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import TradeRows
 
 HELD_ROWS_MAX = 50_000
@@ -37,11 +37,11 @@ TOO_MANY = f"more than {HELD_ROWS_MAX} trades would have to wait"
 LOST_AGAIN = "the connection was lost again"
 
 
-class Tradekeeper:
+class TradeSequencer:
     """Judges every trade and publishes those that are new."""
 
     def __init__(
-        self, publish: Callable[[Draft], object], subscriptions: Subscriptions, clock: Clock
+        self, publish: Callable[[BatchDraft], object], subscriptions: Subscriptions, clock: Clock
     ) -> None:
         self.holds: dict[str, Hold] = {}
         """What waits, by symbol."""
@@ -195,7 +195,10 @@ class Tradekeeper:
                     self._publish_segment(segment)
 
     def _publish_segment(
-        self, segment: Segment[TradeRows], rows: TradeRows | None = None, whole: Draft | None = None
+        self,
+        segment: Segment[TradeRows],
+        rows: TradeRows | None = None,
+        whole: BatchDraft | None = None,
     ) -> None:
         """``whole``: the draft of ``rows``, of which the segment is a part."""
         real = without_spent(segment)
@@ -205,10 +208,10 @@ class Tradekeeper:
             for place, draft in enumerate(_drafts(real.rows)):
                 self._publish(draft.after(real.gaps) if place == 0 else draft)
         elif real.gaps:
-            self._publish(Draft(gaps=real.gaps))
+            self._publish(BatchDraft(gaps=real.gaps))
 
 
-def _drafts(rows: TradeRows) -> list[Draft]:
+def _drafts(rows: TradeRows) -> list[BatchDraft]:
     """One, or one of each row where their numbers do not fit into a common scale."""
     try:
         return [encode.trades(rows)]

@@ -7,7 +7,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.execution.contract import OrderState, OrderType, Side, Wish
+from kit.execution.contract import OrderRequest, OrderState, OrderType, Side
 from kit.execution.ids import of_uuid
 
 AVERAGE_PLACES = Decimal("1e-16")
@@ -81,7 +81,7 @@ def side(text: str) -> Side:
     return {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}[text.lower()]
 
 
-def buys(wish: Wish) -> bool:
+def buys(wish: OrderRequest) -> bool:
     """Whether it is to buy."""
     return wish.side == types_pb2.SIDE_BUY
 

@@ -7,8 +7,8 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import CHANNELS
-from kit.connector.books.guarded_book import BookState
-from kit.connector.contract.venue import Place
+from kit.connector.books.synchronized_book import BookState
+from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Connection, Feed, ids, reasons
 from venues.coinbase.catalog import spot
 
@@ -22,7 +22,7 @@ async def open_feed() -> AsyncIterator[Callable[[str], Feed]]:
     feeds: list[Feed] = []
 
     def opened(name: str) -> Feed:
-        place = Place("replay", "http://127.0.0.1:1", {"feed": name})
+        place = Environment("replay", "http://127.0.0.1:1", {"feed": name})
         feeds.append(Feed(spot(place), "BTC-USD", "ETH-USD"))
         return feeds[-1]
 

@@ -8,13 +8,13 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import IntColumn, NumberError, rescale
-from kit.connector.books.batch_builder import Pen, Publish
-from kit.connector.books.guarded_book import BookState, GuardedBook
+from kit.connector.books.batch_builder import BookBatchBuilder, Publish
 from kit.connector.books.outcomes import Outcome, Update
+from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookRules, BookSnapshot, UpdateNumbers
-from kit.marketdata.book import Changes, Fallen, Verdict
+from kit.marketdata.book import Changes, DroppedLevels, Verdict
 from kit.marketdata.codec import encode
-from kit.marketdata.codec.encode import Draft
+from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.columns import (
     BookRows,
     Levels,
@@ -26,11 +26,11 @@ from kit.marketdata.model.columns import (
 )
 
 
-class Bookkeeper:
+class BookManager:
     """Keeps every book and publishes what changes."""
 
     def __init__(self, rules: BookRules, publish: Publish) -> None:
-        self.books: dict[str, GuardedBook] = {}
+        self.books: dict[str, SynchronizedBook] = {}
         self.snapshot_wanted = asyncio.Event()
         self._rules = rules
         self._publish = publish
@@ -40,7 +40,7 @@ class Bookkeeper:
     def add(self, symbols: Iterable[str]) -> None:
         """Keep books for these too."""
         for symbol in symbols:
-            book = self.books.setdefault(symbol, GuardedBook(symbol, self._rules))
+            book = self.books.setdefault(symbol, SynchronizedBook(symbol, self._rules))
             book.is_patient = self._is_patient
 
     def remove(self, symbols: Iterable[str]) -> None:
@@ -82,9 +82,9 @@ class Bookkeeper:
         sheet = _Sheet(rows, *self._scaled(rows.symbols, rows.bids, rows.asks))
         good: list[IntColumn] = []
         left: list[IntColumn] = []
-        fallen: list[tuple[Fallen, Fallen]] = []
+        fallen: list[tuple[DroppedLevels, DroppedLevels]] = []
         parts = self._begun(sheet)
-        pen = Pen(self._publish)
+        pen = BookBatchBuilder(self._publish)
         for book, part in parts:
             part = _without_old(book, rows, part)
             if not self._joins(book, rows, part):
@@ -120,7 +120,7 @@ class Bookkeeper:
 
     def end_waits(self, now_ns: int) -> None:
         """Tell what was waited for in vain."""
-        pen = Pen(self._publish)
+        pen = BookBatchBuilder(self._publish)
         for book in self.books.values():
             pen.take(book, book.end_wait(now_ns))
         pen.publish()
@@ -142,15 +142,15 @@ class Bookkeeper:
         book = self.books[symbol]
         numbers = UpdateNumbers(snapshot.last_sequence, snapshot.last_sequence, 0)
         whole = Update(numbers, 0, snapshot.received_time_ns, bids.of(0), asks.of(0))
-        pen = Pen(self._publish)
+        pen = BookBatchBuilder(self._publish)
         pen.take(book, book.on_snapshot(whole))
         pen.publish()
         return book.state is BookState.PROVEN
 
-    def take_over(self, others: "Bookkeeper", now_ns: int) -> None:
+    def take_over(self, others: "BookManager", now_ns: int) -> None:
         """Go on with the books of another connection. Each begins a new epoch; one that is not
         proven there is in doubt from now on."""
-        pen = Pen(self._publish)
+        pen = BookBatchBuilder(self._publish)
         for symbol, other in others.books.items():
             if symbol in self.books:
                 pen.take(self.books[symbol], self._succeeded(self.books[symbol], other, now_ns))
@@ -166,14 +166,16 @@ class Bookkeeper:
         detail: str,
     ) -> None:
         """Updates of these may have been missed."""
-        pen = Pen(self._publish)
+        pen = BookBatchBuilder(self._publish)
         for symbol in symbols:
             if symbol in self.books:
                 book = self.books[symbol]
                 pen.take(book, book.doubt(reason, now_ns, detail))
         pen.publish()
 
-    def _succeeded(self, book: GuardedBook, other: GuardedBook, now_ns: int) -> Iterable[Outcome]:
+    def _succeeded(
+        self, book: SynchronizedBook, other: SynchronizedBook, now_ns: int
+    ) -> Iterable[Outcome]:
         detail = "not whole yet on the new connection"
         if other.state is BookState.PROVEN:
             try:
@@ -184,7 +186,7 @@ class Bookkeeper:
                 detail = str(error)
         return book.doubt(types_pb2.GAP_REASON_RECONNECT, now_ns, detail)
 
-    def _joins(self, book: GuardedBook, rows: BookRows, part: IntColumn) -> bool:
+    def _joins(self, book: SynchronizedBook, rows: BookRows, part: IntColumn) -> bool:
         return (
             bool(len(part))
             and not rows.snapshot[part].any()
@@ -214,13 +216,13 @@ class Bookkeeper:
         )
         entries = [instrument_entry(book.symbol, book.scale) for book in books]
         received_time_ns = int(rows.received_time_ns[-1])
-        self._publish(Draft(entries, rows.symbols.counts(), columns, received_time_ns))
+        self._publish(BatchDraft(entries, rows.symbols.counts(), columns, received_time_ns))
 
-    def _begun(self, sheet: "_Sheet") -> list[tuple[GuardedBook, IntColumn]]:
+    def _begun(self, sheet: "_Sheet") -> list[tuple[SynchronizedBook, IntColumn]]:
         """Each book with the updates that are left when it is proven: a snapshot that comes with
         many updates behind it must not make all of them slow."""
-        pen = Pen(self._publish)
-        parts: list[tuple[GuardedBook, IntColumn]] = []
+        pen = BookBatchBuilder(self._publish)
+        parts: list[tuple[SynchronizedBook, IntColumn]] = []
         for name, part in sheet.rows.symbols.rows_of():
             book, done = self.books[name], 0
             while done < len(part) and (
@@ -233,7 +235,7 @@ class Bookkeeper:
         return parts
 
     def _follow_each(
-        self, sheet: "_Sheet", left: list[IntColumn], pen: Pen, ahead: Container[str]
+        self, sheet: "_Sheet", left: list[IntColumn], pen: BookBatchBuilder, ahead: Container[str]
     ) -> None:
         names = sheet.rows.symbols.names
         for row in sorted(row for part in left for row in part.tolist()):
@@ -272,7 +274,7 @@ class Bookkeeper:
         )
         return bids, asks
 
-    def _grow(self, book: GuardedBook, price_places: int, size_places: int) -> Scale:
+    def _grow(self, book: SynchronizedBook, price_places: int, size_places: int) -> Scale:
         if price_places > book.scale.price or size_places > book.scale.size:
             price = max(price_places, book.scale.price)
             book.rescale(Scale(price, max(size_places, book.scale.size)))
@@ -299,12 +301,12 @@ class _Sheet:
             None if rows.checksum is None else int(rows.checksum[row]),
         )
 
-    def removing(self, fallen: list[tuple[Fallen, Fallen]]) -> "_Sheet":
+    def removing(self, fallen: list[tuple[DroppedLevels, DroppedLevels]]) -> "_Sheet":
         """The same, and the removal of what fell out of the depth."""
         if not fallen:
             return self
         bids, asks = (
-            Fallen(*map(np.concatenate, zip(*side, strict=True)))
+            DroppedLevels(*map(np.concatenate, zip(*side, strict=True)))
             for side in zip(*fallen, strict=True)
         )
         return _Sheet(self.rows, self.bids.removing(bids), self.asks.removing(asks))
@@ -322,13 +324,15 @@ def _numbers(rows: BookRows, row: int) -> UpdateNumbers:
     )
 
 
-def _take(book: GuardedBook, sheet: _Sheet, row: int, is_ahead: bool = False) -> Iterable[Outcome]:
+def _take(
+    book: SynchronizedBook, sheet: _Sheet, row: int, is_ahead: bool = False
+) -> Iterable[Outcome]:
     if sheet.rows.snapshot[row]:
         return book.on_feed_snapshot(sheet.update(row))
     return book.on_update(sheet.update(row), is_ahead)
 
 
-def _without_old(book: GuardedBook, rows: BookRows, part: IntColumn) -> IntColumn:
+def _without_old(book: SynchronizedBook, rows: BookRows, part: IntColumn) -> IntColumn:
     """The updates of a book from the first on that it does not contain already."""
     for place, row in enumerate(part.tolist()):
         if rows.snapshot[row] or not book.ignores(_numbers(rows, row)):

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.books.guarded_book import BookState
-from kit.connector.contract.venue import Place
+from kit.connector.books.synchronized_book import BookState
+from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Feed, ids
 from venues.okx.catalog import VENUES
 
@@ -38,7 +38,7 @@ def quote(time_ms: int, sequence: int) -> bytes:
 @pytest.fixture
 async def feed() -> AsyncIterator[Feed]:
     """Nothing is told of its connection but answers."""
-    feed = Feed(VENUES["okx_futures"](Place("replay", "http://127.0.0.1:1")), SWAP)
+    feed = Feed(VENUES["okx_futures"](Environment("replay", "http://127.0.0.1:1")), SWAP)
     yield feed
     assert not feed.connection.breaks
 

@@ -5,20 +5,20 @@ from decimal import Decimal
 
 from kit.base.cursor import Channel
 from kit.base.numbers import to_decimal
-from kit.connector.books.bookkeeper import Bookkeeper
-from kit.connector.books.guarded_book import BookState
+from kit.connector.books.book_manager import BookManager
+from kit.connector.books.synchronized_book import BookState
 from kit.connector.host.hub import Hub, HubReader
-from kit.execution.feed import Reached
-from kit.marketdata.delivery.subscription import Symbols
+from kit.execution.market_source import Reached
+from kit.marketdata.delivery.subscription import SymbolFilter
 
 
 class HubFeed:
-    """``kit.execution.feed.Feed``. A venue does not tell what it has told before."""
+    """A ``MarketDataSource``. A venue does not tell what it has told before."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    def follow(self, channels: Collection[Channel], symbols: Symbols) -> HubReader:
+    def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> HubReader:
         return self._hub.reader({}, earliest=(), latest=channels, symbols=symbols)
 
     def reached(self) -> Reached:
@@ -35,9 +35,9 @@ class HubFeed:
 
 
 class HubBooks:
-    """``kit.execution.feed.Books``."""
+    """``kit.execution.market_source.BookSource``."""
 
-    def __init__(self, bookkeeper: Bookkeeper) -> None:
+    def __init__(self, bookkeeper: BookManager) -> None:
         self._bookkeeper = bookkeeper
 
     def keeps(self, symbol: str) -> bool:

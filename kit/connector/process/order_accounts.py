@@ -9,11 +9,11 @@ from kit.base.errors import SettingError
 from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
 from kit.connector.contract.venue import Venue
-from kit.connector.host.frame_pipeline import Intake
+from kit.connector.host.frame_pipeline import FramePipeline
 from kit.connector.host.hub import Hub
-from kit.connector.host.instruments import Instruments
-from kit.connector.orders.rate_limited import RationedDesk
-from kit.connector.process.hub_market import HubBooks, HubFeed
+from kit.connector.host.instruments import InstrumentCache
+from kit.connector.orders.rate_limited import RateLimitedExecutionClient
+from kit.connector.process.hub_source import HubBooks, HubFeed
 from kit.connector.process.settings import VenueSettings
 from kit.connector.rest.budget import Budget
 from kit.execution import credentials
@@ -36,7 +36,7 @@ def no_credentials(venue_id: str, account: str) -> None:
     """There is no simulated exchange."""
 
 
-class Trading:
+class VenueAccounts:
     """Of one venue. In the world simulate there is the account that everybody has there, in the
     world replay one on paper; otherwise those that the settings name."""
 
@@ -48,8 +48,8 @@ class Trading:
         settings: OrdersSettings,
         budget: Budget,
         hub: Hub,
-        intake: Intake,
-        instruments: Instruments,
+        intake: FramePipeline,
+        instruments: InstrumentCache,
         clock: Clock,
         pretended_credentials: PretendedCredentials,
     ) -> None:
@@ -72,7 +72,7 @@ class Trading:
         )
         for found in self._credentials():
             assert venue.desk is not None
-            desk = RationedDesk(venue.desk(found), budget)
+            desk = RateLimitedExecutionClient(venue.desk(found), budget)
             self.accounts.add(found.account, desk, is_paper=mesh.world != "live")
         for name in self._paper_names():
             rules = rules_of(venue.venue_id, venue.house, settings)

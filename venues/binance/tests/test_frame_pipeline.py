@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Feed, ids
 from venues.binance.catalog import futures, spot
 
-PLACE = Place("replay", "http://127.0.0.1:1")
+PLACE = Environment("replay", "http://127.0.0.1:1")
 
 
 def trade(number: int, price: str = "10.50", symbol: str = "BTCUSDT") -> bytes:

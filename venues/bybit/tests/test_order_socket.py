@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.connector.orders.execution_client import CcxtDesk
-from kit.connector.orders.order_socket import Answer, Entered
-from kit.connector.orders.user_stream import Denied
-from kit.execution.contract import Accepted, Credentials, Receipt, Refused, Unclear
+from kit.connector.orders.execution_client import CcxtExecutionClient
+from kit.connector.orders.order_socket import SocketReply, SocketRequest
+from kit.connector.orders.user_stream import LoginRejected
+from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected, Verdict
 from kit.execution.tests.answering import Answering, answering, signed_in
 from venues.bybit import orders
-from venues.bybit.order_socket import BybitSpeaking
+from venues.bybit.order_socket import BybitOrderSocketCodec
 from venues.bybit.tests.test_orders import CLIENT_ID, KEY, WISH
 
 TAKEN = {"retCode": 0, "retMsg": "OK", "data": {"orderId": "1523", "orderLinkId": CLIENT_ID}}
 
 
 @asynccontextmanager
-async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list[Any]]]:
+async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionClient, list[Any]]]:
     """A desk that has signed in, and what it said on its order socket."""
     asked: list[Any] = []
 
@@ -96,15 +96,15 @@ async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
 )
 async def test_a_refusal_has_its_reason(code, words, expected):
     async with open_desk({"retCode": code, "retMsg": words, "data": {}}) as (venue, desk, _):
-        receipt: Receipt = await desk.place(WISH)
-        assert receipt == Refused(expected, f"{code} {words}")
+        receipt: Verdict = await desk.place(WISH)
+        assert receipt == Rejected(expected, f"{code} {words}")
         assert not venue.sent
 
 
 @pytest.mark.parametrize("code", [10016, 10019, 170007])
 async def test_what_may_have_been_done_is_unclear(code):
     async with open_desk({"retCode": code, "retMsg": "who knows"}) as (venue, desk, asked):
-        assert await desk.place(WISH) == Unclear(f"{code} who knows")
+        assert await desk.place(WISH) == OutcomeUnknown(f"{code} who knows")
         assert len(asked) == 2
         assert not venue.sent
 
@@ -112,19 +112,22 @@ async def test_what_may_have_been_done_is_unclear(code):
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"}, Entered()),
-        ({"retCode": 10004, "retMsg": "Invalid sign", "op": "auth"}, Denied("10004 Invalid sign")),
+        ({"retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"}, SocketRequest()),
+        (
+            {"retCode": 10004, "retMsg": "Invalid sign", "op": "auth"},
+            LoginRejected("10004 Invalid sign"),
+        ),
         ({"retCode": 0, "retMsg": "OK", "op": "pong", "data": ["1711002002529"]}, None),
         (
             {"reqId": "7", "op": "order.create", **TAKEN},
-            Answer(7, {"retCode": 0, "retMsg": "OK", "result": TAKEN["data"]}),
+            SocketReply(7, {"retCode": 0, "retMsg": "OK", "result": TAKEN["data"]}),
         ),
     ],
 )
 def test_what_is_heard(message, expected):
-    assert BybitSpeaking().hear(json.loads(json.dumps(message))) == expected
+    assert BybitOrderSocketCodec().hear(json.loads(json.dumps(message))) == expected
 
 
 def test_an_error_of_no_request_is_not_taken_for_an_answer():
     with pytest.raises(LookupError):
-        BybitSpeaking().hear({"retCode": 10404, "retMsg": "op type is not found"})
+        BybitOrderSocketCodec().hear({"retCode": 10404, "retMsg": "op type is not found"})

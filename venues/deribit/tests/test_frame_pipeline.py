@@ -10,13 +10,13 @@ from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import to_decimal
-from kit.connector.books.guarded_book import BookState
-from kit.connector.contract.venue import Place
+from kit.connector.books.synchronized_book import BookState
+from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Feed, ids, reasons
 from venues.deribit.catalog import deribit
 from venues.deribit.feed import BOOK_STREAM, STREAMS
 
-PLACE = Place("replay", "http://127.0.0.1:1")
+PLACE = Environment("replay", "http://127.0.0.1:1")
 BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
 
 

@@ -21,7 +21,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import DIGITS_MAX, IntColumn, NumberError
 from kit.connector.books.outcomes import Changed, Doubted, Outcome, Update
-from kit.connector.contract.venue import BookRules, Join, SnapshotSource, UpdateNumbers
+from kit.connector.contract.venue import BookRules, SequenceResult, SnapshotSource, UpdateNumbers
 from kit.marketdata.book import ONLY, Book, Changes, Proof, Side, Verdict
 from kit.marketdata.model.columns import Scale
 
@@ -49,7 +49,7 @@ class BookState(Enum):
     IN_DOUBT = "in_doubt"
 
 
-class GuardedBook:
+class SynchronizedBook:
     """The book of one instrument, and whether it is right."""
 
     def __init__(self, symbol: str, rules: BookRules) -> None:
@@ -114,7 +114,7 @@ class GuardedBook:
         """Whether an update is contained already; it is counted then."""
         if self.state is not BookState.PROVEN:
             return False
-        old = self._rule.after_update(self.last_sequence, numbers) is Join.OLD
+        old = self._rule.after_update(self.last_sequence, numbers) is SequenceResult.OLD
         self.ignored_total += old
         return old
 
@@ -125,7 +125,7 @@ class GuardedBook:
         if len(lasts) > 1:
             return self._rule.run_joins(self.last_sequence, firsts, lasts, previous)
         numbers = UpdateNumbers(int(firsts[0]), int(lasts[0]), int(previous[0]))
-        return self._rule.after_update(self.last_sequence, numbers) is Join.APPLY
+        return self._rule.after_update(self.last_sequence, numbers) is SequenceResult.APPLY
 
     def follow_run(
         self, updates: IntColumn, bids: Changes, asks: Changes, checksums: IntColumn | None
@@ -144,7 +144,7 @@ class GuardedBook:
         if self.state is BookState.EMPTY:
             self._want(update.received_time_ns, types_pb2.GAP_REASON_UNSPECIFIED)
         elif self._may_heal and self._rule.after_update(self.last_sequence, update.numbers) is (
-            Join.APPLY
+            SequenceResult.APPLY
         ):
             yield from self._heal_from_held()
 
@@ -154,7 +154,7 @@ class GuardedBook:
         if self.state is BookState.PROVEN or last < self.last_sequence:
             return
         held = self._held_after(last)
-        if held and self._rule.after_snapshot(last, held[0].numbers) is Join.HOLE:
+        if held and self._rule.after_snapshot(last, held[0].numbers) is SequenceResult.HOLE:
             return
         yield from self._begin(snapshot, held)
 
@@ -166,7 +166,7 @@ class GuardedBook:
             yield from self._break(reason, snapshot, snapshot.received_time_ns, "")
         yield from self._begin(snapshot, self._run_after(snapshot.numbers.last))
 
-    def succeed(self, other: "GuardedBook") -> Iterator[Outcome]:
+    def succeed(self, other: "SynchronizedBook") -> Iterator[Outcome]:
         """Go on with a proven book of the same instrument and scale, whatever was before."""
         self._held = []
         yield from self._begin(other.whole(), [])
@@ -207,10 +207,10 @@ class GuardedBook:
 
     def _follow(self, update: Update, is_ahead: bool = False) -> Iterator[Outcome]:
         join = self._rule.after_update(self.last_sequence, update.numbers)
-        if join is Join.APPLY:
+        if join is SequenceResult.APPLY:
             yield from self._apply(update)
             yield from self._catch_up()
-        elif join is Join.OLD:
+        elif join is SequenceResult.OLD:
             self.ignored_total += 1
         elif self.is_patient:
             self._hold(update)
@@ -226,9 +226,9 @@ class GuardedBook:
         held, self._held = sorted(self._held, key=lambda update: update.numbers.first), []
         for place, update in enumerate(held):
             join = self._rule.after_update(self.last_sequence, update.numbers)
-            if join is Join.APPLY and self.state is BookState.PROVEN:
+            if join is SequenceResult.APPLY and self.state is BookState.PROVEN:
                 yield from self._apply(update)
-            elif join is not Join.OLD:
+            elif join is not SequenceResult.OLD:
                 self._held = held[place:]
                 break
         self._waiting_since_ns = 0
@@ -271,9 +271,9 @@ class GuardedBook:
         waiting: list[Update] = []
         for update in sorted(self._held, key=lambda update: update.numbers.first):
             join = self._rule.after_update(self.last_sequence, update.numbers)
-            if join is Join.HOLE:
+            if join is SequenceResult.HOLE:
                 waiting.append(update)
-            elif join is Join.APPLY and self._set(update) is not Verdict.GOOD:
+            elif join is SequenceResult.APPLY and self._set(update) is not Verdict.GOOD:
                 self.wanted_because = types_pb2.GAP_REASON_CHECKSUM
                 return
         self._held = waiting
@@ -285,7 +285,7 @@ class GuardedBook:
         return [
             update
             for update in sorted(self._held, key=lambda update: update.numbers.first)
-            if self._rule.after_snapshot(last, update.numbers) is not Join.OLD
+            if self._rule.after_snapshot(last, update.numbers) is not SequenceResult.OLD
         ]
 
     def _run_after(self, last: int) -> list[Update]:
@@ -296,9 +296,9 @@ class GuardedBook:
         for update in self._held_after(last):
             join = self._rule.after_update if run else self._rule.after_snapshot
             verdict = join(last, update.numbers)
-            if verdict is Join.HOLE:
+            if verdict is SequenceResult.HOLE:
                 break
-            if verdict is Join.APPLY:
+            if verdict is SequenceResult.APPLY:
                 run.append(update)
                 last = update.numbers.last
         return run
@@ -314,7 +314,7 @@ class GuardedBook:
         self._held = []
         for position, update in enumerate(held):
             join = self._rule.after_snapshot if position == 0 else self._rule.after_update
-            if join(self.last_sequence, update.numbers) is Join.APPLY:
+            if join(self.last_sequence, update.numbers) is SequenceResult.APPLY:
                 yield from self._apply(update)
             else:
                 yield from self.on_update(update)

@@ -10,8 +10,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.numbers import to_decimal
-from kit.connector.books.guarded_book import BookState
-from kit.connector.contract.venue import Place
+from kit.connector.books.synchronized_book import BookState
+from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Feed, reasons
 from venues.bybit.catalog import spot
 
@@ -36,7 +36,7 @@ def quote(sequence: int, number: int) -> bytes:
 @pytest.fixture
 async def feed() -> AsyncIterator[Feed]:
     """Nothing is told of its connection."""
-    feed = Feed(spot(Place("replay", "http://127.0.0.1:1")), "BTCUSDT")
+    feed = Feed(spot(Environment("replay", "http://127.0.0.1:1")), "BTCUSDT")
     yield feed
     assert not feed.connection.told
 

@@ -7,21 +7,21 @@ from venuemesh.admin.v1 import admin_pb2
 
 from kit.base.errors import UnknownInstrument
 from kit.connector.contract.source import Feed
-from kit.connector.host.frame_pipeline import Intake
-from kit.connector.host.instruments import Instruments
+from kit.connector.host.frame_pipeline import FramePipeline
+from kit.connector.host.instruments import InstrumentCache
 from kit.connector.process import score
 from kit.connector.subscriptions import Subscriptions
 
 
-class Control:
+class VenueController:
     """Subscriptions and connections of one venue process."""
 
     def __init__(
         self,
         venue_id: str,
-        instruments: Instruments,
+        instruments: InstrumentCache,
         subscriptions: Subscriptions,
-        intake: Intake,
+        intake: FramePipeline,
         session: Feed,
         data_dir: Path,
     ) -> None:

@@ -13,20 +13,20 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.connector.orders.execution_client import CcxtDesk
-from kit.connector.orders.order_socket import Answer, Entered
-from kit.connector.orders.user_stream import Denied, Ended
-from kit.execution.contract import Accepted, Credentials, Refused, Unclear, Wish
+from kit.connector.orders.execution_client import CcxtExecutionClient
+from kit.connector.orders.order_socket import SocketReply, SocketRequest
+from kit.connector.orders.user_stream import LoginRejected, StreamClosed
+from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeUnknown, Rejected
 from kit.execution.tests.answering import Answering, answering, signed_in
 from venues.okx import orders
-from venues.okx.order_socket import OkxSpeaking
+from venues.okx.order_socket import OkxOrderSocketCodec
 from venues.okx.tests.test_orders import CLIENT_ID, KEY, WISH, done
 
 TAKEN = done({"ordId": "3126", "clOrdId": CLIENT_ID, "sCode": "0", "sMsg": ""})
 
 
 @asynccontextmanager
-async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtDesk, list[Any]]]:
+async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionClient, list[Any]]]:
     """A desk that has signed in, and what it said on its order socket."""
     asked: list[Any] = []
 
@@ -85,7 +85,7 @@ async def test_an_order_goes_out_digit_for_digit_is_changed_and_cancelled():
 
 
 async def test_a_stop_goes_by_rest():
-    stop = Wish(CLIENT_ID, "BTC-USDT", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP, Decimal(1),
+    stop = OrderRequest(CLIENT_ID, "BTC-USDT", types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP, Decimal(1),
                 stop_price=Decimal(5))  # fmt: skip
     async with open_desk(TAKEN) as (venue, desk, asked):
         venue.answer("/order-algo", done({"algoId": "7", "sCode": "0", "sMsg": ""}))
@@ -105,16 +105,16 @@ async def test_a_stop_goes_by_rest():
 async def test_a_refusal_has_its_reason(code, expected):
     row = {"ordId": "", "sCode": code, "sMsg": "no"}
     async with open_desk({"code": "1", "msg": "", "data": [row]}) as (venue, desk, _):
-        assert await desk.place(WISH) == Refused(expected, f"{code} no")
+        assert await desk.place(WISH) == Rejected(expected, f"{code} no")
         assert not venue.sent
     async with open_desk({"code": code, "msg": "no", "data": []}) as (venue, desk, _):
-        assert await desk.place(WISH) == Refused(expected, f"{code} no")
+        assert await desk.place(WISH) == Rejected(expected, f"{code} no")
 
 
 @pytest.mark.parametrize("code", ["50004", "50026", "50001"])
 async def test_what_may_have_been_done_is_unclear(code):
     async with open_desk({"code": code, "msg": "who knows", "data": []}) as (venue, desk, asked):
-        assert await desk.place(WISH) == Unclear(f"{code} who knows")
+        assert await desk.place(WISH) == OutcomeUnknown(f"{code} who knows")
         assert len(asked) == 2
         assert not venue.sent
 
@@ -122,19 +122,19 @@ async def test_what_may_have_been_done_is_unclear(code):
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"event": "login", "code": "0", "msg": ""}, Entered()),
+        ({"event": "login", "code": "0", "msg": ""}, SocketRequest()),
         (
             {"event": "error", "code": "60009", "msg": "Login failed."},
-            Denied("60009 Login failed."),
+            LoginRejected("60009 Login failed."),
         ),
-        ({"event": "notice", "code": "64008", "msg": "upgrade"}, Ended("64008 upgrade")),
+        ({"event": "notice", "code": "64008", "msg": "upgrade"}, StreamClosed("64008 upgrade")),
         (
             {"id": "7", "event": "error", "code": "60013", "msg": "Invalid args"},
-            Answer(7, {"code": "60013", "msg": "Invalid args", "data": []}),
+            SocketReply(7, {"code": "60013", "msg": "Invalid args", "data": []}),
         ),
-        ({"id": "8", "op": "order", **TAKEN, "inTime": "1"}, Answer(8, TAKEN)),
+        ({"id": "8", "op": "order", **TAKEN, "inTime": "1"}, SocketReply(8, TAKEN)),
         ({"event": "channel-conn-count", "channel": "orders"}, None),
     ],
 )
 def test_what_is_heard(message, expected):
-    assert OkxSpeaking("SPOT").hear(message) == expected
+    assert OkxOrderSocketCodec("SPOT").hear(message) == expected

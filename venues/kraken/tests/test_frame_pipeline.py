@@ -7,7 +7,7 @@ import pytest
 from venuemesh.admin.v1 import admin_pb2
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.contract.venue import Place
+from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Feed, ids, reasons
 from venues.kraken.catalog import spot
 from venues.kraken.simulator.tests.books import Teller
@@ -30,7 +30,7 @@ def trades(
 @pytest.fixture
 async def feed() -> AsyncIterator[Feed]:
     """Nothing is told of its connection."""
-    feed = Feed(spot(Place("replay", "http://127.0.0.1:1")), "BTC/USDT")
+    feed = Feed(spot(Environment("replay", "http://127.0.0.1:1")), "BTC/USDT")
     yield feed
     assert not feed.connection.told
 

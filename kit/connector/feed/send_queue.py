@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from kit.base.clock import Clock
 
 
-class Outbox:
+class SendQueue:
     """One queue for everyone who has something to say on a connection."""
 
     def __init__(self, send: Callable[[str], None], per_second: float, clock: Clock) -> None:
