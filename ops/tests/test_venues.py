@@ -3,6 +3,7 @@
 import pytest
 
 from kit.connector.contract import discovery
+from kit.simulator import demo
 from ops.commands import up, venue
 from ops.venues import known_ports
 
@@ -21,9 +22,13 @@ def test_up_takes_both_spellings_for_one_venue():
 
 def test_a_venue_is_run_on_its_port_or_another_one(monkeypatch: pytest.MonkeyPatch):
     ran: list[tuple[str, int]] = []
-    monkeypatch.setattr(
-        "kit.connector.process.app.main", lambda name, port: ran.append((name, port)) or 0
-    )
+
+    def main(name: str, port: int, pretended_credentials: object) -> int:
+        assert pretended_credentials is demo.credentials
+        ran.append((name, port))
+        return 0
+
+    monkeypatch.setattr("kit.connector.process.app.main", main)
     venue.run(["ccxt:gate"])
     venue.run(["binance", "--port", "5300"])
     assert ran == [("ccxt:gate", 0), ("binance", 5300)]
