@@ -55,4 +55,4 @@ def test_it_tells_what_is_left_to_do(tmp_path: Path, capsys: pytest.CaptureFixtu
     written = "\n".join(file.read_text() for file in folder.rglob("*") if file.is_file())
     assert "examplex" not in written.lower()
     assert "65000" not in written
-    assert "class FarAwayWire" in written
+    assert "class FarAwayFeedProtocol" in written
