@@ -89,7 +89,7 @@ NAMES = (
     Name(
         frozenset({"print"}),
         ("*.py",),
-        ("ops/*", "benchmarks/*", "kit/base/runtime.py"),
+        ("ops/*", "benchmarks/*", "kit/base/runtime.py", "tests/tidy/imports.py"),
         "kit.base.telemetry.logger",
         "what a process says is a structured log line",
     ),
