@@ -218,5 +218,12 @@ class _Listener(WSListener):
                 messages, self._whole = self._whole, []
                 self._tell_messages(messages, self._time_ns())
 
+    def is_user_specific_pong(self, frame: WSFrame) -> bool:
+        """Count the answer to our own ping as activity: picows does not pass it to on_ws_frame."""
+        is_pong = frame.msg_type == WSMsgType.PONG
+        if is_pong:
+            self._tell_heard()
+        return is_pong
+
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._tell_closed(self._reason)

@@ -37,7 +37,9 @@ class Sink:
 
 @asynccontextmanager
 async def connected(
-    handle: Handler, may_try: Callable[[], Awaitable[None]] | None = None
+    handle: Handler,
+    may_try: Callable[[], Awaitable[None]] | None = None,
+    ping_interval_s: float | None = None,
 ) -> AsyncIterator[Sink]:
     """A websocket that is kept to a server that does this."""
 
@@ -55,7 +57,7 @@ async def connected(
     await web.TCPSite(runner, "127.0.0.1", port).start()
     sink = Sink()
     url = f"ws://127.0.0.1:{port}/"
-    socket = Websocket(url, sink, SystemClock(), silence_s=SILENCE_S, may_try=may_try)
+    socket = Websocket(url, sink, SystemClock(), ping_interval_s, SILENCE_S, may_try)
     task = asyncio.create_task(socket.run())
     try:
         yield sink
@@ -80,6 +82,23 @@ async def test_a_server_that_only_pings_is_answered_and_kept():
 
     async with connected(ping_for_long) as sink:
         await until(answered.is_set)
+        assert (sink.opened_count, sink.closed_because) == (1, [])
+
+
+async def test_connection_that_only_answers_our_pings_is_kept():
+    answered_for_long = asyncio.Event()
+
+    async def answer_pings(websocket: web.WebSocketResponse) -> None:
+        until_s = time.monotonic() + 4 * SILENCE_S
+        while time.monotonic() < until_s:
+            message = await websocket.receive()
+            assert message.type == WSMsgType.PING
+            await websocket.pong(message.data)
+        answered_for_long.set()
+        await websocket.receive()
+
+    async with connected(answer_pings, ping_interval_s=SILENCE_S / 4) as sink:
+        await until(answered_for_long.is_set)
         assert (sink.opened_count, sink.closed_because) == (1, [])
 
 
