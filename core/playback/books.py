@@ -6,8 +6,8 @@ from decimal import Decimal
 from core.playback.channel import Taken
 from kit.base import telemetry
 from kit.base.numbers import NumberError, to_decimal
+from kit.marketdata.book.local_book import LocalBook, LocalBooks
 from kit.storage.archive.book_events import BookEvents
-from kit.storage.archive.past_levels import KnownBook, PastLevels
 
 WAITING_MAX = 1_000
 
@@ -23,7 +23,7 @@ class PlayedBooks:
         self.doubted: set[str] = set()
         """Books that a gap was told of and no snapshot since."""
         self._wanted = frozenset(wanted)
-        self._levels = PastLevels()
+        self._levels = LocalBooks()
         self._waiting: list[BookEvents] = []
         """Updates that nobody has asked for yet. Together they cost less."""
 
@@ -46,7 +46,7 @@ class PlayedBooks:
         known = self._known(symbol)
         if known is None or symbol in self.doubted:
             return None
-        side = known.book.bids(count) if is_bid else known.book.asks(count)
+        side = known.bids(count) if is_bid else known.asks(count)
         scale = known.scale
         return [(to_decimal(at, scale.price), to_decimal(size, scale.size)) for at, size in side]
 
@@ -54,9 +54,9 @@ class PlayedBooks:
         known = self._known(symbol)
         return 0 if known is None else known.venue_time_ns
 
-    def _known(self, symbol: str) -> KnownBook | None:
+    def _known(self, symbol: str) -> LocalBook | None:
         self._apply()
-        return self._levels.known(symbol) if symbol in self._wanted else None
+        return self._levels.get(symbol) if symbol in self._wanted else None
 
     def _apply(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -64,7 +64,8 @@ class PlayedBooks:
             return
         first, *others = waiting
         try:
-            self._levels.apply(first.and_then(others) if others else first)
+            events = first.and_then(others) if others else first
+            self._levels.apply(events.instruments, events.updates)
         except NumberError as error:
             # Without books nobody trades; the market data go on.
             _log.error("no books for orders", extra={"detail": str(error)})

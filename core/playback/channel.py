@@ -118,7 +118,7 @@ class Taken:
             return set()
         start = self._before(self._gaps[-1].time_ns) if self._gaps else 0
         places = events.updates.instrument[start:][events.updates.snapshot[start:] != 0]
-        return {events.entries[place].symbol for place in set(places.tolist())}
+        return {events.instruments[place].symbol for place in set(places.tolist())}
 
     def _before(self, time_ns: int) -> int:
         return 0 if self._events is None else int(np.searchsorted(self._events.times_ns, time_ns))

@@ -185,7 +185,7 @@ def _book(events: BookEvents) -> PastBook:
     bid_count = int(updates.bid_count[0])
     levels = list(zip(updates.price.tolist(), updates.size.tolist(), strict=True))
     return PastBook(
-        events.entries[0].scale,
+        events.instruments[0].scale,
         int(updates.book_epoch[0]),
         int(updates.last_sequence[0]),
         int(updates.venue_time_ns[0]),

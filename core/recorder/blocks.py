@@ -16,8 +16,8 @@ from core.recorder.rows import FewRows, days_of
 from kit.base.cursor import Cursor, StreamKey
 from kit.base.numbers import IntColumn
 from kit.marketdata.model.batches import Batch
+from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec
-from kit.storage.archive.book_updates import BookUpdates
 
 ROWS_MAX = 20_000
 """Of one block: whoever wants a moment of it has to unpack all of it."""

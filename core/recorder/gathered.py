@@ -29,7 +29,7 @@ from core.recorder.terms import Term, Terms, terms_of
 from kit.base.cursor import StreamKey
 from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.model.batches import Batch, row_count
-from kit.storage.archive.book_updates import BookUpdates
+from kit.marketdata.model.book_updates import BookUpdates
 
 
 class Gathered:

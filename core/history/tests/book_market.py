@@ -15,8 +15,8 @@ from kit.base.cursor import Cursor
 from kit.base.database import Database
 from kit.base.numbers import to_decimal
 from kit.marketdata.model.batches import Batch
+from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec
-from kit.storage.archive.book_updates import BookUpdates
 
 EPOCH = 7
 Levels = Sequence[tuple[int, int]]

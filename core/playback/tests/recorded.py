@@ -7,8 +7,8 @@ import psycopg
 from venuemesh.common.v1 import types_pb2
 
 from kit.marketdata.model.batches import Batch
+from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec
-from kit.storage.archive.book_updates import BookUpdates
 
 VENUE = "binance"
 SYMBOLS = ("BTCUSDT", "ETHUSDT")

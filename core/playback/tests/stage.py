@@ -17,9 +17,9 @@ from kit.execution.contract import OrderKey
 from kit.execution.paper.feed_market import FeedMarket
 from kit.execution.paper.tests.markets import LISTED, RULES, SYMBOL, Floor
 from kit.marketdata.codec import encode
+from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
 from kit.marketdata.model.columns import Numbers, Scale, Symbols, TradeRows
-from kit.storage.archive.book_events import BookEvents, Entry
-from kit.storage.archive.book_updates import BookUpdates
+from kit.storage.archive.book_events import BookEvents
 from kit.storage.archive.gaps_and_listings import PlacedGap
 
 TRADES, BOOK = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_BOOK
@@ -63,7 +63,7 @@ def changes(time_ns, bids, asks, *, whole=False, places=0):
         price=column(*[price for price, _ in pairs]),
         size=column(*[size for _, size in pairs]),
     )
-    return BookEvents([Entry(SYMBOL, Scale(places, 0))], updates, column(time_ns))
+    return BookEvents([InstrumentScale(SYMBOL, Scale(places, 0))], updates, column(time_ns))
 
 
 def doubt(time_ns, symbol=SYMBOL):

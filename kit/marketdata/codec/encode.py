@@ -16,6 +16,7 @@ from kit.base.numbers import IntColumn, Places, rescale
 from kit.marketdata.book import Changes
 from kit.marketdata.codec.protobuf_writer import LevelColumn, ProtobufWriter
 from kit.marketdata.model.batches import Batch
+from kit.marketdata.model.book_updates import BookUpdates
 from kit.marketdata.model.columns import (
     CandleRows,
     MarkRows,
@@ -145,6 +146,11 @@ def book(bids: Changes, asks: Changes, **columns: IntColumn) -> bytes:
     return _BOOK.write(**columns, **levels)
 
 
+def book_updates(updates: BookUpdates) -> bytes:
+    """The book columns of a batch, from updates at the scales of its instrument entries."""
+    return _BOOK_UPDATES.write(**updates.columns())
+
+
 def _scaled_rows(
     writer: ProtobufWriter,
     rows: TickerRows | MarkRows | CandleRows,
@@ -199,6 +205,7 @@ def _spread(scales: list[int], symbols: Symbols) -> Places:
 _TRADES = ProtobufWriter("trades", batch_pb2.TradeColumns)
 _QUOTES = ProtobufWriter("quotes", batch_pb2.QuoteColumns)
 _BOOK = ProtobufWriter("book", batch_pb2.BookColumns)
+_BOOK_UPDATES = ProtobufWriter("book", batch_pb2.BookColumns)
 _TICKERS = ProtobufWriter("tickers", batch_pb2.TickerColumns)
 _MARKS = ProtobufWriter("marks", batch_pb2.MarkColumns)
 _CANDLES = ProtobufWriter("candles", batch_pb2.CandleColumns)

@@ -1,95 +1,64 @@
 """Book updates of many instruments, in the order in which they were published."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.numbers import IntColumn
+from kit.marketdata.codec import encode
 from kit.marketdata.codec.encode import BatchDraft
-from kit.marketdata.codec.protobuf_writer import ProtobufWriter
-from kit.marketdata.model.columns import Scale, elements_of, instrument_entry
-from kit.storage.archive.book_updates import BookUpdates
-
-LEVEL_FIELDS = ("price", "size")
-_WRITER = ProtobufWriter("book", batch_pb2.BookColumns)
-
-
-class Entry(NamedTuple):
-    """An instrument with a scale of its numbers."""
-
-    symbol: str
-    scale: Scale
+from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
+from kit.marketdata.model.columns import instrument_entry
 
 
 @dataclass(frozen=True, slots=True)
 class BookEvents:
     """Book updates in the order in which they were published."""
 
-    entries: list[Entry]
+    instruments: list[InstrumentScale]
     """What the column "instrument" refers to."""
     updates: BookUpdates
     times_ns: IntColumn
+    """When each update counts as received: never before the update that it follows."""
 
     def __len__(self) -> int:
         return len(self.updates)
 
     def part(self, start: int, stop: int) -> Self:
-        updates = self.updates
-        ends = np.cumsum(updates.bid_count + updates.ask_count)
-        levels = slice(*(int(ends[row - 1]) if row else 0 for row in (start, stop)))
-        columns = {
-            field.name: getattr(updates, field.name)[
-                levels if field.name in LEVEL_FIELDS else slice(start, stop)
-            ]
-            for field in fields(updates)
-        }
-        return type(self)(self.entries, BookUpdates(**columns), self.times_ns[start:stop])
+        updates = self.updates.between(start, stop)
+        return type(self)(self.instruments, updates, self.times_ns[start:stop])
 
     def and_then(self, later: Sequence[Self]) -> Self:
         parts = [self, *later]
-        entries, updates = joined((part.entries, part.updates) for part in parts)
+        instruments, updates = joined((part.instruments, part.updates) for part in parts)
         times_ns = np.concatenate([part.times_ns for part in parts])
-        return type(self)(entries, updates, np.maximum.accumulate(times_ns))
+        return type(self)(instruments, updates, np.maximum.accumulate(times_ns))
 
     def drafts(self) -> Iterator[BatchDraft]:
         if not len(self):
             return
-        counts = np.bincount(self.updates.instrument, minlength=len(self.entries))
+        counts = np.bincount(self.updates.instrument, minlength=len(self.instruments))
         # In an order that does not depend on how the updates were read.
-        used = np.array(sorted(np.flatnonzero(counts).tolist(), key=self.entries.__getitem__))
-        places = np.zeros(len(self.entries), dtype=np.int64)
-        places[used] = np.arange(len(used))
-        columns = {field.name: getattr(self.updates, field.name) for field in fields(self.updates)}
-        columns["instrument"] = places[self.updates.instrument]
+        used = np.array(sorted(np.flatnonzero(counts).tolist(), key=self.instruments.__getitem__))
+        positions = np.zeros(len(self.instruments), dtype=np.int64)
+        positions[used] = np.arange(len(used))
         yield BatchDraft(
-            [instrument_entry(*self.entries[place]) for place in used.tolist()],
+            [instrument_entry(*self.instruments[position]) for position in used.tolist()],
             counts[used].tolist(),
-            _WRITER.write(**columns),
+            encode.book_updates(self.updates.renumbered(positions)),
             int(self.times_ns[-1]),
         )
 
 
-def taken(updates: BookUpdates, rows: IntColumn) -> BookUpdates:
-    """Only these updates, with their levels."""
-    levels = elements_of(updates.bid_count + updates.ask_count, rows)
-    return BookUpdates(
-        **{
-            field.name: getattr(updates, field.name)[levels if field.name in LEVEL_FIELDS else rows]
-            for field in fields(updates)
-        }
-    )
-
-
 def joined(
-    parts: Iterable[tuple[Sequence[Entry], BookUpdates]],
-) -> tuple[list[Entry], BookUpdates]:
-    """One after another, with one list of instruments."""
-    places: dict[Entry, int] = {}
+    parts: Iterable[tuple[Sequence[InstrumentScale], BookUpdates]],
+) -> tuple[list[InstrumentScale], BookUpdates]:
+    """One part after another, with one list of instruments."""
+    positions: dict[InstrumentScale, int] = {}
     updates = []
-    for entries, part in parts:
-        found = [places.setdefault(entry, len(places)) for entry in entries]
+    for instruments, part in parts:
+        found = [positions.setdefault(one, len(positions)) for one in instruments]
         updates.append(part.renumbered(np.array(found, dtype=np.int64)))
-    return list(places), BookUpdates.joined(updates)
+    return list(positions), BookUpdates.joined(updates)

@@ -12,16 +12,16 @@ from typing import NamedTuple
 import numpy as np
 
 from kit.base.database import Database
-from kit.marketdata.model.batches import Batch
-from kit.marketdata.model.columns import Scale
-from kit.storage.archive.book_events import BookEvents, Entry, joined, taken
-from kit.storage.archive.book_updates import BookUpdates
+from kit.base.numbers import IntColumn
+from kit.marketdata.book import Side
+from kit.marketdata.book.local_book import LocalBook, LocalBooks
+from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
+from kit.storage.archive.book_events import BookEvents, joined
 from kit.storage.archive.codec import unpack_book
 from kit.storage.archive.copy_out import copy_out
 from kit.storage.archive.decoded import Table
 from kit.storage.archive.events import Events
 from kit.storage.archive.layout import Column, Kind
-from kit.storage.archive.past_levels import PastLevels
 from kit.storage.archive.slices import NO_LIMIT, Slices
 
 LAYOUT = (
@@ -42,7 +42,7 @@ class Block(NamedTuple):
     """A row of book_batch_rows, unpacked."""
 
     cursor: tuple[int, int]
-    entries: list[Entry]
+    instruments: list[InstrumentScale]
     updates: BookUpdates
 
 
@@ -67,7 +67,7 @@ class BookReading:
                 if len(events):
                     times_ns = np.maximum(events.times_ns, newest_ns)
                     newest_ns = int(times_ns[-1])
-                    yield BookEvents(events.entries, events.updates, times_ns)
+                    yield BookEvents(events.instruments, events.updates, times_ns)
 
     async def bounds(self) -> tuple[int, int]:
         """The first and the last time; (0, -1) when there is nothing."""
@@ -83,11 +83,12 @@ class BookReading:
         since_ns = await self._snapshots_since(time_ns)
         if since_ns is None:
             return None
-        books = PastLevels()
+        books = LocalBooks()
         async with aclosing(self._blocks(since_ns, time_ns)) as blocks:
             async for some in blocks:
-                books.apply(self._events(some, 0, time_ns))
-        return books.snapshots(time_ns)
+                events = self._events(some, 0, time_ns)
+                books.apply(events.instruments, events.updates)
+        return _snapshots(books.items(), time_ns)
 
     async def symbols(self, until_ns: int) -> frozenset[str]:
         """Those of which a whole book was received before a time."""
@@ -107,16 +108,16 @@ class BookReading:
         for block in blocks:
             updates, times_ns = block.updates, block.updates.received_time_ns
             times_ns = np.maximum.accumulate(times_ns)
-            wanted = [entry.symbol in self._symbols for entry in block.entries]
+            wanted = [symbol in self._symbols for symbol, _ in block.instruments]
             keep = (times_ns >= start_ns) & (times_ns < end_ns)
             keep &= np.array(wanted, dtype=bool)[updates.instrument]
             if not keep.all():
                 rows = np.flatnonzero(keep)
-                updates, times_ns = taken(updates, rows), times_ns[rows]
-            parts.append((block.entries, updates))
+                updates, times_ns = updates.take(rows), times_ns[rows]
+            parts.append((block.instruments, updates))
             times.append(times_ns)
-        entries, updates = joined(parts)
-        return BookEvents(entries, updates, np.maximum.accumulate(np.concatenate(times)))
+        instruments, updates = joined(parts)
+        return BookEvents(instruments, updates, np.maximum.accumulate(np.concatenate(times)))
 
     async def _blocks(self, start_ns: int, end_ns: int) -> AsyncGenerator[list[Block], None]:
         """Blocks that have something between these times, in the order of their cursors."""
@@ -192,11 +193,32 @@ def _unpacked(table: Table) -> list[Block]:
 
 def _block(cursor: tuple[int, int], codec: int, data: bytes) -> Block:
     head, updates = unpack_book(codec, data)
-    return Block(cursor, _entries(head), updates)
+    return Block(cursor, list(map(InstrumentScale.of, head.instruments)), updates)
 
 
-def _entries(head: Batch) -> list[Entry]:
-    return [
-        Entry(one.symbol, Scale(one.price_scale, one.size_scale, one.rate_scale))
-        for one in head.instruments
-    ]
+def _snapshots(books: Sequence[tuple[str, LocalBook]], time_ns: int) -> BookEvents | None:
+    """Each book whole, received at a time; None when there is none."""
+    if not books:
+        return None
+    sides = [(Side.of(book.bids()), Side.of(book.asks())) for _, book in books]
+    levels = [side for both in sides for side in both]
+    last_sequence = _column([book.last_sequence for _, book in books])
+    updates = BookUpdates(
+        instrument=np.arange(len(books)),
+        first_sequence=last_sequence,
+        last_sequence=last_sequence,
+        snapshot=np.ones(len(books), dtype=np.int64),
+        book_epoch=_column([book.epoch for _, book in books]),
+        venue_time_ns=_column([book.venue_time_ns for _, book in books]),
+        received_time_ns=np.full(len(books), time_ns),
+        bid_count=_column([len(bids.price) for bids, _ in sides]),
+        ask_count=_column([len(asks.price) for _, asks in sides]),
+        price=np.concatenate([side.price for side in levels]),
+        size=np.concatenate([side.size for side in levels]),
+    )
+    instruments = [InstrumentScale(symbol, book.scale) for symbol, book in books]
+    return BookEvents(instruments, updates, updates.received_time_ns)
+
+
+def _column(values: list[int]) -> IntColumn:
+    return np.array(values, dtype=np.int64)

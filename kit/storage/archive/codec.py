@@ -8,9 +8,10 @@ from enum import IntEnum
 
 import zstandard
 
+from kit.marketdata.codec import encode
 from kit.marketdata.model.batches import Batch
-from kit.storage.archive import book_updates
-from kit.storage.archive.book_updates import BookUpdates
+from kit.marketdata.model.book_updates import BookUpdates
+from kit.storage.archive import book_packing
 from kit.storage.archive.columns import MalformedColumns
 
 TEXT_LEVEL = 3
@@ -30,7 +31,7 @@ class Codec(IntEnum):
     ZSTD = 1
     """A MarketDataBatch, compressed by Zstandard."""
     BOOK = 2
-    """Book updates as kit.storage.archive.book_updates packs them, compressed by Zstandard."""
+    """Book updates as kit.storage.archive.book_packing packs them, compressed by Zstandard."""
 
 
 class MalformedArchive(ValueError):
@@ -45,8 +46,8 @@ def pack(batch: bytes) -> tuple[Codec, bytes]:
 def pack_book(head: Batch, rows: BookUpdates) -> tuple[Codec, bytes]:
     """A batch of book updates; ``head`` is all of it but its rows."""
     if len(rows) + len(rows.price) < PACKED_NUMBERS_MIN:
-        return pack(rows.message(head))
-    return Codec.BOOK, _compressed(book_updates.pack(head, rows), COLUMNS_LEVEL)
+        return pack(_message(head, rows))
+    return Codec.BOOK, _compressed(book_packing.pack(head, rows), COLUMNS_LEVEL)
 
 
 def unpack(codec: int, data: bytes) -> bytes:
@@ -54,7 +55,7 @@ def unpack(codec: int, data: bytes) -> bytes:
     if codec != Codec.BOOK:
         return _plain(codec, data)
     head, rows = unpack_book(codec, data)
-    return rows.message(head)
+    return _message(head, rows)
 
 
 def unpack_book(codec: int, data: bytes) -> tuple[Batch, BookUpdates]:
@@ -62,13 +63,17 @@ def unpack_book(codec: int, data: bytes) -> tuple[Batch, BookUpdates]:
     Raises MalformedArchive."""
     if codec == Codec.BOOK:
         try:
-            return book_updates.unpack(_decompressed(data))
+            return book_packing.unpack(_decompressed(data))
         except (MalformedColumns, IndexError) as error:
             raise MalformedArchive(str(error)) from None
     batch = Batch.FromString(_plain(codec, data))
     rows = BookUpdates.of(batch.book)
     batch.ClearField("columns")
     return batch, rows
+
+
+def _message(head: Batch, rows: BookUpdates) -> bytes:
+    return head.SerializeToString() + encode.book_updates(rows)
 
 
 def _plain(codec: int, data: bytes) -> bytes:

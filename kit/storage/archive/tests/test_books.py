@@ -10,9 +10,9 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.database import migrate
 from kit.marketdata.model.batches import Batch
+from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec, slices
 from kit.storage.archive.archive import Archive
-from kit.storage.archive.book_updates import BookUpdates
 from kit.storage.archive.slices import Slices
 
 BOOK = types_pb2.CHANNEL_BOOK

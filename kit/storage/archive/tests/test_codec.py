@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
+from kit.marketdata.codec import encode
 from kit.marketdata.model.batches import Batch
+from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec
-from kit.storage.archive.book_updates import BookUpdates
 from kit.storage.archive.codec import Codec, MalformedArchive
 from kit.storage.archive.columns import ColumnReader, ColumnWriter, Groups, MalformedColumns
 
@@ -50,6 +51,10 @@ def updates(draw):
     )
 
 
+def batch_of(head: Batch, rows: BookUpdates) -> bytes:
+    return head.SerializeToString() + encode.book_updates(rows)
+
+
 @given(updates())
 def test_book_updates_come_back_as_they_were(columns):
     number, data = codec.pack_book(head_of(), BookUpdates.of(columns))
@@ -59,7 +64,7 @@ def test_book_updates_come_back_as_they_were(columns):
     assert found == expected
     head, rows = codec.unpack_book(number, data)
     assert head == head_of()
-    assert Batch.FromString(rows.message(head)) == expected
+    assert Batch.FromString(batch_of(head, rows)) == expected
 
 
 @given(st.lists(updates(), min_size=2, max_size=4))
@@ -122,7 +127,7 @@ def test_a_busy_book_takes_few_bytes():
     rows = book(500, 5)
     number, data = codec.pack_book(head_of(1), rows)
     assert number == Codec.BOOK
-    plain = rows.message(head_of(1))
+    plain = batch_of(head_of(1), rows)
     assert len(data) < len(codec.pack(plain)[1]) * 0.7
     assert len(data) / len(rows.price) < 4
 

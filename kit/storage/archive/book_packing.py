@@ -1,74 +1,20 @@
-"""Book updates of many batches as columns, and as few bytes.
+"""Book updates in few bytes.
 
-What makes them small is what is known of books: update ids go on where those before ended, times
-hardly move, and the prices of an update lie close to each other and to those of the update before.
-So nearly everything is told as a small difference (``kit.storage.archive.columns``).
+Update ids continue where the ids before ended, times hardly change, and the prices of an update lie
+close to each other and to those of the update before. So nearly every column is stored as small
+differences (``kit.storage.archive.columns``).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
 from struct import Struct
-from typing import Self
 
 import numpy as np
-from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.numbers import IntColumn
-from kit.marketdata.codec.protobuf_writer import ProtobufWriter
 from kit.marketdata.model.batches import Batch
+from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive.columns import ColumnReader, ColumnWriter, Groups, MalformedColumns
 
-LEVEL_FIELDS = ("price", "size")
 _HEAD_LENGTH = Struct("<I")
-_WRITER = ProtobufWriter("book", batch_pb2.BookColumns)
-
-
-@dataclass(frozen=True, slots=True)
-class BookUpdates:
-    """The columns of BookColumns; ``price`` and ``size`` hold the levels of all updates, in each
-    update first the bids, then the asks."""
-
-    instrument: IntColumn
-    first_sequence: IntColumn
-    last_sequence: IntColumn
-    snapshot: IntColumn
-    book_epoch: IntColumn
-    venue_time_ns: IntColumn
-    received_time_ns: IntColumn
-    bid_count: IntColumn
-    ask_count: IntColumn
-    price: IntColumn
-    size: IntColumn
-
-    def __len__(self) -> int:
-        return len(self.instrument)
-
-    @classmethod
-    def of(cls, columns: batch_pb2.BookColumns) -> Self:
-        """From a message, whose columns fit each other. Raises OverflowError when a number has more
-        than 63 bits."""
-        return cls(*(_column(getattr(columns, field.name)) for field in fields(cls)))
-
-    @classmethod
-    def joined(cls, parts: "Sequence[Self]") -> Self:
-        """One after another."""
-        if len(parts) == 1:
-            return parts[0]
-        return cls(
-            *(
-                np.concatenate([getattr(part, field.name) for part in parts])
-                for field in fields(cls)
-            )
-        )
-
-    def renumbered(self, places: IntColumn) -> Self:
-        """The same, with other positions of the instruments."""
-        return replace(self, instrument=places[self.instrument])
-
-    def message(self, head: Batch) -> bytes:
-        """A serialised batch: what stands in its head, and these rows."""
-        columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        return head.SerializeToString() + _WRITER.write(**columns)
 
 
 def pack(head: Batch, rows: BookUpdates) -> bytes:
@@ -162,10 +108,3 @@ class _Runs:
         total = np.cumsum(steps)
         price: IntColumn = total + np.repeat(starts - total[self._starts], self._counts)
         return price
-
-
-def _column(values: object) -> IntColumn:
-    found = np.asarray(values)
-    if found.dtype == np.uint64 and len(found) and found.max() > np.iinfo(np.int64).max:
-        raise OverflowError("a number has more than 63 bits")
-    return found.astype(np.int64, copy=False)
