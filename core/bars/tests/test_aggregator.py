@@ -202,18 +202,19 @@ async def test_memory_is_bounded_while_the_database_is_away(valkey_url, postgres
             for number in range(2, 200):
                 await rig.append(batch([Trade(number, T + number * SECOND_NS)]))
 
-            async def full() -> bool:
-                return away._is_full()
+            await until(lambda: "PostgreSQL" in rig.meter.detail)
+            positions = []
 
-            await eventually(full)
-            position = away._following.venues[0].position
-            for _ in range(20):
-                await asyncio.sleep(0.01)
-            assert away._following.venues[0].position == position < rig.newest
-            assert "PostgreSQL" in rig.meter.detail
+            async def reading_has_stopped() -> bool:
+                positions.append(away._following.venues[0].position)
+                newest = positions[-20:]
+                return away._is_full() and len(newest) == 20 and len(set(newest)) == 1
+
+            await eventually(reading_has_stopped)
+            assert positions[-1] < rig.newest
             rig.database._url = url
             await rig.stored()
-        assert rig.meter.detail == ""
+            await until(lambda: rig.meter.detail == "")
         assert (await rig.bars())["BTCUSDT", "1h", T].trade_count == 199
 
 
