@@ -6,7 +6,7 @@ Trades arrive at full speed and are asked for rarely, so they are kept as they c
 import bisect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, overload
 
 import msgspec
 
@@ -20,6 +20,10 @@ HOUR_NS = 60 * MINUTE_NS
 ZERO = Decimal(0)
 
 RawT = TypeVar("RawT")
+StartOf = Callable[[int], int]
+"""Gives for a time the start of its interval."""
+PastSource = Callable[[StartOf, int, int], Sequence["Candle"]]
+"""Candles of an interval that start between two times, made of the minutes before the second."""
 
 
 class TradePrint(msgspec.Struct, frozen=True, gc=False):
@@ -88,6 +92,8 @@ class TradeHistory(Generic[RawT]):
         self._read = read
         self._trades_max = trades_max
         self._unread_max = min(UNREAD_MAX, trades_max)
+        self.past: PastSource | None = None
+        """Computes candles from before the oldest minute that is kept."""
         self._untold: list[Callable[[], Sequence[Candle]]] = []
         self._unread: list[RawT] = []
         self._ids: list[int] = []
@@ -128,13 +134,11 @@ class TradeHistory(Generic[RawT]):
                 found.append(self._trades[trade_id])
         return found
 
-    def candles(
-        self, start_of: Callable[[int], int], start_ns: int, end_ns: int
-    ) -> Sequence[Candle]:
+    def candles(self, start_of: StartOf, start_ns: int, end_ns: int) -> Sequence[Candle]:
         """Candles that start between two times, both included, oldest first.
 
-        ``start_of`` gives for a time the start of its interval. Intervals shorter than a minute are
-        made of the trades that are kept, longer ones of the minutes.
+        Intervals shorter than a minute are made of the trades that are kept, longer ones of the
+        minutes, and of the past before them.
         """
         self._catch_up()
         self._hear_minutes()
@@ -149,9 +153,31 @@ class TradeHistory(Generic[RawT]):
                 made[start].join(part)
             elif start >= start_ns:
                 made[start] = msgspec.structs.replace(part, start_ns=start)
-        return [made[start] for start in sorted(made)]
+        kept = [made[start] for start in sorted(made)]
+        past = self._past_candles(start_of, start_ns, end_ns) if whole_minutes else ()
+        if not past:
+            return kept
+        if kept and past[-1].start_ns == kept[0].start_ns:
+            joint = past[-1]
+            joint.join(kept[0])
+            return _Joined(past[:-1], [joint, *kept[1:]])
+        return _Joined(past, kept)
 
-    def _parts(self, start_of: Callable[[int], int], start_ns: int) -> Iterator[Candle]:
+    def _past_candles(self, start_of: StartOf, start_ns: int, end_ns: int) -> Sequence[Candle]:
+        """Those that start before the oldest minute that is kept."""
+        first_kept_ns = self._minute_starts[0] if self._minute_starts else 0
+        if self.past is None or start_ns >= first_kept_ns:
+            return ()
+        until_ns, step_ns = end_ns - end_ns % MINUTE_NS, MINUTE_NS
+        while until_ns < first_kept_ns and start_of(until_ns) <= end_ns:
+            until_ns += step_ns
+            step_ns *= 2
+        past = self.past(start_of, start_ns, min(until_ns, first_kept_ns))
+        while past and past[-1].start_ns > end_ns:
+            past = past[:-1]
+        return past
+
+    def _parts(self, start_of: StartOf, start_ns: int) -> Iterator[Candle]:
         """Minutes, and instead of those of a whole hour, where they belong together, the hour."""
         starts, at = self._minute_starts, bisect.bisect_left(self._minute_starts, start_ns)
         while at < len(starts):
@@ -226,3 +252,25 @@ def _candle_of(trade: TradePrint, start_ns: int) -> Candle:
     candle = Candle(start_ns, price, price, price, price)
     candle.add(trade)
     return candle
+
+
+class _Joined(Sequence[Candle]):
+    """Computed candles, and the kept ones that follow them."""
+
+    def __init__(self, past: Sequence[Candle], kept: Sequence[Candle]) -> None:
+        self._past = past
+        self._kept = kept
+
+    def __len__(self) -> int:
+        return len(self._past) + len(self._kept)
+
+    @overload
+    def __getitem__(self, index: int) -> Candle: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Candle]: ...
+    def __getitem__(self, index: int | slice) -> Candle | list[Candle]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        at = range(len(self))[index]
+        split = len(self._past)
+        return self._past[at] if at < split else self._kept[at - split]

@@ -1,20 +1,16 @@
 """A simulated market: instruments, their books, and the orders that reach them in time order."""
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Protocol
 
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
-from kit.base.numbers import IntColumn
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.flow import OrderFlow
 from kit.simulator.history import MINUTE_NS, Candle
 from kit.simulator.matching.book import Book
+from kit.simulator.past import PastCandles
 from kit.simulator.price import PriceProcess
 
 INSTRUMENTS = (
@@ -33,8 +29,9 @@ QUOTE_CURRENCIES = {"USDT": "USD", "USDC": "USD"}
 IDS_PER_MILLISECOND = 10
 """Ids of a market begin at its opening time, so that a restarted one does not use an id twice."""
 HISTORY_MINUTES = 24 * 60
-SAMPLES_PER_MINUTE = 4
-TRADES_PER_MINUTE = 60
+"""Before the opening, that are kept beside those of trades. What lies before is computed."""
+PAST_DAYS = 30
+DAY_NS = 24 * 60 * MINUTE_NS
 
 
 class BookView(Protocol):
@@ -79,6 +76,9 @@ class Market:
         """Markets with the same ``price_seed`` trade around the same prices; None: as ``seed``."""
         self.instruments: list[Instrument] = []
         self.opening_ns = self.time_ns = opening_ns
+        past_ns = opening_ns - PAST_DAYS * DAY_NS
+        self.past_start_ns = past_ns - past_ns % DAY_NS
+        """Begin of the first day of which there are candles."""
         self.seed = seed
         self._price_seed = seed if price_seed is None else price_seed
         shares = sum(instrument.share for instrument in instruments)
@@ -180,48 +180,19 @@ class Market:
         return self._pits[instrument].price.at(time_ns)
 
     def minutes(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Candle]:
-        """Candles of the price process, with plain volumes, for minutes in which nothing was traded
-        here: those that begin between two times, and not longer than a day before the end."""
+        """Candles of the price process, for minutes in which nothing was traded here: those that
+        begin between two times, and not longer than a day before the end."""
+        last_ns = end_ns - end_ns % MINUTE_NS
+        first_ns = max(start_ns - start_ns % MINUTE_NS, last_ns - HISTORY_MINUTES * MINUTE_NS)
         price = self._pits[instrument].price
-        tick = instrument.tick_units / 10**instrument.price_scale
-        last = end_ns - end_ns % MINUTE_NS
-        first = max(start_ns - start_ns % MINUTE_NS, last - HISTORY_MINUTES * MINUTE_NS)
-        if first >= last:
-            return []
-        step_ns = MINUTE_NS // SAMPLES_PER_MINUTE
-        path = price.smoothed(first, step_ns, (last - first) // step_ns + 1)
-        ticks = np.rint(path / tick).astype(np.int64)
-        return [
-            _plain_candle(instrument, start_ns, *found)
-            for start_ns, found in zip(range(first, last, MINUTE_NS), _minutes(ticks), strict=True)
-        ]
+        return list(PastCandles.minutes(instrument, price, first_ns, last_ns))
 
-
-def _minutes(ticks: IntColumn) -> Iterable[tuple[int, int, int, int, int]]:
-    """Open, high, low, close and the way of the price of each minute, in ticks."""
-    inside = sliding_window_view(ticks, SAMPLES_PER_MINUTE + 1)[::SAMPLES_PER_MINUTE]
-    ways = np.abs(np.diff(inside)).sum(axis=1)
-    columns = (inside[:, 0], inside.max(axis=1), inside.min(axis=1), inside[:, -1], ways)
-    return zip(*(column.tolist() for column in columns), strict=True)
-
-
-def _plain_candle(
-    instrument: Instrument, start_ns: int, opened: int, high: int, low: int, closed: int, way: int
-) -> Candle:
-    trade_count = int(TRADES_PER_MINUTE * (1 + 1000 * way / opened))
-    size = instrument.typical_size * 10**instrument.size_scale / instrument.lot_units
-    lots, lot = int(size * trade_count), Decimal(instrument.size_text(1))
-    tick = Decimal(instrument.price_text(1))
-    volume, bought, close = lots * lot, lots // 2 * lot, closed * tick
-    return Candle(
-        start_ns,
-        open=opened * tick,
-        high=high * tick,
-        low=low * tick,
-        close=close,
-        volume=volume,
-        quote_volume=volume * close,
-        taker_buy_volume=bought,
-        taker_buy_quote_volume=bought * close,
-        trade_count=trade_count,
-    )
+    def past(
+        self, instrument: Instrument, start_of: Callable[[int], int], start_ns: int, end_ns: int
+    ) -> PastCandles:
+        """Candles of minutes between two times, the end left out, but not from before
+        ``past_start_ns``; those of an interval that begins before the start are left out."""
+        first_ns = max(-(-start_ns // MINUTE_NS) * MINUTE_NS, self.past_start_ns)
+        price = self._pits[instrument].price
+        minutes = PastCandles.minutes(instrument, price, first_ns, end_ns - end_ns % MINUTE_NS)
+        return minutes.grouped(start_of).between(start_ns, end_ns)

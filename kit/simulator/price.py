@@ -80,7 +80,7 @@ class Noise:
         """The same for many times."""
         index, rest = np.divmod(seconds, self._period_s)
         first, last = int(index.min()), int(index.max())
-        values = np.array([self._value(number) for number in range(first, last + 2)])
+        values = self._values(np.arange(first, last + 2).astype(np.uint64))
         before = (index - first).astype(np.int64)
         share = rest / self._period_s
         smooth = share * share * (3 - 2 * share)
@@ -95,3 +95,14 @@ class Noise:
         bits ^= bits >> 31
         total = sum((bits >> shift & 0xFFFF) for shift in (0, 16, 32, 48)) / 0xFFFF
         return (total - 2) * math.sqrt(3) * self._deviation
+
+    def _values(self, index: NDArray[np.uint64]) -> FloatColumn:
+        """As ``_value`` of many indices."""
+        bits = np.uint64(self._seed) + index * np.uint64(0x9E3779B97F4A7C15)
+        bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        bits ^= bits >> np.uint64(31)
+        parts = [bits >> np.uint64(shift) & np.uint64(0xFFFF) for shift in (0, 16, 32, 48)]
+        total = np.sum(parts, axis=0).astype(np.float64) / 0xFFFF
+        found: FloatColumn = (total - 2) * math.sqrt(3) * self._deviation
+        return found

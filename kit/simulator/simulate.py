@@ -58,6 +58,7 @@ class SimulatedMarketView:
         )
         for instrument in market.instruments:
             self.enter(instrument)
+            self._histories[instrument].past = partial(market.past, instrument)
         self.paused(0, market.time_ns)
 
     def time_ns(self) -> int:
