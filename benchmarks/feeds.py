@@ -47,25 +47,25 @@ async def make(
     dialect = find_dialects()[venue_id]()
     markets = others(dialect.instruments[0]) if others else dialect.instruments
     market = Market(SEED, OPENING_NS, EVENTS_PER_SECOND, markets)
-    floor = SimulatedMarketView(market, dialect)
-    symbols = tuple(one.symbol for one in floor.listings())[:symbol_count]
-    floor.happened(market.advance(OPENING_NS + STEP_NS))
+    market_view = SimulatedMarketView(market, dialect)
+    symbols = tuple(one.symbol for one in market_view.listings())[:symbol_count]
+    market_view.happened(market.advance(OPENING_NS + STEP_NS))
     session = _open(dialect, wire.url(symbols), venue_id)
     frames: list[bytes] = []
     for message in wire.subscribe(symbols, 1):
-        answers = await dialect.receive(session, message, floor)
+        answers = await dialect.receive(session, message, market_view)
         frames += [_shaped(session, answer) for answer in answers]
     books = {}
     if venue.book.snapshots is SnapshotSource.REST:
         for symbol in symbols:
-            book = await floor.book(symbol)
+            book = await market_view.book(symbol)
             assert book is not None
             books[symbol] = book
     wanted = set(session.streams.values())
     while len(frames) < frame_count:
         step = market.advance(market.time_ns + STEP_NS)
-        floor.happened(step)
-        told = dialect.encode(step, wanted, floor)
+        market_view.happened(step)
+        told = dialect.encode(step, wanted, market_view)
         frames += [_shaped(session, payload) for stream, payload in told if stream in wanted]
     return Feed(venue, wire, symbols, frames, books)
 

@@ -39,7 +39,7 @@ class Exchange:
     @property
     def symbols(self) -> tuple[str, ...]:
         """All that it lists."""
-        listings = self._simulator.floor(self.venue_id).listings()
+        listings = self._simulator.market_view(self.venue_id).listings()
         return tuple(one.symbol for one in listings)
 
     def order(
@@ -85,21 +85,21 @@ class Exchange:
     def watch(self, symbol: str, told: Callable[[Step], None]) -> Instrument:
         """Be told each step of the market that trades this symbol, once however often it is asked
         for. Returns what is traded under it."""
-        floor = self._simulator.floor(self.venue_id)
-        assert isinstance(floor, SimulatedMarketView)
-        if told not in floor.watchers:
-            floor.watchers.append(told)
-        return floor.instrument(symbol)
+        market_view = self._simulator.market_view(self.venue_id)
+        assert isinstance(market_view, SimulatedMarketView)
+        if told not in market_view.watchers:
+            market_view.watchers.append(told)
+        return market_view.instrument(symbol)
 
     async def book(self, symbol: str) -> BookSnapshot:
         """The book as it is at the exchange now."""
-        book = await self._simulator.floor(self.venue_id).book(symbol)
+        book = await self._simulator.market_view(self.venue_id).book(symbol)
         assert book is not None
         return book
 
     def tick_size(self, symbol: str) -> str:
         """As the exchange lists it."""
-        listings = self._simulator.floor(self.venue_id).listings()
+        listings = self._simulator.market_view(self.venue_id).listings()
         return next(one.tick_size for one in listings if one.symbol == symbol)
 
 

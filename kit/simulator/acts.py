@@ -19,9 +19,9 @@ GRAIN_MAX_SHARE = 0.001
 class MarketActs:
     """The acts of one market. Each raises ValueError when it cannot be done."""
 
-    def __init__(self, market: Market, floor: SimulatedMarketView) -> None:
+    def __init__(self, market: Market, market_view: SimulatedMarketView) -> None:
         self._market = market
-        self._floor = floor
+        self._market_view = market_view
 
     def teach(self, faults: Faults) -> None:
         """Let them be ordered."""
@@ -36,7 +36,9 @@ class MarketActs:
 
     def skew_clock(self, order: FaultCommand) -> None:
         """In whole steps, so that streams go on speaking at their intervals."""
-        self._floor.skew_ns = round(order.seconds * NANOSECONDS_PER_SECOND / STEP_NS) * STEP_NS
+        self._market_view.skew_ns = (
+            round(order.seconds * NANOSECONDS_PER_SECOND / STEP_NS) * STEP_NS
+        )
 
     def calm(self, order: FaultCommand) -> None:
         """What is under way still arrives."""
@@ -47,36 +49,36 @@ class MarketActs:
         text = order.value or str(BURST_TRADES_USUAL)
         if not text.isdigit() or not 1 <= int(text) <= BURST_TRADES_MAX:
             raise ValueError(f"value must be a number of trades, 1 to {BURST_TRADES_MAX}")
-        self._market.burst(self._floor.instrument(order.symbol), int(text))
+        self._market.burst(self._market_view.instrument(order.symbol), int(text))
 
     def halt(self, order: FaultCommand) -> None:
         """No trade, no quote; it stays listed."""
-        self._market.halt(self._floor.instrument(order.symbol))
-        self._floor.relist(order.symbol, halted=True)
+        self._market.halt(self._market_view.instrument(order.symbol))
+        self._market_view.relist(order.symbol, halted=True)
 
     def resume(self, order: FaultCommand) -> None:
         """It trades again, as before."""
-        self._market.resume(self._floor.instrument(order.symbol))
-        self._floor.relist(order.symbol, halted=False)
+        self._market.resume(self._market_view.instrument(order.symbol))
+        self._market_view.relist(order.symbol, halted=False)
 
     def delist(self, order: FaultCommand) -> None:
         """It is gone from the list, and silent."""
-        self._market.halt(self._floor.instrument(order.symbol))
-        self._floor.delist(order.symbol)
+        self._market.halt(self._market_view.instrument(order.symbol))
+        self._market_view.delist(order.symbol)
 
     def list(self, order: FaultCommand) -> None:
         """A delisted one again, or a new one."""
         if not order.value:
-            self._market.resume(self._floor.list_again(order.symbol))
+            self._market.resume(self._market_view.list_again(order.symbol))
             return
-        instrument = replace(self._floor.instrument(order.symbol), base=order.value)
-        self._floor.enter(instrument)
+        instrument = replace(self._market_view.instrument(order.symbol), base=order.value)
+        self._market_view.enter(instrument)
 
     def set_tick_size(self, order: FaultCommand) -> None:
         """New prices follow it; those that are in the book stay."""
-        instrument = self._floor.instrument(order.symbol)
+        instrument = self._market_view.instrument(order.symbol)
         self._market.set_grain(instrument, _ticks(instrument, order.value))
-        self._floor.relist(order.symbol, tick_size=order.value)
+        self._market_view.relist(order.symbol, tick_size=order.value)
 
 
 def _ticks(instrument: Instrument, text: str) -> int:

@@ -87,7 +87,7 @@ class Simulator:
         """One of the pretended venues."""
         return self._venues[venue_id][0]
 
-    def floor(self, venue_id: str) -> MarketView:
+    def market_view(self, venue_id: str) -> MarketView:
         """What there is to know about its market."""
         return self._venues[venue_id][1]
 
@@ -105,13 +105,13 @@ class Simulator:
             venue = self._venue(venue_id, dialect, chosen)
             tape = Tape(files)
             speed = parse_speed(chosen.speed)
-            floor = ReplayMarketView(
+            market_view = ReplayMarketView(
                 tape, dialect.capture, BOOK_WAIT_S_MAX, keeps_first=speed is None
             )
-            player = Player(venue, floor, tape, speed, self._clock)
+            player = Player(venue, market_view, tape, speed, self._clock)
             self._players.append(player)
             self._runs.append(player.run)
-            self._open(venue, floor)
+            self._open(venue, market_view)
 
     def _build_markets(
         self, chosen: SimulatorSettings, dialects: Mapping[str, Callable[[], Dialect]]
@@ -124,10 +124,10 @@ class Simulator:
             rate, instruments = chosen.events_per_second, dialect.instruments
             market = Market(seed, opening_ns, rate, instruments, price_seed=str(chosen.seed))
             venue = self._venue(venue_id, dialect, chosen)
-            floor = SimulatedMarketView(market, dialect)
-            MarketActs(market, floor).teach(venue.faults)
-            self._runs.append(MarketRunner(venue, floor, market, speed, self._clock).run)
-            self._open(venue, floor)
+            market_view = SimulatedMarketView(market, dialect)
+            MarketActs(market, market_view).teach(venue.faults)
+            self._runs.append(MarketRunner(venue, market_view, market, speed, self._clock).run)
+            self._open(venue, market_view)
 
     def _venue(self, venue_id: str, dialect: Dialect, chosen: SimulatorSettings) -> Venue:
         faults = Faults(venue_id, chosen.seed, own=dialect.faults)
@@ -135,14 +135,14 @@ class Simulator:
         faults.learn(Act.SERVER_SHUTDOWN, venue.shut_down)
         return venue
 
-    def _open(self, venue: Venue, floor: SimulatedMarketView | ReplayMarketView) -> None:
+    def _open(self, venue: Venue, market_view: SimulatedMarketView | ReplayMarketView) -> None:
         """Let a venue be reached, and its script begin."""
 
         def keep_books(order: FaultCommand) -> None:
-            venue.old_books.update(floor.books())
+            venue.old_books.update(market_view.books())
 
         venue.faults.learn(FaultKind.STALE_SNAPSHOT, keep_books)
-        self._venues[venue.venue_id] = (venue, floor)
+        self._venues[venue.venue_id] = (venue, market_view)
         for order in self._script:
             if order.venue == venue.venue_id:
                 try:

@@ -20,10 +20,10 @@ class Conversation:
     """One client's, from its first word to its last."""
 
     def __init__(
-        self, venue: Venue, floor: MarketView, connection: Connection, clock: Clock
+        self, venue: Venue, market_view: MarketView, connection: Connection, clock: Clock
     ) -> None:
         self._venue = venue
-        self._floor = floor
+        self._market_view = market_view
         self._connection = connection
         self._clock = clock
         self._arrivals: list[int] = []
@@ -37,7 +37,7 @@ class Conversation:
         connection, venue = self._connection, self._venue
         venue.join(connection)
         connection.session.tell = self._tell
-        keeping = keep_alive(connection, venue.dialect, self._floor, self._clock)
+        keeping = keep_alive(connection, venue.dialect, self._market_view, self._clock)
         keeper = asyncio.create_task(keeping)
         try:
             await self._follow_subscriptions(frozenset(), [])
@@ -70,7 +70,7 @@ class Conversation:
         before = frozenset(session.streams.values())
         self._untold = []
         try:
-            answers = await self._venue.dialect.receive(session, text, self._floor)
+            answers = await self._venue.dialect.receive(session, text, self._market_view)
         finally:
             told, self._untold = self._untold, None
         order = self._failure(text)

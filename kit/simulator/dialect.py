@@ -150,7 +150,7 @@ class MarketView(Protocol):
         nothing is known."""
 
     @property
-    def house(self) -> MatchingEngine | None:
+    def engine(self) -> MatchingEngine | None:
         """Where orders are matched; None: nobody trades here, as in a replay."""
 
     def recorded(self, path: str) -> bytes | None:
@@ -198,7 +198,7 @@ class MarkFormat(Protocol):
 class HasMatchingRules(Protocol):
     """What a Dialect has besides, where accounts do not trade by the usual rules."""
 
-    house_rules: MatchingRules
+    matching_rules: MatchingRules
     """Fees, ids, keys and what else an exchange does in its own way."""
 
 
@@ -235,20 +235,22 @@ class Dialect(Protocol):
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         """A websocket was opened at this path; None: there is no websocket at this path."""
 
-    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
+    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
         """The client said something. Returns the answers and updates the session's streams."""
 
-    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
+    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
         """A second has passed for a connection. What it is told by the clock: heartbeats, test
         requests."""
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
         """One REST call."""
 
     def list(self, instrument: Instrument) -> Listing:
         """A simulated instrument in the exchange's words."""
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> Sequence[Frame]:
         """What happened in a simulated market, as frames of the wanted streams."""
 
 

@@ -14,14 +14,14 @@ from kit.simulator.venue import Venue
 class FaultedMarketView:
     """``MarketView`` for the length of one call."""
 
-    def __init__(self, floor: MarketView, venue: Venue, path: str) -> None:
-        self._floor = floor
+    def __init__(self, market_view: MarketView, venue: Venue, path: str) -> None:
+        self._market_view = market_view
         self._venue = venue
         self._path = path
         self._listings: Sequence[Listing] | None = None
 
     def time_ns(self) -> int:
-        return self._floor.time_ns()
+        return self._market_view.time_ns()
 
     def listings(self) -> Sequence[Listing]:
         if self._listings is None:
@@ -29,28 +29,28 @@ class FaultedMarketView:
         return self._listings
 
     def history(self, symbol: str) -> TradeHistory[Any]:
-        return self._floor.history(symbol)
+        return self._market_view.history(symbol)
 
     async def book(self, symbol: str) -> BookSnapshot | None:
         fault = self._venue.faults.on_answer(FaultKind.STALE_SNAPSHOT, self._path, symbol)
         if fault is not None and symbol in self._venue.old_books:
             return self._venue.old_books[symbol]
-        return await self._floor.book(symbol)
+        return await self._market_view.book(symbol)
 
     def mark(self, symbol: str) -> Mark | None:
-        return self._floor.mark(symbol)
+        return self._market_view.mark(symbol)
 
     @property
-    def house(self) -> MatchingEngine | None:
-        return self._floor.house
+    def engine(self) -> MatchingEngine | None:
+        return self._market_view.engine
 
     def recorded(self, path: str) -> bytes | None:
         """What was recorded knows nothing of faults."""
-        changed = self.listings() != self._floor.listings()
-        return None if changed else self._floor.recorded(path)
+        changed = self.listings() != self._market_view.listings()
+        return None if changed else self._market_view.recorded(path)
 
     def _shown_listings(self) -> Sequence[Listing]:
-        faults, listings = self._venue.faults, self._floor.listings()
+        faults, listings = self._venue.faults, self._market_view.listings()
         if faults.on_answer(FaultKind.EMPTY_MARKET_LIST, self._path) is not None:
             return []
         fault = faults.on_answer(FaultKind.SYMBOL_TWICE, self._path)

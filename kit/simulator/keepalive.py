@@ -10,7 +10,7 @@ TICK_S = 1.0
 
 
 async def keep_alive(
-    connection: Connection, dialect: Dialect, floor: MarketView, clock: Clock
+    connection: Connection, dialect: Dialect, market_view: MarketView, clock: Clock
 ) -> None:
     """Go on until the connection ends, or is ended here because it breaks a rule."""
     rules = dialect.rules
@@ -31,7 +31,7 @@ async def keep_alive(
             await connection.ping(str(now_ns).encode())
         if _passed_s(ticked_ns, now_ns) >= TICK_S:
             ticked_ns = now_ns
-            for text in dialect.tick(connection.session, floor):
+            for text in dialect.tick(connection.session, market_view):
                 connection.reply(text)
             if connection.session.closing:
                 await connection.close(WSCloseCode.GOING_AWAY, connection.session.closing)

@@ -104,7 +104,7 @@ class ReplayMarketView:
         return self._marks.get(symbol)
 
     @property
-    def house(self) -> None:
+    def engine(self) -> None:
         """A tape takes no orders."""
 
     def recorded(self, path: str) -> bytes | None:
@@ -198,13 +198,18 @@ class Player:
     slowest connection reads. Stands still while nobody listens."""
 
     def __init__(
-        self, venue: Venue, floor: ReplayMarketView, tape: Tape, speed: float | None, clock: Clock
+        self,
+        venue: Venue,
+        market_view: ReplayMarketView,
+        tape: Tape,
+        speed: float | None,
+        clock: Clock,
     ) -> None:
         self.frames_played = 0
         self.finished = False
         self.failure = ""
         self._venue = venue
-        self._floor = floor
+        self._market_view = market_view
         self._tape = tape
         self._speed = speed
         self._clock = clock
@@ -262,7 +267,7 @@ class Player:
 
     async def _play(self, lines: Sequence[bytes], now_ns: int) -> None:
         frames = list(map(self._frame_of, lines))
-        self._floor.played(frames, now_ns)
+        self._market_view.played(frames, now_ns)
         self._venue.faults.advance(now_ns)
         await self._venue.deliver(frames, wait=True)
         self.frames_played += len(lines)

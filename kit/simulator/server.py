@@ -63,12 +63,12 @@ class SimulatorServer:
                 "venues": [
                     {
                         "venue": venue.venue_id,
-                        "time_ns": floor.time_ns(),
+                        "time_ns": market_view.time_ns(),
                         "connections": len(venue.connections),
                         "streams": sorted(stream.name for stream in venue.wanted),
                         "frames_sent": venue.frames_sent,
                     }
-                    for venue, floor in self._venues.values()
+                    for venue, market_view in self._venues.values()
                 ]
             }
         )
@@ -81,7 +81,7 @@ class SimulatorServer:
         if venue_id not in self._venues:
             known = ", ".join(sorted(self._venues))
             return _json({"error": f"no such venue; this server has {known}"}, status=404)
-        venue, floor = self._venues[venue_id]
+        venue, market_view = self._venues[venue_id]
         venue.touch()
         opens_websocket = request.headers.get("Upgrade", "").lower() == "websocket"
         asked = RestRequest(
@@ -96,12 +96,12 @@ class SimulatorServer:
         if refusal is not None:
             return refusal
         if not opens_websocket:
-            answer = await venue.dialect.answer(asked, FaultedMarketView(floor, venue, path))
+            answer = await venue.dialect.answer(asked, FaultedMarketView(market_view, venue, path))
             return _response(await self._spoil_on_purpose(venue, request, path, answer))
         session = venue.dialect.open(path, request.query)
         if session is None:
             return _json({"error": "no websocket at this path"}, status=404)
-        return await self._converse(request, venue, floor, session)
+        return await self._converse(request, venue, market_view, session)
 
     async def _get_faults(self, request: web.Request) -> web.Response:
         venues = self._chosen(request)
@@ -171,7 +171,7 @@ class SimulatorServer:
         return first, "/" + rest
 
     async def _converse(
-        self, request: web.Request, venue: Venue, floor: MarketView, session: Session
+        self, request: web.Request, venue: Venue, market_view: MarketView, session: Session
     ) -> web.WebSocketResponse:
         websocket = web.WebSocketResponse(
             timeout=CLOSE_WAIT_S,
@@ -183,7 +183,7 @@ class SimulatorServer:
         await websocket.prepare(request)
         transport = cast("asyncio.Transport", request.transport)
         connection = Connection(websocket, transport, session, self._clock.monotonic_ns())
-        await Conversation(venue, floor, connection, self._clock).hold(websocket)
+        await Conversation(venue, market_view, connection, self._clock).hold(websocket)
         return websocket
 
 

@@ -52,8 +52,8 @@ class SimulatedMarketView:
         self._newest_marks: dict[str, tuple[int, Mark | None]] = {}
         """With their times: accounts that trade ask for them often."""
         self._histories: dict[Instrument, TradeHistory[Trade]] = {}
-        rules = dialect.house_rules if isinstance(dialect, HasMatchingRules) else MatchingRules()
-        self._house = ExchangeAccounts(
+        rules = dialect.matching_rules if isinstance(dialect, HasMatchingRules) else MatchingRules()
+        self._engine = ExchangeAccounts(
             rules, lambda: market.time_ns, self._told, market.add, self.mark
         )
         for instrument in market.instruments:
@@ -118,26 +118,26 @@ class SimulatedMarketView:
         self._listings[symbol] = listing
         self._instruments[symbol] = instrument
         self._histories[instrument] = TradeHistory(partial(_prints_of, instrument), TRADES_MAX)
-        self._house.enter(instrument, listing, self._market.book(instrument))
+        self._engine.enter(instrument, listing, self._market.book(instrument))
         if listing.kind is not InstrumentKind.SPOT:
             self._marks[symbol] = MarkProcess(instrument, f"{self._market.seed}/{symbol}")
 
     def relist(self, symbol: str, **changes: Any) -> None:
         """Change the listing of a symbol."""
         self._listings[symbol] = replace(self._listings[symbol], **changes)
-        self._house.relist(self._listings[symbol])
+        self._engine.relist(self._listings[symbol])
 
     def delist(self, symbol: str) -> None:
         """The symbol is not listed any more."""
         self._delisted[symbol] = self._listings.pop(symbol)
-        self._house.delist(symbol)
+        self._engine.delist(symbol)
 
     def list_again(self, symbol: str) -> Instrument:
         """The symbol is listed as it was. Raises ValueError."""
         if symbol not in self._delisted:
             raise ValueError(f"{symbol} was not delisted")
         self._listings[symbol] = self._delisted.pop(symbol)
-        self._house.relist(self._listings[symbol])
+        self._engine.relist(self._listings[symbol])
         return self._instruments[symbol]
 
     def paused(self, start_ns: int, end_ns: int) -> None:
@@ -146,9 +146,9 @@ class SimulatedMarketView:
             history.note_minutes(partial(self._market.minutes, instrument, start_ns, end_ns))
 
     @property
-    def house(self) -> MatchingEngine | None:
+    def engine(self) -> MatchingEngine | None:
         """Where orders are matched."""
-        return self._house
+        return self._engine
 
     def recorded(self, path: str) -> bytes | None:
         """Nothing: this market never was."""
@@ -156,7 +156,7 @@ class SimulatedMarketView:
 
     def advance(self, time_ns: int) -> None:
         """Time has come to this for the accounts too."""
-        self._house.advance(time_ns)
+        self._engine.advance(time_ns)
 
     def _told(self, time_ns: int) -> int:
         return time_ns + self.skew_ns
@@ -177,13 +177,13 @@ class MarketRunner:
     def __init__(
         self,
         venue: Venue,
-        floor: SimulatedMarketView,
+        market_view: SimulatedMarketView,
         market: Market,
         speed: float | None,
         clock: Clock,
     ) -> None:
         self._venue = venue
-        self._floor = floor
+        self._market_view = market_view
         self._market = market
         self._speed = speed
         self._clock = clock
@@ -240,11 +240,11 @@ class MarketRunner:
         await self.step(wait=False)
 
     def _live(self) -> Sequence[Frame]:
-        self._floor.advance(self._market.time_ns)
+        self._market_view.advance(self._market.time_ns)
         next_ns = self._market.time_ns - self._market.time_ns % STEP_NS + STEP_NS
-        step = _as_told(self._market.advance(next_ns), self._floor.skew_ns)
-        self._floor.happened(step)
-        frames = self._venue.dialect.encode(step, self._venue.wanted, self._floor)
+        step = _as_told(self._market.advance(next_ns), self._market_view.skew_ns)
+        self._market_view.happened(step)
+        frames = self._venue.dialect.encode(step, self._venue.wanted, self._market_view)
         self._venue.faults.advance(next_ns)
         return frames
 
@@ -252,9 +252,9 @@ class MarketRunner:
         """Let nothing happen until this time."""
         before_ns, time_ns = self._market.time_ns, time_ns - time_ns % STEP_NS
         if time_ns > before_ns:
-            self._floor.advance(time_ns)
+            self._market_view.advance(time_ns)
             self._market.pause(time_ns)
-            self._floor.paused(before_ns, time_ns)
+            self._market_view.paused(before_ns, time_ns)
 
     def _due_ns(self) -> int:
         """Where the market should be by the clock; at full speed, a little ahead of its opening."""

@@ -129,8 +129,7 @@ async def scene(
     """A calm market, and a desk of the account "demo" that is followed. ``socket_path``: of a desk
     whose orders go over the venue's websocket, where faults find them."""
     async with asyncio.timeout(WAIT_S), exchange(venue_id, make_dialect, 200) as venue:
-        floor = venue._simulator.floor(venue_id)
-        house = floor.house
+        house = venue._simulator.market_view(venue_id).engine
         assert house is not None
         keys = {key.key: key for key in house.keys}
 

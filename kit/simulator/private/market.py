@@ -13,28 +13,28 @@ DOLLARS = frozenset({"USD", "USDT", "USDC"})
 _known: WeakKeyDictionary[MatchingEngine, dict[str, Listing]] = WeakKeyDictionary()
 
 
-def known_listings(floor: MarketView) -> Mapping[str, Listing]:
+def known_listings(market_view: MarketView) -> Mapping[str, Listing]:
     """By symbol; also what was listed before, since an account still has orders of it."""
-    listed = {listing.symbol: listing for listing in floor.listings()}
-    if floor.house is None:
+    listed = {listing.symbol: listing for listing in market_view.listings()}
+    if market_view.engine is None:
         return listed
-    known = _known.setdefault(floor.house, {})
+    known = _known.setdefault(market_view.engine, {})
     known.update(listed)
     return known
 
 
-def last_price(floor: MarketView, symbol: str) -> Decimal | None:
+def last_price(market_view: MarketView, symbol: str) -> Decimal | None:
     """Of the newest trade in what is listed; None: there was none."""
-    newest = floor.history(symbol).latest(1)
+    newest = market_view.history(symbol).latest(1)
     return Decimal(newest[0].price) if newest else None
 
 
-def in_dollars(amount: Decimal, asset: str, market: str, floor: MarketView) -> Decimal:
+def in_dollars(amount: Decimal, asset: str, market: str, market_view: MarketView) -> Decimal:
     """By the last trade in ``market``, where the asset trades against them; 0 where it does not."""
     if asset in DOLLARS:
         return amount
-    listed = any(listing.symbol == market for listing in floor.listings())
-    price = last_price(floor, market) if listed else None
+    listed = any(listing.symbol == market for listing in market_view.listings())
+    price = last_price(market_view, market) if listed else None
     return amount * price if price is not None else Decimal(0)
 
 

@@ -13,13 +13,13 @@ def stop_kind(takes_profit: bool, at_market: bool) -> OrderKind:
     return OrderKind.STOP if at_market else OrderKind.STOP_LIMIT
 
 
-def fills_of(order: OrderView, house: MatchingEngine) -> list[FillView]:
+def fills_of(order: OrderView, engine: MatchingEngine) -> list[FillView]:
     """All of one order, oldest first."""
-    return list(fills_by_order([order], house).get(order.order_id, ()))
+    return list(fills_by_order([order], engine).get(order.order_id, ()))
 
 
 def fills_by_order(
-    orders: Sequence[OrderView], house: MatchingEngine
+    orders: Sequence[OrderView], engine: MatchingEngine
 ) -> Mapping[int, Sequence[FillView]]:
     """Those of some orders of one account, by the engine's number; oldest first. Nothing stands
     there for an order that has none."""
@@ -31,7 +31,7 @@ def fills_by_order(
     symbol = symbols.pop() if len(symbols) == 1 else ""
     account = next(iter(filled.values())).account
     begun_ns = min(order.created_ns for order in filled.values())
-    for fill in house.fills(account, symbol, begun_ns):
+    for fill in engine.fills(account, symbol, begun_ns):
         if fill.order.order_id in filled:
             fills[fill.order.order_id].append(fill)
     return fills

@@ -88,7 +88,7 @@ class FakeExchange:
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         return Session() if path == "/ws" else None
 
-    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
+    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
         for name in text.split(","):
             if name.startswith("-"):
                 del session.streams[name[1:]]
@@ -98,25 +98,27 @@ class FakeExchange:
             session.streams[name] = stream
         return [text.upper().encode()]
 
-    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
+    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
         return []
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
         if request.path == "/book":
-            book = await floor.book(request.query["symbol"])
+            book = await market_view.book(request.query["symbol"])
             return (
                 RestResponse(b"none", 503)
                 if book is None
                 else RestResponse(str(book.sequence).encode())
             )
         if request.path == "/listings":
-            return RestResponse(",".join(one.symbol for one in floor.listings()).encode())
+            return RestResponse(",".join(one.symbol for one in market_view.listings()).encode())
         return RestResponse(request.path.encode())
 
     def list(self, instrument: Instrument) -> Listing:
         symbol = instrument.base + instrument.quote
         return Listing(symbol, instrument.base, instrument.quote, "1", "1", "0")
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> Sequence[Frame]:
         stream = self.streams.get("status/all")
         return [(stream, str(step.time_ns).encode())] if stream is not None else []

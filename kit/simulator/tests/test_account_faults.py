@@ -22,16 +22,16 @@ class Trading(FakeExchange):
         self.bought = 0
         self.sessions: list[Session] = []
 
-    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
+    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
         if session not in self.sessions:
             self.sessions.append(session)
         if text != "buy":
-            return await super().receive(session, text, floor)
+            return await super().receive(session, text, market_view)
         session.tell(ACCOUNT, self._fill())
         await asyncio.sleep(0)
         return [b"ack"]
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
         if request.path == "/buy":
             filled = self._fill()
             for session in self.sessions:

@@ -38,9 +38,9 @@ class World:
 
     def __init__(self) -> None:
         self.market = Market("1", OPENING_NS, 1_000, INSTRUMENTS[:2])
-        self.floor = SimulatedMarketView(self.market, Exchange())
+        self.market_view = SimulatedMarketView(self.market, Exchange())
         self.faults = Faults("fake", 1)
-        MarketActs(self.market, self.floor).teach(self.faults)
+        MarketActs(self.market, self.market_view).teach(self.faults)
         self.second()
 
     def order(self, fault: str, symbol: str = "BTCUSDT", **fields) -> None:
@@ -48,7 +48,7 @@ class World:
 
     def second(self) -> Step:
         step = self.market.advance(self.market.time_ns + SECOND_NS)
-        self.floor.happened(step)
+        self.market_view.happened(step)
         return step
 
     def events_of(self, instrument: Instrument, kind: type) -> list:
@@ -59,7 +59,7 @@ class World:
         ]
 
     def listing(self, symbol: str = "BTCUSDT") -> Listing | None:
-        found = [one for one in self.floor.listings() if one.symbol == symbol]
+        found = [one for one in self.market_view.listings() if one.symbol == symbol]
         return found[0] if found else None
 
 
@@ -93,9 +93,9 @@ def test_a_halted_instrument_is_listed_and_does_nothing_until_it_resumes(world: 
     halted = world.listing()
     assert halted is not None
     assert halted.halted
-    before = world.floor.books()
+    before = world.market_view.books()
     assert world.events_of(BTC, LevelChange) == []
-    assert world.floor.books()["BTCUSDT"] == before["BTCUSDT"]
+    assert world.market_view.books()["BTCUSDT"] == before["BTCUSDT"]
     assert world.events_of(ETH, LevelChange)
     world.order("resume")
     assert world.events_of(BTC, LevelChange)
@@ -125,10 +125,10 @@ async def test_a_new_instrument_is_listed_and_traded(world: World):
     events = world.second().events
     new = [event for event in events if event.instrument.base == "PEPE"]
     assert {type(event) for event in new} == {Trade, LevelChange, BestQuote}
-    book = await world.floor.book("PEPEUSDT")
+    book = await world.market_view.book("PEPEUSDT")
     assert book is not None
     assert book.bids
-    assert world.floor.history("PEPEUSDT").latest(1)
+    assert world.market_view.history("PEPEUSDT").latest(1)
     with pytest.raises(ValueError, match="known already"):
         world.order("list", value="PEPE")
     assert len(world.market.instruments) == 3
@@ -170,18 +170,18 @@ def test_what_is_not_listed_cannot_be_halted(world: World):
 
 def test_the_exchanges_clock_goes_wrong_in_whole_steps(world: World):
     world.order("clock_skew", seconds=-2.0031)
-    assert world.floor.time_ns() - world.market.time_ns == -2_005_000_000
+    assert world.market_view.time_ns() - world.market.time_ns == -2_005_000_000
     world.order("clock_skew", seconds=0)
-    assert world.floor.time_ns() == world.market.time_ns
+    assert world.market_view.time_ns() == world.market.time_ns
 
 
 def test_orders_wait_out_a_halt_and_end_with_the_listing(world: World):
-    house = world.floor.house
-    assert house is not None
+    engine = world.market_view.engine
+    assert engine is not None
 
     def bid(symbol: str = "BTCUSDT") -> OrderView:
         ticket = OrderTicket(symbol, True, OrderKind.LIMIT, Decimal(1), Decimal(100))
-        return house.place("demo", ticket)
+        return engine.place("demo", ticket)
 
     waiting, other = bid(), bid("ETHUSDT")
     world.order("halt")
@@ -189,12 +189,12 @@ def test_orders_wait_out_a_halt_and_end_with_the_listing(world: World):
         bid()
     assert refused.value.refusal is RejectCode.HALTED
     world.second()
-    assert house.order("demo", waiting.order_id).status is Status.OPEN
+    assert engine.order("demo", waiting.order_id).status is Status.OPEN
     world.order("resume")
     bid()
     world.order("delist")
-    assert house.order("demo", waiting.order_id).why is RejectCode.UNKNOWN_SYMBOL
-    assert house.open_orders("demo") == [other]
+    assert engine.order("demo", waiting.order_id).why is RejectCode.UNKNOWN_SYMBOL
+    assert engine.open_orders("demo") == [other]
     with pytest.raises(OrderRejected) as refused:
         bid()
     assert refused.value.refusal is RejectCode.UNKNOWN_SYMBOL
@@ -202,14 +202,14 @@ def test_orders_wait_out_a_halt_and_end_with_the_listing(world: World):
     assert bid().status is Status.OPEN
     world.order("list", value="PEPE")
     assert bid("PEPEUSDT").status is Status.OPEN
-    assert "PEPE" in {balance.asset for balance in house.balances("demo")}
+    assert "PEPE" in {balance.asset for balance in engine.balances("demo")}
 
 
 def test_orders_keep_to_a_new_tick_size(world: World):
-    house = world.floor.house
-    assert house is not None
+    engine = world.market_view.engine
+    assert engine is not None
     world.order("tick_size", value="0.5")
     for price, fits in (("100.5", True), ("100.25", False)):
         ticket = OrderTicket("BTCUSDT", True, OrderKind.LIMIT, Decimal(1), Decimal(price))
         with nullcontext() if fits else pytest.raises(OrderRejected):
-            house.place("demo", ticket)
+            engine.place("demo", ticket)

@@ -54,7 +54,7 @@ class Ticking(FakeExchange):
         super().__init__()
         self.rules = rules
 
-    def tick(self, session, floor) -> list[bytes]:
+    def tick(self, session, market_view) -> list[bytes]:
         return [b"tick"] if session.streams else []
 
 

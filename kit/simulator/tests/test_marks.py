@@ -39,15 +39,15 @@ class MarkCapture(FakeCapture):
 
 def market_at(time_ns: int, seed: str = "1") -> tuple[Market, SimulatedMarketView]:
     market = Market(seed, OPENING_NS, 500, INSTRUMENTS)
-    floor = SimulatedMarketView(market, Derivatives())
+    market_view = SimulatedMarketView(market, Derivatives())
     market.advance(time_ns)
-    return market, floor
+    return market, market_view
 
 
 def test_the_same_seed_and_time_give_the_same_mark_near_the_market():
     time_ns = OPENING_NS + HOUR_NS // 1800
-    market, floor = market_at(time_ns)
-    mark = floor.mark("BTCUSDT")
+    market, market_view = market_at(time_ns)
+    mark = market_view.mark("BTCUSDT")
     assert mark is not None
     assert mark == market_at(time_ns)[1].mark("BTCUSDT")
     other = market_at(time_ns, seed="2")[1].mark("BTCUSDT")
@@ -63,27 +63,27 @@ def test_the_same_seed_and_time_give_the_same_mark_near_the_market():
 
 
 def test_spot_has_no_mark():
-    _, floor = market_at(OPENING_NS)
-    assert floor.mark("ETHBTC") is None
-    assert floor.mark("NOPE") is None
+    _, market_view = market_at(OPENING_NS)
+    assert market_view.mark("ETHBTC") is None
+    assert market_view.mark("NOPE") is None
 
 
 def replayed(folder: Path, capture: FakeCapture, *lines: bytes) -> ReplayMarketView:
     file = folder / "frames.jsonl"
     file.write_bytes(b"\n".join(lines))
-    floor = ReplayMarketView(Tape([file]), capture, 0.05)
-    floor.played([capture.frame_of(line) for line in lines], OPENING_NS)
-    return floor
+    market_view = ReplayMarketView(Tape([file]), capture, 0.05)
+    market_view.played([capture.frame_of(line) for line in lines], OPENING_NS)
+    return market_view
 
 
 def test_in_replay_a_mark_is_what_the_capture_said_last(tmp_path: Path):
     lines = [b"marks/A/mark=5,next=7", b"marks/B/mark=1", b"tickers/A/funding=0.1"]
-    floor = replayed(tmp_path, MarkCapture({}), *lines)
-    assert floor.mark("A") == Mark("5", "", "0.1", 7)
-    assert floor.mark("B") == Mark("1", "", "", 0)
-    assert floor.mark("C") is None
-    floor.played([MarkCapture({}).frame_of(b"marks/A/mark=6")], OPENING_NS)
-    assert floor.mark("A") == Mark("6", "", "0.1", 7)
+    market_view = replayed(tmp_path, MarkCapture({}), *lines)
+    assert market_view.mark("A") == Mark("5", "", "0.1", 7)
+    assert market_view.mark("B") == Mark("1", "", "", 0)
+    assert market_view.mark("C") is None
+    market_view.played([MarkCapture({}).frame_of(b"marks/A/mark=6")], OPENING_NS)
+    assert market_view.mark("A") == Mark("6", "", "0.1", 7)
 
 
 def test_a_capture_that_knows_no_marks_makes_none_up(tmp_path: Path):

@@ -54,12 +54,14 @@ class Stage:
         self.exchange = FakeExchange()
         self.venue = Venue("fake", self.exchange, Faults("fake", 1), self.clock, 0.2)
         tape = Tape([file])
-        self.floor = ReplayMarketView(tape, self.exchange.capture, 0.05, keeps_first=speed is None)
-        self.player = Player(self.venue, self.floor, tape, speed, self.clock)
+        self.market_view = ReplayMarketView(
+            tape, self.exchange.capture, 0.05, keeps_first=speed is None
+        )
+        self.player = Player(self.venue, self.market_view, tape, speed, self.clock)
 
     async def listener(self, names: str) -> Listener:
         session = Session()
-        await self.exchange.receive(session, names, self.floor)
+        await self.exchange.receive(session, names, self.market_view)
         listener = Listener(session, self.clock)
         self.venue.join(listener)
         return listener
@@ -105,7 +107,7 @@ async def test_the_recorded_pace_is_kept(tmp_path: Path, speed: float):
     began_ns = listener.at_ns[0]
     for at_ns, offset_ns in zip(listener.at_ns, offsets_ns, strict=True):
         assert at_ns - began_ns == pytest.approx(offset_ns / speed, abs=TIMER_NS)
-    assert stage.floor.time_ns() == times_ns[-1]
+    assert stage.market_view.time_ns() == times_ns[-1]
 
 
 async def test_time_stands_still_while_nobody_listens(tmp_path: Path):
@@ -143,20 +145,20 @@ async def test_the_tape_waits_until_subscriptions_have_settled(tmp_path: Path):
 async def test_a_book_is_the_newest_that_was_played_and_never_made_up(tmp_path: Path):
     lines = ["book/A/4", "snapshot/5", "book/A/6", "snapshot/7", "book/A/8"]
     stage = Stage(tmp_path, lines, speed=1.0, times_ns=[START_NS + n * 10**9 for n in range(5)])
-    assert await stage.floor.book("A") is None
+    assert await stage.market_view.book("A") is None
     listener = await stage.listener("book/A")
     playing = asyncio.create_task(stage.play())
     seen = {}
     while not playing.done():
         if listener.heard and listener.heard[-1] not in seen:
             with contextlib.suppress(TimeoutError):
-                seen[listener.heard[-1]] = await stage.floor.book("A")
+                seen[listener.heard[-1]] = await stage.market_view.book("A")
         await asyncio.sleep(0)
-    book = await stage.floor.book("A")
+    book = await stage.market_view.book("A")
     assert book is not None
     assert book.sequence == 7
     assert seen[b"book/A/6"].sequence == 5
-    assert await stage.floor.book("B") is None
+    assert await stage.market_view.book("B") is None
 
 
 async def test_a_tape_that_has_run_away_still_gives_its_first_book_first(tmp_path: Path):
@@ -164,19 +166,19 @@ async def test_a_tape_that_has_run_away_still_gives_its_first_book_first(tmp_pat
     stage = Stage(tmp_path, lines, speed=None)
     await stage.listener("book/A")
     await stage.play()
-    books = [await stage.floor.book("A") for _ in range(3)]
+    books = [await stage.market_view.book("A") for _ in range(3)]
     assert [book.sequence for book in books if book is not None] == [5, 9, 9]
 
 
 async def test_a_request_for_a_book_waits_for_the_first_one(tmp_path: Path):
     stage = Stage(tmp_path, ["book/A/4", "snapshot/5"], speed=None)
-    stage.floor = ReplayMarketView(
+    stage.market_view = ReplayMarketView(
         Tape([tmp_path / "frames.jsonl"]), stage.exchange.capture, WAIT_S
     )
     stage.player = Player(
-        stage.venue, stage.floor, Tape([tmp_path / "frames.jsonl"]), None, stage.clock
+        stage.venue, stage.market_view, Tape([tmp_path / "frames.jsonl"]), None, stage.clock
     )
-    asked = asyncio.create_task(stage.floor.book("A"))
+    asked = asyncio.create_task(stage.market_view.book("A"))
     await asyncio.sleep(0)
     assert not asked.done()
     await stage.listener("book/A")
@@ -191,7 +193,7 @@ async def test_a_book_without_a_name_is_of_the_symbol_with_the_nearest_sequence(
     stage = Stage(tmp_path, lines, speed=None)
     await stage.listener("book/A")
     await stage.play()
-    books = [await stage.floor.book(symbol) for symbol in "AB"]
+    books = [await stage.market_view.book(symbol) for symbol in "AB"]
     assert [book.sequence for book in books if book is not None] == [1002, 500003]
 
 
@@ -202,10 +204,10 @@ async def test_recorded_books_come_when_their_time_comes(tmp_path: Path):
     (rest / "index.tsv").write_text("1700000000.5\thttps://fake.example/book/A\tA\n")
     times_ns = [START_NS, START_NS + 10**9]
     stage = Stage(tmp_path, ["trades/A/1", "trades/A/2"], None, times_ns)
-    assert await stage.floor.book("A") is None
+    assert await stage.market_view.book("A") is None
     await stage.listener("trades/A")
     await stage.play()
-    book = await stage.floor.book("A")
+    book = await stage.market_view.book("A")
     assert book is not None
     assert book.sequence == 5
 
@@ -214,9 +216,9 @@ async def test_played_trades_are_history(tmp_path: Path):
     stage = Stage(tmp_path, [f"trades/A/{n}" for n in (1, 2, 4, 3)], speed=None)
     await stage.listener("book/A")
     await stage.play()
-    assert [one.trade_id for one in stage.floor.history("A").latest(9)] == [1, 2, 3, 4]
-    assert list(stage.floor.history("B").latest(9)) == []
-    assert [one.symbol for one in stage.floor.listings()] == ["A"]
+    assert [one.trade_id for one in stage.market_view.history("A").latest(9)] == [1, 2, 3, 4]
+    assert list(stage.market_view.history("B").latest(9)) == []
+    assert [one.symbol for one in stage.market_view.listings()] == ["A"]
 
 
 async def test_all_trades_of_a_frame_are_remembered(tmp_path: Path):
@@ -227,6 +229,8 @@ async def test_all_trades_of_a_frame_are_remembered(tmp_path: Path):
 
     stage = Stage(tmp_path, ["trades/A/10", "trades/A/20"], speed=None)
     capture = Crowded(stage.exchange.streams)
-    floor = ReplayMarketView(Tape([tmp_path / "frames.jsonl"]), capture, 0.05)
-    floor.played([capture.frame_of(line) for line in (b"trades/A/10", b"trades/A/20")], START_NS)
-    assert [one.trade_id for one in floor.history("A").latest(9)] == [10, 11, 12, 20, 21, 22]
+    market_view = ReplayMarketView(Tape([tmp_path / "frames.jsonl"]), capture, 0.05)
+    market_view.played(
+        [capture.frame_of(line) for line in (b"trades/A/10", b"trades/A/20")], START_NS
+    )
+    assert [one.trade_id for one in market_view.history("A").latest(9)] == [10, 11, 12, 20, 21, 22]

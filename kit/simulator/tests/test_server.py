@@ -123,11 +123,11 @@ async def test_an_exchange_may_end_a_connection_after_what_it_says(
     monkeypatch.setattr(keepalive, "TICK_S", 0.02)
 
     class Leaving(FakeExchange):
-        async def receive(self, session, text, floor) -> list[bytes]:
+        async def receive(self, session, text, market_view) -> list[bytes]:
             session.closing = "" if by_clock else "enough"
             return [b"heard"]
 
-        def tick(self, session, floor) -> list[bytes]:
+        def tick(self, session, market_view) -> list[bytes]:
             session.closing = "enough" if by_clock else ""
             return []
 
@@ -145,7 +145,7 @@ async def test_each_connection_is_told_something_by_the_clock(monkeypatch: pytes
     monkeypatch.setattr(keepalive, "TICK_S", 0.02)
 
     class Ticking(FakeExchange):
-        def tick(self, session, floor) -> list[bytes]:
+        def tick(self, session, market_view) -> list[bytes]:
             return [",".join(session.streams).encode(), b"tick"]
 
         def open(self, path, query):

@@ -20,18 +20,18 @@ class World:
         (folder / "rest").mkdir()
         (folder / "rest" / "info.json").write_text("as recorded/5")
         exchange = FakeExchange()
-        self.floor = ReplayMarketView(Tape([folder / "frames.jsonl"]), exchange.capture, 0.05)
+        self.market_view = ReplayMarketView(Tape([folder / "frames.jsonl"]), exchange.capture, 0.05)
         self.venue = Venue("fake", exchange, Faults("fake", 1), FakeClock())
 
     def order(self, fault: str, **fields) -> None:
         self.venue.faults.order(FaultCommand(venue="fake", fault=fault, **fields))
 
     def call(self, path: str = "/info") -> FaultedMarketView:
-        return FaultedMarketView(self.floor, self.venue, path)
+        return FaultedMarketView(self.market_view, self.venue, path)
 
 
-def symbols(floor: FaultedMarketView) -> list[str]:
-    return [listing.symbol for listing in floor.listings()]
+def symbols(market_view: FaultedMarketView) -> list[str]:
+    return [listing.symbol for listing in market_view.listings()]
 
 
 def test_a_fault_lasts_as_long_as_the_call(tmp_path: Path):

@@ -29,9 +29,11 @@ class Witness(FakeExchange):
         super().__init__()
         self.steps: list[Step] = []
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> Sequence[Frame]:
         self.steps.append(step)
-        return super().encode(step, wanted, floor)
+        return super().encode(step, wanted, market_view)
 
 
 class Visitor:
@@ -53,8 +55,8 @@ class World:
         self.exchange = Witness()
         self.venue = Venue("fake", self.exchange, Faults("fake", 1), self.clock)
         self.market = Market("1", OPENING_NS, 200, INSTRUMENTS[:2])
-        self.floor = SimulatedMarketView(self.market, self.exchange)
-        self.runner = MarketRunner(self.venue, self.floor, self.market, speed, self.clock)
+        self.market_view = SimulatedMarketView(self.market, self.exchange)
+        self.runner = MarketRunner(self.venue, self.market_view, self.market, speed, self.clock)
 
     async def run_until(self, condition: Callable[[], bool]) -> None:
         running = asyncio.create_task(self.runner.run())
@@ -115,8 +117,8 @@ async def test_a_sleep_tears_no_hole_into_books_ids_or_candles():
             numbers = [getattr(event, number) for event in mine if isinstance(event, kind)]
             assert len(numbers) > 5
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    symbol = world.floor.listings()[0].symbol
-    history = world.floor.history(symbol)
+    symbol = world.market_view.listings()[0].symbol
+    history = world.market_view.history(symbol)
     candles = history.candles(lambda at_ns: at_ns - at_ns % MINUTE_NS, 0, world.now_ns())
     starts = [candle.start_ns for candle in candles]
     assert starts == list(range(starts[0], starts[-1] + 1, MINUTE_NS))
@@ -126,13 +128,13 @@ async def test_a_sleep_tears_no_hole_into_books_ids_or_candles():
 
 def test_all_times_are_told_by_the_exchanges_clock():
     world = World()
-    world.floor.skew_ns = 7 * SECOND_NS
+    world.market_view.skew_ns = 7 * SECOND_NS
     world.venue.touch()
     step = world.exchange.steps[-1]
-    assert step.time_ns == world.market.time_ns + 7 * SECOND_NS == world.floor.time_ns()
+    assert step.time_ns == world.market.time_ns + 7 * SECOND_NS == world.market_view.time_ns()
     times_ns = [event.time_ns for one in world.exchange.steps[1:] for event in one.events]
     assert min(times_ns) > world.market.time_ns + 6 * SECOND_NS
-    trades = world.floor.history(world.floor.listings()[0].symbol).latest(100)
+    trades = world.market_view.history(world.market_view.listings()[0].symbol).latest(100)
     assert all(trade.time_ns > world.market.time_ns for trade in trades)
 
 
@@ -153,7 +155,7 @@ async def test_at_full_speed_time_stands_still_until_someone_listens():
     world.venue.touch()
     assert world.market.time_ns == OPENING_NS + LEAD_IN_NS
     visitor.send = lambda payloads, wait: asyncio.sleep(0)
-    await world.exchange.receive(visitor.session, "status/all", world.floor)
+    await world.exchange.receive(visitor.session, "status/all", world.market_view)
     world.venue.join(visitor)
     await world.run_until(lambda: world.market.time_ns > OPENING_NS + 5 * SECOND_NS)
 
@@ -161,23 +163,23 @@ async def test_at_full_speed_time_stands_still_until_someone_listens():
 async def test_an_order_meets_the_crowd_in_the_book_that_everyone_sees():
     world = World()
     world.venue.touch()
-    house = world.floor.house
-    assert house is not None
-    before = await world.floor.book("BTCUSDT")
+    engine = world.market_view.engine
+    assert engine is not None
+    before = await world.market_view.book("BTCUSDT")
     assert before is not None
     price = Decimal(before.bids[0][0]).quantize(Decimal(1), ROUND_DOWN) - 2
     size = Decimal(before.bids[0][1])
     bid = OrderTicket("BTCUSDT", True, OrderKind.LIMIT, Decimal("0.00001"), price)
-    resting = house.place("demo", bid)
-    taken = house.place("demo", OrderTicket("BTCUSDT", False, OrderKind.MARKET, size))
+    resting = engine.place("demo", bid)
+    taken = engine.place("demo", OrderTicket("BTCUSDT", False, OrderKind.MARKET, size))
     assert taken.status is Status.FILLED
-    book = await world.floor.book("BTCUSDT")
+    book = await world.market_view.book("BTCUSDT")
     assert book is not None
     assert (book.sequence > before.sequence, book.bids[0] == before.bids[0]) == (True, False)
     await world.runner.step(wait=False)
     step = world.exchange.steps[-1]
     trades = [event for event in step.events if isinstance(event, Trade)]
-    (fill,) = house.fills("demo")
+    (fill,) = engine.fills("demo")
     assert fill.trade_id in [trade.trade_id for trade in trades]
     changes = [
         event
@@ -189,6 +191,6 @@ async def test_an_order_meets_the_crowd_in_the_book_that_everyone_sees():
     )
     for _ in range(100_000):
         await world.runner.step(wait=False)
-        if house.order("demo", resting.order_id).status is Status.FILLED:
+        if engine.order("demo", resting.order_id).status is Status.FILLED:
             break
-    assert [fill.is_maker for fill in house.fills("demo")] == [False, True]
+    assert [fill.is_maker for fill in engine.fills("demo")] == [False, True]

@@ -31,7 +31,7 @@ STOPS = (OrderKind.STOP, OrderKind.TAKE_PROFIT, OrderKind.STOP_LIMIT, OrderKind.
 
 
 class Spot(FakeExchange):
-    house_rules = MatchingRules(
+    matching_rules = MatchingRules(
         self_trade=SelfTrade.CANCEL_OLDEST, stops_trigger_at_once=True, open_orders_max=50
     )
 
@@ -51,10 +51,10 @@ class Trading:
 
     def __init__(self, exchange: FakeExchange) -> None:
         self.market = Market("1", OPENING_NS, 2_000, [BTC])
-        self.floor = SimulatedMarketView(self.market, exchange)
-        house = self.floor.house
-        assert house is not None
-        self.house = house
+        self.market_view = SimulatedMarketView(self.market, exchange)
+        engine = self.market_view.engine
+        assert engine is not None
+        self.engine = engine
         self.events: list[MarketEvent] = []
         self._random = random.Random(5)
 
@@ -68,24 +68,24 @@ class Trading:
         for _ in range(self._random.randint(0, 3)):
             with suppress(OrderRejected):
                 self.act()
-        self.floor.advance(self.market.time_ns)
+        self.market_view.advance(self.market.time_ns)
         step = self.market.advance(self.market.time_ns + STEP_NS)
-        self.floor.happened(step)
+        self.market_view.happened(step)
         self.events += step.events
 
     def skip(self, length_ns: int) -> None:
-        self.floor.advance(self.market.time_ns + length_ns)
+        self.market_view.advance(self.market.time_ns + length_ns)
         self.market.pause(self.market.time_ns + length_ns)
 
     def act(self) -> None:
-        source, house = self._random, self.house
+        source, engine = self._random, self.engine
         account, chance = source.choice(ACCOUNTS), source.random()
-        waiting = house.open_orders(account)
+        waiting = engine.open_orders(account)
         if chance < 0.15 and waiting:
-            house.cancel(account, source.choice(waiting).order_id)
+            engine.cancel(account, source.choice(waiting).order_id)
         elif chance < 0.25 and waiting:
             order = source.choice(waiting)
-            house.amend(account, order.order_id, self.size(), self.price(30))
+            engine.amend(account, order.order_id, self.size(), self.price(30))
         elif chance < 0.45:
             self.stop(account)
         else:
@@ -96,7 +96,7 @@ class Trading:
         lifetime = source.choice(list(Lifetime))
         if lifetime is Lifetime.GOOD_TILL_TIME:
             expires_ns = self.market.time_ns + source.randint(1, 300_000_000)
-        return self.house.place(
+        return self.engine.place(
             account,
             OrderTicket(
                 "BTCUSDT",
@@ -113,7 +113,7 @@ class Trading:
     def stop(self, account: str) -> OrderView:
         kind, trails = self._random.choice(STOPS), Decimal(self._random.randint(1, 500)) / 100
         is_trailing = kind is OrderKind.TRAILING_STOP
-        return self.house.place(
+        return self.engine.place(
             account,
             OrderTicket(
                 "BTCUSDT",
@@ -134,7 +134,7 @@ class Trading:
         return Decimal(bid + round(self._random.gauss(0, spread * 10))) / 100
 
     def fills(self) -> list[FillView]:
-        return [fill for account in ACCOUNTS for fill in self.house.fills(account)]
+        return [fill for account in ACCOUNTS for fill in self.engine.fills(account)]
 
 
 @pytest.mark.parametrize("exchange", [Spot, Perpetual])
@@ -157,7 +157,7 @@ def test_the_public_sees_a_consistent_market(exchange: type[FakeExchange]):
         assert dict(trading.market.levels(BTC, is_bid, 10_000)) == book.sides[is_bid]
         resting: dict[int, int] = {}
         for account in ACCOUNTS:
-            for order in trading.house.open_orders(account):
+            for order in trading.engine.open_orders(account):
                 price, ticket = order.ticket.price, order.ticket
                 if price is not None and ticket.buys is is_bid and order.status != "untriggered":
                     ticks = int(price * 100)
@@ -172,5 +172,5 @@ def test_the_same_seed_and_orders_give_the_same_market():
         trading = Trading(Spot())
         trading.run()
         seen = [repr(event) for event in trading.events]
-        runs.append((trading.fills(), seen, trading.house.balances("demo")))
+        runs.append((trading.fills(), seen, trading.engine.balances("demo")))
     assert runs[0] == runs[1]

@@ -65,7 +65,7 @@ class Binance:
         self.failures: Mapping[int, bytes] = rest.FAILURES
         self._segment = segment
         self._private = segment.private()
-        self.house_rules = self._private.house_rules
+        self.matching_rules = self._private.matching_rules
         self._streams = BinanceStreams()
         self._encoder = Encoder(self._streams, segment.messages)
         self.capture: CaptureFormat = BinanceCapture(self._streams)
@@ -91,10 +91,10 @@ class Binance:
         self._subscribe(session, [name for name in names if NAME.fullmatch(name)])
         return session
 
-    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
+    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
         """``{"method":"SUBSCRIBE","params":["btcusdt@trade"],"id":1}``"""
         if isinstance(session, ApiSession):
-            return [self._private.api.answer(session, text, floor)]
+            return [self._private.api.answer(session, text, market_view)]
         try:
             call = _call.decode(text)
         except msgspec.ValidationError as error:
@@ -112,19 +112,19 @@ class Binance:
             return [_result(session.shape is None, call.id)]
         return [_error(2, f"Invalid request: unknown method {call.method[:60]}", call.id)]
 
-    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
+    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
         """A listen key may have expired; besides, nothing is said by the clock alone."""
         if self._private.listen_keys is not None:
-            self._private.listen_keys.tick(session, floor)
+            self._private.listen_keys.tick(session, market_view)
         return []
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
-        private = await self._private.calls.answer(request, floor)
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
+        private = await self._private.calls.answer(request, market_view)
         if private is not None:
             return private
-        usage, now_ns = self._private.calls.usage, floor.time_ns()
+        usage, now_ns = self._private.calls.usage, market_view.time_ns()
         usage.spend(self._private.public_weight(request), now_ns)
-        found = await self._segment.rest.answer(request, floor)
+        found = await self._segment.rest.answer(request, market_view)
         return replace(found, headers={**found.headers, **usage.headers("", now_ns)})
 
     def path_of(self, text: str) -> str:
@@ -149,8 +149,10 @@ class Binance:
             settle="" if spot else instrument.quote,
         )
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
-        return self._encoder.encode(step, wanted, floor)
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, market_view)
 
     def _change_subscriptions(self, session: Session, call: _Call) -> bytes:
         names = [name for name in call.params if isinstance(name, str)]

@@ -49,7 +49,9 @@ class Encoder:
         self._messages = messages
         self._desks: dict[Instrument, _Desk] = {}
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> list[Frame]:
         """The frames of a step, in the order of what happened."""
         frames: list[Frame] = []
         for event in step.events:
@@ -67,7 +69,7 @@ class Encoder:
                 for instrument, desk in self._desks.items():
                     frames.extend(self._book_frames(instrument, desk, speed, step, wanted))
         if step.time_ns % SUMMARY_INTERVAL_NS == 0:
-            frames.extend(self._summaries(step.time_ns, wanted, floor))
+            frames.extend(self._summaries(step.time_ns, wanted, market_view))
         return frames
 
     def _open_desk(self, instrument: Instrument) -> _Desk:
@@ -128,29 +130,29 @@ class Encoder:
                 yield partial, combined(partial.name, data)
 
     def _summaries(
-        self, time_ns: int, wanted: Collection[Stream], floor: MarketView
+        self, time_ns: int, wanted: Collection[Stream], market_view: MarketView
     ) -> Iterator[Frame]:
         """Candles, tickers and marks, which are sent by the clock. The last frame of a candle says
         that it is closed."""
-        symbols = {one.symbol for one in floor.listings()}
+        symbols = {one.symbol for one in market_view.listings()}
         for stream in wanted:
             if stream.symbol not in symbols:
                 continue
             kind = stream.name.partition("@")[2]
             if stream.channel is Channel.CANDLES:
-                events = self._candles(stream, kind.partition("_")[2], time_ns, floor)
+                events = self._candles(stream, kind.partition("_")[2], time_ns, market_view)
             elif stream.channel is Channel.TICKERS:
-                events = self._tickers(stream, kind == "miniTicker", time_ns, floor)
+                events = self._tickers(stream, kind == "miniTicker", time_ns, market_view)
             elif stream.channel is Channel.MARKS:
                 slow = kind == "markPrice" and time_ns % SLOW_MARK_INTERVAL_NS
-                events = [] if slow else _marks(stream.symbol, time_ns, floor)
+                events = [] if slow else _marks(stream.symbol, time_ns, market_view)
             else:
                 continue
             for event in events:
                 yield stream, combined(stream.name, msgspec.json.encode(event))
 
     def _candles(
-        self, stream: Stream, interval: str, time_ns: int, floor: MarketView
+        self, stream: Stream, interval: str, time_ns: int, market_view: MarketView
     ) -> list[dict[str, Any]]:
         start_of = interval_start(interval)
         if start_of is None:
@@ -160,16 +162,16 @@ class Encoder:
         first_ns = before_ns if time_ns - start_ns < SUMMARY_INTERVAL_NS else start_ns
         return [
             candle_event(candle, interval, stream.symbol, time_ns, self._messages.number)
-            for candle in floor.history(stream.symbol).candles(start_of, first_ns, time_ns)
+            for candle in market_view.history(stream.symbol).candles(start_of, first_ns, time_ns)
         ]
 
     def _tickers(
-        self, stream: Stream, small: bool, time_ns: int, floor: MarketView
+        self, stream: Stream, small: bool, time_ns: int, market_view: MarketView
     ) -> list[dict[str, Any]]:
         first_ns = time_ns - DAY_NS
         return [
             ticker_event(day, stream.symbol, time_ns, small, self._messages.number)
-            for day in floor.history(stream.symbol).candles(
+            for day in market_view.history(stream.symbol).candles(
                 lambda at_ns: first_ns, first_ns, time_ns
             )
         ]
@@ -189,9 +191,9 @@ def _note_level(desk: _Desk, event: LevelChange) -> None:
         side[event.price_ticks] = event.size_lots
 
 
-def _marks(symbol: str, time_ns: int, floor: MarketView) -> list[dict[str, Any]]:
+def _marks(symbol: str, time_ns: int, market_view: MarketView) -> list[dict[str, Any]]:
     """``{"e":"markPriceUpdate","E","s","p":mark,"P":settle,"i":index,"r":funding rate,"T"}``"""
-    mark = floor.mark(symbol)
+    mark = market_view.mark(symbol)
     if mark is None:
         return []
     event = {

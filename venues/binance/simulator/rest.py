@@ -94,7 +94,7 @@ class RestApi:
     """Paths that answer with an empty exchangeInfo: markets that this venue does not pretend, but
     which ccxt asks for in the same breath."""
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
         """One call."""
         if request.path in self.absent:
             return _answer({"timezone": "UTC", "rateLimits": [], "symbols": []})
@@ -102,38 +102,40 @@ class RestApi:
         for prefix in self.prefixes:
             name = name.removeprefix(prefix)
         try:
-            return await self._answer(name, request, floor)
+            return await self._answer(name, request, market_view)
         except BinanceApiError as refusal:
             return RestResponse(refusal.body, status=refusal.status)
 
-    async def _answer(self, name: str, request: RestRequest, floor: MarketView) -> RestResponse:
+    async def _answer(
+        self, name: str, request: RestRequest, market_view: MarketView
+    ) -> RestResponse:
         match name:
             case "ping":
                 return RestResponse(b"{}")
             case "time":
-                return _answer({"serverTime": _now_ms(floor)})
+                return _answer({"serverTime": _now_ms(market_view)})
             case "exchangeInfo":
-                return self._exchange_info(request, floor)
+                return self._exchange_info(request, market_view)
             case "depth":
-                return await self._depth(request, floor)
+                return await self._depth(request, market_view)
             case "trades":
-                return _answer(self._trades(request, floor))
+                return _answer(self._trades(request, market_view))
             case "historicalTrades":
-                return _answer(self._historical_trades(request, floor))
+                return _answer(self._historical_trades(request, market_view))
             case "aggTrades":
-                return _answer(self._aggregate_trades(request, floor))
+                return _answer(self._aggregate_trades(request, market_view))
             case "klines":
-                return _answer(self._candles(request, floor))
+                return _answer(self._candles(request, market_view))
             case "premiumIndex" if self.marks:
-                return _answer(_premium_index(request, floor))
+                return _answer(_premium_index(request, market_view))
         return RestResponse(b'{"code":-1000,"msg":"no such path"}', status=404)
 
-    def _exchange_info(self, request: RestRequest, floor: MarketView) -> RestResponse:
-        recorded = floor.recorded(request.path)
+    def _exchange_info(self, request: RestRequest, market_view: MarketView) -> RestResponse:
+        recorded = market_view.recorded(request.path)
         if recorded is not None:
             return RestResponse(recorded)
         wanted = _wanted_symbols(request)
-        symbols = [self.symbol(listing) for listing in floor.listings()]
+        symbols = [self.symbol(listing) for listing in market_view.listings()]
         if wanted:
             symbols = [symbol for symbol in symbols if symbol["symbol"] in wanted]
             if {symbol["symbol"] for symbol in symbols} != set(wanted):
@@ -144,44 +146,50 @@ class RestApi:
         return _answer(
             {
                 "timezone": "UTC",
-                "serverTime": _now_ms(floor),
+                "serverTime": _now_ms(market_view),
                 "rateLimits": [dict(zip(names, limit, strict=True)) for limit in (weight, *orders)],
                 "exchangeFilters": [],
                 "symbols": symbols,
             }
         )
 
-    async def _depth(self, request: RestRequest, floor: MarketView) -> RestResponse:
-        symbol = _symbol_of(request, floor)
+    async def _depth(self, request: RestRequest, market_view: MarketView) -> RestResponse:
+        symbol = _symbol_of(request, market_view)
         limits = self.limits
         limit = _number(request, "limit", limits.depth_usual, limits.depth_max)
         if limits.depths and limit not in limits.depths:
             raise BinanceApiError(-4021, f"{limit} is not valid depth limit.")
-        book = await floor.book(symbol)
+        book = await market_view.book(symbol)
         if book is None:
             return RestResponse(FAILURES[503], status=503)
         bids, asks = book.bids[:limit], book.asks[:limit]
-        return RestResponse(self.messages.depth_answer(book.sequence, bids, asks, floor.time_ns()))
+        return RestResponse(
+            self.messages.depth_answer(book.sequence, bids, asks, market_view.time_ns())
+        )
 
-    def _trades(self, request: RestRequest, floor: MarketView) -> list[dict[str, object]]:
+    def _trades(self, request: RestRequest, market_view: MarketView) -> list[dict[str, object]]:
         limit = _number(request, "limit", self.limits.trades_usual, self.limits.trades_max)
-        return [self.messages.trade_row(one) for one in _history(request, floor).latest(limit)]
+        return [
+            self.messages.trade_row(one) for one in _history(request, market_view).latest(limit)
+        ]
 
     def _historical_trades(
-        self, request: RestRequest, floor: MarketView
+        self, request: RestRequest, market_view: MarketView
     ) -> list[dict[str, object]]:
         limits = self.limits
         limit = _number(request, "limit", limits.historical_usual, limits.historical_max)
-        history = _history(request, floor)
+        history = _history(request, market_view)
         if "fromId" in request.query:
             found = history.from_id(_number(request, "fromId", 0), limit)
         else:
             found = history.latest(limit)
         return [self.messages.trade_row(one) for one in found]
 
-    def _aggregate_trades(self, request: RestRequest, floor: MarketView) -> list[dict[str, object]]:
+    def _aggregate_trades(
+        self, request: RestRequest, market_view: MarketView
+    ) -> list[dict[str, object]]:
         limit = _number(request, "limit", self.limits.trades_usual, self.limits.trades_max)
-        history = _history(request, floor)
+        history = _history(request, market_view)
         found: Sequence[TradePrint]
         if "fromId" in request.query:
             found = history.from_id(_number(request, "fromId", 0), limit)
@@ -195,29 +203,29 @@ class RestApi:
             found = history.latest(limit)
         return [self.messages.aggregate_row(one) for one in found]
 
-    def _candles(self, request: RestRequest, floor: MarketView) -> list[list[object]]:
+    def _candles(self, request: RestRequest, market_view: MarketView) -> list[list[object]]:
         interval = request.query.get("interval", "")
         start_of = interval_start(interval)
         if start_of is None:
             raise BinanceApiError(-1120, "Invalid interval.")
         limit = _number(request, "limit", self.limits.trades_usual, self.limits.candles_max)
-        found = _history(request, floor).candles(start_of, *_times_ns(request))
+        found = _history(request, market_view).candles(start_of, *_times_ns(request))
         chosen = found[:limit] if "startTime" in request.query else found[-limit:]
         return [candle_row(candle, interval, self.messages.number) for candle in chosen]
 
 
-def _premium_index(request: RestRequest, floor: MarketView) -> object:
+def _premium_index(request: RestRequest, market_view: MarketView) -> object:
     """``{"symbol","markPrice","indexPrice",…,"lastFundingRate","nextFundingTime","time"}``, or such
     of all symbols."""
-    symbols = [listing.symbol for listing in floor.listings()]
-    rows = [_mark(symbol, floor) for symbol in symbols]
+    symbols = [listing.symbol for listing in market_view.listings()]
+    rows = [_mark(symbol, market_view) for symbol in symbols]
     if "symbol" not in request.query:
         return [row for row in rows if row]
-    return rows[symbols.index(_symbol_of(request, floor))]
+    return rows[symbols.index(_symbol_of(request, market_view))]
 
 
-def _mark(symbol: str, floor: MarketView) -> dict[str, object]:
-    mark = floor.mark(symbol)
+def _mark(symbol: str, market_view: MarketView) -> dict[str, object]:
+    mark = market_view.mark(symbol)
     if mark is None:
         return {}
     return {
@@ -228,19 +236,19 @@ def _mark(symbol: str, floor: MarketView) -> dict[str, object]:
         "lastFundingRate": mark.funding_rate,
         "interestRate": INTEREST_RATE,
         "nextFundingTime": mark.next_funding_time_ns // NANOSECONDS_PER_MILLISECOND,
-        "time": _now_ms(floor),
+        "time": _now_ms(market_view),
     }
 
 
-def _history(request: RestRequest, floor: MarketView) -> TradeHistory[Any]:
-    return floor.history(_symbol_of(request, floor))
+def _history(request: RestRequest, market_view: MarketView) -> TradeHistory[Any]:
+    return market_view.history(_symbol_of(request, market_view))
 
 
-def _symbol_of(request: RestRequest, floor: MarketView) -> str:
+def _symbol_of(request: RestRequest, market_view: MarketView) -> str:
     symbol = request.query.get("symbol", "")
     if not symbol:
         raise BinanceApiError(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null.")
-    if all(listing.symbol != symbol for listing in floor.listings()):
+    if all(listing.symbol != symbol for listing in market_view.listings()):
         raise BinanceApiError(-1121, "Invalid symbol.")
     return symbol
 
@@ -270,8 +278,8 @@ def _wanted_symbols(request: RestRequest) -> list[str]:
         raise BinanceApiError(-1100, "Illegal characters found in parameter 'symbols'.") from None
 
 
-def _now_ms(floor: MarketView) -> int:
-    return floor.time_ns() // NANOSECONDS_PER_MILLISECOND
+def _now_ms(market_view: MarketView) -> int:
+    return market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
 
 
 def _answer(value: object) -> RestResponse:

@@ -33,7 +33,7 @@ from venues.bybit.simulator.encode import INSTRUMENTS, BookTopic, Encoder, listi
 from venues.bybit.simulator.faults import FrameFault, faults
 from venues.bybit.simulator.private import rest as private_rest
 from venues.bybit.simulator.private import socket as private_socket
-from venues.bybit.simulator.private.keys import HOUSE_RULES
+from venues.bybit.simulator.private.keys import MATCHING_RULES
 from venues.bybit.simulator.private.orders import Orders
 from venues.bybit.simulator.private.socket import PRIVATE_PATH, TRADE_PATH, PrivateSession
 from venues.bybit.simulator.streams import BybitStreams, book_depth
@@ -77,7 +77,7 @@ class BybitSpot:
     rules = RULES
     failures: Mapping[int, bytes] = rest.FAILURES
     instruments: Sequence[Instrument] = INSTRUMENTS
-    house_rules = HOUSE_RULES
+    matching_rules = MATCHING_RULES
 
     def __init__(self) -> None:
         self._orders = Orders()
@@ -97,10 +97,10 @@ class BybitSpot:
             return BybitSession(name=name)
         return PrivateSession(name=name, trades=path == TRADE_PATH)
 
-    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
+    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
         """``{"req_id":"1","op":"subscribe","args":["publicTrade.BTCUSDT"]}``"""
         if isinstance(session, PrivateSession):
-            return private_socket.receive(session, text, floor, self._orders)
+            return private_socket.receive(session, text, market_view, self._orders)
         try:
             call = _call.decode(text)
         except msgspec.DecodeError as error:
@@ -108,21 +108,21 @@ class BybitSpot:
         if call.op == "ping":
             return [_reply(session, call, message="pong")]
         if call.op == "subscribe":
-            return [*self._subscribe(session, call, floor)]
+            return [*self._subscribe(session, call, market_view)]
         if call.op == "unsubscribe":
             for name in call.args:
                 session.streams.pop(name, None)
             return [_reply(session, call)]
         return [_reply(session, call, "error:invalid op")]
 
-    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
+    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
         """Nothing is said by the clock alone."""
         return []
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
         if request.path in private_rest.PATHS:
-            return await private_rest.answer(request, floor, self._orders)
-        return await rest.answer(request, floor, self._book)
+            return await private_rest.answer(request, market_view, self._orders)
+        return await rest.answer(request, market_view, self._book)
 
     def path_of(self, text: str) -> str:
         return private_socket.path_of(text)
@@ -133,16 +133,18 @@ class BybitSpot:
     def list(self, instrument: Instrument) -> Listing:
         return listing(instrument)
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
-        return self._encoder.encode(step, wanted, floor)
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, market_view)
 
     def _book(self, symbol: str, depth: int) -> BookTopic | None:
         return self._encoder.book(self._streams.get(f"orderbook.{depth}.{symbol}".encode()))
 
-    def _subscribe(self, session: Session, call: _Call, floor: MarketView) -> Sequence[bytes]:
+    def _subscribe(self, session: Session, call: _Call, market_view: MarketView) -> Sequence[bytes]:
         """All or nothing. What a book topic has told so far follows the acknowledgement."""
         streams = {name: self._streams.get(name.encode()) for name in call.args}
-        refusal = _refusal(session, streams, floor)
+        refusal = _refusal(session, streams, market_view)
         if refusal:
             return [_reply(session, call, refusal)]
         session.streams.update(streams)
@@ -150,11 +152,11 @@ class BybitSpot:
         return [_reply(session, call), *(book for book in books if book is not None)]
 
 
-def _refusal(session: Session, streams: Mapping[str, Stream], floor: MarketView) -> str:
+def _refusal(session: Session, streams: Mapping[str, Stream], market_view: MarketView) -> str:
     """Why these topics cannot be had, in Bybit's words; of the length limit they are not known."""
     if len(streams) > TOPICS_PER_REQUEST_MAX:
         return "args size >10"
-    listed = {listing.symbol for listing in floor.listings()}
+    listed = {listing.symbol for listing in market_view.listings()}
     for name, stream in streams.items():
         if stream.channel is Channel.OTHER:
             return f"error:handler not found,topic:{name}"

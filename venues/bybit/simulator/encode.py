@@ -140,7 +140,9 @@ class Encoder:
         self._followed: Collection[Stream] = ()
         """The streams that someone heard at the last step."""
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> list[Frame]:
         """The frames of a step: trades, then books, then what is sent by the clock."""
         self._books, self._time_ns, self._followed = step.books, step.time_ns, wanted
         trades: dict[Instrument, list[Trade]] = {}
@@ -159,7 +161,7 @@ class Encoder:
             if step.time_ns % INTERVALS_NS[topic.depth] == 0 and topic.stream in wanted:
                 frames.extend(self._book_frames(topic, step))
         if step.time_ns % SUMMARY_INTERVAL_NS == 0:
-            frames.extend(_summaries(step.time_ns, wanted, floor))
+            frames.extend(_summaries(step.time_ns, wanted, market_view))
         return frames
 
     def book(self, stream: Stream) -> BookTopic | None:
@@ -248,20 +250,22 @@ def _trade_frames(desk: _Desk, trades: Sequence[Trade], time_ns: int) -> Iterato
         )
 
 
-def _summaries(time_ns: int, wanted: Collection[Stream], floor: MarketView) -> Iterator[Frame]:
+def _summaries(
+    time_ns: int, wanted: Collection[Stream], market_view: MarketView
+) -> Iterator[Frame]:
     """Candles and tickers, which are sent by the clock. The last frame of a candle says that it is
     closed."""
-    symbols = {one.symbol for one in floor.listings()}
+    symbols = {one.symbol for one in market_view.listings()}
     for stream in wanted:
         if stream.symbol not in symbols:
             continue
         if stream.channel is Channel.CANDLES:
-            yield from _candle_frames(stream, time_ns, floor)
+            yield from _candle_frames(stream, time_ns, market_view)
         elif stream.channel is Channel.TICKERS:
-            yield from _ticker_frames(stream, time_ns, floor)
+            yield from _ticker_frames(stream, time_ns, market_view)
 
 
-def _candle_frames(stream: Stream, time_ns: int, floor: MarketView) -> Iterator[Frame]:
+def _candle_frames(stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
     interval = stream.name.split(".")[1]
     start_of = interval_start(interval)
     if start_of is None:
@@ -269,7 +273,7 @@ def _candle_frames(stream: Stream, time_ns: int, floor: MarketView) -> Iterator[
     start_ns = start_of(time_ns)
     before_ns = start_of(start_ns - 1)
     first_ns = before_ns if time_ns - start_ns < SUMMARY_INTERVAL_NS else start_ns
-    for candle in floor.history(stream.symbol).candles(start_of, first_ns, time_ns):
+    for candle in market_view.history(stream.symbol).candles(start_of, first_ns, time_ns):
         event = {
             "topic": stream.name,
             "data": [candle_event(candle, interval, time_ns)],
@@ -279,9 +283,11 @@ def _candle_frames(stream: Stream, time_ns: int, floor: MarketView) -> Iterator[
         yield stream, msgspec.json.encode(event)
 
 
-def _ticker_frames(stream: Stream, time_ns: int, floor: MarketView) -> Iterator[Frame]:
+def _ticker_frames(stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
     first_ns = time_ns - DAY_NS
-    for day in floor.history(stream.symbol).candles(lambda at_ns: first_ns, first_ns, time_ns):
+    for day in market_view.history(stream.symbol).candles(
+        lambda at_ns: first_ns, first_ns, time_ns
+    ):
         event = {
             "topic": stream.name,
             "ts": time_ns // NANOSECONDS_PER_MILLISECOND,

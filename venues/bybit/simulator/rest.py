@@ -56,7 +56,7 @@ class _Call:
     """A request, and what it can be answered from."""
 
     query: Mapping[str, str]
-    floor: MarketView
+    market_view: MarketView
     books: Books
 
     def number(self, name: str, usual: int, most: int = TIME_END_MS) -> int:
@@ -69,14 +69,16 @@ class _Call:
     def symbol(self) -> str:
         """The parameter, of a listed market. Raises Refusal."""
         name = self.query.get("symbol", "")
-        if name not in {listing.symbol for listing in self.floor.listings()}:
+        if name not in {listing.symbol for listing in self.market_view.listings()}:
             raise BybitApiError(PARAMETER_ERROR, "Not supported symbols")
         return name
 
     def listings(self) -> list[Listing]:
         """Of the symbol, or all. Raises Refusal."""
         chosen = {self.symbol()} if "symbol" in self.query else None
-        return [one for one in self.floor.listings() if chosen is None or one.symbol in chosen]
+        return [
+            one for one in self.market_view.listings() if chosen is None or one.symbol in chosen
+        ]
 
     def category(self) -> str:
         """The parameter. Raises Refusal."""
@@ -92,35 +94,35 @@ class _Call:
         return self.symbol()
 
 
-async def answer(request: RestRequest, floor: MarketView, books: Books) -> RestResponse:
+async def answer(request: RestRequest, market_view: MarketView, books: Books) -> RestResponse:
     """One call."""
-    recorded = floor.recorded(request.path)
+    recorded = market_view.recorded(request.path)
     if recorded is not None:
         return RestResponse(recorded)
     handler = HANDLERS.get(request.path.removeprefix("/v5/market/"))
     if handler is None:
         return RestResponse(b"", status=404)
     try:
-        return envelope(await handler(_Call(request.query, floor, books)), floor)
+        return envelope(await handler(_Call(request.query, market_view, books)), market_view)
     except BybitApiError as refusal:
-        return envelope({}, floor, refusal.code, refusal.message)
+        return envelope({}, market_view, refusal.code, refusal.message)
 
 
 def envelope(
     result: Result,
-    floor: MarketView,
+    market_view: MarketView,
     code: int = 0,
     message: str = "OK",
     headers: Mapping[str, str] = NO_HEADERS,
 ) -> RestResponse:
     """What all answers have in common."""
-    time_ms = floor.time_ns() // NANOSECONDS_PER_MILLISECOND
+    time_ms = market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
     body = {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}}
     return RestResponse(msgspec.json.encode({**body, "time": time_ms}), headers=headers)
 
 
 async def _time(call: _Call) -> Result:
-    time_ns = call.floor.time_ns()
+    time_ns = call.market_view.time_ns()
     return {"timeSecond": str(time_ns // NANOSECONDS_PER_SECOND), "timeNano": str(time_ns)}
 
 
@@ -135,8 +137,8 @@ async def _book(call: _Call) -> Result:
     """``u`` is that of the topic of 200 levels, as deep as that goes."""
     symbol, limit = call.spot_symbol(), call.number("limit", DEPTH_USUAL, DEPTH_MAX)
     topic = call.books(symbol, DEPTH_COUNTED if limit <= DEPTH_COUNTED else DEPTH_MAX)
-    time_ms = call.floor.time_ns() // NANOSECONDS_PER_MILLISECOND
-    book = await call.floor.book(symbol) if topic is None else topic.book()
+    time_ms = call.market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
+    book = await call.market_view.book(symbol) if topic is None else topic.book()
     if book is None:
         raise BybitApiError(SYSTEM_ERROR, "Request timeout, please try again later")
     return {
@@ -153,7 +155,7 @@ async def _book(call: _Call) -> Result:
 async def _trades(call: _Call) -> Result:
     """The newest, newest first, and nothing before."""
     symbol = call.spot_symbol()
-    found = call.floor.history(symbol).latest(call.number("limit", TRADES_MAX, TRADES_MAX))
+    found = call.market_view.history(symbol).latest(call.number("limit", TRADES_MAX, TRADES_MAX))
     return {"category": "spot", "list": [_trade(one, symbol) for one in reversed(found)]}
 
 
@@ -168,7 +170,7 @@ async def _candles(call: _Call) -> Result:
         call.number("start", 0) * NANOSECONDS_PER_MILLISECOND,
         call.number("end", TIME_END_MS) * NANOSECONDS_PER_MILLISECOND,
     )
-    found = call.floor.history(symbol).candles(start_of, *times_ns)
+    found = call.market_view.history(symbol).candles(start_of, *times_ns)
     chosen = found[:limit] if "start" in call.query else found[-limit:]
     rows = [candle_row(candle) for candle in reversed(chosen)]
     return {"category": "spot", "symbol": symbol, "list": rows}
@@ -176,12 +178,12 @@ async def _candles(call: _Call) -> Result:
 
 async def _tickers(call: _Call) -> Result:
     category = call.category()
-    now_ns = call.floor.time_ns()
+    now_ns = call.market_view.time_ns()
     first_ns = now_ns - DAY_NS
     found: list[Result] = []
     for listing in call.listings() if category == "spot" else ():
-        book = await call.floor.book(listing.symbol)
-        history = call.floor.history(listing.symbol)
+        book = await call.market_view.book(listing.symbol)
+        history = call.market_view.history(listing.symbol)
         for day in history.candles(lambda at_ns: first_ns, first_ns, now_ns):
             bid, ask = (book.bids[0], book.asks[0]) if book else (("", ""), ("", ""))
             best = {"bid1Price": bid[0], "bid1Size": bid[1]}

@@ -36,7 +36,7 @@ from venues.coinbase.simulator.private import exchange as private_exchange
 from venues.coinbase.simulator.private import exchange_feed as private_exchange_feed
 from venues.coinbase.simulator.private import rest as private_rest
 from venues.coinbase.simulator.private import socket as private_socket
-from venues.coinbase.simulator.private.keys import HOUSE_RULES, key_of_token
+from venues.coinbase.simulator.private.keys import MATCHING_RULES, key_of_token
 from venues.coinbase.simulator.private.socket import USER, Member
 from venues.coinbase.simulator.streams import (
     ADVANCED,
@@ -137,7 +137,7 @@ class Coinbase:
     rules = RULES
     failures: Mapping[int, bytes] = rest.FAILURES
     instruments: Sequence[Instrument] = INSTRUMENTS
-    house_rules = HOUSE_RULES
+    matching_rules = MATCHING_RULES
 
     def __init__(self) -> None:
         self._streams = CoinbaseStreams()
@@ -155,7 +155,7 @@ class Coinbase:
         """Both feeds are at the root of their hosts."""
         return CoinbaseSession() if path.strip("/") == "" else None
 
-    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
+    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
         """``{"type":"subscribe","product_ids":["BTC-USD"],"channel":"level2"}``, or with
         ``"channels":["level2_batch"]``."""
         assert isinstance(session, CoinbaseSession)
@@ -166,33 +166,37 @@ class Coinbase:
         session.feed = session.feed or (EXCHANGE if call.channel is None else ADVANCED)
         session.shape = session.numbered
         if session.feed == ADVANCED:
-            return [*self._say_to_advanced(session, call, floor)]
-        return [*self._say_to_exchange(session, call, floor)]
+            return [*self._say_to_advanced(session, call, market_view)]
+        return [*self._say_to_exchange(session, call, market_view)]
 
-    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
+    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
         """Heartbeats: of the connection on Advanced Trade, of each product on Exchange."""
         assert isinstance(session, CoinbaseSession)
         session.beat_count += 1
         if HEARTBEATS in session.streams:
-            return [advanced.heartbeat(floor.time_ns(), session.beat_count)]
+            return [advanced.heartbeat(market_view.time_ns(), session.beat_count)]
         products = session.wanted().get("heartbeat", ()) if session.feed == EXCHANGE else ()
-        return [beat for product in products for beat in self._encoder.heartbeat(product, floor)]
+        return [
+            beat for product in products for beat in self._encoder.heartbeat(product, market_view)
+        ]
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
         if private_rest.is_private(request.path):
-            return await private_rest.answer(request, floor)
+            return await private_rest.answer(request, market_view)
         if private_exchange.is_private(request.path):
-            return await private_exchange.answer(request, floor)
-        return await rest.answer(request, floor)
+            return await private_exchange.answer(request, market_view)
+        return await rest.answer(request, market_view)
 
     def list(self, instrument: Instrument) -> Listing:
         return listing(instrument)
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
-        return self._encoder.encode(step, wanted, floor)
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, market_view)
 
     def _say_to_advanced(
-        self, session: CoinbaseSession, call: _Call, floor: MarketView
+        self, session: CoinbaseSession, call: _Call, market_view: MarketView
     ) -> Sequence[bytes]:
         """Data that begins a subscription comes before its acknowledgement, as on the real feed.
         Products that are not listed are left out of it."""
@@ -200,24 +204,24 @@ class Coinbase:
         if call.type not in ("subscribe", "unsubscribe"):
             return [advanced.NOT_UNDERSTOOD]
         if channel == USER:
-            return self._say_to_user(session, call, floor)
+            return self._say_to_user(session, call, market_view)
         if channel == HEARTBEATS:
             products = [""]
         elif self._streams.get(ADVANCED, channel, "") is None:
             return [advanced.UNKNOWN_CHANNEL]
         else:
-            products = [one for one in call.product_ids if _is_product(one, floor)]
+            products = [one for one in call.product_ids if _is_product(one, market_view)]
         first: list[bytes] = []
         for product in products:
-            first += self._change(session, call.type, channel, product, floor)
-        return [*first, advanced.subscriptions(floor.time_ns(), session.wanted())]
+            first += self._change(session, call.type, channel, product, market_view)
+        return [*first, advanced.subscriptions(market_view.time_ns(), session.wanted())]
 
     def _say_to_user(
-        self, session: CoinbaseSession, call: _Call, floor: MarketView
+        self, session: CoinbaseSession, call: _Call, market_view: MarketView
     ) -> Sequence[bytes]:
         """The channel of an account, for who has signed."""
         try:
-            key = key_of_token(call.jwt, floor)
+            key = key_of_token(call.jwt, market_view)
         except CoinbaseApiError:
             return [advanced.UNKNOWN_CHANNEL]
         if call.type == "unsubscribe":
@@ -225,11 +229,11 @@ class Coinbase:
             first: Sequence[bytes] = ()
         else:
             session.member.want(call.product_ids)
-            first = private_socket.begin(session, session.member, key.account, floor)
-        return [*first, advanced.subscriptions(floor.time_ns(), session.wanted())]
+            first = private_socket.begin(session, session.member, key.account, market_view)
+        return [*first, advanced.subscriptions(market_view.time_ns(), session.wanted())]
 
     def _say_to_exchange(
-        self, session: CoinbaseSession, call: _Call, floor: MarketView
+        self, session: CoinbaseSession, call: _Call, market_view: MarketView
     ) -> Sequence[bytes]:
         """The acknowledgement comes first. One wrong name, and nothing of a request is done."""
         try:
@@ -242,22 +246,27 @@ class Coinbase:
         for channel, product in pairs:
             if channel == USER:
                 try:
-                    account = private_exchange_feed.account_of(call.signed(), floor)
+                    account = private_exchange_feed.account_of(call.signed(), market_view)
                 except CoinbaseApiError as refusal:
                     return [exchange.not_signed(refusal.answer.body.decode())]
             elif self._streams.get(EXCHANGE, channel, "") is None:
                 return [exchange.refusal(f"{channel} is not a valid channel")]
-            if not _is_product(product, floor):
+            if not _is_product(product, market_view):
                 return [exchange.refusal(f"{product} is not a valid product")]
         first: list[bytes] = []
         for channel, product in pairs:
             if channel == USER and call.type == "subscribe":
-                private_exchange_feed.begin(session, session.member, product, account, floor)
-            first += self._change(session, call.type, channel, product, floor)
+                private_exchange_feed.begin(session, session.member, product, account, market_view)
+            first += self._change(session, call.type, channel, product, market_view)
         return [exchange.subscriptions(session.wanted()), *first]
 
     def _change(
-        self, session: CoinbaseSession, verb: str, channel: str, product: str, floor: MarketView
+        self,
+        session: CoinbaseSession,
+        verb: str,
+        channel: str,
+        product: str,
+        market_view: MarketView,
     ) -> Sequence[bytes]:
         """Begin or end one subscription. Returns what it begins with."""
         name = f"{channel}.{product}" if product else channel
@@ -269,7 +278,7 @@ class Coinbase:
             return []
         session.streams[name] = stream
         told_as = SAME.get(channel, channel)
-        first = self._encoder.first_frames(session.feed, told_as, product, floor)
+        first = self._encoder.first_frames(session.feed, told_as, product, market_view)
         early = self._early.pop(stream, None)
         return first if early is None else [early, *first]
 
@@ -305,11 +314,11 @@ def _pairs(call: _Call) -> list[tuple[str, str]]:
     return pairs
 
 
-def _is_product(name: str, floor: MarketView) -> bool:
+def _is_product(name: str, market_view: MarketView) -> bool:
     """Whether it is listed. A capture's own list has more products than were recorded."""
-    if listing_of(name, floor) is not None:
+    if listing_of(name, market_view) is not None:
         return True
-    return floor.recorded("/products") is not None and PRODUCT.fullmatch(name) is not None
+    return market_view.recorded("/products") is not None and PRODUCT.fullmatch(name) is not None
 
 
 DIALECTS: Mapping[str, Callable[[], Dialect]] = {"coinbase": Coinbase}

@@ -41,14 +41,14 @@ def as_json(
     return RestResponse(msgspec.json.encode(value), status=status, headers=headers or {})
 
 
-def listing_of(product: str, floor: MarketView) -> Listing | None:
+def listing_of(product: str, market_view: MarketView) -> Listing | None:
     """A product, if it is listed."""
-    return next((one for one in floor.listings() if one.symbol == product), None)
+    return next((one for one in market_view.listings() if one.symbol == product), None)
 
 
-def currencies(floor: MarketView) -> list[str]:
+def currencies(market_view: MarketView) -> list[str]:
     """Of all that is listed."""
-    return sorted({name for one in floor.listings() for name in (one.base, one.quote)})
+    return sorted({name for one in market_view.listings() for name in (one.base, one.quote)})
 
 
 def last_price(history: TradeHistory[Any]) -> str:

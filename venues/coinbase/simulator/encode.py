@@ -80,7 +80,9 @@ class Encoder:
         self._desks: dict[Instrument, _Desk] = {}
         self._by_product: dict[str, _Desk] = {}
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> list[Frame]:
         """The frames of a step, in the order of what happened."""
         frames: list[Frame] = []
         for event in step.events:
@@ -98,25 +100,27 @@ class Encoder:
                     frames.append((stream, frame))
         self._books.note(step)
         for desk in self._desks.values():
-            frames.extend(self._at_the_end(desk, step.time_ns, wanted, floor))
+            frames.extend(self._at_the_end(desk, step.time_ns, wanted, market_view))
         return frames
 
-    def first_frames(self, feed: str, channel: str, product: str, floor: MarketView) -> list[bytes]:
+    def first_frames(
+        self, feed: str, channel: str, product: str, market_view: MarketView
+    ) -> list[bytes]:
         """With what a subscription begins. Nothing, where no market is simulated."""
         desk = self._by_product.get(product)
         if desk is None:
             return []
-        now_ns = floor.time_ns()
+        now_ns = market_view.time_ns()
         if feed == EXCHANGE:
-            return list(self._first_of_exchange(desk, channel, floor))
-        return list(self._first_of_advanced(desk, channel, now_ns, floor))
+            return list(self._first_of_exchange(desk, channel, market_view))
+        return list(self._first_of_advanced(desk, channel, now_ns, market_view))
 
-    def heartbeat(self, product: str, floor: MarketView) -> list[bytes]:
+    def heartbeat(self, product: str, market_view: MarketView) -> list[bytes]:
         """Of a product, on Exchange."""
         desk = self._by_product.get(product)
         if desk is None or desk.last is None:
             return []
-        now_ns, last_id = floor.time_ns(), desk.last.trade_id
+        now_ns, last_id = market_view.time_ns(), desk.last.trade_id
         return [exchange.heartbeat(product, desk.sequence, last_id, now_ns)]
 
     def _open_desk(self, instrument: Instrument) -> _Desk:
@@ -130,7 +134,7 @@ class Encoder:
         return desk
 
     def _at_the_end(
-        self, desk: _Desk, now_ns: int, wanted: Collection[Stream], floor: MarketView
+        self, desk: _Desk, now_ns: int, wanted: Collection[Stream], market_view: MarketView
     ) -> Iterator[Frame]:
         """Of a step: what is told by the clock, and the ticker of what was traded."""
         if now_ns % BOOK_INTERVAL_NS == 0:
@@ -146,12 +150,15 @@ class Encoder:
                 yield stream, advanced.trades(desk.product, now_ns, "update", gathered)
         if desk.traded:
             desk.traded = False
-            yield from self._ticker_frames(desk, "ticker", now_ns, wanted, floor)
+            yield from self._ticker_frames(desk, "ticker", now_ns, wanted, market_view)
         if now_ns % BATCH_INTERVAL_NS == 0:
-            yield from self._ticker_frames(desk, "ticker_batch", now_ns, wanted, floor)
+            yield from self._ticker_frames(desk, "ticker_batch", now_ns, wanted, market_view)
         stream = desk.streams[ADVANCED, "candles"]
         if now_ns % CANDLES_INTERVAL_NS == 0 and stream in wanted:
-            yield stream, advanced.candles(desk.product, now_ns, "update", _candles(desk, floor, 1))
+            yield (
+                stream,
+                advanced.candles(desk.product, now_ns, "update", _candles(desk, market_view, 1)),
+            )
 
     def _whole_books(self, desk: _Desk, now_ns: int, wanted: Collection[Stream]) -> Iterator[Frame]:
         """At the end of the first interval, for those who were there before the market opened."""
@@ -164,19 +171,24 @@ class Encoder:
             yield stream, exchange.snapshot(desk.product, book.bids, book.asks)
 
     def _ticker_frames(
-        self, desk: _Desk, channel: str, now_ns: int, wanted: Collection[Stream], floor: MarketView
+        self,
+        desk: _Desk,
+        channel: str,
+        now_ns: int,
+        wanted: Collection[Stream],
+        market_view: MarketView,
     ) -> Iterator[Frame]:
         of_advanced, of_exchange = desk.streams[ADVANCED, channel], desk.streams[EXCHANGE, channel]
         if of_advanced not in wanted and of_exchange not in wanted:
             return
-        one = self._ticker(desk, floor)
+        one = self._ticker(desk, market_view)
         if one is not None and of_advanced in wanted:
             yield of_advanced, advanced.ticker(channel, now_ns, "update", one)
         if one is not None and of_exchange in wanted:
             yield of_exchange, exchange.ticker(one)
 
     def _first_of_advanced(
-        self, desk: _Desk, channel: str, now_ns: int, floor: MarketView
+        self, desk: _Desk, channel: str, now_ns: int, market_view: MarketView
     ) -> Iterator[bytes]:
         product = desk.product
         if channel == "level2":
@@ -185,20 +197,22 @@ class Encoder:
                 yield advanced.book(product, now_ns, "snapshot", book.bids, book.asks)
         elif channel == "market_trades":
             told = desk.gathered[0].trade_id if desk.gathered else None
-            recent = floor.history(product).latest(RECENT_TRADES + len(desk.gathered))
+            recent = market_view.history(product).latest(RECENT_TRADES + len(desk.gathered))
             prints = [one for one in recent if told is None or one.trade_id < told]
             if prints:  # a snapshot without a trade ends the receive loop of ccxt
                 yield advanced.trades(product, now_ns, "snapshot", prints)
         elif channel == "candles":
             yield advanced.candles(
-                product, now_ns, "snapshot", _candles(desk, floor, RECENT_CANDLES)
+                product, now_ns, "snapshot", _candles(desk, market_view, RECENT_CANDLES)
             )
         elif channel in ("ticker", "ticker_batch"):
-            one = self._ticker(desk, floor)
+            one = self._ticker(desk, market_view)
             if one is not None:
                 yield advanced.ticker(channel, now_ns, "snapshot", one)
 
-    def _first_of_exchange(self, desk: _Desk, channel: str, floor: MarketView) -> Iterator[bytes]:
+    def _first_of_exchange(
+        self, desk: _Desk, channel: str, market_view: MarketView
+    ) -> Iterator[bytes]:
         if channel == "level2":
             book = self._books.snapshot(desk.instrument, DEPTH_MAX)
             if book.sequence:
@@ -206,18 +220,18 @@ class Encoder:
         elif channel == "matches" and desk.last is not None:
             yield exchange.match(desk.product, "last_match", desk.last, desk.sequence)
         elif channel in ("ticker", "ticker_batch"):
-            one = self._ticker(desk, floor)
+            one = self._ticker(desk, market_view)
             if one is not None:
                 yield exchange.ticker(one)
 
-    def _ticker(self, desk: _Desk, floor: MarketView) -> Ticker | None:
+    def _ticker(self, desk: _Desk, market_view: MarketView) -> Ticker | None:
         """None: there was no trade yet, or a side of the book is empty."""
-        last, quote, now_ns = desk.last, desk.quote, floor.time_ns()
+        last, quote, now_ns = desk.last, desk.quote, market_view.time_ns()
         if last is None or quote is None or not quote.bid_lots or not quote.ask_lots:
             return None
         if desk.day is None or now_ns - desk.day_ns >= NANOSECONDS_PER_SECOND:
             first_ns = now_ns - DAY_NS
-            history = floor.history(desk.product)
+            history = market_view.history(desk.product)
             days = history.candles(lambda at_ns: first_ns, first_ns, now_ns)
             if not days:
                 return None
@@ -270,9 +284,9 @@ def _book_frames(
         yield of_exchange, exchange.update(desk.product, now_ns, bids, asks)
 
 
-def _candles(desk: _Desk, floor: MarketView, count: int) -> list[Candle]:
+def _candles(desk: _Desk, market_view: MarketView, count: int) -> list[Candle]:
     """The newest of five minutes."""
     start_of = interval_start(FEED_INTERVAL_S)
-    now_ns = floor.time_ns()
+    now_ns = market_view.time_ns()
     first_ns = start_of(now_ns) - (count - 1) * FEED_INTERVAL_S * NANOSECONDS_PER_SECOND
-    return list(floor.history(desk.product).candles(start_of, first_ns, now_ns))
+    return list(market_view.history(desk.product).candles(start_of, first_ns, now_ns))

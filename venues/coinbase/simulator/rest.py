@@ -16,15 +16,15 @@ FAILURES: Mapping[int, bytes] = {
 """One body for both: clients of Advanced Trade read ``error``, those of Exchange ``message``."""
 
 
-async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
+async def answer(request: RestRequest, market_view: MarketView) -> RestResponse:
     """One call."""
-    recorded = floor.recorded(request.path)
+    recorded = market_view.recorded(request.path)
     if recorded is not None:
         return RestResponse(recorded)
     parts = request.path.strip("/").split("/")
     try:
         if parts[0] in ("api", "v2"):
-            return await rest_advanced.answer(parts, request, floor)
-        return await rest_exchange.answer(parts, request, floor)
+            return await rest_advanced.answer(parts, request, market_view)
+        return await rest_exchange.answer(parts, request, market_view)
     except CoinbaseApiError as refusal:
         return refusal.answer

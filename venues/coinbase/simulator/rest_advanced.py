@@ -37,34 +37,36 @@ ROWS_USUAL = 100
 MARKET = ["api", "v3", "brokerage", "market"]
 
 
-async def answer(parts: Sequence[str], request: RestRequest, floor: MarketView) -> RestResponse:
+async def answer(
+    parts: Sequence[str], request: RestRequest, market_view: MarketView
+) -> RestResponse:
     """One call, its path in parts. Raises Refusal."""
     path = list(parts)
     if path[0] == "v2":
-        return _v2(path[1:], floor)
+        return _v2(path[1:], market_view)
     if path == ["api", "v3", "brokerage", "time"]:
-        return as_json(_time(floor))
+        return as_json(_time(market_view))
     if path[:4] != MARKET:
         raise _refusal(404, "NOT_FOUND", "no such path")
     match path[4:]:
         case ["products"]:
-            return _products(request, floor)
+            return _products(request, market_view)
         case ["product_book"]:
-            return await _book(request, floor)
+            return await _book(request, market_view)
         case ["products", product]:
-            return as_json(_product(_listed(product, floor), floor))
+            return as_json(_product(_listed(product, market_view), market_view))
         case ["products", product, "candles"]:
-            return _candles(request, floor.history(_listed(product, floor).symbol))
+            return _candles(request, market_view.history(_listed(product, market_view).symbol))
         case ["products", product, "ticker"]:
-            return await _ticker(_listed(product, floor).symbol, request, floor)
+            return await _ticker(_listed(product, market_view).symbol, request, market_view)
     raise _refusal(404, "NOT_FOUND", "no such path")
 
 
-def _v2(path: Sequence[str], floor: MarketView) -> RestResponse:
-    names = [(one, NAMES.get(one, one)) for one in currencies(floor)]
+def _v2(path: Sequence[str], market_view: MarketView) -> RestResponse:
+    names = [(one, NAMES.get(one, one)) for one in currencies(market_view)]
     match path:
         case ["time"]:
-            return as_json({"data": _time(floor)})
+            return as_json({"data": _time(market_view)})
         case ["currencies"]:
             fiat = [one for one in names if one[0] in FIAT]
             return as_json(
@@ -85,8 +87,8 @@ def _v2(path: Sequence[str], floor: MarketView) -> RestResponse:
     raise CoinbaseApiError(404, {"errors": [{"id": "not_found", "message": "Not found"}]})
 
 
-def _time(floor: MarketView) -> dict[str, str]:
-    now_ns = floor.time_ns()
+def _time(market_view: MarketView) -> dict[str, str]:
+    now_ns = market_view.time_ns()
     return {
         "iso": nano_text(now_ns),
         "epochSeconds": str(now_ns // NANOSECONDS_PER_SECOND),
@@ -94,16 +96,16 @@ def _time(floor: MarketView) -> dict[str, str]:
     }
 
 
-def _products(request: RestRequest, floor: MarketView) -> RestResponse:
+def _products(request: RestRequest, market_view: MarketView) -> RestResponse:
     spot = request.query.get("product_type", "SPOT") == "SPOT"
-    products = [_product(one, floor) for one in floor.listings()] if spot else []
+    products = [_product(one, market_view) for one in market_view.listings()] if spot else []
     return as_json({"products": products, "num_products": len(products)})
 
 
-def _product(one: Listing, floor: MarketView) -> dict[str, object]:
+def _product(one: Listing, market_view: MarketView) -> dict[str, object]:
     return {
         "product_id": one.symbol,
-        "price": short(last_price(floor.history(one.symbol))),
+        "price": short(last_price(market_view.history(one.symbol))),
         "price_percentage_change_24h": "0",
         "volume_24h": "0",
         "volume_percentage_change_24h": "0",
@@ -140,30 +142,30 @@ def _product(one: Listing, floor: MarketView) -> dict[str, object]:
     }
 
 
-async def _book(request: RestRequest, floor: MarketView) -> RestResponse:
-    product = _listed(request.query.get("product_id", ""), floor).symbol
+async def _book(request: RestRequest, market_view: MarketView) -> RestResponse:
+    product = _listed(request.query.get("product_id", ""), market_view).symbol
     limit = _number(request, "limit", ROWS_MAX)
-    book = await floor.book(product)
+    book = await market_view.book(product)
     if book is None:
         raise _refusal(503, "UNAVAILABLE", "no book")
     bids, asks = (
         [{"price": short(price), "size": short(size)} for price, size in side[:limit]]
         for side in (book.bids, book.asks)
     )
-    at = micro_text(floor.time_ns())
+    at = micro_text(market_view.time_ns())
     return as_json({"pricebook": {"product_id": product, "bids": bids, "asks": asks, "time": at}})
 
 
-async def _ticker(product: str, request: RestRequest, floor: MarketView) -> RestResponse:
+async def _ticker(product: str, request: RestRequest, market_view: MarketView) -> RestResponse:
     """Trades, newest first; of a time, the newest of it."""
-    history = floor.history(product)
+    history = market_view.history(product)
     limit = min(_number(request, "limit", ROWS_USUAL), ROWS_MAX)
     start_s, end_s = _seconds(request, "start", 0), _seconds(request, "end", TIME_END_S)
     found = history.between(ns(start_s), ns(end_s), TRADES_MAX)[-limit:]
     rows = [_trade(product, one) for one in reversed(found)]
     best = {"best_bid": "", "best_ask": ""}
     if request.query.keys().isdisjoint(("start", "end")) and rows:
-        book = await floor.book(product)
+        book = await market_view.book(product)
         if book is not None and book.bids and book.asks:
             best = {"best_bid": short(book.bids[0][0]), "best_ask": short(book.asks[0][0])}
     return as_json({"trades": rows, **best})
@@ -197,8 +199,8 @@ def _trade(product: str, one: TradePrint) -> dict[str, str]:
     }
 
 
-def _listed(product: str, floor: MarketView) -> Listing:
-    found = listing_of(product, floor)
+def _listed(product: str, market_view: MarketView) -> Listing:
+    found = listing_of(product, market_view)
     if found is None:
         raise _refusal(404, "NOT_FOUND", "product_id is not found")
     return found

@@ -31,28 +31,32 @@ LEVELS = {"1": 1, "2": 5000, "3": 5000}
 DAY_S = 86_400
 
 
-async def answer(parts: Sequence[str], request: RestRequest, floor: MarketView) -> RestResponse:
+async def answer(
+    parts: Sequence[str], request: RestRequest, market_view: MarketView
+) -> RestResponse:
     """One call, its path in parts. Raises Refusal."""
     match parts:
         case ["time"]:
-            now_ns = floor.time_ns()
+            now_ns = market_view.time_ns()
             return as_json({"iso": nano_text(now_ns), "epoch": now_ns / NANOSECONDS_PER_SECOND})
         case ["currencies"]:
-            return as_json([_currency(one) for one in currencies(floor)])
+            return as_json([_currency(one) for one in currencies(market_view)])
         case ["products"]:
-            return as_json([_product(one) for one in floor.listings()])
+            return as_json([_product(one) for one in market_view.listings()])
         case ["products", product]:
-            return as_json(_product(_listed(product, floor)))
+            return as_json(_product(_listed(product, market_view)))
         case ["products", product, "book"]:
-            return await _book(request, _listed(product, floor).symbol, floor)
+            return await _book(request, _listed(product, market_view).symbol, market_view)
         case ["products", product, "trades"]:
-            return _trades(request, floor.history(_listed(product, floor).symbol))
+            return _trades(request, market_view.history(_listed(product, market_view).symbol))
         case ["products", product, "candles"]:
-            return _candles(request, floor.history(_listed(product, floor).symbol), floor)
+            return _candles(
+                request, market_view.history(_listed(product, market_view).symbol), market_view
+            )
         case ["products", product, "ticker"]:
-            return await _ticker(_listed(product, floor).symbol, floor)
+            return await _ticker(_listed(product, market_view).symbol, market_view)
         case ["products", product, "stats"]:
-            return _stats(floor.history(_listed(product, floor).symbol), floor)
+            return _stats(market_view.history(_listed(product, market_view).symbol), market_view)
     raise CoinbaseApiError(404, {"message": "NotFound"})
 
 
@@ -94,11 +98,11 @@ def _product(one: Listing) -> dict[str, object]:
     }
 
 
-async def _book(request: RestRequest, product: str, floor: MarketView) -> RestResponse:
+async def _book(request: RestRequest, product: str, market_view: MarketView) -> RestResponse:
     depth = LEVELS.get(request.query.get("level", "1"))
     if depth is None:
         raise CoinbaseApiError(400, {"message": "Invalid level"})
-    book = await floor.book(product)
+    book = await market_view.book(product)
     if book is None:
         raise CoinbaseApiError(503, {"message": "no book"})
     bids, asks = (
@@ -111,7 +115,7 @@ async def _book(request: RestRequest, product: str, floor: MarketView) -> RestRe
             "sequence": book.sequence,
             "auction_mode": False,
             "auction": None,
-            "time": micro_text(floor.time_ns()),
+            "time": micro_text(market_view.time_ns()),
         }
     )
 
@@ -132,12 +136,14 @@ def _trades(request: RestRequest, history: TradeHistory[Any]) -> RestResponse:
     return as_json(rows, headers={name: str(number) for name, number in cursors.items()})
 
 
-def _candles(request: RestRequest, history: TradeHistory[Any], floor: MarketView) -> RestResponse:
+def _candles(
+    request: RestRequest, history: TradeHistory[Any], market_view: MarketView
+) -> RestResponse:
     """Newest first, as bare numbers, and none for an interval without a trade."""
     seconds = whole_number(request, "granularity", 60)
     if seconds not in EXCHANGE_SECONDS:
         raise CoinbaseApiError(400, {"message": "Unsupported granularity"})
-    now_s = floor.time_ns() // NANOSECONDS_PER_SECOND
+    now_s = market_view.time_ns() // NANOSECONDS_PER_SECOND
     end_s = time_s(request, "end", now_s)
     start_s = time_s(request, "start", now_s - (CANDLES_MAX - 1) * seconds)
     if start_s is None or end_s is None:
@@ -150,9 +156,9 @@ def _candles(request: RestRequest, history: TradeHistory[Any], floor: MarketView
     return RestResponse(f"[{','.join(map(candle_row, reversed(found)))}]".encode())
 
 
-async def _ticker(product: str, floor: MarketView) -> RestResponse:
-    newest = floor.history(product).latest(1)
-    book = await floor.book(product)
+async def _ticker(product: str, market_view: MarketView) -> RestResponse:
+    newest = market_view.history(product).latest(1)
+    book = await market_view.book(product)
     if not newest or book is None or not book.bids or not book.asks:
         raise CoinbaseApiError(404, {"message": "NotFound"})
     row = _trade(newest[0])
@@ -160,9 +166,9 @@ async def _ticker(product: str, floor: MarketView) -> RestResponse:
     return as_json({**row, "bid": book.bids[0][0], "ask": book.asks[0][0], "volume": "0"})
 
 
-def _stats(history: TradeHistory[Any], floor: MarketView) -> RestResponse:
-    first_ns = floor.time_ns() - ns(DAY_S)
-    day = history.candles(lambda at_ns: first_ns, first_ns, floor.time_ns())
+def _stats(history: TradeHistory[Any], market_view: MarketView) -> RestResponse:
+    first_ns = market_view.time_ns() - ns(DAY_S)
+    day = history.candles(lambda at_ns: first_ns, first_ns, market_view.time_ns())
     if not day:
         raise CoinbaseApiError(404, {"message": "NotFound"})
     numbers = {"open": day[0].open, "high": day[0].high, "low": day[0].low, "last": day[0].close}
@@ -181,8 +187,8 @@ def _trade(one: TradePrint) -> dict[str, object]:
     }
 
 
-def _listed(product: str, floor: MarketView) -> Listing:
-    found = listing_of(product, floor)
+def _listed(product: str, market_view: MarketView) -> Listing:
+    found = listing_of(product, market_view)
     if found is None:
         raise CoinbaseApiError(404, {"message": "NotFound"})
     return found

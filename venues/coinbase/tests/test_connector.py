@@ -244,19 +244,19 @@ async def recorded_session(until_ns: int) -> list[bytes]:
     """What one connection to Advanced Trade hears of a market, from its first word."""
     pretended = Coinbase()
     market = Market("1", OPENING_NS, 200, pretended.instruments)
-    floor = SimulatedMarketView(market, pretended)
+    market_view = SimulatedMarketView(market, pretended)
     session = pretended.open("/", {})
     assert session is not None
     heard: list[bytes] = []
     for channel in ("heartbeats", "level2", "market_trades", "ticker"):
         call = {"type": "subscribe", "channel": channel, "product_ids": list(SYMBOLS)}
-        heard += await pretended.receive(session, json.dumps(call), floor)
+        heard += await pretended.receive(session, json.dumps(call), market_view)
     wanted = set(session.streams.values())
     while market.time_ns < until_ns:
         step = market.advance(market.time_ns + STEP_NS)
-        floor.happened(step)
-        heard += [text for _, text in pretended.encode(step, wanted, floor)]
-        heard += pretended.tick(session, floor) if step.time_ns % 10**9 == 0 else []
+        market_view.happened(step)
+        heard += [text for _, text in pretended.encode(step, wanted, market_view)]
+        heard += pretended.tick(session, market_view) if step.time_ns % 10**9 == 0 else []
     assert session.shape is not None
     return [session.shape(text) for text in heard]
 

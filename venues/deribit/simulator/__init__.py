@@ -33,7 +33,7 @@ from venues.deribit.simulator.contracts import listing, native_symbol
 from venues.deribit.simulator.encode import Encoder
 from venues.deribit.simulator.faults import TEST_REQUEST, TOO_MANY_REQUESTS, DeribitFaults
 from venues.deribit.simulator.private import rest as private_rest
-from venues.deribit.simulator.private.keys import HOUSE_RULES, Gate
+from venues.deribit.simulator.private.keys import MATCHING_RULES, Gate
 from venues.deribit.simulator.private.socket import AccountSessions, Member
 from venues.deribit.simulator.rest import BASE_PATH, DeribitApiError, envelope, wrong
 from venues.deribit.simulator.streams import NAME, RAW, DeribitStreams
@@ -93,7 +93,7 @@ class Deribit:
     rules = RULES
     failures: Mapping[int, bytes] = rest.FAILURES
     instruments: Sequence[Instrument] = INSTRUMENTS
-    house_rules = HOUSE_RULES
+    matching_rules = MATCHING_RULES
 
     def __init__(self) -> None:
         self._gate = Gate()
@@ -109,14 +109,14 @@ class Deribit:
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         return DeribitSession() if path.rstrip("/") == PATH else None
 
-    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
+    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
         """``{"jsonrpc":"2.0","id":1,"method":"public/subscribe","params":{"channels":[…]}}``"""
         assert isinstance(session, DeribitSession)
         session.heard = True
         try:
             call = _call.decode(text)
         except msgspec.DecodeError:
-            return [envelope({"error": DeribitApiError(-32700, "Parse error").error}, floor)]
+            return [envelope({"error": DeribitApiError(-32700, "Parse error").error}, market_view)]
         session.asked = session.asked and call.method != "public/test"
         if not _paid(session, call.method):
             session.closing = "too many requests"
@@ -124,15 +124,15 @@ class Deribit:
         try:
             if _concerns_account(call.method):
                 member = session.member
-                work = self._lounge.perform(session, member, call.method, text, floor)
+                work = self._lounge.perform(session, member, call.method, text, market_view)
                 result, more = await work, list[bytes]()
             else:
-                result, more = await self._perform(session, call, floor)
+                result, more = await self._perform(session, call, market_view)
         except DeribitApiError as refusal:
-            return [envelope({"id": call.id, "error": refusal.error}, floor)]
-        return [envelope({"id": call.id, "result": result}, floor), *more]
+            return [envelope({"id": call.id, "error": refusal.error}, market_view)]
+        return [envelope({"id": call.id, "result": result}, market_view), *more]
 
-    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
+    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
         """Heartbeats, as often as the client wants them; with a question when it was silent. Who
         does not answer until the next one is gone."""
         assert isinstance(session, DeribitSession)
@@ -152,10 +152,10 @@ class Deribit:
         session.asked = True
         return [HEARTBEAT, TEST_REQUEST]
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
         if _concerns_account(request.path.removeprefix(BASE_PATH)):
-            return await private_rest.answer(request, floor, self._gate)
-        return await rest.answer(request, floor)
+            return await private_rest.answer(request, market_view, self._gate)
+        return await rest.answer(request, market_view)
 
     def path_of(self, text: str) -> str:
         """``private/buy`` of such a message."""
@@ -171,15 +171,17 @@ class Deribit:
         reply = {"jsonrpc": "2.0", "id": _call.decode(text).id, "error": error}
         return msgspec.json.encode({**reply, "testnet": False})
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
-        return self._encoder.encode(step, wanted, floor)
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, market_view)
 
     async def _perform(
-        self, session: DeribitSession, call: _Call, floor: MarketView
+        self, session: DeribitSession, call: _Call, market_view: MarketView
     ) -> tuple[object, list[bytes]]:
         """The result, and what a new subscription begins with."""
         if call.method == "public/subscribe":
-            return self._subscribe(session, _channels(call), floor)
+            return self._subscribe(session, _channels(call), market_view)
         if call.method in ("public/unsubscribe", "public/unsubscribe_all"):
             gone = list(session.streams) if call.method.endswith("_all") else _channels(call)
             known = [name for name in gone if session.streams.pop(name, None) is not None]
@@ -194,13 +196,13 @@ class Deribit:
             session.heartbeat_s = 0
             return "ok", []
         parameters = {name: str(value) for name, value in call.params.items()}
-        return await rest.perform(call.method, parameters, floor), []
+        return await rest.perform(call.method, parameters, market_view), []
 
     def _subscribe(
-        self, session: DeribitSession, names: Sequence[str], floor: MarketView
+        self, session: DeribitSession, names: Sequence[str], market_view: MarketView
     ) -> tuple[list[str], list[bytes]]:
         """What is wrong, or not for everyone, is left out of the answer without a word."""
-        listed = {one.symbol: one for one in floor.listings()}
+        listed = {one.symbol: one for one in market_view.listings()}
         accepted: list[str] = []
         begin: list[bytes] = []
         for name in dict.fromkeys(names):
@@ -214,7 +216,7 @@ class Deribit:
             if is_book and not listed[stream.symbol].derived:
                 # A tape brings its own snapshots.
                 instrument = self._markets[stream.symbol]
-                begin.append(self._encoder.snapshot(instrument, floor.time_ns()))
+                begin.append(self._encoder.snapshot(instrument, market_view.time_ns()))
             session.streams[name] = stream
         return accepted, begin
 

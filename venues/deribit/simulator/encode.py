@@ -63,7 +63,9 @@ class Encoder:
         self._desks: dict[Instrument, _Desk] = {}
         self._books = PublishedBooks()
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> list[Frame]:
         """The frames of a step, in the order of what happened."""
         frames: list[Frame] = []
         self._books.note(step)
@@ -76,10 +78,10 @@ class Encoder:
                 desk.trades.append(event)
         if step.time_ns % INTERVAL_NS == 0:
             for desk in self._desks.values():
-                frames.extend(_trade_frames(desk, wanted, floor))
+                frames.extend(_trade_frames(desk, wanted, market_view))
                 frames.extend(self._book_frames(desk, step, wanted))
         if step.time_ns % SUMMARY_INTERVAL_NS == 0:
-            frames.extend(self._summaries(step, wanted, floor))
+            frames.extend(self._summaries(step, wanted, market_view))
         return frames
 
     def snapshot(self, instrument: Instrument, time_ns: int) -> bytes:
@@ -121,20 +123,20 @@ class Encoder:
                 yield stream, _grouped_frame(desk, stream, step, changes.last, count)
 
     def _summaries(
-        self, step: Step, wanted: Collection[Stream], floor: MarketView
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
     ) -> Iterator[Frame]:
         """Tickers and candles, which are sent by the clock here."""
         desks = {desk.symbol: desk for desk in self._desks.values()}
-        listed = {one.symbol: one for one in floor.listings()}
+        listed = {one.symbol: one for one in market_view.listings()}
         for stream in wanted:
             if stream.symbol not in desks or stream.symbol not in listed:
                 continue
             if stream.channel is Channel.TICKERS:
                 best = _best(desks[stream.symbol], step)
-                event = ticker(listed[stream.symbol], best, floor)
+                event = ticker(listed[stream.symbol], best, market_view)
                 yield stream, framed(stream.name, msgspec.json.encode(event))
             elif stream.channel is Channel.CANDLES:
-                yield from _candle_frames(stream, step.time_ns, floor)
+                yield from _candle_frames(stream, step.time_ns, market_view)
 
 
 def framed(name: str, data: bytes) -> bytes:
@@ -155,12 +157,14 @@ def _quote_frame(desk: _Desk, quote: BestQuote) -> bytes:
     return framed(desk.quote.name, data.encode())
 
 
-def _trade_frames(desk: _Desk, wanted: Collection[Stream], floor: MarketView) -> Iterator[Frame]:
+def _trade_frames(
+    desk: _Desk, wanted: Collection[Stream], market_view: MarketView
+) -> Iterator[Frame]:
     """All trades of an interval in one frame."""
     trades, desk.trades = desk.trades, []
     if not trades or desk.trade not in wanted:
         return
-    mark = floor.mark(desk.symbol)
+    mark = market_view.mark(desk.symbol)
     rows: list[dict[str, object]] = []
     for trade in trades:
         one = trade.instrument
@@ -235,12 +239,12 @@ def _best(desk: _Desk, step: Step) -> BookSnapshot:
     return BookSnapshot(0, bids, asks)
 
 
-def _candle_frames(stream: Stream, time_ns: int, floor: MarketView) -> Iterator[Frame]:
+def _candle_frames(stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
     """The candle of now, and for a moment the one before, whose last trades came with its end."""
     begin = start_of(stream.name.rpartition(".")[2])
     start_ns = begin(time_ns)
     before_ns = begin(start_ns - 1)
     first_ns = before_ns if time_ns - start_ns < SUMMARY_INTERVAL_NS else start_ns
-    for candle in floor.history(stream.symbol).candles(begin, first_ns, time_ns):
+    for candle in market_view.history(stream.symbol).candles(begin, first_ns, time_ns):
         event = chart_event(candle, is_inverse(stream.symbol))
         yield stream, framed(stream.name, msgspec.json.encode(event))

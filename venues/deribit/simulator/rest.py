@@ -57,79 +57,79 @@ def wrong(parameter: str, reason: str) -> DeribitApiError:
     return DeribitApiError(-32602, "Invalid params", reason=reason, param=parameter)
 
 
-async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
+async def answer(request: RestRequest, market_view: MarketView) -> RestResponse:
     """One call over HTTP."""
     method = request.path.removeprefix(BASE_PATH)
     try:
-        result = await perform(method, request.query, floor)
+        result = await perform(method, request.query, market_view)
     except DeribitApiError as refusal:
-        return RestResponse(envelope({"error": refusal.error}, floor), status=400)
-    return RestResponse(envelope({"result": result}, floor))
+        return RestResponse(envelope({"error": refusal.error}, market_view), status=400)
+    return RestResponse(envelope({"result": result}, market_view))
 
 
-async def perform(method: str, parameters: Parameters, floor: MarketView) -> object:
+async def perform(method: str, parameters: Parameters, market_view: MarketView) -> object:
     """The result of a method. Raises Refusal."""
     function = METHODS.get(method)
     if function is None:
         raise DeribitApiError(-32601, "Method not found")
-    return await function(parameters, floor)
+    return await function(parameters, market_view)
 
 
-def envelope(said: Mapping[str, object], floor: MarketView) -> bytes:
+def envelope(said: Mapping[str, object], market_view: MarketView) -> bytes:
     """``{"jsonrpc":"2.0",…,"usIn","usOut","usDiff","testnet":false}``"""
-    now_us = floor.time_ns() // NANOSECONDS_PER_MICROSECOND
+    now_us = market_view.time_ns() // NANOSECONDS_PER_MICROSECOND
     times = {"usIn": now_us, "usOut": now_us, "usDiff": 0, "testnet": False}
     return msgspec.json.encode({"jsonrpc": "2.0", **said, **times})
 
 
-async def _test(parameters: Parameters, floor: MarketView) -> object:
+async def _test(parameters: Parameters, market_view: MarketView) -> object:
     return {"version": VERSION}
 
 
-async def _time(parameters: Parameters, floor: MarketView) -> object:
-    return floor.time_ns() // NANOSECONDS_PER_MILLISECOND
+async def _time(parameters: Parameters, market_view: MarketView) -> object:
+    return market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
 
 
-async def _currencies(parameters: Parameters, floor: MarketView) -> object:
-    bases = dict.fromkeys(str(one["base_currency"]) for one in _described(floor))
+async def _currencies(parameters: Parameters, market_view: MarketView) -> object:
+    bases = dict.fromkeys(str(one["base_currency"]) for one in _described(market_view))
     return [
         {"currency": base, "currency_long": base, "coin_type": base, "fee_precision": 4}
         for base in bases
     ]
 
 
-async def _instruments(parameters: Parameters, floor: MarketView) -> object:
+async def _instruments(parameters: Parameters, market_view: MarketView) -> object:
     currency, kind = parameters.get("currency", "any"), parameters.get("kind", "any")
     return [
         one
-        for one in _described(floor)
+        for one in _described(market_view)
         if currency in ("any", one["base_currency"]) and kind in ("any", one["kind"])
     ]
 
 
-async def _instrument(parameters: Parameters, floor: MarketView) -> object:
-    return described(_listing(parameters, floor))
+async def _instrument(parameters: Parameters, market_view: MarketView) -> object:
+    return described(_listing(parameters, market_view))
 
 
-async def _order_book(parameters: Parameters, floor: MarketView) -> object:
-    found = _listing(parameters, floor)
+async def _order_book(parameters: Parameters, market_view: MarketView) -> object:
+    found = _listing(parameters, market_view)
     depth = _integer(parameters, "depth", DEPTH_USUAL)
-    book = await floor.book(found.symbol)
+    book = await market_view.book(found.symbol)
     if book is None:
         raise DeribitApiError(10040, "retry")
     sides = {"bids": book_side(book.bids[:depth]), "asks": book_side(book.asks[:depth])}
-    return {**ticker(found, book, floor), "change_id": book.sequence, **sides}
+    return {**ticker(found, book, market_view), "change_id": book.sequence, **sides}
 
 
-async def _ticker(parameters: Parameters, floor: MarketView) -> object:
-    found = _listing(parameters, floor)
-    return ticker(found, await floor.book(found.symbol), floor)
+async def _ticker(parameters: Parameters, market_view: MarketView) -> object:
+    found = _listing(parameters, market_view)
+    return ticker(found, await market_view.book(found.symbol), market_view)
 
 
-async def _trades(parameters: Parameters, floor: MarketView) -> object:
+async def _trades(parameters: Parameters, market_view: MarketView) -> object:
     """From start_seq up, down to end_seq from the newest, or simply the newest."""
-    found = _listing(parameters, floor)
-    history, count = floor.history(found.symbol), _count(parameters)
+    found = _listing(parameters, market_view)
+    history, count = market_view.history(found.symbol), _count(parameters)
     if "start_seq" in parameters:
         first = _integer(parameters, "start_seq", 0)
         last = _integer(parameters, "end_seq", first + count)
@@ -140,22 +140,22 @@ async def _trades(parameters: Parameters, floor: MarketView) -> object:
         inside = [one for one in inside if one.trade_id <= last][-count:]
     else:
         inside = list(history.latest(count + 1))[::-1]
-    return _page(inside, count, parameters, found, floor)
+    return _page(inside, count, parameters, found, market_view)
 
 
-async def _trades_of_time(parameters: Parameters, floor: MarketView) -> object:
-    found = _listing(parameters, floor)
+async def _trades_of_time(parameters: Parameters, market_view: MarketView) -> object:
+    found = _listing(parameters, market_view)
     count = _count(parameters)
     start_ns = _integer(parameters, "start_timestamp", 0) * NANOSECONDS_PER_MILLISECOND
     end_ms = _integer(parameters, "end_timestamp", TIME_END_MS)
     end_ns = (end_ms + 1) * NANOSECONDS_PER_MILLISECOND - 1
-    inside = floor.history(found.symbol).between(start_ns, end_ns, count + 1)
-    return _page(inside, count, parameters, found, floor)
+    inside = market_view.history(found.symbol).between(start_ns, end_ns, count + 1)
+    return _page(inside, count, parameters, found, market_view)
 
 
-async def _chart(parameters: Parameters, floor: MarketView) -> object:
+async def _chart(parameters: Parameters, market_view: MarketView) -> object:
     """From the candle that the first time is in."""
-    symbol = _listing(parameters, floor).symbol
+    symbol = _listing(parameters, market_view).symbol
     resolution = parameters.get("resolution", "")
     if resolution not in RESOLUTIONS:
         raise wrong("resolution", "must be one of " + ", ".join(RESOLUTIONS))
@@ -164,7 +164,7 @@ async def _chart(parameters: Parameters, floor: MarketView) -> object:
         for name in ("start_timestamp", "end_timestamp")
     )
     begin = start_of(resolution)
-    found = floor.history(symbol).candles(begin, begin(start_ns), end_ns)
+    found = market_view.history(symbol).candles(begin, begin(start_ns), end_ns)
     return chart(found[-CANDLES_MAX:], is_inverse(symbol))
 
 
@@ -182,21 +182,23 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def ticker(listing: Listing, book: BookSnapshot | None, floor: MarketView) -> dict[str, object]:
+def ticker(
+    listing: Listing, book: BookSnapshot | None, market_view: MarketView
+) -> dict[str, object]:
     """What a ticker frame, and the answers to ticker and get_order_book, have in common."""
     symbol, inverse = listing.symbol, is_inverse(listing.symbol)
-    history: TradeHistory[Any] = floor.history(symbol)
-    day = last_day(history, floor.time_ns())
+    history: TradeHistory[Any] = market_view.history(symbol)
+    day = last_day(history, market_view.time_ns())
     best_bid = book.bids[0] if book is not None and book.bids else ("0", "0")
     best_ask = book.asks[0] if book is not None and book.asks else ("0", "0")
     return {
-        "timestamp": floor.time_ns() // NANOSECONDS_PER_MILLISECOND,
+        "timestamp": market_view.time_ns() // NANOSECONDS_PER_MILLISECOND,
         "stats": stats(day, inverse),
         "state": state(listing),
         "open_interest": OPEN_INTEREST,
         "last_price": None if day is None else number(day.close),
         "instrument_name": symbol,
-        **_marks(floor.mark(symbol)),
+        **_marks(market_view.mark(symbol)),
         "best_bid_price": number(best_bid[0]),
         "best_bid_amount": number(best_bid[1]),
         "best_ask_price": number(best_ask[0]),
@@ -250,13 +252,13 @@ def _page(
     count: int,
     parameters: Parameters,
     listing: Listing,
-    floor: MarketView,
+    market_view: MarketView,
 ) -> object:
     chosen = list(trades[:count])
     sorting = parameters.get("sorting", "default")
     if sorting != "default":
         chosen.sort(key=lambda one: one.trade_id, reverse=sorting == "desc")
-    directions, mark = _directions(chosen), floor.mark(listing.symbol)
+    directions, mark = _directions(chosen), market_view.mark(listing.symbol)
     rows = [trade_row(one, directions[one.trade_id], listing, mark) for one in chosen]
     return {"trades": rows, "has_more": len(trades) > count}
 
@@ -278,16 +280,16 @@ def tick_direction(last: Decimal, price: Decimal, before: int) -> int:
     return 0 if price > last else 2
 
 
-def _described(floor: MarketView) -> list[dict[str, object]]:
-    entries = map(described, floor.listings())
+def _described(market_view: MarketView) -> list[dict[str, object]]:
+    entries = map(described, market_view.listings())
     return [entry for entry in entries if entry is not None]
 
 
-def _listing(parameters: Parameters, floor: MarketView) -> Listing:
+def _listing(parameters: Parameters, market_view: MarketView) -> Listing:
     symbol = parameters.get("instrument_name", "")
     if not symbol:
         raise wrong("instrument_name", "value is required")
-    for listing in floor.listings():
+    for listing in market_view.listings():
         if listing.symbol == symbol:
             return listing
     raise wrong("instrument_name", "instrument not found")

@@ -170,21 +170,21 @@ async def test_a_test_request_disturbs_nothing(connector: Connector, raw: RawCli
 
 async def test_the_exchange_is_content_with_the_answer_to_its_test_request() -> None:
     exchange, wire = Deribit(), DeribitFeedProtocol("ws://127.0.0.1:1")
-    floor = SimulatedMarketView(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
+    market_view = SimulatedMarketView(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
     session = exchange.open("/ws/api/v2", {})
     assert isinstance(session, DeribitSession)
     (message,) = wire.subscribe([BTC], 1)
-    for frame in await exchange.receive(session, message, floor):
+    for frame in await exchange.receive(session, message, market_view):
         if b'"result"' in frame:
             (wish,) = wire.understand(frame).say
-            await exchange.receive(session, wish, floor)
+            await exchange.receive(session, wish, market_view)
     assert session.heartbeat_s
     said: list[bytes] = []
     for _ in range(10 * session.heartbeat_s):
-        said += exchange.tick(session, floor)
+        said += exchange.tick(session, market_view)
         for frame in said[-1:]:
             for answer in wire.understand(frame).say:
-                await exchange.receive(session, answer, floor)
+                await exchange.receive(session, answer, market_view)
         assert not session.closing
     assert TEST_REQUEST in said
 

@@ -33,7 +33,7 @@ from venues.kraken.simulator.encode import Encoder, listing
 from venues.kraken.simulator.private import rest as private_rest
 from venues.kraken.simulator.private import socket as private_socket
 from venues.kraken.simulator.private.feed import Account
-from venues.kraken.simulator.private.keys import HOUSE_RULES, Guard
+from venues.kraken.simulator.private.keys import MATCHING_RULES, Guard
 from venues.kraken.simulator.streams import (
     DEPTH_USUAL,
     DEPTHS,
@@ -118,7 +118,7 @@ class KrakenSpot:
     rules = RULES
     failures: Mapping[int, bytes] = rest.FAILURES
     instruments: Sequence[Instrument] = INSTRUMENTS
-    house_rules = HOUSE_RULES
+    matching_rules = MATCHING_RULES
     faults: Mapping[str, Callable[[Frame], Sequence[Frame]]] = {"bad_checksum": _with_bad_checksum}
 
     def __init__(self) -> None:
@@ -131,32 +131,32 @@ class KrakenSpot:
         """``/v2``, also of the host for accounts."""
         return KrakenSession() if path.strip("/") == "v2" else None
 
-    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
+    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
         """``{"method":"subscribe","params":{"channel":"book","symbol":["BTC/USDT"]}}``"""
         answers = _greeting(session)
         if isinstance(session, KrakenSession) and private_socket.concerns_account(text):
             account, guard = session.account, self._guard
-            return [*answers, *private_socket.receive(session, account, text, floor, guard)]
+            return [*answers, *private_socket.receive(session, account, text, market_view, guard)]
         try:
             call = _call.decode(text)
         except msgspec.DecodeError:
-            return [*answers, _reply(floor, error="Malformed request", success=False)]
+            return [*answers, _reply(market_view, error="Malformed request", success=False)]
         if call.method == "ping":
-            return [*answers, _reply(floor, method="pong", req_id=call.req_id)]
+            return [*answers, _reply(market_view, method="pong", req_id=call.req_id)]
         if call.method not in ("subscribe", "unsubscribe"):
             method = call.method[:60]
-            error = _error(floor, call, f"Unsupported method {method}")
+            error = _error(market_view, call, f"Unsupported method {method}")
             return [*answers, error]
-        return [*answers, *self._change_subscriptions(session, call, floor)]
+        return [*answers, *self._change_subscriptions(session, call, market_view)]
 
-    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
+    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
         """A heartbeat on every connection that is subscribed to something."""
         return [*_greeting(session), *([HEARTBEAT] if session.streams else [])]
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
         if request.path.startswith(private_rest.PREFIX):
-            return await private_rest.answer(request, floor, self._guard)
-        return await rest.answer(request, floor)
+            return await private_rest.answer(request, market_view, self._guard)
+        return await rest.answer(request, market_view)
 
     def path_of(self, text: str) -> str:
         return private_socket.path_of(text)
@@ -167,30 +167,32 @@ class KrakenSpot:
     def list(self, instrument: Instrument) -> Listing:
         return listing(instrument)
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
-        return self._encoder.encode(step, wanted, floor)
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, market_view)
 
     def _change_subscriptions(
-        self, session: Session, call: _Call, floor: MarketView
+        self, session: Session, call: _Call, market_view: MarketView
     ) -> Iterator[bytes]:
         """An acknowledgement for each symbol, in no order that a client could rely on, then what
         the subscriptions begin with."""
         params = call.params
         if params.channel not in VARIANTS:
-            yield _error(floor, call, "Subscription name invalid")
+            yield _error(market_view, call, "Subscription name invalid")
             return
         parameter, known, refusal = VARIANTS[params.channel]
         variant = getattr(params, parameter, "")
         if known and variant not in known:
-            yield _error(floor, call, refusal)
+            yield _error(market_view, call, refusal)
             return
-        listed = {one.symbol for one in floor.listings()}
+        listed = {one.symbol for one in market_view.listings()}
         begun: list[Stream] = []
         for symbol in reversed(params.symbol):
             stream = self._streams.get(params.channel, symbol, variant)
             error = _objection(session, call, stream, symbol in listed)
             if error:
-                yield _error(floor, call, error, symbol)
+                yield _error(market_view, call, error, symbol)
                 continue
             result: dict[str, object] = {"channel": params.channel, "symbol": symbol}
             if parameter:
@@ -202,9 +204,13 @@ class KrakenSpot:
                 begun.append(stream)
             else:
                 del session.streams[stream.name]
-            yield _reply(floor, method=call.method, req_id=call.req_id, result=result, success=True)
+            yield _reply(
+                market_view, method=call.method, req_id=call.req_id, result=result, success=True
+            )
         if params.snapshot:
-            yield from filter(None, [self._encoder.snapshot(stream, floor) for stream in begun])
+            yield from filter(
+                None, [self._encoder.snapshot(stream, market_view) for stream in begun]
+            )
 
 
 def _objection(session: Session, call: _Call, stream: Stream, listed: bool) -> str:
@@ -224,16 +230,21 @@ def _greeting(session: Session) -> list[bytes]:
     return [STATUS]
 
 
-def _error(floor: MarketView, call: _Call, error: str, symbol: str | None = None) -> bytes:
+def _error(market_view: MarketView, call: _Call, error: str, symbol: str | None = None) -> bytes:
     """``{"error","method","success":false,"symbol","time_in","time_out"}``"""
     return _reply(
-        floor, error=error, method=call.method, req_id=call.req_id, success=False, symbol=symbol
+        market_view,
+        error=error,
+        method=call.method,
+        req_id=call.req_id,
+        success=False,
+        symbol=symbol,
     )
 
 
-def _reply(floor: MarketView, **members: object) -> bytes:
+def _reply(market_view: MarketView, **members: object) -> bytes:
     """Kraken's answers have their members in the order of the alphabet."""
-    now = rfc3339(floor.time_ns())
+    now = rfc3339(market_view.time_ns())
     said = {name: value for name, value in members.items() if value is not None}
     return msgspec.json.encode({**said, "time_in": now, "time_out": now}, order="sorted")
 

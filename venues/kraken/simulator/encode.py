@@ -103,7 +103,9 @@ class Encoder:
         self._now_ns = 0
         self._books: BookView | None = None
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> list[Frame]:
         """The frames of a step: trades, books, quotes; once a second candles."""
         self._now_ns, self._books = step.time_ns, step.books
         heard = self._hear(step)
@@ -115,11 +117,11 @@ class Encoder:
         for desk in heard.changed:
             frames.extend(self._book_frames(desk, wanted))
         for desk in heard.trades:
-            frames.extend(self._ticker_frames(desk, "trades", wanted, floor))
+            frames.extend(self._ticker_frames(desk, "trades", wanted, market_view))
         for desk in heard.quoted:
-            frames.extend(self._ticker_frames(desk, "bbo", wanted, floor))
+            frames.extend(self._ticker_frames(desk, "bbo", wanted, market_view))
         if step.time_ns % NANOSECONDS_PER_SECOND == 0:
-            frames.extend(self._candle_frames(wanted, floor))
+            frames.extend(self._candle_frames(wanted, market_view))
         return frames
 
     def subscribed(self, stream: Stream) -> None:
@@ -129,7 +131,7 @@ class Encoder:
             depth = int(variant_of(stream))
             desk.said[depth] = self._top(desk, depth)
 
-    def snapshot(self, stream: Stream, floor: MarketView) -> bytes | None:
+    def snapshot(self, stream: Stream, market_view: MarketView) -> bytes | None:
         """What a subscription to a stream begins with; None in a world where it would be made up,
         and where there is nothing yet."""
         desk = self._desks.get(stream.symbol)
@@ -138,13 +140,13 @@ class Encoder:
         if stream.channel is Channel.BOOK:
             return self._book_frame("snapshot", desk, *self._top(desk, int(variant_of(stream))))
         if stream.channel is Channel.TRADES:
-            prints = floor.history(desk.symbol).latest(TRADES_SHOWN)
+            prints = market_view.history(desk.symbol).latest(TRADES_SHOWN)
             return _trade_frame("snapshot", desk.symbol, prints) if prints else None
         if stream.channel is Channel.TICKERS:
-            return self._ticker_frame("snapshot", desk, floor) if desk.quote else None
+            return self._ticker_frame("snapshot", desk, market_view) if desk.quote else None
         minutes = int(variant_of(stream))
         first_ns = self._now_ns - (CANDLES_SHOWN - 1) * minutes * MINUTE_NS
-        return self._candle_frame("snapshot", desk, minutes, first_ns, floor)
+        return self._candle_frame("snapshot", desk, minutes, first_ns, market_view)
 
     def _hear(self, step: Step) -> _Heard:
         heard = _Heard()
@@ -213,19 +215,19 @@ class Encoder:
         ).encode()
 
     def _ticker_frames(
-        self, desk: _Desk, trigger: str, wanted: Collection[Stream], floor: MarketView
+        self, desk: _Desk, trigger: str, wanted: Collection[Stream], market_view: MarketView
     ) -> Iterator[Frame]:
         stream = desk.tickers[trigger]
         if stream in wanted:
-            yield stream, self._ticker_frame("update", desk, floor)
+            yield stream, self._ticker_frame("update", desk, market_view)
 
-    def _ticker_frame(self, kind: str, desk: _Desk, floor: MarketView) -> bytes:
+    def _ticker_frame(self, kind: str, desk: _Desk, market_view: MarketView) -> bytes:
         """``{"channel":"ticker","type","data":[{"symbol","bid","bid_qty","ask","ask_qty",…}]}``"""
         instrument, quote = desk.instrument, desk.quote
         assert quote is not None
         if desk.day is None or self._now_ns - desk.day_ns >= NANOSECONDS_PER_SECOND:
             first_ns = self._now_ns - DAY_NS
-            history = floor.history(desk.symbol)
+            history = market_view.history(desk.symbol)
             (desk.day,) = history.candles(lambda at_ns: first_ns, first_ns, self._now_ns)
             desk.day_ns = self._now_ns
         last = instrument.price_text(desk.last_ticks) if desk.last_ticks else desk.day.close
@@ -241,24 +243,26 @@ class Encoder:
             f'{figures},"timestamp":"{rfc3339(self._now_ns)}"}}]}}'
         ).encode()
 
-    def _candle_frames(self, wanted: Collection[Stream], floor: MarketView) -> Iterator[Frame]:
+    def _candle_frames(
+        self, wanted: Collection[Stream], market_view: MarketView
+    ) -> Iterator[Frame]:
         """The candles of the second that has passed, of instruments that were traded in it."""
         traded = {desk.symbol: desk for desk in self._desks.values() if desk.traded}
         for stream in wanted:
             if stream.channel is Channel.CANDLES and stream.symbol in traded:
                 minutes = int(variant_of(stream))
                 desk = traded[stream.symbol]
-                frame = self._candle_frame("update", desk, minutes, self._now_ns - 1, floor)
+                frame = self._candle_frame("update", desk, minutes, self._now_ns - 1, market_view)
                 yield stream, frame
         for desk in traded.values():
             desk.traded = False
 
     def _candle_frame(
-        self, kind: str, desk: _Desk, minutes: int, first_ns: int, floor: MarketView
+        self, kind: str, desk: _Desk, minutes: int, first_ns: int, market_view: MarketView
     ) -> bytes:
         """Of the interval in which a time lies, and of all after it."""
         start_of = interval_start(minutes)
-        found = floor.history(desk.symbol).candles(start_of, start_of(first_ns), self._now_ns)
+        found = market_view.history(desk.symbol).candles(start_of, start_of(first_ns), self._now_ns)
         instrument = desk.instrument
         places = instrument.price_scale, instrument.size_scale
         rows = [candle_row(candle, desk.symbol, minutes, *places) for candle in found]

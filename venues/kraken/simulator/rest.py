@@ -44,29 +44,29 @@ class KrakenApiError(Exception):
         self.body = msgspec.json.encode({"error": [error]})
 
 
-async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
+async def answer(request: RestRequest, market_view: MarketView) -> RestResponse:
     """One call."""
     handler = HANDLERS.get(request.path.removeprefix("/0/public/"))
     if handler is None:
         return RestResponse(b'{"error":["EGeneral:Unknown method"]}')
     try:
-        return await handler(request, floor)
+        return await handler(request, market_view)
     except KrakenApiError as refusal:
         return RestResponse(refusal.body)
 
 
-async def _time(request: RestRequest, floor: MarketView) -> RestResponse:
-    seconds = floor.time_ns() // NANOSECONDS_PER_SECOND
-    return envelope({"unixtime": seconds, "rfc1123": rfc3339(floor.time_ns())})
+async def _time(request: RestRequest, market_view: MarketView) -> RestResponse:
+    seconds = market_view.time_ns() // NANOSECONDS_PER_SECOND
+    return envelope({"unixtime": seconds, "rfc1123": rfc3339(market_view.time_ns())})
 
 
-async def _system_status(request: RestRequest, floor: MarketView) -> RestResponse:
-    return envelope({"status": "online", "timestamp": rfc3339(floor.time_ns())})
+async def _system_status(request: RestRequest, market_view: MarketView) -> RestResponse:
+    return envelope({"status": "online", "timestamp": rfc3339(market_view.time_ns())})
 
 
-async def _assets(request: RestRequest, floor: MarketView) -> RestResponse:
+async def _assets(request: RestRequest, market_view: MarketView) -> RestResponse:
     assets: dict[str, object] = {}
-    for pair in map(pair_of, floor.listings()):
+    for pair in map(pair_of, market_view.listings()):
         short = pair.wsname.split("/")
         for name, altname in zip((pair.base, pair.quote), short, strict=True):
             assets[name] = {
@@ -79,11 +79,11 @@ async def _assets(request: RestRequest, floor: MarketView) -> RestResponse:
     return envelope(assets)
 
 
-async def _asset_pairs(request: RestRequest, floor: MarketView) -> RestResponse:
-    recorded = floor.recorded(request.path)
+async def _asset_pairs(request: RestRequest, market_view: MarketView) -> RestResponse:
+    recorded = market_view.recorded(request.path)
     if recorded is not None:
         return RestResponse(recorded)
-    pairs = [_pair_of(request, floor)] if "pair" in request.query else _all(floor)
+    pairs = [_pair_of(request, market_view)] if "pair" in request.query else _all(market_view)
     described: dict[str, object] = {}
     for pair in pairs:
         # A pair that stands here twice does so under two keys, as dark pools once did.
@@ -91,13 +91,13 @@ async def _asset_pairs(request: RestRequest, floor: MarketView) -> RestResponse:
     return envelope(described)
 
 
-async def _depth(request: RestRequest, floor: MarketView) -> RestResponse:
-    pair = _pair_of(request, floor)
+async def _depth(request: RestRequest, market_view: MarketView) -> RestResponse:
+    pair = _pair_of(request, market_view)
     count = _number(request, "count", DEPTH_USUAL, DEPTH_MAX)
-    book = await floor.book(pair.listing.symbol)
+    book = await market_view.book(pair.listing.symbol)
     if book is None:
         raise KrakenApiError("EService:Unavailable")
-    seconds = floor.time_ns() // NANOSECONDS_PER_SECOND
+    seconds = market_view.time_ns() // NANOSECONDS_PER_SECOND
     sides = {
         name: [
             [_price(price), f"{Decimal(size):.{DEPTH_SIZE_PLACES}f}", seconds]
@@ -108,29 +108,29 @@ async def _depth(request: RestRequest, floor: MarketView) -> RestResponse:
     return envelope({pair.key: sides})
 
 
-async def _trades(request: RestRequest, floor: MarketView) -> RestResponse:
-    pair = _pair_of(request, floor)
+async def _trades(request: RestRequest, market_view: MarketView) -> RestResponse:
+    pair = _pair_of(request, market_view)
     count = _number(request, "count", TRADES_MAX, TRADES_MAX)
-    history = floor.history(pair.listing.symbol)
+    history = market_view.history(pair.listing.symbol)
     if "since" in request.query:
         since_ns = _since_ns(request)
         found = history.between(since_ns + 1, TIME_END_NS, count)
         last_ns = found[-1].time_ns if found else since_ns
     else:
         found = history.latest(count)
-        last_ns = found[-1].time_ns if found else floor.time_ns()
+        last_ns = found[-1].time_ns if found else market_view.time_ns()
     return envelope({pair.key: [_trade(one) for one in found], "last": str(last_ns)})
 
 
-async def _candles(request: RestRequest, floor: MarketView) -> RestResponse:
-    pair = _pair_of(request, floor)
+async def _candles(request: RestRequest, market_view: MarketView) -> RestResponse:
+    pair = _pair_of(request, market_view)
     minutes = _number(request, "interval", 1)
     if minutes not in INTERVALS:
         raise KrakenApiError("EGeneral:Invalid arguments")
     start_of = interval_start(minutes)
     first_ns = _since_ns(request) + 1 if "since" in request.query else 0
-    history = floor.history(pair.listing.symbol)
-    found = history.candles(start_of, first_ns, floor.time_ns())[-CANDLES_MAX:]
+    history = market_view.history(pair.listing.symbol)
+    found = history.candles(start_of, first_ns, market_view.time_ns())[-CANDLES_MAX:]
     rows = [
         [
             candle.start_ns // NANOSECONDS_PER_SECOND,
@@ -144,15 +144,15 @@ async def _candles(request: RestRequest, floor: MarketView) -> RestResponse:
     return envelope({pair.key: rows, "last": rows[-2][0] if len(rows) > 1 else 0})
 
 
-async def _ticker(request: RestRequest, floor: MarketView) -> RestResponse:
-    pairs = [_pair_of(request, floor)] if "pair" in request.query else _all(floor)
-    now_ns = floor.time_ns()
+async def _ticker(request: RestRequest, market_view: MarketView) -> RestResponse:
+    pairs = [_pair_of(request, market_view)] if "pair" in request.query else _all(market_view)
+    now_ns = market_view.time_ns()
     first_ns = now_ns - DAY_NS
     result: dict[str, object] = {}
     for pair in pairs:
         symbol = pair.listing.symbol
-        book = await floor.book(symbol)
-        days = floor.history(symbol).candles(lambda at_ns: first_ns, first_ns, now_ns)
+        book = await market_view.book(symbol)
+        days = market_view.history(symbol).candles(lambda at_ns: first_ns, first_ns, now_ns)
         if book is None or not book.bids or not book.asks or not days:
             continue
         day = days[0]
@@ -182,15 +182,15 @@ HANDLERS: Mapping[str, Callable[[RestRequest, MarketView], Awaitable[RestRespons
 }
 
 
-def _all(floor: MarketView) -> list[Pair]:
-    return [pair_of(listing) for listing in floor.listings()]
+def _all(market_view: MarketView) -> list[Pair]:
+    return [pair_of(listing) for listing in market_view.listings()]
 
 
-def _pair_of(request: RestRequest, floor: MarketView) -> Pair:
+def _pair_of(request: RestRequest, market_view: MarketView) -> Pair:
     name = request.query.get("pair", "")
     if not name:
         raise KrakenApiError("EGeneral:Invalid arguments")
-    found = by_name(floor.listings()).get(name)
+    found = by_name(market_view.listings()).get(name)
     if found is None:
         raise KrakenApiError("EQuery:Unknown asset pair")
     return found

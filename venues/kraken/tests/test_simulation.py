@@ -26,17 +26,17 @@ async def told(seed: int, depth: int) -> list[tuple[str, bytes]]:
     """What the exchange says of some books, each frame with its symbol."""
     exchange = KrakenSpot()
     market = Market(str(seed), OPENING_NS, 2_000, INSTRUMENTS)
-    floor = SimulatedMarketView(market, exchange)
+    market_view = SimulatedMarketView(market, exchange)
     session = exchange.open("/v2", {})
     assert session is not None
     params = {"channel": "book", "depth": depth, "symbol": SYMBOLS}
     call = json.dumps({"method": "subscribe", "params": params})
-    await exchange.receive(session, call, floor)
+    await exchange.receive(session, call, market_view)
     wanted = set(session.streams.values())
     frames: list[tuple[str, bytes]] = []
     while len(frames) < FRAMES:
         step = market.advance(market.time_ns + STEP_NS)
-        frames += [(one.symbol, text) for one, text in exchange.encode(step, wanted, floor)]
+        frames += [(one.symbol, text) for one, text in exchange.encode(step, wanted, market_view)]
     return frames
 
 

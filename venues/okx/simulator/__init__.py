@@ -102,14 +102,14 @@ class Okx:
         self.hosts = hosts
         self.instruments: Sequence[Instrument] = segment.instruments
         self._segment = segment
-        self.house_rules = MatchingRules(
+        self.matching_rules = MatchingRules(
             tiers=segment.fee_tiers,
             self_trade=SELF_TRADE_USUAL,
             outcomes=dict.fromkeys(CLOSED, Status.CANCELLED),
         )
         orders = Orders()
-        self._rest = PrivateRest(self.house_rules, orders)
-        self._socket = PrivateSocket(self.house_rules, orders, self._rest)
+        self._rest = PrivateRest(self.matching_rules, orders)
+        self._socket = PrivateSocket(self.matching_rules, orders, self._rest)
         self._streams = OkxStreams()
         self._encoder = Encoder(self._streams, segment)
         self.capture: CaptureFormat = OkxCapture(self._streams)
@@ -126,13 +126,13 @@ class Okx:
             session.messages_per_second_max = MESSAGES_PER_SECOND_MAX
         return session
 
-    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
+    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
         """``{"id":"1","op":"subscribe","args":[{"channel":"trades","instId":"BTC-USDT"}]}``"""
         if text == "ping":
             return [b"pong"]
         if isinstance(session, OkxSession) and session.access != "public":
             private = session.private
-            told = self._socket.receive(session, private, session.access, text, floor)
+            told = self._socket.receive(session, private, session.access, text, market_view)
             if told is not None:
                 return told
         try:
@@ -142,9 +142,11 @@ class Okx:
         if call.op not in ("subscribe", "unsubscribe") or not call.args:
             return [_illegal(text)]
         change = self._subscribe if call.op == "subscribe" else self._unsubscribe
-        return [answer for one in call.args for answer in change(session, one, call.id, floor)]
+        return [
+            answer for one in call.args for answer in change(session, one, call.id, market_view)
+        ]
 
-    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
+    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
         """Nothing is said by the clock but what is subscribed to. What was given notice, ends."""
         if not isinstance(session, OkxSession):
             return []
@@ -154,9 +156,9 @@ class Okx:
                 session.closing = "service upgrade"
         return self._socket.tick(session.private)
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
-        private = await self._rest.answer(request, floor)
-        return private or await rest.answer(request, floor, self._encoder.told)
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
+        private = await self._rest.answer(request, market_view)
+        return private or await rest.answer(request, market_view, self._encoder.told)
 
     def path_of(self, text: str) -> str:
         """Of an operation over a websocket."""
@@ -169,33 +171,35 @@ class Okx:
     def list(self, instrument: Instrument) -> Listing:
         return self._segment.listing(instrument)
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
-        return self._encoder.encode(step, wanted, floor)
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, market_view)
 
     def _subscribe(
-        self, session: Session, one: _Argument, call_id: str | None, floor: MarketView
+        self, session: Session, one: _Argument, call_id: str | None, market_view: MarketView
     ) -> Sequence[bytes]:
         """Each argument is confirmed or refused for itself."""
         access = session.access if isinstance(session, OkxSession) else ""
-        if access_of(one.channel) != access or not _is_known(one, floor):
+        if access_of(one.channel) != access or not _is_known(one, market_view):
             message = WRONG_CHANNEL.format(channel=one.channel[:60], name=one.instId[:60])
             return [_event("error", call_id, code="60018", msg=message)]
         stream = self._streams.get(one.channel, one.instId)
         session.streams[stream.name] = stream
         confirmed = _event("subscribe", call_id, arg=msgspec.to_builtins(one))
-        return [confirmed, *self._encoder.greeting(stream, floor)]
+        return [confirmed, *self._encoder.greeting(stream, market_view)]
 
     def _unsubscribe(
-        self, session: Session, one: _Argument, call_id: str | None, floor: MarketView
+        self, session: Session, one: _Argument, call_id: str | None, market_view: MarketView
     ) -> Sequence[bytes]:
         session.streams.pop(f"{one.channel}:{one.instId}", None)
         return [_event("unsubscribe", call_id, arg=msgspec.to_builtins(one))]
 
 
-def _is_known(one: _Argument, floor: MarketView) -> bool:
+def _is_known(one: _Argument, market_view: MarketView) -> bool:
     """Of a tape only the beginning is known: any name may come."""
     symbol = symbol_of(one.channel, one.instId)
-    return any(listing.symbol == symbol or listing.derived for listing in floor.listings())
+    return any(listing.symbol == symbol or listing.derived for listing in market_view.listings())
 
 
 def _event(event: str, call_id: str | None, **rest: Any) -> bytes:

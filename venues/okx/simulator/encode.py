@@ -69,7 +69,9 @@ class Encoder:
         self._by_symbol: dict[str, _Desk] = {}
         self._books: BookView | None = None
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> list[Frame]:
         """The frames of a step."""
         opening, self._books = self._books is None, step.books
         for event in step.events:
@@ -83,7 +85,7 @@ class Encoder:
         frames: list[Frame] = []
         if opening:
             # For those who were there before there was anything to say.
-            frames += [(one, text) for one in wanted for text in self.greeting(one, floor)]
+            frames += [(one, text) for one in wanted for text in self.greeting(one, market_view)]
         for desk in self._desks.values():
             frames.extend(_trade_frames(desk, wanted))
             if step.time_ns % QUOTE_INTERVAL_NS == 0:
@@ -91,23 +93,23 @@ class Encoder:
             if step.time_ns % BOOK_INTERVAL_NS == 0:
                 frames.extend(self._book_frames(desk, step.time_ns, wanted))
         if step.time_ns % MARK_INTERVAL_NS == 0:
-            frames.extend(self._summaries(step.time_ns, wanted, floor))
+            frames.extend(self._summaries(step.time_ns, wanted, market_view))
         return frames
 
-    def greeting(self, stream: Stream, floor: MarketView) -> list[bytes]:
+    def greeting(self, stream: Stream, market_view: MarketView) -> list[bytes]:
         """What a subscription begins with: the book, or the newest figures. Nothing where there
         was no step, as with a tape: that says only what was said."""
         desk = self._by_symbol.get(stream.symbol)
         if desk is None:
             return []
-        now_ns = floor.time_ns()
+        now_ns = market_view.time_ns()
         if stream is desk.book:
             # Whoever comes later joins what the others know, so that the next update fits all.
             desk.said = desk.said or self._book_now(desk, now_ns)
             return [desk.said.snapshot(stream, desk.writing, desk.number(desk.said.sequence))]
         if stream is desk.small_book:
             return [self._small_book_frame(desk, now_ns)]
-        return [text for _, text in self._summary(stream, now_ns, floor)]
+        return [text for _, text in self._summary(stream, now_ns, market_view)]
 
     def told(self, symbol: str) -> BookSnapshot | None:
         """A book as it was told last. None while nobody follows it."""
@@ -193,7 +195,7 @@ class Encoder:
         return wrapped(desk.small_book, row.encode())
 
     def _summaries(
-        self, time_ns: int, wanted: Collection[Stream], floor: MarketView
+        self, time_ns: int, wanted: Collection[Stream], market_view: MarketView
     ) -> Iterator[Frame]:
         """What is sent by the clock."""
         for stream in wanted:
@@ -206,24 +208,24 @@ class Encoder:
             else:
                 continue
             if time_ns % interval_ns == 0:
-                yield from self._summary(stream, time_ns, floor)
+                yield from self._summary(stream, time_ns, market_view)
 
-    def _summary(self, stream: Stream, time_ns: int, floor: MarketView) -> Iterator[Frame]:
+    def _summary(self, stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
         desk = self._by_symbol.get(stream.symbol)
         if desk is None:
             return
         channel, name = parts(stream)
         rows: list[Any] = []
         if channel.startswith(CANDLE):
-            rows = self._candles(desk, channel.removeprefix(CANDLE), time_ns, floor)
+            rows = self._candles(desk, channel.removeprefix(CANDLE), time_ns, market_view)
         elif stream.channel is Channel.TICKERS:
-            rows = self._ticker(desk, floor)
+            rows = self._ticker(desk, market_view)
         elif stream.channel is Channel.MARKS:
-            rows = _mark(desk, channel, name, floor)
+            rows = _mark(desk, channel, name, market_view)
         for row in rows:
             yield stream, wrapped(stream, msgspec.json.encode(row))
 
-    def _candles(self, desk: _Desk, bar: str, time_ns: int, floor: MarketView) -> list[Any]:
+    def _candles(self, desk: _Desk, bar: str, time_ns: int, market_view: MarketView) -> list[Any]:
         """The candle now, and before it, for a second, the one that has just ended."""
         start_of = bar_start(bar)
         if start_of is None:
@@ -231,10 +233,10 @@ class Encoder:
         start_ns = start_of(time_ns)
         just_ended = time_ns - start_ns < SUMMARY_INTERVAL_NS
         first_ns = start_of(start_ns - 1) if just_ended else start_ns
-        found = floor.history(desk.listing.symbol).candles(start_of, first_ns, time_ns)
+        found = market_view.history(desk.listing.symbol).candles(start_of, first_ns, time_ns)
         return [candle_row(candle, desk.listing, candle.start_ns < start_ns) for candle in found]
 
-    def _ticker(self, desk: _Desk, floor: MarketView) -> list[Any]:
+    def _ticker(self, desk: _Desk, market_view: MarketView) -> list[Any]:
         writing = desk.writing
         best = [
             text
@@ -242,7 +244,7 @@ class Encoder:
             for ticks, lots in (side or {0: 0}).items()
             for text in ((writing.price(ticks), writing.size(lots)) if lots else ("", ""))
         ]
-        row = ticker_row(floor, desk.listing, best)
+        row = ticker_row(market_view, desk.listing, best)
         return [] if row is None else [row]
 
 
@@ -291,14 +293,14 @@ def _quote_frames(desk: _Desk, wanted: Collection[Stream]) -> Iterator[Frame]:
     yield desk.quote, wrapped(desk.quote, row.encode())
 
 
-def _mark(desk: _Desk, channel: str, name: str, floor: MarketView) -> list[Any]:
-    mark = floor.mark(desk.listing.symbol)
+def _mark(desk: _Desk, channel: str, name: str, market_view: MarketView) -> list[Any]:
+    mark = market_view.mark(desk.listing.symbol)
     if mark is None:
         return []
     if channel == "index-tickers":
-        return [index_row(mark, name, floor.time_ns())]
+        return [index_row(mark, name, market_view.time_ns())]
     make = mark_row if channel == "mark-price" else funding_row
-    return [make(mark, desk.listing, floor.time_ns())]
+    return [make(mark, desk.listing, market_view.time_ns())]
 
 
 def _milliseconds(time_ns: int) -> int:

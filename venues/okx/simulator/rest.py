@@ -45,29 +45,31 @@ class OkxApiError(Exception):
         self.body = msgspec.json.encode({"code": code, "data": [], "msg": message})
 
 
-async def answer(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
+async def answer(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
     """One call. ``told``: the books as the feed has told them last, where it has."""
     handler = HANDLERS.get(request.path.removeprefix(ROOT))
     if handler is None or not request.path.startswith(ROOT):
         return RestResponse(b'{"msg":"Not Found","code":"404"}', status=404)
     try:
-        return await handler(request, floor, told)
+        return await handler(request, market_view, told)
     except OkxApiError as refusal:
         return RestResponse(refusal.body)
 
 
-async def _time(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
-    return _answer([{"ts": _milliseconds(floor.time_ns())}])
+async def _time(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
+    return _answer([{"ts": _milliseconds(market_view.time_ns())}])
 
 
-async def _instruments(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
+async def _instruments(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
     wanted = request.query.get("instType", "")
     if wanted not in INSTRUMENT_TYPES:
         raise OkxApiError("51000", "Parameter instType error")
-    listings = [one for one in floor.listings() if TYPES[one.kind] == wanted]
+    listings = [one for one in market_view.listings() if TYPES[one.kind] == wanted]
     if not listings:
         return _answer([])
-    recorded = floor.recorded(f"{request.path}/instType/{wanted}") or floor.recorded(request.path)
+    recorded = market_view.recorded(f"{request.path}/instType/{wanted}") or market_view.recorded(
+        request.path
+    )
     if recorded is not None:
         return RestResponse(recorded)
     rows = [_instrument(one, code) for code, one in enumerate(listings, start=1)]
@@ -79,28 +81,34 @@ async def _instruments(request: RestRequest, floor: MarketView, told: Told) -> R
     return _answer(rows)
 
 
-async def _book(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
+async def _book(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
     depth = _number(request, "sz", 1, BOOK_LEVELS_MAX)
-    symbol = _listing(request, floor).symbol
-    book = told(symbol) or await floor.book(symbol)
+    symbol = _listing(request, market_view).symbol
+    book = told(symbol) or await market_view.book(symbol)
     if book is None:
         return RestResponse(FAILURES[503], status=503)
-    row = {**book_sides(book, depth), "ts": _milliseconds(floor.time_ns()), "seqId": book.sequence}
+    row = {
+        **book_sides(book, depth),
+        "ts": _milliseconds(market_view.time_ns()),
+        "seqId": book.sequence,
+    }
     return _answer([row])
 
 
-async def _trades(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
+async def _trades(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
     limit = _number(request, "limit", USUAL, TRADES_MAX)
-    listing = _listing(request, floor)
-    return _trade_rows(floor.history(listing.symbol).latest(limit), listing)
+    listing = _listing(request, market_view)
+    return _trade_rows(market_view.history(listing.symbol).latest(limit), listing)
 
 
-async def _history_trades(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
+async def _history_trades(
+    request: RestRequest, market_view: MarketView, told: Told
+) -> RestResponse:
     """``type`` 1: ``after`` and ``before`` are ids, both left out; 2: ``after`` is a time. With
     ``before`` alone the newest are given, as OKX does."""
     limit = _number(request, "limit", USUAL, HISTORY_TRADES_MAX)
-    listing = _listing(request, floor)
-    history = floor.history(listing.symbol)
+    listing = _listing(request, market_view)
+    history = market_view.history(listing.symbol)
     if "after" not in request.query:
         return _trade_rows(history.latest(limit), listing)
     after = _number(request, "after", 0)
@@ -112,17 +120,19 @@ async def _history_trades(request: RestRequest, floor: MarketView, told: Told) -
     return _trade_rows(older, listing)
 
 
-async def _candles(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
+async def _candles(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
     """Newest first; ``after`` and ``before`` are begins, both left out."""
     start_of = bar_start(request.query.get("bar", "1m"))
     if start_of is None:
         raise OkxApiError("51000", "Parameter bar error")
     limit = _number(request, "limit", USUAL, CANDLES_MAX)
-    listing = _listing(request, floor)
+    listing = _listing(request, market_view)
     end_ns = _number(request, "after", TIME_END_NS) * NANOSECONDS_PER_MILLISECOND - 1
     start_ns = _number(request, "before", -1) * NANOSECONDS_PER_MILLISECOND + 1
-    found = floor.history(listing.symbol).candles(start_of, start_ns, min(end_ns, TIME_END_NS))
-    now_start_ns = start_of(floor.time_ns())
+    found = market_view.history(listing.symbol).candles(
+        start_of, start_ns, min(end_ns, TIME_END_NS)
+    )
+    now_start_ns = start_of(market_view.time_ns())
     return _answer(
         [
             candle_row(candle, listing, candle.start_ns < now_start_ns)
@@ -131,29 +141,29 @@ async def _candles(request: RestRequest, floor: MarketView, told: Told) -> RestR
     )
 
 
-async def _ticker(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
-    listing = _listing(request, floor)
-    book = await floor.book(listing.symbol)
-    row = ticker_row(floor, listing, best_of(book))
+async def _ticker(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
+    listing = _listing(request, market_view)
+    book = await market_view.book(listing.symbol)
+    row = ticker_row(market_view, listing, best_of(book))
     return _answer([] if row is None else [row])
 
 
-async def _mark_price(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
-    listing, mark = _mark_of(request, floor)
-    return _answer([mark_row(mark, listing, floor.time_ns())])
+async def _mark_price(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
+    listing, mark = _mark_of(request, market_view)
+    return _answer([mark_row(mark, listing, market_view.time_ns())])
 
 
-async def _funding_rate(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
-    listing, mark = _mark_of(request, floor)
-    return _answer([funding_row(mark, listing, floor.time_ns())])
+async def _funding_rate(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
+    listing, mark = _mark_of(request, market_view)
+    return _answer([funding_row(mark, listing, market_view.time_ns())])
 
 
-async def _index_tickers(request: RestRequest, floor: MarketView, told: Told) -> RestResponse:
+async def _index_tickers(request: RestRequest, market_view: MarketView, told: Told) -> RestResponse:
     name = request.query.get("instId", "")
-    mark = floor.mark(name + SUFFIX)
+    mark = market_view.mark(name + SUFFIX)
     if mark is None:
         raise OkxApiError("51001", NO_SUCH_INSTRUMENT)
-    return _answer([index_row(mark, name, floor.time_ns())])
+    return _answer([index_row(mark, name, market_view.time_ns())])
 
 
 Handler = Callable[[RestRequest, MarketView, Told], Awaitable[RestResponse]]
@@ -186,10 +196,12 @@ def best_of(book: BookSnapshot | None) -> Sequence[str]:
     return [short(text) for side in sides for text in (side[0][:2] if side else ("", ""))]
 
 
-def ticker_row(floor: MarketView, listing: Listing, best: Sequence[str]) -> dict[str, str] | None:
+def ticker_row(
+    market_view: MarketView, listing: Listing, best: Sequence[str]
+) -> dict[str, str] | None:
     """A ticker; None before the first trade."""
-    now_ns = floor.time_ns()
-    history = floor.history(listing.symbol)
+    now_ns = market_view.time_ns()
+    history = market_view.history(listing.symbol)
     first_ns = now_ns - DAY_NS
     days = history.candles(lambda at_ns: first_ns, first_ns, now_ns)
     if not days:
@@ -260,19 +272,19 @@ def _trade_rows(trades: Iterable[TradePrint], listing: Listing) -> RestResponse:
     return _answer([trade_row(trade, listing.symbol) for trade in trades][::-1])
 
 
-def _listing(request: RestRequest, floor: MarketView) -> Listing:
+def _listing(request: RestRequest, market_view: MarketView) -> Listing:
     name = request.query.get("instId", "")
     if not name:
         raise OkxApiError("50014", "Parameter instId cannot be empty.")
-    for listing in floor.listings():
+    for listing in market_view.listings():
         if listing.symbol == name:
             return listing
     raise OkxApiError("51001", NO_SUCH_INSTRUMENT)
 
 
-def _mark_of(request: RestRequest, floor: MarketView) -> tuple[Listing, Mark]:
-    listing = _listing(request, floor)
-    mark = floor.mark(listing.symbol)
+def _mark_of(request: RestRequest, market_view: MarketView) -> tuple[Listing, Mark]:
+    listing = _listing(request, market_view)
+    mark = market_view.mark(listing.symbol)
     if mark is None:
         raise OkxApiError("51001", NO_SUCH_INSTRUMENT)
     return listing, mark

@@ -25,7 +25,7 @@ NOW_MS = 1_790_000_000_000
 ZERO = Decimal(0)
 
 
-class FakeHouse:
+class FakeMatchingEngine:
     """Takes every order and never fills one, unless it was told to refuse."""
 
     def __init__(self) -> None:
@@ -112,11 +112,11 @@ class OneTrade:
         return [TradePrint(1, "50000", "1", NOW_MS * 10**6, True)]
 
 
-class FakeFloor:
+class FakeMarketView:
     """Its clock stands still."""
 
-    def __init__(self, house: FakeHouse | None, listings) -> None:
-        self.house = house
+    def __init__(self, engine: FakeMatchingEngine | None, listings) -> None:
+        self.engine = engine
         self.now_ns = NOW_MS * 10**6
         self._listings = listings
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.listing import Listing
-from kit.simulator.matching.tests.fake_house import FakeFloor, FakeHouse
+from kit.simulator.matching.tests.fake_house import FakeMarketView, FakeMatchingEngine
 from kit.simulator.private.market import in_dollars, known_listings, last_price, whole_ticks
 
 BTC = Listing("BTCUSDT", "BTC", "USDT", "0.05", "0.001", "5")
@@ -17,28 +17,28 @@ class NoTrades:
         return []
 
 
-def test_what_is_listed_no_more_is_known_to_the_accounts_of_its_house():
-    house = FakeHouse()
-    assert set(known_listings(FakeFloor(house, [BTC, ETH]))) == {"BTCUSDT", "ETHUSDT"}
-    later = known_listings(FakeFloor(house, [BTC]))
+def test_what_is_listed_no_more_is_known_to_the_accounts_of_its_engine():
+    engine = FakeMatchingEngine()
+    assert set(known_listings(FakeMarketView(engine, [BTC, ETH]))) == {"BTCUSDT", "ETHUSDT"}
+    later = known_listings(FakeMarketView(engine, [BTC]))
     assert later["ETHUSDT"] is ETH
-    assert set(known_listings(FakeFloor(FakeHouse(), [BTC]))) == {"BTCUSDT"}
-    assert set(known_listings(FakeFloor(None, [BTC]))) == {"BTCUSDT"}
+    assert set(known_listings(FakeMarketView(FakeMatchingEngine(), [BTC]))) == {"BTCUSDT"}
+    assert set(known_listings(FakeMarketView(None, [BTC]))) == {"BTCUSDT"}
 
 
 def test_the_last_price_is_none_before_the_first_trade(monkeypatch):
-    floor = FakeFloor(FakeHouse(), [BTC])
-    assert last_price(floor, "BTCUSDT") == 50_000
-    assert in_dollars(Decimal(2), "BTC", "BTCUSDT", floor) == 100_000
-    monkeypatch.setattr(floor, "history", lambda symbol: NoTrades())
-    assert last_price(floor, "BTCUSDT") is None
-    assert in_dollars(Decimal(2), "BTC", "BTCUSDT", floor) == 0
+    market_view = FakeMarketView(FakeMatchingEngine(), [BTC])
+    assert last_price(market_view, "BTCUSDT") == 50_000
+    assert in_dollars(Decimal(2), "BTC", "BTCUSDT", market_view) == 100_000
+    monkeypatch.setattr(market_view, "history", lambda symbol: NoTrades())
+    assert last_price(market_view, "BTCUSDT") is None
+    assert in_dollars(Decimal(2), "BTC", "BTCUSDT", market_view) == 0
 
 
 def test_dollars_are_dollars_and_what_is_not_traded_against_them_counts_nothing():
-    floor = FakeFloor(FakeHouse(), [BTC])
-    assert in_dollars(Decimal("1.5"), "USDC", "USDCUSDT", floor) == Decimal("1.5")
-    assert in_dollars(Decimal("1.5"), "ETH", "ETHUSDT", floor) == 0
+    market_view = FakeMarketView(FakeMatchingEngine(), [BTC])
+    assert in_dollars(Decimal("1.5"), "USDC", "USDCUSDT", market_view) == Decimal("1.5")
+    assert in_dollars(Decimal("1.5"), "ETH", "ETHUSDT", market_view) == 0
 
 
 @pytest.mark.parametrize(

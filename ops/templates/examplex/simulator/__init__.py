@@ -74,7 +74,7 @@ class ExamplexExchange:
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
         return Session() if path.rstrip("/") == PATH else None
 
-    async def receive(self, session: Session, text: str, floor: MarketView) -> list[bytes]:
+    async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
         """What a client may say is in ``_Call``."""
         try:
             call = _call.decode(text)
@@ -83,31 +83,33 @@ class ExamplexExchange:
         if call.op == "ping":
             return [_reply(call, PONG)]
         if call.op == "subscribe":
-            return [*self._subscribe(session, call, floor)]
+            return [*self._subscribe(session, call, market_view)]
         if call.op == "unsubscribe":
             for stream in self._named(call):
                 session.streams.pop(stream.name, None)
             return [_reply(call, "unsubscribed")]
         return [_refusal(call.id, "unknown op", [])]
 
-    def tick(self, session: Session, floor: MarketView) -> list[bytes]:
+    def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
         """Nothing is said by the clock alone."""
         return []
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse:
-        return await rest.answer(request, floor)
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
+        return await rest.answer(request, market_view)
 
     def list(self, instrument: Instrument) -> Listing:
         found = listing(instrument)
         self._markets[found.symbol] = instrument
         return found
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> Sequence[Frame]:
-        return self._encoder.encode(step, wanted, floor)
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> Sequence[Frame]:
+        return self._encoder.encode(step, wanted, market_view)
 
-    def _subscribe(self, session: Session, call: _Call, floor: MarketView) -> Sequence[bytes]:
+    def _subscribe(self, session: Session, call: _Call, market_view: MarketView) -> Sequence[bytes]:
         """Unknown symbols are refused, the others are not. A book begins with the whole of it."""
-        listed = {one.symbol: one for one in floor.listings()}
+        listed = {one.symbol: one for one in market_view.listings()}
         said = [_reply(call, "subscribed")]
         unknown = [symbol for symbol in call.symbols if symbol not in listed]
         if unknown:
@@ -119,7 +121,7 @@ class ExamplexExchange:
             # A tape brings its own snapshots.
             if stream.channel is Channel.BOOK and not listed[stream.symbol].derived:
                 market = self._markets[stream.symbol]
-                said.append(self._encoder.snapshot(market, floor.time_ns()))
+                said.append(self._encoder.snapshot(market, market_view.time_ns()))
         return said
 
     def _named(self, call: _Call) -> Sequence[Stream]:

@@ -50,7 +50,9 @@ class Encoder:
         self._books = PublishedBooks()
         self._symbols: dict[Instrument, str] = {}
 
-    def encode(self, step: Step, wanted: Collection[Stream], floor: MarketView) -> list[Frame]:
+    def encode(
+        self, step: Step, wanted: Collection[Stream], market_view: MarketView
+    ) -> list[Frame]:
         """The frames of a step, in the order of what happened; books at their intervals."""
         frames: list[Frame] = []
         self._books.note(step)

@@ -24,52 +24,52 @@ NO_SYMBOL = RestResponse(b'{"error":"unknown symbol"}', status=404)
 WRONG = RestResponse(b'{"error":"wrong parameter"}', status=400)
 
 
-async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
+async def answer(request: RestRequest, market_view: MarketView) -> RestResponse:
     """One call."""
-    recorded = floor.recorded(request.path)
+    recorded = market_view.recorded(request.path)
     if recorded is not None:
         return RestResponse(recorded)
     if request.path == "/instruments":
-        return _answer([_market(one) for one in floor.listings()])
+        return _answer([_market(one) for one in market_view.listings()])
     handler = HANDLERS.get(request.path)
     if handler is None:
         return RestResponse(b'{"error":"no such path"}', status=404)
     symbol = request.query.get("symbol", "")
-    if symbol not in {one.symbol for one in floor.listings()}:
+    if symbol not in {one.symbol for one in market_view.listings()}:
         return NO_SYMBOL
     try:
-        return await handler(symbol, request.query, floor)
+        return await handler(symbol, request.query, market_view)
     except ValueError:
         return WRONG
 
 
-async def _book(symbol: str, query: Mapping[str, str], floor: MarketView) -> RestResponse:
-    book = await floor.book(symbol)
+async def _book(symbol: str, query: Mapping[str, str], market_view: MarketView) -> RestResponse:
+    book = await market_view.book(symbol)
     if book is None:
         return RestResponse(FAILURES[500], status=500)
     return _answer({"sequence": book.sequence, "bids": book.bids, "asks": book.asks})
 
 
-async def _trades(symbol: str, query: Mapping[str, str], floor: MarketView) -> RestResponse:
+async def _trades(symbol: str, query: Mapping[str, str], market_view: MarketView) -> RestResponse:
     """From an id, from a time, or the newest; oldest first."""
-    history, limit = floor.history(symbol), _limit(query)
+    history, limit = market_view.history(symbol), _limit(query)
     if "from_id" in query:
         found = history.from_id(int(query["from_id"]), limit)
     elif "start" in query:
         start_ns = int(query["start"]) * NANOSECONDS_PER_MILLISECOND
-        found = history.between(start_ns, floor.time_ns(), limit)
+        found = history.between(start_ns, market_view.time_ns(), limit)
     else:
         found = history.latest(limit)
     return _answer([_trade(one) for one in found])
 
 
-async def _candles(symbol: str, query: Mapping[str, str], floor: MarketView) -> RestResponse:
+async def _candles(symbol: str, query: Mapping[str, str], market_view: MarketView) -> RestResponse:
     """From a time, or the newest; oldest first."""
     start_of = interval_start(query.get("interval", ""))
     if start_of is None:
         return WRONG
     start_ns = int(query.get("start", 0)) * NANOSECONDS_PER_MILLISECOND
-    found = floor.history(symbol).candles(start_of, start_ns, floor.time_ns())
+    found = market_view.history(symbol).candles(start_of, start_ns, market_view.time_ns())
     limit = _limit(query)
     chosen = found[:limit] if "start" in query else found[-limit:]
     return _answer([candle_row(candle) for candle in chosen])

@@ -121,27 +121,27 @@ class PrivateCalls:
         self._words = words
         self._paths = {path for _, path in routes}
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse | None:
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse | None:
         """One REST call; None: it is no private one."""
         route = self._routes.get((request.method, request.path))
         if route is None:
             return None
-        self.usage.spend(route.weight, floor.time_ns())
+        self.usage.spend(route.weight, market_view.time_ns())
         account, status = "", 200
         try:
-            call = _rest_call(request, floor, route)
+            call = _rest_call(request, market_view, route)
             account = call.account
             body = msgspec.json.encode(self.run(route, call))
         except BinanceApiError as refusal:
             body, status = refusal.body, refusal.status
-        return RestResponse(body, status, self.usage.headers(account, floor.time_ns()))
+        return RestResponse(body, status, self.usage.headers(account, market_view.time_ns()))
 
     def run(self, route: Route, call: Call) -> object:
         """What a call gives. Raises Refusal."""
         if route.reads is not None:
             check_known(call.params, route.reads)
         if route.orders:
-            self.usage.place(call.account, route.orders, call.floor.time_ns())
+            self.usage.place(call.account, route.orders, call.market_view.time_ns())
         try:
             return route.handle(call)
         except OrderRejected as refused:
@@ -153,13 +153,13 @@ class PrivateCalls:
         return BinanceApiError(code, words)
 
 
-def _rest_call(request: RestRequest, floor: MarketView, route: Route) -> Call:
-    house = floor.house
-    if house is None:
+def _rest_call(request: RestRequest, market_view: MarketView, route: Route) -> Call:
+    engine = market_view.engine
+    if engine is None:
         raise BinanceApiError(-1016, "This service is no longer available.", 503)
     params, payload = rest_params(request)
-    key = key_of(house, rest_key(request))
-    call = Call(key, params, floor, house)
+    key = key_of(engine, rest_key(request))
+    call = Call(key, params, market_view, engine)
     if route.signed:
         check_time(params, call.now_ms)
         check_signature(key, payload, params)

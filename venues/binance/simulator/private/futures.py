@@ -87,7 +87,7 @@ class FuturesOrders:
         response = call.params.get("newOrderRespType", "ACK")
         if response not in ("ACK", "RESULT"):
             raise BinanceApiError(-1130, "Data sent for parameter 'newOrderRespType' is not valid.")
-        order = call.house.place(call.account, ticket)
+        order = call.engine.place(call.account, ticket)
         return words.acknowledged(order) if response == "ACK" else words.order_row(order)
 
     def _test(self, call: Call) -> object:
@@ -101,7 +101,7 @@ class FuturesOrders:
             raise BinanceApiError(-1116, "Invalid orderType.")
         client_id = call.client_id("clientAlgoId") or self._new_id(call)
         ticket = read_ticket(call, client_id, "triggerPrice")
-        return words.algo_row(call.house.place(call.account, ticket))
+        return words.algo_row(call.engine.place(call.account, ticket))
 
     def _place_batch(self, call: Call) -> object:
         return _each(call, self._place)
@@ -167,11 +167,11 @@ def find_conditional(call: Call) -> OrderView | None:
     number = call.number("algoId", 0)
     if number:
         try:
-            found: OrderView | None = call.house.order(call.account, number - words.ALGO_ID_FIRST)
+            found: OrderView | None = call.engine.order(call.account, number - words.ALGO_ID_FIRST)
         except OrderRejected:
             found = None
     else:
-        found = call.house.by_client_id(call.account, call.text("clientAlgoId"))
+        found = call.engine.by_client_id(call.account, call.text("clientAlgoId"))
     return found if found is not None and words.is_conditional(found) else None
 
 
@@ -187,7 +187,7 @@ def _trail(call: Call, listing: Listing) -> Decimal:
     rate = call.amount("callbackRate")
     if not Decimal("0.1") <= rate <= 10:
         raise BinanceApiError(-4130, "Invalid callback rate.")
-    return whole_ticks(traded_price(call.floor, listing) * rate / PERCENT, listing)
+    return whole_ticks(traded_price(call.market_view, listing) * rate / PERCENT, listing)
 
 
 def _expires_ns(call: Call) -> int:
@@ -221,21 +221,21 @@ def _modify(call: Call) -> object:
     size, price = call.amount("quantity"), call.amount("price")
     if (size, price) == (order.ticket.size, order.ticket.price):
         raise BinanceApiError(-5027, "No need to modify the order.")
-    return words.order_row(call.house.amend(call.account, order.order_id, size, price))
+    return words.order_row(call.engine.amend(call.account, order.order_id, size, price))
 
 
 def _cancel(call: Call) -> object:
     order = find_order(call)
     if order is None:
         raise OrderRejected(Reason.UNKNOWN_ORDER)
-    return words.order_row(call.house.cancel(call.account, order.order_id))
+    return words.order_row(call.engine.cancel(call.account, order.order_id))
 
 
 def _cancel_all(call: Call) -> object:
     """Conditional orders stay."""
-    for order in call.house.open_orders(call.account, call.listing().symbol):
+    for order in call.engine.open_orders(call.account, call.listing().symbol):
         if words.is_order(order):
-            call.house.cancel(call.account, order.order_id)
+            call.engine.cancel(call.account, order.order_id)
     return DONE
 
 
@@ -250,22 +250,22 @@ def _cancel_conditional(call: Call) -> object:
     order = find_conditional(call)
     if order is None or words.is_order(order):
         raise OrderRejected(Reason.UNKNOWN_ORDER)
-    call.house.cancel(call.account, order.order_id)
+    call.engine.cancel(call.account, order.order_id)
     ids = {"algoId": words.algo_id(order), "clientAlgoId": order.ticket.client_id}
     return ids | {"code": "200", "msg": "success"}
 
 
 def _cancel_all_conditional(call: Call) -> object:
-    for order in call.house.open_orders(call.account, call.listing().symbol):
+    for order in call.engine.open_orders(call.account, call.listing().symbol):
         if not words.is_order(order):
-            call.house.cancel(call.account, order.order_id)
+            call.engine.cancel(call.account, order.order_id)
     return DONE
 
 
 def _count_down(call: Call) -> object:
     """The engine's countdown is for all symbols of an account."""
     symbol, time_ms = call.listing().symbol, call.number("countdownTime", 0)
-    call.house.cancel_after(call.account, time_ms / 1_000)
+    call.engine.cancel_after(call.account, time_ms / 1_000)
     return {"symbol": symbol, "countdownTime": str(time_ms)}
 
 

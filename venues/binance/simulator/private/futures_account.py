@@ -65,9 +65,9 @@ class FuturesAccount:
         return calls
 
     def _account(self, call: Call) -> object:
-        positions = call.house.positions(call.account)
+        positions = call.engine.positions(call.account)
         gain = sum((one.unrealized for one in positions), ZERO)
-        assets = [_asset(call, one, gain) for one in call.house.balances(call.account)]
+        assets = [_asset(call, one, gain) for one in call.engine.balances(call.account)]
         totals = ("walletBalance", "marginBalance", "initialMargin", "maintMargin")
         dollars = [row for row in assets if row["asset"] == "USDT"] or assets[:1]
         sums = {
@@ -90,7 +90,7 @@ class FuturesAccount:
 
     def _positions(self, call: Call) -> object:
         """Of the symbol that was asked for there is always one."""
-        positions = {one.symbol: one for one in call.house.positions(call.account)}
+        positions = {one.symbol: one for one in call.engine.positions(call.account)}
         if "symbol" in call.params:
             symbol = call.listing().symbol
             found = positions.get(symbol)
@@ -167,7 +167,7 @@ class FuturesAccount:
         return {"symbol": call.listing().symbol} | texts
 
     def _rate_limits(self, call: Call) -> object:
-        return self._usage.order_rows(call.account, call.floor.time_ns())
+        return self._usage.order_rows(call.account, call.market_view.time_ns())
 
 
 def _asset(call: Call, balance: BalanceView, gain: Decimal) -> dict[str, str | int]:
@@ -193,15 +193,15 @@ def _asset(call: Call, balance: BalanceView, gain: Decimal) -> dict[str, str | i
 
 
 def _balance(call: Call) -> object:
-    gain = sum((one.unrealized for one in call.house.positions(call.account)), ZERO)
-    rows = [_asset(call, one, gain) for one in call.house.balances(call.account)]
+    gain = sum((one.unrealized for one in call.engine.positions(call.account)), ZERO)
+    rows = [_asset(call, one, gain) for one in call.engine.balances(call.account)]
     return [row | {"balance": row["walletBalance"], "marginAvailable": True} for row in rows]
 
 
 def _symbols(call: Call) -> Sequence[str]:
     if "symbol" in call.params:
         return [call.listing().symbol]
-    return [listing.symbol for listing in call.floor.listings()]
+    return [listing.symbol for listing in call.market_view.listings()]
 
 
 def _asked_symbol(call: Call) -> str:
@@ -209,17 +209,17 @@ def _asked_symbol(call: Call) -> str:
 
 
 def _open_orders(call: Call) -> object:
-    found = call.house.open_orders(call.account, _asked_symbol(call))
+    found = call.engine.open_orders(call.account, _asked_symbol(call))
     return [words.order_row(one) for one in found if words.is_order(one)]
 
 
 def _open_conditionals(call: Call) -> object:
-    found = call.house.open_orders(call.account, _asked_symbol(call))
+    found = call.engine.open_orders(call.account, _asked_symbol(call))
     return [words.algo_row(one) for one in found if not words.is_order(one)]
 
 
 def _all_orders(call: Call) -> object:
-    found = call.house.orders(call.account, call.listing().symbol)
+    found = call.engine.orders(call.account, call.listing().symbol)
     first = call.number("orderId", 0)
     wanted = [one for one in found if words.is_order(one) and one.order_id >= first]
     return [words.order_row(one) for one in _page(call, wanted, "orderId")]
@@ -229,7 +229,7 @@ def _all_conditionals(call: Call) -> object:
     if {"algoId", "clientAlgoId"} & call.params.keys():
         one = find_conditional(call)
         return [] if one is None else [words.algo_row(one)]
-    found = call.house.orders(call.account, call.listing().symbol)
+    found = call.engine.orders(call.account, call.listing().symbol)
     wanted = [one for one in found if words.is_conditional(one)]
     return [words.algo_row(one) for one in _page(call, wanted, "algoId")]
 
@@ -250,7 +250,7 @@ def _fills(call: Call) -> object:
     limit = call.number("limit", ROWS_USUAL, ROWS_MAX)
     found = [
         one
-        for one in call.house.fills(call.account, symbol, start_ms * NANOSECONDS_PER_MILLISECOND)
+        for one in call.engine.fills(call.account, symbol, start_ms * NANOSECONDS_PER_MILLISECOND)
         if one.trade_id >= first
         and order_id in (0, one.order.order_id)
         and start_ms <= milliseconds(one.time_ns) <= end_ms

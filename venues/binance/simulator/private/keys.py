@@ -53,8 +53,8 @@ class Call:
 
     key: Key
     params: Mapping[str, str]
-    floor: MarketView
-    house: MatchingEngine
+    market_view: MarketView
+    engine: MatchingEngine
 
     @property
     def account(self) -> str:
@@ -64,7 +64,7 @@ class Call:
     @property
     def now_ms(self) -> int:
         """By the exchange's clock."""
-        return self.floor.time_ns() // NANOSECONDS_PER_MILLISECOND
+        return self.market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
 
     def text(self, name: str) -> str:
         """A parameter that must be there."""
@@ -108,7 +108,7 @@ class Call:
     def listing(self) -> Listing:
         """Of the symbol, which must be there."""
         symbol = self.text("symbol")
-        for listing in self.floor.listings():
+        for listing in self.market_view.listings():
             if listing.symbol == symbol:
                 return listing
         raise BinanceApiError(-1121, "Invalid symbol.")
@@ -119,13 +119,13 @@ class Call:
         if self.params.get(id_name):
             try:
                 number = self.number(id_name, 0) - id_first
-                order: OrderView | None = self.house.order(self.account, number)
+                order: OrderView | None = self.engine.order(self.account, number)
             except OrderRejected:
                 order = None
             if order is not None and client_id not in ("", order.ticket.client_id):
                 raise BinanceApiError(-2039, "Client order ID is not correct for this order ID.")
         elif client_id:
-            order = self.house.by_client_id(self.account, client_id)
+            order = self.engine.by_client_id(self.account, client_id)
         else:
             both = f"Param '{client_id_name}' or '{id_name}' must be sent"
             raise BinanceApiError(-1102, f"{both}, but both were empty/null!")
@@ -138,11 +138,11 @@ def illegal(name: str, pattern: str) -> BinanceApiError:
     return BinanceApiError(-1100, words)
 
 
-def key_of(house: MatchingEngine, name: str) -> Key:
+def key_of(engine: MatchingEngine, name: str) -> Key:
     """The API key of this name. Raises Refusal."""
     if not KEY.fullmatch(name):
         raise BinanceApiError(-2014, "API-key format invalid.", 401)
-    key = house.key(name)
+    key = engine.key(name)
     if key is None:
         raise BinanceApiError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
     return key

@@ -29,8 +29,8 @@ class ListenKey:
 
     name: str
     account: str
-    house: MatchingEngine
-    floor: MarketView
+    engine: MatchingEngine
+    market_view: MarketView
     expires_ns: int
 
 
@@ -51,9 +51,9 @@ class ListenKeys:
         if found is None:
             self._made += 1
             name = hashlib.sha256(f"{call.account}/{self._made}".encode()).hexdigest()
-            found = ListenKey(name, call.account, call.house, call.floor, 0)
+            found = ListenKey(name, call.account, call.engine, call.market_view, 0)
             self._by_account[call.account] = found
-        found.expires_ns = call.floor.time_ns() + LIFETIME_NS
+        found.expires_ns = call.market_view.time_ns() + LIFETIME_NS
         return {"listenKey": found.name}
 
     def keep(self, call: Call) -> object:
@@ -82,20 +82,20 @@ class ListenKeys:
 
         def hear(event: AccountEvent) -> None:
             stream = self._streams.get(USER, symbol_of(event))
-            for row in self._rows(event, listen_key.floor):
+            for row in self._rows(event, listen_key.market_view):
                 session.tell(stream, combined(name, msgspec.json.encode(row)))
 
         number = id(session)
-        self._hearers[number] = (listen_key, listen_key.house.listen(listen_key.account, hear))
+        self._hearers[number] = (listen_key, listen_key.engine.listen(listen_key.account, hear))
         session.when_closed.append(lambda: self._leave(number))
 
-    def tick(self, session: Session, floor: MarketView) -> None:
+    def tick(self, session: Session, market_view: MarketView) -> None:
         """A second has passed: who hears by a key that has expired is told, and hears no more."""
         listen_key, _ = self._hearers.get(id(session), (None, None))
-        if listen_key is None or floor.time_ns() < listen_key.expires_ns:
+        if listen_key is None or market_view.time_ns() < listen_key.expires_ns:
             return
         self._leave(id(session))
-        now_ms = milliseconds(floor.time_ns())
+        now_ms = milliseconds(market_view.time_ns())
         row = {"e": "listenKeyExpired", "E": now_ms, "listenKey": listen_key.name}
         told = combined(listen_key.name, msgspec.json.encode(row))
         session.tell(self._streams.get(USER), told)
@@ -104,7 +104,7 @@ class ListenKeys:
 
     def _living(self, call: Call) -> ListenKey | None:
         found = self._by_account.get(call.account)
-        return found if found and call.floor.time_ns() < found.expires_ns else None
+        return found if found and call.market_view.time_ns() < found.expires_ns else None
 
     def _leave(self, number: int) -> None:
         found = self._hearers.pop(number, None)

@@ -72,7 +72,7 @@ SPOT_PUBLIC_WEIGHTS: Mapping[str, int] = {
 class PrivateSide:
     """Of one market."""
 
-    house_rules: MatchingRules
+    matching_rules: MatchingRules
     calls: PrivateCalls
     api: WebsocketApi
     api_path: str
@@ -89,8 +89,8 @@ def spot() -> PrivateSide:
     routes = answering.routes() | wallet.routes()
     calls = PrivateCalls(routes, words.REFUSALS, usage)
 
-    def rows(event: AccountEvent, floor: MarketView) -> list[dict[str, object]]:
-        now_ms = words.milliseconds(floor.time_ns())
+    def rows(event: AccountEvent, market_view: MarketView) -> list[dict[str, object]]:
+        now_ms = words.milliseconds(market_view.time_ns())
         if isinstance(event, OrderChanged):
             return [words.execution_report(event, answering.cancel_id, now_ms)]
         if isinstance(event, BalanceChanged):
@@ -130,9 +130,9 @@ def futures() -> PrivateSide:
     return PrivateSide(rules, calls, api, "/ws-fapi/v1", _futures_weight, listen_keys)
 
 
-def _futures_rows(event: AccountEvent, floor: MarketView) -> list[dict[str, object]]:
+def _futures_rows(event: AccountEvent, market_view: MarketView) -> list[dict[str, object]]:
     """What is said of an event. Money that is only locked is not spoken of."""
-    now_ms = words.milliseconds(floor.time_ns())
+    now_ms = words.milliseconds(market_view.time_ns())
     if isinstance(event, BalanceChanged):
         told = event.why != "order"
         return [futures_words.balance_update(event, now_ms)] if told else []

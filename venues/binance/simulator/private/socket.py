@@ -76,7 +76,7 @@ class WebsocketApi:
         session.when_closed.append(lambda: _end_all(session))
         return session
 
-    def answer(self, session: ApiSession, text: str, floor: MarketView) -> bytes:
+    def answer(self, session: ApiSession, text: str, market_view: MarketView) -> bytes:
         """One request."""
         try:
             asked = _asked.decode(text)
@@ -86,12 +86,12 @@ class WebsocketApi:
         params = {name: _text(value) for name, value in asked.params.items()}
         account = session.key.account if session.key is not None else ""
         try:
-            result, account = self._result(session, asked.method, params, floor, account)
+            result, account = self._result(session, asked.method, params, market_view, account)
             said: dict[str, object] = {"id": asked.id, "status": 200, "result": result}
         except BinanceApiError as refusal:
             said = {"id": asked.id, "status": refusal.status, "error": refusal.error}
         if params.get("returnRateLimits") != "false":
-            said["rateLimits"] = self._calls.usage.rows(account, floor.time_ns())
+            said["rateLimits"] = self._calls.usage.rows(account, market_view.time_ns())
         return msgspec.json.encode(said)
 
     def path_of(self, text: str) -> str:
@@ -117,123 +117,125 @@ class WebsocketApi:
         session: ApiSession,
         method: str,
         params: dict[str, str],
-        floor: MarketView,
+        market_view: MarketView,
         account: str,
     ) -> tuple[object, str]:
         """What a method gives, and of which account the limits are."""
         route = self._routes.get(method)
-        self._calls.usage.spend(route.weight if route is not None else 2, floor.time_ns())
+        self._calls.usage.spend(route.weight if route is not None else 2, market_view.time_ns())
         if method == "ping":
             return {}, account
         if method == "time":
-            return {"serverTime": floor.time_ns() // NANOSECONDS_PER_MILLISECOND}, account
-        house = floor.house
-        if house is None:
+            return {"serverTime": market_view.time_ns() // NANOSECONDS_PER_MILLISECOND}, account
+        engine = market_view.engine
+        if engine is None:
             raise BinanceApiError(-1016, "This service is no longer available.", 503)
         if route is not None:
             if route.signed:
-                key = _authorised(session, house, params, floor)
+                key = _authorised(session, engine, params, market_view)
             else:
-                key = key_of(house, params.get("apiKey", ""))
-            call = Call(key, params, floor, house)
+                key = key_of(engine, params.get("apiKey", ""))
+            call = Call(key, params, market_view, engine)
             return self._calls.run(route, call), call.account
-        return self._session_result(session, method, params, floor, house), account
+        return self._session_result(session, method, params, market_view, engine), account
 
     def _session_result(
         self,
         session: ApiSession,
         method: str,
         params: dict[str, str],
-        floor: MarketView,
-        house: MatchingEngine,
+        market_view: MarketView,
+        engine: MatchingEngine,
     ) -> object:
         match method:
             case "session.logon":
-                session.key = _logged_on(house, params, floor)
+                session.key = _logged_on(engine, params, market_view)
                 session.logged_on_ms = int(params["timestamp"])
-                return _session_row(session, floor)
+                return _session_row(session, market_view)
             case "session.logout":
                 session.key, session.logged_on_ms = None, 0
                 _end_all(session)
-                return _session_row(session, floor)
+                return _session_row(session, market_view)
             case "session.status":
-                return _session_row(session, floor)
+                return _session_row(session, market_view)
             case "userDataStream.subscribe.signature" if self._events:
                 check_known(params, frozenset())
-                return self._subscribe(session, _signed(house, params, floor), floor, house)
+                return self._subscribe(
+                    session, _signed(engine, params, market_view), market_view, engine
+                )
             case "userDataStream.subscribe" if self._events:
                 if session.key is None:
                     raise BinanceApiError(
                         -2015, "Invalid API-key, IP, or permissions for action.", 401
                     )
-                return self._subscribe(session, session.key, floor, house)
+                return self._subscribe(session, session.key, market_view, engine)
             case "userDataStream.unsubscribe" if self._events:
-                return self._unsubscribe(session, params.get("subscriptionId", ""), floor)
+                return self._unsubscribe(session, params.get("subscriptionId", ""), market_view)
             case "session.subscriptions" if self._events:
                 return [{"subscriptionId": number} for number in session.hears]
         raise BinanceApiError(-1020, "This operation is not supported.")
 
     def _subscribe(
-        self, session: ApiSession, key: Key, floor: MarketView, house: MatchingEngine
+        self, session: ApiSession, key: Key, market_view: MarketView, engine: MatchingEngine
     ) -> object:
         if any(account == key.account for account, _ in session.hears.values()):
             raise BinanceApiError(-2035, "User Data Stream subscription already active.")
         number, session.subscribed = session.subscribed, session.subscribed + 1
 
         def hear(event: AccountEvent) -> None:
-            for row in self._events(event, floor) if self._events is not None else ():
+            for row in self._events(event, market_view) if self._events is not None else ():
                 told = {"subscriptionId": number, "event": row}
                 session.tell(self._streams.get(USER, symbol_of(event)), msgspec.json.encode(told))
 
-        session.hears[number] = (key.account, house.listen(key.account, hear))
+        session.hears[number] = (key.account, engine.listen(key.account, hear))
         return {"subscriptionId": number}
 
-    def _unsubscribe(self, session: ApiSession, wanted: str, floor: MarketView) -> object:
+    def _unsubscribe(self, session: ApiSession, wanted: str, market_view: MarketView) -> object:
         numbers = [one for one in session.hears if wanted in ("", str(one))]
         if not numbers:
             raise BinanceApiError(-2036, "User Data Stream subscription not active.")
         for number in numbers:
             session.hears.pop(number)[1]()
-            now_ms = floor.time_ns() // NANOSECONDS_PER_MILLISECOND
+            now_ms = market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
             event = {"e": "eventStreamTerminated", "E": now_ms}
             told = {"subscriptionId": number, "event": event}
             session.tell(self._streams.get(USER), msgspec.json.encode(told))
         return {}
 
 
-def _signed(house: MatchingEngine, params: Mapping[str, str], floor: MarketView) -> Key:
+def _signed(engine: MatchingEngine, params: Mapping[str, str], market_view: MarketView) -> Key:
     """The key that a request is signed with. Raises Refusal."""
-    key = key_of(house, params.get("apiKey", ""))
-    check_time(params, floor.time_ns() // NANOSECONDS_PER_MILLISECOND)
+    key = key_of(engine, params.get("apiKey", ""))
+    check_time(params, market_view.time_ns() // NANOSECONDS_PER_MILLISECOND)
     check_signature(key, websocket_payload(params), params)
     return key
 
 
 def _authorised(
-    session: ApiSession, house: MatchingEngine, params: Mapping[str, str], floor: MarketView
+    session: ApiSession, engine: MatchingEngine, params: Mapping[str, str], market_view: MarketView
 ) -> Key:
     """After a logon a request needs no signature."""
     if session.key is None or "apiKey" in params:
-        return _signed(house, params, floor)
-    check_time(params, floor.time_ns() // NANOSECONDS_PER_MILLISECOND)
+        return _signed(engine, params, market_view)
+    check_time(params, market_view.time_ns() // NANOSECONDS_PER_MILLISECOND)
     return session.key
 
 
-def _logged_on(house: MatchingEngine, params: Mapping[str, str], floor: MarketView) -> Key:
-    key = _signed(house, params, floor)
+def _logged_on(engine: MatchingEngine, params: Mapping[str, str], market_view: MarketView) -> Key:
+    key = _signed(engine, params, market_view)
     if not is_ed25519(key, websocket_payload(params), params["signature"]):
         raise BinanceApiError(-4056, "HMAC_SHA256 API key is not supported.")
     return key
 
 
-def _session_row(session: ApiSession, floor: MarketView) -> dict[str, object]:
+def _session_row(session: ApiSession, market_view: MarketView) -> dict[str, object]:
     logged_on_ms = session.logged_on_ms or None
     return {
         "apiKey": session.key.key if session.key is not None else None,
         "authorizedSince": logged_on_ms,
         "connectedSince": logged_on_ms,
         "returnRateLimits": True,
-        "serverTime": floor.time_ns() // NANOSECONDS_PER_MILLISECOND,
+        "serverTime": market_view.time_ns() // NANOSECONDS_PER_MILLISECOND,
         "userDataStream": bool(session.hears),
     }
 

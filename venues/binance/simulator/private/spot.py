@@ -88,7 +88,7 @@ class SpotCalls:
     def _place(self, call: Call) -> object:
         ticket = read_ticket(call, call.client_id("newClientOrderId") or self._new_id(call))
         response = _response(call)
-        return _placed(call, call.house.place(call.account, ticket), response)
+        return _placed(call, call.engine.place(call.account, ticket), response)
 
     def _test(self, call: Call) -> object:
         check_filters(call.listing(), read_ticket(call, call.client_id("newClientOrderId")))
@@ -106,7 +106,7 @@ class SpotCalls:
         if only and RESTRICTIONS.get(only) != words.STATUSES[order.status]:
             raise BinanceApiError(-2011, "Order was not canceled due to cancel restrictions.")
         with self._cancelling(cancel_id):
-            done = call.house.cancel(call.account, order.order_id)
+            done = call.engine.cancel(call.account, order.order_id)
         return words.cancelled_order(done, cancel_id)
 
     def _order(self, call: Call) -> object:
@@ -148,7 +148,7 @@ class SpotCalls:
         size = call.amount("newQty")
         if not order.filled < size < order.ticket.size:
             raise BinanceApiError(-2038, "Order amend (quantity increase) is not supported.")
-        done = call.house.amend(call.account, order.order_id, size, None)
+        done = call.engine.amend(call.account, order.order_id, size, None)
         row = words.known_order(done)
         amended = {"origClientOrderId": client_id, "qty": row["origQty"]} | row
         time_ms = words.milliseconds(done.updated_ns)
@@ -156,12 +156,12 @@ class SpotCalls:
 
     def _open_orders(self, call: Call) -> object:
         symbol = call.listing().symbol if "symbol" in call.params else ""
-        return [words.known_order(one) for one in call.house.open_orders(call.account, symbol)]
+        return [words.known_order(one) for one in call.engine.open_orders(call.account, symbol)]
 
     def _cancel_all(self, call: Call) -> object:
         symbol, cancel_id = call.listing().symbol, self._new_id(call)
         with self._cancelling(cancel_id):
-            done = call.house.cancel_all(call.account, symbol)
+            done = call.engine.cancel_all(call.account, symbol)
         if not done:
             raise OrderRejected(Reason.UNKNOWN_ORDER)
         return [words.cancelled_order(one, cancel_id) for one in done]
@@ -174,7 +174,7 @@ class SpotCalls:
         limit = call.number("limit", ROWS_USUAL, ROWS_MAX)
         found = [
             one
-            for one in call.house.orders(call.account, symbol)
+            for one in call.engine.orders(call.account, symbol)
             if one.order_id >= first and start_ms <= words.milliseconds(one.created_ns) <= end_ms
         ]
         from_the_start = {"orderId", "startTime"} & call.params.keys()
@@ -191,7 +191,7 @@ class SpotCalls:
         since_ns = start_ms * NANOSECONDS_PER_MILLISECOND
         found = [
             one
-            for one in call.house.fills(call.account, symbol, since_ns)
+            for one in call.engine.fills(call.account, symbol, since_ns)
             if one.trade_id >= first
             and order_id in (0, one.order.order_id)
             and start_ms <= words.milliseconds(one.time_ns) <= end_ms
@@ -202,7 +202,7 @@ class SpotCalls:
         ]
 
     def _rate_limits(self, call: Call) -> object:
-        return self._usage.order_rows(call.account, call.floor.time_ns())
+        return self._usage.order_rows(call.account, call.market_view.time_ns())
 
     @contextmanager
     def _cancelling(self, cancel_id: str) -> Iterator[None]:
@@ -233,14 +233,14 @@ def _response(call: Call) -> str:
 def _placed(call: Call, order: OrderView, response: str) -> dict[str, object]:
     if response == "ACK":
         return words.acknowledged_order(order)
-    fills = fills_of(order, call.house) if response == "FULL" else None
+    fills = fills_of(order, call.engine) if response == "FULL" else None
     return words.placed_order(order, fills)
 
 
 def _place_instead(call: Call, ticket: OrderTicket, response: str, outcome: dict[str, Any]) -> None:
     """The second half of a cancel-replace. Raises Refusal when not both halves were done."""
     try:
-        order = call.house.place(call.account, ticket)
+        order = call.engine.place(call.account, ticket)
         outcome["newOrderResponse"] = _placed(call, order, response)
     except OrderRejected as refused:
         outcome |= {"newOrderResult": "FAILURE", "newOrderResponse": _error(refused)}
@@ -268,7 +268,7 @@ def _times_ms(call: Call) -> tuple[int, int]:
 def _account(call: Call) -> object:
     balances = [
         {"asset": one.asset, "free": words.number(one.free), "locked": words.number(one.locked)}
-        for one in call.house.balances(call.account)
+        for one in call.engine.balances(call.account)
         if one.total or not call.flag("omitZeroBalances")
     ]
     rates = dict.fromkeys(("maker", "taker", "buyer", "seller"), "0.00000000")

@@ -122,9 +122,9 @@ def check_filters(listing: Listing, ticket: OrderTicket) -> None:
         raise BinanceApiError(-1013, "Filter failure: NOTIONAL")
 
 
-def traded_price(floor: MarketView, listing: Listing) -> Decimal:
+def traded_price(market_view: MarketView, listing: Listing) -> Decimal:
     """Of the newest trade. Raises Refusal before the first."""
-    last = last_price(floor, listing.symbol)
+    last = last_price(market_view, listing.symbol)
     if last is None:
         raise BinanceApiError(-1013, "Market is closed.")
     return last
@@ -152,4 +152,4 @@ def _trail(call: Call, listing: Listing) -> Decimal:
     share = Decimal(call.number("trailingDelta", 0)) / BASIS_POINTS
     if not share:
         raise BinanceApiError(-1013, "Filter failure: TRAILING_DELTA")
-    return whole_ticks(traded_price(call.floor, listing) * share, listing)
+    return whole_ticks(traded_price(call.market_view, listing) * share, listing)

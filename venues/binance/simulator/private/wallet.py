@@ -25,8 +25,8 @@ def routes() -> dict[tuple[str, str], Route]:
 
 def _coins(call: Call) -> object:
     """``[{"coin","free","locked",…,"networkList":[]}]`` of all that is listed."""
-    held = {one.asset: one for one in call.house.balances(call.account)}
-    listings = call.floor.listings()
+    held = {one.asset: one for one in call.engine.balances(call.account)}
+    listings = call.market_view.listings()
     coins = dict.fromkeys(coin for one in listings for coin in (one.base, one.quote))
     zero = number(Decimal(0))
     rows = []

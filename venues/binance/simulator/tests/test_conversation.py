@@ -22,39 +22,41 @@ def exchange() -> Binance:
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: Binance) -> SimulatedMarketView:
+def market_view(exchange: Binance) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, SPOT.instruments)
-    floor = SimulatedMarketView(market, exchange)
-    floor.happened(market.advance(OPENING_NS + 5 * SECOND_NS))
-    return floor
+    market_view = SimulatedMarketView(market, exchange)
+    market_view.happened(market.advance(OPENING_NS + 5 * SECOND_NS))
+    return market_view
 
 
-async def say(exchange: Binance, session: Session, floor: SimulatedMarketView, text: str) -> dict:
-    (answer,) = await exchange.receive(session, text, floor)
+async def say(
+    exchange: Binance, session: Session, market_view: SimulatedMarketView, text: str
+) -> dict:
+    (answer,) = await exchange.receive(session, text, market_view)
     return json.loads(answer)
 
 
 async def ask(
-    exchange: Binance, floor: SimulatedMarketView, path: str, **query: object
+    exchange: Binance, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(RestRequest("GET", path, texts), floor)
+    return await exchange.answer(RestRequest("GET", path, texts), market_view)
 
 
-async def asked(exchange: Binance, floor: SimulatedMarketView, path: str, **query: object):
-    answer = await ask(exchange, floor, path, **query)
+async def asked(exchange: Binance, market_view: SimulatedMarketView, path: str, **query: object):
+    answer = await ask(exchange, market_view, path, **query)
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
 
 
-async def test_subscribing_and_unsubscribing(exchange: Binance, floor: SimulatedMarketView):
+async def test_subscribing_and_unsubscribing(exchange: Binance, market_view: SimulatedMarketView):
     session = exchange.open("/stream", {"streams": "ethusdt@trade"})
     assert session is not None
     subscribe = '{"method":"SUBSCRIBE","params":["btcusdt@trade","btcusdt@depth@100ms"],"id":7}'
-    assert await say(exchange, session, floor, subscribe) == {"result": None, "id": 7}
+    assert await say(exchange, session, market_view, subscribe) == {"result": None, "id": 7}
     unsubscribe = '{"method":"UNSUBSCRIBE","params":["ethusdt@trade"],"id":"x"}'
-    assert await say(exchange, session, floor, unsubscribe) == {"result": None, "id": "x"}
-    listing = await say(exchange, session, floor, '{"method":"LIST_SUBSCRIPTIONS","id":3}')
+    assert await say(exchange, session, market_view, unsubscribe) == {"result": None, "id": "x"}
+    listing = await say(exchange, session, market_view, '{"method":"LIST_SUBSCRIPTIONS","id":3}')
     assert listing == {"result": ["btcusdt@trade", "btcusdt@depth@100ms"], "id": 3}
 
 
@@ -69,22 +71,24 @@ async def test_subscribing_and_unsubscribing(exchange: Binance, floor: Simulated
         ('{"method":"DANCE","id":1}', 2),
     ],
 )
-async def test_wrong_requests_are_refused(exchange, floor, text: str, code: int):
+async def test_wrong_requests_are_refused(exchange, market_view, text: str, code: int):
     session = exchange.open("/ws", {})
-    answer = await say(exchange, session, floor, text)
+    answer = await say(exchange, session, market_view, text)
     assert answer.get("error", answer)["code"] == code
     assert not session.streams
 
 
-async def test_too_many_streams_are_refused(exchange: Binance, floor: SimulatedMarketView):
+async def test_too_many_streams_are_refused(exchange: Binance, market_view: SimulatedMarketView):
     session = exchange.open("/ws", {})
     assert session is not None
     names = [f"s{number}@trade" for number in range(1_025)]
     call = json.dumps({"method": "SUBSCRIBE", "params": names, "id": 1})
-    assert (await say(exchange, session, floor, call))["error"]["code"] == 2
+    assert (await say(exchange, session, market_view, call))["error"]["code"] == 2
 
 
-async def test_a_raw_connection_gets_the_data_only(exchange: Binance, floor: SimulatedMarketView):
+async def test_a_raw_connection_gets_the_data_only(
+    exchange: Binance, market_view: SimulatedMarketView
+):
     whole = b'{"stream":"btcusdt@trade","data":{"e":"trade"}}'
     for path in ("/ws/btcusdt@trade", "/stream/ws/0"):
         session = exchange.open(path, {})
@@ -94,34 +98,36 @@ async def test_a_raw_connection_gets_the_data_only(exchange: Binance, floor: Sim
     session = exchange.open("/stream", {})
     assert session is not None
     assert session.shape is None
-    await say(exchange, session, floor, '{"method":"SET_PROPERTY","params":["combined",false]}')
+    await say(
+        exchange, session, market_view, '{"method":"SET_PROPERTY","params":["combined",false]}'
+    )
     assert session.shape is not None
     asking = '{"method":"GET_PROPERTY","params":["combined"],"id":2}'
-    assert await say(exchange, session, floor, asking) == {"result": False, "id": 2}
+    assert await say(exchange, session, market_view, asking) == {"result": False, "id": 2}
     assert exchange.open("/api/v3/time", {}) is None
 
 
-async def test_depth_is_the_book_now_cut_to_the_limit(exchange, floor):
-    book = await asked(exchange, floor, "/api/v3/depth", symbol="BTCUSDT", limit=5)
+async def test_depth_is_the_book_now_cut_to_the_limit(exchange, market_view):
+    book = await asked(exchange, market_view, "/api/v3/depth", symbol="BTCUSDT", limit=5)
     assert len(book["bids"]) == len(book["asks"]) == 5
     bids, asks = ([Decimal(price) for price, _ in book[side]] for side in ("bids", "asks"))
     assert bids == sorted(bids, reverse=True)
     assert asks == sorted(asks)
     assert bids[0] < asks[0]
-    whole = await asked(exchange, floor, "/api/v3/depth", symbol="BTCUSDT", limit=5000)
+    whole = await asked(exchange, market_view, "/api/v3/depth", symbol="BTCUSDT", limit=5000)
     assert whole["bids"][:5] == book["bids"]
     assert whole["lastUpdateId"] == book["lastUpdateId"]
 
 
-async def test_trades_by_id_leave_no_hole(exchange, floor):
-    newest = await asked(exchange, floor, "/api/v3/trades", symbol="BTCUSDT", limit=50)
+async def test_trades_by_id_leave_no_hole(exchange, market_view):
+    newest = await asked(exchange, market_view, "/api/v3/trades", symbol="BTCUSDT", limit=50)
     ids = [trade["id"] for trade in newest]
     assert ids == list(range(ids[0], ids[0] + 50))
     path = "/api/v3/historicalTrades"
-    again = await asked(exchange, floor, path, symbol="BTCUSDT", fromId=ids[10], limit=20)
+    again = await asked(exchange, market_view, path, symbol="BTCUSDT", fromId=ids[10], limit=20)
     assert again == newest[10:30]
     together = await asked(
-        exchange, floor, "/api/v3/aggTrades", symbol="BTCUSDT", fromId=ids[0], limit=50
+        exchange, market_view, "/api/v3/aggTrades", symbol="BTCUSDT", fromId=ids[0], limit=50
     )
     assert [(one["a"], one["p"], one["q"], one["m"]) for one in together] == [
         (one["id"], one["price"], one["qty"], one["isBuyerMaker"]) for one in newest
@@ -131,10 +137,10 @@ async def test_trades_by_id_leave_no_hole(exchange, floor):
         assert abs(Decimal(trade["quoteQty"]) - value) < Decimal("1e-8")
 
 
-async def test_trades_of_a_time(exchange, floor):
+async def test_trades_of_a_time(exchange, market_view):
     start_ms = OPENING_NS // 10**6 + 1_000
     found = await asked(
-        exchange, floor, "/api/v3/aggTrades", symbol="BTCUSDT",
+        exchange, market_view, "/api/v3/aggTrades", symbol="BTCUSDT",
         startTime=start_ms, endTime=start_ms + 999, limit=1000,
     )  # fmt: skip
     assert found
@@ -145,23 +151,27 @@ async def test_trades_of_a_time(exchange, floor):
     ("interval", "length_ms"),
     [("1m", 60_000), ("5m", 300_000), ("1h", HOUR_MS), ("1d", 24 * HOUR_MS)],
 )
-async def test_candles_follow_one_another(exchange, floor, interval: str, length_ms: int):
-    rows = await asked(exchange, floor, "/api/v3/klines", symbol="BTCUSDT", interval=interval)
+async def test_candles_follow_one_another(exchange, market_view, interval: str, length_ms: int):
+    rows = await asked(exchange, market_view, "/api/v3/klines", symbol="BTCUSDT", interval=interval)
     starts = [row[0] for row in rows]
     assert starts == list(range(starts[0], starts[-1] + 1, length_ms))
     assert all(start % length_ms == 0 for start in starts)
     assert all(row[6] == row[0] + length_ms - 1 for row in rows)
     first = await asked(
-        exchange, floor, "/api/v3/klines", symbol="BTCUSDT", interval=interval,
+        exchange, market_view, "/api/v3/klines", symbol="BTCUSDT", interval=interval,
         startTime=starts[0], limit=1,
     )  # fmt: skip
     assert first == rows[:1]
 
 
-async def test_weeks_begin_on_monday_and_months_on_the_first(exchange, floor):
-    (*_, week) = await asked(exchange, floor, "/api/v3/klines", symbol="BTCUSDT", interval="1w")
+async def test_weeks_begin_on_monday_and_months_on_the_first(exchange, market_view):
+    (*_, week) = await asked(
+        exchange, market_view, "/api/v3/klines", symbol="BTCUSDT", interval="1w"
+    )
     assert (week[0] // 86_400_000 + 3) % 7 == 0
-    (*_, month) = await asked(exchange, floor, "/api/v3/klines", symbol="BTCUSDT", interval="1M")
+    (*_, month) = await asked(
+        exchange, market_view, "/api/v3/klines", symbol="BTCUSDT", interval="1M"
+    )
     assert month[0] == 1_788_220_800_000
     assert month[6] == 1_790_812_800_000 - 1
 
@@ -178,31 +188,33 @@ async def test_weeks_begin_on_monday_and_months_on_the_first(exchange, floor):
         ("/api/v3/exchangeInfo", {"symbols": "NOPE"}, -1100),
     ],
 )
-async def test_wrong_calls_are_refused_in_binances_words(exchange, floor, path, query, code):
-    answer = await ask(exchange, floor, path, **query)
+async def test_wrong_calls_are_refused_in_binances_words(exchange, market_view, path, query, code):
+    answer = await ask(exchange, market_view, path, **query)
     assert answer.status == 400
     assert json.loads(answer.body)["code"] == code
 
 
-async def test_exchange_info_has_what_clients_read(exchange, floor):
-    info = await asked(exchange, floor, "/api/v3/exchangeInfo")
+async def test_exchange_info_has_what_clients_read(exchange, market_view):
+    info = await asked(exchange, market_view, "/api/v3/exchangeInfo")
     symbols = {one["symbol"]: one for one in info["symbols"]}
     assert {"BTCUSDT", "ETHUSDT", "SOLUSDT"} <= symbols.keys()
     filters = {one["filterType"]: one for one in symbols["BTCUSDT"]["filters"]}
     assert filters["PRICE_FILTER"]["tickSize"] == "0.01000000"
     assert filters["LOT_SIZE"]["stepSize"] == "0.00001000"
     assert "simulator" not in symbols["BTCUSDT"]
-    (one,) = (await asked(exchange, floor, "/api/v3/exchangeInfo", symbol="ETHUSDT"))["symbols"]
+    (one,) = (await asked(exchange, market_view, "/api/v3/exchangeInfo", symbol="ETHUSDT"))[
+        "symbols"
+    ]
     assert one == symbols["ETHUSDT"]
-    assert (await asked(exchange, floor, "/fapi/v1/exchangeInfo"))["symbols"] == []
-    time = await asked(exchange, floor, "/api/v3/time")
+    assert (await asked(exchange, market_view, "/fapi/v1/exchangeInfo"))["symbols"] == []
+    time = await asked(exchange, market_view, "/api/v3/time")
     assert time == {"serverTime": OPENING_NS // 10**6 + 5_000}
 
 
-async def test_a_halted_symbol_is_listed_as_halted(exchange, floor):
-    floor.relist("ETHUSDT", halted=True)
-    info = await asked(exchange, floor, "/api/v3/exchangeInfo")
-    floor.relist("ETHUSDT", halted=False)
+async def test_a_halted_symbol_is_listed_as_halted(exchange, market_view):
+    market_view.relist("ETHUSDT", halted=True)
+    info = await asked(exchange, market_view, "/api/v3/exchangeInfo")
+    market_view.relist("ETHUSDT", halted=False)
     statuses = {one["symbol"]: one["status"] for one in info["symbols"]}
     assert (statuses["ETHUSDT"], statuses["BTCUSDT"]) == ("HALT", "TRADING")
 

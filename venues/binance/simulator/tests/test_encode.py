@@ -31,7 +31,7 @@ class Show:
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = Binance(SPOT)
         self.market = Market("1", OPENING_NS, events_per_second, SPOT.instruments)
-        self.floor = SimulatedMarketView(self.market, self.exchange)
+        self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.session = Session()
         self.said: dict[str, list[dict]] = {name: [] for name in NAMES}
 
@@ -39,15 +39,15 @@ class Show:
         call = json.dumps({"method": "SUBSCRIBE", "params": NAMES, "id": 1})
         session = self.exchange.open("/stream", {})
         assert session is not None
-        await self.exchange.receive(session, call, self.floor)
+        await self.exchange.receive(session, call, self.market_view)
         self.session = session
 
     def run(self, until_ns: int) -> None:
         wanted = set(self.session.streams.values())
         while self.market.time_ns < until_ns:
             step = self.market.advance(self.market.time_ns + STEP_NS)
-            self.floor.happened(step)
-            for stream, text in self.exchange.encode(step, wanted, self.floor):
+            self.market_view.happened(step)
+            for stream, text in self.exchange.encode(step, wanted, self.market_view):
                 frame = json.loads(text)
                 assert frame["stream"] == stream.name
                 self.said[stream.name].append(frame["data"])
@@ -68,7 +68,7 @@ def levels(rows) -> dict[str, str]:
 @pytest.mark.parametrize("stream", ["btcusdt@depth@100ms", "btcusdt@depth"])
 async def test_snapshot_and_updates_make_the_markets_book(show: Show, stream: str):
     show.run(OPENING_NS + SECOND_NS + 150_000_000)
-    snapshot = await show.floor.book("BTCUSDT")
+    snapshot = await show.market_view.book("BTCUSDT")
     assert snapshot is not None
     bids, asks = levels(snapshot.bids), levels(snapshot.asks)
     show.run(OPENING_NS + 5 * SECOND_NS)
@@ -85,7 +85,7 @@ async def test_snapshot_and_updates_make_the_markets_book(show: Show, stream: st
                 side[short[0]] = short[1]
                 if float(size) == 0:
                     del side[short[0]]
-    now = await show.floor.book("BTCUSDT")
+    now = await show.market_view.book("BTCUSDT")
     assert now is not None
     assert last == now.sequence
     assert (bids, asks) == (levels(now.bids), levels(now.asks))
@@ -96,7 +96,7 @@ async def test_trades_and_quotes_are_consecutive_and_agree_with_history(show: Sh
     trades = show.said["btcusdt@trade"]
     ids = [trade["t"] for trade in trades]
     assert ids == list(range(ids[0], ids[0] + len(ids)))
-    kept = show.floor.history("BTCUSDT").from_id(ids[0], len(ids))
+    kept = show.market_view.history("BTCUSDT").from_id(ids[0], len(ids))
     assert [one.trade_id for one in kept] == ids
     for trade, past in zip(trades, kept, strict=True):
         assert (trade["p"], trade["q"]) == (past.price + "000000", past.size + "000")

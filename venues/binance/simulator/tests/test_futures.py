@@ -43,7 +43,7 @@ class Show:
     def __init__(self) -> None:
         self.exchange = Binance(FUTURES)
         self.market = Market("1", OPENING_NS, 1_000, FUTURES.instruments)
-        self.floor = SimulatedMarketView(self.market, self.exchange)
+        self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.sessions: dict[str, Session] = {}
         self.said: dict[str, dict[str, list[dict]]] = {}
 
@@ -51,7 +51,10 @@ class Show:
         session = self.exchange.open(path, {})
         assert session is not None
         call = json.dumps({"method": "SUBSCRIBE", "params": EVERYTHING, "id": 1})
-        assert await say(self.exchange, session, self.floor, call) == {"result": None, "id": 1}
+        assert await say(self.exchange, session, self.market_view, call) == {
+            "result": None,
+            "id": 1,
+        }
         self.sessions[path] = session
         self.said[path] = {name: [] for name in EVERYTHING}
 
@@ -59,9 +62,9 @@ class Show:
         until_ns = self.market.time_ns + int(seconds * SECOND_NS)
         while self.market.time_ns < until_ns:
             step = self.market.advance(self.market.time_ns + STEP_NS)
-            self.floor.happened(step)
+            self.market_view.happened(step)
             wanted = {one for session in self.sessions.values() for one in session.streams.values()}
-            for stream, text in self.exchange.encode(step, wanted, self.floor):
+            for stream, text in self.exchange.encode(step, wanted, self.market_view):
                 for path, session in self.sessions.items():
                     if stream in session.streams.values():
                         self.said[path][stream.name].append(json.loads(text)["data"])
@@ -90,7 +93,7 @@ async def test_each_route_has_its_streams_and_is_silent_about_the_others(show: S
 @pytest.mark.parametrize("stream", ["btcusdt@depth@100ms", "btcusdt@depth"])
 async def test_snapshot_and_updates_make_the_markets_book(show: Show, stream: str):
     show.run(0.15)
-    snapshot = await show.floor.book("BTCUSDT")
+    snapshot = await show.market_view.book("BTCUSDT")
     assert snapshot is not None
     bids, asks = dict(snapshot.bids), dict(snapshot.asks)
     show.run(3.85)
@@ -105,7 +108,7 @@ async def test_snapshot_and_updates_make_the_markets_book(show: Show, stream: st
                 side[price] = size
                 if Decimal(size) == 0:
                     del side[price]
-    now = await show.floor.book("BTCUSDT")
+    now = await show.market_view.book("BTCUSDT")
     assert now is not None
     assert updates[-1]["u"] == now.sequence
     assert (bids, asks) == (dict(now.bids), dict(now.asks))
@@ -136,23 +139,25 @@ async def test_marks_come_by_the_clock_and_on_request(show: Show):
     assert mark["e"] == "markPriceUpdate"
     assert mark["T"] > mark["E"]
     path = "/fapi/v1/premiumIndex"
-    answer = await asked(show.exchange, show.floor, path, symbol="BTCUSDT")
+    answer = await asked(show.exchange, show.market_view, path, symbol="BTCUSDT")
     assert [answer[key] for key in ("markPrice", "indexPrice", "lastFundingRate")] == [
         mark[key] for key in ("p", "i", "r")
     ]
-    everything = await asked(show.exchange, show.floor, path)
-    assert [one["symbol"] for one in everything] == [one.symbol for one in show.floor.listings()]
+    everything = await asked(show.exchange, show.market_view, path)
+    assert [one["symbol"] for one in everything] == [
+        one.symbol for one in show.market_view.listings()
+    ]
 
 
 async def test_exchange_info_lists_perpetuals(show: Show):
-    info = await asked(show.exchange, show.floor, "/fapi/v1/exchangeInfo")
+    info = await asked(show.exchange, show.market_view, "/fapi/v1/exchangeInfo")
     bitcoin = info["symbols"][0]
     filters = {one["filterType"]: one for one in bitcoin["filters"]}
     assert bitcoin["contractType"] == "PERPETUAL"
     assert filters["PRICE_FILTER"]["tickSize"] == "0.10"
     assert filters["LOT_SIZE"]["stepSize"] == "0.001"
     assert filters["MIN_NOTIONAL"]["notional"] == "5"
-    assert (await ask(show.exchange, show.floor, "/api/v3/time")).status == 404
+    assert (await ask(show.exchange, show.market_view, "/api/v3/time")).status == 404
 
 
 @pytest.mark.parametrize(
@@ -164,12 +169,12 @@ async def test_exchange_info_lists_perpetuals(show: Show):
     ],
 )
 async def test_wrong_calls_are_refused_in_binances_words(show: Show, path, query, code):
-    answer = await ask(show.exchange, show.floor, f"/fapi/v1/{path}", **query)
+    answer = await ask(show.exchange, show.market_view, f"/fapi/v1/{path}", **query)
     assert (answer.status, json.loads(answer.body)["code"]) == (400, code)
 
 
 async def test_depth_says_when_it_was(show: Show):
-    book = await asked(show.exchange, show.floor, "/fapi/v1/depth", symbol="BTCUSDT", limit=5)
+    book = await asked(show.exchange, show.market_view, "/fapi/v1/depth", symbol="BTCUSDT", limit=5)
     assert list(book) == ["lastUpdateId", "E", "T", "bids", "asks"]
     assert [len(book["bids"]), len(book["asks"])] == [5, 5]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from kit.simulator.matching.contract import RejectCode, Status
-from kit.simulator.matching.tests.fake_house import NOW_MS, FakeFloor, FakeHouse
+from kit.simulator.matching.tests.fake_house import NOW_MS, FakeMarketView, FakeMatchingEngine
 from venues.binance.simulator import SPOT, Binance
 from venues.binance.simulator.private.keys import ed25519_credentials
 from venues.binance.simulator.tests.signing import by_ed25519, signed
@@ -30,30 +30,30 @@ def exchange() -> Binance:
 
 
 @pytest.fixture
-def house() -> FakeHouse:
-    return FakeHouse()
+def engine() -> FakeMatchingEngine:
+    return FakeMatchingEngine()
 
 
 @pytest.fixture
-def floor(exchange: Binance, house: FakeHouse) -> FakeFloor:
-    return FakeFloor(house, [exchange.list(one) for one in SPOT.instruments])
+def market_view(exchange: Binance, engine: FakeMatchingEngine) -> FakeMarketView:
+    return FakeMarketView(engine, [exchange.list(one) for one in SPOT.instruments])
 
 
-async def called(exchange: Binance, floor: FakeFloor, request) -> tuple[int, dict]:
-    answer = await exchange.answer(request, floor)
+async def called(exchange: Binance, market_view: FakeMarketView, request) -> tuple[int, dict]:
+    answer = await exchange.answer(request, market_view)
     return answer.status, json.loads(answer.body)
 
 
-async def error_of(exchange: Binance, floor: FakeFloor, request) -> int:
-    status, body = await called(exchange, floor, request)
+async def error_of(exchange: Binance, market_view: FakeMarketView, request) -> int:
+    status, body = await called(exchange, market_view, request)
     assert status >= 400, body
     return body["code"]
 
 
-async def test_a_signed_order_is_taken(exchange, floor, house):
-    status, body = await called(exchange, floor, signed("POST", ORDER, **LIMIT))
+async def test_a_signed_order_is_taken(exchange, market_view, engine):
+    status, body = await called(exchange, market_view, signed("POST", ORDER, **LIMIT))
     assert (status, body["status"], body["fills"]) == (200, "NEW", [])
-    (order,) = house.orders("demo")
+    (order,) = engine.orders("demo")
     assert str(order.ticket.size) == "0.01"
     assert order.ticket.client_id == body["clientOrderId"]
     assert len(body["clientOrderId"]) == 22
@@ -76,43 +76,43 @@ async def test_a_signed_order_is_taken(exchange, floor, house):
         ({"recvWindow": "²"}, -1131),
     ],
 )
-async def test_who_cannot_show_who_he_is_gets_nothing(exchange, floor, house, changes, code):
+async def test_who_cannot_show_who_he_is_gets_nothing(exchange, market_view, engine, changes, code):
     request = signed("POST", ORDER, **(LIMIT | changes))
-    assert await error_of(exchange, floor, request) == code
-    assert not house.found
+    assert await error_of(exchange, market_view, request) == code
+    assert not engine.found
 
 
-async def test_what_cannot_be_answered_as_it_was_asked_is_not_done(exchange, floor, house):
+async def test_what_cannot_be_answered_as_it_was_asked_is_not_done(exchange, market_view, engine):
     request = signed("POST", ORDER, **LIMIT, newOrderRespType="SOME")
-    assert await error_of(exchange, floor, request) == -1102
-    assert not house.found
-    assert (await called(exchange, floor, signed("POST", ORDER, **LIMIT)))[0] == 200
+    assert await error_of(exchange, market_view, request) == -1102
+    assert not engine.found
+    assert (await called(exchange, market_view, signed("POST", ORDER, **LIMIT)))[0] == 200
     mode = {"cancelReplaceMode": "ALLOW_FAILURE", "cancelOrderId": 1, "newOrderRespType": "SOME"}
     request = signed("POST", f"{ORDER}/cancelReplace", **LIMIT, **mode)
-    assert await error_of(exchange, floor, request) == -1102
-    assert [order.is_final for order in house.orders("demo")] == [False]
+    assert await error_of(exchange, market_view, request) == -1102
+    assert [order.is_final for order in engine.orders("demo")] == [False]
 
 
 @pytest.mark.parametrize("timestamp", [NOW_MS + 999, NOW_MS - 5_000])
-async def test_a_clock_may_be_a_little_wrong(exchange, floor, timestamp):
+async def test_a_clock_may_be_a_little_wrong(exchange, market_view, timestamp):
     request = signed("POST", ORDER, **LIMIT, timestamp=timestamp)
-    assert (await called(exchange, floor, request))[0] == 200
+    assert (await called(exchange, market_view, request))[0] == 200
 
 
-async def test_what_was_not_signed_is_not_believed(exchange, floor, house):
+async def test_what_was_not_signed_is_not_believed(exchange, market_view, engine):
     request = signed("POST", ORDER, **LIMIT)
     forged = replace(request, body=request.body.replace(b"0.01", b"9.01"))
-    assert await error_of(exchange, floor, forged) == -1022
+    assert await error_of(exchange, market_view, forged) == -1022
     added = replace(request, raw_query="quantity=9")
-    assert await error_of(exchange, floor, added) == -1022
-    assert not house.found
+    assert await error_of(exchange, market_view, added) == -1022
+    assert not engine.found
 
 
 @pytest.mark.parametrize("refusal", list(RejectCode))
-async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, refusal):
-    house.refuses = refusal
+async def test_every_refusal_of_the_engine_has_a_code(exchange, market_view, engine, refusal):
+    engine.refuses = refusal
     request = signed("POST", ORDER, **LIMIT)
-    assert await error_of(exchange, floor, request) <= -1000
+    assert await error_of(exchange, market_view, request) <= -1000
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,9 @@ async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, re
         (RejectCode.UNKNOWN_SYMBOL, -1121, "Invalid symbol."),
     ],
 )
-async def test_refusals_in_binances_words(exchange, floor, house, refusal, code, words):
-    house.refuses = refusal
-    status, body = await called(exchange, floor, signed("POST", ORDER, **LIMIT))
+async def test_refusals_in_binances_words(exchange, market_view, engine, refusal, code, words):
+    engine.refuses = refusal
+    status, body = await called(exchange, market_view, signed("POST", ORDER, **LIMIT))
     assert (status, body) == (400, {"code": code, "msg": words})
 
 
@@ -156,158 +156,158 @@ async def test_refusals_in_binances_words(exchange, floor, house, refusal, code,
         ({"postOnly": "true"}, -1104),
     ],
 )
-async def test_orders_that_make_no_sense(exchange, floor, house, changes, code):
+async def test_orders_that_make_no_sense(exchange, market_view, engine, changes, code):
     request = signed("POST", ORDER, **(LIMIT | changes))
-    assert await error_of(exchange, floor, request) == code
-    assert not house.found
+    assert await error_of(exchange, market_view, request) == code
+    assert not engine.found
 
 
-async def test_an_order_is_found_by_both_ids_or_not_at_all(exchange, floor):
+async def test_an_order_is_found_by_both_ids_or_not_at_all(exchange, market_view):
     request = signed("POST", ORDER, **LIMIT, newClientOrderId="mine")
-    _, placed = await called(exchange, floor, request)
+    _, placed = await called(exchange, market_view, request)
     asked = {"symbol": "BTCUSDT"}
     for names in ({"orderId": placed["orderId"]}, {"origClientOrderId": "mine"}):
-        _, order = await called(exchange, floor, signed("GET", ORDER, **asked, **names))
+        _, order = await called(exchange, market_view, signed("GET", ORDER, **asked, **names))
         assert (order["orderId"], order["clientOrderId"]) == (placed["orderId"], "mine")
     strange = signed("GET", ORDER, **asked, origClientOrderId="theirs")
-    assert await error_of(exchange, floor, strange) == -2013
+    assert await error_of(exchange, market_view, strange) == -2013
     elsewhere = signed("GET", ORDER, symbol="ETHUSDT", origClientOrderId="mine")
-    assert await error_of(exchange, floor, elsewhere) == -2013
+    assert await error_of(exchange, market_view, elsewhere) == -2013
     others = signed("GET", ORDER, "other-secret", "other-key", **asked, orderId=1)
-    assert await error_of(exchange, floor, others) == -2013
-    assert await error_of(exchange, floor, signed("GET", ORDER, **asked)) == -1102
+    assert await error_of(exchange, market_view, others) == -2013
+    assert await error_of(exchange, market_view, signed("GET", ORDER, **asked)) == -1102
 
 
-async def test_a_cancel_has_an_id_of_its_own(exchange, floor):
-    await called(exchange, floor, signed("POST", ORDER, **LIMIT, newClientOrderId="mine"))
+async def test_a_cancel_has_an_id_of_its_own(exchange, market_view):
+    await called(exchange, market_view, signed("POST", ORDER, **LIMIT, newClientOrderId="mine"))
     cancel = signed("DELETE", ORDER, symbol="BTCUSDT", origClientOrderId="mine")
-    _, body = await called(exchange, floor, cancel)
+    _, body = await called(exchange, market_view, cancel)
     assert (body["origClientOrderId"], body["status"]) == ("mine", "CANCELED")
     assert body["clientOrderId"] not in ("mine", "")
-    assert await error_of(exchange, floor, cancel) == -2011
+    assert await error_of(exchange, market_view, cancel) == -2011
     wrong = signed("DELETE", ORDER, symbol="BTCUSDT", orderId=1, origClientOrderId="yours")
-    assert await error_of(exchange, floor, wrong) == -2039
+    assert await error_of(exchange, market_view, wrong) == -2039
 
 
-async def test_a_replacement_that_fails_says_which_half(exchange, floor, house):
+async def test_a_replacement_that_fails_says_which_half(exchange, market_view, engine):
     path = "/api/v3/order/cancelReplace"
-    await called(exchange, floor, signed("POST", ORDER, **LIMIT))
+    await called(exchange, market_view, signed("POST", ORDER, **LIMIT))
     replacing = LIMIT | {"cancelReplaceMode": "STOP_ON_FAILURE"}
     request = signed("POST", path, **replacing, cancelOrderId=99)
-    status, body = await called(exchange, floor, request)
+    status, body = await called(exchange, market_view, request)
     assert (status, body["code"]) == (400, -2022)
     assert body["data"]["cancelResponse"]["code"] == -2011
     assert body["data"]["newOrderResult"] == "NOT_ATTEMPTED"
-    house.refuses = RejectCode.FUNDS
+    engine.refuses = RejectCode.FUNDS
     request = signed("POST", path, **replacing, cancelOrderId=1)
-    status, body = await called(exchange, floor, request)
+    status, body = await called(exchange, market_view, request)
     assert (status, body["code"]) == (409, -2021)
     assert body["data"]["cancelResult"] == "SUCCESS"
     assert body["data"]["newOrderResponse"]["code"] == -2010
     off_tick = replacing | {"price": "50000.001"}
     request = signed("POST", path, **off_tick, cancelOrderId=1)
-    assert await error_of(exchange, floor, request) == -1013
+    assert await error_of(exchange, market_view, request) == -1013
 
 
-async def test_weights_and_orders_are_counted(exchange, floor):
+async def test_weights_and_orders_are_counted(exchange, market_view):
     request = signed("POST", ORDER, **LIMIT)
-    first = await exchange.answer(request, floor)
+    first = await exchange.answer(request, market_view)
     assert first.headers["X-MBX-ORDER-COUNT-10S"] == "1"
     for _ in range(99):
-        answer = await exchange.answer(request, floor)
+        answer = await exchange.answer(request, market_view)
     assert answer.headers["X-MBX-USED-WEIGHT-1M"] == "100"
-    status, body = await called(exchange, floor, request)
+    status, body = await called(exchange, market_view, request)
     assert (status, body["code"]) == (429, -1015)
     other = signed("POST", ORDER, "other-secret", "other-key", **LIMIT)
-    assert (await called(exchange, floor, other))[0] == 200
-    floor.now_ns += 10 * 10**9
+    assert (await called(exchange, market_view, other))[0] == 200
+    market_view.now_ns += 10 * 10**9
     later = signed("POST", ORDER, **LIMIT, timestamp=NOW_MS + 10_000)
-    assert (await called(exchange, floor, later))[0] == 200
+    assert (await called(exchange, market_view, later))[0] == 200
 
 
 @pytest.mark.parametrize(("name", "may"), [("demo", False), ("withdraw", True)])
-async def test_what_a_key_may_do(exchange, floor, name, may):
+async def test_what_a_key_may_do(exchange, market_view, name, may):
     path = "/sapi/v1/account/apiRestrictions"
     request = signed("GET", path, f"{name}-secret", f"{name}-key")
-    _, body = await called(exchange, floor, request)
+    _, body = await called(exchange, market_view, request)
     assert body["enableWithdrawals"] is may
 
 
-async def test_a_stop_waits_and_is_no_working_order(exchange, floor, house):
-    house.status = Status.UNTRIGGERED
+async def test_a_stop_waits_and_is_no_working_order(exchange, market_view, engine):
+    engine.status = Status.UNTRIGGERED
     fields = LIMIT | {"type": "STOP_LOSS_LIMIT", "stopPrice": "51000"}
-    _, placed = await called(exchange, floor, signed("POST", ORDER, **fields))
+    _, placed = await called(exchange, market_view, signed("POST", ORDER, **fields))
     request = signed("GET", ORDER, symbol="BTCUSDT", orderId=placed["orderId"])
-    _, order = await called(exchange, floor, request)
+    _, order = await called(exchange, market_view, request)
     assert (order["status"], order["isWorking"]) == ("NEW", False)
     assert (order["type"], order["stopPrice"]) == ("STOP_LOSS_LIMIT", "51000.00000000")
 
 
-async def test_a_trail_in_basis_points_is_a_distance(exchange, floor, house):
+async def test_a_trail_in_basis_points_is_a_distance(exchange, market_view, engine):
     fields = {name: LIMIT[name] for name in ("symbol", "side", "quantity")}
     request = signed("POST", ORDER, **fields, type="STOP_LOSS", trailingDelta=100)
-    assert (await called(exchange, floor, request))[0] == 200
-    assert house.found[1].ticket.trail == 500
+    assert (await called(exchange, market_view, request))[0] == 200
+    assert engine.found[1].ticket.trail == 500
 
 
 async def test_without_a_house_nobody_trades(exchange):
-    floor = FakeFloor(None, [])
-    assert await error_of(exchange, floor, signed("POST", ORDER, **LIMIT)) == -1016
+    market_view = FakeMarketView(None, [])
+    assert await error_of(exchange, market_view, signed("POST", ORDER, **LIMIT)) == -1016
 
 
-async def spoken(exchange, session, floor, method: str, params: dict) -> dict:
+async def spoken(exchange, session, market_view, method: str, params: dict) -> dict:
     text = json.dumps({"id": 1, "method": method, "params": params})
-    (answer,) = await exchange.receive(session, text, floor)
+    (answer,) = await exchange.receive(session, text, market_view)
     return json.loads(answer)
 
 
-async def test_a_logon_takes_the_place_of_signatures(exchange, floor, house):
+async def test_a_logon_takes_the_place_of_signatures(exchange, market_view, engine):
     session = exchange.open("/ws-api/v3", {})
-    key = ed25519_credentials(house.keys[0])
+    key = ed25519_credentials(engine.keys[0])
     params: dict = {"apiKey": key["apiKey"], "timestamp": NOW_MS}
-    unsigned = await spoken(exchange, session, floor, "order.place", LIMIT | params)
+    unsigned = await spoken(exchange, session, market_view, "order.place", LIMIT | params)
     assert unsigned["error"]["code"] == -1102
     params["signature"] = by_ed25519(key["secret"], params)
-    logon = await spoken(exchange, session, floor, "session.logon", params)
+    logon = await spoken(exchange, session, market_view, "session.logon", params)
     assert logon["result"]["apiKey"] == "demo-key"
     order = LIMIT | {"timestamp": NOW_MS, "newClientOrderId": "mine"}
-    placed = await spoken(exchange, session, floor, "order.place", order)
+    placed = await spoken(exchange, session, market_view, "order.place", order)
     assert (placed["status"], placed["result"]["clientOrderId"]) == (200, "mine")
     assert placed["rateLimits"][0]["count"] == 1
     quiet = {"symbol": "BTCUSDT", "timestamp": NOW_MS, "returnRateLimits": False}
-    assert "rateLimits" not in await spoken(exchange, session, floor, "allOrders", quiet)
-    await spoken(exchange, session, floor, "session.logout", {})
-    again = await spoken(exchange, session, floor, "order.place", order)
+    assert "rateLimits" not in await spoken(exchange, session, market_view, "allOrders", quiet)
+    await spoken(exchange, session, market_view, "session.logout", {})
+    again = await spoken(exchange, session, market_view, "order.place", order)
     assert again["error"]["code"] == -2014
 
 
-async def test_an_account_is_told_of_until_it_ends(exchange, floor, house):
+async def test_an_account_is_told_of_until_it_ends(exchange, market_view, engine):
     session = exchange.open("/ws-api/v3", {})
     told: list[dict] = []
     session.tell = lambda stream, payload: told.append(json.loads(payload))
-    key = ed25519_credentials(house.keys[0])
+    key = ed25519_credentials(engine.keys[0])
     params: dict = {"apiKey": key["apiKey"], "timestamp": NOW_MS}
     params["signature"] = by_ed25519(key["secret"], params)
     method = "userDataStream.subscribe.signature"
-    answer = await spoken(exchange, session, floor, method, params)
+    answer = await spoken(exchange, session, market_view, method, params)
     assert answer["result"] == {"subscriptionId": 0}
-    again = await spoken(exchange, session, floor, method, params)
+    again = await spoken(exchange, session, market_view, method, params)
     assert again["error"]["code"] == -2035
-    await called(exchange, floor, signed("POST", ORDER, **LIMIT, newClientOrderId="mine"))
-    await called(exchange, floor, signed("DELETE", ORDER, symbol="BTCUSDT", orderId=1))
+    await called(exchange, market_view, signed("POST", ORDER, **LIMIT, newClientOrderId="mine"))
+    await called(exchange, market_view, signed("DELETE", ORDER, symbol="BTCUSDT", orderId=1))
     events = [one["event"] for one in told]
     assert [(one["x"], one["X"]) for one in events] == [("NEW", "NEW"), ("CANCELED", "CANCELED")]
     assert events[1]["C"] == "mine" != events[1]["c"]
-    await spoken(exchange, session, floor, "userDataStream.unsubscribe", {})
+    await spoken(exchange, session, market_view, "userDataStream.unsubscribe", {})
     assert told[-1]["event"]["e"] == "eventStreamTerminated"
-    await called(exchange, floor, signed("POST", ORDER, **LIMIT))
+    await called(exchange, market_view, signed("POST", ORDER, **LIMIT))
     assert len(told) == 3
 
 
-async def test_an_hmac_key_cannot_log_on(exchange, floor):
+async def test_an_hmac_key_cannot_log_on(exchange, market_view):
     session = exchange.open("/ws-api/v3", {})
     params: dict = {"apiKey": "demo-key", "timestamp": NOW_MS}
     text = f"apiKey=demo-key&timestamp={NOW_MS}"
     params["signature"] = hmac.new(b"demo-secret", text.encode(), hashlib.sha256).hexdigest()
-    answer = await spoken(exchange, session, floor, "session.logon", params)
+    answer = await spoken(exchange, session, market_view, "session.logon", params)
     assert answer["error"]["code"] == -4056

@@ -14,7 +14,7 @@ from kit.simulator.matching.contract import (
     RejectCode,
     Status,
 )
-from kit.simulator.matching.tests.fake_house import FakeFloor, FakeHouse
+from kit.simulator.matching.tests.fake_house import FakeMarketView, FakeMatchingEngine
 from venues.binance.simulator import FUTURES, Binance
 from venues.binance.simulator.tests.signing import signed
 
@@ -44,24 +44,24 @@ def exchange() -> Binance:
 
 
 @pytest.fixture
-def house() -> FakeHouse:
-    return FakeHouse()
+def engine() -> FakeMatchingEngine:
+    return FakeMatchingEngine()
 
 
 @pytest.fixture
-def floor(exchange: Binance, house: FakeHouse) -> FakeFloor:
-    return FakeFloor(house, [exchange.list(one) for one in FUTURES.instruments])
+def market_view(exchange: Binance, engine: FakeMatchingEngine) -> FakeMarketView:
+    return FakeMarketView(engine, [exchange.list(one) for one in FUTURES.instruments])
 
 
-async def called(exchange: Binance, floor: FakeFloor, request) -> tuple[int, dict]:
-    answer = await exchange.answer(request, floor)
+async def called(exchange: Binance, market_view: FakeMarketView, request) -> tuple[int, dict]:
+    answer = await exchange.answer(request, market_view)
     return answer.status, json.loads(answer.body)
 
 
-async def listen_key(exchange: Binance, floor: FakeFloor, method: str = "POST") -> dict:
+async def listen_key(exchange: Binance, market_view: FakeMarketView, method: str = "POST") -> dict:
     """It needs a key, and no signature."""
     request = RestRequest(method, f"{ROOT}/listenKey", headers={"X-MBX-APIKEY": "demo-key"})
-    return (await called(exchange, floor, request))[1]
+    return (await called(exchange, market_view, request))[1]
 
 
 def listening(exchange: Binance, path: str, **query: str) -> tuple[object, list[dict]]:
@@ -78,82 +78,84 @@ def listening(exchange: Binance, path: str, **query: str) -> tuple[object, list[
     return session, told
 
 
-async def test_a_listen_key_lives_for_an_hour_unless_it_is_kept(exchange, floor, house):
-    name = (await listen_key(exchange, floor))["listenKey"]
-    assert (await listen_key(exchange, floor))["listenKey"] == name
+async def test_a_listen_key_lives_for_an_hour_unless_it_is_kept(exchange, market_view, engine):
+    name = (await listen_key(exchange, market_view))["listenKey"]
+    assert (await listen_key(exchange, market_view))["listenKey"] == name
     session, told = listening(exchange, "/private/ws", listenKey=name)
-    floor.now_ns += HOUR_NS - 1
-    assert (await listen_key(exchange, floor, "PUT"))["listenKey"] == name
-    floor.now_ns += HOUR_NS - 1
-    exchange.tick(session, floor)
+    market_view.now_ns += HOUR_NS - 1
+    assert (await listen_key(exchange, market_view, "PUT"))["listenKey"] == name
+    market_view.now_ns += HOUR_NS - 1
+    exchange.tick(session, market_view)
     assert not told
-    floor.now_ns += 1
-    exchange.tick(session, floor)
-    exchange.tick(session, floor)
+    market_view.now_ns += 1
+    exchange.tick(session, market_view)
+    exchange.tick(session, market_view)
     assert [one["e"] for one in told] == ["listenKeyExpired"]
-    assert (await listen_key(exchange, floor, "PUT"))["code"] == -1125
-    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(1), Decimal(0)), "fill"))
+    assert (await listen_key(exchange, market_view, "PUT"))["code"] == -1125
+    engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(1), Decimal(0)), "fill"))
     assert len(told) == 1
-    assert (await listen_key(exchange, floor))["listenKey"] != name
+    assert (await listen_key(exchange, market_view))["listenKey"] != name
 
 
 @pytest.mark.parametrize("path", ["/private/ws/{}", "/ws/{}"])
-async def test_a_listen_key_in_the_path(exchange, floor, house, path):
-    name = (await listen_key(exchange, floor))["listenKey"]
+async def test_a_listen_key_in_the_path(exchange, market_view, engine, path):
+    name = (await listen_key(exchange, market_view))["listenKey"]
     session, told = listening(exchange, path.format(name))
-    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "funding"))
-    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(1)), "order"))
+    engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "funding"))
+    engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(1)), "order"))
     assert [one["a"]["m"] for one in told] == ["FUNDING_FEE"]
     assert told[0]["a"]["B"] == [{"a": "USDT", "wb": "5", "cw": "5", "bc": "0"}]
     for forget in session.when_closed:
         forget()
-    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "funding"))
+    engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "funding"))
     assert len(told) == 1
 
 
-async def test_a_combined_connection_names_the_listen_key(exchange, floor, house):
-    name = (await listen_key(exchange, floor))["listenKey"]
+async def test_a_combined_connection_names_the_listen_key(exchange, market_view, engine):
+    name = (await listen_key(exchange, market_view))["listenKey"]
     _, told = listening(exchange, "/private/stream", streams=name)
     held = PositionView(
         "demo", "BTCUSDT", Decimal("-0.5"), Decimal(50_000), Decimal(49_000), Decimal(500),
         None, Decimal(2_500), Decimal(0),
     )  # fmt: skip
-    house.tell(PositionChanged(held, "fill"))
+    engine.tell(PositionChanged(held, "fill"))
     assert told[0]["stream"] == name
     (position,) = told[0]["data"]["a"]["P"]
     assert (position["pa"], position["ep"], position["up"]) == ("-0.5", "50000", "500")
-    await listen_key(exchange, floor, "DELETE")
-    house.tell(PositionChanged(held, "fill"))
+    await listen_key(exchange, market_view, "DELETE")
+    engine.tell(PositionChanged(held, "fill"))
     assert len(told) == 1
 
 
-async def test_an_unknown_listen_key_hears_nothing(exchange, floor, house):
+async def test_an_unknown_listen_key_hears_nothing(exchange, market_view, engine):
     _, told = listening(exchange, "/private/ws", listenKey="nobody")
-    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "fill"))
+    engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(5), Decimal(0)), "fill"))
     assert not told
     request = RestRequest("POST", f"{ROOT}/listenKey", headers={"X-MBX-APIKEY": "nobodys"})
-    status, body = await called(exchange, floor, request)
+    status, body = await called(exchange, market_view, request)
     assert (status, body["code"]) == (401, -2015)
 
 
-async def test_a_conditional_order_is_an_order_only_when_it_has_triggered(exchange, floor, house):
-    name = (await listen_key(exchange, floor))["listenKey"]
+async def test_a_conditional_order_is_an_order_only_when_it_has_triggered(
+    exchange, market_view, engine
+):
+    name = (await listen_key(exchange, market_view))["listenKey"]
     _, told = listening(exchange, "/private/ws", listenKey=name)
-    house.status = Status.UNTRIGGERED
+    engine.status = Status.UNTRIGGERED
     plain = {name: text for name, text in STOP.items() if name != "algoType"}
     request = signed("POST", f"{ROOT}/order", **plain, stopPrice="45000")
-    assert (await called(exchange, floor, request))[1]["code"] == -4120
-    _, placed = await called(exchange, floor, signed("POST", f"{ROOT}/algoOrder", **STOP))
+    assert (await called(exchange, market_view, request))[1]["code"] == -4120
+    _, placed = await called(exchange, market_view, signed("POST", f"{ROOT}/algoOrder", **STOP))
     assert (placed["algoStatus"], placed["triggerPrice"]) == ("NEW", "45000")
     symbol = {"symbol": "BTCUSDT"}
-    _, found = await called(exchange, floor, signed("GET", f"{ROOT}/openOrders", **symbol))
+    _, found = await called(exchange, market_view, signed("GET", f"{ROOT}/openOrders", **symbol))
     assert found == []
     hidden = signed("GET", f"{ROOT}/order", **symbol, orderId=1)
-    assert (await called(exchange, floor, hidden))[1]["code"] == -2013
+    assert (await called(exchange, market_view, hidden))[1]["code"] == -2013
     ids = {"algoId": placed["algoId"]}
-    _, shown = await called(exchange, floor, signed("GET", f"{ROOT}/algoOrder", **ids))
+    _, shown = await called(exchange, market_view, signed("GET", f"{ROOT}/algoOrder", **ids))
     assert shown["clientAlgoId"] == placed["clientAlgoId"]
-    _, gone = await called(exchange, floor, signed("DELETE", f"{ROOT}/algoOrder", **ids))
+    _, gone = await called(exchange, market_view, signed("DELETE", f"{ROOT}/algoOrder", **ids))
     assert (gone["code"], gone["msg"]) == ("200", "success")
     assert [(one["e"], one["o"]["X"]) for one in told] == [
         ("ALGO_UPDATE", "NEW"),
@@ -162,9 +164,9 @@ async def test_a_conditional_order_is_an_order_only_when_it_has_triggered(exchan
 
 
 @pytest.mark.parametrize("refusal", list(RejectCode))
-async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, refusal):
-    house.refuses = refusal
-    status, body = await called(exchange, floor, signed("POST", f"{ROOT}/order", **LIMIT))
+async def test_every_refusal_of_the_engine_has_a_code(exchange, market_view, engine, refusal):
+    engine.refuses = refusal
+    status, body = await called(exchange, market_view, signed("POST", f"{ROOT}/order", **LIMIT))
     assert status == 400
     assert body["code"] <= -1000
     assert body["msg"]
@@ -182,57 +184,57 @@ async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, re
         (RejectCode.TICK, -4014),
     ],
 )
-async def test_refusals_by_their_codes(exchange, floor, house, refusal, code):
-    house.refuses = refusal
-    _, body = await called(exchange, floor, signed("POST", f"{ROOT}/order", **LIMIT))
+async def test_refusals_by_their_codes(exchange, market_view, engine, refusal, code):
+    engine.refuses = refusal
+    _, body = await called(exchange, market_view, signed("POST", f"{ROOT}/order", **LIMIT))
     assert body["code"] == code
 
 
-async def test_each_of_a_batch_stands_alone(exchange, floor):
+async def test_each_of_a_batch_stands_alone(exchange, market_view):
     batch = json.dumps([LIMIT, LIMIT | {"side": "HOLD"}, LIMIT | {"newClientOrderId": "third"}])
     request = signed("POST", f"{ROOT}/batchOrders", batchOrders=batch)
-    _, rows = await called(exchange, floor, request)
+    _, rows = await called(exchange, market_view, request)
     assert [row.get("code", row.get("status")) for row in rows] == ["NEW", -1117, "NEW"]
     assert rows[2]["clientOrderId"] == "third"
     named = json.dumps(["third", "fourth"])
     request = signed("DELETE", f"{ROOT}/batchOrders", symbol="BTCUSDT", origClientOrderIdList=named)
-    _, rows = await called(exchange, floor, request)
+    _, rows = await called(exchange, market_view, request)
     assert [row.get("code", row.get("status")) for row in rows] == ["CANCELED", -2011]
 
 
-async def test_an_acknowledgement_says_nothing_of_fills(exchange, floor, house):
-    house.status = Status.EXPIRED
+async def test_an_acknowledgement_says_nothing_of_fills(exchange, market_view, engine):
+    engine.status = Status.EXPIRED
     request = signed("POST", f"{ROOT}/order", **LIMIT)
-    assert (await called(exchange, floor, request))[1]["status"] == "NEW"
+    assert (await called(exchange, market_view, request))[1]["status"] == "NEW"
     request = signed("POST", f"{ROOT}/order", **LIMIT, newOrderRespType="RESULT")
-    assert (await called(exchange, floor, request))[1]["status"] == "EXPIRED"
+    assert (await called(exchange, market_view, request))[1]["status"] == "EXPIRED"
 
 
-async def test_what_cannot_be_answered_as_it_was_asked_is_not_done(exchange, floor, house):
+async def test_what_cannot_be_answered_as_it_was_asked_is_not_done(exchange, market_view, engine):
     request = signed("POST", f"{ROOT}/order", **LIMIT, newOrderRespType="SOME")
-    assert (await called(exchange, floor, request))[1]["code"] == -1130
-    assert not house.found
+    assert (await called(exchange, market_view, request))[1]["code"] == -1130
+    assert not engine.found
 
 
-async def test_a_change_must_change_something(exchange, floor):
-    await called(exchange, floor, signed("POST", f"{ROOT}/order", **LIMIT))
+async def test_a_change_must_change_something(exchange, market_view):
+    await called(exchange, market_view, signed("POST", f"{ROOT}/order", **LIMIT))
     change = {name: LIMIT[name] for name in ("symbol", "side", "quantity", "price")}
     same = signed("PUT", f"{ROOT}/order", **change, orderId=1)
-    assert (await called(exchange, floor, same))[1]["code"] == -5027
+    assert (await called(exchange, market_view, same))[1]["code"] == -5027
     dearer = signed("PUT", f"{ROOT}/order", **(change | {"price": "51000"}), orderId=1)
-    assert (await called(exchange, floor, dearer))[1]["price"] == "51000"
+    assert (await called(exchange, market_view, dearer))[1]["price"] == "51000"
 
 
-async def test_a_countdown_reaches_the_engine(exchange, floor, house):
+async def test_a_countdown_reaches_the_engine(exchange, market_view, engine):
     path = f"{ROOT}/countdownCancelAll"
     request = signed("POST", path, symbol="BTCUSDT", countdownTime=1_500)
-    _, body = await called(exchange, floor, request)
+    _, body = await called(exchange, market_view, request)
     assert body == {"symbol": "BTCUSDT", "countdownTime": "1500"}
-    assert house.countdown == ("demo", 1.5)
+    assert engine.countdown == ("demo", 1.5)
 
 
-async def test_a_wrong_signature_gets_nothing(exchange, floor, house):
+async def test_a_wrong_signature_gets_nothing(exchange, market_view, engine):
     request = signed("POST", f"{ROOT}/order", "wrong", **LIMIT)
-    status, body = await called(exchange, floor, request)
+    status, body = await called(exchange, market_view, request)
     assert (status, body["code"]) == (400, -1022)
-    assert not house.found
+    assert not engine.found

@@ -20,10 +20,10 @@ from kit.simulator.matching.contract import (
     Key,
     MatchingEngine,
     MatchingRules,
+    RejectCode,
     SelfTrade,
     Status,
 )
-from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.signing import is_hex_signature
 from kit.simulator.texts import whole
 from venues.bybit.simulator.rest import PARAMETER_ERROR, SYSTEM_ERROR, BybitApiError
@@ -36,14 +36,14 @@ KEY_INVALID = 10003
 SIGNATURE_WRONG = 10004
 OPEN_ORDERS_MAX = 500
 
-HOUSE_RULES = MatchingRules(
+MATCHING_RULES = MatchingRules(
     tiers=(FeeTier(maker=Decimal("0.001"), taker=Decimal("0.001")),),
     id_scope=IdScope.EVER,
     self_trade=SelfTrade.ALLOW,
     open_orders_max=OPEN_ORDERS_MAX,
     outcomes={
-        HouseRefusal.WOULD_TAKE: Status.CANCELLED,
-        HouseRefusal.WOULD_NOT_FILL: Status.CANCELLED,
+        RejectCode.WOULD_TAKE: Status.CANCELLED,
+        RejectCode.WOULD_NOT_FILL: Status.CANCELLED,
     },
 )
 """An order that its time in force forbids is taken at first, and cancelled then."""
@@ -54,14 +54,14 @@ def credentials(key: Key) -> dict[str, str]:
     return {"apiKey": key.key, "secret": key.secret}
 
 
-def house_of(floor: MarketView) -> MatchingEngine:
+def engine_of(market_view: MarketView) -> MatchingEngine:
     """Where orders are matched. Raises Refusal: a replay has no accounts."""
-    if floor.house is None:
+    if market_view.engine is None:
         raise BybitApiError(SYSTEM_ERROR, "Server error.")
-    return floor.house
+    return market_view.engine
 
 
-def key_of_call(request: RestRequest, floor: MarketView) -> Key:
+def key_of_call(request: RestRequest, market_view: MarketView) -> Key:
     """Who has signed a REST call. Raises Refusal."""
     name, stamp, signature = (
         request.header(f"x-bapi-{one}") for one in ("api-key", "timestamp", "sign")
@@ -70,8 +70,8 @@ def key_of_call(request: RestRequest, floor: MarketView) -> Key:
         text = f"empty value: apiTimestamp[{stamp}] apiKey[{name}] apiSignature[{signature}]"
         raise BybitApiError(PARAMETER_ERROR, text)
     window = request.header("x-bapi-recv-window") or RECEIVE_WINDOW_USUAL_MS
-    check_time(stamp, window, floor)
-    key = house_of(floor).key(name)
+    check_time(stamp, window, market_view)
+    key = engine_of(market_view).key(name)
     if key is None:
         raise BybitApiError(KEY_INVALID, "API key is invalid.")
     signed = [f"{stamp}{name}{window}{payload}" for payload in _payloads(request)]
@@ -80,32 +80,32 @@ def key_of_call(request: RestRequest, floor: MarketView) -> Key:
     return key
 
 
-def key_of_socket(args: list[str | int], floor: MarketView) -> Key | None:
+def key_of_socket(args: list[str | int], market_view: MarketView) -> Key | None:
     """Who has signed ``[key, expires, signature]``; None: nobody who may."""
     if len(args) != 3:
         return None
     name, expires, signature = map(str, args)
-    key, expires_ms = house_of(floor).key(name), whole(expires)
-    if key is None or expires_ms is None or expires_ms <= now_ms(floor):
+    key, expires_ms = engine_of(market_view).key(name), whole(expires)
+    if key is None or expires_ms is None or expires_ms <= now_ms(market_view):
         return None
     return key if _fits(signature, key, f"GET/realtime{expires}") else None
 
 
-def check_time(stamp: str, window: str, floor: MarketView) -> None:
+def check_time(stamp: str, window: str, market_view: MarketView) -> None:
     """Whether a call is neither too old nor from the future. Raises Refusal."""
     stamp_ms, window_ms = whole(stamp), whole(window)
     if stamp_ms is None or window_ms is None:
         raise BybitApiError(PARAMETER_ERROR, "params error: timestamp or recv_window invalid")
-    time_ms = now_ms(floor)
+    time_ms = now_ms(market_view)
     if not time_ms - window_ms <= stamp_ms < time_ms + AHEAD_MS_MAX:
         text = "invalid request, please check your server timestamp or recv_window param. "
         text += f"req_timestamp[{stamp}],server_timestamp[{time_ms}],recv_window[{window}]"
         raise BybitApiError(EXPIRED, text)
 
 
-def now_ms(floor: MarketView) -> int:
+def now_ms(market_view: MarketView) -> int:
     """The exchange's time."""
-    return floor.time_ns() // NANOSECONDS_PER_MILLISECOND
+    return market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
 
 
 def user_id(account: str) -> int:

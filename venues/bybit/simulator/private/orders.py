@@ -20,14 +20,14 @@ from kit.simulator.matching.contract import (
     OrderRejected,
     OrderTicket,
     OrderView,
+    RejectCode,
     Status,
 )
-from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.market import last_price
 from kit.simulator.private.memory import Memory
 from kit.simulator.private.orders import stop_kind
 from kit.simulator.texts import amount
-from venues.bybit.simulator.private.keys import house_of
+from venues.bybit.simulator.private.keys import engine_of
 from venues.bybit.simulator.private.rows import Row, order_id, order_number
 from venues.bybit.simulator.rest import PARAMETER_ERROR, BybitApiError
 
@@ -46,28 +46,28 @@ ORDINARY, STOP, TAKE_PROFIT_STOP_LOSS = "Order", "StopOrder", "tpslOrder"
 FILTERS = (ORDINARY, STOP, TAKE_PROFIT_STOP_LOSS)
 STOP_TYPES = {STOP: "Stop", TAKE_PROFIT_STOP_LOSS: "tpslOrder"}
 NO_ORDER = BybitApiError(170213, "Order does not exist.")
-ERRORS: Mapping[HouseRefusal, tuple[int, str]] = {
-    HouseRefusal.UNKNOWN_SYMBOL: (170121, "Invalid symbol."),
-    HouseRefusal.HALTED: (170151, "The trading pair is not open yet."),
-    HouseRefusal.TICK: (170134, "Order price has too many decimals."),
-    HouseRefusal.LOT: (170137, "Order quantity has too many decimals."),
-    HouseRefusal.SIZE_MIN: (170136, "Order quantity exceeded lower limit."),
-    HouseRefusal.NOTIONAL_MIN: (170140, "Order value exceeded lower limit."),
-    HouseRefusal.PRICE_BAND: (170132, "Order price too high."),
-    HouseRefusal.FUNDS: (170131, "Insufficient balance."),
-    HouseRefusal.WOULD_TAKE: (170218, "The LIMIT-MAKER order is rejected due to invalid price."),
-    HouseRefusal.WOULD_NOT_FILL: (170210, "New order rejected."),
-    HouseRefusal.REDUCE_ONLY: (170210, "New order rejected."),
-    HouseRefusal.STOP_WOULD_TRIGGER: (170210, "New order rejected."),
-    HouseRefusal.SELF_TRADE: (170210, "New order rejected."),
-    HouseRefusal.DUPLICATE_ID: (170141, "Duplicate clientOrderId."),
-    HouseRefusal.UNKNOWN_ORDER: (NO_ORDER.code, NO_ORDER.message),
-    HouseRefusal.FINISHED: (NO_ORDER.code, NO_ORDER.message),
-    HouseRefusal.TOO_MANY: (
+ERRORS: Mapping[RejectCode, tuple[int, str]] = {
+    RejectCode.UNKNOWN_SYMBOL: (170121, "Invalid symbol."),
+    RejectCode.HALTED: (170151, "The trading pair is not open yet."),
+    RejectCode.TICK: (170134, "Order price has too many decimals."),
+    RejectCode.LOT: (170137, "Order quantity has too many decimals."),
+    RejectCode.SIZE_MIN: (170136, "Order quantity exceeded lower limit."),
+    RejectCode.NOTIONAL_MIN: (170140, "Order value exceeded lower limit."),
+    RejectCode.PRICE_BAND: (170132, "Order price too high."),
+    RejectCode.FUNDS: (170131, "Insufficient balance."),
+    RejectCode.WOULD_TAKE: (170218, "The LIMIT-MAKER order is rejected due to invalid price."),
+    RejectCode.WOULD_NOT_FILL: (170210, "New order rejected."),
+    RejectCode.REDUCE_ONLY: (170210, "New order rejected."),
+    RejectCode.STOP_WOULD_TRIGGER: (170210, "New order rejected."),
+    RejectCode.SELF_TRADE: (170210, "New order rejected."),
+    RejectCode.DUPLICATE_ID: (170141, "Duplicate clientOrderId."),
+    RejectCode.UNKNOWN_ORDER: (NO_ORDER.code, NO_ORDER.message),
+    RejectCode.FINISHED: (NO_ORDER.code, NO_ORDER.message),
+    RejectCode.TOO_MANY: (
         170810,
         "Cannot exceed maximum of 500 conditional, TP/SL and active orders.",
     ),
-    HouseRefusal.MALFORMED: (PARAMETER_ERROR, "params error: order invalid"),
+    RejectCode.MALFORMED: (PARAMETER_ERROR, "params error: order invalid"),
 }
 
 
@@ -126,34 +126,34 @@ class Orders:
             self._windows[account] = call.time_window
         return {}
 
-    def watch(self, account: str, house: MatchingEngine) -> Callable[[], None]:
+    def watch(self, account: str, engine: MatchingEngine) -> Callable[[], None]:
         """A connection watches. Returns what says that it is gone."""
         self._watching[account] = self._watching.get(account, 0) + 1
-        house.cancel_after(account, 0)
+        engine.cancel_after(account, 0)
 
         def gone() -> None:
             self._watching[account] -= 1
             if not self._watching[account] and account in self._windows:
-                house.cancel_after(account, self._windows[account])
+                engine.cancel_after(account, self._windows[account])
 
         return gone
 
-    def do(self, name: str, body: bytes, account: str, floor: MarketView) -> Row:
+    def do(self, name: str, body: bytes, account: str, market_view: MarketView) -> Row:
         """``create``, ``amend``, ``cancel`` or ``cancel-all``. Raises Refusal."""
         kind: type[_Create | _Change] = _Create if name == "create" else _Change
         call = _read(body or b"{}", kind)
         if call.category != "spot":
             raise BybitApiError(PARAMETER_ERROR, "Illegal category")
-        house = house_of(floor)
+        engine = engine_of(market_view)
         try:
             if isinstance(call, _Create):
-                return _acknowledged(self._create(call, house, account, floor))
+                return _acknowledged(self._create(call, engine, account, market_view))
             if name == "cancel-all":
-                return self._cancel_all(call, house, account)
-            order = self._chosen(call, house, account)
+                return self._cancel_all(call, engine, account)
+            order = self._chosen(call, engine, account)
             if name == "cancel":
-                return _acknowledged(house.cancel(account, order.order_id))
-            return _acknowledged(self._amend(call, order, house))
+                return _acknowledged(engine.cancel(account, order.order_id))
+            return _acknowledged(self._amend(call, order, engine))
         except OrderRejected as refused:
             raise BybitApiError(*ERRORS[refused.refusal]) from None
 
@@ -171,32 +171,32 @@ class Orders:
         return STOP_TYPES[TAKE_PROFIT_STOP_LOSS if held else STOP]
 
     def _create(
-        self, call: _Create, house: MatchingEngine, account: str, floor: MarketView
+        self, call: _Create, engine: MatchingEngine, account: str, market_view: MarketView
     ) -> OrderView:
-        order = house.place(account, _ticket(call, floor))
+        order = engine.place(account, _ticket(call, market_view))
         if call.order_filter == TAKE_PROFIT_STOP_LOSS:
             self._with_funds_held.keep(order.order_id, None)
         return order
 
-    def _chosen(self, call: _Change, house: MatchingEngine, account: str) -> OrderView:
+    def _chosen(self, call: _Change, engine: MatchingEngine, account: str) -> OrderView:
         """The order that is named, when it is open. Raises Refusal and Refused."""
-        order = found(call.order_id or "", call.order_link_id or "", house, account)
+        order = found(call.order_id or "", call.order_link_id or "", engine, account)
         if order.is_final or order.ticket.symbol != call.symbol:
             raise NO_ORDER
         if call.order_filter is not None and self.filter_of(order) != call.order_filter:
             raise NO_ORDER
         return order
 
-    def _amend(self, call: _Change, order: OrderView, house: MatchingEngine) -> OrderView:
+    def _amend(self, call: _Change, order: OrderView, engine: MatchingEngine) -> OrderView:
         size, price = _optional("qty", call.qty), _optional("price", call.price)
         stop_price = _optional("triggerPrice", call.trigger_price)
-        return house.amend(order.account, order.order_id, size, price, stop_price)
+        return engine.amend(order.account, order.order_id, size, price, stop_price)
 
-    def _cancel_all(self, call: _Change, house: MatchingEngine, account: str) -> Row:
+    def _cancel_all(self, call: _Change, engine: MatchingEngine, account: str) -> Row:
         wanted = call.order_filter or ORDINARY
         cancelled = [
-            house.cancel(account, order.order_id)
-            for order in house.open_orders(account, call.symbol)
+            engine.cancel(account, order.order_id)
+            for order in engine.open_orders(account, call.symbol)
             if self.filter_of(order) == wanted
         ]
         return {"list": [_acknowledged(order) for order in cancelled], "success": "1"}
@@ -209,20 +209,20 @@ def _read(body: bytes, kind: type[StructT]) -> StructT:
         raise BybitApiError(PARAMETER_ERROR, f"params error: {error}") from None
 
 
-def found(order: str, client_id: str, house: MatchingEngine, account: str) -> OrderView:
+def found(order: str, client_id: str, engine: MatchingEngine, account: str) -> OrderView:
     """By its id, or else its client id. Raises Refusal and Refused."""
     if order:
-        return house.order(account, order_number(order))
+        return engine.order(account, order_number(order))
     if not client_id:
         raise BybitApiError(PARAMETER_ERROR, "params error: orderId or orderLinkId is required")
-    view = house.by_client_id(account, client_id)
+    view = engine.by_client_id(account, client_id)
     if view is None:
         raise NO_ORDER
     return view
 
 
-def _ticket(call: _Create, floor: MarketView) -> OrderTicket:
-    if call.symbol not in {listing.symbol for listing in floor.listings()}:
+def _ticket(call: _Create, market_view: MarketView) -> OrderTicket:
+    if call.symbol not in {listing.symbol for listing in market_view.listings()}:
         raise BybitApiError(170121, "Invalid symbol.")
     if call.side not in ("Buy", "Sell"):
         raise BybitApiError(170117, "Invalid side.")
@@ -239,7 +239,7 @@ def _ticket(call: _Create, floor: MarketView) -> OrderTicket:
     buys, at_market = call.side == "Buy", call.order_type == "Market"
     quantity = _number("qty", call.qty)
     if not quantity:
-        raise BybitApiError(*ERRORS[HouseRefusal.SIZE_MIN])
+        raise BybitApiError(*ERRORS[RejectCode.SIZE_MIN])
     by_value = at_market and (call.market_unit or ("quoteCoin" if buys else "")) == "quoteCoin"
     stop_price = _optional("triggerPrice", call.trigger_price)
     if call.order_filter != ORDINARY and stop_price is None:
@@ -248,7 +248,7 @@ def _ticket(call: _Create, floor: MarketView) -> OrderTicket:
     return OrderTicket(
         symbol=call.symbol,
         buys=buys,
-        kind=_kind(call.symbol, buys, at_market, stop_price, floor),
+        kind=_kind(call.symbol, buys, at_market, stop_price, market_view),
         size=Decimal(0) if by_value else quantity,
         value=quantity if by_value else None,
         price=None if at_market else _number("price", call.price),
@@ -260,12 +260,12 @@ def _ticket(call: _Create, floor: MarketView) -> OrderTicket:
 
 
 def _kind(
-    symbol: str, buys: bool, at_market: bool, stop_price: Decimal | None, floor: MarketView
+    symbol: str, buys: bool, at_market: bool, stop_price: Decimal | None, market_view: MarketView
 ) -> OrderKind:
     """Which way the price must go is not said by a spot order, but by where the price is."""
     if stop_price is None:
         return OrderKind.MARKET if at_market else OrderKind.LIMIT
-    last = last_price(floor, symbol)
+    last = last_price(market_view, symbol)
     rises = last is None or stop_price >= last
     return stop_kind(rises is not buys, at_market)
 

@@ -12,7 +12,13 @@ from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.matching.contract import FillView, Key, MatchingEngine, OrderRejected, OrderView
 from kit.simulator.private.orders import fills_by_order
 from kit.simulator.texts import plain, whole
-from venues.bybit.simulator.private.keys import HOUSE_RULES, house_of, key_of_call, now_ms, user_id
+from venues.bybit.simulator.private.keys import (
+    MATCHING_RULES,
+    engine_of,
+    key_of_call,
+    now_ms,
+    user_id,
+)
 from venues.bybit.simulator.private.orders import ERRORS, NO_ORDER, Orders, found
 from venues.bybit.simulator.private.rows import (
     Row,
@@ -39,8 +45,8 @@ class _Call:
     """A request of somebody who may."""
 
     query: Mapping[str, str]
-    floor: MarketView
-    house: MatchingEngine
+    market_view: MarketView
+    engine: MatchingEngine
     key: Key
     orders: Orders
 
@@ -82,23 +88,23 @@ class _Call:
         }
 
 
-async def answer(request: RestRequest, floor: MarketView, orders: Orders) -> RestResponse:
+async def answer(request: RestRequest, market_view: MarketView, orders: Orders) -> RestResponse:
     """One call at one of PATHS."""
     try:
-        key = key_of_call(request, floor)
+        key = key_of_call(request, market_view)
         if request.path in ACTIONS:
             name = ACTIONS[request.path]
-            result = orders.do(name, request.body, key.account, floor)
+            result = orders.do(name, request.body, key.account, market_view)
         elif request.path == WINDOW_PATH:
             result = orders.set_window(request.body, key.account)
         else:
-            call = _Call(request.query, floor, house_of(floor), key, orders)
+            call = _Call(request.query, market_view, engine_of(market_view), key, orders)
             result = HANDLERS[request.path](call)
     except BybitApiError as refusal:
-        return envelope({}, floor, refusal.code, refusal.message, RATE_HEADERS)
+        return envelope({}, market_view, refusal.code, refusal.message, RATE_HEADERS)
     except OrderRejected as refused:
-        return envelope({}, floor, *ERRORS[refused.refusal], RATE_HEADERS)
-    return envelope(result, floor, headers=RATE_HEADERS)
+        return envelope({}, market_view, *ERRORS[refused.refusal], RATE_HEADERS)
+    return envelope(result, market_view, headers=RATE_HEADERS)
 
 
 def _open_orders(call: _Call) -> Row:
@@ -111,7 +117,7 @@ def _open_orders(call: _Call) -> Row:
         still_open = [one for one in _orders(call) if not one.is_final] if named else []
         return _order_page(call, sorted([*done, *still_open], key=_age))
     symbol = call.query.get("symbol", "")
-    return _order_page(call, reversed(call.house.open_orders(call.account, symbol)))
+    return _order_page(call, reversed(call.engine.open_orders(call.account, symbol)))
 
 
 def _order_history(call: _Call) -> Row:
@@ -133,7 +139,7 @@ def _executions(call: _Call) -> Row:
     chosen = _named(call)
     fills = [
         fill
-        for fill in call.house.fills(call.account, call.query.get("symbol", ""), start_ns)
+        for fill in call.engine.fills(call.account, call.query.get("symbol", ""), start_ns)
         if fill.time_ns <= end_ns and (chosen is None or fill.order.order_id == chosen)
     ]
     if call.query.get("execType", "Trade") != "Trade":
@@ -157,15 +163,15 @@ def _wallet(call: _Call) -> Row:
         raise BybitApiError(PARAMETER_ERROR, "accountType only support UNIFIED.")
     wanted = [coin for coin in call.query.get("coin", "").split(",") if coin]
     balances = [
-        one for one in call.house.balances(call.account) if not wanted or one.asset in wanted
+        one for one in call.engine.balances(call.account) if not wanted or one.asset in wanted
     ]
-    return {"list": [wallet_row(balances, call.floor)]}
+    return {"list": [wallet_row(balances, call.market_view)]}
 
 
 def _account(call: _Call) -> Row:
     return {
         "marginMode": "REGULAR_MARGIN",
-        "updatedTime": str(now_ms(call.floor)),
+        "updatedTime": str(now_ms(call.market_view)),
         "unifiedMarginStatus": 6,
         "dcpStatus": "OFF",
         "timeWindow": 0,
@@ -221,8 +227,8 @@ def _key(call: _Call) -> Row:
 
 def _coins(call: _Call) -> Row:
     """What the exchange trades. Nothing can be sent to or from it."""
-    assets = {one.base for one in call.floor.listings()}
-    assets |= {one.quote for one in call.floor.listings()}
+    assets = {one.base for one in call.market_view.listings()}
+    assets |= {one.quote for one in call.market_view.listings()}
     wanted = call.query.get("coin", "")
     return {
         "rows": [
@@ -234,10 +240,10 @@ def _coins(call: _Call) -> Row:
 
 
 def _fee_rate(call: _Call) -> Row:
-    tier = HOUSE_RULES.tiers[0]
+    tier = MATCHING_RULES.tiers[0]
     rates = {"takerFeeRate": plain(tier.taker), "makerFeeRate": plain(tier.maker)}
     wanted = call.query.get("symbol", "")
-    symbols = [one.symbol for one in call.floor.listings() if wanted in ("", one.symbol)]
+    symbols = [one.symbol for one in call.market_view.listings() if wanted in ("", one.symbol)]
     return {"category": "spot", "list": [{"symbol": symbol, **rates} for symbol in symbols]}
 
 
@@ -266,8 +272,8 @@ def _orders(call: _Call) -> list[OrderView]:
     """What the parameters name, newest first."""
     chosen = _named(call)
     if chosen is not None:
-        return [call.house.order(call.account, chosen)] if chosen else []
-    return sorted(call.house.orders(call.account, call.query.get("symbol", "")), key=_age)
+        return [call.engine.order(call.account, chosen)] if chosen else []
+    return sorted(call.engine.orders(call.account, call.query.get("symbol", "")), key=_age)
 
 
 def _named(call: _Call) -> int | None:
@@ -276,7 +282,7 @@ def _named(call: _Call) -> int | None:
     if not order and not client_id:
         return None
     try:
-        return found(order, client_id, call.house, call.account).order_id
+        return found(order, client_id, call.engine, call.account).order_id
     except BybitApiError as refusal:
         if refusal is not NO_ORDER:
             raise
@@ -296,7 +302,7 @@ def _order_page(call: _Call, orders: Iterable[OrderView]) -> Row:
         and status in ("", order_status(order))
     ]
     page = chosen[: call.limit(ORDERS_USUAL, ORDERS_MAX)]
-    fills, stop_type = fills_by_order(page, call.house), call.orders.stop_type
+    fills, stop_type = fills_by_order(page, call.engine), call.orders.stop_type
     return call.page(
         [
             (order_id(one), order_row(one, fills.get(one.order_id, ()), stop_type(one)))

@@ -162,11 +162,11 @@ def execution_row(fill: FillView, stop_type: str) -> Row:
     }
 
 
-def wallet_row(balances: Sequence[BalanceView], floor: MarketView) -> Row:
+def wallet_row(balances: Sequence[BalanceView], market_view: MarketView) -> Row:
     """A unified account with these coins. ``availableToWithdraw`` is no longer told."""
-    coins = [_coin(balance, floor) for balance in balances]
-    worth = plain(sum((_worth(one.asset, one.total, floor) for one in balances), ZERO))
-    free = plain(sum((_worth(one.asset, one.free, floor) for one in balances), ZERO))
+    coins = [_coin(balance, market_view) for balance in balances]
+    worth = plain(sum((_worth(one.asset, one.total, market_view) for one in balances), ZERO))
+    free = plain(sum((_worth(one.asset, one.free, market_view) for one in balances), ZERO))
     none = dict.fromkeys(
         (
             "accountIMRate",
@@ -193,12 +193,12 @@ def wallet_row(balances: Sequence[BalanceView], floor: MarketView) -> Row:
     }
 
 
-def _coin(balance: BalanceView, floor: MarketView) -> Row:
+def _coin(balance: BalanceView, market_view: MarketView) -> Row:
     total = plain(balance.total)
     return {
         "coin": balance.asset,
         "equity": total,
-        "usdValue": plain(_worth(balance.asset, balance.total, floor)),
+        "usdValue": plain(_worth(balance.asset, balance.total, market_view)),
         "walletBalance": total,
         "locked": plain(balance.locked),
         "availableToWithdraw": "",
@@ -218,9 +218,9 @@ def _coin(balance: BalanceView, floor: MarketView) -> Row:
     }
 
 
-def _worth(asset: str, amount: Decimal, floor: MarketView) -> Decimal:
+def _worth(asset: str, amount: Decimal, market_view: MarketView) -> Decimal:
     """In dollars, by the last trade; 0 of what does not trade against them."""
-    return in_dollars(amount, asset, f"{asset}USDT", floor).quantize(RATE_STEP)
+    return in_dollars(amount, asset, f"{asset}USDT", market_view).quantize(RATE_STEP)
 
 
 def _average(order: OrderView) -> Decimal:

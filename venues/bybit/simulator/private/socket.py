@@ -20,7 +20,7 @@ from kit.simulator.matching.contract import (
 )
 from kit.simulator.private.memory import Memory
 from kit.simulator.private.orders import fills_of
-from venues.bybit.simulator.private.keys import check_time, house_of, key_of_socket, now_ms
+from venues.bybit.simulator.private.keys import check_time, engine_of, key_of_socket, now_ms
 from venues.bybit.simulator.private.orders import Orders
 from venues.bybit.simulator.private.rows import (
     Row,
@@ -68,28 +68,30 @@ class PrivateSession(Session):
     """Whether it takes orders."""
     key: Key | None = None
     heard: bool = False
-    """Whether the house tells it what happens."""
+    """Whether the engine reports events to it."""
     request_ids: Memory[str, None] = field(default_factory=lambda: Memory(REQUEST_IDS_MAX))
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
 
-def receive(session: PrivateSession, text: str, floor: MarketView, orders: Orders) -> list[bytes]:
+def receive(
+    session: PrivateSession, text: str, market_view: MarketView, orders: Orders
+) -> list[bytes]:
     """The client said something."""
     try:
         call = _call.decode(text)
     except msgspec.DecodeError as error:
         return [_reply(session, _Call(), f"Failed to decode incoming data:{error}")]
     if session.trades:
-        return [_trade(session, call, floor, orders)]
+        return [_trade(session, call, market_view, orders)]
     if call.op == "ping":
-        pong = {"req_id": str(call.req_id), "op": "pong", "args": [str(now_ms(floor))]}
+        pong = {"req_id": str(call.req_id), "op": "pong", "args": [str(now_ms(market_view))]}
         return [msgspec.json.encode({**pong, "conn_id": session.name})]
     if call.op == "auth":
-        session.key = _signed_in(call, floor)
+        session.key = _signed_in(call, market_view)
         return [_reply(session, call, "" if session.key else "Params Error", "")]
     if call.op not in ("subscribe", "unsubscribe"):
         return [_reply(session, call, "error:invalid op")]
-    return [_subscribe(session, call, floor, orders)]
+    return [_subscribe(session, call, market_view, orders)]
 
 
 def path_of(text: str) -> str:
@@ -113,7 +115,9 @@ def failure_of(text: str) -> bytes:
     return msgspec.json.encode({**reply, "op": call.op, "retExtInfo": {}, "connId": ""})
 
 
-def _subscribe(session: PrivateSession, call: _Call, floor: MarketView, orders: Orders) -> bytes:
+def _subscribe(
+    session: PrivateSession, call: _Call, market_view: MarketView, orders: Orders
+) -> bytes:
     """All or nothing."""
     try:
         names = [_texts.decode(b"[%s]" % bytes(one))[0] for one in call.args]
@@ -132,13 +136,13 @@ def _subscribe(session: PrivateSession, call: _Call, floor: MarketView, orders: 
             return _reply(session, call, f"error:already subscribed,topic:{name}")
     session.streams.update({name: TOPICS[name] for name in names})
     if WATCHING in names:
-        gone = orders.watch(session.key.account, house_of(floor))
+        gone = orders.watch(session.key.account, engine_of(market_view))
         session.when_closed.append(gone)
     if not session.heard:
         session.heard = True
         account = session.key.account
-        teller = _Teller(session, floor, orders)
-        session.when_closed.append(house_of(floor).listen(account, teller.hear))
+        teller = _Teller(session, market_view, orders)
+        session.when_closed.append(engine_of(market_view).listen(account, teller.hear))
     return _reply(session, call, message="")
 
 
@@ -147,7 +151,7 @@ class _Teller:
     """Puts what happens to an account into Bybit's words, for one connection."""
 
     session: PrivateSession
-    floor: MarketView
+    market_view: MarketView
     orders: Orders
 
     def hear(self, event: AccountEvent) -> None:
@@ -159,11 +163,11 @@ class _Teller:
                 self._tell("execution", lambda: row)
                 self._tell("execution.fast", lambda: _fast(row))
         elif isinstance(event, BalanceChanged):
-            self._tell("wallet", lambda: wallet_row([event.balance], self.floor))
+            self._tell("wallet", lambda: wallet_row([event.balance], self.market_view))
 
     def _order(self, event: OrderChanged) -> Row:
         order = event.order
-        fills = fills_of(order, house_of(self.floor))
+        fills = fills_of(order, engine_of(self.market_view))
         row = order_row(order, fills, self.orders.stop_type(order))
         return {**row, "feeCurrency": "", "closedPnl": "0"}
 
@@ -176,7 +180,7 @@ class _Teller:
             frame = {
                 "id": f"{self.session.name}_{next(self.session.numbers)}",
                 "topic": name,
-                "creationTime": now_ms(self.floor),
+                "creationTime": now_ms(self.market_view),
                 "data": [body],
             }
             self.session.tell(TOPICS[name], msgspec.json.encode(frame))
@@ -188,29 +192,29 @@ def _fast(row: Row) -> Row:
     return {name: row[name] for name in (*names, "side", "execTime", "seq")}
 
 
-def _trade(session: PrivateSession, call: _Call, floor: MarketView, orders: Orders) -> bytes:
+def _trade(session: PrivateSession, call: _Call, market_view: MarketView, orders: Orders) -> bytes:
     if call.op == "ping":
-        pong = {"retCode": 0, "retMsg": "OK", "op": "pong", "data": [str(now_ms(floor))]}
+        pong = {"retCode": 0, "retMsg": "OK", "op": "pong", "data": [str(now_ms(market_view))]}
         return msgspec.json.encode({**pong, "connId": session.name})
     try:
         if call.op == "auth":
-            return _sign_in_to_trade(session, call, floor)
-        return _do(session, call, floor, orders)
+            return _sign_in_to_trade(session, call, market_view)
+        return _do(session, call, market_view, orders)
     except BybitApiError as refusal:
-        return _traded(session, call, floor, {}, refusal.code, refusal.message)
+        return _traded(session, call, market_view, {}, refusal.code, refusal.message)
 
 
-def _sign_in_to_trade(session: PrivateSession, call: _Call, floor: MarketView) -> bytes:
+def _sign_in_to_trade(session: PrivateSession, call: _Call, market_view: MarketView) -> bytes:
     if session.key is not None:
         raise BybitApiError(REPEATED_LOGIN, "Repeat auth")
-    session.key = _signed_in(call, floor)
+    session.key = _signed_in(call, market_view)
     code, message = (0, "OK") if session.key else (10004, "Invalid sign")
     reply = {"retCode": code, "retMsg": message, "op": "auth", "connId": session.name}
     named = {"reqId": call.request_id} if call.request_id else {}
     return msgspec.json.encode({**named, **reply})
 
 
-def _do(session: PrivateSession, call: _Call, floor: MarketView, orders: Orders) -> bytes:
+def _do(session: PrivateSession, call: _Call, market_view: MarketView, orders: Orders) -> bytes:
     """Raises Refusal."""
     if session.key is None:
         raise BybitApiError(NOT_AUTHORIZED, "Request not authorized")
@@ -224,22 +228,22 @@ def _do(session: PrivateSession, call: _Call, floor: MarketView, orders: Orders)
         str(call.header.get(name, usual))
         for name, usual in (("X-BAPI-TIMESTAMP", ""), ("X-BAPI-RECV-WINDOW", "5000"))
     )
-    check_time(stamp, window, floor)
+    check_time(stamp, window, market_view)
     if len(call.args) != 1:
         raise BybitApiError(PARAMETER_ERROR, "params error: args must have one item")
-    row = orders.do(ACTIONS[call.op], bytes(call.args[0]), session.key.account, floor)
-    return _traded(session, call, floor, row)
+    row = orders.do(ACTIONS[call.op], bytes(call.args[0]), session.key.account, market_view)
+    return _traded(session, call, market_view, row)
 
 
 def _traded(
     session: PrivateSession,
     call: _Call,
-    floor: MarketView,
+    market_view: MarketView,
     data: Row,
     code: int = 0,
     message: str = "OK",
 ) -> bytes:
-    time_ms = str(now_ms(floor))
+    time_ms = str(now_ms(market_view))
     named = {"reqId": call.request_id} if call.request_id else {}
     reply = {
         **named,
@@ -260,9 +264,9 @@ def _traded(
     return msgspec.json.encode(reply)
 
 
-def _signed_in(call: _Call, floor: MarketView) -> Key | None:
+def _signed_in(call: _Call, market_view: MarketView) -> Key | None:
     try:
-        return key_of_socket(_login.decode(b"[%s]" % b",".join(map(bytes, call.args))), floor)
+        return key_of_socket(_login.decode(b"[%s]" % b",".join(map(bytes, call.args))), market_view)
     except msgspec.DecodeError:
         return None
 

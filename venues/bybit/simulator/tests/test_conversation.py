@@ -21,13 +21,13 @@ def exchange() -> BybitSpot:
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: BybitSpot) -> SimulatedMarketView:
+def market_view(exchange: BybitSpot) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
-    floor = SimulatedMarketView(market, exchange)
+    market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
-    floor.happened(step)
-    exchange.encode(step, set(), floor)
-    return floor
+    market_view.happened(step)
+    exchange.encode(step, set(), market_view)
+    return market_view
 
 
 @pytest.fixture
@@ -38,21 +38,21 @@ def session(exchange: BybitSpot) -> Session:
 
 
 async def say(
-    exchange: BybitSpot, session: Session, floor: SimulatedMarketView, call
+    exchange: BybitSpot, session: Session, market_view: SimulatedMarketView, call
 ) -> list[dict]:
     text = call if isinstance(call, str) else json.dumps(call)
-    return [json.loads(answer) for answer in await exchange.receive(session, text, floor)]
+    return [json.loads(answer) for answer in await exchange.receive(session, text, market_view)]
 
 
 async def ask(
-    exchange: BybitSpot, floor: SimulatedMarketView, name: str, **query: object
+    exchange: BybitSpot, market_view: SimulatedMarketView, name: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(RestRequest("GET", f"/v5/market/{name}", texts), floor)
+    return await exchange.answer(RestRequest("GET", f"/v5/market/{name}", texts), market_view)
 
 
-async def asked(exchange: BybitSpot, floor: SimulatedMarketView, name: str, **query: object):
-    answer = await ask(exchange, floor, name, **({"category": "spot"} | query))
+async def asked(exchange: BybitSpot, market_view: SimulatedMarketView, name: str, **query: object):
+    answer = await ask(exchange, market_view, name, **({"category": "spot"} | query))
     assert answer.status == 200
     envelope = json.loads(answer.body)
     assert (envelope["retCode"], envelope["retMsg"]) == (0, "OK")
@@ -63,20 +63,20 @@ def subscribe(*topics: str) -> dict[str, object]:
     return {"req_id": 7, "op": "subscribe", "args": topics}
 
 
-async def test_subscribing_and_unsubscribing(exchange, floor, session):
-    (answer,) = await say(exchange, session, floor, subscribe("publicTrade.BTCUSDT"))
+async def test_subscribing_and_unsubscribing(exchange, market_view, session):
+    (answer,) = await say(exchange, session, market_view, subscribe("publicTrade.BTCUSDT"))
     assert answer.pop("conn_id")
     assert answer == {"success": True, "ret_msg": "subscribe", "req_id": "7", "op": "subscribe"}
     assert list(session.streams) == ["publicTrade.BTCUSDT"]
     leave = {"op": "unsubscribe", "args": ["publicTrade.BTCUSDT"]}
-    (answer,) = await say(exchange, session, floor, leave)
+    (answer,) = await say(exchange, session, market_view, leave)
     assert answer["success"]
     assert not session.streams
 
 
-async def test_a_book_begins_with_all_of_it(exchange, floor, session):
+async def test_a_book_begins_with_all_of_it(exchange, market_view, session):
     topics = ("orderbook.1.BTCUSDT", "orderbook.200.BTCUSDT", "publicTrade.BTCUSDT")
-    answer, quote, book = await say(exchange, session, floor, subscribe(*topics))
+    answer, quote, book = await say(exchange, session, market_view, subscribe(*topics))
     assert answer["success"]
     assert (quote["topic"], quote["type"]) == (topics[0], "snapshot")
     assert (book["topic"], book["type"]) == (topics[1], "snapshot")
@@ -84,8 +84,8 @@ async def test_a_book_begins_with_all_of_it(exchange, floor, session):
     assert len(book["data"]["b"]) == len(book["data"]["a"]) == 200
 
 
-async def test_ping_is_answered(exchange, floor, session):
-    (answer,) = await say(exchange, session, floor, {"req_id": "3", "op": "ping"})
+async def test_ping_is_answered(exchange, market_view, session):
+    (answer,) = await say(exchange, session, market_view, {"req_id": "3", "op": "ping"})
     assert (answer["ret_msg"], answer["op"], answer["req_id"]) == ("pong", "ping", "3")
 
 
@@ -105,16 +105,16 @@ async def test_ping_is_answered(exchange, floor, session):
         (subscribe("tickers.btcusdt"), "Invalid symbol :[tickers.btcusdt]"),
     ],
 )
-async def test_wrong_requests_are_refused_whole(exchange, floor, session, call, words: str):
-    (answer,) = await say(exchange, session, floor, call)
+async def test_wrong_requests_are_refused_whole(exchange, market_view, session, call, words: str):
+    (answer,) = await say(exchange, session, market_view, call)
     assert not answer["success"]
     assert answer["ret_msg"].startswith(words)
     assert not session.streams
 
 
-async def test_a_topic_cannot_be_had_twice(exchange, floor, session):
-    await say(exchange, session, floor, subscribe("tickers.BTCUSDT"))
-    (answer,) = await say(exchange, session, floor, subscribe("tickers.BTCUSDT"))
+async def test_a_topic_cannot_be_had_twice(exchange, market_view, session):
+    await say(exchange, session, market_view, subscribe("tickers.BTCUSDT"))
+    (answer,) = await say(exchange, session, market_view, subscribe("tickers.BTCUSDT"))
     assert answer["ret_msg"] == "error:already subscribed,topic:tickers.BTCUSDT"
 
 
@@ -123,23 +123,25 @@ def test_there_is_one_path(exchange):
     assert exchange.open("/v5/market/time", {}) is None
 
 
-async def test_the_book_counts_as_the_topic_of_200_levels(exchange, floor, session):
-    _, told = await say(exchange, session, floor, subscribe("orderbook.200.ETHUSDT"))
-    book = await asked(exchange, floor, "orderbook", symbol="ETHUSDT", limit=50)
+async def test_the_book_counts_as_the_topic_of_200_levels(exchange, market_view, session):
+    _, told = await say(exchange, session, market_view, subscribe("orderbook.200.ETHUSDT"))
+    book = await asked(exchange, market_view, "orderbook", symbol="ETHUSDT", limit=50)
     assert (book["u"], book["seq"]) == (told["data"]["u"], told["data"]["seq"])
     assert (book["b"], book["a"]) == (told["data"]["b"][:50], told["data"]["a"][:50])
-    deep = await asked(exchange, floor, "orderbook", symbol="ETHUSDT", limit=1000)
+    deep = await asked(exchange, market_view, "orderbook", symbol="ETHUSDT", limit=1000)
     assert deep["b"][:50] == book["b"]
     assert len(deep["b"]) > 200
-    best = await asked(exchange, floor, "orderbook", symbol="ETHUSDT")
+    best = await asked(exchange, market_view, "orderbook", symbol="ETHUSDT")
     assert best["a"] == book["a"][:1]
 
 
-async def test_recent_trades_are_sixty_newest_first(exchange, floor):
-    rows = (await asked(exchange, floor, "recent-trade", symbol="BTCUSDT", limit=1000))["list"]
+async def test_recent_trades_are_sixty_newest_first(exchange, market_view):
+    rows = (await asked(exchange, market_view, "recent-trade", symbol="BTCUSDT", limit=1000))[
+        "list"
+    ]
     ids = [int(row["execId"]) for row in rows]
     assert ids == list(range(ids[0], ids[0] - 60, -1))
-    newest = floor.history("BTCUSDT").latest(1)[0]
+    newest = market_view.history("BTCUSDT").latest(1)[0]
     assert Decimal(rows[0]["price"]) == Decimal(newest.price)
     assert rows[0]["side"] == ("Buy" if newest.taker_buys else "Sell")
 
@@ -148,21 +150,31 @@ async def test_recent_trades_are_sixty_newest_first(exchange, floor):
     ("interval", "length_ms"),
     [("1", 60_000), ("5", 300_000), ("60", HOUR_MS), ("D", 24 * HOUR_MS)],
 )
-async def test_candles_follow_one_another_newest_first(exchange, floor, interval, length_ms):
-    rows = (await asked(exchange, floor, "kline", symbol="BTCUSDT", interval=interval))["list"]
+async def test_candles_follow_one_another_newest_first(exchange, market_view, interval, length_ms):
+    rows = (await asked(exchange, market_view, "kline", symbol="BTCUSDT", interval=interval))[
+        "list"
+    ]
     starts = [int(row[0]) for row in rows]
     assert starts == list(range(starts[0], starts[-1] - 1, -length_ms))
     assert all(start % length_ms == 0 for start in starts)
     first = await asked(
-        exchange, floor, "kline", symbol="BTCUSDT", interval=interval, start=starts[-1], limit=1
+        exchange,
+        market_view,
+        "kline",
+        symbol="BTCUSDT",
+        interval=interval,
+        start=starts[-1],
+        limit=1,
     )
     assert first["list"] == rows[-1:]
 
 
-async def test_weeks_begin_on_monday_and_months_on_the_first(exchange, floor):
-    week, *_ = (await asked(exchange, floor, "kline", symbol="BTCUSDT", interval="W"))["list"]
+async def test_weeks_begin_on_monday_and_months_on_the_first(exchange, market_view):
+    week, *_ = (await asked(exchange, market_view, "kline", symbol="BTCUSDT", interval="W"))["list"]
     assert (int(week[0]) // 86_400_000 + 3) % 7 == 0
-    month, *_ = (await asked(exchange, floor, "kline", symbol="BTCUSDT", interval="M"))["list"]
+    month, *_ = (await asked(exchange, market_view, "kline", symbol="BTCUSDT", interval="M"))[
+        "list"
+    ]
     assert month[0] == "1788220800000"
 
 
@@ -178,28 +190,28 @@ async def test_weeks_begin_on_monday_and_months_on_the_first(exchange, floor):
         ("instruments-info", {"category": "spot", "symbol": "NOPE"}, "Not supported symbols"),
     ],
 )
-async def test_wrong_calls_are_refused_in_bybits_words(exchange, floor, name, query, words):
-    answer = await ask(exchange, floor, name, **query)
+async def test_wrong_calls_are_refused_in_bybits_words(exchange, market_view, name, query, words):
+    answer = await ask(exchange, market_view, name, **query)
     assert answer.status == 200
     envelope = json.loads(answer.body)
     assert envelope["retCode"] == 10001
     assert envelope["retMsg"].startswith(words)
 
 
-async def test_instruments_have_what_clients_read(exchange, floor):
-    found = (await asked(exchange, floor, "instruments-info"))["list"]
+async def test_instruments_have_what_clients_read(exchange, market_view):
+    found = (await asked(exchange, market_view, "instruments-info"))["list"]
     symbols = {one["symbol"]: one for one in found}
     assert {"BTCUSDT", "ETHUSDT", "SOLUSDT"} <= symbols.keys()
     bitcoin = symbols["BTCUSDT"]
     assert bitcoin["priceFilter"]["tickSize"] == "0.1"
     assert bitcoin["lotSizeFilter"]["basePrecision"] == "0.000001"
     assert "simulator" not in bitcoin
-    one = await asked(exchange, floor, "instruments-info", symbol="ETHUSDT")
+    one = await asked(exchange, market_view, "instruments-info", symbol="ETHUSDT")
     assert one["list"] == [symbols["ETHUSDT"]]
-    assert (await asked(exchange, floor, "instruments-info", category="linear"))["list"] == []
-    time = await asked(exchange, floor, "time")
+    assert (await asked(exchange, market_view, "instruments-info", category="linear"))["list"] == []
+    time = await asked(exchange, market_view, "time")
     assert time["timeNano"] == str(OPENING_NS + 5 * SECOND_NS)
-    assert (await ask(exchange, floor, "dance")).status == 404
+    assert (await ask(exchange, market_view, "dance")).status == 404
 
 
 def test_every_failure_has_words(exchange: BybitSpot):

@@ -28,7 +28,7 @@ class Show:
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = BybitSpot()
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
-        self.floor = SimulatedMarketView(self.market, self.exchange)
+        self.market_view = SimulatedMarketView(self.market, self.exchange)
         session = self.exchange.open(PATH, {})
         assert session is not None
         self.session: Session = session
@@ -36,7 +36,7 @@ class Show:
 
     async def say(self, operation: str, *topics: str) -> None:
         call = json.dumps({"op": operation, "args": topics})
-        answer, *snapshots = await self.exchange.receive(self.session, call, self.floor)
+        answer, *snapshots = await self.exchange.receive(self.session, call, self.market_view)
         assert json.loads(answer)["success"]
         for text in snapshots:
             self.hear(text)
@@ -49,8 +49,8 @@ class Show:
         wanted = set(self.session.streams.values())
         while self.market.time_ns < until_ns:
             step = self.market.advance(self.market.time_ns + STEP_NS)
-            self.floor.happened(step)
-            for frame in self.exchange.encode(step, wanted, self.floor):
+            self.market_view.happened(step)
+            for frame in self.exchange.encode(step, wanted, self.market_view):
                 for stream, text in change(frame):
                     assert json.loads(text)["topic"] == stream.name
                     self.hear(text)
@@ -132,7 +132,7 @@ async def test_trades_are_consecutive_and_agree_with_history(show: Show):
     trades = [row for frame in show.said["publicTrade.BTCUSDT"] for row in frame["data"]]
     ids = [int(trade["i"]) for trade in trades]
     assert ids == list(range(ids[0], ids[0] + len(ids)))
-    kept = show.floor.history("BTCUSDT").from_id(ids[0], len(ids))
+    kept = show.market_view.history("BTCUSDT").from_id(ids[0], len(ids))
     for trade, past in zip(trades, kept, strict=True):
         assert (float(trade["p"]), float(trade["v"])) == (float(past.price), float(past.size))
         assert trade["S"] == ("Buy" if past.taker_buys else "Sell")

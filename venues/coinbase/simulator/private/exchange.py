@@ -22,8 +22,8 @@ from kit.simulator.matching.contract import (
     OrderRejected,
     OrderTicket,
     OrderView,
+    RejectCode,
 )
-from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.orders import fills_by_order, stop_kind
 from kit.simulator.texts import amount, instant_ns, plain, whole
 from venues.coinbase.simulator.answers import CoinbaseApiError, as_json, listing_of
@@ -33,7 +33,7 @@ from venues.coinbase.simulator.private.exchange_rows import (
     order_row,
     state,
 )
-from venues.coinbase.simulator.private.keys import HOUSE_RULES, house_of, key_of_exchange_call
+from venues.coinbase.simulator.private.keys import MATCHING_RULES, engine_of, key_of_exchange_call
 from venues.coinbase.simulator.private.rows import (
     ORDERS,
     Row,
@@ -53,25 +53,25 @@ LIFETIMES = {
     "FOK": Lifetime.FILL_OR_KILL,
 }
 OPEN_STATES = frozenset({"open", "pending", "active"})
-ERRORS: Mapping[HouseRefusal, str] = {
-    HouseRefusal.UNKNOWN_SYMBOL: "Product not found",
-    HouseRefusal.HALTED: "Cancel only mode",
-    HouseRefusal.TICK: "price too precise",
-    HouseRefusal.LOT: "size too precise",
-    HouseRefusal.SIZE_MIN: "size is too small",
-    HouseRefusal.NOTIONAL_MIN: "size is too small",
-    HouseRefusal.PRICE_BAND: "price is out of range",
-    HouseRefusal.FUNDS: "Insufficient funds",
-    HouseRefusal.WOULD_TAKE: "post only",
-    HouseRefusal.WOULD_NOT_FILL: "fill or kill",
-    HouseRefusal.REDUCE_ONLY: "Invalid order",
-    HouseRefusal.STOP_WOULD_TRIGGER: "Stop price would trigger at once",
-    HouseRefusal.SELF_TRADE: "self trade",
-    HouseRefusal.DUPLICATE_ID: "client_oid is in use",
-    HouseRefusal.UNKNOWN_ORDER: "order not found",
-    HouseRefusal.FINISHED: "Order already done",
-    HouseRefusal.TOO_MANY: "Too many open orders",
-    HouseRefusal.MALFORMED: "Invalid order",
+ERRORS: Mapping[RejectCode, str] = {
+    RejectCode.UNKNOWN_SYMBOL: "Product not found",
+    RejectCode.HALTED: "Cancel only mode",
+    RejectCode.TICK: "price too precise",
+    RejectCode.LOT: "size too precise",
+    RejectCode.SIZE_MIN: "size is too small",
+    RejectCode.NOTIONAL_MIN: "size is too small",
+    RejectCode.PRICE_BAND: "price is out of range",
+    RejectCode.FUNDS: "Insufficient funds",
+    RejectCode.WOULD_TAKE: "post only",
+    RejectCode.WOULD_NOT_FILL: "fill or kill",
+    RejectCode.REDUCE_ONLY: "Invalid order",
+    RejectCode.STOP_WOULD_TRIGGER: "Stop price would trigger at once",
+    RejectCode.SELF_TRADE: "self trade",
+    RejectCode.DUPLICATE_ID: "client_oid is in use",
+    RejectCode.UNKNOWN_ORDER: "order not found",
+    RejectCode.FINISHED: "Order already done",
+    RejectCode.TOO_MANY: "Too many open orders",
+    RejectCode.MALFORMED: "Invalid order",
 }
 
 
@@ -95,8 +95,8 @@ class _Call:
     """A request of somebody who may."""
 
     request: RestRequest
-    floor: MarketView
-    house: MatchingEngine
+    market_view: MarketView
+    engine: MatchingEngine
     key: Key
 
     @property
@@ -127,14 +127,14 @@ def is_private(path: str) -> bool:
     return path.strip("/").split("/")[0] in PATHS
 
 
-async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
+async def answer(request: RestRequest, market_view: MarketView) -> RestResponse:
     """One call for which ``is_private`` holds."""
     try:
-        key = key_of_exchange_call(request, floor)
-        call = _Call(request, floor, house_of(floor), key)
+        key = key_of_exchange_call(request, market_view)
+        call = _Call(request, market_view, engine_of(market_view), key)
         return as_json(_result(call, request.path.strip("/").split("/")))
     except OrderRejected as refused:
-        status = 404 if refused.refusal is HouseRefusal.UNKNOWN_ORDER else 400
+        status = 404 if refused.refusal is RejectCode.UNKNOWN_ORDER else 400
         return as_json({"message": ERRORS[refused.refusal]}, status)
     except CoinbaseApiError as refusal:
         return refusal.answer
@@ -164,8 +164,8 @@ def _of_orders(call: _Call, path: Sequence[str]) -> object:
         case ["DELETE", name]:
             order = _found(call, name)
             if order is None:
-                raise OrderRejected(HouseRefusal.UNKNOWN_ORDER)
-            return order_id(call.house.cancel(call.account, order.order_id))
+                raise OrderRejected(RejectCode.UNKNOWN_ORDER)
+            return order_id(call.engine.cancel(call.account, order.order_id))
     raise CoinbaseApiError(404, {"message": "NotFound"})
 
 
@@ -174,17 +174,17 @@ def _create(call: _Call) -> Row:
         asked = msgspec.json.decode(call.request.body or b"{}", type=_Create)
     except msgspec.DecodeError as error:
         raise _wrong(str(error)) from None
-    ticket = _ticket(asked, call.floor)
+    ticket = _ticket(asked, call.market_view)
     try:
-        order = call.house.place(call.account, ticket)
+        order = call.engine.place(call.account, ticket)
     except OrderRejected as refused:
-        if refused.refusal is not HouseRefusal.WOULD_TAKE:
+        if refused.refusal is not RejectCode.WOULD_TAKE:
             raise
         # It is told as an order that was never on the book, and nobody finds it again.
-        name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{call.account}/{call.floor.time_ns()}"))
+        name = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{call.account}/{call.market_view.time_ns()}"))
         terms = {"product_id": asked.product_id, "side": asked.side, "type": asked.type}
         rejected = {"status": "rejected", "reject_reason": ERRORS[refused.refusal]}
-        at = micro_text(call.floor.time_ns())
+        at = micro_text(call.market_view.time_ns())
         numbers = {"price": asked.price, "size": asked.size, "post_only": True}
         return {"id": name, **terms, **numbers, "created_at": at, **rejected}
     pending = {"status": "pending", "settled": False, "filled_size": f"{Decimal(0):.8f}"}
@@ -195,9 +195,9 @@ def _create(call: _Call) -> Row:
     return {**row, **pending, "executed_value": nothing, "fill_fees": nothing}
 
 
-def _ticket(asked: _Create, floor: MarketView) -> OrderTicket:
+def _ticket(asked: _Create, market_view: MarketView) -> OrderTicket:
     """Raises Refusal."""
-    listing = listing_of(asked.product_id, floor)
+    listing = listing_of(asked.product_id, market_view)
     if listing is None:
         raise _wrong("Product not found")
     if asked.side not in ("buy", "sell"):
@@ -218,7 +218,7 @@ def _ticket(asked: _Create, floor: MarketView) -> OrderTicket:
     elif lifetime is Lifetime.GOOD_TILL_TIME:
         if asked.cancel_after not in WAITS_S:
             raise _wrong("cancel_after must be min, hour or day")
-        expires_ns = floor.time_ns() + WAITS_S[asked.cancel_after] * NANOSECONDS_PER_SECOND
+        expires_ns = market_view.time_ns() + WAITS_S[asked.cancel_after] * NANOSECONDS_PER_SECOND
     rises = (asked.stop or ("entry" if buys else "loss")) == "entry"
     return OrderTicket(
         symbol=listing.symbol,
@@ -244,9 +244,9 @@ def _kind(at_market: bool, waits: bool, stops: bool) -> OrderKind:
 def _found(call: _Call, name: str) -> OrderView | None:
     """By its id, or by its client's."""
     if name.startswith(CLIENT):
-        return call.house.by_client_id(call.account, name.removeprefix(CLIENT))
+        return call.engine.by_client_id(call.account, name.removeprefix(CLIENT))
     try:
-        return call.house.order(call.account, number_of(ORDERS, name))
+        return call.engine.order(call.account, number_of(ORDERS, name))
     except OrderRejected:
         return None
 
@@ -260,7 +260,7 @@ def _cancel_all(call: _Call) -> list[str]:
         except msgspec.DecodeError as error:
             raise _wrong(str(error)) from None
         product = said.get("product_id", product)
-    cancelled = call.house.cancel_all(call.account, product.replace("/", "-"))
+    cancelled = call.engine.cancel_all(call.account, product.replace("/", "-"))
     return [order_id(order) for order in cancelled]
 
 
@@ -273,7 +273,7 @@ def _orders(call: _Call) -> list[Row]:
     product = call.request.query.get("product_id", "")
     chosen = [
         one
-        for one in reversed(call.house.orders(call.account, product))
+        for one in reversed(call.engine.orders(call.account, product))
         if start_ns <= one.created_ns < end_ns and ("all" in wanted or state(one) in wanted)
     ]
     return _rows(call, chosen[: call.limit()])
@@ -287,24 +287,24 @@ def _fills(call: _Call) -> list[Row]:
     start_ns, end_ns = call.instant("start_date", 0), call.instant("end_date", 2**63)
     rows = [
         fill_row(fill)
-        for fill in reversed(call.house.fills(call.account, product, start_ns))
+        for fill in reversed(call.engine.fills(call.account, product, start_ns))
         if fill.time_ns < end_ns and order in ("", order_id(fill.order))
     ]
     return rows[: call.limit()]
 
 
 def _accounts(call: _Call) -> list[Row]:
-    return [account_row(one) for one in call.house.balances(call.account)]
+    return [account_row(one) for one in call.engine.balances(call.account)]
 
 
 def _fees(call: _Call) -> Row:
-    tier = HOUSE_RULES.tiers[0]
+    tier = MATCHING_RULES.tiers[0]
     rates = {"maker_fee_rate": plain(tier.maker), "taker_fee_rate": plain(tier.taker)}
     return {**rates, "usd_volume": None}
 
 
 def _rows(call: _Call, orders: Sequence[OrderView]) -> list[Row]:
-    fills = fills_by_order(orders, call.house)
+    fills = fills_by_order(orders, call.engine)
     return [order_row(one, fills.get(one.order_id, ())) for one in orders]
 
 

@@ -24,7 +24,7 @@ from kit.simulator.matching.contract import (
 from kit.simulator.texts import plain
 from venues.coinbase.simulator.exchange import parties
 from venues.coinbase.simulator.private.exchange_rows import done_reason, stop_type
-from venues.coinbase.simulator.private.keys import HOUSE_RULES, house_of, key_of_exchange
+from venues.coinbase.simulator.private.keys import MATCHING_RULES, engine_of, key_of_exchange
 from venues.coinbase.simulator.private.rows import ZERO, Row, order_id, user_id
 from venues.coinbase.simulator.private.socket import STREAM, USER, Member, listen
 from venues.coinbase.simulator.times import micro_text
@@ -33,17 +33,19 @@ SIGNED = "GET/users/self/verify"
 RESTS = (Lifetime.GOOD_TILL_CANCEL, Lifetime.GOOD_TILL_TIME)
 
 
-def account_of(fields: dict[str, str], floor: MarketView) -> str:
+def account_of(fields: dict[str, str], market_view: MarketView) -> str:
     """Who has signed a message. Raises Refusal."""
     named = {**fields, "sign": fields.get("signature", "")}
-    return key_of_exchange(named, SIGNED, floor).account
+    return key_of_exchange(named, SIGNED, market_view).account
 
 
-def begin(session: Session, member: Member, product: str, account: str, floor: MarketView) -> None:
+def begin(
+    session: Session, member: Member, product: str, account: str, market_view: MarketView
+) -> None:
     """A subscription to one product: nothing of what was before is told."""
     session.streams[f"{USER}.{product}"] = STREAM
     if not member.account:
-        listen(session, member, account, floor, _Teller(session, account, floor).hear)
+        listen(session, member, account, market_view, _Teller(session, account, market_view).hear)
 
 
 @dataclass(slots=True)
@@ -52,7 +54,7 @@ class _Teller:
 
     session: Session
     account: str
-    floor: MarketView
+    market_view: MarketView
     count: int = field(default=0)
 
     def hear(self, event: AccountEvent) -> None:
@@ -81,7 +83,7 @@ class _Teller:
 
     def _open(self, number: int) -> None:
         try:
-            order = house_of(self.floor).order(self.account, number)
+            order = engine_of(self.market_view).order(self.account, number)
         except OrderRejected:
             return
         if not order.is_final:
@@ -101,7 +103,7 @@ class _Teller:
         maker, taker = parties(trade)
         own, me = order_id(fill.order), user_id(self.account)
         part = "maker" if fill.is_maker else "taker"
-        tier = HOUSE_RULES.tiers[0]
+        tier = MATCHING_RULES.tiers[0]
         share = tier.maker if fill.is_maker else tier.taker
         return {
             "trade_id": fill.trade_id,

@@ -27,10 +27,10 @@ from kit.simulator.matching.contract import (
     Key,
     MatchingEngine,
     MatchingRules,
+    RejectCode,
     SelfTrade,
     Status,
 )
-from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.signing import is_base64_signature, is_same
 from kit.simulator.texts import whole
 from venues.coinbase.simulator.answers import CoinbaseApiError
@@ -44,13 +44,13 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 HALF = 32
 """Bytes of one half of a signature."""
 
-HOUSE_RULES = MatchingRules(
+MATCHING_RULES = MatchingRules(
     tiers=(FeeTier(maker=Decimal("0.004"), taker=Decimal("0.006")),),
     fee_asset=FeeAsset.QUOTE,
     id_scope=IdScope.RETURNS,
     self_trade=SelfTrade.CANCEL_NEWEST,
     open_orders_max=500,
-    outcomes={HouseRefusal.WOULD_NOT_FILL: Status.CANCELLED},
+    outcomes={RejectCode.WOULD_NOT_FILL: Status.CANCELLED},
 )
 
 
@@ -95,19 +95,19 @@ def exchange_credentials(key: Key) -> dict[str, str]:
     return {"apiKey": key.key, "secret": secret, "password": key.password}
 
 
-def house_of(floor: MarketView) -> MatchingEngine:
+def engine_of(market_view: MarketView) -> MatchingEngine:
     """Where orders are matched. Raises Refusal: a replay has no accounts."""
-    if floor.house is None:
+    if market_view.engine is None:
         raise CoinbaseApiError(503, {"error": "UNAVAILABLE", "message": "Service unavailable"})
-    return floor.house
+    return market_view.engine
 
 
-def key_of_call(request: RestRequest, floor: MarketView) -> Key:
+def key_of_call(request: RestRequest, market_view: MarketView) -> Key:
     """Who has signed a call to Advanced Trade. Raises Refusal."""
     kind, _, token = request.header("authorization").partition(" ")
     if kind != "Bearer":
         raise Unauthorized
-    key, claims = _read(token, floor)
+    key, claims = _read(token, market_view)
     method, _, address = claims.uri.partition(" ")
     place = address.partition("://")[2] or address
     if method != request.method or not place.endswith(request.path):
@@ -115,21 +115,21 @@ def key_of_call(request: RestRequest, floor: MarketView) -> Key:
     return key
 
 
-def key_of_token(token: str, floor: MarketView) -> Key:
+def key_of_token(token: str, market_view: MarketView) -> Key:
     """Who has signed a message to the websocket of Advanced Trade. Raises Refusal."""
-    return _read(token, floor)[0]
+    return _read(token, market_view)[0]
 
 
-def key_of_exchange_call(request: RestRequest, floor: MarketView) -> Key:
+def key_of_exchange_call(request: RestRequest, market_view: MarketView) -> Key:
     """Who has signed a call to Exchange. Raises Refusal."""
     query = f"?{request.raw_query}" if request.raw_query else ""
     names = ("key", "sign", "timestamp", "passphrase")
     fields = {name: request.header(f"cb-access-{name}") for name in names}
     body = request.body.decode(errors="replace")
-    return key_of_exchange(fields, f"{request.method}{request.path}{query}{body}", floor)
+    return key_of_exchange(fields, f"{request.method}{request.path}{query}{body}", market_view)
 
 
-def key_of_exchange(fields: dict[str, str], said: str, floor: MarketView) -> Key:
+def key_of_exchange(fields: dict[str, str], said: str, market_view: MarketView) -> Key:
     """Who has signed a text, by key, sign, timestamp and passphrase. Raises Refusal."""
     for name, field in (("KEY", "key"), ("SIGN", "sign"), ("TIMESTAMP", "timestamp")):
         if not fields.get(field):
@@ -137,9 +137,9 @@ def key_of_exchange(fields: dict[str, str], said: str, floor: MarketView) -> Key
     time_s = whole(fields["timestamp"].partition(".")[0])
     if time_s is None:
         raise CoinbaseApiError(400, {"message": "invalid timestamp"})
-    if abs(time_s - floor.time_ns() // NANOSECONDS_PER_SECOND) > CLOCK_S_MAX:
+    if abs(time_s - market_view.time_ns() // NANOSECONDS_PER_SECOND) > CLOCK_S_MAX:
         raise CoinbaseApiError(400, {"message": "request timestamp expired"})
-    key = house_of(floor).key(fields["key"])
+    key = engine_of(market_view).key(fields["key"])
     if key is None:
         raise CoinbaseApiError(401, {"message": "Invalid API Key"})
     text = fields["timestamp"] + said
@@ -150,7 +150,7 @@ def key_of_exchange(fields: dict[str, str], said: str, floor: MarketView) -> Key
     return key
 
 
-def _read(token: str, floor: MarketView) -> tuple[Key, _Claims]:
+def _read(token: str, market_view: MarketView) -> tuple[Key, _Claims]:
     """Raises Refusal."""
     head, _, rest = token.partition(".")
     body, _, signature = rest.partition(".")
@@ -159,8 +159,8 @@ def _read(token: str, floor: MarketView) -> tuple[Key, _Claims]:
         raw = _bytes(signature)
     except (binascii.Error, msgspec.DecodeError, UnicodeEncodeError):
         raise Unauthorized from None
-    key = house_of(floor).key(header.kid.rpartition("/")[2])
-    now_s = floor.time_ns() // NANOSECONDS_PER_SECOND
+    key = engine_of(market_view).key(header.kid.rpartition("/")[2])
+    now_s = market_view.time_ns() // NANOSECONDS_PER_SECOND
     in_time = claims.nbf - CLOCK_S_MAX <= now_s < claims.exp <= claims.nbf + LIFETIME_S_MAX
     if key is None or header.alg != "ES256" or claims.iss not in ISSUERS or not in_time:
         raise Unauthorized

@@ -20,8 +20,8 @@ from kit.simulator.matching.contract import (
     OrderRejected,
     OrderTicket,
     OrderView,
+    RejectCode,
 )
-from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.orders import stop_kind
 from kit.simulator.texts import amount, instant_ns
 from venues.coinbase.simulator.answers import CoinbaseApiError, listing_of
@@ -37,28 +37,28 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 UNKNOWN = "UNKNOWN_FAILURE_REASON"
 NO_PREVIEW = "UNKNOWN_PREVIEW_FAILURE_REASON"
 CANCEL_OK, CANCEL_UNKNOWN = "UNKNOWN_CANCEL_FAILURE_REASON", "UNKNOWN_CANCEL_ORDER"
-ERRORS: Mapping[HouseRefusal, tuple[str, str]] = {
-    HouseRefusal.UNKNOWN_SYMBOL: ("INVALID_PRODUCT_ID", "PREVIEW_INVALID_PRODUCT_ID"),
-    HouseRefusal.HALTED: ("ORDER_ENTRY_DISABLED", NO_PREVIEW),
-    HouseRefusal.TICK: ("INVALID_PRICE_PRECISION", "PREVIEW_INVALID_PRICE_PRECISION"),
-    HouseRefusal.LOT: ("INVALID_SIZE_PRECISION", "PREVIEW_INVALID_SIZE_PRECISION"),
-    HouseRefusal.SIZE_MIN: (UNKNOWN, "PREVIEW_INVALID_BASE_SIZE_TOO_SMALL"),
-    HouseRefusal.NOTIONAL_MIN: (UNKNOWN, "PREVIEW_INVALID_QUOTE_SIZE_TOO_SMALL"),
-    HouseRefusal.PRICE_BAND: ("INVALID_LIMIT_PRICE", "PREVIEW_INVALID_LIMIT_PRICE"),
-    HouseRefusal.FUNDS: ("INSUFFICIENT_FUND", "PREVIEW_INSUFFICIENT_FUND"),
-    HouseRefusal.WOULD_TAKE: (
+ERRORS: Mapping[RejectCode, tuple[str, str]] = {
+    RejectCode.UNKNOWN_SYMBOL: ("INVALID_PRODUCT_ID", "PREVIEW_INVALID_PRODUCT_ID"),
+    RejectCode.HALTED: ("ORDER_ENTRY_DISABLED", NO_PREVIEW),
+    RejectCode.TICK: ("INVALID_PRICE_PRECISION", "PREVIEW_INVALID_PRICE_PRECISION"),
+    RejectCode.LOT: ("INVALID_SIZE_PRECISION", "PREVIEW_INVALID_SIZE_PRECISION"),
+    RejectCode.SIZE_MIN: (UNKNOWN, "PREVIEW_INVALID_BASE_SIZE_TOO_SMALL"),
+    RejectCode.NOTIONAL_MIN: (UNKNOWN, "PREVIEW_INVALID_QUOTE_SIZE_TOO_SMALL"),
+    RejectCode.PRICE_BAND: ("INVALID_LIMIT_PRICE", "PREVIEW_INVALID_LIMIT_PRICE"),
+    RejectCode.FUNDS: ("INSUFFICIENT_FUND", "PREVIEW_INSUFFICIENT_FUND"),
+    RejectCode.WOULD_TAKE: (
         "INVALID_LIMIT_PRICE_POST_ONLY",
         "PREVIEW_INVALID_LIMIT_PRICE_POST_ONLY",
     ),
-    HouseRefusal.WOULD_NOT_FILL: ("INVALID_NO_LIQUIDITY", "PREVIEW_INVALID_NO_LIQUIDITY"),
-    HouseRefusal.REDUCE_ONLY: ("INVALID_REQUEST", NO_PREVIEW),
-    HouseRefusal.STOP_WOULD_TRIGGER: (UNKNOWN, "PREVIEW_INVALID_STOP_PRICE"),
-    HouseRefusal.SELF_TRADE: ("COMMANDER_REJECTED_NEW_ORDER", NO_PREVIEW),
-    HouseRefusal.DUPLICATE_ID: ("COMMANDER_REJECTED_NEW_ORDER", NO_PREVIEW),
-    HouseRefusal.UNKNOWN_ORDER: (UNKNOWN, NO_PREVIEW),
-    HouseRefusal.FINISHED: (UNKNOWN, NO_PREVIEW),
-    HouseRefusal.TOO_MANY: ("COMMANDER_REJECTED_NEW_ORDER", NO_PREVIEW),
-    HouseRefusal.MALFORMED: ("UNSUPPORTED_ORDER_CONFIGURATION", "PREVIEW_INVALID_ORDER_CONFIG"),
+    RejectCode.WOULD_NOT_FILL: ("INVALID_NO_LIQUIDITY", "PREVIEW_INVALID_NO_LIQUIDITY"),
+    RejectCode.REDUCE_ONLY: ("INVALID_REQUEST", NO_PREVIEW),
+    RejectCode.STOP_WOULD_TRIGGER: (UNKNOWN, "PREVIEW_INVALID_STOP_PRICE"),
+    RejectCode.SELF_TRADE: ("COMMANDER_REJECTED_NEW_ORDER", NO_PREVIEW),
+    RejectCode.DUPLICATE_ID: ("COMMANDER_REJECTED_NEW_ORDER", NO_PREVIEW),
+    RejectCode.UNKNOWN_ORDER: (UNKNOWN, NO_PREVIEW),
+    RejectCode.FINISHED: (UNKNOWN, NO_PREVIEW),
+    RejectCode.TOO_MANY: ("COMMANDER_REJECTED_NEW_ORDER", NO_PREVIEW),
+    RejectCode.MALFORMED: ("UNSUPPORTED_ORDER_CONFIGURATION", "PREVIEW_INVALID_ORDER_CONFIG"),
 }
 
 
@@ -105,13 +105,13 @@ def invalid(message: str) -> CoinbaseApiError:
     return CoinbaseApiError(400, said)
 
 
-def create(body: bytes, house: MatchingEngine, account: str, floor: MarketView) -> Row:
+def create(body: bytes, engine: MatchingEngine, account: str, market_view: MarketView) -> Row:
     """``POST orders``. Raises Refusal."""
     call = _read(body, _Create)
     if not call.client_order_id:
         raise invalid("client_order_id is required")
     try:
-        order = house.place(account, _ticket(call, floor))
+        order = engine.place(account, _ticket(call, market_view))
     except OrderRejected as refused:
         error, preview = ERRORS[refused.refusal]
         return _failure(call, _Failed(error, preview, _words(refused)))
@@ -131,11 +131,11 @@ def create(body: bytes, house: MatchingEngine, account: str, floor: MarketView) 
     }
 
 
-def edit(body: bytes, house: MatchingEngine, account: str) -> Row:
+def edit(body: bytes, engine: MatchingEngine, account: str) -> Row:
     """``POST orders/edit``: limit orders that are good until cancelled. Raises Refusal."""
     call = _read(body, _Edit)
     try:
-        order = house.order(account, number_of(ORDERS, call.order_id))
+        order = engine.order(account, number_of(ORDERS, call.order_id))
         ticket = order.ticket
         waits = ticket.lifetime is Lifetime.GOOD_TILL_CANCEL
         if ticket.kind is not OrderKind.LIMIT or not waits:
@@ -143,19 +143,19 @@ def edit(body: bytes, house: MatchingEngine, account: str) -> Row:
         size, price = _optional(call.size), _optional(call.price)
         if size is not None and size <= order.filled:
             return _not_edited("CANNOT_EDIT_TO_BELOW_FILLED_SIZE")
-        house.amend(account, order.order_id, size, price)
+        engine.amend(account, order.order_id, size, price)
     except _Failed as failed:
         return _not_edited(failed.error, failed.preview)
     except OrderRejected as refused:
-        if refused.refusal is HouseRefusal.UNKNOWN_ORDER:
+        if refused.refusal is RejectCode.UNKNOWN_ORDER:
             return _not_edited("ORDER_NOT_FOUND")
-        if refused.refusal is HouseRefusal.FINISHED:
+        if refused.refusal is RejectCode.FINISHED:
             return _not_edited("ONLY_OPEN_ORDERS_CAN_BE_EDITED")
         return _not_edited("UNKNOWN_EDIT_ORDER_FAILURE_REASON", ERRORS[refused.refusal][1])
     return {"success": True, "errors": []}
 
 
-def cancel(body: bytes, house: MatchingEngine, account: str) -> Row:
+def cancel(body: bytes, engine: MatchingEngine, account: str) -> Row:
     """``POST orders/batch_cancel``. Raises Refusal."""
     call = _read(body, _Cancel)
     if not call.order_ids:
@@ -163,7 +163,7 @@ def cancel(body: bytes, house: MatchingEngine, account: str) -> Row:
     results = []
     for name in call.order_ids:
         try:
-            house.cancel(account, number_of(ORDERS, name))
+            engine.cancel(account, number_of(ORDERS, name))
             reason = CANCEL_OK
         except OrderRejected:
             reason = CANCEL_UNKNOWN
@@ -172,24 +172,24 @@ def cancel(body: bytes, house: MatchingEngine, account: str) -> Row:
     return {"results": results}
 
 
-def found(name: str, house: MatchingEngine, account: str) -> OrderView:
+def found(name: str, engine: MatchingEngine, account: str) -> OrderView:
     """By its id. Raises Refusal."""
     try:
-        return house.order(account, number_of(ORDERS, name))
+        return engine.order(account, number_of(ORDERS, name))
     except OrderRejected:
         words = "order with this orderID was not found"
         said = {"error": "unknown", "error_details": words, "message": words}
         raise CoinbaseApiError(404, said) from None
 
 
-def _ticket(call: _Create, floor: MarketView) -> OrderTicket:
+def _ticket(call: _Create, market_view: MarketView) -> OrderTicket:
     """Raises _Failed."""
-    if listing_of(call.product_id, floor) is None:
-        raise _Failed(*ERRORS[HouseRefusal.UNKNOWN_SYMBOL])
+    if listing_of(call.product_id, market_view) is None:
+        raise _Failed(*ERRORS[RejectCode.UNKNOWN_SYMBOL])
     if call.side not in ("BUY", "SELL"):
         raise _Failed("INVALID_SIDE", "PREVIEW_INVALID_SIDE")
     if len(call.order_configuration) != 1:
-        raise _Failed(*ERRORS[HouseRefusal.MALFORMED])
+        raise _Failed(*ERRORS[RejectCode.MALFORMED])
     ((name, terms),) = call.order_configuration.items()
     buys = call.side == "BUY"
     kinds: Mapping[str, tuple[OrderKind, Lifetime]] = {
@@ -202,12 +202,12 @@ def _ticket(call: _Create, floor: MarketView) -> OrderTicket:
         "stop_limit_stop_limit_gtd": (_stop(terms, buys), Lifetime.GOOD_TILL_TIME),
     }
     if name not in kinds:
-        raise _Failed(*ERRORS[HouseRefusal.MALFORMED])
+        raise _Failed(*ERRORS[RejectCode.MALFORMED])
     kind, lifetime = kinds[name]
     value = _optional(terms.quote_size) if kind is OrderKind.MARKET else None
     size = None if value is not None else _optional(terms.base_size)
     if size is None and value is None:
-        raise _Failed(*ERRORS[HouseRefusal.SIZE_MIN])
+        raise _Failed(*ERRORS[RejectCode.SIZE_MIN])
     return OrderTicket(
         symbol=call.product_id,
         buys=buys,
@@ -232,7 +232,7 @@ def _stop(terms: _Terms, buys: bool) -> OrderKind:
 def _instant(text: str) -> int:
     found_ns = instant_ns(text)
     if found_ns is None:
-        raise _Failed(*ERRORS[HouseRefusal.MALFORMED])
+        raise _Failed(*ERRORS[RejectCode.MALFORMED])
     return found_ns
 
 
@@ -242,7 +242,7 @@ def _optional(text: str | None) -> Decimal | None:
         return None
     number = amount(text)
     if not number:
-        raise _Failed(*ERRORS[HouseRefusal.SIZE_MIN])
+        raise _Failed(*ERRORS[RejectCode.SIZE_MIN])
     return number
 
 
@@ -254,7 +254,7 @@ def _read(body: bytes, kind: type[StructT]) -> StructT:
 
 
 def _words(refused: OrderRejected) -> str:
-    funds = refused.refusal is HouseRefusal.FUNDS
+    funds = refused.refusal is RejectCode.FUNDS
     return "Insufficient balance in source account" if funds else ""
 
 

@@ -15,7 +15,7 @@ from kit.simulator.private.orders import fills_by_order
 from kit.simulator.texts import instant_ns, plain, whole
 from venues.coinbase.simulator.answers import CoinbaseApiError, as_json
 from venues.coinbase.simulator.private import orders
-from venues.coinbase.simulator.private.keys import HOUSE_RULES, house_of, key_of_call
+from venues.coinbase.simulator.private.keys import MATCHING_RULES, engine_of, key_of_call
 from venues.coinbase.simulator.private.rows import (
     Row,
     account_row,
@@ -41,8 +41,8 @@ class _Call:
     """A request of somebody who may."""
 
     request: RestRequest
-    floor: MarketView
-    house: MatchingEngine
+    market_view: MarketView
+    engine: MatchingEngine
     key: Key
 
     @property
@@ -80,36 +80,36 @@ def is_private(path: str) -> bool:
     return path.startswith(PREFIX) and not path.removeprefix(PREFIX).startswith(PUBLIC)
 
 
-async def answer(request: RestRequest, floor: MarketView) -> RestResponse:
+async def answer(request: RestRequest, market_view: MarketView) -> RestResponse:
     """One call for which ``is_private`` holds."""
     try:
-        key = key_of_call(request, floor)
-        call = _Call(request, floor, house_of(floor), key)
+        key = key_of_call(request, market_view)
+        call = _Call(request, market_view, engine_of(market_view), key)
         return as_json(_result(call, request.path.removeprefix(PREFIX)))
     except CoinbaseApiError as refusal:
         return refusal.answer
 
 
 def _result(call: _Call, path: str) -> Row:
-    request, house = call.request, call.house
+    request, engine = call.request, call.engine
     if request.method == "POST":
         if path == "orders":
-            return orders.create(request.body, house, call.account, call.floor)
+            return orders.create(request.body, engine, call.account, call.market_view)
         if path == "orders/edit":
-            return orders.edit(request.body, house, call.account)
+            return orders.edit(request.body, engine, call.account)
         if path == "orders/batch_cancel":
-            return orders.cancel(request.body, house, call.account)
+            return orders.cancel(request.body, engine, call.account)
     elif path in HANDLERS:
         return HANDLERS[path](call)
     elif path.startswith(HISTORICAL):
-        order = orders.found(path.removeprefix(HISTORICAL), house, call.account)
+        order = orders.found(path.removeprefix(HISTORICAL), engine, call.account)
         return {"order": _rows(call, [order])[0]}
     raise CoinbaseApiError(404, {"error": "NOT_FOUND", "message": "no such path"})
 
 
 def _accounts(call: _Call) -> Row:
     user = user_id(call.account)
-    rows = [account_row(one, call.floor, user) for one in call.house.balances(call.account)]
+    rows = [account_row(one, call.market_view, user) for one in call.engine.balances(call.account)]
     return {"accounts": rows, "has_next": False, "cursor": "", "size": len(rows)}
 
 
@@ -117,7 +117,7 @@ def _old_accounts(call: _Call) -> Row:
     """Of the older API, which tells what there is in all and nothing of what is held."""
     pages = {"ending_before": None, "starting_after": None, "previous_ending_before": None}
     more = {"next_starting_after": None, "limit": 250, "order": "desc"}
-    rows = [old_account_row(one) for one in call.house.balances(call.account)]
+    rows = [old_account_row(one) for one in call.engine.balances(call.account)]
     return {"pagination": {**pages, **more}, "data": rows}
 
 
@@ -128,7 +128,7 @@ def _orders(call: _Call) -> Row:
     ids = call.several("order_ids")
     chosen = [
         one
-        for one in reversed(call.house.orders(call.account))
+        for one in reversed(call.engine.orders(call.account))
         if start_ns <= one.created_ns < end_ns
         and (not states or status(one) in states)
         and (not products or one.ticket.symbol in products)
@@ -147,7 +147,7 @@ def _fills(call: _Call) -> Row:
     products = call.several("product_id", "product_ids")
     chosen = [
         fill
-        for fill in reversed(call.house.fills(call.account, "", start_ns))
+        for fill in reversed(call.engine.fills(call.account, "", start_ns))
         if fill.time_ns < end_ns
         and (not orders or order_id(fill.order) in orders)
         and (not products or fill.order.ticket.symbol in products)
@@ -169,7 +169,7 @@ def _permissions(call: _Call) -> Row:
 
 
 def _summary(call: _Call) -> Row:
-    tier, fills = HOUSE_RULES.tiers[0], call.house.fills(call.account)
+    tier, fills = MATCHING_RULES.tiers[0], call.engine.fills(call.account)
     volume = sum((fill.price * fill.size for fill in fills), Decimal(0))
     return {
         "total_volume": plain(volume),
@@ -201,7 +201,7 @@ HANDLERS: Mapping[str, Callable[[_Call], Row]] = {
 
 
 def _rows(call: _Call, orders: Sequence[OrderView]) -> list[Row]:
-    fills, user = fills_by_order(orders, call.house), user_id(call.account)
+    fills, user = fills_by_order(orders, call.engine), user_id(call.account)
     return [order_row(one, fills.get(one.order_id, ()), user) for one in orders]
 
 

@@ -225,7 +225,7 @@ def fill_row(fill: FillView, user: str) -> Row:
     }
 
 
-def account_row(balance: BalanceView, floor: MarketView, user: str) -> Row:
+def account_row(balance: BalanceView, market_view: MarketView, user: str) -> Row:
     """What is held of one asset."""
     asset, at = balance.asset, micro_text(0)
     return {
@@ -236,7 +236,7 @@ def account_row(balance: BalanceView, floor: MarketView, user: str) -> Row:
         "default": True,
         "active": True,
         "created_at": at,
-        "updated_at": micro_text(floor.time_ns()),
+        "updated_at": micro_text(market_view.time_ns()),
         "deleted_at": None,
         "type": "ACCOUNT_TYPE_FIAT" if asset in FIAT else "ACCOUNT_TYPE_CRYPTO",
         "ready": True,

@@ -13,7 +13,7 @@ from kit.simulator.dialect import Channel, MarketView, Session, Stream
 from kit.simulator.matching.contract import AccountEvent, OrderChanged, OrderView
 from kit.simulator.private.orders import fills_of
 from venues.coinbase.simulator import advanced
-from venues.coinbase.simulator.private.keys import house_of
+from venues.coinbase.simulator.private.keys import engine_of
 from venues.coinbase.simulator.private.rows import Row, feed_row, user_id
 
 USER = "user"
@@ -39,23 +39,23 @@ def listen(
     session: Session,
     member: Member,
     account: str,
-    floor: MarketView,
+    market_view: MarketView,
     hear: Callable[[AccountEvent], None],
 ) -> None:
     """From now on."""
     if not member.account:
-        session.when_closed.append(house_of(floor).listen(account, hear))
+        session.when_closed.append(engine_of(market_view).listen(account, hear))
     member.account = account
 
 
-def begin(session: Session, member: Member, account: str, floor: MarketView) -> list[bytes]:
+def begin(session: Session, member: Member, account: str, market_view: MarketView) -> list[bytes]:
     """A subscription to Advanced Trade begins: all open orders, in parts."""
-    teller = _Teller(session, member, account, floor)
+    teller = _Teller(session, member, account, market_view)
     session.streams[USER] = STREAM
-    listen(session, member, account, floor, teller.hear)
+    listen(session, member, account, market_view, teller.hear)
     orders = [
         one
-        for one in house_of(floor).open_orders(account)
+        for one in engine_of(market_view).open_orders(account)
         if not member.products or one.ticket.symbol in member.products
     ]
     parts = [orders[at : at + ORDERS_PER_FRAME] for at in range(0, len(orders), ORDERS_PER_FRAME)]
@@ -69,7 +69,7 @@ class _Teller:
     session: Session
     member: Member
     account: str
-    floor: MarketView
+    market_view: MarketView
 
     def hear(self, event: AccountEvent) -> None:
         """Nothing but orders is told."""
@@ -89,8 +89,8 @@ class _Teller:
             }
             event["positions"] = none
         text = msgspec.json.encode(event).decode()
-        return advanced.frame(USER, self.floor.time_ns(), text, '"client_id":"",')
+        return advanced.frame(USER, self.market_view.time_ns(), text, '"client_id":"",')
 
     def _row(self, order: OrderView) -> Row:
-        fills = fills_of(order, house_of(self.floor))
+        fills = fills_of(order, engine_of(self.market_view))
         return feed_row(order, fills, user_id(self.account))

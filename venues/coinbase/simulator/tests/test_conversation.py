@@ -22,14 +22,14 @@ def exchange() -> Coinbase:
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: Coinbase) -> SimulatedMarketView:
+def market_view(exchange: Coinbase) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
-    floor = SimulatedMarketView(market, exchange)
+    market_view = SimulatedMarketView(market, exchange)
     while market.time_ns < OPENING_NS + 5 * SECOND_NS:
         step = market.advance(market.time_ns + STEP_NS)
-        floor.happened(step)
-        exchange.encode(step, frozenset(), floor)
-    return floor
+        market_view.happened(step)
+        exchange.encode(step, frozenset(), market_view)
+    return market_view
 
 
 @pytest.fixture
@@ -43,40 +43,40 @@ class Talk:
     """A conversation over one connection."""
 
     def __init__(
-        self, exchange: Coinbase, floor: SimulatedMarketView, session: CoinbaseSession
+        self, exchange: Coinbase, market_view: SimulatedMarketView, session: CoinbaseSession
     ) -> None:
         self._exchange = exchange
-        self._floor = floor
+        self._market_view = market_view
         self.session = session
 
     async def say(self, **message: object) -> list[dict]:
         return await self.say_text(json.dumps({"type": "subscribe", **message}))
 
     async def say_text(self, text: str) -> list[dict]:
-        answers = await self._exchange.receive(self.session, text, self._floor)
+        answers = await self._exchange.receive(self.session, text, self._market_view)
         shape = self.session.shape
         return [json.loads(shape(one) if shape else one) for one in answers]
 
     def tick(self) -> list[dict]:
         shape = self.session.shape
-        texts = self._exchange.tick(self.session, self._floor)
+        texts = self._exchange.tick(self.session, self._market_view)
         return [json.loads(shape(one) if shape else one) for one in texts]
 
 
 @pytest.fixture
-def talk(exchange: Coinbase, floor: SimulatedMarketView, session: CoinbaseSession) -> Talk:
-    return Talk(exchange, floor, session)
+def talk(exchange: Coinbase, market_view: SimulatedMarketView, session: CoinbaseSession) -> Talk:
+    return Talk(exchange, market_view, session)
 
 
 async def ask(
-    exchange: Coinbase, floor: SimulatedMarketView, path: str, **query: object
+    exchange: Coinbase, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(RestRequest("GET", path, texts), floor)
+    return await exchange.answer(RestRequest("GET", path, texts), market_view)
 
 
-async def asked(exchange: Coinbase, floor: SimulatedMarketView, path: str, **query: object):
-    answer = await ask(exchange, floor, path, **query)
+async def asked(exchange: Coinbase, market_view: SimulatedMarketView, path: str, **query: object):
+    answer = await ask(exchange, market_view, path, **query)
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
 
@@ -169,11 +169,11 @@ def test_both_feeds_are_at_the_root(exchange: Coinbase) -> None:
     assert exchange.open("/api/v3/brokerage/time", {}) is None
 
 
-async def test_books_are_the_same_on_both(exchange, floor) -> None:
-    first = (await asked(exchange, floor, f"{MARKET}/product_book", product_id="BTC-USD", limit=5))[
-        "pricebook"
-    ]
-    second = await asked(exchange, floor, "/products/BTC-USD/book", level=2)
+async def test_books_are_the_same_on_both(exchange, market_view) -> None:
+    first = (
+        await asked(exchange, market_view, f"{MARKET}/product_book", product_id="BTC-USD", limit=5)
+    )["pricebook"]
+    second = await asked(exchange, market_view, "/products/BTC-USD/book", level=2)
     for side in ("bids", "asks"):
         assert len(first[side]) == 5
         assert [(Decimal(one["price"]), Decimal(one["size"])) for one in first[side]] == [
@@ -181,9 +181,11 @@ async def test_books_are_the_same_on_both(exchange, floor) -> None:
         ]
 
 
-async def test_trades_are_the_same_on_both_newest_first(exchange, floor) -> None:
-    first = (await asked(exchange, floor, f"{MARKET}/products/BTC-USD/ticker", limit=20))["trades"]
-    second = await asked(exchange, floor, "/products/BTC-USD/trades", limit=20)
+async def test_trades_are_the_same_on_both_newest_first(exchange, market_view) -> None:
+    first = (await asked(exchange, market_view, f"{MARKET}/products/BTC-USD/ticker", limit=20))[
+        "trades"
+    ]
+    second = await asked(exchange, market_view, "/products/BTC-USD/trades", limit=20)
     assert [int(one["trade_id"]) for one in first] == [one["trade_id"] for one in second]
     ids = [one["trade_id"] for one in second]
     assert ids == list(range(ids[0], ids[0] - 20, -1))
@@ -192,36 +194,40 @@ async def test_trades_are_the_same_on_both_newest_first(exchange, floor) -> None
         assert Decimal(one["size"]) == Decimal(other["size"])
 
 
-async def test_trades_of_advanced_by_time(exchange, floor) -> None:
+async def test_trades_of_advanced_by_time(exchange, market_view) -> None:
     query = {"start": OPENING_S + 1, "end": OPENING_S + 2, "limit": 1000}
-    rows = (await asked(exchange, floor, f"{MARKET}/products/BTC-USD/ticker", **query))["trades"]
+    rows = (await asked(exchange, market_view, f"{MARKET}/products/BTC-USD/ticker", **query))[
+        "trades"
+    ]
     times = [row["time"] for row in rows]
     assert times == sorted(times, reverse=True)
     assert all(time.startswith("2026-09-21T14:13:2") for time in times)
     fewer = await asked(
-        exchange, floor, f"{MARKET}/products/BTC-USD/ticker", **{**query, "limit": 3}
+        exchange, market_view, f"{MARKET}/products/BTC-USD/ticker", **{**query, "limit": 3}
     )
     assert fewer["trades"] == rows[:3]
 
 
-async def test_pages_of_exchange(exchange, floor) -> None:
+async def test_pages_of_exchange(exchange, market_view) -> None:
     path = "/products/BTC-USD/trades"
-    answer = await ask(exchange, floor, path, limit=50)
+    answer = await ask(exchange, market_view, path, limit=50)
     rows = json.loads(answer.body)
-    older = await asked(exchange, floor, path, limit=50, after=answer.headers["CB-AFTER"])
+    older = await asked(exchange, market_view, path, limit=50, after=answer.headers["CB-AFTER"])
     assert older[0]["trade_id"] == rows[-1]["trade_id"] - 1
-    newer = await asked(exchange, floor, path, before=rows[10]["trade_id"])
+    newer = await asked(exchange, market_view, path, before=rows[10]["trade_id"])
     assert newer == rows[:10]
-    far = await asked(exchange, floor, path, limit=5, after=rows[0]["trade_id"] + 10_000)
+    far = await asked(exchange, market_view, path, limit=5, after=rows[0]["trade_id"] + 10_000)
     assert far == rows[:5]
 
 
-async def test_candles_are_the_same_on_both(exchange, floor) -> None:
+async def test_candles_are_the_same_on_both(exchange, market_view) -> None:
     times = {"start": OPENING_S - 3600, "end": OPENING_S}
     path = f"{MARKET}/products/BTC-USD/candles"
-    first = (await asked(exchange, floor, path, granularity="FIVE_MINUTE", **times))["candles"]
+    first = (await asked(exchange, market_view, path, granularity="FIVE_MINUTE", **times))[
+        "candles"
+    ]
     path = "/products/BTC-USD/candles"
-    second = await asked(exchange, floor, path, granularity=300, **times)
+    second = await asked(exchange, market_view, path, granularity=300, **times)
     starts = [int(candle["start"]) for candle in first]
     assert starts == list(range(starts[0], starts[-1] - 1, -300))
     names = ("start", "low", "high", "open", "close", "volume")
@@ -253,27 +259,27 @@ async def test_candles_are_the_same_on_both(exchange, floor) -> None:
         ("/products/BTC-USD/candles", {"start": 0, "end": OPENING_S}, 400),
     ],
 )
-async def test_wrong_calls_are_refused(exchange, floor, path, query, status) -> None:
-    answer = await ask(exchange, floor, path, **query)
+async def test_wrong_calls_are_refused(exchange, market_view, path, query, status) -> None:
+    answer = await ask(exchange, market_view, path, **query)
     assert answer.status == status
     assert json.loads(answer.body)
 
 
-async def test_products_have_what_clients_read(exchange, floor) -> None:
-    first = (await asked(exchange, floor, f"{MARKET}/products"))["products"]
-    second = await asked(exchange, floor, "/products")
+async def test_products_have_what_clients_read(exchange, market_view) -> None:
+    first = (await asked(exchange, market_view, f"{MARKET}/products"))["products"]
+    second = await asked(exchange, market_view, "/products")
     assert [one["product_id"] for one in first] == [one["id"] for one in second]
     assert {"BTC-USD", "ETH-USD", "ETH-BTC"} <= {one["id"] for one in second}
-    bitcoin = await asked(exchange, floor, "/products/BTC-USD")
+    bitcoin = await asked(exchange, market_view, "/products/BTC-USD")
     assert (bitcoin["quote_increment"], bitcoin["base_increment"]) == ("0.01", "0.00000001")
-    assert (await asked(exchange, floor, f"{MARKET}/products", product_type="FUTURE")) == {
+    assert (await asked(exchange, market_view, f"{MARKET}/products", product_type="FUTURE")) == {
         "products": [],
         "num_products": 0,
     }
-    time = await asked(exchange, floor, "/api/v3/brokerage/time")
+    time = await asked(exchange, market_view, "/api/v3/brokerage/time")
     assert time["epochSeconds"] == str(OPENING_S + 5)
-    assert (await asked(exchange, floor, "/products/BTC-USD/ticker"))["trade_id"]
-    assert (await asked(exchange, floor, "/products/BTC-USD/stats"))["volume"]
+    assert (await asked(exchange, market_view, "/products/BTC-USD/ticker"))["trade_id"]
+    assert (await asked(exchange, market_view, "/products/BTC-USD/stats"))["volume"]
 
 
 def test_every_failure_has_words(exchange: Coinbase) -> None:

@@ -22,7 +22,7 @@ class Show:
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = Coinbase()
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
-        self.floor = SimulatedMarketView(self.market, self.exchange)
+        self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.sessions: list[CoinbaseSession] = []
         self.said: defaultdict[str, list[dict]] = defaultdict(list)
 
@@ -35,7 +35,7 @@ class Show:
         session = self.exchange.open("/", {})
         assert isinstance(session, CoinbaseSession)
         text = json.dumps({"type": "subscribe", **message})
-        for answer in await self.exchange.receive(session, text, self.floor):
+        for answer in await self.exchange.receive(session, text, self.market_view):
             self._hear(feed, answer)
         self.sessions.append(session)
 
@@ -44,8 +44,8 @@ class Show:
         while self.market.time_ns < until_ns:
             next_ns = self.market.time_ns - self.market.time_ns % STEP_NS + STEP_NS
             step = self.market.advance(next_ns)
-            self.floor.happened(step)
-            for stream, text in self.exchange.encode(step, wanted, self.floor):
+            self.market_view.happened(step)
+            for stream, text in self.exchange.encode(step, wanted, self.market_view):
                 self._hear(stream.name.split(".")[0], text)
 
     def _hear(self, feed: str, text: bytes) -> None:
@@ -66,7 +66,7 @@ async def show() -> Show:
 
 
 async def whole_book(show: Show) -> dict[str, dict[Decimal, Decimal]]:
-    now = await show.floor.book("BTC-USD")
+    now = await show.market_view.book("BTC-USD")
     assert now is not None
     return {
         name: {Decimal(price): Decimal(size) for price, size in side}
@@ -107,7 +107,7 @@ async def test_trades_of_both_feeds_are_the_same_and_agree_with_history(show: Sh
     matches = [*show.said["exchange last_match"], *show.said["exchange match"]]
     ids = [match["trade_id"] for match in matches]
     assert ids == list(range(ids[0], ids[0] + len(ids)))
-    kept = show.floor.history("BTC-USD").from_id(ids[0], len(ids))
+    kept = show.market_view.history("BTC-USD").from_id(ids[0], len(ids))
     for match, past in zip(matches, kept, strict=True):
         assert (Decimal(match["price"]), Decimal(match["size"])) == (
             Decimal(past.price),
@@ -161,7 +161,7 @@ async def test_candles_of_five_minutes_come_every_second(show: Show) -> None:
     assert (first["type"], len(first["candles"])) == ("snapshot", 100)
     assert len(later) == 3
     newest = later[-1]["candles"][-1]
-    trades = show.floor.history("BTC-USD").latest(1)
+    trades = show.market_view.history("BTC-USD").latest(1)
     assert Decimal(newest["close"]) == Decimal(trades[0].price)
     assert newest["product_id"] == "BTC-USD"
 

@@ -19,8 +19,8 @@ from kit.simulator.matching.contract import (
     OrderRejected,
     OrderTicket,
     OrderView,
+    RejectCode,
 )
-from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.market import known_listings
 from kit.simulator.texts import amount
 from venues.deribit.simulator.private.rows import is_trigger_id, order_number
@@ -46,25 +46,25 @@ LIFETIMES = {
     "fill_or_kill": Lifetime.FILL_OR_KILL,
 }
 NOT_FOUND, NOT_OPEN = (10004, "order_not_found"), (11044, "not_open_order")
-ERRORS: Mapping[HouseRefusal, tuple[int, str]] = {
-    HouseRefusal.UNKNOWN_SYMBOL: (10020, "invalid_or_unsupported_instrument"),
-    HouseRefusal.HALTED: (10012, "book_closed"),
-    HouseRefusal.TICK: (10043, "price_wrong_tick"),
-    HouseRefusal.LOT: (10021, "invalid_amount"),
-    HouseRefusal.SIZE_MIN: (10002, "qty_too_low"),
-    HouseRefusal.NOTIONAL_MIN: (10032, "whole_cost_too_low"),
-    HouseRefusal.PRICE_BAND: (10007, "price_too_high"),
-    HouseRefusal.FUNDS: (10009, "not_enough_funds"),
-    HouseRefusal.WOULD_TAKE: (11054, "post_only_reject"),
-    HouseRefusal.WOULD_NOT_FILL: (11030, "other_reject"),
-    HouseRefusal.REDUCE_ONLY: (11030, "other_reject reduce_only"),
-    HouseRefusal.STOP_WOULD_TRIGGER: (11036, "invalid_trigger_price"),
-    HouseRefusal.SELF_TRADE: (10003, "order_overlap"),
-    HouseRefusal.DUPLICATE_ID: (11030, "other_reject"),
-    HouseRefusal.UNKNOWN_ORDER: NOT_FOUND,
-    HouseRefusal.FINISHED: NOT_OPEN,
-    HouseRefusal.TOO_MANY: (10013, "max_total_open_orders"),
-    HouseRefusal.MALFORMED: (11029, "invalid_arguments"),
+ERRORS: Mapping[RejectCode, tuple[int, str]] = {
+    RejectCode.UNKNOWN_SYMBOL: (10020, "invalid_or_unsupported_instrument"),
+    RejectCode.HALTED: (10012, "book_closed"),
+    RejectCode.TICK: (10043, "price_wrong_tick"),
+    RejectCode.LOT: (10021, "invalid_amount"),
+    RejectCode.SIZE_MIN: (10002, "qty_too_low"),
+    RejectCode.NOTIONAL_MIN: (10032, "whole_cost_too_low"),
+    RejectCode.PRICE_BAND: (10007, "price_too_high"),
+    RejectCode.FUNDS: (10009, "not_enough_funds"),
+    RejectCode.WOULD_TAKE: (11054, "post_only_reject"),
+    RejectCode.WOULD_NOT_FILL: (11030, "other_reject"),
+    RejectCode.REDUCE_ONLY: (11030, "other_reject reduce_only"),
+    RejectCode.STOP_WOULD_TRIGGER: (11036, "invalid_trigger_price"),
+    RejectCode.SELF_TRADE: (10003, "order_overlap"),
+    RejectCode.DUPLICATE_ID: (11030, "other_reject"),
+    RejectCode.UNKNOWN_ORDER: NOT_FOUND,
+    RejectCode.FINISHED: NOT_OPEN,
+    RejectCode.TOO_MANY: (10013, "max_total_open_orders"),
+    RejectCode.MALFORMED: (11029, "invalid_arguments"),
 }
 
 
@@ -74,56 +74,64 @@ def refusal_of(refused: OrderRejected) -> DeribitApiError:
 
 
 async def place(
-    buys: bool, parameters: Parameters, house: MatchingEngine, account: str, floor: MarketView
+    buys: bool,
+    parameters: Parameters,
+    engine: MatchingEngine,
+    account: str,
+    market_view: MarketView,
 ) -> OrderView:
     """``private/buy`` and ``private/sell``. Raises Refusal and Refused."""
-    listing = listing_named(parameters, floor)
+    listing = listing_named(parameters, market_view)
     ticket = _ticket(buys, parameters, listing)
 
     def attempt(price: Decimal | None) -> OrderView:
-        return house.place(account, replace(ticket, price=price))
+        return engine.place(account, replace(ticket, price=price))
 
     reprices = _reprices(ticket, parameters)
-    return await _done(attempt, ticket.price, reprices, buys, listing, floor)
+    return await _done(attempt, ticket.price, reprices, buys, listing, market_view)
 
 
 async def edit(
-    order: OrderView, parameters: Parameters, house: MatchingEngine, account: str, floor: MarketView
+    order: OrderView,
+    parameters: Parameters,
+    engine: MatchingEngine,
+    account: str,
+    market_view: MarketView,
 ) -> OrderView:
     """Amount and price, or what stands for it. Raises Refusal and Refused."""
-    listing = known_listings(floor)[order.ticket.symbol]
+    listing = known_listings(market_view)[order.ticket.symbol]
     size = _size(parameters, listing)
     price = optional(parameters, "price")
     stop_price = optional(parameters, "trigger_price")
     ticket = order.ticket
 
     def attempt(price: Decimal | None) -> OrderView:
-        return house.amend(account, order.order_id, size, price, stop_price)
+        return engine.amend(account, order.order_id, size, price, stop_price)
 
     reprices = _reprices(ticket, parameters)
-    return await _done(attempt, price, reprices, ticket.buys, listing, floor)
+    return await _done(attempt, price, reprices, ticket.buys, listing, market_view)
 
 
-def chosen(parameters: Parameters, house: MatchingEngine, account: str) -> OrderView:
+def chosen(parameters: Parameters, engine: MatchingEngine, account: str) -> OrderView:
     """The order of an id. Raises Refused, and Refusal, also for a stop that has triggered."""
-    order = known(parameters, house, account)
+    order = known(parameters, engine, account)
     if order.triggered and is_trigger_id(parameters["order_id"]):
         raise DeribitApiError(10010, "already_closed")
     return order
 
 
-def known(parameters: Parameters, house: MatchingEngine, account: str) -> OrderView:
+def known(parameters: Parameters, engine: MatchingEngine, account: str) -> OrderView:
     """The order of an id, be it of the stop that has made it. Raises Refusal and Refused."""
     text = parameters.get("order_id", "")
     if not text:
         raise wrong("order_id", "value is required")
-    return house.order(account, order_number(text))
+    return engine.order(account, order_number(text))
 
 
-def listing_named(parameters: Parameters, floor: MarketView) -> Listing:
+def listing_named(parameters: Parameters, market_view: MarketView) -> Listing:
     """Raises Refusal."""
     name = parameters.get("instrument_name", "")
-    found = known_listings(floor).get(name)
+    found = known_listings(market_view).get(name)
     if found is None:
         raise wrong("instrument_name", "instrument not found" if name else "value is required")
     return found
@@ -201,22 +209,24 @@ async def _done(
     reprices: bool,
     buys: bool,
     listing: Listing,
-    floor: MarketView,
+    market_view: MarketView,
 ) -> OrderView:
     """At this price; or if it would take, and ``reprices``, beside the market. Raises Refused."""
     for _ in range(REPRICED_MAX if reprices else 0):
         try:
             return attempt(price)
         except OrderRejected as refused:
-            if refused.refusal is not HouseRefusal.WOULD_TAKE:
+            if refused.refusal is not RejectCode.WOULD_TAKE:
                 raise
-        price = await _beside_the_market(buys, listing, floor) or price
+        price = await _beside_the_market(buys, listing, market_view) or price
     return attempt(price)
 
 
-async def _beside_the_market(buys: bool, listing: Listing, floor: MarketView) -> Decimal | None:
+async def _beside_the_market(
+    buys: bool, listing: Listing, market_view: MarketView
+) -> Decimal | None:
     """The best price at which an order takes nothing."""
-    book = await floor.book(listing.symbol)
+    book = await market_view.book(listing.symbol)
     side = None if book is None else (book.asks if buys else book.bids)
     if not side:
         return None

@@ -20,7 +20,7 @@ from kit.simulator.matching.contract import (
 from kit.simulator.private.market import known_listings
 from kit.simulator.private.orders import fills_of
 from kit.simulator.texts import whole
-from venues.deribit.simulator.private.keys import Gate, house_of
+from venues.deribit.simulator.private.keys import Gate, engine_of
 from venues.deribit.simulator.private.orders import (
     chosen,
     edit,
@@ -50,8 +50,8 @@ class Call:
     """A method called by somebody who may."""
 
     parameters: Parameters
-    floor: MarketView
-    house: MatchingEngine
+    market_view: MarketView
+    engine: MatchingEngine
     key: Key
     placed: set[int] = field(default_factory=set)
     """The orders of a connection; what was placed over HTTP nobody remembers."""
@@ -77,37 +77,39 @@ class Call:
 
     def rows(self, orders: Iterable[OrderView]) -> list[Row]:
         """Orders, in Deribit's words."""
-        listings = known_listings(self.floor)
+        listings = known_listings(self.market_view)
         return [order_row(one, listings[one.ticket.symbol]) for one in orders]
 
     def settled_in(self, symbol: str, currency: str) -> bool:
         """Whether an instrument is of a currency."""
-        listing = known_listings(self.floor).get(symbol)
+        listing = known_listings(self.market_view).get(symbol)
         return listing is not None and currency in ("any", listing.settle)
 
     def trades(self, order: OrderView) -> list[Row]:
         """Of an order, oldest first."""
-        listing = known_listings(self.floor)[order.ticket.symbol]
-        return [trade_row(one, listing, self.floor) for one in fills_of(order, self.house)]
+        listing = known_listings(self.market_view)[order.ticket.symbol]
+        return [trade_row(one, listing, self.market_view) for one in fills_of(order, self.engine)]
 
     def traded(self, order: OrderView, since: int = 0) -> Row:
         """An order and its trades, from the ``since``th on."""
-        listing = known_listings(self.floor)[order.ticket.symbol]
+        listing = known_listings(self.market_view)[order.ticket.symbol]
         return {"order": order_row(order, listing), "trades": self.trades(order)[since:]}
 
 
-async def answer(request: RestRequest, floor: MarketView, gate: Gate) -> RestResponse:
+async def answer(request: RestRequest, market_view: MarketView, gate: Gate) -> RestResponse:
     """One call over HTTP."""
     method = request.path.removeprefix(BASE_PATH)
     try:
         if method == "public/auth":
-            result: object = gate.sign_in(request.query, floor, connection=False)[1]
+            result: object = gate.sign_in(request.query, market_view, connection=False)[1]
         else:
-            key = gate.key_of(request, floor)
-            result = await perform(method, Call(request.query, floor, house_of(floor), key))
+            key = gate.key_of(request, market_view)
+            result = await perform(
+                method, Call(request.query, market_view, engine_of(market_view), key)
+            )
     except DeribitApiError as refusal:
-        return RestResponse(envelope({"error": refusal.error}, floor), status=400)
-    return RestResponse(envelope({"result": result}, floor))
+        return RestResponse(envelope({"error": refusal.error}, market_view), status=400)
+    return RestResponse(envelope({"result": result}, market_view))
 
 
 async def perform(method: str, call: Call) -> object:
@@ -130,13 +132,13 @@ async def _sell(call: Call) -> Row:
 
 
 async def _placed(buys: bool, call: Call) -> Row:
-    order = await place(buys, call.parameters, call.house, call.account, call.floor)
+    order = await place(buys, call.parameters, call.engine, call.account, call.market_view)
     call.placed.add(order.order_id)
     return call.traded(order)
 
 
 async def _edit(call: Call) -> Row:
-    order = chosen(call.parameters, call.house, call.account)
+    order = chosen(call.parameters, call.engine, call.account)
     return await _changed(call, order)
 
 
@@ -145,24 +147,24 @@ async def _edit_by_label(call: Call) -> Row:
 
 
 async def _changed(call: Call, order: OrderView) -> Row:
-    before = len(fills_of(order, call.house))
-    changed = await edit(order, call.parameters, call.house, call.account, call.floor)
+    before = len(fills_of(order, call.engine))
+    changed = await edit(order, call.parameters, call.engine, call.account, call.market_view)
     return call.traded(changed, before)
 
 
 async def _cancel(call: Call) -> Row:
-    order = chosen(call.parameters, call.house, call.account)
-    (row,) = call.rows([call.house.cancel(call.account, order.order_id)])
+    order = chosen(call.parameters, call.engine, call.account)
+    (row,) = call.rows([call.engine.cancel(call.account, order.order_id)])
     return row
 
 
 async def _cancel_all(call: Call) -> int:
-    return len(call.house.cancel_all(call.account))
+    return len(call.engine.cancel_all(call.account))
 
 
 async def _cancel_all_by_instrument(call: Call) -> int:
-    symbol = listing_named(call.parameters, call.floor).symbol
-    return len(call.house.cancel_all(call.account, symbol))
+    symbol = listing_named(call.parameters, call.market_view).symbol
+    return len(call.engine.cancel_all(call.account, symbol))
 
 
 async def _cancel_all_by_currency(call: Call) -> int:
@@ -179,20 +181,20 @@ async def _cancel_by_label(call: Call) -> int:
 
 
 async def _close_position(call: Call) -> Row:
-    symbol = listing_named(call.parameters, call.floor).symbol
-    held = [one for one in call.house.positions(call.account) if one.symbol == symbol]
+    symbol = listing_named(call.parameters, call.market_view).symbol
+    held = [one for one in call.engine.positions(call.account) if one.symbol == symbol]
     if not held or not held[0].size:
         raise DeribitApiError(11030, "other_reject", reason="no_position")
     close = {"amount": f"{abs(held[0].size):f}", "reduce_only": "true"}
     more = {**call.parameters, **close}
-    order = await place(held[0].size < 0, more, call.house, call.account, call.floor)
+    order = await place(held[0].size < 0, more, call.engine, call.account, call.market_view)
     return call.traded(order)
 
 
 async def _order_state(call: Call) -> Row:
-    order = known(call.parameters, call.house, call.account)
+    order = known(call.parameters, call.engine, call.account)
     if order.triggered and is_trigger_id(call.parameters["order_id"]):
-        return triggered_row(order, known_listings(call.floor)[order.ticket.symbol])
+        return triggered_row(order, known_listings(call.market_view)[order.ticket.symbol])
     (row,) = call.rows([order])
     return row
 
@@ -202,10 +204,10 @@ async def _order_state_by_label(call: Call) -> list[Row]:
     currency, label = call.currency(), call.parameters.get("label", "")
     found = [
         one
-        for one in call.house.orders(call.account)
+        for one in call.engine.orders(call.account)
         if one.ticket.client_id == label and call.settled_in(one.ticket.symbol, currency)
     ]
-    listings = known_listings(call.floor)
+    listings = known_listings(call.market_view)
     stops = [triggered_row(one, listings[one.ticket.symbol]) for one in found if one.triggered]
     return call.rows(reversed(found)) + stops
 
@@ -220,8 +222,8 @@ async def _open_orders_by_currency(call: Call) -> list[Row]:
 
 
 async def _open_orders_by_instrument(call: Call) -> list[Row]:
-    symbol = listing_named(call.parameters, call.floor).symbol
-    return call.rows(call.house.open_orders(call.account, symbol))
+    symbol = listing_named(call.parameters, call.market_view).symbol
+    return call.rows(call.engine.open_orders(call.account, symbol))
 
 
 async def _open_orders_by_label(call: Call) -> list[Row]:
@@ -236,55 +238,55 @@ async def _order_history_by_currency(call: Call) -> list[Row]:
         call,
         [
             one
-            for one in call.house.orders(call.account)
+            for one in call.engine.orders(call.account)
             if call.settled_in(one.ticket.symbol, currency)
         ],
     )
 
 
 async def _order_history_by_instrument(call: Call) -> list[Row]:
-    symbol = listing_named(call.parameters, call.floor).symbol
-    return _history(call, call.house.orders(call.account, symbol))
+    symbol = listing_named(call.parameters, call.market_view).symbol
+    return _history(call, call.engine.orders(call.account, symbol))
 
 
 async def _trades_by_currency(call: Call) -> Row:
     currency = call.currency()
-    fills = call.house.fills(call.account)
+    fills = call.engine.fills(call.account)
     return _trades(call, [one for one in fills if call.settled_in(_symbol(one), currency)])
 
 
 async def _trades_by_instrument(call: Call) -> Row:
-    symbol = listing_named(call.parameters, call.floor).symbol
-    return _trades(call, call.house.fills(call.account, symbol))
+    symbol = listing_named(call.parameters, call.market_view).symbol
+    return _trades(call, call.engine.fills(call.account, symbol))
 
 
 async def _trades_by_order(call: Call) -> list[Row]:
-    order = chosen(call.parameters, call.house, call.account)
+    order = chosen(call.parameters, call.engine, call.account)
     return call.trades(order)
 
 
 async def _position(call: Call) -> Row:
-    listing = listing_named(call.parameters, call.floor)
-    for position in call.house.positions(call.account):
+    listing = listing_named(call.parameters, call.market_view)
+    for position in call.engine.positions(call.account):
         if position.symbol == listing.symbol:
-            return position_row(position, listing, call.floor)
-    zero, mark = Decimal(0), call.floor.mark(listing.symbol)
+            return position_row(position, listing, call.market_view)
+    zero, mark = Decimal(0), call.market_view.mark(listing.symbol)
     price = Decimal(mark.mark_price) if mark is not None and mark.mark_price else zero
     none = PositionView(call.account, listing.symbol, zero, zero, price, zero, None, zero, zero)
-    return position_row(none, listing, call.floor)
+    return position_row(none, listing, call.market_view)
 
 
 async def _positions(call: Call) -> list[Row]:
-    currency, listings = call.parameters.get("currency", "any"), known_listings(call.floor)
+    currency, listings = call.parameters.get("currency", "any"), known_listings(call.market_view)
     return [
-        position_row(one, listings[one.symbol], call.floor)
-        for one in call.house.positions(call.account)
+        position_row(one, listings[one.symbol], call.market_view)
+        for one in call.engine.positions(call.account)
         if call.settled_in(one.symbol, currency)
     ]
 
 
 async def _account_summary(call: Call) -> Row:
-    for row in portfolios(call.house, call.account, call.floor):
+    for row in portfolios(call.engine, call.account, call.market_view):
         if row["currency"] == call.currency():
             return row
     raise wrong("currency", "unknown currency")
@@ -296,22 +298,22 @@ async def _account_summaries(call: Call) -> Row:
         "username": call.account,
         "type": "main",
         "email": "",
-        "summaries": portfolios(call.house, call.account, call.floor),
+        "summaries": portfolios(call.engine, call.account, call.market_view),
     }
 
 
-def portfolios(house: MatchingEngine, account: str, floor: MarketView) -> list[Row]:
+def portfolios(engine: MatchingEngine, account: str, market_view: MarketView) -> list[Row]:
     """Of each currency that settles something here."""
-    listings = known_listings(floor)
+    listings = known_listings(market_view)
     settles = {listing.settle for listing in listings.values()}
-    positions = house.positions(account)
+    positions = engine.positions(account)
     return [
         portfolio_row(
             balance,
             [one for one in positions if listings[one.symbol].settle == balance.asset],
-            floor,
+            market_view,
         )
-        for balance in house.balances(account)
+        for balance in engine.balances(account)
         if balance.asset in settles
     ]
 
@@ -348,7 +350,7 @@ METHODS: Mapping[str, Callable[[Call], Awaitable[object]]] = {
 
 
 def _open(call: Call) -> list[OrderView]:
-    return call.house.open_orders(call.account)
+    return call.engine.open_orders(call.account)
 
 
 def _labelled(call: Call) -> list[OrderView]:
@@ -363,7 +365,7 @@ def _labelled(call: Call) -> list[OrderView]:
 
 
 def _cancel_those(call: Call, orders: Iterable[OrderView]) -> int:
-    return len([call.house.cancel(call.account, order.order_id) for order in orders])
+    return len([call.engine.cancel(call.account, order.order_id) for order in orders])
 
 
 def _history(call: Call, orders: list[OrderView]) -> list[Row]:
@@ -389,8 +391,8 @@ def _trades(call: Call, fills: list[FillView]) -> Row:
     sorting = call.parameters.get("sorting", "default")
     if (usual if sorting == "default" else sorting) == "desc":
         inside.reverse()
-    listings = known_listings(call.floor)
-    rows = [trade_row(one, listings[_symbol(one)], call.floor) for one in inside[:count]]
+    listings = known_listings(call.market_view)
+    rows = [trade_row(one, listings[_symbol(one)], call.market_view) for one in inside[:count]]
     return {"trades": rows, "has_more": len(inside) > count}
 
 

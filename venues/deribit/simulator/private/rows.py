@@ -27,7 +27,7 @@ from kit.simulator.matching.contract import (
 from kit.simulator.texts import whole
 from venues.deribit.simulator.candles import number
 from venues.deribit.simulator.contracts import contracts, is_inverse
-from venues.deribit.simulator.private.keys import HOUSE_RULES
+from venues.deribit.simulator.private.keys import MATCHING_RULES
 from venues.deribit.simulator.rest import trade_id
 
 ORDER_IDS_BEGIN = 46_000_000_000
@@ -153,9 +153,9 @@ def triggered_row(order: OrderView, listing: Listing) -> Row:
     return row | _trigger(order.ticket) | nothing | made
 
 
-def trade_row(fill: FillView, listing: Listing, floor: MarketView) -> Row:
+def trade_row(fill: FillView, listing: Listing, market_view: MarketView) -> Row:
     """One side of a trade."""
-    order, ticket, mark = fill.order, fill.order.ticket, floor.mark(fill.order.ticket.symbol)
+    order, ticket, mark = fill.order, fill.order.ticket, market_view.mark(fill.order.ticket.symbol)
     row: Row = {
         "trade_seq": fill.trade_id,
         "trade_id": trade_id(fill.trade_id, listing.base),
@@ -187,9 +187,9 @@ def trade_row(fill: FillView, listing: Listing, floor: MarketView) -> Row:
     return row
 
 
-def position_row(position: PositionView, listing: Listing, floor: MarketView) -> Row:
+def position_row(position: PositionView, listing: Listing, market_view: MarketView) -> Row:
     """A position. Its size is in US dollars, ``size_currency`` in coins."""
-    mark = floor.mark(position.symbol)
+    mark = market_view.mark(position.symbol)
     coins = position.size
     if is_inverse(position.symbol) and position.mark_price:
         coins = round(position.size / position.mark_price, COIN_PLACES)
@@ -224,7 +224,7 @@ def position_row(position: PositionView, listing: Listing, floor: MarketView) ->
 
 
 def portfolio_row(
-    balance: BalanceView, positions: Iterable[PositionView], floor: MarketView
+    balance: BalanceView, positions: Iterable[PositionView], market_view: MarketView
 ) -> Row:
     """What an account has of a currency. ``positions`` are those that it settles."""
     own = list(positions)
@@ -301,5 +301,5 @@ def _average(order: OrderView) -> Decimal:
 
 
 def _maintenance(position: PositionView) -> Decimal:
-    share = HOUSE_RULES.maintenance_margin / HOUSE_RULES.initial_margin
+    share = MATCHING_RULES.maintenance_margin / MATCHING_RULES.initial_margin
     return round(position.margin * share, COIN_PLACES)

@@ -23,7 +23,7 @@ from kit.simulator.matching.contract import (
 )
 from kit.simulator.private.market import known_listings
 from kit.simulator.private.streams import AccountStreams
-from venues.deribit.simulator.private.keys import Gate, house_of, unauthorized
+from venues.deribit.simulator.private.keys import Gate, engine_of, unauthorized
 from venues.deribit.simulator.private.rest import Call, perform, portfolios
 from venues.deribit.simulator.private.rows import (
     Row,
@@ -60,7 +60,7 @@ class Member:
 
     key: Key | None = None
     hears: bool = False
-    """Whether the house tells the connection what happens."""
+    """Whether the engine reports events to the connection."""
     cancels: bool = False
     """Whether what it has placed ends with it."""
     watched: bool = False
@@ -76,19 +76,19 @@ class AccountSessions:
         """Accounts whose new connections cancel their orders when they end."""
 
     async def perform(
-        self, session: Session, member: Member, method: str, text: str, floor: MarketView
+        self, session: Session, member: Member, method: str, text: str, market_view: MarketView
     ) -> object:
         """``public/auth`` or a private method. Raises Refusal."""
         parameters, lists = _parameters(text)
         if method == "public/auth":
-            key, result = self._gate.sign_in(parameters, floor, connection=True)
+            key, result = self._gate.sign_in(parameters, market_view, connection=True)
             if member.key is not None and member.key.account != key.account:
                 raise unauthorized("other_account")
             member.key = key
             member.cancels = member.cancels or key.account in self._cancelling
             return result
         token = parameters.get("access_token")
-        key_used = member.key if token is None else self._gate.key_of_token(token, floor)
+        key_used = member.key if token is None else self._gate.key_of_token(token, market_view)
         if key_used is None:
             raise unauthorized()
         if method in ("private/subscribe", "private/unsubscribe"):
@@ -96,15 +96,15 @@ class AccountSessions:
             if names is None:
                 raise wrong("channels", "must be a list of names")
             if method == "private/subscribe":
-                return _subscribe(session, member, key_used, names, floor)
+                return _subscribe(session, member, key_used, names, market_view)
             return [name for name in names if session.streams.pop(name, None) is not None]
         if method == "private/unsubscribe_all":
             session.streams.clear()
             return "ok"
         if method.endswith("cancel_on_disconnect"):
             return self._cancel_on_disconnect(method, parameters, member, key_used)
-        _watch(session, member, key_used.account, house_of(floor))
-        call = Call(parameters, floor, house_of(floor), key_used, member.placed)
+        _watch(session, member, key_used.account, engine_of(market_view))
+        call = Call(parameters, market_view, engine_of(market_view), key_used, member.placed)
         return await perform(method, call)
 
     def _cancel_on_disconnect(
@@ -125,7 +125,7 @@ class AccountSessions:
         return "ok"
 
 
-def _watch(session: Session, member: Member, account: str, house: MatchingEngine) -> None:
+def _watch(session: Session, member: Member, account: str, engine: MatchingEngine) -> None:
     """When the connection ends, so do its orders, if that is wanted then."""
     if member.watched:
         return
@@ -134,7 +134,7 @@ def _watch(session: Session, member: Member, account: str, house: MatchingEngine
     def ended() -> None:
         for number in sorted(member.placed) if member.cancels else ():
             try:
-                house.cancel(account, number)
+                engine.cancel(account, number)
             except OrderRejected:
                 continue
 
@@ -142,15 +142,15 @@ def _watch(session: Session, member: Member, account: str, house: MatchingEngine
 
 
 def _subscribe(
-    session: Session, member: Member, key: Key, names: Sequence[str], floor: MarketView
+    session: Session, member: Member, key: Key, names: Sequence[str], market_view: MarketView
 ) -> list[str]:
     """What is wrong is left out of the answer without a word."""
     accepted = [name for name in dict.fromkeys(names) if NAME.fullmatch(name)]
     session.streams.update({name: _streams.get(name) for name in accepted})
     if accepted and not member.hears:
         member.hears = True
-        teller = _Teller(session, key.account, floor)
-        session.when_closed.append(house_of(floor).listen(key.account, teller.hear))
+        teller = _Teller(session, key.account, market_view)
+        session.when_closed.append(engine_of(market_view).listen(key.account, teller.hear))
     return accepted
 
 
@@ -160,7 +160,7 @@ class _Teller:
 
     session: Session
     account: str
-    floor: MarketView
+    market_view: MarketView
 
     def hear(self, event: AccountEvent) -> None:
         """An order comes before its trade."""
@@ -172,7 +172,7 @@ class _Teller:
             self._position(event)
 
     def _order(self, event: OrderChanged) -> None:
-        listing = known_listings(self.floor)[event.order.ticket.symbol]
+        listing = known_listings(self.market_view)[event.order.ticket.symbol]
         symbol, fill = listing.symbol, event.fill
         row = order_row(event.order, listing)
         if event.cause is Cause.TRIGGERED:
@@ -181,7 +181,7 @@ class _Teller:
                 self._tell(name, [stop] if found["interval"] == "100ms" else stop)
         for name, found in self._wanted(symbol, "orders"):
             self._tell(name, [row] if found["interval"] == "100ms" else row)
-        trades = [] if fill is None else [trade_row(fill, listing, self.floor)]
+        trades = [] if fill is None else [trade_row(fill, listing, self.market_view)]
         if trades:
             for name, _ in self._wanted(symbol, "trades"):
                 self._tell(name, trades)
@@ -190,8 +190,8 @@ class _Teller:
             self._tell(name, changes)
 
     def _position(self, event: PositionChanged) -> None:
-        listing = known_listings(self.floor)[event.position.symbol]
-        row = position_row(event.position, listing, self.floor)
+        listing = known_listings(self.market_view)[event.position.symbol]
+        row = position_row(event.position, listing, self.market_view)
         nothing: dict[str, list[Row]] = {"orders": [], "trades": []}
         for name, _ in self._wanted(listing.symbol, "changes"):
             changes = {"instrument_name": listing.symbol, **nothing, "positions": [row]}
@@ -203,13 +203,13 @@ class _Teller:
             found = NAME.fullmatch(name)
             if found is None or (found["portfolio"] or "").upper() not in ("ANY", asset):
                 continue
-            for row in portfolios(house_of(self.floor), self.account, self.floor):
+            for row in portfolios(engine_of(self.market_view), self.account, self.market_view):
                 if row["currency"] == asset:
                     self._tell(name, row)
 
     def _wanted(self, symbol: str, topic: str) -> Iterator[tuple[str, re.Match[str]]]:
         """The channels that hear of an instrument."""
-        settle = known_listings(self.floor)[symbol].settle
+        settle = known_listings(self.market_view)[symbol].settle
         for name in list(self.session.streams):
             found = NAME.fullmatch(name)
             if found is None or found["topic"] != topic:

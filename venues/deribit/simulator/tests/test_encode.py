@@ -27,7 +27,7 @@ class Show:
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = Deribit()
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
-        self.floor = SimulatedMarketView(self.market, self.exchange)
+        self.market_view = SimulatedMarketView(self.market, self.exchange)
         session = self.exchange.open("/ws/api/v2", {})
         assert session is not None
         self.session = session
@@ -35,7 +35,7 @@ class Show:
 
     async def subscribe(self) -> None:
         call = json.dumps({"id": 1, "method": "public/subscribe", "params": {"channels": NAMES}})
-        for text in (await self.exchange.receive(self.session, call, self.floor))[1:]:
+        for text in (await self.exchange.receive(self.session, call, self.market_view))[1:]:
             self.hear(text)
 
     def hear(self, text: bytes) -> str:
@@ -49,8 +49,8 @@ class Show:
         wanted = set(self.session.streams.values())
         while self.market.time_ns < until_ns:
             step = self.market.advance(self.market.time_ns + STEP_NS)
-            self.floor.happened(step)
-            for stream, text in self.exchange.encode(step, wanted, self.floor):
+            self.market_view.happened(step)
+            for stream, text in self.exchange.encode(step, wanted, self.market_view):
                 assert self.hear(text) == stream.name
 
 
@@ -85,7 +85,7 @@ async def test_snapshot_and_changes_make_the_markets_book(show: Show):
         assert change["prev_change_id"] == last
         assert change["change_id"] > last
         last = change["change_id"]
-    now = await show.floor.book(SYMBOL)
+    now = await show.market_view.book(SYMBOL)
     assert now is not None
     assert last == now.sequence
     expected = [
@@ -101,7 +101,7 @@ async def test_trades_are_consecutive_and_agree_with_history(show: Show):
     assert len(trades) > len(frames)
     numbers = [trade["trade_seq"] for trade in trades]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    kept = show.floor.history(SYMBOL).from_id(numbers[0], len(numbers))
+    kept = show.market_view.history(SYMBOL).from_id(numbers[0], len(numbers))
     last = None
     for trade, past in zip(trades, kept, strict=True):
         assert (trade["price"], trade["amount"]) == (Decimal(past.price), Decimal(past.size))
@@ -119,7 +119,7 @@ async def test_quotes_are_the_best_of_the_book(show: Show):
     quotes = show.said[QUOTE]
     assert len(quotes) > 50
     assert all(one["best_bid_price"] < one["best_ask_price"] for one in quotes)
-    now = await show.floor.book(SYMBOL)
+    now = await show.market_view.book(SYMBOL)
     assert now is not None
     last = quotes[-1]
     assert [str(last["best_bid_price"]), last["best_bid_amount"]] == [
@@ -133,7 +133,7 @@ async def test_grouped_books_are_the_top_of_the_book(show: Show):
     last = show.said[GROUPED][-1]
     assert last["change_id"] == show.market.sequence(BTC)
     assert [len(last[side]) for side in ("bids", "asks")] == [10, 10]
-    now = await show.floor.book(SYMBOL)
+    now = await show.market_view.book(SYMBOL)
     assert now is not None
     assert last["asks"] == [[Decimal(price), Decimal(size)] for price, size in now.asks[:10]]
 
@@ -144,7 +144,7 @@ async def test_tickers_have_figures_and_marks(show: Show):
     stats = last["stats"]
     assert stats["low"] <= last["last_price"] <= stats["high"]
     assert stats["low"] <= stats["volume_usd"] / stats["volume"] <= stats["high"]
-    mark = show.floor.mark(SYMBOL)
+    mark = show.market_view.mark(SYMBOL)
     assert mark is not None
     assert last["mark_price"] == Decimal(mark.mark_price)
     assert last["index_price"] == Decimal(mark.index_price)

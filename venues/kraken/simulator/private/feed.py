@@ -22,7 +22,7 @@ from kit.simulator.matching.contract import (
 )
 from kit.simulator.private.market import known_listings
 from venues.kraken.simulator.candles import rfc3339
-from venues.kraken.simulator.private.keys import house_of
+from venues.kraken.simulator.private.keys import engine_of
 from venues.kraken.simulator.private.rows import (
     COST_PLACES,
     Row,
@@ -65,7 +65,7 @@ class Teller:
 
     session: Session
     account: Account
-    floor: MarketView
+    market_view: MarketView
 
     def hear(self, event: AccountEvent) -> None:
         """What an order holds is no change of a balance at Kraken."""
@@ -83,7 +83,7 @@ class Teller:
     def balances(self) -> list[Row]:
         """All there are."""
         rows: list[Row] = []
-        for one in house_of(self.floor).balances(self.account.owner):
+        for one in engine_of(self.market_view).balances(self.account.owner):
             self.account.totals[one.asset] = one.total
             wallet = {"type": "spot", "id": "main", "balance": bare(one.total, COST_PLACES)}
             rows.append(
@@ -98,17 +98,17 @@ class Teller:
 
     def executions(self, with_orders: bool, with_trades: bool) -> list[Row]:
         """Open orders, and the newest trades."""
-        house, listings = house_of(self.floor), known_listings(self.floor)
+        engine, listings = engine_of(self.market_view), known_listings(self.market_view)
         rows: list[Row] = []
         if with_orders:
             rows.extend(
                 {**whole_order(one, listings[one.ticket.symbol]), "exec_type": "new"}
-                for one in house.open_orders(self.account.owner)
+                for one in engine.open_orders(self.account.owner)
             )
         if with_trades:
-            for fill in house.fills(self.account.owner)[-TRADES_SHOWN:]:
+            for fill in engine.fills(self.account.owner)[-TRADES_SHOWN:]:
                 symbol = fill.order.ticket.symbol
-                rows.append(execution_row(fill, listings[symbol], self.floor))
+                rows.append(execution_row(fill, listings[symbol], self.market_view))
         return rows
 
     def frame(self, channel: str, kind: str, rows: Sequence[Row]) -> bytes:
@@ -122,10 +122,10 @@ class Teller:
         self.session.tell(STREAMS[channel], self.frame(channel, "update", [row]))
 
     def _changes(self, event: OrderChanged) -> Iterator[Row]:
-        order, listing = event.order, known_listings(self.floor)[event.order.ticket.symbol]
+        order, listing = event.order, known_listings(self.market_view)[event.order.ticket.symbol]
         so_far = {**named(order), **filled_so_far(order, listing)}
         if event.fill is not None:
-            yield execution_row(event.fill, listing, self.floor)
+            yield execution_row(event.fill, listing, self.market_view)
             if order.is_final:
                 yield {**so_far, "exec_type": "filled"}
         elif event.cause is Cause.NEW:
@@ -153,7 +153,7 @@ class Teller:
             "fee": bare(Decimal(0), COST_PLACES),
             "ledger_id": ledger_id(self.account.entries),
             "ref_id": ledger_id(-self.account.entries),
-            "timestamp": rfc3339(self.floor.time_ns()),
+            "timestamp": rfc3339(self.market_view.time_ns()),
             "type": "trade" if event.why == "fill" else event.why,
             "subtype": "",
             "category": "trade" if event.why == "fill" else event.why,

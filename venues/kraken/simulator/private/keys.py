@@ -25,10 +25,10 @@ from kit.simulator.matching.contract import (
     Key,
     MatchingEngine,
     MatchingRules,
+    RejectCode,
     SelfTrade,
     Status,
 )
-from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.memory import Memory
 from kit.simulator.private.signing import is_base64_signature
 from kit.simulator.texts import whole
@@ -39,13 +39,13 @@ TOKENS_MAX = 10_000
 OPEN_ORDERS_MAX = 225
 NONCE_DIGITS_MAX = 20
 
-HOUSE_RULES = MatchingRules(
+MATCHING_RULES = MatchingRules(
     tiers=(FeeTier(maker=Decimal("0.0025"), taker=Decimal("0.0040")),),
     fee_asset=FeeAsset.QUOTE,
     id_scope=IdScope.OPEN,
     self_trade=SelfTrade.CANCEL_NEWEST,
     open_orders_max=OPEN_ORDERS_MAX,
-    outcomes={HouseRefusal.WOULD_NOT_FILL: Status.CANCELLED},
+    outcomes={RejectCode.WOULD_NOT_FILL: Status.CANCELLED},
     stops_trigger_at_once=True,
 )
 
@@ -61,11 +61,11 @@ def credentials(key: Key) -> dict[str, str]:
     return {"apiKey": key.key, "secret": base64.b64encode(_secret(key)).decode()}
 
 
-def house_of(floor: MarketView) -> MatchingEngine:
+def engine_of(market_view: MarketView) -> MatchingEngine:
     """Where orders are matched. Raises Refusal: a replay has no accounts."""
-    if floor.house is None:
+    if market_view.engine is None:
         raise KrakenApiError("EService:Unavailable")
-    return floor.house
+    return market_view.engine
 
 
 class Guard:
@@ -76,9 +76,11 @@ class Guard:
         self._tokens: Memory[str, _Token] = Memory(TOKENS_MAX)
         self._numbers = itertools.count(1)
 
-    def admit(self, request: RestRequest, floor: MarketView) -> tuple[Key, Mapping[str, object]]:
+    def admit(
+        self, request: RestRequest, market_view: MarketView
+    ) -> tuple[Key, Mapping[str, object]]:
         """Who has signed a REST call, and what it says. Raises Refusal."""
-        key = house_of(floor).key(request.header("api-key"))
+        key = engine_of(market_view).key(request.header("api-key"))
         if key is None:
             raise KrakenApiError("EAPI:Invalid key")
         fields = _fields(request.body, request.header("content-type"))
@@ -92,19 +94,19 @@ class Guard:
         self._nonces[key.key] = nonce
         return key, fields
 
-    def issue(self, key: Key, floor: MarketView) -> str:
+    def issue(self, key: Key, market_view: MarketView) -> str:
         """A new token."""
-        text = f"{key.key}/{next(self._numbers)}/{floor.time_ns()}"
+        text = f"{key.key}/{next(self._numbers)}/{market_view.time_ns()}"
         token = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
-        until_ns = floor.time_ns() + TOKEN_S * NANOSECONDS_PER_SECOND
+        until_ns = market_view.time_ns() + TOKEN_S * NANOSECONDS_PER_SECOND
         self._tokens.keep(token, _Token(key.account, until_ns))
         return token
 
-    def account_of(self, token: str, known: set[str], floor: MarketView) -> str:
+    def account_of(self, token: str, known: set[str], market_view: MarketView) -> str:
         """Whose token it is. ``known``: those that the connection has used before, which go on
         being good. Raises Refusal."""
         found = self._tokens.get(token)
-        if found is None or (token not in known and found.until_ns < floor.time_ns()):
+        if found is None or (token not in known and found.until_ns < market_view.time_ns()):
             raise KrakenApiError("ESession:Invalid session")
         known.add(token)
         return found.account

@@ -22,8 +22,8 @@ from kit.simulator.matching.contract import (
     OrderRejected,
     OrderTicket,
     OrderView,
+    RejectCode,
 )
-from kit.simulator.matching.contract import RejectCode as HouseRefusal
 from kit.simulator.private.market import last_price, whole_ticks
 from kit.simulator.texts import amount, instant_ns, whole
 from venues.kraken.simulator.pairs import pair_of
@@ -51,25 +51,25 @@ LIFETIMES = {
 }
 SECONDS_DIGITS_MAX = 11
 UNKNOWN_ORDER = "EOrder:Unknown order"
-ERRORS: Mapping[HouseRefusal, str] = {
-    HouseRefusal.UNKNOWN_SYMBOL: "EQuery:Unknown asset pair",
-    HouseRefusal.HALTED: "EService:Market in cancel_only mode",
-    HouseRefusal.TICK: "EOrder:Tick size check failed",
-    HouseRefusal.LOT: "EGeneral:Invalid arguments:volume",
-    HouseRefusal.SIZE_MIN: "EOrder:Order minimum not met",
-    HouseRefusal.NOTIONAL_MIN: "EOrder:Cost minimum not met",
-    HouseRefusal.PRICE_BAND: "EOrder:Invalid price",
-    HouseRefusal.FUNDS: "EOrder:Insufficient funds",
-    HouseRefusal.WOULD_TAKE: "EOrder:Post only order",
-    HouseRefusal.WOULD_NOT_FILL: "EOrder:Invalid order",
-    HouseRefusal.REDUCE_ONLY: "EOrder:Reduce only:Non-PC",
-    HouseRefusal.STOP_WOULD_TRIGGER: "EOrder:Invalid price",
-    HouseRefusal.DUPLICATE_ID: "EGeneral:Invalid arguments:cl_ord_id",
-    HouseRefusal.UNKNOWN_ORDER: UNKNOWN_ORDER,
-    HouseRefusal.FINISHED: UNKNOWN_ORDER,
-    HouseRefusal.TOO_MANY: "EOrder:Orders limit exceeded",
-    HouseRefusal.SELF_TRADE: "EOrder:Invalid order",
-    HouseRefusal.MALFORMED: "EGeneral:Invalid arguments",
+ERRORS: Mapping[RejectCode, str] = {
+    RejectCode.UNKNOWN_SYMBOL: "EQuery:Unknown asset pair",
+    RejectCode.HALTED: "EService:Market in cancel_only mode",
+    RejectCode.TICK: "EOrder:Tick size check failed",
+    RejectCode.LOT: "EGeneral:Invalid arguments:volume",
+    RejectCode.SIZE_MIN: "EOrder:Order minimum not met",
+    RejectCode.NOTIONAL_MIN: "EOrder:Cost minimum not met",
+    RejectCode.PRICE_BAND: "EOrder:Invalid price",
+    RejectCode.FUNDS: "EOrder:Insufficient funds",
+    RejectCode.WOULD_TAKE: "EOrder:Post only order",
+    RejectCode.WOULD_NOT_FILL: "EOrder:Invalid order",
+    RejectCode.REDUCE_ONLY: "EOrder:Reduce only:Non-PC",
+    RejectCode.STOP_WOULD_TRIGGER: "EOrder:Invalid price",
+    RejectCode.DUPLICATE_ID: "EGeneral:Invalid arguments:cl_ord_id",
+    RejectCode.UNKNOWN_ORDER: UNKNOWN_ORDER,
+    RejectCode.FINISHED: UNKNOWN_ORDER,
+    RejectCode.TOO_MANY: "EOrder:Orders limit exceeded",
+    RejectCode.SELF_TRADE: "EOrder:Invalid order",
+    RejectCode.MALFORMED: "EGeneral:Invalid arguments",
 }
 
 
@@ -94,16 +94,16 @@ class Wish:
     client_id: str = ""
 
 
-def place(wish: Wish, house: MatchingEngine, account: str, floor: MarketView) -> OrderView:
+def place(wish: Wish, engine: MatchingEngine, account: str, market_view: MarketView) -> OrderView:
     """Raises Refusal."""
-    ticket = ticket_of(wish, floor)
+    ticket = ticket_of(wish, market_view)
     try:
-        return house.place(account, ticket)
+        return engine.place(account, ticket)
     except OrderRejected as refused:
         raise refusal_of(refused) from None
 
 
-def ticket_of(wish: Wish, floor: MarketView) -> OrderTicket:
+def ticket_of(wish: Wish, market_view: MarketView) -> OrderTicket:
     """What the engine is asked for. Raises Refusal."""
     kind = KINDS.get(wish.kind)
     if kind is None:
@@ -117,7 +117,7 @@ def ticket_of(wish: Wish, floor: MarketView) -> OrderTicket:
         lifetime = Lifetime.IMMEDIATE_OR_CANCEL
     if wish.client_id and CLIENT_ID.fullmatch(wish.client_id) is None:
         raise KrakenApiError("EGeneral:Invalid arguments:cl_ord_id")
-    if wish.deadline and instant(wish.deadline, floor) <= floor.time_ns():
+    if wish.deadline and instant(wish.deadline, market_view) <= market_view.time_ns():
         raise KrakenApiError("EService:Deadline elapsed")
     if wish.post_only and kind is not OrderKind.LIMIT:
         raise KrakenApiError("EGeneral:Invalid arguments:oflags")
@@ -130,9 +130,9 @@ def ticket_of(wish: Wish, floor: MarketView) -> OrderTicket:
         value=volume if wish.by_value else None,
         price=price_of(wish.limit_price, wish.listing) if kind in PRICED else None,
         stop_price=price_of(wish.stop_price, wish.listing) if kind in STOP_PRICED else None,
-        trail=_trail(wish, floor) if kind is OrderKind.TRAILING_STOP else None,
+        trail=_trail(wish, market_view) if kind is OrderKind.TRAILING_STOP else None,
         lifetime=lifetime,
-        expires_ns=instant(wish.expires, floor) if wish.expires else 0,
+        expires_ns=instant(wish.expires, market_view) if wish.expires else 0,
         post_only=wish.post_only,
         client_id=wish.client_id,
     )
@@ -144,11 +144,11 @@ def amend(
     size: str,
     price: str,
     stop_price: str,
-    house: MatchingEngine,
+    engine: MatchingEngine,
 ) -> OrderView:
     """What is empty stays as it is. Raises Refusal."""
     try:
-        return house.amend(
+        return engine.amend(
             order.account,
             order.order_id,
             size_of(size, listing) if size else None,
@@ -159,24 +159,24 @@ def amend(
         raise refusal_of(refused) from None
 
 
-def cancel(order: OrderView, house: MatchingEngine) -> OrderView:
+def cancel(order: OrderView, engine: MatchingEngine) -> OrderView:
     """Raises Refusal."""
     try:
-        return house.cancel(order.account, order.order_id)
+        return engine.cancel(order.account, order.order_id)
     except OrderRejected as refused:
         raise refusal_of(refused) from None
 
 
-def chosen(order: str, client_id: str, house: MatchingEngine, account: str) -> OrderView:
+def chosen(order: str, client_id: str, engine: MatchingEngine, account: str) -> OrderView:
     """By its id, or else its client id. Raises Refusal."""
     if order:
         try:
-            return house.order(account, order_number(order))
+            return engine.order(account, order_number(order))
         except OrderRejected:
             raise KrakenApiError(UNKNOWN_ORDER) from None
     if not client_id:
         raise KrakenApiError("EGeneral:Invalid arguments")
-    found = house.by_client_id(account, client_id)
+    found = engine.by_client_id(account, client_id)
     if found is None:
         raise KrakenApiError(UNKNOWN_ORDER)
     return found
@@ -187,11 +187,11 @@ def refusal_of(refused: OrderRejected) -> KrakenApiError:
     return KrakenApiError(ERRORS[refused.refusal])
 
 
-def instant(text: str, floor: MarketView) -> int:
+def instant(text: str, market_view: MarketView) -> int:
     """A time in nanoseconds. Raises Refusal."""
     seconds = whole(text.removeprefix("+"), SECONDS_DIGITS_MAX)
     if seconds is not None:
-        start_ns = floor.time_ns() if text.startswith("+") else 0
+        start_ns = market_view.time_ns() if text.startswith("+") else 0
         return start_ns + seconds * NANOSECONDS_PER_SECOND
     found_ns = instant_ns(text)
     if found_ns is None:
@@ -222,12 +222,12 @@ def price_of(text: str, listing: Listing) -> Decimal:
     return price
 
 
-def _trail(wish: Wish, floor: MarketView) -> Decimal:
+def _trail(wish: Wish, market_view: MarketView) -> Decimal:
     """In quote units, in whole ticks."""
     text = wish.trail.removeprefix("+").removesuffix("%")
     if not wish.trail.endswith("%"):
         return price_of(text, wish.listing)
-    percent, last = amount(text), last_price(floor, wish.listing.symbol)
+    percent, last = amount(text), last_price(market_view, wish.listing.symbol)
     if not percent or last is None:
         raise KrakenApiError("EGeneral:Invalid arguments:price")
     return whole_ticks(last * percent / 100, wish.listing)

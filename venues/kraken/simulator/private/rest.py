@@ -16,7 +16,7 @@ from kit.simulator.private.orders import fills_by_order
 from kit.simulator.texts import whole
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.pairs import by_name
-from venues.kraken.simulator.private.keys import TOKEN_S, Guard, house_of
+from venues.kraken.simulator.private.keys import TOKEN_S, Guard, engine_of
 from venues.kraken.simulator.private.orders import (
     Wish,
     amend,
@@ -54,8 +54,8 @@ class _Call:
     """A request of somebody who may."""
 
     fields: Mapping[str, object]
-    floor: MarketView
-    house: MatchingEngine
+    market_view: MarketView
+    engine: MatchingEngine
     key: Key
     guard: Guard
 
@@ -80,7 +80,7 @@ class _Call:
 
     def listing(self, symbol: str) -> Listing:
         """Of an order, whose market may be gone from the list."""
-        listings = known_listings(self.floor)
+        listings = known_listings(self.market_view)
         if symbol not in listings:
             raise KrakenApiError("EQuery:Unknown asset pair")
         return listings[symbol]
@@ -92,7 +92,7 @@ class _Call:
 
     def order_rows(self, orders: Sequence[OrderView]) -> Row:
         """By id."""
-        fills = fills_by_order(orders, self.house)
+        fills = fills_by_order(orders, self.engine)
         return {
             order_id(one.order_id): order_row(
                 one, self.listing(one.ticket.symbol), fills.get(one.order_id, ())
@@ -101,14 +101,14 @@ class _Call:
         }
 
 
-async def answer(request: RestRequest, floor: MarketView, guard: Guard) -> RestResponse:
+async def answer(request: RestRequest, market_view: MarketView, guard: Guard) -> RestResponse:
     """One call under PREFIX."""
     handler = HANDLERS.get(request.path.removeprefix(PREFIX))
     if handler is None:
         return RestResponse(b'{"error":["EGeneral:Unknown method"]}')
     try:
-        key, fields = guard.admit(request, floor)
-        call = _Call(fields, floor, house_of(floor), key, guard)
+        key, fields = guard.admit(request, market_view)
+        call = _Call(fields, market_view, engine_of(market_view), key, guard)
         return envelope(handler(call))
     except KrakenApiError as refusal:
         return RestResponse(refusal.body)
@@ -135,9 +135,9 @@ def _add(call: _Call) -> Row:
         client_id=call.text("cl_ord_id"),
     )
     if call.says("validate"):
-        ticket_of(wish, call.floor)
+        ticket_of(wish, call.market_view)
         return {"descr": {"order": f"{wish.side} {wish.volume} @ {wish.kind}"}}
-    order = place(wish, call.house, call.account, call.floor)
+    order = place(wish, call.engine, call.account, call.market_view)
     return {"descr": {"order": described(order, listing)}, "txid": [order_id(order.order_id)]}
 
 
@@ -150,13 +150,13 @@ def _amend(call: _Call) -> Row:
         size,
         price,
         call.text("trigger_price"),
-        call.house,
+        call.engine,
     )
     return {"amend_id": amend_id(changed)}
 
 
 def _cancel(call: _Call) -> Row:
-    cancel(_chosen(call), call.house)
+    cancel(_chosen(call), call.engine)
     return {"count": 1}
 
 
@@ -170,8 +170,8 @@ def _cancel_several(call: _Call) -> Row:
     count = 0
     for name, client_id in [*((one, "") for one in names), *(("", one) for one in client_ids)]:
         try:
-            order = chosen(str(name), str(client_id), call.house, call.account)
-            cancel(order, call.house)
+            order = chosen(str(name), str(client_id), call.engine, call.account)
+            cancel(order, call.engine)
         except KrakenApiError:
             continue
         count += 1
@@ -179,20 +179,22 @@ def _cancel_several(call: _Call) -> Row:
 
 
 def _cancel_all(call: _Call) -> Row:
-    return {"count": len(call.house.cancel_all(call.account))}
+    return {"count": len(call.engine.cancel_all(call.account))}
 
 
 def _cancel_all_after(call: _Call) -> Row:
-    return cancel_after(call.text("timeout"), call.house, call.account, call.floor)
+    return cancel_after(call.text("timeout"), call.engine, call.account, call.market_view)
 
 
-def cancel_after(timeout: str, house: MatchingEngine, account: str, floor: MarketView) -> Row:
+def cancel_after(
+    timeout: str, engine: MatchingEngine, account: str, market_view: MarketView
+) -> Row:
     """The dead man's switch. Raises Refusal."""
     seconds = whole(timeout)
     if seconds is None or seconds > TIMEOUT_S_MAX:
         raise KrakenApiError(f"{INVALID}:timeout")
-    house.cancel_after(account, seconds)
-    now_ns = floor.time_ns()
+    engine.cancel_after(account, seconds)
+    now_ns = market_view.time_ns()
     trigger = rfc3339(now_ns + seconds * NANOSECONDS_PER_SECOND) if seconds else "0"
     return {"currentTime": rfc3339(now_ns), "triggerTime": trigger}
 
@@ -201,7 +203,7 @@ def _open_orders(call: _Call) -> Row:
     wanted = call.text("cl_ord_id")
     orders = [
         one
-        for one in reversed(call.house.open_orders(call.account))
+        for one in reversed(call.engine.open_orders(call.account))
         if wanted in ("", one.ticket.client_id)
     ]
     return {"open": call.order_rows(orders)}
@@ -213,7 +215,7 @@ def _closed_orders(call: _Call) -> Row:
     wanted = call.text("cl_ord_id")
     orders = [
         one
-        for one in call.house.orders(call.account)
+        for one in call.engine.orders(call.account)
         if one.is_final
         and start_ns <= one.updated_ns < end_ns
         and wanted in ("", one.ticket.client_id)
@@ -229,12 +231,12 @@ def _query_orders(call: _Call) -> Row:
     wanted = call.text("cl_ord_id")
     if not 0 < len(names) + bool(wanted) <= IDS_MAX:
         raise KrakenApiError(INVALID)
-    orders = [call.house.by_client_id(call.account, wanted)] if wanted else []
+    orders = [call.engine.by_client_id(call.account, wanted)] if wanted else []
     for name in names:
         if not order_number(name):
             raise KrakenApiError("EOrder:Invalid order")
         try:
-            orders.append(call.house.order(call.account, order_number(name)))
+            orders.append(call.engine.order(call.account, order_number(name)))
         except OrderRejected:
             continue
     return call.order_rows([one for one in orders if one is not None])
@@ -245,7 +247,7 @@ def _trades_history(call: _Call) -> Row:
     start_ns, end_ns = call.span_ns()
     fills = [
         fill
-        for fill in reversed(call.house.fills(call.account, "", start_ns))
+        for fill in reversed(call.engine.fills(call.account, "", start_ns))
         if fill.time_ns < end_ns
     ]
     first = call.number("ofs")
@@ -254,14 +256,14 @@ def _trades_history(call: _Call) -> Row:
 
 def _query_trades(call: _Call) -> Row:
     names = set(call.text("txid").split(","))
-    fills = [fill for fill in call.house.fills(call.account) if execution_id(fill) in names]
+    fills = [fill for fill in call.engine.fills(call.account) if execution_id(fill) in names]
     return _trades(call, fills)
 
 
 def _balance(call: _Call) -> Row:
     return {
         asset_name(one.asset): number(one.total, BALANCE_PLACES)
-        for one in call.house.balances(call.account)
+        for one in call.engine.balances(call.account)
     }
 
 
@@ -271,13 +273,13 @@ def _extended_balance(call: _Call) -> Row:
             "balance": number(one.total, BALANCE_PLACES),
             "hold_trade": number(one.locked, BALANCE_PLACES),
         }
-        for one in call.house.balances(call.account)
+        for one in call.engine.balances(call.account)
     }
 
 
 def _trade_volume(call: _Call) -> Row:
     """Only what is traded, not the fees that follow from it."""
-    value = sum((one.price * one.size for one in call.house.fills(call.account)), Decimal(0))
+    value = sum((one.price * one.size for one in call.engine.fills(call.account)), Decimal(0))
     return {"currency": "ZUSD", "volume": number(value, 4)}
 
 
@@ -289,7 +291,7 @@ def _withdrawal_methods(call: _Call) -> list[Row]:
 
 
 def _token(call: _Call) -> Row:
-    return {"token": call.guard.issue(call.key, call.floor), "expires": TOKEN_S}
+    return {"token": call.guard.issue(call.key, call.market_view), "expires": TOKEN_S}
 
 
 HANDLERS: Mapping[str, Callable[[_Call], Row | list[Row]]] = {
@@ -313,7 +315,7 @@ HANDLERS: Mapping[str, Callable[[_Call], Row | list[Row]]] = {
 
 
 def _listing_named(call: _Call) -> Listing:
-    found = by_name(call.floor.listings()).get(call.text("pair"))
+    found = by_name(call.market_view.listings()).get(call.text("pair"))
     if found is None:
         raise KrakenApiError("EQuery:Unknown asset pair")
     return found.listing
@@ -321,9 +323,9 @@ def _listing_named(call: _Call) -> Listing:
 
 def _chosen(call: _Call) -> OrderView:
     deadline = call.text("deadline")
-    if deadline and instant(deadline, call.floor) <= call.floor.time_ns():
+    if deadline and instant(deadline, call.market_view) <= call.market_view.time_ns():
         raise KrakenApiError("EService:Deadline elapsed")
-    return chosen(call.text("txid"), call.text("cl_ord_id"), call.house, call.account)
+    return chosen(call.text("txid"), call.text("cl_ord_id"), call.engine, call.account)
 
 
 def _trades(call: _Call, fills: Sequence[FillView]) -> Row:

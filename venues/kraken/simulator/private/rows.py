@@ -289,10 +289,10 @@ def filled_so_far(order: OrderView, listing: Listing) -> Row:
     }
 
 
-def execution_row(fill: FillView, listing: Listing, floor: MarketView) -> Row:
+def execution_row(fill: FillView, listing: Listing, market_view: MarketView) -> Row:
     """A trade in the feed. That it has filled the order, the next message says."""
     ticket, paid_in = fill.order.ticket, fill.fee_asset
-    dollars = in_dollars(fill.fee, paid_in, f"{paid_in}/USDT", floor)
+    dollars = in_dollars(fill.fee, paid_in, f"{paid_in}/USDT", market_view)
     return {
         **named(fill.order),
         "exec_id": execution_id(fill),

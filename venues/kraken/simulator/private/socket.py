@@ -13,7 +13,7 @@ from kit.simulator.dialect import MarketView, Session
 from kit.simulator.private.market import known_listings
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.private.feed import BALANCES, STREAMS, Account, Teller
-from venues.kraken.simulator.private.keys import Guard, house_of
+from venues.kraken.simulator.private.keys import Guard, engine_of
 from venues.kraken.simulator.private.orders import (
     Wish,
     amend,
@@ -84,7 +84,7 @@ class _Call:
     session: Session
     account: Account
     owner: str
-    floor: MarketView
+    market_view: MarketView
 
 
 def concerns_account(text: str) -> bool:
@@ -100,15 +100,15 @@ def concerns_account(text: str) -> bool:
 
 
 def receive(
-    session: Session, account: Account, text: str, floor: MarketView, guard: Guard
+    session: Session, account: Account, text: str, market_view: MarketView, guard: Guard
 ) -> list[bytes]:
     """Such a message."""
     head = _head.decode(text)
-    replies = _Replies(head.method, head.req_id, floor)
+    replies = _Replies(head.method, head.req_id, market_view)
     try:
         params = _params.decode(head.params)
-        owner = guard.account_of(params.token, account.tokens, floor)
-        call = _Call(head.method, params, head.req_id, session, account, owner, floor)
+        owner = guard.account_of(params.token, account.tokens, market_view)
+        call = _Call(head.method, params, head.req_id, session, account, owner, market_view)
         if head.method in METHODS:
             return [*METHODS[head.method](call, replies)]
         return [*_change_subscription(call, replies)]
@@ -140,7 +140,7 @@ class _Replies:
 
     method: str
     request_id: int | None
-    floor: MarketView
+    market_view: MarketView
 
     def error(self, error: str) -> bytes:
         """``{"error","method","req_id","success":false,"time_in","time_out"}``"""
@@ -151,7 +151,7 @@ class _Replies:
         return self._said(result=result, success=True)
 
     def _said(self, **members: object) -> bytes:
-        now = rfc3339(self.floor.time_ns())
+        now = rfc3339(self.market_view.time_ns())
         said = {**members, "method": self.method, "time_in": now, "time_out": now}
         if self.request_id is not None:
             said["req_id"] = self.request_id
@@ -160,7 +160,7 @@ class _Replies:
 
 def _add(call: _Call, replies: _Replies) -> Iterator[bytes]:
     params = call.params
-    listing = known_listings(call.floor).get(params.symbol)
+    listing = known_listings(call.market_view).get(params.symbol)
     if listing is None:
         raise KrakenApiError(f"Currency pair not supported {params.symbol[:60]}")
     by_value = params.cash_order_qty is not None
@@ -181,7 +181,7 @@ def _add(call: _Call, replies: _Replies) -> Iterator[bytes]:
         by_value=by_value,
         client_id=_one(params.cl_ord_id),
     )
-    order = place(wish, house_of(call.floor), call.owner, call.floor)
+    order = place(wish, engine_of(call.market_view), call.owner, call.market_view)
     result: Row = {"order_id": order_id(order.order_id)}
     if order.ticket.client_id:
         result["cl_ord_id"] = order.ticket.client_id
@@ -189,14 +189,14 @@ def _add(call: _Call, replies: _Replies) -> Iterator[bytes]:
 
 
 def _amend(call: _Call, replies: _Replies) -> Iterator[bytes]:
-    params, house = call.params, house_of(call.floor)
-    if params.deadline and instant(params.deadline, call.floor) <= call.floor.time_ns():
+    params, engine = call.params, engine_of(call.market_view)
+    if params.deadline and instant(params.deadline, call.market_view) <= call.market_view.time_ns():
         raise KrakenApiError("EService:Deadline elapsed")
-    order = chosen(_one(params.order_id), _one(params.cl_ord_id), house, call.owner)
-    listing = known_listings(call.floor)[order.ticket.symbol]
+    order = chosen(_one(params.order_id), _one(params.cl_ord_id), engine, call.owner)
+    listing = known_listings(call.market_view)[order.ticket.symbol]
     texts = map(_text, (params.order_qty, params.limit_price, params.trigger_price))
     size, price, stop_price = texts
-    changed = amend(order, listing, size, price, stop_price, house)
+    changed = amend(order, listing, size, price, stop_price, engine)
     named_by = {"order_id": order_id(order.order_id)}
     if order.ticket.client_id:
         named_by["cl_ord_id"] = order.ticket.client_id
@@ -205,14 +205,14 @@ def _amend(call: _Call, replies: _Replies) -> Iterator[bytes]:
 
 def _cancel(call: _Call, replies: _Replies) -> Iterator[bytes]:
     """An answer for each."""
-    house = house_of(call.floor)
+    engine = engine_of(call.market_view)
     wanted = [(name, "") for name in _several(call.params.order_id)]
     wanted += [("", name) for name in _several(call.params.cl_ord_id)]
     if not wanted:
         raise KrakenApiError("EGeneral:Invalid arguments")
     for name, client_id in wanted:
         try:
-            order = cancel(chosen(name, client_id, house, call.owner), house)
+            order = cancel(chosen(name, client_id, engine, call.owner), engine)
         except KrakenApiError as refusal:
             yield replies.error(refusal.error)
             continue
@@ -223,12 +223,14 @@ def _cancel(call: _Call, replies: _Replies) -> Iterator[bytes]:
 
 
 def _cancel_all(call: _Call, replies: _Replies) -> Iterator[bytes]:
-    yield replies.result({"count": len(house_of(call.floor).cancel_all(call.owner))})
+    yield replies.result({"count": len(engine_of(call.market_view).cancel_all(call.owner))})
 
 
 def _cancel_all_after(call: _Call, replies: _Replies) -> Iterator[bytes]:
     timeout = str(call.params.timeout)
-    yield replies.result(cancel_after(timeout, house_of(call.floor), call.owner, call.floor))
+    yield replies.result(
+        cancel_after(timeout, engine_of(call.market_view), call.owner, call.market_view)
+    )
 
 
 METHODS: Mapping[str, Callable[[_Call, _Replies], Iterator[bytes]]] = {
@@ -255,10 +257,10 @@ def _change_subscription(call: _Call, replies: _Replies) -> Iterator[bytes]:
         raise KrakenApiError("ESession:Invalid session")
     session.streams[name] = STREAMS[name]
     account.counts[name] = 0
-    teller = Teller(session, account, call.floor)
+    teller = Teller(session, account, call.market_view)
     if not account.owner:
         account.owner = call.owner
-        session.when_closed.append(house_of(call.floor).listen(call.owner, teller.hear))
+        session.when_closed.append(engine_of(call.market_view).listen(call.owner, teller.hear))
     if name == BALANCES:
         yield replies.result({"channel": name, "snapshot": params.snapshot})
         shown = teller.balances()

@@ -22,13 +22,13 @@ def exchange() -> KrakenSpot:
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: KrakenSpot) -> SimulatedMarketView:
+def market_view(exchange: KrakenSpot) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, INSTRUMENTS)
-    floor = SimulatedMarketView(market, exchange)
+    market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
-    floor.happened(step)
-    exchange.encode(step, (), floor)
-    return floor
+    market_view.happened(step)
+    exchange.encode(step, (), market_view)
+    return market_view
 
 
 @pytest.fixture
@@ -39,37 +39,39 @@ async def session(exchange: KrakenSpot) -> Session:
 
 
 async def say(
-    exchange: KrakenSpot, session: Session, floor: SimulatedMarketView, **call
+    exchange: KrakenSpot, session: Session, market_view: SimulatedMarketView, **call
 ) -> list[dict]:
-    answers = await exchange.receive(session, json.dumps(call), floor)
+    answers = await exchange.receive(session, json.dumps(call), market_view)
     return [one for one in map(json.loads, answers) if one.get("channel") != "status"]
 
 
-async def asked(exchange: KrakenSpot, floor: SimulatedMarketView, name: str, **query: object):
+async def asked(exchange: KrakenSpot, market_view: SimulatedMarketView, name: str, **query: object):
     texts = {key: str(value) for key, value in query.items()}
-    answer = await exchange.answer(RestRequest("GET", f"/0/public/{name}", texts), floor)
+    answer = await exchange.answer(RestRequest("GET", f"/0/public/{name}", texts), market_view)
     assert answer.status == 200, answer.body
     found = json.loads(answer.body)
     assert found["error"] == []
     return found["result"]
 
 
-async def test_a_connection_is_greeted_once(exchange, floor, session: Session):
-    (status,) = exchange.tick(session, floor)
+async def test_a_connection_is_greeted_once(exchange, market_view, session: Session):
+    (status,) = exchange.tick(session, market_view)
     assert json.loads(status)["data"][0]["system"] == "online"
-    assert exchange.tick(session, floor) == []
+    assert exchange.tick(session, market_view) == []
     assert exchange.open("/v1", {}) is None
 
 
-async def test_the_greeting_comes_before_the_first_answer(exchange, floor, session: Session):
-    first, second = await exchange.receive(session, '{"method":"ping"}', floor)
+async def test_the_greeting_comes_before_the_first_answer(exchange, market_view, session: Session):
+    first, second = await exchange.receive(session, '{"method":"ping"}', market_view)
     assert json.loads(first)["channel"] == "status"
     assert json.loads(second)["method"] == "pong"
 
 
-async def test_each_symbol_is_acknowledged_alone_then_its_book_comes(exchange, floor, session):
+async def test_each_symbol_is_acknowledged_alone_then_its_book_comes(
+    exchange, market_view, session
+):
     params = {"channel": "book", "depth": 25, "symbol": ["BTC/USDT", "ETH/USDT"]}
-    answers = await say(exchange, session, floor, method="subscribe", params=params, req_id=7)
+    answers = await say(exchange, session, market_view, method="subscribe", params=params, req_id=7)
     replies, books = answers[:2], answers[2:]
     assert [one["result"]["symbol"] for one in replies] == ["ETH/USDT", "BTC/USDT"]
     assert all(one["success"] and one["req_id"] == 7 for one in replies)
@@ -80,33 +82,37 @@ async def test_each_symbol_is_acknowledged_alone_then_its_book_comes(exchange, f
     assert list(session.streams) == ["book-25 ETH/USDT", "book-25 BTC/USDT"]
 
 
-async def test_heartbeats_begin_with_a_subscription(exchange, floor, session: Session):
-    exchange.tick(session, floor)
+async def test_heartbeats_begin_with_a_subscription(exchange, market_view, session: Session):
+    exchange.tick(session, market_view)
     params = {"channel": "trade", "symbol": ["BTC/USDT"], "snapshot": False}
-    (reply,) = await say(exchange, session, floor, method="subscribe", params=params)
+    (reply,) = await say(exchange, session, market_view, method="subscribe", params=params)
     assert reply["success"] is True
-    assert exchange.tick(session, floor) == [HEARTBEAT]
-    (reply,) = await say(exchange, session, floor, method="unsubscribe", params=params)
+    assert exchange.tick(session, market_view) == [HEARTBEAT]
+    (reply,) = await say(exchange, session, market_view, method="unsubscribe", params=params)
     assert reply["success"] is True
-    assert exchange.tick(session, floor) == []
+    assert exchange.tick(session, market_view) == []
 
 
-async def test_a_trade_subscription_begins_with_fifty_trades(exchange, floor, session: Session):
+async def test_a_trade_subscription_begins_with_fifty_trades(
+    exchange, market_view, session: Session
+):
     params = {"channel": "trade", "symbol": ["BTC/USDT"]}
-    _, snapshot = await say(exchange, session, floor, method="subscribe", params=params)
+    _, snapshot = await say(exchange, session, market_view, method="subscribe", params=params)
     ids = [trade["trade_id"] for trade in snapshot["data"]]
     assert snapshot["type"] == "snapshot"
     assert ids == list(range(ids[-1] - 49, ids[-1] + 1))
 
 
-async def test_other_subscriptions_begin_with_what_is_known(exchange, floor, session: Session):
+async def test_other_subscriptions_begin_with_what_is_known(
+    exchange, market_view, session: Session
+):
     params = {"channel": "ticker", "symbol": ["SOL/USDT"], "event_trigger": "bbo"}
-    _, ticker = await say(exchange, session, floor, method="subscribe", params=params)
+    _, ticker = await say(exchange, session, market_view, method="subscribe", params=params)
     figures = ticker["data"][0]
     assert figures["bid"] < figures["ask"]
     assert figures["low"] <= figures["last"] <= figures["high"]
     params = {"channel": "ohlc", "symbol": ["SOL/USDT"], "interval": 1}
-    _, candles = await say(exchange, session, floor, method="subscribe", params=params)
+    _, candles = await say(exchange, session, market_view, method="subscribe", params=params)
     begins = [candle["interval_begin"] for candle in candles["data"]]
     assert begins == sorted(begins)
     assert len(begins) == 12
@@ -136,25 +142,29 @@ async def test_other_subscriptions_begin_with_what_is_known(exchange, floor, ses
         ({"method": "subscribe", "params": {"channel": 5}}, "Malformed request"),
     ],
 )
-async def test_wrong_requests_are_refused(exchange, floor, session, call: dict, error: str):
-    (answer,) = await say(exchange, session, floor, **call)
+async def test_wrong_requests_are_refused(exchange, market_view, session, call: dict, error: str):
+    (answer,) = await say(exchange, session, market_view, **call)
     assert (answer["error"], answer["success"]) == (error, False)
     assert not session.streams
 
 
-async def test_one_wrong_symbol_does_not_spoil_the_others(exchange, floor, session: Session):
+async def test_one_wrong_symbol_does_not_spoil_the_others(exchange, market_view, session: Session):
     params = {"channel": "trade", "symbol": ["BTC/USDT", "NOPE/USDT"], "snapshot": False}
-    refused, done = await say(exchange, session, floor, method="subscribe", params=params)
+    refused, done = await say(exchange, session, market_view, method="subscribe", params=params)
     assert (refused["symbol"], refused["success"]) == ("NOPE/USDT", False)
     assert (done["result"]["symbol"], done["success"]) == ("BTC/USDT", True)
     (again,) = await say(
-        exchange, session, floor, method="subscribe", params={**params, "symbol": ["BTC/USDT"]}
+        exchange,
+        session,
+        market_view,
+        method="subscribe",
+        params={**params, "symbol": ["BTC/USDT"]},
     )
     assert again["error"] == "Already subscribed"
 
 
-async def test_depth_is_the_book_now_cut_to_the_count(exchange, floor):
-    book = (await asked(exchange, floor, "Depth", pair=PAIR, count=5))[PAIR]
+async def test_depth_is_the_book_now_cut_to_the_count(exchange, market_view):
+    book = (await asked(exchange, market_view, "Depth", pair=PAIR, count=5))[PAIR]
     assert len(book["bids"]) == len(book["asks"]) == 5
     bids, asks = ([Decimal(row[0]) for row in book[side]] for side in ("bids", "asks"))
     assert bids == sorted(bids, reverse=True)
@@ -163,48 +173,48 @@ async def test_depth_is_the_book_now_cut_to_the_count(exchange, floor):
     assert all(len(row[1].partition(".")[2]) == 3 for row in book["bids"])
 
 
-async def test_trades_since_a_time_leave_no_hole(exchange, floor):
-    newest = await asked(exchange, floor, "Trades", pair=PAIR, count=50)
+async def test_trades_since_a_time_leave_no_hole(exchange, market_view):
+    newest = await asked(exchange, market_view, "Trades", pair=PAIR, count=50)
     ids = [row[6] for row in newest[PAIR]]
     assert ids == list(range(ids[0], ids[0] + 50))
     since = OPENING_NS + SECOND_NS
-    first = await asked(exchange, floor, "Trades", pair=PAIR, since=since, count=100)
-    then = await asked(exchange, floor, "Trades", pair=PAIR, since=first["last"], count=100)
+    first = await asked(exchange, market_view, "Trades", pair=PAIR, since=since, count=100)
+    then = await asked(exchange, market_view, "Trades", pair=PAIR, since=first["last"], count=100)
     ids = [row[6] for row in first[PAIR] + then[PAIR]]
     assert ids == sorted(set(ids))
     assert all(row[2] >= since / SECOND_NS for row in first[PAIR])
     in_seconds = await asked(
-        exchange, floor, "Trades", pair=PAIR, since=since // SECOND_NS, count=100
+        exchange, market_view, "Trades", pair=PAIR, since=since // SECOND_NS, count=100
     )
     assert in_seconds == first
 
 
 @pytest.mark.parametrize("minutes", [1, 5, 60, 1440])
-async def test_candles_follow_one_another(exchange, floor, minutes: int):
-    rows = (await asked(exchange, floor, "OHLC", pair=PAIR, interval=minutes))[PAIR]
+async def test_candles_follow_one_another(exchange, market_view, minutes: int):
+    rows = (await asked(exchange, market_view, "OHLC", pair=PAIR, interval=minutes))[PAIR]
     starts = [row[0] for row in rows]
     assert starts == list(range(starts[0], starts[-1] + 1, minutes * 60))
     assert all(start % (minutes * 60) == 0 for start in starts)
     assert len(rows) <= 720
-    rest = (await asked(exchange, floor, "OHLC", pair=PAIR, interval=minutes, since=starts[0]))[
-        PAIR
-    ]
+    rest = (
+        await asked(exchange, market_view, "OHLC", pair=PAIR, interval=minutes, since=starts[0])
+    )[PAIR]
     assert rest == rows[1:] or len(rows) == 720
 
 
-async def test_every_name_of_a_pair_is_understood(exchange, floor):
-    pairs = await asked(exchange, floor, "AssetPairs")
+async def test_every_name_of_a_pair_is_understood(exchange, market_view):
+    pairs = await asked(exchange, market_view, "AssetPairs")
     assert pairs["XBTUSDT"]["wsname"] == "XBT/USDT"
     assert pairs["XETHXXBT"]["altname"] == "ETHXBT"
     assert (pairs["XDGUSDT"]["base"], pairs["SOLUSDT"]["base"]) == ("XXDG", "SOL")
     assert pairs["XBTUSDT"]["tick_size"] == "0.1"
     assert (pairs["XBTUSDT"]["pair_decimals"], pairs["XBTUSDT"]["lot_decimals"]) == (1, 8)
     for name in ("XETHXXBT", "ETHXBT", "ETH/XBT", "ETH/BTC"):
-        assert list(await asked(exchange, floor, "AssetPairs", pair=name)) == ["XETHXXBT"]
-    assert {"XXBT", "XETH", "USDT"} <= (await asked(exchange, floor, "Assets")).keys()
-    assert (await asked(exchange, floor, "Time"))["unixtime"] == OPENING_NS // SECOND_NS + 5
-    assert (await asked(exchange, floor, "SystemStatus"))["status"] == "online"
-    assert PAIR in await asked(exchange, floor, "Ticker", pair=PAIR)
+        assert list(await asked(exchange, market_view, "AssetPairs", pair=name)) == ["XETHXXBT"]
+    assert {"XXBT", "XETH", "USDT"} <= (await asked(exchange, market_view, "Assets")).keys()
+    assert (await asked(exchange, market_view, "Time"))["unixtime"] == OPENING_NS // SECOND_NS + 5
+    assert (await asked(exchange, market_view, "SystemStatus"))["status"] == "online"
+    assert PAIR in await asked(exchange, market_view, "Ticker", pair=PAIR)
 
 
 @pytest.mark.parametrize(
@@ -217,8 +227,8 @@ async def test_every_name_of_a_pair_is_understood(exchange, floor):
         ("Gossip", {}, "EGeneral:Unknown method"),
     ],
 )
-async def test_wrong_calls_are_refused_in_krakens_words(exchange, floor, name, query, error):
-    answer = await exchange.answer(RestRequest("GET", f"/0/public/{name}", query), floor)
+async def test_wrong_calls_are_refused_in_krakens_words(exchange, market_view, name, query, error):
+    answer = await exchange.answer(RestRequest("GET", f"/0/public/{name}", query), market_view)
     assert answer.status == 200
     assert json.loads(answer.body) == {"error": [error]}
 

@@ -31,7 +31,7 @@ class Show:
     def __init__(self, events_per_second: int = 1_000) -> None:
         self.exchange = KrakenSpot()
         self.market = Market("1", OPENING_NS, events_per_second, INSTRUMENTS)
-        self.floor = SimulatedMarketView(self.market, self.exchange)
+        self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.session = Session()
         self.said: defaultdict[str, list[dict]] = defaultdict(list)
 
@@ -41,7 +41,7 @@ class Show:
         self.session = session
         for channel in CHANNELS:
             call = {"method": "subscribe", "params": {**channel, "symbol": ["BTC/USDT"]}}
-            answers = await self.exchange.receive(session, json.dumps(call), self.floor)
+            answers = await self.exchange.receive(session, json.dumps(call), self.market_view)
             name = list(session.streams)[-1]
             self.said[name] += [one for one in map(exact, answers) if one.get("type") == "snapshot"]
 
@@ -49,8 +49,8 @@ class Show:
         wanted = set(self.session.streams.values())
         while self.market.time_ns < until_ns:
             step = self.market.advance(self.market.time_ns + STEP_NS)
-            self.floor.happened(step)
-            for stream, text in self.exchange.encode(step, wanted, self.floor):
+            self.market_view.happened(step)
+            for stream, text in self.exchange.encode(step, wanted, self.market_view):
                 self.said[stream.name].append(exact(text))
 
     def rows(self, name: str) -> list[dict]:
@@ -79,7 +79,7 @@ async def test_snapshot_and_updates_make_the_markets_book(show: Show, depth: int
     for frame in frames:
         book.apply_read(frame)
         assert book.checksum() == frame["data"][0]["checksum"]
-    now = await show.floor.book("BTC/USDT")
+    now = await show.market_view.book("BTC/USDT")
     assert now is not None
     for name, levels in (("bids", now.bids), ("asks", now.asks)):
         assert book.levels(name) == [tuple(level) for level in levels[:depth]]
@@ -102,7 +102,7 @@ async def test_a_second_subscription_joins_the_first(show: Show):
     late = show.exchange.open("/v2", {})
     assert late is not None
     call = {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USDT"]}}
-    answers = await show.exchange.receive(late, json.dumps(call), show.floor)
+    answers = await show.exchange.receive(late, json.dumps(call), show.market_view)
     book = ClientBook(10)
     book.apply_read(exact(answers[-1]))
     heard = len(show.said["book-10 BTC/USDT"])
@@ -139,7 +139,7 @@ async def test_trades_are_consecutive_and_agree_with_history(show: Show):
     assert show.said["trade BTC/USDT"][0]["type"] == "snapshot"
     ids = [trade["trade_id"] for trade in trades]
     assert ids == list(range(ids[0], ids[0] + len(ids)))
-    kept = show.floor.history("BTC/USDT").from_id(ids[0], len(ids))
+    kept = show.market_view.history("BTC/USDT").from_id(ids[0], len(ids))
     assert [one.trade_id for one in kept] == ids
     for trade, past in zip(trades, kept, strict=True):
         assert (trade["price"], trade["qty"]) == (past.price, past.size)

@@ -42,8 +42,8 @@ class Asker:
     """Whose call it is."""
 
     key: Key
-    house: MatchingEngine
-    floor: MarketView
+    engine: MatchingEngine
+    market_view: MarketView
 
     @property
     def account(self) -> str:
@@ -53,34 +53,34 @@ class Asker:
     @property
     def now_ms(self) -> int:
         """By the exchange's clock."""
-        return self.floor.time_ns() // NANOSECONDS_PER_MILLISECOND
+        return self.market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
 
     def listing(self, name: str) -> Listing | None:
         """Of an instId."""
-        return next((one for one in self.floor.listings() if one.symbol == name), None)
+        return next((one for one in self.market_view.listings() if one.symbol == name), None)
 
     def listing_of_code(self, code: str) -> Listing | None:
         """Of an instIdCode: they count the instruments as ``public/instruments`` lists them."""
-        listings = self.floor.listings()
+        listings = self.market_view.listings()
         place = whole(code) or 0
         return listings[place - 1] if 0 < place <= len(listings) else None
 
 
-def asker_of(request: RestRequest, floor: MarketView) -> Asker:
+def asker_of(request: RestRequest, market_view: MarketView) -> Asker:
     """Who has signed a REST call. Raises Denied."""
-    house = floor.house
-    if house is None:
+    engine = market_view.engine
+    if engine is None:
         raise Denied("50001", "Service temporarily unavailable. Try again later", 503)
     name = _needed(request, "50103", "OK-ACCESS-KEY")
     password = _needed(request, "50104", "OK-ACCESS-PASSPHRASE")
     signature = _needed(request, "50106", "OK-ACCESS-SIGN")
     timestamp = _needed(request, "50107", "OK-ACCESS-TIMESTAMP")
-    key = house.key(name)
+    key = engine.key(name)
     if key is None:
         raise Denied("50111", "Invalid OK-ACCESS-KEY.")
     if not is_same(password, key.password):
         raise Denied("50105", 'Request header "OK-ACCESS-PASSPHRASE" incorrect.')
-    asker = Asker(key, house, floor)
+    asker = Asker(key, engine, market_view)
     _check_time(timestamp, asker.now_ms)
     query = f"?{request.raw_query}" if request.raw_query else ""
     said = f"{timestamp}{request.method}{request.path}{query}".encode() + request.body
@@ -89,12 +89,12 @@ def asker_of(request: RestRequest, floor: MarketView) -> Asker:
     return asker
 
 
-def logged_on(fields: Mapping[str, Any], floor: MarketView) -> Asker:
+def logged_on(fields: Mapping[str, Any], market_view: MarketView) -> Asker:
     """Who logs on to a websocket. Raises Denied."""
-    house = floor.house
-    if house is None:
+    engine = market_view.engine
+    if engine is None:
         raise Denied("60009", "Login failed.")
-    key = house.key(str(fields.get("apiKey", "")))
+    key = engine.key(str(fields.get("apiKey", "")))
     if key is None:
         raise Denied("60005", "Invalid apiKey")
     if not is_same(str(fields.get("passphrase", "")), key.password):
@@ -103,7 +103,7 @@ def logged_on(fields: Mapping[str, Any], floor: MarketView) -> Asker:
     told_s = whole(timestamp)
     if told_s is None:
         raise Denied("60004", "Invalid timestamp")
-    asker = Asker(key, house, floor)
+    asker = Asker(key, engine, market_view)
     if abs(told_s * 1_000 - asker.now_ms) > EXPIRES_MS:
         raise Denied("60006", "Timestamp request expired")
     said, signature = f"{timestamp}{LOGIN_PATH}".encode(), str(fields.get("sign", ""))

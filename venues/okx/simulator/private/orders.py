@@ -107,7 +107,7 @@ class Orders:
         listing = listing_of(asker, item)
         ticket = read_ticket(listing, item)
         self._count(asker, listing.symbol)
-        order = asker.house.place(asker.account, ticket)
+        order = asker.engine.place(asker.account, ticket)
         return _ids(order, item) | {"sMsg": "Order placed"}
 
     def _place_algo(self, asker: Asker, item: Item) -> Row:
@@ -117,7 +117,7 @@ class Orders:
         # The engine tells its listeners of an order before its number is known here.
         self._newest_form = form
         try:
-            order = asker.house.place(asker.account, ticket)
+            order = asker.engine.place(asker.account, ticket)
         finally:
             self._newest_form = "trigger"
         self._forms.keep(order.order_id, form)
@@ -133,7 +133,7 @@ class Orders:
         size, price = _new(item, "newSz"), _new(item, "newPx")
         self.request_id = item.get("reqId", "")
         try:
-            changed = asker.house.amend(asker.account, order.order_id, size, price)
+            changed = asker.engine.amend(asker.account, order.order_id, size, price)
         finally:
             self.request_id = ""
         return _ids(changed, item) | {"reqId": item.get("reqId", "")}
@@ -152,13 +152,13 @@ class Orders:
         if item.get(limit) and (price is None) is not (order.ticket.price is None):
             raise OkxApiError("51000", f"Parameter {limit} error")
         number, size = order.order_id, _new(item, "newSz")
-        asker.house.amend(asker.account, number, size, price, _new(item, stop))
+        asker.engine.amend(asker.account, number, size, price, _new(item, stop))
         ids = {"algoId": words.algo_id(order), "algoClOrdId": order.ticket.client_id}
         return ids | {"reqId": item.get("reqId", "")}
 
     def _count(self, asker: Asker, symbol: str) -> None:
         """Raises Refusal when an account places too many orders in one instrument."""
-        window = asker.floor.time_ns() // LIMITED_NS
+        window = asker.market_view.time_ns() // LIMITED_NS
         if len(self._counts) >= COUNTED_MAX:
             self._counts.clear()
         then, count = self._counts.get((asker.account, symbol), (0, 0))
@@ -200,11 +200,11 @@ def _found(
         if number is None:
             raise OkxApiError("51000", f"Parameter {id_name} error")
         try:
-            order = asker.house.order(asker.account, number - first)
+            order = asker.engine.order(asker.account, number - first)
         except OrderRejected:
             order = None
     elif client_id:
-        order = asker.house.by_client_id(asker.account, client_id)
+        order = asker.engine.by_client_id(asker.account, client_id)
     else:
         raise OkxApiError("51003", f"Either {client_id_name} or {id_name} is required.")
     symbol = item.get("instId", "")
@@ -218,7 +218,7 @@ def _cancel(asker: Asker, item: Item) -> Row:
     order = named_order(asker, item)
     if order is None:
         raise OrderRejected(Reason.UNKNOWN_ORDER)
-    return _ids(asker.house.cancel(asker.account, order.order_id), item)
+    return _ids(asker.engine.cancel(asker.account, order.order_id), item)
 
 
 def _cancel_algo(asker: Asker, item: Item) -> Row:
@@ -226,7 +226,7 @@ def _cancel_algo(asker: Asker, item: Item) -> Row:
     order = named_algo(asker, item)
     if order is None or words.is_order(order):
         raise OrderRejected(Reason.UNKNOWN_ORDER)
-    asker.house.cancel(asker.account, order.order_id)
+    asker.engine.cancel(asker.account, order.order_id)
     return {"algoId": words.algo_id(order), "algoClOrdId": order.ticket.client_id, "tag": ""}
 
 

@@ -73,17 +73,21 @@ class PrivateRest:
             "account/set-position-mode": _set_position_mode,
         }
 
-    async def answer(self, request: RestRequest, floor: MarketView) -> RestResponse | None:
+    async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse | None:
         """One call; None: it is no private one."""
         path = request.path.removeprefix(ROOT)
         if not request.path.startswith(ROOT):
             return None
         if request.method == "GET" and path in self._gets:
-            return self._answer(request, floor, lambda asker: self._got(path, asker, request))
+            return self._answer(request, market_view, lambda asker: self._got(path, asker, request))
         if request.method == "POST" and path in self._posts:
-            return self._answer(request, floor, lambda asker: self._posted(path, asker, request))
+            return self._answer(
+                request, market_view, lambda asker: self._posted(path, asker, request)
+            )
         if request.method == "POST" and path in POSTED:
-            return self._answer(request, floor, lambda asker: self._done(path, asker, request))
+            return self._answer(
+                request, market_view, lambda asker: self._done(path, asker, request)
+            )
         return None
 
     def positions(self, asker: Asker, query: Query) -> Rows:
@@ -91,17 +95,20 @@ class PrivateRest:
         wanted = [name for name in query.get("instId", "").split(",") if name]
         return [
             words.position_row(one, listing, self._rules, asker.now_ms)
-            for one in asker.house.positions(asker.account)
+            for one in asker.engine.positions(asker.account)
             if (listing := asker.listing(one.symbol)) is not None
             and _fits(listing, query, "instType")
             and (not wanted or one.symbol in wanted)
         ]
 
     def _answer(
-        self, request: RestRequest, floor: MarketView, act: Callable[[Asker], dict[str, object]]
+        self,
+        request: RestRequest,
+        market_view: MarketView,
+        act: Callable[[Asker], dict[str, object]],
     ) -> RestResponse:
         try:
-            return RestResponse(msgspec.json.encode(act(asker_of(request, floor))))
+            return RestResponse(msgspec.json.encode(act(asker_of(request, market_view))))
         except Denied as denied:
             return RestResponse(denied.body, denied.status)
         except OkxApiError as refusal:
@@ -149,13 +156,13 @@ class PrivateRest:
         return [words.algo_row(order, listing, self._orders.form_of(order))]
 
     def _open_algo_orders(self, asker: Asker, query: Query) -> Rows:
-        found = asker.house.open_orders(asker.account)
+        found = asker.engine.open_orders(asker.account)
         return self._algo_rows(asker, query, [one for one in found if not words.is_order(one)])
 
     def _past_algo_orders(self, asker: Asker, query: Query) -> Rows:
         if not query.get("state") and not query.get("algoId"):
             raise OkxApiError("50015", "Either parameter state or algoId is required.")
-        orders = asker.house.orders(asker.account)
+        orders = asker.engine.orders(asker.account)
         past = [one for one in orders if words.algo_state(one) != "live"]
         return self._algo_rows(asker, query, past)
 
@@ -184,11 +191,11 @@ def balances(asker: Asker, query: Query) -> Rows:
     wanted = [name for name in query.get("ccy", "").split(",") if name]
     held = [
         one
-        for one in asker.house.balances(asker.account)
+        for one in asker.engine.balances(asker.account)
         if (one.total or one.locked) and (not wanted or one.asset in wanted)
     ]
     gains: dict[str, Decimal] = {}
-    for position in asker.house.positions(asker.account):
+    for position in asker.engine.positions(asker.account):
         listing = asker.listing(position.symbol)
         if listing is not None:
             before = gains.get(listing.settle, Decimal(0))
@@ -217,7 +224,7 @@ def _rows_of(asker: Asker, query: Query, orders: Iterable[OrderView]) -> list[di
         and query.get("state", "") in ("", words.STATES[order.status])
     ]
     page = _page(query, wanted, lambda one: words.ORDER_ID_FIRST + one[0].order_id)
-    fills = fills_by_order([order for order, _ in page], asker.house)
+    fills = fills_by_order([order for order, _ in page], asker.engine)
     return [
         dict(words.order_row(order, listing, fills.get(order.order_id, ())))
         for order, listing in page
@@ -254,17 +261,17 @@ def _order(asker: Asker, query: Query) -> Rows:
     listing = None if order is None else asker.listing(order.ticket.symbol)
     if order is None or listing is None:
         raise OkxApiError("51603", "Order does not exist")
-    return [words.order_row(order, listing, fills_of(order, asker.house))]
+    return [words.order_row(order, listing, fills_of(order, asker.engine))]
 
 
 def _open_orders(asker: Asker, query: Query) -> Rows:
-    return _rows_of(asker, query, asker.house.open_orders(asker.account))
+    return _rows_of(asker, query, asker.engine.open_orders(asker.account))
 
 
 def _past_orders(asker: Asker, query: Query) -> Rows:
     if not query.get("instType"):
         raise OkxApiError("50014", "Parameter instType can not be empty.")
-    orders = asker.house.orders(asker.account)
+    orders = asker.engine.orders(asker.account)
     past = [one for one in orders if one.is_final and _between(query, one.created_ns)]
     return _rows_of(asker, query, past)
 
@@ -272,7 +279,7 @@ def _past_orders(asker: Asker, query: Query) -> Rows:
 def _fills(asker: Asker, query: Query) -> Rows:
     found = [
         (fill, listing)
-        for fill in asker.house.fills(asker.account, query.get("instId", ""))
+        for fill in asker.engine.fills(asker.account, query.get("instId", ""))
         if (listing := asker.listing(fill.order.ticket.symbol)) is not None
         and _fits(listing, query, "instType", "instId")
         and query.get("ordId", "") in ("", words.order_id(fill.order))
@@ -312,7 +319,7 @@ def _funding(asker: Asker, query: Query) -> Rows:
 
 
 def _currencies(asker: Asker, query: Query) -> Rows:
-    listings = asker.floor.listings()
+    listings = asker.market_view.listings()
     names = dict.fromkeys(name for one in listings for name in (one.base, one.quote))
     flags = dict.fromkeys(("canDep", "canWd", "canInternal", "mainNet"), True)
     return [
@@ -326,7 +333,7 @@ def _cancel_after(asker: Asker, item: Query) -> Rows:
     seconds = _number(item.get("timeOut", ""), "timeOut")
     if seconds and not COUNTDOWN_S_MIN <= seconds <= COUNTDOWN_S_MAX:
         raise OkxApiError("51000", "Parameter timeOut error")
-    asker.house.cancel_after(asker.account, seconds)
+    asker.engine.cancel_after(asker.account, seconds)
     trigger = str(asker.now_ms + seconds * 1_000) if seconds else "0"
     return [{"triggerTime": trigger, "tag": item.get("tag", ""), "ts": str(asker.now_ms)}]
 

@@ -88,7 +88,7 @@ class PrivateSocket:
         self._streams = AccountStreams()
 
     def receive(
-        self, session: Session, private: Private, access: str, text: str, floor: MarketView
+        self, session: Session, private: Private, access: str, text: str, market_view: MarketView
     ) -> list[bytes] | None:
         """None: this is nothing private."""
         try:
@@ -96,7 +96,7 @@ class PrivateSocket:
         except msgspec.DecodeError:
             return None
         if said.op == "login":
-            return [self._log_in(session, private, said, floor)]
+            return [self._log_in(session, private, said, market_view)]
         if said.op in OPERATIONS and access == "private":
             return [self._operate(private, said)]
         ours = [one for one in said.args if CHANNELS.get(str(one.get("channel"))) == access]
@@ -138,10 +138,12 @@ class PrivateSocket:
         head = {"id": said.id, "op": said.op, "code": "50004", "msg": TIMEOUT}
         return msgspec.json.encode({**head, "data": []})
 
-    def _log_in(self, session: Session, private: Private, said: Said, floor: MarketView) -> bytes:
+    def _log_in(
+        self, session: Session, private: Private, said: Said, market_view: MarketView
+    ) -> bytes:
         """Once is enough."""
         try:
-            asker = logged_on(said.args[0] if said.args else {}, floor)
+            asker = logged_on(said.args[0] if said.args else {}, market_view)
         except Denied as denied:
             return _event("error", said.id, code=denied.code, msg=str(denied))
         done = _event("login", said.id, code="0", msg="")
@@ -156,7 +158,7 @@ class PrivateSocket:
                 for rows in self._rows(asker, argument, event):
                     session.tell(stream, _push(argument, rows))
 
-        session.when_closed.append(asker.house.listen(asker.account, hear))
+        session.when_closed.append(asker.engine.listen(asker.account, hear))
         return done
 
     def _operate(self, private: Private, said: Said) -> bytes:
@@ -233,7 +235,7 @@ class PrivateSocket:
             return [[words.algo_row(order, listing, form)]] if told else []
         if not words.is_order(order):
             return []
-        fills = fills_of(order, asker.house)
+        fills = fills_of(order, asker.engine)
         if fill is not None and all(one.trade_id != fill.trade_id for one in fills):
             fills.append(fill)
         row: dict[str, object] = dict(words.order_row(order, listing, fills))

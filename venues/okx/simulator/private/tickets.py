@@ -182,7 +182,7 @@ def _self_trade(item: Item) -> SelfTrade | None:
 
 
 def _last_price(asker: Asker, listing: Listing) -> Decimal:
-    last = last_price(asker.floor, listing.symbol)
+    last = last_price(asker.market_view, listing.symbol)
     if last is None:
         raise OkxApiError(*words.REFUSALS[Reason.HALTED])
     return last

@@ -21,18 +21,18 @@ def exchange() -> Okx:
     return DIALECTS["okx"]()
 
 
-def floor_of(exchange: Okx) -> SimulatedMarketView:
+def market_view_of(exchange: Okx) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
-    floor = SimulatedMarketView(market, exchange)
+    market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
-    floor.happened(step)
-    exchange.encode(step, frozenset(), floor)
-    return floor
+    market_view.happened(step)
+    exchange.encode(step, frozenset(), market_view)
+    return market_view
 
 
 @pytest.fixture(scope="module")
-def floor(exchange: Okx) -> SimulatedMarketView:
-    return floor_of(exchange)
+def market_view(exchange: Okx) -> SimulatedMarketView:
+    return market_view_of(exchange)
 
 
 def opened(exchange: Okx, access: str = "public") -> Session:
@@ -42,32 +42,32 @@ def opened(exchange: Okx, access: str = "public") -> Session:
 
 
 async def say(
-    exchange: Okx, session: Session, floor: SimulatedMarketView, word: str, *arguments, **rest
+    exchange: Okx, session: Session, market_view: SimulatedMarketView, word: str, *arguments, **rest
 ):
     named = [dict(zip(("channel", "instId"), one, strict=True)) for one in arguments]
     text = json.dumps({"op": word, "args": named, **rest})
-    return [json.loads(one) for one in await exchange.receive(session, text, floor)]
+    return [json.loads(one) for one in await exchange.receive(session, text, market_view)]
 
 
 async def ask(
-    exchange: Okx, floor: SimulatedMarketView, path: str, **query: object
+    exchange: Okx, market_view: SimulatedMarketView, path: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
-    return await exchange.answer(RestRequest("GET", f"/api/v5/{path}", texts), floor)
+    return await exchange.answer(RestRequest("GET", f"/api/v5/{path}", texts), market_view)
 
 
-async def asked(exchange: Okx, floor: SimulatedMarketView, path: str, **query: object):
-    answer = await ask(exchange, floor, path, **query)
+async def asked(exchange: Okx, market_view: SimulatedMarketView, path: str, **query: object):
+    answer = await ask(exchange, market_view, path, **query)
     assert answer.status == 200, answer.body
     body = json.loads(answer.body)
     assert body["code"] == "0", body
     return body["data"]
 
 
-async def test_subscribing_and_unsubscribing(exchange: Okx, floor: SimulatedMarketView):
+async def test_subscribing_and_unsubscribing(exchange: Okx, market_view: SimulatedMarketView):
     session = opened(exchange)
     trades, quotes = ("trades", "BTC-USDT"), ("bbo-tbt", "ETH-USDT")
-    first, second = await say(exchange, session, floor, "subscribe", trades, quotes, id="7")
+    first, second = await say(exchange, session, market_view, "subscribe", trades, quotes, id="7")
     assert first == {
         "id": "7",
         "event": "subscribe",
@@ -76,19 +76,19 @@ async def test_subscribing_and_unsubscribing(exchange: Okx, floor: SimulatedMark
     }
     assert second["arg"]["channel"] == "bbo-tbt"
     assert set(session.streams) == {"trades:BTC-USDT", "bbo-tbt:ETH-USDT"}
-    (gone,) = await say(exchange, session, floor, "unsubscribe", trades)
+    (gone,) = await say(exchange, session, market_view, "unsubscribe", trades)
     assert gone["event"] == "unsubscribe"
     assert set(session.streams) == {"bbo-tbt:ETH-USDT"}
-    assert await exchange.receive(session, "ping", floor) == [b"pong"]
+    assert await exchange.receive(session, "ping", market_view) == [b"pong"]
 
 
-async def test_a_book_begins_with_a_snapshot(exchange: Okx, floor: SimulatedMarketView):
-    said = await say(exchange, opened(exchange), floor, "subscribe", ("books", "BTC-USDT"))
+async def test_a_book_begins_with_a_snapshot(exchange: Okx, market_view: SimulatedMarketView):
+    said = await say(exchange, opened(exchange), market_view, "subscribe", ("books", "BTC-USDT"))
     snapshot = said[1]
     assert snapshot["action"] == "snapshot"
     (row,) = snapshot["data"]
     assert row["prevSeqId"] == -1
-    book = await floor.book("BTC-USDT")
+    book = await market_view.book("BTC-USDT")
     assert book is not None
     assert len(row["bids"]) == min(400, len(book.bids))
     assert Decimal(row["bids"][0][0]) == Decimal(book.bids[0][0])
@@ -96,10 +96,14 @@ async def test_a_book_begins_with_a_snapshot(exchange: Okx, floor: SimulatedMark
     assert row["seqId"] == book.sequence
 
 
-async def test_candles_and_tickers_begin_with_the_newest(exchange: Okx, floor: SimulatedMarketView):
+async def test_candles_and_tickers_begin_with_the_newest(
+    exchange: Okx, market_view: SimulatedMarketView
+):
     session = opened(exchange, "business")
-    _, candle = await say(exchange, session, floor, "subscribe", ("candle1m", "BTC-USDT"))
-    _, ticker = await say(exchange, opened(exchange), floor, "subscribe", ("tickers", "BTC-USDT"))
+    _, candle = await say(exchange, session, market_view, "subscribe", ("candle1m", "BTC-USDT"))
+    _, ticker = await say(
+        exchange, opened(exchange), market_view, "subscribe", ("tickers", "BTC-USDT")
+    )
     assert candle["data"][0][8] == "0"
     assert candle["data"][0][4] == ticker["data"][0]["last"]
 
@@ -117,10 +121,12 @@ async def test_candles_and_tickers_begin_with_the_newest(exchange: Okx, floor: S
         ("public", "neverHeardOf", "BTC-USDT"),
     ],
 )
-async def test_what_is_not_there_is_refused(exchange, floor, access, channel, name):
+async def test_what_is_not_there_is_refused(exchange, market_view, access, channel, name):
     session = opened(exchange, access)
     good = ("trades" if access == "public" else "trades-all", "BTC-USDT")
-    refused, *confirmed = await say(exchange, session, floor, "subscribe", (channel, name), good)
+    refused, *confirmed = await say(
+        exchange, session, market_view, "subscribe", (channel, name), good
+    )
     assert (refused["event"], refused["code"]) == ("error", "60018")
     assert f"channel:{channel},instId:{name} doesn't exist" in refused["msg"]
     assert [one["event"] for one in confirmed] == ["subscribe"]
@@ -129,8 +135,10 @@ async def test_what_is_not_there_is_refused(exchange, floor, access, channel, na
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"op":"subscribe"}', '{"op":"dance","args":[{}]}', '{"op":5}', "PING"]
 )
-async def test_wrong_requests_are_refused(exchange: Okx, floor: SimulatedMarketView, text: str):
-    (answer,) = await exchange.receive(opened(exchange), text, floor)
+async def test_wrong_requests_are_refused(
+    exchange: Okx, market_view: SimulatedMarketView, text: str
+):
+    (answer,) = await exchange.receive(opened(exchange), text, market_view)
     assert json.loads(answer)["code"] == "60012"
 
 
@@ -139,57 +147,65 @@ def test_there_are_three_addresses(exchange: Okx, path: str):
     assert exchange.open(path, {}) is None
 
 
-def test_a_connection_ends_after_its_notice(exchange: Okx, floor: SimulatedMarketView):
+def test_a_connection_ends_after_its_notice(exchange: Okx, market_view: SimulatedMarketView):
     session = opened(exchange)
     assert session.shape is not None
     assert session.shape(b"pong") == b"pong"
-    assert exchange.tick(session, floor) == []
+    assert exchange.tick(session, market_view) == []
     assert session.shape(SERVICE_UPGRADE) == SERVICE_UPGRADE
     for _ in range(NOTICE_S - 1):
-        exchange.tick(session, floor)
+        exchange.tick(session, market_view)
     assert session.closing == ""
-    exchange.tick(session, floor)
+    exchange.tick(session, market_view)
     assert session.closing == "service upgrade"
 
 
-async def test_books_are_the_book_now_cut_to_the_size(exchange, floor):
-    (book,) = await asked(exchange, floor, "market/books", instId="BTC-USDT", sz=5)
+async def test_books_are_the_book_now_cut_to_the_size(exchange, market_view):
+    (book,) = await asked(exchange, market_view, "market/books", instId="BTC-USDT", sz=5)
     assert len(book["bids"]) == len(book["asks"]) == 5
     bids, asks = ([Decimal(level[0]) for level in book[side]] for side in ("bids", "asks"))
     assert bids == sorted(bids, reverse=True)
     assert asks == sorted(asks)
     assert bids[0] < asks[0]
-    (whole,) = await asked(exchange, floor, "market/books", instId="BTC-USDT", sz=400)
+    (whole,) = await asked(exchange, market_view, "market/books", instId="BTC-USDT", sz=400)
     assert whole["bids"][:5] == book["bids"]
     assert all(
         not text.endswith("0") or "." not in text for level in whole["bids"] for text in level
     )
 
 
-async def test_trades_by_id_leave_no_hole(exchange, floor):
-    newest = await asked(exchange, floor, "market/trades", instId="BTC-USDT", limit=500)
+async def test_trades_by_id_leave_no_hole(exchange, market_view):
+    newest = await asked(exchange, market_view, "market/trades", instId="BTC-USDT", limit=500)
     ids = [int(trade["tradeId"]) for trade in newest]
     assert ids == list(range(ids[0], ids[0] - 500, -1))
     path = "market/history-trades"
-    page = await asked(exchange, floor, path, instId="BTC-USDT", type=1, after=ids[10], limit=100)
+    page = await asked(
+        exchange, market_view, path, instId="BTC-USDT", type=1, after=ids[10], limit=100
+    )
     assert page == newest[11:111]
     few = await asked(
-        exchange, floor, path, instId="BTC-USDT", after=ids[10], before=ids[14], limit=100
+        exchange, market_view, path, instId="BTC-USDT", after=ids[10], before=ids[14], limit=100
     )
     assert few == newest[11:14]
-    alone = await asked(exchange, floor, path, instId="BTC-USDT", before=ids[50], limit=9)
+    alone = await asked(exchange, market_view, path, instId="BTC-USDT", before=ids[50], limit=9)
     assert alone == newest[:9]
 
 
-async def test_trades_of_a_time(exchange, floor):
+async def test_trades_of_a_time(exchange, market_view):
     end_ms = OPENING_NS // 10**6 + 3_000
     found = await asked(
-        exchange, floor, "market/history-trades", instId="BTC-USDT", type=2, after=end_ms, limit=3
+        exchange,
+        market_view,
+        "market/history-trades",
+        instId="BTC-USDT",
+        type=2,
+        after=end_ms,
+        limit=3,
     )
     (newest, *_) = found
     assert all(int(one["ts"]) < end_ms for one in found)
     (later,) = await asked(
-        exchange, floor, "market/history-trades", instId="BTC-USDT",
+        exchange, market_view, "market/history-trades", instId="BTC-USDT",
         after=int(newest["tradeId"]) + 2, limit=1,
     )  # fmt: skip
     assert int(later["ts"]) >= end_ms
@@ -206,44 +222,46 @@ async def test_trades_of_a_time(exchange, floor):
         ("1W", 168 * HOUR_MS, 88 * HOUR_MS),
     ],
 )
-async def test_candles_follow_one_another(exchange, floor, bar, length_ms, begins_ms):
-    rows = await asked(exchange, floor, "market/candles", instId="BTC-USDT", bar=bar)
+async def test_candles_follow_one_another(exchange, market_view, bar, length_ms, begins_ms):
+    rows = await asked(exchange, market_view, "market/candles", instId="BTC-USDT", bar=bar)
     starts = [int(row[0]) for row in rows]
     assert starts == list(range(starts[0], starts[-1] - 1, -length_ms))
     assert all(start % length_ms == begins_ms for start in starts)
     assert [row[8] for row in rows] == ["0"] + ["1"] * (len(rows) - 1)
     if len(rows) > 3:
         between = await asked(
-            exchange, floor, "market/history-candles", instId="BTC-USDT", bar=bar,
+            exchange, market_view, "market/history-candles", instId="BTC-USDT", bar=bar,
             after=starts[0], before=starts[3],
         )  # fmt: skip
         assert between == rows[1:3]
 
 
-async def test_volumes_of_swaps_count_contracts(exchange: Okx, floor: SimulatedMarketView):
+async def test_volumes_of_swaps_count_contracts(exchange: Okx, market_view: SimulatedMarketView):
     swaps = DIALECTS["okx_futures"]()
-    swap_floor = floor_of(swaps)
-    for dialect, its_floor, name, contract in (
-        (exchange, floor, "ETH-USDT", Decimal(1)),
-        (swaps, swap_floor, "ETH-USDT-SWAP", Decimal("0.1")),
+    swap_view = market_view_of(swaps)
+    for dialect, its_view, name, contract in (
+        (exchange, market_view, "ETH-USDT", Decimal(1)),
+        (swaps, swap_view, "ETH-USDT-SWAP", Decimal("0.1")),
     ):
-        (row,) = await asked(dialect, its_floor, "market/candles", instId=name, bar="1m", limit=1)
+        (row,) = await asked(dialect, its_view, "market/candles", instId=name, bar="1m", limit=1)
         low, high, volume, middle, quote = (Decimal(row[place]) for place in (3, 2, 5, 6, 7))
         assert low * volume * contract <= quote <= high * volume * contract
         assert middle == (quote if dialect is exchange else volume * contract)
 
 
-async def test_what_swaps_are_valued_at_can_be_asked(exchange: Okx, floor: SimulatedMarketView):
+async def test_what_swaps_are_valued_at_can_be_asked(
+    exchange: Okx, market_view: SimulatedMarketView
+):
     swaps = DIALECTS["okx_futures"]()
-    swap_floor = floor_of(swaps)
+    swap_view = market_view_of(swaps)
     name = "BTC-USDT-SWAP"
-    (mark,) = await asked(swaps, swap_floor, "public/mark-price", instType="SWAP", instId=name)
-    (index,) = await asked(swaps, swap_floor, "market/index-tickers", instId="BTC-USDT")
-    (funding,) = await asked(swaps, swap_floor, "public/funding-rate", instId=name)
+    (mark,) = await asked(swaps, swap_view, "public/mark-price", instType="SWAP", instId=name)
+    (index,) = await asked(swaps, swap_view, "market/index-tickers", instId="BTC-USDT")
+    (funding,) = await asked(swaps, swap_view, "public/funding-rate", instId=name)
     assert abs(Decimal(mark["markPx"]) / Decimal(index["idxPx"]) - 1) < Decimal("0.01")
     assert int(funding["fundingTime"]) > OPENING_NS // 10**6
     assert int(funding["nextFundingTime"]) - int(funding["fundingTime"]) == 8 * HOUR_MS
-    answer = await ask(exchange, floor, "public/mark-price", instId="BTC-USDT")
+    answer = await ask(exchange, market_view, "public/mark-price", instId="BTC-USDT")
     assert json.loads(answer.body)["code"] == "51001"
 
 
@@ -260,33 +278,35 @@ async def test_what_swaps_are_valued_at_can_be_asked(exchange: Okx, floor: Simul
         ("public/instruments", {"instType": "SPOT", "instId": "NOPE"}, "51001"),
     ],
 )
-async def test_wrong_calls_are_refused_in_okxs_words(exchange, floor, path, query, code):
-    answer = await ask(exchange, floor, path, **query)
+async def test_wrong_calls_are_refused_in_okxs_words(exchange, market_view, path, query, code):
+    answer = await ask(exchange, market_view, path, **query)
     assert (answer.status, json.loads(answer.body)["code"]) == (200, code)
 
 
-async def test_instruments_have_what_clients_read(exchange, floor):
-    rows = await asked(exchange, floor, "public/instruments", instType="SPOT")
+async def test_instruments_have_what_clients_read(exchange, market_view):
+    rows = await asked(exchange, market_view, "public/instruments", instType="SPOT")
     found = {row["instId"]: row for row in rows}
     assert {"BTC-USDT", "ETH-USDT", "SOL-USDT"} <= found.keys()
     assert found["BTC-USDT"]["tickSz"] == "0.1"
     assert found["BTC-USDT"]["lotSz"] == "0.00000001"
     assert "simulator" not in found["BTC-USDT"]
-    one = await asked(exchange, floor, "public/instruments", instType="SPOT", instId="ETH-USDT")
+    one = await asked(
+        exchange, market_view, "public/instruments", instType="SPOT", instId="ETH-USDT"
+    )
     assert one == [found["ETH-USDT"]]
     for other in ("SWAP", "FUTURES", "OPTION"):
-        assert await asked(exchange, floor, "public/instruments", instType=other) == []
-    (time,) = await asked(exchange, floor, "public/time")
+        assert await asked(exchange, market_view, "public/instruments", instType=other) == []
+    (time,) = await asked(exchange, market_view, "public/time")
     assert time == {"ts": str(OPENING_NS // 10**6 + 5_000)}
     swaps = DIALECTS["okx_futures"]()
-    (swap, *_) = await asked(swaps, floor_of(swaps), "public/instruments", instType="SWAP")
+    (swap, *_) = await asked(swaps, market_view_of(swaps), "public/instruments", instType="SWAP")
     assert (swap["ctVal"], swap["ctValCcy"], swap["uly"]) == ("0.01", "BTC", "BTC-USDT")
 
 
-async def test_a_halted_instrument_is_listed_as_suspended(exchange, floor):
-    floor.relist("ETH-USDT", halted=True)
-    rows = await asked(exchange, floor, "public/instruments", instType="SPOT")
-    floor.relist("ETH-USDT", halted=False)
+async def test_a_halted_instrument_is_listed_as_suspended(exchange, market_view):
+    market_view.relist("ETH-USDT", halted=True)
+    rows = await asked(exchange, market_view, "public/instruments", instType="SPOT")
+    market_view.relist("ETH-USDT", halted=False)
     states = {row["instId"]: row["state"] for row in rows}
     assert (states["ETH-USDT"], states["BTC-USDT"]) == ("suspend", "live")
 

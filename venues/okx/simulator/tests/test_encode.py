@@ -27,7 +27,7 @@ class Show:
         self.exchange: Okx = DIALECTS[venue_id]()
         self.instrument = self.exchange.instruments[0]
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
-        self.floor = SimulatedMarketView(self.market, self.exchange)
+        self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.symbol = self.exchange.list(self.instrument).symbol
         self.said: dict[str, list[dict]] = {}
         self.sessions: list[Session] = []
@@ -45,7 +45,7 @@ class Show:
             for channel in channels
         ]
         call = json.dumps({"op": "subscribe", "args": arguments})
-        answers = map(json.loads, await self.exchange.receive(session, call, self.floor))
+        answers = map(json.loads, await self.exchange.receive(session, call, self.market_view))
         self.sessions.append(session)
         return [answer for answer in answers if "event" not in answer]
 
@@ -61,8 +61,8 @@ class Show:
         while self.market.time_ns < until_ns:
             now_ns = self.market.time_ns
             step = self.market.advance(now_ns - now_ns % STEP_NS + STEP_NS)
-            self.floor.happened(step)
-            for frame in self.exchange.encode(step, wanted, self.floor):
+            self.market_view.happened(step)
+            for frame in self.exchange.encode(step, wanted, self.market_view):
                 for stream, text in self.fault(frame) if self.fault else [frame]:
                     said = json.loads(text)
                     channel = said["arg"]["channel"]
@@ -273,7 +273,7 @@ async def test_trades_and_quotes_agree_with_history():
     every, trades = show.rows("trades-all"), show.rows("trades")
     ids = [int(trade["tradeId"]) for trade in every]
     assert ids == list(range(ids[0], ids[0] + len(ids)))
-    kept = show.floor.history(show.symbol).from_id(ids[0], len(ids))
+    kept = show.market_view.history(show.symbol).from_id(ids[0], len(ids))
     for trade, past in zip(every, kept, strict=True):
         assert (Decimal(trade["px"]), Decimal(trade["sz"])) == (
             Decimal(past.price),

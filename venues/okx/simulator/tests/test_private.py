@@ -14,7 +14,7 @@ from kit.simulator.matching.contract import (
     SelfTrade,
     Status,
 )
-from kit.simulator.matching.tests.fake_house import NOW_MS, FakeFloor, FakeHouse
+from kit.simulator.matching.tests.fake_house import NOW_MS, FakeMarketView, FakeMatchingEngine
 from venues.okx.simulator import DIALECTS, Okx
 from venues.okx.simulator.tests.signing import login, signed
 
@@ -42,39 +42,39 @@ def swaps() -> Okx:
 
 
 @pytest.fixture
-def house() -> FakeHouse:
-    return FakeHouse()
+def engine() -> FakeMatchingEngine:
+    return FakeMatchingEngine()
 
 
-def floor_of(exchange: Okx, house: FakeHouse | None) -> FakeFloor:
-    return FakeFloor(house, [exchange.list(one) for one in exchange.instruments])
+def market_view_of(exchange: Okx, engine: FakeMatchingEngine | None) -> FakeMarketView:
+    return FakeMarketView(engine, [exchange.list(one) for one in exchange.instruments])
 
 
 @pytest.fixture
-def floor(exchange: Okx, house: FakeHouse) -> FakeFloor:
-    return floor_of(exchange, house)
+def market_view(exchange: Okx, engine: FakeMatchingEngine) -> FakeMarketView:
+    return market_view_of(exchange, engine)
 
 
-async def called(exchange: Okx, floor: FakeFloor, request) -> tuple[int, dict]:
-    answer = await exchange.answer(request, floor)
+async def called(exchange: Okx, market_view: FakeMarketView, request) -> tuple[int, dict]:
+    answer = await exchange.answer(request, market_view)
     return answer.status, json.loads(answer.body)
 
 
-async def item_of(exchange: Okx, floor: FakeFloor, request) -> tuple[str, str]:
+async def item_of(exchange: Okx, market_view: FakeMarketView, request) -> tuple[str, str]:
     """The codes of the answer and of its only item."""
-    status, body = await called(exchange, floor, request)
+    status, body = await called(exchange, market_view, request)
     assert status == 200, body
     (row,) = body["data"]
     return body["code"], row["sCode"]
 
 
-async def test_a_signed_order_is_taken(exchange, floor, house):
+async def test_a_signed_order_is_taken(exchange, market_view, engine):
     item = LIMIT | {"clOrdId": "mine", "tag": "x"}
-    _, body = await called(exchange, floor, signed("POST", ORDER, item))
+    _, body = await called(exchange, market_view, signed("POST", ORDER, item))
     (row,) = body["data"]
     assert (body["code"], row["sCode"], row["clOrdId"], row["tag"]) == ("0", "0", "mine", "x")
     assert len(row["ordId"]) == 19
-    (order,) = house.orders("demo")
+    (order,) = engine.orders("demo")
     assert (str(order.ticket.price), order.ticket.self_trade) == ("50000", None)
 
 
@@ -94,25 +94,25 @@ async def test_a_signed_order_is_taken(exchange, floor, house):
         ({"at_ms": NOW_MS + 30_001}, "50102"),
     ],
 )
-async def test_who_cannot_show_who_he_is_gets_nothing(exchange, floor, house, changes, code):
-    status, body = await called(exchange, floor, signed("POST", ORDER, LIMIT, **changes))
+async def test_who_cannot_show_who_he_is_gets_nothing(exchange, market_view, engine, changes, code):
+    status, body = await called(exchange, market_view, signed("POST", ORDER, LIMIT, **changes))
     assert (status, body["code"], body["data"]) == (401, code, [])
-    assert not house.found
+    assert not engine.found
 
 
-async def test_a_query_is_signed_too(exchange, floor):
+async def test_a_query_is_signed_too(exchange, market_view):
     request = signed("GET", "trade/orders-history", {"instType": "SPOT"})
-    assert (await called(exchange, floor, request))[1]["code"] == "0"
+    assert (await called(exchange, market_view, request))[1]["code"] == "0"
     forged = type(request)(
         "GET", request.path, {"instType": "SWAP"}, b"", "instType=SWAP", request.headers
     )
-    assert (await called(exchange, floor, forged))[1]["code"] == "50113"
+    assert (await called(exchange, market_view, forged))[1]["code"] == "50113"
 
 
 @pytest.mark.parametrize("refusal", list(RejectCode))
-async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, refusal):
-    house.refuses = refusal
-    code, item_code = await item_of(exchange, floor, signed("POST", ORDER, LIMIT))
+async def test_every_refusal_of_the_engine_has_a_code(exchange, market_view, engine, refusal):
+    engine.refuses = refusal
+    code, item_code = await item_of(exchange, market_view, signed("POST", ORDER, LIMIT))
     assert code == "1"
     assert item_code.startswith("51")
 
@@ -128,9 +128,9 @@ async def test_every_refusal_of_the_engine_has_a_code(exchange, floor, house, re
         (RejectCode.UNKNOWN_SYMBOL, "51001"),
     ],
 )
-async def test_refusals_by_their_codes(exchange, floor, house, refusal, code):
-    house.refuses = refusal
-    assert await item_of(exchange, floor, signed("POST", ORDER, LIMIT)) == ("1", code)
+async def test_refusals_by_their_codes(exchange, market_view, engine, refusal, code):
+    engine.refuses = refusal
+    assert await item_of(exchange, market_view, signed("POST", ORDER, LIMIT)) == ("1", code)
 
 
 @pytest.mark.parametrize(
@@ -153,51 +153,51 @@ async def test_refusals_by_their_codes(exchange, floor, house, refusal, code):
         ({"attachAlgoOrds": [{"slTriggerPx": "1"}]}, "51000"),
     ],
 )
-async def test_orders_that_make_no_sense(exchange, floor, house, changes, code):
+async def test_orders_that_make_no_sense(exchange, market_view, engine, changes, code):
     request = signed("POST", ORDER, LIMIT | changes)
-    assert await item_of(exchange, floor, request) == ("1", code)
-    assert not house.found
+    assert await item_of(exchange, market_view, request) == ("1", code)
+    assert not engine.found
 
 
-async def test_each_of_a_batch_stands_alone(exchange, floor):
+async def test_each_of_a_batch_stands_alone(exchange, market_view):
     request = signed("POST", "trade/batch-orders", [LIMIT, LIMIT | {"px": ""}])
-    status, body = await called(exchange, floor, request)
+    status, body = await called(exchange, market_view, request)
     assert (status, body["code"]) == (200, "2")
     assert [row["sCode"] for row in body["data"]] == ["0", "51204"]
     many = signed("POST", "trade/batch-orders", [LIMIT] * 21)
-    assert (await called(exchange, floor, many))[1]["code"] == "51111"
+    assert (await called(exchange, market_view, many))[1]["code"] == "51111"
     nothing = signed("POST", "trade/batch-orders")
-    assert await called(exchange, floor, nothing) == (
+    assert await called(exchange, market_view, nothing) == (
         400,
         {"code": "50000", "data": [], "msg": "Body for POST request cannot be empty."},
     )
 
 
-async def test_a_market_buy_counts_quote_unless_it_says_base(exchange, floor, house):
-    await called(exchange, floor, signed("POST", ORDER, MARKET))
+async def test_a_market_buy_counts_quote_unless_it_says_base(exchange, market_view, engine):
+    await called(exchange, market_view, signed("POST", ORDER, MARKET))
     base = MARKET | {"tgtCcy": "base_ccy"}
-    await called(exchange, floor, signed("POST", ORDER, base))
-    await called(exchange, floor, signed("POST", ORDER, MARKET | {"side": "sell"}))
-    tickets = [one.ticket for one in house.orders("demo")]
+    await called(exchange, market_view, signed("POST", ORDER, base))
+    await called(exchange, market_view, signed("POST", ORDER, MARKET | {"side": "sell"}))
+    tickets = [one.ticket for one in engine.orders("demo")]
     assert [(str(one.size), one.value and str(one.value)) for one in tickets] == [
         ("0", "0.01"), ("0.01", None), ("0.01", None),
     ]  # fmt: skip
 
 
-async def test_what_an_order_may_meet(exchange, floor, house):
-    await called(exchange, floor, signed("POST", ORDER, LIMIT | {"stpMode": "cancel_both"}))
-    assert house.found[1].ticket.self_trade is SelfTrade.CANCEL_BOTH
+async def test_what_an_order_may_meet(exchange, market_view, engine):
+    await called(exchange, market_view, signed("POST", ORDER, LIMIT | {"stpMode": "cancel_both"}))
+    assert engine.found[1].ticket.self_trade is SelfTrade.CANCEL_BOTH
 
 
-async def test_the_sixty_first_order_of_two_seconds_is_too_many(exchange, floor):
+async def test_the_sixty_first_order_of_two_seconds_is_too_many(exchange, market_view):
     batch = signed("POST", "trade/batch-orders", [LIMIT] * 20)
     for _ in range(3):
-        assert (await called(exchange, floor, batch))[1]["code"] == "0"
-    assert await item_of(exchange, floor, signed("POST", ORDER, LIMIT)) == ("1", "50011")
+        assert (await called(exchange, market_view, batch))[1]["code"] == "0"
+    assert await item_of(exchange, market_view, signed("POST", ORDER, LIMIT)) == ("1", "50011")
     elsewhere = LIMIT | {"instId": "ETH-USDT"}
-    assert await item_of(exchange, floor, signed("POST", ORDER, elsewhere)) == ("0", "0")
-    floor.now_ns += 2 * 10**9
-    assert await item_of(exchange, floor, signed("POST", ORDER, LIMIT)) == ("0", "0")
+    assert await item_of(exchange, market_view, signed("POST", ORDER, elsewhere)) == ("0", "0")
+    market_view.now_ns += 2 * 10**9
+    assert await item_of(exchange, market_view, signed("POST", ORDER, LIMIT)) == ("0", "0")
 
 
 @pytest.mark.parametrize(
@@ -210,53 +210,53 @@ async def test_the_sixty_first_order_of_two_seconds_is_too_many(exchange, floor)
         ({"ordType": "move_order_stop", "callbackRatio": "0.01"}, "trailing stop"),
     ],
 )
-async def test_algo_orders_become_stops(exchange, floor, house, item, kind):
-    house.status = Status.UNTRIGGERED
+async def test_algo_orders_become_stops(exchange, market_view, engine, item, kind):
+    engine.status = Status.UNTRIGGERED
     common = {name: LIMIT[name] for name in ("instId", "tdMode", "side", "sz")}
     common["tgtCcy"] = "base_ccy"
     request = signed("POST", "trade/order-algo", common | item | {"algoClOrdId": "mine"})
-    _, body = await called(exchange, floor, request)
+    _, body = await called(exchange, market_view, request)
     (row,) = body["data"]
     assert (row["sCode"], row["algoClOrdId"]) == ("0", "mine")
-    ticket = house.found[1].ticket
+    ticket = engine.found[1].ticket
     assert ticket.kind.value == kind
     if ticket.trail is not None:
         assert ticket.trail == 500
     asked = {"ordType": item["ordType"]}
     request = signed("GET", "trade/orders-algo-pending", asked)
-    (found,) = (await called(exchange, floor, request))[1]["data"]
+    (found,) = (await called(exchange, market_view, request))[1]["data"]
     names = [name for name in item if name not in ("orderPx", "callbackRatio")]
     assert [found[name] for name in names] == [item[name] for name in names]
     hidden = {"instId": "BTC-USDT", "clOrdId": "mine"}
-    assert (await called(exchange, floor, signed("GET", ORDER, hidden)))[1]["code"] == "51603"
+    assert (await called(exchange, market_view, signed("GET", ORDER, hidden)))[1]["code"] == "51603"
 
 
-async def test_a_stop_for_so_much_of_the_quote_currency_is_not_known(exchange, floor):
+async def test_a_stop_for_so_much_of_the_quote_currency_is_not_known(exchange, market_view):
     named = ("instId", "tdMode", "side", "sz")
     stop = {"ordType": "conditional", "slTriggerPx": "51000", "slOrdPx": "-1"}
     item = {name: LIMIT[name] for name in named} | stop
-    assert await item_of(exchange, floor, signed("POST", "trade/order-algo", item)) == (
+    assert await item_of(exchange, market_view, signed("POST", "trade/order-algo", item)) == (
         "1", "51000",
     )  # fmt: skip
 
 
-async def test_a_countdown_reaches_the_engine(exchange, floor, house):
+async def test_a_countdown_reaches_the_engine(exchange, market_view, engine):
     request = signed("POST", "trade/cancel-all-after", {"timeOut": "30"})
-    _, body = await called(exchange, floor, request)
+    _, body = await called(exchange, market_view, request)
     assert body["data"][0]["triggerTime"] == str(NOW_MS + 30_000)
-    assert house.countdown == ("demo", 30)
+    assert engine.countdown == ("demo", 30)
     short = signed("POST", "trade/cancel-all-after", {"timeOut": "3"})
-    assert (await called(exchange, floor, short))[1]["code"] == "51000"
+    assert (await called(exchange, market_view, short))[1]["code"] == "51000"
 
 
 async def test_without_a_house_nobody_trades(exchange):
-    floor = floor_of(exchange, None)
-    status, body = await called(exchange, floor, signed("POST", ORDER, LIMIT))
+    market_view = market_view_of(exchange, None)
+    status, body = await called(exchange, market_view, signed("POST", ORDER, LIMIT))
     assert (status, body["code"]) == (503, "50001")
 
 
-async def said(exchange: Okx, session, floor: FakeFloor, content: dict) -> list[dict]:
-    answers = await exchange.receive(session, json.dumps(content), floor)
+async def said(exchange: Okx, session, market_view: FakeMarketView, content: dict) -> list[dict]:
+    answers = await exchange.receive(session, json.dumps(content), market_view)
     return [json.loads(answer) for answer in answers]
 
 
@@ -279,40 +279,50 @@ def private(exchange: Okx) -> tuple[object, list[dict]]:
         ({"at_ms": NOW_MS - 32_000}, "60006"),
     ],
 )
-async def test_a_login_that_fails(exchange, floor, changes, code):
+async def test_a_login_that_fails(exchange, market_view, changes, code):
     session, _ = private(exchange)
-    (answer,) = await said(exchange, session, floor, login(**changes))
+    (answer,) = await said(exchange, session, market_view, login(**changes))
     assert (answer["event"], answer["code"]) == ("error", code)
     orders = {"op": "subscribe", "args": [{"channel": "orders", "instType": "ANY"}]}
-    (answer,) = await said(exchange, session, floor, orders)
+    (answer,) = await said(exchange, session, market_view, orders)
     assert answer["code"] == "60011"
-    (answer,) = await said(exchange, session, floor, {"id": "1", "op": "order", "args": [LIMIT]})
+    (answer,) = await said(
+        exchange, session, market_view, {"id": "1", "op": "order", "args": [LIMIT]}
+    )
     assert (answer["id"], answer["code"]) == ("1", "60011")
 
 
-async def test_an_order_over_the_websocket_names_its_instrument_by_code(exchange, floor, house):
+async def test_an_order_over_the_websocket_names_its_instrument_by_code(
+    exchange, market_view, engine
+):
     session, _ = private(exchange)
-    await said(exchange, session, floor, login())
-    (answer,) = await said(exchange, session, floor, {"id": "7", "op": "order", "args": [LIMIT]})
+    await said(exchange, session, market_view, login())
+    (answer,) = await said(
+        exchange, session, market_view, {"id": "7", "op": "order", "args": [LIMIT]}
+    )
     assert (answer["code"], answer["data"][0]["sCode"]) == ("1", "50014")
     item = {name: text for name, text in LIMIT.items() if name != "instId"} | {"instIdCode": 2}
-    (answer,) = await said(exchange, session, floor, {"id": "8", "op": "order", "args": [item]})
+    (answer,) = await said(
+        exchange, session, market_view, {"id": "8", "op": "order", "args": [item]}
+    )
     assert (answer["id"], answer["op"], answer["code"]) == ("8", "order", "0")
-    assert house.found[1].ticket.symbol == "ETH-USDT"
+    assert engine.found[1].ticket.symbol == "ETH-USDT"
 
 
-async def test_a_subscription_hears_its_kind_once(exchange, floor, house):
+async def test_a_subscription_hears_its_kind_once(exchange, market_view, engine):
     session, told = private(exchange)
-    await said(exchange, session, floor, login())
+    await said(exchange, session, market_view, login())
     spot = {"channel": "orders", "instType": "SPOT"}
     for argument in (spot, spot, {"channel": "orders", "instType": "SWAP"}):
-        (answer,) = await said(exchange, session, floor, {"op": "subscribe", "args": [argument]})
+        (answer,) = await said(
+            exchange, session, market_view, {"op": "subscribe", "args": [argument]}
+        )
         assert answer["event"] == "subscribe"
-    await called(exchange, floor, signed("POST", ORDER, LIMIT | {"clOrdId": "mine"}))
+    await called(exchange, market_view, signed("POST", ORDER, LIMIT | {"clOrdId": "mine"}))
     amend = {"instId": "BTC-USDT", "clOrdId": "mine", "newPx": "50001", "reqId": "r1"}
-    await called(exchange, floor, signed("POST", "trade/amend-order", amend))
+    await called(exchange, market_view, signed("POST", "trade/amend-order", amend))
     cancel = {"instId": "BTC-USDT", "clOrdId": "mine"}
-    await called(exchange, floor, signed("POST", "trade/cancel-order", cancel))
+    await called(exchange, market_view, signed("POST", "trade/cancel-order", cancel))
     rows = [one["data"][0] for one in told]
     assert [(row["state"], row["amendResult"], row["reqId"]) for row in rows] == [
         ("live", "", ""), ("live", "0", "r1"), ("canceled", "", ""),
@@ -321,27 +331,27 @@ async def test_a_subscription_hears_its_kind_once(exchange, floor, house):
     assert [one["arg"] for one in told] == [spot] * 3
     for forget in session.when_closed:
         forget()
-    await called(exchange, floor, signed("POST", ORDER, LIMIT))
+    await called(exchange, market_view, signed("POST", ORDER, LIMIT))
     assert len(told) == 3
 
 
-async def test_who_logs_in_twice_hears_once(exchange, floor, house):
+async def test_who_logs_in_twice_hears_once(exchange, market_view, engine):
     session, told = private(exchange)
     for _ in range(2):
-        (answer,) = await said(exchange, session, floor, login())
+        (answer,) = await said(exchange, session, market_view, login())
         assert (answer["event"], answer["code"]) == ("login", "0")
     argument = {"channel": "orders", "instType": "ANY"}
-    await said(exchange, session, floor, {"op": "subscribe", "args": [argument]})
-    await called(exchange, floor, signed("POST", ORDER, LIMIT))
+    await said(exchange, session, market_view, {"op": "subscribe", "args": [argument]})
+    await called(exchange, market_view, signed("POST", ORDER, LIMIT))
     assert len(told) == 1
 
 
-async def test_money_and_positions_begin_with_all_there_is(swaps, house):
-    floor = floor_of(swaps, house)
+async def test_money_and_positions_begin_with_all_there_is(swaps, engine):
+    market_view = market_view_of(swaps, engine)
     session, told = private(swaps)
-    await said(swaps, session, floor, login())
+    await said(swaps, session, market_view, login())
     arguments = [{"channel": "account"}, {"channel": "positions", "instType": "ANY"}]
-    answers = await said(swaps, session, floor, {"op": "subscribe", "args": arguments})
+    answers = await said(swaps, session, market_view, {"op": "subscribe", "args": arguments})
     assert [one.get("eventType") for one in answers] == [None, "snapshot", None, "snapshot"]
     assert answers[1]["data"][0]["details"][0]["availBal"] == "990"
     assert answers[3]["data"] == []
@@ -349,14 +359,14 @@ async def test_money_and_positions_begin_with_all_there_is(swaps, house):
         "demo", "BTC-USDT-SWAP", Decimal(-5), Decimal(50_000), Decimal(49_000), Decimal(50),
         Decimal(60_000), Decimal(245), Decimal(0),
     )  # fmt: skip
-    house.held = [held]
-    house.tell(PositionChanged(held, "fill"))
-    house.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(999), Decimal(10)), "fill"))
+    engine.held = [held]
+    engine.tell(PositionChanged(held, "fill"))
+    engine.tell(BalanceChanged(BalanceView("demo", "USDT", Decimal(999), Decimal(10)), "fill"))
     position, money = (one["data"][0] for one in told)
     assert (position["pos"], position["upl"], position["liqPx"]) == ("-5", "50", "60000")
     assert (position["notionalUsd"], position["mmr"]) == ("2450", "12.25")
     assert money["details"][0]["eq"] == "1050"
-    repeated = [swaps.tick(session, floor) for _ in range(5)]
+    repeated = [swaps.tick(session, market_view) for _ in range(5)]
     assert [len(one) for one in repeated] == [0, 0, 0, 0, 2]
 
 
@@ -368,12 +378,12 @@ async def test_the_fate_of_a_lost_operation_is_not_told(exchange):
     assert (answer["id"], answer["op"], answer["code"]) == ("9", "order", "50004")
 
 
-async def test_swaps_count_contracts(swaps, house):
-    floor = floor_of(swaps, house)
-    assert await item_of(swaps, floor, signed("POST", ORDER, SWAP)) == ("0", "0")
-    (row,) = (await called(swaps, floor, signed("GET", "trade/orders-pending")))[1]["data"]
+async def test_swaps_count_contracts(swaps, engine):
+    market_view = market_view_of(swaps, engine)
+    assert await item_of(swaps, market_view, signed("POST", ORDER, SWAP)) == ("0", "0")
+    (row,) = (await called(swaps, market_view, signed("GET", "trade/orders-pending")))[1]["data"]
     assert (row["instType"], row["sz"], row["posSide"], row["tdMode"]) == (
         "SWAP", "3", "net", "cross",
     )  # fmt: skip
     cash = SWAP | {"tdMode": "cash"}
-    assert await item_of(swaps, floor, signed("POST", ORDER, cash)) == ("1", "51010")
+    assert await item_of(swaps, market_view, signed("POST", ORDER, cash)) == ("1", "51010")
