@@ -255,9 +255,7 @@ def test_ignored_files_and_links_are_not_read(tmp_path: Path) -> None:
 
 def test_a_link_to_nothing_is_found() -> None:
     there = File("docs/there.md", b"# A heading, with `code`\n")
-    page = File(
-        "docs/page.md", b"[a](there.md#a-heading-with-code) [b](http://x/y) `docs/there.md`"
-    )
-    assert not list(links.dead_links([there, page]))
+    text = b"[a](there.md#a-heading-with-code) [b](http://x/y) `docs/there.md`"
+    assert not list(links.dead_links([there, File("docs/page.md", text)]))
     for text in (b"[a](gone.md)", b"[a](there.md#gone)", b"`docs/gone.md`", b"[a](#gone)"):
         assert list(links.dead_links([there, File("docs/page.md", text)]))
