@@ -75,20 +75,20 @@ async def _one_pass(lines: list[bytes]) -> float:
     meter = Meter("binance")
     hub = Hub("binance", 1, clock, meter)
     venue = require("binance")(Environment("replay", "http://127.0.0.1:1"))
-    (wire,) = venue.feed_protocols
+    (wire,) = venue.wires
     source = Silent()
-    pipeline = FramePipeline(venue, hub, subscriptions, meter, clock)
+    intake = FramePipeline(venue, hub, subscriptions, meter, clock)
     subscriptions.add([SYMBOL])
-    pipeline.book_manager.add([SYMBOL])
-    pipeline.book_manager.on_snapshot(SYMBOL, snapshot_of(lines, clock.time_ns()))
+    intake.bookkeeper.add([SYMBOL])
+    intake.bookkeeper.on_snapshot(SYMBOL, snapshot_of(lines, clock.time_ns()))
     frames = [line for line in lines if SNAPSHOT_MARK not in line[:20]]
     reads = [
         frames[start : start + FRAMES_PER_READ] for start in range(0, len(frames), FRAMES_PER_READ)
     ]
     started = time.process_time()
     for read in reads:
-        pipeline.frames(read, clock.time_ns(), wire, source)
-        pipeline.flush()
+        intake.frames(read, clock.time_ns(), wire, source)
+        intake.flush()
     return time.process_time() - started
 
 

@@ -17,7 +17,6 @@ from benchmarks.report import Figure, Report
 from kit.simulator.events import Instrument, MarketEvent, Trade
 from kit.simulator.flow import OrderFlow
 from kit.simulator.listing import InstrumentKind, Listing, Mark
-from kit.simulator.matching.book import Book
 from kit.simulator.matching.contract import (
     MatchingRules,
     OrderKind,
@@ -27,6 +26,7 @@ from kit.simulator.matching.contract import (
 )
 from kit.simulator.matching.exchange_accounts import ExchangeAccounts
 from kit.simulator.matching.order import Order
+from kit.simulator.matching.order_book import OrderBook
 from kit.simulator.price import PriceProcess
 
 ORDERS = 100_000
@@ -85,8 +85,8 @@ class _Nobody:
 
 
 def _book() -> Callable[[], int]:
-    book = Book(COIN, 1)
-    book.keeper = _Nobody()
+    book = OrderBook(COIN, 1)
+    book.handler = _Nobody()
     source = random.Random(7)
     orders = []
     for number in range(1, ORDERS + 1):
@@ -123,7 +123,7 @@ def _house(listing: Listing, count: int) -> Callable[[], int]:
         events.extend,
         lambda symbol: Mark("100", "100", "0", 0),
     )
-    house.enter(COIN, listing, Book(COIN, 1))
+    house.enter(COIN, listing, OrderBook(COIN, 1))
     source = random.Random(7)
     orders = [
         (f"account {source.randrange(ACCOUNTS)}", _ticket(source, listing.symbol))
@@ -160,7 +160,7 @@ def _ticket(source: random.Random, symbol: str) -> OrderTicket:
 
 
 def _crowd() -> Callable[[], int]:
-    book = Book(COIN, 1)
+    book = OrderBook(COIN, 1)
     flow = OrderFlow(COIN, book, PriceProcess(COIN, "7"), "7", 1.0)
     flow.open(0)
 

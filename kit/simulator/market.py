@@ -9,7 +9,7 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.flow import OrderFlow
 from kit.simulator.history import MINUTE_NS, Candle
-from kit.simulator.matching.book import Book
+from kit.simulator.matching.order_book import OrderBook
 from kit.simulator.past import PastCandles
 from kit.simulator.price import PriceProcess
 
@@ -56,7 +56,7 @@ class Step:
 class _Pit:
     """Where one instrument is traded."""
 
-    book: Book
+    book: OrderBook
     flow: OrderFlow
     price: PriceProcess
     halted: bool = False
@@ -97,7 +97,7 @@ class Market:
         currency = QUOTE_CURRENCIES.get(instrument.quote, instrument.quote)
         price = PriceProcess(instrument, f"{self._price_seed}/{instrument.base}/{currency}")
         first_id = self.time_ns // NANOSECONDS_PER_MILLISECOND * IDS_PER_MILLISECOND
-        book = Book(instrument, first_id)
+        book = OrderBook(instrument, first_id)
         rate = self._orders_per_share * instrument.share
         flow = OrderFlow(instrument, book, price, name, rate)
         self._pits[instrument] = _Pit(book, flow, price)
@@ -160,7 +160,7 @@ class Market:
         """Something has happened in the books besides the flow."""
         self._early += events
 
-    def book(self, instrument: Instrument) -> Book:
+    def book(self, instrument: Instrument) -> OrderBook:
         """Where its orders meet."""
         return self._pits[instrument].book
 

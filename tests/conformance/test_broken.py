@@ -46,9 +46,7 @@ class BrokenWire:
 def broken(kind: str, change: Callable) -> Callable[[Environment], Venue]:
     def make(place: Environment) -> Venue:
         venue = discovery.require(VENUE)(place)
-        return replace(
-            venue, feed_protocols=[BrokenWire(wire, kind, change) for wire in venue.feed_protocols]
-        )
+        return replace(venue, wires=[BrokenWire(wire, kind, change) for wire in venue.wires])
 
     return make
 
@@ -86,7 +84,7 @@ class Careless(OverlapRule):
     """Sees no hole."""
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
-        return SequenceResult.STALE if update.last <= last else SequenceResult.APPLY
+        return SequenceResult.OLD if update.last <= last else SequenceResult.APPLY
 
     def run_joins(self, last, firsts, lasts, previous) -> bool:
         return True

@@ -93,7 +93,7 @@ def _venue(
         venue_id=venue_id,
         port=port,
         profile=profile,
-        feed_protocols=(
+        wires=(
             OkxFeedProtocol(f"{feed}/public", channels),
             OkxFeedProtocol(f"{feed}/business", CANDLE_CHANNELS),
         ),

@@ -12,8 +12,8 @@ class OverlapRule:
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The first id must not be greater than the one before plus one."""
         if update.last <= last:
-            return SequenceResult.STALE
-        return SequenceResult.GAP if update.first > last + 1 else SequenceResult.APPLY
+            return SequenceResult.OLD
+        return SequenceResult.HOLE if update.first > last + 1 else SequenceResult.APPLY
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The same."""
@@ -34,7 +34,7 @@ class ChainRule:
         """``previous`` must be the number of the update before."""
         if update.previous == last:
             return SequenceResult.APPLY
-        return SequenceResult.STALE if update.last <= last else SequenceResult.GAP
+        return SequenceResult.OLD if update.last <= last else SequenceResult.HOLE
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The same."""
@@ -54,7 +54,7 @@ class CountingRule:
         """``last`` counts by one."""
         if update.last == last + 1:
             return SequenceResult.APPLY
-        return SequenceResult.STALE if update.last <= last else SequenceResult.GAP
+        return SequenceResult.OLD if update.last <= last else SequenceResult.HOLE
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The same."""
@@ -77,7 +77,7 @@ class UnnumberedRule:
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """An update that was held is older than the snapshot that came after it."""
-        return SequenceResult.STALE
+        return SequenceResult.OLD
 
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn

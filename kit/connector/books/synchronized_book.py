@@ -114,7 +114,7 @@ class SynchronizedBook:
         """Whether an update is contained already; it is counted then."""
         if self.state is not BookState.PROVEN:
             return False
-        old = self._rule.after_update(self.last_sequence, numbers) is SequenceResult.STALE
+        old = self._rule.after_update(self.last_sequence, numbers) is SequenceResult.OLD
         self.ignored_total += old
         return old
 
@@ -154,7 +154,7 @@ class SynchronizedBook:
         if self.state is BookState.PROVEN or last < self.last_sequence:
             return
         held = self._held_after(last)
-        if held and self._rule.after_snapshot(last, held[0].numbers) is SequenceResult.GAP:
+        if held and self._rule.after_snapshot(last, held[0].numbers) is SequenceResult.HOLE:
             return
         yield from self._begin(snapshot, held)
 
@@ -210,7 +210,7 @@ class SynchronizedBook:
         if join is SequenceResult.APPLY:
             yield from self._apply(update)
             yield from self._catch_up()
-        elif join is SequenceResult.STALE:
+        elif join is SequenceResult.OLD:
             self.ignored_total += 1
         elif self.is_patient:
             self._hold(update)
@@ -228,7 +228,7 @@ class SynchronizedBook:
             join = self._rule.after_update(self.last_sequence, update.numbers)
             if join is SequenceResult.APPLY and self.state is BookState.PROVEN:
                 yield from self._apply(update)
-            elif join is not SequenceResult.STALE:
+            elif join is not SequenceResult.OLD:
                 self._held = held[place:]
                 break
         self._waiting_since_ns = 0
@@ -271,7 +271,7 @@ class SynchronizedBook:
         waiting: list[Update] = []
         for update in sorted(self._held, key=lambda update: update.numbers.first):
             join = self._rule.after_update(self.last_sequence, update.numbers)
-            if join is SequenceResult.GAP:
+            if join is SequenceResult.HOLE:
                 waiting.append(update)
             elif join is SequenceResult.APPLY and self._set(update) is not Verdict.GOOD:
                 self.wanted_because = types_pb2.GAP_REASON_CHECKSUM
@@ -285,7 +285,7 @@ class SynchronizedBook:
         return [
             update
             for update in sorted(self._held, key=lambda update: update.numbers.first)
-            if self._rule.after_snapshot(last, update.numbers) is not SequenceResult.STALE
+            if self._rule.after_snapshot(last, update.numbers) is not SequenceResult.OLD
         ]
 
     def _run_after(self, last: int) -> list[Update]:
@@ -296,7 +296,7 @@ class SynchronizedBook:
         for update in self._held_after(last):
             join = self._rule.after_update if run else self._rule.after_snapshot
             verdict = join(last, update.numbers)
-            if verdict is SequenceResult.GAP:
+            if verdict is SequenceResult.HOLE:
                 break
             if verdict is SequenceResult.APPLY:
                 run.append(update)

@@ -50,15 +50,15 @@ class FrameKind:
 class ControlMessage:
     """What a frame of no FrameKind means: a reply, a heartbeat, a notice."""
 
-    rejection: str = ""
+    refusal: str = ""
     """The venue's words when it refuses a request."""
-    rejected_symbols: Sequence[str] = ()
+    refused_symbols: Sequence[str] = ()
     """Whose subscriptions are refused for good, where the refusal says so."""
-    replies: Sequence[str] = ()
+    say: Sequence[str] = ()
     """Messages that must be sent back, on the same connection."""
-    is_closing: bool = False
+    leaving: bool = False
     """The venue will close this connection: move to another one now, and miss nothing."""
-    is_broken: bool = False
+    broken: bool = False
     """The venue has given this connection up: make it anew."""
 
 
@@ -92,7 +92,7 @@ class FeedProtocol(Protocol):
     def ping(self, request_id: int) -> str | None:
         """The venue's own keep-alive message; None: a websocket ping frame."""
 
-    def read_control_message(self, frame: bytes) -> ControlMessage:
+    def understand(self, frame: bytes) -> ControlMessage:
         """Raises FrameError when it is nothing that the venue is known to say."""
 
 
@@ -109,9 +109,9 @@ class SequenceResult(Enum):
     """How an update follows what is known."""
 
     APPLY = "apply"
-    STALE = "stale"
+    OLD = "old"
     """Already contained: ignore it."""
-    GAP = "gap"
+    HOLE = "hole"
     """Something between is missing."""
 
 
@@ -295,7 +295,7 @@ class Venue:
     venue_id: str
     port: int
     profile: VenueProfile
-    feed_protocols: Sequence[FeedProtocol]
+    wires: Sequence[FeedProtocol]
     book: BookRules
     history: VenueHistory
     limits: VenueLimits
@@ -315,7 +315,7 @@ class Venue:
     @property
     def channels(self) -> frozenset[Channel]:
         """All that is published: what comes from it, and STATUS, which is made of what it lists."""
-        parts = [wire.channels for wire in self.feed_protocols]
+        parts = [wire.channels for wire in self.wires]
         if self.source is not None:
             parts.append(self.source.channels)
         return frozenset([CHANNEL_STATUS]).union(*parts)

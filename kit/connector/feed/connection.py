@@ -165,11 +165,11 @@ class WebsocketConnection:
     def answered(self, answer: ControlMessage, opening: "_Opening") -> None:
         """The venue has said something of the connection itself."""
         if opening is self._opening:
-            self._outbox.put_first(answer.replies)
-            if answer.is_broken:
+            self._outbox.put_first(answer.say)
+            if answer.broken:
                 _log.warning("the venue has given the connection up")
                 self.drop()
-            elif answer.is_closing:
+            elif answer.leaving:
                 _log.warning("the venue will end the connection")
                 self._owner.leaving(self)
 

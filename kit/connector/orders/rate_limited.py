@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from kit.base.request_budget import Priority, RequestBudget, spend
+from kit.connector.orders.venue_text import STOPS
+from kit.connector.rest.budget import Budget, Priority, spend
 from kit.execution.contract import (
     AccountEvent,
     ExecutionClient,
@@ -21,25 +22,26 @@ class RateLimitedExecutionClient:
     """Does as the desk that it is made of, and each single call waits for its turn. While the venue
     wants to be left alone, orders are refused with RATE_LIMIT and questions raise RateLimited."""
 
-    def __init__(self, desk: ExecutionClient, budget: RequestBudget) -> None:
+    def __init__(self, desk: ExecutionClient, budget: Budget) -> None:
         self._desk = desk
         self._budget = budget
 
     @property
-    def capabilities(self) -> OrderCapabilities:
-        return self._desk.capabilities
+    def rules(self) -> OrderCapabilities:
+        return self._desk.rules
 
     async def authenticate(self) -> Sequence[str]:
         with spend(self._budget, Priority.NEW):
             return await self._desk.authenticate()
 
-    async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
-        with spend(self._budget, priority):
-            return await self._desk.place(request)
+    async def place(self, wish: OrderRequest) -> Verdict:
+        protects = wish.reduce_only or wish.type in STOPS
+        with spend(self._budget, Priority.PROTECT if protects else Priority.NEW):
+            return await self._desk.place(wish)
 
-    async def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
+    async def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
         with spend(self._budget, Priority.NEW):
-            return await self._desk.amend(key, request)
+            return await self._desk.amend(key, wish)
 
     async def cancel(self, key: OrderKey) -> Verdict:
         with spend(self._budget, Priority.CANCEL):

@@ -6,7 +6,6 @@ from functools import partial
 
 from kit.base.clock import Clock
 from kit.base.errors import SettingError
-from kit.base.request_budget import RequestBudget
 from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
 from kit.connector.contract.venue import Venue
@@ -16,6 +15,7 @@ from kit.connector.host.instruments import InstrumentCache
 from kit.connector.orders.rate_limited import RateLimitedExecutionClient
 from kit.connector.process.hub_source import HubBooks, HubFeed
 from kit.connector.process.settings import VenueSettings
+from kit.connector.rest.budget import Budget
 from kit.execution import credentials
 from kit.execution.accounts import Accounts, paper_names
 from kit.execution.contract import Credentials
@@ -46,9 +46,9 @@ class VenueAccounts:
         mesh: MeshSettings,
         own: VenueSettings,
         settings: OrdersSettings,
-        budget: RequestBudget,
+        budget: Budget,
         hub: Hub,
-        pipeline: FramePipeline,
+        intake: FramePipeline,
         instruments: InstrumentCache,
         clock: Clock,
         pretended_credentials: PretendedCredentials,
@@ -61,7 +61,7 @@ class VenueAccounts:
         self._pretended_credentials = pretended_credentials
         limits = venue.limits
         budget = budget.beside(limits.orders_per_second, limits.orders_at_once)
-        books = HubBooks(pipeline.book_manager)
+        books = HubBooks(intake.bookkeeper)
         self.accounts = Accounts(
             venue.venue_id,
             mesh,

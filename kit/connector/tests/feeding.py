@@ -1,4 +1,4 @@
-"""An pipeline that is fed by hand, and what has come out of it."""
+"""An intake that is fed by hand, and what has come out of it."""
 
 from collections.abc import Iterable
 
@@ -19,7 +19,7 @@ RECEIVED_TIME_NS = 7
 
 
 class Connection:
-    """What the pipeline says of a connection."""
+    """What the intake says of a connection."""
 
     def __init__(self) -> None:
         self.answers: list[ControlMessage] = []
@@ -28,7 +28,7 @@ class Connection:
     @property
     def told(self) -> bool:
         """Whether anything is to be said over it, or anything is missing."""
-        return bool(self.breaks) or any(answer.replies for answer in self.answers)
+        return bool(self.breaks) or any(answer.say for answer in self.answers)
 
     def answered(self, answer: ControlMessage) -> None:
         self.answers.append(answer)
@@ -38,7 +38,7 @@ class Connection:
 
 
 class Feed:
-    """An pipeline that is subscribed to some symbols."""
+    """An intake that is subscribed to some symbols."""
 
     def __init__(self, venue: Venue, *symbols: str) -> None:
         self.venue = venue
@@ -46,9 +46,9 @@ class Feed:
         self.connection = Connection()
         self.subscriptions = Subscriptions(CHANNELS)
         hub = Hub(venue.venue_id, 1, SystemClock(), self.meter)
-        self.pipeline = FramePipeline(venue, hub, self.subscriptions, self.meter, SystemClock())
+        self.intake = FramePipeline(venue, hub, self.subscriptions, self.meter, SystemClock())
         self.subscriptions.add(symbols)
-        self.pipeline.book_manager.add(symbols)
+        self.intake.bookkeeper.add(symbols)
         self._symbols = symbols
         self._reader = hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
 
@@ -59,19 +59,19 @@ class Feed:
 
     def book(self, symbol: str) -> SynchronizedBook:
         """One book."""
-        return self.pipeline.book_manager.books[symbol]
+        return self.intake.bookkeeper.books[symbol]
 
     def take(self, *frames: bytes, wire: int = 0) -> list[Batch]:
         """What is published when these come over a connection of a wire, by its place."""
-        wires = self.venue.feed_protocols
-        self.pipeline.frames(list(frames), RECEIVED_TIME_NS, wires[wire], self.connection)
-        self.pipeline.flush()
+        wires = self.venue.wires
+        self.intake.frames(list(frames), RECEIVED_TIME_NS, wires[wire], self.connection)
+        self.intake.flush()
         taken = self._reader.take() or b""
         return list(market_data_pb2.SubscribeResponse.FromString(taken).batches)
 
     def reconnect(self) -> None:
         """The connection of the first wire has been made again."""
-        self.pipeline.reconnected(self._symbols, self.venue.feed_protocols[0].channels, "closed")
+        self.intake.reconnected(self._symbols, self.venue.wires[0].channels, "closed")
 
 
 def ids(batches: Iterable[Batch]) -> list[int]:

@@ -46,20 +46,18 @@ class Rig:
         self.history = FakeHistory()
         venue = replace(stage.venue, history=self.history)  # type: ignore[arg-type]
         instruments = InstrumentCache("somewhere", venue.history)
-        listing = ListingPublisher(
-            instruments, stage.pipeline, stage.hub, stage.session, stage.clock
-        )
+        listing = ListingPublisher(instruments, stage.intake, stage.hub, stage.session, stage.clock)
         epochs = EpochFile(folder / "epoch")
         self.servicer = MarketDataServicer(
             stage.hub,
-            stage.pipeline,
+            stage.intake,
             instruments,
             stage.subscriptions,
             venue.history,
-            BookVerifier(stage.hub, stage.pipeline, venue, stage.clock),
-            EpochManager(stage.hub, stage.pipeline, listing, epochs, stage.clock),
+            BookVerifier(stage.hub, stage.intake, venue, stage.clock),
+            EpochManager(stage.hub, stage.intake, listing, epochs, stage.clock),
             StateRepublisher(
-                stage.pipeline.book_manager,
+                stage.intake.bookkeeper,
                 stage.hub,
                 listing,
                 stage.clock,
@@ -130,11 +128,11 @@ async def test_a_book_that_nothing_could_prove_wrong_is_not_called_proven(tmp_pa
     ]:
         rig = Rig(tmp_path)
         socket = await rig.stage.start("A")
-        kept = rig.stage.pipeline.book_manager.books["A"]
+        kept = rig.stage.intake.bookkeeper.books["A"]
         kept._rules = replace(kept._rules, provable=provable)
         socket.say(book(10, whole=True))
         assert (await rig.order_book(symbol="A")).state == state
-        rig.stage.pipeline.book_manager.doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
+        rig.stage.intake.bookkeeper.doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
         doubted = await rig.order_book(symbol="A")
         assert doubted.state == market_data_pb2.BOOK_STATE_IN_DOUBT
         await rig.stage.stop()
@@ -180,7 +178,7 @@ async def test_a_reader_cannot_begin_an_epoch(rig: Rig) -> None:
 async def test_the_writer_of_the_streams_can(rig: Rig) -> None:
     socket = await rig.stage.start("A")
     socket.say(book(10, whole=True), trade(1))
-    rig.stage.pipeline.flush()
+    rig.stage.intake.flush()
     newest = rig.stage.clock.time_ns() // 1_000_000 + 5
     await rig.subscribe(newest, STREAM_WRITER)
     hub = rig.stage.hub
@@ -190,8 +188,8 @@ async def test_the_writer_of_the_streams_can(rig: Rig) -> None:
         gaps = first.message.gaps
         assert [gap.reason for gap in gaps] == [types_pb2.GAP_REASON_RESTART]
     # Who begins to read now needs whole books.
-    assert rig.stage.pipeline.book_manager.books["A"].state is BookState.IN_DOUBT
-    assert rig.stage.pipeline.book_manager.snapshot_wanted.is_set()
+    assert rig.stage.intake.bookkeeper.books["A"].state is BookState.IN_DOUBT
+    assert rig.stage.intake.bookkeeper.snapshot_wanted.is_set()
 
 
 async def test_nobody_can_begin_an_epoch_of_a_far_future(rig: Rig) -> None:

@@ -17,7 +17,6 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.errors import StoreUnavailable
-from kit.base.request_budget import Priority
 from kit.execution.contract import (
     AccountEvent,
     OrderCapabilities,
@@ -57,7 +56,7 @@ _log = telemetry.logger("orders.paper")
 class PaperExecutionClient:
     """Of one account. ``run`` must run for anything to be answered."""
 
-    capabilities = RULES
+    rules = RULES
 
     def __init__(
         self,
@@ -115,11 +114,11 @@ class PaperExecutionClient:
         await self._ready()
         return ()
 
-    async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
-        return await self._do(lambda: self.exchange.place(request))
+    async def place(self, wish: OrderRequest) -> Verdict:
+        return await self._do(lambda: self.exchange.place(wish))
 
-    async def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
-        return await self._do(lambda: self.exchange.amend(key, request))
+    async def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
+        return await self._do(lambda: self.exchange.amend(key, wish))
 
     async def cancel(self, key: OrderKey) -> Verdict:
         return await self._do(lambda: self.exchange.cancel(key))

@@ -13,7 +13,7 @@ from kit.simulator.matching.contract import (
     OrderTicket,
     RejectCode,
 )
-from kit.simulator.matching.instrument_book import InstrumentBook, sane_atoms
+from kit.simulator.matching.instrument_book import InstrumentBook, value_in_atoms
 from kit.simulator.matching.order import Order, ends_at_once
 
 LIMIT, MARKET, TRAILING_STOP = OrderKind.LIMIT, OrderKind.MARKET, OrderKind.TRAILING_STOP
@@ -21,56 +21,56 @@ GOOD_TILL_TIME = Lifetime.GOOD_TILL_TIME
 
 
 def draft(
-    board: InstrumentBook, account: str, ticket: OrderTicket, rules: MatchingRules, time_ns: int
+    book: InstrumentBook, account: str, ticket: OrderTicket, rules: MatchingRules, time_ns: int
 ) -> Order:
     """The order that a ticket asks for, without a number. Raises Refused."""
-    if board.halted:
+    if book.halted:
         raise OrderRejected(RejectCode.HALTED)
     if ticket.expires_ns and ticket.expires_ns <= time_ns:
         raise OrderRejected(RejectCode.MALFORMED, "the time to expire is over")
     _check_shape(ticket)
     ticks = 0
     if ticket.price is not None:
-        ticks = board.ticks(ticket.price)
+        ticks = book.ticks(ticket.price)
         if rules.price_band is not None:
-            check_band(board, ticks, rules)
+            check_band(book, ticks, rules)
     mode = ticket.self_trade or rules.self_trade
     if ticket.value is None:
-        lots = board.lots(ticket.size)
+        lots = book.lots(ticket.size)
     else:
         probe = Order(0, account, ticket, 0, 0, time_ns, mode)
-        lots = _lots_for(board, probe, ticket.value)
-        ticket = replace(ticket, size=board.size(lots))
+        lots = _lots_for(book, probe, ticket.value)
+        ticket = replace(ticket, size=book.size(lots))
     order = Order(0, account, ticket, ticks, lots, time_ns, mode)
     if ticket.stop_price is not None:
-        order.stop_ticks = board.ticks(ticket.stop_price)
+        order.stop_ticks = book.ticks(ticket.stop_price)
     if ticket.trail is not None:
-        order.trail_ticks = board.ticks(ticket.trail)
-    if board.notional_min:
-        check_notional(board, order)
+        order.trail_ticks = book.ticks(ticket.trail)
+    if book.notional_min:
+        check_notional(book, order)
     return order
 
 
-def check_band(board: InstrumentBook, ticks: int, rules: MatchingRules) -> None:
+def check_band(book: InstrumentBook, ticks: int, rules: MatchingRules) -> None:
     """Raises Refused when a price is too far from the last one."""
-    last = board.book.last_ticks
+    last = book.orders.last_ticks
     if rules.price_band is not None and last and abs(ticks - last) > last * rules.price_band:
         raise OrderRejected(RejectCode.PRICE_BAND)
 
 
-def check_notional(board: InstrumentBook, order: Order) -> None:
+def check_notional(book: InstrumentBook, order: Order) -> None:
     """Raises Refused when an order is worth too little. What has no price of its own counts at the
     last one."""
-    ticks = order.ticks or order.stop_ticks or board.book.last_ticks
-    ticks = ticks or board.book.best(not order.buys) or 0
-    if ticks and board.notional(ticks, order.lots) < board.notional_min:
+    ticks = order.ticks or order.stop_ticks or book.orders.last_ticks
+    ticks = ticks or book.orders.best(not order.buys) or 0
+    if ticks and book.contract.notional(ticks, order.lots) < book.notional_min:
         raise OrderRejected(RejectCode.NOTIONAL_MIN)
 
 
-def check_fills(board: InstrumentBook, order: Order) -> None:
+def check_fills(book: InstrumentBook, order: Order) -> None:
     """Raises Refused when a fill-or-kill order would not be filled."""
     left = order.left
-    for _, lots in board.book.offers(order):
+    for _, lots in book.orders.offers(order):
         left -= lots
         if left <= 0:
             return
@@ -103,11 +103,11 @@ def _check_shape(ticket: OrderTicket) -> None:
         )
 
 
-def _lots_for(board: InstrumentBook, probe: Order, value: Decimal) -> int:
+def _lots_for(book: InstrumentBook, probe: Order, value: Decimal) -> int:
     """How many lots a market order for so much of the quote currency gets."""
-    left, found = sane_atoms(value), 0
-    for ticks, lots in board.book.offers(probe):
-        one = board.notional(ticks, 1)
+    left, found = value_in_atoms(value), 0
+    for ticks, lots in book.orders.offers(probe):
+        one = book.contract.notional(ticks, 1)
         taken = min(lots, left // one)
         found += taken
         left -= taken * one

@@ -13,6 +13,8 @@ from typing import Protocol
 
 import msgspec
 
+from kit.accounting.fees import FeeAsset, FeeTier
+
 
 class OrderKind(StrEnum):
     """How an order finds its price."""
@@ -156,6 +158,9 @@ class OrderView(msgspec.Struct, frozen=True, gc=False):
     """How often it was changed."""
     triggered: bool = False
     """Whether its stop price was reached; it has come to the book then."""
+    average_price: Decimal | None = None
+    """Harmonic average price of an inverse contract's fills. None for other kinds, whose average is
+    ``filled_value`` by ``filled`` and the contract size."""
 
     @property
     def is_final(self) -> bool:
@@ -263,24 +268,6 @@ class Key:
     password: str
     account: str
     may_withdraw: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FeeTier:
-    """What is paid from a traded volume on, as shares of the value. Negative: is received."""
-
-    maker: Decimal
-    taker: Decimal
-    volume_from: Decimal = Decimal(0)
-    """Traded within 30 days, in US dollars or what stands for them."""
-
-
-class FeeAsset(StrEnum):
-    """In what a fee of a spot trade is paid; of a derivative it is what settles it."""
-
-    RECEIVED = "received"
-    """What the order gets: the base of one that buys, the quote of one that sells."""
-    QUOTE = "quote"
 
 
 KEYS = (

@@ -9,10 +9,8 @@ from decimal import Decimal
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.listing import Listing
-from kit.simulator.matching.accounts import Account, Ledger
-from kit.simulator.matching.book import Book
+from kit.simulator.matching.accounts import Account, ExchangeLedger
 from kit.simulator.matching.checks import check_band, check_notional, draft
-from kit.simulator.matching.clockwork import Clockwork
 from kit.simulator.matching.contract import (
     BalanceView,
     FillView,
@@ -28,8 +26,10 @@ from kit.simulator.matching.contract import (
 )
 from kit.simulator.matching.engine import Engine
 from kit.simulator.matching.instrument_book import InstrumentBook
-from kit.simulator.matching.margin import Marks
+from kit.simulator.matching.mark_prices import FindMark
 from kit.simulator.matching.order import Order
+from kit.simulator.matching.order_book import OrderBook
+from kit.simulator.matching.risk import RiskEngine
 
 
 class ExchangeAccounts:
@@ -39,9 +39,9 @@ class ExchangeAccounts:
         self,
         rules: MatchingRules,
         now: Callable[[], int],
-        told: Callable[[int], int],
+        exchange_time: Callable[[int], int],
         emit: Callable[[Sequence[MarketEvent]], None],
-        marks: Marks,
+        find_mark: FindMark,
     ) -> None:
         """``now``: the market's time; ``told``: what that is by the exchange's clock; ``emit``: is
         given what happens in the market because of what accounts do; ``marks``: what derivatives
@@ -51,23 +51,23 @@ class ExchangeAccounts:
         self._keys = {key.key: key for key in rules.keys}
         self._now = now
         self._emit = emit
-        self._engine = Engine(rules, told, marks)
-        self._clockwork = Clockwork(self._engine)
+        self._engine = Engine(rules, exchange_time, find_mark)
+        self._risk = RiskEngine(self._engine)
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> ExchangeLedger:
         """What is no account's."""
-        return self._engine.ledger
+        return self._engine.settlement.ledger
 
-    def enter(self, instrument: Instrument, listing: Listing, book: Book) -> None:
+    def enter(self, instrument: Instrument, listing: Listing, book: OrderBook) -> None:
         """Trade one more instrument."""
-        self._engine.open_board(instrument, listing, book)
+        self._engine.open_book(instrument, listing, book)
 
     def relist(self, listing: Listing) -> None:
         """The listing of an instrument has changed."""
-        board = self._engine.boards[listing.symbol]
-        board.relist(listing)
-        board.delisted = False
+        book = self._engine.books[listing.symbol]
+        book.relist(listing)
+        book.delisted = False
 
     def delist(self, symbol: str) -> None:
         """An instrument is gone, and all orders with it."""
@@ -75,24 +75,24 @@ class ExchangeAccounts:
             for account in self._engine.accounts.values():
                 for order in account.open_of(symbol):
                     self._engine.cancel(order, RejectCode.UNKNOWN_SYMBOL)
-        self._engine.boards[symbol].delisted = True
+        self._engine.books[symbol].delisted = True
 
     def key(self, key: str) -> Key | None:
         return self._keys.get(key)
 
     def place(self, account: str, ticket: OrderTicket) -> OrderView:
         engine = self._engine
-        holder, board = engine.account(account), self._board(ticket.symbol)
+        holder, book = engine.account(account), self._book(ticket.symbol)
         before = self._same_id(holder, ticket.client_id) if ticket.client_id else None
         if before is not None:
             return self._view(before)
         if len(holder.open) >= self.rules.open_orders_max:
             raise OrderRejected(RejectCode.TOO_MANY)
         engine.begin(self._now())
-        order = draft(board, account, ticket, self.rules, engine.time_ns)
-        engine.place(holder, board, order)
+        order = draft(book, account, ticket, self.rules, engine.time_ns)
+        engine.place(holder, book, order)
         self._emit(engine.end())
-        return board.view(order)
+        return book.view(order)
 
     def amend(
         self,
@@ -103,20 +103,20 @@ class ExchangeAccounts:
         stop_price: Decimal | None = None,
     ) -> OrderView:
         order = self._open_order(account, order_id)
-        board = self._board(order.ticket.symbol)
-        if board.halted:
+        book = self._book(order.ticket.symbol)
+        if book.halted:
             raise OrderRejected(RejectCode.HALTED)
-        changed = self._changed(board, order, size, price, stop_price)
+        changed = self._changed(book, order, size, price, stop_price)
         with self._happening():
             self._engine.amend(order, changed)
-        return board.view(order)
+        return book.view(order)
 
     def cancel(self, account: str, order_id: int) -> OrderView:
         order, engine = self._open_order(account, order_id), self._engine
         engine.begin(self._now())
         engine.cancel(order)
         self._emit(engine.end())
-        return engine.boards[order.ticket.symbol].view(order)
+        return engine.books[order.ticket.symbol].view(order)
 
     def cancel_all(self, account: str, symbol: str = "") -> list[OrderView]:
         orders = list(self._engine.account(account).open_of(symbol))
@@ -145,21 +145,21 @@ class ExchangeAccounts:
 
     def fills(self, account: str, symbol: str = "", since_ns: int = 0) -> list[FillView]:
         return [
-            self._engine.boards[fill.order.ticket.symbol].fill_view(fill)
+            self._engine.books[fill.order.ticket.symbol].fill_view(fill)
             for fill in self._engine.account(account).fills
             if symbol in ("", fill.order.ticket.symbol) and fill.time_ns >= since_ns
         ]
 
     def balances(self, account: str) -> list[BalanceView]:
         holder = self._engine.account(account)
-        return [self._engine.balance(holder, asset) for asset in holder.total]
+        return [self._engine.balance(holder, asset) for asset in holder.wallet.totals]
 
     def positions(self, account: str) -> list[PositionView]:
         holder, engine = self._engine.account(account), self._engine
         return [
-            engine.margin.view(holder, engine.boards[symbol], position)
-            for symbol, position in holder.positions.items()
-            if position.lots
+            engine.settlement.position_view(holder, engine.books[symbol])
+            for symbol, position in holder.wallet.positions.items()
+            if position.size
         ]
 
     def listen(self, account: str, listener: Listener) -> Callable[[], None]:
@@ -173,12 +173,12 @@ class ExchangeAccounts:
         return end
 
     def cancel_after(self, account: str, seconds: float) -> None:
-        end_ns = self._engine.told(self._now()) + round(seconds * NANOSECONDS_PER_SECOND)
+        end_ns = self._engine.exchange_time(self._now()) + round(seconds * NANOSECONDS_PER_SECOND)
         self._engine.account(account).cancel_at_ns = end_ns if seconds else 0
 
     def advance(self, time_ns: int) -> None:
         """The market's time has come to this."""
-        self._clockwork.advance(time_ns)
+        self._risk.advance(time_ns)
         self._emit(self._engine.end())
 
     @contextmanager
@@ -192,14 +192,14 @@ class ExchangeAccounts:
             if events:
                 self._emit(events)
 
-    def _board(self, symbol: str) -> InstrumentBook:
-        board = self._engine.boards.get(symbol)
-        if board is None or board.delisted:
+    def _book(self, symbol: str) -> InstrumentBook:
+        book = self._engine.books.get(symbol)
+        if book is None or book.delisted:
             raise OrderRejected(RejectCode.UNKNOWN_SYMBOL)
-        return board
+        return book
 
     def _view(self, order: Order) -> OrderView:
-        return self._engine.boards[order.ticket.symbol].view(order)
+        return self._engine.books[order.ticket.symbol].view(order)
 
     def _order(self, account: str, order_id: int) -> Order:
         found = self._engine.account(account).by_number.get(order_id)
@@ -228,7 +228,7 @@ class ExchangeAccounts:
 
     def _changed(
         self,
-        board: InstrumentBook,
+        book: InstrumentBook,
         order: Order,
         size: Decimal | None,
         price: Decimal | None,
@@ -237,7 +237,7 @@ class ExchangeAccounts:
         """A copy of an order with other numbers."""
         changed, ticket, filled = copy.copy(order), order.ticket, order.lots - order.left
         if size is not None:
-            changed.lots = board.lots(size)
+            changed.lots = book.lots(size)
             changed.left = changed.lots - filled
             if changed.left <= 0:
                 raise OrderRejected(RejectCode.SIZE_MIN, "so much is filled already")
@@ -245,14 +245,14 @@ class ExchangeAccounts:
         if price is not None:
             if not order.ticks:
                 raise OrderRejected(RejectCode.MALFORMED, "it has no price")
-            changed.ticks = board.ticks(price)
-            check_band(board, changed.ticks, self.rules)
+            changed.ticks = book.ticks(price)
+            check_band(book, changed.ticks, self.rules)
             ticket = replace(ticket, price=price)
         if stop_price is not None:
             if not order.stop_ticks or order.waits:
                 raise OrderRejected(RejectCode.MALFORMED, "it waits for no stop price")
-            changed.stop_ticks = board.ticks(stop_price)
+            changed.stop_ticks = book.ticks(stop_price)
             ticket = replace(ticket, stop_price=stop_price)
         changed.ticket = ticket
-        check_notional(board, changed)
+        check_notional(book, changed)
         return changed

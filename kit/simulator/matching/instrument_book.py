@@ -1,92 +1,72 @@
-"""What the house knows of one instrument: its book, its listing, and how its numbers are counted.
+"""One listed instrument of the matching engine: its order book, its rules and its units.
 
 Prices count ticks and sizes lots, so that prices times sizes are exact.
 """
 
 from decimal import Decimal, InvalidOperation
-from fractions import Fraction
 
 from msgspec import structs
 
+from kit.accounting.contract import Assets, Contract
+from kit.accounting.money import ATOM, EXACT, amount_of, atoms_of
+from kit.accounting.prices import average_price
 from kit.simulator.events import Instrument
 from kit.simulator.listing import InstrumentKind, Listing
-from kit.simulator.matching.book import Book
 from kit.simulator.matching.contract import FillView, OrderRejected, OrderView, RejectCode
-from kit.simulator.matching.money import ATOM, EXACT, Share, amount, atoms_of
-from kit.simulator.matching.order import Fill, Order
+from kit.simulator.matching.order import WEIGHT_UNIT, Fill, Order
+from kit.simulator.matching.order_book import OrderBook
 from kit.simulator.matching.stops import Stops
 
 DOLLARS = frozenset({"USD", "USDT", "USDC"})
-"""In what a traded volume counts."""
+"""Quote assets whose trades count for the traded volume."""
 COUNT_MAX = 10**36
-"""Of ticks in a price, lots in a size, or atoms in a value."""
+"""Most ticks in a price, lots in a size, or atoms in a value."""
 COUNTED_MAX = 4_096
-"""Prices, and sizes, whose counts are remembered: the same ones come again and again."""
+"""Prices, and sizes, whose counts are cached: the same ones come again and again."""
 
 
 class InstrumentBook:
     """One instrument."""
 
-    def __init__(self, instrument: Instrument, listing: Listing, book: Book) -> None:
+    def __init__(self, instrument: Instrument, listing: Listing, orders: OrderBook) -> None:
         self.instrument = instrument
-        self.book = book
+        self.orders = orders
         self.symbol = listing.symbol
-        self.base, self.quote = listing.base, listing.quote
         self.is_spot = listing.kind is InstrumentKind.SPOT
         self.pays_funding = listing.kind is InstrumentKind.PERPETUAL
-        self.settle = listing.quote if self.is_spot else listing.settle or listing.quote
-        self.is_inverse = not self.is_spot and self.settle == listing.base
         self.in_dollars = listing.quote in DOLLARS
         self.tick = Decimal(instrument.price_text(1))
         self.lot = Decimal(instrument.size_text(1))
-        self.direction = -1 if self.is_inverse else 1
-        """Of what a position is worth, when the price rises."""
+        settle = "" if self.is_spot else listing.settle or listing.quote
+        self.contract = Contract(
+            listing.symbol,
+            Assets(listing.base, listing.quote, settle),
+            Decimal(listing.contract_size or 1),
+            self.tick,
+            self.lot,
+        )
         self.stops = Stops()
-        self.contract = Decimal(listing.contract_size or 1)
         self.grain = 1
         """Prices of orders are multiples of so many ticks."""
         self.notional_min = 0
         """In atoms."""
         self.halted = self.delisted = False
-        self.lot_atoms = atoms_of(self.lot)
-        worth = self.lot * self.contract
-        self._worth = Fraction(EXACT.multiply(self.lot, self.contract))
-        self._unit = worth * self.tick
-        self.unit_atoms = atoms_of(worth / self.tick if self.is_inverse else worth * self.tick)
-        """Value of a lot at a price of one tick."""
-        self._no_size, self._no_value = self.lot * 0, EXACT.multiply(self._unit, 0)
+        self._turnover_unit = self.lot * self.contract.multiplier * self.tick
+        self._no_size, self._no_value = self.lot * 0, EXACT.multiply(self._turnover_unit, 0)
         self._lots_of: dict[Decimal, int] = {}
         self._ticks_of: dict[Decimal, int] = {}
         self.relist(listing)
 
     def relist(self, listing: Listing) -> None:
-        """Its listing has changed."""
+        """Take over the rules of a changed listing."""
         self.grain = max(1, int(Decimal(listing.tick_size) / self.tick))
         self._step = self.tick * self.grain
         self._ticks_of.clear()
         self.notional_min = atoms_of(Decimal(listing.minimum_notional or 0))
         self.halted = listing.halted
 
-    def value(self, ticks: int, lots: int) -> int:
-        """Atoms of what settles it: price times size, and for an inverse contract size over
-        price."""
-        if self.is_inverse:
-            return lots * self.unit_atoms // ticks
-        return ticks * lots * self.unit_atoms
-
-    def worth_at(self, price: Decimal) -> Share:
-        """What lots are worth at any price, as atoms of what settles it."""
-        rate = 1 / Fraction(price) if self.is_inverse else Fraction(price)
-        return Share(*(self._worth * rate / Fraction(ATOM)).as_integer_ratio())
-
-    def notional(self, ticks: int, lots: int) -> int:
-        """Atoms of the quote currency."""
-        if self.is_inverse:
-            return atoms_of(self.lot * self.contract) * lots
-        return ticks * lots * self.unit_atoms
-
     def ticks(self, price: Decimal) -> int:
-        """Raises Refused when it is no price that an order can have."""
+        """Return a price in ticks. Raises OrderRejected for a price that no order can have."""
         known = None if price.is_snan() else self._ticks_of.get(price)
         if known is not None:
             return known
@@ -96,7 +76,7 @@ class InstrumentBook:
         return _remember(self._ticks_of, price, count * self.grain)
 
     def lots(self, size: Decimal) -> int:
-        """Likewise for a size."""
+        """Return a size in lots. Raises OrderRejected for a size that no order can have."""
         known = None if size.is_snan() else self._lots_of.get(size)
         if known is not None:
             return known
@@ -108,50 +88,60 @@ class InstrumentBook:
         return _remember(self._lots_of, size, count)
 
     def size(self, lots: int) -> Decimal:
-        """As the exchange lists it."""
+        """Return lots as the exchange lists sizes."""
         return self.lot * lots
 
     def view(self, order: Order) -> OrderView:
-        """An order as it is now."""
+        """Return an order as it is now."""
         turnover = order.turnover
+        weight = order.inverse_weight
         return OrderView(
             order.number,
             order.account,
             order.ticket,
             order.status,
             self.lot * (order.lots - order.left) if turnover else self._no_size,
-            EXACT.multiply(self._unit, turnover) if turnover else self._no_value,
+            EXACT.multiply(self._turnover_unit, turnover) if turnover else self._no_value,
             order.created_ns,
             order.updated_ns,
             order.why,
             order.amended,
             order.triggered,
+            self._average(weight, order.lots - order.left) if weight else None,
         )
 
     def fill_view(self, fill: Fill) -> FillView:
-        """A fill, with its order as it was after it."""
+        """Return a fill, with its order as it was after the fill."""
+        weight = fill.inverse_weight
         order = structs.replace(
             self.view(fill.order),
             status=fill.status,
             filled=self.lot * fill.filled,
-            filled_value=EXACT.multiply(self._unit, fill.turnover),
+            filled_value=EXACT.multiply(self._turnover_unit, fill.turnover),
             updated_ns=fill.time_ns,
             why=None,
+            average_price=self._average(weight, fill.filled) if weight else None,
         )
         return FillView(
             fill.trade_id,
             order,
             self.tick * fill.ticks,
             self.lot * fill.lots,
-            amount(fill.fee),
+            amount_of(fill.fee),
             fill.fee_asset,
             fill.is_maker,
             fill.time_ns,
         )
 
+    def _average(self, weight: int, lots: int) -> Decimal:
+        """The average price of an inverse contract's fills."""
+        sizes_by_ticks = EXACT.divide(Decimal(weight), WEIGHT_UNIT)
+        weight_of_sizes = EXACT.divide(sizes_by_ticks, self.tick)
+        return average_price(weight_of_sizes, Decimal(lots), is_inverse=True)
 
-def sane_atoms(value: Decimal) -> int:
-    """What an order is to be worth. Raises Refused when it can be worth no such thing."""
+
+def value_in_atoms(value: Decimal) -> int:
+    """Return a value in atoms. Raises OrderRejected if it is no value that an order can have"""
     return _divided(value, ATOM)[0]
 
 
@@ -163,12 +153,12 @@ def _remember(counts: dict[Decimal, int], number: Decimal, count: int) -> int:
 
 
 def _divided(number: Decimal, unit: Decimal) -> tuple[int, Decimal]:
-    """How many units it is, and what is left. Raises Refused when it is no positive number of a
-    sane length."""
+    """How often a unit fits, and the rest. Raises OrderRejected unless the number is positive and
+    of a sane length."""
     try:
         count, rest = EXACT.divmod(number, unit)
         if number > 0 and count < COUNT_MAX:
             return int(count), rest
     except InvalidOperation:
         pass
-    raise OrderRejected(RejectCode.MALFORMED, f"no amount: {number:.3g}")
+    raise OrderRejected(RejectCode.MALFORMED, f"{number:.3g} is not a valid amount")

@@ -1,4 +1,6 @@
-"""An order as the engine keeps it. Prices count ticks, sizes lots."""
+"""Orders and fills inside the matching engine. Prices count ticks, sizes count lots."""
+
+from decimal import Decimal
 
 import msgspec
 
@@ -10,21 +12,25 @@ from kit.simulator.matching.contract import (
     Status,
 )
 
-NOBODY = ""
-"""The account of those who only make the market."""
-# Looking a member up in its enum takes longer than all that is done with it.
+BACKGROUND = ""
+"""The account of the background order flow."""
+WEIGHT_SCALE: int = 10**36
+WEIGHT_UNIT = Decimal(WEIGHT_SCALE)
+"""Of ``Order.inverse_weight``."""
+# A member of an enum takes longer to look up than to use.
 OPEN, ALLOW = Status.OPEN, SelfTrade.ALLOW
 IMMEDIATE_OR_CANCEL, FILL_OR_KILL = Lifetime.IMMEDIATE_OR_CANCEL, Lifetime.FILL_OR_KILL
 
 
 class Order:
-    """One that changes. Lots in the book that belong to nobody are one as well."""
+    """A mutable order. A level's lots of the background order flow are an order as well."""
 
     __slots__ = (
         "account",
         "amended",
         "buys",
         "created_ns",
+        "inverse_weight",
         "is_final",
         "left",
         "locked",
@@ -58,19 +64,22 @@ class Order:
         self.ticket = ticket
         self.buys = ticket.buys
         self.ticks = ticks
-        """0: at any price."""
+        """0: a market order."""
         self.lots = self.left = lots
         self.turnover = 0
         """Sum of ticks times lots of its fills."""
+        self.inverse_weight = 0
+        """Sum of lots / ticks of its fills, times 10^36; only of an inverse contract."""
         self.locked = 0
-        """Atoms of what it would pay with; of a derivative, of what it would move."""
+        """Reserved atoms of the asset that it pays with; of a derivative, the atoms of value that
+        count for margin."""
         self.stop_ticks = 0
         self.trail_ticks = 0
         self.waits = False
-        """Whether it is in the book."""
+        """Whether it rests in the book."""
         self.status = OPEN
         self.is_final = False
-        """Whether it will change no more."""
+        """Whether it can no longer change."""
         self.why: RejectCode | None = None
         self.created_ns = self.updated_ns = time_ns
         self.amended = 0
@@ -79,17 +88,17 @@ class Order:
 
     @property
     def rests(self) -> bool:
-        """Whether what is not filled at once stays in the book."""
+        """Whether the part that is not filled at once rests in the book."""
         return self.ticks != 0 and not ends_at_once(self.ticket.lifetime)
 
 
 def ends_at_once(lifetime: Lifetime) -> bool:
-    """Whether an order never waits in the book."""
+    """Whether an order never rests in the book."""
     return lifetime is IMMEDIATE_OR_CANCEL or lifetime is FILL_OR_KILL
 
 
 class Fill(msgspec.Struct, frozen=True, gc=False):
-    """A part of an order has met another one; the order's numbers as they were after it."""
+    """An execution, with the order's numbers as they were after it."""
 
     trade_id: int
     order: Order
@@ -102,3 +111,4 @@ class Fill(msgspec.Struct, frozen=True, gc=False):
     filled: int
     turnover: int
     status: Status
+    inverse_weight: int = 0

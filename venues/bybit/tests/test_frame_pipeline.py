@@ -110,7 +110,7 @@ async def test_a_skipped_update_is_a_gap_until_the_whole_book_comes(feed: Feed) 
     feed.take(book(100, kind="snapshot"), book(101))
     (batch,) = feed.take(book(103, price="11"))
     assert reasons([batch]) == [types_pb2.GAP_REASON_SEQUENCE]
-    assert feed.pipeline.book_manager.wanting_snapshot() == ["BTCUSDT"]
+    assert feed.intake.bookkeeper.wanting_snapshot() == ["BTCUSDT"]
     assert feed.take(book(104)) == []
     feed.take(book(104, price="12", kind="snapshot"), book(105, price="13"))
     assert (feed.book("BTCUSDT").state, feed.book("BTCUSDT").epoch) == (BookState.PROVEN, 2)

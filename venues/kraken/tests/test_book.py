@@ -23,7 +23,7 @@ LOOKED_AT = 20
 
 
 class Books:
-    """A book_manager under Kraken's rules, and what it has said."""
+    """A bookkeeper under Kraken's rules, and what it has said."""
 
     def __init__(self, depth: int, *symbols: str) -> None:
         self.keeper = BookManager(rules(depth), self._hear)

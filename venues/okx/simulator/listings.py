@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from kit.accounting.fees import FeeTier
 from kit.simulator.events import Instrument
 from kit.simulator.history import Candle
 from kit.simulator.listing import InstrumentKind, Listing
-from kit.simulator.matching.contract import FeeTier
 from kit.simulator.texts import plain, short
 
 SUFFIX = "-SWAP"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 
-from kit.simulator.matching.contract import FeeAsset, FeeTier, Lifetime, RejectCode, SelfTrade
+from kit.accounting.fees import FeeAsset, FeeTier
+from kit.simulator.matching.contract import Lifetime, RejectCode, SelfTrade
 
 CROWD = "crowd"
 PLACES = Decimal("0.00000001")

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import pytest
 
+from kit.accounting.fees import FeeTier
 from kit.simulator.listing import Mark
 from kit.simulator.matching.contract import (
-    FeeTier,
     Lifetime,
     MatchingRules,
     OrderKind,
@@ -19,8 +19,8 @@ from kit.simulator.matching.contract import (
     SelfTrade,
     Status,
 )
-from kit.simulator.matching.tests.desk import Market
-from kit.simulator.matching.tests.test_house import refusal
+from kit.simulator.matching.tests.markets import Market
+from kit.simulator.matching.tests.test_exchange_accounts import refusal
 from kit.simulator.matching.tests.test_margin import FREE, INVERSE, LATER_NS, LINEAR, marked
 
 D = Decimal

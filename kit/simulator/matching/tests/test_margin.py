@@ -4,19 +4,20 @@ from decimal import Decimal
 
 import pytest
 
+from kit.accounting.fees import FeeTier
 from kit.simulator.events import Instrument
 from kit.simulator.listing import InstrumentKind, Listing, Mark
 from kit.simulator.matching.contract import (
     BalanceChanged,
-    FeeTier,
     MatchingRules,
     PositionChanged,
     PositionView,
     RejectCode,
+    SelfTrade,
     Status,
 )
-from kit.simulator.matching.tests.desk import Market
-from kit.simulator.matching.tests.test_house import refusal
+from kit.simulator.matching.tests.markets import Market
+from kit.simulator.matching.tests.test_exchange_accounts import refusal
 
 D = Decimal
 PERPETUAL = InstrumentKind.PERPETUAL
@@ -183,3 +184,28 @@ def test_a_position_is_closed_at_its_liquidation_price(market_of, size, asset, s
     assert "liquidation" in whys
     held = position(market, "other").unrealized
     assert held > 0
+
+
+def test_the_average_price_of_an_inverse_order_is_harmonic():
+    market = Market(FREE, [INVERSE])
+    market.order("other", "sell", "1000", "50000")
+    market.order("other", "sell", "1000", "100000")
+    order = market.order("demo", "buy", "2000", "100000")
+    assert order.average_price is not None
+    assert round(order.average_price, 8) == D("66666.66666667")
+    assert [round(one.order.average_price or 0, 8) for one in market.house.fills("demo")] == [
+        D(50_000),
+        D("66666.66666667"),
+    ]
+    assert round(position(market).entry_price, 5) == D("66666.66667")
+
+
+def test_a_self_trade_keeps_the_fills_of_both_orders():
+    market = Market(FREE, [LINEAR])
+    market.order("demo", "sell", "3", "60000")
+    market.order("demo", "buy", "3", "60000", self_trade=SelfTrade.ALLOW)
+    fills = market.house.fills("demo")
+    assert [(one.trade_id, one.order.order_id, one.is_maker) for one in fills] == [
+        (fills[0].trade_id, 1, True),
+        (fills[0].trade_id, 2, False),
+    ]

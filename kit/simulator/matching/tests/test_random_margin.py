@@ -7,10 +7,11 @@ from fractions import Fraction
 
 import pytest
 
+from kit.accounting.fees import FeeTier
+from kit.accounting.money import amount_of
 from kit.simulator.listing import Mark
-from kit.simulator.matching.contract import FeeTier, MatchingRules, OrderRejected, SelfTrade
-from kit.simulator.matching.money import amount
-from kit.simulator.matching.tests.desk import Market
+from kit.simulator.matching.contract import MatchingRules, OrderRejected, SelfTrade
+from kit.simulator.matching.tests.markets import Market
 from kit.simulator.matching.tests.test_margin import INVERSE, LINEAR
 
 D = Decimal
@@ -105,7 +106,7 @@ def test_all_that_is_won_is_lost_by_someone(listed, asset: str, unit: int):
             gain = direction * (book.worth(Fraction(price), book.size) - book.cost)
             assert abs(Fraction(position.unrealized) - gain) < ACTIONS * ATOM
     ledger = house.ledger
-    rest = amount(ledger.fees.get(asset, 0) + ledger.crowd.get(asset, 0))
+    rest = amount_of(ledger.fees.get(asset, 0) + ledger.background.get(asset, 0))
     total = sum(market.has(name, asset)[0] for name in ACCOUNTS) + rest
     costs = direction * sum(book.cost for book in books.values())
     assert abs(Fraction(total - start) - costs) < 10 * ACTIONS * ATOM

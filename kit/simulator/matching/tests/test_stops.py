@@ -15,8 +15,8 @@ from kit.simulator.matching.contract import (
     RejectCode,
     Status,
 )
-from kit.simulator.matching.tests.desk import Market
-from kit.simulator.matching.tests.test_house import refusal
+from kit.simulator.matching.tests.markets import Market
+from kit.simulator.matching.tests.test_exchange_accounts import refusal
 
 D = Decimal
 

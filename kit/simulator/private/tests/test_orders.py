@@ -3,7 +3,7 @@
 import pytest
 
 from kit.simulator.matching.contract import OrderKind
-from kit.simulator.matching.tests.desk import Market
+from kit.simulator.matching.tests.markets import Market
 from kit.simulator.private.orders import fills_by_order, fills_of, stop_kind
 
 

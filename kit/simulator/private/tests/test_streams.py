@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from kit.simulator.matching.contract import BalanceChanged, BalanceView, OrderChanged
-from kit.simulator.matching.tests.desk import SYMBOL, Market
+from kit.simulator.matching.tests.markets import SYMBOL, Market
 from kit.simulator.private.streams import AccountStreams, symbol_of
 
 

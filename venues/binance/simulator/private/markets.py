@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from kit.accounting.fees import FeeTier
 from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
     Cause,
-    FeeTier,
     MatchingRules,
     OrderChanged,
     PositionChanged,

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from kit.simulator.dialect import RestRequest
-from kit.simulator.matching.tests.fake_house import NOW_MS
+from kit.simulator.matching.tests.fake_engine import NOW_MS
 
 
 def signed(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from kit.simulator.matching.contract import RejectCode, Status
-from kit.simulator.matching.tests.fake_house import NOW_MS, FakeMarketView, FakeMatchingEngine
+from kit.simulator.matching.tests.fake_engine import NOW_MS, FakeMarketView, FakeMatchingEngine
 from venues.binance.simulator import SPOT, Binance
 from venues.binance.simulator.private.keys import ed25519_credentials
 from venues.binance.simulator.tests.signing import by_ed25519, signed

@@ -14,7 +14,7 @@ from kit.simulator.matching.contract import (
     RejectCode,
     Status,
 )
-from kit.simulator.matching.tests.fake_house import FakeMarketView, FakeMatchingEngine
+from kit.simulator.matching.tests.fake_engine import FakeMarketView, FakeMatchingEngine
 from venues.binance.simulator import FUTURES, Binance
 from venues.binance.simulator.tests.signing import signed
 

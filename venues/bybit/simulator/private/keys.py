@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from urllib.parse import unquote
 
+from kit.accounting.fees import FeeTier
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.matching.contract import (
-    FeeTier,
     IdScope,
     Key,
     MatchingEngine,

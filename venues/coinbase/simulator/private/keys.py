@@ -18,11 +18,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
+from kit.accounting.fees import FeeAsset, FeeTier
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView, RestRequest, RestResponse
 from kit.simulator.matching.contract import (
-    FeeAsset,
-    FeeTier,
     IdScope,
     Key,
     MatchingEngine,

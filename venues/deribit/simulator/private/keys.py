@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from kit.accounting.fees import FeeTier
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.matching.contract import (
-    FeeTier,
     IdScope,
     Key,
     MatchingEngine,

@@ -297,6 +297,8 @@ def _with_currency(order: OrderView, text: str) -> str:
 
 def _average(order: OrderView) -> Decimal:
     """By size."""
+    if order.average_price is not None:
+        return round(order.average_price, PRICE_PLACES)
     return round(order.filled_value / order.filled, PRICE_PLACES) if order.filled else ZERO
 
 

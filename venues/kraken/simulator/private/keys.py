@@ -16,11 +16,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from kit.accounting.fees import FeeAsset, FeeTier
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView, RestRequest
 from kit.simulator.matching.contract import (
-    FeeAsset,
-    FeeTier,
     IdScope,
     Key,
     MatchingEngine,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from kit.simulator.dialect import RestRequest
-from kit.simulator.matching.tests.fake_house import NOW_MS
+from kit.simulator.matching.tests.fake_engine import NOW_MS
 
 
 def signature(text: str, secret: str = "demo-secret") -> str:

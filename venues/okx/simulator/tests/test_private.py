@@ -14,7 +14,7 @@ from kit.simulator.matching.contract import (
     SelfTrade,
     Status,
 )
-from kit.simulator.matching.tests.fake_house import NOW_MS, FakeMarketView, FakeMatchingEngine
+from kit.simulator.matching.tests.fake_engine import NOW_MS, FakeMarketView, FakeMatchingEngine
 from venues.okx.simulator import DIALECTS, Okx
 from venues.okx.simulator.tests.signing import login, signed
 

@@ -14,14 +14,14 @@ from typing import Protocol
 from kit.simulator.events import BestQuote, Instrument, LevelChange, MarketEvent, Trade
 from kit.simulator.levels import Side
 from kit.simulator.matching.contract import OrderKind, OrderTicket, SelfTrade
-from kit.simulator.matching.order import ALLOW, NOBODY, Order
+from kit.simulator.matching.order import ALLOW, BACKGROUND, Order
 
 Queue = OrderedDict[int, Order]
 _ANY = {buys: OrderTicket("", buys, OrderKind.LIMIT, Decimal(0)) for buys in (True, False)}
 ANY_PRICE = 1 << 62
 
 
-class Keeper(Protocol):
+class ExecutionHandler(Protocol):
     """Who keeps the accounts. It may change the book while it is told."""
 
     def filled(
@@ -39,7 +39,7 @@ class Keeper(Protocol):
         """The crowd has traded between two prices. Returns what follows."""
 
 
-class Book:
+class OrderBook:
     """``OrderBook`` of one instrument. Trade ids and sequences are consecutive."""
 
     def __init__(self, instrument: Instrument, first_id: int) -> None:
@@ -47,11 +47,11 @@ class Book:
         self.sequence = first_id
         self.last_ticks = 0
         """Price of the last trade; 0: there was none."""
-        self.keeper: Keeper | None = None
+        self.handler: ExecutionHandler | None = None
         self.watched = False
         """Whether the keeper wants to know what the crowd trades."""
         self._trade_id = first_id
-        self._crowd_id = 0
+        self._background_id = 0
         self._bids = Side(1)
         self._asks = Side(-1)
         self._bid_queues: dict[int, Queue] = {}
@@ -71,12 +71,12 @@ class Book:
         events: list[MarketEvent] = []
         if other.keys and other.keys[-1] >= ticks * other.sign:
             lots = self._match(is_bid, ticks, lots, time_ns, None, events)
-            self._tell_crowd_traded(events, time_ns)
+            self._tell_background_traded(events, time_ns)
         if lots:
             key = ticks * side.sign
             queues = self._bid_queues if is_bid else self._ask_queues
             if queues and key in queues:
-                self._join_crowd(queues[key], is_bid, ticks, lots, time_ns)
+                self._join_background(queues[key], is_bid, ticks, lots, time_ns)
             there = side.lots.get(key, 0)
             events.append(self._change(side, is_bid, ticks, there + lots, time_ns))
         return self._quote(events, time_ns)
@@ -87,7 +87,7 @@ class Book:
         there = side.lots.get(key, 0)
         queues = self._bid_queues if is_bid else self._ask_queues
         if queues and key in queues:
-            lots = _leave_crowd(queues[key], lots)
+            lots = _leave_background(queues[key], lots)
             if not queues[key]:
                 del queues[key]
         if not there or not lots:
@@ -99,7 +99,7 @@ class Book:
         events: list[MarketEvent] = []
         self._match(buys, limit_ticks, lots, time_ns, None, events)
         if self.watched:
-            self._tell_crowd_traded(events, time_ns)
+            self._tell_background_traded(events, time_ns)
         return self._quote(events, time_ns)
 
     def enter(self, order: Order, time_ns: int, events: list[MarketEvent]) -> None:
@@ -123,7 +123,7 @@ class Book:
         if queue is None:
             queue = queues[key] = OrderedDict()
             if there:
-                self._join_crowd(queue, is_bid, order.ticks, there, time_ns)
+                self._join_background(queue, is_bid, order.ticks, there, time_ns)
         queue[order.number] = order
         events.append(self._change(side, is_bid, order.ticks, there + order.left, time_ns))
         if key == side.keys[-1]:
@@ -201,7 +201,7 @@ class Book:
             maker.left -= filled
             if not maker.left:
                 _drop(self._ask_queues if buys else self._bid_queues, key, maker)
-            if maker.account == NOBODY:
+            if maker.account == BACKGROUND:
                 maker = None
         lots -= filled
         there -= filled
@@ -217,24 +217,24 @@ class Book:
         events.append(trade)
         events.append(LevelChange(self.instrument, sequence, not buys, ticks, there, time_ns))
         if taker is None:
-            if maker is not None and self.keeper is not None:
-                events.extend(self.keeper.filled(None, maker, trade))
+            if maker is not None and self.handler is not None:
+                events.extend(self.handler.filled(None, maker, trade))
             return lots
         taker.left = lots
-        if self.keeper is not None:
-            events.extend(self.keeper.filled(taker, maker, trade))
+        if self.handler is not None:
+            events.extend(self.handler.filled(taker, maker, trade))
         return taker.left
 
     def _prevent(self, taker: Order, maker: Order, time_ns: int, events: list[MarketEvent]) -> bool:
         """Do what the taker wants done when it meets its own account's order. Returns whether that
         ends the taker."""
-        assert self.keeper is not None
+        assert self.handler is not None
         if taker.self_trade is not SelfTrade.CANCEL_NEWEST:
             self.remove(maker, time_ns, events)
-            self.keeper.prevented(maker, time_ns)
+            self.handler.prevented(maker, time_ns)
         if taker.self_trade is SelfTrade.CANCEL_OLDEST:
             return False
-        self.keeper.prevented(taker, time_ns)
+        self.handler.prevented(taker, time_ns)
         return True
 
     def _shorten(self, order: Order, lots: int, time_ns: int, events: list[MarketEvent]) -> None:
@@ -247,19 +247,23 @@ class Book:
         if is_best:
             self._quote(events, time_ns)
 
-    def _join_crowd(self, queue: Queue, is_bid: bool, ticks: int, lots: int, time_ns: int) -> None:
+    def _join_background(
+        self, queue: Queue, is_bid: bool, ticks: int, lots: int, time_ns: int
+    ) -> None:
         last = next(reversed(queue.values())) if queue else None
-        if last is not None and last.account == NOBODY:
+        if last is not None and last.account == BACKGROUND:
             last.left += lots
             return
-        self._crowd_id -= 1
+        self._background_id -= 1
         ticket = _ANY[is_bid]
-        queue[self._crowd_id] = Order(self._crowd_id, NOBODY, ticket, ticks, lots, time_ns)
+        queue[self._background_id] = Order(
+            self._background_id, BACKGROUND, ticket, ticks, lots, time_ns
+        )
 
-    def _tell_crowd_traded(self, events: list[MarketEvent], time_ns: int) -> None:
+    def _tell_background_traded(self, events: list[MarketEvent], time_ns: int) -> None:
         trades = [event.price_ticks for event in events if type(event) is Trade]
-        if trades and self.watched and self.keeper is not None:
-            events.extend(self.keeper.traded(self.instrument, min(trades), max(trades), time_ns))
+        if trades and self.watched and self.handler is not None:
+            events.extend(self.handler.traded(self.instrument, min(trades), max(trades), time_ns))
 
     def _change(self, side: Side, is_bid: bool, ticks: int, lots: int, time_ns: int) -> LevelChange:
         side.set(ticks, lots)
@@ -286,15 +290,15 @@ def _drop(queues: dict[int, Queue], key: int, order: Order) -> None:
     """Out of its level, which needs no queue any more when only the crowd is left in it."""
     queue = queues[key]
     del queue[order.number]
-    if not queue or (len(queue) == 1 and next(iter(queue.values())).account == NOBODY):
+    if not queue or (len(queue) == 1 and next(iter(queue.values())).account == BACKGROUND):
         del queues[key]
 
 
-def _leave_crowd(queue: Queue, lots: int) -> int:
+def _leave_background(queue: Queue, lots: int) -> int:
     """Take from the crowd's, newest first. Returns how much there was."""
     found = 0
     for order in reversed(list(queue.values())):
-        if order.account == NOBODY and found < lots:
+        if order.account == BACKGROUND and found < lots:
             leaving = min(order.left, lots - found)
             found += leaving
             order.left -= leaving

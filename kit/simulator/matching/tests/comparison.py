@@ -1,6 +1,6 @@
 """The engine against the textbook, over as many random actions as one likes::
 
-python -m kit.simulator.matching.tests.agreement [ACTIONS] [SEED]
+python -m kit.simulator.matching.tests.comparison [ACTIONS] [SEED]
 """
 
 import random
@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from decimal import Decimal
 
+from kit.accounting.fees import FeeAsset, FeeTier
+from kit.accounting.money import amount_of
 from kit.simulator.matching.contract import (
-    FeeAsset,
-    FeeTier,
     FillView,
     Lifetime,
     MatchingRules,
@@ -20,8 +20,7 @@ from kit.simulator.matching.contract import (
     RejectCode,
     SelfTrade,
 )
-from kit.simulator.matching.money import amount
-from kit.simulator.matching.tests.desk import SYMBOL, Market
+from kit.simulator.matching.tests.markets import SYMBOL, Market
 from kit.simulator.matching.tests.reference import Met, Reference
 
 ACCOUNTS = ("ann", "bob", "cid")
@@ -44,7 +43,7 @@ class Disagreement(Exception):
     """The two exchanges differ."""
 
 
-class Agreement:
+class Comparison:
     """Does the same to both, and compares."""
 
     def __init__(self, seed: int, fee_asset: FeeAsset, self_trade: SelfTrade) -> None:
@@ -188,8 +187,8 @@ class Agreement:
                 sums[asset] += balance.total
         ledger = market.house.ledger
         for asset, found in sums.items():
-            rest = ledger.fees.get(asset, 0) + ledger.crowd.get(asset, 0)
-            self._same("sum", found + amount(rest), START[asset] * len(ACCOUNTS))
+            rest = ledger.fees.get(asset, 0) + ledger.background.get(asset, 0)
+            self._same("sum", found + amount_of(rest), START[asset] * len(ACCOUNTS))
 
     def _same(self, what: str, found: object, expected: object) -> None:
         if found != expected:

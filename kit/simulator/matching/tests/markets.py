@@ -6,7 +6,6 @@ from typing import Any
 
 from kit.simulator.events import Instrument, MarketEvent
 from kit.simulator.listing import Listing, Mark
-from kit.simulator.matching.book import Book
 from kit.simulator.matching.contract import (
     AccountEvent,
     Lifetime,
@@ -16,6 +15,7 @@ from kit.simulator.matching.contract import (
     OrderView,
 )
 from kit.simulator.matching.exchange_accounts import ExchangeAccounts
+from kit.simulator.matching.order_book import OrderBook
 
 COIN = Instrument("COIN", "USDT", 2, 3, 1, 100.0, 1.0, 0.03, 1.0)
 SPOT = Listing("COINUSDT", "COIN", "USDT", "0.01", "0.001", "5")
@@ -40,7 +40,7 @@ class Market:
             self.events.extend,
             lambda symbol: self.marks.get(symbol),
         )
-        self.books = {listing.symbol: Book(one, 1_000) for one, listing in listed}
+        self.books = {listing.symbol: OrderBook(one, 1_000) for one, listing in listed}
         for instrument, listing in listed:
             self.house.enter(instrument, listing, self.books[listing.symbol])
         self.book = self.books[listed[0][1].symbol]

@@ -5,12 +5,11 @@ from decimal import Decimal
 
 import pytest
 
+from kit.accounting.fees import FeeAsset, FeeTier
 from kit.simulator.events import BestQuote, LevelChange, Trade
 from kit.simulator.matching.contract import (
     BalanceChanged,
     Cause,
-    FeeAsset,
-    FeeTier,
     IdScope,
     MatchingRules,
     OrderChanged,
@@ -20,7 +19,7 @@ from kit.simulator.matching.contract import (
     Status,
 )
 from kit.simulator.matching.instrument_book import COUNTED_MAX
-from kit.simulator.matching.tests.desk import FOK, IOC, SPOT, Market
+from kit.simulator.matching.tests.markets import FOK, IOC, SPOT, Market
 
 D = Decimal
 TIERS = (FeeTier(D("0.001"), D("0.002")),)
@@ -257,11 +256,11 @@ def test_the_best_prices_are_told_whenever_orders_change_them():
 
 
 def test_sizes_are_counted_right_however_many_there_were():
-    board = Market().house._engine.boards[SPOT.symbol]
+    book = Market().house._engine.books[SPOT.symbol]
     for lots in (*range(1, COUNTED_MAX + 3), 7):
         for size in (D(lots) / 1000, D(lots * 10) / 10_000):
-            assert board.lots(size) == lots
-    assert len(board._lots_of) < COUNTED_MAX
+            assert book.lots(size) == lots
+    assert len(book._lots_of) < COUNTED_MAX
 
 
 def test_an_account_hears_all_in_order():

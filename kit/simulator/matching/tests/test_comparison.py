@@ -2,8 +2,9 @@
 
 import pytest
 
-from kit.simulator.matching.contract import FeeAsset, SelfTrade
-from kit.simulator.matching.tests.agreement import Agreement
+from kit.accounting.fees import FeeAsset
+from kit.simulator.matching.contract import SelfTrade
+from kit.simulator.matching.tests.comparison import Comparison
 
 ACTIONS = 1_200
 
@@ -11,7 +12,7 @@ ACTIONS = 1_200
 @pytest.mark.parametrize("fee_asset", FeeAsset)
 @pytest.mark.parametrize("self_trade", SelfTrade)
 def test_random_orders_fill_as_in_the_textbook(fee_asset: FeeAsset, self_trade: SelfTrade):
-    agreement = Agreement(7, fee_asset, self_trade)
+    agreement = Comparison(7, fee_asset, self_trade)
     agreement.run(ACTIONS)
     assert min(agreement.orders, agreement.fills) > ACTIONS / 3
     assert agreement.refused
@@ -20,7 +21,7 @@ def test_random_orders_fill_as_in_the_textbook(fee_asset: FeeAsset, self_trade: 
 def test_the_same_seed_and_calls_give_the_same_fills():
     runs = []
     for _ in range(2):
-        agreement = Agreement(11, FeeAsset.RECEIVED, SelfTrade.CANCEL_OLDEST)
+        agreement = Comparison(11, FeeAsset.RECEIVED, SelfTrade.CANCEL_OLDEST)
         agreement.run(ACTIONS)
         house = agreement.market.house
         runs.append((house.fills("ann"), house.orders("bob"), agreement.market.events))

@@ -36,10 +36,8 @@ class Priority(IntEnum):
     PROTECT = 1
     """To make something right that others rely on: a book in doubt, a protective order."""
     NEW = 2
-    """To begin something: an order."""
-    QUESTION = 3
-    """To answer someone who waits."""
-    BACKFILL = 4
+    """To begin something: an order, a question of someone who waits for the answer."""
+    BACKFILL = 3
     """The past, which does not run away."""
 
 
@@ -74,7 +72,7 @@ class _Door:
     closed_until_ns: int = 0
 
 
-class RequestBudget:
+class Budget:
     """Turns, given out at a pace."""
 
     def __init__(
@@ -96,11 +94,9 @@ class RequestBudget:
         self._changed = asyncio.Event()
         self._giving: asyncio.Task[None] | None = None
 
-    def beside(self, per_second: float, burst: float) -> "RequestBudget":
+    def beside(self, per_second: float, burst: float) -> "Budget":
         """Another one, for calls that the venue counts apart. What closes one closes both."""
-        other = RequestBudget(
-            self._venue_id, per_second, self._clock, burst, max(burst, AT_ONCE_MAX)
-        )
+        other = Budget(self._venue_id, per_second, self._clock, burst, max(burst, AT_ONCE_MAX))
         other._door = self._door
         return other
 
@@ -201,7 +197,7 @@ class RequestBudget:
 class Spending:
     """On whose account a call goes, and how much it matters."""
 
-    budget: RequestBudget
+    budget: Budget
     priority: Priority
 
 
@@ -214,7 +210,7 @@ def spending() -> Spending | None:
 
 
 @contextmanager
-def spend(budget: RequestBudget, priority: Priority) -> Iterator[None]:
+def spend(budget: Budget, priority: Priority) -> Iterator[None]:
     """Calls within the body go on this account."""
     before = _spending.set(Spending(budget, priority))
     try:

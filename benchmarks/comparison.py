@@ -1,6 +1,6 @@
 """The matching engine against an independent exchange, over a million random orders::
 
-    python -m benchmarks.agreement [ORDERS] [SEED]
+    python -m benchmarks.comparison [ORDERS] [SEED]
 
 Each order must fill alike in both, to the last digit of its fees; so must what they refuse, and all
 balances and books. The first difference ends it with an error. Each core compares other rules.
@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import count, repeat
 
-from kit.simulator.matching.contract import FeeAsset, SelfTrade
-from kit.simulator.matching.tests.agreement import Agreement
+from kit.accounting.fees import FeeAsset
+from kit.simulator.matching.contract import SelfTrade
+from kit.simulator.matching.tests.comparison import Comparison
 
 ORDERS = 1_000_000
 ACTIONS_AT_ONCE = 10_000
@@ -21,7 +22,7 @@ RULES = [(asset, mode) for asset in FeeAsset for mode in SelfTrade]
 
 def compare(rules: tuple[FeeAsset, SelfTrade], seed: int, wanted: int) -> int:
     """Under one set of rules; print what was compared. Returns how many orders it were."""
-    agreement = Agreement(seed, *rules)
+    agreement = Comparison(seed, *rules)
     while agreement.orders < wanted:
         agreement.run(min(ACTIONS_AT_ONCE, 2 * wanted))
     print(

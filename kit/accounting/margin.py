@@ -1,0 +1,118 @@
+"""Margin, settlement and liquidation of derivatives, with cross margin per settlement asset.
+
+All balances, positions and orders of one settlement asset share their margin. For each instrument
+the larger one of two exposures counts: all open orders that buy are filled, or all that sell.
+Unrealised profit opens no new positions; an unrealised loss is reserved.
+"""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+from kit.accounting.contract import Contract
+from kit.accounting.fees import FeeCalculator
+from kit.accounting.money import Ratio
+from kit.accounting.position import Position
+from kit.accounting.wallet import InsufficientFunds, Wallet
+
+UnitValue = Callable[[Contract], Ratio | None]
+"""Atoms that one size unit of a contract is worth at its mark price; None: no price is known, and
+positions count at their cost."""
+
+
+class MarginCalculator:
+    """Margin rules of one venue."""
+
+    def __init__(
+        self, fees: FeeCalculator, initial: Ratio, maintenance: Ratio, unit_value: UnitValue
+    ) -> None:
+        """``initial`` and ``maintenance`` are shares of a position's value."""
+        self._fees = fees
+        self.initial = initial
+        self.maintenance = maintenance
+        self._unit_value = unit_value
+
+    def admit(
+        self, wallet: Wallet, contract: Contract, buys: bool, value: int, reserved: int
+    ) -> None:
+        """Count an order's value, of which ``reserved`` is counted already. Orders that need no
+        more margin than before are always admitted. Raises InsufficientFunds."""
+        asset, position = contract.settle, wallet.position(contract)
+        before = self.required(wallet, asset)
+        position.expect(buys, value - reserved)
+        after = self.required(wallet, asset)
+        if after > before:
+            total, fee = wallet.totals[asset], self._fees.highest(value)
+            if after > total - fee:
+                position.expect(buys, reserved - value)
+                raise InsufficientFunds(asset, after + fee, total)
+        self._lock(wallet, asset, after)
+
+    def resize(
+        self, wallet: Wallet, contract: Contract, buys: bool, value: int, reserved: int
+    ) -> None:
+        """Count an order's value without a check."""
+        if value != reserved:
+            wallet.position(contract).expect(buys, value - reserved)
+        self.refresh(wallet, contract.settle)
+
+    def refresh(self, wallet: Wallet, asset: str) -> None:
+        """Reserve the margin that positions and orders require at the prices of now."""
+        self._lock(wallet, asset, self.required(wallet, asset))
+
+    def settle(
+        self, wallet: Wallet, contract: Contract, fill: tuple[bool, int, int], is_maker: bool
+    ) -> tuple[int, str]:
+        """Book a fill, which is (buys, size, value), without reserving margin anew. Return the fee
+        in atoms and its asset."""
+        buys, size, value = fill
+        asset = contract.settle
+        profit = wallet.position(contract).trade(buys, value, size)
+        fee = self._fees.fee(value, wallet.volume, is_maker)
+        wallet.totals[asset] += profit - fee
+        return fee, asset
+
+    def required(self, wallet: Wallet, asset: str) -> int:
+        """Return the initial margin of positions and orders, plus the unrealised loss."""
+        required = profit = 0
+        for position in wallet.positions.values():
+            contract = position.contract
+            if contract.settle == asset:
+                unit_value = self._unit_value(contract)
+                value = position.cost if unit_value is None else unit_value.apply(position.size)
+                most = max(abs(value + position.buying), abs(value - position.selling))
+                required += self.initial.apply(most)
+                profit += contract.direction * (value - position.cost)
+        return required + max(0, -profit)
+
+    def equity(self, wallet: Wallet, asset: str) -> int:
+        """Return the balance plus the unrealised profit of all positions."""
+        profits = (one.unrealized(value) for one, value in self._held(wallet, asset))
+        return wallet.totals[asset] + sum(profits)
+
+    def maintenance_required(self, wallet: Wallet, asset: str) -> int:
+        """Return the equity below which positions are liquidated."""
+        held = self._held(wallet, asset)
+        return sum(self.maintenance.apply(abs(one.value(value))) for one, value in held)
+
+    def liquidation_price(self, wallet: Wallet, position: Position) -> Decimal | None:
+        """Return the mark price at which equity and maintenance margin are equal while all other
+        prices stay as they are, or None if there is no such price."""
+        contract = position.contract
+        unit_value = self._unit_value(contract)
+        if not position.size or unit_value is None:
+            return None
+        rest = self.equity(wallet, contract.settle) - position.unrealized(unit_value)
+        others = self.maintenance_required(wallet, contract.settle)
+        own = self.maintenance.apply(abs(position.value(unit_value)))
+        return position.price_at_margin(rest - others + own, self.maintenance)
+
+    def _held(self, wallet: Wallet, asset: str) -> Iterator[tuple[Position, Ratio]]:
+        for position in wallet.positions.values():
+            if position.size and position.contract.settle == asset:
+                unit_value = self._unit_value(position.contract)
+                if unit_value is not None:
+                    yield position, unit_value
+
+    def _lock(self, wallet: Wallet, asset: str, required: int) -> None:
+        wallet.locked[asset] += required - wallet.margins[asset]
+        wallet.margins[asset] = required

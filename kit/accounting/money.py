@@ -1,0 +1,43 @@
+"""Exact money: an integer counts atoms, and every asset has 10^18 atoms in one unit."""
+
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from fractions import Fraction
+
+ATOM_PLACES = 18
+ATOMS_PER_UNIT: int = 10**ATOM_PLACES
+ATOM = Decimal(1).scaleb(-ATOM_PLACES)
+EXACT = Context(prec=200)
+
+
+def amount_of(atoms: int) -> Decimal:
+    """Return atoms as a decimal amount without trailing zeros after the point."""
+    whole, rest = divmod(atoms, ATOMS_PER_UNIT)
+    if not rest:
+        return Decimal(whole)
+    return EXACT.normalize(EXACT.scaleb(Decimal(atoms), -ATOM_PLACES))
+
+
+def atoms_of(amount: Decimal) -> int:
+    """Return a decimal amount in atoms; digits below one atom are cut off."""
+    return int(EXACT.scaleb(amount, ATOM_PLACES))
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """An exact factor for integer amounts. ``denominator`` is positive."""
+
+    numerator: int
+    denominator: int
+
+    @classmethod
+    def of(cls, factor: Decimal | Fraction) -> "Ratio":
+        """Return the exact ratio that a number stands for."""
+        return cls(*factor.as_integer_ratio())
+
+    def apply(self, count: int) -> int:
+        """Return ``count`` times the ratio, cut towards zero to an integer."""
+        product = count * self.numerator
+        if product >= 0:
+            return product // self.denominator
+        return -(-product // self.denominator)

@@ -1,0 +1,144 @@
+"""Accounts pay: open orders reserve funds or margin, and fills change balances and positions."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from kit.accounting.fees import FeeCalculator
+from kit.accounting.margin import MarginCalculator
+from kit.accounting.money import Ratio, amount_of
+from kit.accounting.spot import SpotCalculator
+from kit.accounting.wallet import InsufficientFunds
+from kit.simulator.matching.accounts import Account, ExchangeLedger
+from kit.simulator.matching.contract import (
+    MatchingRules,
+    OrderRejected,
+    PositionView,
+    RejectCode,
+)
+from kit.simulator.matching.instrument_book import InstrumentBook
+from kit.simulator.matching.mark_prices import MarkPrices
+from kit.simulator.matching.order import Order
+
+
+class Settlement:
+    """Applies ``kit.accounting`` to the orders and fills of one venue."""
+
+    def __init__(self, rules: MatchingRules, prices: MarkPrices) -> None:
+        fees = FeeCalculator(rules.tiers, rules.fee_places)
+        self.ledger = ExchangeLedger()
+        self.prices = prices
+        self.margin = MarginCalculator(
+            fees,
+            Ratio.of(rules.initial_margin),
+            Ratio.of(rules.maintenance_margin),
+            prices.lot_value,
+        )
+        self._spot = SpotCalculator(fees, rules.fee_asset)
+
+    def admit(self, account: Account, book: InstrumentBook, order: Order, *, enters: bool) -> None:
+        """Reserve what an order needs as it is now. ``enters``: it enters the book at once and does
+        not wait for a stop price. Raises OrderRejected, and reserves no more than before."""
+        calculator: SpotCalculator | MarginCalculator = self._spot
+        if not book.is_spot:
+            if not enters:
+                return
+            if order.ticket.reduce_only:
+                _cut_to_position(account, book, order)
+                return
+            calculator = self.margin
+        required = self._required(book, order)
+        try:
+            if book.is_spot and enters and order.buys and not order.ticks:
+                self._spot.check_cost(account.wallet, book.contract, _market_cost(book, order))
+            calculator.admit(account.wallet, book.contract, order.buys, required, order.locked)
+        except InsufficientFunds:
+            raise OrderRejected(RejectCode.FUNDS) from None
+        order.locked = required
+
+    def release(self, account: Account, book: InstrumentBook, order: Order) -> None:
+        """Release what a final order has reserved."""
+        calculator = self._spot if book.is_spot else self.margin
+        calculator.resize(account.wallet, book.contract, order.buys, 0, order.locked)
+        order.locked = 0
+
+    def settle(
+        self, account: Account, book: InstrumentBook, order: Order, fill: tuple[bool, int, int]
+    ) -> tuple[int, str]:
+        """Pay a fill, which is (is maker, lots, value in atoms) and is counted in ``order.left``.
+        Return the fee in atoms and its asset."""
+        is_maker, lots, value = fill
+        calculator = self._spot if book.is_spot else self.margin
+        wallet, contract, buys = account.wallet, book.contract, order.buys
+        fee, asset = calculator.settle(wallet, contract, (buys, lots, value), is_maker)
+        self.ledger.fees[asset] += fee
+        required = self._required(book, order) if order.locked else 0
+        calculator.resize(wallet, contract, buys, required, order.locked)
+        order.locked = required
+        return fee, asset
+
+    def settle_background(self, book: InstrumentBook, buys: bool, lots: int, value: int) -> None:
+        """Count a trade of an account with the background order flow. ``buys``: the account."""
+        contract, background = book.contract, self.ledger.background
+        signed = value if buys else -value
+        if book.is_spot:
+            size = lots * contract.size_unit_atoms
+            background[contract.base] += -size if buys else size
+            background[contract.quote] += signed
+        else:
+            background[contract.settle] += contract.direction * signed
+
+    def assets(self, book: InstrumentBook) -> Sequence[str]:
+        """Return the assets that an order can change."""
+        contract = book.contract
+        return (contract.base, contract.quote) if book.is_spot else (contract.settle,)
+
+    def position_view(self, account: Account, book: InstrumentBook) -> PositionView:
+        """Return a position as it is now."""
+        position, margin = account.wallet.position(book.contract), self.margin
+        now = self.prices.price(book.contract)
+        return PositionView(
+            account.name,
+            book.symbol,
+            book.size(position.size),
+            position.entry_price() or Decimal(0),
+            now.price,
+            amount_of(position.unrealized(now.lot_value)),
+            margin.liquidation_price(account.wallet, position),
+            amount_of(margin.initial.apply(abs(position.value(now.lot_value)))),
+            amount_of(position.realized),
+        )
+
+    def _required(self, book: InstrumentBook, order: Order) -> int:
+        """Funds of a spot order, or the value of a derivative order at its price or the mark
+        price."""
+        contract = book.contract
+        if book.is_spot:
+            return self._spot.required(contract, order.buys, order.ticks, order.left)
+        if order.ticks:
+            return contract.value(order.ticks, order.left)
+        return self.prices.lot_value(contract).apply(order.left)
+
+
+def _market_cost(book: InstrumentBook, order: Order) -> int:
+    """What a market order would pay for the orders that it meets."""
+    left, cost = order.left, 0
+    for ticks, lots in book.orders.offers(order):
+        cost += book.contract.value(ticks, min(lots, left))
+        left -= lots
+        if left <= 0:
+            break
+    return cost
+
+
+def _cut_to_position(account: Account, book: InstrumentBook, order: Order) -> None:
+    """Make a reduce-only order no larger than the position. Raises OrderRejected."""
+    position = account.wallet.positions.get(book.symbol)
+    held = 0 if position is None else position.size
+    reducible = -held if order.buys else held
+    if reducible <= 0:
+        raise OrderRejected(RejectCode.REDUCE_ONLY)
+    if order.left > reducible:
+        order.lots -= order.left - reducible
+        order.left = reducible
+        order.ticket = replace(order.ticket, size=book.size(order.lots))
