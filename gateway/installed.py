@@ -1,6 +1,6 @@
-"""The installed venues as the catalog tells of them, from what their own catalogs say.
+"""Describe the installed venues for the catalog service, from their own catalogs.
 
-Nothing is connected for it: a venue that is made opens nothing before it is run.
+No connection is made: a Venue opens nothing before it runs.
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,10 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base import settings
 from kit.base.settings import MeshSettings
-from kit.connector.books.sequence_rules import UnnumberedRule
 from kit.connector.contract import discovery
 from kit.connector.contract import venue as contract
-from kit.connector.contract.venue import BookRules, Environment
+from kit.connector.contract.venue import Environment
 from kit.connector.process.settings import VenueSettings
-from kit.marketdata.book.checksum import Checksum
 
 Installed = Mapping[str, catalog_pb2.Venue]
 """By venue id. The running process is not set."""
@@ -23,6 +21,11 @@ Installed = Mapping[str, catalog_pb2.Venue]
 MATURITIES = {
     contract.Maturity.PREVIEW: catalog_pb2.MATURITY_PREVIEW,
     contract.Maturity.PROVEN: catalog_pb2.MATURITY_PROVEN,
+}
+PROOFS = {
+    contract.BookProof.SEQUENCE: catalog_pb2.BOOK_PROOF_SEQUENCE,
+    contract.BookProof.CHECKSUM: catalog_pb2.BOOK_PROOF_CHECKSUM,
+    contract.BookProof.CONNECTION_SEQUENCE: catalog_pb2.BOOK_PROOF_CONNECTION_SEQUENCE,
 }
 SNAPSHOT_SOURCES = {
     contract.SnapshotSource.REST: catalog_pb2.SNAPSHOT_SOURCE_REST,
@@ -72,7 +75,7 @@ def describe(venue: contract.Venue, port: int) -> catalog_pb2.Venue:
 
 def _features(venue: contract.Venue) -> catalog_pb2.Features:
     return catalog_pb2.Features(
-        book_proofs=_book_proofs(venue.book, venue.connection_sequence is not None),
+        book_proofs=[PROOFS[proof] for proof in contract.BookProof if proof in venue.book_proofs],
         snapshot_source=SNAPSHOT_SOURCES[venue.book.snapshots],
         book_depth=venue.book.depth,
         venue_candles=types_pb2.CHANNEL_CANDLES in venue.channels,
@@ -80,19 +83,6 @@ def _features(venue: contract.Venue) -> catalog_pb2.Features:
         trade_numbering=TRADE_NUMBERINGS[venue.profile.trade_numbering],
         candles_sum_trades=venue.profile.candles_sum_trades,
     )
-
-
-def _book_proofs(rules: BookRules, counts_frames: bool) -> "list[catalog_pb2.BookProof.ValueType]":
-    found: list[catalog_pb2.BookProof.ValueType] = []
-    if not rules.provable:
-        return found
-    if not isinstance(rules.sequence, UnnumberedRule):
-        found.append(catalog_pb2.BOOK_PROOF_SEQUENCE)
-    if rules.checksum is not Checksum.NONE:
-        found.append(catalog_pb2.BOOK_PROOF_CHECKSUM)
-    if counts_frames:
-        found.append(catalog_pb2.BOOK_PROOF_CONNECTION_SEQUENCE)
-    return found
 
 
 def _limits(limits: contract.VenueLimits) -> catalog_pb2.Limits:

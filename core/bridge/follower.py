@@ -74,7 +74,8 @@ class Follower:
 
     def on_update(self, cursor: Cursor, update: BookUpdate) -> None:
         """The next row of the stream."""
-        if cursor <= self._contained:
+        if cursor <= self._contained or not update.epoch:
+            # Epoch 0: an update that the venue could not apply to a book.
             return
         if update.snapshot:
             self._replace(cursor, update)

@@ -78,12 +78,18 @@ class Connector:
     def proven(self, symbol: str = "") -> bool:
         """Whether a book is; without a symbol: whether all are."""
         books = [self.book(symbol)] if symbol else self.intake.bookkeeper.books.values()
-        return all(book.state is BookState.PROVEN for book in books)
+        return all(book.state is BookState.SYNCHRONIZED for book in books)
 
     @property
     def all_gaps(self) -> list[types_pb2.Gap]:
-        """Of all channels and instruments, in the order in which they were published."""
-        return [gap for batch in self.batches for gap in batch.gaps]
+        """The gaps of all channels and instruments, in the order of publication, without those of
+        books that wait for their first snapshot."""
+        return [
+            gap
+            for batch in self.batches
+            for gap in batch.gaps
+            if gap.reason != types_pb2.GAP_REASON_UNPROVEN
+        ]
 
     def gaps(self, channel: Channel, symbol: str, since: int = 0) -> list[types_pb2.Gap]:
         """What was told to be missing, from a position in ``batches`` on."""

@@ -174,7 +174,7 @@ class _Phase:
             self._events += len(columns.instrument) if columns is not None else 0
         for symbol in self._symbols:
             book = self._connector.book(symbol)
-            if book.state is BookState.PROVEN:
+            if book.state is BookState.SYNCHRONIZED:
                 best = _best(book)
                 self._checked += 1
                 if best is not None and not self._truth.was(symbol, best):

@@ -85,8 +85,8 @@ async def test_an_empty_list_is_degraded_and_nothing_is_delisted(
 async def test_the_process_lives_through_a_delisting(pretended: Exchange, tmp_path: Path) -> None:
     symbol = pretended.symbols[0]
     async with process(pretended, tmp_path) as venue:
-        await until(venue.intake.bookkeeper.doubted_count)
-        await until(lambda: not venue.intake.bookkeeper.doubted_count())
+        await until(venue.intake.bookkeeper.in_doubt_count)
+        await until(lambda: not venue.intake.bookkeeper.in_doubt_count())
         pretended.order("delist", symbol)
 
         def details() -> set[str]:

@@ -1,4 +1,4 @@
-"""Books that ccxt.pro keeps: copied at once, told as changes, and never called proven."""
+"""Books that ccxt.pro keeps: copied at once, published as changes, and never called proven."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,13 +11,12 @@ from kit.connector.contract.venue import BookRules, SnapshotSource
 from kit.marketdata.model.columns import BookRows, Levels, Symbols
 from venues.ccxt.parse import plain, time_ns
 
-# Of an update ccxt.pro tells neither which it is nor which came before, and on many exchanges it
-# does not look either. Only a crossed book shows that one was missed.
+# ccxt.pro does not number the updates of a book, and on many exchanges does not check their order.
+# Only a crossed book shows that an update was missed.
 BOOK = BookRules(
     sequence=UnnumberedRule(),
     snapshots=SnapshotSource.FEED,
     crossing_is_wrong=True,
-    provable=False,
 )
 
 Sizes = dict[float, float]
@@ -25,24 +24,24 @@ Sizes = dict[float, float]
 
 
 class BookCopy:
-    """What was told of one book. ccxt.pro's own object changes under our hands."""
+    """The levels of one book that were published last. ccxt.pro changes its own book in place."""
 
     def __init__(self, symbol: str, depth: int) -> None:
         self._symbol = symbol
         self._depth = depth
         self._bids: Sizes = {}
         self._asks: Sizes = {}
-        self._told = False
+        self._has_snapshot = False
 
     def forget(self) -> None:
-        """The next one is told as a whole."""
-        self._bids, self._asks, self._told = {}, {}, False
+        """Publish the next book whole."""
+        self._bids, self._asks, self._has_snapshot = {}, {}, False
 
     def changes(self, book: Mapping[str, Any], received_time_ns: int) -> BookRows | None:
-        """What is different now; the whole book at first. None: nothing is."""
+        """The levels that differ now, at first the whole book; None when none does."""
         bids, asks = self._top(book["bids"]), self._top(book["asks"])
         changed = _changes(self._bids, bids), _changes(self._asks, asks)
-        snapshot, self._told = not self._told, True
+        snapshot, self._has_snapshot = not self._has_snapshot, True
         self._bids, self._asks = bids, asks
         if not snapshot and not any(changed):
             return None

@@ -7,7 +7,13 @@ maintenance the numbering may begin anew, in an update whose seqId is below its 
 """
 
 from kit.base.numbers import IntColumn
-from kit.connector.contract.venue import BookRules, SequenceResult, SnapshotSource, UpdateNumbers
+from kit.connector.contract.venue import (
+    BookRules,
+    Ordering,
+    SequenceResult,
+    SnapshotSource,
+    UpdateNumbers,
+)
 from kit.marketdata.book.checksum import Checksum
 
 BOOK_LEVELS = 400
@@ -15,6 +21,8 @@ BOOK_LEVELS = 400
 
 class OkxBookRule:
     """prevSeqId must be the seqId before, whether the numbers grow or not."""
+
+    ordering = Ordering.SEQUENCE
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """A seqId below the book's, whose prevSeqId is another, is a hole and not simply old: it is

@@ -189,7 +189,7 @@ async def expect_right(rig: Rig, symbol: str) -> None:
                 for side in (told.bids, told.asks)
             ]
             calm_until = rig.connector.now_s() + CALM_SECONDS
-            while book.state is BookState.PROVEN and rig.connector.now_s() < calm_until:
+            while book.state is BookState.SYNCHRONIZED and rig.connector.now_s() < calm_until:
                 if _best(book) == theirs:
                     return
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)

@@ -1,4 +1,4 @@
-"""What happens to books, as batches."""
+"""Build batches from the events of books."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -7,7 +7,7 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import IntColumn
-from kit.connector.books.outcomes import Changed, Outcome
+from kit.connector.books.book_events import BookEvent, UpdateEvent
 from kit.connector.books.synchronized_book import SynchronizedBook
 from kit.marketdata.book import Changes
 from kit.marketdata.codec import encode
@@ -18,25 +18,25 @@ Publish = Callable[[BatchDraft], object]
 
 
 class BookBatchBuilder:
-    """Writes outcomes into batches. A gap closes a batch, as gaps stand before the rows."""
+    """Gathers events into batches. A gap closes a batch, because gaps stand before the rows."""
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
         self._gaps: list[types_pb2.Gap] = []
-        self._rows: list[tuple[SynchronizedBook, Scale, Changed]] = []
+        self._rows: list[tuple[SynchronizedBook, Scale, UpdateEvent]] = []
 
-    def take(self, book: SynchronizedBook, outcomes: Iterable[Outcome]) -> None:
-        """Write what happened to one book."""
-        for outcome in outcomes:
-            if isinstance(outcome, Changed):
-                self._rows.append((book, book.scale, outcome))
+    def take(self, book: SynchronizedBook, events: Iterable[BookEvent]) -> None:
+        """Add events of one book."""
+        for event in events:
+            if isinstance(event, UpdateEvent):
+                self._rows.append((book, book.scale, event))
             else:
                 if self._rows:
                     self.publish()
-                self._gaps.append(outcome.gap)
+                self._gaps.append(event.gap)
 
     def publish(self) -> None:
-        """Publish what was written, if anything."""
+        """Publish the gathered events, if any."""
         if self._rows or self._gaps:
             draft = self._draft() if self._rows else BatchDraft()
             self._publish(draft.after(self._gaps))
@@ -45,16 +45,16 @@ class BookBatchBuilder:
     def _draft(self) -> BatchDraft:
         entries = Counter((book.symbol, scale) for book, scale, _ in self._rows)
         position = {entry: index for index, entry in enumerate(entries)}
-        changes = [changed for _, _, changed in self._rows]
-        updates = [changed.update for changed in changes]
+        events = [event for _, _, event in self._rows]
+        updates = [event.update for event in events]
         columns = encode.book(
             Changes.joined([update.bids for update in updates]),
             Changes.joined([update.asks for update in updates]),
             instrument=_column(position[book.symbol, scale] for book, scale, _ in self._rows),
             first_sequence=_column(update.numbers.first for update in updates),
             last_sequence=_column(update.numbers.last for update in updates),
-            snapshot=_column(changed.snapshot for changed in changes),
-            book_epoch=_column(changed.epoch for changed in changes),
+            snapshot=_column(event.snapshot for event in events),
+            book_epoch=_column(event.epoch for event in events),
             venue_time_ns=_column(update.venue_time_ns for update in updates),
             received_time_ns=_column(update.received_time_ns for update in updates),
         )

@@ -1,13 +1,15 @@
-"""The common ways in which updates of a book join."""
+"""Sequence rules: the common ways in which the updates of a book join."""
 
 import numpy as np
 
 from kit.base.numbers import IntColumn
-from kit.connector.contract.venue import SequenceResult, UpdateNumbers
+from kit.connector.contract.venue import Ordering, SequenceResult, UpdateNumbers
 
 
 class OverlapRule:
     """Updates cover ranges of ids; they join or overlap, which is fine as sizes are absolute."""
+
+    ordering = Ordering.SEQUENCE
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The first id must not be greater than the one before plus one."""
@@ -16,19 +18,21 @@ class OverlapRule:
         return SequenceResult.HOLE if update.first > last + 1 else SequenceResult.APPLY
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
-        """The same."""
+        """The same as ``after_update``."""
         return self.after_update(last, update)
 
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
     ) -> bool:
-        """The same, for many updates at once."""
+        """The same as ``after_update``, for many updates at once."""
         before = np.concatenate(([last], lasts[:-1]))
         return bool((firsts <= before + 1).all() and (lasts > before).all())
 
 
 class ChainRule:
     """Each update names the one before it."""
+
+    ordering = Ordering.SEQUENCE
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """``previous`` must be the number of the update before."""
@@ -37,18 +41,20 @@ class ChainRule:
         return SequenceResult.OLD if update.last <= last else SequenceResult.HOLE
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
-        """The same."""
+        """The same as ``after_update``."""
         return self.after_update(last, update)
 
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
     ) -> bool:
-        """The same, for many updates at once."""
+        """The same as ``after_update``, for many updates at once."""
         return bool(previous[0] == last and (previous[1:] == lasts[:-1]).all())
 
 
 class CountingRule:
     """Each update has the next number."""
+
+    ordering = Ordering.SEQUENCE
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """``last`` counts by one."""
@@ -57,26 +63,54 @@ class CountingRule:
         return SequenceResult.OLD if update.last <= last else SequenceResult.HOLE
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
-        """The same."""
+        """The same as ``after_update``."""
         return self.after_update(last, update)
 
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
     ) -> bool:
-        """The same, for many updates at once."""
+        """The same as ``after_update``, for many updates at once."""
         return bool(lasts[0] == last + 1 and (np.diff(lasts) == 1).all())
 
 
-class UnnumberedRule:
-    """Updates have no numbers: what came before a snapshot is in it, all else follows. Whether one
-    is missing must be proven by other means."""
+class TimeRule:
+    """Updates and REST snapshots carry the venue's time of the book, which the parser and
+    ``VenueHistory.book`` write into their sequence numbers, in a unit of their choice.
+
+    The time tells which updates a snapshot contains. It does not tell whether one is missing.
+    """
+
+    ordering = Ordering.TIME
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
-        """Always."""
+        """Time must not go back: of updates in the wrong order, the book would keep the older."""
+        return SequenceResult.HOLE if update.last < last else SequenceResult.APPLY
+
+    def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
+        """An update of the same time may be missing in the snapshot, and does no harm when it is
+        contained, as sizes are absolute."""
+        return SequenceResult.OLD if update.last < last else SequenceResult.APPLY
+
+    def run_joins(
+        self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
+    ) -> bool:
+        """The same as ``after_update``, for many updates at once."""
+        return bool(lasts[0] >= last and (np.diff(lasts) >= 0).all())
+
+
+class UnnumberedRule:
+    """Updates have neither numbers nor times. The whole book comes over the feed, and the updates
+    after it on the same connection follow it. Only a checksum or the numbers of the connection's
+    frames can show a missing update."""
+
+    ordering = Ordering.NONE
+
+    def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
+        """Always joins."""
         return SequenceResult.APPLY
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
-        """An update that was held is older than the snapshot that came after it."""
+        """An update that was held came before the snapshot."""
         return SequenceResult.OLD
 
     def run_joins(

@@ -115,8 +115,23 @@ class SequenceResult(Enum):
     """Something between is missing."""
 
 
+class Ordering(Enum):
+    """What a sequence rule can tell about the updates of a book."""
+
+    NONE = "none"
+    """Nothing: neither whether an update is missing, nor which updates a snapshot contains."""
+    TIME = "time"
+    """Which updates a snapshot contains, and not whether an update is missing."""
+    SEQUENCE = "sequence"
+    """Both."""
+
+
 class SequenceRule(Protocol):
     """How the updates of a venue's book join. Pure. Common ones: books/sequence_rules.py."""
+
+    @property
+    def ordering(self) -> Ordering:
+        """What the numbers of the updates can tell."""
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """May this update follow the update that ended with ``last``?"""
@@ -139,9 +154,20 @@ class SnapshotSource(Enum):
     """The feed, after a subscription; Wire.renew_book asks for another."""
 
 
+class BookProof(Enum):
+    """What shows that no update of a book is missing."""
+
+    SEQUENCE = "sequence"
+    """The numbers of its updates."""
+    CHECKSUM = "checksum"
+    """A checksum in each update, over the top of the book."""
+    CONNECTION_SEQUENCE = "connection sequence"
+    """The numbers of all frames of a connection."""
+
+
 @dataclass(frozen=True, slots=True)
 class BookRules:
-    """How a book is kept and how it proves itself."""
+    """How a book is kept and checked. Raises ValueError for rules that contradict each other."""
 
     sequence: SequenceRule
     snapshots: SnapshotSource
@@ -149,12 +175,20 @@ class BookRules:
     depth: int = 0
     """Levels per side that the venue keeps up to date; what falls out is cut. 0: all."""
     crossing_is_wrong: bool = False
-    """A best bid not below the best ask proves a missed update, where nothing else can."""
-    provable: bool = True
-    """False: nothing would show that an update was missed, so that no book is called proven."""
+    """A best bid that is not below the best ask shows a missed update. This check finds some missed
+    updates and not all of them, so it is no proof of a book."""
     same_everywhere: bool = False
     """The numbers of updates are the same on all connections, and an update that came before can be
     told by them: so the updates of two connections make one book (process/peer_replica.py)."""
+
+    def __post_init__(self) -> None:
+        if self.snapshots is SnapshotSource.REST and self.sequence.ordering is Ordering.NONE:
+            raise ValueError(
+                "REST snapshots need a sequence rule that tells which updates a snapshot contains:"
+                " number the updates, or use TimeRule with the venue's update times"
+            )
+        if self.same_everywhere and self.sequence.ordering is not Ordering.SEQUENCE:
+            raise ValueError("same_everywhere needs a sequence rule that shows missing updates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +345,17 @@ class Venue:
     None: this venue takes no orders."""
     house: FeeSchedule = DEFAULT_FEE_SCHEDULE
     """What trading there is like, for accounts on paper."""
+
+    @property
+    def book_proofs(self) -> frozenset[BookProof]:
+        """What proves the books of this venue. Without any, a missed update goes unnoticed, and
+        GetOrderBook calls a book UNPROVEN at best."""
+        found = {
+            BookProof.SEQUENCE: self.book.sequence.ordering is Ordering.SEQUENCE,
+            BookProof.CHECKSUM: self.book.checksum is not Checksum.NONE,
+            BookProof.CONNECTION_SEQUENCE: self.connection_sequence is not None,
+        }
+        return frozenset(proof for proof, is_there in found.items() if is_there)
 
     @property
     def channels(self) -> frozenset[Channel]:

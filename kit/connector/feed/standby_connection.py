@@ -104,8 +104,8 @@ class StandbyConnection:
         ]
         if silent or not self._books_come:
             return not silent
-        proven = shown.bookkeeper.books[symbol].state is BookState.PROVEN
-        return not proven or self._intake.bookkeeper.books[symbol].state is BookState.PROVEN
+        proven = shown.bookkeeper.books[symbol].state is BookState.SYNCHRONIZED
+        return not proven or self._intake.bookkeeper.books[symbol].state is BookState.SYNCHRONIZED
 
     def _has_brought(self, symbol: str, channel: Channel) -> bool:
         if self._intake.subscriptions.received_time_ns(symbol, channel):

@@ -51,5 +51,5 @@ class EpochManager:
         bookkeeper = self._intake.bookkeeper
         reason = types_pb2.GAP_REASON_RESTART
         detail = "a new epoch"
-        bookkeeper.doubt([*bookkeeper.books], reason, self._clock.time_ns(), detail)
+        bookkeeper.mark_in_doubt([*bookkeeper.books], reason, self._clock.time_ns(), detail)
         bookkeeper.snapshot_wanted.set()

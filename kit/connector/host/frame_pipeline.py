@@ -84,6 +84,8 @@ class FramePipeline:
         self._hub = hub
         self.subscriptions = subscriptions
         self._clock = clock
+        self.books_are_provable = bool(venue.book_proofs)
+        """Whether a missing update of a book would show."""
         self._books_come = venue.book.snapshots is SnapshotSource.FEED
         self._quotes = quote_continuity()
         self.tradekeeper = TradeSequencer(
@@ -184,7 +186,7 @@ class FramePipeline:
         self.flush()
         now_ns = self._clock.time_ns()
         if types_pb2.CHANNEL_BOOK in channels:
-            self.bookkeeper.doubt([symbol], types_pb2.GAP_REASON_STALE, now_ns, detail)
+            self.bookkeeper.mark_in_doubt([symbol], types_pb2.GAP_REASON_STALE, now_ns, detail)
             self.bookkeeper.snapshot_wanted.set()
         self.reconnected([symbol], set(channels) - {stale, types_pb2.CHANNEL_BOOK}, detail)
         if stale != types_pb2.CHANNEL_BOOK:
@@ -233,7 +235,7 @@ class FramePipeline:
         return self._overlapping or self.merging.is_active
 
     def _covered(self, stands: bool) -> None:
-        self.bookkeeper.be_patient(stands and self.merging.same_books)
+        self.bookkeeper.wait_for_peer(stands and self.merging.same_books)
 
     def _lost(self, names: list[str], channels: Collection[Channel], reason: str) -> None:
         """Some of this may be missing now."""
@@ -243,7 +245,7 @@ class FramePipeline:
             self._quotes.reconnected(names)
         if types_pb2.CHANNEL_BOOK in channels:
             now_ns = self._clock.time_ns()
-            self.bookkeeper.doubt(names, types_pb2.GAP_REASON_RECONNECT, now_ns, reason)
+            self.bookkeeper.mark_in_doubt(names, types_pb2.GAP_REASON_RECONNECT, now_ns, reason)
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
@@ -305,7 +307,7 @@ class FramePipeline:
         if not self.merging.is_from_twin:
             self.bookkeeper.on_rows(rows)
             return
-        self.bookkeeper.on_twin_snapshots(rows.take(np.flatnonzero(rows.snapshot)))
+        self.bookkeeper.on_peer_snapshots(rows.take(np.flatnonzero(rows.snapshot)))
         rows = rows.take(np.flatnonzero(rows.snapshot == 0))
         if len(rows):
             leans = self.merging.cover.leans
@@ -327,7 +329,9 @@ class FramePipeline:
         """Without what has come over the connection of before. Trades and quotes are known by their
         numbers, books by theirs or, where they come over the feed, whole; the rest by its time."""
         if isinstance(rows, BookRows):
-            return rows.take(np.array([], dtype=np.int64)) if self._books_come else rows
+            if self._books_come:
+                return rows.take(np.array([], dtype=np.int64))
+            return self.bookkeeper.not_contained(rows)
         if isinstance(rows, TradeRows | QuoteRows):
             return rows
         channel = CHANNEL_OF[type(rows)]

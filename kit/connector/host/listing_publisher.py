@@ -117,14 +117,14 @@ class ListingPublisher:
         elif symbol not in self._let_go and self._silent(symbol):
             self._let_go.add(symbol)
             self._session.remove([symbol])
-            self._intake.bookkeeper.rest(symbol)
+            self._intake.bookkeeper.suspend(symbol)
             self._intake.reconnected([symbol], self._subscriptions.channels, DELISTED)
 
     def _back(self, symbol: str) -> None:
         if symbol in self._let_go or self._silent(symbol):
             self._session.remove([symbol])
             self._intake.reconnected([symbol], self._subscriptions.channels, "listed again")
-            self._intake.bookkeeper.wake(symbol)
+            self._intake.bookkeeper.resume(symbol)
             self._session.add([symbol])
         self._let_go.discard(symbol)
         del self._gone_at_ns[symbol]

@@ -96,7 +96,7 @@ class VenueProcess:
         self.subscriptions = Subscriptions(venue.channels)
         self.intake = FramePipeline(venue, self.hub, self.subscriptions, meter, clock)
         doubted = meter.gauge("books_in_doubt", "Books that wait for a snapshot or an update")
-        doubted.set_function(self.intake.bookkeeper.doubted_count)
+        doubted.set_function(self.intake.bookkeeper.in_doubt_count)
         self._raw_frames = RawFrames(self.hub) if own.raw_frames else None
         self.session: Feed = (
             WebsocketFeed(venue, self.intake, meter, clock, raw_frames=self._raw_frames)

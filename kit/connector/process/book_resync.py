@@ -8,7 +8,7 @@ from kit.base.clock import Clock
 from kit.base.errors import VenuemeshError
 from kit.base.numbers import NumberError
 from kit.connector.books.book_manager import BookManager
-from kit.connector.books.synchronized_book import BROKEN
+from kit.connector.books.synchronized_book import NEEDS_REQUEST
 from kit.connector.contract.venue import SnapshotSource, VenueHistory
 
 SNAPSHOTS_AT_ONCE_MAX = 4
@@ -64,7 +64,7 @@ class BookResync:
 
     def _broken(self, symbol: str) -> bool:
         book = self._bookkeeper.books.get(symbol)
-        return book is not None and book.wanted_because in BROKEN
+        return book is not None and book.wanted_because in NEEDS_REQUEST
 
     async def _fetch(self, symbol: str) -> bool:
         async with self._free:
@@ -77,7 +77,7 @@ class BookResync:
 
     async def _renew(self, symbol: str) -> bool:
         if symbol in self._bookkeeper.books:
-            self._bookkeeper.books[symbol].renewing()
+            self._bookkeeper.books[symbol].snapshot_requested()
         self._renew_subscription(symbol)
         return await self._comes(symbol)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.connector.books.batch_builder import BookBatchBuilder, Publish
-from kit.connector.books.outcomes import Changed
+from kit.connector.books.book_events import UpdateEvent
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.host.frame_pipeline import FramePipeline
 
@@ -49,7 +49,7 @@ class BookSnapshots:
         now_ns = self._clock.monotonic_ns()
         books = self._intake.bookkeeper.books
         self._told = {symbol: told for symbol, told in self._told.items() if symbol in books}
-        proven = [book for book in books.values() if book.state is BookState.PROVEN]
+        proven = [book for book in books.values() if book.state is BookState.SYNCHRONIZED]
         for book in proven:
             told = self._told.get(book.symbol)
             if told is None or told.epoch != book.epoch:
@@ -62,11 +62,11 @@ class BookSnapshots:
     def _tell(self, book: SynchronizedBook, now_ns: int) -> None:
         # What was received before comes before it in the stream, too.
         self._intake.flush()
-        if book.state is BookState.PROVEN:
+        if book.state is BookState.SYNCHRONIZED:
             received_ns = max(book.received_time_ns, self._clock.time_ns() - HELD_BACK_NS)
-            whole = book.whole()._replace(received_time_ns=received_ns)
+            whole = book.snapshot()._replace(received_time_ns=received_ns)
             pen = BookBatchBuilder(self._publish)
-            pen.take(book, [Changed(whole, snapshot=True, epoch=book.epoch)])
+            pen.take(book, [UpdateEvent(whole, snapshot=True, epoch=book.epoch)])
             pen.publish()
             self._told[book.symbol] = _Told(book.epoch, now_ns)
 

@@ -87,7 +87,7 @@ class BookVerifier:
     async def _compare(self, symbol: str, depth: int) -> "Comparison":
         self._intake.flush()
         book = self._intake.bookkeeper.books.get(symbol)
-        if book is None or book.state is not BookState.PROVEN:
+        if book is None or book.state is not BookState.SYNCHRONIZED:
             await self._clock.sleep(TOLERANCE_S)
             return Comparison(NOT_COMPARABLE, "our book is in doubt")
         with _watching(self._hub, book) as watched:

@@ -47,7 +47,7 @@ class HubBooks:
         self, symbol: str, is_bid: bool, count: int | None
     ) -> Sequence[tuple[Decimal, Decimal]] | None:
         book = self._bookkeeper.books.get(symbol)
-        if book is None or book.state is not BookState.PROVEN:
+        if book is None or book.state is not BookState.SYNCHRONIZED:
             return None
         side = book.book.bids(count) if is_bid else book.book.asks(count)
         scale = book.scale

@@ -31,7 +31,7 @@ HISTORY_DEFAULT, HISTORY_MAX = 500, 1_000
 
 STATES = {
     BookState.EMPTY: market_data_pb2.BOOK_STATE_EMPTY,
-    BookState.PROVEN: market_data_pb2.BOOK_STATE_PROVEN,
+    BookState.SYNCHRONIZED: market_data_pb2.BOOK_STATE_PROVEN,
     BookState.IN_DOUBT: market_data_pb2.BOOK_STATE_IN_DOUBT,
 }
 
@@ -122,7 +122,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         return market_data_pb2.GetOrderBookResponse(
             venue=self._hub.venue_id,
             symbol=request.symbol,
-            state=_state(book),
+            state=self._state(book),
             book_epoch=book.epoch,
             last_sequence=book.last_sequence,
             cursor=self._hub.cursor(types_pb2.CHANNEL_BOOK).message(),
@@ -173,6 +173,11 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
             else "",
         )
 
+    def _state(self, book: SynchronizedBook) -> "market_data_pb2.BookState.ValueType":
+        if book.state is BookState.SYNCHRONIZED and not self._intake.books_are_provable:
+            return market_data_pb2.BOOK_STATE_UNPROVEN
+        return STATES[book.state]
+
     def _require_subscribed(self, symbol: str) -> None:
         if self._subscriptions.unlisted([symbol]):
             raise UnknownInstrument(
@@ -201,12 +206,6 @@ def _channels(request: market_data_pb2.SubscribeRequest) -> list[Channel]:
             allowed=" ".join(map(types_pb2.Channel.Name, CHANNELS)),
         )
     return channels
-
-
-def _state(book: SynchronizedBook) -> "market_data_pb2.BookState.ValueType":
-    if book.state is BookState.PROVEN and not book.provable:
-        return market_data_pb2.BOOK_STATE_UNPROVEN
-    return STATES[book.state]
 
 
 def _levels(book: SynchronizedBook, levels: list[tuple[int, int]]) -> list[market_data_pb2.Level]:

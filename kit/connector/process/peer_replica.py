@@ -128,7 +128,7 @@ class PeerReplica:
                 self._includes_all = True
                 for channel, cursor in self._positions.items():
                     self._include(channel, cursor)
-        self._intake.bookkeeper.end_waits(now_ns)
+        self._intake.bookkeeper.expire_waits(now_ns)
 
     @property
     def _epoch(self) -> int:

@@ -7,8 +7,8 @@ from venuemesh.common.v1 import types_pb2
 from kit.base.clock import Clock
 from kit.base.cursor import Channel
 from kit.connector.books.batch_builder import BookBatchBuilder
+from kit.connector.books.book_events import GapEvent, UpdateEvent
 from kit.connector.books.book_manager import BookManager
-from kit.connector.books.outcomes import Changed, Doubted
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.host.hub import Hub
 from kit.connector.host.listing_publisher import ListingPublisher
@@ -42,20 +42,20 @@ class StateRepublisher:
         books = self._bookkeeper.books.values()
         pen = BookBatchBuilder(lambda draft: self._hub.publish(types_pb2.CHANNEL_BOOK, draft))
         for book in books:
-            if book.state is not BookState.PROVEN:
+            if book.state is not BookState.SYNCHRONIZED:
                 pen.take(book, [self._doubted(book)])
         levels = 0
         for book in books:
-            if book.state is BookState.PROVEN:
-                pen.take(book, [Changed(book.whole(), snapshot=True, epoch=book.epoch)])
+            if book.state is BookState.SYNCHRONIZED:
+                pen.take(book, [UpdateEvent(book.snapshot(), snapshot=True, epoch=book.epoch)])
                 levels += book.book.level_count()
             if levels > LEVELS_MAX:
                 pen.publish()
                 levels = 0
         pen.publish()
 
-    def _doubted(self, book: SynchronizedBook) -> Doubted:
-        return Doubted(
+    def _doubted(self, book: SynchronizedBook) -> GapEvent:
+        return GapEvent(
             types_pb2.Gap(
                 symbol=book.symbol,
                 reason=types_pb2.GAP_REASON_RECONNECT,

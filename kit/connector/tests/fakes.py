@@ -47,6 +47,7 @@ TRADES, QUOTES, BOOK = (
     types_pb2.CHANNEL_BOOK,
 )
 TICKERS = types_pb2.CHANNEL_TICKERS
+BOOK_RULES = BookRules(CountingRule(), SnapshotSource.FEED)
 LIMITS: Mapping[str, Any] = {
     "symbols_per_connection": 10,
     "symbols_per_message": 2,
@@ -167,11 +168,11 @@ class FakeSocket:
 class Stage:
     """A session of the small venue, and what it has published."""
 
-    def __init__(self, snapshots: SnapshotSource = SnapshotSource.FEED, **limits: Any) -> None:
+    def __init__(self, rules: BookRules = BOOK_RULES, **limits: Any) -> None:
         self.clock = ManualClock()
         self.sockets: list[FakeSocket] = []
         self.wire = FakeWire()
-        self.venue = _venue(self.wire, VenueLimits(**{**LIMITS, **limits}), snapshots)
+        self.venue = _venue(self.wire, VenueLimits(**{**LIMITS, **limits}), rules)
         self.meter = Meter("somewhere")
         self.hub = Hub("somewhere", 1, self.clock, self.meter)
         self.subscriptions = Subscriptions(self.venue.channels)
@@ -230,14 +231,14 @@ class Stage:
         return self.sockets[-1]
 
 
-def _venue(wire: FakeWire, limits: VenueLimits, snapshots: SnapshotSource) -> Venue:
+def _venue(wire: FakeWire, limits: VenueLimits, rules: BookRules) -> Venue:
     history: VenueHistory = None  # type: ignore[assignment]  # nobody asks it
     return Venue(
         venue_id="somewhere",
         port=1,
         profile=VenueProfile("Somewhere", "spot", Maturity.PREVIEW),
         wires=(wire,),
-        book=BookRules(CountingRule(), snapshots),
+        book=rules,
         history=history,
         limits=limits,
         default_symbols=("A",),

@@ -8,6 +8,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.clock import SystemClock
 from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
+from kit.connector.books.book_events import UNPROVEN_EPOCH
 from kit.connector.books.synchronized_book import SynchronizedBook
 from kit.connector.contract.venue import ControlMessage, Venue
 from kit.connector.host.frame_pipeline import FramePipeline
@@ -35,6 +36,15 @@ class Connection:
 
     def broken(self, detail: str) -> None:
         self.breaks.append(detail)
+
+
+def expect_unproven(batches: list[Batch], count: int) -> None:
+    """So many updates were published while there was no book, and before them a gap."""
+    assert [gap.reason for one in batches for gap in one.gaps] == [types_pb2.GAP_REASON_UNPROVEN]
+    assert batches[0].gaps
+    epochs = [epoch for one in batches for epoch in one.book.book_epoch]
+    assert epochs == [UNPROVEN_EPOCH] * count
+    assert not any(whole for one in batches for whole in one.book.snapshot)
 
 
 class Feed:

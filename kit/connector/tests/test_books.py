@@ -4,12 +4,25 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 
-from kit.connector.books.outcomes import Changed, Doubted, Outcome, Update
-from kit.connector.books.sequence_rules import ChainRule, CountingRule, OverlapRule, UnnumberedRule
+from kit.connector.books.book_events import (
+    UNPROVEN_EPOCH,
+    BookEvent,
+    BookUpdate,
+    GapEvent,
+    UpdateEvent,
+)
+from kit.connector.books.sequence_rules import (
+    ChainRule,
+    CountingRule,
+    OverlapRule,
+    TimeRule,
+    UnnumberedRule,
+)
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookRules, SnapshotSource, UpdateNumbers
 from kit.marketdata.book import Book, Side
@@ -18,6 +31,7 @@ from kit.marketdata.book.checksum import Checksum, kraken_checksum
 RULES = BookRules(sequence=OverlapRule(), snapshots=SnapshotSource.REST)
 CHAINED = BookRules(sequence=ChainRule(), snapshots=SnapshotSource.FEED)
 COUNTED = BookRules(sequence=CountingRule(), snapshots=SnapshotSource.FEED)
+TIMED = BookRules(TimeRule(), SnapshotSource.REST)
 CHECKED = BookRules(UnnumberedRule(), SnapshotSource.FEED, Checksum.KRAKEN, depth=10)
 
 
@@ -25,7 +39,7 @@ CHECKED = BookRules(UnnumberedRule(), SnapshotSource.FEED, Checksum.KRAKEN, dept
 class Truth:
     """What the venue's book was after each update id."""
 
-    updates: list[Update] = field(default_factory=list)
+    updates: list[BookUpdate] = field(default_factory=list)
     states: dict[int, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = field(
         default_factory=dict
     )
@@ -39,7 +53,7 @@ def make_truth(seed: int, count: int) -> Truth:
         first, last = last + 1, last + source.randint(1, 3)
         bids = [(source.randint(90, 99), source.randint(0, 3)) for _ in range(2)]
         asks = [(source.randint(100, 110), source.randint(0, 3)) for _ in range(2)]
-        update = Update(
+        update = BookUpdate(
             UpdateNumbers(first, last, 0),
             last,
             last,
@@ -52,9 +66,11 @@ def make_truth(seed: int, count: int) -> Truth:
     return truth
 
 
-def snapshot_at(truth: Truth, number: int) -> Update:
+def snapshot_at(truth: Truth, number: int) -> BookUpdate:
     bids, asks = truth.states[number]
-    return Update(UpdateNumbers(number, number, 0), number, number, Side.of(bids), Side.of(asks))
+    return BookUpdate(
+        UpdateNumbers(number, number, 0), number, number, Side.of(bids), Side.of(asks)
+    )
 
 
 class Follower:
@@ -65,20 +81,26 @@ class Follower:
         self.good = False
         self.last = 0
         self.epoch = 0
+        self.unproven: list[int] = []
 
-    def take(self, outcomes: Iterable[Outcome]) -> None:
-        for outcome in outcomes:
-            if isinstance(outcome, Doubted):
+    def take(self, events: Iterable[BookEvent]) -> None:
+        for event in events:
+            if isinstance(event, GapEvent):
                 self.good = False
                 continue
-            update = outcome.update
-            if outcome.snapshot:
+            update = event.update
+            if event.epoch == UNPROVEN_EPOCH:
+                assert not self.good
+                assert not event.snapshot
+                self.unproven.append(update.numbers.last)
+                continue
+            if event.snapshot:
                 self.book.replace(update.bids, update.asks)
-                assert outcome.epoch == self.epoch + 1
-                self.good, self.epoch = True, outcome.epoch
+                assert event.epoch == self.epoch + 1
+                self.good, self.epoch = True, event.epoch
             else:
                 assert self.good
-                assert outcome.epoch == self.epoch
+                assert event.epoch == self.epoch
                 self.book.apply(update.bids, update.asks)
             self.last = update.numbers.last
 
@@ -86,7 +108,7 @@ class Follower:
 def proven_book(truth: Truth) -> tuple[SynchronizedBook, Follower]:
     book, follower = SynchronizedBook("BTCUSDT", RULES), Follower()
     follower.take(book.on_snapshot(snapshot_at(truth, 0)))
-    assert book.state is BookState.PROVEN
+    assert book.state is BookState.SYNCHRONIZED
     return book, follower
 
 
@@ -99,10 +121,10 @@ def proven_book(truth: Truth) -> tuple[SynchronizedBook, Follower]:
         max_size=40,
     ),
 )
-def test_proven_means_right(seed: int, fates: list[str]) -> None:
+def test_a_synchronized_book_equals_the_venues(seed: int, fates: list[str]) -> None:
     truth = make_truth(seed, len(fates))
     book, follower = SynchronizedBook("BTCUSDT", RULES), Follower()
-    arrivals: list[Update | int] = []
+    arrivals: list[BookUpdate | int] = []
     for update, fate in zip(truth.updates, fates, strict=True):
         if fate == "drop":
             continue
@@ -119,8 +141,8 @@ def test_proven_means_right(seed: int, fates: list[str]) -> None:
             follower.take(book.on_snapshot(snapshot_at(truth, arrival)))
         else:
             follower.take(book.on_update(arrival))
-        assert follower.good == (book.state is BookState.PROVEN)
-        if book.state is BookState.PROVEN:
+        assert follower.good == (book.state is BookState.SYNCHRONIZED)
+        if book.state is BookState.SYNCHRONIZED:
             wanted = truth.states[book.last_sequence]
             assert (book.book.bids(), book.book.asks()) == wanted
             assert (follower.book.bids(), follower.book.asks()) == wanted
@@ -130,39 +152,40 @@ def test_a_missing_update_is_a_gap_with_its_ids() -> None:
     truth = make_truth(1, 10)
     book, follower = proven_book(truth)
     follower.take(book.on_update(truth.updates[0]))
-    (outcome,) = book.on_update(truth.updates[2])
-    assert isinstance(outcome, Doubted)
-    assert outcome.gap.reason == types_pb2.GAP_REASON_SEQUENCE
-    assert outcome.gap.last_id_before == truth.updates[0].numbers.last
-    assert outcome.gap.first_id_after == truth.updates[2].numbers.first
+    gap, unproven = book.on_update(truth.updates[2])
+    assert isinstance(gap, GapEvent)
+    assert gap.gap.reason == types_pb2.GAP_REASON_SEQUENCE
+    assert gap.gap.last_id_before == truth.updates[0].numbers.last
+    assert gap.gap.first_id_after == truth.updates[2].numbers.first
+    assert unproven == UpdateEvent(truth.updates[2], snapshot=False, epoch=UNPROVEN_EPOCH)
     assert book.state is BookState.IN_DOUBT
     assert book.wanted_since_ns
 
 
-def test_a_late_update_heals_the_book() -> None:
+def test_a_late_missing_update_repairs_the_book() -> None:
     truth = make_truth(2, 10)
     book, follower = proven_book(truth)
     for index in (0, 2, 3, 1):
         follower.take(book.on_update(truth.updates[index]))
-    assert book.state is BookState.PROVEN
+    assert book.state is BookState.SYNCHRONIZED
     assert book.epoch == 2
     assert (book.book.bids(), book.book.asks()) == truth.states[truth.updates[3].numbers.last]
 
 
-def test_a_book_that_was_asked_for_anew_waits_for_it() -> None:
+def test_a_requested_snapshot_rules_out_repair_by_late_updates() -> None:
     truth = make_truth(2, 10)
     book, follower = proven_book(truth)
     for index in (0, 2, 3):
         follower.take(book.on_update(truth.updates[index]))
-    book.renewing()
+    book.snapshot_requested()
     follower.take(book.on_update(truth.updates[1]))
     assert book.state is BookState.IN_DOUBT
     follower.take(book.on_feed_snapshot(snapshot_at(truth, truth.updates[2].numbers.last)))
-    assert book.state is BookState.PROVEN
+    assert book.state is BookState.SYNCHRONIZED
     assert (book.book.bids(), book.book.asks()) == truth.states[truth.updates[3].numbers.last]
 
 
-def test_an_old_snapshot_does_not_bridge() -> None:
+def test_a_snapshot_older_than_the_hole_is_ignored() -> None:
     truth = make_truth(3, 10)
     book, follower = proven_book(truth)
     for index in (0, 1, 4):
@@ -171,14 +194,14 @@ def test_an_old_snapshot_does_not_bridge() -> None:
     assert book.state is BookState.IN_DOUBT
 
 
-def test_a_newer_snapshot_ends_the_doubt() -> None:
+def test_a_snapshot_newer_than_the_hole_synchronizes_the_book() -> None:
     truth = make_truth(4, 10)
     book, follower = proven_book(truth)
     for index in (0, 1, 4, 5):
         follower.take(book.on_update(truth.updates[index]))
-    outcomes = list(book.on_snapshot(snapshot_at(truth, truth.updates[4].numbers.last)))
-    follower.take(outcomes)
-    assert [isinstance(outcome, Changed) for outcome in outcomes] == [True, True]
+    events = list(book.on_snapshot(snapshot_at(truth, truth.updates[4].numbers.last)))
+    follower.take(events)
+    assert [isinstance(event, UpdateEvent) for event in events] == [True, True]
     assert book.last_sequence == truth.updates[5].numbers.last
     assert follower.good
 
@@ -187,23 +210,23 @@ def test_a_lost_connection_puts_the_book_in_doubt_once() -> None:
     truth = make_truth(5, 3)
     book, _ = proven_book(truth)
     reason = types_pb2.GAP_REASON_RECONNECT
-    assert len(list(book.doubt(reason, 5, "closed"))) == 1
-    assert list(book.doubt(reason, 6, "closed")) == []
+    assert len(list(book.mark_in_doubt(reason, 5, "closed"))) == 1
+    assert list(book.mark_in_doubt(reason, 6, "closed")) == []
     assert book.state is BookState.IN_DOUBT
 
 
-def linked(first: int, previous: int, price: int) -> Update:
+def linked(first: int, previous: int, price: int) -> BookUpdate:
     level = Side.of([(price, 1)])
-    return Update(UpdateNumbers(first, first, previous), first, first, level, Side.of([]))
+    return BookUpdate(UpdateNumbers(first, first, previous), first, first, level, Side.of([]))
 
 
-def test_a_snapshot_of_the_feed_begins_the_book_anew() -> None:
+def test_a_feed_snapshot_replaces_the_book() -> None:
     book, follower = SynchronizedBook("BTC-USDT", CHAINED), Follower()
     follower.take(book.on_feed_snapshot(linked(10, -1, 100)))
     follower.take(book.on_update(linked(15, 10, 101)))
     assert book.book.bids() == [(101, 1), (100, 1)]
     follower.take(book.on_feed_snapshot(linked(3, -1, 90)))
-    assert (book.state, book.epoch, book.book.bids()) == (BookState.PROVEN, 2, [(90, 1)])
+    assert (book.state, book.epoch, book.book.bids()) == (BookState.SYNCHRONIZED, 2, [(90, 1)])
     follower.take(book.on_update(linked(7, 3, 91)))
     assert follower.book.bids() == [(91, 1), (90, 1)]
 
@@ -214,64 +237,163 @@ def test_a_broken_chain_waits_for_a_snapshot_or_the_missing_link() -> None:
     follower.take(book.on_update(linked(20, 15, 102)))
     assert (book.state, follower.good) == (BookState.IN_DOUBT, False)
     follower.take(book.on_update(linked(15, 10, 101)))
-    assert (book.state, book.book.bids()[0]) == (BookState.PROVEN, (102, 1))
+    assert (book.state, book.book.bids()[0]) == (BookState.SYNCHRONIZED, (102, 1))
 
 
-def test_a_lost_connection_of_a_feed_heals_by_its_snapshot_alone() -> None:
+def test_after_a_lost_connection_only_a_feed_snapshot_synchronizes() -> None:
     book, follower = SynchronizedBook("BTC-USDT", CHAINED), Follower()
     follower.take(book.on_feed_snapshot(linked(10, -1, 100)))
-    follower.take(book.doubt(types_pb2.GAP_REASON_RECONNECT, 5, "closed"))
+    follower.take(book.mark_in_doubt(types_pb2.GAP_REASON_RECONNECT, 5, "closed"))
     follower.take(book.on_update(linked(15, 10, 101)))
     assert book.state is BookState.IN_DOUBT
     follower.take(book.on_feed_snapshot(linked(20, -1, 103)))
-    assert (book.state, follower.book.bids()) == (BookState.PROVEN, [(103, 1)])
+    assert (book.state, follower.book.bids()) == (BookState.SYNCHRONIZED, [(103, 1)])
 
 
-def test_a_wrong_checksum_is_a_gap_and_only_a_snapshot_helps() -> None:
+def test_after_a_wrong_checksum_only_a_snapshot_synchronizes() -> None:
     book, follower = SynchronizedBook("BTC/USD", CHECKED), Follower()
     right = kraken_checksum([(100, 1)], [])
     follower.take(book.on_feed_snapshot(linked(0, 0, 100)._replace(checksum=right)))
-    assert book.state is BookState.PROVEN
-    outcomes = list(book.on_update(linked(0, 0, 101)._replace(checksum=right)))
-    assert [outcome.gap.reason for outcome in outcomes] == [types_pb2.GAP_REASON_CHECKSUM]
+    assert book.state is BookState.SYNCHRONIZED
+    gap, unproven = book.on_update(linked(0, 0, 101)._replace(checksum=right))
+    assert isinstance(gap, GapEvent)
+    assert gap.gap.reason == types_pb2.GAP_REASON_CHECKSUM
+    assert isinstance(unproven, UpdateEvent)
+    assert unproven.epoch == UNPROVEN_EPOCH
     after = kraken_checksum([(102, 1), (101, 1), (100, 1)], [])
-    assert list(book.on_update(linked(0, 0, 102)._replace(checksum=after))) == []
+    events = list(book.on_update(linked(0, 0, 102)._replace(checksum=after)))
+    assert [event.epoch for event in events] == [UNPROVEN_EPOCH]
     assert book.state is BookState.IN_DOUBT
     follower.take(book.on_feed_snapshot(linked(0, 0, 100)._replace(checksum=right)))
-    assert (book.state, book.epoch) == (BookState.PROVEN, 2)
+    assert (book.state, book.epoch) == (BookState.SYNCHRONIZED, 2)
 
 
-def counted(number: int, price: int) -> Update:
+def counted(number: int, price: int) -> BookUpdate:
     return linked(number, 0, price)
 
 
-def test_a_snapshot_that_nobody_asked_for_is_a_gap_before_it() -> None:
+def test_an_unrequested_snapshot_is_preceded_by_a_gap() -> None:
     book = SynchronizedBook("BTCUSDT", COUNTED)
     list(book.on_feed_snapshot(counted(500, 100)))
     gap, begun = book.on_feed_snapshot(counted(1, 90))
-    assert isinstance(gap, Doubted)
+    assert isinstance(gap, GapEvent)
     assert gap.gap.reason == types_pb2.GAP_REASON_VENUE_RESET
     assert (gap.gap.last_id_before, gap.gap.first_id_after) == (500, 1)
-    assert isinstance(begun, Changed)
-    assert (begun.snapshot, begun.epoch, book.state) == (True, 2, BookState.PROVEN)
+    assert isinstance(begun, UpdateEvent)
+    assert (begun.snapshot, begun.epoch, book.state) == (True, 2, BookState.SYNCHRONIZED)
 
 
-def test_what_was_held_before_the_venue_counts_anew_does_not_break_the_new_book() -> None:
+def test_updates_held_before_a_venue_reset_are_dropped() -> None:
     book, follower = SynchronizedBook("BTCUSDT", COUNTED), Follower()
     follower.take(book.on_feed_snapshot(counted(500, 100)))
     follower.take(book.on_update(counted(502, 102)))
     assert book.state is BookState.IN_DOUBT
     follower.take(book.on_feed_snapshot(counted(1, 90)))
-    assert (book.state, book.held_count) == (BookState.PROVEN, 0)
+    assert (book.state, book.held_count) == (BookState.SYNCHRONIZED, 0)
     follower.take(book.on_update(counted(2, 91)))
     assert follower.book.bids() == [(91, 1), (90, 1)]
 
 
-def test_what_follows_a_late_snapshot_is_applied_up_to_the_next_hole() -> None:
+def test_held_updates_after_a_snapshot_are_applied_up_to_the_next_hole() -> None:
     book, follower = SynchronizedBook("BTCUSDT", COUNTED), Follower()
     for number in (11, 12, 12, 14):
         follower.take(book.on_update(counted(number, 100 + number)))
     follower.take(book.on_feed_snapshot(counted(10, 100)))
-    assert (book.state, book.last_sequence) == (BookState.PROVEN, 12)
+    assert (book.state, book.last_sequence) == (BookState.SYNCHRONIZED, 12)
     follower.take(book.on_update(counted(15, 115)))
     assert (book.state, follower.good) == (BookState.IN_DOUBT, False)
+
+
+def test_updates_without_a_snapshot_are_published_as_unproven_after_a_gap() -> None:
+    truth = make_truth(6, 4)
+    book, follower = SynchronizedBook("BTCUSDT", RULES), Follower()
+    gap, *others = [event for update in truth.updates[:3] for event in book.on_update(update)]
+    assert isinstance(gap, GapEvent)
+    assert gap.gap.reason == types_pb2.GAP_REASON_UNPROVEN
+    assert (gap.gap.last_id_before, gap.gap.first_id_after) == (0, 1)
+    wanted = [UpdateEvent(update, False, UNPROVEN_EPOCH) for update in truth.updates[:3]]
+    assert others == wanted
+    follower.take(book.on_snapshot(snapshot_at(truth, truth.updates[1].numbers.last)))
+    assert (book.state, follower.good) == (BookState.SYNCHRONIZED, True)
+    assert follower.last == truth.updates[2].numbers.last
+    assert follower.unproven == []
+
+
+def test_updates_after_a_hole_are_published_once_while_the_snapshot_is_refused() -> None:
+    truth = make_truth(7, 20)
+    book, follower = proven_book(truth)
+    for update in [truth.updates[0], *truth.updates[5:]]:
+        follower.take(book.on_update(update))
+    # The snapshot is older than the hole, then there is none, and then updates are lost again.
+    follower.take(book.on_snapshot(snapshot_at(truth, truth.updates[2].numbers.last)))
+    assert follower.unproven == [update.numbers.last for update in truth.updates[5:]]
+    follower.take(book.on_snapshot(snapshot_at(truth, truth.updates[9].numbers.last)))
+    assert follower.good
+    assert len(follower.unproven) == len(truth.updates) - 5
+
+
+def timed(time: int, price: int) -> BookUpdate:
+    return linked(time, 0, price)
+
+
+def timed_snapshot(time: int, *prices: int) -> BookUpdate:
+    return timed(time, 0)._replace(bids=Side.of([(price, 1) for price in prices]))
+
+
+def test_a_book_ordered_by_time_is_not_repaired_without_a_snapshot() -> None:
+    book, follower = SynchronizedBook("BTCUSD", TIMED), Follower()
+    follower.take(book.on_update(timed(10, 100)))
+    follower.take(book.on_snapshot(timed_snapshot(10, 100)))
+    assert follower.good
+    follower.take(book.mark_in_doubt(types_pb2.GAP_REASON_RECONNECT, 11, "closed"))
+    for time in (20, 21, 22):
+        follower.take(book.on_update(timed(time, 100 + time)))
+    assert (book.state, follower.good) == (BookState.IN_DOUBT, False)
+    follower.take(book.on_snapshot(timed_snapshot(21, 121, 120, 101)))
+    assert (book.state, follower.book.bids()) == (
+        BookState.SYNCHRONIZED,
+        [(122, 1), (121, 1), (120, 1), (101, 1)],
+    )
+
+
+@pytest.mark.parametrize("snapshot_time", [12, 19], ids=["before the loss", "before the feed"])
+def test_a_snapshot_older_than_the_new_connection_is_ignored(snapshot_time: int) -> None:
+    """Updates between the snapshot and the first one of the connection may be missing."""
+    book = SynchronizedBook("BTCUSD", TIMED)
+    list(book.on_update(timed(10, 100)))
+    list(book.on_snapshot(timed_snapshot(10, 100)))
+    list(book.mark_in_doubt(types_pb2.GAP_REASON_RECONNECT, 11, "closed"))
+    assert list(book.on_snapshot(timed_snapshot(snapshot_time, 100))) == []
+    list(book.on_update(timed(20, 120)))
+    assert list(book.on_snapshot(timed_snapshot(snapshot_time, 100))) == []
+    assert book.state is BookState.IN_DOUBT
+
+
+def test_a_second_lost_connection_drops_updates_held_from_the_first() -> None:
+    book = SynchronizedBook("BTCUSD", TIMED)
+    list(book.on_update(timed(10, 100)))
+    list(book.mark_in_doubt(types_pb2.GAP_REASON_RECONNECT, 11, "closed"))
+    list(book.on_update(timed(20, 120)))
+    assert list(book.on_snapshot(timed_snapshot(15, 100))) == []
+    assert book.state is BookState.EMPTY
+    assert len(list(book.on_snapshot(timed_snapshot(20, 100)))) == 2
+
+
+def test_time_that_goes_back_is_a_gap_until_a_later_snapshot() -> None:
+    book, follower = SynchronizedBook("BTCUSD", TIMED), Follower()
+    list(book.on_update(timed(10, 100)))
+    follower.take(book.on_snapshot(timed_snapshot(10, 100)))
+    follower.take(book.on_update(timed(15, 101)))
+    follower.take(book.on_update(timed(14, 101)))
+    assert (book.state, follower.good, book.held_count) == (BookState.IN_DOUBT, False, 0)
+    follower.take(book.on_update(timed(16, 102)))
+    assert list(book.on_snapshot(timed_snapshot(15, 100))) == []
+    follower.take(book.on_snapshot(timed_snapshot(16, 102, 101, 100)))
+    assert follower.good
+
+
+def test_rules_that_contradict_each_other_are_rejected() -> None:
+    with pytest.raises(ValueError, match="which updates a snapshot contains"):
+        BookRules(UnnumberedRule(), SnapshotSource.REST)
+    with pytest.raises(ValueError, match="same_everywhere"):
+        BookRules(TimeRule(), SnapshotSource.REST, same_everywhere=True)

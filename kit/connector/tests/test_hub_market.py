@@ -115,7 +115,7 @@ def test_books_are_shown_while_they_can_be_relied_on(at):
     assert at.market.levels(SYMBOL, True, 1) == [(D("10.0"), D(5))]
     assert at.market.levels(SYMBOL, False, None) == [(D("10.1"), D(2))]
     assert at.market.book_time_ns(SYMBOL) == 1
-    at.books.doubt([SYMBOL], types_pb2.GAP_REASON_RECONNECT, 9, "lost")
+    at.books.mark_in_doubt([SYMBOL], types_pb2.GAP_REASON_RECONNECT, 9, "lost")
     assert at.market.levels(SYMBOL, True, 5) is None
     at.market.catch_up()
     assert at.heard[-1] == BookDoubted(SYMBOL)

@@ -254,7 +254,7 @@ async def test_what_is_silent_too_is_let_go_until_it_is_listed_again(rig: Rig) -
     assert socket.words == [*words, "-A", "+A"]
     assert books.wanting_snapshot() == ["A"]
     rig.flow(socket, "A", 20, whole=True)
-    assert rig.state("A") is BookState.PROVEN
+    assert rig.state("A") is BookState.SYNCHRONIZED
     assert {gap.symbol for gap in rig.stage.gaps()} == {"A"}
     assert rig.stage.numbers(TRADES)[-1] == rig.stage.numbers(QUOTES)[-1] == 20
 

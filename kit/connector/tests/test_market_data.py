@@ -11,7 +11,9 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.base.errors import BadRequest, CursorExpired, UnknownInstrument
 from kit.base.rpc import STREAM_WRITER
+from kit.connector.books.sequence_rules import CountingRule, TimeRule, UnnumberedRule
 from kit.connector.books.synchronized_book import BookState
+from kit.connector.contract.venue import BookRules, SnapshotSource
 from kit.connector.host.epoch_file import EpochFile
 from kit.connector.host.epoch_manager import AHEAD_MAX_MS, EpochManager
 from kit.connector.host.instruments import InstrumentCache
@@ -19,10 +21,10 @@ from kit.connector.host.listing_publisher import ListingPublisher
 from kit.connector.process.book_verification import AGREES, BookVerifier
 from kit.connector.process.market_data import MarketDataServicer
 from kit.connector.process.state_republisher import StateRepublisher
-from kit.connector.tests.fakes import BOOK, TRADES, Stage, book, trade
+from kit.connector.tests.fakes import BOOK, BOOK_RULES, TRADES, Stage, book, trade
 from kit.connector.tests.test_verification import FakeHistory, answer, levels
 from kit.marketdata.book import Book, Side
-from kit.marketdata.book.checksum import top_checksum
+from kit.marketdata.book.checksum import Checksum, top_checksum
 from kit.marketdata.model.columns import Scale
 
 EPOCH = 1
@@ -41,8 +43,8 @@ class FakeContext:
 class Rig:
     """A stage with its services."""
 
-    def __init__(self, folder: Path) -> None:
-        self.stage = stage = Stage()
+    def __init__(self, folder: Path, rules: BookRules = BOOK_RULES) -> None:
+        self.stage = stage = Stage(rules)
         self.history = FakeHistory()
         venue = replace(stage.venue, history=self.history)  # type: ignore[arg-type]
         instruments = InstrumentCache("somewhere", venue.history)
@@ -121,21 +123,28 @@ async def test_the_checksum_is_that_of_the_example() -> None:
     assert top_checksum([(10_000, 50)], [(10_025, 200)], Scale(2, 2)) == 0x12E9987F
 
 
-async def test_a_book_that_nothing_could_prove_wrong_is_not_called_proven(tmp_path: Path) -> None:
-    for provable, state in [
-        (True, market_data_pb2.BOOK_STATE_PROVEN),
-        (False, market_data_pb2.BOOK_STATE_UNPROVEN),
-    ]:
-        rig = Rig(tmp_path)
-        socket = await rig.stage.start("A")
-        kept = rig.stage.intake.bookkeeper.books["A"]
-        kept._rules = replace(kept._rules, provable=provable)
-        socket.say(book(10, whole=True))
-        assert (await rig.order_book(symbol="A")).state == state
-        rig.stage.intake.bookkeeper.doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
-        doubted = await rig.order_book(symbol="A")
-        assert doubted.state == market_data_pb2.BOOK_STATE_IN_DOUBT
-        await rig.stage.stop()
+@pytest.mark.parametrize(
+    ("rule", "checksum", "state"),
+    [
+        (CountingRule(), Checksum.NONE, market_data_pb2.BOOK_STATE_PROVEN),
+        (UnnumberedRule(), Checksum.KRAKEN, market_data_pb2.BOOK_STATE_PROVEN),
+        (UnnumberedRule(), Checksum.NONE, market_data_pb2.BOOK_STATE_UNPROVEN),
+        (TimeRule(), Checksum.NONE, market_data_pb2.BOOK_STATE_UNPROVEN),
+    ],
+    ids=["numbered", "checksum", "nothing", "time"],
+)
+async def test_only_a_book_whose_missing_updates_show_is_proven(
+    tmp_path: Path, rule, checksum, state
+) -> None:
+    rules = BookRules(rule, SnapshotSource.FEED, checksum, crossing_is_wrong=True)
+    rig = Rig(tmp_path, rules)
+    socket = await rig.stage.start("A")
+    socket.say(book(10, whole=True))
+    assert (await rig.order_book(symbol="A")).state == state
+    rig.stage.intake.bookkeeper.mark_in_doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
+    doubted = await rig.order_book(symbol="A")
+    assert doubted.state == market_data_pb2.BOOK_STATE_IN_DOUBT
+    await rig.stage.stop()
 
 
 async def test_a_depth_beyond_the_bound_is_refused(rig: Rig) -> None:

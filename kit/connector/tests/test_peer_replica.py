@@ -15,7 +15,8 @@ from venuemesh.marketdata.v1 import batch_pb2
 from venuemesh.wire.v1 import wire_pb2
 
 from kit.base.cursor import CHANNELS, Channel, Cursor
-from kit.connector.contract.venue import CHANNEL_STATUS, SnapshotSource, TradeNumbering
+from kit.connector.books.sequence_rules import CountingRule
+from kit.connector.contract.venue import CHANNEL_STATUS, BookRules, SnapshotSource, TradeNumbering
 from kit.connector.process.peer_replica import SETTLE_S, SILENCE_S, PeerReplica
 from kit.connector.process.state_republisher import StateRepublisher
 from kit.connector.tests.fakes import BOOK, QUOTES, TICKERS, TRADES, Stage
@@ -41,11 +42,11 @@ class Half:
     """One process, its connection to the exchange in the test's hands."""
 
     def __init__(self, name: str, epoch: int, snapshots: SnapshotSource) -> None:
-        self.stage = stage = Stage(snapshots)
+        rules = BookRules(CountingRule(), snapshots, same_everywhere=True)
+        self.stage = stage = Stage(rules)
         stage.hub.start_epoch(epoch)
         stage.venue = replace(
             stage.venue,
-            book=replace(stage.venue.book, same_everywhere=True),
             profile=replace(stage.venue.profile, trade_numbering=TradeNumbering.CONSECUTIVE),
         )
         stage.intake.merging.same_books = True

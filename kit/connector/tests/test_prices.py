@@ -66,7 +66,7 @@ def test_the_best_prices_are_those_of_a_proven_book(hub, books):
     assert prices.best(SYMBOL) is None
     books.on_rows(book([100, 99], [101, 102]))
     assert prices.best(SYMBOL) == (Decimal("10.0"), Decimal("10.1"))
-    books.doubt([SYMBOL], GAP, 0, "lost")
+    books.mark_in_doubt([SYMBOL], GAP, 0, "lost")
     assert prices.best(SYMBOL) is None
     assert prices.best("other") is None
 

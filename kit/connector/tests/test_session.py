@@ -6,8 +6,9 @@ from itertools import pairwise
 import pytest
 from venuemesh.common.v1 import types_pb2
 
+from kit.connector.books.sequence_rules import CountingRule
 from kit.connector.books.synchronized_book import BookState
-from kit.connector.contract.venue import SnapshotSource
+from kit.connector.contract.venue import BookRules, SnapshotSource
 from kit.connector.feed.standby_connection import LISTEN_S, PATIENCE_S
 from kit.connector.feed.websocket_feed import LEAD_SHARE_MAX
 from kit.connector.tests.fakes import (
@@ -126,14 +127,14 @@ async def test_a_book_of_the_feed_goes_on_with_the_new_one_in_a_new_epoch(
     kept = stage.intake.bookkeeper.books["A"]
     new.say(book(11, whole=True))
     for number in range(101, 109):
-        assert (kept.epoch, kept.state) == (1, BookState.PROVEN)
+        assert (kept.epoch, kept.state) == (1, BookState.SYNCHRONIZED)
         spoken(old, new, number)
         await stage.clock.advance(0.1)
     await stage.clock.advance(LISTEN_S)
     old.say(book(19), book(99, whole=True))
     new.say(book(20))
     stage.heard()
-    assert (kept.epoch, kept.state, kept.last_sequence) == (2, BookState.PROVEN, 20)
+    assert (kept.epoch, kept.state, kept.last_sequence) == (2, BookState.SYNCHRONIZED, 20)
     assert [price for price, _ in kept.book.bids()] == list(range(20, 10, -1))
     numbers = stage.numbers(BOOK)
     assert numbers == sorted(numbers)
@@ -141,7 +142,7 @@ async def test_a_book_of_the_feed_goes_on_with_the_new_one_in_a_new_epoch(
 
 
 async def test_a_book_over_rest_goes_on_as_it_is(make_stage: MakeStage) -> None:
-    stage = make_stage(snapshots=SnapshotSource.REST, lifetime_s=LIFETIME_S)
+    stage = make_stage(rules=BookRules(CountingRule(), SnapshotSource.REST), lifetime_s=LIFETIME_S)
     old, new = await moving(stage, "A")
     for number in range(101, 160):
         spoken(old, new, number)
@@ -248,7 +249,7 @@ async def test_a_connection_that_ends_too_early_is_replaced_by_the_next(
         (types_pb2.GAP_REASON_RECONNECT, 100, 103),
     }
     kept = stage.intake.bookkeeper.books["A"]
-    assert (kept.state, kept.epoch, kept.last_sequence) == (BookState.PROVEN, 2, 13)
+    assert (kept.state, kept.epoch, kept.last_sequence) == (BookState.SYNCHRONIZED, 2, 13)
     assert stage.meter.reconnects_total == 1
 
 

@@ -85,7 +85,7 @@ async def test_a_channel_that_falls_silent_is_renewed_alone(watched: Watched) ->
     watched.dead.clear()
     watched.whole("A")
     assert watched.state("A", BOOK) == LIVE
-    assert watched.stage.intake.bookkeeper.books["A"].state is BookState.PROVEN
+    assert watched.stage.intake.bookkeeper.books["A"].state is BookState.SYNCHRONIZED
     await watched.live(60)
     assert len(watched.stage.gaps()) == 1
     assert watched.state("B", BOOK) == LIVE

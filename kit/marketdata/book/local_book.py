@@ -123,7 +123,8 @@ def updates_by_book(
     """Split updates of many books by symbol, for those in ``symbols``, or for all.
 
     Updates of one symbol keep their order. Consecutive ones of the same epoch and scale become one
-    BookUpdate; a snapshot stays alone.
+    BookUpdate; a snapshot stays alone. Updates of epoch 0, which the venue could not apply to a
+    book, are left out.
     """
     names = Symbols.of([symbol for symbol, _ in instruments])
     owner = names.row[updates.instrument]
@@ -147,6 +148,8 @@ def updates_by_book(
     is_bid = np.repeat(np.arange(len(counts)) % 2 == 0, counts)
     ends = updates.level_ends()
     for start, stop in pairwise([*np.flatnonzero(begins).tolist(), len(updates)]):
+        if not updates.book_epoch[start]:
+            continue
         symbol, scale = instruments[updates.instrument[start]]
         levels = slice(int(ends[start]), int(ends[stop]))
         price, size, bids = updates.price[levels], updates.size[levels], is_bid[levels]

@@ -23,7 +23,7 @@ ROWS = st.lists(
 )
 
 
-def updates_of(rows):
+def updates_of(rows, epochs=()):
     """Rows of (instrument, snapshot, bids, asks) as columns; an update's sequence is its place."""
     levels = [level for _, _, bids, asks in rows for level in (*bids, *asks)]
     sequence = range(1, len(rows) + 1)
@@ -32,7 +32,7 @@ def updates_of(rows):
         sequence,
         sequence,
         [row[1] for row in rows],
-        [1] * len(rows),
+        epochs or [1] * len(rows),
         sequence,
         sequence,
         [len(row[2]) for row in rows],
@@ -97,6 +97,14 @@ def test_consecutive_updates_are_combined_and_a_snapshot_stays_alone():
     assert (first.snapshot, first.last_sequence) == (True, 1)
     assert (second.snapshot, second.last_sequence) == (False, 3)
     assert second.bids.price.tolist() == [2, 3]
+
+
+def test_updates_of_epoch_0_are_left_out():
+    rows = [(0, 1, [(1, 1)], []), (0, 0, [(2, 1)], []), (0, 0, [(3, 1)], [])]
+    books = LocalBooks()
+    books.apply(INSTRUMENTS, updates_of(rows, epochs=[1, 0, 1]))
+    assert levels_of(books.get("BTCUSDT")) == levels_by_hand([rows[0], rows[2]], "BTCUSDT")
+    assert list(updates_by_book(INSTRUMENTS, updates_of(rows, epochs=[0, 0, 0]))) == []
 
 
 def update_of(scale, price, *, snapshot=False, venue_time_ns=0):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import to_decimal
 from kit.connector.books.book_manager import BookManager
@@ -152,12 +153,14 @@ def test_books_of_captures_are_never_in_doubt(captures: Path, names, rules, read
                 kept.start(symbol, reading.snapshots[symbol])
     for symbol in symbols:
         book = kept.of(symbol)
-        assert (book.state, book.epoch) == (BookState.PROVEN, 1)
+        assert (book.state, book.epoch) == (BookState.SYNCHRONIZED, 1)
         assert book.last_sequence == max(
             reading.updates[symbol][-1]["u"], reading.snapshots[symbol]["lastUpdateId"]
         )
         assert levels_of(book) == reading.book(symbol)
-    assert not any(draft.gaps for draft in kept.drafts)
+    gaps = [gap for draft in kept.drafts for gap in draft.gaps]
+    assert {gap.reason for gap in gaps} == {types_pb2.GAP_REASON_UNPROVEN}
+    assert len(gaps) == len({gap.symbol for gap in gaps})
 
 
 def test_each_update_of_the_futures_captures_names_the_one_before(captures: Path) -> None:
@@ -224,7 +227,7 @@ def test_whatever_happens_no_proven_book_is_wrong(
         book = kept.of("BTCUSDT")
         if book.wanted_since_ns and chance.random() < 0.2:
             kept.start("BTCUSDT", truth[max(0, sent - chance.randrange(3))])
-        if book.state is BookState.PROVEN:
+        if book.state is BookState.SYNCHRONIZED:
             proven += 1
             assert levels_of(book, BEST) == best[book.last_sequence]
     assert proven > len(updates) / 2

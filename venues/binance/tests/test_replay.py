@@ -65,7 +65,7 @@ async def test_all_of_a_capture_is_published(captures: Path, venue: str) -> None
                 and sum(1 for _ in published(connector, "quotes", "sequence")) == len(quotes)
             )
         )
-        assert (book.state, book.epoch, connector.all_gaps) == (BookState.PROVEN, 1, [])
+        assert (book.state, book.epoch, connector.all_gaps) == (BookState.SYNCHRONIZED, 1, [])
         assert levels_of(book) == reading.book("BTCUSDT")
     columns = (("price", PRICE), ("size", SIZE))
     assert list(published(connector, "trades", "trade_id", *columns)) == [

@@ -10,9 +10,10 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.numbers import to_decimal
+from kit.connector.books.book_events import UNPROVEN_EPOCH
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import Environment
-from kit.connector.tests.feeding import Feed, reasons
+from kit.connector.tests.feeding import Feed, expect_unproven, reasons
 from venues.bybit.catalog import spot
 
 
@@ -98,12 +99,12 @@ def bid_prices(feed: Feed) -> list[Decimal]:
 
 
 async def test_a_book_begins_with_the_whole_of_it(feed: Feed) -> None:
-    assert feed.take(book(101)) == []
+    expect_unproven(feed.take(book(101)), 1)
     assert feed.book("BTCUSDT").state is BookState.EMPTY
     batches = feed.take(book(100, kind="snapshot"), book(101), book(102))
     assert [one for batch in batches for one in batch.book.last_sequence] == [100, 101, 102]
     assert [one for batch in batches for one in batch.book.snapshot] == [True, False, False]
-    assert feed.book("BTCUSDT").state is BookState.PROVEN
+    assert feed.book("BTCUSDT").state is BookState.SYNCHRONIZED
 
 
 async def test_a_skipped_update_is_a_gap_until_the_whole_book_comes(feed: Feed) -> None:
@@ -111,9 +112,10 @@ async def test_a_skipped_update_is_a_gap_until_the_whole_book_comes(feed: Feed) 
     (batch,) = feed.take(book(103, price="11"))
     assert reasons([batch]) == [types_pb2.GAP_REASON_SEQUENCE]
     assert feed.intake.bookkeeper.wanting_snapshot() == ["BTCUSDT"]
-    assert feed.take(book(104)) == []
+    (batch,) = feed.take(book(104))
+    assert list(batch.book.book_epoch) == [UNPROVEN_EPOCH]
     feed.take(book(104, price="12", kind="snapshot"), book(105, price="13"))
-    assert (feed.book("BTCUSDT").state, feed.book("BTCUSDT").epoch) == (BookState.PROVEN, 2)
+    assert (feed.book("BTCUSDT").state, feed.book("BTCUSDT").epoch) == (BookState.SYNCHRONIZED, 2)
     assert bid_prices(feed) == [13, 12]
 
 
@@ -124,7 +126,7 @@ async def test_a_restart_of_the_service_replaces_the_book(feed: Feed, before: li
     expected = [] if before else [types_pb2.GAP_REASON_VENUE_RESET]
     assert reasons(batches) == expected
     kept = feed.book("BTCUSDT")
-    assert (kept.state, kept.epoch, kept.last_sequence) == (BookState.PROVEN, 2, 2)
+    assert (kept.state, kept.epoch, kept.last_sequence) == (BookState.SYNCHRONIZED, 2, 2)
     assert bid_prices(feed) == [13, 12]
 
 

@@ -91,7 +91,7 @@ class Connector:
     def followed(self) -> bool:
         """Whether nothing is known to be wrong with any book."""
         books = self.intake.bookkeeper.books.values()
-        return all(book.state is BookState.PROVEN for book in books)
+        return all(book.state is BookState.SYNCHRONIZED for book in books)
 
     def rows(self, channel: int, since: int = 0) -> int:
         """Of a channel, from a position in ``batches`` on."""

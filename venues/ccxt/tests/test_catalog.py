@@ -21,7 +21,7 @@ def test_both_spellings_name_a_venue_that_is_safe_everywhere(name: str) -> None:
     assert venue.venue_id == discovery.venue_id(name)
     assert venue.venue_id.isidentifier()
     assert venue.profile.maturity is Maturity.PREVIEW
-    assert not venue.book.provable
+    assert not venue.book_proofs
 
 
 def test_every_exchange_has_a_port_of_its_own() -> None:
@@ -66,10 +66,10 @@ def test_channels_are_those_that_ccxt_has() -> None:
 def test_nothing_of_ccxt_is_loaded_before_a_venue_runs() -> None:
     program = (
         "import sys; from kit.connector.contract import discovery\n"
-        "from kit.connector.contract.venue import Place\n"
-        "discovery.require('ccxt:gate')(Place('live', ''))\n"
+        "from kit.connector.contract.venue import Environment\n"
+        "discovery.require('ccxt:gate')(Environment('live', ''))\n"
         "assert not [name for name in sys.modules if name.split('.')[0] == 'ccxt']\n"
-        "venue = discovery.require('ccxt:gate')(Place('live', '')).channels\n"
+        "venue = discovery.require('ccxt:gate')(Environment('live', '')).channels\n"
         "loaded = [name for name in sys.modules if name.startswith('ccxt.pro.')]\n"
         "assert loaded == ['ccxt.pro.gate'], loaded\n"
     )

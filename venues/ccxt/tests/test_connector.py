@@ -138,7 +138,7 @@ async def test_a_book_can_be_had_anew(name: str) -> None:
     """Alone on OKX, with its whole socket on Kraken."""
     async with connected(name, [SYMBOL]) as (connector, _):
         doubted = types_pb2.GAP_REASON_CROSSED
-        connector.intake.bookkeeper.doubt([SYMBOL], doubted, 1, "for the test")
+        connector.intake.bookkeeper.mark_in_doubt([SYMBOL], doubted, 1, "for the test")
         connector.intake.bookkeeper.snapshot_wanted.set()
         await connector.until(lambda: connector.followed() and connector.book(SYMBOL).epoch == 2)
         assert [gap.reason for gap in connector.gaps(BOOK)] == [doubted]

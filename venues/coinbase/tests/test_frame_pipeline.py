@@ -7,6 +7,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import CHANNELS
+from kit.connector.books.book_events import UNPROVEN_EPOCH
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import Environment
 from kit.connector.tests.feeding import Connection, Feed, ids, reasons
@@ -142,7 +143,7 @@ async def test_a_book_of_advanced_begins_with_a_whole_one(open_feed) -> None:
     assert (list(first.book.bid_count), list(first.book.ask_count)) == ([1], [1])
     (second,) = feed.take(advanced_book(2, "update", ("bid", "10", "0"), ("bid", "9.5", "2")))
     assert list(second.book.snapshot) == [False]
-    assert feed.book("BTC-USD").state is BookState.PROVEN
+    assert feed.book("BTC-USD").state is BookState.SYNCHRONIZED
     assert feed.book("ETH-USD").state is BookState.EMPTY
 
 
@@ -164,15 +165,16 @@ async def test_a_crossed_book_is_in_doubt_until_it_is_told_anew(open_feed, feed_
     assert feed.intake.bookkeeper.wanting_snapshot() == ["BTC-USD"]
     (healed,) = feed.take(again)
     assert list(healed.book.book_epoch) == [2]
-    assert feed.book("BTC-USD").state is BookState.PROVEN
+    assert feed.book("BTC-USD").state is BookState.SYNCHRONIZED
 
 
 async def test_an_update_before_the_whole_book_is_not_applied_to_it(open_feed) -> None:
     feed = open_feed("exchange")
     begun, went_on = feed.take(update("buy", "9", "7"), snapshot("10", "11"), update("sell", "12"))
-    assert (list(begun.book.snapshot), list(begun.book.price)) == ([True], [10, 11])
+    assert list(begun.book.book_epoch) == [UNPROVEN_EPOCH, 1]
+    assert (list(begun.book.snapshot), list(begun.book.price)) == ([False, True], [9, 10, 11])
     assert (list(went_on.book.snapshot), list(went_on.book.price)) == ([False], [12])
-    assert feed.book("BTC-USD").state is BookState.PROVEN
+    assert feed.book("BTC-USD").state is BookState.SYNCHRONIZED
 
 
 async def test_the_last_match_tells_what_was_missed(open_feed) -> None:

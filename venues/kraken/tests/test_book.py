@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from venuemesh.common.v1 import types_pb2
+from venuemesh.marketdata.v1 import batch_pb2
 
+from kit.connector.books.book_events import UNPROVEN_EPOCH
 from kit.connector.books.book_manager import BookManager
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.marketdata.codec.encode import BatchDraft
@@ -39,7 +41,8 @@ class Books:
 
     def _hear(self, draft: BatchDraft) -> None:
         self.gaps += draft.gaps
-        self.updates += sum(draft.event_counts)
+        rows = batch_pb2.MarketDataBatch.FromString(draft.columns).book
+        self.updates += sum(epoch != UNPROVEN_EPOCH for epoch in rows.book_epoch)
 
 
 def as_written(book: SynchronizedBook, levels: Iterable[tuple[int, int]]) -> list[tuple[str, str]]:
@@ -69,7 +72,7 @@ def test_every_checksum_of_a_real_session_holds(captures: Path, at_once: int) ->
                 independent.apply(one)
                 assert independent.checksum() == independent.claimed
             book = books.of("BTC/USD")
-            assert book.state is BookState.PROVEN
+            assert book.state is BookState.SYNCHRONIZED
             assert as_written(book, book.book.bids()) == independent.levels("bids")
             assert as_written(book, book.book.asks()) == independent.levels("asks")
         assert books.gaps == []
@@ -137,14 +140,14 @@ def test_a_wrong_checksum_is_a_gap_until_the_next_whole_book() -> None:
     assert books.of("BTC/USDT").state is BookState.IN_DOUBT
     books.take([told.begin("9.0", "8.00000000"), told.go_on("10.0", "9.00000000")])
     book = books.of("BTC/USDT")
-    assert (book.state, book.epoch) == (BookState.PROVEN, 2)
+    assert (book.state, book.epoch) == (BookState.SYNCHRONIZED, 2)
     assert as_written(book, book.book.bids()) == [("10.0", "9.00000000"), ("9.0", "8.00000000")]
 
 
 def test_a_whole_book_that_is_wrong_proves_nothing() -> None:
     books, told = Books(10, "BTC/USDT"), Teller()
     books.take([told.begin("9.0", off_by=1)])
-    assert books.of("BTC/USDT").state is not BookState.PROVEN
+    assert books.of("BTC/USDT").state is not BookState.SYNCHRONIZED
     assert books.keeper.wanting_snapshot() == ["BTC/USDT"]
 
 
@@ -152,7 +155,7 @@ def test_a_market_with_few_levels_is_proven_by_those_it_has() -> None:
     books, told = Books(10, "BTC/USDT"), Teller()
     books.take([told.begin("9.0"), told.go_on("9.0", "0.00000000")])
     book = books.of("BTC/USDT")
-    assert (book.state, book.book.bids()) == (BookState.PROVEN, [])
+    assert (book.state, book.book.bids()) == (BookState.SYNCHRONIZED, [])
 
 
 def test_markets_of_different_decimal_places_do_not_disturb_each_other() -> None:
@@ -179,4 +182,4 @@ def test_the_example_of_the_documentation_is_proven() -> None:
     ]
     books = Books(10, "BTC/USD")
     books.take([book_frame("snapshot", "BTC/USD", *sides, 3310070434)])
-    assert books.of("BTC/USD").state is BookState.PROVEN
+    assert books.of("BTC/USD").state is BookState.SYNCHRONIZED

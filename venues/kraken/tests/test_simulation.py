@@ -88,7 +88,7 @@ async def test_what_a_proven_book_shows_is_right_whatever_happens(seed: int, dep
         was[text] = truth.checksum()
         for arrived in line.carry(text) if symbol == SYMBOLS[0] else (text,):
             books.take([arrived])
-            if book.state is BookState.PROVEN and was[arrived] == truth.checksum():
+            if book.state is BookState.SYNCHRONIZED and was[arrived] == truth.checksum():
                 check_top(books, symbol, truth)
                 right += 1
         wanted_for[symbol] = wanted_for[symbol] + 1 if book.wanted_since_ns else 0
@@ -97,7 +97,7 @@ async def test_what_a_proven_book_shows_is_right_whatever_happens(seed: int, dep
                 "snapshot", symbol, truth.levels("bids"), truth.levels("asks"), truth.checksum()
             )
             books.take([whole])
-            assert book.state is BookState.PROVEN
+            assert book.state is BookState.SYNCHRONIZED
     assert min(line.faults[name] for name in ("lost", "doubled", "late")) > 2
     assert right > FRAMES // 2
     assert {gap.symbol for gap in books.gaps} == {SYMBOLS[0]}

@@ -176,7 +176,7 @@ def test_every_checksum_holds(captures: Path, name: str, frames: int) -> None:
         keeper.add(rows.symbols.names)
         keeper.on_rows(rows)
         book = keeper.books[rows.symbols.names[0]]
-        assert book.state is BookState.PROVEN
+        assert book.state is BookState.SYNCHRONIZED
         bids, asks = book.book.bids(), book.book.asks()
         scale = Scale(book.scale.price, book.scale.size)
         assert top_checksum(bids, asks, scale) == int(rows.checksum[0]) & 0xFFFFFFFF
@@ -191,7 +191,7 @@ def test_all_books_of_a_session_at_once(captures: Path) -> None:
     keeper = BookManager(BOOK, lambda draft: None)
     keeper.add(["BTC-USDT"])
     keeper.on_rows(parse.book(frames_of(lines)))
-    assert keeper.books["BTC-USDT"].state is BookState.PROVEN
+    assert keeper.books["BTC-USDT"].state is BookState.SYNCHRONIZED
     assert keeper.books["BTC-USDT"].epoch == 1
 
 

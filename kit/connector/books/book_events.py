@@ -1,0 +1,45 @@
+"""What a SynchronizedBook takes in (BookUpdate), and what it gives out to be published."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from venuemesh.common.v1 import types_pb2
+
+from kit.connector.contract.venue import UpdateNumbers
+from kit.marketdata.book import Side
+
+UNPROVEN_EPOCH = 0
+"""The book epoch of updates that are published while there is no book to apply them to."""
+
+
+class BookUpdate(NamedTuple):
+    """One update or snapshot of a book, at the scale of the book."""
+
+    numbers: UpdateNumbers
+    venue_time_ns: int
+    received_time_ns: int
+    bids: Side
+    asks: Side
+    checksum: int | None = None
+    """The venue's checksum of the book after this update."""
+    is_published: bool = False
+    """Whether it was published already, with UNPROVEN_EPOCH."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateEvent:
+    """An update or a snapshot to publish."""
+
+    update: BookUpdate
+    snapshot: bool
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class GapEvent:
+    """A gap to publish."""
+
+    gap: types_pb2.Gap
+
+
+BookEvent = UpdateEvent | GapEvent
