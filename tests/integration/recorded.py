@@ -82,10 +82,11 @@ def last_quote(mesh: Mesh) -> Quote:
 
 
 def gaps(mesh: Mesh) -> list[Gap]:
-    """All gaps, in the order of their streams."""
+    """The gaps in the order of their streams, without those of books before their first
+    snapshot."""
     rows = mesh.sql(
         "SELECT channel, symbol, reason, last_id_before, first_id_after, detected_time_ns"
-        " FROM gaps ORDER BY channel, epoch, sequence"
+        " FROM gaps WHERE reason <> 'unproven' ORDER BY channel, epoch, sequence"
     )
     return [Gap(*row) for row in rows]
 
@@ -123,7 +124,7 @@ def _unpacked(kind: int, packed: bytes) -> Iterator[RecordedUpdate]:
 
 
 def updates_of(batch: batch_pb2.MarketDataBatch) -> Iterator[RecordedUpdate]:
-    """The rows of one book batch."""
+    """The rows of one book batch, without those that belong to no book."""
     columns = batch.book
     start = 0
     for row, place in enumerate(columns.instrument):
@@ -140,6 +141,8 @@ def updates_of(batch: batch_pb2.MarketDataBatch) -> Iterator[RecordedUpdate]:
         bids: Levels = levels[: middle - start]
         asks: Levels = levels[middle - start :]
         start = stop
+        if not columns.book_epoch[row]:
+            continue
         yield RecordedUpdate(
             instrument.symbol,
             columns.snapshot[row],

@@ -87,7 +87,7 @@ async def test_nothing_is_missed_and_no_gap_told(simulator_url: str) -> None:
     async with asyncio.timeout(100):
         followed = await asyncio.gather(*[follow(one, simulator_url) for one in VENUES])
     for venue_id, made in zip(VENUES, followed, strict=True):
-        assert [gap for batch in made.batches for gap in batch.gaps] == [], venue_id
+        assert made.all_gaps == [], venue_id
         assert made.meter.reconnects_total == 0, venue_id
         assert made.skipped == 0, venue_id
         for symbol in made.subscriptions.symbols:
@@ -126,6 +126,6 @@ async def test_a_venue_that_says_that_it_will_go_is_left_in_time(venue_id: str, 
             await made.until(
                 lambda: made.row_count(TRADES, pretended.symbols[0]) > count + 5, "more trades"
             )
-            assert [gap for batch in made.batches for gap in batch.gaps] == []
+            assert made.all_gaps == []
             assert made.meter.reconnects_total == 0
             assert made.proven()

@@ -1,4 +1,4 @@
-"""What a SynchronizedBook takes in (BookUpdate), and what it gives out to be published."""
+"""What a SynchronizedBook takes in (VenueBookUpdate), and what it gives out to be published."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,7 +12,7 @@ UNPROVEN_EPOCH = 0
 """The book epoch of updates that are published while there is no book to apply them to."""
 
 
-class BookUpdate(NamedTuple):
+class VenueBookUpdate(NamedTuple):
     """One update or snapshot of a book, at the scale of the book."""
 
     numbers: UpdateNumbers
@@ -30,7 +30,7 @@ class BookUpdate(NamedTuple):
 class UpdateEvent:
     """An update or a snapshot to publish."""
 
-    update: BookUpdate
+    update: VenueBookUpdate
     snapshot: bool
     epoch: int
 

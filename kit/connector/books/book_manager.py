@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import IntColumn, NumberError, rescale
 from kit.connector.books.batch_builder import BookBatchBuilder, Publish
-from kit.connector.books.book_events import BookEvent, BookUpdate
+from kit.connector.books.book_events import BookEvent, VenueBookUpdate
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import BookRules, BookSnapshot, Ordering, UpdateNumbers
 from kit.marketdata.book import Changes, DroppedLevels, Verdict
@@ -143,7 +143,7 @@ class BookManager:
         bids, asks = self._scaled(Symbols.of([symbol]), snapshot.bids, snapshot.asks)
         book = self.books[symbol]
         numbers = UpdateNumbers(snapshot.last_sequence, snapshot.last_sequence, 0)
-        whole = BookUpdate(numbers, 0, snapshot.received_time_ns, bids.of(0), asks.of(0))
+        whole = VenueBookUpdate(numbers, 0, snapshot.received_time_ns, bids.of(0), asks.of(0))
         builder = BookBatchBuilder(self._publish)
         builder.take(book, book.on_snapshot(whole))
         builder.publish()
@@ -306,10 +306,10 @@ class _Sheet:
     bids: Changes
     asks: Changes
 
-    def update(self, row: int) -> BookUpdate:
+    def update(self, row: int) -> VenueBookUpdate:
         """The update of a row."""
         rows = self.rows
-        return BookUpdate(
+        return VenueBookUpdate(
             _numbers(rows, row),
             int(rows.venue_time_ns[row]),
             int(rows.received_time_ns[row]),

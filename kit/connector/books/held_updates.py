@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from kit.connector.books.book_events import BookUpdate
+from kit.connector.books.book_events import VenueBookUpdate
 from kit.connector.contract.venue import Ordering, SequenceResult, SequenceRule
 from kit.marketdata.book import Side
 
@@ -16,20 +16,20 @@ class HeldUpdates:
 
     def __init__(self, rule: SequenceRule) -> None:
         self._rule = rule
-        self._updates: list[BookUpdate] = []
+        self._updates: list[VenueBookUpdate] = []
 
     def __len__(self) -> int:
         return len(self._updates)
 
-    def __iter__(self) -> Iterator[BookUpdate]:
+    def __iter__(self) -> Iterator[VenueBookUpdate]:
         return iter(self._updates)
 
     @property
-    def first(self) -> BookUpdate:
+    def first(self) -> VenueBookUpdate:
         """The oldest. Raises IndexError when there is none."""
         return self._updates[0]
 
-    def add(self, update: BookUpdate) -> None:
+    def add(self, update: VenueBookUpdate) -> None:
         """Keep an update. When there are too many, drop the oldest: a snapshot to come is newer.
         Where time orders updates and goes back, drop all of them and this one too: a snapshot must
         then be of a later time."""
@@ -46,7 +46,7 @@ class HeldUpdates:
         """Drop all of them."""
         self._updates.clear()
 
-    def take(self) -> list[BookUpdate]:
+    def take(self) -> list[VenueBookUpdate]:
         """Remove and return all of them, ordered by their sequence numbers."""
         updates, self._updates = self._updates, []
         return sorted(updates, key=lambda update: update.numbers.first)
@@ -67,7 +67,7 @@ class HeldUpdates:
             return True
         return bool(self._updates) and self.first.numbers.last <= last
 
-    def after_snapshot(self, last: int) -> list[BookUpdate]:
+    def after_snapshot(self, last: int) -> list[VenueBookUpdate]:
         """The updates that a snapshot of ``last`` does not contain."""
         return [
             update
@@ -75,11 +75,11 @@ class HeldUpdates:
             if self._rule.after_snapshot(last, update.numbers) is not SequenceResult.OLD
         ]
 
-    def run_after_snapshot(self, last: int) -> list[BookUpdate]:
+    def run_after_snapshot(self, last: int) -> list[VenueBookUpdate]:
         """The updates that follow a snapshot of the feed without a hole. The others are older than
         the snapshot, when the venue may have numbered otherwise; if they are not, the next update
         shows the hole."""
-        run: list[BookUpdate] = []
+        run: list[VenueBookUpdate] = []
         for update in self.after_snapshot(last):
             join = self._rule.after_update if run else self._rule.after_snapshot
             result = join(last, update.numbers)

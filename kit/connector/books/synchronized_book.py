@@ -1,7 +1,5 @@
 """The book of one instrument, and whether it equals the venue's book.
 
-Updates and snapshots go in; events to publish come out: updates, snapshots and gaps.
-
 EMPTY         No snapshot has come yet. Updates are held for it.
 SYNCHRONIZED  The snapshot and every update since were applied, and no check has failed. Whether a
               missing update would show depends on the venue: see Venue.book_proofs.
@@ -26,9 +24,9 @@ from kit.base.numbers import DIGITS_MAX, IntColumn, NumberError
 from kit.connector.books.book_events import (
     UNPROVEN_EPOCH,
     BookEvent,
-    BookUpdate,
     GapEvent,
     UpdateEvent,
+    VenueBookUpdate,
 )
 from kit.connector.books.held_updates import HeldUpdates
 from kit.connector.contract.venue import (
@@ -141,7 +139,7 @@ class SynchronizedBook:
         any, has failed one: pass it to ``on_failed_check``."""
         return self.book.follow(updates, bids, asks, checksums, self.scale)
 
-    def on_update(self, update: BookUpdate, is_ahead: bool = False) -> Iterator[BookEvent]:
+    def on_update(self, update: VenueBookUpdate, is_ahead: bool = False) -> Iterator[BookEvent]:
         """Take the next update of the feed. ``is_ahead``: it is from the peer replica, which may be
         ahead of our own connection; updates missing before it will still come."""
         if self.state is BookState.SYNCHRONIZED:
@@ -158,7 +156,7 @@ class SynchronizedBook:
         ):
             yield from self._repair_from_held()
 
-    def on_snapshot(self, snapshot: BookUpdate) -> Iterator[BookEvent]:
+    def on_snapshot(self, snapshot: VenueBookUpdate) -> Iterator[BookEvent]:
         """Take a snapshot from REST. It is ignored when updates between it and the held updates may
         be missing."""
         last = snapshot.numbers.last
@@ -171,7 +169,7 @@ class SynchronizedBook:
             return
         yield from self._begin(snapshot, held)
 
-    def on_feed_snapshot(self, snapshot: BookUpdate) -> Iterator[BookEvent]:
+    def on_feed_snapshot(self, snapshot: VenueBookUpdate) -> Iterator[BookEvent]:
         """Take a snapshot from the feed, which replaces the book in every state."""
         is_new = snapshot.numbers.last != self.last_sequence
         if self.state is BookState.SYNCHRONIZED and is_new and not self.expects_snapshot:
@@ -189,7 +187,7 @@ class SynchronizedBook:
         cannot repair the book any more."""
         self._snapshot_requested = True
 
-    def note_applied(self, update: BookUpdate) -> None:
+    def note_applied(self, update: VenueBookUpdate) -> None:
         """Record that the book contains this update."""
         self.last_sequence = update.numbers.last
         self.venue_time_ns = update.venue_time_ns or self.venue_time_ns
@@ -197,7 +195,7 @@ class SynchronizedBook:
         if self.book.level_count() > LEVELS_MAX:
             self.book.trim(LEVELS_MAX // 2)
 
-    def on_failed_check(self, verdict: Verdict, update: BookUpdate) -> Iterator[BookEvent]:
+    def on_failed_check(self, verdict: Verdict, update: VenueBookUpdate) -> Iterator[BookEvent]:
         """This update was applied, and the book failed a check after it."""
         detail = f"{verdict.name.lower()} at {update.numbers.last}"
         yield self._break(FAILED_CHECKS[verdict], update, update.received_time_ns, detail)
@@ -228,9 +226,9 @@ class SynchronizedBook:
             self._held.clear()
             self._waiting_since_ns = 0
 
-    def snapshot(self) -> BookUpdate:
+    def snapshot(self) -> VenueBookUpdate:
         """All levels, as one update."""
-        return BookUpdate(
+        return VenueBookUpdate(
             UpdateNumbers(self.last_sequence, self.last_sequence, 0),
             self.venue_time_ns,
             self.received_time_ns,
@@ -238,7 +236,7 @@ class SynchronizedBook:
             Side.of(self.book.asks()),
         )
 
-    def _follow(self, update: BookUpdate, is_ahead: bool = False) -> Iterator[BookEvent]:
+    def _follow(self, update: VenueBookUpdate, is_ahead: bool = False) -> Iterator[BookEvent]:
         join = self._rule.after_update(self.last_sequence, update.numbers)
         if join is SequenceResult.APPLY:
             yield from self._apply(update)
@@ -271,7 +269,7 @@ class SynchronizedBook:
     def _break(
         self,
         reason: "GapReason.ValueType",
-        update: BookUpdate | None,
+        update: VenueBookUpdate | None,
         now_ns: int,
         detail: str,
     ) -> GapEvent:
@@ -282,7 +280,7 @@ class SynchronizedBook:
     def _gap(
         self,
         reason: "GapReason.ValueType",
-        update: BookUpdate | None,
+        update: VenueBookUpdate | None,
         now_ns: int,
         detail: str,
     ) -> GapEvent:
@@ -332,7 +330,9 @@ class SynchronizedBook:
         if not waiting:
             yield self._synchronize(self.snapshot())
 
-    def _begin(self, snapshot: BookUpdate, held: Sequence[BookUpdate]) -> Iterator[BookEvent]:
+    def _begin(
+        self, snapshot: VenueBookUpdate, held: Sequence[VenueBookUpdate]
+    ) -> Iterator[BookEvent]:
         """Start from a snapshot and the held updates that follow it."""
         self.book.replace(Side.of([]), Side.of([]))
         verdict = self._set(snapshot)
@@ -350,20 +350,20 @@ class SynchronizedBook:
             else:
                 yield from self._follow(update)
 
-    def _apply(self, update: BookUpdate) -> Iterator[BookEvent]:
+    def _apply(self, update: VenueBookUpdate) -> Iterator[BookEvent]:
         verdict = self._set(update)
         if verdict is Verdict.GOOD:
             yield UpdateEvent(self._with_dropped_levels(update), snapshot=False, epoch=self.epoch)
         else:
             yield from self.on_failed_check(verdict, update)
 
-    def _with_dropped_levels(self, update: BookUpdate) -> BookUpdate:
+    def _with_dropped_levels(self, update: VenueBookUpdate) -> VenueBookUpdate:
         """The update that was set last, with the removal of levels beyond the depth."""
         sides = Changes.joined([update.bids]), Changes.joined([update.asks])
         bids, asks = map(Changes.removing, sides, self.book.fallen())
         return update._replace(bids=bids.of(0), asks=asks.of(0))
 
-    def _set(self, update: BookUpdate) -> Verdict:
+    def _set(self, update: VenueBookUpdate) -> Verdict:
         """Set the levels of one update, and check the book."""
         sides = Changes.joined([update.bids]), Changes.joined([update.asks])
         claimed = None if update.checksum is None else np.array([update.checksum], dtype=np.int64)
@@ -372,7 +372,7 @@ class SynchronizedBook:
             self.note_applied(update)
         return verdict
 
-    def _synchronize(self, snapshot: BookUpdate) -> UpdateEvent:
+    def _synchronize(self, snapshot: VenueBookUpdate) -> UpdateEvent:
         self.state = BookState.SYNCHRONIZED
         self.epoch += 1
         self.wanted_since_ns = 0
@@ -387,13 +387,13 @@ class SynchronizedBook:
         if self.wanted_because not in FAILED_CHECKS.values():
             self.wanted_because = reason
 
-    def _hold_unproven(self, update: BookUpdate) -> Iterator[BookEvent]:
+    def _hold_unproven(self, update: VenueBookUpdate) -> Iterator[BookEvent]:
         """Hold an update while there is no book to apply it to, and publish it as it came."""
         yield from _unproven(update)
         self._held.add(update._replace(is_published=True))
 
 
-def _unproven(update: BookUpdate) -> Iterator[UpdateEvent]:
+def _unproven(update: VenueBookUpdate) -> Iterator[UpdateEvent]:
     """Publish an update that belongs to no book, once."""
     if not update.is_published:
         yield UpdateEvent(update, snapshot=False, epoch=UNPROVEN_EPOCH)

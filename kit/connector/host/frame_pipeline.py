@@ -85,7 +85,6 @@ class FramePipeline:
         self.subscriptions = subscriptions
         self._clock = clock
         self.books_are_provable = bool(venue.book_proofs)
-        """Whether a missing update of a book would show."""
         self._books_come = venue.book.snapshots is SnapshotSource.FEED
         self._quotes = quote_continuity()
         self.tradekeeper = TradeSequencer(
@@ -181,8 +180,7 @@ class FramePipeline:
     def renewed(
         self, symbol: str, stale: Channel, channels: Collection[Channel], detail: str
     ) -> None:
-        """These channels of an instrument were subscribed to anew, as one of them was silent beyond
-        its usual pace. Of the others something may have been missed meanwhile."""
+        """These channels of an instrument were subscribed to again, because one was silent."""
         self.flush()
         now_ns = self._clock.time_ns()
         if types_pb2.CHANNEL_BOOK in channels:
@@ -199,9 +197,8 @@ class FramePipeline:
     def take_over(
         self, wire: FeedProtocol, held: Iterable[Heard], books: BookManager | None
     ) -> None:
-        """Another connection goes on where that of before ends, of which nothing comes any more.
-        ``held``: its newest frames, of which many have come over the other one already. ``books``:
-        those that it has brought, where whole books come over the feed."""
+        """Take over from a connection that has ended. ``held``: the newest frames of the new one;
+        many came over the old one too. ``books``: its books, where snapshots come over the feed."""
         self.flush()
         if books is not None:
             self.bookkeeper.take_over(books, self._clock.time_ns())
@@ -329,9 +326,8 @@ class FramePipeline:
         """Without what has come over the connection of before. Trades and quotes are known by their
         numbers, books by theirs or, where they come over the feed, whole; the rest by its time."""
         if isinstance(rows, BookRows):
-            if self._books_come:
-                return rows.take(np.array([], dtype=np.int64))
-            return self.bookkeeper.not_contained(rows)
+            none = rows.take(np.array([], dtype=np.int64))
+            return none if self._books_come else self.bookkeeper.not_contained(rows)
         if isinstance(rows, TradeRows | QuoteRows):
             return rows
         channel = CHANNEL_OF[type(rows)]

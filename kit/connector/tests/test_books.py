@@ -12,9 +12,9 @@ from venuemesh.common.v1 import types_pb2
 from kit.connector.books.book_events import (
     UNPROVEN_EPOCH,
     BookEvent,
-    BookUpdate,
     GapEvent,
     UpdateEvent,
+    VenueBookUpdate,
 )
 from kit.connector.books.sequence_rules import (
     ChainRule,
@@ -39,7 +39,7 @@ CHECKED = BookRules(UnnumberedRule(), SnapshotSource.FEED, Checksum.KRAKEN, dept
 class Truth:
     """What the venue's book was after each update id."""
 
-    updates: list[BookUpdate] = field(default_factory=list)
+    updates: list[VenueBookUpdate] = field(default_factory=list)
     states: dict[int, tuple[list[tuple[int, int]], list[tuple[int, int]]]] = field(
         default_factory=dict
     )
@@ -53,7 +53,7 @@ def make_truth(seed: int, count: int) -> Truth:
         first, last = last + 1, last + source.randint(1, 3)
         bids = [(source.randint(90, 99), source.randint(0, 3)) for _ in range(2)]
         asks = [(source.randint(100, 110), source.randint(0, 3)) for _ in range(2)]
-        update = BookUpdate(
+        update = VenueBookUpdate(
             UpdateNumbers(first, last, 0),
             last,
             last,
@@ -66,9 +66,9 @@ def make_truth(seed: int, count: int) -> Truth:
     return truth
 
 
-def snapshot_at(truth: Truth, number: int) -> BookUpdate:
+def snapshot_at(truth: Truth, number: int) -> VenueBookUpdate:
     bids, asks = truth.states[number]
-    return BookUpdate(
+    return VenueBookUpdate(
         UpdateNumbers(number, number, 0), number, number, Side.of(bids), Side.of(asks)
     )
 
@@ -124,7 +124,7 @@ def proven_book(truth: Truth) -> tuple[SynchronizedBook, Follower]:
 def test_a_synchronized_book_equals_the_venues(seed: int, fates: list[str]) -> None:
     truth = make_truth(seed, len(fates))
     book, follower = SynchronizedBook("BTCUSDT", RULES), Follower()
-    arrivals: list[BookUpdate | int] = []
+    arrivals: list[VenueBookUpdate | int] = []
     for update, fate in zip(truth.updates, fates, strict=True):
         if fate == "drop":
             continue
@@ -215,9 +215,9 @@ def test_a_lost_connection_puts_the_book_in_doubt_once() -> None:
     assert book.state is BookState.IN_DOUBT
 
 
-def linked(first: int, previous: int, price: int) -> BookUpdate:
+def linked(first: int, previous: int, price: int) -> VenueBookUpdate:
     level = Side.of([(price, 1)])
-    return BookUpdate(UpdateNumbers(first, first, previous), first, first, level, Side.of([]))
+    return VenueBookUpdate(UpdateNumbers(first, first, previous), first, first, level, Side.of([]))
 
 
 def test_a_feed_snapshot_replaces_the_book() -> None:
@@ -268,7 +268,7 @@ def test_after_a_wrong_checksum_only_a_snapshot_synchronizes() -> None:
     assert (book.state, book.epoch) == (BookState.SYNCHRONIZED, 2)
 
 
-def counted(number: int, price: int) -> BookUpdate:
+def counted(number: int, price: int) -> VenueBookUpdate:
     return linked(number, 0, price)
 
 
@@ -332,11 +332,11 @@ def test_updates_after_a_hole_are_published_once_while_the_snapshot_is_refused()
     assert len(follower.unproven) == len(truth.updates) - 5
 
 
-def timed(time: int, price: int) -> BookUpdate:
+def timed(time: int, price: int) -> VenueBookUpdate:
     return linked(time, 0, price)
 
 
-def timed_snapshot(time: int, *prices: int) -> BookUpdate:
+def timed_snapshot(time: int, *prices: int) -> VenueBookUpdate:
     return timed(time, 0)._replace(bids=Side.of([(price, 1) for price in prices]))
 
 

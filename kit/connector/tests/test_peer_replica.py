@@ -42,8 +42,7 @@ class Half:
     """One process, its connection to the exchange in the test's hands."""
 
     def __init__(self, name: str, epoch: int, snapshots: SnapshotSource) -> None:
-        rules = BookRules(CountingRule(), snapshots, same_everywhere=True)
-        self.stage = stage = Stage(rules)
+        self.stage = stage = Stage(BookRules(CountingRule(), snapshots, same_everywhere=True))
         stage.hub.start_epoch(epoch)
         stage.venue = replace(
             stage.venue,
