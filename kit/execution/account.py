@@ -340,7 +340,7 @@ class Account:
                 if self.holdings.position(event):
                     self.executions.publish(Event(position=position_message(event)))
             case StreamInterrupted():
-                self._lose(event.words)
+                self._lose(event.detail)
 
     def _lose(self, words: str) -> None:
         """Something may have been missed: compare before new orders are taken."""

@@ -76,7 +76,7 @@ class Amender:
         if len(entry.amendments) >= AMENDMENTS_MAX:
             text = f"the order was amended {AMENDMENTS_MAX} times"
             raise InvalidOrder(text, field="request_id", value="", allowed="a new order")
-        if not self._desk.rules.amends and not entry.held:
+        if not self._desk.capabilities.amends and not entry.held:
             raise NotSupported("the venue amends no orders", service="TradeFlow", wanted="amend")
         self._check_stop(entry, content)
 
@@ -88,7 +88,7 @@ class Amender:
         if entry.is_triggered:
             value = getattr(content, field)
             raise InvalidOrder(REACHED, field=field, value=value, allowed="as it was", nearest="")
-        can = self._desk.rules.amends_stop_price and field == "stop_price"
+        can = self._desk.capabilities.amends_stop_price and field == "stop_price"
         if not entry.held and not can:
             text = f"the venue does not change the {field} of an order; cancel it and place another"
             raise NotSupported(text, service="TradeFlow", wanted=field)
@@ -156,7 +156,7 @@ class Amender:
             if receipt.order is not None:
                 self._ledger.order(receipt.order)
         elif isinstance(receipt, Rejected):
-            self._ledger.amendment(entry, ended(amending, Outcome.REFUSED, receipt.words))
+            self._ledger.amendment(entry, ended(amending, Outcome.REFUSED, receipt.detail))
         else:
             self._inquiry.watch(entry)
 

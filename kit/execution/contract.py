@@ -1,8 +1,8 @@
-"""What a venue supplies so that orders can be placed: a desk for each account.
+"""What a venue supplies so that orders can be placed: an ``ExecutionClient`` for each account.
 
-A desk is thin. It has no journal and no memory of orders, never repeats a call that places one, and
-says honestly what it does not know: the difference between "refused" and "unknown" is what keeps an
-order from being sent twice. Amounts are ``Decimal``, exact; times are ns since the Unix epoch.
+A client is thin. It has no journal and no memory of orders, it never repeats a call that places an
+order, and it separates "rejected" from "outcome unknown": that difference keeps an order from being
+sent twice. Amounts are exact ``Decimal`` values; times are ns since the Unix epoch.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,6 +13,8 @@ from typing import Literal, Protocol, TypeAlias
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
+from kit.base.request_budget import Priority
+
 Side: TypeAlias = "types_pb2.Side.ValueType"
 OrderType: TypeAlias = "orders_pb2.OrderType.ValueType"
 TimeInForce: TypeAlias = "orders_pb2.TimeInForce.ValueType"
@@ -20,17 +22,17 @@ OrderState: TypeAlias = "orders_pb2.OrderState.ValueType"
 RejectReason: TypeAlias = "orders_pb2.RejectReason.ValueType"
 Liquidity: TypeAlias = "orders_pb2.Liquidity.ValueType"
 Transport: TypeAlias = Literal["websocket", "rest"]
-"""How orders go out: over the venue's order websocket where it has one and that is open, otherwise
-by REST; or by REST only."""
+"""How orders are sent. "websocket": over the venue's order websocket while it is open, otherwise by
+REST. "rest": by REST only."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """An order as a venue is to get it; it has passed the checks."""
+    """An order for a venue. It has passed the checks."""
 
     client_order_id: str
-    """32 hexadecimal digits. What the venue is given may look different (Coinbase wants hyphens),
-    but the desk turns it back."""
+    """32 hexadecimal digits. The venue may get another spelling (Coinbase: with hyphens); the
+    client converts it back."""
     symbol: str
     side: Side
     type: OrderType
@@ -46,7 +48,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class OrderKey:
-    """By which an order is found. One of the ids may be empty."""
+    """The ids of an order. One of the two ids may be empty."""
 
     symbol: str
     client_order_id: str
@@ -55,7 +57,7 @@ class OrderKey:
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """A fee; negative when it was received."""
+    """A fee; negative for a rebate."""
 
     asset: str
     amount: Decimal
@@ -63,22 +65,23 @@ class Fee:
 
 @dataclass(frozen=True, slots=True)
 class VenueOrder:
-    """An order as the venue tells it."""
+    """An order as the venue reports it."""
 
     symbol: str
     venue_order_id: str
     client_order_id: str
-    """Ours; empty when it has none, or one that is not ours."""
+    """Our client id; empty for an order without one, or with a foreign one."""
     side: Side
     type: OrderType
     size: Decimal
     price: Decimal | None
     state: OrderState
-    """OPEN, PARTLY_FILLED or a final one; ACKNOWLEDGED where the venue has only taken it."""
+    """OPEN, PARTLY_FILLED or a final state; ACKNOWLEDGED while the venue has only accepted the
+    request."""
     filled_size: Decimal
     average_price: Decimal | None = None
     venue_time_ns: int = 0
-    """Of this state. 0 where the venue does not say."""
+    """Time of this state; 0 where the venue does not report it."""
     reject_reason: RejectReason = orders_pb2.REJECT_REASON_UNSPECIFIED
     detail: str = ""
     stop_price: Decimal | None = None
@@ -86,13 +89,13 @@ class VenueOrder:
 
 @dataclass(frozen=True, slots=True)
 class VenueFill:
-    """A fill as the venue tells it."""
+    """A fill as the venue reports it."""
 
     symbol: str
     fill_id: str
     venue_order_id: str
     client_order_id: str
-    """As VenueOrder's; empty also where the venue's fills do not have it."""
+    """As in VenueOrder; also empty where the venue's fills do not carry it."""
     side: Side
     price: Decimal
     size: Decimal
@@ -103,7 +106,7 @@ class VenueFill:
 
 @dataclass(frozen=True, slots=True)
 class VenueBalance:
-    """What an account has of an asset."""
+    """The balance of one asset."""
 
     asset: str
     total: Decimal
@@ -112,7 +115,7 @@ class VenueBalance:
 
 @dataclass(frozen=True, slots=True)
 class VenuePosition:
-    """What an account holds of a derivative; negative when sold."""
+    """A position in a derivative; a negative size is short."""
 
     symbol: str
     size: Decimal
@@ -123,7 +126,7 @@ class VenuePosition:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The venue has it. ``order``: where its answer tells more than an id."""
+    """The venue accepted the request. ``order`` is set where the answer contains the order."""
 
     venue_order_id: str
     order: VenueOrder | None = None
@@ -131,17 +134,18 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The venue said no, and nothing was done."""
+    """The venue rejected the request, or it was not sent; nothing was done."""
 
     reason: RejectReason
-    words: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeUnknown:
-    """It may have been done or not: a timeout, a lost connection, an error inside the venue."""
+    """The request may have been executed: a timeout, a lost connection, an error inside the
+    venue."""
 
-    words: str
+    detail: str
 
 
 Verdict = Accepted | Rejected | OutcomeUnknown
@@ -149,9 +153,9 @@ Verdict = Accepted | Rejected | OutcomeUnknown
 
 @dataclass(frozen=True, slots=True)
 class StreamInterrupted:
-    """Something may have happened unheard: the stream was cut, and goes on now."""
+    """Events may have been missed: the account stream was interrupted, and continues now."""
 
-    words: str
+    detail: str
 
 
 AccountEvent = VenueOrder | VenueFill | VenueBalance | VenuePosition | StreamInterrupted
@@ -159,92 +163,108 @@ AccountEvent = VenueOrder | VenueFill | VenueBalance | VenuePosition | StreamInt
 
 @dataclass(frozen=True, slots=True)
 class OrderCapabilities:
-    """What a venue can do by itself. What it cannot is done here, or refused."""
+    """What a venue supports. What it does not support is done in this process, or rejected."""
 
     types: frozenset[OrderType]
-    """Those that it has; stops and take-profits that it lacks wait here."""
+    """Supported order types; stops and take-profits that are missing here wait in this process."""
     times_in_force: frozenset[TimeInForce]
     reduce_only: bool = False
     amends: bool = True
-    """Whether an open order can be changed in place."""
+    """Whether an open order can be amended."""
     amends_to_smaller_only: bool = False
-    """Whether only its size can, and only to a smaller one."""
+    """Whether an amendment can only reduce the size."""
     amends_stop_price: bool = False
-    """Whether the stop price of one that waits at the venue can be changed."""
+    """Whether the stop price of an untriggered order at the venue can be amended."""
     plain_stops_only: bool = False
-    """Whether the stops that it has are good till cancelled, and never post-only. Others wait
-    here."""
+    """Whether stops at the venue must be good till cancelled and not post-only. Other stops wait in
+    this process."""
     has_positions: bool = False
     finds_by_client_id: bool = True
-    """Whether find() works by client id, also for orders that are final. False: only open orders
-    and fills can be searched."""
+    """Whether find() works by client id, for final orders too. False: only open orders and fills
+    can be searched."""
     countdown: bool = False
-    """Whether the venue itself cancels all when it does not hear of us (Desk.countdown)."""
+    """Whether the venue can cancel all orders when it is not called in time
+    (OrderEntry.countdown)."""
     fills_have_client_id: bool = True
     lag_s: float = 2.0
-    """So long an order that was just taken may not be found yet."""
+    """How long an accepted order may be missing from the venue's answers."""
 
 
-class ExecutionClient(Protocol):
-    """One account at one venue. Calls spend from the process's budget.
+class OrderEntry(Protocol):
+    """Requests that change orders.
 
-    Methods that ask raise VenueUnavailable and RateLimited; those that act say the same by what
-    they return. None of them repeats anything by itself.
+    Each is sent at most once. Errors are reported by the verdict, not raised. Cancellations and the
+    countdown wait for their turn with Priority.CANCEL.
     """
 
-    @property
-    def rules(self) -> OrderCapabilities:
-        """What the venue can do."""
+    async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
+        """Send an order, once. ``priority``: NEW, or PROTECT for an order that limits a loss."""
 
-    async def authenticate(self) -> Sequence[str]:
-        """Make an authenticated call. Returns what the credentials may do that they need not, for
-        example "withdraw". Raises CredentialsRefused, VenueUnavailable."""
-
-    async def place(self, wish: OrderRequest) -> Verdict:
-        """Send an order, once."""
-
-    async def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
-        """Change size, price and stop price of an open order to those of the wish."""
+    async def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
+        """Change size, price and stop price of an open order to those of ``request``; with
+        Priority.NEW."""
 
     async def cancel(self, key: OrderKey) -> Verdict:
-        """Take an order back. Refused when it is not open any more."""
+        """Cancel an order. Rejected when it is not open any more."""
 
     async def cancel_all(self, symbol: str = "") -> Verdict:
-        """Take back all open orders, of one symbol or of all."""
-
-    async def find(self, key: OrderKey) -> VenueOrder | None:
-        """One order; None when the venue says that it knows none. What was just placed may not be
-        found yet (OrderCapabilities.lag_s)."""
-
-    async def open_orders(self, symbol: str = "") -> list[VenueOrder]:
-        """All that are open, also those that were placed elsewhere."""
-
-    async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
-        """Oldest first, all pages. With an empty symbol those of all symbols; raises NotSupported
-        where the venue tells them of one symbol only."""
-
-    async def balances(self) -> list[VenueBalance]:
-        """All that are not zero."""
-
-    async def positions(self) -> list[VenuePosition]:
-        """All that are not zero; empty where there are none."""
+        """Cancel all open orders of one symbol, or of all symbols."""
 
     async def countdown(self, seconds: float) -> None:
-        """Have the venue cancel all if it is not asked again within so long; 0 ends that. Only
-        where the rules say so."""
+        """Have the venue cancel all orders unless this is called again within ``seconds``; 0 stops
+        the countdown. Raises NotSupported, VenueUnavailable, RateLimited."""
+
+
+class AccountQueries(Protocol):
+    """Questions about an account. They raise VenueUnavailable, RateLimited and
+    CredentialsRejected, and are not repeated. Questions about orders have Priority.PROTECT, the
+    others Priority.QUESTION."""
+
+    async def find(self, key: OrderKey) -> VenueOrder | None:
+        """Return one order, or None when the venue does not know it. A new order may be missing for
+        OrderCapabilities.lag_s."""
+
+    async def open_orders(self, symbol: str = "") -> list[VenueOrder]:
+        """Return all open orders, including those that were placed elsewhere."""
+
+    async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
+        """Return all fills since a time, oldest first. With an empty symbol: of all symbols; raises
+        NotSupported where the venue lists fills by symbol only."""
+
+    async def balances(self) -> list[VenueBalance]:
+        """Return all balances that are not zero."""
+
+    async def positions(self) -> list[VenuePosition]:
+        """Return all positions that are not zero; [] on spot venues."""
+
+
+class AccountStream(Protocol):
+    """The credentials of an account, and the connections made with them."""
+
+    async def authenticate(self) -> Sequence[str]:
+        """Make an authenticated call. Returns the rights that the key has and does not need, for
+        example "withdraw". Raises CredentialsRejected, VenueUnavailable."""
 
     def follow(self) -> AsyncIterator[AccountEvent]:
-        """What happens to the account, as it happens, over the venue's own stream. It connects
-        again by itself, and says Lost each time; it ends never, and raises CredentialsRefused."""
+        """Yield the account's events from the venue's own stream, endlessly. The stream reconnects
+        by itself, and yields StreamInterrupted each time. Raises CredentialsRejected."""
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
+
+
+class ExecutionClient(OrderEntry, AccountQueries, AccountStream, Protocol):
+    """One account at one venue. Its calls wait for their turn in the venue's request budget."""
+
+    @property
+    def capabilities(self) -> OrderCapabilities:
+        """What the venue supports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Of one account. Never printed: ``repr`` shows names only."""
+    """The credentials of one account. ``repr`` does not show the secrets."""
 
     account: str
     secrets: Mapping[str, str] = field(repr=False)
-    """By the names that ccxt uses: apiKey, secret, password."""
+    """By ccxt's names: apiKey, secret, password."""

@@ -92,7 +92,7 @@ class DeadManSwitch:
         now_ns = self._clock.monotonic_ns()
         span_ns = int(self._span_s * NANOSECONDS_PER_SECOND)
         is_due = self._countdown_ns is None or now_ns - self._countdown_ns >= span_ns
-        if self._desk.rules.countdown and is_due:
+        if self._desk.capabilities.countdown and is_due:
             self._countdown_ns = now_ns
             call = self._desk.countdown(COUNTDOWN_SPANS * self._span_s)
             try:

@@ -69,7 +69,7 @@ class Reconciler:
         compare = not is_first
         balances = await ask(self._desk.balances(), self._timeout_s)
         found += self._say(self._holdings.take_balances(balances, compare=compare))
-        if self._desk.rules.has_positions:
+        if self._desk.capabilities.has_positions:
             positions = await ask(self._desk.positions(), self._timeout_s)
             found += self._say(self._holdings.take_positions(positions, compare=compare))
         self._since_ns = began_ns

@@ -195,7 +195,7 @@ class Resolver:
         has ended, or may know it without saying so."""
         timeout_s = self._settings.ask_timeout_s
         order = None
-        if self._desk.rules.finds_by_client_id or entry.venue_order_id:
+        if self._desk.capabilities.finds_by_client_id or entry.venue_order_id:
             order = await ask(self._desk.find(entry.venue_key), timeout_s)
         if order is None:
             open_orders = await ask(self._desk.open_orders(entry.symbol), timeout_s)
@@ -221,7 +221,7 @@ class Resolver:
     def _may_hide(self, fill: VenueFill, entry: Order) -> bool:
         """Whether a fill may be of this order, at a venue that finds none by our id and whose fills
         do not have it. Nobody can say then."""
-        rules = self._desk.rules
+        rules = self._desk.capabilities
         index = self._ledger.index
         return (
             not rules.finds_by_client_id
@@ -242,12 +242,12 @@ class Resolver:
 
     def _under_way_ns(self) -> int:
         """So long after the last sending an order may arrive and still not be found."""
-        seconds = self._settings.arrival_s + 2 * self._desk.rules.lag_s
+        seconds = self._settings.arrival_s + 2 * self._desk.capabilities.lag_s
         return int(seconds * NANOSECONDS_PER_SECOND)
 
     def _says_no(self, doubt: Doubt, asked_ns: int) -> bool:
         """Count an answer, if it counts. Whether there were enough."""
-        lag_ns = int(self._desk.rules.lag_s * NANOSECONDS_PER_SECOND)
+        lag_ns = int(self._desk.capabilities.lag_s * NANOSECONDS_PER_SECOND)
         if asked_ns >= doubt.since_ns + self._under_way_ns() + doubt.noes * lag_ns:
             doubt.noes += 1
         return doubt.noes >= self._settings.noes

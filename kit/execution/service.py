@@ -262,7 +262,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
             raise UnknownInstrument(text, venue=self._venue, symbol=symbol)
         return checks.Known(
             instrument=instrument,
-            rules=account.desk.rules,
+            rules=account.desk.capabilities,
             now_ns=account.clock.time_ns(),
             best=account.prices.best(symbol) if account.prices is not None else None,
             balances=account.holdings.balances,

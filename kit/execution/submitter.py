@@ -13,6 +13,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import BadRequest, RequestIdReused, StoreUnavailable, VenueUnavailable
+from kit.base.request_budget import Priority
 from kit.execution.calls import Works, act, ask
 from kit.execution.contract import Accepted, ExecutionClient, Rejected, VenueOrder, Verdict
 from kit.execution.ids import REQUEST_ID, client_order_id
@@ -165,7 +166,7 @@ class OrderSubmitter:
         for entry in rest:
             self._inquiry.watch(entry)
         if not isinstance(receipt, Accepted) and any(not entry.is_final for entry in rest):
-            raise VenueUnavailable(receipt.words, detail=receipt.words)
+            raise VenueUnavailable(receipt.detail, detail=receipt.detail)
         return entries
 
     async def cancel_again(self, entry: Order) -> None:
@@ -273,7 +274,9 @@ class OrderSubmitter:
         # The bytes of the order first; nobody can answer them before it is told.
         asyncio.get_running_loop().call_soon(self._tell_sent, entry)
         try:
-            receipt = await act(self._desk.place(wish), self._settings.place_timeout_s)
+            receipt = await act(
+                self._desk.place(wish, priority_of(entry)), self._settings.place_timeout_s
+            )
         except asyncio.CancelledError:
             self._tell_sent(entry)
             self._ledger.move(entry, states.UNKNOWN, detail="the process ended meanwhile")
@@ -298,8 +301,8 @@ class OrderSubmitter:
             and receipt.reason != orders_pb2.REJECT_REASON_DUPLICATE_ID
             and not entry.was_at_venue
         ):
-            self._ledger.move(entry, states.REJECTED, receipt.reason, receipt.words)
-        elif not self._ledger.move(entry, states.UNKNOWN, detail=receipt.words):
+            self._ledger.move(entry, states.REJECTED, receipt.reason, receipt.detail)
+        elif not self._ledger.move(entry, states.UNKNOWN, detail=receipt.detail):
             # Its own news were faster, or a refusal contradicts them.
             self._inquiry.watch(entry)
 
@@ -349,6 +352,13 @@ class OrderSubmitter:
 def _is_alike(entry: Order, content: orders_pb2.OrderContent) -> bool:
     """Whether an order that was found at the venue may be this one."""
     return (entry.symbol, entry.content.side) == (content.symbol, content.side)
+
+
+def priority_of(entry: Order) -> Priority:
+    """PROTECT for an order that limits a loss: a reduction, or a stop or take-profit, also after it
+    was triggered here and became a market or limit order."""
+    protects = entry.content.reduce_only or entry.content.type in BECOMES
+    return Priority.PROTECT if protects else Priority.NEW
 
 
 def triggered(entry: Order) -> orders_pb2.OrderContent:

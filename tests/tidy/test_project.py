@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from tests.tidy import prose, siblings, sizes, words
+from tests.tidy import links, prose, siblings, sizes, words
 from tests.tidy.project import ROOT, File, Finding, read_project
 from tests.tidy.waivers import Waiver, complaints, read_waivers
 
@@ -28,6 +28,7 @@ PROJECT_RULES: tuple[ProjectRule, ...] = (
     siblings.service_folders,
     siblings.venue_folders,
     siblings.tests_beside_code,
+    links.dead_links,
 )
 RULE_NAMES = {rule.__name__ for rule in (*RULES, *PROJECT_RULES)}
 

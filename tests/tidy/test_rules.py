@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tidy import prose, siblings, sizes, words
+from tests.tidy import links, prose, siblings, sizes, words
 from tests.tidy.project import File, Finding, read_project
 from tests.tidy.waivers import Waiver, complaints
 
@@ -251,3 +251,11 @@ def test_ignored_files_and_links_are_not_read(tmp_path: Path) -> None:
         "a.py",
         "web/.gitignore",
     ]
+
+
+def test_a_link_to_nothing_is_found() -> None:
+    there = File("docs/there.md", b"# A heading, with `code`\n")
+    text = b"[a](there.md#a-heading-with-code) [b](http://x/y) `docs/there.md`"
+    assert not list(links.dead_links([there, File("docs/page.md", text)]))
+    for text in (b"[a](gone.md)", b"[a](there.md#gone)", b"`docs/gone.md`", b"[a](#gone)"):
+        assert list(links.dead_links([there, File("docs/page.md", text)]))

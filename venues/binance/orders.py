@@ -95,7 +95,7 @@ class BinanceSpotOrderApi:
     one_at_a_time = False
     by_venue_id_only = False
     errors = ERRORS
-    rules = OrderCapabilities(
+    capabilities = OrderCapabilities(
         types=frozenset(TYPES),
         times_in_force=frozenset(LIFETIMES),
         amends_to_smaller_only=True,
@@ -222,7 +222,7 @@ class BinanceFuturesOrderApi:
     one_at_a_time = False
     by_venue_id_only = False
     errors = ERRORS
-    rules = OrderCapabilities(
+    capabilities = OrderCapabilities(
         types=frozenset(FUTURES_TYPES),
         times_in_force=frozenset(LIFETIMES) | {orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME},
         reduce_only=True,

@@ -66,7 +66,7 @@ class BybitSpotOrderApi:
     one_at_a_time = False
     by_venue_id_only = False
     errors = ERRORS
-    rules = OrderCapabilities(
+    capabilities = OrderCapabilities(
         types=frozenset(
             {orders_pb2.ORDER_TYPE_MARKET} | read.LIMITS | read.STOPS | read.TAKE_PROFITS
         ),
@@ -92,7 +92,7 @@ class BybitSpotOrderApi:
     def place(self, wish: OrderRequest) -> Call:
         """POST /v5/order/create. A stop has the filter StopOrder; from which side it wakes follows
         from where the market is."""
-        if wish.type not in self.rules.types or wish.reduce_only:
+        if wish.type not in self.capabilities.types or wish.reduce_only:
             raise Unsupported("no such order on Bybit spot")
         if wish.time_in_force not in LIFETIMES:
             raise Unsupported("Bybit has no orders that end at a time")

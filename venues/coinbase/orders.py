@@ -73,7 +73,7 @@ class CoinbaseOrderApi:
     one_at_a_time = False
     by_venue_id_only = True
     errors = ERRORS
-    rules = OrderCapabilities(
+    capabilities = OrderCapabilities(
         types=TYPES,
         times_in_force=frozenset(LIMITS),
         plain_stops_only=True,

@@ -77,7 +77,7 @@ class DeribitOrderApi:
     one_at_a_time = False
     by_venue_id_only = False
     errors = ERRORS
-    rules = OrderCapabilities(
+    capabilities = OrderCapabilities(
         types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT, *STOPS}),
         times_in_force=frozenset(LIFETIMES),
         amends_stop_price=True,
@@ -104,7 +104,7 @@ class DeribitOrderApi:
 
     def place(self, wish: OrderRequest) -> Call:
         """GET private/buy or private/sell."""
-        if wish.type not in self.rules.types or wish.time_in_force not in LIFETIMES:
+        if wish.type not in self.capabilities.types or wish.time_in_force not in LIFETIMES:
             raise Unsupported("no such order on Deribit")
         params = {
             "instrument_name": wish.symbol,

@@ -85,7 +85,7 @@ class KrakenSpotOrderApi:
     """Nonces must grow."""
     by_venue_id_only = False
     errors = ERRORS
-    rules = OrderCapabilities(
+    capabilities = OrderCapabilities(
         types=frozenset(TYPES),
         times_in_force=frozenset(LIFETIMES),
         amends_stop_price=True,

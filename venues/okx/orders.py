@@ -93,7 +93,7 @@ class OkxOrderApi:
         self._is_swap = is_swap
         self.kind = "SWAP" if is_swap else "SPOT"
         self.hearing = OkxUserStreamDecoder(self.kind)
-        self.rules = OrderCapabilities(
+        self.capabilities = OrderCapabilities(
             types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT, *STOPS}),
             times_in_force=frozenset(LIFETIMES),
             amends_stop_price=True,
@@ -115,7 +115,7 @@ class OkxOrderApi:
 
     def place(self, wish: OrderRequest) -> Call:
         """POST /api/v5/trade/order, or order-algo of what waits for a price."""
-        if wish.type not in self.rules.types or wish.time_in_force not in LIFETIMES:
+        if wish.type not in self.capabilities.types or wish.time_in_force not in LIFETIMES:
             raise Unsupported("no such order on OKX")
         params: dict[str, Any] = {
             "instId": wish.symbol,

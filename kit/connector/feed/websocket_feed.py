@@ -10,6 +10,7 @@ from venuemesh.common.v1 import types_pb2
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import Channel
+from kit.base.request_budget import Priority, RequestBudget
 from kit.base.telemetry import Meter
 from kit.base.websocket import Sink, Websocket
 from kit.connector.contract.venue import FeedProtocol, Venue
@@ -17,7 +18,6 @@ from kit.connector.feed.connection import OpenSocket, Socket, WebsocketConnectio
 from kit.connector.feed.raw_frames import RawFrames
 from kit.connector.feed.standby_connection import StandbyConnection
 from kit.connector.host.frame_pipeline import FramePipeline, Source
-from kit.connector.rest.budget import Budget, Priority
 
 LOOK_AGAIN_S = 0.5
 LEAD_S_MAX = 15 * 60.0
@@ -229,7 +229,7 @@ class WebsocketFeed:
         self._venue = venue
         self._clock = clock
         per_second = venue.limits.connections_per_minute / 60
-        self._attempts = Budget(venue.venue_id, per_second, clock, burst=ATTEMPTS_AT_ONCE)
+        self._attempts = RequestBudget(venue.venue_id, per_second, clock, burst=ATTEMPTS_AT_ONCE)
         opens = open_socket or self._open_socket
         if raw_frames is not None:
             opens = raw_frames.over(opens)

@@ -11,6 +11,7 @@ from kit.base.errors import (
     UnknownInstrument,
     VenuemeshError,
 )
+from kit.base.request_budget import Priority
 from kit.connector.orders.errors import ErrorTable
 from kit.connector.orders.order_socket import OrderSocket, OrderSocketCodec
 from kit.connector.orders.rest_session import UNREADABLE, Absent, Call, RestSession
@@ -43,7 +44,7 @@ class OrderApiAdapter(Protocol):
     """How a venue takes orders: what a call looks like, and what its answer means. Pure but for
     the questions, each of which asks the line as often as it must."""
 
-    rules: OrderCapabilities
+    capabilities: OrderCapabilities
     errors: ErrorTable
     exchange: str
     """Class of ccxt.pro."""
@@ -133,13 +134,13 @@ class CcxtExecutionClient:
             self._act_once = self.socket.act
 
     @property
-    def rules(self) -> OrderCapabilities:
-        return self._counter.rules
+    def capabilities(self) -> OrderCapabilities:
+        return self._counter.capabilities
 
     async def authenticate(self) -> Sequence[str]:
         return await self._ask(lambda: self._counter.rights(self._line))
 
-    async def place(self, wish: OrderRequest) -> Verdict:
+    async def place(self, wish: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
         async def make() -> Sequence[Call]:
             return [self._counter.place(wish)]
 
@@ -197,7 +198,7 @@ class CcxtExecutionClient:
         return [one for one in found if one.total or one.free]
 
     async def positions(self) -> list[VenuePosition]:
-        if not self.rules.has_positions:
+        if not self.capabilities.has_positions:
             return []
         found = await self._ask(lambda: self._counter.positions(self._line))
         return [one for one in found if one.size]
@@ -233,7 +234,7 @@ class CcxtExecutionClient:
 
     async def _check_change(self, key: OrderKey, wish: OrderRequest) -> None:
         """Raises Unsupported."""
-        if not self.rules.amends_to_smaller_only:
+        if not self.capabilities.amends_to_smaller_only:
             return
         order = await self.find(key)
         if order is not None and (order.price != wish.price or order.size <= wish.size):
@@ -287,7 +288,7 @@ class CcxtExecutionClient:
 
     def _is_absent(self, receipt: Verdict) -> bool:
         absent = self._counter.errors.absent
-        return isinstance(receipt, Rejected) and receipt.words.startswith(tuple(absent))
+        return isinstance(receipt, Rejected) and receipt.detail.startswith(tuple(absent))
 
 
 def _worst(receipts: Iterable[Verdict]) -> Verdict:

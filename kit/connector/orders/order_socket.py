@@ -20,12 +20,12 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base import telemetry
 from kit.base.clock import Clock, SystemClock
 from kit.base.errors import RateLimited, VenuemeshError
+from kit.base.request_budget import spending
 from kit.base.websocket import Websocket
 from kit.connector.orders.errors import WORDS_MAX
 from kit.connector.orders.rest_session import TIMEOUT_MS, UNREADABLE, Call, RestSession, exact
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.connector.rest import retry_after
-from kit.connector.rest.budget import spending
 from kit.execution.contract import OutcomeUnknown, Rejected, Verdict
 
 PING_S = 10.0

@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from kit.connector.orders.venue_text import STOPS
-from kit.connector.rest.budget import Budget, Priority, spend
+from kit.base.request_budget import Priority, RequestBudget, spend
 from kit.execution.contract import (
     AccountEvent,
     ExecutionClient,
@@ -22,26 +21,25 @@ class RateLimitedExecutionClient:
     """Does as the desk that it is made of, and each single call waits for its turn. While the venue
     wants to be left alone, orders are refused with RATE_LIMIT and questions raise RateLimited."""
 
-    def __init__(self, desk: ExecutionClient, budget: Budget) -> None:
+    def __init__(self, desk: ExecutionClient, budget: RequestBudget) -> None:
         self._desk = desk
         self._budget = budget
 
     @property
-    def rules(self) -> OrderCapabilities:
-        return self._desk.rules
+    def capabilities(self) -> OrderCapabilities:
+        return self._desk.capabilities
 
     async def authenticate(self) -> Sequence[str]:
         with spend(self._budget, Priority.NEW):
             return await self._desk.authenticate()
 
-    async def place(self, wish: OrderRequest) -> Verdict:
-        protects = wish.reduce_only or wish.type in STOPS
-        with spend(self._budget, Priority.PROTECT if protects else Priority.NEW):
-            return await self._desk.place(wish)
+    async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
+        with spend(self._budget, priority):
+            return await self._desk.place(request)
 
-    async def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
+    async def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
         with spend(self._budget, Priority.NEW):
-            return await self._desk.amend(key, wish)
+            return await self._desk.amend(key, request)
 
     async def cancel(self, key: OrderKey) -> Verdict:
         with spend(self._budget, Priority.CANCEL):

@@ -11,6 +11,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base import backoff, settings, telemetry
 from kit.base.clock import SystemClock
 from kit.base.errors import Draining, VenuemeshError
+from kit.base.request_budget import RequestBudget
 from kit.base.runtime import Identity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.connector.contract import discovery
@@ -35,7 +36,6 @@ from kit.connector.process.settings import VenueSettings
 from kit.connector.process.state_republisher import StateRepublisher
 from kit.connector.process.trade_refill import TradeRefill
 from kit.connector.process.venue_controller import VenueController
-from kit.connector.rest.budget import Budget
 from kit.connector.rest.rate_limited import RateLimitedHistory
 from kit.connector.subscriptions import Subscriptions
 from kit.execution.settings import OrdersSettings
@@ -80,7 +80,7 @@ class VenueProcess:
         pretended_credentials: PretendedCredentials = no_credentials,
     ) -> None:
         clock = SystemClock()
-        budget = Budget(venue.venue_id, venue.limits.requests_per_second, clock)
+        budget = RequestBudget(venue.venue_id, venue.limits.requests_per_second, clock)
         venue = replace(venue, history=RateLimitedHistory(venue.history, budget))
         port = own.port or venue.port
         service_id = own.service_id(venue.venue_id)
@@ -131,7 +131,10 @@ class VenueProcess:
         self._trading = self._make_trading(orders, budget, pretended_credentials)
 
     def _make_trading(
-        self, orders: OrdersSettings, budget: Budget, pretended_credentials: PretendedCredentials
+        self,
+        orders: OrdersSettings,
+        budget: RequestBudget,
+        pretended_credentials: PretendedCredentials,
     ) -> VenueAccounts:
         return VenueAccounts(
             self._venue,

@@ -6,6 +6,7 @@ from functools import partial
 
 from kit.base.clock import Clock
 from kit.base.errors import SettingError
+from kit.base.request_budget import RequestBudget
 from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
 from kit.connector.contract.venue import Venue
@@ -15,7 +16,6 @@ from kit.connector.host.instruments import InstrumentCache
 from kit.connector.orders.rate_limited import RateLimitedExecutionClient
 from kit.connector.process.hub_source import HubBooks, HubFeed
 from kit.connector.process.settings import VenueSettings
-from kit.connector.rest.budget import Budget
 from kit.execution import credentials
 from kit.execution.accounts import Accounts, paper_names
 from kit.execution.contract import Credentials
@@ -46,7 +46,7 @@ class VenueAccounts:
         mesh: MeshSettings,
         own: VenueSettings,
         settings: OrdersSettings,
-        budget: Budget,
+        budget: RequestBudget,
         hub: Hub,
         intake: FramePipeline,
         instruments: InstrumentCache,

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from kit.base.errors import RateLimited, UnknownInstrument, VenuemeshError, VenueUnavailable
+from kit.base.request_budget import spending
 from kit.connector.rest import retry_after
-from kit.connector.rest.budget import spending
 
 
 def load(exchange_id: str) -> Any:

@@ -12,8 +12,8 @@ import aiohttp
 import msgspec
 
 from kit.base.errors import RateLimited, UnknownInstrument, VenueUnavailable
+from kit.base.request_budget import spending
 from kit.connector.rest import retry_after
-from kit.connector.rest.budget import spending
 
 TIMEOUT_S = 10.0
 ANSWER_BYTES_MAX = 64 * 1024 * 1024

@@ -3,15 +3,15 @@
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
+from kit.base.request_budget import Priority, RequestBudget, spend
 from kit.connector.contract.venue import BookSnapshot, VenueHistory
-from kit.connector.rest.budget import Budget, Priority, spend
 
 
 class RateLimitedHistory:
     """Asks as the history does that it is made of, and each single REST call waits for its turn
     (ccxt_client.call). Raises RateLimited while the venue wants to be left alone."""
 
-    def __init__(self, history: VenueHistory, budget: Budget) -> None:
+    def __init__(self, history: VenueHistory, budget: RequestBudget) -> None:
         self._history = history
         self._budget = budget
 

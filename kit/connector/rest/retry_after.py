@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from kit.connector.rest.budget import spending
+from kit.base.request_budget import spending
 
 UNSAID_RETRY_S = 10.0
 """To leave a venue alone that wants it and does not say for how long."""

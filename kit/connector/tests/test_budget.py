@@ -10,11 +10,18 @@ from aiohttp import web
 from conftest import free_port
 from kit.base.clock import SystemClock
 from kit.base.errors import RateLimited
+from kit.base.request_budget import (
+    AT_ONCE_MAX,
+    WAITING_MAX,
+    Priority,
+    RequestBudget,
+    TokenBucket,
+    spend,
+)
 from kit.connector.rest import ccxt_client, retry_after
-from kit.connector.rest.budget import AT_ONCE_MAX, WAITING_MAX, Budget, Priority, TokenBucket, spend
 from tests.support.manual_clock import ManualClock
 
-CANCEL, PROTECT, NEW, BACKFILL = Priority
+CANCEL, PROTECT, NEW, QUESTION, BACKFILL = Priority
 
 
 class Desk:
@@ -22,7 +29,7 @@ class Desk:
 
     def __init__(self, per_second: float, **bounds: float) -> None:
         self.clock = ManualClock()
-        self.budget = Budget("somewhere", per_second, self.clock, **bounds)
+        self.budget = RequestBudget("somewhere", per_second, self.clock, **bounds)
         self.served: list[object] = []
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -52,11 +59,18 @@ async def test_turns_come_at_the_pace_after_a_burst() -> None:
 async def test_what_matters_more_goes_first_and_equals_in_their_order() -> None:
     desk = Desk(per_second=1, burst=1)
     await desk.ask("first", BACKFILL)
-    asked = [("b1", BACKFILL), ("n", NEW), ("b2", BACKFILL), ("p", PROTECT), ("c", CANCEL)]
+    asked = [
+        ("b1", BACKFILL),
+        ("q", QUESTION),
+        ("n", NEW),
+        ("b2", BACKFILL),
+        ("p", PROTECT),
+        ("c", CANCEL),
+    ]
     for name, priority in asked:
         await desk.ask(name, priority)
     await desk.clock.advance(10)
-    assert desk.served == ["first", "c", "p", "n", "b1", "b2"]
+    assert desk.served == ["first", "c", "p", "n", "q", "b1", "b2"]
 
 
 async def test_slow_calls_leave_room_for_what_cannot_wait() -> None:
@@ -174,7 +188,7 @@ async def asked(status: int, headers: dict[str, str]) -> AsyncIterator[tuple[obj
 async def test_a_venue_that_says_slow_down_closes_the_budget(
     status: int, headers: dict[str, str], seconds: float
 ) -> None:
-    budget = Budget("binance", 100, SystemClock())
+    budget = RequestBudget("binance", 100, SystemClock())
     async with asked(status, headers) as (client, paths):
         for _ in range(3):
             with spend(budget, BACKFILL), pytest.raises(RateLimited) as refused:
@@ -194,11 +208,11 @@ async def test_without_a_budget_a_call_goes_at_once() -> None:
 
 async def test_orders_have_a_pace_of_their_own_and_are_closed_with_the_rest() -> None:
     clock = ManualClock()
-    budget = Budget("somewhere", 1, clock, burst=1)
+    budget = RequestBudget("somewhere", 1, clock, burst=1)
     orders = budget.beside(per_second=10, burst=3)
     served: list[str] = []
 
-    async def ask(name: str, of: Budget) -> None:
+    async def ask(name: str, of: RequestBudget) -> None:
         async with of.turn(NEW):
             served.append(name)
 

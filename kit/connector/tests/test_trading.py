@@ -8,6 +8,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import SystemClock
 from kit.base.errors import ApprovalRejected, SettingError
+from kit.base.request_budget import RequestBudget
 from kit.base.settings import MeshSettings
 from kit.base.telemetry import Meter
 from kit.connector.contract.venue import Environment
@@ -17,7 +18,6 @@ from kit.connector.host.instruments import InstrumentCache
 from kit.connector.orders.rate_limited import RateLimitedExecutionClient
 from kit.connector.process.order_accounts import VenueAccounts, no_credentials
 from kit.connector.process.settings import VenueSettings
-from kit.connector.rest.budget import Budget
 from kit.connector.subscriptions import Subscriptions
 from kit.execution.approval import DEVELOPMENT_KEY_ID
 from kit.execution.keys import development_signer
@@ -62,7 +62,7 @@ def trading(tmp_path, monkeypatch):
             mesh,
             VenueSettings(instance=instance, port=1),
             OrdersSettings(**settings),
-            Budget("binance", 10, clock),
+            RequestBudget("binance", 10, clock),
             hub,
             FramePipeline(venue, hub, subscriptions, meter, clock),
             InstrumentCache("binance", venue.history),

@@ -191,7 +191,7 @@ class Groups:
             return None
         scene = plan.Scene(
             instrument=instrument,
-            rules=means.desk.rules,
+            rules=means.desk.capabilities,
             now_ns=means.clock.time_ns(),
             is_placing=means.pilot.is_placing,
         )

@@ -17,6 +17,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base import telemetry
 from kit.base.clock import Clock
 from kit.base.errors import StoreUnavailable
+from kit.base.request_budget import Priority
 from kit.execution.contract import (
     AccountEvent,
     OrderCapabilities,
@@ -56,7 +57,7 @@ _log = telemetry.logger("orders.paper")
 class PaperExecutionClient:
     """Of one account. ``run`` must run for anything to be answered."""
 
-    rules = RULES
+    capabilities = RULES
 
     def __init__(
         self,
@@ -114,11 +115,11 @@ class PaperExecutionClient:
         await self._ready()
         return ()
 
-    async def place(self, wish: OrderRequest) -> Verdict:
-        return await self._do(lambda: self.exchange.place(wish))
+    async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
+        return await self._do(lambda: self.exchange.place(request))
 
-    async def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
-        return await self._do(lambda: self.exchange.amend(key, wish))
+    async def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
+        return await self._do(lambda: self.exchange.amend(key, request))
 
     async def cancel(self, key: OrderKey) -> Verdict:
         return await self._do(lambda: self.exchange.cancel(key))

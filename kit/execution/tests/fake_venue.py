@@ -15,6 +15,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import VenueUnavailable
+from kit.base.request_budget import Priority
 from kit.execution.contract import (
     Accepted,
     Fee,
@@ -61,6 +62,8 @@ class FakeVenue:
         self.fills = []
         """(visible at, VenueFill)."""
         self.sends = Counter()
+        self.priorities = []
+        """Of the orders, as they were sent."""
         self.desk = None
         self.tells = True
         self.holdings = []
@@ -220,16 +223,17 @@ class FakeDesk:
         venue.desk = self
 
     @property
-    def rules(self):
+    def capabilities(self):
         return self.venue.rules
 
     async def authenticate(self):
         await self._travel()
         return self.rights
 
-    async def place(self, wish):
+    async def place(self, wish, priority=Priority.NEW):
         assert not self.is_dead()
         self.venue.sends[wish.client_order_id] += 1
+        self.venue.priorities.append(priority)
         self.venue.calls["place"] += 1
         if self.answers:
             return await self.answers.pop(0)(wish)
@@ -291,7 +295,7 @@ class FakeDesk:
         truth = self._truth(key)
         if truth is None:
             return None
-        if not self.rules.finds_by_client_id and truth.now.state in states.FINAL:
+        if not self.capabilities.finds_by_client_id and truth.now.state in states.FINAL:
             return None
         return self.venue.seen(truth)
 

@@ -72,7 +72,7 @@ async def check_stop(at: Scene, size: Decimal, kind: Any = pb.ORDER_TYPE_STOP_LI
 
 async def check_amend_stop(at: Scene, size: Decimal, kind: Any = pb.ORDER_TYPE_STOP_LIMIT) -> None:
     """A stop that waits gets another stop price, and is the same order."""
-    assert at.desk.rules.amends_stop_price
+    assert at.desk.capabilities.amends_stop_price
     await trade(at, size)
     bid, _ = await at.best()
     stop_price = bid - 1000 * at.tick

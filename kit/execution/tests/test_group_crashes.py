@@ -109,10 +109,10 @@ def refuse(world, watch, chance, share):
     take = desk.place
     first = client_order_id("fake", "main", watch.names[0])
 
-    async def place(wish):
+    async def place(wish, priority):
         is_entry = watch.is_bracket and wish.client_order_id == first
         if is_entry or chance.random() >= share:
-            return await take(wish)
+            return await take(wish, priority)
         assert not desk.is_dead()
         world.venue.sends[wish.client_order_id] += 1
         await world.clock.sleep(chance.uniform(0, 0.2))

@@ -8,6 +8,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.request_budget import Priority
 from kit.execution.contract import Accepted
 from kit.execution.orders import states
 from kit.execution.tests.fake_venue import limit_order
@@ -62,6 +63,18 @@ def test_it_is_sent_when_its_price_is_reached(kind, side, keeps, wakes):
         assert sent.price == (Decimal(100) if is_limit else None)
         assert entry.message().held_here is False
         assert entry.message().content.type == kind
+
+    run(scenario())
+
+
+def test_triggered_stop_and_reduction_have_priority_over_new_orders():
+    async def scenario():
+        found, _ = await holding(STOP, SELL, stop_price="90")
+        found.prices.say("90")
+        await found.let_pass(5)
+        await found.account.pilot.place(limit_order(reduce_only=True), "reduces", 0)
+        await found.account.pilot.place(limit_order(), "new", 0)
+        assert found.venue.priorities == [Priority.PROTECT, Priority.PROTECT, Priority.NEW]
 
     run(scenario())
 

@@ -14,12 +14,12 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
+from kit.base.request_budget import RequestBudget
 from kit.base.websocket import Websocket
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.order_socket import SocketReply, SocketRequest
 from kit.connector.orders.rate_limited import RateLimitedExecutionClient
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
-from kit.connector.rest.budget import Budget
 from kit.execution.contract import (
     Accepted,
     Credentials,
@@ -95,9 +95,9 @@ async def test_an_order_is_written_before_anything_else_is_done(monkeypatch):
     written: list[str] = []
     async with open_desk({"status": 200, "result": ORDER}) as (_, desk, _):
         monkeypatch.setattr(Websocket, "send", lambda socket, text: written.append(text))
-        placing = RateLimitedExecutionClient(desk, Budget("binance", 100, SystemClock())).place(
-            wish()
-        )
+        placing = RateLimitedExecutionClient(
+            desk, RequestBudget("binance", 100, SystemClock())
+        ).place(wish())
         placing.send(None)
         assert [json.loads(text)["method"] for text in written] == ["order.place"]
         placing.close()
@@ -124,7 +124,7 @@ async def test_a_refusal_means_what_it_means_over_rest(status, code, words, reas
         receipt = await desk.place(wish())
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
-        assert words in receipt.words
+        assert words in receipt.detail
         assert not venue.sent
 
 

@@ -11,9 +11,9 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
 from kit.base.errors import CredentialsRejected, VenueUnavailable
+from kit.base.request_budget import RequestBudget
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.rate_limited import RateLimitedExecutionClient
-from kit.connector.rest.budget import Budget
 from kit.execution.contract import (
     Accepted,
     Credentials,
@@ -163,7 +163,7 @@ async def test_what_the_venue_surely_did_not_do_is_refused(status, code, words, 
         receipt = await desk.place(wish())
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
-        assert words in receipt.words
+        assert words in receipt.detail
         assert len(venue.sent) == 1
 
 
@@ -198,7 +198,7 @@ async def test_nothing_is_sent_again_over_a_connection_that_broke():
 
 async def test_a_venue_that_wants_to_be_left_alone_is_left_alone():
     async with spot_desk() as (venue, desk):
-        rationed = RateLimitedExecutionClient(desk, Budget("binance", 100, SystemClock()))
+        rationed = RateLimitedExecutionClient(desk, RequestBudget("binance", 100, SystemClock()))
         venue.answer("/order", {"code": -1003, "msg": "Too much."}, status=429)
         for _ in range(2):
             receipt = await rationed.place(wish())

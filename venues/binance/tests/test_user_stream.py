@@ -73,7 +73,7 @@ async def test_the_account_is_followed_and_a_cut_is_told():
         assert isinstance(lost, StreamInterrupted)
         await venue.say({"subscriptionId": 0, "event": {"e": "eventStreamTerminated"}})
         (lost,) = await take(events, 1)
-        assert "eventStreamTerminated" in lost.words
+        assert "eventStreamTerminated" in lost.detail
         await events.aclose()
 
 

@@ -21,7 +21,7 @@ async def test_the_time_is_set_within_what_the_venue_allows(seconds, expected):
         venue.answer("/disconnected-cancel-all", {"retCode": 0, "retMsg": "success"})
         await desk.countdown(seconds)
         assert venue.sent[-1].json == {"product": "SPOT", "timeWindow": expected}
-        assert desk.rules.countdown
+        assert desk.capabilities.countdown
         with pytest.raises(NotSupported):
             await desk.countdown(0)
 

@@ -163,7 +163,7 @@ async def test_a_stop_with_terms_that_the_venue_does_not_have_is_not_sent(terms)
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.REJECT_REASON_NOT_SUPPORTED
         assert not venue.sent
-        assert desk.rules.plain_stops_only
+        assert desk.capabilities.plain_stops_only
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
         assert order.client_order_id == CLIENT_ID
         assert order.venue_time_ns == 1675974837609931463
         assert failed.state == pb.ORDER_STATE_REJECTED
-        assert "missing" in lost.words
+        assert "missing" in lost.detail
         await events.aclose()
 
 

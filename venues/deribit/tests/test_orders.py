@@ -230,7 +230,7 @@ async def test_an_error_reply_ends_the_connection_in_the_open():
         order, lost = await take(events, 2)
         assert order.state == pb.ORDER_STATE_OPEN
         assert isinstance(lost, StreamInterrupted)
-        assert "11050" in lost.words
+        assert "11050" in lost.detail
         await events.aclose()
 
 

@@ -135,7 +135,7 @@ async def test_what_the_venue_surely_did_not_do_is_refused(words, reason):
         receipt = await desk.place(WISH)
         assert isinstance(receipt, Rejected), receipt
         assert receipt.reason == pb.RejectReason.Value(f"REJECT_REASON_{reason}")
-        assert words in receipt.words
+        assert words in receipt.detail
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
         assert order.state == pb.ORDER_STATE_PARTLY_FILLED
         await venue.say(whole % 5)
         (lost,) = await take(events, 1)
-        assert "missing" in lost.words
+        assert "missing" in lost.detail
         await events.aclose()
 
 

@@ -254,7 +254,7 @@ async def test_the_account_is_followed():
         assert balance == VenueBalance("BTC", Decimal("1.5"), Decimal(1))
         await venue.say({"event": "notice", "code": "64008", "msg": "The connection will close"})
         (lost,) = await take(events, 1)
-        assert "64008" in lost.words
+        assert "64008" in lost.detail
         await events.aclose()
 
 

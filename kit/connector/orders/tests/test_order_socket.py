@@ -11,12 +11,12 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
+from kit.base.request_budget import Priority, RequestBudget, spend
 from kit.connector.orders import order_socket
 from kit.connector.orders.errors import ErrorTable, VenueError
 from kit.connector.orders.order_socket import OrderSocket, SocketReply, SocketRequest
 from kit.connector.orders.rest_session import Call, RestSession
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
-from kit.connector.rest.budget import Budget, Priority, spend
 from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected, Verdict
 from kit.execution.tests.answering import Answering, answering
 
@@ -146,7 +146,7 @@ async def test_a_cut_leaves_open_what_was_written_and_nothing_is_sent_again():
         await at.venue.cut()
         receipt = await calls[1]
         assert isinstance(receipt, OutcomeUnknown)
-        assert "cut before the answer" in receipt.words
+        assert "cut before the answer" in receipt.detail
         await at.socket.ready.wait()
         last = at.start()
         assert (await at.written.get())["n"] == 3
@@ -216,7 +216,7 @@ async def test_what_cannot_be_said_is_refused_and_what_cannot_be_understood_is_l
         nonsense = Call("privatePostOrder", {"size": {1, 2}}, operation="place")
         receipt = await at.act(nonsense)
         assert isinstance(receipt, Rejected)
-        assert receipt.words.startswith("not sent")
+        assert receipt.detail.startswith("not sent")
         assert at.written.empty()
         assert not at.venue.sent
 
@@ -317,7 +317,7 @@ async def test_a_connection_is_kept_alive_with_the_venues_own_word():
 
 async def test_calls_spend_from_the_budget_and_a_refusal_closes_it():
     async with place() as at:
-        budget = Budget("binance", 100, SystemClock(), at_once=2)
+        budget = RequestBudget("binance", 100, SystemClock(), at_once=2)
         with spend(budget, Priority.NEW):
             first, second = at.start(), at.start()
             assert (await at.written.get())["n"] == 1
@@ -339,7 +339,7 @@ async def test_calls_spend_from_the_budget_and_a_refusal_closes_it():
 
 async def test_a_call_that_waits_for_its_turn_while_the_socket_is_cut_goes_by_rest():
     async with place() as at:
-        budget = Budget("binance", 1000, SystemClock(), at_once=2)
+        budget = RequestBudget("binance", 1000, SystemClock(), at_once=2)
         with spend(budget, Priority.NEW):
             first, second = at.start(), at.start()
             await at.written.get()

@@ -8,12 +8,12 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
 from kit.base.errors import RateLimited
+from kit.base.request_budget import Priority, RequestBudget, spending
 from kit.connector.orders.rate_limited import RateLimitedExecutionClient
-from kit.connector.rest.budget import Budget, Priority, spending
 from kit.execution.contract import Accepted, OrderKey, OrderRequest
 
 KEY = OrderKey("BTCUSDT", "0" * 32, "")
-BUDGET = Budget("binance", 100, SystemClock())
+BUDGET = RequestBudget("binance", 100, SystemClock())
 
 
 class Noting:
@@ -50,15 +50,13 @@ async def test_cancelling_comes_before_protecting_before_the_rest():
     desk = RateLimitedExecutionClient(inner, BUDGET)
     await desk.cancel(KEY)
     await desk.cancel_all()
-    await desk.place(wish(reduce_only=True))
-    await desk.place(wish(type=pb.ORDER_TYPE_STOP, stop_price=Decimal(2)))
+    await desk.place(wish(reduce_only=True), Priority.PROTECT)
     await desk.place(wish())
     await desk.amend(KEY, wish())
     await desk.find(KEY)
     assert inner.noted == [
         ("cancel", Priority.CANCEL),
         ("cancel_all", Priority.CANCEL),
-        ("place", Priority.PROTECT),
         ("place", Priority.PROTECT),
         ("place", Priority.NEW),
         ("amend", Priority.NEW),
@@ -68,7 +66,7 @@ async def test_cancelling_comes_before_protecting_before_the_rest():
 
 
 async def test_a_closed_budget_lets_no_call_out():
-    budget = Budget("binance", 100, SystemClock())
+    budget = RequestBudget("binance", 100, SystemClock())
     budget.close(60)
     with pytest.raises(RateLimited):
         async with budget.turn(Priority.CANCEL):

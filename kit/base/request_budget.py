@@ -36,8 +36,10 @@ class Priority(IntEnum):
     PROTECT = 1
     """To make something right that others rely on: a book in doubt, a protective order."""
     NEW = 2
-    """To begin something: an order, a question of someone who waits for the answer."""
-    BACKFILL = 3
+    """To begin something: an order."""
+    QUESTION = 3
+    """To answer someone who waits."""
+    BACKFILL = 4
     """The past, which does not run away."""
 
 
@@ -72,7 +74,7 @@ class _Door:
     closed_until_ns: int = 0
 
 
-class Budget:
+class RequestBudget:
     """Turns, given out at a pace."""
 
     def __init__(
@@ -94,9 +96,11 @@ class Budget:
         self._changed = asyncio.Event()
         self._giving: asyncio.Task[None] | None = None
 
-    def beside(self, per_second: float, burst: float) -> "Budget":
+    def beside(self, per_second: float, burst: float) -> "RequestBudget":
         """Another one, for calls that the venue counts apart. What closes one closes both."""
-        other = Budget(self._venue_id, per_second, self._clock, burst, max(burst, AT_ONCE_MAX))
+        other = RequestBudget(
+            self._venue_id, per_second, self._clock, burst, max(burst, AT_ONCE_MAX)
+        )
         other._door = self._door
         return other
 
@@ -197,7 +201,7 @@ class Budget:
 class Spending:
     """On whose account a call goes, and how much it matters."""
 
-    budget: Budget
+    budget: RequestBudget
     priority: Priority
 
 
@@ -210,7 +214,7 @@ def spending() -> Spending | None:
 
 
 @contextmanager
-def spend(budget: Budget, priority: Priority) -> Iterator[None]:
+def spend(budget: RequestBudget, priority: Priority) -> Iterator[None]:
     """Calls within the body go on this account."""
     before = _spending.set(Spending(budget, priority))
     try:
