@@ -107,6 +107,7 @@ def message(found: BarRecord) -> bars_pb2.Bar:
         covered_ns=found.covered_ns,
         revision=found.revision,
         final=found.final,
+        source=bars_pb2.BAR_SOURCE_TRADES,
     )
 
 

@@ -114,6 +114,29 @@ class Keyed:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlaid:
+    """The rows of two lists whose keys are alike, each key once: where both have it, the row of
+    the upper list."""
+
+    upper: Keyed
+    lower: Keyed
+
+    def check(self, position: Position) -> bool:
+        return self.upper.check(position)
+
+    async def fetch(self, connection: Connection, asked: Asked) -> list[Row]:
+        """Each row ends with its key."""
+        length = len(self.upper.key)
+        by_key = {row[-length:]: row for row in await self.lower.fetch(connection, asked)}
+        by_key |= {row[-length:]: row for row in await self.upper.fetch(connection, asked)}
+        # Beyond the limit one of the lists may have more that was not fetched.
+        return [by_key[key] for key in sorted(by_key, reverse=asked.newest_first)][: asked.limit]
+
+    def position(self, rows: list[Row], before: Position | None) -> Position:
+        return self.upper.position(rows, before)
+
+
+@dataclass(frozen=True, slots=True)
 class Timed:
     """A list whose rows have a time and no key.
 

@@ -7,8 +7,9 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.history.v1 import history_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from core.history.listing import Key, Keyed, Row, Timed
+from core.history.listing import Key, Keyed, Overlaid, Row, Timed
 from core.history.requests import INT64_MAX
+from kit.base.clock import NANOSECONDS_PER_SECOND
 
 
 def _decimals(*names: str) -> str:
@@ -51,6 +52,20 @@ _BAR_CONDITION = (
 )
 _BAR_KEY = (Key("open_time_ns"), Key("number"))
 BARS = Keyed(_BAR_COLUMNS, f"bars WHERE {_BAR_CONDITION}", _BAR_KEY)
+
+_CANDLE_NUMBERS = ("open", "high", "low", "close", "volume")
+_CANDLE_FIELDS = (*_CANDLE_NUMBERS, "close_time_ns", "final", "source")
+CANDLES = Keyed(
+    f"{_decimals(*_CANDLE_NUMBERS)},"
+    f" open_time_ns + interval_s::bigint * {NANOSECONDS_PER_SECOND}, closed,"
+    f" {bars_pb2.BAR_SOURCE_VENUE_CANDLE}",
+    "(SELECT *, 0 AS number FROM candle_rows) AS candles"
+    " WHERE instrument_id = %(instrument_id)s AND interval_s = %(interval_s)s"
+    " AND open_time_ns >= %(start_ns)s AND open_time_ns < %(end_ns)s AND closed AND volume > 0",
+    _BAR_KEY,
+)
+"""Final candles of the venue in which something was traded."""
+BARS_AND_CANDLES = Overlaid(BARS, CANDLES)
 
 _NAMES = f"venue, symbol, interval, open_time_ns, number, {', '.join(_BAR_FIELDS)}, written_time_ns"
 BARS_AS_OF = Keyed(
@@ -132,9 +147,11 @@ def quote(row: Row) -> history_pb2.Quote:
 
 
 def bar(request: history_pb2.ListBarsRequest, row: Row) -> bars_pb2.Bar:
-    """From a row of BARS or BARS_AS_OF."""
+    """From a row of BARS, BARS_AS_OF or CANDLES."""
     *values, open_time_ns, number = row
-    fields: dict[str, Any] = dict(zip(_BAR_FIELDS, values, strict=True))
+    names = _CANDLE_FIELDS if len(values) == len(_CANDLE_FIELDS) else _BAR_FIELDS
+    fields: dict[str, Any] = {"source": bars_pb2.BAR_SOURCE_TRADES}
+    fields |= zip(names, values, strict=True)
     return bars_pb2.Bar(
         venue=request.venue,
         symbol=request.symbol,

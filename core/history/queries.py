@@ -8,10 +8,12 @@ from venuemesh.history.v1 import history_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from core.history import lists, requests
-from core.history.listing import page
+from core.history.listing import Listing, page
 from core.history.requests import Instrumental
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.database import Connection, Database
 from kit.base.errors import UnknownInstrument, UnknownService
+from kit.base.intervals import BY_NAME
 
 Message = TypeVar("Message")
 Page = tuple[list[Message], str]
@@ -46,11 +48,18 @@ class Queries:
     async def bars(self, request: history_pb2.ListBarsRequest) -> Page[bars_pb2.Bar]:
         """Bars of one interval by open time, those of one time by number."""
         as_of_ns = requests.not_negative("as_of_time_ns", request.as_of_time_ns)
+        if as_of_ns and request.include_venue_candles:
+            raise requests.bad("include_venue_candles", True, "false together with as_of_time_ns")
+        interval = requests.interval(request.interval)
         values = _times(request) | requests.names(request)
-        values |= {"interval": requests.interval(request.interval), "as_of_ns": as_of_ns}
-        listing = lists.BARS_AS_OF if as_of_ns else lists.BARS
+        values |= {"interval": interval, "as_of_ns": as_of_ns}
+        listing: Listing = lists.BARS_AS_OF if as_of_ns else lists.BARS
         newest_first = requests.newest_first(request)
         async with self._database.transaction() as connection:
+            if request.include_venue_candles and interval in BY_NAME:
+                listing = lists.BARS_AND_CANDLES
+                values["interval_s"] = BY_NAME[interval].length_ns // NANOSECONDS_PER_SECOND
+                values["instrument_id"] = await instrument_id(connection, request)
             rows, token = await page(connection, listing, request, values, newest_first)
             if not rows:
                 await instrument_id(connection, request)

@@ -6,4 +6,5 @@ candles (``candles``). ``jobs`` takes them up, newest first: ``filling`` asks th
 ``publisher`` writes the trades that were missing to the stream of repairs, from which the recorder
 and the bars take them. ``quality`` says every minute how good the record is. Everything that must
 outlive the process stands in the database (``store``); ``record`` reads what was recorded.
+``past_candles`` fetches the venues' candles of the time before the first start, for charts.
 """

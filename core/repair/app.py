@@ -7,6 +7,7 @@ from core.repair.figures import Figures
 from core.repair.filling import Filler
 from core.repair.finder import Finder
 from core.repair.jobs import Jobs
+from core.repair.past_candles import PastCandles
 from core.repair.publisher import Publisher
 from core.repair.quality import Quality
 from core.repair.record import Record
@@ -62,6 +63,7 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
         troubles,
         clock,
     )
+    past_candles = PastCandles(database, record, venues, settings, figures, clock)
     quality = Quality(database, record, store, settings, mesh.world, clock)
 
     runtime.serve(repair_pb2.DESCRIPTOR, "Repair", RepairServicer(store, record, jobs, watching))
@@ -74,12 +76,16 @@ async def run(settings: RepairSettings, mesh: MeshSettings) -> None:
 
         return run_it
 
-    for name, task in (
-        ("finder", finder.run),
-        ("jobs", jobs.run),
-        ("candles", candles.run),
-        ("quality", quality.run),
-    ):
+    tasks = {
+        "finder": finder.run,
+        "jobs": jobs.run,
+        "candles": candles.run,
+        "quality": quality.run,
+    }
+    if settings.past_candles and mesh.world != "replay":
+        # In a replay the clock says nothing of the time that is played.
+        tasks["past_candles"] = past_candles.run
+    for name, task in tasks.items():
         runtime.run_task(name, when_migrated(task))
     runtime.when_draining(lambda: watching.end(Draining("Repair is stopping")))
     for finish in (database.close, streams.close, venues.close):

@@ -164,7 +164,7 @@ class Candles:
         features = await self._venues.features(place.venue)
         theirs = await self._record.venue_minutes(place, since_ns, until_ns)
         if len(theirs) < (until_ns - since_ns) // MINUTE_NS and may_ask:
-            told = await self._venues.minutes(place.venue, place.symbol, since_ns)
+            told = await self._venues.candles(place.venue, place.symbol, since_ns)
             theirs |= {at: one for at, one in told.items() if since_ns <= at < until_ns}
         ours = await self._record.minutes(place, since_ns, until_ns)
         verdicts = {

@@ -15,6 +15,13 @@ class Figures:
         self._trades = meter.counter(
             "repaired_trades", "Trades that were missing and are recorded now", "venue"
         )
+        self._past_candles = meter.counter(
+            "past_candles", "Candles of the venues that were fetched into the record", "venue"
+        )
+
+    def past_candles(self, venue: str, count: int) -> None:
+        """Candles of the time before the first start were recorded."""
+        self._past_candles.labels(venue).inc(count)
 
     def found(self, venue: str, holes: int) -> None:
         """New holes."""

@@ -60,6 +60,14 @@ class Instrument(NamedTuple):
     """Whether the ids of its trades are recorded as texts."""
 
 
+class Listed(NamedTuple):
+    """An instrument of which anything was ever recorded."""
+
+    instrument_id: int
+    venue: str
+    symbol: str
+
+
 class RecordedGap(NamedTuple):
     """A gap in the trades that nobody has closed."""
 
@@ -107,6 +115,14 @@ class Record:
         async with self._database.transaction() as connection:
             found = await connection.execute(f"{_INSTRUMENTS} ORDER BY venue, symbol".encode())
             return [Instrument(*row) for row in await found.fetchall()]
+
+    async def listed(self) -> list[Listed]:
+        """All of which anything was recorded."""
+        async with self._database.transaction() as connection:
+            found = await connection.execute(
+                "SELECT instrument_id, venue, symbol FROM instruments ORDER BY venue, symbol"
+            )
+            return [Listed(*row) for row in await found.fetchall()]
 
     async def instrument(self, venue: str, symbol: str) -> Instrument | None:
         """One of them."""

@@ -20,6 +20,11 @@ class RepairSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How often to compare bars with the venues' candles."""
     candle_calls_max: int = 10
     """Calls for candles to one venue in that time, where its candles are not recorded."""
+    past_candles: bool = True
+    """Whether the venues' own candles of the time before the first start are fetched into the
+    record: a day of 1m, 30 days of 1h, 4h and 1d, and times between of what lies between."""
+    past_candle_calls_max: int = 60
+    """Calls for them to one venue within a minute."""
     retry_s: float = 600.0
     """A hole that could not be filled for a reason that may pass is tried again after so long."""
     attempts_max: int = 5
@@ -43,6 +48,7 @@ class RepairSettings(msgspec.Struct, frozen=True, kw_only=True):
             "find_interval_s",
             "candles_interval_s",
             "candle_calls_max",
+            "past_candle_calls_max",
             "retry_s",
             "attempts_max",
             "jobs_max",

@@ -107,10 +107,12 @@ class Venues:
         except InvalidOperation as error:
             raise NotEver(f"{venue} tells a number that is none") from error
 
-    async def minutes(self, venue: str, symbol: str, start_time_ns: int) -> dict[int, Candle]:
-        """One page of its candles of one minute, by the time at which they begin."""
+    async def candles(
+        self, venue: str, symbol: str, start_time_ns: int, interval: str = "1m"
+    ) -> dict[int, Candle]:
+        """One page of its candles, oldest first, by their open time."""
         request = market_data_pb2.ListCandlesRequest(
-            venue=venue, symbol=symbol, interval="1m", start_time_ns=start_time_ns,
+            venue=venue, symbol=symbol, interval=interval, start_time_ns=start_time_ns,
             page_size=PAGE_SIZE,
         )  # fmt: skip
         stub = await self._stub(venue)

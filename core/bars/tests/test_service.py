@@ -89,6 +89,7 @@ async def test_open_bars_come_first_as_they_stand() -> None:
         trade_count=2,
         covered_ns=0,
         close_time_ns=T + 60 * SECOND_NS,
+        source=bars_pb2.BAR_SOURCE_TRADES,
     )
 
 

@@ -62,6 +62,16 @@ class Bar:
     """0: it is the one that stands."""
 
 
+@dataclass(frozen=True)
+class Candle:
+    """A candle of the venue, of BTCUSDT."""
+
+    open_time_ns: int
+    interval_s: int = 60
+    volume: str = "10.0"
+    closed: bool = True
+
+
 async def instrument_id(connection: Connection, symbol: str = SYMBOL, venue: str = VENUE) -> int:
     """The number of an instrument, which is made when there is none."""
     await connection.execute(
@@ -158,6 +168,19 @@ async def record_bars(database: Database, bars: Iterable[Bar]) -> None:
             places = ", ".join(["%s"] * len(values))
             await connection.execute(
                 f"INSERT INTO {table} ({columns}) VALUES ({places})".encode(), values
+            )
+
+
+async def record_candles(database: Database, candles: Iterable[Candle]) -> None:
+    """These candles."""
+    async with database.transaction() as connection:
+        number = await instrument_id(connection)
+        for candle in candles:
+            await connection.execute(
+                "INSERT INTO candle_rows (instrument_id, open_time_ns, interval_s, volume, closed,"
+                " open, high, low, close, venue_time_ns, received_time_ns)"
+                " VALUES (%s, %s, %s, %s, %s, 1.50, 2, 1, 1.7, 0, 0)",
+                [number, *vars(candle).values()],
             )
 
 

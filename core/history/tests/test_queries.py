@@ -14,10 +14,12 @@ from core.history.tests.recorded import (
     START_NS,
     VENUE,
     Bar,
+    Candle,
     Instrument,
     Trade,
     instrument_id,
     record_bars,
+    record_candles,
     record_gaps,
     record_trades,
 )
@@ -225,7 +227,76 @@ async def test_bars_come_by_interval_in_pages(database):
         covered_ns=60,
         revision=0,
         final=True,
+        source=bars_pb2.BAR_SOURCE_TRADES,
     )
+
+
+BARS, CANDLES = bars_pb2.BAR_SOURCE_TRADES, bars_pb2.BAR_SOURCE_VENUE_CANDLE
+MINUTE_NS = 60_000_000_000
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@pytest.mark.parametrize("order", [OLDEST, NEWEST])
+async def test_candles_of_the_venue_stand_where_no_trade_was_recorded(database, order, size):
+    await record_trades(database, [Trade(1)])
+    await record_bars(database, [Bar("1m", place * MINUTE_NS) for place in (3, 4, 7)])
+    candles = [Candle(place * MINUTE_NS) for place in (0, 1, 2, 3, 5, 8)]
+    not_shown = [
+        Candle(6 * MINUTE_NS, volume="0"),
+        Candle(9 * MINUTE_NS, closed=False),
+        Candle(10 * MINUTE_NS, interval_s=300),
+    ]
+    await record_candles(database, [*candles, *not_shown])
+    request = history_pb2.ListBarsRequest(
+        venue=VENUE,
+        symbol="BTCUSDT",
+        interval="1m",
+        order=order,
+        page_size=size,
+        include_venue_candles=True,
+    )
+    found = await pages(Queries(database).bars, request)
+    expected = [*[(place, CANDLES) for place in (0, 1, 2)], (3, BARS), (4, BARS)]
+    expected += [(5, CANDLES), (7, BARS), (8, CANDLES)]
+    if order == NEWEST:
+        expected.reverse()
+    assert [(bar.open_time_ns // MINUTE_NS, bar.source) for bar in found] == expected
+    request.include_venue_candles, request.page_token = False, ""
+    found = await pages(Queries(database).bars, request)
+    assert {bar.source for bar in found} == {BARS}
+    assert len(found) == 3
+
+
+async def test_a_candle_of_the_venue_says_what_is_known_of_it(database):
+    await record_trades(database, [Trade(1)])
+    await record_candles(database, [Candle(MINUTE_NS)])
+    request = history_pb2.ListBarsRequest(
+        venue=VENUE, symbol="BTCUSDT", interval="1m", include_venue_candles=True
+    )
+    (found,), _ = await Queries(database).bars(request)
+    assert found == bars_pb2.Bar(
+        venue=VENUE,
+        symbol="BTCUSDT",
+        interval="1m",
+        open_time_ns=MINUTE_NS,
+        close_time_ns=2 * MINUTE_NS,
+        open="1.5",
+        high="2",
+        low="1",
+        close="1.7",
+        volume="10",
+        final=True,
+        source=CANDLES,
+    )
+
+
+async def test_candles_of_the_venue_do_not_say_what_was_known_at_a_time(database):
+    request = history_pb2.ListBarsRequest(
+        venue=VENUE, symbol="BTCUSDT", interval="1m", include_venue_candles=True, as_of_time_ns=1
+    )
+    with pytest.raises(BadRequest) as caught:
+        await Queries(database).bars(request)
+    assert caught.value.metadata["field"] == "include_venue_candles"
 
 
 async def test_bars_of_a_kind_that_share_a_time_come_by_number(database):

@@ -54,7 +54,7 @@ class VenueServer(
         )
 
     async def ListCandles(self, request, context):
-        found = await self.venue.minutes(request.venue, request.symbol, request.start_time_ns)
+        found = await self.venue.candles(request.venue, request.symbol, request.start_time_ns)
         return market_data_pb2.ListCandlesResponse(
             candles=[
                 market_data_pb2.Candle(

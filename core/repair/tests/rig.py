@@ -103,7 +103,7 @@ class FakeVenue:
         """Raised by the next questions."""
         self.newest_only = 0
         """It knows only so many of the newest trades."""
-        self.candles: dict[int, Candle] | None = None
+        self.minutes: dict[int, Candle] | None = None
         self.is_there = True
         self.asking = asyncio.Event()
         self.may_answer = asyncio.Event()
@@ -131,9 +131,11 @@ class FakeVenue:
             found = [one for one in known if one.time_ns >= start_time_ns]
         return found[: self.page_size]
 
-    async def minutes(self, venue: str, symbol: str, start_time_ns: int) -> dict[int, Candle]:
+    async def candles(
+        self, venue: str, symbol: str, start_time_ns: int, interval: str = "1m"
+    ) -> dict[int, Candle]:
         self.call_counts[venue] = self.call_counts.get(venue, 0) + 1
-        found = self.candles if self.candles is not None else candles_of(self.history)
+        found = self.minutes if self.minutes is not None else candles_of(self.history)
         return {at: one for at, one in found.items() if at >= start_time_ns}
 
 

@@ -128,7 +128,7 @@ async def test_a_candle_that_disagrees_is_told(rig):
         candles = await made.venue.minutes(VENUE, SYMBOL, 0)
         wrong = BEGIN_NS + 60 * NANOSECONDS_PER_SECOND
         candles[wrong] = candles[wrong]._replace(volume=candles[wrong].volume + 1)
-        made.venue.candles = candles
+        made.venue.minutes = candles
         await made.recorded(without(70, 71))
         async with made.running():
             await made.mended()

@@ -88,7 +88,7 @@ async def test_a_difference_that_nothing_explains_lowers_the_score(rig):
         first, second = sorted(candles)[1:3]
         candles[first] = candles[first]._replace(close=candles[first].close + 1)
         candles[second] = candles[second]._replace(volume=candles[second].volume - 1)
-        made.venue.candles = candles
+        made.venue.minutes = candles
         await made.recorded(HISTORY)
         await made.candles.look()
         checks = dict(await made.query("SELECT open_time_ns, verdict FROM bar_checks"))

@@ -3,7 +3,7 @@ import { formatCount } from "../ui/format";
 import type { BarFeed } from "./barFeed";
 import { alignDecimals } from "../ui/decimal";
 import type { Precision } from "../instrument/instruments";
-import { coveragePercent, intervalText, isIncomplete } from "./intervals";
+import { coveragePercent, intervalText, isIncomplete, isVenueCandle } from "./intervals";
 
 interface BarLegendProps {
   readonly feed: BarFeed;
@@ -32,9 +32,13 @@ export function BarLegend({ feed, hovered, precision }: BarLegendProps) {
       <span>
         Vol <em>{alignDecimals(bar.volume, 0)}</em>
       </span>
-      <span>
-        Trades <em>{formatCount(bar.tradeCount)}</em>
-      </span>
+      {isVenueCandle(bar) ? (
+        <span data-testid="bar-source">candle of the venue, not recorded here</span>
+      ) : (
+        <span>
+          Trades <em>{formatCount(bar.tradeCount)}</em>
+        </span>
+      )}
       {bar.revision > 0 && (
         <span className="revision" data-testid="bar-revision">
           Revision <em>{bar.revision}</em>

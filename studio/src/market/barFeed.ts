@@ -133,6 +133,7 @@ export class BarFeed {
         range: { endTimeNs },
         order: Order.NEWEST_FIRST,
         pageSize: PAGE_SIZE,
+        includeVenueCandles: true,
       },
       { signal },
     );

@@ -1,4 +1,4 @@
-import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
+import { BarSource, type Bar } from "../gen/venuemesh/bars/v1/bars_pb";
 
 /** Intervals of time, in the order of the chart's buttons. The keys 1 to 9, 0 and - choose them. */
 export const TIME_INTERVALS = [
@@ -74,9 +74,14 @@ export function barLengthNs(bar: Bar): bigint {
   return seconds > 0 ? BigInt(seconds) * SECOND_NS : bar.closeTimeNs - bar.openTimeNs;
 }
 
+/** True for a candle of the venue, of a time of which no trade was recorded. */
+export function isVenueCandle(bar: Bar): boolean {
+  return bar.source === BarSource.VENUE_CANDLE;
+}
+
 /** True when a part of a finished bar was not watched, so that trades may be missing in it. */
 export function isIncomplete(bar: Bar): boolean {
-  return bar.final && bar.coveredNs < barLengthNs(bar);
+  return bar.final && !isVenueCandle(bar) && bar.coveredNs < barLengthNs(bar);
 }
 
 /** The watched part of a bar in whole percent, rounded down, so that 100 means all of it. */
