@@ -94,7 +94,7 @@ def read(file: Path) -> Feed:
         for symbol, book in told["books"].items()
     }
     venue = require(VENUE)(Environment("simulate", "http://127.0.0.1:1"))
-    return Feed(venue, venue.wires[0], tuple(told["symbols"]), frames, books)
+    return Feed(venue, venue.feed_protocols[0], tuple(told["symbols"]), frames, books)
 
 
 def _resident_bytes() -> int:

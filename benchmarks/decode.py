@@ -75,20 +75,20 @@ async def _one_pass(lines: list[bytes]) -> float:
     meter = Meter("binance")
     hub = Hub("binance", 1, clock, meter)
     venue = require("binance")(Environment("replay", "http://127.0.0.1:1"))
-    (wire,) = venue.wires
+    (wire,) = venue.feed_protocols
     source = Silent()
-    intake = FramePipeline(venue, hub, subscriptions, meter, clock)
+    pipeline = FramePipeline(venue, hub, subscriptions, meter, clock)
     subscriptions.add([SYMBOL])
-    intake.bookkeeper.add([SYMBOL])
-    intake.bookkeeper.on_snapshot(SYMBOL, snapshot_of(lines, clock.time_ns()))
+    pipeline.book_manager.add([SYMBOL])
+    pipeline.book_manager.on_snapshot(SYMBOL, snapshot_of(lines, clock.time_ns()))
     frames = [line for line in lines if SNAPSHOT_MARK not in line[:20]]
     reads = [
         frames[start : start + FRAMES_PER_READ] for start in range(0, len(frames), FRAMES_PER_READ)
     ]
     started = time.process_time()
     for read in reads:
-        intake.frames(read, clock.time_ns(), wire, source)
-        intake.flush()
+        pipeline.frames(read, clock.time_ns(), wire, source)
+        pipeline.flush()
     return time.process_time() - started
 
 

@@ -43,7 +43,7 @@ async def make(
     """The first frames of the venue's first wire. ``others``: markets instead of the usual ones,
     made like the first of them."""
     venue = require(venue_id)(Environment("simulate", "http://127.0.0.1:1"))
-    wire = venue.wires[0]
+    wire = venue.feed_protocols[0]
     dialect = find_dialects()[venue_id]()
     markets = others(dialect.instruments[0]) if others else dialect.instruments
     market = Market(SEED, OPENING_NS, EVENTS_PER_SECOND, markets)

@@ -26,7 +26,7 @@ VENUE = "binance"
 EPOCH = 1_723_100_000_000
 FRAMES_PER_READ = 2_000
 GATHER_NS = 2_000_000
-"""As the intake gathers."""
+"""As the pipeline gathers."""
 
 
 @dataclass(slots=True)
@@ -116,16 +116,16 @@ def _published(reads: list[tuple[list[bytes], int]]) -> Published:
     found = Published()
     clock, subscriptions, meter = SystemClock(), Subscriptions(CHANNELS), Meter(VENUE)
     venue = require(VENUE)(Environment("replay", "http://127.0.0.1:1"))
-    (wire,) = venue.wires
-    intake = FramePipeline(venue, found, subscriptions, meter, clock)
+    (wire,) = venue.feed_protocols
+    pipeline = FramePipeline(venue, found, subscriptions, meter, clock)
     subscriptions.add([SYMBOL])
-    intake.bookkeeper.add([SYMBOL])
+    pipeline.book_manager.add([SYMBOL])
     lines = [line for read, _ in reads for line in read]
-    intake.bookkeeper.on_snapshot(SYMBOL, snapshot_of(lines, reads[0][1]))
+    pipeline.book_manager.on_snapshot(SYMBOL, snapshot_of(lines, reads[0][1]))
     source = Silent()
     for frames, received_ns in reads:
         wanted = [frame for frame in frames if SNAPSHOT_MARK not in frame[:20]]
         if wanted:
-            intake.frames(wanted, received_ns, wire, source)
-            intake.flush()
+            pipeline.frames(wanted, received_ns, wire, source)
+            pipeline.flush()
     return found

@@ -106,21 +106,21 @@ async def one_pass(feed: Feed, frames_per_read: int = FRAMES_PER_READ) -> float:
     clock, subscriptions = SystemClock(), Subscriptions(CHANNELS)
     meter = Meter(feed.venue.venue_id)
     hub = Hub(feed.venue.venue_id, 1, clock, meter)
-    intake = FramePipeline(feed.venue, hub, subscriptions, meter, clock)
+    pipeline = FramePipeline(feed.venue, hub, subscriptions, meter, clock)
     subscriptions.add(feed.symbols)
-    intake.bookkeeper.add(feed.symbols)
+    pipeline.book_manager.add(feed.symbols)
     for symbol, book in feed.books.items():
         bids, asks = Levels.parse(book.bids), Levels.parse(book.asks)
-        intake.bookkeeper.on_snapshot(symbol, BookSnapshot(book.sequence, bids, asks, 1))
+        pipeline.book_manager.on_snapshot(symbol, BookSnapshot(book.sequence, bids, asks, 1))
     source = Silent()
     starts = range(0, len(feed.frames), frames_per_read)
     reads = [feed.frames[start : start + frames_per_read] for start in starts]
     started = time.process_time()
     for read in reads:
-        intake.frames(read, clock.time_ns(), feed.wire, source)
-        intake.flush()
+        pipeline.frames(read, clock.time_ns(), feed.wire, source)
+        pipeline.flush()
     seconds = time.process_time() - started
-    doubted = intake.bookkeeper.wanting_snapshot()
+    doubted = pipeline.book_manager.wanting_snapshot()
     if doubted or meter.counters.get("skipped_frames_total"):
         raise ValueError(f"in doubt: {doubted}, counters: {meter.counters}")
     return seconds

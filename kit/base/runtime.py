@@ -111,7 +111,7 @@ class Runtime:
         """Call this after the tasks have ended, last registered first."""
         self._finish.append(finish)
 
-    def tell_epoch(self, epoch: Callable[[], int]) -> None:
+    def report_epoch(self, epoch: Callable[[], int]) -> None:
         """Let the registry know the epoch of a venue."""
         self._epoch = epoch
 

@@ -39,16 +39,16 @@ class Connector:
         self.meter = Meter(venue.venue_id)
         self.hub = Hub(venue.venue_id, 1, clock, self.meter)
         self.subscriptions = Subscriptions(venue.channels)
-        self.intake = FramePipeline(venue, self.hub, self.subscriptions, self.meter, clock)
-        self.session = WebsocketFeed(venue, self.intake, self.meter, clock)
-        books, rules = self.intake.bookkeeper, venue.book
+        self.pipeline = FramePipeline(venue, self.hub, self.subscriptions, self.meter, clock)
+        self.session = WebsocketFeed(venue, self.pipeline, self.meter, clock)
+        books, rules = self.pipeline.book_manager, venue.book
         renew = self.session.renew_book
         self.resync = BookResync(books, rules.snapshots, venue.history, renew, clock)
-        trades = self.intake.tradekeeper
+        trades = self.pipeline.trade_sequencer
         self.refill = TradeRefill(trades, venue.history, REFILL_SECONDS, self.meter, clock)
         instruments = InstrumentCache(venue.venue_id, venue.history)
-        self.listing = ListingPublisher(instruments, self.intake, self.hub, self.session, clock)
-        self.verification = BookVerifier(self.hub, self.intake, venue, clock)
+        self.listing = ListingPublisher(instruments, self.pipeline, self.hub, self.session, clock)
+        self.verification = BookVerifier(self.hub, self.pipeline, venue, clock)
         self.batches: list[Batch] = []
         """All that was published."""
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
@@ -68,16 +68,16 @@ class Connector:
         """Subscribe to these too."""
         fresh = list(symbols)
         self.subscriptions.add(fresh)
-        self.intake.bookkeeper.add(fresh)
+        self.pipeline.book_manager.add(fresh)
         self.session.add(fresh)
 
     def book(self, symbol: str) -> SynchronizedBook:
         """One book."""
-        return self.intake.bookkeeper.books[symbol]
+        return self.pipeline.book_manager.books[symbol]
 
     def proven(self, symbol: str = "") -> bool:
         """Whether a book is; without a symbol: whether all are."""
-        books = [self.book(symbol)] if symbol else self.intake.bookkeeper.books.values()
+        books = [self.book(symbol)] if symbol else self.pipeline.book_manager.books.values()
         return all(book.state is BookState.SYNCHRONIZED for book in books)
 
     @property

@@ -6,6 +6,6 @@ trades       every trade once and in order
 twin         two processes of one venue, each hearing the other
 rest         its REST side, within what it allows
 
-What is here: the contract that a venue fills, the way of a frame (intake, hub), the services
+What is here: the contract that a venue fills, the way of a frame (pipeline, hub), the services
 (market_data, control, trading), and the process that puts all of it together (app).
 """

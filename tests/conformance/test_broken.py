@@ -46,7 +46,9 @@ class BrokenWire:
 def broken(kind: str, change: Callable) -> Callable[[Environment], Venue]:
     def make(place: Environment) -> Venue:
         venue = discovery.require(VENUE)(place)
-        return replace(venue, wires=[BrokenWire(wire, kind, change) for wire in venue.wires])
+        return replace(
+            venue, feed_protocols=[BrokenWire(wire, kind, change) for wire in venue.feed_protocols]
+        )
 
     return make
 
@@ -84,7 +86,7 @@ class Careless(OverlapRule):
     """Sees no hole."""
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
-        return SequenceResult.OLD if update.last <= last else SequenceResult.APPLY
+        return SequenceResult.STALE if update.last <= last else SequenceResult.APPLY
 
     def run_joins(self, last, firsts, lasts, previous) -> bool:
         return True

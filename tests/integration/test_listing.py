@@ -85,8 +85,8 @@ async def test_an_empty_list_is_degraded_and_nothing_is_delisted(
 async def test_the_process_lives_through_a_delisting(pretended: Exchange, tmp_path: Path) -> None:
     symbol = pretended.symbols[0]
     async with process(pretended, tmp_path) as venue:
-        await until(venue.intake.bookkeeper.in_doubt_count)
-        await until(lambda: not venue.intake.bookkeeper.in_doubt_count())
+        await until(venue.pipeline.book_manager.in_doubt_count)
+        await until(lambda: not venue.pipeline.book_manager.in_doubt_count())
         pretended.order("delist", symbol)
 
         def details() -> set[str]:
@@ -95,7 +95,7 @@ async def test_the_process_lives_through_a_delisting(pretended: Exchange, tmp_pa
         await until(lambda: details() == {"delisted"})
         pretended.order("list", symbol)
         await until(lambda: details() == {""})
-        book = venue.intake.bookkeeper.books[symbol]
+        book = venue.pipeline.book_manager.books[symbol]
         seen = book.last_sequence
         await until(lambda: book.last_sequence > seen and not book.wanted_since_ns)
         # It can be taken off while it is not listed, too.

@@ -76,7 +76,7 @@ async def follow(venue_id: str, simulator_url: str) -> Connector:
     listed = [one.symbol for one in await venue.history.instruments()][:SYMBOLS]
     async with connector(venue, listed) as made:
         await made.until(made.proven, "proven books")
-        while moves(made) < MOVES * len(venue.wires):
+        while moves(made) < MOVES * len(venue.feed_protocols):
             await made.next_batch()
         await made.until(made.proven, "proven books")
         return made

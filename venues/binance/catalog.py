@@ -64,7 +64,7 @@ def spot(place: Environment) -> Venue:
         profile=VenueProfile(
             "Binance", "spot", Maturity.PROVEN, trade_numbering=TradeNumbering.CONSECUTIVE
         ),
-        wires=(BinanceFeedProtocol(place.feed(venue_id, SPOT_FEED), streams),),
+        feed_protocols=(BinanceFeedProtocol(place.feed(venue_id, SPOT_FEED), streams),),
         book=SPOT_BOOK,
         history=BinanceHistory(venue_id, SPOT_API, place.rest(venue_id), SystemClock(), aggregate),
         limits=SPOT_LIMITS,
@@ -89,7 +89,7 @@ def futures(place: Environment) -> Venue:
             # Single trades leave out the ids of what is no trade of the market.
             trade_numbering=(TradeNumbering.CONSECUTIVE if aggregate else TradeNumbering.SKIPPING),
         ),
-        wires=(
+        feed_protocols=(
             BinanceFeedProtocol(
                 f"{feed}/public", public if aggregate else (FUTURES_TRADES, *public)
             ),

@@ -120,7 +120,7 @@ class BinanceFeedProtocol:
         """None: a websocket ping frame is all that Binance knows."""
         return None
 
-    def understand(self, frame: bytes) -> ControlMessage:
+    def read_control_message(self, frame: bytes) -> ControlMessage:
         """An answer to a request, or the news that the server will go. Raises FrameError for what
         is neither."""
         try:
@@ -128,11 +128,11 @@ class BinanceFeedProtocol:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise FrameError(str(error)) from error
         if decoded.error is not None:
-            return ControlMessage(refusal=f"{decoded.error.code}: {decoded.error.msg}")
+            return ControlMessage(rejection=f"{decoded.error.code}: {decoded.error.msg}")
         if decoded.code is not None:
-            return ControlMessage(refusal=f"{decoded.code}: {decoded.msg}")
+            return ControlMessage(rejection=f"{decoded.code}: {decoded.msg}")
         if decoded.e == SHUTDOWN:
-            return ControlMessage(leaving=True)
+            return ControlMessage(is_closing=True)
         if decoded.id is msgspec.UNSET and decoded.result is msgspec.UNSET:
             raise FrameError("neither data nor an answer")
         return ControlMessage()

@@ -43,7 +43,7 @@ def spot(place: Environment) -> Venue:
         venue_id=VENUE_ID,
         port=5061,
         profile=PROFILE,
-        wires=(BybitFeedProtocol(place.feed(VENUE_ID, LIVE_FEED), depth),),
+        feed_protocols=(BybitFeedProtocol(place.feed(VENUE_ID, LIVE_FEED), depth),),
         book=BOOK,
         history=BybitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock()),
         limits=LIMITS,

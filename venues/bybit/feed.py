@@ -87,7 +87,7 @@ class BybitFeedProtocol:
         """{"req_id":"7","op":"ping"}; the venue does not count a websocket ping frame."""
         return msgspec.json.encode({"req_id": str(request_id), "op": "ping"}).decode()
 
-    def understand(self, frame: bytes) -> ControlMessage:
+    def read_control_message(self, frame: bytes) -> ControlMessage:
         """A pong or an acknowledgement says nothing; a refusal names topics, if it is about some.
 
         {"success":false,"ret_msg":"Invalid symbol :[tickers.NOPEUSDT]","op":"subscribe",…}
@@ -101,7 +101,7 @@ class BybitFeedProtocol:
         named = REFUSED_TOPICS.search(reply.ret_msg)
         topics = named[1].split(",") if named else []
         symbols = dict.fromkeys(topic.strip().rpartition(".")[2] for topic in topics)
-        return ControlMessage(refusal=reply.ret_msg, refused_symbols=tuple(symbols))
+        return ControlMessage(rejection=reply.ret_msg, rejected_symbols=tuple(symbols))
 
     def _all_topics(self, symbol: str) -> list[str]:
         return [topic + symbol for topic in self._topics]

@@ -82,7 +82,7 @@ def _venue(name: str, port: int, place: Environment) -> Venue:
             notes="Through ccxt.pro: books are unproven, and trades may be missed unnoticed.",
             trade_numbering=(TradeNumbering.CONSECUTIVE if consecutive else TradeNumbering.NONE),
         ),
-        wires=(),
+        feed_protocols=(),
         book=book.BOOK,
         history=CcxtHistory(venue_id, exchange),
         limits=LIMITS,

@@ -84,7 +84,7 @@ class CoinbaseAdvancedFeedProtocol:
         """A ping frame: the venue has no message for it."""
         return None
 
-    def understand(self, frame: bytes) -> ControlMessage:
+    def read_control_message(self, frame: bytes) -> ControlMessage:
         """What was subscribed to, or an error. Raises FrameError."""
         message = _read(frame)
         if message.channel == "subscriptions":
@@ -138,7 +138,7 @@ class CoinbaseExchangeFeedProtocol:
         """A ping frame: the venue has no message for it."""
         return None
 
-    def understand(self, frame: bytes) -> ControlMessage:
+    def read_control_message(self, frame: bytes) -> ControlMessage:
         """What was subscribed to, or an error. Raises FrameError."""
         message = _read(frame)
         if message.type == "subscriptions":
@@ -158,9 +158,9 @@ def _error(message: _Message) -> ControlMessage:
         raise FrameError("neither data nor an answer")
     words = ": ".join(filter(None, (message.message, message.reason))) or "error"
     return ControlMessage(
-        refusal=words,
-        refused_symbols=REFUSED.findall(words),
-        broken=message.message == TOO_SLOW,
+        rejection=words,
+        rejected_symbols=REFUSED.findall(words),
+        is_broken=message.message == TOO_SLOW,
     )
 
 

@@ -45,7 +45,7 @@ def deribit(place: Environment) -> Venue:
             trade_numbering=TradeNumbering.CONSECUTIVE,
             candles_sum_trades=False,
         ),
-        wires=(DeribitFeedProtocol(place.feed(VENUE_ID, LIVE_FEED)),),
+        feed_protocols=(DeribitFeedProtocol(place.feed(VENUE_ID, LIVE_FEED)),),
         book=BOOK,
         history=DeribitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock()),
         limits=LIMITS,

@@ -93,7 +93,7 @@ class DeribitFeedProtocol:
         """public/test, which the venue answers with its version."""
         return _request(f"{request_id} test", "public/test", {})
 
-    def understand(self, frame: bytes) -> ControlMessage:
+    def read_control_message(self, frame: bytes) -> ControlMessage:
         """A test request is answered; a refused channel and an error are told. With a subscription
         comes the wish for heartbeats, which is harmless when there are some already. Raises
         FrameError for what is neither an answer nor a heartbeat."""
@@ -105,7 +105,7 @@ class DeribitFeedProtocol:
             return _refused(message.error)
         if message.method == "heartbeat":
             wanted = message.params.type == "test_request"
-            return ControlMessage(say=[TEST] if wanted else ())
+            return ControlMessage(replies=[TEST] if wanted else ())
         if message.result is msgspec.UNSET:
             raise FrameError("neither data nor an answer")
         return _accepted(message.id, message.result)
@@ -113,7 +113,7 @@ class DeribitFeedProtocol:
 
 def _refused(error: _Error) -> ControlMessage:
     refusal = f"{error.code}: {error.message} {bytes(error.data).decode()}".rstrip()
-    return ControlMessage(refusal=refusal, broken=error.code == TOO_MANY_REQUESTS)
+    return ControlMessage(rejection=refusal, is_broken=error.code == TOO_MANY_REQUESTS)
 
 
 def _accepted(asked: int | str | None, result: msgspec.Raw) -> ControlMessage:
@@ -128,11 +128,11 @@ def _accepted(asked: int | str | None, result: msgspec.Raw) -> ControlMessage:
         raise FrameError(str(error)) from error
     missing = [name for name in _named(streams, symbols) if name not in accepted]
     return ControlMessage(
-        refusal=f"not accepted: {' '.join(missing[:REFUSED_SHOWN_MAX])}" if missing else "",
-        refused_symbols=[
+        rejection=f"not accepted: {' '.join(missing[:REFUSED_SHOWN_MAX])}" if missing else "",
+        rejected_symbols=[
             one for one in symbols if not accepted.intersection(_named(streams, [one]))
         ],
-        say=[SET_HEARTBEAT] if verb == "subscribe" else (),
+        replies=[SET_HEARTBEAT] if verb == "subscribe" else (),
     )
 
 

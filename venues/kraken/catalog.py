@@ -47,7 +47,7 @@ def spot(place: Environment) -> Venue:
             notes="Books end at a chosen depth (option depth, 100); each message has a checksum.",
             trade_numbering=TradeNumbering.CONSECUTIVE,
         ),
-        wires=(KrakenFeedProtocol(place.feed("kraken", LIVE_FEED), depth),),
+        feed_protocols=(KrakenFeedProtocol(place.feed("kraken", LIVE_FEED), depth),),
         book=book.rules(depth),
         history=KrakenHistory("kraken", place.rest("kraken"), SystemClock()),
         limits=SPOT_LIMITS,

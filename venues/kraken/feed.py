@@ -74,7 +74,7 @@ class KrakenFeedProtocol:
         """{"method":"ping","req_id":1}."""
         return msgspec.json.encode({"method": "ping", "req_id": request_id}).decode()
 
-    def understand(self, frame: bytes) -> ControlMessage:
+    def read_control_message(self, frame: bytes) -> ControlMessage:
         """An acknowledgement, which comes for each symbol alone, or a pong."""
         try:
             reply = msgspec.json.decode(frame, type=_Reply)
@@ -83,8 +83,8 @@ class KrakenFeedProtocol:
         if reply.error:
             gone = reply.error.startswith(UNKNOWN_PAIR) and reply.method == "subscribe"
             return ControlMessage(
-                refusal=f"{reply.error} ({reply.symbol or 'all'})",
-                refused_symbols=(reply.symbol,) if gone and reply.symbol else (),
+                rejection=f"{reply.error} ({reply.symbol or 'all'})",
+                rejected_symbols=(reply.symbol,) if gone and reply.symbol else (),
             )
         if reply.success is None and reply.method != "pong":
             raise FrameError("neither data nor an answer")

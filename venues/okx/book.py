@@ -30,7 +30,7 @@ class OkxBookRule:
         of those would be wrong in silence."""
         if update.previous == last:
             return SequenceResult.APPLY
-        return SequenceResult.OLD if update.last == last else SequenceResult.HOLE
+        return SequenceResult.STALE if update.last == last else SequenceResult.GAP
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """What was said before the snapshot is old. An update that reaches over it may follow, as
@@ -38,8 +38,8 @@ class OkxBookRule:
         if update.previous == last:
             return SequenceResult.APPLY
         if update.last <= last:
-            return SequenceResult.OLD
-        return SequenceResult.APPLY if update.previous < last else SequenceResult.HOLE
+            return SequenceResult.STALE
+        return SequenceResult.APPLY if update.previous < last else SequenceResult.GAP
 
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn

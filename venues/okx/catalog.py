@@ -93,7 +93,7 @@ def _venue(
         venue_id=venue_id,
         port=port,
         profile=profile,
-        wires=(
+        feed_protocols=(
             OkxFeedProtocol(f"{feed}/public", channels),
             OkxFeedProtocol(f"{feed}/business", CANDLE_CHANNELS),
         ),

@@ -114,7 +114,7 @@ class OkxFeedProtocol:
         """A text, which is answered with "pong"."""
         return PING
 
-    def understand(self, frame: bytes) -> ControlMessage:
+    def read_control_message(self, frame: bytes) -> ControlMessage:
         """ "pong", and events, which may be written over several lines."""
         if frame == PONG:
             return ControlMessage()
@@ -125,10 +125,10 @@ class OkxFeedProtocol:
         if said.event in QUIET_EVENTS:
             return ControlMessage()
         if said.event == "notice":
-            return ControlMessage(leaving=said.code == SERVICE_UPGRADE)
+            return ControlMessage(is_closing=said.code == SERVICE_UPGRADE)
         if said.event == "error":
             refused = self._refused(said.msg) if said.code == NO_SUCH_CHANNEL else []
-            return ControlMessage(refusal=f"{said.code}: {said.msg}", refused_symbols=refused)
+            return ControlMessage(rejection=f"{said.code}: {said.msg}", rejected_symbols=refused)
         raise FrameError(f"neither data nor an answer: {said.event[:40]!r}")
 
     def _refused(self, text: str) -> list[str]:

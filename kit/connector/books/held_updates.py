@@ -35,7 +35,7 @@ class HeldUpdates:
         then be of a later time."""
         if self._rule.ordering is Ordering.TIME and self._updates:
             newest = self._updates[-1].numbers.last
-            if self._rule.after_update(newest, update.numbers) is SequenceResult.HOLE:
+            if self._rule.after_update(newest, update.numbers) is SequenceResult.GAP:
                 self._updates.clear()
                 return
         self._updates.append(update)
@@ -72,7 +72,7 @@ class HeldUpdates:
         return [
             update
             for update in sorted(self._updates, key=lambda update: update.numbers.first)
-            if self._rule.after_snapshot(last, update.numbers) is not SequenceResult.OLD
+            if self._rule.after_snapshot(last, update.numbers) is not SequenceResult.STALE
         ]
 
     def run_after_snapshot(self, last: int) -> list[VenueBookUpdate]:
@@ -83,7 +83,7 @@ class HeldUpdates:
         for update in self.after_snapshot(last):
             join = self._rule.after_update if run else self._rule.after_snapshot
             result = join(last, update.numbers)
-            if result is SequenceResult.HOLE:
+            if result is SequenceResult.GAP:
                 break
             if result is SequenceResult.APPLY:
                 run.append(update)

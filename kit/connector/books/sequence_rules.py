@@ -14,8 +14,8 @@ class OverlapRule:
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The first id must not be greater than the one before plus one."""
         if update.last <= last:
-            return SequenceResult.OLD
-        return SequenceResult.HOLE if update.first > last + 1 else SequenceResult.APPLY
+            return SequenceResult.STALE
+        return SequenceResult.GAP if update.first > last + 1 else SequenceResult.APPLY
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The same as ``after_update``."""
@@ -38,7 +38,7 @@ class ChainRule:
         """``previous`` must be the number of the update before."""
         if update.previous == last:
             return SequenceResult.APPLY
-        return SequenceResult.OLD if update.last <= last else SequenceResult.HOLE
+        return SequenceResult.STALE if update.last <= last else SequenceResult.GAP
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The same as ``after_update``."""
@@ -60,7 +60,7 @@ class CountingRule:
         """``last`` counts by one."""
         if update.last == last + 1:
             return SequenceResult.APPLY
-        return SequenceResult.OLD if update.last <= last else SequenceResult.HOLE
+        return SequenceResult.STALE if update.last <= last else SequenceResult.GAP
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """The same as ``after_update``."""
@@ -84,12 +84,12 @@ class TimeRule:
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """Time must not go back: of updates in the wrong order, the book would keep the older."""
-        return SequenceResult.HOLE if update.last < last else SequenceResult.APPLY
+        return SequenceResult.GAP if update.last < last else SequenceResult.APPLY
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """An update of the same time may be missing in the snapshot, and does no harm when it is
         contained, as sizes are absolute."""
-        return SequenceResult.OLD if update.last < last else SequenceResult.APPLY
+        return SequenceResult.STALE if update.last < last else SequenceResult.APPLY
 
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn
@@ -111,7 +111,7 @@ class UnnumberedRule:
 
     def after_snapshot(self, last: int, update: UpdateNumbers) -> SequenceResult:
         """An update that was held came before the snapshot."""
-        return SequenceResult.OLD
+        return SequenceResult.STALE
 
     def run_joins(
         self, last: int, firsts: IntColumn, lasts: IntColumn, previous: IntColumn

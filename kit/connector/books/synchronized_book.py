@@ -119,7 +119,7 @@ class SynchronizedBook:
         """Whether the book contains an update already. Counts it in that case."""
         if self.state is not BookState.SYNCHRONIZED:
             return False
-        old = self._rule.after_update(self.last_sequence, numbers) is SequenceResult.OLD
+        old = self._rule.after_update(self.last_sequence, numbers) is SequenceResult.STALE
         self.ignored_total += old
         return old
 
@@ -165,7 +165,7 @@ class SynchronizedBook:
         if self._rule.ordering is Ordering.SEQUENCE and last < self.last_sequence:
             return
         held = self._held.after_snapshot(last)
-        if held and self._rule.after_snapshot(last, held[0].numbers) is SequenceResult.HOLE:
+        if held and self._rule.after_snapshot(last, held[0].numbers) is SequenceResult.GAP:
             return
         yield from self._begin(snapshot, held)
 
@@ -241,7 +241,7 @@ class SynchronizedBook:
         if join is SequenceResult.APPLY:
             yield from self._apply(update)
             yield from self._apply_held()
-        elif join is SequenceResult.OLD:
+        elif join is SequenceResult.STALE:
             self.ignored_total += 1
         elif self.waits_for_peer:
             self._held.add(update)
@@ -261,7 +261,7 @@ class SynchronizedBook:
                 yield from self._hold_unproven(update)
             elif join is SequenceResult.APPLY and not self._held:
                 yield from self._apply(update)
-            elif join is not SequenceResult.OLD:
+            elif join is not SequenceResult.STALE:
                 self._held.add(update)
         self._waiting_since_ns = 0
         self._misses_update = self._misses_update and bool(self._held)
@@ -319,7 +319,7 @@ class SynchronizedBook:
         waiting = []
         for update in held:
             join = self._rule.after_update(self.last_sequence, update.numbers)
-            if join is SequenceResult.HOLE:
+            if join is SequenceResult.GAP:
                 waiting.append(update)
             elif join is SequenceResult.APPLY and self._set(update) is not Verdict.GOOD:
                 self.wanted_because = types_pb2.GAP_REASON_CHECKSUM

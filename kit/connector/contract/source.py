@@ -1,9 +1,8 @@
-"""The seam for clients that are not ours: they read frames themselves and hand over rows.
+"""The contract for feeds that use a client library instead of our own websockets.
 
-A venue usually has feed protocols, and ``WebsocketFeed`` carries their frames to the pipeline.
-A venue may have a RowSource instead. Its feed does for the process what a session does, and gives
-finished rows to the same intake, so that all that follows is the same: continuity, books, batches,
-services.
+A venue usually has feed protocols, and ``WebsocketFeed`` carries their frames to the pipeline. A
+venue may have a ``RowSource`` instead: its feed reads frames with a client library and gives
+finished rows to the same pipeline, so that continuity, books, batches and services are the same.
 """
 
 from collections.abc import Collection, Iterable
@@ -17,7 +16,7 @@ from kit.marketdata.model.columns import Rows
 
 
 class RowSink(Protocol):
-    """What a feed gives its rows to; the intake."""
+    """What a feed gives its rows to; the pipeline."""
 
     def rows(self, rows: Rows) -> bool:
         """Rows as they were read. Returns False, and leaves them out, when they have a number that

@@ -50,15 +50,15 @@ class FrameKind:
 class ControlMessage:
     """What a frame of no FrameKind means: a reply, a heartbeat, a notice."""
 
-    refusal: str = ""
+    rejection: str = ""
     """The venue's words when it refuses a request."""
-    refused_symbols: Sequence[str] = ()
+    rejected_symbols: Sequence[str] = ()
     """Whose subscriptions are refused for good, where the refusal says so."""
-    say: Sequence[str] = ()
+    replies: Sequence[str] = ()
     """Messages that must be sent back, on the same connection."""
-    leaving: bool = False
+    is_closing: bool = False
     """The venue will close this connection: move to another one now, and miss nothing."""
-    broken: bool = False
+    is_broken: bool = False
     """The venue has given this connection up: make it anew."""
 
 
@@ -92,7 +92,7 @@ class FeedProtocol(Protocol):
     def ping(self, request_id: int) -> str | None:
         """The venue's own keep-alive message; None: a websocket ping frame."""
 
-    def understand(self, frame: bytes) -> ControlMessage:
+    def read_control_message(self, frame: bytes) -> ControlMessage:
         """Raises FrameError when it is nothing that the venue is known to say."""
 
 
@@ -109,9 +109,9 @@ class SequenceResult(Enum):
     """How an update follows what is known."""
 
     APPLY = "apply"
-    OLD = "old"
+    STALE = "stale"
     """Already contained: ignore it."""
-    HOLE = "hole"
+    GAP = "gap"
     """Something between is missing."""
 
 
@@ -329,7 +329,7 @@ class Venue:
     venue_id: str
     port: int
     profile: VenueProfile
-    wires: Sequence[FeedProtocol]
+    feed_protocols: Sequence[FeedProtocol]
     book: BookRules
     history: VenueHistory
     limits: VenueLimits
@@ -360,7 +360,7 @@ class Venue:
     @property
     def channels(self) -> frozenset[Channel]:
         """All that is published: what comes from it, and STATUS, which is made of what it lists."""
-        parts = [wire.channels for wire in self.wires]
+        parts = [wire.channels for wire in self.feed_protocols]
         if self.source is not None:
             parts.append(self.source.channels)
         return frozenset([CHANNEL_STATUS]).union(*parts)

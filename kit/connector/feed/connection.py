@@ -165,11 +165,11 @@ class WebsocketConnection:
     def answered(self, answer: ControlMessage, opening: "_Opening") -> None:
         """The venue has said something of the connection itself."""
         if opening is self._opening:
-            self._outbox.put_first(answer.say)
-            if answer.broken:
+            self._outbox.put_first(answer.replies)
+            if answer.is_broken:
                 _log.warning("the venue has given the connection up")
                 self.drop()
-            elif answer.leaving:
+            elif answer.is_closing:
                 _log.warning("the venue will end the connection")
                 self._owner.leaving(self)
 

@@ -94,9 +94,9 @@ class StalenessMonitor:
     """Watches every subscription of a venue."""
 
     def __init__(
-        self, intake: FramePipeline, feed: Renewable, minimum_s: float, meter: Meter, clock: Clock
+        self, pipeline: FramePipeline, feed: Renewable, minimum_s: float, meter: Meter, clock: Clock
     ) -> None:
-        self._intake = intake
+        self._pipeline = pipeline
         self._feed = feed
         self._minimum_s = minimum_s
         self._meter = meter
@@ -114,7 +114,7 @@ class StalenessMonitor:
         silent: list[Subscription] = []
         something_came = False
         for subscription, pace in self._measured():
-            events_total = self._intake.subscriptions.events_total(*subscription)
+            events_total = self._pipeline.subscriptions.events_total(*subscription)
             if events_total > pace.events_total:
                 pace.come(events_total)
                 something_came = True
@@ -128,8 +128,8 @@ class StalenessMonitor:
 
     def _measured(self) -> Iterator[tuple[Subscription, _Pace]]:
         """Those that could bring something. The others are not silent."""
-        subscriptions = self._intake.subscriptions
-        doubted = set(self._intake.bookkeeper.wanting_snapshot())
+        subscriptions = self._pipeline.subscriptions
+        doubted = set(self._pipeline.book_manager.wanting_snapshot())
         known, self._paces = self._paces, {}
         for symbol in subscriptions.symbols:
             for channel in subscriptions.channels:
@@ -144,7 +144,7 @@ class StalenessMonitor:
     def _waits(self, symbol: str, channel: Channel, doubted: bool) -> bool:
         """Whether its silence has a reason: it is refused, or a book for whose snapshot others
         ask."""
-        subscriptions = self._intake.subscriptions
+        subscriptions = self._pipeline.subscriptions
         if subscriptions.is_refused(symbol, channel):
             return True
         is_book = channel == types_pb2.CHANNEL_BOOK
@@ -159,11 +159,11 @@ class StalenessMonitor:
         pace.tries += 1
         usual_s = max(pace.longest, pace.longest_before) * LOOK_S
         detail = f"silent for {silence_s:.0f} s, usually for up to {usual_s:.0f} s"
-        self._intake.subscriptions.stale(symbol, channel, detail)
+        self._pipeline.subscriptions.stale(symbol, channel, detail)
         self._meter.count("stale_subscriptions_total")
         name = types_pb2.Channel.Name(channel)
         _log.warning("stale", extra={"symbol": symbol, "channel": name, "detail": detail})
         renewed = self._feed.renew(symbol, channel)
         for each in renewed:
             self._paces[symbol, each].silence = 0
-        self._intake.renewed(symbol, channel, renewed, detail)
+        self._pipeline.renewed(symbol, channel, renewed, detail)

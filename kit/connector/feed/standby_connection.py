@@ -1,9 +1,9 @@
 """A new connection beside the one that it will replace.
 
-Until it takes over, nothing of what it brings is published. It is heard by an intake of its own, so
-that whole books come together and it is known what flows; its newest frames are held. When it has
-brought everything that the old one has brought meanwhile, it takes over: the old one is read no
-more, the held frames are handled, and what the old one had brought already is left out.
+Until it takes over, nothing that it brings is published. A pipeline of its own reads its frames, so
+that its books become whole and it is known which subscriptions flow; its newest frames are held.
+It takes over when it has brought everything that the old connection brought meanwhile: the old one
+is no longer read, the held frames are handled, and rows that the old one had brought are dropped.
 """
 
 from collections import deque
@@ -49,7 +49,7 @@ class StandbyConnection:
         self._books_come = (
             types_pb2.CHANNEL_BOOK in wire.channels and venue.book.snapshots is SnapshotSource.FEED
         )
-        self._intake = FramePipeline(
+        self._pipeline = FramePipeline(
             venue, _Nowhere(), Subscriptions(wire.channels), Meter(venue.venue_id), clock
         )
         self._held: deque[Heard] = deque()
@@ -60,12 +60,12 @@ class StandbyConnection:
     def add(self, symbols: Iterable[str]) -> None:
         """These are subscribed to as well."""
         names = list(symbols)
-        self._intake.subscriptions.add(names)
-        self._intake.bookkeeper.add(names)
+        self._pipeline.subscriptions.add(names)
+        self._pipeline.book_manager.add(names)
 
     def frames(self, payloads: list[bytes], received_time_ns: int, source: Source) -> None:
         """Messages that were read together."""
-        self._intake.frames(payloads, received_time_ns, self._wire, source)
+        self._pipeline.frames(payloads, received_time_ns, self._wire, source)
         self._held.append(Heard(payloads, received_time_ns, source))
         self._held_count += len(payloads)
         oldest_ns = received_time_ns - HELD_S * NANOSECONDS_PER_SECOND
@@ -84,14 +84,14 @@ class StandbyConnection:
         if passed_s > PATIENCE_S:
             return True
         shown.flush()
-        self._intake.flush()
+        self._pipeline.flush()
         return all(self._flows(shown, symbol) for symbol in symbols)
 
     def take_over(self, shown: FramePipeline) -> None:
         """Go on in ``shown`` with what was heard here. Nothing of the old connection may come to it
         after this."""
-        self._intake.flush()
-        books = self._intake.bookkeeper if self._books_come else None
+        self._pipeline.flush()
+        books = self._pipeline.book_manager if self._books_come else None
         shown.take_over(self._wire, self._held, books)
 
     def _flows(self, shown: FramePipeline, symbol: str) -> bool:
@@ -104,12 +104,14 @@ class StandbyConnection:
         ]
         if silent or not self._books_come:
             return not silent
-        proven = shown.bookkeeper.books[symbol].state is BookState.SYNCHRONIZED
-        return not proven or self._intake.bookkeeper.books[symbol].state is BookState.SYNCHRONIZED
+        proven = shown.book_manager.books[symbol].state is BookState.SYNCHRONIZED
+        return (
+            not proven or self._pipeline.book_manager.books[symbol].state is BookState.SYNCHRONIZED
+        )
 
     def _has_brought(self, symbol: str, channel: Channel) -> bool:
-        if self._intake.subscriptions.received_time_ns(symbol, channel):
+        if self._pipeline.subscriptions.received_time_ns(symbol, channel):
             return True
         # Without a snapshot, for which nobody asks here, updates are only held.
         is_book = channel == types_pb2.CHANNEL_BOOK
-        return is_book and self._intake.bookkeeper.books[symbol].held_count > 0
+        return is_book and self._pipeline.book_manager.books[symbol].held_count > 0

@@ -35,7 +35,7 @@ class FeedContext:
     """What all lines of a session share."""
 
     venue: Venue
-    intake: FramePipeline
+    pipeline: FramePipeline
     meter: Meter
     clock: Clock
     open_socket: OpenSocket
@@ -140,7 +140,7 @@ class FeedConnection:
     ) -> None:
         """Of the connection that counts everything is handled, of its successor it is kept."""
         if connection is self._current:
-            self._around.intake.frames(payloads, received_time_ns, self.wire, source)
+            self._around.pipeline.frames(payloads, received_time_ns, self.wire, source)
         elif connection is self._successor and self._rehearsal is not None:
             self._rehearsal.frames(payloads, received_time_ns, source)
 
@@ -150,7 +150,7 @@ class FeedConnection:
             self._rehearsal = None
         elif connection is self._current:
             _log.warning("disconnected", extra={"reason": reason})
-            self._around.intake.reconnected(self.symbols, self.wire.channels, reason)
+            self._around.pipeline.reconnected(self.symbols, self.wire.channels, reason)
             if self._rehearsal is not None:
                 self._around.meter.reconnect()
                 self._move(self._rehearsal)
@@ -174,7 +174,7 @@ class FeedConnection:
         elif self._rehearsal is not None:
             if self._successor.has_said_all:
                 self._rehearsal.subscribed()
-            if self._rehearsal.is_ready(self._around.intake, list(self.symbols)):
+            if self._rehearsal.is_ready(self._around.pipeline, list(self.symbols)):
                 self._move(self._rehearsal)
 
     def _plan_move(self) -> None:
@@ -189,7 +189,7 @@ class FeedConnection:
         """The successor is the connection from now on."""
         old, self._current = self._current, self._successor
         self._successor = self._rehearsal = None
-        rehearsal.take_over(self._around.intake)
+        rehearsal.take_over(self._around.pipeline)
         if old is not None:
             self._end(old)
         self._plan_move()
@@ -219,7 +219,7 @@ class WebsocketFeed:
     def __init__(
         self,
         venue: Venue,
-        intake: FramePipeline,
+        pipeline: FramePipeline,
         meter: Meter,
         clock: Clock,
         open_socket: OpenSocket | None = None,
@@ -233,7 +233,7 @@ class WebsocketFeed:
         opens = open_socket or self._open_socket
         if raw_frames is not None:
             opens = raw_frames.over(opens)
-        self._around = FeedContext(venue, intake, meter, clock, opens)
+        self._around = FeedContext(venue, pipeline, meter, clock, opens)
         self._lines: dict[FeedConnection, asyncio.Task[None] | None] = {}
         self._changed = asyncio.Event()
         self._paused = False
@@ -251,7 +251,7 @@ class WebsocketFeed:
     def add(self, symbols: Iterable[str]) -> None:
         """Subscribe to these on every wire, on connections with room first."""
         wanted = list(symbols)
-        for wire in self._venue.wires:
+        for wire in self._venue.feed_protocols:
             self._add_on(wire, wanted)
         self._changed.set()
 
@@ -291,7 +291,7 @@ class WebsocketFeed:
                 task.cancel()
             self._lines[line] = None
         for line in self._lines:
-            self._around.intake.reconnected(line.symbols, line.wire.channels, "paused")
+            self._around.pipeline.reconnected(line.symbols, line.wire.channels, "paused")
 
     def resume(self) -> None:
         """End a pause."""

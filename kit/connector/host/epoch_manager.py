@@ -18,13 +18,13 @@ class EpochManager:
     def __init__(
         self,
         hub: Hub,
-        intake: FramePipeline,
+        pipeline: FramePipeline,
         listing: ListingPublisher,
         epochs: EpochFile,
         clock: Clock,
     ) -> None:
         self._hub = hub
-        self._intake = intake
+        self._pipeline = pipeline
         self._listing = listing
         self._epochs = epochs
         self._clock = clock
@@ -32,7 +32,7 @@ class EpochManager:
     def after(self, epoch: int) -> None:
         """The epoch before has ended with what is missing now."""
         detail = f"epoch {epoch} ended"
-        self._intake.restarted(self._intake.subscriptions.channels, detail)
+        self._pipeline.restarted(self._pipeline.subscriptions.channels, detail)
 
     def seen(self, epoch: int) -> None:
         """Streams that hold a newer epoch than ours prove that our clock or our memory of epochs is
@@ -44,12 +44,12 @@ class EpochManager:
     def anew(self, above: int) -> None:
         """Begin an epoch above this one."""
         before = self._hub.epoch
-        self._intake.flush()
+        self._pipeline.flush()
         self._hub.start_epoch(self._epochs.next(self._clock, above=above))
         self.after(before)
         self._listing.tell_all()
-        bookkeeper = self._intake.bookkeeper
+        book_manager = self._pipeline.book_manager
         reason = types_pb2.GAP_REASON_RESTART
         detail = "a new epoch"
-        bookkeeper.mark_in_doubt([*bookkeeper.books], reason, self._clock.time_ns(), detail)
-        bookkeeper.snapshot_wanted.set()
+        book_manager.mark_in_doubt([*book_manager.books], reason, self._clock.time_ns(), detail)
+        book_manager.snapshot_wanted.set()

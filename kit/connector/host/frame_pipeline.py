@@ -87,15 +87,15 @@ class FramePipeline:
         self.books_are_provable = bool(venue.book_proofs)
         self._books_come = venue.book.snapshots is SnapshotSource.FEED
         self._quotes = quote_continuity()
-        self.tradekeeper = TradeSequencer(
+        self.trade_sequencer = TradeSequencer(
             lambda draft: self._publish(types_pb2.CHANNEL_TRADES, draft), subscriptions, clock
         )
-        self.bookkeeper = BookManager(
+        self.book_manager = BookManager(
             venue.book, lambda draft: self._publish(types_pb2.CHANNEL_BOOK, draft)
         )
         self.merging = SourceMerger(venue.book.same_everywhere, self._lost, self._covered, meter)
         self._takers: dict[type[Any], Callable[[Any], None]] = {
-            TradeRows: lambda rows: self.tradekeeper.on_rows(rows, self._comes_twice),
+            TradeRows: lambda rows: self.trade_sequencer.on_rows(rows, self._comes_twice),
             QuoteRows: self._on_quotes,
             BookRows: self._on_books,
             TickerRows: lambda rows: self._publish(CHANNEL_TICKERS, encode.tickers(rows)),
@@ -103,9 +103,9 @@ class FramePipeline:
             CandleRows: lambda rows: self._publish(CHANNEL_CANDLES, encode.candles(rows)),
         }
         self._meter = meter
-        self._skipped = telemetry.OncePerKind(telemetry.logger("venue.intake"))
+        self._skipped = telemetry.OncePerKind(telemetry.logger("venue.pipeline"))
         self._skipped_counter = meter.counter("skipped_frames", "Frames left out", "kind")
-        self._gathered = {wire: _Gathered(wire) for wire in venue.wires}
+        self._gathered = {wire: _Gathered(wire) for wire in venue.feed_protocols}
         self._sequence = ConnectionSequence(venue.connection_sequence)
         self._waiting = 0
         self._flush_at: asyncio.TimerHandle | asyncio.Handle | None = None
@@ -171,9 +171,9 @@ class FramePipeline:
         covered = self.merging.covered(channels)
         self.merging.cover.lean(names, covered)
         if types_pb2.CHANNEL_TRADES in covered:
-            self.tradekeeper.reconnected(names, is_covered=True)
+            self.trade_sequencer.reconnected(names, is_covered=True)
         if types_pb2.CHANNEL_BOOK in covered:
-            self.bookkeeper.expect_snapshots(names)
+            self.book_manager.expect_snapshots(names)
         self._lost(names, frozenset(channels) - covered, reason)
         self.merging.cover.when_lost()
 
@@ -184,8 +184,8 @@ class FramePipeline:
         self.flush()
         now_ns = self._clock.time_ns()
         if types_pb2.CHANNEL_BOOK in channels:
-            self.bookkeeper.mark_in_doubt([symbol], types_pb2.GAP_REASON_STALE, now_ns, detail)
-            self.bookkeeper.snapshot_wanted.set()
+            self.book_manager.mark_in_doubt([symbol], types_pb2.GAP_REASON_STALE, now_ns, detail)
+            self.book_manager.snapshot_wanted.set()
         self.reconnected([symbol], set(channels) - {stale, types_pb2.CHANNEL_BOOK}, detail)
         if stale != types_pb2.CHANNEL_BOOK:
             reason = types_pb2.GAP_REASON_STALE
@@ -201,7 +201,7 @@ class FramePipeline:
         many came over the old one too. ``books``: its books, where snapshots come over the feed."""
         self.flush()
         if books is not None:
-            self.bookkeeper.take_over(books, self._clock.time_ns())
+            self.book_manager.take_over(books, self._clock.time_ns())
         self._overlapping = True
         try:
             for heard in held:
@@ -222,8 +222,8 @@ class FramePipeline:
 
     def dropped_total(self) -> int:
         """Duplicates, and quotes that newer ones had overtaken."""
-        ignored = sum(book.ignored_total for book in self.bookkeeper.books.values())
-        trades, quotes = self.tradekeeper.dropped_total, self._quotes.dropped_total
+        ignored = sum(book.ignored_total for book in self.book_manager.books.values())
+        trades, quotes = self.trade_sequencer.dropped_total, self._quotes.dropped_total
         return ignored + trades + quotes + self.merging.dropped_total
 
     @property
@@ -232,17 +232,17 @@ class FramePipeline:
         return self._overlapping or self.merging.is_active
 
     def _covered(self, stands: bool) -> None:
-        self.bookkeeper.wait_for_peer(stands and self.merging.same_books)
+        self.book_manager.wait_for_peer(stands and self.merging.same_books)
 
     def _lost(self, names: list[str], channels: Collection[Channel], reason: str) -> None:
         """Some of this may be missing now."""
         if types_pb2.CHANNEL_TRADES in channels:
-            self.tradekeeper.reconnected(names)
+            self.trade_sequencer.reconnected(names)
         if types_pb2.CHANNEL_QUOTES in channels:
             self._quotes.reconnected(names)
         if types_pb2.CHANNEL_BOOK in channels:
             now_ns = self._clock.time_ns()
-            self.bookkeeper.mark_in_doubt(names, types_pb2.GAP_REASON_RECONNECT, now_ns, reason)
+            self.book_manager.mark_in_doubt(names, types_pb2.GAP_REASON_RECONNECT, now_ns, reason)
 
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
@@ -302,15 +302,15 @@ class FramePipeline:
 
     def _on_books(self, rows: BookRows) -> None:
         if not self.merging.is_from_twin:
-            self.bookkeeper.on_rows(rows)
+            self.book_manager.on_rows(rows)
             return
-        self.bookkeeper.on_peer_snapshots(rows.take(np.flatnonzero(rows.snapshot)))
+        self.book_manager.on_peer_snapshots(rows.take(np.flatnonzero(rows.snapshot)))
         rows = rows.take(np.flatnonzero(rows.snapshot == 0))
         if len(rows):
             leans = self.merging.cover.leans
             names = rows.symbols.names
             ahead = {name for name in names if not leans(name, types_pb2.CHANNEL_BOOK)}
-            self.bookkeeper.on_rows(rows, ahead)
+            self.book_manager.on_rows(rows, ahead)
 
     def _listed(self, rows: Rows) -> Rows:
         """Without the symbols that nobody asked for."""
@@ -327,7 +327,7 @@ class FramePipeline:
         numbers, books by theirs or, where they come over the feed, whole; the rest by its time."""
         if isinstance(rows, BookRows):
             none = rows.take(np.array([], dtype=np.int64))
-            return none if self._books_come else self.bookkeeper.not_contained(rows)
+            return none if self._books_come else self.book_manager.not_contained(rows)
         if isinstance(rows, TradeRows | QuoteRows):
             return rows
         channel = CHANNEL_OF[type(rows)]
@@ -338,13 +338,13 @@ class FramePipeline:
     def _on_answers(self, wire: FeedProtocol, frames: Frames, sources: "list[Source]") -> None:
         for payload, source in zip(frames.payloads, frames.source.tolist(), strict=True):
             try:
-                answer = wire.understand(payload)
+                answer = wire.read_control_message(payload)
             except FrameError as error:
                 self._skip("unknown event", repr(payload[:200]), detail=str(error))
                 continue
-            if answer.refusal:
-                self._skip("refused by the venue", answer.refusal)
-                self.subscriptions.refuse(answer.refused_symbols, wire.channels)
+            if answer.rejection:
+                self._skip("refused by the venue", answer.rejection)
+                self.subscriptions.refuse(answer.rejected_symbols, wire.channels)
             sources[source].answered(answer)
 
     def _sensible(self, frames: Frames) -> Frames:

@@ -179,7 +179,7 @@ class Hub:
         """
         return max(self._unread_share(channel) for channel in CHANNELS)
 
-    def when_room(self, callback: Callable[[], None]) -> None:
+    def on_room(self, callback: Callable[[], None]) -> None:
         """Call this once, when a reader has taken something."""
         self._on_room = callback
 

@@ -49,7 +49,7 @@ class ListingPublisher:
     def __init__(
         self,
         instruments: InstrumentCache,
-        intake: FramePipeline,
+        pipeline: FramePipeline,
         publisher: Publisher,
         session: Carrier,
         clock: Clock,
@@ -57,8 +57,8 @@ class ListingPublisher:
         self.trouble = ""
         """Why the list may be old; empty: it is not."""
         self._instruments = instruments
-        self._intake = intake
-        self._subscriptions = intake.subscriptions
+        self._pipeline = pipeline
+        self._subscriptions = pipeline.subscriptions
         self._publisher = publisher
         self._session = session
         self._clock = clock
@@ -117,14 +117,14 @@ class ListingPublisher:
         elif symbol not in self._let_go and self._silent(symbol):
             self._let_go.add(symbol)
             self._session.remove([symbol])
-            self._intake.bookkeeper.suspend(symbol)
-            self._intake.reconnected([symbol], self._subscriptions.channels, DELISTED)
+            self._pipeline.book_manager.suspend(symbol)
+            self._pipeline.reconnected([symbol], self._subscriptions.channels, DELISTED)
 
     def _back(self, symbol: str) -> None:
         if symbol in self._let_go or self._silent(symbol):
             self._session.remove([symbol])
-            self._intake.reconnected([symbol], self._subscriptions.channels, "listed again")
-            self._intake.bookkeeper.resume(symbol)
+            self._pipeline.reconnected([symbol], self._subscriptions.channels, "listed again")
+            self._pipeline.book_manager.resume(symbol)
             self._session.add([symbol])
         self._let_go.discard(symbol)
         del self._gone_at_ns[symbol]

@@ -94,26 +94,26 @@ class VenueProcess:
         meter = self.runtime.meter
         self.hub = Hub(venue.venue_id, epochs.next(clock), clock, meter, own.ring_bytes_max)
         self.subscriptions = Subscriptions(venue.channels)
-        self.intake = FramePipeline(venue, self.hub, self.subscriptions, meter, clock)
+        self.pipeline = FramePipeline(venue, self.hub, self.subscriptions, meter, clock)
         doubted = meter.gauge("books_in_doubt", "Books that wait for a snapshot or an update")
-        doubted.set_function(self.intake.bookkeeper.in_doubt_count)
+        doubted.set_function(self.pipeline.book_manager.in_doubt_count)
         self._raw_frames = RawFrames(self.hub) if own.raw_frames else None
         self.session: Feed = (
-            WebsocketFeed(venue, self.intake, meter, clock, raw_frames=self._raw_frames)
+            WebsocketFeed(venue, self.pipeline, meter, clock, raw_frames=self._raw_frames)
             if venue.source is None
-            else venue.source.feed(self.intake, clock)
+            else venue.source.feed(self.pipeline, clock)
         )
         self.instruments = InstrumentCache(venue.venue_id, venue.history)
         self.listing = ListingPublisher(
-            self.instruments, self.intake, self.hub, self.session, clock
+            self.instruments, self.pipeline, self.hub, self.session, clock
         )
-        self._beginning = EpochManager(self.hub, self.intake, self.listing, epochs, clock)
-        self.runtime.tell_epoch(lambda: self.hub.epoch)
+        self._beginning = EpochManager(self.hub, self.pipeline, self.listing, epochs, clock)
+        self.runtime.report_epoch(lambda: self.hub.epoch)
         self.twin = PeerReplica(
             venue,
             service_id,
             self.hub,
-            self.intake,
+            self.pipeline,
             self._beginning,
             lambda: self.session.connected,
             meter,
@@ -123,7 +123,7 @@ class VenueProcess:
             venue.venue_id,
             self.instruments,
             self.subscriptions,
-            self.intake,
+            self.pipeline,
             self.session,
             Path(mesh.data_dir),
         )
@@ -143,7 +143,7 @@ class VenueProcess:
             orders,
             budget,
             self.hub,
-            self.intake,
+            self.pipeline,
             self.instruments,
             self._clock,
             pretended_credentials,
@@ -154,14 +154,14 @@ class VenueProcess:
         runtime = self.runtime
         servicer = MarketDataServicer(
             self.hub,
-            self.intake,
+            self.pipeline,
             self.instruments,
             self.subscriptions,
             self._venue.history,
-            BookVerifier(self.hub, self.intake, self._venue, self._clock),
+            BookVerifier(self.hub, self.pipeline, self._venue, self._clock),
             self._beginning,
             StateRepublisher(
-                self.intake.bookkeeper,
+                self.pipeline.book_manager,
                 self.hub,
                 self.listing,
                 self._clock,
@@ -173,7 +173,7 @@ class VenueProcess:
         runtime.when_draining(self._end)
         runtime.run_task("session", self.session.run)
         resync = BookResync(
-            self.intake.bookkeeper,
+            self.pipeline.book_manager,
             self._venue.book.snapshots,
             self._venue.history,
             self.session.renew_book,
@@ -182,7 +182,7 @@ class VenueProcess:
         runtime.run_task("resync", resync.run)
         if self._own.refill_s:
             refill = TradeRefill(
-                self.intake.tradekeeper,
+                self.pipeline.trade_sequencer,
                 self._venue.history,
                 self._own.refill_s,
                 runtime.meter,
@@ -191,7 +191,7 @@ class VenueProcess:
             runtime.run_task("refill", refill.run)
         if self._own.book_snapshot_interval_s:
             snapshots = BookSnapshots(
-                self.intake,
+                self.pipeline,
                 lambda draft: self.hub.publish(types_pb2.CHANNEL_BOOK, draft),
                 self._own.book_snapshot_interval_s,
                 self._clock,
@@ -206,7 +206,7 @@ class VenueProcess:
             # A tape is as it is: what is silent on it cannot be had by asking.
             minimum_s = self._venue.limits.stale_after_s
             staleness = StalenessMonitor(
-                self.intake, self.session, minimum_s, runtime.meter, self._clock
+                self.pipeline, self.session, minimum_s, runtime.meter, self._clock
             )
             runtime.run_task("staleness", staleness.run)
         runtime.at_end(self._venue.history.close)
@@ -254,7 +254,7 @@ class VenueProcess:
         while True:
             await self._clock.sleep(CHECKPOINT_INTERVAL_S)
             self._tell_state()
-            self.runtime.meter.counters["dropped_rows_total"] = self.intake.dropped_total()
+            self.runtime.meter.counters["dropped_rows_total"] = self.pipeline.dropped_total()
             for channel in self.subscriptions.channels:
                 cursor = self.hub.cursor(channel)
                 # A twin wants to hear that we live, also while we lack a connection.
@@ -278,7 +278,7 @@ class VenueProcess:
             if self.hub.unread_bytes_share() > UNREAD_SHARE_MAX:
                 self.session.pause_reading()
                 room = asyncio.Event()
-                self.hub.when_room(room.set)
+                self.hub.on_room(room.set)
                 await room.wait()
             else:
                 self.session.resume_reading()

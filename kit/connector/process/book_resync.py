@@ -25,13 +25,13 @@ class BookResync:
 
     def __init__(
         self,
-        bookkeeper: BookManager,
+        book_manager: BookManager,
         snapshots: SnapshotSource,
         history: VenueHistory,
         renew: Callable[[str], None],
         clock: Clock,
     ) -> None:
-        self._bookkeeper = bookkeeper
+        self._bookkeeper = book_manager
         self._ask = self._fetch if snapshots is SnapshotSource.REST else self._renew
         self._from_feed = snapshots is SnapshotSource.FEED
         self._history = history

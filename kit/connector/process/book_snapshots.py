@@ -30,9 +30,9 @@ class BookSnapshots:
     """Tells each book anew when its last snapshot is older than an interval, one at a time."""
 
     def __init__(
-        self, intake: FramePipeline, publish: Publish, interval_s: float, clock: Clock
+        self, pipeline: FramePipeline, publish: Publish, interval_s: float, clock: Clock
     ) -> None:
-        self._intake = intake
+        self._pipeline = pipeline
         self._publish = publish
         self._interval_ns = int(interval_s * NANOSECONDS_PER_SECOND)
         self._clock = clock
@@ -47,7 +47,7 @@ class BookSnapshots:
     def look(self) -> None:
         """Tell the one whose snapshot is the oldest, if it is old enough."""
         now_ns = self._clock.monotonic_ns()
-        books = self._intake.bookkeeper.books
+        books = self._pipeline.book_manager.books
         self._told = {symbol: told for symbol, told in self._told.items() if symbol in books}
         proven = [book for book in books.values() if book.state is BookState.SYNCHRONIZED]
         for book in proven:
@@ -61,7 +61,7 @@ class BookSnapshots:
 
     def _tell(self, book: SynchronizedBook, now_ns: int) -> None:
         # What was received before comes before it in the stream, too.
-        self._intake.flush()
+        self._pipeline.flush()
         if book.state is BookState.SYNCHRONIZED:
             received_ns = max(book.received_time_ns, self._clock.time_ns() - HELD_BACK_NS)
             whole = book.snapshot()._replace(received_time_ns=received_ns)
@@ -72,6 +72,6 @@ class BookSnapshots:
 
     def _pause_s(self) -> float:
         """Half of what all books would take, one after another."""
-        count = max(1, len(self._intake.bookkeeper.books))
+        count = max(1, len(self._pipeline.book_manager.books))
         fair_s = self._interval_ns / NANOSECONDS_PER_SECOND / count / 2
         return min(max(fair_s, PAUSE_S_MIN), PAUSE_S_MAX)

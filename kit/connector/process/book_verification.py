@@ -44,9 +44,9 @@ Response = market_data_pb2.VerifyBookResponse
 class BookVerifier:
     """Compares books, one at a time."""
 
-    def __init__(self, hub: Hub, intake: FramePipeline, venue: Venue, clock: Clock) -> None:
+    def __init__(self, hub: Hub, pipeline: FramePipeline, venue: Venue, clock: Clock) -> None:
         self._hub = hub
-        self._intake = intake
+        self._pipeline = pipeline
         self._history = venue.history
         self._depth_kept = venue.book.depth
         self._clock = clock
@@ -85,8 +85,8 @@ class BookVerifier:
         )
 
     async def _compare(self, symbol: str, depth: int) -> "Comparison":
-        self._intake.flush()
-        book = self._intake.bookkeeper.books.get(symbol)
+        self._pipeline.flush()
+        book = self._pipeline.book_manager.books.get(symbol)
         if book is None or book.state is not BookState.SYNCHRONIZED:
             await self._clock.sleep(TOLERANCE_S)
             return Comparison(NOT_COMPARABLE, "our book is in doubt")
@@ -112,7 +112,7 @@ class BookVerifier:
             self._read(watched)
 
     def _read(self, watched: "Watched") -> None:
-        self._intake.flush()
+        self._pipeline.flush()
         watched.read()
 
 

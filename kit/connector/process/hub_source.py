@@ -37,8 +37,8 @@ class HubFeed:
 class HubBooks:
     """``kit.execution.market_source.BookSource``."""
 
-    def __init__(self, bookkeeper: BookManager) -> None:
-        self._bookkeeper = bookkeeper
+    def __init__(self, book_manager: BookManager) -> None:
+        self._bookkeeper = book_manager
 
     def keeps(self, symbol: str) -> bool:
         return symbol in self._bookkeeper.books

@@ -44,7 +44,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     def __init__(
         self,
         hub: Hub,
-        intake: FramePipeline,
+        pipeline: FramePipeline,
         instruments: InstrumentCache,
         subscriptions: Subscriptions,
         history: VenueHistory,
@@ -53,7 +53,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         retelling: StateRepublisher,
     ) -> None:
         self._hub = hub
-        self._intake = intake
+        self._pipeline = pipeline
         self._instruments = instruments
         self._subscriptions = subscriptions
         self._history = history
@@ -117,8 +117,8 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     ) -> market_data_pb2.GetOrderBookResponse:
         depth = _depth(request.depth, DEPTH_DEFAULT, DEPTH_MAX)
         self._require_subscribed(request.symbol)
-        self._intake.flush()
-        book = self._intake.bookkeeper.books[request.symbol]
+        self._pipeline.flush()
+        book = self._pipeline.book_manager.books[request.symbol]
         return market_data_pb2.GetOrderBookResponse(
             venue=self._hub.venue_id,
             symbol=request.symbol,
@@ -174,7 +174,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         )
 
     def _state(self, book: SynchronizedBook) -> "market_data_pb2.BookState.ValueType":
-        if book.state is BookState.SYNCHRONIZED and not self._intake.books_are_provable:
+        if book.state is BookState.SYNCHRONIZED and not self._pipeline.books_are_provable:
             return market_data_pb2.BOOK_STATE_UNPROVEN
         return STATES[book.state]
 

@@ -48,7 +48,7 @@ class VenueAccounts:
         settings: OrdersSettings,
         budget: RequestBudget,
         hub: Hub,
-        intake: FramePipeline,
+        pipeline: FramePipeline,
         instruments: InstrumentCache,
         clock: Clock,
         pretended_credentials: PretendedCredentials,
@@ -61,7 +61,7 @@ class VenueAccounts:
         self._pretended_credentials = pretended_credentials
         limits = venue.limits
         budget = budget.beside(limits.orders_per_second, limits.orders_at_once)
-        books = HubBooks(intake.bookkeeper)
+        books = HubBooks(pipeline.book_manager)
         self.accounts = Accounts(
             venue.venue_id,
             mesh,

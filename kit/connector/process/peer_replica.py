@@ -59,7 +59,7 @@ class PeerReplica:
         venue: Venue,
         service_id: str,
         hub: Hub,
-        intake: FramePipeline,
+        pipeline: FramePipeline,
         beginning: EpochManager,
         is_connected: Callable[[], bool],
         meter: Meter,
@@ -68,7 +68,7 @@ class PeerReplica:
         self._venue = venue
         self._service_id = service_id
         self._hub = hub
-        self._intake = intake
+        self._pipeline = pipeline
         self._beginning = beginning
         self._is_connected = is_connected
         self._clock = clock
@@ -86,7 +86,7 @@ class PeerReplica:
         self.is_there = False
         """Whether there was ever a twin."""
         meter.gauge("twin_covers", "1: what our connections miss comes from the twin").set_function(
-            lambda: intake.merging.cover.stands
+            lambda: pipeline.merging.cover.stands
         )
 
     async def run(self, directory: Directory) -> None:
@@ -113,7 +113,7 @@ class PeerReplica:
         if rows is not None:
             rows = self._in_order(chain, rows)
             if len(rows):
-                self._intake.from_twin(rows)
+                self._pipeline.from_twin(rows)
         self._include(batch.channel, cursor)
 
     def look(self) -> None:
@@ -123,12 +123,12 @@ class PeerReplica:
         if silent_s > SILENCE_S:
             self._unheard("the twin is silent")
         elif self._connected_since_ns and self._passed_s(self._connected_since_ns) >= SETTLE_S:
-            self._intake.merging.cover.begin()
+            self._pipeline.merging.cover.begin()
             if not self._includes_all:
                 self._includes_all = True
                 for channel, cursor in self._positions.items():
                     self._include(channel, cursor)
-        self._intake.bookkeeper.expire_waits(now_ns)
+        self._pipeline.book_manager.expire_waits(now_ns)
 
     @property
     def _epoch(self) -> int:
@@ -143,7 +143,7 @@ class PeerReplica:
         if not self.is_there:
             self.is_there = True
             self._hub.is_unconnected = lambda: not self._is_connected()
-            self._intake.merging.cover.when_lost = self._own_lost
+            self._pipeline.merging.cover.when_lost = self._own_lost
         _log.info("a twin is heard", extra={"epoch": epoch})
 
     def _forget(self) -> None:
@@ -152,19 +152,19 @@ class PeerReplica:
             chain.clear()
         self._includes_all = False
         self._connected_since_ns = 0
-        self._intake.merging.cover.end("the twin was started anew")
+        self._pipeline.merging.cover.end("the twin was started anew")
 
     def _heard(self, is_unconnected: bool) -> None:
         self._heard_ns = self._clock.time_ns()
         if is_unconnected:
             self._connected_since_ns = 0
-            self._intake.merging.cover.end("the twin has lost its own")
+            self._pipeline.merging.cover.end("the twin has lost its own")
         elif not self._connected_since_ns:
             self._connected_since_ns = self._heard_ns
 
     def _unheard(self, why: str) -> None:
         self._connected_since_ns = 0
-        self._intake.merging.cover.end(why)
+        self._pipeline.merging.cover.end(why)
 
     def _own_lost(self) -> None:
         """Let the twin know at once, in a channel where a batch without rows says nothing else."""
@@ -179,7 +179,7 @@ class PeerReplica:
         """From the next batch on we include the twin up to here; not while trades wait."""
         if not self._includes_all or channel in (CHANNEL_BOOK, CHANNEL_STATUS):
             return
-        if channel == CHANNEL_TRADES and self._intake.tradekeeper.holds:
+        if channel == CHANNEL_TRADES and self._pipeline.trade_sequencer.holds:
             return
         self._hub.twin_cursors[channel] = cursor
 

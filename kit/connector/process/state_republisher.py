@@ -22,9 +22,9 @@ class StateRepublisher:
     """Tells whole books, and all that is listed."""
 
     def __init__(
-        self, bookkeeper: BookManager, hub: Hub, listing: ListingPublisher, clock: Clock
+        self, book_manager: BookManager, hub: Hub, listing: ListingPublisher, clock: Clock
     ) -> None:
-        self._bookkeeper = bookkeeper
+        self._bookkeeper = book_manager
         self._hub = hub
         self._listing = listing
         self._clock = clock

@@ -1,4 +1,4 @@
-"""Missing trades are asked for at once, while the later ones wait; see tradekeeper.py."""
+"""Missing trades are asked for at once, while the later ones wait; see trade_sequencer.py."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ class TradeRefill:
 
     def __init__(
         self,
-        tradekeeper: TradeSequencer,
+        trade_sequencer: TradeSequencer,
         history: VenueHistory,
         patience_s: float,
         meter: Meter,
         clock: Clock,
     ) -> None:
         """``patience_s``: so long the later trades wait."""
-        self._tradekeeper = tradekeeper
+        self._tradekeeper = trade_sequencer
         self._history = history
         self._patience_s = patience_s
         self._meter = meter

@@ -21,20 +21,20 @@ class VenueController:
         venue_id: str,
         instruments: InstrumentCache,
         subscriptions: Subscriptions,
-        intake: FramePipeline,
+        pipeline: FramePipeline,
         session: Feed,
         data_dir: Path,
     ) -> None:
         self._venue_id = venue_id
         self._instruments = instruments
         self._subscriptions = subscriptions
-        self._intake = intake
+        self._pipeline = pipeline
         self._session = session
         self._data_dir = data_dir
 
     def subscriptions(self) -> list[admin_pb2.Subscription]:
         """Per instrument and channel."""
-        doubted = self._intake.bookkeeper.wanting_snapshot()
+        doubted = self._pipeline.book_manager.wanting_snapshot()
         return self._subscriptions.rows(doubted, self._session.connected)
 
     def conformance(self) -> admin_pb2.ConformanceScore | None:
@@ -58,7 +58,7 @@ class VenueController:
         """Subscribe to these."""
         fresh = list(symbols)
         self._subscriptions.add(fresh)
-        self._intake.bookkeeper.add(fresh)
+        self._pipeline.book_manager.add(fresh)
         self._session.add(fresh)
 
     async def reconnect(self) -> None:
@@ -76,6 +76,6 @@ class VenueController:
     def _stop(self, symbols: Iterable[str]) -> None:
         gone = list(symbols)
         self._session.remove(gone)
-        self._intake.flush()
+        self._pipeline.flush()
         self._subscriptions.remove(gone)
-        self._intake.bookkeeper.remove(gone)
+        self._pipeline.book_manager.remove(gone)

@@ -106,10 +106,10 @@ class FakeWire:
     def ping(self, request_id: int) -> str | None:
         return None
 
-    def understand(self, frame: bytes) -> ControlMessage:
+    def read_control_message(self, frame: bytes) -> ControlMessage:
         answers = {
-            LEAVING: ControlMessage(leaving=True, say=["goodbye"]),
-            BROKEN: ControlMessage(broken=True),
+            LEAVING: ControlMessage(is_closing=True, replies=["goodbye"]),
+            BROKEN: ControlMessage(is_broken=True),
         }
         if frame not in answers:
             raise FrameError("what?")
@@ -176,10 +176,10 @@ class Stage:
         self.meter = Meter("somewhere")
         self.hub = Hub("somewhere", 1, self.clock, self.meter)
         self.subscriptions = Subscriptions(self.venue.channels)
-        self.intake = FramePipeline(
+        self.pipeline = FramePipeline(
             self.venue, self.hub, self.subscriptions, self.meter, self.clock
         )
-        self.session = WebsocketFeed(self.venue, self.intake, self.meter, self.clock, self._open)
+        self.session = WebsocketFeed(self.venue, self.pipeline, self.meter, self.clock, self._open)
         self.batches: list[batch_pb2.MarketDataBatch] = []
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
         self._tasks: list[asyncio.Task[None]] = []
@@ -195,7 +195,7 @@ class Stage:
 
     def add(self, *symbols: str) -> None:
         self.subscriptions.add(symbols)
-        self.intake.bookkeeper.add(symbols)
+        self.pipeline.book_manager.add(symbols)
         self.session.add(symbols)
 
     def run(self, task: Callable[[], Any]) -> None:
@@ -208,7 +208,7 @@ class Stage:
 
     def heard(self) -> list[batch_pb2.MarketDataBatch]:
         """All that was published so far."""
-        self.intake.flush()
+        self.pipeline.flush()
         response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
         self.batches += response.batches
         return self.batches
@@ -237,7 +237,7 @@ def _venue(wire: FakeWire, limits: VenueLimits, rules: BookRules) -> Venue:
         venue_id="somewhere",
         port=1,
         profile=VenueProfile("Somewhere", "spot", Maturity.PREVIEW),
-        wires=(wire,),
+        feed_protocols=(wire,),
         book=rules,
         history=history,
         limits=limits,

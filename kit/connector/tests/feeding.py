@@ -1,4 +1,4 @@
-"""An intake that is fed by hand, and what has come out of it."""
+"""An pipeline that is fed by hand, and what has come out of it."""
 
 from collections.abc import Iterable
 
@@ -20,7 +20,7 @@ RECEIVED_TIME_NS = 7
 
 
 class Connection:
-    """What the intake says of a connection."""
+    """What the pipeline says of a connection."""
 
     def __init__(self) -> None:
         self.answers: list[ControlMessage] = []
@@ -29,7 +29,7 @@ class Connection:
     @property
     def told(self) -> bool:
         """Whether anything is to be said over it, or anything is missing."""
-        return bool(self.breaks) or any(answer.say for answer in self.answers)
+        return bool(self.breaks) or any(answer.replies for answer in self.answers)
 
     def answered(self, answer: ControlMessage) -> None:
         self.answers.append(answer)
@@ -48,7 +48,7 @@ def expect_unproven(batches: list[Batch], count: int) -> None:
 
 
 class Feed:
-    """An intake that is subscribed to some symbols."""
+    """An pipeline that is subscribed to some symbols."""
 
     def __init__(self, venue: Venue, *symbols: str) -> None:
         self.venue = venue
@@ -56,9 +56,9 @@ class Feed:
         self.connection = Connection()
         self.subscriptions = Subscriptions(CHANNELS)
         hub = Hub(venue.venue_id, 1, SystemClock(), self.meter)
-        self.intake = FramePipeline(venue, hub, self.subscriptions, self.meter, SystemClock())
+        self.pipeline = FramePipeline(venue, hub, self.subscriptions, self.meter, SystemClock())
         self.subscriptions.add(symbols)
-        self.intake.bookkeeper.add(symbols)
+        self.pipeline.book_manager.add(symbols)
         self._symbols = symbols
         self._reader = hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
 
@@ -69,19 +69,19 @@ class Feed:
 
     def book(self, symbol: str) -> SynchronizedBook:
         """One book."""
-        return self.intake.bookkeeper.books[symbol]
+        return self.pipeline.book_manager.books[symbol]
 
     def take(self, *frames: bytes, wire: int = 0) -> list[Batch]:
         """What is published when these come over a connection of a wire, by its place."""
-        wires = self.venue.wires
-        self.intake.frames(list(frames), RECEIVED_TIME_NS, wires[wire], self.connection)
-        self.intake.flush()
+        wires = self.venue.feed_protocols
+        self.pipeline.frames(list(frames), RECEIVED_TIME_NS, wires[wire], self.connection)
+        self.pipeline.flush()
         taken = self._reader.take() or b""
         return list(market_data_pb2.SubscribeResponse.FromString(taken).batches)
 
     def reconnect(self) -> None:
         """The connection of the first wire has been made again."""
-        self.intake.reconnected(self._symbols, self.venue.wires[0].channels, "closed")
+        self.pipeline.reconnected(self._symbols, self.venue.feed_protocols[0].channels, "closed")
 
 
 def ids(batches: Iterable[Batch]) -> list[int]:

@@ -1,4 +1,4 @@
-"""A tradekeeper, a venue that keeps some of its trades, and what comes out."""
+"""A trade_sequencer, a venue that keeps some of its trades, and what comes out."""
 
 import asyncio
 import dataclasses
@@ -95,7 +95,7 @@ class Impatient(SystemClock):
 
 
 class Stage:
-    """A tradekeeper, what fills its holes, and what came out."""
+    """A trade_sequencer, what fills its holes, and what came out."""
 
     def __init__(self) -> None:
         clock = Impatient()

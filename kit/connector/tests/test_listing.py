@@ -58,7 +58,7 @@ class Rig:
         self.instruments = InstrumentCache("somewhere", self.history)  # type: ignore[arg-type]
         stage = self.stage
         self.listing = ListingPublisher(
-            self.instruments, stage.intake, stage.hub, stage.session, stage.clock
+            self.instruments, stage.pipeline, stage.hub, stage.session, stage.clock
         )
 
     async def start(self) -> FakeSocket:
@@ -83,10 +83,10 @@ class Rig:
         rows = (trade, quote, ticker)
         frames = [make(number, symbol) for make in rows]
         socket.say(*frames, book(number, symbol, whole=whole))
-        self.stage.intake.flush()
+        self.stage.pipeline.flush()
 
     def state(self, symbol: str) -> BookState:
-        return self.stage.intake.bookkeeper.books[symbol].state
+        return self.stage.pipeline.book_manager.books[symbol].state
 
     def details(self, symbol: str) -> set[str]:
         rows = self.stage.subscriptions.rows([], True)
@@ -244,7 +244,7 @@ async def test_what_is_silent_too_is_let_go_until_it_is_listed_again(rig: Rig) -
     assert socket.words == words
     await rig.look(one("B"))
     assert socket.words == [*words, "-A"]
-    books = rig.stage.intake.bookkeeper
+    books = rig.stage.pipeline.book_manager
     assert rig.state("A") is BookState.IN_DOUBT
     assert books.wanting_snapshot() == []
     rig.flow(socket, "A", 11)  # What was on its way harms nobody.
@@ -264,7 +264,7 @@ async def test_what_is_removed_while_it_is_not_listed_is_forgotten(rig: Rig) -> 
     await rig.look(one("B"))
     rig.stage.subscriptions.remove(["A"])
     rig.stage.session.remove(["A"])
-    rig.stage.intake.bookkeeper.remove(["A"])
+    rig.stage.pipeline.book_manager.remove(["A"])
     await rig.look(one("B"))
     words = list(socket.words)
     assert await rig.look(one("A"), one("B")) == [("A", "LISTED", TRADING)]

@@ -48,18 +48,20 @@ class Rig:
         self.history = FakeHistory()
         venue = replace(stage.venue, history=self.history)  # type: ignore[arg-type]
         instruments = InstrumentCache("somewhere", venue.history)
-        listing = ListingPublisher(instruments, stage.intake, stage.hub, stage.session, stage.clock)
+        listing = ListingPublisher(
+            instruments, stage.pipeline, stage.hub, stage.session, stage.clock
+        )
         epochs = EpochFile(folder / "epoch")
         self.servicer = MarketDataServicer(
             stage.hub,
-            stage.intake,
+            stage.pipeline,
             instruments,
             stage.subscriptions,
             venue.history,
-            BookVerifier(stage.hub, stage.intake, venue, stage.clock),
-            EpochManager(stage.hub, stage.intake, listing, epochs, stage.clock),
+            BookVerifier(stage.hub, stage.pipeline, venue, stage.clock),
+            EpochManager(stage.hub, stage.pipeline, listing, epochs, stage.clock),
             StateRepublisher(
-                stage.intake.bookkeeper,
+                stage.pipeline.book_manager,
                 stage.hub,
                 listing,
                 stage.clock,
@@ -141,7 +143,7 @@ async def test_only_a_book_whose_missing_updates_show_is_proven(
     socket = await rig.stage.start("A")
     socket.say(book(10, whole=True))
     assert (await rig.order_book(symbol="A")).state == state
-    rig.stage.intake.bookkeeper.mark_in_doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
+    rig.stage.pipeline.book_manager.mark_in_doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
     doubted = await rig.order_book(symbol="A")
     assert doubted.state == market_data_pb2.BOOK_STATE_IN_DOUBT
     await rig.stage.stop()
@@ -187,7 +189,7 @@ async def test_a_reader_cannot_begin_an_epoch(rig: Rig) -> None:
 async def test_the_writer_of_the_streams_can(rig: Rig) -> None:
     socket = await rig.stage.start("A")
     socket.say(book(10, whole=True), trade(1))
-    rig.stage.intake.flush()
+    rig.stage.pipeline.flush()
     newest = rig.stage.clock.time_ns() // 1_000_000 + 5
     await rig.subscribe(newest, STREAM_WRITER)
     hub = rig.stage.hub
@@ -197,8 +199,8 @@ async def test_the_writer_of_the_streams_can(rig: Rig) -> None:
         gaps = first.message.gaps
         assert [gap.reason for gap in gaps] == [types_pb2.GAP_REASON_RESTART]
     # Who begins to read now needs whole books.
-    assert rig.stage.intake.bookkeeper.books["A"].state is BookState.IN_DOUBT
-    assert rig.stage.intake.bookkeeper.snapshot_wanted.is_set()
+    assert rig.stage.pipeline.book_manager.books["A"].state is BookState.IN_DOUBT
+    assert rig.stage.pipeline.book_manager.snapshot_wanted.is_set()
 
 
 async def test_nobody_can_begin_an_epoch_of_a_far_future(rig: Rig) -> None:

@@ -48,17 +48,17 @@ class Half:
             stage.venue,
             profile=replace(stage.venue.profile, trade_numbering=TradeNumbering.CONSECUTIVE),
         )
-        stage.intake.merging.same_books = True
-        stage.intake.tradekeeper.patience_s = 3
+        stage.pipeline.merging.same_books = True
+        stage.pipeline.trade_sequencer.patience_s = 3
         stage.subscriptions.add([SYMBOL])
-        stage.intake.bookkeeper.add([SYMBOL])
+        stage.pipeline.book_manager.add([SYMBOL])
         self.connected = True
         nothing: Any = None
         self.twin = PeerReplica(
             stage.venue,
             name,
             stage.hub,
-            stage.intake,
+            stage.pipeline,
             nothing,
             lambda: self.connected,
             stage.meter,
@@ -72,12 +72,12 @@ class Half:
     def hear(self, *rows: Any) -> None:
         """Over its own connection."""
         for one in rows:
-            self.stage.intake.rows(one)
+            self.stage.pipeline.rows(one)
 
     def cut(self) -> None:
         """Its own connection is lost."""
         self.connected = False
-        self.stage.intake.reconnected([SYMBOL], [TRADES, QUOTES, BOOK, TICKERS], "cut")
+        self.stage.pipeline.reconnected([SYMBOL], [TRADES, QUOTES, BOOK, TICKERS], "cut")
 
     def collect(self) -> None:
         """What it has published since the last time."""
@@ -139,7 +139,7 @@ class Pair:
         for _ in range(3):
             self.pass_time(SETTLE_S)
         for half in self.halves:
-            assert half.stage.intake.merging.cover.stands
+            assert half.stage.pipeline.merging.cover.stands
 
 
 def numbers_of(batches: list[batch_pb2.MarketDataBatch], channel: Channel) -> list[int]:
@@ -278,7 +278,7 @@ async def pair():
     made = Pair()
     for half in made.halves:
         made_book = update(0, whole=True)
-        half.stage.intake.bookkeeper.on_rows(made_book)
+        half.stage.pipeline.book_manager.on_rows(made_book)
     made.begin()
     return made
 
@@ -300,7 +300,7 @@ async def test_a_cut_connection_is_no_gap_while_the_other_one_stands(pair):
 async def test_when_both_are_cut_each_says_so(pair):
     pair.elder.cut()
     pair.settle()
-    assert not pair.younger.stage.intake.merging.cover.stands
+    assert not pair.younger.stage.pipeline.merging.cover.stands
     pair.younger.cut()
     pair.settle()
     for half in pair.halves:
@@ -333,11 +333,11 @@ async def test_a_hole_that_the_twin_does_not_fill_is_a_gap_after_a_moment(pair):
 async def test_nothing_is_claimed_while_trades_wait(pair):
     before = dict(pair.elder.stage.hub.twin_cursors)
     pair.younger.hear(trade(5))
-    pair.younger.stage.intake.tradekeeper.release(
-        pair.younger.stage.intake.tradekeeper.holds[SYMBOL]
+    pair.younger.stage.pipeline.trade_sequencer.release(
+        pair.younger.stage.pipeline.trade_sequencer.holds[SYMBOL]
     )
     pair.settle()
-    assert pair.elder.stage.intake.tradekeeper.holds
+    assert pair.elder.stage.pipeline.trade_sequencer.holds
     assert pair.elder.stage.hub.twin_cursors[TRADES] == before[TRADES]
 
 
@@ -369,7 +369,7 @@ async def test_a_reader_who_goes_over_gets_whole_books_and_doubts(pair):
     half = pair.younger
     half.hear(update(1))
     half.stage.subscriptions.add(["B"])
-    half.stage.intake.bookkeeper.add(["B"])
+    half.stage.pipeline.book_manager.add(["B"])
     half.collect()
     told = len(half.published)
 
@@ -381,7 +381,7 @@ async def test_a_reader_who_goes_over_gets_whole_books_and_doubts(pair):
 
     listing: Any = Listing()
     retelling = StateRepublisher(
-        half.stage.intake.bookkeeper, half.stage.hub, listing, half.stage.clock
+        half.stage.pipeline.book_manager, half.stage.hub, listing, half.stage.clock
     )
     retelling.tell([TRADES, BOOK])
     half.collect()

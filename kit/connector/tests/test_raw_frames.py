@@ -92,7 +92,7 @@ async def test_a_session_handles_what_is_passed_on():
     stage = Stage()
     raw = RawFrames(stage.hub)
     stage.session = WebsocketFeed(
-        stage.venue, stage.intake, stage.meter, stage.clock, stage._open, raw_frames=raw
+        stage.venue, stage.pipeline, stage.meter, stage.clock, stage._open, raw_frames=raw
     )
     try:
         socket = await stage.start("A")

@@ -62,7 +62,7 @@ class Rig:
         self.history = FakeHistory()
         venue = replace(self.stage.venue, history=self.history)  # type: ignore[arg-type]
         stage = self.stage
-        self.verification = BookVerifier(stage.hub, stage.intake, venue, stage.clock)
+        self.verification = BookVerifier(stage.hub, stage.pipeline, venue, stage.clock)
 
     async def start(self) -> FakeSocket:
         socket = await self.stage.start("A")
@@ -98,7 +98,7 @@ async def test_a_book_that_is_told_anew_meanwhile_is_compared(rig: Rig) -> None:
     socket = await rig.start()
     stage = rig.stage
     snapshots = BookSnapshots(
-        stage.intake, lambda draft: stage.hub.publish(BOOK, draft), 1.0, stage.clock
+        stage.pipeline, lambda draft: stage.hub.publish(BOOK, draft), 1.0, stage.clock
     )
     snapshots.look()
     await stage.clock.advance(2)

@@ -38,7 +38,7 @@ def spot(place: Environment) -> Venue:
         venue_id=VENUE_ID,
         port=65_000,
         profile=PROFILE,
-        wires=(ExamplexFeedProtocol(place.feed(VENUE_ID, LIVE_FEED)),),
+        feed_protocols=(ExamplexFeedProtocol(place.feed(VENUE_ID, LIVE_FEED)),),
         book=BOOK,
         history=ExamplexHistory(VENUE_ID, base_url, SystemClock()),
         limits=LIMITS,

@@ -66,7 +66,7 @@ class ExamplexFeedProtocol:
         """{"op":"ping","id":3}; None would be a websocket ping frame."""
         return msgspec.json.encode({"op": "ping", "id": request_id}).decode()
 
-    def understand(self, frame: bytes) -> ControlMessage:
+    def read_control_message(self, frame: bytes) -> ControlMessage:
         """A pong or an acknowledgement says nothing; a refusal names the symbols."""
         try:
             reply = msgspec.json.decode(frame, type=_Reply)
@@ -74,7 +74,7 @@ class ExamplexFeedProtocol:
             raise FrameError(str(error)) from error
         if reply.answer != REFUSED:
             return ControlMessage()
-        return ControlMessage(refusal=reply.why, refused_symbols=tuple(reply.symbols))
+        return ControlMessage(rejection=reply.why, rejected_symbols=tuple(reply.symbols))
 
 
 def _request(op: str, channels: Sequence[str], symbols: Sequence[str], request_id: int) -> str:

@@ -41,12 +41,12 @@ def futures(previous: int, last: int) -> UpdateNumbers:
     [
         (SPOT_BOOK, spot(11, 15), SequenceResult.APPLY),
         (SPOT_BOOK, spot(8, 15), SequenceResult.APPLY),
-        (SPOT_BOOK, spot(8, 10), SequenceResult.OLD),
-        (SPOT_BOOK, spot(12, 15), SequenceResult.HOLE),
+        (SPOT_BOOK, spot(8, 10), SequenceResult.STALE),
+        (SPOT_BOOK, spot(12, 15), SequenceResult.GAP),
         (FUTURES_BOOK, futures(10, 15), SequenceResult.APPLY),
         (FUTURES_BOOK, futures(8, 15), SequenceResult.APPLY),  # a snapshot lies within it
-        (FUTURES_BOOK, futures(8, 10), SequenceResult.OLD),
-        (FUTURES_BOOK, futures(11, 15), SequenceResult.HOLE),
+        (FUTURES_BOOK, futures(8, 10), SequenceResult.STALE),
+        (FUTURES_BOOK, futures(11, 15), SequenceResult.GAP),
     ],
 )
 def test_an_update_follows_10(

@@ -76,7 +76,7 @@ async def check_book(connector: Connector, exchange: RawClient, symbol: str) -> 
 async def test_every_channel_comes_and_books_are_the_exchanges(
     connector: Connector, exchange: RawClient
 ) -> None:
-    channels = [channel for wire in connector.venue.wires for channel in wire.channels]
+    channels = [channel for wire in connector.venue.feed_protocols for channel in wire.channels]
     await connector.until(lambda: all(connector.count(channel) > 3 for channel in channels))
     for symbol in SYMBOLS:
         await check_book(connector, exchange, symbol)
@@ -96,7 +96,9 @@ async def test_aggregate_trades_are_chosen_by_an_option(base: str) -> None:
         assert ids == list(range(ids[0], ids[0] + len(ids)))
         (found,) = await connector.venue.history.trades("BTCUSDT", ids[5], 0, 1)
         assert int(found.trade_id) == ids[5]
-        sent = [name for wire in connector.venue.wires for name in wire.subscribe(["X"], 1)]
+        sent = [
+            name for wire in connector.venue.feed_protocols for name in wire.subscribe(["X"], 1)
+        ]
         assert "x@aggTrade" in "".join(sent)
         assert "x@trade" not in "".join(sent)
 

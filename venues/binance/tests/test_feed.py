@@ -92,7 +92,7 @@ def test_frames_are_told_apart_by_their_stream(
     ],
 )
 def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str) -> None:
-    assert wire.understand(reply).refusal == refusal
+    assert wire.read_control_message(reply).rejection == refusal
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str) -> None:
 )
 def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
-        wire.understand(frame)
+        wire.read_control_message(frame)
 
 
 def test_a_server_that_will_go_is_left() -> None:
-    assert wire.understand(b'{"e":"serverShutdown","E":1770123456789}').leaving
-    assert not wire.understand(b'{"result":null,"id":1}').leaving
+    assert wire.read_control_message(b'{"e":"serverShutdown","E":1770123456789}').is_closing
+    assert not wire.read_control_message(b'{"result":null,"id":1}').is_closing

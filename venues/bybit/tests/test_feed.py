@@ -94,8 +94,8 @@ def test_frames_are_told_apart_by_their_topic(topic: str, kind: str | None) -> N
     ],
 )
 def test_an_answer_tells_whether_it_refuses(reply, refusal: str, symbols) -> None:
-    answer = wire.understand(json.dumps(reply).encode())
-    assert (answer.refusal, answer.refused_symbols) == (refusal, symbols)
+    answer = wire.read_control_message(json.dumps(reply).encode())
+    assert (answer.rejection, answer.rejected_symbols) == (refusal, symbols)
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,12 @@ def test_an_answer_tells_whether_it_refuses(reply, refusal: str, symbols) -> Non
 )
 def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
-        wire.understand(frame)
+        wire.read_control_message(frame)
 
 
 def test_the_depth_can_be_chosen() -> None:
     place = Environment("simulate", "http://127.0.0.1:1", {"depth": "50"})
-    (chosen,) = spot(place).wires
+    (chosen,) = spot(place).feed_protocols
     assert "orderbook.50.BTCUSDT" in chosen.subscribe(["BTCUSDT"], 1)[0]
     assert chosen.url([]) == "ws://127.0.0.1:1/bybit/v5/public/spot"
     with pytest.raises(SettingError, match="depth = '25'"):

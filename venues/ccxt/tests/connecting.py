@@ -66,12 +66,12 @@ class Connector:
         self.venue = made
         self.hub = Hub(made.venue_id, 1, clock, meter)
         self.subscriptions = Subscriptions(CHANNELS)
-        self.intake = FramePipeline(made, self.hub, self.subscriptions, meter, clock)
+        self.pipeline = FramePipeline(made, self.hub, self.subscriptions, meter, clock)
         assert made.source is not None
-        feed = made.source.feed(self.intake, clock)
+        feed = made.source.feed(self.pipeline, clock)
         assert isinstance(feed, CcxtFeed)
         self.feed = feed
-        books = self.intake.bookkeeper
+        books = self.pipeline.book_manager
         self.resync = BookResync(books, made.book.snapshots, made.history, feed.renew_book, clock)
         self.batches: list[batch_pb2.MarketDataBatch] = []
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
@@ -81,16 +81,16 @@ class Connector:
         """Subscribe to these too."""
         fresh = list(symbols)
         self.subscriptions.add(fresh)
-        self.intake.bookkeeper.add(fresh)
+        self.pipeline.book_manager.add(fresh)
         self.feed.add(fresh)
 
     def book(self, symbol: str) -> SynchronizedBook:
         """One book."""
-        return self.intake.bookkeeper.books[symbol]
+        return self.pipeline.book_manager.books[symbol]
 
     def followed(self) -> bool:
         """Whether nothing is known to be wrong with any book."""
-        books = self.intake.bookkeeper.books.values()
+        books = self.pipeline.book_manager.books.values()
         return all(book.state is BookState.SYNCHRONIZED for book in books)
 
     def rows(self, channel: int, since: int = 0) -> int:

@@ -138,8 +138,8 @@ async def test_a_book_can_be_had_anew(name: str) -> None:
     """Alone on OKX, with its whole socket on Kraken."""
     async with connected(name, [SYMBOL]) as (connector, _):
         doubted = types_pb2.GAP_REASON_CROSSED
-        connector.intake.bookkeeper.mark_in_doubt([SYMBOL], doubted, 1, "for the test")
-        connector.intake.bookkeeper.snapshot_wanted.set()
+        connector.pipeline.book_manager.mark_in_doubt([SYMBOL], doubted, 1, "for the test")
+        connector.pipeline.book_manager.snapshot_wanted.set()
         await connector.until(lambda: connector.followed() and connector.book(SYMBOL).epoch == 2)
         assert [gap.reason for gap in connector.gaps(BOOK)] == [doubted]
 
@@ -147,7 +147,7 @@ async def test_a_book_can_be_had_anew(name: str) -> None:
 async def test_what_is_not_wanted_any_more_ends_and_the_rest_goes_on() -> None:
     async with connected("bybit", [SYMBOL, "ETH/USDT"]) as (connector, _):
         connector.feed.remove([SYMBOL])
-        connector.intake.bookkeeper.remove([SYMBOL])
+        connector.pipeline.book_manager.remove([SYMBOL])
         connector.subscriptions.remove([SYMBOL])
         since = len(connector.batches)
         await connector.until(lambda: connector.rows(TRADES, since) > 5)

@@ -119,7 +119,7 @@ def test_every_captured_frame_is_known(captures) -> None:
     patterns = FramePatterns([kind.pattern for kind in EXCHANGE.kinds], EXCHANGE.window_bytes)
     kinds = patterns.classify(Frames(lines, range(len(lines))))
     answers = [lines[row] for row in np.flatnonzero(kinds == len(EXCHANGE.kinds)).tolist()]
-    assert [EXCHANGE.understand(answer).refusal for answer in answers] == [""] * 3
+    assert [EXCHANGE.read_control_message(answer).rejection for answer in answers] == [""] * 3
 
 
 @pytest.mark.parametrize(
@@ -132,20 +132,20 @@ def test_every_captured_frame_is_known(captures) -> None:
     ],
 )
 def test_an_answer_tells_whether_it_refuses(wire, frame: bytes, words: str) -> None:
-    answer = wire.understand(frame)
-    assert answer.refusal == words
-    assert not answer.broken
+    answer = wire.read_control_message(frame)
+    assert answer.rejection == words
+    assert not answer.is_broken
 
 
 def test_products_that_are_refused_for_good_are_named() -> None:
-    assert list(EXCHANGE.understand(NOT_LISTED).refused_symbols) == ["FOO-USD"]
+    assert list(EXCHANGE.read_control_message(NOT_LISTED).rejected_symbols) == ["FOO-USD"]
     gone = NOT_LISTED.replace(b"is not a valid product", b"is delisted")
-    assert list(EXCHANGE.understand(gone).refused_symbols) == ["FOO-USD"]
+    assert list(EXCHANGE.read_control_message(gone).rejected_symbols) == ["FOO-USD"]
 
 
 def test_the_last_words_to_a_slow_reader_mean_a_move() -> None:
     for wire in (ADVANCED, EXCHANGE):
-        assert wire.understand(b'{"type":"error","message":"ErrSlowConsume"}').broken
+        assert wire.read_control_message(b'{"type":"error","message":"ErrSlowConsume"}').is_broken
 
 
 @pytest.mark.parametrize("wire", [ADVANCED, EXCHANGE])
@@ -154,7 +154,7 @@ def test_the_last_words_to_a_slow_reader_mean_a_move() -> None:
 )
 def test_what_answers_nothing_is_no_answer(wire, frame: bytes) -> None:
     with pytest.raises(FrameError):
-        wire.understand(frame)
+        wire.read_control_message(frame)
 
 
 def test_the_feed_is_chosen_by_an_option() -> None:
@@ -164,13 +164,13 @@ def test_the_feed_is_chosen_by_an_option() -> None:
         "exchange": "wss://ws-feed.exchange.coinbase.com",
     }
     for feed, url in urls.items():
-        (wire,) = spot(Environment(**live, options={"feed": feed})).wires
+        (wire,) = spot(Environment(**live, options={"feed": feed})).feed_protocols
         assert wire.url(["BTC-USD"]) == url
-    assert isinstance(spot(Environment(**live)).wires[0], CoinbaseAdvancedFeedProtocol)
+    assert isinstance(spot(Environment(**live)).feed_protocols[0], CoinbaseAdvancedFeedProtocol)
     with pytest.raises(SettingError, match="advanced, exchange"):
         spot(Environment(**live, options={"feed": "carrier pigeon"}))
 
 
 def test_the_pretended_feed_stands_where_the_simulator_is() -> None:
     place = Environment("simulate", "http://127.0.0.1:8300")
-    assert spot(place).wires[0].url([]) == "ws://127.0.0.1:8300/coinbase"
+    assert spot(place).feed_protocols[0].url([]) == "ws://127.0.0.1:8300/coinbase"

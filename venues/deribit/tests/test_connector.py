@@ -59,7 +59,7 @@ async def check_book(connector: Connector, raw: RawClient, symbol: str) -> None:
     for _ in range(200):
         path = f"/api/v2/public/get_order_book?instrument_name={symbol}&depth=10000"
         told = (await raw.get(path))["result"]
-        connector.intake.flush()
+        connector.pipeline.flush()
         book = connector.book(symbol)
         if connector.proven(symbol) and book.last_sequence == told["change_id"]:
             for ours, theirs in ((book.book.bids(), "bids"), (book.book.asks(), "asks")):
@@ -89,7 +89,7 @@ async def test_books_are_proven_and_trades_unbroken(connector: Connector, raw: R
 
 
 async def test_every_channel_speaks(connector: Connector) -> None:
-    (wire,) = connector.venue.wires
+    (wire,) = connector.venue.feed_protocols
     await until(lambda: all(connector.row_count(channel, BTC) for channel in wire.channels))
     mark, row = next(connector.rows(types_pb2.CHANNEL_MARKS, BTC))
     assert mark.mark_price[row] > 0
@@ -119,7 +119,7 @@ async def test_a_frame_that_comes_twice_changes_nothing(
 ) -> None:
     for channel in ("book", "trades"):
         await raw.order(venue="deribit", fault="duplicate", symbol=BTC, channel=channel)
-    await until(lambda: connector.intake.dropped_total() >= 2)
+    await until(lambda: connector.pipeline.dropped_total() >= 2)
     await check_book(connector, raw, BTC)
     check_trades(connector, BTC)
     assert connector.book(BTC).epoch == 1
@@ -176,14 +176,14 @@ async def test_the_exchange_is_content_with_the_answer_to_its_test_request() -> 
     (message,) = wire.subscribe([BTC], 1)
     for frame in await exchange.receive(session, message, market_view):
         if b'"result"' in frame:
-            (wish,) = wire.understand(frame).say
+            (wish,) = wire.read_control_message(frame).replies
             await exchange.receive(session, wish, market_view)
     assert session.heartbeat_s
     said: list[bytes] = []
     for _ in range(10 * session.heartbeat_s):
         said += exchange.tick(session, market_view)
         for frame in said[-1:]:
-            for answer in wire.understand(frame).say:
+            for answer in wire.read_control_message(frame).replies:
                 await exchange.receive(session, answer, market_view)
         assert not session.closing
     assert TEST_REQUEST in said

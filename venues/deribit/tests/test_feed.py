@@ -61,42 +61,42 @@ def test_a_book_is_renewed_by_subscribing_to_it_anew() -> None:
 
 def test_what_was_accepted_is_no_refusal() -> None:
     asked = asked_with(wire.subscribe([BTC, ETH], 7))
-    understood = wire.understand(answer(asked, channels(ETH) + channels(BTC)))
-    assert (understood.refusal, list(understood.refused_symbols)) == ("", [])
+    understood = wire.read_control_message(answer(asked, channels(ETH) + channels(BTC)))
+    assert (understood.rejection, list(understood.rejected_symbols)) == ("", [])
     renewed = asked_with(wire.renew_book(BTC, 9))
-    understood = wire.understand(answer(renewed, ["book.BTC-PERPETUAL.100ms"]))
-    assert (understood.refusal, list(understood.say)) == ("", [])
+    understood = wire.read_control_message(answer(renewed, ["book.BTC-PERPETUAL.100ms"]))
+    assert (understood.rejection, list(understood.replies)) == ("", [])
 
 
 def test_with_a_subscription_heartbeats_are_wanted() -> None:
     asked = asked_with(wire.subscribe([BTC], 7))
-    (heartbeat,) = map(json.loads, wire.understand(answer(asked, channels(BTC))).say)
+    (heartbeat,) = map(json.loads, wire.read_control_message(answer(asked, channels(BTC))).replies)
     assert heartbeat["method"] == "public/set_heartbeat"
     assert heartbeat["params"]["interval"] >= 10
-    assert wire.understand(answer(heartbeat["id"], "ok")) == ControlMessage()
+    assert wire.read_control_message(answer(heartbeat["id"], "ok")) == ControlMessage()
 
 
 def test_a_channel_that_is_not_in_the_answer_was_refused() -> None:
     asked = asked_with(wire.subscribe([BTC, ETH], 7))
-    understood = wire.understand(answer(asked, [*channels(BTC)[1:], *channels(ETH)]))
-    assert understood.refusal == "not accepted: trades.BTC-PERPETUAL.100ms"
-    assert list(understood.refused_symbols) == []
+    understood = wire.read_control_message(answer(asked, [*channels(BTC)[1:], *channels(ETH)]))
+    assert understood.rejection == "not accepted: trades.BTC-PERPETUAL.100ms"
+    assert list(understood.rejected_symbols) == []
 
 
 def test_an_instrument_without_any_channel_was_refused_for_good() -> None:
     asked = asked_with(wire.subscribe([BTC, ETH], 7))
-    understood = wire.understand(answer(asked, channels(BTC)))
-    assert all(name in understood.refusal for name in channels(ETH))
-    assert list(understood.refused_symbols) == [ETH]
+    understood = wire.read_control_message(answer(asked, channels(BTC)))
+    assert all(name in understood.rejection for name in channels(ETH))
+    assert list(understood.rejected_symbols) == [ETH]
 
 
 def test_a_test_request_is_answered_and_a_heartbeat_is_not() -> None:
     frame = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"%b"}}'
-    (said,) = map(json.loads, wire.understand(frame % b"test_request").say)
+    (said,) = map(json.loads, wire.read_control_message(frame % b"test_request").replies)
     assert said["method"] == "public/test"
-    assert wire.understand(frame % b"heartbeat") == ControlMessage()
+    assert wire.read_control_message(frame % b"heartbeat") == ControlMessage()
     turned = b'{"params":{"type":"test_request"},"method":"heartbeat","jsonrpc":"2.0"}'
-    assert len(wire.understand(turned).say) == 1
+    assert len(wire.read_control_message(turned).replies) == 1
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_a_test_request_is_answered_and_a_heartbeat_is_not() -> None:
     ],
 )
 def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str, broken: bool) -> None:
-    understood = wire.understand(reply)
-    assert (understood.refusal, understood.broken) == (refusal, broken)
+    understood = wire.read_control_message(reply)
+    assert (understood.rejection, understood.is_broken) == (refusal, broken)
 
 
 @pytest.mark.parametrize(
@@ -136,4 +136,4 @@ def test_an_answer_tells_whether_it_refuses(reply: bytes, refusal: str, broken: 
 )
 def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
-        wire.understand(frame)
+        wire.read_control_message(frame)

@@ -113,7 +113,7 @@ async def test_a_broken_chain_is_a_gap_of_that_book_alone(feed: Feed) -> None:
     feed.take(book(15), book(16, symbol=ETH))
     batches = feed.take(book(31, 20), book(32, 16, symbol=ETH))
     assert reasons(batches) == [types_pb2.GAP_REASON_SEQUENCE]
-    assert feed.intake.bookkeeper.wanting_snapshot() == [BTC]
+    assert feed.pipeline.book_manager.wanting_snapshot() == [BTC]
     assert feed.book(ETH).state is BookState.SYNCHRONIZED
     feed.take(book(40, bid=11.5), book(44, 40, bid=12.5))
     assert (feed.book(BTC).state, feed.book(BTC).epoch) == (BookState.SYNCHRONIZED, 2)
@@ -130,12 +130,12 @@ async def test_a_snapshot_leaves_nothing_of_the_book_before(feed: Feed) -> None:
 async def test_a_test_request_goes_to_its_own_connection(feed: Feed) -> None:
     feed.take(b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}')
     (answer,) = feed.connection.answers
-    assert json.loads(answer.say[0])["method"] == "public/test"
+    assert json.loads(answer.replies[0])["method"] == "public/test"
 
 
 async def test_a_refused_symbol_is_shown_as_refused(feed: Feed) -> None:
     accepted = [stream.format(BTC) for stream in STREAMS]
-    asked = json.loads(feed.venue.wires[0].subscribe([BTC, ETH], 1)[0])["id"]
+    asked = json.loads(feed.venue.feed_protocols[0].subscribe([BTC, ETH], 1)[0])["id"]
     feed.take(json.dumps({"jsonrpc": "2.0", "id": asked, "result": accepted}).encode())
     rows = feed.subscriptions.rows([], connected=True)
     refused = {row.symbol for row in rows if row.state == admin_pb2.SUBSCRIPTION_STATE_REFUSED}

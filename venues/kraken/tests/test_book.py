@@ -25,7 +25,7 @@ LOOKED_AT = 20
 
 
 class Books:
-    """A bookkeeper under Kraken's rules, and what it has said."""
+    """A book_manager under Kraken's rules, and what it has said."""
 
     def __init__(self, depth: int, *symbols: str) -> None:
         self.keeper = BookManager(rules(depth), self._hear)

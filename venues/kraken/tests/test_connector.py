@@ -85,7 +85,7 @@ async def check_book(
 async def test_every_channel_comes_and_books_are_the_exchanges(
     connected: Connector, exchange: RawClient
 ) -> None:
-    wire = connected.venue.wires[0]
+    wire = connected.venue.feed_protocols[0]
     await connected.until(lambda: all(connected.count(one) > 3 for one in wire.channels), "rows")
     for symbol in SYMBOLS:
         await check_book(connected, exchange, symbol)

@@ -74,10 +74,10 @@ def test_a_ping_is_a_message_of_krakens_own() -> None:
 def test_an_answer_tells_whether_it_refuses(
     reply: bytes, refusal: str, symbols: tuple[str, ...]
 ) -> None:
-    answer = wire.understand(reply)
-    assert (answer.refusal, tuple(answer.refused_symbols)) == (refusal, symbols)
-    assert not answer.leaving
-    assert not answer.say
+    answer = wire.read_control_message(reply)
+    assert (answer.rejection, tuple(answer.rejected_symbols)) == (refusal, symbols)
+    assert not answer.is_closing
+    assert not answer.replies
 
 
 @pytest.mark.parametrize(
@@ -85,12 +85,12 @@ def test_an_answer_tells_whether_it_refuses(
 )
 def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
-        wire.understand(frame)
+        wire.read_control_message(frame)
 
 
 def test_the_depth_can_be_chosen() -> None:
     venue = spot(Environment("simulate", "http://127.0.0.1:1", {"depth": "10"}))
-    (chosen,) = venue.wires
+    (chosen,) = venue.feed_protocols
     assert chosen.url([]) == "ws://127.0.0.1:1/kraken/v2"
     assert json.loads(chosen.subscribe(["BTC/USDT"], 1)[2])["params"]["depth"] == 10
     assert venue.book.depth == 10

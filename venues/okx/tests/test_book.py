@@ -20,9 +20,9 @@ def update(previous: int, last: int) -> UpdateNumbers:
         (15, update(15, 15), SequenceResult.APPLY),  # nothing has happened for a minute
         (15, update(15, 3), SequenceResult.APPLY),  # the numbering begins anew
         (3, update(3, 5), SequenceResult.APPLY),
-        (15, update(10, 15), SequenceResult.OLD),  # the same one again
-        (15, update(16, 20), SequenceResult.HOLE),
-        (15, update(3, 5), SequenceResult.HOLE),  # the one that began the numbering anew was missed
+        (15, update(10, 15), SequenceResult.STALE),  # the same one again
+        (15, update(16, 20), SequenceResult.GAP),
+        (15, update(3, 5), SequenceResult.GAP),  # the one that began the numbering anew was missed
         (0, update(0, 0), SequenceResult.APPLY),  # captures of before there were numbers
     ],
 )
@@ -37,10 +37,10 @@ def test_an_update_names_the_one_before_it(
     [
         (update(15, 17), SequenceResult.APPLY),
         (update(15, 3), SequenceResult.APPLY),
-        (update(10, 15), SequenceResult.OLD),
-        (update(9, 10), SequenceResult.OLD),
+        (update(10, 15), SequenceResult.STALE),
+        (update(9, 10), SequenceResult.STALE),
         (update(12, 18), SequenceResult.APPLY),
-        (update(16, 18), SequenceResult.HOLE),
+        (update(16, 18), SequenceResult.GAP),
     ],
 )
 def test_the_first_update_after_a_snapshot(numbers: UpdateNumbers, join: SequenceResult) -> None:

@@ -18,7 +18,7 @@ from venues.okx.book import BOOK
 from venues.okx.catalog import VENUES
 
 SESSIONS = ("btc_usdt_2022", "okcoin_2023")
-WIRES = VENUES["okx_futures"](Environment("live", "")).wires
+WIRES = VENUES["okx_futures"](Environment("live", "")).feed_protocols
 
 
 def lines_of(captures: Path, name: str) -> list[bytes]:
@@ -163,7 +163,7 @@ def test_every_frame_is_known(captures: Path) -> None:
                 assert wire.kinds[int(patterns.classify(frames_of([line]))[0])] is kind
                 assert all(len(parser(frames_of([line]))) for parser in kind.parsers)
             else:
-                assert not WIRES[0].understand(line).refusal
+                assert not WIRES[0].read_control_message(line).rejection
 
 
 @pytest.mark.parametrize(("name", "frames"), [("btc_usdt_2022", 98), ("okcoin_2023", 6)])

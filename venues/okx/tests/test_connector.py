@@ -71,7 +71,7 @@ async def test_every_channel_comes_and_books_are_the_exchanges(venue_id, symbols
         running("simulate", venue_id, events_per_second=1_000) as base,
         connected(base, symbols) as connector,
     ):
-        channels = {channel for wire in connector.venue.wires for channel in wire.channels}
+        channels = {channel for wire in connector.venue.feed_protocols for channel in wire.channels}
         assert (types_pb2.CHANNEL_MARKS in channels) is (venue_id == "okx_futures")
         await connector.until(lambda: all(connector.count(channel) > 3 for channel in channels))
         await check_all(connector, symbols)

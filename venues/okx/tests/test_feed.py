@@ -10,8 +10,8 @@ from kit.marketdata.frames import FrameError
 from venues.okx.catalog import VENUES
 
 LIVE = Environment("live", "")
-spot, spot_candles = VENUES["okx"](LIVE).wires
-swaps, swap_candles = VENUES["okx_futures"](LIVE).wires
+spot, spot_candles = VENUES["okx"](LIVE).feed_protocols
+swaps, swap_candles = VENUES["okx_futures"](LIVE).feed_protocols
 
 
 def test_candles_have_an_address_of_their_own() -> None:
@@ -26,7 +26,7 @@ def test_candles_have_an_address_of_their_own() -> None:
 def test_a_pretended_venue_is_reached_by_its_id() -> None:
     pretended = VENUES["okx_futures"](Environment("simulate", "http://127.0.0.1:8300"))
     address = "ws://127.0.0.1:8300/okx_futures/ws/v5/public"
-    assert pretended.wires[0].url(["BTC-USDT-SWAP"]) == address
+    assert pretended.feed_protocols[0].url(["BTC-USDT-SWAP"]) == address
 
 
 def arguments(message: str) -> list[tuple[str, str]]:
@@ -92,27 +92,27 @@ def refusal(channel: str, symbol: str) -> bytes:
         (b'{"event":"channel-conn-count","channel":"books","connCount":"3"}', ControlMessage()),
         (
             b'{\n  "event": "notice",\n  "code": "64008",\n  "msg": "x"\n}',
-            ControlMessage(leaving=True),
+            ControlMessage(is_closing=True),
         ),
         (b'{"event":"notice","code":"64000","msg":"x"}', ControlMessage()),
         (
             b'{"event":"error","code":"60012","msg":"Illegal request: {}"}',
-            ControlMessage(refusal="60012: Illegal request: {}"),
+            ControlMessage(rejection="60012: Illegal request: {}"),
         ),
         (
             refusal("trades", "NO-SUCH"),
-            ControlMessage(refusal=WRONG % ("trades", "NO-SUCH"), refused_symbols=["NO-SUCH"]),
+            ControlMessage(rejection=WRONG % ("trades", "NO-SUCH"), rejected_symbols=["NO-SUCH"]),
         ),
-        (refusal("books", "A-SWAP"), ControlMessage(refusal=WRONG % ("books", "A-SWAP"))),
+        (refusal("books", "A-SWAP"), ControlMessage(rejection=WRONG % ("books", "A-SWAP"))),
     ],
 )
 def test_an_answer_is_understood(frame: bytes, answer: ControlMessage) -> None:
-    found = spot.understand(frame)
-    assert (found.refusal, list(found.refused_symbols)) == (
-        answer.refusal,
-        list(answer.refused_symbols),
+    found = spot.read_control_message(frame)
+    assert (found.rejection, list(found.rejected_symbols)) == (
+        answer.rejection,
+        list(answer.rejected_symbols),
     )
-    assert (found.leaving, list(found.say)) == (answer.leaving, [])
+    assert (found.is_closing, list(found.replies)) == (answer.is_closing, [])
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_an_answer_is_understood(frame: bytes, answer: ControlMessage) -> None:
 )
 def test_what_answers_nothing_is_no_reply(frame: bytes) -> None:
     with pytest.raises(FrameError):
-        spot.understand(frame)
+        spot.read_control_message(frame)
 
 
 @pytest.mark.parametrize("wire", [spot, spot_candles, swaps, swap_candles])

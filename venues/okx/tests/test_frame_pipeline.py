@@ -89,8 +89,8 @@ async def test_quotes_go_on_when_ids_begin_anew(feed: Feed) -> None:
 
 async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
     expect_unproven(feed.take(book(1, 2), book(2, 3)), 2)
-    assert feed.intake.bookkeeper.wanting_snapshot() == [SWAP]
-    assert feed.intake.bookkeeper.snapshot_wanted.is_set()
+    assert feed.pipeline.book_manager.wanting_snapshot() == [SWAP]
+    assert feed.pipeline.book_manager.snapshot_wanted.is_set()
 
 
 async def test_a_book_follows_through_all_that_is_legal(feed: Feed) -> None:
@@ -128,5 +128,5 @@ async def test_marks_and_candles_become_batches(feed: Feed) -> None:
 
 async def test_what_concerns_the_connection_is_told_to_it(feed: Feed) -> None:
     feed.take(b"pong", b'{"event":"notice","code":"64008","msg":"x","connId":"a"}')
-    assert [answer.leaving for answer in feed.connection.answers] == [False, True]
+    assert [answer.is_closing for answer in feed.connection.answers] == [False, True]
     assert feed.skipped == 0

@@ -46,11 +46,11 @@ def test_frames_are_told_apart_by_their_channel(channel: str) -> None:
     ],
 )
 def test_an_answer_tells_whether_it_refuses(answer, refusal: str, symbols) -> None:
-    found = wire.understand(json.dumps(answer).encode())
-    assert (found.refusal, found.refused_symbols) == (refusal, symbols)
+    found = wire.read_control_message(json.dumps(answer).encode())
+    assert (found.rejection, found.rejected_symbols) == (refusal, symbols)
 
 
 @pytest.mark.parametrize("frame", [b"not json", b"", b"[]", b'{"channel":"news"}'])
 def test_what_answers_nothing_is_no_answer(frame: bytes) -> None:
     with pytest.raises(FrameError):
-        wire.understand(frame)
+        wire.read_control_message(frame)
