@@ -143,7 +143,7 @@ def test_inner_fields_become_parameters():
     parameters = {parameter["name"]: parameter for parameter in operation["parameters"]}
     start = parameters["range.start_time_ns"]
     assert start["schema"] == {"type": "string", "format": "int64"}
-    assert start["description"] == "First time that belongs to the range."
+    assert start["description"] == "First time in the range."
 
 
 def test_what_stands_in_the_path_is_not_asked_for_in_the_body():
