@@ -33,7 +33,7 @@ from kit.base.settings import MeshSettings
 from kit.execution.accounts import paper_names
 from kit.execution.settings import OrdersSettings
 from kit.storage.archive.archive import Archive
-from kit.storage.archive.gaps_and_listings import Term
+from kit.storage.archive.gaps_and_listings import InstrumentTerms
 
 SERVICE = "playback"
 
@@ -61,7 +61,7 @@ class Found(NamedTuple):
 
     play: Play
     symbols: list[str]
-    terms: list[Term]
+    terms: list[InstrumentTerms]
     booked: frozenset[str]
     """Symbols of which there is a book."""
 

@@ -9,8 +9,8 @@ import numpy as np
 from kit.base.cursor import Channel
 from kit.marketdata.codec.encode import BatchDraft
 from kit.storage.archive.book_events import BookEvents
-from kit.storage.archive.events import Events
-from kit.storage.archive.gaps_and_listings import PlacedGap
+from kit.storage.archive.events import ChannelEvents
+from kit.storage.archive.gaps_and_listings import TimedGap
 
 NEVER_NS = 1 << 63
 
@@ -19,12 +19,12 @@ class RecordedChannel:
     """Events and gaps of one channel, read ahead no further than is needed."""
 
     def __init__(
-        self, channel: Channel, slices: AsyncIterator[Events], gaps: Iterable[PlacedGap]
+        self, channel: Channel, slices: AsyncIterator[ChannelEvents], gaps: Iterable[TimedGap]
     ) -> None:
         self.channel = channel
         self._slices = slices
         self._gaps = deque(gaps)
-        self._held: Events | None = None
+        self._held: ChannelEvents | None = None
         self._ended = False
 
     async def next_ns(self) -> int:
@@ -79,14 +79,14 @@ class RecordedChannel:
 class Taken:
     """What one channel has in a window."""
 
-    def __init__(self, events: Events | None, gaps: list[PlacedGap]) -> None:
+    def __init__(self, events: ChannelEvents | None, gaps: list[TimedGap]) -> None:
         self._events = events
         self._gaps = gaps
 
     def drafts(self) -> Iterator[BatchDraft]:
         """Batches without numbers; gaps stand before the first row after them."""
         start = 0
-        waiting: list[PlacedGap] = []
+        waiting: list[TimedGap] = []
         for gap in self._gaps:
             stop = self._before(gap.time_ns)
             if stop > start:
@@ -123,7 +123,7 @@ class Taken:
     def _before(self, time_ns: int) -> int:
         return 0 if self._events is None else int(np.searchsorted(self._events.times_ns, time_ns))
 
-    def _part(self, start: int, stop: int, gaps: list[PlacedGap]) -> Iterator[BatchDraft]:
+    def _part(self, start: int, stop: int, gaps: list[TimedGap]) -> Iterator[BatchDraft]:
         told = [placed.gap for placed in gaps]
         if self._events is not None and stop > start:
             for draft in self._events.part(start, stop).drafts():

@@ -13,7 +13,7 @@ from kit.marketdata.book import Levels
 from kit.marketdata.model.columns import Scale
 from kit.storage.archive.archive import Archive
 from kit.storage.archive.book_events import BookEvents
-from kit.storage.archive.gaps_and_listings import Term
+from kit.storage.archive.gaps_and_listings import InstrumentTerms
 
 SECONDS = {
     "1s": 1,
@@ -77,13 +77,13 @@ class Past:
         database: Database,
         play: Play,
         symbols: Iterable[str],
-        terms: Sequence[Term],
+        terms: Sequence[InstrumentTerms],
     ) -> None:
         self._archive = archive
         self._database = database
         self._play = play
         self.symbols = frozenset(symbols)
-        self._terms: dict[str, list[Term]] = {}
+        self._terms: dict[str, list[InstrumentTerms]] = {}
         for term in terms:
             self._terms.setdefault(term.definition.symbol, []).append(term)
 

@@ -15,7 +15,7 @@ from kit.base.cursor import Channel
 from kit.marketdata.codec import encode
 from kit.marketdata.codec.encode import BatchDraft
 from kit.storage.archive.archive import Archive
-from kit.storage.archive.gaps_and_listings import Term
+from kit.storage.archive.gaps_and_listings import InstrumentTerms
 
 CHANNELS: Sequence[Channel] = (
     types_pb2.CHANNEL_TRADES,
@@ -55,7 +55,7 @@ class Window(NamedTuple):
 
 
 async def windows(
-    archive: Archive, play: Play, terms: Sequence[Term], window_ns: int, rows_max: int
+    archive: Archive, play: Play, terms: Sequence[InstrumentTerms], window_ns: int, rows_max: int
 ) -> AsyncGenerator[Window, None]:
     """All that was recorded, in windows that follow each other. What a window holds depends on
     nothing but the arguments."""
@@ -116,7 +116,7 @@ class _Checkpoints:
                 yield channel, BatchDraft()
 
 
-def _statuses(play: Play, terms: Sequence[Term]) -> Iterator[tuple[int, BatchDraft]]:
+def _statuses(play: Play, terms: Sequence[InstrumentTerms]) -> Iterator[tuple[int, BatchDraft]]:
     """What was listed when the play begins, then what changed, each with its time in the play."""
     listed = batch_pb2.STATUS_CHANGE_LISTED
     told = [(play.start_ns, listed, term) for term in terms if term.is_valid_at(play.start_ns)]

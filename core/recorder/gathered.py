@@ -23,7 +23,7 @@ from core.recorder.repairs import (
     repaired_rows,
     trades_of,
 )
-from core.recorder.row_tables import FLAT, TEXT_TRADES, RowTable, rows_of
+from core.recorder.row_tables import ROW_TABLES, TEXT_TRADES, RowTable, rows_of
 from core.recorder.rows import Rows
 from core.recorder.terms import Term, Terms, terms_of
 from kit.base.cursor import StreamKey
@@ -38,7 +38,9 @@ class Gathered:
     def __init__(self) -> None:
         self._instruments: dict[ScaledInstrument, int] = {}
         """Those that rows refer to, and the number by which the column "place" does."""
-        self._flat = {channel: Columns(("place", *flat.names)) for channel, flat in FLAT.items()}
+        self._flat = {
+            channel: Columns(("place", *flat.names)) for channel, flat in ROW_TABLES.items()
+        }
         self._text_trades = Columns(("place", *TEXT_TRADES.names))
         self._text_ids: list[str] = []
         self._books = Blocks()
@@ -65,7 +67,7 @@ class Gathered:
             case types_pb2.CHANNEL_STATUS:
                 self._terms += terms_of(entry.key, entry.cursor, batch)
             case channel:
-                self._flat[channel].add(self._columns(entry, batch, FLAT[channel]))
+                self._flat[channel].add(self._columns(entry, batch, ROW_TABLES[channel]))
         return row_count(batch)
 
     def gap(self, key: StreamKey) -> None:
@@ -85,7 +87,7 @@ class Gathered:
         """Everything that is to be written, table by table; tables without rows are left out."""
         instruments = list(self._instruments)
         tables: list[Rows] = [
-            rows_of(FLAT[channel], columns, instruments, ids)
+            rows_of(ROW_TABLES[channel], columns, instruments, ids)
             for channel, columns in self._flat.items()
             if columns
         ]
@@ -106,7 +108,7 @@ class Gathered:
 
     def _add_trades(self, entry: StreamEntry, batch: Batch) -> None:
         texts = trade_ids(batch)
-        columns = self._columns(entry, batch, FLAT[entry.key.channel])
+        columns = self._columns(entry, batch, ROW_TABLES[entry.key.channel])
         if texts is None:
             self._flat[entry.key.channel].add(columns)
             return

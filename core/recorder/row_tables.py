@@ -1,8 +1,8 @@
-"""Channels whose events are rows of one table each: which column of a batch goes where."""
+"""Channels whose events are rows of one SQL table each: encodes the columns of batches for it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,166 +13,86 @@ from core.recorder.columns import Columns, InstrumentIds, ScaledInstrument
 from core.recorder.rows import EncodedRows, days_of
 from kit.base.cursor import Channel
 from kit.base.numbers import IntColumn, Places
-
-
-class Kind(Enum):
-    """What a column of a table is."""
-
-    SMALLINT = 2
-    INTEGER = 4
-    BIGINT = 8
-    BOOLEAN = 1
-    PRICE = "price_scale"
-    SIZE = "size_scale"
-    RATE = "rate_scale"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A column of a table, named as in the batch."""
-
-    name: str
-    kind: Kind
-    null_when_0: bool = False
-    """0 means that the venue does not say."""
+from kit.marketdata.model.channels import TABLES, ChannelTable
+from kit.marketdata.model.columns import Column, Kind
 
 
 @dataclass(frozen=True, slots=True)
 class RowTable:
-    """A table with one row for each event."""
+    """An SQL table with one row for each event, and the columns that go into it."""
 
-    table: str
-    cut_by: str
-    """The time that tells the day of a row."""
-    targets: tuple[Target, ...]
-    key: tuple[str, ...] = ()
-    """Besides the instrument. Of rows with the same key only the last one of a chunk is kept."""
-    on_conflict: str = "DO NOTHING"
-    """What becomes of a row that is there already."""
+    channel: ChannelTable
+    columns: tuple[Column, ...]
+    """Fields of the batch's message."""
+    text: str = ""
+    """A column of texts, which are written last."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Columns of the batch that go into the table."""
-        return tuple(target.name for target in self.targets)
+        """The columns of integers."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def on_conflict(self) -> str:
+        """What becomes of a row whose key is in the table already."""
+        key = self.channel.key_columns
+        if not key:
+            return "DO NOTHING"
+        changes = [f"{name} = excluded.{name}" for name in self.names if name not in key]
+        return f"({', '.join(('instrument_id', *key))}) DO UPDATE SET {', '.join(changes)}"
 
 
-TIMES = (Target("venue_time_ns", Kind.BIGINT), Target("received_time_ns", Kind.BIGINT))
-TRADES = RowTable(
-    "trade_rows",
-    "venue_time_ns",
-    (
-        *TIMES,
-        Target("side", Kind.SMALLINT),
-        Target("price", Kind.PRICE),
-        Target("size", Kind.SIZE),
-        Target("trade_id", Kind.BIGINT),
-    ),
+def _row_table(table: ChannelTable, text: str = "") -> RowTable:
+    columns = [column for column in table.columns if column.kind is not Kind.TEXT]
+    return RowTable(table, tuple(one for one in columns if not text or one.unless != text), text)
+
+
+ROW_TABLES: Mapping[Channel, RowTable] = MappingProxyType(
+    {channel: _row_table(table) for channel, table in TABLES.items()}
 )
-TEXT_TRADES = replace(TRADES, targets=TRADES.targets[:-1])
-"""Those whose ids are texts, which follow as the last column."""
-QUOTES = RowTable(
-    "quote_rows",
-    "received_time_ns",
-    (
-        *TIMES,
-        Target("sequence", Kind.BIGINT),
-        Target("bid_price", Kind.PRICE),
-        Target("bid_size", Kind.SIZE),
-        Target("ask_price", Kind.PRICE),
-        Target("ask_size", Kind.SIZE),
-    ),
-)
-TICKERS = RowTable(
-    "ticker_rows",
-    "received_time_ns",
-    (
-        *TIMES,
-        Target("last_price", Kind.PRICE, null_when_0=True),
-        Target("open_price", Kind.PRICE, null_when_0=True),
-        Target("high_price", Kind.PRICE, null_when_0=True),
-        Target("low_price", Kind.PRICE, null_when_0=True),
-        Target("volume", Kind.SIZE, null_when_0=True),
-    ),
-)
-MARKS = RowTable(
-    "mark_rows",
-    "received_time_ns",
-    (
-        *TIMES,
-        Target("mark_price", Kind.PRICE, null_when_0=True),
-        Target("index_price", Kind.PRICE, null_when_0=True),
-        Target("funding_rate", Kind.RATE, null_when_0=True),
-        Target("next_funding_time_ns", Kind.BIGINT, null_when_0=True),
-    ),
-)
-CANDLES = RowTable(
-    "candle_rows",
-    "open_time_ns",
-    (
-        *TIMES,
-        Target("interval_s", Kind.INTEGER),
-        Target("open_time_ns", Kind.BIGINT),
-        Target("open", Kind.PRICE),
-        Target("high", Kind.PRICE),
-        Target("low", Kind.PRICE),
-        Target("close", Kind.PRICE),
-        Target("volume", Kind.SIZE),
-        Target("closed", Kind.BOOLEAN),
-    ),
-    key=("interval_s", "open_time_ns"),
-    on_conflict="(instrument_id, interval_s, open_time_ns) DO UPDATE SET"
-    " venue_time_ns = excluded.venue_time_ns, received_time_ns = excluded.received_time_ns,"
-    " open = excluded.open, high = excluded.high, low = excluded.low, close = excluded.close,"
-    " volume = excluded.volume, closed = excluded.closed",
-)
-FLAT: Mapping[Channel, RowTable] = {
-    types_pb2.CHANNEL_TRADES: TRADES,
-    types_pb2.CHANNEL_QUOTES: QUOTES,
-    types_pb2.CHANNEL_TICKERS: TICKERS,
-    types_pb2.CHANNEL_MARKS: MARKS,
-    types_pb2.CHANNEL_CANDLES: CANDLES,
-}
+TEXT_TRADES = _row_table(TABLES[types_pb2.CHANNEL_TRADES], "trade_id_text")
+"""For trades whose ids are texts."""
 
 
 def rows_of(
-    flat: RowTable,
+    table: RowTable,
     columns: Columns,
     instruments: Sequence[ScaledInstrument],
     ids: InstrumentIds,
     texts: Sequence[str] | None = None,
 ) -> EncodedRows:
-    """Encoded for the table of a channel; ``texts`` are trade ids."""
-    place = _Place(columns, instruments, ids, flat.key)
+    """Rows for the SQL table. ``texts``: the values of its text column."""
+    key = table.channel.key_columns
+    place = _Place(columns, instruments, ids, key)
     fields: list[Field] = [Integers(place.instrument_id, 4)]
-    fields += [_field(target, columns, place) for target in flat.targets]
-    names = ["instrument_id", *flat.names]
+    fields += [_field(column, columns, place) for column in table.columns]
+    names = ["instrument_id", *table.names]
     ordered = None
     if texts is not None:
-        names.append("trade_id_text")
+        names.append(table.text)
         ordered = [texts[row].encode() for row in np.arange(len(columns))[place.order].tolist()]
     return EncodedRows(
-        table=flat.table,
+        table=table.channel.sql_table,
         columns=", ".join(names),
         row_count=len(place.instrument_id),
         data=encode(len(place.instrument_id), fields, ordered),
-        on_conflict=flat.on_conflict,
-        staged=bool(flat.key),
-        days_ns=days_of(columns.column(flat.cut_by)),
+        on_conflict=table.on_conflict,
+        staged=bool(key),
+        days_ns=days_of(columns.column(table.channel.day_column)),
     )
 
 
-def _field(target: Target, columns: Columns, place: "_Place") -> Field:
-    values = columns.column(target.name)[place.order]
+def _field(column: Column, columns: Columns, place: "_Place") -> Field:
+    values = columns.column(column.name)[place.order]
     field: Field
-    match target.kind:
-        case Kind.PRICE | Kind.SIZE | Kind.RATE:
-            field = Numerics(values, place.scale(target.kind.value))
-        case Kind.SMALLINT:
+    if column.kind.is_scaled:
+        field = Numerics(values, place.scale(column.kind.value))
+    else:
+        if column.kind is Kind.SIDE:
             known = (values == types_pb2.SIDE_BUY) | (values == types_pb2.SIDE_SELL)
-            field = Integers(np.where(known, values, 0), 2)
-        case _:
-            field = Integers(values, target.kind.value)
-    return Nullable(field, values == 0) if target.null_when_0 else field
+            values = np.where(known, values, 0)
+        field = Integers(values, column.sql_bytes)
+    return Nullable(field, values == 0) if column.zero_is_null else field
 
 
 class _Place:

@@ -92,7 +92,7 @@ class Publisher:
             part = trades[start : start + TRADES_MAX]
             batch = Batch(venue=place.venue, channel=CHANNEL_REPAIRS, published_time_ns=now_ns)
             if part:
-                draft = encode.trades(_rows(place, part, now_ns))
+                draft = encode.rows(_rows(place, part, now_ns))
                 batch.MergeFromString(draft.columns)
                 batch.instruments.extend(draft.instruments)
             if start == starts[-1]:

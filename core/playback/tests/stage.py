@@ -20,7 +20,7 @@ from kit.marketdata.codec import encode
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
 from kit.marketdata.model.columns import Numbers, Scale, Symbols, TradeRows
 from kit.storage.archive.book_events import BookEvents
-from kit.storage.archive.gaps_and_listings import PlacedGap
+from kit.storage.archive.gaps_and_listings import TimedGap
 
 TRADES, BOOK = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_BOOK
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
@@ -34,7 +34,7 @@ def column(*numbers):
 
 def sold(price, size, time_ns):
     """A trade of somebody who sells."""
-    return encode.trades(
+    return encode.rows(
         TradeRows(
             Symbols.of([SYMBOL]),
             Numbers.parse([str(price)]),
@@ -68,7 +68,7 @@ def changes(time_ns, bids, asks, *, whole=False, places=0):
 
 def doubt(time_ns, symbol=SYMBOL):
     """A gap of the book."""
-    return PlacedGap(BOOK, time_ns, types_pb2.Gap(symbol=symbol, detected_time_ns=time_ns))
+    return TimedGap(BOOK, time_ns, types_pb2.Gap(symbol=symbol, detected_time_ns=time_ns))
 
 
 def window(time_ns, *, trades=(), book=None, gaps=()):

@@ -196,7 +196,7 @@ async def test_a_play_stands_still_and_goes_on(store, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"venue": "kraken"}, "nothing of 'kraken' was recorded"),
+        ({"venue": "kraken"}, "no data of the venue 'kraken' are recorded"),
         ({"symbols": "XRPUSDT"}, "XRPUSDT"),
         ({"from_time": "2024-08-08T12:00:00Z"}, "nothing of binance was recorded then"),
         ({"from_time": "yesterday"}, "2024-08-08T12:00:00Z"),

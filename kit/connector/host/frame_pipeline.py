@@ -98,9 +98,9 @@ class FramePipeline:
             TradeRows: lambda rows: self.trade_sequencer.on_rows(rows, self._comes_twice),
             QuoteRows: self._on_quotes,
             BookRows: self._on_books,
-            TickerRows: lambda rows: self._publish(CHANNEL_TICKERS, encode.tickers(rows)),
-            MarkRows: lambda rows: self._publish(CHANNEL_MARKS, encode.marks(rows)),
-            CandleRows: lambda rows: self._publish(CHANNEL_CANDLES, encode.candles(rows)),
+            TickerRows: lambda rows: self._publish(CHANNEL_TICKERS, encode.rows(rows)),
+            MarkRows: lambda rows: self._publish(CHANNEL_MARKS, encode.rows(rows)),
+            CandleRows: lambda rows: self._publish(CHANNEL_CANDLES, encode.rows(rows)),
         }
         self._meter = meter
         self._skipped = telemetry.OncePerKind(telemetry.logger("venue.pipeline"))
@@ -290,14 +290,14 @@ class FramePipeline:
 
     def _on_quotes(self, rows: QuoteRows) -> None:
         # Written before the check: rows that cannot be written must not count as seen.
-        whole = encode.quotes(rows)
+        whole = encode.rows(rows)
         for segment in self._quotes.check(rows):
             if self._comes_twice:
                 segment = without_overtaken(segment)
             if segment.rows is rows:
                 self._publish(types_pb2.CHANNEL_QUOTES, whole)
             elif len(segment.rows) or segment.gaps:
-                draft = encode.quotes(segment.rows) if len(segment.rows) else BatchDraft()
+                draft = encode.rows(segment.rows) if len(segment.rows) else BatchDraft()
                 self._publish(types_pb2.CHANNEL_QUOTES, draft.after(segment.gaps))
 
     def _on_books(self, rows: BookRows) -> None:

@@ -267,7 +267,7 @@ def _quotes(frames: Frames) -> QuoteRows:
 def _tickers(frames: Frames) -> TickerRows:
     _, symbols, number, price = _read(frames, "ticker")
     none = zeros(len(number))
-    return TickerRows(symbols, price, price, price, price, price, none, frames.received_time_ns)
+    return TickerRows(symbols, none, frames.received_time_ns, price, price, price, price, price)
 
 
 def _books(frames: Frames) -> BookRows:

@@ -27,7 +27,7 @@ def make_hub(ring_bytes_max: int = 1 << 20) -> Hub:
 def trade(number: int, symbol: str = "BTCUSDT") -> BatchDraft:
     one, ones = np.array([1]), Numbers(np.array([1]), 0)
     rows = TradeRows(Symbols.of([symbol]), ones, ones, one, one, one, np.array([number]))
-    return encode.trades(rows)
+    return encode.rows(rows)
 
 
 def ids(response: bytes) -> list[int]:

@@ -68,7 +68,7 @@ class Listening:
         self.market.watch(frozenset([SYMBOL]))
 
     def trade(self, *ids, symbol=SYMBOL):
-        self.hub.publish(TRADES, encode.trades(trades(ids, symbol=symbol)))
+        self.hub.publish(TRADES, encode.rows(trades(ids, symbol=symbol)))
 
 
 @pytest.fixture
@@ -126,15 +126,15 @@ def test_books_are_shown_while_they_can_be_relied_on(at):
 
 def test_marks_say_what_they_know(at):
     rows = MarkRows(
-        Symbols.of([SYMBOL]),
-        Numbers.parse(["61000.5"]),
-        Numbers.parse(["0"]),
-        Numbers.parse(["-0.0001"]),
-        column(77),
-        column(1),
-        column(2),
+        symbols=Symbols.of([SYMBOL]),
+        venue_time_ns=column(1),
+        received_time_ns=column(2),
+        mark_price=Numbers.parse(["61000.5"]),
+        index_price=Numbers.parse(["0"]),
+        funding_rate=Numbers.parse(["-0.0001"]),
+        next_funding_time_ns=column(77),
     )
-    at.hub.publish(MARKS, encode.marks(rows))
+    at.hub.publish(MARKS, encode.rows(rows))
     at.market.catch_up()
     assert at.heard == [Marked(SYMBOL, D("61000.5"), D("-0.0001"), 77, 1)]
 

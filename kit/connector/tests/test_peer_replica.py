@@ -178,7 +178,7 @@ def quote(number: int) -> QuoteRows:
 def ticker(time_ns: int, price: int) -> TickerRows:
     last, none = Numbers(column(price), 0), Numbers(zeros(1), 0)
     symbols = Symbols.of([SYMBOL])
-    return TickerRows(symbols, last, none, none, none, none, column(time_ns), column(1))
+    return TickerRows(symbols, column(time_ns), column(1), last, none, none, none, none)
 
 
 def update(number: int, whole: bool = False) -> BookRows:

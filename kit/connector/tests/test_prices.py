@@ -93,8 +93,8 @@ async def test_every_trade_is_told_in_order(hub, books):
     prices.listen(ear)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
-    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([7, 8])))
-    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([9], price="0.25")))
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([7, 8])))
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([9], price="0.25")))
     await until(lambda: len(ear.heard) == 3)
     running.cancel()
     assert ear.heard == [Decimal(7), Decimal(8), Decimal("0.25")]
@@ -107,7 +107,7 @@ async def test_only_trades_that_somebody_waits_for_are_told(hub, books):
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
     for number in (7, 8, 9):
-        hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([number])))
+        hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([number])))
         await until(lambda: not hub.unread_bytes_share())
         ear.symbols ^= {SYMBOL}
     hub.end(Draining("the venue is stopping"))
@@ -123,10 +123,10 @@ async def test_who_falls_behind_hears_the_newest(books):
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
     for number in range(1, 50):
-        hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([number])))
+        hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([number])))
     await asyncio.sleep(0)
     await until(lambda: not hub.unread_bytes_share())
-    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([99])))
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([99])))
     await until(lambda: ear.heard)
     running.cancel()
     assert ear.heard == [Decimal(99)]
@@ -137,7 +137,7 @@ async def test_it_ends_with_the_venue(hub, books):
     prices.listen(ear)
     running = asyncio.create_task(prices.run())
     await asyncio.sleep(0)
-    hub.publish(types_pb2.CHANNEL_TRADES, encode.trades(trades([7])))
+    hub.publish(types_pb2.CHANNEL_TRADES, encode.rows(trades([7])))
     hub.end(Draining("the venue is stopping"))
     await asyncio.wait_for(running, 5)
     assert ear.heard == [Decimal(7)]

@@ -70,7 +70,7 @@ class TradeSequencer:
             if not len(rows):
                 return
         # Written before the check: rows that cannot be written must not count as seen.
-        whole = encode.trades(rows)
+        whole = encode.rows(rows)
         for segment in self._checked(rows):
             if overlapping and rows.previous_id is None:
                 segment = without_overtaken(segment)
@@ -214,9 +214,9 @@ class TradeSequencer:
 def _drafts(rows: TradeRows) -> list[BatchDraft]:
     """One, or one of each row where their numbers do not fit into a common scale."""
     try:
-        return [encode.trades(rows)]
+        return [encode.rows(rows)]
     except NumberError:
-        return [encode.trades(rows.take(np.array([row]))) for row in range(len(rows))]
+        return [encode.rows(rows.take(np.array([row]))) for row in range(len(rows))]
 
 
 def _explain(gap: types_pb2.Gap, hold: Hold, why: str) -> None:

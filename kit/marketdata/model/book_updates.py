@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple, Self
+from typing import Annotated, NamedTuple, Self
 
 import numpy as np
 from venuemesh.marketdata.v1 import batch_pb2
 
 from kit.base.numbers import IntColumn
-from kit.marketdata.model.columns import Scale, elements_of
+from kit.marketdata.model.columns import Column, Flag, Integer, Kind, Scale, Time, elements_of
 
 LEVEL_COLUMNS = ("price", "size")
 """Columns with one number for each level; the others have one for each update."""
@@ -36,16 +36,16 @@ class BookUpdates:
 
     instrument: IntColumn
     """Positions in the batch's list of instruments."""
-    first_sequence: IntColumn
-    last_sequence: IntColumn
-    snapshot: IntColumn
-    book_epoch: IntColumn
-    venue_time_ns: IntColumn
-    received_time_ns: IntColumn
-    bid_count: IntColumn
-    ask_count: IntColumn
-    price: IntColumn
-    size: IntColumn
+    first_sequence: Integer
+    last_sequence: Integer
+    snapshot: Flag
+    book_epoch: Integer
+    venue_time_ns: Time
+    received_time_ns: Time
+    bid_count: Integer
+    ask_count: Integer
+    price: Annotated[IntColumn, Column(Kind.PRICE)]
+    size: Annotated[IntColumn, Column(Kind.SIZE)]
 
     def __len__(self) -> int:
         return len(self.instrument)

@@ -1,11 +1,13 @@
-"""Rows as columns: what parsers make of frames, one row set for each channel.
+"""Rows as columns of exact numbers: what the parsers of venues make, one class per channel.
 
-kit.marketdata.codec.encode makes batches of them, kit.marketdata.model.batches reads batches.
+The annotations of a class say what each column holds. ``kit.marketdata.model.channels`` reads them:
+the codec, the recorder and the readers of the record follow from there.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from enum import Enum
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 from venuemesh.common.v1 import types_pb2
@@ -134,6 +136,56 @@ class Levels:
         return price.spread(some, len(self.count)), size.spread(some, len(self.count))
 
 
+class Kind(Enum):
+    """What a column holds. The value of a scaled kind is the name of its scale."""
+
+    PRICE = "price_scale"
+    SIZE = "size_scale"
+    RATE = "rate_scale"
+    VALUE = "value_scale"
+    """Price times size, with the decimal places of both."""
+    INTEGER = "integer"
+    TIME = "time"
+    """Nanoseconds since the Unix epoch."""
+    SIDE = "side"
+    FLAG = "flag"
+    """0 or 1."""
+    TEXT = "text"
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the integers of the column are to be divided by 10^scale."""
+        return self.value.endswith("_scale")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a channel: an attribute of the row class, a field of the protobuf message and a
+    column of the SQL table, all with the same name."""
+
+    kind: Kind
+    name: str = ""
+    """Set where the column is part of a table."""
+    sql_bytes: int = 8
+    """Size of an integer in the SQL table."""
+    zero_is_null: bool = False
+    """Whether 0 means that the venue does not say; null in the SQL table."""
+    unless: str = ""
+    """A text column. Where a batch has it, this column holds nothing; null in the SQL table."""
+
+
+Price = Annotated[Numbers, Column(Kind.PRICE)]
+Size = Annotated[Numbers, Column(Kind.SIZE)]
+Time = Annotated[IntColumn, Column(Kind.TIME)]
+Integer = Annotated[IntColumn, Column(Kind.INTEGER)]
+TakerSide = Annotated[IntColumn, Column(Kind.SIDE, sql_bytes=2)]
+Flag = Annotated[IntColumn, Column(Kind.FLAG, sql_bytes=1)]
+PriceOrNull = Annotated[Numbers, Column(Kind.PRICE, zero_is_null=True)]
+SizeOrNull = Annotated[Numbers, Column(Kind.SIZE, zero_is_null=True)]
+RateOrNull = Annotated[Numbers, Column(Kind.RATE, zero_is_null=True)]
+TimeOrNull = Annotated[IntColumn, Column(Kind.TIME, zero_is_null=True)]
+
+
 class _Table:
     """Rows whose columns are all equally long."""
 
@@ -141,8 +193,9 @@ class _Table:
 
     symbols: Symbols
     venue_time_ns: IntColumn
-    """0 where the venue does not say."""
+    """ns since the Unix epoch; 0 where the venue does not say."""
     received_time_ns: IntColumn
+    """When the frame left the socket, ns since the Unix epoch."""
 
     def __len__(self) -> int:
         return len(self.symbols.row)
@@ -163,25 +216,28 @@ def _take(column: Any, rows: IntColumn) -> Any:
     return column.take(rows)
 
 
+# The fields of a class stand in the order in which the columns are written to a batch.
+
+
 @dataclass(frozen=True, slots=True)
 class TradeRows(_Table):
-    """Public trades, in the order in which they came. Times in ns since the Unix epoch."""
+    """Public trades, in the order in which they came."""
 
     symbols: Symbols
-    price: Numbers
-    size: Numbers
-    side: IntColumn
-    venue_time_ns: IntColumn
-    received_time_ns: IntColumn
-    trade_id: IntColumn
-    """0 where the venue's ids are no numbers."""
+    price: Price
+    size: Size
+    side: TakerSide
+    venue_time_ns: Time
+    received_time_ns: Time
+    trade_id: Annotated[IntColumn, Column(Kind.INTEGER, unless="trade_id_text")]
+    """0 where the venue's ids are not numbers."""
     previous_id: IntColumn | None = None
-    """The trade_id that must have come before; None where ids cannot show a hole."""
-    trade_id_text: list[str] | None = None
-    """The ids, where they are no numbers."""
+    """The trade_id that must have come before; None where ids cannot show a gap. Not published."""
+    trade_id_text: Annotated[list[str] | None, Column(Kind.TEXT)] = None
+    """The ids where they are not numbers."""
     spent: IntColumn | None = None
-    """1: the venue used the id for something that is no trade of the market. It is counted, so that
-    no hole seems to be there, and not passed on. None: there are none."""
+    """1: the venue used the id for something that is not a public trade. The row counts as received
+    and is not published. None: there are no such rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,19 +245,20 @@ class QuoteRows(_Table):
     """Best bids and asks, in the order in which they came."""
 
     symbols: Symbols
-    bid_price: Numbers
-    bid_size: Numbers
-    ask_price: Numbers
-    ask_size: Numbers
-    venue_time_ns: IntColumn
-    received_time_ns: IntColumn
-    sequence: IntColumn
+    bid_price: Price
+    bid_size: Size
+    ask_price: Price
+    ask_size: Size
+    venue_time_ns: Time
+    received_time_ns: Time
+    sequence: Integer
     """The venue's update id, which grows; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class BookRows(_Table):
-    """Changes of books, and whole books."""
+    """Changes of books, and whole books, as the venue sends them. Published updates are
+    ``BookUpdates``."""
 
     symbols: Symbols
     first_sequence: IntColumn
@@ -223,28 +280,28 @@ class TickerRows(_Table):
     """Figures of the last 24 hours; 0 where the venue does not say."""
 
     symbols: Symbols
-    last_price: Numbers
-    open_price: Numbers
-    high_price: Numbers
-    low_price: Numbers
-    volume: Numbers
+    venue_time_ns: Time
+    received_time_ns: Time
+    last_price: PriceOrNull
+    open_price: PriceOrNull
+    high_price: PriceOrNull
+    low_price: PriceOrNull
+    volume: SizeOrNull
     """In base units or contracts."""
-    venue_time_ns: IntColumn
-    received_time_ns: IntColumn
 
 
 @dataclass(frozen=True, slots=True)
 class MarkRows(_Table):
-    """What derivatives are valued at; 0 where the row does not say."""
+    """Mark price, index price and funding of derivatives; 0 where the row does not say."""
 
     symbols: Symbols
-    mark_price: Numbers
-    index_price: Numbers
-    funding_rate: Numbers
+    venue_time_ns: Time
+    received_time_ns: Time
+    mark_price: PriceOrNull
+    index_price: PriceOrNull
+    funding_rate: RateOrNull
     """A fraction of the position's value."""
-    next_funding_time_ns: IntColumn
-    venue_time_ns: IntColumn
-    received_time_ns: IntColumn
+    next_funding_time_ns: TimeOrNull
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,17 +309,17 @@ class CandleRows(_Table):
     """Candles as the venue computes them; the same one comes again as it grows."""
 
     symbols: Symbols
-    interval_s: IntColumn
-    open_time_ns: IntColumn
-    open: Numbers
-    high: Numbers
-    low: Numbers
-    close: Numbers
-    volume: Numbers
-    closed: IntColumn
-    """1: the venue says that it is final."""
-    venue_time_ns: IntColumn
-    received_time_ns: IntColumn
+    venue_time_ns: Time
+    received_time_ns: Time
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Size
+    interval_s: Annotated[IntColumn, Column(Kind.INTEGER, sql_bytes=4)]
+    open_time_ns: Time
+    closed: Flag
+    """1: the venue says that the candle is final."""
 
 
 def elements_of(counts: IntColumn, rows: IntColumn) -> IntColumn:
@@ -273,11 +330,13 @@ def elements_of(counts: IntColumn, rows: IntColumn) -> IntColumn:
     return np.repeat(shift, chosen) + np.arange(chosen.sum())
 
 
-Rows = TradeRows | QuoteRows | BookRows | TickerRows | MarkRows | CandleRows
+TableRows = TradeRows | QuoteRows | TickerRows | MarkRows | CandleRows
+"""Rows that are published as they are, and stored as rows of an SQL table."""
+Rows = TableRows | BookRows
 
 
 def zeros(count: int) -> IntColumn:
-    """A column that says nothing."""
+    """A column of zeros: the venue does not say."""
     return np.zeros(count, dtype=np.int64)
 
 

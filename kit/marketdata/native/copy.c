@@ -2,16 +2,16 @@
  *
  * The bytes are those of the connection: messages of one row each, header and trailer in the first
  * and the last. Every function writes into arrays that the caller owns and has sized. Nothing is
- * allocated, nothing is kept. The reference in Python is in kit/storage/archive/reference.py.
+ * allocated, nothing is kept. kit/storage/archive/reference_decoder.py is the reference in Python.
  */
 
 #include <stdint.h>
 #include <string.h>
 
-/* Kinds of a column; the same numbers stand in kit/storage/archive/layout.py. */
+/* Kinds of a column; the same numbers stand in kit/storage/archive/copy_layout.py. */
 enum copied_kind { COPIED_INTEGER, COPIED_NUMERIC, COPIED_BYTES };
 
-/* The same numbers stand in kit/storage/archive/layout.py. */
+/* The same numbers stand in kit/storage/archive/copy_layout.py. */
 enum fault { FAULT_NONE, FAULT_SHAPE, FAULT_NULL, FAULT_NUMBER };
 
 struct copied_column {

@@ -298,7 +298,7 @@ def make_trades(numbers: list[tuple[int, int]]) -> TradeRows:
 )
 def test_written_columns_are_protobuf(numbers: list[tuple[int, int]]) -> None:
     rows = make_trades(numbers)
-    draft = encode.trades(rows)
+    draft = encode.rows(rows)
     batch = batch_pb2.MarketDataBatch.FromString(draft.columns)
     assert list(batch.trades.price) == rows.price.unscaled.tolist()
     assert list(batch.trades.trade_id) == rows.trade_id.tolist()
@@ -312,6 +312,6 @@ def test_written_columns_are_protobuf(numbers: list[tuple[int, int]]) -> None:
 
 def test_without_a_compiler_the_same_columns_are_written(by_reference: None) -> None:
     rows = make_trades([(-5, 1), (10**14, 2**62), (0, 0)])
-    batch = batch_pb2.MarketDataBatch.FromString(encode.trades(rows).columns)
+    batch = batch_pb2.MarketDataBatch.FromString(encode.rows(rows).columns)
     assert list(batch.trades.price) == [-5, 10**14, 0]
     assert list(batch.trades.trade_id) == [1, 2**62, 0]

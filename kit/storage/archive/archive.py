@@ -1,4 +1,4 @@
-"""Reads any channel of the record, in the order in which it was received."""
+"""Reads any channel of the record in the order of receipt."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
@@ -13,44 +13,44 @@ from kit.base.errors import NotSupported, UnknownInstrument, UnknownVenue
 from kit.base.numbers import IntColumn
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.batches import Batch
-from kit.storage.archive.bars import BarReading, Series
+from kit.storage.archive.bars import BarReader, Series
 from kit.storage.archive.book_events import BookEvents
-from kit.storage.archive.books import BookReading
+from kit.storage.archive.books import BookReader
 from kit.storage.archive.copy_out import copy_out
-from kit.storage.archive.events import Events, TypedEvents, in_portions
-from kit.storage.archive.gaps_and_listings import PlacedGap, Term, gaps_of, terms_of
-from kit.storage.archive.slices import Slices
-from kit.storage.archive.tables import RANK, SOURCES, Source, in_order
+from kit.storage.archive.events import ChannelEvents, TableEvents, in_portions
+from kit.storage.archive.gaps_and_listings import InstrumentTerms, TimedGap, gaps_of, terms_of
+from kit.storage.archive.slices import TimeSlices
+from kit.storage.archive.tables import RANK, RECORD_TABLES, RecordTable
 
 EPOCH = 1
-"""Of the cursors of what is read."""
+"""Epoch of the cursors of batches that are read from the record."""
 ROWS_MAX = 10_000
-"""Rows of one batch, when nothing else is asked for."""
+"""Rows of one batch, by default."""
 
 
 @dataclass(frozen=True, slots=True)
-class Instruments:
-    """The instruments of a venue that are read."""
+class RecordedInstruments:
+    """Instruments of a venue that the database knows."""
 
     venue: str
     names: Sequence[str]
-    """Symbols, ascending."""
+    """Symbols, sorted."""
     ids: Sequence[int]
-    """Their numbers in the database."""
+    """The instrument_id of each symbol."""
 
     def ranks(self, instrument_id: IntColumn) -> IntColumn:
-        """Of each number the place of its symbol among the names."""
-        places = np.zeros(max(self.ids, default=0) + 1, dtype=np.int64)
-        places[list(self.ids)] = np.arange(len(self.ids))
-        found: IntColumn = places[instrument_id]
+        """The position of each instrument's symbol among the names."""
+        positions = np.zeros(max(self.ids, default=0) + 1, dtype=np.int64)
+        positions[list(self.ids)] = np.arange(len(self.ids))
+        found: IntColumn = positions[instrument_id]
         return found
 
 
 class Archive:
-    """What was recorded in one database.
+    """The record in one database.
 
     Ranges are start_ns <= t < end_ns of received time, in ns since the Unix epoch; 0 is open. The
-    same question over the same record gives the same bytes. Methods raise StoreUnavailable,
+    same request over the same record returns the same bytes. Methods raise StoreUnavailable,
     UnknownVenue for a venue that was never recorded, UnknownInstrument for such a symbol, and
     MalformedCopy or MalformedArchive when the record is damaged.
     """
@@ -59,7 +59,7 @@ class Archive:
         self._database = Database(database_url)
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         await self._database.close()
 
     async def batches(
@@ -93,8 +93,8 @@ class Archive:
         symbols: Collection[str] = (),
         start_ns: int = 0,
         end_ns: int = 0,
-    ) -> AsyncGenerator[Events, None]:
-        """The same rows as they are read, a slice of time after another."""
+    ) -> AsyncGenerator[ChannelEvents, None]:
+        """The rows that ``batches`` encodes, one slice of time after another."""
         reading = await self._reading(venue, channel, symbols)
         if not (start_ns and end_ns):
             first_ns, last_ns = await reading.bounds()
@@ -113,10 +113,10 @@ class Archive:
         as_of_ns: int = 0,
         rows_max: int = ROWS_MAX,
     ) -> AsyncGenerator[bytes, None]:
-        """Serialised BarColumns, by open time, which the range is about. Raises NotSupported when a
-        number does not fit 64 bits."""
+        """Serialised BarColumns by open time, to which the range applies. Raises NotSupported when
+        a number does not fit 64 bits."""
         await self.instruments(venue, [symbol])
-        reading = BarReading(self._database, Series(venue, symbol, interval, as_of_ns))
+        reading = BarReader(self._database, Series(venue, symbol, interval, as_of_ns))
         async with aclosing(reading.columns(start_ns, end_ns, rows_max)) as messages:
             async for message in messages:
                 yield message
@@ -130,95 +130,97 @@ class Archive:
     async def symbols_with_books(
         self, venue: str, until_ns: int, symbols: Collection[str] = ()
     ) -> frozenset[str]:
-        """Those of which a whole book was received before a time."""
+        """The symbols of which a whole book was received before a time."""
         return await (await self._book_reading(venue, symbols)).symbols(until_ns)
 
     async def books_at(
         self, venue: str, time_ns: int, symbols: Collection[str] = ()
     ) -> BookEvents | None:
-        """Each book whole, as it was just before a time; None when none was known."""
+        """A snapshot of each book just before a time, or None when no book was known."""
         return await (await self._book_reading(venue, symbols)).as_of(time_ns)
 
     async def gaps(
         self, venue: str, channels: Collection[Channel], symbols: Collection[str] = ()
-    ) -> list[PlacedGap]:
-        """All gaps of some channels, in order."""
+    ) -> list[TimedGap]:
+        """The gaps of some channels, in the order of the events around them."""
         async with self._database.transaction() as connection:
             return await gaps_of(connection, venue, channels, symbols)
 
-    async def terms(self, venue: str, symbols: Collection[str] = ()) -> list[Term]:
-        """What its instruments were like, in order."""
+    async def terms(self, venue: str, symbols: Collection[str] = ()) -> list[InstrumentTerms]:
+        """The listings and terms of instruments, in the order in which they began."""
         async with self._database.transaction() as connection:
             return await terms_of(connection, venue, symbols)
 
-    async def instruments(self, venue: str, symbols: Collection[str] = ()) -> Instruments:
-        """Of these symbols, or all that were recorded of the venue."""
+    async def instruments(self, venue: str, symbols: Collection[str] = ()) -> RecordedInstruments:
+        """The instruments with these symbols, or all that were recorded of the venue."""
         async with self._database.transaction() as connection:
             rows = await connection.execute(
                 "SELECT symbol, instrument_id FROM instruments WHERE venue = %s", [venue]
             )
             known: dict[str, int] = {row[0]: row[1] async for row in rows}
         if not known:
-            raise UnknownVenue(f"nothing of {venue!r} was recorded", venue=venue)
+            raise UnknownVenue(f"no data of the venue {venue!r} are recorded", venue=venue)
         for symbol in symbols:
             if symbol not in known:
-                message = f"nothing of {venue} {symbol!r} was recorded"
+                message = f"no data of {venue} {symbol!r} are recorded"
                 raise UnknownInstrument(message, venue=venue, symbol=symbol)
         names = sorted(set(symbols) or known)
-        return Instruments(venue, names, [known[name] for name in names])
+        return RecordedInstruments(venue, names, [known[name] for name in names])
 
-    async def _book_reading(self, venue: str, symbols: Collection[str]) -> BookReading:
+    async def _book_reading(self, venue: str, symbols: Collection[str]) -> BookReader:
         instruments = await self.instruments(venue, symbols)
         ids = dict(zip(instruments.names, instruments.ids, strict=True))
-        return BookReading(self._database, venue, ids)
+        return BookReader(self._database, venue, ids)
 
     async def _reading(
         self, venue: str, channel: Channel, symbols: Collection[str]
-    ) -> "TypedReading | BookReading":
+    ) -> "TableReader | BookReader":
         if channel == types_pb2.CHANNEL_BOOK:
             return await self._book_reading(venue, symbols)
         instruments = await self.instruments(venue, symbols)
-        if channel in SOURCES:
-            return TypedReading(self._database, SOURCES[channel], instruments)
+        if channel in RECORD_TABLES:
+            return TableReader(self._database, RECORD_TABLES[channel], instruments)
         name = channel_name(channel)
-        raise NotSupported(f"{name} cannot be read", service="archive", wanted=name)
+        raise NotSupported(
+            f"the archive does not read the channel {name}", service="archive", wanted=name
+        )
 
 
-class TypedReading:
-    """Some instruments of one of the tables of typed rows."""
+class TableReader:
+    """Reads some instruments of one SQL table."""
 
-    def __init__(self, database: Database, source: Source, instruments: Instruments) -> None:
+    def __init__(
+        self, database: Database, table: RecordTable, instruments: RecordedInstruments
+    ) -> None:
         self._database = database
-        self._source = source
+        self._table = table
         self._instruments = instruments
 
     async def bounds(self) -> tuple[int, int]:
-        """The first and the last time; (0, -1) when there is nothing."""
+        """The first and the last received time; (0, -1) without rows."""
         async with self._database.transaction() as connection:
-            query = self._source.bounds_query(self._instruments.ids).encode()
+            query = self._table.bounds_query(self._instruments.ids).encode()
             row = await (await connection.execute(query)).fetchone()
         assert row is not None
         return (0, -1) if row[0] is None else (row[0], row[1])
 
-    async def events(self, start_ns: int, end_ns: int) -> AsyncGenerator[Events, None]:
-        """Slice after slice."""
-        async with aclosing(Slices(self._read, start_ns, end_ns).all()) as slices:
+    async def events(self, start_ns: int, end_ns: int) -> AsyncGenerator[ChannelEvents, None]:
+        """The rows received in a span of time, slice by slice."""
+        async with aclosing(TimeSlices(self._read, start_ns, end_ns).all()) as slices:
             async for events in slices:
                 yield events
 
-    async def _read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[Events, int]:
-        """The rows of a span in order."""
-        source = self._source
-        query = source.query(self._instruments.ids, start_ns, end_ns)
+    async def _read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[ChannelEvents, int]:
+        query = self._table.query(self._instruments.ids, start_ns, end_ns)
         async with self._database.transaction() as connection:
-            table = await copy_out(connection, query, source.layout, bytes_max)
-        ranks = self._instruments.ranks(table.integers("instrument_id"))
-        table = in_order(table.with_integers(RANK, ranks), source.keys)
-        return TypedEvents(source, self._instruments.names, table), len(table)
+            rows = await copy_out(connection, query, self._table.layout, bytes_max)
+        ranks = self._instruments.ranks(rows.integers("instrument_id"))
+        rows = self._table.in_order(rows.with_integers(RANK, ranks))
+        return TableEvents(self._table, self._instruments.names, rows), len(rows)
 
 
 def as_batch(venue: str, channel: Channel, sequence: int, draft: BatchDraft) -> bytes:
-    """A draft under a number."""
+    """A serialised batch with a cursor."""
     head = Batch(
         venue=venue,
         channel=channel,

@@ -1,6 +1,6 @@
 """Recorded bars as columns."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -13,47 +13,45 @@ from kit.base.errors import NotSupported
 from kit.base.intervals import BY_NAME, Interval
 from kit.base.numbers import IntColumn, NumberError, most, rescale
 from kit.marketdata.codec.protobuf_writer import ProtobufWriter
-from kit.marketdata.model.columns import Numbers
+from kit.marketdata.model.channels import BAR_COLUMNS
+from kit.marketdata.model.columns import Column, Kind, Numbers
+from kit.storage.archive.copied_rows import CopiedRows
+from kit.storage.archive.copy_layout import CopyColumn, CopyKind, Layout, MalformedCopy
 from kit.storage.archive.copy_out import copy_out
-from kit.storage.archive.decoded import Table
-from kit.storage.archive.layout import Column, Kind, Layout, MalformedCopy
-from kit.storage.archive.slices import Slices
+from kit.storage.archive.slices import TimeSlices
 
-PRICES = ("open", "high", "low", "close")
-SIZES = ("volume", "buy_volume")
-QUOTE_VOLUME = "quote_volume"
-WHOLE = ("trade_count", "covered_ns", "revision", "final")
-LAYOUT = (
-    *(Column(name) for name in ("open_time_ns", "number", "close_time_ns", *WHOLE)),
-    *(Column(name, Kind.NUMERIC) for name in (*PRICES, *SIZES, QUOTE_VOLUME)),
+LAYOUT = tuple(
+    CopyColumn(column.name, CopyKind.NUMERIC if column.kind.is_scaled else CopyKind.INTEGER)
+    for column in BAR_COLUMNS
 )
 TIME_LAYOUT = tuple(column for column in LAYOUT if column.name not in ("number", "close_time_ns"))
-"""Of bars of time, whose end follows from their begin: each column costs the server as much as
+"""For time bars, whose end follows from their begin: each column costs the server as much as
 reading the row."""
 FIRST_SLICE_NS = 30 * 24 * 60 * 60 * NANOSECONDS_PER_SECOND
 _WRITER = ProtobufWriter("bars", history_pb2.BarColumns, history_pb2.ReadBarsResponse)
 
 
 class Series(NamedTuple):
-    """The bars of one instrument and interval, as they stood at a time (0: now)."""
+    """The bars of one instrument and interval."""
 
     venue: str
     symbol: str
     interval: str
     as_of_ns: int
+    """The revisions that were current at this time; 0: the newest."""
 
     @property
-    def time(self) -> Interval | None:
-        """None: they are not bars of time."""
+    def time_interval(self) -> Interval | None:
+        """The interval of time bars; None for other kinds."""
         return BY_NAME.get(self.interval)
 
     @property
     def layout(self) -> Layout:
         """The columns that are read."""
-        return LAYOUT if self.time is None else TIME_LAYOUT
+        return LAYOUT if self.time_interval is None else TIME_LAYOUT
 
     def query(self, condition: str) -> str:
-        """Those that open in a span of time."""
+        """The statement for the bars that meet a condition."""
         columns = ", ".join(column.name for column in self.layout)
         names = ("venue", self.venue), ("symbol", self.symbol), ("interval", self.interval)
         whose = " AND ".join(f"{name} = {_quoted(value)}" for name, value in names)
@@ -68,7 +66,7 @@ class Series(NamedTuple):
         )
 
 
-class BarReading:
+class BarReader:
     """Reads one series."""
 
     def __init__(self, database: Database, series: Series) -> None:
@@ -82,21 +80,21 @@ class BarReading:
         if not (start_ns and end_ns):
             first_ns, last_ns = await self._bounds()
             start_ns, end_ns = start_ns or first_ns, end_ns or last_ns + 1
-        waiting: list[Table] = []
+        waiting: list[CopiedRows] = []
         count = 0
-        slices = Slices(self._read, start_ns, end_ns, first_slice_ns=FIRST_SLICE_NS)
+        slices = TimeSlices(self._read, start_ns, end_ns, first_slice_ns=FIRST_SLICE_NS)
         async with aclosing(slices.all()) as tables:
             async for table in tables:
                 waiting.append(table)
                 count += len(table)
                 if count >= rows_max:
-                    whole = Table.joined(waiting)
+                    whole = CopiedRows.joined(waiting)
                     for start in range(0, count - rows_max + 1, rows_max):
                         yield self._message(whole.take(slice(start, start + rows_max)))
                     waiting = [whole.take(slice(count - count % rows_max, count))]
                     count %= rows_max
         if count:
-            yield self._message(Table.joined(waiting))
+            yield self._message(CopiedRows.joined(waiting))
 
     async def _bounds(self) -> tuple[int, int]:
         series = self._series
@@ -110,7 +108,7 @@ class BarReading:
         assert row is not None
         return (0, -1) if row[0] is None else (row[0], row[1])
 
-    async def _read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[Table, int]:
+    async def _read(self, start_ns: int, end_ns: int, bytes_max: int) -> tuple[CopiedRows, int]:
         condition = f"open_time_ns >= {start_ns} AND open_time_ns < {end_ns}"
         query = self._series.query(condition)
         async with self._database.transaction() as connection:
@@ -119,33 +117,36 @@ class BarReading:
             except MalformedCopy as error:
                 raise self._not_supported(error) from None
         open_time_ns = table.integers("open_time_ns")
-        if self._series.time is not None:
-            close_time_ns = open_time_ns + self._series.time.length_ns
+        if self._series.time_interval is not None:
+            close_time_ns = open_time_ns + self._series.time_interval.length_ns
             table = table.with_integers("close_time_ns", close_time_ns)
             table = table.with_integers("number", np.zeros(len(table), dtype=np.int64))
         if (open_time_ns[1:] > open_time_ns[:-1]).all():
             return table, len(table)
         return table.take(np.lexsort((table.integers("number"), open_time_ns))), len(table)
 
-    def _message(self, table: Table) -> bytes:
-        prices = {name: table.numbers(name) for name in PRICES}
-        sizes = {name: table.numbers(name) for name in SIZES}
-        quote_volume = table.numbers(QUOTE_VOLUME)
-        price_scale, size_scale = _scale(prices), _scale(sizes)
-        # Its places are the sum of both; trades of one size and another price may need more.
-        size_scale = max(size_scale, most(quote_volume.decimals) - price_scale)
-        scales = dict.fromkeys(PRICES, price_scale) | dict.fromkeys(SIZES, size_scale)
-        scales[QUOTE_VOLUME] = price_scale + size_scale
-        numbers = {**prices, **sizes, QUOTE_VOLUME: quote_volume}
+    def _message(self, table: CopiedRows) -> bytes:
+        scaled = {
+            column: table.numbers(column.name) for column in BAR_COLUMNS if column.kind.is_scaled
+        }
+        price_scale = _places(scaled, Kind.PRICE)
+        # The places of a value are the sum of both; prices that differ may need more.
+        size_scale = max(_places(scaled, Kind.SIZE), _places(scaled, Kind.VALUE) - price_scale)
+        scales = {
+            Kind.PRICE: price_scale,
+            Kind.SIZE: size_scale,
+            Kind.VALUE: price_scale + size_scale,
+        }
         try:
             columns: dict[str, IntColumn] = {
-                name: rescale(column.unscaled, column.decimals, scales[name])
-                for name, column in numbers.items()
+                column.name: rescale(numbers.unscaled, numbers.decimals, scales[column.kind])
+                for column, numbers in scaled.items()
             }
         except NumberError as error:
             raise self._not_supported(error) from None
-        for name in ("open_time_ns", "close_time_ns", "number", *WHOLE):
-            columns[name] = table.integers(name)
+        for column in BAR_COLUMNS:
+            if column not in scaled:
+                columns[column.name] = table.integers(column.name)
         head = history_pb2.BarColumns(price_scale=price_scale, size_scale=size_scale)
         return head.SerializeToString() + _WRITER.body(**columns)
 
@@ -155,8 +156,9 @@ class BarReading:
         )
 
 
-def _scale(columns: dict[str, Numbers]) -> int:
-    return max(most(column.decimals) for column in columns.values())
+def _places(columns: Mapping[Column, Numbers], kind: Kind) -> int:
+    """The most decimal places of the columns of a kind."""
+    return max(most(found.decimals) for column, found in columns.items() if column.kind is kind)
 
 
 def _quoted(text: str) -> str:

@@ -2,7 +2,7 @@
 
 Update ids continue where the ids before ended, times hardly change, and the prices of an update lie
 close to each other and to those of the update before. So nearly every column is stored as small
-differences (``kit.storage.archive.columns``).
+differences (``kit.storage.archive.packed_columns``).
 """
 
 from struct import Struct
@@ -12,7 +12,12 @@ import numpy as np
 from kit.base.numbers import IntColumn
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates
-from kit.storage.archive.columns import ColumnReader, ColumnWriter, Groups, MalformedColumns
+from kit.storage.archive.packed_columns import (
+    ColumnReader,
+    ColumnWriter,
+    GroupedDifferences,
+    MalformedColumns,
+)
 
 _HEAD_LENGTH = Struct("<I")
 
@@ -21,13 +26,13 @@ def pack(head: Batch, rows: BookUpdates) -> bytes:
     """A batch of these rows, before the general compression. ``head`` has no rows."""
     write = ColumnWriter()
     write.add(rows.instrument)
-    by_instrument = Groups(rows.instrument)
+    by_instrument = GroupedDifferences(rows.instrument)
     write.add(rows.first_sequence - by_instrument.previous(rows.last_sequence))
     write.add(rows.last_sequence - rows.first_sequence)
     write.add(rows.snapshot)
     for column in by_instrument.differences(rows.book_epoch):
         write.add(column)
-    everything = Groups(np.zeros(len(rows), dtype=np.int64))
+    everything = GroupedDifferences(np.zeros(len(rows), dtype=np.int64))
     for values in (rows.received_time_ns, rows.venue_time_ns):
         for column in everything.differences(values):
             write.add(column)
@@ -46,7 +51,7 @@ def unpack(data: bytes) -> tuple[Batch, BookUpdates]:
     head = Batch.FromString(data[_HEAD_LENGTH.size : _HEAD_LENGTH.size + length])
     read = ColumnReader(data, _HEAD_LENGTH.size + length)
     instrument = read.next()
-    by_instrument = Groups(instrument)
+    by_instrument = GroupedDifferences(instrument)
     first_after, last_after_first = read.next(), read.next()
     if not len(instrument) == len(first_after) == len(last_after_first):
         raise MalformedColumns("columns differ in length")
@@ -54,7 +59,7 @@ def unpack(data: bytes) -> tuple[Batch, BookUpdates]:
     last_sequence = by_instrument.running_sums(first_after + last_after_first)
     snapshot = read.next()
     book_epoch = by_instrument.sums(read.next(), read.next())
-    everything = Groups(np.zeros(len(instrument), dtype=np.int64))
+    everything = GroupedDifferences(np.zeros(len(instrument), dtype=np.int64))
     received_time_ns = everything.sums(read.next(), read.next())
     venue_time_ns = everything.sums(read.next(), read.next())
     bid_count, ask_count = read.next(), read.next()
@@ -88,7 +93,7 @@ class _Runs:
         sides = np.stack((instrument * 2, instrument * 2 + 1), axis=1).ravel()
         filled = np.flatnonzero(counts)
         self._counts = counts[filled]
-        self._sides = Groups(sides[filled])
+        self._sides = GroupedDifferences(sides[filled])
         self._starts = np.cumsum(self._counts) - self._counts
         self._inner = np.ones(int(self._counts.sum()), dtype=bool)
         self._inner[self._starts] = False

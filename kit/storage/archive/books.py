@@ -18,18 +18,18 @@ from kit.marketdata.book.local_book import LocalBook, LocalBooks
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
 from kit.storage.archive.book_events import BookEvents, joined
 from kit.storage.archive.codec import unpack_book
+from kit.storage.archive.copied_rows import CopiedRows
+from kit.storage.archive.copy_layout import CopyColumn, CopyKind
 from kit.storage.archive.copy_out import copy_out
-from kit.storage.archive.decoded import Table
-from kit.storage.archive.events import Events
-from kit.storage.archive.layout import Column, Kind
-from kit.storage.archive.slices import NO_LIMIT, Slices
+from kit.storage.archive.events import ChannelEvents
+from kit.storage.archive.slices import NO_LIMIT, TimeSlices
 
 LAYOUT = (
-    Column("epoch"),
-    Column("sequence"),
-    Column("update_count"),
-    Column("codec"),
-    Column("batch", Kind.BYTES),
+    CopyColumn("epoch"),
+    CopyColumn("sequence"),
+    CopyColumn("update_count"),
+    CopyColumn("codec"),
+    CopyColumn("batch", CopyKind.BYTES),
 )
 HELD_BACK = 2
 """Blocks of a slice that wait for the next one: two that follow each other may have been received
@@ -46,7 +46,7 @@ class Block(NamedTuple):
     updates: BookUpdates
 
 
-class BookReading:
+class BookReader:
     """The book updates of some instruments of a venue."""
 
     def __init__(self, database: Database, venue: str, ids: Mapping[str, int]) -> None:
@@ -55,7 +55,7 @@ class BookReading:
         self._symbols = frozenset(ids)
         self._ids = ids
 
-    async def events(self, start_ns: int, end_ns: int) -> AsyncGenerator[Events, None]:
+    async def events(self, start_ns: int, end_ns: int) -> AsyncGenerator[ChannelEvents, None]:
         """Each book as of the start, then its updates."""
         first = await self.as_of(start_ns)
         if first is not None:
@@ -122,7 +122,7 @@ class BookReading:
     async def _blocks(self, start_ns: int, end_ns: int) -> AsyncGenerator[list[Block], None]:
         """Blocks that have something between these times, in the order of their cursors."""
         held: list[Block] = []
-        slices = Slices(self._read, start_ns, end_ns).all()
+        slices = TimeSlices(self._read, start_ns, end_ns).all()
         async with aclosing(slices):
             async for blocks in slices:
                 held = sorted([*held, *blocks], key=lambda block: block.cursor)
@@ -150,7 +150,7 @@ class BookReading:
         blocks = _unpacked(table)
         return [block for block in blocks if int(block.updates.received_time_ns.min()) < time_ns]
 
-    async def _copy(self, condition: str, bytes_max: int) -> Table:
+    async def _copy(self, condition: str, bytes_max: int) -> CopiedRows:
         names = ", ".join(column.name for column in LAYOUT)
         query = f"SELECT {names} FROM book_batch_rows WHERE {self._whose()} AND {condition}"
         async with self._database.transaction() as connection:
@@ -185,9 +185,9 @@ class BookReading:
         return row
 
 
-def _unpacked(table: Table) -> list[Block]:
+def _unpacked(table: CopiedRows) -> list[Block]:
     columns = (table.integers(name).tolist() for name in ("epoch", "sequence", "codec"))
-    rows = zip(*columns, table.pieces("batch").bytes(), strict=True)
+    rows = zip(*columns, table.pooled("batch").bytes(), strict=True)
     return [_block((epoch, sequence), codec, data) for epoch, sequence, codec, data in rows]
 
 

@@ -12,7 +12,7 @@ from kit.marketdata.codec import encode
 from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import book_packing
-from kit.storage.archive.columns import MalformedColumns
+from kit.storage.archive.packed_columns import MalformedColumns
 
 TEXT_LEVEL = 3
 """Of Zstandard, for what has words in it. Higher ones cost much and gain a few per cent."""

@@ -17,10 +17,10 @@ from psycopg import errors
 
 from kit.base.database import Connection
 from kit.marketdata.native import library
-from kit.storage.archive.compiled import CompiledDecoder
-from kit.storage.archive.decoded import Decoder, Table
-from kit.storage.archive.layout import MESSAGE_HEAD_BYTES, Layout, framed
-from kit.storage.archive.reference import ReferenceDecoder
+from kit.storage.archive.compiled_decoder import CompiledDecoder
+from kit.storage.archive.copied_rows import CopiedRows, Decoder
+from kit.storage.archive.copy_layout import MESSAGE_HEAD_BYTES, Layout, framed
+from kit.storage.archive.reference_decoder import ReferenceDecoder
 
 READ_BYTES_MAX = 512 * 1024
 GATHER_BYTES_MIN = 128 * 1024
@@ -41,7 +41,9 @@ def decoder_for(layout: Layout) -> Decoder:
     return ReferenceDecoder(layout) if library is None else CompiledDecoder(layout)
 
 
-async def copy_out(connection: Connection, query: str, layout: Layout, bytes_max: int) -> Table:
+async def copy_out(
+    connection: Connection, query: str, layout: Layout, bytes_max: int
+) -> CopiedRows:
     """All rows of a query, whose columns are those of the layout, in a transaction of the caller.
 
     Raises TooLarge, MalformedCopy, and what psycopg raises. After any of them the connection is

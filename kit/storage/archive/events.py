@@ -1,4 +1,4 @@
-"""What was recorded in one channel, in the order in which it was received."""
+"""Recorded rows of one channel, in the order in which they were received."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,73 +9,72 @@ import numpy as np
 
 from kit.base.numbers import IntColumn
 from kit.marketdata.codec.encode import BatchDraft
-from kit.storage.archive.decoded import Table
-from kit.storage.archive.tables import TIME, Source, symbols_of
+from kit.storage.archive.copied_rows import CopiedRows
+from kit.storage.archive.tables import TIME, RecordTable
 
 
-class Events(Protocol):
+class ChannelEvents(Protocol):
     """Some rows of a channel."""
 
     def __len__(self) -> int:
-        """Rows; a book update is one."""
+        """Number of rows; a book update is one."""
 
     @property
     def times_ns(self) -> IntColumn:
-        """When each was received, ascending."""
+        """Received time of each row, ascending."""
 
     def part(self, start: int, stop: int) -> Self:
-        """The rows from one position to another."""
+        """The rows from one position up to another."""
 
     def and_then(self, later: Sequence[Self]) -> Self:
-        """These rows and those."""
+        """These rows, followed by later ones."""
 
     def drafts(self) -> Iterator[BatchDraft]:
-        """As batches without numbers; more than one where one cannot hold them all. Raises
-        NumberError when a number does not fit."""
+        """The rows as batches without cursors; more than one where one cannot hold them all.
+        Raises NumberError when a number does not fit."""
 
 
 @dataclass(frozen=True, slots=True)
-class TypedEvents:
-    """Rows of one of the tables of typed rows."""
+class TableEvents:
+    """Rows of one SQL table."""
 
-    source: Source
+    table: RecordTable
     names: Sequence[str]
-    """The symbols that are read, in order."""
-    table: Table
+    """The symbols that are read, sorted."""
+    rows: CopiedRows
 
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self.rows)
 
     @property
     def times_ns(self) -> IntColumn:
-        return self.table.integers(TIME)
+        return self.rows.integers(TIME)
 
     def part(self, start: int, stop: int) -> Self:
-        return type(self)(self.source, self.names, self.table.take(slice(start, stop)))
+        return type(self)(self.table, self.names, self.rows.take(slice(start, stop)))
 
     def and_then(self, later: Sequence[Self]) -> Self:
-        joined = Table.joined([self.table, *(events.table for events in later)])
-        return type(self)(self.source, self.names, joined)
+        rows = CopiedRows.joined([self.rows, *(events.rows for events in later)])
+        return type(self)(self.table, self.names, rows)
 
     def drafts(self) -> Iterator[BatchDraft]:
-        bounds = [0, *self._changes(), len(self)]
+        bounds = sorted({0, len(self), *self._changes()})
         for start, stop in pairwise(bounds):
-            if start < stop:
-                table = self.table.take(slice(start, stop))
-                yield self.source.draft(table, symbols_of(table, self.names))
+            yield self.table.draft(self.rows.take(slice(start, stop)), self.names)
 
-    def _changes(self) -> list[int]:
-        """Where rows begin that cannot be in one batch with those before."""
-        if not self.source.alike:
-            return []
-        nulls = self.table.nulls(self.source.alike)
-        changes: list[int] = (np.flatnonzero(nulls[1:] != nulls[:-1]) + 1).tolist()
-        return changes
+    def _changes(self) -> Iterator[int]:
+        """Positions of rows that cannot be in one batch with the row before: one has a text in the
+        place of a number, the other has not."""
+        for name in self.table.text_instead:
+            nulls = self.rows.nulls(name)
+            yield from (np.flatnonzero(nulls[1:] != nulls[:-1]) + 1).tolist()
 
 
-async def in_portions(slices: AsyncIterator[Events], rows_max: int) -> AsyncGenerator[Events, None]:
-    """The same rows, so many at a time, however they came."""
-    waiting: list[Events] = []
+async def in_portions(
+    slices: AsyncIterator[ChannelEvents], rows_max: int
+) -> AsyncGenerator[ChannelEvents, None]:
+    """The same rows in portions of ``rows_max``, however many came at a time."""
+    waiting: list[ChannelEvents] = []
     count = 0
     async for events in slices:
         waiting.append(events)

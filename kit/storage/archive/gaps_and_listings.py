@@ -34,7 +34,7 @@ ORDER BY valid_from_ns, symbol
 """
 
 
-class PlacedGap(NamedTuple):
+class TimedGap(NamedTuple):
     """A gap and where it stands among the events of its channel."""
 
     channel: Channel
@@ -43,7 +43,7 @@ class PlacedGap(NamedTuple):
     gap: types_pb2.Gap
 
 
-class Term(NamedTuple):
+class InstrumentTerms(NamedTuple):
     """What an instrument was like for some time."""
 
     from_ns: int
@@ -60,7 +60,7 @@ class Term(NamedTuple):
 
 async def gaps_of(
     connection: Connection, venue: str, channels: Collection[Channel], symbols: Collection[str]
-) -> list[PlacedGap]:
+) -> list[TimedGap]:
     """All gaps of these channels and symbols (none: all), in order."""
     values = _values(venue, symbols) | {
         "channels": list(channels),
@@ -70,11 +70,13 @@ async def gaps_of(
     return [_placed(row) async for row in _rows(found)]
 
 
-async def terms_of(connection: Connection, venue: str, symbols: Collection[str]) -> list[Term]:
+async def terms_of(
+    connection: Connection, venue: str, symbols: Collection[str]
+) -> list[InstrumentTerms]:
     """All terms of these symbols (none: all), in order."""
     found = await connection.execute(_TERMS, _values(venue, symbols))
     return [
-        Term(from_ns, to_ns, change, ParseDict(definition, types_pb2.Instrument()))
+        InstrumentTerms(from_ns, to_ns, change, ParseDict(definition, types_pb2.Instrument()))
         async for from_ns, to_ns, change, definition in _rows(found)
     ]
 
@@ -88,7 +90,7 @@ async def _rows(found: Any) -> AsyncIterator[Any]:
         yield row
 
 
-def _placed(row: Any) -> PlacedGap:
+def _placed(row: Any) -> TimedGap:
     channel, symbol, reason, before, after, last_ns, first_ns, detected_ns, detail, time_ns = row
     gap = types_pb2.Gap(
         symbol=symbol or "",
@@ -100,4 +102,4 @@ def _placed(row: Any) -> PlacedGap:
         detected_time_ns=detected_ns,
         detail=detail,
     )
-    return PlacedGap(channel, time_ns, gap)
+    return TimedGap(channel, time_ns, gap)

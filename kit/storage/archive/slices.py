@@ -50,7 +50,7 @@ class _Span(Generic[RowsT]):
         return [_Span(start, end) for start, end in reversed(list(pairwise(cuts)))]
 
 
-class Slices(Generic[RowsT]):
+class TimeSlices(Generic[RowsT]):
     """Reads start <= t < end, in ns, slice after slice."""
 
     def __init__(

@@ -1,8 +1,7 @@
 """Columns as Arrow tables: decimal128 for prices and sizes, timestamp[ns, UTC] for times.
 
-A column ``venue_time_ns`` becomes ``venue_time``; where the venue does not say a time, it is null.
-Symbols and sides are dictionaries. All tables of a channel have one schema, so that they can stand
-in one file.
+A column ``venue_time_ns`` becomes ``venue_time``, null where the venue does not say. Symbols and
+sides are dictionaries. All tables of a channel have one schema, so that one file can hold them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,16 +12,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kit.base.numbers import IntColumn
-from kit.storage.reader.column_names import SCALES, SYMBOL, TEXT_ID, VALUE
+from kit.marketdata.model.channels import COLUMNS
+from kit.marketdata.model.columns import Kind
 
 PRECISION = 38
 PLACES, VALUE_PLACES = 18, 24
-"""Decimal places in a table: of all numbers, and of products of price and size. Where a number has
-more, the table cannot be made."""
+"""Decimal places in a table: of prices, sizes and rates, and of values. A number with more is an
+error."""
 TIME = pa.timestamp("ns", tz="UTC")
-SIDES = {"book": (None, "bid", "ask")}
+BOOK_SIDES = (None, "bid", "ask")
 TRADE_SIDES = (None, "buy", "sell")
-FLAGS = ("snapshot", "closed", "final")
 
 
 def table(
@@ -31,7 +30,7 @@ def table(
     columns: Mapping[str, NDArray[Any]],
     scales: Mapping[str, int],
 ) -> pa.Table:
-    """The parts of ``Columns`` as one table.
+    """The parts of ``Columns`` as an Arrow table.
 
     Raises pyarrow.ArrowInvalid when a number has too many decimal places.
     """
@@ -44,30 +43,32 @@ def _arrays(
     columns: Mapping[str, NDArray[Any]],
     scales: Mapping[str, int],
 ) -> Iterator[tuple[str, pa.Array]]:
-    yield SYMBOL, _named(columns[SYMBOL], tuple(symbols))
+    yield "symbol", _named(columns["symbol"], tuple(symbols))
     for name, values in columns.items():
-        if name == SYMBOL:
+        if name == "symbol":
             continue
-        if name in scales:
-            places = VALUE_PLACES if SCALES[name] == VALUE else PLACES
-            yield (
-                name,
-                decimals(values, scales[name]).cast(pa.decimal128(PRECISION, places)),
-            )
-        elif name == TEXT_ID:
-            yield name, pa.array(values, type=pa.string(), mask=values == "")
-        elif name == "side":
-            yield name, _named(values, SIDES.get(channel, TRADE_SIDES))
-        elif name.endswith("_time_ns"):
-            yield name.removesuffix("_ns"), times(values)
-        elif name in FLAGS:
-            yield name, pa.array(values != 0)
-        else:
-            yield name, pa.array(values)
+        if (channel, name) == ("book", "side"):
+            yield name, _named(values, BOOK_SIDES)
+            continue
+        match COLUMNS[channel][name].kind:
+            case Kind.TEXT:
+                yield name, pa.array(values, type=pa.string(), mask=values == "")
+            case Kind.SIDE:
+                yield name, _named(values, TRADE_SIDES)
+            case Kind.TIME:
+                yield name.removesuffix("_ns"), times(values)
+            case Kind.FLAG:
+                yield name, pa.array(values != 0)
+            case Kind.INTEGER:
+                yield name, pa.array(values)
+            case kind:
+                places = VALUE_PLACES if kind is Kind.VALUE else PLACES
+                exact = pa.decimal128(PRECISION, places)
+                yield name, decimals(values, scales[name]).cast(exact)
 
 
 def decimals(values: IntColumn, scale: int) -> pa.Array:
-    """number / 10^scale, exact."""
+    """Exact decimals: number / 10^scale."""
     # A decimal128 is a 128-bit integer: the number, and its sign in all bits above.
     wide = np.stack((values, values >> 63), axis=1)
     kind = pa.decimal128(PRECISION, scale)
@@ -75,7 +76,7 @@ def decimals(values: IntColumn, scale: int) -> pa.Array:
 
 
 def times(values: IntColumn) -> pa.Array:
-    """Times; 0 is not known."""
+    """Times in UTC; null for 0."""
     return pa.array(values, mask=values == 0).cast(TIME)
 
 

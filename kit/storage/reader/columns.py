@@ -1,4 +1,4 @@
-"""Messages of columns as NumPy arrays. No step is taken row by row."""
+"""Messages of columns as NumPy arrays, without a step per row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,16 @@ from venuemesh.history.v1 import history_pb2
 
 from kit.base.cursor import Channel, channel_name
 from kit.base.numbers import IntColumn, rescale
-from kit.marketdata.model.batches import Batch
-from kit.storage.reader.column_names import PRICE, SCALES, SIZE, SYMBOL, TEXT_ID, VALUE
+from kit.marketdata.model.batches import Batch, columns_of
+from kit.marketdata.model.book_updates import LEVEL_COLUMNS
+from kit.marketdata.model.channels import COLUMNS
+from kit.marketdata.model.columns import Kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LEVEL_COLUMNS = ("price", "size")
-BAR_COLUMNS = tuple(
-    field.name
-    for field in history_pb2.BarColumns.DESCRIPTOR.fields
-    if field.name not in (PRICE, SIZE)
-)
+SYMBOL = "symbol"
+BOOK, BARS = "book", "bars"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +43,16 @@ class Columns:
         return self.values[name]
 
     def to_arrow(self) -> "pa.Table":
-        """The same as an Arrow table: see ``kit.storage.reader.arrow``. Needs pyarrow."""
-        # Heavy, and not needed by those who want arrays.
+        """The rows as an Arrow table: see ``kit.storage.reader.arrow``. Needs pyarrow."""
+        # Imported late: it is large, and arrays do not need it.
         from kit.storage.reader import arrow
 
         return arrow.table(self.channel, self.symbols, self.values, self.scales)
 
     @classmethod
     def joined(cls, parts: "Sequence[Self]") -> Self:
-        """One after another, each column at the largest of its scales. Raises NumberError when a
-        number then has more than 18 digits."""
+        """One part after another, each column at the largest of its scales. Raises NumberError when
+        a number then has more than 18 digits."""
         first = parts[0]
         if len(parts) == 1:
             return first
@@ -65,10 +63,10 @@ class Columns:
             for name in first.values
             if name != SYMBOL
         }
-        places = {name: place for place, name in enumerate(names)}
+        positions = {name: position for position, name in enumerate(names)}
         values[SYMBOL] = np.concatenate(
             [
-                np.array([places[name] for name in part.symbols], dtype=np.int64)[part[SYMBOL]]
+                np.array([positions[name] for name in part.symbols], dtype=np.int64)[part[SYMBOL]]
                 for part in parts
             ]
         )
@@ -83,54 +81,61 @@ def _at_scale(part: Columns, name: str, scale: int | None) -> NDArray[Any]:
 def of_batch(batch: Batch) -> Columns:
     """The rows of a batch that has some."""
     name = channel_name(batch.channel)
-    message = getattr(batch, name)
-    values = {field.name: _array(message, field.name) for field in message.DESCRIPTOR.fields}
-    instrument = values.pop("instrument")
-    if name == "book":
+    message = columns_of(batch)
+    instrument = np.array(message.instrument, dtype=np.int64)
+    values = {
+        field.name: _array(
+            getattr(message, field.name), COLUMNS[name][field.name].kind, len(instrument)
+        )
+        for field in message.DESCRIPTOR.fields
+        if field.name != "instrument"
+    }
+    if name == BOOK:
         values, instrument = _levels(values, instrument)
-    if name == "trades":
-        values[TEXT_ID] = _texts(message, len(instrument))
     scales = {}
-    for column in values:
-        if column in SCALES:
-            scales[column], values[column] = _rescaled(
-                values[column], batch, SCALES[column], instrument
+    for column in COLUMNS[name].values():
+        if column.kind.is_scaled:
+            scales[column.name], values[column.name] = _rescaled(
+                values[column.name], batch, column.kind, instrument
             )
     symbols = list(dict.fromkeys(entry.symbol for entry in batch.instruments))
-    places = [symbols.index(entry.symbol) for entry in batch.instruments]
-    values[SYMBOL] = np.array(places, dtype=np.int64)[instrument]
+    positions = [symbols.index(entry.symbol) for entry in batch.instruments]
+    values[SYMBOL] = np.array(positions, dtype=np.int64)[instrument]
     return Columns(name, symbols, values, scales)
 
 
 def of_bars(symbol: str, bars: history_pb2.BarColumns) -> Columns:
     """The rows of a message of bars."""
-    values: dict[str, NDArray[Any]] = {name: _array(bars, name) for name in BAR_COLUMNS}
-    values[SYMBOL] = np.zeros(len(values["open"]), dtype=np.int64)
-    places = {PRICE: bars.price_scale, SIZE: bars.size_scale}
-    places[VALUE] = bars.price_scale + bars.size_scale
-    scales = {name: places[SCALES[name]] for name in BAR_COLUMNS if name in SCALES}
-    return Columns("bars", [symbol], values, scales)
+    scale_of = {Kind.PRICE: bars.price_scale, Kind.SIZE: bars.size_scale}
+    scale_of[Kind.VALUE] = bars.price_scale + bars.size_scale
+    values: dict[str, NDArray[Any]] = {}
+    scales: dict[str, int] = {}
+    for field in bars.DESCRIPTOR.fields:
+        if field.name not in COLUMNS[BARS]:
+            continue
+        kind = COLUMNS[BARS][field.name].kind
+        values[field.name] = _array(getattr(bars, field.name), kind, len(bars.open))
+        if kind in scale_of:
+            scales[field.name] = scale_of[kind]
+    values[SYMBOL] = np.zeros(len(bars.open), dtype=np.int64)
+    return Columns(BARS, [symbol], values, scales)
 
 
 def no_rows(channel: Channel | None) -> Columns:
-    """What is read where nothing was recorded; of bars, with None."""
+    """No rows of a channel, or with None no bars."""
     if channel is None:
         return of_bars("", history_pb2.BarColumns())
     batch = Batch(channel=channel)
     batch.instruments.add()
+    getattr(batch, channel_name(channel)).SetInParent()
     return of_batch(batch)
 
 
-def _array(message: Any, name: str) -> IntColumn:
-    values = getattr(message, name)
-    # Texts are looked at where they may be.
-    return np.array(() if name == TEXT_ID else values, dtype=np.int64)
-
-
-def _texts(message: Any, count: int) -> NDArray[Any]:
-    if not message.trade_id_text:
-        return np.full(count, "", dtype=object)
-    return np.array(message.trade_id_text, dtype=object)
+def _array(values: Sequence[Any], kind: Kind, count: int) -> NDArray[Any]:
+    """A column of ``count`` rows; texts that are missing are empty."""
+    if kind is not Kind.TEXT:
+        return np.array(values, dtype=np.int64)
+    return np.array(values, dtype=object) if values else np.full(count, "", dtype=object)
 
 
 def _levels(
@@ -150,10 +155,10 @@ def _levels(
 
 
 def _rescaled(
-    values: IntColumn, batch: Batch, kind: str, instrument: IntColumn
+    values: IntColumn, batch: Batch, kind: Kind, instrument: IntColumn
 ) -> tuple[int, IntColumn]:
     """All numbers of a column at the largest scale among the instruments."""
-    each = [getattr(entry, kind) for entry in batch.instruments]
+    each = [getattr(entry, kind.value) for entry in batch.instruments]
     most = max(each, default=0)
     if each.count(most) == len(each):
         return most, values

@@ -94,7 +94,7 @@ def test_what_cannot_be_played_is_refused(options, words):
 def test_a_venue_that_was_never_recorded_is_refused(postgres_url):
     asyncio.run(migrate(postgres_url))
     options = replace(OPTIONS, records=(Record("binance", postgres_url),))
-    with pytest.raises(OperationsError, match="nothing of 'binance' was recorded"):
+    with pytest.raises(OperationsError, match="no data of the venue 'binance' are recorded"):
         check(options, ["binance"])
 
 

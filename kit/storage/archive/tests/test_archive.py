@@ -13,7 +13,7 @@ from kit.marketdata.model.batches import Batch
 from kit.storage.archive import archive as archives
 from kit.storage.archive import slices
 from kit.storage.archive.archive import Archive
-from kit.storage.archive.slices import Slices
+from kit.storage.archive.slices import TimeSlices
 
 TRADES, QUOTES = types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES
 START_NS = 1_700_000_000_000_000_000
@@ -120,7 +120,7 @@ async def test_the_same_bytes_however_the_range_is_cut(store, monkeypatch):
     archive, connection = store
     add_trades(connection, *(("BTCUSDT", number / 7, number, number) for number in range(1, 200)))
     whole = await read(archive, rows_max=17)
-    monkeypatch.setattr(Slices.__init__, "__defaults__", (slices.ROWS_USUAL, SECOND_NS // 3))
+    monkeypatch.setattr(TimeSlices.__init__, "__defaults__", (slices.ROWS_USUAL, SECOND_NS // 3))
     monkeypatch.setattr(slices, "GROWTH_MAX", 2)
     assert await read(archive, rows_max=17) == whole
     monkeypatch.setattr(slices, "SLICE_BYTES_MAX", 1000)
@@ -180,10 +180,10 @@ async def test_slices_are_taken_in_order_whatever_they_hold():
             raise slices.TooLarge
         return times, len(times)
 
-    found = [time_ns async for times in Slices(read_slice, 0, 1000).all() for time_ns in times]
+    found = [time_ns async for times in TimeSlices(read_slice, 0, 1000).all() for time_ns in times]
     assert found == [3, 5, 100, 101]
 
 
 def test_ranks_follow_the_names():
-    instruments = archives.Instruments("binance", ["A", "B", "C"], [7, 3, 9])
+    instruments = archives.RecordedInstruments("binance", ["A", "B", "C"], [7, 3, 9])
     assert instruments.ranks(np.array([3, 9, 7])).tolist() == [1, 2, 0]

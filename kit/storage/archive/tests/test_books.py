@@ -13,7 +13,7 @@ from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec, slices
 from kit.storage.archive.archive import Archive
-from kit.storage.archive.slices import Slices
+from kit.storage.archive.slices import TimeSlices
 
 BOOK = types_pb2.CHANNEL_BOOK
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -183,7 +183,7 @@ async def test_the_same_bytes_however_the_range_is_cut(store, monkeypatch):
     archive, connection = store
     record(connection, made_updates(3))
     whole = await read(archive, (), 1777, rows_max=33)
-    monkeypatch.setattr(Slices.__init__, "__defaults__", (slices.ROWS_USUAL, 50))
+    monkeypatch.setattr(TimeSlices.__init__, "__defaults__", (slices.ROWS_USUAL, 50))
     monkeypatch.setattr(slices, "GROWTH_MAX", 1)
     assert await read(archive, (), 1777, rows_max=33) == whole
     assert len(whole) > 3

@@ -12,7 +12,12 @@ from kit.marketdata.model.batches import Batch
 from kit.marketdata.model.book_updates import BookUpdates
 from kit.storage.archive import codec
 from kit.storage.archive.codec import Codec, MalformedArchive
-from kit.storage.archive.columns import ColumnReader, ColumnWriter, Groups, MalformedColumns
+from kit.storage.archive.packed_columns import (
+    ColumnReader,
+    ColumnWriter,
+    GroupedDifferences,
+    MalformedColumns,
+)
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 SMALL = st.integers(-1000, 1000)
@@ -91,7 +96,7 @@ def test_columns_come_back(large, small):
 def test_sums_undo_differences(rows):
     group = np.array([row[0] for row in rows], dtype=np.int64)
     values = np.array([row[1] for row in rows], dtype=np.int64)
-    groups = Groups(group)
+    groups = GroupedDifferences(group)
     assert groups.sums(*groups.differences(values)).tolist() == values.tolist()
 
 

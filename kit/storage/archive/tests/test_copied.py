@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from kit.base.numbers import to_decimal
 from kit.marketdata import native
-from kit.storage.archive.compiled import CompiledDecoder
-from kit.storage.archive.layout import Column, Kind, MalformedCopy, framed
-from kit.storage.archive.reference import ReferenceDecoder
+from kit.storage.archive.compiled_decoder import CompiledDecoder
+from kit.storage.archive.copy_layout import CopyColumn, CopyKind, MalformedCopy, framed
+from kit.storage.archive.reference_decoder import ReferenceDecoder
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-KINDS = st.sampled_from(Kind)
+KINDS = st.sampled_from(CopyKind)
 LAYOUTS = st.lists(st.tuples(KINDS, st.booleans()), min_size=1, max_size=6)
 
 needs_native = pytest.mark.skipif(native.library is None, reason="there is no C compiler")
@@ -24,7 +24,7 @@ READERS = [ReferenceDecoder, pytest.param(CompiledDecoder, marks=needs_native)]
 
 
 def layout_of(columns):
-    return [Column(f"c{place}", kind, null) for place, (kind, null) in enumerate(columns)]
+    return [CopyColumn(f"c{place}", kind, null) for place, (kind, null) in enumerate(columns)]
 
 
 def row_of(values):
@@ -53,7 +53,11 @@ def numerics(draw):
 INTEGERS = st.sampled_from([1, 2, 4, 8]).flatmap(
     lambda size: st.binary(min_size=size, max_size=size)
 )
-VALUES = {Kind.INTEGER: INTEGERS, Kind.NUMERIC: numerics(), Kind.BYTES: st.binary(max_size=20)}
+VALUES = {
+    CopyKind.INTEGER: INTEGERS,
+    CopyKind.NUMERIC: numerics(),
+    CopyKind.BYTES: st.binary(max_size=20),
+}
 
 
 @st.composite
@@ -81,13 +85,13 @@ def read(reader, layout, data, step):
     for column in layout:
         found.append(table.nulls(column.name).tolist() if column.null else None)
         match column.kind:
-            case Kind.INTEGER:
+            case CopyKind.INTEGER:
                 found.append(table.integers(column.name).tolist())
-            case Kind.NUMERIC:
+            case CopyKind.NUMERIC:
                 numbers = table.numbers(column.name)
                 found.append([numbers.unscaled.tolist(), str(numbers.decimals)])
-            case Kind.BYTES:
-                found.append(table.pieces(column.name).bytes())
+            case CopyKind.BYTES:
+                found.append(table.pooled(column.name).bytes())
     return found
 
 
@@ -110,8 +114,10 @@ def test_what_the_server_sends_is_read_exactly(reader, postgres_url):
         connection.execute("INSERT INTO t (a) VALUES (false)")
         with connection.cursor().copy("COPY t TO STDOUT (FORMAT BINARY)") as copy:
             data = b"".join(framed(bytes(part)) for part in copy)
-    kinds = [Kind.INTEGER] * 4 + [Kind.NUMERIC, Kind.BYTES]
-    decoder = reader([Column(name, kind, True) for name, kind in zip("abcdpt", kinds, strict=True)])
+    kinds = [CopyKind.INTEGER] * 4 + [CopyKind.NUMERIC, CopyKind.BYTES]
+    decoder = reader(
+        [CopyColumn(name, kind, True) for name, kind in zip("abcdpt", kinds, strict=True)]
+    )
     assert decoder.feed(data) == len(data)
     table = decoder.table()
     some = len(prices)
@@ -121,7 +127,7 @@ def test_what_the_server_sends_is_read_exactly(reader, postgres_url):
     numbers = table.numbers("p")
     found = list(map(to_decimal, numbers.unscaled.tolist(), numbers.decimals.tolist()))
     assert found == [*map(Decimal, prices), 0]
-    assert table.pieces("t").texts() == [*(f"é{price}" for price in prices), ""]
+    assert table.pooled("t").texts() == [*(f"é{price}" for price in prices), ""]
     assert table.nulls("c").tolist() == [False] * some + [True]
 
 
@@ -137,7 +143,7 @@ def test_a_number_that_cannot_be_kept_is_an_error(reader, text, postgres_url):
         ) as copy,
     ):
         data = b"".join(framed(bytes(part)) for part in copy)
-    decoder = reader([Column("one"), Column("price", Kind.NUMERIC)])
+    decoder = reader([CopyColumn("one"), CopyColumn("price", CopyKind.NUMERIC)])
     with pytest.raises(MalformedCopy, match="row 0, column price: is no number"):
         decoder.feed(data)
 
@@ -145,4 +151,4 @@ def test_a_number_that_cannot_be_kept_is_an_error(reader, text, postgres_url):
 @pytest.mark.parametrize("reader", READERS)
 def test_a_missing_value_is_an_error(reader):
     with pytest.raises(MalformedCopy, match="row 1, column c0: is null"):
-        reader(layout_of([(Kind.INTEGER, False)])).feed(copy_of([(b"\1",), (None,)]))
+        reader(layout_of([(CopyKind.INTEGER, False)])).feed(copy_of([(b"\1",), (None,)]))

@@ -11,7 +11,7 @@ MESSAGE_BYTES_MIN = 7
 """Of a row without columns."""
 
 
-class Kind(IntEnum):
+class CopyKind(IntEnum):
     """What a column holds; the same numbers stand in kit/marketdata/native/copy.c."""
 
     INTEGER = 0
@@ -39,16 +39,16 @@ FAULT_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class CopyColumn:
     """One column of the answer."""
 
     name: str
-    kind: Kind = Kind.INTEGER
+    kind: CopyKind = CopyKind.INTEGER
     null: bool = False
     """Whether rows may have no value there; it then reads as 0 or as nothing."""
 
 
-Layout = Sequence[Column]
+Layout = Sequence[CopyColumn]
 
 
 class MalformedCopy(ValueError):
@@ -60,6 +60,6 @@ def framed(row: bytes | bytearray | memoryview) -> bytes:
     return b"".join((b"d", struct.pack(">i", len(row) + 4), row))
 
 
-def fault_text(fault: int, column: Column, row: int) -> str:
+def fault_text(fault: int, column: CopyColumn, row: int) -> str:
     """In words."""
     return f"row {row}, column {column.name}: {FAULT_WORDS[Fault(fault)]}"

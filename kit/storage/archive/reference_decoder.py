@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from kit.base.numbers import DIGITS_MAX
-from kit.storage.archive.decoded import DecodedColumn, Table
-from kit.storage.archive.layout import (
+from kit.storage.archive.copied_rows import CopiedRows, DecodedColumn
+from kit.storage.archive.copy_layout import (
     MESSAGE_HEAD_BYTES,
-    Column,
+    CopyColumn,
+    CopyKind,
     Fault,
-    Kind,
     Layout,
     MalformedCopy,
     fault_text,
@@ -61,18 +61,18 @@ class ReferenceDecoder:
             at += 1 + size
         return at
 
-    def table(self) -> Table:
+    def table(self) -> CopiedRows:
         pool = bytes(self._pool)
         columns = {}
         for place, column in enumerate(self._layout):
             seconds = np.array(self._seconds[place], dtype=np.int64)
             columns[column.name] = DecodedColumn(
                 np.array(self._values[place], dtype=np.int64),
-                None if column.kind is Kind.INTEGER else seconds,
+                None if column.kind is CopyKind.INTEGER else seconds,
                 np.array(self._nulls[place], dtype=np.bool_) if column.null else None,
-                pool if column.kind is Kind.BYTES else b"",
+                pool if column.kind is CopyKind.BYTES else b"",
             )
-        return Table(columns)
+        return CopiedRows(columns)
 
     def _message(self, body: bytes) -> None:
         if not self._header_seen:
@@ -111,7 +111,7 @@ class ReferenceDecoder:
                 found.append(_read(column, value, len(self._pool) + len(pool)))
             except _Faulty as error:
                 raise self._fault(error.fault, place) from None
-            if column.kind is Kind.BYTES:
+            if column.kind is CopyKind.BYTES:
                 pool += value or b""
         if next(values, None) is not None:
             raise self._fault(Fault.SHAPE, 0)
@@ -141,18 +141,18 @@ class ReferenceDecoder:
         return MalformedCopy(fault_text(fault, self._layout[place], self.row_count))
 
 
-def _read(column: Column, value: bytes | None, pool_length: int) -> tuple[int, int, bool]:
+def _read(column: CopyColumn, value: bytes | None, pool_length: int) -> tuple[int, int, bool]:
     """Number, second number, and whether there is none."""
     if value is None:
         if not column.null:
             raise _Faulty(Fault.NULL)
         return 0, 0, True
     match column.kind:
-        case Kind.INTEGER:
+        case CopyKind.INTEGER:
             if len(value) not in INTEGERS:
                 raise _Faulty(Fault.SHAPE)
             return struct.unpack(INTEGERS[len(value)], value)[0], 0, False
-        case Kind.NUMERIC:
+        case CopyKind.NUMERIC:
             return *_numeric(value), False
         case _:
             return pool_length, len(value), False

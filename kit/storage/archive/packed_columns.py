@@ -72,7 +72,7 @@ class ColumnReader:
         return values * divisor if divisor > 1 else values
 
 
-class Groups:
+class GroupedDifferences:
     """Rows that belong to groups. A number is told as its difference to that of the row before of
     the same group; the first of each group stands apart, so that one large number does not make
     many small ones wide."""

@@ -7,11 +7,11 @@ import numpy as np
 
 from kit.base.numbers import IntColumn
 from kit.marketdata import native
-from kit.storage.archive.decoded import DecodedColumn, Table
-from kit.storage.archive.layout import (
+from kit.storage.archive.copied_rows import CopiedRows, DecodedColumn
+from kit.storage.archive.copy_layout import (
     MESSAGE_BYTES_MIN,
+    CopyKind,
     Fault,
-    Kind,
     Layout,
     MalformedCopy,
     fault_text,
@@ -28,7 +28,7 @@ class CompiledDecoder:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._row_bytes_min = MESSAGE_BYTES_MIN + 4 * len(layout)
-        self._has_pool = any(column.kind is Kind.BYTES for column in layout)
+        self._has_pool = any(column.kind is CopyKind.BYTES for column in layout)
         self._room = 0
         self._pool: Any = np.empty(0, dtype=np.uint8)
         self._values: list[IntColumn] = [_EMPTY] * len(layout)
@@ -52,18 +52,18 @@ class CompiledDecoder:
             raise MalformedCopy(fault_text(self._out.fault, column, self.row_count))
         return read
 
-    def table(self) -> Table:
+    def table(self) -> CopiedRows:
         count = self.row_count
         pool = self._pool[: self._out.pool_length].tobytes()
         columns = {}
         for place, column in enumerate(self._layout):
             columns[column.name] = DecodedColumn(
                 self._values[place][:count],
-                None if column.kind is Kind.INTEGER else self._seconds[place][:count],
+                None if column.kind is CopyKind.INTEGER else self._seconds[place][:count],
                 self._nulls[place][:count] if column.null else None,
-                pool if column.kind is Kind.BYTES else b"",
+                pool if column.kind is CopyKind.BYTES else b"",
             )
-        return Table(columns)
+        return CopiedRows(columns)
 
     def _make_room(self, data_bytes: int) -> None:
         """For all rows that so many bytes can hold."""
@@ -82,7 +82,7 @@ class CompiledDecoder:
         for place, (made, column) in enumerate(zip(self._columns, self._layout, strict=True)):
             self._values[place] = self._grown(self._values[place])
             made.values = native.address(self._values[place])
-            if column.kind is not Kind.INTEGER:
+            if column.kind is not CopyKind.INTEGER:
                 self._seconds[place] = self._grown(self._seconds[place])
                 made.seconds = native.address(self._seconds[place])
             if column.null:

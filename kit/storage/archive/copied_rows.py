@@ -14,16 +14,16 @@ Nulls = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
+class PooledBytes:
     """Texts or bytes, by where they stand in a pool."""
 
     pool: bytes
     start: IntColumn
     length: IntColumn
 
-    def take(self, rows: IntColumn) -> "Pieces":
+    def take(self, rows: IntColumn) -> "PooledBytes":
         """Only these."""
-        return Pieces(self.pool, self.start[rows], self.length[rows])
+        return PooledBytes(self.pool, self.start[rows], self.length[rows])
 
     def bytes(self) -> list[bytes]:
         """All of them."""
@@ -71,7 +71,7 @@ class DecodedColumn:
         )
 
 
-class Table:
+class CopiedRows:
     """Rows as columns by name, all equally long."""
 
     def __init__(self, columns: dict[str, DecodedColumn]) -> None:
@@ -90,11 +90,11 @@ class Table:
         assert column.seconds is not None
         return Numbers.compact(column.values, column.seconds)
 
-    def pieces(self, name: str) -> Pieces:
+    def pooled(self, name: str) -> PooledBytes:
         """A BYTES column; empty where it is null."""
         column = self.columns[name]
         assert column.seconds is not None
-        return Pieces(column.pool, column.values, column.seconds)
+        return PooledBytes(column.pool, column.values, column.seconds)
 
     def nulls(self, name: str) -> Nulls:
         """Where a column that may be null is so."""
@@ -102,21 +102,21 @@ class Table:
         assert nulls is not None
         return nulls
 
-    def take(self, rows: "IntColumn | slice") -> "Table":
+    def take(self, rows: "IntColumn | slice") -> "CopiedRows":
         """Only these rows, in this order."""
-        return Table({name: column.take(rows) for name, column in self.columns.items()})
+        return CopiedRows({name: column.take(rows) for name, column in self.columns.items()})
 
-    def with_integers(self, name: str, values: IntColumn) -> "Table":
+    def with_integers(self, name: str, values: IntColumn) -> "CopiedRows":
         """The same with one column more."""
-        return Table({**self.columns, name: DecodedColumn(values)})
+        return CopiedRows({**self.columns, name: DecodedColumn(values)})
 
     @staticmethod
-    def joined(parts: "Sequence[Table]") -> "Table":
+    def joined(parts: "Sequence[CopiedRows]") -> "CopiedRows":
         """One after another; all have the same columns."""
         if len(parts) == 1:
             return parts[0]
         names = parts[0].columns
-        return Table(
+        return CopiedRows(
             {name: DecodedColumn.joined([part.columns[name] for part in parts]) for name in names}
         )
 
@@ -132,7 +132,7 @@ class Decoder(Protocol):
         """Read whole messages of data from the start; returns the bytes that were read. It stops
         before a message that is cut off or of another type. Raises MalformedCopy."""
 
-    def table(self) -> Table:
+    def table(self) -> CopiedRows:
         """All rows that were read."""
 
 

@@ -1,0 +1,152 @@
+"""What the version of November 2026 wrote to Redis and PostgreSQL is read as it was meant.
+
+``earlier_data.json`` holds, as that version left them: ``streams``, entries of Redis Streams by key
+(id and batch); ``tables``, rows of PostgreSQL in COPY's text format, which its recorder and its bar
+aggregator made of those entries; ``read`` and ``read_bars``, what its archive read from the tables.
+"""
+
+import json
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from core.bars.settings import BarsSettings
+from core.bars.tests import rig as bars_rig
+from core.recorder.chunk import Chunk
+from core.recorder.store import Store
+from core.recorder.tests.market import BTC, Trade, trade_batch
+from kit.base.cursor import START, Cursor, StreamKey
+from kit.base.database import Database, migrate
+from kit.marketdata import native
+from kit.marketdata.delivery.streams import RedisStreams
+from kit.storage.archive.archive import Archive
+
+DATA = json.loads(Path(__file__).with_name("earlier_data.json").read_text())
+VENUE = "binance"
+NOW_NS = 1_795_000_000_000_000_000
+RECORDED = (
+    *("instruments", "trade_rows", "quote_rows", "ticker_rows", "mark_rows", "candle_rows"),
+    *("book_batch_rows", "frame_rows", "gap_rows", "instrument_terms", "stream_positions"),
+)
+BARS = ("bars", "bar_instruments", "bar_positions")
+CLOCK = {"gap_rows": "detected_time_ns", "bars": "written_time_ns"}
+"""Columns that follow the clock of the process that wrote them."""
+BAR_SETTINGS = BarsSettings(
+    store_interval_ms=10, kept_seconds=5, lease_seconds=2.0, kinds=("tick:2", "range:10")
+)
+
+
+@pytest.fixture
+async def database_url(postgres_url):
+    await migrate(postgres_url)
+    return postgres_url
+
+
+def load(url, tables):
+    """Write the earlier rows of these tables."""
+    with psycopg.connect(url) as connection, connection.cursor() as cursor:
+        for table in tables:
+            columns, rows = DATA["tables"][table].values()
+            cursor.execute(f"TRUNCATE {table} CASCADE".encode())
+            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN".encode()) as copy:
+                copy.write("".join(f"{row}\n" for row in rows))
+
+
+def stored(url, table):
+    """Rows of a table as lists of texts, without what follows the clock."""
+    columns = DATA["tables"][table]["columns"]
+    query = f"COPY (SELECT {columns} FROM {table}) TO STDOUT".encode()
+    with (
+        psycopg.connect(url) as connection,
+        connection.cursor() as cursor,
+        cursor.copy(query) as copy,
+    ):
+        return without_clock(table, b"".join(copy).decode().splitlines())
+
+
+def without_clock(table, rows):
+    columns = DATA["tables"][table]["columns"].split(", ")
+    shown = [place for place, name in enumerate(columns) if name != CLOCK.get(table)]
+    return sorted([row.split("\t")[place] for place in shown] for row in rows)
+
+
+def fill_streams(url):
+    connection = redis.Redis.from_url(url)
+    for key, entries in DATA["streams"].items():
+        connection.sadd("md:streams", key)
+        for entry_id, batch in entries:
+            connection.xadd(key, {"b": bytes.fromhex(batch)}, id=entry_id)
+
+
+async def test_earlier_stream_entries_become_the_same_rows(valkey_url, database_url):
+    fill_streams(valkey_url)
+    streams, database = RedisStreams(valkey_url), Database(database_url)
+    positions = dict.fromkeys(await streams.keys(), START)
+    assert sorted(map(str, positions)) == sorted(DATA["streams"])
+    store = Store(database)
+    chunk = Chunk(await store.positions())
+    for entry in await streams.read(positions, 100, 1):
+        assert chunk.add(entry, NOW_NS) is None
+    await store.write(await store.prepare(chunk))
+    for table in RECORDED:
+        assert stored(database_url, table) == without_clock(table, DATA["tables"][table]["rows"])
+    await streams.close()
+    await database.close()
+
+
+@pytest.mark.skipif(native.library is None, reason="another order of fields without a C compiler")
+async def test_earlier_rows_are_read_as_the_same_bytes(database_url):
+    load(database_url, (*RECORDED, *BARS))
+    archive = Archive(database_url)
+    for name, batches in DATA["read"].items():
+        channel = StreamKey.parse(f"md:{{{VENUE}}}:{name}").channel
+        found = [batch.hex() async for batch in archive.batches(VENUE, channel)]
+        assert found == batches
+    bars = [
+        message.hex()
+        for interval in ("1s", "1m", "tick:2")
+        async for message in archive.bars(VENUE, "BTCUSDT", interval)
+    ]
+    assert bars == DATA["read_bars"]
+    await archive.close()
+
+
+async def test_bars_go_on_from_earlier_rows(valkey_url, database_url):
+    """An aggregator that finds the earlier rows makes the bars of one that has read all trades."""
+    fill_streams(valkey_url)
+    later = Trade(3_700_000_005, BTC, venue_time_ns=1_723_100_060_000_000_000)
+    async with following(valkey_url, database_url, Cursor(5, 2)) as rig:
+        await rig.append(trade_batch(Cursor(5, 3), [later]))
+        await rig.stored()
+        whole = await settled_bars(database_url)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("TRUNCATE bars, bar_revisions, bar_instruments, bar_positions")
+    load(database_url, (*RECORDED, *BARS))
+    async with following(valkey_url, database_url, Cursor(5, 3)):
+        assert await settled_bars(database_url) == whole
+
+
+@asynccontextmanager
+async def following(valkey_url, database_url, newest):
+    """An aggregator that has stored the trades up to this entry, and all repairs."""
+    rig = bars_rig.Rig(valkey_url, database_url, BAR_SETTINGS)
+    rig.newest, rig.repaired = newest, Cursor(5, 1)
+    async with rig.running():
+        await rig.stored()
+        await rig.repairs_stored()
+        yield rig
+    await rig.close()
+
+
+async def settled_bars(url):
+    """The bars, once the trades before the last one are in bars that end with a trade."""
+
+    async def are_there():
+        final = [row for row in stored(url, "bars") if row[2] == "tick:2" and row[14] == "t"]
+        return len(final) >= 2
+
+    await bars_rig.eventually(are_there)
+    return stored(url, "bars")
