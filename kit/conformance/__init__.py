@@ -1,11 +1,12 @@
-"""Whether a connector is right: cards that are played against the venue's own pretended exchange.
+"""Conformance cards: tests that every connector must pass against the venue's own simulator.
 
-A connector is asked nothing about itself. Each card orders what an exchange may do (lose a frame,
-say one twice, close, list a symbol twice), and looks at what the connector publishes.
+Each card injects what an exchange may do (lose or repeat a frame, close a connection, list a symbol
+twice) and compares what the connector publishes with what happened at the exchange.
 
-exchange    one pretended exchange, in this process, which can be told what to do wrong
-connector   what a venue process is made of, without its services, and what it published
-card        what a card is, and how it ends
-cards/      the cards
-runner      plays cards against a venue, and tells the score
+exchange    one simulated exchange in this process, with fault injection
+connector   a connector without its services, and what it has published
+card        what a card is, and its outcomes
+cards/      the cards, by subject
+runner      runs cards against a venue
+endurance   a long feed with faults in some of the frames
 """

@@ -1,23 +1,19 @@
-"""What a card is, and how it ends."""
+"""Conformance cards: one test each, with what must hold, when it applies, and how it ended."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from kit.conformance.connector import Connector
-from kit.conformance.exchange import Exchange
-from kit.connector.contract.venue import VenueLimits
+from kit.conformance.exchange import SimulatedExchange
+from kit.connector.contract.venue import Venue, VenueLimits
 
 
-class Failed(Exception):
-    """The connector is not right. The text says what was seen."""
+class CardFailed(Exception):
+    """The connector does not do what the card asks for. The text says what was seen."""
 
 
-class Skipped(Exception):
-    """The card does not concern this venue. The text says why."""
-
-
-class Outcome(Enum):
+class CardOutcome(Enum):
     """How a card ended."""
 
     PASSED = "passed"
@@ -26,88 +22,95 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rig:
-    """What a card is played with."""
+class CardContext:
+    """The exchange and the connector that a card acts on."""
 
-    exchange: Exchange
+    exchange: SimulatedExchange
     connector: Connector
     symbols: tuple[str, ...]
-    """Subscribed, all of their books proven. Cards harm the first and watch the others."""
+    """Subscribed instruments, all of their books synchronized. Cards inject faults into the first
+    and watch the others."""
 
     @property
     def first(self) -> str:
-        """The instrument that things happen to."""
+        """The instrument that faults are injected into."""
         return self.symbols[0]
 
+    @property
+    def venue(self) -> Venue:
+        """The venue under test."""
+        return self.connector.venue
 
-Action = Callable[[Rig], Awaitable[None]]
+
+Action = Callable[[CardContext], Awaitable[None]]
+SkipReason = Callable[[Venue], str]
+"""Why a card does not apply to a venue, by what the venue declares; "" when it applies."""
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ConformanceCard:
     """One thing that every connector must do."""
 
     card_id: str
     title: str
-    """What is right, in a sentence."""
+    """What must hold, in a sentence."""
     action: Action
-    needs: Callable[[Rig], str]
-    """Why it does not concern a venue; "" when it does."""
+    """Returns when it holds; raises CardFailed or TimeoutError when it does not."""
+    skip_reason: SkipReason
     limits: Callable[[VenueLimits], VenueLimits]
-    """The limits that it is played with, such as a shorter silence."""
+    """The limits for this card, such as a shorter silence."""
 
     @property
-    def alone(self) -> bool:
-        """Whether it needs a connector of its own."""
-        return self.limits is not usual
+    def needs_own_connector(self) -> bool:
+        """Whether it cannot share a connector with other cards."""
+        return self.limits is not venue_limits
 
 
-def nothing(rig: Rig) -> str:
-    """It concerns every venue."""
+def applies(venue: Venue) -> str:
+    """The card applies to every venue."""
     return ""
 
 
-def usual(limits: VenueLimits) -> VenueLimits:
-    """As the venue says."""
+def venue_limits(limits: VenueLimits) -> VenueLimits:
+    """The limits of the venue."""
     return limits
 
 
-def impatient(limits: VenueLimits) -> VenueLimits:
-    """So that what takes minutes takes seconds."""
+def short_silence(limits: VenueLimits) -> VenueLimits:
+    """The limits of the venue, with seconds of silence where it allows minutes."""
     return replace(limits, silence_s=2.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CardResult:
     """How a card ended for a venue."""
 
-    card: Card
-    outcome: Outcome
+    card: ConformanceCard
+    outcome: CardOutcome
     detail: str
     seconds: float
 
 
-CARDS: list[Card] = []
-"""All cards, in the order in which they are played."""
+CARDS: list[ConformanceCard] = []
+"""All cards, in the order in which they run."""
 
 
 def card(
     card_id: str,
-    needs: Callable[[Rig], str] = nothing,
-    limits: Callable[[VenueLimits], VenueLimits] = usual,
+    skip_reason: SkipReason = applies,
+    limits: Callable[[VenueLimits], VenueLimits] = venue_limits,
 ) -> Callable[[Action], Action]:
-    """Makes a card of an action, whose docstring says what is right. It passes when the action
-    returns."""
+    """Register an action as a card. The action's docstring is the title of the card."""
 
     def add(action: Action) -> Action:
         title = " ".join((action.__doc__ or "").split()).removesuffix(".")
-        CARDS.append(Card(card_id, title, action, needs, limits))
+        CARDS.append(ConformanceCard(card_id, title, action, skip_reason, limits))
         return action
 
     return add
 
 
-def expect(right: object, seen: str) -> None:
-    """Raises Failed with what was seen."""
-    if not right:
-        raise Failed(seen)
+def expect(holds: object, seen: str) -> None:
+    """Raise CardFailed with what was seen, unless something holds."""
+    if not holds:
+        raise CardFailed(seen)

@@ -31,7 +31,7 @@ REFILL_SECONDS = 5.0
 
 
 class Connector:
-    """A venue's feed, from its sockets to its hub."""
+    """The feed of a venue, from its sockets to its hub, and a reader of all that it publishes."""
 
     def __init__(self, venue: Venue) -> None:
         clock = SystemClock()
@@ -52,31 +52,31 @@ class Connector:
         self.batches: list[Batch] = []
         """All that was published."""
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
-        self._heard = asyncio.Event()
+        self._received = asyncio.Event()
 
     @property
     def channels(self) -> frozenset[Channel]:
-        """All that the venue has."""
+        """The channels that the venue has."""
         return self.venue.channels
 
     @property
     def skipped(self) -> int:
-        """Frames that were left out."""
+        """Number of frames that were left out."""
         return int(self.meter.counters.get("skipped_frames_total", 0))
 
     def add(self, symbols: Iterable[str]) -> None:
-        """Subscribe to these too."""
+        """Subscribe to more instruments."""
         fresh = list(symbols)
         self.subscriptions.add(fresh)
         self.pipeline.book_manager.add(fresh)
         self.session.add(fresh)
 
     def book(self, symbol: str) -> SynchronizedBook:
-        """One book."""
+        """The book of an instrument."""
         return self.pipeline.book_manager.books[symbol]
 
-    def proven(self, symbol: str = "") -> bool:
-        """Whether a book is; without a symbol: whether all are."""
+    def synchronized(self, symbol: str = "") -> bool:
+        """Whether a book is synchronized, or without a symbol, whether all are."""
         books = [self.book(symbol)] if symbol else self.pipeline.book_manager.books.values()
         return all(book.state is BookState.SYNCHRONIZED for book in books)
 
@@ -92,7 +92,7 @@ class Connector:
         ]
 
     def gaps(self, channel: Channel, symbol: str, since: int = 0) -> list[types_pb2.Gap]:
-        """What was told to be missing, from a position in ``batches`` on."""
+        """The gaps of a channel that concern an instrument, from a position in ``batches`` on."""
         return [
             gap
             for batch in self.batches[since:]
@@ -102,7 +102,7 @@ class Connector:
         ]
 
     def rows(self, channel: Channel, symbol: str, since: int = 0) -> Iterator[tuple[Any, int]]:
-        """Each row of an instrument: the columns and the position in them."""
+        """Each row of an instrument: the columns, and the row number in them."""
         for _, columns, row in self.scaled_rows(channel, symbol, since):
             yield columns, row
 
@@ -120,16 +120,16 @@ class Connector:
                     yield Scale(entry.price_scale, entry.size_scale, entry.rate_scale), columns, row
 
     def row_count(self, channel: Channel, symbol: str, since: int = 0) -> int:
-        """How many have been published."""
+        """Number of rows of an instrument that were published."""
         return sum(1 for _ in self.rows(channel, symbol, since))
 
     def count(self, channel: Channel) -> int:
-        """The same of all instruments."""
+        """Number of rows of all instruments that were published."""
         found = (columns_of(batch) for batch in self.batches if batch.channel == channel)
         return sum(len(columns.instrument) for columns in found if columns is not None)
 
     def trade_ids(self, symbol: str) -> list[int]:
-        """In the order in which they were published."""
+        """Trade ids of an instrument, in the order of publication."""
         return [
             number
             for batch in self.batches
@@ -138,13 +138,13 @@ class Connector:
         ]
 
     def followed(self, symbol: str) -> tuple[Levels, Levels, bool]:
-        """The book as a reader has it who knows nothing but what was published; and whether it may
-        rely on it."""
-        book, scale, good, at = Book(), Scale(), False, 0
+        """The bids and asks of a reader who knows only what was published, and whether the reader
+        may rely on them."""
+        book, scale, is_good, at = Book(), Scale(), False, 0
         for batch in self.batches:
             if batch.channel != types_pb2.CHANNEL_BOOK:
                 continue
-            good = good and not any(gap.symbol in ("", symbol) for gap in batch.gaps)
+            is_good = is_good and not any(gap.symbol in ("", symbol) for gap in batch.gaps)
             at = 0
             for row, place in enumerate(batch.book.instrument):
                 entry, bids = batch.instruments[place], batch.book.bid_count[row]
@@ -163,41 +163,43 @@ class Connector:
                 )
                 if batch.book.snapshot[row]:
                     book.replace(*sides)
-                    good = True
-                else:
+                    is_good = True
+                elif batch.book.book_epoch[row]:
                     book.apply(*sides)
-        return book.bids(), book.asks(), good
+        return book.bids(), book.asks(), is_good
 
     def now_s(self) -> float:
-        """By a clock that never goes back."""
+        """A monotonic time, in seconds."""
         return asyncio.get_running_loop().time()
 
     async def until(self, condition: Callable[[], object], what: str = "a batch") -> None:
-        """Wait for something that a batch brings. Raises TimeoutError, which says what."""
+        """Wait until a condition holds that batches bring about. Raises TimeoutError, which names
+        ``what`` was waited for."""
         try:
             async with asyncio.timeout(WAIT_SECONDS_MAX):
                 while not condition():
                     await self.next_batch()
         except TimeoutError:
-            raise TimeoutError(f"waited in vain for {what}") from None
+            raise TimeoutError(f"{what} did not come within {WAIT_SECONDS_MAX:.0f} s") from None
 
     async def next_batch(self) -> None:
-        """Wait for whatever comes."""
-        self._heard.clear()
-        await self._heard.wait()
+        """Wait for the next batch."""
+        self._received.clear()
+        await self._received.wait()
 
     async def listen(self) -> None:
-        """Endless."""
+        """Read all batches; runs until cancelled."""
         async for response in self._reader.responses():
             self.batches += market_data_pb2.SubscribeResponse.FromString(response).batches
-            self._heard.set()
+            self._received.set()
 
 
 @asynccontextmanager
 async def connector(
     venue: Venue, symbols: Iterable[str], *, refills: bool = True
 ) -> AsyncIterator[Connector]:
-    """Subscribed to these symbols. ``refills``: trades that were lost are asked for."""
+    """A running connector, subscribed to these symbols. ``refills``: whether it fetches lost trades
+    over REST."""
     made = Connector(venue)
     made.add(symbols)
     runs = [made.session.run, made.resync.run, made.listen, *([made.refill.run] if refills else ())]

@@ -1,12 +1,13 @@
-"""A long feed on which frames are lost, doubled and swapped: is what it says still true?
+"""Run a connector on a long feed in which frames are lost, repeated and swapped.
 
-The faults hit half of the instruments, one kind after another, each for a while. Meanwhile every
-state of every book at the exchange is remembered for some seconds, and every trade of the while:
+The faults concern half of the instruments, one kind after another. Meanwhile the states of every
+book at the exchange are recorded for some seconds, and every trade:
 
-- The best prices and sizes of a proven book must be those of one of the exchange's own states.
-- Every trade that happened must be published, or lie in a gap; none may be published twice or be
-  made up.
-- The other instruments must have no gap, where the venue numbers the frames of each by itself.
+- The best prices and sizes of a synchronized book must be those of a recorded state.
+- Every trade of the exchange must be published or be in a gap; none may be published twice or
+  invented.
+- The other instruments must have no gap, unless the venue numbers all frames of a connection
+  together.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import to_decimal
 from kit.conformance.connector import Connector, connector
-from kit.conformance.exchange import Exchange, exchange
+from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import Environment, TradeNumbering, VenueFactory
 from kit.marketdata.model.batches import Batch, columns_of
@@ -30,10 +31,10 @@ from kit.simulator.market import Step
 BOOK, TRADES = types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_TRADES
 FAULTS = ("drop", "duplicate", "reorder")
 SHARE = 0.01
-"""Of the frames that are hit."""
+"""Share of the frames that get a fault."""
 EVENTS_PER_SECOND = 2_000
 STATES = 4_000
-"""Remembered of each book: seconds of them."""
+"""States recorded of each book, enough for some seconds."""
 SETTLE_SECONDS_MAX = 60.0
 QUIET_SECONDS = 6.0
 """Longer than a trade waits for missing ones before it."""
@@ -48,43 +49,43 @@ Best = tuple[Decimal, Decimal, Decimal, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
-class Endured:
-    """What became of one kind of fault."""
+class EnduranceResult:
+    """The result of one kind of fault."""
 
     venue_id: str
     fault: str
     events: int
-    """Published of all channels and instruments."""
+    """Events published, of all channels and instruments."""
     checked: int
-    """Looks at a proven book."""
+    """Comparisons of a synchronized book."""
     wrong: Sequence[str]
-    """What was not true, in words."""
+    """What was wrong, in words."""
     gaps: int
     missing_trades: int
-    """All of them in gaps, or it is said in ``wrong``. Where a venue tells several matches at one
-    price as one trade: prices at which volume is missing."""
+    """Trades that were not published. Where a venue sums up trades at one price: prices at which
+    volume is missing. Trades that are missing without a gap are in ``wrong``."""
     recovery_s: Sequence[float]
-    """How long each book was in doubt, ascending."""
+    """How long each book was in doubt, in ascending order."""
 
 
-class Truth:
-    """What really happens at the exchange."""
+class ExchangeRecord:
+    """Trades and recent books of the exchange."""
 
-    def __init__(self, pretended: Exchange) -> None:
+    def __init__(self, simulated: SimulatedExchange) -> None:
         self.trades: dict[str, Counter[Amounts]] = {}
         self._states: dict[str, deque[Best]] = {}
         self._symbols: dict[Instrument, str] = {}
-        for symbol in pretended.symbols:
-            instrument = pretended.watch(symbol, self._happened)
+        for symbol in simulated.symbols:
+            instrument = simulated.watch(symbol, self._on_step)
             self._symbols[instrument] = symbol
             self._states[symbol] = deque(maxlen=STATES)
             self.trades[symbol] = Counter()
 
     def was(self, symbol: str, best: Best) -> bool:
-        """Whether the book has looked so within the last seconds."""
+        """Whether these were the best prices and sizes within the last seconds."""
         return best in self._states[symbol]
 
-    def _happened(self, step: Step) -> None:
+    def _on_step(self, step: Step) -> None:
         touched = set()
         for event in step.events:
             symbol = self._symbols[event.instrument]
@@ -105,43 +106,50 @@ async def endure(
     faults: Sequence[str] = FAULTS,
     events_per_second: int = EVENTS_PER_SECOND,
     share: float = SHARE,
-) -> list[Endured]:
-    """One kind of fault after another, each for its part of so many events. ``share``: of the
-    frames that are hit."""
-    results: list[Endured] = []
-    async with exchange(venue_id, dialect, events_per_second) as pretended:
-        truth = Truth(pretended)
-        venue = make(Environment("simulate", pretended.url, {}))
-        async with connector(venue, pretended.symbols) as connected:
-            await connected.until(connected.proven, "proven books")
+) -> list[EnduranceResult]:
+    """Inject one kind of fault after another, each for its part of ``events``, into a share of the
+    frames."""
+    results: list[EnduranceResult] = []
+    async with exchange(venue_id, dialect, events_per_second) as simulated:
+        record = ExchangeRecord(simulated)
+        venue = make(Environment("simulate", simulated.url, {}))
+        async with connector(venue, simulated.symbols) as connected:
+            await connected.until(connected.synchronized, "synchronized books")
             for fault in faults:
-                phase = _Phase(pretended, connected, truth, fault, share)
+                phase = _FaultPhase(simulated, connected, record, fault, share)
                 results.append(await phase.run(events // len(faults)))
     return results
 
 
-class _Phase:
-    """One kind of fault, until so many events have come and all books are proven again."""
+class _FaultPhase:
+    """One kind of fault, until enough events have come and all books are synchronized again."""
 
     def __init__(
-        self, pretended: Exchange, connected: Connector, truth: Truth, fault: str, share: float
+        self,
+        simulated: SimulatedExchange,
+        connected: Connector,
+        record: ExchangeRecord,
+        fault: str,
+        share: float,
     ) -> None:
-        self._exchange = pretended
+        self._exchange = simulated
         self._connector = connected
-        self._truth = truth
+        self._record = record
         self._fault = fault
         self._share = share
-        self._symbols = pretended.symbols
-        self._hit = self._symbols[: len(self._symbols) // 2]
+        self._symbols = simulated.symbols
+        profile = connected.venue.profile
+        self._ids_show_missing_trades = profile.trade_numbering is not TradeNumbering.NONE
+        self._faulty = self._symbols[: len(self._symbols) // 2]
         self._wrong: list[str] = []
         self._checked = self._events = 0
 
-    async def run(self, events: int) -> Endured:
+    async def run(self, events: int) -> EnduranceResult:
         connected = self._connector
         await self._settle()
         connected.batches.clear()
-        trades_before = {symbol: Counter(of) for symbol, of in self._truth.trades.items()}
-        for symbol in self._hit:
+        trades_before = {symbol: Counter(of) for symbol, of in self._record.trades.items()}
+        for symbol in self._faulty:
             self._exchange.order(self._fault, symbol, probability=self._share, count=0)
         seen = 0
         while self._events < events:
@@ -155,8 +163,8 @@ class _Phase:
         missing = self._check_trades(trades_before)
         gaps = [gap for batch in connected.batches for gap in batch.gaps]
         self._check_others(gaps)
-        recovery = [seconds for symbol in self._hit for seconds in self._recovery_s(symbol)]
-        return Endured(
+        recovery = [seconds for symbol in self._faulty for seconds in self._recovery_s(symbol)]
+        return EnduranceResult(
             connected.venue.venue_id,
             self._fault,
             self._events,
@@ -168,7 +176,7 @@ class _Phase:
         )
 
     def _look(self, seen: int) -> int:
-        """Count what is new, and compare the proven books."""
+        """Count new events, and compare the synchronized books."""
         for batch in self._connector.batches[seen:]:
             columns = columns_of(batch)
             self._events += len(columns.instrument) if columns is not None else 0
@@ -177,12 +185,12 @@ class _Phase:
             if book.state is BookState.SYNCHRONIZED:
                 best = _best(book)
                 self._checked += 1
-                if best is not None and not self._truth.was(symbol, best):
-                    self._wrong.append(f"{symbol}: {best} was never there")
+                if best is not None and not self._record.was(symbol, best):
+                    self._wrong.append(f"{symbol}: {best} was never at the exchange")
         return len(self._connector.batches)
 
     async def _settle(self) -> None:
-        """Wait until all is told, in a calm: no trade is then still under way."""
+        """Stop the market and wait until nothing more is published."""
         connected = self._connector
         with self._exchange.calm():
             deadline = connected.now_s() + SETTLE_SECONDS_MAX
@@ -190,53 +198,51 @@ class _Phase:
             while connected.now_s() < min(deadline, quiet_since + QUIET_SECONDS):
                 before = len(connected.batches)
                 await asyncio.sleep(LOOK_SECONDS)
-                if any(map(_tells, connected.batches[before:])) or not connected.proven():
+                if (
+                    any(map(_has_market_events, connected.batches[before:]))
+                    or not connected.synchronized()
+                ):
                     quiet_since = connected.now_s()
-            if not connected.proven():
-                self._wrong.append(f"not proven within {SETTLE_SECONDS_MAX:.0f} s")
+            if not connected.synchronized():
+                self._wrong.append(f"not synchronized within {SETTLE_SECONDS_MAX:.0f} s")
 
     def _check_trades(self, before: dict[str, Counter[Amounts]]) -> int:
-        """Returns how many are missing."""
+        """Compare all trades. Returns how many are missing."""
         count = 0
         for symbol in self._symbols:
-            happened = self._truth.trades[symbol] - before[symbol]
+            happened = self._record.trades[symbol] - before[symbol]
             published: Counter[Amounts] = Counter()
             for scale, columns, row in self._connector.scaled_rows(TRADES, symbol):
                 price = to_decimal(columns.price[row], scale.price)
                 published[price, to_decimal(columns.size[row], scale.size)] += 1
-            made_up = self._surplus(published, happened)
+            invented = self._surplus(published, happened)
             missing = self._surplus(happened, published)
-            if made_up:
-                self._wrong.append(f"{symbol}: {made_up} trades twice or made up")
-            told = self._connector.gaps(TRADES, symbol)
-            if missing and not told and self._ids_show_holes(symbol):
-                self._wrong.append(f"{symbol}: {missing} trades are missing in silence")
+            if invented:
+                self._wrong.append(f"{symbol}: {invented} trades published twice or invented")
+            gaps = self._connector.gaps(TRADES, symbol)
+            if missing and not gaps and self._ids_show_missing_trades:
+                self._wrong.append(f"{symbol}: {missing} trades are missing without a gap")
             count += missing
         return count
 
     def _surplus(self, some: Counter[Amounts], others: Counter[Amounts]) -> int:
-        """Trades that only the first have; where the venue tells several matches at one price as
-        one trade, prices of which the first have more volume."""
+        """Number of trades that only the first have. Where the venue sums up trades at one price:
+        number of prices at which the first have more volume."""
         if self._connector.venue.profile.trade_numbering is not TradeNumbering.SKIPPING:
             return sum((some - others).values())
         ours, theirs = _volumes(some), _volumes(others)
         return sum(volume > theirs.get(price, 0) for price, volume in ours.items())
 
-    def _ids_show_holes(self, symbol: str) -> bool:
-        """Not where the venue's ids are texts, which have no order."""
-        rows = self._connector.rows(TRADES, symbol)
-        return not any(columns.trade_id_text for columns, _ in rows)
-
     def _check_others(self, gaps: Sequence[types_pb2.Gap]) -> None:
         if self._connector.venue.connection_sequence is not None:
             return
-        others = set(self._symbols) - set(self._hit)
+        others = set(self._symbols) - set(self._faulty)
         disturbed = {gap.symbol for gap in gaps} & {*others, ""}
         if disturbed:
             self._wrong.append(f"disturbed: {sorted(disturbed)}")
 
     def _recovery_s(self, symbol: str) -> list[float]:
-        """From each gap of a book to its next snapshot."""
+        """Seconds from each gap of a book to its next snapshot."""
         found, since_ns = [], 0
         for batch in self._connector.batches:
             if batch.channel != BOOK:
@@ -254,13 +260,13 @@ class _Phase:
         return found
 
 
-def _tells(batch: Batch) -> bool:
-    """Whether there is a trade or a change of a book in it; tickers go on in a calm, too."""
+def _has_market_events(batch: Batch) -> bool:
+    """Whether a batch has a trade or a book update; tickers go on in a calm, too."""
     return batch.channel in (BOOK, TRADES) and columns_of(batch) is not None
 
 
 def _volumes(trades: Counter[Amounts]) -> dict[Decimal, Decimal]:
-    """What was traded at each price."""
+    """Volume traded at each price."""
     sums: dict[Decimal, Decimal] = {}
     for (price, size), count in trades.items():
         sums[price] = sums.get(price, Decimal(0)) + size * count

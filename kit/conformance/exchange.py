@@ -1,4 +1,4 @@
-"""One pretended exchange in this process."""
+"""A simulated exchange in this process, with fault injection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,8 +18,8 @@ STOP_SECONDS_MAX = 20.0
 CALM_SECONDS_MAX = 60.0
 
 
-class Exchange:
-    """A running simulator of one venue."""
+class SimulatedExchange:
+    """The running simulator of one venue."""
 
     def __init__(self, venue_id: str, simulator: Simulator) -> None:
         self.venue_id = venue_id
@@ -28,17 +28,17 @@ class Exchange:
 
     @property
     def faults(self) -> list[str]:
-        """The names of all that can be ordered."""
+        """The names of all faults that can be injected."""
         return self._simulator.venue(self.venue_id).faults.known
 
     @property
     def connections(self) -> int:
-        """Clients that are connected."""
+        """Number of clients that are connected."""
         return len(self._simulator.venue(self.venue_id).connections)
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """All that it lists."""
+        """All symbols that the exchange lists."""
         listings = self._simulator.market_view(self.venue_id).listings()
         return tuple(one.symbol for one in listings)
 
@@ -54,7 +54,7 @@ class Exchange:
         seconds: float = 1.0,
         probability: float = 1.0,
     ) -> None:
-        """Let something go wrong; see kit/simulator/fault_commands.py."""
+        """Inject a fault; kit/simulator/fault_commands.py describes them."""
         self._simulator.venue(self.venue_id).faults.order(
             FaultCommand(
                 venue=self.venue_id,
@@ -70,35 +70,35 @@ class Exchange:
         )
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """End all faults."""
         self._simulator.venue(self.venue_id).faults.clear()
 
     @contextmanager
     def calm(self) -> Iterator[None]:
-        """Nobody trades or quotes for a while, so that what is behind can come up with it."""
+        """Stop trading and quoting for a while, so that delayed messages arrive."""
         self.order("calm", seconds=CALM_SECONDS_MAX)
         try:
             yield
         finally:
             self.order("calm", seconds=0)
 
-    def watch(self, symbol: str, told: Callable[[Step], None]) -> Instrument:
-        """Be told each step of the market that trades this symbol, once however often it is asked
-        for. Returns what is traded under it."""
+    def watch(self, symbol: str, on_step: Callable[[Step], None]) -> Instrument:
+        """Call ``on_step`` with each step of the market that trades this symbol; several calls
+        register it once. Returns the instrument of the symbol."""
         market_view = self._simulator.market_view(self.venue_id)
         assert isinstance(market_view, SimulatedMarketView)
-        if told not in market_view.watchers:
-            market_view.watchers.append(told)
+        if on_step not in market_view.watchers:
+            market_view.watchers.append(on_step)
         return market_view.instrument(symbol)
 
     async def book(self, symbol: str) -> BookSnapshot:
-        """The book as it is at the exchange now."""
+        """The current book of an instrument."""
         book = await self._simulator.market_view(self.venue_id).book(symbol)
         assert book is not None
         return book
 
     def tick_size(self, symbol: str) -> str:
-        """As the exchange lists it."""
+        """The tick size that the exchange lists."""
         listings = self._simulator.market_view(self.venue_id).listings()
         return next(one.tick_size for one in listings if one.symbol == symbol)
 
@@ -106,15 +106,15 @@ class Exchange:
 @asynccontextmanager
 async def exchange(
     venue_id: str, make: Callable[[], Dialect], events_per_second: int = 1_000
-) -> AsyncIterator[Exchange]:
-    """A market of the world simulate, on a free port."""
+) -> AsyncIterator[SimulatedExchange]:
+    """A simulated market on a free port."""
     chosen = SimulatorSettings(port=0, start_delay_ms=50, events_per_second=events_per_second)
     simulator = Simulator("simulate", chosen, {venue_id: make}, SystemClock())
     await simulator.start("127.0.0.1")
     stopping = asyncio.Event()
     task = asyncio.create_task(simulator.run(stopping))
     try:
-        yield Exchange(venue_id, simulator)
+        yield SimulatedExchange(venue_id, simulator)
     finally:
         stopping.set()
         await asyncio.wait_for(task, STOP_SECONDS_MAX)

@@ -1,87 +1,120 @@
-"""Plays cards against a venue, and tells the score."""
+"""Run conformance cards against a venue."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from kit.base.errors import VenuemeshError
 from kit.conformance import cards
-from kit.conformance.card import CARDS, Card, Failed, Outcome, Result, Rig, Skipped
+from kit.conformance.card import (
+    CARDS,
+    CardContext,
+    CardFailed,
+    CardOutcome,
+    CardResult,
+    ConformanceCard,
+)
 from kit.conformance.connector import connector
 from kit.conformance.exchange import exchange
 from kit.connector.contract.venue import Environment, Venue, VenueFactory, VenueLimits
 from kit.simulator.dialect import Dialect
 
 SYMBOLS = 3
-"""Subscribed to: one is harmed, the others are watched."""
+"""Instruments to subscribe to: faults are injected into one, the others are watched."""
+CARD_SECONDS_MAX = 120.0
 assert cards.__all__, "the cards are loaded"
+
+OnResult = Callable[[CardResult], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """How a venue did."""
+class VenueScore:
+    """The results of a venue, in the order of the cards."""
 
     venue_id: str
-    results: Sequence[Result]
+    results: Sequence[CardResult]
 
-    def cards(self, outcome: Outcome) -> list[str]:
-        """Ids of the cards that ended so."""
+    def cards(self, outcome: CardOutcome) -> list[str]:
+        """The ids of the cards with this outcome."""
         return [result.card.card_id for result in self.results if result.outcome is outcome]
+
+
+def ignore(result: CardResult) -> None:
+    """Do nothing with a result."""
 
 
 async def play(
     venue_id: str,
     make: VenueFactory,
     dialect: Callable[[], Dialect],
-    chosen: Sequence[Card] = CARDS,
+    chosen: Sequence[ConformanceCard] = CARDS,
     options: dict[str, str] | None = None,
-) -> Score:
-    """All cards, one after another. A connector that failed one is replaced for the next."""
+    on_result: OnResult = ignore,
+) -> VenueScore:
+    """Run cards one after another, and call ``on_result`` as each one ends. After a failed card
+    the next one gets a new connector."""
 
     def venue(url: str, limits: Callable[[VenueLimits], VenueLimits]) -> Venue:
         made = make(Environment("simulate", url, options or {}))
         return replace(made, limits=limits(made.limits))
 
-    results: list[Result] = []
+    results: list[CardResult] = []
+
+    def add(result: CardResult) -> None:
+        results.append(result)
+        on_result(result)
+
     left = list(chosen)
     while left:
-        async with _rig(venue_id, venue, dialect, left[0]) as rig:
+        before = len(left)
+        try:
+            async with _context(venue_id, venue, dialect, left[0]) as context:
+                while left:
+                    add(await _run_card(left.pop(0), context))
+                    context.exchange.clear()
+                    changes = left and (
+                        left[0].needs_own_connector or results[-1].card.needs_own_connector
+                    )
+                    if changes or results[-1].outcome is CardOutcome.FAILED:
+                        break
+        except TimeoutError as error:
+            if len(left) < before:
+                raise
             while left:
-                results.append(await _play_one(left.pop(0), rig))
-                rig.exchange.clear()
-                fresh = left and (left[0].alone or results[-1].card.alone)
-                if fresh or results[-1].outcome is Outcome.FAILED:
-                    break
-    return Score(venue_id, results)
+                detail = f"the connector did not start: {error}"
+                add(CardResult(left.pop(0), CardOutcome.FAILED, detail, 0.0))
+    return VenueScore(venue_id, results)
 
 
 @asynccontextmanager
-async def _rig(
+async def _context(
     venue_id: str,
     venue: Callable[[str, Callable[[VenueLimits], VenueLimits]], Venue],
     dialect: Callable[[], Dialect],
-    first: Card,
-) -> AsyncIterator[Rig]:
-    async with exchange(venue_id, dialect) as pretended:
-        made = venue(pretended.url, first.limits)
-        symbols = pretended.symbols[:SYMBOLS]
+    first: ConformanceCard,
+) -> AsyncIterator[CardContext]:
+    async with exchange(venue_id, dialect) as simulated:
+        made = venue(simulated.url, first.limits)
+        symbols = simulated.symbols[:SYMBOLS]
         async with connector(made, symbols) as connected:
-            await connected.until(connected.proven, "proven books")
-            yield Rig(pretended, connected, symbols)
+            await connected.until(connected.synchronized, "the first snapshots of all books")
+            yield CardContext(simulated, connected, symbols)
 
 
-async def _play_one(card: Card, rig: Rig) -> Result:
-    started = rig.connector.now_s()
-    outcome, detail = Outcome.PASSED, ""
-    reason = card.needs(rig)
+async def _run_card(card: ConformanceCard, context: CardContext) -> CardResult:
+    started = context.connector.now_s()
+    outcome, detail = CardOutcome.PASSED, ""
+    declared = context.venue.profile.skipped_cards.get(card.card_id, "")
+    reason = declared or card.skip_reason(context.venue)
     if reason:
-        return Result(card, Outcome.SKIPPED, reason, 0.0)
+        return CardResult(card, CardOutcome.SKIPPED, reason, 0.0)
     try:
-        await card.action(rig)
-    except Skipped as skipped:
-        outcome, detail = Outcome.SKIPPED, str(skipped)
-    except (Failed, TimeoutError, VenuemeshError) as failure:
-        outcome, detail = Outcome.FAILED, str(failure)
+        async with asyncio.timeout(CARD_SECONDS_MAX) as limit:
+            await card.action(context)
+    except (CardFailed, TimeoutError, VenuemeshError) as failure:
+        ran_out = f"did not end within {CARD_SECONDS_MAX:.0f} s" if limit.expired() else ""
+        outcome, detail = CardOutcome.FAILED, ran_out or str(failure)
     except Exception as error:  # A connector that raises anything else has failed too.
-        outcome, detail = Outcome.FAILED, repr(error)
-    return Result(card, outcome, detail, rig.connector.now_s() - started)
+        outcome, detail = CardOutcome.FAILED, repr(error)
+    return CardResult(card, outcome, detail, context.connector.now_s() - started)

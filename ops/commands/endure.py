@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kit.base.errors import SettingError
-from kit.conformance.endurance import EVENTS_PER_SECOND, FAULTS, Endured, endure
+from kit.conformance.endurance import EVENTS_PER_SECOND, FAULTS, EnduranceResult, endure
 from kit.connector.contract import discovery
 from kit.simulator.dialect import find_dialects
 from ops.arguments import OneLineParser
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     return EXIT_FAILED if wrong else 0
 
 
-def _cells(result: Endured) -> list[str]:
+def _cells(result: EnduranceResult) -> list[str]:
     times = result.recovery_s
     counts = (result.events, result.checked, len(result.wrong), result.gaps, result.missing_trades)
     seconds = (times[len(times) // 2], times[-1]) if times else ()

@@ -1,19 +1,33 @@
-"""A connector that is broken on purpose fails the cards that are about what is broken."""
+"""A connector that is broken on purpose fails the cards about the broken part, and no others."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from venuemesh.common.v1 import types_pb2
 
-from kit.conformance.card import CARDS, Outcome
+from kit.conformance import runner
+from kit.conformance.card import (
+    CARDS,
+    CardContext,
+    CardOutcome,
+    CardResult,
+    ConformanceCard,
+    applies,
+    venue_limits,
+)
 from kit.conformance.runner import play
-from kit.connector.books.sequence_rules import OverlapRule
+from kit.connector.books.sequence_rules import OverlapRule, TimeRule
 from kit.connector.contract import discovery
 from kit.connector.contract.venue import (
+    BookRules,
     Environment,
     FrameKind,
     SequenceResult,
+    SnapshotSource,
+    TradeNumbering,
     UpdateNumbers,
     Venue,
 )
@@ -26,8 +40,8 @@ pytestmark = pytest.mark.integration
 VENUE = "binance"
 
 
-class BrokenWire:
-    """A wire whose parser of one kind does something wrong."""
+class BrokenFeedProtocol:
+    """A feed protocol whose parser of one kind makes a mistake."""
 
     def __init__(self, wire, kind: str, change: Callable) -> None:
         self._wire = wire
@@ -47,14 +61,14 @@ def broken(kind: str, change: Callable) -> Callable[[Environment], Venue]:
     def make(place: Environment) -> Venue:
         venue = discovery.require(VENUE)(place)
         return replace(
-            venue, feed_protocols=[BrokenWire(wire, kind, change) for wire in venue.feed_protocols]
+            venue, feed_protocols=[BrokenFeedProtocol(wire, kind, change) for wire in venue.feed_protocols]
         )
 
     return make
 
 
 def rounded(rows: TradeRows) -> TradeRows:
-    """As a float with few digits would do it."""
+    """Prices with too few digits."""
     assert isinstance(rows.price.decimals, int)
     return replace(rows, price=Numbers(rows.price.unscaled // 10**8 * 10**8, rows.price.decimals))
 
@@ -64,7 +78,7 @@ def other_side(rows: TradeRows) -> TradeRows:
 
 
 def unchecked(rows: TradeRows) -> TradeRows:
-    """Whose ids prove nothing."""
+    """Trades whose ids are not checked."""
     return replace(rows, previous_id=None)
 
 
@@ -74,7 +88,7 @@ def exchanged(rows: QuoteRows) -> QuoteRows:
 
 
 def without_removals(rows: BookRows) -> BookRows:
-    """A level that is gone stays."""
+    """Bids are never removed."""
     kept = rows.bids.size
     return replace(
         rows,
@@ -82,8 +96,8 @@ def without_removals(rows: BookRows) -> BookRows:
     )
 
 
-class Careless(OverlapRule):
-    """Sees no hole."""
+class BlindRule(OverlapRule):
+    """Claims to show missing updates, and does not."""
 
     def after_update(self, last: int, update: UpdateNumbers) -> SequenceResult:
         return SequenceResult.STALE if update.last <= last else SequenceResult.APPLY
@@ -92,13 +106,13 @@ class Careless(OverlapRule):
         return True
 
 
-def careless(place: Environment) -> Venue:
+def blind(place: Environment) -> Venue:
     venue = discovery.require(VENUE)(place)
-    return replace(venue, book=replace(venue.book, sequence=Careless()))
+    return replace(venue, book=replace(venue.book, sequence=BlindRule()))
 
 
-class Forgetful:
-    """A history of which no past trade can be had."""
+class EmptyHistory:
+    """A history without past trades."""
 
     def __init__(self, history) -> None:
         self._history = history
@@ -110,9 +124,9 @@ class Forgetful:
         return []
 
 
-def forgetful(place: Environment) -> Venue:
+def without_history(place: Environment) -> Venue:
     venue = discovery.require(VENUE)(place)
-    return replace(venue, history=Forgetful(venue.history))
+    return replace(venue, history=EmptyHistory(venue.history))
 
 
 @pytest.mark.parametrize(
@@ -123,8 +137,8 @@ def forgetful(place: Environment) -> Venue:
         (broken("trades", unchecked), {"TRD-3"}),
         (broken("quotes", exchanged), {"QTE-1"}),
         (broken("book", without_removals), {"BOK-1"}),
-        (careless, {"BOK-3"}),
-        (forgetful, {"TRD-6"}),
+        (blind, {"BOK-3", "BOK-7", "BOK-8"}),
+        (without_history, {"TRD-6"}),
     ],
     ids=[
         "rounded",
@@ -132,12 +146,104 @@ def forgetful(place: Environment) -> Venue:
         "unchecked ids",
         "exchanged",
         "no removals",
-        "careless",
-        "forgetful",
+        "blind rule",
+        "no history",
     ],
 )
-async def test_what_is_broken_fails_its_card(make, cards) -> None:
+async def test_a_broken_connector_fails_the_cards_about_it(make, cards) -> None:
     others = {"LST-1", "TRD-2", "QTE-2"}
     chosen = [card for card in CARDS if card.card_id in cards | others]
     score = await play(VENUE, make, find_dialects()[VENUE], chosen)
-    assert set(score.cards(Outcome.FAILED)) == cards
+    assert set(score.cards(CardOutcome.FAILED)) == cards
+
+
+def ordered_by_time(environment: Environment) -> Venue:
+    """A venue whose numbers only order updates and snapshots, as times do."""
+    venue = discovery.require(VENUE)(environment)
+    return replace(venue, book=BookRules(TimeRule(), SnapshotSource.REST))
+
+
+async def test_books_ordered_by_time_equal_the_exchanges_after_reconnects() -> None:
+    cards = {"BOK-1", "BOK-2", "BOK-5", "BOK-7", "BOK-8", "LIV-1", "CLK-1", "VFY-1"}
+    chosen = [card for card in CARDS if card.card_id in cards | {"BOK-3", "BOK-6"}]
+    score = await play(VENUE, ordered_by_time, find_dialects()[VENUE], chosen)
+    failed = {result.card.card_id: result.detail for result in score.results if result.detail}
+    reason = "nothing shows that an update of a book is missing"
+    assert failed == dict.fromkeys(["BOK-3", "BOK-6"], reason)
+    assert set(score.cards(CardOutcome.PASSED)) == cards
+
+
+def without_quotes(environment: Environment) -> Venue:
+    """A venue that declares no quotes, ids that show nothing, and one card that does not apply."""
+    venue = discovery.require(VENUE)(environment)
+    wires = [WithoutQuotes(wire) for wire in venue.feed_protocols]
+    skipped = {"LST-1": "for a test"}
+    profile = replace(venue.profile, trade_numbering=TradeNumbering.NONE, skipped_cards=skipped)
+    return replace(venue, feed_protocols=wires, profile=profile)
+
+
+class WithoutQuotes:
+    """A feed protocol that does not declare its quotes."""
+
+    def __init__(self, protocol) -> None:
+        self._protocol = protocol
+        self.channels = protocol.channels - {types_pb2.CHANNEL_QUOTES}
+
+    def __getattr__(self, name: str):
+        return getattr(self._protocol, name)
+
+
+async def test_cards_are_skipped_by_what_the_venue_declares() -> None:
+    cards = ("LST-1", "TRD-1", "TRD-3", "TRD-6", "QTE-1", "QTE-2")
+    chosen = [card for card in CARDS if card.card_id in cards]
+    seen: list[CardResult] = []
+    score = await play(VENUE, without_quotes, find_dialects()[VENUE], chosen, on_result=seen.append)
+    assert seen == score.results
+    assert {one.card.card_id: one.detail for one in seen} == {
+        "LST-1": "for a test",
+        "TRD-1": "",
+        "TRD-3": "the venue's trade ids do not show missing trades",
+        "TRD-6": "the venue's trade ids do not show missing trades",
+        "QTE-1": "the venue has no quotes",
+        "QTE-2": "the venue has no quotes",
+    }
+
+
+@pytest.mark.parametrize(
+    ("step_ns", "outcome"),
+    [(1_000_000, CardOutcome.FAILED), (1_000_000_000, CardOutcome.PASSED)],
+    ids=["milliseconds", "seconds"],
+)
+async def test_a_history_in_seconds_passes_where_it_is_declared(step_ns, outcome) -> None:
+    def make(environment: Environment) -> Venue:
+        venue = discovery.require(VENUE)(environment)
+        profile = replace(venue.profile, trade_time_step_ns=step_ns)
+        return replace(venue, history=HistoryInSeconds(venue.history), profile=profile)
+
+    chosen = [card for card in CARDS if card.card_id == "TRD-1"]
+    (result,) = (await play(VENUE, make, find_dialects()[VENUE], chosen)).results
+    assert result.outcome is outcome, result.detail
+
+
+class HistoryInSeconds(EmptyHistory):
+    """A history whose trade times are whole seconds."""
+
+    async def trades(self, *question):
+        found = await self._history.trades(*question)
+        for one in found:
+            one.venue_time_ns -= one.venue_time_ns % 1_000_000_000
+        return found
+
+
+async def test_a_card_that_does_not_end_fails_after_its_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def wait_forever(context: CardContext) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(runner, "CARD_SECONDS_MAX", 0.05)
+    endless = ConformanceCard("END-1", "ends", wait_forever, applies, venue_limits)
+    (result,) = (
+        await play(VENUE, discovery.require(VENUE), find_dialects()[VENUE], [endless])
+    ).results
+    assert (result.outcome, result.detail) == (CardOutcome.FAILED, "did not end within 0 s")

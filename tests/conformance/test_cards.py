@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 import pytest
 from venuemesh.common.v1 import types_pb2
 
-from kit.conformance.card import CARDS, Outcome
-from kit.conformance.runner import Score, play
+from kit.conformance.card import CARDS, CardOutcome
+from kit.conformance.runner import VenueScore, play
 from kit.connector.contract import discovery
 from kit.connector.contract.venue import Environment
 from kit.simulator.dialect import find_dialects
@@ -15,19 +15,21 @@ from kit.simulator.dialect import find_dialects
 pytestmark = pytest.mark.integration
 
 ABOUT_CHANNELS = {
+    "QTE-1": types_pb2.CHANNEL_QUOTES,
+    "QTE-2": types_pb2.CHANNEL_QUOTES,
     "TCK-1": types_pb2.CHANNEL_TICKERS,
     "MRK-1": types_pb2.CHANNEL_MARKS,
     "CND-1": types_pb2.CHANNEL_CANDLES,
 }
 """Cards that do not concern a venue without such a channel."""
 SKIPS = {
-    "bybit": {"TRD-3", "TRD-6", "VFY-2"},  # its trade ids have no order
+    "bybit": {"TRD-3", "TRD-6", "VFY-2"},  # its trade ids show no missing trade
     "coinbase": {"BOK-4"},  # it numbers all frames of a connection together
     "okx": {"VFY-2"},
     "okx_futures": {"VFY-2"},
 }
-"""The other cards that do not concern a venue. VFY-2: its pretended exchange answers over REST from
-what its feed has told, so that no old answer is to be had."""
+"""The other cards that venues skip. VFY-2: the simulator answers REST from its feed, so it has no
+old answer."""
 
 
 AT_ONCE = 3
@@ -47,7 +49,7 @@ def test_there_is_a_pretended_exchange_for_every_venue() -> None:
 
 
 @pytest.fixture(scope="module")
-def scores(request: pytest.FixtureRequest) -> Mapping[str, Score | BaseException]:
+def scores(request: pytest.FixtureRequest) -> Mapping[str, VenueScore | BaseException]:
     """How the venues did that are asked for, or what went wrong."""
     chosen = {
         item.callspec.params["venue_id"]
@@ -57,11 +59,11 @@ def scores(request: pytest.FixtureRequest) -> Mapping[str, Score | BaseException
     return asyncio.run(play_all(sorted(chosen)))
 
 
-async def play_all(venue_ids: Collection[str]) -> Mapping[str, Score | BaseException]:
+async def play_all(venue_ids: Collection[str]) -> Mapping[str, VenueScore | BaseException]:
     """The cards of several venues, a few venues at once."""
     room = asyncio.Semaphore(AT_ONCE)
 
-    async def play_one(venue_id: str) -> Score:
+    async def play_one(venue_id: str) -> VenueScore:
         async with room:
             return await play(venue_id, discovery.require(venue_id), find_dialects()[venue_id])
 
@@ -71,15 +73,17 @@ async def play_all(venue_ids: Collection[str]) -> Mapping[str, Score | BaseExcep
 
 @pytest.mark.timeout(PLAY_SECONDS_MAX)
 @pytest.mark.parametrize("venue_id", sorted(discovery.venues()))
-def test_the_connector_passes(venue_id: str, scores: Mapping[str, Score | BaseException]) -> None:
+def test_the_connector_passes(
+    venue_id: str, scores: Mapping[str, VenueScore | BaseException]
+) -> None:
     score = scores[venue_id]
     if isinstance(score, BaseException):
         raise score
     failed = {
         result.card.card_id: result.detail
         for result in score.results
-        if result.outcome is Outcome.FAILED
+        if result.outcome is CardOutcome.FAILED
     }
     assert failed == {}
-    assert set(score.cards(Outcome.SKIPPED)) == skips(venue_id)
+    assert set(score.cards(CardOutcome.SKIPPED)) == skips(venue_id)
     assert len(score.results) == len(CARDS)

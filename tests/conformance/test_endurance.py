@@ -1,14 +1,14 @@
-"""A feed with faults is found to be right where it is, and wrong where it is not."""
+"""The endurance test passes a correct connector and fails a wrong one."""
 
 import asyncio
 
 import pytest
 
-from kit.conformance.endurance import Endured, endure
+from kit.conformance.endurance import EnduranceResult, endure
 from kit.connector.contract import discovery
 from kit.connector.contract.venue import VenueFactory
 from kit.simulator.dialect import find_dialects
-from tests.conformance.test_broken import VENUE, careless
+from tests.conformance.test_broken import VENUE, blind
 
 pytestmark = pytest.mark.integration
 
@@ -17,16 +17,16 @@ SHARE = 0.05
 """Few books change in so short a time: of a hundredth of the frames none may be of a book."""
 
 
-async def lose(make: VenueFactory) -> Endured:
+async def lose(make: VenueFactory) -> EnduranceResult:
     """What becomes of a feed that loses frames."""
     (result,) = await endure(VENUE, make, find_dialects()[VENUE], EVENTS, ["drop"], share=SHARE)
     return result
 
 
-async def test_who_checks_is_always_right_and_who_does_not_is_found_out() -> None:
-    right, wrong = await asyncio.gather(lose(discovery.require(VENUE)), lose(careless))
+async def test_a_correct_connector_passes_and_a_blind_rule_is_detected() -> None:
+    right, wrong = await asyncio.gather(lose(discovery.require(VENUE)), lose(blind))
     assert right.wrong == []
     assert right.events >= EVENTS
     assert right.checked > 100
     assert 0 < len(right.recovery_s) <= right.gaps
-    assert any("was never there" in line for line in wrong.wrong)
+    assert any("was never at the exchange" in line for line in wrong.wrong)

@@ -12,7 +12,7 @@ from venuemesh.registry.v1 import registry_pb2
 from conftest import free_port
 from kit.base.runtime import METRICS_PORT_OFFSET
 from kit.base.settings import MeshSettings
-from kit.conformance.exchange import Exchange, exchange
+from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.contract import discovery
 from kit.connector.contract.venue import Environment
 from kit.connector.process.app import VenueProcess
@@ -30,7 +30,7 @@ SERVING = registry_pb2.SERVICE_STATE_SERVING
 
 
 @asynccontextmanager
-async def process(pretended: Exchange, data: Path) -> AsyncIterator[VenueProcess]:
+async def process(pretended: SimulatedExchange, data: Path) -> AsyncIterator[VenueProcess]:
     """A venue process in this one, which looks every second."""
     mesh = MeshSettings(data_dir=str(data), simulator_url=pretended.url, registry="127.0.0.1:1")
     port = free_port()
@@ -61,13 +61,13 @@ def told(venue: VenueProcess) -> list[tuple[str, int]]:
 
 
 @pytest.fixture
-async def pretended() -> AsyncIterator[Exchange]:
+async def pretended() -> AsyncIterator[SimulatedExchange]:
     async with exchange(VENUE, find_dialects()[VENUE]) as made:
         yield made
 
 
 async def test_an_empty_list_is_degraded_and_nothing_is_delisted(
-    pretended: Exchange, tmp_path: Path
+    pretended: SimulatedExchange, tmp_path: Path
 ) -> None:
     async with process(pretended, tmp_path) as venue:
         meter = venue.runtime.meter
@@ -82,7 +82,9 @@ async def test_an_empty_list_is_degraded_and_nothing_is_delisted(
         assert told(venue) == before
 
 
-async def test_the_process_lives_through_a_delisting(pretended: Exchange, tmp_path: Path) -> None:
+async def test_the_process_lives_through_a_delisting(
+    pretended: SimulatedExchange, tmp_path: Path
+) -> None:
     symbol = pretended.symbols[0]
     async with process(pretended, tmp_path) as venue:
         await until(venue.pipeline.book_manager.in_doubt_count)
@@ -104,7 +106,9 @@ async def test_the_process_lives_through_a_delisting(pretended: Exchange, tmp_pa
         assert symbol not in await venue.control.update([], [symbol])
 
 
-async def test_a_restart_is_a_gap_of_status_too(pretended: Exchange, tmp_path: Path) -> None:
+async def test_a_restart_is_a_gap_of_status_too(
+    pretended: SimulatedExchange, tmp_path: Path
+) -> None:
     async with process(pretended, tmp_path) as venue:
         assert STATUS in venue.subscriptions.channels
         checkpoint = venue.hub.cursor(STATUS).sequence + 2

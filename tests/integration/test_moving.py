@@ -75,10 +75,10 @@ async def follow(venue_id: str, simulator_url: str) -> Connector:
     venue = short_lived(venue_id, simulator_url)
     listed = [one.symbol for one in await venue.history.instruments()][:SYMBOLS]
     async with connector(venue, listed) as made:
-        await made.until(made.proven, "proven books")
+        await made.until(made.synchronized, "synchronized books")
         while moves(made) < MOVES * len(venue.feed_protocols):
             await made.next_batch()
-        await made.until(made.proven, "proven books")
+        await made.until(made.synchronized, "synchronized books")
         return made
 
 
@@ -117,7 +117,7 @@ async def test_a_venue_that_says_that_it_will_go_is_left_in_time(venue_id: str, 
     async with exchange(venue_id, find_dialects()[venue_id], events_per_second=100) as pretended:
         venue = discovery.require(venue_id)(Environment("simulate", pretended.url))
         async with connector(venue, pretended.symbols[:SYMBOLS]) as made:
-            await made.until(made.proven, "proven books")
+            await made.until(made.synchronized, "synchronized books")
             lines = pretended.connections
             pretended.order(fault, pretended.symbols[0], "trades", seconds=10)
             await made.until(lambda: moves(made), "a move")
@@ -128,4 +128,4 @@ async def test_a_venue_that_says_that_it_will_go_is_left_in_time(venue_id: str, 
             )
             assert made.all_gaps == []
             assert made.meter.reconnects_total == 0
-            assert made.proven()
+            assert made.synchronized()

@@ -20,6 +20,7 @@ PROFILE = VenueProfile(
     notes="Trade ids do not tell what is missing; REST keeps the newest 60 trades. "
     "Option depth: levels of the book, 50 (every 20 ms), 200 or 1000 (every 200 ms).",
     trade_history=(),
+    skipped_cards={"VFY-2": "the simulator answers REST from its feed, so it has no old answer"},
 )
 LIMITS = VenueLimits(
     symbols_per_connection=100,  # 21,000 characters of topics, at most 180 for a symbol

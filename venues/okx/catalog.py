@@ -26,6 +26,7 @@ from venues.okx.feed import (
 from venues.okx.history import OkxHistory
 
 LIVE_FEED = "wss://ws.okx.com:8443"
+SKIPPED_CARDS = {"VFY-2": "the simulator answers REST from its feed, so it has no old answer"}
 
 LIMITS = VenueLimits(
     symbols_per_connection=100,  # none is documented but the size of a request
@@ -48,7 +49,11 @@ def spot(place: Environment) -> Venue:
         port=5063,
         market_type="spot",
         profile=VenueProfile(
-            "OKX", "spot", Maturity.PROVEN, trade_numbering=TradeNumbering.SKIPPING
+            "OKX",
+            "spot",
+            Maturity.PROVEN,
+            trade_numbering=TradeNumbering.SKIPPING,
+            skipped_cards=SKIPPED_CARDS,
         ),
         channels=SPOT_CHANNELS,
         default_symbols=("BTC-USDT", "ETH-USDT"),
@@ -70,6 +75,7 @@ def futures(place: Environment) -> Venue:
             notes="Sizes count contracts. Mark, index and funding come in rows of their own. "
             "No captured session of swaps has been read, only single frames.",
             trade_numbering=TradeNumbering.SKIPPING,
+            skipped_cards=SKIPPED_CARDS,
         ),
         channels=SWAP_CHANNELS,
         default_symbols=("BTC-USDT-SWAP", "ETH-USDT-SWAP"),

@@ -1,4 +1,4 @@
-"""The cards, by what they are about. Importing this fills kit.conformance.card.CARDS."""
+"""The cards, by subject. Importing this package fills kit.conformance.card.CARDS."""
 
 from kit.conformance.cards import (
     books,

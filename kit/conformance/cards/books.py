@@ -1,160 +1,176 @@
-"""Cards about order books: right, or in doubt."""
+"""Cards about order books: a book equals the exchange's, or is in doubt."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from itertools import chain
 
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import to_decimal
-from kit.conformance.card import Failed, Rig, card, expect
+from kit.conformance.card import CardContext, CardFailed, card, expect
 from kit.conformance.connector import WAIT_SECONDS_MAX
-from kit.connector.books.sequence_rules import UnnumberedRule
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
-from kit.marketdata.book.checksum import Checksum
+from kit.connector.contract.venue import BookProof, Venue
 
 BOOK = types_pb2.CHANNEL_BOOK
-LEVELS = 5
+BEST_LEVELS = 5
 CALM_SECONDS = 2.0
 LOOK_AGAIN_SECONDS = 0.02
+REST_SECONDS = 0.6
+"""Duration of REST calls around a reconnect: longer than the first updates take to come."""
 UPDATES = 10
 ROUNDS = 5
 TRIES = 10
 
-
-def losses_show(rig: Rig) -> str:
-    """Why a lost update cannot be seen."""
-    rules = rig.connector.venue.book
-    unnumbered = isinstance(rules.sequence, UnnumberedRule) and rules.checksum is Checksum.NONE
-    counted = rig.connector.venue.connection_sequence is not None
-    return "the venue does not number its updates" if unnumbered and not counted else ""
+Side = list[tuple[Decimal, Decimal]]
+"""Prices and sizes, best price first."""
 
 
-def books_are_apart(rig: Rig) -> str:
-    """Why the loss of one concerns the others."""
-    if rig.connector.venue.connection_sequence is not None:
-        return "the venue numbers all frames of a connection together"
-    return losses_show(rig)
+def missing_updates_show(venue: Venue) -> str:
+    """Skip where nothing shows a missing update."""
+    return "" if venue.book_proofs else "nothing shows that an update of a book is missing"
+
+
+def instruments_are_independent(venue: Venue) -> str:
+    """Skip where a missing update of one instrument may be one of any."""
+    if BookProof.CONNECTION_SEQUENCE in venue.book_proofs:
+        return "the venue numbers the frames of a connection, for all instruments together"
+    return missing_updates_show(venue)
 
 
 @card("BOK-1")
-async def right(rig: Rig) -> None:
-    """A proven book is the exchange's book."""
-    since = len(rig.connector.batches)
-    for symbol in rig.symbols:
+async def equals_the_exchange(context: CardContext) -> None:
+    """A synchronized book equals the exchange's book."""
+    since = len(context.connector.batches)
+    for symbol in context.symbols:
         for _ in range(ROUNDS):
-            await levels_gone(rig, symbol)
-            await expect_right(rig, symbol)
-    # A book that is wrong is found out now and then, and is right again for a moment.
-    told = [gap for symbol in rig.symbols for gap in rig.connector.gaps(BOOK, symbol, since)]
-    expect(not told, "a book was in doubt, and nothing was wrong with the feed")
+            await best_levels_replaced(context, symbol)
+            await expect_equal(context, symbol)
+    # A wrong book may be found wrong, and be right for a moment after each snapshot.
+    gaps = [
+        gap for symbol in context.symbols for gap in context.connector.gaps(BOOK, symbol, since)
+    ]
+    expect(not gaps, "a book was in doubt without a fault in the feed")
 
 
 @card("BOK-2")
-async def readable(rig: Rig) -> None:
-    """A reader who knows only what was published has the same book."""
-    await more_updates(rig, rig.first)
-    book = rig.connector.book(rig.first)
+async def readable(context: CardContext) -> None:
+    """A reader of the published batches has the same book."""
+    await more_updates(context, context.first)
+    book = context.connector.book(context.first)
 
     def same() -> bool:
-        # What was published last may not have been read yet, so they are equal at moments.
-        bids, asks, good = rig.connector.followed(rig.first)
-        return good and (bids, asks) == (book.book.bids(), book.book.asks())
+        # The newest batch may not have been read yet, so they are equal at moments.
+        bids, asks, is_synchronized = context.connector.followed(context.first)
+        return is_synchronized and (bids, asks) == (book.book.bids(), book.book.asks())
 
-    await rig.connector.until(same, "the reader's book to be ours")
-
-
-@card("BOK-3", needs=losses_show)
-async def lost(rig: Rig) -> None:
-    """A lost update puts the book in doubt until it is right again."""
-    await break_and_mend(rig, "drop")
+    await context.connector.until(same, "the reader's book to equal ours")
 
 
-@card("BOK-4", needs=books_are_apart)
-async def apart(rig: Rig) -> None:
-    """A lost update disturbs no other instrument."""
-    since = len(rig.connector.batches)
-    await break_and_mend(rig, "drop")
-    for symbol in rig.symbols[1:]:
-        expect(not rig.connector.gaps(BOOK, symbol, since), f"{symbol} was disturbed")
+@card("BOK-3", skip_reason=missing_updates_show)
+async def lost_update(context: CardContext) -> None:
+    """A lost update puts the book in doubt until it equals the exchange's again."""
+    await break_and_recover(context, "drop")
+
+
+@card("BOK-4", skip_reason=instruments_are_independent)
+async def others_undisturbed(context: CardContext) -> None:
+    """A lost update of one instrument leaves the other books undisturbed."""
+    since = len(context.connector.batches)
+    await break_and_recover(context, "drop")
+    for symbol in context.symbols[1:]:
+        expect(not context.connector.gaps(BOOK, symbol, since), f"{symbol} was disturbed")
 
 
 @card("BOK-5")
-async def doubled(rig: Rig) -> None:
-    """A doubled update changes nothing."""
-    rig.exchange.order("duplicate", rig.first, "book", count=3)
-    await more_updates(rig, rig.first)
-    await expect_right(rig, rig.first)
+async def repeated_update(context: CardContext) -> None:
+    """A repeated update changes nothing."""
+    context.exchange.order("duplicate", context.first, "book", count=3)
+    await more_updates(context, context.first)
+    await expect_equal(context, context.first)
 
 
-@card("BOK-6", needs=losses_show)
-async def reordered(rig: Rig) -> None:
+@card("BOK-6", skip_reason=missing_updates_show)
+async def reordered_updates(context: CardContext) -> None:
     """Updates in the wrong order never make a wrong book."""
-    rig.exchange.order("reorder", rig.first, "book", count=2)
-    await more_updates(rig, rig.first)
-    await expect_right(rig, rig.first)
+    context.exchange.order("reorder", context.first, "book", count=2)
+    await more_updates(context, context.first)
+    await expect_equal(context, context.first)
 
 
 @card("BOK-7")
-async def closed(rig: Rig) -> None:
-    """A closed connection is a gap, and then the book is right again."""
-    await break_and_mend(rig, "disconnect")
+async def closed_connection(context: CardContext) -> None:
+    """After a closed connection and with slow REST, all levels equal the exchange's."""
+    await reconnect_with_slow_rest(context, "disconnect")
 
 
 @card("BOK-8")
-async def reset(rig: Rig) -> None:
-    """A connection that is reset is a gap, and then the book is right again."""
-    await break_and_mend(rig, "reset")
+async def reset_connection(context: CardContext) -> None:
+    """After a reset connection and with slow REST, all levels equal the exchange's."""
+    await reconnect_with_slow_rest(context, "reset")
 
 
 @card("BOK-9")
-async def another_tick(rig: Rig) -> None:
-    """A new tick size in the middle leaves the book right."""
-    coarser = Decimal(rig.exchange.tick_size(rig.first)) * 10
+async def other_tick_size(context: CardContext) -> None:
+    """After a change of the tick size the book equals the exchange's."""
+    coarser = Decimal(context.exchange.tick_size(context.first)) * 10
     try:
-        rig.exchange.order("tick_size", rig.first, value=f"{coarser:f}")
+        context.exchange.order("tick_size", context.first, value=f"{coarser:f}")
     except ValueError as error:
-        raise Failed(f"the exchange cannot do it: {error}") from None
-    await more_updates(rig, rig.first)
-    await expect_right(rig, rig.first)
+        raise CardFailed(f"the simulator cannot change the tick size: {error}") from None
+    await more_updates(context, context.first)
+    await expect_equal(context, context.first)
 
 
-async def break_and_mend(rig: Rig, fault: str) -> None:
-    """Order a fault of the first book; see that it is told, and that the book comes back right."""
-    since, epoch = len(rig.connector.batches), rig.connector.book(rig.first).epoch
+async def reconnect_with_slow_rest(context: CardContext, fault: str) -> None:
+    """Break the connection while REST is slow, and compare the whole book after it: a level that
+    changed meanwhile and not since would stay wrong."""
+    context.exchange.order("rest_delay", seconds=REST_SECONDS, count=0)
+    await break_and_recover(context, fault, levels=None)
 
-    def told() -> list[types_pb2.Gap]:
-        return rig.connector.gaps(BOOK, rig.first, since)
 
-    # What is deep in a book may be lost without harm to what a checksum proves: then once more.
+async def break_and_recover(
+    context: CardContext, fault: str, levels: int | None = BEST_LEVELS
+) -> None:
+    """Inject a fault into the first book. Expect a gap, and that the book recovers."""
+    since, epoch = len(context.connector.batches), context.connector.book(context.first).epoch
+
+    def gaps() -> list[types_pb2.Gap]:
+        return context.connector.gaps(BOOK, context.first, since)
+
+    # A lost update deep in a book may leave its checksum right: then inject the fault again.
     for _ in range(TRIES):
-        rig.exchange.order(fault, rig.first, "book")
-        await _told_or_gone_on(rig, since)
-        if told():
+        context.exchange.order(fault, context.first, "book")
+        await _gap_or_updates(context, since)
+        if gaps():
             break
-    expect(told(), f"{TRIES} times {fault}, and no gap")
-    await rig.connector.until(lambda: rig.connector.proven(rig.first), "a proven book")
-    expect(rig.connector.book(rig.first).epoch > epoch, "the book has no new epoch")
-    await expect_right(rig, rig.first)
+    expect(gaps(), f"{TRIES} times {fault}, and no gap")
+    await context.connector.until(
+        lambda: context.connector.synchronized(context.first), "a synchronized book"
+    )
+    expect(context.connector.book(context.first).epoch > epoch, "the book has no new epoch")
+    await expect_equal(context, context.first, levels)
 
 
-async def _told_or_gone_on(rig: Rig, since: int) -> None:
-    """Wait for a gap from a position on, or for so many updates that none will be told."""
-    seen = len(rig.connector.batches)
-    await rig.connector.until(
+async def _gap_or_updates(context: CardContext, since: int) -> None:
+    """Wait for a gap from a position on, or for so many updates that none will come."""
+    seen = len(context.connector.batches)
+    await context.connector.until(
         lambda: (
-            rig.connector.gaps(BOOK, rig.first, since)
-            or rig.connector.row_count(BOOK, rig.first, seen) >= UPDATES
+            context.connector.gaps(BOOK, context.first, since)
+            or context.connector.row_count(BOOK, context.first, seen) >= UPDATES
         ),
         "a gap or further updates",
     )
 
 
-async def levels_gone(rig: Rig, symbol: str) -> None:
+async def best_levels_replaced(context: CardContext, symbol: str) -> None:
     """Wait until each side has lost one of its best levels."""
 
     async def best() -> list[set[str]]:
-        book = await rig.exchange.book(symbol)
-        return [{price for price, *_ in side[:LEVELS]} for side in (book.bids, book.asks)]
+        book = await context.exchange.book(symbol)
+        return [{price for price, *_ in side[:BEST_LEVELS]} for side in (book.bids, book.asks)]
 
     async def still_there() -> bool:
         return any(old <= new for old, new in zip(before, await best(), strict=True))
@@ -162,47 +178,64 @@ async def levels_gone(rig: Rig, symbol: str) -> None:
     before = await best()
     async with asyncio.timeout(WAIT_SECONDS_MAX):
         while await still_there():
-            await rig.connector.next_batch()
+            await context.connector.next_batch()
 
 
-async def more_updates(rig: Rig, symbol: str) -> None:
-    """Wait for some, and for a proven book."""
-    since = len(rig.connector.batches)
-    await rig.connector.until(
-        lambda: rig.connector.row_count(BOOK, symbol, since) >= UPDATES, f"{UPDATES} updates"
+async def more_updates(context: CardContext, symbol: str) -> None:
+    """Wait for some updates, and for a synchronized book."""
+    since = len(context.connector.batches)
+    await context.connector.until(
+        lambda: context.connector.row_count(BOOK, symbol, since) >= UPDATES, f"{UPDATES} updates"
     )
-    await rig.connector.until(lambda: rig.connector.proven(symbol), "a proven book")
+    await context.connector.until(
+        lambda: context.connector.synchronized(symbol), "a synchronized book"
+    )
 
 
-async def expect_right(rig: Rig, symbol: str) -> None:
-    """The book comes to be the exchange's within a while. It is compared in calms, in which the
-    exchange's own stays as it is; between them the market goes on, as a book may need it to come
-    back."""
-    book = rig.connector.book(symbol)
-    theirs: object = None
-    deadline = rig.connector.now_s() + WAIT_SECONDS_MAX
-    while rig.connector.now_s() < deadline:
-        with rig.exchange.calm():
-            told = await rig.exchange.book(symbol)
-            theirs = [
-                [(Decimal(price), Decimal(size)) for price, size, *_ in side[:LEVELS]]
-                for side in (told.bids, told.asks)
-            ]
-            calm_until = rig.connector.now_s() + CALM_SECONDS
-            while book.state is BookState.SYNCHRONIZED and rig.connector.now_s() < calm_until:
-                if _best(book) == theirs:
+async def expect_equal(context: CardContext, symbol: str, levels: int | None = BEST_LEVELS) -> None:
+    """Expect the best levels of a book, or all that both sides have, to equal the exchange's within
+    a while. They are compared in calms, in which the exchange's book stays as it is; between the
+    calms the market goes on, as a book may need updates to recover."""
+    book = context.connector.book(symbol)
+    difference = f"the book is {book.state.value}"
+    deadline = context.connector.now_s() + WAIT_SECONDS_MAX
+    while context.connector.now_s() < deadline:
+        with context.exchange.calm():
+            at_exchange = await context.exchange.book(symbol)
+            theirs = [_decimals(side) for side in (at_exchange.bids, at_exchange.asks)]
+            calm_until = context.connector.now_s() + CALM_SECONDS
+            while book.state is BookState.SYNCHRONIZED and context.connector.now_s() < calm_until:
+                difference = next(_differences(_levels(book), theirs, levels), "")
+                if not difference:
                     return
                 await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            if levels is None and book.state is BookState.SYNCHRONIZED:
+                # All updates have come, and a wrong level deep in the book can stay wrong for long.
+                break
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
-    raise Failed(f"{symbol}: {book.state.value}, we have {_best(book)}, it is {theirs}")
+    raise CardFailed(f"{symbol}, {book.state.value}: {difference}")
 
 
-def _best(book: SynchronizedBook) -> list[list[tuple[Decimal, Decimal]]]:
-    """The best bids and asks as we have them."""
+def _differences(ours: Sequence[Side], theirs: Sequence[Side], levels: int | None) -> Iterator[str]:
+    """The levels that differ, in words, as deep as both books go."""
+    for name, our_side, their_side in zip(("bid", "ask"), ours, theirs, strict=True):
+        depth = min(len(our_side), len(their_side)) if levels is None else levels
+        our_sizes, their_sizes = dict(our_side[:depth]), dict(their_side[:depth])
+        for price in dict.fromkeys(chain(their_sizes, our_sizes)):
+            our_size, their_size = our_sizes.get(price, 0), their_sizes.get(price, 0)
+            if our_size != their_size:
+                yield f"{name} {price}: our size is {our_size}, the exchange's {their_size}"
+
+
+def _decimals(side: Sequence[Sequence[str]]) -> Side:
+    return [(Decimal(price), Decimal(size)) for price, size, *_ in side]
+
+
+def _levels(book: SynchronizedBook) -> list[Side]:
     return [
         [
             (to_decimal(price, book.scale.price), to_decimal(size, book.scale.size))
             for price, size in side
         ]
-        for side in (book.book.bids(LEVELS), book.book.asks(LEVELS))
+        for side in (book.book.bids(), book.book.asks())
     ]

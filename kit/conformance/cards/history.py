@@ -1,36 +1,34 @@
-"""Cards about what is asked over REST."""
+"""Cards about REST calls."""
 
 from decimal import Decimal
 
-from kit.base.errors import NotSupported, RateLimited, VenuemeshError, VenueUnavailable
-from kit.conformance.card import Failed, Rig, Skipped, card, expect
+from kit.base.errors import RateLimited, VenuemeshError, VenueUnavailable
+from kit.conformance.card import CardContext, CardFailed, card, expect
+from kit.connector.contract.venue import TradeHistory
 
 COUNT = 20
 
 
 @card("HST-1")
-async def trades(rig: Rig) -> None:
-    """Past trades come oldest first, from an id where ids are numbers."""
-    history = rig.connector.venue.history
-    newest = await history.trades(rig.first, 0, 0, COUNT)
+async def trades(context: CardContext) -> None:
+    """Past trades come oldest first, and from an id where the venue declares it."""
+    history = context.venue.history
+    newest = await history.trades(context.first, 0, 0, COUNT)
     expect(newest, "there are none")
     times = [one.venue_time_ns for one in newest]
     expect(times == sorted(times), "not oldest first")
-    if not newest[0].trade_id.isdigit():
+    if TradeHistory.BY_ID not in context.venue.profile.trade_history:
         return
     begin = int(newest[len(newest) // 2].trade_id)
-    try:
-        found = await history.trades(rig.first, begin, 0, COUNT)
-    except NotSupported as error:
-        raise Skipped(error.message) from None
+    found = await history.trades(context.first, begin, 0, COUNT)
     ids = [int(one.trade_id) for one in found]
     expect(ids and ids[0] >= begin and ids == sorted(ids), f"from {begin}: {ids[:3]}")
 
 
 @card("HST-2")
-async def candles(rig: Rig) -> None:
-    """Past candles come oldest first, and are sane."""
-    found = await rig.connector.venue.history.candles(rig.first, "1m", 0, COUNT)
+async def candles(context: CardContext) -> None:
+    """Past candles come oldest first, with open and close between low and high."""
+    found = await context.venue.history.candles(context.first, "1m", 0, COUNT)
     expect(found, "there are none")
     times = [one.open_time_ns for one in found]
     expect(times == sorted(set(times)), "not oldest first")
@@ -41,33 +39,33 @@ async def candles(rig: Rig) -> None:
 
 
 @card("HST-3")
-async def rate_limited(rig: Rig) -> None:
-    """A 429 is RATE_LIMITED, and says when to come back."""
-    error = await _refused(rig, "rest_429")
+async def rate_limited(context: CardContext) -> None:
+    """A 429 answer is the error RATE_LIMITED."""
+    error = await _refused(context, "rest_429")
     expect(isinstance(error, RateLimited), f"it was {error.reason}: {error.message}")
 
 
 @card("HST-4")
-async def page(rig: Rig) -> None:
-    """A page of HTML is VENUE_UNAVAILABLE."""
-    error = await _refused(rig, "rest_html")
+async def html_page(context: CardContext) -> None:
+    """A page of HTML is the error VENUE_UNAVAILABLE."""
+    error = await _refused(context, "rest_html")
     expect(isinstance(error, VenueUnavailable), f"it was {error.reason}: {error.message}")
 
 
 @card("HST-5")
-async def refused(rig: Rig) -> None:
-    """Whatever else is refused is an error that says why."""
+async def other_refusals(context: CardContext) -> None:
+    """Each other refusal is an error with its reason."""
     for fault in ("rest_403", "rest_418", "rest_500", "rest_503"):
-        error = await _refused(rig, fault)
+        error = await _refused(context, fault)
         expect(isinstance(error, VenueUnavailable | RateLimited), f"{fault}: {error.reason}")
 
 
-async def _refused(rig: Rig, fault: str) -> VenuemeshError:
-    rig.exchange.order(fault, count=0, seconds=0.0)
+async def _refused(context: CardContext, fault: str) -> VenuemeshError:
+    context.exchange.order(fault, count=0, seconds=0.0)
     try:
-        await rig.connector.venue.history.trades(rig.first, 0, 0, COUNT)
+        await context.venue.history.trades(context.first, 0, 0, COUNT)
     except VenuemeshError as error:
         return error
     finally:
-        rig.exchange.clear()
-    raise Failed(f"{fault} was taken for an answer")
+        context.exchange.clear()
+    raise CardFailed(f"{fault} did not raise an error")

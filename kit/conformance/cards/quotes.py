@@ -2,17 +2,18 @@
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.conformance.card import Rig, card, expect
+from kit.conformance.card import CardContext, card, expect
+from kit.conformance.cards.values import without_channel
 
 QUOTES = types_pb2.CHANNEL_QUOTES
 ENOUGH = 20
 
 
-@card("QTE-1")
-async def sane(rig: Rig) -> None:
+@card("QTE-1", skip_reason=without_channel(QUOTES))
+async def consistent(context: CardContext) -> None:
     """The best bid is below the best ask, and both have a size."""
-    await _more(rig, 0)
-    for columns, row in rig.connector.rows(QUOTES, rig.first):
+    await _more(context, 0)
+    for columns, row in context.connector.rows(QUOTES, context.first):
         bid, ask = columns.bid_price[row], columns.ask_price[row]
         expect(0 < bid < ask, f"bid {bid}, ask {ask}")
         sizes = columns.bid_size[row], columns.ask_size[row]
@@ -20,21 +21,21 @@ async def sane(rig: Rig) -> None:
         expect(columns.received_time_ns[row] > 0, "no receive time")
 
 
-@card("QTE-2")
-async def overtaken(rig: Rig) -> None:
-    """A quote that a newer one has overtaken is not passed on."""
-    since = len(rig.connector.batches)
-    rig.exchange.order("reorder", rig.first, "quotes", count=2)
-    await _more(rig, since)
+@card("QTE-2", skip_reason=without_channel(QUOTES))
+async def older_quote(context: CardContext) -> None:
+    """A quote that is older than the last one is not published."""
+    since = len(context.connector.batches)
+    context.exchange.order("reorder", context.first, "quotes", count=2)
+    await _more(context, since)
     newest = 0
-    for columns, row in rig.connector.rows(QUOTES, rig.first):
+    for columns, row in context.connector.rows(QUOTES, context.first):
         number = columns.sequence[row] or columns.venue_time_ns[row]
         expect(number >= newest, f"{number} came after {newest}")
         newest = number
 
 
-async def _more(rig: Rig, since: int) -> None:
-    await rig.connector.until(
-        lambda: rig.connector.row_count(QUOTES, rig.first, since) >= ENOUGH,
-        f"{ENOUGH} quotes of {rig.first}",
+async def _more(context: CardContext, since: int) -> None:
+    await context.connector.until(
+        lambda: context.connector.row_count(QUOTES, context.first, since) >= ENOUGH,
+        f"{ENOUGH} quotes of {context.first}",
     )

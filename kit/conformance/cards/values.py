@@ -1,30 +1,31 @@
 """Cards about tickers, marks and candles, where a venue has them."""
 
-from collections.abc import Callable
-
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.cursor import Channel, channel_name
-from kit.conformance.card import Rig, card, expect
+from kit.conformance.card import CardContext, SkipReason, card, expect
+from kit.connector.contract.venue import Venue
 
 TICKERS = types_pb2.CHANNEL_TICKERS
 MARKS = types_pb2.CHANNEL_MARKS
 CANDLES = types_pb2.CHANNEL_CANDLES
 
 
-def _has(channel: Channel) -> Callable[[Rig], str]:
-    def needs(rig: Rig) -> str:
-        has = channel in rig.connector.channels
-        return "" if has else f"the venue has no {channel_name(channel)}"
+def without_channel(channel: Channel) -> SkipReason:
+    """Skip where the venue does not have a channel."""
 
-    return needs
+    def skip_reason(venue: Venue) -> str:
+        has_channel = channel in venue.channels
+        return "" if has_channel else f"the venue has no {channel_name(channel)}"
+
+    return skip_reason
 
 
-@card("TCK-1", needs=_has(TICKERS))
-async def tickers(rig: Rig) -> None:
+@card("TCK-1", skip_reason=without_channel(TICKERS))
+async def tickers(context: CardContext) -> None:
     """Tickers: the last price lies between low and high."""
-    await _some(rig, TICKERS)
-    for columns, row in rig.connector.rows(TICKERS, rig.first):
+    await _some(context, TICKERS)
+    for columns, row in context.connector.rows(TICKERS, context.first):
         last, low, high = (
             column[row] for column in (columns.last_price, columns.low_price, columns.high_price)
         )
@@ -33,23 +34,23 @@ async def tickers(rig: Rig) -> None:
         expect(not high or last <= high, f"last {last} above high {high}")
 
 
-@card("MRK-1", needs=_has(MARKS))
-async def marks(rig: Rig) -> None:
-    """Marks: mark price, index price and funding are told."""
+@card("MRK-1", skip_reason=without_channel(MARKS))
+async def marks(context: CardContext) -> None:
+    """Marks: mark price, index price and funding rate are published."""
 
-    def told(name: str) -> bool:
-        rows = rig.connector.rows(MARKS, rig.first)
+    def is_published(name: str) -> bool:
+        rows = context.connector.rows(MARKS, context.first)
         return any(getattr(columns, name)[row] for columns, row in rows)
 
     names = ("mark_price", "index_price", "funding_rate")
-    await rig.connector.until(lambda: all(map(told, names)), " and ".join(names))
+    await context.connector.until(lambda: all(map(is_published, names)), " and ".join(names))
 
 
-@card("CND-1", needs=_has(CANDLES))
-async def candles(rig: Rig) -> None:
+@card("CND-1", skip_reason=without_channel(CANDLES))
+async def candles(context: CardContext) -> None:
     """Candles: open and close lie between low and high."""
-    await _some(rig, CANDLES)
-    for columns, row in rig.connector.rows(CANDLES, rig.first):
+    await _some(context, CANDLES)
+    for columns, row in context.connector.rows(CANDLES, context.first):
         low, high = columns.low[row], columns.high[row]
         for price in (columns.open[row], columns.close[row]):
             expect(0 < low <= price <= high, f"{price} is not within {low} and {high}")
@@ -59,7 +60,7 @@ async def candles(rig: Rig) -> None:
         expect(into_ns == 0, f"a candle of {interval_s} s opens {into_ns} ns late")
 
 
-async def _some(rig: Rig, channel: Channel) -> None:
-    await rig.connector.until(
-        lambda: rig.connector.row_count(channel, rig.first) >= 2, channel_name(channel)
+async def _some(context: CardContext, channel: Channel) -> None:
+    await context.connector.until(
+        lambda: context.connector.row_count(channel, context.first) >= 2, channel_name(channel)
     )

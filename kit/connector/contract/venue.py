@@ -296,6 +296,12 @@ class VenueProfile:
     trade_history: Sequence[TradeHistory] = (TradeHistory.BY_ID, TradeHistory.BY_TIME)
     """Empty where a venue tells its newest trades only."""
     trade_numbering: TradeNumbering = TradeNumbering.NONE
+    trade_time_step_ns: int = 1_000_000
+    """Resolution of the trade times that VenueHistory.trades gives, for example whole seconds. The
+    feed may have finer ones."""
+    skipped_cards: Mapping[str, str] = field(default_factory=dict)
+    """Conformance cards that do not apply to this venue, by card id, each with the reason. Cards
+    about channels, numbers and proofs that the venue does not declare are skipped without it."""
     candles_sum_trades: bool = True
     """Whether a candle's volume is the sum of the trades' sizes. False: it is in another unit."""
 

@@ -13,7 +13,7 @@ from typing import Any
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
-from kit.conformance.exchange import Exchange, exchange
+from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import (
     Accepted,
@@ -47,7 +47,7 @@ class Scene:
 
     desk: ExecutionClient
     house: MatchingEngine
-    venue: Exchange
+    venue: SimulatedExchange
     symbol: str
     make_desk: Callable[[str], ExecutionClient]
     """For another pretended key, by its name."""

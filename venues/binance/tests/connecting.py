@@ -14,5 +14,5 @@ async def connected(base: str, symbols: Iterable[str], **options: str) -> AsyncI
     address, _, venue_id = base.rpartition("/")
     venue = VENUES[venue_id](Environment("simulate", address, options))
     async with connector(venue, symbols, refills=False) as made:
-        await made.until(made.proven, "proven books")
+        await made.until(made.synchronized, "synchronized books")
         yield made

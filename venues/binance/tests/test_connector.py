@@ -118,7 +118,7 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
     order = {"fault": own[venue] if fault == "hole" else fault, "symbol": "BTCUSDT"}
     await exchange.order(venue=venue, channel="book", count=1, **order)
     await connector.until(lambda: connector.all_gaps)
-    await connector.until(connector.proven)
+    await connector.until(connector.synchronized)
     (gap,) = connector.all_gaps
     assert (gap.symbol, gap.reason) == ("BTCUSDT", types_pb2.GAP_REASON_SEQUENCE)
     assert [connector.book(symbol).epoch for symbol in SYMBOLS] == [2, 1, 1]
@@ -133,7 +133,7 @@ async def test_a_snapshot_from_before_the_hole_heals_nothing(
     await exchange.order(**order, fault="stale_snapshot", path="depth")
     await exchange.order(**order, fault="drop", channel="book")
     await connector.until(lambda: connector.all_gaps)
-    await connector.until(connector.proven)
+    await connector.until(connector.synchronized)
     await check_book(connector, exchange, "BTCUSDT")
     assert connector.book("BTCUSDT").epoch == 2
 
@@ -157,7 +157,7 @@ async def test_updates_in_the_wrong_order_heal_without_a_snapshot(
     await exchange.order(**order, channel="book")
     await exchange.order(venue=order["venue"], fault="rest_500", path="depth", count=0)
     await connector.until(lambda: connector.all_gaps)
-    await connector.until(connector.proven)
+    await connector.until(connector.synchronized)
     await exchange.clear_faults()
     await check_book(connector, exchange, "BTCUSDT")
     assert len(connector.all_gaps) == 1
@@ -169,8 +169,8 @@ async def test_after_a_lost_connection_books_are_new_and_others_undisturbed(
     await connector.until(lambda: all(map(connector.trade_ids, SYMBOLS)))
     order = {"venue": connector.venue.venue_id, "fault": "disconnect", "symbol": "BTCUSDT"}
     await exchange.order(**order, channel="book")
-    await connector.until(lambda: not connector.proven())
-    await connector.until(connector.proven)
+    await connector.until(lambda: not connector.synchronized())
+    await connector.until(connector.synchronized)
     for symbol in SYMBOLS:
         await check_book(connector, exchange, symbol)
     assert {gap.reason for gap in connector.all_gaps} == {types_pb2.GAP_REASON_RECONNECT}

@@ -14,7 +14,7 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.base.numbers import rescale, to_decimal
 from kit.conformance.connector import WAIT_SECONDS_MAX, Connector, connector
-from kit.conformance.exchange import Exchange, exchange
+from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.contract.venue import Environment
 from venues.bybit.catalog import VENUE_ID, spot
 from venues.bybit.simulator import BybitSpot
@@ -24,15 +24,15 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 
 @pytest.fixture
-async def pretended() -> AsyncIterator[Exchange]:
+async def pretended() -> AsyncIterator[SimulatedExchange]:
     async with exchange(VENUE_ID, BybitSpot) as pretended:
         yield pretended
 
 
 @pytest.fixture
-async def connected(pretended: Exchange) -> AsyncIterator[Connector]:
+async def connected(pretended: SimulatedExchange) -> AsyncIterator[Connector]:
     async with connector(spot(Environment("simulate", pretended.url)), SYMBOLS) as connected:
-        await connected.until(connected.proven, "proven books")
+        await connected.until(connected.synchronized, "synchronized books")
         yield connected
 
 
@@ -64,13 +64,13 @@ async def test_rest_counts_the_updates_of_the_book(connected: Connector) -> None
     ],
 )
 async def test_a_broken_book_is_a_gap_and_goes_on_right(
-    connected: Connector, pretended: Exchange, fault: str, reason: int
+    connected: Connector, pretended: SimulatedExchange, fault: str, reason: int
 ) -> None:
     book = connected.book("BTCUSDT")
     epoch = book.epoch
     pretended.order(fault, "BTCUSDT", "book")
     await connected.until(lambda: connected.all_gaps, "a gap")
-    await connected.until(connected.proven, "proven books")
+    await connected.until(connected.synchronized, "synchronized books")
     healed = book.last_sequence
     await connected.until(lambda: book.last_sequence > healed + 3, "more updates")
     assert [(gap.symbol, gap.reason) for gap in connected.all_gaps] == [("BTCUSDT", reason)]
@@ -81,7 +81,7 @@ async def test_a_broken_book_is_a_gap_and_goes_on_right(
 
 @pytest.mark.parametrize("fault", ["service_restart", "same_update_id"])
 async def test_quotes_outlive_what_happens_to_update_ids(
-    connected: Connector, pretended: Exchange, fault: str
+    connected: Connector, pretended: SimulatedExchange, fault: str
 ) -> None:
     quotes, before = types_pb2.CHANNEL_QUOTES, len(connected.batches)
     pretended.order(fault, "BTCUSDT", "quotes", count=3)
@@ -98,9 +98,9 @@ async def test_quotes_outlive_what_happens_to_update_ids(
 
 async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connected: Connector) -> None:
     connected.add(["NOPEUSDT", "XRPUSDT"])
-    await connected.until(lambda: connected.proven("XRPUSDT"), "the book of the listed one")
+    await connected.until(lambda: connected.synchronized("XRPUSDT"), "the book of the listed one")
     await check_book(connected, "XRPUSDT")
-    assert not connected.proven("NOPEUSDT")
+    assert not connected.synchronized("NOPEUSDT")
     assert connected.all_gaps == []
 
 

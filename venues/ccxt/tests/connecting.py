@@ -13,7 +13,7 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 from kit.base.clock import SystemClock
 from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
-from kit.conformance.exchange import Exchange, exchange
+from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import Environment, Venue
 from kit.connector.host.frame_pipeline import FramePipeline
@@ -136,7 +136,7 @@ async def connected(
     symbols: Iterable[str],
     adjust: Callable[[Venue], Venue] = lambda made: made,
     **options: Any,
-) -> AsyncIterator[tuple[Connector, Exchange]]:
+) -> AsyncIterator[tuple[Connector, SimulatedExchange]]:
     """With every book there."""
     async with exchange(name, find_dialects()[name], events_per_second=200) as pretended:
         made = adjust(venue(name, f"{pretended.url}/{name}", **options))

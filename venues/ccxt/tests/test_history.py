@@ -6,7 +6,7 @@ import pytest
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.errors import BadRequest, NotSupported, UnknownInstrument, VenueUnavailable
-from kit.conformance.exchange import Exchange, exchange
+from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.contract.venue import VenueHistory
 from kit.simulator.dialect import find_dialects
 from venues.ccxt.tests.connecting import venue
@@ -15,13 +15,13 @@ SYMBOL = "BTC/USDT"
 
 
 @pytest.fixture
-async def pretended() -> AsyncIterator[Exchange]:
+async def pretended() -> AsyncIterator[SimulatedExchange]:
     async with exchange("binance", find_dialects()["binance"], 500) as running:
         yield running
 
 
 @pytest.fixture
-async def history(pretended: Exchange) -> AsyncIterator[VenueHistory]:
+async def history(pretended: SimulatedExchange) -> AsyncIterator[VenueHistory]:
     asked = venue("binance", f"{pretended.url}/binance").history
     await asked.instruments()
     yield asked
@@ -39,7 +39,7 @@ async def test_instruments_have_unified_symbols_and_exact_steps(history: VenueHi
 
 
 async def test_a_halted_market_is_listed_as_halted(
-    pretended: Exchange, history: VenueHistory
+    pretended: SimulatedExchange, history: VenueHistory
 ) -> None:
     pretended.order("halt", "BTCUSDT")
     listed = {one.symbol: one for one in await history.instruments()}
@@ -77,7 +77,7 @@ async def test_candles_come_oldest_first(history: VenueHistory) -> None:
         await history.candles(SYMBOL, "7m", 0, 5)
 
 
-async def test_refusals_are_our_errors(pretended: Exchange, history: VenueHistory) -> None:
+async def test_refusals_are_our_errors(pretended: SimulatedExchange, history: VenueHistory) -> None:
     with pytest.raises(UnknownInstrument):
         await history.trades("NO/WHERE", 0, 0, 1)
     pretended.order("rest_html", path="depth")

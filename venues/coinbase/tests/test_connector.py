@@ -49,7 +49,7 @@ async def connecting(base: str, feed: str, symbols: Iterable[str]) -> AsyncItera
     """With every book proven."""
     place = Environment("simulate", base.rpartition("/")[0], {"feed": feed})
     async with connector(spot(place), symbols) as connected:
-        await connected.until(connected.proven, "proven books")
+        await connected.until(connected.synchronized, "synchronized books")
         yield connected
 
 
@@ -127,7 +127,7 @@ async def test_a_hole_in_the_numbers_breaks_all_books_of_the_connection(
 ) -> None:
     await exchange.order(fault=fault, symbol="ETH-USD", channel="book")
     await advanced.until(lambda: advanced.all_gaps, "a gap")
-    await advanced.until(advanced.proven, "proven books")
+    await advanced.until(advanced.synchronized, "synchronized books")
     assert {gap.symbol for gap in advanced.all_gaps} == set(SYMBOLS)
     assert {gap.reason for gap in advanced.all_gaps} == {types_pb2.GAP_REASON_RECONNECT}
     for symbol in SYMBOLS:
@@ -150,8 +150,8 @@ async def test_a_lost_connection_is_a_gap_and_comes_back(
     connected: Connector, exchange: RawClient
 ) -> None:
     await exchange.order(fault="disconnect", symbol="BTC-USD", channel="book")
-    await connected.until(lambda: not connected.proven(), "a doubt")
-    await connected.until(connected.proven, "proven books")
+    await connected.until(lambda: not connected.synchronized(), "a doubt")
+    await connected.until(connected.synchronized, "synchronized books")
     for symbol in SYMBOLS:
         await check_book(connected, symbol)
     assert {gap.reason for gap in connected.all_gaps} == {types_pb2.GAP_REASON_RECONNECT}
@@ -161,8 +161,8 @@ async def test_the_last_words_to_a_slow_reader_move_the_connection(
     connected: Connector, exchange: RawClient
 ) -> None:
     await exchange.order(fault="slow_consumer", symbol="BTC-USD")
-    await connected.until(lambda: not connected.proven(), "a doubt")
-    await connected.until(connected.proven, "proven books")
+    await connected.until(lambda: not connected.synchronized(), "a doubt")
+    await connected.until(connected.synchronized, "synchronized books")
     await check_book(connected, "BTC-USD")
 
 
@@ -183,8 +183,8 @@ async def test_an_update_before_the_whole_book_does_no_harm(
     started = connected.count(BOOK)
     await connected.until(lambda: connected.count(BOOK) > started + 10, "more")
     connected.session.drop()
-    await connected.until(lambda: not connected.proven(), "a doubt")
-    await connected.until(connected.proven, "proven books")
+    await connected.until(lambda: not connected.synchronized(), "a doubt")
+    await connected.until(connected.synchronized, "synchronized books")
     await check_book(connected, "BTC-USD")
 
 
@@ -194,7 +194,7 @@ async def test_a_lost_update_of_exchange_is_found_when_the_book_crosses(
     """Nothing else can show it: the market moves on until the stale level is crossed."""
     await exchange.order(fault="drop", symbol="BTC-USD", channel="book", count=20)
     await of_exchange.until(lambda: of_exchange.all_gaps, "a gap")
-    await of_exchange.until(of_exchange.proven, "proven books")
+    await of_exchange.until(of_exchange.synchronized, "synchronized books")
     assert {gap.symbol for gap in of_exchange.all_gaps} == {"BTC-USD"}
     assert {gap.reason for gap in of_exchange.all_gaps} == {types_pb2.GAP_REASON_CROSSED}
     await check_book(of_exchange, "ETH-USD")
@@ -273,7 +273,7 @@ async def test_a_recording_of_advanced_is_numbered_anew(tmp_path: Path) -> None:
     ):
         await connected.until(lambda: connected.count(BOOK) == updates, "all updates")
         assert connected.all_gaps == []
-        assert connected.proven()
+        assert connected.synchronized()
         check_trades(connected)
         async with raw_client(base) as client:
             told = await client.get("/products/BTC-USD/trades?limit=10")

@@ -50,7 +50,7 @@ def connected(base: str, *symbols: str) -> AbstractAsyncContextManager[Connector
 @pytest.fixture
 async def connector(base: str) -> AsyncIterator[Connector]:
     async with connected(base, BTC, ETH) as connector:
-        await until(lambda: connector.proven(BTC) and connector.proven(ETH))
+        await until(lambda: connector.synchronized(BTC) and connector.synchronized(ETH))
         yield connector
 
 
@@ -61,7 +61,7 @@ async def check_book(connector: Connector, raw: RawClient, symbol: str) -> None:
         told = (await raw.get(path))["result"]
         connector.pipeline.flush()
         book = connector.book(symbol)
-        if connector.proven(symbol) and book.last_sequence == told["change_id"]:
+        if connector.synchronized(symbol) and book.last_sequence == told["change_id"]:
             for ours, theirs in ((book.book.bids(), "bids"), (book.book.asks(), "asks")):
                 levels = [(Decimal(str(price)), Decimal(str(size))) for price, size in told[theirs]]
                 assert [
@@ -191,7 +191,7 @@ async def test_the_exchange_is_content_with_the_answer_to_its_test_request() -> 
 
 async def test_an_instrument_that_is_not_listed_is_refused(base: str) -> None:
     async with connected(base, BTC, "NOPE-PERPETUAL") as connector:
-        await until(lambda: connector.proven(BTC))
+        await until(lambda: connector.synchronized(BTC))
         await until(lambda: connector.skipped)
         assert connector.skipped == 1
 
@@ -209,6 +209,6 @@ async def test_an_instrument_can_be_listed_and_followed_later(
 ) -> None:
     await raw.order(venue="deribit", fault="list", symbol=BTC, value="PEPE")
     connector.add(["PEPE-PERPETUAL"])
-    await until(lambda: connector.proven("PEPE-PERPETUAL"))
+    await until(lambda: connector.synchronized("PEPE-PERPETUAL"))
     await check_book(connector, raw, "PEPE-PERPETUAL")
     assert connector.book(BTC).epoch == 1

@@ -38,7 +38,7 @@ async def connecting(base: str, depth: int) -> AsyncIterator[Connector]:
     """With every book proven."""
     place = Environment("simulate", base.rpartition("/")[0], {"depth": str(depth)})
     async with connector(spot(place), SYMBOLS) as connected:
-        await connected.until(connected.proven, "proven books")
+        await connected.until(connected.synchronized, "synchronized books")
         yield connected
 
 
@@ -106,7 +106,7 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
         order = {"venue": "kraken", "fault": fault, "symbol": "BTC/USDT", "channel": "book"}
         await exchange.order(**order, count=count)
         await connected.until(lambda: connected.all_gaps, "a gap")
-        await connected.until(connected.proven, "proven books")
+        await connected.until(connected.synchronized, "synchronized books")
         assert {(gap.symbol, gap.reason) for gap in connected.all_gaps} == {
             ("BTC/USDT", types_pb2.GAP_REASON_CHECKSUM)
         }
@@ -132,8 +132,8 @@ async def test_after_a_lost_connection_books_are_new_and_no_trade_is_missing(
 ) -> None:
     await connected.until(lambda: all(trade_ids(connected, one) for one in SYMBOLS), "trades")
     await exchange.order(venue="kraken", fault="disconnect", symbol="BTC/USDT", channel="book")
-    await connected.until(lambda: not connected.proven(), "a doubt")
-    await connected.until(connected.proven, "proven books")
+    await connected.until(lambda: not connected.synchronized(), "a doubt")
+    await connected.until(connected.synchronized, "synchronized books")
     for symbol in SYMBOLS:
         await check_book(connected, exchange, symbol)
     assert {gap.reason for gap in connected.all_gaps} == {types_pb2.GAP_REASON_RECONNECT}
@@ -153,7 +153,7 @@ async def test_a_silent_symbol_does_not_silence_the_others(
     assert silent[0] == silent[1]
     await exchange.clear_faults()
     await connected.until(lambda: connected.all_gaps, "a gap")
-    await connected.until(connected.proven, "proven books")
+    await connected.until(connected.synchronized, "synchronized books")
     await check_book(connected, exchange, "BTC/USDT")
 
 

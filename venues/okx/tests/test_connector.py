@@ -37,7 +37,7 @@ async def connected(base: str, symbols: Iterable[str]) -> AsyncIterator[Connecto
     address, _, venue_id = base.rpartition("/")
     venue = VENUES[venue_id](Environment("simulate", address))
     async with connector_of(venue, symbols, refills=False) as connector:
-        await connector.until(connector.proven, "proven books")
+        await connector.until(connector.synchronized, "synchronized books")
         yield connector
 
 
@@ -134,7 +134,7 @@ async def test_a_broken_book_is_a_gap_and_comes_back_right(
     epoch = connector.book(FIRST).epoch
     await exchange.order(venue="okx", fault=fault, symbol=FIRST, channel="book")
     await connector.until(lambda: connector.all_gaps)
-    await connector.until(connector.proven)
+    await connector.until(connector.synchronized)
     assert [(gap.symbol, gap.reason) for gap in connector.all_gaps] == [(FIRST, reason)]
     assert connector.book(FIRST).epoch == epoch + 1
     await check_all(connector)
@@ -172,7 +172,7 @@ async def test_a_missed_restart_of_the_numbering_is_a_hole(
     await connector.until(lambda: connector.book(FIRST).last_sequence < 10_000)
     connector.book(FIRST).last_sequence += 10**9
     await connector.until(lambda: connector.all_gaps)
-    await connector.until(connector.proven)
+    await connector.until(connector.synchronized)
     assert connector.all_gaps[0].reason == types_pb2.GAP_REASON_SEQUENCE
     await check_all(connector)
 
@@ -181,8 +181,8 @@ async def test_a_lost_connection_is_a_gap_and_comes_back(
     connector: Connector, exchange: RawClient
 ) -> None:
     await exchange.order(venue="okx", fault="disconnect", symbol=FIRST, channel="book")
-    await connector.until(lambda: not connector.proven())
-    await connector.until(connector.proven)
+    await connector.until(lambda: not connector.synchronized())
+    await connector.until(connector.synchronized)
     await check_all(connector)
     assert {gap.reason for gap in connector.all_gaps} == {types_pb2.GAP_REASON_RECONNECT}
     assert {gap.symbol for gap in connector.all_gaps} == set(SPOT)

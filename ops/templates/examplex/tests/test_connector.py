@@ -8,34 +8,36 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kit.conformance.connector import Connector, connector
-from kit.conformance.exchange import Exchange, exchange
+from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.contract.venue import Environment
 from ops.templates.examplex.catalog import VENUE_ID, spot
 from ops.templates.examplex.simulator import ExamplexExchange
 
 
 @pytest.fixture
-async def pretended() -> AsyncIterator[Exchange]:
+async def pretended() -> AsyncIterator[SimulatedExchange]:
     async with exchange(VENUE_ID, ExamplexExchange) as pretended:
         yield pretended
 
 
 @pytest.fixture
-async def connected(pretended: Exchange) -> AsyncIterator[Connector]:
+async def connected(pretended: SimulatedExchange) -> AsyncIterator[Connector]:
     symbols = pretended.symbols[:2]
     async with connector(spot(Environment("simulate", pretended.url)), symbols) as connected:
-        await connected.until(connected.proven, "proven books")
+        await connected.until(connected.synchronized, "synchronized books")
         yield connected
 
 
 async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connected: Connector) -> None:
     connected.add(["NOPE-USD", "SOL-USD"])
-    await connected.until(lambda: connected.proven("SOL-USD"), "the book of the listed one")
-    assert not connected.proven("NOPE-USD")
+    await connected.until(lambda: connected.synchronized("SOL-USD"), "the book of the listed one")
+    assert not connected.synchronized("NOPE-USD")
     assert not any(batch.gaps for batch in connected.batches)
 
 
-async def test_a_lost_update_begins_a_new_epoch(connected: Connector, pretended: Exchange) -> None:
+async def test_a_lost_update_begins_a_new_epoch(
+    connected: Connector, pretended: SimulatedExchange
+) -> None:
     book = connected.book("BTC-USD")
     epoch = book.epoch
     pretended.order("drop", "BTC-USD", "book")

@@ -5,20 +5,20 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kit.base.errors import BadRequest, UnknownInstrument
-from kit.conformance.exchange import Exchange, exchange
+from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.contract.venue import Environment, VenueHistory
 from ops.templates.examplex.catalog import VENUE_ID, spot
 from ops.templates.examplex.simulator import ExamplexExchange
 
 
 @pytest.fixture
-async def pretended() -> AsyncIterator[Exchange]:
+async def pretended() -> AsyncIterator[SimulatedExchange]:
     async with exchange(VENUE_ID, ExamplexExchange) as pretended:
         yield pretended
 
 
 @pytest.fixture
-async def history(pretended: Exchange) -> AsyncIterator[VenueHistory]:
+async def history(pretended: SimulatedExchange) -> AsyncIterator[VenueHistory]:
     venue = spot(Environment("simulate", pretended.url))
     yield venue.history
     await venue.history.close()
@@ -56,7 +56,7 @@ async def test_what_there_is_not_is_an_error_that_says_so(history: VenueHistory)
 
 
 async def test_a_halted_market_is_listed_as_halted(
-    pretended: Exchange, history: VenueHistory
+    pretended: SimulatedExchange, history: VenueHistory
 ) -> None:
     before = {one.symbol: one.status for one in await history.instruments()}
     pretended.order("halt", "ETH-USD")
