@@ -61,7 +61,10 @@ def broken(kind: str, change: Callable) -> Callable[[Environment], Venue]:
     def make(place: Environment) -> Venue:
         venue = discovery.require(VENUE)(place)
         return replace(
-            venue, feed_protocols=[BrokenFeedProtocol(wire, kind, change) for wire in venue.feed_protocols]
+            venue,
+            feed_protocols=[
+                BrokenFeedProtocol(wire, kind, change) for wire in venue.feed_protocols
+            ],
         )
 
     return make
@@ -176,10 +179,10 @@ async def test_books_ordered_by_time_equal_the_exchanges_after_reconnects() -> N
 def without_quotes(environment: Environment) -> Venue:
     """A venue that declares no quotes, ids that show nothing, and one card that does not apply."""
     venue = discovery.require(VENUE)(environment)
-    wires = [WithoutQuotes(wire) for wire in venue.feed_protocols]
+    protocols = [WithoutQuotes(one) for one in venue.feed_protocols]
     skipped = {"LST-1": "for a test"}
     profile = replace(venue.profile, trade_numbering=TradeNumbering.NONE, skipped_cards=skipped)
-    return replace(venue, feed_protocols=wires, profile=profile)
+    return replace(venue, feed_protocols=protocols, profile=profile)
 
 
 class WithoutQuotes:
