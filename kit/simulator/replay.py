@@ -21,6 +21,7 @@ from kit.simulator.dialect import (
 from kit.simulator.history import TradeHistory, TradePrint
 from kit.simulator.listing import BookSnapshot, Listing, Mark
 from kit.simulator.tape import Block, RecordedAnswer, Tape, TapeDamaged
+from kit.simulator.tape_fit import TapeFit
 from kit.simulator.venue import Venue
 
 HEAD_LINES = 20_000
@@ -51,7 +52,10 @@ class ReplayMarketView:
         self._book_wait_s = book_wait_s
         head = tape.head(HEAD_LINES)
         self._listings = capture.listings_of(head)
-        self._last_book_lines = self._first_book_lines(head)
+        frames = list(map(capture.frame_of, head))
+        self.head_streams = frozenset(stream for stream, _ in frames)
+        """What is on the tape, by its first frames."""
+        self._last_book_lines = _first_book_lines(frames)
         self._keeps_first = keeps_first
         self._unasked_books: dict[str, BookSnapshot] = {}
         self._books: dict[str, BookSnapshot] = {}
@@ -154,14 +158,6 @@ class ReplayMarketView:
         }
         return min(distances, key=lambda symbol: distances[symbol], default="")
 
-    def _first_book_lines(self, head: Sequence[bytes]) -> dict[str, bytes]:
-        found: dict[str, bytes] = {}
-        for line in head:
-            stream, _ = self._capture.frame_of(line)
-            if stream.channel is _BOOK and stream is not SNAPSHOT:
-                found.setdefault(stream.symbol, line)
-        return found
-
     def _books_of(self, answers: Sequence[RecordedAnswer]) -> deque[tuple[int, str, BookSnapshot]]:
         found: deque[tuple[int, str, BookSnapshot]] = deque()
         for answer in answers:
@@ -169,6 +165,15 @@ class ReplayMarketView:
             if book is not None and book[0]:
                 found.append((answer.time_ns, *book))
         return found
+
+
+def _first_book_lines(frames: Sequence[Frame]) -> dict[str, bytes]:
+    """The first book frame of each symbol."""
+    found: dict[str, bytes] = {}
+    for stream, line in frames:
+        if stream.channel is _BOOK and stream is not SNAPSHOT:
+            found.setdefault(stream.symbol, line)
+    return found
 
 
 def _reader_of_trades(capture: CaptureFormat) -> Callable[[bytes], Sequence[TradePrint]]:
@@ -215,6 +220,7 @@ class Player:
         self._clock = clock
         self._frame_of = venue.dialect.capture.frame_of
         self._anchor: tuple[int, int] | None = None
+        self._fit = TapeFit(venue.venue_id, market_view.head_streams)
 
     def status(self) -> dict[str, object]:
         """Where the tape is."""
@@ -223,6 +229,9 @@ class Player:
             "files": [str(file) for file in self._tape.files],
             "frames_played": self.frames_played,
             "frames_sent": self._venue.frames_sent,
+            "frames_fitting": self._fit.fitting,
+            "frames_not_subscribed": self._fit.unasked,
+            "problem": self._fit.problem,
             "finished": self.finished,
             "failure": self.failure,
         }
@@ -242,6 +251,8 @@ class Player:
             await self._venue.close_all(WSCloseCode.INTERNAL_ERROR, "capture damaged")
         await self._venue.release()
         self.finished = True
+        self._fit.finish()
+        self._log_problem()
         _log.info("replay finished", extra=self.status())
 
     async def _play_paced(self, block: Block, speed: float) -> None:
@@ -267,8 +278,17 @@ class Player:
 
     async def _play(self, lines: Sequence[bytes], now_ns: int) -> None:
         frames = list(map(self._frame_of, lines))
+        self._fit.played((stream for stream, _ in frames), self._venue.wanted)
+        if not self.frames_played:
+            self._log_problem()
         self._market_view.played(frames, now_ns)
         self._venue.faults.advance(now_ns)
         await self._venue.deliver(frames, wait=True)
         self.frames_played += len(lines)
         await self._clock.sleep(0)
+
+    def _log_problem(self) -> None:
+        """Say that the tape does not fit what clients subscribe to, if so."""
+        if self._fit.problem:
+            about = {"venue": self._venue.venue_id, "detail": self._fit.problem}
+            _log.error("the tape does not fit the subscriptions", extra=about)

@@ -54,7 +54,7 @@ def _first(venues: Sequence[str], venue_ports: Mapping[str, int]) -> dict[str, i
 def _display(mesh: Mesh) -> Display:
     if sys.stdout.isatty():
         return LiveTable(mesh.headline, mesh.registry)
-    return Lines(mesh.headline)
+    return Lines(mesh.headline, mesh.registry)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,6 +17,8 @@ from ops.supervisor.state import ChildState
 
 REFRESH_SECONDS = 1.0
 NOTES_MAX = 5
+LASTING_SECONDS = 4.0
+"""A service that is DEGRADED for a moment, as all are while they start, is not worth a line."""
 
 
 class Display(Protocol):
@@ -32,6 +34,34 @@ class Display(Protocol):
         """Show until cancelled."""
 
 
+class LastingProblems:
+    """Reasons of services that stay DEGRADED: each is reported once."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[str, float]] = {}
+        self._reported: dict[str, str] = {}
+
+    def new(self, registered: Mapping[str, registry_pb2.Service], now: float) -> list[str]:
+        """One line for each reason that has lasted and was not reported before. ``now``: s."""
+        lines = []
+        degraded = {
+            service_id: service.status.detail
+            for service_id, service in registered.items()
+            if service.status.state == registry_pb2.SERVICE_STATE_DEGRADED
+        }
+        self._since = {
+            service_id: known
+            for service_id, known in self._since.items()
+            if degraded.get(service_id) == known[0]
+        }
+        for service_id, detail in degraded.items():
+            _, since = self._since.setdefault(service_id, (detail, now))
+            if now - since >= LASTING_SECONDS and self._reported.get(service_id) != detail:
+                self._reported[service_id] = detail
+                lines.append(f"{table.clock(now)} {service_id} degraded: {detail}")
+        return lines
+
+
 # Ways to another state: in lines they would say everything twice.
 PASSING = frozenset({State.WAITING, State.STARTING, State.STOPPING})
 
@@ -39,8 +69,9 @@ PASSING = frozenset({State.WAITING, State.STARTING, State.STOPPING})
 class Lines:
     """One line for each change that lasts."""
 
-    def __init__(self, headline: str) -> None:
+    def __init__(self, headline: str, registry: str) -> None:
         self._shown: dict[str, str] = {}
+        self._registry = registry
         self.say(headline)
 
     def say(self, text: str) -> None:
@@ -56,7 +87,15 @@ class Lines:
                 self.say(f"{table.clock(child.since)} {child.service} {state}")
 
     async def run(self) -> None:
-        """Nothing to be done between changes."""
+        """Report what services lack, until cancelled."""
+        directory, problems = Directory(self._registry), LastingProblems()
+        try:
+            while True:
+                for line in problems.new(await read_registry(directory), time.time()):
+                    self.say(line)
+                await asyncio.sleep(REFRESH_SECONDS)
+        finally:
+            await directory.close()
 
 
 class LiveTable:
@@ -78,12 +117,15 @@ class LiveTable:
 
     async def run(self) -> None:
         """Draw until cancelled."""
-        directory = Directory(self._registry)
+        directory, problems = Directory(self._registry), LastingProblems()
         try:
             with Live(console=Console(), auto_refresh=False) as live:
                 try:
                     while True:
-                        self._draw(live, await read_registry(directory))
+                        registered = await read_registry(directory)
+                        for line in problems.new(registered, time.time()):
+                            self.say(line)
+                        self._draw(live, registered)
                         await asyncio.sleep(REFRESH_SECONDS)
                 finally:
                     # What stays on the terminal is how it ended.

@@ -1,6 +1,7 @@
 """The process of one venue: the parts put together."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from kit.connector.process.book_verification import BookVerifier
 from kit.connector.process.market_data import MarketDataServicer
 from kit.connector.process.order_accounts import PretendedCredentials, VenueAccounts, no_credentials
 from kit.connector.process.peer_replica import PeerReplica
+from kit.connector.process.replay_status import ReplayStatus
 from kit.connector.process.settings import VenueSettings
 from kit.connector.process.state_republisher import StateRepublisher
 from kit.connector.process.trade_refill import TradeRefill
@@ -87,6 +89,7 @@ class VenueProcess:
         self.runtime = Runtime(Identity(service_id, "venue", venue.venue_id, port), mesh)
         self._venue = venue
         self._mesh = mesh
+        self._replay_problem: Callable[[], str] = str
         self._own = own
         self._clock = clock
         epochs = EpochFile(Path(mesh.data_dir) / "epochs" / service_id)
@@ -200,17 +203,27 @@ class VenueProcess:
         runtime.run_task("start", self._start)
         runtime.run_task("twin", lambda: self.twin.run(runtime.directory))
         runtime.run_task("checkpoints", self._publish_checkpoints)
-        if self._mesh.world == "replay":
-            runtime.run_task("pressure", self._wait_for_readers)
-        else:
-            # A tape is as it is: what is silent on it cannot be had by asking.
-            minimum_s = self._venue.limits.stale_after_s
-            staleness = StalenessMonitor(
-                self.pipeline, self.session, minimum_s, runtime.meter, self._clock
-            )
-            runtime.run_task("staleness", staleness.run)
+        self._watch_feed()
         runtime.at_end(self._venue.history.close)
         await runtime.run()
+
+    def _watch_feed(self) -> None:
+        """Live, notice silence. In a replay, wait for readers and learn whether the tape fits."""
+        if self._mesh.world == "replay":
+            status = ReplayStatus(self._venue.venue_id, self._mesh.simulator_url, self._clock)
+            self._replay_problem = lambda: status.problem
+            self.runtime.run_task("pressure", self._wait_for_readers)
+            self.runtime.run_task("replay status", status.run)
+            return
+        # A tape is as it is: what is silent on it cannot be had by asking.
+        staleness = StalenessMonitor(
+            self.pipeline,
+            self.session,
+            self._venue.limits.stale_after_s,
+            self.runtime.meter,
+            self._clock,
+        )
+        self.runtime.run_task("staleness", staleness.run)
 
     def _end(self) -> None:
         if self._raw_frames is not None:
@@ -269,6 +282,8 @@ class VenueProcess:
             self.runtime.meter.degraded("no connection to the venue")
         elif self.listing.trouble:
             self.runtime.meter.degraded(self.listing.trouble)
+        elif problem := self._replay_problem():
+            self.runtime.meter.degraded(problem)
         elif self.session.connected:
             self.runtime.meter.serving()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kit.simulator.dialect import Session
+from kit.simulator.dialect import Channel, Session, Stream
 from kit.simulator.faults import Faults
 from kit.simulator.history import TradePrint
 from kit.simulator.replay import TIMER_NS, Player, ReplayMarketView
@@ -234,3 +234,23 @@ async def test_all_trades_of_a_frame_are_remembered(tmp_path: Path):
         [capture.frame_of(line) for line in (b"trades/A/10", b"trades/A/20")], START_NS
     )
     assert [one.trade_id for one in market_view.history("A").latest(9)] == [10, 11, 12, 20, 21, 22]
+
+
+async def test_a_tape_that_fits_no_subscription_says_so_at_once_and_at_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    stage = Stage(tmp_path, [f"book/A10/{n}" for n in range(1_376)], speed=None)
+    for stream in ("book/A10", "book/A"):
+        stage.exchange.streams[stream] = Stream(stream, Channel.BOOK, "A")
+    await stage.listener("book/A")
+    assert stage.player.status()["problem"] == ""
+    with caplog.at_level("ERROR", logger="venuemesh.simulator.replay"):
+        await stage.play()
+    status = stage.player.status()
+    assert (status["frames_played"], status["frames_fitting"]) == (1_376, 0)
+    assert status["frames_not_subscribed"] == {"book/A10": 1_376}
+    assert "0 of 1,376 frames fit a subscription" in status["problem"]
+    assert "book/A (on the tape: book/A10)" in status["problem"]
+    first, last = (record.detail for record in caplog.records)
+    assert first.startswith("no frame fits a subscription")
+    assert last == status["problem"]

@@ -7,7 +7,7 @@ from rich.console import Console
 from venuemesh.registry.v1 import registry_pb2
 
 from ops.supervisor import table
-from ops.supervisor.display import Lines
+from ops.supervisor.display import LASTING_SECONDS, LastingProblems, Lines
 from ops.supervisor.overview import rows
 from ops.supervisor.state import ChildState
 
@@ -71,7 +71,7 @@ def test_durations(seconds: float, text: str):
 
 
 def test_lines_are_printed_once_and_only_for_what_lasts(capsys: pytest.CaptureFixture[str]):
-    lines = Lines("Venuemesh")
+    lines = Lines("Venuemesh", "127.0.0.1:1")
     lines.changed([child("bars", "starting")])
     lines.changed([child("bars", "running")])
     lines.changed([child("bars", "running")])
@@ -79,3 +79,24 @@ def test_lines_are_printed_once_and_only_for_what_lasts(capsys: pytest.CaptureFi
     lines.changed([child("bars", "running")])
     printed = [line.partition("bars ")[2] for line in capsys.readouterr().out.splitlines()[1:]]
     assert printed == ["running", "restarting (killed by signal 9)", "running"]
+
+
+def test_a_problem_that_lasts_is_reported_once_and_again_when_it_is_another():
+    problems, service = LastingProblems(), registered("bars")
+    found = {"bars": service}
+    assert problems.new(found, 100.0) == []
+    assert problems.new(found, 100.0 + LASTING_SECONDS - 0.1) == []
+    (line,) = problems.new(found, 100.0 + LASTING_SECONDS)
+    assert line.endswith(" bars degraded: no database")
+    assert problems.new(found, 200.0) == []
+    service.status.detail = "no stream"
+    assert problems.new(found, 201.0) == []
+    (line,) = problems.new(found, 201.0 + LASTING_SECONDS)
+    assert line.endswith(" bars degraded: no stream")
+
+
+def test_a_problem_that_passes_is_not_reported():
+    problems, service = LastingProblems(), registered("bars")
+    problems.new({"bars": service}, 100.0)
+    problems.new({}, 101.0)
+    assert problems.new({"bars": service}, 100.0 + LASTING_SECONDS) == []
