@@ -1,4 +1,4 @@
-"""The one door: gRPC, gRPC-web, REST and pages on one port, leading to wherever the processes are.
+"""One public port for gRPC, gRPC-web, REST and web pages, routed to the running processes.
 
 Envoy carries the traffic; the registry process, which is this folder, tells it where to::
 

@@ -1,4 +1,4 @@
-"""Starting and stopping venues while the mesh runs.
+"""Start and stop venues while the mesh runs.
 
 The supervisor holds what is to run, and this process asks it: one place knows, whatever is started
 again meanwhile. All others see in the registry what has come and gone.
@@ -18,13 +18,13 @@ from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.base.errors import NotSupported
 
 START_S_MAX = 20.0
-"""A process that needs longer to announce itself is not waited for."""
+"""Time to wait for a started process to register."""
 SUPERVISOR_S_MAX = 30.0
-"""The supervisor ends by force what does not end within 10 s."""
+"""The supervisor kills a process that does not end within 10 s."""
 
 
 class Activation:
-    """Asks one supervisor, where there is one."""
+    """Starts and stops venues through the supervisor, if there is one."""
 
     def __init__(
         self, catalog: Catalog, registry: Registry, supervisor_address: str, clock: Clock
@@ -35,7 +35,7 @@ class Activation:
         self._clock = clock
 
     async def activate(self, venue_id: str) -> catalog_pb2.Venue:
-        """Start a venue, and wait until it can be called.
+        """Start a venue and wait until it can be called.
 
         Raises UnknownVenue, NotSupported, and AioRpcError with what the supervisor answers.
         """
@@ -46,11 +46,11 @@ class Activation:
         return await self._catalog.venue(venue_id)
 
     async def deactivate(self, venue_id: str) -> catalog_pb2.Venue:
-        """Drain a venue, and wait until it has ended. Raises as activate."""
+        """Drain a venue and wait until it has ended. Raises the errors of ``activate``."""
         async with self._supervisor_for(venue_id) as supervisor:
             request = supervisor_pb2.StopVenueRequest(venue=venue_id)
             await supervisor.StopVenue(request, timeout=SUPERVISOR_S_MAX)
-        # One that was ended by force has not said good-bye.
+        # A process that was killed has not unregistered.
         self._registry.unregister(venue_id)
         return await self._catalog.venue(venue_id)
 
@@ -60,7 +60,7 @@ class Activation:
     ) -> "AsyncIterator[supervisor_pb2_grpc.SupervisorAsyncStub]":
         self._catalog.require(venue_id)
         if not self._supervisor_address:
-            # Names of hosts, and so of containers, have no underscores.
+            # Host names, and so container names, have no underscores.
             container = venue_id.replace("_", "-")
             raise NotSupported(
                 "no supervisor runs here: start or stop the venue's container instead, for "

@@ -1,4 +1,4 @@
-"""What Envoy itself answers when it cannot pass a call on: as gRPC, and as JSON."""
+"""Envoy's own error responses for calls that it cannot forward, as gRPC and as JSON."""
 
 import base64
 from typing import Any
@@ -13,15 +13,17 @@ from kit.base.errors import (
 )
 
 WRONG_REQUEST = BadRequest("%LOCAL_REPLY_BODY%")
-FOREIGN_PAGE = ForeignOrigin("a page of this host may not call; see the setting gateway.hosts")
-AWAY = ServiceUnavailable("the process does not answer; it may be starting again, or be overloaded")
+FOREIGN_PAGE = ForeignOrigin(
+    "web pages of this host may not call the gateway; see the setting gateway.hosts"
+)
+AWAY = ServiceUnavailable("the process does not answer; it may be restarting or overloaded")
 LATE = ServiceUnavailable("the process did not answer in time")
 
 Json = dict[str, Any]
 
 
 def own_answers() -> list[Json]:
-    """By HTTP status, the gRPC form first; the first that fits is sent."""
+    """Mappers by HTTP status, the gRPC form first; Envoy uses the first that matches."""
     return [
         _json_answer(400, WRONG_REQUEST),
         _grpc_answer(403, FOREIGN_PAGE),
@@ -36,7 +38,7 @@ def _grpc_answer(status: int, error: VenuemeshError) -> Json:
     (key, details), *_ = trailing_metadata(error)
     header = {"key": key, "value": base64.b64encode(details).decode().rstrip("=")}
     is_grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
-    # The transcoder makes a gRPC call of a REST call, whose caller nevertheless wants JSON.
+    # The transcoder turns a REST call into a gRPC call, but its caller expects JSON.
     is_rest = {"name": "x-envoy-original-path", "present_match": True}
     conditions: list[Json] = [
         _status_is(status),

@@ -1,4 +1,4 @@
-"""The registry process: it knows who runs where, and keeps the door leading there."""
+"""The registry process: it tracks the running processes and keeps Envoy's routes current."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ async def run(settings: GatewaySettings, mesh: MeshSettings, orders: OrdersSetti
     activation = Activation(catalog, registry, settings.supervisor, clock)
     configuration = Configuration(settings, mesh, known, registry, clock)
     pages = Pages(Path(settings.studio_dir), known)
-    # Before the server: who sees the registry answer may start Envoy.
+    # Written before the server starts: Envoy may be started once the registry answers.
     configuration.write()
     runtime = Runtime(Identity(SERVICE_ID, "registry", "registry", settings.port), mesh)
     runtime.serve(registry_pb2.DESCRIPTOR, "Registry", servicer)

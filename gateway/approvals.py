@@ -1,4 +1,4 @@
-"""Signs orders and heartbeats of pages and scripts, where nothing real hangs on them."""
+"""Signs orders and heartbeats for pages and scripts where no real money is involved."""
 
 from collections.abc import Collection
 from typing import Any
@@ -16,12 +16,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ApprovalsServicer(approvals_pb2_grpc.ApprovalsServicer):
-    """Answers Approvals with one key."""
+    """Serves Approvals with one signing key."""
 
     def __init__(
         self, signer: Signer, clock: Clock, accounts: Collection[str] | None = None
     ) -> None:
-        """``accounts``: signs for these only, each as "venue/account"; None: for all."""
+        """``accounts``: the accounts to sign for, each as "venue/account"; None: all accounts."""
         self._signer = signer
         self._clock = clock
         self._accounts = accounts
@@ -52,5 +52,5 @@ class ApprovalsServicer(approvals_pb2_grpc.ApprovalsServicer):
         name = f"{venue}/{account}"
         if self._accounts is not None and name not in self._accounts:
             allowed = ", ".join(sorted(self._accounts))
-            text = f"only orders on paper are signed here, of {allowed}; not of {name}"
+            text = f"only orders of paper accounts are signed here: {allowed}; not {name}"
             raise BadRequest(text, field="account", value=name[:80], allowed=allowed)

@@ -1,4 +1,4 @@
-"""The exchange catalog: what each installed venue can do, and how those do that run.
+"""The exchange catalog: the capabilities of each installed venue, and the status of running ones.
 
 What a venue can do is read from its own catalog, once, at start. How it does is asked of its
 process at each call.
@@ -21,7 +21,7 @@ from kit.base.errors import UnknownVenue
 
 VENUE = "venue"
 ANSWER_S_MAX = 2.0
-"""A process that needs longer is told of without what it would have said."""
+"""Time to wait for details of a process; later ones are left out."""
 INSTRUMENTS_PER_PAGE = 1_000
 
 BEST_FIRST = (
@@ -34,18 +34,18 @@ BEST_FIRST = (
 
 
 class Catalog:
-    """All installed venues, with what the registry knows of those that run."""
+    """All installed venues, with the registry's data on those that run."""
 
     def __init__(self, installed: Installed, registry: Registry) -> None:
         self._installed = installed
         self._registry = registry
 
     async def venues(self) -> list[catalog_pb2.Venue]:
-        """All, by id."""
+        """All venues, by id."""
         return list(await asyncio.gather(*map(self.venue, sorted(self._installed))))
 
     async def venue(self, venue_id: str) -> catalog_pb2.Venue:
-        """One of them. Raises UnknownVenue."""
+        """One venue. Raises UnknownVenue."""
         self.require(venue_id)
         found = catalog_pb2.Venue()
         found.CopyFrom(self._installed[venue_id])
@@ -55,7 +55,7 @@ class Catalog:
         return found
 
     def require(self, venue_id: str) -> None:
-        """Raises UnknownVenue for one that is not installed."""
+        """Raise UnknownVenue if the venue is not installed."""
         if venue_id not in self._installed:
             raise UnknownVenue(
                 f"no venue {venue_id!r}: installed are {', '.join(sorted(self._installed))}",
@@ -63,7 +63,7 @@ class Catalog:
             )
 
     def process(self, venue_id: str) -> registry_pb2.Service | None:
-        """Of the processes of a venue the one that does best; None when there is none."""
+        """The process of a venue in the best state, or None if it does not run."""
         services = [
             service
             for service in self._registry.services(VENUE)
@@ -108,7 +108,7 @@ async def _count_markets(channel: grpc.aio.Channel, venue_id: str) -> int:
 
 @asynccontextmanager
 async def _unless_it_is_silent() -> AsyncIterator[None]:
-    """What a process does not say, or not in time, is left out."""
+    """Details that a process does not supply in time are left out."""
     try:
         yield
     except grpc.aio.AioRpcError:

@@ -1,4 +1,4 @@
-"""Envoy's clusters: which processes stand behind each contract."""
+"""Envoy's clusters: the processes that serve each contract."""
 
 import ipaddress
 from collections.abc import Iterable, Sequence
@@ -21,51 +21,51 @@ ADMIN = "envoy-admin"
 
 Json = dict[str, Any]
 
-# A reader that does not read makes Envoy hold at most about a connection window for it.
+# For a reader that does not read, Envoy buffers at most about one connection window.
 HTTP2: Json = {
     "initial_stream_window_size": STREAM_WINDOW_BYTES,
     "initial_connection_window_size": CONNECTION_WINDOW_BYTES,
-    # Finds out that a process is gone without a word, as when its machine is.
+    # Detects a process that is gone without closing its connection, as after a power failure.
     "connection_keepalive": {"interval": "10s", "timeout": "5s"},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where one process listens."""
+    """Address of one process."""
 
     host: str
     port: int
     healthy: bool = True
     priority: int = 0
-    """Only while those of a lower number are away is it called."""
+    """Used only while all endpoints of a lower number are unhealthy."""
 
     @classmethod
     def parse(cls, address: str, healthy: bool = True) -> "Endpoint":
-        """From host:port."""
+        """Parse host:port."""
         host, _, port = address.rpartition(":")
         return cls(host, int(port), healthy)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A contract, the one that is meant where there are many, and the processes behind it."""
+    """A contract, the venue or service it is served for, and the processes that serve it."""
 
     contract: Contract
     key: str
-    """The venue or service id. Empty where the contract has no address."""
+    """The venue or service id. Empty if the contract has no address."""
     endpoints: tuple[Endpoint, ...]
 
     @property
     def cluster(self) -> str:
-        """Name of its cluster."""
+        """Name of the cluster."""
         return f"{self.contract.name}/{self.key}" if self.key else self.contract.name
 
 
 def targets(
     contracts: Iterable[Contract], services: Sequence[registry_pb2.Service]
 ) -> list[Target]:
-    """What can be called, by contract and key."""
+    """All targets that can be called, by contract and key."""
     found: list[Target] = []
     for contract in contracts:
         groups: dict[str, list[registry_pb2.Service]] = {}
@@ -103,8 +103,8 @@ def _cluster(name: str, endpoints: Sequence[Endpoint]) -> Json:
         "connect_timeout": CONNECT_TIMEOUT,
         "lb_policy": "LEAST_REQUEST",
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
-        # The registry's word is the health check. Where no process is well the caller hears it at
-        # once, instead of waiting for one that is known to be away.
+        # The registry's state is the health check. If no process is healthy, the call fails at once
+        # instead of waiting for a process that is known to be unavailable.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "circuit_breakers": {
             "thresholds": [{"max_requests": STREAMS_MAX, "max_connections": STREAMS_MAX}]
@@ -142,8 +142,8 @@ def _key(contract: Contract, instance: registry_pb2.ServiceInstance) -> str:
 
 
 def _in_turn(services: Sequence[registry_pb2.Service]) -> tuple[Endpoint, ...]:
-    """Of two processes of a venue the elder is called, whose epoch is the lower one, as long as it
-    is there: cursors of the one mean nothing to the other."""
+    """Endpoints by priority: of two processes of a venue, the one with the lower epoch is called
+    while it is available, because cursors of one are not valid at the other."""
     if len({service.instance.epoch for service in services}) == 1:
         return tuple(map(_endpoint, services))
     elders = sorted(services, key=lambda one: (one.instance.epoch, one.instance.service_id))

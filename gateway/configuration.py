@@ -1,4 +1,4 @@
-"""Envoy's configuration on disk: written at start, and kept following the registry.
+"""Envoy's configuration on disk: written at start, then updated from the registry.
 
 Envoy reads ``bootstrap.yaml`` once, and the other files again when one is renamed into place. It
 refuses a file that is wrong and goes on with what it had. The files hold JSON, which is YAML too.
@@ -36,7 +36,7 @@ Json = dict[str, Any]
 
 
 class Configuration:
-    """The files of one gateway."""
+    """The configuration files of one gateway."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Configuration:
         self._remembered: list[registry_pb2.Service] = []
 
     def write(self) -> None:
-        """Write everything; the bootstrap last, as Envoy is started when it is there.
+        """Write all files, the bootstrap last, because Envoy starts when it exists.
 
         Raises SettingError when the folder cannot be written.
         """
@@ -72,7 +72,7 @@ class Configuration:
             raise SettingError("mesh.data_dir", str(self.folder), allowed) from None
 
     async def run(self) -> None:
-        """Follow the registry for as long as this runs, after all has been written."""
+        """Update the files from the registry, endlessly. Call ``write_all`` before."""
         grace_ends_ns = self._clock.monotonic_ns() + int(GRACE_S * NANOSECONDS_PER_SECOND)
         while True:
             seen = self._registry.revision
@@ -81,11 +81,11 @@ class Configuration:
                 self._remembered = []
             self._follow()
             await self._registry.wait_for_change(seen, left_s if self._remembered else None)
-            # Processes come in groups; one writing is enough for those of one moment.
+            # Processes register in groups; one write is enough for a group.
             await self._clock.sleep(SETTLE_S)
 
     def _follow(self) -> None:
-        """Write what has changed.
+        """Write the files that have changed.
 
         After a restart of this process the registry is empty until the others have come back. Those
         that it had before keep their routes for that time, so that their callers notice nothing.
@@ -111,7 +111,7 @@ class Configuration:
     def _bootstrap(self) -> Json:
         settings, host = self._settings, self._host
         admin = clusters.http_cluster(ADMIN, Endpoint(LOOPBACK, settings.admin_port))
-        # A static resource is no "Any", and does not say its type.
+        # A static resource is not an "Any" and has no type.
         del admin["@type"]
         return {
             "node": {"id": "gateway", "cluster": "venuemesh"},
@@ -124,7 +124,7 @@ class Configuration:
                     listener.metrics(host, settings.public_port + METRICS_PORT_OFFSET),
                 ],
             },
-            # Paths of a contract are one regular expression, which may be longer than Envoy likes.
+            # The paths of a contract are one regular expression, longer than Envoy's default limit.
             "layered_runtime": {
                 "layers": [
                     {
@@ -137,7 +137,7 @@ class Configuration:
         }
 
     def _recall(self) -> list[registry_pb2.Service]:
-        """The processes that were there when this one ended."""
+        """The processes that were registered when the previous registry process ended."""
         try:
             memory = (self.folder / MEMORY_FILE).read_bytes()
         except FileNotFoundError:
@@ -148,7 +148,7 @@ class Configuration:
         self._replace(name, _json({"resources": resources}))
 
     def _replace(self, name: str, content: bytes) -> None:
-        """Envoy never sees half a file, and hears of no file that has not changed."""
+        """Replace a file by rename, if it has changed. Envoy never reads half a file."""
         if self._written.get(name) == content:
             return
         fresh = self.folder / f".{name}"
@@ -158,13 +158,13 @@ class Configuration:
 
 
 def _memory(services: list[registry_pb2.Service]) -> bytes:
-    # Without the status: it changes with each heartbeat, and is worth nothing afterwards.
+    # Without the status, which changes with each heartbeat and is not valid after a restart.
     instances = [registry_pb2.Service(instance=service.instance) for service in services]
     return registry_pb2.ListServicesResponse(services=instances).SerializeToString()
 
 
 def _json(document: Json) -> bytes:
-    # With line breaks, as people read these files too.
+    # With line breaks, because people read these files too.
     return msgspec.json.format(msgspec.json.encode(document), indent=1)
 
 

@@ -1,4 +1,4 @@
-"""The contracts as data: which services there are, and where REST callers find their methods.
+"""The contracts as data: services, methods, and their REST bindings.
 
 Read from the descriptor set that is generated from proto/, so that a new contract, or a new method
 of one, is routed and documented without a line here.
@@ -27,17 +27,17 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """How a caller says which of many processes is meant."""
+    """How a caller names one of many processes."""
 
     header: str
-    """In gRPC."""
+    """The gRPC header."""
     field: str
-    """Of the request; in REST it stands in the path."""
+    """The request field, which is part of the REST path."""
     instance_field: str
-    """Of the ServiceInstance that is meant, which holds the same."""
+    """The field of ServiceInstance that holds the same value."""
 
 
-# Every other service is one thing to its callers, however many processes serve it.
+# Every other contract is one service to its callers, however many processes serve it.
 ADDRESSES = {
     "venuemesh.marketdata.v1.MarketData": Address("venuemesh-venue", "venue", "name"),
     "venuemesh.tradeflow.v1.TradeFlow": Address("venuemesh-venue", "venue", "name"),
@@ -47,7 +47,7 @@ ADDRESSES = {
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Where REST callers find a method."""
+    """REST binding of a method."""
 
     verb: str
     """GET or POST."""
@@ -57,13 +57,13 @@ class Binding:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """Request fields that stand in the path."""
+        """Request fields that are part of the path."""
         return tuple(PLACEHOLDER.findall(self.path))
 
     def pattern(self, field: str = "", value: str = "") -> str:
-        """A regular expression for the path; one field may be held to one value."""
+        """A regular expression for the path; one field may be fixed to one value."""
         parts = PLACEHOLDER.split(self.path)
-        # split() puts the text at even places and the names of the fields at odd ones.
+        # split() returns text at even indexes and field names at odd ones.
         for place, part in enumerate(parts):
             if place % 2 == 0:
                 parts[place] = re.escape(part)
@@ -82,12 +82,12 @@ class Method:
     response: str
     """Full name of the response message."""
     streams: bool
-    """Whether it answers with a stream."""
+    """Whether the response is a stream."""
     binding: Binding | None
-    """None where there is no REST."""
+    """None if the method has no REST binding."""
     file: str
     place: tuple[int, ...]
-    """Where its comment is found in the file's source info."""
+    """Path of its comment in the file's source info."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +102,14 @@ class Contract:
 
 @dataclass(frozen=True)
 class Contracts:
-    """All of them, with the descriptors that they come from."""
+    """All contracts, with their descriptors."""
 
     descriptors: FileDescriptorSet
     services: tuple[Contract, ...]
 
     @cached_property
     def transcoder_descriptors(self) -> bytes:
-        """A descriptor set for Envoy: without comments, and with the details that errors carry."""
+        """A descriptor set for Envoy: without comments, with the messages of error details."""
         wanted = FileDescriptorSet()
         for file in self.descriptors.file:
             copy = wanted.file.add()
@@ -125,7 +125,7 @@ class Contracts:
 
 
 def load(file: Path = DESCRIPTOR_FILE) -> Contracts:
-    """Read the descriptor set, and load the messages, which reflection and the errors need."""
+    """Read the descriptor set and load the messages that reflection and errors need."""
     descriptors = FileDescriptorSet.FromString(file.read_bytes())
     own = [found for found in descriptors.file if found.name.startswith(OWN_FILES)]
     for found in own:

@@ -1,4 +1,4 @@
-"""The REST API as a page for people, from its OpenAPI document."""
+"""The REST API as an HTML page, made from its OpenAPI document."""
 
 from collections.abc import Iterator
 from html import escape
@@ -33,7 +33,7 @@ port; reflection lists all services.</p>
 
 
 def page(document: Json) -> str:
-    """HTML, without scripts."""
+    """The page as HTML without scripts."""
     return PAGE.format(
         description=escape(document["info"]["description"]), body="\n".join(_body(document))
     )

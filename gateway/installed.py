@@ -43,7 +43,7 @@ TRADE_NUMBERINGS = {
 
 
 def load(mesh: MeshSettings) -> Installed:
-    """Read the catalogs of all venues, with what was chosen for each in the settings.
+    """Read the catalogs of all venues, with the settings of each.
 
     Raises SettingError for a choice that a venue does not have.
     """
@@ -56,7 +56,7 @@ def load(mesh: MeshSettings) -> Installed:
 
 
 def describe(venue: contract.Venue, port: int) -> catalog_pb2.Venue:
-    """One venue, as it would be served on this port."""
+    """The catalog entry of one venue on this port."""
     profile = venue.profile
     return catalog_pb2.Venue(
         venue=venue.venue_id,

@@ -1,4 +1,4 @@
-"""Envoy's listeners, and the chain of filters that a call passes.
+"""Envoy's listeners and their filter chains.
 
 ::
 
@@ -35,14 +35,14 @@ _TRANSCODER_TYPE = f"{_TYPES}.http.grpc_json_transcoder.v3.GrpcJsonTranscoder"
 
 
 def public(host: str, port: int, hosts: Sequence[str], folder: Path) -> Json:
-    """The door itself."""
+    """The public listener."""
     filters = [
         _filter("rbac", f"{_TYPES}.http.rbac.v3.RBAC", rules=_foreign_pages(hosts)),
         _filter("cors", f"{_TYPES}.http.cors.v3.Cors"),
         _filter("grpc_web", f"{_TYPES}.http.grpc_web.v3.GrpcWeb"),
         {
             "name": TRANSCODER,
-            # By discovery: a change of the contracts then does not end the streams.
+            # By discovery, so that a change of the contracts does not end running streams.
             "config_discovery": {
                 "config_source": file_source(folder, "transcoder.yaml"),
                 "type_urls": [_TRANSCODER_TYPE],
@@ -64,7 +64,7 @@ def public(host: str, port: int, hosts: Sequence[str], folder: Path) -> Json:
 
 
 def metrics(host: str, port: int) -> Json:
-    """Envoy's own figures for Prometheus, and nothing else of its administration."""
+    """Envoy's metrics for Prometheus; no other path of its admin interface."""
     rewrite = {"cluster": ADMIN, "prefix_rewrite": "/stats/prometheus"}
     manager = _connection_manager("metrics", []) | {
         "route_config": {
@@ -81,7 +81,7 @@ def metrics(host: str, port: int) -> Json:
 
 
 def transcoder(contracts: Contracts) -> Json:
-    """REST as the contracts describe it."""
+    """The transcoder from REST to gRPC."""
     descriptor = base64.b64encode(contracts.transcoder_descriptors).decode()
     return {
         "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
@@ -90,7 +90,7 @@ def transcoder(contracts: Contracts) -> Json:
             "@type": _TRANSCODER_TYPE,
             "proto_descriptor_bin": descriptor,
             "services": [contract.name for contract in contracts.services],
-            # The path chooses the process, so what it was before transcoding must count.
+            # Routes match the path before transcoding, because it names the process.
             "match_incoming_request_route": True,
             "convert_grpc_status": True,
             "request_validation_options": {"reject_unknown_query_parameters": True},
@@ -106,7 +106,7 @@ def transcoder(contracts: Contracts) -> Json:
 
 
 def connection_limit(connections_max: int) -> Json:
-    """A bound on all callers together; a connection beyond it is closed at once."""
+    """Limit of all public connections; a connection beyond it is closed at once."""
     kind = (
         "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
     )
@@ -129,7 +129,7 @@ def socket_address(host: str, port: int) -> Json:
 
 
 def file_source(folder: Path, name: str) -> Json:
-    """A part of the configuration that is replaced, by rename, while Envoy runs."""
+    """A configuration source that is replaced by rename while Envoy runs."""
     return {
         "resource_api_version": "V3",
         "path_config_source": {
@@ -145,7 +145,7 @@ def _listener(name: str, host: str, port: int, manager: Json) -> Json:
         "name": name,
         "address": socket_address(host, port),
         "per_connection_buffer_limit_bytes": BUFFER_BYTES,
-        # Finds out that a reader is gone without a word.
+        # Detects a reader that is gone without closing its connection.
         "tcp_keepalive": {"keepalive_time": 30, "keepalive_interval": 10, "keepalive_probes": 3},
         "filter_chains": [{"filters": [network_filter | {"typed_config": manager}]}],
     }
@@ -166,8 +166,8 @@ def _filter(name: str, kind: str, **config: Any) -> Json:
 
 
 def _failure_log() -> Json:
-    """A line on standard error for each call that failed through no fault of the caller's."""
-    # Only where HTTP went well: Envoy otherwise makes up a gRPC status of its own.
+    """Log a line to standard error for each call that failed on the server's side."""
+    # Only if the HTTP status is 200: otherwise Envoy derives a gRPC status of its own.
     grpc_failed = [_status("LE", HTTP_OK), {"grpc_status_filter": {"statuses": GRPC_FAILURES}}]
     either = [_status("GE", HTTP_FAILURE), {"and_filter": {"filters": grpc_failed}}]
     line = {
@@ -201,7 +201,7 @@ def _status(comparison: str, status: int) -> Json:
 
 
 def _foreign_pages(hosts: Sequence[str]) -> Json:
-    """A browser names the page's origin; no page may drive the mesh but those of known hosts."""
+    """Reject calls of web pages whose origin is not a known host."""
     if ANY_HOST in hosts:
         return {"action": "DENY"}
     known = {"string_match": {"safe_regex": {"regex": origin_pattern(hosts)}}}

@@ -21,7 +21,7 @@ Place = tuple[int, ...]
 MESSAGES, ENUMS, SERVICES, MEMBERS = 4, 5, 6, 2
 
 _Kind = FieldDescriptorProto
-# As the JSON mapping of protobuf writes them: 64 bits do not fit into a number of JavaScript.
+# As in the JSON mapping of protobuf: 64 bits do not fit into a JavaScript number.
 SCALARS: dict[int, Json] = {
     _Kind.TYPE_DOUBLE: {"type": "number", "format": "double"},
     _Kind.TYPE_FLOAT: {"type": "number", "format": "float"},
@@ -42,8 +42,8 @@ SCALARS: dict[int, Json] = {
 
 DESCRIPTION = (
     "Everything that the mesh serves over gRPC, as REST. Amounts are decimal text, exact. Integers "
-    "of 64 bits are text. A method that streams answers with one JSON object per line, for as long "
-    "as the caller reads. A list goes on with page_token until next_page_token is empty."
+    "of 64 bits are text. A streaming method returns one JSON object per line until the caller "
+    "disconnects. A list has more pages until next_page_token is empty; send it as page_token."
 )
 
 ERROR: Json = {
@@ -69,12 +69,12 @@ class _Enum:
 
 
 def document(contracts: Contracts) -> Json:
-    """The document, ready to be written as JSON."""
+    """The OpenAPI document as a JSON object."""
     return _Writer(contracts).document()
 
 
 class _Writer:
-    """Turns descriptors into schemas, and remembers which of them are needed."""
+    """Turns descriptors into schemas and collects those that are needed."""
 
     def __init__(self, contracts: Contracts) -> None:
         self._contracts = contracts
@@ -138,7 +138,7 @@ class _Writer:
     def _flat_fields(
         self, message: _Message, prefix: str = ""
     ) -> Iterator[tuple[str, FieldDescriptorProto, str]]:
-        """The fields that a query can carry: those of inner messages as "range.start_time_ns"."""
+        """The query parameters: fields of nested messages are named "range.start_time_ns"."""
         for place, field in enumerate(message.descriptor.field):
             name = f"{prefix}{field.name}"
             if field.type != _Kind.TYPE_MESSAGE:
@@ -149,7 +149,7 @@ class _Writer:
 
     def _reference(self, full_name: str) -> Json:
         if full_name not in self._schemas:
-            # First a place, as messages may refer to each other.
+            # Reserve the name first, because messages may refer to each other.
             self._schemas[full_name] = {}
             self._schemas[full_name] = self._named(full_name)
         return {"$ref": f"#/components/schemas/{full_name}"}
@@ -222,7 +222,7 @@ class _Writer:
     def _read(self, file: FileDescriptorProto) -> None:
         for location in file.source_code_info.location:
             if location.leading_comments:
-                # Lines of a comment are broken for the editor, not for the reader.
+                # Line breaks of a comment are those of the source file, not of the text.
                 text = " ".join(location.leading_comments.split())
                 self._comments[file.name, tuple(location.path)] = text
         for place, message in enumerate(file.message_type):

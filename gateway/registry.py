@@ -1,4 +1,4 @@
-"""Who runs where, in memory. A process is known for as long as it sends heartbeats.
+"""The running processes, in memory. A process is known while it sends heartbeats.
 
 ::
 
@@ -45,7 +45,7 @@ class _Entry:
 class Registry:
     """The processes of the mesh.
 
-    ``revision`` grows whenever one comes, goes or changes its state.
+    ``revision`` grows whenever a process registers, leaves or changes its state.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -55,11 +55,11 @@ class Registry:
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
-        """How many are known, lost ones included."""
+        """Number of known processes, including lost ones."""
         return len(self._entries)
 
     def register(self, instance: ServiceInstance) -> None:
-        """Make a process known, in place of what had its id. Raises BadRequest."""
+        """Register a process and replace an earlier one with the same id. Raises BadRequest."""
         check(instance)
         if instance.service_id not in self._entries and len(self._entries) >= SERVICES_MAX:
             raise TooManySubscribers("the registry is full", limit=SERVICES_MAX)
@@ -75,7 +75,7 @@ class Registry:
         self._change()
 
     def heartbeat(self, service_id: str, status: ServiceStatus) -> None:
-        """Note how a process does. Raises UnknownService."""
+        """Record the status of a process. Raises UnknownService."""
         entry = self._entries.get(service_id)
         if entry is None:
             raise UnknownService(f"{service_id!r} is not registered", name=service_id)
@@ -87,13 +87,13 @@ class Registry:
             self._change()
 
     def unregister(self, service_id: str) -> None:
-        """Forget a process. One that is not known is forgotten already."""
+        """Remove a process. Does nothing if it is not known."""
         if self._entries.pop(service_id, None) is not None:
             _log.info("unregistered", extra={"service_id": service_id})
             self._change()
 
     def services(self, kind: str = "") -> list[Service]:
-        """Those of a kind, or all; by kind, name and id. Shared, not to be changed."""
+        """Processes of a kind, or all, by kind, name and id. Do not modify the objects."""
         found = [
             entry.service
             for entry in self._entries.values()
@@ -102,7 +102,7 @@ class Registry:
         return sorted(found, key=_order)
 
     async def wait_for_change(self, seen_revision: int, timeout_s: float | None = None) -> None:
-        """Return when the revision is another than the one seen, or when the time is over."""
+        """Return when the revision differs from ``seen_revision``, or after the timeout."""
         try:
             async with asyncio.timeout(timeout_s):
                 while self.revision == seen_revision:
@@ -111,7 +111,7 @@ class Registry:
             return
 
     def sweep(self) -> None:
-        """Mark as lost, and then forget, those whose heartbeats have stopped."""
+        """Mark processes without heartbeats as lost, and later remove them."""
         now_ns = self._clock.monotonic_ns()
         for service_id, entry in list(self._entries.items()):
             silent_s = (now_ns - entry.beat_monotonic_ns) / NANOSECONDS_PER_SECOND
@@ -127,7 +127,7 @@ class Registry:
                 self._change()
 
     async def run(self) -> None:
-        """Sweep for as long as this runs."""
+        """Sweep at an interval, endlessly."""
         while True:
             await self._clock.sleep(SWEEP_INTERVAL_S)
             self.sweep()
@@ -139,7 +139,7 @@ class Registry:
 
 
 def check(instance: ServiceInstance) -> None:
-    """Refuse what Envoy could not route to. Raises BadRequest."""
+    """Raise BadRequest for an instance that Envoy could not route to."""
     for field, value, allowed in _faults(instance):
         raise BadRequest(
             f"{field} is wrong", field=f"instance.{field}", value=value, allowed=allowed

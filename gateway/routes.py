@@ -1,4 +1,4 @@
-"""Envoy's routes: which call goes to which cluster.
+"""Envoy's routes: the cluster of each call.
 
 A call finds its process in this order; the first that matches takes it::
 
@@ -34,11 +34,11 @@ ANY_HOST = "*"
 
 Json = dict[str, Any]
 
-# Only where the process has certainly not begun with the call.
+# Only if the process has certainly not started the call.
 RETRY: Json = {
     "retry_on": "connect-failure,refused-stream",
     "num_retries": 2,
-    # Of two processes of a venue, the second try is for the other one.
+    # With two processes of a venue, the retry goes to the other one.
     "retry_priority": {
         "name": "envoy.retry_priorities.previous_priorities",
         "typed_config": {
@@ -54,7 +54,7 @@ UNROUTED: Json = {"pattern": {"regex": "^/"}, "substitution": UNROUTED_PREFIX}
 def route_configuration(
     contracts: Sequence[Contract], targets: Iterable[Target], hosts: Sequence[str]
 ) -> Json:
-    """All routes, for these contracts and the processes that there are."""
+    """All routes for these contracts and the registered processes."""
     routes: list[Json] = []
     for target in targets:
         routes += _routes_of(target.contract, target.key, target.cluster)
@@ -75,30 +75,30 @@ def route_configuration(
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": CONFIGURATION_NAME,
-        # Only processes of the mesh may say it, and they call each other directly.
+        # Only processes of the mesh may send it, and they call each other directly.
         "request_headers_to_remove": [STREAM_WRITER[0]],
         "virtual_hosts": [known] if ANY_HOST in hosts else [known, _unknown_host()],
     }
 
 
 def origin_pattern(hosts: Iterable[str]) -> str:
-    """A regular expression for the origins of the pages that may call."""
+    """A regular expression for the origins of pages that may call."""
     if ANY_HOST in hosts:
         return ".*"
     return f"https?://({'|'.join(re.escape(host) for host in hosts)})(:[0-9]+)?"
 
 
 def _routes_of(contract: Contract, key: str, cluster: str, addressed: bool = True) -> list[Json]:
-    """gRPC and REST of one contract; without an address for whatever key the caller names."""
+    """Routes of one contract for gRPC and REST; without a key, for every key."""
     match: Json = {"prefix": f"/{contract.name}/"}
     if contract.address is not None and addressed:
         match["headers"] = [{"name": contract.address.header, "string_match": {"exact": key}}]
-    # Deadlines of gRPC are the caller's, who sends them along.
+    # A gRPC caller sends its own deadline.
     return [_route(match, cluster, NO_TIMEOUT), *_rest_routes(contract, key, cluster)]
 
 
 def _rest_routes(contract: Contract, key: str, cluster: str) -> list[Json]:
-    """One route for all paths that share verb and timeout, so that the list stays short."""
+    """One route for all paths with the same verb and timeout, to keep the list short."""
     field = contract.address.field if contract.address is not None else ""
     bound = sorted((method for method in contract.methods if method.binding), key=_kind)
     routes = []
@@ -119,7 +119,7 @@ def _kind(method: Method) -> tuple[str, bool]:
 def _route(match: Json, cluster: str, timeout: str) -> Json:
     action: Json = {"cluster": cluster, "timeout": timeout, "retry_policy": RETRY}
     if timeout == NO_TIMEOUT:
-        # A quiet instrument is not a dead stream; TCP and HTTP/2 keepalive find the dead ones.
+        # A quiet instrument is not a dead stream; TCP and HTTP/2 keepalive detect dead ones.
         action["idle_timeout"] = NO_TIMEOUT
     return {"match": match, "route": action}
 
@@ -144,7 +144,7 @@ def _cors(hosts: Iterable[str]) -> Json:
 
 
 def _unknown_host() -> Json:
-    """A name that somebody else points at this machine must not open the door to his pages."""
+    """Reject unknown host names: a hostile page could use one (DNS rebinding)."""
     text = "unknown host: call the gateway by one of the names in gateway.hosts"
     return {
         "name": "unknown",

@@ -1,4 +1,4 @@
-"""The Registry and the Catalog as gRPC serves them."""
+"""The Registry and the Catalog over gRPC."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class RegistryServicer(registry_pb2_grpc.RegistryServicer):
-    """Answers for one registry."""
+    """Serves one registry."""
 
     def __init__(self, registry: Registry) -> None:
         self.watchers = 0
@@ -56,7 +56,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
         self.watchers += 1
         try:
             while True:
-                # What changes while a slow watcher takes this message is in its next one.
+                # Changes during a slow send are in the next message.
                 seen = self._registry.revision
                 services = self._registry.services(request.kind)
                 yield registry_pb2.WatchResponse(services=services)
@@ -66,7 +66,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServicer):
 
 
 class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
-    """Answers for the installed venues."""
+    """Serves the catalog of installed venues."""
 
     def __init__(self, catalog: Catalog, activation: Activation) -> None:
         self._catalog = catalog
@@ -99,7 +99,7 @@ class CatalogServicer(catalog_pb2_grpc.CatalogServicer):
 
 @asynccontextmanager
 async def _passing_refusals_on(context: Context) -> AsyncIterator[None]:
-    """Let the caller hear the supervisor's own words."""
+    """Forward errors of the supervisor to the caller."""
     try:
         yield
     except grpc.aio.AioRpcError as error:

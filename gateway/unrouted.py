@@ -1,4 +1,4 @@
-"""What a caller hears whose call no process can take.
+"""Error responses for calls that no process can serve.
 
 Envoy sends here each call of a contract for which it has no cluster, with a prefix to its path.
 REST and gRPC-web callers hear the same, as Envoy translates the answer.
@@ -21,7 +21,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class Unrouted(grpc.GenericRpcHandler):
-    """Answers every method of every contract with the reason why nobody else does."""
+    """Fails every method of every contract with the reason why no process serves it."""
 
     def __init__(self, contracts: Iterable[Contract]) -> None:
         self._methods = {
@@ -31,7 +31,7 @@ class Unrouted(grpc.GenericRpcHandler):
         }
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> rpc.Handler | None:
-        """A handler for a call that Envoy had no process for; None leaves it to the others."""
+        """A handler for a call without a process; None for any other call."""
         found = self._methods.get(handler_call_details.method or "")
         if found is None:
             return None
@@ -42,20 +42,20 @@ class Unrouted(grpc.GenericRpcHandler):
         async def answer(request: Message, context: Context) -> NoReturn:
             raise reason(contract, str(header), request)
 
-        # An error ends a streaming call just as it ends a unary one.
+        # An error ends a streaming call like a unary one.
         request = _message_class(method)
         plain: rpc.Handler = grpc.unary_unary_rpc_method_handler(answer, request.FromString)
         return rpc.guarded(plain, handler_call_details.method or "")
 
 
 def reason(contract: Contract, header: str, request: Message) -> VenuemeshError:
-    """Why no process took the call: none was named, or none is there."""
+    """The reason: the caller named no process, or it is not registered."""
     if contract.address is None:
         return UnknownService(f"no process serves {contract.name}", name=contract.name)
     name = header or getattr(request, contract.address.field)
     if not name:
         return BadRequest(
-            f"say which {contract.address.field} is meant in the header {contract.address.header}",
+            f"name the {contract.address.field} in the header {contract.address.header}",
             field=contract.address.header,
             value="",
             allowed="see Registry.ListServices",

@@ -1,4 +1,4 @@
-"""Pages: Studio's files, the API's document, and whether the gateway is up."""
+"""Web pages: Studio, the API document, and a health check of the gateway."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ YEAR_S = 31_536_000
 NEVER_CHANGES = f"public, max-age={YEAR_S}, immutable"
 ALWAYS_ASK = "no-cache"
 
-# Not from the machine's own table, which differs from one to the next.
+# Not from the table of the machine, because machines differ.
 CONTENT_TYPES = {
     ".css": "text/css",
     ".html": "text/html",
@@ -33,7 +33,7 @@ CONTENT_TYPES = {
 }
 
 HEADERS = {
-    # Charts set styles from scripts, which counts as inline.
+    # Charts set styles from scripts, which count as inline styles.
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -52,7 +52,7 @@ NOT_BUILT = """<!doctype html>
 
 
 class Pages:
-    """Answers for one Studio and one set of contracts."""
+    """Serves one Studio and one set of contracts."""
 
     def __init__(self, studio: Path, contracts: Contracts) -> None:
         self._studio = studio.absolute()
@@ -61,7 +61,7 @@ class Pages:
         self._docs = page(api)
 
     async def run(self, host: str, port: int) -> None:
-        """Serve for as long as this runs. Raises SettingError when the port is taken."""
+        """Serve, endlessly. Raises SettingError if the port is in use."""
         runner = web.AppRunner(self.application(), access_log=None)
         await runner.setup()
         try:
@@ -75,7 +75,7 @@ class Pages:
             await runner.cleanup()
 
     def application(self) -> web.Application:
-        """The pages, without a server."""
+        """The pages as an application, without a server."""
         application = web.Application()
         application.on_response_prepare.append(_add_headers)
         application.router.add_get("/healthz", self._health)
@@ -105,7 +105,7 @@ class Pages:
             return _file(file, NEVER_CHANGES if path.startswith(ASSETS) else ALWAYS_ASK)
         if path.startswith(ASSETS) or Path(path).suffix in CONTENT_TYPES:
             raise web.HTTPNotFound
-        # Any other path is one of Studio's own, which its script knows how to show.
+        # Studio's script shows any other path.
         index = self._studio / INDEX
         if not index.is_file():
             return web.Response(text=NOT_BUILT, content_type="text/html", status=503)
