@@ -1,70 +1,31 @@
-"""Bybit's candle intervals: when each begins, and a candle in Bybit's words."""
+"""Bybit's candle intervals, candles and tickers."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
-
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.exchange.candles import DAY_S, MONTH, WEEK, CandleInterval
 from kit.simulator.history import Candle
 from kit.simulator.texts import plain
 
 MINUTES = (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)
-SECONDS = {
-    **{str(minutes): 60 * minutes for minutes in MINUTES},
-    "D": 86_400,
-    "W": 604_800,
+INTERVALS = {
+    **{str(minutes): CandleInterval(60 * minutes) for minutes in MINUTES},
+    "D": CandleInterval(DAY_S),
+    "W": WEEK,
+    "M": MONTH,
 }
-MONTH = "M"
-INTERVALS = (*SECONDS, MONTH)
-WEEK_OFFSET_S = {"W": 4 * 86_400}
-"""Weeks begin on Monday; the Unix epoch was a Thursday."""
-HALF_DAY_S = 43_200
-MONTH_DAYS_MAX = 31
-
-
-def interval_start(interval: str) -> Callable[[int], int] | None:
-    """For an interval's name, the function from a time to the start of its interval, both ns since
-    the Unix epoch. None: there is no such interval."""
-    if interval == MONTH:
-        return _month_start
-    seconds = SECONDS.get(interval)
-    if seconds is None:
-        return None
-    length_ns = seconds * NANOSECONDS_PER_SECOND
-    offset_ns = WEEK_OFFSET_S.get(interval, 0) * NANOSECONDS_PER_SECOND
-
-    def start_of(time_ns: int) -> int:
-        return time_ns - (time_ns - offset_ns) % length_ns
-
-    return start_of
-
-
-def interval_end_ms(interval: str, start_ns: int) -> int:
-    """The last millisecond of the interval that starts then."""
-    if interval == MONTH:
-        later_ns = start_ns + (MONTH_DAYS_MAX * 86_400 + HALF_DAY_S) * NANOSECONDS_PER_SECOND
-        end_ns = _month_start(later_ns)
-    else:
-        end_ns = start_ns + SECONDS[interval] * NANOSECONDS_PER_SECOND
-    return end_ns // NANOSECONDS_PER_MILLISECOND - 1
 
 
 def candle_row(candle: Candle) -> list[str]:
     """``["start", "open", "high", "low", "close", "volume", "turnover"]``"""
-    return [
-        str(candle.start_ns // NANOSECONDS_PER_MILLISECOND),
-        plain(candle.open),
-        plain(candle.high),
-        plain(candle.low),
-        plain(candle.close),
-        plain(candle.volume),
-        plain(candle.quote_volume),
-    ]
+    numbers = (candle.open, candle.high, candle.low, candle.close)
+    amounts = (candle.volume, candle.quote_volume)
+    start_ms = candle.start_ns // NANOSECONDS_PER_MILLISECOND
+    return [str(start_ms), *map(plain, (*numbers, *amounts))]
 
 
 def candle_event(candle: Candle, interval: str, now_ns: int) -> dict[str, object]:
     """``{"start","end","interval","open","close","high","low","volume","turnover","confirm",…}``"""
     now_ms = now_ns // NANOSECONDS_PER_MILLISECOND
-    end_ms = interval_end_ms(interval, candle.start_ns)
+    end_ms = INTERVALS[interval].end_ns(candle.start_ns) // NANOSECONDS_PER_MILLISECOND - 1
     return {
         "start": candle.start_ns // NANOSECONDS_PER_MILLISECOND,
         "end": end_ms,
@@ -81,8 +42,8 @@ def candle_event(candle: Candle, interval: str, now_ns: int) -> dict[str, object
 
 
 def ticker_event(day: Candle, symbol: str) -> dict[str, object]:
-    """The last 24 hours, given as one candle. The index price is the last price, in markets that
-    are quoted in dollars; the others have none."""
+    """The last 24 hours. In markets quoted in dollars the index price is the last price; the others
+    have none."""
     change = (day.close - day.open) / day.open
     return {
         "symbol": symbol,
@@ -95,9 +56,3 @@ def ticker_event(day: Candle, symbol: str) -> dict[str, object]:
         "price24hPcnt": f"{change:.4f}",
         "usdIndexPrice": plain(day.close) if symbol.endswith("USDT") else "",
     }
-
-
-def _month_start(time_ns: int) -> int:
-    moment = datetime.fromtimestamp(time_ns // NANOSECONDS_PER_SECOND, UTC)
-    start = datetime(moment.year, moment.month, 1, tzinfo=UTC)
-    return int(start.timestamp()) * NANOSECONDS_PER_SECOND

@@ -13,11 +13,12 @@ from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.base.numbers import format_scaled
 from kit.simulator.dialect import Channel, Frame, MarketView, Stream
 from kit.simulator.events import Instrument, LevelChange, Trade
+from kit.simulator.exchange.candles import day_before, open_candles
+from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import BookSnapshot, Listing
 from kit.simulator.market import BookView, Step
 from kit.simulator.texts import plain
-from venues.bybit.simulator.candles import candle_event, interval_start, ticker_event
-from venues.bybit.simulator.streams import BybitStreams
+from venues.bybit.simulator.candles import INTERVALS, candle_event, ticker_event
 
 INTERVALS_NS = {
     1: 10 * NANOSECONDS_PER_MILLISECOND,
@@ -25,11 +26,10 @@ INTERVALS_NS = {
     200: 200 * NANOSECONDS_PER_MILLISECOND,
     1000: 200 * NANOSECONDS_PER_MILLISECOND,
 }
-"""How often a book topic speaks, by its depth."""
+"""How often a book topic publishes, by its depth."""
 QUIET_NS_MAX = 3 * NANOSECONDS_PER_SECOND
-"""A best quote that has not changed for so long is told again."""
+"""A best quote that has not changed for so long is sent again."""
 SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
-DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
 TRADES_PER_FRAME_MAX = 1024
 UPDATE_IDS_BEGIN = 200_000_000
 INSTRUMENTS = (
@@ -62,9 +62,9 @@ def listing(instrument: Instrument) -> Listing:
 
 @dataclass(slots=True)
 class BookTopic:
-    """An ``orderbook`` topic and what it has told so far: the best levels, ticks to lots."""
+    """An ``orderbook`` topic and the book that it has published so far, as lots by ticks."""
 
-    desk: "_Desk"
+    market: "_Market"
     stream: Stream
     depth: int
     update_id: int = UPDATE_IDS_BEGIN
@@ -72,19 +72,19 @@ class BookTopic:
     asks: Mapping[int, int] = field(default_factory=dict)
     behind: bool = True
     """The book may have changed since."""
-    told_ns: int = 0
-    """When it spoke last; 0: it never did."""
+    published_ns: int = 0
+    """When it sent its last frame; 0: never."""
 
     def book(self) -> BookSnapshot:
-        """All that was told."""
+        """The book as it was published."""
         bids, asks = (
-            [(self.desk.price(ticks), self.desk.size(lots)) for ticks, lots in side.items()]
+            [(self.market.price(ticks), self.market.size(lots)) for ticks, lots in side.items()]
             for side in (self.bids, self.asks)
         )
         return BookSnapshot(self.update_id, bids, asks)
 
     def snapshot(self, time_ns: int) -> bytes:
-        """That, in one frame."""
+        """The whole book as one frame."""
         return self.frame("snapshot", self.bids.items(), self.asks.items(), time_ns)
 
     def frame(
@@ -95,17 +95,17 @@ class BookTopic:
         time_ns: int,
     ) -> bytes:
         """``{"topic","ts","type","data":{"s","b":[["price","size"]],"a","u","seq"},"cts"}``"""
-        desk = self.desk
+        market = self.market
         return (
             f'{{"topic":"{self.stream.name}","ts":{time_ns // NANOSECONDS_PER_MILLISECOND},'
-            f'"type":"{kind}","data":{{"s":"{desk.symbol}","b":[{desk.levels(bids)}],'
-            f'"a":[{desk.levels(asks)}],"u":{self.update_id},"seq":{desk.sequence}}},'
-            f'"cts":{desk.changed_ns // NANOSECONDS_PER_MILLISECOND}}}'
+            f'"type":"{kind}","data":{{"s":"{market.symbol}","b":[{market.levels(bids)}],'
+            f'"a":[{market.levels(asks)}],"u":{self.update_id},"seq":{market.sequence}}},'
+            f'"cts":{market.changed_ns // NANOSECONDS_PER_MILLISECOND}}}'
         ).encode()
 
 
 @dataclass(slots=True)
-class _Desk:
+class _Market:
     """One instrument."""
 
     instrument: Instrument
@@ -128,17 +128,17 @@ class _Desk:
         return ",".join(f'["{self.price(ticks)}","{self.size(lots)}"]' for ticks, lots in levels)
 
 
-class Encoder:
-    """Remembers what each book topic has told."""
+class BybitEncoder:
+    """Writes the frames of a simulated market. Remembers what each book topic has published."""
 
-    def __init__(self, streams: BybitStreams) -> None:
+    def __init__(self, streams: StreamRegistry) -> None:
         self._streams = streams
-        self._desks: dict[Instrument, _Desk] = {}
+        self._markets: dict[Instrument, _Market] = {}
         self._topics: dict[Stream, BookTopic] = {}
         self._books: BookView | None = None
         self._time_ns = 0
         self._followed: Collection[Stream] = ()
-        """The streams that someone heard at the last step."""
+        """The streams that someone was subscribed to at the last step."""
 
     def encode(
         self, step: Step, wanted: Collection[Stream], market_view: MarketView
@@ -147,16 +147,16 @@ class Encoder:
         self._books, self._time_ns, self._followed = step.books, step.time_ns, wanted
         trades: dict[Instrument, list[Trade]] = {}
         for event in step.events:
-            desk = self._desks.get(event.instrument) or self._open_desk(event.instrument)
+            market = self._markets.get(event.instrument) or self._open_market(event.instrument)
             if type(event) is LevelChange:
-                desk.sequence, desk.changed_ns = event.sequence, event.time_ns
-                for topic in desk.books:
+                market.sequence, market.changed_ns = event.sequence, event.time_ns
+                for topic in market.books:
                     topic.behind = True
-            elif type(event) is Trade and desk.trades in wanted:
+            elif type(event) is Trade and market.trades in wanted:
                 trades.setdefault(event.instrument, []).append(event)
         frames: list[Frame] = []
         for instrument, happened in trades.items():
-            frames.extend(_trade_frames(self._desks[instrument], happened, step.time_ns))
+            frames.extend(_trade_frames(self._markets[instrument], happened, step.time_ns))
         for topic in self._topics.values():
             if step.time_ns % INTERVALS_NS[topic.depth] == 0 and topic.stream in wanted:
                 frames.extend(self._book_frames(topic, step))
@@ -165,61 +165,61 @@ class Encoder:
         return frames
 
     def book(self, stream: Stream) -> BookTopic | None:
-        """What a new listener of a book topic is told first, so that the next update joins it.
-        None: there is no simulated market, or it has not begun."""
+        """The book that a new subscriber gets first, so that the next update follows it. None:
+        there is no simulated market, or it has not begun."""
         topic = self._topics.get(stream)
         if topic is not None and stream not in self._followed and self._books is not None:
             self._catch_up(topic, self._books)
         return topic
 
     def snapshot(self, stream: Stream) -> bytes | None:
-        """That, as a frame."""
+        """The same as a frame."""
         topic = self.book(stream)
         return None if topic is None else topic.snapshot(self._time_ns)
 
     def restart(self, stream: Stream) -> bytes | None:
-        """The exchange's service restarts: the update ids of a book begin anew, with the whole of
-        it. None: it is no simulated book."""
+        """A service restart of the exchange: the update ids of a book begin anew, with a
+        snapshot. None: the stream is no simulated book."""
         topic = self._topics.get(stream)
         if topic is None:
             return None
         topic.update_id = RESTART_UPDATE_ID
         return topic.snapshot(self._time_ns)
 
-    def _open_desk(self, instrument: Instrument) -> _Desk:
+    def _open_market(self, instrument: Instrument) -> _Market:
         symbol = native_symbol(instrument)
         stream = self._streams.get
-        desk = _Desk(instrument, symbol, stream(f"publicTrade.{symbol}".encode()))
+        market = _Market(instrument, symbol, stream(f"publicTrade.{symbol}"))
         for depth in INTERVALS_NS:
-            topic = BookTopic(desk, stream(f"orderbook.{depth}.{symbol}".encode()), depth)
+            topic = BookTopic(market, stream(f"orderbook.{depth}.{symbol}"), depth)
             self._topics[topic.stream] = topic
-            desk.books.append(topic)
-        self._desks[instrument] = desk
-        return desk
+            market.books.append(topic)
+        self._markets[instrument] = market
+        return market
 
     def _book_frames(self, topic: BookTopic, step: Step) -> Iterator[Frame]:
-        first = not topic.told_ns
+        first = not topic.published_ns
         bids, asks = self._catch_up(topic, step.books)
         if bids or asks:
             if first or topic.depth == 1:
                 yield topic.stream, topic.snapshot(step.time_ns)
             else:
                 yield topic.stream, topic.frame("delta", bids, asks, step.time_ns)
-        elif topic.depth == 1 and step.time_ns - topic.told_ns >= QUIET_NS_MAX:
-            topic.told_ns = step.time_ns
+        elif topic.depth == 1 and step.time_ns - topic.published_ns >= QUIET_NS_MAX:
+            topic.published_ns = step.time_ns
             yield topic.stream, topic.snapshot(step.time_ns)
 
     def _catch_up(self, topic: BookTopic, books: BookView) -> tuple["_Changes", "_Changes"]:
-        """Bring a topic to the book as it is. Returns the changes of its bids and asks."""
+        """Bring a topic to the current book. Returns the changes of its bids and asks."""
         if not topic.behind:
             return [], []
-        instrument = topic.desk.instrument
+        instrument = topic.market.instrument
         bids, asks = (dict(books.levels(instrument, side, topic.depth)) for side in (True, False))
         changes = _changes(topic.bids, bids), _changes(topic.asks, asks)
         topic.bids, topic.asks, topic.behind = bids, asks, False
         if any(changes):
             topic.update_id += 1
-            topic.told_ns = self._time_ns
+            topic.published_ns = self._time_ns
         return changes
 
 
@@ -232,20 +232,20 @@ def _changes(before: Mapping[int, int], after: Mapping[int, int]) -> _Changes:
     return [level for level in after.items() if before.get(level[0]) != level[1]] + gone
 
 
-def _trade_frames(desk: _Desk, trades: Sequence[Trade], time_ns: int) -> Iterator[Frame]:
+def _trade_frames(market: _Market, trades: Sequence[Trade], time_ns: int) -> Iterator[Frame]:
     """``{"topic","ts","type":"snapshot","data":[{"i","T","p","v","S","seq","s","BT","RPI"},…]}``"""
     for first in range(0, len(trades), TRADES_PER_FRAME_MAX):
         rows = ",".join(
             f'{{"i":"{trade.trade_id}",'
             f'"T":{trade.time_ns // NANOSECONDS_PER_MILLISECOND},'
-            f'"p":"{desk.price(trade.price_ticks)}","v":"{desk.size(trade.size_lots)}",'
-            f'"S":"{"Buy" if trade.taker_buys else "Sell"}","seq":{desk.sequence},'
-            f'"s":"{desk.symbol}","BT":false,"RPI":false}}'
+            f'"p":"{market.price(trade.price_ticks)}","v":"{market.size(trade.size_lots)}",'
+            f'"S":"{"Buy" if trade.taker_buys else "Sell"}","seq":{market.sequence},'
+            f'"s":"{market.symbol}","BT":false,"RPI":false}}'
             for trade in trades[first : first + TRADES_PER_FRAME_MAX]
         )
         yield (
-            desk.trades,
-            f'{{"topic":"{desk.trades.name}","ts":{time_ns // NANOSECONDS_PER_MILLISECOND},'
+            market.trades,
+            f'{{"topic":"{market.trades.name}","ts":{time_ns // NANOSECONDS_PER_MILLISECOND},'
             f'"type":"snapshot","data":[{rows}]}}'.encode(),
         )
 
@@ -253,7 +253,7 @@ def _trade_frames(desk: _Desk, trades: Sequence[Trade], time_ns: int) -> Iterato
 def _summaries(
     time_ns: int, wanted: Collection[Stream], market_view: MarketView
 ) -> Iterator[Frame]:
-    """Candles and tickers, which are sent by the clock. The last frame of a candle says that it is
+    """Candles and tickers, which are sent each second. The last frame of a candle says that it is
     closed."""
     symbols = {one.symbol for one in market_view.listings()}
     for stream in wanted:
@@ -267,13 +267,7 @@ def _summaries(
 
 def _candle_frames(stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
     interval = stream.name.split(".")[1]
-    start_of = interval_start(interval)
-    if start_of is None:
-        return
-    start_ns = start_of(time_ns)
-    before_ns = start_of(start_ns - 1)
-    first_ns = before_ns if time_ns - start_ns < SUMMARY_INTERVAL_NS else start_ns
-    for candle in market_view.history(stream.symbol).candles(start_of, first_ns, time_ns):
+    for candle in open_candles(market_view, stream.symbol, INTERVALS[interval], time_ns):
         event = {
             "topic": stream.name,
             "data": [candle_event(candle, interval, time_ns)],
@@ -284,10 +278,8 @@ def _candle_frames(stream: Stream, time_ns: int, market_view: MarketView) -> Ite
 
 
 def _ticker_frames(stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
-    first_ns = time_ns - DAY_NS
-    for day in market_view.history(stream.symbol).candles(
-        lambda at_ns: first_ns, first_ns, time_ns
-    ):
+    day = day_before(market_view, stream.symbol, time_ns)
+    if day is not None:
         event = {
             "topic": stream.name,
             "ts": time_ns // NANOSECONDS_PER_MILLISECOND,

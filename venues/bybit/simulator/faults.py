@@ -5,15 +5,14 @@ service_restart   the whole book in place of a change or a quote; its update ids
 same_update_id    a best quote is told again, with the same update id
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from kit.simulator.dialect import Channel, Frame
-from venues.bybit.simulator.encode import Encoder
+from kit.simulator.exchange.dialect import FrameFault
+from venues.bybit.simulator.encode import BybitEncoder
 
-FrameFault = Callable[[Frame], Sequence[Frame]]
 
-
-def faults(encoder: Encoder) -> Mapping[str, FrameFault]:
+def faults(encoder: BybitEncoder) -> Mapping[str, FrameFault]:
     """By name. ``encoder`` knows the books that are simulated; a captured one is not made anew."""
 
     def service_restart(frame: Frame) -> Sequence[Frame]:

@@ -3,8 +3,6 @@
 from kit.simulator.dialect import Channel, Stream
 from venues.bybit.simulator.candles import INTERVALS
 
-NAMES_MAX = 100_000
-"""More names than these come from garbage, and are not remembered."""
 BOOK_DEPTHS = (1, 50, 200, 1000)
 CHANNELS = {
     "publicTrade": Channel.TRADES,
@@ -14,28 +12,16 @@ CHANNELS = {
     **{f"kline.{interval}": Channel.CANDLES for interval in INTERVALS},
 }
 """By what stands before the symbol."""
-
-
-class BybitStreams:
-    """Every topic that was ever named, one object per name."""
-
-    def __init__(self) -> None:
-        self._by_name: dict[bytes, Stream] = {}
-        self.known = self._by_name.get
-        """The stream of this name, if it was named before. Called for every frame of a capture."""
-
-    def get(self, name: bytes) -> Stream:
-        """The stream of this name; one that the exchange does not have is of the channel OTHER."""
-        stream = self._by_name.get(name)
-        if stream is None:
-            stream = make_stream(name.decode(errors="replace"))
-            if len(self._by_name) < NAMES_MAX:
-                self._by_name[name] = stream
-        return stream
+ACCOUNT_KINDS = ("order", "execution", "execution.fast", "wallet", "position")
+ACCOUNT_TOPICS = {
+    name: Stream(name, Channel.OTHER, "")
+    for kind in ACCOUNT_KINDS
+    for name in (kind, *(f"{kind}.{category}" for category in ("spot", "linear", "inverse")))
+} | {name: Stream(name, Channel.OTHER, "") for name in ("dcp.spot", "dcp.future", "dcp.option")}
 
 
 def make_stream(name: str) -> Stream:
-    """What a name means."""
+    """The stream of a public topic."""
     kind, _, symbol = name.rpartition(".")
     return Stream(name, CHANNELS.get(kind, Channel.OTHER), symbol)
 

@@ -17,7 +17,7 @@ from kit.conformance.connector import WAIT_SECONDS_MAX, Connector, connector
 from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.contract.venue import Environment
 from venues.bybit.catalog import VENUE_ID, spot
-from venues.bybit.simulator import BybitSpot
+from venues.bybit.simulator import bybit_spot
 from venues.bybit.simulator.tests.running import running
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
@@ -25,7 +25,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 @pytest.fixture
 async def pretended() -> AsyncIterator[SimulatedExchange]:
-    async with exchange(VENUE_ID, BybitSpot) as pretended:
+    async with exchange(VENUE_ID, bybit_spot) as pretended:
         yield pretended
 
 

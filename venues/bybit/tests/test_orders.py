@@ -27,7 +27,7 @@ from kit.execution.tests import sent_once, stopping, trading
 from kit.execution.tests.answering import DROP, Answering, answering, take
 from venues.bybit import orders
 from venues.bybit.simulator import DIALECTS
-from venues.bybit.simulator.private.keys import credentials
+from venues.bybit.simulator.authentication import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTCUSDT", CLIENT_ID, "")

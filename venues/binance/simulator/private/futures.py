@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.exchange.market import whole_ticks
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     PRICED,
@@ -24,7 +25,6 @@ from kit.simulator.matching.contract import (
     OrderView,
 )
 from kit.simulator.matching.contract import RejectCode as Reason
-from kit.simulator.private.market import whole_ticks
 from venues.binance.simulator.private import futures_rows as words
 from venues.binance.simulator.private.calls import Route
 from venues.binance.simulator.private.keys import Call

@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator import texts
 from kit.simulator.dialect import MarketView, RestRequest
+from kit.simulator.exchange.signing import is_hex_signature
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import Key, MatchingEngine, OrderRejected, OrderView
-from kit.simulator.private.signing import is_hex_signature
 from venues.binance.simulator.rest import BinanceApiError
 
 KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")

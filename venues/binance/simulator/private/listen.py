@@ -12,8 +12,8 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView, Session
+from kit.simulator.exchange.streams import AccountStreams, symbol_of
 from kit.simulator.matching.contract import AccountEvent, MatchingEngine
-from kit.simulator.private.streams import AccountStreams, symbol_of
 from venues.binance.simulator.capture import combined
 from venues.binance.simulator.private.keys import Call
 from venues.binance.simulator.private.socket import USER, EventRows

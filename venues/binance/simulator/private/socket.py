@@ -12,8 +12,8 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import MarketView, Session
+from kit.simulator.exchange.streams import AccountStreams, symbol_of
 from kit.simulator.matching.contract import AccountEvent, Key, MatchingEngine
-from kit.simulator.private.streams import AccountStreams, symbol_of
 from venues.binance.simulator.private.calls import PrivateCalls, Route
 from venues.binance.simulator.private.keys import (
     Call,

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.simulator.exchange.orders import fills_of
 from kit.simulator.matching.contract import OrderRejected, OrderTicket, OrderView
 from kit.simulator.matching.contract import RejectCode as Reason
-from kit.simulator.private.orders import fills_of
 from venues.binance.simulator.private import spot_rows as words
 from venues.binance.simulator.private.calls import Route, Usage
 from venues.binance.simulator.private.keys import Call

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from kit.simulator.dialect import MarketView
+from kit.simulator.exchange.market import last_price, whole_ticks
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import Lifetime, OrderKind, OrderTicket, SelfTrade
-from kit.simulator.private.market import last_price, whole_ticks
 from venues.binance.simulator.private import spot_rows
 from venues.binance.simulator.private.keys import Call
 from venues.binance.simulator.rest import BinanceApiError

@@ -8,8 +8,7 @@ import ccxt.pro
 from tests.support.ccxt_client import lasting
 from tests.support.pretended_exchange import pretended_exchange
 from tests.support.raw_client import RawClient
-from venues.bybit.simulator import PATH
-from venues.bybit.simulator.private.socket import PRIVATE_PATH, TRADE_PATH
+from venues.bybit.simulator.websocket import PRIVATE_PATH, PUBLIC_PATH, TRADE_PATH
 
 
 def running(world: str, **fields) -> AbstractAsyncContextManager[str]:
@@ -23,14 +22,14 @@ def ccxt_client(base: str, **config: object) -> AbstractAsyncContextManager[ccxt
     feed = base.replace("http", "ws")
     rest = dict.fromkeys(("spot", "futures", "v2", "public", "private"), base)
     private = {"contract": feed + PRIVATE_PATH, "trade": feed + TRADE_PATH}
-    sockets = {"public": {"spot": feed + PATH}, "private": private}
+    sockets = {"public": {"spot": feed + PUBLIC_PATH}, "private": private}
     urls = {"api": {**rest, "ws": sockets}}
     return lasting(ccxt.pro.bybit({"enableRateLimit": False, "urls": urls, **config}))
 
 
 async def subscribed(client: RawClient, *topics: str) -> aiohttp.ClientWebSocketResponse:
     """A websocket that has subscribed to these."""
-    websocket = await client.connect(PATH)
+    websocket = await client.connect(PUBLIC_PATH)
     await websocket.send_json({"req_id": "1", "op": "subscribe", "args": topics})
     assert (await websocket.receive_json())["success"]
     return websocket

@@ -3,9 +3,11 @@
 import pytest
 
 from kit.simulator.dialect import CONVERSATION, UNKNOWN, Channel
+from kit.simulator.exchange.capture import CaptureReader
+from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import Listing
-from venues.bybit.simulator.capture import BybitCapture
-from venues.bybit.simulator.streams import BybitStreams
+from venues.bybit.simulator.capture import capture_reader
+from venues.bybit.simulator.streams import make_stream
 
 TRADE = (
     b'{"topic":"publicTrade.BTCUSDT","ts":10,"type":"snapshot","data":[{"i":"2290000001162605275",'
@@ -21,8 +23,8 @@ TICKER = b'{"topic":"tickers.BTCUSDT","ts":10,"type":"snapshot","cs":1,"data":{}
 
 
 @pytest.fixture
-def capture() -> BybitCapture:
-    return BybitCapture(BybitStreams())
+def capture() -> CaptureReader:
+    return capture_reader(StreamRegistry(make_stream))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,7 @@ def capture() -> BybitCapture:
         (b'{"ts": 10, "topic": "tickers.BTCUSDT"}', "tickers.BTCUSDT", Channel.TICKERS),
     ],
 )
-def test_a_line_is_told_by_its_topic(capture: BybitCapture, line: bytes, name: str, channel):
+def test_a_line_is_told_by_its_topic(capture: CaptureReader, line: bytes, name: str, channel):
     stream, text = capture.frame_of(line)
     assert (stream.name, stream.channel, stream.symbol) == (name, channel, "BTCUSDT")
     assert text == line
@@ -56,12 +58,12 @@ def test_a_line_is_told_by_its_topic(capture: BybitCapture, line: bytes, name: s
         (b"\xff\xfe\x00", UNKNOWN),
     ],
 )
-def test_lines_of_no_topic_are_as_they_are(capture: BybitCapture, line: bytes, stream):
+def test_lines_of_no_topic_are_as_they_are(capture: CaptureReader, line: bytes, stream):
     assert capture.frame_of(line) == (stream, line)
 
 
-def test_trades_are_read_digit_for_digit(capture: BybitCapture):
-    two = TRADE.replace(b"}]}", b'},{"i":"6","T":10,"p":"1","v":"2","S":"Buy"}]}')
+def test_trades_are_read_digit_for_digit(capture: CaptureReader):
+    two = TRADE.replace(b"}]}", b'},{"i":"6","T":10,"p":"1","v":"2","S":"Buy","s":"BTCUSDT"}]}')
     trade, other = capture.trades_of(two)
     assert capture.trade_of(two) == trade
     assert (other.trade_id, other.taker_buys) == (6, True)
@@ -70,11 +72,11 @@ def test_trades_are_read_digit_for_digit(capture: BybitCapture):
 
 
 @pytest.mark.parametrize("price", ["NaN", "", "1e-7", "-1", "1.2.3"])
-def test_a_trade_with_a_strange_price_is_no_history(capture: BybitCapture, price: str):
+def test_a_trade_with_a_strange_price_is_no_history(capture: CaptureReader, price: str):
     assert capture.trade_of(TRADE.replace(b"63311.4", price.encode())) is None
 
 
-def test_a_book_over_rest_says_whose_it_is(capture: BybitCapture):
+def test_a_book_over_rest_says_whose_it_is(capture: CaptureReader):
     body = b'{"retCode":0,"result":{"s":"BTCUSDT","a":[],"b":[["1.5","2"]],"ts":1,"u":7,"seq":3}}'
     symbol, book = capture.snapshot_of(body) or ("", None)
     assert symbol == "BTCUSDT"
@@ -83,12 +85,15 @@ def test_a_book_over_rest_says_whose_it_is(capture: BybitCapture):
     assert capture.snapshot_of(b'{"retCode":0,"result":{"list":[]}}') is None
 
 
-def test_instruments_have_the_digits_that_were_seen(capture: BybitCapture):
+def test_instruments_have_the_digits_that_were_seen(capture: CaptureReader):
     lines = [
         TRADE,
         BOOK,
         KLINE,
-        b'{"topic":"publicTrade.ETHBTC","data":[{"i":"1","T":1,"p":"0.041","v":"3","S":"Buy"}]}',
+        (
+            b'{"topic":"publicTrade.ETHBTC","data":[{"i":"1","T":1,"p":"0.041","v":"3","S":"Buy",'
+            b'"s":"ETHBTC"}]}'
+        ),
         b'{"topic":"liquidation.XRPUSDT"}',
         b"garbage",
     ]
@@ -98,13 +103,13 @@ def test_instruments_have_the_digits_that_were_seen(capture: BybitCapture):
     ]
 
 
-def test_the_sequence_of_a_book_frame(capture: BybitCapture):
+def test_the_sequence_of_a_book_frame(capture: CaptureReader):
     assert capture.sequence_of(BOOK) == 9
     assert capture.sequence_of(b"garbage") == 0
 
 
 @pytest.mark.parametrize("line", [TRADE[:-30], TRADE.replace(b"63311.4", b"\xff"), b"\x00\xff\x9d"])
-def test_damaged_lines_are_passed_on_and_say_nothing(line: bytes, capture: BybitCapture):
+def test_damaged_lines_are_passed_on_and_say_nothing(line: bytes, capture: CaptureReader):
     assert capture.frame_of(line)[1] == line
     assert capture.trade_of(line) is None
     assert capture.snapshot_of(line) is None

@@ -6,9 +6,11 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.dialect import RestRequest, RestResponse, Session
+from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.market import Market
 from kit.simulator.simulate import SimulatedMarketView
-from venues.bybit.simulator import PATH, BybitSpot
+from venues.bybit.simulator import bybit_spot
+from venues.bybit.simulator.websocket import PUBLIC_PATH
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -16,12 +18,12 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
-def exchange() -> BybitSpot:
-    return BybitSpot()
+def exchange() -> ExchangeDialect:
+    return bybit_spot()
 
 
 @pytest.fixture(scope="module")
-def market_view(exchange: BybitSpot) -> SimulatedMarketView:
+def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
@@ -31,27 +33,29 @@ def market_view(exchange: BybitSpot) -> SimulatedMarketView:
 
 
 @pytest.fixture
-def session(exchange: BybitSpot) -> Session:
-    session = exchange.open(PATH, {})
+def session(exchange: ExchangeDialect) -> Session:
+    session = exchange.open(PUBLIC_PATH, {})
     assert session is not None
     return session
 
 
 async def say(
-    exchange: BybitSpot, session: Session, market_view: SimulatedMarketView, call
+    exchange: ExchangeDialect, session: Session, market_view: SimulatedMarketView, call
 ) -> list[dict]:
     text = call if isinstance(call, str) else json.dumps(call)
     return [json.loads(answer) for answer in await exchange.receive(session, text, market_view)]
 
 
 async def ask(
-    exchange: BybitSpot, market_view: SimulatedMarketView, name: str, **query: object
+    exchange: ExchangeDialect, market_view: SimulatedMarketView, name: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
     return await exchange.answer(RestRequest("GET", f"/v5/market/{name}", texts), market_view)
 
 
-async def asked(exchange: BybitSpot, market_view: SimulatedMarketView, name: str, **query: object):
+async def asked(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView, name: str, **query: object
+):
     answer = await ask(exchange, market_view, name, **({"category": "spot"} | query))
     assert answer.status == 200
     envelope = json.loads(answer.body)
@@ -214,6 +218,6 @@ async def test_instruments_have_what_clients_read(exchange, market_view):
     assert (await ask(exchange, market_view, "dance")).status == 404
 
 
-def test_every_failure_has_words(exchange: BybitSpot):
+def test_every_failure_has_words(exchange: ExchangeDialect):
     for status in (418, 429, 500):
         assert exchange.failures[status]

@@ -7,8 +7,9 @@ import pytest
 from kit.simulator.dialect import Channel, Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
-from venues.bybit.simulator import PATH, BybitSpot
+from venues.bybit.simulator import bybit_spot
 from venues.bybit.simulator.encode import INSTRUMENTS
+from venues.bybit.simulator.websocket import PUBLIC_PATH
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -26,10 +27,10 @@ class Show:
     """A market and all that it says about Bitcoin."""
 
     def __init__(self, events_per_second: int = 1_000) -> None:
-        self.exchange = BybitSpot()
+        self.exchange = bybit_spot()
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
-        session = self.exchange.open(PATH, {})
+        session = self.exchange.open(PUBLIC_PATH, {})
         assert session is not None
         self.session: Session = session
         self.said: dict[str, list[dict]] = {name: [] for name in TOPICS}

@@ -4,7 +4,7 @@ import ccxt
 import pytest
 
 from kit.simulator.matching.contract import KEYS
-from venues.bybit.simulator.private.keys import credentials
+from venues.bybit.simulator.authentication import credentials
 from venues.bybit.simulator.tests.running import ccxt_client, running
 
 KEY = credentials(KEYS[0])

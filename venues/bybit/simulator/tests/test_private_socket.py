@@ -9,9 +9,10 @@ import pytest
 
 from kit.simulator.matching.contract import KEYS
 from tests.support.raw_client import until_subscribed
-from venues.bybit.simulator.private.keys import credentials
-from venues.bybit.simulator.private.socket import PRIVATE_PATH, TRADE_PATH, failure_of, path_of
+from venues.bybit.simulator import bybit_spot
+from venues.bybit.simulator.authentication import credentials
 from venues.bybit.simulator.tests.running import ccxt_client, running
+from venues.bybit.simulator.websocket import PRIVATE_PATH, TRADE_PATH
 
 KEY = credentials(KEYS[0])
 SYMBOL = "BTC/USDT"
@@ -158,6 +159,7 @@ async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, clie
 
 def test_orders_are_calls_that_can_fail():
     text = '{"op":"order.create","reqId":"5","args":[{}]}'
-    assert path_of(text) == "order.create"
-    assert path_of('{"op":"ping"}') == path_of("{") == ""
-    assert b'"reqId":"5","retCode":10016' in failure_of(text)
+    dialect = bybit_spot()
+    assert dialect.path_of(text) == "order.create"
+    assert dialect.path_of('{"op":"ping"}') == dialect.path_of("{") == ""
+    assert b'"reqId":"5","retCode":10016' in dialect.failure_of(text)

@@ -14,6 +14,7 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.exchange.orders import fills_by_order, stop_kind
 from kit.simulator.matching.contract import (
     Key,
     Lifetime,
@@ -24,7 +25,6 @@ from kit.simulator.matching.contract import (
     OrderView,
     RejectCode,
 )
-from kit.simulator.private.orders import fills_by_order, stop_kind
 from kit.simulator.texts import amount, instant_ns, plain, whole
 from venues.coinbase.simulator.answers import CoinbaseApiError, as_json, listing_of
 from venues.coinbase.simulator.private.exchange_rows import (

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from kit.accounting.fees import FeeAsset, FeeTier
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.exchange.signing import is_base64_signature, is_same
 from kit.simulator.matching.contract import (
     IdScope,
     Key,
@@ -30,7 +31,6 @@ from kit.simulator.matching.contract import (
     SelfTrade,
     Status,
 )
-from kit.simulator.private.signing import is_base64_signature, is_same
 from kit.simulator.texts import whole
 from venues.coinbase.simulator.answers import CoinbaseApiError
 

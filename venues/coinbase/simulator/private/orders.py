@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from kit.simulator.dialect import MarketView
+from kit.simulator.exchange.orders import stop_kind
 from kit.simulator.matching.contract import (
     STOPS,
     Lifetime,
@@ -22,7 +23,6 @@ from kit.simulator.matching.contract import (
     OrderView,
     RejectCode,
 )
-from kit.simulator.private.orders import stop_kind
 from kit.simulator.texts import amount, instant_ns
 from venues.coinbase.simulator.answers import CoinbaseApiError, listing_of
 from venues.coinbase.simulator.private.rows import (

@@ -10,8 +10,8 @@ from typing import TypeVar
 from urllib.parse import parse_qs
 
 from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.exchange.orders import fills_by_order
 from kit.simulator.matching.contract import Key, MatchingEngine, OrderView
-from kit.simulator.private.orders import fills_by_order
 from kit.simulator.texts import instant_ns, plain, whole
 from venues.coinbase.simulator.answers import CoinbaseApiError, as_json
 from venues.coinbase.simulator.private import orders

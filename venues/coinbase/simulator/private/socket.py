@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import msgspec
 
 from kit.simulator.dialect import Channel, MarketView, Session, Stream
+from kit.simulator.exchange.orders import fills_of
 from kit.simulator.matching.contract import AccountEvent, OrderChanged, OrderView
-from kit.simulator.private.orders import fills_of
 from venues.coinbase.simulator import advanced
 from venues.coinbase.simulator.private.keys import engine_of
 from venues.coinbase.simulator.private.rows import Row, feed_row, user_id

@@ -17,6 +17,8 @@ from decimal import Decimal
 from kit.accounting.fees import FeeTier
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView, RestRequest
+from kit.simulator.exchange.memory import BoundedCache
+from kit.simulator.exchange.signing import is_hex_signature, is_same
 from kit.simulator.matching.contract import (
     IdScope,
     Key,
@@ -26,8 +28,6 @@ from kit.simulator.matching.contract import (
     SelfTrade,
     Status,
 )
-from kit.simulator.private.memory import Memory
-from kit.simulator.private.signing import is_hex_signature, is_same
 from kit.simulator.texts import whole
 from venues.deribit.simulator.rest import DeribitApiError, wrong
 
@@ -77,7 +77,7 @@ class Gate:
     """Remembers the tokens that were given."""
 
     def __init__(self) -> None:
-        self._tokens: Memory[str, _Token] = Memory(TOKENS_MAX)
+        self._tokens: BoundedCache[str, _Token] = BoundedCache(TOKENS_MAX)
         self._numbers = itertools.count(1)
 
     def sign_in(

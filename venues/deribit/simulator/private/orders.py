@@ -9,6 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from kit.simulator.dialect import MarketView
+from kit.simulator.exchange.market import known_listings
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     PRICED,
@@ -21,7 +22,6 @@ from kit.simulator.matching.contract import (
     OrderView,
     RejectCode,
 )
-from kit.simulator.private.market import known_listings
 from kit.simulator.texts import amount
 from venues.deribit.simulator.private.rows import is_trigger_id, order_number
 from venues.deribit.simulator.rest import DeribitApiError, Parameters, wrong

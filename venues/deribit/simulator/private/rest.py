@@ -9,6 +9,8 @@ from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.exchange.market import known_listings
+from kit.simulator.exchange.orders import fills_of
 from kit.simulator.matching.contract import (
     FillView,
     Key,
@@ -17,8 +19,6 @@ from kit.simulator.matching.contract import (
     OrderView,
     PositionView,
 )
-from kit.simulator.private.market import known_listings
-from kit.simulator.private.orders import fills_of
 from kit.simulator.texts import whole
 from venues.deribit.simulator.private.keys import Gate, engine_of
 from venues.deribit.simulator.private.orders import (

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from kit.simulator.dialect import MarketView, Session
+from kit.simulator.exchange.market import known_listings
+from kit.simulator.exchange.streams import AccountStreams
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
@@ -21,8 +23,6 @@ from kit.simulator.matching.contract import (
     OrderRejected,
     PositionChanged,
 )
-from kit.simulator.private.market import known_listings
-from kit.simulator.private.streams import AccountStreams
 from venues.deribit.simulator.private.keys import Gate, engine_of, unauthorized
 from venues.deribit.simulator.private.rest import Call, perform, portfolios
 from venues.deribit.simulator.private.rows import (

@@ -13,6 +13,7 @@ from decimal import Decimal
 import msgspec
 
 from kit.simulator.dialect import Channel, MarketView, Session, Stream
+from kit.simulator.exchange.market import known_listings
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
@@ -20,7 +21,6 @@ from kit.simulator.matching.contract import (
     OrderChanged,
     OrderView,
 )
-from kit.simulator.private.market import known_listings
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.private.keys import engine_of
 from venues.kraken.simulator.private.rows import (

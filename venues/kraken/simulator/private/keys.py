@@ -19,6 +19,8 @@ import msgspec
 from kit.accounting.fees import FeeAsset, FeeTier
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView, RestRequest
+from kit.simulator.exchange.memory import BoundedCache
+from kit.simulator.exchange.signing import is_base64_signature
 from kit.simulator.matching.contract import (
     IdScope,
     Key,
@@ -28,8 +30,6 @@ from kit.simulator.matching.contract import (
     SelfTrade,
     Status,
 )
-from kit.simulator.private.memory import Memory
-from kit.simulator.private.signing import is_base64_signature
 from kit.simulator.texts import whole
 from venues.kraken.simulator.rest import KrakenApiError
 
@@ -72,7 +72,7 @@ class Guard:
 
     def __init__(self) -> None:
         self._nonces: dict[str, int] = {}
-        self._tokens: Memory[str, _Token] = Memory(TOKENS_MAX)
+        self._tokens: BoundedCache[str, _Token] = BoundedCache(TOKENS_MAX)
         self._numbers = itertools.count(1)
 
     def admit(

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView
+from kit.simulator.exchange.market import last_price, whole_ticks
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     PRICED,
@@ -24,7 +25,6 @@ from kit.simulator.matching.contract import (
     OrderView,
     RejectCode,
 )
-from kit.simulator.private.market import last_price, whole_ticks
 from kit.simulator.texts import amount, instant_ns, whole
 from venues.kraken.simulator.pairs import pair_of
 from venues.kraken.simulator.private.rows import order_number, places

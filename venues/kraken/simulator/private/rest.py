@@ -9,10 +9,10 @@ from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.exchange.market import known_listings
+from kit.simulator.exchange.orders import fills_by_order
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import FillView, Key, MatchingEngine, OrderRejected, OrderView
-from kit.simulator.private.market import known_listings
-from kit.simulator.private.orders import fills_by_order
 from kit.simulator.texts import whole
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.pairs import by_name

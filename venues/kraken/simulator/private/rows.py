@@ -13,6 +13,7 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import MarketView
+from kit.simulator.exchange.market import in_dollars
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     FillView,
@@ -22,7 +23,6 @@ from kit.simulator.matching.contract import (
     RejectCode,
     Status,
 )
-from kit.simulator.private.market import in_dollars
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.pairs import LONG, pair_of
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from kit.simulator.dialect import MarketView, Session
-from kit.simulator.private.market import known_listings
+from kit.simulator.exchange.market import known_listings
 from venues.kraken.simulator.candles import rfc3339
 from venues.kraken.simulator.private.feed import BALANCES, STREAMS, Account, Teller
 from venues.kraken.simulator.private.keys import Guard, engine_of

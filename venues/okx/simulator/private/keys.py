@@ -13,9 +13,9 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import MarketView, RestRequest
+from kit.simulator.exchange.signing import is_base64_signature, is_same
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import Key, MatchingEngine
-from kit.simulator.private.signing import is_base64_signature, is_same
 from kit.simulator.texts import instant_ns, whole
 
 EXPIRES_MS = 30_000

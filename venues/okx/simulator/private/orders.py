@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.exchange.memory import BoundedCache
 from kit.simulator.matching.contract import (
     OrderKind,
     OrderRejected,
     OrderView,
 )
 from kit.simulator.matching.contract import RejectCode as Reason
-from kit.simulator.private.memory import Memory
 from kit.simulator.texts import whole
 from venues.okx.simulator.private import rows as words
 from venues.okx.simulator.private.keys import Asker
@@ -60,7 +60,7 @@ class Orders:
         self.request_id = ""
         """Of the change that the engine is doing just now."""
         self._counts: dict[tuple[str, str], tuple[int, int]] = {}
-        self._forms: Memory[int, str] = Memory(FORMS_MAX)
+        self._forms: BoundedCache[int, str] = BoundedCache(FORMS_MAX)
         self._newest_form = "trigger"
         self._operations: Mapping[str, Callable[[Asker, Item], Row]] = {
             "order": self._place,

@@ -12,9 +12,9 @@ import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.exchange.orders import fills_by_order, fills_of
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import MatchingRules, OrderView
-from kit.simulator.private.orders import fills_by_order, fills_of
 from kit.simulator.texts import plain, whole
 from venues.okx.simulator.listings import TYPES
 from venues.okx.simulator.private import rows as words

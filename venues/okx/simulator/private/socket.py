@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 
 from kit.simulator.dialect import MarketView, Session
+from kit.simulator.exchange.orders import fills_of
+from kit.simulator.exchange.streams import AccountStreams, symbol_of
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
@@ -19,8 +21,6 @@ from kit.simulator.matching.contract import (
     OrderChanged,
     PositionChanged,
 )
-from kit.simulator.private.orders import fills_of
-from kit.simulator.private.streams import AccountStreams, symbol_of
 from kit.simulator.texts import plain
 from venues.okx.simulator.listings import TYPES
 from venues.okx.simulator.private import rows as words

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from kit.simulator.exchange.market import last_price, whole_ticks
+from kit.simulator.exchange.orders import stop_kind
 from kit.simulator.listing import InstrumentKind, Listing
 from kit.simulator.matching.contract import (
     Lifetime,
@@ -16,8 +18,6 @@ from kit.simulator.matching.contract import (
     SelfTrade,
 )
 from kit.simulator.matching.contract import RejectCode as Reason
-from kit.simulator.private.market import last_price, whole_ticks
-from kit.simulator.private.orders import stop_kind
 from kit.simulator.texts import amount
 from venues.okx.simulator.private import rows as words
 from venues.okx.simulator.private.keys import Asker

@@ -4,12 +4,14 @@ Documentation: https://bybit-exchange.github.io/docs/v5/order/open-order
 Bybit writes numbers as texts, and has texts that are empty where a number is not known.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
 from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import MarketView
+from kit.simulator.exchange.market import in_dollars
 from kit.simulator.matching.contract import (
     PRICED,
     BalanceView,
@@ -19,7 +21,6 @@ from kit.simulator.matching.contract import (
     RejectCode,
     Status,
 )
-from kit.simulator.private.market import in_dollars
 from kit.simulator.texts import plain, whole
 
 ORDER_IDS_BEGIN = 1_900_000_000_000_000_000
@@ -238,6 +239,11 @@ def _cancel_type(order: OrderView) -> str:
         return "CancelBySmp"
     by_user = order.status is Status.CANCELLED and order.why is None
     return "CancelByUser" if by_user else "UNKNOWN"
+
+
+def user_id(account: str) -> int:
+    """An account's number, always the same."""
+    return 10_000_000 + int.from_bytes(hashlib.sha256(account.encode()).digest()[:3], "big")
 
 
 def _milliseconds(time_ns: int) -> str:

@@ -6,7 +6,7 @@ import hmac
 
 import pytest
 
-from kit.simulator.private.signing import is_base64_signature, is_hex_signature, is_same
+from kit.simulator.exchange.signing import is_base64_signature, is_hex_signature, is_same
 
 SECRET, SAID = b"secret", b"1700000000000GET/orders"
 HEX = hmac.new(SECRET, SAID, hashlib.sha256).hexdigest()

@@ -2,9 +2,9 @@
 
 import pytest
 
+from kit.simulator.exchange.orders import fills_by_order, fills_of, stop_kind
 from kit.simulator.matching.contract import OrderKind
 from kit.simulator.matching.tests.markets import Market
-from kit.simulator.private.orders import fills_by_order, fills_of, stop_kind
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from kit.simulator.exchange.streams import AccountStreams, symbol_of
 from kit.simulator.matching.contract import BalanceChanged, BalanceView, OrderChanged
 from kit.simulator.matching.tests.markets import SYMBOL, Market
-from kit.simulator.private.streams import AccountStreams, symbol_of
 
 
 def test_a_stream_is_the_same_object_each_time():

@@ -1,10 +1,10 @@
 """What is remembered of clients has a bound."""
 
-from kit.simulator.private.memory import Memory
+from kit.simulator.exchange.memory import BoundedCache
 
 
 def test_of_more_things_the_oldest_is_forgotten():
-    memory: Memory[str, int] = Memory(2)
+    memory: BoundedCache[str, int] = BoundedCache(2)
     for place, name in enumerate("abc"):
         memory.keep(name, place)
     assert "a" not in memory
@@ -13,14 +13,14 @@ def test_of_more_things_the_oldest_is_forgotten():
 
 
 def test_what_is_kept_again_is_the_newest():
-    memory: Memory[str, int] = Memory(2)
+    memory: BoundedCache[str, int] = BoundedCache(2)
     for place, name in enumerate("abac"):
         memory.keep(name, place)
     assert (memory.get("a"), memory.get("b"), memory.get("c")) == (2, None, 3)
 
 
 def test_what_is_taken_is_gone():
-    memory: Memory[str, int] = Memory(2)
+    memory: BoundedCache[str, int] = BoundedCache(2)
     memory.keep("a", 0)
     assert memory.take("a") == 0
     assert memory.take("a") is None

@@ -7,7 +7,7 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 ValueT = TypeVar("ValueT")
 
 
-class Memory(Generic[KeyT, ValueT]):
+class BoundedCache(Generic[KeyT, ValueT]):
     """So many things by name. When there is one more, the oldest is forgotten."""
 
     def __init__(self, most: int) -> None:

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
+from kit.simulator.exchange.market import in_dollars, known_listings, last_price, whole_ticks
 from kit.simulator.listing import Listing
 from kit.simulator.matching.tests.fake_engine import FakeMarketView, FakeMatchingEngine
-from kit.simulator.private.market import in_dollars, known_listings, last_price, whole_ticks
 
 BTC = Listing("BTCUSDT", "BTC", "USDT", "0.05", "0.001", "5")
 ETH = Listing("ETHUSDT", "ETH", "USDT", "0.01", "0.01", "5")

@@ -1,0 +1,14 @@
+"""What the simulated exchanges have in common; see ``kit/simulator/README.md``.
+
+dialect        a dialect, put together from the parts of a venue
+rest           routes, parameters, errors, and the way of a call through them
+streams        one object per stream name
+account_feed   the events of an account, reported to a connection
+capture        lines of a capture, read with the connector's parsers
+candles        candle intervals, and the candles and days that are sent by the clock
+paging         pages of rows
+orders         kinds of orders, and the fills of an order
+market         listings and last prices
+signing        signatures
+memory         so many things by name; the oldest is forgotten
+"""

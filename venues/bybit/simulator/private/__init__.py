@@ -1,1 +1,0 @@
-"""The private side of Bybit, as its clients see it."""
