@@ -9,7 +9,7 @@ from venuemesh.tradeflow.v1 import approvals_pb2, approvals_pb2_grpc
 from kit.base.clock import Clock
 from kit.base.errors import BadRequest
 from kit.execution.approval import Signer
-from kit.execution.ids import REQUEST_ID
+from kit.execution.client_order_ids import REQUEST_ID
 from kit.execution.keys import APPROVED_NS
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -45,7 +45,7 @@ class ApprovalsServicer(approvals_pb2_grpc.ApprovalsServicer):
         self, request: approvals_pb2.ApproveHeartbeatRequest, context: Context
     ) -> approvals_pb2.ApproveHeartbeatResponse:
         self._check_account(request.venue, request.account)
-        beat = self._signer.beat(request.venue, request.account, self._clock.time_ns())
+        beat = self._signer.heartbeat(request.venue, request.account, self._clock.time_ns())
         return approvals_pb2.ApproveHeartbeatResponse(heartbeat=beat)
 
     def _check_account(self, venue: str, account: str) -> None:

@@ -1,26 +1,32 @@
-"""One account put together: its journal, its desk, and everything between the two.
+"""One account: its journal, its execution client, and the parts between them.
 
-It takes orders when it is READY: the journal is read, the credentials are good, and journal and
-venue agree. When the venue's stream was cut they are compared again, and until then it takes none.
-Cancelling is always tried.
+The account takes orders while it is READY: the journal is read, the credentials are accepted, and
+journal and venue agree. When the venue's stream is interrupted they are compared again, and until
+then no new orders are taken. Cancelling is always tried.
 """
 
 import asyncio
-import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-import msgspec
-from venuemesh.common.v1 import types_pb2
-from venuemesh.tradeflow.v1 import differences_pb2, trade_flow_pb2
+from venuemesh.tradeflow.v1 import differences_pb2, signed_pb2, trade_flow_pb2
 
 from kit.base import telemetry
 from kit.base.backoff import delays
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
-from kit.base.errors import AccountNotReady, CredentialsRejected, StoreUnavailable, VenuemeshError
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.errors import (
+    AccountNotReady,
+    BadRequest,
+    CredentialsRejected,
+    StoreUnavailable,
+    UnknownInstrument,
+    VenuemeshError,
+)
 from kit.execution.amender import Amender
-from kit.execution.calls import ask, until
+from kit.execution.checks import CheckInputs
+from kit.execution.context import AccountContext
 from kit.execution.contract import (
+    AccountEvent,
     ExecutionClient,
     StreamInterrupted,
     VenueBalance,
@@ -29,27 +35,40 @@ from kit.execution.contract import (
     VenuePosition,
 )
 from kit.execution.dead_man import DeadManSwitch
-from kit.execution.executions import Event, Executions
-from kit.execution.groups.groups import Groups, Means
-from kit.execution.journal import records
-from kit.execution.journal.journal import Journal, JournalDamaged, Offload, Store
-from kit.execution.journal.records import Authority, Balanced, Began, Filled, Positioned, Record
-from kit.execution.local_stops import LocalStopOrders, Prices
+from kit.execution.execution_stream import Event, ExecutionStream
+from kit.execution.groups.groups import Groups
+from kit.execution.journal.account_journal import AccountJournal
+from kit.execution.journal.records import (
+    AuthorityRecord,
+    BalanceRecord,
+    EpochRecord,
+    OrderFill,
+    PositionRecord,
+    Record,
+)
+from kit.execution.local_stops import LocalStopOrders
 from kit.execution.orders.account_state import AccountState
-from kit.execution.orders.holdings import Holdings, balance_message, position_message
-from kit.execution.orders.order import Order, fill_message
+from kit.execution.orders.balances_and_positions import BalancesAndPositions
+from kit.execution.orders.messages import (
+    balance_message,
+    fill_message,
+    order_message,
+    position_message,
+)
+from kit.execution.orders.order import Order
+from kit.execution.prices import MarketReference
+from kit.execution.readiness import DISCONNECTED, READY, RECONCILING, REFUSED, Readiness, State
 from kit.execution.reconciler import Reconciler
+from kit.execution.recovery import recover
 from kit.execution.resolver import Resolver
-from kit.execution.resuming import resume
-from kit.execution.settings import OrdersSettings
 from kit.execution.submitter import OrderSubmitter
+from kit.execution.tasks import wait_for_event
+from kit.execution.venue_calls import answer_of
+from kit.execution.verifier import VerifiedOrder, Verifier
 
-RECONCILING = trade_flow_pb2.ACCOUNT_STATE_RECONCILING
-READY = trade_flow_pb2.ACCOUNT_STATE_READY
-DISCONNECTED = trade_flow_pb2.ACCOUNT_STATE_DISCONNECTED
-REFUSED = trade_flow_pb2.ACCOUNT_STATE_REFUSED
 FIRST_RETRY_S = 0.5
-AGAIN_S = 5.0
+SECOND_COMPARISON_S = 5.0
+"""After the first comparison: a stream that is still connecting cannot say what it missed."""
 FAILURES_MAX = 3
 NS_PER_DAY = 86_400 * NANOSECONDS_PER_SECOND
 FORGET_INTERVAL_NS = 600 * NANOSECONDS_PER_SECOND
@@ -62,325 +81,320 @@ class Account:
 
     def __init__(
         self,
-        venue: str,
-        name: str,
-        desk: ExecutionClient,
-        store: Store,
-        offload: Offload,
-        clock: Clock,
-        settings: OrdersSettings,
-        *,
-        instrument: Callable[[str], types_pb2.Instrument | None],
-        prices: Prices | None = None,
-        is_paper: bool = False,
-        jitter: random.Random | None = None,
+        context: AccountContext,
+        client: ExecutionClient,
+        journal: AccountJournal,
+        verifier: Verifier,
+        market: MarketReference,
     ) -> None:
-        self.venue, self.name, self.desk = venue, name, desk
-        self.clock, self.settings = clock, settings
-        self.instrument, self.prices = instrument, prices
-        self.is_paper = is_paper
-        self._jitter = jitter
-        self.state: int = RECONCILING
-        self.detail = "the journal is being read"
-        self.fencing_epoch = 0
-        self._epoch_on_disk = 0
+        self.context, self.client, self.market = context, client, market
+        self.journal, self.verifier = journal, verifier
+        self.readiness = Readiness()
+        self._is_armed = False
+        """Whether a heartbeat was ever accepted, in this run or before."""
+        self._known_authority = self._committed_authority = self._authority()
+        """As it was written last, and as it is on disk for certain."""
         self._last_epoch = 0
-        self._was_armed = False
         self._forgot_ns = 0
-        self._refused = ""
-        """What the venue's stream said when it did not let us in."""
+        self._rejected_credentials = ""
+        """Why the venue's stream rejected the credentials."""
         self._compare = asyncio.Event()
-        self.journal = Journal(store, offload, clock, self._dump)
-        self.ledger = AccountState(venue, name, clock, self._write, self)
-        self.holdings = Holdings(clock, self._write, instrument)
-        self.resolver = Resolver(desk, self.ledger, clock, settings, jitter)
-        self.pilot = OrderSubmitter(desk, self.ledger, self.commit, self.resolver, clock, settings)
-        self.resolver.pilot = self.pilot
-        self.amender = Amender(desk, self.ledger, self.commit, self.resolver, self.pilot, settings)
+        venue, name, clock = context.venue, context.account, context.clock
+        self.state = AccountState(venue, name, clock, journal, self)
+        self.balances_and_positions = BalancesAndPositions(clock, journal, market.instrument)
+        self.resolver = Resolver(client, self.state, context)
+        self.submitter = OrderSubmitter(client, self.state, journal, self.resolver, context)
+        self.amender = Amender(self.submitter, self.resolver, context.settings.place_timeout_s)
         self.reconciler = Reconciler(
-            desk, self.ledger, self.holdings, self.resolver, clock, settings, self._differ
+            client,
+            self.state,
+            self.balances_and_positions,
+            self.resolver,
+            context,
+            self._publish_difference,
         )
-        means = Means(
-            desk,
-            self.ledger,
-            self.pilot,
-            self.commit,
-            clock,
-            instrument,
-            self._is_ready,
-            self._differ,
-        )
-        self.groups = Groups(means)
-        self.held = LocalStopOrders(
-            self.ledger, self.pilot, clock, self._is_ready, self.groups.is_armed
-        )
-        self.dead_man = DeadManSwitch(
-            desk, clock, settings, self.pilot.cancel_all, self._is_quiet, self._tell_account
-        )
-        self.executions = Executions(0, settings.ring_events, self._snapshot)
-        if prices is not None:
-            prices.listen(self.held)
+        self.groups = Groups(self.submitter, market, self.readiness, self._publish_difference)
+        self.local_stops = LocalStopOrders(self.submitter, self.groups, self.readiness)
+        self.dead_man = DeadManSwitch(self.submitter, context, self._publish_account)
+        self.executions = ExecutionStream(0, context.settings.ring_events, self._snapshot)
+        if market.prices is not None:
+            market.prices.listen(self.local_stops)
 
     async def run(self) -> None:
         """Read the journal, and serve until cancelled. Raises StoreUnavailable when the journal
         cannot be read."""
         await self.load()
         async with asyncio.TaskGroup() as group:
-            for work in (self._reconcile, self._follow, self.resolver.run, self.held.run):
-                group.create_task(work())
+            group.create_task(self._reconcile())
+            group.create_task(self._follow())
+            group.create_task(self.resolver.run())
+            group.create_task(self.local_stops.run())
             group.create_task(self.groups.run())
             group.create_task(self.dead_man.run())
 
-    def refuse(self, detail: str) -> None:
-        """Take no orders until the process is started anew."""
-        self._stand(REFUSED, detail)
-
     async def load(self) -> None:
-        """Know again what was known. Raises StoreUnavailable."""
-        for payload in self.journal.load():
-            try:
-                record = records.decode(payload)
-            except msgspec.DecodeError as error:
-                text = f"a record of the journal says nothing: {error}"
-                raise JournalDamaged(text, store="journal") from error
+        """Restore the account from its journal. Raises StoreUnavailable."""
+        for record in self.journal.load():
             self._replay(record)
-        epoch = max(self._last_epoch + 1, self.clock.time_ns() // NANOSECONDS_PER_MILLISECOND)
+        self._known_authority = self._committed_authority = self._authority()
+        clock = self.context.clock
+        epoch = max(self._last_epoch + 1, clock.time_ns() // NANOSECONDS_PER_MILLISECOND)
         self._last_epoch = epoch
         self.executions.epoch = epoch
         try:
-            await self.journal.open()
+            await self.journal.open(self._records)
         except StoreUnavailable as error:
-            # Orders are refused until it can be written; what is open can still be cancelled.
+            # Orders are rejected until it can be written; open orders can still be cancelled.
             _log.error("journal not written", extra={"detail": error.message})
-        resume(self.ledger, self.resolver, self.clock.time_ns())
-        for entry in list(self.ledger.index.open.values()):
-            self.held.order(entry)
-            self.groups.order(entry)
-        self.groups.resume()
-        if self._was_armed:
-            self.dead_man.beat()
+        recover(self.state, self.resolver, clock.time_ns())
+        for order in list(self.state.index.open.values()):
+            self.local_stops.order_changed(order)
+            self.groups.order_changed(order)
+        self.groups.recover()
+        if self._is_armed:
+            self.dead_man.heartbeat()
 
     async def close(self) -> None:
-        """End what is under way, and the journal."""
-        await self.pilot.works.finish(self.settings.place_timeout_s)
+        """Finish what is under way, and close journal and connections."""
+        await self.submitter.tasks.finish(self.context.settings.place_timeout_s)
         self.executions.close()
         await self.journal.close()
-        await self.desk.close()
+        await self.client.close()
+
+    def refuse(self, detail: str) -> None:
+        """Take no orders until the process is restarted."""
+        self._set_readiness(REFUSED, detail)
+
+    def verify(self, approved: signed_pb2.ApprovedOrder) -> VerifiedOrder:
+        """Check the approval of an order for this account. Raises BadRequest, ApprovalRejected."""
+        content = approved.content
+        if (content.venue, content.account) != (self.context.venue, self.context.account):
+            text = f"the approval is for the account {content.account} at {content.venue}"
+            allowed = self.context.account
+            raise BadRequest(text, field="account", value=content.account, allowed=allowed)
+        verified = self.verifier.verify(approved, self.context.clock.time_ns())
+        authority = self._authority()
+        if authority != self._known_authority:
+            # The commit of the order includes it.
+            self._known_authority = authority
+            self.journal.append(authority)
+        return verified
+
+    async def heartbeat(self, heartbeat: signed_pb2.HeartbeatRequest) -> None:
+        """Take a heartbeat of the order authority. One that was taken before has no effect. Raises
+        ApprovalRejected, StoreUnavailable."""
+        verifier = self.verifier
+        verifier.verify_heartbeat(heartbeat, self.context.clock.time_ns())
+        if heartbeat.time_ns <= verifier.heartbeat_time_ns:
+            return
+        self._is_armed = True
+        authority = self._authority()
+        if authority != self._committed_authority:
+            self._known_authority = authority
+            await self.journal.commit(authority)
+            self._committed_authority = authority
+        self.dead_man.heartbeat()
+        verifier.heartbeat_time_ns = max(verifier.heartbeat_time_ns, heartbeat.time_ns)
 
     def check_ready(self) -> None:
-        """Raises AccountNotReady."""
-        if self.state == READY and not self.dead_man.has_fired:
+        """Raises AccountNotReady while no new orders are taken."""
+        if self.readiness.is_ready and not self.dead_man.has_fired:
             return
-        state = trade_flow_pb2.AccountState.ValueType(self.state)
-        name = trade_flow_pb2.AccountState.Name(state).removeprefix("ACCOUNT_STATE_")
-        is_silent = self.state == READY
-        detail = "the order authority is silent: a heartbeat first" if is_silent else self.detail
-        text = f"account {self.name} takes no orders: {name}, {detail}"
-        raise AccountNotReady(text, account=self.name, state=name, detail=detail)
+        state = trade_flow_pb2.AccountState.Name(self.readiness.state)
+        state = state.removeprefix("ACCOUNT_STATE_")
+        detail = self.readiness.detail
+        if self.readiness.is_ready:
+            detail = "the order authority is silent: a heartbeat has to come first"
+        name = self.context.account
+        text = f"account {name} takes no orders: {state}, {detail}"
+        raise AccountNotReady(text, account=name, state=state, detail=detail)
 
-    async def beat(self, fencing_epoch: int) -> None:
-        """The order authority lives; its epoch was checked. Raises StoreUnavailable."""
-        was_armed, self._was_armed = self._was_armed, True
-        found = self.take_authority(fencing_epoch)
-        if found or not was_armed:
-            await self.commit(self.authority())
-        self.dead_man.beat()
-
-    def take_authority(self, fencing_epoch: int) -> tuple[Record, ...]:
-        """Take note of an authority, whose epoch was checked. Returns what has to be on the disk
-        before something is done in its name."""
-        if fencing_epoch == self._epoch_on_disk:
-            return ()
-        self.fencing_epoch = fencing_epoch
-        # Also where nothing comes of it: it was seen.
-        self._write(self.authority())
-        return (self.authority(),)
-
-    def authority(self) -> Authority:
-        """What is known of the order authority, for the journal."""
-        return Authority(self.fencing_epoch, self._was_armed)
-
-    async def commit(self, *found: Record) -> None:
-        """Have records on the disk. Raises StoreUnavailable."""
-        await self.journal.commit(*map(records.encode, found))
-        for record in found:
-            if isinstance(record, Authority):
-                self._epoch_on_disk = record.fencing_epoch
+    def check_inputs(self, symbol: str) -> CheckInputs:
+        """What an order is checked against now. Raises UnknownInstrument."""
+        venue, market = self.context.venue, self.market
+        instrument = market.instrument(symbol)
+        if instrument is None:
+            text = f"{venue} does not list {symbol!r}"
+            raise UnknownInstrument(text, venue=venue, symbol=symbol)
+        return CheckInputs(
+            instrument=instrument,
+            capabilities=self.client.capabilities,
+            now_ns=self.context.clock.time_ns(),
+            best=market.prices.best(symbol) if market.prices is not None else None,
+            balances=self.balances_and_positions.balances,
+            band_percent=self.context.settings.price_band_percent,
+            has_prices=market.prices is not None,
+        )
 
     def message(self) -> trade_flow_pb2.Account:
-        """As the contract tells it."""
+        """Render the account as the contract's message."""
         return trade_flow_pb2.Account(
-            account=self.name,
-            state=self.state,  # type: ignore[arg-type]  # one of the four above
-            detail=self.detail,
-            open_orders=len(self.ledger.index.open),
-            unknown_orders=self.ledger.unknown_count(),
-            paper=self.is_paper,
+            account=self.context.account,
+            state=self.readiness.state,
+            detail=self.readiness.detail,
+            open_orders=len(self.state.index.open),
+            unknown_orders=self.state.unknown_count(),
+            paper=self.context.is_paper,
             dead_man_fired=self.dead_man.has_fired,
         )
 
-    def order(self, entry: Order) -> None:
-        self.held.order(entry)
-        self.groups.order(entry)
-        self.executions.publish(Event(order=entry.message()))
+    def order_changed(self, order: Order) -> None:
+        self.local_stops.order_changed(order)
+        self.groups.order_changed(order)
+        self.executions.publish(Event(order=order_message(order)))
 
-    def fill(self, entry: Order, fill: Filled) -> None:
-        self.holdings.fill(fill)
-        self.executions.publish(Event(fill=fill_message(self.venue, self.name, fill)))
+    def fill_added(self, fill: OrderFill) -> None:
+        self.balances_and_positions.apply_fill(fill)
+        message = fill_message(self.context.venue, self.context.account, fill)
+        self.executions.publish(Event(fill=message))
 
-    def doubt(self, entry: Order) -> None:
-        self.resolver.watch(entry)
+    def order_in_doubt(self, order: Order) -> None:
+        self.resolver.watch(order)
 
-    def stranger(self, symbol: str, venue_order_id: str) -> None:
-        self.resolver.stranger(symbol, venue_order_id)
+    def update_unmatched(self, symbol: str, venue_order_id: str) -> None:
+        self.resolver.watch_unmatched(symbol, venue_order_id)
 
-    def _write(self, record: Record) -> None:
-        self.journal.append(records.encode(record))
+    def _authority(self) -> AuthorityRecord:
+        return AuthorityRecord(self.verifier.fencing_epoch, self._is_armed)
 
-    def _dump(self) -> Iterator[bytes]:
-        now_ns = self.clock.time_ns()
-        keep_ns = self.settings.keep_days * NS_PER_DAY
-        self.ledger.index.forget(now_ns, now_ns - keep_ns, self.settings.keep_orders)
-        for record in (Began(self._last_epoch), self.authority()):
-            yield records.encode(record)
-        yield from map(records.encode, self.ledger.index.records())
-        yield from map(records.encode, self.holdings.records())
+    def _records(self) -> Iterator[Record]:
+        self._forget()
+        yield EpochRecord(self._last_epoch)
+        yield self._authority()
+        yield from self.state.index.records()
+        yield from self.balances_and_positions.records()
 
     def _replay(self, record: Record) -> None:
         match record:
-            case Began():
+            case EpochRecord():
                 self._last_epoch = max(self._last_epoch, record.epoch)
-            case Authority():
-                self.fencing_epoch = max(self.fencing_epoch, record.fencing_epoch)
-                self._epoch_on_disk = self.fencing_epoch
-                self._was_armed = self._was_armed or record.armed
-            case Balanced() | Positioned():
-                self.holdings.replay(record)
+            case AuthorityRecord():
+                epoch = max(self.verifier.fencing_epoch, record.fencing_epoch)
+                self.verifier.fencing_epoch = epoch
+                self._is_armed = self._is_armed or record.armed
+            case BalanceRecord() | PositionRecord():
+                self.balances_and_positions.replay(record)
             case _:
-                self.ledger.index.replay(record)
-                if isinstance(record, Filled):
-                    self.holdings.fill(record)
+                self.state.index.replay(record)
+                if isinstance(record, OrderFill):
+                    self.balances_and_positions.apply_fill(record)
 
     async def _reconcile(self) -> None:
-        """Compare when something may have been missed, and now and then."""
-        pauses = delays(FIRST_RETRY_S, self.settings.pause_max_s, self._jitter)
+        """Compare journal and venue when something may have been missed, and at intervals."""
+        settings, clock = self.context.settings, self.context.clock
+        pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self.context.jitter)
         failures = 0
-        # A stream that is just being connected does not say what it has missed before.
-        pause_s = min(AGAIN_S, self.settings.reconcile_interval_s)
-        is_first = not self.holdings.balances and not self.ledger.index.orders
-        is_checked = False
+        pause_s = min(SECOND_COMPARISON_S, settings.reconcile_interval_s)
+        is_first = not self.balances_and_positions.balances and not self.state.index.orders
+        is_authenticated = False
         while True:
             self._compare.clear()
             try:
-                if not is_checked:
+                if not is_authenticated:
                     await self._authenticate()
-                    is_checked = True
+                    is_authenticated = True
                 self._log_differences(await self.reconciler.run(is_first=is_first))
             except CredentialsRejected as error:
-                self._stand(REFUSED, error.message)
-                await self.clock.sleep(self.settings.pause_max_s)
-                is_checked = False
+                self._set_readiness(REFUSED, error.message)
+                await clock.sleep(settings.pause_max_s)
+                is_authenticated = False
             except Exception as error:
                 if not isinstance(error, VenuemeshError):
                     _log.exception("reconciling failed")
                 failures += 1
-                # While the stream is whole, a question that got no answer is asked again.
-                if self.state != READY or failures > FAILURES_MAX:
-                    self._stand(DISCONNECTED, str(error) or type(error).__name__)
-                await self.clock.sleep(next(pauses))
+                # While the stream is not interrupted, a query without an answer is repeated.
+                if not self.readiness.is_ready or failures > FAILURES_MAX:
+                    self._set_readiness(DISCONNECTED, str(error) or type(error).__name__)
+                await clock.sleep(next(pauses))
             else:
                 is_first = False
                 failures = 0
-                pauses = delays(FIRST_RETRY_S, self.settings.pause_max_s, self._jitter)
-                if not self._compare.is_set() and not self._refused:
-                    self._stand(READY, "")
-                self._forget()
-                await until(self._compare, self.clock, pause_s)
-                pause_s = self.settings.reconcile_interval_s
+                pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self.context.jitter)
+                if not self._compare.is_set() and not self._rejected_credentials:
+                    self._set_readiness(READY, "")
+                if clock.time_ns() - self._forgot_ns >= FORGET_INTERVAL_NS:
+                    self._forgot_ns = clock.time_ns()
+                    self._forget()
+                await wait_for_event(self._compare, clock, pause_s)
+                pause_s = settings.reconcile_interval_s
 
     async def _authenticate(self) -> None:
-        rights = await ask(self.desk.authenticate(), self.settings.ask_timeout_s)
-        if rights and not self.settings.may_withdraw(self.venue, self.name):
-            detail = f"the credentials may {', '.join(rights)}, which they need not"
-            raise CredentialsRejected(detail, account=self.name, detail=detail)
+        settings, name = self.context.settings, self.context.account
+        rights = await answer_of(self.client.authenticate(), settings.ask_timeout_s)
+        if rights and not settings.may_withdraw(self.context.venue, name):
+            detail = f"the credentials have rights that are not needed: {', '.join(rights)}"
+            raise CredentialsRejected(detail, account=name, detail=detail)
 
     async def _follow(self) -> None:
-        """Take in what the venue's stream tells."""
-        pauses = delays(FIRST_RETRY_S, self.settings.pause_max_s, self._jitter)
+        """Apply the events of the venue's stream."""
+        settings = self.context.settings
+        pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self.context.jitter)
         while True:
             try:
-                async for event in self.desk.follow():
-                    self._hear(event)
-                    pauses = delays(FIRST_RETRY_S, self.settings.pause_max_s, self._jitter)
+                async for event in self.client.follow():
+                    self._apply(event)
+                    pauses = delays(FIRST_RETRY_S, settings.pause_max_s, self.context.jitter)
             except CredentialsRejected as error:
-                self._refused = error.message
-                self._stand(REFUSED, error.message)
-                await self.clock.sleep(self.settings.pause_max_s)
-                self._refused = ""
+                self._rejected_credentials = error.message
+                self._set_readiness(REFUSED, error.message)
+                await self.context.clock.sleep(settings.pause_max_s)
+                self._rejected_credentials = ""
                 self._compare.set()
             except VenuemeshError as error:
-                self._lose(error.message)
+                self._compare_before_orders(error.message)
             except Exception as error:
                 _log.exception("stream failed")
-                self._lose(f"{type(error).__name__}: {error}")
-            await self.clock.sleep(next(pauses))
+                self._compare_before_orders(f"{type(error).__name__}: {error}")
+            await self.context.clock.sleep(next(pauses))
 
-    def _hear(
-        self, event: VenueOrder | VenueFill | VenueBalance | VenuePosition | StreamInterrupted
-    ) -> None:
+    def _apply(self, event: AccountEvent) -> None:
         match event:
             case VenueOrder():
-                self.ledger.order(event)
+                self.state.apply_order(event)
             case VenueFill():
-                self.ledger.fill(event)
+                self.state.apply_fill(event)
             case VenueBalance():
-                if self.holdings.balance(event):
+                if self.balances_and_positions.apply_balance(event):
                     self.executions.publish(Event(balance=balance_message(event)))
             case VenuePosition():
-                if self.holdings.position(event):
+                if self.balances_and_positions.apply_position(event):
                     self.executions.publish(Event(position=position_message(event)))
             case StreamInterrupted():
-                self._lose(event.detail)
+                self._compare_before_orders(event.detail)
 
-    def _lose(self, words: str) -> None:
-        """Something may have been missed: compare before new orders are taken."""
-        if self.state == READY:
-            self._stand(RECONCILING, words)
+    def _compare_before_orders(self, detail: str) -> None:
+        """Compare journal and venue, and take no new orders until they agree: events may have been
+        missed."""
+        if self.readiness.is_ready:
+            self._set_readiness(RECONCILING, detail)
         self._compare.set()
 
     def _log_differences(self, found: list[differences_pb2.Difference]) -> None:
         kinds = Counter(differences_pb2.DifferenceKind.Name(one.kind) for one in found)
         if kinds:
-            _log.warning("journal and venue differed", extra={"account": self.name, **kinds})
+            extra = {"account": self.context.account, **kinds}
+            _log.warning("journal and venue differed", extra=extra)
 
-    def _differ(self, difference: differences_pb2.Difference) -> None:
+    def _publish_difference(self, difference: differences_pb2.Difference) -> None:
         self.executions.publish(Event(difference=difference))
 
-    def _stand(self, state: int, detail: str) -> None:
-        if (self.state, self.detail) != (state, detail):
-            self.state, self.detail = state, detail
-            self._tell_account()
-
-    def _tell_account(self) -> None:
+    def _publish_account(self) -> None:
         self.executions.publish(Event(account=self.message()))
 
-    def _is_ready(self) -> bool:
-        return self.state == READY
-
-    def _is_quiet(self) -> bool:
-        return not self.ledger.index.open
+    def _set_readiness(self, state: State, detail: str) -> None:
+        if (self.readiness.state, self.readiness.detail) != (state, detail):
+            self.readiness.state, self.readiness.detail = state, detail
+            self._publish_account()
 
     def _snapshot(self) -> trade_flow_pb2.ExecutionSnapshot:
         return trade_flow_pb2.ExecutionSnapshot(
-            orders=[entry.message() for entry in self.ledger.index.open.values()],
-            balances=self.holdings.balance_messages(),
-            positions=self.holdings.position_messages(),
+            orders=[order_message(order) for order in self.state.index.open.values()],
+            balances=self.balances_and_positions.balance_messages(),
+            positions=self.balances_and_positions.position_messages(),
             left_open=self.groups.left_open,
         )
 
     def _forget(self) -> None:
-        now_ns = self.clock.time_ns()
-        if now_ns - self._forgot_ns >= FORGET_INTERVAL_NS:
-            self._forgot_ns = now_ns
-            keep_ns = self.settings.keep_days * NS_PER_DAY
-            self.ledger.index.forget(now_ns, now_ns - keep_ns, self.settings.keep_orders)
+        settings, now_ns = self.context.settings, self.context.clock.time_ns()
+        older_than_ns = now_ns - settings.keep_days * NS_PER_DAY
+        self.state.index.forget(now_ns, older_than_ns, settings.keep_orders)

@@ -1,10 +1,11 @@
-"""The accounts of one process, put together and served: what makes it a TradeFlow."""
+"""The accounts of one process: put together, and served as TradeFlow."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from venuemesh.tradeflow.v1 import trade_flow_pb2
 
 from kit.base import telemetry
@@ -13,34 +14,35 @@ from kit.base.errors import StoreUnavailable
 from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
 from kit.execution.account import Account
-from kit.execution.approval import Verifier
+from kit.execution.context import AccountContext
 from kit.execution.contract import ExecutionClient
+from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.files import FileStore, OneThread
 from kit.execution.keys import known_keys
-from kit.execution.paper.exchange import FindInstrument
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.paper.market import Hear, Market
 from kit.execution.paper.rules import PaperRules
-from kit.execution.prices import FeedPrices
+from kit.execution.prices import FeedPrices, FindInstrument, MarketReference
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
+from kit.execution.verifier import Verifier
 
 ORDERS_FOLDER = "orders"
 PAPER_FOLDER = "paper"
 PAPER_ACCOUNT = "paper"
-"""That every venue has in the world replay, when the settings name none."""
+"""The paper account that every venue has in the world replay, when the settings name none."""
 
 _log = telemetry.logger("orders.accounts")
 
 
 def paper_names(venue: str, mesh: MeshSettings, settings: OrdersSettings) -> list[str]:
-    """Of the accounts on paper at one venue."""
+    """Return the names of the paper accounts at one venue."""
     names = settings.paper_accounts_of(venue)
     return names or ([PAPER_ACCOUNT] if mesh.world == "replay" else [])
 
 
 class Accounts:
-    """At one venue."""
+    """The accounts at one venue."""
 
     def __init__(
         self,
@@ -52,70 +54,60 @@ class Accounts:
         prices: FeedPrices,
     ) -> None:
         self.by_name: dict[str, Account] = {}
-        self.paper_desks: dict[str, PaperExecutionClient] = {}
+        self.paper_clients: dict[str, PaperExecutionClient] = {}
         self._venue = venue
         self._mesh = mesh
         self._settings = settings
         self._clock = clock
-        self._instrument = instrument
+        self._market = MarketReference(instrument, prices)
         self._prices = prices
         self._threads: list[OneThread] = []
+        self._keys: dict[bool, Mapping[str, Ed25519PublicKey]] = {}
+        """The keys that may approve orders; by whether they are for real accounts."""
 
-    def add(self, name: str, desk: ExecutionClient, *, is_paper: bool) -> None:
-        """One more."""
-        self.by_name[name] = Account(
-            self._venue,
-            name,
-            desk,
-            self._store(ORDERS_FOLDER, name),
-            self._thread(ORDERS_FOLDER, name),
-            self._clock,
-            self._settings,
-            instrument=self._instrument,
-            prices=self._prices,
-            is_paper=is_paper,
-        )
+    def add(self, name: str, client: ExecutionClient, *, is_paper: bool) -> None:
+        """Add an account. Raises SettingError for a key in the settings that is none."""
+        context = AccountContext(self._venue, name, self._clock, self._settings, is_paper=is_paper)
+        store, thread = self._store(ORDERS_FOLDER, name), self._thread(ORDERS_FOLDER, name)
+        journal = AccountJournal(store, thread, self._clock)
+        verifier = self._verifier(live=self._mesh.world == "live" and not is_paper)
+        self.by_name[name] = Account(context, client, journal, verifier, self._market)
 
     def add_paper(
         self, name: str, rules: PaperRules, make_market: Callable[[Hear], Market]
     ) -> None:
-        """One on paper. Its desk has nothing but what this process itself publishes: no
-        credentials, no address and no budget."""
-        desk = self.paper_desks[name] = PaperExecutionClient(
+        """Add a paper account. Its client has only what this process publishes: no credentials, no
+        address and no budget."""
+        client = self.paper_clients[name] = PaperExecutionClient(
             rules,
             make_market,
             self._store(PAPER_FOLDER, name),
             self._thread(PAPER_FOLDER, name),
             self._clock,
-            self._instrument,
+            self._market.instrument,
         )
-        self.add(name, desk, is_paper=True)
+        self.add(name, client, is_paper=True)
 
     def serve(self, runtime: Runtime) -> None:
-        """Take orders, where there is an account."""
+        """Serve TradeFlow, if there is an account."""
         if not self.by_name:
             return
-        live = self._mesh.world == "live"
-        data = Path(self._mesh.data_dir)
-        # What is only on paper may be approved by anybody; an account that is real never hears of
-        # the key that does it.
-        keys = {
-            is_live: known_keys(self._settings.public_keys, data, live=is_live)
-            for is_live in {live and not account.is_paper for account in self.by_name.values()}
-        }
-
-        def verifier(account: Account) -> Verifier:
-            is_live = live and not account.is_paper
-            return Verifier(keys[is_live], live=is_live)
-
-        servicer = TradeFlowServicer(self._venue, self.by_name, verifier)
+        servicer = TradeFlowServicer(self._venue, self.by_name)
         runtime.serve(trade_flow_pb2.DESCRIPTOR, "TradeFlow", servicer)
         runtime.run_task("prices", self._prices.run)
-        for name, desk in self.paper_desks.items():
-            runtime.run_task(f"paper {name}", desk.run)
+        for name, client in self.paper_clients.items():
+            runtime.run_task(f"paper {name}", client.run)
         for name, account in self.by_name.items():
             runtime.run_task(f"account {name}", partial(_run, account))
         runtime.at_end(self._close)
+
+    def _verifier(self, *, live: bool) -> Verifier:
+        """A verifier for one account: a real account does not know the development key, which
+        approves orders of paper accounts."""
+        if live not in self._keys:
+            data_dir = Path(self._mesh.data_dir)
+            self._keys[live] = known_keys(self._settings.public_keys, data_dir, live=live)
+        return Verifier(self._keys[live], live=live)
 
     async def _close(self) -> None:
         for account in self.by_name.values():
@@ -133,10 +125,11 @@ class Accounts:
 
 
 async def _run(account: Account) -> None:
-    """An account whose journal cannot be read takes no orders; the market data go on."""
+    """Run an account. One whose journal cannot be read takes no orders; market data continues."""
     try:
         await account.run()
     except StoreUnavailable as error:
-        _log.error("no orders", extra={"account": account.name, "detail": error.message})
+        name = account.context.account
+        _log.error("account takes no orders", extra={"account": name, "detail": error.message})
         account.refuse(error.message)
         await asyncio.Event().wait()

@@ -1,10 +1,11 @@
-"""Changes of an order that is open: its size, its price, where it wakes.
+"""Amends open orders: size, price, stop price and trailing offset.
 
-As with an order: written down, synced, sent once. What has become of an amendment that got no clear
-answer is told by the order itself, when the venue is asked for it.
+As with a new order, an amendment is written to the journal, synced, and sent once. The outcome of
+one without a clear verdict is found out by querying the venue for the order.
 """
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from weakref import WeakValueDictionary
 
@@ -12,195 +13,181 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder, NotSupported, RequestIdReused
 from kit.execution.approval import plain
-from kit.execution.calls import act
-from kit.execution.contract import Accepted, ExecutionClient, OrderRequest, Rejected
-from kit.execution.journal.records import Amending, Record
+from kit.execution.contract import Accepted, OrderRequest, Rejected
+from kit.execution.journal.records import Amendment, AmendmentOutcome
 from kit.execution.orders import states
-from kit.execution.orders.account_state import AccountState, ended
-from kit.execution.orders.order import Order, Outcome, digest_of, wish_of
-from kit.execution.settings import OrdersSettings
-from kit.execution.submitter import Commit, Inquiry, OrderSubmitter
+from kit.execution.orders.amendments import STOP_REACHED, settle_here
+from kit.execution.orders.order import Order
+from kit.execution.orders.request import digest_of, read_request
+from kit.execution.resolver import Resolver
+from kit.execution.submitter import OrderSubmitter
+from kit.execution.venue_calls import verdict_of
+from kit.execution.verifier import VerifiedOrder, require_verified
 
-REACHED = "its stop price was reached"
 AMENDMENTS_MAX = 10_000
-"""Of one order: each request is remembered as long as the order."""
+"""Of one order: each amendment is kept as long as the order."""
 
 
 class Amender:
-    """Of one account."""
+    """Amends the orders of one account."""
 
     def __init__(
-        self,
-        desk: ExecutionClient,
-        ledger: AccountState,
-        commit: Commit,
-        inquiry: Inquiry,
-        pilot: OrderSubmitter,
-        settings: OrdersSettings,
+        self, submitter: OrderSubmitter, resolver: Resolver, place_timeout_s: float
     ) -> None:
-        self._desk = desk
-        self._ledger = ledger
-        self._commit = commit
-        self._inquiry = inquiry
-        self._pilot = pilot
-        self._settings = settings
+        self._submitter = submitter
+        self._client = submitter.client
+        self._state = submitter.state
+        self._journal = submitter.journal
+        self._resolver = resolver
+        self._timeout_s = place_timeout_s
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def known(self, entry: Order, content: orders_pb2.OrderContent, request_id: str) -> bool:
-        """Whether this amendment was asked for before. Raises RequestIdReused, BadRequest."""
-        amending = entry.amendments.get(request_id)
-        if amending is not None and amending.digest == digest_of(content, request_id):
-            return True
-        if amending is not None or self._pilot.known(content, request_id) is not None:
-            text = f"the request id {request_id} belongs to something else"
+    def find(
+        self, order: Order, content: orders_pb2.OrderContent, request_id: str
+    ) -> Amendment | None:
+        """Return the amendment of a request that was made before. Raises RequestIdReused,
+        BadRequest."""
+        amendment = order.amendments.get(request_id)
+        if amendment is not None and amendment.digest == digest_of(content, request_id):
+            return amendment
+        if amendment is not None or self._submitter.find(content, request_id) is not None:
+            text = f"the request id {request_id} belongs to another request"
             raise RequestIdReused(text, request_id=request_id)
-        return False
+        return None
 
-    def check(self, entry: Order, content: orders_pb2.OrderContent) -> None:
-        """Raises InvalidOrder where more would change than can, or the order cannot be changed any
-        more; NotSupported."""
-        if _rest_of(entry.content) != _rest_of(content):
+    def check(self, order: Order, content: orders_pb2.OrderContent) -> None:
+        """Check whether an order can be amended so. Raises InvalidOrder and NotSupported."""
+        if _unchangeable(order.content) != _unchangeable(content):
             text = "an amendment changes size, price, stop price and trailing offset, nothing else"
             raise InvalidOrder(text, field="content", value="", allowed="as it was", nearest="")
-        if entry.group_id and Decimal(content.size) not in (
-            entry.size,
-            Decimal(entry.content.size),
+        if order.group_id and Decimal(content.size) not in (
+            order.size,
+            Decimal(order.content.size),
         ):
-            allowed = f"{plain(entry.size)}: in a group only the price is amended"
-            text = f"size is {content.size!r}; allowed is {allowed}"
-            raise InvalidOrder(text, field="size", value=content.size, allowed=allowed, nearest="")
-        if entry.state not in (states.OPEN, states.PARTLY_FILLED) or entry.cancel_wanted:
-            state = orders_pb2.OrderState.Name(entry.state).removeprefix("ORDER_STATE_")
+            allowed = f"{plain(order.size)}: in a group only the price is amended"
+            raise _invalid_size(content, allowed)
+        if order.state not in (states.OPEN, states.PARTLY_FILLED) or order.cancel_requested:
+            state = states.name_of(order.state)
             text = f"only an open order can be amended; it is {state}"
             raise InvalidOrder(text, field="state", value=state, allowed="OPEN, PARTLY_FILLED")
-        if len(entry.amendments) >= AMENDMENTS_MAX:
+        if len(order.amendments) >= AMENDMENTS_MAX:
             text = f"the order was amended {AMENDMENTS_MAX} times"
             raise InvalidOrder(text, field="request_id", value="", allowed="a new order")
-        if not self._desk.capabilities.amends and not entry.held:
+        if not self._client.capabilities.amends and not order.held_here:
             raise NotSupported("the venue amends no orders", service="TradeFlow", wanted="amend")
-        self._check_stop(entry, content)
+        self._check_stop(order, content)
 
-    def _check_stop(self, entry: Order, content: orders_pb2.OrderContent) -> None:
-        """Where it wakes can change while it waits: here, or where the venue changes it."""
-        field = _changed_stop(entry, content)
+    def _check_stop(self, order: Order, content: orders_pb2.OrderContent) -> None:
+        """Check a change of the stop price: an order held here can have one until it is triggered,
+        one at the venue where the venue amends stop prices."""
+        field = _changed_stop(order, content)
         if not field:
             return
-        if entry.is_triggered:
+        if order.is_triggered:
             value = getattr(content, field)
-            raise InvalidOrder(REACHED, field=field, value=value, allowed="as it was", nearest="")
-        can = self._desk.capabilities.amends_stop_price and field == "stop_price"
-        if not entry.held and not can:
-            text = f"the venue does not change the {field} of an order; cancel it and place another"
+            raise InvalidOrder(
+                STOP_REACHED, field=field, value=value, allowed="as it was", nearest=""
+            )
+        amends = self._client.capabilities.amends_stop_price and field == "stop_price"
+        if not order.held_here and not amends:
+            text = f"the venue does not amend the {field} of an order; cancel it and place another"
             raise NotSupported(text, service="TradeFlow", wanted=field)
 
-    async def amend(
-        self, entry: Order, content: orders_pb2.OrderContent, request_id: str, *also: Record
-    ) -> None:
-        """Change an order; the content has passed the checks. ``also`` is written with it. Raises
-        StoreUnavailable, and InvalidOrder with the venue's words when it does not want it."""
-        if not self.known(entry, content, request_id):
-            work = self._amend(entry, content, request_id, also)
-            await asyncio.shield(self._pilot.works.start(work))
-        amending = entry.amendments[request_id]
-        if amending.outcome in (Outcome.REFUSED, Outcome.LAPSED):
-            text = f"it was not amended: {amending.words}"
-            raise InvalidOrder(text, field="content", value="", allowed=amending.words)
+    async def amend(self, order: Order, verified: VerifiedOrder) -> None:
+        """Amend an order with terms that have passed the checks; once for each request id. Raises
+        StoreUnavailable; nothing was sent then. ``raise_if_rejected`` has the outcome."""
+        require_verified(verified)
+        if self.find(order, verified.content, verified.request_id) is None:
+            await asyncio.shield(self._submitter.tasks.start(self._amend(order, verified)))
 
-    async def _amend(
-        self,
-        entry: Order,
-        content: orders_pb2.OrderContent,
-        request_id: str,
-        also: tuple[Record, ...],
-    ) -> None:
-        lock = self._locks.setdefault(entry.key, asyncio.Lock())
+    def raise_if_rejected(self, order: Order, request_id: str) -> None:
+        """Raises InvalidOrder with the reason for an amendment that was rejected or lapsed."""
+        amendment = order.amendments[request_id]
+        if amendment.outcome in (AmendmentOutcome.REJECTED, AmendmentOutcome.LAPSED):
+            text = f"it was not amended: {amendment.detail}"
+            raise InvalidOrder(text, field="content", value="", allowed=amendment.detail)
+
+    async def _amend(self, order: Order, verified: VerifiedOrder) -> None:
+        lock = self._locks.setdefault(order.key, asyncio.Lock())
         async with lock:
-            if self.known(entry, content, request_id):
+            content, request_id = verified.content, verified.request_id
+            if self.find(order, content, request_id) is not None:
                 return
-            self.check(entry, content)
-            # The size of one in a group is not the caller's to change, and may have become smaller.
-            size = entry.size if entry.group_id else None
-            wish = wish_of(entry.client_order_id, content, size)
-            was_held = entry.held
-            amending = Amending(
-                key=entry.key,
+            self.check(order, content)
+            request = read_request(content, order.client_order_id)
+            if order.group_id:
+                # The group sets the size of its orders, and may have reduced it meanwhile.
+                request = replace(request, size=order.size)
+            was_held_here = order.held_here
+            amendment = Amendment(
+                key=order.key,
                 request_id=request_id,
                 digest=digest_of(content, request_id),
-                size=wish.size,
-                price=wish.price,
-                outcome=Outcome.WANTED,
-                words="",
-                stop_price=wish.stop_price,
-                trailing_offset=wish.trailing_offset,
+                size=request.size,
+                price=request.price,
+                outcome=AmendmentOutcome.PENDING,
+                detail="",
+                stop_price=request.stop_price,
+                trailing_offset=request.trailing_offset,
             )
-            await self._commit(*also, amending)
-            self._ledger.amendment(entry, amending)
-            if entry.held:
-                settle_held(self._ledger, entry)
-                await self._commit()
-            elif was_held:
-                words = "it was sent meanwhile"
-                self._ledger.amendment(entry, ended(amending, Outcome.LAPSED, words))
+            await self._journal.commit(amendment)
+            self._state.record_amendment(order, amendment)
+            if order.held_here:
+                settle_here(self._state, order)
+                await self._journal.commit()
+            elif was_held_here:
+                self._end(order, amendment, AmendmentOutcome.LAPSED, "it was sent meanwhile")
             else:
-                await self._send(entry, wish, amending)
+                await self._send(order, request, amendment)
 
-    async def _send(self, entry: Order, wish: OrderRequest, amending: Amending) -> None:
-        if entry.is_final:
-            self._ledger.amendment(entry, ended(amending, Outcome.LAPSED, "the order has ended"))
+    async def _send(self, order: Order, request: OrderRequest, amendment: Amendment) -> None:
+        if order.is_final:
+            self._end(order, amendment, AmendmentOutcome.LAPSED, "the order has ended")
             return
-        call = self._desk.amend(entry.venue_key, wish)
-        receipt = await act(call, self._settings.place_timeout_s)
-        if isinstance(receipt, Accepted):
-            self._ledger.name(entry, receipt.venue_order_id)
-            self._ledger.amendment(entry, ended(amending, Outcome.DONE))
-            if receipt.order is not None:
-                self._ledger.order(receipt.order)
-        elif isinstance(receipt, Rejected):
-            self._ledger.amendment(entry, ended(amending, Outcome.REFUSED, receipt.detail))
+        call = self._client.amend(order.venue_key, request)
+        verdict = await verdict_of(call, self._timeout_s)
+        if isinstance(verdict, Accepted):
+            self._state.set_venue_order_id(order, verdict.venue_order_id)
+            self._end(order, amendment, AmendmentOutcome.DONE)
+            if verdict.order is not None:
+                self._state.apply_order(verdict.order)
+        elif isinstance(verdict, Rejected):
+            self._end(order, amendment, AmendmentOutcome.REJECTED, verdict.detail)
         else:
-            self._inquiry.watch(entry)
+            self._resolver.watch(order)
+
+    def _end(
+        self, order: Order, amendment: Amendment, outcome: AmendmentOutcome, detail: str = ""
+    ) -> None:
+        self._state.record_amendment(order, amendment.ended(outcome, detail))
 
 
-def settle_amendments(ledger: AccountState, entry: Order, *, is_over: bool) -> None:
-    """Amendments that got no answer, after the venue was asked for the order. ``is_over``: none of
-    them can be on its way any more."""
-    for amending in list(entry.amendments.values()):
-        if amending.outcome != Outcome.WANTED:
-            continue
-        if entry.is_told_as(amending):
-            ledger.amendment(entry, ended(amending, Outcome.DONE))
-        elif is_over:
-            words = "the venue has not done it"
-            ledger.amendment(entry, ended(amending, Outcome.REFUSED, words))
+def check_size(order: Order, size: Decimal, content: orders_pb2.OrderContent) -> None:
+    """Check that an amended size is more than what is filled. Raises InvalidOrder."""
+    if size <= order.filled_size:
+        raise _invalid_size(content, f"more than the {plain(order.filled_size)} that are filled")
 
 
-def settle_held(ledger: AccountState, entry: Order) -> None:
-    """Amendments of an order that waits here, when they are on the disk: nobody has to be asked."""
-    for amending in list(entry.amendments.values()):
-        if amending.outcome != Outcome.WANTED:
-            continue
-        stop = amending.stop_price, amending.trailing_offset
-        if entry.is_triggered and stop != (entry.stop_price, entry.trailing_offset):
-            ledger.amendment(entry, ended(amending, Outcome.LAPSED, REACHED))
-        else:
-            ledger.amendment(entry, ended(amending, Outcome.DONE))
+def _invalid_size(content: orders_pb2.OrderContent, allowed: str) -> InvalidOrder:
+    text = f"size is {content.size!r}; allowed is {allowed}"
+    return InvalidOrder(text, field="size", value=content.size, allowed=allowed, nearest="")
 
 
-def _rest_of(content: orders_pb2.OrderContent) -> orders_pb2.OrderContent:
-    """Without what an amendment can change."""
+def _unchangeable(content: orders_pb2.OrderContent) -> orders_pb2.OrderContent:
+    """The content without the fields that an amendment can change."""
     rest = orders_pb2.OrderContent()
     rest.CopyFrom(content)
     rest.size = rest.price = rest.stop_price = rest.trailing_offset = ""
     return rest
 
 
-def _changed_stop(entry: Order, content: orders_pb2.OrderContent) -> str:
-    """Which field that says where it wakes would change; "" for none."""
+def _changed_stop(order: Order, content: orders_pb2.OrderContent) -> str:
+    """The stop field that would change: "stop_price", "trailing_offset", or "" for none."""
     for field in ("stop_price", "trailing_offset"):
         text = getattr(content, field)
-        if bool(text) != (getattr(entry, field) is not None):
-            # That the type has it or not is checked with the others.
+        if bool(text) != (getattr(order, field) is not None):
+            # Whether the type has this field is part of the other checks.
             continue
-        if text and Decimal(text) != getattr(entry, field):
+        if text and Decimal(text) != getattr(order, field):
             return field
     return ""

@@ -1,32 +1,28 @@
-"""Who allowed an order, and whether that holds.
+"""Approvals of orders: the signed text, and the signer that makes it.
 
-An approval is a signature over a text that says all of the order (``statement``), so that it can be
-made and checked in any language without agreeing on bytes of protobuf. It names the account, ends
-at a time, and carries the fencing epoch of the order authority: when another authority takes over,
-its epoch is higher, and what the old one still approves is refused.
+An approval is a signature over a text with every field of the order (``statement``), so any
+language can make and check it without reproducing protobuf bytes. It names the account, expires,
+and carries the fencing epoch of the order authority: a new authority has a higher epoch, and
+approvals of the old one are rejected from then on. ``kit.execution.verifier`` checks approvals.
 """
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 
-from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import ApprovalRejected
 
 VERSION = "venuemesh order 2"
 HEARTBEAT_VERSION = "venuemesh heartbeat 1"
 DEVELOPMENT_KEY_ID = "development"
-HEARTBEAT_NS = 30 * NANOSECONDS_PER_SECOND
-"""So far the time of a heartbeat may be from ours, either way."""
 
 
 def _words(enum: Any, prefix: str) -> Mapping[int, str]:
-    """Of an enum of the contract, as they are signed."""
+    """The words of an enum of the contract, as they are signed."""
     return {number: name.removeprefix(prefix) for name, number in enum.items()}
 
 
@@ -37,10 +33,10 @@ GROUP_ROLES = _words(orders_pb2.GroupRole, "GROUP_ROLE_")
 
 
 def statement(approved: signed_pb2.ApprovedOrder) -> bytes:
-    """The text that is signed: VERSION, then one line ``name=value`` for each field, in the order
-    of the contract; UTF-8, each line ended by a line feed. Amounts have no needless zeros, enums
-    their names without the prefix, booleans are true or false. Raises ApprovalRejected for a text
-    that is no amount, or has a line feed in it, and for a number that is no enum's."""
+    """Return the text that is signed: VERSION, then one line ``name=value`` for each field in the
+    order of the contract, in UTF-8, each line ended by a line feed. Amounts have no trailing zeros,
+    enums are their names without the prefix, booleans are true or false. Raises ApprovalRejected
+    for an amount that is none, a line feed in a field, and an unknown enum value."""
     content = approved.content
     values: dict[str, object] = {
         "venue": content.venue,
@@ -66,19 +62,19 @@ def statement(approved: signed_pb2.ApprovedOrder) -> bytes:
     return _text(VERSION, values)
 
 
-def heartbeat_statement(beat: signed_pb2.HeartbeatRequest) -> bytes:
-    """As ``statement``, of a heartbeat."""
+def heartbeat_statement(heartbeat: signed_pb2.HeartbeatRequest) -> bytes:
+    """Return the text of a heartbeat that is signed, in the form of ``statement``."""
     values: dict[str, object] = {
-        "venue": beat.venue,
-        "account": beat.account,
-        "fencing_epoch": beat.fencing_epoch,
-        "time_ns": beat.time_ns,
+        "venue": heartbeat.venue,
+        "account": heartbeat.account,
+        "fencing_epoch": heartbeat.fencing_epoch,
+        "time_ns": heartbeat.time_ns,
     }
     return _text(HEARTBEAT_VERSION, values)
 
 
 class Signer:
-    """Approves orders with one key."""
+    """Approves orders, and signs heartbeats, with one key."""
 
     def __init__(self, key_id: str, private_key: Ed25519PrivateKey, fencing_epoch: int) -> None:
         self.key_id = key_id
@@ -88,7 +84,7 @@ class Signer:
     def approve(
         self, content: orders_pb2.OrderContent, request_id: str, expires_time_ns: int
     ) -> signed_pb2.ApprovedOrder:
-        """Allow this order until a time."""
+        """Approve an order until a time."""
         approved = signed_pb2.ApprovedOrder(
             content=content,
             request_id=request_id,
@@ -99,80 +95,21 @@ class Signer:
         approved.signature = self._private_key.sign(statement(approved))
         return approved
 
-    def beat(self, venue: str, account: str, time_ns: int) -> signed_pb2.HeartbeatRequest:
-        """Say that the authority lives, at a time."""
-        beat = signed_pb2.HeartbeatRequest(
+    def heartbeat(self, venue: str, account: str, time_ns: int) -> signed_pb2.HeartbeatRequest:
+        """Return a signed heartbeat of the order authority."""
+        heartbeat = signed_pb2.HeartbeatRequest(
             venue=venue,
             account=account,
             fencing_epoch=self._fencing_epoch,
             key_id=self.key_id,
             time_ns=time_ns,
         )
-        beat.signature = self._private_key.sign(heartbeat_statement(beat))
-        return beat
-
-
-class Verifier:
-    """Checks approvals against the public keys that are known, by key id."""
-
-    def __init__(self, public_keys: Mapping[str, Ed25519PublicKey], *, live: bool) -> None:
-        """``live``: the development key is refused."""
-        self._public_keys = public_keys
-        self._live = live
-        self.fencing_epoch = 0
-        """The highest that was seen."""
-        self.beat_time_ns = 0
-        """Of the newest heartbeat that was taken."""
-
-    def check(self, approved: signed_pb2.ApprovedOrder, now_ns: int) -> None:
-        """Raises ApprovalRejected, which says why."""
-        if not approved.signature:
-            raise ApprovalRejected("the order has no approval", why="missing")
-        key = self._key(approved.key_id)
-        _check_signature(key, approved.signature, statement(approved), "order")
-        if approved.expires_time_ns <= now_ns:
-            raise ApprovalRejected("the approval has ended", why="expired")
-        self.check_epoch(approved.fencing_epoch)
-
-    def check_heartbeat(self, beat: signed_pb2.HeartbeatRequest, now_ns: int) -> None:
-        """Raises ApprovalRejected, which says why."""
-        if not beat.signature:
-            raise ApprovalRejected("the heartbeat has no signature", why="missing")
-        key = self._key(beat.key_id)
-        _check_signature(key, beat.signature, heartbeat_statement(beat), "heartbeat")
-        if beat.time_ns <= now_ns - HEARTBEAT_NS:
-            raise ApprovalRejected("the heartbeat is too old", why="expired")
-        if beat.time_ns >= now_ns + HEARTBEAT_NS:
-            raise ApprovalRejected("the heartbeat is from the future", why="future")
-        self.check_epoch(beat.fencing_epoch)
-
-    def check_epoch(self, fencing_epoch: int) -> None:
-        """Take note of an authority. Raises ApprovalRejected for one that was replaced."""
-        if fencing_epoch < self.fencing_epoch:
-            text = f"epoch {fencing_epoch} was replaced by {self.fencing_epoch}"
-            raise ApprovalRejected(text, why="stale_epoch")
-        self.fencing_epoch = fencing_epoch
-
-    def _key(self, key_id: str) -> Ed25519PublicKey:
-        if key_id == DEVELOPMENT_KEY_ID and self._live:
-            text = "the development key signs nothing in the live world"
-            raise ApprovalRejected(text, why="development_key")
-        key = self._public_keys.get(key_id)
-        if key is None:
-            raise ApprovalRejected(f"no key {key_id!r} is known", why="unknown_key")
-        return key
-
-
-def _check_signature(key: Ed25519PublicKey, signature: bytes, signed: bytes, what: str) -> None:
-    try:
-        key.verify(signature, signed)
-    except InvalidSignature:
-        text = f"the signature is not of this {what}"
-        raise ApprovalRejected(text, why="signature") from None
+        heartbeat.signature = self._private_key.sign(heartbeat_statement(heartbeat))
+        return heartbeat
 
 
 def plain(amount: Decimal) -> str:
-    """As few digits as it needs, without an exponent. Exact, however many digits there are."""
+    """Return the amount as exact decimal text, without an exponent or trailing zeros."""
     text = f"{amount.copy_abs():f}" if amount else "0"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -182,14 +119,14 @@ def plain(amount: Decimal) -> str:
 def _text(version: str, values: Mapping[str, object]) -> bytes:
     lines = [f"{name}={value}" for name, value in values.items()]
     if any("\n" in line for line in lines):
-        raise ApprovalRejected("a line feed in a field of what is signed", why="malformed")
+        raise ApprovalRejected("a field has a line feed in it", why="malformed")
     return "\n".join((version, *lines, "")).encode()
 
 
 def _word(field: str, words: Mapping[int, str], value: int) -> str:
     word = words.get(value)
     if word is None:
-        raise ApprovalRejected(f"{field} is no word of the contract: {value}", why="malformed")
+        raise ApprovalRejected(f"{field} is not a value of the contract: {value}", why="malformed")
     return word
 
 
@@ -200,7 +137,7 @@ def _amount(field: str, text: str) -> str:
         amount = Decimal(text)
     except InvalidOperation:
         amount = Decimal("NaN")
-    # An exponent of a million would be written out.
+    # The text is written out in full: an exponent of a million would be a million digits.
     if not amount.is_finite() or abs(amount.adjusted()) > 40 or len(text) > 80:
-        raise ApprovalRejected(f"{field} is no amount: {text[:40]!r}", why="malformed")
+        raise ApprovalRejected(f"{field} is not an amount: {text[:40]!r}", why="malformed")
     return plain(amount)

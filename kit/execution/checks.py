@@ -1,6 +1,6 @@
-"""What can be refused before anything is written or sent.
+"""The checks of an order before anything is written or sent.
 
-Each refusal says the field, its value, what is allowed, and the nearest valid value where there is
+Each error names the field, its value, what is allowed, and the nearest valid value where there is
 one.
 """
 
@@ -17,8 +17,8 @@ from kit.execution import amounts
 from kit.execution.amounts import ZERO
 from kit.execution.approval import plain
 from kit.execution.contract import OrderCapabilities, VenueBalance
-from kit.execution.local_stops import BestPrices
-from kit.execution.orders.order import time_in_force_of
+from kit.execution.orders.request import time_in_force_of
+from kit.execution.prices import BestPrices
 
 AMOUNT = re.compile(r"[0-9]{1,40}(\.[0-9]{1,40})?")
 STOPS = frozenset(
@@ -48,47 +48,49 @@ IMMEDIATE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class CheckInputs:
     """What an order is checked against."""
 
     instrument: types_pb2.Instrument
-    rules: OrderCapabilities
+    capabilities: OrderCapabilities
     now_ns: int
     best: BestPrices | None = None
     balances: Mapping[str, VenueBalance] | None = None
     band_percent: int = 0
-    """0: any price."""
-    prices_are_heard: bool = False
-    """Whether orders can be held here."""
+    """0: any limit price is allowed."""
+    has_prices: bool = False
+    """Whether the process has prices by which orders can be held here."""
 
 
-def check(content: orders_pb2.OrderContent, known: Known, *, is_amendment: bool = False) -> bool:
-    """Raises InvalidOrder, NotSupported. Returns whether the order must be held here, as the venue
-    has no such type. ``is_amendment``: what the account has is not looked at, as some of it is
-    bound in the order itself."""
+def check(
+    content: orders_pb2.OrderContent, inputs: CheckInputs, *, is_amendment: bool = False
+) -> bool:
+    """Check an order. Returns whether it must be held here, because the venue has no such type.
+    ``is_amendment``: balances are not checked, as the order itself reserves some. Raises
+    InvalidOrder, NotSupported."""
     _check_words(content)
     size = amount("size", content.size)
-    is_held = _check_types(content, known)
-    _check_time(content, known.now_ns)
-    _check_instrument(known.instrument)
-    price = _check_prices(content, known.instrument)
-    _check_size(size, known.instrument)
-    reference = price if price is not None else _reference(content, known.best)
+    held_here = _check_types(content, inputs)
+    _check_time(content, inputs.now_ns)
+    _check_instrument(inputs.instrument)
+    price = _check_prices(content, inputs.instrument)
+    _check_size(size, inputs.instrument)
+    reference = price if price is not None else _reference(content, inputs.best)
     if reference is not None:
-        _check_notional(size, reference, known.instrument)
+        _check_notional(size, reference, inputs.instrument)
     if price is not None and content.type == orders_pb2.ORDER_TYPE_LIMIT:
-        _check_band(content.side, price, known)
-    if not is_held and not is_amendment and content.type not in STOPS:
-        _check_balance(content, size, reference, known)
-    return is_held
+        _check_band(content.side, price, inputs)
+    if not held_here and not is_amendment and content.type not in STOPS:
+        _check_balance(content, size, reference, inputs)
+    return held_here
 
 
-def is_had(content: orders_pb2.OrderContent, rules: OrderCapabilities) -> bool:
-    """Whether the venue has an order of this type, and of a stop one with these terms."""
+def is_supported(content: orders_pb2.OrderContent, capabilities: OrderCapabilities) -> bool:
+    """Whether the venue has this order type, and for a stop also these terms."""
     time_in_force = time_in_force_of(content)
     is_plain = time_in_force == GOOD_TILL_CANCEL and not content.post_only
-    is_free = content.type not in STOPS or is_plain or not rules.plain_stops_only
-    return content.type in rules.types and is_free
+    has_allowed_terms = content.type not in STOPS or is_plain or not capabilities.plain_stops_only
+    return content.type in capabilities.types and has_allowed_terms
 
 
 def _check_words(content: orders_pb2.OrderContent) -> None:
@@ -102,21 +104,21 @@ def _check_words(content: orders_pb2.OrderContent) -> None:
         raise _invalid("time_in_force", str(content.time_in_force), allowed)
 
 
-def _check_types(content: orders_pb2.OrderContent, known: Known) -> bool:
-    rules = known.rules
+def _check_types(content: orders_pb2.OrderContent, inputs: CheckInputs) -> bool:
+    capabilities = inputs.capabilities
     name = orders_pb2.OrderType.Name(content.type)
     time_in_force = time_in_force_of(content)
-    is_held = content.type in STOPS and not is_had(content, rules)
-    if is_held and not known.prices_are_heard:
-        text = f"the venue has no such {name}, and no prices are heard here to hold it by"
+    held_here = content.type in STOPS and not is_supported(content, capabilities)
+    if held_here and not inputs.has_prices:
+        text = f"the venue has no such {name}, and this process has no prices to hold it here"
         raise NotSupported(text, service="TradeFlow", wanted=name)
-    if not is_held and content.type not in rules.types:
+    if not held_here and content.type not in capabilities.types:
         raise NotSupported(f"the venue has no {name}", service="TradeFlow", wanted=name)
-    may_wait = is_held and time_in_force == GOOD_TILL_TIME
-    if time_in_force not in rules.times_in_force and not may_wait:
+    can_expire_here = held_here and time_in_force == GOOD_TILL_TIME
+    if time_in_force not in capabilities.times_in_force and not can_expire_here:
         name = orders_pb2.TimeInForce.Name(time_in_force)
         raise NotSupported(f"the venue has no {name}", service="TradeFlow", wanted=name)
-    if content.reduce_only and not rules.reduce_only:
+    if content.reduce_only and not capabilities.reduce_only:
         text = "the venue has no reduce-only orders"
         raise NotSupported(text, service="TradeFlow", wanted="reduce_only")
     if content.post_only:
@@ -131,7 +133,7 @@ def _check_types(content: orders_pb2.OrderContent, known: Known) -> bool:
         value = orders_pb2.TimeInForce.Name(content.time_in_force)
         nearest = "TIME_IN_FORCE_IMMEDIATE_OR_CANCEL"
         raise _invalid("time_in_force", value, f"{nearest} for a market order", nearest)
-    return is_held
+    return held_here
 
 
 def _check_time(content: orders_pb2.OrderContent, now_ns: int) -> None:
@@ -157,12 +159,12 @@ def _check_prices(
     content: orders_pb2.OrderContent, instrument: types_pb2.Instrument
 ) -> Decimal | None:
     tick = _limit(instrument.price_tick)
-    price = _wanted("price", content.price, content.type in WITH_PRICE, content.type)
-    stop_price = _wanted(
+    price = _price("price", content.price, content.type in WITH_PRICE, content.type)
+    stop_price = _price(
         "stop_price", content.stop_price, content.type in WITH_STOP_PRICE, content.type
     )
     trails = content.type == orders_pb2.ORDER_TYPE_TRAILING_STOP
-    offset = _wanted("trailing_offset", content.trailing_offset, trails, content.type)
+    offset = _price("trailing_offset", content.trailing_offset, trails, content.type)
     for field, amount in (
         ("price", price),
         ("stop_price", stop_price),
@@ -174,10 +176,10 @@ def _check_prices(
     return price
 
 
-def _wanted(
-    field: str, text: str, is_wanted: bool, kind: "orders_pb2.OrderType.ValueType"
+def _price(
+    field: str, text: str, is_required: bool, kind: "orders_pb2.OrderType.ValueType"
 ) -> Decimal | None:
-    if is_wanted:
+    if is_required:
         return amount(field, text)
     if text:
         raise _invalid(field, text[:80], f"empty for {orders_pb2.OrderType.Name(kind)}", "")
@@ -191,7 +193,7 @@ def _check_size(size: Decimal, instrument: types_pb2.Instrument) -> None:
         valid = amounts.ceil_to(least, step) if step is not None else least
         raise _invalid("size", plain(size), f"at least {plain(least)}", plain(valid))
     if step is not None and not amounts.is_multiple(size, step):
-        # Never more than was asked for.
+        # The nearest valid size is never more than what was requested.
         nearest = amounts.floor_to(size, step)
         raise _invalid("size", plain(size), f"a multiple of {plain(step)}", plain(nearest))
 
@@ -205,58 +207,58 @@ def _check_notional(size: Decimal, price: Decimal, instrument: types_pb2.Instrum
     if notional >= least:
         return
     allowed = f"price times size at least {plain(least)}; it is {plain(notional)}"
-    raise _invalid("size", plain(size), allowed, plain(_worth(least, price, instrument)))
+    raise _invalid("size", plain(size), allowed, plain(_size_worth(least, price, instrument)))
 
 
-def _worth(notional: Decimal, price: Decimal, instrument: types_pb2.Instrument) -> Decimal:
-    """The smallest size that is worth so much."""
+def _size_worth(notional: Decimal, price: Decimal, instrument: types_pb2.Instrument) -> Decimal:
+    """The smallest size whose value is the notional."""
     contract = _limit(instrument.contract_size) or Decimal(1)
     step = _limit(instrument.size_step) or Decimal("1e-8")
     unit = amounts.product(amounts.product(step, price), contract)
     return amounts.product(amounts.steps_up(notional, unit), step)
 
 
-def least_of(instrument: types_pb2.Instrument, price: Decimal | None) -> Decimal:
-    """The smallest size that the venue takes at a price; 0 where it does not say."""
+def size_min_of(instrument: types_pb2.Instrument, price: Decimal | None) -> Decimal:
+    """Return the venue's minimum size at a price; 0 where it publishes none."""
     least = _limit(instrument.size_min) or _limit(instrument.size_step) or ZERO
     notional = _limit(instrument.notional_min)
     if notional is None or price is None:
         return least
-    return max(least, _worth(notional, price, instrument))
+    return max(least, _size_worth(notional, price, instrument))
 
 
-def _check_band(side: int, price: Decimal, known: Known) -> None:
-    if known.best is None or not known.band_percent:
+def _check_band(side: int, price: Decimal, inputs: CheckInputs) -> None:
+    if inputs.best is None or not inputs.band_percent:
         return
-    part = Decimal(known.band_percent).scaleb(-2)
-    tick = _limit(known.instrument.price_tick) or Decimal("1e-8")
+    part = Decimal(inputs.band_percent).scaleb(-2)
+    tick = _limit(inputs.instrument.price_tick) or Decimal("1e-8")
     if side == types_pb2.SIDE_BUY:
-        most = amounts.product(known.best.ask, amounts.add(Decimal(1), part))
+        most = amounts.product(inputs.best.ask, amounts.add(Decimal(1), part))
         if price > most:
             nearest = plain(amounts.floor_to(most, tick))
             raise _invalid("price", plain(price), f"at most {plain(most)}", nearest)
     else:
-        least = amounts.product(known.best.bid, amounts.subtract(Decimal(1), part))
+        least = amounts.product(inputs.best.bid, amounts.subtract(Decimal(1), part))
         if price < least:
             nearest = plain(amounts.ceil_to(least, tick))
             raise _invalid("price", plain(price), f"at least {plain(least)}", nearest)
 
 
 def _check_balance(
-    content: orders_pb2.OrderContent, size: Decimal, price: Decimal | None, known: Known
+    content: orders_pb2.OrderContent, size: Decimal, price: Decimal | None, inputs: CheckInputs
 ) -> None:
-    """Only of spot: what a derivative needs is the venue's own calculation. Fees are left out, and
-    all that there is counts as free: an order that was cancelled a moment ago may not be freed in
-    what the venue said last."""
-    instrument = known.instrument
-    if known.balances is None or instrument.kind != types_pb2.INSTRUMENT_KIND_SPOT:
+    """Check the balance of a spot order; the margin of a derivative is the venue's calculation.
+    Fees are left out, and the total balance counts: the last report may still show the reservation
+    of an order that was just cancelled."""
+    instrument = inputs.instrument
+    if inputs.balances is None or instrument.kind != types_pb2.INSTRUMENT_KIND_SPOT:
         return
     sells = content.side == types_pb2.SIDE_SELL
     asset = instrument.base if sells else instrument.quote
     if not sells and price is None:
         return
     needed = size if sells or price is None else amounts.product(size, price)
-    balance = known.balances.get(asset)
+    balance = inputs.balances.get(asset)
     if balance is None or needed <= balance.total:
         return
     step = _limit(instrument.size_step) or Decimal("1e-8")
@@ -264,12 +266,12 @@ def _check_balance(
     if not sells and price is not None:
         affordable = amounts.quotient(balance.total, price)
     nearest = amounts.floor_to(affordable, step)
-    allowed = f"at most what {plain(balance.total)} {asset} pay; {plain(needed)} are needed"
+    allowed = f"at most what {plain(balance.total)} {asset} can pay; {plain(needed)} are needed"
     raise _invalid("size", plain(size), allowed, plain(nearest) if nearest > ZERO else "")
 
 
 def _reference(content: orders_pb2.OrderContent, best: BestPrices | None) -> Decimal | None:
-    """The price at which an order without one will be filled, roughly."""
+    """The price at which an order without a limit price will roughly be filled."""
     if content.stop_price:
         return Decimal(content.stop_price)
     if best is None:
@@ -278,7 +280,8 @@ def _reference(content: orders_pb2.OrderContent, best: BestPrices | None) -> Dec
 
 
 def amount(field: str, text: str) -> Decimal:
-    """Digits and a point: no exponent, no sign, no NaN. Above zero."""
+    """Return the amount of a decimal text above zero, without sign or exponent. Raises
+    InvalidOrder."""
     allowed = "decimal text above zero, without an exponent, of up to 40 digits"
     if not AMOUNT.fullmatch(text):
         raise _invalid(field, text[:80], allowed)
@@ -289,7 +292,7 @@ def amount(field: str, text: str) -> Decimal:
 
 
 def _limit(text: str) -> Decimal | None:
-    """A limit of an instrument; None when there is none."""
+    """A limit of an instrument; None where it has none."""
     limit = Decimal(text) if text else ZERO
     return limit if limit > ZERO else None
 

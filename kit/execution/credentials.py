@@ -1,9 +1,9 @@
-"""Where the credentials of an account come from: the environment, or files such as Docker secrets.
+"""Reads the credentials of an account from the environment, or from files such as Docker secrets.
 
-For the account "main" at "binance" they are ``VENUEMESH_BINANCE_MAIN_API_KEY``, ``_SECRET`` and,
-where the venue has one, ``_PASSWORD``. With ``_FILE`` behind it, a variable names a file whose text
-it is. They are read once, at start, and are in no setting, so that no settings file and no log can
-have them.
+For the account "main" at "binance" the variables are ``VENUEMESH_BINANCE_MAIN_API_KEY``,
+``_SECRET`` and, where the venue needs one, ``_PASSWORD``. With the suffix ``_FILE`` a variable
+names a file that has the value. They are read once, at start. They are not settings, so no settings
+file and no log has them.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,13 @@ from kit.base.errors import SettingError
 from kit.execution.contract import Credentials
 
 VARIABLES = {"apiKey": "API_KEY", "secret": "SECRET", "password": "PASSWORD"}
-"""What ccxt calls it, and how the variable ends."""
+"""By the name in ccxt, the suffix of the variable."""
 NEEDED = ("apiKey", "secret")
 FILE = "_FILE"
 
 
 def load(venue: str, account: str, environment: Mapping[str, str]) -> Credentials:
-    """Of one account. Raises SettingError, which never has a secret in it."""
+    """Return the credentials of one account. Raises SettingError, never with a secret in it."""
     found: dict[str, str] = {}
     for name, ending in VARIABLES.items():
         variable = variable_of(venue, account, ending)
@@ -27,13 +27,13 @@ def load(venue: str, account: str, environment: Mapping[str, str]) -> Credential
         if text:
             found[name] = text
         elif name in NEEDED:
-            allowed = f"must have a text, or {variable}{FILE} name a file with it"
+            allowed = f"must be set, or {variable}{FILE} must name a file with the value"
             raise SettingError(variable, "", allowed)
     return Credentials(account, found)
 
 
 def variable_of(venue: str, account: str, ending: str) -> str:
-    """The name of a variable, for example VENUEMESH_BINANCE_MAIN_SECRET."""
+    """Return the name of a variable, for example VENUEMESH_BINANCE_MAIN_SECRET."""
     words = "_".join((venue, account, ending)).upper()
     return "VENUEMESH_" + "".join(one if one.isalnum() else "_" for one in words)
 

@@ -1,56 +1,48 @@
-"""Nobody is at the wheel: when the order authority, once heard of, is silent, all is cancelled.
+"""The dead man's switch: cancels all orders when the order authority stops sending heartbeats.
 
-Where the venue can do so by itself it is told to, again and again while the authority lives: it
-then cancels also when this process is dead. That is left on at an orderly stop; the process that
-comes next takes it over, or the venue cancels.
+It is armed by the first heartbeat. Where the venue has a countdown of its own, that is renewed
+while heartbeats arrive: the venue then cancels also when this process is dead. The countdown is
+left on at an orderly stop; the next process renews it, or the venue cancels.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from kit.base import telemetry
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import VenuemeshError
-from kit.execution.calls import ask
-from kit.execution.contract import ExecutionClient
-from kit.execution.settings import OrdersSettings
+from kit.execution.context import AccountContext
+from kit.execution.submitter import OrderSubmitter
+from kit.execution.venue_calls import answer_of
 
-LOOKS_PER_SPAN = 5
+CHECKS_PER_SPAN = 5
 COUNTDOWN_SPANS = 3
-"""The venue waits longer than we do: it is for when we cannot act."""
+"""The venue waits longer than this process: its countdown is for when this process cannot act."""
 
 _log = telemetry.logger("orders.dead_man")
 
 
 class DeadManSwitch:
-    """Of one account."""
+    """The switch of one account."""
 
     def __init__(
-        self,
-        desk: ExecutionClient,
-        clock: Clock,
-        settings: OrdersSettings,
-        cancel_all: Callable[[], Awaitable[object]],
-        is_quiet: Callable[[], bool],
-        changed: Callable[[], None],
+        self, submitter: OrderSubmitter, context: AccountContext, changed: Callable[[], None]
     ) -> None:
-        """``cancel_all`` may raise and is then called again; ``is_quiet``: nothing is open;
-        ``changed`` is told when it fires or is ended."""
-        self._desk = desk
-        self._clock = clock
-        self._timeout_s = settings.ask_timeout_s
-        self._span_s = settings.dead_man_s
-        self._cancel_all = cancel_all
-        self._is_quiet = is_quiet
+        """``changed`` is called when the switch fires, and when a heartbeat resets it."""
+        self._submitter = submitter
+        self._client = submitter.client
+        self._clock = context.clock
+        self._timeout_s = context.settings.ask_timeout_s
+        self._span_s = context.settings.dead_man_s
         self._changed = changed
         self._last_ns = 0
         self._countdown_ns: int | None = None
         self.is_armed = False
-        """Whether an authority was heard of."""
+        """Whether there was a heartbeat."""
         self.has_fired = False
         self._is_done = False
 
-    def beat(self) -> None:
-        """The authority lives."""
+    def heartbeat(self) -> None:
+        """Note a heartbeat: arm the switch, and reset it if it has fired."""
         self._last_ns = self._clock.monotonic_ns()
         self.is_armed = True
         self._is_done = False
@@ -59,23 +51,26 @@ class DeadManSwitch:
             self._changed()
 
     async def run(self) -> None:
-        """Watch, for ever."""
+        """Watch the heartbeats, for ever."""
         while True:
-            await self._clock.sleep(self._span_s / LOOKS_PER_SPAN)
+            await self._clock.sleep(self._span_s / CHECKS_PER_SPAN)
             if not self.is_armed:
                 continue
             try:
                 if self._silence_s() > self._span_s:
                     await self._fire()
                 else:
-                    await self._count_down()
+                    await self._renew_countdown()
             except VenuemeshError as error:
-                _log.error("not cancelled yet", extra={"detail": error.message})
+                _log.error("orders not cancelled yet", extra={"detail": error.message})
             except Exception:
-                _log.exception("not cancelled yet")
+                _log.exception("orders not cancelled yet")
 
     def _silence_s(self) -> float:
         return (self._clock.monotonic_ns() - self._last_ns) / NANOSECONDS_PER_SECOND
+
+    def _is_quiet(self) -> bool:
+        return not self._submitter.state.index.open
 
     async def _fire(self) -> None:
         if not self.has_fired:
@@ -85,18 +80,18 @@ class DeadManSwitch:
         if self._is_done and self._is_quiet():
             return
         self._is_done = False
-        await self._cancel_all()
+        await self._submitter.cancel_all()
         self._is_done = self._is_quiet()
 
-    async def _count_down(self) -> None:
+    async def _renew_countdown(self) -> None:
         now_ns = self._clock.monotonic_ns()
         span_ns = int(self._span_s * NANOSECONDS_PER_SECOND)
         is_due = self._countdown_ns is None or now_ns - self._countdown_ns >= span_ns
-        if self._desk.capabilities.countdown and is_due:
+        if self._client.capabilities.countdown and is_due:
             self._countdown_ns = now_ns
-            call = self._desk.countdown(COUNTDOWN_SPANS * self._span_s)
+            call = self._client.countdown(COUNTDOWN_SPANS * self._span_s)
             try:
-                await ask(call, self._timeout_s)
+                await answer_of(call, self._timeout_s)
             except VenuemeshError as error:
-                # It is asked again after the same time: it waits for as long as several of these.
-                _log.error("the venue does not count down", extra={"detail": error.message})
+                # It is renewed again after one span; the countdown lasts for several.
+                _log.error("countdown not renewed", extra={"detail": error.message})

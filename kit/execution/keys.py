@@ -1,8 +1,8 @@
-"""The keys that approve orders: those that the settings name, and one for development.
+"""The keys that approve orders: those in the settings, and one for development.
 
-The development key lies in the mesh's own data folder, readable by its owner alone, and is made by
-whoever needs it first. It signs in the worlds simulate and replay, and for accounts on paper; a
-real account of the live world does not know it.
+The development key is a file in the mesh's data folder, readable by its owner only; the first
+process that needs it makes it. It approves orders in the worlds simulate and replay, and of paper
+accounts. Real accounts in the live world do not know it.
 """
 
 import os
@@ -22,13 +22,13 @@ from kit.execution.approval import DEVELOPMENT_KEY_ID, Signer
 DEVELOPMENT_FILE = Path("keys") / "development.key"
 DEVELOPMENT_EPOCH = 1
 APPROVED_NS = 30 * NANOSECONDS_PER_SECOND
-"""So long an approval of the development key holds."""
+"""How long an approval by the development key is valid."""
 OWNER_ONLY = 0o600
 KEY_BYTES = 32
 
 
 def development_signer(data_dir: Path) -> Signer:
-    """Approves whatever it is given, in worlds where nothing real hangs on it."""
+    """Return a signer with the development key, which approves any order."""
     key = Ed25519PrivateKey.from_private_bytes(_development_key(data_dir))
     return Signer(DEVELOPMENT_KEY_ID, key, DEVELOPMENT_EPOCH)
 
@@ -36,8 +36,8 @@ def development_signer(data_dir: Path) -> Signer:
 def known_keys(
     texts: Sequence[str], data_dir: Path, *, live: bool
 ) -> Mapping[str, Ed25519PublicKey]:
-    """Those of the setting, ``key_id:BASE64`` each, and the development key where it is allowed.
-    Raises SettingError."""
+    """Return the public keys by key id: those of the setting ``orders.public_keys``, and the
+    development key unless ``live``. Raises SettingError."""
     found = dict(map(_parse, texts))
     if not live:
         key = Ed25519PrivateKey.from_private_bytes(_development_key(data_dir))
@@ -46,7 +46,7 @@ def known_keys(
 
 
 def public_text(key_id: str, key: Ed25519PublicKey) -> str:
-    """A public key as the setting has it."""
+    """Return a public key in the form of the setting: ``key_id:BASE64``."""
     return f"{key_id}:{b64encode(key.public_bytes_raw()).decode()}"
 
 
@@ -63,7 +63,7 @@ def _parse(text: str) -> tuple[str, Ed25519PublicKey]:
 
 
 def _development_key(data_dir: Path) -> bytes:
-    """Read it, or make it: under another name first, so that nobody reads a half of it."""
+    """Read the key, or make it: under another name first, so no process reads half of it."""
     file = data_dir / DEVELOPMENT_FILE
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def _development_key(data_dir: Path) -> bytes:
             made.write(Ed25519PrivateKey.generate().private_bytes_raw())
             made.flush()
             os.fsync(made.fileno())
-        # When another process was faster, its key is the one.
+        # If another process was faster, its key is used.
         with suppress(FileExistsError):
             file.hardlink_to(fresh)
         fresh.unlink()

@@ -1,168 +1,132 @@
-"""Orders that the venue does not have wait here for their stop price.
+"""Stops that are held here, because the venue has no such order type, until their price is reached.
 
-Every price of a trade goes through ``hear``. An order whose price was reached becomes a normal one:
-that it is being sent is synced before, so it is sent once or, after a crash, UNKNOWN and asked for.
-Those of a group are woken here too, and sent by it when it is their turn.
+Every trade price goes through ``on_trade``. An order whose price was reached is sent as the market
+or limit order that it became: a mark that it is being sent is synced first, so it is sent once or,
+after a crash, is UNKNOWN and queried for. Orders of a group are triggered here too; the group sends
+them when it is their turn.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from decimal import Decimal
-from typing import NamedTuple, Protocol
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base import telemetry
-from kit.base.clock import Clock
 from kit.execution import amounts
 from kit.execution.amounts import ZERO
-from kit.execution.calls import until
+from kit.execution.groups.groups import Groups
 from kit.execution.orders import states
-from kit.execution.orders.account_state import AccountState
+from kit.execution.orders.amendments import STOP_REACHED
 from kit.execution.orders.order import Order
+from kit.execution.readiness import Readiness
 from kit.execution.submitter import OrderSubmitter
+from kit.execution.tasks import wait_for_event
 
 PAUSE_S = 1.0
-"""How often ends of time are looked for, best prices are written down, and what could not be sent
-is tried again."""
-AT_BETTER_PRICES = (
+"""How often orders expire, best prices are written to the journal, and an order that could not be
+sent is tried again."""
+TRIGGERED_BY_BETTER_PRICES = (
     orders_pb2.ORDER_TYPE_TAKE_PROFIT,
     orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
     orders_pb2.ORDER_TYPE_LIMIT,
 )
 
-_log = telemetry.logger("orders.held")
-
-
-class BestPrices(NamedTuple):
-    """The best bid and ask."""
-
-    bid: Decimal
-    ask: Decimal
-
-
-class Listener(Protocol):
-    """Who waits for prices."""
-
-    @property
-    def symbols(self) -> Collection[str]:
-        """Whose trades it wants to be told now."""
-
-    def hear(self, symbol: str, price: Decimal) -> None:
-        """A trade was made at this price."""
-
-
-class Prices(Protocol):
-    """Prices of one venue, as the process hears them."""
-
-    def best(self, symbol: str) -> BestPrices | None:
-        """Now; None when it is not known, or too old to be relied on."""
-
-    def listen(self, listener: Listener) -> None:
-        """Tell it every trade of its symbols from now on."""
+_log = telemetry.logger("orders.local_stops")
 
 
 class LocalStopOrders:
-    """Those of one account."""
+    """The orders of one account that are held here."""
 
-    def __init__(
-        self,
-        ledger: AccountState,
-        pilot: OrderSubmitter,
-        clock: Clock,
-        is_ready: Callable[[], bool],
-        is_armed: Callable[[Order], bool],
-    ) -> None:
-        """``is_armed``: whether a price may wake an order now."""
-        self._ledger = ledger
-        self._pilot = pilot
-        self._clock = clock
-        self._is_ready = is_ready
-        self._is_armed = is_armed
+    def __init__(self, submitter: OrderSubmitter, groups: Groups, readiness: Readiness) -> None:
+        self._submitter = submitter
+        self._groups = groups
+        self._readiness = readiness
+        self._state = submitter.state
+        self._clock = submitter.clock
         self._by_symbol: dict[str, dict[str, Order]] = {}
         self._moved: dict[str, Order] = {}
-        self._woken = asyncio.Event()
+        self._wake = asyncio.Event()
 
     @property
     def symbols(self) -> Collection[str]:
-        """Those with orders that wait."""
+        """The symbols of orders that are held here."""
         return self._by_symbol.keys()
 
-    def order(self, entry: Order) -> None:
-        """An order is new, or has changed."""
-        if entry.held and entry.state == states.OPEN:
-            self._by_symbol.setdefault(entry.symbol, {})[entry.key] = entry
-        elif entry.kept_here:
-            waiting = self._by_symbol.get(entry.symbol, {})
-            waiting.pop(entry.key, None)
+    def order_changed(self, order: Order) -> None:
+        """Hold an order from now on, or no longer."""
+        if order.held_here and order.state == states.OPEN:
+            self._by_symbol.setdefault(order.symbol, {})[order.key] = order
+        elif order.was_held_here:
+            waiting = self._by_symbol.get(order.symbol, {})
+            waiting.pop(order.key, None)
             if not waiting:
-                self._by_symbol.pop(entry.symbol, None)
+                self._by_symbol.pop(order.symbol, None)
 
-    def hear(self, symbol: str, price: Decimal) -> None:
-        """A trade was made at this price."""
-        for entry in list(self._by_symbol.get(symbol, {}).values()):
-            if entry.is_triggered or not self._is_armed(entry):
+    def on_trade(self, symbol: str, price: Decimal) -> None:
+        """Trigger the orders whose price a trade has reached."""
+        for order in list(self._by_symbol.get(symbol, {}).values()):
+            if order.is_triggered or not self._groups.is_armed(order):
                 continue
-            if entry.content.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
-                self._trail(entry, price)
-            if _is_reached(entry, price):
-                entry.is_triggered = True
-                entry.detail = "its stop price was reached"
-                self._ledger.changed(entry)
-                self._woken.set()
+            if order.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
+                self._trail(order, price)
+            if _is_reached(order, price):
+                order.is_triggered = True
+                order.detail = STOP_REACHED
+                self._state.record_change(order)
+                self._wake.set()
 
     async def run(self) -> None:
-        """Send what is due, for ever."""
+        """Send what is triggered and expire what is over, for ever."""
         while True:
-            self._woken.clear()
-            if self._is_ready():
+            self._wake.clear()
+            if self._readiness.is_ready:
                 await self._send()
             self._expire()
-            for entry in self._moved.values():
-                self._ledger.note(entry)
+            for order in self._moved.values():
+                self._state.record(order)
             self._moved.clear()
-            # What is triggered and cannot be sent yet is tried again after the pause, not at once.
-            await until(self._woken, self._clock, PAUSE_S)
+            # A triggered order that could not be sent is tried again after the pause.
+            await wait_for_event(self._wake, self._clock, PAUSE_S)
 
     async def _send(self) -> None:
         due = [
-            entry
+            order
             for waiting in self._by_symbol.values()
-            for entry in waiting.values()
-            if entry.is_triggered and not entry.takes_turns
+            for order in waiting.values()
+            if order.is_triggered and not order.takes_turns
         ]
-        for answer in await asyncio.gather(*map(self._pilot.release, due), return_exceptions=True):
-            if answer is not None:
-                # It is tried again after the pause, if it was not sent.
-                _log.error("held order not sent", exc_info=answer)
+        releases = map(self._submitter.release, due)
+        for error in await asyncio.gather(*releases, return_exceptions=True):
+            if error is not None:
+                _log.error("triggered order not sent", exc_info=error)
 
     def _expire(self) -> None:
         now_ns = self._clock.time_ns()
         for waiting in list(self._by_symbol.values()):
-            for entry in list(waiting.values()):
-                if 0 < entry.content.expire_time_ns <= now_ns:
-                    self._ledger.move(entry, states.EXPIRED, detail="its time is over")
+            for order in list(waiting.values()):
+                if 0 < order.request.expire_time_ns <= now_ns:
+                    self._state.transition(order, states.EXPIRED, detail="its time has passed")
 
-    def _trail(self, entry: Order, price: Decimal) -> None:
-        best = entry.best_price
-        sells = entry.content.side == types_pb2.SIDE_SELL
+    def _trail(self, order: Order, price: Decimal) -> None:
+        best = order.best_price
+        sells = order.side == types_pb2.SIDE_SELL
         if best is None or (price > best if sells else price < best):
-            entry.best_price = price
-            self._moved[entry.key] = entry
+            order.best_price = price
+            self._moved[order.key] = order
 
 
-def _is_reached(entry: Order, price: Decimal) -> bool:
-    content = entry.content
-    sells = content.side == types_pb2.SIDE_SELL
-    if content.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
-        offset = entry.trailing_offset or ZERO
-        best = entry.best_price if entry.best_price is not None else price
+def _is_reached(order: Order, price: Decimal) -> bool:
+    sells = order.side == types_pb2.SIDE_SELL
+    if order.type == orders_pb2.ORDER_TYPE_TRAILING_STOP:
+        offset = order.trailing_offset or ZERO
+        best = order.best_price if order.best_price is not None else price
         stop = amounts.subtract(best, offset) if sells else amounts.add(best, offset)
-    elif content.type == orders_pb2.ORDER_TYPE_LIMIT:
-        # Of a group whose turn it is not: it would be filled at its price, so that wakes it.
-        stop = entry.price if entry.price is not None else price
+    elif order.type == orders_pb2.ORDER_TYPE_LIMIT:
+        # A limit order that waits for its turn in a group: it would be filled at its price.
+        stop = order.price if order.price is not None else price
     else:
-        stop = entry.stop_price if entry.stop_price is not None else price
-    falls = sells != (content.type in AT_BETTER_PRICES)
+        stop = order.stop_price if order.stop_price is not None else price
+    falls = sells != (order.type in TRIGGERED_BY_BETTER_PRICES)
     return price <= stop if falls else price >= stop

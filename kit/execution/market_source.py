@@ -1,9 +1,8 @@
-"""What a process publishes, for those who trade in it: batches, and the books that they make.
+"""The market data that accounts of a process trade on: batches, and the books made of them.
 
-A venue's process publishes what it hears (``kit.connector.process.hub_source``),
-a playback what was recorded.
-A play that is started anew plays the same again: whoever has heard a part of it says how far, and
-is told what comes after that.
+A venue's process publishes live data (``kit.connector.process.hub_source``), a playback recorded
+data. A playback that is started again publishes the same data again: a consumer says how far it has
+read, and gets only what follows.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -14,57 +13,58 @@ from kit.base.cursor import Channel, Cursor
 from kit.marketdata.delivery.subscription import SymbolFilter
 
 Reached = Mapping[Channel, Cursor]
-"""The last batch of each channel that somebody has heard of."""
+"""By channel, the cursor of the last batch that was read."""
 
 
 class Reader(Protocol):
-    """Who follows some channels."""
+    """Reads some channels."""
 
     def take(self) -> bytes:
-        """What has come, as the bytes of a SubscribeResponse; b"" for nothing. Raises
-        SubscriberTooSlow when something of it is not held any more."""
+        """Return new batches as the bytes of a SubscribeResponse; b"" if there are none. Raises
+        SubscriberTooSlow when some are not kept any more."""
 
     def responses(self) -> AsyncIterator[bytes]:
-        """Response after response. Raises what the feed was ended with, when all is taken."""
+        """Yield responses. Raises the error that ended the feed, once all are read."""
 
     def leave(self) -> None:
-        """Read no more."""
+        """Stop reading."""
 
 
 class PublishedBatch(Protocol):
-    """All that a process publishes."""
+    """All batches that a process publishes."""
 
     def follow(self, channels: Collection[Channel], symbols: SymbolFilter) -> Reader:
-        """Some channels of some symbols (none: all), from now on. Raises TooManySubscribers."""
+        """Read channels of some symbols (empty: all), from now on. Raises TooManySubscribers."""
 
 
 class MarketDataSource(PublishedBatch, Protocol):
-    """The same, for one who remembers how far it was read."""
+    """A source for a consumer that stores how far it has read."""
 
     def reached(self) -> Reached:
-        """How far it has been read. Empty where that says nothing, as nothing comes again."""
+        """Return how far it was read; empty for live data, which is never published again."""
 
     def go_on(self, reached: Reached, there: Callable[[], None]) -> None:
-        """So far it was read before, perhaps by another process: that is not told again. ``there``
-        is called when it has come to there again, before anything else is published."""
+        """Skip what was read before, perhaps by another process. ``there`` is called when that
+        position is reached again, before anything else is published."""
 
     def is_behind(self) -> bool:
-        """Whether it has not come again to where it was."""
+        """Whether the position given to ``go_on`` is not reached yet."""
 
     def begins_anew(self) -> bool:
-        """Whether this is another play than the one that was read before; once."""
+        """Whether another recording is played than the one that was read before; true once."""
 
 
 class BookSource(Protocol):
-    """Books as they are after all that was published."""
+    """The books after all published batches."""
 
     def keeps(self, symbol: str) -> bool:
-        """Whether there is a book of it, in doubt or not."""
+        """Whether there is a book of a symbol, in doubt or not."""
 
     def levels(
         self, symbol: str, is_bid: bool, count: int | None
     ) -> Sequence[tuple[Decimal, Decimal]] | None:
-        """Price and size, best first, so many at most. None: the book is in doubt."""
+        """Return prices and sizes of a side, best first, at most ``count`` (None: all), or None
+        while the book is in doubt."""
 
     def time_ns(self, symbol: str) -> int:
-        """The venue's time of a book. 0: it does not say."""
+        """Return the venue's time of a book; 0 where the venue does not report it."""

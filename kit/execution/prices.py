@@ -1,4 +1,9 @@
-"""Prices of a venue as a process publishes them, for those who trade in it."""
+"""The prices that an account checks orders against and triggers its local stops with."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple, Protocol
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
@@ -6,36 +11,73 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base.cursor import Channel
 from kit.base.errors import Draining, SubscriberTooSlow
 from kit.base.numbers import to_decimal
-from kit.execution.local_stops import BestPrices, Listener
 from kit.execution.market_source import BookSource, PublishedBatch
 from kit.marketdata.model.batches import Batch
 
 TRADES: Channel = types_pb2.CHANNEL_TRADES
+FindInstrument = Callable[[str], types_pb2.Instrument | None]
+"""Returns the instrument of a native symbol, or None where it is not listed."""
+
+
+class BestPrices(NamedTuple):
+    """The best bid and ask of a book."""
+
+    bid: Decimal
+    ask: Decimal
+
+
+class TradeListener(Protocol):
+    """Receives the trades of some symbols."""
+
+    @property
+    def symbols(self) -> Collection[str]:
+        """The symbols whose trades it wants now."""
+
+    def on_trade(self, symbol: str, price: Decimal) -> None:
+        """A trade was made at this price."""
+
+
+class Prices(Protocol):
+    """The prices of one venue."""
+
+    def best(self, symbol: str) -> BestPrices | None:
+        """Return the best prices, or None while they are not known or in doubt."""
+
+    def listen(self, listener: TradeListener) -> None:
+        """Give it every trade of its symbols from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketReference:
+    """The instruments of a venue and their prices, for an account."""
+
+    instrument: FindInstrument
+    prices: Prices | None = None
+    """None: no order can be held here, and prices are not checked against the market."""
 
 
 class FeedPrices:
-    """The best prices of books that can be relied on, and the price of each trade that somebody
-    waits for."""
+    """Prices from a feed: the best prices of its books, and the trades that a listener wants."""
 
     def __init__(self, feed: PublishedBatch, books: BookSource) -> None:
         self._feed = feed
         self._books = books
-        self._listeners: list[Listener] = []
+        self._listeners: list[TradeListener] = []
 
     def best(self, symbol: str) -> BestPrices | None:
-        """Now; None while the book cannot be relied on, or a side is empty."""
+        """Return the best bid and ask, or None while the book is in doubt or a side is empty."""
         bids, asks = (self._books.levels(symbol, is_bid, 1) for is_bid in (True, False))
         if not bids or not asks:
             return None
         return BestPrices(bids[0][0], asks[0][0])
 
-    def listen(self, listener: Listener) -> None:
-        """Tell it every trade of its symbols from now on."""
+    def listen(self, listener: TradeListener) -> None:
+        """Give it every trade of its symbols from now on."""
         self._listeners.append(listener)
 
     async def run(self) -> None:
-        """Until the process stops. One that falls behind goes on with the newest: an old price
-        wakes nothing."""
+        """Read trades until the process stops. A reader that falls behind resumes with the newest
+        trade: an old price triggers nothing."""
         while True:
             reader = self._feed.follow([TRADES], frozenset())
             try:
@@ -43,13 +85,13 @@ class FeedPrices:
                     if not any(listener.symbols for listener in self._listeners):
                         continue
                     for batch in market_data_pb2.SubscribeResponse.FromString(response).batches:
-                        self._tell(batch)
+                        self._publish(batch)
             except SubscriberTooSlow:
                 continue
             except Draining:
                 return
 
-    def _tell(self, batch: Batch) -> None:
+    def _publish(self, batch: Batch) -> None:
         entries, rows = batch.instruments, batch.trades
         for listener in self._listeners:
             wanted = {
@@ -60,4 +102,4 @@ class FeedPrices:
             for place, price in zip(rows.instrument, rows.price, strict=True):
                 if place in wanted:
                     entry = entries[place]
-                    listener.hear(entry.symbol, to_decimal(price, entry.price_scale))
+                    listener.on_trade(entry.symbol, to_decimal(price, entry.price_scale))

@@ -1,13 +1,12 @@
-"""What has become of the orders whose fate is not known.
+"""Finds out the state of orders that are in doubt, by querying the venue.
 
-The venue is asked: for the order by its id, then what is open, then the fills. "No such order"
-counts only when it was asked for after everything under way must have arrived and must be findable,
-and only after several times. Until then, and as long as the venue does not answer, an order stays
-UNKNOWN.
+A query asks for the order by its ids, then for the open orders, then for the fills. "No such order"
+counts only when it was asked after everything under way must have arrived and must be findable, and
+only when it was answered several times. Until then, and while the venue does not answer, an order
+stays UNKNOWN.
 """
 
 import asyncio
-import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
@@ -17,275 +16,267 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base import telemetry
 from kit.base.backoff import delays
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import VenuemeshError
 from kit.execution import amounts
-from kit.execution.amender import settle_amendments
-from kit.execution.calls import ask
-from kit.execution.contract import ExecutionClient, OrderKey, VenueFill, VenueOrder
+from kit.execution.context import AccountContext
+from kit.execution.contract import Accepted, ExecutionClient, OrderKey, VenueFill, VenueOrder
 from kit.execution.orders import states
 from kit.execution.orders.account_state import AccountState
+from kit.execution.orders.amendments import settle_at_venue
 from kit.execution.orders.order import Order
-from kit.execution.settings import OrdersSettings
-from kit.execution.submitter import OrderSubmitter
+from kit.execution.tasks import wait_for_event
+from kit.execution.venue_calls import answer_of, verdict_of
 
 FIRST_PAUSE_S = 0.25
-AT_ONCE = 8
+QUERIES_AT_ONCE = 8
 FILLS_BEFORE_NS = 60 * NANOSECONDS_PER_SECOND
-"""The venue's clock may be behind ours by so much."""
-STRANGER_TRIES = 5
-PATIENCE_TRIES = 12
-"""So often missing fills of an order that has ended are asked for; then reconciling has to find
-them."""
+"""How far the venue's clock may be behind ours."""
+UNMATCHED_TRIES = 5
+FILLS_TRIES = 12
+"""Queries for missing fills of an order that has ended; after them only reconciling finds them."""
 
 _log = telemetry.logger("orders.resolver")
 
 
 @dataclass(slots=True)
-class Doubt:
-    """A question to the venue that is open."""
+class Inquiry:
+    """An order that the venue is queried for, until it is settled."""
 
-    place: tuple[str, str]
-    """Key of the order and "", or symbol and venue's id of a stranger."""
+    ids: tuple[str, str]
+    """The key of an order and "", or symbol and venue order id of one that is not known here."""
     pauses: Iterator[float]
     since_ns: int
     due_ns: int
     is_of_unknown: bool = False
     is_missing: bool = False
-    """Whether it is asked for because the venue did not name it any more."""
+    """Whether the order was open and is not in the venue's list of open orders any more."""
     tries: int = 0
-    noes: int = 0
+    not_found_count: int = 0
 
 
 class Resolver:
-    """Asks about the orders of one account."""
+    """Queries the venue for the orders of one account."""
 
     def __init__(
-        self,
-        desk: ExecutionClient,
-        ledger: AccountState,
-        clock: Clock,
-        settings: OrdersSettings,
-        jitter: random.Random | None = None,
+        self, client: ExecutionClient, state: AccountState, context: AccountContext
     ) -> None:
-        self._desk = desk
-        self._ledger = ledger
-        self._clock = clock
-        self._settings = settings
-        self._jitter = jitter
-        self._doubts: dict[tuple[str, str], Doubt] = {}
-        self._queue: list[tuple[int, int, Doubt]] = []
+        self._client = client
+        self._state = state
+        self._clock = context.clock
+        self._settings = context.settings
+        self._jitter = context.jitter
+        self._inquiries: dict[tuple[str, str], Inquiry] = {}
+        self._queue: list[tuple[int, int, Inquiry]] = []
         self._numbers = count()
-        self._woken = asyncio.Event()
-        self.pilot: OrderSubmitter | None = None
-        """Who cancels again what was to be cancelled."""
+        self._wake = asyncio.Event()
 
     @property
-    def open_questions(self) -> int:
-        """How many there are."""
-        return len(self._doubts)
+    def open_inquiries(self) -> int:
+        """How many orders the venue is being queried for."""
+        return len(self._inquiries)
 
-    def watch(self, entry: Order, *, is_missing: bool = False) -> None:
-        """Ask about an order until it is settled. ``is_missing``: it was open, and the venue did
-        not name it any more."""
-        doubt = self._doubt((entry.key, ""))
-        is_of_unknown = entry.state == states.UNKNOWN
-        if (is_of_unknown and not doubt.is_of_unknown) or (is_missing and not doubt.is_missing):
-            # Only now is it sure that nothing more of it will be sent.
-            doubt.is_of_unknown = doubt.is_of_unknown or is_of_unknown
-            doubt.is_missing = is_missing
-            doubt.since_ns = self._clock.monotonic_ns()
-            doubt.noes = 0
+    def watch(self, order: Order, *, is_missing: bool = False) -> None:
+        """Query the venue for an order until it is settled. ``is_missing``: it was open, and is not
+        in the venue's list of open orders any more."""
+        inquiry = self._inquiry((order.key, ""))
+        is_of_unknown = order.state == states.UNKNOWN
+        if (is_of_unknown and not inquiry.is_of_unknown) or (is_missing and not inquiry.is_missing):
+            # Only from now on is it certain that nothing more of the order will be sent.
+            inquiry.is_of_unknown = inquiry.is_of_unknown or is_of_unknown
+            inquiry.is_missing = is_missing
+            inquiry.since_ns = self._clock.monotonic_ns()
+            inquiry.not_found_count = 0
 
-    def stranger(self, symbol: str, venue_order_id: str) -> None:
-        """Ask whose order this is."""
-        self._doubt((symbol, venue_order_id))
+    def watch_unmatched(self, symbol: str, venue_order_id: str) -> None:
+        """Query the venue for an order that is not known here, until it is known whose it is."""
+        self._inquiry((symbol, venue_order_id))
 
     async def run(self) -> None:
-        """Ask, for ever."""
+        """Make the queries that are due, for ever."""
         while True:
             due = self._due()
             if due:
                 await asyncio.gather(*map(self._try, due))
                 continue
-            self._woken.clear()
-            await self._rest()
+            self._wake.clear()
+            await self._wait()
 
-    async def look(self, entry: Order) -> None:
-        """Ask once, now. Raises VenueUnavailable when there is no answer."""
-        await self._found(entry)
+    async def query(self, order: Order) -> bool:
+        """Query the venue for an order once. Returns whether the venue knows it, open or ended,
+        or may know it without a way to tell. Raises VenueUnavailable without an answer."""
+        timeout_s = self._settings.ask_timeout_s
+        report = None
+        if self._client.capabilities.finds_by_client_id or order.venue_order_id:
+            report = await answer_of(self._client.find(order.venue_key), timeout_s)
+        if report is None:
+            open_orders = await answer_of(self._client.open_orders(order.symbol), timeout_s)
+            report = next((one for one in open_orders if self._is_of(one, order)), None)
+        if report is not None:
+            # It was found by the order's ids, so it is this order also where it lacks ours.
+            report = replace(report, client_order_id=order.client_order_id)
+            self._state.apply_order(report, is_answer=True)
+        if report is None or order.lacks_fills:
+            since_ns = max(0, order.created_time_ns - FILLS_BEFORE_NS)
+            fills = await answer_of(self._client.fills(order.symbol, since_ns), timeout_s)
+            for fill in fills:
+                if self._is_of(fill, order):
+                    self._state.apply_fill(replace(fill, client_order_id=order.client_order_id))
+                elif self._may_be_of(fill, order):
+                    return True
+        return report is not None
 
-    def _due(self) -> list[Doubt]:
-        """A few that are to be asked about now."""
+    async def cancel_at_venue(self, order: Order) -> None:
+        """Ask the venue to cancel an order, also when it was asked before."""
+        call = self._client.cancel(order.venue_key)
+        verdict = await verdict_of(call, self._settings.ask_timeout_s)
+        if isinstance(verdict, Accepted) and verdict.order is not None:
+            self._state.apply_order(verdict.order, is_answer=True)
+
+    def _due(self) -> list[Inquiry]:
+        """Up to QUERIES_AT_ONCE inquiries whose pause is over."""
         now_ns = self._clock.monotonic_ns()
-        due: list[Doubt] = []
-        while self._queue and self._queue[0][0] <= now_ns and len(due) < AT_ONCE:
-            due_ns, _, doubt = heappop(self._queue)
-            # One that was settled or postponed since stands in the queue for nothing.
-            if doubt.due_ns == due_ns and self._doubts.get(doubt.place) is doubt:
-                due.append(doubt)
+        due: list[Inquiry] = []
+        while self._queue and self._queue[0][0] <= now_ns and len(due) < QUERIES_AT_ONCE:
+            due_ns, _, inquiry = heappop(self._queue)
+            # One that was settled or postponed since is still in the queue, and is skipped.
+            if inquiry.due_ns == due_ns and self._inquiries.get(inquiry.ids) is inquiry:
+                due.append(inquiry)
         return due
 
-    async def _rest(self) -> None:
-        """Until the next question is due, or there is a new one."""
+    async def _wait(self) -> None:
+        """Wait until the next inquiry is due, or there is a new one."""
         if not self._queue:
-            await self._woken.wait()
+            await self._wake.wait()
             return
         left_ns = max(0, self._queue[0][0] - self._clock.monotonic_ns())
-        waiting = asyncio.ensure_future(self._woken.wait())
-        sleeping = asyncio.ensure_future(self._clock.sleep(left_ns / NANOSECONDS_PER_SECOND))
-        try:
-            await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-            sleeping.cancel()
+        await wait_for_event(self._wake, self._clock, left_ns / NANOSECONDS_PER_SECOND)
 
-    def _doubt(self, place: tuple[str, str]) -> Doubt:
-        doubt = self._doubts.get(place)
-        if doubt is None:
+    def _inquiry(self, ids: tuple[str, str]) -> Inquiry:
+        inquiry = self._inquiries.get(ids)
+        if inquiry is None:
             now_ns = self._clock.monotonic_ns()
             pauses = delays(FIRST_PAUSE_S, self._settings.pause_max_s, self._jitter)
-            doubt = self._doubts[place] = Doubt(place, pauses, now_ns, now_ns)
-            self._postpone(doubt)
-            self._woken.set()
-        return doubt
+            inquiry = self._inquiries[ids] = Inquiry(ids, pauses, now_ns, now_ns)
+            self._postpone(inquiry)
+            self._wake.set()
+        return inquiry
 
-    def _postpone(self, doubt: Doubt) -> None:
-        pause_ns = int(next(doubt.pauses) * NANOSECONDS_PER_SECOND)
-        doubt.due_ns = self._clock.monotonic_ns() + pause_ns
-        heappush(self._queue, (doubt.due_ns, next(self._numbers), doubt))
+    def _postpone(self, inquiry: Inquiry) -> None:
+        pause_ns = int(next(inquiry.pauses) * NANOSECONDS_PER_SECOND)
+        inquiry.due_ns = self._clock.monotonic_ns() + pause_ns
+        heappush(self._queue, (inquiry.due_ns, next(self._numbers), inquiry))
 
-    async def _try(self, doubt: Doubt) -> None:
-        self._postpone(doubt)
-        doubt.tries += 1
+    async def _try(self, inquiry: Inquiry) -> None:
+        self._postpone(inquiry)
+        inquiry.tries += 1
         try:
-            if doubt.place[1]:
-                is_settled = await self._who(doubt)
+            if inquiry.ids[1]:
+                is_settled = await self._identify(inquiry)
             else:
-                is_settled = await self._what(doubt)
+                is_settled = await self._resolve(inquiry)
         except VenuemeshError as error:
-            level = _log.warning if doubt.tries == 1 else _log.debug
-            level("no answer", extra={"order": doubt.place[0], "detail": error.message})
+            level = _log.warning if inquiry.tries == 1 else _log.debug
+            level("no answer", extra={"order": inquiry.ids[0], "detail": error.message})
             return
         except Exception:
-            _log.exception("question failed", extra={"order": doubt.place[0]})
+            _log.exception("query failed", extra={"order": inquiry.ids[0]})
             return
-        if is_settled and self._doubts.get(doubt.place) is doubt:
-            del self._doubts[doubt.place]
+        if is_settled and self._inquiries.get(inquiry.ids) is inquiry:
+            del self._inquiries[inquiry.ids]
 
-    async def _what(self, doubt: Doubt) -> bool:
-        """Whether it is known now what has become of an order."""
-        entry = self._ledger.index.orders.get(doubt.place[0])
-        if entry is None or self._is_settled(entry, doubt):
+    async def _resolve(self, inquiry: Inquiry) -> bool:
+        """Query for a known order. Returns whether it is settled."""
+        order = self._state.index.orders.get(inquiry.ids[0])
+        if order is None or self._is_settled(order, inquiry):
             return True
-        if entry.state in (states.INTENDED, states.SENT):
+        if order.state in (states.INTENDED, states.SENT):
             return False
         asked_ns = self._clock.monotonic_ns()
-        if await self._found(entry):
-            doubt.is_missing = False
-            self._settle_amendments(entry, doubt, asked_ns)
-        elif not entry.is_final and self._says_no(doubt, asked_ns):
-            self._conclude(entry)
-        if entry.cancel_wanted and entry.state in states.AT_VENUE and self.pilot is not None:
-            await self.pilot.cancel_again(entry)
-        return self._is_settled(entry, doubt)
+        if await self.query(order):
+            inquiry.is_missing = False
+            self._settle_amendments(order, inquiry, asked_ns)
+        elif not order.is_final and self._is_confirmed_missing(inquiry, asked_ns):
+            self._end_missing(order)
+        if order.cancel_requested and order.state in states.AT_VENUE:
+            await self.cancel_at_venue(order)
+        return self._is_settled(order, inquiry)
 
-    async def _found(self, entry: Order) -> bool:
-        """Ask in all ways that there are. Whether the venue knows the order as one that is open or
-        has ended, or may know it without saying so."""
-        timeout_s = self._settings.ask_timeout_s
-        order = None
-        if self._desk.capabilities.finds_by_client_id or entry.venue_order_id:
-            order = await ask(self._desk.find(entry.venue_key), timeout_s)
-        if order is None:
-            open_orders = await ask(self._desk.open_orders(entry.symbol), timeout_s)
-            order = next((one for one in open_orders if self._is(one, entry)), None)
-        if order is not None:
-            # It was asked for by its ids, so it is this one, also where the answer lacks ours.
-            order = replace(order, client_order_id=entry.client_order_id)
-            self._ledger.order(order, asked=True)
-        if order is None or entry.lacks_fills:
-            since_ns = max(0, entry.created_time_ns - FILLS_BEFORE_NS)
-            fills = await ask(self._desk.fills(entry.symbol, since_ns), timeout_s)
-            for fill in fills:
-                if self._is(fill, entry):
-                    self._ledger.fill(replace(fill, client_order_id=entry.client_order_id))
-                elif self._may_hide(fill, entry):
-                    return True
-        return order is not None
+    def _is_of(self, update: VenueOrder | VenueFill, order: Order) -> bool:
+        index = self._state.index
+        found = index.find(update.symbol, update.client_order_id, update.venue_order_id)
+        return found is order
 
-    def _is(self, news: VenueOrder | VenueFill, entry: Order) -> bool:
-        found = self._ledger.index.find(news.symbol, news.client_order_id, news.venue_order_id)
-        return found is entry
-
-    def _may_hide(self, fill: VenueFill, entry: Order) -> bool:
-        """Whether a fill may be of this order, at a venue that finds none by our id and whose fills
-        do not have it. Nobody can say then."""
-        rules = self._desk.capabilities
-        index = self._ledger.index
+    def _may_be_of(self, fill: VenueFill, order: Order) -> bool:
+        """Whether a fill may be of this order, at a venue that finds no order by our id and whose
+        fills do not have it: nothing can tell then."""
+        capabilities = self._client.capabilities
+        index = self._state.index
         return (
-            not rules.finds_by_client_id
-            and not rules.fills_have_client_id
-            and not entry.was_at_venue
-            and fill.side == entry.content.side
+            not capabilities.finds_by_client_id
+            and not capabilities.fills_have_client_id
+            and not order.was_at_venue
+            and fill.side == order.side
             and index.find(fill.symbol, fill.client_order_id, fill.venue_order_id) is None
         )
 
-    def _is_settled(self, entry: Order, doubt: Doubt) -> bool:
-        if entry.is_final:
-            return not entry.lacks_fills or doubt.tries > PATIENCE_TRIES
-        if entry.cancel_wanted or entry.is_amending or entry.lacks_fills:
+    def _is_settled(self, order: Order, inquiry: Inquiry) -> bool:
+        if order.is_final:
+            return not order.lacks_fills or inquiry.tries > FILLS_TRIES
+        if order.cancel_requested or order.is_amending or order.lacks_fills:
             return False
-        if doubt.is_missing or entry.is_full:
+        if inquiry.is_missing or order.is_full:
             return False
-        return entry.held or entry.state in (states.OPEN, states.PARTLY_FILLED)
+        return order.held_here or order.state in (states.OPEN, states.PARTLY_FILLED)
 
-    def _under_way_ns(self) -> int:
-        """So long after the last sending an order may arrive and still not be found."""
-        seconds = self._settings.arrival_s + 2 * self._desk.capabilities.lag_s
+    def _arrival_ns(self) -> int:
+        """How long after the last sending an order may arrive and still not be found."""
+        seconds = self._settings.arrival_s + 2 * self._client.capabilities.lag_s
         return int(seconds * NANOSECONDS_PER_SECOND)
 
-    def _says_no(self, doubt: Doubt, asked_ns: int) -> bool:
-        """Count an answer, if it counts. Whether there were enough."""
-        lag_ns = int(self._desk.capabilities.lag_s * NANOSECONDS_PER_SECOND)
-        if asked_ns >= doubt.since_ns + self._under_way_ns() + doubt.noes * lag_ns:
-            doubt.noes += 1
-        return doubt.noes >= self._settings.noes
+    def _is_confirmed_missing(self, inquiry: Inquiry, asked_ns: int) -> bool:
+        """Count a "no such order" if it is late enough to count. Returns whether there were
+        enough."""
+        lag_ns = int(self._client.capabilities.lag_s * NANOSECONDS_PER_SECOND)
+        counts_from_ns = inquiry.since_ns + self._arrival_ns() + inquiry.not_found_count * lag_ns
+        if asked_ns >= counts_from_ns:
+            inquiry.not_found_count += 1
+        return inquiry.not_found_count >= self._settings.noes
 
-    def _conclude(self, entry: Order) -> None:
-        if entry.was_at_venue:
-            words = "it has ended unheard: the venue does not know it any more"
-            self._ledger.end_unheard(entry, words)
+    def _end_missing(self, order: Order) -> None:
+        if order.was_at_venue:
+            detail = "it ended without an update: the venue does not know it any more"
+            self._state.end_missing(order, detail)
         else:
-            words = "the venue has never heard of it"
-            reason = orders_pb2.REJECT_REASON_NEVER_ARRIVED
-            self._ledger.move(entry, states.REJECTED, reason, words)
+            detail = "the venue never received it"
+            self._state.transition(order, states.REJECTED, states.NEVER_ARRIVED, detail)
 
-    def _settle_amendments(self, entry: Order, doubt: Doubt, asked_ns: int) -> None:
-        if entry.is_amending:
-            is_over = asked_ns >= doubt.since_ns + self._under_way_ns()
-            settle_amendments(self._ledger, entry, is_over=is_over)
+    def _settle_amendments(self, order: Order, inquiry: Inquiry, asked_ns: int) -> None:
+        if order.is_amending:
+            is_over = asked_ns >= inquiry.since_ns + self._arrival_ns()
+            settle_at_venue(self._state, order, is_over=is_over)
 
-    async def _who(self, doubt: Doubt) -> bool:
-        """Whether it is known now whose order a stranger is."""
-        if doubt.place not in self._ledger.strangers:
+    async def _identify(self, inquiry: Inquiry) -> bool:
+        """Query for an order that is not known here. Returns whether it is known now whose it
+        is."""
+        if inquiry.ids not in self._state.unmatched:
             return True
-        symbol, venue_order_id = doubt.place
+        symbol, venue_order_id = inquiry.ids
         key = OrderKey(symbol, "", venue_order_id)
-        found = await ask(self._desk.find(key), self._settings.ask_timeout_s)
-        if found is None and doubt.tries >= STRANGER_TRIES:
-            found = _made_of(self._ledger.strangers.get(doubt.place, []))
-        if found is not None:
-            self._ledger.order(found, asked=True)
-        return doubt.place not in self._ledger.strangers
+        report = await answer_of(self._client.find(key), self._settings.ask_timeout_s)
+        if report is None and inquiry.tries >= UNMATCHED_TRIES:
+            report = _order_of(self._state.unmatched.get(inquiry.ids, []))
+        if report is not None:
+            self._state.apply_order(report, is_answer=True)
+        return inquiry.ids not in self._state.unmatched
 
 
-def _made_of(news: list[VenueOrder | VenueFill]) -> VenueOrder | None:
-    """An order that the venue does not tell of, as its news show it."""
-    orders = [one for one in news if isinstance(one, VenueOrder)]
+def _order_of(updates: list[VenueOrder | VenueFill]) -> VenueOrder | None:
+    """The order that updates show, where the venue does not report the order itself."""
+    orders = [one for one in updates if isinstance(one, VenueOrder)]
     if orders:
         return orders[-1]
-    fills = [one for one in news if isinstance(one, VenueFill)]
+    fills = [one for one in updates if isinstance(one, VenueFill)]
     if not fills:
         return None
     size = amounts.total(fill.size for fill in fills)

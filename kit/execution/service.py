@@ -1,30 +1,33 @@
-"""TradeFlow for the accounts of one process."""
+"""TradeFlow for the accounts of one process.
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+An order's way: it is verified (``Account.verify``), checked (``checks``), written to the journal
+and sent (``OrderSubmitter``); the venue's verdict and updates change its state (``AccountState``),
+and each change is published (``ExecutionStream``).
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
 import grpc
-from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
+from venuemesh.tradeflow.v1 import signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
 from kit.base.cursor import Cursor
 from kit.base.errors import (
     BadPageToken,
-    BadRequest,
     InvalidOrder,
     RequestIdReused,
     UnknownAccount,
-    UnknownInstrument,
     UnknownOrder,
     UnknownVenue,
 )
 from kit.base.paging import make_token, page_size, read_token
 from kit.execution import checks
 from kit.execution.account import Account
-from kit.execution.approval import Verifier, plain
-from kit.execution.groups import shape
-from kit.execution.journal.records import Record
-from kit.execution.orders.order import Order, fill_message
+from kit.execution.amender import check_size
+from kit.execution.groups import group_rules
+from kit.execution.orders.messages import fill_message, order_message
+from kit.execution.orders.order import Order
 
 PAGE_SIZE = 200
 PAGE_SIZE_MAX = 1000
@@ -33,17 +36,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
-    """Each account has a verifier of its own, as each has an order authority of its own."""
+    """Serves the accounts of one venue."""
 
-    def __init__(
-        self,
-        venue: str,
-        accounts: Mapping[str, Account],
-        verifier: Callable[[Account], Verifier],
-    ) -> None:
+    def __init__(self, venue: str, accounts: Mapping[str, Account]) -> None:
         self._venue = venue
         self._accounts = accounts
-        self._verifiers = {name: verifier(account) for name, account in accounts.items()}
 
     async def PlaceOrder(
         self, request: trade_flow_pb2.PlaceOrderRequest, context: Context
@@ -51,75 +48,71 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         approved = request.approved
         content = approved.content
         account = self._account(content.venue, content.account)
-        entry = account.pilot.known(content, approved.request_id)
-        if entry is None:
-            shape.check_alone(content)
-            also = self._approve(account, approved)
+        order = account.submitter.find(content, approved.request_id)
+        if order is None:
+            group_rules.check_alone(content)
+            verified = account.verify(approved)
             account.check_ready()
-            held = checks.check(content, self._known(account, content.symbol))
-            entry = await account.pilot.place(
-                content, approved.request_id, approved.expires_time_ns, *also, held=held
-            )
-        await account.pilot.answered(entry)
-        return trade_flow_pb2.PlaceOrderResponse(order=entry.message())
+            held_here = checks.check(verified.content, account.check_inputs(content.symbol))
+            order = await account.submitter.submit(verified, held_here=held_here)
+        await account.submitter.placed(order)
+        return trade_flow_pb2.PlaceOrderResponse(order=order_message(order))
 
     async def PlaceOrderGroup(
         self, request: trade_flow_pb2.PlaceOrderGroupRequest, context: Context
     ) -> trade_flow_pb2.PlaceOrderGroupResponse:
-        shape.check(request.approved)
+        group_rules.check(request.approved)
         content = request.approved[0].content
-        group_id = content.group.group_id
         account = self._account(content.venue, content.account)
-        entries = self._known_group(account, request.approved)
-        if not entries:
-            also = [record for one in request.approved for record in self._approve(account, one)]
+        orders = _find_group(account, request.approved)
+        if not orders:
+            verified = [account.verify(one) for one in request.approved]
             account.check_ready()
-            wanted = shape.wanted(request.approved, self._known(account, content.symbol))
-            entries = await account.pilot.place_together(wanted, *also)
-        for entry in entries:
-            await account.pilot.answered(entry)
-        account.groups.look(group_id)
-        return trade_flow_pb2.PlaceOrderGroupResponse(orders=[one.message() for one in entries])
+            members = group_rules.members(verified, account.check_inputs(content.symbol))
+            orders = await account.submitter.submit_group(members)
+        for order in orders:
+            await account.submitter.placed(order)
+        account.groups.advance(content.group.group_id)
+        return trade_flow_pb2.PlaceOrderGroupResponse(orders=map(order_message, orders))
 
     async def AmendOrder(
         self, request: trade_flow_pb2.AmendOrderRequest, context: Context
     ) -> trade_flow_pb2.AmendOrderResponse:
         account = self._account(request.venue, request.account)
-        entry = self._order(account, request.client_order_id)
+        order = _order(account, request.client_order_id)
         approved = request.approved
-        content = approved.content
-        also: tuple[Record, ...] = ()
-        if not account.amender.known(entry, content, approved.request_id):
-            also = self._approve(account, approved)
+        if account.amender.find(order, approved.content, approved.request_id) is None:
+            verified = account.verify(approved)
+            content = verified.content
             account.check_ready()
-            account.amender.check(entry, content)
-            known = self._known(account, content.symbol)
-            checks.check(content, known, is_amendment=True)
-            _check_amended_size(entry, content)
-        await account.amender.amend(entry, content, approved.request_id, *also)
-        return trade_flow_pb2.AmendOrderResponse(order=entry.message())
+            account.amender.check(order, content)
+            checks.check(content, account.check_inputs(content.symbol), is_amendment=True)
+            check_size(order, checks.amount("size", content.size), content)
+            await account.amender.amend(order, verified)
+        account.amender.raise_if_rejected(order, approved.request_id)
+        return trade_flow_pb2.AmendOrderResponse(order=order_message(order))
 
     async def CancelOrder(
         self, request: trade_flow_pb2.CancelOrderRequest, context: Context
     ) -> trade_flow_pb2.CancelOrderResponse:
         account = self._account(request.venue, request.account)
-        entry = self._order(account, request.client_order_id)
-        await account.pilot.cancel(entry)
-        return trade_flow_pb2.CancelOrderResponse(order=entry.message())
+        order = _order(account, request.client_order_id)
+        await account.submitter.cancel(order)
+        return trade_flow_pb2.CancelOrderResponse(order=order_message(order))
 
     async def CancelAllOrders(
         self, request: trade_flow_pb2.CancelAllOrdersRequest, context: Context
     ) -> trade_flow_pb2.CancelAllOrdersResponse:
         account = self._account(request.venue, request.account)
-        entries = await account.pilot.cancel_all(request.symbol)
-        return trade_flow_pb2.CancelAllOrdersResponse(orders=[entry.message() for entry in entries])
+        orders = await account.submitter.cancel_all(request.symbol)
+        return trade_flow_pb2.CancelAllOrdersResponse(orders=map(order_message, orders))
 
     async def GetOrder(
         self, request: trade_flow_pb2.GetOrderRequest, context: Context
     ) -> trade_flow_pb2.GetOrderResponse:
         account = self._account(request.venue, request.account)
-        entry = self._order(account, request.client_order_id)
-        return trade_flow_pb2.GetOrderResponse(order=entry.message())
+        order = _order(account, request.client_order_id)
+        return trade_flow_pb2.GetOrderResponse(order=order_message(order))
 
     async def ListOpenOrders(
         self, request: trade_flow_pb2.ListOpenOrdersRequest, context: Context
@@ -127,14 +120,14 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         account = self._account(request.venue, request.account)
         size = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)
         after = _position(request, (int, str))
-        entries = sorted(
-            (entry.created_time_ns, entry.key, entry)
-            for entry in account.ledger.index.open.values()
-            if request.symbol in ("", entry.symbol)
+        rows = sorted(
+            (order.created_time_ns, order.key, order)
+            for order in account.state.index.open.values()
+            if request.symbol in ("", order.symbol)
         )
-        rest = [row for row in entries if after is None or [row[0], row[1]] > after]
-        page = [entry for _, _, entry in rest[:size]]
-        response = trade_flow_pb2.ListOpenOrdersResponse(orders=[entry.message() for entry in page])
+        rest = [row for row in rows if after is None or [row[0], row[1]] > after]
+        page = [order for _, _, order in rest[:size]]
+        response = trade_flow_pb2.ListOpenOrdersResponse(orders=map(order_message, page))
         if len(rest) > size:
             last = page[-1]
             response.next_page_token = make_token(request, [last.created_time_ns, last.key])
@@ -146,34 +139,35 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         account = self._account(request.venue, request.account)
         size = page_size(request.page_size, PAGE_SIZE, PAGE_SIZE_MAX)
         before = _position(request, (int,))
-        wanted = [
+        found = [
             (number, fill)
-            for number, fill in reversed(account.ledger.index.fills.items())
+            for number, fill in reversed(account.state.index.fills.items())
             if (before is None or [number] < before)
             and request.symbol in ("", fill.symbol)
             and request.client_order_id in ("", fill.client_order_id)
         ]
+        name = account.context.account
         response = trade_flow_pb2.ListFillsResponse(
-            fills=[fill_message(self._venue, account.name, fill) for _, fill in wanted[:size]]
+            fills=[fill_message(self._venue, name, fill) for _, fill in found[:size]]
         )
-        if len(wanted) > size:
-            response.next_page_token = make_token(request, [wanted[size - 1][0]])
+        if len(found) > size:
+            response.next_page_token = make_token(request, [found[size - 1][0]])
         return response
 
     async def ListBalances(
         self, request: trade_flow_pb2.ListBalancesRequest, context: Context
     ) -> trade_flow_pb2.ListBalancesResponse:
-        holdings = self._account(request.venue, request.account).holdings
+        known = self._account(request.venue, request.account).balances_and_positions
         return trade_flow_pb2.ListBalancesResponse(
-            balances=holdings.balance_messages(), as_of_time_ns=holdings.balances_time_ns
+            balances=known.balance_messages(), as_of_time_ns=known.balances_time_ns
         )
 
     async def ListPositions(
         self, request: trade_flow_pb2.ListPositionsRequest, context: Context
     ) -> trade_flow_pb2.ListPositionsResponse:
-        holdings = self._account(request.venue, request.account).holdings
+        known = self._account(request.venue, request.account).balances_and_positions
         return trade_flow_pb2.ListPositionsResponse(
-            positions=holdings.position_messages(), as_of_time_ns=holdings.positions_time_ns
+            positions=known.position_messages(), as_of_time_ns=known.positions_time_ns
         )
 
     async def ListAccounts(
@@ -197,12 +191,7 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
         self, request: signed_pb2.HeartbeatRequest, context: Context
     ) -> trade_flow_pb2.HeartbeatResponse:
         account = self._account(request.venue, request.account)
-        verifier = self._verifier(account)
-        verifier.check_heartbeat(request, account.clock.time_ns())
-        if request.time_ns > verifier.beat_time_ns:
-            # An old one that somebody says again keeps nothing alive.
-            await account.beat(request.fencing_epoch)
-            verifier.beat_time_ns = max(verifier.beat_time_ns, request.time_ns)
+        await account.heartbeat(request)
         return trade_flow_pb2.HeartbeatResponse(account=account.message())
 
     def _check_venue(self, venue: str) -> None:
@@ -212,63 +201,33 @@ class TradeFlowServicer(trade_flow_pb2_grpc.TradeFlowServicer):
     def _account(self, venue: str, name: str) -> Account:
         self._check_venue(venue)
         if name not in self._accounts:
-            raise UnknownAccount(f"no account {name!r} here", account=name)
+            raise UnknownAccount(f"{venue} has no account {name!r}", account=name)
         return self._accounts[name]
 
-    def _order(self, account: Account, client_order_id: str) -> Order:
-        entry = account.ledger.index.orders.get(client_order_id)
-        if entry is None:
-            text = f"no order {client_order_id!r} is known"
-            raise UnknownOrder(text, client_order_id=client_order_id)
-        return entry
 
-    def _known_group(
-        self, account: Account, approved: Iterable[signed_pb2.ApprovedOrder]
-    ) -> list[Order]:
-        """The orders of a group that was placed before; none of one that is new. Raises
-        RequestIdReused, InvalidOrder."""
-        known = [(one, account.pilot.known(one.content, one.request_id)) for one in approved]
-        found = [entry for _, entry in known if entry is not None]
-        if found and len(found) < len(known):
-            request_id = next(one.request_id for one, entry in known if entry is not None)
-            text = f"of the group only {request_id} is known"
-            raise RequestIdReused(text, request_id=request_id)
-        group_id = known[0][0].content.group.group_id
-        if not found and group_id in account.ledger.index.groups:
-            text = f"another group has the id {group_id}"
-            allowed = "an id that no other group has"
-            raise InvalidOrder(text, field="group.group_id", value=group_id, allowed=allowed)
-        return found
+def _order(account: Account, client_order_id: str) -> Order:
+    order = account.state.index.orders.get(client_order_id)
+    if order is None:
+        text = f"no order {client_order_id!r} is known"
+        raise UnknownOrder(text, client_order_id=client_order_id)
+    return order
 
-    def _verifier(self, account: Account) -> Verifier:
-        """With what the journal knows of the order authority."""
-        verifier = self._verifiers[account.name]
-        verifier.fencing_epoch = max(verifier.fencing_epoch, account.fencing_epoch)
-        return verifier
 
-    def _approve(self, account: Account, approved: signed_pb2.ApprovedOrder) -> tuple[Record, ...]:
-        """Raises ApprovalRefused. Returns what is to be written down with the order."""
-        content = approved.content
-        if (content.venue, content.account) != (account.venue, account.name):
-            text = "the approval is for another account"
-            raise BadRequest(text, field="account", value=content.account, allowed=account.name)
-        self._verifier(account).check(approved, account.clock.time_ns())
-        return account.take_authority(approved.fencing_epoch)
-
-    def _known(self, account: Account, symbol: str) -> checks.Known:
-        instrument = account.instrument(symbol)
-        if instrument is None:
-            text = f"{self._venue} does not list {symbol!r}"
-            raise UnknownInstrument(text, venue=self._venue, symbol=symbol)
-        return checks.Known(
-            instrument=instrument,
-            rules=account.desk.capabilities,
-            now_ns=account.clock.time_ns(),
-            best=account.prices.best(symbol) if account.prices is not None else None,
-            balances=account.holdings.balances,
-            band_percent=account.settings.price_band_percent,
-            prices_are_heard=account.prices is not None,
-        )
+def _find_group(account: Account, approved: Iterable[signed_pb2.ApprovedOrder]) -> list[Order]:
+    """The orders of a group that was placed before; none of a new group. Raises RequestIdReused,
+    InvalidOrder."""
+    known = [(one, account.submitter.find(one.content, one.request_id)) for one in approved]
+    found = [order for _, order in known if order is not None]
+    if found and len(found) < len(known):
+        request_id = next(one.request_id for one, order in known if order is not None)
+        text = f"of the orders of the group only {request_id} is known"
+        raise RequestIdReused(text, request_id=request_id)
+    group_id = known[0][0].content.group.group_id
+    if not found and group_id in account.state.index.groups:
+        text = f"another group has the id {group_id}"
+        allowed = "an id that no other group has"
+        raise InvalidOrder(text, field="group.group_id", value=group_id, allowed=allowed)
+    return found
 
 
 def _position(
@@ -279,10 +238,3 @@ def _position(
     if position is not None and tuple(map(type, position)) != kinds:
         raise BadPageToken("not a page token of this list", page_token=request.page_token)
     return position
-
-
-def _check_amended_size(entry: Order, content: orders_pb2.OrderContent) -> None:
-    if checks.amount("size", content.size) <= entry.filled:
-        allowed = f"more than the {plain(entry.filled)} that are filled"
-        text = f"size is {content.size!r}; allowed is {allowed}"
-        raise InvalidOrder(text, field="size", value=content.size, allowed=allowed, nearest="")

@@ -1,4 +1,4 @@
-"""Settings of orders, section ``orders``."""
+"""The settings of orders, section ``orders``."""
 
 from collections.abc import Sequence
 
@@ -9,43 +9,45 @@ from kit.execution.contract import Transport
 
 
 class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The same for all venues."""
+    """Settings that are the same for all venues."""
 
     accounts: tuple[str, ...] = ()
-    """Accounts that there are, each as "venue/account". Their credentials stand apart."""
+    """The accounts, each as "venue/account". Their credentials are not settings."""
     public_keys: tuple[str, ...] = ()
-    """Who may approve orders: "NAME:KEY", the Ed25519 key as base64 of its 32 bytes."""
+    """Keys that may approve orders, each as "NAME:KEY": an Ed25519 key as base64 of 32 bytes."""
     withdraw_allowed: tuple[str, ...] = ()
-    """Accounts whose credentials may withdraw; those of others are refused when they may."""
+    """Accounts whose credentials may have the right to withdraw; others with it are rejected."""
     transport: Transport = "websocket"
-    """websocket: orders go over the venue's order websocket where it has one, and by REST while
-    that is not open. rest: always by REST."""
+    """websocket: orders are sent over the venue's order websocket, and by REST where there is none
+    or while it is not open. rest: always by REST."""
     place_timeout_s: float = 10.0
-    """An order that the venue has not answered after so long is UNKNOWN."""
+    """An order without a verdict after this time is UNKNOWN."""
     ask_timeout_s: float = 10.0
-    """So long any other call may take."""
+    """The timeout of every other call."""
     arrival_s: float = 10.0
-    """So long a call that was given up may still be on its way to the venue."""
+    """How long after its timeout a call may still arrive at the venue."""
     noes: int = 3
-    """So often the venue must say that it knows no such order, after all that time, before an order
-    counts as lost on its way."""
+    """How many times, after that time, the venue must answer that it knows no such order before the
+    order counts as never arrived."""
     pause_max_s: float = 60.0
-    """Longest time between two questions about an order whose fate is not known."""
+    """The longest pause between two queries for an order in doubt."""
     reconcile_interval_s: float = 60.0
-    """How often journal and venue are compared while all is well."""
+    """How often journal and venue are compared while nothing is wrong."""
     dead_man_s: float = 15.0
-    """All is cancelled when the order authority, once heard of, is silent for so long."""
+    """After the first heartbeat of the order authority, all orders are cancelled when none arrives
+    for this time."""
     keep_days: int = 7
-    """So long an order that has ended is kept."""
+    """How long an order that has ended is kept."""
     keep_orders: int = 20_000
-    """So many orders that have ended are kept, if their approvals have ended too."""
+    """How many orders that have ended are kept, once their approvals have expired too."""
     ring_events: int = 10_000
-    """Events of an account that are held for readers."""
+    """Events of an account that are kept for readers."""
     price_band_percent: int = 20
-    """A limit price this far beyond the best price is refused. 0: any price."""
+    """A limit price further than this beyond the best price is rejected. 0: no limit."""
     paper_accounts: tuple[str, ...] = ()
-    """Accounts on paper, each as "venue/account": their orders meet our own market data, and never
-    reach the venue. Empty in the world replay: one named "paper" at every venue."""
+    """Paper accounts, each as "venue/account": their orders are matched against our own market
+    data and never sent to the venue. Empty in the world replay: one named "paper" at each
+    venue."""
     paper_balances: tuple[str, ...] = (
         "USDT:100000",
         "USDC:100000",
@@ -54,18 +56,18 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
         "BTC:1",
         "ETH:10",
     )
-    """What a new account on paper has, each as "ASSET:AMOUNT"."""
+    """The balances of a new paper account, each as "ASSET:AMOUNT"."""
     paper_fees: tuple[str, ...] = ()
-    """What it pays as maker and as taker, as shares of the value, each as "venue:MAKER:TAKER". A
-    venue that is not named: as in its usual tier."""
+    """Maker and taker fees as shares of the value, each as "venue:MAKER:TAKER". Default: the
+    venue's usual tier."""
     paper_latency_ms: int = 20
-    """Shortest time that an order takes to the venue on paper, and an answer back."""
+    """The shortest time of an order to the paper venue, and of an answer back."""
     paper_jitter_ms: int = 10
-    """What comes to that by chance: so much in the median, now and then ten times as much."""
+    """Random delay on top: the median; now and then it is ten times as long."""
     paper_leverage: int = 10
-    """The margin of a derivative on paper is its value by this."""
+    """The margin of a paper derivative is its value divided by this."""
     paper_seed: int = 0
-    """Of the chance in paper_jitter_ms. 0: another one at each start."""
+    """The seed of that random delay. 0: another one at each start."""
 
     def __post_init__(self) -> None:
         for name in (
@@ -90,15 +92,15 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
         self._check_paper()
 
     def accounts_of(self, venue: str) -> list[str]:
-        """Names of the accounts at one venue."""
+        """Return the names of the accounts at one venue."""
         return _at(venue, self.accounts)
 
     def paper_accounts_of(self, venue: str) -> list[str]:
-        """Names of the accounts on paper at one venue."""
+        """Return the names of the paper accounts at one venue."""
         return _at(venue, self.paper_accounts)
 
     def may_withdraw(self, venue: str, account: str) -> bool:
-        """Whether the account's credentials may have that right."""
+        """Whether the account's credentials may have the right to withdraw."""
         return f"{venue}/{account}" in self.withdraw_allowed
 
     def _check_paper(self) -> None:
@@ -109,7 +111,9 @@ class OrdersSettings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingError(f"orders.{name}", getattr(self, name), "0 to 5000")
         for name in self.paper_accounts:
             if name in self.accounts:
-                raise SettingError("orders.paper_accounts", name, "it is in orders.accounts too")
+                raise SettingError(
+                    "orders.paper_accounts", name, "must not be in orders.accounts too"
+                )
 
 
 def _at(venue: str, names: Sequence[str]) -> list[str]:

@@ -1,384 +1,339 @@
-"""An order's way to the venue.
+"""Submits and cancels the orders of one account.
 
-It is written down that it is wanted and that it is being sent, in one piece, and synced; then it is
-sent, once. Whatever happens then but a clear answer makes it UNKNOWN, and is for the resolver. The
-work goes on in a task of its own: the caller may leave.
+An order is written to the journal together with the mark that it is being sent, in one sync; then
+it is sent, once. Any result but a clear verdict makes it UNKNOWN, and the resolver queries the
+venue for it. The work runs in a task of its own: the caller may leave.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import NamedTuple
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import BadRequest, RequestIdReused, StoreUnavailable, VenueUnavailable
 from kit.base.request_budget import Priority
-from kit.execution.calls import Works, act, ask
+from kit.execution.client_order_ids import REQUEST_ID, client_order_id
+from kit.execution.context import AccountContext
 from kit.execution.contract import Accepted, ExecutionClient, Rejected, VenueOrder, Verdict
-from kit.execution.ids import REQUEST_ID, client_order_id
-from kit.execution.journal.records import Grouped, Intended, Record, Sent
+from kit.execution.journal.account_journal import AccountJournal
+from kit.execution.journal.records import GroupIntent, OrderIntent, OrderSent, Record
 from kit.execution.orders import states
 from kit.execution.orders.account_state import AccountState
-from kit.execution.orders.order import Order, digest_of, wish_of
-from kit.execution.orders.order_index import intended_of
-from kit.execution.settings import OrdersSettings
+from kit.execution.orders.order import TRIGGERED_TYPES, Order
+from kit.execution.orders.request import digest_of
+from kit.execution.resolver import Resolver
+from kit.execution.tasks import BackgroundTasks
+from kit.execution.venue_calls import answer_of, verdict_of
+from kit.execution.verifier import VerifiedOrder, require_verified
 
-FINDS_AT_ONCE = 8
-
-Commit = Callable[..., Awaitable[None]]
-
-
-class Inquiry(Protocol):
-    """Who asks the venue about orders."""
-
-    async def look(self, entry: Order) -> None:
-        """Ask once, now. Raises VenueUnavailable."""
-
-    def watch(self, entry: Order, *, is_missing: bool = False) -> None:
-        """Go on asking until it is settled. ``is_missing``: it was open, and the venue did not name
-        it any more."""
+CALLS_AT_ONCE = 8
 
 
-class Wanted(NamedTuple):
-    """An order that has passed the checks."""
+class GroupMember(NamedTuple):
+    """An order of a group that has passed the checks."""
 
-    content: orders_pb2.OrderContent
-    request_id: str
-    approval_ends_ns: int
-    held: bool
-    """Whether it waits here."""
+    order: VerifiedOrder
+    held_here: bool
+    """Whether it is held here at first."""
 
 
 class OrderSubmitter:
-    """Places and cancels the orders of one account."""
+    """The way of every order of one account to the venue."""
 
     def __init__(
         self,
-        desk: ExecutionClient,
-        ledger: AccountState,
-        commit: Commit,
-        inquiry: Inquiry,
-        clock: Clock,
-        settings: OrdersSettings,
+        client: ExecutionClient,
+        state: AccountState,
+        journal: AccountJournal,
+        resolver: Resolver,
+        context: AccountContext,
     ) -> None:
-        """``commit`` has records on the disk, or raises StoreUnavailable."""
-        self._desk = desk
-        self._ledger = ledger
-        self._commit = commit
-        self._inquiry = inquiry
-        self._clock = clock
-        self._settings = settings
-        self.works = Works()
+        self.client = client
+        self.state = state
+        self.journal = journal
+        self.clock = context.clock
+        self.tasks = BackgroundTasks()
+        self._resolver = resolver
+        self._context = context
+        self._settings = context.settings
         self._placing: dict[str, asyncio.Task[None]] = {}
 
-    def known(self, content: orders_pb2.OrderContent, request_id: str) -> Order | None:
-        """The order of a request that was made before. Raises RequestIdReused for one with another
-        content, BadRequest."""
+    def find(self, content: orders_pb2.OrderContent, request_id: str) -> Order | None:
+        """Return the order of a request that was made before. Raises BadRequest, and
+        RequestIdReused for a request id that was used with another content."""
         if not REQUEST_ID.fullmatch(request_id):
             allowed = "1 to 64 of A-Z a-z 0-9 . _ : -"
-            raise BadRequest(
-                "not a request id", field="request_id", value=request_id[:80], allowed=allowed
-            )
-        index = self._ledger.index
-        entry = index.orders.get(self._key(request_id))
-        if entry is None and request_id not in index.by_amendment:
+            text = f"request_id is {request_id[:80]!r}; allowed is {allowed}"
+            raise BadRequest(text, field="request_id", value=request_id[:80], allowed=allowed)
+        index = self.state.index
+        order = index.orders.get(self.order_key(request_id))
+        if order is None and request_id not in index.by_amendment:
             return None
-        if entry is not None and entry.external and _is_alike(entry, content):
-            # A journal that was lost: the id can only be made of this request.
-            return entry
-        if entry is None or entry.digest != digest_of(content, request_id):
+        if order is not None and order.external and _may_be(order, content):
+            # The journal was lost: an order with this client order id was made of this request.
+            return order
+        if order is None or order.digest != digest_of(content, request_id):
             text = f"the request id {request_id} belongs to another order"
             raise RequestIdReused(text, request_id=request_id)
-        return entry
+        return order
 
-    async def place(
-        self,
-        content: orders_pb2.OrderContent,
-        request_id: str,
-        approval_ends_ns: int,
-        *records: Record,
-        held: bool = False,
-    ) -> Order:
-        """Send an order that has passed the checks, or hold it. ``records`` are written with it.
-        Raises StoreUnavailable; nothing was sent then."""
-        entry = self.known(content, request_id)
-        if entry is None:
-            intended = self._intended(Wanted(content, request_id, approval_ends_ns, held))
-            entry = self._ledger.index.put_intended(intended)
-            work = self._hold(entry, records) if held else self._send(entry, records)
-            self._placing[entry.key] = self.works.start(work)
-        await self.answered(entry)
-        return entry
+    async def submit(self, verified: VerifiedOrder, *, held_here: bool = False) -> Order:
+        """Send an order that has passed the checks, or hold it here; once for each request id.
+        Raises StoreUnavailable; it was not sent then."""
+        require_verified(verified)
+        order = self.find(verified.content, verified.request_id)
+        if order is None:
+            order = self.state.index.add_intended(self._intent(verified, held_here))
+            work = self._hold(order) if held_here else self._send(order)
+            self._placing[order.key] = self.tasks.start(work)
+        await self.placed(order)
+        return order
 
-    async def place_together(self, wanted: Sequence[Wanted], *records: Record) -> list[Order]:
-        """Place the orders of a group that is new: all are written down in one piece, then those
-        that do not wait here are sent. Raises StoreUnavailable; nothing was sent then."""
-        intended = tuple(map(self._intended, wanted))
-        entries = list(map(self._ledger.index.put_intended, intended))
-        work = self.works.start(self._send_together(entries, (*records, Grouped(intended))))
-        self._placing.update((entry.key, work) for entry in entries)
-        await asyncio.shield(work)
-        return entries
+    async def submit_group(self, members: Sequence[GroupMember]) -> list[Order]:
+        """Submit the orders of a new group: all are written in one record, then those that are not
+        held here are sent. Raises StoreUnavailable; none was sent then."""
+        for member in members:
+            require_verified(member.order)
+        intents = tuple(self._intent(member.order, member.held_here) for member in members)
+        orders = list(map(self.state.index.add_intended, intents))
+        task = self.tasks.start(self._send_group(orders, GroupIntent(intents)))
+        self._placing.update((order.key, task) for order in orders)
+        await asyncio.shield(task)
+        return orders
 
-    async def answered(self, entry: Order) -> None:
-        """Until an order that is being placed has an answer. Raises StoreUnavailable."""
-        task = self._placing.get(entry.key)
+    async def placed(self, order: Order) -> None:
+        """Wait until an order that is being placed has a verdict. Raises StoreUnavailable."""
+        task = self._placing.get(order.key)
         if task is not None:
             await asyncio.shield(task)
 
-    def is_placing(self, entry: Order) -> bool:
-        """Whether it is on its way to the disk or to the venue, without an answer yet."""
-        return entry.key in self._placing
+    def is_placing(self, order: Order) -> bool:
+        """Whether an order is being written or sent, and has no verdict yet."""
+        return order.key in self._placing
 
-    async def release(self, entry: Order) -> None:
-        """Send an order that was held here; once, however often it is asked for. Raises
+    async def release(self, order: Order) -> None:
+        """Send an order that was held here; once, however often this is called. Raises
         StoreUnavailable; it is still held then."""
-        if entry.key not in self._placing and entry.held and not entry.is_final:
-            self._placing[entry.key] = self.works.start(self._release(entry))
-        await self.answered(entry)
+        if order.key not in self._placing and order.held_here and not order.is_final:
+            self._placing[order.key] = self.tasks.start(self._release(order))
+        await self.placed(order)
 
-    async def cancel(self, entry: Order) -> None:
-        """Take an order back. Raises StoreUnavailable for one that is held: it is cancelled, but a
-        restart may know it again."""
-        if entry.is_final:
+    async def cancel(self, order: Order) -> None:
+        """Cancel an order. Raises StoreUnavailable for one that is held here: it is cancelled, but
+        may be open again after a restart."""
+        if order.is_final:
             return
-        self._want_cancelled(entry)
-        if entry.is_final:
-            await self._commit()
+        self._request_cancel(order)
+        if order.is_final:
+            await self.journal.commit()
             return
-        await asyncio.shield(self.works.start(self._cancel(entry)))
+        await asyncio.shield(self.tasks.start(self._cancel(order)))
 
     async def cancel_all(self, symbol: str = "") -> list[Order]:
-        """Take back everything, of one symbol or of all. Returns what was open. Raises
-        VenueUnavailable when it is not sure that nothing is open; it may be called again."""
-        entries = [
-            entry for entry in self._ledger.index.open.values() if symbol in ("", entry.symbol)
-        ]
-        for entry in entries:
-            self._want_cancelled(entry)
+        """Cancel all orders of one symbol, or of all. Returns the orders that were open. Raises
+        VenueUnavailable when some may still be open; it can be called again."""
+        orders = [order for order in self.state.index.open.values() if symbol in ("", order.symbol)]
+        for order in orders:
+            self._request_cancel(order)
         timeout_s = self._settings.ask_timeout_s
-        receipt = await act(self._desk.cancel_all(symbol), timeout_s)
-        left = await ask(self._desk.open_orders(symbol), timeout_s)
-        await self._each(self._cancel_told(order) for order in left)
-        rest = [entry for entry in entries if not entry.is_final]
-        await self._each(self._look(entry) for entry in rest)
-        for entry in rest:
-            self._inquiry.watch(entry)
-        if not isinstance(receipt, Accepted) and any(not entry.is_final for entry in rest):
-            raise VenueUnavailable(receipt.detail, detail=receipt.detail)
-        return entries
+        verdict = await verdict_of(self.client.cancel_all(symbol), timeout_s)
+        left = await answer_of(self.client.open_orders(symbol), timeout_s)
+        await _each(self._cancel_reported(report) for report in left)
+        rest = [order for order in orders if not order.is_final]
+        await _each(self._query(order) for order in rest)
+        for order in rest:
+            self._resolver.watch(order)
+        if not isinstance(verdict, Accepted) and any(not order.is_final for order in rest):
+            raise VenueUnavailable(verdict.detail, detail=verdict.detail)
+        return orders
 
-    async def cancel_again(self, entry: Order) -> None:
-        """Ask the venue once more to take an order back."""
-        receipt = await act(self._desk.cancel(entry.venue_key), self._settings.ask_timeout_s)
-        if isinstance(receipt, Accepted) and receipt.order is not None:
-            self._ledger.order(receipt.order, asked=True)
+    def order_key(self, request_id: str) -> str:
+        """The client order id of a request."""
+        return client_order_id(self._context.venue, self._context.account, request_id)
 
-    def _key(self, request_id: str) -> str:
-        return client_order_id(self._ledger.venue, self._ledger.account, request_id)
-
-    def _intended(self, wanted: Wanted) -> Intended:
-        return Intended(
-            key=self._key(wanted.request_id),
-            request_id=wanted.request_id,
-            digest=digest_of(wanted.content, wanted.request_id),
-            content=wanted.content.SerializeToString(),
-            created_time_ns=self._clock.time_ns(),
-            approval_ends_ns=wanted.approval_ends_ns,
-            held=wanted.held,
+    def _intent(self, verified: VerifiedOrder, held_here: bool) -> OrderIntent:
+        content = verified.content
+        return OrderIntent(
+            key=self.order_key(verified.request_id),
+            request_id=verified.request_id,
+            digest=digest_of(content, verified.request_id),
+            content=content.SerializeToString(),
+            created_time_ns=self.clock.time_ns(),
+            approval_expires_time_ns=verified.expires_time_ns,
+            held_here=held_here,
         )
 
-    async def _hold(self, entry: Order, records: tuple[Record, ...]) -> None:
+    async def _hold(self, order: Order) -> None:
         try:
-            await self._write([entry], *records, intended_of(entry))
-            self._open_here(entry)
+            await self._write([order], order.intent())
+            self._open_here(order)
         finally:
-            self._placing.pop(entry.key, None)
+            self._placing.pop(order.key, None)
 
-    def _open_here(self, entry: Order) -> None:
-        self._ledger.move(entry, states.CANCELLED if entry.cancel_wanted else states.OPEN)
+    def _open_here(self, order: Order) -> None:
+        self.state.transition(order, states.CANCELLED if order.cancel_requested else states.OPEN)
 
-    async def _send(self, entry: Order, records: tuple[Record, ...]) -> None:
+    async def _send(self, order: Order) -> None:
         try:
-            began_ns = self._clock.monotonic_ns()
-            sent = self._leaving(entry)
-            await self._write([entry], *records, intended_of(entry), sent)
-            if not self._is_late([entry], began_ns):
-                await self._launch(entry)
+            began_ns = self.clock.monotonic_ns()
+            sent = self._mark_sending(order)
+            await self._write([order], order.intent(), sent)
+            if not self._is_late([order], began_ns):
+                await self._place(order)
         finally:
-            self._placing.pop(entry.key, None)
+            self._placing.pop(order.key, None)
 
-    async def _send_together(self, entries: list[Order], records: tuple[Record, ...]) -> None:
-        begun = entries
+    async def _send_group(self, orders: list[Order], intent: GroupIntent) -> None:
+        placing = orders
         try:
-            began_ns = self._clock.monotonic_ns()
-            sent = [entry for entry in entries if not entry.held]
-            await self._write(entries, *records, *map(self._leaving, sent))
-            if self._is_late(entries, began_ns):
+            began_ns = self.clock.monotonic_ns()
+            sent = [order for order in orders if not order.held_here]
+            await self._write(orders, intent, *map(self._mark_sending, sent))
+            if self._is_late(orders, began_ns):
                 return
-            begun = sent
-            for entry in entries:
-                if entry.held:
-                    # From here on it may be released, while another one waits for its answer.
-                    self._placing.pop(entry.key, None)
-                    self._open_here(entry)
-            for entry in sent:
-                await self._launch(entry)
+            placing = sent
+            for order in orders:
+                if order.held_here:
+                    # It may be released while another member waits for its verdict.
+                    self._placing.pop(order.key, None)
+                    self._open_here(order)
+            for order in sent:
+                await self._place(order)
         finally:
-            for entry in begun:
-                self._placing.pop(entry.key, None)
+            for order in placing:
+                self._placing.pop(order.key, None)
 
-    def _is_late(self, entries: list[Order], began_ns: int) -> bool:
-        """Whether it took too long to write them down. They are rejected then."""
-        waited_s = (self._clock.monotonic_ns() - began_ns) / NANOSECONDS_PER_SECOND
-        now_ns = self._clock.time_ns()
+    def _is_late(self, orders: list[Order], began_ns: int) -> bool:
+        """Reject orders that took too long to write. Returns whether they did."""
+        waited_s = (self.clock.monotonic_ns() - began_ns) / NANOSECONDS_PER_SECOND
+        now_ns = self.clock.time_ns()
         if waited_s <= self._settings.place_timeout_s and not any(
-            0 < entry.approval_ends_ns <= now_ns for entry in entries
+            0 < order.approval_expires_time_ns <= now_ns for order in orders
         ):
             return False
-        words = "writing it down took so long that it was not sent"
-        for entry in entries:
-            self._ledger.move(entry, states.REJECTED, orders_pb2.REJECT_REASON_OTHER, words)
+        detail = "not sent: writing it to the journal took too long"
+        for order in orders:
+            self.state.transition(order, states.REJECTED, orders_pb2.REJECT_REASON_OTHER, detail)
         return True
 
-    async def _release(self, entry: Order) -> None:
+    async def _release(self, order: Order) -> None:
         try:
-            if not entry.is_final:
-                await self._commit(self._leaving(entry))
-            if not entry.is_final:
-                entry.held = False
-                await self._launch(entry)
+            if not order.is_final:
+                await self.journal.commit(self._mark_sending(order))
+            if not order.is_final:
+                order.held_here = False
+                await self._place(order)
         finally:
-            entry.is_leaving = False
-            self._placing.pop(entry.key, None)
+            order.is_sending = False
+            self._placing.pop(order.key, None)
 
-    def _leaving(self, entry: Order) -> Sent:
-        """Also a journal that is written anew from here on says that it may have been sent."""
-        entry.is_leaving = True
-        return Sent(entry.key, self._clock.time_ns())
+    def _mark_sending(self, order: Order) -> OrderSent:
+        """Have a journal that is rewritten from now on say too that the order may be sent."""
+        order.is_sending = True
+        return OrderSent(order.key, self.clock.time_ns())
 
-    async def _write(self, entries: list[Order], *records: Record) -> None:
+    async def _write(self, orders: list[Order], *records: Record) -> None:
         try:
-            await self._commit(*records)
+            await self.journal.commit(*records)
         except StoreUnavailable:
-            for entry in entries:
-                self._ledger.index.drop(entry)
+            for order in orders:
+                self.state.index.remove(order)
             raise
 
-    async def _launch(self, entry: Order) -> None:
-        if entry.cancel_wanted:
-            self._ledger.move(entry, states.CANCELLED, detail="cancelled before it was sent")
+    async def _place(self, order: Order) -> None:
+        if order.cancel_requested:
+            detail = "cancelled before it was sent"
+            self.state.transition(order, states.CANCELLED, detail=detail)
             return
-        wish = wish_of(entry.client_order_id, triggered(entry), entry.size, entry.price)
-        # The bytes of the order first; nobody can answer them before it is told.
-        asyncio.get_running_loop().call_soon(self._tell_sent, entry)
+        request = order.venue_request()
+        # The request goes out first; its verdict cannot arrive before SENT is published.
+        asyncio.get_running_loop().call_soon(self._publish_sent, order)
         try:
-            receipt = await act(
-                self._desk.place(wish, priority_of(entry)), self._settings.place_timeout_s
-            )
+            call = self.client.place(request, _priority_of(order))
+            verdict = await verdict_of(call, self._settings.place_timeout_s)
         except asyncio.CancelledError:
-            self._tell_sent(entry)
-            self._ledger.move(entry, states.UNKNOWN, detail="the process ended meanwhile")
+            self._publish_sent(order)
+            self.state.transition(order, states.UNKNOWN, detail="the process stopped meanwhile")
             raise
-        self._tell_sent(entry)
-        self._take_receipt(entry, receipt)
+        self._publish_sent(order)
+        self._apply_verdict(order, verdict)
 
-    def _tell_sent(self, entry: Order) -> None:
-        if entry.is_leaving:
-            entry.is_leaving = False
-            self._ledger.move(entry, states.SENT)
+    def _publish_sent(self, order: Order) -> None:
+        if order.is_sending:
+            order.is_sending = False
+            self.state.transition(order, states.SENT)
 
-    def _take_receipt(self, entry: Order, receipt: Verdict) -> None:
-        if isinstance(receipt, Accepted):
-            self._ledger.accepted(entry, receipt.venue_order_id)
-            if receipt.order is not None:
-                self._ledger.order(receipt.order)
-            if not entry.is_final and (entry.cancel_wanted or entry.state == states.ACKNOWLEDGED):
-                self._inquiry.watch(entry)
+    def _apply_verdict(self, order: Order, verdict: Verdict) -> None:
+        if isinstance(verdict, Accepted):
+            self.state.apply_accepted(order, verdict.venue_order_id)
+            if verdict.order is not None:
+                self.state.apply_order(verdict.order)
+            is_open = order.state != states.ACKNOWLEDGED
+            if not order.is_final and (order.cancel_requested or not is_open):
+                self._resolver.watch(order)
         elif (
-            isinstance(receipt, Rejected)
-            and receipt.reason != orders_pb2.REJECT_REASON_DUPLICATE_ID
-            and not entry.was_at_venue
+            isinstance(verdict, Rejected)
+            and verdict.reason != orders_pb2.REJECT_REASON_DUPLICATE_ID
+            and not order.was_at_venue
         ):
-            self._ledger.move(entry, states.REJECTED, receipt.reason, receipt.detail)
-        elif not self._ledger.move(entry, states.UNKNOWN, detail=receipt.detail):
-            # Its own news were faster, or a refusal contradicts them.
-            self._inquiry.watch(entry)
+            self.state.transition(order, states.REJECTED, verdict.reason, verdict.detail)
+        elif not self.state.transition(order, states.UNKNOWN, detail=verdict.detail):
+            # An update of the order arrived first, or the rejection contradicts it.
+            self._resolver.watch(order)
 
-    def _want_cancelled(self, entry: Order) -> None:
-        entry.cancel_wanted = True
-        if entry.held and entry.state == states.OPEN:
-            self._ledger.move(entry, states.CANCELLED)
+    def _request_cancel(self, order: Order) -> None:
+        order.cancel_requested = True
+        if order.held_here and order.state == states.OPEN:
+            self.state.transition(order, states.CANCELLED)
         else:
-            self._ledger.changed(entry)
+            self.state.record_change(order)
 
-    async def _cancel(self, entry: Order) -> None:
-        if entry.state == states.INTENDED:
-            # Not sent yet: it will not be.
-            await self.answered(entry)
-            if entry.is_final:
+    async def _cancel(self, order: Order) -> None:
+        if order.state == states.INTENDED:
+            # It is being written, and will not be sent.
+            await self.placed(order)
+            if order.is_final:
                 return
-        await self.cancel_again(entry)
-        if not entry.is_final:
-            await self._look(entry)
-        if not entry.is_final:
-            self._inquiry.watch(entry)
+        await self._resolver.cancel_at_venue(order)
+        if not order.is_final:
+            await self._query(order)
+        if not order.is_final:
+            self._resolver.watch(order)
 
-    async def _cancel_told(self, order: VenueOrder) -> None:
-        entry = self._ledger.order(order, asked=True)
-        if entry is None or entry.is_final:
+    async def _cancel_reported(self, report: VenueOrder) -> None:
+        order = self.state.apply_order(report, is_answer=True)
+        if order is None or order.is_final:
             return
-        self._want_cancelled(entry)
-        await self._cancel(entry)
+        self._request_cancel(order)
+        await self._cancel(order)
 
-    async def _look(self, entry: Order) -> None:
+    async def _query(self, order: Order) -> None:
         try:
-            await self._inquiry.look(entry)
+            await self._resolver.query(order)
         except VenueUnavailable:
-            self._inquiry.watch(entry)
-
-    async def _each(self, works: Iterable[Awaitable[None]]) -> None:
-        """All of them, a few at a time."""
-        room = asyncio.Semaphore(FINDS_AT_ONCE)
-
-        async def one(work: Awaitable[None]) -> None:
-            async with room:
-                await work
-
-        await asyncio.gather(*map(one, works))
+            self._resolver.watch(order)
 
 
-def _is_alike(entry: Order, content: orders_pb2.OrderContent) -> bool:
-    """Whether an order that was found at the venue may be this one."""
-    return (entry.symbol, entry.content.side) == (content.symbol, content.side)
+async def _each(calls: Iterable[Awaitable[None]]) -> None:
+    """Make all calls, a few at a time."""
+    slots = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    async def one(call: Awaitable[None]) -> None:
+        async with slots:
+            await call
+
+    await asyncio.gather(*map(one, calls))
 
 
-def priority_of(entry: Order) -> Priority:
+def _may_be(order: Order, content: orders_pb2.OrderContent) -> bool:
+    """Whether an order that was found at the venue may be of this content."""
+    return (order.symbol, order.side) == (content.symbol, content.side)
+
+
+def _priority_of(order: Order) -> Priority:
     """PROTECT for an order that limits a loss: a reduction, or a stop or take-profit, also after it
     was triggered here and became a market or limit order."""
-    protects = entry.content.reduce_only or entry.content.type in BECOMES
+    protects = order.request.reduce_only or order.request.type in TRIGGERED_TYPES
     return Priority.PROTECT if protects else Priority.NEW
-
-
-def triggered(entry: Order) -> orders_pb2.OrderContent:
-    """What the venue is to get of an order: of one that waited here for its stop price, what it has
-    become."""
-    if not (entry.kept_here and entry.is_triggered and entry.content.type in BECOMES):
-        return entry.terms() if entry.amendments else entry.content
-    content = entry.terms()
-    content.type = BECOMES[entry.content.type]
-    content.stop_price = content.trailing_offset = ""
-    if content.type == orders_pb2.ORDER_TYPE_MARKET:
-        content.time_in_force = orders_pb2.TIME_IN_FORCE_UNSPECIFIED
-    return content
-
-
-BECOMES = {
-    orders_pb2.ORDER_TYPE_STOP: orders_pb2.ORDER_TYPE_MARKET,
-    orders_pb2.ORDER_TYPE_STOP_LIMIT: orders_pb2.ORDER_TYPE_LIMIT,
-    orders_pb2.ORDER_TYPE_TAKE_PROFIT: orders_pb2.ORDER_TYPE_MARKET,
-    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: orders_pb2.ORDER_TYPE_LIMIT,
-    orders_pb2.ORDER_TYPE_TRAILING_STOP: orders_pb2.ORDER_TYPE_MARKET,
-}
-"""What an order becomes when its stop price is reached."""

@@ -110,7 +110,7 @@ class _Desk:
             return tables.positions((await stub.ListPositions(positions, **options)).positions)
         if self._chosen.verb == "heartbeat":
             signer = development_signer(self._data)
-            beat = signer.beat(time_ns=time.time_ns(), **whose)
+            beat = signer.heartbeat(time_ns=time.time_ns(), **whose)
             return tables.accounts([(await stub.Heartbeat(beat, **options)).account])
         accounts = trade_flow_pb2.ListAccountsRequest(venue=self._chosen.venue)
         return tables.accounts((await stub.ListAccounts(accounts, **options)).accounts)

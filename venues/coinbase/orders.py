@@ -20,6 +20,7 @@ from kit.connector.orders import venue_text as read
 from kit.connector.orders.execution_client import CcxtExecutionClient, Unsupported
 from kit.connector.orders.rest_session import Absent, Call, RestSession
 from kit.execution.approval import plain
+from kit.execution.client_order_ids import as_uuid
 from kit.execution.contract import (
     Accepted,
     Credentials,
@@ -34,7 +35,6 @@ from kit.execution.contract import (
     VenuePosition,
     Verdict,
 )
-from kit.execution.ids import as_uuid
 from kit.marketdata.frames.reference import time_ns
 from venues.coinbase.errors import ERRORS, said
 from venues.coinbase.user_stream import STATES, CoinbaseUserStreamDecoder

@@ -7,8 +7,8 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
+from kit.execution.client_order_ids import of_uuid
 from kit.execution.contract import OrderRequest, OrderState, OrderType, Side
-from kit.execution.ids import of_uuid
 
 AVERAGE_PLACES = Decimal("1e-16")
 _wide = Context(prec=60, rounding=ROUND_HALF_EVEN)

@@ -91,35 +91,34 @@ async def test_live_has_those_that_are_named_and_of_each_kind_its_own_desk(tradi
     found = trading("live", accounts=("binance/main",), paper_accounts=("binance/try", "okx/x"))
     assert sorted(found.accounts.by_name) == ["main", "try"]
     main, paper = found.accounts.by_name["main"], found.accounts.by_name["try"]
-    assert isinstance(main.desk, RateLimitedExecutionClient)
-    assert isinstance(paper.desk, PaperExecutionClient)
+    assert isinstance(main.client, RateLimitedExecutionClient)
+    assert isinstance(paper.client, PaperExecutionClient)
     assert (main.message().paper, paper.message().paper) == (False, True)
-    await main.desk.close()
+    await main.client.close()
 
 
 async def test_the_development_key_signs_for_paper_and_never_for_a_real_account(trading, tmp_path):
     found = trading("live", accounts=("binance/main",), paper_accounts=("binance/try",))
-    servicer = served(found).servicer
     signer = development_signer(tmp_path)
     content = orders_pb2.OrderContent(venue="binance", account="try", symbol="BTCUSDT", size="1")
     approved = signer.approve(content, "r", 2**62)
-    servicer._verifiers["try"].check(approved, 0)
+    found.accounts.by_name["try"].verifier.verify(approved, 0)
     with pytest.raises(ApprovalRejected) as refused:
-        servicer._verifiers["main"].check(approved, 0)
+        found.accounts.by_name["main"].verifier.verify(approved, 0)
     assert refused.value.metadata["why"] == "development_key"
     # Also where nobody asks for its name: that account does not know the key.
     approved.key_id = "other"
     with pytest.raises(ApprovalRejected):
-        servicer._verifiers["main"].check(approved, 0)
-    assert DEVELOPMENT_KEY_ID not in servicer._verifiers["main"]._public_keys
-    await found.accounts.by_name["main"].desk.close()
+        found.accounts.by_name["main"].verifier.verify(approved, 0)
+    assert DEVELOPMENT_KEY_ID not in found.accounts.by_name["main"].verifier._public_keys
+    await found.accounts.by_name["main"].client.close()
 
 
 async def test_without_an_account_on_paper_live_makes_no_development_key(trading, tmp_path):
     found = trading("live", accounts=("binance/main",))
     served(found)
     assert not (tmp_path / "keys").exists()
-    await found.accounts.by_name["main"].desk.close()
+    await found.accounts.by_name["main"].client.close()
 
 
 async def test_of_two_processes_one_has_the_accounts(trading):
@@ -153,9 +152,9 @@ def test_settings_that_make_no_sense_are_refused(trading, settings):
 
 async def test_fees_and_balances_are_as_set(trading):
     found = trading("replay", paper_fees=("binance:-0.0001:0.0002",), paper_balances=("USDT:5",))
-    running = asyncio.create_task(found.accounts.paper_desks["paper"].run())
-    balances = await asyncio.wait_for(found.accounts.paper_desks["paper"].balances(), 10)
+    running = asyncio.create_task(found.accounts.paper_clients["paper"].run())
+    balances = await asyncio.wait_for(found.accounts.paper_clients["paper"].balances(), 10)
     assert [(one.asset, str(one.total)) for one in balances] == [("USDT", "5")]
-    house = found.accounts.paper_desks["paper"].exchange.wallet._rules.house
+    house = found.accounts.paper_clients["paper"].exchange.wallet._rules.house
     assert (str(house.maker), str(house.taker)) == ("-0.0001", "0.0002")
     running.cancel()

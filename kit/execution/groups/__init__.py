@@ -1,10 +1,10 @@
 """Orders that were placed together: alternatives, or an entry and its exits.
 
-shape   what is a group, and which of its orders waits here
-plan    what is to be done now, from how its orders stand
-groups  does so, whenever something has changed
-again   exits that were rejected for a reason that may pass are tried again
+group_rules  which orders make a group, and which of them are held here at first
+plan         the next actions of a group, from the states of its orders
+groups       carries out the plan whenever an order has changed
+exit_retry   tries an exit again that was rejected for a reason that may pass
 
-Venues have groups of their own, each others, and most have none. Here they are the same on all: at
-most one of the alternatives or exits is at the venue, and the others wait here.
+Groups of venues differ, and most venues have none. These work alike on all venues: at most one of
+the alternatives or exits is at the venue, and the others are held here.
 """

@@ -1,30 +1,29 @@
-"""Exits that the venue rejected for a reason that may pass are tried again, as orders of their own.
+"""Tries an exit again that the venue rejected for a reason that may pass.
 
-A rejected order stays rejected: news of it may still come. The next attempt is another order, with
-an id that is made of the first one's request id and its number. It waits here at once, where it can
-be seen and cancelled as any other, and is sent when its pause is over and it is its turn.
+A rejected order stays rejected: updates of it may still arrive. The next attempt is a new order,
+with an id made of the first one's request id and the number of the attempt. It is held here at
+once, where it can be seen and cancelled, and is sent after a pause when it is its turn.
 """
 
 from collections.abc import Iterator, Sequence
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
+from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.errors import StoreUnavailable
-from kit.execution.ids import client_order_id
-from kit.execution.journal.records import Intended
+from kit.execution.journal.records import OrderIntent
 from kit.execution.orders import states
-from kit.execution.orders.account_state import AccountState
-from kit.execution.orders.order import Order, digest_of
-from kit.execution.orders.order_index import intended_of
-from kit.execution.submitter import Commit, OrderSubmitter
+from kit.execution.orders.messages import content_message
+from kit.execution.orders.order import Order
+from kit.execution.orders.request import digest_of
+from kit.execution.submitter import OrderSubmitter
 
 MARK = "~"
-"""Between the caller's request id, which cannot have it, and the number of the attempt."""
+"""Between the caller's request id, which cannot contain it, and the number of the attempt."""
 ATTEMPTS_MAX = 12
 PAUSE_MAX_S = 60
 RECENT_NS = 600 * NANOSECONDS_PER_SECOND
-"""What was rejected longer ago, before the process ended, is somebody else's matter by now."""
+"""An exit that was rejected longer ago, before the process stopped, is not tried again."""
 PASSING = frozenset(
     {
         orders_pb2.REJECT_REASON_OTHER,
@@ -37,135 +36,135 @@ PASSING = frozenset(
         orders_pb2.REJECT_REASON_NEVER_ARRIVED,
     }
 )
-"""The same order may be taken a little later: what an entry has bought may not be there yet, an
-instrument may be halted, and of OTHER nobody knows."""
+"""Reasons for which the same order may be accepted a little later: what the entry bought may not be
+booked yet, an instrument may be halted, and OTHER can be anything."""
 
 
-def number_of(entry: Order) -> int:
-    """Which attempt it is, from 1."""
-    _, _, number = entry.request_id.partition(MARK)
+def number_of(order: Order) -> int:
+    """The number of the attempt, from 1."""
+    _, _, number = order.request_id.partition(MARK)
     return int(number) if number else 1
 
 
-def rests(entry: Order, now_ns: int) -> bool:
-    """Whether it is too early to send it."""
-    number = number_of(entry)
+def is_pausing(order: Order, now_ns: int) -> bool:
+    """Whether it is too early to send an attempt."""
+    number = number_of(order)
     if number == 1:
         return False
     pause_s = min(1 << (number - 2), PAUSE_MAX_S)
-    return now_ns < entry.created_time_ns + pause_s * NANOSECONDS_PER_SECOND
+    return now_ns < order.created_time_ns + pause_s * NANOSECONDS_PER_SECOND
 
 
-def is_wanted(entry: Order, members: Sequence[Order], now_ns: int) -> bool:
-    """Whether there is to be another attempt: of one that waited here, was sent, and rejected. One
-    that was sent when its group was placed is the caller's, who has the answer."""
+def is_retried(order: Order, members: Sequence[Order], now_ns: int) -> bool:
+    """Whether there is to be another attempt: for an exit that was held here, sent and rejected.
+    The caller has the answer to one that was sent when its group was placed."""
     return bool(
-        entry.takes_turns
-        and entry.state == states.REJECTED
-        and entry.reason in PASSING
-        and entry.kept_here
-        and not entry.held
-        and not entry.cancel_wanted
-        and number_of(entry) < ATTEMPTS_MAX
-        and now_ns - entry.updated_time_ns < RECENT_NS
-        and _next_of(entry, members) is None
+        order.takes_turns
+        and order.state == states.REJECTED
+        and order.reject_reason in PASSING
+        and order.was_held_here
+        and not order.held_here
+        and not order.cancel_requested
+        and number_of(order) < ATTEMPTS_MAX
+        and now_ns - order.updated_time_ns < RECENT_NS
+        and _next_of(order, members) is None
     )
 
 
-def given_up(members: Sequence[Order], now_ns: int) -> Iterator[Order]:
-    """Exits that have ended lately though nobody wanted it, and are not tried again. While others
-    go on, only those that the venue rejected."""
-    turns = [one for one in members if one.takes_turns]
-    goes_on = any(not one.is_final for one in turns)
-    for one in turns:
-        is_lost = one.state == states.REJECTED or not goes_on
+def missing_exits(members: Sequence[Order], now_ns: int) -> Iterator[Order]:
+    """Yield the exits that ended lately against the will of their caller and are not tried again.
+    While other exits are open, these are only those that the venue rejected."""
+    exits = [one for one in members if one.takes_turns]
+    is_open = any(not one.is_final for one in exits)
+    for one in exits:
+        is_lost = one.state == states.REJECTED or not is_open
         is_recent = now_ns - one.updated_time_ns < RECENT_NS
         if is_lost and is_recent and _ended_by_itself(one) and _next_of(one, members) is None:
             yield one
 
 
 class ExitRetries:
-    """Makes them, for one account."""
+    """Makes the next attempts for the exits of one account."""
 
-    def __init__(
-        self, ledger: AccountState, pilot: OrderSubmitter, commit: Commit, clock: Clock
-    ) -> None:
-        self._ledger = ledger
-        self._pilot = pilot
-        self._commit = commit
-        self._clock = clock
+    def __init__(self, submitter: OrderSubmitter) -> None:
+        self._submitter = submitter
+        self._state = submitter.state
+        self._journal = submitter.journal
+        self._clock = submitter.clock
         self._writing: set[str] = set()
 
-    def make(self, entry: Order, members: Sequence[Order]) -> None:
-        """Have the next attempt of an exit wait here, if there is to be one."""
-        if is_wanted(entry, members, self._clock.time_ns()):
-            after = self._ledger.index.put_intended(self._intended(entry))
-            _follow(after, entry)
-            self.keep(after)
+    def make(self, order: Order, members: Sequence[Order]) -> None:
+        """Hold the next attempt of an exit here, if there is to be one."""
+        if is_retried(order, members, self._clock.time_ns()):
+            attempt = self._state.index.add_intended(self._intent(order))
+            _inherit_trigger(attempt, order)
+            self.write(attempt)
 
-    def keep(self, entry: Order) -> None:
-        """Write down one that waits to be written. Until it is, its group waits."""
-        if entry.key not in self._writing:
-            self._writing.add(entry.key)
-            self._pilot.works.start(self._keep(entry))
+    def write(self, attempt: Order) -> None:
+        """Write an attempt that is not on disk yet. Its group waits until it is."""
+        if attempt.key not in self._writing:
+            self._writing.add(attempt.key)
+            self._submitter.tasks.start(self._write(attempt))
 
-    def resume(self, members: Sequence[Order]) -> None:
-        """After a start: what an attempt knew when it was made may not be on the disk."""
+    def recover(self, members: Sequence[Order]) -> None:
+        """After a start: make the attempts that are due, and give those that were made what may not
+        be on disk."""
         for one in list(members):
-            after = _next_of(one, members)
-            if after is not None and after.held and not after.is_final:
-                _follow(after, one)
+            attempt = _next_of(one, members)
+            if attempt is not None and attempt.held_here and not attempt.is_final:
+                _inherit_trigger(attempt, one)
             self.make(one, members)
 
-    async def _keep(self, entry: Order) -> None:
+    async def _write(self, attempt: Order) -> None:
         try:
-            await self._commit(intended_of(entry))
-            state = states.CANCELLED if entry.cancel_wanted else states.OPEN
-            words = f"it was rejected, and will be sent again: {number_of(entry)} of {ATTEMPTS_MAX}"
-            self._ledger.move(entry, state, detail="" if entry.cancel_wanted else words)
+            await self._journal.commit(attempt.intent())
+            state = states.CANCELLED if attempt.cancel_requested else states.OPEN
+            detail = f"rejected before; attempt {number_of(attempt)} of {ATTEMPTS_MAX}"
+            detail = "" if attempt.cancel_requested else detail
+            self._state.transition(attempt, state, detail=detail)
         except StoreUnavailable:
-            # The group is looked at again after the pause, and this is tried again.
+            # The group is planned again after the pause, and writes it again.
             return
         finally:
-            self._writing.discard(entry.key)
+            self._writing.discard(attempt.key)
 
-    def _intended(self, entry: Order) -> Intended:
-        content = entry.terms()
-        content.size = entry.content.size
-        request_id = _next_id(entry)
-        return Intended(
-            key=client_order_id(self._ledger.venue, self._ledger.account, request_id),
+    def _intent(self, order: Order) -> OrderIntent:
+        content = content_message(order)
+        content.size = order.content.size
+        request_id = _next_id(order)
+        return OrderIntent(
+            key=self._submitter.order_key(request_id),
             request_id=request_id,
             digest=digest_of(content, request_id),
             content=content.SerializeToString(),
             created_time_ns=self._clock.time_ns(),
-            approval_ends_ns=entry.approval_ends_ns,
-            held=True,
+            approval_expires_time_ns=order.approval_expires_time_ns,
+            held_here=True,
         )
 
 
-def _ended_by_itself(entry: Order) -> bool:
-    """Whether nobody wanted the end of an exit: no fill, no caller, not its group; and whether the
-    one who placed it has not heard of it in the answer."""
-    if not entry.is_final or entry.cancel_wanted or entry.state == states.FILLED:
+def _ended_by_itself(order: Order) -> bool:
+    """Whether neither a fill, its caller nor its group ended an exit, and whether the answer to the
+    caller did not say so."""
+    if not order.is_final or order.cancel_requested or order.state == states.FILLED:
         return False
-    if entry.state == states.REJECTED:
-        return entry.kept_here and not entry.held
-    return not (entry.held and entry.state == states.CANCELLED)
+    if order.state == states.REJECTED:
+        return order.was_held_here and not order.held_here
+    return not (order.held_here and order.state == states.CANCELLED)
 
 
-def _follow(after: Order, before: Order) -> None:
-    """What the market has said to the one before holds."""
-    after.is_triggered = after.is_triggered or before.is_triggered
-    if after.best_price is None:
-        after.best_price = before.best_price
+def _inherit_trigger(attempt: Order, before: Order) -> None:
+    """Give an attempt what the market has done to the one before it."""
+    attempt.is_triggered = attempt.is_triggered or before.is_triggered
+    if attempt.best_price is None:
+        attempt.best_price = before.best_price
 
 
-def _next_id(entry: Order) -> str:
-    first, _, _ = entry.request_id.partition(MARK)
-    return f"{first}{MARK}{number_of(entry) + 1}"
+def _next_id(order: Order) -> str:
+    first, _, _ = order.request_id.partition(MARK)
+    return f"{first}{MARK}{number_of(order) + 1}"
 
 
-def _next_of(entry: Order, members: Sequence[Order]) -> Order | None:
-    wanted = _next_id(entry)
-    return next((one for one in members if one.request_id == wanted), None)
+def _next_of(order: Order, members: Sequence[Order]) -> Order | None:
+    next_id = _next_id(order)
+    return next((one for one in members if one.request_id == next_id), None)

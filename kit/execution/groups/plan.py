@@ -1,8 +1,8 @@
-"""What is to be done with the orders of a group, from how they stand.
+"""The next actions of a group, from the states of its orders.
 
 Nothing else is remembered: after a crash the same orders lead to the same plan. Of the alternatives
-or exits, here both called exits, at most one is at the venue. What another one is sent with is what
-is left when that one has ended, and its end is known.
+or exits, here both called exits, at most one is at the venue. Another one is sent with the size
+that is left, once the one before it has ended and its filled size is known.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,15 +16,15 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution import amounts
 from kit.execution.amounts import ZERO
 from kit.execution.approval import plain
-from kit.execution.checks import is_had, least_of
+from kit.execution.checks import is_supported, size_min_of
 from kit.execution.contract import OrderCapabilities
 from kit.execution.groups import exit_retry
 from kit.execution.orders import states
 from kit.execution.orders.order import Order
 
 FILLS_WAIT_NS = 10 * NANOSECONDS_PER_SECOND
-"""So long the fills of an entry that has ended are waited for, as they tell what it paid in what it
-has bought. Then it is better to close roughly than not at all."""
+"""How long the fills of an entry that has ended are waited for: they say which fee was paid in what
+was bought. After that it is better to close a slightly wrong size than nothing."""
 PREFERRED = (
     orders_pb2.ORDER_TYPE_LIMIT,
     orders_pb2.ORDER_TYPE_STOP,
@@ -33,72 +33,71 @@ PREFERRED = (
     orders_pb2.ORDER_TYPE_TAKE_PROFIT,
     orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
 )
-"""Which one is to be at the venue. A limit order can be nowhere else; a stop of the venue's own
-lives on when this process does not, and what limits a loss is worth more than what takes a gain."""
-NO_FILL = "the entry has ended without a fill"
-DONE = "the others of the group have filled all of it"
+"""Which exit is at the venue, the first of these. A limit order can rest only there; a stop of the
+venue works without this process, and limiting a loss matters more than taking a profit."""
+NO_FILL = "the entry ended without a fill"
+DONE = "the other orders of the group have filled all of it"
 
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done now; often nothing."""
+    """The next actions of a group; often none."""
 
     size: Decimal | None = None
-    """That of those that wait here."""
+    """The size for the orders that are held here."""
     ends: dict[str, str] = field(default_factory=dict)
-    """Those that wait for nothing any more, by key, and why."""
+    """Orders held here that are to be cancelled, by key, and why."""
     cancels: list[Order] = field(default_factory=list)
-    """To be taken back at the venue; what follows has to wait for their ends."""
+    """Orders to cancel at the venue; nothing is sent before they have ended."""
     sends: Order | None = None
-    """To be sent."""
+    """The order to send."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """What a plan is made from besides the orders."""
+class PlanInputs:
+    """What a plan is made from, besides the orders."""
 
     instrument: types_pb2.Instrument
-    rules: OrderCapabilities
-    """What the venue has."""
+    capabilities: OrderCapabilities
     now_ns: int
     is_placing: Callable[[Order], bool]
-    """Whether an order is on its way without an answer."""
+    """Whether an order is being sent and has no verdict yet."""
 
 
 def entry_of(members: Sequence[Order]) -> Order | None:
-    """The entry; None of alternatives."""
+    """The entry; None in a group of alternatives."""
     role = orders_pb2.GROUP_ROLE_ENTRY
     return next((one for one in members if one.content.group.role == role), None)
 
 
 def exits_of(members: Sequence[Order]) -> list[Order]:
-    """All but the entry."""
+    """All orders but the entry."""
     return [one for one in members if one.takes_turns]
 
 
 def preferred(
-    contents: Sequence[orders_pb2.OrderContent], rules: OrderCapabilities
+    contents: Sequence[orders_pb2.OrderContent], capabilities: OrderCapabilities
 ) -> orders_pb2.OrderContent | None:
-    """Which one is to be at the venue; None when all wait here."""
-    had = [one for one in contents if is_had(one, rules)]
+    """Return the one that is to be at the venue; None when all are held here."""
+    supported = [one for one in contents if is_supported(one, capabilities)]
     return min(
-        (one for one in had if one.type in PREFERRED),
+        (one for one in supported if one.type in PREFERRED),
         key=lambda one: PREFERRED.index(one.type),
         default=None,
     )
 
 
 def left_of(members: Sequence[Order], instrument: types_pb2.Instrument) -> Decimal:
-    """How much there is to do for the exits: a whole number of steps, not below zero."""
-    filled = amounts.total(one.filled for one in exits_of(members))
-    left = amounts.subtract(_to_close(members, instrument), filled)
+    """Return the size that is left for the exits: a multiple of the size step, not below zero."""
+    filled_size = amounts.total(one.filled_size for one in exits_of(members))
+    left = amounts.subtract(_size_to_close(members, instrument), filled_size)
     if instrument.size_step and Decimal(instrument.size_step) > ZERO:
         left = amounts.floor_to(left, Decimal(instrument.size_step))
     return max(left, ZERO)
 
 
-def make(members: Sequence[Order], scene: Scene) -> Plan:
-    """What is to be done now."""
+def make(members: Sequence[Order], inputs: PlanInputs) -> Plan:
+    """Return the next actions for the orders of a group."""
     plan = Plan()
     if any(one.state == states.INTENDED for one in members):
         return plan
@@ -106,76 +105,81 @@ def make(members: Sequence[Order], scene: Scene) -> Plan:
     waiting = [
         one
         for one in exits_of(members)
-        if one.held and one.state == states.OPEN and not scene.is_placing(one)
+        if one.held_here and one.state == states.OPEN and not inputs.is_placing(one)
     ]
-    left = left_of(members, scene.instrument)
+    left = left_of(members, inputs.instrument)
     if left > ZERO:
         plan.size = left
     if entry is not None and not entry.is_final:
         if left > ZERO and any(one.is_triggered for one in waiting):
-            _take_back(plan, [entry])
-    elif entry is not None and not entry.filled:
+            _cancel(plan, [entry])
+    elif entry is not None and not entry.filled_size:
         plan.ends = dict.fromkeys((one.key for one in waiting), NO_FILL)
-    elif entry is None or not _awaits_fills(entry, scene):
-        _take_turns(plan, members, waiting, left, scene)
+    elif entry is None or not _awaits_fills(entry, inputs):
+        _plan_exits(plan, members, waiting, left, inputs)
     return plan
 
 
-def _take_turns(
-    plan: Plan, members: Sequence[Order], waiting: list[Order], left: Decimal, scene: Scene
+def _plan_exits(
+    plan: Plan,
+    members: Sequence[Order],
+    waiting: list[Order],
+    left: Decimal,
+    inputs: PlanInputs,
 ) -> None:
-    """What is to be closed stands fast."""
-    out = [one for one in exits_of(members) if not one.is_final and one not in waiting]
-    awake = [one for one in waiting if not exit_retry.rests(one, scene.now_ns)]
-    due = next((one for one in awake if one.is_triggered), None)
+    """Plan the exits of a group whose size to close is final."""
+    at_venue = [one for one in exits_of(members) if not one.is_final and one not in waiting]
+    sendable = [one for one in waiting if not exit_retry.is_pausing(one, inputs.now_ns)]
+    due = next((one for one in sendable if one.is_triggered), None)
     if not left:
         plan.ends = dict.fromkeys((one.key for one in waiting), DONE)
-        _take_back(plan, [one for one in out if one.filled < one.size])
-    elif out:
-        # More than one can only be out when one has come back that was taken for lost.
-        kept = next((one for one in out if one.is_triggered), out[0])
-        _take_back(plan, [one for one in out if due is not None or one is not kept])
+        _cancel(plan, [one for one in at_venue if one.filled_size < one.size])
+    elif at_venue:
+        # There is more than one only if an order that counted as never arrived is there.
+        kept = next((one for one in at_venue if one.is_triggered), at_venue[0])
+        _cancel(plan, [one for one in at_venue if due is not None or one is not kept])
     else:
         for one in waiting:
-            least = least_of(scene.instrument, one.price or one.stop_price)
-            if left < least:
+            size_min = size_min_of(inputs.instrument, one.price or one.stop_price)
+            if left < size_min:
                 plan.ends[one.key] = (
-                    f"what is left is {plain(left)}; the venue takes no less than {plain(least)}"
+                    f"the size left is {plain(left)}; the venue's minimum is {plain(size_min)}"
                 )
-        able = [one for one in awake if one.key not in plan.ends]
-        plan.sends = due if due in able else _to_rest(members, able, scene)
+        sendable = [one for one in sendable if one.key not in plan.ends]
+        plan.sends = due if due in sendable else _resting(members, sendable, inputs)
 
 
-def _to_rest(members: Sequence[Order], able: list[Order], scene: Scene) -> Order | None:
-    """Who is to be at the venue without having been woken. A stop goes there as the first one only:
-    when the venue did not keep that one, it waits safer here."""
-    chosen = preferred([one.content for one in able], scene.rules)
-    was_out = any(not one.held for one in exits_of(members))
-    if chosen is None or (was_out and chosen.type != orders_pb2.ORDER_TYPE_LIMIT):
+def _resting(members: Sequence[Order], sendable: list[Order], inputs: PlanInputs) -> Order | None:
+    """The exit that is to be at the venue without being triggered. A stop is sent there only as the
+    first exit: when the venue did not keep that one, it is safer here."""
+    chosen = preferred([one.content for one in sendable], inputs.capabilities)
+    was_any_sent = any(not one.held_here for one in exits_of(members))
+    if chosen is None or (was_any_sent and chosen.type != orders_pb2.ORDER_TYPE_LIMIT):
         return None
-    return next(one for one in able if one.content is chosen)
+    return next(one for one in sendable if one.content is chosen)
 
 
-def _take_back(plan: Plan, entries: list[Order]) -> None:
-    plan.cancels = [one for one in entries if not one.cancel_wanted]
+def _cancel(plan: Plan, orders: list[Order]) -> None:
+    plan.cancels = [one for one in orders if not one.cancel_requested]
 
 
-def _to_close(members: Sequence[Order], instrument: types_pb2.Instrument) -> Decimal:
+def _size_to_close(members: Sequence[Order], instrument: types_pb2.Instrument) -> Decimal:
     entry = entry_of(members)
     if entry is None:
         return Decimal(members[0].content.size)
-    if not _pays_in_base(entry, instrument):
-        return entry.filled
-    return amounts.subtract(entry.filled, max(entry.fees.get(instrument.base, ZERO), ZERO))
+    if not _may_pay_fee_in_base(entry, instrument):
+        return entry.filled_size
+    fee = max(entry.fees.get(instrument.base, ZERO), ZERO)
+    return amounts.subtract(entry.filled_size, fee)
 
 
-def _pays_in_base(entry: Order, instrument: types_pb2.Instrument) -> bool:
-    """Whether a fee may be taken out of what was bought."""
+def _may_pay_fee_in_base(entry: Order, instrument: types_pb2.Instrument) -> bool:
+    """Whether the fee may be taken out of what was bought."""
     is_spot = instrument.kind == types_pb2.INSTRUMENT_KIND_SPOT
-    return is_spot and entry.content.side == types_pb2.SIDE_BUY
+    return is_spot and entry.side == types_pb2.SIDE_BUY
 
 
-def _awaits_fills(entry: Order, scene: Scene) -> bool:
-    if not entry.lacks_fills or not _pays_in_base(entry, scene.instrument):
+def _awaits_fills(entry: Order, inputs: PlanInputs) -> bool:
+    if not entry.lacks_fills or not _may_pay_fee_in_base(entry, inputs.instrument):
         return False
-    return scene.now_ns - entry.updated_time_ns < FILLS_WAIT_NS
+    return inputs.now_ns - entry.updated_time_ns < FILLS_WAIT_NS

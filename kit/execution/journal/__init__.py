@@ -1,6 +1,7 @@
-"""Each step of an order on disk before it is taken.
+"""Each step of an order, on disk before it is taken.
 
-journal  records in a row, synced by those who wait
-files    a journal's bytes in a file that one process holds
-records  what stands in a journal
+records           the records, and their format on disk
+account_journal   the journal of one account
+journal           framed payloads in a file: group commit, repair, compaction
+files             the file, held by one process
 """

@@ -1,4 +1,4 @@
-"""A journal's bytes in a file that only one process may hold."""
+"""The file of a journal, which only one process may hold."""
 
 import asyncio
 import fcntl
@@ -9,18 +9,18 @@ from pathlib import Path
 
 from kit.base.errors import StoreUnavailable
 
-ROOM_BYTES = 4 << 20
-"""The file is made longer by so many zeros at a time: to put bytes on the disk where there is room
-already, the file system has nothing else to write down."""
+PREALLOCATED_BYTES = 4 << 20
+"""The file grows by this many zeros at a time: syncing bytes into allocated space needs no write of
+file-system metadata."""
 
 
 class FileStore:
     """``<name>.journal`` in a folder, with ``<name>.lock`` beside it."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        """Raises StoreUnavailable when another process holds it, or the folder cannot be used."""
+        """Raises StoreUnavailable when another process holds the file or the folder is unusable."""
         self._path = folder / f"{name}.journal"
-        self._aside = folder / f"{name}.journal.new"
+        self._new_path = folder / f"{name}.journal.new"
         self._folder = folder
         self._length = 0
         self._file = -1
@@ -42,26 +42,26 @@ class FileStore:
     def write(self, position: int, data: bytes, *, sync: bool) -> None:
         end = position + len(data)
         if end > self._length:
-            _write_at(self._file, bytes(ROOM_BYTES + end - self._length), self._length)
-            self._length = end + ROOM_BYTES
+            _write_at(self._file, bytes(PREALLOCATED_BYTES + end - self._length), self._length)
+            self._length = end + PREALLOCATED_BYTES
             os.fsync(self._file)
         _write_at(self._file, data, position)
         if sync:
             os.fdatasync(self._file)
 
     def replace(self, data: bytes) -> None:
-        file = os.open(self._aside, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
+        file = os.open(self._new_path, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
         try:
             _write_at(file, data, 0)
-            _write_at(file, bytes(ROOM_BYTES), len(data))
+            _write_at(file, bytes(PREALLOCATED_BYTES), len(data))
             os.fsync(file)
-            self._aside.replace(self._path)
+            self._new_path.replace(self._path)
         except OSError:
             os.close(file)
             raise
         self._close_file()
-        self._file, self._length = file, len(data) + ROOM_BYTES
-        # The new name, too, has to be on the disk.
+        self._file, self._length = file, len(data) + PREALLOCATED_BYTES
+        # The rename has to be on disk too.
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -79,17 +79,17 @@ class FileStore:
 
 
 class OneThread:
-    """Runs what blocks, one after the other, off the event loop."""
+    """Runs blocking functions one after the other, off the event loop."""
 
     def __init__(self, name: str) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     async def __call__(self, work: Callable[[], None]) -> None:
-        # Shielded: what has begun is waited for by whoever comes next, in the same thread.
+        # A cancelled caller leaves its function running; the next one waits for it in the thread.
         await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
     def close(self) -> None:
-        """Let the thread end."""
+        """Stop the thread once it is idle."""
         self._executor.shutdown(wait=False)
 
 

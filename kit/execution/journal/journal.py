@@ -1,13 +1,13 @@
-"""Each step of an order on disk before it is taken.
+"""An append-only file of records, each with a checksum.
 
-A journal is a row of records, each with a checksum. ``commit`` returns when its records are on the
-disk; those who wait at the same time share one sync, which runs off the event loop. ``append`` only
-hands records over: what the venue can tell again need not be waited for.
+``commit`` returns when its records are on disk; callers that wait at the same time share one sync,
+which runs off the event loop. ``append`` does not wait: it is for what the venue can report again.
 
-After a kill the end of the file may be torn. A record tells which ones were on the disk when it was
-written, so a torn end, which nobody has relied on, is told from damage to what was, and only the
-first is cut. After a failed write nothing is known about the file: it is written anew, from memory,
-aside, and renamed, before the next record is taken. The same makes it short when it has grown.
+After a kill the end of the file may be torn. Each record has the number of the last record that was
+on disk when it was written, so a torn end, on which nobody relied, differs from damage; only a torn
+end is cut off. After a failed write the content of the file is unknown: it is rewritten from memory
+to a new file, which is renamed, before the next record is written. The same compacts a file that
+has grown.
 """
 
 import asyncio
@@ -22,54 +22,54 @@ from kit.base.errors import StoreUnavailable
 
 MAGIC = 0x4A56
 HEADER = struct.Struct("<HIIQQ")
-"""Magic, length of the payload, checksum, number of the record, number of the last one that was on
-the disk for certain."""
+"""Magic, length of the payload, checksum, number of the record, number of the last record that was
+certainly on disk."""
 NUMBERS = struct.Struct("<IQQ")
 RECORD_BYTES_MAX = 1 << 20
 COMPACT_BYTES_MIN = 8 << 20
 REPAIR_PAUSE_NS = NANOSECONDS_PER_SECOND
 LINGER_S = 0.005
-"""So long records that nobody waits for may stay in memory."""
+"""How long appended records may stay in memory."""
 
 _log = telemetry.logger("orders.journal")
 
 
 class Store(Protocol):
-    """Where the bytes of a journal are. Called from one thread at a time, off the event loop; every
+    """The storage of a journal. It is called from one thread at a time, off the event loop. Every
     method raises OSError."""
 
     def load(self) -> bytes:
-        """All there is; zeros at the end mean nothing."""
+        """Return all bytes; zeros at the end have no meaning."""
 
     def write(self, position: int, data: bytes, *, sync: bool) -> None:
-        """Put bytes at a place, and on the disk if so wanted."""
+        """Write bytes at a position, and sync them to disk if ``sync``."""
 
     def replace(self, data: bytes) -> None:
-        """Have these bytes in place of all, on the disk, or fail and change nothing."""
+        """Replace all bytes, synced to disk, or fail and change nothing."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the storage."""
 
 
 Offload = Callable[[Callable[[], None]], Awaitable[None]]
-"""Runs a function that blocks, and waits for it without blocking."""
+"""Runs a blocking function off the event loop, and waits for it."""
 
 
 class Contents(NamedTuple):
-    """What was read of a journal."""
+    """The content of a journal."""
 
     payloads: list[bytes]
     last_number: int
     torn_bytes: int
-    """At the end, which are no whole record."""
+    """Bytes at the end that are no whole record."""
 
 
 class JournalDamaged(StoreUnavailable):
-    """Something that was on the disk for certain cannot be read any more."""
+    """A record that was certainly on disk cannot be read."""
 
 
 class Journal:
-    """The journal of one account. ``dump`` gives all that is known, as records."""
+    """A journal of payloads. ``dump`` returns payloads that replace all those written so far."""
 
     def __init__(
         self, store: Store, offload: Offload, clock: Clock, dump: Callable[[], Iterable[bytes]]
@@ -89,33 +89,34 @@ class Journal:
         self._repaired_ns = -REPAIR_PAUSE_NS
         self._was_read = False
         self.broken = "not open"
-        """Why nothing can be written; empty when it can."""
+        """Why nothing can be written; empty while it can."""
 
     def load(self) -> list[bytes]:
-        """The payloads that are there. Blocks. Raises JournalDamaged, StoreUnavailable."""
+        """Return the payloads on disk. Blocks. Raises JournalDamaged, StoreUnavailable."""
         try:
             contents = read(self._store.load())
         except OSError as error:
             raise _unavailable(str(error)) from error
         self._number = self._durable = contents.last_number
         if contents.torn_bytes:
-            _log.warning("torn end is cut", extra={"bytes": contents.torn_bytes})
+            _log.warning("torn end cut off", extra={"bytes": contents.torn_bytes})
         return contents.payloads
 
     async def open(self) -> None:
-        """Write what is known anew, without a torn end. Raises StoreUnavailable."""
+        """Rewrite the file without a torn end, and start writing. Raises StoreUnavailable."""
         self._was_read = True
         await self._rewrite()
 
     def append(self, *payloads: bytes) -> None:
-        """Hand records over. They are written with the next ones that somebody waits for, or soon:
-        an order on its way should not meet the writing of what became of the last one."""
+        """Write records with the next commit, or after LINGER_S. Not at once: the write would delay
+        the commit of the next order."""
         self._buffer += payloads
         if self._linger is None or self._linger.done():
             self._linger = asyncio.get_running_loop().create_task(self._write_soon())
 
     async def commit(self, *payloads: bytes) -> None:
-        """Have records on the disk. Raises StoreUnavailable; then they may be there or not."""
+        """Write records and all appended ones, and wait until they are on disk. Raises
+        StoreUnavailable; they may be on disk or not then."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._buffer += payloads
         self._waiters.append(waiter)
@@ -123,13 +124,13 @@ class Journal:
         await waiter
 
     async def close(self) -> None:
-        """Put everything on the disk, and let go of it."""
+        """Write everything to disk, and release the storage."""
         if self._linger is not None:
             self._linger.cancel()
         try:
             await self.commit()
         except StoreUnavailable as error:
-            _log.warning("closed unwritten", extra={"detail": error.message})
+            _log.warning("journal closed unwritten", extra={"detail": error.message})
         self.broken = "closed"
         self._store.close()
 
@@ -150,7 +151,7 @@ class Journal:
             except StoreUnavailable as error:
                 _settle(waiters, error)
             except Exception as error:
-                # A fault of ours must not leave anyone waiting for ever.
+                # No waiter may wait for ever, even after a bug.
                 _log.exception("journal failed")
                 self.broken = f"{type(error).__name__}: {error}"
                 _settle(waiters, _unavailable(self.broken))
@@ -160,10 +161,10 @@ class Journal:
 
     async def _write(self, payloads: list[bytes], *, sync: bool) -> None:
         if not self._was_read:
-            # What could not be read must not be replaced by what is in memory.
+            # A file that could not be read must not be replaced from memory.
             raise _unavailable(self.broken)
         if self.broken:
-            # Whatever is not waited for is in memory, and so in what is written anew.
+            # Appended records are in memory too, and so in the next rewrite.
             if not sync:
                 return
             await self._repair()
@@ -188,7 +189,7 @@ class Journal:
 
     async def _rewrite(self) -> None:
         payloads = list(self._dump())
-        # The file counts from when it is renamed, and then all of it is on the disk.
+        # The file is valid once it is renamed, and all of it is on disk then.
         durable = self._number + len(payloads)
         data = b"".join(self._framed(payloads, durable))
         try:
@@ -216,14 +217,14 @@ class Journal:
 
 
 def frame(payload: bytes, number: int, durable: int) -> bytes:
-    """A record as it stands in the file."""
+    """Return a record as it is in the file."""
     check = zlib.crc32(payload, zlib.crc32(NUMBERS.pack(len(payload), number, durable)))
     return HEADER.pack(MAGIC, len(payload), check, number, durable) + payload
 
 
 def read(data: bytes) -> Contents:
-    """The records of a file. Raises JournalDamaged when one is missing that was on the disk for
-    certain."""
+    """Read the records of a file. Raises JournalDamaged when a record is missing that was certainly
+    on disk."""
     payloads: list[bytes] = []
     position = last = durable = 0
     while (found := _record(data, position)) is not None:
@@ -235,13 +236,13 @@ def read(data: bytes) -> Contents:
         position += HEADER.size + len(payload)
     rest = data[position:].rstrip(b"\0")
     if max(durable, _durable_after(rest)) > last:
-        text = f"record {last + 1} was on the disk, and cannot be read"
+        text = f"record {last + 1} was on disk, and cannot be read"
         raise JournalDamaged(text, store="journal")
     return Contents(payloads, last, len(rest))
 
 
 def _record(data: bytes, position: int) -> tuple[bytes, int, int] | None:
-    """Payload, number and what was durable; None when no whole record is there."""
+    """Payload, number and last durable number of a record; None where there is no whole one."""
     if position + HEADER.size > len(data):
         return None
     magic, length, check, number, durable = HEADER.unpack_from(data, position)
@@ -255,7 +256,7 @@ def _record(data: bytes, position: int) -> tuple[bytes, int, int] | None:
 
 
 def _durable_after(rest: bytes) -> int:
-    """The highest number that records after a tear know to be on the disk."""
+    """The highest durable number in whole records after a tear."""
     mark = MAGIC.to_bytes(2, "little")
     highest = 0
     place = rest.find(mark)

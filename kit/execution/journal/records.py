@@ -1,39 +1,44 @@
-"""What stands in the journal of an account. Replaying a record twice does no harm."""
+"""The records in the journal of an account, as msgpack arrays with a one-letter tag.
+
+Tags and the order of fields are the format on disk: fields are added at the end, with a default.
+Replaying a record twice has the same effect as replaying it once.
+"""
 
 from decimal import Decimal
+from enum import StrEnum
 
 import msgspec
 
 
-class Intended(msgspec.Struct, frozen=True, array_like=True, tag="i"):
-    """An order that is wanted."""
+class OrderIntent(msgspec.Struct, frozen=True, array_like=True, tag="i"):
+    """An order that was verified and checked, before it is sent or held."""
 
     key: str
     request_id: str
     digest: bytes
-    """Of its content as it was asked for: another content is another order."""
+    """Of the content as requested: a request id with another digest is another order."""
     content: bytes
-    """OrderContent."""
+    """A serialized OrderContent."""
     created_time_ns: int
-    approval_ends_ns: int
-    held: bool
+    approval_expires_time_ns: int
+    held_here: bool
 
 
-class Grouped(msgspec.Struct, frozen=True, array_like=True, tag="g"):
-    """Orders that are wanted together: all of them stand here, or none."""
+class GroupIntent(msgspec.Struct, frozen=True, array_like=True, tag="g"):
+    """The orders of a group, in one record: all of them are on disk, or none."""
 
-    orders: tuple[Intended, ...]
+    orders: tuple[OrderIntent, ...]
 
 
-class Sent(msgspec.Struct, frozen=True, array_like=True, tag="s"):
-    """From here on an order may be at the venue."""
+class OrderSent(msgspec.Struct, frozen=True, array_like=True, tag="s"):
+    """The order is about to be sent: from here on it may be at the venue."""
 
     key: str
     time_ns: int
 
 
-class Foreign(msgspec.Struct, frozen=True, array_like=True, tag="x"):
-    """An order that was placed elsewhere."""
+class ExternalOrder(msgspec.Struct, frozen=True, array_like=True, tag="x"):
+    """An order of the account that another program placed."""
 
     key: str
     client_order_id: str
@@ -41,33 +46,33 @@ class Foreign(msgspec.Struct, frozen=True, array_like=True, tag="x"):
     created_time_ns: int
 
 
-class Stood(msgspec.Struct, frozen=True, array_like=True, tag="o"):
-    """Where an order stood: all that changes of it but its fills."""
+class OrderUpdate(msgspec.Struct, frozen=True, array_like=True, tag="o"):
+    """All that changes of an order, except its fills and amendments."""
 
     key: str
     venue_order_id: str
     state: int
     size: Decimal
     price: Decimal | None
-    filled_told: Decimal
-    average_told: Decimal | None
-    reason: int
+    reported_filled_size: Decimal
+    reported_average_price: Decimal | None
+    reject_reason: int
     detail: str
-    held: bool
-    cancel_wanted: bool
+    held_here: bool
+    cancel_requested: bool
     venue_time_ns: int
     updated_time_ns: int
     best_price: Decimal | None
-    """Of a trailing stop that is held: the best price since it was placed."""
+    """Of a trailing stop that is held here: the best price since it was placed."""
     is_triggered: bool
     stop_price: Decimal | None = None
-    """None in journals of before it could be changed: as it was asked for."""
+    """None in journals that older versions wrote: the stop price as requested."""
     trailing_offset: Decimal | None = None
-    """As the stop price."""
+    """None as for ``stop_price``."""
 
 
-class Filled(msgspec.Struct, frozen=True, array_like=True, tag="f"):
-    """A fill."""
+class OrderFill(msgspec.Struct, frozen=True, array_like=True, tag="f"):
+    """A fill of an order. A later record of the same fill id replaces its fees."""
 
     key: str
     symbol: str
@@ -83,61 +88,76 @@ class Filled(msgspec.Struct, frozen=True, array_like=True, tag="f"):
     received_time_ns: int
 
 
-class Amending(msgspec.Struct, frozen=True, array_like=True, tag="a"):
-    """A change of an order that is wanted, and what has become of it."""
+class AmendmentOutcome(StrEnum):
+    """The outcome of an amendment. The values are on disk."""
+
+    PENDING = "wanted"
+    """It may have been done or not."""
+    DONE = "done"
+    REJECTED = "refused"
+    LAPSED = "lapsed"
+    """The order ended, or left, before the amendment could be done."""
+
+
+class Amendment(msgspec.Struct, frozen=True, array_like=True, tag="a"):
+    """A requested change of an order, and its outcome."""
 
     key: str
     request_id: str
     digest: bytes
     size: Decimal
     price: Decimal | None
-    outcome: str
-    """One of kit.execution.orders.account_state.Outcome."""
-    words: str
+    outcome: AmendmentOutcome
+    detail: str
     stop_price: Decimal | None = None
     trailing_offset: Decimal | None = None
 
+    def ended(self, outcome: AmendmentOutcome, detail: str = "") -> "Amendment":
+        """The same amendment with its final outcome."""
+        return msgspec.structs.replace(self, outcome=outcome, detail=detail)
 
-class Balanced(msgspec.Struct, frozen=True, array_like=True, tag="b"):
-    """What the account has of an asset."""
+
+class BalanceRecord(msgspec.Struct, frozen=True, array_like=True, tag="b"):
+    """The account's balance of an asset."""
 
     asset: str
     total: Decimal
     free: Decimal
 
 
-class Positioned(msgspec.Struct, frozen=True, array_like=True, tag="p"):
-    """What the account holds of a derivative."""
+class PositionRecord(msgspec.Struct, frozen=True, array_like=True, tag="p"):
+    """The account's position in a derivative."""
 
     symbol: str
     size: Decimal
 
 
-class Authority(msgspec.Struct, frozen=True, array_like=True, tag="y"):
-    """The highest fencing epoch that was seen, and whether it has sent a heartbeat."""
+class AuthorityRecord(msgspec.Struct, frozen=True, array_like=True, tag="y"):
+    """The highest fencing epoch that was seen, and whether a heartbeat has armed the dead man's
+    switch."""
 
     fencing_epoch: int
     armed: bool
 
 
-class Began(msgspec.Struct, frozen=True, array_like=True, tag="e"):
-    """The epoch of the numbered events of this run."""
+class EpochRecord(msgspec.Struct, frozen=True, array_like=True, tag="e"):
+    """The epoch of the execution stream of one run of the process."""
 
     epoch: int
 
 
 Record = (
-    Intended
-    | Grouped
-    | Sent
-    | Foreign
-    | Stood
-    | Filled
-    | Amending
-    | Balanced
-    | Positioned
-    | Authority
-    | Began
+    OrderIntent
+    | GroupIntent
+    | OrderSent
+    | ExternalOrder
+    | OrderUpdate
+    | OrderFill
+    | Amendment
+    | BalanceRecord
+    | PositionRecord
+    | AuthorityRecord
+    | EpochRecord
 )
 
 _encoder = msgspec.msgpack.Encoder()
@@ -145,11 +165,11 @@ _decoder = msgspec.msgpack.Decoder(Record)
 
 
 def encode(record: Record) -> bytes:
-    """A record as bytes."""
+    """Return the bytes of a record, without the frame that the journal puts around them."""
     return _encoder.encode(record)
 
 
 def decode(payload: bytes | memoryview) -> Record:
-    """Bytes as a record. Raises msgspec.DecodeError."""
-    found: Record = _decoder.decode(payload)
-    return found
+    """Read a record. Raises msgspec.DecodeError."""
+    record: Record = _decoder.decode(payload)
+    return record

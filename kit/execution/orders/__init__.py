@@ -1,8 +1,11 @@
 """What is known of an account: orders, fills, balances, positions.
 
-states    where an order stands, and what may follow
-entry     one order in memory
-index     all of them, by every id, rebuilt from the journal
-ledger    what is heard of them, in whatever order it comes
-holdings  balances and positions
+order                   one order in memory
+request                 reads an order from the contract's message
+messages                renders orders, fills, balances and positions to the contract's messages
+states                  the states of an order, and the allowed transitions
+order_index             all orders by every id, rebuilt from the journal
+account_state           applies the venue's updates, in whatever order they arrive
+amendments              settles amendments whose outcome was not known
+balances_and_positions  as the venue reported them last, compared with the fills
 """

@@ -1,335 +1,345 @@
-"""The orders, fills, balances and positions of one account in memory, as the journal has them.
+"""The orders and fills of one account in memory: every update of the venue is applied here.
 
-Everything that is heard of an order comes in here, in whatever order and however often it comes.
-What changes is written into the journal and told to a listener. News that cannot be matched to an
-order wait as strangers while an order is on its way that they may be of.
+Updates may arrive late, twice and in any order. What changes is written to the journal and given to
+a listener. An update that matches no order is kept while an order is being sent that it may belong
+to.
 """
 
-from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum, auto
 from typing import Protocol
 
-import msgspec
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base import telemetry
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
 from kit.execution.amounts import ZERO
-from kit.execution.approval import plain
 from kit.execution.contract import OrderState, RejectReason, VenueFill, VenueOrder
-from kit.execution.journal.records import Amending, Filled, Foreign, Record
+from kit.execution.journal.records import (
+    Amendment,
+    AmendmentOutcome,
+    ExternalOrder,
+    OrderFill,
+    Record,
+)
 from kit.execution.orders import states
-from kit.execution.orders.order import Order, Outcome, filled_of
+from kit.execution.orders.messages import external_content_message
+from kit.execution.orders.order import Order
 from kit.execution.orders.order_index import OrderIndex
 
-STRANGERS_MAX = 10_000
-TERMS_AFTER_NS = 60 * NANOSECONDS_PER_SECOND
-"""So long after an amendment the venue may still answer with what was before."""
+UNMATCHED_ORDERS_MAX = 10_000
+AMENDED_TERMS_AFTER_NS = 60 * NANOSECONDS_PER_SECOND
+"""For this long after an amendment the venue may still report the terms before it."""
 
-_log = telemetry.logger("orders.ledger")
+_log = telemetry.logger("orders.state")
 
 
-class News(Enum):
-    """What a fill was."""
+class FillResult(Enum):
+    """What ``apply_fill`` did with a fill."""
 
     NEW = auto()
     KNOWN = auto()
-    FEE = auto()
-    """Known with another fee."""
-    STRANGE = auto()
-    """Of an order that is not known."""
+    FEE_CHANGED = auto()
+    """It was known with another fee."""
+    UNMATCHED = auto()
+    """No known order has its ids."""
 
 
-class Listener(Protocol):
-    """Who hears of what changes."""
+class RecordWriter(Protocol):
+    """Where records are written without waiting: the account's journal."""
 
-    def order(self, entry: Order) -> None:
+    def append(self, record: Record) -> None:
+        """Write a record soon."""
+
+
+class StateListener(Protocol):
+    """What an account does when its state changes."""
+
+    def order_changed(self, order: Order) -> None:
         """An order is new, or has changed."""
 
-    def fill(self, entry: Order, fill: Filled) -> None:
-        """A fill is new; its order comes next."""
+    def fill_added(self, fill: OrderFill) -> None:
+        """A fill is new. Its order changes next."""
 
-    def doubt(self, entry: Order) -> None:
-        """The venue has to be asked about an order."""
+    def order_in_doubt(self, order: Order) -> None:
+        """The venue has to be queried for an order."""
 
-    def stranger(self, symbol: str, venue_order_id: str) -> None:
-        """The venue has to be asked whose order this is."""
+    def update_unmatched(self, symbol: str, venue_order_id: str) -> None:
+        """The venue has to be queried for an order that is not known here."""
 
 
 class AccountState:
-    """Of one account. Not shared between threads."""
+    """The orders and fills of one account. Not thread-safe."""
 
     def __init__(
-        self,
-        venue: str,
-        account: str,
-        clock: Clock,
-        write: Callable[[Record], None],
-        listener: Listener,
+        self, venue: str, account: str, clock: Clock, journal: RecordWriter, listener: StateListener
     ) -> None:
         self.venue, self.account = venue, account
         self._clock = clock
-        self._write = write
+        self._journal = journal
         self._listener = listener
         self.index = OrderIndex()
-        self.strangers: dict[tuple[str, str], list[VenueOrder | VenueFill]] = {}
-        """News of orders that are not known, by symbol and the venue's id."""
+        self.unmatched: dict[tuple[str, str], list[VenueOrder | VenueFill]] = {}
+        """Updates of orders that are not known, by symbol and venue order id."""
 
     def unknown_count(self) -> int:
-        """Orders whose fate is not known."""
-        return sum(entry.state == states.UNKNOWN for entry in self.index.open.values())
+        """How many orders have the state UNKNOWN."""
+        return sum(order.state == states.UNKNOWN for order in self.index.open.values())
 
-    def move(
+    def transition(
         self,
-        entry: Order,
+        order: Order,
         state: OrderState,
         reason: RejectReason = orders_pb2.REJECT_REASON_UNSPECIFIED,
         detail: str = "",
     ) -> bool:
-        """Have an order stand somewhere, by decision of this process. False, and nothing is
-        changed, where that may not follow."""
-        if not states.may_follow(entry.state, state):
+        """Set the state of an order, by a decision of this process. Returns False, and changes
+        nothing, where the transition is not allowed."""
+        if not states.may_follow(order.state, state):
             return False
-        self._settle(entry, state)
-        entry.reason, entry.detail = reason, detail
-        self.changed(entry)
+        self._set_state(order, state)
+        order.reject_reason, order.detail = reason, detail
+        self.record_change(order)
         if state == states.UNKNOWN:
-            self._listener.doubt(entry)
+            self._listener.order_in_doubt(order)
         return True
 
-    def name(self, entry: Order, venue_order_id: str) -> None:
-        """The venue's id of an order is known."""
-        if not venue_order_id or entry.venue_order_id == venue_order_id:
+    def set_venue_order_id(self, order: Order, venue_order_id: str) -> None:
+        """Take over the venue's id of an order, and the updates that were kept for it."""
+        if not venue_order_id or order.venue_order_id == venue_order_id:
             return
-        self.index.name(entry, venue_order_id)
-        for news in self.strangers.pop((entry.symbol, venue_order_id), ()):
-            if isinstance(news, VenueOrder):
-                self.order(news)
+        self.index.set_venue_order_id(order, venue_order_id)
+        for update in self.unmatched.pop((order.symbol, venue_order_id), ()):
+            if isinstance(update, VenueOrder):
+                self.apply_order(update)
             else:
-                self.fill(news)
+                self.apply_fill(update)
 
-    def end_unheard(self, entry: Order, detail: str) -> None:
-        """The venue does not know an order any more that it had: its fills tell how it ended."""
-        self._settle(entry, states.FILLED if entry.is_full else states.CANCELLED)
-        entry.detail = detail
-        self.changed(entry)
+    def end_missing(self, order: Order, detail: str) -> None:
+        """End an order that the venue had and no longer knows: its fills say how it ended."""
+        self._set_state(order, states.FILLED if order.is_full else states.CANCELLED)
+        order.detail = detail
+        self.record_change(order)
 
-    def note(self, entry: Order) -> None:
-        """Write down how an order is, without telling: it is its own matter."""
-        self._write(entry.stood())
+    def record(self, order: Order) -> None:
+        """Write an order to the journal without publishing it."""
+        self._journal.append(order.update())
 
-    def resize(self, entry: Order, size: Decimal) -> None:
-        """An order that waits here is to be so large when it is sent."""
-        if entry.size != size:
-            entry.size = size
-            self.changed(entry)
+    def record_change(self, order: Order) -> None:
+        """Write an order to the journal, and publish it."""
+        order.updated_time_ns = self._clock.time_ns()
+        self._journal.append(order.update())
+        self._listener.order_changed(order)
 
-    def accepted(self, entry: Order, venue_order_id: str) -> None:
-        """The venue has taken an order."""
-        before = entry.stood()
-        self.name(entry, venue_order_id)
-        state = states.after_news(
-            entry.state, states.ACKNOWLEDGED, entry.reason, is_filled=entry.filled > ZERO
+    def resize(self, order: Order, size: Decimal) -> None:
+        """Set the size with which an order held here will be sent."""
+        if order.size != size:
+            order.set_terms(size, order.price, order.stop_price)
+            self.record_change(order)
+
+    def apply_accepted(self, order: Order, venue_order_id: str) -> None:
+        """Apply the venue's acknowledgement of an order."""
+        before = order.update()
+        self.set_venue_order_id(order, venue_order_id)
+        state = states.after_update(
+            order.state,
+            states.ACKNOWLEDGED,
+            order.reject_reason,
+            is_filled=order.filled_size > ZERO,
         )
-        self._settle(entry, state)
-        if entry.stood() != before:
-            self.changed(entry)
+        self._set_state(order, state)
+        if order.update() != before:
+            self.record_change(order)
 
-    def changed(self, entry: Order) -> None:
-        """Write down and tell how an order is now."""
-        entry.updated_time_ns = self._clock.time_ns()
-        self._write(entry.stood())
-        self._listener.order(entry)
-
-    def order(self, news: VenueOrder, *, asked: bool = False) -> Order | None:
-        """Take in what the venue says of an order; None while it is not known whose it is.
-        ``asked``: it is an answer to a question, not news that may be old."""
-        entry = self.index.find(news.symbol, news.client_order_id, news.venue_order_id)
-        if entry is None:
-            if not news.client_order_id and self._may_be_ours(news.symbol):
-                self._keep_stranger(news)
+    def apply_order(self, update: VenueOrder, *, is_answer: bool = False) -> Order | None:
+        """Apply an order as the venue reports it; None while it is not known whose it is.
+        ``is_answer``: it answers a query, and is not an update that may be old."""
+        order = self.index.find(update.symbol, update.client_order_id, update.venue_order_id)
+        if order is None:
+            if not update.client_order_id and self._may_be_ours(update.symbol):
+                self._keep_unmatched(update)
                 return None
-            entry = self.take_in(news)
-        elif entry.held or self._is_of_a_former_self(entry, news):
-            return entry
-        before = entry.stood()
-        if asked or not entry.venue_order_id or news.venue_time_ns > entry.venue_time_ns:
-            self.name(entry, news.venue_order_id)
-        self._take_amounts(entry, news, asked=asked)
-        self._take_state(entry, news)
-        if news.venue_time_ns > entry.venue_time_ns:
-            entry.venue_time_ns = news.venue_time_ns
-        if entry.stood() != before:
-            self.changed(entry)
-        if entry.lacks_fills or (entry.cancel_wanted and not entry.is_final):
-            self._listener.doubt(entry)
-        return entry
+            order = self.add_external(update)
+        elif order.held_here or self._is_of_replaced_order(order, update):
+            return order
+        before = order.update()
+        if is_answer or not order.venue_order_id or update.venue_time_ns > order.venue_time_ns:
+            self.set_venue_order_id(order, update.venue_order_id)
+        self._apply_amounts(order, update, is_answer=is_answer)
+        self._apply_state(order, update)
+        if update.venue_time_ns > order.venue_time_ns:
+            order.venue_time_ns = update.venue_time_ns
+        if order.update() != before:
+            self.record_change(order)
+        if order.lacks_fills or (order.cancel_requested and not order.is_final):
+            self._listener.order_in_doubt(order)
+        return order
 
-    def fill(self, news: VenueFill) -> News:
-        """Take in a fill."""
-        known = self.index.find_fill(news.symbol, news.fill_id)
+    def apply_fill(self, update: VenueFill) -> FillResult:
+        """Apply a fill."""
+        known = self.index.find_fill(update.symbol, update.fill_id)
         if known is not None:
-            return self._known_fill(*known, news)
-        entry = self.index.find(news.symbol, news.client_order_id, news.venue_order_id)
-        if entry is None:
-            self._keep_stranger(news)
-            return News.STRANGE
-        if not entry.venue_order_id:
-            self.name(entry, news.venue_order_id)
-        if self.index.find_fill(news.symbol, news.fill_id) is not None:
-            return News.KNOWN
-        filled = filled_of(entry, news, self._clock.time_ns())
-        self.index.put_fill(entry, filled)
-        self._write(filled)
-        self._listener.fill(entry, filled)
-        if entry.state == states.REJECTED:
-            _log.error("filled though rejected", extra={"client_order_id": entry.client_order_id})
-            self._settle(entry, states.UNKNOWN)
-            self._listener.doubt(entry)
-        elif not entry.is_final:
-            # Of an order that was amended only the venue can say when it is whole.
-            is_whole = entry.is_full and not entry.amendments
-            self._settle(entry, states.FILLED if is_whole else states.PARTLY_FILLED)
-            if entry.is_full and not is_whole:
-                self._listener.doubt(entry)
-        self.changed(entry)
-        return News.NEW
+            return self._apply_known_fill(*known, update)
+        order = self.index.find(update.symbol, update.client_order_id, update.venue_order_id)
+        if order is None:
+            self._keep_unmatched(update)
+            return FillResult.UNMATCHED
+        if not order.venue_order_id:
+            self.set_venue_order_id(order, update.venue_order_id)
+        if self.index.find_fill(update.symbol, update.fill_id) is not None:
+            return FillResult.KNOWN
+        fill = _order_fill(order, update, self._clock.time_ns())
+        self.index.add_fill(order, fill)
+        self._journal.append(fill)
+        self._listener.fill_added(fill)
+        if order.state == states.REJECTED:
+            _log.error("rejected order has a fill", extra={"client_order_id": order.key})
+            self._set_state(order, states.UNKNOWN)
+            self._listener.order_in_doubt(order)
+        elif not order.is_final:
+            # Only the venue can say when an order that was amended is filled.
+            is_filled = order.is_full and not order.amendments
+            self._set_state(order, states.FILLED if is_filled else states.PARTLY_FILLED)
+            if order.is_full and not is_filled:
+                self._listener.order_in_doubt(order)
+        self.record_change(order)
+        return FillResult.NEW
 
-    def take_in(self, news: VenueOrder) -> Order:
-        """An order that was placed elsewhere."""
-        content = orders_pb2.OrderContent(
-            venue=self.venue,
-            account=self.account,
-            symbol=news.symbol,
-            side=news.side,
-            type=news.type,
-            size=plain(news.size),
-            price=plain(news.price) if news.price is not None else "",
-            stop_price=plain(news.stop_price) if news.stop_price is not None else "",
-        )
-        foreign = Foreign(
-            key=news.client_order_id or f"{news.symbol}/{news.venue_order_id}",
-            client_order_id=news.client_order_id,
+    def add_external(self, update: VenueOrder) -> Order:
+        """Add an order that another program placed."""
+        content = external_content_message(self.venue, self.account, update)
+        record = ExternalOrder(
+            key=update.client_order_id or f"{update.symbol}/{update.venue_order_id}",
+            client_order_id=update.client_order_id,
             content=content.SerializeToString(),
             created_time_ns=self._clock.time_ns(),
         )
-        self._write(foreign)
-        return self.index.put_foreign(foreign)
+        self._journal.append(record)
+        return self.index.add_external(record)
 
-    def amendment(self, entry: Order, amending: Amending) -> None:
-        """An amendment is wanted, or has ended so."""
-        self.index.put_amending(amending)
-        self._write(amending)
-        if amending.outcome == Outcome.DONE and not entry.is_final:
-            entry.amend(amending)
-            entry.terms_time_ns = self._clock.time_ns()
-            if entry.is_full:
-                self._listener.doubt(entry)
-        self.changed(entry)
+    def record_amendment(self, order: Order, amendment: Amendment) -> None:
+        """Write an amendment, or its outcome, and take over its terms if it was done."""
+        self.index.add_amendment(amendment)
+        self._journal.append(amendment)
+        if amendment.outcome == AmendmentOutcome.DONE and not order.is_final:
+            order.amend(amendment)
+            order.amended_time_ns = self._clock.time_ns()
+            if order.is_full:
+                self._listener.order_in_doubt(order)
+        self.record_change(order)
 
-    def _take_amounts(self, entry: Order, news: VenueOrder, *, asked: bool) -> None:
-        told = news.filled_size
-        if news.state == states.FILLED:
-            told = told or entry.size
-        if news.average_price is not None and told >= entry.filled_told:
-            entry.average_told = news.average_price
-        entry.filled_told = max(entry.filled_told, told)
-        if asked:
-            entry.told_size, entry.told_price = news.size, news.price
-            entry.told_stop_price = news.stop_price
-        if self._may_tell_terms(entry, news, asked=asked):
-            entry.size = news.size
-            if entry.price is not None and news.price is not None:
-                entry.price = news.price
-            if entry.stop_price is not None and news.stop_price is not None:
-                entry.stop_price = news.stop_price
+    def _apply_amounts(self, order: Order, update: VenueOrder, *, is_answer: bool) -> None:
+        filled_size = update.filled_size
+        if update.state == states.FILLED:
+            filled_size = filled_size or order.size
+        if update.average_price is not None and filled_size >= order.reported_filled_size:
+            order.reported_average_price = update.average_price
+        order.reported_filled_size = max(order.reported_filled_size, filled_size)
+        if is_answer:
+            order.last_report = update
+        if self._has_current_terms(order, update, is_answer=is_answer):
+            price = update.price if order.price is not None else None
+            stop_price = update.stop_price if order.stop_price is not None else None
+            order.set_terms(update.size, order.price if price is None else price, stop_price)
 
-    def _may_tell_terms(self, entry: Order, news: VenueOrder, *, asked: bool) -> bool:
-        """Whether size and prices in news are not from before an amendment."""
-        if entry.is_amending or entry.is_final or news.size <= ZERO:
+    def _has_current_terms(self, order: Order, update: VenueOrder, *, is_answer: bool) -> bool:
+        """Whether the size and prices of an update are not older than an amendment."""
+        if order.is_amending or order.is_final or update.size <= ZERO:
             return False
-        is_newest = asked and news.venue_time_ns in (
+        is_newest = is_answer and update.venue_time_ns in (
             0,
-            max(news.venue_time_ns, entry.venue_time_ns),
+            max(update.venue_time_ns, order.venue_time_ns),
         )
-        if not entry.awaits_terms:
-            return is_newest or news.venue_time_ns > entry.venue_time_ns
-        is_told = (news.size, news.price) == (entry.size, entry.price)
-        is_told = is_told and news.stop_price in (None, entry.stop_price)
-        is_old = self._clock.time_ns() - entry.terms_time_ns > TERMS_AFTER_NS
-        if is_told or (is_newest and is_old):
-            entry.awaits_terms = False
+        if not order.awaits_amended_terms:
+            return is_newest or update.venue_time_ns > order.venue_time_ns
+        has_terms = (update.size, update.price) == (order.size, order.price)
+        has_terms = has_terms and update.stop_price in (None, order.stop_price)
+        is_late = self._clock.time_ns() - order.amended_time_ns > AMENDED_TERMS_AFTER_NS
+        if has_terms or (is_newest and is_late):
+            order.awaits_amended_terms = False
             return True
         return False
 
-    def _take_state(self, entry: Order, news: VenueOrder) -> None:
-        before = entry.state
-        filled = entry.filled > ZERO
-        state = states.after_news(before, news.state, entry.reason, is_filled=filled)
-        if state in (states.ACKNOWLEDGED, states.OPEN) and filled:
+    def _apply_state(self, order: Order, update: VenueOrder) -> None:
+        before = order.state
+        is_filled = order.filled_size > ZERO
+        state = states.after_update(before, update.state, order.reject_reason, is_filled=is_filled)
+        if state in (states.ACKNOWLEDGED, states.OPEN) and is_filled:
             state = states.PARTLY_FILLED
         if state == before:
             return
         if before == states.REJECTED:
-            _log.error("lost order is there", extra={"client_order_id": entry.client_order_id})
-        self._settle(entry, state)
-        entry.reason = orders_pb2.REJECT_REASON_UNSPECIFIED
+            _log.error("order that never arrived is there", extra={"client_order_id": order.key})
+        self._set_state(order, state)
+        order.reject_reason = orders_pb2.REJECT_REASON_UNSPECIFIED
         if state == states.REJECTED:
-            entry.reason = news.reject_reason or orders_pb2.REJECT_REASON_OTHER
-        entry.detail = news.detail
+            order.reject_reason = update.reject_reason or orders_pb2.REJECT_REASON_OTHER
+        order.detail = update.detail
 
-    def _settle(self, entry: Order, state: OrderState) -> None:
-        entry.state = state
-        if entry.is_final:
-            self.index.open.pop(entry.key, None)
-            for amending in list(entry.amendments.values()):
-                if amending.outcome == Outcome.WANTED:
-                    lapsed = ended(amending, Outcome.LAPSED, "the order has ended")
-                    entry.amendments[amending.request_id] = lapsed
-                    self._write(lapsed)
+    def _set_state(self, order: Order, state: OrderState) -> None:
+        order.state = state
+        if order.is_final:
+            self.index.open.pop(order.key, None)
+            for amendment in list(order.amendments.values()):
+                if amendment.outcome == AmendmentOutcome.PENDING:
+                    lapsed = amendment.ended(AmendmentOutcome.LAPSED, "the order has ended")
+                    order.amendments[amendment.request_id] = lapsed
+                    self._journal.append(lapsed)
         else:
-            self.index.open[entry.key] = entry
+            self.index.open[order.key] = order
 
-    def _known_fill(self, entry: Order, number: int, news: VenueFill) -> News:
+    def _apply_known_fill(self, order: Order, number: int, update: VenueFill) -> FillResult:
         before = self.index.fills[number]
-        fees = tuple((paid.asset, paid.amount) for paid in news.fees)
+        fees = tuple((fee.asset, fee.amount) for fee in update.fees)
         if not fees or sorted(fees) == sorted(before.fees):
-            return News.KNOWN
-        after = filled_of(entry, news, before.received_time_ns)
-        entry.recount(before, after)
+            return FillResult.KNOWN
+        after = _order_fill(order, update, before.received_time_ns)
+        order.replace_fees(before, after)
         self.index.fills[number] = after
-        self._write(after)
-        self.changed(entry)
-        return News.FEE if before.fees else News.KNOWN
+        self._journal.append(after)
+        self.record_change(order)
+        return FillResult.FEE_CHANGED if before.fees else FillResult.KNOWN
 
-    def _is_of_a_former_self(self, entry: Order, news: VenueOrder) -> bool:
-        """Where an amendment makes a new order at the venue, the old one is told as cancelled."""
-        known = entry.venue_order_id
+    def _is_of_replaced_order(self, order: Order, update: VenueOrder) -> bool:
+        """Whether an update is of the order that an amendment has replaced at the venue: where an
+        amendment makes a new order, the venue reports the old one as cancelled."""
+        known = order.venue_order_id
         return bool(
             known
-            and news.venue_order_id not in ("", known)
-            and news.state == states.CANCELLED
-            and entry.amendments
+            and update.venue_order_id not in ("", known)
+            and update.state == states.CANCELLED
+            and order.amendments
         )
 
     def _may_be_ours(self, symbol: str) -> bool:
         return any(
-            entry.state in states.IN_DOUBT and not entry.venue_order_id and entry.symbol == symbol
-            for entry in self.index.open.values()
+            order.state in states.IN_DOUBT and not order.venue_order_id and order.symbol == symbol
+            for order in self.index.open.values()
         )
 
-    def _keep_stranger(self, news: VenueOrder | VenueFill) -> None:
-        place = news.symbol, news.venue_order_id
-        if place not in self.strangers and len(self.strangers) >= STRANGERS_MAX:
-            _log.error("too many strangers", extra={"venue_order_id": news.venue_order_id})
+    def _keep_unmatched(self, update: VenueOrder | VenueFill) -> None:
+        ids = update.symbol, update.venue_order_id
+        if ids not in self.unmatched and len(self.unmatched) >= UNMATCHED_ORDERS_MAX:
+            _log.error("too many unmatched updates", extra={"venue_order_id": ids[1]})
             return
-        kept = self.strangers.setdefault(place, [])
-        if news not in kept:
-            kept.append(news)
-        self._listener.stranger(*place)
+        kept = self.unmatched.setdefault(ids, [])
+        if update not in kept:
+            kept.append(update)
+        self._listener.update_unmatched(*ids)
 
 
-def ended(amending: Amending, outcome: Outcome, words: str = "") -> Amending:
-    """An amendment with what has become of it."""
-    return msgspec.structs.replace(amending, outcome=outcome, words=words)
+def _order_fill(order: Order, update: VenueFill, received_time_ns: int) -> OrderFill:
+    return OrderFill(
+        key=order.key,
+        symbol=update.symbol,
+        fill_id=update.fill_id,
+        venue_order_id=update.venue_order_id or order.venue_order_id,
+        client_order_id=order.client_order_id,
+        side=int(update.side),
+        price=update.price,
+        size=update.size,
+        fees=tuple((fee.asset, fee.amount) for fee in update.fees),
+        liquidity=int(update.liquidity),
+        venue_time_ns=update.venue_time_ns,
+        received_time_ns=received_time_ns,
+    )

@@ -1,98 +1,142 @@
-"""One order in memory, and how it is told."""
+"""One order in memory: what was requested, what the venue reported, and its fills."""
 
-import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from enum import StrEnum
 
-from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution import amounts
 from kit.execution.amounts import ZERO
-from kit.execution.approval import plain, statement
-from kit.execution.contract import OrderKey, OrderRequest, OrderState, RejectReason, VenueFill
-from kit.execution.journal.records import Amending, Filled, Stood
+from kit.execution.contract import (
+    OrderKey,
+    OrderRequest,
+    OrderState,
+    OrderType,
+    RejectReason,
+    Side,
+    VenueOrder,
+)
+from kit.execution.journal.records import (
+    Amendment,
+    AmendmentOutcome,
+    ExternalOrder,
+    OrderFill,
+    OrderIntent,
+    OrderUpdate,
+)
 from kit.execution.orders import states
+from kit.execution.orders.request import read_request
 
-TURNS = (orders_pb2.GROUP_ROLE_ALTERNATIVE, orders_pb2.GROUP_ROLE_EXIT)
-
-
-class Outcome(StrEnum):
-    """What has become of an amendment."""
-
-    WANTED = "wanted"
-    """It may have been done or not."""
-    DONE = "done"
-    REFUSED = "refused"
-    LAPSED = "lapsed"
-    """The order ended before."""
+ONE_AT_VENUE = (orders_pb2.GROUP_ROLE_ALTERNATIVE, orders_pb2.GROUP_ROLE_EXIT)
+TRIGGERED_TYPES: dict[OrderType, OrderType] = {
+    orders_pb2.ORDER_TYPE_STOP: orders_pb2.ORDER_TYPE_MARKET,
+    orders_pb2.ORDER_TYPE_STOP_LIMIT: orders_pb2.ORDER_TYPE_LIMIT,
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT: orders_pb2.ORDER_TYPE_MARKET,
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: orders_pb2.ORDER_TYPE_LIMIT,
+    orders_pb2.ORDER_TYPE_TRAILING_STOP: orders_pb2.ORDER_TYPE_MARKET,
+}
+"""The type that an order held here is sent as, once its stop price is reached."""
 
 
 @dataclass(slots=True)
 class Order:
-    """An order. Changed by the ledger only."""
+    """An order of the account. Only ``AccountState`` and the submitter change it."""
 
     key: str
-    """The client order id; of one placed elsewhere without an id of ours, another text."""
-    client_order_id: str
+    """The client order id; another unique text for an external order without one."""
+    request: OrderRequest
+    """The current terms: as requested, with all amendments done."""
     content: orders_pb2.OrderContent
-    """As it was asked for. What an amendment can change stands below."""
+    """The content as requested. Amendments do not change it."""
     created_time_ns: int
-    size: Decimal
-    price: Decimal | None
-    stop_price: Decimal | None = None
-    trailing_offset: Decimal | None = None
     request_id: str = ""
     digest: bytes = b""
-    approval_ends_ns: int = 0
+    approval_expires_time_ns: int = 0
     external: bool = False
-    kept_here: bool = False
-    """Whether it was to wait here for its stop price."""
-    held: bool = False
-    """Whether it does so still."""
+    was_held_here: bool = False
+    """Whether it was placed to be held here, for its stop price or its turn in a group."""
+    held_here: bool = False
+    """Whether it still is."""
     venue_order_id: str = ""
     state: OrderState = states.INTENDED
-    filled_told: Decimal = ZERO
-    """What the venue said last of how much is filled; its fills may come later."""
-    average_told: Decimal | None = None
-    reason: RejectReason = orders_pb2.REJECT_REASON_UNSPECIFIED
+    reported_filled_size: Decimal = ZERO
+    """The filled size that the venue reported last; the fills may arrive later."""
+    reported_average_price: Decimal | None = None
+    reject_reason: RejectReason = orders_pb2.REJECT_REASON_UNSPECIFIED
     detail: str = ""
-    cancel_wanted: bool = False
+    cancel_requested: bool = False
     venue_time_ns: int = 0
     updated_time_ns: int = 0
     best_price: Decimal | None = None
+    """Of a trailing stop that is held here: the best price since it was placed."""
     is_triggered: bool = False
-    """Whether the stop price of one that is held was reached."""
-    is_leaving: bool = False
-    """Whether the journal was given that it is being sent, while it stands here as before."""
-    group_id: str = ""
-    """Of the orders that it was placed with; empty when it stands alone."""
-    awaits_terms: bool = False
-    """Whether the venue has not yet told the size and prices of the last amendment: what it tells
-    of them may be from before."""
-    terms_time_ns: int = 0
-    """When the last amendment was done, as our clock says."""
-    told_size: Decimal = ZERO
-    """Size and prices as the venue said last when it was asked; not in the journal."""
-    told_price: Decimal | None = None
-    told_stop_price: Decimal | None = None
-    fills: dict[str, Filled] = field(default_factory=dict)
+    """Whether the stop price of an order held here was reached."""
+    is_sending: bool = False
+    """Whether the journal was given its ``OrderSent``, while its state is still the one before."""
+    awaits_amended_terms: bool = False
+    """Whether the venue has not yet reported the terms of the last amendment: the terms in its
+    updates may be older."""
+    amended_time_ns: int = 0
+    """When the last amendment was done, by our clock."""
+    last_report: VenueOrder | None = None
+    """The venue's last answer to a query. Not in the journal."""
+    fills: dict[str, OrderFill] = field(default_factory=dict)
     """By fill id."""
     fill_size: Decimal = ZERO
     fill_value: Decimal = ZERO
     fees: dict[str, Decimal] = field(default_factory=dict)
-    amendments: dict[str, Amending] = field(default_factory=dict)
+    amendments: dict[str, Amendment] = field(default_factory=dict)
     """By request id."""
+
+    @property
+    def client_order_id(self) -> str:
+        """The id that the venue was given; empty for an external order without one."""
+        return self.request.client_order_id
 
     @property
     def symbol(self) -> str:
         """Native symbol."""
-        return self.content.symbol
+        return self.request.symbol
+
+    @property
+    def side(self) -> Side:
+        """Buy or sell."""
+        return self.request.side
+
+    @property
+    def type(self) -> OrderType:
+        """The type as requested."""
+        return self.request.type
+
+    @property
+    def size(self) -> Decimal:
+        """The current size."""
+        return self.request.size
+
+    @property
+    def price(self) -> Decimal | None:
+        """The current limit price."""
+        return self.request.price
+
+    @property
+    def stop_price(self) -> Decimal | None:
+        """The current stop price."""
+        return self.request.stop_price
+
+    @property
+    def trailing_offset(self) -> Decimal | None:
+        """The current distance of a trailing stop."""
+        return self.request.trailing_offset
+
+    @property
+    def group_id(self) -> str:
+        """The group that it was placed with; empty when it has none."""
+        return self.content.group.group_id
 
     @property
     def takes_turns(self) -> bool:
-        """Whether it is one of those of a group of which only one may be at the venue."""
-        return self.content.group.role in TURNS
+        """Whether it is an alternative or an exit: of these, one at a time is at the venue."""
+        return self.content.group.role in ONE_AT_VENUE
 
     @property
     def is_final(self) -> bool:
@@ -100,39 +144,64 @@ class Order:
         return self.state in states.FINAL
 
     @property
-    def filled(self) -> Decimal:
-        """How much of it is filled."""
-        return max(self.filled_told, self.fill_size)
+    def filled_size(self) -> Decimal:
+        """How much of it is filled, by the venue's report or by its fills."""
+        return max(self.reported_filled_size, self.fill_size)
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """The mean price of its fills, or the venue's while fills are missing; None without
+        fills."""
+        if self.lacks_fills and self.reported_average_price is not None:
+            return self.reported_average_price
+        return amounts.mean(self.fill_value, self.fill_size) if self.fill_size else None
 
     @property
     def is_amending(self) -> bool:
-        """Whether its size and price are in doubt."""
-        return any(one.outcome == Outcome.WANTED for one in self.amendments.values())
+        """Whether the outcome of an amendment is not known yet."""
+        return any(one.outcome == AmendmentOutcome.PENDING for one in self.amendments.values())
 
     @property
     def lacks_fills(self) -> bool:
-        """Whether the venue has said that more is filled than its fills make."""
-        return self.filled_told > self.fill_size
+        """Whether the venue reported more as filled than its fills add up to."""
+        return self.reported_filled_size > self.fill_size
 
     @property
     def is_full(self) -> bool:
-        """Whether its fills are as much as it is to be."""
+        """Whether its fills add up to its size."""
         return self.fill_size >= self.size
 
     @property
     def was_at_venue(self) -> bool:
         """Whether the venue is known to have had it."""
         return bool(
-            self.venue_order_id or self.fills or self.filled_told or self.state in states.AT_VENUE
+            self.venue_order_id
+            or self.fills
+            or self.reported_filled_size
+            or self.state in states.AT_VENUE
         )
 
     @property
     def venue_key(self) -> OrderKey:
-        """By which the venue finds it."""
+        """The ids by which the venue finds it."""
         return OrderKey(self.symbol, self.client_order_id, self.venue_order_id)
 
-    def add(self, fill: Filled) -> None:
-        """Count a fill that is new."""
+    def venue_request(self) -> OrderRequest:
+        """Return the request to send to the venue: a stop that was triggered here is sent as the
+        market or limit order that it became."""
+        request = self.request
+        if not (self.was_held_here and self.is_triggered and request.type in TRIGGERED_TYPES):
+            return request
+        kind = TRIGGERED_TYPES[request.type]
+        time_in_force = request.time_in_force
+        if kind == orders_pb2.ORDER_TYPE_MARKET:
+            time_in_force = orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+        return replace(
+            request, type=kind, stop_price=None, trailing_offset=None, time_in_force=time_in_force
+        )
+
+    def add_fill(self, fill: OrderFill) -> None:
+        """Count a new fill."""
         self.fills[fill.fill_id] = fill
         self.fill_size = amounts.add(self.fill_size, fill.size)
         value = amounts.product(fill.price, fill.size)
@@ -140,28 +209,70 @@ class Order:
         for asset, amount in fill.fees:
             self.fees[asset] = amounts.add(self.fees.get(asset, ZERO), amount)
 
-    def recount(self, before: Filled, after: Filled) -> None:
-        """The fees of a fill are other ones."""
+    def replace_fees(self, before: OrderFill, after: OrderFill) -> None:
+        """Count other fees for a fill that is known."""
         self.fills[after.fill_id] = after
         for asset, amount in before.fees:
             self.fees[asset] = amounts.subtract(self.fees[asset], amount)
         for asset, amount in after.fees:
             self.fees[asset] = amounts.add(self.fees.get(asset, ZERO), amount)
 
-    def stood(self) -> Stood:
-        """As it is, for the journal."""
-        return Stood(
+    def amend(self, amendment: Amendment) -> None:
+        """Take over the terms of an amendment that was done."""
+        stop_price, offset = amendment.stop_price, amendment.trailing_offset
+        self.set_terms(amendment.size, amendment.price, stop_price, offset)
+        self.awaits_amended_terms = True
+
+    def set_terms(
+        self,
+        size: Decimal,
+        price: Decimal | None,
+        stop_price: Decimal | None,
+        trailing_offset: Decimal | None = None,
+    ) -> None:
+        """Set size and price; a stop price or an offset of None leaves that as it is."""
+        self.request = replace(
+            self.request,
+            size=size,
+            price=price,
+            stop_price=self.stop_price if stop_price is None else stop_price,
+            trailing_offset=self.trailing_offset if trailing_offset is None else trailing_offset,
+        )
+
+    def has_terms_of(self, amendment: Amendment) -> bool:
+        """Whether the venue's last answer shows the terms of an amendment. A stop price that the
+        amendment keeps need not be in it: a venue may leave it out once the stop is triggered."""
+        report = self.last_report
+        if report is None or (report.size, report.price) != (amendment.size, amendment.price):
+            return False
+        return amendment.stop_price in (None, self.stop_price, report.stop_price)
+
+    def intent(self) -> OrderIntent:
+        """The order as requested, for the journal."""
+        return OrderIntent(
+            key=self.key,
+            request_id=self.request_id,
+            digest=self.digest,
+            content=self.content.SerializeToString(),
+            created_time_ns=self.created_time_ns,
+            approval_expires_time_ns=self.approval_expires_time_ns,
+            held_here=self.was_held_here,
+        )
+
+    def update(self) -> OrderUpdate:
+        """All that has changed of the order, for the journal."""
+        return OrderUpdate(
             key=self.key,
             venue_order_id=self.venue_order_id,
             state=int(self.state),
             size=self.size,
             price=self.price,
-            filled_told=self.filled_told,
-            average_told=self.average_told,
-            reason=int(self.reason),
+            reported_filled_size=self.reported_filled_size,
+            reported_average_price=self.reported_average_price,
+            reject_reason=int(self.reject_reason),
             detail=self.detail,
-            held=self.held,
-            cancel_wanted=self.cancel_wanted,
+            held_here=self.held_here,
+            cancel_requested=self.cancel_requested,
             venue_time_ns=self.venue_time_ns,
             updated_time_ns=self.updated_time_ns,
             best_price=self.best_price,
@@ -170,159 +281,45 @@ class Order:
             trailing_offset=self.trailing_offset,
         )
 
-    def restore(self, stood: Stood) -> None:
-        """As it was."""
-        self.venue_order_id = stood.venue_order_id
-        self.state = orders_pb2.OrderState.ValueType(stood.state)
-        self.size, self.price = stood.size, stood.price
-        self.filled_told, self.average_told = stood.filled_told, stood.average_told
-        self.reason = orders_pb2.RejectReason.ValueType(stood.reason)
-        self.detail = stood.detail
-        self.held, self.cancel_wanted = stood.held, stood.cancel_wanted
-        self.venue_time_ns, self.updated_time_ns = stood.venue_time_ns, stood.updated_time_ns
-        self.best_price, self.is_triggered = stood.best_price, stood.is_triggered
-        if stood.stop_price is not None:
-            self.stop_price = stood.stop_price
-        if stood.trailing_offset is not None:
-            self.trailing_offset = stood.trailing_offset
-
-    def amend(self, amending: Amending) -> None:
-        """An amendment was done: it is so from now on."""
-        self.size, self.price = amending.size, amending.price
-        if amending.stop_price is not None:
-            self.stop_price = amending.stop_price
-        if amending.trailing_offset is not None:
-            self.trailing_offset = amending.trailing_offset
-        self.awaits_terms = True
-
-    def is_told_as(self, amending: Amending) -> bool:
-        """Whether the venue has it as an amendment wants it. Where that leaves the stop price as it
-        is, it need not be told: a venue may not tell it of a stop whose price was reached."""
-        told = self.told_size, self.told_price
-        stop_prices = None, self.stop_price, self.told_stop_price
-        return told == (amending.size, amending.price) and amending.stop_price in stop_prices
-
-    def terms(self) -> orders_pb2.OrderContent:
-        """What is wanted, as amendments have changed it."""
-        content = orders_pb2.OrderContent()
-        content.CopyFrom(self.content)
-        content.size = plain(self.size)
-        content.price = _text(self.price)
-        content.stop_price = _text(self.stop_price)
-        content.trailing_offset = _text(self.trailing_offset)
-        return content
-
-    def message(self) -> orders_pb2.Order:
-        """As the contract tells it."""
-        return orders_pb2.Order(
-            content=self.terms(),
-            request_id=self.request_id,
-            client_order_id=self.client_order_id,
-            venue_order_id=self.venue_order_id,
-            state=self.state,
-            filled_size=plain(self.filled),
-            average_price=self._average(),
-            fees=[
-                orders_pb2.Fee(asset=asset, amount=plain(amount))
-                for asset, amount in sorted(self.fees.items())
-                if amount
-            ],
-            reject_reason=self.reason,
-            detail=self.detail,
-            held_here=self.held,
-            external=self.external,
-            created_time_ns=self.created_time_ns,
-            updated_time_ns=self.updated_time_ns,
-        )
-
-    def _average(self) -> str:
-        if self.lacks_fills and self.average_told is not None:
-            return plain(self.average_told)
-        return plain(amounts.mean(self.fill_value, self.fill_size)) if self.fill_size else ""
+    def restore(self, update: OrderUpdate) -> None:
+        """Take over a record of the journal."""
+        self.venue_order_id = update.venue_order_id
+        self.state = orders_pb2.OrderState.ValueType(update.state)
+        self.set_terms(update.size, update.price, update.stop_price, update.trailing_offset)
+        self.reported_filled_size = update.reported_filled_size
+        self.reported_average_price = update.reported_average_price
+        self.reject_reason = orders_pb2.RejectReason.ValueType(update.reject_reason)
+        self.detail = update.detail
+        self.held_here, self.cancel_requested = update.held_here, update.cancel_requested
+        self.venue_time_ns, self.updated_time_ns = update.venue_time_ns, update.updated_time_ns
+        self.best_price, self.is_triggered = update.best_price, update.is_triggered
 
 
-def digest_of(content: orders_pb2.OrderContent, request_id: str) -> bytes:
-    """Of what is wanted: amounts in other digits are the same. Raises ApprovalRefused for what
-    cannot be signed."""
-    plainly = signed_pb2.ApprovedOrder(content=content, request_id=request_id)
-    return hashlib.sha256(statement(plainly)).digest()
-
-
-def wish_of(
-    client_order_id: str,
-    content: orders_pb2.OrderContent,
-    size: Decimal | None = None,
-    price: Decimal | None = None,
-) -> OrderRequest:
-    """As a venue is to get it. ``content`` has passed the checks; size and price in place of its
-    own."""
-    return OrderRequest(
-        client_order_id=client_order_id,
-        symbol=content.symbol,
-        side=content.side,
-        type=content.type,
-        size=size if size is not None else Decimal(content.size),
-        price=price if price is not None else given(content.price),
-        stop_price=given(content.stop_price),
-        trailing_offset=given(content.trailing_offset),
-        time_in_force=time_in_force_of(content),
-        expire_time_ns=content.expire_time_ns,
-        post_only=content.post_only,
-        reduce_only=content.reduce_only,
+def intended_order(intent: OrderIntent) -> Order:
+    """Make an order of its journal record."""
+    content = orders_pb2.OrderContent.FromString(intent.content)
+    return Order(
+        key=intent.key,
+        request=read_request(content, intent.key),
+        content=content,
+        created_time_ns=intent.created_time_ns,
+        request_id=intent.request_id,
+        digest=intent.digest,
+        approval_expires_time_ns=intent.approval_expires_time_ns,
+        was_held_here=intent.held_here,
+        held_here=intent.held_here,
+        updated_time_ns=intent.created_time_ns,
     )
 
 
-def time_in_force_of(content: orders_pb2.OrderContent) -> "orders_pb2.TimeInForce.ValueType":
-    """What is meant where none is said."""
-    if content.time_in_force != orders_pb2.TIME_IN_FORCE_UNSPECIFIED:
-        return content.time_in_force
-    if content.type == orders_pb2.ORDER_TYPE_MARKET:
-        return orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
-    return orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
-
-
-def fill_message(venue: str, account: str, fill: Filled) -> orders_pb2.Fill:
-    """As the contract tells it: of several fees the first; the order has all."""
-    asset, amount = fill.fees[0] if fill.fees else ("", ZERO)
-    return orders_pb2.Fill(
-        venue=venue,
-        account=account,
-        symbol=fill.symbol,
-        fill_id=fill.fill_id,
-        client_order_id=fill.client_order_id,
-        venue_order_id=fill.venue_order_id,
-        side=fill.side,  # type: ignore[arg-type]  # as the venue said it
-        price=plain(fill.price),
-        size=plain(fill.size),
-        fee=orders_pb2.Fee(asset=asset, amount=plain(amount)) if asset else None,
-        liquidity=fill.liquidity,  # type: ignore[arg-type]  # as the venue said it
-        venue_time_ns=fill.venue_time_ns,
-        received_time_ns=fill.received_time_ns,
+def external_order(record: ExternalOrder) -> Order:
+    """Make an order that another program placed of its journal record."""
+    content = orders_pb2.OrderContent.FromString(record.content)
+    return Order(
+        key=record.key,
+        request=read_request(content, record.client_order_id),
+        content=content,
+        created_time_ns=record.created_time_ns,
+        external=True,
+        state=states.ACKNOWLEDGED,
     )
-
-
-def filled_of(entry: Order, news: VenueFill, received_time_ns: int) -> Filled:
-    """A fill for the journal."""
-    return Filled(
-        key=entry.key,
-        symbol=news.symbol,
-        fill_id=news.fill_id,
-        venue_order_id=news.venue_order_id or entry.venue_order_id,
-        client_order_id=entry.client_order_id,
-        side=int(news.side),
-        price=news.price,
-        size=news.size,
-        fees=tuple((paid.asset, paid.amount) for paid in news.fees),
-        liquidity=int(news.liquidity),
-        venue_time_ns=news.venue_time_ns,
-        received_time_ns=received_time_ns,
-    )
-
-
-def given(text: str) -> Decimal | None:
-    """An amount of a content; None where it has none."""
-    return Decimal(text) if text else None
-
-
-def _text(amount: Decimal | None) -> str:
-    return plain(amount) if amount is not None else ""

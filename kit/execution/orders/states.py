@@ -1,13 +1,13 @@
-"""Where an order stands, and what may follow.
+"""The states of an order, and which transitions are allowed.
 
     INTENDED -> SENT -> ACKNOWLEDGED -> OPEN -> PARTLY_FILLED -> FILLED, CANCELLED, EXPIRED
                   |  \\
                   |   REJECTED
-                  UNKNOWN -> whatever the venue says
+                  UNKNOWN -> whatever the venue reports
 
-News of the venue comes late, twice and in any order. The states are therefore a ladder: news may
-leave steps out, and moves an order up or not at all. What is final stays, with one exception: an
-order that was taken for lost on the way, and that the venue then shows to be there.
+The venue's updates arrive late, twice and in any order. The states are therefore a ladder: an
+update may skip steps, and it moves an order up or not at all. A final state stays, with one
+exception: an order that counted as never arrived, and that the venue then reports.
 """
 
 from venuemesh.tradeflow.v1 import orders_pb2
@@ -28,43 +28,50 @@ NEVER_ARRIVED = orders_pb2.REJECT_REASON_NEVER_ARRIVED
 
 FINAL = frozenset({FILLED, CANCELLED, REJECTED, EXPIRED})
 AT_VENUE = frozenset({ACKNOWLEDGED, OPEN, PARTLY_FILLED})
-"""The venue has it, and it may still be filled."""
+"""The venue has the order, and it may still be filled."""
 IN_DOUBT = frozenset({SENT, UNKNOWN})
-"""It may be at the venue or not."""
+"""The order may be at the venue or not."""
 _LADDER = {INTENDED: 0, SENT: 1, UNKNOWN: 2, ACKNOWLEDGED: 3, OPEN: 4, PARTLY_FILLED: 5}
 
-_BY_US: dict[int, frozenset[OrderState]] = {
+_DECIDED_HERE: dict[int, frozenset[OrderState]] = {
     INTENDED: frozenset({SENT, OPEN, REJECTED, CANCELLED, EXPIRED}),
     SENT: frozenset({UNKNOWN, REJECTED, CANCELLED}),
-    # Gone from the venue, which does not say how; or held here, and now on its way.
+    # The venue no longer has the order and does not say how it ended; or the order was held here,
+    # and is being sent now.
     ACKNOWLEDGED: frozenset({CANCELLED}),
     OPEN: frozenset({SENT, CANCELLED, EXPIRED, REJECTED}),
     PARTLY_FILLED: frozenset({CANCELLED}),
     UNKNOWN: frozenset({REJECTED, CANCELLED}),
-    # A fill of what was said to be rejected: the venue has to say more.
+    # A fill of an order that was rejected: the venue has to be queried.
     REJECTED: frozenset({UNKNOWN}),
 }
-"""What this process may decide by itself; OPEN and what follows it from INTENDED: held here."""
+"""Transitions that this process decides by itself. From INTENDED, OPEN and EXPIRED are those of an
+order that is held here."""
 
 
-def after_news(
-    before: OrderState, told: OrderState, reason: RejectReason, *, is_filled: bool
+def name_of(state: OrderState) -> str:
+    """The state without its prefix, for example "OPEN"."""
+    return orders_pb2.OrderState.Name(state).removeprefix("ORDER_STATE_")
+
+
+def after_update(
+    before: OrderState, reported: OrderState, reason: RejectReason, *, is_filled: bool
 ) -> OrderState:
-    """Where an order stands after the venue has told a state. ``reason``: why it was rejected;
-    ``is_filled``: whether any of it is known to be filled."""
-    if told == REJECTED and is_filled:
-        told = CANCELLED
+    """Return the state of an order after the venue reported one. ``reason`` is why the order was
+    rejected before; ``is_filled``: any of it is known to be filled."""
+    if reported == REJECTED and is_filled:
+        reported = CANCELLED
     if before == REJECTED and reason == NEVER_ARRIVED:
-        return told if told in FINAL or told in AT_VENUE else before
+        return reported if reported in FINAL or reported in AT_VENUE else before
     if before in FINAL:
         return before
-    if told in FINAL:
-        return told
-    if told in AT_VENUE and _LADDER[told] > _LADDER[before]:
-        return told
+    if reported in FINAL:
+        return reported
+    if reported in AT_VENUE and _LADDER[reported] > _LADDER[before]:
+        return reported
     return before
 
 
 def may_follow(before: OrderState, after: OrderState) -> bool:
-    """Whether this process may move an order so by itself, without word of the venue."""
-    return after in _BY_US.get(before, frozenset())
+    """Whether this process may make the transition without a report of the venue."""
+    return after in _DECIDED_HERE.get(before, frozenset())

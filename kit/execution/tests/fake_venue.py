@@ -1,8 +1,8 @@
-"""A venue with its own truth, which is nasty by a seed.
+"""A fake venue that is as unreliable as its seed says.
 
-It loses requests and answers, is late, says things twice, in any order and not at all, cuts the
-stream, and does not find at once what it has taken. What it does after it was asked goes on when
-the process that asked is dead.
+It loses requests and answers, is late, publishes updates twice, in any order or not at all,
+interrupts the stream, and does not find new orders at once. It continues when the process that
+sent an order is dead.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from kit.execution.orders import states
 LAG_S = 2.0
 ARRIVAL_S = 9.5
 ALL_TYPES = frozenset(orders_pb2.OrderType.values()) - {0}
-RULES = OrderCapabilities(
+CAPABILITIES = OrderCapabilities(
     types=frozenset({orders_pb2.ORDER_TYPE_MARKET, orders_pb2.ORDER_TYPE_LIMIT}),
     times_in_force=frozenset(orders_pb2.TimeInForce.values()),
     reduce_only=True,
@@ -40,8 +40,8 @@ RULES = OrderCapabilities(
 
 
 @dataclass
-class Truth:
-    """An order as it is."""
+class ActualOrder:
+    """An order as it really is at the venue."""
 
     now: VenueOrder
     visible_at: float
@@ -49,25 +49,25 @@ class Truth:
 
 
 class FakeVenue:
-    """Survives the processes that trade there."""
+    """The venue, which outlives the processes that trade there."""
 
-    def __init__(self, seed, clock, rules=RULES, *, nasty=True):
+    def __init__(self, seed, clock, capabilities=CAPABILITIES, *, unreliable=True):
         self.random = random.Random(seed)
         self.clock = clock
-        self.rules = rules
-        self.nasty = nasty
+        self.capabilities = capabilities
+        self.unreliable = unreliable
         self.orders = {}
-        """Truth by venue order id."""
+        """ActualOrder by venue order id."""
         self.by_client_id = {}
         self.fills = []
         """(visible at, VenueFill)."""
         self.sends = Counter()
         self.priorities = []
-        """Of the orders, as they were sent."""
-        self.desk = None
-        self.tells = True
-        self.holdings = []
-        self.held = []
+        """The priorities of the orders, in the order of sending."""
+        self.client = None
+        self.publishes = True
+        self.balances = []
+        self.positions = []
         self.countdowns = []
         self.calls = Counter()
         self._ids = 0
@@ -83,48 +83,48 @@ class FakeVenue:
         self._ids += 1
         return str(self._ids)
 
-    def arrive(self, wish):
-        """An order comes to the venue."""
-        if wish.client_order_id in self.by_client_id:
-            return self.by_client_id[wish.client_order_id]
+    def arrive(self, request):
+        """An order arrives at the venue."""
+        if request.client_order_id in self.by_client_id:
+            return self.by_client_id[request.client_order_id]
         order = VenueOrder(
-            symbol=wish.symbol,
+            symbol=request.symbol,
             venue_order_id=self.new_id(),
-            client_order_id=wish.client_order_id,
-            side=wish.side,
-            type=wish.type,
-            size=wish.size,
-            price=wish.price,
+            client_order_id=request.client_order_id,
+            side=request.side,
+            type=request.type,
+            size=request.size,
+            price=request.price,
             state=states.OPEN,
             filled_size=Decimal(0),
             venue_time_ns=self.clock.time_ns(),
-            stop_price=wish.stop_price,
+            stop_price=request.stop_price,
         )
-        lag = self.random.uniform(0, LAG_S) if self.nasty else 0
-        truth = Truth(order, self.time + lag)
+        lag = self.random.uniform(0, LAG_S) if self.unreliable else 0
+        truth = ActualOrder(order, self.time + lag)
         self.orders[order.venue_order_id] = truth
-        self.by_client_id[wish.client_order_id] = truth
+        self.by_client_id[request.client_order_id] = truth
         self.change(truth)
-        if self.nasty:
+        if self.unreliable:
             self.plan(truth)
         return truth
 
     def plan(self, truth):
-        """What will become of it."""
-        fate = self.random.random()
+        """Schedule what happens to an order."""
+        outcome = self.random.random()
         at = self.random.uniform(0, 3)
         half = truth.now.size / 2
-        if fate < 0.3:
+        if outcome < 0.3:
             self.later(at, self.fill, truth, half)
             self.later(at + self.random.uniform(0, 2), self.fill, truth, half)
-        elif fate < 0.5:
+        elif outcome < 0.5:
             self.later(at, self.fill, truth, half)
-        elif fate < 0.6:
+        elif outcome < 0.6:
             self.later(at, self.fill, truth, half)
             self.later(at + 1, self.end, truth, states.CANCELLED)
-        elif fate < 0.65:
+        elif outcome < 0.65:
             self.later(at, self.end, truth, states.EXPIRED)
-        elif fate < 0.7:
+        elif outcome < 0.7:
             self.later(at / 100, self.end, truth, states.REJECTED)
 
     def fill(self, truth, size):
@@ -146,16 +146,16 @@ class FakeVenue:
             liquidity=orders_pb2.LIQUIDITY_MAKER,
             venue_time_ns=self.clock.time_ns(),
         )
-        lag = self.random.uniform(0, LAG_S) if self.nasty else 0
+        lag = self.random.uniform(0, LAG_S) if self.unreliable else 0
         self.fills.append((self.time + lag, fill))
-        self.tell(fill)
+        self.publish(fill)
         state = states.FILLED if filled == order.size else states.PARTLY_FILLED
         truth.now = replace(order, state=state, filled_size=filled)
         self.change(truth)
 
     def _leaves_id_out(self):
-        """Where orders are not found by our ids, news have them; else nobody could say."""
-        return self.nasty and self.rules.finds_by_client_id and self._ids % 2
+        """Updates may lack our ids, unless nothing else could match them."""
+        return self.unreliable and self.capabilities.finds_by_client_id and self._ids % 2
 
     def end(self, truth, state):
         if truth.now.state in states.FINAL:
@@ -165,82 +165,82 @@ class FakeVenue:
         truth.now = replace(truth.now, state=state)
         self.change(truth)
 
-    def amend(self, truth, wish):
-        terms = {"size": wish.size, "price": wish.price, "stop_price": wish.stop_price}
+    def amend(self, truth, request):
+        terms = {"size": request.size, "price": request.price, "stop_price": request.stop_price}
         truth.now = replace(truth.now, **terms)
         self.change(truth)
 
     def change(self, truth):
         truth.now = replace(truth.now, venue_time_ns=self.clock.time_ns())
         truth.past.append((self.time, truth.now))
-        self.tell(truth.now)
+        self.publish(truth.now)
 
-    def tell(self, news):
-        """Late, twice, and in any order; or not at all, where nobody listens."""
-        if not self.nasty:
-            self.deliver(news)
+    def publish(self, update):
+        """Deliver an update late, twice, and in any order; or not at all without a process."""
+        if not self.unreliable:
+            self.deliver(update)
             return
-        is_order = isinstance(news, VenueOrder) and self.rules.finds_by_client_id
+        is_order = isinstance(update, VenueOrder) and self.capabilities.finds_by_client_id
         if is_order and self.random.random() < 0.2:
-            news = replace(news, client_order_id="")
+            update = replace(update, client_order_id="")
         for _ in range(2 if self.random.random() < 0.2 else 1):
-            self.later(self.random.uniform(0, 1.5), self.deliver, news)
+            self.later(self.random.uniform(0, 1.5), self.deliver, update)
 
-    def deliver(self, news):
-        if self.tells and self.desk is not None:
-            self.desk.heard.put_nowait(news)
+    def deliver(self, update):
+        if self.publishes and self.client is not None:
+            self.client.events.put_nowait(update)
 
-    def cut(self, seconds):
-        """The stream is cut for a while."""
-        self.tells = False
-        self.later(seconds, self._mend)
+    def interrupt(self, seconds):
+        """Interrupt the stream for a while."""
+        self.publishes = False
+        self.later(seconds, self._resume)
 
-    def _mend(self):
-        self.tells = True
-        self.deliver(StreamInterrupted("the stream was cut"))
+    def _resume(self):
+        self.publishes = True
+        self.deliver(StreamInterrupted("the stream was interrupted"))
 
-    def seen(self, truth):
-        """What the venue answers of an order: not always the newest."""
+    def visible(self, truth):
+        """The order as the venue answers a query for it, which may be late."""
         if truth.visible_at > self.time:
             return None
-        before = self.time - (self.random.uniform(0, LAG_S) if self.nasty else 0)
+        before = self.time - (self.random.uniform(0, LAG_S) if self.unreliable else 0)
         old = [order for at, order in truth.past if at <= before]
         return old[-1] if old else truth.past[0][1]
 
 
-class FakeDesk:
-    """A process's connection to the venue. When the process is dead, it says nothing any more."""
+class FakeClient:
+    """An ExecutionClient for the venue. It is silent once its process is dead."""
 
     def __init__(self, venue, is_dead=lambda: False):
         self.venue = venue
         self.is_dead = is_dead
-        self.heard = asyncio.Queue()
+        self.events = asyncio.Queue()
         self.rights = []
-        self.answers = []
-        """What is to be done with the next orders in place of what the seed says."""
-        self.fails = 0
-        """So many questions are not answered."""
-        venue.desk = self
+        self.verdicts = []
+        """Functions that answer the next orders in place of the seed."""
+        self.failures = 0
+        """How many of the next queries get no answer."""
+        venue.client = self
 
     @property
     def capabilities(self):
-        return self.venue.rules
+        return self.venue.capabilities
 
     async def authenticate(self):
         await self._travel()
         return self.rights
 
-    async def place(self, wish, priority=Priority.NEW):
+    async def place(self, request, priority=Priority.NEW):
         assert not self.is_dead()
-        self.venue.sends[wish.client_order_id] += 1
+        self.venue.sends[request.client_order_id] += 1
         self.venue.priorities.append(priority)
         self.venue.calls["place"] += 1
-        if self.answers:
-            return await self.answers.pop(0)(wish)
-        chance = self.venue.random.random() if self.venue.nasty else 0
+        if self.verdicts:
+            return await self.verdicts.pop(0)(request)
+        chance = self.venue.random.random() if self.venue.unreliable else 0
         if chance < 0.55:
             await self._travel()
-            truth = self.venue.arrive(wish)
+            truth = self.venue.arrive(request)
             await self._travel()
             order = truth.now if self.venue.random.random() < 0.5 else None
             return Accepted(truth.now.venue_order_id, order)
@@ -248,19 +248,23 @@ class FakeDesk:
             await self._travel()
             return Rejected(orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS, "too little")
         if chance < 0.9:
-            self.venue.later(self.venue.random.uniform(0, ARRIVAL_S), self.venue.arrive, wish)
+            self.venue.later(self.venue.random.uniform(0, ARRIVAL_S), self.venue.arrive, request)
         return await self._no_answer()
 
-    async def amend(self, key, wish):
-        chance = self.venue.random.random() if self.venue.nasty else 0
+    async def amend(self, key, request):
+        chance = self.venue.random.random() if self.venue.unreliable else 0
         truth = self._truth(key)
-        if truth is None or truth.now.state in states.FINAL or wish.size <= truth.now.filled_size:
+        if (
+            truth is None
+            or truth.now.state in states.FINAL
+            or request.size <= truth.now.filled_size
+        ):
             return Rejected(orders_pb2.REJECT_REASON_OTHER, "not open")
         await self._travel()
-        if truth.now.state in states.FINAL or wish.size <= truth.now.filled_size:
+        if truth.now.state in states.FINAL or request.size <= truth.now.filled_size:
             return Rejected(orders_pb2.REJECT_REASON_OTHER, "not open")
         if chance < 0.8:
-            self.venue.amend(truth, wish)
+            self.venue.amend(truth, request)
         await self._travel()
         if chance < 0.6:
             return Accepted(truth.now.venue_order_id)
@@ -268,7 +272,7 @@ class FakeDesk:
 
     async def cancel(self, key):
         self.venue.calls["cancel"] += 1
-        chance = self.venue.random.random() if self.venue.nasty else 0
+        chance = self.venue.random.random() if self.venue.unreliable else 0
         await self._travel()
         truth = self._truth(key)
         if chance < 0.8:
@@ -297,16 +301,16 @@ class FakeDesk:
             return None
         if not self.capabilities.finds_by_client_id and truth.now.state in states.FINAL:
             return None
-        return self.venue.seen(truth)
+        return self.venue.visible(truth)
 
     async def open_orders(self, symbol=""):
         self.venue.calls["open_orders"] += 1
         await self._travel()
         self._may_fail()
-        seen = [self.venue.seen(truth) for truth in self.venue.orders.values()]
+        visible = [self.venue.visible(truth) for truth in self.venue.orders.values()]
         return [
             order
-            for order in seen
+            for order in visible
             if order is not None
             and order.state not in states.FINAL
             and symbol in ("", order.symbol)
@@ -325,10 +329,10 @@ class FakeDesk:
     async def balances(self):
         await self._travel()
         self._may_fail()
-        return list(self.venue.holdings)
+        return list(self.venue.balances)
 
     async def positions(self):
-        return list(self.venue.held)
+        return list(self.venue.positions)
 
     async def countdown(self, seconds):
         self.venue.countdowns.append(seconds)
@@ -336,10 +340,10 @@ class FakeDesk:
     async def follow(self):
         await self._travel()
         while True:
-            yield await self.heard.get()
+            yield await self.events.get()
 
     async def close(self):
-        self.venue.desk = None
+        self.venue.client = None
 
     def _truth(self, key):
         return self.venue.by_client_id.get(key.client_order_id) or self.venue.orders.get(
@@ -347,7 +351,7 @@ class FakeDesk:
         )
 
     async def _travel(self):
-        await asyncio.sleep(self.venue.random.uniform(0, 0.1) if self.venue.nasty else 0.001)
+        await asyncio.sleep(self.venue.random.uniform(0, 0.1) if self.venue.unreliable else 0.001)
 
     async def _no_answer(self):
         chance = self.venue.random.random()
@@ -358,15 +362,15 @@ class FakeDesk:
         return await asyncio.get_running_loop().create_future()
 
     def _may_fail(self):
-        if self.fails:
-            self.fails -= 1
+        if self.failures:
+            self.failures -= 1
             raise VenueUnavailable("away", detail="away")
-        if self.venue.nasty and self.venue.random.random() < 0.1:
+        if self.venue.unreliable and self.venue.random.random() < 0.1:
             raise VenueUnavailable("away", detail="away")
 
 
 def limit_order(size="2", price="100", symbol="BTCUSDT", **more):
-    """A content that can be placed."""
+    """The content of a limit order that passes the checks."""
     fields = {
         "venue": "fake",
         "account": "main",

@@ -19,11 +19,16 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.execution.account import READY, Account
+from kit.execution.account import Account
+from kit.execution.context import AccountContext
+from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.files import FileStore, OneThread
 from kit.execution.orders.order import Order
+from kit.execution.prices import MarketReference
 from kit.execution.settings import OrdersSettings
+from kit.execution.tests.simulated_process import KEYS, verified
 from kit.execution.tests.trading import Scene
+from kit.execution.verifier import Verifier
 
 SETTINGS = OrdersSettings(
     place_timeout_s=2, ask_timeout_s=5, arrival_s=0.2, noes=2, pause_max_s=0.2
@@ -63,11 +68,15 @@ class Survival:
         thread, venue = OneThread("journal"), self.at.venue.venue_id
         store, clock = FileStore(folder, NAME), SystemClock()
         account = Account(
-            venue, NAME, desk, store, thread, clock, SETTINGS, instrument=lambda symbol: None
+            AccountContext(venue, NAME, clock, SETTINGS),
+            desk,
+            AccountJournal(store, thread, clock),
+            Verifier(KEYS, live=True),
+            MarketReference(lambda symbol: None),
         )
         running = asyncio.create_task(account.run())
         try:
-            await until(lambda: account.state == READY)
+            await until(lambda: account.readiness.is_ready)
             if self.at.socket_path:
                 assert isinstance(desk, CcxtExecutionClient)
                 assert desk.socket is not None
@@ -101,7 +110,7 @@ class Survival:
             size=f"{size:f}",
             price=f"{price:f}",
         )
-        return asyncio.create_task(account.pilot.place(content, name, 0))
+        return asyncio.create_task(account.submitter.submit(verified(content, name)))
 
 
 async def check_sent_once(at: Scene, size: Decimal, folder: Path, monkeypatch: Any) -> None:
@@ -125,7 +134,7 @@ async def check_sent_once(at: Scene, size: Decimal, folder: Path, monkeypatch: A
                     entry = await placing
                     if survival.chance.random() < 0.4:
                         survival.fail()
-                        await account.pilot.cancel(entry)
+                        await account.submitter.cancel(entry)
             if number == LIVES - 1:
                 await placing
                 at.venue.clear()
@@ -138,14 +147,14 @@ def doubted(account: Account) -> list[Order]:
     """Orders whose fate is not known, or that are still to be cancelled."""
     return [
         entry
-        for entry in account.ledger.index.orders.values()
-        if not entry.is_final and (entry.state != pb.ORDER_STATE_OPEN or entry.cancel_wanted)
+        for entry in account.state.index.orders.values()
+        if not entry.is_final and (entry.state != pb.ORDER_STATE_OPEN or entry.cancel_requested)
     ]
 
 
 def check_agreed(at: Scene, account: Account, came: Counter[str]) -> None:
     """The journal against the exchange."""
-    entries = account.ledger.index.orders
+    entries = account.state.index.orders
     assert len(entries) == LIVES * ORDERS
     assert set(came.values()) == {1}, came
     assert len(came) == LIVES * ORDERS
@@ -153,7 +162,7 @@ def check_agreed(at: Scene, account: Account, came: Counter[str]) -> None:
         order = at.house.by_client_id(NAME, entry.client_order_id)
         assert order is not None
         assert order.is_final == entry.is_final, (order, entry)
-        assert entry.is_final == entry.cancel_wanted
+        assert entry.is_final == entry.cancel_requested
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -19,6 +19,7 @@ from kit.execution.contract import (
     VenueOrder,
 )
 from kit.execution.tests.sent_once import Survival, until
+from kit.execution.tests.simulated_process import verified
 from kit.execution.tests.trading import Scene
 
 
@@ -153,7 +154,7 @@ async def check_one_order(at: Scene, size: Decimal, folder: Path) -> None:
     async with survival.life(0) as account:
         for name, depth in (("seen", 1), ("unseen", 4)):
             stop_price = Decimal((await at.venue.book(at.symbol)).bids[depth][0])
-            entry = await account.pilot.place(_content(at, size, stop_price), name, 0)
+            entry = await account.submitter.submit(verified(_content(at, size, stop_price), name))
             await until(lambda entry=entry: entry.state == pb.ORDER_STATE_OPEN)
             if name == "seen":
                 before = entry.venue_order_id
@@ -164,13 +165,13 @@ async def check_one_order(at: Scene, size: Decimal, folder: Path) -> None:
         assert not entry.is_final
     await sell_down(at, size, stop_price)
     async with survival.life(1) as account:
-        orders = account.ledger.index.orders
+        orders = account.state.index.orders
         found = orders[entry.key]
         await until(lambda: found.state == pb.ORDER_STATE_FILLED)
         await until(lambda: found.fill_size == size)
         assert len(orders) == 2
         assert not any(one.external for one in orders.values())
-        assert not account.ledger.strangers
+        assert not account.state.unmatched
     stops = [one for one in at.house.orders("demo") if one.triggered]
     assert len(stops) == 2
 

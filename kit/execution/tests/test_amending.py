@@ -12,33 +12,36 @@ from kit.base.errors import InvalidOrder, NotSupported
 from kit.execution.contract import OutcomeUnknown
 from kit.execution.journal import records
 from kit.execution.orders import states
-from kit.execution.tests.fake_venue import ALL_TYPES, RULES, limit_order
-from kit.execution.tests.groupings import bracket, fill, live, placed
+from kit.execution.orders.messages import order_message
+from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES, limit_order
+from kit.execution.tests.order_groups import bracket, fill, live, placed
+from kit.execution.tests.simulated_process import Prices, amend, run, verified, world
 from kit.execution.tests.test_exit_retry import attempt, refusing
 from kit.execution.tests.test_group_changes import amended
-from kit.execution.tests.worlds import Prices, run, world
 
 SELL = types_pb2.SIDE_SELL
 STOP = orders_pb2.ORDER_TYPE_STOP
 STOP_LIMIT = orders_pb2.ORDER_TYPE_STOP_LIMIT
 TRAILING = orders_pb2.ORDER_TYPE_TRAILING_STOP
-NATIVE = replace(RULES, types=ALL_TYPES, amends_stop_price=True)
+NATIVE = replace(CAPABILITIES, types=ALL_TYPES, amends_stop_price=True)
 
 
-async def waiting(kind=STOP, rules=RULES, **more):
+async def waiting(kind=STOP, capabilities=CAPABILITIES, **more):
     """A world with an order to sell that waits, here or at the venue, and what it is."""
-    found = world(rules=rules)
+    found = world(capabilities=capabilities)
     found.prices = Prices()
     found.start()
     await found.ready()
     content = limit_order(type=kind, side=SELL, **{"price": "", "stop_price": "90"} | more)
-    entry = await found.account.pilot.place(content, "r", 0, held=kind not in rules.types)
+    entry = await found.account.submitter.submit(
+        verified(content, "r"), held_here=kind not in capabilities.types
+    )
     return found, entry, content
 
 
 def again(found):
     """The order as the process knows it that runs now."""
-    (entry,) = found.account.ledger.index.orders.values()
+    (entry,) = found.account.state.index.orders.values()
     return entry
 
 
@@ -51,11 +54,11 @@ def test_a_stop_that_waits_here_wakes_at_its_new_price():
         found.crash()
         found.start()
         await found.ready()
-        found.prices.say("96")
+        found.prices.trade("96")
         await found.let_pass(2)
         assert not found.venue.sends
-        assert again(found).message().content.stop_price == "95"
-        found.prices.say("95")
+        assert order_message(again(found)).content.stop_price == "95"
+        found.prices.trade("95")
         await found.let_pass(2)
         sent = found.venue.by_client_id[entry.key].now
         assert (sent.type, sent.stop_price) == (orders_pb2.ORDER_TYPE_MARKET, None)
@@ -66,14 +69,14 @@ def test_a_stop_that_waits_here_wakes_at_its_new_price():
 def test_a_trailing_stop_follows_at_its_new_distance_from_the_best_price_so_far():
     async def scenario():
         found, entry, content = await waiting(TRAILING, stop_price="", trailing_offset="10")
-        found.prices.say("100", "120", "115")
+        found.prices.trade("100", "120", "115")
         content.trailing_offset = "5.5"
         told = await amended(found, entry, content)
         assert told.content.trailing_offset == "5.5"
-        found.prices.say("115")
+        found.prices.trade("115")
         await found.let_pass(2)
         assert not found.venue.sends
-        found.prices.say("114.5")
+        found.prices.trade("114.5")
         await found.let_pass(2)
         assert found.venue.sends == {entry.key: 1}
 
@@ -83,9 +86,9 @@ def test_a_trailing_stop_follows_at_its_new_distance_from_the_best_price_so_far(
 def test_one_whose_price_was_reached_does_not_wait_any_more():
     async def scenario():
         found, entry, content = await waiting()
-        found.account.state = 3
-        found.prices.say("90")
-        found.account.state = 2
+        found.account.readiness.state = 3
+        found.prices.trade("90")
+        found.account.readiness.state = 2
         content.stop_price = "80"
         with pytest.raises(InvalidOrder, match="was reached") as refused:
             await amended(found, entry, content)
@@ -97,17 +100,17 @@ def test_one_whose_price_was_reached_does_not_wait_any_more():
 def test_one_whose_price_is_reached_meanwhile_stays_as_it_was():
     async def scenario():
         found, entry, content = await waiting()
-        commit = found.account.amender._commit
+        commit = found.account.journal.commit
 
         async def reached_meanwhile(*also):
             await commit(*also)
-            found.prices.say("90")
+            found.prices.trade("90")
 
-        found.account.amender._commit = reached_meanwhile
+        found.account.journal.commit = reached_meanwhile
         content.stop_price = "80"
         with pytest.raises(InvalidOrder, match="was reached"):
             await amended(found, entry, content)
-        assert entry.message().content.stop_price == "90"
+        assert order_message(entry).content.stop_price == "90"
         await found.let_pass(2)
         assert found.venue.sends == {entry.key: 1}
 
@@ -119,16 +122,16 @@ def test_whenever_the_process_dies_it_wakes_at_the_one_price_or_the_other(step):
     async def scenario():
         found, entry, content = await waiting()
         content.stop_price = "95"
-        found.life.dies_at = found.life.steps + step
-        await found.do(found.account.amender.amend(entry, content, "a"))
+        found.process.dies_at = found.process.steps + step
+        await found.do(amend(found.account.amender, entry, content, "a"))
         found.crash()
         found.start()
         await found.ready()
         entry = again(found)
-        await found.account.amender.amend(entry, content, "a")
-        assert entry.message().content.stop_price == "95"
+        await amend(found.account.amender, entry, content, "a")
+        assert order_message(entry).content.stop_price == "95"
         assert not entry.is_amending
-        found.prices.say("95")
+        found.prices.trade("95")
         await found.let_pass(5)
         assert found.venue.sends == {entry.key: 1}
 
@@ -148,15 +151,15 @@ def test_at_a_venue_that_changes_stops_it_is_changed_there():
 
 
 @pytest.mark.parametrize(
-    ("kind", "field", "rules", "terms"),
+    ("kind", "field", "capabilities", "terms"),
     [
         (STOP, "stop_price", replace(NATIVE, amends_stop_price=False), {}),
         (TRAILING, "trailing_offset", NATIVE, {"stop_price": "", "trailing_offset": "5"}),
     ],
 )
-def test_where_the_venue_cannot_the_field_is_named(kind, field, rules, terms):
+def test_where_the_venue_cannot_the_field_is_named(kind, field, capabilities, terms):
     async def scenario():
-        found, entry, content = await waiting(kind, rules, **terms)
+        found, entry, content = await waiting(kind, capabilities, **terms)
         setattr(content, field, "6")
         with pytest.raises(NotSupported, match=field) as refused:
             await amended(found, entry, content)
@@ -174,12 +177,12 @@ def test_without_an_answer_the_stop_price_tells_what_was_done(was_done):
         found, entry, content = await waiting(STOP_LIMIT, NATIVE, price="89")
         truth = found.venue.by_client_id[entry.key]
 
-        async def amend(key, wish):
+        async def amend(key, request):
             if was_done:
-                found.venue.amend(truth, wish)
+                found.venue.amend(truth, request)
             return OutcomeUnknown("lost")
 
-        found.account.desk.amend = amend
+        found.account.client.amend = amend
         content.stop_price = "95"
         await amended(found, entry, content)
         assert entry.is_amending
@@ -195,11 +198,13 @@ def test_what_the_venue_tells_of_before_does_not_bring_the_old_one_back():
         before = found.venue.by_client_id[entry.key].now
         content.stop_price = "95"
         await amended(found, entry, content)
-        found.account.ledger.order(replace(before, venue_time_ns=found.clock.time_ns()))
+        found.account.state.apply_order(replace(before, venue_time_ns=found.clock.time_ns()))
         assert entry.stop_price == 95
         moved = replace(before, stop_price=Decimal(93), venue_time_ns=found.clock.time_ns())
         await found.let_pass(120)
-        found.account.ledger.order(replace(moved, venue_time_ns=found.clock.time_ns()), asked=True)
+        found.account.state.apply_order(
+            replace(moved, venue_time_ns=found.clock.time_ns()), is_answer=True
+        )
         assert entry.stop_price == 93
 
     run(scenario())
@@ -211,7 +216,7 @@ def test_a_type_without_a_stop_price_gets_none():
         found.start()
         await found.ready()
         content = limit_order()
-        entry = await found.account.pilot.place(content, "r", 0)
+        entry = await found.account.submitter.submit(verified(content, "r"))
         content.stop_price = "95"
         with pytest.raises(InvalidOrder) as refused:
             await amended(found, entry, content)
@@ -230,14 +235,14 @@ def test_an_exit_wakes_at_its_new_price_and_so_does_its_next_attempt():
         fill(found, entry, 2)
         await found.let_pass(3)
         refusing(found, 1)
-        found.prices.say("97.5")
+        found.prices.trade("97.5")
         await found.let_pass(3)
         assert live(found).keys() == {profit.key}
-        found.prices.say("97")
+        found.prices.trade("97")
         await found.let_pass(5)
         again = attempt(found, "g2", 2)
         assert live(found).keys() == {again.key}
-        assert again.message().content.stop_price == "97"
+        assert order_message(again).content.stop_price == "97"
 
     run(scenario())
 

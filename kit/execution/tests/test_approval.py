@@ -1,4 +1,4 @@
-"""An approval holds for one order, for a time, and for one authority."""
+"""An approval is valid for one order, for a time, and for one order authority."""
 
 from decimal import Decimal
 
@@ -10,13 +10,12 @@ from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
 from kit.base.errors import ApprovalRejected
 from kit.execution.approval import (
     DEVELOPMENT_KEY_ID,
-    HEARTBEAT_NS,
     Signer,
-    Verifier,
     heartbeat_statement,
     plain,
     statement,
 )
+from kit.execution.verifier import HEARTBEAT_NS, Verifier
 
 NOW_NS = 1_700_000_000_000_000_000
 LATER_NS = NOW_NS + 1
@@ -55,7 +54,7 @@ fencing_epoch=7
 """
 
 
-def approved(key_id="desk", epoch=7, **changes):
+def approved(key_id="authority", epoch=7, **changes):
     content = orders_pb2.OrderContent()
     content.CopyFrom(CONTENT)
     found = Signer(key_id, KEY, epoch).approve(content, "r1", LATER_NS)
@@ -65,13 +64,13 @@ def approved(key_id="desk", epoch=7, **changes):
     return found
 
 
-def verifier(live=True, key_id="desk"):
+def verifier(live=True, key_id="authority"):
     return Verifier({key_id: KEY.public_key()}, live=live)
 
 
 def why(checked, check=None, now_ns=NOW_NS):
     with pytest.raises(ApprovalRejected) as caught:
-        (check or verifier()).check(checked, now_ns)
+        (check or verifier()).verify(checked, now_ns)
     return caught.value.metadata["why"]
 
 
@@ -80,7 +79,7 @@ def test_the_text_that_is_signed_is_settled():
 
 
 def test_a_good_approval_holds_until_its_end():
-    verifier().check(approved(), NOW_NS)
+    verifier().verify(approved(), NOW_NS)
     assert why(approved(), now_ns=LATER_NS) == "expired"
 
 
@@ -127,7 +126,7 @@ def test_an_order_that_stands_alone_says_so():
 
 
 def test_the_same_amount_in_other_digits_is_the_same_order():
-    verifier().check(approved(size="0.1000"), NOW_NS)
+    assert verifier().verify(approved(size="0.1000"), NOW_NS).request_id == "r1"
 
 
 def test_a_field_cannot_pretend_to_be_two():
@@ -146,15 +145,15 @@ def test_what_is_no_word_of_the_contract_is_not_signed(field):
 
 def test_an_authority_that_was_replaced_is_refused():
     checking = verifier()
-    checking.check(approved(epoch=8), NOW_NS)
+    checking.verify(approved(epoch=8), NOW_NS)
     assert why(approved(epoch=7), checking) == "stale_epoch"
-    checking.check(approved(epoch=8), NOW_NS)
+    checking.verify(approved(epoch=8), NOW_NS)
 
 
 def test_a_refused_order_does_not_move_the_epoch():
     checking = verifier()
     assert why(approved(epoch=9, size="5"), checking) == "signature"
-    checking.check(approved(epoch=7), NOW_NS)
+    checking.verify(approved(epoch=7), NOW_NS)
 
 
 def test_unsigned_and_foreign_ones_are_refused():
@@ -165,7 +164,7 @@ def test_unsigned_and_foreign_ones_are_refused():
 
 def test_the_development_key_is_refused_in_the_live_world_only():
     signed = approved(key_id=DEVELOPMENT_KEY_ID)
-    verifier(live=False, key_id=DEVELOPMENT_KEY_ID).check(signed, NOW_NS)
+    verifier(live=False, key_id=DEVELOPMENT_KEY_ID).verify(signed, NOW_NS)
     assert why(signed, verifier(key_id=DEVELOPMENT_KEY_ID)) == "development_key"
 
 
@@ -177,20 +176,20 @@ time_ns=1700000000000000000
 """
 
 
-def heartbeat(key_id="desk", **changes):
-    found = Signer(key_id, KEY, 7).beat("binance", "main", NOW_NS)
+def heartbeat(key_id="authority", **changes):
+    found = Signer(key_id, KEY, 7).heartbeat("binance", "main", NOW_NS)
     for name, value in changes.items():
         setattr(found, name, value)
     return found
 
 
-def beat(beating, checking=None, now_ns=NOW_NS):
-    (checking or verifier()).check_heartbeat(beating, now_ns)
+def check_heartbeat(signed, checking=None, now_ns=NOW_NS):
+    (checking or verifier()).verify_heartbeat(signed, now_ns)
 
 
-def beat_why(beating, checking=None, now_ns=NOW_NS):
+def heartbeat_why(signed, checking=None, now_ns=NOW_NS):
     with pytest.raises(ApprovalRejected) as caught:
-        beat(beating, checking, now_ns)
+        check_heartbeat(signed, checking, now_ns)
     return caught.value.metadata["why"]
 
 
@@ -199,10 +198,10 @@ def test_the_text_of_a_heartbeat_is_settled():
 
 
 def test_a_heartbeat_holds_near_its_time():
-    beat(heartbeat(), now_ns=NOW_NS + HEARTBEAT_NS - 1)
-    beat(heartbeat(), now_ns=NOW_NS - HEARTBEAT_NS + 1)
-    assert beat_why(heartbeat(), now_ns=NOW_NS + HEARTBEAT_NS) == "expired"
-    assert beat_why(heartbeat(), now_ns=NOW_NS - HEARTBEAT_NS) == "future"
+    check_heartbeat(heartbeat(), now_ns=NOW_NS + HEARTBEAT_NS - 1)
+    check_heartbeat(heartbeat(), now_ns=NOW_NS - HEARTBEAT_NS + 1)
+    assert heartbeat_why(heartbeat(), now_ns=NOW_NS + HEARTBEAT_NS) == "expired"
+    assert heartbeat_why(heartbeat(), now_ns=NOW_NS - HEARTBEAT_NS) == "future"
 
 
 @pytest.mark.parametrize(
@@ -210,27 +209,29 @@ def test_a_heartbeat_holds_near_its_time():
     [("venue", "bybit"), ("account", "other"), ("fencing_epoch", 8), ("time_ns", NOW_NS + 1)],
 )
 def test_nothing_of_a_heartbeat_may_differ(field, value):
-    assert beat_why(heartbeat(**{field: value})) == "signature"
+    assert heartbeat_why(heartbeat(**{field: value})) == "signature"
 
 
 def test_heartbeats_that_nobody_who_may_has_signed_move_no_epoch():
     checking = verifier()
     stranger = Ed25519PrivateKey.from_private_bytes(bytes(32))
-    forged = Signer("desk", stranger, 9).beat("binance", "main", NOW_NS)
-    assert beat_why(forged, checking) == "signature"
-    assert beat_why(heartbeat(signature=b""), checking) == "missing"
-    assert beat_why(heartbeat(key_id="nobody"), checking) == "unknown_key"
+    forged = Signer("authority", stranger, 9).heartbeat("binance", "main", NOW_NS)
+    assert heartbeat_why(forged, checking) == "signature"
+    assert heartbeat_why(heartbeat(signature=b""), checking) == "missing"
+    assert heartbeat_why(heartbeat(key_id="nobody"), checking) == "unknown_key"
     assert checking.fencing_epoch == 0
-    beat(heartbeat(), checking)
+    check_heartbeat(heartbeat(), checking)
     assert checking.fencing_epoch == 7
-    checking.check_epoch(8)
-    assert beat_why(heartbeat(), checking) == "stale_epoch"
+    checking.verify_heartbeat(
+        Signer("authority", KEY, 8).heartbeat("binance", "main", NOW_NS), NOW_NS
+    )
+    assert heartbeat_why(heartbeat(), checking) == "stale_epoch"
 
 
 def test_the_development_key_beats_outside_the_live_world_only():
-    beating = heartbeat(key_id=DEVELOPMENT_KEY_ID)
-    beat(beating, verifier(live=False, key_id=DEVELOPMENT_KEY_ID))
-    assert beat_why(beating, verifier(key_id=DEVELOPMENT_KEY_ID)) == "development_key"
+    signed = heartbeat(key_id=DEVELOPMENT_KEY_ID)
+    check_heartbeat(signed, verifier(live=False, key_id=DEVELOPMENT_KEY_ID))
+    assert heartbeat_why(signed, verifier(key_id=DEVELOPMENT_KEY_ID)) == "development_key"
 
 
 @pytest.mark.parametrize(

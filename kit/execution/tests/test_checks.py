@@ -11,14 +11,14 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder, NotSupported
-from kit.execution.checks import STOPS, Known, check
+from kit.execution.checks import STOPS, CheckInputs, check
 from kit.execution.contract import VenueBalance
-from kit.execution.local_stops import BestPrices
-from kit.execution.tests.fake_venue import ALL_TYPES, RULES, limit_order
-from kit.execution.tests.worlds import SPOT
+from kit.execution.prices import BestPrices
+from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES, limit_order
+from kit.execution.tests.simulated_process import SPOT
 
 NOW_NS = 1_000
-KNOWN = Known(SPOT, replace(RULES, types=ALL_TYPES), NOW_NS)
+KNOWN = CheckInputs(SPOT, replace(CAPABILITIES, types=ALL_TYPES), NOW_NS)
 GTT = orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME
 IOC = orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
 GTC = orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
@@ -149,30 +149,30 @@ def test_an_instrument_that_does_not_trade_is_refused():
 
 
 def test_what_the_venue_does_not_have_is_held_here_or_refused():
-    plain = replace(KNOWN, rules=RULES, prices_are_heard=True)
+    plain = replace(KNOWN, capabilities=CAPABILITIES, has_prices=True)
     stop = limit_order(type=orders_pb2.ORDER_TYPE_STOP, price="", stop_price="90")
     assert check(stop, plain) is True
     assert check(stop, KNOWN) is False
-    with pytest.raises(NotSupported, match="no prices are heard"):
-        check(stop, replace(plain, prices_are_heard=False))
-    without = replace(RULES, times_in_force=frozenset({GTC}), reduce_only=False)
+    with pytest.raises(NotSupported, match="has no prices"):
+        check(stop, replace(plain, has_prices=False))
+    without = replace(CAPABILITIES, times_in_force=frozenset({GTC}), reduce_only=False)
     for content in (
         limit_order(time_in_force=IOC),
         limit_order(reduce_only=True),
         limit_order(time_in_force=GTT, expire_time_ns=NOW_NS + 1),
     ):
         with pytest.raises(NotSupported):
-            check(content, replace(KNOWN, rules=without))
-    only_limit = replace(RULES, types=frozenset({orders_pb2.ORDER_TYPE_LIMIT}))
+            check(content, replace(KNOWN, capabilities=without))
+    only_limit = replace(CAPABILITIES, types=frozenset({orders_pb2.ORDER_TYPE_LIMIT}))
     with pytest.raises(NotSupported):
-        check(market(), replace(plain, rules=only_limit))
+        check(market(), replace(plain, capabilities=only_limit))
     assert len(STOPS) == 5
 
 
 def test_stops_that_the_venue_has_in_their_plain_form_only_wait_here_otherwise():
     stop = {"type": orders_pb2.ORDER_TYPE_STOP_LIMIT, "stop_price": "90"}
-    rules = replace(KNOWN.rules, plain_stops_only=True)
-    known = replace(KNOWN, rules=rules, prices_are_heard=True)
+    capabilities = replace(KNOWN.capabilities, plain_stops_only=True)
+    known = replace(KNOWN, capabilities=capabilities, has_prices=True)
     assert check(limit_order(**stop), known) is False
     assert check(limit_order(**stop, time_in_force=GTC), known) is False
     others = (
@@ -183,13 +183,13 @@ def test_stops_that_the_venue_has_in_their_plain_form_only_wait_here_otherwise()
     for terms in others:
         assert check(limit_order(**stop, **terms), known) is True
         assert check(limit_order(**terms), known) is False
-        with pytest.raises(NotSupported, match="no prices are heard"):
-            check(limit_order(**stop, **terms), replace(known, prices_are_heard=False))
+        with pytest.raises(NotSupported, match="has no prices"):
+            check(limit_order(**stop, **terms), replace(known, has_prices=False))
 
 
 def test_a_held_order_may_end_at_a_time_that_the_venue_does_not_know():
-    rules = replace(RULES, times_in_force=frozenset({GTC}))
-    known = replace(KNOWN, rules=rules, prices_are_heard=True)
+    capabilities = replace(CAPABILITIES, times_in_force=frozenset({GTC}))
+    known = replace(KNOWN, capabilities=capabilities, has_prices=True)
     stop = limit_order(
         type=orders_pb2.ORDER_TYPE_STOP_LIMIT,
         stop_price="90",

@@ -14,18 +14,18 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import InvalidOrder, StoreUnavailable, VenuemeshError
-from kit.execution.ids import client_order_id
+from kit.execution.client_order_ids import client_order_id
 from kit.execution.orders import states
 from kit.execution.settings import OrdersSettings
-from kit.execution.tests.fake_venue import ALL_TYPES, RULES, limit_order
-from kit.execution.tests.worlds import World, run
+from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES, limit_order
+from kit.execution.tests.simulated_process import World, amend, run, verified
 
 RUNS = int(os.environ.get("VENUEMESH_CRASH_RUNS", "0"))
 SEEDED_RUNS = RUNS or 25
 STEPS_APART = 1 if RUNS else 11
 ORDERS = 4
 SETTINGS = OrdersSettings(pause_max_s=10, reconcile_interval_s=30)
-STOPS = replace(RULES, types=ALL_TYPES, amends_stop_price=True)
+STOPS = replace(CAPABILITIES, types=ALL_TYPES, amends_stop_price=True)
 
 
 class Trader:
@@ -38,7 +38,7 @@ class Trader:
 
     def content(self, number):
         content = limit_order(size=str(2 + number), symbol=("BTCUSDT", "ETHUSDT")[number % 2])
-        if self.world.venue.rules.amends_stop_price:
+        if self.world.venue.capabilities.amends_stop_price:
             content.type, content.stop_price = orders_pb2.ORDER_TYPE_STOP_LIMIT, "98"
         return content
 
@@ -53,7 +53,10 @@ class Trader:
         while True:
             try:
                 account.check_ready()
-                twice = (account.pilot.place(self.content(number), request_id, 0) for _ in "ab")
+                twice = (
+                    account.submitter.submit(verified(self.content(number), request_id))
+                    for _ in "ab"
+                )
                 entry, same = await asyncio.gather(*twice)
             except (StoreUnavailable, VenuemeshError):
                 await self.world.clock.sleep(0.5)
@@ -62,7 +65,7 @@ class Trader:
         assert entry is same
         self.answered[request_id] = entry.client_order_id
         if number % 4 == 1:
-            await account.pilot.cancel(entry)
+            await account.submitter.cancel(entry)
         if number % 4 == 2:
             await self._amend(account, entry, number)
 
@@ -75,29 +78,29 @@ class Trader:
             content.CopyFrom(self.content(number))
             content.stop_price = "99"
         with suppress(InvalidOrder, StoreUnavailable):
-            await account.amender.amend(entry, content, f"a{number}")
+            await amend(account.amender, entry, content, f"a{number}")
 
 
-async def live_and_die(seed, dies_at, lives=1, rules=RULES):
+async def live_and_die(seed, dies_at, lives=1, capabilities=CAPABILITIES):
     """Trade, die at these steps, come again, and compare in the end."""
-    world = World(seed, SETTINGS, rules=rules)
+    world = World(seed, SETTINGS, capabilities=capabilities)
     trader = Trader(world, seed)
     steps = 0
     for life in range(lives + 1):
         dying = life < lives and dies_at
         world.start(dies_at=dies_at if dying else 0)
-        work = world.life.start(trader.trade())
+        work = world.process.start(trader.trade())
         if world.random.random() < 0.3:
             world.venue.later(world.random.uniform(0, 2), world.disk.fail, OSError(28, "full"))
             world.venue.later(3, world.disk.fail, None)
         if not dying:
             if world.random.random() < 0.5:
-                world.venue.later(world.random.uniform(0, 5), world.venue.cut, 3)
+                world.venue.later(world.random.uniform(0, 5), world.venue.interrupt, 3)
             await asyncio.wait({work})
             work.result()
-            steps = world.life.steps
+            steps = world.process.steps
             break
-        await asyncio.wait({work, world.life.died}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, world.process.died}, return_when=asyncio.FIRST_COMPLETED)
         world.crash()
         dies_at += world.random.randint(0, 50)
     await settle(world)
@@ -109,13 +112,13 @@ async def settle(world):
     """Until nothing is in doubt, and all news have come."""
     account = world.account
     await world.let_pass(60)
-    await world.until(lambda: not account.resolver.open_questions and not account.detail)
-    assert account.ledger.unknown_count() == 0
-    assert not account.ledger.strangers
+    await world.until(lambda: not account.resolver.open_inquiries and not account.readiness.detail)
+    assert account.state.unknown_count() == 0
+    assert not account.state.unmatched
 
 
 def check_truth(world):
-    index = world.account.ledger.index
+    index = world.account.state.index
     assert all(count == 1 for count in world.venue.sends.values()), "sent twice"
     for number in range(ORDERS):
         key = client_order_id("fake", "main", f"r{number}")
@@ -132,16 +135,16 @@ def check_order(world, entry):
         assert entry.state == states.REJECTED or world.venue.sends[entry.client_order_id] == 0
         assert not entry.fills
         return
-    if not world.venue.rules.finds_by_client_id and not truth.now.filled_size:
+    if not world.venue.capabilities.finds_by_client_id and not truth.now.filled_size:
         # It has ended without a trace: that it has is all that can be known.
         assert entry.is_final == (truth.now.state in states.FINAL)
         return
-    if not world.venue.rules.finds_by_client_id:
+    if not world.venue.capabilities.finds_by_client_id:
         assert entry.is_final == (truth.now.state in states.FINAL)
     else:
         assert entry.state == truth.now.state
     assert entry.venue_order_id == truth.now.venue_order_id
-    assert entry.filled == truth.now.filled_size
+    assert entry.filled_size == truth.now.filled_size
     fills = {
         fill.fill_id: fill.size
         for _, fill in world.venue.fills
@@ -151,7 +154,7 @@ def check_order(world, entry):
     if not entry.is_final:
         told = truth.now.size, truth.now.price, truth.now.stop_price
         assert (entry.size, entry.price, entry.stop_price) == told
-        assert not entry.cancel_wanted
+        assert not entry.cancel_requested
 
 
 def test_without_a_crash_all_is_as_the_venue_says():
@@ -168,10 +171,12 @@ def test_it_may_die_at_any_step(seed):
 
 
 def test_a_venue_that_finds_only_what_is_open_is_enough():
-    rules = replace(RULES, finds_by_client_id=False)
+    capabilities = replace(CAPABILITIES, finds_by_client_id=False)
     for seed in range(SEEDED_RUNS // 2):
         chance = random.Random(seed)
-        assert run(live_and_die(seed, chance.randint(1, 400), lives=1, rules=rules)) > 0
+        assert (
+            run(live_and_die(seed, chance.randint(1, 400), lives=1, capabilities=capabilities)) > 0
+        )
 
 
 def test_it_may_die_again_and_again():
@@ -183,4 +188,4 @@ def test_it_may_die_again_and_again():
 def test_stop_prices_that_are_changed_are_in_the_end_as_the_venue_has_them():
     for seed in range(SEEDED_RUNS):
         chance = random.Random(seed)
-        assert run(live_and_die(seed, chance.randint(1, 400), rules=STOPS)) > 0
+        assert run(live_and_die(seed, chance.randint(1, 400), capabilities=STOPS)) > 0

@@ -6,11 +6,12 @@ from itertools import pairwise
 import pytest
 from venuemesh.tradeflow.v1 import differences_pb2, orders_pb2
 
+from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import OutcomeUnknown, Rejected
 from kit.execution.groups.exit_retry import ATTEMPTS_MAX
-from kit.execution.ids import client_order_id
 from kit.execution.orders import states
-from kit.execution.tests.groupings import (
+from kit.execution.orders.messages import order_message
+from kit.execution.tests.order_groups import (
     EXIT,
     MARKET,
     SELL,
@@ -26,7 +27,7 @@ from kit.execution.tests.groupings import (
     placed,
     standing,
 )
-from kit.execution.tests.worlds import Prices, run, world
+from kit.execution.tests.simulated_process import Prices, amend, run, world
 
 TOO_LITTLE = orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS
 LEFT_OPEN = differences_pb2.DIFFERENCE_KIND_LEFT_OPEN
@@ -37,11 +38,11 @@ def refusing(found, times, reason=TOO_LITTLE):
     """The venue refuses the next orders; gives when each of them came."""
     came = []
 
-    async def refuse(wish):
+    async def refuse(request):
         came.append(round(found.venue.time))
         return Rejected(reason, "not now")
 
-    found.account.desk.answers = [refuse] * times
+    found.account.client.verdicts = [refuse] * times
     return came
 
 
@@ -49,13 +50,13 @@ async def reached(found, entry, *exits):
     """A bracket of 2 whose stop is reached, while its venue has nothing of the exits."""
     fill(found, entry, 2)
     await found.let_pass(0.5)
-    found.prices.say("95")
+    found.prices.trade("95")
 
 
 def attempt(found, name, number):
     """One of the attempts of an exit; None when there was none."""
     key = client_order_id("fake", "main", f"{name}~{number}")
-    return found.account.ledger.index.orders.get(key)
+    return found.account.state.index.orders.get(key)
 
 
 def said(found):
@@ -78,9 +79,9 @@ def test_it_is_sent_again_with_growing_pauses_until_the_venue_takes_it():
         came = refusing(found, 4)
         await reached(found, entry)
         await found.let_pass(2)
-        again = attempt(found, "g1", 3).message()
+        again = order_message(attempt(found, "g1", 3))
         assert (again.state, again.held_here) == (states.OPEN, True)
-        assert "sent again: 3 of 12" in again.detail
+        assert "attempt 3 of 12" in again.detail
         await found.let_pass(30)
         assert standing([stop]) == ["REJECTED"]
         between = [after - before for before, after in pairwise(came)]
@@ -94,7 +95,7 @@ def test_it_is_sent_again_with_growing_pauses_until_the_venue_takes_it():
         fill(found, taken, 2)
         await found.let_pass(3)
         assert standing([taken]) == ["FILLED"]
-        assert not found.account.ledger.index.open
+        assert not found.account.state.index.open
         assert not said(found)
 
     run(scenario())
@@ -107,7 +108,7 @@ def test_in_the_end_it_is_given_up_and_said_aloud_once():
         await reached(found, entry)
         await found.let_pass(sum(PAUSES_S) + 60)
         assert len(came) == ATTEMPTS_MAX
-        assert not found.account.ledger.index.open
+        assert not found.account.state.index.open
         last = attempt(found, "g1", ATTEMPTS_MAX)
         (one,) = said(found)
         assert (one.symbol, one.client_order_id, one.found) == ("BTCUSDT", last.key, "2")
@@ -131,8 +132,8 @@ def test_a_reason_that_does_not_pass_is_said_at_once():
         await found.let_pass(5)
         assert len(came) == 1
         (one,) = said(found)
-        assert "1 other exits go on" in one.detail
-        found.prices.say("95")
+        assert "1 other exits are open" in one.detail
+        found.prices.trade("95")
         await found.let_pass(3)
         assert live(found).keys() == {stop.key}
 
@@ -146,7 +147,7 @@ def test_while_it_pauses_another_exit_may_go_out_and_two_never():
         fill(found, entry, 2)
         await found.let_pass(0.5)
         assert standing([profit, stop]) == ["REJECTED", "OPEN"]
-        found.prices.say("95")
+        found.prices.trade("95")
         await found.let_pass(0.3)
         assert live(found).keys() == {stop.key}
         await found.let_pass(30)
@@ -164,18 +165,18 @@ def test_cancelling_all_ends_it_also_while_the_disk_is_full(is_full):
     async def scenario():
         found, (entry, _) = await with_a_stop()
         came = refusing(found, 1)
-        desk_place = found.account.desk.answers[0]
+        client_place = found.account.client.verdicts[0]
 
-        async def refuse_and_fill_disk(wish):
+        async def refuse_and_fill_disk(request):
             found.disk.fail(OSError(28, "full") if is_full else None)
-            return await desk_place(wish)
+            return await client_place(request)
 
-        found.account.desk.answers = [refuse_and_fill_disk]
+        found.account.client.verdicts = [refuse_and_fill_disk]
         await reached(found, entry)
         await found.let_pass(0.9)
         assert len(came) == 1
         assert attempt(found, "g1", 2).state == (states.INTENDED if is_full else states.OPEN)
-        await found.account.pilot.cancel_all()
+        await found.account.submitter.cancel_all()
         found.disk.fail(None)
         await found.let_pass(60)
         assert attempt(found, "g1", 2).state == states.CANCELLED
@@ -227,11 +228,11 @@ def test_a_rejection_that_is_on_disk_without_the_next_attempt_is_taken_up(away_s
     async def scenario():
         found, (entry, _) = await with_a_stop()
         came = refusing(found, 1)
-        found.account.groups._attempts.keep = lambda entry: None
+        found.account.groups._retries.write = lambda entry: None
         await reached(found, entry)
         await found.until(lambda: came)
         await found.let_pass(0.1)
-        await found.account.commit()
+        await found.account.journal.commit()
         found.crash()
         await found.let_pass(away_s)
         found.start()
@@ -250,7 +251,7 @@ def test_an_amended_price_stays():
         found, (entry, profit, _) = await placed(contents)
         content = contents["g1"]
         content.price = "120"
-        await found.account.amender.amend(profit, content, "a")
+        await amend(found.account.amender, profit, content, "a")
         refusing(found, 1)
         fill(found, entry, 2)
         await found.let_pass(5)
@@ -273,7 +274,7 @@ def test_one_whose_rejection_is_the_answer_to_who_placed_it_is_not_tried_again()
         assert len(came) == 1
         assert not said(found)
         _, stop = entries(found, contents)
-        found.prices.say("95")
+        found.prices.trade("95")
         refusing(found, 1)
         await found.let_pass(5)
         assert stop.state == states.REJECTED
@@ -287,15 +288,15 @@ def test_one_that_was_lost_and_comes_back_is_not_there_beside_its_next_attempt()
         found, (entry, stop) = await with_a_stop()
         late = []
 
-        async def lose(wish):
-            late.append(wish)
+        async def lose(request):
+            late.append(request)
             return OutcomeUnknown("lost")
 
-        found.account.desk.answers = [lose]
+        found.account.client.verdicts = [lose]
         await reached(found, entry)
         await found.until(lambda: live(found))
         again = attempt(found, "g1", 2)
-        assert stop.reason == states.NEVER_ARRIVED
+        assert stop.reject_reason == states.NEVER_ARRIVED
         assert live(found).keys() == {again.key}
         found.venue.arrive(late[0])
         await found.let_pass(5)
@@ -303,7 +304,7 @@ def test_one_that_was_lost_and_comes_back_is_not_there_beside_its_next_attempt()
         fill(found, stop, 2)
         await found.let_pass(5)
         assert standing([stop, again]) == ["FILLED", "CANCELLED"]
-        assert not found.account.ledger.index.open
+        assert not found.account.state.index.open
 
     run(scenario())
 

@@ -7,7 +7,7 @@ import pytest
 from venuemesh.tradeflow.v1 import trade_flow_pb2
 
 from kit.base.errors import InvalidOrder
-from kit.execution.tests.groupings import (
+from kit.execution.tests.order_groups import (
     SIGNER,
     WHERE,
     bracket,
@@ -18,7 +18,7 @@ from kit.execution.tests.groupings import (
     placed,
     standing,
 )
-from kit.execution.tests.worlds import run
+from kit.execution.tests.simulated_process import heartbeat, run
 
 STEP_S = 3
 
@@ -34,13 +34,13 @@ async def amended(world, entry, content, request_id="a"):
 def test_one_that_is_cancelled_leaves_the_others_and_an_entry_leaves_its_exits():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
-        await found.account.pilot.cancel(profit)
+        await found.account.submitter.cancel(profit)
         fill(found, entry, "0.5")
-        await found.account.pilot.cancel(entry)
+        await found.account.submitter.cancel(entry)
         await found.let_pass(STEP_S)
         assert standing([entry, profit, stop]) == ["CANCELLED", "CANCELLED", "OPEN"]
         assert not live(found)
-        found.prices.say("95")
+        found.prices.trade("95")
         await found.let_pass(STEP_S)
         assert live(found)[stop.key].size == Decimal("0.5")
 
@@ -51,8 +51,8 @@ def test_cancelling_all_ends_a_group_whatever_was_under_way():
     async def scenario():
         found, members = await placed(bracket())
         fill(found, members[0], "0.5")
-        found.prices.say("95")
-        await found.account.pilot.cancel_all()
+        found.prices.trade("95")
+        await found.account.submitter.cancel_all()
         await found.let_pass(60)
         assert set(standing(members)) == {"CANCELLED"}
         assert found.venue.sends == {members[0].key: 1}
@@ -64,7 +64,7 @@ def test_silence_of_the_authority_ends_a_group():
     async def scenario():
         found, members = await placed(bracket())
         fill(found, members[0], 2)
-        await found.account.beat(1)
+        await found.account.heartbeat(heartbeat(found.account, 1))
         await found.let_pass(30)
         assert standing(members) == ["FILLED", "CANCELLED", "CANCELLED"]
         assert not live(found)
@@ -105,7 +105,7 @@ def test_a_restart_goes_on_with_what_was_being_worked():
         found, (entry, profit, stop) = await placed(contents)
         fill(found, entry, 2)
         await found.let_pass(STEP_S)
-        found.prices.say("95")
+        found.prices.trade("95")
         found.crash()
         fill(found, profit, "0.5")
         found.start()
@@ -115,7 +115,7 @@ def test_a_restart_goes_on_with_what_was_being_worked():
         if not stop.is_triggered:
             # The disk had not got it yet: what protects is there as before.
             assert live(found).keys() == {profit.key}
-            found.prices.say("95")
+            found.prices.trade("95")
             await found.let_pass(STEP_S)
         assert live(found).keys() == {stop.key}
         assert live(found)[stop.key].size == Decimal("1.5")
@@ -130,7 +130,7 @@ def test_nothing_is_taken_back_that_could_not_be_replaced():
         fill(found, entry, 2)
         await found.let_pass(STEP_S)
         found.disk.fail(OSError(28, "full"))
-        found.prices.say("95")
+        found.prices.trade("95")
         await found.let_pass(30)
         assert live(found).keys() == {profit.key}
         found.disk.fail(None)
@@ -144,10 +144,10 @@ def test_what_is_left_open_when_all_have_ended_is_said(caplog):
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         fill(found, entry, "1.5")
-        await found.account.pilot.cancel(profit)
-        await found.account.pilot.cancel(stop)
+        await found.account.submitter.cancel(profit)
+        await found.account.submitter.cancel(stop)
         await found.let_pass(STEP_S)
-        (said,) = [one for one in caplog.records if one.message == "group ended with a rest"]
+        (said,) = [one for one in caplog.records if one.message == "group ended incomplete"]
         assert (said.group, said.left) == ("g", "1.5")
 
     run(scenario())
@@ -158,7 +158,7 @@ def test_an_amendment_does_not_bring_back_the_size_that_was_asked_for():
         contents = bracket()
         found, (entry, profit, _) = await placed(contents)
         fill(found, entry, "0.5")
-        await found.account.pilot.cancel(entry)
+        await found.account.submitter.cancel(entry)
         await found.let_pass(STEP_S)
         contents["g1"].price = "120"
         order = await amended(found, profit, contents["g1"])
@@ -175,8 +175,8 @@ def test_an_amendment_that_meets_an_order_on_its_way_changes_nothing():
         fill(found, entry, "0.5")
         await found.let_pass(STEP_S)
         contents["g1"].price = "120"
-        releasing = asyncio.ensure_future(found.account.pilot.release(profit))
-        while not profit.is_leaving:
+        releasing = asyncio.ensure_future(found.account.submitter.release(profit))
+        while not profit.is_sending:
             await asyncio.sleep(0)
         with pytest.raises(InvalidOrder, match="sent meanwhile"):
             await amended(found, profit, contents["g1"])

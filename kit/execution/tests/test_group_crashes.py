@@ -15,21 +15,21 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.errors import VenuemeshError
+from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import Rejected
 from kit.execution.groups import plan
 from kit.execution.groups.exit_retry import ATTEMPTS_MAX, MARK, PASSING
-from kit.execution.ids import client_order_id
 from kit.execution.orders import states
 from kit.execution.settings import OrdersSettings
-from kit.execution.tests.fake_venue import ALL_TYPES, RULES
-from kit.execution.tests.groupings import bracket, oco, place
-from kit.execution.tests.worlds import SPOT, Prices, World, run
+from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES
+from kit.execution.tests.order_groups import bracket, oco, place
+from kit.execution.tests.simulated_process import SPOT, Prices, World, amend, run
 
 RUNS = int(os.environ.get("VENUEMESH_CRASH_RUNS", "0"))
 SEEDED_RUNS = RUNS or 12
 STEPS_APART = 1 if RUNS else 41
 SETTINGS = OrdersSettings(pause_max_s=10, reconcile_interval_s=30)
-NATIVE = replace(RULES, types=ALL_TYPES, amends_stop_price=True)
+NATIVE = replace(CAPABILITIES, types=ALL_TYPES, amends_stop_price=True)
 MARKET = orders_pb2.ORDER_TYPE_MARKET
 LATEST_S = 40
 ATTEMPTS_S = 600
@@ -100,25 +100,25 @@ def stir(world, watch, chance):
     for _ in range(12):
         price = chance.choice(["94", "96", "100", "105", "109", "110"])
         at = chance.uniform(0, LATEST_S)
-        world.venue.later(at, world.prices.say, price)
+        world.venue.later(at, world.prices.trade, price)
 
 
 def refuse(world, watch, chance, share):
     """The venue refuses so many of all exits that it is sent, or takes and then rejects them."""
-    desk = world.account.desk
+    desk = world.account.client
     take = desk.place
     first = client_order_id("fake", "main", watch.names[0])
 
-    async def place(wish, priority):
-        is_entry = watch.is_bracket and wish.client_order_id == first
+    async def place(request, priority):
+        is_entry = watch.is_bracket and request.client_order_id == first
         if is_entry or chance.random() >= share:
-            return await take(wish, priority)
+            return await take(request, priority)
         assert not desk.is_dead()
-        world.venue.sends[wish.client_order_id] += 1
+        world.venue.sends[request.client_order_id] += 1
         await world.clock.sleep(chance.uniform(0, 0.2))
         if chance.random() < 0.5:
             return Rejected(chance.choice(REASONS), "not now")
-        truth = world.venue.arrive(wish)
+        truth = world.venue.arrive(request)
         world.venue.later(chance.uniform(0, 0.5), world.venue.end, truth, states.REJECTED)
         return await desk._no_answer()
 
@@ -131,19 +131,19 @@ async def change(world, contents, number):
     wanted = orders_pb2.OrderContent()
     wanted.CopyFrom(content)
     wanted.stop_price = "94.5"
-    entry = world.account.ledger.index.orders.get(client_order_id("fake", "main", name))
+    entry = world.account.state.index.orders.get(client_order_id("fake", "main", name))
     if entry is not None:
         with suppress(VenuemeshError):
-            await world.account.amender.amend(entry, wanted, f"change{number}")
+            await amend(world.account.amender, entry, wanted, f"change{number}")
 
 
 def begin(world, contents, number):
     """In the process that lives now, if it does."""
-    if not world.life.is_dead:
-        world.life.start(change(world, contents, number))
+    if not world.process.is_dead:
+        world.process.start(change(world, contents, number))
 
 
-async def wish(world, contents):
+async def request(world, contents):
     """Ask until there is an answer, or it cannot be placed any more."""
     await world.ready()
     while True:
@@ -153,10 +153,10 @@ async def wish(world, contents):
             await world.clock.sleep(0.5)
 
 
-async def live_and_die(seed, dies_at, lives=1, rules=RULES, refused=0.0):
+async def live_and_die(seed, dies_at, lives=1, capabilities=CAPABILITIES, refused=0.0):
     """Place a group while prices move, die at these steps, come again, and look in the end."""
     chance = random.Random(seed)
-    world = World(seed, SETTINGS, rules=rules)
+    world = World(seed, SETTINGS, capabilities=capabilities)
     world.instruments["BTCUSDT"] = SPOT
     world.prices = Prices()
     contents = bracket() if seed % 3 else oco()
@@ -166,23 +166,23 @@ async def live_and_die(seed, dies_at, lives=1, rules=RULES, refused=0.0):
         dying = life < lives and dies_at
         world.start(dies_at=dies_at if dying else 0)
         refuse(world, watch, chance, refused)
-        work = world.life.start(wish(world, contents))
+        work = world.process.start(request(world, contents))
         world.venue.later(chance.uniform(0, LATEST_S), begin, world, contents, life)
         if chance.random() < 0.3:
             world.venue.later(chance.uniform(0, 5), world.disk.fail, OSError(28, "full"))
             world.venue.later(7, world.disk.fail, None)
         if not dying:
             if chance.random() < 0.5:
-                world.venue.later(chance.uniform(0, 5), world.venue.cut, 3)
+                world.venue.later(chance.uniform(0, 5), world.venue.interrupt, 3)
             async with asyncio.timeout(120):
                 await work
             break
-        await asyncio.wait({world.life.died}, timeout=LATEST_S)
+        await asyncio.wait({world.process.died}, timeout=LATEST_S)
         world.crash()
         dies_at += chance.randint(0, 50)
     await settle(world, watch, LATEST_S + (ATTEMPTS_S if refused else 60))
     check(world, watch)
-    return world.life.steps
+    return world.process.steps
 
 
 async def settle(world, watch, seconds):
@@ -190,17 +190,19 @@ async def settle(world, watch, seconds):
     await world.let_pass(seconds)
     account = world.account
     for price in ("94", "110", "94", "110"):
-        await world.until(lambda: not account.resolver.open_questions and not account.detail)
+        await world.until(
+            lambda: not account.resolver.open_inquiries and not account.readiness.detail
+        )
         watch.market()
-        world.prices.say(price)
+        world.prices.trade(price)
         await world.let_pass(30)
-    await world.until(lambda: not account.resolver.open_questions and not account.detail)
-    assert account.ledger.unknown_count() == 0
+    await world.until(lambda: not account.resolver.open_inquiries and not account.readiness.detail)
+    assert account.state.unknown_count() == 0
 
 
 def check(world, watch):
     assert not watch.faults
-    index = world.account.ledger.index
+    index = world.account.state.index
     assert all(count == 1 for count in world.venue.sends.values()), "sent twice"
     known = [index.orders.get(client_order_id("fake", "main", name)) for name in watch.names]
     assert all(known) or not any(known), "a part of a group"
@@ -211,11 +213,11 @@ def check(world, watch):
     for entry in known:
         truth = world.venue.by_client_id.get(entry.key)
         if truth is None:
-            assert entry.held or entry.is_final
+            assert entry.held_here or entry.is_final
             assert not entry.fills
         else:
-            assert not entry.held
-            assert (entry.state, entry.filled) == (truth.now.state, truth.now.filled_size)
+            assert not entry.held_here
+            assert (entry.state, entry.filled_size) == (truth.now.state, truth.now.filled_size)
             if truth.now.stop_price is not None and not entry.is_final:
                 assert entry.stop_price == truth.now.stop_price
         assert entry.is_final or not entry.is_amending
@@ -226,8 +228,12 @@ def check(world, watch):
         assert all(one.is_final for one in exits), "the group goes on"
     elif entry is None or entry.is_final:
         # Somebody goes on closing it, or all of them were tried and ended.
-        assert all(one.is_final or one.held or one.key in world.venue.by_client_id for one in exits)
-        assert all(one.key in world.venue.sends or one.held for one in exits if not one.is_final)
+        assert all(
+            one.is_final or one.held_here or one.key in world.venue.by_client_id for one in exits
+        )
+        assert all(
+            one.key in world.venue.sends or one.held_here for one in exits if not one.is_final
+        )
         check_tried(exits)
 
 
@@ -237,8 +243,8 @@ def check_tried(exits):
     for one in exits:
         first, _, number = one.request_id.partition(MARK)
         number = int(number or 1)
-        is_passing = one.state == states.REJECTED and one.reason in PASSING
-        if is_passing and one.kept_here and not one.held and not one.cancel_wanted:
+        is_passing = one.state == states.REJECTED and one.reject_reason in PASSING
+        if is_passing and one.was_held_here and not one.held_here and not one.cancel_requested:
             assert f"{first}{MARK}{number + 1}" in names or number == ATTEMPTS_MAX
 
 
@@ -258,7 +264,7 @@ def test_it_may_die_at_any_step(seed):
 def test_stops_of_the_venue_are_kept_apart_too():
     for seed in range(SEEDED_RUNS):
         chance = random.Random(seed)
-        assert run(live_and_die(seed, chance.randint(1, 600), rules=NATIVE)) > 0
+        assert run(live_and_die(seed, chance.randint(1, 600), capabilities=NATIVE)) > 0
 
 
 def test_it_may_die_again_and_again():

@@ -14,10 +14,11 @@ from kit.base.errors import (
     StoreUnavailable,
 )
 from kit.execution.groups.plan import preferred
-from kit.execution.journal.records import Sent
+from kit.execution.journal.records import OrderSent
 from kit.execution.orders import states
-from kit.execution.tests.fake_venue import RULES
-from kit.execution.tests.groupings import (
+from kit.execution.prices import MarketReference
+from kit.execution.tests.fake_venue import CAPABILITIES
+from kit.execution.tests.order_groups import (
     ALTERNATIVE,
     BUY,
     ENTRY,
@@ -37,7 +38,7 @@ from kit.execution.tests.groupings import (
     placed,
     standing,
 )
-from kit.execution.tests.worlds import Prices, run, world
+from kit.execution.tests.simulated_process import Prices, run, world
 
 
 async def ready(**venue):
@@ -106,7 +107,7 @@ def test_what_is_no_group_is_refused_and_nothing_is_written(name):
         metadata = refused.value.metadata
         assert metadata["field"] == field
         assert metadata["allowed"]
-        assert not found.account.ledger.index.orders
+        assert not found.account.state.index.orders
 
     run(scenario())
 
@@ -139,7 +140,7 @@ def test_a_request_id_is_of_one_order():
         found = await ready()
         requests = approved(found, oco())
         requests[1].request_id = requests[0].request_id
-        with pytest.raises(BadRequest, match="another one"):
+        with pytest.raises(BadRequest, match="different one"):
             await flow(found).PlaceOrderGroup(
                 trade_flow_pb2.PlaceOrderGroupRequest(approved=requests), None
             )
@@ -150,7 +151,7 @@ def test_a_request_id_is_of_one_order():
 def test_stops_need_prices():
     async def scenario():
         found = await ready()
-        found.account.prices = None
+        found.account.market = MarketReference(found.instruments.get)
         with pytest.raises(NotSupported):
             await place(found, bracket())
         assert len(await place(found, bracket(limit_exit()))) == 2
@@ -162,11 +163,11 @@ def test_a_stop_with_terms_that_the_venue_does_not_have_is_not_the_one_at_the_ve
     stop_limit = orders_pb2.ORDER_TYPE_STOP_LIMIT
     odd = order(ALTERNATIVE, stop_limit, side=SELL, stop_price="95", price="94", post_only=True)
     usual = order(ALTERNATIVE, stop_limit, side=SELL, stop_price="95", price="94")
-    rules = replace(RULES, types=RULES.types | {stop_limit})
-    assert preferred([odd, usual], rules) is odd
-    assert preferred([odd, usual], replace(rules, plain_stops_only=True)) is usual
-    assert preferred([odd], replace(rules, plain_stops_only=True)) is None
-    assert preferred([usual], replace(rules, types=frozenset())) is None
+    capabilities = replace(CAPABILITIES, types=CAPABILITIES.types | {stop_limit})
+    assert preferred([odd, usual], capabilities) is odd
+    assert preferred([odd, usual], replace(capabilities, plain_stops_only=True)) is usual
+    assert preferred([odd], replace(capabilities, plain_stops_only=True)) is None
+    assert preferred([usual], replace(capabilities, types=frozenset())) is None
 
 
 def test_exits_are_not_held_against_what_there_is_now():
@@ -211,7 +212,7 @@ def test_a_group_is_not_made_of_what_is_known_in_part_nor_of_an_id_that_is_used(
         with pytest.raises(InvalidOrder) as refused:
             await place(found, same_id)
         assert refused.value.metadata["field"] == "group.group_id"
-        assert len(found.account.ledger.index.orders) == 3
+        assert len(found.account.state.index.orders) == 3
 
     run(scenario())
 
@@ -247,7 +248,7 @@ def test_a_disk_that_is_full_leaves_nothing_of_a_group():
         found.disk.fail(OSError(28, "full"))
         with pytest.raises(StoreUnavailable):
             await place(found, bracket())
-        index = found.account.ledger.index
+        index = found.account.state.index
         assert (index.orders, index.open, index.groups) == ({}, {}, {})
         found.disk.fail(None)
         await found.let_pass(2)
@@ -260,17 +261,17 @@ def test_a_disk_that_is_full_leaves_nothing_of_a_group():
 def test_a_group_that_was_not_sent_when_the_process_ended_is_rejected_as_a_whole(contents):
     async def scenario():
         found = await ready()
-        pilot = found.account.pilot
 
         async def no_disk(*_):
             await asyncio.get_running_loop().create_future()
 
-        commit, pilot._commit = found.account.commit, no_disk
+        journal = found.account.journal
+        commit, journal.commit = journal.commit, no_disk
         placing = asyncio.ensure_future(place(found, contents()))
         await found.let_pass(1)
         # The group is on the disk; that its first order was being sent is not.
-        index = found.account.ledger.index
-        await commit(*(one for one in index.records() if not isinstance(one, Sent)))
+        index = found.account.state.index
+        await commit(*(one for one in index.records() if not isinstance(one, OrderSent)))
         placing.cancel()
         found.crash()
         found.start()
@@ -289,7 +290,7 @@ def test_an_entry_that_waits_here_opens_its_group_when_it_is_woken():
         )
         found, (opening, profit) = await placed(contents)
         assert not found.venue.sends
-        found.prices.say("131", "120")
+        found.prices.trade("131", "120")
         await found.let_pass(3)
         assert found.venue.sends == {opening.key: 1}
         found.venue.fill(found.venue.by_client_id[opening.key], 2)
@@ -305,10 +306,10 @@ def test_what_a_group_has_done_is_kept_as_long_as_it_goes_on():
         found, (opening, _, _) = await placed(contents)
         found.venue.fill(found.venue.by_client_id[opening.key], 2)
         await found.let_pass(3)
-        index = found.account.ledger.index
+        index = found.account.state.index
         later_ns = found.clock.time_ns() * 2
         assert index.forget(later_ns, later_ns, 1) == 0
-        await found.account.pilot.cancel_all()
+        await found.account.submitter.cancel_all()
         await found.let_pass(3)
         assert index.forget(later_ns, later_ns, 1) == 3
         assert index.groups == {}

@@ -7,8 +7,9 @@ import pytest
 
 from kit.execution.contract import Fee, Rejected
 from kit.execution.orders import states
-from kit.execution.tests.fake_venue import ALL_TYPES, RULES
-from kit.execution.tests.groupings import (
+from kit.execution.orders.messages import order_message
+from kit.execution.tests.fake_venue import ALL_TYPES, CAPABILITIES
+from kit.execution.tests.order_groups import (
     ALTERNATIVE,
     EXIT,
     MARKET,
@@ -26,9 +27,9 @@ from kit.execution.tests.groupings import (
     placed,
     standing,
 )
-from kit.execution.tests.worlds import run
+from kit.execution.tests.simulated_process import run
 
-NATIVE = replace(RULES, types=ALL_TYPES)
+NATIVE = replace(CAPABILITIES, types=ALL_TYPES)
 STEP_S = 3
 
 
@@ -36,7 +37,11 @@ def test_exits_wait_until_the_entry_has_ended_then_one_is_at_the_venue():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
         assert live(found).keys() == {entry.key}
-        assert [one.message().held_here for one in (entry, profit, stop)] == [False, True, True]
+        assert [order_message(one).held_here for one in (entry, profit, stop)] == [
+            False,
+            True,
+            True,
+        ]
         fill(found, entry, 2)
         await found.let_pass(STEP_S)
         assert live(found).keys() == {profit.key}
@@ -56,7 +61,7 @@ def test_a_stop_that_is_reached_takes_the_other_back_and_closes_what_is_left():
         fill(found, entry, 2)
         await found.let_pass(STEP_S)
         fill(found, profit, "0.5")
-        found.prices.say("96", "95")
+        found.prices.trade("96", "95")
         await found.let_pass(STEP_S)
         assert standing([profit, stop]) == ["CANCELLED", "OPEN"]
         sent = at_venue(found, stop).now
@@ -80,12 +85,12 @@ def test_nothing_is_sent_before_the_end_of_the_other_is_known():
             unanswered.append(key)
             return Rejected(1, "no")
 
-        cancelling, found.account.desk.cancel = found.account.desk.cancel, cancel
-        found.prices.say("95")
+        cancelling, found.account.client.cancel = found.account.client.cancel, cancel
+        found.prices.trade("95")
         await found.let_pass(60)
         assert unanswered
         assert at_venue(found, stop) is None
-        found.account.desk.cancel = cancelling
+        found.account.client.cancel = cancelling
         await found.until(lambda: at_venue(found, stop) is not None, 120)
         assert standing([profit]) == ["CANCELLED"]
 
@@ -97,18 +102,18 @@ def test_what_fills_while_it_is_taken_back_counts():
         found, (entry, profit, stop) = await placed(bracket())
         fill(found, entry, 2)
         await found.let_pass(STEP_S)
-        cancelling = found.account.desk.cancel
+        cancelling = found.account.client.cancel
 
         async def cancel(key):
             fill(found, profit, "1.999")
             return await cancelling(key)
 
-        found.account.desk.cancel = cancel
-        found.prices.say("95")
+        found.account.client.cancel = cancel
+        found.prices.trade("95")
         await found.let_pass(STEP_S)
         assert at_venue(found, stop) is None
         assert standing([profit, stop]) == ["CANCELLED", "CANCELLED"]
-        assert stop.detail == "what is left is 0.001; the venue takes no less than 0.053"
+        assert stop.detail == "the size left is 0.001; the venue's minimum is 0.053"
 
     run(scenario())
 
@@ -116,12 +121,12 @@ def test_what_fills_while_it_is_taken_back_counts():
 def test_of_an_entry_that_is_partly_filled_the_rest_is_taken_back_first():
     async def scenario():
         found, (entry, profit, stop) = await placed(bracket())
-        found.prices.say("95", "120")
+        found.prices.trade("95", "120")
         fill(found, entry, "0.7")
         await found.let_pass(STEP_S)
         assert (profit.size, stop.size) == (Decimal("0.7"), Decimal("0.7"))
         assert live(found).keys() == {entry.key}
-        found.prices.say("95")
+        found.prices.trade("95")
         await found.let_pass(STEP_S)
         assert standing([entry, profit]) == ["CANCELLED", "OPEN"]
         assert live(found).keys() == {stop.key}
@@ -138,12 +143,12 @@ def test_a_limit_exit_goes_out_when_its_price_comes_before_the_entry_is_full():
         found, (entry, profit, stop) = await placed(bracket())
         fill(found, entry, "0.7")
         await found.let_pass(STEP_S)
-        found.prices.say("110")
+        found.prices.trade("110")
         await found.let_pass(STEP_S)
         assert live(found).keys() == {profit.key}
         sent = live(found)[profit.key]
         assert (sent.size, sent.price) == (Decimal("0.7"), Decimal(110))
-        assert stop.held
+        assert stop.held_here
 
     run(scenario())
 
@@ -165,10 +170,10 @@ def test_an_entry_that_is_refused_is_answered_with_its_exits_at_an_end():
     async def scenario():
         found, _ = await placed(bracket())
 
-        async def refuse(wish):
+        async def refuse(request):
             return Rejected(2, "too little")
 
-        found.account.desk.answers = [refuse]
+        found.account.client.verdicts = [refuse]
         orders = await place(found, oco_of("x"))
         assert [one.state for one in orders] == [states.REJECTED, states.CANCELLED]
 
@@ -186,9 +191,9 @@ def test_what_the_entry_paid_in_what_it_bought_is_not_there_to_be_sold():
     async def scenario():
         found, (entry, profit, _) = await placed(bracket())
         truth = at_venue(found, entry)
-        tell = found.venue.tell
+        tell = found.venue.publish
         fee = (Fee("BTC", Decimal("0.0004")),)
-        found.venue.tell = lambda news: tell(
+        found.venue.publish = lambda news: tell(
             replace(news, fees=fee) if hasattr(news, "fees") else news
         )
         found.venue.fill(truth, Decimal(2))
@@ -205,7 +210,7 @@ def test_fills_that_the_venue_keeps_to_itself_are_waited_for_but_not_for_ever():
         truth.now = replace(truth.now, state=states.FILLED, filled_size=Decimal(2))
         found.venue.change(truth)
         await found.let_pass(5)
-        assert profit.held
+        assert profit.held_here
         await found.let_pass(15)
         assert live(found)[profit.key].size == 2
 
@@ -217,7 +222,7 @@ def test_of_alternatives_the_limit_order_is_at_the_venue():
         found, (limit, stop) = await placed(oco())
         assert live(found).keys() == {limit.key}
         fill(found, limit, "0.5")
-        found.prices.say("94")
+        found.prices.trade("94")
         await found.let_pass(STEP_S)
         assert live(found).keys() == {stop.key}
         assert live(found)[stop.key].size == Decimal("1.5")
@@ -231,10 +236,10 @@ def test_without_a_limit_order_a_stop_of_the_venue_is_there_the_cautious_one_fir
             order(ALTERNATIVE, PROFIT, side=SELL, stop_price="110"),
             order(ALTERNATIVE, STOP, side=SELL, stop_price="95"),
         )
-        found, (profit, stop) = await placed(oco(*others), rules=NATIVE)
+        found, (profit, stop) = await placed(oco(*others), capabilities=NATIVE)
         assert live(found).keys() == {stop.key}
         assert live(found)[stop.key].type == STOP
-        found.prices.say("110")
+        found.prices.trade("110")
         await found.let_pass(STEP_S)
         assert live(found).keys() == {profit.key}
         # It was woken here, so it goes out as what it becomes.
@@ -249,13 +254,13 @@ def test_an_exit_that_is_a_stop_of_the_venue_rests_there_as_one():
             order(EXIT, PROFIT, side=SELL, stop_price="110"),
             order(EXIT, STOP, side=SELL, stop_price="95"),
         )
-        found, (entry, profit, stop) = await placed(bracket(*exits), rules=NATIVE)
+        found, (entry, profit, stop) = await placed(bracket(*exits), capabilities=NATIVE)
         fill(found, entry, "0.5")
-        await found.account.pilot.cancel(entry)
+        await found.account.submitter.cancel(entry)
         await found.let_pass(STEP_S)
         assert live(found).keys() == {stop.key}
         assert (live(found)[stop.key].type, live(found)[stop.key].size) == (STOP, Decimal("0.5"))
-        assert profit.held
+        assert profit.held_here
 
     run(scenario())
 
@@ -268,10 +273,10 @@ def test_where_the_venue_has_no_stops_alternatives_that_are_stops_all_wait_here(
         )
         found, (profit, stop) = await placed(oco(*others))
         assert not found.venue.sends
-        found.prices.say("110")
+        found.prices.trade("110")
         await found.let_pass(STEP_S)
         assert live(found).keys() == {profit.key}
-        found.prices.say("95")
+        found.prices.trade("95")
         await found.let_pass(STEP_S)
         assert live(found).keys() == {stop.key}
 
@@ -281,13 +286,13 @@ def test_where_the_venue_has_no_stops_alternatives_that_are_stops_all_wait_here(
 @pytest.mark.parametrize("state", [states.CANCELLED, states.EXPIRED])
 def test_when_the_one_at_the_venue_ends_the_others_stay_awake(state):
     async def scenario():
-        found, (entry, profit, stop) = await placed(bracket(), rules=NATIVE)
+        found, (entry, profit, stop) = await placed(bracket(), capabilities=NATIVE)
         fill(found, entry, 2)
         await found.let_pass(STEP_S)
         found.venue.end(at_venue(found, profit), state)
         await found.let_pass(STEP_S)
         assert (standing([stop]), live(found)) == (["OPEN"], {})
-        found.prices.say("95")
+        found.prices.trade("95")
         await found.let_pass(STEP_S)
         assert live(found).keys() == {stop.key}
 
@@ -303,11 +308,11 @@ def test_a_stop_limit_that_went_out_gives_way_to_another_one_that_is_reached():
         found, (entry, first, second) = await placed(bracket(*exits))
         fill(found, entry, 2)
         await found.let_pass(STEP_S)
-        found.prices.say("95")
+        found.prices.trade("95")
         await found.let_pass(STEP_S)
         fill(found, first, "0.5")
         assert live(found)[first.key].price == 94
-        found.prices.say("90")
+        found.prices.trade("90")
         await found.let_pass(STEP_S)
         assert live(found).keys() == {second.key}
         assert live(found)[second.key].size == Decimal("1.5")

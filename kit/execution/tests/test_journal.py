@@ -22,7 +22,7 @@ from kit.execution.journal.journal import (
     frame,
     read,
 )
-from kit.execution.tests.worlds import Disk
+from kit.execution.tests.simulated_process import Disk
 from tests.support.manual_clock import ManualClock
 
 PAYLOADS = st.lists(st.binary(max_size=300), min_size=1, max_size=20)

@@ -14,16 +14,16 @@ PUBLIC = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
 
 
 def test_a_key_of_the_settings_is_known_by_its_name(tmp_path):
-    found = known_keys([public_text("desk", PUBLIC)], tmp_path, live=True)
+    found = known_keys([public_text("authority", PUBLIC)], tmp_path, live=True)
     assert {name: key.public_bytes_raw() for name, key in found.items()} == {
-        "desk": PUBLIC.public_bytes_raw()
+        "authority": PUBLIC.public_bytes_raw()
     }
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "desk", "desk:", "desk:@@", "desk:AAAA"),
+        *("", "authority", "authority:", "authority:@@", "authority:AAAA"),
         *(public_text("", PUBLIC), public_text(DEVELOPMENT_KEY_ID, PUBLIC)),
     ],
 )

@@ -11,8 +11,9 @@ from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.base.request_budget import Priority
 from kit.execution.contract import Accepted
 from kit.execution.orders import states
+from kit.execution.orders.messages import order_message
 from kit.execution.tests.fake_venue import limit_order
-from kit.execution.tests.worlds import SPOT, Prices, World, run
+from kit.execution.tests.simulated_process import SPOT, Prices, World, run, verified
 
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 STOP = orders_pb2.ORDER_TYPE_STOP
@@ -22,7 +23,7 @@ TRAILING = orders_pb2.ORDER_TYPE_TRAILING_STOP
 
 
 async def holding(kind, side, **more):
-    found = World(3, nasty=False)
+    found = World(3, unreliable=False)
     found.instruments["BTCUSDT"] = SPOT
     found.prices = Prices()
     found.start()
@@ -30,8 +31,8 @@ async def holding(kind, side, **more):
     content = limit_order(type=kind, side=side, price="", **more)
     if kind == STOP_LIMIT:
         content.price = "100"
-    entry = await found.account.pilot.place(content, "r", 0, held=True)
-    assert (entry.state, entry.message().held_here) == (states.OPEN, True)
+    entry = await found.account.submitter.submit(verified(content, "r"), held_here=True)
+    assert (entry.state, order_message(entry).held_here) == (states.OPEN, True)
     assert not found.venue.sends
     return found, entry
 
@@ -49,20 +50,20 @@ async def holding(kind, side, **more):
 def test_it_is_sent_when_its_price_is_reached(kind, side, keeps, wakes):
     async def scenario():
         found, entry = await holding(kind, side, stop_price="90")
-        found.prices.say(*keeps)
+        found.prices.trade(*keeps)
         await found.let_pass(5)
         assert not found.venue.sends
-        found.prices.say(wakes, wakes, "1", "1000")
+        found.prices.trade(wakes, wakes, "1", "1000")
         await found.let_pass(5)
-        found.prices.say(wakes)
+        found.prices.trade(wakes)
         await found.let_pass(5)
         assert found.venue.sends == {entry.key: 1}
         sent = found.venue.by_client_id[entry.key].now
         is_limit = kind == STOP_LIMIT
         assert sent.type == (orders_pb2.ORDER_TYPE_LIMIT if is_limit else 1)
         assert sent.price == (Decimal(100) if is_limit else None)
-        assert entry.message().held_here is False
-        assert entry.message().content.type == kind
+        assert order_message(entry).held_here is False
+        assert order_message(entry).content.type == kind
 
     run(scenario())
 
@@ -70,10 +71,10 @@ def test_it_is_sent_when_its_price_is_reached(kind, side, keeps, wakes):
 def test_triggered_stop_and_reduction_have_priority_over_new_orders():
     async def scenario():
         found, _ = await holding(STOP, SELL, stop_price="90")
-        found.prices.say("90")
+        found.prices.trade("90")
         await found.let_pass(5)
-        await found.account.pilot.place(limit_order(reduce_only=True), "reduces", 0)
-        await found.account.pilot.place(limit_order(), "new", 0)
+        await found.account.submitter.submit(verified(limit_order(reduce_only=True), "reduces"))
+        await found.account.submitter.submit(verified(limit_order(), "new"))
         assert found.venue.priorities == [Priority.PROTECT, Priority.PROTECT, Priority.NEW]
 
     run(scenario())
@@ -86,16 +87,16 @@ def test_triggered_stop_and_reduction_have_priority_over_new_orders():
 def test_a_trailing_stop_follows_the_best_price(side, keeps, wakes):
     async def scenario():
         found, entry = await holding(TRAILING, side, trailing_offset="10")
-        found.prices.say(*keeps)
+        found.prices.trade(*keeps)
         await found.let_pass(5)
         assert not found.venue.sends
         found.crash()
         found.start()
         await found.ready()
-        found.prices.say(keeps[-1])
+        found.prices.trade(keeps[-1])
         await found.let_pass(2)
         assert not found.venue.sends
-        found.prices.say(wakes)
+        found.prices.trade(wakes)
         await found.let_pass(2)
         assert found.venue.sends == {entry.key: 1}
 
@@ -105,9 +106,9 @@ def test_a_trailing_stop_follows_the_best_price(side, keeps, wakes):
 def test_it_waits_until_the_account_is_ready_and_is_not_forgotten():
     async def scenario():
         found, entry = await holding(STOP, SELL, stop_price="90")
-        found.account._stand(2, "not now")
-        found.account.state = 3
-        found.prices.say("89")
+        found.account._set_readiness(2, "not now")
+        found.account.readiness.state = 3
+        found.prices.trade("89")
         await found.let_pass(3)
         assert not found.venue.sends
         found.crash()
@@ -123,10 +124,10 @@ def test_a_full_disk_does_not_lose_it():
     async def scenario():
         found, entry = await holding(STOP, SELL, stop_price="90")
         found.disk.error = OSError(28, "No space left on device")
-        found.prices.say("89")
+        found.prices.trade("89")
         await found.let_pass(5)
         assert not found.venue.sends
-        assert entry.held
+        assert entry.held_here
         found.disk.error = None
         await found.let_pass(5)
         assert found.venue.sends == {entry.key: 1}
@@ -138,15 +139,17 @@ def test_a_full_disk_does_not_lose_it():
 def test_it_may_die_while_it_is_sent(step):
     async def scenario():
         found, entry = await holding(STOP, SELL, stop_price="90")
-        found.life.dies_at = found.life.steps + step
-        found.prices.say("89")
+        found.process.dies_at = found.process.steps + step
+        found.prices.trade("89")
         await found.let_pass(5)
         found.crash()
         found.start()
         await found.ready()
-        found.prices.say("89")
-        entry = found.account.ledger.index.orders[entry.key]
-        await found.until(lambda: entry.state in (states.OPEN, states.REJECTED) and not entry.held)
+        found.prices.trade("89")
+        entry = found.account.state.index.orders[entry.key]
+        await found.until(
+            lambda: entry.state in (states.OPEN, states.REJECTED) and not entry.held_here
+        )
         arrived = entry.key in found.venue.by_client_id
         assert entry.state == (states.OPEN if arrived else states.REJECTED)
         assert found.venue.sends[entry.key] <= 1
@@ -157,7 +160,7 @@ def test_it_may_die_while_it_is_sent(step):
 def test_what_is_cancelled_or_over_is_not_sent():
     async def scenario():
         found, entry = await holding(STOP, SELL, stop_price="90")
-        await found.account.pilot.cancel(entry)
+        await found.account.submitter.cancel(entry)
         assert entry.state == states.CANCELLED
         later = limit_order(
             type=STOP,
@@ -167,18 +170,18 @@ def test_what_is_cancelled_or_over_is_not_sent():
             time_in_force=orders_pb2.TIME_IN_FORCE_GOOD_TILL_TIME,
             expire_time_ns=found.clock.time_ns() + 10 * NANOSECONDS_PER_SECOND,
         )
-        over = await found.account.pilot.place(later, "s", 0, held=True)
+        over = await found.account.submitter.submit(verified(later, "s"), held_here=True)
         await found.let_pass(12)
         assert over.state == states.EXPIRED
-        found.prices.say("80")
+        found.prices.trade("80")
         await found.let_pass(3)
         found.crash()
         found.start()
         await found.ready()
-        found.prices.say("80")
+        found.prices.trade("80")
         await found.let_pass(3)
         assert not found.venue.sends
-        assert not found.account.ledger.index.open
+        assert not found.account.state.index.open
 
     run(scenario())
 
@@ -186,8 +189,8 @@ def test_what_is_cancelled_or_over_is_not_sent():
 def test_cancel_all_takes_those_that_are_held_too():
     async def scenario():
         found, held = await holding(STOP, SELL, stop_price="90")
-        other = await found.account.pilot.place(limit_order(), "s", 0)
-        both = await found.account.pilot.cancel_all()
+        other = await found.account.submitter.submit(verified(limit_order(), "s"))
+        both = await found.account.submitter.cancel_all()
         assert both == [held, other]
         assert {entry.state for entry in both} == {states.CANCELLED}
 
@@ -202,30 +205,30 @@ def test_what_is_written_of_it_while_it_leaves_does_not_bring_it_back(is_compact
         entry.is_triggered = True
         kept = []
 
-        async def take(wish):
+        async def take(request):
             await found.let_pass(1)
             kept.append(disk.content[: disk.synced])
-            return Accepted(found.venue.arrive(wish).now.venue_order_id)
+            return Accepted(found.venue.arrive(request).now.venue_order_id)
 
-        account.desk.answers = [take]
-        leaving = asyncio.ensure_future(account.pilot.release(entry))
-        while not entry.is_leaving:
+        account.client.verdicts = [take]
+        leaving = asyncio.ensure_future(account.submitter.release(entry))
+        while not entry.is_sending:
             await asyncio.sleep(0)
         if is_compacted:
-            account.journal._compact_at = 0
+            account.journal._bytes._compact_at = 0
         else:
-            account.ledger.changed(entry)
-            await account.commit()
+            account.state.record_change(entry)
+            await account.journal.commit()
         await leaving
         found.crash()
         # Of what was said after it was sent nothing was synced.
         disk.content = kept[0]
         found.start()
         await found.ready()
-        entry = found.account.ledger.index.orders[entry.key]
-        found.prices.say("80")
+        entry = found.account.state.index.orders[entry.key]
+        found.prices.trade("80")
         await found.let_pass(60)
-        assert not entry.held
+        assert not entry.held_here
         assert found.venue.sends == {entry.key: 1}
 
     run(scenario())

@@ -13,7 +13,7 @@ from kit.base.errors import AccountNotReady
 from kit.execution.contract import StreamInterrupted, VenueBalance
 from kit.execution.orders import states
 from kit.execution.tests.fake_venue import limit_order
-from kit.execution.tests.worlds import SETTINGS, run, started, world
+from kit.execution.tests.simulated_process import SETTINGS, run, started, verified, world
 
 LONG = bool(os.environ.get("VENUEMESH_CRASH_RUNS"))
 
@@ -32,25 +32,25 @@ def differences(found):
 def test_a_cut_stream_is_compared_before_new_orders():
     async def scenario():
         found = await started()
-        entry = await found.account.pilot.place(limit_order(), "r", 0)
-        other = await found.account.pilot.place(limit_order(), "s", 0)
-        found.venue.tells = False
+        entry = await found.account.submitter.submit(verified(limit_order(), "r"))
+        other = await found.account.submitter.submit(verified(limit_order(), "s"))
+        found.venue.publishes = False
         found.venue.fill(found.venue.by_client_id[entry.key], Decimal(2))
         found.venue.end(found.venue.by_client_id[other.key], states.CANCELLED)
         external = replace(found.venue.by_client_id[other.key].now, state=states.OPEN)
         external = replace(external, venue_order_id="77", client_order_id="")
         found.venue.orders["77"] = replace_truth(found, external)
-        found.venue.tells = True
-        found.account.desk.heard.put_nowait(StreamInterrupted("cut"))
+        found.venue.publishes = True
+        found.account.client.events.put_nowait(StreamInterrupted("cut"))
         for _ in range(5):
             await asyncio.sleep(0)
-        assert found.account.detail == "cut"
+        assert found.account.readiness.detail == "cut"
         with pytest.raises(AccountNotReady):
             found.account.check_ready()
         await found.ready()
         assert differences(found) == ["EXTERNAL_ORDER", "MISSED_FILL", "LOST_CANCEL"]
         assert (entry.state, other.state) == (states.FILLED, states.CANCELLED)
-        (open_order,) = found.account.ledger.index.open.values()
+        (open_order,) = found.account.state.index.open.values()
         assert (open_order.external, open_order.venue_order_id) == (True, "77")
 
     run(scenario())
@@ -64,21 +64,21 @@ def replace_truth(found, order):
 def test_balances_that_fills_do_not_explain_are_said():
     async def scenario():
         found = world()
-        found.venue.holdings = [VenueBalance("USDT", Decimal(1000), Decimal(1000))]
+        found.venue.balances = [VenueBalance("USDT", Decimal(1000), Decimal(1000))]
         found.start()
         await found.ready()
         assert differences(found) == []
-        entry = await found.account.pilot.place(limit_order(), "r", 0)
+        entry = await found.account.submitter.submit(verified(limit_order(), "r"))
         found.venue.fill(found.venue.by_client_id[entry.key], Decimal(1))
         (fill,) = [fill for _, fill in found.venue.fills]
         cost = fill.price * fill.size + fill.fees[0].amount
-        found.venue.holdings = [
+        found.venue.balances = [
             VenueBalance("USDT", 1000 - cost, 1000 - cost),
             VenueBalance("BTC", Decimal(1), Decimal(1)),
         ]
         await found.let_pass(SETTINGS.reconcile_interval_s + 1)
         assert differences(found) == []
-        found.venue.holdings[0] = VenueBalance("USDT", Decimal(5), Decimal(5))
+        found.venue.balances[0] = VenueBalance("USDT", Decimal(5), Decimal(5))
         await found.let_pass(SETTINGS.reconcile_interval_s + 1)
         assert differences(found) == ["BALANCE"]
         found.crash()
@@ -97,12 +97,12 @@ def test_many_orders_are_reconciled_in_time():
         found = await started()
         truths = []
         for number in range(many):
-            wish = VenueOrderWish(number)
-            truths.append(found.venue.arrive(wish))
+            request = VenueOrderWish(number)
+            truths.append(found.venue.arrive(request))
         await found.let_pass(70)
         await found.ready()
-        assert len(found.account.ledger.index.open) == many
-        found.venue.tells = False
+        assert len(found.account.state.index.open) == many
+        found.venue.publishes = False
         for truth in truths[::2]:
             found.venue.end(truth, states.CANCELLED)
         for truth in truths[1::4]:
@@ -110,7 +110,7 @@ def test_many_orders_are_reconciled_in_time():
         before = process_time()
         await found.account.reconciler.run(is_first=False)
         spent = process_time() - before
-        assert len(found.account.ledger.index.open) == many // 2
+        assert len(found.account.state.index.open) == many // 2
         assert spent < many / 2_000
 
     run(scenario())

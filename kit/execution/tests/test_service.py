@@ -8,7 +8,6 @@ from decimal import Decimal
 
 import grpc
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2, trade_flow_pb2, trade_flow_pb2_grpc
 
@@ -16,15 +15,18 @@ from kit.base import rpc
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.base.errors import error_info
 from kit.execution.account import Account
-from kit.execution.approval import Signer, Verifier
+from kit.execution.approval import Signer
+from kit.execution.context import AccountContext
 from kit.execution.contract import VenueBalance
+from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.files import FileStore, OneThread
+from kit.execution.prices import MarketReference
 from kit.execution.service import TradeFlowServicer
 from kit.execution.settings import OrdersSettings
-from kit.execution.tests.fake_venue import FakeDesk, FakeVenue, limit_order
-from kit.execution.tests.worlds import SPOT
+from kit.execution.tests.fake_venue import FakeClient, FakeVenue, limit_order
+from kit.execution.tests.simulated_process import KEY, KEYS, SPOT
+from kit.execution.verifier import Verifier
 
-KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 WHERE = {"venue": "fake", "account": "main"}
 
 
@@ -36,12 +38,12 @@ class Served:
     clock: SystemClock
 
     def approved(self, content=None, request_id="r", epoch=1, seconds=60, **more):
-        signer = Signer("desk", KEY, epoch)
+        signer = Signer("authority", KEY, epoch)
         ends_ns = self.clock.time_ns() + seconds * NANOSECONDS_PER_SECOND
         return signer.approve(content or limit_order(**more), request_id, ends_ns)
 
-    def beat(self, epoch):
-        return Signer("desk", KEY, epoch).beat(time_ns=self.clock.time_ns(), **WHERE)
+    def heartbeat(self, epoch):
+        return Signer("authority", KEY, epoch).heartbeat(time_ns=self.clock.time_ns(), **WHERE)
 
     async def place(self, **more):
         approved = self.approved(**more)
@@ -52,24 +54,20 @@ class Served:
 @asynccontextmanager
 async def serving(folder):
     clock = SystemClock()
-    venue = FakeVenue(1, clock, nasty=False)
-    venue.holdings = [VenueBalance("USDT", Decimal(10_000), Decimal(9_000))]
+    venue = FakeVenue(1, clock, unreliable=False)
+    venue.balances = [VenueBalance("USDT", Decimal(10_000), Decimal(9_000))]
     thread = OneThread("journal")
+    settings = OrdersSettings()
+    context = AccountContext("fake", "main", clock, settings, jitter=random.Random(1))
     account = Account(
-        "fake",
-        "main",
-        FakeDesk(venue),
-        FileStore(folder, "main"),
-        thread,
-        clock,
-        OrdersSettings(),
-        instrument={"BTCUSDT": SPOT}.get,
-        jitter=random.Random(1),
+        context,
+        FakeClient(venue),
+        AccountJournal(FileStore(folder, "main"), thread, clock),
+        Verifier(KEYS, live=True),
+        MarketReference({"BTCUSDT": SPOT}.get),
     )
     server = rpc.server()
-    servicer = TradeFlowServicer(
-        "fake", {"main": account}, lambda _: Verifier({"desk": KEY.public_key()}, live=True)
-    )
+    servicer = TradeFlowServicer("fake", {"main": account})
     rpc.serve(server, trade_flow_pb2.DESCRIPTOR.services_by_name["TradeFlow"], servicer)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -78,7 +76,7 @@ async def serving(folder):
         async with rpc.channel(f"127.0.0.1:{port}") as channel:
             stub = trade_flow_pb2_grpc.TradeFlowStub(channel)
             async with asyncio.timeout(10):
-                while account.detail:
+                while not account.readiness.is_ready:
                     await asyncio.sleep(0.01)
             yield Served(account, stub, venue, clock)
     finally:
@@ -154,7 +152,7 @@ async def test_each_refusal_has_its_reason(tmp_path):
         held = served.approved(type=trailing, price="", trailing_offset="1")
         assert (await refused(held))[0] == "NOT_SUPPORTED"
         assert not served.venue.sends
-        assert not served.account.ledger.index.orders
+        assert not served.account.state.index.orders
         await served.place()
         assert (await refused(served.approved(size="3")))[0] == "REQUEST_ID_REUSED"
         unknown = trade_flow_pb2.GetOrderRequest(client_order_id="x", **WHERE)
@@ -165,10 +163,10 @@ async def test_an_authority_that_was_replaced_is_refused_after_a_restart_too(tmp
     async with serving(tmp_path) as served:
         await served.place(epoch=7)
         heartbeat = served.stub.Heartbeat
-        assert (await refusal(heartbeat(served.beat(6))))[1]["why"] == "stale_epoch"
+        assert (await refusal(heartbeat(served.heartbeat(6))))[1]["why"] == "stale_epoch"
         unsigned = signed_pb2.HeartbeatRequest(fencing_epoch=9, **WHERE)
         assert (await refusal(heartbeat(unsigned)))[1]["why"] == "missing"
-        assert (await heartbeat(served.beat(9))).account.account == "main"
+        assert (await heartbeat(served.heartbeat(9))).account.account == "main"
     async with serving(tmp_path) as served:
         old = served.approved(epoch=8, request_id="s")
         request = trade_flow_pb2.PlaceOrderRequest(approved=old)
@@ -180,13 +178,13 @@ async def test_an_authority_that_was_replaced_is_refused_after_a_restart_too(tmp
 
 async def test_a_heartbeat_that_is_said_again_keeps_nothing_alive(tmp_path):
     async with serving(tmp_path) as served:
-        first, second = served.beat(1), served.beat(1)
+        first, second = served.heartbeat(1), served.heartbeat(1)
         await served.stub.Heartbeat(second)
         dead_man = served.account.dead_man
         dead_man.has_fired = True
         for old in (second, first):
             assert (await served.stub.Heartbeat(old)).account.dead_man_fired
-        assert not (await served.stub.Heartbeat(served.beat(1))).account.dead_man_fired
+        assert not (await served.stub.Heartbeat(served.heartbeat(1))).account.dead_man_fired
 
 
 @pytest.mark.parametrize("size", ["2", "0.0001"])
@@ -215,7 +213,7 @@ async def test_lists_go_page_by_page(tmp_path):
             token = page.next_page_token
         assert (orders, token) == ([str(number) for number in range(5)], "")
         async with asyncio.timeout(5):
-            while len(served.account.ledger.index.fills) < 5:
+            while len(served.account.state.index.fills) < 5:
                 await asyncio.sleep(0.01)
         fills, token = [], ""
         for _ in range(3):

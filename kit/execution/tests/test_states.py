@@ -1,4 +1,4 @@
-"""News in any order leads to the same end, and never back."""
+"""Updates in any order lead to the same final state, and never back."""
 
 import itertools
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.execution.orders import states
-from kit.execution.orders.states import after_news, may_follow
+from kit.execution.orders.states import after_update, may_follow
 
 ALL = [
     states.INTENDED,
@@ -18,21 +18,21 @@ ALL = [
     states.UNKNOWN,
     *states.FINAL,
 ]
-TOLD = [*states.AT_VENUE, *states.FINAL]
+REPORTED = [*states.AT_VENUE, *states.FINAL]
 
 
-@pytest.mark.parametrize(("before", "told"), list(itertools.product(states.FINAL, TOLD)))
-def test_what_is_final_stays(before, told):
-    assert after_news(before, told, 1, is_filled=False) == before
+@pytest.mark.parametrize(("before", "reported"), list(itertools.product(states.FINAL, REPORTED)))
+def test_what_is_final_stays(before, reported):
+    assert after_update(before, reported, 1, is_filled=False) == before
 
 
-@pytest.mark.parametrize("told", TOLD)
-def test_unknown_becomes_whatever_the_venue_says(told):
-    assert after_news(states.UNKNOWN, told, 0, is_filled=False) == told
+@pytest.mark.parametrize("reported", REPORTED)
+def test_unknown_becomes_whatever_the_venue_says(reported):
+    assert after_update(states.UNKNOWN, reported, 0, is_filled=False) == reported
 
 
 @pytest.mark.parametrize(
-    ("before", "told"),
+    ("before", "reported"),
     [
         (states.OPEN, states.ACKNOWLEDGED),
         (states.PARTLY_FILLED, states.OPEN),
@@ -42,16 +42,16 @@ def test_unknown_becomes_whatever_the_venue_says(told):
         (states.SENT, states.INTENDED),
     ],
 )
-def test_news_never_move_an_order_backwards(before, told):
-    assert after_news(before, told, 0, is_filled=False) == before
+def test_news_never_move_an_order_backwards(before, reported):
+    assert after_update(before, reported, 0, is_filled=False) == before
 
 
 @given(st.lists(st.sampled_from([*states.AT_VENUE, states.CANCELLED])), st.randoms())
 def test_order_and_number_of_news_do_not_matter(news, chance):
-    def end(told):
+    def end(reported):
         state = states.SENT
-        for one in told:
-            state = after_news(state, one, 0, is_filled=False)
+        for one in reported:
+            state = after_update(state, one, 0, is_filled=False)
         return state
 
     shuffled = [*news, *news]
@@ -60,14 +60,14 @@ def test_order_and_number_of_news_do_not_matter(news, chance):
 
 
 def test_what_is_partly_filled_is_not_rejected():
-    found = after_news(states.PARTLY_FILLED, states.REJECTED, 0, is_filled=True)
+    found = after_update(states.PARTLY_FILLED, states.REJECTED, 0, is_filled=True)
     assert found == states.CANCELLED
 
 
-@pytest.mark.parametrize("told", TOLD)
-def test_what_was_taken_for_lost_may_turn_up(told):
-    found = after_news(states.REJECTED, told, states.NEVER_ARRIVED, is_filled=False)
-    assert found == told
+@pytest.mark.parametrize("reported", REPORTED)
+def test_what_was_taken_for_lost_may_turn_up(reported):
+    found = after_update(states.REJECTED, reported, states.NEVER_ARRIVED, is_filled=False)
+    assert found == reported
 
 
 def test_only_doubt_makes_unknown():

@@ -15,6 +15,7 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.orders.execution_client import CcxtExecutionClient
+from kit.execution.client_order_ids import client_order_id
 from kit.execution.contract import (
     Accepted,
     Credentials,
@@ -28,7 +29,6 @@ from kit.execution.contract import (
     VenueFill,
     VenueOrder,
 )
-from kit.execution.ids import client_order_id
 from kit.simulator.dialect import Dialect
 from kit.simulator.matching.contract import Key, MatchingEngine
 

@@ -20,7 +20,7 @@ from kit.execution.contract import (
     VenuePosition,
 )
 from kit.execution.tests import trading
-from kit.execution.tests.answering import Answering, answering
+from kit.execution.tests.scripted_venue import Answering, answering
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private.keys import credentials

@@ -29,7 +29,7 @@ from kit.execution.contract import (
     Rejected,
 )
 from kit.execution.tests import trading
-from kit.execution.tests.answering import Answering, answering, signed_in
+from kit.execution.tests.scripted_venue import Answering, answering, signed_in
 from venues.binance import orders
 from venues.binance.order_socket import BinanceOrderSocketCodec
 from venues.binance.simulator import DIALECTS

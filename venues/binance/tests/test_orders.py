@@ -28,7 +28,7 @@ from kit.execution.contract import (
     VenueOrder,
 )
 from kit.execution.tests import sent_once, trading
-from kit.execution.tests.answering import DROP, Answering, answering
+from kit.execution.tests.scripted_venue import DROP, Answering, answering
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private.keys import credentials

@@ -11,7 +11,7 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 from kit.base.errors import CredentialsRejected
 from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.execution.contract import Credentials, Fee, StreamInterrupted, VenueBalance
-from kit.execution.tests.answering import Answering, answering, take
+from kit.execution.tests.scripted_venue import Answering, answering, take
 from venues.binance import orders
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"

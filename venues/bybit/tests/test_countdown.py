@@ -7,7 +7,7 @@ import pytest
 
 from kit.base.errors import NotSupported
 from kit.execution.contract import Accepted, StreamInterrupted, VenueOrder
-from kit.execution.tests.answering import take
+from kit.execution.tests.scripted_venue import take
 from kit.simulator.matching.contract import Status
 from venues.bybit.tests.test_orders import ROW, prepared, pretended
 from venues.bybit.user_stream import WATCHED

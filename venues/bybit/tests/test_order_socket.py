@@ -16,7 +16,7 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.order_socket import SocketReply, SocketRequest
 from kit.connector.orders.user_stream import LoginRejected
 from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected, Verdict
-from kit.execution.tests.answering import Answering, answering, signed_in
+from kit.execution.tests.scripted_venue import Answering, answering, signed_in
 from venues.bybit import orders
 from venues.bybit.order_socket import BybitOrderSocketCodec
 from venues.bybit.tests.test_orders import CLIENT_ID, KEY, WISH

@@ -24,7 +24,7 @@ from kit.execution.contract import (
     VenueBalance,
 )
 from kit.execution.tests import sent_once, stopping, trading
-from kit.execution.tests.answering import DROP, Answering, answering, take
+from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
 from venues.bybit import orders
 from venues.bybit.simulator import DIALECTS
 from venues.bybit.simulator.authentication import credentials

@@ -23,7 +23,7 @@ from kit.execution.contract import (
     VenueBalance,
 )
 from kit.execution.tests import stopping, trading
-from kit.execution.tests.answering import DROP, Answering, answering, take
+from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
 from venues.coinbase import orders
 from venues.coinbase.simulator import DIALECTS
 from venues.coinbase.simulator.private.keys import credentials

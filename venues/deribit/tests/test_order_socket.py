@@ -17,7 +17,7 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.order_socket import SocketReply, SocketRequest
 from kit.connector.orders.user_stream import LoginRejected
 from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeUnknown, Rejected
-from kit.execution.tests.answering import Answering, answering, signed_in
+from kit.execution.tests.scripted_venue import Answering, answering, signed_in
 from venues.deribit import orders
 from venues.deribit.order_socket import DeribitOrderSocketCodec
 from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, WISH, done, failed

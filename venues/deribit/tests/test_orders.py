@@ -25,7 +25,7 @@ from kit.execution.contract import (
     VenuePosition,
 )
 from kit.execution.tests import trading
-from kit.execution.tests.answering import DROP, Answering, answering, take
+from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
 from venues.deribit import orders
 from venues.deribit.simulator import DIALECTS
 from venues.deribit.simulator.private.keys import credentials

@@ -13,7 +13,7 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.order_socket import SocketReply, SocketRequest
 from kit.connector.orders.user_stream import LoginRejected
 from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected
-from kit.execution.tests.answering import Answering, answering, signed_in
+from kit.execution.tests.scripted_venue import Answering, answering, signed_in
 from venues.kraken import orders
 from venues.kraken.order_socket import KrakenOrderSocketCodec
 from venues.kraken.tests.test_orders import CLIENT_ID, KEY, PAIR, WISH, done

@@ -17,7 +17,7 @@ from kit.connector.orders.execution_client import CcxtExecutionClient
 from kit.connector.orders.order_socket import SocketReply, SocketRequest
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeUnknown, Rejected
-from kit.execution.tests.answering import Answering, answering, signed_in
+from kit.execution.tests.scripted_venue import Answering, answering, signed_in
 from venues.okx import orders
 from venues.okx.order_socket import OkxOrderSocketCodec
 from venues.okx.tests.test_orders import CLIENT_ID, KEY, WISH, done

@@ -24,7 +24,7 @@ from kit.execution.contract import (
     VenuePosition,
 )
 from kit.execution.tests import trading
-from kit.execution.tests.answering import DROP, Answering, answering, take
+from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
 from venues.okx import orders
 from venues.okx.simulator import DIALECTS
 from venues.okx.simulator.private.keys import credentials

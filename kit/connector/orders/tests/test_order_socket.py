@@ -18,7 +18,7 @@ from kit.connector.orders.order_socket import OrderSocket, SocketReply, SocketRe
 from kit.connector.orders.rest_session import Call, RestSession
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected, Verdict
-from kit.execution.tests.answering import Answering, answering
+from kit.execution.tests.scripted_venue import Answering, answering
 
 CALL = Call("privatePostOrder", {"symbol": "BTCUSDT"}, operation="place")
 ERRORS = ErrorTable(

@@ -11,12 +11,23 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.errors import StoreUnavailable
 from kit.execution.account import Account
+from kit.execution.context import AccountContext
 from kit.execution.contract import OrderKey, VenueFill
+from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.paper.execution_client import PaperExecutionClient
 from kit.execution.paper.tests.markets import BUY, LISTED, RULES, SELL, SYMBOL, FakeMarket
+from kit.execution.prices import MarketReference
 from kit.execution.settings import OrdersSettings
 from kit.execution.tests.fake_venue import limit_order
-from kit.execution.tests.worlds import Disk, Life, LoopClock, run
+from kit.execution.tests.simulated_process import (
+    KEYS,
+    Disk,
+    LoopClock,
+    SimulatedProcess,
+    run,
+    verified,
+)
+from kit.execution.verifier import Verifier
 
 SETTINGS = OrdersSettings(place_timeout_s=3, reconcile_interval_s=5)
 SLOW = replace(RULES, latency_ms=20, jitter_ms=10, seed=3)
@@ -36,7 +47,7 @@ class FakePrices:
 
     def tell(self, price):
         for listener in self.listeners:
-            listener.hear(SYMBOL, Decimal(price))
+            listener.on_trade(SYMBOL, Decimal(price))
 
 
 class PaperWorld:
@@ -53,25 +64,21 @@ class PaperWorld:
 
     def start(self, dies_at=0):
         """Begin a process."""
-        self.life = Life(dies_at)
+        self.process = SimulatedProcess(dies_at)
         self.desk = PaperExecutionClient(
             self.rules, self._market, self.disk, self.offload(self.disk), self.clock, LISTED.get
         )
+        jitter = random.Random(self.random.random())
+        context = AccountContext("fake", "main", self.clock, SETTINGS, is_paper=True, jitter=jitter)
         self.account = Account(
-            "fake",
-            "main",
+            context,
             self.desk,
-            self.journal,
-            self.offload(self.journal),
-            self.clock,
-            SETTINGS,
-            instrument=LISTED.get,
-            prices=self.prices,
-            is_paper=True,
-            jitter=random.Random(self.random.random()),
+            AccountJournal(self.journal, self.offload(self.journal), self.clock),
+            Verifier(KEYS, live=True),
+            MarketReference(LISTED.get, self.prices),
         )
-        self.life.start(self.desk.run())
-        self.life.start(self.account.run())
+        self.process.start(self.desk.run())
+        self.process.start(self.account.run())
 
     def offload(self, disk):
         async def work_off(work):
@@ -85,7 +92,7 @@ class PaperWorld:
 
     def crash(self):
         """All memory is gone, and the disks are as the system left them."""
-        self.life.die()
+        self.process.die()
         for disk in (self.disk, self.journal):
             disk.crash(self.random, power=self.random.random() < 0.5)
 
@@ -99,10 +106,12 @@ class PaperWorld:
                 await asyncio.sleep(0.01)
 
     async def ready(self):
-        await self.until(lambda: not self.account.detail)
+        await self.until(lambda: not self.account.readiness.detail)
 
     async def place(self, request_id, **more):
-        return await self.account.pilot.place(limit_order(symbol=SYMBOL, **more), request_id, 0)
+        return await self.account.submitter.submit(
+            verified(limit_order(symbol=SYMBOL, **more), request_id)
+        )
 
     def truth(self):
         """What the pretended venue knows."""
@@ -111,10 +120,10 @@ class PaperWorld:
 
     def known(self):
         """What the account makes of it: orders, fills, balances."""
-        index = self.account.ledger.index
-        opened = [(one.client_order_id, one.filled) for one in index.open.values()]
+        index = self.account.state.index
+        opened = [(one.client_order_id, one.filled_size) for one in index.open.values()]
         fills = sorted((fill.fill_id, fill.price, fill.size) for fill in index.fills.values())
-        totals = self.account.holdings.balances.values()
+        totals = self.account.balances_and_positions.balances.values()
         return sorted(opened), fills, sorted((one.asset, one.total) for one in totals if one.total)
 
     def told(self):
@@ -148,9 +157,9 @@ def test_an_order_takes_its_time_and_meets_the_book_as_it_is_then():
         world.market.whole([(99, 5)], [(102, 8)])
         entry = await placing
         assert asyncio.get_running_loop().time() - began > 0.04
-        assert (entry.state, entry.filled) == (pb.ORDER_STATE_OPEN, 0)
+        assert (entry.state, entry.filled_size) == (pb.ORDER_STATE_OPEN, 0)
         # What was on its way when the account cancelled it is filled first, or is not there.
-        await world.account.pilot.cancel(entry)
+        await world.account.submitter.cancel(entry)
         assert entry.state == pb.ORDER_STATE_CANCELLED
 
     run(scenario())
@@ -160,9 +169,9 @@ def test_the_account_knows_what_the_pretended_venue_knows():
     async def scenario():
         world = await started()
         entry = await world.place("r", size="4", price="101.5")
-        assert (entry.state, entry.filled) == (pb.ORDER_STATE_PARTLY_FILLED, 2)
+        assert (entry.state, entry.filled_size) == (pb.ORDER_STATE_PARTLY_FILLED, 2)
         world.market.trade(101, 1)
-        await world.until(lambda: entry.filled == 3)
+        await world.until(lambda: entry.filled_size == 3)
         assert world.known() == world.told()
         differences = await world.account.reconciler.run(is_first=False)
         assert not differences
@@ -184,12 +193,12 @@ def test_after_a_kill_all_is_as_it_was_and_orders_are_at_the_end_of_the_queue():
         await world.ready()
         assert world.truth() == before
         assert world.known() == world.told()
-        entry = world.account.ledger.index.orders[waiting.key]
+        entry = world.account.state.index.orders[waiting.key]
         # One more would have filled it; now all that is displayed stands before it again.
         world.market.trade(99, 5)
         assert not world.desk.exchange.open_orders("")[0].filled_size
         world.market.trade(99, "0.5")
-        await world.until(lambda: entry.filled == Decimal("0.5"))
+        await world.until(lambda: entry.filled_size == Decimal("0.5"))
 
     run(scenario())
 
@@ -199,11 +208,11 @@ def test_a_stop_waits_in_the_account_and_meets_the_book_when_it_wakes():
         world = await started()
         kind = pb.ORDER_TYPE_STOP
         content = limit_order("1", "", SYMBOL, type=kind, stop_price="98", side=SELL)
-        entry = await world.account.pilot.place(content, "s", 0, held=True)
+        entry = await world.account.submitter.submit(verified(content, "s"), held_here=True)
         assert not world.desk.exchange.open_orders("")
         world.prices.tell("98.5")
         await world.let_pass(1)
-        assert entry.held
+        assert entry.held_here
         world.prices.tell("98")
         await world.until(lambda: entry.state == pb.ORDER_STATE_FILLED)
         (fill,) = world.desk.exchange.fills("", 0)
@@ -219,11 +228,11 @@ def test_nothing_is_told_that_is_not_on_disk():
         world.disk.error = OSError(errno.ENOSPC, "full")
         world.market.trade(98, 1)
         await world.let_pass(5)
-        assert entry.filled == 0
+        assert entry.filled_size == 0
         assert (await world.place("s", size="1", price="98")).state == pb.ORDER_STATE_UNKNOWN
         world.disk.error = None
-        await world.until(lambda: entry.filled == 1)
-        await world.until(lambda: not world.account.ledger.unknown_count())
+        await world.until(lambda: entry.filled_size == 1)
+        await world.until(lambda: not world.account.state.unknown_count())
         assert world.known() == world.told()
 
     run(scenario())
@@ -241,7 +250,7 @@ def test_what_cannot_be_read_is_left_alone():
             await world.desk.authenticate()
         await world.let_pass(1)
         assert bytes(world.disk.content) == before
-        assert world.account.detail
+        assert world.account.readiness.detail
 
     run(scenario())
 
@@ -258,7 +267,7 @@ def test_of_a_state_that_was_deleted_no_id_comes_again():
         after = await world.place("b", size="1", price="102")
         assert after.state == pb.ORDER_STATE_FILLED
         assert after.venue_order_id != before.venue_order_id
-        fills = world.account.ledger.index.fills.values()
+        fills = world.account.state.index.fills.values()
         assert len({fill.fill_id for fill in fills}) == len(fills) == 2
 
     run(scenario())
@@ -308,7 +317,7 @@ async def _trade(world):
         world.market.change(False, 101, str(2 + number))
         world.market.trade("101.5", "2.4", buys=True)
         if number == 2:
-            await world.account.pilot.cancel(entry)
+            await world.account.submitter.cancel(entry)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -317,15 +326,15 @@ def test_killed_anywhere_account_and_venue_agree_and_nothing_is_done_twice(seed)
         world = PaperWorld(seed=seed)
         for life in range(3):
             world.start(dies_at=world.random.randint(30, 400) if life < 2 else 0)
-            work = world.life.start(_trade(world))
-            await asyncio.wait({work, world.life.died}, return_when=asyncio.FIRST_COMPLETED)
-            if world.life.is_dead:
+            work = world.process.start(_trade(world))
+            await asyncio.wait({work, world.process.died}, return_when=asyncio.FIRST_COMPLETED)
+            if world.process.is_dead:
                 world.crash()
                 continue
             assert work.exception() is None
-            world.life.dies_at = 0
+            world.process.dies_at = 0
             break
-        await world.until(lambda: not world.account.ledger.unknown_count(), 600)
+        await world.until(lambda: not world.account.state.unknown_count(), 600)
         await world.account.reconciler.run(is_first=False)
         await world.until(lambda: world.known() == world.told(), 30)
         exchange = world.desk.exchange

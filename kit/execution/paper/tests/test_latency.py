@@ -5,7 +5,7 @@ import math
 import random
 
 from kit.execution.paper.latency import LatencyQueue
-from kit.execution.tests.worlds import LoopClock, run
+from kit.execution.tests.simulated_process import LoopClock, run
 
 
 async def travelled(line, name, arrived):

@@ -1,8 +1,8 @@
-"""What happens to the orders of an account: numbered events in a bounded ring.
+"""The published executions of an account: numbered events in a bounded ring.
 
-A reader goes on after a cursor as long as the ring holds what follows it. A reader that is too
-slow for the ring gets a new snapshot and goes on from there: it has missed steps, and holds what is
-true. The process does nothing for a slow reader but keep the ring, however many there are.
+A reader resumes after a cursor while the ring holds what follows it. A reader that is too slow for
+the ring gets a new snapshot and resumes from there: it misses intermediate events, and its state is
+right. Slow readers cost the process nothing but the ring, however many there are.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ Event = trade_flow_pb2.StreamExecutionsResponse
 Snapshot = Callable[[], trade_flow_pb2.ExecutionSnapshot]
 
 
-class Executions:
+class ExecutionStream:
     """The events of one account in one run of the process, which is their epoch."""
 
     def __init__(self, epoch: int, events_max: int, snapshot: Snapshot) -> None:
@@ -25,16 +25,16 @@ class Executions:
         self._events: deque[Event] = deque(maxlen=events_max)
         self._snapshot = snapshot
         self._sequence = 0
-        self._happened: asyncio.Future[None] | None = None
+        self._published: asyncio.Future[None] | None = None
         self._is_closed = False
 
     @property
     def cursor(self) -> Cursor:
-        """Of the last event."""
+        """The cursor of the last event."""
         return Cursor(self.epoch, self._sequence)
 
     def publish(self, event: Event) -> None:
-        """Number an event, and give it to all who read."""
+        """Number an event, and give it to all readers."""
         self._sequence += 1
         event.cursor.CopyFrom(self.cursor.message())
         self._events.append(event)
@@ -46,7 +46,7 @@ class Executions:
         self._wake()
 
     async def read(self, after: Cursor | None) -> AsyncGenerator[Event, None]:
-        """Everything after a cursor, or first a snapshot, for ever."""
+        """Yield every event after a cursor, or a snapshot and every event after it, for ever."""
         position = after.sequence if after is not None and self._holds(after) else -1
         while not self._is_closed:
             first = self._sequence - len(self._events)
@@ -65,12 +65,12 @@ class Executions:
         return after.epoch == self.epoch and first <= after.sequence <= self._sequence
 
     async def _next(self) -> None:
-        if self._happened is None:
-            self._happened = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._happened)
+        if self._published is None:
+            self._published = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._published)
 
     def _wake(self) -> None:
-        if self._happened is not None:
-            if not self._happened.done():
-                self._happened.set_result(None)
-            self._happened = None
+        if self._published is not None:
+            if not self._published.done():
+                self._published.set_result(None)
+            self._published = None

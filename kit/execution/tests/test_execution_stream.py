@@ -5,11 +5,11 @@ import asyncio
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from kit.base.cursor import Cursor
-from kit.execution.executions import Event, Executions
+from kit.execution.execution_stream import Event, ExecutionStream
 
 
 def executions(events_max=10):
-    return Executions(5, events_max, trade_flow_pb2.ExecutionSnapshot)
+    return ExecutionStream(5, events_max, trade_flow_pb2.ExecutionSnapshot)
 
 
 def happen(ring, *numbers):

@@ -1,4 +1,8 @@
-"""A loop whose time jumps, a disk that can lose, and a process that dies at any await."""
+"""A process with one account on an event loop with virtual time, which can be killed at any await.
+
+Its disk loses what was not synced, its venue is a fake, and its orders are verified with a key of
+the tests.
+"""
 
 import asyncio
 import random
@@ -8,16 +12,25 @@ from contextlib import suppress
 from contextvars import ContextVar
 from decimal import Decimal
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.common.v1 import types_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.execution.account import Account
-from kit.execution.local_stops import BestPrices
+from kit.execution.approval import Signer
+from kit.execution.context import AccountContext
+from kit.execution.journal.account_journal import AccountJournal
+from kit.execution.prices import BestPrices, MarketReference
 from kit.execution.settings import OrdersSettings
-from kit.execution.tests.fake_venue import FakeDesk, FakeVenue
+from kit.execution.tests.fake_venue import FakeClient, FakeVenue
+from kit.execution.verifier import Verifier
 
 START_NS = 1_700_000_000 * NANOSECONDS_PER_SECOND
 BLOCK_BYTES = 512
+NEVER_NS = 1 << 62
+"""An approval that does not expire."""
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+KEYS = {"authority": KEY.public_key()}
 SETTINGS = OrdersSettings(dead_man_s=5, place_timeout_s=3)
 SPOT = types_pb2.Instrument(
     venue="fake",
@@ -34,15 +47,34 @@ SPOT = types_pb2.Instrument(
 )
 
 
+def verified(content, request_id, expires_time_ns=NEVER_NS):
+    """The order as the verifier makes it of an approval by the key of the tests."""
+    approved = Signer("authority", KEY, 1).approve(content, request_id, expires_time_ns)
+    return Verifier(KEYS, live=True).verify(approved, 0)
+
+
+async def amend(amender, order, content, request_id):
+    """Amend an order as the service does."""
+    await amender.amend(order, verified(content, request_id))
+    amender.raise_if_rejected(order, request_id)
+
+
+def heartbeat(account, fencing_epoch):
+    """A heartbeat that is signed now."""
+    context = account.context
+    signer = Signer("authority", KEY, fencing_epoch)
+    return signer.heartbeat(context.venue, context.account, context.clock.time_ns())
+
+
 class NoSelector(selectors.SelectSelector):
-    """Nothing comes from outside."""
+    """A selector without events: nothing comes from outside."""
 
     def select(self, timeout=None):
         return []
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Time passes when nobody has anything to do."""
+    """An event loop whose time jumps to the next timer when nothing is ready."""
 
     def __init__(self):
         super().__init__(NoSelector())
@@ -74,12 +106,12 @@ class LoopClock:
 
 
 class Disk:
-    """What a file holds, and what of it would be there after a loss of power."""
+    """The store of a journal, which knows what would survive a loss of power."""
 
     def __init__(self):
         self.content = bytearray()
         self.synced = 0
-        """So many bytes would be there after a loss of power for certain."""
+        """How many bytes would certainly survive a loss of power."""
         self.underway = None
         self.error = None
         self.writes = 0
@@ -107,15 +139,15 @@ class Disk:
         self.synced = len(data)
 
     def fail(self, error):
-        """From now on."""
+        """Fail every write from now on."""
         self.error = error
 
     def close(self):
         pass
 
     def crash(self, chance, *, power):
-        """What was being done is done by half; without power, what was not synced is lost in
-        pieces."""
+        """Do half of what was under way. ``power``: the power is lost too, and with it blocks of
+        what was not synced."""
         before, synced = bytearray(self.content), self.synced
         if self.underway is not None and self.error is None:
             self.underway()
@@ -135,8 +167,8 @@ class Disk:
         self.synced = len(self.content)
 
 
-class Life:
-    """The tasks of one process, until it dies at a certain step."""
+class SimulatedProcess:
+    """The tasks of one process, until it dies at a given step."""
 
     def __init__(self, dies_at=0):
         self.dies_at = dies_at
@@ -161,34 +193,34 @@ class Life:
         return self.call(asyncio.get_running_loop().create_task, coroutine)
 
     def call(self, work, *arguments, **more):
-        """Do something in this process: what it begins, now or later, dies with it."""
-        before = LIFE.set(self)
+        """Call something in this process: the tasks that it starts, now or later, die with it."""
+        before = PROCESS.set(self)
         try:
             return work(*arguments, **more)
         finally:
-            LIFE.reset(before)
+            PROCESS.reset(before)
 
 
-LIFE = ContextVar("LIFE", default=None)
-"""The process that does what is done now. Its tasks and callbacks carry it on."""
+PROCESS = ContextVar("PROCESS", default=None)
+"""The process of the current task. Its tasks and callbacks inherit it."""
 
 
 def new_task(loop, coroutine, **more):
-    """One of the process that makes it, or of none."""
-    life = LIFE.get()
-    if life is None:
+    """A task of the current process, or of none."""
+    process = PROCESS.get()
+    if process is None:
         return asyncio.Task(coroutine, loop=loop, **more)
-    task = asyncio.Task(Stepped(life, coroutine), loop=loop, **more)
-    life.tasks.append(task)
+    task = asyncio.Task(Stepped(process, coroutine), loop=loop, **more)
+    process.tasks.append(task)
     return task
 
 
 class Stepped(Coroutine):
-    """A coroutine that is not resumed any more when its process is dead: it ends at the await where
-    it was, and none of its clean-up has any effect."""
+    """A coroutine that is not resumed once its process is dead: it ends at its current await, and
+    its clean-up has no effect."""
 
-    def __init__(self, life, coroutine):
-        self._life = life
+    def __init__(self, process, coroutine):
+        self._process = process
         self._inner = coroutine
 
     def send(self, value):
@@ -207,15 +239,15 @@ class Stepped(Coroutine):
         return self
 
     def _check(self):
-        if not self._life.is_dead:
-            self._life.step()
-        if self._life.is_dead:
+        if not self._process.is_dead:
+            self._process.step()
+        if self._process.is_dead:
             self.close()
             raise asyncio.CancelledError
 
 
 class Prices:
-    """Prices as a test says them."""
+    """Prices that a test sets."""
 
     def __init__(self):
         self.listeners = []
@@ -224,50 +256,48 @@ class Prices:
         return BestPrices(Decimal(99), Decimal(101))
 
     def listen(self, listener):
-        self.listeners.append((LIFE.get(), listener))
+        self.listeners.append((PROCESS.get(), listener))
 
-    def say(self, *prices):
-        life, listener = self.listeners[-1]
+    def trade(self, *prices):
+        """Make a trade at each of these prices."""
+        process, listener = self.listeners[-1]
         for price in prices:
-            if not life.is_dead:
-                life.call(listener.hear, "BTCUSDT", Decimal(price))
+            if not process.is_dead:
+                process.call(listener.on_trade, "BTCUSDT", Decimal(price))
 
 
 class World:
-    """A venue, a disk, and one process after the other."""
+    """A venue, a disk, and one process after another."""
 
-    def __init__(self, seed=0, settings=None, *, nasty=True, **venue):
+    def __init__(self, seed=0, settings=None, *, unreliable=True, **venue):
         self.clock = LoopClock()
         self.random = random.Random(seed)
-        self.venue = FakeVenue(seed, self.clock, nasty=nasty, **venue)
+        self.venue = FakeVenue(seed, self.clock, unreliable=unreliable, **venue)
         self.disk = Disk()
         self.settings = settings or OrdersSettings()
         self.instruments = {}
         self.prices = None
-        self.life = None
+        self.process = None
         self.account = None
 
     def start(self, dies_at=0):
-        """Begin a process."""
-        self.life = life = Life(dies_at)
-        desk = FakeDesk(self.venue, lambda: life.is_dead)
-        self.account = life.call(
+        """Start a process."""
+        self.process = process = SimulatedProcess(dies_at)
+        client = FakeClient(self.venue, lambda: process.is_dead)
+        jitter = random.Random(self.random.random())
+        context = AccountContext("fake", "main", self.clock, self.settings, jitter=jitter)
+        self.account = process.call(
             Account,
-            "fake",
-            "main",
-            desk,
-            self.disk,
-            self.offload,
-            self.clock,
-            self.settings,
-            instrument=self.instruments.get,
-            prices=self.prices,
-            jitter=random.Random(self.random.random()),
+            context,
+            client,
+            AccountJournal(self.disk, self.offload, self.clock),
+            Verifier(KEYS, live=True),
+            MarketReference(self.instruments.get, self.prices),
         )
-        return life.start(self.account.run())
+        return process.start(self.account.run())
 
     async def offload(self, work):
-        """A thread that does not hold up the loop."""
+        """Run blocking work as a thread would, without blocking the loop."""
         self.disk.underway = work
         await asyncio.sleep(self.random.uniform(0.0001, 0.01))
         self.disk.underway = None
@@ -275,43 +305,43 @@ class World:
         await asyncio.sleep(0)
 
     def crash(self):
-        """All memory is gone, and the disk is as the system left it."""
-        self.life.die()
-        self.venue.desk = None
+        """Kill the process: its memory is gone, and the disk is as the system left it."""
+        self.process.die()
+        self.venue.client = None
         self.disk.crash(self.random, power=self.random.random() < 0.5)
 
     async def let_pass(self, seconds):
-        """Time of the loop, which jumps."""
+        """Let virtual time pass."""
         await asyncio.sleep(seconds)
 
     async def until(self, holds, seconds=600):
-        """Wait for something."""
+        """Wait for a condition."""
         async with asyncio.timeout(seconds):
             while not holds():
                 await asyncio.sleep(0.05)
 
     async def ready(self):
-        """Wait until the account takes orders."""
-        await self.until(lambda: not self.account.detail)
+        """Wait until the account is ready."""
+        await self.until(lambda: not self.account.readiness.detail)
 
     async def do(self, work):
-        """Do something in the process; None when it dies meanwhile."""
-        task = self.life.start(work)
-        await asyncio.wait({task, self.life.died}, return_when=asyncio.FIRST_COMPLETED)
-        if self.life.is_dead:
+        """Run a coroutine in the process. Returns None if the process dies meanwhile."""
+        task = self.process.start(work)
+        await asyncio.wait({task, self.process.died}, return_when=asyncio.FIRST_COMPLETED)
+        if self.process.is_dead:
             return None
         return task.result()
 
 
 def world(settings=SETTINGS, **venue):
-    """A venue that keeps still."""
-    found = World(7, settings, nasty=False, **venue)
+    """A world whose venue is reliable."""
+    found = World(7, settings, unreliable=False, **venue)
     found.instruments["BTCUSDT"] = SPOT
     return found
 
 
 async def started(**venue):
-    """With an account that is ready."""
+    """A world whose account is ready."""
     found = world(**venue)
     found.start()
     await found.ready()
@@ -319,7 +349,7 @@ async def started(**venue):
 
 
 def run(scenario):
-    """Run a coroutine in a loop of its own whose time jumps."""
+    """Run a coroutine in an event loop of its own with virtual time."""
     loop = VirtualLoop()
     try:
         return loop.run_until_complete(scenario)

@@ -2,17 +2,16 @@
 
 from decimal import Decimal
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2, trade_flow_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.execution.approval import Signer, Verifier
-from kit.execution.ids import client_order_id
+from kit.execution.approval import Signer
+from kit.execution.client_order_ids import client_order_id
 from kit.execution.orders import states
 from kit.execution.service import TradeFlowServicer
 from kit.execution.tests.fake_venue import limit_order
-from kit.execution.tests.worlds import Prices, world
+from kit.execution.tests.simulated_process import KEY, Prices, world
 
 BUY, SELL = types_pb2.SIDE_BUY, types_pb2.SIDE_SELL
 ENTRY = orders_pb2.GROUP_ROLE_ENTRY
@@ -23,8 +22,7 @@ LIMIT = orders_pb2.ORDER_TYPE_LIMIT
 STOP = orders_pb2.ORDER_TYPE_STOP
 STOP_LIMIT = orders_pb2.ORDER_TYPE_STOP_LIMIT
 PROFIT = orders_pb2.ORDER_TYPE_TAKE_PROFIT
-KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
-SIGNER = Signer("desk", KEY, 1)
+SIGNER = Signer("authority", KEY, 1)
 WHERE = {"venue": "fake", "account": "main"}
 
 
@@ -70,8 +68,7 @@ def approved(world, contents):
 
 def flow(world):
     """TradeFlow of the process that runs now."""
-    keys = {"desk": KEY.public_key()}
-    return TradeFlowServicer("fake", {"main": world.account}, lambda *_: Verifier(keys, live=True))
+    return TradeFlowServicer("fake", {"main": world.account})
 
 
 async def place(world, contents):
@@ -93,7 +90,7 @@ async def placed(contents, **venue):
 
 def entries(world, contents):
     """The orders of a group."""
-    index = world.account.ledger.index
+    index = world.account.state.index
     return [index.orders[client_order_id("fake", "main", name)] for name in contents]
 
 

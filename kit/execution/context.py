@@ -1,0 +1,20 @@
+"""What all parts of one account share."""
+
+import random
+from dataclasses import dataclass
+
+from kit.base.clock import Clock
+from kit.execution.settings import OrdersSettings
+
+
+@dataclass(frozen=True, slots=True)
+class AccountContext:
+    """The names of an account, the clock and the settings."""
+
+    venue: str
+    account: str
+    clock: Clock
+    settings: OrdersSettings
+    is_paper: bool = False
+    jitter: random.Random | None = None
+    """Randomness of retry delays; None: the process's own."""

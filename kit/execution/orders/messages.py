@@ -1,0 +1,104 @@
+"""The one place where orders, fills, balances and positions are rendered to the contract's
+messages."""
+
+from decimal import Decimal
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.execution.amounts import ZERO
+from kit.execution.approval import plain
+from kit.execution.contract import VenueBalance, VenueOrder, VenuePosition
+from kit.execution.journal.records import OrderFill
+from kit.execution.orders.order import Order
+
+
+def order_message(order: Order) -> orders_pb2.Order:
+    """Render an order with its current terms."""
+    return orders_pb2.Order(
+        content=content_message(order),
+        request_id=order.request_id,
+        client_order_id=order.client_order_id,
+        venue_order_id=order.venue_order_id,
+        state=order.state,
+        filled_size=plain(order.filled_size),
+        average_price=_text(order.average_price),
+        fees=[
+            orders_pb2.Fee(asset=asset, amount=plain(amount))
+            for asset, amount in sorted(order.fees.items())
+            if amount
+        ],
+        reject_reason=order.reject_reason,
+        detail=order.detail,
+        held_here=order.held_here,
+        external=order.external,
+        created_time_ns=order.created_time_ns,
+        updated_time_ns=order.updated_time_ns,
+    )
+
+
+def content_message(order: Order) -> orders_pb2.OrderContent:
+    """Render what is requested, with all amendments done."""
+    content = orders_pb2.OrderContent()
+    content.CopyFrom(order.content)
+    content.size = plain(order.size)
+    content.price = _text(order.price)
+    content.stop_price = _text(order.stop_price)
+    content.trailing_offset = _text(order.trailing_offset)
+    return content
+
+
+def external_content_message(
+    venue: str, account: str, order: VenueOrder
+) -> orders_pb2.OrderContent:
+    """Render the content of an order that another program placed, as the venue reports it."""
+    return orders_pb2.OrderContent(
+        venue=venue,
+        account=account,
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        size=plain(order.size),
+        price=_text(order.price),
+        stop_price=_text(order.stop_price),
+    )
+
+
+def fill_message(venue: str, account: str, fill: OrderFill) -> orders_pb2.Fill:
+    """Render a fill. Of several fees it has the first; the order's message has all."""
+    asset, amount = fill.fees[0] if fill.fees else ("", ZERO)
+    return orders_pb2.Fill(
+        venue=venue,
+        account=account,
+        symbol=fill.symbol,
+        fill_id=fill.fill_id,
+        client_order_id=fill.client_order_id,
+        venue_order_id=fill.venue_order_id,
+        side=fill.side,  # type: ignore[arg-type]  # the number of an enum
+        price=plain(fill.price),
+        size=plain(fill.size),
+        fee=orders_pb2.Fee(asset=asset, amount=plain(amount)) if asset else None,
+        liquidity=fill.liquidity,  # type: ignore[arg-type]  # the number of an enum
+        venue_time_ns=fill.venue_time_ns,
+        received_time_ns=fill.received_time_ns,
+    )
+
+
+def balance_message(balance: VenueBalance) -> orders_pb2.Balance:
+    """Render a balance."""
+    total, free = plain(balance.total), plain(balance.free)
+    return orders_pb2.Balance(asset=balance.asset, total=total, free=free)
+
+
+def position_message(position: VenuePosition) -> orders_pb2.Position:
+    """Render a position."""
+    return orders_pb2.Position(
+        symbol=position.symbol,
+        size=plain(position.size),
+        entry_price=_text(position.entry_price),
+        unrealized_profit=_text(position.unrealized_profit),
+        liquidation_price=_text(position.liquidation_price),
+    )
+
+
+def _text(amount: Decimal | None) -> str:
+    return plain(amount) if amount is not None else ""

@@ -1,0 +1,47 @@
+"""The one place where an order is read from the contract's message."""
+
+import hashlib
+from decimal import Decimal
+
+from venuemesh.tradeflow.v1 import orders_pb2, signed_pb2
+
+from kit.execution.approval import statement
+from kit.execution.contract import OrderRequest, TimeInForce
+
+
+def read_request(content: orders_pb2.OrderContent, client_order_id: str) -> OrderRequest:
+    """Return the content with exact amounts, as a venue is to get it. Its amounts were checked."""
+    return OrderRequest(
+        client_order_id=client_order_id,
+        symbol=content.symbol,
+        side=content.side,
+        type=content.type,
+        size=Decimal(content.size),
+        price=_amount(content.price),
+        stop_price=_amount(content.stop_price),
+        trailing_offset=_amount(content.trailing_offset),
+        time_in_force=time_in_force_of(content),
+        expire_time_ns=content.expire_time_ns,
+        post_only=content.post_only,
+        reduce_only=content.reduce_only,
+    )
+
+
+def time_in_force_of(content: orders_pb2.OrderContent) -> TimeInForce:
+    """The time in force, or the default of the type where none is set."""
+    if content.time_in_force != orders_pb2.TIME_IN_FORCE_UNSPECIFIED:
+        return content.time_in_force
+    if content.type == orders_pb2.ORDER_TYPE_MARKET:
+        return orders_pb2.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+    return orders_pb2.TIME_IN_FORCE_GOOD_TILL_CANCEL
+
+
+def digest_of(content: orders_pb2.OrderContent, request_id: str) -> bytes:
+    """Return a digest of the content; amounts that differ in trailing zeros only have the same.
+    Raises ApprovalRejected for a content that cannot be signed."""
+    unsigned = signed_pb2.ApprovedOrder(content=content, request_id=request_id)
+    return hashlib.sha256(statement(unsigned)).digest()
+
+
+def _amount(text: str) -> Decimal | None:
+    return Decimal(text) if text else None

@@ -1,0 +1,54 @@
+"""Background tasks, and waiting for an event with a limit of time."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from kit.base import telemetry
+from kit.base.clock import Clock
+from kit.base.errors import VenuemeshError
+
+_log = telemetry.logger("orders.tasks")
+
+
+async def wait_for_event(event: asyncio.Event, clock: Clock, seconds: float) -> bool:
+    """Wait until an event is set, or for so many seconds. Returns whether it is set."""
+    waiting = asyncio.ensure_future(event.wait())
+    sleeping = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait({waiting, sleeping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        sleeping.cancel()
+    return event.is_set()
+
+
+class BackgroundTasks:
+    """Tasks that finish even when their caller has left."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task. An unexpected error in it is logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def finish(self, timeout_s: float) -> None:
+        """Wait for all tasks, and cancel those that take longer."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not isinstance(error, VenuemeshError):
+            _log.error("background task failed", exc_info=error)

@@ -1,0 +1,288 @@
+"""Updates that arrive in any order and any number of times lead to the venue's state."""
+
+import random
+from dataclasses import replace
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.execution.contract import Fee, VenueFill, VenueOrder
+from kit.execution.journal import records
+from kit.execution.journal.records import Amendment, AmendmentOutcome, OrderIntent, OrderSent
+from kit.execution.orders import states
+from kit.execution.orders.account_state import AccountState, FillResult
+from kit.execution.orders.messages import order_message
+from kit.execution.orders.order_index import OrderIndex
+from kit.execution.orders.request import digest_of
+from kit.execution.tests.fake_venue import limit_order
+from tests.support.manual_clock import ManualClock
+
+KEY = "0" * 32
+
+
+class Listener:
+    """Keeps what the account would publish and do."""
+
+    def __init__(self):
+        self.orders = []
+        self.fills = []
+        self.in_doubt = []
+        self.unmatched = []
+
+    def order_changed(self, order):
+        self.orders.append(order_message(order))
+
+    def fill_added(self, fill):
+        self.fills.append(fill)
+
+    def order_in_doubt(self, order):
+        self.in_doubt.append(order.key)
+
+    def update_unmatched(self, symbol, venue_order_id):
+        self.unmatched.append((symbol, venue_order_id))
+
+
+def account_state():
+    return AccountState("fake", "main", ManualClock(), [], Listener())
+
+
+def sent(state, size="4", key=KEY):
+    content = limit_order(size=size)
+    digest = digest_of(content, "r")
+    intent = OrderIntent(key, "r", digest, content.SerializeToString(), 1, 0, False)
+    order = state.index.add_intended(intent)
+    state._journal.append(intent)
+    state.transition(order, states.SENT)
+    return order
+
+
+def report(state=states.OPEN, filled="0", at=1, client=KEY, venue="v", size="4", price="100"):
+    return VenueOrder(
+        "BTCUSDT",
+        venue,
+        client,
+        types_pb2.SIDE_BUY,
+        orders_pb2.ORDER_TYPE_LIMIT,
+        Decimal(size),
+        Decimal(price),
+        state,
+        Decimal(filled),
+        venue_time_ns=at,
+    )
+
+
+def fill(number, size="1", price="100", client=KEY, venue="v", fee="0.1"):
+    paid = (Fee("USDT", Decimal(fee)),)
+    return VenueFill(
+        "BTCUSDT",
+        f"f{number}",
+        venue,
+        client,
+        types_pb2.SIDE_BUY,
+        Decimal(price),
+        Decimal(size),
+        paid,
+        orders_pb2.LIQUIDITY_TAKER,
+        number,
+    )
+
+
+def apply(state, update):
+    if isinstance(update, VenueOrder):
+        state.apply_order(update)
+    else:
+        state.apply_fill(update)
+
+
+STORY = [
+    report(states.ACKNOWLEDGED, at=1),
+    report(states.OPEN, at=2),
+    fill(1),
+    report(states.PARTLY_FILLED, "1", at=3),
+    fill(2, "2", "103"),
+    report(states.PARTLY_FILLED, "3", at=4),
+]
+ENDS = {
+    states.FILLED: [fill(3, "1", "104"), report(states.FILLED, "4", at=5)],
+    states.CANCELLED: [report(states.CANCELLED, "3", at=5)],
+    states.EXPIRED: [report(states.EXPIRED, "3", at=5)],
+}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(ENDS)), st.integers(0, 1 << 30), st.booleans())
+def test_any_order_of_news_ends_alike(end, seed, named):
+    chance = random.Random(seed)
+    updates = [*STORY, *ENDS[end]]
+    twice = [*updates, *chance.sample(updates, 3)]
+    chance.shuffle(twice)
+    state = account_state()
+    order = sent(state)
+    for one in twice:
+        # Some venues leave our id out.
+        apply(state, one if named or chance.random() < 0.5 else replace(one, client_order_id=""))
+    state.set_venue_order_id(order, "v")
+    assert order.state == end
+    assert order.fill_size == (4 if end == states.FILLED else 3)
+    assert order.filled_size == order.fill_size
+    assert order.fees == {"USDT": Decimal("0.1") * len(order.fills)}
+    assert len(state._listener.fills) == len(order.fills)
+    assert not state.unmatched
+    assert [one.key for one in state.index.orders.values()] == [KEY]
+    moves = [message.state for message in state._listener.orders]
+    assert moves[0] == states.SENT
+    final = next(place for place, move in enumerate(moves) if move in states.FINAL)
+    assert set(moves[final:]) == {end}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 1 << 30), st.integers(0, 30))
+def test_the_journal_gives_all_of_it_again(seed, count):
+    chance = random.Random(seed)
+    state = account_state()
+    order = sent(state)
+    updates = [*STORY, *ENDS[states.FILLED], report(venue="x", client="")]
+    for one in chance.choices(updates, k=count):
+        apply(state, one)
+    again = OrderIndex()
+    for record in [*state._journal, *state._journal[-5:]]:
+        again.replay(records.decode(records.encode(record)))
+    compact = OrderIndex()
+    for record in state.index.records():
+        compact.replay(records.decode(records.encode(record)))
+    for index in (again, compact):
+        assert order_message(index.orders[KEY]) == order_message(order)
+        assert set(index.open) == set(state.index.open)
+        assert {fill.fill_id for fill in index.fills.values()} == {
+            fill.fill_id for fill in state.index.fills.values()
+        }
+        assert index.find("BTCUSDT", "", "v") is (index.orders[KEY] if order.fills else None) or (
+            order.venue_order_id == "v"
+        )
+
+
+def test_sent_and_nothing_more_is_unknown_after_a_restart():
+    state = account_state()
+    order = sent(state)
+    index = OrderIndex()
+    index.replay(state._journal[0])
+    assert index.orders[KEY].state == states.INTENDED
+    index.replay(OrderSent(order.key, 1))
+    assert index.orders[KEY].state == states.UNKNOWN
+
+
+def test_average_and_fees_are_exact():
+    state = account_state()
+    order = sent(state, size="100")
+    state.apply_fill(fill(1, "0.1", "0.1", fee="0.10000000000000000001"))
+    state.apply_fill(fill(2, "0.2", "0.2", fee="-0.1"))
+    assert order_message(order).average_price == "0.1666666666666667"
+    assert order_message(order).fees[0].amount == "0.00000000000000000001"
+
+
+def test_another_fee_is_said_and_taken():
+    state = account_state()
+    order = sent(state)
+    assert state.apply_fill(fill(1)) is FillResult.NEW
+    assert state.apply_fill(fill(1)) is FillResult.KNOWN
+    assert state.apply_fill(fill(1, fee="0.2")) is FillResult.FEE_CHANGED
+    assert order.fees == {"USDT": Decimal("0.2")}
+    assert order.fill_size == 1
+
+
+def test_a_missed_fill_is_added_to_what_was_cancelled():
+    state = account_state()
+    order = sent(state)
+    state.apply_order(report(states.CANCELLED))
+    assert state.apply_fill(fill(1)) is FillResult.NEW
+    assert (order.state, order.filled_size) == (states.CANCELLED, 1)
+
+
+def test_a_fill_of_what_was_rejected_is_not_lost():
+    state = account_state()
+    order = sent(state)
+    state.transition(order, states.REJECTED, orders_pb2.REJECT_REASON_OTHER, "no")
+    state.apply_fill(fill(1))
+    assert order.state == states.UNKNOWN
+    assert state._listener.in_doubt == [KEY]
+    state.apply_order(report(states.PARTLY_FILLED, "1"), is_answer=True)
+    assert order.state == states.PARTLY_FILLED
+
+
+def test_news_without_our_id_wait_while_they_may_be_ours():
+    state = account_state()
+    order = sent(state)
+    state.apply_fill(fill(1, client="", venue="v"))
+    state.apply_order(report(client="", venue="other"))
+    assert state._listener.unmatched == [("BTCUSDT", "v"), ("BTCUSDT", "other")]
+    state.apply_accepted(order, "v")
+    assert order.filled_size == 1
+    assert state.apply_order(report(client="", venue="other"), is_answer=True).external
+    assert len(state.index.orders) == 2
+
+
+def test_more_filled_than_its_fills_is_asked_for():
+    state = account_state()
+    order = sent(state)
+    state.apply_order(report(states.FILLED, "4"))
+    assert order.lacks_fills
+    assert state._listener.in_doubt == [KEY]
+
+
+def test_what_ended_long_ago_is_forgotten_but_not_while_it_may_be_asked_again():
+    state = account_state()
+    old, asked, open_order = (sent(state, key=str(n) * 32) for n in range(3))
+    asked.approval_expires_time_ns = 1 << 62
+    for order in (old, asked):
+        state.apply_fill(fill(int(order.key[0]), "4", client=order.key, venue=order.key))
+    now_ns = state._clock.time_ns()
+    assert state.index.forget(now_ns, now_ns - 1, 100) == 0
+    assert state.index.forget(now_ns + 10, now_ns + 5, 100) == 1
+    assert set(state.index.orders) == {asked.key, open_order.key}
+    assert len(state.index.fills) == 1
+
+
+def amended(state, order, size="9"):
+    outcome = AmendmentOutcome.PENDING
+    amendment = Amendment(order.key, "a", b"", Decimal(size), Decimal(101), outcome, "")
+    state.record_amendment(order, amendment)
+    state.record_amendment(order, amendment.ended(AmendmentOutcome.DONE))
+
+
+def test_news_from_before_an_amendment_do_not_undo_it():
+    state = account_state()
+    order = sent(state)
+    state.apply_order(report(at=1))
+    amended(state, order)
+    state.apply_order(report(states.PARTLY_FILLED, "1", at=2))
+    assert (order.size, order.state) == (9, states.PARTLY_FILLED)
+    state.apply_order(report(states.PARTLY_FILLED, "1", at=2), is_answer=True)
+    assert (order.size, order.price) == (9, 101)
+    state.apply_order(report(states.PARTLY_FILLED, "1", at=3, size="9", price="101"))
+    # From here on the venue is believed again: somebody may amend it elsewhere.
+    state.apply_order(report(states.PARTLY_FILLED, "1", at=4, size="8", price="101"))
+    assert order.size == 8
+
+
+def test_of_an_amended_order_only_the_venue_says_that_it_is_whole():
+    state = account_state()
+    order = sent(state)
+    amended(state, order, "3")
+    state.apply_fill(fill(1, "3"))
+    assert order.state == states.PARTLY_FILLED
+    assert state._listener.in_doubt == [KEY]
+    state.apply_order(report(states.FILLED, "3", size="3"), is_answer=True)
+    assert order.state == states.FILLED
+
+
+def test_what_the_venue_forgot_has_ended_as_its_fills_tell():
+    for size, end in (("4", states.FILLED), ("1", states.CANCELLED)):
+        state = account_state()
+        order = sent(state)
+        amended(state, order, "4")
+        state.apply_fill(fill(1, size))
+        state.end_missing(order, "gone")
+        assert order.state == end

@@ -1,0 +1,65 @@
+"""A journal that an earlier version wrote is read exactly.
+
+``data/journal.hex`` is a journal with a record of every kind, of the version before the layers of
+the kit. ``data/journal_orders.txt`` is what that version made of it, as an ExecutionSnapshot.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+from google.protobuf import text_format
+from venuemesh.tradeflow.v1 import trade_flow_pb2
+
+from kit.execution.journal import records
+from kit.execution.journal.journal import read
+from kit.execution.orders import states
+from kit.execution.orders.account_state import AccountState
+from kit.execution.orders.balances_and_positions import BalancesAndPositions
+from kit.execution.orders.messages import order_message
+from kit.execution.tests.simulated_process import run, world
+from tests.support.manual_clock import ManualClock
+
+DATA = Path(__file__).parent / "data"
+JOURNAL = bytes.fromhex((DATA / "journal.hex").read_text())
+SNAPSHOT = text_format.Parse(
+    (DATA / "journal_orders.txt").read_text(), trade_flow_pb2.ExecutionSnapshot()
+)
+
+
+def test_every_order_balance_and_position_is_restored():
+    state = AccountState("fake", "main", ManualClock(), [], None)
+    known = BalancesAndPositions(ManualClock(), [], lambda symbol: None)
+    kinds = Counter()
+    for payload in read(JOURNAL).payloads:
+        record = records.decode(payload)
+        assert records.decode(records.encode(record)) == record
+        assert records.encode(record) == payload
+        kinds[type(record)] += 1
+        if isinstance(record, records.BalanceRecord | records.PositionRecord):
+            known.replay(record)
+        else:
+            state.index.replay(record)
+    assert kinds.keys() == set(records.Record.__args__)
+    restored = trade_flow_pb2.ExecutionSnapshot(
+        orders=[order_message(order) for order in state.index.orders.values()],
+        balances=known.balance_messages(),
+        positions=known.position_messages(),
+    )
+    assert restored == SNAPSHOT
+
+
+def test_an_account_starts_from_it():
+    async def scenario():
+        found = world()
+        found.disk.content = bytearray(JOURNAL)
+        found.start()
+        await found.let_pass(0.01)
+        orders = {one.request_id: one for one in found.account.state.index.orders.values()}
+        assert orders.keys() == {one.request_id for one in SNAPSHOT.orders}
+        assert orders["unanswered"].state == states.UNKNOWN
+        assert orders["stop"].held_here
+        assert orders["trailing"].best_price is not None
+        assert found.account.verifier.fencing_epoch == 1
+        assert found.account.dead_man.is_armed
+
+    run(scenario())
