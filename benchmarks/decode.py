@@ -16,13 +16,10 @@ from pathlib import Path
 from benchmarks.options import ROOT, Options
 from benchmarks.report import Figure, Report
 from kit.base.clock import SystemClock
-from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import BookSnapshot, ControlMessage, Environment
-from kit.connector.host.frame_pipeline import FramePipeline
-from kit.connector.host.hub import Hub
-from kit.connector.subscriptions import Subscriptions
+from kit.connector.host.venue_host import VenueHost
 from kit.marketdata.model.columns import Levels
 
 SYMBOL = "BTCUSDT"
@@ -71,24 +68,22 @@ def _report(rates: dict[str, list[float]]) -> Report:
 
 
 async def _one_pass(lines: list[bytes]) -> float:
-    clock, subscriptions = SystemClock(), Subscriptions(CHANNELS)
-    meter = Meter("binance")
-    hub = Hub("binance", 1, clock, meter)
+    clock = SystemClock()
     venue = require("binance")(Environment("replay", "http://127.0.0.1:1"))
-    (wire,) = venue.feed_protocols
+    (protocol,) = venue.feed_protocols
     source = Silent()
-    pipeline = FramePipeline(venue, hub, subscriptions, meter, clock)
-    subscriptions.add([SYMBOL])
-    pipeline.book_manager.add([SYMBOL])
-    pipeline.book_manager.on_snapshot(SYMBOL, snapshot_of(lines, clock.time_ns()))
+    host = VenueHost.of(venue, Meter("binance"), clock)
+    host.subscribe([SYMBOL])
+    host.book_manager.on_snapshot(SYMBOL, snapshot_of(lines, clock.time_ns()))
     frames = [line for line in lines if SNAPSHOT_MARK not in line[:20]]
     reads = [
         frames[start : start + FRAMES_PER_READ] for start in range(0, len(frames), FRAMES_PER_READ)
     ]
+    buffer = host.pipeline.buffer(protocol)
     started = time.process_time()
     for read in reads:
-        pipeline.frames(read, clock.time_ns(), wire, source)
-        pipeline.flush()
+        buffer.add(read, clock.time_ns(), source)
+        host.pipeline.flush()
     return time.process_time() - started
 
 
@@ -106,11 +101,11 @@ def snapshot_of(lines: list[bytes], received_time_ns: int) -> BookSnapshot:
 class Silent:
     """A connection on which nothing but data comes."""
 
-    def answered(self, answer: ControlMessage) -> None:
+    def on_control_message(self, message: ControlMessage) -> None:
         """It does not."""
-        raise ValueError(f"not data: {answer}")
+        raise ValueError(f"not data: {message}")
 
-    def broken(self, detail: str) -> None:
+    def on_missing_frame(self, detail: str) -> None:
         """It is not."""
         raise ValueError(detail)
 

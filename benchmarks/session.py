@@ -17,6 +17,7 @@ from kit.base.telemetry import Meter
 from kit.connector.contract.discovery import require
 from kit.connector.contract.venue import Environment
 from kit.connector.host.frame_pipeline import FramePipeline
+from kit.connector.host.row_publisher import RowPublisher
 from kit.connector.subscriptions import Subscriptions
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.delivery.streams import StreamEntry
@@ -114,18 +115,19 @@ def published_slowly(options: Options) -> Published:
 
 def _published(reads: list[tuple[list[bytes], int]]) -> Published:
     found = Published()
-    clock, subscriptions, meter = SystemClock(), Subscriptions(CHANNELS), Meter(VENUE)
+    clock, meter = SystemClock(), Meter(VENUE)
     venue = require(VENUE)(Environment("replay", "http://127.0.0.1:1"))
-    (wire,) = venue.feed_protocols
-    pipeline = FramePipeline(venue, found, subscriptions, meter, clock)
-    subscriptions.add([SYMBOL])
-    pipeline.book_manager.add([SYMBOL])
+    (protocol,) = venue.feed_protocols
+    rows = RowPublisher(venue, found, Subscriptions(CHANNELS), meter, clock)
+    pipeline = FramePipeline(venue, rows)
+    rows.subscriptions.add([SYMBOL])
+    rows.book_manager.add([SYMBOL])
     lines = [line for read, _ in reads for line in read]
-    pipeline.book_manager.on_snapshot(SYMBOL, snapshot_of(lines, reads[0][1]))
+    rows.book_manager.on_snapshot(SYMBOL, snapshot_of(lines, reads[0][1]))
     source = Silent()
     for frames, received_ns in reads:
         wanted = [frame for frame in frames if SNAPSHOT_MARK not in frame[:20]]
         if wanted:
-            pipeline.frames(wanted, received_ns, wire, source)
+            pipeline.buffer(protocol).add(wanted, received_ns, source)
             pipeline.flush()
     return found

@@ -20,12 +20,9 @@ from benchmarks.feeds import Feed
 from benchmarks.options import ROOT, Options
 from benchmarks.report import Figure, Report
 from kit.base.clock import SystemClock
-from kit.base.cursor import CHANNELS
 from kit.base.telemetry import Meter
 from kit.connector.contract.venue import BookSnapshot, ControlMessage
-from kit.connector.host.frame_pipeline import FramePipeline
-from kit.connector.host.hub import Hub
-from kit.connector.subscriptions import Subscriptions
+from kit.connector.host.venue_host import VenueHost
 from kit.marketdata.model.columns import Levels
 
 VENUES = (
@@ -92,35 +89,33 @@ def write(feed: Feed, file: Path) -> None:
 
 
 class Silent:
-    """A connection whose answers nobody needs."""
+    """A connection whose control messages nobody needs."""
 
-    def answered(self, answer: ControlMessage) -> None:
-        """Nothing to do."""
+    def on_control_message(self, message: ControlMessage) -> None:
+        """Do nothing."""
 
-    def broken(self, detail: str) -> None:
+    def on_missing_frame(self, detail: str) -> None:
         raise ValueError(detail)
 
 
 async def one_pass(feed: Feed, frames_per_read: int = FRAMES_PER_READ) -> float:
     """Seconds for all frames. Raises ValueError when a book is not proven at the end."""
-    clock, subscriptions = SystemClock(), Subscriptions(CHANNELS)
-    meter = Meter(feed.venue.venue_id)
-    hub = Hub(feed.venue.venue_id, 1, clock, meter)
-    pipeline = FramePipeline(feed.venue, hub, subscriptions, meter, clock)
-    subscriptions.add(feed.symbols)
-    pipeline.book_manager.add(feed.symbols)
+    clock, meter = SystemClock(), Meter(feed.venue.venue_id)
+    host = VenueHost.of(feed.venue, meter, clock)
+    host.subscribe(feed.symbols)
     for symbol, book in feed.books.items():
         bids, asks = Levels.parse(book.bids), Levels.parse(book.asks)
-        pipeline.book_manager.on_snapshot(symbol, BookSnapshot(book.sequence, bids, asks, 1))
+        host.book_manager.on_snapshot(symbol, BookSnapshot(book.sequence, bids, asks, 1))
     source = Silent()
     starts = range(0, len(feed.frames), frames_per_read)
     reads = [feed.frames[start : start + frames_per_read] for start in starts]
+    buffer = host.pipeline.buffer(feed.wire)
     started = time.process_time()
     for read in reads:
-        pipeline.frames(read, clock.time_ns(), feed.wire, source)
-        pipeline.flush()
+        buffer.add(read, clock.time_ns(), source)
+        host.pipeline.flush()
     seconds = time.process_time() - started
-    doubted = pipeline.book_manager.wanting_snapshot()
+    doubted = host.book_manager.wanting_snapshot()
     if doubted or meter.counters.get("skipped_frames_total"):
         raise ValueError(f"in doubt: {doubted}, counters: {meter.counters}")
     return seconds

@@ -14,14 +14,11 @@ from kit.base.telemetry import Meter
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import Venue
 from kit.connector.feed.websocket_feed import WebsocketFeed
-from kit.connector.host.frame_pipeline import FramePipeline
-from kit.connector.host.hub import Hub
-from kit.connector.host.instruments import InstrumentCache
 from kit.connector.host.listing_publisher import ListingPublisher
+from kit.connector.host.venue_host import VenueHost
 from kit.connector.process.book_resync import BookResync
 from kit.connector.process.book_verification import BookVerifier
 from kit.connector.process.trade_refill import TradeRefill
-from kit.connector.subscriptions import Subscriptions
 from kit.marketdata.book import Book, Levels, Side
 from kit.marketdata.model.batches import Batch, columns_of
 from kit.marketdata.model.columns import Scale
@@ -37,18 +34,21 @@ class Connector:
         clock = SystemClock()
         self.venue = venue
         self.meter = Meter(venue.venue_id)
-        self.hub = Hub(venue.venue_id, 1, clock, self.meter)
-        self.subscriptions = Subscriptions(venue.channels)
-        self.pipeline = FramePipeline(venue, self.hub, self.subscriptions, self.meter, clock)
-        self.session = WebsocketFeed(venue, self.pipeline, self.meter, clock)
-        books, rules = self.pipeline.book_manager, venue.book
-        renew = self.session.renew_book
-        self.resync = BookResync(books, rules.snapshots, venue.history, renew, clock)
-        trades = self.pipeline.trade_sequencer
+        self.host = VenueHost.of(venue, self.meter, clock)
+        self.hub = self.host.hub
+        self.subscriptions = self.host.subscriptions
+        self.feed = WebsocketFeed(self.host)
+        self.resync = BookResync(
+            self.host.book_manager,
+            venue.book.snapshots,
+            venue.history,
+            self.feed.renew_book,
+            clock,
+        )
+        trades = self.host.trade_sequencer
         self.refill = TradeRefill(trades, venue.history, REFILL_SECONDS, self.meter, clock)
-        instruments = InstrumentCache(venue.venue_id, venue.history)
-        self.listing = ListingPublisher(instruments, self.pipeline, self.hub, self.session, clock)
-        self.verification = BookVerifier(self.hub, self.pipeline, venue, clock)
+        self.listing = ListingPublisher(self.host, self.feed)
+        self.verification = BookVerifier(self.host)
         self.batches: list[Batch] = []
         """All that was published."""
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
@@ -66,18 +66,17 @@ class Connector:
 
     def add(self, symbols: Iterable[str]) -> None:
         """Subscribe to more instruments."""
-        fresh = list(symbols)
-        self.subscriptions.add(fresh)
-        self.pipeline.book_manager.add(fresh)
-        self.session.add(fresh)
+        added = list(symbols)
+        self.host.subscribe(added)
+        self.feed.add(added)
 
     def book(self, symbol: str) -> SynchronizedBook:
         """The book of an instrument."""
-        return self.pipeline.book_manager.books[symbol]
+        return self.host.book_manager.books[symbol]
 
     def synchronized(self, symbol: str = "") -> bool:
         """Whether a book is synchronized, or without a symbol, whether all are."""
-        books = [self.book(symbol)] if symbol else self.pipeline.book_manager.books.values()
+        books = [self.book(symbol)] if symbol else self.host.book_manager.books.values()
         return all(book.state is BookState.SYNCHRONIZED for book in books)
 
     @property
@@ -202,7 +201,7 @@ async def connector(
     over REST."""
     made = Connector(venue)
     made.add(symbols)
-    runs = [made.session.run, made.resync.run, made.listen, *([made.refill.run] if refills else ())]
+    runs = [made.feed.run, made.resync.run, made.listen, *([made.refill.run] if refills else ())]
     tasks = [asyncio.create_task(run()) for run in runs]
     try:
         yield made

@@ -15,7 +15,7 @@ class _Figures:
     events_total: int = 0
     gaps_total: int = 0
     received_time_ns: int = 0
-    refused: bool = False
+    rejected: bool = False
     stale: str = ""
     """What is odd about its silence; empty: nothing."""
 
@@ -48,12 +48,12 @@ class Subscriptions:
         """Those among them that nobody asked for."""
         return [symbol for symbol in symbols if symbol not in self._figures]
 
-    def refuse(self, symbols: Iterable[str], channels: Iterable[Channel]) -> None:
-        """The venue will not serve these."""
+    def reject(self, symbols: Iterable[str], channels: Iterable[Channel]) -> None:
+        """The venue has rejected these subscriptions for good."""
         for symbol in symbols:
             for channel in channels:
                 if symbol in self._figures:
-                    self._figures[symbol][channel].refused = True
+                    self._figures[symbol][channel].rejected = True
 
     def events_total(self, symbol: str, channel: Channel) -> int:
         """That were published; 0 of what nobody asked for."""
@@ -79,9 +79,9 @@ class Subscriptions:
         """Whether it is known to be."""
         return symbol in self._figures and bool(self._figures[symbol][channel].stale)
 
-    def is_refused(self, symbol: str, channel: Channel) -> bool:
+    def is_rejected(self, symbol: str, channel: Channel) -> bool:
         """Whether the venue will not serve it."""
-        return symbol in self._figures and self._figures[symbol][channel].refused
+        return symbol in self._figures and self._figures[symbol][channel].rejected
 
     def note(self, channel: Channel, draft: BatchDraft) -> None:
         """Count what is about to be published."""
@@ -90,7 +90,7 @@ class Subscriptions:
                 figures = self._figures[entry.symbol][channel]
                 figures.events_total += events
                 figures.received_time_ns = draft.received_time_ns
-                figures.refused = False
+                figures.rejected = False
                 figures.stale = ""
         for gap in draft.gaps:
             if gap.symbol in self._figures:
@@ -120,7 +120,7 @@ def _state(
     if channel == types_pb2.CHANNEL_STATUS:
         # It needs no connection, and is told of all that is listed.
         return admin_pb2.SUBSCRIPTION_STATE_LIVE
-    if figures.refused:
+    if figures.rejected:
         return admin_pb2.SUBSCRIPTION_STATE_REFUSED
     if figures.stale and connected:
         return admin_pb2.SUBSCRIPTION_STATE_STALE

@@ -50,7 +50,7 @@ async def process(pretended: SimulatedExchange, data: Path) -> AsyncIterator[Ven
 
 def told(venue: VenueProcess) -> list[tuple[str, int]]:
     """Symbol and change of each row of STATUS that is held."""
-    publications = venue.hub.ring(STATUS).after(0, 1 << 20)
+    publications = venue.host.hub.ring(STATUS).after(0, 1 << 20)
     return [
         (definition.symbol, change)
         for publication in publications
@@ -71,12 +71,12 @@ async def test_an_empty_list_is_degraded_and_nothing_is_delisted(
 ) -> None:
     async with process(pretended, tmp_path) as venue:
         meter = venue.runtime.meter
-        await until(lambda: meter.state == SERVING and venue.session.connected)
+        await until(lambda: meter.state == SERVING and venue.feed.connected)
         before = told(venue)
         pretended.order("empty_market_list", count=0)
         await until(lambda: meter.state == DEGRADED)
         assert "lists no instruments" in meter.detail
-        assert len(await venue.instruments.all()) == len(pretended.symbols)
+        assert len(await venue.host.instruments.all()) == len(pretended.symbols)
         pretended.clear()
         await until(lambda: meter.state == SERVING)
         assert told(venue) == before
@@ -87,8 +87,8 @@ async def test_the_process_lives_through_a_delisting(
 ) -> None:
     symbol = pretended.symbols[0]
     async with process(pretended, tmp_path) as venue:
-        await until(venue.pipeline.book_manager.in_doubt_count)
-        await until(lambda: not venue.pipeline.book_manager.in_doubt_count())
+        await until(venue.host.book_manager.in_doubt_count)
+        await until(lambda: not venue.host.book_manager.in_doubt_count())
         pretended.order("delist", symbol)
 
         def details() -> set[str]:
@@ -97,7 +97,7 @@ async def test_the_process_lives_through_a_delisting(
         await until(lambda: details() == {"delisted"})
         pretended.order("list", symbol)
         await until(lambda: details() == {""})
-        book = venue.pipeline.book_manager.books[symbol]
+        book = venue.host.book_manager.books[symbol]
         seen = book.last_sequence
         await until(lambda: book.last_sequence > seen and not book.wanted_since_ns)
         # It can be taken off while it is not listed, too.
@@ -110,9 +110,9 @@ async def test_a_restart_is_a_gap_of_status_too(
     pretended: SimulatedExchange, tmp_path: Path
 ) -> None:
     async with process(pretended, tmp_path) as venue:
-        assert STATUS in venue.subscriptions.channels
-        checkpoint = venue.hub.cursor(STATUS).sequence + 2
-        await until(lambda: venue.hub.cursor(STATUS).sequence >= checkpoint)
+        assert STATUS in venue.host.subscriptions.channels
+        checkpoint = venue.host.hub.cursor(STATUS).sequence + 2
+        await until(lambda: venue.host.hub.cursor(STATUS).sequence >= checkpoint)
     async with process(pretended, tmp_path) as venue:
-        (first, *_) = venue.hub.ring(STATUS).after(0, 1)
+        (first, *_) = venue.host.hub.ring(STATUS).after(0, 1)
         assert [gap.reason for gap in first.message.gaps] == [types_pb2.GAP_REASON_RESTART]

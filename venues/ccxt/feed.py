@@ -72,7 +72,9 @@ class Stream:
                 self._lost("ccxt closed the socket", socket_is_bad=True)
             except refusals as error:
                 self.refused = True
-                self._around.taker.refused(self.symbol, self.channel, str(error)[:200])
+                self._around.sink.reject_subscriptions(
+                    [self.symbol], [self.channel], str(error)[:200]
+                )
                 return
             except errors.ExchangeError as error:
                 self._lost(repr(error)[:200], socket_is_bad=False)
@@ -124,7 +126,7 @@ class Stream:
         _log.warning(
             "lost", extra={"symbol": self.symbol, "channel": self.channel, "reason": reason}
         )
-        self._around.taker.reconnected([self.symbol], [self.channel], reason)
+        self._around.sink.on_connection_lost([self.symbol], [self.channel], reason)
         if socket_is_bad and client is not None:
             break_socket(client, reason)
 
@@ -175,29 +177,24 @@ class CcxtFeed:
         self._asides += [self._renew(stream) for stream in streams]
         return frozenset(stream.channel for stream in streams)
 
-    def drop(self) -> None:
+    def reconnect(self) -> None:
         """Break every socket; they are made again."""
         self._around.exchange.break_all("dropped")
 
-    def pause(self) -> None:
-        """Break every socket, and stay apart."""
-        self._paused = True
+    def set_paused(self, is_paused: bool) -> None:
+        """Break every socket and stay disconnected, or watch again."""
+        self._paused = is_paused
+        if not is_paused:
+            return
         for stream, task in self._streams.items():
             _end(task)
             self._streams[stream] = None
             stream.forget()
-            self._around.taker.reconnected([stream.symbol], [stream.channel], "paused")
+            self._around.sink.on_connection_lost([stream.symbol], [stream.channel], "paused")
         self._around.exchange.break_all("paused")
 
-    def resume(self) -> None:
-        """End a pause."""
-        self._paused = False
-
-    def pause_reading(self) -> None:
-        """ccxt cannot be made to wait."""
-
-    def resume_reading(self) -> None:
-        """It has not waited."""
+    def set_reading(self, is_reading: bool) -> None:
+        """Do nothing: ccxt cannot be made to wait."""
 
     async def run(self) -> None:
         """Keep all streams, endless."""
@@ -248,9 +245,9 @@ class CcxtSource:
         has = self.exchange.has
         return frozenset(channel for channel, feature in FEATURES.items() if has.get(feature))
 
-    def feed(self, taker: RowSink, clock: Clock) -> CcxtFeed:
+    def feed(self, sink: RowSink, clock: Clock) -> CcxtFeed:
         """None of the sockets is made yet."""
-        around = Surroundings(self.exchange, taker, clock, self._depth, self._consecutive)
+        around = Surroundings(self.exchange, sink, clock, self._depth, self._consecutive)
         return CcxtFeed(around, self.channels, self._silence_s)
 
 

@@ -35,7 +35,7 @@ class Surroundings:
     """What all streams of a feed share."""
 
     exchange: CcxtExchange
-    taker: RowSink
+    sink: RowSink
     clock: Clock
     depth: int
     """Levels per side of a book that are told."""
@@ -89,13 +89,13 @@ class Trades:
         if overflowed:
             detail = f"{most} trades came at once, maybe more"
             reason = types_pb2.GAP_REASON_OVERFLOW
-            self._around.taker.missed(self._symbol, TRADES, reason, detail)
+            self._around.sink.report_gap(self._symbol, TRADES, reason, detail)
         if found and not self._hand_over(found):
             for trade in found:
                 if not self._hand_over([trade]):
                     reason = types_pb2.GAP_REASON_MALFORMED
                     detail = f"trade {trade.get('id')} has a number that cannot be kept"
-                    self._around.taker.missed(self._symbol, TRADES, reason, detail)
+                    self._around.sink.report_gap(self._symbol, TRADES, reason, detail)
 
     def sweep(self) -> None:
         # What has just come is about to be taken by the watcher; what stays is not.
@@ -140,7 +140,7 @@ class Books:
         around = self._around
         if not _hand_over(around, lambda: self._copy.changes(answer, around.now_ns())):
             self._copy.forget()
-            around.taker.reconnected([self._symbol], [BOOK], "a number that cannot be kept")
+            around.sink.on_connection_lost([self._symbol], [BOOK], "a number that cannot be kept")
 
     def sweep(self) -> None:
         # Another object is a book that ccxt is making anew, and has not returned yet.
@@ -224,4 +224,4 @@ def _hand_over(around: Surroundings, make: Callable[[], Rows | None]) -> bool:
         rows = make()
     except NumberError:
         return False
-    return rows is None or around.taker.rows(rows)
+    return rows is None or around.sink.publish(rows)

@@ -27,8 +27,8 @@ else:
 async def listed(context: CardContext) -> None:
     """Each listed instrument is published once."""
     since = len(context.connector.batches)
-    await context.connector.listing.begin()
-    await context.connector.listing.look()
+    await context.connector.listing.start()
+    await context.connector.listing.refresh()
     for symbol in context.exchange.symbols:
         await _told(context, symbol, since, LISTED)
     for symbol in context.symbols:
@@ -65,8 +65,8 @@ async def delisted(context: CardContext) -> None:
     status = types_pb2.INSTRUMENT_STATUS_DELISTED
     expect(definition.status == status, "its status is not DELISTED")
     # Twice more: its connections have let go of it then.
-    await context.connector.listing.look()
-    await context.connector.listing.look()
+    await context.connector.listing.refresh()
+    await context.connector.listing.refresh()
     await _change(context, "list", LISTED)
     await more_updates(context, context.first)
     await expect_equal(context, context.first)
@@ -77,10 +77,10 @@ async def empty(context: CardContext) -> None:
     """An empty list changes nothing, and is shown as a problem."""
     since = await _look(context)
     context.exchange.order("empty_market_list", count=0)
-    await context.connector.listing.look()
+    await context.connector.listing.refresh()
     expect(context.connector.listing.trouble, "an empty list was taken for true")
     context.exchange.clear()
-    await context.connector.listing.look()
+    await context.connector.listing.refresh()
     expect(not context.connector.listing.trouble, context.connector.listing.trouble)
     await more_updates(context, context.first)
     for symbol in context.symbols:
@@ -97,7 +97,7 @@ async def _change(
         context.exchange.order(act, context.first, value=value)
     except ValueError as error:
         raise CardFailed(f"the simulator cannot do it: {error}") from None
-    await context.connector.listing.look()
+    await context.connector.listing.refresh()
     definition = await _told(context, context.first, since, change)
     for symbol in context.symbols[1:]:
         expect(not _changes(context, symbol, since), f"{symbol} was told to have changed")
@@ -107,7 +107,7 @@ async def _change(
 async def _look(context: CardContext) -> int:
     """Publish all changes so far. Returns the position in ``batches`` after them."""
     connector = context.connector
-    await connector.listing.look()
+    await connector.listing.refresh()
 
     def heard() -> bool:
         told = [batch.cursor.sequence for batch in connector.batches if batch.channel == STATUS]

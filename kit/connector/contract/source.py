@@ -16,73 +16,77 @@ from kit.marketdata.model.columns import Rows
 
 
 class RowSink(Protocol):
-    """What a feed gives its rows to; the pipeline."""
+    """Takes the rows of a feed and what the feed knows of missing ones; a RowPublisher."""
 
-    def rows(self, rows: Rows) -> bool:
-        """Rows as they were read. Returns False, and leaves them out, when they have a number that
-        cannot be written."""
+    def publish(self, rows: Rows) -> bool:
+        """Publish rows as they were read. Returns False, and skips them, when a number cannot be
+        written."""
 
-    def missed(
+    def report_gap(
         self, symbol: str, channel: Channel, reason: "types_pb2.GapReason.ValueType", detail: str
     ) -> None:
-        """Something of this instrument did not arrive, while the connection stands."""
+        """Publish a gap: events of this instrument did not arrive, while the connection stands."""
 
-    def reconnected(
+    def on_connection_lost(
         self, symbols: Iterable[str], channels: Collection[Channel], reason: str
     ) -> None:
-        """The connection of these instruments was lost; what was under way is gone."""
+        """The connection of these instruments was lost: report what may be missing."""
 
-    def refused(self, symbol: str, channel: Channel, words: str) -> None:
-        """The venue will not serve this."""
+    def reject_subscriptions(
+        self, symbols: Iterable[str], channels: Iterable[Channel], message: str
+    ) -> None:
+        """The venue rejected these subscriptions for good, with this message."""
 
 
-class Feed(Protocol):
-    """The connections of a venue, as the process sees them."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether all that is subscribed to can come."""
-
-    def carries(self, symbol: str, channel: Channel) -> bool:
-        """Whether this can come now."""
+class SubscriptionSet(Protocol):
+    """The subscriptions of a feed, which may change while it runs."""
 
     def add(self, symbols: Iterable[str]) -> None:
-        """Subscribe to these."""
+        """Subscribe to all channels of these instruments."""
 
     def remove(self, symbols: Iterable[str]) -> None:
         """End these subscriptions."""
 
+
+class SubscriptionRenewal(Protocol):
+    """Renews single subscriptions of a feed."""
+
+    def carries(self, symbol: str, channel: Channel) -> bool:
+        """Whether events of this subscription can arrive now."""
+
     def renew_book(self, symbol: str) -> None:
-        """Ask the venue for this book anew."""
+        """Ask the venue to send this book again."""
 
     def renew(self, symbol: str, channel: Channel) -> frozenset[Channel]:
-        """Make a subscription anew. Returns the channels of the instrument that are made anew."""
+        """Subscribe again. Returns the channels of the instrument that were renewed with it."""
 
-    def drop(self) -> None:
-        """Break every connection; they are made again."""
 
-    def pause(self) -> None:
-        """Break every connection, and stay apart."""
+class Feed(SubscriptionSet, SubscriptionRenewal, Protocol):
+    """The connections of a venue. Its users ask for the smaller protocols where these suffice."""
 
-    def resume(self) -> None:
-        """End a pause."""
+    @property
+    def connected(self) -> bool:
+        """Whether every connection is open."""
 
-    def pause_reading(self) -> None:
-        """Make the sender wait, where that is possible."""
+    def reconnect(self) -> None:
+        """Drop every connection and connect again."""
 
-    def resume_reading(self) -> None:
-        """Read on."""
+    def set_paused(self, is_paused: bool) -> None:
+        """Drop every connection and stay disconnected, or connect again."""
+
+    def set_reading(self, is_reading: bool) -> None:
+        """Leave data in the sockets so that the sender has to wait, or read again."""
 
     async def run(self) -> None:
-        """Keep all connections, endless."""
+        """Keep all connections until cancelled."""
 
 
 class RowSource(Protocol):
-    """A client that reads frames itself."""
+    """Makes the feed of a venue that is read with a client library."""
 
     @property
     def channels(self) -> frozenset[Channel]:
-        """What comes from it."""
+        """The channels that it brings."""
 
-    def feed(self, taker: RowSink, clock: Clock) -> Feed:
-        """Its connections, none of them made yet."""
+    def feed(self, sink: RowSink, clock: Clock) -> Feed:
+        """A feed into this sink, not connected yet."""

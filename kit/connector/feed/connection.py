@@ -1,4 +1,4 @@
-"""One websocket of a line: what is said on it, and who is told what it brings."""
+"""One websocket of a feed connection: what is sent on it, and who gets its frames."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,10 +7,10 @@ from typing import Protocol
 
 from kit.base import telemetry
 from kit.base.clock import Clock
-from kit.base.websocket import Sink
+from kit.base.websocket import WebsocketHandler
 from kit.connector.contract.venue import ControlMessage, FeedProtocol, VenueLimits
 from kit.connector.feed.send_queue import SendQueue
-from kit.connector.host.frame_pipeline import Source
+from kit.connector.host.frame_pipeline import FrameSource
 
 MakeMessages = Callable[[Sequence[str], int], list[str]]
 
@@ -18,7 +18,7 @@ _log = telemetry.logger("venue.connection")
 
 
 class Socket(Protocol):
-    """What is needed of a Websocket."""
+    """The part of a Websocket that a connection uses."""
 
     @property
     def connected(self) -> bool:
@@ -28,118 +28,111 @@ class Socket(Protocol):
         """Send a message; without a connection it is dropped."""
 
     def drop(self) -> None:
-        """Break the connection; it is made again."""
+        """Disconnect; ``run`` connects again."""
 
-    def pause_reading(self) -> None:
-        """Leave what comes where it is."""
-
-    def resume_reading(self) -> None:
-        """End a pause."""
+    def set_reading(self, is_reading: bool) -> None:
+        """Leave what arrives in the socket, or read it."""
 
     async def run(self) -> None:
-        """Connect, serve, and connect again, endless."""
+        """Connect, serve, and connect again, until cancelled."""
 
 
-OpenSocket = Callable[[str, Sink, float | None], Socket]
-"""Makes a socket from an address, who listens, and how often to ping by frames, s."""
+OpenSocket = Callable[[str, WebsocketHandler, float | None], Socket]
+"""Makes a socket from an address, its handler, and the interval of ping frames in s."""
 
 
-class Owner(Protocol):
-    """Who is told."""
+class FrameReceiver(Protocol):
+    """Gets the frames of a connection."""
 
-    def opened(self, connection: "WebsocketConnection") -> None:
-        """Messages may be said. Happens again when the connection was lost and made again."""
+    def add(self, payloads: list[bytes], received_time_ns: int, source: FrameSource) -> None:
+        """Add messages that were read together."""
 
-    def heard(
-        self,
-        connection: "WebsocketConnection",
-        payloads: list[bytes],
-        received_time_ns: int,
-        source: Source,
-    ) -> None:
-        """Messages that were read together."""
 
-    def lost(self, connection: "WebsocketConnection", reason: str) -> None:
-        """What was under way is gone. The connection is being made again."""
+class ConnectionOwner(Protocol):
+    """Is told about the state of a connection."""
 
-    def leaving(self, connection: "WebsocketConnection") -> None:
-        """The venue will end it."""
+    def on_opened(self, connection: "WebsocketConnection") -> None:
+        """The connection was opened, or opened again; messages may be sent."""
+
+    def on_lost(self, connection: "WebsocketConnection", reason: str) -> None:
+        """The connection was lost, and is being made again."""
+
+    def on_closing(self, connection: "WebsocketConnection") -> None:
+        """The venue has announced that it will close the connection."""
 
 
 class WebsocketConnection:
-    """A websocket that comes back, and the queue of what is to be said on it."""
+    """A websocket that reconnects, and the queue of messages to be sent on it."""
 
     def __init__(
         self,
-        owner: Owner,
-        wire: FeedProtocol,
+        owner: ConnectionOwner,
+        protocol: FeedProtocol,
         limits: VenueLimits,
         open_socket: OpenSocket,
         symbols: Sequence[str],
         clock: Clock,
     ) -> None:
         self.opened_ns = 0
-        """Monotonic; of the newest opening."""
+        """Monotonic time of the newest opening."""
+        self.receiver: FrameReceiver | None = None
+        """Gets the frames; None drops them."""
         self._owner = owner
-        self._wire = wire
+        self._protocol = protocol
         self._limits = limits
         self._clock = clock
-        self._pings_by_message = wire.ping(0) is not None
-        by_frame_s = None if self._pings_by_message else limits.ping_interval_s
-        self._socket = open_socket(wire.url(symbols), self, by_frame_s)
-        self._outbox = SendQueue(self._socket.send, limits.messages_per_second, clock)
+        self._pings_by_message = protocol.ping(0) is not None
+        ping_frames_s = None if self._pings_by_message else limits.ping_interval_s
+        self._socket = open_socket(protocol.url(symbols), self, ping_frames_s)
+        self._send_queue = SendQueue(self._socket.send, limits.messages_per_second, clock)
         self._request_ids = count(1)
         self._opening = _Opening(self)
 
     @property
     def connected(self) -> bool:
-        """Whether data can come."""
+        """Whether the socket is open."""
         return self._socket.connected
 
     @property
-    def has_said_all(self) -> bool:
-        """Whether nothing waits to be said."""
-        return self._outbox.empty
+    def has_sent_all(self) -> bool:
+        """Whether no message waits to be sent."""
+        return self._send_queue.is_empty
 
     def subscribe(self, symbols: Sequence[str]) -> None:
-        """To all channels of these."""
-        self._ask(self._wire.subscribe, symbols)
+        """Subscribe to all channels of these instruments."""
+        self._request(self._protocol.subscribe, symbols)
 
     def unsubscribe(self, symbols: Sequence[str]) -> None:
         """End these subscriptions."""
-        self._ask(self._wire.unsubscribe, symbols)
+        self._request(self._protocol.unsubscribe, symbols)
 
     def resubscribe(self, symbol: str) -> None:
-        """Out and in again, unless that is about to happen."""
-        if not self._outbox.concerns(symbol):
+        """Unsubscribe and subscribe, unless a request of this instrument waits already."""
+        if not self._send_queue.has_messages_of(symbol):
             self.unsubscribe([symbol])
             self.subscribe([symbol])
 
     def renew_book(self, symbol: str) -> bool:
-        """Ask for this book anew, unless that is about to happen. Returns whether the venue has
-        such a message."""
-        messages = self._wire.renew_book(symbol, next(self._request_ids))
-        if messages and not self._outbox.concerns(symbol):
-            self._outbox.put(messages, [symbol])
+        """Ask for this book again, unless a request of the instrument waits already. Returns
+        whether the venue has a message for it."""
+        messages = self._protocol.renew_book(symbol, next(self._request_ids))
+        if messages and not self._send_queue.has_messages_of(symbol):
+            self._send_queue.put(messages, [symbol])
         return bool(messages)
 
     def drop(self) -> None:
-        """Break the connection; it is made again."""
+        """Disconnect; ``run`` connects again."""
         self._socket.drop()
 
-    def pause_reading(self) -> None:
-        """Make the sender wait."""
-        self._socket.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read on."""
-        self._socket.resume_reading()
+    def set_reading(self, is_reading: bool) -> None:
+        """Leave what arrives in the socket, so that the venue has to wait, or read it."""
+        self._socket.set_reading(is_reading)
 
     async def run(self) -> None:
-        """Keep the connection, endless. Afterwards it is broken."""
+        """Keep the connection until cancelled, then drop it."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._outbox.run())
+                group.create_task(self._send_queue.run())
                 if self._pings_by_message and self._limits.ping_interval_s is not None:
                     group.create_task(self._ping(self._limits.ping_interval_s))
                 await self._socket.run()
@@ -147,63 +140,62 @@ class WebsocketConnection:
             self._socket.drop()
 
     def opened(self, socket: object) -> None:
-        """Of Sink."""
+        """Part of WebsocketHandler."""
         self.opened_ns = self._clock.monotonic_ns()
         self._opening = _Opening(self)
-        self._outbox.clear()
-        self._owner.opened(self)
+        self._send_queue.clear()
+        self._owner.on_opened(self)
 
     def frames(self, payloads: list[bytes], received_time_ns: int) -> None:
-        """Of Sink."""
-        self._owner.heard(self, payloads, received_time_ns, self._opening)
+        """Part of WebsocketHandler."""
+        if self.receiver is not None:
+            self.receiver.add(payloads, received_time_ns, self._opening)
 
     def closed(self, reason: str) -> None:
-        """Of Sink."""
-        self._outbox.clear()
-        self._owner.lost(self, reason)
+        """Part of WebsocketHandler."""
+        self._send_queue.clear()
+        self._owner.on_lost(self, reason)
 
-    def answered(self, answer: ControlMessage, opening: "_Opening") -> None:
-        """The venue has said something of the connection itself."""
+    def on_control_message(self, message: ControlMessage, opening: "_Opening") -> None:
+        """Send the replies, and reconnect or move when the venue gives the connection up."""
         if opening is self._opening:
-            self._outbox.put_first(answer.replies)
-            if answer.is_broken:
+            self._send_queue.put_first(message.replies)
+            if message.is_broken:
                 _log.warning("the venue has given the connection up")
                 self.drop()
-            elif answer.is_closing:
-                _log.warning("the venue will end the connection")
-                self._owner.leaving(self)
+            elif message.is_closing:
+                _log.warning("the venue will close the connection")
+                self._owner.on_closing(self)
 
-    def broken(self, detail: str, opening: "_Opening") -> None:
-        """Something that the venue sent over it did not arrive."""
+    def on_missing_frame(self, detail: str, opening: "_Opening") -> None:
+        """Reconnect: a frame that the venue sent did not arrive."""
         if opening is self._opening:
-            _log.warning("the connection has a hole", extra={"detail": detail})
+            _log.warning("a frame of the connection is missing", extra={"detail": detail})
             self.drop()
 
-    def _ask(self, make: MakeMessages, symbols: Sequence[str]) -> None:
+    def _request(self, make: MakeMessages, symbols: Sequence[str]) -> None:
         size = self._limits.symbols_per_message
         for start in range(0, len(symbols), size):
             some = symbols[start : start + size]
-            self._outbox.put(make(some, next(self._request_ids)), some)
+            self._send_queue.put(make(some, next(self._request_ids)), some)
 
     async def _ping(self, interval_s: float) -> None:
         while True:
             await self._clock.sleep(interval_s)
-            message = self._wire.ping(next(self._request_ids))
+            message = self._protocol.ping(next(self._request_ids))
             if message is not None and self.connected:
-                self._outbox.put_first([message])
+                self._send_queue.put_first([message])
 
 
 class _Opening:
-    """One opening of a connection, so that what comes late of an earlier one is not taken for it.
-    It is the source of the frames."""
+    """One opening of a connection, the source of its frames: messages that are parsed after the
+    connection was opened again must not act on the new one."""
 
     def __init__(self, connection: WebsocketConnection) -> None:
         self._connection = connection
 
-    def answered(self, answer: ControlMessage) -> None:
-        """The venue has said something of this connection."""
-        self._connection.answered(answer, self)
+    def on_control_message(self, message: ControlMessage) -> None:
+        self._connection.on_control_message(message, self)
 
-    def broken(self, detail: str) -> None:
-        """Something that the venue sent over it did not arrive."""
-        self._connection.broken(detail, self)
+    def on_missing_frame(self, detail: str) -> None:
+        self._connection.on_missing_frame(detail, self)

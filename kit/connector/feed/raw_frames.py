@@ -1,7 +1,7 @@
-"""The venue's own words, passed on as they came, when somebody wants to keep them.
+"""Publishes the frames of a venue unchanged, so that they can be recorded.
 
-Frames are taken where they leave the sockets, of every connection, also of one that is heard beside
-another. They travel in CHANNEL_FRAMES like everything else.
+Frames are taken where they leave the sockets of every connection, standby connections included, and
+are published on CHANNEL_FRAMES.
 """
 
 import asyncio
@@ -10,23 +10,23 @@ from itertools import count
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import batch_pb2
 
-from kit.base.websocket import Sink, Websocket
+from kit.base.websocket import Websocket, WebsocketHandler
 from kit.connector.feed.connection import OpenSocket, Socket
-from kit.connector.host.frame_pipeline import Publisher
+from kit.connector.host.row_publisher import BatchSink
 from kit.marketdata.codec.encode import BatchDraft
 from kit.marketdata.model.batches import Batch
 
 GATHER_S = 0.05
-"""So long frames gather: nobody waits for them, and together they take fewer bytes."""
+"""Frames are gathered for so long: nobody waits for them, and together they take fewer bytes."""
 GATHERED_BYTES_MAX = 256 * 1024
 ENTRIES = (batch_pb2.InstrumentEntry(),)
 """A frame may be about any number of instruments."""
 
 
 class RawFrames:
-    """Publishes what comes over sockets."""
+    """Gathers the frames of all connections into batches."""
 
-    def __init__(self, hub: Publisher) -> None:
+    def __init__(self, hub: BatchSink) -> None:
         self._hub = hub
         self._numbers = count(1)
         self._gathered = batch_pb2.FrameColumns()
@@ -34,15 +34,18 @@ class RawFrames:
         self._timer: asyncio.TimerHandle | None = None
 
     def over(self, open_socket: OpenSocket) -> OpenSocket:
-        """Opens sockets like this one, which are heard here, too."""
+        """Return a function that opens sockets and also records their frames."""
 
-        def open_heard(url: str, sink: Sink, ping_interval_s: float | None) -> Socket:
-            return open_socket(url, _Heard(self, sink, next(self._numbers)), ping_interval_s)
+        def open_recorded(
+            url: str, handler: WebsocketHandler, ping_interval_s: float | None
+        ) -> Socket:
+            recorded = _RecordedHandler(self, handler, next(self._numbers))
+            return open_socket(url, recorded, ping_interval_s)
 
-        return open_heard
+        return open_recorded
 
     def frames(self, payloads: list[bytes], received_time_ns: int, connection: int) -> None:
-        """Messages that were read together from one connection."""
+        """Add messages that were read together from one connection."""
         gathered = self._gathered
         gathered.instrument.extend([0] * len(payloads))
         gathered.frame.extend(payloads)
@@ -55,7 +58,7 @@ class RawFrames:
             self._timer = asyncio.get_running_loop().call_later(GATHER_S, self.publish)
 
     def publish(self) -> None:
-        """What has gathered, if anything."""
+        """Publish what was gathered, if anything."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -66,23 +69,20 @@ class RawFrames:
             self._hub.publish(types_pb2.CHANNEL_FRAMES, draft)
 
 
-class _Heard:
-    """Who listens, and hears what another one hears."""
+class _RecordedHandler:
+    """A WebsocketHandler whose frames are recorded before it gets them."""
 
-    def __init__(self, heard: RawFrames, sink: Sink, number: int) -> None:
-        self._heard = heard
-        self._sink = sink
+    def __init__(self, raw_frames: RawFrames, handler: WebsocketHandler, number: int) -> None:
+        self._raw_frames = raw_frames
+        self._handler = handler
         self._number = number
 
     def opened(self, socket: Websocket) -> None:
-        """Of Sink."""
-        self._sink.opened(socket)
+        self._handler.opened(socket)
 
     def frames(self, payloads: list[bytes], received_time_ns: int) -> None:
-        """Of Sink."""
-        self._heard.frames(payloads, received_time_ns, self._number)
-        self._sink.frames(payloads, received_time_ns)
+        self._raw_frames.frames(payloads, received_time_ns, self._number)
+        self._handler.frames(payloads, received_time_ns)
 
     def closed(self, reason: str) -> None:
-        """Of Sink."""
-        self._sink.closed(reason)
+        self._handler.closed(reason)

@@ -1,4 +1,4 @@
-"""What waits to be said on a connection, at the pace that the venue allows."""
+"""The messages that wait to be sent on a connection, at the pace that the venue allows."""
 
 import asyncio
 from collections import deque
@@ -8,7 +8,7 @@ from kit.base.clock import Clock
 
 
 class SendQueue:
-    """One queue for everyone who has something to say on a connection."""
+    """One queue for all senders of a connection."""
 
     def __init__(self, send: Callable[[str], None], per_second: float, clock: Clock) -> None:
         self._send = send
@@ -18,32 +18,32 @@ class SendQueue:
         self._filled = asyncio.Event()
 
     @property
-    def empty(self) -> bool:
-        """Whether all has been said."""
+    def is_empty(self) -> bool:
+        """Whether all messages have been sent."""
         return not self._waiting
 
-    def concerns(self, symbol: str) -> bool:
-        """Whether something about this instrument waits."""
+    def has_messages_of(self, symbol: str) -> bool:
+        """Whether a message about this instrument waits."""
         return any(symbol in symbols for _, symbols in self._waiting)
 
     def put(self, messages: Iterable[str], symbols: Iterable[str]) -> None:
-        """Say these after all else; they are about these instruments."""
+        """Send messages about these instruments after all others."""
         about = frozenset(symbols)
         self._waiting.extend((message, about) for message in messages)
         self._wake()
 
     def put_first(self, messages: Iterable[str]) -> None:
-        """Say these before all else: what keeps the connection alive."""
+        """Send these before all others: they keep the connection alive."""
         self._waiting.extendleft((message, frozenset[str]()) for message in reversed([*messages]))
         self._wake()
 
     def clear(self) -> None:
-        """Say nothing of it: there is nobody any more who listens."""
+        """Drop all messages: the connection that they were meant for is gone."""
         self._waiting.clear()
         self._filled.clear()
 
     async def run(self) -> None:
-        """Endless."""
+        """Send until cancelled."""
         while True:
             await self._filled.wait()
             message, _ = self._waiting.popleft()

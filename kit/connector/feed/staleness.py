@@ -12,15 +12,13 @@ replay is over, and no subscription is to blame.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from venuemesh.common.v1 import types_pb2
 
 from kit.base import telemetry
-from kit.base.clock import Clock
 from kit.base.cursor import Channel
-from kit.base.telemetry import Meter
-from kit.connector.host.frame_pipeline import FramePipeline
+from kit.connector.contract.source import SubscriptionRenewal
+from kit.connector.host.venue_host import VenueHost
 
 LOOK_S = 1.0
 SILENCES = 8
@@ -80,27 +78,14 @@ class _Pace:
         return self.events >= EVENTS_MIN and self.looks >= LOOKS_MIN
 
 
-class Renewable(Protocol):
-    """The connections of a venue; a Session."""
-
-    def carries(self, symbol: str, channel: Channel) -> bool:
-        """Whether this can come now."""
-
-    def renew(self, symbol: str, channel: Channel) -> frozenset[Channel]:
-        """Make a subscription anew. Returns the channels of the instrument that are made anew."""
-
-
 class StalenessMonitor:
     """Watches every subscription of a venue."""
 
-    def __init__(
-        self, pipeline: FramePipeline, feed: Renewable, minimum_s: float, meter: Meter, clock: Clock
-    ) -> None:
-        self._pipeline = pipeline
+    def __init__(self, host: VenueHost, feed: SubscriptionRenewal) -> None:
+        self._host = host
         self._feed = feed
-        self._minimum_s = minimum_s
-        self._meter = meter
-        self._clock = clock
+        self._minimum_s = host.venue.limits.stale_after_s
+        self._clock = host.clock
         self._paces: dict[tuple[str, Channel], _Pace] = {}
 
     async def run(self) -> None:
@@ -114,7 +99,7 @@ class StalenessMonitor:
         silent: list[Subscription] = []
         something_came = False
         for subscription, pace in self._measured():
-            events_total = self._pipeline.subscriptions.events_total(*subscription)
+            events_total = self._host.subscriptions.events_total(*subscription)
             if events_total > pace.events_total:
                 pace.come(events_total)
                 something_came = True
@@ -128,8 +113,8 @@ class StalenessMonitor:
 
     def _measured(self) -> Iterator[tuple[Subscription, _Pace]]:
         """Those that could bring something. The others are not silent."""
-        subscriptions = self._pipeline.subscriptions
-        doubted = set(self._pipeline.book_manager.wanting_snapshot())
+        subscriptions = self._host.subscriptions
+        doubted = set(self._host.book_manager.wanting_snapshot())
         known, self._paces = self._paces, {}
         for symbol in subscriptions.symbols:
             for channel in subscriptions.channels:
@@ -144,8 +129,8 @@ class StalenessMonitor:
     def _waits(self, symbol: str, channel: Channel, doubted: bool) -> bool:
         """Whether its silence has a reason: it is refused, or a book for whose snapshot others
         ask."""
-        subscriptions = self._pipeline.subscriptions
-        if subscriptions.is_refused(symbol, channel):
+        subscriptions = self._host.subscriptions
+        if subscriptions.is_rejected(symbol, channel):
             return True
         is_book = channel == types_pb2.CHANNEL_BOOK
         return is_book and doubted and not subscriptions.is_stale(symbol, channel)
@@ -159,11 +144,12 @@ class StalenessMonitor:
         pace.tries += 1
         usual_s = max(pace.longest, pace.longest_before) * LOOK_S
         detail = f"silent for {silence_s:.0f} s, usually for up to {usual_s:.0f} s"
-        self._pipeline.subscriptions.stale(symbol, channel, detail)
-        self._meter.count("stale_subscriptions_total")
+        self._host.subscriptions.stale(symbol, channel, detail)
+        self._host.meter.count("stale_subscriptions_total")
         name = types_pb2.Channel.Name(channel)
         _log.warning("stale", extra={"symbol": symbol, "channel": name, "detail": detail})
         renewed = self._feed.renew(symbol, channel)
         for each in renewed:
             self._paces[symbol, each].silence = 0
-        self._pipeline.renewed(symbol, channel, renewed, detail)
+        self._host.pipeline.flush()
+        self._host.row_publisher.on_resubscribed(symbol, channel, renewed, detail)

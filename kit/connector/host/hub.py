@@ -84,12 +84,12 @@ class Hub:
         self._keys = {channel: StreamKey(venue_id, channel) for channel in CHANNELS}
         self._readers: set[HubReader] = set()
         self._left_at: dict[Channel, int] = dict.fromkeys(CHANNELS, 0)
-        self._on_room: Callable[[], None] | None = None
+        self._has_read = asyncio.Event()
         self._end: VenuemeshError | None = None
-        self.twin_cursors: dict[Channel, Cursor] = {}
-        """All of the twin up to here is in what is published; by channel, where it can be said."""
-        self.is_unconnected: Callable[[], bool] = lambda: False
-        """Whether the twin, if there is one, is to know that a connection is lost."""
+        self.replica_cursors: dict[Channel, Cursor] = {}
+        """By channel: published batches include all batches of the peer replica up to here."""
+        self.is_disconnected: Callable[[], bool] | None = None
+        """Says in each batch whether a connection is lost; None while there is no peer replica."""
 
     def publish(self, channel: Channel, draft: BatchDraft) -> Cursor:
         """Number a batch, hold it, wake its readers. After the end: nothing, the cursor stays."""
@@ -105,8 +105,10 @@ class Hub:
             instruments=draft.instruments,
             gaps=draft.gaps,
             published_time_ns=now_ns,
-            twin_cursor=self._twin_cursor(channel),
-            unconnected=self.is_unconnected(),
+            twin_cursor=self.replica_cursors[channel].message()
+            if channel in self.replica_cursors
+            else None,
+            unconnected=self.is_disconnected is not None and self.is_disconnected(),
         )
         batch = head.SerializeToString() + draft.columns
         ring.append(Publication(self._keys[channel], cursor, batch))
@@ -169,7 +171,7 @@ class Hub:
         self._readers.discard(reader)
         for channel, position in reader.positions.items():
             self._left_at[channel] = max(self._left_at[channel], position)
-        self.made_room()
+        self.on_read()
 
     def unread_bytes_share(self) -> float:
         """How full the fullest ring is with what its slowest reader has not taken, 0 to 1.
@@ -179,19 +181,14 @@ class Hub:
         """
         return max(self._unread_share(channel) for channel in CHANNELS)
 
-    def on_room(self, callback: Callable[[], None]) -> None:
-        """Call this once, when a reader has taken something."""
-        self._on_room = callback
+    async def wait_until_read(self) -> None:
+        """Wait until a reader takes a batch or leaves."""
+        self._has_read.clear()
+        await self._has_read.wait()
 
-    def made_room(self) -> None:
-        """A reader has taken something."""
-        if self._on_room is not None:
-            callback, self._on_room = self._on_room, None
-            callback()
-
-    def _twin_cursor(self, channel: Channel) -> types_pb2.Cursor | None:
-        cursor = self.twin_cursors.get(channel)
-        return None if cursor is None else cursor.message()
+    def on_read(self) -> None:
+        """A reader has taken batches."""
+        self._has_read.set()
 
     def _unread_share(self, channel: Channel) -> float:
         ring = self._rings[channel]
@@ -266,7 +263,7 @@ class HubReader:
                     parts.append(framed)
                 self.positions[channel] = publication.cursor.sequence
         if parts:
-            self._hub.made_room()
+            self._hub.on_read()
         return b"".join(parts)
 
     async def responses(self) -> AsyncIterator[bytes]:

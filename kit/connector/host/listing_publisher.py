@@ -1,142 +1,127 @@
-"""The STATUS channel: what the venue lists, and what changes about it while the process runs.
+"""The STATUS channel: which instruments the venue lists, and changes while the process runs.
 
-No venue is relied on to tell changes by itself: it is asked anew, and what is different is told. A
-subscribed instrument that is not listed any more keeps its subscription for as long as anything
-comes, as a list may lack it by mistake. When it is silent too, its connections let go of it, so
-that they do not ask for it when they are made again. When it is listed again, it is asked for.
+Venues do not report changes reliably, so the list is requested again and again, and differences are
+published. A subscribed instrument that is no longer listed keeps its subscription while events
+arrive, as a list may lack it by mistake. When it is silent too, it is unsubscribed, so that its
+connections do not subscribe to it again after a reconnect. When it is listed again, it is
+subscribed again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import islice
-from typing import Protocol
 
 from venuemesh.common.v1 import types_pb2
 
 from kit.base import telemetry
-from kit.base.clock import Clock
 from kit.base.errors import VenuemeshError
+from kit.connector.contract.source import SubscriptionSet
 from kit.connector.contract.venue import CHANNEL_STATUS
-from kit.connector.host.frame_pipeline import FramePipeline, Publisher
 from kit.connector.host.instruments import (
     NONE,
     Difference,
     Instrument,
-    InstrumentCache,
     Listed,
     differences,
 )
+from kit.connector.host.venue_host import VenueHost
 from kit.marketdata.codec import encode
 
 ROWS_MAX = 1_000
-"""Of one batch."""
+"""Rows of one batch."""
 
 _log = telemetry.logger("venue.listing")
 
 
-class Carrier(Protocol):
-    """The connections that instruments are subscribed on; the session."""
-
-    def add(self, symbols: Iterable[str]) -> None:
-        """Subscribe to these on every wire."""
-
-    def remove(self, symbols: Iterable[str]) -> None:
-        """End these subscriptions."""
-
-
 class ListingPublisher:
-    """Keeps what is listed up to date, and tells what changes."""
+    """Publishes what the venue lists, and what changes about it."""
 
-    def __init__(
-        self,
-        instruments: InstrumentCache,
-        pipeline: FramePipeline,
-        publisher: Publisher,
-        session: Carrier,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, host: VenueHost, feed: SubscriptionSet) -> None:
         self.trouble = ""
-        """Why the list may be old; empty: it is not."""
-        self._instruments = instruments
-        self._pipeline = pipeline
-        self._subscriptions = pipeline.subscriptions
-        self._publisher = publisher
-        self._session = session
-        self._clock = clock
-        self._told: Listed = NONE
-        self._gone_at_ns: dict[str, int] = {}
+        """Why the list may be outdated; "" when it is not."""
+        self._host = host
+        self._feed = feed
+        self._published: Listed = NONE
+        self._missing_since_ns: dict[str, int] = {}
         """When a subscribed instrument was first not listed."""
-        self._let_go: set[str] = set()
+        self._unsubscribed: set[str] = set()
 
-    async def begin(self) -> None:
-        """Tell all that is listed. Raises VenueUnavailable, RateLimited."""
-        self._told = NONE
-        self._take(await self._instruments.all())
+    async def start(self) -> None:
+        """Publish all listed instruments. Raises VenueUnavailable, RateLimited."""
+        self._published = NONE
+        self._update(await self._host.instruments.all())
 
     async def run(self, interval_s: float) -> None:
-        """Look again and again, endless."""
+        """Refresh the list at an interval until cancelled."""
         while True:
-            await self._clock.sleep(interval_s)
-            await self.look()
+            await self._host.clock.sleep(interval_s)
+            await self.refresh()
 
-    async def look(self) -> None:
-        """Ask the venue what it lists now. When it does not say, what was had is kept."""
+    async def refresh(self) -> None:
+        """Request the list and publish what changed. The list before stays when that fails."""
         try:
-            listed = await self._instruments.refresh()
+            listed = await self._host.instruments.refresh()
         except VenuemeshError as error:
             self._keep(error.message)
-        except Exception as error:  # What is listed is the venue's own; the feed is not to end.
+        except Exception as error:  # An unreadable list must not end the feed.
             self._keep(f"the list cannot be read: {error!r}")
         else:
             self.trouble = ""
-            self._take(listed)
+            self._update(listed)
 
-    def tell_all(self) -> None:
-        """Tell all that is listed once more, to readers who know nothing."""
-        self._publish(list(differences(NONE, self._told)))
+    def publish_all(self) -> None:
+        """Publish all listed instruments again, for readers that know nothing yet."""
+        self._publish(list(differences(NONE, self._published)))
 
     def _keep(self, why: str) -> None:
         if why != self.trouble:
             _log.warning("instruments not refreshed", extra={"detail": why})
         self.trouble = f"instruments may have changed: {why}"
 
-    def _take(self, listed: Listed) -> None:
-        found = list(differences(self._told, listed))
-        self._told = listed
+    def _update(self, listed: Listed) -> None:
+        found = list(differences(self._published, listed))
+        self._published = listed
         self._publish(found)
-        for symbol in self._subscriptions.symbols:
-            instrument = listed.get(symbol)
-            self._subscriptions.idle(symbol, _why_idle(instrument))
-            if _why_idle(instrument) == DELISTED:
-                self._gone(symbol)
-            elif symbol in self._gone_at_ns:
-                self._back(symbol)
+        subscriptions = self._host.subscriptions
+        for symbol in subscriptions.symbols:
+            idle = _why_idle(listed.get(symbol))
+            subscriptions.idle(symbol, idle)
+            if idle == DELISTED:
+                self._on_delisted(symbol)
+            elif symbol in self._missing_since_ns:
+                self._on_listed_again(symbol)
 
-    def _gone(self, symbol: str) -> None:
-        if symbol not in self._gone_at_ns:
-            self._gone_at_ns[symbol] = self._clock.time_ns()
-        elif symbol not in self._let_go and self._silent(symbol):
-            self._let_go.add(symbol)
-            self._session.remove([symbol])
-            self._pipeline.book_manager.suspend(symbol)
-            self._pipeline.reconnected([symbol], self._subscriptions.channels, DELISTED)
+    def _on_delisted(self, symbol: str) -> None:
+        if symbol not in self._missing_since_ns:
+            self._missing_since_ns[symbol] = self._host.clock.time_ns()
+        elif symbol not in self._unsubscribed and self._is_silent(symbol):
+            self._unsubscribed.add(symbol)
+            self._feed.remove([symbol])
+            self._host.book_manager.suspend(symbol)
+            self._report_loss(symbol, DELISTED)
 
-    def _back(self, symbol: str) -> None:
-        if symbol in self._let_go or self._silent(symbol):
-            self._session.remove([symbol])
-            self._pipeline.reconnected([symbol], self._subscriptions.channels, "listed again")
-            self._pipeline.book_manager.resume(symbol)
-            self._session.add([symbol])
-        self._let_go.discard(symbol)
-        del self._gone_at_ns[symbol]
+    def _on_listed_again(self, symbol: str) -> None:
+        if symbol in self._unsubscribed or self._is_silent(symbol):
+            self._feed.remove([symbol])
+            self._report_loss(symbol, "listed again")
+            self._host.book_manager.resume(symbol)
+            self._feed.add([symbol])
+        self._unsubscribed.discard(symbol)
+        del self._missing_since_ns[symbol]
 
-    def _silent(self, symbol: str) -> bool:
-        """Whether nothing has come since it is not listed."""
+    def _report_loss(self, symbol: str, reason: str) -> None:
+        self._host.pipeline.flush()
+        channels = self._host.subscriptions.channels
+        self._host.row_publisher.on_connection_lost([symbol], channels, reason)
+
+    def _is_silent(self, symbol: str) -> bool:
+        """Whether no event has come since it is not listed."""
+        subscriptions = self._host.subscriptions
         newest = (
-            self._subscriptions.received_time_ns(symbol, channel)
-            for channel in self._subscriptions.channels
+            subscriptions.received_time_ns(symbol, channel)
+            for channel in subscriptions.channels
             if channel != CHANNEL_STATUS
         )
-        return max(newest, default=0) < self._gone_at_ns[symbol]
+        return max(newest, default=0) < self._missing_since_ns[symbol]
 
     def _publish(self, found: Sequence[Difference]) -> None:
         rows = iter(found)
@@ -144,10 +129,10 @@ class ListingPublisher:
             draft = encode.statuses(
                 [one.instrument for one in some],
                 [one.change for one in some],
-                self._clock.time_ns(),
+                self._host.clock.time_ns(),
             )
-            self._subscriptions.note(CHANNEL_STATUS, draft)
-            self._publisher.publish(CHANNEL_STATUS, draft)
+            self._host.subscriptions.note(CHANNEL_STATUS, draft)
+            self._host.hub.publish(CHANNEL_STATUS, draft)
 
 
 DELISTED, HALTED = "delisted", "halted"

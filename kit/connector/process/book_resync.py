@@ -28,14 +28,15 @@ class BookResync:
         book_manager: BookManager,
         snapshots: SnapshotSource,
         history: VenueHistory,
-        renew: Callable[[str], None],
+        renew_book: Callable[[str], None],
         clock: Clock,
     ) -> None:
-        self._bookkeeper = book_manager
-        self._ask = self._fetch if snapshots is SnapshotSource.REST else self._renew
+        """``renew_book`` asks the feed for the book of an instrument."""
+        self._book_manager = book_manager
         self._from_feed = snapshots is SnapshotSource.FEED
+        self._request = self._renew if self._from_feed else self._fetch
         self._history = history
-        self._renew_subscription = renew
+        self._renew_book = renew_book
         self._clock = clock
         self._free = asyncio.Semaphore(SNAPSHOTS_AT_ONCE_MAX)
         self._running: set[str] = set()
@@ -44,9 +45,9 @@ class BookResync:
         """Endless."""
         async with asyncio.TaskGroup() as group:
             while True:
-                await self._bookkeeper.snapshot_wanted.wait()
-                self._bookkeeper.snapshot_wanted.clear()
-                for symbol in self._bookkeeper.wanting_snapshot():
+                await self._book_manager.snapshot_wanted.wait()
+                self._book_manager.snapshot_wanted.clear()
+                for symbol in self._book_manager.wanting_snapshot():
                     if symbol not in self._running:
                         self._running.add(symbol)
                         group.create_task(self._prove(symbol))
@@ -56,39 +57,39 @@ class BookResync:
         try:
             if self._from_feed and not self._broken(symbol):
                 await self._comes(symbol)
-            while symbol in self._bookkeeper.wanting_snapshot():
-                if not await self._ask(symbol):
+            while symbol in self._book_manager.wanting_snapshot():
+                if not await self._request(symbol):
                     await self._clock.sleep(next(waits))
         finally:
             self._running.discard(symbol)
 
     def _broken(self, symbol: str) -> bool:
-        book = self._bookkeeper.books.get(symbol)
+        book = self._book_manager.books.get(symbol)
         return book is not None and book.wanted_because in NEEDS_REQUEST
 
     async def _fetch(self, symbol: str) -> bool:
         async with self._free:
             try:
                 snapshot = await self._history.book(symbol)
-                return self._bookkeeper.on_snapshot(symbol, snapshot)
+                return self._book_manager.on_snapshot(symbol, snapshot)
             except (VenuemeshError, NumberError) as error:
                 _log.warning("no snapshot", extra={"symbol": symbol, "detail": str(error)})
                 return False
 
     async def _renew(self, symbol: str) -> bool:
-        if symbol in self._bookkeeper.books:
-            self._bookkeeper.books[symbol].snapshot_requested()
-        self._renew_subscription(symbol)
+        if symbol in self._book_manager.books:
+            self._book_manager.books[symbol].snapshot_requested()
+        self._renew_book(symbol)
         return await self._comes(symbol)
 
     async def _comes(self, symbol: str) -> bool:
         """Wait until the feed's snapshot is there, or should be. Returns whether the book is proven
         now: it may have broken again."""
-        books = self._bookkeeper.books
+        books = self._book_manager.books
         epoch = books[symbol].epoch if symbol in books else 0
         for _ in range(round(COMING_WAIT_S / LOOK_AGAIN_S)):
-            wanted = symbol in self._bookkeeper.wanting_snapshot()
+            wanted = symbol in self._book_manager.wanting_snapshot()
             if not wanted or books[symbol].epoch != epoch:
                 break
             await self._clock.sleep(LOOK_AGAIN_S)
-        return symbol not in self._bookkeeper.wanting_snapshot()
+        return symbol not in self._book_manager.wanting_snapshot()

@@ -15,13 +15,12 @@ import numpy as np
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from kit.base.clock import Clock
 from kit.base.errors import RateLimited
 from kit.base.numbers import NumberError, format_scaled, most
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
-from kit.connector.contract.venue import BookSnapshot, Venue
-from kit.connector.host.frame_pipeline import FramePipeline
+from kit.connector.contract.venue import BookSnapshot
 from kit.connector.host.hub import Hub, HubReader
+from kit.connector.host.venue_host import VenueHost
 from kit.marketdata.book import Levels as Pairs
 from kit.marketdata.model.columns import Levels, Numbers, Scale
 
@@ -44,12 +43,9 @@ Response = market_data_pb2.VerifyBookResponse
 class BookVerifier:
     """Compares books, one at a time."""
 
-    def __init__(self, hub: Hub, pipeline: FramePipeline, venue: Venue, clock: Clock) -> None:
-        self._hub = hub
-        self._pipeline = pipeline
-        self._history = venue.history
-        self._depth_kept = venue.book.depth
-        self._clock = clock
+    def __init__(self, host: VenueHost) -> None:
+        self._host = host
+        self._clock = host.clock
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -58,7 +54,7 @@ class BookVerifier:
         compared at the same update. Raises VenueUnavailable, RateLimited, UnknownInstrument."""
         if self._waiting >= WAITING_MAX:
             text = "too many books wait to be verified"
-            raise RateLimited(text, venue=self._hub.venue_id, retry_after_ms=1000)
+            raise RateLimited(text, venue=self._host.venue.venue_id, retry_after_ms=1000)
         self._waiting += 1
         try:
             async with self._turn:
@@ -73,7 +69,7 @@ class BookVerifier:
             if found.final:
                 break
         return Response(
-            venue=self._hub.venue_id,
+            venue=self._host.venue.venue_id,
             symbol=symbol,
             verdict=found.verdict,
             reason=found.reason,
@@ -85,19 +81,19 @@ class BookVerifier:
         )
 
     async def _compare(self, symbol: str, depth: int) -> "Comparison":
-        self._pipeline.flush()
-        book = self._pipeline.book_manager.books.get(symbol)
+        self._host.pipeline.flush()
+        book = self._host.book_manager.books.get(symbol)
         if book is None or book.state is not BookState.SYNCHRONIZED:
             await self._clock.sleep(TOLERANCE_S)
             return Comparison(NOT_COMPARABLE, "our book is in doubt")
-        with _watching(self._hub, book) as watched:
+        with _watching(self._host.hub, book) as watched:
             await self._clock.sleep(TOLERANCE_S)
             try:
-                theirs = await self._history.book(symbol)
+                theirs = await self._host.venue.history.book(symbol)
             except NumberError as error:
                 return Comparison(NOT_COMPARABLE, f"the venue's answer is not readable: {error}")
             await self._come(watched, theirs.last_sequence)
-        return compare(watched, theirs, depth, self._depth_kept)
+        return compare(watched, theirs, depth, self._host.venue.book.depth)
 
     async def _come(self, watched: "Watched", sequence: int) -> None:
         """Watch until ours contains the venue's update; without a number, for as long as it may
@@ -112,7 +108,7 @@ class BookVerifier:
             self._read(watched)
 
     def _read(self, watched: "Watched") -> None:
-        self._pipeline.flush()
+        self._host.pipeline.flush()
         watched.read()
 
 

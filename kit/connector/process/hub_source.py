@@ -38,15 +38,15 @@ class HubBooks:
     """``kit.execution.market_source.BookSource``."""
 
     def __init__(self, book_manager: BookManager) -> None:
-        self._bookkeeper = book_manager
+        self._book_manager = book_manager
 
     def keeps(self, symbol: str) -> bool:
-        return symbol in self._bookkeeper.books
+        return symbol in self._book_manager.books
 
     def levels(
         self, symbol: str, is_bid: bool, count: int | None
     ) -> Sequence[tuple[Decimal, Decimal]] | None:
-        book = self._bookkeeper.books.get(symbol)
+        book = self._book_manager.books.get(symbol)
         if book is None or book.state is not BookState.SYNCHRONIZED:
             return None
         side = book.book.bids(count) if is_bid else book.book.asks(count)
@@ -54,5 +54,5 @@ class HubBooks:
         return [(to_decimal(at, scale.price), to_decimal(size, scale.size)) for at, size in side]
 
     def time_ns(self, symbol: str) -> int:
-        book = self._bookkeeper.books.get(symbol)
+        book = self._book_manager.books.get(symbol)
         return 0 if book is None else book.venue_time_ns

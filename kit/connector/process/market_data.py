@@ -13,14 +13,10 @@ from kit.base.errors import BadRequest, NotSupported, UnknownInstrument
 from kit.base.numbers import format_scaled
 from kit.base.rpc import STREAM_WRITER
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
-from kit.connector.contract.venue import VenueHistory
 from kit.connector.host.epoch_manager import EpochManager
-from kit.connector.host.frame_pipeline import FramePipeline
-from kit.connector.host.hub import Hub
-from kit.connector.host.instruments import InstrumentCache
+from kit.connector.host.venue_host import VenueHost
 from kit.connector.process.book_verification import BookVerifier
 from kit.connector.process.state_republisher import StateRepublisher
-from kit.connector.subscriptions import Subscriptions
 from kit.marketdata.book.checksum import TOP_LEVELS, top_checksum
 from kit.marketdata.model.columns import Scale
 
@@ -43,23 +39,18 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
 
     def __init__(
         self,
-        hub: Hub,
-        pipeline: FramePipeline,
-        instruments: InstrumentCache,
-        subscriptions: Subscriptions,
-        history: VenueHistory,
-        verification: BookVerifier,
-        beginning: EpochManager,
-        retelling: StateRepublisher,
+        host: VenueHost,
+        verifier: BookVerifier,
+        epochs: EpochManager,
+        republisher: StateRepublisher,
     ) -> None:
-        self._hub = hub
-        self._pipeline = pipeline
-        self._instruments = instruments
-        self._subscriptions = subscriptions
-        self._history = history
-        self._verification = verification
-        self._beginning = beginning
-        self._retelling = retelling
+        self._host = host
+        self._hub = host.hub
+        self._venue_id = host.venue.venue_id
+        self._history = host.venue.history
+        self._verifier = verifier
+        self._epochs = epochs
+        self._republisher = republisher
 
     async def ListInstruments(
         self, request: market_data_pb2.ListInstrumentsRequest, context: Context
@@ -67,7 +58,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         size = paging.page_size(request.page_size, INSTRUMENTS_DEFAULT, INSTRUMENTS_MAX)
         position = paging.read_token(request)
         after = str(position[0]) if position else ""
-        listed = await self._instruments.all()
+        listed = await self._host.instruments.all()
         rest = [symbol for symbol in listed if symbol > after]
         page = rest[:size]
         return market_data_pb2.ListInstrumentsResponse(
@@ -75,13 +66,13 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
             next_page_token=paging.make_token(request, [page[-1]]) if len(rest) > size else "",
         )
 
-    async def Subscribe(  # type: ignore[override]  # responses are serialised already
+    def Subscribe(  # type: ignore[override]  # responses are serialised already
         self, request: market_data_pb2.SubscribeRequest, context: Context
     ) -> AsyncIterator[bytes]:
         if request.delivery.HasField("conflated"):
             raise NotSupported(
                 "a venue serves every event; Live serves conflated subscriptions",
-                service=self._hub.venue_id,
+                service=self._venue_id,
                 wanted="conflated",
             )
         channels = _channels(request)
@@ -91,14 +82,16 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         is_writer = STREAM_WRITER in (context.invocation_metadata() or ())
         if request.whole and not is_writer:
             raise BadRequest(
-                "everything is told anew to the writer of the streams only",
+                "only the writer of the streams may ask for the whole state",
                 field="whole",
                 value=True,
                 allowed="false",
             )
         if is_writer:
-            # Nobody but their writer is believed: a new epoch is a gap for every reader.
-            self._beginning.seen(max((cursor.epoch for cursor in resume.values()), default=0))
+            # Only the writer of the streams is believed: an epoch is a gap for every reader.
+            self._epochs.on_stream_epoch(
+                max((cursor.epoch for cursor in resume.values()), default=0)
+            )
         fresh = [channel for channel in channels if channel not in resume]
         earliest = request.start_at == market_data_pb2.START_AT_EARLIEST and not request.whole
         reader = self._hub.reader(
@@ -108,19 +101,18 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
             symbols=frozenset(request.symbols),
         )
         if request.whole:
-            self._retelling.tell(channels)
-        async for response in reader.responses():
-            yield response
+            self._republisher.publish(channels)
+        return reader.responses()
 
     async def GetOrderBook(
         self, request: market_data_pb2.GetOrderBookRequest, context: Context
     ) -> market_data_pb2.GetOrderBookResponse:
         depth = _depth(request.depth, DEPTH_DEFAULT, DEPTH_MAX)
         self._require_subscribed(request.symbol)
-        self._pipeline.flush()
-        book = self._pipeline.book_manager.books[request.symbol]
+        self._host.pipeline.flush()
+        book = self._host.book_manager.books[request.symbol]
         return market_data_pb2.GetOrderBookResponse(
-            venue=self._hub.venue_id,
+            venue=self._venue_id,
             symbol=request.symbol,
             state=self._state(book),
             book_epoch=book.epoch,
@@ -139,14 +131,14 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     ) -> market_data_pb2.VerifyBookResponse:
         depth = _depth(request.depth, VERIFIED_DEFAULT, VERIFIED_MAX)
         self._require_subscribed(request.symbol)
-        return await self._verification.verify(request.symbol, depth)
+        return await self._verifier.verify(request.symbol, depth)
 
     async def ListTrades(
         self, request: market_data_pb2.ListTradesRequest, context: Context
     ) -> market_data_pb2.ListTradesResponse:
         size = paging.page_size(request.page_size, HISTORY_DEFAULT, HISTORY_MAX)
         position = paging.read_token(request)
-        await self._instruments.require(request.symbol)
+        await self._host.instruments.require(request.symbol)
         first = int(position[0]) if position else request.first_trade_id
         trades = await self._history.trades(request.symbol, first, request.start_time_ns, size)
         # Where ids are no numbers, nothing can be asked for from an id on.
@@ -163,7 +155,7 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
     ) -> market_data_pb2.ListCandlesResponse:
         size = paging.page_size(request.page_size, HISTORY_DEFAULT, HISTORY_MAX)
         position = paging.read_token(request)
-        await self._instruments.require(request.symbol)
+        await self._host.instruments.require(request.symbol)
         start_ns = int(position[0]) if position else request.start_time_ns
         candles = await self._history.candles(request.symbol, request.interval, start_ns, size)
         return market_data_pb2.ListCandlesResponse(
@@ -174,15 +166,15 @@ class MarketDataServicer(market_data_pb2_grpc.MarketDataServicer):
         )
 
     def _state(self, book: SynchronizedBook) -> "market_data_pb2.BookState.ValueType":
-        if book.state is BookState.SYNCHRONIZED and not self._pipeline.books_are_provable:
+        if book.state is BookState.SYNCHRONIZED and not self._host.venue.book_proofs:
             return market_data_pb2.BOOK_STATE_UNPROVEN
         return STATES[book.state]
 
     def _require_subscribed(self, symbol: str) -> None:
-        if self._subscriptions.unlisted([symbol]):
+        if self._host.subscriptions.unlisted([symbol]):
             raise UnknownInstrument(
-                f"{self._hub.venue_id} is not subscribed to {symbol!r}",
-                venue=self._hub.venue_id,
+                f"{self._venue_id} is not subscribed to {symbol!r}",
+                venue=self._venue_id,
                 symbol=symbol,
             )
 

@@ -4,15 +4,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from kit.base.clock import Clock
 from kit.base.errors import SettingError
 from kit.base.request_budget import RequestBudget
 from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
-from kit.connector.contract.venue import Venue
-from kit.connector.host.frame_pipeline import FramePipeline
-from kit.connector.host.hub import Hub
-from kit.connector.host.instruments import InstrumentCache
+from kit.connector.host.venue_host import VenueHost
 from kit.connector.orders.rate_limited import RateLimitedExecutionClient
 from kit.connector.process.hub_source import HubBooks, HubFeed
 from kit.connector.process.settings import VenueSettings
@@ -42,33 +38,29 @@ class VenueAccounts:
 
     def __init__(
         self,
-        venue: Venue,
+        host: VenueHost,
         mesh: MeshSettings,
         own: VenueSettings,
         settings: OrdersSettings,
         budget: RequestBudget,
-        hub: Hub,
-        pipeline: FramePipeline,
-        instruments: InstrumentCache,
-        clock: Clock,
         pretended_credentials: PretendedCredentials,
     ) -> None:
         """Raises SettingError for an account without credentials, or that the venue cannot have."""
-        self._venue = venue
+        venue = self._venue = host.venue
         self._mesh = mesh
         self._own = own
         self._settings = settings
         self._pretended_credentials = pretended_credentials
         limits = venue.limits
         budget = budget.beside(limits.orders_per_second, limits.orders_at_once)
-        books = HubBooks(pipeline.book_manager)
+        books = HubBooks(host.book_manager)
         self.accounts = Accounts(
             venue.venue_id,
             mesh,
             settings,
-            clock,
-            instruments.known,
-            FeedPrices(HubFeed(hub), books),
+            host.clock,
+            host.instruments.known,
+            FeedPrices(HubFeed(host.hub), books),
         )
         for found in self._credentials():
             assert venue.desk is not None
@@ -76,7 +68,7 @@ class VenueAccounts:
             self.accounts.add(found.account, desk, is_paper=mesh.world != "live")
         for name in self._paper_names():
             rules = rules_of(venue.venue_id, venue.house, settings)
-            self.accounts.add_paper(name, rules, partial(FeedMarket, HubFeed(hub), books))
+            self.accounts.add_paper(name, rules, partial(FeedMarket, HubFeed(host.hub), books))
 
     def serve(self, runtime: Runtime) -> None:
         """Take orders, where there is an account."""

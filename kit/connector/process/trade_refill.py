@@ -32,36 +32,36 @@ class TradeRefill:
         meter: Meter,
         clock: Clock,
     ) -> None:
-        """``patience_s``: so long the later trades wait."""
-        self._tradekeeper = trade_sequencer
+        """Later trades wait for up to ``patience_s``."""
+        self._trade_sequencer = trade_sequencer
         self._history = history
         self._patience_s = patience_s
         self._meter = meter
         self._clock = clock
         self._running: set[Hold] = set()
         for name in ("refilled_trades_total", "refill_failures_total"):
-            meter.count(name, 0)
+            self._meter.count(name, 0)
 
     async def run(self) -> None:
         """Endless."""
-        wanted = self._tradekeeper.refill_wanted
-        self._tradekeeper.patience_s = self._patience_s
+        wanted = self._trade_sequencer.refill_wanted
+        self._trade_sequencer.patience_s = self._patience_s
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
                     await wanted.wait()
                     wanted.clear()
-                    for hold in self._tradekeeper.holds.values():
+                    for hold in self._trade_sequencer.holds.values():
                         if hold not in self._running:
                             self._running.add(hold)
                             group.create_task(self._fill(hold))
         finally:
-            self._tradekeeper.patience_s = 0
+            self._trade_sequencer.patience_s = 0
 
     async def _fill(self, hold: Hold) -> None:
         why = ""
         try:
-            async with asyncio.timeout(self._tradekeeper.left_s(hold)):
+            async with asyncio.timeout(self._trade_sequencer.left_s(hold)):
                 await self._ask(hold)
         except TimeoutError:
             why = f"they did not come within {self._patience_s:g} s"
@@ -75,10 +75,10 @@ class TradeRefill:
         if not hold.is_whole:
             self._meter.count("refill_failures_total")
             _log.warning("trades stay missing", extra={"symbol": hold.symbol, "detail": why})
-        self._tradekeeper.release(hold, why)
+        self._trade_sequencer.release(hold, why)
 
     async def _ask(self, hold: Hold) -> None:
-        while self._tradekeeper.holds.get(hold.symbol) is hold:
+        while self._trade_sequencer.holds.get(hold.symbol) is hold:
             question = hold.question()
             if question is None:
                 return

@@ -1,4 +1,4 @@
-"""What Admin can do to a venue while it runs."""
+"""What Admin can do to a venue process while it runs."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,75 +7,58 @@ from venuemesh.admin.v1 import admin_pb2
 
 from kit.base.errors import UnknownInstrument
 from kit.connector.contract.source import Feed
-from kit.connector.host.frame_pipeline import FramePipeline
-from kit.connector.host.instruments import InstrumentCache
+from kit.connector.host.venue_host import VenueHost
 from kit.connector.process import score
-from kit.connector.subscriptions import Subscriptions
 
 
 class VenueController:
-    """Subscriptions and connections of one venue process."""
+    """Subscriptions and connections of one venue process; a ``VenueControl``."""
 
-    def __init__(
-        self,
-        venue_id: str,
-        instruments: InstrumentCache,
-        subscriptions: Subscriptions,
-        pipeline: FramePipeline,
-        session: Feed,
-        data_dir: Path,
-    ) -> None:
-        self._venue_id = venue_id
-        self._instruments = instruments
-        self._subscriptions = subscriptions
-        self._pipeline = pipeline
-        self._session = session
+    def __init__(self, host: VenueHost, feed: Feed, data_dir: Path) -> None:
+        self._host = host
+        self._feed = feed
         self._data_dir = data_dir
 
     def subscriptions(self) -> list[admin_pb2.Subscription]:
-        """Per instrument and channel."""
-        doubted = self._pipeline.book_manager.wanting_snapshot()
-        return self._subscriptions.rows(doubted, self._session.connected)
+        """One entry per instrument and channel."""
+        doubted = self._host.book_manager.wanting_snapshot()
+        return self._host.subscriptions.rows(doubted, self._feed.connected)
 
     def conformance(self) -> admin_pb2.ConformanceScore | None:
-        """How the connector did when the cards were last played."""
-        return score.read(self._data_dir, self._venue_id)
+        """The score of the connector when the conformance cards were last played."""
+        return score.read(self._data_dir, self._host.venue.venue_id)
 
     async def update(self, add: Iterable[str], remove: Iterable[str]) -> list[str]:
-        """Change the instruments; the others are not disturbed. Raises UnknownInstrument."""
-        listed = await self._instruments.all()
+        """Change the instruments; the others are not disturbed. Returns all symbols afterwards.
+        Raises UnknownInstrument."""
+        venue_id, subscriptions = self._host.venue.venue_id, self._host.subscriptions
+        listed = await self._host.instruments.all()
         wanted, unwanted = list(dict.fromkeys(add)), set(remove)
-        for symbol in [*wanted, *self._subscriptions.unlisted(unwanted)]:
+        for symbol in [*wanted, *subscriptions.unlisted(unwanted)]:
             if symbol not in listed:
                 raise UnknownInstrument(
-                    f"{self._venue_id} does not list {symbol}", venue=self._venue_id, symbol=symbol
+                    f"{venue_id} does not list {symbol}", venue=venue_id, symbol=symbol
                 )
-        self.start(self._subscriptions.unlisted(wanted))
-        self._stop([symbol for symbol in self._subscriptions.symbols if symbol in unwanted])
-        return self._subscriptions.symbols
+        self.subscribe(subscriptions.unlisted(wanted))
+        removed = [symbol for symbol in subscriptions.symbols if symbol in unwanted]
+        self._feed.remove(removed)
+        self._host.unsubscribe(removed)
+        return subscriptions.symbols
 
-    def start(self, symbols: Iterable[str]) -> None:
-        """Subscribe to these."""
-        fresh = list(symbols)
-        self._subscriptions.add(fresh)
-        self._pipeline.book_manager.add(fresh)
-        self._session.add(fresh)
+    def subscribe(self, symbols: Iterable[str]) -> None:
+        """Subscribe to these instruments too."""
+        added = list(symbols)
+        self._host.subscribe(added)
+        self._feed.add(added)
 
     async def reconnect(self) -> None:
-        """Drop the connections and make them anew."""
-        self._session.drop()
+        """Drop the connections and connect again."""
+        self._feed.reconnect()
 
     async def pause(self) -> None:
-        """Drop the connections and stay apart."""
-        self._session.pause()
+        """Drop the connections and stay disconnected."""
+        self._feed.set_paused(True)
 
     async def resume(self) -> None:
-        """End a pause."""
-        self._session.resume()
-
-    def _stop(self, symbols: Iterable[str]) -> None:
-        gone = list(symbols)
-        self._session.remove(gone)
-        self._pipeline.flush()
-        self._subscriptions.remove(gone)
-        self._pipeline.book_manager.remove(gone)
+        """Connect again after a pause."""
+        self._feed.set_paused(False)

@@ -19,7 +19,7 @@ class PeerCoverage:
         """``tell`` is told what was missed after all, ``changed`` when the cover begins or ends."""
         self.stands = False
         """Whether all that the exchange says comes from the twin as well."""
-        self.when_lost: Callable[[], None] = lambda: None
+        self.on_own_loss: Callable[[], None] = lambda: None
         """Told when a connection of our own was lost."""
         self._tell = tell
         self._changed = changed

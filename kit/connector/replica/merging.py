@@ -25,7 +25,7 @@ class SourceMerger:
         self.cover = PeerCoverage(tell, covered)
         self.is_active = False
         """Whether there was ever a twin."""
-        self.is_from_twin = False
+        self.is_from_peer = False
         """Whether what is taken now is the twin's."""
         self._newest = LatestRows()
         self._same_quotes = False
@@ -39,13 +39,13 @@ class SourceMerger:
         return self._newest.dropped_total
 
     @contextmanager
-    def taking_from_twin(self) -> Iterator[None]:
+    def taking_from_peer(self) -> Iterator[None]:
         """What is taken meanwhile is the twin's."""
-        self.is_active = self.is_from_twin = True
+        self.is_active = self.is_from_peer = True
         try:
             yield
         finally:
-            self.is_from_twin = False
+            self.is_from_peer = False
 
     def covered(self, channels: Collection[Channel]) -> frozenset[Channel]:
         """Those of which nothing is missed without a connection of our own."""
@@ -58,22 +58,21 @@ class SourceMerger:
     def first_of_each(self, rows: Rows, channel: Channel, quotes: Continuity[QuoteRows]) -> Rows:
         """Without what has come already. Trades and books are told apart by those who keep them;
         books that cannot be told apart are left to our own connections."""
-        if not self.is_from_twin:
+        if not self.is_from_peer:
             self.cover.heard(rows.symbols.names, channel)
         if isinstance(rows, TradeRows):
             return rows
         if isinstance(rows, BookRows):
-            is_foreign = self.is_from_twin and not self.same_books
+            is_foreign = self.is_from_peer and not self.same_books
             return rows.take(np.array([], dtype=np.int64)) if is_foreign else rows
         if isinstance(rows, QuoteRows):
             is_numbered = bool(rows.sequence[0] > 0)
             self._same_quotes = is_numbered or bool(rows.venue_time_ns[0] > 0)
             if is_numbered:
                 return quotes.without_known(rows)
-        return rows.take(self._newest.first_of_each(rows, self.is_from_twin))
+        return rows.take(self._newest.first_of_each(rows, self.is_from_peer))
 
     def count(self, channel: Channel, events: int) -> None:
-        """These were published."""
-        if self.is_active:
-            origin = "twin" if self.is_from_twin else "own"
-            self._counter.labels(channel_name(channel), origin).inc(events)
+        """Count events that were published by who brought them first."""
+        origin = "twin" if self.is_from_peer else "own"
+        self._counter.labels(channel_name(channel), origin).inc(events)

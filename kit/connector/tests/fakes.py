@@ -11,7 +11,7 @@ from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2
 
 from kit.base.cursor import CHANNELS, Channel
 from kit.base.telemetry import Meter
-from kit.base.websocket import Sink
+from kit.base.websocket import WebsocketHandler
 from kit.connector.books.sequence_rules import CountingRule
 from kit.connector.contract.venue import (
     BookRules,
@@ -25,9 +25,7 @@ from kit.connector.contract.venue import (
     VenueProfile,
 )
 from kit.connector.feed.websocket_feed import WebsocketFeed
-from kit.connector.host.frame_pipeline import FramePipeline
-from kit.connector.host.hub import Hub
-from kit.connector.subscriptions import Subscriptions
+from kit.connector.host.venue_host import VenueHost
 from kit.marketdata.frames import FrameError, Frames
 from kit.marketdata.model.columns import (
     BookRows,
@@ -119,13 +117,13 @@ class FakeWire:
 class FakeSocket:
     """Opens and closes when it is told to."""
 
-    def __init__(self, url: str, sink: Sink, clock: ManualClock) -> None:
+    def __init__(self, url: str, handler: WebsocketHandler, clock: ManualClock) -> None:
         self.connected = False
         self.running = False
         self.reading = True
         self.sent: list[tuple[float, str]] = []
         """With the time since it was made, s."""
-        self._sink = sink
+        self._handler = handler
         self._clock = clock
         self._made_ns = clock.now_ns
 
@@ -135,14 +133,14 @@ class FakeSocket:
 
     def open(self) -> None:
         self.connected = True
-        self._sink.opened(self)  # type: ignore[arg-type]
+        self._handler.opened(self)  # type: ignore[arg-type]
 
     def say(self, *frames: bytes) -> None:
-        self._sink.frames(list(frames), self._clock.time_ns())
+        self._handler.frames(list(frames), self._clock.time_ns())
 
     def close(self, reason: str = "gone") -> None:
         self.connected = False
-        self._sink.closed(reason)
+        self._handler.closed(reason)
 
     def send(self, text: str) -> None:
         self.sent.append(((self._clock.now_ns - self._made_ns) / 1e9, text))
@@ -151,11 +149,8 @@ class FakeSocket:
         if self.connected:
             self.close("dropped")
 
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
+    def set_reading(self, is_reading: bool) -> None:
+        self.reading = is_reading
 
     async def run(self) -> None:
         self.running = True
@@ -174,12 +169,10 @@ class Stage:
         self.wire = FakeWire()
         self.venue = _venue(self.wire, VenueLimits(**{**LIMITS, **limits}), rules)
         self.meter = Meter("somewhere")
-        self.hub = Hub("somewhere", 1, self.clock, self.meter)
-        self.subscriptions = Subscriptions(self.venue.channels)
-        self.pipeline = FramePipeline(
-            self.venue, self.hub, self.subscriptions, self.meter, self.clock
-        )
-        self.session = WebsocketFeed(self.venue, self.pipeline, self.meter, self.clock, self._open)
+        self.host = VenueHost.of(self.venue, self.meter, self.clock)
+        self.hub = self.host.hub
+        self.subscriptions = self.host.subscriptions
+        self.feed = WebsocketFeed(self.host, self._open)
         self.batches: list[batch_pb2.MarketDataBatch] = []
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
         self._tasks: list[asyncio.Task[None]] = []
@@ -187,16 +180,15 @@ class Stage:
     async def start(self, *symbols: str) -> FakeSocket:
         """With these subscribed to, over the first connection."""
         self.add(*symbols)
-        self.run(self.session.run)
+        self.run(self.feed.run)
         await self.clock.settle()
         self.sockets[0].open()
         await self.clock.advance(2)
         return self.sockets[0]
 
     def add(self, *symbols: str) -> None:
-        self.subscriptions.add(symbols)
-        self.pipeline.book_manager.add(symbols)
-        self.session.add(symbols)
+        self.host.subscribe(symbols)
+        self.feed.add(symbols)
 
     def run(self, task: Callable[[], Any]) -> None:
         self._tasks.append(asyncio.create_task(task()))
@@ -208,7 +200,7 @@ class Stage:
 
     def heard(self) -> list[batch_pb2.MarketDataBatch]:
         """All that was published so far."""
-        self.pipeline.flush()
+        self.host.pipeline.flush()
         response = market_data_pb2.SubscribeResponse.FromString(self._reader.take())
         self.batches += response.batches
         return self.batches
@@ -226,8 +218,10 @@ class Stage:
         """All that were published."""
         return [gap for batch in self.heard() for gap in batch.gaps]
 
-    def _open(self, url: str, sink: Sink, ping_interval_s: float | None) -> FakeSocket:
-        self.sockets.append(FakeSocket(url, sink, self.clock))
+    def _open(
+        self, url: str, handler: WebsocketHandler, ping_interval_s: float | None
+    ) -> FakeSocket:
+        self.sockets.append(FakeSocket(url, handler, self.clock))
         return self.sockets[-1]
 
 

@@ -11,9 +11,7 @@ from kit.base.telemetry import Meter
 from kit.connector.books.book_events import UNPROVEN_EPOCH
 from kit.connector.books.synchronized_book import SynchronizedBook
 from kit.connector.contract.venue import ControlMessage, Venue
-from kit.connector.host.frame_pipeline import FramePipeline
-from kit.connector.host.hub import Hub
-from kit.connector.subscriptions import Subscriptions
+from kit.connector.host.venue_host import VenueHost
 from kit.marketdata.model.batches import Batch
 
 RECEIVED_TIME_NS = 7
@@ -31,10 +29,10 @@ class Connection:
         """Whether anything is to be said over it, or anything is missing."""
         return bool(self.breaks) or any(answer.replies for answer in self.answers)
 
-    def answered(self, answer: ControlMessage) -> None:
+    def on_control_message(self, answer: ControlMessage) -> None:
         self.answers.append(answer)
 
-    def broken(self, detail: str) -> None:
+    def on_missing_frame(self, detail: str) -> None:
         self.breaks.append(detail)
 
 
@@ -54,13 +52,11 @@ class Feed:
         self.venue = venue
         self.meter = Meter(venue.venue_id)
         self.connection = Connection()
-        self.subscriptions = Subscriptions(CHANNELS)
-        hub = Hub(venue.venue_id, 1, SystemClock(), self.meter)
-        self.pipeline = FramePipeline(venue, hub, self.subscriptions, self.meter, SystemClock())
-        self.subscriptions.add(symbols)
-        self.pipeline.book_manager.add(symbols)
+        self.host = VenueHost.of(venue, self.meter, SystemClock())
+        self.subscriptions = self.host.subscriptions
+        self.host.subscribe(symbols)
         self._symbols = symbols
-        self._reader = hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
+        self._reader = self.host.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
 
     @property
     def skipped(self) -> int:
@@ -69,19 +65,22 @@ class Feed:
 
     def book(self, symbol: str) -> SynchronizedBook:
         """One book."""
-        return self.pipeline.book_manager.books[symbol]
+        return self.host.book_manager.books[symbol]
 
     def take(self, *frames: bytes, wire: int = 0) -> list[Batch]:
         """What is published when these come over a connection of a wire, by its place."""
         wires = self.venue.feed_protocols
-        self.pipeline.frames(list(frames), RECEIVED_TIME_NS, wires[wire], self.connection)
-        self.pipeline.flush()
+        buffer = self.host.pipeline.buffer(wires[wire])
+        buffer.add(list(frames), RECEIVED_TIME_NS, self.connection)
+        self.host.pipeline.flush()
         taken = self._reader.take() or b""
         return list(market_data_pb2.SubscribeResponse.FromString(taken).batches)
 
     def reconnect(self) -> None:
         """The connection of the first wire has been made again."""
-        self.pipeline.reconnected(self._symbols, self.venue.feed_protocols[0].channels, "closed")
+        self.host.row_publisher.on_connection_lost(
+            self._symbols, self.venue.feed_protocols[0].channels, "closed"
+        )
 
 
 def ids(batches: Iterable[Batch]) -> list[int]:

@@ -1,6 +1,7 @@
 """What a venue lists: kept, compared, told, and what becomes of what is not listed any more."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -57,16 +58,15 @@ class Rig:
         self.history = FakeHistory(one("A"), one("B"))
         self.instruments = InstrumentCache("somewhere", self.history)  # type: ignore[arg-type]
         stage = self.stage
-        self.listing = ListingPublisher(
-            self.instruments, stage.pipeline, stage.hub, stage.session, stage.clock
-        )
+        host = replace(stage.host, instruments=self.instruments)
+        self.listing = ListingPublisher(host, stage.feed)
 
     async def start(self) -> FakeSocket:
         """Both instruments subscribed and flowing, all that is listed told."""
         socket = await self.stage.start("A", "B")
         for symbol in "AB":
             self.flow(socket, symbol, 10, whole=True)
-        await self.listing.begin()
+        await self.listing.start()
         self.stage.heard()
         return socket
 
@@ -75,7 +75,7 @@ class Rig:
         self.history.answer = list(listed)
         seen = len(self.stage.heard())
         await self.stage.clock.advance(1)
-        await self.listing.look()
+        await self.listing.refresh()
         await self.stage.clock.advance(1)
         return told(self.stage.heard()[seen:])
 
@@ -83,10 +83,10 @@ class Rig:
         rows = (trade, quote, ticker)
         frames = [make(number, symbol) for make in rows]
         socket.say(*frames, book(number, symbol, whole=whole))
-        self.stage.pipeline.flush()
+        self.stage.host.pipeline.flush()
 
     def state(self, symbol: str) -> BookState:
-        return self.stage.pipeline.book_manager.books[symbol].state
+        return self.stage.host.book_manager.books[symbol].state
 
     def details(self, symbol: str) -> set[str]:
         rows = self.stage.subscriptions.rows([], True)
@@ -165,7 +165,7 @@ async def test_an_empty_list_is_none_at_the_start_either() -> None:
 
 async def test_all_that_is_listed_is_told_at_the_start_then_what_changes(rig: Rig) -> None:
     await rig.stage.start("A")
-    await rig.listing.begin()
+    await rig.listing.start()
     assert told(rig.stage.heard()) == [("A", "LISTED", TRADING), ("B", "LISTED", TRADING)]
     assert await rig.look(one("A"), one("B")) == []
     assert await rig.look(one("A", HALTED), one("B"), one("C")) == [
@@ -192,7 +192,7 @@ async def test_it_looks_at_its_interval(rig: Rig) -> None:
 async def test_an_error_leaves_the_list_and_is_a_trouble(rig: Rig, error: Exception) -> None:
     await rig.start()
     rig.history.answer = error
-    await rig.listing.look()
+    await rig.listing.refresh()
     assert str(error).strip("'") in rig.listing.trouble
     assert list(await rig.instruments.all()) == ["A", "B"]
     assert await rig.look() == []
@@ -203,7 +203,7 @@ async def test_an_error_leaves_the_list_and_is_a_trouble(rig: Rig, error: Except
 
 async def test_a_long_list_is_told_in_several_batches(rig: Rig) -> None:
     rig.history.answer = [one(f"S{number:05}") for number in range(2 * ROWS_MAX + 1)]
-    await rig.listing.begin()
+    await rig.listing.start()
     sizes = [len(batch.status.change) for batch in rig.stage.heard()]
     assert sizes == [ROWS_MAX, ROWS_MAX, 1]
 
@@ -244,7 +244,7 @@ async def test_what_is_silent_too_is_let_go_until_it_is_listed_again(rig: Rig) -
     assert socket.words == words
     await rig.look(one("B"))
     assert socket.words == [*words, "-A"]
-    books = rig.stage.pipeline.book_manager
+    books = rig.stage.host.book_manager
     assert rig.state("A") is BookState.IN_DOUBT
     assert books.wanting_snapshot() == []
     rig.flow(socket, "A", 11)  # What was on its way harms nobody.
@@ -263,8 +263,8 @@ async def test_what_is_removed_while_it_is_not_listed_is_forgotten(rig: Rig) -> 
     socket = await rig.start()
     await rig.look(one("B"))
     rig.stage.subscriptions.remove(["A"])
-    rig.stage.session.remove(["A"])
-    rig.stage.pipeline.book_manager.remove(["A"])
+    rig.stage.feed.remove(["A"])
+    rig.stage.host.book_manager.remove(["A"])
     await rig.look(one("B"))
     words = list(socket.words)
     assert await rig.look(one("A"), one("B")) == [("A", "LISTED", TRADING)]

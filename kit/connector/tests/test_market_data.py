@@ -48,24 +48,13 @@ class Rig:
         self.history = FakeHistory()
         venue = replace(stage.venue, history=self.history)  # type: ignore[arg-type]
         instruments = InstrumentCache("somewhere", venue.history)
-        listing = ListingPublisher(
-            instruments, stage.pipeline, stage.hub, stage.session, stage.clock
-        )
-        epochs = EpochFile(folder / "epoch")
+        host = replace(stage.host, venue=venue, instruments=instruments)
+        listing = ListingPublisher(host, stage.feed)
         self.servicer = MarketDataServicer(
-            stage.hub,
-            stage.pipeline,
-            instruments,
-            stage.subscriptions,
-            venue.history,
-            BookVerifier(stage.hub, stage.pipeline, venue, stage.clock),
-            EpochManager(stage.hub, stage.pipeline, listing, epochs, stage.clock),
-            StateRepublisher(
-                stage.pipeline.book_manager,
-                stage.hub,
-                listing,
-                stage.clock,
-            ),
+            host,
+            BookVerifier(host),
+            EpochManager(host, listing, EpochFile(folder / "epoch")),
+            StateRepublisher(host, listing),
         )
 
     async def order_book(self, **request: Any) -> market_data_pb2.GetOrderBookResponse:
@@ -80,9 +69,8 @@ class Rig:
             resume_after=[types_pb2.ChannelCursor(channel=TRADES, cursor=cursor)],
         )
         context: Any = FakeContext(*metadata)
-        responses = self.servicer.Subscribe(request, context)
         with pytest.raises(CursorExpired):
-            await anext(responses)
+            await anext(self.servicer.Subscribe(request, context))
 
 
 @pytest.fixture
@@ -143,7 +131,7 @@ async def test_only_a_book_whose_missing_updates_show_is_proven(
     socket = await rig.stage.start("A")
     socket.say(book(10, whole=True))
     assert (await rig.order_book(symbol="A")).state == state
-    rig.stage.pipeline.book_manager.mark_in_doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
+    rig.stage.host.book_manager.mark_in_doubt(["A"], types_pb2.GAP_REASON_CROSSED, 1, "")
     doubted = await rig.order_book(symbol="A")
     assert doubted.state == market_data_pb2.BOOK_STATE_IN_DOUBT
     await rig.stage.stop()
@@ -189,7 +177,7 @@ async def test_a_reader_cannot_begin_an_epoch(rig: Rig) -> None:
 async def test_the_writer_of_the_streams_can(rig: Rig) -> None:
     socket = await rig.stage.start("A")
     socket.say(book(10, whole=True), trade(1))
-    rig.stage.pipeline.flush()
+    rig.stage.host.pipeline.flush()
     newest = rig.stage.clock.time_ns() // 1_000_000 + 5
     await rig.subscribe(newest, STREAM_WRITER)
     hub = rig.stage.hub
@@ -199,8 +187,8 @@ async def test_the_writer_of_the_streams_can(rig: Rig) -> None:
         gaps = first.message.gaps
         assert [gap.reason for gap in gaps] == [types_pb2.GAP_REASON_RESTART]
     # Who begins to read now needs whole books.
-    assert rig.stage.pipeline.book_manager.books["A"].state is BookState.IN_DOUBT
-    assert rig.stage.pipeline.book_manager.snapshot_wanted.is_set()
+    assert rig.stage.host.book_manager.books["A"].state is BookState.IN_DOUBT
+    assert rig.stage.host.book_manager.snapshot_wanted.is_set()
 
 
 async def test_nobody_can_begin_an_epoch_of_a_far_future(rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""Two processes of a venue that hear each other: what either has heard is in both."""
+"""Two processes of a venue that merge their rows: what either has received is in both."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ from venuemesh.wire.v1 import wire_pb2
 from kit.base.cursor import CHANNELS, Channel, Cursor
 from kit.connector.books.sequence_rules import CountingRule
 from kit.connector.contract.venue import CHANNEL_STATUS, BookRules, SnapshotSource, TradeNumbering
-from kit.connector.process.peer_replica import SETTLE_S, SILENCE_S, PeerReplica
+from kit.connector.process.peer_replica import COVER_DELAY_S, SILENCE_S, PeerReplica
 from kit.connector.process.state_republisher import StateRepublisher
 from kit.connector.tests.fakes import BOOK, QUOTES, TICKERS, TRADES, Stage
 from kit.marketdata.codec import decode
@@ -48,22 +48,14 @@ class Half:
             stage.venue,
             profile=replace(stage.venue.profile, trade_numbering=TradeNumbering.CONSECUTIVE),
         )
-        stage.pipeline.merging.same_books = True
-        stage.pipeline.trade_sequencer.patience_s = 3
+        stage.host.row_publisher.merger.same_books = True
+        stage.host.trade_sequencer.patience_s = 3
         stage.subscriptions.add([SYMBOL])
-        stage.pipeline.book_manager.add([SYMBOL])
+        stage.host.book_manager.add([SYMBOL])
         self.connected = True
         nothing: Any = None
-        self.twin = PeerReplica(
-            stage.venue,
-            name,
-            stage.hub,
-            stage.pipeline,
-            nothing,
-            lambda: self.connected,
-            stage.meter,
-            stage.clock,
-        )
+        host = replace(stage.host, venue=stage.venue)
+        self.twin = PeerReplica(host, name, nothing, lambda: self.connected)
         self.reader = stage.hub.reader({}, CHANNELS, (), frozenset())
         self.waiting: list[bytes] = []
         """What it has published and the other has not heard yet."""
@@ -72,12 +64,14 @@ class Half:
     def hear(self, *rows: Any) -> None:
         """Over its own connection."""
         for one in rows:
-            self.stage.pipeline.rows(one)
+            self.stage.host.row_publisher.publish(one)
 
     def cut(self) -> None:
         """Its own connection is lost."""
         self.connected = False
-        self.stage.pipeline.reconnected([SYMBOL], [TRADES, QUOTES, BOOK, TICKERS], "cut")
+        self.stage.host.row_publisher.on_connection_lost(
+            [SYMBOL], [TRADES, QUOTES, BOOK, TICKERS], "cut"
+        )
 
     def collect(self) -> None:
         """What it has published since the last time."""
@@ -137,9 +131,9 @@ class Pair:
             half.hear(*event(0, whole=True))
         self.settle()
         for _ in range(3):
-            self.pass_time(SETTLE_S)
+            self.pass_time(COVER_DELAY_S)
         for half in self.halves:
-            assert half.stage.pipeline.merging.cover.stands
+            assert half.stage.host.row_publisher.merger.cover.stands
 
 
 def numbers_of(batches: list[batch_pb2.MarketDataBatch], channel: Channel) -> list[int]:
@@ -278,7 +272,7 @@ async def pair():
     made = Pair()
     for half in made.halves:
         made_book = update(0, whole=True)
-        half.stage.pipeline.book_manager.on_rows(made_book)
+        half.stage.host.book_manager.on_rows(made_book)
     made.begin()
     return made
 
@@ -300,7 +294,7 @@ async def test_a_cut_connection_is_no_gap_while_the_other_one_stands(pair):
 async def test_when_both_are_cut_each_says_so(pair):
     pair.elder.cut()
     pair.settle()
-    assert not pair.younger.stage.pipeline.merging.cover.stands
+    assert not pair.younger.stage.host.row_publisher.merger.cover.stands
     pair.younger.cut()
     pair.settle()
     for half in pair.halves:
@@ -331,14 +325,14 @@ async def test_a_hole_that_the_twin_does_not_fill_is_a_gap_after_a_moment(pair):
 
 
 async def test_nothing_is_claimed_while_trades_wait(pair):
-    before = dict(pair.elder.stage.hub.twin_cursors)
+    before = dict(pair.elder.stage.hub.replica_cursors)
     pair.younger.hear(trade(5))
-    pair.younger.stage.pipeline.trade_sequencer.release(
-        pair.younger.stage.pipeline.trade_sequencer.holds[SYMBOL]
+    pair.younger.stage.host.trade_sequencer.release(
+        pair.younger.stage.host.trade_sequencer.holds[SYMBOL]
     )
     pair.settle()
-    assert pair.elder.stage.pipeline.trade_sequencer.holds
-    assert pair.elder.stage.hub.twin_cursors[TRADES] == before[TRADES]
+    assert pair.elder.stage.host.trade_sequencer.holds
+    assert pair.elder.stage.hub.replica_cursors[TRADES] == before[TRADES]
 
 
 async def test_states_come_once_by_their_time(pair):
@@ -369,21 +363,17 @@ async def test_a_reader_who_goes_over_gets_whole_books_and_doubts(pair):
     half = pair.younger
     half.hear(update(1))
     half.stage.subscriptions.add(["B"])
-    half.stage.pipeline.book_manager.add(["B"])
+    half.stage.host.book_manager.add(["B"])
     half.collect()
     told = len(half.published)
 
     class Listing:
         """Tells nothing here."""
 
-        def tell_all(self) -> None:
+        def publish_all(self) -> None:
             """Nothing."""
 
-    listing: Any = Listing()
-    retelling = StateRepublisher(
-        half.stage.pipeline.book_manager, half.stage.hub, listing, half.stage.clock
-    )
-    retelling.tell([TRADES, BOOK])
+    StateRepublisher(half.stage.host, Listing()).publish([TRADES, BOOK])  # type: ignore[arg-type]
     half.collect()
     books = [batch for batch in half.published[told:] if batch.channel == BOOK]
     assert [gap.symbol for batch in books for gap in batch.gaps] == ["B"]

@@ -91,9 +91,7 @@ async def test_many_bytes_do_not_wait():
 async def test_a_session_handles_what_is_passed_on():
     stage = Stage()
     raw = RawFrames(stage.hub)
-    stage.session = WebsocketFeed(
-        stage.venue, stage.pipeline, stage.meter, stage.clock, stage._open, raw_frames=raw
-    )
+    stage.feed = WebsocketFeed(stage.host, stage._open, raw_frames=raw)
     try:
         socket = await stage.start("A")
         socket.say(trade(1), trade(2))

@@ -9,8 +9,8 @@ from venuemesh.common.v1 import types_pb2
 from kit.connector.books.sequence_rules import CountingRule
 from kit.connector.books.synchronized_book import BookState
 from kit.connector.contract.venue import BookRules, SnapshotSource
-from kit.connector.feed.standby_connection import LISTEN_S, PATIENCE_S
-from kit.connector.feed.websocket_feed import LEAD_SHARE_MAX
+from kit.connector.feed.feed_connection import LEAD_SHARE_MAX
+from kit.connector.feed.standby_connection import COMPARE_S_MAX, COMPARE_S_MIN
 from kit.connector.tests.fakes import (
     BOOK,
     BROKEN,
@@ -68,8 +68,8 @@ async def test_all_who_have_something_to_say_share_one_pace(make_stage: MakeStag
     stage = make_stage(messages_per_second=2)
     socket = await stage.start("A", "B", "C")
     stage.add("D")
-    stage.session.renew_book("A")
-    stage.session.renew_book("B")
+    stage.feed.renew_book("A")
+    stage.feed.renew_book("B")
     stage.add("E")
     await stage.clock.advance(10)
     assert socket.words == ["+A,B", "+C", "+D", "renew A", "renew B", "+E"]
@@ -81,8 +81,8 @@ async def test_what_waits_to_be_said_is_not_asked_for_again(make_stage: MakeStag
     stage = make_stage(messages_per_second=0.2)
     socket = await stage.start("A", "B", "C")
     for _ in range(3):
-        stage.session.renew_book("C")
-        stage.session.renew_book("A")
+        stage.feed.renew_book("C")
+        stage.feed.renew_book("A")
     await stage.clock.advance(20)
     assert socket.words == ["+A,B", "+C", "renew A"]
 
@@ -92,8 +92,8 @@ async def test_a_lost_connection_subscribes_again_to_all_and_says_nothing_old(
 ) -> None:
     stage = make_stage(messages_per_second=1)
     socket = await stage.start("A", "B", "C")
-    stage.session.renew_book("A")
-    stage.session.renew_book("B")
+    stage.feed.renew_book("A")
+    stage.feed.renew_book("B")
     socket.close()
     socket.open()
     await stage.clock.advance(10)
@@ -124,13 +124,13 @@ async def test_a_book_of_the_feed_goes_on_with_the_new_one_in_a_new_epoch(
 ) -> None:
     stage = make_stage(lifetime_s=LIFETIME_S)
     old, new = await moving(stage, "A")
-    kept = stage.pipeline.book_manager.books["A"]
+    kept = stage.host.book_manager.books["A"]
     new.say(book(11, whole=True))
     for number in range(101, 109):
         assert (kept.epoch, kept.state) == (1, BookState.SYNCHRONIZED)
         spoken(old, new, number)
         await stage.clock.advance(0.1)
-    await stage.clock.advance(LISTEN_S)
+    await stage.clock.advance(COMPARE_S_MIN)
     old.say(book(19), book(99, whole=True))
     new.say(book(20))
     stage.heard()
@@ -148,7 +148,7 @@ async def test_a_book_over_rest_goes_on_as_it_is(make_stage: MakeStage) -> None:
         spoken(old, new, number)
         await stage.clock.advance(0.1)
     stage.heard()
-    kept = stage.pipeline.book_manager.books["A"]
+    kept = stage.host.book_manager.books["A"]
     assert not old.running
     assert (kept.epoch, kept.last_sequence) == (1, 70)
     assert stage.gaps() == []
@@ -177,7 +177,7 @@ async def test_the_new_one_must_bring_what_the_old_one_brings(make_stage: MakeSt
         new.say(trade(number))
         await stage.clock.advance(0.2)
     assert old.running
-    await stage.clock.advance(PATIENCE_S)
+    await stage.clock.advance(COMPARE_S_MAX)
     assert not old.running
 
 
@@ -185,7 +185,7 @@ async def test_the_old_one_is_kept_until_the_new_books_are_whole(make_stage: Mak
     stage = make_stage(lifetime_s=LIFETIME_S)
     old, new = await moving(stage, "A", "B")
     new.say(book(10, "A", whole=True))
-    await stage.clock.advance(LISTEN_S + 1)
+    await stage.clock.advance(COMPARE_S_MIN + 1)
     assert old.running
     new.say(book(10, "B", whole=True))
     await stage.clock.advance(1)
@@ -197,12 +197,12 @@ async def test_a_book_that_never_comes_is_in_doubt_alone(make_stage: MakeStage) 
     stage = make_stage(lifetime_s=LIFETIME_S)
     _, new = await moving(stage, "A", "B")
     new.say(book(10, "A", whole=True))
-    await stage.clock.advance(PATIENCE_S + 1)
+    await stage.clock.advance(COMPARE_S_MAX + 1)
     assert [(gap.symbol, gap.reason) for gap in stage.gaps()] == [
         ("B", types_pb2.GAP_REASON_RECONNECT)
     ]
-    assert stage.pipeline.book_manager.wanting_snapshot() == ["B"]
-    assert stage.pipeline.book_manager.snapshot_wanted.is_set()
+    assert stage.host.book_manager.wanting_snapshot() == ["B"]
+    assert stage.host.book_manager.snapshot_wanted.is_set()
 
 
 async def test_a_venue_that_will_go_is_left_at_once(make_stage: MakeStage) -> None:
@@ -215,7 +215,7 @@ async def test_a_venue_that_will_go_is_left_at_once(make_stage: MakeStage) -> No
     new.open()
     new.say(book(10, whole=True), trade(100), trade(101))
     old.say(trade(101))
-    await stage.clock.advance(LISTEN_S + 2)
+    await stage.clock.advance(COMPARE_S_MIN + 2)
     assert not old.running
     new.say(trade(102))
     assert stage.numbers(TRADES) == [100, 101, 102]
@@ -248,7 +248,7 @@ async def test_a_connection_that_ends_too_early_is_replaced_by_the_next(
         (types_pb2.GAP_REASON_RECONNECT, 10, 0),
         (types_pb2.GAP_REASON_RECONNECT, 100, 103),
     }
-    kept = stage.pipeline.book_manager.books["A"]
+    kept = stage.host.book_manager.books["A"]
     assert (kept.state, kept.epoch, kept.last_sequence) == (BookState.SYNCHRONIZED, 2, 13)
     assert stage.meter.reconnects_total == 1
 
@@ -258,10 +258,10 @@ async def test_a_successor_that_breaks_begins_again(make_stage: MakeStage) -> No
     old, new = await moving(stage, "A")
     new.say(book(10, whole=True))
     new.close()
-    await stage.clock.advance(LISTEN_S + 5)
+    await stage.clock.advance(COMPARE_S_MIN + 5)
     assert old.running
     new.open()
-    await stage.clock.advance(LISTEN_S + 2)
+    await stage.clock.advance(COMPARE_S_MIN + 2)
     assert old.running
     new.say(book(10, whole=True))
     await stage.clock.advance(1)
@@ -277,7 +277,7 @@ async def test_what_is_added_meanwhile_comes_over_both(make_stage: MakeStage) ->
     assert (old.words[-1], new.words[-1]) == ("+B", "+B")
     for socket in (old, new):
         socket.say(book(10, "A", whole=True), book(10, "B", whole=True))
-    await stage.clock.advance(LISTEN_S + 1)
+    await stage.clock.advance(COMPARE_S_MIN + 1)
     assert not old.running
     assert stage.gaps() == []
 
@@ -285,13 +285,13 @@ async def test_what_is_added_meanwhile_comes_over_both(make_stage: MakeStage) ->
 async def test_a_pause_ends_both(make_stage: MakeStage) -> None:
     stage = make_stage(lifetime_s=LIFETIME_S)
     old, new = await moving(stage, "A")
-    stage.session.pause()
+    stage.feed.set_paused(True)
     new.say(trade(101))
     old.say(trade(101))
     await stage.clock.settle()
     assert (old.running, new.running) == (False, False)
     assert stage.numbers(TRADES) == [100]
-    stage.session.resume()
+    stage.feed.set_paused(False)
     await stage.clock.settle()
     assert [socket.running for socket in stage.sockets] == [False, False, True]
 
@@ -299,7 +299,7 @@ async def test_a_pause_ends_both(make_stage: MakeStage) -> None:
 async def test_both_wait_while_nothing_is_read(make_stage: MakeStage) -> None:
     stage = make_stage(lifetime_s=LIFETIME_S)
     sockets = await moving(stage, "A")
-    stage.session.pause_reading()
+    stage.feed.set_reading(False)
     assert [socket.reading for socket in sockets] == [False, False]
-    stage.session.resume_reading()
+    stage.feed.set_reading(True)
     assert [socket.reading for socket in sockets] == [True, True]

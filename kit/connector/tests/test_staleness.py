@@ -45,27 +45,27 @@ class Watched:
                     due = self._number % self.every_s.get(key, 1) == 0
                     if due and key not in self.dead and self.socket.connected:
                         self.socket.say(frame(10 + self._number, symbol))
-            self.stage.pipeline.flush()
+            self.stage.host.pipeline.flush()
             await self.stage.clock.advance(1)
 
     def whole(self, symbol: str) -> None:
         """The book comes anew."""
         self.socket.say(book(10 + self._number, symbol, whole=True))
-        self.stage.pipeline.flush()
+        self.stage.host.pipeline.flush()
 
     def state(self, symbol: str, channel: Channel) -> "admin_pb2.SubscriptionState.ValueType":
-        doubted = self.stage.pipeline.book_manager.wanting_snapshot()
+        doubted = self.stage.host.book_manager.wanting_snapshot()
         rows = self.stage.subscriptions.rows(doubted, connected=True)
         return next(row.state for row in rows if (row.symbol, row.channel) == (symbol, channel))
 
 
 @pytest.fixture
 async def watched() -> AsyncIterator[Watched]:
-    stage = Stage(messages_per_second=100)
+    stage = Stage(messages_per_second=100, stale_after_s=MINIMUM_S)
     socket = await stage.start("A", "B")
     for symbol in "AB":
         socket.say(book(10, symbol, whole=True))
-    staleness = StalenessMonitor(stage.pipeline, stage.session, MINIMUM_S, stage.meter, stage.clock)
+    staleness = StalenessMonitor(stage.host, stage.feed)
     stage.run(staleness.run)
     yield Watched(stage, socket)
     await stage.stop()
@@ -85,7 +85,7 @@ async def test_a_channel_that_falls_silent_is_renewed_alone(watched: Watched) ->
     watched.dead.clear()
     watched.whole("A")
     assert watched.state("A", BOOK) == LIVE
-    assert watched.stage.pipeline.book_manager.books["A"].state is BookState.SYNCHRONIZED
+    assert watched.stage.host.book_manager.books["A"].state is BookState.SYNCHRONIZED
     await watched.live(60)
     assert len(watched.stage.gaps()) == 1
     assert watched.state("B", BOOK) == LIVE
@@ -108,8 +108,8 @@ async def test_what_cannot_be_renewed_alone_is_renewed_with_its_instrument(
         (QUOTES, "A", types_pb2.GAP_REASON_RECONNECT),
         (BOOK, "A", types_pb2.GAP_REASON_STALE),
     ]
-    assert watched.stage.pipeline.book_manager.wanting_snapshot() == ["A"]
-    assert watched.stage.pipeline.book_manager.snapshot_wanted.is_set()
+    assert watched.stage.host.book_manager.wanting_snapshot() == ["A"]
+    assert watched.stage.host.book_manager.snapshot_wanted.is_set()
 
 
 async def test_each_has_its_own_pace(watched: Watched) -> None:
@@ -141,7 +141,7 @@ async def test_when_everything_rests_nothing_is_to_blame(watched: Watched) -> No
 
 async def test_a_pause_is_no_silence(watched: Watched) -> None:
     await watched.live(LOOKS_MIN + 20)
-    watched.stage.session.pause()
+    watched.stage.feed.set_paused(True)
     watched.socket.connected = False
     await watched.live(400)
     assert "stale_subscriptions_total" not in watched.stage.meter.counters
@@ -172,6 +172,6 @@ async def test_a_channel_that_is_dead_after_a_reconnect_is_found(watched: Watche
 async def test_what_the_venue_refuses_is_not_silent(watched: Watched) -> None:
     await watched.live(LOOKS_MIN + 20)
     watched.dead = {("A", TRADES)}
-    watched.stage.subscriptions.refuse(["A"], [TRADES])
+    watched.stage.subscriptions.reject(["A"], [TRADES])
     await watched.live(300)
     assert watched.socket.words == ["+A,B"]

@@ -12,13 +12,10 @@ from kit.base.request_budget import RequestBudget
 from kit.base.settings import MeshSettings
 from kit.base.telemetry import Meter
 from kit.connector.contract.venue import Environment
-from kit.connector.host.frame_pipeline import FramePipeline
-from kit.connector.host.hub import Hub
-from kit.connector.host.instruments import InstrumentCache
+from kit.connector.host.venue_host import VenueHost
 from kit.connector.orders.rate_limited import RateLimitedExecutionClient
 from kit.connector.process.order_accounts import VenueAccounts, no_credentials
 from kit.connector.process.settings import VenueSettings
-from kit.connector.subscriptions import Subscriptions
 from kit.execution.approval import DEVELOPMENT_KEY_ID
 from kit.execution.keys import development_signer
 from kit.execution.paper.execution_client import PaperExecutionClient
@@ -55,18 +52,12 @@ def trading(tmp_path, monkeypatch):
         venue = catalog.spot(Environment(world, "http://127.0.0.1:1"))
         if world != "live":
             venue = replace(venue, desk=None)
-        hub = Hub("binance", 1, clock, meter)
-        subscriptions = Subscriptions(venue.channels)
         return VenueAccounts(
-            venue,
+            VenueHost.of(venue, meter, clock),
             mesh,
             VenueSettings(instance=instance, port=1),
             OrdersSettings(**settings),
             RequestBudget("binance", 10, clock),
-            hub,
-            FramePipeline(venue, hub, subscriptions, meter, clock),
-            InstrumentCache("binance", venue.history),
-            clock,
             no_credentials,
         )
 

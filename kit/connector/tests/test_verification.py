@@ -62,7 +62,7 @@ class Rig:
         self.history = FakeHistory()
         venue = replace(self.stage.venue, history=self.history)  # type: ignore[arg-type]
         stage = self.stage
-        self.verification = BookVerifier(stage.hub, stage.pipeline, venue, stage.clock)
+        self.verification = BookVerifier(replace(stage.host, venue=venue))
 
     async def start(self) -> FakeSocket:
         socket = await self.stage.start("A")
@@ -97,9 +97,7 @@ async def test_books_of_the_same_update_agree(rig: Rig) -> None:
 async def test_a_book_that_is_told_anew_meanwhile_is_compared(rig: Rig) -> None:
     socket = await rig.start()
     stage = rig.stage
-    snapshots = BookSnapshots(
-        stage.pipeline, lambda draft: stage.hub.publish(BOOK, draft), 1.0, stage.clock
-    )
+    snapshots = BookSnapshots(stage.host, lambda draft: stage.hub.publish(BOOK, draft), 1.0)
     snapshots.look()
     await stage.clock.advance(2)
 

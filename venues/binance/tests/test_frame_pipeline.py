@@ -82,8 +82,8 @@ async def test_a_hole_is_told_before_the_trade_after_it(feed: Feed) -> None:
 
 async def test_updates_wait_for_a_snapshot(feed: Feed) -> None:
     expect_unproven(feed.take(depth(1, 2), depth(3, 4)), 2)
-    assert feed.pipeline.book_manager.wanting_snapshot() == ["BTCUSDT"]
-    assert feed.pipeline.book_manager.snapshot_wanted.is_set()
+    assert feed.host.book_manager.wanting_snapshot() == ["BTCUSDT"]
+    assert feed.host.book_manager.snapshot_wanted.is_set()
 
 
 async def test_an_id_without_a_trade_is_no_hole_and_no_trade() -> None:

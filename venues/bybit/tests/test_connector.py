@@ -93,7 +93,7 @@ async def test_quotes_outlive_what_happens_to_update_ids(
     ]
     assert sequences == sorted(set(sequences))
     assert connected.all_gaps == []
-    assert connected.pipeline.dropped_total() == (3 if fault == "same_update_id" else 0)
+    assert connected.host.row_publisher.dropped_total() == (3 if fault == "same_update_id" else 0)
 
 
 async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connected: Connector) -> None:

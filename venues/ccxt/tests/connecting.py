@@ -16,10 +16,8 @@ from kit.base.telemetry import Meter
 from kit.conformance.exchange import SimulatedExchange, exchange
 from kit.connector.books.synchronized_book import BookState, SynchronizedBook
 from kit.connector.contract.venue import Environment, Venue
-from kit.connector.host.frame_pipeline import FramePipeline
-from kit.connector.host.hub import Hub
+from kit.connector.host.venue_host import VenueHost
 from kit.connector.process.book_resync import BookResync
-from kit.connector.subscriptions import Subscriptions
 from kit.simulator.dialect import find_dialects
 from venues.ccxt import catalog
 from venues.ccxt.feed import CcxtFeed
@@ -64,33 +62,37 @@ class Connector:
     def __init__(self, made: Venue) -> None:
         clock, meter = SystemClock(), Meter(made.venue_id)
         self.venue = made
-        self.hub = Hub(made.venue_id, 1, clock, meter)
-        self.subscriptions = Subscriptions(CHANNELS)
-        self.pipeline = FramePipeline(made, self.hub, self.subscriptions, meter, clock)
+        self.host = VenueHost.of(made, meter, clock)
+        self.hub = self.host.hub
+        self.subscriptions = self.host.subscriptions
         assert made.source is not None
-        feed = made.source.feed(self.pipeline, clock)
+        feed = made.source.feed(self.host.row_publisher, clock)
         assert isinstance(feed, CcxtFeed)
         self.feed = feed
-        books = self.pipeline.book_manager
-        self.resync = BookResync(books, made.book.snapshots, made.history, feed.renew_book, clock)
+        self.resync = BookResync(
+            self.host.book_manager,
+            made.book.snapshots,
+            made.history,
+            feed.renew_book,
+            clock,
+        )
         self.batches: list[batch_pb2.MarketDataBatch] = []
         self._reader = self.hub.reader({}, earliest=CHANNELS, latest=(), symbols=frozenset())
         self._heard = asyncio.Event()
 
     def add(self, symbols: Iterable[str]) -> None:
         """Subscribe to these too."""
-        fresh = list(symbols)
-        self.subscriptions.add(fresh)
-        self.pipeline.book_manager.add(fresh)
-        self.feed.add(fresh)
+        added = list(symbols)
+        self.host.subscribe(added)
+        self.feed.add(added)
 
     def book(self, symbol: str) -> SynchronizedBook:
         """One book."""
-        return self.pipeline.book_manager.books[symbol]
+        return self.host.book_manager.books[symbol]
 
     def followed(self) -> bool:
         """Whether nothing is known to be wrong with any book."""
-        books = self.pipeline.book_manager.books.values()
+        books = self.host.book_manager.books.values()
         return all(book.state is BookState.SYNCHRONIZED for book in books)
 
     def rows(self, channel: int, since: int = 0) -> int:

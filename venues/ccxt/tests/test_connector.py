@@ -138,8 +138,8 @@ async def test_a_book_can_be_had_anew(name: str) -> None:
     """Alone on OKX, with its whole socket on Kraken."""
     async with connected(name, [SYMBOL]) as (connector, _):
         doubted = types_pb2.GAP_REASON_CROSSED
-        connector.pipeline.book_manager.mark_in_doubt([SYMBOL], doubted, 1, "for the test")
-        connector.pipeline.book_manager.snapshot_wanted.set()
+        connector.host.book_manager.mark_in_doubt([SYMBOL], doubted, 1, "for the test")
+        connector.host.book_manager.snapshot_wanted.set()
         await connector.until(lambda: connector.followed() and connector.book(SYMBOL).epoch == 2)
         assert [gap.reason for gap in connector.gaps(BOOK)] == [doubted]
 
@@ -147,7 +147,7 @@ async def test_a_book_can_be_had_anew(name: str) -> None:
 async def test_what_is_not_wanted_any_more_ends_and_the_rest_goes_on() -> None:
     async with connected("bybit", [SYMBOL, "ETH/USDT"]) as (connector, _):
         connector.feed.remove([SYMBOL])
-        connector.pipeline.book_manager.remove([SYMBOL])
+        connector.host.book_manager.remove([SYMBOL])
         connector.subscriptions.remove([SYMBOL])
         since = len(connector.batches)
         await connector.until(lambda: connector.rows(TRADES, since) > 5)
@@ -160,7 +160,7 @@ async def test_sockets_can_be_dropped() -> None:
     async with connected("bybit", [SYMBOL]) as (connector, _):
         await connector.until(lambda: connector.rows(TRADES) > 2)
         since = len(connector.batches)
-        connector.feed.drop()
+        connector.feed.reconnect()
         await begins_again(connector, since)
         assert connector.feed.connected
 
@@ -169,9 +169,9 @@ async def test_a_pause_is_a_gap() -> None:
     async with connected("bybit", [SYMBOL]) as (connector, _):
         await connector.until(lambda: connector.rows(TRADES) > 2)
         since = len(connector.batches)
-        connector.feed.pause()
+        connector.feed.set_paused(True)
         assert not connector.feed.connected
-        connector.feed.resume()
+        connector.feed.set_paused(False)
         await begins_again(connector, since)
 
 

@@ -14,7 +14,7 @@ from venues.ccxt.streams import BOOK, TRADES, Books, Surroundings, Trades
 SYMBOL = "A/B"
 
 
-class Taker:
+class FakeSink:
     """Remembers what it was given; can be told to refuse some trades."""
 
     def __init__(self) -> None:
@@ -22,20 +22,20 @@ class Taker:
         self.told: list[tuple[int, int]] = []
         self.bad_ids: set[str] = set()
 
-    def rows(self, rows: Rows) -> bool:
+    def publish(self, rows: Rows) -> bool:
         if isinstance(rows, TradeRows) and self.bad_ids & set(rows.trade_id_text or ()):
             return False
         self.taken.append(rows)
         return True
 
-    def missed(self, symbol: str, channel: int, reason: int, detail: str) -> None:
+    def report_gap(self, symbol: str, channel: int, reason: int, detail: str) -> None:
         self.told.append((channel, reason))
 
-    def reconnected(self, symbols: Any, channels: Any, reason: str) -> None:
+    def on_connection_lost(self, symbols: Any, channels: Any, reason: str) -> None:
         self.told += [(channel, types_pb2.GAP_REASON_RECONNECT) for channel in channels]
 
-    def refused(self, symbol: str, channel: int, words: str) -> None:
-        raise AssertionError(words)
+    def reject_subscriptions(self, symbols: Any, channels: Any, message: str) -> None:
+        raise AssertionError(message)
 
     @property
     def ids(self) -> list[str]:
@@ -43,10 +43,10 @@ class Taker:
         return [one for row in rows for one in row.trade_id_text or ()]
 
 
-def surroundings(taker: Taker, **caches: Any) -> Surroundings:
+def surroundings(sink: FakeSink, **caches: Any) -> Surroundings:
     api = SimpleNamespace(**{"trades": None, "orderbooks": None, **caches})
     exchange = cast("CcxtExchange", SimpleNamespace(api=api))
-    return Surroundings(exchange, taker, SystemClock(), depth=10, consecutive=False)
+    return Surroundings(exchange, sink, SystemClock(), depth=10, consecutive=False)
 
 
 def trade(number: int) -> dict:
@@ -60,81 +60,81 @@ def filled(cache: ArrayCache, *numbers: int) -> ArrayCache:
 
 
 def test_a_trade_that_came_while_nobody_waited_is_swept_up() -> None:
-    taker = Taker()
+    sink = FakeSink()
     cache = filled(ArrayCache(100), 1)
-    stream = Trades(surroundings(taker, trades={SYMBOL: cache}), SYMBOL)
+    stream = Trades(surroundings(sink, trades={SYMBOL: cache}), SYMBOL)
     stream.sweep()
-    assert taker.ids == []
+    assert sink.ids == []
     stream.sweep()
-    assert (taker.ids, len(cache)) == (["1"], 0)
+    assert (sink.ids, len(cache)) == (["1"], 0)
 
 
 def test_each_trade_is_taken_once_and_none_is_held() -> None:
-    taker = Taker()
+    sink = FakeSink()
     cache = filled(ArrayCache(100), 1, 2)
-    stream = Trades(surroundings(taker, trades={SYMBOL: cache}), SYMBOL)
+    stream = Trades(surroundings(sink, trades={SYMBOL: cache}), SYMBOL)
     stream.take(list(cache))
     filled(cache, 3)
     stream.take(list(cache))
-    assert (taker.ids, len(cache), taker.told) == (["1", "2", "3"], 0, [])
+    assert (sink.ids, len(cache), sink.told) == (["1", "2", "3"], 0, [])
 
 
 def test_a_full_cache_is_a_gap_before_what_is_left() -> None:
-    taker = Taker()
+    sink = FakeSink()
     cache = filled(ArrayCache(2), 1, 2, 3)
-    Trades(surroundings(taker, trades={SYMBOL: cache}), SYMBOL).take(())
-    assert taker.told == [(TRADES, types_pb2.GAP_REASON_OVERFLOW)]
-    assert taker.ids == ["2", "3"]
+    Trades(surroundings(sink, trades={SYMBOL: cache}), SYMBOL).take(())
+    assert sink.told == [(TRADES, types_pb2.GAP_REASON_OVERFLOW)]
+    assert sink.ids == ["2", "3"]
 
 
 def test_a_trade_that_cannot_be_written_costs_no_other() -> None:
-    taker = Taker()
-    taker.bad_ids = {"2"}
+    sink = FakeSink()
+    sink.bad_ids = {"2"}
     cache = filled(ArrayCache(100), 1, 2, 3)
-    Trades(surroundings(taker, trades={SYMBOL: cache}), SYMBOL).take(())
-    assert taker.told == [(TRADES, types_pb2.GAP_REASON_MALFORMED)]
-    assert taker.ids == ["1", "3"]
+    Trades(surroundings(sink, trades={SYMBOL: cache}), SYMBOL).take(())
+    assert sink.told == [(TRADES, types_pb2.GAP_REASON_MALFORMED)]
+    assert sink.ids == ["1", "3"]
 
 
 def test_an_exchange_without_a_cache_of_trades_is_believed_what_it_returns() -> None:
-    taker = Taker()
-    Trades(surroundings(taker), SYMBOL).take([trade(1), {"id": "2", "price": None}])
-    assert taker.ids == ["1"]
+    sink = FakeSink()
+    Trades(surroundings(sink), SYMBOL).take([trade(1), {"id": "2", "price": None}])
+    assert sink.ids == ["1"]
 
 
 def test_a_book_that_ccxt_is_making_anew_is_not_read() -> None:
-    taker = Taker()
+    sink = FakeSink()
     old = {"bids": [[1.0, 1.0]], "asks": [[2.0, 1.0]]}
     books = {SYMBOL: old}
-    stream = Books(surroundings(taker, orderbooks=books), SYMBOL)
+    stream = Books(surroundings(sink, orderbooks=books), SYMBOL)
     stream.take(old)
     old["bids"][0][1] = 3.0
     stream.sweep()
     books[SYMBOL] = {"bids": [], "asks": []}
     stream.sweep()
-    sizes = [row.bids.size.unscaled.tolist() for row in taker.taken if isinstance(row, BookRows)]
+    sizes = [row.bids.size.unscaled.tolist() for row in sink.taken if isinstance(row, BookRows)]
     assert sizes == [[1], [3]]
 
 
 def test_a_book_that_cannot_be_written_is_in_doubt_until_it_can() -> None:
-    taker = Taker()
-    stream = Books(surroundings(taker, orderbooks={}), SYMBOL)
+    sink = FakeSink()
+    stream = Books(surroundings(sink, orderbooks={}), SYMBOL)
     stream.take({"bids": [[1e30, 1.0]], "asks": []})
-    assert taker.told == [(BOOK, types_pb2.GAP_REASON_RECONNECT)]
+    assert sink.told == [(BOOK, types_pb2.GAP_REASON_RECONNECT)]
     stream.take({"bids": [[1.0, 1.0]], "asks": []})
-    (rows,) = taker.taken
+    (rows,) = sink.taken
     assert isinstance(rows, BookRows)
     assert rows.snapshot.tolist() == [1]
 
 
 def test_a_new_beginning_forgets_the_old_levels() -> None:
-    taker = Taker()
+    sink = FakeSink()
     book = {"bids": [[1.0, 1.0]], "asks": []}
     books = {SYMBOL: book}
-    stream = Books(surroundings(taker, orderbooks=books), SYMBOL)
+    stream = Books(surroundings(sink, orderbooks=books), SYMBOL)
     stream.take(book)
     stream.forget()
     assert books == {}
     stream.take(book)
-    told = [row.snapshot.tolist() for row in taker.taken if isinstance(row, BookRows)]
+    told = [row.snapshot.tolist() for row in sink.taken if isinstance(row, BookRows)]
     assert told == [[1], [1]]

@@ -182,7 +182,7 @@ async def test_an_update_before_the_whole_book_does_no_harm(
     await exchange.order(fault="update_before_snapshot", symbol="BTC-USD", channel="book")
     started = connected.count(BOOK)
     await connected.until(lambda: connected.count(BOOK) > started + 10, "more")
-    connected.session.drop()
+    connected.feed.reconnect()
     await connected.until(lambda: not connected.synchronized(), "a doubt")
     await connected.until(connected.synchronized, "synchronized books")
     await check_book(connected, "BTC-USD")

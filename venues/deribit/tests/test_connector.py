@@ -59,7 +59,7 @@ async def check_book(connector: Connector, raw: RawClient, symbol: str) -> None:
     for _ in range(200):
         path = f"/api/v2/public/get_order_book?instrument_name={symbol}&depth=10000"
         told = (await raw.get(path))["result"]
-        connector.pipeline.flush()
+        connector.host.pipeline.flush()
         book = connector.book(symbol)
         if connector.synchronized(symbol) and book.last_sequence == told["change_id"]:
             for ours, theirs in ((book.book.bids(), "bids"), (book.book.asks(), "asks")):
@@ -119,7 +119,7 @@ async def test_a_frame_that_comes_twice_changes_nothing(
 ) -> None:
     for channel in ("book", "trades"):
         await raw.order(venue="deribit", fault="duplicate", symbol=BTC, channel=channel)
-    await until(lambda: connector.pipeline.dropped_total() >= 2)
+    await until(lambda: connector.host.row_publisher.dropped_total() >= 2)
     await check_book(connector, raw, BTC)
     check_trades(connector, BTC)
     assert connector.book(BTC).epoch == 1

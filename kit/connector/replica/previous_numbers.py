@@ -1,7 +1,7 @@
-"""How the rows of a twin follow each other.
+"""Restores the previous numbers of rows that come from a peer replica.
 
-A batch does not say which number must have come before a row. But the twin publishes what follows
-without a hole, or tells a gap; so the row before, in its own stream, is what must have come before.
+A batch does not say which number must come before a row. The peer publishes rows without holes or
+with a gap, so the row before in its own stream is the one that must come before.
 """
 
 from collections.abc import Iterable
@@ -17,14 +17,15 @@ from kit.marketdata.model.columns import BookRows, TradeRows
 UNKNOWN = -1
 
 
-class Chain:
-    """The newest number of each instrument in one channel of the twin."""
+class PreviousNumbers:
+    """The newest number of each instrument in one channel of the peer."""
 
     def __init__(self) -> None:
         self._newest: dict[str, int] = {}
 
-    def broken(self, gaps: Iterable[types_pb2.Gap]) -> None:
-        """These stand before the next rows: the row after them follows nothing that is known."""
+    def on_gaps(self, gaps: Iterable[types_pb2.Gap]) -> None:
+        """These gaps come before the next rows: the next row of their instruments has no known
+        previous number."""
         for gap in gaps:
             if not gap.symbol:
                 self._newest.clear()
@@ -32,12 +33,12 @@ class Chain:
                 self._newest.pop(gap.symbol, None)
 
     def clear(self) -> None:
-        """Something of the stream itself was missed."""
+        """Batches of the stream were missed: forget all numbers."""
         self._newest.clear()
 
     def before(self, symbols: Iterable[tuple[str, IntColumn]], numbers: IntColumn) -> IntColumn:
-        """The number before each row; UNKNOWN for the first of an instrument. A row that came late
-        follows the one before it by number."""
+        """The previous number of each row; UNKNOWN for the first of an instrument. The previous
+        number of a late row is one less than its own."""
         found = np.full(len(numbers), UNKNOWN, dtype=np.int64)
         for symbol, part in symbols:
             newest = self._newest.get(symbol, UNKNOWN)
@@ -51,19 +52,21 @@ class Chain:
         return found
 
 
-def trades_in_order(chain: Chain, rows: TradeRows, numbering: TradeNumbering) -> TradeRows:
-    """With the numbers that must have come before. The first row of an instrument is left out where
-    nothing shows what it follows."""
+def trades_with_previous(
+    links: PreviousNumbers, rows: TradeRows, numbering: TradeNumbering
+) -> TradeRows:
+    """Trades with previous_id. The first row of an instrument is dropped where its previous number
+    is unknown."""
     if rows.trade_id_text is not None:
         return rows
     if numbering is TradeNumbering.CONSECUTIVE:
         return replace(rows, previous_id=rows.trade_id - 1)
-    before = chain.before(rows.symbols.rows_of(), rows.trade_id)
+    before = links.before(rows.symbols.rows_of(), rows.trade_id)
     return replace(rows, previous_id=before).take(np.flatnonzero(before != UNKNOWN))
 
 
-def updates_in_order(chain: Chain, rows: BookRows) -> BookRows:
-    """As for trades; whole books, which follow nothing, stay."""
-    before = chain.before(rows.symbols.rows_of(), rows.last_sequence)
+def updates_with_previous(links: PreviousNumbers, rows: BookRows) -> BookRows:
+    """Book updates with previous_sequence, as for trades; snapshots are kept."""
+    before = links.before(rows.symbols.rows_of(), rows.last_sequence)
     known = (before != UNKNOWN) | (rows.snapshot > 0)
     return replace(rows, previous_sequence=before).take(np.flatnonzero(known))
