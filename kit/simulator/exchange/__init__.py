@@ -2,6 +2,7 @@
 
 dialect        a dialect, put together from the parts of a venue
 rest           routes, parameters, errors, and the way of a call through them
+parameters     forms and JSON as parameters
 streams        one object per stream name
 account_feed   the events of an account, reported to a connection
 capture        lines of a capture, read with the connector's parsers

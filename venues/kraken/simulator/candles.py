@@ -1,27 +1,19 @@
-"""Kraken's candles and tickers: a candle and a day of trades in Kraken's words."""
+"""Kraken's candle intervals, candles and tickers."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 from time import gmtime, strftime
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.simulator.exchange.candles import CandleInterval
 from kit.simulator.history import Candle
 
-MINUTE_NS = 60 * NANOSECONDS_PER_SECOND
-DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
+INTERVALS = {
+    minutes: CandleInterval(60 * minutes)
+    for minutes in (1, 5, 15, 30, 60, 240, 1440, 10_080, 21_600)
+}
+"""By minutes."""
 ZERO = Decimal(0)
-
-
-def interval_start(minutes: int) -> Callable[[int], int]:
-    """For an interval, the function from a time to the start of its interval, both ns since the
-    Unix epoch."""
-    length_ns = minutes * MINUTE_NS
-
-    def start_of(time_ns: int) -> int:
-        return time_ns - time_ns % length_ns
-
-    return start_of
 
 
 def rfc3339(time_ns: int, places: int = 6) -> str:
@@ -31,13 +23,13 @@ def rfc3339(time_ns: int, places: int = 6) -> str:
 
 
 def vwap(candle: Candle) -> Decimal:
-    """Mean price by size."""
+    """The volume-weighted average price."""
     return candle.quote_volume / candle.volume if candle.volume else candle.close
 
 
 def candle_row(candle: Candle, symbol: str, minutes: int, places: int, size_places: int) -> str:
     """``{"symbol","open","high","low","close","trades","volume","vwap","interval_begin",…}``"""
-    end_ns = candle.start_ns + minutes * MINUTE_NS
+    end_ns = INTERVALS[minutes].end_ns(candle.start_ns)
     return (
         f'{{"symbol":"{symbol}","open":{candle.open:.{places}f},"high":{candle.high:.{places}f},'
         f'"low":{candle.low:.{places}f},"close":{candle.close:.{places}f},'

@@ -11,19 +11,19 @@ from decimal import Decimal
 from kit.base.clock import NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Channel, Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
+from kit.simulator.exchange.candles import day_before
+from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.history import Candle, TradePrint
 from kit.simulator.listing import Listing
 from kit.simulator.market import BookView, Step
 from venues.kraken.simulator.candles import (
-    DAY_NS,
-    MINUTE_NS,
+    INTERVALS,
     candle_frame,
     candle_row,
     day_figures,
-    interval_start,
     rfc3339,
 )
-from venues.kraken.simulator.streams import DEPTHS, TRIGGERS, KrakenStreams, variant_of
+from venues.kraken.simulator.streams import DEPTHS, TRIGGERS, stream_name, variant_of
 
 CHECKED_LEVELS = 10
 """Of each side, that the checksum is made of."""
@@ -64,16 +64,16 @@ def checksum(instrument: Instrument, bids: Side, asks: Side) -> int:
 
 
 @dataclass(slots=True, eq=False)
-class _Desk:
-    """One instrument's streams, and what they have said."""
+class _Market:
+    """The streams of one instrument, and what they have published."""
 
     instrument: Instrument
     symbol: str
     trade: Stream
     books: dict[int, Stream]
     tickers: dict[str, Stream]
-    said: dict[int, tuple[Side, Side]] = field(default_factory=dict)
-    """By depth, bids and asks as the clients of that depth have them now."""
+    published: dict[int, tuple[Side, Side]] = field(default_factory=dict)
+    """By depth, bids and asks as the clients of that depth have them."""
     quote: BestQuote | None = None
     last_ticks: int = 0
     """Price of the last trade."""
@@ -81,25 +81,25 @@ class _Desk:
     """Since the candles were sent."""
     day: Candle | None = None
     day_ns: int = 0
-    """When the figures of the day were made."""
+    """When ``day`` was computed."""
 
 
 @dataclass(slots=True)
-class _Heard:
-    """What a step is about, by desk, in the order of first mention."""
+class _StepEvents:
+    """The events of a step by market, in the order of the first."""
 
-    trades: dict[_Desk, list[Trade]] = field(default_factory=dict)
-    changed: dict[_Desk, None] = field(default_factory=dict)
-    quoted: dict[_Desk, None] = field(default_factory=dict)
+    trades: dict[_Market, list[Trade]] = field(default_factory=dict)
+    changed: dict[_Market, None] = field(default_factory=dict)
+    quoted: dict[_Market, None] = field(default_factory=dict)
 
 
-class Encoder:
-    """Remembers only what the streams have said."""
+class KrakenEncoder:
+    """Writes the frames of a simulated market. Remembers what the streams have published."""
 
-    def __init__(self, streams: KrakenStreams) -> None:
+    def __init__(self, streams: StreamRegistry) -> None:
         self._streams = streams
-        self._desks: dict[str, _Desk] = {}
-        self._by_instrument: dict[Instrument, _Desk] = {}
+        self._markets: dict[str, _Market] = {}
+        self._by_instrument: dict[Instrument, _Market] = {}
         self._now_ns = 0
         self._books: BookView | None = None
 
@@ -108,134 +108,134 @@ class Encoder:
     ) -> list[Frame]:
         """The frames of a step: trades, books, quotes; once a second candles."""
         self._now_ns, self._books = step.time_ns, step.books
-        heard = self._hear(step)
+        events = self._events_of(step)
         frames: list[Frame] = []
-        for desk, trades in heard.trades.items():
-            if desk.trade in wanted:
+        for market, trades in events.trades.items():
+            if market.trade in wanted:
                 prints = map(_print_of, trades)
-                frames.append((desk.trade, _trade_frame("update", desk.symbol, prints)))
-        for desk in heard.changed:
-            frames.extend(self._book_frames(desk, wanted))
-        for desk in heard.trades:
-            frames.extend(self._ticker_frames(desk, "trades", wanted, market_view))
-        for desk in heard.quoted:
-            frames.extend(self._ticker_frames(desk, "bbo", wanted, market_view))
+                frames.append((market.trade, _trade_frame("update", market.symbol, prints)))
+        for market in events.changed:
+            frames.extend(self._book_frames(market, wanted))
+        for market in events.trades:
+            frames.extend(self._ticker_frames(market, "trades", wanted, market_view))
+        for market in events.quoted:
+            frames.extend(self._ticker_frames(market, "bbo", wanted, market_view))
         if step.time_ns % NANOSECONDS_PER_SECOND == 0:
             frames.extend(self._candle_frames(wanted, market_view))
         return frames
 
     def subscribed(self, stream: Stream) -> None:
-        """A client hears a stream from now on."""
-        desk = self._desks.get(stream.symbol)
-        if desk is not None and stream.channel is Channel.BOOK:
+        """A client has subscribed to a stream."""
+        market = self._markets.get(stream.symbol)
+        if market is not None and stream.channel is Channel.BOOK:
             depth = int(variant_of(stream))
-            desk.said[depth] = self._top(desk, depth)
+            market.published[depth] = self._top(market, depth)
 
     def snapshot(self, stream: Stream, market_view: MarketView) -> bytes | None:
-        """What a subscription to a stream begins with; None in a world where it would be made up,
-        and where there is nothing yet."""
-        desk = self._desks.get(stream.symbol)
-        if desk is None:
+        """The first message of a subscription; None in a replay, and before the first event."""
+        market = self._markets.get(stream.symbol)
+        if market is None:
             return None
         if stream.channel is Channel.BOOK:
-            return self._book_frame("snapshot", desk, *self._top(desk, int(variant_of(stream))))
+            return self._book_frame("snapshot", market, *self._top(market, int(variant_of(stream))))
         if stream.channel is Channel.TRADES:
-            prints = market_view.history(desk.symbol).latest(TRADES_SHOWN)
-            return _trade_frame("snapshot", desk.symbol, prints) if prints else None
+            prints = market_view.history(market.symbol).latest(TRADES_SHOWN)
+            return _trade_frame("snapshot", market.symbol, prints) if prints else None
         if stream.channel is Channel.TICKERS:
-            return self._ticker_frame("snapshot", desk, market_view) if desk.quote else None
+            return self._ticker_frame("snapshot", market, market_view) if market.quote else None
         minutes = int(variant_of(stream))
-        first_ns = self._now_ns - (CANDLES_SHOWN - 1) * minutes * MINUTE_NS
-        return self._candle_frame("snapshot", desk, minutes, first_ns, market_view)
+        first_ns = self._now_ns - (CANDLES_SHOWN - 1) * INTERVALS[minutes].end_ns(0)
+        return self._candle_frame("snapshot", market, minutes, first_ns, market_view)
 
-    def _hear(self, step: Step) -> _Heard:
-        heard = _Heard()
+    def _events_of(self, step: Step) -> _StepEvents:
+        events = _StepEvents()
         for event in step.events:
-            desk = self._desk_of(event.instrument)
+            market = self._market_of(event.instrument)
             if type(event) is LevelChange:
-                heard.changed[desk] = None
+                events.changed[market] = None
             elif type(event) is BestQuote:
-                heard.quoted[desk] = None
-                desk.quote = event
+                events.quoted[market] = None
+                market.quote = event
             elif type(event) is Trade:
-                heard.trades.setdefault(desk, []).append(event)
-                desk.last_ticks, desk.traded = event.price_ticks, True
-        return heard
+                events.trades.setdefault(market, []).append(event)
+                market.last_ticks, market.traded = event.price_ticks, True
+        return events
 
-    def _desk_of(self, instrument: Instrument) -> _Desk:
-        desk = self._by_instrument.get(instrument)
-        if desk is None:
+    def _market_of(self, instrument: Instrument) -> _Market:
+        market = self._by_instrument.get(instrument)
+        if market is None:
             symbol, stream = native_symbol(instrument), self._streams.get
-            desk = self._desks[symbol] = self._by_instrument[instrument] = _Desk(
+            market = self._markets[symbol] = self._by_instrument[instrument] = _Market(
                 instrument,
                 symbol,
-                trade=stream("trade", symbol),
-                books={depth: stream("book", symbol, depth) for depth in DEPTHS},
-                tickers={trigger: stream("ticker", symbol, trigger) for trigger in TRIGGERS},
+                trade=stream(stream_name("trade", symbol)),
+                books={depth: stream(stream_name("book", symbol, depth)) for depth in DEPTHS},
+                tickers={
+                    trigger: stream(stream_name("ticker", symbol, trigger)) for trigger in TRIGGERS
+                },
             )
-        return desk
+        return market
 
-    def _top(self, desk: _Desk, depth: int) -> tuple[Side, Side]:
+    def _top(self, market: _Market, depth: int) -> tuple[Side, Side]:
         assert self._books is not None
         bids, asks = (
-            dict(self._books.levels(desk.instrument, is_bid, depth)) for is_bid in (True, False)
+            dict(self._books.levels(market.instrument, is_bid, depth)) for is_bid in (True, False)
         )
         return bids, asks
 
-    def _book_frames(self, desk: _Desk, wanted: Collection[Stream]) -> Iterator[Frame]:
-        """What has changed; the whole book where the subscription was there before the market."""
-        for depth, stream in desk.books.items():
-            before = desk.said.pop(depth, None)
+    def _book_frames(self, market: _Market, wanted: Collection[Stream]) -> Iterator[Frame]:
+        """The changes; the whole book for a subscription that is older than the market."""
+        for depth, stream in market.books.items():
+            before = market.published.pop(depth, None)
             if stream not in wanted:
                 continue
-            desk.said[depth] = now = self._top(desk, depth)
+            market.published[depth] = now = self._top(market, depth)
             if before is None:
-                yield stream, self._book_frame("snapshot", desk, *now)
+                yield stream, self._book_frame("snapshot", market, *now)
                 continue
             bids = _changes(before[0], now[0], depth, is_bid=True)
             asks = _changes(before[1], now[1], depth, is_bid=False)
             if bids or asks:
-                yield stream, self._book_frame("update", desk, bids, asks, *now)
+                yield stream, self._book_frame("update", market, bids, asks, *now)
 
-    def _book_frame(self, kind: str, desk: _Desk, bids: Side, asks: Side, *now: Side) -> bytes:
+    def _book_frame(self, kind: str, market: _Market, bids: Side, asks: Side, *now: Side) -> bytes:
         """``{"channel":"book","type","data":[{"symbol","bids":[{"price","qty"}],"asks",…}]}``; the
-        checksum is of the book as it is now, if that is another than what is said."""
-        price, size = desk.instrument.price_text, desk.instrument.size_text
-        said_bids, said_asks = (
+        checksum is of ``now``, or of a snapshot itself."""
+        price, size = market.instrument.price_text, market.instrument.size_text
+        bid_rows, ask_rows = (
             ",".join(
                 [f'{{"price":{price(ticks)},"qty":{size(lots)}}}' for ticks, lots in side.items()]
             )
             for side in (bids, asks)
         )
-        crc = checksum(desk.instrument, *(now or (bids, asks)))
+        crc = checksum(market.instrument, *(now or (bids, asks)))
         return (
-            f'{{"channel":"book","type":"{kind}","data":[{{"symbol":"{desk.symbol}",'
-            f'"bids":[{said_bids}],"asks":[{said_asks}],"checksum":{crc},'
+            f'{{"channel":"book","type":"{kind}","data":[{{"symbol":"{market.symbol}",'
+            f'"bids":[{bid_rows}],"asks":[{ask_rows}],"checksum":{crc},'
             f'"timestamp":"{rfc3339(self._now_ns)}"}}]}}'
         ).encode()
 
     def _ticker_frames(
-        self, desk: _Desk, trigger: str, wanted: Collection[Stream], market_view: MarketView
+        self, market: _Market, trigger: str, wanted: Collection[Stream], market_view: MarketView
     ) -> Iterator[Frame]:
-        stream = desk.tickers[trigger]
+        stream = market.tickers[trigger]
         if stream in wanted:
-            yield stream, self._ticker_frame("update", desk, market_view)
+            yield stream, self._ticker_frame("update", market, market_view)
 
-    def _ticker_frame(self, kind: str, desk: _Desk, market_view: MarketView) -> bytes:
+    def _ticker_frame(self, kind: str, market: _Market, market_view: MarketView) -> bytes:
         """``{"channel":"ticker","type","data":[{"symbol","bid","bid_qty","ask","ask_qty",…}]}``"""
-        instrument, quote = desk.instrument, desk.quote
+        instrument, quote = market.instrument, market.quote
         assert quote is not None
-        if desk.day is None or self._now_ns - desk.day_ns >= NANOSECONDS_PER_SECOND:
-            first_ns = self._now_ns - DAY_NS
-            history = market_view.history(desk.symbol)
-            (desk.day,) = history.candles(lambda at_ns: first_ns, first_ns, self._now_ns)
-            desk.day_ns = self._now_ns
-        last = instrument.price_text(desk.last_ticks) if desk.last_ticks else desk.day.close
+        if market.day is None or self._now_ns - market.day_ns >= NANOSECONDS_PER_SECOND:
+            market.day = day_before(market_view, market.symbol, self._now_ns)
+            assert market.day is not None
+            market.day_ns = self._now_ns
+        last = instrument.price_text(market.last_ticks) if market.last_ticks else market.day.close
         figures = day_figures(
-            desk.day, Decimal(last), instrument.price_scale, instrument.size_scale
+            market.day, Decimal(last), instrument.price_scale, instrument.size_scale
         )
         return (
-            f'{{"channel":"ticker","type":"{kind}","data":[{{"symbol":"{desk.symbol}",'
+            f'{{"channel":"ticker","type":"{kind}","data":[{{"symbol":"{market.symbol}",'
             f'"bid":{instrument.price_text(quote.bid_ticks)},'
             f'"bid_qty":{instrument.size_text(quote.bid_lots)},'
             f'"ask":{instrument.price_text(quote.ask_ticks)},'
@@ -247,32 +247,33 @@ class Encoder:
         self, wanted: Collection[Stream], market_view: MarketView
     ) -> Iterator[Frame]:
         """The candles of the second that has passed, of instruments that were traded in it."""
-        traded = {desk.symbol: desk for desk in self._desks.values() if desk.traded}
+        traded = {market.symbol: market for market in self._markets.values() if market.traded}
         for stream in wanted:
             if stream.channel is Channel.CANDLES and stream.symbol in traded:
                 minutes = int(variant_of(stream))
-                desk = traded[stream.symbol]
-                frame = self._candle_frame("update", desk, minutes, self._now_ns - 1, market_view)
+                market = traded[stream.symbol]
+                frame = self._candle_frame("update", market, minutes, self._now_ns - 1, market_view)
                 yield stream, frame
-        for desk in traded.values():
-            desk.traded = False
+        for market in traded.values():
+            market.traded = False
 
     def _candle_frame(
-        self, kind: str, desk: _Desk, minutes: int, first_ns: int, market_view: MarketView
+        self, kind: str, market: _Market, minutes: int, first_ns: int, market_view: MarketView
     ) -> bytes:
-        """Of the interval in which a time lies, and of all after it."""
-        start_of = interval_start(minutes)
-        found = market_view.history(desk.symbol).candles(start_of, start_of(first_ns), self._now_ns)
-        instrument = desk.instrument
+        """The candle that a time belongs to, and all after it."""
+        start_of = INTERVALS[minutes].start_ns
+        history = market_view.history(market.symbol)
+        found = history.candles(start_of, start_of(first_ns), self._now_ns)
+        instrument = market.instrument
         places = instrument.price_scale, instrument.size_scale
-        rows = [candle_row(candle, desk.symbol, minutes, *places) for candle in found]
+        rows = [candle_row(candle, market.symbol, minutes, *places) for candle in found]
         return candle_frame(kind, rows, self._now_ns)
 
 
 def _changes(before: Side, now: Side, depth: int, is_bid: bool) -> Side:
-    """What turns one into the other in the hands of a client that cuts at the depth: levels that
-    went first, with size 0, then those that are new or other. A level that was pushed out below a
-    full side is not mentioned."""
+    """The changes for a client that cuts its book at the depth: levels that are gone, with size
+    0, then those that are new or have another size. A level that was pushed out below a full side
+    is left out."""
     full = len(now) == depth
     worst = next(reversed(now)) if full else 0
     changes = {

@@ -1,72 +1,55 @@
-"""Kraken's REST answers. Each is HTTP 200 with ``{"error":[],"result":…}``, also a refusal.
+"""Kraken's public REST calls. Each answer is HTTP 200 with ``{"error":[],"result":…}``.
 
 Documentation: https://docs.kraken.com/api/docs/rest-api/get-order-book and its neighbours.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
 
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_SECOND
-from kit.simulator.dialect import MarketView, RestRequest, RestResponse
+from kit.simulator.dialect import RestResponse
+from kit.simulator.exchange.candles import day_of
+from kit.simulator.exchange.rest import ApiCall, ApiError, Route, public
 from kit.simulator.history import TradePrint
-from kit.simulator.texts import whole
-from venues.kraken.simulator.candles import DAY_NS, interval_start, rfc3339, vwap
+from venues.kraken.simulator.candles import INTERVALS, rfc3339, vwap
+from venues.kraken.simulator.errors import invalid
 from venues.kraken.simulator.pairs import Pair, by_name, pair_of
-from venues.kraken.simulator.streams import INTERVALS
 
 TRADES_MAX = 1000
 CANDLES_MAX = 720
-DEPTH_USUAL = 100
-DEPTH_MAX = 500
-PRICE_PLACES_MIN = 5
-DEPTH_SIZE_PLACES = 3
+DEPTH_DEFAULT, DEPTH_MAX = 100, 500
+PRICE_PLACES_MIN, PRICE_PLACES_MAX = 5, 10
 TIME_PLACES = 7
 TIME_END_NS = 2**63
 DIGITS_MAX = 19
 SECONDS_DIGITS_MAX = 10
 """A longer ``since`` counts nanoseconds."""
-FAILURES: Mapping[int, bytes] = {
-    418: b'{"error":["EGeneral:Temporary lockout"]}',
-    429: b'{"error":["EGeneral:Too many requests"]}',
-    500: b'{"error":["EGeneral:Internal error"]}',
-    503: b'{"error":["EService:Unavailable"]}',
-}
+Row = dict[str, object]
 
 
-class KrakenApiError(Exception):
-    """The exchange does not do what it was asked."""
-
-    def __init__(self, error: str) -> None:
-        super().__init__(error)
-        self.error = error
-        self.body = msgspec.json.encode({"error": [error]})
+def accept(call: ApiCall, result: object) -> RestResponse:
+    """``{"error":[],"result":…}``"""
+    return RestResponse(msgspec.json.encode({"error": [], "result": result}))
 
 
-async def answer(request: RestRequest, market_view: MarketView) -> RestResponse:
-    """One call."""
-    handler = HANDLERS.get(request.path.removeprefix("/0/public/"))
-    if handler is None:
-        return RestResponse(b'{"error":["EGeneral:Unknown method"]}')
-    try:
-        return await handler(request, market_view)
-    except KrakenApiError as refusal:
-        return RestResponse(refusal.body)
+def reject(call: ApiCall, error: ApiError) -> RestResponse:
+    """``{"error":["EQuery:Unknown asset pair"]}``"""
+    return RestResponse(msgspec.json.encode({"error": [error.code]}))
 
 
-async def _time(request: RestRequest, market_view: MarketView) -> RestResponse:
-    seconds = market_view.time_ns() // NANOSECONDS_PER_SECOND
-    return envelope({"unixtime": seconds, "rfc1123": rfc3339(market_view.time_ns())})
+def _time(call: ApiCall) -> Row:
+    seconds = call.now_ns // NANOSECONDS_PER_SECOND
+    return {"unixtime": seconds, "rfc1123": rfc3339(call.now_ns)}
 
 
-async def _system_status(request: RestRequest, market_view: MarketView) -> RestResponse:
-    return envelope({"status": "online", "timestamp": rfc3339(market_view.time_ns())})
+def _system_status(call: ApiCall) -> Row:
+    return {"status": "online", "timestamp": rfc3339(call.now_ns)}
 
 
-async def _assets(request: RestRequest, market_view: MarketView) -> RestResponse:
-    assets: dict[str, object] = {}
-    for pair in map(pair_of, market_view.listings()):
+def _assets(call: ApiCall) -> Row:
+    assets: Row = {}
+    for pair in map(pair_of, call.market_view.listings()):
         short = pair.wsname.split("/")
         for name, altname in zip((pair.base, pair.quote), short, strict=True):
             assets[name] = {
@@ -76,86 +59,69 @@ async def _assets(request: RestRequest, market_view: MarketView) -> RestResponse
                 "display_decimals": 5,
                 "status": "enabled",
             }
-    return envelope(assets)
+    return assets
 
 
-async def _asset_pairs(request: RestRequest, market_view: MarketView) -> RestResponse:
-    recorded = market_view.recorded(request.path)
-    if recorded is not None:
-        return RestResponse(recorded)
-    pairs = [_pair_of(request, market_view)] if "pair" in request.query else _all(market_view)
-    described: dict[str, object] = {}
-    for pair in pairs:
-        # A pair that stands here twice does so under two keys, as dark pools once did.
+def _asset_pairs(call: ApiCall) -> Row:
+    described: Row = {}
+    for pair in _pairs(call):
+        # A pair that is listed twice has two keys, as dark pools once had.
         described[f"{pair.key}.d" if pair.key in described else pair.key] = _described(pair)
-    return envelope(described)
+    return described
 
 
-async def _depth(request: RestRequest, market_view: MarketView) -> RestResponse:
-    pair = _pair_of(request, market_view)
-    count = _number(request, "count", DEPTH_USUAL, DEPTH_MAX)
-    book = await market_view.book(pair.listing.symbol)
+async def _depth(call: ApiCall) -> Row:
+    pair, count = pair_named(call), _integer(call, "count", DEPTH_DEFAULT, DEPTH_MAX)
+    book = await call.market_view.book(pair.listing.symbol)
     if book is None:
-        raise KrakenApiError("EService:Unavailable")
-    seconds = market_view.time_ns() // NANOSECONDS_PER_SECOND
+        raise call.errors.unavailable
+    seconds = call.now_ns // NANOSECONDS_PER_SECOND
     sides = {
-        name: [
-            [_price(price), f"{Decimal(size):.{DEPTH_SIZE_PLACES}f}", seconds]
-            for price, size in side
-        ]
+        name: [[_price(price), f"{Decimal(size):.3f}", seconds] for price, size in side]
         for name, side in (("asks", book.asks[:count]), ("bids", book.bids[:count]))
     }
-    return envelope({pair.key: sides})
+    return {pair.key: sides}
 
 
-async def _trades(request: RestRequest, market_view: MarketView) -> RestResponse:
-    pair = _pair_of(request, market_view)
-    count = _number(request, "count", TRADES_MAX, TRADES_MAX)
-    history = market_view.history(pair.listing.symbol)
-    if "since" in request.query:
-        since_ns = _since_ns(request)
-        found = history.between(since_ns + 1, TIME_END_NS, count)
-        last_ns = found[-1].time_ns if found else since_ns
+def _trades(call: ApiCall) -> Row:
+    pair, count = pair_named(call), _integer(call, "count", TRADES_MAX, TRADES_MAX)
+    history = call.market_view.history(pair.listing.symbol)
+    last_ns = _since_ns(call) if call.text("since") else call.now_ns
+    if call.text("since"):
+        found = history.between(last_ns + 1, TIME_END_NS, count)
     else:
         found = history.latest(count)
-        last_ns = found[-1].time_ns if found else market_view.time_ns()
-    return envelope({pair.key: [_trade(one) for one in found], "last": str(last_ns)})
+    last_ns = found[-1].time_ns if found else last_ns
+    return {pair.key: [_trade(one) for one in found], "last": str(last_ns)}
 
 
-async def _candles(request: RestRequest, market_view: MarketView) -> RestResponse:
-    pair = _pair_of(request, market_view)
-    minutes = _number(request, "interval", 1)
-    if minutes not in INTERVALS:
-        raise KrakenApiError("EGeneral:Invalid arguments")
-    start_of = interval_start(minutes)
-    first_ns = _since_ns(request) + 1 if "since" in request.query else 0
-    history = market_view.history(pair.listing.symbol)
-    found = history.candles(start_of, first_ns, market_view.time_ns())[-CANDLES_MAX:]
+def _candles(call: ApiCall) -> Row:
+    pair = pair_named(call)
+    interval = INTERVALS.get(_integer(call, "interval", 1))
+    if interval is None:
+        raise invalid()
+    first_ns = _since_ns(call) + 1 if call.text("since") else 0
+    history = call.market_view.history(pair.listing.symbol)
+    found = history.candles(interval.start_ns, first_ns, call.now_ns)[-CANDLES_MAX:]
     rows = [
         [
             candle.start_ns // NANOSECONDS_PER_SECOND,
-            *(_price(one) for one in (candle.open, candle.high, candle.low, candle.close)),
-            _price(vwap(candle)),
+            *map(_price, (candle.open, candle.high, candle.low, candle.close, vwap(candle))),
             f"{candle.volume:.8f}",
             candle.trade_count,
         ]
         for candle in found
     ]
-    return envelope({pair.key: rows, "last": rows[-2][0] if len(rows) > 1 else 0})
+    return {pair.key: rows, "last": rows[-2][0] if len(rows) > 1 else 0}
 
 
-async def _ticker(request: RestRequest, market_view: MarketView) -> RestResponse:
-    pairs = [_pair_of(request, market_view)] if "pair" in request.query else _all(market_view)
-    now_ns = market_view.time_ns()
-    first_ns = now_ns - DAY_NS
-    result: dict[str, object] = {}
-    for pair in pairs:
-        symbol = pair.listing.symbol
-        book = await market_view.book(symbol)
-        days = market_view.history(symbol).candles(lambda at_ns: first_ns, first_ns, now_ns)
-        if book is None or not book.bids or not book.asks or not days:
+async def _ticker(call: ApiCall) -> Row:
+    result: Row = {}
+    for pair in _pairs(call):
+        book = await call.market_view.book(pair.listing.symbol)
+        day = day_of(call.market_view, pair.listing.symbol)
+        if book is None or not book.bids or not book.asks or day is None:
             continue
-        day = days[0]
         result[pair.key] = {
             "a": [_price(book.asks[0][0]), "1", f"{Decimal(book.asks[0][1]):.3f}"],
             "b": [_price(book.bids[0][0]), "1", f"{Decimal(book.bids[0][1]):.3f}"],
@@ -167,50 +133,54 @@ async def _ticker(request: RestRequest, market_view: MarketView) -> RestResponse
             "h": [_price(day.high)] * 2,
             "o": _price(day.open),
         }
-    return envelope(result)
+    return result
 
 
-HANDLERS: Mapping[str, Callable[[RestRequest, MarketView], Awaitable[RestResponse]]] = {
-    "Time": _time,
-    "SystemStatus": _system_status,
-    "Assets": _assets,
-    "AssetPairs": _asset_pairs,
-    "Depth": _depth,
-    "Trades": _trades,
-    "OHLC": _candles,
-    "Ticker": _ticker,
-}
+ROUTES = public(
+    {
+        "GET /0/public/Time": _time,
+        "GET /0/public/SystemStatus": _system_status,
+        "GET /0/public/Assets": _assets,
+        "GET /0/public/Depth": _depth,
+        "GET /0/public/Trades": _trades,
+        "GET /0/public/OHLC": _candles,
+        "GET /0/public/Ticker": _ticker,
+    }
+) | {"GET /0/public/AssetPairs": Route(_asset_pairs, recorded=True)}
 
 
-def _all(market_view: MarketView) -> list[Pair]:
-    return [pair_of(listing) for listing in market_view.listings()]
-
-
-def _pair_of(request: RestRequest, market_view: MarketView) -> Pair:
-    name = request.query.get("pair", "")
-    if not name:
-        raise KrakenApiError("EGeneral:Invalid arguments")
-    found = by_name(market_view.listings()).get(name)
+def pair_named(call: ApiCall) -> Pair:
+    """The pair that the parameter ``pair`` names. Raises ApiError."""
+    if not call.text("pair"):
+        raise invalid()
+    found = by_name(call.market_view.listings()).get(call.text("pair"))
     if found is None:
-        raise KrakenApiError("EQuery:Unknown asset pair")
+        raise call.errors.unknown_symbol
     return found
 
 
-def _number(request: RestRequest, name: str, usual: int, most: int | None = None) -> int:
-    number = whole(request.query.get(name, str(usual)), DIGITS_MAX)
-    if number is None:
-        raise KrakenApiError("EGeneral:Invalid arguments")
-    return number if most is None else min(number, most)
+def _pairs(call: ApiCall) -> list[Pair]:
+    if call.text("pair"):
+        return [pair_named(call)]
+    return [pair_of(listing) for listing in call.market_view.listings()]
 
 
-def _since_ns(request: RestRequest) -> int:
+def _integer(call: ApiCall, name: str, default: int, maximum: int | None = None) -> int:
+    """Public calls do not say which argument is invalid. Raises ApiError."""
+    try:
+        return call.integer(name, default, maximum, DIGITS_MAX)
+    except ApiError:
+        raise invalid() from None
+
+
+def _since_ns(call: ApiCall) -> int:
     """Seconds or nanoseconds, by the number of digits."""
-    since = _number(request, "since", 0)
+    since = _integer(call, "since", 0)
     in_seconds = len(str(since)) <= SECONDS_DIGITS_MAX
     return since * NANOSECONDS_PER_SECOND if in_seconds else since
 
 
-def _described(pair: Pair) -> dict[str, object]:
+def _described(pair: Pair) -> Row:
     """``{"altname","wsname","base","quote","pair_decimals","lot_decimals","ordermin",…}``"""
     listing = pair.listing
     marks = {"simulator": "tick and lot as seen in a capture"} if listing.derived else {}
@@ -256,17 +226,12 @@ def _trade(trade: TradePrint) -> list[object]:
 
 
 def _price(number: Decimal | str) -> str:
-    """With at least five decimal places, as REST writes it whatever the tick is."""
+    """With at least five decimal places, whatever the tick is."""
     value = Decimal(number)
     exponent = value.as_tuple().exponent
     places = -exponent if isinstance(exponent, int) else 0
-    return f"{value:.{min(max(places, PRICE_PLACES_MIN), 10)}f}"
+    return f"{value:.{min(max(places, PRICE_PLACES_MIN), PRICE_PLACES_MAX)}f}"
 
 
 def _places(step: str) -> int:
     return len(step.partition(".")[2])
-
-
-def envelope(result: object) -> RestResponse:
-    """``{"error":[],"result":…}``"""
-    return RestResponse(msgspec.json.encode({"error": [], "result": result}))

@@ -1,10 +1,9 @@
 """Names of Kraken's streams: ``book-100 BTC/USDT``, ``ohlc-1 BTC/USDT``, ``ticker-bbo BTC/USDT``,
-``trade BTC/USDT``. Kraken itself names none; these say what is subscribed to."""
+``trade BTC/USDT``. Kraken itself names none; these names say what a client subscribed to."""
 
 from kit.simulator.dialect import Channel, Stream
+from venues.kraken.simulator.candles import INTERVALS
 
-NAMES_MAX = 100_000
-"""More names than these come from garbage, and are not remembered."""
 CHANNELS = {
     "book": Channel.BOOK,
     "ohlc": Channel.CANDLES,
@@ -12,33 +11,32 @@ CHANNELS = {
     "trade": Channel.TRADES,
 }
 DEPTHS = (10, 25, 100, 500, 1000)
-DEPTH_USUAL = 10
-INTERVALS = (1, 5, 15, 30, 60, 240, 1440, 10_080, 21_600)
-"""Minutes."""
-INTERVAL_USUAL = 1
+DEPTH_DEFAULT = 10
+INTERVAL_DEFAULT = 1
 TRIGGERS = ("trades", "bbo")
-TRIGGER_USUAL = "trades"
+TRIGGER_DEFAULT = "trades"
+VARIANTS = {
+    "book": ("depth", DEPTHS, "Subscription depth not supported"),
+    "ohlc": ("interval", tuple(INTERVALS), "Subscription ohlc interval not supported"),
+    "ticker": ("event_trigger", TRIGGERS, "Subscription event_trigger not supported"),
+    "trade": ("", (), ""),
+}
+"""By channel: the parameter that makes variants of it, its values, the error for any other."""
+EXECUTIONS, BALANCES = "executions", "balances"
+ACCOUNT_STREAMS = {name: Stream(name, Channel.OTHER, "") for name in (EXECUTIONS, BALANCES)}
 
 
-class KrakenStreams:
-    """Every stream that was ever named, one object per name."""
+def stream_name(channel: str, symbol: str, variant: object = "") -> str:
+    """The name of a channel in a variant: a depth, an event trigger, or minutes."""
+    return f"{channel}-{variant} {symbol}" if variant else f"{channel} {symbol}"
 
-    def __init__(self) -> None:
-        self._by_name: dict[str, Stream] = {}
 
-    def get(self, channel: str, symbol: str, variant: object = "") -> Stream:
-        """The stream of a channel, in a variant: a book's depth, a ticker's trigger, a candle's
-        minutes."""
-        kind = f"{channel}-{variant}" if variant else channel
-        name = f"{kind} {symbol}"
-        stream = self._by_name.get(name)
-        if stream is None:
-            stream = Stream(name, CHANNELS.get(channel, Channel.OTHER), symbol)
-            if len(self._by_name) < NAMES_MAX:
-                self._by_name[name] = stream
-        return stream
+def make_stream(name: str) -> Stream:
+    """The stream of a name."""
+    kind, _, symbol = name.partition(" ")
+    return Stream(name, CHANNELS.get(kind.partition("-")[0], Channel.OTHER), symbol)
 
 
 def variant_of(stream: Stream) -> str:
-    """ "100" for ``book-100 BTC/USDT``."""
+    """``100`` for ``book-100 BTC/USDT``."""
     return stream.name.partition(" ")[0].partition("-")[2]

@@ -9,9 +9,9 @@ from venuemesh.common.v1 import types_pb2
 
 from kit.conformance.connector import Connector, connector
 from kit.connector.contract.venue import Environment
+from kit.simulator.texts import instant_ns
 from tests.support.raw_client import RawClient, raw_client
 from venues.kraken.catalog import spot
-from venues.kraken.simulator.capture import time_of
 from venues.kraken.simulator.tests.books import ClientBook
 from venues.kraken.simulator.tests.running import running, subscribe
 from venues.kraken.tests.test_book import as_written
@@ -73,7 +73,7 @@ async def check_book(
         if not text.startswith('{"channel":"book"'):
             continue
         client.apply(text)
-        told_ns = time_of(json.loads(text)["data"][0]["timestamp"])
+        told_ns = instant_ns(json.loads(text)["data"][0]["timestamp"])
         await connected.until(lambda at_ns=told_ns: book.venue_time_ns >= at_ns, "as late a book")
         if book.venue_time_ns == told_ns:
             assert as_written(book, book.book.bids()) == client.levels("bids")

@@ -26,7 +26,7 @@ from kit.execution.tests import stopping, trading
 from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
 from venues.kraken import orders
 from venues.kraken.simulator import DIALECTS
-from venues.kraken.simulator.private.keys import credentials
+from venues.kraken.simulator.authentication import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC/USDT", CLIENT_ID, "")

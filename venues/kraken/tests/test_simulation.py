@@ -10,7 +10,7 @@ import pytest
 from kit.connector.books.synchronized_book import BookState
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
-from venues.kraken.simulator import INSTRUMENTS, KrakenSpot
+from venues.kraken.simulator import INSTRUMENTS, kraken_spot
 from venues.kraken.simulator.tests.books import CHECKED_LEVELS, ClientBook, book_frame
 from venues.kraken.tests.test_book import Books, as_written
 
@@ -24,7 +24,7 @@ SYMBOLS = ("BTC/USDT", "DOGE/USDT")
 
 async def told(seed: int, depth: int) -> list[tuple[str, bytes]]:
     """What the exchange says of some books, each frame with its symbol."""
-    exchange = KrakenSpot()
+    exchange = kraken_spot()
     market = Market(str(seed), OPENING_NS, 2_000, INSTRUMENTS)
     market_view = SimulatedMarketView(market, exchange)
     session = exchange.open("/v2", {})

@@ -6,10 +6,13 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.dialect import RestRequest, Session
+from kit.simulator.exchange.dialect import ExchangeDialect
+from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.market import Market
 from kit.simulator.simulate import SimulatedMarketView
-from venues.kraken.simulator import HEARTBEAT, INSTRUMENTS, KrakenSpot
-from venues.kraken.simulator.streams import KrakenStreams
+from venues.kraken.simulator import INSTRUMENTS, kraken_spot
+from venues.kraken.simulator.streams import make_stream
+from venues.kraken.simulator.websocket import HEARTBEAT
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -17,12 +20,12 @@ PAIR = "XBTUSDT"
 
 
 @pytest.fixture(scope="module")
-def exchange() -> KrakenSpot:
-    return KrakenSpot()
+def exchange() -> ExchangeDialect:
+    return kraken_spot()
 
 
 @pytest.fixture(scope="module")
-def market_view(exchange: KrakenSpot) -> SimulatedMarketView:
+def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, INSTRUMENTS)
     market_view = SimulatedMarketView(market, exchange)
     step = market.advance(OPENING_NS + 5 * SECOND_NS)
@@ -32,20 +35,22 @@ def market_view(exchange: KrakenSpot) -> SimulatedMarketView:
 
 
 @pytest.fixture
-async def session(exchange: KrakenSpot) -> Session:
+async def session(exchange: ExchangeDialect) -> Session:
     session = exchange.open("/v2", {})
     assert session is not None
     return session
 
 
 async def say(
-    exchange: KrakenSpot, session: Session, market_view: SimulatedMarketView, **call
+    exchange: ExchangeDialect, session: Session, market_view: SimulatedMarketView, **call
 ) -> list[dict]:
     answers = await exchange.receive(session, json.dumps(call), market_view)
     return [one for one in map(json.loads, answers) if one.get("channel") != "status"]
 
 
-async def asked(exchange: KrakenSpot, market_view: SimulatedMarketView, name: str, **query: object):
+async def asked(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView, name: str, **query: object
+):
     texts = {key: str(value) for key, value in query.items()}
     answer = await exchange.answer(RestRequest("GET", f"/0/public/{name}", texts), market_view)
     assert answer.status == 200, answer.body
@@ -233,13 +238,13 @@ async def test_wrong_calls_are_refused_in_krakens_words(exchange, market_view, n
     assert json.loads(answer.body) == {"error": [error]}
 
 
-def test_every_failure_has_words(exchange: KrakenSpot):
+def test_every_failure_has_words(exchange: ExchangeDialect):
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["error"][0].startswith("E")
 
 
-def test_a_bad_checksum_is_another_one_and_nothing_else(exchange: KrakenSpot):
-    stream = KrakenStreams().get("book", "BTC/USDT", 10)
+def test_a_bad_checksum_is_another_one_and_nothing_else(exchange: ExchangeDialect):
+    stream = StreamRegistry(make_stream).get("book-10 BTC/USDT")
     frame = b'{"channel":"book","data":[{"bids":[],"checksum":681655668}]}'
     ((_, wrong),) = exchange.faults["bad_checksum"]((stream, frame))
     assert wrong == frame.replace(b"681655668", b"681655669")

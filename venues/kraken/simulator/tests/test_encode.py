@@ -9,7 +9,7 @@ import pytest
 from kit.simulator.dialect import Session
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
-from venues.kraken.simulator import INSTRUMENTS, KrakenSpot
+from venues.kraken.simulator import INSTRUMENTS, kraken_spot
 from venues.kraken.simulator.tests.books import ClientBook
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -29,7 +29,7 @@ class Show:
     """A market and all that it says about Bitcoin. Numbers are kept as the text that they were."""
 
     def __init__(self, events_per_second: int = 1_000) -> None:
-        self.exchange = KrakenSpot()
+        self.exchange = kraken_spot()
         self.market = Market("1", OPENING_NS, events_per_second, INSTRUMENTS)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
         self.session = Session()

@@ -6,8 +6,8 @@ import ccxt
 import pytest
 
 from kit.simulator.matching.contract import KEYS
-from venues.kraken.simulator.private.keys import credentials
-from venues.kraken.simulator.private.rows import order_id, order_number
+from venues.kraken.simulator.authentication import credentials
+from venues.kraken.simulator.rows import order_id, order_number
 from venues.kraken.simulator.tests.running import ccxt_client, running
 
 KEY = credentials(KEYS[0])

@@ -8,8 +8,8 @@ import pytest
 
 from kit.simulator.matching.contract import KEYS
 from tests.support.raw_client import until_subscribed
-from venues.kraken.simulator.private.keys import credentials
-from venues.kraken.simulator.private.socket import failure_of, path_of
+from venues.kraken.simulator import kraken_spot
+from venues.kraken.simulator.authentication import credentials
 from venues.kraken.simulator.tests.running import ccxt_client, running
 
 KEY = credentials(KEYS[0])
@@ -208,6 +208,7 @@ async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, clie
 
 def test_orders_are_calls_that_can_fail():
     text = '{"method":"add_order","params":{},"req_id":5}'
-    assert path_of(text) == "add_order"
-    assert path_of('{"method":"ping"}') == path_of("{") == ""
-    assert b'"error":"EService:Unavailable"' in failure_of(text)
+    dialect = kraken_spot()
+    assert dialect.path_of(text) == "add_order"
+    assert dialect.path_of('{"method":"ping"}') == dialect.path_of("{") == ""
+    assert b'"error":"EService:Unavailable"' in dialect.failure_of(text)

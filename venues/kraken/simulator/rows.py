@@ -3,7 +3,7 @@
 Documentation: https://docs.kraken.com/api/docs/rest-api/get-open-orders
 https://docs.kraken.com/api/docs/websocket-v2/executions
 REST writes numbers as texts, the websocket as numbers with all their decimal places. Ids look like
-``OQCLML-BW3P3-BUCMWZ``: the engine's own number, so stirred that it can be told again from them.
+``OQCLML-BW3P3-BUCMWZ``: the engine's number, permuted; it can be computed back from them.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ COST_PLACES = 5
 ZERO = Decimal(0)
 
 Row = dict[str, object]
-KINDS = {
+ORDER_TYPES = {
     OrderKind.MARKET: "market",
     OrderKind.LIMIT: "limit",
     OrderKind.STOP: "stop-loss",
@@ -77,38 +77,38 @@ REASONS = {
 
 def order_id(number: int) -> str:
     """``OQCLML-BW3P3-BUCMWZ``"""
-    return _stirred("O", number * 4)
+    return _permuted("O", number * 4)
 
 
 def order_number(text: str) -> int:
     """The engine's number in an order id; 0, which no order has, when it is none of ours."""
-    letters = text[1:].replace("-", "")
-    if len(letters) != LENGTH or any(letter not in DIGITS for letter in letters):
+    digits = text[1:].replace("-", "")
+    if len(digits) != LENGTH or any(one not in DIGITS for one in digits):
         return 0
     value = 0
-    for letter in letters:
-        value = value * len(DIGITS) + DIGITS.index(letter)
+    for digit in digits:
+        value = value * len(DIGITS) + DIGITS.index(digit)
     number, kind = divmod(value * UNDO % SPACE, 4)
     return number if kind == 0 and order_id(number) == text else 0
 
 
 def execution_id(fill: FillView) -> str:
-    """Of one side of a trade."""
-    return _stirred("T", fill.trade_id * 4 + 1 + fill.is_maker)
+    """The id of one side of a trade."""
+    return _permuted("T", fill.trade_id * 4 + 1 + fill.is_maker)
 
 
 def amend_id(order: OrderView) -> str:
-    """Of the newest change of an order."""
-    return _stirred("T", (order.order_id << 24 | order.amended) * 4)
+    """The id of the newest change of an order."""
+    return _permuted("T", (order.order_id << 24 | order.amended) * 4)
 
 
 def ledger_id(number: int) -> str:
     """``LQCLML-BW3P3-BUCMWZ``"""
-    return _stirred("L", number * 4 + 3)
+    return _permuted("L", number * 4 + 3)
 
 
 def is_expired(order: OrderView) -> bool:
-    """Its time was over. What an immediate order leaves is cancelled at Kraken."""
+    """Whether its time was over. Kraken cancels what an immediate order leaves."""
     return order.status is Status.EXPIRED and order.ticket.lifetime is Lifetime.GOOD_TILL_TIME
 
 
@@ -149,7 +149,7 @@ def described(order: OrderView, listing: Listing) -> str:
     words = f"{'buy' if ticket.buys else 'sell'} {size} {pair_of(listing).altname} @ "
     if ticket.kind is OrderKind.TRAILING_STOP:
         return f"{words}trailing stop +{number(ticket.trail or ZERO, deep)}"
-    words += KINDS[ticket.kind].removesuffix("-limit").replace("-", " ")
+    words += ORDER_TYPES[ticket.kind].removesuffix("-limit").replace("-", " ")
     if ticket.stop_price is not None:
         words += f" {number(ticket.stop_price, deep)}"
         words += f" -> limit {number(ticket.price, deep)}" if ticket.price is not None else ""
@@ -177,7 +177,7 @@ def order_row(order: OrderView, listing: Listing, fills: Sequence[FillView]) -> 
             "pair": pair.altname,
             "aclass": "forex",
             "type": "buy" if ticket.buys else "sell",
-            "ordertype": KINDS[ticket.kind],
+            "ordertype": ORDER_TYPES[ticket.kind],
             "price": trail or (number(prices[0], deep) if prices[0] else "0"),
             "price2": number(prices[1], deep) if prices[1] else "0",
             "leverage": "none",
@@ -215,7 +215,7 @@ def trade_row(fill: FillView, listing: Listing) -> Row:
         "aclass": "forex",
         "time": seconds(fill.time_ns),
         "type": "buy" if ticket.buys else "sell",
-        "ordertype": KINDS[ticket.kind],
+        "ordertype": ORDER_TYPES[ticket.kind],
         "price": number(fill.price, COST_PLACES),
         "cost": number(fill.price * fill.size, COST_PLACES),
         "fee": number(fill.fee, COST_PLACES),
@@ -229,14 +229,14 @@ def trade_row(fill: FillView, listing: Listing) -> Row:
 
 
 def whole_order(order: OrderView, listing: Listing) -> Row:
-    """All of an order, as the feed tells it first."""
+    """All of an order, as in the first message of the feed about it."""
     ticket = order.ticket
     deep, lots = places(listing.tick_size), places(listing.lot_size)
     row: Row = {
         **named(order),
         "symbol": ticket.symbol,
         "side": "buy" if ticket.buys else "sell",
-        "order_type": KINDS[ticket.kind],
+        "order_type": ORDER_TYPES[ticket.kind],
         "order_qty": bare(ticket.size, lots),
         "cum_qty": bare(order.filled, lots),
         "cum_cost": bare(order.filled_value, COST_PLACES),
@@ -269,7 +269,7 @@ def whole_order(order: OrderView, listing: Listing) -> Row:
 
 
 def named(order: OrderView) -> Row:
-    """Which order it is."""
+    """The ids of an order."""
     row: Row = {"order_id": order_id(order.order_id), "order_userref": 0}
     if order.ticket.client_id:
         row["cl_ord_id"] = order.ticket.client_id
@@ -277,7 +277,7 @@ def named(order: OrderView) -> Row:
 
 
 def filled_so_far(order: OrderView, listing: Listing) -> Row:
-    """What became of it."""
+    """What was filled of an order, and its status."""
     average = order.filled_value / order.filled if order.filled else ZERO
     deep = max(places(listing.tick_size), COST_PLACES)
     return {
@@ -290,7 +290,7 @@ def filled_so_far(order: OrderView, listing: Listing) -> Row:
 
 
 def execution_row(fill: FillView, listing: Listing, market_view: MarketView) -> Row:
-    """A trade in the feed. That it has filled the order, the next message says."""
+    """A trade in the feed. The next message says whether it has filled the order."""
     ticket, paid_in = fill.order.ticket, fill.fee_asset
     dollars = in_dollars(fill.fee, paid_in, f"{paid_in}/USDT", market_view)
     return {
@@ -305,7 +305,7 @@ def execution_row(fill: FillView, listing: Listing, market_view: MarketView) -> 
         "liquidity_ind": "m" if fill.is_maker else "t",
         "cost": bare(fill.price * fill.size, COST_PLACES),
         "order_status": "partially_filled",
-        "order_type": KINDS[ticket.kind],
+        "order_type": ORDER_TYPES[ticket.kind],
         "fees": [{"asset": paid_in, "qty": bare(fill.fee, COST_PLACES)}],
         "fee_usd_equiv": bare(round(dollars, COST_PLACES), COST_PLACES),
         "timestamp": rfc3339(fill.time_ns),
@@ -313,7 +313,7 @@ def execution_row(fill: FillView, listing: Listing, market_view: MarketView) -> 
 
 
 def reason(order: OrderView) -> str:
-    """Why it is not open any more; empty: it is filled."""
+    """Why an order is not open any more; empty: it is filled."""
     if order.status is Status.FILLED:
         return ""
     if order.why is not None:
@@ -323,14 +323,14 @@ def reason(order: OrderView) -> str:
     return "User requested"
 
 
-def _stirred(letter: str, value: int) -> str:
+def _permuted(prefix: str, value: int) -> str:
     value = value * FACTOR % SPACE
-    letters = []
+    digits = []
     for _ in range(LENGTH):
         value, digit = divmod(value, len(DIGITS))
-        letters.append(DIGITS[digit])
-    text = "".join(reversed(letters))
-    return "-".join((letter + text[:5], text[5:10], text[10:]))
+        digits.append(DIGITS[digit])
+    text = "".join(reversed(digits))
+    return "-".join((prefix + text[:5], text[5:10], text[10:]))
 
 
 def _flags(order: OrderView) -> str:

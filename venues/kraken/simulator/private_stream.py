@@ -1,9 +1,9 @@
-"""What Kraken's websocket tells of an account.
+"""Kraken's channels of an account.
 
 Documentation: https://docs.kraken.com/api/docs/websocket-v2/executions
 https://docs.kraken.com/api/docs/websocket-v2/balances
-What is told first of an order is all of it, later only what has changed. Each channel numbers its
-messages for each connection, from 1.
+The first message about an order has all of it, later ones only what has changed. Each channel
+numbers its messages for each connection, from 1.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,8 +12,9 @@ from decimal import Decimal
 
 import msgspec
 
-from kit.simulator.dialect import Channel, MarketView, Session, Stream
+from kit.simulator.dialect import Frame, MarketView, Session
 from kit.simulator.exchange.market import known_listings
+from kit.simulator.exchange.rest import engine_of
 from kit.simulator.matching.contract import (
     AccountEvent,
     BalanceChanged,
@@ -22,10 +23,10 @@ from kit.simulator.matching.contract import (
     OrderView,
 )
 from venues.kraken.simulator.candles import rfc3339
-from venues.kraken.simulator.private.keys import engine_of
-from venues.kraken.simulator.private.rows import (
+from venues.kraken.simulator.errors import ERRORS
+from venues.kraken.simulator.rest import Row
+from venues.kraken.simulator.rows import (
     COST_PLACES,
-    Row,
     bare,
     execution_row,
     filled_so_far,
@@ -35,91 +36,81 @@ from venues.kraken.simulator.private.rows import (
     reason,
     whole_order,
 )
+from venues.kraken.simulator.streams import ACCOUNT_STREAMS, BALANCES, EXECUTIONS
 
-EXECUTIONS, BALANCES = "executions", "balances"
-STREAMS = {name: Stream(name, Channel.OTHER, "") for name in (EXECUTIONS, BALANCES)}
 TRADES_SHOWN = 50
 TRANSITIONS = ("new", "filled", "canceled", "expired", "trade")
-"""What a subscription without ``order_status`` is told."""
+"""The changes that a subscription without ``order_status`` gets."""
 
 
 @dataclass(slots=True)
-class Account:
-    """What a connection knows of accounts."""
+class KrakenAccountFeed:
+    """Writes the events of an account for one connection."""
 
-    tokens: set[str] = field(default_factory=set)
-    """Those it has used."""
-    owner: str = ""
-    """Whose events it hears; empty: nobody's."""
+    session: Session
+    account: str
+    market_view: MarketView
     counts: dict[str, int] = field(default_factory=dict)
     """How many messages each channel has had."""
     totals: dict[str, Decimal] = field(default_factory=dict)
-    """What it was told of each asset."""
+    """The balance of each asset in the last message."""
     all_states: bool = True
     entries: int = 0
 
-
-@dataclass(frozen=True, slots=True)
-class Teller:
-    """Puts what happens to an account into Kraken's words, for one connection."""
-
-    session: Session
-    account: Account
-    market_view: MarketView
-
-    def hear(self, event: AccountEvent) -> None:
+    def frames_of(self, event: AccountEvent) -> Iterator[Frame]:
         """What an order holds is no change of a balance at Kraken."""
         if isinstance(event, OrderChanged) and EXECUTIONS in self.session.streams:
             for row in self._changes(event):
-                if self.account.all_states or row["exec_type"] in TRANSITIONS:
-                    self._tell(EXECUTIONS, row)
+                if self.all_states or row["exec_type"] in TRANSITIONS:
+                    yield self._update(EXECUTIONS, row)
         elif isinstance(event, BalanceChanged) and BALANCES in self.session.streams:
             asset, total = event.balance.asset, event.balance.total
-            before = self.account.totals.get(asset, Decimal(0))
-            self.account.totals[asset] = total
+            before = self.totals.get(asset, Decimal(0))
+            self.totals[asset] = total
             if total != before:
-                self._tell(BALANCES, self._entry(event, total - before))
+                yield self._update(BALANCES, self._entry(event, total - before))
 
     def balances(self) -> list[Row]:
-        """All there are."""
+        """The balances of all assets."""
         rows: list[Row] = []
-        for one in engine_of(self.market_view).balances(self.account.owner):
-            self.account.totals[one.asset] = one.total
-            wallet = {"type": "spot", "id": "main", "balance": bare(one.total, COST_PLACES)}
+        for one in engine_of(self.market_view, ERRORS).balances(self.account):
+            self.totals[one.asset] = one.total
+            balance = bare(one.total, COST_PLACES)
+            wallet = {"type": "spot", "id": "main", "balance": balance}
             rows.append(
                 {
                     "asset": one.asset,
                     "asset_class": "currency",
-                    "balance": bare(one.total, COST_PLACES),
+                    "balance": balance,
                     "wallets": [wallet],
                 }
             )
         return rows
 
     def executions(self, with_orders: bool, with_trades: bool) -> list[Row]:
-        """Open orders, and the newest trades."""
-        engine, listings = engine_of(self.market_view), known_listings(self.market_view)
+        """The open orders, and the newest trades."""
+        engine, listings = engine_of(self.market_view, ERRORS), known_listings(self.market_view)
         rows: list[Row] = []
         if with_orders:
             rows.extend(
                 {**whole_order(one, listings[one.ticket.symbol]), "exec_type": "new"}
-                for one in engine.open_orders(self.account.owner)
+                for one in engine.open_orders(self.account)
             )
         if with_trades:
-            for fill in engine.fills(self.account.owner)[-TRADES_SHOWN:]:
-                symbol = fill.order.ticket.symbol
-                rows.append(execution_row(fill, listings[symbol], self.market_view))
+            rows.extend(
+                execution_row(fill, listings[fill.order.ticket.symbol], self.market_view)
+                for fill in engine.fills(self.account)[-TRADES_SHOWN:]
+            )
         return rows
 
     def frame(self, channel: str, kind: str, rows: Sequence[Row]) -> bytes:
         """``{"channel":"executions","type":"update","data":[…],"sequence":8}``"""
-        self.account.counts[channel] += 1
-        count = self.account.counts[channel]
-        body = {"channel": channel, "type": kind, "data": rows, "sequence": count}
+        self.counts[channel] += 1
+        body = {"channel": channel, "type": kind, "data": rows, "sequence": self.counts[channel]}
         return msgspec.json.encode(body)
 
-    def _tell(self, channel: str, row: Row) -> None:
-        self.session.tell(STREAMS[channel], self.frame(channel, "update", [row]))
+    def _update(self, channel: str, row: Row) -> Frame:
+        return ACCOUNT_STREAMS[channel], self.frame(channel, "update", [row])
 
     def _changes(self, event: OrderChanged) -> Iterator[Row]:
         order, listing = event.order, known_listings(self.market_view)[event.order.ticket.symbol]
@@ -135,28 +126,28 @@ class Teller:
         elif event.cause is Cause.TRIGGERED:
             yield {**_state(order), "exec_type": "status", "order_status": "new"}
         elif event.cause is Cause.AMENDED:
-            amended = {"amended": True, "exec_type": "amended"}
-            yield {**whole_order(order, listing), **amended}
+            yield {**whole_order(order, listing), "amended": True, "exec_type": "amended"}
         else:
-            kind = "expired" if is_expired(order) else "canceled"
-            said = {"exec_type": kind, "order_status": kind, "reason": reason(order)}
-            yield {**so_far, **said, "cancel_reason": reason(order)}
+            kind, why = "expired" if is_expired(order) else "canceled", reason(order)
+            ended = {"exec_type": kind, "order_status": kind, "reason": why, "cancel_reason": why}
+            yield {**so_far, **ended}
 
     def _entry(self, event: BalanceChanged, amount: Decimal) -> Row:
-        """Of the account's ledger."""
-        self.account.entries += 1
+        """A row of the account's ledger."""
+        self.entries += 1
+        kind = "trade" if event.why == "fill" else event.why
         return {
             "asset": event.balance.asset,
             "asset_class": "currency",
             "amount": bare(amount, COST_PLACES),
             "balance": bare(event.balance.total, COST_PLACES),
             "fee": bare(Decimal(0), COST_PLACES),
-            "ledger_id": ledger_id(self.account.entries),
-            "ref_id": ledger_id(-self.account.entries),
+            "ledger_id": ledger_id(self.entries),
+            "ref_id": ledger_id(-self.entries),
             "timestamp": rfc3339(self.market_view.time_ns()),
-            "type": "trade" if event.why == "fill" else event.why,
+            "type": kind,
             "subtype": "",
-            "category": "trade" if event.why == "fill" else event.why,
+            "category": kind,
             "wallet_type": "spot",
             "wallet_id": "main",
         }

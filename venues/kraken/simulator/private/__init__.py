@@ -1,1 +1,0 @@
-"""The private side of Kraken, as its clients see it."""
