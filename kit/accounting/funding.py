@@ -6,9 +6,15 @@ their rate belongs to a period, and a position pays the part of it that has pass
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+
+UNSEEN_MAX_NS = 600 * NANOSECONDS_PER_SECOND
+"""Longest time between two marks for which continuous funding is charged: of a longer one nobody
+knows the rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +58,29 @@ class FundingSchedule:
         if before is None:
             self._marks[symbol] = mark
             return None
-        rate = before.rate if mark.rate is None and not self.is_continuous else mark.rate
+        if self.is_continuous:
+            return self._accrue(symbol, before, mark)
         self._marks[symbol] = FundingMark(
             mark.price or before.price,
-            rate,
+            before.rate if mark.rate is None else mark.rate,
             mark.next_time_ns or before.next_time_ns,
-            max(mark.time_ns, before.time_ns) if self.is_continuous else mark.time_ns,
+            mark.time_ns,
         )
         if before.price is None or not before.rate:
             return None
-        if self.is_continuous:
-            passed_ns = mark.time_ns - before.time_ns
-            share = Fraction(max(0, passed_ns), self._period_ns)
-            return FundingCharge(before.price, Fraction(before.rate) * share) if share else None
         if before.time_ns < before.next_time_ns <= mark.time_ns:
             return FundingCharge(before.price, Fraction(before.rate))
         return None
+
+    def _accrue(self, symbol: str, before: FundingMark, mark: FundingMark) -> FundingCharge | None:
+        passed_ns = mark.time_ns - before.time_ns
+        if -UNSEEN_MAX_NS < passed_ns < 0:
+            return None  # it was overtaken
+        self._marks[symbol] = replace(mark, price=mark.price or before.price)
+        if before.price is None or not before.rate or not 0 < passed_ns <= UNSEEN_MAX_NS:
+            return None
+        share = Fraction(passed_ns, self._period_ns)
+        return FundingCharge(before.price, Fraction(before.rate) * share)
 
     def price(self, symbol: str) -> Decimal | None:
         """Return the last mark price, or None if none is known."""

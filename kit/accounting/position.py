@@ -108,6 +108,11 @@ class Position:
         scaled = Ratio(numerator * ATOMS_PER_UNIT, denominator)
         self._funding += scaled.apply(self.value(unit_value))
 
+    @property
+    def has_funding(self) -> bool:
+        """Whether funding has accrued that is not paid yet."""
+        return self._funding != 0
+
     def pay_funding(self) -> int:
         """Realise the accrued funding. Return the atoms that the account pays; negative if it
         receives them."""

@@ -20,7 +20,7 @@ from kit.execution.journal.account_journal import AccountJournal
 from kit.execution.journal.files import FileStore, OneThread
 from kit.execution.keys import known_keys
 from kit.execution.paper.execution_client import PaperExecutionClient
-from kit.execution.paper.market import Hear, Market
+from kit.execution.paper.market import Market, MarketListener
 from kit.execution.paper.rules import PaperRules
 from kit.execution.prices import FeedPrices, FindInstrument, MarketReference
 from kit.execution.service import TradeFlowServicer
@@ -74,7 +74,7 @@ class Accounts:
         self.by_name[name] = Account(context, client, journal, verifier, self._market)
 
     def add_paper(
-        self, name: str, rules: PaperRules, make_market: Callable[[Hear], Market]
+        self, name: str, rules: PaperRules, make_market: Callable[[MarketListener], Market]
     ) -> None:
         """Add a paper account. Its client has only what this process publishes: no credentials, no
         address and no budget."""

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from kit.base.clock import SystemClock
+from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
 from kit.connector.contract.venue import (
     Environment,
     Maturity,
@@ -20,6 +20,8 @@ from venues.deribit.history import DeribitHistory
 VENUE_ID = "deribit"
 LIVE_FEED = "wss://www.deribit.com"
 
+FUNDING_PERIOD_NS = 8 * 3600 * NANOSECONDS_PER_SECOND
+"""Deribit charges funding all the time; `current_funding` is the rate of eight hours."""
 LIMITS = VenueLimits(
     symbols_per_connection=100,  # five channels each
     symbols_per_message=50,  # a request may have 32 KiB, this has about 8
@@ -51,7 +53,12 @@ def deribit(place: Environment) -> Venue:
         limits=LIMITS,
         default_symbols=("BTC-PERPETUAL", "ETH-PERPETUAL"),
         desk=lambda credentials: _desk(place, credentials),
-        house=FeeSchedule(Decimal(0), Decimal("0.0005"), sizes_are_contracts=False),
+        house=FeeSchedule(
+            Decimal(0),
+            Decimal("0.0005"),
+            sizes_are_contracts=False,
+            continuous_funding_period_ns=FUNDING_PERIOD_NS,
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from kit.base.clock import SystemClock
 from kit.base.telemetry import Meter
 from kit.execution.contract import OrderKey
 from kit.execution.paper.feed_market import FeedMarket
-from kit.execution.paper.tests.markets import LISTED, RULES, SYMBOL, Floor
+from kit.execution.paper.tests.markets import LISTED, RULES, SYMBOL, PaperVenue
 from kit.marketdata.codec import encode
 from kit.marketdata.model.book_updates import BookUpdates, InstrumentScale
 from kit.marketdata.model.columns import Numbers, Scale, Symbols, TradeRows
@@ -94,7 +94,7 @@ class Stage:
 
     def open(self):
         """Read what is on disk."""
-        self.floor = Floor(RULES, steps=self.steps, market=self.market)
+        self.floor = PaperVenue(RULES, steps=self.steps, market=self.market)
         self.exchange = self.floor.exchange
         # Of those that are on disk no id comes again.
         self.floor.ids = 100 * len(self.steps)

@@ -17,7 +17,13 @@ from kit.connector.host.hub import Hub
 from kit.connector.process.hub_source import HubBooks, HubFeed
 from kit.connector.tests.refilling import SYMBOL, trades
 from kit.execution.paper.feed_market import FeedMarket
-from kit.execution.paper.market import BookChanged, BookDoubted, Marked, Missed, Traded
+from kit.execution.paper.market import (
+    BookUnproven,
+    BookUpdated,
+    EventsLost,
+    MarkReported,
+    TradeReported,
+)
 from kit.marketdata.codec import encode
 from kit.marketdata.model.columns import BookRows, Levels, MarkRows, Numbers, Symbols
 from tests.support.waiting import until
@@ -84,11 +90,11 @@ def test_it_tells_at_once_what_has_come_up_to_now(at):
     assert at.heard == []
     at.market.catch_up()
     whole, changed, trade = at.heard
-    assert isinstance(whole, BookChanged)
+    assert isinstance(whole, BookUpdated)
     assert (whole.is_whole, len(whole.levels)) == (True, 2)
     assert changed.levels == [(True, D("10.0"), D(4)), (False, D("10.1"), D(0))]
     assert (changed.is_whole, changed.venue_time_ns) == (False, 2)
-    assert trade == Traded(SYMBOL, D("3.0"), D(1), True, 3)
+    assert trade == TradeReported(SYMBOL, D("3.0"), D(1), True, 3)
     at.market.catch_up()
     assert len(at.heard) == 3
 
@@ -101,11 +107,11 @@ def test_a_trade_that_came_first_is_told_first(at):
     at.market.catch_up()
     order = [(type(event), event.venue_time_ns) for event in at.heard]
     assert order == [
-        (Traded, 4),
-        (Traded, 5),
-        (BookChanged, 5),
-        (Traded, 6),
-        (BookChanged, 6),
+        (TradeReported, 4),
+        (TradeReported, 5),
+        (BookUpdated, 5),
+        (TradeReported, 6),
+        (BookUpdated, 6),
     ]
 
 
@@ -118,7 +124,7 @@ def test_books_are_shown_while_they_can_be_relied_on(at):
     at.books.mark_in_doubt([SYMBOL], types_pb2.GAP_REASON_RECONNECT, 9, "lost")
     assert at.market.levels(SYMBOL, True, 5) is None
     at.market.catch_up()
-    assert at.heard[-1] == BookDoubted(SYMBOL)
+    assert at.heard[-1] == BookUnproven(SYMBOL)
     assert at.market.levels("never heard of", True, 5) is None
     assert at.market.keeps(SYMBOL)
     assert not at.market.keeps("never heard of")
@@ -136,7 +142,7 @@ def test_marks_say_what_they_know(at):
     )
     at.hub.publish(MARKS, encode.rows(rows))
     at.market.catch_up()
-    assert at.heard == [Marked(SYMBOL, D("61000.5"), D("-0.0001"), 77, 1)]
+    assert at.heard == [MarkReported(SYMBOL, D("61000.5"), D("-0.0001"), 77, 1)]
 
 
 def test_what_is_not_watched_is_not_read(at):
@@ -184,7 +190,7 @@ async def test_who_falls_behind_is_told_so_and_goes_on(runs):
         await until(lambda: at.heard)
     else:
         at.market.catch_up()
-    assert isinstance(at.heard[0], Missed)
+    assert isinstance(at.heard[0], EventsLost)
     at.trade(99)
     if runs:
         await until(lambda: len(at.heard) == 2)

@@ -146,6 +146,6 @@ async def test_fees_and_balances_are_as_set(trading):
     running = asyncio.create_task(found.accounts.paper_clients["paper"].run())
     balances = await asyncio.wait_for(found.accounts.paper_clients["paper"].balances(), 10)
     assert [(one.asset, str(one.total)) for one in balances] == [("USDT", "5")]
-    house = found.accounts.paper_clients["paper"].exchange.wallet._rules.house
-    assert (str(house.maker), str(house.taker)) == ("-0.0001", "0.0002")
+    fees = found.accounts.paper_clients["paper"].exchange.wallet._rules.fee_schedule
+    assert (str(fees.maker), str(fees.taker)) == ("-0.0001", "0.0002")
     running.cancel()

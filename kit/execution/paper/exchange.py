@@ -11,7 +11,6 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.cursor import Cursor
-from kit.execution.amounts import ZERO
 from kit.execution.contract import (
     Accepted,
     AccountEvent,
@@ -24,17 +23,23 @@ from kit.execution.contract import (
     VenuePosition,
     Verdict,
 )
-from kit.execution.paper.display import Display
-from kit.execution.paper.entrance import Entrance
-from kit.execution.paper.liquidity import Liquidity
+from kit.execution.paper.consumed_liquidity import ConsumedLiquidity
+from kit.execution.paper.fill_simulator import FillSimulator
+from kit.execution.paper.instrument_terms import InstrumentTerms
 from kit.execution.paper.market import Market, MarketEvent
-from kit.execution.paper.matcher import Matcher
-from kit.execution.paper.orders import PREFIX, NotTaken, PaperOrder, loaded, told_fill
-from kit.execution.paper.positions import Position
-from kit.execution.paper.records import Filled, Held, Listed, Reached, Step, Stood
+from kit.execution.paper.order_entry import OrderEntry
+from kit.execution.paper.orders import PREFIX, OrderRejection, PaperOrder, loaded, told_fill
+from kit.execution.paper.records import (
+    AccountChange,
+    FillRecord,
+    InstrumentRecord,
+    OrderRecord,
+    PositionRecord,
+    StreamPositionRecord,
+)
 from kit.execution.paper.rules import PaperRules
-from kit.execution.paper.terms import Terms
-from kit.execution.paper.wallet import Wallet
+from kit.execution.paper.visible_book import VisibleBook
+from kit.execution.paper.wallet import PaperWallet
 
 OPEN_MAX = 1_000
 ENDED_KEPT = 2_000
@@ -56,42 +61,42 @@ class PaperExchange:
         self._market = market
         self._clock = clock
         self._instrument = instrument
-        self._liquidity = Liquidity()
-        self.wallet = Wallet(rules)
-        display = Display(market, self._liquidity)
-        self._entrance = Entrance(
+        self._liquidity = ConsumedLiquidity()
+        self.wallet = PaperWallet(rules)
+        display = VisibleBook(market, self._liquidity)
+        self._entrance = OrderEntry(
             market, self.wallet, display, clock.time_ns, self._changed, self._filled
         )
-        self._matcher = Matcher(market, self._entrance, self.wallet, self._liquidity, display)
+        self._matcher = FillSimulator(market, self._entrance, self.wallet, self._liquidity, display)
         self._orders: dict[int, PaperOrder] = {}
         self._by_client_id: dict[str, PaperOrder] = {}
         self._ended: deque[PaperOrder] = deque()
-        self._fills: deque[Filled] = deque(maxlen=FILLS_KEPT)
+        self._fills: deque[FillRecord] = deque(maxlen=FILLS_KEPT)
         self._last_number = 0
         self._new_orders: dict[int, PaperOrder] = {}
-        self._new_fills: list[Filled] = []
+        self._new_fills: list[FillRecord] = []
 
-    def place(self, wish: OrderRequest) -> Verdict:
+    def place(self, request: OrderRequest) -> Verdict:
         """An order arrives."""
-        self._follow(wish.symbol)
+        self._follow(request.symbol)
         try:
-            order = self._draft(wish)
+            order = self._draft(request)
             self._entrance.enter(order)
-        except NotTaken as error:
+        except OrderRejection as error:
             return Rejected(error.reason, error.words)
         finally:
             self._watch()
         return _taken(order)
 
-    def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
+    def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
         """A change of an order arrives."""
         self._follow(key.symbol)
         order = self._open(key)
         try:
-            if order is None or order.price is None or wish.price is None:
-                raise NotTaken(orders_pb2.REJECT_REASON_OTHER, FINISHED)
-            self._entrance.amend(order, wish.size, wish.price)
-        except NotTaken as error:
+            if order is None or order.price is None or request.price is None:
+                raise OrderRejection(orders_pb2.REJECT_REASON_OTHER, FINISHED)
+            self._entrance.amend(order, request.size, request.price)
+        except OrderRejection as error:
             return Rejected(error.reason, error.words)
         finally:
             self._watch()
@@ -126,13 +131,13 @@ class PaperExchange:
         self._market.catch_up()
         now_ns = self._clock.time_ns()
         for order in self._entrance.orders():
-            if 0 < order.wish.expire_time_ns <= now_ns:
+            if 0 < order.request.expire_time_ns <= now_ns:
                 self._entrance.end(order, orders_pb2.ORDER_STATE_EXPIRED)
         self._watch()
 
     def next_expiry_ns(self) -> int:
         """When the next time is over; 0: there is none."""
-        ends = (order.wish.expire_time_ns for order in self._entrance.orders())
+        ends = (order.request.expire_time_ns for order in self._entrance.orders())
         return min((end for end in ends if end), default=0)
 
     def find(self, key: OrderKey) -> VenueOrder | None:
@@ -155,62 +160,62 @@ class PaperExchange:
 
     def balances(self) -> list[VenueBalance]:
         """All that are not zero."""
-        found = (self.wallet.balance(asset) for asset in sorted(self.wallet.totals))
+        found = map(self.wallet.balance, self.wallet.known_assets())
         return [balance for balance in found if balance.total or balance.free]
 
     def positions(self) -> list[VenuePosition]:
         """All that are not zero."""
         return [self.wallet.position(symbol) for symbol in sorted(self.wallet.held_symbols())]
 
-    def take_step(self) -> tuple[Step, list[AccountEvent]] | None:
+    def take_step(self) -> tuple[AccountChange, list[AccountEvent]] | None:
         """What has changed since this was asked last, for the disk, and as it is told. None:
         nothing."""
         wallet = self.wallet
         if not (self._new_orders or self._new_fills or wallet.assets or wallet.symbols):
             return None
         assets, symbols = sorted(wallet.assets), sorted(wallet.symbols)
-        step = Step(
+        step = AccountChange(
             last_number=self._last_number,
             listed=tuple(map(self._listed, symbols)),
             orders=tuple(order.stood() for order in self._new_orders.values()),
             fills=tuple(self._new_fills),
-            totals=tuple((asset, wallet.totals.get(asset, ZERO)) for asset in assets),
-            held=tuple(self._held(symbol) for symbol in symbols if symbol in wallet.positions),
+            totals=tuple((asset, wallet.total(asset)) for asset in assets),
+            held=tuple(wallet.position_record(one) for one in symbols if one in wallet.traded),
             reached=self._reached(),
         )
         events: list[AccountEvent] = [
             *map(told_fill, self._new_fills),
             *(order.told() for order in self._new_orders.values()),
             *map(wallet.balance, assets),
-            *map(wallet.position, wallet.positions.keys() & wallet.symbols),
+            *map(wallet.position, wallet.traded & wallet.symbols),
         ]
         self._new_orders, self._new_fills = {}, []
         wallet.assets.clear()
         wallet.symbols.clear()
         return step, events
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[AccountChange]:
         """All that is known, for the disk."""
         wallet, number = self.wallet, self._last_number
-        yield Step(
+        yield AccountChange(
             number,
             listed=tuple(map(self._listed, wallet.terms)),
-            totals=tuple(wallet.totals.items()),
-            held=tuple(map(self._held, wallet.positions)),
+            totals=tuple((asset, wallet.total(asset)) for asset in wallet.known_assets()),
+            held=tuple(map(wallet.position_record, wallet.traded)),
             reached=self._reached(),
         )
         for order in self._orders.values():
-            yield Step(number, orders=(order.stood(),))
+            yield AccountChange(number, orders=(order.stood(),))
         for fill in self._fills:
-            yield Step(number, fills=(fill,))
+            yield AccountChange(number, fills=(fill,))
 
-    def load(self, steps: Iterable[Step]) -> None:
+    def load(self, steps: Iterable[AccountChange]) -> None:
         """Know again what is on disk; without anything, begin with what a new account has."""
-        listed: dict[str, Listed] = {}
-        orders: dict[int, Stood] = {}
-        fills: dict[int, Filled] = {}
-        held: dict[str, Held] = {}
-        reached: Sequence[Reached] = ()
+        listed: dict[str, InstrumentRecord] = {}
+        orders: dict[int, OrderRecord] = {}
+        fills: dict[int, FillRecord] = {}
+        held: dict[str, PositionRecord] = {}
+        reached: Sequence[StreamPositionRecord] = ()
         is_new = True
         for step in steps:
             is_new = False
@@ -219,7 +224,7 @@ class PaperExchange:
             listed |= {one.symbol: one for one in step.listed}
             orders |= {one.number: one for one in step.orders}
             fills |= {one.number: one for one in step.fills}
-            self.wallet.totals |= dict(step.totals)
+            self.wallet.load_totals(step.totals)
             held |= {one.symbol: one for one in step.held}
         if is_new:
             # Of a state that was deleted no number comes again.
@@ -227,11 +232,9 @@ class PaperExchange:
             self.wallet.begin()
             return
         for one in listed.values():
-            self.wallet.terms[one.symbol] = Terms(*msgspec.structs.astuple(one))
+            self.wallet.terms[one.symbol] = InstrumentTerms(*msgspec.structs.astuple(one))
         for position in held.values():
-            self.wallet.positions[position.symbol] = Position(
-                position.size, position.cost, position.realized
-            )
+            self.wallet.load_position(position)
         for _, stood in sorted(orders.items()):
             self._load_order(loaded(stood, self.wallet.terms[stood.symbol]))
         self._fills.extend(fill for _, fill in sorted(fills.items()))
@@ -253,25 +256,25 @@ class PaperExchange:
         else:
             self._entrance.load(order)
 
-    def _draft(self, wish: OrderRequest) -> PaperOrder:
-        """Raises NotTaken."""
-        if wish.client_order_id in self._by_client_id:
-            raise NotTaken(orders_pb2.REJECT_REASON_DUPLICATE_ID, "the id is known")
-        instrument = self._instrument(wish.symbol)
+    def _draft(self, request: OrderRequest) -> PaperOrder:
+        """Raises OrderRejection."""
+        if request.client_order_id in self._by_client_id:
+            raise OrderRejection(orders_pb2.REJECT_REASON_DUPLICATE_ID, "the id is known")
+        instrument = self._instrument(request.symbol)
         if instrument is None or instrument.status not in TRADES:
-            raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, "it does not trade now")
+            raise OrderRejection(orders_pb2.REJECT_REASON_INSTRUMENT, "it does not trade now")
         if instrument.kind == types_pb2.INSTRUMENT_KIND_UNSPECIFIED:
-            raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, NO_TERMS)
-        if not self._market.keeps(wish.symbol):
-            raise NotTaken(orders_pb2.REJECT_REASON_INSTRUMENT, NO_BOOK)
+            raise OrderRejection(orders_pb2.REJECT_REASON_INSTRUMENT, NO_TERMS)
+        if not self._market.keeps(request.symbol):
+            raise OrderRejection(orders_pb2.REJECT_REASON_INSTRUMENT, NO_BOOK)
         terms = self.wallet.enter(instrument)
         if terms is None:
-            raise NotTaken(orders_pb2.REJECT_REASON_NOT_SUPPORTED, NO_SUCH_KIND)
+            raise OrderRejection(orders_pb2.REJECT_REASON_NOT_SUPPORTED, NO_SUCH_KIND)
         if len(self._entrance.orders()) >= OPEN_MAX:
             words = f"{OPEN_MAX} orders are open"
-            raise NotTaken(orders_pb2.REJECT_REASON_TOO_MANY_ORDERS, words)
+            raise OrderRejection(orders_pb2.REJECT_REASON_TOO_MANY_ORDERS, words)
         now_ns = self._clock.time_ns()
-        return PaperOrder(self._next_number(), wish, terms, now_ns, updated_time_ns=now_ns)
+        return PaperOrder(self._next_number(), request, terms, now_ns, updated_time_ns=now_ns)
 
     def _follow(self, symbol: str) -> None:
         """Hear of an instrument, and have heard all of it up to now."""
@@ -304,8 +307,8 @@ class PaperExchange:
 
     def _remember(self, order: PaperOrder) -> None:
         self._orders[order.number] = order
-        if order.wish.client_order_id:
-            self._by_client_id[order.wish.client_order_id] = order
+        if order.request.client_order_id:
+            self._by_client_id[order.request.client_order_id] = order
 
     def _changed(self, order: PaperOrder) -> None:
         if order.number not in self._orders:
@@ -321,7 +324,7 @@ class PaperExchange:
         if len(self._ended) > ENDED_KEPT:
             oldest = self._ended.popleft()
             self._orders.pop(oldest.number, None)
-            self._by_client_id.pop(oldest.wish.client_order_id, None)
+            self._by_client_id.pop(oldest.request.client_order_id, None)
 
     def _filled(
         self,
@@ -331,11 +334,11 @@ class PaperExchange:
         fee: tuple[str, Decimal],
         is_maker: bool,
     ) -> None:
-        fill = Filled(
+        fill = FillRecord(
             number=self._next_number(),
             order_number=order.number,
             symbol=order.symbol,
-            client_order_id=order.wish.client_order_id,
+            client_order_id=order.request.client_order_id,
             buys=order.buys,
             price=price,
             size=size,
@@ -348,16 +351,16 @@ class PaperExchange:
         self._new_fills.append(fill)
         self._changed(order)
 
-    def _listed(self, symbol: str) -> Listed:
+    def _listed(self, symbol: str) -> InstrumentRecord:
         terms = self.wallet.terms[symbol]
-        return Listed(*(getattr(terms, name) for name in Listed.__struct_fields__))
+        return InstrumentRecord(
+            *(getattr(terms, name) for name in InstrumentRecord.__struct_fields__)
+        )
 
-    def _reached(self) -> tuple[Reached, ...]:
-        return tuple(Reached(channel, *at) for channel, at in self._market.reached().items())
-
-    def _held(self, symbol: str) -> Held:
-        one = self.wallet.positions[symbol]
-        return Held(symbol, one.size, one.cost, one.realized)
+    def _reached(self) -> tuple[StreamPositionRecord, ...]:
+        return tuple(
+            StreamPositionRecord(channel, *at) for channel, at in self._market.reached().items()
+        )
 
 
 def _taken(order: PaperOrder) -> Accepted:

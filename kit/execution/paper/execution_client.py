@@ -34,8 +34,8 @@ from kit.execution.journal.journal import Journal, JournalDamaged, Offload, Stor
 from kit.execution.paper import records
 from kit.execution.paper.exchange import FindInstrument, PaperExchange
 from kit.execution.paper.latency import LatencyQueue
-from kit.execution.paper.market import Hear, Market, MarketEvent
-from kit.execution.paper.records import Step
+from kit.execution.paper.market import Market, MarketEvent, MarketListener
+from kit.execution.paper.records import AccountChange
 from kit.execution.paper.rules import PaperRules
 
 Answer = TypeVar("Answer")
@@ -62,7 +62,7 @@ class PaperExecutionClient:
     def __init__(
         self,
         rules: PaperRules,
-        make_market: Callable[[Hear], Market],
+        make_market: Callable[[MarketListener], Market],
         store: Store,
         offload: Offload,
         clock: Clock,
@@ -232,7 +232,7 @@ class PaperExecutionClient:
                 self.exchange.expire()
                 self._note()
 
-    def _steps(self) -> Iterator[Step]:
+    def _steps(self) -> Iterator[AccountChange]:
         for payload in self._journal.load():
             try:
                 yield records.decode(payload)

@@ -12,15 +12,15 @@ from kit.base.errors import Draining, SubscriberTooSlow
 from kit.base.numbers import to_decimal
 from kit.execution.market_source import BookSource, MarketDataSource, Reached, Reader
 from kit.execution.paper.market import (
-    Begun,
-    BookChanged,
-    BookDoubted,
-    Hear,
-    Level,
-    Marked,
+    BookLevel,
+    BookUnproven,
+    BookUpdated,
+    EventsLost,
     MarketEvent,
-    Missed,
-    Traded,
+    MarketListener,
+    MarketRestarted,
+    MarkReported,
+    TradeReported,
 )
 from kit.marketdata.model.batches import Batch
 
@@ -39,7 +39,7 @@ Timed = tuple[int, MarketEvent]
 class FeedMarket:
     """``kit.execution.paper.market.Market``. It reads the feed only while something is watched."""
 
-    def __init__(self, feed: MarketDataSource, books: BookSource, hear: Hear) -> None:
+    def __init__(self, feed: MarketDataSource, books: BookSource, hear: MarketListener) -> None:
         self._feed = feed
         self._books = books
         self._hear = hear
@@ -117,11 +117,11 @@ class FeedMarket:
 
     def _begin(self) -> None:
         if self._feed.begins_anew():
-            self._hear([Begun()])
+            self._hear([MarketRestarted()])
 
     def _miss(self) -> None:
         self._read_anew(self._symbols)
-        self._hear([Missed()])
+        self._hear([EventsLost()])
 
     def _read_anew(self, symbols: frozenset[str]) -> None:
         before, self._reader = self._reader, None
@@ -161,7 +161,7 @@ def _events(batch: Batch, symbols: Iterable[str]) -> Iterator[Timed]:
                 # One without a symbol concerns them all.
                 time_ns = min(gap.detected_time_ns or first_ns, first_ns)
                 for symbol in [gap.symbol] if gap.symbol else sorted(symbols):
-                    yield time_ns, BookDoubted(symbol)
+                    yield time_ns, BookUnproven(symbol)
             yield from _updates(batch)
 
 
@@ -171,7 +171,7 @@ def _trades(batch: Batch) -> Iterator[Timed]:
         entry = batch.instruments[place]
         yield (
             rows.received_time_ns[row],
-            Traded(
+            TradeReported(
                 entry.symbol,
                 to_decimal(rows.price[row], entry.price_scale),
                 to_decimal(rows.size[row], entry.size_scale),
@@ -188,7 +188,7 @@ def _updates(batch: Batch) -> Iterator[Timed]:
         middle = start + rows.bid_count[row]
         end = middle + rows.ask_count[row]
         levels = [
-            Level(
+            BookLevel(
                 at < middle,
                 to_decimal(rows.price[at], entry.price_scale),
                 to_decimal(rows.size[at], entry.size_scale),
@@ -197,7 +197,7 @@ def _updates(batch: Batch) -> Iterator[Timed]:
         ]
         start = end
         is_whole, venue_ns = rows.snapshot[row], rows.venue_time_ns[row]
-        yield rows.received_time_ns[row], BookChanged(entry.symbol, levels, is_whole, venue_ns)
+        yield rows.received_time_ns[row], BookUpdated(entry.symbol, levels, is_whole, venue_ns)
 
 
 def _marks(batch: Batch) -> Iterator[Timed]:
@@ -208,7 +208,7 @@ def _marks(batch: Batch) -> Iterator[Timed]:
         next_ns = rows.next_funding_time_ns[row]
         yield (
             rows.received_time_ns[row],
-            Marked(
+            MarkReported(
                 entry.symbol,
                 to_decimal(price, entry.price_scale) if price else None,
                 to_decimal(rate, entry.rate_scale) if rate or next_ns else None,

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from kit.execution.market_source import Reached
 
 
-class Level(NamedTuple):
+class BookLevel(NamedTuple):
     """A level of a book as it is now; size 0: it is gone."""
 
     is_bid: bool
@@ -17,11 +17,11 @@ class Level(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class BookChanged:
+class BookUpdated:
     """Levels of a book are different."""
 
     symbol: str
-    levels: Sequence[Level]
+    levels: Sequence[BookLevel]
     is_whole: bool
     """Whether these are all levels."""
     venue_time_ns: int
@@ -29,14 +29,14 @@ class BookChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class BookDoubted:
+class BookUnproven:
     """A book cannot be relied on until it is told as a whole again."""
 
     symbol: str
 
 
 @dataclass(frozen=True, slots=True)
-class Traded:
+class TradeReported:
     """A public trade."""
 
     symbol: str
@@ -48,7 +48,7 @@ class Traded:
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class MarkReported:
     """What a derivative is valued at. None, or 0, where the row does not say."""
 
     symbol: str
@@ -59,16 +59,18 @@ class Marked:
     """By the venue's clock; when it was heard, where the venue does not say."""
 
 
-class Missed:
+class EventsLost:
     """Events were lost: this reader was too slow."""
 
 
-class Begun:
+class MarketRestarted:
     """Another market begins: what waits in the one of before has no place in it."""
 
 
-MarketEvent = BookChanged | BookDoubted | Traded | Marked | Missed | Begun
-Hear = Callable[[Sequence[MarketEvent]], None]
+MarketEvent = (
+    BookUpdated | BookUnproven | TradeReported | MarkReported | EventsLost | MarketRestarted
+)
+MarketListener = Callable[[Sequence[MarketEvent]], None]
 
 
 class Market(Protocol):

@@ -6,8 +6,8 @@ from decimal import Decimal
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution import amounts
-from kit.execution.amounts import ZERO, subtract
+from kit.accounting.prices import average_price, fill_weight
+from kit.execution.amounts import ZERO, add, product, subtract
 from kit.execution.contract import (
     Fee,
     OrderRequest,
@@ -17,9 +17,9 @@ from kit.execution.contract import (
     VenueOrder,
 )
 from kit.execution.orders import states
-from kit.execution.paper.queue import Queue
-from kit.execution.paper.records import Filled, Stood
-from kit.execution.paper.terms import Terms
+from kit.execution.paper.instrument_terms import InstrumentTerms
+from kit.execution.paper.queue_position import QueuePosition
+from kit.execution.paper.records import FillRecord, OrderRecord
 
 PREFIX = "paper-"
 """Of the ids that the pretended venue gives: nobody takes them for a real venue's."""
@@ -29,7 +29,7 @@ AT_ONCE = frozenset(
 WAITS = "the book is in doubt: the order waits for it"
 
 
-class NotTaken(Exception):
+class OrderRejection(Exception):
     """Raised where an order cannot be; nothing was done."""
 
     def __init__(self, reason: RejectReason, words: str) -> None:
@@ -43,20 +43,25 @@ class PaperOrder:
     """One order, and its place in the venue's book."""
 
     number: int
-    wish: OrderRequest
-    """As it is after amendments."""
-    terms: Terms
+    request: OrderRequest
+    """What the client asks for, with all amendments."""
+    terms: InstrumentTerms
     created_time_ns: int
     filled: Decimal = ZERO
     value: Decimal = ZERO
     """Sum of price times size of its fills."""
+    inverse_weight: Decimal = ZERO
+    """Sum of the fills' weights for the average price; only of an inverse contract."""
+    reserved: int = 0
+    """Reserved atoms of the asset that it pays with; of a derivative, the atoms of value that count
+    for margin."""
     state: OrderState = orders_pb2.ORDER_STATE_OPEN
     reason: RejectReason = orders_pb2.REJECT_REASON_UNSPECIFIED
     detail: str = ""
     updated_time_ns: int = 0
     is_new: bool = True
     """Whether it has not come to the book yet."""
-    queue: Queue | None = field(default=None)
+    queue: QueuePosition | None = field(default=None)
     """None: it has no place yet, or not any more after a restart."""
     joined_time_ns: int = 0
     """The venue's time of the book that it joined; what happened until then is in it."""
@@ -69,17 +74,17 @@ class PaperOrder:
     @property
     def buys(self) -> bool:
         """Or sells."""
-        return self.wish.side == types_pb2.SIDE_BUY
+        return self.request.side == types_pb2.SIDE_BUY
 
     @property
     def price(self) -> Decimal | None:
         """Its limit; None: at any price."""
-        return self.wish.price
+        return self.request.price
 
     @property
     def left(self) -> Decimal:
         """What is not filled."""
-        return subtract(self.wish.size, self.filled)
+        return subtract(self.request.size, self.filled)
 
     @property
     def is_final(self) -> bool:
@@ -89,7 +94,29 @@ class PaperOrder:
     @property
     def rests(self) -> bool:
         """Whether what is not filled at once stays in the book."""
-        return self.price is not None and self.wish.time_in_force not in AT_ONCE
+        return self.price is not None and self.request.time_in_force not in AT_ONCE
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """The average price of its fills, or None before the first. It is the harmonic mean
+        of an inverse contract's prices."""
+        if not self.filled:
+            return None
+        is_inverse = self.inverse_weight > ZERO
+        weight = self.inverse_weight if is_inverse else self.value
+        return average_price(weight, self.filled, is_inverse=is_inverse)
+
+    def add_fill(self, price: Decimal, size: Decimal, time_ns: int) -> None:
+        """Count a fill."""
+        self.filled = add(self.filled, size)
+        self.value = add(self.value, product(price, size))
+        if self.terms.contract.is_inverse:
+            weight = fill_weight(price, size, is_inverse=True)
+            self.inverse_weight = add(self.inverse_weight, weight)
+        self.updated_time_ns = time_ns
+        is_filled = self.left <= ZERO
+        partly, filled = orders_pb2.ORDER_STATE_PARTLY_FILLED, orders_pb2.ORDER_STATE_FILLED
+        self.state = filled if is_filled else partly
 
     @property
     def rank(self) -> tuple[Decimal, int]:
@@ -109,34 +136,34 @@ class PaperOrder:
         return VenueOrder(
             symbol=self.symbol,
             venue_order_id=f"{PREFIX}{self.number}",
-            client_order_id=self.wish.client_order_id,
-            side=self.wish.side,
-            type=self.wish.type,
-            size=self.wish.size,
+            client_order_id=self.request.client_order_id,
+            side=self.request.side,
+            type=self.request.type,
+            size=self.request.size,
             price=self.price,
             state=orders_pb2.ORDER_STATE_ACKNOWLEDGED if waits else self.state,
             filled_size=self.filled,
-            average_price=amounts.mean(self.value, self.filled) if self.filled else None,
+            average_price=self.average_price,
             venue_time_ns=self.updated_time_ns,
             reject_reason=self.reason,
             detail=WAITS if waits else self.detail,
         )
 
-    def stood(self) -> Stood:
+    def stood(self) -> OrderRecord:
         """As it stands on disk."""
-        wish = self.wish
-        return Stood(
+        request = self.request
+        return OrderRecord(
             number=self.number,
-            client_order_id=wish.client_order_id,
+            client_order_id=request.client_order_id,
             symbol=self.symbol,
-            side=wish.side,
-            type=wish.type,
-            size=wish.size,
-            price=wish.price,
-            time_in_force=wish.time_in_force,
-            expire_time_ns=wish.expire_time_ns,
-            post_only=wish.post_only,
-            reduce_only=wish.reduce_only,
+            side=request.side,
+            type=request.type,
+            size=request.size,
+            price=request.price,
+            time_in_force=request.time_in_force,
+            expire_time_ns=request.expire_time_ns,
+            post_only=request.post_only,
+            reduce_only=request.reduce_only,
             state=self.state,
             reason=self.reason,
             detail=self.detail,
@@ -145,12 +172,13 @@ class PaperOrder:
             is_new=self.is_new,
             created_time_ns=self.created_time_ns,
             updated_time_ns=self.updated_time_ns,
+            inverse_weight=self.inverse_weight,
         )
 
 
-def loaded(record: Stood, terms: Terms) -> PaperOrder:
+def loaded(record: OrderRecord, terms: InstrumentTerms) -> PaperOrder:
     """An order of the disk; its place in the queue is lost."""
-    wish = OrderRequest(
+    request = OrderRequest(
         client_order_id=record.client_order_id,
         symbol=record.symbol,
         side=types_pb2.Side.ValueType(record.side),
@@ -164,11 +192,12 @@ def loaded(record: Stood, terms: Terms) -> PaperOrder:
     )
     return PaperOrder(
         number=record.number,
-        wish=wish,
+        request=request,
         terms=terms,
         created_time_ns=record.created_time_ns,
         filled=record.filled,
         value=record.value,
+        inverse_weight=record.inverse_weight,
         state=orders_pb2.OrderState.ValueType(record.state),
         reason=orders_pb2.RejectReason.ValueType(record.reason),
         detail=record.detail,
@@ -177,7 +206,7 @@ def loaded(record: Stood, terms: Terms) -> PaperOrder:
     )
 
 
-def told_fill(record: Filled) -> VenueFill:
+def told_fill(record: FillRecord) -> VenueFill:
     """A fill as a venue tells it."""
     maker, taker = orders_pb2.LIQUIDITY_MAKER, orders_pb2.LIQUIDITY_TAKER
     return VenueFill(

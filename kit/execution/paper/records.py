@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 
-class Listed(msgspec.Struct, frozen=True, array_like=True):
+class InstrumentRecord(msgspec.Struct, frozen=True, array_like=True):
     """An instrument, as it was traded."""
 
     symbol: str
@@ -14,11 +14,11 @@ class Listed(msgspec.Struct, frozen=True, array_like=True):
     quote: str
     settle: str
     pays_funding: bool
-    contract: Decimal
+    multiplier: Decimal
     step: Decimal
 
 
-class Stood(msgspec.Struct, frozen=True, array_like=True):
+class OrderRecord(msgspec.Struct, frozen=True, array_like=True):
     """An order."""
 
     number: int
@@ -43,9 +43,11 @@ class Stood(msgspec.Struct, frozen=True, array_like=True):
     """Whether it has not come to the book yet."""
     created_time_ns: int
     updated_time_ns: int
+    inverse_weight: Decimal = Decimal(0)
+    """Sum of size / price of an inverse contract's fills; 0 in records of earlier versions."""
 
 
-class Filled(msgspec.Struct, frozen=True, array_like=True):
+class FillRecord(msgspec.Struct, frozen=True, array_like=True):
     """A fill."""
 
     number: int
@@ -61,7 +63,7 @@ class Filled(msgspec.Struct, frozen=True, array_like=True):
     time_ns: int
 
 
-class Held(msgspec.Struct, frozen=True, array_like=True):
+class PositionRecord(msgspec.Struct, frozen=True, array_like=True):
     """A position: its size, what it was opened for, and what is won by it."""
 
     symbol: str
@@ -70,7 +72,7 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     realized: Decimal
 
 
-class Reached(msgspec.Struct, frozen=True, array_like=True):
+class StreamPositionRecord(msgspec.Struct, frozen=True, array_like=True):
     """The last batch of a channel that was heard of."""
 
     channel: int
@@ -78,29 +80,29 @@ class Reached(msgspec.Struct, frozen=True, array_like=True):
     sequence: int
 
 
-class Step(msgspec.Struct, frozen=True, array_like=True):
+class AccountChange(msgspec.Struct, frozen=True, array_like=True):
     """Something that happened. ``last_number``: the highest of an order or a fill."""
 
     last_number: int
-    listed: tuple[Listed, ...] = ()
-    orders: tuple[Stood, ...] = ()
-    fills: tuple[Filled, ...] = ()
+    listed: tuple[InstrumentRecord, ...] = ()
+    orders: tuple[OrderRecord, ...] = ()
+    fills: tuple[FillRecord, ...] = ()
     totals: tuple[tuple[str, Decimal], ...] = ()
     """What there is of an asset."""
-    held: tuple[Held, ...] = ()
-    reached: tuple[Reached, ...] = ()
+    held: tuple[PositionRecord, ...] = ()
+    reached: tuple[StreamPositionRecord, ...] = ()
     """How far the market had been heard when it happened, where that says something."""
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Step)
+_decoder = msgspec.msgpack.Decoder(AccountChange)
 
 
-def encode(step: Step) -> bytes:
+def encode(step: AccountChange) -> bytes:
     """A step as bytes."""
     return _encoder.encode(step)
 
 
-def decode(payload: bytes) -> Step:
+def decode(payload: bytes) -> AccountChange:
     """Bytes as a step. Raises msgspec.DecodeError."""
     return _decoder.decode(payload)

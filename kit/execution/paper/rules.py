@@ -1,7 +1,7 @@
-"""How an account on paper trades: what it begins with, fees, leverage, latency."""
+"""How a paper account trades: initial balances, fees, leverage, latency."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 
 from kit.base.errors import SettingError
@@ -12,37 +12,40 @@ AMOUNT_PLACES = 18
 
 @dataclass(frozen=True, slots=True)
 class FeeSchedule:
-    """What a venue is like for those who trade there. Fees are shares of the value."""
+    """What a venue charges, and how it counts sizes. Fees are shares of the value."""
 
     maker: Decimal = Decimal("0.001")
-    """Of its usual tier; negative: it is received."""
+    """Of the first tier; negative: a rebate."""
     taker: Decimal = Decimal("0.001")
     fees_in_quote: bool = False
-    """Of spot trades. False: in what is received."""
+    """Whether fees of spot trades are paid in the quote asset; otherwise in the received asset."""
     sizes_are_contracts: bool = True
-    """Whether sizes of derivatives count contracts. False: base units, or quote units of an inverse
-    one."""
+    """Whether sizes of derivatives count contracts. False: they count base units, or quote units of
+    an inverse contract."""
+    continuous_funding_period_ns: int = 0
+    """The period that a funding rate belongs to, where funding is charged all the time. 0: it is
+    charged at the times that the venue names."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaperRules:
-    """Of the accounts at one venue."""
+    """The rules of the paper accounts of one venue."""
 
-    house: FeeSchedule = field(default_factory=FeeSchedule)
+    fee_schedule: FeeSchedule = field(default_factory=FeeSchedule)
     balances: Mapping[str, Decimal] = field(default_factory=dict)
-    """What a new account has, by asset."""
+    """Initial balances of a new account, by asset."""
     leverage: int = 10
-    """Of derivatives: the margin of a position is its value by this."""
+    """The initial margin of a derivative position is its value divided by this."""
     latency_ms: int = 20
     jitter_ms: int = 10
     pace: float = 1.0
-    """So many times as fast as the clock the market goes, and so do messages to it. Infinite: they
-    take no time at all."""
+    """Speed of the market, and of messages to it, relative to the clock. Infinite: messages take no
+    time."""
     seed: int = 0
 
 
-def rules_of(venue_id: str, house: FeeSchedule, settings: OrdersSettings) -> PaperRules:
-    """As the settings say. Raises SettingError."""
+def rules_of(venue_id: str, fee_schedule: FeeSchedule, settings: OrdersSettings) -> PaperRules:
+    """Return the rules of a venue's paper accounts under the settings. Raises SettingError."""
     for text in settings.paper_fees:
         venue, *shares = text.split(":")
         if len(shares) != 2:
@@ -52,9 +55,9 @@ def rules_of(venue_id: str, house: FeeSchedule, settings: OrdersSettings) -> Pap
         if max(abs(maker), abs(taker)) >= 1:
             raise SettingError("orders.paper_fees", text, "shares of the value, below 1")
         if venue == venue_id:
-            house = FeeSchedule(maker, taker, house.fees_in_quote, house.sizes_are_contracts)
+            fee_schedule = replace(fee_schedule, maker=maker, taker=taker)
     return PaperRules(
-        house,
+        fee_schedule,
         dict(_balance(text) for text in settings.paper_balances),
         settings.paper_leverage,
         settings.paper_latency_ms,

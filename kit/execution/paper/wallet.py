@@ -1,253 +1,247 @@
-"""What an account on paper has: balances, what orders and positions hold of them, fees, funding.
+"""The wallet of a paper account: ``kit.accounting`` with decimal amounts at its border."""
 
-All of it is exact. Spot orders hold what they would pay with. Of derivatives, for each instrument
-the larger of two risks counts, that all orders that buy are filled, or all that sell; its value by
-the leverage is held of what settles it, and what is lost at the mark price.
-"""
-
+from collections.abc import Iterable
 from dataclasses import replace
-from decimal import ROUND_UP, Context, Decimal
+from decimal import Decimal
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.amounts import ZERO, add, product, subtract, total
+from kit.accounting.contract import Contract
+from kit.accounting.fees import FeeAsset, FeeCalculator, FeeTier
+from kit.accounting.funding import FundingMark, FundingSchedule
+from kit.accounting.margin import MarginCalculator
+from kit.accounting.money import Ratio, amount_of, atoms_of
+from kit.accounting.position import Position
+from kit.accounting.spot import SpotCalculator
+from kit.accounting.wallet import InsufficientFunds, Wallet
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.execution.amounts import ZERO, add
 from kit.execution.contract import VenueBalance, VenuePosition
-from kit.execution.paper.market import Marked
-from kit.execution.paper.orders import NotTaken, PaperOrder
-from kit.execution.paper.positions import Position
+from kit.execution.paper.instrument_terms import InstrumentTerms, terms_of
+from kit.execution.paper.market import MarkReported
+from kit.execution.paper.orders import OrderRejection, PaperOrder
+from kit.execution.paper.records import PositionRecord
 from kit.execution.paper.rules import PaperRules
-from kit.execution.paper.terms import ATOM, Terms, cut, terms_of
 
-FEE_UNIT = Decimal("1e-8")
-"""What of a fee is smaller is cut off."""
-_UP = Context(prec=400, rounding=ROUND_UP)
+CONTINUOUS_PAYMENT_NS = 60 * NANOSECONDS_PER_SECOND
+"""How often funding that is charged all the time is paid out of the balance."""
+NO_MAINTENANCE = Ratio(0, 1)
+"""Paper accounts are not liquidated."""
 
 
-class Wallet:
-    """Of one account. ``assets`` and ``symbols`` tell what has changed since they were cleared."""
+class PaperWallet:
+    """Balances and positions of one paper account. ``assets`` and ``symbols`` collect what has
+    changed since they were cleared."""
 
     def __init__(self, rules: PaperRules) -> None:
-        self.totals: dict[str, Decimal] = {}
-        self.positions: dict[str, Position] = {}
-        self.terms: dict[str, Terms] = {}
+        schedule = rules.fee_schedule
+        fees = FeeCalculator([FeeTier(schedule.maker, schedule.taker)])
+        self.terms: dict[str, InstrumentTerms] = {}
         self.assets: set[str] = set()
         self.symbols: set[str] = set()
+        self.traded: set[str] = set()
+        """Symbols in which there is or was a position."""
         self._rules = rules
-        self._held: dict[int, tuple[str, Decimal]] = {}
-        """What spot orders hold, by number: asset and amount."""
-        self._moves: dict[str, dict[int, Decimal]] = {}
-        """What orders of a derivative are worth, by symbol and number; negative when they sell."""
-        self._marks: dict[str, Marked] = {}
+        self._wallet = Wallet()
+        fee_asset = FeeAsset.QUOTE if schedule.fees_in_quote else FeeAsset.RECEIVED
+        self._spot = SpotCalculator(fees, fee_asset)
+        initial = Ratio(1, rules.leverage)
+        self._margin = MarginCalculator(fees, initial, NO_MAINTENANCE, self._unit_value)
+        self._funding = FundingSchedule(schedule.continuous_funding_period_ns)
+        self._paid_ns: dict[str, int] = {}
+        """When continuous funding was last paid, by symbol."""
         self._last: dict[str, Decimal] = {}
-        """The price of the last fill."""
+        """The price of the last fill, by symbol."""
+        self._unit_values: dict[Contract, tuple[Decimal, Ratio]] = {}
+        """What one size unit is worth, with the price that it was computed at."""
 
     def begin(self) -> None:
-        """With what a new account has."""
-        for asset, amount in self._rules.balances.items():
-            self._add(asset, amount)
+        """Credit the initial balances of a new account."""
+        self.load_totals(self._rules.balances.items())
+        self.assets.update(self._rules.balances)
 
-    def enter(self, instrument: types_pb2.Instrument) -> Terms | None:
-        """Its terms as they are now; None where it cannot be traded on paper."""
-        contracts = self._rules.house.sizes_are_contracts
+    def load_totals(self, totals: Iterable[tuple[str, Decimal]]) -> None:
+        """Set balances that were written before."""
+        for asset, amount in totals:
+            self._wallet.totals[asset] = atoms_of(amount)
+
+    def load_position(self, record: PositionRecord) -> None:
+        """Set a position that was written before, of an instrument that is listed already."""
+        contract = self.terms[record.symbol].contract
+        numbers = map(atoms_of, (record.size, record.cost, record.realized))
+        self._wallet.positions[record.symbol] = Position(contract, *numbers)
+        self.traded.add(record.symbol)
+
+    def enter(self, instrument: types_pb2.Instrument) -> InstrumentTerms | None:
+        """Return an instrument's terms of now, or None if it cannot be traded on paper."""
+        contracts = self._rules.fee_schedule.sizes_are_contracts
         found = terms_of(instrument, sizes_are_contracts=contracts)
-        if found is not None and self.terms.get(found.symbol) != found:
+        if found is None:
+            return None
+        if self.terms.get(found.symbol) != found:
             self.terms[found.symbol] = found
             self.symbols.add(found.symbol)
-        return found
+            if found.symbol in self._wallet.positions:
+                self._wallet.positions[found.symbol].contract = found.contract
+        return self.terms[found.symbol]
 
-    def admit(self, order: PaperOrder, bill: Decimal) -> None:
-        """Hold what an order needs as it is now, whatever it held before. ``bill``: what it would
-        pay now, if it buys spot at any price. Raises NotTaken, and it holds what it held."""
-        if order.terms.is_spot:
-            if order.wish.reduce_only:
-                raise NotTaken(orders_pb2.REJECT_REASON_REDUCE_ONLY, "spot has no positions")
-            self._admit_spot(order, bill)
+    def admit(self, order: PaperOrder, market_cost: int) -> None:
+        """Reserve what an order needs as it is now. ``market_cost``: the atoms that it would pay at
+        once, if it is a spot market order that buys. Raises OrderRejection, and reserves no more
+        than before."""
+        contract, wallet = order.terms.contract, self._wallet
+        if order.request.reduce_only:
+            self._cut_to_position(order)
+        elif contract.is_spot:
+            self._reserve_spot(order, market_cost)
         else:
-            self._admit_derivative(order)
+            required = self._required(order)
+            try:
+                self._margin.admit(wallet, contract, order.buys, required, order.reserved)
+            except InsufficientFunds as error:
+                raise _rejection(error) from None
+            order.reserved = required
         self._touch(order.terms)
 
     def release(self, order: PaperOrder) -> None:
-        """Hold only what is still needed."""
-        terms = order.terms
-        if order.is_final:
-            self._held.pop(order.number, None)
-            self._moves.get(terms.symbol, {}).pop(order.number, None)
-        elif terms.is_spot:
-            self._held[order.number] = self._need(order)
-        else:
-            self._moves.setdefault(terms.symbol, {})[order.number] = self._move(order)
-        self._touch(terms)
+        """Reserve only what an order still needs; nothing if it is final."""
+        contract = order.terms.contract
+        required = 0 if order.is_final else self._required(order)
+        calculator = self._spot if contract.is_spot else self._margin
+        calculator.resize(self._wallet, contract, order.buys, required, order.reserved)
+        order.reserved = required
+        self._touch(order.terms)
 
     def settle(
         self, order: PaperOrder, price: Decimal, size: Decimal, *, is_maker: bool
     ) -> tuple[str, Decimal]:
-        """Pay a fill that the order knows already. Returns the fee and its asset."""
-        terms, buys = order.terms, order.buys
-        value = terms.value(price, size)
-        if terms.is_spot:
-            self._add(terms.base, size if buys else size.copy_negate())
-            self._add(terms.quote, value.copy_negate() if buys else value)
-            is_in_quote = self._rules.house.fees_in_quote or not buys
-            asset, paid_for = (terms.quote, value) if is_in_quote else (terms.base, size)
-        else:
+        """Pay a fill that is counted in the order. Return the fee's asset and the fee."""
+        terms, contract = order.terms, order.terms.contract
+        if not contract.is_spot:
+            self._pay_funding(terms.symbol)
             self._last[terms.symbol] = price
-            position = self.positions.setdefault(terms.symbol, Position())
-            self._add(terms.settle, position.trade(terms, buys=buys, price=price, size=size))
-            asset, paid_for = terms.settle, value
-        house = self._rules.house
-        rate = house.maker if is_maker else house.taker
-        fee = cut(product(paid_for, rate), FEE_UNIT)
-        self._add(asset, fee.copy_negate())
+            self.traded.add(terms.symbol)
+        fill = order.buys, atoms_of(size), terms.value(price, size)
+        calculator = self._spot if contract.is_spot else self._margin
+        fee, asset = calculator.settle(self._wallet, contract, fill, is_maker)
+        self.assets.add(asset)
         self.release(order)
-        return asset, fee
+        return asset, amount_of(fee)
 
     def reducible(self, order: PaperOrder) -> Decimal:
-        """How much smaller an order could make a position."""
-        size = self.positions.get(order.symbol, Position()).size
-        return max(ZERO, size.copy_negate() if order.buys else size)
+        """Return by how much an order could reduce the position."""
+        position = self._wallet.positions.get(order.symbol)
+        size = 0 if position is None else position.size
+        return max(ZERO, amount_of(-size if order.buys else size))
 
-    def mark(self, event: Marked) -> None:
-        """A derivative is valued anew. Funding is paid when the time that was named before has come
-        between the two, at the rate and the value of before."""
-        before = self._marks.get(event.symbol)
-        if before is None:
-            self._marks[event.symbol] = event
-            return
-        next_ns = before.next_funding_time_ns
-        if before.time_ns < next_ns <= event.time_ns:
-            self._pay_funding(before)
-        self._marks[event.symbol] = replace(
-            event,
-            price=event.price or before.price,
-            funding_rate=before.funding_rate if event.funding_rate is None else event.funding_rate,
-            next_funding_time_ns=event.next_funding_time_ns or next_ns,
+    def mark(self, event: MarkReported) -> None:
+        """Take in a mark price, and pay the funding that has become due."""
+        symbol = event.symbol
+        mark = FundingMark(
+            event.price, event.funding_rate, event.next_funding_time_ns, event.time_ns
         )
+        charge = self._funding.observe(symbol, mark)
+        position, terms = self._wallet.positions.get(symbol), self.terms.get(symbol)
+        if charge is None or position is None or not position.size:
+            return
+        if terms is None or not terms.pays_funding:
+            return
+        position.accrue_funding(terms.contract.unit_value(charge.price), charge.rate)
+        paid_ns = self._paid_ns.setdefault(symbol, event.time_ns)
+        if not self._funding.is_continuous or event.time_ns - paid_ns >= CONTINUOUS_PAYMENT_NS:
+            self._paid_ns[symbol] = event.time_ns
+            self._pay_funding(symbol)
 
     def forget_marks(self, symbols: frozenset[str]) -> None:
-        """Of all but these: they are not heard of any more."""
-        for symbol in self._marks.keys() - symbols:
-            del self._marks[symbol]
+        """Forget the marks of all symbols but these."""
+        self._funding.keep_only(symbols)
 
     def held_symbols(self) -> set[str]:
-        """In which there is a position."""
-        return {symbol for symbol, one in self.positions.items() if one.size}
+        """Return the symbols with an open position."""
+        return {symbol for symbol, one in self._wallet.positions.items() if one.size}
+
+    def known_assets(self) -> list[str]:
+        """Return the assets of which there is or was a balance."""
+        return sorted(self._wallet.totals)
+
+    def total(self, asset: str) -> Decimal:
+        """Return a balance."""
+        return amount_of(self._wallet.totals.get(asset, 0))
 
     def balance(self, asset: str) -> VenueBalance:
-        """Of one asset."""
-        amount = self.totals.get(asset, ZERO)
-        return VenueBalance(asset, amount, subtract(amount, self._locked(asset)))
+        """Return a balance, and the part of it that is not reserved at the prices of now."""
+        if asset in self._wallet.margins:
+            self._margin.refresh(self._wallet, asset)
+        total = self._wallet.totals.get(asset, 0)
+        free = total - self._wallet.locked.get(asset, 0)
+        return VenueBalance(asset, amount_of(total), amount_of(free))
 
     def position(self, symbol: str) -> VenuePosition:
-        """Of one derivative."""
-        held = self.positions.get(symbol, Position())
-        if not held.size:
+        """Return a position with its profit at the price of now."""
+        held = self._wallet.positions.get(symbol)
+        if held is None or not held.size:
             return VenuePosition(symbol, ZERO)
-        terms, price = self.terms[symbol], self._price(symbol)
-        gain = None if price is None else held.gain(terms, price)
-        return VenuePosition(symbol, held.size, held.entry_price(terms), gain)
+        unit_value = self._unit_value(held.contract)
+        profit = 0 if unit_value is None else held.unrealized(unit_value)
+        return VenuePosition(symbol, amount_of(held.size), held.entry_price(), amount_of(profit))
 
-    def _admit_spot(self, order: PaperOrder, bill: Decimal) -> None:
-        asset, need = self._need(order)
-        held = self._held.get(order.number, (asset, ZERO))[1]
-        if order.buys and order.price is None:
-            if self._rules.house.fees_in_quote:
-                bill = add(bill, product(bill, self._highest_fee()))
-            wanted = bill
-        else:
-            wanted = need
-        free = add(self.balance(asset).free, held)
-        if wanted > free:
-            raise _too_little(asset, wanted, free)
-        self._held[order.number] = asset, need
+    def position_record(self, symbol: str) -> PositionRecord:
+        """Return a position for the disk."""
+        held = self._wallet.position(self.terms[symbol].contract)
+        return PositionRecord(symbol, *map(amount_of, (held.size, held.cost, held.realized)))
 
-    def _admit_derivative(self, order: PaperOrder) -> None:
-        asset, moves = order.terms.settle, self._moves.setdefault(order.symbol, {})
-        if order.wish.reduce_only:
-            there = self.reducible(order)
-            if not there:
-                raise NotTaken(orders_pb2.REJECT_REASON_REDUCE_ONLY, "there is nothing to reduce")
-            if order.left > there:
-                order.wish = replace(order.wish, size=add(order.filled, there))
+    def _reserve_spot(self, order: PaperOrder, market_cost: int) -> None:
+        contract, required = order.terms.contract, self._required(order)
+        try:
+            if order.buys and order.price is None:
+                self._spot.check_cost(self._wallet, contract, market_cost)
+            self._spot.admit(self._wallet, contract, order.buys, required, order.reserved)
+        except InsufficientFunds as error:
+            raise _rejection(error) from None
+        order.reserved = required
+
+    def _cut_to_position(self, order: PaperOrder) -> None:
+        """Make a reduce-only order no larger than the position. Raises OrderRejection."""
+        if order.terms.is_spot:
+            raise OrderRejection(orders_pb2.REJECT_REASON_REDUCE_ONLY, "spot has no positions")
+        reducible = self.reducible(order)
+        if not reducible:
+            raise OrderRejection(orders_pb2.REJECT_REASON_REDUCE_ONLY, "there is no position")
+        if order.left > reducible:
+            order.request = replace(order.request, size=add(order.filled, reducible))
+
+    def _required(self, order: PaperOrder) -> int:
+        """Funds of a spot order, or the value of a derivative order at its price or the price of
+        now."""
+        contract, size = order.terms.contract, atoms_of(order.left)
+        if contract.is_spot:
+            return self._spot.required(contract, order.buys, atoms_of(order.price or ZERO), size)
+        if order.request.reduce_only:
+            return 0
+        if order.price is not None:
+            return contract.value(atoms_of(order.price), size)
+        unit_value = self._unit_value(contract)
+        return 0 if unit_value is None else unit_value.apply(size)
+
+    def _unit_value(self, contract: Contract) -> Ratio | None:
+        """At the mark price, or else at the price of the last fill."""
+        price = self._funding.price(contract.symbol) or self._last.get(contract.symbol)
+        if price is None:
+            return None
+        known = self._unit_values.get(contract)
+        if known is None or known[0] != price:
+            known = self._unit_values[contract] = price, contract.unit_value(price)
+        return known[1]
+
+    def _pay_funding(self, symbol: str) -> None:
+        position = self._wallet.positions.get(symbol)
+        if position is None or not position.has_funding:
             return
-        before, held = self._margin(asset), moves.get(order.number, ZERO)
-        move = moves[order.number] = self._move(order)
-        fee = product(move.copy_abs(), self._highest_fee())
-        need, there = add(self._margin(asset), fee), self.totals.get(asset, ZERO)
-        if need > before and need > there:
-            moves[order.number] = held
-            raise _too_little(asset, need, there)
+        self._wallet.totals[position.contract.settle] -= position.pay_funding()
+        self._touch(self.terms[symbol])
 
-    def _need(self, order: PaperOrder) -> tuple[str, Decimal]:
-        """What a spot order holds; nothing where it buys at any price."""
-        if not order.buys:
-            return order.terms.base, order.left
-        if order.price is None:
-            return order.terms.quote, ZERO
-        value = order.terms.value(order.price, order.left)
-        if self._rules.house.fees_in_quote:
-            value = add(value, product(value, self._highest_fee()))
-        return order.terms.quote, value
-
-    def _move(self, order: PaperOrder) -> Decimal:
-        """What the rest of a derivative order is worth, at its price, or at that of now."""
-        price = order.price or self._price(order.symbol)
-        if order.wish.reduce_only or price is None:
-            return ZERO
-        value = order.terms.value(price, order.left)
-        return value if order.buys else value.copy_negate()
-
-    def _locked(self, asset: str) -> Decimal:
-        spot = (amount for at, amount in self._held.values() if at == asset)
-        return add(total(spot), self._margin(asset))
-
-    def _margin(self, asset: str) -> Decimal:
-        """Of positions and orders, and losses."""
-        need = gains = ZERO
-        for symbol in self.positions.keys() | self._moves.keys():
-            terms = self.terms[symbol]
-            if terms.settle != asset:
-                continue
-            position, price = self.positions.get(symbol, Position()), self._price(symbol)
-            worth = position.cost if price is None else position.worth(terms, price)
-            moves = self._moves.get(symbol, {}).values()
-            most = max(
-                add(worth, total(move for move in moves if move > ZERO)).copy_abs(),
-                add(worth, total(move for move in moves if move < ZERO)).copy_abs(),
-            )
-            share = _UP.divide(most, Decimal(self._rules.leverage)).quantize(ATOM, context=_UP)
-            need = add(need, share)
-            if price is not None:
-                gains = add(gains, position.gain(terms, price))
-        return add(need, max(ZERO, gains.copy_negate()))
-
-    def _price(self, symbol: str) -> Decimal | None:
-        """The mark price; else that of the last fill, or of when a position was opened."""
-        mark = self._marks.get(symbol)
-        if mark is not None and mark.price is not None:
-            return mark.price
-        opened = self.positions.get(symbol, Position()).entry_price(self.terms[symbol])
-        return self._last.get(symbol, opened)
-
-    def _highest_fee(self) -> Decimal:
-        return max(ZERO, self._rules.house.maker, self._rules.house.taker)
-
-    def _pay_funding(self, mark: Marked) -> None:
-        position, terms = self.positions.get(mark.symbol), self.terms.get(mark.symbol)
-        if position is None or terms is None or not position.size or not terms.pays_funding:
-            return
-        if mark.price is None or mark.funding_rate is None:
-            return
-        paid = cut(product(position.worth(terms, mark.price), mark.funding_rate), ATOM)
-        self._add(terms.settle, paid.copy_negate())
-        position.realized = subtract(position.realized, paid)
-        self._touch(terms)
-
-    def _add(self, asset: str, amount: Decimal) -> None:
-        self.totals[asset] = add(self.totals.get(asset, ZERO), amount)
-        self.assets.add(asset)
-
-    def _touch(self, terms: Terms) -> None:
+    def _touch(self, terms: InstrumentTerms) -> None:
         if terms.is_spot:
             self.assets.update((terms.base, terms.quote))
         else:
@@ -255,6 +249,5 @@ class Wallet:
             self.symbols.add(terms.symbol)
 
 
-def _too_little(asset: str, needed: Decimal, there: Decimal) -> NotTaken:
-    words = f"{needed.normalize():f} {asset} are needed, {there.normalize():f} are there"
-    return NotTaken(orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS, words)
+def _rejection(error: InsufficientFunds) -> OrderRejection:
+    return OrderRejection(orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS, str(error))

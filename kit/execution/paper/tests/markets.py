@@ -8,7 +8,13 @@ from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.contract import OrderKey, OrderRequest
 from kit.execution.paper.exchange import PaperExchange
-from kit.execution.paper.market import BookChanged, BookDoubted, Level, Marked, Traded
+from kit.execution.paper.market import (
+    BookLevel,
+    BookUnproven,
+    BookUpdated,
+    MarkReported,
+    TradeReported,
+)
 from kit.execution.paper.rules import FeeSchedule, PaperRules
 
 D = Decimal
@@ -103,31 +109,31 @@ class FakeMarket:
     def whole(self, bids=(), asks=(), symbol=SYMBOL, time_ns=0):
         """The book is this: pairs of price and size."""
         sides = ((True, bids), (False, asks))
-        levels = [Level(side, D(str(p)), D(str(s))) for side, each in sides for p, s in each]
+        levels = [BookLevel(side, D(str(p)), D(str(s))) for side, each in sides for p, s in each]
         self.books[symbol] = {(one.is_bid, one.price): one.size for one in levels}
-        self._tell(BookChanged(symbol, levels, True, time_ns), time_ns)
+        self._tell(BookUpdated(symbol, levels, True, time_ns), time_ns)
 
     def change(self, is_bid, price, size, symbol=SYMBOL, time_ns=0):
         """A level is so now."""
-        level = Level(is_bid, D(str(price)), D(str(size)))
+        level = BookLevel(is_bid, D(str(price)), D(str(size)))
         book = self.books[symbol]
         book[is_bid, level.price] = level.size
         if not level.size:
             del book[is_bid, level.price]
-        self._tell(BookChanged(symbol, [level], False, time_ns), time_ns)
+        self._tell(BookUpdated(symbol, [level], False, time_ns), time_ns)
 
     def trade(self, price, size, buys=False, symbol=SYMBOL, time_ns=0):
         """A taker buys or sells."""
-        self._tell(Traded(symbol, D(str(price)), D(str(size)), buys, time_ns))
+        self._tell(TradeReported(symbol, D(str(price)), D(str(size)), buys, time_ns))
 
     def doubt(self, symbol=SYMBOL):
         """The book cannot be relied on."""
         self.books.pop(symbol, None)
-        self._tell(BookDoubted(symbol))
+        self._tell(BookUnproven(symbol))
 
     def mark(self, price, rate="0", next_ns=0, symbol=SWAP, time_ns=0):
         """A derivative is worth so much."""
-        self._tell(Marked(symbol, D(str(price)), D(rate), next_ns, time_ns))
+        self._tell(MarkReported(symbol, D(str(price)), D(rate), next_ns, time_ns))
 
     def _tell(self, event, time_ns=0):
         if time_ns:
@@ -136,7 +142,7 @@ class FakeMarket:
             self.hear([event])
 
 
-class Floor:
+class PaperVenue:
     """An exchange of one account, and what has come of its steps."""
 
     def __init__(self, rules=RULES, steps=(), market=None):
@@ -147,7 +153,7 @@ class Floor:
         self.exchange.load(steps)
         self.ids = 0
 
-    def wish(self, price=None, size=1, side=BUY, symbol=SYMBOL, **more):
+    def request(self, price=None, size=1, side=BUY, symbol=SYMBOL, **more):
         self.ids += 1
         lifetime = pb.TIME_IN_FORCE_GOOD_TILL_CANCEL
         if price is None:
@@ -165,7 +171,7 @@ class Floor:
 
     def place(self, *given, **more):
         """Returns the receipt."""
-        return self.exchange.place(self.wish(*given, **more))
+        return self.exchange.place(self.request(*given, **more))
 
     def key(self, receipt):
         return OrderKey(SYMBOL, "", receipt.venue_order_id)

@@ -9,8 +9,8 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.contract import OrderKey
-from kit.execution.paper.market import BookChanged, Level, Traded
-from kit.execution.paper.tests.markets import RULES, SYMBOL, Floor
+from kit.execution.paper.market import BookLevel, BookUpdated, TradeReported
+from kit.execution.paper.tests.markets import RULES, SYMBOL, PaperVenue
 
 D = Decimal
 LIFE_NS = 2_000_000_000
@@ -66,13 +66,15 @@ class Tape:
         if data.get("e") != "trade":
             return None
         price, size, time_ns = D(data["p"]), D(data["q"]), data["T"] * NS_PER_MS
-        event = Traded(SYMBOL, price, size, not data["m"], time_ns)
+        event = TradeReported(SYMBOL, price, size, not data["m"], time_ns)
         self.hear([event])
         return event
 
     def _book(self, bids, asks, is_whole, time_ns):
         sides = ((True, bids), (False, asks))
-        levels = [Level(side, D(price), D(size)) for side, each in sides for price, size in each]
+        levels = [
+            BookLevel(side, D(price), D(size)) for side, each in sides for price, size in each
+        ]
         for is_bid, price, size in levels:
             known, prices = (is_bid, price) in self.sizes, self.prices[is_bid]
             if size:
@@ -83,7 +85,7 @@ class Tape:
                 del self.sizes[is_bid, price]
                 del prices[bisect_left(prices, price)]
         self.time_ns = time_ns or self.time_ns
-        event = BookChanged(SYMBOL, levels, is_whole, time_ns)
+        event = BookUpdated(SYMBOL, levels, is_whole, time_ns)
         self.hear([event])
         return event
 
@@ -92,14 +94,14 @@ def compare(frames):
     """Orders at the best bid, each for some seconds: how many were placed, how many are filled by
     the queue, and how many if the first trade at their price had filled them."""
     tape = Tape()
-    floor = Floor(RICH, market=tape)
+    floor = PaperVenue(RICH, market=tape)
     placed = filled = touched = 0
     order, ends_ns, is_touched = None, 0, False
     for frame in frames:
         event = tape.play(frame)
         if event is None or not event.venue_time_ns:
             continue
-        if order is not None and isinstance(event, Traded) and not event.taker_buys:
+        if order is not None and isinstance(event, TradeReported) and not event.taker_buys:
             is_touched |= event.price <= order.price
         if order is not None and event.venue_time_ns >= ends_ns:
             now = floor.exchange.find(OrderKey(SYMBOL, "", order.venue_order_id))
@@ -108,7 +110,7 @@ def compare(frames):
             assert is_touched or not now.filled_size
             floor.exchange.cancel(OrderKey(SYMBOL, "", order.venue_order_id))
             order = None
-        if order is None and isinstance(event, BookChanged):
+        if order is None and isinstance(event, BookUpdated):
             receipt = floor.place(tape.best_bid(), "0.01", post_only=True)
             order, is_touched = receipt.order, False
             ends_ns = event.venue_time_ns + LIFE_NS

@@ -7,8 +7,7 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.contract import Accepted, Rejected
-from kit.execution.paper.rules import FeeSchedule
-from kit.execution.paper.tests.markets import BUY, INVERSE, RULES, SELL, SWAP, SYMBOL, Floor
+from kit.execution.paper.tests.markets import SELL, SYMBOL, PaperVenue
 
 D = Decimal
 FOK = {"time_in_force": pb.TIME_IN_FORCE_FILL_OR_KILL}
@@ -29,7 +28,7 @@ CANCELLED, EXPIRED, TAKEN, REJECTED = (
 @pytest.fixture
 def floor():
     """Bids 99 and 98, asks 101 and 102."""
-    found = Floor()
+    found = PaperVenue()
     found.market.whole([(99, 5), (98, 7)], [(101, 2), (102, 4)])
     return found
 
@@ -118,7 +117,7 @@ def test_what_comes_to_its_price_on_the_other_side_fills_it(floor):
 
 
 def test_what_happened_before_it_came_is_not_for_it():
-    floor = Floor()
+    floor = PaperVenue()
     floor.market.whole([(99, 5)], [(101, 2)], time_ns=1000)
     receipt = floor.place(99, 1)
     floor.market.trade(99, 50, time_ns=1000)
@@ -128,7 +127,7 @@ def test_what_happened_before_it_came_is_not_for_it():
 
 
 def test_a_trade_and_the_book_that_shows_it_count_once():
-    floor = Floor()
+    floor = PaperVenue()
     floor.market.whole([(99, 5)], [(101, 2)], time_ns=1000)
     receipt = floor.place(99, 1)
     floor.market.change(True, 99, 2, time_ns=2000)
@@ -140,7 +139,7 @@ def test_a_trade_and_the_book_that_shows_it_count_once():
 
 
 def test_a_level_that_falls_out_of_view_is_not_empty():
-    floor = Floor()
+    floor = PaperVenue()
     floor.market.whole([(99, 5), (98, 7)], [(101, 2)])
     receipt = floor.place(98, 1)
     floor.market.change(True, 98, 0)
@@ -226,18 +225,18 @@ def test_what_is_not_subscribed_to_cannot_be_traded(floor):
 
 def test_an_amended_order_keeps_its_place_when_it_only_gets_smaller(floor):
     receipt = floor.place(99, 2)
-    wish = replace(floor.wish(99, 1), client_order_id="")
-    assert isinstance(floor.exchange.amend(floor.key(receipt), wish), Accepted)
+    request = replace(floor.request(99, 1), client_order_id="")
+    assert isinstance(floor.exchange.amend(floor.key(receipt), request), Accepted)
     floor.market.change(True, 99, 20)
     floor.market.trade(99, 6)
     assert floor.now(receipt).state == FILLED
     other = floor.place(99, 1)
-    floor.exchange.amend(floor.key(other), replace(wish, size=D(2)))
+    floor.exchange.amend(floor.key(other), replace(request, size=D(2)))
     floor.market.trade(99, 19)
     assert floor.filled(other) == 0
     floor.market.trade(99, 3)
     assert floor.filled(other) == 2
-    assert refused(floor.exchange.amend(floor.key(other), wish)) == pb.REJECT_REASON_OTHER
+    assert refused(floor.exchange.amend(floor.key(other), request)) == pb.REJECT_REASON_OTHER
 
 
 def test_what_is_cancelled_holds_nothing_and_is_cancelled_once(floor):
@@ -248,86 +247,3 @@ def test_what_is_cancelled_holds_nothing_and_is_cancelled_once(floor):
     assert floor.free() == floor.totals()
     assert isinstance(floor.exchange.cancel(floor.key(receipt)), Rejected)
     assert not floor.market.watched
-
-
-def test_a_position_wins_and_loses_and_pays_funding():
-    floor = Floor(replace(RULES, leverage=5))
-    floor.market.whole([(99, 50)], [(101, 50)], symbol=SWAP)
-    floor.place(size=10, symbol=SWAP)
-    assert floor.totals()["USDT"] == 10_000 - D("2.02")
-    floor.market.mark(111, "0.001", 500, time_ns=400)
-    (held,) = floor.exchange.positions()
-    assert (held.size, held.entry_price, held.unrealized_profit) == (10, 101, 100)
-    assert floor.free()["USDT"] == floor.totals()["USDT"] - 222
-    before = floor.totals()["USDT"]
-    floor.market.mark(112, "0.001", 900, time_ns=500)
-    assert floor.totals()["USDT"] == before - D("1.11")
-    floor.market.mark(112, "0.001", 500, time_ns=600)
-    floor.market.mark(112, "0.001", 900, time_ns=700)
-    assert floor.totals()["USDT"] == before - D("1.11")
-    floor.place(size=10, side=SELL, symbol=SWAP)
-    assert not floor.exchange.positions()
-    assert floor.totals()["USDT"] == before - D("1.11") - 20 - D("1.98")
-
-
-def test_margin_is_needed_for_the_larger_risk():
-    floor = Floor()
-    floor.market.whole([(99, 50)], [(101, 50)], symbol=SWAP)
-    assert floor.place(99, 980, symbol=SWAP).order.state == OPEN
-    assert floor.free()["USDT"] == 298
-    assert floor.place(101.5, 900, side=SELL, symbol=SWAP).order.state == OPEN
-    funds = pb.REJECT_REASON_INSUFFICIENT_FUNDS
-    assert refused(floor.place(99, 40, symbol=SWAP)) == funds
-
-
-def test_reduce_only_never_turns_a_position():
-    floor = Floor()
-    floor.market.whole([(99, 50)], [(101, 50)], symbol=SWAP)
-    only = {"symbol": SWAP, "reduce_only": True, "side": SELL}
-    assert refused(floor.place(101, 1, **only)) == pb.REJECT_REASON_REDUCE_ONLY
-    floor.place(size=3, symbol=SWAP)
-    cut = floor.place(101.5, 5, **only)
-    assert cut.order.size == 3
-    floor.place(size=2, side=SELL, symbol=SWAP)
-    assert floor.now(cut).size == 1
-    floor.place(size=1, side=SELL, symbol=SWAP)
-    assert floor.now(cut).state == CANCELLED
-    assert refused(floor.place(101, 1, side=BUY, reduce_only=True)) == pb.REJECT_REASON_REDUCE_ONLY
-
-
-def test_funding_of_a_time_that_was_not_seen_is_not_made_up():
-    floor = Floor()
-    floor.market.whole([(99, 50)], [(101, 50)], symbol=SWAP)
-    floor.place(size=10, symbol=SWAP)
-    before = floor.totals()
-    # A tape of years ago, heard today: the time of the funding is over since long.
-    for time_ns in (1000, 1001, 1002):
-        floor.market.mark(100, "0.001", 500, time_ns=time_ns)
-    assert floor.totals() == before
-
-
-def test_an_inverse_position_is_won_and_lost_in_coins():
-    floor = Floor()
-    floor.market.whole([(100, 5000)], [(100.5, 5000)], symbol=INVERSE)
-    floor.place(size=1000, side=SELL, symbol=INVERSE)
-    assert floor.totals()["BTC"] == 10 - D("0.02")
-    floor.market.mark(50, symbol=INVERSE)
-    (held,) = floor.exchange.positions()
-    assert (held.size, held.entry_price, held.unrealized_profit) == (-1000, 100, 10)
-    floor.market.whole([(199, 5000)], [(200, 5000)], symbol=INVERSE)
-    floor.place(size=500, symbol=INVERSE)
-    # Half of it stood for 5 coins, and for 2.5 when it was bought back.
-    assert floor.totals()["BTC"] == 10 - D("0.02") - D("2.5") - D("0.005")
-    assert floor.exchange.positions()[0].entry_price == 100
-
-
-def test_what_cannot_be_divided_is_not_lost():
-    floor = Floor(replace(RULES, house=FeeSchedule(D(0), D(0))))
-    start = floor.totals()["BTC"]
-    floor.market.whole([(7, 5000)], [(7, 5000)], symbol=INVERSE)
-    floor.place(size=100, symbol=INVERSE)
-    for size in (33, 33, 34):
-        floor.place(size=size, side=SELL, symbol=INVERSE)
-    position = floor.exchange.wallet.positions[INVERSE]
-    assert (position.size, position.cost) == (0, 0)
-    assert abs(floor.totals()["BTC"] - start) < D("1e-17")

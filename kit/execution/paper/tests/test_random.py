@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.contract import Accepted
-from kit.execution.paper.market import BookChanged, Traded
-from kit.execution.paper.tests.markets import BUY, RULES, SELL, SWAP, SYMBOL, Floor
+from kit.execution.paper.market import BookUpdated, TradeReported
+from kit.execution.paper.records import PositionRecord
+from kit.execution.paper.tests.markets import BUY, RULES, SELL, SWAP, SYMBOL, PaperVenue
 
 D = Decimal
 PRICES = st.sampled_from([D(98), D("98.5"), D(99), D("99.5"), D(100), D("100.5"), D(101)])
@@ -40,7 +41,7 @@ class Run:
     """A floor to which steps are done, and all that the market had for its orders."""
 
     def __init__(self, symbol):
-        self.floor = Floor()
+        self.floor = PaperVenue()
         self.symbol = symbol
         self.there = Counter()
         """What could be had, by side of the taker who would have it."""
@@ -93,8 +94,8 @@ class Run:
 
     def amend(self, number, price, size):
         if number < len(self.receipts):
-            wish = self.floor.wish(price, size, symbol=self.symbol)
-            self.floor.exchange.amend(self.floor.key(self.receipts[number]), wish)
+            request = self.floor.request(price, size, symbol=self.symbol)
+            self.floor.exchange.amend(self.floor.key(self.receipts[number]), request)
 
     def doubt(self):
         market = self.floor.market
@@ -137,10 +138,13 @@ class Run:
                 sign = 1 if fill.side == BUY else -1
                 cash -= sign * fill.price * fill.size + sum(paid.amount for paid in fill.fees)
                 size += sign * fill.size
-            held = self.floor.exchange.wallet.positions.get(SWAP)
-            cost = held.cost if held else D(0)
-            assert (held.size if held else D(0)) == size
-            assert self.floor.totals()["USDT"] == totals["USDT"] + cash + cost
+            wallet = self.floor.exchange.wallet
+            listed = SWAP in wallet.terms
+            held = (
+                wallet.position_record(SWAP) if listed else PositionRecord(SWAP, D(0), D(0), D(0))
+            )
+            assert held.size == size
+            assert self.floor.totals()["USDT"] == totals["USDT"] + cash + held.cost
             return
         for fill in fills:
             sign = 1 if fill.side == BUY else -1
@@ -152,11 +156,11 @@ class Run:
 
     def _count(self, events):
         for event in events:
-            if isinstance(event, Traded):
+            if isinstance(event, TradeReported):
                 # Of the two sides of a trade each could have been ours.
                 self.there[True] += event.size
                 self.there[False] += event.size
-            elif isinstance(event, BookChanged):
+            elif isinstance(event, BookUpdated):
                 for level in event.levels:
                     place = level.is_bid, level.price
                     before = D(0) if event.is_whole else self._shown.get(place, D(0))
@@ -195,7 +199,7 @@ def test_what_was_written_down_is_what_there_is(steps):
     if not written:
         return
     for kept in (written, list(exchange.steps())):
-        again = Floor(steps=kept).exchange
+        again = PaperVenue(steps=kept).exchange
         assert again.open_orders("") == exchange.open_orders("")
         assert again.fills("", 0) == exchange.fills("", 0)
         assert again.balances() == exchange.balances()

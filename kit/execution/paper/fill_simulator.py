@@ -13,37 +13,37 @@ from decimal import Decimal
 from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.amounts import ZERO, subtract
-from kit.execution.paper.display import Display
-from kit.execution.paper.entrance import Entrance
-from kit.execution.paper.liquidity import Liquidity, Place
+from kit.execution.paper.consumed_liquidity import ConsumedLiquidity, LevelKey
 from kit.execution.paper.market import (
-    Begun,
-    BookChanged,
-    BookDoubted,
-    Marked,
+    BookUnproven,
+    BookUpdated,
+    EventsLost,
     Market,
     MarketEvent,
-    Missed,
-    Traded,
+    MarketRestarted,
+    MarkReported,
+    TradeReported,
 )
+from kit.execution.paper.order_entry import OrderEntry
 from kit.execution.paper.orders import PaperOrder
-from kit.execution.paper.wallet import Wallet
+from kit.execution.paper.visible_book import VisibleBook
+from kit.execution.paper.wallet import PaperWallet
 
 OTHER_MARKET = "another past is played now"
 Sizes = dict[tuple[bool, Decimal], Decimal]
 """Of levels, by side and price."""
 
 
-class Matcher:
+class FillSimulator:
     """Of one account."""
 
     def __init__(
         self,
         market: Market,
-        entrance: Entrance,
-        wallet: Wallet,
-        liquidity: Liquidity,
-        display: Display,
+        entrance: OrderEntry,
+        wallet: PaperWallet,
+        liquidity: ConsumedLiquidity,
+        display: VisibleBook,
     ) -> None:
         self._market = market
         self._entrance = entrance
@@ -58,18 +58,18 @@ class Matcher:
         """Something has happened."""
         for event in events:
             match event:
-                case BookChanged():
+                case BookUpdated():
                     self._on_book(event)
-                case Traded():
+                case TradeReported():
                     self._on_trade(event)
-                case Marked():
+                case MarkReported():
                     self._wallet.mark(event)
-                case BookDoubted():
+                case BookUnproven():
                     self._doubt(event.symbol)
-                case Missed():
+                case EventsLost():
                     for symbol in self._entrance.symbols():
                         self._doubt(symbol)
-                case Begun():
+                case MarketRestarted():
                     self._begin()
         for symbol in [one for one in self._doubted if not self._display.is_doubted(one)]:
             self._doubted.discard(symbol)
@@ -84,7 +84,7 @@ class Matcher:
         for order in self._entrance.orders():
             self._entrance.end(order, orders_pb2.ORDER_STATE_CANCELLED, detail=OTHER_MARKET)
 
-    def _on_trade(self, trade: Traded) -> None:
+    def _on_trade(self, trade: TradeReported) -> None:
         if trade.symbol in self._doubted:
             return
         left = trade.size
@@ -97,7 +97,7 @@ class Matcher:
                 left = subtract(left, size)
                 self._entrance.fill(order, order.price, size, is_maker=True)
 
-    def _come_to(self, order: PaperOrder, trade: Traded, left: Decimal) -> Decimal:
+    def _come_to(self, order: PaperOrder, trade: TradeReported, left: Decimal) -> Decimal:
         """What of a trade comes to an order."""
         queue, price = order.queue, order.price
         if queue is None or price is None:
@@ -117,7 +117,7 @@ class Matcher:
         book_ns = max(self._book_time_ns.get(trade.symbol, 0), order.joined_time_ns)
         return queue.trade(left, is_shown=not book_ns or trade.venue_time_ns <= book_ns)
 
-    def _on_book(self, event: BookChanged) -> None:
+    def _on_book(self, event: BookUpdated) -> None:
         symbol = event.symbol
         known_ns = self._book_time_ns.get(symbol, 0)
         self._book_time_ns[symbol] = event.venue_time_ns or known_ns
@@ -128,7 +128,7 @@ class Matcher:
             self._liquidity.show_all(symbol, sizes)
         else:
             for (is_bid, price), size in sizes.items():
-                self._liquidity.show(Place(symbol, is_bid, price), size)
+                self._liquidity.show(LevelKey(symbol, is_bid, price), size)
         if symbol in self._doubted:
             return
         for order in self._by_rank(symbol):
@@ -136,7 +136,7 @@ class Matcher:
                 self._show(order, event, sizes)
                 self._cross(order, sizes)
 
-    def _show(self, order: PaperOrder, event: BookChanged, sizes: Sizes) -> None:
+    def _show(self, order: PaperOrder, event: BookUpdated, sizes: Sizes) -> None:
         """What its own level displays now."""
         assert order.queue is not None
         assert order.price is not None

@@ -5,14 +5,14 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from kit.execution.amounts import ZERO, subtract
-from kit.execution.paper.liquidity import Liquidity, Place
+from kit.execution.paper.consumed_liquidity import ConsumedLiquidity, LevelKey
 from kit.execution.paper.market import Market
 from kit.execution.paper.orders import PaperOrder
 
 LEVELS_AT_ONCE = 32
 
 
-class Offer(NamedTuple):
+class AvailableLevel(NamedTuple):
     """Something that an order can take."""
 
     price: Decimal
@@ -20,10 +20,10 @@ class Offer(NamedTuple):
     displayed: Decimal
 
 
-class Display:
+class VisibleBook:
     """Of one account: what it has taken cannot be taken again."""
 
-    def __init__(self, market: Market, liquidity: Liquidity) -> None:
+    def __init__(self, market: Market, liquidity: ConsumedLiquidity) -> None:
         self._market = market
         self._liquidity = liquidity
 
@@ -36,7 +36,7 @@ class Display:
         best = self._market.levels(order.symbol, not order.buys, 1)
         return best is not None and len(best) > 0 and order.reaches(best[0][0])
 
-    def offers(self, order: PaperOrder) -> Iterator[Offer]:
+    def offers(self, order: PaperOrder) -> Iterator[AvailableLevel]:
         """What an order can take, best first, as far as its price and its size go."""
         left = order.left
         for price, displayed in self._levels(order.symbol, not order.buys):
@@ -47,14 +47,16 @@ class Display:
             if offer.size:
                 yield offer
 
-    def offer(self, order: PaperOrder, price: Decimal, displayed: Decimal, left: Decimal) -> Offer:
+    def offer(
+        self, order: PaperOrder, price: Decimal, displayed: Decimal, left: Decimal
+    ) -> AvailableLevel:
         """What an order can take of one level."""
-        there = self._liquidity.left(Place(order.symbol, not order.buys, price), displayed)
-        return Offer(price, order.terms.floor(min(left, there)), displayed)
+        there = self._liquidity.left(LevelKey(order.symbol, not order.buys, price), displayed)
+        return AvailableLevel(price, order.terms.floor(min(left, there)), displayed)
 
-    def take(self, order: PaperOrder, offer: Offer) -> None:
+    def take(self, order: PaperOrder, offer: AvailableLevel) -> None:
         """Note it as taken."""
-        place = Place(order.symbol, not order.buys, offer.price)
+        place = LevelKey(order.symbol, not order.buys, offer.price)
         self._liquidity.take(place, offer.displayed, offer.size)
 
     def look(self, order: PaperOrder) -> None:

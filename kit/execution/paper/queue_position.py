@@ -11,7 +11,7 @@ from decimal import Decimal
 from kit.execution.amounts import ZERO, add, subtract
 
 
-class Queue:
+class QueuePosition:
     """Of one order."""
 
     __slots__ = ("_cut", "ahead")

@@ -4,17 +4,17 @@ from decimal import Decimal
 
 import pytest
 
-from kit.execution.paper import liquidity
-from kit.execution.paper.liquidity import Liquidity, Place
+from kit.execution.paper import consumed_liquidity
+from kit.execution.paper.consumed_liquidity import ConsumedLiquidity, LevelKey
 
 D = Decimal
-ASK = Place("BTCUSDT", False, D(101))
+ASK = LevelKey("BTCUSDT", False, D(101))
 
 
 @pytest.fixture
 def taken():
     """Of 5 that are displayed, 3 are taken."""
-    found = Liquidity()
+    found = ConsumedLiquidity()
     found.take(ASK, D(5), D(3))
     return found
 
@@ -47,7 +47,7 @@ def test_a_whole_book_tells_of_every_level(taken):
 
 
 def test_only_so_many_levels_are_remembered(monkeypatch, taken):
-    monkeypatch.setattr(liquidity, "LEVELS_MAX", 2)
+    monkeypatch.setattr(consumed_liquidity, "LEVELS_MAX", 2)
     for price in (102, 103):
         taken.take(ASK._replace(price=D(price)), D(1), D(1))
     assert taken.left(ASK, D(5)) == 5

@@ -6,30 +6,30 @@ from decimal import Decimal
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.execution.amounts import ZERO, add, product, subtract, total
+from kit.execution.amounts import ZERO, add, subtract, total
 from kit.execution.contract import OrderState, RejectReason
-from kit.execution.paper.display import Display
 from kit.execution.paper.market import Market
-from kit.execution.paper.orders import NotTaken, PaperOrder
-from kit.execution.paper.queue import Queue
-from kit.execution.paper.wallet import Wallet
+from kit.execution.paper.orders import OrderRejection, PaperOrder
+from kit.execution.paper.queue_position import QueuePosition
+from kit.execution.paper.visible_book import VisibleBook
+from kit.execution.paper.wallet import PaperWallet
 
 NO_REASON: RejectReason = orders_pb2.REJECT_REASON_UNSPECIFIED
-Filled = Callable[[PaperOrder, Decimal, Decimal, tuple[str, Decimal], bool], None]
+OnFill = Callable[[PaperOrder, Decimal, Decimal, tuple[str, Decimal], bool], None]
 """Order, price, size, the fee with its asset, and whether the order was there first."""
 
 
-class Entrance:
+class OrderEntry:
     """Of one account, with the orders that are open."""
 
     def __init__(
         self,
         market: Market,
-        wallet: Wallet,
-        display: Display,
+        wallet: PaperWallet,
+        display: VisibleBook,
         now_ns: Callable[[], int],
         changed: Callable[[PaperOrder], None],
-        filled: Filled,
+        filled: OnFill,
     ) -> None:
         self._market = market
         self._wallet = wallet
@@ -53,9 +53,9 @@ class Entrance:
         return [order for orders in self._open.values() for order in orders]
 
     def enter(self, order: PaperOrder) -> None:
-        """A new order. Raises NotTaken, and nothing has happened."""
+        """A new order. Raises OrderRejection, and nothing has happened."""
         if self._display.is_doubted(order.symbol):
-            self._wallet.admit(order, ZERO)
+            self._wallet.admit(order, 0)
             self._add(order)
             self.waiting.add(order.symbol)
             self._changed(order)
@@ -71,21 +71,21 @@ class Entrance:
         self.waiting.add(order.symbol)
 
     def amend(self, order: PaperOrder, size: Decimal, price: Decimal) -> None:
-        """It keeps its place when only the size gets smaller. Raises NotTaken, and nothing has
-        happened."""
+        """It keeps its place when only the size gets smaller. Raises OrderRejection without
+        any effect."""
         if size <= order.filled:
-            raise NotTaken(orders_pb2.REJECT_REASON_SIZE, "so much is filled already")
-        before = order.wish
+            raise OrderRejection(orders_pb2.REJECT_REASON_SIZE, "so much is filled already")
+        before = order.request
         keeps = price == before.price and size <= before.size
         is_doubted = self._display.is_doubted(order.symbol)
-        order.wish = replace(before, size=size, price=price)
+        order.request = replace(before, size=size, price=price)
         try:
             if keeps or is_doubted:
-                self._wallet.admit(order, ZERO)
+                self._wallet.admit(order, 0)
             else:
                 self._check(order)
-        except NotTaken:
-            order.wish = before
+        except OrderRejection:
+            order.request = before
             raise
         order.updated_time_ns = self._now_ns()
         if not keeps and not is_doubted:
@@ -126,12 +126,8 @@ class Entrance:
 
     def fill(self, order: PaperOrder, price: Decimal, size: Decimal, *, is_maker: bool) -> None:
         """A part of an order has met something."""
-        order.filled = add(order.filled, size)
-        order.value = add(order.value, product(price, size))
-        order.updated_time_ns = self._now_ns()
-        order.state = orders_pb2.ORDER_STATE_PARTLY_FILLED
-        if order.left <= ZERO:
-            order.state = orders_pb2.ORDER_STATE_FILLED
+        order.add_fill(price, size, self._now_ns())
+        if order.is_final:
             self._remove(order)
         fee = self._wallet.settle(order, price, size, is_maker=is_maker)
         self._filled(order, price, size, fee, is_maker)
@@ -139,20 +135,20 @@ class Entrance:
             self._reduce(order.symbol)
 
     def _check(self, order: PaperOrder) -> None:
-        """Hold what it needs. Raises NotTaken, and it holds what it held."""
-        if order.wish.post_only and self._display.crosses(order):
-            raise NotTaken(orders_pb2.REJECT_REASON_WOULD_TAKE, "it would be filled at once")
+        """Hold what it needs. Raises OrderRejection, and it holds what it held."""
+        if order.request.post_only and self._display.crosses(order):
+            raise OrderRejection(orders_pb2.REJECT_REASON_WOULD_TAKE, "it would be filled at once")
         if self._meets_own(order):
             words = "it would come to an order of the same account"
-            raise NotTaken(orders_pb2.REJECT_REASON_SELF_TRADE, words)
+            raise OrderRejection(orders_pb2.REJECT_REASON_SELF_TRADE, words)
         offers = list(self._display.offers(order))
-        if order.wish.time_in_force == orders_pb2.TIME_IN_FORCE_FILL_OR_KILL:
+        if order.request.time_in_force == orders_pb2.TIME_IN_FORCE_FILL_OR_KILL:
             there = total(offer.size for offer in offers)
             if there < order.left:
                 words = f"only {there.normalize():f} can be had"
-                raise NotTaken(orders_pb2.REJECT_REASON_WOULD_NOT_FILL, words)
-        bill = total(order.terms.value(offer.price, offer.size) for offer in offers)
-        self._wallet.admit(order, bill)
+                raise OrderRejection(orders_pb2.REJECT_REASON_WOULD_NOT_FILL, words)
+        cost = sum(order.terms.value(offer.price, offer.size) for offer in offers)
+        self._wallet.admit(order, cost)
 
     def _meets_own(self, order: PaperOrder) -> bool:
         """Whether it would come to an order of its own account before it is filled."""
@@ -177,7 +173,7 @@ class Entrance:
         """It has waited for the book. What would have been refused is rejected now."""
         try:
             self._check(order)
-        except NotTaken as error:
+        except OrderRejection as error:
             self.end(order, orders_pb2.ORDER_STATE_REJECTED, error.reason, error.words)
         else:
             self._meet(order)
@@ -213,7 +209,7 @@ class Entrance:
 
     def _join(self, order: PaperOrder) -> None:
         """At the end of its level; where it has a place already, it is not farther back."""
-        order.queue = order.queue or Queue(None)
+        order.queue = order.queue or QueuePosition(None)
         self._display.look(order)
         order.joined_time_ns = self._market.book_time_ns(order.symbol)
 
@@ -221,10 +217,10 @@ class Entrance:
         """Make reduce-only orders as small as what they can still reduce."""
         for order in self.orders(symbol):
             there = self._wallet.reducible(order)
-            if not order.wish.reduce_only or order.left <= there:
+            if not order.request.reduce_only or order.left <= there:
                 continue
             if there:
-                order.wish = replace(order.wish, size=add(order.filled, there))
+                order.request = replace(order.request, size=add(order.filled, there))
                 self._wallet.release(order)
                 self._changed(order)
             else:

@@ -15,7 +15,7 @@ LEVELS_MAX = 10_000
 """Of which something is taken; the oldest is forgotten."""
 
 
-class Place(NamedTuple):
+class LevelKey(NamedTuple):
     """A level of a book."""
 
     symbol: str
@@ -23,26 +23,26 @@ class Place(NamedTuple):
     price: Decimal
 
 
-class Liquidity:
+class ConsumedLiquidity:
     """Of one account."""
 
     def __init__(self) -> None:
-        self._taken: dict[Place, tuple[Decimal, Decimal]] = {}
+        self._taken: dict[LevelKey, tuple[Decimal, Decimal]] = {}
         """What was displayed last, and what of it can be taken."""
 
-    def left(self, place: Place, displayed: Decimal) -> Decimal:
+    def left(self, place: LevelKey, displayed: Decimal) -> Decimal:
         """What can be taken of a level that displays so much."""
         self.show(place, displayed)
         return self._taken[place][1] if place in self._taken else displayed
 
-    def take(self, place: Place, displayed: Decimal, size: Decimal) -> None:
+    def take(self, place: LevelKey, displayed: Decimal, size: Decimal) -> None:
         """Take so much of it."""
         left = subtract(self.left(place, displayed), size)
         self._taken[place] = displayed, left
         if len(self._taken) > LEVELS_MAX:
             del self._taken[next(iter(self._taken))]
 
-    def show(self, place: Place, displayed: Decimal) -> None:
+    def show(self, place: LevelKey, displayed: Decimal) -> None:
         """The level displays so much now; nothing of it for 0."""
         if place not in self._taken:
             return
@@ -63,5 +63,5 @@ class Liquidity:
         """Of which something is taken."""
         return {place.symbol for place in self._taken}
 
-    def _of(self, symbol: str) -> Iterable[Place]:
+    def _of(self, symbol: str) -> Iterable[LevelKey]:
         return [place for place in self._taken if place.symbol == symbol]

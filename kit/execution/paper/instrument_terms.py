@@ -1,0 +1,73 @@
+"""The trading terms of an instrument for paper accounts."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from venuemesh.common.v1 import types_pb2
+
+from kit.accounting.contract import Assets, Contract
+from kit.accounting.money import atoms_of
+from kit.execution import amounts
+from kit.execution.amounts import ZERO
+
+DEFAULT_STEP = Decimal("1e-8")
+KINDS = (
+    types_pb2.INSTRUMENT_KIND_SPOT,
+    types_pb2.INSTRUMENT_KIND_PERPETUAL,
+    types_pb2.INSTRUMENT_KIND_FUTURE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentTerms:
+    """The terms of one instrument. Its ``contract`` counts prices and sizes in 10^-18."""
+
+    symbol: str
+    base: str
+    quote: str
+    settle: str
+    """The asset that pays profit and loss; empty for spot."""
+    pays_funding: bool
+    multiplier: Decimal
+    """What a size of 1 stands for: base units, or quote units of an inverse contract."""
+    step: Decimal
+    """Sizes are multiples of it."""
+    contract: Contract = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        assets = Assets(self.base, self.quote, self.settle)
+        object.__setattr__(self, "contract", Contract(self.symbol, assets, self.multiplier))
+
+    @property
+    def is_spot(self) -> bool:
+        """Whether base and quote are exchanged, without a position."""
+        return self.contract.is_spot
+
+    def value(self, price: Decimal, size: Decimal) -> int:
+        """Return the value of a size in atoms of the quote or settlement asset."""
+        return self.contract.value(atoms_of(price), atoms_of(size))
+
+    def floor(self, size: Decimal) -> Decimal:
+        """Return the largest size that can be traded and is not above this one."""
+        return amounts.floor_to(size, self.step)
+
+
+def terms_of(
+    instrument: types_pb2.Instrument, *, sizes_are_contracts: bool
+) -> InstrumentTerms | None:
+    """Return an instrument's terms, or None if its kind is not traded on paper."""
+    if instrument.kind not in KINDS:
+        return None
+    is_spot = instrument.kind == types_pb2.INSTRUMENT_KIND_SPOT
+    listed = instrument.unified_symbol.partition(":")[2].partition("-")[0]
+    counts_contracts = sizes_are_contracts and not is_spot
+    step = Decimal(instrument.size_step or 0)
+    return InstrumentTerms(
+        symbol=instrument.symbol,
+        base=instrument.base,
+        quote=instrument.quote,
+        settle="" if is_spot else listed or instrument.quote,
+        pays_funding=instrument.kind == types_pb2.INSTRUMENT_KIND_PERPETUAL,
+        multiplier=Decimal(instrument.contract_size or 1) if counts_contracts else Decimal(1),
+        step=step if step > ZERO else DEFAULT_STEP,
+    )
