@@ -6,7 +6,7 @@ from typing import NoReturn
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as everything else here does."""
+    """An argument parser that reports an error in one line."""
 
     def __init__(self, command: str, description: str) -> None:
         super().__init__(prog=f"./venuemesh {command}", description=description, allow_abbrev=False)

@@ -17,18 +17,18 @@ MAIN = "main"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a step went."""
+    """The outcome of a step."""
 
     word: str
     """passed, failed or skipped."""
     text: str = ""
     """Why it was skipped."""
     output: str = ""
-    """What was printed, when it failed."""
+    """The output of a failed step."""
 
     @property
     def failed(self) -> bool:
-        """Whether the check as a whole has failed with it."""
+        """Whether the whole check has failed."""
         return self.word == "failed"
 
 
@@ -37,14 +37,14 @@ PASSED = Outcome("passed")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to be looked at."""
+    """One step of the check."""
 
     name: str
     run: Callable[[], Outcome]
 
 
 def command(*arguments: str) -> Callable[[], Outcome]:
-    """A step that passes when this ends with 0."""
+    """A step that passes if the command ends with 0."""
 
     def run() -> Outcome:
         done = subprocess.run(
@@ -62,7 +62,7 @@ def command(*arguments: str) -> Callable[[], Outcome]:
 
 
 def contracts_break() -> Outcome:
-    """Whether a caller of what is on main would still understand the contracts."""
+    """Compare the contracts with those on main by ``buf breaking``."""
     if which("git") is None:
         return Outcome("skipped", "git is not installed")
     archive = subprocess.run(
@@ -74,7 +74,7 @@ def contracts_break() -> Outcome:
         before = Path(name)
         with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
             files.extractall(before, filter="data")
-        # Generated, therefore not on the branch.
+        # Generated files are not on the branch.
         copytree(ROOT / "gen" / "third_party", before / "gen" / "third_party")
         return command(tool("buf"), "breaking", "--against", name)()
 

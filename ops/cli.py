@@ -1,4 +1,4 @@
-"""The command line: finds the command and runs it. Each is a file of its own in ops/commands."""
+"""The command line: finds a command and runs it. Each command is a file in ops/commands."""
 
 import importlib
 import sys
@@ -13,25 +13,25 @@ COMMANDS = {
     "status": "what runs, since when, rates, lags, gaps",
     "venue": "run one venue in the foreground",
     "run": "run one service in the foreground",
-    "order": "place, cancel and look at orders",
-    "export": "write what was recorded to a Parquet or CSV file",
-    "frames": "write recorded raw frames as a tape that up plays",
-    "import": "take a file of trades or candles into the record",
-    "conform": "play the conformance cards against connectors",
-    "endure": "connectors on a long feed with faults in 1 % of the frames",
-    "new-venue": "make a folder for one more venue",
+    "order": "place, cancel and list orders",
+    "export": "write recorded data to a Parquet or CSV file",
+    "frames": "write recorded raw frames as a tape for up --replay",
+    "import": "add a file of trades or candles to the record",
+    "conform": "run the conformance cards against connectors",
+    "endure": "run connectors on a long feed with faults in 1 % of the frames",
+    "new-venue": "create a folder for a new venue",
     "test": "run the tests",
     "check": "format, lint, types, import rules, contracts, style",
     "bench": "run the benchmarks",
-    "soak": "play a session while processes are killed, and compare what is recorded",
-    "lock": "pin what the project needs anew",
+    "soak": "replay a session while processes are killed, and compare the record",
+    "lock": "pin the dependencies again",
 }
 EXIT_FAILED = 1
 EXIT_WRONG_USE = 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command. Returns the exit code; what the user can put right is one line."""
+    """Run one command. Returns its exit code. An error the user can fix is printed in one line."""
     name = arguments[0] if arguments else "--help"
     if name in ("-h", "--help", "help"):
         print(overview())
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         print(f"venuemesh: no command {name!r}; see ./venuemesh --help", file=sys.stderr)
         return EXIT_WRONG_USE
-    # Only this one, so that a process does not load what it does not need.
+    # Only this command is imported, so that a process loads only what it needs.
     module = name.replace("-", "_")
     command = importlib.import_module(f"ops.commands.{module}{'_' * iskeyword(module)}")
     try:
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def overview() -> str:
-    """All commands with one line each."""
+    """The list of commands, one line each."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
     head = ["usage: ./venuemesh COMMAND [options]", ""]

@@ -1,5 +1,5 @@
-"""What the command line says in one line, with no trace."""
+"""Errors that the command line prints in one line, without a traceback."""
 
 
 class OperationsError(Exception):
-    """Something that the user can put right: the text says what is wrong and what to do."""
+    """An error that the user can fix. The text says what is wrong and what to do."""

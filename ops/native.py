@@ -1,4 +1,4 @@
-"""Build the compiled part of the hot path into gen/, when there is a C compiler.
+"""Build the compiled part of the hot path into gen/, if there is a C compiler.
 
 Run as ``python -m ops.native``. Without a compiler everything works, slower; a line says so.
 """
@@ -16,7 +16,7 @@ FLAGS = ("-std=c11", "-D_GNU_SOURCE", "-O3", "-shared", "-fPIC", "-Wall", "-Wext
 
 
 def build() -> None:
-    """Bring the library up to date. Without a compiler it is said once for each source."""
+    """Build the library if its sources have changed. A missing compiler is reported once."""
     told = native.LIBRARY_PATH.with_suffix(".missing")
     if native.LIBRARY_PATH.exists() or told.exists():
         return
@@ -28,14 +28,14 @@ def build() -> None:
 
 
 def find_compiler() -> str | None:
-    """The compiler that CC names, or the first there is."""
+    """The compiler named by CC, or the first one found."""
     if os.environ.get("CC"):
         return os.environ["CC"]
     return next((name for name in COMPILERS if shutil.which(name)), None)
 
 
 def compile_library(compiler: str) -> bool:
-    """Returns whether it worked."""
+    """Return whether the compiler succeeded."""
     fresh = native.LIBRARY_PATH.with_suffix(".new")
     command = [*shlex.split(compiler), *FLAGS, "-o", str(fresh), *map(str, native.SOURCES)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

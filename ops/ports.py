@@ -31,11 +31,11 @@ DEFAULTS: Mapping[str, int] = MappingProxyType(
         "record": 8433,
     }
 )
-"""By what they are for. The venues' own follow them."""
+"""Ports by purpose. The ports of the venues follow them."""
 
 TWIN_INSTANCE = "b"
 TWIN_OFFSET = 500
-"""Between the ports of two processes of a venue."""
+"""Distance between the ports of two processes of a venue."""
 
 WITHOUT_METRICS = frozenset(
     {"envoy admin", "pages", "valkey", "postgres", "record", "simulator", "supervisor"}
@@ -68,7 +68,7 @@ def twin(venue: str) -> str:
 
 
 def metrics(ports: Mapping[str, int]) -> dict[str, int]:
-    """The Prometheus ports that belong to them."""
+    """The Prometheus ports of these ports."""
     return {
         f"{name} metrics": port + METRICS_PORT_OFFSET
         for name, port in ports.items()
@@ -77,10 +77,10 @@ def metrics(ports: Mapping[str, int]) -> dict[str, int]:
 
 
 def require_free(ports: Mapping[str, int]) -> None:
-    """Raises OperationsError for the first port that cannot be listened on."""
+    """Raise OperationsError for the first port that cannot be used."""
     for name, port in ports.items():
         with socket.socket() as probe:
-            # As servers do: a connection that has just ended does not hold the port.
+            # Servers set this too: a connection that has just ended does not hold the port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((LOOPBACK, port))

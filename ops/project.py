@@ -1,11 +1,11 @@
-"""Where the checkout is, and the tools that are installed for it."""
+"""The checkout's folders, and the tools installed for it."""
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("kit", "venues", "core", "gateway", "ops", "benchmarks", "conftest.py")
-"""What of ours is Python."""
+"""The folders of Python code."""
 
 
 def tool(name: str) -> str:

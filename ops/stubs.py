@@ -27,7 +27,7 @@ def site_packages() -> Path:
 
 
 def fingerprint(files: list[Path], typed: bool) -> str:
-    """Changes when a contract, a tool's version or the kind of output does."""
+    """A digest of the contracts, the versions of the tools, and the kind of output."""
     digest = hashlib.sha256(f"typed={typed}".encode())
     for file in [ROOT / "requirements.lock", Path(__file__), *files]:
         digest.update(file.read_bytes())
@@ -35,7 +35,7 @@ def fingerprint(files: list[Path], typed: bool) -> str:
 
 
 def copy_google_api() -> None:
-    """buf resolves google/api from here, as no schema registry is asked."""
+    """Copy google/api for buf, which then needs no schema registry."""
     target = THIRD_PARTY / "google" / "api"
     target.mkdir(parents=True, exist_ok=True)
     for name in GOOGLE_API_FILES:
@@ -44,7 +44,7 @@ def copy_google_api() -> None:
 
 def compile_stubs(files: list[Path], typed: bool) -> None:
     """One protoc run over all files."""
-    # Imported here: it takes a tenth of a second, and most starts generate nothing.
+    # Imported here, because it takes 0.1 s and most starts generate nothing.
     from grpc_tools import protoc
 
     include = Path(protoc.__file__).parent / "_proto"
@@ -59,11 +59,11 @@ def compile_stubs(files: list[Path], typed: bool) -> None:
         ]
     arguments = ["protoc", f"-I{PROTO}", f"-I{THIRD_PARTY}", f"-I{include}", *outputs]
     if protoc.main([*arguments, *map(str, files)]) != 0:
-        raise SystemExit("protoc refused the contracts; see the lines above")
+        raise SystemExit("protoc rejected the contracts; see the lines above")
 
 
 def write_descriptor_set(files: list[Path]) -> None:
-    """The whole contract as one file, which Envoy's transcoder reads."""
+    """Write all contracts as one descriptor set, which Envoy's transcoder reads."""
     from grpc_tools import protoc
 
     include = Path(protoc.__file__).parent / "_proto"
@@ -71,17 +71,17 @@ def write_descriptor_set(files: list[Path]) -> None:
     arguments = ["protoc", f"-I{PROTO}", f"-I{THIRD_PARTY}", f"-I{include}"]
     options = ["--include_imports", "--include_source_info", f"--descriptor_set_out={target}"]
     if protoc.main([*arguments, *options, *map(str, files)]) != 0:
-        raise SystemExit("protoc refused the contracts; see the lines above")
+        raise SystemExit("protoc rejected the contracts; see the lines above")
 
 
 def generate() -> bool:
-    """Bring gen/ up to date. Returns whether there was anything to do."""
+    """Generate gen/ if a contract has changed. Returns whether anything was generated."""
     files = sorted(PROTO.rglob("*.proto"))
     typed = (Path(sys.executable).parent / "protoc-gen-mypy_grpc").exists()
     wanted = fingerprint(files, typed)
     if STAMP.exists() and STAMP.read_text() == wanted:
         return False
-    # Written over, not taken away: processes that run may still be importing them.
+    # Overwritten, not removed: running processes may still import them.
     GENERATED.mkdir(exist_ok=True)
     copy_google_api()
     compile_stubs(files, typed)

@@ -1,4 +1,4 @@
-"""Builds Studio when its sources have changed since it was built."""
+"""Builds Studio if its sources have changed."""
 
 import asyncio
 import hashlib
@@ -21,18 +21,18 @@ NICENESS = "10"
 
 
 class Studio:
-    """The web app's sources and what was built of them."""
+    """The sources of the web app and its build."""
 
     def __init__(self, folder: Path = STUDIO, contracts: Path = ROOT / "proto") -> None:
         self._folder = folder
         self._contracts = contracts
 
     def is_current(self) -> bool:
-        """Whether there is nothing to build."""
+        """Whether the build is current."""
         return _stamp(self._folder / "dist") == self._fingerprint()
 
     async def build(self, log: Path, say: Callable[[str], None]) -> None:
-        """Build it where that is possible. Says in one line what is going on or missing.
+        """Build it if possible. Reports progress, or what is missing, in one line.
 
         Never fails: a mesh runs without its pages too.
         """
@@ -42,7 +42,7 @@ class Studio:
             say("Studio is not built: npm is missing, install Node.js 20 or newer")
             return
         say("Studio is being built (once)")
-        # Taken before: what is changed while it builds must be built again.
+        # Taken before the build, so that a change during the build causes another one.
         fingerprint = self._fingerprint()
         try:
             async with asyncio.timeout(SECONDS_MAX):
@@ -79,7 +79,7 @@ class Studio:
             return await process.wait() == 0
         finally:
             if process.returncode is None:
-                # Cancelled: npm's own children have to end as well.
+                # If cancelled, the children of npm must end as well.
                 os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
 

@@ -1,4 +1,4 @@
-"""Which venues there are, and on which ports they are served."""
+"""The known venues and their default ports."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,11 +12,11 @@ NO_SIMULATOR = ""
 
 
 def known_ports(names: Iterable[str] = ()) -> dict[str, int]:
-    """The usual port of every venue, by venue id, as the venues' own catalogs say; and of those
-    among these names that are listed nowhere, such as "ccxt:gate"."""
+    """The default port of every venue, by venue id, from the venues' catalogs. ``names`` may add
+    venues that no catalog lists, such as "ccxt:gate"."""
     factories = discovery.venues()
     for name in names:
-        # What is unknown altogether is refused by whoever was asked for it.
+        # An unknown name is rejected by the command that uses it.
         with suppress(SettingError):
             factories.setdefault(discovery.venue_id(name), discovery.require(name))
     return {

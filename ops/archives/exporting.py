@@ -1,4 +1,4 @@
-"""Writes what was recorded to a file, in parts that fit memory.
+"""Writes recorded data to a file, in parts that fit into memory.
 
 A file is there when it is whole: until then it has another name, and goes when something fails.
 """
@@ -23,10 +23,10 @@ class Writer(Protocol):
     """Writes tables of one schema."""
 
     def write_table(self, table: Any) -> None:
-        """One more."""
+        """Write one table."""
 
     def close(self) -> None:
-        """There are no more."""
+        """Finish the file."""
 
 
 async def export(
@@ -58,7 +58,7 @@ def nothing_of(channel: int | None) -> Columns:
 def _writer(kind: str, file: Any, schema: Any) -> Writer:
     writer: Writer
     if kind == "csv":
-        # What would need quotes is refused: nothing that is recorded does.
+        # Values that would need quotes are rejected; no recorded value does.
         options = csv.WriteOptions(quoting_style="none", quoting_header="none")
         writer = csv.CSVWriter(file, schema, write_options=options)
     else:
@@ -76,7 +76,7 @@ def as_text(table: Any) -> Any:
     columns: dict[str, Any] = {}
     for name, column in zip(table.column_names, table.columns, strict=True):
         if pa.types.is_decimal(column.type):
-            # Every decimal has a point here, so that no zero of a whole number goes.
+            # Every decimal has a point here, so no zero of a whole number is removed.
             text = pc.utf8_rtrim(column.cast(pa.string()), "0")
             columns[name] = pc.utf8_rtrim(text, ".")
         elif pa.types.is_timestamp(column.type):

@@ -1,4 +1,4 @@
-"""Takes the rows of a file into the record: all of them or none, each once.
+"""Adds the rows of a file to the record: all or none, each once.
 
 Rows are staged, compared with each other and with the record, and what is new is added. What is
 recorded stays as it is. A trade that is recorded with a time in ms is the same trade as in an
@@ -31,7 +31,7 @@ Connection = psycopg.AsyncConnection[Any]
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the rows of a file."""
+    """The outcome of an import."""
 
     read: int = 0
     added: int = 0
@@ -51,7 +51,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the rows belong."""
+    """The venue and symbol of the rows."""
 
     venue: str
     symbol: str
@@ -73,7 +73,7 @@ async def take(connection: Connection, parts: Iterable[Part], target: Target) ->
         return outcome
     table = "candle_rows" if holds is Holds.CANDLES else "trade_rows"
     for day_ns in sorted(staging.days):
-        # Each by itself, so that nobody waits long.
+        # One transaction each, so that no other transaction waits long.
         await connection.execute("SELECT make_days(%s, %s)", [table, [day_ns * DAY_NS]])
     async with connection.transaction():
         if holds is Holds.CANDLES:
@@ -84,7 +84,7 @@ async def take(connection: Connection, parts: Iterable[Part], target: Target) ->
 
 
 class _Staging:
-    """A temporary table of what is in the file."""
+    """A temporary table with the rows of the file."""
 
     def __init__(self, connection: Connection, outcome: Outcome) -> None:
         self.days: set[int] = set()
@@ -125,12 +125,12 @@ class _Staging:
         self._last = int(times[-1])
 
     def _with_interval(self, table: Any) -> Any:
-        """Candles say their last moment, which differs by the unit of the file."""
+        """The length of the candles. Their last moment depends on the unit of the file."""
         opens, closes = table["open_time_ns"].to_numpy(), table[CLOSE_TIME].to_numpy()
         lengths = -(-(closes - opens) // SECOND_NS)
         self._interval_ns = self._interval_ns or int(lengths[0])
         if (lengths != self._interval_ns).any():
-            raise OperationsError("the candles of the file are not of one length")
+            raise OperationsError("the candles of the file have different lengths")
         return table.append_column("interval_s", pa.array(lengths))
 
 
@@ -139,7 +139,7 @@ async def _add_trades(
 ) -> None:
     row = await _one(connection, statements.CONTRADICTION, {})
     if row is not None:
-        raise OperationsError(f"trade {row[0]} stands in the file twice, with different values")
+        raise OperationsError(f"trade {row[0]} is in the file twice, with different values")
     values = await _values(connection, target)
     other = holds is not Holds.AGGREGATES
     left_out = await connection.execute(
@@ -162,7 +162,7 @@ async def _add_candles(connection: Connection, target: Target, outcome: Outcome)
     row = await _one(connection, statements.CANDLE_CONTRADICTION, {})
     if row is not None:
         moment = np.datetime64(row[0], "ns")
-        raise OperationsError(f"the candle of {moment} stands in the file twice, differently")
+        raise OperationsError(f"the candle of {moment} is in the file twice, with different values")
     distinct = await _one(connection, statements.CANDLE_DISTINCT, {})
     assert distinct is not None
     added = await connection.execute(statements.ADD_CANDLES, await _values(connection, target))

@@ -1,4 +1,4 @@
-"""How files of the past look.
+"""Layouts of importable files.
 
 The public archive of Binance: https://github.com/binance/binance-public-data, chapters "Trades",
 "AggTrades" and "Klines" of its README, spot and futures. Its files have a header or none. Spot
@@ -19,7 +19,7 @@ BOOLEANS = frozenset({"true", "false"})
 
 
 class Holds(Enum):
-    """What a row is."""
+    """Kind of the rows."""
 
     TRADES = "trades"
     AGGREGATES = "aggregates of trades"
@@ -28,7 +28,7 @@ class Holds(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of a CSV file in their order; those that are not used are None."""
+    """The columns of a CSV file in order; unused columns are None."""
 
     holds: Holds
     columns: Sequence[str | None]
@@ -51,12 +51,12 @@ _EITHER = 7
 
 
 def has_header(first_line: str) -> bool:
-    """Whether the first line of an archive is no row."""
+    """Whether the first line of an archive is a header."""
     return not first_line.partition(",")[0].strip().isdecimal()
 
 
 def binance_layout(first_line: str) -> Layout:
-    """Raises OperationsError when it is none of those known."""
+    """Raise OperationsError if the layout is not known."""
     fields = [field.strip().lower() for field in first_line.split(",")]
     if len(fields) == _EITHER:
         sixth = fields[5]

@@ -1,4 +1,4 @@
-"""Reads a file of the past into tables of one form, part after part, each checked.
+"""Reads a file as tables of one form, part by part, and checks each part.
 
 A table of trades has trade_id or trade_id_text, price, size, side, venue_time_ns, received_time_ns,
 and first_id and last_id: the venue's ids of the first and last trade that the row stands for. An
@@ -26,7 +26,7 @@ from ops.errors import OperationsError
 DECIMAL = pa.decimal128(38, 18)
 BLOCK_BYTES = 8 * 1024 * 1024
 FUTURE_NS = 60 * 10**9
-"""So far ahead of our clock a time may be."""
+"""Maximum time ahead of our clock."""
 UNITS = ((10**12, 10**14, 10**6), (10**15, 10**17, 10**3), (10**18, 4 * 10**18, 1))
 """Times from, to: how many ns they count. ms, us and ns of the years 2001 to 2096."""
 WHOLE = frozenset({layouts.ID, layouts.FIRST_ID, layouts.LAST_ID})
@@ -37,7 +37,7 @@ BUYER_TAKES, SELLER_TAKES = 1, 2
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some rows of a file."""
+    """A part of the rows of a file."""
 
     holds: Holds
     table: Any
@@ -99,12 +99,12 @@ def _kind(name: str) -> Any:
 
 
 def _binance_trades(table: Any, layout: Layout) -> Any:
-    # Where the buyer had made the order that was taken, the taker sold.
+    # If the buyer is the maker, the taker sold.
     side = pc.if_else(table[layouts.MAKER], SELLER_TAKES, BUYER_TAKES)
     nothing = pa.nulls(len(table), pa.string())
     trade_id, text, first, last = table[layouts.ID], nothing, table[layouts.ID], table[layouts.ID]
     if layout.holds is Holds.AGGREGATES:
-        # Their numbers are not those of trades.
+        # Ids of aggregates are not ids of trades.
         text = pc.binary_join_element_wise("aggregate:", trade_id.cast(pa.string()), "")
         trade_id = pa.nulls(len(table), pa.int64())
         first, last = table[layouts.FIRST_ID], table[layouts.LAST_ID]
@@ -128,7 +128,7 @@ def _exported(tables: Iterator[Any], symbol: str, now_ns: int) -> Iterator[Part]
         others = pc.unique(table["symbol"].filter(pc.not_equal(table["symbol"], symbol)))
         if len(others):
             raise OperationsError(f"the file has trades of {others[0]}, not of {symbol}")
-        # Text ids say nothing of what is before and after.
+        # Text ids have no order.
         numbers = pc.if_else(pc.is_null(table["trade_id_text"]), table["trade_id"], None)
         shaped = {name: table[name] for name in layouts.EXPORTED if name != "symbol"}
         shaped |= {"trade_id": numbers, "first_id": numbers, "last_id": numbers}
@@ -170,7 +170,7 @@ def _exported_parquet(file: Path) -> Iterator[Any]:
 
 
 def _checked(table: Any, now_ns: int, file: Path | None) -> Any:
-    """Trades that can be trades."""
+    """Check the values of trades."""
     for name in ("price", "size", "side", "venue_time_ns", "received_time_ns"):
         if table[name].null_count:
             raise OperationsError(f"a trade has no {name}")
@@ -194,7 +194,7 @@ def _with_ns(table: Any, file: Path) -> Any:
         factor = next((unit for start, end, unit in UNITS if start <= low and high < end), None)
         if factor is None:
             raise OperationsError(f"{file.name}: {low} to {high} are no times in ms, us or ns")
-        # The last ms of a candle ends with it.
+        # The close time is the last ms of the candle.
         place = table.column_names.index(name)
         table = table.set_column(place, name, pa.array(values * factor))
     return table

@@ -1,8 +1,8 @@
-"""The SQL by which staged rows become recorded ones."""
+"""SQL statements that move staged rows into the record."""
 
 DAY_NS = 86_400 * 10**9
 RUN_TRADES_MIN = 100
-"""A shorter run of ids that join proves little."""
+"""A shorter run of consecutive ids proves little."""
 
 STAGE_TRADES = b"""
     CREATE TEMPORARY TABLE staged (
@@ -21,7 +21,7 @@ CONTRADICTION = b"""
         AND count(DISTINCT (venue_time_ns, price, size, side, first_id, last_id)) > 1
     LIMIT 1
 """
-# Trades by themselves and aggregates of them do not stand on one day: each would count twice.
+# A day has either trades or aggregates of them: both together would count twice.
 LEAVE_OUT_DAYS = f"""
     DELETE FROM staged WHERE venue_time_ns / {DAY_NS} IN (
         SELECT day FROM (SELECT DISTINCT venue_time_ns / {DAY_NS} AS day FROM staged) AS days
@@ -32,7 +32,7 @@ LEAVE_OUT_DAYS = f"""
 """.encode()
 DISTINCT = b"SELECT count(DISTINCT coalesce(trade_id::text, trade_id_text)) FROM staged"
 
-# The same trade, if its time was told with fewer digits in one of the two.
+# The same trade, even if its time has fewer digits in one of the two sources.
 _SAME = """
     known.instrument_id = %(instrument_id)s
     AND known.venue_time_ns >= (SELECT min(venue_time_ns) - 1000000 FROM staged)
@@ -67,7 +67,7 @@ ADD_TRADES = f"""
         GROUP BY added.venue_time_ns, added.trade_id, added.trade_id_text)
     UPDATE staged SET is_new = true FROM chosen WHERE staged.ctid = chosen.place
 """.encode()
-# Of each run of trades whose ids join, the part on each day. Over midnight a run goes on.
+# For each run of consecutive ids, the part on each day. A run continues over midnight.
 NOTE_SPANS = f"""
     WITH ordered AS (
         SELECT first_id, last_id, min(venue_time_ns) AS time_ns, bool_or(is_new) AS is_new
@@ -103,7 +103,7 @@ CANDLE_CONTRADICTION = b"""
     HAVING count(DISTINCT (open, high, low, close, volume)) > 1 LIMIT 1
 """
 CANDLE_DISTINCT = b"SELECT count(DISTINCT open_time_ns) FROM staged"
-# What the venue called final stays.
+# A candle that the venue marked final stays.
 ADD_CANDLES = b"""
     INSERT INTO candle_rows AS known (instrument_id, interval_s, open_time_ns, open, high, low,
         close, volume, closed, venue_time_ns, received_time_ns)

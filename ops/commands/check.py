@@ -1,4 +1,4 @@
-"""``./venuemesh check``: everything that can be said of the code without running it."""
+"""``./venuemesh check``: everything that can be checked without running the product."""
 
 import time
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from ops.checks import STEPS, Outcome, Step
 
 WIDTH = 14
 AT_ONCE = 2
-"""The types take as long as all the others together."""
+"""The type check takes as long as all other steps together."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs all steps, also after one has failed. Returns 1 when any has."""
+    """Run all steps, even if one fails. Returns 1 if any step failed."""
     OneLineParser("check", run.__doc__ or "").parse_args(arguments)
     failed = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -29,6 +29,6 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _timed(step: Step) -> tuple[Outcome, float]:
-    """How it went, and how long it took, s."""
+    """The outcome, and the duration in s."""
     started = time.monotonic()
     return step.run(), time.monotonic() - started

@@ -1,4 +1,4 @@
-"""``./venuemesh export``: write what was recorded to a Parquet or CSV file."""
+"""``./venuemesh export``: write recorded data to a Parquet or CSV file."""
 
 import argparse
 import asyncio
@@ -33,7 +33,7 @@ ROWS_AT_ONCE = 50_000
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Returns 0 when the file is there."""
+    """Return 0 if the file was written."""
     chosen = _parser().parse_args(arguments)
     if (chosen.channel == BARS) != (chosen.interval is not None):
         raise OperationsError("--interval goes with --channel bars, and must be given there")
@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 async def _export(chosen: argparse.Namespace, url: str, span: tuple[int, int], to: Path) -> int:
-    # Heavy, and not needed before it is clear what to do.
+    # Imported here, because it is heavy and the arguments are checked first.
     import pyarrow as pa
 
     from ops.archives.exporting import export, nothing_of
@@ -89,14 +89,14 @@ async def _parts(
 
 
 def _parser() -> OneLineParser:
-    parser = OneLineParser("export", "Write what was recorded to a file.")
-    parser.add_argument("file", metavar="FILE", help="what is there already is replaced")
+    parser = OneLineParser("export", "Write recorded data to a file.")
+    parser.add_argument("file", metavar="FILE", help="an existing file is replaced")
     parser.add_argument("--venue", required=True, metavar="ID")
     parser.add_argument("--symbol", required=True, metavar="SYMBOL", help="the venue's own")
     parser.add_argument("--channel", required=True, choices=[*CHANNELS, BARS])
     parser.add_argument("--interval", metavar="NAME", help="of bars: 1m, 1h, tick:100, …")
     parser.add_argument("--format", required=True, choices=["parquet", "csv"])
     parser.add_argument("--from", dest="start", metavar="TIME", help="first time; default: all")
-    parser.add_argument("--to", dest="end", metavar="TIME", help="first time not wanted any more")
-    parser.add_argument("--database", metavar="URL", help="default: that of the settings")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="first time after the range")
+    parser.add_argument("--database", metavar="URL", help="default: from the settings")
     return parser

@@ -19,7 +19,7 @@ TAPE, TIMES = "frames.jsonl.gz", "recv_ns.txt.gz"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Returns 0 when the files are there."""
+    """Return 0 if the files were written."""
     parser = OneLineParser("frames", "Write recorded raw frames as a tape for up --replay.")
     parser.add_argument("venue", metavar="VENUE", help="venue id")
     parser.add_argument("folder", type=Path, help=f"where {TAPE} and {TIMES} are written")
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
         raise OperationsError(f"not written: {error}") from None
     if not count:
         raise OperationsError(
-            f"no frames of {chosen.venue} are recorded then; "
+            f"no frames of {chosen.venue} are recorded in this range; "
             f"venues.{chosen.venue}.raw_frames = true records them"
         )
     print(f"{count:,} frames in {chosen.folder / TAPE}")
@@ -58,7 +58,7 @@ async def _write(url: str, venue: str, start_ns: int, end_ns: int, folder: Path)
                 async for block in blocks:
                     for frame, at_ns in zip(block.frame, block.received_time_ns, strict=True):
                         if start_ns <= at_ns < end_ns:
-                            # A tape has a frame on each line; JSON is the same with a space.
+                            # A tape has one frame per line; JSON allows a space for a line break.
                             tape.write(frame.replace(b"\n", b" ") + b"\n")
                             times.write(b"%d\n" % at_ns)
                             count += 1

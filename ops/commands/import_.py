@@ -1,4 +1,4 @@
-"""``./venuemesh import``: take a file of trades or candles into the record."""
+"""``./venuemesh import``: add a file of trades or candles to the record."""
 
 import asyncio
 import time
@@ -20,8 +20,8 @@ CONNECT_SECONDS_MAX = 5
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Returns 0 when all rows of the file are in the record."""
-    parser = OneLineParser("import", "Take a file of trades or candles into the record.")
+    """Return 0 if all rows of the file are in the record."""
+    parser = OneLineParser("import", "Add a file of trades or candles to the record.")
     parser.add_argument("file", metavar="FILE", help="Parquet, CSV, or a zip with one CSV in it")
     parser.add_argument("--venue", required=True, metavar="ID")
     parser.add_argument("--symbol", required=True, metavar="SYMBOL", help="the venue's own")
@@ -31,7 +31,7 @@ def run(arguments: Sequence[str]) -> int:
         help="binance-archive: trades, aggTrades or klines of its public data; parquet and csv: "
         "trades that were exported. Default: by the name of the file, zip is binance-archive",
     )
-    parser.add_argument("--database", metavar="URL", help="default: that of the settings")
+    parser.add_argument("--database", metavar="URL", help="default: from the settings")
     chosen = parser.parse_args(arguments)
     mesh = settings.load(MeshSettings, settings.MESH_SECTION)
     file = Path(chosen.file)
@@ -39,7 +39,7 @@ def run(arguments: Sequence[str]) -> int:
         raise OperationsError(f"no file {file}")
     if chosen.venue not in discovery.venues():
         known = ", ".join(sorted(discovery.venues()))
-        raise OperationsError(f"no venue {chosen.venue!r}; there are {known}")
+        raise OperationsError(f"no venue {chosen.venue!r}; known are {known}")
     layout = chosen.layout or _layout_of(file)
     url = chosen.database or mesh.database_url
     print(asyncio.run(_import(file, layout, chosen.venue, chosen.symbol, url)))
@@ -49,12 +49,12 @@ def run(arguments: Sequence[str]) -> int:
 def _layout_of(file: Path) -> str:
     names = {".parquet": "parquet", ".csv": "csv", ".zip": "binance-archive"}
     if file.suffix not in names:
-        raise OperationsError(f"what is in {file.name}? say it with --layout")
+        raise OperationsError(f"unknown layout of {file.name}: name it with --layout")
     return names[file.suffix]
 
 
 async def _import(file: Path, layout: str, venue: str, symbol: str, url: str) -> str:
-    # Heavy, and not needed before it is clear what to do.
+    # Imported here, because it is heavy and the arguments are checked first.
     from ops.archives.importing import Target, take
     from ops.archives.reading import read
 
@@ -70,5 +70,5 @@ async def _import(file: Path, layout: str, venue: str, symbol: str, url: str) ->
         raise OperationsError(f"{error.message}; is the mesh running?") from None
     except psycopg.Error as error:
         words = str(error).splitlines() or [type(error).__name__]
-        raise OperationsError(f"the database refuses: {words[0]}") from None
+        raise OperationsError(f"the database rejected the import: {words[0]}") from None
     return f"{file.name}: {outcome}"

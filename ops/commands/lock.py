@@ -1,4 +1,4 @@
-"""``./venuemesh lock``: pin what the project needs anew, with hashes."""
+"""``./venuemesh lock``: pin the dependencies again, with hashes."""
 
 import subprocess
 import sys
@@ -18,16 +18,16 @@ OPTIONS = (
     "--python-version=3.11",
     "--generate-hashes",
     "--no-header",
-    # A lock says what is installed, not from where.
+    # A lock names packages, not the registry they come from.
     "--no-emit-index-url",
     "--no-emit-find-links",
 )
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Returns 0 when all locks are written. Raises OperationsError with what uv had to say."""
-    parser = OneLineParser("lock", "Pin what the project needs anew, with hashes.")
-    parser.add_argument("--upgrade", action="store_true", help="take newer versions where allowed")
+    """Return 0 if all locks were written. Raises OperationsError with the message of uv."""
+    parser = OneLineParser("lock", "Pin the dependencies again, with hashes.")
+    parser.add_argument("--upgrade", action="store_true", help="take newer versions if allowed")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         uv = _install_uv(Path(name))
@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _install_uv(folder: Path) -> Path:
-    """A uv of its own: the project itself does not need it."""
+    """Install uv in a temporary environment, because the project does not need it."""
     _run([sys.executable, "-m", "venv", str(folder)])
     pip = str(folder / "bin" / "pip")
     _run([pip, "install", "--quiet", "--disable-pip-version-check", "uv"])

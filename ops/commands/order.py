@@ -26,7 +26,7 @@ from ops.supervisor import state
 CALL_SECONDS_MAX = 30
 
 WIDTH_MIN = 160
-"""Where nobody looks, a table is not made narrow."""
+"""Width of a table if the output is not a terminal."""
 
 _console = Console()
 if not _console.is_terminal:
@@ -34,7 +34,7 @@ if not _console.is_terminal:
 
 
 def run(given: Sequence[str]) -> int:
-    """Returns 0 when it was done."""
+    """Return 0 on success."""
     chosen = arguments.parser().parse_args(given)
     mesh = settings.load(MeshSettings, MESH_SECTION)
     data = (chosen.data or Path(mesh.data_dir)).expanduser().absolute()

@@ -18,12 +18,12 @@ def run(arguments: Sequence[str]) -> int:
     name = parser.parse_args(arguments).service
     known = services()
     if name not in known:
-        raise OperationsError(f"no service {name!r}; there are {', '.join(sorted(known))}")
+        raise OperationsError(f"no service {name!r}; known are {', '.join(sorted(known))}")
     return int(importlib.import_module(known[name]).main())
 
 
 def services() -> dict[str, str]:
-    """The module of every service that can be run, by name."""
+    """The modules of all services, by name."""
     core = importlib.import_module("core").__path__
     found = {
         folder.name: f"core.{folder.name}.app"

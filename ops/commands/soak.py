@@ -1,9 +1,9 @@
-"""``./venuemesh soak``: long runs in which everything dies once in a while."""
+"""``./venuemesh soak``: long runs in which processes are killed at random."""
 
 import importlib
 from collections.abc import Sequence
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Returns 0 when nothing was lost."""
+    """Return 0 if nothing was lost."""
     return int(importlib.import_module("benchmarks.soak").main(arguments))

@@ -24,7 +24,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     running: bool
     registry: str
     gateway: str = ""
-    """URL. Empty when no supervisor of this machine runs the mesh."""
+    """URL. Empty if no supervisor on this machine runs the mesh."""
     world: str = ""
     supervisor_pid: int | None = None
     started: float | None = None
@@ -34,8 +34,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Returns 0 when something runs, otherwise 1."""
-    parser = OneLineParser("status", "Tell what runs, since when, rates, lags, gaps.")
+    """Return 0 if a mesh runs, otherwise 1."""
+    parser = OneLineParser("status", "Show the running processes, their rates, lags and gaps.")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--data", type=Path, metavar="DIR", help="of the mesh; default: data")
     chosen = parser.parse_args(arguments)
@@ -52,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 async def read(data: Path, registry: str) -> Status:
-    """The mesh of this data folder; when none runs on it, the one of the registry."""
+    """The mesh of this data folder, or of the registry if none runs on the folder."""
     mesh = state.read(data) if folder.in_use(data) else None
     directory = Directory(mesh.registry if mesh else registry)
     try:

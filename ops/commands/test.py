@@ -17,12 +17,12 @@ from ops.studio import Studio
 PYTEST = (sys.executable, "-m", "pytest")
 WHOLE_MESHES = "tests/integration"
 STYLE = "tests/tidy"
-"""Played by ``./venuemesh check``."""
+"""Run by ``./venuemesh check``."""
 OTHERS = ("tests/conformance", "core", "venues", "kit", "gateway", "ops", "tests")
-"""All others. What takes longest comes first, so that no worker is left with it at the end."""
+"""All other tests, the longest first, so that no worker is left with them at the end."""
 SIDE_BY_SIDE = ("--dist", "loadfile", "--no-loadscope-reorder")
 AT_ONCE, MESHES_AT_ONCE = 6, 3
-"""They wait more than they work, and whole meshes work more than the others."""
+"""Processes at once. Tests wait more than they work; whole meshes work more than others."""
 STUDIO_LOG = ROOT / "data" / "logs" / "studio.log"
 CACHE = ROOT / ".pytest_cache"
 TESTS_FAILED = 1
@@ -32,10 +32,10 @@ UNSTEADY = ROOT / "tests" / "unsteady.toml"
 
 
 def run(arguments: Sequence[str]) -> int:
-    """All tests: first the others, then those with whole meshes. With arguments it becomes pytest,
-    so that it alone hears Ctrl-C and its exit code is ours."""
+    """Run all tests, those with whole meshes last. With arguments the process becomes pytest, so
+    that pytest receives Ctrl-C and its exit code is returned."""
     os.chdir(ROOT)
-    # Hundreds of processes are started, each of which would have to compile everything anew.
+    # Hundreds of processes are started; without bytecode each would compile everything again.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if arguments:
         os.execv(sys.executable, [*PYTEST, *arguments])
@@ -47,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def _building_studio() -> Iterator[None]:
-    """Once and beforehand, or several meshes would build it at the same time."""
+    """Build Studio once, before several meshes would build it at the same time."""
 
     def build() -> None:
         asyncio.run(Studio().build(STUDIO_LOG, print))
@@ -60,7 +60,7 @@ def _building_studio() -> Iterator[None]:
 
 
 class _Played(NamedTuple):
-    """How tests have ended."""
+    """The outcome of one pytest run."""
 
     code: int
     failed: list[str]

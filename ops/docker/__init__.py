@@ -1,1 +1,1 @@
-"""What a container of the mesh needs beside its process."""
+"""Files for containers."""

@@ -18,7 +18,7 @@ EXIT_SERVING, EXIT_NOT_SERVING, EXIT_USAGE = 0, 1, 2
 
 
 def ask(address: str) -> str:
-    """What the server at host:port says of itself, as "SERVING", or why it says nothing."""
+    """The health state of the server at host:port, such as "SERVING", or the error."""
     with grpc.insecure_channel(address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:

@@ -1,4 +1,4 @@
-"""Letting a server that may not be root reach its program and its data, when root starts it."""
+"""Access for a server that must not run as root, if root starts it."""
 
 import os
 import pwd
@@ -6,19 +6,19 @@ import stat
 from pathlib import Path
 
 SERVER_USER = "nobody"
-"""Exists everywhere, so that no user has to be made."""
+"""A user that exists on every system."""
 
 OTHERS_READ = stat.S_IROTH
 OTHERS_ENTER = stat.S_IXOTH
 
 
 def system_user() -> str | None:
-    """Who a server that refuses to be root runs as. None: whoever we are will do."""
+    """The user of a server that refuses to run as root; None: the current user."""
     return SERVER_USER if os.geteuid() == 0 else None
 
 
 def let_enter(folder: Path) -> None:
-    """Let others pass through the folders above this one, without letting them list any."""
+    """Let other users enter the folders above this one, without listing them."""
     for parent in folder.resolve().parents:
         mode = parent.stat().st_mode
         if not mode & OTHERS_ENTER:
@@ -26,7 +26,7 @@ def let_enter(folder: Path) -> None:
 
 
 def let_read(folder: Path) -> None:
-    """Let others read what is in this folder, where a strict umask at installation forbade it."""
+    """Let other users read this folder, if a strict umask at installation forbade it."""
     if folder.stat().st_mode & OTHERS_ENTER:
         return
     for entry in (folder, *folder.rglob("*")):
@@ -36,7 +36,7 @@ def let_read(folder: Path) -> None:
 
 
 def give_folder(folder: Path, user: str) -> None:
-    """Make the user the owner of a folder and all in it, unless it is already."""
+    """Make the user the owner of a folder and its content, unless it is."""
     entry = pwd.getpwnam(user)
     if folder.stat().st_uid == entry.pw_uid:
         return

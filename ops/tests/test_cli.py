@@ -38,7 +38,7 @@ def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[i
         ([*REPLAY, "binance"], 1, "write it as VENUE=FILE"),
         ([*REPLAY, "binance=/nowhere/frames.jsonl"], 1, "/nowhere/frames.jsonl is not there"),
         (["up", "--data", "/proc/nowhere"], 1, "/proc/nowhere cannot be written to"),
-        (["run", "nope"], 1, "no service 'nope'; there are"),
+        (["run", "nope"], 1, "no service 'nope'; known are"),
         (["venue", "nope"], 2, "nope"),
     ],
 )

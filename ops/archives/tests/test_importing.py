@@ -132,7 +132,7 @@ async def test_klines_become_candles(url, tmp_path):
         (["1,1.5,-0.1,1,1722470400000,True,True"], "size of -0.1"),
         (["1,1.5,0.1,1,2722470400000,True,True"], "in the future"),
         ([*trade_lines(1, 2), trade_lines(1, 1)[0].replace(".50", ".75")], "different values"),
-        ([*kline_lines(2), kline_lines(9, 5)[8]], "not of one length"),
+        ([*kline_lines(2), kline_lines(9, 5)[8]], "different lengths"),
         ([""], "is empty"),
         ([], "is empty"),
     ],
