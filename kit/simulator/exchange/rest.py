@@ -85,6 +85,14 @@ class ApiCall:
         """The exchange's time, ms since the Unix epoch."""
         return self.market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
 
+    def signed_by(self, key: Key) -> "ApiCall":
+        """The same call of an account."""
+        return replace(self, key=key)
+
+    def having(self, parameters: Mapping[str, str]) -> "ApiCall":
+        """The same call with more parameters, or others."""
+        return replace(self, parameters={**self.parameters, **parameters})
+
     def text(self, name: str, default: str = "") -> str:
         """A parameter; the default when it is missing."""
         return self.parameters.get(name, default)
@@ -223,9 +231,9 @@ class RestApi:
             return RestResponse(body)
         call = ApiCall({}, market_view, self.errors, body=request.body)
         try:
-            call = replace(call, parameters={**self.parameters(request), **in_path})
+            call = call.having({**self.parameters(request), **in_path})
             if route.signed and self.authenticate is not None:
-                call = replace(call, key=self.authenticate(request, call))
+                call = call.signed_by(self.authenticate(request, call))
             headers = self.charge(route, call)
             result = route.handle(call)
             if inspect.isawaitable(result):

@@ -1,33 +1,27 @@
-"""Deribit's numbers and candles: how it writes them.
+"""Deribit's numbers, candles and tickers.
 
 Amounts of its perpetuals are US dollars, while the volume of a candle is in the base currency.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 
 import msgspec
 
-from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
+from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.events import decimal_text
-from kit.simulator.history import Candle, TradeHistory
+from kit.simulator.exchange.candles import DAY_S, CandleInterval
+from kit.simulator.history import Candle
 
-RESOLUTIONS = {
-    "1": 60, "3": 180, "5": 300, "10": 600, "15": 900, "30": 1800,
-    "60": 3600, "120": 7200, "180": 10_800, "360": 21_600, "720": 43_200, "1D": 86_400,
-}  # fmt: skip
-"""Lengths of candles, s, by their names."""
-DAY_NS = 86_400 * NANOSECONDS_PER_SECOND
+MINUTES = (1, 3, 5, 10, 15, 30, 60, 120, 180, 360, 720)
+INTERVALS = {
+    **{str(minutes): CandleInterval(60 * minutes) for minutes in MINUTES},
+    "1D": CandleInterval(DAY_S),
+}
 SMALLEST_PLAIN = Decimal("0.0001")
 """Numbers closer to zero than this are written with an exponent."""
 VOLUME_PLACES = Decimal("1e-8")
-
-
-def start_of(resolution: str) -> Callable[[int], int]:
-    """The function from a time to the start of its candle, both ns since the Unix epoch."""
-    length_ns = RESOLUTIONS[resolution] * NANOSECONDS_PER_SECOND
-    return lambda time_ns: time_ns - time_ns % length_ns
 
 
 def number(value: Decimal | str) -> msgspec.Raw:
@@ -48,15 +42,15 @@ def plain(units: int, scale: int) -> str:
 
 
 def base_volume(candle: Candle, inverse: bool) -> Decimal:
-    """In base units. Of an inverse contract it would be the sum of amount / price; a candle knows
-    only the sums of amounts and of amount x price, which give nearly the same."""
+    """In base units. The exact volume of an inverse contract is the sum of amount / price; a candle
+    has only the sums of amounts and of amount x price, which give nearly the same."""
     if not inverse or not candle.volume:
         return candle.volume
     return (candle.volume * candle.volume / candle.quote_volume).quantize(VOLUME_PLACES)
 
 
 def cost(candle: Candle, inverse: bool) -> Decimal:
-    """In quote units: what the amounts of an inverse contract are already."""
+    """In quote units, which the amounts of an inverse contract are already."""
     return candle.volume if inverse else candle.quote_volume
 
 
@@ -85,13 +79,6 @@ def chart_event(candle: Candle, inverse: bool) -> dict[str, object]:
         "cost": number(cost(candle, inverse)),
         "close": number(candle.close),
     }
-
-
-def last_day(history: TradeHistory[object], time_ns: int) -> Candle | None:
-    """The last 24 hours as one candle; None: nothing was traded."""
-    first_ns = time_ns - DAY_NS
-    found = history.candles(lambda at_ns: first_ns, first_ns, time_ns)
-    return found[0] if found else None
 
 
 def stats(day: Candle | None, inverse: bool) -> dict[str, object]:

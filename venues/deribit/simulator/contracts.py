@@ -1,4 +1,4 @@
-"""Deribit's instruments: what a name means, and how they are listed.
+"""Deribit's instruments: their names, and how they are listed.
 
 BTC-PERPETUAL is a perpetual, BTC-25JUN21 a future, BTC-25JUN21-40000-P an option. A currency with
 an underscore, as in BTC_USDC-PERPETUAL, makes a linear contract; all other futures are inverse.
@@ -15,7 +15,7 @@ from venues.deribit.simulator.candles import number
 
 PERPETUAL = "PERPETUAL"
 NEVER_MS = 32_503_708_800_000
-"""What stands for the expiration of a perpetual."""
+"""The expiration of a perpetual."""
 EXPIRY_HOUR = 8
 NAME = re.compile(
     rf"(?P<base>[A-Z0-9]+)(?:_(?P<quote>[A-Z0-9]+))?"
@@ -30,7 +30,7 @@ def native_symbol(instrument: Instrument) -> str:
 
 
 def is_inverse(symbol: str) -> bool:
-    """Whether amounts are in US dollars: of all futures that are not priced in a stablecoin."""
+    """Whether amounts are in US dollars, as of all futures that are not priced in a stablecoin."""
     found = NAME.fullmatch(symbol)
     return found is not None and not found["quote"] and not found["strike"]
 
@@ -50,7 +50,7 @@ def listing(instrument: Instrument) -> Listing:
 
 
 def described(listing: Listing) -> dict[str, object] | None:
-    """One entry of get_instruments; None: it has no name that Deribit would give."""
+    """One entry of get_instruments; None: the name is none of Deribit."""
     found = NAME.fullmatch(listing.symbol)
     if found is None:
         return None
@@ -94,7 +94,7 @@ def described(listing: Listing) -> dict[str, object] | None:
 
 
 def state(listing: Listing) -> str:
-    """Whether it trades."""
+    """``open`` or ``halted``."""
     return "halted" if listing.halted else "open"
 
 

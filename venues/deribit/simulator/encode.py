@@ -12,16 +12,17 @@ import msgspec
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND
 from kit.simulator.dialect import Channel, Frame, MarketView, Stream
 from kit.simulator.events import BestQuote, Instrument, Trade
+from kit.simulator.exchange.candles import open_candles
+from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.history import TradePrint
 from kit.simulator.listing import BookSnapshot, Listing
 from kit.simulator.market import Step
 from kit.simulator.published import PublishedBooks
-from venues.deribit.simulator.candles import chart_event, number, plain, start_of
-from venues.deribit.simulator.capture import START
+from venues.deribit.simulator.candles import INTERVALS, chart_event, number, plain
 from venues.deribit.simulator.contracts import is_inverse, listing, native_symbol
 from venues.deribit.simulator.rest import tick_direction, ticker, trade_row
-from venues.deribit.simulator.streams import DeribitStreams
 
+START = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
 INTERVAL_NS = 100 * NANOSECONDS_PER_MILLISECOND
 SUMMARY_INTERVAL_NS = NANOSECONDS_PER_SECOND
 GROUPED_DEPTHS = (1, 10, 20)
@@ -29,8 +30,8 @@ DEPTH_MAX = 10_000
 
 
 @dataclass(slots=True)
-class _Desk:
-    """One instrument's streams, and what they have not said yet."""
+class _Market:
+    """The streams of one instrument, and what they have not published yet."""
 
     instrument: Instrument
     listing: Listing
@@ -42,7 +43,7 @@ class _Desk:
     last_price: Decimal = Decimal(0)
     direction: int = 0
     shown: dict[bool, set[int]] = field(default_factory=lambda: {True: set(), False: set()})
-    """Prices, in ticks, of the levels that the book stream has told: bids under True."""
+    """Prices, in ticks, of the levels that the book stream has published: bids under True."""
 
     @property
     def symbol(self) -> str:
@@ -55,12 +56,13 @@ class _Desk:
         return f"{price},{plain(lots * one.lot_units, one.size_scale)}"
 
 
-class Encoder:
-    """Remembers what was said of each book, and what is to be said at the end of an interval."""
+class DeribitEncoder:
+    """Writes the frames of a simulated market. Remembers the published books, and the trades of an
+    interval."""
 
-    def __init__(self, streams: DeribitStreams) -> None:
+    def __init__(self, streams: StreamRegistry) -> None:
         self._streams = streams
-        self._desks: dict[Instrument, _Desk] = {}
+        self._markets: dict[Instrument, _Market] = {}
         self._books = PublishedBooks()
 
     def encode(
@@ -70,31 +72,31 @@ class Encoder:
         frames: list[Frame] = []
         self._books.note(step)
         for event in step.events:
-            desk = self._desks.get(event.instrument) or self._open_desk(event.instrument)
+            market = self._markets.get(event.instrument) or self._open_market(event.instrument)
             if type(event) is BestQuote:
-                if desk.quote in wanted:
-                    frames.append((desk.quote, _quote_frame(desk, event)))
+                if market.quote in wanted:
+                    frames.append((market.quote, _quote_frame(market, event)))
             elif type(event) is Trade:
-                desk.trades.append(event)
+                market.trades.append(event)
         if step.time_ns % INTERVAL_NS == 0:
-            for desk in self._desks.values():
-                frames.extend(_trade_frames(desk, wanted, market_view))
-                frames.extend(self._book_frames(desk, step, wanted))
+            for market in self._markets.values():
+                frames.extend(_trade_frames(market, wanted, market_view))
+                frames.extend(self._book_frames(market, step, wanted))
         if step.time_ns % SUMMARY_INTERVAL_NS == 0:
             frames.extend(self._summaries(step, wanted, market_view))
         return frames
 
     def snapshot(self, instrument: Instrument, time_ns: int) -> bytes:
-        """The first frame of a book stream: the book as the stream has told it so far."""
-        desk = self._desks.get(instrument) or self._open_desk(instrument)
+        """The first frame of a book stream: the book as the stream has published it so far."""
+        market = self._markets.get(instrument) or self._open_market(instrument)
         book = self._books.snapshot(instrument, DEPTH_MAX)
         bids, asks = _snapshot_side(book.bids), _snapshot_side(book.asks)
-        return _book_frame(desk, "snapshot", time_ns, book.sequence, "", bids, asks)
+        return _book_frame(market, "snapshot", time_ns, book.sequence, "", bids, asks)
 
-    def _open_desk(self, instrument: Instrument) -> _Desk:
+    def _open_market(self, instrument: Instrument) -> _Market:
         symbol = native_symbol(instrument)
         stream = self._streams.get
-        desk = self._desks[instrument] = _Desk(
+        market = self._markets[instrument] = _Market(
             instrument,
             listing(instrument),
             trade=stream(f"trades.{symbol}.100ms"),
@@ -104,105 +106,112 @@ class Encoder:
                 count: stream(f"book.{symbol}.none.{count}.100ms") for count in GROUPED_DEPTHS
             },
         )
-        return desk
+        return market
 
-    def _book_frames(self, desk: _Desk, step: Step, wanted: Collection[Stream]) -> Iterator[Frame]:
-        changes = self._books.changes(desk.instrument)
+    def _book_frames(
+        self, market: _Market, step: Step, wanted: Collection[Stream]
+    ) -> Iterator[Frame]:
+        changes = self._books.changes(market.instrument)
         if changes is None:
             return
         sides = [
-            _changed_side(desk, is_bid, levels)
+            _changed_side(market, is_bid, levels)
             for is_bid, levels in ((True, changes.bids), (False, changes.asks))
         ]
-        if desk.book in wanted:
+        if market.book in wanted:
             previous = f'"prev_change_id":{changes.previous},'
-            payload = _book_frame(desk, "change", step.time_ns, changes.last, previous, *sides)
-            yield desk.book, payload
-        for count, stream in desk.grouped.items():
+            payload = _book_frame(market, "change", step.time_ns, changes.last, previous, *sides)
+            yield market.book, payload
+        for count, stream in market.grouped.items():
             if stream in wanted:
-                yield stream, _grouped_frame(desk, stream, step, changes.last, count)
+                yield stream, _grouped_frame(market, stream, step, changes.last, count)
 
     def _summaries(
         self, step: Step, wanted: Collection[Stream], market_view: MarketView
     ) -> Iterator[Frame]:
-        """Tickers and candles, which are sent by the clock here."""
-        desks = {desk.symbol: desk for desk in self._desks.values()}
+        """Tickers and candles, which are sent each second."""
+        markets = {market.symbol: market for market in self._markets.values()}
         listed = {one.symbol: one for one in market_view.listings()}
         for stream in wanted:
-            if stream.symbol not in desks or stream.symbol not in listed:
+            if stream.symbol not in markets or stream.symbol not in listed:
                 continue
             if stream.channel is Channel.TICKERS:
-                best = _best(desks[stream.symbol], step)
+                best = _best(markets[stream.symbol], step)
                 event = ticker(listed[stream.symbol], best, market_view)
-                yield stream, framed(stream.name, msgspec.json.encode(event))
+                yield stream, framed_value(stream.name, event)
             elif stream.channel is Channel.CANDLES:
                 yield from _candle_frames(stream, step.time_ns, market_view)
 
 
 def framed(name: str, data: bytes) -> bytes:
-    """What a channel says."""
+    """The frame of a channel."""
     return b'%b%b","data":%b}}' % (START, name.encode(), data)
 
 
-def _quote_frame(desk: _Desk, quote: BestQuote) -> bytes:
+def framed_value(name: str, data: object) -> bytes:
+    """The frame of a channel, with data that is no JSON yet."""
+    return framed(name, msgspec.json.encode(data))
+
+
+def _quote_frame(market: _Market, quote: BestQuote) -> bytes:
     """``{"timestamp","instrument_name","best_bid_price","best_bid_amount",…}``"""
-    bid = desk.level(quote.bid_ticks, quote.bid_lots).split(",")
-    ask = desk.level(quote.ask_ticks, quote.ask_lots).split(",")
+    bid = market.level(quote.bid_ticks, quote.bid_lots).split(",")
+    ask = market.level(quote.ask_ticks, quote.ask_lots).split(",")
     data = (
         f'{{"timestamp":{quote.time_ns // NANOSECONDS_PER_MILLISECOND},'
-        f'"instrument_name":"{desk.symbol}",'
+        f'"instrument_name":"{market.symbol}",'
         f'"best_bid_price":{bid[0]},"best_bid_amount":{bid[1]},'
         f'"best_ask_price":{ask[0]},"best_ask_amount":{ask[1]}}}'
     )
-    return framed(desk.quote.name, data.encode())
+    return framed(market.quote.name, data.encode())
 
 
 def _trade_frames(
-    desk: _Desk, wanted: Collection[Stream], market_view: MarketView
+    market: _Market, wanted: Collection[Stream], market_view: MarketView
 ) -> Iterator[Frame]:
     """All trades of an interval in one frame."""
-    trades, desk.trades = desk.trades, []
-    if not trades or desk.trade not in wanted:
+    trades, market.trades = market.trades, []
+    if not trades or market.trade not in wanted:
         return
-    mark = market_view.mark(desk.symbol)
+    mark = market_view.mark(market.symbol)
     rows: list[dict[str, object]] = []
     for trade in trades:
         one = trade.instrument
         price = one.price_text(trade.price_ticks)
         exact = Decimal(price)
-        desk.direction = tick_direction(desk.last_price, exact, desk.direction)
-        desk.last_price = exact
+        market.direction = tick_direction(market.last_price, exact, market.direction)
+        market.last_price = exact
         size = one.size_text(trade.size_lots)
-        told = TradePrint(trade.trade_id, price, size, trade.time_ns, trade.taker_buys)
-        rows.append(trade_row(told, desk.direction, desk.listing, mark))
-    yield desk.trade, framed(desk.trade.name, msgspec.json.encode(rows))
+        printed = TradePrint(trade.trade_id, price, size, trade.time_ns, trade.taker_buys)
+        rows.append(trade_row(printed, market.direction, market.listing, mark))
+    yield market.trade, framed_value(market.trade.name, rows)
 
 
 def _book_frame(
-    desk: _Desk, kind: str, time_ns: int, change_id: int, previous: str, bids: str, asks: str
+    market: _Market, kind: str, time_ns: int, change_id: int, previous: str, bids: str, asks: str
 ) -> bytes:
     """``{"type","timestamp","prev_change_id","instrument_name","change_id","bids","asks"}``"""
     data = (
         f'{{"type":"{kind}","timestamp":{time_ns // NANOSECONDS_PER_MILLISECOND},{previous}'
-        f'"instrument_name":"{desk.symbol}","change_id":{change_id},'
+        f'"instrument_name":"{market.symbol}","change_id":{change_id},'
         f'"bids":[{bids}],"asks":[{asks}]}}'
     )
-    return framed(desk.book.name, data.encode())
+    return framed(market.book.name, data.encode())
 
 
-def _changed_side(desk: _Desk, is_bid: bool, levels: Sequence[tuple[int, int]]) -> str:
+def _changed_side(market: _Market, is_bid: bool, levels: Sequence[tuple[int, int]]) -> str:
     """``["new",36809.5,254870.0],["delete",36779.0,0.0]``; a level that came and went within the
-    interval is not told."""
-    shown, told = desk.shown[is_bid], []
+    interval is left out."""
+    shown, rows = market.shown[is_bid], []
     for ticks, lots in levels:
         known = ticks in shown
         if lots:
             shown.add(ticks)
-            told.append(f'["{"change" if known else "new"}",{desk.level(ticks, lots)}]')
+            rows.append(f'["{"change" if known else "new"}",{market.level(ticks, lots)}]')
         elif known:
             shown.remove(ticks)
-            told.append(f'["delete",{desk.level(ticks, 0)}]')
-    return ",".join(told)
+            rows.append(f'["delete",{market.level(ticks, 0)}]')
+    return ",".join(rows)
 
 
 def _snapshot_side(levels: Sequence[Sequence[str]]) -> str:
@@ -210,25 +219,27 @@ def _snapshot_side(levels: Sequence[Sequence[str]]) -> str:
     return msgspec.json.encode(rows)[1:-1].decode()
 
 
-def _grouped_frame(desk: _Desk, stream: Stream, step: Step, change_id: int, count: int) -> bytes:
+def _grouped_frame(
+    market: _Market, stream: Stream, step: Step, change_id: int, count: int
+) -> bytes:
     """``{"timestamp","instrument_name","change_id","bids":[[32000.0,20.0]],"asks":[]}``"""
     bids, asks = (
         ",".join(
-            f"[{desk.level(ticks, lots)}]"
-            for ticks, lots in step.books.levels(desk.instrument, is_bid, count)
+            f"[{market.level(ticks, lots)}]"
+            for ticks, lots in step.books.levels(market.instrument, is_bid, count)
         )
         for is_bid in (True, False)
     )
     data = (
         f'{{"timestamp":{step.time_ns // NANOSECONDS_PER_MILLISECOND},'
-        f'"instrument_name":"{desk.symbol}","change_id":{change_id},'
+        f'"instrument_name":"{market.symbol}","change_id":{change_id},'
         f'"bids":[{bids}],"asks":[{asks}]}}'
     )
     return framed(stream.name, data.encode())
 
 
-def _best(desk: _Desk, step: Step) -> BookSnapshot:
-    one = desk.instrument
+def _best(market: _Market, step: Step) -> BookSnapshot:
+    one = market.instrument
     bids, asks = (
         [
             (one.price_text(ticks), one.size_text(lots))
@@ -240,11 +251,7 @@ def _best(desk: _Desk, step: Step) -> BookSnapshot:
 
 
 def _candle_frames(stream: Stream, time_ns: int, market_view: MarketView) -> Iterator[Frame]:
-    """The candle of now, and for a moment the one before, whose last trades came with its end."""
-    begin = start_of(stream.name.rpartition(".")[2])
-    start_ns = begin(time_ns)
-    before_ns = begin(start_ns - 1)
-    first_ns = before_ns if time_ns - start_ns < SUMMARY_INTERVAL_NS else start_ns
-    for candle in market_view.history(stream.symbol).candles(begin, first_ns, time_ns):
+    interval = INTERVALS[stream.name.rpartition(".")[2]]
+    for candle in open_candles(market_view, stream.symbol, interval, time_ns):
         event = chart_event(candle, is_inverse(stream.symbol))
-        yield stream, framed(stream.name, msgspec.json.encode(event))
+        yield stream, framed_value(stream.name, event)

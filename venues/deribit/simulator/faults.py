@@ -1,27 +1,25 @@
-"""What goes wrong at Deribit and nowhere else. Each makes of a frame what is sent in its place.
+"""Faults of Deribit alone. Each returns what is sent in place of a frame.
 
-previous_mismatch   a book change follows one that never was
+previous_mismatch   prev_change_id of a book change is wrong
 omitted_channel     the frame is lost, and the next subscription to its channel is left out of the
                     answer
-test_request        an extra frame: the exchange asks whether the client is there
-too_many_requests   instead of the frame comes error 10028, and within a second the end
+test_request        an extra frame before it: a test request
+too_many_requests   error 10028 in place of the frame; the connection ends within a second
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from kit.simulator.dialect import Frame, Stream
+from kit.simulator.exchange.dialect import FrameFault
+from venues.deribit.simulator.errors import TOO_MANY_REQUESTS
 
 PREVIOUS_ID = re.compile(rb'"prev_change_id":(\d+)')
 TEST_REQUEST = b'{"jsonrpc":"2.0","method":"heartbeat","params":{"type":"test_request"}}'
-TOO_MANY_REQUESTS = (
-    b'{"jsonrpc":"2.0","error":{"message":"too_many_requests","code":10028},"testnet":false}'
-)
-FrameFault = Callable[[Frame], Sequence[Frame]]
 
 
 class DeribitFaults:
-    """Those that have hit, as far as their effect is still to come."""
+    """Remembers the faults whose effect is still to come."""
 
     def __init__(self) -> None:
         self._omitted: set[Stream] = set()

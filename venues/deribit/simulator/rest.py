@@ -1,174 +1,133 @@
-"""Deribit's methods, the same over HTTP and over the websocket.
+"""Deribit's public methods, the same over HTTP and over the websocket.
 
 Documentation: https://docs.deribit.com/api-reference/market-data
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
-from kit.simulator.dialect import MarketView, RestRequest, RestResponse
-from kit.simulator.history import TradeHistory, TradePrint
+from kit.simulator.dialect import MarketView, RestResponse
+from kit.simulator.exchange.candles import day_of
+from kit.simulator.exchange.rest import ApiCall, ApiError, Handler
+from kit.simulator.history import TradePrint
 from kit.simulator.listing import BookSnapshot, Listing, Mark
-from kit.simulator.texts import whole
-from venues.deribit.simulator.candles import (
-    RESOLUTIONS,
-    chart,
-    last_day,
-    number,
-    start_of,
-    stats,
-)
+from venues.deribit.simulator.candles import INTERVALS, chart, number, stats
 from venues.deribit.simulator.contracts import contracts, described, is_inverse, state
+from venues.deribit.simulator.errors import error_row, rejection, wrong
 
 BASE_PATH = "/api/v2/"
-TRADES_USUAL, TRADES_MAX = 10, 1000
+TRADES_DEFAULT, TRADES_MAX = 10, 1000
 CANDLES_MAX = 5000
-DEPTH_USUAL = 5
+DEPTH_DEFAULT = 5
 NANOSECONDS_PER_MICROSECOND = 1_000
 TIME_END_MS = 2**63 // NANOSECONDS_PER_MILLISECOND - 1
 VERSION = "1.2.26"
 OPEN_INTEREST = 560_105_870
-"""Nobody holds positions in a simulated market; clients want to see a number."""
-FAILURES: Mapping[int, bytes] = {
-    429: b'{"jsonrpc":"2.0","error":{"message":"too_many_requests","code":10028},"testnet":false}',
-    418: b'{"jsonrpc":"2.0","error":{"message":"too_many_requests","code":10028},"testnet":false}',
-    500: b'{"jsonrpc":"2.0","error":{"message":"internal_server_error","code":11094},'
-    b'"testnet":false}',
-}
-
-Parameters = Mapping[str, str]
-Method = Callable[[Parameters, MarketView], Awaitable[object]]
+"""Nobody holds positions in a simulated market; clients expect a number."""
+Row = dict[str, object]
 
 
-class DeribitApiError(Exception):
-    """The exchange does not do what it was asked."""
-
-    def __init__(self, code: int, message: str, **data: str) -> None:
-        super().__init__(message)
-        self.error = {"message": message, **({"data": data} if data else {}), "code": code}
+def accept(call: ApiCall, result: object) -> RestResponse:
+    """``{"jsonrpc":"2.0","result":…,"usIn",…}``"""
+    return RestResponse(envelope({"result": result}, call.market_view))
 
 
-def wrong(parameter: str, reason: str) -> DeribitApiError:
-    """A parameter is not as it should be."""
-    return DeribitApiError(-32602, "Invalid params", reason=reason, param=parameter)
+def reject(call: ApiCall, error: ApiError) -> RestResponse:
+    """``{"jsonrpc":"2.0","error":{"message","code"},"usIn",…}``"""
+    return RestResponse(envelope({"error": error_row(error)}, call.market_view), error.status)
 
 
-async def answer(request: RestRequest, market_view: MarketView) -> RestResponse:
-    """One call over HTTP."""
-    method = request.path.removeprefix(BASE_PATH)
-    try:
-        result = await perform(method, request.query, market_view)
-    except DeribitApiError as refusal:
-        return RestResponse(envelope({"error": refusal.error}, market_view), status=400)
-    return RestResponse(envelope({"result": result}, market_view))
-
-
-async def perform(method: str, parameters: Parameters, market_view: MarketView) -> object:
-    """The result of a method. Raises Refusal."""
-    function = METHODS.get(method)
-    if function is None:
-        raise DeribitApiError(-32601, "Method not found")
-    return await function(parameters, market_view)
-
-
-def envelope(said: Mapping[str, object], market_view: MarketView) -> bytes:
+def envelope(members: Mapping[str, object], market_view: MarketView) -> bytes:
     """``{"jsonrpc":"2.0",…,"usIn","usOut","usDiff","testnet":false}``"""
     now_us = market_view.time_ns() // NANOSECONDS_PER_MICROSECOND
     times = {"usIn": now_us, "usOut": now_us, "usDiff": 0, "testnet": False}
-    return msgspec.json.encode({"jsonrpc": "2.0", **said, **times})
+    return msgspec.json.encode({"jsonrpc": "2.0", **members, **times})
 
 
-async def _test(parameters: Parameters, market_view: MarketView) -> object:
+def _test(call: ApiCall) -> Row:
     return {"version": VERSION}
 
 
-async def _time(parameters: Parameters, market_view: MarketView) -> object:
-    return market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
+def _time(call: ApiCall) -> int:
+    return call.now_ms
 
 
-async def _currencies(parameters: Parameters, market_view: MarketView) -> object:
-    bases = dict.fromkeys(str(one["base_currency"]) for one in _described(market_view))
+def _currencies(call: ApiCall) -> list[Row]:
+    bases = dict.fromkeys(str(one["base_currency"]) for one in _described(call))
     return [
         {"currency": base, "currency_long": base, "coin_type": base, "fee_precision": 4}
         for base in bases
     ]
 
 
-async def _instruments(parameters: Parameters, market_view: MarketView) -> object:
-    currency, kind = parameters.get("currency", "any"), parameters.get("kind", "any")
+def _instruments(call: ApiCall) -> list[Row]:
+    currency, kind = call.text("currency", "any"), call.text("kind", "any")
     return [
         one
-        for one in _described(market_view)
+        for one in _described(call)
         if currency in ("any", one["base_currency"]) and kind in ("any", one["kind"])
     ]
 
 
-async def _instrument(parameters: Parameters, market_view: MarketView) -> object:
-    return described(_listing(parameters, market_view))
+def _instrument(call: ApiCall) -> Row | None:
+    return described(_listing(call))
 
 
-async def _order_book(parameters: Parameters, market_view: MarketView) -> object:
-    found = _listing(parameters, market_view)
-    depth = _integer(parameters, "depth", DEPTH_USUAL)
-    book = await market_view.book(found.symbol)
+async def _order_book(call: ApiCall) -> Row:
+    found, depth = _listing(call), call.integer("depth", DEPTH_DEFAULT)
+    book = await call.market_view.book(found.symbol)
     if book is None:
-        raise DeribitApiError(10040, "retry")
+        raise rejection(10040, "retry")
     sides = {"bids": book_side(book.bids[:depth]), "asks": book_side(book.asks[:depth])}
-    return {**ticker(found, book, market_view), "change_id": book.sequence, **sides}
+    return {**ticker(found, book, call.market_view), "change_id": book.sequence, **sides}
 
 
-async def _ticker(parameters: Parameters, market_view: MarketView) -> object:
-    found = _listing(parameters, market_view)
-    return ticker(found, await market_view.book(found.symbol), market_view)
+async def _ticker(call: ApiCall) -> Row:
+    found = _listing(call)
+    return ticker(found, await call.market_view.book(found.symbol), call.market_view)
 
 
-async def _trades(parameters: Parameters, market_view: MarketView) -> object:
-    """From start_seq up, down to end_seq from the newest, or simply the newest."""
-    found = _listing(parameters, market_view)
-    history, count = market_view.history(found.symbol), _count(parameters)
-    if "start_seq" in parameters:
-        first = _integer(parameters, "start_seq", 0)
-        last = _integer(parameters, "end_seq", first + count)
+def _trades(call: ApiCall) -> Row:
+    """From start_seq up, down to end_seq from the newest, or the newest."""
+    found = _listing(call)
+    history, count = call.market_view.history(found.symbol), _count(call)
+    if call.text("start_seq"):
+        first = call.integer("start_seq")
+        last = call.integer("end_seq", first + count)
         inside = [one for one in history.from_id(first, count + 1) if one.trade_id <= last]
-    elif "end_seq" in parameters:
-        last = _integer(parameters, "end_seq", 0)
+    elif call.text("end_seq"):
+        last = call.integer("end_seq")
         inside = list(history.from_id(last - count, count + 1))
         inside = [one for one in inside if one.trade_id <= last][-count:]
     else:
         inside = list(history.latest(count + 1))[::-1]
-    return _page(inside, count, parameters, found, market_view)
+    return _page(inside, count, call, found)
 
 
-async def _trades_of_time(parameters: Parameters, market_view: MarketView) -> object:
-    found = _listing(parameters, market_view)
-    count = _count(parameters)
-    start_ns = _integer(parameters, "start_timestamp", 0) * NANOSECONDS_PER_MILLISECOND
-    end_ms = _integer(parameters, "end_timestamp", TIME_END_MS)
-    end_ns = (end_ms + 1) * NANOSECONDS_PER_MILLISECOND - 1
-    inside = market_view.history(found.symbol).between(start_ns, end_ns, count + 1)
-    return _page(inside, count, parameters, found, market_view)
+def _trades_of_time(call: ApiCall) -> Row:
+    found, count = _listing(call), _count(call)
+    start_ns = call.integer("start_timestamp", 0) * NANOSECONDS_PER_MILLISECOND
+    end_ns = (call.integer("end_timestamp", TIME_END_MS) + 1) * NANOSECONDS_PER_MILLISECOND - 1
+    inside = call.market_view.history(found.symbol).between(start_ns, end_ns, count + 1)
+    return _page(inside, count, call, found)
 
 
-async def _chart(parameters: Parameters, market_view: MarketView) -> object:
-    """From the candle that the first time is in."""
-    symbol = _listing(parameters, market_view).symbol
-    resolution = parameters.get("resolution", "")
-    if resolution not in RESOLUTIONS:
-        raise wrong("resolution", "must be one of " + ", ".join(RESOLUTIONS))
-    start_ns, end_ns = (
-        _integer(parameters, name) * NANOSECONDS_PER_MILLISECOND
-        for name in ("start_timestamp", "end_timestamp")
-    )
-    begin = start_of(resolution)
-    found = market_view.history(symbol).candles(begin, begin(start_ns), end_ns)
+def _chart(call: ApiCall) -> Row:
+    """From the candle that the first time belongs to."""
+    symbol = _listing(call).symbol
+    one_of = wrong("resolution", "must be one of " + ", ".join(INTERVALS))
+    interval = call.choice("resolution", INTERVALS, one_of)
+    start_ns = call.integer("start_timestamp") * NANOSECONDS_PER_MILLISECOND
+    end_ns = call.integer("end_timestamp") * NANOSECONDS_PER_MILLISECOND
+    history = call.market_view.history(symbol)
+    found = history.candles(interval.start_ns, interval.start_ns(start_ns), end_ns)
     return chart(found[-CANDLES_MAX:], is_inverse(symbol))
 
 
-METHODS: Mapping[str, Method] = {
+METHODS: Mapping[str, Handler] = {
     "public/test": _test,
     "public/get_time": _time,
     "public/get_currencies": _currencies,
@@ -182,13 +141,10 @@ METHODS: Mapping[str, Method] = {
 }
 
 
-def ticker(
-    listing: Listing, book: BookSnapshot | None, market_view: MarketView
-) -> dict[str, object]:
+def ticker(listing: Listing, book: BookSnapshot | None, market_view: MarketView) -> Row:
     """What a ticker frame, and the answers to ticker and get_order_book, have in common."""
     symbol, inverse = listing.symbol, is_inverse(listing.symbol)
-    history: TradeHistory[Any] = market_view.history(symbol)
-    day = last_day(history, market_view.time_ns())
+    day = day_of(market_view, symbol)
     best_bid = book.bids[0] if book is not None and book.bids else ("0", "0")
     best_ask = book.asks[0] if book is not None and book.asks else ("0", "0")
     return {
@@ -206,9 +162,7 @@ def ticker(
     }
 
 
-def trade_row(
-    trade: TradePrint, tick_direction: int, listing: Listing, mark: Mark | None
-) -> dict[str, object]:
+def trade_row(trade: TradePrint, tick_direction: int, listing: Listing, mark: Mark | None) -> Row:
     """``{"trade_seq","trade_id","timestamp","tick_direction","price",…,"direction","amount"}``"""
     return {
         "trade_seq": trade.trade_id,
@@ -226,7 +180,7 @@ def trade_row(
 
 
 def trade_id(trade_seq: int, base: str) -> str:
-    """Only those of Bitcoin have no currency in front."""
+    """The currency stands in front, except for Bitcoin."""
     return str(trade_seq) if base == "BTC" else f"{base}-{trade_seq}"
 
 
@@ -235,7 +189,7 @@ def book_side(levels: Sequence[Sequence[str]]) -> list[tuple[msgspec.Raw, msgspe
     return [(number(price), number(size)) for price, size in levels]
 
 
-def _marks(mark: Mark | None) -> dict[str, object]:
+def _marks(mark: Mark | None) -> Row:
     if mark is None:
         return {}
     return {
@@ -247,18 +201,12 @@ def _marks(mark: Mark | None) -> dict[str, object]:
     }
 
 
-def _page(
-    trades: Sequence[TradePrint],
-    count: int,
-    parameters: Parameters,
-    listing: Listing,
-    market_view: MarketView,
-) -> object:
+def _page(trades: Sequence[TradePrint], count: int, call: ApiCall, listing: Listing) -> Row:
     chosen = list(trades[:count])
-    sorting = parameters.get("sorting", "default")
+    sorting = call.text("sorting", "default")
     if sorting != "default":
         chosen.sort(key=lambda one: one.trade_id, reverse=sorting == "desc")
-    directions, mark = _directions(chosen), market_view.mark(listing.symbol)
+    directions, mark = _directions(chosen), call.market_view.mark(listing.symbol)
     rows = [trade_row(one, directions[one.trade_id], listing, mark) for one in chosen]
     return {"trades": rows, "has_more": len(trades) > count}
 
@@ -280,35 +228,19 @@ def tick_direction(last: Decimal, price: Decimal, before: int) -> int:
     return 0 if price > last else 2
 
 
-def _described(market_view: MarketView) -> list[dict[str, object]]:
-    entries = map(described, market_view.listings())
+def _described(call: ApiCall) -> list[Row]:
+    entries = map(described, call.market_view.listings())
     return [entry for entry in entries if entry is not None]
 
 
-def _listing(parameters: Parameters, market_view: MarketView) -> Listing:
-    symbol = parameters.get("instrument_name", "")
-    if not symbol:
+def _listing(call: ApiCall) -> Listing:
+    if not call.text("instrument_name"):
         raise wrong("instrument_name", "value is required")
-    for listing in market_view.listings():
-        if listing.symbol == symbol:
-            return listing
-    raise wrong("instrument_name", "instrument not found")
+    return call.listing("instrument_name")
 
 
-def _count(parameters: Parameters) -> int:
-    count = _integer(parameters, "count", TRADES_USUAL)
+def _count(call: ApiCall) -> int:
+    count = call.integer("count", TRADES_DEFAULT)
     if not 1 <= count <= TRADES_MAX:
         raise wrong("count", f"must be from 1 to {TRADES_MAX}")
     return count
-
-
-def _integer(parameters: Parameters, name: str, usual: int | None = None) -> int:
-    text = parameters.get(name)
-    if text is None:
-        if usual is None:
-            raise wrong(name, "value is required")
-        return usual
-    number = whole(text)
-    if number is None:
-        raise wrong(name, "must be an integer")
-    return number

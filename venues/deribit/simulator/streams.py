@@ -4,19 +4,24 @@
 import re
 
 from kit.simulator.dialect import Channel, Stream
-from venues.deribit.simulator.candles import RESOLUTIONS
+from venues.deribit.simulator.candles import INTERVALS
 
 SYMBOL = r"([A-Za-z0-9_]+(?:-[A-Za-z0-9]+)+)"
 NAME = re.compile(
     rf"(trades|book|ticker)\.{SYMBOL}\.(?:100ms|raw)"
     rf"|(quote)\.{SYMBOL}"
     rf"|(book)\.{SYMBOL}\.none\.(1|10|20)\.100ms"
-    rf"|(chart\.trades)\.{SYMBOL}\.({'|'.join(RESOLUTIONS)})"
+    rf"|(chart\.trades)\.{SYMBOL}\.({'|'.join(INTERVALS)})"
 )
-NAMES_MAX = 100_000
-"""More names than these come from garbage, and are not remembered."""
 RAW, SLOW = ".raw", ".100ms"
-"""Every single change is for those who log in; all others get them in bundles."""
+"""Only clients that log in get each change; the others get them bundled."""
+ACCOUNT_CHANNEL = re.compile(
+    r"user\.(?P<topic>orders|trades|changes)\."
+    r"(?:(?P<symbol>[A-Za-z0-9_]+(?:-[A-Za-z0-9]+)+)"
+    r"|(?P<kind>any|future|option|spot)\.(?P<currency>[A-Za-z]+))"
+    r"\.(?P<interval>raw|100ms)"
+    r"|user\.portfolio\.(?P<portfolio>[A-Za-z]+)"
+)
 CHANNELS = {
     "trades": Channel.TRADES,
     "quote": Channel.QUOTES,
@@ -26,27 +31,14 @@ CHANNELS = {
 }
 
 
-class DeribitStreams:
-    """Every stream that was ever named, one object per name."""
-
-    def __init__(self) -> None:
-        self._by_name: dict[str, Stream] = {}
-
-    def get(self, name: str) -> Stream:
-        """The stream of this name, known or not to the exchange: a name is all that it needs.
-        A raw channel is the same stream as its bundled one: a capture has the one, clients of now
-        ask for the other."""
-        stream = self._by_name.get(name)
-        if stream is None:
-            usual = name.removesuffix(RAW) + SLOW if name.endswith(RAW) else name
-            stream = make_stream(name) if usual == name else self.get(usual)
-            if len(self._by_name) < NAMES_MAX:
-                self._by_name[name] = stream
-        return stream
+def bundled_name(name: str) -> str:
+    """The name under which clients without a login subscribe. A raw channel is the same stream as
+    its bundled one: a capture has the one, clients ask for the other."""
+    return name.removesuffix(RAW) + SLOW if name.endswith(RAW) else name
 
 
 def make_stream(name: str) -> Stream:
-    """What a name means."""
+    """The stream of a name."""
     found = NAME.fullmatch(name)
     if found is None:
         return Stream(name, Channel.OTHER, "")

@@ -18,9 +18,10 @@ from tests.support.raw_client import RawClient, raw_client
 from tests.support.waiting import until
 from venues.deribit.catalog import deribit
 from venues.deribit.feed import DeribitFeedProtocol
-from venues.deribit.simulator import Deribit, DeribitSession
+from venues.deribit.simulator import deribit_futures
 from venues.deribit.simulator.faults import TEST_REQUEST
 from venues.deribit.simulator.tests.running import running
+from venues.deribit.simulator.websocket import DeribitSession
 
 BTC, ETH = "BTC-PERPETUAL", "ETH-PERPETUAL"
 BOOK, TRADES = types_pb2.CHANNEL_BOOK, types_pb2.CHANNEL_TRADES
@@ -169,7 +170,7 @@ async def test_a_test_request_disturbs_nothing(connector: Connector, raw: RawCli
 
 
 async def test_the_exchange_is_content_with_the_answer_to_its_test_request() -> None:
-    exchange, wire = Deribit(), DeribitFeedProtocol("ws://127.0.0.1:1")
+    exchange, wire = deribit_futures(), DeribitFeedProtocol("ws://127.0.0.1:1")
     market_view = SimulatedMarketView(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
     session = exchange.open("/ws/api/v2", {})
     assert isinstance(session, DeribitSession)

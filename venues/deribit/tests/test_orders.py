@@ -28,7 +28,7 @@ from kit.execution.tests import trading
 from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
 from venues.deribit import orders
 from venues.deribit.simulator import DIALECTS
-from venues.deribit.simulator.private.keys import credentials
+from venues.deribit.simulator.authentication import credentials
 
 CLIENT_ID = "0123456789abcdef0123456789abcdef"
 KEY = OrderKey("BTC-PERPETUAL", CLIENT_ID, "")

@@ -8,7 +8,7 @@ import ccxt.pro
 from tests.support.ccxt_client import lasting
 from tests.support.pretended_exchange import pretended_exchange
 from tests.support.raw_client import RawClient
-from venues.deribit.simulator import PATH
+from venues.deribit.simulator.websocket import PATH
 
 
 def running(world: str, **fields) -> AbstractAsyncContextManager[str]:

@@ -3,10 +3,12 @@
 import pytest
 
 from kit.simulator.dialect import CONVERSATION, SNAPSHOT, UNKNOWN, Channel
+from kit.simulator.exchange.capture import CaptureReader
+from kit.simulator.exchange.streams import StreamRegistry
 from kit.simulator.listing import Listing
-from venues.deribit.simulator.capture import DeribitCapture
+from venues.deribit.simulator.capture import capture_reader
 from venues.deribit.simulator.encode import framed
-from venues.deribit.simulator.streams import DeribitStreams
+from venues.deribit.simulator.streams import make_stream
 
 TRADE_DATA = (
     b'[{"trade_seq":5,"trade_id":"9","timestamp":9,"price":56168.5,"direction":"sell",'
@@ -20,7 +22,8 @@ TRADE = framed("trades.BTC-PERPETUAL.100ms", TRADE_DATA)
 BOOK = framed("book.BTC-24SEP21-8000-P.100ms", BOOK_DATA)
 QUOTE = framed(
     "quote.BTC_USDC-PERPETUAL",
-    b'{"best_bid_price":1.5,"best_bid_amount":2,"best_ask_price":1.625,"best_ask_amount":3.0}',
+    b'{"timestamp":1,"instrument_name":"BTC_USDC-PERPETUAL","best_bid_price":1.5,'
+    b'"best_bid_amount":2,"best_ask_price":1.625,"best_ask_amount":3.0}',
 )
 CANDLE = framed("chart.trades.BTC-PERPETUAL.1", b'{"tick":0}')
 TICKER = framed("ticker.BTC-PERPETUAL.100ms", b'{"timestamp":0}')
@@ -32,8 +35,8 @@ REST_BOOK = (
 
 
 @pytest.fixture
-def capture() -> DeribitCapture:
-    return DeribitCapture(DeribitStreams())
+def capture() -> CaptureReader:
+    return capture_reader(StreamRegistry(make_stream))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +59,7 @@ def test_a_line_belongs_to_its_channel(capture, line, name, channel, symbol):
         assert stream is capture.frame_of(line)[0]
 
 
-def test_raw_channels_are_told_under_the_name_of_bundled_ones(capture: DeribitCapture):
+def test_raw_channels_are_told_under_the_name_of_bundled_ones(capture: CaptureReader):
     raw = BOOK.replace(b"P.100ms", b"P.raw")
     assert capture.frame_of(raw) == capture.frame_of(BOOK)
 
@@ -75,18 +78,18 @@ def test_raw_channels_are_told_under_the_name_of_bundled_ones(capture: DeribitCa
         (b"\xff\xfe\x00", UNKNOWN),
     ],
 )
-def test_lines_of_no_stream_are_as_they_are(capture: DeribitCapture, line: bytes, stream):
+def test_lines_of_no_stream_are_as_they_are(capture: CaptureReader, line: bytes, stream):
     assert capture.frame_of(line) == (stream, line)
 
 
-def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: DeribitCapture):
+def test_a_line_that_was_cut_off_still_belongs_to_its_stream(capture: CaptureReader):
     line = TRADE[:120]
     stream, text = capture.frame_of(line)
     assert (stream.name, text) == ("trades.BTC-PERPETUAL.100ms", line)
     assert not capture.trades_of(line)
 
 
-def test_trades_are_read_digit_for_digit(capture: DeribitCapture):
+def test_trades_are_read_digit_for_digit(capture: CaptureReader):
     (trade,) = capture.trades_of(TRADE)
     assert (trade.trade_id, trade.price, trade.size) == (5, "56168.5", "60.0")
     assert (trade.time_ns, trade.taker_buys) == (9_000_000, False)
@@ -95,11 +98,11 @@ def test_trades_are_read_digit_for_digit(capture: DeribitCapture):
 
 
 @pytest.mark.parametrize("price", ["null", '"NaN"', '""', "-1", "[]"])
-def test_a_trade_with_a_strange_price_is_no_history(capture: DeribitCapture, price: str):
+def test_a_trade_with_a_strange_price_is_no_history(capture: CaptureReader, price: str):
     assert not capture.trades_of(TRADE.replace(b"56168.5", price.encode()))
 
 
-def test_a_snapshot_says_whose_it_is(capture: DeribitCapture):
+def test_a_snapshot_says_whose_it_is(capture: CaptureReader):
     symbol, book = capture.snapshot_of(REST_BOOK) or ("", None)
     assert symbol == "BTC-PERPETUAL"
     assert book is not None
@@ -107,7 +110,7 @@ def test_a_snapshot_says_whose_it_is(capture: DeribitCapture):
     assert capture.snapshot_of(b'{"result":[]}') is None
 
 
-def test_instruments_have_the_digits_that_were_seen(capture: DeribitCapture):
+def test_instruments_have_the_digits_that_were_seen(capture: CaptureReader):
     lines = [TRADE, BOOK, QUOTE, b"garbage", REST_BOOK]
     assert capture.listings_of(lines) == [
         Listing("BTC-PERPETUAL", "BTC", "USD", "0.1", "1", "0", derived=True),
@@ -116,7 +119,7 @@ def test_instruments_have_the_digits_that_were_seen(capture: DeribitCapture):
     ]
 
 
-def test_the_sequence_of_a_book_frame(capture: DeribitCapture):
+def test_the_sequence_of_a_book_frame(capture: CaptureReader):
     assert capture.sequence_of(BOOK) == 9
     assert capture.sequence_of(b"garbage") == 0
 
@@ -124,7 +127,7 @@ def test_the_sequence_of_a_book_frame(capture: DeribitCapture):
 @pytest.mark.parametrize(
     "line", [b'{"method":"\xff"}', TRADE.replace(b"buy", b"\xff"), b"\x00\xff"]
 )
-def test_bytes_that_are_no_text_are_passed_on_as_they_are(line: bytes, capture: DeribitCapture):
+def test_bytes_that_are_no_text_are_passed_on_as_they_are(line: bytes, capture: CaptureReader):
     assert capture.frame_of(line)[1] == line
     assert capture.snapshot_of(line) is None
     assert capture.sequence_of(line) == 0

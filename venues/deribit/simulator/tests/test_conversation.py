@@ -6,10 +6,12 @@ from decimal import Decimal
 import pytest
 
 from kit.simulator.dialect import RestRequest, RestResponse, Session
+from kit.simulator.exchange.dialect import ExchangeDialect
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
-from venues.deribit.simulator import HEARTBEAT, Deribit
+from venues.deribit.simulator import deribit_futures
 from venues.deribit.simulator.faults import TEST_REQUEST
+from venues.deribit.simulator.websocket import HEARTBEAT
 
 OPENING_NS = 1_790_000_000_000_000_000
 SECOND_NS = 1_000_000_000
@@ -18,12 +20,12 @@ BTC = "BTC-PERPETUAL"
 
 
 @pytest.fixture(scope="module")
-def exchange() -> Deribit:
-    return Deribit()
+def exchange() -> ExchangeDialect:
+    return deribit_futures()
 
 
 @pytest.fixture(scope="module")
-def market_view(exchange: Deribit) -> SimulatedMarketView:
+def market_view(exchange: ExchangeDialect) -> SimulatedMarketView:
     market = Market("1", OPENING_NS, 2_000, exchange.instruments)
     market_view = SimulatedMarketView(market, exchange)
     while market.time_ns < OPENING_NS + 5 * SECOND_NS:
@@ -34,7 +36,7 @@ def market_view(exchange: Deribit) -> SimulatedMarketView:
 
 
 @pytest.fixture
-def session(exchange: Deribit) -> Session:
+def session(exchange: ExchangeDialect) -> Session:
     session = exchange.open("/ws/api/v2", {})
     assert session is not None
     return session
@@ -47,13 +49,15 @@ async def say(exchange, session, market_view, method: str, **params) -> list[dic
 
 
 async def ask(
-    exchange: Deribit, market_view: SimulatedMarketView, method: str, **query: object
+    exchange: ExchangeDialect, market_view: SimulatedMarketView, method: str, **query: object
 ) -> RestResponse:
     texts = {key: str(value) for key, value in query.items()}
     return await exchange.answer(RestRequest("GET", f"/api/v2/public/{method}", texts), market_view)
 
 
-async def asked(exchange: Deribit, market_view: SimulatedMarketView, method: str, **query: object):
+async def asked(
+    exchange: ExchangeDialect, market_view: SimulatedMarketView, method: str, **query: object
+):
     answer = await ask(exchange, market_view, method, **query)
     assert answer.status == 200, answer.body
     return json.loads(answer.body, parse_float=Decimal)["result"]
@@ -269,7 +273,7 @@ async def test_instruments_have_what_clients_read(exchange, market_view):
 
 
 async def test_a_halted_instrument_says_so():
-    exchange = Deribit()
+    exchange = deribit_futures()
     market_view = SimulatedMarketView(Market("1", OPENING_NS, 100, exchange.instruments), exchange)
     market_view.relist("ETH-PERPETUAL", halted=True, tick_size="0.5")
     one = await asked(exchange, market_view, "get_instrument", instrument_name="ETH-PERPETUAL")
@@ -278,6 +282,6 @@ async def test_a_halted_instrument_says_so():
     assert ticker["state"] == "halted"
 
 
-def test_every_failure_has_words(exchange: Deribit):
+def test_every_failure_has_words(exchange: ExchangeDialect):
     for status in (418, 429, 500):
         assert json.loads(exchange.failures[status])["error"]["code"] > 0

@@ -7,7 +7,7 @@ import pytest
 
 from kit.simulator.market import Market
 from kit.simulator.simulate import STEP_NS, SimulatedMarketView
-from venues.deribit.simulator import INSTRUMENTS, Deribit
+from venues.deribit.simulator import INSTRUMENTS, deribit_futures
 from venues.deribit.simulator.candles import number, plain
 
 OPENING_NS = 1_790_000_000_000_000_000
@@ -25,7 +25,7 @@ class Show:
     """A market and all that it says about Bitcoin."""
 
     def __init__(self, events_per_second: int = 1_000) -> None:
-        self.exchange = Deribit()
+        self.exchange = deribit_futures()
         self.market = Market("1", OPENING_NS, events_per_second, self.exchange.instruments)
         self.market_view = SimulatedMarketView(self.market, self.exchange)
         session = self.exchange.open("/ws/api/v2", {})

@@ -7,7 +7,7 @@ import ccxt
 import pytest
 
 from kit.simulator.matching.contract import KEYS
-from venues.deribit.simulator.private.keys import credentials
+from venues.deribit.simulator.authentication import credentials
 from venues.deribit.simulator.tests.running import ccxt_client, running
 
 KEY = credentials(KEYS[0])

@@ -9,9 +9,10 @@ import pytest
 
 from kit.simulator.matching.contract import KEYS
 from tests.support.raw_client import until_subscribed
-from venues.deribit.simulator import PATH, Deribit
-from venues.deribit.simulator.private.keys import credentials
+from venues.deribit.simulator import deribit_futures
+from venues.deribit.simulator.authentication import credentials
 from venues.deribit.simulator.tests.running import ccxt_client, running
+from venues.deribit.simulator.websocket import PATH
 
 KEY = credentials(KEYS[0])
 SYMBOL, NATIVE = "BTC/USD:BTC", "BTC-PERPETUAL"
@@ -183,7 +184,7 @@ async def test_an_order_may_be_taken_though_the_answer_says_otherwise(base, clie
 
 
 def test_orders_are_calls_that_can_fail():
-    deribit = Deribit()
+    deribit = deribit_futures()
     text = '{"jsonrpc":"2.0","id":5,"method":"private/buy","params":{}}'
     assert deribit.path_of(text) == "private/buy"
     assert deribit.path_of('{"method":"public/test"}') == deribit.path_of("{") == ""

@@ -1,8 +1,8 @@
 """Orders, trades, positions and accounts as Deribit writes them.
 
 Documentation: https://docs.deribit.com/api-reference/trading/private-buy and its neighbours.
-Amounts of inverse contracts are in US dollars. A label is no id: it may stand on many orders. A
-stop is an order of its own until it triggers; what it makes then has another id.
+Amounts of inverse contracts are in US dollars. A label is no id: many orders may have it. A
+stop is an order of its own until it triggers; the order that it makes has another id.
 """
 
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND
 from kit.simulator.dialect import MarketView
+from kit.simulator.exchange.market import known_listings
 from kit.simulator.listing import Listing
 from kit.simulator.matching.contract import (
     PRICED,
@@ -17,6 +18,7 @@ from kit.simulator.matching.contract import (
     BalanceView,
     FillView,
     Lifetime,
+    MatchingEngine,
     OrderKind,
     OrderTicket,
     OrderView,
@@ -25,9 +27,9 @@ from kit.simulator.matching.contract import (
     Status,
 )
 from kit.simulator.texts import whole
+from venues.deribit.simulator.authentication import MATCHING_RULES
 from venues.deribit.simulator.candles import number
 from venues.deribit.simulator.contracts import contracts, is_inverse
-from venues.deribit.simulator.private.keys import MATCHING_RULES
 from venues.deribit.simulator.rest import trade_id
 
 ORDER_IDS_BEGIN = 46_000_000_000
@@ -36,7 +38,7 @@ PRICE_PLACES, COIN_PLACES = 4, 8
 ZERO = Decimal(0)
 
 Row = dict[str, object]
-KINDS = {
+ORDER_TYPES = {
     OrderKind.MARKET: "market",
     OrderKind.LIMIT: "limit",
     OrderKind.STOP: "stop_market",
@@ -69,14 +71,14 @@ REASONS = {
 
 
 def order_id(order: OrderView) -> str:
-    """``46000000007``, ``ETH-46000000007``: only those of Bitcoin have no currency in front."""
+    """``46000000007``, ``ETH-46000000007``: the currency stands in front, except for Bitcoin."""
     if is_waiting(order):
         return trigger_id(order)
     return _with_currency(order, str(ORDER_IDS_BEGIN + order.order_id))
 
 
 def trigger_id(order: OrderView) -> str:
-    """``SLTS-46000000007``, ``ETH-SLTB-46000000007``: of a stop to sell, and to buy."""
+    """``SLTS-46000000007``, ``ETH-SLTB-46000000007``: a stop to sell, and to buy."""
     kind = "SLTB" if order.ticket.buys else "SLTS"
     return _with_currency(order, f"{kind}-{ORDER_IDS_BEGIN + order.order_id}")
 
@@ -87,7 +89,7 @@ def is_trigger_id(text: str) -> bool:
 
 
 def is_waiting(order: OrderView) -> bool:
-    """Whether it is a stop that has not triggered, and may never."""
+    """Whether an order is a stop that has not triggered."""
     return order.ticket.kind in STOPS and not order.triggered
 
 
@@ -105,7 +107,7 @@ def order_row(order: OrderView, listing: Listing) -> Row:
         "order_state": STATES[order.status],
         "order_type": ("market" if at_market else "limit")
         if order.triggered
-        else KINDS[ticket.kind],
+        else ORDER_TYPES[ticket.kind],
         "time_in_force": LIFETIMES[ticket.lifetime],
         "instrument_name": ticket.symbol,
         "direction": "buy" if ticket.buys else "sell",
@@ -139,14 +141,14 @@ def order_row(order: OrderView, listing: Listing) -> Row:
 
 
 def triggered_row(order: OrderView, listing: Listing) -> Row:
-    """The stop that has made an order."""
+    """The stop that made an order."""
     row = order_row(order, listing)
     del row["trigger_order_id"]
     nothing = {"filled_amount": number(ZERO), "average_price": number(ZERO)}
     made = {
         "order_id": trigger_id(order),
         "order_state": "triggered",
-        "order_type": KINDS[order.ticket.kind],
+        "order_type": ORDER_TYPES[order.ticket.kind],
         "triggered": True,
     }
     row.pop("cancel_reason", None)
@@ -167,7 +169,7 @@ def trade_row(fill: FillView, listing: Listing, market_view: MarketView) -> Row:
         "reduce_only": ticket.reduce_only,
         "price": number(fill.price),
         "post_only": ticket.post_only,
-        "order_type": KINDS[ticket.kind],
+        "order_type": ORDER_TYPES[ticket.kind],
         "order_id": order_id(order),
         "matching_id": None,
         "mmp": False,
@@ -223,10 +225,8 @@ def position_row(position: PositionView, listing: Listing, market_view: MarketVi
     }
 
 
-def portfolio_row(
-    balance: BalanceView, positions: Iterable[PositionView], market_view: MarketView
-) -> Row:
-    """What an account has of a currency. ``positions`` are those that it settles."""
+def portfolio_row(balance: BalanceView, positions: Iterable[PositionView]) -> Row:
+    """The account of a currency. ``positions`` are those that it settles."""
     own = list(positions)
     floating = sum((one.unrealized for one in own), ZERO)
     realized = sum((one.realized for one in own), ZERO)
@@ -270,6 +270,21 @@ def portfolio_row(
         "cross_collateral_enabled": False,
         "margin_model": "segregated_sm",
     }
+
+
+def portfolio_rows(engine: MatchingEngine, account: str, market_view: MarketView) -> list[Row]:
+    """A row for each currency that settles an instrument."""
+    listings = known_listings(market_view)
+    settles = {listing.settle for listing in listings.values()}
+    positions = engine.positions(account)
+    return [
+        portfolio_row(
+            balance,
+            [one for one in positions if listings[one.symbol].settle == balance.asset],
+        )
+        for balance in engine.balances(account)
+        if balance.asset in settles
+    ]
 
 
 def cancel_reason(order: OrderView) -> str:

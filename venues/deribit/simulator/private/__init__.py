@@ -1,1 +1,0 @@
-"""The private side of Deribit, as its clients see it."""
