@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
@@ -17,9 +18,9 @@ from kit.execution.contract import (
     OrderRequest,
     Rejected,
     Transport,
-    VenuePosition,
 )
-from kit.execution.tests import trading
+from kit.execution.tests.client_session import ClientUnderTest, open_session
+from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.scripted_venue import Answering, answering
 from venues.binance import orders
 from venues.binance.simulator import DIALECTS
@@ -148,63 +149,39 @@ async def test_the_countdown_is_of_each_symbol_with_orders():
         assert (params["symbol"], params["countdownTime"]) == ("BTCUSDT", "5500")
 
 
-@asynccontextmanager
-async def pretended(transport: Transport) -> AsyncIterator[trading.Scene]:
-    make, desk = DIALECTS["binance_futures"], partial(orders.futures_desk, transport=transport)
-    path = "order." if transport == "websocket" else ""
-    scene = trading.scene("binance_futures", make, desk, credentials, "BTCUSDT", path)
-    async with scene as at:
-        yield at
-
-
-SIZE = Decimal("0.02")
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled(transport):
-    async with pretended(transport) as scene:
-        await trading.check_rest_and_cancel(scene, SIZE)
-        await trading.check_cancel_all(scene, SIZE)
-        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+def subject(transport: Transport) -> ClientUnderTest:
+    return ClientUnderTest(
+        "binance_futures",
+        "BTCUSDT",
+        Decimal("0.02"),
+        DIALECTS["binance_futures"],
+        partial(orders.futures_desk, transport=transport),
+        credentials,
+        socket_path="order." if transport == "websocket" else "",
+        is_derivative=True,
+        publishes_balances=False,
+        publishes_positions=True,
+    )
 
 
 @pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_an_order_is_filled_in_parts_at_the_pretended_exchange(transport):
-    async with pretended(transport) as scene:
-        await trading.check_fills(scene, SIZE, SIZE / 2, is_derivative=True)
-        await trading.check_market_order(scene, SIZE, tells_balances=False)
-        (position,) = await scene.desk.positions()
-        assert position.size == SIZE * 3 / 2
-        wanted = SIZE * 3 / 2
-        await scene.hear(lambda event: isinstance(event, VenuePosition) and event.size == wanted)
+@pytest.mark.parametrize("check", ORDER_CHECKS)
+async def test_client_at_the_simulated_exchange(check: Check, transport: Transport) -> None:
+    async with open_session(subject(transport)) as session:
+        await check(session)
+        assert session.events
 
 
 @pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_orders_are_refused_and_amended_at_the_pretended_exchange(transport):
-    async with pretended(transport) as scene:
-        await trading.check_refusals(scene, SIZE)
-        await trading.check_amend(scene, SIZE)
-        assert not await scene.desk.open_orders()
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_a_stop_waits_at_the_pretended_exchange(transport):
-    async with pretended(transport) as scene:
-        _, ask = await scene.best()
-        stop = scene.wish(None, SIZE, type=pb.ORDER_TYPE_STOP, stop_price=ask + 1000 * scene.tick)
-        assert isinstance(await scene.desk.place(stop), Accepted)
-        await scene.hear_state(stop, pb.ORDER_STATE_OPEN)
-        (waiting,) = await scene.desk.open_orders()
+async def test_a_stop_waits_at_the_simulated_exchange(transport: Transport) -> None:
+    async with open_session(subject(transport)) as session:
+        _, ask = await session.best()
+        stop_price = ask + 1000 * session.tick
+        stop = session.request(None, type=pb.ORDER_TYPE_STOP, stop_price=stop_price)
+        key = replace(await session.place(stop), venue_order_id="")
+        await session.wait_for_state(stop, pb.ORDER_STATE_OPEN)
+        (waiting,) = await session.client.open_orders()
         assert waiting.stop_price == stop.stop_price
-        key = OrderKey(scene.symbol, stop.client_order_id, "")
-        assert isinstance(await scene.desk.cancel(key), Accepted)
-        await scene.hear_state(stop, pb.ORDER_STATE_CANCELLED)
-        await scene.until(key, pb.ORDER_STATE_CANCELLED)
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_what_is_unclear_and_what_is_cut_is_told(transport):
-    async with pretended(transport) as scene:
-        await trading.check_unclear(scene, SIZE)
-        await trading.check_cut(scene, SIZE)
-        assert not await scene.desk.open_orders()
+        assert isinstance(await session.client.cancel(key), Accepted)
+        await session.wait_for_state(stop, pb.ORDER_STATE_CANCELLED)
+        await session.query_until(key, pb.ORDER_STATE_CANCELLED)

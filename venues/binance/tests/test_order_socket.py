@@ -1,11 +1,11 @@
 """Binance's websocket API: what is said, how it is signed, and what is understood."""
 
-import asyncio
 import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -23,12 +23,11 @@ from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.execution.contract import (
     Accepted,
     Credentials,
-    OrderKey,
     OrderRequest,
     OutcomeUnknown,
     Rejected,
 )
-from kit.execution.tests import trading
+from kit.execution.tests.client_session import ClientUnderTest, open_session
 from kit.execution.tests.scripted_venue import Answering, answering, signed_in
 from venues.binance import orders
 from venues.binance.order_socket import BinanceOrderSocketCodec
@@ -211,12 +210,14 @@ async def test_a_key_of_the_kind_ed25519_signs_in_once():
             "binance", orders.BinanceSpotOrderApi(), base, credentials, Noting("spot")
         )
 
-    scene = trading.scene("binance", make, make_desk, ed25519_credentials, "BTCUSDT", "order.")
-    async with asyncio.timeout(trading.WAIT_S), scene as at:
-        bid, _ = await at.best()
-        order = at.wish(bid - 50 * at.tick, Decimal("0.01"))
-        assert isinstance(await at.desk.place(order), Accepted)
-        key = OrderKey(at.symbol, order.client_order_id, "")
-        assert isinstance(await at.desk.cancel(key), Accepted)
+    size = Decimal("0.01")
+    subject = ClientUnderTest(
+        "binance", "BTCUSDT", size, make, make_desk, ed25519_credentials, socket_path="order."
+    )
+    async with open_session(subject) as session:
+        bid, _ = await session.best()
+        key = await session.place(session.request(bid - 50 * session.tick))
+        cancelled = await session.client.cancel(replace(key, venue_order_id=""))
+        assert isinstance(cancelled, Accepted)
         assert len(said) == 2
         assert not any("signature" in params for params in said)

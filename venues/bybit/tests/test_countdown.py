@@ -7,9 +7,10 @@ import pytest
 
 from kit.base.errors import NotSupported
 from kit.execution.contract import Accepted, StreamInterrupted, VenueOrder
+from kit.execution.tests.client_session import open_session
 from kit.execution.tests.scripted_venue import take
 from kit.simulator.matching.contract import Status
-from venues.bybit.tests.test_orders import ROW, prepared, pretended
+from venues.bybit.tests.test_orders import ROW, prepared, subject
 from venues.bybit.user_stream import WATCHED
 
 SIZE = Decimal("0.01")
@@ -51,22 +52,22 @@ async def test_the_account_is_followed_also_where_the_venue_does_not_watch(is_ta
         await events.aclose()
 
 
-async def test_a_process_that_is_gone_has_its_orders_cancelled_by_the_pretended_exchange():
-    async with pretended("rest") as scene:
-        desk = scene.make_desk("other-key")
+async def test_a_process_that_is_gone_has_its_orders_cancelled_by_the_simulated_exchange():
+    async with open_session(subject("rest")) as session:
+        desk = session.make_client("other-key")
         events = desk.follow()
         assert isinstance(await anext(events), StreamInterrupted)
         await desk.countdown(3)
-        bid, _ = await scene.best()
-        wish = scene.wish(bid - 50 * scene.tick, SIZE)
+        bid, _ = await session.best()
+        wish = session.request(bid - 50 * session.tick)
         assert isinstance(await desk.place(wish), Accepted)
         while not isinstance(event := await anext(events), VenueOrder):
             pass
         assert event.client_order_id == wish.client_order_id
-        assert len(scene.house.open_orders("other")) == 1
+        assert len(session.engine.open_orders("other")) == 1
         await events.aclose()
         await desk.close()
-        while scene.house.open_orders("other"):
+        while session.engine.open_orders("other"):
             await asyncio.sleep(0.05)
-        (gone,) = scene.house.orders("other")
+        (gone,) = session.engine.orders("other")
         assert gone.status is Status.CANCELLED

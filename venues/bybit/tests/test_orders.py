@@ -23,8 +23,11 @@ from kit.execution.contract import (
     Transport,
     VenueBalance,
 )
-from kit.execution.tests import sent_once, stopping, trading
+from kit.execution.tests.client_session import ClientUnderTest, open_session
+from kit.execution.tests.client_suite import ORDER_CHECKS, Check
+from kit.execution.tests.crash_suite import check_orders_are_sent_once
 from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
+from kit.execution.tests.stop_suite import check_stops_are_amended
 from venues.bybit import orders
 from venues.bybit.simulator import DIALECTS
 from venues.bybit.simulator.authentication import credentials
@@ -254,61 +257,23 @@ async def test_a_key_that_may_not_follow_is_refused():
             await anext(desk.follow())
 
 
-@asynccontextmanager
-async def pretended(transport: Transport) -> AsyncIterator[trading.Scene]:
-    make, desk = DIALECTS["bybit"], partial(orders.desk, transport=transport)
-    path = "order." if transport == "websocket" else ""
-    async with trading.scene("bybit", make, desk, credentials, "BTCUSDT", path) as scene:
-        yield scene
-
-
-SIZE = Decimal("0.01")
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled(transport):
-    async with pretended(transport) as scene:
-        await trading.check_rest_and_cancel(scene, SIZE)
-        await trading.check_cancel_all(scene, SIZE)
-        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+def subject(transport: Transport) -> ClientUnderTest:
+    return ClientUnderTest(
+        "bybit",
+        "BTCUSDT",
+        Decimal("0.01"),
+        DIALECTS["bybit"],
+        partial(orders.desk, transport=transport),
+        credentials,
+        socket_path="order." if transport == "websocket" else "",
+    )
 
 
 @pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_an_order_is_filled_in_parts_at_the_pretended_exchange(transport):
-    async with pretended(transport) as scene:
-        await trading.check_fills(scene, SIZE, SIZE / 2)
-        await trading.check_market_order(scene, SIZE)
-        assert any(hasattr(one, "fill_id") for one in scene.heard)
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_orders_are_refused_and_amended_at_the_pretended_exchange(transport):
-    async with pretended(transport) as scene:
-        await trading.check_refusals(scene, SIZE)
-        await trading.check_amend(scene, SIZE)
-        assert not await scene.desk.open_orders()
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_stops_are_amended_at_the_pretended_exchange(transport):
-    async with pretended(transport) as scene:
-        await stopping.check_amend_stop(scene, SIZE)
-        await stopping.check_amend_stop(scene, SIZE, pb.ORDER_TYPE_STOP)
-        assert not await scene.desk.open_orders()
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_what_is_unclear_and_what_is_cut_is_told(transport):
-    async with pretended(transport) as scene:
-        await trading.check_unclear(scene, SIZE)
-        await trading.check_cut(scene, SIZE)
-        assert not await scene.desk.open_orders()
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_nothing_is_sent_twice_however_often_the_process_dies(
-    transport, tmp_path, monkeypatch
-):
-    async with pretended(transport) as scene:
-        await sent_once.check_sent_once(scene, SIZE, tmp_path, monkeypatch)
-        assert await scene.desk.open_orders()
+@pytest.mark.parametrize(
+    "check", [*ORDER_CHECKS, check_stops_are_amended, check_orders_are_sent_once]
+)
+async def test_client_at_the_simulated_exchange(check: Check, transport: Transport) -> None:
+    async with open_session(subject(transport)) as session:
+        await check(session)
+        assert session.events

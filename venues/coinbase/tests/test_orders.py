@@ -22,8 +22,10 @@ from kit.execution.contract import (
     StreamInterrupted,
     VenueBalance,
 )
-from kit.execution.tests import stopping, trading
+from kit.execution.tests.client_session import ClientUnderTest, open_session
+from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
+from kit.execution.tests.stop_suite import check_stop_limits_wait
 from venues.coinbase import orders
 from venues.coinbase.simulator import DIALECTS
 from venues.coinbase.simulator.private.keys import credentials
@@ -296,45 +298,20 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
         await events.aclose()
 
 
-@asynccontextmanager
-async def pretended() -> AsyncIterator[trading.Scene]:
-    make = DIALECTS["coinbase"]
-    async with trading.scene("coinbase", make, orders.desk, credentials, "BTC-USD") as scene:
-        yield scene
+SUBJECT = ClientUnderTest(
+    "coinbase",
+    "BTC-USD",
+    Decimal("0.01"),
+    DIALECTS["coinbase"],
+    orders.desk,
+    credentials,
+    publishes_fills=False,
+    publishes_balances=False,
+)
 
 
-SIZE = Decimal("0.01")
-
-
-async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled():
-    async with pretended() as scene:
-        await trading.check_rest_and_cancel(scene, SIZE)
-        await trading.check_cancel_all(scene, SIZE)
-        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
-
-
-async def test_an_order_is_filled_in_parts_at_the_pretended_exchange():
-    async with pretended() as scene:
-        await trading.check_fills(scene, SIZE, SIZE / 2, tells_fills=False)
-        await trading.check_market_order(scene, SIZE, tells_balances=False)
-        assert any(hasattr(one, "state") for one in scene.heard)
-
-
-async def test_orders_are_refused_and_amended_at_the_pretended_exchange():
-    async with pretended() as scene:
-        await trading.check_refusals(scene, SIZE)
-        await trading.check_amend(scene, SIZE)
-        assert not await scene.desk.open_orders()
-
-
-async def test_a_stop_waits_at_the_pretended_exchange():
-    async with pretended() as scene:
-        await stopping.check_stop(scene, SIZE)
-        assert not await scene.desk.open_orders()
-
-
-async def test_what_is_unclear_and_what_is_cut_is_told():
-    async with pretended() as scene:
-        await trading.check_unclear(scene, SIZE)
-        await trading.check_cut(scene, SIZE)
-        assert not await scene.desk.open_orders()
+@pytest.mark.parametrize("check", [*ORDER_CHECKS, check_stop_limits_wait])
+async def test_client_at_the_simulated_exchange(check: Check) -> None:
+    async with open_session(SUBJECT) as session:
+        await check(session)
+        assert session.events

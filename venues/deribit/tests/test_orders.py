@@ -24,7 +24,8 @@ from kit.execution.contract import (
     VenueBalance,
     VenuePosition,
 )
-from kit.execution.tests import trading
+from kit.execution.tests.client_session import ClientUnderTest, open_session
+from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
 from venues.deribit import orders
 from venues.deribit.simulator import DIALECTS
@@ -234,46 +235,22 @@ async def test_an_error_reply_ends_the_connection_in_the_open():
         await events.aclose()
 
 
-@asynccontextmanager
-async def pretended(transport: Transport = "websocket") -> AsyncIterator[trading.Scene]:
-    make, desk = DIALECTS["deribit"], partial(orders.desk, transport=transport)
-    path = "private/" if transport == "websocket" else ""
-    async with trading.scene("deribit", make, desk, credentials, "BTC-PERPETUAL", path) as scene:
-        yield scene
-
-
-SIZE = Decimal(100)
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled(transport):
-    async with pretended(transport) as scene:
-        await trading.check_rest_and_cancel(scene, SIZE)
-        await trading.check_cancel_all(scene, SIZE)
-        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+def subject(transport: Transport) -> ClientUnderTest:
+    return ClientUnderTest(
+        "deribit",
+        "BTC-PERPETUAL",
+        Decimal(100),
+        DIALECTS["deribit"],
+        partial(orders.desk, transport=transport),
+        credentials,
+        socket_path="private/" if transport == "websocket" else "",
+        is_derivative=True,
+    )
 
 
 @pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_an_order_is_filled_in_parts_at_the_pretended_exchange(transport):
-    async with pretended(transport) as scene:
-        await trading.check_fills(scene, SIZE, SIZE / 2, is_derivative=True)
-        await trading.check_market_order(scene, SIZE)
-        assert any(hasattr(one, "fill_id") for one in scene.heard)
-        (position,) = await scene.desk.positions()
-        assert position.size == SIZE * 3 / 2
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_orders_are_refused_and_amended_at_the_pretended_exchange(transport):
-    async with pretended(transport) as scene:
-        await trading.check_refusals(scene, SIZE)
-        await trading.check_amend(scene, SIZE)
-        assert not await scene.desk.open_orders()
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_what_is_unclear_and_what_is_cut_is_told(transport):
-    async with pretended(transport) as scene:
-        await trading.check_unclear(scene, SIZE)
-        await trading.check_cut(scene, SIZE)
-        assert not await scene.desk.open_orders()
+@pytest.mark.parametrize("check", ORDER_CHECKS)
+async def test_client_at_the_simulated_exchange(check: Check, transport: Transport) -> None:
+    async with open_session(subject(transport)) as session:
+        await check(session)
+        assert session.events

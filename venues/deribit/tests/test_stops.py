@@ -8,8 +8,15 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.execution.contract import Accepted, OrderKey, OrderRequest, VenueOrder
-from kit.execution.tests import stopping
-from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, done, failed, prepared, pretended
+from kit.execution.tests.client_session import open_session
+from kit.execution.tests.client_suite import Check
+from kit.execution.tests.stop_suite import (
+    check_stops_are_amended,
+    check_stops_wait_and_are_triggered,
+    check_triggered_stop_is_one_order,
+    check_unsupported_stops,
+)
+from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, done, failed, prepared, subject
 from venues.deribit.user_stream import ORDERS, DeribitUserStreamDecoder
 
 STOP = {
@@ -60,7 +67,7 @@ async def test_each_kind_of_stop_has_its_words(kind, price, expected):
             "trigger_price": "60000.5",
         }
         count = len(venue.sent)
-        await stopping.check_plain_only(desk, wish)
+        await check_unsupported_stops(desk, wish)
         assert len(venue.sent) == count
 
 
@@ -145,21 +152,15 @@ async def test_an_order_without_a_label_is_led_back_by_the_stop_that_has_made_it
         assert (ours.client_order_id, theirs.client_order_id) == (CLIENT_ID, "")
 
 
-async def test_stops_wait_at_the_pretended_exchange():
-    async with pretended() as scene:
-        await stopping.check_stop(scene, Decimal(50))
-        await stopping.check_stop(scene, Decimal(50), pb.ORDER_TYPE_STOP)
-        await stopping.check_stop_wakes(scene, Decimal(50))
-
-
-async def test_stops_are_amended_at_the_pretended_exchange():
-    async with pretended() as scene:
-        await stopping.check_amend_stop(scene, Decimal(50))
-        await stopping.check_amend_stop(scene, Decimal(50), pb.ORDER_TYPE_STOP)
-        assert not await scene.desk.open_orders()
-
-
-async def test_a_stop_and_what_it_makes_are_one_order(tmp_path):
-    async with pretended() as scene:
-        await stopping.check_one_order(scene, Decimal(50), tmp_path)
-        assert not await scene.desk.open_orders()
+@pytest.mark.parametrize(
+    "check",
+    [
+        check_stops_wait_and_are_triggered,
+        check_stops_are_amended,
+        check_triggered_stop_is_one_order,
+    ],
+)
+async def test_stops_at_the_simulated_exchange(check: Check) -> None:
+    async with open_session(subject("websocket")) as session:
+        await check(session)
+        assert session.events

@@ -22,8 +22,10 @@ from kit.execution.contract import (
     Transport,
     VenueBalance,
 )
-from kit.execution.tests import stopping, trading
+from kit.execution.tests.client_session import ClientUnderTest, open_session
+from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
+from kit.execution.tests.stop_suite import check_stops_are_amended
 from venues.kraken import orders
 from venues.kraken.simulator import DIALECTS
 from venues.kraken.simulator.authentication import credentials
@@ -239,52 +241,22 @@ async def test_the_account_is_followed_and_a_missing_message_is_told():
         await events.aclose()
 
 
-@asynccontextmanager
-async def pretended(transport: Transport = "websocket") -> AsyncIterator[trading.Scene]:
-    make, desk = DIALECTS["kraken"], partial(orders.desk, transport=transport)
-    path = "_order" if transport == "websocket" else ""
-    async with trading.scene("kraken", make, desk, credentials, "BTC/USDT", path) as scene:
-        yield scene
-
-
-SIZE = Decimal("0.01")
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled(transport):
-    async with pretended(transport) as scene:
-        await trading.check_rest_and_cancel(scene, SIZE)
-        await trading.check_cancel_all(scene, SIZE)
-        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+def subject(transport: Transport) -> ClientUnderTest:
+    return ClientUnderTest(
+        "kraken",
+        "BTC/USDT",
+        Decimal("0.01"),
+        DIALECTS["kraken"],
+        partial(orders.desk, transport=transport),
+        credentials,
+        socket_path="_order" if transport == "websocket" else "",
+        publishes_balances=False,
+    )
 
 
 @pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_an_order_is_filled_in_parts_at_the_pretended_exchange(transport):
-    async with pretended(transport) as scene:
-        await trading.check_fills(scene, SIZE, SIZE / 2)
-        await trading.check_market_order(scene, SIZE, tells_balances=False)
-        assert any(hasattr(one, "fill_id") for one in scene.heard)
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_orders_are_refused_and_amended_at_the_pretended_exchange(transport):
-    async with pretended(transport) as scene:
-        await trading.check_refusals(scene, SIZE)
-        await trading.check_amend(scene, SIZE)
-        assert not await scene.desk.open_orders()
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_stops_are_amended_at_the_pretended_exchange(transport):
-    async with pretended(transport) as scene:
-        await stopping.check_amend_stop(scene, SIZE)
-        await stopping.check_amend_stop(scene, SIZE, pb.ORDER_TYPE_STOP)
-        assert not await scene.desk.open_orders()
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_what_is_unclear_and_what_is_cut_is_told(transport):
-    async with pretended(transport) as scene:
-        await trading.check_unclear(scene, SIZE)
-        await trading.check_cut(scene, SIZE)
-        assert not await scene.desk.open_orders()
+@pytest.mark.parametrize("check", [*ORDER_CHECKS, check_stops_are_amended])
+async def test_client_at_the_simulated_exchange(check: Check, transport: Transport) -> None:
+    async with open_session(subject(transport)) as session:
+        await check(session)
+        assert session.events

@@ -23,7 +23,8 @@ from kit.execution.contract import (
     VenueBalance,
     VenuePosition,
 )
-from kit.execution.tests import trading
+from kit.execution.tests.client_session import ClientUnderTest, open_session
+from kit.execution.tests.client_suite import ORDER_CHECKS, Check
 from kit.execution.tests.scripted_venue import DROP, Answering, answering, take
 from venues.okx import orders
 from venues.okx.simulator import DIALECTS
@@ -265,55 +266,31 @@ async def test_a_key_that_may_not_follow_is_refused():
             await anext(desk.follow())
 
 
-@asynccontextmanager
-async def pretended(
-    venue_id: str, symbol: str, transport: Transport = "websocket"
-) -> AsyncIterator[trading.Scene]:
-    def make(given: Credentials, base_url: str) -> CcxtExecutionClient:
-        return orders.desk(venue_id, given, base_url, transport)
-
-    dialect, path = DIALECTS[venue_id], "order" if transport == "websocket" else ""
-    async with trading.scene(venue_id, dialect, make, credentials, symbol, path) as scene:
-        yield scene
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_an_order_rests_at_the_pretended_exchange_until_it_is_cancelled(transport):
-    async with pretended("okx", "BTC-USDT", transport) as scene:
-        await trading.check_rest_and_cancel(scene, Decimal("0.01"))
-        await trading.check_cancel_all(scene, Decimal("0.01"))
-        assert len({one.client_order_id for one in scene.heard if hasattr(one, "state")}) == 4
+def subject(venue_id: str, transport: Transport = "websocket") -> ClientUnderTest:
+    is_derivative = venue_id == "okx_futures"
+    return ClientUnderTest(
+        venue_id,
+        "BTC-USDT-SWAP" if is_derivative else "BTC-USDT",
+        Decimal(2) if is_derivative else Decimal("0.02"),
+        DIALECTS[venue_id],
+        lambda given, base_url: orders.desk(venue_id, given, base_url, transport),
+        credentials,
+        socket_path="order" if transport == "websocket" else "",
+        is_derivative=is_derivative,
+        publishes_positions=is_derivative,
+    )
 
 
 @pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_an_order_is_filled_in_parts_at_the_pretended_exchange(transport):
-    async with pretended("okx", "BTC-USDT", transport) as scene:
-        await trading.check_fills(scene, Decimal("0.01"), Decimal("0.005"))
-        await trading.check_market_order(scene, Decimal("0.01"))
-        assert any(hasattr(one, "fill_id") for one in scene.heard)
+@pytest.mark.parametrize("check", ORDER_CHECKS)
+async def test_client_at_the_simulated_exchange(check: Check, transport: Transport) -> None:
+    async with open_session(subject("okx", transport)) as session:
+        await check(session)
+        assert session.events
 
 
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_orders_are_refused_and_amended_at_the_pretended_exchange(transport):
-    async with pretended("okx", "BTC-USDT", transport) as scene:
-        await trading.check_refusals(scene, Decimal("0.01"))
-        await trading.check_amend(scene, Decimal("0.02"))
-        assert not await scene.desk.open_orders()
-
-
-async def test_swaps_are_traded_at_the_pretended_exchange():
-    async with pretended("okx_futures", "BTC-USDT-SWAP") as scene:
-        await trading.check_rest_and_cancel(scene, Decimal(1))
-        await trading.check_fills(scene, Decimal(2), Decimal(1), is_derivative=True)
-        await trading.check_market_order(scene, Decimal(2))
-        (position,) = await scene.desk.positions()
-        assert position.size == 3
-        await scene.hear(lambda event: isinstance(event, VenuePosition) and event.size == 3)
-
-
-@pytest.mark.parametrize("transport", ["websocket", "rest"])
-async def test_what_is_unclear_and_what_is_cut_is_told(transport):
-    async with pretended("okx", "BTC-USDT", transport) as scene:
-        await trading.check_unclear(scene, Decimal("0.01"))
-        await trading.check_cut(scene, Decimal("0.01"))
-        assert not await scene.desk.open_orders()
+@pytest.mark.parametrize("check", ORDER_CHECKS)
+async def test_futures_client_at_the_simulated_exchange(check: Check) -> None:
+    async with open_session(subject("okx_futures")) as session:
+        await check(session)
+        assert session.events

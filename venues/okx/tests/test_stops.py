@@ -14,8 +14,15 @@ from kit.execution.contract import (
     VenueFill,
     VenueOrder,
 )
-from kit.execution.tests import stopping
-from venues.okx.tests.test_orders import CLIENT_ID, GONE, KEY, ROW, done, prepared, pretended
+from kit.execution.tests.client_session import open_session
+from kit.execution.tests.client_suite import Check
+from kit.execution.tests.stop_suite import (
+    check_stops_are_amended,
+    check_stops_wait_and_are_triggered,
+    check_triggered_stop_is_one_order,
+    check_unsupported_stops,
+)
+from venues.okx.tests.test_orders import CLIENT_ID, GONE, KEY, ROW, done, prepared, subject
 from venues.okx.user_stream import OkxUserStreamDecoder
 
 ALGO = {
@@ -55,7 +62,7 @@ async def test_a_stop_goes_to_where_they_are_kept(kind, price, expected, buys):
             "algoClOrdId": CLIENT_ID,
             f"{form}TriggerPxType": "last",
         }
-        await stopping.check_plain_only(desk, wish)
+        await check_unsupported_stops(desk, wish)
         assert len(venue.sent) == 1
         venue.answer("/amend-algos", done({"algoId": "3126000", "sCode": "0", "sMsg": ""}))
         assert await desk.amend(KEY, wish) == Accepted("3126000")
@@ -166,33 +173,16 @@ async def test_a_stop_is_followed_to_the_order_that_it_makes():
     assert failed.reject_reason == pb.REJECT_REASON_INSUFFICIENT_FUNDS
 
 
+@pytest.mark.parametrize("venue_id", ["okx", "okx_futures"])
 @pytest.mark.parametrize(
-    ("venue_id", "symbol", "size"),
-    [("okx", "BTC-USDT", Decimal("0.01")), ("okx_futures", "BTC-USDT-SWAP", Decimal(1))],
+    "check",
+    [
+        check_stops_wait_and_are_triggered,
+        check_stops_are_amended,
+        check_triggered_stop_is_one_order,
+    ],
 )
-async def test_stops_wait_at_the_pretended_exchange(venue_id, symbol, size):
-    async with pretended(venue_id, symbol) as scene:
-        await stopping.check_stop(scene, size)
-        await stopping.check_stop(scene, size, pb.ORDER_TYPE_STOP)
-        await stopping.check_stop_wakes(scene, size)
-
-
-@pytest.mark.parametrize(
-    ("venue_id", "symbol", "size"),
-    [("okx", "BTC-USDT", Decimal("0.01")), ("okx_futures", "BTC-USDT-SWAP", Decimal(1))],
-)
-async def test_stops_are_amended_at_the_pretended_exchange(venue_id, symbol, size):
-    async with pretended(venue_id, symbol) as scene:
-        await stopping.check_amend_stop(scene, size)
-        await stopping.check_amend_stop(scene, size, pb.ORDER_TYPE_STOP)
-        assert not await scene.desk.open_orders()
-
-
-@pytest.mark.parametrize(
-    ("venue_id", "symbol", "size"),
-    [("okx", "BTC-USDT", Decimal("0.01")), ("okx_futures", "BTC-USDT-SWAP", Decimal(1))],
-)
-async def test_a_stop_and_what_it_makes_are_one_order(venue_id, symbol, size, tmp_path):
-    async with pretended(venue_id, symbol) as scene:
-        await stopping.check_one_order(scene, size, tmp_path)
-        assert not await scene.desk.open_orders()
+async def test_stops_at_the_simulated_exchange(check: Check, venue_id: str) -> None:
+    async with open_session(subject(venue_id)) as session:
+        await check(session)
+        assert session.events

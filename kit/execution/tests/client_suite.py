@@ -1,0 +1,251 @@
+"""What every execution client must do at the simulated exchange of its venue.
+
+A venue's test opens a session for its client and runs each of ``ORDER_CHECKS`` in one of its own;
+``stop_suite`` and ``crash_suite`` have more checks for venues that qualify.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from venuemesh.common.v1 import types_pb2
+from venuemesh.tradeflow.v1 import orders_pb2 as pb
+
+from kit.execution.client_order_ids import client_order_id
+from kit.execution.contract import (
+    Accepted,
+    OrderKey,
+    OutcomeUnknown,
+    Rejected,
+    StreamInterrupted,
+    VenueBalance,
+    VenueFill,
+    VenuePosition,
+)
+from kit.execution.tests.client_session import ClientSession
+
+Check = Callable[[ClientSession], Awaitable[None]]
+
+
+async def check_orders_rest_until_cancelled(session: ClientSession) -> None:
+    """A resting order is found, reported and cancelled once; then several are cancelled at once."""
+    await _check_resting_order(session)
+    await _check_cancel_all(session)
+    assert len({one.client_order_id for one in session.events if hasattr(one, "state")}) == 4
+    assert not await session.client.open_orders()
+
+
+async def check_orders_are_filled(session: ClientSession) -> None:
+    """A limit order is filled in part, and a market order as a whole, reported exactly."""
+    await _check_partial_fill(session)
+    await _check_market_order(session)
+    has_fills = any(isinstance(one, VenueFill) for one in session.events)
+    assert has_fills == session.subject.publishes_fills
+    if session.subject.is_derivative:
+        size = session.size * 3 / 2
+        (position,) = await session.client.positions()
+        assert position.size == size
+        if session.subject.publishes_positions:
+            await session.wait_for(
+                lambda event: isinstance(event, VenuePosition) and event.size == size
+            )
+
+
+async def check_rejections_and_amendments(session: ClientSession) -> None:
+    """Too large an order is rejected, rights that are not needed are reported, and an open order
+    is amended."""
+    await _check_rejections(session)
+    await _check_amendment(session)
+    assert not await session.client.open_orders()
+
+
+async def check_lost_answers_and_streams(session: ClientSession) -> None:
+    """A lost answer is OutcomeUnknown, and a stream that was interrupted resumes."""
+    await _check_unknown_outcomes(session)
+    await _check_interrupted_stream(session)
+    assert not await session.client.open_orders()
+
+
+ORDER_CHECKS: tuple[Check, ...] = (
+    check_orders_rest_until_cancelled,
+    check_orders_are_filled,
+    check_rejections_and_amendments,
+    check_lost_answers_and_streams,
+)
+
+
+async def _check_resting_order(session: ClientSession) -> None:
+    client = session.client
+    bid, _ = await session.best()
+    request = session.request(bid - 50 * session.tick, post_only=True)
+    placed = await session.place(request)
+    key = replace(placed, venue_order_id="")
+    found = await session.query_until(key, pb.ORDER_STATE_OPEN)
+    assert (found.size, found.price, found.filled_size) == (request.size, request.price, 0)
+    assert found.client_order_id == request.client_order_id
+    assert found.venue_order_id == placed.venue_order_id
+    assert (found.side, found.type) == (request.side, request.type)
+    update = await session.wait_for_state(request, pb.ORDER_STATE_OPEN)
+    assert (update.size, update.price) == (request.size, request.price)
+    assert request.client_order_id in [one.client_order_id for one in await client.open_orders()]
+    assert isinstance(await client.cancel(key), Accepted)
+    await session.wait_for_state(request, pb.ORDER_STATE_CANCELLED)
+    await session.query_until(key, pb.ORDER_STATE_CANCELLED)
+    second = await client.cancel(key)
+    assert isinstance(second, Rejected), second
+    unknown = OrderKey(session.symbol, client_order_id("test", "main", "never"), "")
+    assert await client.find(unknown) is None
+    assert not await client.open_orders(session.symbol)
+
+
+async def _check_cancel_all(session: ClientSession) -> None:
+    """All are cancelled, and cancelling none is no error."""
+    bid, _ = await session.best()
+    requests = [session.request(bid - step * session.tick) for step in (20, 30, 40)]
+    for request in requests:
+        key = await session.place(request)
+        await session.query_until(replace(key, venue_order_id=""), pb.ORDER_STATE_OPEN)
+    assert isinstance(await session.client.cancel_all(), Accepted)
+    for request in requests:
+        await session.wait_for_state(request, pb.ORDER_STATE_CANCELLED)
+    assert not await session.client.open_orders()
+    assert isinstance(await session.client.cancel_all(session.symbol), Accepted)
+
+
+async def _check_partial_fill(session: ClientSession) -> None:
+    """Another account meets half of the order."""
+    client = session.client
+    bid, ask = await session.best()
+    price = max(bid, ask - session.tick)
+    before = {one.asset: one for one in await client.balances()}
+    request = session.request(price)
+    placed = await session.place(request)
+    key = replace(placed, venue_order_id="")
+    await session.query_until(key, pb.ORDER_STATE_OPEN)
+    immediate = pb.TIME_IN_FORCE_IMMEDIATE_OR_CANCEL
+    sale = session.request(
+        price, session.size / 2, side=types_pb2.SIDE_SELL, time_in_force=immediate
+    )
+    await session.place_as_other(sale)
+    found = await session.query_until(key, pb.ORDER_STATE_PARTLY_FILLED)
+    update = await session.wait_for_state(request, pb.ORDER_STATE_PARTLY_FILLED)
+    assert found.filled_size == update.filled_size
+    assert found.average_price == update.average_price == request.price
+    fills = await client.fills(session.symbol, 0)
+    ours = [fill for fill in fills if fill.venue_order_id == placed.venue_order_id]
+    assert sum(fill.size for fill in ours) == found.filled_size
+    assert all(fill.price == request.price for fill in ours)
+    assert all(fill.liquidity == pb.LIQUIDITY_MAKER for fill in ours)
+    published = sorted(
+        (one.fill_id, one.size, one.fees, one.price)
+        for one in session.events
+        if isinstance(one, VenueFill)
+    )
+    expected = sorted((fill.fill_id, fill.size, fill.fees, fill.price) for fill in ours)
+    assert published == (expected if session.subject.publishes_fills else [])
+    assert isinstance(await client.cancel(key), Accepted)
+    last = await session.query_until(key, pb.ORDER_STATE_CANCELLED)
+    assert last.filled_size == found.filled_size
+    if not session.subject.is_derivative:
+        _check_balances(before, {one.asset: one for one in await client.balances()})
+
+
+def _check_balances(before: Mapping[str, VenueBalance], after: Mapping[str, VenueBalance]) -> None:
+    """Two balances have changed, and nothing is reserved any more."""
+    changed = [asset for asset in after if after[asset] != before.get(asset)]
+    assert len(changed) >= 2, (before, after)
+    assert all(one.total == one.free for one in after.values())
+
+
+async def _check_market_order(session: ClientSession) -> None:
+    request = session.request(None)
+    key = await session.place(request)
+    found = await session.query_until(key, pb.ORDER_STATE_FILLED)
+    assert found.filled_size == found.size == request.size
+    assert found.average_price
+    update = await session.wait_for_state(request, pb.ORDER_STATE_FILLED)
+    assert update.filled_size == request.size
+    if session.subject.publishes_balances:
+        await session.wait_for(lambda event: isinstance(event, VenueBalance))
+
+
+async def _check_rejections(session: ClientSession) -> None:
+    bid, _ = await session.best()
+    too_large = session.request(bid - session.tick, session.size * 10**9)
+    verdict = await session.client.place(too_large)
+    assert isinstance(verdict, Rejected), verdict
+    assert verdict.reason in (
+        pb.REJECT_REASON_INSUFFICIENT_FUNDS,
+        pb.REJECT_REASON_SIZE,
+        pb.REJECT_REASON_NOTIONAL,
+    ), verdict
+    assert "withdraw" not in await session.client.authenticate()
+    with_rights = session.make_client("withdraw-key")
+    try:
+        assert "withdraw" in await with_rights.authenticate()
+    finally:
+        await with_rights.close()
+
+
+async def _check_amendment(session: ClientSession) -> None:
+    """An open order gets half of its size, and is the same order."""
+    bid, _ = await session.best()
+    request = session.request(bid - 50 * session.tick)
+    key = await session.place(request)
+    await session.query_until(key, pb.ORDER_STATE_OPEN)
+    smaller = replace(request, size=request.size / 2)
+    verdict = await session.client.amend(key, smaller)
+    assert isinstance(verdict, Accepted), verdict
+    while (found := await session.client.find(key)) is None or found.size != smaller.size:
+        await asyncio.sleep(0.05)
+    assert found.client_order_id == request.client_order_id
+    assert isinstance(await session.client.cancel(key), Accepted)
+
+
+async def _check_unknown_outcomes(session: ClientSession) -> None:
+    """An order whose answer is lost is there once, and one that the exchange turned away is not:
+    the client does not say otherwise."""
+    client, exchange, path = session.client, session.exchange, session.subject.socket_path
+    bid, _ = await session.best()
+    price = bid - 50 * session.tick
+    assert not await client.open_orders()
+    for fault in ("answer_lost", "answer_500"):
+        await session.wait_for_socket()
+        exchange.order(fault, path=path)
+        request = session.request(price)
+        verdict = await client.place(request)
+        assert isinstance(verdict, OutcomeUnknown), (fault, verdict)
+        key = OrderKey(session.symbol, request.client_order_id, "")
+        await session.query_until(key, pb.ORDER_STATE_OPEN)
+        (found,) = await client.open_orders()
+        assert found.client_order_id == request.client_order_id
+        key = replace(key, venue_order_id=found.venue_order_id)
+        await session.wait_for_socket()
+        exchange.order(fault, path=path)
+        assert isinstance(await client.cancel(key), OutcomeUnknown)
+        await session.query_until(key, pb.ORDER_STATE_CANCELLED)
+        exchange.clear()
+    for fault in () if path else ("rest_500", "rest_503", "rest_html", "rest_429"):
+        exchange.order(fault)
+        request = session.request(price)
+        verdict = await client.place(request)
+        assert isinstance(verdict, OutcomeUnknown | Rejected), verdict
+        if fault == "rest_429":
+            assert isinstance(verdict, Rejected)
+            assert verdict.reason == pb.REJECT_REASON_RATE_LIMIT
+        exchange.clear()
+        assert await client.find(OrderKey(session.symbol, request.client_order_id, "")) is None
+
+
+async def _check_interrupted_stream(session: ClientSession) -> None:
+    """The stream reports that it was interrupted, and then new updates."""
+    before = sum(isinstance(event, StreamInterrupted) for event in session.events)
+    session.exchange.order("server_shutdown", seconds=0.1)
+    while sum(isinstance(event, StreamInterrupted) for event in session.events) == before:
+        session.received.clear()
+        await session.received.wait()
+    bid, _ = await session.best()
+    request = session.request(bid - 50 * session.tick)
+    await session.place(request)
+    await session.wait_for_state(request, pb.ORDER_STATE_OPEN)
+    assert isinstance(await session.client.cancel_all(), Accepted)
