@@ -2,7 +2,7 @@
 
 from venuemesh.live.v1 import live_pb2
 
-from core.bridge.books import Books
+from core.bridge.books import BookSplicer
 from core.bridge.service import LiveServicer
 from core.bridge.settings import BridgeSettings
 from core.bridge.tail import Tail
@@ -43,7 +43,7 @@ async def run(settings: BridgeSettings, mesh: MeshSettings) -> None:
     tail = Tail(
         streams, publish, lambda key: books.entries_lost(key), runtime.meter, troubles, clock
     )
-    books = Books(venues, tail.position, clock)
+    books = BookSplicer(venues, tail.position, clock)
     live = LiveServicer(streams, tail, subscribers, books, venues, settings, clock)
     runtime.serve(live_pb2.DESCRIPTOR, "Live", live, raw=("Subscribe",))
     runtime.run_task("tail", tail.run)

@@ -1,8 +1,11 @@
-"""From a cursor to the newest entry, and from there on live: without a hole, without a double."""
+"""Serves a subscriber from its cursor up to the newest entry, then hands it over to the tail.
+
+No entry is skipped or sent twice.
+"""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 
-from core.bridge.entries import receive
+from core.bridge.entries import decode_entry
 from core.bridge.selection import Selection
 from core.bridge.tail import Tail
 from kit.base.clock import Clock
@@ -25,35 +28,35 @@ BLOCK_MS = 1_000
 
 
 class CatchUp:
-    """Reads the streams on behalf of one subscriber, page by page, at the pace of that subscriber.
+    """Reads the streams for one subscriber, page by page, at the pace of that subscriber.
 
-    It has caught up when a page reaches what the tail has handed out: then the subscriber joins
-    those whom the tail serves, from the entry after its own last one. As nothing can happen between
-    the look at the tail and the joining, no entry falls between.
+    It has caught up when a page reaches the position of the tail. The subscriber then joins the
+    subscribers of the tail, from the entry after its own last one. There is no await between the
+    check and the joining, so no entry falls between.
     """
 
     def __init__(
-        self, streams: RedisStreams, tail: Tail, wishes: Sequence[Selection], clock: Clock
+        self, streams: RedisStreams, tail: Tail, selections: Sequence[Selection], clock: Clock
     ) -> None:
         self._streams = streams
         self._tail = tail
         self._clock = clock
-        self._symbols: dict[StreamKey, SymbolFilter] = {wish.key: wish.symbols for wish in wishes}
+        self._symbols: dict[StreamKey, SymbolFilter] = {one.key: one.symbols for one in selections}
         self._positions: dict[StreamKey, Cursor] = {
-            wish.key: tail.position(wish.key) if wish.resume_after is None else wish.resume_after
-            for wish in wishes
+            one.key: tail.position(one.key) if one.resume_after is None else one.resume_after
+            for one in selections
         }
-        self._unseen = {wish.key for wish in wishes if wish.resume_after not in (None, START)}
-        """Streams of which no entry was read yet: their position is what the subscriber says."""
+        self._unseen = {one.key for one in selections if one.resume_after not in (None, START)}
+        """Streams of which no entry was read yet: their position is the subscriber's cursor."""
 
     async def responses(
-        self, subscription: Subscription, mailbox: LosslessBuffer
+        self, subscription: Subscription, buffer: LosslessBuffer
     ) -> AsyncIterator[bytes]:
-        """Messages up to the newest entry. Before the last ones the mailbox joins every channel.
+        """Yield messages up to the newest entry. The buffer joins each channel before the last.
 
         Raises CursorExpired, StoreUnavailable.
         """
-        await self._refuse_ahead()
+        await self._reject_cursors_ahead()
         page: list[Publication] = []
         while not self._has_reached_tail():
             for response in responses_of(self._frames(page)):
@@ -61,7 +64,7 @@ class CatchUp:
             entries = await self._streams.read(self._positions, PAGE_ENTRIES_MAX, BLOCK_MS)
             page = [await self._move_over(entry) for entry in entries]
         for key, cursor in self._positions.items():
-            subscription.join(key, mailbox, self._symbols[key], cursor)
+            subscription.join(key, buffer, self._symbols[key], cursor)
         for response in responses_of(self._frames(page)):
             yield response
 
@@ -75,12 +78,12 @@ class CatchUp:
                 yield framed
 
     async def _move_over(self, entry: StreamEntry) -> Publication:
-        """Note that it was read, and refuse one that does not join: entries were trimmed."""
-        received = receive(entry, self._clock.time_ns())
+        """Move the position to an entry. Raises CursorExpired when it does not join."""
+        decoded = decode_entry(entry, self._clock.time_ns())
         position = self._positions[entry.key]
         same_epoch = position.epoch == entry.cursor.epoch
-        follows = joins(position, entry.cursor, received.header)
-        if entry.key in self._unseen and not same_epoch and not goes_on(position, received.header):
+        follows = joins(position, entry.cursor, decoded.header)
+        if entry.key in self._unseen and not same_epoch and not goes_on(position, decoded.header):
             # The first batch of an epoch follows any other; whether that one was the last of its
             # own epoch only the stream can tell.
             follows = follows and await self._streams.holds(entry.key, position)
@@ -89,9 +92,9 @@ class CatchUp:
             raise await self._expired(entry.key, position, why)
         self._unseen.discard(entry.key)
         self._positions[entry.key] = entry.cursor
-        return received.publication
+        return decoded.publication
 
-    async def _refuse_ahead(self) -> None:
+    async def _reject_cursors_ahead(self) -> None:
         for key, cursor in self._positions.items():
             if cursor > self._tail.position(key):
                 newest = await self._streams.last(key)

@@ -1,4 +1,4 @@
-"""Entries of the streams, as subscribers get them."""
+"""Decodes stream entries into what subscribers get."""
 
 from typing import NamedTuple
 
@@ -12,27 +12,27 @@ from kit.marketdata.delivery.streams import StreamEntry
 from kit.marketdata.delivery.subscription import Publication
 
 
-class Received(NamedTuple):
-    """A batch, and what has to be known of it without decoding its columns."""
+class DecodedEntry(NamedTuple):
+    """A batch, and its header, which is read without decoding the columns."""
 
     publication: Publication
     header: wire_pb2.BatchHeader
 
 
-def receive(entry: StreamEntry, now_ns: int) -> Received:
-    """The batch of an entry; in place of one that cannot be read, a gap."""
+def decode_entry(entry: StreamEntry, now_ns: int) -> DecodedEntry:
+    """Return the batch of an entry, or a gap in place of one that cannot be read."""
     try:
         header = wire_pb2.BatchHeader.FromString(entry.batch)
     except DecodeError:
         header = wire_pb2.BatchHeader()
     if header.channel == entry.key.channel and header.venue == entry.key.venue:
-        return Received(Publication(entry.key, entry.cursor, entry.batch), header)
+        return DecodedEntry(Publication(entry.key, entry.cursor, entry.batch), header)
     reason, detail = types_pb2.GAP_REASON_MALFORMED, "the batch could not be read"
     return _gap(entry.key, entry.cursor, reason, detail, now_ns)
 
 
-def lost(key: StreamKey, position: Cursor, cursor: Cursor, now_ns: int) -> Received:
-    """A gap in place of the entries between these two, just before the second."""
+def trimmed_gap(key: StreamKey, position: Cursor, cursor: Cursor, now_ns: int) -> DecodedEntry:
+    """Return a gap in place of the trimmed entries between two cursors, just before the second."""
     before = Cursor(cursor.epoch, cursor.sequence - 1)
     detail = f"the stream no longer held what is between {position} and {cursor}"
     return _gap(key, before, types_pb2.GAP_REASON_CURSOR_EXPIRED, detail, now_ns)
@@ -44,7 +44,7 @@ def _gap(
     reason: "types_pb2.GapReason.ValueType",
     detail: str,
     now_ns: int,
-) -> Received:
+) -> DecodedEntry:
     gap = types_pb2.Gap(reason=reason, detected_time_ns=now_ns, detail=detail)
     batch = batch_pb2.MarketDataBatch(
         venue=key.venue,
@@ -54,4 +54,4 @@ def _gap(
         published_time_ns=now_ns,
     ).SerializeToString()
     header = wire_pb2.BatchHeader.FromString(batch)
-    return Received(Publication(key, cursor, batch), header)
+    return DecodedEntry(Publication(key, cursor, batch), header)

@@ -1,4 +1,4 @@
-"""What a subscriber asks for, checked."""
+"""Validates a subscription request: which channels, delivered how."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -20,9 +20,9 @@ class Selection(NamedTuple):
 
     key: StreamKey
     symbols: SymbolFilter
-    """None named: all."""
+    """Empty: all symbols."""
     resume_after: Cursor | None
-    """None: with the next batch."""
+    """None: start with the next batch."""
 
 
 class Conflation(NamedTuple):
@@ -32,22 +32,22 @@ class Conflation(NamedTuple):
     book_depth: int
 
 
-def wishes(request: live_pb2.SubscribeRequest) -> list[Selection]:
-    """The channels that the selectors name. Raises BadRequest."""
+def selections(request: live_pb2.SubscribeRequest) -> list[Selection]:
+    """Return the channels that the selectors name. Raises BadRequest."""
     venues = [selector.venue for selector in request.selectors]
     if not venues or "" in venues or len(set(venues)) < len(venues):
-        raise _bad("selectors", ",".join(venues), "one or more, each of another venue")
+        raise _bad("selectors", ",".join(venues), "one or more, each with a different venue")
     conflated = request.delivery.WhichOneof("mode") == "conflated"
     if conflated and any(selector.resume_after for selector in request.selectors):
         raise _bad("resume_after", "a cursor", "lossless delivery only")
     frames = types_pb2.CHANNEL_FRAMES
     if conflated and any(frames in selector.channels for selector in request.selectors):
         raise _bad("channels", types_pb2.Channel.Name(frames), "lossless delivery only")
-    return [wish for selector in request.selectors for wish in _of_venue(selector)]
+    return [found for selector in request.selectors for found in _of_venue(selector)]
 
 
 def conflation(delivery: types_pb2.Delivery, settings: BridgeSettings) -> Conflation:
-    """The interval and the depth, or their defaults. Raises BadRequest."""
+    """Return interval and depth as asked for, or their defaults. Raises BadRequest."""
     interval_ms = delivery.conflated.interval_ms or INTERVAL_MS_DEFAULT
     if not INTERVAL_MS_MIN <= interval_ms <= INTERVAL_MS_MAX:
         raise _bad("interval_ms", interval_ms, f"{INTERVAL_MS_MIN} to {INTERVAL_MS_MAX}")
@@ -58,7 +58,7 @@ def conflation(delivery: types_pb2.Delivery, settings: BridgeSettings) -> Confla
 
 
 def buffer_bytes(delivery: types_pb2.Delivery, settings: BridgeSettings) -> int:
-    """What may wait for a lossless subscriber."""
+    """Return how many bytes may wait for a lossless subscriber."""
     wanted = delivery.lossless.buffer_bytes_max or settings.buffer_bytes
     return min(wanted, settings.buffer_bytes_max)
 

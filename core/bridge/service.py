@@ -9,7 +9,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.live.v1 import live_pb2, live_pb2_grpc
 
 from core.bridge import selection
-from core.bridge.books import Books
+from core.bridge.books import BookSplicer
 from core.bridge.catch_up import CatchUp
 from core.bridge.selection import Conflation, Selection
 from core.bridge.settings import BridgeSettings
@@ -32,7 +32,7 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
         streams: RedisStreams,
         tail: Tail,
         subscribers: Subscribers,
-        books: Books,
+        books: BookSplicer,
         venues: Venues,
         settings: BridgeSettings,
         clock: Clock,
@@ -48,51 +48,54 @@ class LiveServicer(live_pb2_grpc.LiveServicer):
     async def Subscribe(  # type: ignore[override]  # responses are serialised already
         self, request: live_pb2.SubscribeRequest, context: Context
     ) -> AsyncIterator[bytes]:
-        wishes = selection.wishes(request)
+        selections = selection.selections(request)
         delivery = request.delivery
         conflation = None
         if delivery.WhichOneof("mode") == "conflated":
             conflation = selection.conflation(delivery, self._settings)
-        await self._require_known(wishes)
+        await self._require_known(selections)
         with self._subscribers.admit() as subscription:
             responses = (
-                self._lossless(wishes, delivery, subscription)
+                self._lossless(selections, delivery, subscription)
                 if conflation is None
-                else self._conflated(wishes, conflation, subscription)
+                else self._conflated(selections, conflation, subscription)
             )
             async with aclosing(responses):
                 async for response in responses:
                     yield response
 
-    async def _require_known(self, wishes: Sequence[Selection]) -> None:
+    async def _require_known(self, selections: Sequence[Selection]) -> None:
         if not self._tail.started:
             raise StoreUnavailable("Redis has not answered yet", store="redis")
-        for venue, symbols in {wish.key.venue: wish.symbols for wish in wishes}.items():
+        for venue, symbols in {one.key.venue: one.symbols for one in selections}.items():
             if not self._tail.knows(venue) and not self._venues.knows(venue):
                 raise UnknownService(f"no venue {venue!r} is known", name=venue)
             await self._venues.require_listed(venue, symbols)
 
     async def _lossless(
-        self, wishes: Sequence[Selection], delivery: types_pb2.Delivery, subscription: Subscription
+        self,
+        selections: Sequence[Selection],
+        delivery: types_pb2.Delivery,
+        subscription: Subscription,
     ) -> AsyncGenerator[bytes, None]:
-        mailbox = LosslessBuffer(selection.buffer_bytes(delivery, self._settings))
-        catch_up = CatchUp(self._streams, self._tail, wishes, self._clock)
-        async for response in catch_up.responses(subscription, mailbox):
+        buffer = LosslessBuffer(selection.buffer_bytes(delivery, self._settings))
+        catch_up = CatchUp(self._streams, self._tail, selections, self._clock)
+        async for response in catch_up.responses(subscription, buffer):
             yield response
-        async for response in mailbox.responses():
+        async for response in buffer.responses():
             yield response
 
     async def _conflated(
-        self, wishes: Sequence[Selection], conflation: Conflation, subscription: Subscription
+        self, selections: Sequence[Selection], conflation: Conflation, subscription: Subscription
     ) -> AsyncGenerator[bytes, None]:
         conflator = Conflator(
             self._books, conflation.book_depth, self._settings.conflated_trades_max
         )
-        mailbox = ConflatedBuffer(conflator, conflation.interval_seconds)
-        with ExitStack() as followed:
-            for key, symbols, _ in wishes:
-                subscription.join(key, mailbox, symbols)
+        buffer = ConflatedBuffer(conflator, conflation.interval_seconds)
+        with ExitStack() as kept:
+            for key, symbols, _ in selections:
+                subscription.join(key, buffer, symbols)
                 if key.channel == types_pb2.CHANNEL_BOOK:
-                    followed.enter_context(self._books.followed(key, symbols, mailbox))
-            async for response in mailbox.responses():
+                    kept.enter_context(self._books.keep(key, symbols, buffer))
+            async for response in buffer.responses():
                 yield response

@@ -1,10 +1,10 @@
-"""The newest entries of every stream, and who gets them."""
+"""Reads the newest entries of every stream and publishes them to subscribers."""
 
 from collections.abc import Callable, Iterable
 
 from venuemesh.wire.v1 import wire_pb2
 
-from core.bridge.entries import Received, lost, receive
+from core.bridge.entries import DecodedEntry, decode_entry, trimmed_gap
 from kit.base import backoff, telemetry
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
 from kit.base.cursor import START, Cursor, StreamKey, channel_name, gap_reason_name
@@ -26,9 +26,8 @@ _log = telemetry.logger("tail")
 
 
 class Tail:
-    """Reads all streams from where they end when it starts. One reader serves all subscribers.
-
-    Streams that appear later are new, and are read from their beginning.
+    """Reads all streams, each from its end at the time of the start. One reader serves all
+    subscribers. Streams that appear later are read from their beginning.
     """
 
     def __init__(
@@ -49,18 +48,18 @@ class Tail:
         self._positions: dict[StreamKey, Cursor] = {}
         self._committed: dict[StreamKey, Cursor] = {}
         self.started = False
-        """Whether the streams have been seen."""
+        """Whether the list of streams has been read."""
 
     def position(self, key: StreamKey) -> Cursor:
-        """The last entry that was published."""
+        """Return the cursor of the last published entry, START before the first."""
         return self._positions.get(key, START)
 
     def knows(self, venue: str) -> bool:
-        """Whether there is a stream of this venue."""
+        """Return whether there is a stream of this venue."""
         return any(key.venue == venue for key in self._positions)
 
     async def run(self) -> None:
-        """Endless. While Redis is away subscribers stay, and wait."""
+        """Run forever. While Redis is away, subscribers stay connected and wait."""
         waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
         while True:
             try:
@@ -73,7 +72,7 @@ class Tail:
                 await self._clock.sleep(next(waits))
 
     async def _look(self) -> None:
-        """See which streams there are, and tell how far they have been read."""
+        """Find new streams, and commit how far all have been read."""
         for key in await self._streams.keys():
             if key not in self._positions:
                 newest = START if self.started else await self._streams.last(key)
@@ -91,36 +90,36 @@ class Tail:
         while (left_ns := until_ns - self._clock.monotonic_ns()) > 0:
             block_ms = left_ns // NANOSECONDS_PER_MILLISECOND + 1
             entries = await self._streams.read(self._positions, READ_ENTRIES_MAX, block_ms)
-            self._hand_out(entries)
+            self._publish_all(entries)
 
-    def _hand_out(self, entries: Iterable[StreamEntry]) -> None:
+    def _publish_all(self, entries: Iterable[StreamEntry]) -> None:
         now_ns = self._clock.time_ns()
         waiting = 0
         for entry in entries:
-            received = receive(entry, now_ns)
+            decoded = decode_entry(entry, now_ns)
             position = self._positions[entry.key]
-            if position != START and not joins(position, entry.cursor, received.header):
-                self._lost(entry.key, position, entry.cursor, now_ns)
-            self._hand_out_one(received, now_ns)
+            if position != START and not joins(position, entry.cursor, decoded.header):
+                self._publish_gap(entry.key, position, entry.cursor, now_ns)
+            self._publish_one(decoded, now_ns)
             waiting += 1
         self._meter.waiting(waiting if waiting >= READ_ENTRIES_MAX else 0)
 
-    def _lost(self, key: StreamKey, position: Cursor, cursor: Cursor, now_ns: int) -> None:
-        """Redis let go of entries before they were read: subscribers get a gap in their place."""
+    def _publish_gap(self, key: StreamKey, position: Cursor, cursor: Cursor, now_ns: int) -> None:
+        """Publish a gap in place of entries that Redis trimmed before they were read."""
         _log.error(
             "entries were trimmed before they were read",
             extra={"stream": str(key), "after": str(position), "before": str(cursor)},
         )
-        received = lost(key, position, cursor, now_ns)
-        self._positions[key] = received.publication.cursor
+        decoded = trimmed_gap(key, position, cursor, now_ns)
+        self._positions[key] = decoded.publication.cursor
         self._entries_lost(key)
-        self._hand_out_one(received, now_ns)
+        self._publish_one(decoded, now_ns)
 
-    def _hand_out_one(self, received: Received, now_ns: int) -> None:
-        publication = received.publication
+    def _publish_one(self, decoded: DecodedEntry, now_ns: int) -> None:
+        publication = decoded.publication
         self._positions[publication.key] = publication.cursor
         self._publish(publication)
-        self._count(received.header, now_ns)
+        self._count(decoded.header, now_ns)
 
     def _count(self, header: wire_pb2.BatchHeader, now_ns: int) -> None:
         columns = header.WhichOneof("columns")

@@ -1,4 +1,4 @@
-"""Where the venues are, what they list, and their books."""
+"""Calls the venue processes: their addresses, listings and order books."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -34,7 +34,7 @@ class _Listed(NamedTuple):
 
 
 class Venues:
-    """The venues that the registry lists, and connections to those that were asked something."""
+    """The venues in the registry, with connections to those that were called."""
 
     def __init__(self, directory: Directory, clock: Clock) -> None:
         self._directory = directory
@@ -44,7 +44,7 @@ class Venues:
         self._listed: dict[str, _Listed] = {}
 
     async def run(self) -> None:
-        """Follow the registry. Endless."""
+        """Follow the registry. Runs forever."""
         async for services in self._directory.watch(VENUE):
             found: dict[str, list[registry_pb2.ServiceInstance]] = {}
             for service in services:
@@ -52,15 +52,15 @@ class Venues:
             self._instances = found
 
     def knows(self, venue: str) -> bool:
-        """Whether the registry lists it."""
+        """Return whether the registry lists a venue."""
         return venue in self._instances
 
     async def order_book(
         self, venue: str, symbol: str, epoch: int
     ) -> market_data_pb2.GetOrderBookResponse:
-        """The book now, as deep as the venue gives it. ``epoch``: of the newest entry of its
-        stream. Of two processes of the venue only the one that is read knows the book at a place
-        of the stream.
+        """Return the venue's current book, up to BOOK_DEPTH levels per side. ``epoch`` is that of
+        the newest entry of its stream: of two replicas of a venue, only the one whose stream is
+        read can relate its book to a position of the stream.
 
         Raises UnknownService, VenueUnavailable, grpc.aio.AioRpcError.
         """
@@ -68,12 +68,12 @@ class Venues:
         stub = await self._stub(venue, epoch)
         response = await stub.GetOrderBook(request, timeout=CALL_TIMEOUT_SECONDS)
         if len(self._instances.get(venue, ())) > 1 and epoch not in (0, response.cursor.epoch):
-            raise VenueUnavailable("the process that is read does not answer", venue=venue)
+            raise VenueUnavailable("the replica whose stream is read does not answer", venue=venue)
         return response
 
     async def require_listed(self, venue: str, symbols: Iterable[str]) -> None:
-        """Raises UnknownInstrument for the first that the venue does not list. A venue that does
-        not answer cannot be asked; then any symbol may pass."""
+        """Raises UnknownInstrument for the first symbol that the venue does not list. While the
+        venue does not answer, every symbol passes."""
         wanted = frozenset(symbols)
         if not wanted:
             return

@@ -10,7 +10,7 @@ from venuemesh.live.v1 import live_pb2, live_pb2_grpc
 from venuemesh.marketdata.v1 import batch_pb2, market_data_pb2, market_data_pb2_grpc
 from venuemesh.registry.v1 import registry_pb2
 
-from core.bridge.books import Books
+from core.bridge.books import BookSplicer
 from core.bridge.service import LiveServicer
 from core.bridge.settings import BridgeSettings
 from core.bridge.tail import Tail
@@ -173,7 +173,7 @@ class Bridge:
         self.tail = Tail(
             self.streams, self._publish, self._entries_lost, self.meter, troubles, clock
         )
-        self.books = Books(self.venues, self.tail.position, clock)
+        self.books = BookSplicer(self.venues, self.tail.position, clock)
         self.servicer = LiveServicer(
             self.streams, self.tail, self.subscribers, self.books, self.venues, given, clock
         )

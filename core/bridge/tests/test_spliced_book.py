@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
-from core.bridge.follower import HELD_MAX, BookUpdate, Follower, FollowerState
+from core.bridge.spliced_book import HELD_MAX, SplicedBook, SpliceState
 from kit.base.cursor import Cursor
 from kit.base.numbers import format_scaled
 from kit.marketdata.book import Book, Levels, Side
+from kit.marketdata.book.local_book import BookUpdate
 from kit.marketdata.model.columns import Scale
 
 DEPTH = 3
@@ -108,18 +109,18 @@ def texts(levels: Levels, scale: Scale) -> list[tuple[str, str]]:
     ]
 
 
-def feed(follower: Follower, venue: Venue, sequence: int) -> None:
+def feed(book: SplicedBook, venue: Venue, sequence: int) -> None:
     update = venue.steps[sequence - 1].update
     cursor = Cursor(1, sequence)
     if update is None:
-        follower.on_gap(cursor)
+        book.on_gap(cursor)
     else:
-        follower.on_update(cursor, update)
+        book.on_update(cursor, update)
 
 
-def assert_true(follower: Follower, step: Step) -> None:
-    """The follower has the venue's book, and knows whether it can be relied on."""
-    top = follower.top(DEPTH)
+def assert_true(book: SplicedBook, step: Step) -> None:
+    """The book equals the venue's book, and knows whether it can be relied on."""
+    top = book.top(DEPTH)
     if not step.proven:
         assert top is None
         return
@@ -131,19 +132,19 @@ def assert_true(follower: Follower, step: Step) -> None:
 
 @given(st.integers(0, 10_000), st.integers(0, 20), st.integers(0, 20), st.integers(-20, 20))
 def test_a_spliced_book_is_the_venues_book(seed, start, waited, ahead):
-    """The follower begins after ``start`` entries, and its answer comes ``waited`` entries later,
+    """The splice begins after ``start`` entries, and its answer comes ``waited`` entries later,
     true at a cursor that may be ahead of what the stream had then, or before it."""
     venue = Venue(seed)
     venue.run(70)
-    follower = Follower(Cursor(1, start))
+    book = SplicedBook(Cursor(1, start))
     fetched_at = start + waited
     true_at = max(start, fetched_at + ahead, 1)
     for sequence in range(start + 1, 71):
         if sequence == fetched_at + 1:
-            assert follower.on_fetched(venue.answer(true_at))
-        feed(follower, venue, sequence)
+            assert book.on_snapshot(venue.answer(true_at))
+        feed(book, venue, sequence)
         if sequence > fetched_at and sequence >= true_at:
-            assert_true(follower, venue.steps[sequence - 1])
+            assert_true(book, venue.steps[sequence - 1])
 
 
 def updates_of(count: int) -> Venue:
@@ -160,72 +161,72 @@ def test_a_book_that_its_venue_cannot_prove_is_shown_as_well():
     venue = updates_of(10)
     answer = venue.answer(8)
     answer.state = market_data_pb2.BOOK_STATE_UNPROVEN
-    follower = Follower(Cursor(1, 5))
-    assert follower.on_fetched(answer)
-    assert_true(follower, venue.steps[7])
+    book = SplicedBook(Cursor(1, 5))
+    assert book.on_snapshot(answer)
+    assert_true(book, venue.steps[7])
 
 
 def test_an_answer_older_than_what_was_seen_is_of_no_use():
     venue = updates_of(10)
-    follower = Follower(Cursor(1, 5))
-    feed(follower, venue, 6)
-    assert not follower.on_fetched(venue.answer(4))
-    assert follower.top(DEPTH) is None
-    assert follower.on_fetched(venue.answer(8))
-    assert_true(follower, venue.steps[7])
+    book = SplicedBook(Cursor(1, 5))
+    feed(book, venue, 6)
+    assert not book.on_snapshot(venue.answer(4))
+    assert book.top(DEPTH) is None
+    assert book.on_snapshot(venue.answer(8))
+    assert_true(book, venue.steps[7])
 
 
 def test_a_book_whose_entries_were_lost_is_not_shown_until_it_was_fetched():
     venue = updates_of(10)
-    follower = Follower(Cursor(1, 0))
-    feed(follower, venue, 1)
-    assert_true(follower, venue.steps[0])
-    follower.want(Cursor(1, 5))
-    feed(follower, venue, 6)
-    assert follower.top(DEPTH) is None
-    assert not follower.on_fetched(venue.answer(3))
-    assert follower.on_fetched(venue.answer(6))
-    assert_true(follower, venue.steps[5])
+    book = SplicedBook(Cursor(1, 0))
+    feed(book, venue, 1)
+    assert_true(book, venue.steps[0])
+    book.require_snapshot(Cursor(1, 5))
+    feed(book, venue, 6)
+    assert book.top(DEPTH) is None
+    assert not book.on_snapshot(venue.answer(3))
+    assert book.on_snapshot(venue.answer(6))
+    assert_true(book, venue.steps[5])
 
 
 def test_an_update_of_another_epoch_than_the_book_is_not_applied():
     venue = updates_of(5)
-    follower = Follower(Cursor(1, 0))
-    feed(follower, venue, 1)
+    book = SplicedBook(Cursor(1, 0))
+    feed(book, venue, 1)
     other = venue.steps[1].update._replace(epoch=7)
-    follower.on_update(Cursor(1, 2), other)
-    assert follower.state is FollowerState.WANTED
-    assert follower.top(DEPTH) is None
+    book.on_update(Cursor(1, 2), other)
+    assert book.state is SpliceState.NEEDS_SNAPSHOT
+    assert book.top(DEPTH) is None
 
 
 def test_numbers_that_have_no_common_scale_are_not_guessed():
     venue = updates_of(5)
-    follower = Follower(Cursor(1, 0))
-    feed(follower, venue, 1)
+    book = SplicedBook(Cursor(1, 0))
+    feed(book, venue, 1)
     odd = venue.steps[1].update._replace(scale=Scale(40, 40))
-    follower.on_update(Cursor(1, 2), odd)
-    assert follower.state is FollowerState.WANTED
+    book.on_update(Cursor(1, 2), odd)
+    assert book.state is SpliceState.NEEDS_SNAPSHOT
 
 
 def test_what_is_held_is_bounded():
     venue = updates_of(2)
-    follower = Follower(Cursor(1, 0))
+    book = SplicedBook(Cursor(1, 0))
     update = venue.steps[1].update
     for sequence in range(2, HELD_MAX + 10):
-        follower.on_update(Cursor(1, sequence), update)
-    assert not follower.on_fetched(venue.answer(1))
+        book.on_update(Cursor(1, sequence), update)
+    assert not book.on_snapshot(venue.answer(1))
     answer = venue.answer(2)
     answer.cursor.sequence = HELD_MAX + 9
-    assert follower.on_fetched(answer)
-    assert_true(follower, venue.steps[1])
+    assert book.on_snapshot(answer)
+    assert_true(book, venue.steps[1])
 
 
 @pytest.mark.parametrize("depth", [1, 2])
 def test_the_top_is_made_anew_only_when_the_book_changes(depth):
     venue = updates_of(5)
-    follower = Follower(Cursor(1, 0))
-    feed(follower, venue, 1)
-    first = follower.top(depth)
-    assert follower.top(depth) is first
-    feed(follower, venue, 2)
-    assert follower.top(depth) is not first
+    book = SplicedBook(Cursor(1, 0))
+    feed(book, venue, 1)
+    first = book.top(depth)
+    assert book.top(depth) is first
+    feed(book, venue, 2)
+    assert book.top(depth) is not first
