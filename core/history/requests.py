@@ -31,7 +31,7 @@ class Ranged(Protocol):
 class Ordered(Protocol):
     """A request for a list that may come in either order."""
 
-    order: "history_pb2.Order.ValueType"
+    order: "history_pb2.SortOrder.ValueType"
 
 
 def names(request: Instrumental) -> dict[str, object]:
@@ -59,9 +59,9 @@ def times(request: Ranged) -> tuple[int, int]:
 
 def newest_first(request: Ordered) -> bool:
     """Whether the list comes in descending time. Raises BadRequest."""
-    if request.order not in history_pb2.Order.values():
-        raise bad("order", request.order, " ".join(history_pb2.Order.keys()))
-    return request.order == history_pb2.ORDER_NEWEST_FIRST
+    if request.order not in history_pb2.SortOrder.values():
+        raise bad("order", request.order, " ".join(history_pb2.SortOrder.keys()))
+    return request.order == history_pb2.SORT_ORDER_NEWEST_FIRST
 
 
 def interval(name: str) -> str:

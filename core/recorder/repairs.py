@@ -63,7 +63,7 @@ class FoundFill:
 
     venue: str
     published_time_ns: int
-    fill: types_pb2.Fill
+    fill: types_pb2.HoleFill
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,8 +278,8 @@ def _fill(
     outcome: "types_pb2.FillOutcome.ValueType",
     trade_count: int,
     detail: str,
-) -> types_pb2.Fill:
-    return types_pb2.Fill(
+) -> types_pb2.HoleFill:
+    return types_pb2.HoleFill(
         symbol=hole.symbol,
         outcome=outcome,
         start_time_ns=span.start_time_ns,

@@ -174,7 +174,7 @@ class Finder:
         outcome = types_pb2.FILL_OUTCOME_COMPLETE
         if UNAVAILABLE in states:
             outcome = types_pb2.FILL_OUTCOME_PARTIAL
-        fill = types_pb2.Fill(
+        fill = types_pb2.HoleFill(
             outcome=outcome,
             start_time_ns=gap.detected_time_ns,
             end_time_ns=gap.detected_time_ns,

@@ -34,7 +34,7 @@ class Publisher:
         self._writing = asyncio.Lock()
 
     async def publish(
-        self, place: Instrument, trades: Sequence[Trade], fills: Sequence[types_pb2.Fill] = ()
+        self, place: Instrument, trades: Sequence[Trade], fills: Sequence[types_pb2.HoleFill] = ()
     ) -> Cursor:
         """Trades of one instrument, then what is known of their place. Returns the last cursor.
 
@@ -58,7 +58,7 @@ class Publisher:
             self._newest[key] = newest
             return newest
 
-    async def close_gap(self, venue: str, fill: types_pb2.Fill) -> None:
+    async def close_gap(self, venue: str, fill: types_pb2.HoleFill) -> None:
         """What has become of a gap of all instruments. Raises as publish."""
         await self.publish(Instrument(0, venue, "", text_ids=False), (), [fill])
 
@@ -84,7 +84,7 @@ class Publisher:
         return Cursor(epoch, newest.sequence + 1 if newest.epoch == epoch else 1)
 
     def _batches(
-        self, place: Instrument, trades: Sequence[Trade], fills: Sequence[types_pb2.Fill]
+        self, place: Instrument, trades: Sequence[Trade], fills: Sequence[types_pb2.HoleFill]
     ) -> Iterable[Batch]:
         now_ns = self._clock.time_ns()
         starts = range(0, max(len(trades), 1), TRADES_MAX)

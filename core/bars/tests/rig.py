@@ -76,7 +76,7 @@ class Rig:
             await self.streams.append([entry])
 
     async def repair(
-        self, trades: Sequence[Trade] = (), fills: Iterable[types_pb2.Fill] = ()
+        self, trades: Sequence[Trade] = (), fills: Iterable[types_pb2.HoleFill] = ()
     ) -> None:
         """Write what was fetched later."""
         await self.streams.register(REPAIRS)

@@ -37,8 +37,8 @@ def trades_of(count: int, start_ns: int = T, step_ns: int = SECOND_NS, first: in
     return trades
 
 
-def fill(start_ns: int, end_ns: int, outcome: str = "COMPLETE") -> types_pb2.Fill:
-    return types_pb2.Fill(
+def fill(start_ns: int, end_ns: int, outcome: str = "COMPLETE") -> types_pb2.HoleFill:
+    return types_pb2.HoleFill(
         symbol="BTCUSDT",
         outcome=types_pb2.FillOutcome.Value(f"FILL_OUTCOME_{outcome}"),
         start_time_ns=start_ns,

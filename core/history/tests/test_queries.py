@@ -27,7 +27,7 @@ from kit.base.database import Database, migrate
 from kit.base.errors import BadPageToken, BadRequest, UnknownInstrument, UnknownService
 from kit.base.numbers import format_scaled
 
-OLDEST, NEWEST = history_pb2.ORDER_OLDEST_FIRST, history_pb2.ORDER_NEWEST_FIRST
+OLDEST, NEWEST = history_pb2.SORT_ORDER_OLDEST_FIRST, history_pb2.SORT_ORDER_NEWEST_FIRST
 PATIENT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 

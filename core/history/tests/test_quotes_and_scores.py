@@ -17,7 +17,7 @@ from core.history.tests.recorded import (
 )
 from kit.base.database import Database, migrate
 
-OLDEST, NEWEST = history_pb2.ORDER_OLDEST_FIRST, history_pb2.ORDER_NEWEST_FIRST
+OLDEST, NEWEST = history_pb2.SORT_ORDER_OLDEST_FIRST, history_pb2.SORT_ORDER_NEWEST_FIRST
 SECOND_NS = 1_000_000_000
 PATIENT = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 

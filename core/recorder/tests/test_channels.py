@@ -224,7 +224,7 @@ def repair(sequence, rows, *fills):
 
 
 def fill(before, after, outcome=types_pb2.FILL_OUTCOME_COMPLETE, **fields):
-    return types_pb2.Fill(
+    return types_pb2.HoleFill(
         symbol="BTCUSDT",
         outcome=outcome,
         last_id_before=before,

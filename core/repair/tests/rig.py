@@ -168,7 +168,7 @@ class Rig:
         self.clock = SystemClock()
         self.streams = RedisStreams(valkey_url)
         self.database = Database(postgres_url)
-        self.fills: list[types_pb2.Fill] = []
+        self.fills: list[types_pb2.HoleFill] = []
         self.published: list[str] = []
         """Ids of all trades that came over the stream of repairs."""
         self.cursors: list[Cursor] = []

@@ -201,7 +201,7 @@ async def test_a_gap_of_all_instruments_has_ended_when_all_its_holes_have(rig):
             for _ in range(2):
                 # What is so is said once.
                 await made.finder.look()
-            await made.publisher.close_gap(VENUE, types_pb2.Fill(detail="the end"))
+            await made.publisher.close_gap(VENUE, types_pb2.HoleFill(detail="the end"))
             await until(lambda: made.fills[-1].detail == "the end")
         (told,) = [fill for fill in made.fills[:-1] if not fill.symbol]
         assert told.outcome == COMPLETE

@@ -3,7 +3,7 @@ import { untilAnswered } from "../api/patience";
 import { CONNECTING, follow, type StreamState } from "../api/stream";
 import { bars, history } from "../api/transport";
 import type { Bar } from "../gen/venuemesh/bars/v1/bars_pb";
-import { Order } from "../gen/venuemesh/history/v1/history_pb";
+import { SortOrder } from "../gen/venuemesh/history/v1/history_pb";
 import { FrameStore } from "../state/frameStore";
 import { BarSeries } from "./barSeries";
 import { barSlot, type Interval } from "./intervals";
@@ -131,7 +131,7 @@ export class BarFeed {
         symbol,
         interval,
         range: { endTimeNs },
-        order: Order.NEWEST_FIRST,
+        order: SortOrder.NEWEST_FIRST,
         pageSize: PAGE_SIZE,
         includeVenueCandles: true,
       },

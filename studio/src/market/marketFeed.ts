@@ -2,7 +2,7 @@ import { untilAnswered } from "../api/patience";
 import { CONNECTING, follow, type StreamState } from "../api/stream";
 import { history, live } from "../api/transport";
 import { Channel } from "../gen/venuemesh/common/v1/types_pb";
-import { Order } from "../gen/venuemesh/history/v1/history_pb";
+import { SortOrder } from "../gen/venuemesh/history/v1/history_pb";
 import type { SubscribeResponse } from "../gen/venuemesh/live/v1/live_pb";
 import { FrameStore } from "../state/frameStore";
 import { applyBookBatch, loseBook, NO_BOOK } from "./book";
@@ -101,7 +101,7 @@ export class MarketFeed {
   async #loadPast(signal: AbortSignal): Promise<void> {
     const { venue, symbol } = this;
     const startTimeNs = BigInt(Date.now() - GAPS_SINCE_MS) * 1_000_000n;
-    const newest = { venue, symbol, order: Order.NEWEST_FIRST, pageSize: TAPE_ROWS_MAX };
+    const newest = { venue, symbol, order: SortOrder.NEWEST_FIRST, pageSize: TAPE_ROWS_MAX };
     const past = await untilAnswered(
       () =>
         Promise.all([

@@ -183,7 +183,7 @@ def test_a_live_cursor_of_another_epoch_is_refused_over_rest(cursor, why, replay
 
 def test_a_page_token_belongs_to_its_list(replayed):
     token = replayed.get(f"{HISTORY}/trades?page_size=10")[1]["next_page_token"]
-    other = urlencode({"page_token": token, "order": "ORDER_NEWEST_FIRST"})
+    other = urlencode({"page_token": token, "order": "SORT_ORDER_NEWEST_FIRST"})
     status, error = replayed.get(f"{HISTORY}/trades?{other}")
     assert (status, error["details"][0]["reason"]) == (400, "BAD_PAGE_TOKEN")
 

@@ -18,7 +18,7 @@ SECONDS_MAX = 60.0
 def minutes(mesh: Mesh, candles: str = "true") -> list[dict[str, str]]:
     """The bars of one minute that a chart asks for, newest first."""
     path = f"/v1/history/{VENUE}/{SYMBOL}/bars?interval=1m&page_size=2000"
-    path += f"&order=ORDER_NEWEST_FIRST&include_venue_candles={candles}"
+    path += f"&order=SORT_ORDER_NEWEST_FIRST&include_venue_candles={candles}"
     return mesh.get(path)[1].get("bars", [])
 
 
