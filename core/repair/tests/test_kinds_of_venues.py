@@ -125,7 +125,7 @@ async def test_where_ids_are_consecutive_they_say_what_a_minute_lacks(rig):
 
 async def test_a_candle_that_disagrees_is_told(rig):
     async with rig(HISTORY) as made:
-        candles = await made.venue.minutes(VENUE, SYMBOL, 0)
+        candles = await made.venue.candles(VENUE, SYMBOL, 0)
         wrong = BEGIN_NS + 60 * NANOSECONDS_PER_SECOND
         candles[wrong] = candles[wrong]._replace(volume=candles[wrong].volume + 1)
         made.venue.minutes = candles

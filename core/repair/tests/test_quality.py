@@ -84,7 +84,7 @@ async def test_a_hole_lowers_the_score_and_its_repair_lifts_it_to_one(rig):
 
 async def test_a_difference_that_nothing_explains_lowers_the_score(rig):
     async with rig() as made:
-        candles = await made.venue.minutes(VENUE, SYMBOL, 0)
+        candles = await made.venue.candles(VENUE, SYMBOL, 0)
         first, second = sorted(candles)[1:3]
         candles[first] = candles[first]._replace(close=candles[first].close + 1)
         candles[second] = candles[second]._replace(volume=candles[second].volume - 1)
@@ -101,7 +101,7 @@ async def test_a_difference_that_nothing_explains_lowers_the_score(rig):
 async def test_venue_candles_that_were_recorded_are_not_asked_for(rig):
     async with rig() as made:
         place = await made.recorded(HISTORY)
-        for at, one in (await made.venue.minutes(VENUE, SYMBOL, 0)).items():
+        for at, one in (await made.venue.candles(VENUE, SYMBOL, 0)).items():
             await made.do(
                 "INSERT INTO candle_rows (instrument_id, interval_s, open_time_ns, open, high, low,"
                 " close, volume, closed, venue_time_ns, received_time_ns) VALUES"
