@@ -55,7 +55,7 @@ class SimulatedExchange:
         probability: float = 1.0,
     ) -> None:
         """Inject a fault; kit/simulator/fault_commands.py describes them."""
-        self._simulator.venue(self.venue_id).faults.order(
+        self._simulator.venue(self.venue_id).faults.add(
             FaultCommand(
                 venue=self.venue_id,
                 fault=fault,

@@ -13,11 +13,11 @@ from kit.base.clock import Clock, SystemClock
 from kit.base.errors import SettingError
 from kit.base.runtime import run_process, watch_parent
 from kit.base.settings import MeshSettings
-from kit.simulator.acts import MarketActs
 from kit.simulator.dialect import Dialect, MarketView, find_dialects
-from kit.simulator.fault_commands import Act, FaultCommand, FaultKind, read_script
+from kit.simulator.fault_commands import FaultCommand, FaultKind, MarketAction, read_script
 from kit.simulator.faults import Faults
 from kit.simulator.market import Market
+from kit.simulator.market_actions import MarketActions
 from kit.simulator.replay import BOOK_WAIT_S_MAX, Player, ReplayMarketView
 from kit.simulator.server import SimulatorServer
 from kit.simulator.settings import SimulatorSettings, parse_speed
@@ -31,7 +31,7 @@ _log = telemetry.logger("simulator")
 
 
 class Simulator:
-    """The server and what plays on it."""
+    """The server, and the markets or tapes of its venues."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Simulator:
         _log.info("serving", extra={"port": self.port, "venues": sorted(self._venues)})
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Play until told to stop."""
+        """Play until ``stopping`` is set."""
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(run()) for run in self._runs]
@@ -84,11 +84,11 @@ class Simulator:
             await self._runner.cleanup()
 
     def venue(self, venue_id: str) -> Venue:
-        """One of the pretended venues."""
+        """One of the simulated venues."""
         return self._venues[venue_id][0]
 
     def market_view(self, venue_id: str) -> MarketView:
-        """What there is to know about its market."""
+        """The market of a venue."""
         return self._venues[venue_id][1]
 
     def _build_replay(
@@ -125,30 +125,30 @@ class Simulator:
             market = Market(seed, opening_ns, rate, instruments, price_seed=str(chosen.seed))
             venue = self._venue(venue_id, dialect, chosen)
             market_view = SimulatedMarketView(market, dialect)
-            MarketActs(market, market_view).teach(venue.faults)
+            MarketActions(market, market_view).register_with(venue.faults)
             self._runs.append(MarketRunner(venue, market_view, market, speed, self._clock).run)
             self._open(venue, market_view)
 
     def _venue(self, venue_id: str, dialect: Dialect, chosen: SimulatorSettings) -> Venue:
         faults = Faults(venue_id, chosen.seed, own=dialect.faults)
         venue = Venue(venue_id, dialect, faults, self._clock, chosen.start_delay_ms / 1000)
-        faults.learn(Act.SERVER_SHUTDOWN, venue.shut_down)
+        faults.register(MarketAction.SERVER_SHUTDOWN, venue.shut_down)
         return venue
 
     def _open(self, venue: Venue, market_view: SimulatedMarketView | ReplayMarketView) -> None:
-        """Let a venue be reached, and its script begin."""
+        """Serve a venue, and begin its fault script."""
 
-        def keep_books(order: FaultCommand) -> None:
+        def keep_books(command: FaultCommand) -> None:
             venue.old_books.update(market_view.books())
 
-        venue.faults.learn(FaultKind.STALE_SNAPSHOT, keep_books)
+        venue.faults.register(FaultKind.STALE_SNAPSHOT, keep_books)
         self._venues[venue.venue_id] = (venue, market_view)
-        for order in self._script:
-            if order.venue == venue.venue_id:
+        for command in self._script:
+            if command.venue == venue.venue_id:
                 try:
-                    venue.faults.order(order)
+                    venue.faults.add(command)
                 except ValueError as error:
-                    raise SettingError("simulator.faults", order.fault, str(error)) from None
+                    raise SettingError("simulator.faults", command.fault, str(error)) from None
 
     def _replay_status(self) -> Sequence[Mapping[str, object]]:
         return [player.status() for player in self._players]

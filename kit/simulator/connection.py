@@ -28,8 +28,8 @@ _log = telemetry.logger("simulator.connection")
 
 
 class _Headers(dict[int, bytes]):
-    """What stands before an unfragmented, unmasked text frame, by payload length (RFC 6455, 5.2).
-    Those of usual lengths are made once."""
+    """The header of an unfragmented, unmasked text frame, by payload length (RFC 6455, 5.2).
+    Headers of usual lengths are made once."""
 
     def __missing__(self, length: int) -> bytes:
         if length < 126:
@@ -58,15 +58,15 @@ class Connection:
     ) -> None:
         self.session = session
         self.frames_sent = 0
-        self.opened_ns = self.last_pong_ns = self.last_word_ns = now_ns
-        """When it was opened, answered a ping last, and said something last."""
+        self.opened_ns = self.last_pong_ns = self.last_message_ns = now_ns
+        """When it was opened, answered a ping last, and sent a message last."""
         self.stalled = False
-        """True: nothing is sent or read any more, and the other side is not told."""
+        """True: nothing is sent or read any more, without a closing frame."""
         self.subscribed = bool(session.streams)
         """Whether it has ever subscribed to anything."""
         self.muted: set[Stream] = set()
-        """Streams that it is subscribed to, and will not hear."""
-        self._mailbox = OutgoingFrameQueue()
+        """Streams that it is subscribed to, but gets nothing of."""
+        self._queue = OutgoingFrameQueue()
         self._websocket = websocket
         self._transport = transport
 
@@ -81,19 +81,19 @@ class Connection:
         shape = self.session.shape
         await self._write(payloads if shape is None else list(map(shape, payloads)), wait)
 
-    async def send_letters(self, letters: Iterable[OutgoingFrame], wait: bool) -> None:
-        """Likewise, for frames that faults have changed."""
-        await self._write(self._mailbox.open(letters, self.session.shape), wait)
+    async def send_outgoing(self, outgoing_frames: Iterable[OutgoingFrame], wait: bool) -> None:
+        """The same for frames that faults have changed."""
+        await self._write(self._queue.open(outgoing_frames, self.session.shape), wait)
 
-    def post(self, letters: Iterable[OutgoingFrame]) -> None:
-        """Send them at once, without waiting for anything."""
-        pending = self._mailbox.open(letters, self.session.shape)
+    def post(self, outgoing_frames: Iterable[OutgoingFrame]) -> None:
+        """Send them at once."""
+        pending = self._queue.open(outgoing_frames, self.session.shape)
         if not self.stalled and self.open:
             self._send_now(pending)
 
-    async def send_kept(self) -> None:
-        """Send what a fault has kept for later."""
-        await self._write(self._mailbox.empty(), wait=True)
+    async def send_held(self) -> None:
+        """Send the frames that a fault has held back."""
+        await self._write(self._queue.empty(), wait=True)
 
     def reply(self, payload: bytes) -> None:
         """Send one frame at once."""
@@ -108,19 +108,19 @@ class Connection:
             await self._websocket.ping(payload)
 
     async def close(self, code: int = WSCloseCode.OK, reason: str = "") -> None:
-        """End the connection as the websocket's rules say."""
+        """Close the connection with a closing frame."""
         # Whoever asked may be cancelled by the connection's own end; the closing frame must go out.
         await asyncio.shield(self._websocket.close(code=code, message=reason.encode()))
 
     def reset(self) -> None:
-        """End the connection as a crash would: a TCP RST, no closing frame."""
+        """Abort the connection as a crash does: a TCP RST, no closing frame."""
         found = self._transport.get_extra_info("socket")
         if found is not None:
             found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE)
         self._transport.abort()
 
     def stall(self) -> None:
-        """Fall silent without a word, as when the network between is gone."""
+        """Stop sending and reading without closing, as when the network is gone."""
         self.stalled = True
         self._transport.pause_reading()
 

@@ -1,7 +1,7 @@
-"""What an exchange must bring to be pretended: its dialect. Found by folder, never by name.
+"""The dialect of an exchange: what a venue brings to be simulated. Found by folder, never by name.
 
 ``venues/<exchange>/simulator`` has a mapping ``DIALECTS`` from venue id to something that makes a
-Dialect. The kit knows what markets, tapes, sockets and faults are; a dialect knows the words.
+Dialect. The kit has markets, tapes, sockets and faults; a dialect has the wire format.
 """
 
 import importlib
@@ -47,38 +47,38 @@ class Stream:
 SNAPSHOT = Stream("a book snapshot", Channel.BOOK, "")
 """Line of a capture that the exchange gave as the answer to a REST call."""
 CONVERSATION = Stream("an answer", Channel.OTHER, "")
-"""Line of a capture that answered the client of then: not for the clients of now."""
+"""Line of a capture that answered the client that recorded it: no client gets it."""
 UNKNOWN = Stream("unknown", Channel.OTHER, "")
-"""Line of a capture that no rule knows. Everyone gets it: replay hides nothing."""
+"""Line of a capture of an unknown kind. Every subscribed client gets it."""
 
 Frame = tuple[Stream, bytes]
 """A message of a stream, as the text of one websocket frame."""
 
 
-def _nobody(stream: Stream, payload: bytes) -> None:
+def _not_connected(stream: Stream, payload: bytes) -> None:
     """There is no connection yet."""
 
 
 @dataclass(slots=True)
 class Session:
-    """What the exchange remembers of one websocket connection. A dialect with more to remember
-    makes a dataclass of it that has this one as its base."""
+    """The exchange's state of one websocket connection. A dialect with more state extends this
+    dataclass."""
 
     streams: dict[str, Stream] = field(default_factory=dict)
     """What it is subscribed to, by the name that the client used."""
     shape: Callable[[bytes], bytes] | None = None
-    """Turns a text into what this connection must get; None: it is right as it is. Called once for
-    each frame, answer and tick, in their order, also for a frame that a fault then loses, doubles
-    or delays: so a dialect that numbers the messages of a connection does it here."""
+    """Turns a payload into the one for this connection; None: it stays. Called once for each
+    frame, answer and tick, in their order, also for a frame that a fault then loses, doubles or
+    delays: so a dialect that numbers the messages of a connection does it here."""
     closing: str = ""
-    """Why the exchange ends this connection now, after what it has said; empty: it does not."""
-    tell: Callable[[Stream, bytes], None] = _nobody
-    """Say something of a stream to this connection alone, at once: what happens to an account.
-    Faults that concern the stream act on it. Set by whoever holds the connection."""
+    """Why the exchange closes this connection after the current answers; empty: it does not."""
+    report: Callable[[Stream, bytes], None] = _not_connected
+    """Send an event of an account to this connection alone, at once, through the faults of its
+    stream. Set when the connection is opened."""
     when_closed: list[Callable[[], None]] = field(default_factory=list)
     """Called when the connection has ended."""
     messages_per_second_max: int | None = None
-    """Where another limit holds than that of the rules: a connection over which orders come."""
+    """A limit in place of the one of the rules, for a connection that takes orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +91,12 @@ class RestRequest:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     raw_query: str = ""
-    """The query as it came, which is what a client has signed."""
+    """The query as it came, which the client has signed."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in any case: see ``header``."""
 
     def header(self, name: str) -> str:
-        """Of this name, in any case; "" when it has none."""
+        """The header of this name, in any case; "" when it is missing."""
         wanted = name.lower()
         return next((text for one, text in self.headers.items() if one.lower() == wanted), "")
 
@@ -113,7 +113,7 @@ class RestResponse:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRules:
-    """When the exchange ends a connection."""
+    """When the exchange closes a connection."""
 
     ping_interval_s: float
     """The exchange sends a ping frame this often."""
@@ -125,13 +125,13 @@ class ConnectionRules:
     lifetime_s: float
     """Every connection is closed at this age."""
     idle_s: float | None = None
-    """A client that says nothing for so long is closed. A pong says nothing."""
+    """A client that sends nothing for so long is closed. A pong does not count."""
     subscribe_within_s: float | None = None
     """A client that has subscribed to nothing so long after it has connected is closed."""
 
 
 class MarketView(Protocol):
-    """What there is to know about a venue's market, in whichever world."""
+    """The market of a venue, simulated or replayed."""
 
     def time_ns(self) -> int:
         """The exchange's own clock, ns since the Unix epoch."""
@@ -146,19 +146,19 @@ class MarketView(Protocol):
         """The book; in replay the newest that was really captured. None: there is none (yet)."""
 
     def mark(self, symbol: str) -> Mark | None:
-        """What a derivative is worth; in replay what the capture said last. None: it is none, or
-        nothing is known."""
+        """The mark of a derivative; in a replay the last one of the capture. None: the symbol is no
+        derivative, or there is no mark yet."""
 
     @property
     def engine(self) -> MatchingEngine | None:
-        """Where orders are matched; None: nobody trades here, as in a replay."""
+        """Where orders are matched; None in a replay."""
 
     def recorded(self, path: str) -> bytes | None:
-        """The body that the exchange really gave for this REST path, when a capture has it."""
+        """The body of the real exchange's answer at this REST path, when a capture has it."""
 
 
 class CaptureFormat(Protocol):
-    """How the lines of a capture of this exchange are read."""
+    """Reads the lines of a capture of this exchange."""
 
     def frame_of(self, line: bytes) -> Frame:
         """The line as ``encode`` would have made it. Its stream may be SNAPSHOT, CONVERSATION or
@@ -168,18 +168,18 @@ class CaptureFormat(Protocol):
         """The trade in a frame of a trade stream; None when the line is damaged."""
 
     def snapshot_of(self, body: bytes, url: str = "") -> tuple[str, BookSnapshot] | None:
-        """The symbol ("" when it does not say) and book of a snapshot line or REST body."""
+        """The symbol ("" when it is missing) and book of a snapshot line or REST body."""
 
     def sequence_of(self, line: bytes) -> int:
         """The last sequence of a book frame, 0 when it cannot be read."""
 
     def listings_of(self, lines: Iterable[bytes]) -> Sequence[Listing]:
-        """The instruments that some lines are about, as far as the lines tell."""
+        """The instruments that some lines are about, as far as the lines show."""
 
 
 @runtime_checkable
 class TradesFormat(Protocol):
-    """What a CaptureFormat has besides, where one frame can hold several trades."""
+    """Part of a CaptureFormat whose frames can have several trades."""
 
     def trades_of(self, line: bytes) -> Sequence[TradePrint]:
         """All trades in a frame of a trade stream; none when the line is damaged."""
@@ -187,75 +187,72 @@ class TradesFormat(Protocol):
 
 @runtime_checkable
 class MarkFormat(Protocol):
-    """What a CaptureFormat of an exchange with derivatives has besides."""
+    """Part of a CaptureFormat of an exchange with derivatives."""
 
     def mark_of(self, line: bytes) -> tuple[str, Mark] | None:
-        """The symbol that a frame of a stream of marks or tickers is about, and what it says of it;
-        what it does not say is empty. None: nothing of that."""
+        """The symbol and the mark of a frame of marks or tickers, with empty texts where it says
+        nothing. None: it has no mark."""
 
 
 @runtime_checkable
 class HasMatchingRules(Protocol):
-    """What a Dialect has besides, where accounts do not trade by the usual rules."""
+    """Part of a Dialect whose accounts do not trade by the default rules."""
 
     matching_rules: MatchingRules
-    """Fees, ids, keys and what else an exchange does in its own way."""
+    """Fees, ids, keys and other rules."""
 
 
 @runtime_checkable
 class OrderEntry(Protocol):
-    """What a Dialect has besides, where orders can be placed over a websocket: so that faults of
-    calls concern its messages too."""
+    """Part of a Dialect whose websocket takes orders, so that faults of calls hit its messages
+    too."""
 
     def path_of(self, text: str) -> str:
-        """What stands for the path of a REST call, for example "order.place"; empty: the message is
-        no such call."""
+        """The operation of a message, in place of a path: "order.place"; "" for other messages."""
 
     def failure_of(self, text: str) -> bytes:
-        """The answer when something in the exchange goes wrong at such a message."""
+        """The answer to such a message after an error inside the exchange."""
 
 
 class Dialect(Protocol):
-    """How one exchange speaks."""
+    """The wire format of one exchange."""
 
     hosts: Collection[str]
     """Its real host names: a request with one of them in its Host header is for this venue."""
     rules: ConnectionRules
     capture: CaptureFormat
     failures: Mapping[int, bytes]
-    """What it says, by HTTP status, when it refuses a call."""
+    """The bodies of failed calls, by HTTP status."""
     instruments: Sequence[Instrument]
-    """The markets that it runs in a simulated world."""
+    """The instruments of the simulated market."""
     faults: Mapping[str, Callable[[Frame], Sequence[Frame]]]
-    """What can go wrong at this exchange alone, besides the faults that each can have (see
-    faults.py): by name, what becomes of a frame that it hits. It acts once for all who hear the
-    frame, before their shapes. Nothing: the frame is lost, though still counted by the shapes. The
-    frame alone: the fault has nothing to do with it, and waits on."""
+    """The faults of this exchange alone: by name, the frames in place of the frame that is hit.
+    It acts once for all subscribers of the frame, before their shapes. No frame: it is lost, though
+    the shapes still count it. The frame alone: the fault does not concern it, and stays active."""
 
     def open(self, path: str, query: Mapping[str, str]) -> Session | None:
-        """A websocket was opened at this path; None: there is no websocket at this path."""
+        """Open a websocket at this path; None: there is none."""
 
     async def receive(self, session: Session, text: str, market_view: MarketView) -> list[bytes]:
-        """The client said something. Returns the answers and updates the session's streams."""
+        """Answer a message of the client, and update the session's streams."""
 
     def tick(self, session: Session, market_view: MarketView) -> list[bytes]:
-        """A second has passed for a connection. What it is told by the clock: heartbeats, test
-        requests."""
+        """The messages that a connection gets each second: heartbeats, test requests."""
 
     async def answer(self, request: RestRequest, market_view: MarketView) -> RestResponse:
-        """One REST call."""
+        """Answer one REST call."""
 
     def list(self, instrument: Instrument) -> Listing:
-        """A simulated instrument in the exchange's words."""
+        """The listing of a simulated instrument."""
 
     def encode(
         self, step: Step, wanted: Collection[Stream], market_view: MarketView
     ) -> Sequence[Frame]:
-        """What happened in a simulated market, as frames of the wanted streams."""
+        """The frames of the wanted streams for a step of a simulated market."""
 
 
 def find_dialects() -> dict[str, Callable[[], Dialect]]:
-    """The dialects of all packages that bring venues, by venue id."""
+    """The dialects of all packages with venues, by venue id."""
     found: dict[str, Callable[[], Dialect]] = {}
     for package in discovery.packages():
         name = f"{package}.simulator"

@@ -87,7 +87,7 @@ class FaultKind(StrEnum):
     STALE_SNAPSHOT = "stale_snapshot"
 
 
-class Act(StrEnum):
+class MarketAction(StrEnum):
     """The name of what happens at once."""
 
     SERVER_SHUTDOWN = "server_shutdown"
@@ -103,10 +103,12 @@ class Act(StrEnum):
 
 CUTS = frozenset({FaultKind.DISCONNECT, FaultKind.RESET, FaultKind.STALL})
 ON_SUBSCRIPTIONS = frozenset({FaultKind.ACK_THEN_SILENCE, FaultKind.RESEND})
-ON_WORDS = frozenset({FaultKind.NO_PONG})
+ON_MESSAGES = frozenset({FaultKind.NO_PONG})
 ON_CALLS = frozenset(kind for kind in FaultKind if kind.startswith("rest_"))
-ON_DONE = frozenset({FaultKind.ANSWER_LOST, FaultKind.ANSWER_500, FaultKind.ANSWER_DELAY})
-ON_TOLD = frozenset({FaultKind.FILL_BEFORE_ACK})
+ON_COMPLETED_CALLS = frozenset(
+    {FaultKind.ANSWER_LOST, FaultKind.ANSWER_500, FaultKind.ANSWER_DELAY}
+)
+ON_ACCOUNT_EVENTS = frozenset({FaultKind.FILL_BEFORE_ACK})
 ON_ANSWERS = frozenset(
     {FaultKind.EMPTY_MARKET_LIST, FaultKind.SYMBOL_TWICE, FaultKind.STALE_SNAPSHOT}
 )
@@ -142,7 +144,7 @@ class FaultCommand(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("probability must be from 0 to 1")
         if self.count < 0 or self.at_s < 0:
             raise ValueError("count and at_s must not be negative")
-        if self.seconds < 0 and self.fault != Act.CLOCK_SKEW:
+        if self.seconds < 0 and self.fault != MarketAction.CLOCK_SKEW:
             raise ValueError("seconds must not be negative")
         if self.fault == FaultKind.RESEND and not (self.value or "1").isdigit():
             raise ValueError("value must be a number of frames")

@@ -1,4 +1,4 @@
-"""What one REST call sees of a venue's market: all of it, unless a fault shows something else."""
+"""The market as one REST call sees it, changed by faults."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -45,7 +45,7 @@ class FaultedMarketView:
         return self._market_view.engine
 
     def recorded(self, path: str) -> bytes | None:
-        """What was recorded knows nothing of faults."""
+        """A recorded body is not used when a fault has changed the listings."""
         changed = self.listings() != self._market_view.listings()
         return None if changed else self._market_view.recorded(path)
 

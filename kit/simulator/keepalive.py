@@ -1,4 +1,4 @@
-"""What an exchange does with a connection by the clock: pings, ticks, and putting an end to it."""
+"""Pings and ticks of a connection, and the rules by which the exchange closes it."""
 
 from aiohttp import WSCloseCode
 
@@ -12,7 +12,7 @@ TICK_S = 1.0
 async def keep_alive(
     connection: Connection, dialect: Dialect, market_view: MarketView, clock: Clock
 ) -> None:
-    """Go on until the connection ends, or is ended here because it breaks a rule."""
+    """Send pings and ticks until the connection ends; close it when it breaks a rule."""
     rules = dialect.rules
     pinged_ns = ticked_ns = connection.opened_ns
     while connection.open:
@@ -44,7 +44,7 @@ def _broken_rule(connection: Connection, rules: ConnectionRules, now_ns: int) ->
         return "lifetime is over"
     if _passed_s(connection.last_pong_ns, now_ns) > rules.pong_timeout_s:
         return "no pong"
-    if rules.idle_s is not None and _passed_s(connection.last_word_ns, now_ns) > rules.idle_s:
+    if rules.idle_s is not None and _passed_s(connection.last_message_ns, now_ns) > rules.idle_s:
         return "idle"
     within_s = rules.subscribe_within_s
     if within_s is not None and not connection.subscribed and age_s > within_s:

@@ -1,4 +1,4 @@
-"""What an exchange says of an instrument: its listing, its book, its mark."""
+"""The listing, the book and the mark of an instrument."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ class Listing:
     lot_size: str
     minimum_notional: str
     derived: bool = False
-    """True when tick and lot were only seen in a capture, not told by the exchange."""
+    """True when tick and lot were only seen in a capture, not stated by the exchange."""
     kind: InstrumentKind = InstrumentKind.SPOT
     contract_size: str = ""
-    """What one contract is worth, in base units; of an inverse contract in quote units. Empty:
+    """The value of one contract, in base units; of an inverse contract in quote units. Empty:
     sizes are no contracts."""
     settle: str = ""
-    """In what a derivative is settled, for example "USDT"."""
+    """The asset that settles a derivative, for example "USDT"."""
     halted: bool = False
     """It is listed, but does not trade now."""
 
@@ -47,11 +47,11 @@ class BookSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a derivative is worth by its exchange's formula. Numbers are decimal text; what is not
-    known is empty, or 0."""
+    """The mark of a derivative by its exchange's formula. Numbers are decimal text; unknown ones
+    are empty, or 0."""
 
     mark_price: str
     index_price: str
     funding_rate: str
-    """That the next funding will have if nothing changes, as a share: "0.0001" is 0.01 %."""
+    """The rate of the next funding if nothing changes, as a share: "0.0001" is 0.01 %."""
     next_funding_time_ns: int

@@ -53,7 +53,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class _Pit:
+class _InstrumentState:
     """Where one instrument is traded."""
 
     book: OrderBook
@@ -83,7 +83,7 @@ class Market:
         self._price_seed = seed if price_seed is None else price_seed
         shares = sum(instrument.share for instrument in instruments)
         self._orders_per_share = events_per_second / EVENTS_PER_ORDER / shares
-        self._pits: dict[Instrument, _Pit] = {}
+        self._states: dict[Instrument, _InstrumentState] = {}
         self._due: list[tuple[int, int]] = []
         self._calm_until_ns = 0
         self._early: list[MarketEvent] = []
@@ -100,7 +100,7 @@ class Market:
         book = OrderBook(instrument, first_id)
         rate = self._orders_per_share * instrument.share
         flow = OrderFlow(instrument, book, price, name, rate)
-        self._pits[instrument] = _Pit(book, flow, price)
+        self._states[instrument] = _InstrumentState(book, flow, price)
         self._early += flow.open(self.time_ns)
         heapq.heappush(self._due, (self.time_ns + flow.wait_ns(), len(self.instruments)))
         self.instruments.append(instrument)
@@ -112,12 +112,12 @@ class Market:
         events, self._early = self._early, []
         while self._due and self._due[0][0] <= time_ns:
             due_ns, index = self._due[0]
-            pit = self._pits[self.instruments[index]]
-            if pit.halted:
+            state = self._states[self.instruments[index]]
+            if state.halted:
                 heapq.heappop(self._due)
                 continue
-            events += pit.flow.act(due_ns)
-            heapq.heapreplace(self._due, (due_ns + pit.flow.wait_ns(), index))
+            events += state.flow.act(due_ns)
+            heapq.heapreplace(self._due, (due_ns + state.flow.wait_ns(), index))
         self.time_ns = time_ns
         return Step(time_ns, events, self)
 
@@ -127,9 +127,9 @@ class Market:
         self._delay(length_ns)
         self.time_ns = time_ns
         if length_ns > REQUOTE_AFTER_NS:
-            for pit in self._pits.values():
-                if not pit.halted:
-                    self._early += pit.flow.requote(time_ns)
+            for state in self._states.values():
+                if not state.halted:
+                    self._early += state.flow.requote(time_ns)
 
     def calm(self, length_ns: int) -> None:
         """Let nobody trade or quote anything for so long from now on; with 0, no longer."""
@@ -140,21 +140,21 @@ class Market:
 
     def halt(self, instrument: Instrument) -> None:
         """Let nobody trade or quote it; its book stays as it is."""
-        self._pits[instrument].halted = True
+        self._states[instrument].halted = True
 
     def resume(self, instrument: Instrument) -> None:
         """Let it trade again."""
-        pit = self._pits[instrument]
-        if pit.halted:
-            pit.halted = False
+        state = self._states[instrument]
+        if state.halted:
+            state.halted = False
             index = self.instruments.index(instrument)
             self._due = [one for one in self._due if one[1] != index]
             heapq.heapify(self._due)
-            heapq.heappush(self._due, (self.time_ns + pit.flow.wait_ns(), index))
+            heapq.heappush(self._due, (self.time_ns + state.flow.wait_ns(), index))
 
     def burst(self, instrument: Instrument, trade_count: int) -> None:
         """So many trades at one moment, each of one lot at the best price."""
-        self._early += self._pits[instrument].flow.burst(trade_count, self.time_ns)
+        self._early += self._states[instrument].flow.burst(trade_count, self.time_ns)
 
     def add(self, events: Sequence[MarketEvent]) -> None:
         """Something has happened in the books besides the flow."""
@@ -162,29 +162,29 @@ class Market:
 
     def book(self, instrument: Instrument) -> OrderBook:
         """Where its orders meet."""
-        return self._pits[instrument].book
+        return self._states[instrument].book
 
     def set_grain(self, instrument: Instrument, ticks: int) -> None:
         """New prices are multiples of so many ticks from now on."""
-        self._pits[instrument].flow.grain = ticks
+        self._states[instrument].flow.grain = ticks
 
     def levels(self, instrument: Instrument, is_bid: bool, count: int) -> Sequence[tuple[int, int]]:
-        return self._pits[instrument].book.levels(is_bid, count)
+        return self._states[instrument].book.levels(is_bid, count)
 
     def sequence(self, instrument: Instrument) -> int:
         """Of the last change of a level."""
-        return self._pits[instrument].book.sequence
+        return self._states[instrument].book.sequence
 
     def fair_price(self, instrument: Instrument, time_ns: int) -> float:
         """Around which it is traded."""
-        return self._pits[instrument].price.at(time_ns)
+        return self._states[instrument].price.at(time_ns)
 
     def minutes(self, instrument: Instrument, start_ns: int, end_ns: int) -> list[Candle]:
         """Candles of the price process, for minutes in which nothing was traded here: those that
         begin between two times, and not longer than a day before the end."""
         last_ns = end_ns - end_ns % MINUTE_NS
         first_ns = max(start_ns - start_ns % MINUTE_NS, last_ns - HISTORY_MINUTES * MINUTE_NS)
-        price = self._pits[instrument].price
+        price = self._states[instrument].price
         return list(PastCandles.minutes(instrument, price, first_ns, last_ns))
 
     def past(
@@ -193,6 +193,6 @@ class Market:
         """Candles of minutes between two times, the end left out, but not from before
         ``past_start_ns``; those of an interval that begins before the start are left out."""
         first_ns = max(-(-start_ns // MINUTE_NS) * MINUTE_NS, self.past_start_ns)
-        price = self._pits[instrument].price
+        price = self._states[instrument].price
         minutes = PastCandles.minutes(instrument, price, first_ns, end_ns - end_ns % MINUTE_NS)
         return minutes.grouped(start_of).between(start_ns, end_ns)

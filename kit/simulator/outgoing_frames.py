@@ -1,7 +1,7 @@
-"""The last part of a frame's way: how faults change what one connection gets.
+"""How faults change the frames that one connection gets.
 
-A frame is first shaped for the connection, then comes to its fate. So what an exchange counts per
-connection also counts what was lost on the way, as in life.
+A frame is first shaped for the connection, then the fault acts on it. So the message numbers of a
+connection also count the frames that were lost on the way, as at a real exchange.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,62 +14,62 @@ Shape = Callable[[bytes], bytes] | None
 
 
 class FaultAction(Enum):
-    """What becomes of a frame."""
+    """How a fault changes a frame."""
 
     SENT = auto()
     LOST = auto()
     TWICE = auto()
     HALVED = auto()
-    """Its first half comes before it, as a frame."""
-    KEPT = auto()
-    """It waits for the next frame of its stream."""
-    FREEING = auto()
-    """It is sent, and then the frame that is kept."""
-    FOREIGN = auto()
-    """Sent without being shaped: the exchange's own numbering knows nothing of it."""
+    """Its first half is sent before it, as a frame."""
+    HELD = auto()
+    """It is held back until the next frame of its stream."""
+    RELEASING = auto()
+    """It is sent, and then the frame that is held."""
+    INJECTED = auto()
+    """Sent without being shaped: the exchange does not number it."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutgoingFrame:
-    """A frame on its way to those that hear its stream."""
+    """A frame, and what a fault does to it."""
 
     stream: Stream
     payload: bytes
-    fate: FaultAction = FaultAction.SENT
+    action: FaultAction = FaultAction.SENT
 
 
 class OutgoingFrameQueue:
-    """Where the letters of one connection come to their fate."""
+    """Applies faults to the frames of one connection, and holds frames back."""
 
     def __init__(self) -> None:
-        self._kept: dict[Stream, bytes] = {}
+        self._held: dict[Stream, bytes] = {}
 
-    def open(self, letters: Iterable[OutgoingFrame], shape: Shape) -> list[bytes]:
-        """What the connection gets of them."""
+    def open(self, outgoing_frames: Iterable[OutgoingFrame], shape: Shape) -> list[bytes]:
+        """The payloads that the connection gets."""
         found: list[bytes] = []
-        for letter in letters:
-            if letter.fate is FaultAction.FOREIGN:
-                found.append(letter.payload)
+        for outgoing in outgoing_frames:
+            if outgoing.action is FaultAction.INJECTED:
+                found.append(outgoing.payload)
             else:
-                text = letter.payload if shape is None else shape(letter.payload)
-                found += self._suffer(letter, text)
+                text = outgoing.payload if shape is None else shape(outgoing.payload)
+                found += self._apply(outgoing, text)
         return found
 
     def empty(self) -> list[bytes]:
-        """What was kept: no next frame will come."""
-        kept, self._kept = self._kept, {}
-        return list(kept.values())
+        """The payloads of the held frames: no next frame will come."""
+        held, self._held = self._held, {}
+        return list(held.values())
 
-    def _suffer(self, letter: OutgoingFrame, text: bytes) -> list[bytes]:
-        fate = letter.fate
-        if fate is FaultAction.LOST:
+    def _apply(self, outgoing: OutgoingFrame, text: bytes) -> list[bytes]:
+        action = outgoing.action
+        if action is FaultAction.LOST:
             return []
-        if fate is FaultAction.TWICE:
+        if action is FaultAction.TWICE:
             return [text, text]
-        if fate is FaultAction.HALVED:
+        if action is FaultAction.HALVED:
             return [text[: len(text) // 2], text]
-        if fate is FaultAction.KEPT:
-            self._kept[letter.stream] = text
+        if action is FaultAction.HELD:
+            self._held[outgoing.stream] = text
             return []
-        kept = self._kept.pop(letter.stream, None) if fate is FaultAction.FREEING else None
-        return [text] if kept is None else [text, kept]
+        held = self._held.pop(outgoing.stream, None) if action is FaultAction.RELEASING else None
+        return [text] if held is None else [text, held]

@@ -1,7 +1,7 @@
-"""What a feed has said of its books so far.
+"""The books that a feed has published so far.
 
-An exchange that opens a subscription with a snapshot sends the book as its changes have told it, so
-that the next change joins; the market itself may already be ahead by part of an interval.
+An exchange that opens a subscription with a snapshot sends the book as published so far, so that
+the next change follows it; the market itself may already be ahead by part of an interval.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class _Side:
     pending: dict[int, int] = field(default_factory=dict)
 
     def end_interval(self) -> Levels:
-        """A level that came and went within the interval is told as gone."""
+        """Return the changed levels. A level that came and went within the interval has 0 lots."""
         changed, self.pending = self.pending, {}
         for ticks, lots in changed.items():
             if lots:
@@ -56,7 +56,7 @@ class _Book:
 
 
 class PublishedBooks:
-    """The books of one feed, which speaks at intervals."""
+    """The books of one feed, which publishes at intervals."""
 
     def __init__(self) -> None:
         self._books: dict[Instrument, _Book] = {}

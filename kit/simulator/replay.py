@@ -241,7 +241,7 @@ class Player:
         try:
             for block in self._tape.blocks():
                 if self._speed is None:
-                    await self._venue.audience()
+                    await self._venue.wait_for_subscribers()
                     await self._play(block.lines, block.times_ns[-1])
                 else:
                     await self._play_paced(block, self._speed)
@@ -270,8 +270,8 @@ class Player:
 
     async def _tape_time_ns(self, next_ns: int, speed: float) -> int:
         """Up to which receive time the tape may be played now. While nobody listens it stands."""
-        if self._anchor is None or not self._venue.has_audience():
-            await self._venue.audience()
+        if self._anchor is None or not self._venue.has_subscribers():
+            await self._venue.wait_for_subscribers()
             self._anchor = (self._clock.monotonic_ns(), next_ns)
         started_ns, tape_ns = self._anchor
         return tape_ns + int((self._clock.monotonic_ns() - started_ns) * speed)

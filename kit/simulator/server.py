@@ -1,7 +1,7 @@
-"""One HTTP and websocket server for all pretend venues.
+"""One HTTP and websocket server for all simulated venues.
 
-Which venue is meant is told by the first segment of the path (``/binance/api/v3/time``,
-``ws://…/binance/stream``) or by the Host header (``api.binance.com``). Three paths are the server's
+The first segment of the path names the venue (``/binance/api/v3/time``,
+``ws://…/binance/stream``) or the Host header (``api.binance.com``). Three paths are the server's
 own: ``/status``, ``/replay/status`` and ``/faults``.
 """
 
@@ -29,7 +29,7 @@ _log = telemetry.logger("simulator.server")
 
 
 class SimulatorServer:
-    """Brings each request to its venue."""
+    """Routes each request to its venue."""
 
     def __init__(
         self,
@@ -114,15 +114,15 @@ class SimulatorServer:
 
     async def _post_faults(self, request: web.Request) -> web.Response:
         try:
-            order = msgspec.json.decode(await request.read(), type=FaultCommand)
-            if order.venue not in self._venues:
+            command = msgspec.json.decode(await request.read(), type=FaultCommand)
+            if command.venue not in self._venues:
                 raise ValueError(f"no such venue; allowed are {', '.join(sorted(self._venues))}")
-            venue, _ = self._venues[order.venue]
+            venue, _ = self._venues[command.venue]
             venue.touch()
-            venue.faults.order(order)
+            venue.faults.add(command)
         except ValueError as error:
             return _json({"error": str(error)}, status=400)
-        return _json({"ordered": order})
+        return _json({"ordered": command})
 
     async def _delete_faults(self, request: web.Request) -> web.Response:
         for venue in self._chosen(request):
@@ -136,30 +136,30 @@ class SimulatorServer:
     async def _fail_on_purpose(
         self, venue: Venue, path: str, opens_websocket: bool
     ) -> web.Response | None:
-        order = venue.faults.on_call(path, opens_websocket)
-        if order is None:
+        command = venue.faults.on_call(path, opens_websocket)
+        if command is None:
             return None
-        if order.fault == FaultKind.REST_DELAY:
-            await self._clock.sleep(order.seconds)
+        if command.fault == FaultKind.REST_DELAY:
+            await self._clock.sleep(command.seconds)
             return None
-        if order.fault == FaultKind.REST_HTML:
+        if command.fault == FaultKind.REST_HTML:
             return web.Response(body=HTML_PAGE, status=502, content_type="text/html")
-        status = int(order.fault.removeprefix("rest_"))
-        headers = {"Retry-After": f"{order.seconds:.0f}"} if status < 500 else {}
+        status = int(command.fault.removeprefix("rest_"))
+        headers = {"Retry-After": f"{command.seconds:.0f}"} if status < 500 else {}
         body = venue.dialect.failures.get(status, b"{}")
         return _response(RestResponse(body, status, headers))
 
     async def _spoil_on_purpose(
         self, venue: Venue, request: web.Request, path: str, answer: RestResponse
     ) -> RestResponse:
-        """The call was carried out; what its caller gets to hear of it is another matter."""
-        order = venue.faults.on_done(path)
-        if order is None:
+        """Apply faults to the answer of a call that was carried out."""
+        command = venue.faults.on_completed_call(path)
+        if command is None:
             return answer
-        if order.fault == FaultKind.ANSWER_DELAY:
-            await self._clock.sleep(order.seconds)
+        if command.fault == FaultKind.ANSWER_DELAY:
+            await self._clock.sleep(command.seconds)
             return answer
-        if order.fault == FaultKind.ANSWER_LOST and request.transport is not None:
+        if command.fault == FaultKind.ANSWER_LOST and request.transport is not None:
             request.transport.abort()
         return RestResponse(venue.dialect.failures.get(500, b"{}"), 500)
 

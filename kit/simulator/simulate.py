@@ -54,7 +54,7 @@ class SimulatedMarketView:
         self._histories: dict[Instrument, TradeHistory[Trade]] = {}
         rules = dialect.matching_rules if isinstance(dialect, HasMatchingRules) else MatchingRules()
         self._engine = ExchangeAccounts(
-            rules, lambda: market.time_ns, self._told, market.add, self.mark
+            rules, lambda: market.time_ns, self._exchange_time, market.add, self.mark
         )
         for instrument in market.instruments:
             self.enter(instrument)
@@ -158,7 +158,7 @@ class SimulatedMarketView:
         """Time has come to this for the accounts too."""
         self._engine.advance(time_ns)
 
-    def _told(self, time_ns: int) -> int:
+    def _exchange_time(self, time_ns: int) -> int:
         return time_ns + self.skew_ns
 
     def happened(self, step: Step) -> None:
@@ -189,7 +189,7 @@ class MarketRunner:
         self._clock = clock
         self._awake = asyncio.Event()
         self._anchor = (clock.monotonic_ns(), market.time_ns + LEAD_IN_NS)
-        venue.on_interest = self.wake
+        venue.on_activity = self.wake
         venue.faults.advance(market.time_ns)
 
     @property
@@ -206,24 +206,24 @@ class MarketRunner:
         now_ns = self._due_ns()
         self._skip(now_ns - LEAD_IN_NS)
         while self._market.time_ns + STEP_NS <= now_ns:
-            self._live()
+            self._advance_market()
 
     async def run(self) -> None:
         """Go on until cancelled."""
         while True:
             await self._awake.wait()
             if self._speed is None:
-                await self._venue.audience()
+                await self._venue.wait_for_subscribers()
                 await self.step(wait=True)
                 await self._clock.sleep(0)
-            elif self._venue.of_interest:
+            elif self._venue.is_active:
                 await self._keep_pace(self._speed)
             else:
                 self._awake.clear()
 
     async def step(self, wait: bool) -> None:
         """One step of market time."""
-        frames = self._live()
+        frames = self._advance_market()
         if frames:
             await self._venue.deliver(frames, wait)
 
@@ -239,10 +239,10 @@ class MarketRunner:
             self._skip(self._market.time_ns + behind_ns)
         await self.step(wait=False)
 
-    def _live(self) -> Sequence[Frame]:
+    def _advance_market(self) -> Sequence[Frame]:
         self._market_view.advance(self._market.time_ns)
         next_ns = self._market.time_ns - self._market.time_ns % STEP_NS + STEP_NS
-        step = _as_told(self._market.advance(next_ns), self._market_view.skew_ns)
+        step = _with_skew(self._market.advance(next_ns), self._market_view.skew_ns)
         self._market_view.happened(step)
         frames = self._venue.dialect.encode(step, self._venue.wanted, self._market_view)
         self._venue.faults.advance(next_ns)
@@ -263,7 +263,7 @@ class MarketRunner:
         return opened_ns + int(elapsed_ns * (self._speed or 0))
 
 
-def _as_told(step: Step, skew_ns: int) -> Step:
+def _with_skew(step: Step, skew_ns: int) -> Step:
     """By the exchange's clock."""
     if not skew_ns:
         return step

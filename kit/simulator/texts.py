@@ -1,6 +1,6 @@
-"""Numbers and times as clients write them, and numbers as most exchanges do.
+"""Numbers and times as clients write them, and numbers as most exchanges write them.
 
-What cannot be read is None: in which words that is refused, each dialect knows for itself.
+A text that cannot be read is None; each dialect has its own error for it.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""One pretend venue: who is connected, who hears what."""
+"""One simulated venue: its connections and their subscriptions."""
 
 import asyncio
 from collections import deque
@@ -20,7 +20,7 @@ RECENT_MAX = 10_000
 
 
 class Venue:
-    """The connections of one venue, and the way of a frame to those that asked for it."""
+    """The connections of one venue. Delivers each frame to those that subscribed to its stream."""
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class Venue:
         self.faults = faults
         self.connections: list[Connection] = []
         self.wanted: Collection[Stream] = frozenset()
-        """The streams that someone is subscribed to."""
+        """The streams with a subscriber."""
         self.old_books: dict[str, BookSnapshot] = {}
-        """Books as they were when a fault was ordered that shows them later."""
-        self.on_interest: Callable[[], None] | None = None
-        """Called when someone may have come who wants to know about the market."""
+        """The books at the time of a ``stale_snapshot`` command."""
+        self.on_activity: Callable[[], None] | None = None
+        """Called when a client connects or calls."""
         self._touched_ns = 0
         self._clock = clock
         self._start_delay_s = start_delay_s
@@ -48,40 +48,40 @@ class Venue:
         self._settled = False
         self._sent_to_gone = 0
         self._recent: deque[Frame] = deque(maxlen=RECENT_MAX)
-        """The newest frames, while a fault may send some of them again."""
+        """The newest frames, while a ``resend`` fault is active."""
         self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def frames_sent(self) -> int:
-        """To all connections that are and were."""
+        """How many frames were sent to all connections, also to closed ones."""
         return self._sent_to_gone + sum(one.frames_sent for one in self.connections)
 
     @property
-    def of_interest(self) -> bool:
-        """Whether anyone is connected, or has asked for something in the last minute."""
+    def is_active(self) -> bool:
+        """Whether a client is connected, or has called in the last minute."""
         idle_ns = self._clock.monotonic_ns() - self._touched_ns
         return bool(self.connections) or idle_ns < INTEREST_NS
 
     def touch(self) -> None:
-        """Someone takes an interest."""
+        """Note that a client has called."""
         self._touched_ns = self._clock.monotonic_ns()
-        if self.on_interest is not None:
-            self.on_interest()
+        if self.on_activity is not None:
+            self.on_activity()
 
     def join(self, connection: Connection) -> None:
-        """A client has connected."""
+        """Add a connection."""
         self.connections.append(connection)
         self.subscriptions_changed()
 
     def leave(self, connection: Connection) -> None:
-        """A client is gone."""
+        """Remove a connection."""
         self.connections.remove(connection)
         self.touch()
         self._sent_to_gone += connection.frames_sent
         self.subscriptions_changed()
 
     def subscriptions_changed(self) -> None:
-        """A connection wants other streams than before."""
+        """Update the readers of each stream after a change of subscriptions."""
         readers: dict[Stream, list[Connection]] = {}
         for connection in self.connections:
             if connection.stalled or not connection.open:
@@ -96,14 +96,14 @@ class Venue:
         self.wanted = readers.keys() - {UNKNOWN}
         self._changed.set()
 
-    def has_audience(self) -> bool:
-        """Whether someone listens and the first subscriptions have settled."""
+    def has_subscribers(self) -> bool:
+        """Whether a client is subscribed and no subscription has followed for a while."""
         return self._settled
 
-    async def audience(self) -> None:
-        """Wait until someone is subscribed, and for a moment in which nobody else subscribes.
+    async def wait_for_subscribers(self) -> None:
+        """Wait until a client is subscribed, and no other subscription follows for a while.
 
-        So a client that opens several connections, or subscribes in several messages, hears a tape
+        So a client that opens several connections, or subscribes in several messages, gets a tape
         from its beginning on all of them.
         """
         while not self._settled:
@@ -115,20 +115,20 @@ class Venue:
             self._settled = not self._changed.is_set()
 
     def subscribed(self, connection: Connection, stream: Stream) -> list[OutgoingFrame]:
-        """A connection has subscribed to one more. Returns what faults make of that."""
-        order = self.faults.on_subscription(stream)
-        if order is None:
+        """Apply faults to a new subscription. Returns the frames that are sent again."""
+        command = self.faults.on_subscription(stream)
+        if command is None:
             return []
-        if order.fault == FaultKind.ACK_THEN_SILENCE:
+        if command.fault == FaultKind.ACK_THEN_SILENCE:
             connection.muted.add(stream)
             return []
-        count = int(order.value or RESENT_USUAL)
+        count = int(command.value or RESENT_USUAL)
         frames = [payload for at, payload in self._recent if at is stream]
         return [OutgoingFrame(stream, payload) for payload in reversed(frames[-count:])]
 
-    def shut_down(self, order: FaultCommand) -> None:
-        """Close all connections that there are now, after the order's seconds."""
-        task = asyncio.create_task(self._close_later(list(self.connections), order.seconds))
+    def shut_down(self, command: FaultCommand) -> None:
+        """Close all current connections after the seconds of the command."""
+        task = asyncio.create_task(self._close_later(list(self.connections), command.seconds))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -148,13 +148,13 @@ class Venue:
             if isinstance(part, Cut):
                 await self._cut(part)
             else:
-                await self._send_letters(part, wait)
+                await self._send_outgoing(part, wait)
 
     async def release(self) -> None:
-        """Send the frames that wait for a next one: none will come."""
+        """Send the held frames: no next frame will come."""
         self.faults.release()
         for connection in self.connections:
-            await connection.send_kept()
+            await connection.send_held()
 
     async def close_all(self, code: int, reason: str) -> None:
         """End all connections."""
@@ -177,13 +177,13 @@ class Venue:
         elif sending:
             await asyncio.gather(*sending)
 
-    async def _send_letters(self, letters: Iterable[OutgoingFrame], wait: bool) -> None:
+    async def _send_outgoing(self, outgoing_frames: Iterable[OutgoingFrame], wait: bool) -> None:
         mail: dict[Connection, list[OutgoingFrame]] = {}
-        for letter in letters:
-            for connection in self._readers.get(letter.stream, ()):
-                mail.setdefault(connection, []).append(letter)
+        for outgoing in outgoing_frames:
+            for connection in self._readers.get(outgoing.stream, ()):
+                mail.setdefault(connection, []).append(outgoing)
         for connection, received in mail.items():
-            await connection.send_letters(received, wait)
+            await connection.send_outgoing(received, wait)
 
     async def _close_later(self, connections: Iterable[Connection], seconds: float) -> None:
         await self._clock.sleep(seconds)

@@ -20,6 +20,6 @@ def report_account(
 
     def report(event: AccountEvent) -> None:
         for stream, payload in frames_of(event):
-            session.tell(stream, payload)
+            session.report(stream, payload)
 
     session.when_closed.append(engine.listen(account, report))

@@ -27,7 +27,7 @@ class Trading(FakeExchange):
             self.sessions.append(session)
         if text != "buy":
             return await super().receive(session, text, market_view)
-        session.tell(ACCOUNT, self._fill())
+        session.report(ACCOUNT, self._fill())
         await asyncio.sleep(0)
         return [b"ack"]
 
@@ -35,7 +35,7 @@ class Trading(FakeExchange):
         if request.path == "/buy":
             filled = self._fill()
             for session in self.sessions:
-                session.tell(ACCOUNT, filled)
+                session.report(ACCOUNT, filled)
         return RestResponse(str(self.bought).encode())
 
     def path_of(self, text: str) -> str:

@@ -43,8 +43,8 @@ class Way(Faults):
             if isinstance(part, Cut):
                 found.append(part)
                 continue
-            for letter in part:
-                found += [(letter.stream, text) for text in self.mailbox.open([letter], shape)]
+            for outgoing in part:
+                found += [(outgoing.stream, text) for text in self.mailbox.open([outgoing], shape)]
         return found
 
     def released(self) -> list[bytes]:
@@ -170,7 +170,7 @@ def test_dropped_doubled_and_swapped_frames_account_for_every_difference(seed):
 def test_what_is_lost_doubled_or_late_was_counted_before():
     numbers = itertools.count()
     faults = faults_of(*(order(kind) for kind in ("drop", "duplicate", "reorder", "malformed")))
-    frames = [(TRADES_A, letter) for letter in (b"a", b"b", b"c", b"d", b"efgh", b"i")]
+    frames = [(TRADES_A, outgoing) for outgoing in (b"a", b"b", b"c", b"d", b"efgh", b"i")]
     found = faults.applied(frames, shape=lambda payload: b"%d%b" % (next(numbers), payload))
     assert payloads(found) == [b"1b", b"1b", b"3d", b"2c", b"4e", b"4efgh", b"5i"]
 
@@ -186,7 +186,7 @@ def test_what_only_this_venue_can_suffer():
     assert faults.applied(frames) == expected
     assert faults.quiet
     with pytest.raises(ValueError, match="lose_books"):
-        faults.order(order("explode"))
+        faults.add(order("explode"))
 
 
 def test_a_fault_waits_for_its_time_by_the_venues_own_clock():
@@ -229,23 +229,23 @@ def test_subscriptions_fail_by_stream():
 def test_a_client_is_not_heard_for_a_while():
     faults = faults_of(order("no_pong", seconds=2))
     faults.advance(100 * SECOND_NS)
-    assert faults.on_words() is not None
+    assert faults.on_message() is not None
     faults.advance(101 * SECOND_NS)
-    assert faults.on_words() is not None
+    assert faults.on_message() is not None
     faults.advance(102 * SECOND_NS)
-    assert faults.on_words() is None
+    assert faults.on_message() is None
     assert list(faults.status()) == []
 
 
 def test_a_world_does_what_it_has_learned_when_the_time_comes():
     faults, done = faults_of(), []
     with pytest.raises(ValueError, match="allowed are"):
-        faults.order(order("halt", symbol="A"))
-    faults.learn("halt", lambda one: done.append(one.symbol))
+        faults.add(order("halt", symbol="A"))
+    faults.register("halt", lambda one: done.append(one.symbol))
     assert "halt" in faults.known
     faults.advance(100 * SECOND_NS)
-    faults.order(order("halt", symbol="A"))
-    faults.order(order("halt", symbol="B", at_s=5))
+    faults.add(order("halt", symbol="A"))
+    faults.add(order("halt", symbol="B", at_s=5))
     assert done == ["A"]
     assert len(faults.status()) == 1
     faults.advance(105 * SECOND_NS)
@@ -259,10 +259,10 @@ def test_what_cannot_be_done_is_refused_at_once_and_noted_later():
         raise ValueError("no such instrument")
 
     faults = faults_of()
-    faults.learn("halt", refuse)
+    faults.register("halt", refuse)
     with pytest.raises(ValueError, match="no such instrument"):
-        faults.order(order("halt"))
-    faults.order(order("halt", at_s=1))
+        faults.add(order("halt"))
+    faults.add(order("halt", at_s=1))
     faults.advance(100 * SECOND_NS)
     faults.advance(200 * SECOND_NS)
     assert list(faults.status()) == []

@@ -92,7 +92,7 @@ async def test_what_keeps_the_rules_lives_on():
     class Talking(Wire):
         async def ping(self, payload: bytes) -> None:
             await super().ping(payload)
-            self.last_word_ns = clock.now_ns
+            self.last_message_ns = clock.now_ns
 
     wire = Talking(clock)
     wire.subscribed = True

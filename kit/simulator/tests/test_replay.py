@@ -36,7 +36,7 @@ class Listener:
         self.heard += payloads
         self.at_ns += [self._clock.now_ns] * len(payloads)
 
-    async def send_kept(self) -> None:
+    async def send_held(self) -> None:
         """Nothing is kept without faults."""
 
 

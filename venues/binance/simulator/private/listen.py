@@ -83,7 +83,7 @@ class ListenKeys:
         def hear(event: AccountEvent) -> None:
             stream = self._streams.get(USER, symbol_of(event))
             for row in self._rows(event, listen_key.market_view):
-                session.tell(stream, combined(name, msgspec.json.encode(row)))
+                session.report(stream, combined(name, msgspec.json.encode(row)))
 
         number = id(session)
         self._hearers[number] = (listen_key, listen_key.engine.listen(listen_key.account, hear))
@@ -98,7 +98,7 @@ class ListenKeys:
         now_ms = milliseconds(market_view.time_ns())
         row = {"e": "listenKeyExpired", "E": now_ms, "listenKey": listen_key.name}
         told = combined(listen_key.name, msgspec.json.encode(row))
-        session.tell(self._streams.get(USER), told)
+        session.report(self._streams.get(USER), told)
         if self._by_account.get(listen_key.account) is listen_key:
             del self._by_account[listen_key.account]
 

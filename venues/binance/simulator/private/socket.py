@@ -185,7 +185,7 @@ class WebsocketApi:
         def hear(event: AccountEvent) -> None:
             for row in self._events(event, market_view) if self._events is not None else ():
                 told = {"subscriptionId": number, "event": row}
-                session.tell(self._streams.get(USER, symbol_of(event)), msgspec.json.encode(told))
+                session.report(self._streams.get(USER, symbol_of(event)), msgspec.json.encode(told))
 
         session.hears[number] = (key.account, engine.listen(key.account, hear))
         return {"subscriptionId": number}
@@ -199,7 +199,7 @@ class WebsocketApi:
             now_ms = market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
             event = {"e": "eventStreamTerminated", "E": now_ms}
             told = {"subscriptionId": number, "event": event}
-            session.tell(self._streams.get(USER), msgspec.json.encode(told))
+            session.report(self._streams.get(USER), msgspec.json.encode(told))
         return {}
 
 

@@ -284,7 +284,7 @@ async def test_a_logon_takes_the_place_of_signatures(exchange, market_view, engi
 async def test_an_account_is_told_of_until_it_ends(exchange, market_view, engine):
     session = exchange.open("/ws-api/v3", {})
     told: list[dict] = []
-    session.tell = lambda stream, payload: told.append(json.loads(payload))
+    session.report = lambda stream, payload: told.append(json.loads(payload))
     key = ed25519_credentials(engine.keys[0])
     params: dict = {"apiKey": key["apiKey"], "timestamp": NOW_MS}
     params["signature"] = by_ed25519(key["secret"], params)

@@ -74,7 +74,7 @@ def listening(exchange: Binance, path: str, **query: str) -> tuple[object, list[
         text = payload if session.shape is None else session.shape(payload)
         told.append(json.loads(text))
 
-    session.tell = tell
+    session.report = tell
     return session, told
 
 

@@ -130,7 +130,7 @@ class _Teller:
         }
         if kind != "match":
             frame |= {"order_id": order_id(order), "side": "buy" if order.ticket.buys else "sell"}
-        self.session.tell(STREAM, msgspec.json.encode({**frame, **row}))
+        self.session.report(STREAM, msgspec.json.encode({**frame, **row}))
 
 
 def _terms(order: OrderView) -> Row:

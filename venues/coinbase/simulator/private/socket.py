@@ -77,7 +77,7 @@ class _Teller:
             return
         if self.member.products and event.order.ticket.symbol not in self.member.products:
             return
-        self.session.tell(STREAM, self.frame("update", [event.order]))
+        self.session.report(STREAM, self.frame("update", [event.order]))
 
     def frame(self, kind: str, orders: Sequence[OrderView]) -> bytes:
         """``{"channel":"user",…,"events":[{"type":"update","orders":[…]}]}``"""

@@ -156,7 +156,7 @@ class PrivateSocket:
             for argument in private.arguments.values():
                 stream = self._streams.get(argument["channel"], symbol_of(event))
                 for rows in self._rows(asker, argument, event):
-                    session.tell(stream, _push(argument, rows))
+                    session.report(stream, _push(argument, rows))
 
         session.when_closed.append(asker.engine.listen(asker.account, hear))
         return done

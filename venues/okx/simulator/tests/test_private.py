@@ -265,7 +265,7 @@ def private(exchange: Okx) -> tuple[object, list[dict]]:
     session = exchange.open("/ws/v5/private", {})
     assert session is not None
     told: list[dict] = []
-    session.tell = lambda stream, payload: told.append(json.loads(payload))
+    session.report = lambda stream, payload: told.append(json.loads(payload))
     return session, told
 
 

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pytest
 
-from kit.simulator.acts import MarketActs
 from kit.simulator.events import BestQuote, Instrument, LevelChange, Trade
 from kit.simulator.fault_commands import FaultCommand
 from kit.simulator.faults import Faults
 from kit.simulator.listing import Listing
 from kit.simulator.market import INSTRUMENTS, Market, Step
+from kit.simulator.market_actions import MarketActions
 from kit.simulator.matching.contract import (
     OrderKind,
     OrderRejected,
@@ -40,11 +40,11 @@ class World:
         self.market = Market("1", OPENING_NS, 1_000, INSTRUMENTS[:2])
         self.market_view = SimulatedMarketView(self.market, Exchange())
         self.faults = Faults("fake", 1)
-        MarketActs(self.market, self.market_view).teach(self.faults)
+        MarketActions(self.market, self.market_view).register_with(self.faults)
         self.second()
 
     def order(self, fault: str, symbol: str = "BTCUSDT", **fields) -> None:
-        self.faults.order(FaultCommand(venue="fake", fault=fault, symbol=symbol, **fields))
+        self.faults.add(FaultCommand(venue="fake", fault=fault, symbol=symbol, **fields))
 
     def second(self) -> Step:
         step = self.market.advance(self.market.time_ns + SECOND_NS)

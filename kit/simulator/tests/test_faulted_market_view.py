@@ -24,7 +24,7 @@ class World:
         self.venue = Venue("fake", exchange, Faults("fake", 1), FakeClock())
 
     def order(self, fault: str, **fields) -> None:
-        self.venue.faults.order(FaultCommand(venue="fake", fault=fault, **fields))
+        self.venue.faults.add(FaultCommand(venue="fake", fault=fault, **fields))
 
     def call(self, path: str = "/info") -> FaultedMarketView:
         return FaultedMarketView(self.market_view, self.venue, path)
@@ -55,7 +55,7 @@ def test_what_was_recorded_is_not_shown_where_a_fault_shows_something_else(tmp_p
 
 async def test_an_old_book_is_shown_of_the_named_symbol_once(tmp_path: Path):
     world = World(tmp_path)
-    world.venue.faults.learn("stale_snapshot", lambda order: None)
+    world.venue.faults.register("stale_snapshot", lambda order: None)
     old = BookSnapshot(7, [], [])
     world.venue.old_books["A"] = old
     world.order("stale_snapshot", symbol="A")
