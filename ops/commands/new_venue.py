@@ -1,5 +1,6 @@
-"""``./venuemesh new-venue``: a folder for one more venue, which passes the cards already."""
+"""``./venuemesh new-venue``: make a folder for one more venue, which passes the cards already."""
 
+import argparse
 import importlib.util
 import itertools
 import keyword
@@ -13,6 +14,7 @@ from ops import ports, templates
 from ops.arguments import OneLineParser
 from ops.errors import OperationsError
 from ops.project import ROOT, tool
+from ops.templates.variants import BOOK_SOURCES, END, RULES, TRADE_IDS, Choices, Edit, edits
 from ops.venues import known_ports
 
 TEMPLATES = Path(templates.__file__).parent
@@ -23,33 +25,38 @@ NAME = re.compile(r"[a-z][a-z0-9_]{1,23}")
 PORT_FIRST = 5060
 
 COMPOSE_SERVICE = """\
-  {name}:
-    <<: *process
+  {host}:
+    <<: *venue
     command: [venue, {name}]
     environment:
       <<: *environment
-      VENUEMESH_ADVERTISE_HOST: {name}
-      VENUEMESH_HEALTH_ADDRESS: {name}:{port}
-    depends_on: {{registry: {{condition: service_healthy}}}}"""
+      VENUEMESH_ADVERTISE_HOST: {host}
+      VENUEMESH_HEALTH_ADDRESS: {host}:{port}"""
+README_ROW = "| [`{name}`](venues/{name}/README.md) | spot | BTC-USD | {proof} | {port} |"
 
 LEFT_TO_DO = """\
 {folder} is a venue on port {port}. It speaks a made-up protocol, and passes every card:
 
   {conform}
 
-What is left to do (docs/ADD_A_VENUE.md tells it step by step):
+What is left to do (docs/ADD_A_VENUE.md explains each step):
 
-1. Put the exchange's own words in place of the made-up ones: parse.py, feed.py, book.py,
+1. Put the exchange's own protocol in place of the made-up one: parse.py, feed.py, book.py,
    instruments.py, history.py, catalog.py, simulator/. Each file begins with what to change.
 2. Write down in README.md how you know.
 3. Give it a container: this block in docker-compose.yml, beside the other venues{image}.
 
 {service}"""
+LAST_STEP = """
+
+4. Add this row to the table of venues in README.md:
+
+{row}"""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be written."""
+    """What to write, and where."""
 
     name: str
     package: str
@@ -57,6 +64,8 @@ class Plan:
     folder: Path
     """Of the package. It must not be there yet."""
     port: int
+    edits: Sequence[Edit]
+    """What differs from the template."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -66,22 +75,46 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--outside", metavar="FOLDER", type=Path, help="a package of its own, in a new folder"
     )
+    _add_choices(parser)
     chosen = parser.parse_args(arguments)
-    plan = _plan(chosen.name, chosen.outside)
+    choices = Choices(chosen.book, chosen.rule, chosen.trade_ids, chosen.quotes)
+    plan = _plan(chosen.name, chosen.outside, list(edits(choices)))
     _copy(plan)
     if chosen.outside is not None:
         _copy_file(TEMPLATES / "outside" / "pyproject.toml", chosen.outside, plan)
     _tidy(plan.folder)
-    print(_left_to_do(plan, chosen.outside))
+    print(_left_to_do(plan, chosen.outside, RULES[choices.rule].name))
     return 0
 
 
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    usual = Choices()
+    parser.add_argument(
+        "--book", choices=BOOK_SOURCES, default=usual.book, help="where snapshots come from"
+    )
+    parser.add_argument(
+        "--rule", choices=RULES, default=usual.rule, help="what orders the updates of a book"
+    )
+    parser.add_argument(
+        "--trade-ids",
+        choices=TRADE_IDS,
+        default=usual.trade_ids,
+        help="numeric: ids count by one; text; none: ids show no missing trade",
+    )
+    parser.add_argument(
+        "--quotes",
+        action=argparse.BooleanOptionalAction,
+        default=usual.has_quotes,
+        help="whether the feed has best bids and asks",
+    )
+
+
 def free_port(taken: Collection[int]) -> int:
-    """The first for a venue that nobody has."""
+    """The lowest port for venues that is free."""
     return next(port for port in itertools.count(PORT_FIRST) if port not in taken)
 
 
-def _plan(name: str, outside: Path | None) -> Plan:
+def _plan(name: str, outside: Path | None, changes: Sequence[Edit]) -> Plan:
     if not NAME.fullmatch(name) or keyword.iskeyword(name):
         allowed = "2 to 24 small letters, digits and underscores, a letter first"
         raise OperationsError(f"{name[:60]!r} is no name for a venue: {allowed}")
@@ -94,7 +127,7 @@ def _plan(name: str, outside: Path | None) -> Plan:
     if outside is not None and outside.exists():
         raise OperationsError(f"{outside} is there already: choose a new folder")
     port = free_port({*venues.values(), *ports.DEFAULTS.values()})
-    return Plan(name, f"venues.{name}" if outside is None else name, folder, port)
+    return Plan(name, f"venues.{name}" if outside is None else name, folder, port, changes)
 
 
 def _copy(plan: Plan) -> None:
@@ -105,7 +138,11 @@ def _copy(plan: Plan) -> None:
 
 
 def _copy_file(file: Path, folder: Path, plan: Plan) -> None:
-    text = file.read_text().replace(TEMPLATE_PACKAGE, plan.package)
+    text = file.read_text()
+    for edit in plan.edits:
+        if TEMPLATES / TEMPLATE_NAME / edit.file == file:
+            text = _edited(text, edit)
+    text = text.replace(TEMPLATE_PACKAGE, plan.package)
     text = text.replace(TEMPLATE_NAME, plan.name)
     text = text.replace(TEMPLATE_NAME.title(), plan.name.title().replace("_", ""))
     for port in TEMPLATE_PORTS:
@@ -114,21 +151,34 @@ def _copy_file(file: Path, folder: Path, plan: Plan) -> None:
     (folder / file.name).write_text(text)
 
 
-def _left_to_do(plan: Plan, outside: Path | None) -> str:
+def _edited(text: str, edit: Edit) -> str:
+    """Raises ValueError when the template does not have the text."""
+    begin = text.index(edit.text)
+    end = begin + len(edit.text)
+    if edit.until:
+        end = len(text) if edit.until == END else text.index(edit.until, end)
+    return text[:begin] + edit.replacement + text[end:]
+
+
+def _left_to_do(plan: Plan, outside: Path | None, proof: str) -> str:
     conform = f"./venuemesh conform {plan.name}"
-    return LEFT_TO_DO.format(
+    row = README_ROW.format(name=plan.name, port=plan.port, proof=proof)
+    steps = LEFT_TO_DO + (LAST_STEP.format(row=row) if outside is None else "")
+    return steps.format(
         folder=plan.folder.relative_to(ROOT) if outside is None else plan.folder,
         port=plan.port,
         conform=conform if outside is None else f"pip install --editable {outside} && {conform}",
         image="" if outside is None else ", and the package in its image",
-        service=COMPOSE_SERVICE.format(name=plan.name, port=plan.port),
+        service=COMPOSE_SERVICE.format(
+            name=plan.name, host=plan.name.replace("_", "-"), port=plan.port
+        ),
     )
 
 
 def _tidy(folder: Path) -> None:
-    """A longer or shorter name breaks lines elsewhere. Without ruff that stays as it is."""
+    """Remove unused imports and wrap lines. Without ruff they stay as they are."""
     ruff = tool("ruff")
     if Path(ruff).exists():
         settings = ("--config", str(ROOT / "pyproject.toml"), "--quiet", str(folder))
-        subprocess.run([ruff, "check", "--select", "I", "--fix", *settings], check=True)
+        subprocess.run([ruff, "check", "--select", "I,F401", "--fix", *settings], check=True)
         subprocess.run([ruff, "format", *settings], check=True)

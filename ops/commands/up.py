@@ -79,11 +79,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, metavar="N", help="of the simulated market")
     parser.add_argument(
-        "--for", dest="seconds", type=float, metavar="SECONDS", help="stop by itself after these"
+        "--for",
+        dest="seconds",
+        type=float,
+        metavar="SECONDS",
+        help="stop after SECONDS, counted from the start of the command",
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="default: data")
     parser.add_argument(
-        "--base-port", type=int, metavar="N", help="use the ports from N on, not the usual ones"
+        "--base-port",
+        type=int,
+        metavar="N",
+        help="put the gateway on port N, and the other processes on the ports after it",
     )
     return parser
 

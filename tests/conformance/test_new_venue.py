@@ -17,6 +17,9 @@ pytestmark = pytest.mark.integration
 NAME = "a_new_exchange_far_away"
 WITHOUT_CHANNEL = {"TCK-1", "MRK-1", "CND-1"}
 """Cards about channels that the made-up exchange does not have."""
+UNPROVEN = {"BOK-3", "BOK-4", "BOK-6"}
+WITHOUT_NUMBERS = {"TRD-3", "TRD-6"}
+WITHOUT_QUOTES = {"QTE-1", "QTE-2"}
 
 
 @pytest.fixture
@@ -44,12 +47,27 @@ def untidy(project: Path) -> list[Finding]:
     return found + [finding for rule in PROJECT_RULES for finding in rule(files)]
 
 
-async def test_a_new_venue_is_right(project: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "skipped"),
+    [
+        ("", set()),
+        (
+            "--book rest --rule time --trade-ids text --no-quotes",
+            UNPROVEN | WITHOUT_NUMBERS | WITHOUT_QUOTES,
+        ),
+        ("--rule counting --trade-ids none", WITHOUT_NUMBERS),
+    ],
+    ids=["default", "rest by time", "counting"],
+)
+async def test_a_new_venue_passes_its_cards_and_checks(
+    project: Path, options: str, skipped: set[str]
+) -> None:
     async def python(*arguments: str) -> tuple[int, str]:
         return await run("-m", *arguments, within=project, paths=(project, project / "gen"))
 
-    code, told = await python("ops.cli", "new-venue", NAME)
+    code, told = await python("ops.cli", "new-venue", NAME, *options.split())
     assert code == 0, told
+    assert "VENUEMESH_HEALTH_ADDRESS: a-new-exchange-far-away:" in told
     folder = f"venues/{NAME}"
     assert (project / folder / "catalog.py").is_file()
     conform, *checks = await asyncio.gather(
@@ -63,7 +81,18 @@ async def test_a_new_venue_is_right(project: Path) -> None:
     assert untidy(project) == []
     assert conform[0] == 0, conform[1]
     told_of = outcomes(conform[1])
-    assert {card for card, outcome in told_of.items() if outcome != "passed"} == WITHOUT_CHANNEL
-    assert {told_of[card] for card in WITHOUT_CHANNEL} == {"skipped"}
+    assert {
+        card for card, outcome in told_of.items() if outcome != "passed"
+    } == WITHOUT_CHANNEL | skipped
+    assert {told_of[card] for card in WITHOUT_CHANNEL | skipped} == {"skipped"}
     again, refusal = await python("ops.cli", "new-venue", NAME)
     assert (again, refusal) == (1, f"venuemesh: '{NAME}' is taken: choose another name\n")
+
+
+async def test_a_rule_that_cannot_join_rest_snapshots_is_rejected(tmp_path: Path) -> None:
+    command = ("-m", "ops.cli", "new-venue", NAME, "--outside", str(tmp_path / "package"))
+    options = ("--book", "rest", "--rule", "none")
+    code, told = await run(*command, *options, within=tmp_path, paths=(ROOT, ROOT / "gen"))
+    assert code == 1
+    assert "allowed with --book rest are overlap, time" in told
+    assert not (tmp_path / "package").exists()

@@ -41,7 +41,7 @@ class FrameKind:
     name: str
     """For logs and metrics, for example "trades"."""
     pattern: bytes
-    """A text within the first ``window_bytes`` of a frame, as the wire says."""
+    """A text within the ``window_bytes`` of the feed protocol."""
     parsers: Sequence[Parse]
     """Each frame goes through all of them. Empty: known, and of no interest."""
 
@@ -75,7 +75,8 @@ class FeedProtocol(Protocol):
 
     @property
     def window_bytes(self) -> int:
-        """Within how many bytes the pattern of a kind stands."""
+        """Within how many bytes at the beginning of a frame its pattern stands; negative: at the
+        end of the frame."""
 
     def url(self, symbols: Sequence[str]) -> str:
         """Address of the websocket that serves these symbols."""

@@ -75,7 +75,8 @@ class Frames:
 
 
 class FramePatterns:
-    """Tells frames apart by texts near their beginning. The first pattern found decides."""
+    """Tells frames apart by texts within their first ``window_bytes``, or, where that is negative,
+    within so many bytes at their end. The first pattern found decides."""
 
     def __init__(self, patterns: Sequence[bytes], window_bytes: int) -> None:
         self._patterns = tuple(patterns)
@@ -88,7 +89,9 @@ class FramePatterns:
         """For each frame the number of its pattern, or the number of patterns for none."""
         kinds = np.zeros(len(frames), dtype=np.int64)
         if native.library is None:
-            kinds[:] = [self._find(payload[: self._window_bytes]) for payload in frames.payloads]
+            size = self._window_bytes
+            window = slice(size) if size >= 0 else slice(size, None)
+            kinds[:] = [self._find(payload[window]) for payload in frames.payloads]
             return kinds
         native.library.venuemesh_classify(
             frames.buffer,
@@ -103,9 +106,9 @@ class FramePatterns:
         )
         return kinds
 
-    def _find(self, head: bytes) -> int:
+    def _find(self, text: bytes) -> int:
         for number, pattern in enumerate(self._patterns):
-            if pattern in head:
+            if pattern in text:
                 return number
         return len(self._patterns)
 

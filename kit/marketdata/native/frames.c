@@ -364,8 +364,12 @@ void venuemesh_classify(const uint8_t *buffer, const int64_t *starts, const int6
 {
     for (int64_t row = 0; row < frame_count; row++) {
         const uint8_t *from = buffer + starts[row];
-        int64_t length = ends[row] - starts[row];
-        const uint8_t *end = from + (length < window ? length : window);
+        const uint8_t *end = buffer + ends[row];
+        int64_t length = end - from;
+        if (window >= 0)
+            end = from + (length < window ? length : window);
+        else
+            from = end - (length < -window ? length : -window);
         int64_t kind = 0;
         while (kind < pattern_count && !stands_in(from, end, patterns[kind], pattern_lengths[kind]))
             kind++;

@@ -277,6 +277,16 @@ def test_the_first_pattern_decides(library: object, monkeypatch: pytest.MonkeyPa
     assert patterns.classify(frames(payloads)).tolist() == [0, 1, 2, 2, 2]
 
 
+@pytest.mark.parametrize("library", [None, native.library])
+def test_a_negative_window_is_at_the_end_of_the_frame(
+    library: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(native, "library", library)
+    patterns = FramePatterns([b'"trade"}', b"book"], window_bytes=-12)
+    payloads = [b'{"a":"book......","b":"trade"}', b'{"e":"book"}', b"{}", b"", b"book...........9"]
+    assert patterns.classify(frames(payloads)).tolist() == [0, 1, 2, 2, 2]
+
+
 def make_trades(numbers: list[tuple[int, int]]) -> TradeRows:
     count = len(numbers)
     price = np.array([price for price, _ in numbers], dtype=np.int64)

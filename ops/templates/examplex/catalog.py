@@ -6,7 +6,14 @@ here and a second entry in VENUES.
 """
 
 from kit.base.clock import SystemClock
-from kit.connector.contract.venue import Environment, Maturity, Venue, VenueLimits, VenueProfile
+from kit.connector.contract.venue import (
+    Environment,
+    Maturity,
+    TradeNumbering,
+    Venue,
+    VenueLimits,
+    VenueProfile,
+)
 from ops.templates.examplex.book import BOOK
 from ops.templates.examplex.feed import ExamplexFeedProtocol
 from ops.templates.examplex.history import ExamplexHistory
@@ -20,6 +27,7 @@ PROFILE = VenueProfile(
     segment="spot",
     maturity=Maturity.PREVIEW,  # PROVEN when it reads real captures exactly
     notes="A made-up exchange.",
+    trade_numbering=TradeNumbering.CONSECUTIVE,
 )
 LIMITS = VenueLimits(
     symbols_per_connection=100,

@@ -40,6 +40,7 @@ BOOK = FrameSchema(
     {
         "type": Field.TEXT,
         "symbol": Field.TEXT,
+        "number": Field.INTEGER,
         "sequence": Field.INTEGER,
         "previous": optional(Field.INTEGER),
         "bids": LevelList.bids(price=0, size=1),
@@ -95,14 +96,14 @@ def quotes(frames: Frames) -> QuoteRows:
 def book(frames: Frames) -> BookRows:
     """Frames of books: the whole of one, and then its changes.
 
-    {"channel":"book","type":"snapshot","symbol":"BTC-USD","sequence":100,
+    {"channel":"book","type":"snapshot","symbol":"BTC-USD","number":20,"sequence":100,
     "bids":[["61800.10","0.02000"]],"asks":[["61800.20","0.30000"]],"time":1781885870259}
 
-    {"channel":"book","type":"update","symbol":"BTC-USD","sequence":107,"previous":100,
+    {"channel":"book","type":"update","symbol":"BTC-USD","number":21,"sequence":107,"previous":100,
     "bids":[["61800.10","0.00000"]],"asks":[],"time":1781885870359}
 
-    previous: sequence of the update before. A size of 0 removes the level. time: ms. Raises
-    FrameError.
+    number: counts the updates of a book. previous: sequence of the update before. A size
+    of 0 removes the level. time: ms. Raises FrameError.
     """
     found = BOOK.decode(frames)
     sequence = found.integers("sequence")

@@ -3,6 +3,7 @@
 To change: the markets, the frames, and how often a book speaks.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
@@ -49,6 +50,8 @@ class Encoder:
         self._streams = streams
         self._books = PublishedBooks()
         self._symbols: dict[Instrument, str] = {}
+        self._numbers: Counter[Instrument] = Counter()
+        """Updates of each book so far."""
 
     def encode(
         self, step: Step, wanted: Collection[Stream], market_view: MarketView
@@ -75,17 +78,20 @@ class Encoder:
         """The whole book, as the feed has told it so far: the next update joins it."""
         book = self._books.snapshot(instrument, DEPTH_MAX)
         head = {"channel": "book", "type": "snapshot", "symbol": native_symbol(instrument)}
-        body = {"sequence": book.sequence, "bids": book.bids, "asks": book.asks}
+        number = self._numbers[instrument]
+        body = {"number": number, "sequence": book.sequence, "bids": book.bids, "asks": book.asks}
         return _framed(head | body, time_ns)
 
     def _updates(self, time_ns: int, wanted: Collection[Stream]) -> Iterable[Frame]:
         for instrument, symbol in self._symbols.items():
             changes = self._books.changes(instrument)
             stream = self._streams.get("book", symbol)
+            self._numbers[instrument] += changes is not None
             if changes is None or stream not in wanted:
                 continue
             head = {"channel": "book", "type": "update", "symbol": symbol}
             body = {
+                "number": self._numbers[instrument],
                 "sequence": changes.last,
                 "previous": changes.previous,
                 "bids": _levels(instrument, changes.bids),

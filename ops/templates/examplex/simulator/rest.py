@@ -47,7 +47,9 @@ async def _book(symbol: str, query: Mapping[str, str], market_view: MarketView) 
     book = await market_view.book(symbol)
     if book is None:
         return RestResponse(FAILURES[500], status=500)
-    return _answer({"sequence": book.sequence, "bids": book.bids, "asks": book.asks})
+    time = market_view.time_ns() // NANOSECONDS_PER_MILLISECOND
+    body = {"time": time, "sequence": book.sequence, "bids": book.bids, "asks": book.asks}
+    return _answer(body)
 
 
 async def _trades(symbol: str, query: Mapping[str, str], market_view: MarketView) -> RestResponse:

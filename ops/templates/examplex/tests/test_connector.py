@@ -32,7 +32,7 @@ async def test_a_symbol_that_is_not_listed_takes_no_other_with_it(connected: Con
     connected.add(["NOPE-USD", "SOL-USD"])
     await connected.until(lambda: connected.synchronized("SOL-USD"), "the book of the listed one")
     assert not connected.synchronized("NOPE-USD")
-    assert not any(batch.gaps for batch in connected.batches)
+    assert connected.all_gaps == []
 
 
 async def test_a_lost_update_begins_a_new_epoch(

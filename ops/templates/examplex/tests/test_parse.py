@@ -16,12 +16,12 @@ QUOTE = (
     b'"ask":"61800.20","ask_size":"0.30000","time":1781885870259}'
 )
 SNAPSHOT = (
-    b'{"channel":"book","type":"snapshot","symbol":"BTC-USD","sequence":100,'
+    b'{"channel":"book","type":"snapshot","symbol":"BTC-USD","number":20,"sequence":100,'
     b'"bids":[["61800.10","0.02000"]],"asks":[["61800.20","0.30000"]],"time":1781885870259}'
 )
 UPDATE = (
-    b'{"channel":"book","type":"update","symbol":"BTC-USD","sequence":107,"previous":100,'
-    b'"bids":[["61800.10","0.00000"]],"asks":[],"time":1781885870359}'
+    b'{"channel":"book","type":"update","symbol":"BTC-USD","number":21,"sequence":107,'
+    b'"previous":100,"bids":[["61800.10","0.00000"]],"asks":[],"time":1781885870359}'
 )
 
 

@@ -1,0 +1,241 @@
+"""What ``new-venue`` changes in its template for the options of the new exchange."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ops.errors import OperationsError
+
+END = "\0"
+"""In ``until``: the end of the file."""
+BOOK_SOURCES = ("feed", "rest")
+TRADE_IDS = ("numeric", "text", "none")
+
+
+class Edit(NamedTuple):
+    """Replace a text in a file of the template; with ``until``, everything from the text up to
+    there."""
+
+    file: str
+    text: str
+    replacement: str
+    until: str = ""
+
+
+class Rule(NamedTuple):
+    """A sequence rule as the template uses it."""
+
+    name: str
+    works_with_rest: bool
+    explanation: str
+    sequence: str = 'found.integers("sequence")'
+    first_sequence: str = "sequence"
+    expected: str = "[100, 107]"
+    """last_sequence of the two book frames in tests/test_parse.py."""
+
+
+RULES = {
+    "chain": Rule("ChainRule", False, "Each update names the update before it."),
+    "counting": Rule(
+        "CountingRule",
+        False,
+        "The updates of a book count by one.",
+        'found.integers("number")',
+        expected="[20, 21]",
+    ),
+    "overlap": Rule(
+        "OverlapRule",
+        True,
+        "Each update covers a range of ids, which begins after the last id of the one before.",
+        first_sequence='found.integers("previous") + 1',
+    ),
+    "time": Rule(
+        "TimeRule",
+        True,
+        "Updates have the time of the book, and no numbers: a lost update does not show.",
+        'found.integers("time")',
+        expected="[1_781_885_870_259, 1_781_885_870_359]",
+    ),
+    "none": Rule(
+        "UnnumberedRule",
+        False,
+        "Updates have neither numbers nor times: a lost update does not show.",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The options of ``new-venue``."""
+
+    book: str = "feed"
+    """Where snapshots come from: one of BOOK_SOURCES."""
+    rule: str = "chain"
+    """A key of RULES."""
+    trade_ids: str = "numeric"
+    """numeric: they count by one. text. none: numbers that show no missing trade."""
+    has_quotes: bool = True
+
+
+def edits(choices: Choices) -> Iterator[Edit]:
+    """The changes to the template. Raises OperationsError for choices that exclude each other."""
+    rule = RULES[choices.rule]
+    if choices.book == "rest" and not rule.works_with_rest:
+        allowed = ", ".join(name for name, one in RULES.items() if one.works_with_rest)
+        raise OperationsError(
+            f"--rule {choices.rule} cannot join REST snapshots with updates: allowed with"
+            f" --book rest are {allowed}; see docs/ADD_A_VENUE.md for rules of your own"
+        )
+    if (choices.book, choices.rule) != ("feed", "chain"):
+        yield from _book_edits(choices.book, rule)
+    if choices.rule in ("time", "none"):
+        yield Edit("tests/test_connector.py", "\n\nasync def test_a_lost_update", "\n", until=END)
+    if choices.trade_ids != "numeric":
+        yield from _trade_id_edits(choices.trade_ids)
+    if not choices.has_quotes:
+        yield from _quote_edits()
+
+
+def _book_edits(source: str, rule: Rule) -> Iterator[Edit]:
+    origin = "over the feed, after a subscription" if source == "feed" else "over REST"
+    text = f"Snapshots come {origin}.\n{rule.explanation}"
+    yield Edit("book.py", "A subscription begins", f"{text}\n\n", until="To change:")
+    for _ in range(2):
+        yield Edit("book.py", "ChainRule", rule.name)
+    yield Edit("book.py", "SnapshotSource.FEED", f"SnapshotSource.{source.upper()}")
+    yield Edit(
+        "README.md",
+        "For an update with",
+        f"`{rule.name}`: {text}\n\n",
+        until="## Limits",
+    )
+    yield Edit(
+        "parse.py",
+        'sequence = found.integers("sequence")\n    return Book',
+        f"sequence = {rule.sequence}\n    return Book",
+    )
+    yield Edit("parse.py", "first_sequence=sequence", f"first_sequence={rule.first_sequence}")
+    yield Edit("tests/test_parse.py", "[100, 107]", rule.expected)
+    if rule.name == "TimeRule":
+        yield Edit("history.py", "    sequence: int\n    bids", "    time: int\n    bids")
+        yield Edit("history.py", '{"sequence":100,"bids"', '{"time":1781885870259,"bids"')
+        yield Edit("history.py", "last_sequence=answer.sequence", "last_sequence=answer.time")
+        yield Edit("history.py", "sequence counts as in the feed", "time is that of the book")
+    if rule.name == "CountingRule":
+        yield Edit("history.py", "last_sequence=answer.sequence", "last_sequence=0")
+        yield Edit("history.py", "sequence counts as in the feed", "it has no number of the feed")
+    if source == "rest":
+        nothing = '"""Nothing: the whole book comes over REST."""\n        return []\n\n    '
+        yield Edit("feed.py", '"""Unsubscribe and subscribe again', nothing, until="def ping")
+        yield Edit("feed.py", 'BOOK = "book"\n', "")
+        renewed = "def test_a_book_is_renewed"
+        yield Edit("tests/test_feed.py", renewed, "", until='@pytest.mark.parametrize("channel"')
+        tape = "            # A tape brings its own snapshots.\n"
+        yield Edit("simulator/__init__.py", tape, "", until="        return said")
+        file = "simulator/tests/test_conversation.py"
+        snapshot = "    book = await websocket.receive_json(timeout=5)\n"
+        yield Edit(file, snapshot, "    last, updates = 0, 0\n", until="    while updates < 5")
+        joined = 'assert frame["previous"] == last'
+        yield Edit(file, joined, 'assert last in (0, frame["previous"])')
+
+
+def _trade_id_edits(trade_ids: str) -> Iterator[Edit]:
+    yield Edit("catalog.py", "    trade_numbering=TradeNumbering.CONSECUTIVE,\n", "")
+    yield Edit("parse.py", "        previous_id=trade_id - 1,\n", "")
+    given = "rows.previous_id is not None\n    assert rows.previous_id.tolist() == [16, 17]"
+    yield Edit("tests/test_parse.py", given, "rows.previous_id is None")
+    if trade_ids == "text":
+        yield from _text_id_edits()
+        yield from _text_id_test_edits()
+
+
+def _text_id_edits() -> Iterator[Edit]:
+    yield Edit("catalog.py", "    TradeNumbering,\n", "    TradeHistory,\n")
+    yield Edit("catalog.py", "    notes=", "    trade_history=(TradeHistory.BY_TIME,),\n    notes=")
+    yield Edit("parse.py", '"id": Field.INTEGER', '"id": Field.IDENTIFIER')
+    yield Edit(
+        "parse.py",
+        '    trade_id = found.integers("id")\n    return TradeRows(',
+        "    return TradeRows(",
+    )
+    yield Edit(
+        "parse.py",
+        "trade_id=trade_id,",
+        'trade_id=zeros(len(found.frame)),\n        trade_id_text=found.identifiers("id"),',
+    )
+    yield Edit("parse.py", "QuoteRows, TradeRows", "QuoteRows, TradeRows, zeros")
+    yield Edit("parse.py", '"id":17', '"id":"t17"')
+    yield Edit("parse.py", "id: counts by one for each symbol", "id: a text, in no order")
+    yield Edit("history.py", "    id: int\n", "    id: str\n")
+    yield Edit("history.py", "trade_id=str(row.id)", "trade_id=row.id")
+    refusal = (
+        "        if first_trade_id:\n"
+        '            words = "trade ids have no order"\n'
+        '            raise NotSupported(words, service=self._venue_id, wanted="from_id")\n'
+        "        if start_time_ns:"
+    )
+    yield Edit(
+        "history.py", "        if first_trade_id:", refusal, until='\n            query["start"]'
+    )
+    yield Edit("history.py", "import BadRequest", "import BadRequest, NotSupported")
+    yield Edit("simulator/encode.py", '"id": trade.trade_id', '"id": f"t{trade.trade_id}"')
+    yield Edit("simulator/rest.py", '"id": trade.trade_id', '"id": f"t{trade.trade_id}"')
+    yield Edit("simulator/capture.py", "    id: int\n", "    id: str\n")
+    yield Edit("simulator/capture.py", "TradePrint(found.id,", "TradePrint(int(found.id[1:]),")
+
+
+def _text_id_test_edits() -> Iterator[Edit]:
+    for file in ("tests/test_parse.py", "simulator/tests/test_capture.py"):
+        yield Edit(file, '"id":17', '"id":"t17"')
+    yield Edit("tests/test_parse.py", 'b":17,", b":18,"', "b'\"t17\"', b'\"t18\"'")
+    yield Edit(
+        "tests/test_parse.py",
+        "rows.trade_id.tolist() == [17, 18]",
+        'rows.trade_id_text == ["t17", "t18"]',
+    )
+    yield Edit(
+        "tests/test_history.py",
+        '    by_id = await history.trades("BTC-USD", int(middle.trade_id), 0, 5)\n',
+        '    with pytest.raises(NotSupported):\n        await history.trades("BTC-USD", 1, 0, 5)\n',
+    )
+    yield Edit("tests/test_history.py", "    assert by_id[0].trade_id == middle.trade_id\n", "")
+    yield Edit(
+        "tests/test_history.py",
+        "assert [len(by_id), len(by_time)] == [5, 5]",
+        "assert len(by_time) == 5",
+    )
+    yield Edit(
+        "tests/test_history.py", "import BadRequest, Unk", "import BadRequest, NotSupported, Unk"
+    )
+    yield Edit(
+        "simulator/tests/test_conversation.py",
+        "assert ids == list(range(ids[0], ids[0] + 10))",
+        "assert len(set(ids)) == 10",
+    )
+
+
+def _quote_edits() -> Iterator[Edit]:
+    yield Edit("parse.py", "QUOTE = FrameSchema", "", until="BOOK = FrameSchema")
+    yield Edit("parse.py", "def quotes(", "", until="def book(")
+    yield Edit("feed.py", '"trades", "quotes", "book"', '"trades", "book"')
+    yield Edit(
+        "feed.py",
+        "types_pb2.CHANNEL_TRADES, types_pb2.CHANNEL_QUOTES, ",
+        "types_pb2.CHANNEL_TRADES, ",
+    )
+    yield Edit("feed.py", '        FrameKind("quotes", b\'"quotes"\', [parse.quotes]),\n', "")
+    yield Edit("feed.py", "Trades, quotes and books", "Trades and books")
+    yield Edit("simulator/streams.py", '"quotes": Channel.QUOTES, ', "")
+    yield Edit("simulator/streams.py", "the same of quotes and book", "the same of book")
+    yield Edit(
+        "simulator/encode.py",
+        "            elif type(event) is BestQuote:\n",
+        "",
+        until="        if step.time_ns %",
+    )
+    yield Edit("simulator/encode.py", "def _quote_frame", "", until="def _levels")
+    yield Edit("tests/test_parse.py", "QUOTE = (", "", until="SNAPSHOT = (")
+    yield Edit("tests/test_parse.py", "def test_a_quote_has", "", until="def test_a_book_begins")
+    for _ in range(2):
+        yield Edit("tests/test_feed.py", '"trades", "quotes", "book"', '"trades", "book"')
+    yield Edit("README.md", "| QUOTES |", "", until="| BOOK |")
