@@ -134,13 +134,16 @@ class Feed:
         subscribe = rpc.raw_stream(run.channel, _SUBSCRIBE)
         call = subscribe(self._request(run.handover), metadata=[rpc.STREAM_WRITER])
         try:
+            is_first = True
             async for response in call:
                 run.watch.heard()
+                if is_first:
+                    is_first = False
+                    self._troubles.clear(self._about)
                 for batch in wire_pb2.BatchFrames.FromString(response).batches:
                     await run.pending.put(self._entries(run, batch))
                     # What waits for Redis is not the venue's silence.
                     run.watch.heard()
-                self._troubles.clear(self._about)
         finally:
             call.cancel()
         raise VenueUnavailable("the venue ended the subscription", venue=self.venue)
@@ -165,10 +168,12 @@ class Feed:
         if key not in newest:
             raise VenueUnavailable("a batch came that was not asked for", venue=self.venue)
         now_ns = self._clock.time_ns()
-        between = handover.entries(key, Cursor.of(header.cursor), now_ns)
-        if between:
-            newest[key] = between[-1].cursor
-        batch = handover.without_known(key, header, batch)
+        between: list[StreamEntry] = []
+        if handover.is_active:
+            between = handover.entries(key, Cursor.of(header.cursor), now_ns)
+            if between:
+                newest[key] = between[-1].cursor
+            batch = handover.without_known(key, header, batch)
         entries = entries_for(key, newest[key], header, batch, now_ns)
         self._expired.discard(key)
         if not entries:
@@ -239,13 +244,16 @@ class Feed:
         self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
 
     async def _write(self, newest: dict[StreamKey, Cursor], pending: PendingEntries) -> None:
+        is_first = True
         while True:
             entries = await pending.take(self._settings.append_bytes_max)
             await self._room.wait()
             await self._register(entry.key for entry in entries)
             await self._streams.append_after(newest, entries)
             newest.update(positions_of(entries))
-            self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
+            if is_first:
+                is_first = False
+                self._waits = backoff.delays(most_seconds=RETRY_SECONDS_MAX)
             self._room.fill(sum(len(entry.batch) for entry in entries))
             age_ns = self._clock.time_ns() - self._published_time_ns
             self._meter.lag(age_ns / NANOSECONDS_PER_MILLISECOND)

@@ -31,6 +31,11 @@ class Handover:
     overlaps: dict[StreamKey, Overlap] = field(default_factory=dict)
 
     @property
+    def is_active(self) -> bool:
+        """Whether batches may still be changed or preceded by an entry."""
+        return bool(self.continued or self.overlaps)
+
+    @property
     def is_one(self) -> bool:
         """Whether the streams go over to another process."""
         return bool(self.continued)
