@@ -122,6 +122,16 @@ def format_scaled(unscaled: int, scale: int) -> str:
     return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
 
 
+def plain_text(number: str | int) -> str:
+    """A decimal number as text without exponent and without trailing zeros. Raises NumberError."""
+    return format_scaled(*parse_number(str(number)))
+
+
+def plain_text_or_empty(number: str | int | None) -> str:
+    """As plain_text; "" for None and "", by which venues say that they do not state a number."""
+    return "" if number is None or number == "" else plain_text(number)
+
+
 def to_decimal(unscaled: int, scale: int) -> Decimal:
     """The value, exact."""
     return Decimal(unscaled).scaleb(-scale)

@@ -17,7 +17,7 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.errors import ErrorTable
-from kit.connector.orders.rest_session import classes_of
+from kit.connector.orders.rest_session import class_names
 from kit.execution.contract import OutcomeUnknown, Verdict
 from venues.binance.errors import ERRORS as BINANCE
 from venues.bybit.errors import ERRORS as BYBIT
@@ -194,8 +194,9 @@ def judged(form: Form, exchange: Any, status: int, body: str) -> tuple[Verdict, 
     try:
         exchange.handle_errors(status, "", form.url, "POST", {}, body, json.loads(body), {}, "")
     except ccxt.BaseError as error:
-        classes = classes_of(error)
-    return form.errors.verdict(status, body, classes), classes
+        classes = class_names(error)
+    found = form.errors.decode(body)
+    return form.errors.verdict(status, body, found, classes), classes
 
 
 def outcome_of(receipt: Verdict) -> str:
@@ -246,10 +247,10 @@ def test_what_is_unclear_does_not_become_a_refusal_without_ccxts_classes(venue):
         for answer in answers(venue, code):
             body = json.dumps(answer)
             receipt, classes = judged(form, exchange, form.status, body)
-            said = form.errors.find(body)
+            error = form.errors.decode(body)
             is_own = venue not in ("binance", "binance_futures") or code in OWN_FAILURES
-            if said is not None and is_own and isinstance(receipt, OutcomeUnknown):
-                alone = form.errors.receipt(said)
+            if error is not None and is_own and isinstance(receipt, OutcomeUnknown):
+                alone = form.errors.verdict_of_error(error)
                 if not isinstance(alone, OutcomeUnknown):
                     wrong.append((code, classes[:1]))
     assert not wrong

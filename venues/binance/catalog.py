@@ -1,9 +1,11 @@
 """The venues of Binance's API: their ids, ports, limits and parts."""
 
 from decimal import Decimal
+from functools import partial
 
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
+from kit.base.request_budget import RequestBudget
 from kit.connector.contract.venue import (
     Environment,
     Maturity,
@@ -57,6 +59,7 @@ def spot(place: Environment) -> Venue:
     """Binance spot. The option ``trades`` is single (the default) or aggregate."""
     venue_id = "binance"
     aggregate = _aggregate(place, venue_id)
+    budget = place.request_budget(venue_id, SPOT_LIMITS)
     streams = (AGGREGATE_TRADES if aggregate else TRADES, *SPOT_STREAMS)
     return Venue(
         venue_id=venue_id,
@@ -66,10 +69,18 @@ def spot(place: Environment) -> Venue:
         ),
         feed_protocols=(BinanceFeedProtocol(place.feed(venue_id, SPOT_FEED), streams),),
         book=SPOT_BOOK,
-        history=BinanceHistory(venue_id, SPOT_API, place.rest(venue_id), SystemClock(), aggregate),
+        history=BinanceHistory(
+            venue_id,
+            SPOT_API,
+            place.rest(venue_id),
+            SystemClock(),
+            aggregate=aggregate,
+            budget=budget,
+        ),
         limits=SPOT_LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
-        desk=lambda credentials: _spot_desk(place, credentials),
+        execution_client=partial(_spot_execution_client, place),
+        request_budget=budget,
     )
 
 
@@ -79,6 +90,7 @@ def futures(place: Environment) -> Venue:
     aggregate = _aggregate(place, venue_id)
     public, market = FUTURES_PUBLIC_STREAMS, FUTURES_MARKET_STREAMS
     feed = place.feed(venue_id, FUTURES_FEED)
+    budget = place.request_budget(venue_id, FUTURES_LIMITS)
     return Venue(
         venue_id=venue_id,
         port=5065,
@@ -99,25 +111,36 @@ def futures(place: Environment) -> Venue:
         ),
         book=FUTURES_BOOK,
         history=BinanceHistory(
-            venue_id, FUTURES_API, place.rest(venue_id), SystemClock(), aggregate
+            venue_id,
+            FUTURES_API,
+            place.rest(venue_id),
+            SystemClock(),
+            aggregate=aggregate,
+            budget=budget,
         ),
         limits=FUTURES_LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
-        desk=lambda credentials: _futures_desk(place, credentials),
+        execution_client=partial(_futures_execution_client, place),
+        request_budget=budget,
         house=FeeSchedule(maker=Decimal("0.0002"), taker=Decimal("0.0005")),
     )
 
 
-def _spot_desk(place: Environment, credentials: Credentials) -> ExecutionClient:
+def _spot_execution_client(
+    place: Environment, credentials: Credentials, budget: RequestBudget | None
+) -> ExecutionClient:
     from venues.binance import orders
 
-    return orders.desk(credentials, place.rest("binance"), place.transport)
+    return orders.execution_client(credentials, place.rest("binance"), place.transport, budget)
 
 
-def _futures_desk(place: Environment, credentials: Credentials) -> ExecutionClient:
+def _futures_execution_client(
+    place: Environment, credentials: Credentials, budget: RequestBudget | None
+) -> ExecutionClient:
     from venues.binance import orders
 
-    return orders.futures_desk(credentials, place.rest("binance_futures"), place.transport)
+    base_url = place.rest("binance_futures")
+    return orders.futures_execution_client(credentials, base_url, place.transport, budget)
 
 
 def _aggregate(place: Environment, venue_id: str) -> bool:

@@ -8,7 +8,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.connector.orders.errors import ErrorTable, VenueError
 from kit.execution.contract import RejectReason
 
-WORDS: Mapping[str, RejectReason] = {
+TEXTS: Mapping[str, RejectReason] = {
     "insufficient balance": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
     "immediately match and take": orders_pb2.REJECT_REASON_WOULD_TAKE,
     "duplicate order sent": orders_pb2.REJECT_REASON_DUPLICATE_ID,
@@ -84,12 +84,13 @@ UNCLEAR = frozenset({"-1000", "-1001", "-1004", "-1006", "-1007", "-2012"})
 a cancellation of all that has failed."""
 
 
-def said(answer: Any) -> VenueError | None:
+def find_error(answer: Any) -> VenueError | None:
     """{"code":-2010,"msg":"Account has insufficient balance for requested action."}"""
     if isinstance(answer, dict) and "code" in answer and int(answer["code"]) < 0:
         return VenueError(str(answer["code"]), str(answer.get("msg", "")))
     return None
 
 
-ERRORS = ErrorTable(said, CODES, WORDS, unclear=UNCLEAR, absent=frozenset({"-2011", "-2013"}))
-"""For the line."""
+ERRORS = ErrorTable(
+    find_error, CODES, TEXTS, unclear=UNCLEAR, not_found=frozenset({"-2011", "-2013"})
+)

@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import format_scaled, parse_number
+from kit.base.numbers import plain_text_or_empty
 
 STATUSES = {
     "TRADING": types_pb2.INSTRUMENT_STATUS_TRADING,
@@ -50,14 +50,10 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
         kind=KINDS[market["type"]],
         base=market["base"],
         quote=market["quote"],
-        price_tick=_plain(filters.get("PRICE_FILTER", {}).get("tickSize")),
-        size_step=_plain(lot.get("stepSize")),
-        size_min=_plain(lot.get("minQty")),
-        notional_min=_plain(notional.get("minNotional") or notional.get("notional")),
+        price_tick=plain_text_or_empty(filters.get("PRICE_FILTER", {}).get("tickSize")),
+        size_step=plain_text_or_empty(lot.get("stepSize")),
+        size_min=plain_text_or_empty(lot.get("minQty")),
+        notional_min=plain_text_or_empty(notional.get("minNotional") or notional.get("notional")),
         contract_size="1",
         status=STATUSES.get(info.get("status", ""), types_pb2.INSTRUMENT_STATUS_UNSPECIFIED),
     )
-
-
-def _plain(text: str | None) -> str:
-    return format_scaled(*parse_number(text)) if text else ""

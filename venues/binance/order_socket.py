@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import SocketReply, SocketRequest, Spoken
-from kit.connector.orders.rest_session import RestSession
+from kit.connector.orders.order_socket import LoggedIn, SocketMessage, SocketReply
+from kit.connector.orders.rest_session import QuerySession
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 
 LOGON_NUMBER = 0
@@ -32,24 +32,24 @@ class BinanceOrderSocketCodec:
         """``market``: as ccxt calls it, "spot" or "linear"."""
         self._market = market
 
-    def url(self, api: Any) -> str:
-        """wss://ws-api.binance.com:443/ws-api/v3. How much of the limits is used is not asked for:
-        it would make each answer three times as long."""
-        return f"{api.urls['api']['ws']['ws-api'][self._market]}?returnRateLimits=false"
+    def url(self, exchange: Any) -> str:
+        """wss://ws-api.binance.com:443/ws-api/v3, without rate limits in each answer: they would
+        make it three times as long."""
+        return f"{exchange.urls['api']['ws']['ws-api'][self._market]}?returnRateLimits=false"
 
-    async def enter(self, line: RestSession) -> Sequence[str]:
+    async def login(self, queries: QuerySession) -> Sequence[str]:
         """{"id":0,"method":"session.logon","params":{"apiKey":"…","signature":"…",…}}"""
-        if not _is_ed25519(line.api.secret):
+        if not _is_ed25519(queries.exchange.secret):
             return ()
-        return (_request(LOGON_NUMBER, "session.logon", _signed(line.api, {})),)
+        return (_request(LOGON_NUMBER, "session.logon", _signed(queries.exchange, {})),)
 
-    def say(self, api: Any, number: int, operation: str, params: Mapping[str, str]) -> str:
+    def encode(self, exchange: Any, number: int, operation: str, params: Mapping[str, str]) -> str:
         """{"id":1,"method":"order.place","params":{"symbol":"BTCUSDT","side":"BUY",…}}"""
-        if _is_ed25519(api.secret):
-            return _request(number, operation, {**params, **_stamp(api)})
-        return _request(number, operation, _signed(api, params))
+        if _is_ed25519(exchange.secret):
+            return _request(number, operation, {**params, **_stamp(exchange)})
+        return _request(number, operation, _signed(exchange, params))
 
-    def hear(self, message: Any) -> Spoken:
+    def decode(self, message: Any) -> SocketMessage:
         """{"id":1,"status":200,"result":{"orderId":28,…}}, {"id":1,"status":400,"error":{"code":
         -2010,"msg":"…"}}; {"event":{"e":"serverShutdown","E":1770123456789}} ten minutes before
         the end."""
@@ -59,11 +59,7 @@ class BinanceOrderSocketCodec:
         number, status = message["id"], int(message["status"])
         error = message.get("error", {})
         if number == LOGON_NUMBER:
-            return (
-                LoginRejected(f"{error.get('code')} {error.get('msg')}")
-                if error
-                else SocketRequest()
-            )
+            return LoginRejected(f"{error.get('code')} {error.get('msg')}") if error else LoggedIn()
         if not error:
             return SocketReply(int(number), message["result"], status)
         if number is None:
@@ -77,23 +73,23 @@ def _is_ed25519(secret: str) -> bool:
     return PEM_MARK in secret and len(secret) <= ED25519_PEM_LENGTH_MAX
 
 
-def _stamp(api: Any) -> dict[str, int]:
+def _stamp(exchange: Any) -> dict[str, int]:
     """ccxt's own window, so that both ways say the same."""
-    return {"timestamp": api.milliseconds(), "recvWindow": api.options["recvWindow"]}
+    return {"timestamp": exchange.milliseconds(), "recvWindow": exchange.options["recvWindow"]}
 
 
-def _signed(api: Any, params: Mapping[str, str]) -> dict[str, Any]:
+def _signed(exchange: Any, params: Mapping[str, str]) -> dict[str, Any]:
     """All but the signature is signed, by name, as it is."""
-    stamped = {**params, "apiKey": api.apiKey, **_stamp(api)}
+    stamped = {**params, "apiKey": exchange.apiKey, **_stamp(exchange)}
     text = "&".join([f"{name}={stamped[name]}" for name in sorted(stamped)])
-    return {**stamped, "signature": _signature(api, text)}
+    return {**stamped, "signature": _signature(exchange, text)}
 
 
-def _signature(api: Any, text: str) -> str:
-    secret: str = api.secret
+def _signature(exchange: Any, text: str) -> str:
+    secret: str = exchange.secret
     if PEM_MARK not in secret:
         return hmac.digest(secret.encode(), text.encode(), "sha256").hex()
-    sign = api.eddsa if _is_ed25519(secret) else api.rsa
+    sign = exchange.eddsa if _is_ed25519(secret) else exchange.rsa
     kind = "ed25519" if _is_ed25519(secret) else "sha256"
     signature: str = sign(text.encode() if kind == "ed25519" else text, secret, kind)
     return signature

@@ -1,7 +1,10 @@
 """The venues of Bybit's API: their ids, ports, limits and parts."""
 
+from functools import partial
+
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
+from kit.base.request_budget import RequestBudget
 from kit.connector.contract.venue import Environment, Maturity, Venue, VenueLimits, VenueProfile
 from kit.execution.contract import Credentials, ExecutionClient
 from venues.bybit.book import BOOK
@@ -40,23 +43,27 @@ def spot(place: Environment) -> Venue:
     if depth not in DEPTHS:
         key = f"venues.{VENUE_ID}.options.depth"
         raise SettingError(key, depth, f"allowed are {', '.join(DEPTHS)}")
+    budget = place.request_budget(VENUE_ID, LIMITS)
     return Venue(
         venue_id=VENUE_ID,
         port=5061,
         profile=PROFILE,
         feed_protocols=(BybitFeedProtocol(place.feed(VENUE_ID, LIVE_FEED), depth),),
         book=BOOK,
-        history=BybitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock()),
+        history=BybitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock(), budget=budget),
         limits=LIMITS,
         default_symbols=("BTCUSDT", "ETHUSDT"),
-        desk=lambda credentials: _desk(place, credentials),
+        execution_client=partial(_execution_client, place),
+        request_budget=budget,
     )
 
 
-def _desk(place: Environment, credentials: Credentials) -> ExecutionClient:
+def _execution_client(
+    place: Environment, credentials: Credentials, budget: RequestBudget | None
+) -> ExecutionClient:
     from venues.bybit import orders
 
-    return orders.desk(credentials, place.rest(VENUE_ID), place.transport)
+    return orders.execution_client(credentials, place.rest(VENUE_ID), place.transport, budget)
 
 
 VENUES = {VENUE_ID: spot}

@@ -88,7 +88,7 @@ CODES: Mapping[str, RejectReason] = {
     "170372": orders_pb2.REJECT_REASON_PRICE,
     "170810": orders_pb2.REJECT_REASON_TOO_MANY_ORDERS,
 }
-WORDS: Mapping[str, RejectReason] = {
+TEXTS: Mapping[str, RejectReason] = {
     "invalid api_key": orders_pb2.REJECT_REASON_PERMISSION,
     "sign params error": orders_pb2.REJECT_REASON_PERMISSION,
     "not supported symbols": orders_pb2.REJECT_REASON_INSTRUMENT,
@@ -116,7 +116,7 @@ UNCLEAR = frozenset(
 """Timeouts and errors inside the venue, and its restarts."""
 
 
-def said(answer: Any) -> VenueError | None:
+def find_error(answer: Any) -> VenueError | None:
     """{"retCode":170131,"retMsg":"Insufficient balance.","result":{},"time":1}: always HTTP 200. A
     timeout comes under several codes."""
     if isinstance(answer, dict) and str(answer.get("retCode", "0")) != "0":
@@ -127,13 +127,12 @@ def said(answer: Any) -> VenueError | None:
 
 
 ERRORS = ErrorTable(
-    said,
+    find_error,
     CODES,
-    WORDS,
+    TEXTS,
     unclear=UNCLEAR,
-    absent=frozenset(
+    not_found=frozenset(
         {"110001", "110008", "110010", "170139", "170142", "170143", "170190", "170213"}
     ),
     statuses={**STATUSES, 403: orders_pb2.REJECT_REASON_RATE_LIMIT},
 )
-"""For the line."""

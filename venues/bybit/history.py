@@ -5,19 +5,21 @@ https://bybit-exchange.github.io/docs/v5/market/orderbook and its neighbours ``r
 ``kline`` and ``instrument``. Lists come newest first.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.base.errors import BadRequest
-from kit.base.numbers import format_scaled, parse_number
+from kit.base.numbers import plain_text
+from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest import ccxt_client
+from kit.connector.rest.ccxt_rest import CcxtRest, candle, first_millisecond, known_interval
 from kit.marketdata.model.columns import Levels
 from venues.bybit import instruments
+
+ReadT = TypeVar("ReadT")
 
 BOOK_DEPTH = 200
 TRADES_MAX = 60
@@ -42,41 +44,49 @@ REST_HOSTS = ("spot", "futures", "v2", "public", "private")
 
 
 class BybitHistory:
-    """What is asked over REST."""
+    """Instruments, book, trades and candles over REST."""
 
-    def __init__(self, venue_id: str, base_url: str | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        venue_id: str,
+        base_url: str | None,
+        clock: Clock,
+        *,
+        budget: RequestBudget | None = None,
+    ) -> None:
         self._venue_id = venue_id
-        self._base_url = base_url
         self._clock = clock
-        self._made: Any = None
+        self._rest = CcxtRest(venue_id, "bybit", _config(base_url), budget)
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET /v5/market/instruments-info."""
-        markets = await self._call(self._exchange.fetch_markets)
-        return [instruments.instrument(self._venue_id, market) for market in markets]
+        return await self._rest.markets(
+            lambda markets: [instruments.instrument(self._venue_id, one) for one in markets]
+        )
 
     async def book(self, symbol: str) -> BookSnapshot:
         """GET /v5/market/orderbook: {"b":[["61837.6","3.7"],…],"a":…,"u":230704,"seq":143260,…}.
 
         u counts as in the topic orderbook.200.
         """
-        query = {"limit": BOOK_DEPTH}
-        answer = await self._ask(self._exchange.publicGetV5MarketOrderbook, symbol, query)
-        received_time_ns = self._clock.time_ns()
-        return BookSnapshot(
-            last_sequence=int(answer["u"]),
-            bids=Levels.parse(answer["b"]),
-            asks=Levels.parse(answer["a"]),
-            received_time_ns=received_time_ns,
-        )
+
+        def read(result: Mapping[str, Any]) -> BookSnapshot:
+            return BookSnapshot(
+                last_sequence=int(result["u"]),
+                bids=Levels.parse(result["b"]),
+                asks=Levels.parse(result["a"]),
+                received_time_ns=self._clock.time_ns(),
+            )
+
+        query = {"symbol": symbol, "limit": BOOK_DEPTH}
+        return await self._get(Priority.PROTECT, "publicGetV5MarketOrderbook", query, read)
 
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Trade]:
         """GET /v5/market/recent-trade, which knows the newest 60 and nothing before. Ids grow."""
-        query = {"limit": TRADES_MAX}
-        answer = await self._ask(self._exchange.publicGetV5MarketRecentTrade, symbol, query)
-        found = [_trade(row) for row in reversed(answer["list"])]
+        query = {"symbol": symbol, "limit": TRADES_MAX}
+        found = await self._backfill("publicGetV5MarketRecentTrade", query, _trade)
         if first_trade_id:
             return [trade for trade in found if int(trade.trade_id) >= first_trade_id][:count]
         if start_time_ns:
@@ -87,46 +97,48 @@ class BybitHistory:
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:
         """GET /v5/market/kline. Raises BadRequest for an interval that the venue does not have."""
-        if interval not in INTERVALS:
-            raise BadRequest(
-                f"no candles of {interval!r}",
-                field="interval",
-                value=interval,
-                allowed=" ".join(INTERVALS),
-            )
         query: dict[str, Any] = {
-            "interval": INTERVALS[interval],
+            "symbol": symbol,
+            "interval": known_interval(interval, INTERVALS),
             "limit": min(count, CANDLES_MAX),
         }
         if start_time_ns:
-            query["start"] = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
-        answer = await self._ask(self._exchange.publicGetV5MarketKline, symbol, query)
-        found = [_candle(row) for row in reversed(answer["list"])]
-        return [candle for candle in found if candle.open_time_ns >= start_time_ns]
+            query["start"] = first_millisecond(start_time_ns)
+        found = await self._backfill("publicGetV5MarketKline", query, _candle)
+        return [one for one in found if one.open_time_ns >= start_time_ns]
 
     async def close(self) -> None:
-        """End the connections."""
-        if self._made is not None:
-            await self._made.close()
+        """Close the connections."""
+        await self._rest.close()
 
-    async def _ask(self, function: Any, symbol: str, query: Mapping[str, Any]) -> Any:
-        """The result of a call about a symbol."""
-        full = {"category": "spot", "symbol": symbol, **query}
-        return (await self._call(function, full))["result"]
+    async def _backfill(
+        self, method: str, query: Mapping[str, Any], read: Callable[[Any], ReadT]
+    ) -> list[ReadT]:
+        """The rows of an answer, oldest first."""
+        return await self._get(
+            Priority.BACKFILL,
+            method,
+            query,
+            lambda result: [read(row) for row in reversed(result["list"])],
+        )
 
-    async def _call(self, function: Any, *arguments: Any) -> Any:
-        return await ccxt_client.call(self._venue_id, function, *arguments)
+    async def _get(
+        self,
+        priority: Priority,
+        method: str,
+        query: Mapping[str, Any],
+        read: Callable[[Any], ReadT],
+    ) -> ReadT:
+        full = {"category": "spot", **query}
+        return await self._rest.get(priority, method, full, lambda answer: read(answer["result"]))
 
-    @property
-    def _exchange(self) -> Any:
-        """Made when first needed: the feed can start before ccxt is loaded."""
-        if self._made is None:
-            options = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False}
-            config: dict[str, Any] = {"options": options}
-            if self._base_url is not None:
-                config["urls"] = {"api": dict.fromkeys(REST_HOSTS, self._base_url)}
-            self._made = ccxt_client.load("bybit")(config)
-        return self._made
+
+def _config(base_url: str | None) -> Mapping[str, Any]:
+    options = {"fetchMarkets": {"types": ["spot"]}, "fetchCurrencies": False}
+    config: dict[str, Any] = {"options": options}
+    if base_url is not None:
+        config["urls"] = {"api": dict.fromkeys(REST_HOSTS, base_url)}
+    return config
 
 
 def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
@@ -134,8 +146,8 @@ def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
     "time":"1672052955758",…}; side is the taker's."""
     return market_data_pb2.Trade(
         trade_id=row["execId"],
-        price=_plain(row["price"]),
-        size=_plain(row["size"]),
+        price=plain_text(row["price"]),
+        size=plain_text(row["size"]),
         side=SIDES[row["side"]],
         venue_time_ns=int(row["time"]) * NANOSECONDS_PER_MILLISECOND,
     )
@@ -143,15 +155,4 @@ def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
 
 def _candle(row: list[str]) -> market_data_pb2.Candle:
     """[open time ms, open, high, low, close, volume, turnover], all as text."""
-    return market_data_pb2.Candle(
-        open_time_ns=int(row[0]) * NANOSECONDS_PER_MILLISECOND,
-        open=_plain(row[1]),
-        high=_plain(row[2]),
-        low=_plain(row[3]),
-        close=_plain(row[4]),
-        volume=_plain(row[5]),
-    )
-
-
-def _plain(text: str) -> str:
-    return format_scaled(*parse_number(text))
+    return candle(int(row[0]) * NANOSECONDS_PER_MILLISECOND, *row[1:6])

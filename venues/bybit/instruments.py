@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import format_scaled, parse_number
+from kit.base.numbers import plain_text_or_empty
 
 STATUSES = {
     "Trading": types_pb2.INSTRUMENT_STATUS_TRADING,
@@ -31,14 +31,10 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
         kind=types_pb2.INSTRUMENT_KIND_SPOT,
         base=market["base"],
         quote=market["quote"],
-        price_tick=_plain(info.get("priceFilter", {}).get("tickSize")),
-        size_step=_plain(lot.get("basePrecision")),
-        size_min=_plain(lot.get("minOrderQty")),
-        notional_min=_plain(lot.get("minOrderAmt")),
+        price_tick=plain_text_or_empty(info.get("priceFilter", {}).get("tickSize")),
+        size_step=plain_text_or_empty(lot.get("basePrecision")),
+        size_min=plain_text_or_empty(lot.get("minOrderQty")),
+        notional_min=plain_text_or_empty(lot.get("minOrderAmt")),
         contract_size="1",
         status=STATUSES.get(info.get("status", ""), types_pb2.INSTRUMENT_STATUS_UNSPECIFIED),
     )
-
-
-def _plain(text: str | None) -> str:
-    return format_scaled(*parse_number(text)) if text else ""

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import SocketReply, SocketRequest, Spoken
-from kit.connector.orders.rest_session import RestSession
+from kit.connector.orders.order_socket import LoggedIn, SocketMessage, SocketReply
+from kit.connector.orders.rest_session import QuerySession
 from kit.connector.orders.user_stream import LoginRejected
 
 SIGNED_MS = 10_000
@@ -24,30 +24,30 @@ class BybitOrderSocketCodec:
 
     ping = '{"op":"ping"}'
 
-    def url(self, api: Any) -> str:
+    def url(self, exchange: Any) -> str:
         """wss://stream.bybit.com/v5/trade"""
-        return str(api.urls["api"]["ws"]["private"]["trade"])
+        return str(exchange.urls["api"]["ws"]["private"]["trade"])
 
-    async def enter(self, line: RestSession) -> Sequence[str]:
+    async def login(self, queries: QuerySession) -> Sequence[str]:
         """{"op":"auth","args":["key",1662350400000,"signature"]}"""
-        api = line.api
-        expires_ms = api.milliseconds() + SIGNED_MS
+        exchange = queries.exchange
+        expires_ms = exchange.milliseconds() + SIGNED_MS
         text = f"GET/realtime{expires_ms}"
-        signature = hmac.digest(api.secret.encode(), text.encode(), "sha256").hex()
-        request = {"op": "auth", "args": [api.apiKey, expires_ms, signature]}
+        signature = hmac.digest(exchange.secret.encode(), text.encode(), "sha256").hex()
+        request = {"op": "auth", "args": [exchange.apiKey, expires_ms, signature]}
         return (msgspec.json.encode(request).decode(),)
 
-    def say(self, api: Any, number: int, operation: str, params: Mapping[str, str]) -> str:
+    def encode(self, exchange: Any, number: int, operation: str, params: Mapping[str, str]) -> str:
         """{"reqId":"1","header":{"X-BAPI-TIMESTAMP":"1711001595207",…},"op":"order.create",
         "args":[{"symbol":"BTCUSDT","side":"Buy",…}]}"""
         header = {
-            "X-BAPI-TIMESTAMP": str(api.milliseconds()),
-            "X-BAPI-RECV-WINDOW": str(api.options["recvWindow"]),
+            "X-BAPI-TIMESTAMP": str(exchange.milliseconds()),
+            "X-BAPI-RECV-WINDOW": str(exchange.options["recvWindow"]),
         }
         request = {"reqId": str(number), "header": header, "op": operation, "args": [params]}
         return msgspec.json.encode(request).decode()
 
-    def hear(self, message: Any) -> Spoken:
+    def decode(self, message: Any) -> SocketMessage:
         """{"reqId":"1","retCode":0,"retMsg":"OK","op":"order.create","data":{"orderId":"…",…},
         "header":{"X-Bapi-Limit":"20",…},"connId":"…"}; {"retCode":0,"retMsg":"OK","op":"auth"}."""
         operation = message.get("op")
@@ -55,6 +55,6 @@ class BybitOrderSocketCodec:
             return None
         code, words = message["retCode"], message.get("retMsg", "")
         if operation == "auth":
-            return SocketRequest() if code == 0 else LoginRejected(f"{code} {words}")
+            return LoggedIn() if code == 0 else LoginRejected(f"{code} {words}")
         body = {"retCode": code, "retMsg": words, "result": message.get("data", {})}
         return SocketReply(int(message["reqId"]), body)

@@ -70,7 +70,8 @@ def _venue(name: str, port: int, place: Environment) -> Venue:
             place.options.get("config", ""),
             f'in the world {place.world} it must have "urls" of a pretended exchange',
         )
-    exchange = CcxtExchange(ALIASES.get(name, name), config)
+    budget = place.request_budget(venue_id, LIMITS)
+    exchange = CcxtExchange(ALIASES.get(name, name), config, budget)
     consecutive = _choice(venue_id, place, "trade_ids", TRADE_IDS) == "consecutive"
     return Venue(
         venue_id=venue_id,
@@ -86,6 +87,7 @@ def _venue(name: str, port: int, place: Environment) -> Venue:
         book=book.BOOK,
         history=CcxtHistory(venue_id, exchange),
         limits=LIMITS,
+        request_budget=budget,
         default_symbols=("BTC/USDT", "ETH/USDT"),
         source=CcxtSource(exchange, _depth(venue_id, place), consecutive, LIMITS.silence_s),
     )

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from kit.base import telemetry
+from kit.base.request_budget import RequestBudget
 from kit.connector.rest import ccxt_client
 
 TRADES_MAX = 10_000
@@ -37,7 +38,11 @@ CURRENT: ContextVar[Watcher | None] = ContextVar("current", default=None)
 class CcxtExchange:
     """The object of ccxt.pro, made when first needed. History and feed share it."""
 
-    def __init__(self, exchange_id: str, config: Mapping[str, Any]) -> None:
+    def __init__(
+        self, exchange_id: str, config: Mapping[str, Any], budget: RequestBudget | None = None
+    ) -> None:
+        self.budget = budget
+        """Of REST calls; None: they go out at once."""
         self._exchange_id = exchange_id
         self._config = config
         self._class: Any = None
@@ -57,6 +62,7 @@ class CcxtExchange:
             guarded = type(self._exchange_id, (_Guarded, loaded), {})
             usual = {"newUpdates": True, "options": {"tradesLimit": TRADES_MAX}}
             self._made = guarded(loaded.deep_extend(usual, self._config))
+            self._made.request_budget = self.budget
             streaming = self._made.streaming
             usual_ms = streaming.get("keepAlive") or KEEP_ALIVE_MS_MAX
             streaming["keepAlive"] = min(usual_ms, KEEP_ALIVE_MS_MAX)

@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import format_scaled, parse_number
+from kit.base.numbers import format_scaled, plain_text
 from venues.ccxt.parse import plain
 
 TICK_SIZE = 4
@@ -51,4 +51,4 @@ def _step(precision: float | None, mode: int) -> str:
 
 
 def _plain(value: float | str | None) -> str:
-    return format_scaled(*parse_number(plain(value))) if value is not None else ""
+    return plain_text(plain(value)) if value is not None else ""

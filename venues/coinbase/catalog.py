@@ -1,9 +1,11 @@
 """The venue of Coinbase's spot markets: its id, port, limits and parts, over either feed."""
 
 from decimal import Decimal
+from functools import partial
 
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
+from kit.base.request_budget import RequestBudget
 from kit.connector.contract.venue import (
     Catalog,
     Environment,
@@ -60,32 +62,36 @@ def spot(place: Environment) -> Venue:
 
 
 def _advanced(place: Environment) -> Venue:
+    budget = place.request_budget("coinbase", ADVANCED_LIMITS)
     return Venue(
         venue_id="coinbase",
         port=5064,
         profile=_profile(Maturity.PREVIEW, "over the Advanced Trade feed"),
         feed_protocols=(CoinbaseAdvancedFeedProtocol(place.feed("coinbase", ADVANCED_FEED)),),
         book=BOOK,
-        history=AdvancedHistory("coinbase", place.rest("coinbase"), SystemClock()),
+        history=AdvancedHistory("coinbase", place.rest("coinbase"), SystemClock(), budget=budget),
         limits=ADVANCED_LIMITS,
         default_symbols=("BTC-USD", "ETH-USD"),
-        desk=lambda credentials: _desk(place, credentials),
+        execution_client=partial(_execution_client, place),
+        request_budget=budget,
         house=HOUSE,
         connection_sequence=parse.advanced_sequence,
     )
 
 
 def _exchange(place: Environment) -> Venue:
+    budget = place.request_budget("coinbase", EXCHANGE_LIMITS)
     return Venue(
         venue_id="coinbase",
         port=5064,
         profile=_profile(Maturity.PROVEN, "over the Exchange feed"),
         feed_protocols=(CoinbaseExchangeFeedProtocol(place.feed("coinbase", EXCHANGE_FEED)),),
         book=BOOK,
-        history=ExchangeHistory("coinbase", place.rest("coinbase"), SystemClock()),
+        history=ExchangeHistory("coinbase", place.rest("coinbase"), SystemClock(), budget=budget),
         limits=EXCHANGE_LIMITS,
         default_symbols=("BTC-USD", "ETH-USD"),
-        desk=lambda credentials: _desk(place, credentials),
+        execution_client=partial(_execution_client, place),
+        request_budget=budget,
         house=HOUSE,
     )
 
@@ -100,11 +106,13 @@ def _profile(maturity: Maturity, notes: str) -> VenueProfile:
     )
 
 
-def _desk(place: Environment, credentials: Credentials) -> ExecutionClient:
+def _execution_client(
+    place: Environment, credentials: Credentials, budget: RequestBudget | None
+) -> ExecutionClient:
     """Orders go to Advanced Trade, whichever feed is read."""
     from venues.coinbase import orders
 
-    return orders.desk(credentials, place.rest("coinbase"))
+    return orders.execution_client(credentials, place.rest("coinbase"), place.transport, budget)
 
 
 VENUES: Catalog = {"coinbase": spot}

@@ -8,7 +8,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.connector.orders.errors import STATUSES, ErrorTable, VenueError
 from kit.execution.contract import RejectReason
 
-WORDS: Mapping[str, RejectReason] = {
+TEXTS: Mapping[str, RejectReason] = {
     "insufficient_fund": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
     "post_only": orders_pb2.REJECT_REASON_WOULD_TAKE,
     "stop_price": orders_pb2.REJECT_REASON_STOP_PRICE,
@@ -51,14 +51,14 @@ UNCLEAR = frozenset(
         "COMMANDER_REJECTED_NEW_ORDER_TIMEOUT",
     }
 )
-ABSENT = frozenset(
+NOT_FOUND = frozenset(
     {"UNKNOWN_CANCEL_ORDER", "NOT_FOUND", "not_found", "ORDER_NOT_FOUND", "INVALID_CANCEL_REQUEST",
      "ORDER_IS_FULLY_FILLED"}
 )  # fmt: skip
 UNKNOWN_REASONS = ("", "UNKNOWN_FAILURE_REASON", "UNKNOWN_PREVIEW_FAILURE_REASON")
 
 
-def said(answer: Any) -> VenueError | None:
+def find_error(answer: Any) -> VenueError | None:
     """{"success":false,"error_response":{"error":"UNKNOWN_FAILURE_REASON","message":"",
     "preview_failure_reason":"PREVIEW_INSUFFICIENT_FUND",…}}, {"results":[{"success":false,
     "failure_reason":"UNKNOWN_CANCEL_ORDER",…}]}, {"success":false,"errors":[{
@@ -93,11 +93,10 @@ def _said(code: str, message: str) -> VenueError:
 
 
 ERRORS = ErrorTable(
-    said,
+    find_error,
     {},
-    WORDS,
+    TEXTS,
     unclear=UNCLEAR,
-    absent=ABSENT,
+    not_found=NOT_FOUND,
     statuses={**STATUSES, 401: orders_pb2.REJECT_REASON_PERMISSION},
 )
-"""For the line."""

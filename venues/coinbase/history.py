@@ -8,17 +8,18 @@ https://docs.cdp.coinbase.com/exchange/introduction/welcome
 import functools
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.errors import BadRequest, UnknownInstrument, VenueUnavailable
-from kit.base.numbers import format_scaled, parse_number
+from kit.base.errors import UnknownInstrument, VenueUnavailable
+from kit.base.numbers import plain_text
+from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest import ccxt_client
+from kit.connector.rest.ccxt_rest import CcxtRest, candle, known_interval
 from kit.marketdata.frames.reference import time_ns
 from kit.marketdata.model.columns import Levels
 from venues.coinbase import instruments
@@ -62,11 +63,18 @@ AnswerT = TypeVar("AnswerT")
 
 
 class AdvancedHistory:
-    """What is asked of the Advanced Trade API. Its public calls need no key."""
+    """Market data of the Advanced Trade API. Its public calls need no key."""
 
-    def __init__(self, venue_id: str, base_url: str | None, clock: Clock) -> None:
-        urls = {} if base_url is None else {"rest": base_url}
-        self._rest = _Rest(venue_id, "coinbase", urls)
+    def __init__(
+        self,
+        venue_id: str,
+        base_url: str | None,
+        clock: Clock,
+        *,
+        budget: RequestBudget | None = None,
+    ) -> None:
+        urls = None if base_url is None else {"rest": base_url}
+        self._rest = _Rest(venue_id, "coinbase", urls, budget)
         self._clock = clock
 
     async def instruments(self) -> list[types_pb2.Instrument]:
@@ -87,7 +95,9 @@ class AdvancedHistory:
             return BookSnapshot(0, bids, asks, self._clock.time_ns())
 
         query = {"product_id": symbol, "limit": BOOK_DEPTH}
-        return await self._rest.get("v3PublicGetBrokerageMarketProductBook", query, read)
+        return await self._rest.get(
+            "v3PublicGetBrokerageMarketProductBook", query, read, Priority.PROTECT
+        )
 
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
@@ -106,7 +116,7 @@ class AdvancedHistory:
         """GET /api/v3/brokerage/market/products/BTC-USD/candles: {"candles":[{"start":
         "1712192400","low":"66055.14","high":…,"open":…,"close":…,"volume":…},…]}, newest first.
         Raises BadRequest for an interval that the venue does not have."""
-        granularity, interval_s = _known(interval, ADVANCED_INTERVALS)
+        granularity, interval_s = known_interval(interval, ADVANCED_INTERVALS)
 
         async def between(start_s: int, end_s: int) -> list[Candle]:
             query = {
@@ -165,11 +175,18 @@ class AdvancedHistory:
 
 
 class ExchangeHistory:
-    """What is asked of the Exchange API. Its public calls need no key."""
+    """Market data of the Exchange API. Its public calls need no key."""
 
-    def __init__(self, venue_id: str, base_url: str | None, clock: Clock) -> None:
-        urls = {} if base_url is None else {"public": base_url, "private": base_url}
-        self._rest = _Rest(venue_id, "coinbaseexchange", urls)
+    def __init__(
+        self,
+        venue_id: str,
+        base_url: str | None,
+        clock: Clock,
+        *,
+        budget: RequestBudget | None = None,
+    ) -> None:
+        urls = None if base_url is None else {"public": base_url, "private": base_url}
+        self._rest = _Rest(venue_id, "coinbaseexchange", urls, budget)
         self._clock = clock
 
     async def instruments(self) -> list[types_pb2.Instrument]:
@@ -187,7 +204,8 @@ class ExchangeHistory:
             )
             return BookSnapshot(0, bids, asks, self._clock.time_ns())
 
-        return await self._rest.get("publicGetProductsIdBook", {"id": symbol, "level": 2}, read)
+        query = {"id": symbol, "level": 2}
+        return await self._rest.get("publicGetProductsIdBook", query, read, Priority.PROTECT)
 
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
@@ -208,7 +226,7 @@ class ExchangeHistory:
     ) -> list[Candle]:
         """GET /products/BTC-USD/candles: [[time s, low, high, open, close, volume],…] as bare
         numbers, newest first. Raises BadRequest for an interval that the venue does not have."""
-        interval_s = _known(interval, EXCHANGE_INTERVALS)
+        interval_s = known_interval(interval, EXCHANGE_INTERVALS)
 
         async def between(start_s: int, end_s: int) -> list[Candle]:
             times = {"start": self._rest.iso(start_s), "end": self._rest.iso(end_s)}
@@ -250,27 +268,34 @@ class ExchangeHistory:
 
 
 class _Rest:
-    """One ccxt client, made when first needed: the feed can start before ccxt is loaded."""
+    """Calls of one of the two APIs, with the error that both have for an unknown product."""
 
-    def __init__(self, venue_id: str, exchange_id: str, urls: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        venue_id: str,
+        exchange_id: str,
+        urls: Mapping[str, str] | None,
+        budget: RequestBudget | None,
+    ) -> None:
+        config: dict[str, Any] = {"options": {"fetchCurrencies": False}}
+        if urls is not None:
+            config["urls"] = {"api": urls}
         self._venue_id = venue_id
-        self._exchange_id = exchange_id
-        self._urls = urls
-        self._made: Any = None
+        # Candles of Exchange are bare numbers, which must not become floats.
+        decode = functools.partial(json.loads, parse_float=str)
+        self._ccxt = CcxtRest(venue_id, exchange_id, config, budget, decode)
+        self.close = self._ccxt.close
 
     async def get(
-        self, method: str, query: Mapping[str, object], read: Callable[[Any], AnswerT]
+        self,
+        method: str,
+        query: Mapping[str, object],
+        read: Callable[[Any], AnswerT],
+        priority: Priority = Priority.BACKFILL,
     ) -> AnswerT:
-        """What is read from the answer to a raw call. An answer that cannot be read counts as
-        none."""
-
-        ask_venue = getattr(self._client, method)
-
-        async def ask() -> AnswerT:
-            return read(await ask_venue(query))
-
+        """What ``read`` makes of the answer to a raw call. Raises UnknownInstrument."""
         try:
-            return cast("AnswerT", await ccxt_client.call(self._venue_id, ask))
+            return await self._ccxt.get(priority, method, query, read)
         except VenueUnavailable as error:
             if NOT_FOUND.search(error.message) is None:
                 raise
@@ -279,21 +304,16 @@ class _Rest:
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """Spot markets, each under one name."""
-        return await self.get("fetch_markets", {}, self._read_markets)
+        return await self._ccxt.markets(self._read_markets)
 
     def iso(self, time_s: int) -> str:
-        """2023-09-10T13:47:41.000Z"""
-        text: str = self._client.iso8601(time_s * 1000)
+        """A time as 2023-09-10T13:47:41.000Z."""
+        text: str = self._ccxt.exchange.iso8601(time_s * 1000)
         return text
 
     def unavailable(self, message: str) -> VenueUnavailable:
-        """What is asked for is not to be had."""
+        """The error for data that cannot be found within CALLS_MAX calls."""
         return VenueUnavailable(message, venue=self._venue_id, detail="")
-
-    async def close(self) -> None:
-        """End the connections."""
-        if self._made is not None:
-            await self._made.close()
 
     def _read_markets(self, markets: Any) -> list[types_pb2.Instrument]:
         return [
@@ -301,28 +321,6 @@ class _Rest:
             for market in markets
             if market["spot"] and not instruments.is_alias(market)
         ]
-
-    @property
-    def _client(self) -> Any:
-        if self._made is None:
-            config: dict[str, Any] = {"options": {"fetchCurrencies": False}}
-            if self._urls:
-                config["urls"] = {"api": dict(self._urls)}
-            self._made = ccxt_client.load(self._exchange_id)(config)
-            # Candles of Exchange are bare numbers, which must not become floats.
-            self._made.on_json_response = functools.partial(json.loads, parse_float=str)
-        return self._made
-
-
-def _known(interval: str, intervals: Mapping[str, Any]) -> Any:
-    if interval not in intervals:
-        raise BadRequest(
-            f"no candles of {interval!r}",
-            field="interval",
-            value=interval,
-            allowed=" ".join(intervals),
-        )
-    return intervals[interval]
 
 
 async def _candles(
@@ -357,37 +355,27 @@ def _exchange_trades(rows: Any) -> list[Trade]:
 
 def _advanced_candles(answer: Any) -> list[Candle]:
     columns = ("start", "open", "high", "low", "close", "volume")
-    return [_candle(*(row[name] for name in columns)) for row in answer["candles"]]
+    return [_candle([row[name] for name in columns]) for row in answer["candles"]]
 
 
 def _exchange_candles(rows: Any) -> list[Candle]:
     return [
-        _candle(start, open_, high, low, close, volume)
+        _candle([start, open_, high, low, close, volume])
         for start, low, high, open_, close, volume in rows
     ]
+
+
+def _candle(row: Sequence[Any]) -> Candle:
+    """Of [open time s, open, high, low, close, volume]."""
+    return candle(int(row[0]) * NANOSECONDS_PER_SECOND, *row[1:])
 
 
 def _trade(row: Mapping[str, Any]) -> Trade:
     """Of either API."""
     return Trade(
         trade_id=str(row["trade_id"]),
-        price=_plain(row["price"]),
-        size=_plain(row["size"]),
+        price=plain_text(row["price"]),
+        size=plain_text(row["size"]),
         side=_TAKERS[row["side"].upper()],
         venue_time_ns=time_ns(row["time"]),
     )
-
-
-def _candle(start: Any, open_: Any, high: Any, low: Any, close: Any, volume: Any) -> Candle:
-    return Candle(
-        open_time_ns=int(start) * NANOSECONDS_PER_SECOND,
-        open=_plain(open_),
-        high=_plain(high),
-        low=_plain(low),
-        close=_plain(close),
-        volume=_plain(volume),
-    )
-
-
-def _plain(number: Any) -> str:
-    return format_scaled(*parse_number(str(number)))

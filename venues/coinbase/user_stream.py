@@ -1,7 +1,7 @@
-"""What Coinbase's user channel tells of orders. Fills and balances it does not tell.
+"""The messages of Coinbase's user channel. It reports orders, neither fills nor balances.
 
-Messages of a connection are numbered all together, so that a missing one shows. Heartbeats keep a
-quiet connection from being closed.
+The messages of a connection share one sequence of numbers, so that a missing one shows. Heartbeats
+keep a quiet connection from being closed.
 https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/websocket/websocket-channels
 """
 
@@ -10,23 +10,20 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import venue_text as read
-from kit.connector.orders.user_stream import Heard, LoginRejected, StreamClosed, Taken, Watch
-from kit.execution.contract import OrderState, VenueOrder
+from kit.connector.orders import venue_text
+from kit.connector.orders.user_stream import (
+    LoginRejected,
+    StreamClosed,
+    StreamMessage,
+    Subscribed,
+    Subscription,
+)
+from kit.execution.contract import (
+    VenueOrder,
+)
 from kit.marketdata.frames.reference import time_ns
+from venues.coinbase.account import STATES
 
-STATES: Mapping[str, OrderState] = {
-    "PENDING": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
-    "QUEUED": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
-    "OPEN": orders_pb2.ORDER_STATE_OPEN,
-    "CANCEL_QUEUED": orders_pb2.ORDER_STATE_OPEN,
-    "EDIT_QUEUED": orders_pb2.ORDER_STATE_OPEN,
-    "FILLED": orders_pb2.ORDER_STATE_FILLED,
-    "CANCELLED": orders_pb2.ORDER_STATE_CANCELLED,
-    "EXPIRED": orders_pb2.ORDER_STATE_EXPIRED,
-    "FAILED": orders_pb2.ORDER_STATE_REJECTED,
-}
-"""ccxt takes EXPIRED and FAILED for cancelled, and does not know PENDING and QUEUED."""
 TYPES = {
     "MARKET": orders_pb2.ORDER_TYPE_MARKET,
     "LIMIT": orders_pb2.ORDER_TYPE_LIMIT,
@@ -37,26 +34,26 @@ TYPES = {
 class CoinbaseUserStreamDecoder:
     """The user channel."""
 
-    subscriptions = 1
+    subscription_count = 1
 
     def __init__(self) -> None:
         self._sequence = -1
         """Of the last message of the connection; -1: there was none."""
 
-    def watches(self, api: Any) -> Sequence[Watch]:
+    def subscriptions(self, exchange: Any) -> Sequence[Subscription]:
         """ccxt's own methods do not subscribe to heartbeats. A signature lasts two minutes."""
         self._sequence = -1
-        url = api.urls["api"]["ws"]
+        url = exchange.urls["api"]["ws"]
 
         async def watch(channel: str) -> None:
-            api.options["wsToken"] = None
+            exchange.options["wsToken"] = None
             message = {"type": "subscribe", "product_ids": [], "channel": channel}
-            signed = {**message, **api.create_ws_auth(channel, [])}
-            await api.watch(url, channel, signed, channel)
+            signed = {**message, **exchange.create_ws_auth(channel, [])}
+            await exchange.watch(url, channel, signed, channel)
 
         return (lambda: watch("user"), lambda: watch("heartbeats"))
 
-    def hear(self, message: Any) -> Heard:
+    def decode(self, message: Any) -> StreamMessage:
         """{"channel":"user","timestamp":"2023-02-09T20:33:57.609931463Z","sequence_num":0,
         "events":[{"type":"snapshot","orders":[…]}]}"""
         if message.get("type") == "error":
@@ -70,7 +67,7 @@ class CoinbaseUserStreamDecoder:
         channel = message.get("channel")
         if channel == "subscriptions":
             named = message["events"][0]["subscriptions"]
-            return Taken("user") if "user" in named else ()
+            return Subscribed("user") if "user" in named else ()
         if channel != "user":
             return ()
         at_ns = time_ns(message["timestamp"])
@@ -83,21 +80,21 @@ def _order(row: Mapping[str, Any], at_ns: int) -> VenueOrder:
     "order_type":"Limit","status":"OPEN","cumulative_quantity":"0","leaves_quantity":"0.1",
     "avg_price":"0","limit_price":"61000","stop_price":"",…}. The size is what is filled and what is
     left together: ccxt takes the first alone for it."""
-    filled = read.amount(row["cumulative_quantity"])
+    filled = venue_text.amount(row["cumulative_quantity"])
     return VenueOrder(
         symbol=row["product_id"],
         venue_order_id=row["order_id"],
-        client_order_id=read.ours(row.get("client_order_id")),
-        side=read.side(row["order_side"]),
+        client_order_id=venue_text.own_client_order_id(row.get("client_order_id")),
+        side=venue_text.side(row["order_side"]),
         type=TYPES.get(
             row["order_type"].upper().replace(" ", "_"), orders_pb2.ORDER_TYPE_UNSPECIFIED
         ),
-        size=filled + read.amount(row["leaves_quantity"]),
-        price=read.given(row.get("limit_price")),
-        state=read.state(STATES[row["status"]], filled),
+        size=filled + venue_text.amount(row["leaves_quantity"]),
+        price=venue_text.amount_or_none(row.get("limit_price")),
+        state=venue_text.order_state(STATES[row["status"]], filled),
         filled_size=filled,
-        average_price=read.given(row.get("avg_price")),
+        average_price=venue_text.amount_or_none(row.get("avg_price")),
         venue_time_ns=at_ns,
         detail=row.get("reject_reason") or row.get("cancel_reason") or "",
-        stop_price=read.given(row.get("stop_price")),
+        stop_price=venue_text.amount_or_none(row.get("stop_price")),
     )

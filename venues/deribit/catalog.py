@@ -1,8 +1,10 @@
 """The venue of Deribit's API: its id, port, limits and parts."""
 
 from decimal import Decimal
+from functools import partial
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, SystemClock
+from kit.base.request_budget import RequestBudget
 from kit.connector.contract.venue import (
     Environment,
     Maturity,
@@ -36,6 +38,7 @@ LIMITS = VenueLimits(
 
 def deribit(place: Environment) -> Venue:
     """Deribit: perpetuals, futures and options of all currencies."""
+    budget = place.request_budget(VENUE_ID, LIMITS)
     return Venue(
         venue_id=VENUE_ID,
         port=5081,
@@ -49,10 +52,11 @@ def deribit(place: Environment) -> Venue:
         ),
         feed_protocols=(DeribitFeedProtocol(place.feed(VENUE_ID, LIVE_FEED)),),
         book=BOOK,
-        history=DeribitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock()),
+        history=DeribitHistory(VENUE_ID, place.rest(VENUE_ID), SystemClock(), budget=budget),
         limits=LIMITS,
         default_symbols=("BTC-PERPETUAL", "ETH-PERPETUAL"),
-        desk=lambda credentials: _desk(place, credentials),
+        execution_client=partial(_execution_client, place),
+        request_budget=budget,
         house=FeeSchedule(
             Decimal(0),
             Decimal("0.0005"),
@@ -62,10 +66,12 @@ def deribit(place: Environment) -> Venue:
     )
 
 
-def _desk(place: Environment, credentials: Credentials) -> ExecutionClient:
+def _execution_client(
+    place: Environment, credentials: Credentials, budget: RequestBudget | None
+) -> ExecutionClient:
     from venues.deribit import orders
 
-    return orders.desk(credentials, place.rest(VENUE_ID), place.transport)
+    return orders.execution_client(credentials, place.rest(VENUE_ID), place.transport, budget)
 
 
 VENUES = {VENUE_ID: deribit}

@@ -59,7 +59,7 @@ CODES: Mapping[str, RejectReason] = {
     "13020": _INSTRUMENT,
     "13021": _PERMISSION,
 }
-WORDS: Mapping[str, RejectReason] = {
+TEXTS: Mapping[str, RejectReason] = {
     "reduce_only": orders_pb2.REJECT_REASON_REDUCE_ONLY,
     "invalid params: amount": _SIZE,
     "invalid params: price": _PRICE,
@@ -70,10 +70,10 @@ UNCLEAR = frozenset(
 )  # fmt: skip
 """Errors inside the venue, one that is to be tried again, and a time that was over."""
 NOTHING = "10004"
-ABSENT = frozenset({NOTHING, "10010", "10029", "11044"})
+NOT_FOUND = frozenset({NOTHING, "10010", "10029", "11044"})
 
 
-def said(answer: Any) -> VenueError | None:
+def find_error(answer: Any) -> VenueError | None:
     """{"jsonrpc":"2.0","error":{"code":-32602,"message":"Invalid params","data":{"reason":"must be
     a multiple of the minimum order size","param":"amount"}},…}"""
     error = answer.get("error") if isinstance(answer, dict) else None
@@ -86,5 +86,4 @@ def said(answer: Any) -> VenueError | None:
     return VenueError(str(error["code"]), ": ".join(parts))
 
 
-ERRORS = ErrorTable(said, CODES, WORDS, unclear=UNCLEAR, absent=ABSENT)
-"""For the line."""
+ERRORS = ErrorTable(find_error, CODES, TEXTS, unclear=UNCLEAR, not_found=NOT_FOUND)

@@ -5,7 +5,7 @@ https://docs.deribit.com/api-reference/market-data
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -13,13 +13,16 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, NANOSECONDS_PER_SECOND, Clock
-from kit.base.errors import BadRequest, UnknownInstrument
-from kit.base.numbers import format_scaled, parse_number
+from kit.base.errors import UnknownInstrument, VenueUnavailable
+from kit.base.numbers import plain_text
+from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest import ccxt_client
+from kit.connector.rest.ccxt_rest import CcxtRest, candle, first_millisecond, known_interval
 from kit.marketdata.model.columns import Levels, Numbers
 from venues.deribit import instruments
 from venues.deribit.parse import CHART_SECONDS
+
+ReadT = TypeVar("ReadT")
 
 BOOK_DEPTH = 10_000
 COUNT_MAX = 1_000
@@ -36,125 +39,110 @@ _exact = msgspec.json.Decoder(float_hook=str)
 
 
 class DeribitHistory:
-    """What is asked over REST."""
+    """Instruments, book, trades and candles over REST."""
 
-    def __init__(self, venue_id: str, base_url: str | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        venue_id: str,
+        base_url: str | None,
+        clock: Clock,
+        *,
+        budget: RequestBudget | None = None,
+    ) -> None:
         self._venue_id = venue_id
-        self._base_url = base_url
         self._clock = clock
-        self._made: Any = None
+        config = {} if base_url is None else {"urls": {"api": {"rest": base_url}}}
+        self._rest = CcxtRest(venue_id, "deribit", config, budget, _exact.decode)
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET public/get_instruments."""
-
-        async def listed() -> list[types_pb2.Instrument]:
-            markets = await self._exchange.fetch_markets()
-            return [instruments.instrument(self._venue_id, market) for market in markets]
-
-        found: list[types_pb2.Instrument] = await ccxt_client.call(self._venue_id, listed)
-        return found
+        return await self._rest.markets(
+            lambda markets: [instruments.instrument(self._venue_id, one) for one in markets]
+        )
 
     async def book(self, symbol: str) -> BookSnapshot:
         """GET public/get_order_book: {"change_id":45305261539,"bids":[[30434.5,600.0],…],…}."""
-        found: BookSnapshot = await self._ask(
-            self._exchange.publicGetGetOrderBook,
-            {"instrument_name": symbol, "depth": BOOK_DEPTH},
-            lambda result: BookSnapshot(
+
+        def read(result: Mapping[str, Any]) -> BookSnapshot:
+            return BookSnapshot(
                 last_sequence=int(result["change_id"]),
                 bids=_levels(result["bids"]),
                 asks=_levels(result["asks"]),
                 received_time_ns=self._clock.time_ns(),
-            ),
-        )
-        return found
+            )
+
+        query = {"instrument_name": symbol, "depth": BOOK_DEPTH}
+        return await self._get(Priority.PROTECT, "publicGetGetOrderBook", query, read)
 
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Trade]:
         """GET public/get_last_trades_by_instrument, from a trade_seq, or ..._and_time."""
         query: dict[str, Any] = {"instrument_name": symbol, "count": min(count, COUNT_MAX)}
-        function = self._exchange.publicGetGetLastTradesByInstrument
+        method = "publicGetGetLastTradesByInstrument"
         if first_trade_id:
             # Both ends, so that it does not matter from which end the venue counts.
             query["start_seq"] = first_trade_id
             query["end_seq"] = first_trade_id + query["count"] - 1
         elif start_time_ns:
-            query["start_timestamp"] = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
+            query["start_timestamp"] = first_millisecond(start_time_ns)
             query["end_timestamp"] = self._now_ms()
             query["sorting"] = "asc"
-            function = self._exchange.publicGetGetLastTradesByInstrumentAndTime
-        found: list[market_data_pb2.Trade] = await self._ask(function, query, _trades)
-        return found
+            method = "publicGetGetLastTradesByInstrumentAndTime"
+        return await self._get(Priority.BACKFILL, method, query, _trades)
 
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:
         """GET public/get_tradingview_chart_data. Raises BadRequest for an interval that the venue
         does not have."""
-        if interval not in RESOLUTIONS:
-            raise BadRequest(
-                f"no candles of {interval!r}",
-                field="interval",
-                value=interval,
-                allowed=" ".join(RESOLUTIONS),
-            )
+        resolution = known_interval(interval, RESOLUTIONS)
         count = min(count, CANDLES_MAX)
-        length_ms = CHART_SECONDS[RESOLUTIONS[interval]] * (
+        length_ms = CHART_SECONDS[resolution] * (
             NANOSECONDS_PER_SECOND // NANOSECONDS_PER_MILLISECOND
         )
-        start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
+        start_ms = first_millisecond(start_time_ns)
         first_ms = start_ms or self._now_ms() - count * length_ms
         query = {
             "instrument_name": symbol,
-            "resolution": RESOLUTIONS[interval],
+            "resolution": resolution,
             "start_timestamp": first_ms,
             "end_timestamp": first_ms + count * length_ms,
         }
-        function = self._exchange.publicGetGetTradingviewChartData
-        found: list[market_data_pb2.Candle] = await self._ask(function, query, _candles)
-        # The venue begins with the candle that the first time is in.
+        method = "publicGetGetTradingviewChartData"
+        found = await self._get(Priority.BACKFILL, method, query, _candles)
+        # The venue begins with the candle that contains the start time.
         first_ns = first_ms * NANOSECONDS_PER_MILLISECOND
-        inside = [candle for candle in found if candle.open_time_ns >= first_ns]
+        inside = [one for one in found if one.open_time_ns >= first_ns]
         return inside[:count] if start_ms else inside[-count:]
 
     async def close(self) -> None:
-        """End the connections."""
-        if self._made is not None:
-            await self._made.close()
+        """Close the connections."""
+        await self._rest.close()
 
     def _now_ms(self) -> int:
         return self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
 
-    async def _ask(
-        self, function: Any, query: Mapping[str, Any], read: Callable[[Any], Any]
-    ) -> Any:
-        """What is read from the ``result`` of a call about one instrument."""
-
-        async def ask() -> Any:
-            from ccxt.base import errors
-
-            try:
-                return read((await function(query))["result"])
-            except errors.ExchangeError as error:
-                if WRONG_INSTRUMENT not in str(error):
-                    raise
-                symbol = query["instrument_name"]
-                raise UnknownInstrument(
-                    f"{self._venue_id} does not list {symbol}", venue=self._venue_id, symbol=symbol
-                ) from error
-
-        return await ccxt_client.call(self._venue_id, ask)
-
-    @property
-    def _exchange(self) -> Any:
-        """Made when first needed: the feed can start before ccxt is loaded."""
-        if self._made is None:
-            config: dict[str, Any] = {}
-            if self._base_url is not None:
-                config["urls"] = {"api": {"rest": self._base_url}}
-            self._made = ccxt_client.load("deribit")(config)
-            self._made.on_json_response = _exact.decode
-        return self._made
+    async def _get(
+        self,
+        priority: Priority,
+        method: str,
+        query: Mapping[str, Any],
+        read: Callable[[Any], ReadT],
+    ) -> ReadT:
+        """What ``read`` makes of the ``result`` of a call about one instrument. Raises
+        UnknownInstrument."""
+        try:
+            return await self._rest.get(
+                priority, method, query, lambda answer: read(answer["result"])
+            )
+        except VenueUnavailable as error:
+            if WRONG_INSTRUMENT not in str(error.__cause__):
+                raise
+            symbol = query["instrument_name"]
+            raise UnknownInstrument(
+                f"{self._venue_id} does not list {symbol}", venue=self._venue_id, symbol=symbol
+            ) from error
 
 
 def _levels(rows: Sequence[Sequence[Any]]) -> Levels:
@@ -175,8 +163,8 @@ def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
     "amount":"5580.0",…}; direction is the taker's."""
     return market_data_pb2.Trade(
         trade_id=str(row["trade_seq"]),
-        price=_plain(row["price"]),
-        size=_plain(row["amount"]),
+        price=plain_text(row["price"]),
+        size=plain_text(row["amount"]),
         side=SIDES[row["direction"]],
         venue_time_ns=int(row["timestamp"]) * NANOSECONDS_PER_MILLISECOND,
     )
@@ -185,20 +173,5 @@ def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
 def _candles(result: Mapping[str, Any]) -> list[market_data_pb2.Candle]:
     """{"ticks":[1583916960000,…],"open":["7834.0",…],…}"""
     names = ("ticks", "open", "high", "low", "close", "volume")
-    return [_candle(row) for row in sorted(zip(*(result[name] for name in names), strict=True))]
-
-
-def _candle(row: Sequence[Any]) -> market_data_pb2.Candle:
-    """Begin in ms, open, high, low, close, volume in base units."""
-    return market_data_pb2.Candle(
-        open_time_ns=int(row[0]) * NANOSECONDS_PER_MILLISECOND,
-        open=_plain(row[1]),
-        high=_plain(row[2]),
-        low=_plain(row[3]),
-        close=_plain(row[4]),
-        volume=_plain(row[5]),
-    )
-
-
-def _plain(number: str | int) -> str:
-    return format_scaled(*parse_number(str(number)))
+    rows = sorted(zip(*(result[name] for name in names), strict=True))
+    return [candle(int(row[0]) * NANOSECONDS_PER_MILLISECOND, *row[1:]) for row in rows]

@@ -6,7 +6,7 @@ from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import format_scaled, parse_number
+from kit.base.numbers import plain_text_or_empty
 
 KINDS = {
     "spot": types_pb2.INSTRUMENT_KIND_SPOT,
@@ -35,15 +35,11 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
         kind=kind,
         base=market["base"],
         quote=market["quote"],
-        price_tick=_plain(info.get("tick_size")),
-        size_step=_plain(info.get("min_trade_amount")),
-        size_min=_plain(info.get("min_trade_amount")),
-        contract_size=_plain(info.get("contract_size")),
+        price_tick=plain_text_or_empty(info.get("tick_size")),
+        size_step=plain_text_or_empty(info.get("min_trade_amount")),
+        size_min=plain_text_or_empty(info.get("min_trade_amount")),
+        contract_size=plain_text_or_empty(info.get("contract_size")),
         status=(
             types_pb2.INSTRUMENT_STATUS_TRADING if trading else types_pb2.INSTRUMENT_STATUS_HALTED
         ),
     )
-
-
-def _plain(number: str | int | None) -> str:
-    return "" if number is None else format_scaled(*parse_number(str(number)))

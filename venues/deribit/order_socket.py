@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import SocketReply, SocketRequest, Spoken
-from kit.connector.orders.rest_session import RestSession
+from kit.connector.orders.order_socket import LoggedIn, SocketMessage, SocketReply
+from kit.connector.orders.rest_session import QuerySession
 from kit.connector.orders.user_stream import LoginRejected
 
 LOGON_NUMBER = 0
@@ -21,17 +21,17 @@ ERROR_STATUS = 400
 """With which an error comes over HTTP."""
 
 
-def signed_in(api: Any) -> dict[str, str]:
+def login_params(exchange: Any) -> dict[str, str]:
     """What is asked of public/auth."""
-    stamp = str(api.milliseconds())
+    stamp = str(exchange.milliseconds())
     text = f"{stamp}\n{stamp}\n".encode()
     return {
         "grant_type": "client_signature",
-        "client_id": api.apiKey,
+        "client_id": exchange.apiKey,
         "timestamp": stamp,
         "nonce": stamp,
         "data": "",
-        "signature": api.hmac(text, api.encode(api.secret), "sha256"),
+        "signature": exchange.hmac(text, exchange.encode(exchange.secret), "sha256"),
     }
 
 
@@ -40,32 +40,30 @@ class DeribitOrderSocketCodec:
 
     ping = '{"jsonrpc":"2.0","method":"public/test","params":{}}'
 
-    def url(self, api: Any) -> str:
+    def url(self, exchange: Any) -> str:
         """wss://www.deribit.com/ws/api/v2"""
-        return str(api.urls["api"]["ws"])
+        return str(exchange.urls["api"]["ws"])
 
-    async def enter(self, line: RestSession) -> Sequence[str]:
+    async def login(self, queries: QuerySession) -> Sequence[str]:
         """{"jsonrpc":"2.0","id":0,"method":"public/auth","params":{"grant_type":
         "client_signature",…}}"""
-        asked = signed_in(line.api)
+        asked = login_params(queries.exchange)
         stamped = {**asked, "timestamp": int(asked["timestamp"])}
         return (_request(LOGON_NUMBER, "public/auth", stamped),)
 
-    def say(self, api: Any, number: int, operation: str, params: Mapping[str, str]) -> str:
+    def encode(self, exchange: Any, number: int, operation: str, params: Mapping[str, str]) -> str:
         """{"jsonrpc":"2.0","id":1,"method":"private/buy","params":{"instrument_name":
         "BTC-PERPETUAL","amount":50,"price":61000.5,"post_only":true,…}}"""
         return _request(number, operation, {name: _value(name, params[name]) for name in params})
 
-    def hear(self, message: Any) -> Spoken:
+    def decode(self, message: Any) -> SocketMessage:
         """{"jsonrpc":"2.0","id":1,"result":{"order":{…},"trades":[…]},…} or {"jsonrpc":"2.0",
         "id":1,"error":{"code":10009,"message":"not_enough_funds"},…}."""
         number, error = message.get("id"), message.get("error")
         if number is None:
             return None
         if number == LOGON_NUMBER:
-            return (
-                LoginRejected(f"{error['code']} {error['message']}") if error else SocketRequest()
-            )
+            return LoginRejected(f"{error['code']} {error['message']}") if error else LoggedIn()
         return SocketReply(int(number), message, ERROR_STATUS if error else 200)
 
 

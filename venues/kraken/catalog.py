@@ -1,9 +1,11 @@
 """The venues of Kraken's API: their ids, ports, limits and parts."""
 
 from decimal import Decimal
+from functools import partial
 
 from kit.base.clock import SystemClock
 from kit.base.errors import SettingError
+from kit.base.request_budget import RequestBudget
 from kit.connector.contract.venue import (
     Environment,
     Maturity,
@@ -37,6 +39,7 @@ SPOT_LIMITS = VenueLimits(
 def spot(place: Environment) -> Venue:
     """Kraken spot. Option ``depth``: levels per side of a book. Raises SettingError."""
     depth = _depth(place)
+    budget = place.request_budget("kraken", SPOT_LIMITS)
     return Venue(
         venue_id="kraken",
         port=5062,
@@ -49,18 +52,21 @@ def spot(place: Environment) -> Venue:
         ),
         feed_protocols=(KrakenFeedProtocol(place.feed("kraken", LIVE_FEED), depth),),
         book=book.rules(depth),
-        history=KrakenHistory("kraken", place.rest("kraken"), SystemClock()),
+        history=KrakenHistory("kraken", place.rest("kraken"), SystemClock(), budget=budget),
         limits=SPOT_LIMITS,
         default_symbols=("BTC/USDT", "ETH/USDT"),
-        desk=lambda credentials: _desk(place, credentials),
+        execution_client=partial(_execution_client, place),
+        request_budget=budget,
         house=FeeSchedule(Decimal("0.0025"), Decimal("0.0040"), fees_in_quote=True),
     )
 
 
-def _desk(place: Environment, credentials: Credentials) -> ExecutionClient:
+def _execution_client(
+    place: Environment, credentials: Credentials, budget: RequestBudget | None
+) -> ExecutionClient:
     from venues.kraken import orders
 
-    return orders.desk(credentials, place.rest("kraken"), place.transport)
+    return orders.execution_client(credentials, place.rest("kraken"), place.transport, budget)
 
 
 def _depth(place: Environment) -> int:

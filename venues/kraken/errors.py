@@ -8,7 +8,7 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.connector.orders.errors import ErrorTable, VenueError
 from kit.execution.contract import RejectReason
 
-WORDS: Mapping[str, RejectReason] = {
+TEXTS: Mapping[str, RejectReason] = {
     "insufficient funds": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
     "post only order": orders_pb2.REJECT_REASON_WOULD_TAKE,
     "order minimum not met": orders_pb2.REJECT_REASON_SIZE,
@@ -48,7 +48,7 @@ UNCLEAR = frozenset(
 UNKNOWN_ORDER = "EOrder:Unknown order"
 
 
-def said(answer: Any) -> VenueError | None:
+def find_error(answer: Any) -> VenueError | None:
     """{"error":["EOrder:Insufficient funds"]}: always HTTP 200. Behind EService: (Unavailable,
     Busy, Timeout, Deadline elapsed) an order may have been made, unless it is about the mode that
     a market is in."""
@@ -61,6 +61,9 @@ def said(answer: Any) -> VenueError | None:
 
 
 ERRORS = ErrorTable(
-    said, {}, WORDS, unclear=UNCLEAR, absent=frozenset({UNKNOWN_ORDER, "EOrder:Invalid order"})
+    find_error,
+    {},
+    TEXTS,
+    unclear=UNCLEAR,
+    not_found=frozenset({UNKNOWN_ORDER, "EOrder:Invalid order"}),
 )
-"""For the line."""

@@ -5,22 +5,27 @@ https://docs.kraken.com/api/docs/rest-api/get-recent-trades and its neighbours.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.clock import NANOSECONDS_PER_SECOND, Clock
-from kit.base.errors import BadRequest, UnknownInstrument, VenueUnavailable
-from kit.base.numbers import format_scaled, parse_number
+from kit.base.errors import UnknownInstrument, VenueUnavailable
+from kit.base.numbers import plain_text
+from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest import ccxt_client
+from kit.connector.rest.ccxt_rest import CcxtRest, candle, known_interval
 from kit.marketdata.model.columns import Levels
 from venues.kraken import instruments
+
+ReadT = TypeVar("ReadT")
+
+_exact = partial(json.loads, parse_float=str)
 
 BOOK_DEPTH = 500
 BOOK_SIZE_DECIMALS = 3
@@ -46,13 +51,21 @@ class _Mark:
 
 
 class KrakenHistory:
-    """What is asked over REST."""
+    """Instruments, book, trades and candles over REST."""
 
-    def __init__(self, venue_id: str, base_url: str | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        venue_id: str,
+        base_url: str | None,
+        clock: Clock,
+        *,
+        budget: RequestBudget | None = None,
+    ) -> None:
         self._venue_id = venue_id
-        self._base_url = base_url
         self._clock = clock
-        self._made: Any = None
+        config = {} if base_url is None else {"urls": {"api": {"public": base_url}}}
+        # The times of trades have more digits than a float keeps.
+        self._rest = CcxtRest(venue_id, "kraken", config, budget, _exact)
         self._pairs: dict[str, str] = {}
         """REST has other names: "BTC/USDT" is XBTUSDT, "ETH/BTC" is XETHXXBT."""
         self._newest_asked: dict[str, _Mark] = {}
@@ -60,27 +73,32 @@ class KrakenHistory:
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET /0/public/AssetPairs, without those that the feed does not carry."""
-        markets = await self._call(self._exchange.fetch_markets)
-        named = [(instruments.native_symbol(market), market) for market in markets]
-        self._pairs = {symbol: market["id"] for symbol, market in reversed(named) if symbol}
-        return [
-            instruments.instrument(self._venue_id, market) for symbol, market in named if symbol
-        ]
+
+        def read(markets: list[Mapping[str, Any]]) -> list[types_pb2.Instrument]:
+            named = [(instruments.native_symbol(market), market) for market in markets]
+            self._pairs = {symbol: market["id"] for symbol, market in reversed(named) if symbol}
+            return [
+                instruments.instrument(self._venue_id, market) for symbol, market in named if symbol
+            ]
+
+        return await self._rest.markets(read)
 
     async def book(self, symbol: str) -> BookSnapshot:
         """GET /0/public/Depth: {"error":[],"result":{"XBTUSDT":{"asks":[["64746.20000","0.002",
         1784518777],…],"bids":…}}}. Unnumbered, and sizes are cut to three decimal places."""
+
+        def read(answer: Mapping[str, Any]) -> BookSnapshot:
+            (sides,) = answer["result"].values()
+            return BookSnapshot(
+                last_sequence=0,
+                bids=Levels.parse(sides["bids"]),
+                asks=Levels.parse(sides["asks"]),
+                received_time_ns=self._clock.time_ns(),
+                size_decimals=BOOK_SIZE_DECIMALS,
+            )
+
         query = {"pair": await self._pair(symbol), "count": BOOK_DEPTH}
-        answer = await self._call(self._exchange.publicGetDepth, query)
-        received_time_ns = self._clock.time_ns()
-        (sides,) = answer["result"].values()
-        return BookSnapshot(
-            last_sequence=0,
-            bids=Levels.parse(sides["bids"]),
-            asks=Levels.parse(sides["asks"]),
-            received_time_ns=received_time_ns,
-            size_decimals=BOOK_SIZE_DECIMALS,
-        )
+        return await self._rest.get(Priority.PROTECT, "publicGetDepth", query, read)
 
     async def trades(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
@@ -102,24 +120,16 @@ class KrakenHistory:
     ) -> list[market_data_pb2.Candle]:
         """GET /0/public/OHLC, which has the last 720 whatever is asked for. Raises BadRequest for
         an interval that the venue does not have."""
-        if interval not in INTERVALS:
-            raise BadRequest(
-                f"no candles of {interval!r}",
-                field="interval",
-                value=interval,
-                allowed=" ".join(INTERVALS),
-            )
-        query = {"pair": await self._pair(symbol), "interval": INTERVALS[interval]}
-        answer = await self._call(self._exchange.publicGetOHLC, query)
-        found = [_candle(row) for row in _rows(answer)]
+        minutes = known_interval(interval, INTERVALS)
+        query = {"pair": await self._pair(symbol), "interval": minutes}
+        found = await self._backfill("publicGetOHLC", query, _candle)
         if not start_time_ns:
             return found[-count:]
-        return [candle for candle in found if candle.open_time_ns >= start_time_ns][:count]
+        return [one for one in found if one.open_time_ns >= start_time_ns][:count]
 
     async def close(self) -> None:
-        """End the connections."""
-        if self._made is not None:
-            await self._made.close()
+        """Close the connections."""
+        await self._rest.close()
 
     async def _trades_from(
         self, symbol: str, first_trade_id: int, start_time_ns: int, count: int
@@ -175,9 +185,14 @@ class KrakenHistory:
         query: dict[str, Any] = {"pair": await self._pair(symbol), "count": count}
         if since_ns is not None:
             query["since"] = since_ns
-        return [
-            _trade(row) for row in _rows(await self._call(self._exchange.publicGetTrades, query))
-        ]
+        return await self._backfill("publicGetTrades", query, _trade)
+
+    async def _backfill(
+        self, method: str, query: Mapping[str, Any], read: Callable[[Any], ReadT]
+    ) -> list[ReadT]:
+        return await self._rest.get(
+            Priority.BACKFILL, method, query, lambda answer: [read(row) for row in _rows(answer)]
+        )
 
     async def _pair(self, symbol: str) -> str:
         if not self._pairs:
@@ -187,21 +202,6 @@ class KrakenHistory:
                 f"{self._venue_id} does not list {symbol!r}", venue=self._venue_id, symbol=symbol
             )
         return self._pairs[symbol]
-
-    async def _call(self, function: Any, *arguments: Any) -> Any:
-        return await ccxt_client.call(self._venue_id, function, *arguments)
-
-    @property
-    def _exchange(self) -> Any:
-        """Made when first needed: the feed can start before ccxt is loaded."""
-        if self._made is None:
-            config: dict[str, Any] = {}
-            if self._base_url is not None:
-                config["urls"] = {"api": {"public": self._base_url}}
-            self._made = ccxt_client.load("kraken")(config)
-            # The times of trades have more digits than a float keeps.
-            self._made.on_json_response = partial(json.loads, parse_float=str)
-        return self._made
 
 
 def _guess(trade_id: int, below: _Mark | None, above: _Mark | None, pace_ns: int) -> int:
@@ -242,24 +242,14 @@ def _trade(row: Sequence[Any]) -> market_data_pb2.Trade:
     """["64746.10000","0.00003630",1784518777.8277369,"b","l","",106799953]; b: the taker bought."""
     return market_data_pb2.Trade(
         trade_id=str(row[6]),
-        price=_plain(row[0]),
-        size=_plain(row[1]),
+        price=plain_text(row[0]),
+        size=plain_text(row[1]),
         side=SIDES[row[3]],
         venue_time_ns=int(Decimal(row[2]).scaleb(9)),
     )
 
 
 def _candle(row: Sequence[Any]) -> market_data_pb2.Candle:
-    """[begin s, open, high, low, close, vwap, volume, trades], prices as text."""
-    return market_data_pb2.Candle(
-        open_time_ns=int(row[0]) * NANOSECONDS_PER_SECOND,
-        open=_plain(row[1]),
-        high=_plain(row[2]),
-        low=_plain(row[3]),
-        close=_plain(row[4]),
-        volume=_plain(row[6]),
-    )
-
-
-def _plain(text: str) -> str:
-    return format_scaled(*parse_number(text))
+    """[open time s, open, high, low, close, vwap, volume, trades], prices as text."""
+    open_, high, low, close, _, volume = row[1:7]
+    return candle(int(row[0]) * NANOSECONDS_PER_SECOND, open_, high, low, close, volume)

@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import format_scaled, parse_number
+from kit.base.numbers import format_scaled, plain_text_or_empty
 
 ASSETS = {"XBT": "BTC", "XDG": "DOGE"}
 """Names of assets in REST that the feed (v2) has given up."""
@@ -41,10 +41,10 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
         kind=types_pb2.INSTRUMENT_KIND_SPOT,
         base=market["base"],
         quote=market["quote"],
-        price_tick=_plain(info.get("tick_size")) or _step(info["pair_decimals"]),
+        price_tick=plain_text_or_empty(info.get("tick_size")) or _step(info["pair_decimals"]),
         size_step=_step(info["lot_decimals"]),
-        size_min=_plain(info.get("ordermin")),
-        notional_min=_plain(info.get("costmin")),
+        size_min=plain_text_or_empty(info.get("ordermin")),
+        notional_min=plain_text_or_empty(info.get("costmin")),
         contract_size="1",
         status=STATUSES.get(info.get("status", ""), types_pb2.INSTRUMENT_STATUS_UNSPECIFIED),
     )
@@ -52,7 +52,3 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
 
 def _step(decimals: int | str) -> str:
     return format_scaled(1, int(decimals))
-
-
-def _plain(text: str | None) -> str:
-    return format_scaled(*parse_number(text)) if text else ""

@@ -1,8 +1,10 @@
-"""What Kraken's private websocket tells of orders and fills.
+"""The messages of Kraken's private websocket.
 
-The first message of an order has all of it, those that follow only what has changed: what is known
-is kept here by the venue's id until the order is final. A trade says how much was met, not how much
-that makes: it is added here. The channel of balances is left out, as it does not say what is free.
+The first message of an order contains all of it, later ones only the changes: known fields are kept
+here by the venue's id until the order is final. A trade states its own size, not the total: the
+total is added up here. Amounts are numbers, kept as the texts that they are: ``order_qty``,
+``cum_qty``, ``cum_cost``, ``fees[].qty``. The channel of balances is not used, as it does not state
+the free amount.
 https://docs.kraken.com/api/docs/websocket-v2/executions
 """
 
@@ -11,29 +13,26 @@ from typing import Any
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
-from kit.connector.orders import venue_text as read
-from kit.connector.orders.user_stream import Heard, LoginRejected, StreamClosed, Taken, Watch
+from kit.connector.orders import venue_text
+from kit.connector.orders.user_stream import (
+    LoginRejected,
+    StreamClosed,
+    StreamMessage,
+    Subscribed,
+    Subscription,
+)
 from kit.execution.contract import (
     AccountEvent,
     Fee,
     OrderState,
-    OrderType,
     VenueFill,
     VenueOrder,
 )
 from kit.marketdata.frames.reference import time_ns
+from venues.kraken.account import TYPES
 
 KNOWN_MAX = 10_000
 """Orders that are kept; the oldest go first."""
-TYPES_READ: Mapping[str, OrderType] = {
-    "market": orders_pb2.ORDER_TYPE_MARKET,
-    "limit": orders_pb2.ORDER_TYPE_LIMIT,
-    "stop-loss": orders_pb2.ORDER_TYPE_STOP,
-    "stop-loss-limit": orders_pb2.ORDER_TYPE_STOP_LIMIT,
-    "take-profit": orders_pb2.ORDER_TYPE_TAKE_PROFIT,
-    "take-profit-limit": orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
-    "trailing-stop": orders_pb2.ORDER_TYPE_TRAILING_STOP,
-}
 STATES: Mapping[str, OrderState] = {
     "pending_new": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
     "new": orders_pb2.ORDER_STATE_OPEN,
@@ -45,32 +44,32 @@ STATES: Mapping[str, OrderState] = {
 FINAL = frozenset({"filled", "canceled", "expired"})
 
 
-class KrakenSpotUserStreamDecoder:
+class KrakenUserStreamDecoder:
     """The channel executions."""
 
-    subscriptions = 1
+    subscription_count = 1
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, Any]] = {}
         self._sequence = 0
         """Of the last message; 0: there was none on this connection."""
 
-    def watches(self, api: Any) -> Sequence[Watch]:
+    def subscriptions(self, exchange: Any) -> Sequence[Subscription]:
         """ccxt gets the token; its own methods route a whole message by its first row."""
         self._known.clear()
         self._sequence = 0
 
         async def watch() -> None:
-            token = await api.authenticate()
+            token = await exchange.authenticate()
             chosen = {"snap_orders": True, "snap_trades": False}
             params = {"channel": "executions", "token": token, **chosen}
-            message = {"method": "subscribe", "params": params, "req_id": api.request_id()}
-            url = api.urls["api"]["ws"]["privateV2"]
-            await api.watch(url, "executions", message, "executions")
+            message = {"method": "subscribe", "params": params, "req_id": exchange.request_id()}
+            url = exchange.urls["api"]["ws"]["privateV2"]
+            await exchange.watch(url, "executions", message, "executions")
 
         return (watch,)
 
-    def hear(self, message: Any) -> Heard:
+    def decode(self, message: Any) -> StreamMessage:
         """{"channel":"executions","type":"update","data":[…],"sequence":8}"""
         if message.get("method") == "subscribe":
             return _subscribed(message)
@@ -91,8 +90,12 @@ class KrakenSpotUserStreamDecoder:
         if row.get("exec_type") == "trade":
             events.append(_fill(row, known))
             if "cum_qty" not in row and "cum_qty" in known:
-                known["cum_qty"] = read.amount(known["cum_qty"]) + read.amount(row["last_qty"])
-                known["cum_cost"] = read.amount(known["cum_cost"]) + read.amount(row["cost"])
+                known["cum_qty"] = venue_text.amount(known["cum_qty"]) + venue_text.amount(
+                    row["last_qty"]
+                )
+                known["cum_cost"] = venue_text.amount(known["cum_cost"]) + venue_text.amount(
+                    row["cost"]
+                )
         known |= row
         if "order_qty" in known:
             events.append(_order(known))
@@ -101,10 +104,10 @@ class KrakenSpotUserStreamDecoder:
         return events
 
 
-def _subscribed(message: Mapping[str, Any]) -> Heard:
+def _subscribed(message: Mapping[str, Any]) -> StreamMessage:
     """{"method":"subscribe","result":{"channel":"executions",…},"success":true,…}"""
     if message.get("success"):
-        return Taken(message["result"]["channel"])
+        return Subscribed(message["result"]["channel"])
     words = str(message.get("error"))
     refused = "permission" in words.lower() or "invalid key" in words.lower()
     return LoginRejected(words) if refused else StreamClosed(words)
@@ -114,22 +117,22 @@ def _order(row: Mapping[str, Any]) -> VenueOrder:
     """{"order_id":"…","cl_ord_id":"…","symbol":"BTC/USDT","side":"buy","order_type":"limit",
     "order_qty":0.10000000,"limit_price":61000.0,"cum_qty":0,"cum_cost":0,"order_status":"new",
     "triggers":{"price":…},"timestamp":"2022-12-25T09:30:59.123456Z",…}"""
-    filled = read.amount(row.get("cum_qty"))
+    filled = venue_text.amount(row.get("cum_qty"))
     triggers = row.get("triggers") or {}
     return VenueOrder(
         symbol=row["symbol"],
         venue_order_id=row["order_id"],
-        client_order_id=read.ours(row.get("cl_ord_id")),
-        side=read.side(row["side"]),
-        type=TYPES_READ[row["order_type"]],
-        size=read.amount(row["order_qty"]),
-        price=read.given(row.get("limit_price")),
-        state=read.state(STATES[row["order_status"]], filled),
+        client_order_id=venue_text.own_client_order_id(row.get("cl_ord_id")),
+        side=venue_text.side(row["side"]),
+        type=TYPES[row["order_type"]],
+        size=venue_text.amount(row["order_qty"]),
+        price=venue_text.amount_or_none(row.get("limit_price")),
+        state=venue_text.order_state(STATES[row["order_status"]], filled),
         filled_size=filled,
-        average_price=read.mean(read.amount(row.get("cum_cost")), filled),
+        average_price=venue_text.average_price(venue_text.amount(row.get("cum_cost")), filled),
         venue_time_ns=time_ns(row["timestamp"]),
         detail=str(row.get("reason") or ""),
-        stop_price=read.given(row.get("stop_price") or triggers.get("price")),
+        stop_price=venue_text.amount_or_none(row.get("stop_price") or triggers.get("price")),
     )
 
 
@@ -140,11 +143,13 @@ def _fill(row: Mapping[str, Any], known: Mapping[str, Any]) -> VenueFill:
         symbol=row["symbol"],
         fill_id=row["exec_id"],
         venue_order_id=row["order_id"],
-        client_order_id=read.ours(row.get("cl_ord_id") or known.get("cl_ord_id")),
-        side=read.side(row["side"]),
-        price=read.amount(row["last_price"]),
-        size=read.amount(row["last_qty"]),
-        fees=tuple(Fee(fee["asset"], read.amount(fee["qty"])) for fee in row.get("fees", ())),
-        liquidity=read.liquidity(row["liquidity_ind"] == "m"),
+        client_order_id=venue_text.own_client_order_id(
+            row.get("cl_ord_id") or known.get("cl_ord_id")
+        ),
+        side=venue_text.side(row["side"]),
+        price=venue_text.amount(row["last_price"]),
+        size=venue_text.amount(row["last_qty"]),
+        fees=tuple(Fee(fee["asset"], venue_text.amount(fee["qty"])) for fee in row.get("fees", ())),
+        liquidity=venue_text.liquidity(row["liquidity_ind"] == "m"),
         venue_time_ns=time_ns(row["timestamp"]),
     )

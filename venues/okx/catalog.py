@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
 
 from kit.base.clock import SystemClock
+from kit.base.request_budget import RequestBudget
 from kit.connector.contract.venue import (
     Catalog,
     Environment,
@@ -95,6 +97,7 @@ def _venue(
     house: FeeSchedule,
 ) -> Venue:
     feed = f"{place.feed(venue_id, LIVE_FEED)}/ws/v5"
+    budget = place.request_budget(venue_id, LIMITS)
     return Venue(
         venue_id=venue_id,
         port=port,
@@ -104,18 +107,25 @@ def _venue(
             OkxFeedProtocol(f"{feed}/business", CANDLE_CHANNELS),
         ),
         book=BOOK,
-        history=OkxHistory(venue_id, market_type, place.rest(venue_id), SystemClock()),
+        history=OkxHistory(
+            venue_id, market_type, place.rest(venue_id), SystemClock(), budget=budget
+        ),
         limits=LIMITS,
         default_symbols=default_symbols,
-        desk=lambda credentials: _desk(place, venue_id, credentials),
+        execution_client=partial(_execution_client, place, venue_id),
+        request_budget=budget,
         house=house,
     )
 
 
-def _desk(place: Environment, venue_id: str, credentials: Credentials) -> ExecutionClient:
+def _execution_client(
+    place: Environment, venue_id: str, credentials: Credentials, budget: RequestBudget | None
+) -> ExecutionClient:
     from venues.okx import orders
 
-    return orders.desk(venue_id, credentials, place.rest(venue_id), place.transport)
+    return orders.execution_client(
+        venue_id, credentials, place.rest(venue_id), place.transport, budget
+    )
 
 
 VENUES: Catalog = {"okx": spot, "okx_futures": futures}

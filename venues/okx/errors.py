@@ -114,12 +114,12 @@ UNCLEAR = frozenset(
      "4004", "4005", "60015", "60016", "64008"}
 )  # fmt: skip
 """Timeouts, errors and overload inside the venue, and connections that it ends."""
-ABSENT = frozenset(
+NOT_FOUND = frozenset(
     {"51400", "51401", "51402", "51405", "51410", "51503", "51509", "51510", "51603"}
 )
 
 
-def said(answer: Any) -> VenueError | None:
+def find_error(answer: Any) -> VenueError | None:
     """{"code":"1","data":[{"sCode":"51008","sMsg":"Insufficient balance",…}],"msg":""}, or
     {"code":"50011","msg":"Too Many Requests","data":[]}. The code of the order counts before that
     of the call, and may be wrong where the call's is right. An error inside the venue comes as
@@ -135,5 +135,4 @@ def said(answer: Any) -> VenueError | None:
     return VenueError(INSIDE if "server error" in words.lower() else code, words)
 
 
-ERRORS = ErrorTable(said, CODES, unclear=UNCLEAR, absent=ABSENT)
-"""For the line."""
+ERRORS = ErrorTable(find_error, CODES, unclear=UNCLEAR, not_found=NOT_FOUND)

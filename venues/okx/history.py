@@ -12,14 +12,15 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
-from kit.base.errors import BadRequest, VenueUnavailable
-from kit.base.numbers import format_scaled, parse_number
+from kit.base.errors import VenueUnavailable
+from kit.base.numbers import plain_text
+from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
-from kit.connector.rest import ccxt_client
+from kit.connector.rest.ccxt_rest import CcxtRest, candle, first_millisecond, known_interval
 from kit.marketdata.model.columns import Levels
 from venues.okx import instruments
 
-Read = TypeVar("Read")
+ReadT = TypeVar("ReadT")
 
 BOOK_DEPTH = 400
 NEWEST_TRADES_MAX = 500
@@ -48,25 +49,27 @@ INTERVALS: Mapping[str, tuple[str, int]] = {
 
 
 class OkxHistory:
-    """What is asked over REST, of the instruments of one kind."""
+    """Instruments, book, trades and candles of one kind over REST."""
 
-    def __init__(self, venue_id: str, market_type: str, base_url: str | None, clock: Clock) -> None:
-        """``market_type``: ccxt's word, "spot" or "swap"."""
+    def __init__(
+        self,
+        venue_id: str,
+        market_type: str,
+        base_url: str | None,
+        clock: Clock,
+        *,
+        budget: RequestBudget | None = None,
+    ) -> None:
+        """``market_type``: of ccxt, "spot" or "swap"."""
         self._venue_id = venue_id
-        self._market_type = market_type
-        self._base_url = base_url
         self._clock = clock
-        self._made: Any = None
+        self._rest = CcxtRest(venue_id, "okx", _config(market_type, base_url), budget)
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET /api/v5/public/instruments."""
-
-        async def ask() -> list[types_pb2.Instrument]:
-            markets = await self._exchange.fetch_markets()
-            return [instruments.instrument(self._venue_id, market) for market in markets]
-
-        found: list[types_pb2.Instrument] = await ccxt_client.call(self._venue_id, ask)
-        return found
+        return await self._rest.markets(
+            lambda markets: [instruments.instrument(self._venue_id, one) for one in markets]
+        )
 
     async def book(self, symbol: str) -> BookSnapshot:
         """GET /api/v5/market/books: {"asks":[["41006.8","0.60038921","0","1"],…],"bids":…,"ts":…,
@@ -81,7 +84,7 @@ class OkxHistory:
                 received_time_ns=self._clock.time_ns(),
             )
 
-        books = await self._ask(self._exchange.publicGetMarketBooks, query, read)
+        books = await self._get(Priority.PROTECT, "publicGetMarketBooks", query, read)
         if not books:
             text = f"{self._venue_id} gave no book of {symbol}"
             raise VenueUnavailable(text, venue=self._venue_id, detail="empty answer")
@@ -99,30 +102,22 @@ class OkxHistory:
         if first_trade_id:
             return await self._trades_from(symbol, first_trade_id, count)
         query = {"instId": symbol, "limit": min(count, NEWEST_TRADES_MAX)}
-        return (await self._ask(self._exchange.publicGetMarketTrades, query, _trade))[::-1]
+        return (await self._get(Priority.BACKFILL, "publicGetMarketTrades", query, _trade))[::-1]
 
     async def candles(
         self, symbol: str, interval: str, start_time_ns: int, count: int
     ) -> list[market_data_pb2.Candle]:
         """GET /api/v5/market/candles, or history-candles for old ones, 300 a call. Raises
         BadRequest for an interval that the venue does not have."""
-        if interval not in INTERVALS:
-            raise BadRequest(
-                f"no candles of {interval!r}",
-                field="interval",
-                value=interval,
-                allowed=" ".join(INTERVALS),
-            )
-        query = {"instId": symbol, "bar": INTERVALS[interval][0]}
+        bar, length_ms = known_interval(interval, INTERVALS)
+        query = {"instId": symbol, "bar": bar}
         if not start_time_ns:
             return await self._newest_candles(query, count)
-        start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
-        return await self._candles_from(query, INTERVALS[interval][1], start_ms, count)
+        return await self._candles_from(query, length_ms, first_millisecond(start_time_ns), count)
 
     async def close(self) -> None:
-        """End the connections."""
-        if self._made is not None:
-            await self._made.close()
+        """Close the connections."""
+        await self._rest.close()
 
     async def _trades_from(
         self, symbol: str, first_trade_id: int, count: int
@@ -141,7 +136,7 @@ class OkxHistory:
 
     async def _first_trade_at(self, symbol: str, start_time_ns: int) -> int:
         """The id after the newest trade before that time; 0 where none is kept from then."""
-        start_ms = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
+        start_ms = first_millisecond(start_time_ns)
         before = await self._history_trades(symbol, BY_TIME, start_ms, 1)
         return int(before[0].trade_id) + 1 if before else 0
 
@@ -150,21 +145,20 @@ class OkxHistory:
     ) -> list[market_data_pb2.Trade]:
         """Newest first."""
         query = {"instId": symbol, "type": kind, "after": after, "limit": limit}
-        return await self._ask(self._exchange.publicGetMarketHistoryTrades, query, _trade)
+        return await self._get(Priority.BACKFILL, "publicGetMarketHistoryTrades", query, _trade)
 
     async def _candles_from(
         self, query: Mapping[str, Any], length_ms: int, start_ms: int, count: int
     ) -> list[market_data_pb2.Candle]:
         now_ms = self._clock.time_ns() // NANOSECONDS_PER_MILLISECOND
         recent = start_ms > now_ms - RECENT_CANDLES * length_ms
-        exchange = self._exchange
-        call = exchange.publicGetMarketCandles if recent else exchange.publicGetMarketHistoryCandles
+        method = "publicGetMarketCandles" if recent else "publicGetMarketHistoryCandles"
         found: list[market_data_pb2.Candle] = []
         while len(found) < count:
             # Both bounds are left out of the answer.
             end_ms = start_ms + CANDLES_PAGE * length_ms
             bounds = {"before": start_ms - 1, "after": end_ms, "limit": CANDLES_PAGE}
-            page = await self._ask(call, {**query, **bounds}, _candle)
+            page = await self._get(Priority.BACKFILL, method, {**query, **bounds}, _candle)
             if not page:
                 break
             found += reversed(page)
@@ -179,33 +173,31 @@ class OkxHistory:
             wanted = {**query, "limit": min(count - len(found), CANDLES_PAGE)}
             if found:
                 wanted["after"] = found[-1].open_time_ns // NANOSECONDS_PER_MILLISECOND
-            page = await self._ask(self._exchange.publicGetMarketCandles, wanted, _candle)
+            page = await self._get(Priority.BACKFILL, "publicGetMarketCandles", wanted, _candle)
             if not page:
                 break
             found += page
         return found[::-1]
 
-    async def _ask(
-        self, function: Any, query: Mapping[str, Any], read: Callable[[Any], Read]
-    ) -> list[Read]:
+    async def _get(
+        self,
+        priority: Priority,
+        method: str,
+        query: Mapping[str, Any],
+        read: Callable[[Any], ReadT],
+    ) -> list[ReadT]:
         """The rows of an answer."""
+        return await self._rest.get(
+            priority, method, query, lambda answer: [read(row) for row in answer["data"]]
+        )
 
-        async def ask() -> list[Read]:
-            return [read(row) for row in (await function(query))["data"]]
 
-        rows: list[Read] = await ccxt_client.call(self._venue_id, ask)
-        return rows
-
-    @property
-    def _exchange(self) -> Any:
-        """Made when first needed: the feed can start before ccxt is loaded."""
-        if self._made is None:
-            options = {"fetchMarkets": {"types": [self._market_type]}, "fetchCurrencies": False}
-            config: dict[str, Any] = {"options": options}
-            if self._base_url is not None:
-                config["urls"] = {"api": {"rest": self._base_url}}
-            self._made = ccxt_client.load("okx")(config)
-        return self._made
+def _config(market_type: str, base_url: str | None) -> Mapping[str, Any]:
+    options = {"fetchMarkets": {"types": [market_type]}, "fetchCurrencies": False}
+    config: dict[str, Any] = {"options": options}
+    if base_url is not None:
+        config["urls"] = {"api": {"rest": base_url}}
+    return config
 
 
 def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
@@ -213,24 +205,13 @@ def _trade(row: Mapping[str, Any]) -> market_data_pb2.Trade:
     "tradeId":"242720720","ts":"1654161646974"}; the side is the taker's."""
     return market_data_pb2.Trade(
         trade_id=str(row["tradeId"]),
-        price=_plain(row["px"]),
-        size=_plain(row["sz"]),
+        price=plain_text(row["px"]),
+        size=plain_text(row["sz"]),
         side=types_pb2.SIDE_BUY if row["side"] == "buy" else types_pb2.SIDE_SELL,
         venue_time_ns=int(row["ts"]) * NANOSECONDS_PER_MILLISECOND,
     )
 
 
 def _candle(row: list[Any]) -> market_data_pb2.Candle:
-    """[begin ms, open, high, low, close, volume, …], all as text. Volume of swaps: contracts."""
-    return market_data_pb2.Candle(
-        open_time_ns=int(row[0]) * NANOSECONDS_PER_MILLISECOND,
-        open=_plain(row[1]),
-        high=_plain(row[2]),
-        low=_plain(row[3]),
-        close=_plain(row[4]),
-        volume=_plain(row[5]),
-    )
-
-
-def _plain(text: str) -> str:
-    return format_scaled(*parse_number(text))
+    """[open time ms, open, high, low, close, volume, …], as text; volume of swaps: contracts."""
+    return candle(int(row[0]) * NANOSECONDS_PER_MILLISECOND, *row[1:6])

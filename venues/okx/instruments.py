@@ -5,7 +5,7 @@ from typing import Any
 
 from venuemesh.common.v1 import types_pb2
 
-from kit.base.numbers import format_scaled, parse_number
+from kit.base.numbers import format_scaled, parse_number, plain_text_or_empty
 
 KINDS = {
     "SPOT": types_pb2.INSTRUMENT_KIND_SPOT,
@@ -37,9 +37,9 @@ def instrument(venue_id: str, market: Mapping[str, Any]) -> types_pb2.Instrument
         kind=KINDS[info["instType"]],
         base=market["base"],
         quote=market["quote"],
-        price_tick=_plain(info.get("tickSz")),
-        size_step=_plain(info.get("lotSz")),
-        size_min=_plain(info.get("minSz")),
+        price_tick=plain_text_or_empty(info.get("tickSz")),
+        size_step=plain_text_or_empty(info.get("lotSz")),
+        size_min=plain_text_or_empty(info.get("minSz")),
         contract_size=_contract_size(info),
         status=STATUSES.get(info.get("state", ""), types_pb2.INSTRUMENT_STATUS_UNSPECIFIED),
     )
@@ -53,7 +53,3 @@ def _contract_size(info: Mapping[str, Any]) -> str:
     value, value_places = parse_number(info["ctVal"])
     times, times_places = parse_number(info.get("ctMult") or "1")
     return format_scaled(value * times, value_places + times_places)
-
-
-def _plain(text: str | None) -> str:
-    return format_scaled(*parse_number(text)) if text else ""

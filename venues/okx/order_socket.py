@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from kit.connector.orders.order_socket import SocketReply, SocketRequest, Spoken
-from kit.connector.orders.rest_session import Call, RestSession
+from kit.connector.orders.order_socket import LoggedIn, SocketMessage, SocketReply
+from kit.connector.orders.rest_session import QuerySession
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 
 LOGIN_PATH = "GET/users/self/verify"
@@ -30,29 +30,31 @@ class OkxOrderSocketCodec:
         self._codes: dict[str, Any] = {}
         """Numbers of instruments, by their names; asked for with each connection."""
 
-    def url(self, api: Any) -> str:
+    def url(self, exchange: Any) -> str:
         """wss://ws.okx.com:443/ws/v5/private"""
-        return str(api.get_url("users", "private"))
+        return str(exchange.get_url("users", "private"))
 
-    async def enter(self, line: RestSession) -> Sequence[str]:
+    async def login(self, queries: QuerySession) -> Sequence[str]:
         """{"op":"login","args":[{"apiKey":"…","passphrase":"…","timestamp":"1538054050",
         "sign":"…"}]}"""
-        listed = await line.ask(Call("publicGetPublicInstruments", {"instType": self._kind}))
+        listed = await queries.ask("publicGetPublicInstruments", {"instType": self._kind})
         self._codes = {
             row["instId"]: row["instIdCode"] for row in listed["data"] if "instIdCode" in row
         }
-        api = line.api
-        timestamp = str(api.seconds())
-        signed = hmac.digest(api.secret.encode(), f"{timestamp}{LOGIN_PATH}".encode(), "sha256")
+        exchange = queries.exchange
+        timestamp = str(exchange.seconds())
+        signed = hmac.digest(
+            exchange.secret.encode(), f"{timestamp}{LOGIN_PATH}".encode(), "sha256"
+        )
         login = {
-            "apiKey": api.apiKey,
-            "passphrase": api.password,
+            "apiKey": exchange.apiKey,
+            "passphrase": exchange.password,
             "timestamp": timestamp,
             "sign": base64.b64encode(signed).decode(),
         }
         return (msgspec.json.encode({"op": "login", "args": [login]}).decode(),)
 
-    def say(self, api: Any, number: int, operation: str, params: Mapping[str, Any]) -> str:
+    def encode(self, exchange: Any, number: int, operation: str, params: Mapping[str, Any]) -> str:
         """{"id":"1","op":"order","args":[{"instIdCode":10458,"side":"buy",…}]}. An instrument
         without a number, which is new, goes by its name, and the venue says whether it takes that.
         """
@@ -60,14 +62,14 @@ class OkxOrderSocketCodec:
         named = dict(params) if code is None else {**params, "instIdCode": code}
         return msgspec.json.encode({"id": str(number), "op": operation, "args": [named]}).decode()
 
-    def hear(self, message: Any) -> Spoken:
+    def decode(self, message: Any) -> SocketMessage:
         """{"id":"1","op":"order","code":"0","msg":"","data":[{"ordId":"…","sCode":"0",…}],
         "inTime":"…","outTime":"…"}; {"event":"login","code":"0",…}; {"event":"error","code":
         "60009","msg":"Login failed."}; {"event":"notice","code":"64008",…}."""
         event, number = message.get("event"), message.get("id")
         words = f"{message.get('code')} {message.get('msg')}"
         if event == "login":
-            return SocketRequest() if str(message.get("code", "0")) == "0" else LoginRejected(words)
+            return LoggedIn() if str(message.get("code", "0")) == "0" else LoginRejected(words)
         if event == "notice":
             return StreamClosed(words)
         if number:

@@ -18,8 +18,10 @@ from typing import NamedTuple, Protocol
 from venuemesh.common.v1 import types_pb2
 from venuemesh.marketdata.v1 import market_data_pb2
 
+from kit.base.clock import SystemClock
 from kit.base.cursor import Channel
 from kit.base.numbers import IntColumn
+from kit.base.request_budget import RequestBudget
 from kit.connector.contract.source import RowSource
 from kit.execution.contract import Credentials, ExecutionClient, Transport
 from kit.execution.paper.rules import FeeSchedule
@@ -30,6 +32,8 @@ from kit.marketdata.model.columns import Levels, Rows
 CHANNEL_STATUS: Channel = types_pb2.CHANNEL_STATUS
 DEFAULT_FEE_SCHEDULE = FeeSchedule()
 
+ExecutionClientFactory = Callable[[Credentials, RequestBudget | None], ExecutionClient]
+"""The execution client of one account; its calls share the budget."""
 Parse = Callable[[Frames], Rows]
 """Frames to rows, pure: no I/O, no clock, no state. Raises FrameError."""
 
@@ -317,7 +321,15 @@ class Environment:
     options: Mapping[str, str] = field(default_factory=dict)
     """The section ``venues.<id>.options`` of the settings."""
     transport: Transport = "websocket"
-    """How orders go out; from the section ``orders``."""
+    """How orders are sent; from the section ``orders``."""
+    limits_requests: bool = False
+    """Whether REST calls wait for their turn in a request budget, as they do in a venue process."""
+
+    def request_budget(self, venue_id: str, limits: "VenueLimits") -> RequestBudget | None:
+        """The budget that all REST calls of a venue share, or None for calls without limit."""
+        if not self.limits_requests:
+            return None
+        return RequestBudget(venue_id, limits.requests_per_second, SystemClock())
 
     def rest(self, venue_id: str) -> str | None:
         """Base address of the pretended venue; None in the live world."""
@@ -347,9 +359,10 @@ class Venue:
     jump means that something of any instrument of the connection is missing."""
     source: RowSource | None = None
     """Instead of wires: a client that is not ours, see kit/connector/contract/source.py."""
-    desk: Callable[[Credentials], ExecutionClient] | None = None
-    """Where the orders of one account are placed. What it needs is loaded when it is asked for.
-    None: this venue takes no orders."""
+    execution_client: ExecutionClientFactory | None = None
+    """Makes the execution client of one account; None: this venue takes no orders."""
+    request_budget: RequestBudget | None = None
+    """Of the REST calls of ``history``; None: they go out at once."""
     house: FeeSchedule = DEFAULT_FEE_SCHEDULE
     """What trading there is like, for accounts on paper."""
 

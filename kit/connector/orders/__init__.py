@@ -1,9 +1,10 @@
-"""A desk over ccxt: what all venues have in common.
+"""An execution client over ccxt: what all venues have in common.
 
-desk    the calls of a desk, made of a venue's words
-line    calls through ccxt, and what is known after each
-errors  refused, or nobody knows
-socket  orders over the websocket that a venue takes them on
-stream  what happens to an account, over the sockets of ccxt.pro
-read    venues' texts to the contract's types
+api               what a venue's folder supplies
+execution_client  the client, made of a venue's requests and answers
+rest_session      calls through ccxt, and what is known after each
+order_socket      orders over a venue's websocket
+user_stream       account events over the sockets of ccxt.pro
+errors            error codes to verdicts: rejected, or outcome unknown
+venue_text        a venue's texts to the contract's types
 """

@@ -1,9 +1,10 @@
-"""What a venue's error means for an order: refused, or nobody knows. Pure.
+"""What an error of a venue means for an order: rejected, or outcome unknown. Pure.
 
-An order is refused only when that is sure: the venue has said so in words that are known, or the
-request has never left. All else is unclear. ccxt's classes of errors do not tell the two apart (a
-timeout behind the matching engine is an ExchangeError on some venues), so the venue's own codes
-decide, then its words, and ccxt's class only where those say nothing.
+An order is rejected only when that is certain: the venue has said so with a code or text that is
+known, or the request was never sent. Everything else leaves the outcome unknown. ccxt's error
+classes do not tell the two apart (a timeout behind the matching engine is an ExchangeError on some
+venues), so the venue's own codes decide, then its text, and ccxt's class only where both are
+unknown.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,14 +16,15 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.execution.contract import OutcomeUnknown, Rejected, RejectReason, Verdict
 
-WORDS_MAX = 300
+DETAIL_MAX = 300
+"""Characters of a venue's text that are kept."""
 STATUSES: Mapping[int, RejectReason] = {
     418: orders_pb2.REJECT_REASON_RATE_LIMIT,
     429: orders_pb2.REJECT_REASON_RATE_LIMIT,
 }
-"""HTTP statuses with which a venue's door turns calls away."""
+"""HTTP statuses of calls that were turned away before they reached the matching engine."""
 
-CLASSES: Mapping[str, RejectReason] = {
+CCXT_CLASSES: Mapping[str, RejectReason] = {
     "InsufficientFunds": orders_pb2.REJECT_REASON_INSUFFICIENT_FUNDS,
     "OrderImmediatelyFillable": orders_pb2.REJECT_REASON_WOULD_TAKE,
     "OrderNotFillable": orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
@@ -46,79 +48,84 @@ CLASSES: Mapping[str, RejectReason] = {
     "InvalidNonce": orders_pb2.REJECT_REASON_OTHER,
     "BadRequest": orders_pb2.REJECT_REASON_OTHER,
 }
-"""By ccxt's classes, where the venue's code is in no table."""
+"""By ccxt's error class, for codes that are in no table."""
 
 
 @dataclass(frozen=True, slots=True)
 class VenueError:
-    """The venue's error, as its answer has it."""
+    """An error as the venue's answer states it."""
 
     code: str
-    words: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.message}".strip()[:DETAIL_MAX]
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorTable:
-    """A venue's errors."""
+    """A venue's errors, and what each means for an order."""
 
-    said: Callable[[Any], VenueError | None]
-    """Finds the error in an answer (decoded JSON); None: there is none. May raise LookupError or
-    TypeError for what is no answer of the venue."""
-    by_code: Mapping[str, RejectReason]
-    by_words: Mapping[str, RejectReason] = field(default_factory=dict)
-    """By a part of the words, in lower case; the first that fits. Before the codes."""
+    find_error: Callable[[Any], VenueError | None]
+    """Returns the error in an answer (decoded JSON), or None. May raise LookupError, TypeError or
+    ValueError for something that is no answer of the venue."""
+    by_code: Mapping[str, RejectReason] = field(default_factory=dict)
+    by_text: Mapping[str, RejectReason] = field(default_factory=dict)
+    """By a part of the message, in lower case; the first that fits. Looked up before the codes."""
     unclear: frozenset[str] = frozenset()
-    """Codes after which the order may be there or not."""
-    absent: frozenset[str] = frozenset()
+    """Codes after which the order may exist or not."""
+    not_found: frozenset[str] = frozenset()
     """Codes that say that there is no such (open) order."""
     statuses: Mapping[int, RejectReason] = field(default_factory=lambda: STATUSES)
-    """HTTP statuses of calls that have not come to where orders are made."""
-    classes: Mapping[str, RejectReason] = field(default_factory=lambda: CLASSES)
+    """HTTP statuses of calls that did not reach the matching engine."""
 
-    def find(self, body: str) -> VenueError | None:
-        """The error in the text of an answer."""
+    def decode(self, body: str) -> VenueError | None:
+        """Return the error in the text of an answer, or None."""
         try:
-            return self.said(msgspec.json.decode(body))
+            return self.find_error(msgspec.json.decode(body))
         except (msgspec.DecodeError, LookupError, TypeError, ValueError):
             return None
 
-    def receipt(self, said: VenueError) -> Verdict:
-        """What an error means that came as an ordinary answer."""
-        words = f"{said.code} {said.words}".strip()[:WORDS_MAX]
-        if said.code in self.unclear:
-            return OutcomeUnknown(words)
-        return Rejected(self._reason(said) or orders_pb2.REJECT_REASON_OTHER, words)
+    def is_not_found(self, verdict: Verdict) -> bool:
+        """Whether a verdict says that there is no such open order."""
+        return isinstance(verdict, Rejected) and verdict.detail.startswith(tuple(self.not_found))
 
-    def verdict(self, status: int, body: str, classes: list[str]) -> Verdict:
-        """What an answer means that ccxt takes for an error. ``classes``: of ccxt's exception and
-        of what it is made of, the nearest first."""
+    def verdict_of_error(self, error: VenueError) -> Verdict:
+        """The verdict for an error that came in an answer which ccxt takes for a success."""
+        if error.code in self.unclear:
+            return OutcomeUnknown(str(error))
+        return Rejected(self._reason(error) or orders_pb2.REJECT_REASON_OTHER, str(error))
+
+    def verdict(
+        self, status: int, body: str, error: VenueError | None, ccxt_classes: list[str]
+    ) -> Verdict:
+        """The verdict for an answer which ccxt takes for an error. ``error``: found in ``body``;
+        ``ccxt_classes``: of ccxt's exception and its bases, the nearest first."""
         if status in self.statuses:
-            return Rejected(self.statuses[status], f"HTTP {status} {body}"[:WORDS_MAX])
-        said = self.find(body)
-        if said is None:
-            return OutcomeUnknown(f"HTTP {status} {body}"[:WORDS_MAX])
-        words = f"{said.code} {said.words}".strip()[:WORDS_MAX]
-        if said.code in self.unclear:
-            return OutcomeUnknown(words)
-        reason = self._reason(said)
+            return Rejected(self.statuses[status], f"HTTP {status} {body}"[:DETAIL_MAX])
+        if error is None:
+            return OutcomeUnknown(f"HTTP {status} {body}"[:DETAIL_MAX])
+        if error.code in self.unclear:
+            return OutcomeUnknown(str(error))
+        reason = self._reason(error)
         if reason is not None:
-            return Rejected(reason, words)
+            return Rejected(reason, str(error))
         if status >= 500:
-            return OutcomeUnknown(f"HTTP {status} {words}")
-        known = next((self.classes[name] for name in classes if name in self.classes), None)
+            return OutcomeUnknown(f"HTTP {status} {error}")
+        known = next((CCXT_CLASSES[name] for name in ccxt_classes if name in CCXT_CLASSES), None)
         if known is not None:
-            return Rejected(known, words)
-        # Of what ccxt calls a failed operation (timeouts, a venue that is busy or not available,
-        # answers that make no sense) the venue may have done its part.
-        if "OperationFailed" in classes:
-            return OutcomeUnknown(words)
-        return Rejected(orders_pb2.REJECT_REASON_OTHER, words)
+            return Rejected(known, str(error))
+        # ccxt's OperationFailed covers timeouts, a busy or unavailable venue, and answers that make
+        # no sense: the venue may have executed the request.
+        if "OperationFailed" in ccxt_classes:
+            return OutcomeUnknown(str(error))
+        return Rejected(orders_pb2.REJECT_REASON_OTHER, str(error))
 
-    def _reason(self, said: VenueError) -> "RejectReason | None":
-        heard = said.words.lower()
-        for words, reason in self.by_words.items():
-            if words in heard:
+    def _reason(self, error: VenueError) -> "RejectReason | None":
+        message = error.message.lower()
+        for text, reason in self.by_text.items():
+            if text in message:
                 return reason
-        if said.code in self.absent:
+        if error.code in self.not_found:
             return orders_pb2.REJECT_REASON_OTHER
-        return self.by_code.get(said.code)
+        return self.by_code.get(error.code)

@@ -1,7 +1,7 @@
-"""A desk over ccxt: what all venues have in common. What differs stands in each ``orders.py``."""
+"""An execution client over ccxt: what all venues have in common."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Concatenate, ParamSpec, TypeVar
 
 from venuemesh.tradeflow.v1 import orders_pb2
 
@@ -12,14 +12,19 @@ from kit.base.errors import (
     VenuemeshError,
 )
 from kit.base.request_budget import Priority
-from kit.connector.orders.errors import ErrorTable
-from kit.connector.orders.order_socket import OrderSocket, OrderSocketCodec
-from kit.connector.orders.rest_session import UNREADABLE, Absent, Call, RestSession
-from kit.connector.orders.user_stream import UserStream, UserStreamDecoder
+from kit.connector.orders.api import Unsupported, VenueApi
+from kit.connector.orders.order_socket import OrderSocket
+from kit.connector.orders.rest_session import (
+    UNREADABLE,
+    ApiRequest,
+    OrderNotFound,
+    QuerySession,
+    RestSession,
+)
+from kit.connector.orders.user_stream import UserStream
 from kit.execution.contract import (
     Accepted,
     AccountEvent,
-    Credentials,
     OrderCapabilities,
     OrderKey,
     OrderRequest,
@@ -33,220 +38,153 @@ from kit.execution.contract import (
     Verdict,
 )
 
-Read = TypeVar("Read")
-
-
-class Unsupported(Exception):
-    """The venue has no such order, or cannot change it so. Says what it lacks."""
-
-
-class OrderApiAdapter(Protocol):
-    """How a venue takes orders: what a call looks like, and what its answer means. Pure but for
-    the questions, each of which asks the line as often as it must."""
-
-    capabilities: OrderCapabilities
-    errors: ErrorTable
-    exchange: str
-    """Class of ccxt.pro."""
-    one_at_a_time: bool
-    """Whether calls must arrive in the order in which they were signed."""
-    by_venue_id_only: bool
-    """Whether an order can be changed and cancelled by the venue's id alone."""
-
-    @property
-    def hearing(self) -> UserStreamDecoder:
-        """How the venue tells what happens."""
-
-    def config(self, base_url: str | None) -> Mapping[str, Any]:
-        """Of ccxt's object. ``base_url``: of the pretended venue."""
-
-    async def prepare(self, line: RestSession) -> None:
-        """Ask what must be known before anything else, once."""
-
-    def place(self, wish: OrderRequest) -> Call:
-        """Raises Unsupported, UnknownInstrument."""
-
-    def amend(self, key: OrderKey, wish: OrderRequest) -> Call:
-        """Raises Unsupported."""
-
-    def cancel(self, key: OrderKey) -> Sequence[Call]:
-        """One order, by the venue's id where it is known. The calls are made one after the other
-        until one finds it: a venue may keep stops apart."""
-
-    def cancel_all(self, symbol: str) -> Sequence[Call]:
-        """All of these together do it. None of them: the venue cannot; each is cancelled alone."""
-
-    def receipt(self, answer: Any) -> Verdict:
-        """What the answer to any of these means."""
-
-    def countdown(self, seconds: float) -> Sequence[Call]:
-        """All of these. Raises Unsupported."""
-
-    async def rights(self, line: RestSession) -> Sequence[str]:
-        """What the key may do that it need not; a call that needs the key in any case."""
-
-    async def find(self, line: RestSession, key: OrderKey) -> VenueOrder | None:
-        """One order. May raise Absent."""
-
-    async def open_orders(self, line: RestSession, symbol: str) -> list[VenueOrder]:
-        """All pages."""
-
-    async def fills(self, line: RestSession, symbol: str, since_time_ns: int) -> list[VenueFill]:
-        """All pages, in any order, also from before that time."""
-
-    async def balances(self, line: RestSession) -> list[VenueBalance]:
-        """Zeros too."""
-
-    async def positions(self, line: RestSession) -> list[VenuePosition]:
-        """Zeros too."""
+AnswerT = TypeVar("AnswerT")
+P = ParamSpec("P")
 
 
 class CcxtExecutionClient:
     """One account at one venue."""
 
     def __init__(
-        self,
-        venue_id: str,
-        counter: OrderApiAdapter,
-        base_url: str | None,
-        credentials: Credentials,
-        speaking: OrderSocketCodec | None = None,
-        transport: Transport = "websocket",
+        self, session: RestSession, api: VenueApi, transport: Transport = "websocket"
     ) -> None:
-        """``base_url``: of the pretended venue; None: the real one. ``speaking``: how orders are
-        said over the venue's websocket; None: it has none."""
-        self._counter = counter
-        config = counter.config(base_url)
-        self._line = RestSession(
-            venue_id,
-            counter.exchange,
-            config,
-            credentials,
-            counter.errors,
-            one_at_a_time=counter.one_at_a_time,
-        )
-        self._prepared = False
-        self._act_once = self._line.act
+        self._session = session
+        self._orders = api.orders
+        self._account = api.account
+        self._api = api
+        self._is_prepared = False
         self.socket: OrderSocket | None = None
-        """For orders; open from the moment on at which the account is followed."""
-        if speaking is not None and transport == "websocket":
-            self.socket = OrderSocket(self._line, speaking)
-            self._act_once = self.socket.act
+        """The order websocket; it connects when the account is followed."""
+        if api.socket is not None and transport == "websocket":
+            self.socket = OrderSocket(session, api.socket)
 
     @property
     def capabilities(self) -> OrderCapabilities:
-        return self._counter.capabilities
+        return self._orders.capabilities
 
-    async def authenticate(self) -> Sequence[str]:
-        return await self._ask(lambda: self._counter.rights(self._line))
+    async def place(self, request: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
+        async def requests() -> Sequence[ApiRequest]:
+            return [self._orders.place(request)]
 
-    async def place(self, wish: OrderRequest, priority: Priority = Priority.NEW) -> Verdict:
-        async def make() -> Sequence[Call]:
-            return [self._counter.place(wish)]
+        return await self._send(requests, priority)
 
-        return await self._act(make)
+    async def amend(self, key: OrderKey, request: OrderRequest) -> Verdict:
+        async def requests() -> Sequence[ApiRequest]:
+            await self._check_amendment(key, request)
+            return [self._orders.amend(await self._named(key, Priority.NEW), request)]
 
-    async def amend(self, key: OrderKey, wish: OrderRequest) -> Verdict:
-        async def make() -> Sequence[Call]:
-            await self._check_change(key, wish)
-            return [self._counter.amend(await self._named(key), wish)]
-
-        return await self._act(make)
+        return await self._send(requests, Priority.NEW)
 
     async def cancel(self, key: OrderKey) -> Verdict:
-        async def make() -> Sequence[Call]:
-            return self._counter.cancel(await self._named(key))
+        async def requests() -> Sequence[ApiRequest]:
+            return self._orders.cancel(await self._named(key, Priority.CANCEL))
 
-        return await self._act(make)
+        return await self._send(requests, Priority.CANCEL)
 
     async def cancel_all(self, symbol: str = "") -> Verdict:
-        ways = [[call] for call in self._counter.cancel_all(symbol)]
-        if not ways:
+        groups = [[request] for request in self._orders.cancel_all(symbol)]
+        if not groups:
             try:
-                found = await self.open_orders(symbol)
+                open_orders = await self._ask(Priority.CANCEL, self._account.open_orders, symbol)
             except VenuemeshError as error:
-                return OutcomeUnknown(f"what is open cannot be asked: {error.message}")
-            for one in sorted({order.symbol for order in found}):
-                keys = [
-                    OrderKey(one, order.client_order_id, order.venue_order_id)
-                    for order in found
-                    if order.symbol == one
-                ]
-                of_symbol = self._counter.cancel_all(one) if not symbol else ()
-                alone = [list(self._counter.cancel(key)) for key in keys]
-                ways += [[call] for call in of_symbol] or alone
-        acts = [await self._try(calls) for calls in ways]
-        return _worst(self._done(receipt) for receipt in acts)
+                return OutcomeUnknown(f"the open orders are not known: {error.message}")
+            groups = self._cancel_each(open_orders, symbol)
+        verdicts = [await self._try(requests, Priority.CANCEL) for requests in groups]
+        # An order that is gone need not be cancelled.
+        is_not_found = self._session.errors.is_not_found
+        return _worst(Accepted("") if is_not_found(one) else one for one in verdicts)
+
+    async def countdown(self, seconds: float) -> None:
+        try:
+            requests = self._orders.countdown(seconds)
+        except Unsupported as error:
+            raise NotSupported(
+                str(error), service=self._session.venue_id, wanted="countdown"
+            ) from error
+        for request in requests:
+            await self._session.ask(request.method, request.params, Priority.CANCEL)
 
     async def find(self, key: OrderKey) -> VenueOrder | None:
-        try:
-            return await self._ask(lambda: self._counter.find(self._line, key))
-        except Absent:
-            return None
+        return await self._find(key, Priority.PROTECT)
 
     async def open_orders(self, symbol: str = "") -> list[VenueOrder]:
-        return await self._ask(lambda: self._counter.open_orders(self._line, symbol))
+        return await self._ask(Priority.PROTECT, self._account.open_orders, symbol)
 
     async def fills(self, symbol: str, since_time_ns: int) -> list[VenueFill]:
-        found = await self._ask(lambda: self._counter.fills(self._line, symbol, since_time_ns))
+        found = await self._ask(Priority.QUESTION, self._account.fills, symbol, since_time_ns)
         once = {(fill.symbol, fill.fill_id): fill for fill in found}
         recent = [fill for fill in once.values() if fill.venue_time_ns >= since_time_ns]
-        return sorted(recent, key=lambda fill: (fill.venue_time_ns, _in_order(fill.fill_id)))
+        return sorted(recent, key=_by_time_and_id)
 
     async def balances(self) -> list[VenueBalance]:
-        found = await self._ask(lambda: self._counter.balances(self._line))
+        found = await self._ask(Priority.QUESTION, self._account.balances)
         return [one for one in found if one.total or one.free]
 
     async def positions(self) -> list[VenuePosition]:
         if not self.capabilities.has_positions:
             return []
-        found = await self._ask(lambda: self._counter.positions(self._line))
+        found = await self._ask(Priority.QUESTION, self._account.positions)
         return [one for one in found if one.size]
 
-    async def countdown(self, seconds: float) -> None:
-        try:
-            calls = self._counter.countdown(seconds)
-        except Unsupported as error:
-            raise NotSupported(
-                str(error), service=self._line.venue_id, wanted="countdown"
-            ) from error
-        for call in calls:
-            await self._line.ask(call)
+    async def authenticate(self) -> Sequence[str]:
+        return await self._ask(Priority.QUESTION, self._account.key_rights)
 
     def follow(self) -> AsyncIterator[AccountEvent]:
         if self.socket is not None:
             self.socket.start()
-        return UserStream(self._line, self._counter.hearing).events()
+        return UserStream(self._session, self._api.stream).events()
 
     async def close(self) -> None:
         if self.socket is not None:
             await self.socket.close()
-        await self._line.close()
+        await self._session.close()
 
-    async def _named(self, key: OrderKey) -> OrderKey:
-        """With the venue's id, where nothing can be done without. Raises Absent."""
-        if key.venue_order_id or not self._counter.by_venue_id_only:
+    async def _find(self, key: OrderKey, priority: Priority) -> VenueOrder | None:
+        try:
+            return await self._ask(priority, self._account.find, key)
+        except OrderNotFound:
+            return None
+
+    async def _named(self, key: OrderKey, priority: Priority) -> OrderKey:
+        """The key with the venue's id, where the venue needs it. Raises OrderNotFound."""
+        if key.venue_order_id or not self._api.needs_venue_order_id:
             return key
-        order = await self.find(key)
+        order = await self._find(key, priority)
         if order is None:
-            raise Absent(key.client_order_id)
+            raise OrderNotFound(key.client_order_id)
         return OrderKey(key.symbol, key.client_order_id, order.venue_order_id)
 
-    async def _check_change(self, key: OrderKey, wish: OrderRequest) -> None:
+    async def _check_amendment(self, key: OrderKey, request: OrderRequest) -> None:
         """Raises Unsupported."""
         if not self.capabilities.amends_to_smaller_only:
             return
-        order = await self.find(key)
-        if order is not None and (order.price != wish.price or order.size <= wish.size):
-            raise Unsupported("the venue changes an order to a smaller size only")
+        order = await self._find(key, Priority.NEW)
+        if order is not None and (order.price != request.price or order.size <= request.size):
+            raise Unsupported("the venue amends an order to a smaller size only")
 
-    async def _act(self, make: Callable[[], Awaitable[Sequence[Call]]]) -> Verdict:
-        """Do something, once: of several calls the next one is made only when the order is not
-        where the one before looked for it. What fails before that has done nothing."""
+    def _cancel_each(
+        self, open_orders: Sequence[VenueOrder], symbol: str
+    ) -> list[list[ApiRequest]]:
+        """The requests that cancel these orders: symbol by symbol where the venue can cancel all
+        of a symbol, otherwise one by one."""
+        groups: list[list[ApiRequest]] = []
+        for one in sorted({order.symbol for order in open_orders}):
+            of_symbol = self._orders.cancel_all(one) if not symbol else ()
+            groups += [[request] for request in of_symbol] or [
+                list(self._orders.cancel(_key(order)))
+                for order in open_orders
+                if order.symbol == one
+            ]
+        return groups
+
+    async def _send(
+        self, requests: Callable[[], Awaitable[Sequence[ApiRequest]]], priority: Priority
+    ) -> Verdict:
+        """Do something, once. What fails before a request is sent has done nothing."""
         try:
-            await self._prepare()
-            calls = await make()
-        except Absent as error:
+            await self._prepare(priority)
+            chosen = await requests()
+        except OrderNotFound as error:
             return Rejected(orders_pb2.REJECT_REASON_OTHER, f"no such order: {error}")
         except Unsupported as error:
             return Rejected(orders_pb2.REJECT_REASON_NOT_SUPPORTED, str(error))
@@ -256,51 +194,57 @@ class CcxtExecutionClient:
             return Rejected(orders_pb2.REJECT_REASON_INSTRUMENT, error.message)
         except VenuemeshError as error:
             return Rejected(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error.message}")
-        return await self._try(calls)
+        return await self._try(chosen, priority)
 
-    async def _try(self, calls: Sequence[Call]) -> Verdict:
-        """One after the other, until the order is where it is looked for."""
-        receipt: Verdict = OutcomeUnknown("nothing was done")
-        for call in calls:
-            receipt = await self._act_once(call, self._counter.receipt)
-            if not self._is_absent(receipt):
+    async def _try(self, requests: Sequence[ApiRequest], priority: Priority) -> Verdict:
+        """Send one request after the other until one finds the order."""
+        send = self._session.send if self.socket is None else self.socket.send
+        verdict: Verdict = OutcomeUnknown("nothing was sent")
+        for request in requests:
+            verdict = await send(request, priority, self._orders.verdict)
+            if not self._session.errors.is_not_found(verdict):
                 break
-        return receipt
+        return verdict
 
-    async def _prepare(self) -> None:
-        if not self._prepared:
-            await self._read(self._counter.prepare(self._line))
-            self._prepared = True
+    async def _prepare(self, priority: Priority) -> None:
+        if not self._is_prepared:
+            await self._read(self._api.prepare(QuerySession(self._session, priority)))
+            self._is_prepared = True
 
-    async def _ask(self, make: Callable[[], Awaitable[Read]]) -> Read:
-        await self._prepare()
-        return await self._read(make())
+    async def _ask(
+        self,
+        priority: Priority,
+        question: Callable[Concatenate[QuerySession, P], Awaitable[AnswerT]],
+        *arguments: P.args,
+        **named: P.kwargs,
+    ) -> AnswerT:
+        await self._prepare(priority)
+        queries = QuerySession(self._session, priority)
+        return await self._read(question(queries, *arguments, **named))
 
-    async def _read(self, question: Awaitable[Read]) -> Read:
+    async def _read(self, question: Awaitable[AnswerT]) -> AnswerT:
         try:
             return await question
         except UNREADABLE as error:
-            raise self._line.unreadable(error) from error
-
-    def _done(self, receipt: Verdict) -> Verdict:
-        """What is gone need not be cancelled."""
-        return Accepted("") if self._is_absent(receipt) else receipt
-
-    def _is_absent(self, receipt: Verdict) -> bool:
-        absent = self._counter.errors.absent
-        return isinstance(receipt, Rejected) and receipt.detail.startswith(tuple(absent))
+            raise self._session.unreadable(error) from error
 
 
-def _worst(receipts: Iterable[Verdict]) -> Verdict:
-    """Of several calls: what is unclear first, then what was refused."""
+def _key(order: VenueOrder) -> OrderKey:
+    return OrderKey(order.symbol, order.client_order_id, order.venue_order_id)
+
+
+def _worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """Of several verdicts: an unknown outcome first, then a rejection."""
     worst: Verdict = Accepted("")
-    for receipt in receipts:
-        if isinstance(receipt, OutcomeUnknown):
-            return receipt
-        if isinstance(receipt, Rejected):
-            worst = receipt
+    for verdict in verdicts:
+        if isinstance(verdict, OutcomeUnknown):
+            return verdict
+        if isinstance(verdict, Rejected):
+            worst = verdict
     return worst
 
 
-def _in_order(fill_id: str) -> tuple[int, str]:
-    return (int(fill_id), "") if fill_id.isdecimal() else (0, fill_id)
+def _by_time_and_id(fill: VenueFill) -> tuple[int, int, str]:
+    if fill.fill_id.isdecimal():
+        return fill.venue_time_ns, int(fill.fill_id), ""
+    return fill.venue_time_ns, 0, fill.fill_id

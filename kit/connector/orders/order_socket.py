@@ -1,12 +1,12 @@
-"""Orders over the websocket that a venue takes them on.
+"""Orders over a venue's order websocket.
 
-The socket is made when the account starts, and again whenever it was cut; where the venue wants it,
-the key signs in. ccxt gives addresses, keys and its words for errors, and is not on an order's way:
-the text of a request is made of the desk's own words and written at once.
+The socket connects when the account is followed, and again after every disconnect; the key logs in
+where the venue wants it. ccxt supplies addresses, keys and its error classes, and is not on the
+order's way: a request is encoded by the venue's codec and written at once.
 
-While it is not open, calls go by REST: nothing was sent then. What was written and has no answer,
-because none came in time or because the socket was cut, may have been done: it is unclear, and is
-sent again neither here nor by REST.
+While the socket is not open, requests go by REST: nothing was sent then. A request that was written
+and has no answer, because none came in time or because the connection was lost, has an unknown
+outcome. It is sent again neither here nor by REST.
 """
 
 import asyncio
@@ -20,22 +20,29 @@ from venuemesh.tradeflow.v1 import orders_pb2
 from kit.base import telemetry
 from kit.base.clock import Clock, SystemClock
 from kit.base.errors import RateLimited, VenuemeshError
-from kit.base.request_budget import spending
+from kit.base.request_budget import Priority, turn
 from kit.base.websocket import Websocket
-from kit.connector.orders.errors import WORDS_MAX
-from kit.connector.orders.rest_session import TIMEOUT_MS, UNREADABLE, Call, RestSession, exact
+from kit.connector.orders.errors import DETAIL_MAX
+from kit.connector.orders.rest_session import (
+    TIMEOUT_MS,
+    UNREADABLE,
+    ApiRequest,
+    QuerySession,
+    RestSession,
+    exact,
+)
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.connector.rest import retry_after
 from kit.execution.contract import OutcomeUnknown, Rejected, Verdict
 
 PING_S = 10.0
 SILENCE_S = 25.0
-"""A socket on which nothing came for so long, not even what answers a ping, is made anew."""
+"""A connection on which nothing arrived for so long, not even a pong, is replaced."""
 TIMEOUT_S = TIMEOUT_MS / 1000
 LIFETIME_S = 23 * 3600.0
-"""Venues end a connection after a day; this side does before, when nothing is under way."""
-DENIED_S = 60.0
-"""To the next try when the venue does not take the key."""
+"""Venues close a connection after a day; this side does before, when no answer is awaited."""
+LOGIN_RETRY_S = 60.0
+"""Before the next attempt after the venue has rejected the key."""
 PENDING_MAX = 1_000
 ERROR_STATUS = 400
 
@@ -43,212 +50,220 @@ _log = telemetry.logger("kit.connector.orders.order_socket")
 
 
 @dataclass(frozen=True, slots=True)
-class SocketRequest:
-    """The key has signed in."""
+class LoggedIn:
+    """The key has logged in; orders may be sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class SocketReply:
-    """To a request."""
+    """The answer to a request."""
 
     number: int
-    """Of the request."""
+    """The request's number."""
     body: Any
-    """As REST answers the same call, errors too."""
+    """What REST answers to the same request, errors included."""
     status: int = 200
-    """As over HTTP, where the venue says one."""
+    """The HTTP status, where the venue states one."""
     retry_after_s: float = 0
-    """For how long it wants to be left alone, where it says so."""
+    """How long calls must be suspended, where the venue says so."""
 
 
-Spoken = SocketReply | SocketRequest | LoginRejected | StreamClosed | None
-"""Ended: the venue is about to end the connection. None: nothing that matters here."""
+SocketMessage = SocketReply | LoggedIn | LoginRejected | StreamClosed | None
+"""StreamClosed: the venue is about to end the connection. None: a message of no interest here."""
 
 
 class OrderSocketCodec(Protocol):
-    """How orders are said over a venue's websocket. Pure but for ``enter``."""
+    """The messages of a venue's order websocket."""
 
     ping: str
-    """What keeps the connection alive, where that is a message; empty: a ping of websockets."""
+    """The message that keeps the connection alive; empty: a ping frame is enough."""
 
-    def url(self, api: Any) -> str:
-        """Of the socket; ``api``: ccxt's object, which knows addresses and keys."""
+    def url(self, exchange: Any) -> str:
+        """Return the address; ``exchange``: ccxt's object, which knows addresses and keys."""
 
-    async def enter(self, line: RestSession) -> Sequence[str]:
-        """What is said first, until Entered is heard. Nothing: orders may be sent at once."""
+    async def login(self, queries: QuerySession) -> Sequence[str]:
+        """Return the messages that log in, until the venue confirms with LoggedIn. Empty: orders
+        may be sent at once."""
 
-    def say(self, api: Any, number: int, operation: str, params: Any) -> str:
-        """A request, signed; its answer has the number."""
+    def encode(self, exchange: Any, number: int, operation: str, params: Any) -> str:
+        """Return a request, signed; its answer carries ``number``."""
 
-    def hear(self, message: Any) -> Spoken:
-        """What a message says. Raises LookupError, ValueError and the like where it is broken."""
+    def decode(self, message: Any) -> SocketMessage:
+        """Return what a message means. Raises LookupError, ValueError and the like for a message
+        that is not as it should be."""
 
 
 class OrderSocket:
-    """One account's."""
+    """The order websocket of one account."""
 
     def __init__(
-        self, line: RestSession, speaking: OrderSocketCodec, clock: Clock | None = None
+        self, session: RestSession, codec: OrderSocketCodec, clock: Clock | None = None
     ) -> None:
-        self._line = line
-        self._speaking = speaking
+        self._session = session
+        self._codec = codec
         self._clock = clock or SystemClock()
         self._socket: Websocket | None = None
-        self._keeping: asyncio.Task[None] | None = None
-        """Makes the connection, again and again."""
-        self._living: asyncio.Task[None] | None = None
-        """Of the connection that is."""
+        self._connecting: asyncio.Task[None] | None = None
+        """Keeps a connection, for as long as this is open."""
+        self._keeping_alive: asyncio.Task[None] | None = None
+        """Logs in and pings on the current connection."""
         self._pending: dict[int, asyncio.Future[SocketReply | str]] = {}
-        """What was written, by number: the answer, or why there is none."""
+        """Requests that were written, by number: the answer, or why there is none."""
         self._number = 0
-        self._is_leaving = self._was_denied = False
+        self._is_retiring = self._was_rejected = False
         self.ready = asyncio.Event()
         """Set while orders can be sent."""
 
     def start(self) -> None:
-        """Connect, and stay connected. Once more does nothing."""
+        """Connect, and stay connected. A second call does nothing."""
         if self._socket is not None:
             return
-        url = self._speaking.url(self._line.api)
-        ping_s = None if self._speaking.ping else PING_S
+        url = self._codec.url(self._session.exchange)
+        ping_s = None if self._codec.ping else PING_S
         self._socket = Websocket(url, self, self._clock, ping_s, SILENCE_S, self._may_connect)
-        self._keeping = asyncio.create_task(self._socket.run())
+        self._connecting = asyncio.create_task(self._socket.run())
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self.ready.clear()
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
-            self.closed("the desk is closed")
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.gather(self._connecting, return_exceptions=True)
+            self.closed("the client was closed")
 
-    async def act(self, call: Call, read: Callable[[Any], Verdict]) -> Verdict:
-        """Make a call that does something, once: here, or by REST when it cannot be sent here.
-        ``read`` makes a receipt of the answer."""
-        if call.operation and self.ready.is_set():
-            account = spending()
-            if account is None:
-                return await self._act(call, read)
+    async def send(
+        self, request: ApiRequest, priority: Priority, read: Callable[[Any], Verdict]
+    ) -> Verdict:
+        """Send a request that changes something, once: here, or by REST when it cannot be sent
+        here. ``read`` makes a verdict of the answer."""
+        if request.operation and self.ready.is_set():
             try:
-                async with account.budget.turn(account.priority):
-                    # The socket may have been cut while this call waited for its turn.
+                async with turn(self._session.budget, priority):
+                    # The connection may have been lost while the request waited for its turn.
                     if self.ready.is_set():
-                        return await self._act(call, read)
+                        return await self._send(request, read)
             except RateLimited as error:
                 return Rejected(orders_pb2.REJECT_REASON_RATE_LIMIT, error.message)
-        return await self._line.act(call, read)
+        return await self._session.send(request, priority, read)
 
     def opened(self, socket: Websocket) -> None:
-        """Connected."""
-        self._is_leaving = False
-        self._living = asyncio.create_task(self._live(socket))
+        """Log in on a new connection."""
+        self._is_retiring = False
+        self._keeping_alive = asyncio.create_task(self._keep_alive(socket))
 
     def frames(self, payloads: list[bytes], received_time_ns: int) -> None:
-        """The venue has said something."""
+        """Handle messages of the venue."""
         for payload in payloads:
             try:
-                said = self._speaking.hear(exact.decode(payload)) if payload[:1] == b"{" else None
+                message = self._codec.decode(exact.decode(payload)) if payload[:1] == b"{" else None
             except UNREADABLE as error:
-                text = payload[:WORDS_MAX].decode(errors="replace")
-                _log.warning("not understood", extra={"detail": repr(error), "text": text})
+                text = payload[:DETAIL_MAX].decode(errors="replace")
+                _log.warning("unreadable message", extra={"detail": repr(error), "text": text})
                 continue
-            match said:
+            match message:
                 case SocketReply():
-                    self._end(said.number, said)
-                case SocketRequest():
-                    self._enter()
+                    self._resolve(message.number, message)
+                case LoggedIn():
+                    self._become_ready()
                 case LoginRejected():
-                    self._was_denied = True
-                    self._leave(said.words)
+                    self._was_rejected = True
+                    self._retire(message.reason)
                 case StreamClosed():
-                    self._leave(said.words)
+                    self._retire(message.reason)
 
     def closed(self, reason: str) -> None:
-        """Cut: what has no answer gets none."""
+        """Resolve what was written and has no answer: the connection is lost."""
         if self.ready.is_set():
-            _log.warning("lost", extra={"venue": self._line.venue_id, "reason": reason})
+            _log.warning(
+                "connection lost", extra={"venue": self._session.venue_id, "reason": reason}
+            )
         self.ready.clear()
-        if self._living is not None:
-            self._living.cancel()
+        if self._keeping_alive is not None:
+            self._keeping_alive.cancel()
         for number in list(self._pending):
-            self._end(number, f"the connection was cut before the answer came: {reason}")
+            self._resolve(number, f"the connection was lost before the answer came: {reason}")
 
-    async def _act(self, call: Call, read: Callable[[Any], Verdict]) -> Verdict:
+    async def _send(self, request: ApiRequest, read: Callable[[Any], Verdict]) -> Verdict:
         assert self._socket is not None
         if len(self._pending) >= PENDING_MAX:
             return Rejected(orders_pb2.REJECT_REASON_RATE_LIMIT, "too many calls have no answer")
         self._number = number = self._number + 1
-        params = call.params if call.said is None else call.said
+        own = request.socket_params
+        params = request.params if own is None else own
         try:
-            text = self._speaking.say(self._line.api, number, call.operation, params)
+            text = self._codec.encode(self._session.exchange, number, request.operation, params)
         except UNREADABLE as error:
-            return Rejected(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error!r}"[:WORDS_MAX])
+            return Rejected(orders_pb2.REJECT_REASON_OTHER, f"not sent: {error!r}"[:DETAIL_MAX])
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[SocketReply | str] = loop.create_future()
         self._pending[number] = answered
-        expires = loop.call_later(TIMEOUT_S, self._end, number, f"no answer in {TIMEOUT_S:g} s")
+        expires = loop.call_later(TIMEOUT_S, self._resolve, number, f"no answer in {TIMEOUT_S:g} s")
         self._socket.send(text)
         try:
             answer = await answered
         finally:
             expires.cancel()
             self._pending.pop(number, None)
-            if self._is_leaving and not self._pending:
+            if self._is_retiring and not self._pending:
                 self._socket.drop()
-        return OutcomeUnknown(answer) if isinstance(answer, str) else self._receipt(answer, read)
+        return OutcomeUnknown(answer) if isinstance(answer, str) else self._verdict(answer, read)
 
-    def _end(self, number: int, answer: SocketReply | str) -> None:
+    def _resolve(self, number: int, answer: SocketReply | str) -> None:
         answered = self._pending.pop(number, None)
         if answered is not None and not answered.done():
             answered.set_result(answer)
 
-    def _receipt(self, answer: SocketReply, read: Callable[[Any], Verdict]) -> Verdict:
-        """An error is judged as it would be over REST."""
+    def _verdict(self, answer: SocketReply, read: Callable[[Any], Verdict]) -> Verdict:
+        """An error means what it means over REST."""
         try:
-            said = self._line.errors.said(answer.body)
-            if said is None and answer.status < ERROR_STATUS:
+            error = self._session.errors.find_error(answer.body)
+            if error is None and answer.status < ERROR_STATUS:
                 return read(answer.body)
-        except UNREADABLE as error:
-            return OutcomeUnknown(f"an answer that cannot be read: {error!r}"[:WORDS_MAX])
-        retry_s = {"Retry-After": str(math.ceil(answer.retry_after_s))}
-        retry_after.heard(answer.status, retry_s if answer.retry_after_s else {})
-        receipt = self._line.verdict(answer.status, answer.body)
-        if isinstance(receipt, Rejected) and receipt.reason == orders_pb2.REJECT_REASON_RATE_LIMIT:
-            retry_after.left_alone_s()
-        return receipt
+        except UNREADABLE as unreadable:
+            return OutcomeUnknown(f"the answer cannot be read: {unreadable!r}"[:DETAIL_MAX])
+        retry_after_s = math.ceil(answer.retry_after_s)
+        headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
+        retry_after.observe(self._session.budget, answer.status, headers)
+        verdict = self._session.verdict(answer.status, answer.body)
+        if isinstance(verdict, Rejected) and verdict.reason == orders_pb2.REJECT_REASON_RATE_LIMIT:
+            retry_after.suspension_s(self._session.budget)
+        return verdict
 
-    async def _live(self, socket: Websocket) -> None:
-        """Sign in, and keep the connection alive until it is old."""
+    async def _keep_alive(self, socket: Websocket) -> None:
+        """Log in, and ping until the connection is old."""
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                words = await self._speaking.enter(self._line)
-                for text in words:
+                queries = QuerySession(self._session, Priority.PROTECT)
+                messages = await self._codec.login(queries)
+                for text in messages:
                     socket.send(text)
-                if not words:
-                    self._enter()
+                if not messages:
+                    self._become_ready()
                 await self.ready.wait()
         except (VenuemeshError, TimeoutError, *UNREADABLE) as error:
-            self._leave(f"not signed in: {error!r}"[:WORDS_MAX])
+            self._retire(f"not logged in: {error!r}"[:DETAIL_MAX])
         for _ in range(round(LIFETIME_S / PING_S)):
             await self._clock.sleep(PING_S)
-            if self._speaking.ping:
-                socket.send(self._speaking.ping)
-        self._leave("it is old")
+            if self._codec.ping:
+                socket.send(self._codec.ping)
+        self._retire("the connection has reached its lifetime")
 
-    def _enter(self) -> None:
-        if not self._is_leaving:
-            _log.info("open", extra={"venue": self._line.venue_id})
-            self._was_denied = False
+    def _become_ready(self) -> None:
+        if not self._is_retiring:
+            _log.info("connected", extra={"venue": self._session.venue_id})
+            self._was_rejected = False
             self.ready.set()
 
-    def _leave(self, words: str) -> None:
-        """Write nothing more; what has no answer may still get it."""
-        _log.warning("left", extra={"venue": self._line.venue_id, "reason": words})
+    def _retire(self, reason: str) -> None:
+        """Send no more requests here; those without an answer may still get it."""
+        _log.warning(
+            "connection retired", extra={"venue": self._session.venue_id, "reason": reason}
+        )
         self.ready.clear()
-        self._is_leaving = True
+        self._is_retiring = True
         if not self._pending and self._socket is not None:
             self._socket.drop()
 
     async def _may_connect(self) -> None:
-        if self._was_denied:
-            await self._clock.sleep(DENIED_S)
+        if self._was_rejected:
+            await self._clock.sleep(LOGIN_RETRY_S)

@@ -1,9 +1,9 @@
-"""Calls of one account to one venue through ccxt, and what is known after each.
+"""REST calls of one account through ccxt, and what is known after each.
 
-ccxt signs, sends and understands errors. Its raw methods are used, not its unified ones: what goes
-out is the text that the venue is to get, digit for digit, and what comes in is the venue's own
-text. Numbers without quotes are kept as texts too. ccxt repeats nothing, and does not pace itself:
-the process's budget does (kit/connector/orders/rate_limited.py).
+ccxt signs, sends and classifies errors. Its raw methods are used, not its unified ones: the request
+is the text that the venue must get, digit for digit, and the answer is the venue's own text.
+Numbers without quotes are kept as texts too. ccxt repeats no call, and does not pace them: the
+request budget does (kit/base/request_budget.py).
 """
 
 import asyncio
@@ -22,7 +22,8 @@ from kit.base.errors import (
     VenuemeshError,
     VenueUnavailable,
 )
-from kit.connector.orders.errors import WORDS_MAX, ErrorTable
+from kit.base.request_budget import Priority, RequestBudget
+from kit.connector.orders.errors import CCXT_CLASSES, DETAIL_MAX, ErrorTable
 from kit.connector.rest import ccxt_client
 from kit.execution.contract import Credentials, OutcomeUnknown, Rejected, RejectReason, Verdict
 
@@ -30,176 +31,184 @@ TIMEOUT_MS = 10_000
 KEEP_ALIVE_MS = 15_000
 """ccxt pings some venues every three minutes only."""
 UNREADABLE = (ValueError, LookupError, TypeError, ArithmeticError, AttributeError)
-"""What reading an answer raises that is not as it should be."""
+"""Errors of code that reads an answer which is not as it should be."""
 
 RETRYING = "_retry_connection"
-"""Of aiohttp's session: whether it sends a GET, PUT or DELETE again when the connection breaks. It
-has no other name; Deribit takes orders by GET."""
+"""An attribute of aiohttp's session: whether it repeats a GET, PUT or DELETE when the connection
+breaks. There is no public name for it; Deribit takes orders by GET."""
 
 exact = msgspec.json.Decoder(float_hook=str)
-"""JSON with its fractional numbers as texts."""
+"""Decodes JSON and keeps fractional numbers as texts."""
 
 
 @dataclass(slots=True)
-class Attempt:
+class _Attempt:
     """How far one call has come."""
 
     sent: bool = False
     status: int = 0
-    """Of the answer; 0: there was none."""
+    """HTTP status of the answer; 0: there was no answer."""
     body: str = ""
 
 
-ATTEMPT: ContextVar[Attempt | None] = ContextVar("attempt", default=None)
+_ATTEMPT: ContextVar[_Attempt | None] = ContextVar("attempt", default=None)
+"""ccxt's raw methods take no argument of ours, so its hooks find the attempt here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One call: a raw method of ccxt and what it is given, amounts as texts."""
+class ApiRequest:
+    """A request that changes orders: for REST, and for the order websocket where it takes it."""
 
     method: str
+    """A raw method of ccxt."""
     params: Any = field(default_factory=dict)
-    """An object, or a list of them where the venue wants one."""
+    """An object, or a list of objects where the venue wants one. Amounts are texts."""
     path: str = ""
-    """For what ccxt has no method of: then ``method`` is the verb and the section of ccxt's
-    addresses, for example "PUT private"."""
+    """For a call that ccxt has no method for: then ``method`` is the HTTP verb and the section of
+    ccxt's addresses, for example "PUT private"."""
     operation: str = ""
-    """What the venue's order websocket calls it; empty: it is made by REST only."""
-    said: Any = None
-    """What it is given there, where that is not ``params``."""
+    """The name of the request on the order websocket; empty: it goes by REST only."""
+    socket_params: Any = None
+    """Its parameters there, where they differ from ``params``."""
 
 
-class Absent(Exception):
+@dataclass(frozen=True, slots=True)
+class CcxtApi:
+    """A venue's private API as ccxt knows it."""
+
+    exchange_id: str
+    """The class in ccxt.pro."""
+    errors: ErrorTable
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """ccxt's configuration, without secrets."""
+    in_sequence: bool = False
+    """Whether calls must arrive in the order in which they were signed."""
+
+
+class OrderNotFound(Exception):
     """The venue knows no such order."""
 
 
 class RestSession:
-    """One account's way to the venue."""
+    """The REST calls of one account."""
 
     def __init__(
         self,
         venue_id: str,
-        exchange: str,
-        config: Mapping[str, Any],
+        api: CcxtApi,
         credentials: Credentials,
-        errors: ErrorTable,
-        one_at_a_time: bool = False,
+        budget: RequestBudget | None = None,
     ) -> None:
-        """``exchange``: the class of ccxt.pro; ``config``: what it is given, without secrets."""
-        self._turn: AbstractAsyncContextManager[object] = (
-            asyncio.Lock() if one_at_a_time else nullcontext()
-        )
+        """Without a budget calls go out at once."""
         self.venue_id = venue_id
-        self.errors = errors
-        self._exchange = exchange
-        self._config = config
+        self.errors = api.errors
+        self.budget = budget
+        self._api = api
         self._credentials = credentials
-        self._made: Any = None
+        self._sequence: AbstractAsyncContextManager[object] = (
+            asyncio.Lock() if api.in_sequence else nullcontext()
+        )
+        self._exchange: Any = None
 
     @property
-    def api(self) -> Any:
-        """ccxt's object, made when first needed."""
-        if self._made is None:
-            loaded = ccxt_client.load_streaming(self._exchange)
-            listening = type(self._exchange, (_Attempting, loaded), {})
-            usual = {
+    def exchange(self) -> Any:
+        """ccxt's object, made on first use."""
+        if self._exchange is None:
+            loaded = ccxt_client.load_streaming(self._api.exchange_id)
+            observed = type(self._api.exchange_id, (_AttemptObserver, loaded), {})
+            defaults = {
                 "enableRateLimit": False,
                 "timeout": TIMEOUT_MS,
                 "options": {"maxRetriesOnFailure": 0},
             }
-            chosen = loaded.deep_extend(usual, self._config, dict(self._credentials.secrets))
-            self._made = listening(chosen)
-            self._made.on_json_response = exact.decode
-            self._made.streaming["keepAlive"] = KEEP_ALIVE_MS
-        return self._made
+            secrets = dict(self._credentials.secrets)
+            self._exchange = observed(loaded.deep_extend(defaults, self._api.config, secrets))
+            self._exchange.request_budget = self.budget
+            self._exchange.on_json_response = exact.decode
+            self._exchange.streaming["keepAlive"] = KEEP_ALIVE_MS
+        return self._exchange
 
-    async def act(self, call: Call, read: Callable[[Any], Verdict]) -> Verdict:
-        """Make a call that does something, once. ``read`` makes a receipt of the answer."""
-        attempt = Attempt()
+    async def send(
+        self, request: ApiRequest, priority: Priority, read: Callable[[Any], Verdict]
+    ) -> Verdict:
+        """Send a request that changes something, once. ``read`` makes a verdict of the answer."""
+        attempt = _Attempt()
         try:
-            return read(await self._call(call, attempt))
+            return read(await self._call(request, priority, attempt))
         except VenuemeshError as error:
-            return self._receipt(error, attempt)
+            return self._verdict_of_failure(error, attempt)
         except UNREADABLE as error:
-            return OutcomeUnknown(f"an answer that cannot be read: {error!r}"[:WORDS_MAX])
+            return OutcomeUnknown(f"the answer cannot be read: {error!r}"[:DETAIL_MAX])
 
-    async def ask(self, call: Call) -> Any:
-        """Make a call that does nothing. Raises VenueUnavailable, RateLimited, UnknownInstrument,
-        CredentialsRejected, and Absent where the venue knows no such order."""
-        attempt = Attempt()
+    async def ask(self, method: str, params: Any, priority: Priority) -> Any:
+        """Make a call that changes nothing. Raises VenueUnavailable, RateLimited,
+        UnknownInstrument, CredentialsRejected, and OrderNotFound."""
+        attempt = _Attempt()
         try:
-            return await self._call(call, attempt)
+            return await self._call(ApiRequest(method, params), priority, attempt)
         except VenuemeshError as error:
-            said = self.errors.find(attempt.body) if attempt.status else None
-            if said is not None and said.code in self.errors.absent:
-                raise Absent(said.words) from error
-            if "AuthenticationError" in classes_of(error.__cause__):
-                raise self.refused(str(error.__cause__)) from error
+            found = self.errors.decode(attempt.body) if attempt.status else None
+            if found is not None and found.code in self.errors.not_found:
+                raise OrderNotFound(found.message) from error
+            if "AuthenticationError" in class_names(error.__cause__):
+                raise self.credentials_rejected(str(error.__cause__)) from error
             raise
 
-    def refused(self, detail: str) -> CredentialsRejected:
-        """The venue does not take the key."""
+    def credentials_rejected(self, detail: str) -> CredentialsRejected:
+        """The error for a key that the venue rejects."""
         account = self._credentials.account
-        message = f"{self.venue_id} refuses the key of the account {account}"
-        return CredentialsRejected(message, account=account, detail=self._veiled(detail)[:200])
+        message = f"{self.venue_id} rejects the key of the account {account}"
+        return CredentialsRejected(message, account=account, detail=self._redacted(detail)[:200])
 
     def unreadable(self, error: Exception) -> VenueUnavailable:
-        """An answer is not as it should be."""
+        """The error for an answer that is not as it should be."""
         message = f"{self.venue_id} gave an answer that cannot be read"
         return VenueUnavailable(message, venue=self.venue_id, detail=repr(error)[:200])
 
     def verdict(self, status: int, body: Any) -> Verdict:
-        """What an answer means that is an error, and did not come by REST. ``body``: as by REST,
-        decoded."""
+        """The verdict for an error that came over the order websocket. ``body``: decoded, in the
+        form in which REST would give it."""
         text = msgspec.json.encode(body).decode()
-        classes: list[str] = []
+        ccxt_classes: list[str] = []
         try:
-            self.api.handle_errors(status, "", "", "POST", {}, text, body, {}, "")
-        except Exception as error:  # whatever ccxt makes of it
-            classes = classes_of(error)
-        return self.errors.verdict(status, text, classes)
+            self.exchange.handle_errors(status, "", "", "POST", {}, text, body, {}, "")
+        except Exception as error:  # any class of ccxt's
+            ccxt_classes = class_names(error)
+        return self.errors.verdict(status, text, self.errors.find_error(body), ccxt_classes)
 
     async def close(self) -> None:
-        """End the connections."""
-        if self._made is not None:
-            await self._made.close()
+        """Close the connections."""
+        if self._exchange is not None:
+            await self._exchange.close()
 
-    async def _call(self, call: Call, attempt: Attempt) -> Any:
-        async def now(*arguments: Any) -> Any:
-            async with self._turn:
-                return await method(*arguments)
+    async def _call(self, request: ApiRequest, priority: Priority, attempt: _Attempt) -> Any:
+        async def send() -> Any:
+            async with self._sequence:
+                if not request.path:
+                    return await getattr(self.exchange, request.method)(request.params)
+                verb, section = request.method.split()
+                return await self.exchange.request(request.path, [section], verb, request.params)
 
-        before = ATTEMPT.set(attempt)
+        before = _ATTEMPT.set(attempt)
         try:
-            if call.path:
-                verb, section = call.method.split()
-                method = self.api.request
-                arguments = (call.path, [section], verb, call.params)
-                return await ccxt_client.call(self.venue_id, now, *arguments)
-            method = getattr(self.api, call.method)
-            return await ccxt_client.call(self.venue_id, now, call.params)
+            return await ccxt_client.call(self.venue_id, self.budget, priority, send)
         finally:
-            ATTEMPT.reset(before)
+            _ATTEMPT.reset(before)
 
-    def _receipt(self, error: VenuemeshError, attempt: Attempt) -> Verdict:
-        words = self._veiled(error.message)[:WORDS_MAX]
+    def _verdict_of_failure(self, error: VenuemeshError, attempt: _Attempt) -> Verdict:
+        detail = self._redacted(error.message)[:DETAIL_MAX]
         if not attempt.sent:
-            # The budget is closed, or ccxt does not take what it was given.
-            return Rejected(self._unsent(error), words)
+            # The budget is suspended, or ccxt does not accept the parameters.
+            return Rejected(_reason_not_sent(error), detail)
         if not attempt.status:
             if never_connected(error):
-                return Rejected(orders_pb2.REJECT_REASON_NEVER_ARRIVED, words)
-            return OutcomeUnknown(words)
-        return self.errors.verdict(attempt.status, attempt.body, classes_of(error.__cause__))
+                return Rejected(orders_pb2.REJECT_REASON_NEVER_ARRIVED, detail)
+            return OutcomeUnknown(detail)
+        found = self.errors.decode(attempt.body)
+        classes = class_names(error.__cause__)
+        return self.errors.verdict(attempt.status, attempt.body, found, classes)
 
-    def _unsent(self, error: VenuemeshError) -> RejectReason:
-        if isinstance(error, RateLimited):
-            return orders_pb2.REJECT_REASON_RATE_LIMIT
-        known = (name for name in classes_of(error.__cause__) if name in self.errors.classes)
-        name = next(known, "InvalidOrder")
-        return self.errors.classes[name]
-
-    def _veiled(self, text: str) -> str:
+    def _redacted(self, text: str) -> str:
         """Without secrets: ccxt writes the address of a call into its errors."""
         for secret in self._credentials.secrets.values():
             if secret:
@@ -207,8 +216,25 @@ class RestSession:
         return text
 
 
-def classes_of(error: BaseException | None) -> list[str]:
-    """The names of an error's classes, the nearest first."""
+@dataclass(frozen=True, slots=True)
+class QuerySession:
+    """Calls that change nothing, at one priority."""
+
+    session: RestSession
+    priority: Priority
+
+    @property
+    def exchange(self) -> Any:
+        """ccxt's object, which knows the time, addresses and keys."""
+        return self.session.exchange
+
+    async def ask(self, method: str, params: Any = None) -> Any:
+        """Call a raw method of ccxt. Raises as RestSession.ask."""
+        return await self.session.ask(method, {} if params is None else params, self.priority)
+
+
+def class_names(error: BaseException | None) -> list[str]:
+    """Return the names of an error's classes, the nearest first."""
     return [] if error is None else [one.__name__ for one in type(error).__mro__]
 
 
@@ -223,8 +249,16 @@ def never_connected(error: BaseException | None) -> bool:
     return False
 
 
-class _Attempting:
-    """Before an exchange of ccxt: notes how far a call has come, and loads nothing besides."""
+def _reason_not_sent(error: VenuemeshError) -> RejectReason:
+    if isinstance(error, RateLimited):
+        return orders_pb2.REJECT_REASON_RATE_LIMIT
+    known = (name for name in class_names(error.__cause__) if name in CCXT_CLASSES)
+    return CCXT_CLASSES[next(known, "InvalidOrder")]
+
+
+class _AttemptObserver:
+    """A base class put before an exchange of ccxt. It records how far a call has come, and keeps
+    ccxt from making other calls."""
 
     def open(self, *arguments: Any, **named: Any) -> None:
         super().open(*arguments, **named)  # type: ignore[misc]  # of the exchange
@@ -233,7 +267,7 @@ class _Attempting:
             setattr(session, RETRYING, False)
 
     async def fetch(self, *arguments: Any, **named: Any) -> Any:
-        attempt = ATTEMPT.get()
+        attempt = _ATTEMPT.get()
         if attempt is not None:
             attempt.sent = True
         return await super().fetch(*arguments, **named)  # type: ignore[misc]  # of the exchange
@@ -241,7 +275,7 @@ class _Attempting:
     def on_rest_response(
         self, code: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any
     ) -> str:
-        attempt = ATTEMPT.get()
+        attempt = _ATTEMPT.get()
         if attempt is not None:
             attempt.status, attempt.body = code, body
         answer: str = super().on_rest_response(  # type: ignore[misc]  # of the exchange
@@ -250,6 +284,6 @@ class _Attempting:
         return answer
 
     async def load_markets(self, *arguments: Any, **named: Any) -> dict[str, Any]:
-        """Raw calls need no markets, and asking for them would take seconds and calls."""
+        """Raw calls need no markets, and loading them would take calls and seconds."""
         await asyncio.sleep(0)
         return {}

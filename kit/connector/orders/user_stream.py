@@ -1,9 +1,9 @@
-"""What happens to an account, over the sockets of ccxt.pro.
+"""The events of an account, over the sockets of ccxt.pro.
 
-ccxt connects, signs in, subscribes and answers pings. What the venue then tells is taken off the
-wire before ccxt sees it: ccxt would make floats of the amounts, keep caches that lose what comes in
-a burst, tell of a change only while somebody waits for it, and stop receiving in silence when it
-does not understand a message. A message that it cannot handle ends the socket here, in the open.
+ccxt connects, logs in, subscribes and answers pings. The venue's messages are taken off the wire
+before ccxt sees them: ccxt would turn amounts into floats, keep caches that lose part of a burst,
+report a change only while somebody waits for it, and stop receiving without an error when it cannot
+parse a message. A message that cannot be handled here closes the socket with a logged reason.
 """
 
 import asyncio
@@ -13,132 +13,136 @@ from functools import partial
 from typing import Any, Protocol
 
 from kit.base import backoff, telemetry
-from kit.connector.orders.rest_session import UNREADABLE, RestSession, classes_of, exact
+from kit.connector.orders.rest_session import UNREADABLE, RestSession, class_names, exact
 from kit.execution.contract import AccountEvent, StreamInterrupted
 
 EVENTS_MAX = 10_000
-"""That may wait for whoever follows. What is too much ends the connection, which says Lost."""
+"""Events that may wait for the reader. More of them end the connection, and StreamInterrupted
+follows."""
 READY_S = 20.0
-"""For all subscriptions of a connection to be taken."""
+"""Time for the venue to confirm all subscriptions of a connection."""
 
-Watch = Callable[[], Coroutine[Any, Any, Any]]
+Subscription = Callable[[], Coroutine[Any, Any, Any]]
 
 _log = telemetry.logger("kit.connector.orders.user_stream")
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A subscription was taken; ``name`` says which, so that one that is told twice counts once."""
+class Subscribed:
+    """The venue confirmed a subscription. One that is confirmed twice counts once, by ``name``."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class StreamClosed:
-    """The venue has given the connection up, or the subscription."""
+    """The venue has ended the connection, or the subscription."""
 
-    words: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class LoginRejected:
-    """The venue does not take the key."""
+    """The venue rejects the key."""
 
-    words: str
+    reason: str
 
 
-Heard = Sequence[AccountEvent] | Taken | StreamClosed | LoginRejected | None
-"""None: nothing about the account; it is for ccxt."""
+StreamMessage = Sequence[AccountEvent] | Subscribed | StreamClosed | LoginRejected | None
+"""None: no account event; the message is for ccxt."""
 
 
 class UserStreamDecoder(Protocol):
-    """How a venue tells what happens to an account."""
+    """The messages of a venue's account stream."""
 
     @property
-    def subscriptions(self) -> int:
-        """How many are Taken before all is heard; 0: all is from the connection on."""
+    def subscription_count(self) -> int:
+        """Subscribed messages before the stream is complete; 0: it is complete when connected."""
 
-    def watches(self, api: Any) -> Sequence[Watch]:
-        """Methods of ccxt.pro that subscribe. They are called at once, and never answer."""
+    def subscriptions(self, exchange: Any) -> Sequence[Subscription]:
+        """Return calls of ccxt.pro that subscribe. They are made at once, and never return."""
 
-    def hear(self, message: Any) -> Heard:
-        """What a message says. Raises LookupError, ValueError and the like where it is broken."""
+    def decode(self, message: Any) -> StreamMessage:
+        """Return what a message means. Raises LookupError, ValueError and the like for a message
+        that is not as it should be."""
 
 
 @dataclass(slots=True)
 class _Connection:
-    """One time that all sockets were made."""
+    """All sockets of one attempt to follow the account."""
 
-    taken: set[str]
+    subscribed: set[str]
     ready: asyncio.Event
     broken: asyncio.Future[str]
-    denied: str = ""
+    login_rejected: str = ""
 
-    def end(self, words: str) -> None:
+    def end(self, reason: str) -> None:
         if not self.broken.done():
-            self.broken.set_result(words)
+            self.broken.set_result(reason)
 
 
 class UserStream:
     """The events of one account."""
 
-    def __init__(self, line: RestSession, hearing: UserStreamDecoder) -> None:
-        self._line = line
-        self._hearing = hearing
+    def __init__(self, session: RestSession, decoder: UserStreamDecoder) -> None:
+        self._session = session
+        self._decoder = decoder
         self._connection: _Connection | None = None
-        self._words = "the stream begins"
-        """Why what was before this connection may not have been heard."""
+        self._interrupted_by = "the stream starts"
+        """Why events from before this connection may have been missed."""
         self._queue: asyncio.Queue[AccountEvent] = asyncio.Queue()
 
     async def events(self) -> AsyncIterator[AccountEvent]:
-        """Endless. Each connection begins with Lost, the first one too: what was before it was
-        not heard. Raises CredentialsRefused."""
-        _guard(self._line.api, self._take)
-        keeping = asyncio.create_task(self._keep())
+        """Yield events endlessly. Each connection begins with StreamInterrupted, the first one too.
+        Raises CredentialsRejected."""
+        _intercept(self._session.exchange, self._handle)
+        connecting = asyncio.create_task(self._stay_connected())
         getting: asyncio.Future[AccountEvent] | None = None
         try:
             while True:
                 getting = asyncio.ensure_future(self._queue.get())
-                waited: set[asyncio.Future[Any]] = {getting, keeping}
+                waited: set[asyncio.Future[Any]] = {getting, connecting}
                 await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
                 if getting.done():
                     yield getting.result()
                 else:
-                    keeping.result()
+                    connecting.result()
         finally:
             if getting is not None:
                 getting.cancel()
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+            connecting.cancel()
+            await asyncio.gather(connecting, return_exceptions=True)
 
-    async def _keep(self) -> None:
-        """Connect again and again. Raises CredentialsRefused."""
-        waits = backoff.delays()
+    async def _stay_connected(self) -> None:
+        """Connect again and again. Raises CredentialsRejected."""
+        delays = backoff.delays()
         while True:
             connection = _Connection(set(), asyncio.Event(), asyncio.Future())
             self._connection = connection
-            watching = [
-                asyncio.create_task(self._watch(watch, connection))
-                for watch in self._hearing.watches(self._line.api)
+            subscribing = [
+                asyncio.create_task(self._subscribe(subscription, connection))
+                for subscription in self._decoder.subscriptions(self._session.exchange)
             ]
             try:
                 if await self._become_ready(connection):
-                    waits = backoff.delays()
-                words = await connection.broken
+                    delays = backoff.delays()
+                reason = await connection.broken
             finally:
                 self._connection = None
-                _break_all(self._line.api, "begun anew")
-                for task in watching:
+                _break_all(self._session.exchange, "reconnecting")
+                for task in subscribing:
                     task.cancel()
-                results = await asyncio.gather(*watching, return_exceptions=True)
+                results = await asyncio.gather(*subscribing, return_exceptions=True)
             for result in results:
-                if "AuthenticationError" in classes_of(_exception(result)):
-                    raise self._line.refused(str(result))
-            if connection.denied:
-                raise self._line.refused(connection.denied)
-            _log.warning("lost", extra={"venue": self._line.venue_id, "reason": words})
-            self._words = words
-            await asyncio.sleep(next(waits))
+                if "AuthenticationError" in class_names(_exception(result)):
+                    raise self._session.credentials_rejected(str(result))
+            if connection.login_rejected:
+                raise self._session.credentials_rejected(connection.login_rejected)
+            _log.warning(
+                "stream interrupted", extra={"venue": self._session.venue_id, "reason": reason}
+            )
+            self._interrupted_by = reason
+            await asyncio.sleep(next(delays))
 
     async def _become_ready(self, connection: _Connection) -> bool:
         ready = asyncio.ensure_future(connection.ready.wait())
@@ -146,103 +150,107 @@ class UserStream:
         await asyncio.wait(waited, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
         ready.cancel()
         if not connection.ready.is_set():
-            connection.end("the subscriptions were not taken")
+            connection.end("the venue did not confirm the subscriptions")
         return connection.ready.is_set()
 
-    async def _watch(self, watch: Watch, connection: _Connection) -> None:
+    async def _subscribe(self, subscription: Subscription, connection: _Connection) -> None:
         try:
-            await watch()
-            connection.end("ccxt has stopped to watch")
+            await subscription()
+            connection.end("ccxt ended the subscription")
         except asyncio.CancelledError:
-            connection.end("ccxt has closed the socket")
+            connection.end("ccxt closed the socket")
             raise
         except Exception as error:
             connection.end(repr(error)[:300])
             raise
 
-    def _take(self, client: Any, data: str | None) -> bool:
-        """A text has come (None: a connection). Returns whether that was all that it is for."""
+    def _handle(self, client: Any, text: str | None) -> bool:
+        """Handle a message (None: a new connection). Returns False when ccxt must handle it."""
         connection = self._connection
         if connection is None:
             return False
-        heard = self._hear(data)
-        if isinstance(heard, StreamClosed | LoginRejected):
-            connection.denied = heard.words if isinstance(heard, LoginRejected) else ""
-            _break_socket(client, heard.words)
-            connection.end(heard.words)
+        message = self._decode(text)
+        if isinstance(message, StreamClosed | LoginRejected):
+            connection.login_rejected = message.reason if isinstance(message, LoginRejected) else ""
+            _break_socket(client, message.reason)
+            connection.end(message.reason)
             return True
-        if isinstance(heard, Taken):
-            connection.taken.add(heard.name)
-        complete = len(connection.taken) >= self._hearing.subscriptions
+        if isinstance(message, Subscribed):
+            connection.subscribed.add(message.name)
+        complete = len(connection.subscribed) >= self._decoder.subscription_count
         if complete and not connection.ready.is_set():
             connection.ready.set()
-            self._queue.put_nowait(StreamInterrupted(self._words))
-        if heard is None or isinstance(heard, Taken):
+            self._queue.put_nowait(StreamInterrupted(self._interrupted_by))
+        if message is None or isinstance(message, Subscribed):
             return False
-        for event in heard:
+        for event in message:
             self._queue.put_nowait(event)
         if self._queue.qsize() > EVENTS_MAX:
-            connection.end("nobody reads what happens")
+            connection.end(f"more than {EVENTS_MAX} events wait to be read")
         return True
 
-    def _hear(self, data: str | None) -> Heard:
-        if not data or data[0] not in "{[":
+    def _decode(self, text: str | None) -> StreamMessage:
+        if not text or text[0] not in "{[":
             return None
         try:
-            return self._hearing.hear(exact.decode(data))
+            return self._decoder.decode(exact.decode(text))
         except UNREADABLE as error:
-            return StreamClosed(f"a message that cannot be read: {error!r}"[:300])
+            return StreamClosed(f"unreadable message: {error!r}"[:300])
 
 
-Take = Callable[[Any, str | None], bool]
+MessageHandler = Callable[[Any, str | None], bool]
 
 
-def _guard(api: Any, take: Take) -> None:
-    """Have every socket of ccxt tell what comes."""
-    made = type(api).client
+def _intercept(exchange: Any, handle: MessageHandler) -> None:
+    """Have every socket of ccxt give its messages to ``handle`` first."""
+    make_client = type(exchange).client
 
     def client(url: str) -> Any:
-        socket = made(api, url)
+        socket = make_client(exchange, url)
         if "handle_text_or_binary_message" not in vars(socket):
-            handle = socket.handle_text_or_binary_message
-            socket.handle_text_or_binary_message = partial(_handle, socket, handle, take)
+            ccxt_handler = socket.handle_text_or_binary_message
+            socket.handle_text_or_binary_message = partial(
+                _handle_first, socket, ccxt_handler, handle
+            )
         return socket
 
     def connected(socket: Any, message: Any = None) -> None:
-        type(api).on_connected(api, socket, message)
-        take(socket, None)
+        type(exchange).on_connected(exchange, socket, message)
+        handle(socket, None)
 
-    api.client = client
-    api.on_connected = connected
+    exchange.client = client
+    exchange.on_connected = connected
 
 
-def _handle(client: Any, handle: Callable[[Any], None], take: Take, data: Any) -> None:
+def _handle_first(
+    client: Any, ccxt_handler: Callable[[Any], None], handle: MessageHandler, data: Any
+) -> None:
     if client.error is not None:
         return
     text = data.decode() if isinstance(data, bytes) else data
     try:
-        if not take(client, text):
-            handle(data)
-    except Exception as error:  # whatever ccxt's handlers raise
+        if not handle(client, text):
+            ccxt_handler(data)
+    except Exception as error:  # any that ccxt's handlers raise
         _break_socket(client, f"a message could not be handled: {error!r}"[:300])
 
 
-def _break_all(api: Any, words: str) -> None:
-    for client in list((api.clients or {}).values()):
-        _break_socket(client, words)
+def _break_all(exchange: Any, reason: str) -> None:
+    for client in list((exchange.clients or {}).values()):
+        _break_socket(client, reason)
 
 
-def _break_socket(client: Any, words: str) -> None:
-    """End a socket, so that everyone who waits for it hears of it. ccxt's own ``close`` would
-    cancel them instead."""
+def _break_socket(client: Any, reason: str) -> None:
+    """End a socket with an error for everyone who waits for it. ccxt's own ``close`` would cancel
+    them instead."""
     from ccxt.base.errors import NetworkError
 
     if client.error is None:
         waiting = list(client.futures.values())
-        client.on_error(NetworkError(words))
+        client.on_error(NetworkError(reason))
         for future in waiting:
             if future.done() and not future.cancelled():
-                future.exception()  # some have nobody who waits, of which asyncio would complain
+                future.exception()  # asyncio would report futures that nobody awaits
 
 
 def _exception(result: object) -> BaseException | None:

@@ -1,4 +1,5 @@
-"""Venues' texts to the contract's types. Pure; raises ValueError for what is no amount."""
+"""Conversions between a venue's texts and the contract's types. Pure; ValueError for a text that is
+no amount."""
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Any
@@ -24,7 +25,7 @@ LIMITS = frozenset(
         orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
     }
 )
-"""Types that have a price."""
+"""Types with a limit price."""
 FINAL = frozenset(
     {
         orders_pb2.ORDER_STATE_FILLED,
@@ -37,67 +38,67 @@ FINAL = frozenset(
 
 
 def amount(value: Any) -> Decimal:
-    """A number as text or integer; "" and None are zero. A float is taken at its shortest text."""
+    """A number as text or integer; "" and None are zero. A float counts as its shortest text."""
     if value is None or value == "":
         return Decimal(0)
     try:
         found = Decimal(str(value))
     except InvalidOperation:
-        raise ValueError(f"no amount: {str(value)[:40]!r}") from None
+        raise ValueError(f"not an amount: {str(value)[:40]!r}") from None
     if not found.is_finite():
-        raise ValueError(f"no amount: {str(value)[:40]!r}")
+        raise ValueError(f"not an amount: {str(value)[:40]!r}")
     return found
 
 
-def given(value: Any) -> Decimal | None:
-    """As ``amount``; None for zero, by which venues say that there is none."""
+def amount_or_none(value: Any) -> Decimal | None:
+    """As ``amount``; None for zero, by which venues say that there is no price."""
     return amount(value) or None
 
 
-def mean(value: Decimal, size: Decimal) -> Decimal | None:
-    """Price of fills that are worth so much; None without fills. To 16 decimal places."""
+def average_price(value: Decimal, size: Decimal) -> Decimal | None:
+    """The average price of fills of this total value, to 16 decimal places; None without fills."""
     if not size:
         return None
     return (_wide.divide(value, size)).quantize(AVERAGE_PLACES, context=_wide).normalize(_wide)
 
 
 def time_ns(milliseconds: Any) -> int:
-    """Of milliseconds since the Unix epoch, as text or integer; 0 where there are none."""
+    """Milliseconds since the Unix epoch, as text or integer, in ns; 0 for None, "" and 0."""
     return int(milliseconds or 0) * NANOSECONDS_PER_MILLISECOND
 
 
 def milliseconds(time_ns: int) -> int:
-    """The first that is not before this time."""
+    """The first millisecond that is not before a time."""
     return -(-time_ns // NANOSECONDS_PER_MILLISECOND)
 
 
-def ours(client_id: Any) -> str:
-    """A client id as it is known here; "" for one that is not ours."""
+def own_client_order_id(client_id: Any) -> str:
+    """A client id in the form in which this process made it; "" for a foreign one."""
     return of_uuid(str(client_id or ""))
 
 
 def side(text: str) -> Side:
-    """Of "buy" and "sell", in any case."""
+    """The side called "buy" or "sell", in any case."""
     return {"buy": types_pb2.SIDE_BUY, "sell": types_pb2.SIDE_SELL}[text.lower()]
 
 
-def buys(wish: OrderRequest) -> bool:
-    """Whether it is to buy."""
-    return wish.side == types_pb2.SIDE_BUY
+def is_buy(order: OrderRequest) -> bool:
+    """Whether an order buys."""
+    return order.side == types_pb2.SIDE_BUY
 
 
-def state(known: OrderState, filled: Decimal) -> OrderState:
-    """Open orders with fills are partly filled, whatever the venue calls that."""
-    if known == orders_pb2.ORDER_STATE_OPEN and filled:
+def order_state(state: OrderState, filled_size: Decimal) -> OrderState:
+    """The state; PARTLY_FILLED for an open order with fills, whatever the venue calls it."""
+    if state == orders_pb2.ORDER_STATE_OPEN and filled_size:
         return orders_pb2.ORDER_STATE_PARTLY_FILLED
-    return known
+    return state
 
 
 def liquidity(is_maker: bool) -> "orders_pb2.Liquidity.ValueType":
-    """Who was there first."""
+    """MAKER or TAKER."""
     return orders_pb2.LIQUIDITY_MAKER if is_maker else orders_pb2.LIQUIDITY_TAKER
 
 
-def plain_type(is_limit: bool) -> OrderType:
-    """Of an order without a stop price."""
+def limit_or_market(is_limit: bool) -> OrderType:
+    """The type of an order without a stop price."""
     return orders_pb2.ORDER_TYPE_LIMIT if is_limit else orders_pb2.ORDER_TYPE_MARKET

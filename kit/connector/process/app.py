@@ -1,6 +1,5 @@
 """The process of one venue: makes its parts, and runs them."""
 
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from venuemesh.marketdata.v1 import market_data_pb2
 from kit.base import backoff, settings, telemetry
 from kit.base.clock import SystemClock
 from kit.base.errors import Draining, VenuemeshError
-from kit.base.request_budget import RequestBudget
 from kit.base.runtime import Identity, Runtime, run_process
 from kit.base.settings import MeshSettings
 from kit.connector.contract import discovery
@@ -36,7 +34,6 @@ from kit.connector.process.settings import VenueSettings
 from kit.connector.process.state_republisher import StateRepublisher
 from kit.connector.process.trade_refill import TradeRefill
 from kit.connector.process.venue_controller import VenueController
-from kit.connector.rest.rate_limited import RateLimitedHistory
 from kit.execution.settings import OrdersSettings
 
 PRESSURE_CHECK_S = 0.005
@@ -56,7 +53,9 @@ def main(
     if port:
         own = msgspec.structs.replace(own, port=port)
     orders = settings.load(OrdersSettings, "orders")
-    place = Environment(mesh.world, mesh.simulator_url, own.options, orders.transport)
+    place = Environment(
+        mesh.world, mesh.simulator_url, own.options, orders.transport, limits_requests=True
+    )
     venue = discovery.require(venue_id)(place)
 
     async def serve() -> None:
@@ -77,8 +76,6 @@ class VenueProcess:
         pretended_credentials: PretendedCredentials = no_credentials,
     ) -> None:
         clock = SystemClock()
-        budget = RequestBudget(venue.venue_id, venue.limits.requests_per_second, clock)
-        venue = replace(venue, history=RateLimitedHistory(venue.history, budget))
         service_id = own.service_id(venue.venue_id)
         identity = Identity(service_id, "venue", venue.venue_id, own.port or venue.port)
         self.runtime = Runtime(identity, mesh)
@@ -105,7 +102,7 @@ class VenueProcess:
             self._epochs,
             StateRepublisher(self.host, self.listing),
         )
-        self._accounts = VenueAccounts(self.host, mesh, own, orders, budget, pretended_credentials)
+        self._accounts = VenueAccounts(self.host, mesh, own, orders, pretended_credentials)
 
     async def run(self) -> None:
         """Serve until told to stop."""

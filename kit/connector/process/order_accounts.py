@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from kit.base.errors import SettingError
-from kit.base.request_budget import RequestBudget
 from kit.base.runtime import Runtime
 from kit.base.settings import MeshSettings
 from kit.connector.host.venue_host import VenueHost
-from kit.connector.orders.rate_limited import RateLimitedExecutionClient
 from kit.connector.process.hub_source import HubBooks, HubFeed
 from kit.connector.process.settings import VenueSettings
 from kit.execution import credentials
@@ -42,7 +40,6 @@ class VenueAccounts:
         mesh: MeshSettings,
         own: VenueSettings,
         settings: OrdersSettings,
-        budget: RequestBudget,
         pretended_credentials: PretendedCredentials,
     ) -> None:
         """Raises SettingError for an account without credentials, or that the venue cannot have."""
@@ -52,7 +49,9 @@ class VenueAccounts:
         self._settings = settings
         self._pretended_credentials = pretended_credentials
         limits = venue.limits
-        budget = budget.beside(limits.orders_per_second, limits.orders_at_once)
+        budget = venue.request_budget
+        if budget is not None:
+            budget = budget.sibling(limits.orders_per_second, limits.orders_at_once)
         books = HubBooks(host.book_manager)
         self.accounts = Accounts(
             venue.venue_id,
@@ -63,9 +62,9 @@ class VenueAccounts:
             FeedPrices(HubFeed(host.hub), books),
         )
         for found in self._credentials():
-            assert venue.desk is not None
-            desk = RateLimitedExecutionClient(venue.desk(found), budget)
-            self.accounts.add(found.account, desk, is_paper=mesh.world != "live")
+            assert venue.execution_client is not None
+            client = venue.execution_client(found, budget)
+            self.accounts.add(found.account, client, is_paper=mesh.world != "live")
         for name in self._paper_names():
             rules = rules_of(venue.venue_id, venue.house, settings)
             self.accounts.add_paper(name, rules, partial(FeedMarket, HubFeed(host.hub), books))
@@ -80,7 +79,7 @@ class VenueAccounts:
         if self._own.instance:
             # Of two processes of a venue, one takes orders: an account has one journal.
             return
-        if self._venue.desk is None or world == "replay":
+        if self._venue.execution_client is None or world == "replay":
             if names and world == "live":
                 raise SettingError("orders.accounts", f"{venue_id}/{names[0]}", "takes no orders")
             return

@@ -1,8 +1,8 @@
-"""One exchange of ccxt, without the hundred others.
+"""Loads one exchange of ccxt without the hundred others, and makes calls with it.
 
-``import ccxt`` loads every exchange: 0.8 s and 100 MB for each venue process. The packages' own
-``__init__`` files are left out here, and only the modules of the wanted exchange are loaded: half
-of both. The names that those modules take from the package are put there by hand.
+``import ccxt`` loads every exchange: 0.8 s and 100 MB for each venue process. Here the packages'
+own ``__init__`` files are skipped and only the modules of one exchange are loaded, which takes half
+of both. The names that those modules import from the package are added by hand.
 """
 
 import importlib
@@ -12,58 +12,61 @@ import pkgutil
 import sys
 import types
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from kit.base.errors import RateLimited, UnknownInstrument, VenuemeshError, VenueUnavailable
-from kit.base.request_budget import spending
+from kit.base.request_budget import Priority, RequestBudget, turn
 from kit.connector.rest import retry_after
+
+AnswerT = TypeVar("AnswerT")
 
 
 def load(exchange_id: str) -> Any:
-    """The class of an exchange in ccxt.async_support, for example "binance". When the venue says
-    429 or 418, it closes the budget of the call."""
-    _install_bare_packages()
-    module = importlib.import_module(f"ccxt.async_support.{exchange_id}")
-    return type(exchange_id, (_Listening, getattr(module, exchange_id)), {})
+    """Return the class of an exchange in ccxt.async_support, for example "binance". Its attribute
+    ``request_budget`` is suspended when the venue answers with HTTP status 429 or 418."""
+    return _load(f"ccxt.async_support.{exchange_id}", exchange_id)
 
 
 def load_streaming(exchange_id: str) -> Any:
-    """The class of an exchange in ccxt.pro, which has websockets too; otherwise as ``load``."""
-    _install_bare_packages()
-    module = importlib.import_module(f"ccxt.pro.{exchange_id}")
-    return type(exchange_id, (_Listening, getattr(module, exchange_id)), {})
+    """Return the class of an exchange in ccxt.pro, which has websockets too; otherwise as
+    ``load``."""
+    return _load(f"ccxt.pro.{exchange_id}", exchange_id)
 
 
 def streaming_ids() -> list[str]:
-    """The exchanges of ccxt.pro by name, without loading any of it. Raises ImportError."""
+    """Return the names of the exchanges in ccxt.pro without loading them. Raises ImportError."""
     folder = f"{_folder()}/pro"
     return sorted(entry.name for entry in pkgutil.iter_modules([folder]) if not entry.ispkg)
 
 
-async def call(venue_id: str, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
-    """Await one call to ccxt, with its errors as ours. It waits for its turn where the code that
-    asks for it spends from a budget."""
-    account = spending()
-    if account is None:
-        return await _call(venue_id, function, *arguments)
-    async with account.budget.turn(account.priority):
-        return await _call(venue_id, function, *arguments)
+async def call(
+    venue_id: str,
+    budget: RequestBudget | None,
+    priority: Priority,
+    function: Callable[[], Awaitable[AnswerT]],
+) -> AnswerT:
+    """Await one call to ccxt in its turn. Raises UnknownInstrument, RateLimited and
+    VenueUnavailable for ccxt's errors and for answers that cannot be read."""
+    async with turn(budget, priority):
+        return await _call(venue_id, budget, function)
 
 
-async def _call(venue_id: str, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+async def _call(
+    venue_id: str, budget: RequestBudget | None, function: Callable[[], Awaitable[AnswerT]]
+) -> AnswerT:
     # An exchange is often loaded within the call only, and this import must not load all others.
     _install_bare_packages()
     from ccxt.base import errors
 
     try:
-        return await function(*arguments)
+        return await function()
     except errors.BadSymbol as error:
         raise UnknownInstrument(str(error)[:200], venue=venue_id, symbol="") from error
     except (errors.RateLimitExceeded, errors.DDoSProtection) as error:
         raise RateLimited(
             str(error)[:200],
             venue=venue_id,
-            retry_after_ms=math.ceil(retry_after.left_alone_s() * 1000),
+            retry_after_ms=math.ceil(retry_after.suspension_s(budget) * 1000),
         ) from error
     except errors.BaseError as error:
         raise VenueUnavailable(
@@ -74,23 +77,31 @@ async def _call(venue_id: str, function: Callable[..., Awaitable[Any]], *argumen
     except VenuemeshError:
         raise
     except (ValueError, LookupError, TypeError) as error:
-        # What an HTML page or a truncated body does to a parser.
+        # A parser raises these for an HTML page or a truncated body.
         raise VenueUnavailable(
             f"{venue_id} gave an answer that cannot be read", venue=venue_id, detail=repr(error)
         ) from error
 
 
-class _Listening:
-    """Before an exchange of ccxt: hears the status and headers of each answer."""
+class _RateLimitObserver:
+    """A base class put before an exchange of ccxt; it sees status and headers of each answer."""
+
+    request_budget: RequestBudget | None = None
 
     def on_rest_response(
         self, code: int, reason: str, url: str, method: str, headers: Mapping[str, str], *rest: Any
     ) -> str:
-        retry_after.heard(code, headers)
+        retry_after.observe(self.request_budget, code, headers)
         answer: str = super().on_rest_response(  # type: ignore[misc]  # of the exchange
             code, reason, url, method, headers, *rest
         )
         return answer
+
+
+def _load(module: str, exchange_id: str) -> Any:
+    _install_bare_packages()
+    loaded = getattr(importlib.import_module(module), exchange_id)
+    return type(exchange_id, (_RateLimitObserver, loaded), {})
 
 
 def _folder() -> str:
@@ -118,9 +129,9 @@ def _install_bare_packages() -> None:
     package.Exchange = base.Exchange  # type: ignore[attr-defined]
 
 
-class _Bare(types.ModuleType):
-    """A package of ccxt without its ``__init__``. As in the real one, the name of an exchange is
-    its class and not its module; it is loaded when first needed."""
+class _BarePackage(types.ModuleType):
+    """A package of ccxt without its ``__init__``. As in the real package, the name of an exchange
+    is its class and not its module; it is loaded on first use."""
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, getattr(value, name, value))
@@ -136,7 +147,7 @@ class _Bare(types.ModuleType):
 
 
 def _bare(name: str, folder: str) -> types.ModuleType:
-    module = _Bare(name)
+    module = _BarePackage(name)
     module.__path__ = [folder]
     sys.modules[name] = module
     return module

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -11,12 +12,11 @@ from conftest import free_port
 from kit.base.clock import SystemClock
 from kit.base.errors import RateLimited
 from kit.base.request_budget import (
-    AT_ONCE_MAX,
+    CONCURRENT_MAX,
     WAITING_MAX,
     Priority,
     RequestBudget,
     TokenBucket,
-    spend,
 )
 from kit.connector.rest import ccxt_client, retry_after
 from tests.support.manual_clock import ManualClock
@@ -75,13 +75,13 @@ async def test_what_matters_more_goes_first_and_equals_in_their_order() -> None:
 
 async def test_slow_calls_leave_room_for_what_cannot_wait() -> None:
     desk = Desk(per_second=1000, burst=100)
-    for number in range(AT_ONCE_MAX + 3):
+    for number in range(CONCURRENT_MAX + 3):
         await desk.ask(number, BACKFILL, seconds=60)
-    assert len(desk.served) == AT_ONCE_MAX - 1
+    assert len(desk.served) == CONCURRENT_MAX - 1
     await desk.ask("cancel", CANCEL)
     assert desk.served[-1] == "cancel"
     await desk.clock.advance(61)
-    assert len(desk.served) == AT_ONCE_MAX + 4
+    assert len(desk.served) == CONCURRENT_MAX + 4
 
 
 async def test_a_turn_that_is_free_is_taken_without_a_step_between() -> None:
@@ -93,7 +93,7 @@ async def test_a_turn_that_is_free_is_taken_without_a_step_between() -> None:
 
 
 async def test_who_comes_does_not_overtake_who_waits() -> None:
-    desk = Desk(per_second=1000, burst=100, at_once=2)
+    desk = Desk(per_second=1000, burst=100, concurrent_max=2)
     async with desk.budget.turn(NEW):
         await desk.ask("waits", NEW)
         assert not desk.served
@@ -105,14 +105,14 @@ async def test_nobody_asks_while_it_is_closed() -> None:
     desk = Desk(per_second=1, burst=1)
     await desk.ask("first", NEW)
     await desk.ask("waits", CANCEL)
-    desk.budget.close(30)
+    desk.budget.suspend(30)
     await desk.ask("late", CANCEL)
     for task in desk.tasks[1:]:
         with pytest.raises(RateLimited) as refused:
             await task
         assert int(refused.value.metadata["retry_after_ms"]) == 30_000
-    desk.budget.close(5)
-    assert desk.budget.closed_s() == 30
+    desk.budget.suspend(5)
+    assert desk.budget.suspended_s() == 30
     await desk.clock.advance(31)
     await desk.ask("after", NEW)
     assert desk.served == ["first", "after"]
@@ -133,7 +133,7 @@ async def test_more_than_so_many_do_not_wait() -> None:
     for number in range(WAITING_MAX):
         desk.tasks.append(asyncio.create_task(desk._call(number, NEW, 0.0)))
     await desk.ask("too many", NEW)
-    assert desk.budget.waiting == WAITING_MAX
+    assert desk.budget.waiting_count == WAITING_MAX
     with pytest.raises(RateLimited):
         await desk.tasks[-1]
     for task in desk.tasks:
@@ -151,7 +151,9 @@ async def test_a_quiet_time_saves_up_no_more_than_a_burst() -> None:
 
 
 @asynccontextmanager
-async def asked(status: int, headers: dict[str, str]) -> AsyncIterator[tuple[object, list[str]]]:
+async def asked(
+    status: int, headers: dict[str, str], budget: RequestBudget | None = None
+) -> AsyncIterator[tuple[Any, list[str]]]:
     """A client of ccxt, and the paths of a venue that answers so."""
     paths: list[str] = []
 
@@ -169,6 +171,7 @@ async def asked(status: int, headers: dict[str, str]) -> AsyncIterator[tuple[obj
     await web.TCPSite(runner, "127.0.0.1", port).start()
     address = f"http://127.0.0.1:{port}/api/v3"
     client = ccxt_client.load("binance")({"urls": {"api": {"public": address}}})
+    client.request_budget = budget
     try:
         yield client, paths
     finally:
@@ -181,18 +184,18 @@ async def asked(status: int, headers: dict[str, str]) -> AsyncIterator[tuple[obj
     [
         (429, {"Retry-After": "37"}, 37),
         (418, {"retry-after": "120"}, 120),
-        (429, {}, retry_after.UNSAID_RETRY_S),
-        (429, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, retry_after.UNSAID_RETRY_S),
+        (429, {}, retry_after.RETRY_S_DEFAULT),
+        (429, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, retry_after.RETRY_S_DEFAULT),
     ],
 )
 async def test_a_venue_that_says_slow_down_closes_the_budget(
     status: int, headers: dict[str, str], seconds: float
 ) -> None:
     budget = RequestBudget("binance", 100, SystemClock())
-    async with asked(status, headers) as (client, paths):
+    async with asked(status, headers, budget) as (client, paths):
         for _ in range(3):
-            with spend(budget, BACKFILL), pytest.raises(RateLimited) as refused:
-                await ccxt_client.call("binance", client.publicGetTime)
+            with pytest.raises(RateLimited) as refused:
+                await ccxt_client.call("binance", budget, BACKFILL, client.publicGetTime)
             left_ms = int(refused.value.metadata["retry_after_ms"])
             assert seconds * 1000 - 5000 < left_ms <= seconds * 1000
         assert len(paths) == 1
@@ -202,14 +205,14 @@ async def test_without_a_budget_a_call_goes_at_once() -> None:
     async with asked(429, {"Retry-After": "37"}) as (client, paths):
         for _ in range(2):
             with pytest.raises(RateLimited):
-                await ccxt_client.call("binance", client.publicGetTime)
+                await ccxt_client.call("binance", None, NEW, client.publicGetTime)
         assert len(paths) == 2
 
 
 async def test_orders_have_a_pace_of_their_own_and_are_closed_with_the_rest() -> None:
     clock = ManualClock()
     budget = RequestBudget("somewhere", 1, clock, burst=1)
-    orders = budget.beside(per_second=10, burst=3)
+    orders = budget.sibling(per_second=10, burst=3)
     served: list[str] = []
 
     async def ask(name: str, of: RequestBudget) -> None:
@@ -222,7 +225,7 @@ async def test_orders_have_a_pace_of_their_own_and_are_closed_with_the_rest() ->
     assert served == ["order 0", "order 1", "order 2", "question"]
     waiting = asyncio.create_task(ask("order 3", orders))
     await clock.settle()
-    budget.close(5)
+    budget.suspend(5)
     await clock.advance(1)
     with pytest.raises(RateLimited):
         await waiting

@@ -7,6 +7,7 @@ import pytest
 
 LOADED = """
 import asyncio, sys
+from kit.base.request_budget import Priority
 from kit.connector.rest import ccxt_client
 
 async def ask():
@@ -14,7 +15,7 @@ async def ask():
 
 async def main():
     if {within_a_call}:
-        await ccxt_client.call("kraken", ask)
+        await ccxt_client.call("kraken", None, Priority.NEW, ask)
     else:
         await ask()
 

@@ -8,12 +8,12 @@ from venuemesh.tradeflow.v1 import orders_pb2
 
 from kit.base.clock import SystemClock
 from kit.base.errors import ApprovalRejected, SettingError
-from kit.base.request_budget import RequestBudget
 from kit.base.settings import MeshSettings
 from kit.base.telemetry import Meter
 from kit.connector.contract.venue import Environment
 from kit.connector.host.venue_host import VenueHost
-from kit.connector.orders.rate_limited import RateLimitedExecutionClient
+from kit.connector.orders.execution_client import CcxtExecutionClient
+from kit.connector.process import app
 from kit.connector.process.order_accounts import VenueAccounts, no_credentials
 from kit.connector.process.settings import VenueSettings
 from kit.execution.approval import DEVELOPMENT_KEY_ID
@@ -51,13 +51,12 @@ def trading(tmp_path, monkeypatch):
         mesh = MeshSettings(world=world, data_dir=str(tmp_path))
         venue = catalog.spot(Environment(world, "http://127.0.0.1:1"))
         if world != "live":
-            venue = replace(venue, desk=None)
+            venue = replace(venue, execution_client=None)
         return VenueAccounts(
             VenueHost.of(venue, meter, clock),
             mesh,
             VenueSettings(instance=instance, port=1),
             OrdersSettings(**settings),
-            RequestBudget("binance", 10, clock),
             no_credentials,
         )
 
@@ -82,7 +81,7 @@ async def test_live_has_those_that_are_named_and_of_each_kind_its_own_desk(tradi
     found = trading("live", accounts=("binance/main",), paper_accounts=("binance/try", "okx/x"))
     assert sorted(found.accounts.by_name) == ["main", "try"]
     main, paper = found.accounts.by_name["main"], found.accounts.by_name["try"]
-    assert isinstance(main.client, RateLimitedExecutionClient)
+    assert isinstance(main.client, CcxtExecutionClient)
     assert isinstance(paper.client, PaperExecutionClient)
     assert (main.message().paper, paper.message().paper) == (False, True)
     await main.client.close()
@@ -149,3 +148,15 @@ async def test_fees_and_balances_are_as_set(trading):
     fees = found.accounts.paper_clients["paper"].exchange.wallet._rules.fee_schedule
     assert (str(fees.maker), str(fees.taker)) == ("-0.0001", "0.0002")
     running.cancel()
+
+
+def test_venue_process_limits_its_requests(monkeypatch):
+    places = []
+    monkeypatch.setattr(app, "run_process", lambda service_id, mesh, serve: 0)
+    monkeypatch.setattr(app.discovery, "venue_id", lambda name: name)
+    monkeypatch.setattr(app.discovery, "require", lambda venue_id: places.append)
+    assert app.main("binance") == 0
+    (place,) = places
+    budget = catalog.spot(place).request_budget
+    assert budget is not None
+    assert catalog.spot(Environment("live", "")).request_budget is None

@@ -42,14 +42,16 @@ LIMITS = VenueLimits(
 def spot(place: Environment) -> Venue:
     """Examplex spot."""
     base_url = place.rest(VENUE_ID) or LIVE_REST
+    budget = place.request_budget(VENUE_ID, LIMITS)
     return Venue(
         venue_id=VENUE_ID,
         port=65_000,
         profile=PROFILE,
         feed_protocols=(ExamplexFeedProtocol(place.feed(VENUE_ID, LIVE_FEED)),),
         book=BOOK,
-        history=ExamplexHistory(VENUE_ID, base_url, SystemClock()),
+        history=ExamplexHistory(VENUE_ID, base_url, SystemClock(), budget=budget),
         limits=LIMITS,
+        request_budget=budget,
         default_symbols=("BTC-USD", "ETH-USD"),
     )
 

@@ -2,7 +2,7 @@
 
 To change: paths, queries, and the structs of the answers; numbers stay texts (``str``, or
 ``Decimal`` where the exchange writes bare numbers). For an exchange that ccxt knows use
-kit/connector/rest/ccxt_client.py in place of RestClient: ccxt knows its limits, errors and quirks.
+kit/connector/rest/ccxt_rest.py in place of RestClient: ccxt knows its limits, errors and quirks.
 """
 
 import msgspec
@@ -11,6 +11,7 @@ from venuemesh.marketdata.v1 import market_data_pb2
 
 from kit.base.clock import NANOSECONDS_PER_MILLISECOND, Clock
 from kit.base.errors import BadRequest
+from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.contract.venue import BookSnapshot
 from kit.connector.rest.client import RestClient
 from kit.marketdata.model.columns import Levels
@@ -53,12 +54,19 @@ class _Candle(msgspec.Struct, array_like=True):
 
 
 class ExamplexHistory:
-    """What is asked over REST."""
+    """Instruments, book, trades and candles over REST."""
 
-    def __init__(self, venue_id: str, base_url: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        venue_id: str,
+        base_url: str,
+        clock: Clock,
+        *,
+        budget: RequestBudget | None = None,
+    ) -> None:
         self._venue_id = venue_id
         self._clock = clock
-        self._client = RestClient(venue_id, base_url)
+        self._client = RestClient(venue_id, base_url, budget)
 
     async def instruments(self) -> list[types_pb2.Instrument]:
         """GET /instruments."""
@@ -68,7 +76,7 @@ class ExamplexHistory:
     async def book(self, symbol: str) -> BookSnapshot:
         """GET /book?symbol=BTC-USD; sequence counts as in the feed."""
         query = {"symbol": symbol}
-        answer = await self._client.get("/book", _Book, query, symbol)
+        answer = await self._client.get("/book", _Book, query, Priority.PROTECT, symbol=symbol)
         return BookSnapshot(
             last_sequence=answer.sequence,
             bids=Levels.parse(answer.bids),
@@ -86,7 +94,9 @@ class ExamplexHistory:
             query["from_id"] = first_trade_id
         elif start_time_ns:
             query["start"] = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
-        rows = await self._client.get("/trades", list[_Trade], query, symbol)
+        rows = await self._client.get(
+            "/trades", list[_Trade], query, Priority.BACKFILL, symbol=symbol
+        )
         return [_trade(row) for row in rows]
 
     async def candles(
@@ -101,7 +111,9 @@ class ExamplexHistory:
         query: dict[str, str | int] = {"symbol": symbol, "interval": interval, "limit": limit}
         if start_time_ns:
             query["start"] = -(-start_time_ns // NANOSECONDS_PER_MILLISECOND)
-        rows = await self._client.get("/candles", list[_Candle], query, symbol)
+        rows = await self._client.get(
+            "/candles", list[_Candle], query, Priority.BACKFILL, symbol=symbol
+        )
         return [_candle(row) for row in rows]
 
     async def close(self) -> None:

@@ -46,7 +46,7 @@ ALGO = {
 async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         given = Credentials("main", {"apiKey": "k", "secret": "s"})
-        desk = orders.futures_desk(given, venue.base)
+        desk = orders.futures_execution_client(given, venue.base)
         try:
             yield venue, desk
         finally:
@@ -155,7 +155,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         "BTCUSDT",
         Decimal("0.02"),
         DIALECTS["binance_futures"],
-        partial(orders.futures_desk, transport=transport),
+        partial(orders.futures_execution_client, transport=transport),
         credentials,
         socket_path="order." if transport == "websocket" else "",
         is_derivative=True,

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,8 +18,7 @@ from kit.base.clock import SystemClock
 from kit.base.request_budget import RequestBudget
 from kit.base.websocket import Websocket
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.order_socket import SocketReply, SocketRequest
-from kit.connector.orders.rate_limited import RateLimitedExecutionClient
+from kit.connector.orders.order_socket import LoggedIn, SocketReply
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.execution.contract import (
     Accepted,
@@ -35,12 +35,12 @@ from venues.binance.simulator import DIALECTS
 from venues.binance.simulator.private.keys import ed25519_credentials
 from venues.binance.tests.test_orders import CLIENT_ID, KEY, ORDER, REFUSALS, wish
 
-SPEAKING = BinanceOrderSocketCodec("spot")
+CODEC = BinanceOrderSocketCodec("spot")
 
 
 @asynccontextmanager
 async def open_desk(
-    reply: Any, make: Any = orders.desk
+    reply: Any, make: Any = orders.execution_client
 ) -> AsyncIterator[tuple[Answering, CcxtExecutionClient, list[Any]]]:
     """A desk with its order socket only, and what is said on it."""
     asked: list[Any] = []
@@ -92,11 +92,11 @@ async def test_an_order_goes_out_digit_for_digit_and_signed():
 
 async def test_an_order_is_written_before_anything_else_is_done(monkeypatch):
     written: list[str] = []
-    async with open_desk({"status": 200, "result": ORDER}) as (_, desk, _):
+    budget = RequestBudget("binance", 100, SystemClock())
+    make = partial(orders.execution_client, budget=budget)
+    async with open_desk({"status": 200, "result": ORDER}, make) as (_, desk, _):
         monkeypatch.setattr(Websocket, "send", lambda socket, text: written.append(text))
-        placing = RateLimitedExecutionClient(
-            desk, RequestBudget("binance", 100, SystemClock())
-        ).place(wish())
+        placing = desk.place(wish())
         placing.send(None)
         assert [json.loads(text)["method"] for text in written] == ["order.place"]
         placing.close()
@@ -148,7 +148,7 @@ async def test_what_may_have_been_done_is_unclear(reply):
 
 async def test_futures_keep_their_stops_apart_here_too():
     answer = {"status": 400, "error": {"code": -2011, "msg": "Unknown order sent."}}
-    async with open_desk(answer, orders.futures_desk) as (venue, desk, asked):
+    async with open_desk(answer, orders.futures_execution_client) as (venue, desk, asked):
         sell, kind = types_pb2.SIDE_SELL, pb.ORDER_TYPE_STOP
         price = Decimal("60000.5")
         stop = OrderRequest(CLIENT_ID, "BTCUSDT", sell, kind, Decimal(1), stop_price=price)
@@ -169,7 +169,7 @@ async def test_futures_keep_their_stops_apart_here_too():
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"id": 0, "status": 200, "result": {"apiKey": "k"}}, SocketRequest()),
+        ({"id": 0, "status": 200, "result": {"apiKey": "k"}}, LoggedIn()),
         (
             {"id": 0, "status": 400, "error": {"code": -4056, "msg": "HMAC"}},
             LoginRejected("-4056 HMAC"),
@@ -186,38 +186,34 @@ async def test_futures_keep_their_stops_apart_here_too():
     ],
 )  # fmt: skip
 def test_what_is_heard(message, expected):
-    assert SPEAKING.hear(json.loads(json.dumps(message))) == expected
+    assert CODEC.decode(json.loads(json.dumps(message))) == expected
 
 
 def test_an_error_of_no_request_is_not_taken_for_an_answer():
     with pytest.raises(ValueError, match="no request"):
-        SPEAKING.hear({"id": None, "status": 400, "error": {"code": -1135, "msg": "Invalid"}})
+        CODEC.decode({"id": None, "status": 400, "error": {"code": -1135, "msg": "Invalid"}})
 
 
-async def test_a_key_of_the_kind_ed25519_signs_in_once():
+async def test_ed25519_key_logs_in_once(monkeypatch):
     make = DIALECTS["binance"]
-    said: list[Any] = []
-    say = BinanceOrderSocketCodec.say
+    sent: list[Any] = []
+    encode = BinanceOrderSocketCodec.encode
 
-    class Noting(BinanceOrderSocketCodec):
-        def say(self, *arguments: Any) -> str:
-            text = say(self, *arguments)
-            said.append(json.loads(text)["params"])
-            return text
+    def recording(self: BinanceOrderSocketCodec, *arguments: Any) -> str:
+        text = encode(self, *arguments)
+        sent.append(json.loads(text)["params"])
+        return text
 
-    def make_desk(credentials: Credentials, base: str) -> CcxtExecutionClient:
-        return CcxtExecutionClient(
-            "binance", orders.BinanceSpotOrderApi(), base, credentials, Noting("spot")
-        )
-
+    monkeypatch.setattr(BinanceOrderSocketCodec, "encode", recording)
+    client = orders.execution_client
     size = Decimal("0.01")
     subject = ClientUnderTest(
-        "binance", "BTCUSDT", size, make, make_desk, ed25519_credentials, socket_path="order."
+        "binance", "BTCUSDT", size, make, client, ed25519_credentials, socket_path="order."
     )
     async with open_session(subject) as session:
         bid, _ = await session.best()
         key = await session.place(session.request(bid - 50 * session.tick))
         cancelled = await session.client.cancel(replace(key, venue_order_id=""))
         assert isinstance(cancelled, Accepted)
-        assert len(said) == 2
-        assert not any("signature" in params for params in said)
+        assert len(sent) == 2
+        assert not any("signature" in params for params in sent)

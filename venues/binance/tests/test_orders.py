@@ -13,7 +13,6 @@ from kit.base.clock import SystemClock
 from kit.base.errors import CredentialsRejected, VenueUnavailable
 from kit.base.request_budget import RequestBudget
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.rate_limited import RateLimitedExecutionClient
 from kit.execution.contract import (
     Accepted,
     Credentials,
@@ -55,10 +54,12 @@ ORDER = {
 
 
 @asynccontextmanager
-async def spot_desk(key: str = "k") -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
+async def spot_desk(
+    key: str = "k", budget: RequestBudget | None = None
+) -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         given = Credentials("main", {"apiKey": key, "secret": "very-secret"})
-        desk = orders.desk(given, venue.base)
+        desk = orders.execution_client(given, venue.base, budget=budget)
         try:
             yield venue, desk
         finally:
@@ -199,18 +200,20 @@ async def test_nothing_is_sent_again_over_a_connection_that_broke():
 
 
 async def test_a_venue_that_wants_to_be_left_alone_is_left_alone():
-    async with spot_desk() as (venue, desk):
-        rationed = RateLimitedExecutionClient(desk, RequestBudget("binance", 100, SystemClock()))
+    budget = RequestBudget("binance", 100, SystemClock())
+    async with spot_desk(budget=budget) as (venue, desk):
         venue.answer("/order", {"code": -1003, "msg": "Too much."}, status=429)
         for _ in range(2):
-            receipt = await rationed.place(wish())
+            receipt = await desk.place(wish())
             assert isinstance(receipt, Rejected)
             assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
         assert len(venue.sent) == 1
 
 
 async def test_what_was_never_sent_is_refused():
-    desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), "http://127.0.0.1:9")
+    desk = orders.execution_client(
+        Credentials("main", {"apiKey": "k", "secret": "s"}), "http://127.0.0.1:9"
+    )
     try:
         receipt = await desk.place(wish())
         assert isinstance(receipt, Rejected)
@@ -336,7 +339,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         "BTCUSDT",
         Decimal("0.01"),
         DIALECTS["binance"],
-        partial(orders.desk, transport=transport),
+        partial(orders.execution_client, transport=transport),
         credentials,
         socket_path="order." if transport == "websocket" else "",
     )

@@ -27,7 +27,9 @@ EXECUTION = {
 @asynccontextmanager
 async def spot_desk() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
-        desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base)
+        desk = orders.execution_client(
+            Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
+        )
         try:
             yield venue, desk
         finally:

@@ -11,7 +11,7 @@ from kit.execution.tests.client_session import open_session
 from kit.execution.tests.scripted_venue import take
 from kit.simulator.matching.contract import Status
 from venues.bybit.tests.test_orders import ROW, prepared, subject
-from venues.bybit.user_stream import WATCHED
+from venues.bybit.user_stream import DISCONNECT_TOPIC
 
 SIZE = Decimal("0.01")
 
@@ -36,7 +36,7 @@ async def test_the_account_is_followed_also_where_the_venue_does_not_watch(is_ta
             return [{"success": True, "ret_msg": "", "op": "auth", "conn_id": "c"}]
         asked.append(message["args"])
         ack = {"ret_msg": "", "op": "subscribe", "conn_id": "c", "req_id": message["req_id"]}
-        return [{**ack, "success": is_taken or message["req_id"] != WATCHED}]
+        return [{**ack, "success": is_taken or message["req_id"] != DISCONNECT_TOPIC}]
 
     async with prepared() as (venue, desk):
         venue.reply = reply
@@ -48,7 +48,7 @@ async def test_the_account_is_followed_also_where_the_venue_does_not_watch(is_ta
         assert order.venue_order_id == ROW["orderId"]
         while len(asked) < 2:
             await asyncio.sleep(0.01)
-        assert [WATCHED] in asked
+        assert [DISCONNECT_TOPIC] in asked
         await events.aclose()
 
 

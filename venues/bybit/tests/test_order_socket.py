@@ -13,7 +13,7 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.order_socket import SocketReply, SocketRequest
+from kit.connector.orders.order_socket import LoggedIn, SocketReply
 from kit.connector.orders.user_stream import LoginRejected
 from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected, Verdict
 from kit.execution.tests.scripted_venue import Answering, answering, signed_in
@@ -38,7 +38,7 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionC
     async with answering() as venue:
         venue.reply = answer
         given = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
-        desk = orders.desk(given, venue.base)
+        desk = orders.execution_client(given, venue.base)
         async with signed_in(desk):
             yield venue, desk, asked
 
@@ -112,7 +112,7 @@ async def test_what_may_have_been_done_is_unclear(code):
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"}, SocketRequest()),
+        ({"retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"}, LoggedIn()),
         (
             {"retCode": 10004, "retMsg": "Invalid sign", "op": "auth"},
             LoginRejected("10004 Invalid sign"),
@@ -125,9 +125,9 @@ async def test_what_may_have_been_done_is_unclear(code):
     ],
 )
 def test_what_is_heard(message, expected):
-    assert BybitOrderSocketCodec().hear(json.loads(json.dumps(message))) == expected
+    assert BybitOrderSocketCodec().decode(json.loads(json.dumps(message))) == expected
 
 
 def test_an_error_of_no_request_is_not_taken_for_an_answer():
     with pytest.raises(LookupError):
-        BybitOrderSocketCodec().hear({"retCode": 10404, "retMsg": "op type is not found"})
+        BybitOrderSocketCodec().decode({"retCode": 10404, "retMsg": "op type is not found"})

@@ -60,7 +60,9 @@ EXECUTION = {
 @asynccontextmanager
 async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
-        desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base)
+        desk = orders.execution_client(
+            Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
+        )
         try:
             yield venue, desk
         finally:
@@ -263,7 +265,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         "BTCUSDT",
         Decimal("0.01"),
         DIALECTS["bybit"],
-        partial(orders.desk, transport=transport),
+        partial(orders.execution_client, transport=transport),
         credentials,
         socket_path="order." if transport == "websocket" else "",
     )

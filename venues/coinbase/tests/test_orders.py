@@ -60,7 +60,9 @@ EVENT = {
 @asynccontextmanager
 async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
-        desk = orders.desk(Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base)
+        desk = orders.execution_client(
+            Credentials("main", {"apiKey": "k", "secret": "s"}), venue.base
+        )
         try:
             yield venue, desk
         finally:
@@ -303,7 +305,7 @@ SUBJECT = ClientUnderTest(
     "BTC-USD",
     Decimal("0.01"),
     DIALECTS["coinbase"],
-    orders.desk,
+    orders.execution_client,
     credentials,
     publishes_fills=False,
     publishes_balances=False,

@@ -14,7 +14,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.order_socket import SocketReply, SocketRequest
+from kit.connector.orders.order_socket import LoggedIn, SocketReply
 from kit.connector.orders.user_stream import LoginRejected
 from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeUnknown, Rejected
 from kit.execution.tests.scripted_venue import Answering, answering, signed_in
@@ -40,7 +40,7 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionC
         venue.reply = answer
         venue.answer("/get_currencies", done([{"currency": "BTC"}]))
         given = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
-        desk = orders.desk(given, venue.base)
+        desk = orders.execution_client(given, venue.base)
         async with signed_in(desk):
             yield venue, desk, asked
 
@@ -116,7 +116,7 @@ async def test_what_may_have_been_done_is_unclear(code):
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"jsonrpc": "2.0", "id": 0, "result": {}}, SocketRequest()),
+        ({"jsonrpc": "2.0", "id": 0, "result": {}}, LoggedIn()),
         (
             {**failed(13004, "invalid_credentials"), "id": 0},
             LoginRejected("13004 invalid_credentials"),
@@ -128,4 +128,4 @@ async def test_what_may_have_been_done_is_unclear(code):
     ],
 )
 def test_what_is_heard(message, expected):
-    assert DeribitOrderSocketCodec().hear(message) == expected
+    assert DeribitOrderSocketCodec().decode(message) == expected

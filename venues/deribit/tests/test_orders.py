@@ -55,7 +55,7 @@ async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         venue.answer("/get_currencies", done([{"currency": "BTC"}, {"currency": "USDC"}]))
         given = Credentials("main", {"apiKey": "k", "secret": "s"})
-        desk = orders.desk(given, venue.base, "rest")
+        desk = orders.execution_client(given, venue.base, "rest")
         try:
             yield venue, desk
         finally:
@@ -241,7 +241,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         "BTC-PERPETUAL",
         Decimal(100),
         DIALECTS["deribit"],
-        partial(orders.desk, transport=transport),
+        partial(orders.execution_client, transport=transport),
         credentials,
         socket_path="private/" if transport == "websocket" else "",
         is_derivative=True,

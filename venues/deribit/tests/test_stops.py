@@ -16,6 +16,7 @@ from kit.execution.tests.stop_suite import (
     check_triggered_stop_is_one_order,
     check_unsupported_stops,
 )
+from venues.deribit.account import DeribitAccountApi
 from venues.deribit.tests.test_orders import CLIENT_ID, KEY, ROW, done, failed, prepared, subject
 from venues.deribit.user_stream import ORDERS, DeribitUserStreamDecoder
 
@@ -94,10 +95,10 @@ async def test_a_stop_gets_another_trigger_price_while_it_waits(order_id, path, 
 
 @pytest.mark.parametrize("label", ["", CLIENT_ID])
 async def test_what_a_stop_makes_is_heard_of_as_the_same_order(label):
-    hearing, heard = DeribitUserStreamDecoder(), []
+    decoder, heard = DeribitUserStreamDecoder(DeribitAccountApi()), []
     for row in (STOP, WOKEN, {**MADE, "label": label}):
         params = {"channel": ORDERS, "data": row}
-        events = hearing.hear({"method": "subscription", "params": params})
+        events = decoder.decode({"method": "subscription", "params": params})
         assert isinstance(events, list)
         heard += events
     waiting, made = heard

@@ -116,14 +116,14 @@ class Past(KrakenHistory):
     def __init__(self, first_id: int, count: int, burst: int = 3) -> None:
         super().__init__("kraken", None, SystemClock())
         self._pairs = {"BTC/USDT": "XBTUSDT"}
+        self._rest._exchange = self
         self.calls = 0
         self._trades = [
             (first_id + row, OPENING_NS + (row // burst) ** 2 * SECOND_NS) for row in range(count)
         ]
 
-    async def _call(self, function: Any, *arguments: Any) -> Any:
+    async def publicGetTrades(self, query: Mapping[str, Any]) -> Any:
         self.calls += 1
-        query: Mapping[str, Any] = arguments[0]
         rows = self._trades
         if "since" in query:
             rows = [row for row in rows if row[1] > query["since"]][: query["count"]]

@@ -10,7 +10,7 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.order_socket import SocketReply, SocketRequest
+from kit.connector.orders.order_socket import LoggedIn, SocketReply
 from kit.connector.orders.user_stream import LoginRejected
 from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected
 from kit.execution.tests.scripted_venue import Answering, answering, signed_in
@@ -41,7 +41,7 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionC
         venue.answer("/AssetPairs", done({"XBTUSDT": PAIR}))
         venue.answer("/GetWebSocketsToken", done({"token": "t0ken", "expires": 900}))
         given = Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"})
-        desk = orders.desk(given, venue.base)
+        desk = orders.execution_client(given, venue.base)
         async with signed_in(desk):
             yield venue, desk, asked
 
@@ -131,7 +131,7 @@ async def test_what_may_have_been_done_is_unclear():
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"method": "subscribe", "req_id": 0, "result": {}, "success": True}, SocketRequest()),
+        ({"method": "subscribe", "req_id": 0, "result": {}, "success": True}, LoggedIn()),
         (
             {"method": "subscribe", "req_id": 0, "error": "EGeneral:Permission denied",
              "success": False},
@@ -146,4 +146,4 @@ async def test_what_may_have_been_done_is_unclear():
     ],
 )  # fmt: skip
 def test_what_is_heard(message, expected):
-    assert KrakenOrderSocketCodec().hear(message) == expected
+    assert KrakenOrderSocketCodec().decode(message) == expected

@@ -57,7 +57,7 @@ async def prepared() -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
         venue.answer("/public/AssetPairs", done({"XBTUSDT": PAIR}))
         venue.answer("/public/Assets", done({"XXBT": {"altname": "XBT"}}))
         given = Credentials("main", {"apiKey": "k", "secret": "c2VjcmV0"})
-        desk = orders.desk(given, venue.base, "rest")
+        desk = orders.execution_client(given, venue.base, "rest")
         try:
             yield venue, desk
         finally:
@@ -247,7 +247,7 @@ def subject(transport: Transport) -> ClientUnderTest:
         "BTC/USDT",
         Decimal("0.01"),
         DIALECTS["kraken"],
-        partial(orders.desk, transport=transport),
+        partial(orders.execution_client, transport=transport),
         credentials,
         socket_path="_order" if transport == "websocket" else "",
         publishes_balances=False,

@@ -160,7 +160,7 @@ class Odd:
 )
 async def test_an_answer_that_cannot_be_read_is_our_error(answer: Any) -> None:
     history = OkxHistory("okx", "spot", None, SystemClock())
-    history._made = Odd(answer)
+    history._rest._exchange = Odd(answer)
     for asking in (
         history.book(SYMBOL),
         history.trades(SYMBOL, 5, 0, 10),
@@ -174,14 +174,14 @@ async def test_an_answer_that_cannot_be_read_is_our_error(answer: Any) -> None:
 
 async def test_instruments_that_cannot_be_read_are_our_error() -> None:
     history = OkxHistory("okx", "spot", None, SystemClock())
-    history._made = Odd([{"info": {}}])
+    history._rest._exchange = Odd([{"info": {}}])
     with pytest.raises(VenueUnavailable):
         await history.instruments()
 
 
 async def test_no_answer_is_no_book() -> None:
     history = OkxHistory("okx", "spot", None, SystemClock())
-    history._made = Odd({"data": []})
+    history._rest._exchange = Odd({"data": []})
     with pytest.raises(VenueUnavailable):
         await history.book(SYMBOL)
     assert await history.trades(SYMBOL, 0, 0, 10) == []

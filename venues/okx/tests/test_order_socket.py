@@ -14,7 +14,7 @@ from venuemesh.common.v1 import types_pb2
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.connector.orders.execution_client import CcxtExecutionClient
-from kit.connector.orders.order_socket import SocketReply, SocketRequest
+from kit.connector.orders.order_socket import LoggedIn, SocketReply
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.execution.contract import Accepted, Credentials, OrderRequest, OutcomeUnknown, Rejected
 from kit.execution.tests.scripted_venue import Answering, answering, signed_in
@@ -41,7 +41,7 @@ async def open_desk(reply: Any) -> AsyncIterator[tuple[Answering, CcxtExecutionC
         listed = done({"instId": "BTC-USDT", "instIdCode": 10458}, {"instId": "NEW-USDT"})
         venue.answer("/public/instruments", listed)
         secrets = {"apiKey": "k", "secret": "very-secret", "password": "p"}
-        desk = orders.desk("okx", Credentials("main", secrets), venue.base)
+        desk = orders.execution_client("okx", Credentials("main", secrets), venue.base)
         async with signed_in(desk):
             venue.sent.clear()
             yield venue, desk, asked
@@ -122,7 +122,7 @@ async def test_what_may_have_been_done_is_unclear(code):
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"event": "login", "code": "0", "msg": ""}, SocketRequest()),
+        ({"event": "login", "code": "0", "msg": ""}, LoggedIn()),
         (
             {"event": "error", "code": "60009", "msg": "Login failed."},
             LoginRejected("60009 Login failed."),
@@ -137,4 +137,4 @@ async def test_what_may_have_been_done_is_unclear(code):
     ],
 )
 def test_what_is_heard(message, expected):
-    assert OkxOrderSocketCodec("SPOT").hear(message) == expected
+    assert OkxOrderSocketCodec("SPOT").decode(message) == expected

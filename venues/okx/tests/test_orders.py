@@ -58,7 +58,7 @@ GONE = {"code": "51603", "msg": "Order does not exist", "data": []}
 async def prepared(venue_id: str = "okx") -> AsyncIterator[tuple[Answering, CcxtExecutionClient]]:
     async with answering() as venue:
         secrets = {"apiKey": "k", "secret": "s", "password": "p"}
-        desk = orders.desk(venue_id, Credentials("main", secrets), venue.base, "rest")
+        desk = orders.execution_client(venue_id, Credentials("main", secrets), venue.base, "rest")
         try:
             yield venue, desk
         finally:
@@ -273,7 +273,7 @@ def subject(venue_id: str, transport: Transport = "websocket") -> ClientUnderTes
         "BTC-USDT-SWAP" if is_derivative else "BTC-USDT",
         Decimal(2) if is_derivative else Decimal("0.02"),
         DIALECTS[venue_id],
-        lambda given, base_url: orders.desk(venue_id, given, base_url, transport),
+        lambda given, base_url: orders.execution_client(venue_id, given, base_url, transport),
         credentials,
         socket_path="order" if transport == "websocket" else "",
         is_derivative=is_derivative,

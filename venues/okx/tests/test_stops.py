@@ -146,7 +146,7 @@ async def test_all_kinds_of_stops_are_open_orders():
 
 async def test_a_stop_is_followed_to_the_order_that_it_makes():
     events: list[object] = []
-    hearing = OkxUserStreamDecoder("SPOT")
+    decoder = OkxUserStreamDecoder("SPOT")
     pushed = {"arg": {"channel": "orders-algo", "instType": "SPOT"}}
     made = {**ROW, "clOrdId": "", "algoClOrdId": CLIENT_ID, "ordId": "4000", "sz": "0.5",
             "state": "filled", "accFillSz": "0.5", "avgPx": "60000", "tradeId": "9",
@@ -158,7 +158,7 @@ async def test_a_stop_is_followed_to_the_order_that_it_makes():
         {"arg": {"channel": "orders", "instType": "SPOT"}, "data": [made]},
         {**pushed, "data": [{**ALGO, "state": "order_failed", "failCode": "51008"}]},
     ):
-        heard = hearing.hear(message)
+        heard = decoder.decode(message)
         assert isinstance(heard, list)
         events += heard
     waiting, fill, order, failed = events

@@ -11,16 +11,16 @@ import pytest
 from venuemesh.tradeflow.v1 import orders_pb2 as pb
 
 from kit.base.clock import SystemClock
-from kit.base.request_budget import Priority, RequestBudget, spend
+from kit.base.request_budget import Priority, RequestBudget
 from kit.connector.orders import order_socket
 from kit.connector.orders.errors import ErrorTable, VenueError
-from kit.connector.orders.order_socket import OrderSocket, SocketReply, SocketRequest
-from kit.connector.orders.rest_session import Call, RestSession
+from kit.connector.orders.order_socket import LoggedIn, OrderSocket, SocketReply
+from kit.connector.orders.rest_session import ApiRequest, CcxtApi, QuerySession, RestSession
 from kit.connector.orders.user_stream import LoginRejected, StreamClosed
 from kit.execution.contract import Accepted, Credentials, OutcomeUnknown, Rejected, Verdict
 from kit.execution.tests.scripted_venue import Answering, answering
 
-CALL = Call("privatePostOrder", {"symbol": "BTCUSDT"}, operation="place")
+REQUEST = ApiRequest("privatePostOrder", {"symbol": "BTCUSDT"}, operation="place")
 ERRORS = ErrorTable(
     lambda answer: VenueError(str(answer["code"]), answer["msg"]) if "code" in answer else None,
     {"-1": pb.REJECT_REASON_SIZE, "-3": pb.REJECT_REASON_RATE_LIMIT},
@@ -28,7 +28,7 @@ ERRORS = ErrorTable(
 )
 
 
-class Speaking:
+class Codec:
     """{"n":1,"op":"place","params":{}} and {"n":1,"answer":{}}, or {"say":"entered"}."""
 
     ping = ""
@@ -37,19 +37,19 @@ class Speaking:
         self._url = base.replace("http", "ws") + "/orders"
         self._signs_in = signs_in
 
-    def url(self, api: Any) -> str:
+    def url(self, exchange: Any) -> str:
         return self._url
 
-    async def enter(self, line: RestSession) -> list[str]:
+    async def login(self, queries: QuerySession) -> list[str]:
         return ['{"op":"sign in"}'] if self._signs_in else []
 
-    def say(self, api: Any, number: int, operation: str, params: Any) -> str:
+    def encode(self, exchange: Any, number: int, operation: str, params: Any) -> str:
         return json.dumps({"n": number, "op": operation, "params": params})
 
-    def hear(self, message: Any) -> Any:
+    def decode(self, message: Any) -> Any:
         match message.get("say"):
             case "entered":
-                return SocketRequest()
+                return LoggedIn()
             case "denied":
                 return LoginRejected("a wrong key")
             case "ended":
@@ -63,16 +63,20 @@ class Place:
     """A venue, and one account's way to it."""
 
     venue: Answering
-    line: RestSession
+    session: RestSession
     socket: OrderSocket
     written: asyncio.Queue[dict[str, Any]]
     """Requests that came over the websocket."""
 
-    async def act(self, call: Call = CALL) -> Verdict:
-        return await self.socket.act(call, read)
+    async def send(
+        self, request: ApiRequest = REQUEST, priority: Priority = Priority.NEW
+    ) -> Verdict:
+        return await self.socket.send(request, priority, read)
 
-    def start(self, call: Call = CALL) -> "asyncio.Task[Verdict]":
-        return asyncio.create_task(self.act(call))
+    def start(
+        self, request: ApiRequest = REQUEST, priority: Priority = Priority.NEW
+    ) -> "asyncio.Task[Verdict]":
+        return asyncio.create_task(self.send(request, priority))
 
     async def until_shut(self) -> None:
         """Until the cut is noticed here."""
@@ -86,12 +90,17 @@ def read(answer: Any) -> Verdict:
 
 @asynccontextmanager
 async def place(
-    signs_in: bool = False, speaking: Any = Speaking, clock: Any = None, is_begun: bool = True
+    signs_in: bool = False,
+    codec: Any = Codec,
+    clock: Any = None,
+    is_begun: bool = True,
+    budget: RequestBudget | None = None,
 ) -> AsyncIterator[Place]:
     async with answering() as venue:
         config = {"urls": {"api": {"private": venue.base}}}
         credentials = Credentials("main", {"apiKey": "k", "secret": "very-secret"})
-        line = RestSession("binance", "binance", config, credentials, ERRORS)
+        api = CcxtApi("binance", ERRORS, config)
+        session = RestSession("binance", api, credentials, budget)
         written: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
         def note(message: dict[str, Any]) -> list[Any]:
@@ -100,16 +109,16 @@ async def place(
 
         venue.reply = note
         venue.answer("/order", {"id": "by rest"})
-        made = OrderSocket(line, speaking(venue.base, signs_in), clock)
+        made = OrderSocket(session, codec(venue.base, signs_in), clock)
         try:
             if is_begun:
                 made.start()
             if is_begun and not signs_in:
                 await made.ready.wait()
-            yield Place(venue, line, made, written)
+            yield Place(venue, session, made, written)
         finally:
             await made.close()
-            await line.close()
+            await session.close()
 
 
 async def test_answers_find_their_calls_in_any_order():
@@ -125,7 +134,7 @@ async def test_answers_find_their_calls_in_any_order():
 async def test_what_is_not_answered_in_time_is_unclear_and_sent_once(monkeypatch):
     monkeypatch.setattr(order_socket, "TIMEOUT_S", 0.05)
     async with place() as at:
-        assert await at.act() == OutcomeUnknown("no answer in 0.05 s")
+        assert await at.send() == OutcomeUnknown("no answer in 0.05 s")
         assert (await at.written.get())["n"] == 1
         monkeypatch.setattr(order_socket, "TIMEOUT_S", 10.0)
         again = at.start()
@@ -146,7 +155,7 @@ async def test_a_cut_leaves_open_what_was_written_and_nothing_is_sent_again():
         await at.venue.cut()
         receipt = await calls[1]
         assert isinstance(receipt, OutcomeUnknown)
-        assert "cut before the answer" in receipt.detail
+        assert "lost before the answer" in receipt.detail
         await at.socket.ready.wait()
         last = at.start()
         assert (await at.written.get())["n"] == 3
@@ -157,7 +166,7 @@ async def test_a_cut_leaves_open_what_was_written_and_nothing_is_sent_again():
 
 async def test_rest_is_used_while_nothing_can_be_written():
     async with place(is_begun=False) as at:
-        assert await at.act() == Accepted("by rest")
+        assert await at.send() == Accepted("by rest")
         at.socket.start()
         await at.socket.ready.wait()
         called = at.start()
@@ -166,19 +175,19 @@ async def test_rest_is_used_while_nothing_can_be_written():
         assert await called == Accepted("a")
         await at.venue.cut()
         await at.until_shut()
-        assert await at.act() == Accepted("by rest")
+        assert await at.send() == Accepted("by rest")
         assert len(at.venue.sent) == 2
 
 
 async def test_what_the_websocket_does_not_take_goes_by_rest():
     async with place() as at:
-        assert await at.act(Call("privatePostOrder")) == Accepted("by rest")
+        assert await at.send(ApiRequest("privatePostOrder")) == Accepted("by rest")
         assert at.written.empty()
 
 
 async def test_other_words_are_said_where_the_call_has_them():
     async with place() as at:
-        called = at.start(Call("privatePostOrder", {"a": "1"}, "", "place", said={"b": "2"}))
+        called = at.start(ApiRequest("privatePostOrder", {"a": "1"}, "", "place", {"b": "2"}))
         assert (await at.written.get())["params"] == {"b": "2"}
         await at.venue.say({"n": 1, "answer": {"id": "a"}})
         assert await called == Accepted("a")
@@ -196,7 +205,7 @@ async def test_other_words_are_said_where_the_call_has_them():
                  "-2010 Account has insufficient balance for requested action.")),
         ({"code": -77, "msg": "what is that"}, 500, OutcomeUnknown("HTTP 500 -77 what is that")),
         ({}, 500, OutcomeUnknown("HTTP 500 {}")),
-        ({"no": "id"}, 200, OutcomeUnknown("an answer that cannot be read: KeyError('id')")),
+        ({"no": "id"}, 200, OutcomeUnknown("the answer cannot be read: KeyError('id')")),
     ],
 )  # fmt: skip
 async def test_an_answer_means_what_it_means_over_rest(answer, status, expected):
@@ -213,8 +222,8 @@ async def test_what_cannot_be_said_is_refused_and_what_cannot_be_understood_is_l
         await at.written.get()
         await at.venue.say("[1]", "pong", '{"n":', {"who": "knows"}, {"n": 1, "answer": {"id": 5}})
         assert await called == Accepted("5")
-        nonsense = Call("privatePostOrder", {"size": {1, 2}}, operation="place")
-        receipt = await at.act(nonsense)
+        nonsense = ApiRequest("privatePostOrder", {"size": {1, 2}}, operation="place")
+        receipt = await at.send(nonsense)
         assert isinstance(receipt, Rejected)
         assert receipt.detail.startswith("not sent")
         assert at.written.empty()
@@ -224,7 +233,7 @@ async def test_what_cannot_be_said_is_refused_and_what_cannot_be_understood_is_l
 async def test_nothing_is_said_before_the_key_has_signed_in():
     async with place(signs_in=True) as at:
         assert (await at.written.get())["op"] == "sign in"
-        assert await at.act() == Accepted("by rest")
+        assert await at.send() == Accepted("by rest")
         await at.venue.say({"say": "entered"})
         await at.socket.ready.wait()
         called = at.start()
@@ -233,7 +242,7 @@ async def test_nothing_is_said_before_the_key_has_signed_in():
         assert await called == Accepted("a")
         await at.venue.cut()
         await at.until_shut()
-        assert await at.act() == Accepted("by rest")
+        assert await at.send() == Accepted("by rest")
         assert (await at.written.get())["op"] == "sign in"
         assert not at.socket.ready.is_set()
 
@@ -260,10 +269,10 @@ async def test_a_venue_that_denies_the_key_is_not_asked_again_at_once():
     async with place(signs_in=True, clock=clock) as at:
         assert (await at.written.get())["op"] == "sign in"
         await at.venue.say({"say": "denied"})
-        while await clock.slept.get() != order_socket.DENIED_S:
+        while await clock.slept.get() != order_socket.LOGIN_RETRY_S:
             pass
         assert at.written.empty()
-        assert await at.act() == Accepted("by rest")
+        assert await at.send() == Accepted("by rest")
         while at.written.empty():
             clock.gone.release()
             await asyncio.sleep(0.001)
@@ -284,7 +293,7 @@ async def test_a_connection_that_is_to_end_takes_nothing_more_but_answers():
         await at.written.get()
         await at.venue.say({"say": "ended"})
         await at.until_shut()
-        assert await at.act() == Accepted("by rest")
+        assert await at.send() == Accepted("by rest")
         await at.venue.say({"n": 1, "answer": {"id": "a"}})
         assert await called == Accepted("a")
         await at.socket.ready.wait()
@@ -305,48 +314,46 @@ async def test_an_old_connection_is_made_anew_before_the_venue_ends_it(monkeypat
 
 
 async def test_a_connection_is_kept_alive_with_the_venues_own_word():
-    class Pinging(Speaking):
+    class Pinging(Codec):
         ping = '{"op":"ping"}'
 
     clock = StandingClock()
-    async with place(clock=clock, speaking=Pinging) as at:
+    async with place(clock=clock, codec=Pinging) as at:
         for _ in range(2):
             clock.gone.release()
             assert (await at.written.get())["op"] == "ping"
 
 
-async def test_calls_spend_from_the_budget_and_a_refusal_closes_it():
-    async with place() as at:
-        budget = RequestBudget("binance", 100, SystemClock(), at_once=2)
-        with spend(budget, Priority.NEW):
-            first, second = at.start(), at.start()
-            assert (await at.written.get())["n"] == 1
-            with spend(budget, Priority.CANCEL):
-                urgent = at.start(Call("privateDeleteOrder", {}, operation="cancel"))
-            assert (await at.written.get())["op"] == "cancel"
-            answer = {"code": -3, "msg": "slow down"}
-            await at.venue.say({"n": 1, "answer": answer, "status": 429, "wait": 7})
-            for refused in (await first, await second):
-                assert isinstance(refused, Rejected)
-                assert refused.reason == pb.REJECT_REASON_RATE_LIMIT
-            assert 6 < budget.closed_s() <= 7
-            await at.venue.say({"n": 2, "answer": {"id": "a"}})
-            assert await urgent == Accepted("a")
-            assert isinstance(await at.act(), Rejected)
+async def test_requests_wait_for_their_turn_and_a_rate_limit_suspends_the_budget():
+    budget = RequestBudget("binance", 100, SystemClock(), concurrent_max=2)
+    async with place(budget=budget) as at:
+        first, second = at.start(), at.start()
+        assert (await at.written.get())["n"] == 1
+        cancel = ApiRequest("privateDeleteOrder", {}, operation="cancel")
+        urgent = at.start(cancel, Priority.CANCEL)
+        assert (await at.written.get())["op"] == "cancel"
+        answer = {"code": -3, "msg": "slow down"}
+        await at.venue.say({"n": 1, "answer": answer, "status": 429, "wait": 7})
+        for rejected in (await first, await second):
+            assert isinstance(rejected, Rejected)
+            assert rejected.reason == pb.REJECT_REASON_RATE_LIMIT
+        assert 6 < budget.suspended_s() <= 7
+        await at.venue.say({"n": 2, "answer": {"id": "a"}})
+        assert await urgent == Accepted("a")
+        assert isinstance(await at.send(), Rejected)
         assert at.written.empty()
         assert not at.venue.sent
 
 
-async def test_a_call_that_waits_for_its_turn_while_the_socket_is_cut_goes_by_rest():
-    async with place() as at:
-        budget = RequestBudget("binance", 1000, SystemClock(), at_once=2)
-        with spend(budget, Priority.NEW):
-            first, second = at.start(), at.start()
-            await at.written.get()
-            await at.venue.cut()
-            assert isinstance(await first, OutcomeUnknown)
-            assert await second == Accepted("by rest")
-            assert len(at.venue.sent) == 1
+async def test_request_whose_socket_is_lost_while_it_waits_goes_by_rest():
+    budget = RequestBudget("binance", 1000, SystemClock(), concurrent_max=2)
+    async with place(budget=budget) as at:
+        first, second = at.start(), at.start()
+        await at.written.get()
+        await at.venue.cut()
+        assert isinstance(await first, OutcomeUnknown)
+        assert await second == Accepted("by rest")
+        assert len(at.venue.sent) == 1
 
 
 async def test_a_caller_who_leaves_leaves_nothing_behind():
@@ -375,7 +382,7 @@ async def test_no_more_than_so_many_wait_for_their_answers(monkeypatch):
     async with place() as at:
         called = at.start()
         await at.written.get()
-        receipt = await at.act()
+        receipt = await at.send()
         assert isinstance(receipt, Rejected)
         assert receipt.reason == pb.REJECT_REASON_RATE_LIMIT
         await at.venue.say({"n": 1, "answer": {"id": "a"}})

@@ -1,0 +1,355 @@
+"""Binance's accounts over REST, spot and futures: orders, fills, balances and positions, as its
+rows state them.
+
+Amounts are texts: sizes are ``origQty`` and ``executedQty``, the average price is
+``cummulativeQuoteQty`` by the filled size or ``avgPrice``, fees are ``commission``. Futures keep
+stops apart, as conditional orders of the algo service; a triggered one is an order like any other
+under the same client id.
+https://developers.binance.com/docs/binance-spot-api-docs/rest-api/account-endpoints
+https://developers.binance.com/docs/derivatives/usds-margined-futures/account/rest-api
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.base.errors import NotSupported
+from kit.connector.orders import venue_text
+from kit.connector.orders.rest_session import OrderNotFound, QuerySession
+from kit.execution.contract import (
+    Fee,
+    OrderKey,
+    OrderState,
+    OrderType,
+    RejectReason,
+    VenueBalance,
+    VenueFill,
+    VenueOrder,
+    VenuePosition,
+)
+
+FILLS_MAX = 1000
+WEEK_MS = 7 * 86_400_000
+"""Fills of a longer time are not given at once by futures."""
+KEPT_MS = 26 * WEEK_MS
+"""They do not keep older ones."""
+STATES: Mapping[str, OrderState] = {
+    "PENDING_NEW": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
+    "NEW": orders_pb2.ORDER_STATE_OPEN,
+    "PARTIALLY_FILLED": orders_pb2.ORDER_STATE_PARTLY_FILLED,
+    "FILLED": orders_pb2.ORDER_STATE_FILLED,
+    "CANCELED": orders_pb2.ORDER_STATE_CANCELLED,
+    "PENDING_CANCEL": orders_pb2.ORDER_STATE_OPEN,
+    "REJECTED": orders_pb2.ORDER_STATE_REJECTED,
+    "EXPIRED": orders_pb2.ORDER_STATE_EXPIRED,
+    "EXPIRED_IN_MATCH": orders_pb2.ORDER_STATE_EXPIRED,
+}
+"""EXPIRED_IN_MATCH: it would have met an order of the same account."""
+ALGO_STATES: Mapping[str, OrderState] = {
+    "NEW": orders_pb2.ORDER_STATE_OPEN,
+    "TRIGGERING": orders_pb2.ORDER_STATE_OPEN,
+    "TRIGGERED": orders_pb2.ORDER_STATE_OPEN,
+    "CANCELED": orders_pb2.ORDER_STATE_CANCELLED,
+    "EXPIRED": orders_pb2.ORDER_STATE_EXPIRED,
+    "REJECTED": orders_pb2.ORDER_STATE_REJECTED,
+}
+"""Of a conditional order. What becomes of it once it has woken is told of the order itself."""
+TYPE_NAMES: Mapping[OrderType, str] = {
+    orders_pb2.ORDER_TYPE_MARKET: "MARKET",
+    orders_pb2.ORDER_TYPE_LIMIT: "LIMIT",
+    orders_pb2.ORDER_TYPE_STOP: "STOP_LOSS",
+    orders_pb2.ORDER_TYPE_STOP_LIMIT: "STOP_LOSS_LIMIT",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT: "TAKE_PROFIT",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: "TAKE_PROFIT_LIMIT",
+}
+TYPES = {name: kind for kind, name in TYPE_NAMES.items()} | {
+    "LIMIT_MAKER": orders_pb2.ORDER_TYPE_LIMIT
+}
+FUTURES_TYPE_NAMES: Mapping[OrderType, str] = {
+    orders_pb2.ORDER_TYPE_MARKET: "MARKET",
+    orders_pb2.ORDER_TYPE_LIMIT: "LIMIT",
+    orders_pb2.ORDER_TYPE_STOP: "STOP_MARKET",
+    orders_pb2.ORDER_TYPE_STOP_LIMIT: "STOP",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT: "TAKE_PROFIT_MARKET",
+    orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT: "TAKE_PROFIT",
+}
+FUTURES_TYPES = {name: kind for kind, name in FUTURES_TYPE_NAMES.items()} | {
+    "TRAILING_STOP_MARKET": orders_pb2.ORDER_TYPE_TRAILING_STOP,
+    "LIQUIDATION": orders_pb2.ORDER_TYPE_MARKET,
+}
+
+
+class BinanceSpotAccountApi:
+    """Spot."""
+
+    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+        """Of the key; the account is asked for as well, as it needs other rights."""
+        await queries.ask("privateGetAccount", {"omitZeroBalances": "true"})
+        return await _key_rights(queries)
+
+    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+        """GET order."""
+        return order_of(await queries.ask("privateGetOrder", key_params(key)))
+
+    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+        """GET openOrders, all in one answer."""
+        params = {"symbol": symbol} if symbol else {}
+        return [order_of(row) for row in await queries.ask("privateGetOpenOrders", params)]
+
+    async def fills(
+        self, queries: QuerySession, symbol: str, since_time_ns: int
+    ) -> list[VenueFill]:
+        """GET myTrades, from a time and then on from each id."""
+        if not symbol:
+            raise NotSupported("fills of one symbol only", service="binance", wanted="all symbols")
+        found: list[VenueFill] = []
+        query: dict[str, Any] = {"startTime": venue_text.milliseconds(since_time_ns)}
+        while True:
+            params = {"symbol": symbol, "limit": FILLS_MAX, **query}
+            rows = await queries.ask("privateGetMyTrades", params)
+            found += [fill_of(row) for row in rows]
+            if len(rows) < FILLS_MAX:
+                return found
+            query = {"fromId": int(rows[-1]["id"]) + 1}
+
+    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+        """GET account: {"balances":[{"asset":"BTC","free":"4.1","locked":"0.2"},…],…}."""
+        answer = await queries.ask("privateGetAccount", {"omitZeroBalances": "true"})
+        return [balance_of(row["asset"], row["free"], row["locked"]) for row in answer["balances"]]
+
+    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+        """There are none."""
+        return []
+
+
+class BinanceFuturesAccountApi:
+    """USD-M futures, with one position for both sides."""
+
+    def __init__(self, symbols: set[str]) -> None:
+        """``symbols``: with orders; filled here too."""
+        self._symbols = symbols
+
+    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+        """As on the spot market."""
+        await queries.ask("fapiPrivateV3GetBalance")
+        return await _key_rights(queries)
+
+    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+        """GET order, or algoOrder of one that has not come to the book."""
+        try:
+            answer = await queries.ask("fapiPrivateGetOrder", futures_key_params(key))
+            return futures_order_of(answer)
+        except OrderNotFound:
+            answer = await queries.ask("fapiPrivateGetAlgoOrder", algo_key_params(key))
+            return algo_order_of(answer)
+
+    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+        """GET openOrders and openAlgoOrders."""
+        params = {"symbol": symbol} if symbol else {}
+        rows = await queries.ask("fapiPrivateGetOpenOrders", params)
+        waiting = await queries.ask("fapiPrivateGetOpenAlgoOrders", params)
+        found = [*map(futures_order_of, rows), *map(algo_order_of, waiting)]
+        self._symbols |= {order.symbol for order in found}
+        return found
+
+    async def fills(
+        self, queries: QuerySession, symbol: str, since_time_ns: int
+    ) -> list[VenueFill]:
+        """GET userTrades, week by week."""
+        if not symbol:
+            raise NotSupported(
+                "fills of one symbol only", service="binance_futures", wanted="all symbols"
+            )
+        now_ms = queries.exchange.milliseconds()
+        begin_ms = max(venue_text.milliseconds(since_time_ns), now_ms - KEPT_MS)
+        found: list[VenueFill] = []
+        while begin_ms <= now_ms:
+            end_ms = begin_ms + WEEK_MS - 1
+            query = {"startTime": begin_ms, "endTime": end_ms, "limit": FILLS_MAX}
+            params = {"symbol": symbol, **query}
+            rows = await queries.ask("fapiPrivateGetUserTrades", params)
+            found += [futures_fill_of(row) for row in rows]
+            full = len(rows) == FILLS_MAX
+            # Those of the last moment come again: it may have more.
+            begin_ms = max(int(rows[-1]["time"]), begin_ms + 1) if full else end_ms + 1
+        return found
+
+    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+        """GET balance."""
+        answer = await queries.ask("fapiPrivateV3GetBalance")
+        return [futures_balance_of(row) for row in answer]
+
+    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+        """GET positionRisk."""
+        rows = await queries.ask("fapiPrivateV3GetPositionRisk")
+        return [futures_position_of(row) for row in rows]
+
+
+def order_of(row: Mapping[str, Any]) -> VenueOrder:
+    """{"symbol":"BTCUSDT","orderId":28,"clientOrderId":"…","price":"0.10","origQty":"1.0",
+    "executedQty":"0.0","cummulativeQuoteQty":"0.0","status":"NEW","type":"LIMIT","side":"BUY",
+    "stopPrice":"0.0","updateTime":1499827319559,…}. A cancelled one has ours in
+    ``origClientOrderId``: ``clientOrderId`` is then the id of the cancelling."""
+    filled = venue_text.amount(row["executedQty"])
+    client_id = row.get("origClientOrderId") or row.get("clientOrderId")
+    return VenueOrder(
+        symbol=row["symbol"],
+        venue_order_id=str(row["orderId"]),
+        client_order_id=venue_text.own_client_order_id(client_id),
+        side=venue_text.side(row["side"]),
+        type=TYPES[row["type"]],
+        size=venue_text.amount(row["origQty"]),
+        price=venue_text.amount_or_none(row.get("price")),
+        state=STATES[row["status"]],
+        filled_size=filled,
+        average_price=venue_text.average_price(
+            venue_text.amount(row.get("cummulativeQuoteQty")), filled
+        ),
+        venue_time_ns=venue_text.time_ns(row.get("updateTime") or row.get("transactTime")),
+        stop_price=venue_text.amount_or_none(row.get("stopPrice")),
+        reject_reason=self_trade_reason(row["status"]),
+    )
+
+
+def fill_of(row: Mapping[str, Any]) -> VenueFill:
+    """{"symbol":"BNBBTC","id":28457,"orderId":100234,"price":"4.0","qty":"12.0",
+    "commission":"10.1","commissionAsset":"BNB","time":1499865549590,"isBuyer":true,
+    "isMaker":false,…}"""
+    return VenueFill(
+        symbol=row["symbol"],
+        fill_id=str(row["id"]),
+        venue_order_id=str(row["orderId"]),
+        client_order_id="",
+        side=venue_text.side("buy" if row["isBuyer"] else "sell"),
+        price=venue_text.amount(row["price"]),
+        size=venue_text.amount(row["qty"]),
+        fees=fees_of(row["commissionAsset"], row["commission"]),
+        liquidity=venue_text.liquidity(row["isMaker"]),
+        venue_time_ns=venue_text.time_ns(row["time"]),
+    )
+
+
+def balance_of(asset: str, free: str, locked: str) -> VenueBalance:
+    """What is free and what orders hold, together and apart."""
+    available = venue_text.amount(free)
+    return VenueBalance(asset, available + venue_text.amount(locked), available)
+
+
+def futures_order_of(row: Mapping[str, Any]) -> VenueOrder:
+    """{"orderId":22542179,"symbol":"BTCUSDT","status":"NEW","clientOrderId":"…","price":"61000",
+    "avgPrice":"0.00","origQty":"10","executedQty":"0","type":"LIMIT","origType":"LIMIT",
+    "side":"BUY","stopPrice":"0","updateTime":1566818724722,…}"""
+    filled = venue_text.amount(row["executedQty"])
+    return VenueOrder(
+        symbol=row["symbol"],
+        venue_order_id=str(row["orderId"]),
+        client_order_id=venue_text.own_client_order_id(row["clientOrderId"]),
+        side=venue_text.side(row["side"]),
+        type=FUTURES_TYPES[row["origType"]],
+        size=venue_text.amount(row["origQty"]),
+        price=venue_text.amount_or_none(row["price"]),
+        state=STATES[row["status"]],
+        filled_size=filled,
+        average_price=venue_text.amount_or_none(row["avgPrice"]) if filled else None,
+        venue_time_ns=venue_text.time_ns(row["updateTime"]),
+        stop_price=venue_text.amount_or_none(row.get("stopPrice")),
+        reject_reason=self_trade_reason(row["status"]),
+    )
+
+
+def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:
+    """{"algoId":3358,"clientAlgoId":"…","orderType":"STOP","symbol":"BTCUSDT","side":"BUY",
+    "quantity":"0.002","algoStatus":"NEW","triggerPrice":"100000.00","price":"102000.00",
+    "updateTime":1763458576201,…}"""
+    return VenueOrder(
+        symbol=row["symbol"],
+        venue_order_id=str(row["algoId"]),
+        client_order_id=venue_text.own_client_order_id(row["clientAlgoId"]),
+        side=venue_text.side(row["side"]),
+        type=FUTURES_TYPES[row["orderType"]],
+        size=venue_text.amount(row["quantity"]),
+        price=venue_text.amount_or_none(row["price"]),
+        state=ALGO_STATES[row["algoStatus"]],
+        filled_size=venue_text.amount(0),
+        venue_time_ns=venue_text.time_ns(row["updateTime"]),
+        stop_price=venue_text.amount_or_none(row["triggerPrice"]),
+    )
+
+
+def futures_fill_of(row: Mapping[str, Any]) -> VenueFill:
+    """{"symbol":"BTCUSDT","id":698759,"orderId":25851813,"side":"SELL","price":"61000",
+    "qty":"0.002","commission":"-0.07819010","commissionAsset":"USDT","time":1569514978020,
+    "maker":false,…}"""
+    return VenueFill(
+        symbol=row["symbol"],
+        fill_id=str(row["id"]),
+        venue_order_id=str(row["orderId"]),
+        client_order_id="",
+        side=venue_text.side(row["side"]),
+        price=venue_text.amount(row["price"]),
+        size=venue_text.amount(row["qty"]),
+        fees=fees_of(row["commissionAsset"], row["commission"]),
+        liquidity=venue_text.liquidity(row["maker"]),
+        venue_time_ns=venue_text.time_ns(row["time"]),
+    )
+
+
+def futures_balance_of(row: Mapping[str, Any]) -> VenueBalance:
+    """{"asset":"USDT","balance":"122.6","availableBalance":"23.7",…}"""
+    total, free = venue_text.amount(row["balance"]), venue_text.amount(row["availableBalance"])
+    return VenueBalance(row["asset"], total, free)
+
+
+def futures_position_of(row: Mapping[str, Any]) -> VenuePosition:
+    """{"symbol":"BTCUSDT","positionAmt":"-0.01","entryPrice":"61000.5","unRealizedProfit":"1.2",
+    "liquidationPrice":"0",…}"""
+    return VenuePosition(
+        symbol=row["symbol"],
+        size=venue_text.amount(row["positionAmt"]),
+        entry_price=venue_text.amount_or_none(row["entryPrice"]),
+        unrealized_profit=venue_text.amount(row["unRealizedProfit"]),
+        liquidation_price=venue_text.amount_or_none(row["liquidationPrice"]),
+    )
+
+
+def fees_of(asset: str | None, paid: str) -> tuple[Fee, ...]:
+    """The fee of a fill; empty where the row states no asset."""
+    return (Fee(asset, venue_text.amount(paid)),) if asset else ()
+
+
+def self_trade_reason(status: str) -> RejectReason:
+    """SELF_TRADE for an order that expired as it would have met one of the same account."""
+    if status == "EXPIRED_IN_MATCH":
+        return orders_pb2.REJECT_REASON_SELF_TRADE
+    return orders_pb2.REJECT_REASON_UNSPECIFIED
+
+
+def key_params(key: OrderKey) -> dict[str, str]:
+    """By the venue's id where it is known: the client id may have been used before."""
+    if key.venue_order_id:
+        return {"symbol": key.symbol, "orderId": key.venue_order_id}
+    return {"symbol": key.symbol, "origClientOrderId": key.client_order_id}
+
+
+def futures_key_params(key: OrderKey) -> dict[str, str]:
+    """By the client id: the venue's is another one once a stop has woken."""
+    if key.client_order_id:
+        return {"symbol": key.symbol, "origClientOrderId": key.client_order_id}
+    return {"symbol": key.symbol, "orderId": key.venue_order_id}
+
+
+def algo_key_params(key: OrderKey) -> dict[str, str]:
+    """The parameters that name a conditional order."""
+    if key.client_order_id:
+        return {"clientAlgoId": key.client_order_id}
+    return {"algoId": key.venue_order_id}
+
+
+async def _key_rights(queries: QuerySession) -> list[str]:
+    """GET /sapi/v1/account/apiRestrictions: {"enableWithdrawals":false,
+    "enableInternalTransfer":false,"enableSpotAndMarginTrading":true,…}."""
+    answer = await queries.ask("sapiGetAccountApiRestrictions")
+    named = {"enableWithdrawals": "withdraw", "enableInternalTransfer": "transfer",
+             "permitsUniversalTransfer": "transfer"}  # fmt: skip
+    return sorted({right for name, right in named.items() if answer.get(name)})

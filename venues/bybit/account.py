@@ -1,0 +1,203 @@
+"""Bybit's account over REST: orders, fills and balances, as its rows state them.
+
+The amounts are texts everywhere: ``qty``, ``cumExecQty``, ``avgPrice``, ``cumExecValue``; of a fill
+``execQty``, ``execPrice``, ``execFee``. The private websocket has the same rows.
+https://bybit-exchange.github.io/docs/v5/order/open-order
+https://bybit-exchange.github.io/docs/v5/websocket/private/order
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.connector.orders import venue_text
+from kit.connector.orders.rest_session import QuerySession
+from kit.execution.contract import (
+    Fee,
+    OrderKey,
+    OrderState,
+    RejectReason,
+    VenueBalance,
+    VenueFill,
+    VenueOrder,
+    VenuePosition,
+)
+
+ORDERS_PAGE, FILLS_PAGE = 50, 100
+WEEK_MS = 7 * 86_400_000
+"""Fills of a longer time are not given at once."""
+KEPT_MS = 104 * WEEK_MS
+"""Older fills are not kept."""
+STATES: Mapping[str, OrderState] = {
+    "Created": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
+    "New": orders_pb2.ORDER_STATE_OPEN,
+    "Untriggered": orders_pb2.ORDER_STATE_OPEN,
+    "Triggered": orders_pb2.ORDER_STATE_OPEN,
+    "PartiallyFilled": orders_pb2.ORDER_STATE_PARTLY_FILLED,
+    "Filled": orders_pb2.ORDER_STATE_FILLED,
+    "Cancelled": orders_pb2.ORDER_STATE_CANCELLED,
+    "PartiallyFilledCanceled": orders_pb2.ORDER_STATE_CANCELLED,
+    "Deactivated": orders_pb2.ORDER_STATE_CANCELLED,
+    "Rejected": orders_pb2.ORDER_STATE_REJECTED,
+}
+"""ccxt takes PartiallyFilledCanceled, which is of spot alone, for filled."""
+ENDINGS: Mapping[str, tuple[OrderState, RejectReason]] = {
+    "EC_PostOnlyWillTakeLiquidity": (
+        orders_pb2.ORDER_STATE_REJECTED,
+        orders_pb2.REJECT_REASON_WOULD_TAKE,
+    ),
+    "EC_NoImmediateQtyToFill": (
+        orders_pb2.ORDER_STATE_EXPIRED,
+        orders_pb2.REJECT_REASON_UNSPECIFIED,
+    ),
+    "EC_CancelForNoFullFill": (
+        orders_pb2.ORDER_STATE_EXPIRED,
+        orders_pb2.REJECT_REASON_WOULD_NOT_FILL,
+    ),
+    "EC_BySelfMatch": (
+        orders_pb2.ORDER_STATE_CANCELLED,
+        orders_pb2.REJECT_REASON_SELF_TRADE,
+    ),
+}
+"""What ``rejectReason`` makes of an order that is cancelled or rejected."""
+
+
+class BybitAccountApi:
+    """Spot, of a unified account."""
+
+    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+        """GET /v5/user/query-api: {"readOnly":0,"permissions":{"Spot":["SpotTrade"],"Wallet":
+        ["AccountTransfer","Withdraw"],…},…}."""
+        answer = await queries.ask("privateGetV5UserQueryApi")
+        wallet = answer["result"].get("permissions", {}).get("Wallet") or []
+        return ["withdraw"] if any("Withdraw" in one for one in wallet) else []
+
+    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+        """GET /v5/order/realtime has what is open, and a little more; history has the rest."""
+        for method in ("privateGetV5OrderRealtime", "privateGetV5OrderHistory"):
+            answer = await queries.ask(method, {"category": "spot", **key_params(key)})
+            rows = answer["result"]["list"]
+            if rows:
+                return order_of(rows[0])
+        return None
+
+    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+        """GET /v5/order/realtime."""
+        query = {"category": "spot", "limit": ORDERS_PAGE}
+        if symbol:
+            query["symbol"] = symbol
+        found = [order_of(row) async for row in _pages(queries, "privateGetV5OrderRealtime", query)]
+        return [order for order in found if order.state not in venue_text.FINAL]
+
+    async def fills(
+        self, queries: QuerySession, symbol: str, since_time_ns: int
+    ) -> list[VenueFill]:
+        """GET /v5/execution/list, week by week."""
+        query: dict[str, Any] = {"category": "spot", "limit": FILLS_PAGE}
+        if symbol:
+            query["symbol"] = symbol
+        now_ms = queries.exchange.milliseconds()
+        first_ms = max(venue_text.milliseconds(since_time_ns), now_ms - KEPT_MS)
+        found: list[VenueFill] = []
+        for begin_ms in range(first_ms, now_ms + 1, WEEK_MS):
+            week = {**query, "startTime": begin_ms, "endTime": begin_ms + WEEK_MS - 1}
+            rows = _pages(queries, "privateGetV5ExecutionList", week)
+            found += [fill_of(row) async for row in rows if row["execType"] == "Trade"]
+        return found
+
+    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+        """GET /v5/account/wallet-balance."""
+        query = {"accountType": "UNIFIED"}
+        answer = await queries.ask("privateGetV5AccountWalletBalance", query)
+        return [one for row in answer["result"]["list"] for one in balances_of(row)]
+
+    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+        """There are none."""
+        return []
+
+
+def order_of(row: Mapping[str, Any]) -> VenueOrder:
+    """{"orderId":"…","orderLinkId":"…","symbol":"BTCUSDT","price":"61000","qty":"0.1",
+    "side":"Buy","orderStatus":"New","rejectReason":"EC_NoError","avgPrice":"","cumExecQty":"0",
+    "orderType":"Limit","triggerPrice":"0","marketUnit":"","updatedTime":"1684738540561",…}. A stop
+    does not say from which side it wakes: each is told as a stop."""
+    filled = venue_text.amount(row["cumExecQty"])
+    state, reason = STATES[row["orderStatus"]], orders_pb2.REJECT_REASON_UNSPECIFIED
+    why = row.get("rejectReason") or "EC_NoError"
+    if state in venue_text.FINAL and state != orders_pb2.ORDER_STATE_FILLED:
+        state, reason = ENDINGS.get(why, (state, reason))
+    is_limit = row["orderType"] == "Limit"
+    stop_price = venue_text.amount_or_none(row.get("triggerPrice"))
+    kind = venue_text.limit_or_market(is_limit)
+    if stop_price is not None:
+        kind = orders_pb2.ORDER_TYPE_STOP_LIMIT if is_limit else orders_pb2.ORDER_TYPE_STOP
+    by_value = not is_limit and row.get("marketUnit") == "quoteCoin"
+    return VenueOrder(
+        symbol=row["symbol"],
+        venue_order_id=row["orderId"],
+        client_order_id=venue_text.own_client_order_id(row.get("orderLinkId")),
+        side=venue_text.side(row["side"]),
+        type=kind,
+        size=filled if by_value else venue_text.amount(row["qty"]),
+        price=venue_text.amount_or_none(row["price"]) if is_limit else None,
+        state=state,
+        filled_size=filled,
+        average_price=venue_text.average_price(venue_text.amount(row.get("cumExecValue")), filled)
+        or venue_text.amount_or_none(row.get("avgPrice")),
+        venue_time_ns=venue_text.time_ns(row["updatedTime"]),
+        reject_reason=reason,
+        detail="" if why == "EC_NoError" else why,
+        stop_price=stop_price,
+    )
+
+
+def fill_of(row: Mapping[str, Any]) -> VenueFill:
+    """{"symbol":"ETHUSDT","orderId":"…","orderLinkId":"…","side":"Sell","execId":"…",
+    "execPrice":"1183.54","execQty":"0.4","execFee":"0.0026","feeCurrency":"USDT",
+    "execTime":"1672282722429","isMaker":false,"execType":"Trade",…}"""
+    return VenueFill(
+        symbol=row["symbol"],
+        fill_id=row["execId"],
+        venue_order_id=row["orderId"],
+        client_order_id=venue_text.own_client_order_id(row.get("orderLinkId")),
+        side=venue_text.side(row["side"]),
+        price=venue_text.amount(row["execPrice"]),
+        size=venue_text.amount(row["execQty"]),
+        fees=(Fee(row["feeCurrency"], venue_text.amount(row["execFee"])),)
+        if row.get("feeCurrency")
+        else (),
+        liquidity=venue_text.liquidity(row["isMaker"]),
+        venue_time_ns=venue_text.time_ns(row["execTime"]),
+    )
+
+
+def balances_of(row: Mapping[str, Any]) -> list[VenueBalance]:
+    """{"accountType":"UNIFIED","coin":[{"coin":"BTC","walletBalance":"1.5","locked":"0.5",…}]}"""
+    found = []
+    for coin in row["coin"]:
+        total = venue_text.amount(coin["walletBalance"])
+        free = total - venue_text.amount(coin.get("locked"))
+        found.append(VenueBalance(coin["coin"], total, free))
+    return found
+
+
+def key_params(key: OrderKey) -> dict[str, str]:
+    """The parameters that name an order: by the venue's id where it is known."""
+    if key.venue_order_id:
+        return {"symbol": key.symbol, "orderId": key.venue_order_id}
+    return {"symbol": key.symbol, "orderLinkId": key.client_order_id}
+
+
+async def _pages(
+    queries: QuerySession, method: str, query: Mapping[str, Any]
+) -> AsyncIterator[Any]:
+    cursor = ""
+    while True:
+        params = {**query, "cursor": cursor} if cursor else query
+        result = (await queries.ask(method, params))["result"]
+        for row in result["list"]:
+            yield row
+        cursor = result.get("nextPageCursor") or ""
+        if not cursor or not result["list"]:
+            return

@@ -1,0 +1,185 @@
+"""Coinbase's account over REST: orders, fills and balances, as its rows state them.
+
+Amounts are texts: ``base_size`` of the configuration, ``filled_size``, ``average_filled_price``; of
+a fill ``size``, ``price``, ``commission``. Nothing finds an order by our id but a look at the
+newest orders.
+https://docs.cdp.coinbase.com/api-reference/advanced-trade-api/rest-api/orders/list-orders
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.errors import VenueUnavailable
+from kit.connector.orders import venue_text
+from kit.connector.orders.rest_session import OrderNotFound, QuerySession
+from kit.execution.contract import (
+    Fee,
+    OrderKey,
+    OrderState,
+    OrderType,
+    VenueBalance,
+    VenueFill,
+    VenueOrder,
+    VenuePosition,
+)
+from kit.marketdata.frames.reference import time_ns
+
+ORDERS_PAGE, FILLS_PAGE, ACCOUNTS_PAGE = 250, 250, 250
+SEARCHED_PAGES_MAX = 4
+"""Of the newest orders, in which one is looked for."""
+STATES: Mapping[str, OrderState] = {
+    "PENDING": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
+    "QUEUED": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
+    "OPEN": orders_pb2.ORDER_STATE_OPEN,
+    "CANCEL_QUEUED": orders_pb2.ORDER_STATE_OPEN,
+    "EDIT_QUEUED": orders_pb2.ORDER_STATE_OPEN,
+    "FILLED": orders_pb2.ORDER_STATE_FILLED,
+    "CANCELLED": orders_pb2.ORDER_STATE_CANCELLED,
+    "EXPIRED": orders_pb2.ORDER_STATE_EXPIRED,
+    "FAILED": orders_pb2.ORDER_STATE_REJECTED,
+}
+"""ccxt takes EXPIRED and FAILED for cancelled, and does not know PENDING and QUEUED."""
+UP, DOWN = "STOP_DIRECTION_STOP_UP", "STOP_DIRECTION_STOP_DOWN"
+
+
+class CoinbaseAccountApi:
+    """Spot."""
+
+    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+        """GET key_permissions: {"can_view":true,"can_trade":true,"can_transfer":false,…}."""
+        answer = await queries.ask("v3PrivateGetBrokerageKeyPermissions")
+        return ["withdraw"] if answer["can_transfer"] else []
+
+    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+        """GET orders/historical/{order_id}; by our id, a look at the newest ones of the product.
+        Raises VenueUnavailable when it may be among the older ones."""
+        if key.venue_order_id:
+            method = "v3PrivateGetBrokerageOrdersHistoricalOrderId"
+            answer = await queries.ask(method, {"order_id": key.venue_order_id})
+            return order_of(answer["order"])
+        seen = 0
+        query = {"product_ids": key.symbol, "limit": ORDERS_PAGE}
+        async for row in _pages(queries, "OrdersHistoricalBatch", query, "orders"):
+            if venue_text.own_client_order_id(row.get("client_order_id")) == key.client_order_id:
+                return order_of(row)
+            seen += 1
+            if seen >= SEARCHED_PAGES_MAX * ORDERS_PAGE:
+                text = f"the order is not among the newest {seen}"
+                raise VenueUnavailable(
+                    text, venue=queries.session.venue_id, detail=key.client_order_id
+                )
+        raise OrderNotFound
+
+    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+        """GET orders/historical/batch."""
+        query = {"order_status": "OPEN", "limit": ORDERS_PAGE}
+        if symbol:
+            query["product_ids"] = symbol
+        rows = _pages(queries, "OrdersHistoricalBatch", query, "orders")
+        return [order_of(row) async for row in rows]
+
+    async def fills(
+        self, queries: QuerySession, symbol: str, since_time_ns: int
+    ) -> list[VenueFill]:
+        """GET orders/historical/fills."""
+        begin = datetime.fromtimestamp(since_time_ns // NANOSECONDS_PER_SECOND, UTC)
+        query = {
+            "start_sequence_timestamp": begin.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "limit": FILLS_PAGE,
+        }
+        if symbol:
+            query["product_ids"] = symbol
+        return [
+            fill_of(row) async for row in _pages(queries, "OrdersHistoricalFills", query, "fills")
+        ]
+
+    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+        """GET accounts; an asset may have several."""
+        found: dict[str, VenueBalance] = {}
+        query = {"limit": ACCOUNTS_PAGE}
+        async for row in _pages(queries, "Accounts", query, "accounts"):
+            name = row["currency"]
+            free = venue_text.amount(row["available_balance"]["value"])
+            total = free + venue_text.amount(row["hold"]["value"])
+            before = found.get(name)
+            if before is not None:
+                total, free = total + before.total, free + before.free
+            found[name] = VenueBalance(name, total, free)
+        return list(found.values())
+
+    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+        """There are none."""
+        return []
+
+
+def order_of(row: Mapping[str, Any]) -> VenueOrder:
+    """{"order_id":"…","client_order_id":"…","product_id":"BTC-USD","side":"BUY","status":"OPEN",
+    "order_configuration":{"limit_limit_gtc":{"base_size":"0.1","limit_price":"61000",…}},
+    "filled_size":"0","average_filled_price":"0","filled_value":"0","created_time":"…",
+    "last_fill_time":null,"reject_reason":"…",…}"""
+    kind, chosen = next(iter(row["order_configuration"].items()))
+    filled = venue_text.amount(row["filled_size"])
+    by_value = "base_size" not in chosen
+    return VenueOrder(
+        symbol=row["product_id"],
+        venue_order_id=row["order_id"],
+        client_order_id=venue_text.own_client_order_id(row.get("client_order_id")),
+        side=venue_text.side(row["side"]),
+        type=_type(kind, chosen, row["side"]),
+        size=filled if by_value else venue_text.amount(chosen["base_size"]),
+        price=venue_text.amount_or_none(chosen.get("limit_price")),
+        state=venue_text.order_state(STATES[row["status"]], filled),
+        filled_size=filled,
+        average_price=venue_text.amount_or_none(row.get("average_filled_price")),
+        venue_time_ns=time_ns(row.get("last_fill_time") or row["created_time"]),
+        detail=row.get("reject_message") or row.get("cancel_message") or "",
+        stop_price=venue_text.amount_or_none(chosen.get("stop_price")),
+    )
+
+
+def fill_of(row: Mapping[str, Any]) -> VenueFill:
+    """{"entry_id":"…","trade_id":"…","order_id":"…","trade_time":"2021-05-31T09:59:59.123Z",
+    "price":"61000","size":"0.001","commission":"1.25","product_id":"BTC-USD","side":"BUY",
+    "liquidity_indicator":"MAKER","size_in_quote":false,…}"""
+    price, size = venue_text.amount(row["price"]), venue_text.amount(row["size"])
+    if row.get("size_in_quote"):
+        size = venue_text.average_price(size, price) or size
+    return VenueFill(
+        symbol=row["product_id"],
+        fill_id=row["entry_id"],
+        venue_order_id=row["order_id"],
+        client_order_id="",
+        side=venue_text.side(row["side"]),
+        price=price,
+        size=size,
+        fees=(Fee(row["product_id"].partition("-")[2], venue_text.amount(row["commission"])),),
+        liquidity=venue_text.liquidity(row["liquidity_indicator"] == "MAKER"),
+        venue_time_ns=time_ns(row["trade_time"]),
+    )
+
+
+def _type(kind: str, chosen: Mapping[str, Any], side: str) -> OrderType:
+    if kind.startswith("stop_limit"):
+        rises = chosen.get("stop_direction") == UP
+        if rises == (side == "BUY"):
+            return orders_pb2.ORDER_TYPE_STOP_LIMIT
+        return orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT
+    return venue_text.limit_or_market(not kind.startswith("market"))
+
+
+async def _pages(
+    queries: QuerySession, name: str, query: Mapping[str, Any], field: str
+) -> AsyncIterator[Mapping[str, Any]]:
+    cursor = ""
+    while True:
+        params = {**query, "cursor": cursor} if cursor else query
+        answer = await queries.ask(f"v3PrivateGetBrokerage{name}", params)
+        for row in answer[field]:
+            yield row
+        cursor = answer.get("cursor") or ""
+        if not cursor or not answer[field] or answer.get("has_next") is False:
+            return

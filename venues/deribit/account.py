@@ -1,0 +1,276 @@
+"""Deribit's account over REST: orders, fills, balances and positions, as its rows state them.
+
+Amounts are bare numbers, kept as the texts that they are: ``amount``, ``filled_amount``,
+``average_price``; of a fill ``amount``, ``price``, ``fee``. A stop is an order of its own, whose id
+begins with SLT. When it is triggered it makes another order, with another id, that names the stop
+as ``trigger_order_id``; whether that order has the stop's label too is not documented. The channels
+of the websocket have the same rows.
+https://docs.deribit.com/api-reference/trading/private-get_order_state
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.connector.orders import venue_text
+from kit.connector.orders.rest_session import OrderNotFound, QuerySession
+from kit.execution.contract import (
+    Fee,
+    OrderKey,
+    OrderState,
+    OrderType,
+    VenueBalance,
+    VenueFill,
+    VenueOrder,
+    VenuePosition,
+)
+from venues.deribit.order_socket import login_params
+
+FILLS_PAGE = 1000
+HISTORY_PAGE = 100
+STOPS_MAX = 10_000
+STATES: Mapping[str, OrderState] = {
+    "open": orders_pb2.ORDER_STATE_OPEN,
+    "untriggered": orders_pb2.ORDER_STATE_OPEN,
+    "triggered": orders_pb2.ORDER_STATE_OPEN,
+    "filled": orders_pb2.ORDER_STATE_FILLED,
+    "rejected": orders_pb2.ORDER_STATE_REJECTED,
+    "cancelled": orders_pb2.ORDER_STATE_CANCELLED,
+}
+TYPES: Mapping[str, OrderType] = {
+    "stop_market": orders_pb2.ORDER_TYPE_STOP,
+    "stop_limit": orders_pb2.ORDER_TYPE_STOP_LIMIT,
+    "take_market": orders_pb2.ORDER_TYPE_TAKE_PROFIT,
+    "take_limit": orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
+    "trailing_stop": orders_pb2.ORDER_TYPE_TRAILING_STOP,
+}
+"""Of those that wait for a price."""
+TRIGGERED = "triggered"
+"""A stop that has made its order, which is told by itself."""
+AT_MARKET = frozenset({"market", "stop_market", "take_market", "trailing_stop"})
+IMMEDIATE = frozenset({"immediate_or_cancel", "fill_or_kill"})
+
+
+class DeribitAccountApi:
+    """All instruments of an account."""
+
+    def __init__(self) -> None:
+        self.currencies: Sequence[str] = ("BTC", "ETH", "USDC", "USDT")
+        """Currencies of the venue; all of them after ``prepare``."""
+        self._stop_client_ids: dict[str, str] = {}
+        """Our client ids of stops, by the venue's ids."""
+
+    async def prepare(self, queries: QuerySession) -> None:
+        """GET public/get_currencies."""
+        answer = await queries.ask("publicGetGetCurrencies")
+        self.currencies = [row["currency"] for row in answer["result"]]
+
+    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+        """GET public/auth: {"scope":"account:read trade:read_write wallet:read_write …"}. The
+        secret signs here, and does not go out."""
+        answer = await queries.ask("publicGetAuth", login_params(queries.exchange))
+        scopes = answer["result"]["scope"].split()
+        return ["withdraw"] if "wallet:read_write" in scopes else []
+
+    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+        """GET private/get_order_state, or ..._by_label, which has recent ones; or the history. Of a
+        stop that has woken, the order that it has made, as far as that is told yet."""
+        if key.venue_order_id:
+            row = await _state(queries, key.venue_order_id)
+            if row["order_state"] != TRIGGERED:
+                return await self._order(queries, row)
+        else:
+            row = await self._labelled(queries, key)
+        if row["order_state"] == TRIGGERED:
+            row = await _made_by(queries, row) or row
+        return await self._order(queries, row)
+
+    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+        """GET private/get_open_orders, or ..._by_instrument; stops too."""
+        if symbol:
+            named = {"instrument_name": symbol}
+            answer = await queries.ask("privateGetGetOpenOrdersByInstrument", named)
+        else:
+            answer = await queries.ask("privateGetGetOpenOrders")
+        rows = answer["result"]
+        # The stops first: what others have made is known by them.
+        rows.sort(key=lambda row: row["order_type"] not in TYPES)
+        return [await self._order(queries, row) for row in rows if row["order_state"] != TRIGGERED]
+
+    async def fills(
+        self, queries: QuerySession, symbol: str, since_time_ns: int
+    ) -> list[VenueFill]:
+        """GET private/get_user_trades_by_..._and_time, oldest first."""
+        method, names = "privateGetGetUserTradesByCurrencyAndTime", self.currencies
+        kind = "currency"
+        if symbol:
+            method, kind = "privateGetGetUserTradesByInstrumentAndTime", "instrument_name"
+            names = [symbol]
+        found: list[VenueFill] = []
+        for name in names:
+            begin_ms, more = venue_text.milliseconds(since_time_ns), True
+            while more:
+                query = {
+                    kind: name,
+                    "start_timestamp": begin_ms,
+                    "end_timestamp": queries.exchange.milliseconds() + 1,
+                    "count": FILLS_PAGE,
+                    "sorting": "asc",
+                }
+                result = (await queries.ask(method, query))["result"]
+                rows = result["trades"]
+                found += [fill_of(row) for row in rows]
+                more = bool(result["has_more"] and rows)
+                if more:
+                    # Those of the last moment come again: it may have more.
+                    last_ms = int(rows[-1]["timestamp"])
+                    begin_ms = last_ms if last_ms > begin_ms else begin_ms + 1
+        return found
+
+    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+        """GET private/get_account_summaries."""
+        answer = await queries.ask("privateGetGetAccountSummaries")
+        return [balance_of(row) for row in answer["result"]["summaries"]]
+
+    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+        """GET private/get_positions, by currency."""
+        found = []
+        for currency in self.currencies:
+            answer = await queries.ask("privateGetGetPositions", {"currency": currency})
+            found += [position_of(row) for row in answer["result"]]
+        return found
+
+    def client_order_id(self, row: Mapping[str, Any]) -> str:
+        """Our id of an order: by its label, or by that of the stop that has made it, if it was
+        seen."""
+        own = venue_text.own_client_order_id(row.get("label"))
+        if own and row["order_type"] in TYPES:
+            self._stop_client_ids[row["order_id"]] = own
+            if len(self._stop_client_ids) > STOPS_MAX:
+                del self._stop_client_ids[next(iter(self._stop_client_ids))]
+        return own or self._stop_client_ids.get(row.get("trigger_order_id") or "", "")
+
+    async def _order(self, queries: QuerySession, row: Mapping[str, Any]) -> VenueOrder:
+        """With our id, also where only the stop that has made the order has it."""
+        own, stop = self.client_order_id(row), row.get("trigger_order_id")
+        if not own and stop:
+            try:
+                own = self.client_order_id(await _state(queries, stop))
+            except OrderNotFound:
+                own = ""
+        return order_of(row, own)
+
+    async def _labelled(self, queries: QuerySession, key: OrderKey) -> Mapping[str, Any]:
+        """Raises OrderNotFound."""
+        query = {"currency": _currency(key.symbol), "label": key.client_order_id}
+        rows = (await queries.ask("privateGetGetOrderStateByLabel", query))["result"]
+        if not rows:
+            past = {
+                "instrument_name": key.symbol,
+                "count": HISTORY_PAGE,
+                "include_unfilled": "true",
+            }
+            answer = await queries.ask("privateGetGetOrderHistoryByInstrument", past)
+            rows = [row for row in answer["result"] if row.get("label") == key.client_order_id]
+        if not rows:
+            raise OrderNotFound
+        return _newest(rows)
+
+
+def order_of(row: Mapping[str, Any], client_order_id: str = "") -> VenueOrder:
+    """{"order_id":"4008699030","order_state":"open","label":"…","instrument_name":"BTC-PERPETUAL",
+    "direction":"buy","order_type":"limit","price":61000.5,"amount":50.0,"filled_amount":0.0,
+    "average_price":0.0,"time_in_force":"good_til_cancelled","last_update_timestamp":…,…}. The price
+    of a market order is the text "market_price". ``client_order_id``: where it has no label."""
+    filled = venue_text.amount(row.get("filled_amount"))
+    state = venue_text.order_state(STATES[row["order_state"]], filled)
+    if state == orders_pb2.ORDER_STATE_CANCELLED and row.get("time_in_force") in IMMEDIATE:
+        state = orders_pb2.ORDER_STATE_EXPIRED
+    at_market = row["order_type"] in AT_MARKET
+    return VenueOrder(
+        symbol=row["instrument_name"],
+        venue_order_id=row["order_id"],
+        client_order_id=venue_text.own_client_order_id(row.get("label")) or client_order_id,
+        side=venue_text.side(row["direction"]),
+        type=TYPES.get(row["order_type"]) or venue_text.limit_or_market(not at_market),
+        size=venue_text.amount(row["amount"]),
+        price=None if at_market else venue_text.amount_or_none(row.get("price")),
+        state=state,
+        filled_size=filled,
+        average_price=venue_text.amount_or_none(row.get("average_price")),
+        venue_time_ns=venue_text.time_ns(row["last_update_timestamp"]),
+        detail=str(row.get("cancel_reason") or ""),
+        stop_price=venue_text.amount_or_none(row.get("trigger_price")),
+    )
+
+
+def fill_of(row: Mapping[str, Any]) -> VenueFill:
+    """{"trade_id":"40015","order_id":"4008699030","label":"…","instrument_name":"BTC-PERPETUAL",
+    "direction":"buy","price":61000.5,"amount":50.0,"fee":1e-8,"fee_currency":"BTC",
+    "liquidity":"M","timestamp":1550219749176,…}"""
+    return VenueFill(
+        symbol=row["instrument_name"],
+        fill_id=row["trade_id"],
+        venue_order_id=row["order_id"],
+        client_order_id=venue_text.own_client_order_id(row.get("label")),
+        side=venue_text.side(row["direction"]),
+        price=venue_text.amount(row["price"]),
+        size=venue_text.amount(row["amount"]),
+        fees=(Fee(row["fee_currency"], venue_text.amount(row["fee"])),),
+        liquidity=venue_text.liquidity(row.get("liquidity") == "M"),
+        venue_time_ns=venue_text.time_ns(row["timestamp"]),
+    )
+
+
+def balance_of(row: Mapping[str, Any]) -> VenueBalance:
+    """{"currency":"BTC","balance":1.5,"equity":1.50001,"available_funds":1.2,…}"""
+    total, free = venue_text.amount(row["balance"]), venue_text.amount(row["available_funds"])
+    return VenueBalance(row["currency"].upper(), total, free)
+
+
+def position_of(row: Mapping[str, Any]) -> VenuePosition:
+    """{"instrument_name":"BTC-PERPETUAL","size":-50,"average_price":61000.5,
+    "floating_profit_loss":0.0001,"estimated_liquidation_price":…,…}"""
+    return VenuePosition(
+        symbol=row["instrument_name"],
+        size=venue_text.amount(row["size"]),
+        entry_price=venue_text.amount_or_none(row.get("average_price")),
+        unrealized_profit=venue_text.amount(row.get("floating_profit_loss")),
+        liquidation_price=venue_text.amount_or_none(row.get("estimated_liquidation_price")),
+    )
+
+
+async def _state(queries: QuerySession, order_id: str) -> Mapping[str, Any]:
+    """Raises OrderNotFound."""
+    answer = await queries.ask("privateGetGetOrderState", {"order_id": order_id})
+    row: Mapping[str, Any] = answer["result"]
+    return row
+
+
+async def _made_by(queries: QuerySession, stop: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The order that a stop has made: among what is open, or has ended."""
+    named = {"instrument_name": stop["instrument_name"]}
+    past = {**named, "count": HISTORY_PAGE, "include_unfilled": "true"}
+    for method, query in (
+        ("privateGetGetOpenOrdersByInstrument", named),
+        ("privateGetGetOrderHistoryByInstrument", past),
+    ):
+        for row in (await queries.ask(method, query))["result"]:
+            if row.get("trigger_order_id") == stop["order_id"]:
+                found: Mapping[str, Any] = row
+                return found
+    return None
+
+
+def _newest(rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Of those with a label; a stop only where what it has made is not among them."""
+    return max(
+        rows,
+        key=lambda row: (row["order_state"] != TRIGGERED, int(row["creation_timestamp"])),
+    )
+
+
+def _currency(symbol: str) -> str:
+    """BTC of BTC-PERPETUAL, USDC of BTC_USDC-PERPETUAL."""
+    return symbol.partition("-")[0].rpartition("_")[2]

@@ -1,0 +1,202 @@
+"""Kraken's account over REST: orders, fills and balances, as its rows state them.
+
+ccxt's own reading of an order loses the client id and the status. Amounts are texts: ``vol``,
+``vol_exec``, ``cost``, ``fee``. Every order asks for its fees in the quote currency, as trades over
+REST do not say in which currency they are.
+https://docs.kraken.com/api/docs/rest-api/get-orders-info
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.base.clock import NANOSECONDS_PER_SECOND
+from kit.base.errors import CredentialsRejected
+from kit.connector.orders import venue_text
+from kit.connector.orders.rest_session import OrderNotFound, QuerySession
+from kit.execution.contract import (
+    Fee,
+    OrderKey,
+    OrderState,
+    OrderType,
+    VenueBalance,
+    VenueFill,
+    VenueOrder,
+    VenuePosition,
+)
+from venues.kraken.instruments import ASSETS, native_symbol
+
+PAGE = 50
+TYPES: Mapping[str, OrderType] = {
+    "market": orders_pb2.ORDER_TYPE_MARKET,
+    "limit": orders_pb2.ORDER_TYPE_LIMIT,
+    "stop-loss": orders_pb2.ORDER_TYPE_STOP,
+    "stop-loss-limit": orders_pb2.ORDER_TYPE_STOP_LIMIT,
+    "take-profit": orders_pb2.ORDER_TYPE_TAKE_PROFIT,
+    "take-profit-limit": orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT,
+    "trailing-stop": orders_pb2.ORDER_TYPE_TRAILING_STOP,
+}
+STATES: Mapping[str, OrderState] = {
+    "pending": orders_pb2.ORDER_STATE_ACKNOWLEDGED,
+    "open": orders_pb2.ORDER_STATE_OPEN,
+    "closed": orders_pb2.ORDER_STATE_FILLED,
+    "canceled": orders_pb2.ORDER_STATE_CANCELLED,
+    "expired": orders_pb2.ORDER_STATE_EXPIRED,
+}
+
+
+class RestNames:
+    """REST's names of markets and assets, which differ from those of the feed."""
+
+    def __init__(self) -> None:
+        self.pairs: dict[str, str] = {}
+        """By symbol: "BTC/USDT" is XBTUSDT."""
+        self.symbols: dict[str, str] = {}
+        """The reverse, for all names that REST has."""
+        self.quotes: dict[str, str] = {}
+        """The quote currency by symbol."""
+        self.assets: dict[str, str] = {}
+        """By REST's name: XXBT is BTC."""
+
+    async def load(self, queries: QuerySession) -> None:
+        """GET Assets and AssetPairs."""
+        assets = (await queries.ask("publicGetAssets"))["result"]
+        names = {key: str(asset["altname"]) for key, asset in assets.items()}
+        self.assets = {key: ASSETS.get(name, name) for key, name in names.items()}
+        pairs = (await queries.ask("publicGetAssetPairs"))["result"]
+        for key, pair in pairs.items():
+            symbol = native_symbol({"info": pair})
+            if symbol:
+                self.pairs[symbol] = key
+                self.symbols |= {key: symbol, pair["altname"]: symbol, pair["wsname"]: symbol}
+                self.quotes[symbol] = symbol.partition("/")[2]
+
+
+class KrakenAccountApi:
+    """Spot."""
+
+    def __init__(self, names: RestNames) -> None:
+        self._names = names
+
+    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+        """Kraken does not tell the rights of a key. A question that only those may ask who may
+        withdraw does."""
+        await queries.ask("privatePostBalanceEx")
+        try:
+            await queries.ask("privatePostWithdrawMethods")
+        except CredentialsRejected:
+            return ()
+        return ("withdraw",)
+
+    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+        """POST QueryOrders by the venue's id; OpenOrders and ClosedOrders by ours."""
+        if key.venue_order_id:
+            query = {"txid": key.venue_order_id}
+            return self._first((await queries.ask("privatePostQueryOrders", query))["result"])
+        query = {"cl_ord_id": key.client_order_id}
+        for method, part in (("OpenOrders", "open"), ("ClosedOrders", "closed")):
+            answer = await queries.ask(f"privatePost{method}", query)
+            found = self._first(answer["result"][part])
+            if found is not None:
+                return found
+        raise OrderNotFound
+
+    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+        """POST OpenOrders, all in one answer."""
+        answer = await queries.ask("privatePostOpenOrders")
+        found = [order_of(name, row, self._names) for name, row in answer["result"]["open"].items()]
+        return [order for order in found if symbol in ("", order.symbol)]
+
+    async def fills(
+        self, queries: QuerySession, symbol: str, since_time_ns: int
+    ) -> list[VenueFill]:
+        """POST TradesHistory, newest first, in pages. All that came meanwhile is on the first."""
+        query = {"start": str(since_time_ns // NANOSECONDS_PER_SECOND)}
+        found: list[VenueFill] = []
+        skipped = 0
+        while True:
+            page = {**query, "ofs": skipped}
+            result = (await queries.ask("privatePostTradesHistory", page))["result"]
+            found += [fill_of(name, row, self._names) for name, row in result["trades"].items()]
+            skipped += len(result["trades"])
+            if not result["trades"] or skipped >= int(result["count"]):
+                return [fill for fill in found if symbol in ("", fill.symbol)]
+
+    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+        """POST BalanceEx: {"XXBT":{"balance":"1.5","hold_trade":"0.5"},…}."""
+        answer = await queries.ask("privatePostBalanceEx")
+        found = []
+        for name, row in answer["result"].items():
+            total = venue_text.amount(row["balance"])
+            free = total - venue_text.amount(row.get("hold_trade"))
+            found.append(VenueBalance(self._names.assets.get(name, name), total, free))
+        return found
+
+    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+        """There are none."""
+        return []
+
+    def _first(self, rows: Mapping[str, Any]) -> VenueOrder | None:
+        return next((order_of(name, row, self._names) for name, row in rows.items()), None)
+
+
+def order_of(name: str, row: Mapping[str, Any], names: RestNames) -> VenueOrder:
+    """{"status":"open","cl_ord_id":"…","opentm":1688148493.7708,"descr":{"pair":"XBTUSDT",
+    "type":"buy","ordertype":"limit","price":"61000.0","price2":"0",…},"vol":"1.25",
+    "vol_exec":"0.375","cost":"22875.00000","closetm":…,"reason":null,…}"""
+    described = row["descr"]
+    kind = TYPES[described["ordertype"]]
+    stops = kind in venue_text.STOPS | venue_text.TAKE_PROFITS
+    first, second = (
+        None
+        if str(described[field]).startswith(("+", "-"))
+        else venue_text.amount_or_none(described[field])
+        for field in ("price", "price2")
+    )
+    filled = venue_text.amount(row["vol_exec"])
+    return VenueOrder(
+        symbol=names.symbols[described["pair"]],
+        venue_order_id=name,
+        client_order_id=venue_text.own_client_order_id(row.get("cl_ord_id")),
+        side=venue_text.side(described["type"]),
+        type=kind,
+        size=venue_text.amount(row["vol"]),
+        price=second if stops else first,
+        state=venue_text.order_state(STATES[row["status"]], filled),
+        filled_size=filled,
+        average_price=venue_text.average_price(venue_text.amount(row["cost"]), filled),
+        venue_time_ns=_time_ns(row.get("closetm") or row["opentm"]),
+        detail=str(row.get("reason") or ""),
+        stop_price=first if stops else None,
+    )
+
+
+def fill_of(name: str, row: Mapping[str, Any], names: RestNames) -> VenueFill:
+    """{"ordertxid":"OQCLML-…","pair":"XBTUSDT","time":1688667796.8802,"type":"buy",
+    "price":"61000.0","fee":"0.16","vol":"0.02","maker":true,…}"""
+    symbol = names.symbols[row["pair"]]
+    return VenueFill(
+        symbol=symbol,
+        fill_id=name,
+        venue_order_id=row["ordertxid"],
+        client_order_id="",
+        side=venue_text.side(row["type"]),
+        price=venue_text.amount(row["price"]),
+        size=venue_text.amount(row["vol"]),
+        fees=(Fee(names.quotes[symbol], venue_text.amount(row["fee"])),),
+        liquidity=venue_text.liquidity(row["maker"]),
+        venue_time_ns=_time_ns(row["time"]),
+    )
+
+
+def key_params(key: OrderKey) -> dict[str, str]:
+    """The parameters that name an order: by the venue's id where it is known."""
+    if key.venue_order_id:
+        return {"txid": key.venue_order_id}
+    return {"cl_ord_id": key.client_order_id}
+
+
+def _time_ns(seconds: Any) -> int:
+    return int(Decimal(str(seconds)) * NANOSECONDS_PER_SECOND)

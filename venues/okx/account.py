@@ -1,0 +1,289 @@
+"""OKX's account over REST: orders, stops, fills, balances and positions, as its rows state them.
+
+Amounts are texts everywhere: ``sz``, ``accFillSz``, ``avgPx``; of a fill ``fillSz``, ``fillPx``,
+``fee``, which is negative when it was paid. Stops are algo orders, kept apart, with ids of their
+own: ``algoId``, and ``algoClOrdId`` for ours. A triggered stop makes an order with a new ``ordId``
+and no ``clOrdId``, which names the stop. The channels of the websocket have the same rows.
+https://www.okx.com/docs-v5/en/#order-book-trading-trade-get-order-details
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from venuemesh.tradeflow.v1 import orders_pb2
+
+from kit.connector.orders import venue_text
+from kit.connector.orders.rest_session import OrderNotFound, QuerySession
+from kit.execution.contract import (
+    Fee,
+    OrderKey,
+    OrderState,
+    OrderType,
+    RejectReason,
+    VenueBalance,
+    VenueFill,
+    VenueOrder,
+    VenuePosition,
+)
+from venues.okx.errors import CODES
+
+PAGE = 100
+RECENT_MS = 3 * 86_400_000
+"""Fills of a longer time are among the past ones."""
+ALGO_KINDS = ("conditional,oco", "trigger", "move_order_stop")
+"""Each has a list of its own; the first two share one."""
+STATES: Mapping[str, OrderState] = {
+    "live": orders_pb2.ORDER_STATE_OPEN,
+    "partially_filled": orders_pb2.ORDER_STATE_PARTLY_FILLED,
+    "filled": orders_pb2.ORDER_STATE_FILLED,
+    "canceled": orders_pb2.ORDER_STATE_CANCELLED,
+    "mmp_canceled": orders_pb2.ORDER_STATE_CANCELLED,
+}
+ENDINGS: Mapping[str, tuple[OrderState, RejectReason]] = {
+    "13": (orders_pb2.ORDER_STATE_EXPIRED, orders_pb2.REJECT_REASON_WOULD_NOT_FILL),
+    "14": (orders_pb2.ORDER_STATE_EXPIRED, orders_pb2.REJECT_REASON_UNSPECIFIED),
+    "31": (orders_pb2.ORDER_STATE_REJECTED, orders_pb2.REJECT_REASON_WOULD_TAKE),
+    "32": (orders_pb2.ORDER_STATE_CANCELLED, orders_pb2.REJECT_REASON_SELF_TRADE),
+}
+"""What ``cancelSource`` makes of a cancelled order: a fill-or-kill, immediate, post-only one, and
+one that met an order of its own account."""
+ALGO_STATES: Mapping[str, OrderState] = {
+    "live": orders_pb2.ORDER_STATE_OPEN,
+    "pause": orders_pb2.ORDER_STATE_OPEN,
+    "effective": orders_pb2.ORDER_STATE_OPEN,
+    "partially_effective": orders_pb2.ORDER_STATE_OPEN,
+    "canceled": orders_pb2.ORDER_STATE_CANCELLED,
+    "order_failed": orders_pb2.ORDER_STATE_REJECTED,
+    "partially_failed": orders_pb2.ORDER_STATE_REJECTED,
+}
+"""Of a stop. What becomes of it once it has woken is told of the order that it is then."""
+TRIGGERED = frozenset({"effective", "partially_effective"})
+ALGO_PRICES = (
+    ("slTriggerPx", "slOrdPx"),
+    ("tpTriggerPx", "tpOrdPx"),
+    ("triggerPx", "ordPx"),
+)
+"""How a stop's price to wake at and its limit are called; by its form."""
+
+
+class OkxAccountApi:
+    """Spot, or swaps."""
+
+    def __init__(self, kind: str) -> None:
+        """``kind``: SPOT or SWAP."""
+        self._kind = kind
+
+    async def key_rights(self, queries: QuerySession) -> Sequence[str]:
+        """GET /api/v5/account/config: {"perm":"read_only,withdraw,trade",…}."""
+        answer = await queries.ask("privateGetAccountConfig")
+        rights = answer["data"][0].get("perm", "").split(",")
+        return [right for right in rights if right == "withdraw"]
+
+    async def find(self, queries: QuerySession, key: OrderKey) -> VenueOrder | None:
+        """GET /api/v5/trade/order, or order-algo of a stop and then of the order that it has made.
+        One that was cancelled without a fill is found for two hours."""
+        try:
+            return await _order(queries, key_params(key))
+        except OrderNotFound:
+            answer = await queries.ask("privateGetTradeOrderAlgo", algo_key_params(key))
+        row = answer["data"][0]
+        made = row.get("ordIdList") or [row.get("ordId")]
+        if row["state"] in TRIGGERED and made[-1]:
+            return await _order(queries, {"instId": key.symbol, "ordId": made[-1]})
+        return algo_order_of(row)
+
+    async def open_orders(self, queries: QuerySession, symbol: str) -> list[VenueOrder]:
+        """GET /api/v5/trade/orders-pending and, by kind, orders-algo-pending. The stops first: one
+        that wakes meanwhile is then among the orders, instead of in neither list."""
+        query = self._query(symbol)
+        found = []
+        for kind in ALGO_KINDS:
+            waiting = {**query, "ordType": kind}
+            rows = _pages(queries, "privateGetTradeOrdersAlgoPending", waiting, "algoId")
+            found += [algo_order_of(row) async for row in rows]
+        rows = _pages(queries, "privateGetTradeOrdersPending", query, "ordId")
+        return found + [order_of(row) async for row in rows]
+
+    async def fills(
+        self, queries: QuerySession, symbol: str, since_time_ns: int
+    ) -> list[VenueFill]:
+        """GET /api/v5/trade/fills for three days, fills-history for three months."""
+        since_ms = venue_text.milliseconds(since_time_ns)
+        recent = since_ms > queries.exchange.milliseconds() - RECENT_MS
+        method = "privateGetTradeFills" if recent else "privateGetTradeFillsHistory"
+        query = {**self._query(symbol), "begin": str(since_ms)}
+        return [fill_of(row) async for row in _pages(queries, method, query, "billId")]
+
+    async def balances(self, queries: QuerySession) -> list[VenueBalance]:
+        """GET /api/v5/account/balance."""
+        answer = await queries.ask("privateGetAccountBalance")
+        return [one for row in answer["data"] for one in balances_of(row)]
+
+    async def positions(self, queries: QuerySession) -> list[VenuePosition]:
+        """GET /api/v5/account/positions."""
+        answer = await queries.ask("privateGetAccountPositions", {"instType": self._kind})
+        return [position_of(row) for row in answer["data"]]
+
+    def _query(self, symbol: str) -> dict[str, str]:
+        query = {"instType": self._kind, "limit": str(PAGE)}
+        return {**query, "instId": symbol} if symbol else query
+
+
+def order_of(row: Mapping[str, Any]) -> VenueOrder:
+    """{"instId":"BTC-USDT","ordId":"3126","clOrdId":"…","px":"61000","sz":"0.1","side":"buy",
+    "ordType":"limit","state":"live","accFillSz":"0","avgPx":"","cancelSource":"","tgtCcy":"",
+    "algoClOrdId":"","uTime":"1597026383085",…}"""
+    filled = venue_text.amount(row["accFillSz"])
+    state, reason = STATES[row["state"]], orders_pb2.REJECT_REASON_UNSPECIFIED
+    source = row.get("cancelSource") or ""
+    if state == orders_pb2.ORDER_STATE_CANCELLED and source in ENDINGS:
+        state, reason = ENDINGS[source]
+        if filled and state == orders_pb2.ORDER_STATE_REJECTED:
+            state = orders_pb2.ORDER_STATE_CANCELLED
+    at_market = row["ordType"] in ("market", "optimal_limit_ioc")
+    by_value = at_market and row.get("tgtCcy") == "quote_ccy"
+    return VenueOrder(
+        symbol=row["instId"],
+        venue_order_id=row["ordId"],
+        client_order_id=venue_text.own_client_order_id(row.get("clOrdId"))
+        or venue_text.own_client_order_id(row.get("algoClOrdId")),
+        side=venue_text.side(row["side"]),
+        type=venue_text.limit_or_market(not at_market),
+        size=filled if by_value else venue_text.amount(row["sz"]),
+        price=venue_text.amount_or_none(row.get("px")),
+        state=state,
+        filled_size=filled,
+        average_price=venue_text.amount_or_none(row.get("avgPx")),
+        venue_time_ns=venue_text.time_ns(row["uTime"]),
+        reject_reason=reason,
+        detail=row.get("cancelSourceReason") or "",
+    )
+
+
+def algo_order_of(row: Mapping[str, Any]) -> VenueOrder:
+    """{"instId":"BTC-USDT","algoId":"1753184812254216192","algoClOrdId":"…",
+    "ordType":"conditional","side":"buy","sz":"0.1","tgtCcy":"base_ccy","slTriggerPx":"61000",
+    "slOrdPx":"-1","tpTriggerPx":"","tpOrdPx":"","triggerPx":"","ordPx":"","state":"live",
+    "ordIdList":[],"failCode":"","cTime":"1724751378980","uTime":"1724751378980",…}. Of two stop
+    prices, which only others' orders have, the one that loses is told."""
+    forms = [names for names in ALGO_PRICES if venue_text.amount_or_none(row.get(names[0]))]
+    stop_name, price_name = forms[0] if forms else ALGO_PRICES[-1]
+    price = row.get(price_name)
+    at_market = price in (None, "", "-1")
+    state, reason = ALGO_STATES[row["state"]], orders_pb2.REJECT_REASON_UNSPECIFIED
+    fail_code = row.get("failCode") or ""
+    if state == orders_pb2.ORDER_STATE_REJECTED:
+        reason = CODES.get(fail_code, orders_pb2.REJECT_REASON_OTHER)
+    by_value = at_market and row.get("tgtCcy") == "quote_ccy"
+    return VenueOrder(
+        symbol=row["instId"],
+        venue_order_id=row["algoId"],
+        client_order_id=venue_text.own_client_order_id(row.get("algoClOrdId")),
+        side=venue_text.side(row["side"]),
+        type=_algo_type(row["ordType"], stop_name, at_market),
+        size=venue_text.amount(0 if by_value else row["sz"]),
+        price=None if at_market else venue_text.amount(price),
+        state=state,
+        filled_size=venue_text.amount(0),
+        venue_time_ns=venue_text.time_ns(
+            row.get("uTime") or row.get("triggerTime") or row["cTime"]
+        ),
+        reject_reason=reason,
+        detail=f"it could not be placed when its price was reached: {fail_code}" if reason else "",
+        stop_price=venue_text.amount_or_none(row.get(stop_name)),
+    )
+
+
+def fill_of(row: Mapping[str, Any]) -> VenueFill:
+    """{"instId":"BTC-USDT","tradeId":"123","ordId":"3126","clOrdId":"…","billId":"…",
+    "fillPx":"61000","fillSz":"0.02","side":"buy","execType":"M","feeCcy":"BTC",
+    "fee":"-0.00002","ts":"1597026383085",…}"""
+    return VenueFill(
+        symbol=row["instId"],
+        fill_id=row["tradeId"],
+        venue_order_id=row["ordId"],
+        client_order_id=venue_text.own_client_order_id(row.get("clOrdId")),
+        side=venue_text.side(row["side"]),
+        price=venue_text.amount(row["fillPx"]),
+        size=venue_text.amount(row["fillSz"]),
+        fees=fees_of(row["feeCcy"], row["fee"]),
+        liquidity=venue_text.liquidity(row["execType"] == "M"),
+        venue_time_ns=venue_text.time_ns(row.get("fillTime") or row["ts"]),
+    )
+
+
+def balances_of(row: Mapping[str, Any]) -> list[VenueBalance]:
+    """{"details":[{"ccy":"BTC","cashBal":"1.5","availBal":"1","frozenBal":"0.5",…}],…}"""
+    return [
+        VenueBalance(
+            coin["ccy"],
+            venue_text.amount(coin["cashBal"]),
+            venue_text.amount(coin.get("availBal") or coin.get("availEq")),
+        )
+        for coin in row["details"]
+    ]
+
+
+def position_of(row: Mapping[str, Any]) -> VenuePosition:
+    """{"instId":"BTC-USDT-SWAP","pos":"-3","posSide":"net","avgPx":"61000","upl":"12.5",
+    "liqPx":"",…}. The position of one side alone has no sign."""
+    size = venue_text.amount(row["pos"])
+    return VenuePosition(
+        symbol=row["instId"],
+        size=-abs(size) if row.get("posSide") == "short" else size,
+        entry_price=venue_text.amount_or_none(row.get("avgPx")),
+        unrealized_profit=venue_text.amount(row["upl"]) if row.get("upl") else None,
+        liquidation_price=venue_text.amount_or_none(row.get("liqPx")),
+    )
+
+
+def key_params(key: OrderKey) -> dict[str, str]:
+    """The parameters that name an order: by the venue's id where it is known."""
+    if key.venue_order_id:
+        return {"instId": key.symbol, "ordId": key.venue_order_id}
+    return {"instId": key.symbol, "clOrdId": key.client_order_id}
+
+
+def algo_key_params(key: OrderKey) -> dict[str, str]:
+    """By the client id: the venue's is another one once a stop has woken."""
+    if key.client_order_id:
+        return {"instId": key.symbol, "algoClOrdId": key.client_order_id}
+    return {"instId": key.symbol, "algoId": key.venue_order_id}
+
+
+def _algo_type(name: str, stop_name: str, at_market: bool) -> OrderType:
+    if name == "move_order_stop":
+        return orders_pb2.ORDER_TYPE_TRAILING_STOP
+    if stop_name == "tpTriggerPx":
+        kinds = orders_pb2.ORDER_TYPE_TAKE_PROFIT, orders_pb2.ORDER_TYPE_TAKE_PROFIT_LIMIT
+    else:
+        kinds = orders_pb2.ORDER_TYPE_STOP, orders_pb2.ORDER_TYPE_STOP_LIMIT
+    return kinds[not at_market]
+
+
+def fees_of(asset: str, fee: str) -> tuple[Fee, ...]:
+    """The fee of a fill, positive when it was paid; empty where the row states no asset."""
+    return (Fee(asset, -venue_text.amount(fee)),) if asset else ()
+
+
+async def _order(queries: QuerySession, which: Mapping[str, str]) -> VenueOrder:
+    """Raises OrderNotFound."""
+    answer = await queries.ask("privateGetTradeOrder", which)
+    if not answer["data"]:
+        raise OrderNotFound
+    return order_of(answer["data"][0])
+
+
+async def _pages(
+    queries: QuerySession, method: str, query: Mapping[str, str], number: str
+) -> AsyncIterator[Mapping[str, Any]]:
+    """Newest first, each page after the last row of the one before."""
+    after = ""
+    while True:
+        params = {**query, "after": after} if after else query
+        rows = (await queries.ask(method, params))["data"]
+        for row in rows:
+            yield row
+        if len(rows) < PAGE:
+            return
+        after = rows[-1][number]
