@@ -63,7 +63,7 @@ def trade(market: Market, unit: int) -> int:
             for is_bid in (True, False):
                 far = Decimal(price * (99 if is_bid else 101) // 100)
                 market.book.rest(is_bid, int(far / tick), 10**6, 1)
-        due_ns = market.now_ns + 1 if number % 100 == 50 else 10**18
+        due_ns = market.now_ns + 300_000_000 if number % 100 == 50 else 10**18
         market.marks[market.symbol] = Mark(str(price), str(price), "0.0003", due_ns)
         name, side = source.choice(ACCOUNTS), source.choice(("buy", "sell"))
         size, limit = source.randint(1, 40) * unit, price + source.randint(-20, 20)
