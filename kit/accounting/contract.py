@@ -49,6 +49,7 @@ class Contract:
     """One instrument's arithmetic."""
 
     __slots__ = (
+        "_is_whole",
         "_unit_value",
         "_value_denominator",
         "_value_numerator",
@@ -92,13 +93,15 @@ class Contract:
         price = Fraction(price_unit)
         value = self._unit_value / price if self.is_inverse else self._unit_value * price
         self._value_numerator, self._value_denominator = value.as_integer_ratio()
+        self._is_whole = self._value_denominator == 1
 
     def value(self, price: int, size: int) -> int:
         """Return the value of a size that is not negative, in atoms; digits below one atom are cut
         off. ``price`` must not be 0 for an inverse contract."""
         if self.is_inverse:
             return size * self._value_numerator // (price * self._value_denominator)
-        return price * size * self._value_numerator // self._value_denominator
+        value = price * size * self._value_numerator
+        return value if self._is_whole else value // self._value_denominator
 
     def notional(self, price: int, size: int) -> int:
         """Return the value of a size in the quote asset, in atoms."""

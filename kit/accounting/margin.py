@@ -60,11 +60,11 @@ class MarginCalculator:
         self._lock(wallet, asset, self.required(wallet, asset))
 
     def settle(
-        self, wallet: Wallet, contract: Contract, fill: tuple[bool, int, int], is_maker: bool
+        self, wallet: Wallet, contract: Contract, buys: bool, fill: tuple[bool, int, int]
     ) -> tuple[int, str]:
-        """Book a fill, which is (buys, size, value), without reserving margin anew. Return the fee
-        in atoms and its asset."""
-        buys, size, value = fill
+        """Book a fill, which is (is maker, size, value), without reserving margin anew. Return the
+        fee in atoms and its asset."""
+        is_maker, size, value = fill
         asset = contract.settle
         profit = wallet.position(contract).trade(buys, value, size)
         fee = self._fees.fee(value, wallet.volume, is_maker)

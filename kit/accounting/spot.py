@@ -49,15 +49,11 @@ class SpotCalculator:
         wallet.locked[contract.quote if buys else contract.base] += required - reserved
 
     def settle(
-        self,
-        wallet: Wallet,
-        contract: Contract,
-        fill: tuple[bool, int, int],
-        is_maker: bool,
+        self, wallet: Wallet, contract: Contract, buys: bool, fill: tuple[bool, int, int]
     ) -> tuple[int, str]:
-        """Exchange base and quote for a fill, which is (buys, size, value). Return the fee in atoms
-        and its asset."""
-        buys, size, value = fill
+        """Exchange base and quote for a fill, which is (is maker, size, value). Return the fee in
+        atoms and its asset."""
+        is_maker, size, value = fill
         size_atoms, totals = size * contract.size_unit_atoms, wallet.totals
         base, quote = contract.base, contract.quote
         if not buys:

@@ -61,7 +61,7 @@ class Pair:
         contract = CONTRACTS[symbol]
         value = contract.value(ticks, lots)
         self.mark(symbol, ticks * contract.price_unit)
-        fee, asset = self.margin.settle(self.wallet, contract, (buys, lots, value), is_maker)
+        fee, asset = self.margin.settle(self.wallet, contract, buys, (is_maker, lots, value))
         assert asset == "X"
         position = self.model.positions.setdefault(
             symbol, ModelPosition(symbol == "inverse", Fraction(contract.multiplier))

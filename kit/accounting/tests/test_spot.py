@@ -31,8 +31,8 @@ def calculator(fee_asset: FeeAsset) -> SpotCalculator:
 )
 def test_a_fill_exchanges_base_and_quote_and_pays_its_fee(fee_asset, buys, is_maker, ticks, lots):
     wallet, spot = Wallet(), calculator(fee_asset)
-    fill = buys, lots, CONTRACT.value(ticks, lots)
-    fee, asset = spot.settle(wallet, CONTRACT, fill, is_maker)
+    fill = is_maker, lots, CONTRACT.value(ticks, lots)
+    fee, asset = spot.settle(wallet, CONTRACT, buys, fill)
     size = Fraction(lots * CONTRACT.size_unit)
     value = size * Fraction(ticks * CONTRACT.price_unit)
     assert asset == ("BTC" if buys and fee_asset is FeeAsset.RECEIVED else "USD")

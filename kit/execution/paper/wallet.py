@@ -122,9 +122,9 @@ class PaperWallet:
             self._pay_funding(terms.symbol)
             self._last[terms.symbol] = price
             self.traded.add(terms.symbol)
-        fill = order.buys, atoms_of(size), terms.value(price, size)
+        fill = is_maker, atoms_of(size), terms.value(price, size)
         calculator = self._spot if contract.is_spot else self._margin
-        fee, asset = calculator.settle(self._wallet, contract, fill, is_maker)
+        fee, asset = calculator.settle(self._wallet, contract, order.buys, fill)
         self.assets.add(asset)
         self.release(order)
         return asset, amount_of(fee)

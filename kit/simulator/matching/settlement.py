@@ -39,19 +39,21 @@ class Settlement:
     def admit(self, account: Account, book: InstrumentBook, order: Order, *, enters: bool) -> None:
         """Reserve what an order needs as it is now. ``enters``: it enters the book at once and does
         not wait for a stop price. Raises OrderRejected, and reserves no more than before."""
-        calculator: SpotCalculator | MarginCalculator = self._spot
-        if not book.is_spot:
-            if not enters:
+        wallet, contract, buys = account.wallet, book.contract, order.buys
+        try:
+            if book.is_spot:
+                if enters and buys and not order.ticks:
+                    self._spot.check_cost(wallet, contract, _market_cost(book, order))
+                required = self._spot.required(contract, buys, order.ticks, order.left)
+                self._spot.admit(wallet, contract, buys, required, order.locked)
+            elif not enters:
                 return
-            if order.ticket.reduce_only:
+            elif order.ticket.reduce_only:
                 _cut_to_position(account, book, order)
                 return
-            calculator = self.margin
-        required = self._required(book, order)
-        try:
-            if book.is_spot and enters and order.buys and not order.ticks:
-                self._spot.check_cost(account.wallet, book.contract, _market_cost(book, order))
-            calculator.admit(account.wallet, book.contract, order.buys, required, order.locked)
+            else:
+                required = self._margin_value(book, order)
+                self.margin.admit(wallet, contract, buys, required, order.locked)
         except InsufficientFunds:
             raise OrderRejected(RejectCode.FUNDS) from None
         order.locked = required
@@ -67,14 +69,21 @@ class Settlement:
     ) -> tuple[int, str]:
         """Pay a fill, which is (is maker, lots, value in atoms) and is counted in ``order.left``.
         Return the fee in atoms and its asset."""
-        is_maker, lots, value = fill
-        calculator = self._spot if book.is_spot else self.margin
-        wallet, contract, buys = account.wallet, book.contract, order.buys
-        fee, asset = calculator.settle(wallet, contract, (buys, lots, value), is_maker)
-        self.ledger.fees[asset] += fee
-        required = self._required(book, order) if order.locked else 0
-        calculator.resize(wallet, contract, buys, required, order.locked)
+        wallet, contract, buys, reserved = account.wallet, book.contract, order.buys, order.locked
+        required = 0
+        if book.is_spot:
+            fee, asset = self._spot.settle(wallet, contract, buys, fill)
+            if reserved:
+                if order.left:
+                    required = self._spot.required(contract, buys, order.ticks, order.left)
+                wallet.locked[contract.quote if buys else contract.base] += required - reserved
+        else:
+            fee, asset = self.margin.settle(wallet, contract, buys, fill)
+            if reserved and order.left:
+                required = self._margin_value(book, order)
+            self.margin.resize(wallet, contract, buys, required, reserved)
         order.locked = required
+        self.ledger.fees[asset] += fee
         return fee, asset
 
     def settle_background(self, book: InstrumentBook, buys: bool, lots: int, value: int) -> None:
@@ -109,12 +118,9 @@ class Settlement:
             amount_of(position.realized),
         )
 
-    def _required(self, book: InstrumentBook, order: Order) -> int:
-        """Funds of a spot order, or the value of a derivative order at its price or the mark
-        price."""
+    def _margin_value(self, book: InstrumentBook, order: Order) -> int:
+        """The value of a derivative order at its price or the mark price."""
         contract = book.contract
-        if book.is_spot:
-            return self._spot.required(contract, order.buys, order.ticks, order.left)
         if order.ticks:
             return contract.value(order.ticks, order.left)
         return self.prices.lot_value(contract).apply(order.left)
